@@ -1,0 +1,65 @@
+//! `cargo xtask examples`: every example is built and run; each must end with exit code 0 within a minute.
+
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use crate::failure::{Failure, Finding};
+use crate::process;
+use crate::workspace::Workspace;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
+    if !arguments.is_empty() {
+        return Err(Failure::Usage("examples takes no argument".into()));
+    }
+    let mut findings = Vec::new();
+    let mut count = 0;
+    let target = workspace.target_directory()?;
+    for package in workspace.packages()? {
+        for example in &package.examples {
+            count += 1;
+            let mut words = vec!["--package", &package.name, "--example", &example.name];
+            let features = example.features.join(",");
+            if !features.is_empty() {
+                words.extend(["--features", &features]);
+            }
+            let mut build = process::cargo();
+            process::run(build.current_dir(workspace.root()).args(["build", "--quiet"]).args(&words))?;
+            let mut command = Command::new(target.join("debug/examples").join(&example.name));
+            command.current_dir(workspace.root());
+            let started = Instant::now();
+            let child = command.spawn().map_err(|e| Failure::Program(process::line_of(&command), e.to_string()))?;
+            match wait(child) {
+                Ok(()) => println!("example {}: ok in {:.1} s", example.name, started.elapsed().as_secs_f32()),
+                Err(how) => findings.push(Finding::new(
+                    format!("{} --example {}", package.name, example.name),
+                    how,
+                    format!("run it alone: cargo run {}", words.join(" ")),
+                )),
+            }
+        }
+    }
+    Failure::unless_empty(findings)?;
+    println!("examples: {count} run");
+    Ok(())
+}
+
+/// Waits for the end; what went wrong otherwise.
+fn wait(mut child: Child) -> Result<(), String> {
+    let started = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => return Ok(()),
+            Ok(Some(status)) => return Err(format!("ended with {status}")),
+            Ok(None) if started.elapsed() > LIMIT => {
+                // It may just have ended by itself; the verdict is the same.
+                drop(child.kill());
+                drop(child.wait());
+                return Err(format!("still running after {} s", LIMIT.as_secs()));
+            }
+            Ok(None) => std::thread::sleep(Duration::from_millis(20)),
+            Err(error) => return Err(format!("cannot be waited for: {error}")),
+        }
+    }
+}

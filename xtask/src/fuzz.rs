@@ -1,0 +1,266 @@
+//! `cargo xtask fuzz`: the fuzz targets of `fuzz/`, built with stable Rust.
+//!
+//! libFuzzer's coverage comes from LLVM's own pass, switched on by compiler flags ([`FLAGS`]); no nightly and no
+//! sanitizer runtime is needed, only a C++ compiler for libFuzzer itself. `fuzz/corpus/<target>` is kept in the
+//! repository and small; `fuzz/seeds/<target>` and the folders under `[package.metadata.seeds]` of `fuzz/Cargo.toml`
+//! are where a target begins. What a run finds goes to the target directory until `minimise` takes the useful part over.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::failure::{Failure, Finding};
+use crate::process;
+use crate::workspace::Workspace;
+
+mod outcome;
+
+use outcome::Outcome;
+
+const MANIFEST: &str = "fuzz/Cargo.toml";
+
+/// Coverage for libFuzzer on a stable compiler.
+const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg=fuzzing";
+
+/// A target that parses nothing: it exists to be found broken by `planted`.
+const TOY: &str = "toy";
+
+/// Seconds a planted bug may take to be found.
+const PLANTED_SECONDS: u32 = 180;
+
+/// Largest kept corpus file and number of them.
+const KEPT_BYTES: u64 = 8192;
+const KEPT_FILES: usize = 300;
+
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let setup = Setup::find(workspace)?;
+    match words.as_slice() {
+        ["list"] => {
+            for target in &setup.targets {
+                println!("{target}");
+            }
+            Ok(())
+        }
+        ["smoke"] => setup.smoke(20),
+        ["smoke", "--secs", seconds] => setup.smoke(number(seconds)?),
+        ["run", target] => setup.long(target, 600),
+        ["run", target, "--secs", seconds] => setup.long(target, number(seconds)?),
+        ["minimise", target] => setup.minimise(target),
+        ["planted"] => setup.planted(None),
+        ["planted", target] => setup.planted(Some(target)),
+        _ => Err(Failure::Usage("fuzz takes list, smoke, run, minimise or planted".into())),
+    }
+}
+
+fn number(text: &str) -> Result<u32, Failure> {
+    text.parse().map_err(|_| Failure::Usage(format!("`{text}` is no number of seconds")))
+}
+
+/// The fuzz package and where things are.
+struct Setup {
+    root: PathBuf,
+    /// Built programs and found inputs.
+    scratch: PathBuf,
+    targets: Vec<String>,
+    seeds: Value,
+    host: String,
+}
+
+impl Setup {
+    fn find(workspace: &Workspace) -> Result<Self, Failure> {
+        let mut command = process::cargo();
+        command.current_dir(workspace.root()).args([
+            "metadata",
+            "--no-deps",
+            "--format-version",
+            "1",
+            "--manifest-path",
+            MANIFEST,
+        ]);
+        let text = process::output(&mut command)?;
+        let metadata: Value = serde_json::from_str(&text)
+            .map_err(|e| Failure::Program(process::line_of(&command), format!("printed no JSON: {e}")))?;
+        let package = &metadata["packages"][0];
+        let bins = package["targets"].as_array().into_iter().flatten().filter(|target| target["kind"][0] == "bin");
+        let targets: Vec<String> = bins.filter_map(|target| target["name"].as_str().map(str::to_string)).collect();
+        let version = process::output(Command::new("rustc").arg("-vV"))?;
+        let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or("x86_64-unknown-linux-gnu");
+        Ok(Setup {
+            root: workspace.root().to_path_buf(),
+            scratch: workspace.target_directory()?.join("fuzz"),
+            targets,
+            seeds: package["metadata"]["seeds"].clone(),
+            host: host.to_string(),
+        })
+    }
+
+    fn known(&self, target: &str) -> Result<(), Failure> {
+        if self.targets.iter().any(|name| name == target) {
+            return Ok(());
+        }
+        Err(Failure::Usage(format!("no fuzz target `{target}`; there are {}", self.targets.join(", "))))
+    }
+
+    /// Builds every target and returns the folder of the programs.
+    fn build(&self, planted: bool) -> Result<PathBuf, Failure> {
+        // A profile of its own keeps the planted programs in a folder of their own.
+        let (profile, features) = if planted { ("planted", "planted") } else { ("release", "") };
+        let mut command = process::cargo();
+        // With --target the flags stay away from build scripts, which could not be linked with them.
+        command.current_dir(&self.root).env("RUSTFLAGS", FLAGS).env("CARGO_TARGET_DIR", &self.scratch);
+        command.args(["build", "--quiet", "--bins", "--manifest-path", MANIFEST, "--target", &self.host]);
+        process::run(command.args(["--profile", profile, "--features", features]))?;
+        Ok(self.scratch.join(&self.host).join(profile))
+    }
+
+    /// Folders a target begins with: kept corpus, its seeds, the shared ones of the manifest.
+    fn begin(&self, target: &str) -> Vec<PathBuf> {
+        let own = [format!("fuzz/corpus/{target}"), format!("fuzz/seeds/{target}")];
+        let shared = self.seeds[target]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|folder| folder.as_str().map(str::to_string));
+        own.into_iter().chain(shared).map(|folder| self.root.join(folder)).filter(|folder| folder.is_dir()).collect()
+    }
+
+    /// Where a target's finds go.
+    fn finds(&self, target: &str) -> Result<PathBuf, Failure> {
+        folder(self.scratch.join("finds").join(target))
+    }
+
+    fn smoke(&self, seconds: u32) -> Result<(), Failure> {
+        let programs = self.build(false)?;
+        let mut findings = Vec::new();
+        for target in self.targets.iter().filter(|target| *target != TOY) {
+            let outcome = self.fuzz(&programs, target, seconds)?;
+            println!("fuzz {target}: {outcome}");
+            findings.extend(self.finding(target, &outcome));
+        }
+        Failure::unless_empty(findings)
+    }
+
+    fn long(&self, target: &str, seconds: u32) -> Result<(), Failure> {
+        self.known(target)?;
+        let programs = self.build(false)?;
+        let outcome = self.fuzz(&programs, target, seconds)?;
+        println!("fuzz {target}: {outcome}");
+        Failure::unless_empty(self.finding(target, &outcome).into_iter().collect())
+    }
+
+    fn finding(&self, target: &str, outcome: &Outcome) -> Option<Finding> {
+        let why = outcome.crash.as_ref()?;
+        let mend =
+            format!("{}; then keep the input as a seed and write a test", outcome.again(&self.program_line(target)));
+        Some(Finding::new(format!("fuzz target {target}"), why, mend))
+    }
+
+    fn program_line(&self, target: &str) -> String {
+        self.scratch.join(&self.host).join("release").join(target).display().to_string()
+    }
+
+    fn fuzz(&self, programs: &Path, target: &str, seconds: u32) -> Result<Outcome, Failure> {
+        let artifacts = folder(self.scratch.join("artifacts").join(target))?;
+        let mut command = Command::new(programs.join(target));
+        command.arg(self.finds(target)?).args(self.begin(target));
+        command.args([format!("-max_total_time={seconds}"), format!("-artifact_prefix={}/", artifacts.display())]);
+        command.args([
+            "-timeout=5",
+            "-rss_limit_mb=1024",
+            "-max_len=65536",
+            "-len_control=50",
+            "-use_value_profile=1",
+            "-print_final_stats=1",
+        ]);
+        Outcome::of(&mut command)
+    }
+
+    /// Shrinks what the corpus, the seeds and the last runs reached to the fewest files, and keeps those.
+    fn minimise(&self, target: &str) -> Result<(), Failure> {
+        self.known(target)?;
+        let programs = self.build(false)?;
+        let merged = self.scratch.join("merged").join(target);
+        if merged.exists() {
+            std::fs::remove_dir_all(&merged).map_err(|e| Failure::file(&merged, e))?;
+        }
+        let merged = folder(merged)?;
+        let mut command = Command::new(programs.join(target));
+        command.args(["-set_cover_merge=1", "-timeout=5", "-max_len=8192"]).arg(&merged);
+        command.args(self.begin(target)).arg(self.finds(target)?);
+        let outcome = Outcome::of(&mut command)?;
+        Failure::unless_empty(self.finding(target, &outcome).into_iter().collect())?;
+        let kept = folder(self.root.join("fuzz/corpus").join(target))?;
+        for old in files(&kept)? {
+            std::fs::remove_file(&old).map_err(|e| Failure::file(&old, e))?;
+        }
+        let mut new = files(&merged)?;
+        new.retain(|file| std::fs::metadata(file).is_ok_and(|m| m.len() <= KEPT_BYTES));
+        new.truncate(KEPT_FILES);
+        for file in &new {
+            let name = file.file_name().unwrap_or_default();
+            std::fs::copy(file, kept.join(name)).map_err(|e| Failure::file(file, e))?;
+        }
+        println!("fuzz {target}: {} files kept in {}", new.len(), kept.display());
+        Ok(())
+    }
+
+    /// Each target, built with a bug planted behind what it fuzzes, must find that bug.
+    fn planted(&self, only: Option<&str>) -> Result<(), Failure> {
+        if let Some(target) = only {
+            self.known(target)?;
+        }
+        let programs = self.build(true)?;
+        let mut findings = Vec::new();
+        for target in self.targets.iter().filter(|target| only.is_none_or(|only| only == *target)) {
+            let scratch = self.scratch.join("planted").join(target);
+            if scratch.exists() {
+                std::fs::remove_dir_all(&scratch).map_err(|e| Failure::file(&scratch, e))?;
+            }
+            let finds = folder(scratch.join("finds"))?;
+            let mut command = Command::new(programs.join(target));
+            command.arg(&finds).args(self.begin(target));
+            command.args([
+                format!("-max_total_time={PLANTED_SECONDS}"),
+                format!("-artifact_prefix={}/", scratch.display()),
+            ]);
+            command.args([
+                "-timeout=5",
+                "-rss_limit_mb=1024",
+                "-max_len=4096",
+                "-use_value_profile=1",
+                "-print_final_stats=1",
+            ]);
+            let outcome = Outcome::of(&mut command)?;
+            if outcome.crash.as_deref().is_some_and(|why| why.contains("planted bug")) {
+                println!("fuzz {target}: found the planted bug; {outcome}");
+            } else {
+                let what = format!("the planted bug was not found: {outcome}");
+                findings.push(Finding::new(
+                    format!("fuzz target {target}"),
+                    what,
+                    "give it seeds that lead there, or mend the target",
+                ));
+            }
+        }
+        Failure::unless_empty(findings)
+    }
+}
+
+/// The folder, made when it is not there.
+fn folder(path: PathBuf) -> Result<PathBuf, Failure> {
+    std::fs::create_dir_all(&path).map_err(|e| Failure::file(&path, e))?;
+    Ok(path)
+}
+
+/// Files of a folder, smallest first.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let entries = std::fs::read_dir(folder).map_err(|e| Failure::file(folder, e))?;
+    let mut files: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()).collect();
+    files.sort_by_key(|file| (std::fs::metadata(file).map_or(0, |m| m.len()), file.clone()));
+    Ok(files)
+}

@@ -1,0 +1,130 @@
+//! `cargo xtask test`: installs what the tests need, then runs all of them: examples in the documentation first, then
+//! everything else, so that the runner's own summary is the last thing on the screen.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use crate::failure::Failure;
+use crate::workspace::Workspace;
+use crate::{peers, process, source};
+
+/// Tests in this module of the integration binary talk to foreign programs.
+const INTEROP: &str = "interop::";
+
+/// Folder of their sources.
+const INTEROP_FOLDER: &str = "tests/interop/";
+
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
+    let (without_peers, filter) = match arguments {
+        [] => (false, None),
+        [word] if word == "--without-peers" => (true, None),
+        [word, filter] if word == "--without-peers" && !filter.starts_with('-') => (true, Some(filter.as_str())),
+        [filter] if !filter.starts_with('-') => (false, Some(filter.as_str())),
+        _ => return Err(Failure::Usage("test takes `--without-peers` and one filter".into())),
+    };
+    let mut skipped = 0;
+    if without_peers {
+        let sources = workspace.sources()?;
+        skipped = source::tests_in(&sources).iter().filter(|test| test.path.starts_with(INTEROP_FOLDER)).count();
+    } else {
+        peers::install(&peers::missing(false))?;
+    }
+    let outcome = run_all(workspace, filter, without_peers);
+    if without_peers {
+        println!("skipped for want of peers: {skipped} interop test(s)");
+    }
+    outcome
+}
+
+fn run_all(workspace: &Workspace, filter: Option<&str>, without_peers: bool) -> Result<(), Failure> {
+    let mut documented = process::cargo();
+    documented.current_dir(workspace.root()).args(["test", "--workspace", "--doc", "--quiet"]).args(filter);
+    process::run(&mut documented)?;
+    if has_nextest() {
+        let mut command = process::cargo();
+        command.current_dir(workspace.root()).args(["nextest", "run", "--workspace", "--no-fail-fast"]).args(filter);
+        if filter.is_some() {
+            command.arg("--no-tests=pass");
+        }
+        if without_peers {
+            command.args(["-E", &format!("not test(/^{INTEROP}/)")]);
+        }
+        return process::run(&mut command);
+    }
+    let mut command = process::cargo();
+    command
+        .current_dir(workspace.root())
+        .args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"])
+        .args(filter);
+    if without_peers {
+        command.args(["--", "--skip", INTEROP]);
+    }
+    with_totals(&mut command)
+}
+
+fn has_nextest() -> bool {
+    process::succeeds(process::cargo().args(["nextest", "--version"]))
+}
+
+/// Numbers of one `test result:` line.
+#[derive(Debug, Default, PartialEq, Eq, Clone, Copy)]
+pub(crate) struct Totals {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+    pub(crate) ignored: u64,
+}
+
+/// Runs plain `cargo test`, passing its output on, and adds up the summaries of the test binaries in one last line.
+fn with_totals(command: &mut Command) -> Result<(), Failure> {
+    let failed = |command: &Command, how: String| Failure::Program(process::line_of(command), how);
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().map_err(|e| failed(command, format!("did not start: {e}")))?;
+    let mut totals = Totals::default();
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines() {
+            let line = line.map_err(|e| failed(command, format!("printed what cannot be read: {e}")))?;
+            println!("{line}");
+            if let Some(one) = totals_of(&line) {
+                totals.passed += one.passed;
+                totals.failed += one.failed;
+                totals.ignored += one.ignored;
+            }
+        }
+    }
+    let status = child.wait().map_err(|e| failed(command, e.to_string()))?;
+    let verdict = if status.success() { "ok" } else { "FAILED" };
+    println!(
+        "\ntest result: {verdict}. {} passed; {} failed; {} ignored (all binaries)",
+        totals.passed, totals.failed, totals.ignored
+    );
+    if status.success() { Ok(()) } else { Err(failed(command, format!("ended with {status}"))) }
+}
+
+/// `test result: ok. 3 passed; 1 failed; 0 ignored; ..`
+pub(crate) fn totals_of(line: &str) -> Option<Totals> {
+    let rest = line.trim().strip_prefix("test result: ")?;
+    let number = |word: &str| {
+        let (before, _) = rest.split_once(word)?;
+        before.split_whitespace().next_back()?.parse::<u64>().ok()
+    };
+    Some(Totals { passed: number(" passed")?, failed: number(" failed")?, ignored: number(" ignored")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_line_is_read() {
+        let line = "test result: FAILED. 13 passed; 2 failed; 1 ignored; 0 measured; 4 filtered out; finished in 0.02s";
+        assert_eq!(totals_of(line), Some(Totals { passed: 13, failed: 2, ignored: 1 }));
+        assert_eq!(totals_of("test a::b ... ok"), None);
+    }
+
+    #[test]
+    fn the_exit_code_of_the_runner_is_ours() {
+        let fine = "echo 'test result: ok. 2 passed; 0 failed; 0 ignored; x'";
+        assert!(with_totals(Command::new("sh").args(["-c", fine])).is_ok());
+        assert!(with_totals(Command::new("sh").args(["-c", "exit 101"])).is_err());
+    }
+}
