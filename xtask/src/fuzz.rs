@@ -89,9 +89,11 @@ impl Setup {
         let targets: Vec<String> = bins.filter_map(|target| target["name"].as_str().map(str::to_string)).collect();
         let version = process::output(Command::new("rustc").arg("-vV"))?;
         let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or("x86_64-unknown-linux-gnu");
+        // Not asked of the main workspace: a target can be fuzzed while another crate does not build.
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.path("target"), PathBuf::from);
         Ok(Setup {
             root: workspace.root().to_path_buf(),
-            scratch: workspace.target_directory()?.join("fuzz"),
+            scratch: target.join("fuzz"),
             targets,
             seeds: package["metadata"]["seeds"].clone(),
             host: host.to_string(),
