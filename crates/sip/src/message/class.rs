@@ -1,0 +1,120 @@
+//! Classes of octets of the grammar (RFC 3261 section 25.1), one bit each in one table.
+
+/// `token`.
+pub(crate) const TOKEN: u16 = 1;
+/// `word` (Call-ID).
+pub(crate) const WORD: u16 = 2;
+/// Value of a header parameter that is not quoted: `token`, `host`, and what peers put there in practice (`/ = @ & $ ? { } ( ) | \ ^ #`);
+/// never a separator of the outer grammar.
+pub(crate) const VALUE: u16 = 4;
+/// `user`: unreserved and user-unreserved (escapes are checked apart).
+pub(crate) const USER: u16 = 8;
+/// `password`.
+pub(crate) const PASSWORD: u16 = 16;
+/// URI parameter: `paramchar` without escapes.
+pub(crate) const PARAM: u16 = 32;
+/// URI header: unreserved and hnv-unreserved without escapes.
+pub(crate) const HEADER: u16 = 64;
+/// `hostname`.
+pub(crate) const HOST: u16 = 128;
+/// `uric` without escapes, for other schemes and absolute URIs; also `#`.
+pub(crate) const URIC: u16 = 256;
+/// ASCII digit.
+pub(crate) const DIGIT: u16 = 512;
+/// Blank and tab.
+pub(crate) const BLANK: u16 = 1024;
+/// What a quoted string holds without needing a look: not the quote, the backslash, CR, LF or NUL.
+pub(crate) const QUOTED: u16 = 2048;
+/// Hexadecimal digit.
+pub(crate) const HEX: u16 = 4096;
+/// Value of an authentication parameter that is not quoted, base64 included.
+pub(crate) const TOKEN68: u16 = 8192;
+
+const fn among(set: &[u8], byte: u8) -> bool {
+    let mut i = 0;
+    while i < set.len() {
+        if set[i] == byte {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
+const fn classes(byte: u8) -> u16 {
+    let alnum = byte.is_ascii_alphanumeric();
+    let unreserved = alnum || among(b"-_.!~*'()", byte);
+    let mut bits = 0;
+    if alnum || among(b"-.!%*_+`'~", byte) {
+        bits |= TOKEN;
+    }
+    if alnum || among(b"-.!%*_+`'~()<>:\\\"/[]?{}", byte) {
+        bits |= WORD;
+    }
+    if alnum || among(b"-.!%*_+`'~[]:/=@&$?{}()|\\^#", byte) {
+        bits |= VALUE;
+    }
+    if unreserved || among(b"&=+$,;?/", byte) {
+        bits |= USER;
+    }
+    if unreserved || among(b"&=+$,", byte) {
+        bits |= PASSWORD;
+    }
+    if unreserved || among(b"[]/:&+$", byte) {
+        bits |= PARAM;
+    }
+    if unreserved || among(b"[]/?:+$", byte) {
+        bits |= HEADER;
+    }
+    if alnum || among(b"-._", byte) {
+        bits |= HOST;
+    }
+    if unreserved || among(b";/?:@&=+$,[]#", byte) {
+        bits |= URIC;
+    }
+    if byte.is_ascii_digit() {
+        bits |= DIGIT;
+    }
+    if byte == b' ' || byte == b'\t' {
+        bits |= BLANK;
+    }
+    if byte == b'\t' || (byte >= b' ' && byte != b'"' && byte != b'\\' && byte != 0x7f) {
+        bits |= QUOTED;
+    }
+    if byte.is_ascii_hexdigit() {
+        bits |= HEX;
+    }
+    if alnum || among(b"-.!%*_+`'~/=", byte) {
+        bits |= TOKEN68;
+    }
+    bits
+}
+
+const fn build() -> [u16; 256] {
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < 256 {
+        table[i] = classes(i as u8);
+        i += 1;
+    }
+    table
+}
+
+static TABLE: [u16; 256] = build();
+
+/// True when `byte` is in one of `classes`.
+#[inline(always)]
+pub(crate) fn is(byte: u8, classes: u16) -> bool {
+    TABLE[byte as usize] & classes != 0
+}
+
+/// How many octets at the start of `bytes` are in `classes`.
+#[inline(always)]
+pub(crate) fn prefix(bytes: &[u8], classes: u16) -> usize {
+    bytes.iter().position(|byte| !is(*byte, classes)).unwrap_or(bytes.len())
+}
+
+/// True when `bytes` is not empty and wholly in `classes`.
+pub(crate) fn all(bytes: &[u8], classes: u16) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|byte| is(*byte, classes))
+}

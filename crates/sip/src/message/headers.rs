@@ -1,0 +1,209 @@
+//! The header fields of a message.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::error::ParseError;
+use super::header::{CSeq, ContentType, Header};
+use super::index::Index;
+use super::keys::Keys;
+use super::lexer::Lexer;
+use super::list::{List, first};
+use super::parse::{Span2, bit};
+use super::{HeaderId, Method, quoted};
+
+/// The header fields of one message, its routing keys and its body.
+#[derive(Clone)]
+pub struct Headers {
+    bytes: Bytes,
+    index: Index,
+    keys: Keys,
+    seen: u128,
+    body: Span2,
+}
+
+/// One header field as it came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RawHeader<'a> {
+    /// What it is.
+    pub id: HeaderId,
+    /// The name as written.
+    pub name: &'a str,
+    /// The value: white space at both ends removed, folds inside kept.
+    pub value: &'a [u8],
+    line: &'a [u8],
+}
+
+impl<'a> RawHeader<'a> {
+    /// The value with each fold as one blank; what is not UTF-8 is replaced by U+FFFD.
+    pub fn text(&self) -> Cow<'a, str> {
+        quoted::unfold(self.value)
+    }
+
+    /// Name, colon and value as they came, without the CRLF.
+    pub fn line(&self) -> &'a [u8] {
+        self.line
+    }
+}
+
+impl fmt::Debug for RawHeader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {:?}", self.name, self.text())
+    }
+}
+
+impl Headers {
+    pub(super) fn new(bytes: Bytes, index: Index, keys: Keys, seen: u128, body: Span2) -> Headers {
+        Headers { bytes, index, keys, seen, body }
+    }
+
+    /// The message as received; behind the body there may be octets that do not belong to it (RFC 3261 section 18.3).
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Every header field in order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = RawHeader<'_>> + ExactSizeIterator {
+        self.index.entries().iter().map(|entry| RawHeader {
+            id: entry.id(),
+            name: std::str::from_utf8(entry.name_of(&self.bytes)).unwrap_or(""),
+            value: entry.value_of(&self.bytes),
+            line: entry.line_of(&self.bytes),
+        })
+    }
+
+    /// Number of header fields.
+    pub fn len(&self) -> usize {
+        self.index.entries().len()
+    }
+
+    /// True without any.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value of the first header field of this name.
+    pub fn raw(&self, id: HeaderId) -> Option<&[u8]> {
+        self.has(id).then_some(())?;
+        self.index.entries().iter().find(|entry| entry.id == id as u8).map(|entry| entry.value_of(&self.bytes))
+    }
+
+    /// Every header field of this known name, in order.
+    pub fn all(&self, id: HeaderId) -> impl Iterator<Item = RawHeader<'_>> {
+        self.iter().filter(move |header| header.id == id)
+    }
+
+    /// Every header field of this name, known or not, compact form included.
+    pub fn by_name<'a>(&'a self, name: &'a str) -> impl Iterator<Item = RawHeader<'a>> {
+        let id = HeaderId::from_name(name.as_bytes());
+        self.iter().filter(move |header| match id {
+            HeaderId::Other => header.name.eq_ignore_ascii_case(name),
+            id => header.id == id,
+        })
+    }
+
+    /// The first value of this name, each fold as one blank, what is not UTF-8 replaced.
+    pub fn text(&self, id: HeaderId) -> Option<Cow<'_, str>> {
+        self.raw(id).map(quoted::unfold)
+    }
+
+    /// The first value of a type: of a comma list its first item. An empty list is `None`.
+    pub fn get<'a, H: Header<'a>>(&'a self) -> Option<Result<H, ParseError>> {
+        let value = self.raw(H::ID)?;
+        first(value).map_err(|fault| fault.in_header(H::ID, 1)).transpose()
+    }
+
+    /// Every value of a type, over all lines and items of comma lists. A broken item ends its line.
+    pub fn list<'a, H: Header<'a>>(&'a self) -> List<'a, H> {
+        List::new(&self.bytes, if self.has(H::ID) { self.index.entries() } else { &[] })
+    }
+
+    /// True when a header field of this known name is there. Always false for [`HeaderId::Other`].
+    pub fn has(&self, id: HeaderId) -> bool {
+        self.seen & bit(id) != 0
+    }
+
+    /// How many header fields of this name there are.
+    pub fn count(&self, id: HeaderId) -> usize {
+        self.index.entries().iter().filter(|entry| entry.id == id as u8).count()
+    }
+
+    /// The Call-ID.
+    pub fn call_id(&self) -> &str {
+        self.keys.call_id.text(&self.bytes)
+    }
+
+    /// Number and method of CSeq.
+    pub fn cseq(&self) -> &CSeq {
+        &self.keys.cseq
+    }
+
+    /// The method of CSeq: that of the request, and of the request a response answers.
+    pub fn method(&self) -> &Method {
+        &self.keys.cseq.method
+    }
+
+    /// The tag of From; absent in messages of RFC 2543.
+    pub fn from_tag(&self) -> Option<&str> {
+        self.keys.from_tag.option(&self.bytes)
+    }
+
+    /// The tag of To.
+    pub fn to_tag(&self) -> Option<&str> {
+        self.keys.to_tag.option(&self.bytes)
+    }
+
+    /// The branch of the top Via.
+    pub fn branch(&self) -> Option<&str> {
+        self.keys.branch.option(&self.bytes)
+    }
+
+    /// Host and port of the top Via as written.
+    pub fn sent_by(&self) -> &str {
+        self.keys.sent_by.text(&self.bytes)
+    }
+
+    /// The body.
+    pub fn body(&self) -> &[u8] {
+        self.bytes.get(self.body.start as usize..self.body.end as usize).unwrap_or_default()
+    }
+
+    /// The body, sharing the message's buffer.
+    pub fn body_bytes(&self) -> Bytes {
+        match self.body().is_empty() {
+            true => Bytes::new(),
+            false => self.bytes.slice(self.body.start as usize..self.body.end as usize),
+        }
+    }
+
+    /// The Content-Type.
+    pub fn content_type(&self) -> Option<Result<ContentType<'_>, ParseError>> {
+        self.get()
+    }
+
+    /// Octets allocated for the index, the message's buffer not counted.
+    pub fn heap_size(&self) -> usize {
+        let method = match &self.keys.cseq.method {
+            Method::Other(name) => name.len(),
+            _ => 0,
+        };
+        self.index.heap_size() + method
+    }
+
+    /// Reads the value of any header field, as that of the type asked for.
+    pub fn read<'a, H: Header<'a>>(value: &'a [u8]) -> Result<H, super::Fault> {
+        let mut lexer = Lexer::new(value);
+        lexer.skip_lws();
+        let parsed = H::parse_value(&mut lexer)?;
+        lexer.end()?;
+        Ok(parsed)
+    }
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}

@@ -1,0 +1,157 @@
+//! The fields that route a message to its transaction and dialog, found in the first pass (RFC 3261 sections 17.1.3, 17.2.3, 12.2).
+
+use super::class;
+use super::error::{Fault, rule};
+use super::header::CSeq;
+use super::lexer::Lexer;
+use super::{Method, host};
+
+/// A range of the message; start 0 means absent, since the start line stands there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: u16,
+    pub(super) end: u16,
+}
+
+impl Span {
+    pub(super) fn new(start: usize, end: usize) -> Span {
+        Span { start: start as u16, end: end as u16 }
+    }
+    pub(super) fn is_some(self) -> bool {
+        self.start != 0
+    }
+    pub(super) fn bytes(self, message: &[u8]) -> &[u8] {
+        message.get(usize::from(self.start)..usize::from(self.end)).unwrap_or_default()
+    }
+    pub(super) fn text(self, message: &[u8]) -> &str {
+        std::str::from_utf8(self.bytes(message)).unwrap_or("")
+    }
+    pub(super) fn option(self, message: &[u8]) -> Option<&str> {
+        self.is_some().then(|| self.text(message))
+    }
+}
+
+/// The keys of one message.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    pub(super) call_id: Span,
+    pub(super) from_tag: Span,
+    pub(super) to_tag: Span,
+    pub(super) branch: Span,
+    pub(super) sent_by: Span,
+    pub(super) cseq: CSeq,
+}
+
+impl Keys {
+    pub(super) fn new() -> Keys {
+        let none = Span::default();
+        let cseq = CSeq { number: 0, method: Method::Invite };
+        Keys { call_id: none, from_tag: none, to_tag: none, branch: none, sent_by: none, cseq }
+    }
+}
+
+/// The tag of a From or To value starting at `base`. Checks brackets, quotes and parameters; the URI is left to the typed reader.
+pub(super) fn tag(value: &[u8], base: usize) -> Result<Span, Fault> {
+    let mut lexer = Lexer::new(value);
+    name_addr(&mut lexer)?;
+    let mut tag = Span::default();
+    params(&mut lexer, |name, start, end| {
+        if name.eq_ignore_ascii_case(b"tag") && !tag.is_some() {
+            tag = Span::new(base + start, base + end);
+        }
+    })?;
+    lexer.end()?;
+    Ok(tag)
+}
+
+/// Skips `[ display-name ] < ... >` or an addr-spec, which ends at its first semicolon (RFC 3261 section 20).
+fn name_addr(lexer: &mut Lexer<'_>) -> Result<(), Fault> {
+    if lexer.peek() == Some(b'"') {
+        lexer.quoted()?;
+        lexer.skip_lws();
+        if lexer.peek() != Some(b'<') {
+            return Err(lexer.fault(rule!("< behind the display name", "RFC 3261 25.1")));
+        }
+    }
+    let rest = lexer.rest();
+    let stop = rest.iter().position(|byte| matches!(byte, b'<' | b';' | b'"' | b',' | b'>')).unwrap_or(rest.len());
+    lexer.advance(stop);
+    match rest.get(stop) {
+        Some(b'<') => {
+            let rest = lexer.rest();
+            let Some(close) = memchr::memchr(b'>', rest) else {
+                return Err(lexer.fault(rule!("> behind the URI", "RFC 3261 25.1")));
+            };
+            lexer.advance(close + 1);
+            Ok(())
+        }
+        Some(b';') | None if stop > 0 => Ok(()),
+        _ => Err(lexer.fault(rule!("a name-addr or addr-spec", "RFC 3261 25.1"))),
+    }
+}
+
+/// Reads parameters, telling name and range of each token value.
+fn params(lexer: &mut Lexer<'_>, mut each: impl FnMut(&[u8], usize, usize)) -> Result<(), Fault> {
+    while lexer.separator(b';') {
+        let name = lexer.take(class::TOKEN);
+        if name.is_empty() {
+            return Err(lexer.fault(rule!("a parameter name", "RFC 3261 25.1")));
+        }
+        if !lexer.separator(b'=') {
+            continue;
+        }
+        if lexer.peek() == Some(b'"') {
+            lexer.quoted()?;
+            continue;
+        }
+        let start = lexer.pos();
+        if lexer.take(class::VALUE).is_empty() {
+            return Err(lexer.fault(rule!("a parameter value", "RFC 3261 25.1")));
+        }
+        each(name, start, lexer.pos());
+    }
+    Ok(())
+}
+
+/// Sent-by and branch of the first Via of a value starting at `base`.
+pub(super) fn via(value: &[u8], base: usize) -> Result<(Span, Span), Fault> {
+    let mut lexer = Lexer::new(value);
+    for part in 0..3 {
+        if lexer.take(class::TOKEN).is_empty() {
+            return Err(lexer.fault(rule!("protocol/version/transport", "RFC 3261 20.42")));
+        }
+        if part < 2 && !lexer.separator(b'/') {
+            return Err(lexer.fault(rule!("/", "RFC 3261 20.42")));
+        }
+    }
+    let before = lexer.pos();
+    lexer.skip_lws();
+    if lexer.pos() == before {
+        return Err(lexer.fault(rule!("white space before sent-by", "RFC 3261 20.42")));
+    }
+    let start = lexer.pos();
+    host::Host::read(&mut lexer)?;
+    host::port(&mut lexer, true)?;
+    let sent_by = Span::new(base + start, base + lexer.pos());
+    let mut branch = Span::default();
+    params(&mut lexer, |name, start, end| {
+        if name.eq_ignore_ascii_case(b"branch") && !branch.is_some() {
+            branch = Span::new(base + start, base + end);
+        }
+    })?;
+    lexer.skip_lws();
+    match lexer.peek() {
+        None | Some(b',') => Ok((sent_by, branch)),
+        Some(_) => Err(lexer.fault(rule!("a comma or the end", "RFC 3261 20.42"))),
+    }
+}
+
+/// A Call-ID: `word [ "@" word ]`.
+pub(super) fn call_id(value: &[u8]) -> Result<(), Fault> {
+    let mut lexer = Lexer::new(value);
+    let first = lexer.take(class::WORD).len();
+    if first == 0 || (lexer.eat(b'@') && lexer.take(class::WORD).is_empty()) {
+        return Err(lexer.fault(rule!("a Call-ID", "RFC 3261 20.8")));
+    }
+    lexer.end()
+}

@@ -1,0 +1,136 @@
+//! Header fields that an application adds to a message.
+
+use std::fmt;
+use std::fmt::Write;
+
+use super::headers::Headers;
+use super::quoted::unfold_bytes;
+use super::{HeaderId, class};
+
+/// Header fields in order, each checked when it was added: nothing in here can begin another line or hide a core header field.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Lines {
+    /// `Name: value CRLF`, again and again.
+    text: Vec<u8>,
+}
+
+/// Why a header field was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LineError {
+    /// The name is empty or no token (RFC 3261 section 25.1).
+    Name,
+    /// The value holds CR, LF, NUL or another control character.
+    Value,
+    /// Via, CSeq, Call-ID, Content-Length, From, To and Max-Forwards are written by the stack itself.
+    Core(HeaderId),
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LineError::Name => f.write_str("a header name must be a token (RFC 3261 25.1)"),
+            LineError::Value => f.write_str("a header value must not hold control characters (RFC 3261 25.1)"),
+            LineError::Core(id) => write!(f, "{id} is written by the stack"),
+        }
+    }
+}
+
+impl std::error::Error for LineError {}
+
+impl Lines {
+    /// No lines.
+    pub fn new() -> Lines {
+        Lines::default()
+    }
+
+    /// Adds a line.
+    ///
+    /// # Errors
+    /// See [`LineError`]; nothing is added then.
+    pub fn push(&mut self, name: &str, value: &str) -> Result<(), LineError> {
+        use HeaderId::{CSeq, CallId, ContentLength, From, MaxForwards, To, Via};
+        match HeaderId::from_name(name.as_bytes()) {
+            id @ (Via | CSeq | CallId | ContentLength | From | To | MaxForwards) => Err(LineError::Core(id)),
+            _ => self.push_core(name, value),
+        }
+    }
+
+    /// Adds a line of any name, core header fields included.
+    ///
+    /// # Errors
+    /// Name and value are checked as by [`Lines::push`].
+    pub fn push_core(&mut self, name: &str, value: &str) -> Result<(), LineError> {
+        if !class::all(name.as_bytes(), class::TOKEN) || name.len() > usize::from(u8::MAX) {
+            return Err(LineError::Name);
+        }
+        if value.bytes().any(|byte| byte != b'\t' && byte.is_ascii_control()) {
+            return Err(LineError::Value);
+        }
+        self.write(name.as_bytes(), value.as_bytes());
+        Ok(())
+    }
+
+    /// Adds a known header field; control characters of what is printed become blanks.
+    pub fn push_id(&mut self, id: HeaderId, value: impl fmt::Display) {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{value}");
+        if text.bytes().any(|byte| byte.is_ascii_control()) {
+            text = text.chars().map(|ch| if ch.is_ascii_control() { ' ' } else { ch }).collect();
+        }
+        self.write(id.name().as_bytes(), text.as_bytes());
+    }
+
+    /// Copies every header field of this name, folds as one blank: Record-Route into a response (RFC 3261 section 12.1.1).
+    pub fn copy(&mut self, from: &Headers, id: HeaderId) {
+        for header in from.all(id) {
+            self.write(id.name().as_bytes(), &unfold_bytes(header.value));
+        }
+    }
+
+    /// Adds all lines of another list.
+    pub fn extend(&mut self, other: &Lines) {
+        self.text.extend_from_slice(&other.text);
+    }
+
+    fn write(&mut self, name: &[u8], value: &[u8]) {
+        let value = value.trim_ascii();
+        for part in [name, b": ", value, b"\r\n"] {
+            self.text.extend_from_slice(part);
+        }
+    }
+
+    /// Name and value of each line.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let mut rest = self.text.as_slice();
+        std::iter::from_fn(move || {
+            let end = memchr::memchr(b'\n', rest)?;
+            let line = rest.get(..end.saturating_sub(1))?;
+            rest = rest.get(end + 1..)?;
+            let colon = memchr::memchr(b':', line)?;
+            Some((std::str::from_utf8(line.get(..colon)?).ok()?, line.get(colon + 2..)?))
+        })
+    }
+
+    /// True when a line of this name is there, compact forms being the same name.
+    pub fn has(&self, id: HeaderId) -> bool {
+        self.iter().any(|(name, _)| HeaderId::from_name(name.as_bytes()) == id)
+    }
+
+    /// True without lines.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// The lines as they go out, each ended by CRLF.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text
+    }
+}
+
+impl fmt::Debug for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|(name, value)| (name, String::from_utf8_lossy(value)))).finish()
+    }
+}

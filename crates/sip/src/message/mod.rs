@@ -1,0 +1,115 @@
+//! SIP messages: parsing, typed header fields, URIs, printing, framing.
+//!
+//! A message is kept as the bytes it came in. [`Message::parse`] makes one pass that finds the start line, an index of the header
+//! fields and the keys by which transactions and dialogs are found. Typed values are read on demand with [`Headers::get`] and
+//! [`Headers::list`]; they borrow from the message and allocate nothing.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use sip::message::{Limits, Message, Method, header::Via};
+//!
+//! let bytes = Bytes::from_static(
+//!     b"OPTIONS sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP pc.example.com;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n\
+//!       To: <sip:bob@example.com>\r\nFrom: Alice <sip:alice@example.com>;tag=88\r\nCall-ID: a1@pc\r\nCSeq: 1 OPTIONS\r\n\r\n",
+//! );
+//! let Ok(Message::Request(request)) = Message::parse(bytes, &Limits::default()) else { panic!() };
+//! assert_eq!(*request.method(), Method::Options);
+//! assert_eq!(request.headers().from_tag(), Some("88"));
+//! let via: Via<'_> = request.headers().get().unwrap().unwrap();
+//! assert_eq!(via.transport, "UDP");
+//! ```
+//!
+//! # What is refused
+//!
+//! [`Broken`] tells what was wrong, which status is due and, where the top Via can be read, carries what is needed to answer.
+//! Refused by the pass itself: a broken start line (505 for another version); a header line without colon or with a name that is no
+//! token; a control character (also a lone CR or LF) anywhere but behind a backslash; Via, From, To, Call-ID or CSeq missing or
+//! unreadable; a second From, To, Call-ID, CSeq, Max-Forwards, Content-Length or Content-Type; a CSeq method other than the request's;
+//! fewer octets of body than announced; and whatever exceeds [`Limits`]. Everything else is checked when it is read.
+
+mod body;
+mod class;
+mod error;
+mod framing;
+pub mod header;
+mod headers;
+mod host;
+mod index;
+mod keys;
+mod lexer;
+mod limits;
+mod lines;
+mod list;
+mod method;
+mod name;
+mod params;
+mod parse;
+mod quoted;
+mod reply;
+mod request;
+mod response;
+mod scan;
+mod start;
+mod status;
+pub mod uri;
+mod writer;
+
+use bytes::Bytes;
+
+pub use body::Body;
+pub use error::{Broken, Fault, ParseError, Rule};
+pub use framing::{Frame, Framer, FramingError};
+pub use header::Header;
+pub use headers::{Headers, RawHeader};
+pub use host::Host;
+pub use lexer::Lexer;
+pub use limits::Limits;
+pub use lines::{LineError, Lines};
+pub use list::List;
+pub use method::Method;
+pub use name::HeaderId;
+pub use params::{Param, ParamIter, ParamValue, Params};
+pub use quoted::{Quote, Quoted, Text};
+pub use reply::write_response;
+pub use request::Request;
+pub use response::Response;
+pub use status::StatusCode;
+pub use uri::{Aor, Scheme, Uri, UriBuf};
+pub use writer::Writer;
+
+/// A message. Holds its bytes by reference count; moving it is cheap.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// A request.
+    Request(Request),
+    /// A response.
+    Response(Response),
+}
+
+impl Message {
+    /// Reads a datagram, or one message that [`Framer`] cut from a stream. CRLFs before the start line are skipped.
+    ///
+    /// # Errors
+    /// See the [module](self) for what is refused.
+    pub fn parse(bytes: Bytes, limits: &Limits) -> Result<Message, Broken> {
+        parse::parse(bytes, limits)
+    }
+
+    /// The header fields.
+    pub fn headers(&self) -> &Headers {
+        match self {
+            Message::Request(request) => request.headers(),
+            Message::Response(response) => response.headers(),
+        }
+    }
+
+    /// The body.
+    pub fn body(&self) -> &[u8] {
+        self.headers().body()
+    }
+
+    /// The message as received.
+    pub fn bytes(&self) -> &Bytes {
+        self.headers().bytes()
+    }
+}

@@ -1,0 +1,75 @@
+//! Addresses of record.
+
+use std::fmt;
+use std::fmt::Write;
+
+use super::escape::{Escaped, unescape};
+use super::{Scheme, Uri};
+
+/// The canonical form of a URI that names a user: for maps (RFC 3261 section 10.3 step 5).
+///
+/// Parameters, headers and password are gone, escapes are resolved as far as the grammar lets them be, the host is lower-case, visual
+/// separators of a `tel` number are gone. The port stays when one was written. `sip` and `sips` differ.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Aor(Box<str>);
+
+impl Aor {
+    pub(super) fn of(uri: &Uri<'_>) -> Aor {
+        let mut text = String::with_capacity(uri.as_str().len());
+        // Writing to a String cannot fail.
+        let _ = match uri.scheme() {
+            Scheme::Sip | Scheme::Sips => sip(uri, &mut text),
+            Scheme::Tel => tel(uri, &mut text),
+            Scheme::Other => write!(text, "{}:{}", uri.scheme_text().to_ascii_lowercase(), uri.opaque()),
+        };
+        Aor(text.into())
+    }
+
+    /// The canonical text, itself a URI.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn sip(uri: &Uri<'_>, text: &mut String) -> fmt::Result {
+    text.push_str(if uri.is_secure() { "sips:" } else { "sip:" });
+    if let Some(user) = uri.user() {
+        write!(text, "{}@", Escaped::user(&unescape(user)))?;
+    }
+    match uri.host().name() {
+        Some(name) => text.extend(name.strip_suffix('.').unwrap_or(name).chars().map(|ch| ch.to_ascii_lowercase())),
+        None => write!(text, "{}", uri.host())?,
+    }
+    match uri.port() {
+        Some(port) => write!(text, ":{port}"),
+        None => Ok(()),
+    }
+}
+
+fn tel(uri: &Uri<'_>, text: &mut String) -> fmt::Result {
+    text.push_str("tel:");
+    let digits = uri.user().unwrap_or("").chars().filter(|ch| !matches!(ch, '-' | '.' | '(' | ')'));
+    text.extend(digits.map(|ch| ch.to_ascii_lowercase()));
+    match uri.params().get("phone-context") {
+        Some(context) => write!(text, ";phone-context={}", context.to_ascii_lowercase()),
+        None => Ok(()),
+    }
+}
+
+impl fmt::Display for Aor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for Aor {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::borrow::Borrow<str> for Aor {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}

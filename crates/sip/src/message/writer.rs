@@ -1,0 +1,85 @@
+//! Prints messages.
+
+use std::fmt;
+use std::io::Write;
+
+use bytes::Bytes;
+
+use super::headers::RawHeader;
+use super::lines::Lines;
+use super::{Body, HeaderId, Method, StatusCode};
+
+/// Prints one message: start line, header fields in the order of the calls, Content-Type and Content-Length last.
+///
+/// No line can be broken by what is printed: CR and LF (and NUL) of a value become blanks.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    out: Vec<u8>,
+}
+
+impl Writer {
+    /// Begins a request.
+    pub fn request(method: &Method, uri: &str) -> Writer {
+        let mut writer = Writer { out: Vec::with_capacity(1_024) };
+        writer.clean(format_args!("{method} {uri} SIP/2.0"));
+        writer.out.extend_from_slice(b"\r\n");
+        writer
+    }
+
+    /// Begins a response; without `reason` it has the default phrase.
+    pub fn response(code: StatusCode, reason: Option<&str>) -> Writer {
+        let mut writer = Writer { out: Vec::with_capacity(1_024) };
+        writer.clean(format_args!("SIP/2.0 {code} {}", reason.unwrap_or(code.default_reason())));
+        writer.out.extend_from_slice(b"\r\n");
+        writer
+    }
+
+    /// Adds a known header field.
+    pub fn line(&mut self, id: HeaderId, value: impl fmt::Display) -> &mut Self {
+        self.named(id.name(), value)
+    }
+
+    /// Adds a header field of any name.
+    pub fn named(&mut self, name: &str, value: impl fmt::Display) -> &mut Self {
+        self.clean(format_args!("{name}: {value}"));
+        self.octets(b"\r\n")
+    }
+
+    /// Adds a header field byte for byte as it was received, folds included.
+    pub fn raw(&mut self, header: RawHeader<'_>) -> &mut Self {
+        self.octets(header.line()).octets(b"\r\n")
+    }
+
+    /// Adds an application's lines.
+    pub fn lines(&mut self, lines: &Lines) -> &mut Self {
+        self.octets(lines.as_bytes())
+    }
+
+    /// Adds Content-Type and Content-Length, the empty line and the body.
+    pub fn finish(mut self, body: Option<&Body>) -> Bytes {
+        if let Some(body) = body {
+            self.line(HeaderId::ContentType, &body.content_type);
+        }
+        let bytes = body.map(|body| body.bytes.as_ref()).unwrap_or_default();
+        self.line(HeaderId::ContentLength, bytes.len());
+        self.octets(b"\r\n").octets(bytes);
+        Bytes::from(self.out)
+    }
+
+    pub(super) fn octets(&mut self, bytes: &[u8]) -> &mut Self {
+        self.out.extend_from_slice(bytes);
+        self
+    }
+
+    /// Prints and replaces what would end the line.
+    pub(super) fn clean(&mut self, text: fmt::Arguments<'_>) {
+        let start = self.out.len();
+        // Writing to a Vec cannot fail.
+        let _ = self.out.write_fmt(text);
+        for byte in self.out.iter_mut().skip(start) {
+            if matches!(byte, b'\r' | b'\n' | 0) {
+                *byte = b' ';
+            }
+        }
+    }
+}
