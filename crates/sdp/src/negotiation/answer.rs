@@ -1,0 +1,220 @@
+//! Answering an offer: RFC 3264 section 6.
+
+use super::capabilities::{CodecOrder, Hold, LocalCapabilities, LocalMedia, NullAddressAnswer};
+use super::error::AnswerError;
+use super::offer::describe;
+use super::plan::{Agreement, Role};
+use super::slot::Slot;
+use super::{Negotiation, Phase, agree};
+use crate::attribute::Attribute;
+use crate::codec::Codec;
+use crate::connection::Connection;
+use crate::direction::Direction;
+use crate::media::{Media, MediaKind};
+use crate::session::Session;
+use crate::text::{Text, Token};
+use crate::view::MediaView;
+
+/// An answer of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What to send.
+    pub session: Session,
+    /// What is agreed from now on.
+    pub agreement: Agreement,
+}
+
+impl Negotiation {
+    /// Answers the pending offer: as many `m=` lines in the same order, the payload types of the offer, port 0 for
+    /// what we cannot take, the direction table of RFC 3264 section 6.1, and the `t=` of the offer.
+    ///
+    /// # Errors
+    /// [`AnswerError::NoCommonCodec`] when nothing offered can be taken (an offer without `m=` lines, or with port 0 in
+    /// all, can); the offer stays pending until [`Negotiation::rollback`].
+    pub fn answer_pending(&mut self, capabilities: &LocalCapabilities) -> Result<Answer, AnswerError> {
+        let offer = match &self.phase {
+            Phase::OfferReceived { offer } => offer.clone(),
+            Phase::OfferSent { .. } => return Err(AnswerError::OursPending),
+            Phase::Stable => return Err(AnswerError::NoOffer),
+        };
+        let mut session = Session::new(self.origin.clone());
+        session.connection = Some(Connection::from(capabilities.address.clone()));
+        session.attributes = capabilities.attributes.clone();
+        session.times = offer.times.clone();
+        let mut slots = self.slots.clone();
+        slots.resize_with(offer.media.len(), Slot::default);
+        let mut used: Vec<usize> = slots.iter().filter_map(|slot| slot.capability).collect();
+        for (offered, slot) in offer.streams().zip(slots.iter_mut()) {
+            session.media.push(answered_media(offered, slot, &mut used, capabilities));
+        }
+        let agreement = agree(&session, &offer, Role::Answerer, &slots);
+        if refuses_all(&offer, &agreement, capabilities) {
+            return Err(AnswerError::NoCommonCodec);
+        }
+        let session = self.stamp(session);
+        self.settle((session.clone(), offer), slots, agreement.clone());
+        Ok(Answer { session, agreement })
+    }
+}
+
+/// Whether an answer would leave nothing of what was offered.
+fn refuses_all(offer: &Session, agreement: &Agreement, capabilities: &LocalCapabilities) -> bool {
+    let mut offered = offer.media.iter().filter(|media| !media.is_rejected());
+    let wants_audio = offered.clone().any(|media| media.kind == MediaKind::Audio);
+    let no_audio = capabilities.require_audio && wants_audio && agreement.audio().is_none();
+    no_audio || (offered.next().is_some() && !agreement.plans().any(|plan| plan.carries_media()))
+}
+
+/// The answer for one line: the entry it is bound to if that fits, else the first free one that does, else port 0.
+fn answered_media(
+    offered: MediaView<'_>,
+    slot: &mut Slot,
+    used: &mut Vec<usize>,
+    capabilities: &LocalCapabilities,
+) -> Media {
+    let free = (0..capabilities.media.len()).filter(|at| !used.contains(at));
+    for at in slot.capability.into_iter().chain(free) {
+        let Some(local) = capabilities.media.get(at) else { continue };
+        let Some(media) = accepted_media(offered, local, capabilities) else { continue };
+        used.push(at);
+        slot.capability = Some(at);
+        slot.refused = false;
+        slot.wanted = local.wanted();
+        return media;
+    }
+    slot.refused |= offered.is_rejected();
+    offered.media().rejection()
+}
+
+/// The answer for one line from one entry of the capabilities; `None` when that cannot take it.
+fn accepted_media(offered: MediaView<'_>, local: &LocalMedia, all: &LocalCapabilities) -> Option<Media> {
+    let connection = offered.connection()?;
+    let multicast = connection.address.is_multicast();
+    let fits = !offered.is_rejected()
+        && local.port != 0
+        && offered.kind == local.kind
+        && local.protocols.contains(&offered.protocol)
+        && (!multicast || local.multicast);
+    if !fits {
+        return None;
+    }
+    let mut media = Media::new(local.kind.clone(), local.port, offered.protocol.clone());
+    let codecs = if media.protocol.is_rtp() { common_codecs(offered, local, all) } else { Vec::new() };
+    if !media.protocol.is_rtp() {
+        media.formats = common_formats(offered, local);
+    }
+    if codecs.is_empty() && media.formats.is_empty() {
+        return None;
+    }
+    let mirrored = offered.is_held_by_address() && all.null_address == NullAddressAnswer::Mirror;
+    let direction = match mirrored {
+        true => Direction::Inactive,
+        false => offered.direction().reversed().and(local.wanted()),
+    };
+    let rtcp_mux = local.rtcp_mux && offered.rtcp_mux();
+    let mid = offered.attributes.iter().find(|attribute| attribute.name == "mid").cloned();
+    media.attributes.extend(mid);
+    describe(&mut media, local, &codecs, direction, rtcp_mux, all);
+    if mirrored && local.hold != Hold::ByNullAddress {
+        let address = local.address.as_ref().unwrap_or(&all.address);
+        media.connections = vec![address.to_null().into()];
+    }
+    if multicast {
+        mirror_multicast(&mut media, offered);
+    }
+    Some(media)
+}
+
+/// RFC 3264 section 6.2: address, port, direction, packet time and bandwidth of a multicast stream are those offered.
+fn mirror_multicast(media: &mut Media, offered: MediaView<'_>) {
+    media.port = offered.port;
+    media.port_count = offered.port_count;
+    media.connections = match offered.connections.is_empty() {
+        true => offered.connection().cloned().into_iter().collect(),
+        false => offered.connections.clone(),
+    };
+    media.bandwidths = offered.bandwidths.clone();
+    media.attributes.set_direction(offered.direction());
+    for name in ["ptime", "maxptime"] {
+        match offered.inherited(name).map(Text::new) {
+            Some(Ok(value)) => media.attributes.set(Attribute { name: Token::literal(name), value: Some(value) }),
+            _ => media.attributes.remove(name),
+        }
+    }
+}
+
+fn common_formats(offered: MediaView<'_>, local: &LocalMedia) -> Vec<Token> {
+    let known = |format: &Token| local.formats.iter().any(|ours| ours.eq_ignore_ascii_case(format));
+    offered.formats.iter().filter(|format| known(format)).take(local.formats.len()).cloned().collect()
+}
+
+/// The codecs of an answer with the numbers of the offer; each codec of ours at most once. Empty when the offer has a
+/// real codec but none in common, however well its events would fit.
+fn common_codecs(offered: MediaView<'_>, local: &LocalMedia, all: &LocalCapabilities) -> Vec<Codec> {
+    let theirs = offered.codecs();
+    let pair = |ours: &Codec, theirs: &Codec| (!theirs.is_telephone_event()).then(|| answered_codec(ours, theirs));
+    let mut common: Vec<Codec> = Vec::new();
+    match all.order {
+        CodecOrder::Theirs => {
+            let mut taken = vec![false; local.codecs.len()];
+            for codec in &theirs {
+                let ours = local.codecs.iter().zip(taken.iter_mut());
+                let Some((ours, taken)) = ours.into_iter().find(|(ours, taken)| !**taken && ours.same_format(codec))
+                else {
+                    continue;
+                };
+                *taken = true;
+                common.extend(pair(ours, codec));
+            }
+        }
+        CodecOrder::Ours => {
+            for ours in &local.codecs {
+                let free = |codec: &&Codec| {
+                    ours.same_format(codec) && common.iter().all(|used| used.payload_type != codec.payload_type)
+                };
+                let found = theirs.iter().find(free);
+                common.extend(found.and_then(|codec| pair(ours, codec)));
+            }
+        }
+    }
+    if all.single_codec {
+        let mut first = true;
+        common.retain(|codec| codec.is_auxiliary() || std::mem::replace(&mut first, false));
+    }
+    let speech = |codec: &Codec| !codec.is_auxiliary();
+    if theirs.iter().any(speech) && !common.iter().any(speech) {
+        return Vec::new();
+    }
+    common.extend(common_events(&theirs, &common, local));
+    common
+}
+
+/// `telephone-event` at the clock rates of the codecs taken (RFC 4733 section 2.5.1.2); when the peer has none of
+/// those, the first it has.
+fn common_events(theirs: &[Codec], common: &[Codec], local: &LocalMedia) -> Vec<Codec> {
+    let Some(events) = local.telephone_event.as_ref().and_then(|events| events.to_text()) else { return Vec::new() };
+    let mut offered: Vec<&Codec> = Vec::new();
+    for event in theirs.iter().filter(|codec| codec.is_telephone_event()) {
+        if offered.iter().all(|known| known.clock_rate != event.clock_rate) {
+            offered.push(event);
+        }
+    }
+    let fits = |event: &Codec| common.iter().any(|codec| !codec.is_auxiliary() && codec.clock_rate == event.clock_rate);
+    let answer = |event: &Codec| Codec { fmtp: Some(events.clone()), ..event.clone() };
+    let fitting: Vec<Codec> = offered.iter().copied().filter(|event| fits(event)).map(answer).collect();
+    match fitting.is_empty() {
+        true => offered.first().copied().map(answer).into_iter().collect(),
+        false => fitting,
+    }
+}
+
+/// Our codec under their number. Annex B of G.729 is used only if both want it: RFC 4856 section 2.1.9 and RFC 7261
+/// section 3.1.
+fn answered_codec(ours: &Codec, theirs: &Codec) -> Codec {
+    let mut codec = Codec { payload_type: theirs.payload_type, name: theirs.name.clone(), ..ours.clone() };
+    let refuses = |codec: &Codec| codec.parameter("annexb").is_some_and(|value| value.eq_ignore_ascii_case("no"));
+    if codec.name.eq_ignore_ascii_case("G729") && refuses(theirs) {
+        codec.fmtp = Some(Text::assembled("annexb=no".to_owned()));
+    }
+    codec
+}

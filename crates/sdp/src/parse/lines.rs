@@ -1,0 +1,120 @@
+//! Cuts a description into lines.
+
+use std::borrow::Cow;
+
+use crate::limits::Limits;
+use crate::parse_error::{ParseError, ParseErrorKind};
+
+/// One line, without its end.
+pub(super) struct Line<'a> {
+    /// Counted from 1.
+    pub(super) number: usize,
+    /// Of the letter, from the start of the description.
+    pub(super) offset: usize,
+    pub(super) letter: char,
+    /// What stands behind the equals sign.
+    pub(super) value: Cow<'a, str>,
+    /// Bytes of the line as they were received.
+    length: usize,
+}
+
+impl Line<'_> {
+    /// A mistake of this line as a whole.
+    pub(super) fn error(&self, kind: ParseErrorKind, expected: &'static str, rule: &'static str) -> ParseError {
+        ParseError { line: self.number, byte: self.offset, kind, expected, rule }
+    }
+
+    /// A mistake `at` bytes into the value.
+    pub(super) fn malformed(&self, at: usize, expected: &'static str, rule: &'static str) -> ParseError {
+        let byte = self.offset + at.saturating_add(2).min(self.length);
+        ParseError { line: self.number, byte, kind: ParseErrorKind::Malformed(self.letter), expected, rule }
+    }
+}
+
+pub(super) struct Lines<'a> {
+    rest: &'a [u8],
+    /// Number of the next line.
+    number: usize,
+    /// Offset of the next line.
+    offset: usize,
+    limits: &'a Limits,
+    /// Whether a line was not UTF-8.
+    pub(super) latin1: bool,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(bytes: &'a [u8], limits: &'a Limits) -> Result<Lines<'a>, ParseError> {
+        let lines = Lines { rest: bytes, number: 1, offset: 0, limits, latin1: false };
+        if bytes.len() > limits.session_bytes {
+            let kind = ParseErrorKind::TooLarge(limits.session_bytes);
+            return Err(lines.error(limits.session_bytes, kind, "a shorter description", "Limits::session_bytes"));
+        }
+        Ok(lines)
+    }
+
+    fn error(&self, byte: usize, kind: ParseErrorKind, expected: &'static str, rule: &'static str) -> ParseError {
+        ParseError { line: self.number, byte, kind, expected, rule }
+    }
+
+    /// That the line `found` is not the one that was due.
+    pub(super) fn missing(
+        &self,
+        found: Option<&Line<'_>>,
+        letter: char,
+        expected: &'static str,
+        rule: &'static str,
+    ) -> ParseError {
+        let (line, byte) = found.map_or((self.number, self.offset), |line| (line.number, line.offset));
+        ParseError { line, byte, kind: ParseErrorKind::Missing(letter), expected, rule }
+    }
+
+    /// The next line; `None` at the end, where empty lines are skipped. RFC 8866 section 5: CRLF, or LF alone.
+    pub(super) fn next_line(&mut self) -> Result<Option<Line<'a>>, ParseError> {
+        if self.rest.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+            return Ok(None);
+        }
+        let end = self.rest.iter().position(|byte| *byte == b'\n');
+        let (raw, next) = match end.and_then(|end| self.rest.split_at_checked(end)) {
+            Some((line, rest)) => (line, rest.get(1..).unwrap_or_default()),
+            None => (self.rest, &[] as &[u8]),
+        };
+        let bytes = raw.strip_suffix(b"\r").unwrap_or(raw);
+        let line = self.cut(bytes)?;
+        self.offset += self.rest.len() - next.len();
+        self.rest = next;
+        self.number += 1;
+        Ok(Some(line))
+    }
+
+    fn cut(&mut self, bytes: &'a [u8]) -> Result<Line<'a>, ParseError> {
+        if self.number > self.limits.lines {
+            let kind = ParseErrorKind::TooLarge(self.limits.lines);
+            return Err(self.error(self.offset, kind, "fewer lines", "Limits::lines"));
+        }
+        if bytes.len() > self.limits.line_bytes {
+            let kind = ParseErrorKind::TooLarge(self.limits.line_bytes);
+            let byte = self.offset + self.limits.line_bytes;
+            return Err(self.error(byte, kind, "a shorter line", "Limits::line_bytes"));
+        }
+        if let Some((at, byte)) = bytes.iter().enumerate().find(|(_, byte)| matches!(byte, 0 | b'\r')) {
+            let kind = ParseErrorKind::ForbiddenByte(*byte);
+            return Err(self.error(self.offset + at, kind, "no NUL and no CR within a line", "RFC 8866 section 9"));
+        }
+        let (Some((letter, rest)), b'=') = (bytes.split_first(), bytes.get(1).copied().unwrap_or_default()) else {
+            return Err(self.error(self.offset, ParseErrorKind::NotALine, "<letter>=<value>", "RFC 8866 section 5"));
+        };
+        if !b"vosiuepcbtrzkam".contains(letter) {
+            let kind = ParseErrorKind::UnknownLetter(char::from(*letter));
+            return Err(self.error(self.offset, kind, "one of v o s i u e p c b t r z k a m", "RFC 8866 section 5"));
+        }
+        let value = rest.get(1..).unwrap_or_default();
+        let value = match std::str::from_utf8(value) {
+            Ok(value) => Cow::Borrowed(value),
+            Err(_) => {
+                self.latin1 = true;
+                Cow::Owned(value.iter().copied().map(char::from).collect())
+            }
+        };
+        Ok(Line { number: self.number, offset: self.offset, letter: char::from(*letter), value, length: bytes.len() })
+    }
+}

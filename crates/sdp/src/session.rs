@@ -1,0 +1,229 @@
+//! The session description: the owned model, and its printed form.
+
+use std::fmt;
+
+use crate::attribute::Attributes;
+use crate::connection::{Address, Connection};
+use crate::limits::Limits;
+use crate::media::Media;
+use crate::parse_error::ParseError;
+use crate::text::{Text, Token};
+use crate::time::TimeDescription;
+use crate::view::MediaView;
+
+/// Session identifier or version of `o=`: digits of any length, compared as text.
+///
+/// RFC 8866 section 5.2 sets no bound; RFC 3264 section 5 wants 63 bits, which is what we send. A leading minus,
+/// sent by devices which print an unsigned number as a signed one, is kept.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Number(Token);
+
+impl Number {
+    pub(crate) fn read(text: &str) -> Option<Number> {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let good = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        good.then(|| Token::new(text).ok().map(Number)).flatten()
+    }
+
+    /// The number, when it is not negative and fits.
+    pub fn value(&self) -> Option<u64> {
+        self.0.parse().ok()
+    }
+
+    /// The digits as they were sent.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<u64> for Number {
+    fn from(value: u64) -> Number {
+        // Digits are token characters, so the other branch is never taken.
+        Number(Token::new(&value.to_string()).unwrap_or_else(|_| Token::literal("0")))
+    }
+}
+
+impl fmt::Debug for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The `o=` line: RFC 8866 section 5.2.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// Login of the author, `-` for none. Spaces are printed as `_`, which is also how they are read.
+    pub username: Text,
+    /// Names the session together with the other fields but the version.
+    pub session_id: Number,
+    /// Grows by one with each change (RFC 3264 section 8).
+    pub version: Number,
+    /// Network, address type and address of the author; nothing is sent there.
+    pub address: Address,
+}
+
+impl Origin {
+    /// An origin without a user name.
+    pub fn new(session_id: u64, version: u64, address: impl Into<Address>) -> Origin {
+        let (session_id, version) = (session_id.into(), version.into());
+        Origin { username: Token::literal("-").into(), session_id, version, address: address.into() }
+    }
+
+    /// Whether both belong to one session, be the versions as they may.
+    pub fn same_session(&self, other: &Origin) -> bool {
+        self.username == other.username && self.session_id == other.session_id && self.address == other.address
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = self.username.split(char::is_whitespace);
+        f.write_str(parts.next().filter(|first| !first.is_empty()).unwrap_or("_"))?;
+        for part in parts {
+            write!(f, "_{part}")?;
+        }
+        write!(f, " {} {} {}", self.session_id, self.version, self.address)
+    }
+}
+
+/// One `b=` line: RFC 8866 section 5.8.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Bandwidth {
+    /// `AS` and `CT` (RFC 8866), `RS` and `RR` (RFC 3556), `TIAS` (RFC 3890), or anything else.
+    pub kind: Token,
+    /// Kilobits per second for `AS` and `CT`, bits per second for the others named above.
+    pub value: u64,
+}
+
+impl fmt::Display for Bandwidth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind, self.value)
+    }
+}
+
+/// A session description: RFC 8866 section 5.
+///
+/// Every field may be edited; the types of the fields see to it that what is printed is a description again.
+/// [`std::fmt::Display`] prints it with CRLF line ends, and `Session::parse` of that gives an equal value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// `o=`
+    pub origin: Origin,
+    /// `s=`; a missing or empty one is read as `-`.
+    pub name: Text,
+    /// `i=`
+    pub information: Option<Text>,
+    /// `u=`
+    pub uri: Option<Text>,
+    /// `e=` lines, not looked into.
+    pub emails: Vec<Text>,
+    /// `p=` lines, not looked into.
+    pub phones: Vec<Text>,
+    /// `c=`
+    pub connection: Option<Connection>,
+    /// `b=` lines.
+    pub bandwidths: Vec<Bandwidth>,
+    /// `t=`, `r=` and `z=` lines; printed as `t=0 0` when empty.
+    pub times: Vec<TimeDescription>,
+    /// `a=` lines of the session section.
+    pub attributes: Attributes,
+    /// `m=` sections.
+    pub media: Vec<Media>,
+}
+
+impl Session {
+    /// A description without media: `s=-`, `t=0 0`, and the address of `origin` in `c=`.
+    pub fn new(origin: Origin) -> Session {
+        let connection = Some(Connection::from(origin.address.clone()));
+        Session {
+            origin,
+            name: Token::literal("-").into(),
+            information: None,
+            uri: None,
+            emails: Vec::new(),
+            phones: Vec::new(),
+            connection,
+            bandwidths: Vec::new(),
+            times: vec![TimeDescription::default()],
+            attributes: Attributes::default(),
+            media: Vec::new(),
+        }
+    }
+
+    /// Reads a description within [`Limits::DEFAULT`]. The crate root lists the liberties it allows.
+    ///
+    /// # Errors
+    /// The first mistake, with its place and the rule it breaks.
+    pub fn parse(bytes: &[u8]) -> Result<Session, ParseError> {
+        Session::parse_with(bytes, &Limits::DEFAULT)
+    }
+
+    /// Reads a description within other limits.
+    ///
+    /// # Errors
+    /// As [`Session::parse`].
+    pub fn parse_with(bytes: &[u8], limits: &Limits) -> Result<Session, ParseError> {
+        crate::parse::session(bytes, limits)
+    }
+
+    /// The `index`-th stream, with what it inherits from the session section.
+    pub fn stream(&self, index: usize) -> Option<MediaView<'_>> {
+        self.media.get(index).map(|media| MediaView::new(self, media))
+    }
+
+    /// All streams in order, with what they inherit from the session section.
+    pub fn streams(&self) -> impl Iterator<Item = MediaView<'_>> {
+        self.media.iter().map(|media| MediaView::new(self, media))
+    }
+
+    /// The first accepted audio stream.
+    pub fn audio(&self) -> Option<MediaView<'_>> {
+        self.streams().find(|stream| stream.kind == crate::MediaKind::Audio && !stream.is_rejected())
+    }
+}
+
+impl fmt::Display for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "v=0\r\no={}\r\ns={}\r\n", self.origin, self.name)?;
+        for (letter, line) in [('i', &self.information), ('u', &self.uri)] {
+            if let Some(line) = line {
+                write!(f, "{letter}={line}\r\n")?;
+            }
+        }
+        for email in &self.emails {
+            write!(f, "e={email}\r\n")?;
+        }
+        for phone in &self.phones {
+            write!(f, "p={phone}\r\n")?;
+        }
+        if let Some(connection) = &self.connection {
+            write!(f, "c={connection}\r\n")?;
+        }
+        for bandwidth in &self.bandwidths {
+            write!(f, "b={bandwidth}\r\n")?;
+        }
+        if self.times.is_empty() {
+            f.write_str("t=0 0\r\n")?;
+        }
+        for time in &self.times {
+            write!(f, "{time}")?;
+        }
+        for attribute in &self.attributes {
+            write!(f, "a={attribute}\r\n")?;
+        }
+        self.media.iter().try_for_each(|media| write!(f, "{media}"))
+    }
+}
+
+impl std::str::FromStr for Session {
+    type Err = ParseError;
+    fn from_str(text: &str) -> Result<Session, ParseError> {
+        Session::parse(text.as_bytes())
+    }
+}
