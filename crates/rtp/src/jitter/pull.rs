@@ -1,0 +1,207 @@
+//! Deciding what is to be played next.
+
+use super::{Frame, Gathering, JitterBuffer, Pulled, store::Slot};
+use crate::{Micros, SequenceNumber};
+
+/// A gap in the timestamps below this, in milliseconds, is none.
+const NO_GAP_MS: u32 = 4;
+/// How long a missing packet is concealed before the stream counts as interrupted, in milliseconds.
+const CONCEAL_MS: u32 = 100;
+/// How much more delay than aimed at, besides the packet to leave out, is left alone, in milliseconds.
+const SPARE_MS: u32 = 10;
+/// The least time between two packets left out: in speech, in speech with more than 100 ms to spare, in silence.
+const LEAVE_OUT_EACH: [Micros; 3] = [Micros(1_000_000), Micros(300_000), Micros(60_000)];
+
+/// What is to be done at one pull.
+enum Decision {
+    Play(Slot),
+    Lost(u32),
+    Silence,
+    Empty,
+}
+
+impl JitterBuffer {
+    /// What to play next at `now`, when `wanted` units (at least 1) are still missing to fill the current tick.
+    ///
+    /// A frame may last longer than wanted (keep the rest for the next tick) or shorter (pull again); everything else
+    /// lasts at most `wanted`. So a tick is filled by
+    ///
+    /// ```
+    /// # use rtp::{JitterBuffer, JitterConfig, Micros, Pulled};
+    /// # let (mut jitter, now) = (JitterBuffer::new(JitterConfig::default()), Micros(0));
+    /// # let mut left_over = 0;
+    /// let mut missing = 160u32.saturating_sub(left_over);
+    /// while missing > 0 {
+    ///     missing = match jitter.pull(now, missing) {
+    ///         Pulled::Frame(frame) => missing.saturating_sub(frame.units),   // decode frame.payload
+    ///         Pulled::Lost { units } => missing - units,                     // conceal that much
+    ///         Pulled::Silence { units } | Pulled::Empty { units } => missing - units,
+    ///     };
+    /// }
+    /// ```
+    pub fn pull(&mut self, now: Micros, wanted: u32) -> Pulled<'_> {
+        match self.decide(now, wanted.max(1)) {
+            Decision::Play(slot) => self.play(slot),
+            Decision::Lost(units) => {
+                self.stood_in = self.stood_in.saturating_add(units);
+                self.stats.lost_units += u64::from(units);
+                Pulled::Lost { units }
+            }
+            Decision::Silence => {
+                self.stood_in = self.stood_in.saturating_add(wanted);
+                Pulled::Silence { units: wanted }
+            }
+            Decision::Empty => {
+                self.stood_in = self.stood_in.saturating_add(wanted);
+                Pulled::Empty { units: wanted }
+            }
+        }
+    }
+
+    /// The payload that will be played next, if it is here already: for codecs that can restore a lost packet from
+    /// the one behind it.
+    pub fn upcoming(&self) -> Option<&[u8]> {
+        self.store.first_from(self.next).filter(|slot| !slot.filler).map(|slot| self.store.payload(slot))
+    }
+
+    fn decide(&mut self, now: Micros, wanted: u32) -> Decision {
+        let missing = self.pass_fillers();
+        self.shed(now);
+        let Some(&head) = self.store.first_from(self.next).filter(|slot| !slot.filler) else {
+            return self.nothing_waits(wanted);
+        };
+        let delay = self.delay_of(now, &head);
+        if let Gathering::UpTo(limit) = self.gathering {
+            if delay < self.target().min(limit) as i32 {
+                return if self.silent { Decision::Silence } else { Decision::Empty };
+            }
+            return Decision::Play(head);
+        }
+        let Some(played_to) = self.played_to else { return Decision::Play(head) };
+        let gap = head.timestamp.since(played_to);
+        let open = gap.saturating_sub(self.stood_in.min(i32::MAX as u32) as i32);
+        let lost = i32::from(head.sequence_number.since(self.next)) + i32::from(missing);
+        let no_gap = self.config.clock.units_per_millis(NO_GAP_MS) as i32;
+        if lost == 0 {
+            // Nothing is missing in the sequence: what the timestamp skips was not sent.
+            let within = open <= (head.units / 2) as i32 || delay >= self.target() as i32;
+            return if within { Decision::Play(head) } else { Decision::Silence };
+        }
+        if open <= no_gap {
+            return Decision::Play(head);
+        }
+        if gap > lost.saturating_mul(head.units.max(1) as i32).saturating_add(no_gap) {
+            // More time than the missing packets could fill: a silence with losses at its edges.
+            return if delay >= self.target() as i32 { Decision::Play(head) } else { Decision::Silence };
+        }
+        Decision::Lost(wanted.min(open.unsigned_abs()))
+    }
+
+    fn nothing_waits(&mut self, wanted: u32) -> Decision {
+        if self.gathering == Gathering::No {
+            let limit = self.config.clock.units_per_millis(CONCEAL_MS);
+            if !self.silent && self.stood_in.saturating_add(wanted) <= limit {
+                return Decision::Lost(wanted);
+            }
+            self.gathering = Gathering::UpTo(self.max);
+        }
+        if self.silent { Decision::Silence } else { Decision::Empty }
+    }
+
+    fn play(&mut self, slot: Slot) -> Pulled<'_> {
+        self.store.remove(slot.sequence_number);
+        self.next = slot.sequence_number.next();
+        self.started = true;
+        self.played_to = Some(slot.timestamp.plus(slot.units));
+        self.stood_in = 0;
+        self.gathering = Gathering::No;
+        self.silent = slot.units == 0;
+        self.missing = 0;
+        self.stats.played += 1;
+        self.stats.played_units += u64::from(slot.units);
+        Pulled::Frame(Frame {
+            payload: self.store.payload(&slot),
+            payload_type: slot.payload_type,
+            timestamp: slot.timestamp,
+            sequence_number: slot.sequence_number,
+            units: slot.units,
+            marker: slot.marker,
+            after_cut: core::mem::take(&mut self.cut),
+        })
+    }
+
+    /// Goes past packets without audio at the head.
+    fn pass_fillers(&mut self) -> u16 {
+        while let Some(slot) = self.store.first_from(self.next).filter(|slot| slot.filler) {
+            let number = slot.sequence_number;
+            self.missing = self.missing.saturating_add(number.since(self.next).unsigned_abs());
+            self.store.remove(number);
+            self.next = number.next();
+        }
+        self.missing
+    }
+
+    /// The delay at which `slot` would be played now, in units, counted from the fastest packets.
+    fn delay_of(&self, now: Micros, slot: &Slot) -> i32 {
+        self.delay.lateness(self.config.clock.wrapped(now).wrapping_sub(slot.timestamp.0))
+    }
+
+    /// Gives up packets at the head that would be played with too much delay.
+    fn shed(&mut self, now: Micros) {
+        while let Some(&head) = self.store.first_from(self.next).filter(|slot| !slot.filler) {
+            let delay = self.delay_of(now, &head);
+            let excess = delay.saturating_sub(self.target() as i32);
+            if delay > self.max.saturating_add(head.units) as i32 || self.is_stood_in_for(&head, excess) {
+                self.stats.late += 1;
+            } else if self.may_leave_out(now, &head, excess) {
+                self.stats.left_out += 1;
+                self.last_left_out = Some(now);
+            } else {
+                return;
+            }
+            let end = head.timestamp.plus(head.units);
+            self.give_up(head.sequence_number);
+            // What was played in its place counts for it.
+            self.stood_in = self.stood_in.saturating_sub(head.units);
+            self.played_to = Some(end);
+        }
+    }
+
+    /// Whether something else was played in place of `head` and of all up to the packet behind it, and playing it
+    /// now would add to a delay that is long enough.
+    fn is_stood_in_for(&self, head: &Slot, excess: i32) -> bool {
+        let Some(played_to) = self.played_to else { return false };
+        if self.stood_in < head.units || excess <= head.units as i32 || self.silent {
+            return false;
+        }
+        self.behind(head).is_some_and(|next| {
+            let gap = next.timestamp.since(played_to);
+            gap <= self.stood_in.min(i32::MAX as u32) as i32
+        })
+    }
+
+    /// Whether `head` may be left out to shorten the delay.
+    fn may_leave_out(&self, now: Micros, head: &Slot, excess: i32) -> bool {
+        let ms = |milliseconds| self.config.clock.units_per_millis(milliseconds) as i32;
+        if excess < ms(SPARE_MS).saturating_add(head.units as i32) || self.gathering != Gathering::No {
+            return false;
+        }
+        let [speech, much, silence] = LEAVE_OUT_EACH;
+        let each = if self.quiet {
+            silence
+        } else if excess > ms(100) {
+            much
+        } else {
+            speech
+        };
+        let rested = self.last_left_out.is_none_or(|at| now.since(at) >= each);
+        rested
+            && head.units > 0
+            && self.behind(head).is_some_and(|next| next.sequence_number == head.sequence_number.next())
+    }
+
+    fn behind(&self, head: &Slot) -> Option<&Slot> {
+        let from: SequenceNumber = head.sequence_number.next();
+        self.store.first_from(from).filter(|slot| slot.sequence_number != head.sequence_number && !slot.filler)
+    }
+}

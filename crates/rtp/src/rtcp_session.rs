@@ -1,0 +1,232 @@
+//! RTCP of one call: reports in time, what the far end says, the goodbye (RFC 3550 section 6).
+
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    Micros, NtpTime, Reception, Sender, Ssrc, Summary,
+    packet::BufferTooSmall,
+    reception::round_trip,
+    rtcp::{Cname, Compound, CompoundWriter, ReportBlock, RtcpError, RtcpPacket},
+    rtcp_interval::{Bandwidth, Group, RtcpTimer, deterministic_interval},
+};
+
+/// The size expected of the first report: RR, one block and a short CNAME.
+const FIRST_REPORT: usize = 64;
+
+/// RTCP between two parties: one outgoing stream, one incoming.
+///
+/// Inputs are [`RtcpSession::receive`] and the passing of [`RtcpSession::deadline`]; outputs are written into the
+/// caller's buffer by [`RtcpSession::poll`] and [`RtcpSession::leave`]. Every packet written is a compound packet of SR
+/// or RR and SDES with CNAME (section 6.1).
+#[derive(Clone, Debug)]
+pub struct RtcpSession {
+    cname: Cname,
+    bandwidth: Bandwidth,
+    timer: RtcpTimer,
+    /// Packets sent when the last report was written, and the one before.
+    packets_at_report: [u32; 2],
+    reports: u32,
+    far_end: FarEnd,
+    /// The source that said goodbye: its silence is final until another one speaks.
+    departed: Option<Ssrc>,
+}
+
+/// What the far end has said about our stream.
+#[derive(Clone, Debug, Default)]
+pub struct FarEnd {
+    /// Its latest report block about us.
+    pub report: Option<ReportBlock>,
+    /// When that arrived.
+    pub reported_at: Option<Micros>,
+    /// The jitter it saw, a sample a report.
+    pub jitter: Summary,
+    /// The round-trip time, a sample a report that allows it.
+    pub round_trip: Summary,
+}
+
+/// What a compound packet said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Heard {
+    /// The source of its report.
+    pub from: Option<Ssrc>,
+    /// Its report block about our stream.
+    pub about_us: Option<ReportBlock>,
+    /// The round-trip time that block reveals.
+    pub round_trip: Option<Micros>,
+    /// The source we receive from said goodbye.
+    pub goodbye: bool,
+    /// Somebody uses our SSRC: send a BYE and call [`Sender::change_ssrc`] (section 8.2).
+    pub collision: bool,
+}
+
+impl RtcpSession {
+    /// The most octets a packet of ours has: buffers of this size always suffice.
+    pub const MAX_LEN: usize = 640;
+
+    /// Joins at `now`; `seed` spreads the reports in time.
+    pub fn new(cname: Cname, bandwidth: Bandwidth, now: Micros, seed: u64) -> Self {
+        Self {
+            cname,
+            bandwidth,
+            timer: RtcpTimer::new(bandwidth, now, FIRST_REPORT, seed),
+            packets_at_report: [0; 2],
+            reports: 0,
+            far_end: FarEnd::default(),
+            departed: None,
+        }
+    }
+
+    /// When [`RtcpSession::poll`] must be called next.
+    pub const fn deadline(&self) -> Micros {
+        self.timer.deadline()
+    }
+
+    /// What the far end has said so far.
+    pub const fn far_end(&self) -> &FarEnd {
+        &self.far_end
+    }
+
+    /// Compound packets sent so far.
+    pub const fn reports_sent(&self) -> u32 {
+        self.reports
+    }
+
+    /// Writes a report if one is due and returns its length; `None` when there is nothing to send (yet). An SR when
+    /// RTP was sent since the report before the last, else an RR (section 6.4).
+    ///
+    /// # Errors
+    /// [`BufferTooSmall`] when `out` is shorter than the report; it stays due. [`RtcpSession::MAX_LEN`] suffices.
+    pub fn poll(
+        &mut self,
+        now: Micros,
+        wall: NtpTime,
+        sender: &Sender,
+        reception: &mut Reception,
+        out: &mut [u8],
+    ) -> Result<Option<usize>, BufferTooSmall> {
+        let group = self.group(now, sender, reception);
+        if out.len() < Self::MAX_LEN {
+            return Err(BufferTooSmall { need: Self::MAX_LEN, have: out.len() });
+        }
+        if !self.timer.expired(now, group) {
+            return Ok(None);
+        }
+        let length = self.write(now, wall, group, sender, reception, out)?.len();
+        self.reported(now, group, sender, length);
+        Ok(Some(length))
+    }
+
+    /// Writes the goodbye and returns its length; `None` when nothing was ever sent, as then none may be (section
+    /// 6.3.7). `reason` may be empty. The session is over: drop it.
+    ///
+    /// # Errors
+    /// [`BufferTooSmall`]; [`RtcpSession::MAX_LEN`] suffices.
+    pub fn leave(
+        &mut self,
+        now: Micros,
+        wall: NtpTime,
+        sender: &Sender,
+        reception: &mut Reception,
+        reason: &str,
+        out: &mut [u8],
+    ) -> Result<Option<usize>, BufferTooSmall> {
+        if self.reports == 0 && sender.packets() == 0 {
+            return Ok(None);
+        }
+        let group = self.group(now, sender, reception);
+        let mut writer = self.write(now, wall, group, sender, reception, out)?;
+        writer.bye(&[sender.ssrc()], reason)?;
+        let length = writer.len();
+        self.reports = self.reports.saturating_add(1);
+        Ok(Some(length))
+    }
+
+    /// Takes a datagram that [`classify`](crate::classify) called RTCP.
+    ///
+    /// # Errors
+    /// [`RtcpError`] when it is not a well-formed compound packet; nothing changes then.
+    pub fn receive(
+        &mut self,
+        now: Micros,
+        wall: NtpTime,
+        datagram: &[u8],
+        sender: &Sender,
+        reception: &mut Reception,
+    ) -> Result<Heard, RtcpError> {
+        let compound = Compound::parse(datagram)?;
+        let mut heard = Heard::default();
+        for packet in compound.packets() {
+            let (from, blocks) = match packet {
+                RtcpPacket::SenderReport(report) => {
+                    reception.sender_report_arrived(now, report.ssrc, report.info.ntp);
+                    (report.ssrc, report.blocks)
+                }
+                RtcpPacket::ReceiverReport(report) => (report.ssrc, report.blocks),
+                RtcpPacket::Goodbye(bye) => {
+                    heard.goodbye |= bye.sources().any(|source| Some(source) == reception.source());
+                    continue;
+                }
+                _ => continue,
+            };
+            heard.from.get_or_insert(from);
+            heard.collision |= from == sender.ssrc();
+            heard.about_us = heard.about_us.or_else(|| blocks.about(sender.ssrc()));
+        }
+        self.timer.received(datagram.len(), heard.goodbye);
+        self.note(now, wall, sender, &mut heard);
+        if heard.goodbye {
+            self.departed = reception.source();
+            let members = self.group(now, sender, reception).members;
+            self.timer.members_left(now, members);
+        }
+        Ok(heard)
+    }
+
+    fn note(&mut self, now: Micros, wall: NtpTime, sender: &Sender, heard: &mut Heard) {
+        let Some(block) = heard.about_us else { return };
+        heard.round_trip = round_trip(wall, &block);
+        self.far_end.report = Some(block);
+        self.far_end.reported_at = Some(now);
+        self.far_end.jitter.add(sender.clock().micros(u64::from(block.jitter)));
+        if let Some(time) = heard.round_trip {
+            self.far_end.round_trip.add(time);
+        }
+    }
+
+    fn write<'a>(
+        &self,
+        now: Micros,
+        wall: NtpTime,
+        group: Group,
+        sender: &Sender,
+        reception: &mut Reception,
+        out: &'a mut [u8],
+    ) -> Result<CompoundWriter<'a>, BufferTooSmall> {
+        let block = reception.report(now);
+        let blocks = block.as_slice();
+        if group.we_sent {
+            CompoundWriter::sender_report(out, sender.ssrc(), &sender.info(now, wall), blocks, &self.cname)
+        } else {
+            CompoundWriter::receiver_report(out, sender.ssrc(), blocks, &self.cname)
+        }
+    }
+
+    fn reported(&mut self, now: Micros, group: Group, sender: &Sender, length: usize) {
+        self.timer.sent(now, group, length);
+        self.packets_at_report = [sender.packets(), self.packets_at_report[0]];
+        self.reports = self.reports.saturating_add(1);
+    }
+
+    /// Who takes part: we, and the source we hear unless it left.
+    fn group(&self, now: Micros, sender: &Sender, reception: &Reception) -> Group {
+        let we_sent = sender.packets() != self.packets_at_report[1];
+        let present = reception.source().filter(|source| Some(*source) != self.departed);
+        let alone = Group { members: 1 + u32::from(present.is_some()), senders: 0, we_sent };
+        let interval = deterministic_interval(self.bandwidth, alone, FIRST_REPORT as u64, self.bandwidth.minimum());
+        let far_end_sends = present.is_some()
+            && reception.last_arrival().is_some_and(|at| now.since(at) <= Micros(interval.0.saturating_mul(2)));
+        Group { senders: u32::from(we_sent) + u32::from(far_end_sends), ..alone }
+    }
+}
