@@ -1,0 +1,179 @@
+//! What a stack is told once, at its start.
+
+use std::time::Duration;
+
+use crate::id::Shard;
+use crate::invite;
+use crate::message::{Limits, Method};
+
+/// The settings of a [`crate::Stack`]. Start from [`Config::default`] and change fields.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which SIP loop this is: part of every handle.
+    pub shard: Shard,
+    /// Protocol timers.
+    pub timers: Timers,
+    /// Limits on a single message.
+    pub limits: Limits,
+    /// Most server transactions at once (those that only wait for repeats included). One more request is answered 503 with Retry-After, and
+    /// nothing is kept of it.
+    pub max_server_transactions: usize,
+    /// Most requests of ours under way at once, and most client transactions; one more is [`crate::StackError::Full`].
+    pub max_client_transactions: usize,
+    /// Most dialogs at once.
+    pub max_dialogs: usize,
+    /// Most INVITE sessions at once.
+    pub max_sessions: usize,
+    /// Most registrations of ours at once.
+    pub max_registrations: usize,
+    /// Most alarms of the application at once.
+    pub max_alarms: usize,
+    /// Most addresses tried for one request (RFC 3263 section 4.3).
+    pub max_routes: usize,
+    /// When 100 (Trying) is sent for an INVITE (RFC 3261 section 17.2.1).
+    pub trying: Trying,
+    /// The `Server` header of responses and the `User-Agent` header of requests; `None` sends neither.
+    pub user_agent: Option<String>,
+    /// Methods for Allow.
+    pub allow: Vec<Method>,
+    /// Option tags for Supported.
+    pub supported: Vec<String>,
+    /// Largest request sent over UDP, in octets, when the path's MTU is unknown (RFC 3261 section 18.1.1). Larger ones go by TCP first.
+    pub max_datagram: usize,
+    /// The seconds of Retry-After when a limit is reached.
+    pub retry_after_secs: u32,
+    /// How long a look-up may take (see [`crate::Action::Ask`]).
+    pub ask_timeout: Duration,
+    /// User agent or proxy.
+    pub role: Role,
+    /// Answer UDP requests at the port they came from even when the client did not ask for it with `rport` (RFC 3581): reaches phones
+    /// behind address translators that do not know it.
+    pub force_rport: bool,
+    /// Follow `maddr` in the Via of a request (RFC 3261 section 18.2.2). It lets the sender choose where the answer goes: switched off,
+    /// the answer goes to where the request came from.
+    pub follow_maddr: bool,
+    /// Hand 100 (Trying) to the owner of a request as well; otherwise it only stops the repeats.
+    pub hand_trying: bool,
+    /// Policies of INVITE sessions.
+    pub session: invite::Policy,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            shard: Shard(0),
+            timers: Timers::default(),
+            limits: Limits::default(),
+            max_server_transactions: 200_000,
+            max_client_transactions: 200_000,
+            max_dialogs: 100_000,
+            max_sessions: 100_000,
+            max_registrations: 10_000,
+            max_alarms: 200_000,
+            max_routes: 8,
+            trying: Trying::AtOnce,
+            user_agent: None,
+            allow: vec![Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options],
+            supported: Vec::new(),
+            max_datagram: 1_300,
+            retry_after_secs: 5,
+            ask_timeout: Duration::from_secs(8),
+            role: Role::UserAgent,
+            force_rport: false,
+            follow_maddr: true,
+            hand_trying: false,
+            session: invite::Policy::default(),
+        }
+    }
+}
+
+/// The base values of the timers (RFC 3261 section 17 and its table 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timers {
+    /// Round-trip estimate, 500 ms.
+    pub t1: Duration,
+    /// Longest interval between repeats of non-INVITE requests and INVITE responses, 4 s.
+    pub t2: Duration,
+    /// How long a message stays in the network, 5 s.
+    pub t4: Duration,
+    /// Timer D on UDP: at least 32 s whatever T1 is.
+    pub d: Duration,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self {
+            t1: Duration::from_millis(500),
+            t2: Duration::from_secs(4),
+            t4: Duration::from_secs(5),
+            d: Duration::from_secs(32),
+        }
+    }
+}
+
+impl Timers {
+    /// 64*T1: timers B, F, H, J, L and M.
+    pub fn t1_64(&self) -> Duration {
+        self.t1.saturating_mul(64)
+    }
+    /// The interval after `last`: doubled, T2 at most (timers E and G).
+    pub fn next(&self, last: Duration) -> Duration {
+        last.saturating_mul(2).min(self.t2)
+    }
+    /// How long after a request a client's timer E has grown to T2: 3.5 s by default. No 100 leaves for a non-INVITE before
+    /// (RFC 4320 section 4.1).
+    pub fn quiet(&self) -> Duration {
+        let (mut interval, mut sum) = (self.t1, Duration::ZERO);
+        // T1 of zero would never reach T2.
+        for _ in 0..32 {
+            if interval >= self.t2 {
+                break;
+            }
+            sum = sum.saturating_add(interval);
+            interval = self.next(interval);
+        }
+        sum
+    }
+}
+
+/// When 100 (Trying) leaves for an INVITE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trying {
+    /// Before the application hears of the call.
+    AtOnce,
+    /// When the application has sent nothing for this long (200 ms in RFC 3261 section 17.2.1).
+    After(Duration),
+}
+
+/// What the application is, for requests that belong to no dialog of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A user agent: the stack answers merged requests 482 (RFC 3261 section 8.2.2.2) and requests of unknown dialogs 481.
+    UserAgent,
+    /// A proxy: all of these, and ACKs that match nothing ([`crate::Event::Ack`]), are handed on.
+    Proxy,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc4320_4_1_quiet_time_is_three_and_a_half_seconds() {
+        assert_eq!(Timers::default().quiet(), Duration::from_millis(3_500));
+        let zero = Timers { t1: Duration::ZERO, ..Timers::default() };
+        assert_eq!(zero.quiet(), Duration::ZERO);
+    }
+
+    #[test]
+    fn rfc3261_17_1_2_2_interval_doubles_up_to_t2() {
+        let timers = Timers::default();
+        let mut interval = timers.t1;
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            seen.push(interval.as_millis());
+            interval = timers.next(interval);
+        }
+        assert_eq!(seen, [500, 1000, 2000, 4000, 4000]);
+    }
+}

@@ -1,0 +1,100 @@
+//! What the application is told.
+
+use crate::id::{AlarmId, ClientTx, RegistrationId, ServerTx, SessionId};
+use crate::invite::SessionEvent;
+use crate::message::{ParseError, Request, Response};
+use crate::outbox::{Origin, SendError};
+use crate::register::RegistrationEvent;
+use crate::turn::Turn;
+
+/// One piece of news. Plain data; ids in it may have ended by the time it is read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A request outside any dialog of ours. Never an ACK or a CANCEL. The application answers with [`Turn::respond`] or, for an INVITE,
+    /// [`Turn::session`]; a non-INVITE not answered within 64*T1 is forgotten in silence (RFC 4320 section 4.2).
+    Request {
+        /// To answer with.
+        tx: ServerTx,
+        /// The request as it came.
+        request: Request,
+        /// Where it came from.
+        origin: Origin,
+    },
+    /// The peer cancelled an INVITE that was never made a session (RFC 3261 section 9.2). Both the 200 for the CANCEL and the 487 for the
+    /// INVITE have been sent.
+    Cancelled {
+        /// The INVITE.
+        tx: ServerTx,
+    },
+    /// An ACK that matches nothing here: only with [`crate::Role::Proxy`].
+    Ack {
+        /// The request as it came.
+        request: Request,
+        /// Where it came from.
+        origin: Origin,
+    },
+    /// A response to [`Turn::send_request`]. A provisional one may be followed by others; after the final one nothing comes, except
+    /// that every 2xx to an INVITE that arrives within 64*T1 is handed on (RFC 6026 section 7.2).
+    Response {
+        /// The request.
+        tx: ClientTx,
+        /// The response as it came.
+        response: Response,
+        /// Where it came from.
+        origin: Origin,
+    },
+    /// Nothing (more) comes for this request.
+    RequestFailed {
+        /// The request.
+        tx: ClientTx,
+        /// Why.
+        why: Failure,
+    },
+    /// The response of an application's own server transaction could not be sent (RFC 3261 section 17.2.4). The transaction stays.
+    ResponseUnsent {
+        /// The request that was answered.
+        tx: ServerTx,
+        /// Why.
+        why: SendError,
+    },
+    /// News of a session.
+    Session(SessionId, SessionEvent),
+    /// News of a registration of ours.
+    Registration(RegistrationId, RegistrationEvent),
+    /// An alarm of [`Turn::alarm`] has come.
+    Alarm {
+        /// The alarm, now gone.
+        alarm: AlarmId,
+        /// What the application gave.
+        token: u64,
+    },
+    /// Something unreadable came: for logs and counters. It has been answered where the RFC says so.
+    Rejected {
+        /// Where it came from.
+        origin: Origin,
+        /// What was wrong.
+        error: ParseError,
+    },
+}
+
+/// Why a request of ours brought no (further) response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Failure {
+    /// Nobody answered in time: timers B, F, or 64*T1 after a CANCEL (RFC 3261 section 8.1.3.1: treated as 408).
+    Timeout,
+    /// The message could not be sent, or the connection broke (treated as 503).
+    Transport(SendError),
+    /// The next hop could not be found; the text is for a person.
+    NoRoute(String),
+    /// It was cancelled before anything had been sent.
+    Cancelled,
+}
+
+/// Who uses a stack.
+pub trait Application {
+    /// Takes one piece of news, in a turn of its own, on the loop's thread: it must not block.
+    fn event(&mut self, event: Event, turn: &mut Turn<'_>);
+}
+

@@ -1,0 +1,53 @@
+//! SIP messages and every SIP state machine: transactions, dialogs, INVITE sessions, registrations (RFC 3261 and its family).
+//!
+//! What it is not: it opens no socket, reads no clock, starts no thread and draws no randomness of its own. It looks into no message
+//! body. A *driver* (the `net` crate, or a simulated network in tests) hands in bytes and the time, and carries out what comes back.
+//!
+//! # The contract: turns
+//!
+//! Start with [`Stack`]. Each change of its state happens in a [`Turn`], opened with [`Stack::at`], which already holds the time and the
+//! [`Outbox`] that the output goes to.
+//!
+//! * *Inputs* come from the driver: [`Turn::receive`], [`Turn::timeout`], [`Turn::answered`], [`Turn::flow`], [`Turn::unsent`].
+//! * *Commands* come from the application: [`Turn::send_request`], [`Turn::respond`], [`Turn::cancel`], [`Turn::alarm`] and those of
+//!   sessions and registrations.
+//! * *Outputs* are the [`Action`]s in the outbox, to be carried out in order. An [`Action::Event`] is handed to the [`Application`] in a
+//!   fresh turn at the same time; what that turn produces goes to the end of the outbox.
+//! * *Getters* change nothing: [`Stack::deadline`], [`Stack::counters`], [`Stack::usage`], [`Turn::request_of`].
+//!
+//! [`Stack::deadline`] says when [`Turn::timeout`] must be called next; being late or early is harmless.
+
+pub mod config;
+pub mod counters;
+pub mod dialog;
+pub mod digest;
+pub mod draft;
+pub mod event;
+pub mod id;
+pub mod invite;
+pub mod message;
+pub mod outbox;
+pub mod register;
+pub mod reply;
+mod rng;
+mod route;
+mod slab;
+pub mod stack;
+pub mod time;
+mod transaction;
+mod turn;
+pub mod uas;
+mod wheel;
+
+pub use config::{Config, Role, Timers, Trying};
+pub use counters::Counters;
+pub use draft::{ContactSpec, Draft, Hop};
+pub use event::{Application, Event, Failure};
+pub use id::{AlarmId, AskId, ClientTx, DialogId, FlowId, Id, RegistrationId, SendId, ServerTx, SessionId, Shard};
+pub use message::header;
+pub use outbox::{Action, Answer, Cause, FlowChange, Origin, Outbox, Path, Question, SendError, Transport};
+pub use reply::Reply;
+pub use rng::Token;
+pub use stack::{Stack, StackError, Usage};
+pub use time::{Now, Time, WallTime};
+pub use turn::Turn;

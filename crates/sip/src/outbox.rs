@@ -1,0 +1,212 @@
+//! What a turn produces: actions for the driver, in the only order there is.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use crate::event::Event;
+use crate::id::{AskId, FlowId, SendId};
+use crate::time::Time;
+
+/// Transport protocols of RFC 3261 section 18 and RFC 7118.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// A stream.
+    Tcp,
+    /// TLS over TCP.
+    Tls,
+    /// WebSocket.
+    Ws,
+    /// WebSocket over TLS.
+    Wss,
+}
+
+impl Transport {
+    /// True where the transport itself repeats what was lost (RFC 3261 section 17: no timers A, E, G; D, I, J, K are zero).
+    pub const fn is_reliable(self) -> bool {
+        !matches!(self, Transport::Udp)
+    }
+    /// The protocol as written in Via (RFC 3261 section 20.42).
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+            Transport::Tls => "TLS",
+            Transport::Ws => "WS",
+            Transport::Wss => "WSS",
+        }
+    }
+    /// The port when none is written (RFC 3261 section 19.1.2).
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Transport::Udp | Transport::Tcp => 5060,
+            Transport::Tls => 5061,
+            Transport::Ws => 80,
+            Transport::Wss => 443,
+        }
+    }
+}
+
+/// Where something goes: which flow, and both its ends. When a stream flow is gone, the driver connects to `remote` anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Path {
+    /// The socket or connection.
+    pub flow: FlowId,
+    /// Its protocol.
+    pub transport: Transport,
+    /// Our address on it, as the peer can reach it (never 0.0.0.0).
+    pub local: SocketAddr,
+    /// The peer.
+    pub remote: SocketAddr,
+}
+
+/// Where something came from. The same shape as [`Path`]: answering means sending back along it.
+pub type Origin = Path;
+
+/// Why a message leaves: for traces and counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// A new request.
+    Request,
+    /// A response made for the application.
+    Response,
+    /// A response made by the stack itself (100, 481, 482, 400, ...).
+    Automatic,
+    /// Repeated by timer A or E.
+    RetransmitRequest,
+    /// Repeated by timer G, or the 2xx of RFC 3261 section 13.3.1.4.
+    RetransmitResponse,
+    /// The peer repeated its request; the last response goes out again.
+    Answer,
+    /// An ACK.
+    Ack,
+    /// The same request to the next address, or with credentials.
+    Retry,
+    /// A keep-alive.
+    KeepAlive,
+}
+
+/// What the driver is asked to find out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Question {
+    /// Where does a request to this next hop go (RFC 3263)? Answered with [`Answer::Routes`].
+    Route {
+        /// Host name or address literal (IPv6 without brackets).
+        host: String,
+        /// Port when one was written.
+        port: Option<u16>,
+        /// Protocol when one was asked for, or forced by size (RFC 3261 section 18.1.1).
+        transport: Option<Transport>,
+        /// Only TLS will do.
+        secure: bool,
+    },
+}
+
+/// What came of a [`Question`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// To be tried in this order.
+    Routes(Vec<Path>),
+    /// No such name.
+    None,
+    /// The look-up failed, with the reason for a person.
+    Failed(String),
+    /// Nobody answered in time.
+    TimedOut,
+}
+
+/// What became of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FlowChange {
+    /// A connection of ours stands.
+    Opened,
+    /// A peer connected.
+    Accepted,
+    /// Connecting failed.
+    OpenFailed,
+    /// The connection ended.
+    Lost,
+}
+
+/// Why a send failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// Refused, or an ICMP error came back.
+    Unreachable,
+    /// Larger than the transport carries.
+    TooBig,
+    /// The queue is full.
+    NoBuffer,
+    /// The connection is gone and cannot be made again.
+    Closed,
+}
+
+/// One thing to do for the driver.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Action {
+    /// Send these bytes.
+    Send {
+        /// For [`crate::Turn::unsent`].
+        id: SendId,
+        /// Where to.
+        path: Path,
+        /// One whole message.
+        bytes: Bytes,
+        /// For traces and counters.
+        why: Cause,
+    },
+    /// Find something out; answered by [`crate::Turn::answered`], at `until` at the latest.
+    Ask {
+        /// To be given back.
+        id: AskId,
+        /// What.
+        question: Question,
+        /// When the stack stops waiting.
+        until: Time,
+    },
+    /// Close this stream flow (RFC 3261 section 18.3: what cannot be framed).
+    Close {
+        /// Which.
+        flow: FlowId,
+    },
+    /// For the application, in a fresh turn at the same time.
+    Event(Event),
+}
+
+/// The actions of a turn, first in, first out. The driver empties it; it may be kept and used again.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    actions: VecDeque<Action>,
+}
+
+impl Outbox {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// Adds at the end.
+    pub fn push(&mut self, action: Action) {
+        self.actions.push_back(action);
+    }
+    /// Takes the oldest.
+    pub fn pop(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+    /// True when nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.actions.is_empty()
+    }
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.actions.len()
+    }
+}

@@ -1,0 +1,75 @@
+//! A response before it is sent.
+
+use crate::draft::ContactSpec;
+use crate::message::{Body, LineError, Lines, StatusCode};
+
+/// What the application wants to answer. The stack adds everything that the request decides: Via, From, To, Call-ID, CSeq, Record-Route.
+///
+/// ```
+/// use sip::{Reply, message::StatusCode};
+/// let reply = Reply::new(StatusCode::OK).line("Subject", "lunch").expect("a clean line").reason("Fine");
+/// assert_eq!(reply.code, StatusCode::OK);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status code.
+    pub code: StatusCode,
+    /// The reason phrase; that of the code when `None`.
+    pub reason: Option<String>,
+    /// Further header lines.
+    pub lines: Lines,
+    /// The body.
+    pub body: Option<Body>,
+    /// What stands in Contact.
+    pub contact: ContactSpec,
+    /// The To tag instead of the one the stack chose for the transaction. Must be the same in all responses to a request but 100
+    /// (RFC 3261 section 8.2.6.2).
+    pub to_tag: Option<String>,
+}
+
+impl Reply {
+    /// An answer without anything but the code.
+    pub fn new(code: StatusCode) -> Self {
+        Self {
+            code,
+            reason: None,
+            lines: Lines::default(),
+            body: None,
+            contact: ContactSpec::None,
+            to_tag: None,
+        }
+    }
+    /// Another reason phrase. Control characters in it are replaced by blanks when it is printed.
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+    /// One more header line.
+    ///
+    /// # Errors
+    /// When the line could not stand in a message: see [`Lines::push`].
+    pub fn line(mut self, name: &str, value: &str) -> Result<Self, LineError> {
+        self.lines.push(name, value)?;
+        Ok(self)
+    }
+    /// These header lines instead of those given before.
+    pub fn lines(mut self, lines: Lines) -> Self {
+        self.lines = lines;
+        self
+    }
+    /// A body.
+    pub fn body(mut self, body: Body) -> Self {
+        self.body = Some(body);
+        self
+    }
+    /// A Contact.
+    pub fn contact(mut self, contact: ContactSpec) -> Self {
+        self.contact = contact;
+        self
+    }
+    /// A To tag of the application's choice.
+    pub fn to_tag(mut self, tag: impl Into<String>) -> Self {
+        self.to_tag = Some(tag.into());
+        self
+    }
+}

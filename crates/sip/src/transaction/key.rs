@@ -1,0 +1,313 @@
+//! How requests and responses find their transaction (RFC 3261 sections 17.1.3 and 17.2.3).
+//!
+//! A server transaction is found by 128 bits of SipHash-1-3 over what the RFC compares, under a key from the seed. With a secret key
+//! nobody can choose branches that collide (flooding a table) and among 2^32 live transactions two different ones share all 128 bits
+//! with a chance of 2^-65: so the texts themselves are not kept, and no string is compared. SipHash rather than a faster mixer since
+//! a branch and a sent-by are some 40 octets: 60 ns at most, and a proven keyed function is worth them.
+//!
+//! A client transaction needs no table: its own branch says where it stands, see [`Branch`].
+
+use std::hash::Hasher;
+
+use crate::id::Id;
+use crate::message::{HeaderId, Headers, Method, Request};
+use crate::rng::Token;
+
+/// The text every branch of RFC 3261 starts with (section 8.1.1.7).
+pub(crate) const COOKIE: &str = "z9hG4bK";
+
+/// SipHash with one round per word and three at the end, 64 or 128 bits.
+#[derive(Clone)]
+pub(crate) struct Sip13 {
+    v: [u64; 4],
+    tail: u64,
+    held: u32,
+    length: u64,
+}
+
+impl Sip13 {
+    /// Under a key.
+    pub(crate) fn new(key: (u64, u64)) -> Self {
+        Self {
+            v: [
+                key.0 ^ 0x736f_6d65_7073_6575,
+                key.1 ^ 0x646f_7261_6e64_6f6d ^ 0xee,
+                key.0 ^ 0x6c79_6765_6e65_7261,
+                key.1 ^ 0x7465_6462_7974_6573,
+            ],
+            tail: 0,
+            held: 0,
+            length: 0,
+        }
+    }
+    fn round(v: &mut [u64; 4]) {
+        let [mut a, mut b, mut c, mut d] = *v;
+        a = a.wrapping_add(b);
+        b = b.rotate_left(13) ^ a;
+        a = a.rotate_left(32);
+        c = c.wrapping_add(d);
+        d = d.rotate_left(16) ^ c;
+        a = a.wrapping_add(d);
+        d = d.rotate_left(21) ^ a;
+        c = c.wrapping_add(b);
+        b = b.rotate_left(17) ^ c;
+        c = c.rotate_left(32);
+        *v = [a, b, c, d];
+    }
+    fn word(&mut self, word: u64) {
+        self.v[3] ^= word;
+        Self::round(&mut self.v);
+        self.v[0] ^= word;
+    }
+    /// One text of several: an end mark follows, so `("ab", "c")` and `("a", "bc")` differ.
+    pub(crate) fn part(&mut self, text: &[u8]) {
+        self.write(text);
+        self.write(&[0xff]);
+    }
+    /// All 128 bits.
+    pub(crate) fn finish128(&self) -> u128 {
+        let mut state = self.clone();
+        let last = state.tail | (state.length << 56);
+        state.word(last);
+        state.v[2] ^= 0xee;
+        (0..3).for_each(|_| Self::round(&mut state.v));
+        let low = state.v[0] ^ state.v[1] ^ state.v[2] ^ state.v[3];
+        state.v[1] ^= 0xdd;
+        (0..3).for_each(|_| Self::round(&mut state.v));
+        let high = state.v[0] ^ state.v[1] ^ state.v[2] ^ state.v[3];
+        (u128::from(high) << 64) | u128::from(low)
+    }
+}
+
+impl Hasher for Sip13 {
+    fn write(&mut self, bytes: &[u8]) {
+        self.length = self.length.wrapping_add(bytes.len() as u64);
+        let mut rest = bytes;
+        if self.held != 0 {
+            while let (Some((&byte, more)), true) = (rest.split_first(), self.held < 8) {
+                self.tail |= u64::from(byte) << (8 * self.held);
+                self.held += 1;
+                rest = more;
+            }
+            if self.held < 8 {
+                return;
+            }
+            let word = self.tail;
+            self.word(word);
+            (self.tail, self.held) = (0, 0);
+        }
+        let mut words = rest.chunks_exact(8);
+        for chunk in &mut words {
+            if let Ok(eight) = <[u8; 8]>::try_from(chunk) {
+                self.word(u64::from_le_bytes(eight));
+            }
+        }
+        for &byte in words.remainder() {
+            self.tail |= u64::from(byte) << (8 * self.held);
+            self.held += 1;
+        }
+    }
+    fn finish(&self) -> u64 {
+        self.finish128() as u64
+    }
+}
+
+/// What identifies a server transaction: see the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key(pub(crate) u128);
+
+/// The hasher of tables keyed by [`Key`]: the key is one already.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 << 8) | u64::from(byte);
+        }
+    }
+    fn write_u128(&mut self, key: u128) {
+        self.0 = key as u64;
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// A table keyed by [`Key`].
+pub(crate) type Table<V> = std::collections::HashMap<Key, V, std::hash::BuildHasherDefault<AsIs>>;
+
+/// Makes keys; holds the secret.
+#[derive(Clone, Copy)]
+pub(crate) struct Keys(pub(crate) (u64, u64));
+
+/// Never prints the secret.
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys(..)")
+    }
+}
+
+impl Keys {
+    /// The server transaction a request belongs to (RFC 3261 section 17.2.3). `method` is the request's own, INVITE for an ACK, or the
+    /// method being cancelled for a CANCEL.
+    pub(crate) fn server(&self, request: &Request, method: &Method) -> Key {
+        let headers = request.headers();
+        match headers.branch() {
+            Some(branch) if branch.len() > COOKIE.len() && is_rfc3261(branch) => {
+                let mut hash = Sip13::new(self.0);
+                hash.write(&[1]);
+                hash.part(branch.as_bytes());
+                lower(&mut hash, headers.sent_by().as_bytes());
+                hash.part(method.as_str().as_bytes());
+                Key(hash.finish128())
+            }
+            _ => self.old(request, method, headers.to_tag()),
+        }
+    }
+    /// The same for a request without the cookie, of a peer that knows RFC 2543 only: by Request-URI, tags, Call-ID, CSeq and top Via.
+    /// The texts are compared octet by octet: a repeat is the same octets, and so is what the RFC has an ACK and a CANCEL copy.
+    fn old(&self, request: &Request, method: &Method, to_tag: Option<&str>) -> Key {
+        let headers = request.headers();
+        let mut hash = Sip13::new(self.0);
+        hash.write(&[2]);
+        hash.part(request.uri_text().as_bytes());
+        hash.part(to_tag.unwrap_or("").as_bytes());
+        hash.part(headers.from_tag().unwrap_or("").as_bytes());
+        hash.part(headers.call_id().as_bytes());
+        hash.write_u32(headers.cseq().number);
+        hash.part(headers.raw(HeaderId::Via).unwrap_or(b""));
+        hash.part(method.as_str().as_bytes());
+        Key(hash.finish128())
+    }
+    /// Where the ACK of an RFC 2543 peer for our answer with `to_tag` will look; `None` for peers with the cookie, whose ACK is found
+    /// by its branch.
+    pub(crate) fn old_ack(&self, invite: &Request, to_tag: &str) -> Option<Key> {
+        match invite.headers().branch() {
+            Some(branch) if branch.len() > COOKIE.len() && is_rfc3261(branch) => None,
+            _ => Some(self.old(invite, &Method::Invite, Some(to_tag))),
+        }
+    }
+    /// What two merged requests share (RFC 3261 section 8.2.2.2): From tag, Call-ID, CSeq. `None` when there is a To tag.
+    pub(crate) fn merged(&self, headers: &Headers, method: &Method) -> Option<Key> {
+        if headers.to_tag().is_some() {
+            return None;
+        }
+        let mut hash = Sip13::new(self.0);
+        hash.write(&[3]);
+        hash.part(headers.from_tag().unwrap_or("").as_bytes());
+        hash.part(headers.call_id().as_bytes());
+        hash.write_u32(headers.cseq().number);
+        hash.part(method.as_str().as_bytes());
+        Some(Key(hash.finish128()))
+    }
+    /// A To tag for an answer that leaves nothing behind: the same for every repeat (RFC 3261 section 8.2.7).
+    pub(crate) fn stateless_tag(&self, headers: &Headers) -> Token {
+        let mut hash = Sip13::new(self.0);
+        hash.write(&[4]);
+        hash.part(headers.branch().unwrap_or("").as_bytes());
+        hash.part(headers.from_tag().unwrap_or("").as_bytes());
+        hash.part(headers.call_id().as_bytes());
+        Token::from_u64(hash.finish())
+    }
+    fn mask(&self, nonce: u64) -> u64 {
+        let mut hash = Sip13::new(self.0);
+        hash.write(&[5]);
+        hash.write_u64(nonce);
+        hash.finish()
+    }
+}
+
+/// The cookie is compared without regard to case, as every Via parameter is (RFC 3261 section 7.3.1).
+fn is_rfc3261(branch: &str) -> bool {
+    branch.get(..COOKIE.len()).is_some_and(|start| start.eq_ignore_ascii_case(COOKIE))
+}
+
+/// Host names have no case (RFC 3261 section 7.3.1).
+fn lower(hash: &mut Sip13, text: &[u8]) {
+    let mut block = [0_u8; 64];
+    for chunk in text.chunks(block.len()) {
+        for (to, from) in block.iter_mut().zip(chunk) {
+            *to = from.to_ascii_lowercase();
+        }
+        hash.write(block.get(..chunk.len()).unwrap_or_default());
+    }
+    hash.write(&[0xff]);
+}
+
+/// A branch of ours: the cookie, 64 random bits, and the handle of the transaction hidden under a mask that only we can take off. A
+/// response finds its transaction without a table, nobody can tell how many we have, and guessing one means guessing 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Branch {
+    nonce: u64,
+    hidden: u64,
+}
+
+impl Branch {
+    /// The branch of the transaction at `id`.
+    pub(crate) fn new(keys: &Keys, nonce: u64, id: Id) -> Self {
+        Self { nonce, hidden: id.to_u64() ^ keys.mask(nonce) }
+    }
+    /// Reads a branch of ours back.
+    pub(crate) fn parse(keys: &Keys, text: &str) -> Option<(Branch, Id)> {
+        let rest = text.as_bytes().strip_prefix(COOKIE.as_bytes())?;
+        let (nonce, hidden) = rest.split_at_checked(13)?;
+        let branch = Branch { nonce: Token::parse(nonce)?, hidden: Token::parse(hidden)? };
+        Some((branch, Id::from_u64(branch.hidden ^ keys.mask(branch.nonce))))
+    }
+}
+
+impl std::fmt::Display for Branch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(COOKIE)?;
+        f.write_str(Token::from_u64(self.nonce).as_str())?;
+        f.write_str(Token::from_u64(self.hidden).as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Shard;
+
+    #[test]
+    fn sip13_does_not_depend_on_how_its_input_is_cut() {
+        let text: Vec<u8> = (0..100).collect();
+        let mut whole = Sip13::new((7, 9));
+        whole.write(&text);
+        for cut in 0..text.len() {
+            let (a, b) = text.split_at(cut);
+            let mut parts = Sip13::new((7, 9));
+            parts.write(a);
+            parts.write(b);
+            assert_eq!(parts.finish128(), whole.finish128(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn sip13_differs_by_key_text_and_length() {
+        let hash = |key, text: &[u8]| {
+            let mut h = Sip13::new(key);
+            h.write(text);
+            h.finish128()
+        };
+        let all = [hash((0, 0), b""), hash((0, 1), b""), hash((0, 0), b"\0"), hash((0, 0), b"\0\0"), hash((1, 0), b"")];
+        for (n, a) in all.iter().enumerate() {
+            assert!(all.iter().skip(n + 1).all(|b| a != b && *a as u64 != *b as u64));
+        }
+    }
+
+    #[test]
+    fn branch_finds_its_transaction_and_only_under_its_key() {
+        let (keys, other) = (Keys((1, 2)), Keys((1, 3)));
+        let id = Id::new(Shard(2), 77, 123_456);
+        let branch = Branch::new(&keys, 0xdead_beef, id);
+        let text = branch.to_string();
+        assert_eq!(text.len(), 33);
+        assert_eq!(Branch::parse(&keys, &text), Some((branch, id)));
+        assert_ne!(Branch::parse(&other, &text).map(|(_, id)| id), Some(id));
+        for broken in ["", "z9hG4bK", &text[..32], &format!("{text}a"), &text.to_uppercase(), &text.replace("z9", "Z9")] {
+            assert_eq!(Branch::parse(&keys, broken), None, "{broken}");
+        }
+    }
+}

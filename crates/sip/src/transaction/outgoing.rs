@@ -1,0 +1,386 @@
+//! A request of ours on its way: one [`ClientTx`] for its owner, and behind it one client transaction after the other, to further
+//! addresses (RFC 3263 section 4.3) and with credentials (RFC 3261 section 22).
+
+use std::collections::VecDeque;
+
+use crate::digest;
+use crate::draft::{Draft, Hop};
+use crate::event::Failure;
+use crate::id::{AskId, ClientTx, Id};
+use crate::message::{HeaderId, Lines, Method, Response, StatusCode};
+use crate::outbox::{Action, Answer, Cause, Origin, Path, Question, SendError, Transport};
+use crate::route;
+use crate::stack::{Ask, StackError, Timer};
+use crate::transaction::key::Branch;
+use crate::transaction::{next_hop, print};
+use crate::turn::{Owner, Turn};
+use crate::wheel::TimerId;
+
+/// 401 and 407 answered within one request.
+const CHALLENGES: u8 = 4;
+
+/// A request of ours without its final response (for an INVITE: until the last 2xx can have come).
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    draft: Box<Draft>,
+    /// Request-URI and Route values after RFC 3261 section 12.2.1.1.
+    target: route::Target,
+    owner: Owner,
+    auth: Option<Box<digest::Client>>,
+    stage: Stage,
+    /// Where it may go next.
+    paths: VecDeque<Path>,
+    /// The path of the present or last try.
+    path: Option<Path>,
+    by_tcp: ByTcp,
+    challenges: u8,
+    /// A provisional response came in this try.
+    provisional: bool,
+    /// The owner wants it no more; the lines are for the CANCEL.
+    cancelled: Option<Box<Lines>>,
+}
+
+/// ```text
+///               routes           2xx to an INVITE
+///   Asking ----------> Trying ----------------------> Accepted
+///     |  ^   too big     | |  ^                           |
+///     |  +---------------+ |  | 503, time-out, unsent:    | timer M
+///     |                    |  |   next path               |
+///     |                    +--+ 401, 407: credentials     |
+///     | no route           | any other final response     |
+///     v                    v                              v
+///   (gone)               (gone)                         (gone)
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The driver looks for the next hop.
+    Asking(AskId),
+    /// A client transaction runs.
+    Trying(Id),
+    /// An INVITE was accepted; further 2xx may come.
+    Accepted(Id),
+}
+
+/// Whether TCP has been looked for because the request is too large for UDP (RFC 3261 section 18.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ByTcp {
+    NotAsked,
+    Asking,
+    Asked,
+}
+
+impl Turn<'_> {
+    /// Sends a request outside any session. Its responses come as [`crate::Event::Response`], its failure as
+    /// [`crate::Event::RequestFailed`]. When the draft has credentials, 401 and 407 are answered with them, under a higher CSeq.
+    ///
+    /// # Errors
+    /// [`StackError::Full`] at the limit; [`StackError::NoHop`], [`StackError::Text`] when the draft cannot be sent;
+    /// [`StackError::Forbidden`] for ACK and CANCEL, which the stack makes itself.
+    pub fn send_request(&mut self, draft: Draft) -> Result<ClientTx, StackError> {
+        self.request(draft, Owner::Application)
+    }
+
+    /// The same for an owner within the stack.
+    pub(crate) fn request(&mut self, draft: Draft, owner: Owner) -> Result<ClientTx, StackError> {
+        match draft.method {
+            Method::Ack => return Err(StackError::Forbidden("ACK has no transaction of its own (RFC 3261 17)")),
+            Method::Cancel => return Err(StackError::Forbidden("CANCEL is made from its INVITE (RFC 3261 9.1)")),
+            _ => {}
+        }
+        self.outgoing_new(draft, owner)
+    }
+
+    /// Sends the ACK for a 2xx: no transaction, no repeats, a branch of its own (RFC 3261 section 13.2.2.4). Once it has gone out the
+    /// owner hears of it and keeps the octets, to repeat them for each repeat of the 2xx.
+    pub(crate) fn send_ack(&mut self, draft: Draft, owner: Owner) -> Result<ClientTx, StackError> {
+        if draft.method != Method::Ack {
+            return Err(StackError::State("a draft of an ACK"));
+        }
+        self.outgoing_new(draft, owner)
+    }
+
+    fn outgoing_new(&mut self, mut draft: Draft, owner: Owner) -> Result<ClientTx, StackError> {
+        let limit = self.stack.config.max_client_transactions;
+        if self.stack.outgoing.len() >= limit || self.stack.clients.len() >= limit {
+            return Err(StackError::Full { what: "requests under way", limit });
+        }
+        print::check(&draft)?;
+        let target = route::target(draft.uri.as_str(), draft.routes.iter().map(String::as_str));
+        if !print::clean(&target.uri) {
+            return Err(StackError::Text { what: "Request-URI" });
+        }
+        let (fixed, question) = match draft.hop {
+            Hop::Path(path) => (Some(path), None),
+            _ => (None, Some(next_hop::question(&draft, &target)?)),
+        };
+        let auth = draft.auth.take();
+        let outgoing = Outgoing {
+            draft: Box::new(draft),
+            target,
+            owner,
+            auth,
+            stage: Stage::Trying(Id::from_u64(0)),
+            paths: fixed.into_iter().collect(),
+            path: None,
+            by_tcp: ByTcp::NotAsked,
+            challenges: 0,
+            provisional: false,
+            cancelled: None,
+        };
+        let id = self.stack.outgoing.insert(self.stack.config.shard, outgoing);
+        match question {
+            Some(question) => self.outgoing_ask(id, question),
+            None => self.outgoing_try(id, Cause::Request),
+        }
+        Ok(ClientTx(id))
+    }
+
+    /// Cancels an INVITE (RFC 3261 section 9.1). Before a provisional response the CANCEL is held back and leaves right after the first
+    /// one. The owner still hears the outcome: most often a 487, but a 2xx may have been quicker. Cancelling twice changes nothing.
+    ///
+    /// # Errors
+    /// [`StackError::Gone`] when there is no such request; [`StackError::State`] after a 2xx; [`StackError::Forbidden`] for other methods.
+    pub fn cancel(&mut self, tx: ClientTx) -> Result<(), StackError> {
+        self.cancel_with(tx, Lines::default())
+    }
+
+    /// The same, with header lines for the CANCEL: `Reason` of RFC 3326.
+    ///
+    /// # Errors
+    /// As [`Turn::cancel`].
+    pub fn cancel_with(&mut self, tx: ClientTx, lines: Lines) -> Result<(), StackError> {
+        let outgoing = self.stack.outgoing.get_mut(tx.0).ok_or(StackError::Gone)?;
+        if outgoing.draft.method != Method::Invite {
+            return Err(StackError::Forbidden("only an INVITE is cancelled (RFC 3261 9.1)"));
+        }
+        match outgoing.stage {
+            Stage::Accepted(_) => Err(StackError::State("an INVITE without a final response")),
+            Stage::Trying(_) if outgoing.cancelled.is_some() => Ok(()),
+            Stage::Trying(client) => {
+                let provisional = outgoing.provisional;
+                if provisional {
+                    self.client_cancel(client, &lines);
+                }
+                if let Some(outgoing) = self.stack.outgoing.get_mut(tx.0) {
+                    outgoing.cancelled = Some(Box::new(lines));
+                }
+                Ok(())
+            }
+            Stage::Asking(ask) => {
+                if let Some(ask) = self.stack.asks.remove(ask.0) {
+                    self.stop(ask.timer);
+                }
+                self.outgoing_fail(tx.0, Failure::Cancelled);
+                Ok(())
+            }
+        }
+    }
+
+    /// The path of the present try.
+    pub fn path_of(&self, tx: ClientTx) -> Option<Path> {
+        self.stack.outgoing.get(tx.0)?.path
+    }
+
+    /// What has been learned from challenges: for the next request of the same owner, while the final response is being delivered.
+    pub(crate) fn take_auth(&mut self, tx: ClientTx) -> Option<Box<digest::Client>> {
+        self.stack.outgoing.get_mut(tx.0)?.auth.take()
+    }
+
+    fn outgoing_ask(&mut self, id: Id, question: Question) {
+        let until = self.now.mono + self.stack.config.ask_timeout;
+        let ask = self.stack.asks.insert(self.stack.config.shard, Ask { outgoing: id, timer: TimerId::NONE });
+        let timer = self.start(until, Timer::Ask(AskId(ask)));
+        if let Some(waiting) = self.stack.asks.get_mut(ask) {
+            waiting.timer = timer;
+        }
+        if let Some(outgoing) = self.stack.outgoing.get_mut(id) {
+            outgoing.stage = Stage::Asking(AskId(ask));
+        }
+        self.out.push(Action::Ask { id: AskId(ask), question, until });
+    }
+
+    /// The driver's answer.
+    pub(crate) fn outgoing_answered(&mut self, id: Id, answer: Answer) {
+        let limit = self.stack.config.max_routes;
+        let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
+        let found = match answer {
+            Answer::Routes(paths) if !paths.is_empty() => Ok(paths),
+            Answer::Routes(_) | Answer::None => Err("no such host"),
+            Answer::Failed(why) => {
+                if outgoing.by_tcp != ByTcp::Asking {
+                    return self.outgoing_fail(id, Failure::NoRoute(why));
+                }
+                Err("")
+            }
+            Answer::TimedOut => Err("the look-up of the host took too long"),
+        };
+        let asked_tcp = outgoing.by_tcp == ByTcp::Asking;
+        match found {
+            // UDP stays as the way out when TCP is refused (RFC 3261 section 18.1.1).
+            Ok(paths) => paths.into_iter().take(limit).rev().for_each(|path| outgoing.paths.push_front(path)),
+            Err(_) if asked_tcp => {}
+            Err(why) => return self.outgoing_fail(id, Failure::NoRoute(why.to_owned())),
+        }
+        if asked_tcp {
+            outgoing.by_tcp = ByTcp::Asked;
+        }
+        self.outgoing_try(id, Cause::Request);
+    }
+
+    /// The next try, along the next path.
+    fn outgoing_try(&mut self, id: Id, why: Cause) {
+        let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
+        let Some(path) = outgoing.paths.pop_front() else {
+            return self.outgoing_fail(id, Failure::NoRoute("no address is left".to_owned()));
+        };
+        (outgoing.path, outgoing.provisional) = (Some(path), false);
+        let method = outgoing.draft.method.clone();
+        if method == Method::Ack {
+            return self.outgoing_ack(id, path);
+        }
+        let cnonce = self.stack.rng.u64();
+        let (client, branch) = self.client_new(&method, path, Some(id));
+        let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
+        let draft = &outgoing.draft;
+        let body = draft.body.as_ref().map_or(&b""[..], |body| &body.bytes);
+        let uri = outgoing.target.uri.as_str();
+        let authorization = match &mut outgoing.auth {
+            Some(auth) => auth.lines_for(method.as_str(), uri, body, cnonce),
+            None => Vec::new(),
+        };
+        let routes = &outgoing.target.routes;
+        let this = print::Try { uri, routes, cseq: draft.cseq, branch, path: &path, authorization: &authorization };
+        let bytes = print::request(draft, &this, &self.stack.config);
+        if path.transport == Transport::Udp && bytes.len() > self.stack.config.max_datagram && self.outgoing_wants_tcp(id) {
+            self.client_end(client);
+            return self.outgoing_ask_tcp(id, Some(path));
+        }
+        if let Some(outgoing) = self.stack.outgoing.get_mut(id) {
+            outgoing.stage = Stage::Trying(client);
+        }
+        self.client_send(client, bytes, why);
+    }
+
+    fn outgoing_wants_tcp(&self, id: Id) -> bool {
+        self.stack.outgoing.get(id).is_some_and(|outgoing| {
+            outgoing.by_tcp == ByTcp::NotAsked && !matches!(outgoing.draft.hop, Hop::Path(_))
+        })
+    }
+
+    /// Asks for TCP to the same next hop; `first` is the first of the UDP paths to fall back to.
+    fn outgoing_ask_tcp(&mut self, id: Id, first: Option<Path>) {
+        let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
+        if let Some(path) = first {
+            outgoing.paths.push_front(path);
+        }
+        outgoing.by_tcp = ByTcp::Asking;
+        match next_hop::question(&outgoing.draft, &outgoing.target) {
+            Ok(Question::Route { host, port, secure, .. }) => {
+                let transport = Some(if secure { Transport::Tls } else { Transport::Tcp });
+                self.outgoing_ask(id, Question::Route { host, port, transport, secure });
+            }
+            Err(_) => self.outgoing_answered(id, Answer::None),
+        }
+    }
+
+    fn outgoing_ack(&mut self, id: Id, path: Path) {
+        let branch = Branch::new(&self.stack.keys, self.stack.rng.u64(), Id::from_u64(0));
+        let Some(outgoing) = self.stack.outgoing.remove(id) else { return };
+        let (uri, routes) = (outgoing.target.uri.as_str(), outgoing.target.routes.as_slice());
+        let this = print::Try { uri, routes, cseq: outgoing.draft.cseq, branch, path: &path, authorization: &[] };
+        let bytes = print::request(&outgoing.draft, &this, &self.stack.config);
+        self.stack.counters.requests_out += 1;
+        self.send_raw(path, bytes.clone(), Cause::Ack);
+        self.deliver_ack_sent(outgoing.owner, path, bytes);
+    }
+
+    /// A response came up from the present try.
+    pub(super) fn outgoing_response(&mut self, id: Id, client: Id, response: Response, origin: &Origin) {
+        let code = response.code();
+        let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
+        let (owner, tx) = (outgoing.owner, ClientTx(id));
+        if code.is_provisional() {
+            let first = !std::mem::replace(&mut outgoing.provisional, true);
+            if let (true, Some(lines)) = (first, outgoing.cancelled.as_deref().cloned()) {
+                self.client_cancel(client, &lines);
+            }
+            if code != StatusCode::TRYING || self.stack.config.hand_trying {
+                self.deliver(owner, tx, response, origin);
+            }
+            return;
+        }
+        if code.is_success() && outgoing.draft.method == Method::Invite {
+            outgoing.stage = Stage::Accepted(client);
+            return self.deliver(owner, tx, response, origin);
+        }
+        if outgoing.cancelled.is_none() {
+            let challenged = matches!(code, StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED);
+            if challenged && self.outgoing_authorize(id, &response) {
+                return;
+            }
+            let another = self.stack.outgoing.get(id).is_some_and(|outgoing| !outgoing.paths.is_empty());
+            if code == StatusCode::SERVICE_UNAVAILABLE && another {
+                self.stack.counters.failovers += 1;
+                return self.outgoing_try(id, Cause::Retry);
+            }
+        }
+        self.deliver(owner, tx, response, origin);
+        self.outgoing_done(id);
+    }
+
+    /// Answers a challenge: the same request again with credentials and the next CSeq number (RFC 3261 section 22.2).
+    fn outgoing_authorize(&mut self, id: Id, response: &Response) -> bool {
+        let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return false };
+        if outgoing.auth.is_none() && outgoing.draft.credentials.is_empty() {
+            return false;
+        }
+        if outgoing.challenges >= CHALLENGES {
+            return false;
+        }
+        let Some(cseq) = outgoing.draft.cseq.checked_add(1) else { return false };
+        let credentials = &outgoing.draft.credentials;
+        let auth = outgoing.auth.get_or_insert_with(|| Box::new(digest::Client::new(credentials.clone())));
+        let headers = response.headers();
+        let www = headers.all(HeaderId::WwwAuthenticate).map(|header| (false, header.value));
+        let proxy = headers.all(HeaderId::ProxyAuthenticate).map(|header| (true, header.value));
+        if auth.take_challenges(www.chain(proxy)).is_err() {
+            return false;
+        }
+        outgoing.challenges += 1;
+        outgoing.draft.cseq = cseq;
+        if let Some(path) = outgoing.path {
+            outgoing.paths.push_front(path);
+        }
+        self.stack.counters.authorized += 1;
+        self.outgoing_try(id, Cause::Retry);
+        true
+    }
+
+    /// The present try has failed: the next path, or the end.
+    pub(super) fn outgoing_failed(&mut self, id: Id, why: Failure) {
+        let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
+        if outgoing.cancelled.is_some() {
+            return self.outgoing_fail(id, why);
+        }
+        if why == Failure::Transport(SendError::TooBig) && self.outgoing_wants_tcp(id) {
+            return self.outgoing_ask_tcp(id, None);
+        }
+        let another = self.stack.outgoing.get(id).is_some_and(|outgoing| !outgoing.paths.is_empty());
+        if another {
+            self.stack.counters.failovers += 1;
+            return self.outgoing_try(id, Cause::Retry);
+        }
+        self.outgoing_fail(id, why);
+    }
+
+    fn outgoing_fail(&mut self, id: Id, why: Failure) {
+        if let Some(outgoing) = self.stack.outgoing.remove(id) {
+            self.deliver_failure(outgoing.owner, ClientTx(id), why);
+        }
+    }
+
+    /// Nothing more comes.
+    pub(super) fn outgoing_done(&mut self, id: Id) {
+        self.stack.outgoing.remove(id);
+    }
+}

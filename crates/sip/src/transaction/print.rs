@@ -1,0 +1,157 @@
+//! What the transactions write themselves: requests with their Via, and the ACK and CANCEL that are cut out of them.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use crate::config::Config;
+use crate::draft::{ContactSpec, Draft};
+use crate::message::{HeaderId, Headers, Limits, Lines, Message, Method, Request, Writer};
+use crate::outbox::{Path, Transport};
+use crate::stack::StackError;
+use crate::transaction::key::Branch;
+
+/// Our Via (RFC 3261 section 18.1.1); over UDP with `rport` (RFC 3581 section 3).
+struct OurVia<'a> {
+    path: &'a Path,
+    branch: &'a Branch,
+}
+
+impl fmt::Display for OurVia<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rport = if self.path.transport == Transport::Udp { ";rport" } else { "" };
+        // Display of SocketAddr writes brackets around IPv6; a scope id would not be a host, so it is left out.
+        let local = SocketAddr::new(self.path.local.ip(), self.path.local.port());
+        write!(f, "SIP/2.0/{} {local}{rport};branch={}", self.path.transport.as_str(), self.branch)
+    }
+}
+
+/// A Contact value for our address on a path (RFC 3261 section 8.1.1.8); `None` for [`ContactSpec::None`].
+pub(crate) fn contact(spec: &ContactSpec, path: &Path, secure: bool) -> Option<String> {
+    match spec {
+        ContactSpec::None => None,
+        ContactSpec::Given(value) => Some(value.clone()),
+        ContactSpec::Auto { user, params } => {
+            let scheme = if secure { "sips" } else { "sip" };
+            let (user, at) = user.as_deref().map_or(("", ""), |user| (user, "@"));
+            let local = SocketAddr::new(path.local.ip(), path.local.port());
+            let transport = match (path.transport, secure) {
+                (Transport::Udp, _) | (Transport::Tls, true) => "",
+                (Transport::Tcp, _) => ";transport=tcp",
+                (Transport::Tls, false) => ";transport=tls",
+                (Transport::Ws, _) | (Transport::Wss, true) => ";transport=ws",
+                (Transport::Wss, false) => ";transport=wss",
+            };
+            Some(format!("<{scheme}:{user}{at}{local}{transport}>{params}"))
+        }
+    }
+}
+
+/// What changes from one try of a request to the next.
+pub(super) struct Try<'a> {
+    pub(super) uri: &'a str,
+    pub(super) routes: &'a [String],
+    pub(super) cseq: u32,
+    pub(super) branch: Branch,
+    pub(super) path: &'a Path,
+    pub(super) authorization: &'a [(bool, String)],
+}
+
+/// One try of a request.
+pub(super) fn request(draft: &Draft, this: &Try<'_>, config: &Config) -> Bytes {
+    let mut writer = Writer::request(&draft.method, this.uri);
+    writer.line(HeaderId::Via, OurVia { path: this.path, branch: &this.branch });
+    writer.line(HeaderId::MaxForwards, 70);
+    for route in this.routes {
+        writer.line(HeaderId::Route, route);
+    }
+    writer.line(HeaderId::From, &draft.from);
+    writer.line(HeaderId::To, &draft.to);
+    writer.line(HeaderId::CallId, &draft.call_id);
+    writer.line(HeaderId::CSeq, format_args!("{} {}", this.cseq, draft.method));
+    let secure = this.uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
+    if let Some(value) = contact(&draft.contact, this.path, secure) {
+        writer.line(HeaderId::Contact, value);
+    }
+    for (proxy, value) in this.authorization {
+        writer.line(if *proxy { HeaderId::ProxyAuthorization } else { HeaderId::Authorization }, value);
+    }
+    if let (Some(agent), false) = (&config.user_agent, draft.lines.has(HeaderId::UserAgent)) {
+        writer.line(HeaderId::UserAgent, agent);
+    }
+    writer.lines(&draft.lines);
+    writer.finish(draft.body.as_ref())
+}
+
+/// Refuses texts that could break out of their line.
+pub(super) fn check(draft: &Draft) -> Result<(), StackError> {
+    let contact = match &draft.contact {
+        ContactSpec::None => [None, None],
+        ContactSpec::Auto { user, params } => [user.as_deref(), Some(params.as_str())],
+        ContactSpec::Given(value) => [Some(value.as_str()), None],
+    };
+    let must = [("From", &draft.from), ("To", &draft.to), ("Call-ID", &draft.call_id)];
+    let may = contact.into_iter().flatten().map(|text| ("Contact", text));
+    let routes = draft.routes.iter().map(|text| ("Route", text.as_str()));
+    match must.iter().find(|(_, text)| text.trim().is_empty()) {
+        Some((what, _)) => return Err(StackError::Text { what }),
+        None => {}
+    }
+    match must.iter().map(|(what, text)| (*what, text.as_str())).chain(may).chain(routes).find(|(_, text)| !clean(text)) {
+        Some((what, _)) => Err(StackError::Text { what }),
+        None => Ok(()),
+    }
+}
+
+/// True when a text can stand in a header value.
+pub(crate) fn clean(text: &str) -> bool {
+    !text.bytes().any(|byte| byte < b' ' && byte != b'\t' || byte == 0x7f)
+}
+
+/// The ACK for a non-2xx response (RFC 3261 section 17.1.1.3): Request-URI, Call-ID, From, CSeq number, Route and the one Via of the
+/// INVITE, To of the response.
+pub(super) fn ack(invite: &Bytes, response: &Headers, limits: &Limits) -> Option<Bytes> {
+    let invite = reread(invite, limits)?;
+    let to = response.all(HeaderId::To).next()?;
+    let mut writer = cut(&invite, &Method::Ack);
+    writer.raw(to);
+    writer.line(HeaderId::CSeq, format_args!("{} ACK", invite.headers().cseq().number));
+    Some(writer.finish(None))
+}
+
+/// The CANCEL for a request (RFC 3261 section 9.1): the same but for the method; To without the tag of any response.
+pub(super) fn cancel(invite: &Bytes, lines: &Lines, limits: &Limits) -> Option<Bytes> {
+    let invite = reread(invite, limits)?;
+    let to = invite.headers().all(HeaderId::To).next()?;
+    let mut writer = cut(&invite, &Method::Cancel);
+    writer.raw(to);
+    writer.line(HeaderId::CSeq, format_args!("{} CANCEL", invite.headers().cseq().number));
+    writer.lines(lines);
+    Some(writer.finish(None))
+}
+
+fn reread(invite: &Bytes, limits: &Limits) -> Option<Request> {
+    match Message::parse(invite.clone(), limits) {
+        Ok(Message::Request(request)) => Some(request),
+        _ => None,
+    }
+}
+
+fn cut(invite: &Request, method: &Method) -> Writer {
+    let headers = invite.headers();
+    let mut writer = Writer::request(method, invite.uri_text());
+    if let Some(via) = headers.all(HeaderId::Via).next() {
+        writer.raw(via);
+    }
+    writer.line(HeaderId::MaxForwards, 70);
+    for route in headers.all(HeaderId::Route) {
+        writer.raw(route);
+    }
+    for id in [HeaderId::From, HeaderId::CallId] {
+        if let Some(header) = headers.all(id).next() {
+            writer.raw(header);
+        }
+    }
+    writer
+}

@@ -1,0 +1,185 @@
+//! Responses: what the application or the stack answers, and how it is sent.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use crate::draft::makes_dialog;
+use crate::id::{Id, ServerTx};
+use crate::message::{HeaderId, Lines, Request, StatusCode, write_response};
+use crate::outbox::{Cause, Origin};
+use crate::reply::Reply;
+use crate::stack::StackError;
+use crate::transaction::server::Machine;
+use crate::transaction::{print, server_invite, server_other};
+use crate::turn::{Owner, Sender, Turn};
+
+impl Turn<'_> {
+    /// Answers a request. Via, From, To (with a tag of the stack's choice unless the reply brings one), Call-ID, CSeq and, where a dialog
+    /// may come of it, Record-Route are copied from the request; Server is added when the configuration has one.
+    ///
+    /// For an INVITE any number of 1xx and one final response; a 2xx is sent once, and whoever answers so repeats it with
+    /// [`Turn::repeat`] until the ACK comes (RFC 3261 section 13.3.1.4): [`Turn::session`] does all that.
+    ///
+    /// # Errors
+    /// [`StackError::Gone`]; [`StackError::State`] after a final response; [`StackError::Forbidden`] for 408 or a 1xx other than 100 to a
+    /// non-INVITE, and for a 100 over UDP before the client's timer E has grown to T2 (RFC 4320 section 4); [`StackError::Text`] for a
+    /// reply that would break its lines.
+    pub fn respond(&mut self, tx: ServerTx, reply: Reply) -> Result<(), StackError> {
+        self.respond_as(tx, reply, Cause::Response)
+    }
+
+    pub(crate) fn respond_as(&mut self, tx: ServerTx, reply: Reply, why: Cause) -> Result<(), StackError> {
+        check(&reply)?;
+        let (now, timers) = (self.now.mono, self.stack.config.timers);
+        let server = self.stack.servers.get_mut(tx.0).ok_or(StackError::Gone)?;
+        let reliable = server.origin.transport.is_reliable();
+        let code = reply.code;
+        let Some(request) = &server.request else {
+            return Err(StackError::State("a request without a final response"));
+        };
+        // The tag is part of the request where it already is in a dialog.
+        let tag: Cow<'_, str> = match reply.to_tag {
+            Some(ref tag) => Cow::Borrowed(tag.as_str()),
+            None => Cow::Owned(server.tag.as_str().to_owned()),
+        };
+        match &mut server.machine {
+            Machine::Invite(state) => {
+                let input = match code.class() {
+                    1 => server_invite::Input::Provisional,
+                    2 => server_invite::Input::Success,
+                    _ => server_invite::Input::Refusal,
+                };
+                match state.step(input, now, reliable, &timers) {
+                    server_invite::Effect::Send => {}
+                    _ => return Err(StackError::State("an INVITE without a final response")),
+                }
+            }
+            Machine::Other(state) => {
+                let input = match (code, code.is_provisional()) {
+                    (StatusCode::REQUEST_TIMEOUT, _) => {
+                        return Err(StackError::Forbidden("408 is no answer to a non-INVITE (RFC 4320 4.2)"));
+                    }
+                    (StatusCode::TRYING, _) => server_other::Input::Trying,
+                    (_, true) => {
+                        return Err(StackError::Forbidden("100 is the only 1xx to a non-INVITE (RFC 4320 4.1)"));
+                    }
+                    _ => server_other::Input::Final,
+                };
+                match state.step(input, now, reliable, &timers) {
+                    server_other::Effect::Send => {}
+                    server_other::Effect::TooEarly => {
+                        return Err(StackError::Forbidden("no 100 to a non-INVITE so early (RFC 4320 4.1)"));
+                    }
+                    _ => return Err(StackError::State("a request without a final response")),
+                }
+            }
+        }
+        let received = server.stamp.values(&server.origin);
+        let lines = lines(request, &reply, &server.origin, self.stack.config.user_agent.as_deref());
+        let lines = lines.as_ref().unwrap_or(&reply.lines);
+        let (reason, body) = (reply.reason.as_deref(), reply.body.as_ref());
+        let bytes = write_response(request.headers(), code, reason, Some(&tag), lines, body, received);
+        let path = server.path();
+        // What stays is an exact copy: the printed one has room to spare.
+        server.last = Some(Bytes::copy_from_slice(&bytes));
+        if code.is_final() {
+            self.server_close(tx.0, &tag);
+        }
+        self.stack.counters.responses_out += 1;
+        self.send(Sender::Server(tx.0), path, bytes, why);
+        self.server_rearm(tx.0);
+        Ok(())
+    }
+
+    /// Sends the last response again, byte for byte: the repeats of a 2xx (RFC 3261 section 13.3.1.4) or of a provisional response.
+    ///
+    /// # Errors
+    /// [`StackError::Gone`]; [`StackError::State`] when nothing has been sent.
+    pub fn repeat(&mut self, tx: ServerTx) -> Result<(), StackError> {
+        let server = self.stack.servers.get(tx.0).ok_or(StackError::Gone)?;
+        if server.last.is_none() {
+            return Err(StackError::State("a request with a response"));
+        }
+        self.server_again(tx.0, Cause::RetransmitResponse);
+        Ok(())
+    }
+
+    /// The request of a transaction, until its final response.
+    pub fn request_of(&self, tx: ServerTx) -> Option<&Request> {
+        self.stack.servers.get(tx.0)?.request.as_deref()
+    }
+
+    /// Where the request of a transaction came from.
+    pub fn origin_of(&self, tx: ServerTx) -> Option<Origin> {
+        Some(self.stack.servers.get(tx.0)?.origin)
+    }
+
+    /// Our tag in the responses to a request: the one it brought, or the one the stack chose.
+    pub fn tag_of(&self, tx: ServerTx) -> Option<String> {
+        let server = self.stack.servers.get(tx.0)?;
+        let brought = server.request.as_ref().and_then(|request| request.headers().to_tag());
+        Some(brought.unwrap_or(server.tag.as_str()).to_owned())
+    }
+
+    /// Makes a request somebody else's than the application's.
+    pub(crate) fn claim(&mut self, tx: ServerTx, owner: Owner) -> Result<(), StackError> {
+        self.stack.servers.get_mut(tx.0).ok_or(StackError::Gone)?.owner = owner;
+        Ok(())
+    }
+}
+
+/// The 100 of the stack itself (RFC 3261 section 8.2.6.1, RFC 4320 section 4.1): no tag, nothing added.
+pub(super) fn trying(turn: &mut Turn<'_>, id: Id) {
+    let Some(server) = turn.stack.servers.get_mut(id) else { return };
+    let Some(request) = &server.request else { return };
+    let received = server.stamp.values(&server.origin);
+    let lines = Lines::default();
+    let bytes = write_response(request.headers(), StatusCode::TRYING, None, None, &lines, None, received);
+    let path = server.path();
+    server.last = Some(bytes.clone());
+    turn.stack.counters.responses_out += 1;
+    turn.send(Sender::Server(id), path, bytes, Cause::Automatic);
+}
+
+/// Refuses texts that could break out of their line.
+fn check(reply: &Reply) -> Result<(), StackError> {
+    use crate::draft::ContactSpec;
+    let contact = match &reply.contact {
+        ContactSpec::None => [None, None],
+        ContactSpec::Auto { user, params } => [user.as_deref(), Some(params.as_str())],
+        ContactSpec::Given(value) => [Some(value.as_str()), None],
+    };
+    let texts = contact.into_iter().flatten().map(|text| ("Contact", text));
+    let texts = texts.chain(reply.to_tag.as_deref().map(|text| ("To tag", text)));
+    let texts = texts.chain(reply.reason.as_deref().map(|text| ("reason phrase", text)));
+    match texts.into_iter().find(|(_, text)| !print::clean(text)) {
+        Some((what, _)) => Err(StackError::Text { what }),
+        None => Ok(()),
+    }
+}
+
+/// The lines of a response when there are more than those of the reply.
+fn lines(request: &Request, reply: &Reply, origin: &Origin, server: Option<&str>) -> Option<Lines> {
+    let headers = request.headers();
+    let record_route = makes_dialog(request.method(), reply.code) && headers.has(HeaderId::RecordRoute);
+    let secure = request.uri_text().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
+    let contact = print::contact(&reply.contact, origin, secure);
+    let server = server.filter(|_| reply.code != StatusCode::TRYING && !reply.lines.has(HeaderId::Server));
+    if !record_route && contact.is_none() && server.is_none() {
+        return None;
+    }
+    let mut lines = Lines::default();
+    if record_route {
+        lines.copy(headers, HeaderId::RecordRoute);
+    }
+    if let Some(contact) = contact {
+        lines.push_id(HeaderId::Contact, contact);
+    }
+    if let Some(server) = server {
+        lines.push_id(HeaderId::Server, server);
+    }
+    lines.extend(&reply.lines);
+    Some(lines)
+}
+

@@ -1,0 +1,442 @@
+//! Server transactions at work: requests that come in, and the responses that go back.
+
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+
+use crate::config::{Role, Trying};
+use crate::event::Event;
+use crate::id::{Id, ServerTx};
+use crate::invite;
+use crate::message::header::Via;
+use crate::message::{Broken, Headers, Lines, Method, Request, StatusCode, write_response};
+use crate::outbox::{Cause, Origin, Path, SendError};
+use crate::reply::Reply;
+use crate::rng::Token;
+use crate::stack::Timer;
+use crate::time::Time;
+use crate::transaction::key::Key;
+use crate::transaction::{respond, server_invite, server_other};
+use crate::turn::{Owner, Sender, Turn};
+use crate::wheel::TimerId;
+
+/// A server transaction (RFC 3261 section 17.2). Once the final response is made, the request is let go of and only the octets of that
+/// response stay.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(super) machine: Machine,
+    /// Where requests find it: its own key first.
+    keys: Keys,
+    pub(super) owner: Owner,
+    pub(super) request: Option<Box<Request>>,
+    /// The last response.
+    pub(super) last: Option<Bytes>,
+    /// Where the request came from.
+    pub(super) origin: Origin,
+    /// Where responses go when that is not where the request came from.
+    pub(super) detour: Option<Box<SocketAddr>>,
+    /// What the top Via is given (RFC 3261 section 18.2.1, RFC 3581 section 4).
+    pub(super) stamp: Stamp,
+    /// Where a new connection to the peer goes: the port of its sent-by.
+    pub(super) home: u16,
+    /// Our tag in To, when the request has none.
+    pub(super) tag: Token,
+    timer: TimerId,
+}
+
+/// The machine, by the method of the request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Machine {
+    Invite(server_invite::State),
+    Other(server_other::State),
+}
+
+/// The entries of one transaction in the table of arrivals.
+#[derive(Debug)]
+struct Keys {
+    own: Key,
+    merged: Option<Box<Key>>,
+    old_ack: Option<Box<Key>>,
+}
+
+/// What is written into the top Via of responses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stamp {
+    Nothing,
+    Received,
+    ReceivedAndRport,
+}
+
+/// How a response finds its way back, read from the top Via (RFC 3261 sections 18.2.1 and 18.2.2, RFC 3581 section 4).
+pub(super) struct Way {
+    pub(super) stamp: Stamp,
+    pub(super) to: SocketAddr,
+    pub(super) home: u16,
+}
+
+impl Way {
+    pub(super) fn of(headers: &Headers, origin: &Origin, force_rport: bool, follow_maddr: bool) -> Way {
+        let source = origin.remote;
+        let via = match headers.get::<Via<'_>>() {
+            Some(Ok(via)) => via,
+            _ => return Way { stamp: Stamp::Received, to: source, home: source.port() },
+        };
+        let home = via.port.unwrap_or(origin.transport.default_port());
+        let asked = via.rport().is_some();
+        let stamp = match (asked || force_rport, via.host.ip() == Some(source.ip())) {
+            (true, _) => Stamp::ReceivedAndRport,
+            (false, true) if via.received().is_none() => Stamp::Nothing,
+            (false, _) => Stamp::Received,
+        };
+        if origin.transport.is_reliable() {
+            return Way { stamp, to: source, home };
+        }
+        let maddr = via.maddr().filter(|_| follow_maddr).and_then(|host| host.ip());
+        let to = match maddr {
+            Some(ip) => SocketAddr::new(ip, home),
+            None if stamp == Stamp::ReceivedAndRport => source,
+            None => SocketAddr::new(source.ip(), home),
+        };
+        Way { stamp, to, home }
+    }
+}
+
+impl Stamp {
+    pub(super) fn values(self, origin: &Origin) -> Option<(IpAddr, Option<u16>)> {
+        match self {
+            Stamp::Nothing => None,
+            Stamp::Received => Some((origin.remote.ip(), None)),
+            Stamp::ReceivedAndRport => Some((origin.remote.ip(), Some(origin.remote.port()))),
+        }
+    }
+}
+
+impl Server {
+    fn deadline(&self) -> Option<Time> {
+        match &self.machine {
+            Machine::Invite(state) => state.deadline(),
+            Machine::Other(state) => Some(state.deadline()),
+        }
+    }
+    pub(super) fn is_open(&self) -> bool {
+        match &self.machine {
+            Machine::Invite(state) => state.is_open(),
+            Machine::Other(state) => state.is_open(),
+        }
+    }
+    /// Only repeats are waited for.
+    fn is_over(&self) -> bool {
+        match &self.machine {
+            Machine::Invite(state) => matches!(state, server_invite::State::Confirmed { .. }),
+            Machine::Other(state) => matches!(state, server_other::State::Completed { .. }),
+        }
+    }
+    pub(super) fn path(&self) -> Path {
+        match &self.detour {
+            Some(remote) => Path { remote: **remote, ..self.origin },
+            None => self.origin,
+        }
+    }
+}
+
+/// Requests that come in.
+impl Turn<'_> {
+    /// RFC 3261 section 18.2.1 and 17.2.3.
+    pub(crate) fn receive_request(&mut self, request: Request, origin: &Origin) {
+        match request.method() {
+            Method::Ack => return self.receive_ack(request, origin),
+            Method::Cancel => return self.receive_cancel(request, origin),
+            _ => {}
+        }
+        let key = self.stack.keys.server(&request, request.method());
+        if let Some(&id) = self.stack.arrivals.get(&key) {
+            return self.server_repeat(id);
+        }
+        let merged = match self.stack.config.role {
+            Role::UserAgent => self.stack.keys.merged(request.headers(), request.method()),
+            Role::Proxy => None,
+        };
+        if merged.is_some_and(|merged| self.stack.arrivals.contains_key(&merged)) {
+            self.stack.counters.merged += 1;
+            if let Some(id) = self.server_new(request, origin, key, None) {
+                self.server_refuse(id, StatusCode::LOOP_DETECTED);
+            }
+            return;
+        }
+        let is_invite = *request.method() == Method::Invite;
+        let Some(id) = self.server_new(request.clone(), origin, key, merged) else { return };
+        if is_invite && self.stack.config.trying == Trying::AtOnce {
+            self.server_trying(id);
+        }
+        self.route_request(id, request, origin);
+    }
+
+    /// To whom a new request goes.
+    fn route_request(&mut self, id: Id, request: Request, origin: &Origin) {
+        let tx = ServerTx(id);
+        let method = request.method();
+        let tagged = request.headers().to_tag().is_some();
+        // These mean nothing outside a dialog, tag or no tag (RFC 3261 section 12.2.2, RFC 3262 section 3, RFC 3311 section 5.2).
+        let bound = matches!(method, Method::Bye | Method::Prack | Method::Update);
+        if (tagged || bound) && invite::on_request(self, tx, &request, origin) {
+            return;
+        }
+        let dialogs_only = bound || *method == Method::Notify || tagged && makes_sense_in_dialogs_only(method);
+        if dialogs_only && self.stack.config.role == Role::UserAgent {
+            self.stack.counters.unknown_dialog += 1;
+            return self.server_refuse(id, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
+        }
+        self.emit(Event::Request { tx, request, origin: *origin });
+    }
+
+    /// An ACK: for a refusal it ends the repeats (RFC 3261 section 17.2.1), otherwise it belongs to a 2xx. Never answered.
+    fn receive_ack(&mut self, request: Request, origin: &Origin) {
+        let key = self.stack.keys.server(&request, &Method::Invite);
+        let (now, timers) = (self.now.mono, self.stack.config.timers);
+        let found = self.stack.arrivals.get(&key).copied();
+        if let Some((id, server)) = found.and_then(|id| Some((id, self.stack.servers.get_mut(id)?)))
+            && let Machine::Invite(state) = &mut server.machine
+        {
+            let reliable = server.origin.transport.is_reliable();
+            match state.step(server_invite::Input::Ack, now, reliable, &timers) {
+                server_invite::Effect::AckUp => {}
+                _ => return self.server_rearm(id),
+            }
+        }
+        if invite::on_ack(self, &request, origin) {
+            return;
+        }
+        self.stack.counters.stray_acks += 1;
+        if self.stack.config.role == Role::Proxy {
+            self.emit(Event::Ack { request, origin: *origin });
+        }
+    }
+
+    /// A CANCEL is a request with a transaction of its own, and acts on another (RFC 3261 section 9.2).
+    fn receive_cancel(&mut self, request: Request, origin: &Origin) {
+        let key = self.stack.keys.server(&request, &Method::Cancel);
+        if let Some(&id) = self.stack.arrivals.get(&key) {
+            return self.server_repeat(id);
+        }
+        let invite = self.cancel_target(&request);
+        let Some(id) = self.server_new(request.clone(), origin, key, None) else { return };
+        let target = invite.and_then(|invite| Some((invite, self.stack.servers.get(invite)?)));
+        let Some((invite, server)) = target else {
+            self.stack.counters.unknown_dialog += 1;
+            return self.server_refuse(id, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
+        };
+        let (tag, owner) = (server.tag, server.owner);
+        let open = server.is_open() && matches!(server.machine, Machine::Invite(_));
+        if let Some(server) = self.stack.servers.get_mut(id) {
+            // Section 9.2: the tag of this response SHOULD be that of the INVITE's.
+            server.tag = tag;
+        }
+        self.server_refuse(id, StatusCode::OK);
+        if open {
+            self.deliver_cancel(owner, ServerTx(invite), &request);
+        }
+    }
+
+    /// What a CANCEL would cancel: any method but ACK and CANCEL. Only an INVITE is affected by it.
+    fn cancel_target(&self, cancel: &Request) -> Option<Id> {
+        let find = |method: &Method| self.stack.arrivals.get(&self.stack.keys.server(cancel, method)).copied();
+        let rest = Method::KNOWN.iter().filter(|method| !matches!(method, Method::Invite | Method::Ack | Method::Cancel));
+        find(&Method::Invite).or_else(|| rest.into_iter().find_map(find))
+    }
+
+    /// A message that could not be read: answered when it is a request other than ACK and its Via says where to (E-06).
+    pub(crate) fn refuse_broken(&mut self, broken: &Broken, origin: &Origin) {
+        let (Some(method), Some(head)) = (&broken.method, &broken.head) else { return };
+        if *method != Method::Ack {
+            let reason = format!("{} ({})", broken.error.status.default_reason(), broken.error);
+            self.refuse_stateless(head, origin, broken.error.status, Some(&reason), Lines::default());
+        }
+    }
+
+    /// An answer that leaves nothing behind (RFC 3261 section 8.2.7).
+    fn refuse_stateless(
+        &mut self,
+        headers: &Headers,
+        origin: &Origin,
+        code: StatusCode,
+        reason: Option<&str>,
+        lines: Lines,
+    ) {
+        let config = &self.stack.config;
+        let way = Way::of(headers, origin, config.force_rport, config.follow_maddr);
+        let tag = self.stack.keys.stateless_tag(headers);
+        let received = way.stamp.values(origin);
+        let bytes = write_response(headers, code, reason, Some(tag.as_str()), &lines, None, received);
+        self.stack.counters.responses_out += 1;
+        self.send_raw(Path { remote: way.to, ..*origin }, bytes, Cause::Automatic);
+    }
+
+    /// A new transaction; `None` when there are too many, and the request has been answered 503.
+    fn server_new(&mut self, request: Request, origin: &Origin, key: Key, merged: Option<Key>) -> Option<Id> {
+        let config = &self.stack.config;
+        if self.stack.servers.len() >= config.max_server_transactions {
+            self.stack.counters.shed += 1;
+            let mut lines = Lines::default();
+            lines.push_id(crate::message::HeaderId::RetryAfter, config.retry_after_secs);
+            self.refuse_stateless(request.headers(), origin, StatusCode::SERVICE_UNAVAILABLE, None, lines);
+            return None;
+        }
+        let machine = match (request.method(), config.trying) {
+            (Method::Invite, Trying::AtOnce) => Machine::Invite(server_invite::State::new(None)),
+            (Method::Invite, Trying::After(span)) => {
+                Machine::Invite(server_invite::State::new(Some(self.now.mono + span)))
+            }
+            _ => Machine::Other(server_other::State::new(self.now.mono, &config.timers)),
+        };
+        let way = Way::of(request.headers(), origin, config.force_rport, config.follow_maddr);
+        let server = Server {
+            machine,
+            keys: Keys { own: key, merged: merged.map(Box::new), old_ack: None },
+            owner: Owner::Application,
+            request: Some(Box::new(request)),
+            last: None,
+            origin: *origin,
+            detour: (way.to != origin.remote).then(|| Box::new(way.to)),
+            stamp: way.stamp,
+            home: way.home,
+            tag: self.stack.rng.token(),
+            timer: TimerId::NONE,
+        };
+        let id = self.stack.servers.insert(self.stack.config.shard, server);
+        self.stack.arrivals.insert(key, id);
+        if let Some(merged) = merged {
+            self.stack.arrivals.insert(merged, id);
+        }
+        self.server_rearm(id);
+        Some(id)
+    }
+
+    /// Takes a transaction away.
+    fn server_end(&mut self, id: Id) {
+        let Some(server) = self.stack.servers.remove(id) else { return };
+        self.stop(server.timer);
+        self.stack.arrivals.remove(&server.keys.own);
+        for key in [server.keys.merged, server.keys.old_ack].into_iter().flatten() {
+            self.stack.arrivals.remove(&key);
+        }
+    }
+
+    /// The request came again.
+    fn server_repeat(&mut self, id: Id) {
+        self.stack.counters.repeats_in += 1;
+        let (now, timers) = (self.now.mono, self.stack.config.timers);
+        let Some(server) = self.stack.servers.get_mut(id) else { return };
+        let reliable = server.origin.transport.is_reliable();
+        let again = match &mut server.machine {
+            Machine::Invite(state) => {
+                state.step(server_invite::Input::Invite, now, reliable, &timers) == server_invite::Effect::Again
+            }
+            Machine::Other(state) => {
+                state.step(server_other::Input::Request, now, reliable, &timers) == server_other::Effect::Again
+            }
+        };
+        if again {
+            self.server_again(id, Cause::Answer);
+        }
+    }
+
+    /// The last response, byte for byte.
+    pub(super) fn server_again(&mut self, id: Id, why: Cause) {
+        let Some(server) = self.stack.servers.get(id) else { return };
+        if let Some(bytes) = server.last.clone() {
+            let path = server.path();
+            self.stack.counters.responses_repeated += 1;
+            self.send(Sender::Server(id), path, bytes, why);
+        }
+    }
+
+    /// Its timer fired.
+    pub(crate) fn server_time(&mut self, id: Id) {
+        let (now, timers) = (self.now.mono, self.stack.config.timers);
+        let Some(server) = self.stack.servers.get_mut(id) else { return };
+        let (reliable, owner) = (server.origin.transport.is_reliable(), server.owner);
+        match &mut server.machine {
+            Machine::Invite(state) => match state.step(server_invite::Input::Timeout, now, reliable, &timers) {
+                server_invite::Effect::Repeat => self.server_again(id, Cause::RetransmitResponse),
+                server_invite::Effect::Trying => self.server_trying(id),
+                server_invite::Effect::Gone => return self.server_end(id),
+                server_invite::Effect::Unacknowledged => {
+                    self.stack.counters.unacknowledged += 1;
+                    self.server_end(id);
+                    return self.deliver_stopped(owner, ServerTx(id));
+                }
+                _ => {}
+            },
+            Machine::Other(state) => match state.step(server_other::Input::Timeout, now, reliable, &timers) {
+                server_other::Effect::Trying => self.server_trying(id),
+                server_other::Effect::Gone => return self.server_end(id),
+                _ => {}
+            },
+        }
+        self.server_rearm(id);
+    }
+
+    /// A send failed: the transaction stays (RFC 6026 section 7.1). A response whose connection is gone is sent once more, over a new one
+    /// to the port in the Via (RFC 3261 section 18.2.2).
+    pub(crate) fn server_unsent(&mut self, id: Id, why: SendError) {
+        let Some(server) = self.stack.servers.get_mut(id) else { return };
+        let home = SocketAddr::new(server.origin.remote.ip(), server.home);
+        if server.origin.transport.is_reliable() && server.path().remote != home {
+            server.detour = Some(Box::new(home));
+            return self.server_again(id, Cause::Retry);
+        }
+        let owner = server.owner;
+        self.deliver_unsent(owner, ServerTx(id), why);
+    }
+
+    /// Sets the timer to what the state says; a time that has come already (timers I and J on reliable transports) counts at once.
+    pub(super) fn server_rearm(&mut self, id: Id) {
+        let Some(server) = self.stack.servers.get(id) else { return };
+        let (old, deadline, over) = (server.timer, server.deadline(), server.is_over());
+        self.stop(old);
+        let timer = match deadline {
+            Some(at) if at <= self.now.mono && over => return self.server_end(id),
+            Some(at) => self.start(at, Timer::Server(id)),
+            None => TimerId::NONE,
+        };
+        if let Some(server) = self.stack.servers.get_mut(id) {
+            server.timer = timer;
+        }
+    }
+
+    /// Lets go of what only an open transaction needs, and makes its final response findable for the ACK of an RFC 2543 peer.
+    pub(super) fn server_close(&mut self, id: Id, to_tag: &str) {
+        let Some(server) = self.stack.servers.get_mut(id) else { return };
+        let request = server.request.take();
+        let invite = matches!(server.machine, Machine::Invite(_));
+        let Some(request) = request.filter(|_| invite) else { return };
+        if let Some(key) = self.stack.keys.old_ack(&request, to_tag)
+            && key != server.keys.own
+        {
+            server.keys.old_ack = Some(Box::new(key));
+            self.stack.arrivals.insert(key, id);
+        }
+    }
+
+    /// An answer of the stack itself.
+    fn server_refuse(&mut self, id: Id, code: StatusCode) {
+        // Nothing of it can fail: no lines of anybody's, an open transaction.
+        let _ = self.respond_as(ServerTx(id), Reply::new(code), Cause::Automatic);
+    }
+
+    /// The peer cancelled an INVITE of the application's.
+    pub(crate) fn cancelled_by_peer(&mut self, tx: ServerTx) {
+        self.server_refuse(tx.0, StatusCode::REQUEST_TERMINATED);
+        self.emit(Event::Cancelled { tx });
+    }
+
+    fn server_trying(&mut self, id: Id) {
+        respond::trying(self, id);
+    }
+}
+
+/// Methods that, with a To tag, belong to a dialog and to nothing else (RFC 3261 section 12.2.2). REGISTER, OPTIONS, MESSAGE, PUBLISH and
+/// unknown ones are handed to the application, which may know better.
+fn makes_sense_in_dialogs_only(method: &Method) -> bool {
+    matches!(method, Method::Invite | Method::Info | Method::Refer | Method::Subscribe)
+}

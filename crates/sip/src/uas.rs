@@ -1,0 +1,167 @@
+//! Checks that every user agent server makes before it looks at what a request wants (RFC 3261 section 8.2), as pure functions.
+
+use crate::draft::makes_dialog;
+use crate::message::header::{ContentType, Require};
+use crate::message::{HeaderId, Lines, Method, Request, StatusCode};
+use crate::reply::Reply;
+
+/// What a user agent can do, for [`check`] and [`options`].
+#[derive(Clone, Debug)]
+pub struct Capabilities {
+    /// Methods it takes, in the order for Allow.
+    pub allow: Vec<Method>,
+    /// Option tags it understands, for Supported and Require.
+    pub supported: Vec<String>,
+    /// Body types it reads, as `application/sdp`; `multipart/mixed` too when it takes those apart.
+    pub accept: Vec<String>,
+    /// Content encodings it undoes, besides `identity`.
+    pub accept_encoding: Vec<String>,
+    /// Languages for Accept-Language; empty: any.
+    pub accept_language: Vec<String>,
+    /// URI schemes of Request-URIs it serves.
+    pub schemes: Vec<String>,
+}
+
+impl Default for Capabilities {
+    fn default() -> Self {
+        Self {
+            allow: vec![Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options],
+            supported: Vec::new(),
+            accept: vec!["application/sdp".to_owned()],
+            accept_encoding: Vec::new(),
+            accept_language: vec!["en".to_owned()],
+            schemes: vec!["sip".to_owned(), "sips".to_owned()],
+        }
+    }
+}
+
+/// Everything that can be said without knowing the user: [`method`], [`scheme`], [`extensions`], [`body`], in that order (RFC 3261
+/// section 8.2). Authentication comes before all of them, the user (404) between scheme and extensions, and merged requests have been
+/// answered by the stack: who needs to look in between calls the four himself. `None`: go on.
+pub fn check(request: &Request, capabilities: &Capabilities) -> Option<Reply> {
+    method(request, capabilities)
+        .or_else(|| scheme(request, capabilities))
+        .or_else(|| extensions(request, capabilities))
+        .or_else(|| body(request, capabilities))
+}
+
+/// 405 with Allow for a method that is known but not taken, 501 for one that is not known at all (RFC 3261 sections 8.2.1 and 21.5.2).
+pub fn method(request: &Request, capabilities: &Capabilities) -> Option<Reply> {
+    if capabilities.allow.contains(request.method()) {
+        return None;
+    }
+    let code =
+        if request.method().is_known() { StatusCode::METHOD_NOT_ALLOWED } else { StatusCode::NOT_IMPLEMENTED };
+    let mut lines = Lines::default();
+    lines.push_id(HeaderId::Allow, join(capabilities.allow.iter().map(Method::as_str)));
+    Some(Reply::new(code).lines(lines))
+}
+
+/// 416 for a Request-URI whose scheme is not served (RFC 3261 section 8.2.2.1); 400 for one that cannot be read.
+pub fn scheme(request: &Request, capabilities: &Capabilities) -> Option<Reply> {
+    let (scheme, _) = request.uri_text().split_once(':').unwrap_or_default();
+    if !capabilities.schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
+        return Some(Reply::new(StatusCode::UNSUPPORTED_URI_SCHEME));
+    }
+    match request.uri() {
+        Ok(_) => None,
+        Err(error) => Some(Reply::new(error.status)),
+    }
+}
+
+/// 420 with Unsupported for option tags of Require that are not understood (RFC 3261 section 8.2.2.3). An ACK and a CANCEL are never
+/// refused for it.
+pub fn extensions(request: &Request, capabilities: &Capabilities) -> Option<Reply> {
+    if matches!(request.method(), Method::Ack | Method::Cancel) {
+        return None;
+    }
+    let mut unknown: Vec<&str> = Vec::new();
+    for item in request.headers().list::<Require<'_>>() {
+        match item {
+            Ok(Require(tag)) => {
+                if !capabilities.supported.iter().any(|known| known.eq_ignore_ascii_case(tag)) && !unknown.contains(&tag) {
+                    unknown.push(tag);
+                }
+            }
+            Err(error) => return Some(Reply::new(error.status)),
+        }
+    }
+    if unknown.is_empty() {
+        return None;
+    }
+    let mut lines = Lines::default();
+    lines.push_id(HeaderId::Unsupported, join(unknown.into_iter()));
+    Some(Reply::new(StatusCode::BAD_EXTENSION).lines(lines))
+}
+
+/// 415 for a body of an unknown type or encoding that must be understood, with what would be (RFC 3261 section 8.2.3). A body whose
+/// disposition says `handling=optional` may be ignored and is let through.
+pub fn body(request: &Request, capabilities: &Capabilities) -> Option<Reply> {
+    let headers = request.headers();
+    if request.body().is_empty() || is_optional(request) {
+        return None;
+    }
+    let known_type = match headers.get::<ContentType<'_>>() {
+        None => return None,
+        Some(Err(error)) => return Some(Reply::new(error.status)),
+        Some(Ok(content)) => {
+            let name = content.to_string();
+            let name = name.split(';').next().unwrap_or_default().trim();
+            capabilities.accept.iter().any(|known| known.eq_ignore_ascii_case(name))
+        }
+    };
+    let encoding = headers.text(HeaderId::ContentEncoding).unwrap_or_default();
+    let known_encoding = encoding.split(',').map(str::trim).filter(|one| !one.is_empty()).all(|one| {
+        one.eq_ignore_ascii_case("identity")
+            || capabilities.accept_encoding.iter().any(|known| known.eq_ignore_ascii_case(one))
+    });
+    let mut lines = Lines::default();
+    match (known_type, known_encoding) {
+        (true, true) => return None,
+        (false, _) => lines.push_id(HeaderId::Accept, join(capabilities.accept.iter().map(String::as_str))),
+        (true, false) => lines.push_id(HeaderId::AcceptEncoding, encodings(capabilities)),
+    }
+    Some(Reply::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).lines(lines))
+}
+
+fn is_optional(request: &Request) -> bool {
+    request.headers().text(HeaderId::ContentDisposition).is_some_and(|value| {
+        value.split(';').skip(1).any(|param| {
+            param.split_once('=').is_some_and(|(name, value)| {
+                name.trim().eq_ignore_ascii_case("handling") && value.trim().eq_ignore_ascii_case("optional")
+            })
+        })
+    })
+}
+
+/// The answer to OPTIONS (RFC 3261 section 11.2) with the code an INVITE would get now: 200, 486, ...
+pub fn options(code: StatusCode, capabilities: &Capabilities) -> Reply {
+    let mut lines = Lines::default();
+    lines.push_id(HeaderId::Allow, join(capabilities.allow.iter().map(Method::as_str)));
+    lines.push_id(HeaderId::Accept, join(capabilities.accept.iter().map(String::as_str)));
+    lines.push_id(HeaderId::AcceptEncoding, encodings(capabilities));
+    lines.push_id(HeaderId::AcceptLanguage, join(capabilities.accept_language.iter().map(String::as_str)));
+    lines.push_id(HeaderId::Supported, join(capabilities.supported.iter().map(String::as_str)));
+    Reply::new(code).lines(lines)
+}
+
+/// The lines a 2xx to an INVITE should have (RFC 3261 section 13.3.1.4): Allow and Supported.
+pub fn capability_lines(method: &Method, code: StatusCode, capabilities: &Capabilities) -> Lines {
+    let mut lines = Lines::default();
+    if makes_dialog(method, code) && code.is_success() {
+        lines.push_id(HeaderId::Allow, join(capabilities.allow.iter().map(Method::as_str)));
+        lines.push_id(HeaderId::Supported, join(capabilities.supported.iter().map(String::as_str)));
+    }
+    lines
+}
+
+fn encodings(capabilities: &Capabilities) -> String {
+    join(capabilities.accept_encoding.iter().map(String::as_str).chain(["identity"]))
+}
+
+fn join<'a>(items: impl Iterator<Item = &'a str>) -> String {
+    items.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests;
