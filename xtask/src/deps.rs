@@ -20,7 +20,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     }
     let rows = rows(&workspace.read(PAGE)?);
     let policy = workspace.read(POLICY)?;
-    let packages = workspace.packages()?;
+    let packages = workspace.packages_and_fuzz()?;
     let metadata = workspace.metadata(true)?;
     let mut findings = row_findings(&rows, &packages);
     findings.extend(policy_findings(&metadata, &quoted_list(&policy, "allow"), &quoted_list(&policy, "deny")));

@@ -12,13 +12,11 @@ use serde_json::Value;
 
 use crate::failure::{Failure, Finding};
 use crate::process;
-use crate::workspace::Workspace;
+use crate::workspace::{FUZZ, Workspace};
 
 mod outcome;
 
 use outcome::Outcome;
-
-const MANIFEST: &str = "fuzz/Cargo.toml";
 
 /// Coverage for libFuzzer on a stable compiler.
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -72,18 +70,7 @@ struct Setup {
 
 impl Setup {
     fn find(workspace: &Workspace) -> Result<Self, Failure> {
-        let mut command = process::cargo();
-        command.current_dir(workspace.root()).args([
-            "metadata",
-            "--no-deps",
-            "--format-version",
-            "1",
-            "--manifest-path",
-            MANIFEST,
-        ]);
-        let text = process::output(&mut command)?;
-        let metadata: Value = serde_json::from_str(&text)
-            .map_err(|e| Failure::Program(process::line_of(&command), format!("printed no JSON: {e}")))?;
+        let metadata = workspace.fuzz_metadata()?;
         let package = &metadata["packages"][0];
         let bins = package["targets"].as_array().into_iter().flatten().filter(|target| target["kind"][0] == "bin");
         let targets: Vec<String> = bins.filter_map(|target| target["name"].as_str().map(str::to_string)).collect();
@@ -107,14 +94,18 @@ impl Setup {
         Err(Failure::Usage(format!("no fuzz target `{target}`; there are {}", self.targets.join(", "))))
     }
 
-    /// Builds every target and returns the folder of the programs.
-    fn build(&self, planted: bool) -> Result<PathBuf, Failure> {
+    /// Builds one target or every one and returns the folder of the programs.
+    fn build(&self, planted: bool, only: Option<&str>) -> Result<PathBuf, Failure> {
         // A profile of its own keeps the planted programs in a folder of their own.
         let (profile, features) = if planted { ("planted", "planted") } else { ("release", "") };
         let mut command = process::cargo();
         // With --target the flags stay away from build scripts, which could not be linked with them.
         command.current_dir(&self.root).env("RUSTFLAGS", FLAGS).env("CARGO_TARGET_DIR", &self.scratch);
-        command.args(["build", "--quiet", "--bins", "--manifest-path", MANIFEST, "--target", &self.host]);
+        command.args(["build", "--quiet", "--manifest-path", FUZZ, "--target", &self.host]);
+        match only {
+            Some(target) => command.args(["--bin", target]),
+            None => command.arg("--bins"),
+        };
         process::run(command.args(["--profile", profile, "--features", features]))?;
         Ok(self.scratch.join(&self.host).join(profile))
     }
@@ -136,7 +127,7 @@ impl Setup {
     }
 
     fn smoke(&self, seconds: u32) -> Result<(), Failure> {
-        let programs = self.build(false)?;
+        let programs = self.build(false, None)?;
         let mut findings = Vec::new();
         for target in self.targets.iter().filter(|target| *target != TOY) {
             let outcome = self.fuzz(&programs, target, seconds)?;
@@ -148,7 +139,7 @@ impl Setup {
 
     fn long(&self, target: &str, seconds: u32) -> Result<(), Failure> {
         self.known(target)?;
-        let programs = self.build(false)?;
+        let programs = self.build(false, Some(target))?;
         let outcome = self.fuzz(&programs, target, seconds)?;
         println!("fuzz {target}: {outcome}");
         Failure::unless_empty(self.finding(target, &outcome).into_iter().collect())
@@ -184,7 +175,7 @@ impl Setup {
     /// Shrinks what the corpus, the seeds and the last runs reached to the fewest files, and keeps those.
     fn minimise(&self, target: &str) -> Result<(), Failure> {
         self.known(target)?;
-        let programs = self.build(false)?;
+        let programs = self.build(false, Some(target))?;
         let merged = self.scratch.join("merged").join(target);
         if merged.exists() {
             std::fs::remove_dir_all(&merged).map_err(|e| Failure::file(&merged, e))?;
@@ -215,7 +206,7 @@ impl Setup {
         if let Some(target) = only {
             self.known(target)?;
         }
-        let programs = self.build(true)?;
+        let programs = self.build(true, only)?;
         let mut findings = Vec::new();
         for target in self.targets.iter().filter(|target| only.is_none_or(|only| only == *target)) {
             let scratch = self.scratch.join("planted").join(target);

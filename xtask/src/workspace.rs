@@ -70,6 +70,9 @@ pub(crate) struct TextFile {
     pub(crate) text: String,
 }
 
+/// Manifest of the fuzz targets.
+pub(crate) const FUZZ: &str = "fuzz/Cargo.toml";
+
 /// Folders that hold no text of ours.
 const SKIPPED: &[&str] = &["target", ".git", "corpus", "seeds", "artifacts"];
 
@@ -128,9 +131,28 @@ impl Workspace {
         if !resolved {
             command.arg("--no-deps");
         }
-        let text = process::output(&mut command)?;
-        serde_json::from_str(&text)
-            .map_err(|e| Failure::Program("cargo metadata".into(), format!("printed no JSON: {e}")))
+        json_of(&mut command)
+    }
+
+    /// What `cargo metadata --no-deps` says of the fuzz targets, which are a workspace of their own.
+    pub(crate) fn fuzz_metadata(&self) -> Result<Value, Failure> {
+        let mut command = process::cargo();
+        command.current_dir(&self.root).args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--manifest-path",
+            FUZZ,
+        ]);
+        json_of(&mut command)
+    }
+
+    /// The packages of the workspace and the fuzz targets' one.
+    pub(crate) fn packages_and_fuzz(&self) -> Result<Vec<Package>, Failure> {
+        let mut packages = self.packages()?;
+        packages.extend(packages_of(&self.fuzz_metadata()?, &self.root));
+        Ok(packages)
     }
 
     /// Where cargo builds.
@@ -175,6 +197,12 @@ impl Workspace {
     fn relative(&self, path: &Path) -> String {
         path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().replace('\\', "/")
     }
+}
+
+fn json_of(command: &mut std::process::Command) -> Result<Value, Failure> {
+    let text = process::output(command)?;
+    serde_json::from_str(&text)
+        .map_err(|e| Failure::Program(process::line_of(command), format!("printed no JSON: {e}")))
 }
 
 /// Reads the packages out of `cargo metadata --no-deps`.

@@ -20,11 +20,15 @@ pub(crate) fn section_of<'a>(list: &'a List, test: &str) -> Option<Option<&'a st
     Some(longest.map(|section| section.number.as_str()))
 }
 
-/// Tests named after a section that the RFC does not have.
+/// Tests named after a section that the RFC does not have. A name without a number behind the RFC's is about all of it.
 pub(crate) fn unknown_sections(list: &List, tests: &[TestFunction]) -> Vec<Finding> {
     tests
         .iter()
-        .filter(|test| section_of(list, &test.name) == Some(None))
+        .filter(|test| {
+            let number = format!("rfc{}_", list.number);
+            let rest = test.name.strip_prefix(&number).unwrap_or_default();
+            rest.starts_with(|c: char| c.is_ascii_digit()) && section_of(list, &test.name) == Some(None)
+        })
         .map(|test| {
             let what = format!("`{}` names no section of RFC {}", test.name, list.number);
             Finding::new(

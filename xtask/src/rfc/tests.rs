@@ -92,7 +92,7 @@ fn tests_are_matched_by_the_longest_section_in_their_name() {
     assert_eq!(matching::section_of(&list, "rfc3264_17_1_100_is_sent"), Some(Some("17.1")));
     assert_eq!(matching::section_of(&list, "rfc3264_18_1_x"), Some(None));
     assert_eq!(matching::section_of(&list, &format!("rfc{}1_1_x", 3264)), None);
-    let tests = tests_in_text("a.rs", "#[test]\nfn rfc3264_18_1_x() {}");
+    let tests = tests_in_text("a.rs", "#[test]\nfn rfc3264_18_1_x() {}\n#[test]\nfn rfc3264_in_general() {}");
     assert_eq!(matching::unknown_sections(&list, &tests).len(), 1);
 }
 
