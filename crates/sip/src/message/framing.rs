@@ -15,6 +15,8 @@ pub struct Framer {
     buffer: BytesMut,
     /// Octets already searched for the end of the head.
     searched: usize,
+    /// The last frame was a lone CRLF: one more makes it a ping after all.
+    half_ping: bool,
     limits: Limits,
     broken: Option<FramingError>,
 }
@@ -26,7 +28,7 @@ pub enum Frame {
     Message(Bytes),
     /// A double CRLF between messages: the peer wants a single CRLF back (RFC 5626 section 4.4.1).
     Ping,
-    /// A single CRLF between messages: the answer to a ping of ours.
+    /// A single CRLF between messages: the answer to a ping of ours. Also comes before a [`Frame::Ping`] that arrived in two pieces.
     Pong,
 }
 
@@ -60,7 +62,7 @@ impl std::error::Error for FramingError {}
 impl Framer {
     /// A framer for one stream.
     pub fn new(limits: Limits) -> Framer {
-        Framer { buffer: BytesMut::new(), searched: 0, limits, broken: None }
+        Framer { buffer: BytesMut::new(), searched: 0, half_ping: false, limits, broken: None }
     }
 
     /// Takes octets as they came. Take frames before pushing more: what waits is held.
@@ -90,12 +92,12 @@ impl Framer {
 
     fn cut(&mut self) -> Option<Result<Frame, FramingError>> {
         match &self.buffer[..] {
+            [b'\r', b'\n', ..] if self.half_ping => return Some(Ok(self.skip(2, Frame::Ping))),
             [b'\r', b'\n', b'\r', b'\n', ..] => return Some(Ok(self.skip(4, Frame::Ping))),
-            // A lone CRLF is a pong only once it is clear that no second one follows.
             [b'\r', b'\n', b'\r'] => return None,
             [b'\r', b'\n', ..] => return Some(Ok(self.skip(2, Frame::Pong))),
             [] | [b'\r'] => return None,
-            _ => {}
+            _ => self.half_ping = false,
         }
         let from = self.searched.saturating_sub(3);
         let rest = self.buffer.get(from..).unwrap_or_default();
@@ -125,6 +127,7 @@ impl Framer {
 
     fn skip(&mut self, count: usize, frame: Frame) -> Frame {
         let _ = self.buffer.split_to(count);
+        self.half_ping = frame == Frame::Pong;
         frame
     }
 }

@@ -7,12 +7,12 @@ use bytes::Bytes;
 
 use super::error::ParseError;
 use super::header::{CSeq, ContentType, Header};
-use super::index::Index;
+use super::index::{Entry, Index};
 use super::keys::Keys;
 use super::lexer::Lexer;
 use super::list::{List, first};
 use super::parse::{Span2, bit};
-use super::{HeaderId, Method, quoted};
+use super::{HeaderId, Method, quoted, typed};
 
 /// The header fields of one message, its routing keys and its body.
 #[derive(Clone)]
@@ -37,6 +37,15 @@ pub struct RawHeader<'a> {
 }
 
 impl<'a> RawHeader<'a> {
+    pub(super) fn new(entry: Entry, bytes: &'a [u8]) -> RawHeader<'a> {
+        RawHeader {
+            id: entry.id(),
+            name: std::str::from_utf8(entry.name_of(bytes)).unwrap_or(""),
+            value: entry.value_of(bytes),
+            line: entry.line_of(bytes),
+        }
+    }
+
     /// The value with each fold as one blank; what is not UTF-8 is replaced by U+FFFD.
     pub fn text(&self) -> Cow<'a, str> {
         quoted::unfold(self.value)
@@ -66,12 +75,7 @@ impl Headers {
 
     /// Every header field in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = RawHeader<'_>> + ExactSizeIterator {
-        self.index.entries().iter().map(|entry| RawHeader {
-            id: entry.id(),
-            name: std::str::from_utf8(entry.name_of(&self.bytes)).unwrap_or(""),
-            value: entry.value_of(&self.bytes),
-            line: entry.line_of(&self.bytes),
-        })
+        self.index.entries().iter().map(|entry| RawHeader::new(*entry, &self.bytes))
     }
 
     /// Number of header fields.
@@ -190,6 +194,14 @@ impl Headers {
             _ => 0,
         };
         self.index.heap_size() + method
+    }
+
+    /// Reads every header field that has a type, all items of all lines.
+    ///
+    /// # Errors
+    /// The first fault. What is opaque, or of an RFC this code does not know, has none.
+    pub fn check(&self) -> Result<(), ParseError> {
+        typed::check(self)
     }
 
     /// Reads the value of any header field, as that of the type asked for.

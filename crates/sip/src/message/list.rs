@@ -70,3 +70,19 @@ pub(super) fn first<'a, H: Header<'a>>(value: &'a [u8]) -> Result<Option<H>, Fau
     }
     item(&mut Lexer::new(value)).map(|(value, _)| Some(value))
 }
+
+/// Reads every item of one value.
+#[inline]
+pub(super) fn each<'a, H: Header<'a>>(value: &'a [u8], mut take: impl FnMut(H)) -> Result<(), Fault> {
+    if value.is_empty() && H::MAY_BE_EMPTY {
+        return Ok(());
+    }
+    let mut lexer = Lexer::new(value);
+    loop {
+        let (value, more) = item::<H>(&mut lexer)?;
+        take(value);
+        if !more {
+            return Ok(());
+        }
+    }
+}

@@ -31,6 +31,7 @@ mod body;
 mod class;
 mod error;
 mod framing;
+pub mod fuzz;
 pub mod header;
 mod headers;
 mod host;
@@ -42,8 +43,10 @@ mod lines;
 mod list;
 mod method;
 mod name;
+pub mod multipart;
 mod params;
 mod parse;
+mod print;
 mod quoted;
 mod reply;
 mod request;
@@ -51,6 +54,7 @@ mod response;
 mod scan;
 mod start;
 mod status;
+mod typed;
 pub mod uri;
 mod writer;
 
@@ -106,6 +110,23 @@ impl Message {
     /// The body.
     pub fn body(&self) -> &[u8] {
         self.headers().body()
+    }
+
+    /// Reads all that has a type: the Request-URI and every header field of RFC 3261 section 20.
+    ///
+    /// # Errors
+    /// The first fault, with the status due.
+    pub fn check(&self) -> Result<(), ParseError> {
+        if let Message::Request(request) = self {
+            request.uri()?;
+        }
+        self.headers().check()
+    }
+
+    /// Prints the message in canonical form: long header names, one blank behind each colon, no folds, typed values as their types
+    /// print them. What has no type, or does not follow its grammar, keeps its octets (each fold as one blank).
+    pub fn print(&self) -> Bytes {
+        print::print(self)
     }
 
     /// The message as received.

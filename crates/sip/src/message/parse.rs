@@ -154,32 +154,15 @@ impl Pass<'_> {
     /// Reads the header field at `start` into the index; gives where the next line starts.
     #[inline(always)]
     fn field(&mut self, start: usize) -> Result<usize, ParseError> {
-        let bytes = self.bytes;
-        let (colon, name, id) = name_at(bytes, start)?;
-        let (end, next) = match scan::field(bytes, colon + 1) {
-            End::Line { end, next } => (end, next),
-            End::Missing => (bytes.len(), bytes.len()),
-            End::Control(at) => {
-                return Err(Fault::new(at, rule!("CRLF or no control character", "RFC 3261 25.1")).into());
-            }
-        };
-        if next - start > self.limits.line {
-            let at = start + self.limits.line;
-            return Err(Fault::new(at, rule!("a header field within the limit", "RFC 3261 21.4.1")).into());
-        }
-        if next > usize::from(u16::MAX) {
-            return Ok(next);
-        }
-        let value = skip_blanks(bytes, colon + 1, end);
-        let end = trim_blanks(bytes, value, end);
-        let entry = Entry { start: start as u16, value: value as u16, end: end as u16, name: name as u8, id: id as u8 };
-        self.index.push(entry, || memchr::memchr_iter(b'\n', bytes.get(next..).unwrap_or_default()).take(self.limits.headers).count());
-        let twice = self.seen & ONCE & bit(id) != 0;
-        if twice {
+        let (entry, next) = field(self.bytes, start, self.limits)?;
+        let (bytes, most) = (self.bytes, self.limits.headers);
+        self.index.push(entry, || memchr::memchr_iter(b'\n', bytes.get(next..).unwrap_or_default()).take(most).count());
+        let id = entry.id();
+        if self.seen & ONCE & bit(id) != 0 {
             let fault = Fault::new(0, rule!("this header field only once", "RFC 3261 7.3.1"));
             self.note(fault.in_header(id, 2));
         } else {
-            self.key(id, value, end);
+            self.key(id, usize::from(entry.value), usize::from(entry.end));
         }
         self.seen |= bit(id);
         Ok(next)
@@ -247,6 +230,30 @@ impl Pass<'_> {
 pub(super) struct Span2 {
     pub(super) start: u32,
     pub(super) end: u32,
+}
+
+/// Reads the header field at `start`; gives where the next line starts.
+#[inline(always)]
+pub(super) fn field(bytes: &[u8], start: usize, limits: &Limits) -> Result<(Entry, usize), ParseError> {
+    let (colon, name, id) = name_at(bytes, start)?;
+    let (end, next) = match scan::field(bytes, colon + 1) {
+        End::Line { end, next } => (end, next),
+        End::Missing => (bytes.len(), bytes.len()),
+        End::Control(at) => {
+            return Err(Fault::new(at, rule!("CRLF or no control character", "RFC 3261 25.1")).into());
+        }
+    };
+    if next - start > limits.line {
+        let at = start + limits.line;
+        return Err(Fault::new(at, rule!("a header field within the limit", "RFC 3261 21.4.1")).into());
+    }
+    if next > usize::from(u16::MAX) {
+        let rule = rule!("header fields within 65,535 octets", "RFC 3261 21.5.7", StatusCode::MESSAGE_TOO_LARGE);
+        return Err(Fault::new(usize::from(u16::MAX), rule).into());
+    }
+    let value = skip_blanks(bytes, colon + 1, end);
+    let end = trim_blanks(bytes, value, end);
+    Ok((Entry { start: start as u16, value: value as u16, end: end as u16, name: name as u8, id: id as u8 }, next))
 }
 
 /// Reads a name; gives where its colon stands, its length and what it is.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::error::{Fault, ParseError};
+use super::error::{Fault, ParseError, rule};
 use super::headers::Headers;
 use super::keys::Span;
 use super::{Method, Uri};
@@ -32,10 +32,15 @@ impl Request {
     /// The Request-URI.
     ///
     /// # Errors
-    /// 400 when it does not follow the grammar. Which schemes are served (416) is for the caller to say.
+    /// 400 when it does not follow the grammar, or has headers, which may not stand here (RFC 3261 section 19.1.1, table 1). Which
+    /// schemes are served (416) is for the caller to say.
     pub fn uri(&self) -> Result<Uri<'_>, ParseError> {
         let shift = |fault: Fault| ParseError::from(fault.shifted(usize::from(self.uri.start)));
-        Uri::parse(self.uri_text()).map_err(shift)
+        let uri = Uri::parse(self.uri_text()).map_err(shift)?;
+        match uri.headers().is_empty() {
+            true => Ok(uri),
+            false => Err(shift(Fault::new(0, rule!("no headers in a Request-URI", "RFC 3261 19.1.1")))),
+        }
     }
 
     /// The header fields.

@@ -34,6 +34,18 @@ impl Writer {
         writer
     }
 
+    /// Begins a response with a reason phrase that need not be UTF-8 and came from a parsed one.
+    pub(super) fn status_line(code: StatusCode, reason: &[u8]) -> Writer {
+        let mut writer = Writer { out: Vec::with_capacity(1_024) };
+        writer.clean(format_args!("SIP/2.0 {code} "));
+        writer.octets(reason).octets(b"\r\n");
+        writer
+    }
+
+    pub(super) fn into_bytes(self) -> Bytes {
+        Bytes::from(self.out)
+    }
+
     /// Adds a known header field.
     pub fn line(&mut self, id: HeaderId, value: impl fmt::Display) -> &mut Self {
         self.named(id.name(), value)

@@ -1,0 +1,78 @@
+//! Which type reads which header field, for whoever walks over all of them.
+
+use std::fmt::Write;
+
+use super::HeaderId;
+use super::error::{Fault, ParseError};
+use super::header::{self, Header};
+use super::headers::Headers;
+use super::list;
+
+/// What is done with each value of a type.
+trait Visit<'a> {
+    fn value<H: Header<'a>>(&mut self, value: H);
+}
+
+macro_rules! types {
+    (owned: $($own:ident)*; borrowed: $($id:ident)*;) => {
+        /// Reads every value of one header field by the type for it; gives false when there is no type for it.
+        fn walk<'a>(id: HeaderId, value: &'a [u8], visit: &mut impl Visit<'a>) -> Result<bool, Fault> {
+            match id {
+                $(HeaderId::$own => list::each(value, |value: header::$own| visit.value(value))?,)*
+                $(HeaderId::$id => list::each(value, |value: header::$id<'a>| visit.value(value))?,)*
+                _ => return Ok(false),
+            }
+            Ok(true)
+        }
+    };
+}
+
+types! {
+    owned: CSeq ContentLength Date Expires MaxForwards MinExpires;
+    borrowed: Accept AcceptEncoding AcceptLanguage AlertInfo Allow AuthenticationInfo Authorization CallId CallInfo Contact
+        ContentDisposition ContentEncoding ContentLanguage ContentType ErrorInfo From InReplyTo MimeVersion Organization Priority
+        ProxyAuthenticate ProxyAuthorization ProxyRequire RecordRoute ReplyTo Require RetryAfter Route Server Subject Supported
+        Timestamp To Unsupported UserAgent Via Warning WwwAuthenticate;
+}
+
+struct Ignore;
+
+impl<'a> Visit<'a> for Ignore {
+    #[inline(always)]
+    fn value<H: Header<'a>>(&mut self, _: H) {}
+}
+
+struct Print<'o> {
+    out: &'o mut String,
+    first: bool,
+}
+
+impl<'a> Visit<'a> for Print<'_> {
+    fn value<H: Header<'a>>(&mut self, value: H) {
+        self.out.push_str(if self.first { "" } else { ", " });
+        self.first = false;
+        // Writing to a String cannot fail.
+        let _ = write!(self.out, "{value}");
+    }
+}
+
+/// Reads every header field that has a type; gives the first that does not follow its grammar.
+pub(super) fn check(headers: &Headers) -> Result<(), ParseError> {
+    let mut lines = headers.iter().enumerate();
+    lines.try_for_each(|(at, header)| match walk(header.id, header.value, &mut Ignore) {
+        Ok(_) => Ok(()),
+        Err(fault) => {
+            let before = headers.iter().take(at).filter(|other| other.id == header.id).count();
+            Err(fault.in_header(header.id, u16::try_from(before + 1).unwrap_or(u16::MAX)))
+        }
+    })
+}
+
+/// The canonical form of one header field; `None` when it has no type or does not follow its grammar.
+pub(super) fn canonical(id: HeaderId, value: &[u8]) -> Option<String> {
+    let mut out = String::with_capacity(value.len());
+    match walk(id, value, &mut Print { out: &mut out, first: true }) {
+        Ok(true) => Some(out),
+        _ => None,
+    }
+}
