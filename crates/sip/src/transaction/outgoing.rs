@@ -7,6 +7,7 @@ use crate::digest;
 use crate::draft::{Draft, Hop};
 use crate::event::Failure;
 use crate::id::{AskId, ClientTx, Id};
+use crate::invite;
 use crate::message::{HeaderId, Lines, Method, Response, StatusCode};
 use crate::outbox::{Action, Answer, Cause, Origin, Path, Question, SendError, Transport};
 use crate::route;
@@ -337,7 +338,6 @@ impl Turn<'_> {
         if outgoing.challenges >= CHALLENGES {
             return false;
         }
-        let Some(cseq) = outgoing.draft.cseq.checked_add(1) else { return false };
         let credentials = &outgoing.draft.credentials;
         let auth = outgoing.auth.get_or_insert_with(|| Box::new(digest::Client::new(credentials.clone())));
         let headers = response.headers();
@@ -347,6 +347,14 @@ impl Turn<'_> {
             return false;
         }
         outgoing.challenges += 1;
+        let (used, owner) = (outgoing.draft.cseq, outgoing.owner);
+        // In a dialog another request may have taken the next number meanwhile.
+        let cseq = match owner {
+            Owner::Session(session, purpose) => invite::next_cseq(self, session, purpose, ClientTx(id), used),
+            _ => used.checked_add(1),
+        };
+        let Some(cseq) = cseq else { return false };
+        let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return false };
         outgoing.draft.cseq = cseq;
         if let Some(path) = outgoing.path {
             outgoing.paths.push_front(path);

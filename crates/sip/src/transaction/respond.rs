@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::draft::makes_dialog;
 use crate::id::{Id, ServerTx};
+use crate::invite;
 use crate::message::{HeaderId, Lines, Request, StatusCode, write_response};
 use crate::outbox::{Cause, Origin};
 use crate::reply::Reply;
@@ -80,7 +81,7 @@ impl Turn<'_> {
         let lines = lines.as_ref().unwrap_or(&reply.lines);
         let (reason, body) = (reply.reason.as_deref(), reply.body.as_ref());
         let bytes = write_response(request.headers(), code, reason, Some(&tag), lines, body, received);
-        let path = server.path();
+        let (path, owner) = (server.path(), server.owner);
         // What stays is an exact copy: the printed one has room to spare.
         server.last = Some(Bytes::copy_from_slice(&bytes));
         if code.is_final() {
@@ -89,6 +90,9 @@ impl Turn<'_> {
         self.stack.counters.responses_out += 1;
         self.send(Sender::Server(tx.0), path, bytes, why);
         self.server_rearm(tx.0);
+        if let Owner::Session(session, _) = owner {
+            invite::on_responded(self, session, tx, code);
+        }
         Ok(())
     }
 
