@@ -193,7 +193,7 @@ impl Codec {
     }
 }
 
-/// Codec, parameter, and its value when absent. RFC 4867 section 8.1, RFC 5577, RFC 6184 section 8.1.
+/// Codec, parameter, and its value when absent. RFC 4867 section 8.1 for AMR.
 const FORMAT_PARAMETERS: &[(&str, &str, &str)] = &[
     ("AMR", "octet-align", "0"),
     ("AMR-WB", "octet-align", "0"),

@@ -73,10 +73,12 @@ pub enum NegotiationState {
 
 impl Negotiation {
     /// A dialog without any description yet. `origin` gives user name, session id, first version and address of all
-    /// descriptions of ours; make id and version random or from the time, at most 2^62 - 2 (larger versions are taken
-    /// modulo that). RFC 3264 section 5.
+    /// descriptions of ours; make id and version random or from the time. Of the id 63 bits are used, and the first
+    /// version is below 2^62 - 1: what is larger is cut to fit. RFC 3264 section 5.
     pub fn new(origin: Origin) -> Negotiation {
         let version = origin.version.value().unwrap_or_default() % ((1 << 62) - 1);
+        let session_id = Number::from(origin.session_id.value().unwrap_or_default() & (u64::MAX >> 1));
+        let origin = Origin { session_id, ..origin };
         let agreement = Agreement::default();
         Negotiation {
             origin,

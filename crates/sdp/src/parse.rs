@@ -2,6 +2,7 @@
 
 mod fields;
 mod lines;
+mod printed;
 #[cfg(test)]
 mod tests;
 
@@ -36,7 +37,9 @@ pub(crate) fn session(bytes: &[u8], limits: &Limits) -> Result<Session, ParseErr
         }
         reader.previous = line.letter;
     }
-    reader.finish(lines.latin1)
+    let session = reader.finish(lines.latin1)?;
+    printed::fits(&session, limits)?;
+    Ok(session)
 }
 
 /// What has been read so far.

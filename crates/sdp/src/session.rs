@@ -95,7 +95,7 @@ impl fmt::Display for Origin {
 /// One `b=` line: RFC 8866 section 5.8.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Bandwidth {
-    /// `AS` and `CT` (RFC 8866), `RS` and `RR` (RFC 3556), `TIAS` (RFC 3890), or anything else.
+    /// `AS` and `CT` (RFC 8866), `RS` and `RR` (RFC 3556), `TIAS`, or anything else.
     pub kind: Token,
     /// Kilobits per second for `AS` and `CT`, bits per second for the others named above.
     pub value: u64,

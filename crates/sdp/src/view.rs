@@ -73,7 +73,7 @@ impl<'a> MediaView<'a> {
     }
 
     /// Whether the stream is held by the null address, the way of RFC 2543 (RFC 3264 section 8.4). With ICE the
-    /// null address means that there is no candidate yet (RFC 8839 section 4.2.1), so then it is not a hold.
+    /// null address means that there is no candidate yet (RFC 8839 section 4.3.1), so then it is not a hold.
     pub fn is_held_by_address(&self) -> bool {
         let null = self.connection().is_some_and(|connection| connection.address.is_null());
         null && !self.attribute_or_session("ice-ufrag")

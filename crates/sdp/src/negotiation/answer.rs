@@ -208,8 +208,8 @@ fn common_events(theirs: &[Codec], common: &[Codec], local: &LocalMedia) -> Vec<
     }
 }
 
-/// Our codec under their number. Annex B of G.729 is used only if both want it: RFC 4856 section 2.1.9 and RFC 7261
-/// section 3.1.
+/// Our codec under their number. Annex B of G.729 is used only if both want it, so its refusal is repeated: RFC 3264
+/// section 6.1 on parameters that configure a format.
 fn answered_codec(ours: &Codec, theirs: &Codec) -> Codec {
     let mut codec = Codec { payload_type: theirs.payload_type, name: theirs.name.clone(), ..ours.clone() };
     let refuses = |codec: &Codec| codec.parameter("annexb").is_some_and(|value| value.eq_ignore_ascii_case("no"));

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use super::slot::Slot;
 use crate::attribute::{Attribute, Attributes};
 use crate::codec::{Codec, PayloadType};
 use crate::connection::Address;
 use crate::direction::Direction;
-use crate::media::{MediaKind, Protocol};
-use crate::session::Bandwidth;
+use crate::media::{Media, MediaKind, Protocol};
+use crate::session::{Bandwidth, Origin, Session};
 use crate::telephone_event::EventSet;
 use crate::text::Token;
 use crate::view::RtcpAttribute;
@@ -48,6 +49,24 @@ impl LocalCapabilities {
             require_audio: true,
             attributes: Attributes::default(),
         }
+    }
+
+    /// A description that only tells what we can do, for an answer to OPTIONS: one line with port 0 for each stream,
+    /// enabled or not. RFC 3264 section 9, which wants an `origin` with an id of its own.
+    #[must_use]
+    pub fn indication(&self, origin: Origin) -> Session {
+        let mut session = Session::new(origin);
+        session.connection = Some(self.address.clone().into());
+        for local in &self.media {
+            let Some(protocol) = local.protocols.first() else { continue };
+            let mut media = Media::new(local.kind.clone(), 0, protocol.clone());
+            media.formats = local.formats.clone();
+            let events = local.event_codecs(&local.codecs);
+            let codecs = Slot::default().assign(local.codecs.iter().cloned().chain(events).collect(), None);
+            codecs.iter().filter(|_| protocol.is_rtp()).for_each(|codec| media.push_codec(codec));
+            session.media.push(media);
+        }
+        session
     }
 
     /// Holds or resumes every stream.

@@ -3,6 +3,7 @@
 
 mod direction_and_hold;
 mod formats;
+mod rfc3264;
 mod rfc4317;
 mod states;
 mod streams;

@@ -164,7 +164,7 @@ fn rfc3264_6_1_answer_without_rtpmap_means_what_was_offered() {
 }
 
 #[test]
-fn rfc7261_annex_b_is_used_only_if_both_want_it() {
+fn rfc3264_6_1_annex_b_of_g729_is_used_only_if_both_want_it() {
     let text =
         |fmtp: &str| format!("v=0\no=- 1 1 IN IP4 h\ns=-\nc=IN IP4 192.0.2.1\nt=0 0\nm=audio 4000 RTP/AVP 18\n{fmtp}");
     for (fmtp, ours, answered) in [

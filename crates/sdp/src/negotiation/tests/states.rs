@@ -91,9 +91,13 @@ fn rfc3264_8_fifty_reoffers_neither_grow_nor_drift() {
 
 #[test]
 fn rfc3264_5_first_version_is_below_2_to_the_62() {
+    let mut large = Negotiation::new(Origin::new(u64::MAX, 1, ip("192.0.2.1")));
+    let offer = large.offer(&LocalCapabilities::new(ip("192.0.2.1"), vec![])).unwrap();
+    assert_eq!(offer.origin.session_id.value(), Some(u64::MAX >> 1), "64 bits with a sign");
     for (given, used) in [(u64::MAX, 3), ((1 << 62) - 1, 0), (5, 5)] {
         let mut negotiation = Negotiation::new(Origin::new(1, given, ip("192.0.2.1")));
         let offer = negotiation.offer(&LocalCapabilities::new(ip("192.0.2.1"), vec![audio(4000, &[0])])).unwrap();
+        assert_eq!(offer.origin.session_id.value(), Some(1));
         assert_eq!(version(offer), used, "{given}");
     }
 }
