@@ -1,0 +1,259 @@
+use super::super::response::Protection;
+use super::*;
+
+fn client(realm: Option<&str>) -> Client {
+    Client::new(Credential::password(realm, "bob", "zanzibar").unwrap().into())
+}
+
+fn take(client: &mut Client, challenges: &[&str]) -> Result<(), Refused> {
+    client.take_challenges(challenges.iter().map(|value| (false, value.as_bytes())))
+}
+
+fn lines(client: &mut Client) -> Vec<String> {
+    client.lines_for("INVITE", "sip:bob@biloxi.com", b"", 7).into_iter().map(|(_, line)| line).collect()
+}
+
+fn realm(name: &str) -> String {
+    name.to_owned()
+}
+
+struct Vector(std::collections::HashMap<String, String>);
+
+impl Vector {
+    fn all() -> Vec<Vector> {
+        let text = include_str!("../../../tests/data/digest.txt");
+        let blocks = text.split("\n\n").filter(|block| block.contains("source:"));
+        blocks
+            .map(|block| {
+                Vector(
+                    block
+                        .lines()
+                        .filter_map(|line| line.split_once(": "))
+                        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                        .collect(),
+                )
+            })
+            .collect()
+    }
+    fn get(&self, key: &str) -> &str {
+        self.0.get(key).map_or("", String::as_str)
+    }
+}
+
+#[test]
+fn a_1_rfc7616_3_9_and_rfc2617_3_5_and_sip_examples_give_the_printed_responses() {
+    let vectors = Vector::all();
+    assert_eq!(vectors.len(), 9);
+    for vector in &vectors {
+        let scheme =
+            Scheme { session: vector.get("sess") == "true", ..Scheme::from_name(vector.get("algorithm")).unwrap() };
+        let quality = Quality::from_name(vector.get("qop"));
+        let cnonce = vector.get("cnonce");
+        let inputs = Inputs {
+            scheme,
+            nonce: vector.get("nonce"),
+            cnonce: Some(cnonce),
+            protection: quality.map(|quality| Protection { quality, count: vector.get("nc"), cnonce }),
+            method: vector.get("method"),
+            uri: vector.get("uri"),
+            body: b"",
+        };
+        let ha1 = Ha1::new(scheme.algorithm, vector.get("user"), vector.get("realm"), vector.get("pw")).unwrap();
+        assert_eq!(inputs.response(&ha1).as_str(), vector.get("response"), "{}", vector.get("source"));
+        let stored = Ha1::from_hex(scheme.algorithm, &ha1.to_hex().to_uppercase()).unwrap();
+        assert!(stored == ha1);
+    }
+}
+
+#[test]
+fn rfc8760_2_6_the_hash_of_an_empty_body_is_that_of_the_empty_string() {
+    let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    assert_eq!(Algorithm::Sha256.hex(&[b""]).as_str(), empty);
+}
+
+#[test]
+fn rfc3261_22_4_credentials_are_written_with_everything_quoted_that_must_be() {
+    let mut client = client(Some("biloxi.com"));
+    take(
+        &mut client,
+        &["Digest realm=\"biloxi.com\", qop=\"auth-int,auth\", nonce=\"dcd98b\", opaque=\"5ccc\", algorithm=md5"],
+    )
+    .unwrap();
+    let line = lines(&mut client).remove(0);
+    let (head, rest) = line.split_once("response=\"").unwrap();
+    assert_eq!(head, "Digest username=\"bob\", realm=\"biloxi.com\", nonce=\"dcd98b\", uri=\"sip:bob@biloxi.com\", ");
+    assert_eq!(rest[32..], *"\", algorithm=MD5, cnonce=\"0000000000000007\", qop=auth, nc=00000001, opaque=\"5ccc\"");
+}
+
+#[test]
+fn rfc7616_3_3_a_challenge_without_algorithm_is_md5_and_answered_without() {
+    let mut client = client(None);
+    take(&mut client, &["Digest realm=\"x\", nonce=\"n\""]).unwrap();
+    let line = lines(&mut client).remove(0);
+    assert!(!line.contains("algorithm") && !line.contains("qop") && !line.contains("cnonce"), "{line}");
+    let expected = Algorithm::Md5.hex(&[
+        Algorithm::Md5.hex(&[b"bob:x:zanzibar"]).as_bytes(),
+        b":n:",
+        Algorithm::Md5.hex(&[b"INVITE:sip:bob@biloxi.com"]).as_bytes(),
+    ]);
+    assert!(line.contains(expected.as_str()));
+}
+
+#[test]
+fn a_4_counts_go_up_per_nonce_and_begin_at_one_with_a_new_one() {
+    let mut client = client(None);
+    take(&mut client, &["Digest realm=\"x\", nonce=\"n\", qop=\"auth\""]).unwrap();
+    for count in 1..=11u32 {
+        assert!(lines(&mut client)[0].contains(&format!("nc={count:08x}")));
+    }
+    take(&mut client, &["Digest realm=\"x\", nonce=\"m\", qop=\"auth\", stale=TRUE"]).unwrap();
+    assert!(lines(&mut client)[0].contains("nc=00000001"));
+}
+
+#[test]
+fn rfc3261_22_3_challenges_of_several_realms_are_answered_together_and_kept_in_the_next_attempt() {
+    let mut client: Client = Client::new(
+        [("a", "ann"), ("b", "ben"), ("c", "cid")]
+            .iter()
+            .map(|(realm, user)| Credential::password(Some(realm), user, "pw").unwrap())
+            .collect(),
+    );
+    let both = [
+        (true, b"Digest realm=\"a\", nonce=\"1\", qop=\"auth\"".as_slice()),
+        (false, b"Digest realm=\"b\", nonce=\"2\""),
+    ];
+    client.take_challenges(both.into_iter()).unwrap();
+    let lines = client.lines_for("INVITE", "sip:x", b"", 1);
+    assert_eq!(lines.iter().map(|(proxy, _)| *proxy).collect::<Vec<_>>(), [true, false]);
+    assert!(lines[0].1.contains("\"ann\"") && lines[1].1.contains("\"ben\""));
+    client.take_challenges([(true, b"Digest realm=\"c\", nonce=\"3\"".as_slice())].into_iter()).unwrap();
+    let lines = client.lines_for("INVITE", "sip:x", b"", 1);
+    assert_eq!(lines.len(), 3);
+    assert!(lines[0].1.contains("nc=00000002"), "{}", lines[0].1);
+}
+
+#[test]
+fn cve_our_client_leaks_its_hash_a_realm_not_configured_gets_no_answer() {
+    let mut client = client(Some("home"));
+    let asked = ["Digest realm=\"evil\", nonce=\"n\"", "Digest realm=\"Home\", nonce=\"n\""];
+    assert_eq!(take(&mut client, &asked), Err(Refused::NoCredentials { realm: realm("evil") }));
+    assert!(lines(&mut client).is_empty());
+    take(&mut client, &["Digest realm=\"evil\", nonce=\"n\"", "Digest realm=\"home\", nonce=\"n\""]).unwrap();
+    let lines = lines(&mut client);
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].contains("realm=\"home\""));
+}
+
+#[test]
+fn cve_endless_challenge_stops_after_two_refusals() {
+    let mut client = client(None);
+    for nonce in ["1", "2"] {
+        take(&mut client, &[&format!("Digest realm=\"x\", nonce=\"{nonce}\", stale=true")]).unwrap();
+        assert_eq!(lines(&mut client).len(), 1);
+    }
+    assert_eq!(
+        take(&mut client, &["Digest realm=\"x\", nonce=\"3\", stale=true"]),
+        Err(Refused::Rejected { realm: realm("x") })
+    );
+}
+
+#[test]
+fn cve_endless_challenge_with_ever_new_realms_stops_too() {
+    let mut client = client(None);
+    for n in 0..4 {
+        take(&mut client, &[&format!("Digest realm=\"{n}\", nonce=\"n\"")]).unwrap();
+        lines(&mut client);
+    }
+    assert_eq!(take(&mut client, &["Digest realm=\"4\", nonce=\"n\""]), Err(Refused::TooMany));
+}
+
+#[test]
+fn ta_35_a_second_challenge_with_the_same_nonce_means_the_password_is_wrong() {
+    let mut client = client(None);
+    let asked = "Digest realm=\"x\", nonce=\"n\", qop=\"auth\"";
+    take(&mut client, &[asked]).unwrap();
+    lines(&mut client);
+    assert_eq!(take(&mut client, &[asked]), Err(Refused::Rejected { realm: realm("x") }));
+}
+
+#[test]
+fn a_nonce_kept_from_the_request_before_may_be_refused_once() {
+    let mut client = client(None);
+    for request in 0..5 {
+        take(&mut client, &[&format!("Digest realm=\"x\", nonce=\"{request}\", qop=\"auth\"")]).unwrap();
+        assert!(lines(&mut client)[0].contains("nc=00000001"));
+        // The next request uses it again, and is challenged anew without `stale`.
+        assert!(lines(&mut client)[0].contains("nc=00000002"));
+    }
+}
+
+#[test]
+fn a_10_an_algorithm_weaker_than_before_is_not_answered() {
+    let mut client = client(None);
+    take(
+        &mut client,
+        &["Digest realm=\"x\", nonce=\"1\", algorithm=SHA-256", "Digest realm=\"x\", nonce=\"1\", algorithm=MD5"],
+    )
+    .unwrap();
+    assert!(lines(&mut client)[0].contains("SHA-256"));
+    assert_eq!(
+        take(&mut client, &["Digest realm=\"x\", nonce=\"2\", algorithm=MD5"]),
+        Err(Refused::Downgrade { realm: realm("x") })
+    );
+}
+
+#[test]
+fn rfc8760_2_4_challenges_not_understood_are_ignored() {
+    let mut client = client(None);
+    let strange = [
+        "Basic realm=\"x\"",
+        "Digest realm=\"x\", nonce=\"1\", algorithm=SHA-9",
+        "Digest realm=\"x\", nonce=\"1\", qop=\"secret\"",
+        "Digest realm=\"x\", nonce=\"1\", algorithm=MD5-sess",
+    ];
+    assert_eq!(take(&mut client, &strange), Err(Refused::Unsupported { realm: realm("x") }));
+    assert_eq!(take(&mut client, &["Basic realm=\"x\"", "Digest nonce"]), Err(Refused::NoChallenge));
+    assert_eq!(take(&mut client, &[]), Err(Refused::NoChallenge));
+    let mut client = self::client(None);
+    take(&mut client, &[strange[1], strange[3], "Digest realm=\"x\", nonce=\"1\", qop=\"foo, auth-int\""]).unwrap();
+    assert!(lines(&mut client)[0].contains("qop=auth-int"));
+}
+
+#[test]
+fn an_ha1_answers_its_own_algorithm_only() {
+    let ha1 = Ha1::new(Algorithm::Md5, "bob", "x", "zanzibar").unwrap();
+    assert_eq!(Credential::new(None, "bob", Secret::Ha1(ha1)), Err(CredentialError::Ha1WithoutRealm));
+    let mut client = Client::new(Credential::new(Some("x"), "bob", Secret::Ha1(ha1)).unwrap().into());
+    take(
+        &mut client,
+        &["Digest realm=\"x\", nonce=\"1\", algorithm=SHA-256", "Digest realm=\"x\", nonce=\"1\", algorithm=MD5"],
+    )
+    .unwrap();
+    let mut other = self::client(Some("x"));
+    take(&mut other, &["Digest realm=\"x\", nonce=\"1\", algorithm=MD5"]).unwrap();
+    assert_eq!(lines(&mut client), lines(&mut other));
+}
+
+#[test]
+fn cve_crlf_from_application_data_never_reaches_a_header() {
+    assert_eq!(Credential::password(None, "bob\r\nX: y", "pw"), Err(CredentialError::User));
+    assert_eq!(Credential::password(Some("a\nb"), "bob", "pw"), Err(CredentialError::Realm));
+    let mut client = Client::new(Credential::password(None, "b\", realm=\"y", "pw").unwrap().into());
+    take(&mut client, &["Digest realm=\"x\", nonce=\"n\\\", uri=\\\"\", opaque=\"\\\\\""]).unwrap();
+    let line = client.lines_for("INVITE", "sip:\"@x", b"", 1).remove(0).1;
+    let fields = Fields::with_scheme(line.as_bytes()).unwrap().unwrap();
+    assert_eq!((fields.realm, fields.opaque, fields.uri), (Some("x"), Some("\\\\"), Some("sip:\\\"@x")));
+    assert_eq!(unescape(fields.username.unwrap()), "b\", realm=\"y");
+}
+
+#[test]
+fn secrets_are_never_printed() {
+    let mut credentials = Credentials::new();
+    assert!(credentials.is_empty());
+    credentials.add(Credential::password(None, "bob", "zanzibar").unwrap());
+    assert!(!credentials.is_empty());
+    let mut client = Client::new(credentials);
+    take(&mut client, &["Digest realm=\"x\", nonce=\"n\""]).unwrap();
+    let shown = format!("{client:?}");
+    assert!(!shown.contains("zanzibar") && shown.contains("Ha1(MD5)"), "{shown}");
+}

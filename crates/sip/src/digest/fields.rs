@@ -1,0 +1,282 @@
+//! The parameters of a digest challenge, of credentials and of Authentication-Info (RFC 7616 sections 3.3-3.5, RFC 3261 section 25.1).
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// Why a value cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// Where, in the header's value.
+    pub byte: u32,
+    /// What should stand there.
+    pub expected: &'static str,
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "byte {}: expected {} (RFC 7616 3.3)", self.byte, self.expected)
+    }
+}
+
+impl std::error::Error for FieldError {}
+
+/// Parameters by name, each as it stood: without the quotes, with its escapes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fields<'a> {
+    pub(crate) username: Option<&'a str>,
+    pub(crate) realm: Option<&'a str>,
+    pub(crate) nonce: Option<&'a str>,
+    pub(crate) uri: Option<&'a str>,
+    pub(crate) response: Option<&'a str>,
+    pub(crate) algorithm: Option<&'a str>,
+    pub(crate) cnonce: Option<&'a str>,
+    pub(crate) opaque: Option<&'a str>,
+    pub(crate) qop: Option<&'a str>,
+    pub(crate) nc: Option<&'a str>,
+    pub(crate) stale: Option<&'a str>,
+    pub(crate) rspauth: Option<&'a str>,
+    pub(crate) nextnonce: Option<&'a str>,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads `Digest name=value, ...`; `Ok(None)` when the scheme is another one.
+    pub(crate) fn with_scheme(value: &'a [u8]) -> Result<Option<Fields<'a>>, FieldError> {
+        let mut scan = Scan { bytes: value, at: 0 };
+        scan.blanks();
+        let scheme = scan.token();
+        if scheme.is_empty() {
+            return Err(scan.error("a scheme"));
+        }
+        if !scheme.eq_ignore_ascii_case(b"Digest") {
+            return Ok(None);
+        }
+        let before = scan.at;
+        scan.blanks();
+        if scan.at == before {
+            return Err(scan.error("a blank after the scheme"));
+        }
+        Self::rest(scan).map(Some)
+    }
+
+    /// Reads `name=value, ...` (Authentication-Info).
+    pub(crate) fn bare(value: &'a [u8]) -> Result<Fields<'a>, FieldError> {
+        let mut scan = Scan { bytes: value, at: 0 };
+        scan.blanks();
+        Self::rest(scan)
+    }
+
+    fn rest(mut scan: Scan<'a>) -> Result<Fields<'a>, FieldError> {
+        let mut fields = Fields::default();
+        loop {
+            let start = scan.at;
+            let (name, value) = scan.parameter()?;
+            if let Some(slot) = fields.slot(name)
+                && slot.replace(value).is_some()
+            {
+                return Err(Scan { at: start, ..scan }.error("each parameter once"));
+            }
+            scan.blanks();
+            match scan.peek() {
+                None => return Ok(fields),
+                Some(b',') => scan.at += 1,
+                Some(_) => return Err(scan.error("a comma")),
+            }
+            scan.blanks();
+        }
+    }
+
+    fn slot(&mut self, name: &[u8]) -> Option<&mut Option<&'a str>> {
+        let known: [(&[u8], &mut Option<&'a str>); 13] = [
+            (b"username", &mut self.username),
+            (b"realm", &mut self.realm),
+            (b"nonce", &mut self.nonce),
+            (b"uri", &mut self.uri),
+            (b"response", &mut self.response),
+            (b"algorithm", &mut self.algorithm),
+            (b"cnonce", &mut self.cnonce),
+            (b"opaque", &mut self.opaque),
+            (b"qop", &mut self.qop),
+            (b"nc", &mut self.nc),
+            (b"stale", &mut self.stale),
+            (b"rspauth", &mut self.rspauth),
+            (b"nextnonce", &mut self.nextnonce),
+        ];
+        known.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, slot)| slot)
+    }
+}
+
+struct Scan<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Scan<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn error(&self, expected: &'static str) -> FieldError {
+        FieldError { byte: u32::try_from(self.at).unwrap_or(u32::MAX), expected }
+    }
+
+    /// Linear white space, line folds included.
+    fn blanks(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+            self.at += 1;
+        }
+    }
+
+    fn take(&mut self, keep: impl Fn(u8) -> bool) -> &'a [u8] {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let len = rest.iter().position(|byte| !keep(*byte)).unwrap_or(rest.len());
+        self.at += len;
+        rest.get(..len).unwrap_or_default()
+    }
+
+    /// RFC 3261 section 25.1 `token`.
+    fn token(&mut self) -> &'a [u8] {
+        self.take(|byte| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte))
+    }
+
+    fn parameter(&mut self) -> Result<(&'a [u8], &'a str), FieldError> {
+        let name = self.token();
+        if name.is_empty() {
+            return Err(self.error("a parameter name"));
+        }
+        self.blanks();
+        if self.peek() != Some(b'=') {
+            return Err(self.error("="));
+        }
+        self.at += 1;
+        self.blanks();
+        let start = self.at;
+        let value = if self.peek() == Some(b'"') { self.quoted()? } else { self.bare_value()? };
+        let value = std::str::from_utf8(value).map_err(|_| Scan { bytes: self.bytes, at: start }.error("UTF-8"))?;
+        Ok((name, value))
+    }
+
+    /// What stands between two quotes; a line fold in there is refused, since nobody could say what it hashes to.
+    fn quoted(&mut self) -> Result<&'a [u8], FieldError> {
+        self.at += 1;
+        let start = self.at;
+        loop {
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') if matches!(self.bytes.get(self.at + 1), Some(0x20..=0x7e | b'\t')) => self.at += 2,
+                Some(b'\\') => return Err(self.error("a character after the backslash")),
+                Some(b'\t' | 0x20..=0x7e | 0x80..) => self.at += 1,
+                Some(_) => return Err(self.error("no control character")),
+                None => return Err(self.error("a closing quote")),
+            }
+        }
+        let value = self.bytes.get(start..self.at).unwrap_or_default();
+        self.at += 1;
+        Ok(value)
+    }
+
+    /// A token, or what peers write without the quotes that belong there (nonces, URIs).
+    fn bare_value(&mut self) -> Result<&'a [u8], FieldError> {
+        let value = self.take(|byte| matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x5b | 0x5d..=0x7e));
+        if value.is_empty() { Err(self.error("a value")) } else { Ok(value) }
+    }
+}
+
+/// Takes the escapes of a quoted string away: the name a person knows, not what is hashed.
+pub(crate) fn unescape(raw: &str) -> Cow<'_, str> {
+    if !raw.contains('\\') {
+        return Cow::Borrowed(raw);
+    }
+    let mut plain = String::with_capacity(raw.len());
+    let mut letters = raw.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => plain.extend(letters.next()),
+            other => plain.push(other),
+        }
+    }
+    Cow::Owned(plain)
+}
+
+/// The inverse of [`unescape`]: fit to stand between quotes. Control characters must have been refused before.
+pub(crate) fn escape(plain: &str) -> Cow<'_, str> {
+    if !plain.contains(['"', '\\']) {
+        return Cow::Borrowed(plain);
+    }
+    let mut raw = String::with_capacity(plain.len() + 4);
+    for letter in plain.chars() {
+        if matches!(letter, '"' | '\\') {
+            raw.push('\\');
+        }
+        raw.push(letter);
+    }
+    Cow::Owned(raw)
+}
+
+/// True for text that may stand between quotes once escaped: no control character but the tab.
+pub(crate) fn quotable(text: &str) -> bool {
+    text.bytes().all(|byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(value: &str) -> Fields<'_> {
+        Fields::with_scheme(value.as_bytes()).unwrap().unwrap()
+    }
+
+    #[test]
+    fn rfc7616_3_3_parameters_are_found_quoted_or_bare_in_any_order_and_case() {
+        let fields = read(
+            "digest  NONCE = \"a,b\\\"c\" ,realm=x,\r\n qop=\"auth,auth-int\", uri=sip:a@b;c=d,future=\"1\",stale=TRUE",
+        );
+        assert_eq!(fields.nonce, Some("a,b\\\"c"));
+        assert_eq!(fields.realm, Some("x"));
+        assert_eq!(fields.qop, Some("auth,auth-int"));
+        assert_eq!(fields.uri, Some("sip:a@b;c=d"));
+        assert_eq!(fields.stale, Some("TRUE"));
+        assert_eq!(fields.username, None);
+        assert_eq!(read("Digest realm=\"\"").realm, Some(""));
+    }
+
+    #[test]
+    fn rfc7616_3_3_broken_values_say_where_and_what() {
+        for (value, byte, expected) in [
+            ("", 0, "a scheme"),
+            ("Digest", 6, "a blank after the scheme"),
+            ("Digest ", 7, "a parameter name"),
+            ("Digest realm", 12, "="),
+            ("Digest realm=", 13, "a value"),
+            ("Digest realm=\"x", 15, "a closing quote"),
+            ("Digest realm=\"x\\", 15, "a character after the backslash"),
+            ("Digest realm=\"x\r\n y\"", 15, "no control character"),
+            ("Digest realm=\"x\0\"", 15, "no control character"),
+            ("Digest realm=x realm=y", 15, "a comma"),
+            ("Digest realm=x,Realm=y", 15, "each parameter once"),
+            ("Digest realm=x,", 15, "a parameter name"),
+            ("Digest realm=x\"y\"", 14, "a comma"),
+        ] {
+            assert_eq!(Fields::with_scheme(value.as_bytes()), Err(FieldError { byte, expected }), "{value:?}");
+        }
+        assert_eq!(Fields::with_scheme(b"Digest realm=\"\xff\""), Err(FieldError { byte: 13, expected: "UTF-8" }));
+        assert_eq!(Fields::with_scheme(b"Basic QWxhZGRpbg=="), Ok(None));
+    }
+
+    #[test]
+    fn cve_digest_every_truncation_is_an_answer_not_a_panic() {
+        let whole = b"Digest username=\"a\\\"b\", realm=\"r\", nonce=\"n\", uri=\"sip:x\", response=\"00\", qop=auth, nc=00000001, cnonce=\"c\\\\\"";
+        for cut in 0..=whole.len() {
+            let _ = Fields::with_scheme(&whole[..cut]);
+            let _ = Fields::bare(&whole[cut..]);
+        }
+        assert!(Fields::with_scheme(whole).is_ok());
+    }
+
+    #[test]
+    fn escapes_come_and_go() {
+        for plain in ["", "alice", "a\"b\\c", "J\u{e4}s\u{f8}n \"Doe\""] {
+            assert_eq!(unescape(&escape(plain)), plain);
+        }
+        assert!(quotable("a b\t\u{e4}") && !quotable("a\r\nb") && !quotable("\0") && !quotable("\x7f"));
+    }
+}

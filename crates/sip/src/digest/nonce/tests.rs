@@ -1,0 +1,112 @@
+use super::*;
+
+const PEER: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7)));
+
+fn issue(at: u64) -> Issue {
+    Issue { at: Time(at), serial: 1 }
+}
+
+fn window(capacity: usize) -> Window {
+    Window::new(capacity, Duration::from_secs(300))
+}
+
+#[test]
+fn rfc2104_keyed_hash_matches_rfc4231_case_one_and_two() {
+    let mut key = [0; 32];
+    key[..20].fill(0x0b);
+    assert_eq!(
+        super::super::algorithm::Hex::of(&Mac::new(&key).of(&[b"Hi ", b"There"])).as_str(),
+        "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
+    );
+    let mut key = [0; 32];
+    key[..4].copy_from_slice(b"Jefe");
+    assert_eq!(
+        super::super::algorithm::Hex::of(&Mac::new(&key).of(&[b"what do ya want for nothing?"])).as_str(),
+        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+    );
+}
+
+#[test]
+fn rfc7616_5_4_a_nonce_is_genuine_only_for_its_key_and_peer_and_untouched() {
+    let mut nonces = Nonces::new(&[7; 32]);
+    let nonce = nonces.make(Time(123_456_789), PEER);
+    assert_eq!(nonces.read(nonce.as_str(), PEER), Some(Issue { at: Time(123_456_789), serial: 1 }));
+    assert_eq!(nonces.read(nonce.as_str(), Some("192.0.2.8".parse().unwrap())), None);
+    assert_eq!(
+        nonces.read(nonce.as_str(), Some("::ffff:192.0.2.7".parse().unwrap())).map(|issue| issue.serial),
+        Some(1)
+    );
+    assert_eq!(nonces.read(nonce.as_str(), None), None);
+    assert_eq!(Nonces::new(&[8; 32]).read(nonce.as_str(), PEER), None);
+    for at in 0..NONCE_LEN {
+        for letter in [b'A', b'z', b'-', b'"', 0xc3] {
+            let mut text = nonce.0;
+            if text[at] == letter {
+                continue;
+            }
+            text[at] = letter;
+            let text = String::from_utf8_lossy(&text).into_owned();
+            assert_eq!(nonces.read(&text, PEER), None, "letter {at}");
+        }
+    }
+    assert_eq!(nonces.read(&"A".repeat(1_000_000), PEER), None);
+    assert_eq!(nonces.read("", PEER), None);
+}
+
+#[test]
+fn rfc7616_5_4_two_nonces_of_one_moment_differ() {
+    let mut nonces = Nonces::new(&[7; 32]);
+    assert_ne!(nonces.make(Time(5), PEER).as_str(), nonces.make(Time(5), PEER).as_str());
+}
+
+#[test]
+fn rfc7616_3_4_nc_each_count_is_taken_once_in_any_order_within_64() {
+    let mut window = window(8);
+    for count in [1, 3, 2, 70, 69, 7] {
+        assert_eq!(window.take(Time(0), issue(0), count, false), Used::Fresh, "{count}");
+    }
+    for count in [1, 2, 3, 69, 70, 7, 6, 5] {
+        assert_eq!(window.take(Time(0), issue(0), count, false), Used::Before, "{count}");
+    }
+    assert_eq!(window.take(Time(0), issue(0), 8, false), Used::Fresh);
+    assert_eq!(window.take(Time(0), issue(0), u32::MAX, false), Used::Fresh);
+    assert_eq!(window.take(Time(0), issue(0), u32::MAX, false), Used::Before);
+    assert_eq!(window.take(Time(0), issue(0), u32::MAX - 63, false), Used::Fresh);
+    assert_eq!(window.take(Time(0), issue(0), u32::MAX - 64, false), Used::Before);
+}
+
+#[test]
+fn one_use_only_refuses_the_next_count() {
+    let mut window = window(8);
+    assert_eq!(window.take(Time(0), issue(0), 1, true), Used::Fresh);
+    assert_eq!(window.take(Time(0), issue(0), 2, true), Used::Before);
+}
+
+#[test]
+fn the_window_never_grows_past_its_capacity_and_never_takes_a_count_twice() {
+    let mut window = window(64);
+    let mut taken = std::collections::HashSet::new();
+    let mut refused = 0;
+    for n in 0..10_000u64 {
+        let number = if n % 3 == 0 { n / 2 } else { n };
+        match window.take(Time(n), issue(number), 1, false) {
+            Used::Fresh => assert!(taken.insert(number), "{number} twice"),
+            Used::Before => refused += 1,
+        }
+        assert!(window.len() <= 64, "{}", window.len());
+    }
+    assert!(refused > 1_000);
+}
+
+#[test]
+fn nonces_outlived_are_let_go_and_live_ones_kept() {
+    let mut window = window(1_000);
+    let second = 1_000_000;
+    assert_eq!(window.take(Time(400 * second), issue(200 * second), 1, false), Used::Fresh);
+    assert_eq!(window.take(Time(499 * second), issue(200 * second), 1, false), Used::Before);
+    assert_eq!(window.take(Time(800 * second), issue(790 * second), 1, false), Used::Fresh);
+    assert_eq!(window.len(), 2);
+    assert_eq!(window.take(Time(1_200 * second), issue(1_190 * second), 1, false), Used::Fresh);
+    assert_eq!(window.len(), 2);
+    assert_eq!(window.floor, None);
+}

@@ -1,0 +1,381 @@
+//! The side that asks: makes challenges, judges credentials (RFC 3261 section 22, RFC 8760 section 2.3).
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use subtle::ConstantTimeEq;
+
+use super::algorithm::{Algorithm, Hex, Scheme};
+use super::fields::{FieldError, Fields, escape, quotable, unescape};
+use super::ha1::Ha1;
+use super::info::Proof;
+use super::nonce::{Nonces, Used, Window};
+use super::response::{Inputs, Protection, Quality};
+use crate::time::Time;
+
+/// Credentials looked at in one request.
+const CREDENTIALS: usize = 8;
+
+/// How far the `uri` of credentials may differ from the Request-URI (RFC 8760 section 2.6 number 6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UriRule {
+    /// Not looked at: for who is reached through proxies that rewrite the Request-URI.
+    Any,
+    /// Same user and host; port and parameters may differ, as some phones leave them out.
+    #[default]
+    Resource,
+    /// The same text.
+    Exact,
+}
+
+/// How a [`Server`] asks and judges.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// The realm; no control characters.
+    pub realm: String,
+    /// Offered in this order, the most wanted first, and only these are taken.
+    pub algorithms: Vec<Algorithm>,
+    /// Offer `auth-int` beside `auth`. It is taken in any case.
+    pub offer_integrity: bool,
+    /// How long a nonce may be used.
+    pub lifetime: Duration,
+    /// A nonce is good for one request only, as Asterisk has it; otherwise counts go on.
+    pub once: bool,
+    /// Take responses without `qop`, as clients of RFC 2069 send them. Their nonces are good for one request.
+    pub without_qop: bool,
+    /// A nonce is good only for the address it was sent to (the port may change).
+    pub bind_address: bool,
+    /// What `uri` must be.
+    pub uri: UriRule,
+    /// Nonces whose counts are remembered; older ones are asked anew.
+    pub window: usize,
+}
+
+impl ServerConfig {
+    /// SHA-256, then MD5; a nonce lives 300 s, bound to the address; 131,072 nonces remembered (at most 8 MB).
+    pub fn new(realm: &str) -> Self {
+        ServerConfig {
+            realm: realm.to_owned(),
+            algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
+            offer_integrity: false,
+            lifetime: Duration::from_secs(300),
+            once: false,
+            without_qop: true,
+            bind_address: true,
+            uri: UriRule::Resource,
+            window: 131_072,
+        }
+    }
+}
+
+/// What a [`ServerConfig`] lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The realm holds a control character.
+    Realm,
+    /// No algorithm, or one twice (RFC 8760 section 2.3).
+    Algorithms,
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ServerError::Realm => "realm: expected no control character (RFC 3261 25.1 quoted-string)",
+            ServerError::Algorithms => "algorithms: expected at least one, and each once (RFC 8760 2.3)",
+        })
+    }
+}
+
+impl std::error::Error for ServerError {}
+
+/// The parts of a request that credentials cover.
+#[derive(Clone, Copy, Debug)]
+pub struct Presented<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The Request-URI as it stands.
+    pub uri: &'a str,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+/// Why credentials are refused: for logs and counters, never for the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// No such user.
+    UnknownUser,
+    /// The response does not fit the password.
+    WrongResponse,
+}
+
+impl Reason {
+    /// One word, fit for a metric's label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Reason::UnknownUser => "unknown_user",
+            Reason::WrongResponse => "wrong_response",
+        }
+    }
+}
+
+/// Who it is, and what a proof of our own needs.
+#[derive(Clone, Debug)]
+pub struct Verified<'a> {
+    /// The user, escapes taken away.
+    pub user: Cow<'a, str>,
+    /// For Authentication-Info.
+    pub proof: Proof<'a>,
+}
+
+/// What credentials are worth.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Verdict<'a> {
+    /// Right.
+    Ok(Verified<'a>),
+    /// None for our realm, or right ones for a nonce that is no longer good (`stale`): 401 or 407 with [`Server::challenges`].
+    Challenge {
+        /// The password was right: the client need not ask its user.
+        stale: bool,
+    },
+    /// Wrong: 403. Unknown user and wrong password look alike and take as long.
+    Forbidden {
+        /// For the log.
+        reason: Reason,
+        /// The name that was claimed.
+        user: Cow<'a, str>,
+    },
+    /// Cannot be read: 400.
+    BadRequest(FieldError),
+}
+
+/// Asks and judges for one realm. Keeps no state for a challenge; the memory of used counts is bounded.
+#[derive(Clone)]
+pub struct Server {
+    config: ServerConfig,
+    /// Escaped.
+    realm: String,
+    nonces: Nonces,
+    nobody: [u8; 32],
+    window: Window,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("config", &self.config)
+            .field("remembered", &self.window.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// `secret` keys the nonces: shards that share it accept each other's (each with a window of its own: keep a client on its shard). Draw it anew at every start.
+    pub fn new(config: ServerConfig, secret: [u8; 32]) -> Result<Server, ServerError> {
+        if !quotable(&config.realm) {
+            return Err(ServerError::Realm);
+        }
+        let twice = config
+            .algorithms
+            .iter()
+            .enumerate()
+            .any(|(at, one)| config.algorithms.iter().take(at).any(|before| before == one));
+        if config.algorithms.is_empty() || twice {
+            return Err(ServerError::Algorithms);
+        }
+        let nonces = Nonces::new(&secret);
+        let nobody = nonces.derive(b"nobody");
+        let window = Window::new(config.window, config.lifetime);
+        Ok(Server { realm: escape(&config.realm).into_owned(), config, nonces, nobody, window })
+    }
+
+    /// The realm.
+    pub fn realm(&self) -> &str {
+        &self.config.realm
+    }
+
+    /// Nonces in the replay window now.
+    pub fn remembered(&self) -> usize {
+        self.window.len()
+    }
+
+    /// The values of WWW-Authenticate or Proxy-Authenticate, one line for each algorithm in the order of preference, all with the same nonce.
+    pub fn challenges(&mut self, now: Time, peer: IpAddr, stale: bool) -> impl Iterator<Item = String> {
+        let nonce = self.nonces.make(now, self.config.bind_address.then_some(peer));
+        let (realm, qop) = (&self.realm, if self.config.offer_integrity { "auth,auth-int" } else { "auth" });
+        self.config.algorithms.iter().map(move |algorithm| {
+            let mut line = String::with_capacity(112 + realm.len());
+            let stale = if stale { ", stale=true" } else { "" };
+            // Writing into a String cannot fail.
+            let _ = write!(
+                line,
+                "Digest realm=\"{realm}\", nonce=\"{}\", algorithm={algorithm}, qop=\"{qop}\"{stale}",
+                nonce.as_str()
+            );
+            line
+        })
+    }
+
+    /// Judges the values of Authorization (or Proxy-Authorization). `lookup` gives the HA1 of a user for an algorithm; it is called at most once.
+    pub fn judge<'a>(
+        &mut self,
+        now: Time,
+        peer: IpAddr,
+        request: Presented<'a>,
+        values: impl Iterator<Item = &'a [u8]>,
+        lookup: impl FnOnce(&str, Algorithm) -> Option<Ha1>,
+    ) -> Verdict<'a> {
+        let mut broken = None;
+        for value in values.take(CREDENTIALS) {
+            match Fields::with_scheme(value) {
+                Err(why) => broken = broken.or(Some(why)),
+                Ok(Some(fields)) if fields.realm == Some(&self.realm) => match Claim::read(fields, request) {
+                    Err(why) => broken = broken.or(Some(why)),
+                    Ok(Some(claim)) if self.accepts(&claim) => return self.weigh(now, peer, request, &claim, lookup),
+                    // An algorithm that was not offered: ask again.
+                    Ok(_) => {}
+                },
+                // Another scheme or realm: not for us.
+                Ok(_) => {}
+            }
+        }
+        broken.map_or(Verdict::Challenge { stale: false }, Verdict::BadRequest)
+    }
+
+    fn accepts(&self, claim: &Claim<'_>) -> bool {
+        let known = self.config.algorithms.contains(&claim.inputs.scheme.algorithm);
+        known && (self.config.without_qop || claim.inputs.protection.is_some())
+    }
+
+    fn weigh<'a>(
+        &mut self,
+        now: Time,
+        peer: IpAddr,
+        request: Presented<'a>,
+        claim: &Claim<'a>,
+        lookup: impl FnOnce(&str, Algorithm) -> Option<Ha1>,
+    ) -> Verdict<'a> {
+        let inputs = &claim.inputs;
+        if !same_resource(self.config.uri, inputs.uri, request.uri) {
+            return Verdict::BadRequest(FieldError { byte: 0, expected: "the uri of the Request-URI" });
+        }
+        let algorithm = inputs.scheme.algorithm;
+        let user = unescape(claim.user);
+        let known = lookup(&user, algorithm).filter(|ha1| ha1.algorithm() == algorithm);
+        let ha1 = known.unwrap_or(Ha1::nobody(algorithm, self.nobody));
+        let issue = self.nonces.read(inputs.nonce, self.config.bind_address.then_some(peer));
+        let right = inputs.response(&ha1).as_bytes().ct_eq(claim.response.as_bytes());
+        match (known, bool::from(right)) {
+            (None, _) => return Verdict::Forbidden { reason: Reason::UnknownUser, user },
+            (Some(_), false) => return Verdict::Forbidden { reason: Reason::WrongResponse, user },
+            (Some(_), true) => {}
+        }
+        let live = issue.filter(|issue| issue.at <= now && now.since(issue.at) <= self.config.lifetime);
+        let once = self.config.once || inputs.protection.is_none();
+        match live.map(|issue| self.window.take(now, issue, claim.count, once)) {
+            Some(Used::Fresh) => Verdict::Ok(Verified { user, proof: claim.proof(ha1) }),
+            Some(Used::Before) | None => Verdict::Challenge { stale: true },
+        }
+    }
+}
+
+/// Credentials as read.
+struct Claim<'a> {
+    /// As it stood between the quotes.
+    user: &'a str,
+    /// In small letters; too long a one is cut and cannot be right.
+    response: Hex,
+    count: u32,
+    inputs: Inputs<'a>,
+}
+
+impl<'a> Claim<'a> {
+    /// `Ok(None)` for an algorithm that is not known, and for the empty response of who was not challenged yet (RFC 8760 section 2.7).
+    fn read(fields: Fields<'a>, request: Presented<'a>) -> Result<Option<Claim<'a>>, FieldError> {
+        let need = |value: Option<&'a str>, expected| value.ok_or(FieldError { byte: 0, expected });
+        let (user, nonce) = (need(fields.username, "username")?, need(fields.nonce, "nonce")?);
+        let (uri, response) = (need(fields.uri, "uri")?, need(fields.response, "response")?);
+        let scheme = fields.algorithm.map_or(Some(Scheme::MD5), Scheme::from_name);
+        let Some(scheme) = scheme.filter(|_| !response.is_empty()) else { return Ok(None) };
+        let mut bytes = [0; 32];
+        let given = bytes.get_mut(..scheme.algorithm.size());
+        if !given.is_some_and(|into| super::algorithm::read_hex(response, into)) {
+            return Err(FieldError { byte: 0, expected: "a response of the algorithm's length" });
+        }
+        let response = Hex::of(bytes.get(..scheme.algorithm.size()).unwrap_or_default());
+        let (mut count, mut protection) = (1, None);
+        if let Some(qop) = fields.qop {
+            let quality = need_quality(qop)?;
+            let text = need(fields.nc.filter(|text| text.len() == 8), "nc of eight digits")?;
+            count = u32::from_str_radix(text, 16)
+                .ok()
+                .filter(|count| *count > 0 && !text.starts_with('+'))
+                .ok_or(FieldError { byte: 0, expected: "nc above zero" })?;
+            protection = Some(Protection { quality, count: text, cnonce: need(fields.cnonce, "cnonce")? });
+        }
+        if scheme.session {
+            need(fields.cnonce, "cnonce")?;
+        }
+        let Presented { method, body, .. } = request;
+        let inputs = Inputs { scheme, nonce, cnonce: fields.cnonce, protection, method, uri, body };
+        Ok(Some(Claim { user, response, count, inputs }))
+    }
+
+    fn proof(&self, ha1: Ha1) -> Proof<'a> {
+        let Inputs { scheme, nonce, cnonce, protection, uri, .. } = self.inputs;
+        Proof { scheme, ha1, nonce, cnonce, protection, uri }
+    }
+}
+
+fn need_quality(qop: &str) -> Result<Quality, FieldError> {
+    Quality::from_name(qop).ok_or(FieldError { byte: 0, expected: "qop auth or auth-int" })
+}
+
+fn same_resource(rule: UriRule, given: &str, asked: &str) -> bool {
+    match rule {
+        UriRule::Any => true,
+        _ if given == asked => true,
+        UriRule::Exact => false,
+        UriRule::Resource => match (resource(given), resource(asked)) {
+            (Some(given), Some(asked)) => {
+                given.1.eq_ignore_ascii_case(asked.1) && unescaped(given.0).eq(unescaped(asked.0))
+            }
+            _ => false,
+        },
+    }
+}
+
+/// User and host of a SIP or SIPS URI, without password, port, parameters and headers.
+fn resource(uri: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = uri.split_once(':')?;
+    if !scheme.eq_ignore_ascii_case("sip") && !scheme.eq_ignore_ascii_case("sips") {
+        return None;
+    }
+    let (user, host) = rest.rsplit_once('@').unwrap_or(("", rest));
+    let user = user.split(':').next().unwrap_or_default();
+    let host = host.split([';', '?']).next().unwrap_or_default();
+    let host = match host.find(']') {
+        Some(end) => host.get(..=end)?,
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    Some((user, host))
+}
+
+/// RFC 3261 section 19.1.4: an escaped letter equals the letter.
+fn unescaped(user: &str) -> impl Iterator<Item = u8> + '_ {
+    let mut bytes = user.as_bytes();
+    std::iter::from_fn(move || {
+        let (first, rest) = bytes.split_first()?;
+        let pair = rest.get(..2).filter(|_| *first == b'%').and_then(|pair| std::str::from_utf8(pair).ok());
+        let code = pair.filter(|pair| !pair.starts_with('+')).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        bytes = if code.is_some() { rest.get(2..).unwrap_or_default() } else { rest };
+        Some(code.unwrap_or(*first))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! What a response to a REGISTER says.
+
+use std::time::Duration;
+
+use crate::message::header::{Contact, Expires, MinExpires, NameAddr, RetryAfter};
+use crate::message::{HeaderId, Response, StatusCode, Uri, UriBuf};
+
+/// The longest Retry-After that is believed.
+const PATIENCE: u32 = 86_400;
+
+/// A binding that the registrar lists (RFC 3261 section 10.3 step 8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// The Contact URI.
+    pub uri: UriBuf,
+    /// Seconds it still holds; `None` when the registrar does not say.
+    pub expires: Option<u32>,
+}
+
+/// Every Contact that can be read.
+pub(super) fn contacts(response: &Response) -> Vec<Bound> {
+    let list = response.headers().list::<Contact<'_>>().filter_map(Result::ok);
+    let bound =
+        list.filter_map(|contact| Some(Bound { uri: contact.address()?.uri.to_buf(), expires: contact.expires() }));
+    bound.collect()
+}
+
+/// How many seconds our binding holds: its own `expires`, else Expires, else what we asked for (RFC 3261 section 10.2.4). When ours is not in the list, somebody on
+/// the way has rewritten it: then the longest of the list, but no longer than asked.
+pub(super) fn lifetime(response: &Response, list: &[Bound], sent: Option<&str>, asked: u32) -> u32 {
+    let header = response.headers().get::<Expires>().and_then(Result::ok).map(|expires| expires.0);
+    let ours = sent.and_then(address).map(|sent| list.iter().filter(move |one| one.uri.as_uri().equivalent(&sent)));
+    let mine = ours.and_then(|mut ours| ours.next());
+    match mine {
+        Some(one) => one.expires.or(header).unwrap_or(asked),
+        None => header
+            .or_else(|| list.iter().filter_map(|one| one.expires).max().map(|longest| longest.min(asked)))
+            .unwrap_or(asked),
+    }
+}
+
+fn address(contact: &str) -> Option<Uri<'_>> {
+    NameAddr::parse(contact).ok().map(|address| address.uri)
+}
+
+/// True when two Contact values bind the same URI.
+pub(super) fn same_contact(one: &str, other: &str) -> bool {
+    match (address(one), address(other)) {
+        (Some(one), Some(other)) => one.equivalent(&other),
+        _ => one == other,
+    }
+}
+
+/// A Contact value reduced to its URI, to be given another expiry.
+pub(super) fn without_expires(contact: &str) -> String {
+    address(contact).map_or_else(|| contact.to_owned(), |uri| format!("<{uri}>"))
+}
+
+/// The texts of every header field of a name, in order.
+pub(super) fn texts(response: &Response, id: HeaderId) -> Vec<String> {
+    response.headers().all(id).map(|header| header.text().into_owned()).collect()
+}
+
+/// The Min-Expires of a 423 (RFC 3261 section 10.2.8).
+pub(super) fn least(response: &Response) -> Option<u32> {
+    response.headers().get::<MinExpires>()?.ok().map(|least| least.0)
+}
+
+/// How long the registrar wants to be left alone (RFC 3261 section 20.33).
+pub(super) fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds = response.headers().get::<RetryAfter<'_>>()?.ok()?.seconds;
+    Some(Duration::from_secs(seconds.min(PATIENCE).into()))
+}
+
+/// The Contact a 3xx prefers, unless it leads back to where we were, or from `sips` to `sip`.
+pub(super) fn redirect(response: &Response, present: &UriBuf, first: &UriBuf) -> Option<UriBuf> {
+    let list = response.headers().list::<Contact<'_>>().filter_map(Result::ok);
+    let usable =
+        list.filter_map(|contact| Some((contact.q().unwrap_or(1_000), contact.address()?.uri))).filter(|(_, uri)| {
+            let known = |known: &UriBuf| known.as_uri().equivalent(uri);
+            uri.is_sip()
+                && (uri.is_secure() || !present.as_uri().is_secure())
+                && !known(present)
+                && !known(first)
+                && uri.headers().is_empty()
+        });
+    // The first of equals.
+    let best = usable.reduce(|best, next| if next.0 > best.0 { next } else { best });
+    best.map(|(_, uri)| uri.to_buf())
+}
+
+/// True for a refusal that time may mend. 401 and 407 arrive only when the credentials do not do.
+pub(super) fn worth_retrying(code: StatusCode, names_time: bool, forbidden_too: bool) -> bool {
+    match code.get() {
+        401 | 403 | 407 => forbidden_too,
+        408 | 430 | 480 | 491 | 500..=599 => !matches!(code.get(), 501 | 505 | 513),
+        404 | 413 | 486 | 600 | 603 => names_time,
+        _ => false,
+    }
+}

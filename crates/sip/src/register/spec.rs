@@ -1,0 +1,171 @@
+//! What is registered, and when again.
+
+use std::time::Duration;
+
+use crate::digest::Credentials;
+use crate::draft::{ContactSpec, Hop};
+use crate::message::{Lines, UriBuf};
+
+/// A registration to be made. Plain data; start from [`RegisterSpec::new`].
+#[derive(Clone, Debug)]
+pub struct RegisterSpec {
+    /// The Request-URI: the registrar's domain, without user (RFC 3261 section 10.2).
+    pub registrar: UriBuf,
+    /// The address of record, for From and To.
+    pub aor: UriBuf,
+    /// The display name in both.
+    pub display: Option<String>,
+    /// What is bound. By default our own address with the user part of the address of record.
+    pub contact: ContactSpec,
+    /// Seconds to ask for.
+    pub expires: u32,
+    /// The longest a 423 may make us ask for, in seconds.
+    pub max_expires: u32,
+    /// The Call-ID; random when `None`. One for all registrations until the next start (RFC 3261 section 10.2).
+    pub call_id: Option<String>,
+    /// Route values in order.
+    pub routes: Vec<String>,
+    /// Where it goes.
+    pub hop: Hop,
+    /// Further lines: `Supported: path, outbound`, for instance.
+    pub lines: Lines,
+    /// For 401 and 407.
+    pub credentials: Credentials,
+    /// When the binding is refreshed.
+    pub refresh: Refresh,
+    /// When a failed attempt is repeated.
+    pub retry: Retry,
+    /// Follow a 3xx, once.
+    pub follow_redirect: bool,
+    /// Repeat also after 401, 403 and 407, as `register_retry_403` of Asterisk does.
+    pub retry_forbidden: bool,
+    /// Registrations with the same number are flows of one user agent instance (RFC 5626): one that fails while another stands waits longer.
+    pub flow_of: Option<u64>,
+}
+
+impl RegisterSpec {
+    /// Asks for 3600 s, follows a redirect, repeats by RFC 5626 section 4.5.
+    pub fn new(registrar: UriBuf, aor: UriBuf) -> Self {
+        let user = aor.as_uri().user().map(str::to_owned);
+        RegisterSpec {
+            registrar,
+            aor,
+            display: None,
+            contact: ContactSpec::Auto { user, params: String::new() },
+            expires: 3_600,
+            max_expires: 86_400,
+            call_id: None,
+            routes: Vec::new(),
+            hop: Hop::Auto,
+            lines: Lines::new(),
+            credentials: Credentials::new(),
+            refresh: Refresh::default(),
+            retry: Retry::default(),
+            follow_redirect: true,
+            retry_forbidden: false,
+            flow_of: None,
+        }
+    }
+
+    /// The display name quoted, with the blank behind it; empty without one.
+    pub(super) fn display_text(&self) -> String {
+        match &self.display {
+            None => String::new(),
+            Some(name) => format!("\"{}\" ", crate::digest::quoted(name)),
+        }
+    }
+}
+
+/// Which bindings are taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// Ours.
+    Ours,
+    /// Every binding of the address of record (`Contact: *`).
+    All,
+}
+
+/// When a binding is refreshed, by how long it holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refresh {
+    /// The larger of 5 s and a tenth before its end; at half when it holds 10 s or less.
+    #[default]
+    Standard,
+    /// 15 s before its end; what holds 30 s or less: the larger of a fifth and 500 ms before. As Asterisk does.
+    Fifteen,
+    /// 600 s before its end; what holds 1200 s or less: at half.
+    TenMinutes,
+    /// Not by the stack.
+    Never,
+}
+
+impl Refresh {
+    /// How long after the 200 the refresh is sent, never before half of `expires`, and never within a second.
+    pub fn after(self, expires: Duration) -> Option<Duration> {
+        let seconds = Duration::from_secs;
+        let margin = match self {
+            Refresh::Never => return None,
+            Refresh::Standard => seconds(5).max(expires / 10),
+            Refresh::Fifteen if expires <= seconds(30) => Duration::from_millis(500).max(expires / 5),
+            Refresh::Fifteen => seconds(15),
+            Refresh::TenMinutes if expires <= seconds(1_200) => expires / 2,
+            Refresh::TenMinutes => seconds(600),
+        };
+        Some(expires.saturating_sub(margin).max(expires / 2).max(seconds(1)))
+    }
+}
+
+/// When a failed attempt is repeated. A longer Retry-After of the registrar is honoured in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Retry {
+    /// Doubling, with a random part (RFC 5626 section 4.5): the n-th failure in a row waits 50 to 100 % of `min(max, base * 2^n)`.
+    Doubling {
+        /// The base while no flow stands, 30 s.
+        all_failed: Duration,
+        /// The base while another flow of the same user agent stands, 90 s.
+        some_stand: Duration,
+        /// The longest, 1800 s.
+        max: Duration,
+    },
+    /// Always the same time.
+    Every {
+        /// How long.
+        wait: Duration,
+        /// Give up after so many failures in a row.
+        attempts: Option<u32>,
+    },
+    /// Not by the stack.
+    Never,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Retry::Doubling { all_failed: seconds(30), some_stand: seconds(90), max: seconds(1_800) }
+    }
+}
+
+impl Retry {
+    /// The longest wait after so many failures in a row; `None` to give up.
+    pub(super) fn longest(self, failures: u32, others_stand: bool) -> Option<Duration> {
+        match self {
+            Retry::Doubling { all_failed, some_stand, max } => {
+                let base = if others_stand { some_stand } else { all_failed };
+                let factor = 2u32.checked_pow(failures).unwrap_or(u32::MAX);
+                Some(base.checked_mul(factor).unwrap_or(max).min(max))
+            }
+            Retry::Every { wait, attempts } => attempts.is_none_or(|most| failures < most).then_some(wait),
+            Retry::Never => None,
+        }
+    }
+
+    /// The wait itself; `random` draws from a range.
+    pub(super) fn wait(self, longest: Duration, random: impl FnOnce(Duration, Duration) -> Duration) -> Duration {
+        match self {
+            Retry::Doubling { .. } => random(longest / 2, longest),
+            _ => longest,
+        }
+    }
+}
