@@ -4,7 +4,8 @@
 //! and be pulled in ticks of any length. The buffer holds 64 packets in memory that is taken once.
 //!
 //! **Depth.** The buffer measures how late packets are against the fastest ones and aims at a delay that all but one
-//! in two hundred keep below. When it runs empty it stands still, so its delay grows at once by what the late packet
+//! in two hundred keep below, and at what a tick takes out ahead of time when its length and the packets' do not
+//! match. When it runs empty it stands still, so its delay grows at once by what the late packet
 //! needs. It shrinks in silences, where nobody hears it, and otherwise by leaving out one packet now and then.
 //!
 //! **Order of trust.** A packet that does not fit what came before (other SSRC, timestamp and sequence number that
@@ -135,6 +136,8 @@ pub struct JitterBuffer {
     /// How much has been handed out in place of audio since.
     stood_in: u32,
     gathering: Gathering,
+    /// The longest pull so far: the length of a tick, in units.
+    tick: u32,
     last_left_out: Option<Micros>,
     cut: bool,
     /// The last frame was comfort noise: the source is silent on purpose.
@@ -173,6 +176,7 @@ impl JitterBuffer {
             missing: 0,
             stood_in: 0,
             gathering: Gathering::UpTo(max),
+            tick: 0,
             last_left_out: None,
             cut: false,
             silent: false,

@@ -12,6 +12,9 @@ const SPARE_MS: u32 = 10;
 /// The least time between two packets left out: in speech, in speech with more than 100 ms to spare, in silence.
 const LEAVE_OUT_EACH: [Micros; 3] = [Micros(1_000_000), Micros(300_000), Micros(60_000)];
 
+/// Ticks longer than this, in milliseconds, are not allowed for.
+const LONGEST_TICK_MS: u32 = 60;
+
 /// What is to be done at one pull.
 enum Decision {
     Play(Slot),
@@ -40,7 +43,9 @@ impl JitterBuffer {
     /// }
     /// ```
     pub fn pull(&mut self, now: Micros, wanted: u32) -> Pulled<'_> {
-        match self.decide(now, wanted.max(1)) {
+        let wanted = wanted.max(1);
+        self.tick = self.tick.max(wanted).min(self.config.clock.units_per_millis(LONGEST_TICK_MS));
+        match self.decide(now, wanted) {
             Decision::Play(slot) => self.play(slot),
             Decision::Lost(units) => {
                 self.stood_in = self.stood_in.saturating_add(units);
@@ -66,13 +71,16 @@ impl JitterBuffer {
 
     fn decide(&mut self, now: Micros, wanted: u32) -> Decision {
         let missing = self.pass_fillers();
-        self.shed(now);
+        // When what is pulled now will begin to sound: behind what the tick already has.
+        let sounds = self.config.clock.wrapped(now).wrapping_add(self.tick.saturating_sub(wanted));
+        self.shed(now, sounds);
         let Some(&head) = self.store.first_from(self.next).filter(|slot| !slot.filler) else {
             return self.nothing_waits(wanted);
         };
-        let delay = self.delay_of(now, &head);
+        let delay = self.delay_of(sounds, &head);
+        let depth = self.depth(&head);
         if let Gathering::UpTo(limit) = self.gathering {
-            if delay < self.target().min(limit) as i32 {
+            if delay < depth.min(limit as i32) {
                 return if self.silent { Decision::Silence } else { Decision::Empty };
             }
             return Decision::Play(head);
@@ -84,7 +92,7 @@ impl JitterBuffer {
         let no_gap = self.config.clock.units_per_millis(NO_GAP_MS) as i32;
         if lost == 0 {
             // Nothing is missing in the sequence: what the timestamp skips was not sent.
-            let within = open <= (head.units / 2) as i32 || delay >= self.target() as i32;
+            let within = open <= (head.units / 2) as i32 || delay >= depth;
             return if within { Decision::Play(head) } else { Decision::Silence };
         }
         if open <= no_gap {
@@ -92,7 +100,7 @@ impl JitterBuffer {
         }
         if gap > lost.saturating_mul(head.units.max(1) as i32).saturating_add(no_gap) {
             // More time than the missing packets could fill: a silence with losses at its edges.
-            return if delay >= self.target() as i32 { Decision::Play(head) } else { Decision::Silence };
+            return if delay >= depth { Decision::Play(head) } else { Decision::Silence };
         }
         Decision::Lost(wanted.min(open.unsigned_abs()))
     }
@@ -141,17 +149,30 @@ impl JitterBuffer {
         self.missing
     }
 
-    /// The delay at which `slot` would be played now, in units, counted from the fastest packets.
-    fn delay_of(&self, now: Micros, slot: &Slot) -> i32 {
-        self.delay.lateness(self.config.clock.wrapped(now).wrapping_sub(slot.timestamp.0))
+    /// The delay of `slot` when it `sounds` then, in units, counted from the fastest packets.
+    const fn delay_of(&self, sounds: u32, slot: &Slot) -> i32 {
+        self.delay.lateness(sounds.wrapping_sub(slot.timestamp.0))
+    }
+
+    /// The delay aimed at for packets like `slot`: the measured one, and what a tick takes out ahead of time when its
+    /// length is no divisor of the packets'.
+    fn depth(&self, slot: &Slot) -> i32 {
+        let ahead = match (self.tick, slot.units) {
+            (tick, units) if units == 0 || units.is_multiple_of(tick.max(1)) => 0,
+            (tick, units) if tick.is_multiple_of(units) => tick - units,
+            (tick, units) => tick - greatest_common_divisor(tick, units),
+        };
+        self.target().saturating_add(ahead) as i32
     }
 
     /// Gives up packets at the head that would be played with too much delay.
-    fn shed(&mut self, now: Micros) {
+    fn shed(&mut self, now: Micros, sounds: u32) {
         while let Some(&head) = self.store.first_from(self.next).filter(|slot| !slot.filler) {
-            let delay = self.delay_of(now, &head);
-            let excess = delay.saturating_sub(self.target() as i32);
-            if delay > self.max.saturating_add(head.units) as i32 || self.is_stood_in_for(&head, excess) {
+            let delay = self.delay_of(sounds, &head);
+            let excess = delay.saturating_sub(self.depth(&head));
+            if delay > self.max.saturating_add(head.units).saturating_add(self.tick) as i32
+                || self.is_stood_in_for(&head, excess)
+            {
                 self.stats.late += 1;
             } else if self.may_leave_out(now, &head, excess) {
                 self.stats.left_out += 1;
@@ -204,4 +225,12 @@ impl JitterBuffer {
         let from: SequenceNumber = head.sequence_number.next();
         self.store.first_from(from).filter(|slot| slot.sequence_number != head.sequence_number && !slot.filler)
     }
+}
+
+const fn greatest_common_divisor(a: u32, b: u32) -> u32 {
+    let (mut a, mut b) = (a, b);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
