@@ -22,7 +22,7 @@
 //! let there = Ipv4Addr::new(192, 0, 2, 2);
 //! let callee_capabilities = LocalCapabilities::new(there, vec![LocalMedia::audio(5000, codecs())]);
 //! let mut callee = Negotiation::new(Origin::new(5678, 1, there));
-//! let answer = callee.answer(&Session::parse(invite.as_bytes())?, &callee_capabilities)?;
+//! let answer = callee.answer(Session::parse(invite.as_bytes())?, &callee_capabilities)?;
 //! let ok = answer.session.to_string();
 //!
 //! // The caller learns where to send what.

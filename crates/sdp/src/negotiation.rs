@@ -149,13 +149,17 @@ impl Negotiation {
         Ok(())
     }
 
-    /// Takes an offer of the peer and answers it: [`Negotiation::offer_received`] and
+    /// Takes an offer of the peer, by value or by reference, and answers it: [`Negotiation::offer_received`] and
     /// [`Negotiation::answer_pending`] in one.
     ///
     /// # Errors
     /// Those of both; the offer is then not pending, and what was agreed before stays in force.
-    pub fn answer(&mut self, offer: &Session, capabilities: &LocalCapabilities) -> Result<Answer, AnswerError> {
-        self.offer_received(offer.clone())?;
+    pub fn answer(
+        &mut self,
+        offer: impl Into<Session>,
+        capabilities: &LocalCapabilities,
+    ) -> Result<Answer, AnswerError> {
+        self.offer_received(offer.into())?;
         let answered = self.answer_pending(capabilities);
         if answered.is_err() {
             self.rollback();

@@ -221,6 +221,13 @@ impl fmt::Display for Session {
     }
 }
 
+/// A copy, so that functions which keep a description take it by value or by reference.
+impl From<&Session> for Session {
+    fn from(session: &Session) -> Session {
+        session.clone()
+    }
+}
+
 impl std::str::FromStr for Session {
     type Err = ParseError;
     fn from_str(text: &str) -> Result<Session, ParseError> {

@@ -13,7 +13,7 @@ fn names(media: &Media) -> Vec<String> {
 
 #[test]
 fn rfc3551_6_static_payload_types_need_no_rtpmap() {
-    let media = media("m=audio 9 RTP/AVP 0 3 8 9 10 13 18 96 2\n");
+    let media = media("m=audio 9 RTP/AVP 0 3 8 9 10 0 13 18 96 2 8\n");
     let expected =
         ["0=PCMU/8000", "3=GSM/8000", "8=PCMA/8000", "9=G722/8000", "10=L16/44100/2", "13=CN/8000", "18=G729/8000"];
     assert_eq!(names(&media), expected);

@@ -160,6 +160,37 @@ fn rfc8866_5_2_origin() {
 }
 
 #[test]
+fn rfc8866_5_3_there_is_always_one_session_name() {
+    for (line, name) in [("s=\r\n", "-"), ("", "-"), ("s= \r\n", " "), ("s=Gr\u{fc}\u{df}e \r\n", "Gr\u{fc}\u{df}e ")] {
+        let session = parse(&format!("v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\n{line}t=0 0\r\n")).unwrap();
+        assert_eq!(session.name, name);
+        assert_eq!(session.to_string().matches("\r\ns=").count(), 1);
+        assert!(!session.to_string().contains("s=\r\n"), "never empty");
+    }
+    assert_eq!(kind(&["s=again"]), ParseErrorKind::Duplicate('s'));
+}
+
+#[test]
+fn rfc8866_5_6_mail_and_telephone_stand_before_the_media() {
+    let session = with(&["e=a@b (c)", "e=d <e@f>", "p=+1 2", "p=+3", "t=0 0"]).unwrap();
+    assert_eq!((session.emails.len(), session.phones.len()), (2, 2));
+    for late in ["e=a@b", "p=+1"] {
+        let letter = late.chars().next().unwrap();
+        assert_eq!(kind(&["t=0 0", "m=audio 0 RTP/AVP 0", late]), ParseErrorKind::OutOfOrder(letter));
+    }
+}
+
+#[test]
+fn rfc8866_5_13_unknown_attributes_are_kept_and_do_no_harm() {
+    let lines = ["t=0 0", "a=x-a", "a=x-b:1", "m=audio 0 RTP/AVP 0", "a=x-c:\u{e4} :=/", "a=x-a"];
+    let session = with(&lines).unwrap();
+    assert_eq!(session.attributes.len(), 2);
+    assert_eq!(session.media[0].attributes.get("x-c"), Some("\u{e4} :=/"));
+    assert!(session.to_string().ends_with(&format!("{}\r\n", lines[3..].join("\r\n"))));
+    assert_eq!(kind(&["a=n\u{e4}me:x"]), ParseErrorKind::Malformed('a'), "names are ASCII");
+}
+
+#[test]
 fn rfc8866_5_7_connection_addresses() {
     let connection = |value: &str| with(&[&format!("c={value}"), "t=0 0"]).map(|session| session.connection.unwrap());
     for same in [

@@ -84,6 +84,16 @@ fn rfc3605_2_1_rtcp_port_and_address() {
 }
 
 #[test]
+fn rfc8866_5_14_an_odd_port_is_taken_as_it_is() {
+    let s = session("c=IN IP4 192.0.2.1\nt=0 0\nm=audio 5005 RTP/AVP 0\na=rtcp:5004\nm=audio 5007 RTP/AVP 0\n");
+    let ports = |index: usize| {
+        let stream = s.stream(index).unwrap();
+        (stream.rtp_endpoint().unwrap().1, stream.rtcp_endpoint().unwrap().1)
+    };
+    assert_eq!((ports(0), ports(1)), ((5005, 5004), (5007, 5008)));
+}
+
+#[test]
 fn rfc8866_5_8_bandwidth_of_the_section_over_the_session() {
     let s = session("c=IN IP4 h.example\nb=AS:100\nb=RR:5\nt=0 0\nm=audio 9 RTP/AVP 0\nb=AS:64\n");
     let stream = s.stream(0).unwrap();

@@ -29,13 +29,20 @@ fn rfc3264_6_no_common_codec_refuses_the_offer() {
         &["video 4000 31"],
         &["audio 4000 101"],
     ] {
-        let error = bob.negotiation.answer(&written(1, "192.0.2.1", streams), &bob.capabilities).unwrap_err();
+        let error = bob.negotiation.answer(written(1, "192.0.2.1", streams), &bob.capabilities).unwrap_err();
         assert_eq!(error, AnswerError::NoCommonCodec, "{streams:?}");
     }
     assert_eq!(bob.negotiation.state(), NegotiationState::Stable);
     assert!(bob.negotiation.local().is_none());
     // A stream refused by the offerer himself is no reason to refuse the session.
     assert_eq!(shape(&bob.answer(&written(1, "192.0.2.1", &["audio 0 8"]))), ["audio 0 8"]);
+}
+
+#[test]
+fn rfc3264_6_1_events_alone_do_not_make_a_voice_stream_acceptable() {
+    let mut bob = Party::bob(vec![LocalMedia::audio(5000, codecs(&[0])), LocalMedia::audio(5002, codecs(&[9]))]);
+    let offer = written(1, "192.0.2.1", &["audio 4000 8 101", "audio 4002 9 101", "audio 4004 18 101"]);
+    assert_eq!(shape(&bob.answer(&offer)), ["audio 0 8", "audio 5002 9 101", "audio 0 18"]);
 }
 
 #[test]
@@ -100,6 +107,15 @@ fn rfc3264_8_3_2_a_number_never_changes_its_meaning() {
     let offer = alice.offer();
     let named: Vec<String> = offer.media[0].codecs().iter().map(|c| format!("{} {c}", c.payload_type)).collect();
     assert_eq!(named, ["96 speex/16000", "98 GSM-EFR/8000", "97 iLBC/8000"]);
+}
+
+#[test]
+fn rfc3264_8_3_2_a_number_the_peer_used_keeps_its_meaning_too() {
+    let mut alice = Party::alice(vec![audio(4000, &[97])]);
+    alice.offer();
+    alice.accept(&written(1, "192.0.2.2", &["audio 5000 99"]));
+    alice.media(0).codecs = vec![Codec::new(99, "speex", 8000).unwrap(), codec(97)];
+    assert_eq!(shape(&alice.offer()), ["audio 4000 96 97"]);
 }
 
 #[test]

@@ -152,7 +152,8 @@ fn a_description_is_forwarded_between_two_legs() {
 
 #[test]
 fn a_forwarded_answer_must_fit_the_offer() {
-    let offer = written(1, "192.0.2.1", &["audio 4000 0", "video 0 31"]);
+    let mut offer = written(1, "192.0.2.1", &["audio 4000 0", "video 0 31"]);
+    offer.times[0].start = 3_034_423_619;
     let mut leg = Negotiation::new(Origin::new(1, 1, ip("198.51.100.1")));
     leg.offer_received(offer).unwrap();
     let short = leg.forward_answer(written(1, "192.0.2.2", &["audio 5000 0"])).unwrap_err();
@@ -161,4 +162,5 @@ fn a_forwarded_answer_must_fit_the_offer() {
     assert_eq!(wrong, AnswerError::MediaMismatch { index: 0 });
     let answer = leg.forward_answer(written(1, "192.0.2.2", &["audio 5000 0", "video 5002 31"])).unwrap();
     assert_eq!(shape(answer), ["audio 5000 0", "video 0 31"]);
+    assert_eq!(answer.times[0].start, 3_034_423_619);
 }
