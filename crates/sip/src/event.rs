@@ -10,6 +10,10 @@ use crate::turn::Turn;
 /// One piece of news. Plain data; ids in it may have ended by the time it is read.
 #[derive(Debug)]
 #[non_exhaustive]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "requests are what most events are: a box would cost an allocation for each"
+)]
 pub enum Event {
     /// A request outside any dialog of ours. Never an ACK or a CANCEL. The application answers with [`Turn::respond`] or, for an INVITE,
     /// [`Turn::session`]; a non-INVITE not answered within 64*T1 is forgotten in silence (RFC 4320 section 4.2).
@@ -97,4 +101,3 @@ pub trait Application {
     /// Takes one piece of news, in a turn of its own, on the loop's thread: it must not block.
     fn event(&mut self, event: Event, turn: &mut Turn<'_>);
 }
-

@@ -30,7 +30,7 @@ pub mod outbox;
 pub mod register;
 pub mod reply;
 mod rng;
-mod route;
+pub mod route;
 mod slab;
 pub mod stack;
 pub mod time;

@@ -30,14 +30,7 @@ pub struct Reply {
 impl Reply {
     /// An answer without anything but the code.
     pub fn new(code: StatusCode) -> Self {
-        Self {
-            code,
-            reason: None,
-            lines: Lines::default(),
-            body: None,
-            contact: ContactSpec::None,
-            to_tag: None,
-        }
+        Self { code, reason: None, lines: Lines::default(), body: None, contact: ContactSpec::None, to_tag: None }
     }
     /// Another reason phrase. Control characters in it are replaced by blanks when it is printed.
     pub fn reason(mut self, reason: impl Into<String>) -> Self {

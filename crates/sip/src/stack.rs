@@ -111,6 +111,7 @@ impl Stack {
     /// Opens a turn: `now` holds for everything in it, `out` takes what it produces. `now.mono` must not go back from one turn to the
     /// next; if it does, nothing fires until it has caught up.
     pub fn at<'a>(&'a mut self, now: Now, out: &'a mut Outbox) -> Turn<'a> {
+        self.wheel.pass(now.mono);
         Turn { stack: self, now, out }
     }
 
@@ -213,7 +214,9 @@ impl fmt::Display for StackError {
             StackError::Text { what } => write!(f, "{what}: expected text without control characters"),
             StackError::Line(error) => write!(f, "{error}"),
             StackError::Parse(error) => write!(f, "{error}"),
-            StackError::NoHop => f.write_str("next hop: expected a sip or sips URI in Route, outbound proxy or Request-URI"),
+            StackError::NoHop => {
+                f.write_str("next hop: expected a sip or sips URI in Route, outbound proxy or Request-URI")
+            }
         }
     }
 }

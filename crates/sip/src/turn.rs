@@ -29,8 +29,6 @@ pub struct Turn<'a> {
 /// Who is told what comes of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// Nobody: the stack's own CANCEL.
-    Nobody,
     /// The application, by events.
     Application,
     /// A session; the number is the session's own.
@@ -188,7 +186,6 @@ impl Turn<'_> {
     /// A response for the owner of a request.
     pub(crate) fn deliver(&mut self, owner: Owner, tx: ClientTx, response: Response, origin: &Origin) {
         match owner {
-            Owner::Nobody => {}
             Owner::Application => self.emit(Event::Response { tx, response, origin: *origin }),
             Owner::Session(id, purpose) => invite::on_response(self, id, purpose, tx, response, origin),
             Owner::Registration(id, purpose) => register::on_response(self, id, purpose, tx, response, origin),
@@ -198,7 +195,6 @@ impl Turn<'_> {
     /// No (more) response for the owner of a request.
     pub(crate) fn deliver_failure(&mut self, owner: Owner, tx: ClientTx, why: Failure) {
         match owner {
-            Owner::Nobody => {}
             Owner::Application => self.emit(Event::RequestFailed { tx, why }),
             Owner::Session(id, purpose) => invite::on_failure(self, id, purpose, tx, why),
             Owner::Registration(id, purpose) => register::on_failure(self, id, purpose, tx, why),

@@ -50,8 +50,7 @@ pub fn method(request: &Request, capabilities: &Capabilities) -> Option<Reply> {
     if capabilities.allow.contains(request.method()) {
         return None;
     }
-    let code =
-        if request.method().is_known() { StatusCode::METHOD_NOT_ALLOWED } else { StatusCode::NOT_IMPLEMENTED };
+    let code = if request.method().is_known() { StatusCode::METHOD_NOT_ALLOWED } else { StatusCode::NOT_IMPLEMENTED };
     let mut lines = Lines::default();
     lines.push_id(HeaderId::Allow, join(capabilities.allow.iter().map(Method::as_str)));
     Some(Reply::new(code).lines(lines))
@@ -79,7 +78,9 @@ pub fn extensions(request: &Request, capabilities: &Capabilities) -> Option<Repl
     for item in request.headers().list::<Require<'_>>() {
         match item {
             Ok(Require(tag)) => {
-                if !capabilities.supported.iter().any(|known| known.eq_ignore_ascii_case(tag)) && !unknown.contains(&tag) {
+                if !capabilities.supported.iter().any(|known| known.eq_ignore_ascii_case(tag))
+                    && !unknown.contains(&tag)
+                {
                     unknown.push(tag);
                 }
             }

@@ -76,6 +76,14 @@ impl<T> Wheel<T> {
         self.len
     }
 
+    /// Time has passed: timers started from here on count from `now`, as far as nothing is due before.
+    pub(crate) fn pass(&mut self, now: Time) {
+        let until = now.0 / 1_000;
+        if until > self.now {
+            self.now = self.next_tick().map_or(until, |tick| until.min(tick - 1));
+        }
+    }
+
     /// Starts a timer. One whose time has passed fires at the next [`Wheel::fire`].
     pub(crate) fn start(&mut self, at: Time, what: T) -> TimerId {
         let tick = at.0.div_ceil(1_000).max(self.now + 1).min(self.now + REACH);
@@ -118,12 +126,14 @@ impl<T> Wheel<T> {
     pub(crate) fn fire(&mut self, now: Time) -> Option<T> {
         let until = now.0 / 1_000;
         loop {
-            let tick = self.next_tick()?;
-            if tick > until {
-                // Nothing lies between: timers started later count from here.
-                self.now = self.now.max(until);
-                return None;
-            }
+            let tick = match self.next_tick() {
+                Some(tick) if tick <= until => tick,
+                _ => {
+                    // Nothing lies between: timers started later count from here.
+                    self.now = self.now.max(until);
+                    return None;
+                }
+            };
             if tick > self.now + 1 {
                 self.now = tick - 1;
             }

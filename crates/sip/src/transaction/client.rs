@@ -109,12 +109,8 @@ impl Turn<'_> {
     pub(super) fn client_new(&mut self, method: &Method, path: Path, outgoing: Option<Id>) -> (Id, Branch) {
         let (now, reliable, timers) = (self.now.mono, path.transport.is_reliable(), &self.stack.config.timers);
         let machine = match method {
-            Method::Invite => {
-                Machine::Invite { state: client_invite::State::new(now, reliable, timers), ack: None }
-            }
-            other => {
-                Machine::Other { state: client_other::State::new(now, reliable, timers), method: other.clone() }
-            }
+            Method::Invite => Machine::Invite { state: client_invite::State::new(now, reliable, timers), ack: None },
+            other => Machine::Other { state: client_other::State::new(now, reliable, timers), method: other.clone() },
         };
         let nonce = self.stack.rng.u64();
         let unset = Branch::new(&self.stack.keys, nonce, Id::from_u64(0));
@@ -265,9 +261,7 @@ impl Turn<'_> {
         let reliable = client.path.transport.is_reliable();
         let timers = &self.stack.config.timers;
         let effect: Effect = match &mut client.machine {
-            Machine::Invite { state, .. } => {
-                state.step(client_invite::Input::Timeout, now, reliable, timers).into()
-            }
+            Machine::Invite { state, .. } => state.step(client_invite::Input::Timeout, now, reliable, timers).into(),
             Machine::Other { state, .. } => state.step(client_other::Input::Timeout, now, reliable, timers).into(),
         };
         match effect {

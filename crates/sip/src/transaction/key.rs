@@ -306,7 +306,8 @@ mod tests {
         assert_eq!(text.len(), 33);
         assert_eq!(Branch::parse(&keys, &text), Some((branch, id)));
         assert_ne!(Branch::parse(&other, &text).map(|(_, id)| id), Some(id));
-        for broken in ["", "z9hG4bK", &text[..32], &format!("{text}a"), &text.to_uppercase(), &text.replace("z9", "Z9")] {
+        for broken in ["", "z9hG4bK", &text[..32], &format!("{text}a"), &text.to_uppercase(), &text.replace("z9", "Z9")]
+        {
             assert_eq!(Branch::parse(&keys, broken), None, "{broken}");
         }
     }

@@ -252,7 +252,10 @@ impl Turn<'_> {
         let routes = &outgoing.target.routes;
         let this = print::Try { uri, routes, cseq: draft.cseq, branch, path: &path, authorization: &authorization };
         let bytes = print::request(draft, &this, &self.stack.config);
-        if path.transport == Transport::Udp && bytes.len() > self.stack.config.max_datagram && self.outgoing_wants_tcp(id) {
+        if path.transport == Transport::Udp
+            && bytes.len() > self.stack.config.max_datagram
+            && self.outgoing_wants_tcp(id)
+        {
             self.client_end(client);
             return self.outgoing_ask_tcp(id, Some(path));
         }
@@ -263,9 +266,10 @@ impl Turn<'_> {
     }
 
     fn outgoing_wants_tcp(&self, id: Id) -> bool {
-        self.stack.outgoing.get(id).is_some_and(|outgoing| {
-            outgoing.by_tcp == ByTcp::NotAsked && !matches!(outgoing.draft.hop, Hop::Path(_))
-        })
+        self.stack
+            .outgoing
+            .get(id)
+            .is_some_and(|outgoing| outgoing.by_tcp == ByTcp::NotAsked && !matches!(outgoing.draft.hop, Hop::Path(_)))
     }
 
     /// Asks for TCP to the same next hop; `first` is the first of the UDP paths to fall back to.

@@ -94,11 +94,11 @@ pub(super) fn check(draft: &Draft) -> Result<(), StackError> {
     let must = [("From", &draft.from), ("To", &draft.to), ("Call-ID", &draft.call_id)];
     let may = contact.into_iter().flatten().map(|text| ("Contact", text));
     let routes = draft.routes.iter().map(|text| ("Route", text.as_str()));
-    match must.iter().find(|(_, text)| text.trim().is_empty()) {
-        Some((what, _)) => return Err(StackError::Text { what }),
-        None => {}
+    if let Some((what, _)) = must.iter().find(|(_, text)| text.trim().is_empty()) {
+        return Err(StackError::Text { what });
     }
-    match must.iter().map(|(what, text)| (*what, text.as_str())).chain(may).chain(routes).find(|(_, text)| !clean(text)) {
+    match must.iter().map(|(what, text)| (*what, text.as_str())).chain(may).chain(routes).find(|(_, text)| !clean(text))
+    {
         Some((what, _)) => Err(StackError::Text { what }),
         None => Ok(()),
     }

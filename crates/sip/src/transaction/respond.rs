@@ -186,4 +186,3 @@ fn lines(request: &Request, reply: &Reply, origin: &Origin, server: Option<&str>
     lines.extend(&reply.lines);
     Some(lines)
 }
-

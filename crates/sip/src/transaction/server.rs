@@ -240,7 +240,8 @@ impl Turn<'_> {
     /// What a CANCEL would cancel: any method but ACK and CANCEL. Only an INVITE is affected by it.
     fn cancel_target(&self, cancel: &Request) -> Option<Id> {
         let find = |method: &Method| self.stack.arrivals.get(&self.stack.keys.server(cancel, method)).copied();
-        let rest = Method::KNOWN.iter().filter(|method| !matches!(method, Method::Invite | Method::Ack | Method::Cancel));
+        let rest =
+            Method::KNOWN.iter().filter(|method| !matches!(method, Method::Invite | Method::Ack | Method::Cancel));
         find(&Method::Invite).or_else(|| rest.into_iter().find_map(find))
     }
 

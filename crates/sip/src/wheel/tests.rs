@@ -87,6 +87,9 @@ proptest! {
                 }
                 _ => {
                     now += span / 10;
+                    if span % 2 == 0 {
+                        wheel.pass(Time(now));
+                    }
                     let mut fired = drain(&mut wheel, Time(now));
                     fired.sort_unstable();
                     let mut due: Vec<u64> = model.iter().filter(|t| t.0 <= now / 1_000).map(|t| t.1).collect();

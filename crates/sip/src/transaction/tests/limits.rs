@@ -1,0 +1,112 @@
+use super::*;
+
+fn numbered(method: &str, n: usize) -> String {
+    incoming(method, UDP, &format!("z9hG4bK{n}"), "").replace("Call-ID: in-1", &format!("Call-ID: in-{n}"))
+}
+
+#[test]
+fn limit_of_server_transactions_sheds_with_503_and_keeps_nothing() {
+    let config = Config { max_server_transactions: 2, retry_after_secs: 9, ..Config::default() };
+    let mut bench = Bench::with(config);
+    for n in 0..2 {
+        bench.receive(path(UDP, 2), &numbered("OPTIONS", n));
+    }
+    assert_eq!(bench.took(), ["0.000 up OPTIONS", "0.000 up OPTIONS"]);
+    let before = bench.stack.usage();
+    for method in ["OPTIONS", "INVITE", "CANCEL"] {
+        bench.receive(path(UDP, 2), &numbered(method, 3));
+        assert_eq!(bench.took(), ["0.000 503 (Automatic)"], "{method}");
+        assert_eq!(bench.last().value(HeaderId::RetryAfter), "9");
+    }
+    let tags: Vec<_> = (0..2)
+        .map(|_| {
+            bench.receive(path(UDP, 2), &numbered("INVITE", 4));
+            bench.last().headers().to_tag().expect("a tag").to_owned()
+        })
+        .collect();
+    assert_eq!(tags[0], tags[1], "RFC 3261 8.2.7: the same tag for every repeat");
+    bench.took();
+    bench.receive(path(UDP, 2), &numbered("ACK", 4));
+    assert_eq!(bench.took(), [""; 0]);
+    assert_eq!((bench.stack.usage(), bench.stack.counters().shed), (before, 5));
+    // Repeats of what was taken still meet their transactions.
+    bench.receive(path(UDP, 2), &numbered("OPTIONS", 0));
+    assert_eq!(bench.stack.counters().repeats_in, 1);
+    let tx = bench.server_tx();
+    bench.respond(tx, 200).expect("open");
+    bench.run_to(32_000);
+    bench.took();
+    bench.receive(path(UDP, 2), &numbered("OPTIONS", 5));
+    assert_eq!(bench.took(), ["32.000 up OPTIONS"]);
+    bench.ends_empty();
+}
+
+#[test]
+fn limit_of_client_transactions_refuses_one_more() {
+    let mut bench = Bench::with(Config { max_client_transactions: 2, ..Config::default() });
+    bench.request(Method::Options, UDP);
+    bench.request(Method::Options, UDP);
+    let draft = Draft { hop: Hop::Path(path(UDP, 2)), ..draft(Method::Options) };
+    let refused = bench.turn(|turn| turn.send_request(draft.clone()));
+    assert!(matches!(refused, Err(StackError::Full { limit: 2, .. })), "{refused:?}");
+    bench.run_to(33_000);
+    bench.turn(|turn| turn.send_request(draft)).expect("room again");
+    bench.ends_empty();
+}
+
+#[test]
+fn limit_of_alarms_refuses_one_more() {
+    let mut bench = Bench::with(Config { max_alarms: 2, ..Config::default() });
+    let first = bench.turn(|turn| turn.alarm(Time(5_000_000), 1)).expect("room");
+    bench.turn(|turn| turn.alarm(Time(3_000_000), 2)).expect("room");
+    let full = bench.turn(|turn| turn.alarm(Time(1), 3));
+    assert!(matches!(full, Err(StackError::Full { limit: 2, .. })));
+    bench.turn(|turn| turn.silence(first));
+    bench.turn(|turn| turn.silence(first));
+    bench.turn(|turn| turn.alarm(Time(0), 4)).expect("room again");
+    bench.run_to(10_000);
+    assert_eq!(bench.took(), ["0.001 alarm 4", "3.000 alarm 2"]);
+    bench.ends_empty();
+}
+
+#[test]
+fn rfc3261_18_3_keep_alives_are_dropped_and_counted() {
+    let mut bench = Bench::new();
+    for text in ["", "\n\n", "\0\0\0\0"] {
+        bench.receive(path(UDP, 2), text);
+    }
+    assert_eq!((bench.took().len(), bench.stack.counters().keepalives), (0, 3));
+}
+
+#[test]
+fn e_06_broken_requests_are_answered_where_their_via_says() {
+    let good = incoming("OPTIONS", UDP, "z9hG4bK1", "");
+    for (from, to, answer) in [
+        ("CSeq: 7 OPTIONS\n", "", Some("400")),
+        ("CSeq: 7 OPTIONS\n", "CSeq: 7\n", Some("400")),
+        ("CSeq: 7 OPTIONS\n", "CSeq: 7 INVITE\n", Some("400")),
+        ("CSeq: 7 OPTIONS\n", "CSeq: 4294967296 OPTIONS\n", Some("400")),
+        ("Call-ID: in-1\n", "", Some("400")),
+        ("From: <sip:alice@192.0.2.2>;tag=peer\n", "", Some("400")),
+        ("SIP/2.0\n", "SIP/3.0\n", Some("505")),
+        ("Via: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK1\n", "", None),
+    ] {
+        let mut bench = Bench::new();
+        bench.receive(path(UDP, 2), &good.replacen(from, to, 1));
+        let trace = bench.took();
+        let sent = trace.iter().find(|line| line.contains("Automatic"));
+        assert_eq!(sent.map(|line| &line[6..9]), answer, "{to:?}: {trace:?}");
+        assert!(trace.iter().any(|line| line.contains("rejected")), "{trace:?}");
+        assert_eq!((bench.stack.counters().unreadable, bench.stack.usage()), (1, Usage::default()));
+    }
+}
+
+#[test]
+fn e_06_a_broken_ack_and_a_broken_response_are_never_answered() {
+    let mut bench = Bench::new();
+    bench.receive(path(UDP, 2), &incoming("ACK", UDP, "z9hG4bK1", "").replace("Call-ID: in-1\n", ""));
+    bench.receive(path(UDP, 2), "SIP/2.0 200 OK\nVia: SIP/2.0/UDP 192.0.2.1\n\n");
+    bench.receive(path(UDP, 2), "garbage");
+    assert!(bench.sent.is_empty());
+    assert_eq!(bench.stack.counters().unreadable, 3);
+}

@@ -1,0 +1,338 @@
+use super::*;
+
+fn asking(method: Method) -> (Bench, ClientTx) {
+    let mut bench = Bench::new();
+    let tx = bench.turn(|turn| turn.send_request(draft(method))).expect("taken");
+    (bench, tx)
+}
+
+fn routes(bench: &mut Bench, paths: &[Path]) {
+    let (ask, _) = bench.asked.last().expect("asked").clone();
+    bench.turn(|turn| turn.answered(ask, Answer::Routes(paths.to_vec())));
+}
+
+#[test]
+fn rfc3261_8_1_2_the_driver_is_asked_for_the_next_hop() {
+    let (mut bench, tx) = asking(Method::Options);
+    assert_eq!(bench.took(), ["0.000 ask"]);
+    let expected = Question::Route { host: "192.0.2.2".to_owned(), port: None, transport: None, secure: false };
+    assert_eq!(bench.asked[0].1, expected);
+    assert_eq!(bench.turn(|turn| turn.path_of(tx)), None);
+    routes(&mut bench, &[path(UDP, 2)]);
+    assert_eq!(bench.took(), ["0.000 OPTIONS (Request)"]);
+    assert_eq!(bench.turn(|turn| turn.path_of(tx)), Some(path(UDP, 2)));
+    bench.ends_empty();
+}
+
+#[test]
+fn rfc3261_8_1_1_a_request_has_all_that_is_mandatory() {
+    let mut bench = Bench::with(Config { user_agent: Some("offhook/1".to_owned()), ..Config::default() });
+    let mut draft = Draft { hop: Hop::Path(path(UDP, 2)), cseq: 2_147_483_647, ..draft(Method::Invite) };
+    draft.body = Some(message::Body::sdp("v=0\r\n"));
+    bench.turn(|turn| turn.send_request(draft)).expect("sent");
+    let sent = bench.last();
+    let headers = sent.headers();
+    let branch = headers.branch().expect("a branch").to_owned();
+    assert!(branch.starts_with("z9hG4bK") && branch.len() == 33, "{branch}");
+    assert_eq!(sent.value(HeaderId::Via), format!("SIP/2.0/UDP 192.0.2.1:5060;rport;branch={branch}"));
+    for (id, value) in [
+        (HeaderId::MaxForwards, "70"),
+        (HeaderId::Route, "<sip:192.0.2.2;lr>"),
+        (HeaderId::From, "<sip:alice@192.0.2.1>;tag=a1"),
+        (HeaderId::To, "<sip:bob@192.0.2.2>"),
+        (HeaderId::CallId, "call-1"),
+        (HeaderId::CSeq, "2147483647 INVITE"),
+        (HeaderId::Contact, "<sip:alice@192.0.2.1:5060>"),
+        (HeaderId::UserAgent, "offhook/1"),
+        (HeaderId::ContentType, "application/sdp"),
+        (HeaderId::ContentLength, "5"),
+    ] {
+        assert_eq!(sent.value(id), value, "{id:?}");
+    }
+}
+
+#[test]
+fn rfc3263_4_3_the_next_address_is_tried_with_a_new_branch() {
+    for (method, failure) in [
+        (Method::Options, "timeout"),
+        (Method::Invite, "timeout"),
+        (Method::Options, "503"),
+        (Method::Invite, "503"),
+        (Method::Options, "unsent"),
+    ] {
+        let (mut bench, _) = asking(method.clone());
+        routes(&mut bench, &[path(UDP, 2), path(UDP, 3)]);
+        bench.took();
+        let id = bench.last().id;
+        match failure {
+            "timeout" => bench.run_to(32_000),
+            "503" => bench.answer(0, 503, "b"),
+            _ => bench.turn(|turn| turn.unsent(id, SendError::Unreachable)),
+        }
+        let trace = bench.took();
+        assert!(trace.last().is_some_and(|line| line.ends_with(&format!("{method} (Retry)"))), "{trace:?}");
+        assert!(!trace.iter().any(|line| line.contains("up") || line.contains("failed")), "{trace:?}");
+        let (first, second) = (&bench.sent[0], bench.last());
+        assert_eq!(second.path, path(UDP, 3));
+        assert_ne!(first.headers().branch(), second.headers().branch());
+        assert_eq!(first.value(HeaderId::CSeq), second.value(HeaderId::CSeq));
+        assert_eq!(bench.stack.counters().failovers, 1);
+        let last = bench.sent.len() - 1;
+        bench.answer(last, 503, "b");
+        assert!(bench.took().last().is_some_and(|line| line.ends_with("up 503")), "the last address' answer counts");
+        bench.ends_empty();
+    }
+}
+
+#[test]
+fn rfc3263_4_3_other_refusals_are_final() {
+    for code in [302, 404, 486, 500, 600] {
+        let (mut bench, _) = asking(Method::Options);
+        routes(&mut bench, &[path(UDP, 2), path(UDP, 3)]);
+        bench.answer(0, code, "b");
+        assert_eq!(bench.took().last().map(String::as_str), Some(format!("0.000 up {code}").as_str()));
+        assert_eq!(bench.sent.len(), 1);
+        bench.ends_empty();
+    }
+}
+
+#[test]
+fn rfc3263_4_3_no_more_addresses_than_the_limit() {
+    let mut bench = Bench::with(Config { max_routes: 2, ..Config::default() });
+    bench.turn(|turn| turn.send_request(draft(Method::Options))).expect("taken");
+    routes(&mut bench, &[path(UDP, 2), path(UDP, 3), path(UDP, 4)]);
+    for n in 0..2 {
+        bench.answer(n, 503, "b");
+    }
+    assert_eq!(bench.took().last().map(String::as_str), Some("0.000 up 503"));
+    bench.ends_empty();
+}
+
+#[test]
+fn rfc3263_4_look_ups_that_bring_nothing_fail_the_request() {
+    let table = [
+        (Answer::None, "no such host"),
+        (Answer::Routes(Vec::new()), "no such host"),
+        (Answer::Failed("SERVFAIL".to_owned()), "SERVFAIL"),
+        (Answer::TimedOut, "the look-up of the host took too long"),
+    ];
+    for (answer, why) in table {
+        let (mut bench, _) = asking(Method::Invite);
+        let ask = bench.asked[0].0;
+        bench.turn(|turn| turn.answered(ask, answer));
+        assert_eq!(bench.took(), ["0.000 ask".to_owned(), format!("0.000 failed NoRoute({why:?})")]);
+        assert_eq!(bench.stack.usage(), Usage::default());
+        // An answer that comes twice is dropped.
+        bench.turn(|turn| turn.answered(ask, Answer::Routes(vec![path(UDP, 2)])));
+        assert_eq!(bench.took(), [""; 0]);
+    }
+}
+
+#[test]
+fn rfc3263_4_a_driver_that_never_answers_is_not_waited_for() {
+    let (mut bench, _) = asking(Method::Options);
+    bench.run_to(10_000);
+    assert_eq!(bench.took().len(), 2);
+    assert!(matches!(bench.events.last(), Some(Event::RequestFailed { why: Failure::NoRoute(_), .. })));
+    assert_eq!(bench.stack.usage(), Usage::default());
+}
+
+#[test]
+fn rfc3261_9_1_cancelled_before_anything_was_sent() {
+    let (mut bench, tx) = asking(Method::Invite);
+    bench.turn(|turn| turn.cancel(tx)).expect("taken back");
+    assert_eq!(bench.took(), ["0.000 ask", "0.000 failed Cancelled"]);
+    routes(&mut bench, &[path(UDP, 2)]);
+    assert_eq!(bench.took(), [""; 0]);
+    assert_eq!(bench.stack.usage(), Usage::default());
+}
+
+#[test]
+fn rfc3263_4_3_a_cancelled_invite_goes_nowhere_else() {
+    let (mut bench, tx) = asking(Method::Invite);
+    routes(&mut bench, &[path(TCP, 2), path(TCP, 3)]);
+    bench.turn(|turn| turn.cancel(tx)).expect("kept");
+    bench.run_to(32_000);
+    assert_eq!(bench.took(), ["0.000 ask", "0.000 INVITE (Request)", "32.000 failed Timeout"]);
+    bench.ends_empty();
+}
+
+fn large(bench: &mut Bench, size: usize) -> ClientTx {
+    let mut draft = draft(Method::Message);
+    draft.body = Some(message::Body::new("text/plain", vec![b'x'; size]));
+    bench.turn(|turn| turn.send_request(draft)).expect("taken")
+}
+
+#[test]
+fn rfc3261_18_1_1_large_requests_go_by_tcp() {
+    let mut probe = Bench::new();
+    large(&mut probe, 100);
+    routes(&mut probe, &[path(UDP, 2)]);
+    let head = probe.last().bytes.len() - 100;
+    for (size, asks) in [(1_300 - head, 1), (1_300 - head + 1, 2)] {
+        let mut bench = Bench::new();
+        large(&mut bench, size);
+        routes(&mut bench, &[path(UDP, 2), path(UDP, 3)]);
+        assert_eq!(bench.asked.len(), asks, "{size}");
+        if asks == 1 {
+            assert_eq!(bench.last().bytes.len(), 1_300);
+            continue;
+        }
+        assert!(matches!(bench.asked[1].1, Question::Route { transport: Some(TCP), .. }));
+        assert!(bench.sent.is_empty());
+        routes(&mut bench, &[path(TCP, 2)]);
+        assert!(bench.last().value(HeaderId::Via).starts_with("SIP/2.0/TCP "));
+        // Refused over TCP: UDP after all, with the Via to match.
+        bench.turn(|turn| turn.flow(FlowId(2), FlowChange::OpenFailed));
+        assert_eq!(bench.last().path, path(UDP, 2));
+        assert!(bench.last().value(HeaderId::Via).starts_with("SIP/2.0/UDP "));
+        bench.ends_empty();
+    }
+}
+
+#[test]
+fn rfc3261_18_1_1_without_tcp_large_requests_go_by_udp() {
+    for answer in [Answer::None, Answer::Failed("refused".to_owned()), Answer::TimedOut] {
+        let mut bench = Bench::new();
+        large(&mut bench, 2_000);
+        routes(&mut bench, &[path(UDP, 2)]);
+        let ask = bench.asked[1].0;
+        bench.turn(|turn| turn.answered(ask, answer));
+        assert_eq!(bench.last().path, path(UDP, 2));
+        bench.ends_empty();
+    }
+}
+
+#[test]
+fn rfc3261_18_1_1_too_big_for_the_path_is_tried_by_tcp_once() {
+    let mut bench = Bench::new();
+    large(&mut bench, 100);
+    routes(&mut bench, &[path(UDP, 2)]);
+    let id = bench.last().id;
+    bench.turn(|turn| turn.unsent(id, SendError::TooBig));
+    routes(&mut bench, &[path(TCP, 2)]);
+    bench.turn(|turn| turn.flow(FlowId(2), FlowChange::OpenFailed));
+    assert_eq!(bench.took().last().map(String::as_str), Some("0.000 failed Transport(Closed)"));
+    bench.ends_empty();
+}
+
+#[test]
+fn rfc3261_18_1_1_a_fixed_path_is_kept_whatever_the_size() {
+    let mut bench = Bench::new();
+    let mut draft = Draft { hop: Hop::Path(path(UDP, 2)), ..draft(Method::Message) };
+    draft.body = Some(message::Body::new("text/plain", vec![b'x'; 2_000]));
+    bench.turn(|turn| turn.send_request(draft)).expect("sent");
+    assert_eq!((bench.last().path, bench.asked.len()), (path(UDP, 2), 0));
+}
+
+fn with_credentials(method: Method) -> Draft {
+    let mut draft = Draft { hop: Hop::Path(path(UDP, 2)), ..draft(method) };
+    draft.credentials.add(digest::Credential::password(None, "alice", "secret").expect("clean"));
+    draft
+}
+
+fn challenge(bench: &mut Bench, sent: usize, code: u16, nonce: &str, more: &str) {
+    let request = &bench.sent[sent];
+    let (from, headers) = (request.path, request.headers());
+    let name = if code == 401 { "WWW-Authenticate" } else { "Proxy-Authenticate" };
+    let mut lines = message::Lines::default();
+    let value = format!("Digest realm=\"r{code}\", nonce=\"{nonce}\", algorithm=MD5, qop=\"auth\"{more}");
+    lines.push(name, &value).expect("a line");
+    let code = StatusCode::new(code).expect("a code");
+    let bytes = message::write_response(&headers, code, None, Some("b"), &lines, None, None);
+    bench.turn(|turn| turn.receive(&from, bytes));
+}
+
+#[test]
+fn rfc3261_22_2_a_challenge_is_answered_with_the_next_cseq() {
+    for (method, acks) in [(Method::Register, 0), (Method::Invite, 1)] {
+        let mut bench = Bench::new();
+        let draft = with_credentials(method.clone());
+        bench.turn(|turn| turn.send_request(draft)).expect("sent");
+        challenge(&mut bench, 0, 401, "n1", "");
+        let last = bench.sent.len() - 1;
+        assert_eq!(last, 1 + acks);
+        let (first, second) = (&bench.sent[0], &bench.sent[last]);
+        assert_eq!(second.value(HeaderId::CSeq), format!("2 {method}"));
+        assert!(second.value(HeaderId::Authorization).contains("username=\"alice\""));
+        assert!(!first.headers().has(HeaderId::Authorization));
+        for id in [HeaderId::CallId, HeaderId::From, HeaderId::To] {
+            assert_eq!(first.value(id), second.value(id));
+        }
+        assert_ne!(first.headers().branch(), second.headers().branch());
+        bench.answer(last, 200, "b");
+        assert_eq!(bench.took().last().map(String::as_str), Some("0.000 up 200"));
+        assert_eq!(bench.stack.counters().authorized, 1);
+        bench.ends_empty();
+    }
+}
+
+#[test]
+fn rfc3261_22_3_a_proxy_and_a_server_may_both_challenge() {
+    let mut bench = Bench::new();
+    let draft = with_credentials(Method::Message);
+    bench.turn(|turn| turn.send_request(draft)).expect("sent");
+    challenge(&mut bench, 0, 407, "n1", "");
+    challenge(&mut bench, 1, 401, "n2", "");
+    let last = bench.last();
+    assert!(last.headers().has(HeaderId::Authorization) && last.headers().has(HeaderId::ProxyAuthorization));
+    assert_eq!(last.value(HeaderId::CSeq), "3 MESSAGE");
+}
+
+#[test]
+fn cve_endless_challenge_stops() {
+    let mut bench = Bench::new();
+    let draft = with_credentials(Method::Message);
+    bench.turn(|turn| turn.send_request(draft)).expect("sent");
+    let mut n = 0;
+    while n < bench.sent.len() {
+        assert!(n < 6, "it goes on for ever");
+        challenge(&mut bench, n, 401, &format!("nonce{n}"), ", stale=true");
+        n += 1;
+    }
+    assert_eq!(bench.took().last().map(String::as_str), Some("0.000 up 401"));
+    bench.ends_empty();
+}
+
+#[test]
+fn rfc3261_22_2_without_credentials_the_challenge_is_the_owners() {
+    let mut bench = Bench::new();
+    bench.request(Method::Message, UDP);
+    challenge(&mut bench, 0, 401, "n1", "");
+    assert_eq!(bench.took(), ["0.000 MESSAGE (Request)", "0.000 up 401"]);
+    bench.ends_empty();
+}
+
+#[test]
+fn rfc3261_12_2_1_1_a_strict_router_takes_the_request_uri() {
+    let mut bench = Bench::new();
+    let mut draft = draft(Method::Options);
+    draft.routes = vec!["<sip:strict.example>".to_owned(), "<sip:p2;lr>".to_owned()];
+    bench.turn(|turn| turn.send_request(draft)).expect("taken");
+    assert!(matches!(&bench.asked[0].1, Question::Route { host, .. } if host == "strict.example"));
+    routes(&mut bench, &[path(UDP, 2)]);
+    let sent = bench.last();
+    assert!(sent.text().starts_with("OPTIONS sip:strict.example SIP/2.0\r\n"));
+    let headers = sent.headers();
+    let all: Vec<_> = headers.all(HeaderId::Route).map(|header| header.text().into_owned()).collect();
+    assert_eq!(all, ["<sip:p2;lr>", "<sip:bob@192.0.2.2>"]);
+}
+
+#[test]
+fn cve_injection_a_draft_cannot_break_its_lines() {
+    let evil = "<sip:a@b>\r\nX-Evil: 1".to_owned();
+    let base = draft(Method::Options);
+    let drafts = [
+        Draft { from: evil.clone(), ..base.clone() },
+        Draft { to: evil.clone(), ..base.clone() },
+        Draft { call_id: evil.clone(), ..base.clone() },
+        Draft { from: String::new(), ..base.clone() },
+        Draft { routes: vec![evil.clone()], ..base.clone() },
+        Draft { contact: ContactSpec::Given(evil), ..base },
+    ];
+    let mut bench = Bench::new();
+    for draft in drafts {
+        assert!(matches!(bench.turn(|turn| turn.send_request(draft)), Err(StackError::Text { .. })));
+    }
+    assert_eq!((bench.took().len(), bench.stack.usage()), (0, Usage::default()));
+}

@@ -1,0 +1,206 @@
+use super::*;
+
+/// Sends OPTIONS with the given Via from `source`, answers 200, and gives path and Via of the answer.
+fn answered(config: Config, transport: Transport, via: &str, source: &str) -> (Path, String) {
+    let mut bench = Bench::with(config);
+    let from = Path { remote: address(source), local: address("192.0.2.1:5070"), ..path(transport, 2) };
+    let head = incoming("OPTIONS", transport, "X", "");
+    let start = head.find("Via:").expect("a Via");
+    let end = start + head[start..].find('\n').expect("its end");
+    let text = format!("{}Via: {via}{}", &head[..start], &head[end..]);
+    bench.receive(from, &text);
+    let tx = bench.server_tx();
+    bench.respond(tx, 200).expect("open");
+    let sent = bench.last();
+    (sent.path, sent.value(HeaderId::Via))
+}
+
+#[test]
+fn rfc3261_18_2_2_and_rfc3581_4_where_an_answer_over_udp_goes() {
+    // Via of the request, source, destination of the answer, Via of the answer.
+    let table = [
+        (
+            "SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK1",
+            "192.0.2.2:5060",
+            "192.0.2.2:5060",
+            "SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK1",
+        ),
+        (
+            "SIP/2.0/UDP 192.0.2.2;branch=z9hG4bK1",
+            "192.0.2.2:9999",
+            "192.0.2.2:5060",
+            "SIP/2.0/UDP 192.0.2.2;branch=z9hG4bK1",
+        ),
+        (
+            "SIP/2.0/UDP 192.0.2.2:7000;branch=z9hG4bK1",
+            "192.0.2.2:9999",
+            "192.0.2.2:7000",
+            "SIP/2.0/UDP 192.0.2.2:7000;branch=z9hG4bK1",
+        ),
+        (
+            "SIP/2.0/UDP host.example:7000;branch=z9hG4bK1",
+            "192.0.2.2:9999",
+            "192.0.2.2:7000",
+            "SIP/2.0/UDP host.example:7000;branch=z9hG4bK1;received=192.0.2.2",
+        ),
+        (
+            "SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK1;rport",
+            "192.0.2.2:4540",
+            "192.0.2.2:4540",
+            "SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK1;received=192.0.2.2;rport=4540",
+        ),
+        // RFC 3581 section 4: received is added even when it equals sent-by.
+        (
+            "SIP/2.0/UDP 192.0.2.2:5060;rport;branch=z9hG4bK1",
+            "192.0.2.2:5060",
+            "192.0.2.2:5060",
+            "SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK1;received=192.0.2.2;rport=5060",
+        ),
+        // What the sender claims is replaced.
+        (
+            "SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1;received=203.0.113.7",
+            "192.0.2.2:4540",
+            "192.0.2.2:5060",
+            "SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1;received=192.0.2.2",
+        ),
+        (
+            "SIP/2.0/UDP 192.0.2.2;branch=z9hG4bK1;received=203.0.113.7",
+            "192.0.2.2:4540",
+            "192.0.2.2:5060",
+            "SIP/2.0/UDP 192.0.2.2;branch=z9hG4bK1;received=192.0.2.2",
+        ),
+        (
+            "SIP/2.0/UDP 192.0.2.2:7000;maddr=192.0.2.9;branch=z9hG4bK1",
+            "192.0.2.2:7000",
+            "192.0.2.9:7000",
+            "SIP/2.0/UDP 192.0.2.2:7000;maddr=192.0.2.9;branch=z9hG4bK1",
+        ),
+    ];
+    for (via, source, to, answer) in table {
+        let (path, stamped) = answered(Config::default(), UDP, via, source);
+        assert_eq!((path.remote, stamped.as_str()), (address(to), answer), "{via} from {source}");
+        assert_eq!(path.local, address("192.0.2.1:5070"), "RFC 3581 4: from where the request came to");
+    }
+}
+
+#[test]
+fn rfc3581_4_force_rport_answers_where_it_came_from() {
+    let config = Config { force_rport: true, ..Config::default() };
+    let (path, via) = answered(config, UDP, "SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK1", "192.0.2.2:4540");
+    assert_eq!(path.remote, address("192.0.2.2:4540"));
+    assert_eq!(via, "SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK1;received=192.0.2.2;rport=4540");
+}
+
+#[test]
+fn rfc3261_18_2_2_maddr_can_be_switched_off() {
+    let config = Config { follow_maddr: false, ..Config::default() };
+    let via = "SIP/2.0/UDP 192.0.2.2:7000;maddr=192.0.2.9;branch=z9hG4bK1";
+    assert_eq!(answered(config, UDP, via, "192.0.2.2:7000").0.remote, address("192.0.2.2:7000"));
+}
+
+#[test]
+fn rfc3261_18_2_2_streams_answer_on_the_same_connection() {
+    for via in ["SIP/2.0/TCP 10.0.0.1:5060;branch=z9hG4bK1", "SIP/2.0/TCP 10.0.0.1;maddr=192.0.2.9;branch=z9hG4bK1"] {
+        let (path, stamped) = answered(Config::default(), TCP, via, "192.0.2.2:40000");
+        assert_eq!((path.remote, path.flow), (address("192.0.2.2:40000"), FlowId(2)));
+        assert!(stamped.ends_with(";received=192.0.2.2"), "{stamped}");
+    }
+}
+
+#[test]
+fn rfc3261_18_2_2_a_broken_connection_is_replaced_by_one_to_the_sent_by_port() {
+    let mut bench = Bench::new();
+    let from = Path { remote: address("192.0.2.2:40000"), ..path(TCP, 2) };
+    bench.receive(from, &incoming("INVITE", TCP, "z9hG4bK1", "").replace("192.0.2.2:5060", "192.0.2.2:5099"));
+    let tx = bench.server_tx();
+    bench.respond(tx, 486).expect("open");
+    bench.took();
+    let id = bench.last().id;
+    bench.turn(|turn| turn.unsent(id, SendError::Closed));
+    assert_eq!(bench.last().path.remote, address("192.0.2.2:5099"));
+    bench.turn(|turn| turn.unsent(id, SendError::Closed));
+    assert_eq!(bench.took(), ["0.000 486 (Retry)", "0.000 unsent Closed"]);
+    bench.ends_empty();
+}
+
+#[test]
+fn rfc3261_8_2_6_2_an_answer_copies_what_the_request_decides() {
+    let mut bench = Bench::with(Config { user_agent: Some("offhook/1".to_owned()), ..Config::default() });
+    let more = "Record-Route: <sip:p2;lr>\nRecord-Route: <sip:p1;lr>\nTimestamp: 54.21\n";
+    bench.receive(path(UDP, 2), &incoming("INVITE", UDP, "z9hG4bK1", more));
+    let tx = bench.server_tx();
+    let contact = ContactSpec::Auto { user: Some("bob".to_owned()), params: ";q=0.5".to_owned() };
+    let reply = Reply::new(StatusCode::RINGING).contact(contact.clone()).line("X-A", "1").expect("a line");
+    bench.turn(|turn| turn.respond(tx, reply)).expect("open");
+    bench.turn(|turn| turn.respond(tx, Reply::new(StatusCode::OK).contact(contact).reason("Fine"))).expect("open");
+    let [trying, ringing, ok] = [0, 1, 2].map(|n| bench.sent[n].headers());
+    assert_eq!(trying.text(HeaderId::Timestamp).as_deref(), Some("54.21"));
+    assert!(!trying.has(HeaderId::RecordRoute) && !trying.has(HeaderId::Server) && trying.to_tag().is_none());
+    for headers in [&ringing, &ok] {
+        let routes: Vec<_> = headers.all(HeaderId::RecordRoute).map(|header| header.text().into_owned()).collect();
+        assert_eq!(routes, ["<sip:p2;lr>", "<sip:p1;lr>"]);
+        assert_eq!(headers.text(HeaderId::Contact).as_deref(), Some("<sip:bob@192.0.2.1:5060>;q=0.5"));
+        assert_eq!(headers.text(HeaderId::Server).as_deref(), Some("offhook/1"));
+        assert_eq!((headers.call_id(), headers.cseq().number, headers.from_tag()), ("in-1", 7, Some("peer")));
+        assert!(!headers.has(HeaderId::Timestamp));
+    }
+    assert_eq!(ringing.to_tag(), ok.to_tag());
+    assert!(bench.sent[2].text().starts_with("SIP/2.0 200 Fine\r\n"));
+    assert!(bench.sent[1].text().contains("\r\nX-A: 1\r\n"));
+    bench.ends_empty();
+}
+
+#[test]
+fn rfc3261_8_2_6_2_a_tag_of_the_application_is_used() {
+    let mut bench = Bench::new();
+    bench.receive(path(UDP, 2), &incoming("OPTIONS", UDP, "z9hG4bK1", ""));
+    let tx = bench.server_tx();
+    bench.turn(|turn| turn.respond(tx, Reply::new(StatusCode::OK).to_tag("mine"))).expect("open");
+    assert_eq!(bench.last().headers().to_tag(), Some("mine"));
+}
+
+#[test]
+fn rfc3261_8_2_6_2_a_tag_that_is_there_stays() {
+    let mut bench = Bench::new();
+    bench.receive(path(UDP, 2), &follow("OPTIONS", UDP, "z9hG4bK1", "old"));
+    let tx = bench.server_tx();
+    assert_eq!(bench.turn(|turn| turn.tag_of(tx)).as_deref(), Some("old"));
+    bench.respond(tx, 200).expect("open");
+    assert_eq!(bench.last().headers().to_tag(), Some("old"));
+}
+
+#[test]
+fn cve_injection_a_reply_cannot_break_its_lines() {
+    let mut bench = Bench::new();
+    bench.receive(path(UDP, 2), &incoming("OPTIONS", UDP, "z9hG4bK1", ""));
+    let tx = bench.server_tx();
+    let evil = "x\r\nX-Evil: 1";
+    for reply in [
+        Reply::new(StatusCode::OK).reason(evil),
+        Reply::new(StatusCode::OK).to_tag(evil),
+        Reply::new(StatusCode::OK).contact(ContactSpec::Given(evil.to_owned())),
+        Reply::new(StatusCode::OK).contact(ContactSpec::Auto { user: Some(evil.to_owned()), params: String::new() }),
+        Reply::new(StatusCode::OK).contact(ContactSpec::Auto { user: None, params: evil.to_owned() }),
+    ] {
+        assert!(matches!(bench.turn(|turn| turn.respond(tx, reply)), Err(StackError::Text { .. })));
+    }
+    assert!(Reply::new(StatusCode::OK).line("X-A", evil).is_err());
+    bench.respond(tx, 200).expect("nothing has changed");
+}
+
+#[test]
+fn rfc3261_8_1_1_8_contact_follows_the_transport() {
+    for (transport, expected) in [
+        (Transport::Udp, "<sip:bob@192.0.2.1:5060>"),
+        (Transport::Tcp, "<sip:bob@192.0.2.1:5060;transport=tcp>"),
+        (Transport::Tls, "<sip:bob@192.0.2.1:5060;transport=tls>"),
+        (Transport::Ws, "<sip:bob@192.0.2.1:5060;transport=ws>"),
+    ] {
+        let mut bench = Bench::new();
+        bench.receive(path(transport, 2), &incoming("INVITE", transport, "z9hG4bK1", ""));
+        let tx = bench.server_tx();
+        let contact = ContactSpec::Auto { user: Some("bob".to_owned()), params: String::new() };
+        bench.turn(|turn| turn.respond(tx, Reply::new(StatusCode::OK).contact(contact))).expect("open");
+        assert_eq!(bench.last().value(HeaderId::Contact), expected);
+    }
+}
