@@ -68,6 +68,12 @@ impl<T> Slab<T> {
     pub(crate) fn len(&self) -> usize {
         self.len
     }
+    /// All values, in the order of their slots, with their handles.
+    pub(crate) fn iter(&self, shard: Shard) -> impl Iterator<Item = (Id, &T)> {
+        self.slots.iter().enumerate().filter_map(move |(at, slot)| {
+            slot.value.as_ref().map(|value| (Id::new(shard, slot.generation, at as u32), value))
+        })
+    }
 }
 
 #[cfg(test)]
