@@ -1,0 +1,332 @@
+//! The location service: which contacts an address of record has (RFC 3261 section 10.1).
+//!
+//! Nothing here decides anything: [`crate::registrar::Registrar`] makes [`Record`]s, [`Location::apply`] carries them out, at once or when a journal is read back.
+//!
+//! Inside the process a binding ends by the monotonic clock, so a jump of the wall clock ends nothing early; records carry the wall clock's time, which survives a restart.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::fmt;
+use std::hash::{BuildHasher, DefaultHasher, Hasher};
+use std::time::Duration;
+
+use sip::outbox::Origin;
+use sip::time::{Now, Time, WallTime};
+use smallvec::SmallVec;
+
+#[cfg(test)]
+use crate::packed::Texts;
+use crate::packed::{Packed, Piece};
+use crate::record::{Kind, Record};
+
+/// Hashes under a secret, so that nobody can choose names that collide.
+#[derive(Clone)]
+struct Keyed(DefaultHasher);
+
+impl Keyed {
+    fn new(seed: [u8; 16]) -> Keyed {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&seed);
+        Keyed(hasher)
+    }
+}
+
+impl BuildHasher for Keyed {
+    type Hasher = DefaultHasher;
+    fn build_hasher(&self) -> DefaultHasher {
+        self.0.clone()
+    }
+}
+
+#[derive(Debug)]
+struct Slot {
+    packed: Packed,
+    expires: Time,
+    /// Counts changes of the whole table: the higher, the later this one was made or refreshed.
+    order: u64,
+    cseq: u32,
+    q: u16,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    /// How often the place has been filled: an entry of the heap that knows another number is void.
+    generation: u32,
+    slot: Option<Slot>,
+    /// The earliest entry of the heap that is good for it.
+    queued: Time,
+}
+
+/// All bindings of a registrar, or of one shard of it.
+pub struct Location {
+    index: HashMap<Box<str>, SmallVec<[u32; 2]>, Keyed>,
+    places: Vec<Place>,
+    free: Vec<u32>,
+    /// At least one entry for each binding, at or before its end: a refresh need not touch it.
+    ends: BinaryHeap<Reverse<(Time, u32, u32)>>,
+    order: u64,
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Location").field("users", &self.users()).field("bindings", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// One contact of an address of record.
+#[derive(Clone, Copy, Debug)]
+pub struct Binding<'a> {
+    slot: &'a Slot,
+}
+
+impl<'a> Binding<'a> {
+    /// The address of record.
+    pub fn aor(&self) -> &'a str {
+        self.slot.packed.text(Piece::Aor)
+    }
+    /// The Contact URI as it was written: the Request-URI of requests to it.
+    pub fn uri(&self) -> &'a str {
+        self.slot.packed.text(Piece::Uri)
+    }
+    /// Contact parameters besides `q` and `expires` (`+sip.instance`, `reg-id`, ...), each with its semicolon, as they were written.
+    pub fn params(&self) -> &'a str {
+        self.slot.packed.text(Piece::Params)
+    }
+    /// Call-ID of the REGISTER that last changed it.
+    pub fn call_id(&self) -> &'a str {
+        self.slot.packed.text(Piece::CallId)
+    }
+    /// CSeq number of that REGISTER.
+    pub fn cseq(&self) -> u32 {
+        self.slot.cseq
+    }
+    /// Preference in thousandths, 0 to 1000; 1000 when the device gave none.
+    pub fn q(&self) -> u16 {
+        self.slot.q
+    }
+    /// Route values for requests to it, first hop first (RFC 3327 section 5.4).
+    pub fn path(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.slot.packed.text(Piece::Path).split('\n').filter(|value| !value.is_empty())
+    }
+    /// User-Agent of the REGISTER.
+    pub fn agent(&self) -> &'a str {
+        self.slot.packed.text(Piece::Agent)
+    }
+    /// Where to send requests when not to the URI's host: whence the REGISTER came. After a restart its flow is [`crate::FLOW_GONE`].
+    pub fn origin(&self) -> Option<Origin> {
+        self.slot.packed.origin()
+    }
+    /// How long it still lasts.
+    pub fn remaining(&self, now: Now) -> Duration {
+        self.slot.expires.since(now.mono)
+    }
+    /// The higher, the later it was made or refreshed.
+    pub fn order(&self) -> u64 {
+        self.slot.order
+    }
+    pub(crate) fn packed(&self) -> &'a Packed {
+        &self.slot.packed
+    }
+    /// A record that this binding is gone.
+    pub(crate) fn removal(&self) -> Record {
+        Record {
+            kind: Kind::Removed,
+            expires: WallTime(0),
+            cseq: self.slot.cseq,
+            q: self.slot.q,
+            packed: self.slot.packed.clone(),
+        }
+    }
+}
+
+impl Location {
+    /// An empty one; `seed` keys its index.
+    pub fn new(seed: [u8; 16]) -> Location {
+        let index = HashMap::with_hasher(Keyed::new(seed));
+        Location { index, places: Vec::new(), free: Vec::new(), ends: BinaryHeap::new(), order: 0 }
+    }
+
+    /// Bindings held, those included that have ended and were not collected yet.
+    pub fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    /// True without any binding.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Addresses of record with a binding.
+    pub fn users(&self) -> usize {
+        self.index.len()
+    }
+
+    /// The live bindings of a canonical address of record, in no particular order.
+    pub fn bindings(&self, now: Now, aor: &str) -> impl Iterator<Item = Binding<'_>> {
+        let places = self.index.get(aor).into_iter().flatten();
+        let slots = places.filter_map(|place| self.places.get(*place as usize)?.slot.as_ref());
+        slots.filter(move |slot| slot.expires > now.mono).map(|slot| Binding { slot })
+    }
+
+    /// The live bindings to call: highest `q` first, among equals the one refreshed last.
+    pub fn lookup(&self, now: Now, aor: &str) -> Vec<Binding<'_>> {
+        let mut found: Vec<_> = self.bindings(now, aor).collect();
+        found.sort_by_key(|binding| (Reverse(binding.q()), Reverse(binding.order())));
+        found
+    }
+
+    /// Every live binding.
+    pub fn iter(&self, now: Now) -> impl Iterator<Item = Binding<'_>> {
+        let slots = self.places.iter().filter_map(|place| place.slot.as_ref());
+        slots.filter(move |slot| slot.expires > now.mono).map(|slot| Binding { slot })
+    }
+
+    /// Records that build the live bindings anew.
+    pub fn snapshot(&self, now: Now) -> impl Iterator<Item = Record> + '_ {
+        self.iter(now).map(move |binding| {
+            let Slot { packed, expires, cseq, q, .. } = binding.slot;
+            Record { kind: Kind::Added, expires: to_wall(now, *expires), cseq: *cseq, q: *q, packed: packed.clone() }
+        })
+    }
+
+    /// Carries out one record. What has ended meanwhile, and a change of what is not there, has no effect.
+    pub fn apply(&mut self, now: Now, record: &Record) {
+        let found = self.find(record.aor(), record.uri());
+        let expires = from_wall(now, record.expires);
+        match (record.kind, found) {
+            (Kind::Removed, Some(place)) => self.remove(place),
+            (Kind::Removed, None) | (Kind::Refreshed, None) => {}
+            (_, Some(place)) if expires <= now.mono => self.remove(place),
+            (_, None) if expires <= now.mono => {}
+            (Kind::Refreshed, Some(place)) => self.refresh(place, record, expires, false),
+            (Kind::Added | Kind::Changed, Some(place)) => self.refresh(place, record, expires, true),
+            (Kind::Added | Kind::Changed, None) => self.insert(record, expires),
+        }
+    }
+
+    /// Takes out what has ended, at most `most` bindings so that a turn stays short, and adds a removal of each to `out`. Call it when
+    /// [`Location::next_end`] has come, again while it lies in the past.
+    pub fn expire(&mut self, now: Now, most: usize, out: &mut Vec<Record>) {
+        for _ in 0..most {
+            let Some(Reverse((at, place, generation))) = self.ends.peek().copied() else { return };
+            if at > now.mono {
+                return;
+            }
+            self.ends.pop();
+            let Some(held) = self.places.get_mut(place as usize) else { continue };
+            let Some(slot) = held.slot.as_ref().filter(|_| held.generation == generation && held.queued == at) else {
+                continue;
+            };
+            if slot.expires > now.mono {
+                held.queued = slot.expires;
+                self.ends.push(Reverse((slot.expires, place, generation)));
+            } else {
+                out.push(Binding { slot }.removal());
+                self.remove(place);
+            }
+        }
+    }
+
+    /// No binding ends before this.
+    pub fn next_end(&self) -> Option<Time> {
+        self.ends.peek().map(|Reverse((at, ..))| *at)
+    }
+
+    fn find(&self, aor: &str, uri: &str) -> Option<u32> {
+        let held = |place: &u32| self.places.get(*place as usize).and_then(|place| place.slot.as_ref());
+        self.index
+            .get(aor)?
+            .iter()
+            .find(|place| held(place).is_some_and(|slot| slot.packed.text(Piece::Uri) == uri))
+            .copied()
+    }
+
+    fn insert(&mut self, record: &Record, expires: Time) {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place::default());
+            // 2^32 bindings do not fit into memory.
+            (self.places.len() - 1) as u32
+        });
+        self.order += 1;
+        let Some(held) = self.places.get_mut(place as usize) else { return };
+        held.generation = held.generation.wrapping_add(1);
+        held.queued = expires;
+        held.slot =
+            Some(Slot { packed: record.packed.clone(), expires, order: self.order, cseq: record.cseq, q: record.q });
+        self.ends.push(Reverse((expires, place, held.generation)));
+        match self.index.get_mut(record.aor()) {
+            Some(places) => places.push(place),
+            None => {
+                self.index.insert(record.aor().into(), SmallVec::from_slice(&[place]));
+            }
+        }
+        self.thin_out();
+    }
+
+    fn refresh(&mut self, place: u32, record: &Record, expires: Time, text: bool) {
+        self.order += 1;
+        let Some(held) = self.places.get_mut(place as usize) else { return };
+        let Some(slot) = held.slot.as_mut() else { return };
+        if text {
+            slot.packed = record.packed.clone();
+        }
+        (slot.expires, slot.order, slot.cseq, slot.q) = (expires, self.order, record.cseq, record.q);
+        if expires < held.queued {
+            held.queued = expires;
+            self.ends.push(Reverse((expires, place, held.generation)));
+            self.thin_out();
+        }
+    }
+
+    fn remove(&mut self, place: u32) {
+        let Some(slot) = self.places.get_mut(place as usize).and_then(|held| held.slot.take()) else { return };
+        self.free.push(place);
+        let aor = slot.packed.text(Piece::Aor);
+        if let Some(places) = self.index.get_mut(aor) {
+            places.retain(|one| *one != place);
+            if places.is_empty() {
+                self.index.remove(aor);
+            }
+        }
+        self.thin_out();
+    }
+
+    /// Keeps the heap within twice what it is for, whatever peers add, shorten and remove.
+    fn thin_out(&mut self) {
+        if self.ends.len() > 2 * self.len() + 64 {
+            let places = &self.places;
+            self.ends.retain(|Reverse((at, place, generation))| {
+                let good = |held: &Place| held.slot.is_some() && held.generation == *generation && held.queued == *at;
+                places.get(*place as usize).is_some_and(good)
+            });
+        }
+    }
+}
+
+/// The monotonic time at which the wall clock, as it goes now, will show `wall`.
+fn from_wall(now: Now, wall: WallTime) -> Time {
+    let left = wall.0.saturating_sub(now.wall.0);
+    now.mono + Duration::from_secs(left)
+}
+
+/// The inverse, rounded up to the next second.
+fn to_wall(now: Now, end: Time) -> WallTime {
+    let left = end.0.saturating_sub(now.mono.0).div_ceil(1_000_000);
+    WallTime(now.wall.0.saturating_add(left))
+}
+
+/// For tests: a record as a REGISTER would make it.
+#[cfg(test)]
+pub(crate) fn added(aor: &str, uri: &str, expires: u64) -> Record {
+    let texts = Texts { aor, uri, call_id: "call@host", ..Texts::default() };
+    Record {
+        kind: Kind::Added,
+        expires: WallTime(expires),
+        cseq: 1,
+        q: 1000,
+        packed: Packed::new(&texts, None).unwrap(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn at(seconds: u64) -> Now {
+    Now { mono: Time(seconds * 1_000_000), wall: WallTime(1_000_000 + seconds) }
+}
+
+fn put(location: &mut Location, now: u64, aor: &str, uri: &str, lasts: u64) {
+    location.apply(at(now), &added(aor, uri, 1_000_000 + now + lasts));
+}
+
+fn uris(location: &Location, now: u64, aor: &str) -> Vec<String> {
+    location.lookup(at(now), aor).iter().map(|binding| binding.uri().to_owned()).collect()
+}
+
+#[test]
+fn rfc3261_10_1_bindings_end_at_their_time_and_are_collected_after() {
+    let mut location = Location::new([1; 16]);
+    put(&mut location, 0, "sip:a@x", "sip:a@1", 60);
+    put(&mut location, 0, "sip:a@x", "sip:a@2", 90);
+    assert_eq!(uris(&location, 59, "sip:a@x"), ["sip:a@2", "sip:a@1"]);
+    assert_eq!(uris(&location, 60, "sip:a@x"), ["sip:a@2"]);
+    assert_eq!(location.next_end(), Some(at(60).mono));
+    let mut gone = Vec::new();
+    location.expire(at(59), 10, &mut gone);
+    assert_eq!(gone.len(), 0);
+    location.expire(at(90), 1, &mut gone);
+    assert_eq!((gone.len(), location.len(), gone[0].uri(), gone[0].kind()), (1, 1, "sip:a@1", Kind::Removed));
+    location.expire(at(90), 10, &mut gone);
+    assert_eq!((location.len(), location.users(), location.next_end()), (0, 0, None));
+}
+
+#[test]
+fn a_refresh_moves_the_end_later_or_earlier() {
+    let mut location = Location::new([1; 16]);
+    let mut gone = Vec::new();
+    put(&mut location, 0, "sip:a@x", "sip:a@1", 60);
+    put(&mut location, 30, "sip:a@x", "sip:a@1", 60);
+    location.expire(at(60), 10, &mut gone);
+    assert_eq!((gone.len(), location.next_end()), (0, Some(at(90).mono)));
+    put(&mut location, 60, "sip:a@x", "sip:a@1", 10);
+    location.expire(at(70), 10, &mut gone);
+    assert_eq!((gone.len(), location.len()), (1, 0));
+}
+
+#[test]
+fn jumps_of_the_wall_clock_end_nothing_early() {
+    let mut location = Location::new([1; 16]);
+    put(&mut location, 0, "sip:a@x", "sip:a@1", 60);
+    let jumped = Now { wall: WallTime(4_000_000_000), ..at(10) };
+    assert_eq!(location.bindings(jumped, "sip:a@x").count(), 1);
+    let record = location.snapshot(jumped).next().unwrap();
+    assert_eq!(record.expires(), WallTime(4_000_000_050));
+    let mut other = Location::new([2; 16]);
+    other.apply(Now { mono: Time(7), wall: WallTime(4_000_000_020) }, &record);
+    assert_eq!(other.next_end(), Some(Time(7 + 30_000_000)));
+}
+
+#[test]
+fn rfc3261_10_2_1_2_lookup_prefers_q_then_the_latest() {
+    let mut location = Location::new([1; 16]);
+    for (n, q) in [500, 1000, 500, 0].into_iter().enumerate() {
+        let mut record = added("sip:a@x", &format!("sip:{n}@h"), 2_000_000);
+        record.q = q;
+        location.apply(at(0), &record);
+    }
+    assert_eq!(uris(&location, 0, "sip:a@x"), ["sip:1@h", "sip:2@h", "sip:0@h", "sip:3@h"]);
+    assert_eq!(uris(&location, 0, "sip:A@x"), [""; 0]);
+}
+
+#[test]
+fn the_heap_of_ends_stays_small_whatever_a_peer_does() {
+    let mut location = Location::new([1; 16]);
+    for n in 0..10_000u64 {
+        put(&mut location, n, "sip:a@x", "sip:a@1", if n % 2 == 0 { 3_600 } else { 60 });
+        let gone = location.bindings(at(n), "sip:a@x").next().unwrap().removal();
+        if n % 3 == 0 {
+            location.apply(at(n), &gone);
+        }
+        assert!(location.ends.len() <= 2 * location.len() + 64, "{}", location.ends.len());
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Put { user: u8, contact: u8, lasts: u64 },
+    Remove { user: u8, contact: u8 },
+    Wait(u64),
+    Expire(usize),
+    Restart,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        5 => (0..4u8, 0..4u8, 1..200u64).prop_map(|(user, contact, lasts)| Step::Put { user, contact, lasts }),
+        2 => (0..4u8, 0..4u8).prop_map(|(user, contact)| Step::Remove { user, contact }),
+        3 => (0..100u64).prop_map(Step::Wait),
+        2 => (0..5usize).prop_map(Step::Expire),
+        1 => Just(Step::Restart),
+    ];
+    prop::collection::vec(step, 0..80)
+}
+
+proptest! {
+    #[test]
+    fn location_agrees_with_a_plain_map(steps in steps()) {
+        let mut location = Location::new([3; 16]);
+        let mut model: BTreeMap<(String, String), u64> = BTreeMap::new();
+        let mut now = 0;
+        for step in steps {
+            match step {
+                Step::Put { user, contact, lasts } => {
+                    let (aor, uri) = (format!("sip:{user}@x"), format!("sip:{contact}@h"));
+                    put(&mut location, now, &aor, &uri, lasts);
+                    model.insert((aor, uri), now + lasts);
+                }
+                Step::Remove { user, contact } => {
+                    let (aor, uri) = (format!("sip:{user}@x"), format!("sip:{contact}@h"));
+                    location.apply(at(now), &Record { kind: Kind::Removed, ..added(&aor, &uri, 0) });
+                    model.remove(&(aor, uri));
+                }
+                Step::Wait(seconds) => now += seconds,
+                Step::Expire(most) => {
+                    let mut gone = Vec::new();
+                    location.expire(at(now), most, &mut gone);
+                    for record in gone {
+                        let end = model.remove(&(record.aor().to_owned(), record.uri().to_owned()));
+                        prop_assert!(end.is_some_and(|end| end <= now), "{record:?}");
+                    }
+                }
+                Step::Restart => {
+                    let records: Vec<_> = location.snapshot(at(now)).collect();
+                    location = Location::new([4; 16]);
+                    records.iter().for_each(|record| location.apply(at(now), record));
+                }
+            }
+            let mut live: Vec<_> = location.iter(at(now)).map(|one| (one.aor().to_owned(), one.uri().to_owned())).collect();
+            live.sort();
+            let expected: Vec<_> = model.iter().filter(|(_, end)| **end > now).map(|(key, _)| key.clone()).collect();
+            prop_assert_eq!(live, expected);
+        }
+        let mut gone = Vec::new();
+        location.expire(at(now + 1_000), usize::MAX, &mut gone);
+        prop_assert!(location.is_empty() && location.users() == 0 && location.next_end().is_none());
+    }
+}

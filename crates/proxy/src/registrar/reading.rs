@@ -1,0 +1,200 @@
+//! What a REGISTER asks for.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+
+use sip::header::{Contact, Expires, NameAddr, Require, Route, Supported, Via};
+use sip::message::{Fault, Header, HeaderId, Headers, Host, Lexer, Request, StatusCode, Uri};
+use sip::outbox::Origin;
+use smallvec::SmallVec;
+
+use super::answer::Refusal;
+use super::{PathRule, RegistrarConfig};
+
+/// Contacts read from one request.
+const MOST: usize = 32;
+/// Octets of User-Agent that are kept.
+const AGENT: usize = 96;
+/// What a malformed expiry counts as (RFC 3261 section 10.2.1.1).
+const MALFORMED: u32 = 3_600;
+
+/// Option tags a device may require of us.
+const KNOWN: [&str; 1] = ["path"];
+
+/// One Contact.
+#[derive(Debug)]
+pub(super) struct Wish<'a> {
+    pub(super) uri: Uri<'a>,
+    /// Besides `q` and `expires`.
+    pub(super) params: String,
+    pub(super) q: u16,
+    /// Within the limits; zero takes the binding back.
+    pub(super) seconds: u32,
+}
+
+/// What is asked for: with neither, a query.
+#[derive(Debug)]
+pub(super) struct Contacts<'a> {
+    /// `*` with `Expires: 0`.
+    pub(super) all: bool,
+    pub(super) wishes: SmallVec<[Wish<'a>; 2]>,
+}
+
+/// A value of Path (RFC 3327 section 4).
+struct PathValue<'a>(NameAddr<'a>);
+
+impl<'a> Header<'a> for PathValue<'a> {
+    const ID: HeaderId = HeaderId::Path;
+    const LIST: bool = true;
+    fn parse_value(lexer: &mut Lexer<'a>) -> Result<Self, Fault> {
+        Route::parse_value(lexer).map(|route| PathValue(route.0))
+    }
+}
+
+impl fmt::Display for PathValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Steps 1 and 2 of RFC 3261 section 10.3, and RFC 3327 section 5.3.
+pub(super) fn check_request(config: &RegistrarConfig, request: &Request) -> Result<(), Refusal> {
+    let uri = request.uri()?;
+    if !uri.is_sip() {
+        return Err(Refusal::Status(StatusCode::UNSUPPORTED_URI_SCHEME));
+    }
+    if !serves(config, &uri) {
+        return Err(Refusal::Status(StatusCode::NOT_FOUND));
+    }
+    let headers = request.headers();
+    let mut unknown = String::new();
+    for option in headers.list::<Require<'_>>() {
+        let Require(option) = option?;
+        if !KNOWN.iter().any(|known| known.eq_ignore_ascii_case(option)) {
+            let _ = write!(unknown, "{}{option}", if unknown.is_empty() { "" } else { ", " });
+        }
+    }
+    if unknown.is_empty()
+        && config.path == PathRule::AskDevice
+        && headers.has(HeaderId::Path)
+        && !supports(headers, "path")
+    {
+        unknown.push_str("path");
+    }
+    if unknown.is_empty() { Ok(()) } else { Err(Refusal::Unsupported(unknown)) }
+}
+
+fn serves(config: &RegistrarConfig, uri: &Uri<'_>) -> bool {
+    let host = uri.host_text();
+    let host = host.strip_suffix('.').unwrap_or(host);
+    config.domains.is_empty() || config.domains.iter().any(|domain| domain.eq_ignore_ascii_case(host))
+}
+
+/// Step 5: the key of an address of record.
+pub(super) fn aor(config: &RegistrarConfig, uri: &Uri<'_>) -> Option<String> {
+    if !uri.is_sip() || !serves(config, uri) {
+        return None;
+    }
+    let canonical = uri.aor();
+    let Some(host) = &config.canonical_host else { return Some(canonical.as_str().to_owned()) };
+    let user = canonical.as_str().split_once(':').and_then(|(_, rest)| rest.rsplit_once('@')).map(|(user, _)| user);
+    Some(user.map_or_else(|| format!("sip:{host}"), |user| format!("sip:{user}@{host}")))
+}
+
+/// True when `Supported` names the option.
+pub(super) fn supports(headers: &Headers, option: &str) -> bool {
+    headers.list::<Supported<'_>>().any(|one| one.is_ok_and(|one| one.0.eq_ignore_ascii_case(option)))
+}
+
+/// Steps 6 and 7 as far as they concern the request alone.
+pub(super) fn contacts<'a>(config: &RegistrarConfig, headers: &'a Headers) -> Result<Contacts<'a>, Refusal> {
+    if !headers.has(HeaderId::Contact) {
+        return Ok(Contacts { all: false, wishes: SmallVec::new() });
+    }
+    let expires = headers.get::<Expires>().map(|expires| expires.map_or(MALFORMED, |expires| expires.0));
+    let (mut wishes, mut all, mut count) = (SmallVec::new(), false, 0);
+    for contact in headers.list::<Contact<'a>>() {
+        count += 1;
+        if count > MOST {
+            return Err(Refusal::Reason("Too Many Contacts"));
+        }
+        match contact? {
+            Contact::Any => all = true,
+            Contact::Address(address) => {
+                let contact = Contact::Address(address);
+                let seconds = contact.expires().or(expires).unwrap_or(config.default_expires);
+                let q = contact.q().unwrap_or(1_000);
+                wishes.push(Wish { uri: address.uri, params: params(&address), q, seconds: within(config, seconds)? });
+            }
+        }
+    }
+    match all && (count != 1 || expires != Some(0)) {
+        true => Err(Refusal::Reason("Contact * Needs Expires 0 Alone")),
+        false => Ok(Contacts { all, wishes }),
+    }
+}
+
+/// The expiry granted (step 7): more is lowered; less than the least, but not zero, is refused or raised.
+fn within(config: &RegistrarConfig, asked: u32) -> Result<u32, Refusal> {
+    match asked {
+        0 => Ok(0),
+        // RFC 3261 forbids 423 for an hour or more, whatever the least is.
+        _ if asked >= config.min_expires || asked >= 3_600 => Ok(asked.min(config.max_expires.max(1))),
+        _ if config.clamp => Ok(config.min_expires.min(config.max_expires.max(1))),
+        _ => Err(Refusal::TooBrief(config.min_expires)),
+    }
+}
+
+fn params(address: &NameAddr<'_>) -> String {
+    let dropped = |name: &str| name.eq_ignore_ascii_case("q") || name.eq_ignore_ascii_case("expires");
+    let mut text = String::new();
+    for param in address.params.iter().filter(|param| !dropped(param.name)) {
+        use sip::message::ParamValue::{Absent, Quoted, Token};
+        // Writing into a String cannot fail.
+        let _ = match param.value {
+            Absent => write!(text, ";{}", param.name),
+            Token(value) => write!(text, ";{}={value}", param.name),
+            Quoted(value) => write!(text, ";{}={value}", param.name),
+        };
+    }
+    text
+}
+
+/// The values of Path, parted by line feeds.
+pub(super) fn path(headers: &Headers) -> Result<String, Refusal> {
+    let mut text = String::new();
+    for value in headers.list::<PathValue<'_>>() {
+        let _ = write!(text, "{}{}", if text.is_empty() { "" } else { "\n" }, value?);
+    }
+    Ok(text)
+}
+
+/// User-Agent, cut to what is worth keeping.
+pub(super) fn agent(headers: &Headers) -> Cow<'_, str> {
+    let text = headers.text(HeaderId::UserAgent).unwrap_or_default();
+    match text.len() > AGENT {
+        true => text.get(..text.floor_char_boundary(AGENT)).unwrap_or_default().to_owned().into(),
+        false => text,
+    }
+}
+
+/// Step 7: a stored Contact and one of the request, by RFC 3261 section 19.1.4.
+pub(super) fn same(stored: &str, asked: &Uri<'_>) -> bool {
+    stored == asked.as_str() || Uri::parse(stored).is_ok_and(|stored| stored.equivalent(asked))
+}
+
+/// True when the device does not know under which address we see it.
+pub(super) fn hidden(headers: &Headers, contact: &Uri<'_>, origin: &Origin) -> bool {
+    let seen = origin.remote.ip().to_canonical();
+    let other = |host: Host<'_>| match host {
+        Host::V4(ip) => seen != ip,
+        Host::V6(ip) => seen != ip,
+        // A name may well be the device's.
+        Host::Name(_) => false,
+    };
+    let via = headers.get::<Via<'_>>().and_then(Result::ok);
+    let by_via = via.is_none_or(|via| {
+        via.params.has("rport") || other(via.host) || via.port.unwrap_or(5060) != origin.remote.port()
+    });
+    by_via || other(contact.host())
+}

@@ -1,0 +1,37 @@
+//! Keeps what must outlive the process. So far that is bindings: [`Journal`] on disk, [`Memory`] for tests and for who wants nothing kept.
+//!
+//! The order is: make records (`proxy::registrar`), [`Store::append`], only then carry them out and answer. When `append` fails nothing has happened, and the answer says so.
+//!
+//! ```
+//! use store::{Durability, Journal, Options, Store};
+//! # let folder = std::env::temp_dir().join(format!("offhook-doc-{}", std::process::id()));
+//! # let path = folder.join("bindings.journal");
+//! let (mut journal, found) = Journal::open(&path, Options { durability: Durability::Sync, ..Options::default() })?;
+//! assert!(found.records.is_empty());
+//! journal.append(&[])?;
+//! # drop(journal);
+//! # let _ = std::fs::remove_dir_all(folder);
+//! # Ok::<(), store::StoreError>(())
+//! ```
+
+mod error;
+mod files;
+pub mod journal;
+pub mod memory;
+mod reading;
+mod rewrite;
+
+pub use error::StoreError;
+pub use journal::{Durability, Found, Journal, OnDamage, Options};
+pub use memory::Memory;
+
+use proxy::Record;
+
+/// Where records go.
+pub trait Store {
+    /// Writes all `records` or none of them.
+    ///
+    /// # Errors
+    /// Nothing was written; the change must not be carried out.
+    fn append(&mut self, records: &[Record]) -> Result<(), StoreError>;
+}
