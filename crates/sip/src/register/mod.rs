@@ -52,7 +52,7 @@ pub enum RegistrationEvent {
         /// Route set for requests of ours (RFC 3608), in order.
         service_route: Vec<String>,
         /// The whole response: Path, Date, Via parameters.
-        response: Response,
+        response: Box<Response>,
     },
     /// It has not.
     Failed {
@@ -330,7 +330,7 @@ impl Turn<'_> {
         let service_route = outcome::texts(&response, HeaderId::ServiceRoute);
         self.emit(Event::Registration(
             id,
-            RegistrationEvent::Registered { expires, contacts, service_route, response },
+            RegistrationEvent::Registered { expires, contacts, service_route, response: Box::new(response) },
         ));
         self.registration_rest(id, after);
     }
