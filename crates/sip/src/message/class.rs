@@ -100,7 +100,7 @@ const fn build() -> [u16; 256] {
     table
 }
 
-static TABLE: [u16; 256] = build();
+const TABLE: [u16; 256] = build();
 
 /// True when `byte` is in one of `classes`.
 #[inline(always)]

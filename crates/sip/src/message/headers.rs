@@ -11,7 +11,7 @@ use super::index::{Entry, Index};
 use super::keys::Keys;
 use super::lexer::Lexer;
 use super::list::{List, first};
-use super::parse::{Span2, bit};
+use super::parse::{Seen, Span2};
 use super::{HeaderId, Method, quoted, typed};
 
 /// The header fields of one message, its routing keys and its body.
@@ -20,7 +20,7 @@ pub struct Headers {
     bytes: Bytes,
     index: Index,
     keys: Keys,
-    seen: u128,
+    seen: Seen,
     body: Span2,
 }
 
@@ -64,7 +64,7 @@ impl fmt::Debug for RawHeader<'_> {
 }
 
 impl Headers {
-    pub(super) fn new(bytes: Bytes, index: Index, keys: Keys, seen: u128, body: Span2) -> Headers {
+    pub(super) fn new(bytes: Bytes, index: Index, keys: Keys, seen: Seen, body: Span2) -> Headers {
         Headers { bytes, index, keys, seen, body }
     }
 
@@ -126,7 +126,7 @@ impl Headers {
 
     /// True when a header field of this known name is there. Always false for [`HeaderId::Other`].
     pub fn has(&self, id: HeaderId) -> bool {
-        self.seen & bit(id) != 0
+        id != HeaderId::Other && self.seen.has(id as u8)
     }
 
     /// How many header fields of this name there are.

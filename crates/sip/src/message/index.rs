@@ -49,23 +49,26 @@ impl Index {
         Index { inline: [Entry::default(); INLINE], used: 0, spilled: Vec::new() }
     }
 
-    /// Adds an entry; `more` tells how many may still come and is asked at most once.
+    /// Adds an entry. `next` is where the next line starts and `most` how many entries may still come: for the one allocation.
     #[inline(always)]
-    pub(super) fn push(&mut self, entry: Entry, more: impl FnOnce() -> usize) {
+    pub(super) fn push(&mut self, entry: Entry, bytes: &[u8], next: usize, most: usize) {
         match self.inline.get_mut(self.used) {
             Some(place) => {
                 *place = entry;
                 self.used += 1;
             }
-            None => self.spill(entry, more),
+            None => self.spill(entry, bytes, next, most),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn spill(&mut self, entry: Entry, more: impl FnOnce() -> usize) {
+    fn spill(&mut self, entry: Entry, bytes: &[u8], next: usize, most: usize) {
         if self.spilled.is_empty() {
-            self.spilled.reserve_exact(INLINE + 1 + more());
+            let rest = bytes.get(next..).unwrap_or_default();
+            let head = memchr::memmem::find(rest, b"\r\n\r\n").and_then(|end| rest.get(..end + 2)).unwrap_or_default();
+            let more = memchr::memchr_iter(b'\n', head).take(most).count();
+            self.spilled.reserve_exact(INLINE + 1 + more);
             self.spilled.extend_from_slice(&self.inline);
         }
         self.spilled.push(entry);

@@ -130,7 +130,12 @@ pub(super) fn via(value: &[u8], base: usize) -> Result<(Span, Span), Fault> {
         return Err(lexer.fault(rule!("white space before sent-by", "RFC 3261 20.42")));
     }
     let start = lexer.pos();
-    host::Host::read(&mut lexer)?;
+    // Whether it is an address is for the typed reader to see.
+    if lexer.peek() == Some(b'[') {
+        host::Host::read(&mut lexer)?;
+    } else if lexer.take(class::HOST).is_empty() {
+        return Err(lexer.fault(rule!("a host", "RFC 3261 25.1")));
+    }
     host::port(&mut lexer, true)?;
     let sent_by = Span::new(base + start, base + lexer.pos());
     let mut branch = Span::default();

@@ -41,6 +41,7 @@ mod lexer;
 mod limits;
 mod lines;
 mod list;
+mod lookup;
 mod method;
 mod name;
 pub mod multipart;

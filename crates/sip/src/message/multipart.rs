@@ -187,7 +187,7 @@ impl<'a> Parts<'a> {
                 Some(_) if index.entries().len() >= self.limits.headers => return Err(MultipartError::TooManyParts),
                 Some(_) => {
                     let (entry, next) = field(text, pos, &self.limits).map_err(MultipartError::Header)?;
-                    index.push(entry, || 0);
+                    index.push(entry, text, next, self.limits.headers);
                     pos = next;
                 }
             }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::lookup;
+
 macro_rules! names {
     ($($id:ident $name:literal $compact:expr;)*) => {
         /// A header field known by name.
@@ -158,14 +160,7 @@ names! {
 impl HeaderId {
     /// Looks a name up, in any case and in its compact form; [`HeaderId::Other`] when unknown.
     pub fn from_name(name: &[u8]) -> HeaderId {
-        HeaderId::ALL
-            .iter()
-            .copied()
-            .find(|id| match name {
-                [one] => id.compact() == Some(one.to_ascii_lowercase()),
-                _ => id.name().as_bytes().eq_ignore_ascii_case(name),
-            })
-            .unwrap_or(HeaderId::Other)
+        lookup::name(name)
     }
 
     /// The known id with this number, [`HeaderId::Other`] else.

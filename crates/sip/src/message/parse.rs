@@ -9,7 +9,7 @@ use super::keys::{self, Keys, Span};
 use super::lexer::{Lexer, decimal};
 use super::scan::{self, End};
 use super::start::{self, Start};
-use super::{HeaderId, Limits, Message, Request, Response, StatusCode, class, header::Header};
+use super::{HeaderId, Limits, Message, Request, Response, StatusCode, class, header::Header, lookup};
 
 /// Reads a datagram or one message cut from a stream.
 pub(super) fn parse(bytes: Bytes, limits: &Limits) -> Result<Message, Broken> {
@@ -18,7 +18,7 @@ pub(super) fn parse(bytes: Bytes, limits: &Limits) -> Result<Message, Broken> {
         limits,
         index: Index::new(),
         keys: Keys::new(),
-        seen: 0,
+        seen: Seen::default(),
         content_length: None,
         fault: None,
     };
@@ -52,36 +52,57 @@ struct Pass<'b> {
     limits: &'b Limits,
     index: Index,
     keys: Keys,
-    /// One bit for each known name seen.
-    seen: u128,
+    seen: Seen,
     content_length: Option<u32>,
     fault: Option<ParseError>,
 }
 
-/// Header fields that must stand exactly once (RFC 3261 sections 8.1.1, 20; RFC 4475 sections 3.3.8 and 3.3.9).
-const ONCE: u128 = bit(HeaderId::From)
-    | bit(HeaderId::To)
-    | bit(HeaderId::CallId)
-    | bit(HeaderId::CSeq)
-    | bit(HeaderId::MaxForwards)
-    | bit(HeaderId::ContentLength)
-    | bit(HeaderId::ContentType);
+/// One bit for each [`HeaderId`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen([u64; 2]);
+
+impl Seen {
+    #[inline(always)]
+    fn add(&mut self, id: u8) {
+        if let Some(word) = self.0.get_mut(usize::from(id >> 6)) {
+            *word |= 1 << (id & 63);
+        }
+    }
+    #[inline(always)]
+    pub(super) fn has(&self, id: u8) -> bool {
+        self.0.get(usize::from(id >> 6)).is_some_and(|word| word >> (id & 63) & 1 != 0)
+    }
+}
+
+/// Header fields that the pass looks into or counts, as bits: those of [`NEEDED`], and those that must not stand twice.
+const LOOKED_AT: u64 = {
+    let ids = [
+        HeaderId::Via,
+        HeaderId::From,
+        HeaderId::To,
+        HeaderId::CallId,
+        HeaderId::CSeq,
+        HeaderId::ContentLength,
+        HeaderId::MaxForwards,
+        HeaderId::ContentType,
+    ];
+    let (mut bits, mut i) = (0, 0);
+    while i < ids.len() {
+        assert!((ids[i] as u8) < 64);
+        bits |= 1 << (ids[i] as u8);
+        i += 1;
+    }
+    bits
+};
 
 /// Header fields without which there is no transaction (RFC 3261 section 8.1.1).
 const NEEDED: [HeaderId; 5] = [HeaderId::Via, HeaderId::From, HeaderId::To, HeaderId::CallId, HeaderId::CSeq];
 
-pub(super) const fn bit(id: HeaderId) -> u128 {
-    match id {
-        HeaderId::Other => 0,
-        id => 1 << (id as u8),
-    }
-}
-
 impl Pass<'_> {
     /// Keeps the first fault.
     #[cold]
-    fn note(&mut self, error: impl Into<ParseError>) {
-        let error = error.into();
+    #[inline(never)]
+    fn note(&mut self, error: ParseError) {
         self.fault.get_or_insert(error);
     }
 
@@ -89,24 +110,25 @@ impl Pass<'_> {
         let none = Span2 { start: 0, end: 0 };
         if self.bytes.len() > self.limits.message {
             let rule = rule!("a message within the limit", "RFC 3261 21.5.7", StatusCode::MESSAGE_TOO_LARGE);
-            self.note(Fault::new(self.limits.message, rule));
+            self.note(Fault::new(self.limits.message, rule).into());
         }
         let begin = self.bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let (end, next) = match scan::start_line(self.bytes, begin) {
             End::Line { end, next } if next <= self.limits.line.min(usize::from(u16::MAX) - 4) => (end, next),
             End::Line { .. } | End::Missing => {
-                self.note(Fault::new(begin, rule!("a start line within the limit, ended by CRLF", "RFC 3261 7.1")));
+                let rule = rule!("a start line within the limit, ended by CRLF", "RFC 3261 7.1");
+                self.note(Fault::new(begin, rule).into());
                 return (None, none);
             }
             End::Control(at) => {
-                self.note(Fault::new(at, rule!("CRLF or no control character", "RFC 3261 7.1")));
+                self.note(Fault::new(at, rule!("CRLF or no control character", "RFC 3261 7.1")).into());
                 return (None, none);
             }
         };
         let line = self.bytes.get(begin..end).unwrap_or_default();
         let (start, fault) = start::read(line, begin);
         if let Some(fault) = fault {
-            self.note(fault);
+            self.note(fault.into());
         }
         let body = match self.fields(next) {
             Some(body) => body,
@@ -119,67 +141,86 @@ impl Pass<'_> {
     }
 
     /// Reads header fields up to the empty line; gives where the body starts, `None` when the head has no end.
+    #[inline(always)]
     fn fields(&mut self, mut pos: usize) -> Option<usize> {
         let bytes = self.bytes;
         let most = self.limits.head.min(usize::from(u16::MAX));
+        let mut left = self.limits.headers;
         loop {
-            match bytes.get(pos..) {
-                Some([b'\r', b'\n', ..]) => return Some(pos + 2),
-                Some([_, ..]) => {}
-                _ => {
-                    self.note(Fault::new(pos, rule!("an empty line behind the header fields", "RFC 3261 7")));
-                    return None;
-                }
-            }
-            if self.index.entries().len() >= self.limits.headers {
-                self.note(Fault::new(pos, rule!("no more header fields than the limit", "RFC 3261 21.4.1")));
-                return None;
-            }
-            let next = match self.field(pos) {
-                Ok(next) => next,
-                Err(fault) => {
-                    self.note(fault);
-                    scan::resume(bytes, pos)
-                }
+            let (entry, next) = match field(bytes, pos, self.limits) {
+                Ok(found) => found,
+                Err(fault) => match self.no_field(pos, fault) {
+                    Ok(next) => {
+                        pos = next;
+                        continue;
+                    }
+                    Err(body) => return body,
+                },
             };
-            if next > most {
-                let rule = rule!("header fields within the limit", "RFC 3261 21.5.7", StatusCode::MESSAGE_TOO_LARGE);
-                self.note(Fault::new(most, rule));
+            if left == 0 || next > most {
+                self.too_much(pos, left, most);
                 return None;
             }
+            left -= 1;
+            self.index.push(entry, bytes, next, left);
+            if entry.id < 64 && LOOKED_AT >> entry.id & 1 != 0 {
+                self.look(entry);
+            }
+            self.seen.add(entry.id);
             pos = next;
         }
     }
 
-    /// Reads the header field at `start` into the index; gives where the next line starts.
-    #[inline(always)]
-    fn field(&mut self, start: usize) -> Result<usize, ParseError> {
-        let (entry, next) = field(self.bytes, start, self.limits)?;
-        let (bytes, most) = (self.bytes, self.limits.headers);
-        self.index.push(entry, || memchr::memchr_iter(b'\n', bytes.get(next..).unwrap_or_default()).take(most).count());
-        let id = entry.id();
-        if self.seen & ONCE & bit(id) != 0 {
-            let fault = Fault::new(0, rule!("this header field only once", "RFC 3261 7.3.1"));
-            self.note(fault.in_header(id, 2));
-        } else {
-            self.key(id, usize::from(entry.value), usize::from(entry.end));
+    /// Where no header field can be read: `Err` with the start of the body when it is the empty line or with `None` when the message
+    /// ends, `Ok` with the next line when this one is broken.
+    #[inline(never)]
+    fn no_field(&mut self, pos: usize, fault: ParseError) -> Result<usize, Option<usize>> {
+        match self.bytes.get(pos..) {
+            Some([b'\r', b'\n', ..]) => Err(Some(pos + 2)),
+            Some([_, ..]) => {
+                self.note(fault);
+                Ok(scan::resume(self.bytes, pos))
+            }
+            _ => {
+                self.note(Fault::new(pos, rule!("an empty line behind the header fields", "RFC 3261 7")).into());
+                Err(None)
+            }
         }
-        self.seen |= bit(id);
-        Ok(next)
     }
 
-    /// Takes the routing keys out of the header fields that hold them.
-    #[inline(always)]
-    fn key(&mut self, id: HeaderId, start: usize, end: usize) {
-        let value = self.bytes.get(start..end).unwrap_or_default();
+    #[cold]
+    #[inline(never)]
+    fn too_much(&mut self, pos: usize, left: usize, most: usize) {
+        let fault = match left {
+            0 => Fault::new(pos, rule!("no more header fields than the limit", "RFC 3261 21.4.1")),
+            _ => {
+                let rule = rule!("header fields within the limit", "RFC 3261 21.5.7", StatusCode::MESSAGE_TOO_LARGE);
+                Fault::new(most, rule)
+            }
+        };
+        self.note(fault.into());
+    }
+
+    /// Takes the routing keys out of the header fields that hold them, and refuses those that stand twice.
+    #[inline(never)]
+    fn look(&mut self, entry: Entry) {
+        let id = entry.id();
+        if id != HeaderId::Via && self.seen.has(entry.id) {
+            // RFC 4475 sections 3.3.8 and 3.3.9.
+            let fault = Fault::new(0, rule!("this header field only once", "RFC 3261 7.3.1"));
+            return self.note(fault.in_header(id, 2));
+        }
+        let (start, value) = (usize::from(entry.value), entry.value_of(self.bytes));
         let outcome = match id {
-            HeaderId::Via if self.seen & bit(HeaderId::Via) == 0 => keys::via(value, start).map(|(sent_by, branch)| {
+            HeaderId::Via if !self.seen.has(HeaderId::Via as u8) => keys::via(value, start).map(|(sent_by, branch)| {
                 self.keys.sent_by = sent_by;
                 self.keys.branch = branch;
             }),
             HeaderId::From => keys::tag(value, start).map(|tag| self.keys.from_tag = tag),
             HeaderId::To => keys::tag(value, start).map(|tag| self.keys.to_tag = tag),
-            HeaderId::CallId => keys::call_id(value).map(|()| self.keys.call_id = Span::new(start, end)),
+            HeaderId::CallId => {
+                keys::call_id(value).map(|()| self.keys.call_id = Span::new(start, usize::from(entry.end)))
+            }
             HeaderId::CSeq => super::header::CSeq::parse_value(&mut Lexer::new(value)).map(|cseq| self.keys.cseq = cseq),
             HeaderId::ContentLength => content_length(value).map(|length| self.content_length = Some(length)),
             _ => return,
@@ -191,7 +232,7 @@ impl Pass<'_> {
 
     fn check_needed(&mut self) {
         for id in NEEDED {
-            if self.seen & bit(id) == 0 {
+            if !self.seen.has(id as u8) {
                 let fault = Fault::new(0, rule!("this header field to be there", "RFC 3261 8.1.1"));
                 self.note(fault.in_header(id, 1));
             }
@@ -200,7 +241,7 @@ impl Pass<'_> {
 
     fn check_method(&mut self, start: Option<&Start>) {
         if let Some(Start::Request { method: Some(method), .. }) = start
-            && self.seen & bit(HeaderId::CSeq) != 0
+            && self.seen.has(HeaderId::CSeq as u8)
             && self.fault.is_none()
             && *method != self.keys.cseq.method
         {
@@ -235,30 +276,46 @@ pub(super) struct Span2 {
 /// Reads the header field at `start`; gives where the next line starts.
 #[inline(always)]
 pub(super) fn field(bytes: &[u8], start: usize, limits: &Limits) -> Result<(Entry, usize), ParseError> {
-    let (colon, name, id) = name_at(bytes, start)?;
+    let (colon, name, id) = match lookup::at(bytes, start) {
+        Some(found) => (start + found.length, found.length, found.id),
+        None => unusual_name(bytes, start)?,
+    };
     let (end, next) = match scan::field(bytes, colon + 1) {
         End::Line { end, next } => (end, next),
         End::Missing => (bytes.len(), bytes.len()),
-        End::Control(at) => {
-            return Err(Fault::new(at, rule!("CRLF or no control character", "RFC 3261 25.1")).into());
-        }
+        End::Control(at) => return Err(control(at)),
     };
-    if next - start > limits.line {
-        let at = start + limits.line;
-        return Err(Fault::new(at, rule!("a header field within the limit", "RFC 3261 21.4.1")).into());
+    if next - start > limits.line || next > usize::from(u16::MAX) {
+        return Err(too_long(start, next, limits));
     }
-    if next > usize::from(u16::MAX) {
-        let rule = rule!("header fields within 65,535 octets", "RFC 3261 21.5.7", StatusCode::MESSAGE_TOO_LARGE);
-        return Err(Fault::new(usize::from(u16::MAX), rule).into());
-    }
-    let value = skip_blanks(bytes, colon + 1, end);
-    let end = trim_blanks(bytes, value, end);
-    Ok((Entry { start: start as u16, value: value as u16, end: end as u16, name: name as u8, id: id as u8 }, next))
+    // Mostly there is one blank behind the colon and none at the end.
+    let (value, end) = match bytes.get(colon + 1..end) {
+        Some([b' ', first, .., last]) if *first > b' ' && *last > b' ' => (colon + 2, end),
+        _ => trim(bytes, colon + 1, end),
+    };
+    Ok((Entry { start: start as u16, value: value as u16, end: end as u16, name: name as u8, id }, next))
 }
 
-/// Reads a name; gives where its colon stands, its length and what it is.
-#[inline(always)]
-fn name_at(bytes: &[u8], start: usize) -> Result<(usize, usize, HeaderId), ParseError> {
+#[cold]
+#[inline(never)]
+fn control(at: usize) -> ParseError {
+    Fault::new(at, rule!("CRLF or no control character", "RFC 3261 25.1")).into()
+}
+
+#[cold]
+#[inline(never)]
+fn too_long(start: usize, next: usize, limits: &Limits) -> ParseError {
+    let at = start.saturating_add(limits.line);
+    if next > at {
+        return Fault::new(at, rule!("a header field within the limit", "RFC 3261 21.4.1")).into();
+    }
+    let rule = rule!("header fields within 65,535 octets", "RFC 3261 21.5.7", StatusCode::MESSAGE_TOO_LARGE);
+    Fault::new(usize::from(u16::MAX), rule).into()
+}
+
+/// Reads a name that is unknown, or has blanks before its colon, or stands near the end of the message.
+#[inline(never)]
+fn unusual_name(bytes: &[u8], start: usize) -> Result<(usize, usize, u8), ParseError> {
     let rest = bytes.get(start..).unwrap_or_default();
     let length = class::prefix(rest, class::TOKEN);
     let mut colon = length;
@@ -269,24 +326,20 @@ fn name_at(bytes: &[u8], start: usize) -> Result<(usize, usize, HeaderId), Parse
         let rule = rule!("a header name of at most 255 octets and a colon", "RFC 3261 7.3.1");
         return Err(Fault::new(start + colon, rule).into());
     }
-    let id = HeaderId::from_name(rest.get(..length).unwrap_or_default());
-    Ok((start + colon, length, id))
+    let id = lookup::name(rest.get(..length).unwrap_or_default());
+    Ok((start + colon, length, id as u8))
 }
 
-#[inline(always)]
-fn skip_blanks(bytes: &[u8], mut pos: usize, end: usize) -> usize {
-    while pos < end && matches!(bytes.get(pos), Some(b' ' | b'\t' | b'\r' | b'\n')) {
-        pos += 1;
+/// Takes the white space away from both ends of a value.
+#[inline(never)]
+fn trim(bytes: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
+    while start < end && matches!(bytes.get(start), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+        start += 1;
     }
-    pos
-}
-
-#[inline(always)]
-fn trim_blanks(bytes: &[u8], start: usize, mut end: usize) -> usize {
     while end > start && matches!(bytes.get(end - 1), Some(b' ' | b'\t' | b'\r' | b'\n')) {
         end -= 1;
     }
-    end
+    (start, end)
 }
 
 /// A Content-Length (RFC 3261 section 20.14).

@@ -1,7 +1,7 @@
 //! Finds line ends and control characters, eight octets at a time.
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
+pub(super) const ONES: u64 = 0x0101_0101_0101_0101;
+pub(super) const HIGH: u64 = 0x8080_8080_8080_8080;
 
 /// Eight octets as a number, the first one lowest.
 #[inline(always)]
@@ -9,21 +9,32 @@ pub(super) fn word(bytes: &[u8], pos: usize) -> Option<u64> {
     bytes.get(pos..).and_then(<[u8]>::first_chunk::<8>).map(|chunk| u64::from_le_bytes(*chunk))
 }
 
+/// Marks the octets below 0x20 by their highest bit. The lowest mark is exact; a borrow can only make wrong marks above it.
+#[inline(always)]
+fn marks(word: u64) -> u64 {
+    word.wrapping_sub(ONES * 0x20) & !word & HIGH
+}
+
 /// Where the next octet below 0x20 stands, from `pos` on; the length when there is none.
 #[inline(always)]
-pub(super) fn next_control(bytes: &[u8], mut pos: usize) -> usize {
-    while let Some(word) = word(bytes, pos) {
-        // The lowest mark is exact; a borrow can only make wrong marks above it.
-        let marks = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        if marks != 0 {
-            return pos + (marks.trailing_zeros() / 8) as usize;
+pub(super) fn next_control(bytes: &[u8], pos: usize) -> usize {
+    let mut rest = bytes.get(pos..).unwrap_or_default();
+    // Compiles to a few instructions for 32 octets where the processor has vectors.
+    while let Some((chunk, behind)) = rest.split_first_chunk::<32>() {
+        if chunk.iter().fold(false, |found, byte| found | (*byte < 0x20)) {
+            break;
         }
-        pos += 8;
+        rest = behind;
     }
-    while bytes.get(pos).is_some_and(|byte| *byte >= 0x20) {
-        pos += 1;
+    while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
+        let marks = marks(u64::from_le_bytes(*chunk));
+        if marks != 0 {
+            return bytes.len() - rest.len() + (marks.trailing_zeros() / 8) as usize;
+        }
+        rest = behind;
     }
-    pos
+    let tail = rest.iter().position(|byte| *byte < 0x20).unwrap_or(rest.len());
+    bytes.len() - rest.len() + tail
 }
 
 /// How a line ended.

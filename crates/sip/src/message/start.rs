@@ -53,7 +53,7 @@ fn request(line: &[u8], base: usize) -> Result<Start, (Option<Start>, Fault)> {
 
 /// `SIP/2.0` in any case; another number is another version.
 fn version(text: &[u8]) -> Result<(), Fault> {
-    if text.eq_ignore_ascii_case(b"SIP/2.0") {
+    if text == b"SIP/2.0" || text.eq_ignore_ascii_case(b"SIP/2.0") {
         return Ok(());
     }
     let number = text.get(..4).filter(|name| name.eq_ignore_ascii_case(b"SIP/")).and_then(|_| text.get(4..));
