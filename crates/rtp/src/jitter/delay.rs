@@ -9,6 +9,9 @@
 //! Forgetting is done by giving each packet a little more weight than the one before, so that a packet costs the
 //! same however fine the histogram is.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{ClockRate, Micros};
 
 /// One packet in this many may be late.

@@ -90,16 +90,11 @@ impl JitterBuffer {
         let open = gap.saturating_sub(self.stood_in.min(i32::MAX as u32) as i32);
         let lost = i32::from(head.sequence_number.since(self.next)) + i32::from(missing);
         let no_gap = self.config.clock.units_per_millis(NO_GAP_MS) as i32;
-        if lost == 0 {
-            // Nothing is missing in the sequence: what the timestamp skips was not sent.
-            let within = open <= (head.units / 2) as i32 || delay >= depth;
-            return if within { Decision::Play(head) } else { Decision::Silence };
-        }
         if open <= no_gap {
             return Decision::Play(head);
         }
         if gap > lost.saturating_mul(head.units.max(1) as i32).saturating_add(no_gap) {
-            // More time than the missing packets could fill: a silence with losses at its edges.
+            // More time than missing packets could fill, or none is missing: this was not sent.
             return if delay >= depth { Decision::Play(head) } else { Decision::Silence };
         }
         Decision::Lost(wanted.min(open.unsigned_abs()))

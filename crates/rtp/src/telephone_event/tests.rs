@@ -201,6 +201,17 @@ fn rfc4733_2_5_1_3_long_events_are_split_into_segments() {
 }
 
 #[test]
+fn rfc4733_2_5_2_3_a_segment_whose_end_was_lost_goes_on() {
+    let mut sender = EventSender::new(EventSettings::default());
+    sender.queue_event(Event(7), 10_000).unwrap();
+    let sent = run(&mut sender, 0, |_, _, _| {});
+    let kept: Vec<_> = sent.into_iter().filter(|packet| packet.payload.duration != 0xffff).collect();
+    let reports = received(&arrivals(&kept));
+    assert_eq!(reports.len(), 2, "{reports:?}");
+    assert!(matches!(reports[1], EventReport::Ended { duration: Micros(10_000_000), confirmed: true, .. }));
+}
+
+#[test]
 fn a_held_key_lasts_until_it_is_released() {
     let mut sender = EventSender::new(EventSettings::default());
     sender.press(Event(9)).unwrap();

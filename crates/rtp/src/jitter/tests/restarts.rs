@@ -94,6 +94,34 @@ fn cve_rtp_stray_packets_of_any_kind_change_nothing() {
 }
 
 #[test]
+fn cve_rtp_strays_that_do_not_agree_confirm_nothing() {
+    let mut jitter = JitterBuffer::new(JitterConfig::default());
+    let mut talker = Talker::new(20);
+    let inserted = |jitter: &mut JitterBuffer, at_ms: u64, datagram: &[u8]| {
+        jitter.insert(Micros::from_millis(at_ms), &Packet::parse(datagram).unwrap())
+    };
+    inserted(&mut jitter, 0, &talker.packet(0));
+    inserted(&mut jitter, 20, &talker.packet(0));
+    // In sequence, but with timestamps seconds apart; then in time, but not in sequence.
+    for n in 0..50u32 {
+        let datagram = packet(2, n as u16, n * 50_000, false, 0, &[0; 160]);
+        assert_eq!(inserted(&mut jitter, 40, &datagram), Inserted::Stray, "timestamp {n}");
+        let datagram = packet(3, (n * 100) as u16, n, false, 0, &[0; 160]);
+        assert_eq!(inserted(&mut jitter, 40, &datagram), Inserted::Stray, "sequence {n}");
+    }
+    for n in 0..50u32 {
+        let datagram = packet(3, (n * 100) as u16, n, false, 0, &[0; 160]);
+        assert_eq!(inserted(&mut jitter, 40, &datagram), Inserted::Stray, "sequence {n} alone");
+        assert_eq!(inserted(&mut jitter, 40, &datagram), Inserted::Stray, "the same one twice");
+    }
+    for n in 0..50u32 {
+        let datagram = packet(2, n as u16, n * 50_000, false, 0, &[0; 160]);
+        assert_eq!(inserted(&mut jitter, 40, &datagram), Inserted::Stray, "timestamp {n} alone");
+    }
+    assert_eq!(inserted(&mut jitter, 40, &talker.packet(0)), Inserted::Stored);
+}
+
+#[test]
 fn a_second_source_is_not_heard_while_the_first_one_talks() {
     let mut jitter = JitterBuffer::new(JitterConfig::default());
     let mut flights = Network::default().carry(&mut Talker::new(20), &mut Random::new(1), 0, 5000);

@@ -73,3 +73,19 @@ fn in_a_pause_the_delay_returns_to_the_target_at_once() {
     assert!(before >= 80, "{before}");
     assert!(after <= 67, "{after} ms");
 }
+
+#[test]
+fn timestamps_that_wobble_by_a_few_milliseconds_make_no_silence() {
+    let mut jitter = JitterBuffer::new(JitterConfig::default());
+    let mut random = Random::new(6);
+    let mut flights = Vec::new();
+    for n in 0..1500u64 {
+        let (seq, ts) = (n as u16, (n * 160 + random.below(65)) as u32);
+        let datagram = packet(1, seq, ts, false, 0, &(n * 20_000).to_be_bytes().repeat(20));
+        flights.push(Flight { at_us: n * 20_000, datagram });
+    }
+    let heard = listen(&mut jitter, flights, 30_000);
+    println!("{:?}", jitter.stats());
+    let other: u32 = heard.span(200, 30_000).map(|tick| tick.silence + tick.lost + tick.empty).sum();
+    assert_eq!(other, 0);
+}

@@ -102,6 +102,37 @@ fn the_delay_grows_fast_and_shrinks_slowly() {
 }
 
 #[test]
+fn a_single_very_late_packet_is_given_up_and_does_not_lengthen_the_delay() {
+    let mut jitter = JitterBuffer::new(JitterConfig::default());
+    let mut flights = Network::default().carry(&mut Talker::new(20), &mut Random::new(8), 0, 30_000);
+    flights.iter_mut().filter(|flight| flight.at_us == 20_000_000).for_each(|flight| flight.at_us += 65_000);
+    let heard = listen(&mut jitter, flights, 30_000);
+    assert_eq!(heard.delays(10_000, 20_000), heard.delays(20_000, 30_000));
+    let stats = jitter.stats();
+    assert_eq!((stats.late, stats.lost_units, stats.left_out), (1, 160, 0), "{stats:?}");
+}
+
+#[test]
+fn jitter_with_a_long_tail_is_concealed_in_less_than_two_percent() {
+    for deviation_ms in [10u64, 20, 40] {
+        let mut jitter = JitterBuffer::new(JitterConfig::default());
+        let mut random = Random::new(deviation_ms);
+        let mut flights = Network::default().carry(&mut Talker::new(20), &mut Random::new(8), 0, 120_000);
+        for flight in &mut flights {
+            // A sum of twelve even distributions is close to a normal one of deviation 1, mean 6.
+            let sum: u64 = (0..12).map(|_| random.below(1000)).sum();
+            flight.at_us += sum * deviation_ms;
+        }
+        let heard = listen(&mut jitter, flights, 120_000);
+        let missing = heard.missing_permille(10_000, 120_000);
+        println!("deviation {deviation_ms} ms: missing {missing} permille, target {:?}", jitter.target_time());
+        println!("{:?}, delay {:?} ms", jitter.stats(), heard.delays(60_000, 120_000));
+        assert!(missing < 20, "deviation {deviation_ms} ms: {missing} permille");
+        assert!(jitter.target_time() <= Micros::from_millis(8 * deviation_ms + 20));
+    }
+}
+
+#[test]
 fn in_quiet_the_delay_shrinks_faster() {
     // When the delay is below 100 ms again after the route became 250 ms shorter at 10 s.
     let shrunk_at = |quiet: bool| {
