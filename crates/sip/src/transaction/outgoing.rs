@@ -28,6 +28,8 @@ pub(crate) struct Outgoing {
     target: route::Target,
     owner: Owner,
     auth: Option<Box<digest::Client>>,
+    /// The credentials in the present try; true for those of Proxy-Authorization.
+    signed: Vec<(bool, String)>,
     stage: Stage,
     /// Where it may go next.
     paths: VecDeque<Path>,
@@ -120,6 +122,7 @@ impl Turn<'_> {
             target,
             owner,
             auth,
+            signed: Vec::new(),
             stage: Stage::Trying(Id::from_u64(0)),
             paths: fixed.into_iter().collect(),
             path: None,
@@ -187,6 +190,15 @@ impl Turn<'_> {
         self.stack.outgoing.get_mut(tx.0)?.auth.take()
     }
 
+    /// The credentials that the last try carried, as lines: the ACK for its 2xx repeats them (RFC 3261 sections 13.2.2.4 and 22.1).
+    pub(crate) fn signed_lines(&self, tx: ClientTx) -> Lines {
+        let mut lines = Lines::default();
+        for (proxy, value) in self.stack.outgoing.get(tx.0).iter().flat_map(|outgoing| &outgoing.signed) {
+            lines.push_id(if *proxy { HeaderId::ProxyAuthorization } else { HeaderId::Authorization }, value);
+        }
+        lines
+    }
+
     fn outgoing_ask(&mut self, id: Id, question: Question) {
         let until = self.now.mono + self.stack.config.ask_timeout;
         let ask = self.stack.asks.insert(self.stack.config.shard, Ask { outgoing: id, timer: TimerId::NONE });
@@ -245,12 +257,13 @@ impl Turn<'_> {
         let draft = &outgoing.draft;
         let body = draft.body.as_ref().map_or(&b""[..], |body| &body.bytes);
         let uri = outgoing.target.uri.as_str();
-        let authorization = match &mut outgoing.auth {
+        outgoing.signed = match &mut outgoing.auth {
             Some(auth) => auth.lines_for(method.as_str(), uri, body, cnonce),
             None => Vec::new(),
         };
+        let authorization = outgoing.signed.as_slice();
         let routes = &outgoing.target.routes;
-        let this = print::Try { uri, routes, cseq: draft.cseq, branch, path: &path, authorization: &authorization };
+        let this = print::Try { uri, routes, cseq: draft.cseq, branch, path: &path, authorization };
         let bytes = print::request(draft, &this, &self.stack.config);
         if path.transport == Transport::Udp
             && bytes.len() > self.stack.config.max_datagram
