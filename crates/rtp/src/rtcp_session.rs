@@ -106,6 +106,9 @@ impl RtcpSession {
         reception: &mut Reception,
         out: &mut [u8],
     ) -> Result<Option<usize>, BufferTooSmall> {
+        if now < self.timer.deadline() {
+            return Ok(None);
+        }
         let group = self.group(now, sender, reception);
         if out.len() < Self::MAX_LEN {
             return Err(BufferTooSmall { need: Self::MAX_LEN, have: out.len() });
