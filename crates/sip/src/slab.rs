@@ -73,11 +73,6 @@ impl<T> Slab<T> {
     pub(crate) fn heap_size(&self) -> usize {
         self.slots.capacity() * size_of::<Slot<T>>() + self.free.capacity() * size_of::<u32>()
     }
-    /// Bytes of the slots, used or not; what the values hold besides is not counted.
-    #[cfg(test)]
-    pub(crate) fn heap_size(&self) -> usize {
-        self.slots.capacity() * size_of::<Slot<T>>() + self.free.capacity() * size_of::<u32>()
-    }
     /// All values, in the order of their slots, with their handles.
     pub(crate) fn iter(&self, shard: Shard) -> impl Iterator<Item = (Id, &T)> {
         self.slots.iter().enumerate().filter_map(move |(at, slot)| {

@@ -1,0 +1,178 @@
+//! What an application hears of a session, and the policies it may set.
+
+use crate::event::Failure;
+use crate::id::{DialogId, ServerTx, SessionId};
+use crate::message::{Request, Response, StatusCode};
+
+/// News of one session. The last is exactly one of [`Redirected`](SessionEvent::Redirected), [`Failed`](SessionEvent::Failed),
+/// [`Cancelled`](SessionEvent::Cancelled) and [`Ended`](SessionEvent::Ended); after it the handle finds nothing for the application,
+/// while the stack may go on for a while to settle with the network.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SessionEvent {
+    /// A provisional response to our INVITE (RFC 3261 section 13.2.2.1).
+    Progress {
+        /// The response, never 100 unless [`crate::Config::hand_trying`].
+        response: Response,
+        /// The early dialog it belongs to, when it has a To tag. A forked INVITE has several.
+        fork: Option<DialogId>,
+    },
+    /// Our INVITE was answered with a 2xx: the session stands.
+    Answered {
+        /// The 2xx.
+        response: Response,
+        /// The 2xx carries the offer: the ACK waits for [`crate::Turn::ack`] with the answer. Otherwise it has been sent.
+        ack_due: bool,
+    },
+    /// Another 2xx from another user agent, with [`Forks::HandAll`]: a session of its own (RFC 3261 section 13.2.2.4).
+    Forked {
+        /// The new session; it stands.
+        session: SessionId,
+        /// The 2xx.
+        response: Response,
+        /// As in [`SessionEvent::Answered`].
+        ack_due: bool,
+    },
+    /// Our INVITE was answered with a 3xx. The session has ended; its Contacts may be tried with a new one (RFC 3261 section 8.1.3.4).
+    Redirected {
+        /// The 3xx.
+        response: Response,
+    },
+    /// Our INVITE was refused or brought no answer. The session has ended.
+    Failed {
+        /// What came instead of a 2xx.
+        refusal: Refusal,
+    },
+    /// The ACK for our 2xx came.
+    Acked {
+        /// The ACK: its body is the answer when our 2xx carried the offer.
+        request: Request,
+    },
+    /// No ACK for our 2xx came within 64*T1; it is no longer repeated (RFC 3261 section 13.3.1.4). With [`NoAck::Tell`] the session stands
+    /// and the application decides; with [`NoAck::Bye`] [`SessionEvent::Ended`] follows.
+    NoAck,
+    /// The peer wants to change the session: answer with [`crate::Turn::answer_reinvite`].
+    Reinvite {
+        /// The transaction.
+        tx: ServerTx,
+        /// The INVITE; without a session description the offer goes into our 2xx.
+        request: Request,
+    },
+    /// The peer cancelled its re-INVITE; it has been answered 487.
+    ReinviteCancelled {
+        /// The transaction.
+        tx: ServerTx,
+    },
+    /// Our re-INVITE was accepted.
+    Reinvited {
+        /// The 2xx.
+        response: Response,
+        /// As in [`SessionEvent::Answered`].
+        ack_due: bool,
+    },
+    /// Our re-INVITE was refused, for good: the session goes on as before (RFC 3261 section 14.1).
+    ReinviteFailed {
+        /// What came instead of a 2xx.
+        refusal: Refusal,
+    },
+    /// Our UPDATE was accepted (RFC 3311).
+    Updated {
+        /// The 2xx.
+        response: Response,
+    },
+    /// Our UPDATE was refused, for good: the session goes on as before (RFC 3311 section 5.3).
+    UpdateFailed {
+        /// What came instead of a 2xx.
+        refusal: Refusal,
+    },
+    /// Any other request in the dialog (INFO, UPDATE, MESSAGE, OPTIONS, REFER, ..): answer with [`crate::Turn::respond`].
+    Request {
+        /// The transaction.
+        tx: ServerTx,
+        /// The request.
+        request: Request,
+    },
+    /// The caller gave up before we answered: CANCEL, or its Expires has passed. 487 has been sent; the session has ended.
+    Cancelled {
+        /// The CANCEL, for its Reason header; `None` when Expires passed.
+        request: Option<Box<Request>>,
+    },
+    /// The session has ended.
+    Ended {
+        /// By whom.
+        by: By,
+        /// The BYE of the peer, for its Reason header.
+        request: Option<Box<Request>>,
+        /// What went wrong, with [`By::Error`].
+        refusal: Option<Refusal>,
+    },
+}
+
+/// Who ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// We: [`crate::Turn::hangup`], or a refusal through [`crate::Turn::answer`].
+    Us,
+    /// The peer, with a BYE.
+    Peer,
+    /// A request of ours failed in a way that ends the dialog (RFC 3261 section 12.2.1.2, RFC 5057), or no ACK came.
+    Error,
+}
+
+/// What came instead of success.
+#[derive(Clone, Debug)]
+pub enum Refusal {
+    /// A final response above 299.
+    Response(Box<Response>),
+    /// No response.
+    Failure(Failure),
+}
+
+impl Refusal {
+    /// The code it stands for: a time-out counts as 408, everything else that stopped a request as 503 (RFC 3261 section 8.1.3.1).
+    pub fn code(&self) -> StatusCode {
+        match self {
+            Refusal::Response(response) => response.code(),
+            Refusal::Failure(Failure::Timeout) => StatusCode::REQUEST_TIMEOUT,
+            Refusal::Failure(Failure::Cancelled) => StatusCode::REQUEST_TERMINATED,
+            Refusal::Failure(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// What a door decides about sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Several user agents answered one INVITE.
+    pub forks: Forks,
+    /// Our 2xx was never acknowledged.
+    pub no_ack: NoAck,
+    /// Most dialogs that responses to one INVITE may make, early and confirmed; responses beyond are ignored.
+    pub max_forks: usize,
+    /// Most unanswered requests of the peer in one dialog; one more is answered 503 with Retry-After.
+    pub max_unanswered: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { forks: Forks::KeepFirst, no_ack: NoAck::Bye, max_forks: 16, max_unanswered: 16 }
+    }
+}
+
+/// Which of several answers to keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forks {
+    /// The first; the later ones get ACK and BYE.
+    KeepFirst,
+    /// All: each later one is a session of its own ([`SessionEvent::Forked`]).
+    HandAll,
+}
+
+/// What to do when no ACK comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoAck {
+    /// End the session with a BYE (RFC 3261 section 13.3.1.4).
+    Bye,
+    /// Tell the application, which decides.
+    Tell,
+}

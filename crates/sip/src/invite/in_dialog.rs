@@ -1,0 +1,289 @@
+//! Other requests within the dialog, of either side (RFC 3261 section 12.2).
+
+use super::ending::{self, Final};
+use super::event::{Refusal, SessionEvent};
+use super::session::{Asked, Change, Heard, State, Update};
+use super::{REQUEST, making, modify, offer_answer, uas};
+use crate::event::{Event, Failure};
+use crate::id::{ClientTx, DialogId, ServerTx, SessionId};
+use crate::message::{Body, Lines, Method, Request, Response, StatusCode};
+use crate::outbox::Origin;
+use crate::reply::Reply;
+use crate::stack::StackError;
+use crate::turn::{Owner, Turn};
+
+impl Turn<'_> {
+    /// Sends any other request in the session's dialog: INFO, MESSAGE, OPTIONS, REFER, NOTIFY, .. Responses arrive as [`Event::Response`] and
+    /// [`Event::RequestFailed`] with the transaction that is given back. A 481 or 408, and for some methods other codes, end
+    /// the session besides (RFC 5057).
+    ///
+    /// # Errors
+    /// [`StackError::State`] for INVITE, ACK, BYE and CANCEL, which have functions of their own; when there is no dialog yet; for an
+    /// UPDATE that must not be sent (see [`Turn::update`]).
+    pub fn in_dialog(
+        &mut self,
+        s: SessionId,
+        method: Method,
+        lines: Lines,
+        body: Option<Body>,
+    ) -> Result<ClientTx, StackError> {
+        let dialog = dialog_to_use(self, s)?;
+        ask(self, s, dialog, method, lines, body, None)
+    }
+
+    /// The same in one of several early dialogs ([`SessionEvent::Progress`]).
+    ///
+    /// # Errors
+    /// As [`Turn::in_dialog`].
+    pub fn in_fork(
+        &mut self,
+        s: SessionId,
+        fork: DialogId,
+        method: Method,
+        lines: Lines,
+        body: Option<Body>,
+    ) -> Result<ClientTx, StackError> {
+        dialog_to_use(self, s)?;
+        if self.stack.sessions.dialogs.owner(fork) != Some(s) {
+            return Err(StackError::Gone);
+        }
+        ask(self, s, fork, method, lines, body, None)
+    }
+}
+
+/// The dialog our requests use; the peer must have heard of it.
+fn dialog_to_use(turn: &Turn<'_>, s: SessionId) -> Result<DialogId, StackError> {
+    let session = super::get(turn, s).ok_or(StackError::Gone)?;
+    match &session.state {
+        State::Ringing(ringing) if !ringing.told => Err(StackError::State("a dialog")),
+        State::Calling(_) | State::Ringing(_) | State::Standing => session.dialog.ok_or(StackError::State("a dialog")),
+        State::Cancelling(_) | State::Leaving(_) => Err(StackError::Gone),
+    }
+}
+
+/// Sends an UPDATE that may be tried again.
+pub(super) fn ask_change(turn: &mut Turn<'_>, s: SessionId, change: Change) -> Result<ClientTx, StackError> {
+    let dialog = dialog_to_use(turn, s)?;
+    let (method, lines, body) = (change.method.clone(), change.lines.clone(), change.body.clone());
+    ask(turn, s, dialog, method, lines, body, Some(Box::new(change)))
+}
+
+fn ask(
+    turn: &mut Turn<'_>,
+    s: SessionId,
+    dialog: DialogId,
+    method: Method,
+    lines: Lines,
+    body: Option<Body>,
+    change: Option<Box<Change>>,
+) -> Result<ClientTx, StackError> {
+    if matches!(method, Method::Invite | Method::Ack | Method::Bye | Method::Cancel) {
+        return Err(StackError::State("a method without a function of its own"));
+    }
+    let session = super::get(turn, s).ok_or(StackError::Gone)?;
+    let offered = method == Method::Update && offer_answer::in_body(body.as_ref(), &lines);
+    if method == Method::Update && session.update == Update::Refused {
+        return Err(StackError::State("a peer that allows UPDATE"));
+    }
+    if offered && (session.our_offer_pending() || session.their_offer_pending()) {
+        return Err(StackError::State("no other offer without an answer"));
+    }
+    let mut draft = making::draft(turn, s, dialog, method.clone(), None)?;
+    (draft.body, draft.lines) = (body, lines);
+    let tx = turn.request(draft, Owner::Session(s, REQUEST))?;
+    let session = super::get_mut(turn, s).ok_or(StackError::Gone)?;
+    session.work().asked.push(Asked { tx, dialog, method, offered, change });
+    Ok(tx)
+}
+
+/// A response to one of these.
+pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, response: Response, origin: &Origin) {
+    let event = |response| Event::Response { tx, response, origin: *origin };
+    if response.code().is_provisional() {
+        if is_plain(turn, s, tx) {
+            turn.emit(event(response));
+        }
+        return;
+    }
+    let Some(asked) = take_asked(turn, s, tx) else { return };
+    if let Some(dialog) = turn.stack.sessions.dialogs.get_mut(asked.dialog) {
+        dialog.follow_cseq(response.headers().cseq().number);
+        if response.code().is_success() && asked.method == Method::Update {
+            making::refresh(dialog, making::contact_uri(response.headers()), origin);
+        }
+    }
+    let refusal = (!response.code().is_success()).then(|| Refusal::Response(Box::new(response.clone())));
+    match asked.change {
+        None => turn.emit(event(response)),
+        Some(change) => match &refusal {
+            None if is_live(turn, s) => super::emit(turn, s, SessionEvent::Updated { response }),
+            Some(refusal) => update_refused(turn, s, *change, refusal),
+            None => {}
+        },
+    }
+    after(turn, s, &asked.method, refusal);
+}
+
+/// No response to one of these.
+pub(super) fn on_failure(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, why: Failure) {
+    let Some(asked) = take_asked(turn, s, tx) else { return };
+    let refusal = Refusal::Failure(why.clone());
+    match asked.change {
+        None => turn.emit(Event::RequestFailed { tx, why }),
+        Some(change) => update_refused(turn, s, *change, &refusal),
+    }
+    after(turn, s, &asked.method, Some(refusal));
+}
+
+fn is_plain(turn: &Turn<'_>, s: SessionId, tx: ClientTx) -> bool {
+    let work = super::get(turn, s).and_then(|session| session.work.as_ref());
+    work.is_some_and(|work| work.asked.iter().any(|asked| asked.tx == tx && asked.change.is_none()))
+}
+
+/// The session exists for the application.
+fn is_live(turn: &Turn<'_>, s: SessionId) -> bool {
+    super::get(turn, s).is_some_and(|session| !matches!(session.state, State::Cancelling(_) | State::Leaving(_)))
+}
+
+fn take_asked(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx) -> Option<Asked> {
+    let asked = &mut super::get_mut(turn, s)?.work.as_mut()?.asked;
+    let at = asked.iter().position(|asked| asked.tx == tx)?;
+    Some(asked.swap_remove(at))
+}
+
+/// RFC 3311 section 5.3: 491 once means again later; everything else leaves the session as it was.
+fn update_refused(turn: &mut Turn<'_>, s: SessionId, change: Change, refusal: &Refusal) {
+    if !is_live(turn, s) || ends_dialog(&Method::Update, refusal) {
+        return;
+    }
+    if refusal.code() == StatusCode::REQUEST_PENDING && !change.again {
+        modify::glare(turn, s, change);
+    } else {
+        super::emit(turn, s, SessionEvent::UpdateFailed { refusal: refusal.clone() });
+    }
+}
+
+fn after(turn: &mut Turn<'_>, s: SessionId, method: &Method, refusal: Option<Refusal>) {
+    let standing = super::get(turn, s).is_some_and(|session| matches!(session.state, State::Standing));
+    match refusal {
+        Some(refusal) if standing && ends_dialog(method, &refusal) => {
+            ending::leave(turn, s, Lines::default(), Final::Error(refusal));
+        }
+        _ => modify::exchange_over(turn, s),
+    }
+}
+
+/// Which failures of our requests end the dialog (RFC 3261 section 12.2.1.2, RFC 5057 section 5.1). 481 always does. No answer does, except
+/// to INFO: a digit that is lost costs no call. The codes that say that the remote target is wrong do so for the
+/// requests that the session itself needs, INVITE and UPDATE.
+pub(super) fn ends_dialog(method: &Method, refusal: &Refusal) -> bool {
+    match (refusal, refusal.code().get()) {
+        (Refusal::Failure(Failure::Timeout), _) | (_, 408) => *method != Method::Info,
+        (Refusal::Failure(_), _) => false,
+        (_, 481) => true,
+        (_, 404 | 410 | 416 | 482 | 483 | 484 | 485 | 502 | 604) => matches!(method, Method::Invite | Method::Update),
+        _ => false,
+    }
+}
+
+/// A request with our tag, or one that makes no sense outside a dialog: true when it belongs to a session, and has been dealt with.
+pub(crate) fn on_request(turn: &mut Turn<'_>, tx: ServerTx, request: &Request, origin: &Origin) -> bool {
+    let Some(dialog) = making::find_for_request(turn, request) else { return false };
+    let Some(s) = turn.stack.sessions.dialogs.owner(dialog) else { return false };
+    let Some(session) = super::get(turn, s) else { return false };
+    let leaving = matches!(session.state, State::Leaving(_));
+    if *request.method() == Method::Prack || leaving && *request.method() != Method::Bye {
+        return false;
+    }
+    let cseq = request.headers().cseq().number;
+    if let Some(dialog) = turn.stack.sessions.dialogs.get_mut(dialog)
+        && dialog.heard_cseq(cseq).is_err()
+    {
+        let _ = turn.respond(tx, Reply::new(StatusCode::SERVER_INTERNAL_ERROR).reason("CSeq out of order"));
+        return true;
+    }
+    if turn.claim(tx, Owner::Session(s, REQUEST)).is_err() {
+        return true;
+    }
+    match request.method() {
+        Method::Invite => modify::their_invite(turn, s, tx, request),
+        Method::Bye => ending::their_bye(turn, s, dialog, tx, request),
+        method => match refused_at_once(turn, s, method, request) {
+            Some(reply) => {
+                let _ = turn.respond(tx, reply);
+            }
+            None => hand_on(turn, s, dialog, tx, request, origin),
+        },
+    }
+    super::settle(turn, s);
+    true
+}
+
+/// 405 (RFC 3261 section 8.2.1), the glare rules of UPDATE (RFC 3311 section 5.2), and the limit on what is unanswered.
+fn refused_at_once(turn: &mut Turn<'_>, s: SessionId, method: &Method, request: &Request) -> Option<Reply> {
+    if !turn.stack.config.allow.contains(method) {
+        return Some(not_allowed(turn));
+    }
+    let session = super::get(turn, s)?;
+    let heard = session.work.as_ref().map_or(&[][..], |work| &work.heard);
+    if heard.len() >= turn.stack.config.session.max_unanswered {
+        return Some(uas::busy(turn));
+    }
+    if *method != Method::Update {
+        return None;
+    }
+    if heard.iter().any(|heard| heard.update) {
+        return Some(later(turn));
+    }
+    let offered = offer_answer::in_message(request.headers());
+    if offered && session.our_offer_pending() {
+        return Some(Reply::new(StatusCode::REQUEST_PENDING));
+    }
+    (offered && session.their_offer_pending()).then(|| later(turn))
+}
+
+/// 405 with Allow.
+fn not_allowed(turn: &Turn<'_>) -> Reply {
+    let reply = Reply::new(StatusCode::METHOD_NOT_ALLOWED);
+    let allow: Vec<&str> = turn.stack.config.allow.iter().map(Method::as_str).collect();
+    reply.clone().line("Allow", &allow.join(", ")).unwrap_or(reply)
+}
+
+/// 500 with Retry-After of 0 to 10 seconds (RFC 3261 section 14.2, RFC 3311 section 5.2).
+pub(super) fn later(turn: &mut Turn<'_>) -> Reply {
+    let seconds = turn.stack.rng.below(11).to_string();
+    let reply = Reply::new(StatusCode::SERVER_INTERNAL_ERROR);
+    reply.clone().line("Retry-After", &seconds).unwrap_or(reply)
+}
+
+fn hand_on(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, tx: ServerTx, request: &Request, origin: &Origin) {
+    let update = *request.method() == Method::Update;
+    let heard = Heard {
+        tx,
+        dialog,
+        update,
+        offered: update && offer_answer::in_message(request.headers()),
+        contact: if update { making::contact_uri(request.headers()) } else { None },
+        origin: *origin,
+    };
+    let Some(session) = super::get_mut(turn, s) else { return };
+    session.work().heard.push(heard);
+    super::emit(turn, s, SessionEvent::Request { tx, request: request.clone() });
+}
+
+/// A request of the peer has its final response: a 2xx to UPDATE refreshes the target (RFC 3311 section 5.2).
+pub(crate) fn on_responded(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, code: StatusCode) {
+    if !code.is_final() {
+        return;
+    }
+    let Some(work) = super::get_mut(turn, s).and_then(|session| session.work.as_mut()) else { return };
+    let Some(at) = work.heard.iter().position(|heard| heard.tx == tx) else { return };
+    let heard = work.heard.swap_remove(at);
+    if code.is_success()
+        && let Some(dialog) = turn.stack.sessions.dialogs.get_mut(heard.dialog)
+    {
+        making::refresh(dialog, heard.contact, &heard.origin);
+    }
+    modify::exchange_over(turn, s);
+    super::settle(turn, s);
+}

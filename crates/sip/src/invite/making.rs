@@ -1,0 +1,210 @@
+//! From messages to dialogs (RFC 3261 sections 12.1.1 and 12.1.2), and from dialogs to requests (section 12.2.1.1).
+
+use super::session::Session;
+use crate::dialog::{Dialog, Phase, Record, Role};
+use crate::draft::{ContactSpec, Draft, Hop};
+use crate::header::{Contact, RecordRoute};
+use crate::id::{DialogId, ServerTx, SessionId};
+use crate::message::{HeaderId, Headers, Method, Request, Response, UriBuf};
+use crate::outbox::{Origin, Path, Transport};
+use crate::route;
+use crate::stack::StackError;
+use crate::turn::Turn;
+
+/// What all dialogs of an INVITE of ours have in common.
+pub(super) fn template(draft: &Draft) -> Record {
+    let (local, local_tag) = route::split_tag(&draft.from);
+    let uri = draft.uri.to_string();
+    Record {
+        call_id: draft.call_id.clone(),
+        local: local.to_owned(),
+        local_tag: local_tag.unwrap_or("").to_owned(),
+        remote: route::split_tag(&draft.to).0.to_owned(),
+        remote_tag: String::new(),
+        secure: is_sips(&uri),
+        remote_target: uri,
+        contact: draft.contact.clone(),
+        routes: Vec::new(),
+        local_cseq: draft.cseq,
+        remote_cseq: None,
+        role: Role::Caller,
+        phase: Phase::Early,
+        path: None,
+    }
+}
+
+/// The dialog a response makes (RFC 3261 section 12.1.2). A response without a usable Contact leaves the Request-URI as remote target.
+pub(super) fn of_response(template: &Record, response: &Response, origin: &Origin, phase: Phase) -> Option<Dialog> {
+    let headers = response.headers();
+    let mut record = Record {
+        remote_tag: headers.to_tag().unwrap_or("").to_owned(),
+        routes: reversed(headers),
+        local_cseq: headers.cseq().number,
+        phase,
+        ..template.clone()
+    };
+    if let Some(target) = contact_uri(headers) {
+        record.remote_target = target;
+    }
+    record.path = only_path(&record.remote_target, &record.routes, origin);
+    Dialog::from_record(&record).ok()
+}
+
+/// The 2xx of an early dialog confirms it: target and route set are those of the 2xx (RFC 3261 section 13.2.2.4).
+pub(super) fn confirm(turn: &mut Turn<'_>, dialog: DialogId, response: &Response, origin: &Origin) {
+    let headers = response.headers();
+    let routes = reversed(headers);
+    let Some(dialog) = turn.stack.sessions.dialogs.get_mut(dialog) else { return };
+    dialog.follow_cseq(headers.cseq().number);
+    // What is too large leaves the early dialog's value in place.
+    let _ = dialog.confirm(&routes);
+    refresh(dialog, contact_uri(headers), origin);
+}
+
+/// Target refresh (RFC 3261 section 12.2.1.2): the peer's Contact, and the path it alone is reached by.
+pub(super) fn refresh(dialog: &mut Dialog, target: Option<String>, origin: &Origin) {
+    if let Some(target) = target
+        && dialog.set_remote_target(&target).is_ok()
+    {
+        let routes: Vec<String> = dialog.routes().map(str::to_owned).collect();
+        let path = only_path(dialog.remote_target(), &routes, origin);
+        dialog.set_path(path);
+    }
+}
+
+/// The dialog an INVITE of the peer makes (RFC 3261 section 12.1.1). `None` when its Contact or Record-Route is missing or broken, or it
+/// is too large.
+pub(super) fn of_request(request: &Request, origin: &Origin, tag: &str) -> Option<Dialog> {
+    let headers = request.headers();
+    let (to, from) = (headers.text(HeaderId::To)?, headers.text(HeaderId::From)?);
+    let routes = headers.list::<RecordRoute<'_>>().map(|item| item.map(|item| item.to_string()));
+    let routes = routes.collect::<Result<Vec<_>, _>>().ok()?;
+    let target = contact_uri(headers)?;
+    let record = Record {
+        call_id: headers.call_id().to_owned(),
+        local: route::split_tag(&to).0.to_owned(),
+        local_tag: tag.to_owned(),
+        remote: route::split_tag(&from).0.to_owned(),
+        remote_tag: headers.from_tag().unwrap_or("").to_owned(),
+        path: only_path(&target, &routes, origin),
+        remote_target: target,
+        contact: ContactSpec::Auto { user: user_of(request), params: String::new() },
+        routes,
+        local_cseq: 0,
+        remote_cseq: Some(headers.cseq().number),
+        role: Role::Callee,
+        phase: Phase::Early,
+        secure: is_sips(request.uri_text()) && matches!(origin.transport, Transport::Tls | Transport::Wss),
+    };
+    Dialog::from_record(&record).ok()
+}
+
+/// The user part that a request was sent to: our Contact has the same.
+fn user_of(request: &Request) -> Option<String> {
+    let uri = request.uri_text();
+    let (user, _) = uri.split_once('@')?;
+    let user = user.split_once(':')?.1;
+    Some(user.split(':').next().unwrap_or(user).to_owned())
+}
+
+/// The dialog a response to an INVITE of ours belongs to.
+pub(super) fn find(turn: &Turn<'_>, response: &Response) -> Option<DialogId> {
+    let headers = response.headers();
+    let (local, remote) = (headers.from_tag().unwrap_or(""), headers.to_tag().unwrap_or(""));
+    turn.stack.sessions.dialogs.find(headers.call_id(), local, remote)
+}
+
+/// The dialog a request of the peer belongs to.
+pub(super) fn find_for_request(turn: &Turn<'_>, request: &Request) -> Option<DialogId> {
+    let headers = request.headers();
+    let (local, remote) = (headers.to_tag()?, headers.from_tag().unwrap_or(""));
+    turn.stack.sessions.dialogs.find(headers.call_id(), local, remote)
+}
+
+/// The URI of the first Contact, when it is one.
+pub(super) fn contact_uri(headers: &Headers) -> Option<String> {
+    let contact = headers.get::<Contact<'_>>()?.ok()?;
+    let text = contact.to_string();
+    let uri = route::uri_of(&text);
+    uri.parse::<UriBuf>().ok()?;
+    Some(uri.to_owned())
+}
+
+/// Record-Route of a response, in our order (RFC 3261 section 12.1.2); what cannot be read is left out.
+fn reversed(headers: &Headers) -> Vec<String> {
+    let mut routes: Vec<String> = headers.list::<RecordRoute<'_>>().flatten().map(|item| item.to_string()).collect();
+    routes.reverse();
+    routes
+}
+
+fn is_sips(uri: &str) -> bool {
+    uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"))
+}
+
+/// RFC 7118 section 5: a client behind a WebSocket names itself `.invalid`; without a route set the flow it used is the only way to it.
+fn only_path(target: &str, routes: &[String], origin: &Origin) -> Option<Path> {
+    if !routes.is_empty() {
+        return None;
+    }
+    let uri = target.to_ascii_lowercase();
+    let host = uri.split_once('@').map_or(uri.as_str(), |(_, host)| host);
+    let host = host.split(['?', ';']).next().unwrap_or("");
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_end_matches('.');
+    let web = matches!(origin.transport, Transport::Ws | Transport::Wss);
+    (web || name.ends_with(".invalid") || host.trim_end_matches('.').ends_with(".invalid")).then_some(*origin)
+}
+
+/// A request within a dialog (RFC 3261 section 12.2.1.1). Without `cseq` it takes the next number.
+pub(super) fn draft(
+    turn: &mut Turn<'_>,
+    s: SessionId,
+    dialog: DialogId,
+    method: Method,
+    cseq: Option<u32>,
+) -> Result<Draft, StackError> {
+    let session = turn.stack.sessions.table.get(s.0).ok_or(StackError::Gone)?;
+    let dialog = turn.stack.sessions.dialogs.get_mut(dialog).ok_or(StackError::Gone)?;
+    let uri =
+        dialog.remote_target().parse::<UriBuf>().map_err(|_| StackError::State("a remote target that is a URI"))?;
+    let cseq = match cseq {
+        Some(cseq) => cseq,
+        None => dialog.next_cseq().map_err(|_| StackError::State("CSeq numbers that are not used up"))?,
+    };
+    let mut draft = Draft::new(method, uri);
+    draft.from = dialog.from_value();
+    draft.to = dialog.to_value();
+    draft.call_id = dialog.call_id().to_owned();
+    draft.cseq = cseq;
+    draft.routes = dialog.routes().map(str::to_owned).collect();
+    if refreshes_target(&draft.method) {
+        draft.contact = dialog.contact();
+    }
+    if let Some(path) = dialog.path() {
+        draft.hop = Hop::Path(path);
+    }
+    if let Some(keys) = &session.keys {
+        draft.credentials = keys.credentials.clone();
+        draft.auth = keys.auth.clone();
+    }
+    Ok(draft)
+}
+
+/// Requests that carry Contact within a dialog (RFC 3261 section 12.2.1.1, RFC 3311, RFC 3515, RFC 6665).
+fn refreshes_target(method: &Method) -> bool {
+    matches!(method, Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer)
+}
+
+/// Where a request came from, and the Contact in it; read before the answer, which may drop the request.
+pub(super) fn contact_of(turn: &Turn<'_>, tx: ServerTx) -> Option<(Option<String>, Origin)> {
+    let target = contact_uri(turn.request_of(tx)?.headers());
+    Some((target, turn.origin_of(tx)?))
+}
+
+impl Session {
+    /// Remembers nonce and count for the next request.
+    pub(super) fn learn_auth(&mut self, auth: Option<Box<crate::digest::Client>>) {
+        if auth.is_some() {
+            self.keys.get_or_insert_default().auth = auth;
+        }
+    }
+}

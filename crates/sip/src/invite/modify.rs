@@ -1,0 +1,250 @@
+//! Changing a session: re-INVITE of either side (RFC 3261 section 14) and our UPDATE (RFC 3311).
+
+use std::time::Duration;
+
+use super::ending::{self, Final};
+use super::event::{Refusal, SessionEvent};
+use super::session::{Change, Exchange, Glare, Sent, State, Update};
+use super::{Kind, REINVITE, in_dialog, making, offer_answer, uac, uas};
+use crate::dialog::Role;
+use crate::event::Failure;
+use crate::id::{ClientTx, ServerTx, SessionId};
+use crate::message::{Body, Lines, Method, Request, Response, StatusCode};
+use crate::outbox::Origin;
+use crate::reply::Reply;
+use crate::stack::StackError;
+use crate::turn::{Owner, Turn};
+
+impl Turn<'_> {
+    /// Sends a re-INVITE (RFC 3261 section 14.1). Without a session description in `body` the offer is expected in the 2xx. A 491 is followed
+    /// by one more try after 2.1 to 4.0 s (we chose the Call-ID) or 0 to 2.0 s.
+    ///
+    /// # Errors
+    /// [`StackError::State`] while another INVITE transaction of either side is under way, or the session does not stand.
+    pub fn reinvite(&mut self, s: SessionId, body: Option<Body>, lines: Lines) -> Result<(), StackError> {
+        let session = super::get(self, s).ok_or(StackError::Gone)?;
+        let glare = session.work.as_ref().is_some_and(|work| work.glare.is_some());
+        if !matches!(session.state, State::Standing) || !matches!(session.exchange, Exchange::Idle) || glare {
+            return Err(StackError::State("a standing session without an INVITE transaction under way"));
+        }
+        send_invite(self, s, Change { method: Method::Invite, body, lines, again: false })
+    }
+
+    /// Answers the re-INVITE of [`SessionEvent::Reinvite`], like [`Turn::answer`].
+    ///
+    /// # Errors
+    /// [`StackError::State`] when there is none to answer.
+    pub fn answer_reinvite(&mut self, s: SessionId, mut reply: Reply) -> Result<(), StackError> {
+        let session = super::get(self, s).ok_or(StackError::Gone)?;
+        let Exchange::Received { tx, cseq, offered } = session.exchange else {
+            return Err(StackError::State("a re-INVITE without a final response"));
+        };
+        let code = reply.code;
+        if code.class() <= 2 {
+            uas::give_contact(self, s, &mut reply);
+        }
+        if code.is_success() {
+            super::announce(self, &mut reply.lines);
+        }
+        let refresh = making::contact_of(self, tx);
+        self.respond(tx, reply)?;
+        if code.is_success() {
+            if let (Some((target, origin)), Some(dialog)) = (refresh, dialog_mut(self, s)) {
+                making::refresh(dialog, target, &origin);
+            }
+            uas::unacked(self, s, tx, cseq, !offered);
+        } else if code.is_final() {
+            set_exchange(self, s, Exchange::Idle);
+            exchange_over(self, s);
+        }
+        Ok(())
+    }
+
+    /// Sends an UPDATE (RFC 3311 section 5.1); its result is [`SessionEvent::Updated`] or [`SessionEvent::UpdateFailed`]. A 491 is
+    /// treated as for [`Turn::reinvite`].
+    ///
+    /// # Errors
+    /// [`StackError::State`] when the peer's Allow lacks UPDATE, when there is no dialog yet, or, with an offer, while another offer of
+    /// either side is unanswered.
+    pub fn update(&mut self, s: SessionId, body: Option<Body>, lines: Lines) -> Result<ClientTx, StackError> {
+        let session = super::get(self, s).ok_or(StackError::Gone)?;
+        if session.update == Update::Refused {
+            return Err(StackError::State("a peer that allows UPDATE"));
+        }
+        if session.work.as_ref().is_some_and(|work| work.glare.is_some()) {
+            return Err(StackError::State("no change that waits for its second try"));
+        }
+        let change = Change { method: Method::Update, body, lines, again: false };
+        in_dialog::ask_change(self, s, change)
+    }
+}
+
+fn dialog_mut<'t>(turn: &'t mut Turn<'_>, s: SessionId) -> Option<&'t mut crate::dialog::Dialog> {
+    let id = super::get(turn, s)?.dialog?;
+    turn.stack.sessions.dialogs.get_mut(id)
+}
+
+fn set_exchange(turn: &mut Turn<'_>, s: SessionId, exchange: Exchange) {
+    if let Some(session) = super::get_mut(turn, s) {
+        session.exchange = exchange;
+    }
+}
+
+/// Idle -> Sent.
+fn send_invite(turn: &mut Turn<'_>, s: SessionId, change: Change) -> Result<(), StackError> {
+    let dialog = super::get(turn, s).and_then(|session| session.dialog).ok_or(StackError::Gone)?;
+    let mut draft = making::draft(turn, s, dialog, Method::Invite, None)?;
+    (draft.body, draft.lines) = (change.body.clone(), change.lines.clone());
+    super::announce(turn, &mut draft.lines);
+    let offered = offer_answer::in_body(change.body.as_ref(), &change.lines);
+    set_exchange(turn, s, Exchange::Sent(Box::new(Sent { tx: None, offered, change })));
+    match turn.request(draft, Owner::Session(s, REINVITE)) {
+        Ok(tx) => {
+            if let Some(Exchange::Sent(sent)) = super::get_mut(turn, s).map(|session| &mut session.exchange) {
+                sent.tx = Some(tx);
+            }
+            Ok(())
+        }
+        Err(error) => {
+            set_exchange(turn, s, Exchange::Idle);
+            Err(error)
+        }
+    }
+}
+
+/// A response to our re-INVITE.
+pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, response: Response, origin: &Origin) {
+    let code = response.code();
+    if code.is_provisional() {
+        return;
+    }
+    let cseq = response.headers().cseq().number;
+    match take_sent(turn, s, tx) {
+        Some(sent) if code.is_success() => accepted(turn, s, &sent, response, origin),
+        Some(sent) => refused(turn, s, sent, Refusal::Response(Box::new(response))),
+        None if code.is_success() => uac::repeat_ack(turn, s, cseq),
+        None => {}
+    }
+}
+
+/// No response to our re-INVITE.
+pub(super) fn on_failure(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, why: Failure) {
+    if let Some(sent) = take_sent(turn, s, tx) {
+        refused(turn, s, sent, Refusal::Failure(why));
+    }
+}
+
+fn take_sent(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx) -> Option<Sent> {
+    let session = super::get_mut(turn, s)?;
+    match std::mem::replace(&mut session.exchange, Exchange::Idle) {
+        Exchange::Sent(sent) if sent.tx.is_none_or(|sent| sent == tx) => Some(*sent),
+        other => {
+            session.exchange = other;
+            None
+        }
+    }
+}
+
+/// Sent -> Idle or AckDue: 2xx (RFC 3261 sections 12.2.1.2 and 14.1).
+fn accepted(turn: &mut Turn<'_>, s: SessionId, sent: &Sent, response: Response, origin: &Origin) {
+    let cseq = response.headers().cseq().number;
+    if let Some(dialog) = dialog_mut(turn, s) {
+        dialog.follow_cseq(cseq);
+        making::refresh(dialog, making::contact_uri(response.headers()), origin);
+    }
+    let Some(session) = super::get_mut(turn, s) else { return };
+    session.learn_allow(response.headers());
+    let standing = matches!(session.state, State::Standing);
+    let ack_due = standing && !sent.offered && offer_answer::in_message(response.headers());
+    if ack_due {
+        session.exchange = Exchange::AckDue { cseq };
+    } else {
+        uac::acknowledge(turn, s, cseq, None);
+    }
+    if standing {
+        super::emit(turn, s, SessionEvent::Reinvited { response, ack_due });
+        exchange_over(turn, s);
+    }
+}
+
+/// Sent -> Idle: everything stays as it was (RFC 3261 section 14.1), unless the answer ends the dialog.
+fn refused(turn: &mut Turn<'_>, s: SessionId, sent: Sent, refusal: Refusal) {
+    if !super::get(turn, s).is_some_and(|session| matches!(session.state, State::Standing)) {
+        return;
+    }
+    if in_dialog::ends_dialog(&Method::Invite, &refusal) {
+        ending::leave(turn, s, Lines::default(), Final::Error(refusal));
+    } else if refusal.code() == StatusCode::REQUEST_PENDING && !sent.change.again {
+        glare(turn, s, sent.change);
+    } else {
+        super::emit(turn, s, SessionEvent::ReinviteFailed { refusal });
+        exchange_over(turn, s);
+    }
+}
+
+/// RFC 3261 section 14.1: after a 491 we wait 2.1 to 4.0 s when the Call-ID is ours, otherwise 0 to 2.0 s, in steps of 10 ms.
+pub(super) fn glare(turn: &mut Turn<'_>, s: SessionId, change: Change) {
+    let Some(role) = dialog_mut(turn, s).map(|dialog| dialog.role()) else { return };
+    let steps = match role {
+        Role::Caller => 210 + turn.stack.rng.below(191),
+        Role::Callee => turn.stack.rng.below(201),
+    };
+    let timer = super::start(turn, s, Kind::Glare, Duration::from_millis(steps * 10));
+    if let Some(session) = super::get_mut(turn, s) {
+        session.work().glare = Some(Glare { timer: Some(timer), change: Change { again: true, ..change } });
+    }
+}
+
+/// The wait after a 491 is over.
+pub(super) fn on_glare(turn: &mut Turn<'_>, s: SessionId) {
+    if let Some(glare) = super::get_mut(turn, s).and_then(|session| session.work.as_mut()?.glare.as_mut()) {
+        glare.timer = None;
+        exchange_over(turn, s);
+    }
+}
+
+/// Nothing is in the way any more: a change whose wait is over gets its second try.
+pub(super) fn exchange_over(turn: &mut Turn<'_>, s: SessionId) {
+    let Some(session) = super::get_mut(turn, s) else { return };
+    let offers = session.our_offer_pending() || session.their_offer_pending();
+    if offers || !matches!(session.state, State::Standing) || !matches!(session.exchange, Exchange::Idle) {
+        return;
+    }
+    let Some(work) = &mut session.work else { return };
+    let Some(glare) = work.glare.take_if(|glare| glare.timer.is_none()) else { return };
+    let update = glare.change.method == Method::Update;
+    let sent = if update {
+        in_dialog::ask_change(turn, s, glare.change).map(|_| ())
+    } else {
+        send_invite(turn, s, glare.change)
+    };
+    if sent.is_err() {
+        let refusal = Refusal::Failure(Failure::NoRoute("the second try could not be sent".to_owned()));
+        let event =
+            if update { SessionEvent::UpdateFailed { refusal } } else { SessionEvent::ReinviteFailed { refusal } };
+        super::emit(turn, s, event);
+    }
+}
+
+/// An INVITE of the peer in the dialog (RFC 3261 section 14.2).
+pub(super) fn their_invite(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, request: &Request) {
+    let offered = offer_answer::in_message(request.headers());
+    let Some(session) = super::get_mut(turn, s) else { return };
+    let (ours, theirs) = (session.our_offer_pending(), session.their_offer_pending());
+    let reply = match (&session.state, &session.exchange) {
+        (State::Ringing(_), _) | (_, Exchange::Received { .. }) => in_dialog::later(turn),
+        (State::Calling(_) | State::Cancelling(_), _) => Reply::new(StatusCode::REQUEST_PENDING),
+        (_, Exchange::Sent(_) | Exchange::AckDue { .. } | Exchange::Unacked(_)) => {
+            Reply::new(StatusCode::REQUEST_PENDING)
+        }
+        (_, Exchange::Idle) if offered && ours => Reply::new(StatusCode::REQUEST_PENDING),
+        (_, Exchange::Idle) if offered && theirs => in_dialog::later(turn),
+        (_, Exchange::Idle) => {
+            session.exchange = Exchange::Received { tx, cseq: request.headers().cseq().number, offered };
+            session.learn_allow(request.headers());
+            super::emit(turn, s, SessionEvent::Reinvite { tx, request: request.clone() });
+            return;
+        }
+    };
+    let _ = turn.respond(tx, reply);
+}

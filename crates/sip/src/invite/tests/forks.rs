@@ -1,0 +1,266 @@
+//! Several user agents behind one INVITE: RFC 3261 sections 13.2.2.1 and 13.2.2.4.
+
+use super::network::*;
+use super::{NO_CODE, code};
+use crate::id::SessionId;
+use crate::invite::{By, Forks, SessionEvent};
+use crate::message::{Lines, Method};
+
+/// A stack that calls two scripted peers through one address: `r` gives every response.
+fn forked(net: &mut Network, forks: Forks, late: bool) -> (usize, usize, SessionId, String) {
+    let (a, r) = (net.stack(|config| config.session.forks = forks), net.raw());
+    let s = net.turn(a, |turn| turn.invite(invitation(a, r, if late { None } else { sdp(OFFER) }))).unwrap();
+    net.settle();
+    let invite = net.one(r);
+    (a, r, s, invite)
+}
+
+fn contact_named(name: &str) -> String {
+    format!("Contact: <sip:{name}@10.0.0.2>\r\n")
+}
+
+#[test]
+fn rfc3261_13_2_2_1_forked_1xx_make_early_dialogs() {
+    let mut net = Network::new();
+    let (a, r, s, invite) = forked(&mut net, Forks::KeepFirst, false);
+    for tag in ["one", "two", "one", "three"] {
+        net.say(r, a, &respond(&invite, 180, tag, &contact_named(tag), ""));
+    }
+    net.settle();
+    assert_eq!(net.usage(a).dialogs, 3);
+    let forks: Vec<_> = net
+        .events(a)
+        .iter()
+        .filter_map(|event| match event {
+            crate::Event::Session(_, SessionEvent::Progress { fork, .. }) => *fork,
+            _ => None,
+        })
+        .collect();
+    assert_eq!(forks.len(), 4);
+    assert_eq!(forks[0], forks[2]);
+    let targets: Vec<_> =
+        forks.iter().map(|fork| net.turn(a, |turn| turn.dialog(*fork).unwrap().remote_target().to_owned())).collect();
+    assert_eq!(targets, ["sip:one@10.0.0.2", "sip:two@10.0.0.2", "sip:one@10.0.0.2", "sip:three@10.0.0.2"]);
+    let tx = net.turn(a, |turn| turn.in_fork(s, forks[1], Method::Info, Lines::default(), None)).unwrap();
+    net.settle();
+    let info = net.one(r);
+    assert!(info.starts_with("INFO sip:two@10.0.0.2 "), "{info}");
+    assert_eq!((tag(header(&info, "To")), cseq(&info)), ("two", 11));
+    net.say(r, a, &respond(&info, 200, "", "", ""));
+    net.settle();
+    assert_eq!(response_code(&net.events(a), tx), 200);
+    net.say(r, a, &respond(&invite, 486, "one", "", ""));
+    net.settle();
+    assert_eq!(net.usage(a).dialogs, 0);
+    net.assert_nothing_left();
+}
+
+#[test]
+fn rfc3261_13_2_2_4_every_forked_2xx_is_acked_and_later_ones_get_bye() {
+    for early in [false, true] {
+        let mut net = Network::new();
+        let (a, r, s, invite) = forked(&mut net, Forks::KeepFirst, false);
+        if early {
+            for tag in ["one", "two"] {
+                net.say(r, a, &respond(&invite, 180, tag, &contact_named(tag), ""));
+            }
+        }
+        let oks: Vec<String> =
+            ["one", "two", "three"].iter().map(|tag| respond(&invite, 200, tag, &contact_named(tag), ANSWER)).collect();
+        for ok in &oks {
+            net.say(r, a, ok);
+        }
+        net.settle();
+        let inbox = net.inbox(r);
+        let seen: Vec<(String, String)> =
+            inbox.iter().map(|text| (kind(text), tag(header(text, "To")).to_owned())).collect();
+        let expected = [("ACK", "one"), ("ACK", "two"), ("BYE", "two"), ("ACK", "three"), ("BYE", "three")];
+        assert_eq!(seen, expected.map(|(kind, tag)| (kind.to_owned(), tag.to_owned())));
+        assert!(inbox[2].starts_with("BYE sip:two@10.0.0.2 "), "{}", inbox[2]);
+        assert_eq!(cseq(&inbox[2]), 11);
+        for bye in [&inbox[2], &inbox[4]] {
+            net.say(r, a, &respond(bye, 200, "", "", ""));
+        }
+        let news = net.news(a);
+        assert_eq!(news.last().map(String::as_str), Some("Answered"));
+        assert_eq!(news.iter().filter(|name| *name != "Progress").count(), 1, "nothing of the others");
+        net.settle();
+        for (ok, ack) in oks.iter().zip([&inbox[0], &inbox[1], &inbox[3]]) {
+            net.say(r, a, ok);
+            net.settle();
+            assert_eq!(net.one(r), *ack, "each repeat gets the ACK of its own dialog");
+        }
+        net.turn(a, |turn| assert_eq!(turn.dialog_of(s).unwrap().remote_tag(), "one"));
+        net.run(40_000);
+        assert_eq!((net.usage(a).sessions, net.usage(a).dialogs), (1, 1));
+        net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+        net.assert_nothing_left();
+    }
+}
+
+#[test]
+fn rfc3261_13_2_2_4_all_forks_may_be_handed_to_the_application() {
+    let mut net = Network::new();
+    let (a, r, s, invite) = forked(&mut net, Forks::HandAll, false);
+    for tag in ["one", "two"] {
+        net.say(r, a, &respond(&invite, 200, tag, &contact_named(tag), ANSWER));
+    }
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)), ["ACK", "ACK"]);
+    let other = pick(&net.events(a), |_, event| match event {
+        SessionEvent::Forked { session, ack_due: false, .. } => Some(*session),
+        _ => None,
+    });
+    assert_ne!(other, s);
+    for (session, tag) in [(s, "one"), (other, "two")] {
+        net.turn(a, |turn| assert_eq!(turn.dialog_of(session).unwrap().remote_tag(), tag));
+    }
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+    net.settle();
+    let bye = net.one(r);
+    assert_eq!(tag(header(&bye, "To")), "one");
+    net.say(r, a, &respond(&bye, 200, "", "", ""));
+    net.run(40_000);
+    assert_eq!((net.usage(a).sessions, net.usage(a).dialogs), (1, 1), "the other goes on");
+    net.turn(a, |turn| turn.hangup(other, NO_CODE, Lines::default())).unwrap();
+    net.assert_nothing_left();
+}
+
+#[test]
+fn rfc3261_13_2_2_4_late_offers_of_forks_are_answered_each() {
+    let mut net = Network::new();
+    let (a, r, s, invite) = forked(&mut net, Forks::HandAll, true);
+    for tag in ["one", "two"] {
+        net.say(r, a, &respond(&invite, 200, tag, &contact_named(tag), OFFER));
+    }
+    net.settle();
+    assert!(net.inbox(r).is_empty());
+    let other = pick(&net.events(a), |_, event| match event {
+        SessionEvent::Forked { session, ack_due: true, .. } => Some(*session),
+        _ => None,
+    });
+    for session in [other, s] {
+        net.turn(a, |turn| turn.ack(session, sdp(ANSWER))).unwrap();
+    }
+    net.settle();
+    let acks = net.inbox(r);
+    assert_eq!(acks.iter().map(|ack| tag(header(ack, "To"))).collect::<Vec<_>>(), ["two", "one"]);
+    assert!(acks.iter().all(|ack| body(ack) == ANSWER));
+}
+
+#[test]
+fn rfc3261_13_2_2_4_late_fork_after_the_call_has_ended_gets_ack_and_bye() {
+    for forks in [Forks::KeepFirst, Forks::HandAll] {
+        let mut net = Network::new();
+        let (a, r, s, invite) = forked(&mut net, forks, false);
+        net.say(r, a, &respond(&invite, 200, "one", &contact_named("one"), ANSWER));
+        net.settle();
+        net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+        net.settle();
+        let bye = net.inbox(r).pop().unwrap();
+        net.say(r, a, &respond(&bye, 200, "", "", ""));
+        net.run(10_000);
+        assert_eq!(net.news(a), ["Answered", "Ended"]);
+        net.say(r, a, &respond(&invite, 200, "two", &contact_named("two"), ANSWER));
+        net.settle();
+        let inbox = net.inbox(r);
+        assert_eq!(kinds(&inbox), ["ACK", "BYE"]);
+        assert!(inbox.iter().all(|text| tag(header(text, "To")) == "two"));
+        assert!(net.news(a).is_empty());
+        net.assert_nothing_left();
+    }
+}
+
+#[test]
+fn rfc3261_13_2_2_4_early_dialogs_without_2xx_end_after_64_t1() {
+    let mut net = Network::new();
+    let (a, r, _, invite) = forked(&mut net, Forks::KeepFirst, false);
+    for tag in ["one", "two"] {
+        net.say(r, a, &respond(&invite, 180, tag, &contact_named(tag), ""));
+    }
+    net.say(r, a, &respond(&invite, 200, "one", &contact_named("one"), ANSWER));
+    net.run(31_000);
+    assert_eq!(net.usage(a).dialogs, 2);
+    net.run(1_100);
+    assert_eq!(net.usage(a).dialogs, 1);
+}
+
+#[test]
+fn rfc3261_12_1_2_forks_of_one_invite_have_a_limit() {
+    let mut net = Network::new();
+    let a = net.stack(|config| config.session.max_forks = 3);
+    let r = net.raw();
+    net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
+    net.settle();
+    let invite = net.one(r);
+    for n in 0..10 {
+        net.say(r, a, &respond(&invite, 180, &format!("t{n}"), &contact(r), ""));
+    }
+    net.settle();
+    assert_eq!(net.usage(a).dialogs, 3);
+    assert_eq!(net.news(a).len(), 3);
+    net.say(r, a, &respond(&invite, 200, "t2", &contact(r), ANSWER));
+    for n in 5..10 {
+        net.say(r, a, &respond(&invite, 200, &format!("t{n}"), &contact(r), ANSWER));
+    }
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)), ["ACK"], "one that is known is accepted; no memory for the others");
+}
+
+#[test]
+fn rfc3261_15_bye_that_overtakes_its_2xx_ends_the_call() {
+    let mut net = Network::new();
+    let (a, r, _, invite) = forked(&mut net, Forks::KeepFirst, false);
+    net.say(r, a, &respond(&invite, 180, "one", &contact_named("one"), ""));
+    net.settle();
+    let mut peer = RawDialog::called(r, &invite, "one");
+    let bye = peer.request("BYE", "", "");
+    net.say(r, a, &bye);
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)), ["200 BYE"]);
+    assert_eq!(net.news(a), ["Progress"], "the INVITE has no final response yet");
+    net.say(r, a, &respond(&invite, 200, "one", &contact_named("one"), ANSWER));
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)), ["ACK"], "and no BYE");
+    let by = pick(&net.events(a), |_, event| match event {
+        SessionEvent::Ended { by, .. } => Some(*by),
+        _ => None,
+    });
+    assert_eq!(by, By::Peer);
+    net.assert_nothing_left();
+}
+
+#[test]
+fn rfc3261_15_bye_in_one_early_dialog_leaves_the_others() {
+    let mut net = Network::new();
+    let (a, r, _, invite) = forked(&mut net, Forks::KeepFirst, false);
+    for tag in ["one", "two"] {
+        net.say(r, a, &respond(&invite, 180, tag, &contact_named(tag), ""));
+    }
+    net.settle();
+    let bye = RawDialog::called(r, &invite, "one").request("BYE", "", "");
+    net.say(r, a, &bye);
+    net.say(r, a, &respond(&invite, 200, "two", &contact_named("two"), ANSWER));
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)), ["200 BYE", "ACK"]);
+    assert_eq!(net.news(a), ["Progress", "Progress", "Answered"]);
+}
+
+#[test]
+fn rfc3261_13_2_2_4_non_2xx_after_a_2xx_does_not_count() {
+    let mut net = Network::new();
+    let (a, r, s, invite) = forked(&mut net, Forks::KeepFirst, false);
+    net.say(r, a, &respond(&invite, 200, "one", &contact_named("one"), ANSWER));
+    net.say(r, a, &respond(&invite, 486, "two", "", ""));
+    net.settle();
+    assert_eq!(net.news(a), ["Answered"]);
+    assert_eq!(pick_code(&mut net, a), None);
+    net.turn(a, |turn| assert!(turn.dialog_of(s).is_some()));
+}
+
+fn pick_code(net: &mut Network, a: usize) -> Option<u16> {
+    net.events(a).iter().find_map(|event| match event {
+        crate::Event::Session(_, event) => code(event),
+        _ => None,
+    })
+}

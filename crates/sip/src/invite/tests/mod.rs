@@ -1,0 +1,84 @@
+//! Sessions on the wire: through `Stack`, `Turn` and `Outbox` only, with a clock that jumps.
+
+mod called;
+mod calling;
+mod cancelling;
+mod changing;
+mod ending;
+mod forks;
+mod network;
+mod pairs;
+mod records;
+mod updating;
+mod within;
+
+use crate::id::{ServerTx, SessionId};
+use crate::invite::SessionEvent;
+use crate::message::StatusCode;
+use network::*;
+
+/// A stack that has called a scripted peer and was answered; the wire is quiet and both inboxes are empty.
+fn calls(net: &mut Network) -> (usize, usize, SessionId, RawDialog) {
+    let (a, r) = (net.stack(|_| {}), net.raw());
+    calls_between(net, a, r)
+}
+
+fn calls_between(net: &mut Network, a: usize, r: usize) -> (usize, usize, SessionId, RawDialog) {
+    let s = net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
+    net.settle();
+    let invite = net.one(r);
+    net.say(r, a, &respond(&invite, 200, "rawtag", &contact(r), ANSWER));
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)), ["ACK"]);
+    assert_eq!(net.news(a), ["Answered"]);
+    (a, r, s, RawDialog::called(r, &invite, "rawtag"))
+}
+
+/// A stack that a scripted peer has called, with an offer, up to the event.
+fn rings(net: &mut Network) -> (usize, usize, ServerTx, RawDialog, String) {
+    let (a, r) = (net.stack(|_| {}), net.raw());
+    let mut dialog = RawDialog::calling(r, a);
+    let invite = dialog.request("INVITE", "", OFFER);
+    net.say(r, a, &invite);
+    net.settle();
+    let tx = incoming(&net.events(a));
+    assert_eq!(kinds(&net.inbox(r)), ["100 INVITE"]);
+    (a, r, tx, dialog, invite)
+}
+
+/// The same, answered and acknowledged.
+fn called(net: &mut Network) -> (usize, usize, SessionId, RawDialog) {
+    let (a, r, s, dialog, _) = unacked(net);
+    let mut dialog = dialog;
+    let ack = dialog.numbered("ACK", 1, "", "");
+    net.say(r, a, &ack);
+    net.settle();
+    assert_eq!(net.news(a), ["Acked"]);
+    assert!(net.inbox(r).is_empty());
+    (a, r, s, dialog)
+}
+
+/// The same, answered with 200 whose ACK has not come.
+fn unacked(net: &mut Network) -> (usize, usize, SessionId, RawDialog, String) {
+    let (a, r, tx, mut dialog, invite) = rings(net);
+    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
+    net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
+    net.settle();
+    let ok = net.one(r);
+    assert_eq!(kind(&ok), "200 INVITE");
+    dialog.learn(&ok);
+    (a, r, s, dialog, invite)
+}
+
+fn code(event: &SessionEvent) -> Option<u16> {
+    match event {
+        SessionEvent::Failed { refusal }
+        | SessionEvent::ReinviteFailed { refusal }
+        | SessionEvent::UpdateFailed { refusal } => Some(refusal.code().get()),
+        SessionEvent::Ended { refusal: Some(refusal), .. } => Some(refusal.code().get()),
+        SessionEvent::Redirected { response } => Some(response.code().get()),
+        _ => None,
+    }
+}
+
+const NO_CODE: Option<StatusCode> = None;

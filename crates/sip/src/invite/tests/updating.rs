@@ -1,0 +1,200 @@
+//! UPDATE: RFC 3311.
+
+use super::network::*;
+use super::{NO_CODE, called, calls, code, rings};
+use crate::id::{ServerTx, SessionId};
+use crate::invite::SessionEvent;
+use crate::message::{Lines, Method};
+
+fn asked(net: &mut Network, a: usize) -> ServerTx {
+    pick(&net.events(a), |_, event| match event {
+        SessionEvent::Request { tx, request } if *request.method() == Method::Update => Some(*tx),
+        _ => None,
+    })
+}
+
+fn update(net: &mut Network, a: usize, r: usize, s: SessionId) -> String {
+    net.turn(a, |turn| turn.update(s, sdp(OFFER), Lines::default())).unwrap();
+    net.settle();
+    let update = net.one(r);
+    assert_eq!((kind(&update).as_str(), body(&update)), ("UPDATE", OFFER));
+    update
+}
+
+#[test]
+fn rfc3311_5_2_update_of_the_peer_refreshes_the_target_when_accepted() {
+    for (status, target) in [(200, "sip:moved@10.0.0.2"), (488, "sip:raw@10.0.0.2")] {
+        let mut net = Network::new();
+        let (a, r, s, mut peer) = called(&mut net);
+        let update = peer.request("UPDATE", "Contact: <sip:moved@10.0.0.2>\r\n", OFFER);
+        net.say(r, a, &update);
+        net.settle();
+        let tx = asked(&mut net, a);
+        net.turn(a, |turn| turn.respond(tx, reply(status, None))).unwrap();
+        net.turn(a, |turn| assert_eq!(turn.dialog_of(s).unwrap().remote_target(), target));
+        net.settle();
+        assert_eq!(kinds(&net.inbox(r)), [format!("{status} UPDATE")]);
+    }
+}
+
+#[test]
+fn rfc3311_5_2_second_update_before_the_answer_is_500_with_retry_after() {
+    let mut net = Network::new();
+    let (a, r, _, mut peer) = called(&mut net);
+    for body in [OFFER, OFFER, ""] {
+        let update = peer.request("UPDATE", "", body);
+        net.say(r, a, &update);
+        net.settle();
+    }
+    let answers = net.inbox(r);
+    assert_eq!(kinds(&answers), ["500 UPDATE", "500 UPDATE"]);
+    assert!(answers.iter().all(|text| header(text, "Retry-After").parse::<u32>().is_ok_and(|seconds| seconds <= 10)));
+    assert_eq!(net.news(a), ["Request"]);
+}
+
+#[test]
+fn rfc3311_5_2_update_with_an_offer_while_ours_is_open_is_491() {
+    let mut net = Network::new();
+    let (a, r, s, mut peer) = calls(&mut net);
+    net.turn(a, |turn| turn.reinvite(s, sdp(OFFER), Lines::default())).unwrap();
+    net.settle();
+    net.inbox(r);
+    let with = peer.request("UPDATE", "", OFFER);
+    net.say(r, a, &with);
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)), ["491 UPDATE"]);
+    let without = peer.request("UPDATE", "", "");
+    net.say(r, a, &without);
+    net.settle();
+    assert_eq!(net.news(a), ["Request"], "without an offer it is fine");
+}
+
+#[test]
+fn rfc3311_5_2_update_with_an_offer_while_theirs_is_open_is_500() {
+    let mut net = Network::new();
+    let (a, r, tx, mut peer, _) = rings(&mut net);
+    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
+    net.turn(a, |turn| turn.answer(s, reply(180, None))).unwrap();
+    net.settle();
+    peer.learn(&net.one(r));
+    let with = peer.request("UPDATE", "", OFFER);
+    net.say(r, a, &with);
+    net.settle();
+    let answer = net.one(r);
+    assert_eq!(kind(&answer), "500 UPDATE");
+    assert!(!header(&answer, "Retry-After").is_empty());
+}
+
+#[test]
+fn rfc3261_14_2_reinvite_with_an_offer_while_our_update_is_open_is_491() {
+    let mut net = Network::new();
+    let (a, r, s, mut peer) = calls(&mut net);
+    update(&mut net, a, r, s);
+    let invite = peer.request("INVITE", "", OFFER);
+    net.say(r, a, &invite);
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)), ["100 INVITE", "491 INVITE"]);
+}
+
+#[test]
+fn rfc3311_8_2_update_that_is_not_allowed_is_405_and_without_dialog_481() {
+    let mut net = Network::new();
+    let a = net.stack(|config| config.allow.retain(|method| *method != Method::Update));
+    let r = net.raw();
+    let (a, r, _, mut peer) = super::calls_between(&mut net, a, r);
+    let update = peer.request("UPDATE", "", OFFER);
+    net.say(r, a, &update);
+    net.settle();
+    let answer = net.one(r);
+    assert_eq!(kind(&answer), "405 UPDATE");
+    assert!(!header(&answer, "Allow").contains("UPDATE"));
+    peer.remote = peer.remote.split(';').next().unwrap().to_owned();
+    let stray = peer.request("UPDATE", "", OFFER);
+    net.say(r, a, &stray);
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)), ["481 UPDATE"]);
+}
+
+#[test]
+fn rfc3311_4_no_update_to_a_peer_whose_allow_lacks_it() {
+    for (allow, fine) in [("INVITE, ACK, BYE", false), ("INVITE, UPDATE", true), ("", true)] {
+        let mut net = Network::new();
+        let (a, r) = (net.stack(|_| {}), net.raw());
+        let s = net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
+        net.settle();
+        let invite = net.one(r);
+        let line = if allow.is_empty() { String::new() } else { format!("Allow: {allow}\r\n") };
+        net.say(r, a, &respond(&invite, 200, "t", &(contact(r) + &line), ANSWER));
+        net.settle();
+        assert_eq!(net.turn(a, |turn| turn.update(s, sdp(OFFER), Lines::default())).is_ok(), fine);
+        let raw = net.turn(a, |turn| turn.in_dialog(s, Method::Update, Lines::default(), None));
+        assert_eq!(raw.is_ok(), fine);
+    }
+}
+
+#[test]
+fn rfc3311_5_1_no_second_offer_while_one_is_open() {
+    let mut net = Network::new();
+    let (a, r, s, _) = calls(&mut net);
+    update(&mut net, a, r, s);
+    assert!(net.turn(a, |turn| turn.update(s, sdp(OFFER), Lines::default())).is_err());
+    assert!(net.turn(a, |turn| turn.update(s, None, Lines::default())).is_ok(), "without an offer it may go");
+    // In the early dialog our offer has no reliable answer.
+    let mut net = Network::new();
+    let (a, r) = (net.stack(|_| {}), net.raw());
+    let s = net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
+    net.settle();
+    let invite = net.one(r);
+    net.say(r, a, &respond(&invite, 183, "t", &contact(r), ANSWER));
+    net.settle();
+    assert!(net.turn(a, |turn| turn.update(s, sdp(OFFER), Lines::default())).is_err());
+}
+
+#[test]
+fn rfc3311_5_3_accepted_update_refreshes_the_target() {
+    let mut net = Network::new();
+    let (a, r, s, _) = calls(&mut net);
+    let update = update(&mut net, a, r, s);
+    assert!(header(&update, "Contact").contains("10.0.0.1"));
+    net.say(r, a, &respond(&update, 200, "", "Contact: <sip:moved@10.0.0.2>\r\n", ANSWER));
+    net.settle();
+    assert_eq!(net.news(a), ["Updated"]);
+    net.turn(a, |turn| assert_eq!(turn.dialog_of(s).unwrap().remote_target(), "sip:moved@10.0.0.2"));
+}
+
+#[test]
+fn rfc3311_5_3_491_is_followed_by_one_retry() {
+    let mut net = Network::new();
+    let (a, r, s, _) = calls(&mut net);
+    let first = update(&mut net, a, r, s);
+    net.say(r, a, &respond(&first, 491, "", "", ""));
+    net.run(2_000);
+    assert!(net.inbox(r).is_empty() && net.news(a).is_empty());
+    net.run(2_100);
+    let second = net.inbox(r).remove(0);
+    assert_eq!((kind(&second).as_str(), cseq(&second), body(&second)), ("UPDATE", cseq(&first) + 1, OFFER));
+    net.say(r, a, &respond(&second, 491, "", "", ""));
+    net.run(10_000);
+    assert_eq!(pick(&net.events(a), |_, event| code(event)), 491);
+    assert!(net.inbox(r).iter().all(|text| *text == second), "no third try");
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+    net.assert_nothing_left();
+}
+
+#[test]
+fn rfc3311_5_3_481_and_silence_end_the_call() {
+    for status in [481, 408, 0] {
+        let mut net = Network::new();
+        let (a, r, s, _) = calls(&mut net);
+        let update = update(&mut net, a, r, s);
+        if status == 0 {
+            net.run(33_000);
+        } else {
+            net.say(r, a, &respond(&update, status, "", "", ""));
+            net.settle();
+        }
+        assert_eq!(net.news(a), ["Ended"]);
+        assert_eq!(kind(net.inbox(r).last().unwrap()), "BYE");
+        net.assert_nothing_left();
+    }
+}

@@ -1,0 +1,257 @@
+//! Requests in the dialog: RFC 3261 section 12.2.
+
+use super::network::*;
+use super::{NO_CODE, called, calls, rings};
+use crate::digest::{Credential, Credentials};
+use crate::invite::SessionEvent;
+use crate::message::{Lines, Method};
+
+#[test]
+fn rfc3261_12_2_2_cseq_gaps_are_accepted_and_lower_ones_are_500() {
+    // C-08, C-13, C-16, C-17.
+    let mut net = Network::new();
+    let (a, r, _, mut peer) = called(&mut net);
+    for (number, method, expected) in [
+        (5, "INFO", None),
+        (105, "OPTIONS", None),
+        (104, "INFO", Some("500 INFO")),
+        (105, "INFO", Some("500 INFO")),
+        (7, "BYE", Some("500 BYE")),
+        (8, "INVITE", Some("500 INVITE")),
+        (3_000_000_000, "INFO", None),
+        (u32::MAX, "INFO", None),
+        (0, "INFO", Some("500 INFO")),
+    ] {
+        let request = peer.numbered(method, number, "", "");
+        net.say(r, a, &request);
+        net.settle();
+        let news = net.news(a);
+        let answers: Vec<_> = kinds(&net.inbox(r)).into_iter().filter(|kind| !kind.starts_with("100")).collect();
+        match expected {
+            None => assert_eq!((news.len(), answers.len()), (1, 0), "{number} {method}"),
+            Some(answer) => {
+                assert_eq!(answers, [answer], "{number} {method}");
+                assert!(news.is_empty());
+            }
+        }
+    }
+    let lower_ack = peer.numbered("ACK", 0, "", "");
+    net.say(r, a, &lower_ack);
+    net.settle();
+    assert!(net.inbox(r).is_empty(), "a lower ACK is ignored");
+}
+
+#[test]
+fn rfc3261_12_2_2_first_request_of_the_callee_may_have_any_number() {
+    let mut net = Network::new();
+    let (a, r, _, mut peer) = calls(&mut net);
+    let info = peer.numbered("INFO", 0, "", "");
+    net.say(r, a, &info);
+    net.settle();
+    assert_eq!(net.news(a), ["Request"]);
+}
+
+#[test]
+fn rfc3261_12_2_2_dialogs_of_one_call_id_count_apart() {
+    let mut net = Network::new();
+    let (a, r) = (net.stack(|_| {}), net.raw());
+    let mut peers = Vec::new();
+    for n in 0..2 {
+        let mut peer = RawDialog::calling(r, a);
+        peer.local = format!("<sip:raw@10.0.0.2>;tag=from{n}");
+        peer.cseq = 10 * n;
+        let invite = peer.request("INVITE", "", OFFER).replace("z9hG4bKraw", &format!("z9hG4bKraw{n}"));
+        net.say(r, a, &invite);
+        net.settle();
+        let tx = incoming(&net.events(a));
+        let s = net.turn(a, |turn| turn.session(tx)).unwrap();
+        net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
+        net.settle();
+        peer.learn(&net.inbox(r).pop().unwrap());
+        let ack = peer.numbered("ACK", peer.cseq, "", "").replace("z9hG4bKraw", &format!("z9hG4bKraw{n}"));
+        net.say(r, a, &ack);
+        net.settle();
+        peers.push((peer, s));
+    }
+    net.news(a);
+    let (peer, expected) = &mut peers[0];
+    let info = peer.request("INFO", "", "").replace("z9hG4bKraw", "z9hG4bKinfo");
+    net.say(r, a, &info);
+    net.settle();
+    let s = pick(&net.events(a), |s, event| matches!(event, SessionEvent::Request { .. }).then_some(s));
+    assert_eq!(s, *expected, "number 2 is fine in the dialog that has seen 1");
+}
+
+#[test]
+fn rfc3261_12_2_2_request_without_a_dialog_is_481() {
+    let mut net = Network::new();
+    let (a, r, _, mut peer) = called(&mut net);
+    peer.remote = "<sip:bob@10.0.0.1>;tag=unknown".into();
+    for method in ["INVITE", "BYE", "UPDATE", "INFO", "PRACK"] {
+        let request = peer.request(method, "", "");
+        net.say(r, a, &request);
+        net.settle();
+        assert_eq!(kinds(&net.inbox(r)).last(), Some(&format!("481 {method}")));
+    }
+    assert!(net.news(a).is_empty());
+}
+
+#[test]
+fn rfc3261_12_2_2_other_requests_are_handed_to_the_application() {
+    let mut net = Network::new();
+    let (a, r, s, mut peer) = called(&mut net);
+    for method in ["INFO", "OPTIONS", "MESSAGE"] {
+        let request = peer.request(method, "", "");
+        net.say(r, a, &request);
+        net.settle();
+        let tx = pick(&net.events(a), |of, event| match event {
+            SessionEvent::Request { tx, request } if of == s && request.method().as_str() == method => Some(*tx),
+            _ => None,
+        });
+        net.turn(a, |turn| turn.respond(tx, reply(200, None))).unwrap();
+        net.settle();
+        assert_eq!(kinds(&net.inbox(r)), [format!("200 {method}")]);
+    }
+    net.run(40_000);
+    let usage = net.usage(a);
+    assert_eq!((usage.sessions, usage.dialogs, usage.timers, usage.server_transactions), (1, 1, 0, 0));
+}
+
+#[test]
+fn rfc3261_8_2_1_method_that_is_not_allowed_is_405_with_allow() {
+    let mut net = Network::new();
+    let (a, r, _, mut peer) = called(&mut net);
+    for method in ["REFER", "NOTIFY", "SUBSCRIBE"] {
+        let request = peer.request(method, "", "");
+        net.say(r, a, &request);
+        net.settle();
+        let answer = net.one(r);
+        assert_eq!(kind(&answer), format!("405 {method}"));
+        assert!(header(&answer, "Allow").contains("INVITE"));
+    }
+    assert!(net.news(a).is_empty());
+}
+
+#[test]
+fn unanswered_requests_of_the_peer_have_a_limit() {
+    let mut net = Network::new();
+    let (a, r, _, mut peer) = called(&mut net);
+    for n in 0..17 {
+        let request = peer.request("INFO", "", "");
+        net.say(r, a, &request);
+        net.settle();
+        let seen = kinds(&net.inbox(r));
+        assert_eq!(seen, if n < 16 { vec![] } else { vec!["503 INFO".to_owned()] }, "{n}");
+    }
+    assert_eq!(net.news(a).len(), 16);
+}
+
+#[test]
+fn rfc3261_12_2_1_1_requests_of_ours_count_up_by_one() {
+    let mut net = Network::new();
+    let (a, r, s, _) = calls(&mut net);
+    for expected in 11..14 {
+        let tx = net.turn(a, |turn| turn.in_dialog(s, Method::Info, Lines::default(), sdp(OFFER))).unwrap();
+        net.settle();
+        let info = net.one(r);
+        assert_eq!((cseq(&info), body(&info)), (expected, OFFER));
+        net.say(r, a, &respond(&info, 200, "", "", ""));
+        net.settle();
+        assert_eq!(response_code(&net.events(a), tx), 200);
+    }
+    for method in [Method::Invite, Method::Ack, Method::Bye, Method::Cancel] {
+        assert!(net.turn(a, |turn| turn.in_dialog(s, method, Lines::default(), None)).is_err());
+    }
+}
+
+#[test]
+fn rfc3261_12_no_request_before_there_is_a_dialog() {
+    let mut net = Network::new();
+    let (a, r) = (net.stack(|_| {}), net.raw());
+    let s = net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
+    assert!(net.turn(a, |turn| turn.in_dialog(s, Method::Info, Lines::default(), None)).is_err());
+    let mut net = Network::new();
+    let (a, r, tx, _, _) = rings(&mut net);
+    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
+    assert!(net.turn(a, |turn| turn.in_dialog(s, Method::Info, Lines::default(), None)).is_err());
+    net.turn(a, |turn| turn.answer(s, reply(180, None))).unwrap();
+    assert!(net.turn(a, |turn| turn.in_dialog(s, Method::Info, Lines::default(), None)).is_ok());
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)), ["180 INVITE", "INFO"]);
+}
+
+fn secrets() -> Credentials {
+    let mut credentials = Credentials::new();
+    credentials.add(Credential::password(None, "alice", "secret").unwrap());
+    credentials
+}
+
+const CHALLENGE: &str = "WWW-Authenticate: Digest realm=\"r\", nonce=\"n1\", algorithm=MD5, qop=\"auth\"\r\n";
+
+#[test]
+fn rfc3261_22_2_challenged_invite_and_dialog_agree_on_the_number() {
+    let mut net = Network::new();
+    let (a, r) = (net.stack(|_| {}), net.raw());
+    let mut draft = invitation(a, r, sdp(OFFER));
+    draft.credentials = secrets();
+    let s = net.turn(a, |turn| turn.invite(draft)).unwrap();
+    net.settle();
+    let first = net.one(r);
+    net.say(r, a, &respond(&first, 401, "x", CHALLENGE, ""));
+    net.settle();
+    let mut inbox = net.inbox(r);
+    assert_eq!(kinds(&inbox), ["ACK", "INVITE"]);
+    let second = inbox.remove(1);
+    assert_eq!(cseq(&second), 11);
+    assert_eq!(
+        (header(&second, "Call-ID"), header(&second, "From")),
+        (header(&first, "Call-ID"), header(&first, "From"))
+    );
+    net.say(r, a, &respond(&second, 200, "t", &contact(r), ANSWER));
+    net.settle();
+    let ack = net.one(r);
+    assert_eq!(cseq(&ack), 11);
+    assert_eq!(
+        header(&ack, "Authorization"),
+        header(&second, "Authorization"),
+        "13.2.2.4: the same credentials as the INVITE"
+    );
+    assert!(!header(&ack, "Authorization").is_empty());
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+    net.settle();
+    let bye = net.one(r);
+    assert_eq!(cseq(&bye), 12);
+    assert!(header(&bye, "Authorization").contains("nonce=\"n1\""), "known nonce, no challenge: {bye}");
+}
+
+#[test]
+fn rfc3261_22_2_retries_in_a_dialog_take_fresh_numbers() {
+    let mut net = Network::new();
+    let (a, r, s, _) = calls(&mut net);
+    net.turn(a, |turn| turn.authenticate(s, secrets())).unwrap();
+    for _ in 0..2 {
+        net.turn(a, |turn| turn.in_dialog(s, Method::Info, Lines::default(), None)).unwrap();
+    }
+    net.settle();
+    let infos = net.inbox(r);
+    assert_eq!(infos.iter().map(|text| cseq(text)).collect::<Vec<_>>(), [11, 12]);
+    net.say(r, a, &respond(&infos[0], 401, "", CHALLENGE, ""));
+    net.settle();
+    let again = net.one(r);
+    assert_eq!(cseq(&again), 13, "12 is taken");
+    net.say(r, a, &respond(&infos[1], 401, "", CHALLENGE, ""));
+    net.settle();
+    assert_eq!(cseq(&net.one(r)), 14);
+    net.turn(a, |turn| turn.reinvite(s, None, Lines::default())).unwrap();
+    net.settle();
+    let invite = net.inbox(r).pop().unwrap();
+    assert_eq!((kind(&invite).as_str(), cseq(&invite)), ("INVITE", 15));
+    net.say(r, a, &respond(&invite, 401, "", CHALLENGE, ""));
+    net.settle();
+    let again = net.inbox(r).pop().unwrap();
+    assert_eq!((kind(&again).as_str(), cseq(&again)), ("INVITE", 16));
+    net.say(r, a, &respond(&again, 200, "", &contact(r), ""));
+    net.settle();
+    let ack = net.inbox(r).into_iter().find(|text| kind(text) == "ACK" && cseq(text) == 16).expect("its ACK");
+    assert_eq!(header(&ack, "Authorization"), header(&again, "Authorization"));
+}
