@@ -62,7 +62,17 @@ impl Sip13 {
     /// One text of several: an end mark follows, so `("ab", "c")` and `("a", "bc")` differ.
     pub(crate) fn part(&mut self, text: &[u8]) {
         self.write(text);
-        self.write(&[0xff]);
+        self.byte(0xff);
+    }
+    fn byte(&mut self, byte: u8) {
+        self.length = self.length.wrapping_add(1);
+        self.tail |= u64::from(byte) << (8 * self.held);
+        self.held += 1;
+        if self.held == 8 {
+            let word = self.tail;
+            self.word(word);
+            (self.tail, self.held) = (0, 0);
+        }
     }
     /// All 128 bits.
     pub(crate) fn finish128(&self) -> u128 {
@@ -82,29 +92,24 @@ impl Sip13 {
 impl Hasher for Sip13 {
     fn write(&mut self, bytes: &[u8]) {
         self.length = self.length.wrapping_add(bytes.len() as u64);
-        let mut rest = bytes;
-        if self.held != 0 {
-            while let (Some((&byte, more)), true) = (rest.split_first(), self.held < 8) {
-                self.tail |= u64::from(byte) << (8 * self.held);
-                self.held += 1;
-                rest = more;
-            }
-            if self.held < 8 {
-                return;
-            }
-            let word = self.tail;
-            self.word(word);
-            (self.tail, self.held) = (0, 0);
-        }
-        let mut words = rest.chunks_exact(8);
+        let shift = 8 * self.held;
+        let mut words = bytes.chunks_exact(8);
         for chunk in &mut words {
-            if let Ok(eight) = <[u8; 8]>::try_from(chunk) {
-                self.word(u64::from_le_bytes(eight));
-            }
+            let Ok(eight) = <[u8; 8]>::try_from(chunk) else { continue };
+            let word = u64::from_le_bytes(eight);
+            let full = self.tail | (word << shift);
+            // What does not fit waits for the next word; nothing does when the tail is empty.
+            self.tail = if shift == 0 { 0 } else { word >> (64 - shift) };
+            self.word(full);
         }
         for &byte in words.remainder() {
             self.tail |= u64::from(byte) << (8 * self.held);
             self.held += 1;
+            if self.held == 8 {
+                let word = self.tail;
+                self.word(word);
+                (self.tail, self.held) = (0, 0);
+            }
         }
     }
     fn finish(&self) -> u64 {
@@ -225,6 +230,9 @@ fn is_rfc3261(branch: &str) -> bool {
 
 /// Host names have no case (RFC 3261 section 7.3.1).
 fn lower(hash: &mut Sip13, text: &[u8]) {
+    if !text.iter().any(u8::is_ascii_uppercase) {
+        return hash.part(text);
+    }
     let mut block = [0_u8; 64];
     for chunk in text.chunks(block.len()) {
         for (to, from) in block.iter_mut().zip(chunk) {

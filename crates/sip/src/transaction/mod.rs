@@ -15,6 +15,7 @@ mod respond;
 pub(crate) mod server;
 mod server_invite;
 mod server_other;
+mod way_back;
 
 #[cfg(test)]
 mod tests;

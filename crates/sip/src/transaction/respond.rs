@@ -1,7 +1,5 @@
 //! Responses: what the application or the stack answers, and how it is sent.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 
 use crate::draft::makes_dialog;
@@ -39,11 +37,8 @@ impl Turn<'_> {
         let Some(request) = &server.request else {
             return Err(StackError::State("a request without a final response"));
         };
-        // The tag is part of the request where it already is in a dialog.
-        let tag: Cow<'_, str> = match reply.to_tag {
-            Some(ref tag) => Cow::Borrowed(tag.as_str()),
-            None => Cow::Owned(server.tag.as_str().to_owned()),
-        };
+        let own = server.tag;
+        let tag = reply.to_tag.as_deref().unwrap_or(own.as_str());
         match &mut server.machine {
             Machine::Invite(state) => {
                 let input = match code.class() {
@@ -80,12 +75,12 @@ impl Turn<'_> {
         let lines = lines(request, &reply, &server.origin, self.stack.config.user_agent.as_deref());
         let lines = lines.as_ref().unwrap_or(&reply.lines);
         let (reason, body) = (reply.reason.as_deref(), reply.body.as_ref());
-        let bytes = write_response(request.headers(), code, reason, Some(&tag), lines, body, received);
+        let bytes = write_response(request.headers(), code, reason, Some(tag), lines, body, received);
         let (path, owner) = (server.path(), server.owner);
         // What stays is an exact copy: the printed one has room to spare.
         server.last = Some(Bytes::copy_from_slice(&bytes));
         if code.is_final() {
-            self.server_close(tx.0, &tag);
+            self.server_close(tx.0, tag);
         }
         self.stack.counters.responses_out += 1;
         self.send(Sender::Server(tx.0), path, bytes, why);

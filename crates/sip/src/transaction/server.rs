@@ -1,6 +1,6 @@
 //! Server transactions at work: requests that come in, and the responses that go back.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 
@@ -8,7 +8,6 @@ use crate::config::{Role, Trying};
 use crate::event::Event;
 use crate::id::{Id, ServerTx};
 use crate::invite;
-use crate::message::header::Via;
 use crate::message::{Broken, Headers, Lines, Method, Request, StatusCode, write_response};
 use crate::outbox::{Cause, Origin, Path, SendError};
 use crate::reply::Reply;
@@ -16,6 +15,7 @@ use crate::rng::Token;
 use crate::stack::Timer;
 use crate::time::Time;
 use crate::transaction::key::Key;
+use crate::transaction::way_back::{Stamp, Way};
 use crate::transaction::{respond, server_invite, server_other};
 use crate::turn::{Owner, Sender, Turn};
 use crate::wheel::TimerId;
@@ -57,58 +57,6 @@ struct Keys {
     own: Key,
     merged: Option<Box<Key>>,
     old_ack: Option<Box<Key>>,
-}
-
-/// What is written into the top Via of responses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stamp {
-    Nothing,
-    Received,
-    ReceivedAndRport,
-}
-
-/// How a response finds its way back, read from the top Via (RFC 3261 sections 18.2.1 and 18.2.2, RFC 3581 section 4).
-pub(super) struct Way {
-    pub(super) stamp: Stamp,
-    pub(super) to: SocketAddr,
-    pub(super) home: u16,
-}
-
-impl Way {
-    pub(super) fn of(headers: &Headers, origin: &Origin, force_rport: bool, follow_maddr: bool) -> Way {
-        let source = origin.remote;
-        let via = match headers.get::<Via<'_>>() {
-            Some(Ok(via)) => via,
-            _ => return Way { stamp: Stamp::Received, to: source, home: source.port() },
-        };
-        let home = via.port.unwrap_or(origin.transport.default_port());
-        let asked = via.rport().is_some();
-        let stamp = match (asked || force_rport, via.host.ip() == Some(source.ip())) {
-            (true, _) => Stamp::ReceivedAndRport,
-            (false, true) if via.received().is_none() => Stamp::Nothing,
-            (false, _) => Stamp::Received,
-        };
-        if origin.transport.is_reliable() {
-            return Way { stamp, to: source, home };
-        }
-        let maddr = via.maddr().filter(|_| follow_maddr).and_then(|host| host.ip());
-        let to = match maddr {
-            Some(ip) => SocketAddr::new(ip, home),
-            None if stamp == Stamp::ReceivedAndRport => source,
-            None => SocketAddr::new(source.ip(), home),
-        };
-        Way { stamp, to, home }
-    }
-}
-
-impl Stamp {
-    pub(super) fn values(self, origin: &Origin) -> Option<(IpAddr, Option<u16>)> {
-        match self {
-            Stamp::Nothing => None,
-            Stamp::Received => Some((origin.remote.ip(), None)),
-            Stamp::ReceivedAndRport => Some((origin.remote.ip(), Some(origin.remote.port()))),
-        }
-    }
 }
 
 impl Server {
@@ -264,7 +212,7 @@ impl Turn<'_> {
         lines: Lines,
     ) {
         let config = &self.stack.config;
-        let way = Way::of(headers, origin, config.force_rport, config.follow_maddr);
+        let way = Way::of(headers, origin, config);
         let tag = self.stack.keys.stateless_tag(headers);
         let received = way.stamp.values(origin);
         let bytes = write_response(headers, code, reason, Some(tag.as_str()), &lines, None, received);
@@ -289,7 +237,7 @@ impl Turn<'_> {
             }
             _ => Machine::Other(server_other::State::new(self.now.mono, &config.timers)),
         };
-        let way = Way::of(request.headers(), origin, config.force_rport, config.follow_maddr);
+        let way = Way::of(request.headers(), origin, config);
         let server = Server {
             machine,
             keys: Keys { own: key, merged: merged.map(Box::new), old_ack: None },
