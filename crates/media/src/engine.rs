@@ -1,0 +1,378 @@
+//! The engine of one media thread: every stream, player, recorder and conference on it.
+//!
+//! A stream is in one of three modes:
+//!
+//! ```text
+//!   Mixed    jitter buffer -> decode -> bridge -> encode        (each 20 ms tick)
+//!   Echo     what is heard is said again                        (each 20 ms tick)
+//!   Relayed  packet in, packet out on the other stream          (when the packet is received)
+//! ```
+//!
+//! Ids are chosen by the caller ([`Key`]), so that commands from other threads need no answer. Packets are addressed by [`Slot`].
+
+mod ports;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use audio::bridge::{Bridge, ConferenceId, PortId};
+use audio::frame::{MAX_FRAME, SampleRate};
+use audio::level::Level;
+use rtp::rtcp::Cname;
+use rtp::{Micros, NtpTime, Protocol, classify};
+
+use crate::event::Output;
+use crate::report::StreamReport;
+use crate::settings::{Component, Key, Slot, StreamSettings};
+use crate::stream::{Birth, DialError, Stream};
+
+use ports::{Player, Recorder};
+pub use ports::{Sink, Source};
+
+/// How an engine is made.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Rate of the bridge, and of players and recorders.
+    pub rate: SampleRate,
+    /// Streams at a time.
+    pub max_streams: usize,
+    /// Players and recorders at a time.
+    pub max_ports: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { rate: SampleRate::NARROW, max_streams: 4_000, max_ports: 8_000 }
+    }
+}
+
+/// Why something was not added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AddError {
+    /// The engine is full.
+    Full,
+    /// The key is in use.
+    KeyInUse,
+    /// The codec does not run at the bridge's rate.
+    Rate,
+}
+
+impl fmt::Display for AddError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "the media engine carries as much as it may",
+            Self::KeyInUse => "the key is in use in this media engine",
+            Self::Rate => "the codec's rate is not the bridge's",
+        })
+    }
+}
+
+impl std::error::Error for AddError {}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Mixed,
+    Echo,
+    Relayed { to: usize },
+}
+
+struct Carried {
+    stream: Stream,
+    port: PortId,
+    mode: Mode,
+}
+
+/// What a key names.
+#[derive(Clone, Copy, Debug)]
+enum Named {
+    Stream(usize),
+    Player(PortId),
+    Recorder(PortId),
+    Conference(ConferenceId),
+}
+
+/// Streams, players, recorders and conferences of one thread.
+///
+/// Inputs: [`receive`](Engine::receive), [`tick`](Engine::tick). Getters: [`is_busy`](Engine::is_busy),
+/// [`is_relaying`](Engine::is_relaying), [`report`](Engine::report), [`level`](Engine::level). The rest are commands.
+pub struct Engine {
+    config: Config,
+    bridge: Bridge,
+    streams: Vec<(u32, Option<Carried>)>,
+    free: Vec<usize>,
+    players: Vec<Player>,
+    recorders: Vec<Recorder>,
+    names: HashMap<Key, Named>,
+    relays: usize,
+    mixed: usize,
+    wall_at_zero: Duration,
+    seed: u64,
+    frame: Box<[i16]>,
+}
+
+impl Engine {
+    /// An engine without streams. `wall_at_zero` is the wall clock (since 1970) when [`Micros`] was zero; `seed` must be random: SSRCs and
+    /// sequence numbers follow from it (RFC 3550 section 5.1).
+    pub fn new(config: Config, wall_at_zero: Duration, seed: u64) -> Self {
+        Self {
+            bridge: Bridge::new(config.rate),
+            streams: Vec::new(),
+            free: Vec::new(),
+            players: Vec::new(),
+            recorders: Vec::new(),
+            names: HashMap::new(),
+            relays: 0,
+            mixed: 0,
+            wall_at_zero,
+            seed,
+            frame: vec![0; config.rate.tick_samples().min(MAX_FRAME)].into_boxed_slice(),
+            config,
+        }
+    }
+
+    /// Adds a stream; it is mixed, and connected to nothing.
+    ///
+    /// # Errors
+    /// [`AddError`].
+    pub fn add_stream(&mut self, now: Micros, key: Key, settings: StreamSettings) -> Result<Slot, AddError> {
+        if self.names.contains_key(&key) {
+            return Err(AddError::KeyInUse);
+        }
+        if self.streams.len() - self.free.len() >= self.config.max_streams {
+            return Err(AddError::Full);
+        }
+        if settings.codec.sample_rate() != self.config.rate {
+            return Err(AddError::Rate);
+        }
+        let seed = self.random();
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.streams.push((0, None));
+            self.streams.len() - 1
+        });
+        let port = self.bridge.add_port();
+        let Some((generation, place)) = self.streams.get_mut(index) else { return Err(AddError::Full) };
+        let slot = Slot { index: u32::try_from(index).unwrap_or(u32::MAX), generation: *generation };
+        let birth = Birth { key, slot, now, seed, cname: Cname::from_seed(seed.rotate_left(17)) };
+        *place = Some(Carried { stream: Stream::new(birth, settings), port, mode: Mode::Mixed });
+        self.names.insert(key, Named::Stream(index));
+        self.mixed += 1;
+        Ok(slot)
+    }
+
+    /// New settings after a re-negotiation. False when there is no such stream.
+    pub fn update_stream(&mut self, now: Micros, key: Key, settings: StreamSettings) -> bool {
+        self.stream_mut(key).map(|carried| carried.stream.update(now, settings)).is_some()
+    }
+
+    /// Takes a stream away after a last RTCP BYE; whatever was connected to it hears silence. Returns its last figures.
+    pub fn remove_stream(&mut self, now: Micros, key: Key, out: &mut impl Output) -> Option<StreamReport> {
+        let Some(&Named::Stream(index)) = self.names.get(&key) else { return None };
+        self.unrelay(index);
+        let wall = self.wall(now);
+        let (generation, place) = self.streams.get_mut(index)?;
+        let mut gone = place.take()?;
+        *generation = generation.wrapping_add(1);
+        gone.stream.leave(now, wall, out);
+        self.bridge.remove_port(gone.port);
+        self.names.remove(&key);
+        self.free.push(index);
+        self.mixed -= 1;
+        Some(gone.stream.report())
+    }
+
+    /// A packet that came to a stream's port. Relayed packets leave at once through `out`; the rest waits for its tick.
+    pub fn receive(
+        &mut self,
+        now: Micros,
+        slot: Slot,
+        component: Component,
+        from: SocketAddr,
+        datagram: &mut [u8],
+        out: &mut impl Output,
+    ) {
+        let wall = self.wall(now);
+        let Some(carried) = self.at_slot(slot) else { return };
+        let Mode::Relayed { to } = carried.mode else {
+            carried.stream.receive(now, wall, component, from, datagram, out);
+            return;
+        };
+        match (classify(datagram), component) {
+            (Protocol::Rtp, Component::Rtp) => {
+                let Some(relayed) = carried.stream.receive_for_relay(now, from, datagram, out) else { return };
+                if let Some(other) = self.at(to) {
+                    other.stream.relay_out(relayed, datagram, out);
+                }
+            }
+            (Protocol::Rtcp, _) if carried.stream.accept_control(from) => {
+                if let Some(other) = self.at(to) {
+                    other.stream.relay_control_out(datagram, out);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The 20 ms tick: everything mixed is heard, mixed and said; what else is due is done.
+    pub fn tick(&mut self, now: Micros, out: &mut impl Output) {
+        let wall = self.wall(now);
+        let samples = self.frame.len();
+        for (_, place) in &mut self.streams {
+            let Some(carried) = place else { continue };
+            match carried.mode {
+                Mode::Relayed { .. } => {}
+                Mode::Echo => {
+                    let audible = carried.stream.hear(now, &mut self.frame);
+                    let said = audible.then_some(&*self.frame);
+                    carried.stream.say(now, said, samples, out);
+                }
+                Mode::Mixed => {
+                    let audible = carried.stream.hear(now, &mut self.frame);
+                    self.bridge.put(carried.port, audible.then_some(&*self.frame));
+                }
+            }
+            let reports = !matches!(carried.mode, Mode::Relayed { .. });
+            carried.stream.keep(now, wall, reports, out);
+        }
+        self.play(out);
+        self.bridge.mix();
+        for (_, place) in &mut self.streams {
+            let Some(carried) = place else { continue };
+            if carried.mode == Mode::Mixed {
+                let heard = self.bridge.get(carried.port, &mut self.frame);
+                carried.stream.say(now, heard.then_some(&*self.frame), samples, out);
+            }
+        }
+        self.record(out);
+    }
+
+    /// Stops relaying and echoing for a stream: it is mixed again.
+    pub fn unlink(&mut self, key: Key) {
+        if let Some(&Named::Stream(index)) = self.names.get(&key) {
+            self.unrelay(index);
+            if let Some(carried) = self.at(index) {
+                carried.mode = Mode::Mixed;
+            }
+        }
+    }
+
+    /// Lets a stream hear itself.
+    pub fn echo(&mut self, key: Key) -> bool {
+        self.unlink(key);
+        self.stream_mut(key).map(|carried| carried.mode = Mode::Echo).is_some()
+    }
+
+    /// Lets two streams hear each other: packets are passed on undecoded where both use the same codec, else they are mixed. False when
+    /// one does not exist.
+    pub fn link(&mut self, a: Key, b: Key) -> bool {
+        let (Some(&Named::Stream(first)), Some(&Named::Stream(second))) = (self.names.get(&a), self.names.get(&b))
+        else {
+            return false;
+        };
+        if first == second {
+            return false;
+        }
+        self.unlink(a);
+        self.unlink(b);
+        let codec = |engine: &mut Self, index| engine.at(index).map(|carried| carried.stream.settings.codec);
+        if codec(self, first) != codec(self, second) {
+            return self.connect(a, b) && self.connect(b, a);
+        }
+        self.disconnect(a, b);
+        self.disconnect(b, a);
+        for (one, other) in [(first, second), (second, first)] {
+            if let Some(carried) = self.at(one) {
+                carried.mode = Mode::Relayed { to: other };
+                self.relays += 1;
+            }
+        }
+        true
+    }
+
+    /// Whether packets are relayed at present: then [`receive`](Engine::receive) should be called each 5 ms.
+    pub fn is_relaying(&self) -> bool {
+        self.relays > 0
+    }
+
+    /// Whether there is anything to do at ticks.
+    pub fn is_busy(&self) -> bool {
+        self.mixed > 0 || !self.players.is_empty() || !self.recorders.is_empty()
+    }
+
+    /// Figures of a stream.
+    pub fn report(&self, key: Key) -> Option<StreamReport> {
+        match self.names.get(&key)? {
+            Named::Stream(index) => self.streams.get(*index)?.1.as_ref().map(|carried| carried.stream.report()),
+            _ => None,
+        }
+    }
+
+    /// Tells by an event once nothing has been heard for `after`; `None` stops watching.
+    pub fn watch_silence(&mut self, now: Micros, key: Key, after: Option<Micros>) {
+        if let Some(carried) = self.stream_mut(key) {
+            carried.stream.watch_silence(now, after);
+        }
+    }
+
+    /// Queues digits to be sent as telephone events (RFC 4733), all or none.
+    ///
+    /// # Errors
+    /// [`DialError`].
+    pub fn dial(&mut self, key: Key, digits: &str) -> Result<(), DialError> {
+        self.stream_mut(key).ok_or(DialError::NoStream)?.stream.dial(digits)
+    }
+
+    /// Level of what a stream or player says since the last reading.
+    pub fn level(&mut self, key: Key) -> Option<Level> {
+        let port = self.port(key)?;
+        self.bridge.level(port)
+    }
+
+    fn wall(&self, now: Micros) -> NtpTime {
+        let since_1970 = u64::try_from(self.wall_at_zero.as_micros()).unwrap_or(u64::MAX);
+        NtpTime::from_unix(Micros(since_1970.saturating_add(now.0)))
+    }
+
+    fn at_slot(&mut self, slot: Slot) -> Option<&mut Carried> {
+        let (generation, place) = self.streams.get_mut(slot.index())?;
+        if *generation == slot.generation { place.as_mut() } else { None }
+    }
+
+    fn at(&mut self, index: usize) -> Option<&mut Carried> {
+        self.streams.get_mut(index)?.1.as_mut()
+    }
+
+    fn stream_mut(&mut self, key: Key) -> Option<&mut Carried> {
+        match self.names.get(&key)? {
+            &Named::Stream(index) => self.at(index),
+            _ => None,
+        }
+    }
+
+    /// Ends the relay this stream is part of, on both sides.
+    fn unrelay(&mut self, index: usize) {
+        let Some(Carried { mode: Mode::Relayed { to }, .. }) = self.at(index) else { return };
+        let other = *to;
+        for one in [index, other] {
+            if let Some(carried) = self.at(one)
+                && matches!(carried.mode, Mode::Relayed { .. })
+            {
+                carried.mode = Mode::Mixed;
+                self.relays -= 1;
+            }
+        }
+    }
+
+    /// SplitMix64 over the seed: one fresh number a stream.
+    fn random(&mut self) -> u64 {
+        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.seed;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}

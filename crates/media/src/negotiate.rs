@@ -1,0 +1,160 @@
+//! One call's descriptions on one side, streams on the other.
+//!
+//! [`CallMedia`] owns the offer/answer state of a dialog and says, after each exchange, what the engine must do.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use audio::codec::Codec;
+use sdp::{
+    AcceptError, Agreement, AnswerError, HoldState, LocalCapabilities, LocalMedia, Negotiation, NegotiationState,
+    OfferError, Origin, ParseError, Session,
+};
+
+use crate::settings::{StreamSettings, UnusablePlan};
+
+/// What an exchange of descriptions means for the call's one audio stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Agreed {
+    /// The stream; `None` when the peers agreed on no audio.
+    pub settings: Option<StreamSettings>,
+    /// Who holds.
+    pub hold: HoldState,
+}
+
+/// Why an exchange of descriptions failed. The call goes on with what was agreed before.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum NegotiateError {
+    /// The body is no session description: 400.
+    Unreadable(ParseError),
+    /// We cannot offer now.
+    Offer(OfferError),
+    /// Their offer cannot be answered.
+    Answer(AnswerError),
+    /// Their answer cannot be taken.
+    Accept(AcceptError),
+    /// Agreed on something we cannot carry: 488.
+    Unusable(UnusablePlan),
+}
+
+impl NegotiateError {
+    /// The SIP status that tells the peer, when the fault is in its offer.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Unreadable(_) => 400,
+            Self::Answer(AnswerError::OursPending) => 491,
+            Self::Answer(AnswerError::TheirsPending) => 500,
+            Self::Offer(_) => 500,
+            _ => 488,
+        }
+    }
+}
+
+impl fmt::Display for NegotiateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(error) => write!(f, "session description: {error}"),
+            Self::Offer(error) => error.fmt(f),
+            Self::Answer(error) => error.fmt(f),
+            Self::Accept(error) => error.fmt(f),
+            Self::Unusable(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for NegotiateError {}
+
+/// The audio of one dialog: descriptions in and out, settings for the engine.
+#[derive(Clone, Debug)]
+pub struct CallMedia {
+    negotiation: Negotiation,
+    capabilities: LocalCapabilities,
+}
+
+impl CallMedia {
+    /// Audio received at `local` (RTP; RTCP on the port above) with `codecs` in order of preference. `session` names the description
+    /// (`o=`), a random number.
+    pub fn new(local: SocketAddr, codecs: &[Codec], session: u64) -> Self {
+        let codecs = codecs
+            .iter()
+            .filter_map(|codec| sdp::Codec::new(codec.static_payload_type()?, codec.name(), codec.clock_rate()))
+            .collect();
+        let media = LocalMedia::audio(local.port(), codecs);
+        Self {
+            // Both numbers are said in 62 bit at most (RFC 3264 section 5).
+            negotiation: Negotiation::new(Origin::new(session >> 2, 1, local.ip())),
+            capabilities: LocalCapabilities::new(local.ip(), vec![media]),
+        }
+    }
+
+    /// What we can and want, to be changed before the next offer or answer.
+    pub fn capabilities(&mut self) -> &mut LocalCapabilities {
+        &mut self.capabilities
+    }
+
+    /// Where the exchange stands.
+    pub fn state(&self) -> NegotiationState {
+        self.negotiation.state()
+    }
+
+    /// The body of an offer.
+    ///
+    /// # Errors
+    /// [`NegotiateError::Offer`] while another offer is pending.
+    pub fn offer(&mut self) -> Result<Vec<u8>, NegotiateError> {
+        let session = self.negotiation.offer(&self.capabilities).map_err(NegotiateError::Offer)?;
+        Ok(session.to_string().into_bytes())
+    }
+
+    /// Answers their offer: the body of the answer and what is agreed.
+    ///
+    /// # Errors
+    /// [`NegotiateError`], whose [`NegotiateError::status`] refuses the offer; nothing has changed.
+    pub fn answer(&mut self, offer: &[u8]) -> Result<(Vec<u8>, Agreed), NegotiateError> {
+        let offer = Session::parse(offer).map_err(NegotiateError::Unreadable)?;
+        let answer = self.negotiation.answer(offer, &self.capabilities).map_err(NegotiateError::Answer)?;
+        let agreed = agreed(&answer.agreement)?;
+        Ok((answer.session.to_string().into_bytes(), agreed))
+    }
+
+    /// Takes their answer to our offer.
+    ///
+    /// # Errors
+    /// [`NegotiateError`]; our offer is dropped, what was agreed before stays.
+    pub fn accept(&mut self, answer: &[u8]) -> Result<Agreed, NegotiateError> {
+        let accepted = Session::parse(answer)
+            .map_err(NegotiateError::Unreadable)
+            .and_then(|answer| self.negotiation.accept_answer(&answer).cloned().map_err(NegotiateError::Accept));
+        match accepted {
+            Ok(agreement) => agreed(&agreement),
+            Err(error) => {
+                self.negotiation.rollback();
+                Err(error)
+            }
+        }
+    }
+
+    /// Drops a pending offer, ours or theirs: it was refused.
+    pub fn rollback(&mut self) -> bool {
+        self.negotiation.rollback()
+    }
+
+    /// The description of ours in force, to be repeated in a later response.
+    pub fn local(&self) -> Option<Vec<u8>> {
+        self.negotiation.local().map(|session| session.to_string().into_bytes())
+    }
+
+    /// What is in force.
+    pub fn agreement(&self) -> &Agreement {
+        self.negotiation.agreement()
+    }
+}
+
+fn agreed(agreement: &Agreement) -> Result<Agreed, NegotiateError> {
+    let Some(plan) = agreement.audio() else { return Ok(Agreed { settings: None, hold: HoldState::Active }) };
+    let hold = plan.hold;
+    StreamSettings::from_plan(plan)
+        .map(|settings| Agreed { settings: Some(settings), hold })
+        .map_err(NegotiateError::Unusable)
+}

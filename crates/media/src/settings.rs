@@ -1,0 +1,146 @@
+//! What the engine is told of a stream: the outcome of an offer and an answer, as numbers.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use audio::codec::Codec;
+use rtp::{Micros, PayloadType};
+use sdp::{Direction, StreamPlan};
+
+/// Chosen by whoever adds a stream, player, recorder or conference; unique in one engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(pub u64);
+
+/// Where a stream stands in the engine's table, for what comes per packet. Never reused: the generation tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slot {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+impl Slot {
+    /// The place in the table.
+    pub const fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
+/// Which of a stream's two ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Component {
+    /// Data.
+    Rtp,
+    /// Control.
+    Rtcp,
+}
+
+/// Telephone events of a stream (RFC 4733).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventTypes {
+    /// In packets we send.
+    pub send: PayloadType,
+    /// In packets we receive.
+    pub receive: PayloadType,
+}
+
+/// One audio stream as negotiated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamSettings {
+    /// The codec.
+    pub codec: Codec,
+    /// Its payload type in packets we send.
+    pub send_type: PayloadType,
+    /// Payload types we may receive and what they mean, the agreed codec first. At most 8 are looked at.
+    pub receive_types: Vec<(PayloadType, Codec)>,
+    /// Telephone events, where agreed.
+    pub events: Option<EventTypes>,
+    /// Where RTP goes until the peer is heard; `None` while it holds with a null address.
+    pub remote: Option<SocketAddr>,
+    /// Where RTCP goes.
+    pub remote_control: Option<SocketAddr>,
+    /// As seen from us.
+    pub direction: Direction,
+    /// Length of the packets we send, 10 to 120 ms.
+    pub ptime: Duration,
+    /// Shortest delay of the jitter buffer.
+    pub min_delay: Micros,
+    /// Longest delay of the jitter buffer.
+    pub max_delay: Micros,
+}
+
+/// An agreed stream that this engine cannot carry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnusablePlan {
+    /// No codec of the plan is one of ours.
+    NoCodec,
+    /// The peer's address is a host name; it has to be looked up before the plan is used.
+    HostName(String),
+}
+
+impl fmt::Display for UnusablePlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCodec => f.write_str("none of the agreed codecs is implemented"),
+            Self::HostName(name) => write!(f, "the media address is the host name {name}, expected an IP address"),
+        }
+    }
+}
+
+impl std::error::Error for UnusablePlan {}
+
+impl StreamSettings {
+    /// Settings from what two descriptions agree on. Where the description names an unspecified address or none, nothing is sent until
+    /// the peer is heard.
+    ///
+    /// # Errors
+    /// [`UnusablePlan`].
+    pub fn from_plan(plan: &StreamPlan) -> Result<Self, UnusablePlan> {
+        let mut receive_types = Vec::new();
+        let mut first = None;
+        for agreed in plan.codecs.iter().take(8) {
+            let Some(codec) = Codec::named(agreed.local.name.as_str(), agreed.local.clock_rate) else { continue };
+            receive_types.push((number(agreed.receive_payload_type()), codec));
+            first.get_or_insert((codec, number(agreed.send_payload_type())));
+        }
+        let (codec, send_type) = first.ok_or(UnusablePlan::NoCodec)?;
+        let clock = codec.clock_rate();
+        let events = plan.telephone_event.filter(|events| events.clock_rate == clock).map(|events| EventTypes {
+            send: number(events.send_payload_type),
+            receive: number(events.receive_payload_type),
+        });
+        Ok(Self {
+            codec,
+            send_type,
+            receive_types,
+            events,
+            remote: endpoint(plan.remote.as_ref())?,
+            remote_control: endpoint(plan.remote_rtcp.as_ref())?,
+            direction: plan.direction,
+            ptime: plan.ptime,
+            min_delay: Micros::from_millis(20),
+            max_delay: Micros::from_millis(200),
+        })
+    }
+}
+
+fn number(number: sdp::PayloadType) -> PayloadType {
+    // Both types hold 0 to 127, so there always is one.
+    PayloadType::new(number.get()).unwrap_or(PayloadType::PCMU)
+}
+
+fn endpoint(agreed: Option<&(sdp::Address, u16)>) -> Result<Option<SocketAddr>, UnusablePlan> {
+    let Some((address, port)) = agreed else { return Ok(None) };
+    match address.ip() {
+        Some(ip) if is_usable(ip) => Ok(Some(SocketAddr::new(ip, *port))),
+        Some(_) => Ok(None),
+        None => Err(UnusablePlan::HostName(address.to_string())),
+    }
+}
+
+/// A single host's address: audio is never sent to a group or to everybody because a description says so.
+fn is_usable(ip: IpAddr) -> bool {
+    let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+    !(ip.is_unspecified() || ip.is_multicast() || broadcast)
+}

@@ -1,0 +1,25 @@
+//! The network side of Offhook: the only crate with sockets, DNS and the clock.
+//!
+//! A [`SipLoop`] owns one [`sip::Stack`] and one [`App`] on a thread of its own. Datagrams and stream messages are received until the
+//! socket is empty and answered in the same turn; nothing is handed to another thread between a request and its answer.
+//! State machines live in `sip`, call control above; here are only sockets, name look-ups and time.
+//!
+//! Begin with [`SipLoop::spawn`].
+
+mod clock;
+mod error;
+pub mod media;
+mod resolve;
+mod routes;
+mod sip_loop;
+mod stream;
+mod tap;
+mod udp;
+
+pub use clock::Clock;
+pub use error::{CommandError, StartError};
+#[cfg(feature = "dns")]
+pub use resolve::SystemResolver;
+pub use resolve::{LiteralsOnly, Lookup, Resolve, Resolved};
+pub use sip_loop::{App, Bind, Bound, Handle, LoopConfig, Running, SipLoop, StreamLimits};
+pub use tap::{Direction, Seen, Tap};

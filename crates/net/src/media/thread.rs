@@ -1,0 +1,356 @@
+//! A media thread: it sleeps to the next 5 or 20 ms boundary, takes what came, and lets the engine relay, mix and send.
+//!
+//! Fewer wake-ups are what makes media cheap, so no socket wakes the thread: a timer does, and one look at the epoll then tells which
+//! sockets have packets. Commands wake it through an eventfd.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use media::{Component, Engine, Key, MediaEvent, Output, Slot, StreamSettings};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use rtp::Micros;
+
+use super::ports::PortPair;
+use crate::clock::Clock;
+use crate::error::{CommandError, StartError};
+
+/// The mixer's tick.
+const TICK: Micros = Micros::from_millis(20);
+/// The relay's pace.
+const PACE: Micros = Micros::from_millis(5);
+/// Sockets looked at per call of epoll.
+const READY: usize = 512;
+/// The largest datagram taken.
+const LARGEST: usize = 2_048;
+/// The timer's and the eventfd's tokens in the control epoll.
+const TIMER: u64 = 0;
+const WAKE: u64 = 1;
+
+/// How a media thread is made.
+pub struct MediaConfig {
+    /// The engine's settings.
+    pub engine: media::Config,
+    /// The clock shared with the SIP loop.
+    pub clock: Clock,
+    /// Commands that may wait.
+    pub commands: usize,
+}
+
+/// Runs on the media thread with the engine in hand.
+type Job = Box<dyn FnOnce(&mut Desk<'_>) + Send>;
+
+/// Speaks to a media thread from any other. Cloning is cheap.
+#[derive(Clone)]
+pub struct MediaHandle {
+    jobs: SyncSender<Job>,
+    wake: Arc<EventFd>,
+    keys: Arc<AtomicU64>,
+}
+
+impl MediaHandle {
+    /// A name for a new stream, player, recorder or conference.
+    pub fn key(&self) -> Key {
+        Key(self.keys.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Has `job` run on the media thread, soon and in order.
+    ///
+    /// # Errors
+    /// [`CommandError::Full`] when too many wait, [`CommandError::Ended`] when the thread is gone.
+    pub fn run(&self, job: impl FnOnce(&mut Desk<'_>) + Send + 'static) -> Result<(), CommandError> {
+        self.jobs.try_send(Box::new(job)).map_err(|error| match error {
+            TrySendError::Full(_) => CommandError::Full,
+            TrySendError::Disconnected(_) => CommandError::Ended,
+        })?;
+        // Full counts as written: the thread will wake anyhow.
+        let _ = self.wake.write(1);
+        Ok(())
+    }
+}
+
+/// A media thread that runs; dropping it ends it.
+pub struct MediaThread {
+    handle: MediaHandle,
+    ending: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl MediaThread {
+    /// Starts a thread. `events` is called on it for each event and must not block.
+    ///
+    /// # Errors
+    /// When the system refuses a thread, a timer or an event queue.
+    pub fn spawn(config: MediaConfig, events: impl FnMut(MediaEvent) + Send + 'static) -> Result<Self, StartError> {
+        let (jobs, inbox) = sync_channel(config.commands.max(1));
+        let wake =
+            Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC).map_err(io::Error::from)?);
+        let ending = Arc::new(AtomicBool::new(false));
+        let handle = MediaHandle { jobs, wake: Arc::clone(&wake), keys: Arc::new(AtomicU64::new(1)) };
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)
+            .map_err(io::Error::from)?;
+        let control = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(io::Error::from)?;
+        control.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER)).map_err(io::Error::from)?;
+        control.add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE)).map_err(io::Error::from)?;
+        let sockets = Sockets {
+            ready: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(io::Error::from)?,
+            by_slot: Vec::new(),
+            keys: HashMap::new(),
+            events: Box::new(events),
+            count: 0,
+        };
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wall_at_zero = wall.saturating_sub(Duration::from_micros(config.clock.mono().0));
+        let engine = Engine::new(config.engine, wall_at_zero, rand::random());
+        let state = State { engine, sockets, clock: config.clock, timer, control, wake, inbox, pace: None };
+        let over = Arc::clone(&ending);
+        let thread = thread::Builder::new().name("media".into()).spawn(move || state.run(&over))?;
+        Ok(Self { handle, ending, thread: Some(thread) })
+    }
+
+    /// To speak to it.
+    pub fn handle(&self) -> MediaHandle {
+        self.handle.clone()
+    }
+}
+
+impl Drop for MediaThread {
+    fn drop(&mut self) {
+        self.ending.store(true, Ordering::Release);
+        let _ = self.handle.wake.write(1);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the media thread ended by a panic");
+        }
+    }
+}
+
+/// What a [`Job`] works with.
+pub struct Desk<'a> {
+    /// The engine.
+    pub engine: &'a mut Engine,
+    /// The time of this turn.
+    pub now: Micros,
+    sockets: &'a mut Sockets,
+}
+
+impl Desk<'_> {
+    /// Adds a stream with its sockets.
+    ///
+    /// # Errors
+    /// When the event queue does not take the sockets, or the engine is full.
+    pub fn add_stream(&mut self, key: Key, ports: PortPair, settings: StreamSettings) -> io::Result<()> {
+        let slot =
+            self.engine.add_stream(self.now, key, settings).map_err(|error| io::Error::other(error.to_string()))?;
+        let added = self.sockets.add(key, slot, ports);
+        if added.is_err() {
+            self.engine.remove_stream(self.now, key, self.sockets);
+        }
+        added
+    }
+
+    /// Takes a stream away, with a last RTCP BYE, and closes its sockets.
+    pub fn remove_stream(&mut self, key: Key) -> Option<media::StreamReport> {
+        let report = self.engine.remove_stream(self.now, key, self.sockets);
+        self.sockets.remove(key);
+        report
+    }
+}
+
+struct Pair {
+    rtp: UdpSocket,
+    rtcp: UdpSocket,
+}
+
+/// The sockets of all streams, by the engine's slots.
+struct Sockets {
+    ready: Epoll,
+    by_slot: Vec<Option<(Slot, Pair)>>,
+    keys: HashMap<Key, Slot>,
+    events: Box<dyn FnMut(MediaEvent) + Send>,
+    count: usize,
+}
+
+impl Sockets {
+    fn add(&mut self, key: Key, slot: Slot, ports: PortPair) -> io::Result<()> {
+        let token = |component: u64| EpollEvent::new(EpollFlags::EPOLLIN, ((slot.index() as u64) << 1) | component);
+        self.ready.add(&ports.rtp, token(0))?;
+        self.ready.add(&ports.rtcp, token(1))?;
+        if self.by_slot.len() <= slot.index() {
+            self.by_slot.resize_with(slot.index() + 1, || None);
+        }
+        if let Some(place) = self.by_slot.get_mut(slot.index()) {
+            *place = Some((slot, Pair { rtp: ports.rtp, rtcp: ports.rtcp }));
+            self.keys.insert(key, slot);
+            self.count += 1;
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, key: Key) {
+        let Some(slot) = self.keys.remove(&key) else { return };
+        // Closing a socket takes it out of the epoll (epoll(7)): no other descriptor refers to it.
+        if let Some(place) = self.by_slot.get_mut(slot.index())
+            && place.take().is_some()
+        {
+            self.count -= 1;
+        }
+    }
+
+    fn socket(&self, slot: Slot, component: Component) -> Option<&UdpSocket> {
+        let (held, pair) = self.by_slot.get(slot.index())?.as_ref()?;
+        (*held == slot).then_some(match component {
+            Component::Rtp => &pair.rtp,
+            Component::Rtcp => &pair.rtcp,
+        })
+    }
+}
+
+impl Output for Sockets {
+    fn send(&mut self, slot: Slot, component: Component, to: SocketAddr, bytes: &[u8]) {
+        // A packet that cannot leave now is late: media never queues. An ICMP error of an earlier one shows up here once.
+        if let Some(socket) = self.socket(slot, component)
+            && let Err(error) = socket.send_to(bytes, to)
+            && error.kind() == io::ErrorKind::ConnectionRefused
+        {
+            let _ = socket.send_to(bytes, to);
+        }
+    }
+
+    fn event(&mut self, event: MediaEvent) {
+        (self.events)(event);
+    }
+}
+
+struct State {
+    engine: Engine,
+    sockets: Sockets,
+    clock: Clock,
+    timer: TimerFd,
+    control: Epoll,
+    wake: Arc<EventFd>,
+    inbox: Receiver<Job>,
+    /// The interval the timer is set to.
+    pace: Option<Micros>,
+}
+
+impl State {
+    fn run(mut self, ending: &AtomicBool) {
+        let mut tokens = vec![EpollEvent::empty(); READY];
+        let mut buffer = vec![0_u8; LARGEST];
+        let mut next_tick = Micros(0);
+        let mut happened = [EpollEvent::empty(); 2];
+        loop {
+            if let Err(error) = self.control.wait(&mut happened, EpollTimeout::NONE)
+                && error != nix::errno::Errno::EINTR
+            {
+                tracing::error!(%error, "the media thread cannot wait");
+                return;
+            }
+            let _ = self.wake.read();
+            if ending.load(Ordering::Acquire) || !self.jobs() {
+                return;
+            }
+            let now = Micros(self.clock.mono().0);
+            self.set_pace(now);
+            // Nothing left of the timer means that only a command woke us.
+            if self.pace.is_none() || !self.expired() {
+                continue;
+            }
+            self.collect(now, &mut tokens, &mut buffer);
+            if now >= next_tick {
+                self.engine.tick(now, &mut self.sockets);
+                // Late once is forgiven: the beat stays; very late begins anew.
+                next_tick = next_tick.plus(TICK);
+                if now.since(next_tick) > Micros::from_millis(200) || next_tick.0 == TICK.0 {
+                    next_tick = Micros((now.0 / TICK.0 + 1) * TICK.0);
+                }
+            }
+        }
+    }
+
+    /// Runs what waits; false when every handle is gone.
+    fn jobs(&mut self) -> bool {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(job) => {
+                    let now = Micros(self.clock.mono().0);
+                    job(&mut Desk { engine: &mut self.engine, now, sockets: &mut self.sockets });
+                }
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// 5 ms while packets are relayed, 20 ms while something mixes, no timer at all while nothing runs.
+    fn set_pace(&mut self, now: Micros) {
+        let wanted = match () {
+            () if self.engine.is_relaying() => Some(PACE),
+            () if self.engine.is_busy() => Some(TICK),
+            () => None,
+        };
+        if wanted == self.pace {
+            return;
+        }
+        let set = match wanted {
+            None => self.timer.unset(),
+            Some(pace) => {
+                let first = Duration::from_micros(pace.0 - now.0 % pace.0);
+                self.timer.set(
+                    Expiration::IntervalDelayed(
+                        TimeSpec::from_duration(first),
+                        TimeSpec::from_duration(Duration::from_micros(pace.0)),
+                    ),
+                    TimerSetTimeFlags::empty(),
+                )
+            }
+        };
+        match set {
+            Ok(()) => self.pace = wanted,
+            Err(error) => tracing::error!(%error, "the media timer cannot be set"),
+        }
+    }
+
+    fn expired(&self) -> bool {
+        // Non-blocking: an error means that it has not expired yet.
+        self.timer.wait().is_ok()
+    }
+
+    fn collect(&mut self, now: Micros, tokens: &mut [EpollEvent], buffer: &mut [u8]) {
+        // Level-triggered: what one round leaves shows up in the next. Two packets may wait after a late tick, so a few rounds are made.
+        for _ in 0..8 {
+            let Ok(count) = self.sockets.ready.wait(tokens, EpollTimeout::ZERO) else { return };
+            for token in tokens.iter().take(count) {
+                self.take(now, token.data(), buffer);
+            }
+            if count == 0 {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, now: Micros, token: u64, buffer: &mut [u8]) {
+        let component = if token & 1 == 0 { Component::Rtp } else { Component::Rtcp };
+        let Ok(index) = usize::try_from(token >> 1) else { return };
+        let Some(Some((slot, pair))) = self.sockets.by_slot.get(index) else { return };
+        let socket = match component {
+            Component::Rtp => &pair.rtp,
+            Component::Rtcp => &pair.rtcp,
+        };
+        let slot = *slot;
+        // An error here is an ICMP error of a packet of ours: reading it clears it.
+        let Ok((length, from)) = socket.recv_from(buffer) else { return };
+        let Some(packet) = buffer.get_mut(..length) else { return };
+        self.engine.receive(now, slot, component, from, packet, &mut self.sockets);
+    }
+}

@@ -1,0 +1,88 @@
+//! Which of our sockets and addresses reaches a peer.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use sip::{FlowId, Path, Transport};
+
+use crate::sip_loop::Bound;
+
+/// Remembered source addresses; forgotten all at once when full.
+const REMEMBERED: usize = 4096;
+
+/// Chooses sockets and knows our address as seen by each peer.
+pub(crate) struct Routes {
+    bound: Vec<Bound>,
+    sources: HashMap<IpAddr, IpAddr>,
+}
+
+impl Routes {
+    pub(crate) fn new(bound: Vec<Bound>) -> Self {
+        Self { bound, sources: HashMap::new() }
+    }
+
+    /// The protocol for a next hop that names none (RFC 3263 section 4.1: UDP for `sip:`), among those we have.
+    pub(crate) fn preferred(&self) -> Transport {
+        if self.bound.iter().any(|bound| bound.transport == Transport::Udp) { Transport::Udp } else { Transport::Tcp }
+    }
+
+    /// The path for a datagram to `remote`; `None` without a socket of that family.
+    pub(crate) fn udp(&mut self, remote: SocketAddr) -> Option<Path> {
+        let source = self.source(remote);
+        let mut number = 0;
+        let mut best: Option<(u8, u64, SocketAddr)> = None;
+        for bound in self.bound.iter().filter(|bound| bound.transport == Transport::Udp) {
+            number += 1;
+            let rank = match (bound.address.ip(), source) {
+                (ip, _) if ip.is_ipv4() != remote.is_ipv4() => continue,
+                (ip, Some(source)) if ip == source => 0,
+                (ip, _) if ip.is_unspecified() => 1,
+                (ip, _) if ip.is_loopback() && !remote.ip().is_loopback() => 3,
+                _ => 2,
+            };
+            if best.is_none_or(|(least, ..)| rank < least) {
+                best = Some((rank, number, bound.address));
+            }
+        }
+        let (_, number, address) = best?;
+        let local = self.local_towards(address, remote);
+        Some(Path { flow: FlowId(number), transport: Transport::Udp, local, remote })
+    }
+
+    /// Our address for a connection to `remote`: the listener's port, so that the peer can connect back.
+    pub(crate) fn tcp(&mut self, remote: SocketAddr) -> Option<SocketAddr> {
+        let ours = self
+            .bound
+            .iter()
+            .filter(|bound| bound.address.is_ipv4() == remote.is_ipv4())
+            .max_by_key(|bound| bound.transport == Transport::Tcp)?
+            .address;
+        Some(self.local_towards(ours, remote))
+    }
+
+    /// Our address as a peer at `remote` reaches it through a socket bound to `bound`.
+    pub(crate) fn local_towards(&mut self, bound: SocketAddr, remote: SocketAddr) -> SocketAddr {
+        if !bound.ip().is_unspecified() {
+            return bound;
+        }
+        let fallback = if remote.is_ipv4() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { IpAddr::V6(Ipv6Addr::LOCALHOST) };
+        SocketAddr::new(self.source(remote).unwrap_or(fallback), bound.port())
+    }
+
+    /// The source address the system's routing table gives; `None` without a route.
+    fn source(&mut self, remote: SocketAddr) -> Option<IpAddr> {
+        if let Some(&known) = self.sources.get(&remote.ip()) {
+            return Some(known);
+        }
+        let any: IpAddr = if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        // Connecting a datagram socket sends nothing; it only asks the routing table.
+        let probe = UdpSocket::bind((any, 0)).ok()?;
+        probe.connect(SocketAddr::new(remote.ip(), if remote.port() == 0 { 9 } else { remote.port() })).ok()?;
+        let source = probe.local_addr().ok()?.ip();
+        if self.sources.len() >= REMEMBERED {
+            self.sources.clear();
+        }
+        self.sources.insert(remote.ip(), source);
+        Some(source)
+    }
+}

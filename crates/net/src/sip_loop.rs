@@ -1,0 +1,519 @@
+//! One SIP loop: a thread, its sockets, its stack and its application (ARCHITECTURE.md, journey INVITE).
+//!
+//! All state is in one [`Core`] behind an `Rc<RefCell<..>>` that never leaves the thread. Small tasks wait for sockets, the timer and
+//! commands; each borrows the core for one turn and never across an `await`.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sip::{
+    Action, Answer, Application, AskId, Cause, FlowChange, FlowId, Now, Outbox, Path, Question, SendError, SendId,
+    Stack, Time, Transport, Turn,
+};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::LocalSet;
+
+use crate::clock::Clock;
+use crate::error::{CommandError, StartError};
+use crate::resolve::{Resolve, Resolved, default_resolver};
+use crate::routes::Routes;
+use crate::stream::Streams;
+use crate::tap::{Direction, Seen, Tap};
+use crate::udp::{Datagrams, Refused};
+
+/// What lives on the loop's own thread beside the stack and decides.
+pub trait App: Application {
+    /// What other threads may ask of it.
+    type Command: Send + 'static;
+    /// Carries a command out, on the loop's thread, without blocking.
+    fn command(&mut self, command: Self::Command, turn: &mut Turn<'_>);
+}
+
+/// An address to listen on. Port 0 takes a free one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bind {
+    /// Protocol: UDP or TCP.
+    pub transport: Transport,
+    /// Address, 0.0.0.0 or [::] for all.
+    pub address: SocketAddr,
+}
+
+/// An address that is listened on, with the port that was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Protocol.
+    pub transport: Transport,
+    /// Address and port.
+    pub address: SocketAddr,
+}
+
+/// Limits on stream connections.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamLimits {
+    /// Connections at a time; one more is closed at once.
+    pub connections: usize,
+    /// Bytes waiting to be written on one connection; one more closes it.
+    pub backlog: usize,
+    /// How long connecting may take.
+    pub connect: Duration,
+    /// How long a message may take from its first byte to its last.
+    pub message: Duration,
+    /// How long a connection may stay silent.
+    pub idle: Duration,
+}
+
+impl Default for StreamLimits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            backlog: 1 << 20,
+            connect: Duration::from_secs(10),
+            message: Duration::from_secs(32),
+            idle: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// How a loop is made.
+pub struct LoopConfig {
+    /// Addresses to listen on; at least one.
+    pub binds: Vec<Bind>,
+    /// The stack's own settings.
+    pub stack: sip::Config,
+    /// Fixes every tag, branch and nonce; random when `None`.
+    pub seed: Option<[u8; 32]>,
+    /// Limits on connections.
+    pub streams: StreamLimits,
+    /// Commands that may wait.
+    pub commands: usize,
+    /// Sees every message on the wire.
+    pub tap: Option<Tap>,
+    /// Makes the resolver on the loop's thread; the system's own when `None`.
+    pub resolver: Option<Box<dyn FnOnce() -> Box<dyn Resolve> + Send>>,
+}
+
+impl LoopConfig {
+    /// Listens on `binds` with defaults for the rest.
+    pub fn new(binds: Vec<Bind>, stack: sip::Config) -> Self {
+        Self { binds, stack, seed: None, streams: StreamLimits::default(), commands: 1024, tap: None, resolver: None }
+    }
+}
+
+/// Speaks to a running loop from any thread. Cloning is cheap.
+pub struct Handle<C> {
+    commands: mpsc::Sender<C>,
+}
+
+impl<C> Clone for Handle<C> {
+    fn clone(&self) -> Self {
+        Self { commands: self.commands.clone() }
+    }
+}
+
+impl<C: Send + 'static> Handle<C> {
+    /// Sends a command without waiting.
+    ///
+    /// # Errors
+    /// [`CommandError::Full`] when too many wait, [`CommandError::Ended`] when the loop is gone.
+    pub fn try_send(&self, command: C) -> Result<(), CommandError> {
+        self.commands.try_send(command).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => CommandError::Full,
+            mpsc::error::TrySendError::Closed(_) => CommandError::Ended,
+        })
+    }
+
+    /// Sends a command, waiting while the queue is full.
+    ///
+    /// # Errors
+    /// [`CommandError::Ended`] when the loop is gone.
+    pub async fn send(&self, command: C) -> Result<(), CommandError> {
+        self.commands.send(command).await.map_err(|_| CommandError::Ended)
+    }
+
+    /// The same from a thread without an async runtime.
+    ///
+    /// # Errors
+    /// [`CommandError::Ended`] when the loop is gone.
+    pub fn blocking_send(&self, command: C) -> Result<(), CommandError> {
+        self.commands.blocking_send(command).map_err(|_| CommandError::Ended)
+    }
+}
+
+/// A loop that runs. Dropping it ends the loop at once, without good-byes; [`Running::stop`] waits for the thread.
+pub struct Running<C> {
+    handle: Handle<C>,
+    bound: Vec<Bound>,
+    clock: Clock,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl<C: Send + 'static> Running<C> {
+    /// To speak to it.
+    pub fn handle(&self) -> Handle<C> {
+        self.handle.clone()
+    }
+    /// What it listens on, in the order of the configuration.
+    pub fn bound(&self) -> &[Bound] {
+        &self.bound
+    }
+    /// The clock its turns are dated by.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+    /// Ends the loop and waits for its thread.
+    pub fn stop(mut self) {
+        self.end();
+    }
+}
+
+impl<C> Running<C> {
+    fn end(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != thread::current().id()
+            && thread.join().is_err()
+        {
+            tracing::error!("the SIP loop ended by a panic");
+        }
+    }
+}
+
+impl<C> Drop for Running<C> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Starts loops.
+pub struct SipLoop;
+
+impl SipLoop {
+    /// Binds the sockets, starts the thread, makes the application on it.
+    ///
+    /// # Errors
+    /// [`StartError`] when an address cannot be bound or the system refuses a thread.
+    pub fn spawn<A, F>(config: LoopConfig, make: F) -> Result<Running<A::Command>, StartError>
+    where
+        A: App + 'static,
+        F: FnOnce(&[Bound], Clock) -> A + Send + 'static,
+    {
+        if config.binds.is_empty() {
+            return Err(StartError::NothingToBind);
+        }
+        let mut udp = Vec::new();
+        let mut tcp = Vec::new();
+        let mut bound: Vec<Bound> = Vec::new();
+        for bind in &config.binds {
+            let fail = |source| StartError::Bind { transport: bind.transport, address: bind.address, source };
+            // A port of 0 after another bind on the same address means: the same port, so that UDP and TCP agree.
+            let mut address = bind.address;
+            if address.port() == 0
+                && let Some(first) =
+                    bound.iter().find(|b| b.transport != bind.transport && b.address.ip() == address.ip())
+            {
+                address.set_port(first.address.port());
+            }
+            let address = match bind.transport {
+                Transport::Udp => {
+                    let socket = crate::udp::bind(address).map_err(fail)?;
+                    let local = socket.local_addr().map_err(fail)?;
+                    udp.push(socket);
+                    local
+                }
+                Transport::Tcp => {
+                    let listener = crate::stream::bind(address).map_err(fail)?;
+                    let local = listener.local_addr().map_err(fail)?;
+                    tcp.push(listener);
+                    local
+                }
+                _ => return Err(fail(io::Error::new(io::ErrorKind::Unsupported, "only UDP and TCP are listened on"))),
+            };
+            bound.push(Bound { transport: bind.transport, address });
+        }
+        let clock = Clock::start();
+        let (commands, inbox) = mpsc::channel(config.commands.max(1));
+        let (stop, stopped) = oneshot::channel();
+        let (ready, started) = std::sync::mpsc::channel();
+        let addresses = bound.clone();
+        let thread = thread::Builder::new().name("sip".into()).spawn(move || {
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let _ = ready.send(Err(error));
+                    return;
+                }
+            };
+            let local = LocalSet::new();
+            local.block_on(&runtime, async move {
+                let app = make(&addresses, clock);
+                match Core::assemble(config, clock, app, udp, tcp, addresses) {
+                    Ok(core) => {
+                        let _ = ready.send(Ok(()));
+                        run(core, inbox, stopped).await;
+                    }
+                    Err(error) => {
+                        let _ = ready.send(Err(error));
+                    }
+                }
+            });
+        })?;
+        match started.recv() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(StartError::System(error)),
+            Err(_) => return Err(StartError::System(io::Error::other("the loop ended while starting"))),
+        }
+        Ok(Running { handle: Handle { commands }, bound, clock, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+async fn run<A: App + 'static>(
+    core: Rc<RefCell<Core<A>>>,
+    mut inbox: mpsc::Receiver<A::Command>,
+    stopped: oneshot::Receiver<()>,
+) {
+    crate::udp::start(&core);
+    crate::stream::start(&core);
+    tokio::task::spawn_local(timer(Rc::clone(&core)));
+    let commands = {
+        let core = Rc::clone(&core);
+        async move {
+            while let Some(command) = inbox.recv().await {
+                let mut core = core.borrow_mut();
+                core.command(command);
+                // What waits already is taken in the same go.
+                while let Ok(command) = inbox.try_recv() {
+                    core.command(command);
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = commands => {}
+        _ = stopped => {}
+    }
+}
+
+async fn timer<A: App + 'static>(core: Rc<RefCell<Core<A>>>) {
+    let alarm = Rc::clone(&core.borrow().alarm);
+    loop {
+        let (deadline, clock) = {
+            let mut core = core.borrow_mut();
+            core.armed = core.stack.deadline();
+            (core.armed, core.clock)
+        };
+        match deadline {
+            None => alarm.notified().await,
+            Some(at) => {
+                tokio::select! {
+                    () = tokio::time::sleep_until(clock.instant(at).into()) => core.borrow_mut().timeout(),
+                    () = alarm.notified() => {}
+                }
+            }
+        }
+    }
+}
+
+/// Everything one loop owns.
+pub(crate) struct Core<A: App> {
+    pub(crate) me: Weak<RefCell<Core<A>>>,
+    pub(crate) stack: Stack,
+    app: A,
+    out: Outbox,
+    pub(crate) clock: Clock,
+    pub(crate) datagrams: Datagrams,
+    pub(crate) streams: Streams,
+    routes: Routes,
+    resolver: Rc<dyn Resolve>,
+    tap: Option<Tap>,
+    armed: Option<Time>,
+    alarm: Rc<Notify>,
+    draining: bool,
+}
+
+impl<A: App + 'static> Core<A> {
+    fn assemble(
+        config: LoopConfig,
+        clock: Clock,
+        app: A,
+        udp: Vec<std::net::UdpSocket>,
+        tcp: Vec<std::net::TcpListener>,
+        bound: Vec<Bound>,
+    ) -> io::Result<Rc<RefCell<Self>>> {
+        let datagrams = Datagrams::new(udp)?;
+        let streams = Streams::new(tcp, config.streams, config.stack.limits)?;
+        let resolver: Rc<dyn Resolve> = Rc::from(config.resolver.map_or_else(default_resolver, |make| make()));
+        let stack = Stack::new(config.stack, config.seed.unwrap_or_else(rand::random));
+        Ok(Rc::new_cyclic(|me| {
+            RefCell::new(Self {
+                me: me.clone(),
+                stack,
+                app,
+                out: Outbox::new(),
+                clock,
+                datagrams,
+                streams,
+                routes: Routes::new(bound),
+                resolver,
+                tap: config.tap,
+                armed: None,
+                alarm: Rc::new(Notify::new()),
+                draining: false,
+            })
+        }))
+    }
+
+    /// One message from the network, with the turn it causes.
+    pub(crate) fn receive(&mut self, now: Now, from: Path, bytes: Bytes) {
+        if let Some(tap) = &mut self.tap {
+            tap(&Seen {
+                at: now.mono,
+                direction: Direction::In,
+                transport: from.transport,
+                local: from.local,
+                remote: from.remote,
+                bytes: &bytes,
+            });
+        }
+        self.stack.at(now, &mut self.out).receive(&from, bytes);
+        self.drain(now);
+    }
+
+    /// Our address as a peer at `remote` reaches it through a socket bound to `bound`.
+    pub(crate) fn local_towards(&mut self, bound: SocketAddr, remote: SocketAddr) -> SocketAddr {
+        self.routes.local_towards(bound, remote)
+    }
+
+    pub(crate) fn flow_changed(&mut self, flow: FlowId, change: FlowChange) {
+        let now = self.clock.now();
+        self.stack.at(now, &mut self.out).flow(flow, change);
+        self.drain(now);
+    }
+
+    pub(crate) fn unsent(&mut self, sends: impl IntoIterator<Item = SendId>, why: SendError) {
+        let now = self.clock.now();
+        for send in sends {
+            self.stack.at(now, &mut self.out).unsent(send, why);
+        }
+        self.drain(now);
+    }
+
+    fn command(&mut self, command: A::Command) {
+        let now = self.clock.now();
+        self.app.command(command, &mut self.stack.at(now, &mut self.out));
+        self.drain(now);
+    }
+
+    fn timeout(&mut self) {
+        let now = self.clock.now();
+        self.stack.at(now, &mut self.out).timeout();
+        self.drain(now);
+    }
+
+    fn answered(&mut self, ask: AskId, answer: Answer) {
+        let now = self.clock.now();
+        self.stack.at(now, &mut self.out).answered(ask, answer);
+        self.drain(now);
+    }
+
+    /// Carries the outbox out, oldest action first; what an event causes is appended.
+    fn drain(&mut self, now: Now) {
+        if self.draining {
+            return;
+        }
+        self.draining = true;
+        while let Some(action) = self.out.pop() {
+            match action {
+                Action::Send { id, path, bytes, why } => self.send(now, id, path, bytes, why),
+                Action::Event(event) => self.app.event(event, &mut self.stack.at(now, &mut self.out)),
+                Action::Ask { id, question, .. } => self.ask(now, id, question),
+                Action::Close { flow } => self.streams.close(flow),
+                other => tracing::error!(?other, "an action this driver does not know"),
+            }
+        }
+        self.draining = false;
+        if let Some(deadline) = self.stack.deadline()
+            && self.armed.is_none_or(|armed| deadline < armed)
+        {
+            self.armed = Some(deadline);
+            self.alarm.notify_one();
+        }
+    }
+
+    fn send(&mut self, now: Now, id: SendId, path: Path, bytes: Bytes, why: Cause) {
+        if let Some(tap) = &mut self.tap {
+            tap(&Seen {
+                at: now.mono,
+                direction: Direction::Out(why),
+                transport: path.transport,
+                local: path.local,
+                remote: path.remote,
+                bytes: &bytes,
+            });
+        }
+        let outcome = match path.transport {
+            Transport::Udp => self.datagrams.send(id, path, bytes, why),
+            _ => self.streams.send(&self.me, id, path, bytes),
+        };
+        if let Err(Refused(why)) = outcome {
+            self.stack.at(now, &mut self.out).unsent(id, why);
+        }
+    }
+
+    fn ask(&mut self, now: Now, id: AskId, question: Question) {
+        let Question::Route { host, port, transport, secure } = question else {
+            self.stack.at(now, &mut self.out).answered(id, Answer::Failed("unknown question".into()));
+            return;
+        };
+        if secure || !matches!(transport, None | Some(Transport::Udp | Transport::Tcp)) {
+            let answer = Answer::Failed("no TLS or WebSocket transport is configured".into());
+            self.stack.at(now, &mut self.out).answered(id, answer);
+            return;
+        }
+        let transport = transport.unwrap_or_else(|| self.routes.preferred());
+        let port = port.unwrap_or(transport.default_port());
+        if let Ok(ip) = host.trim_matches(['[', ']']).parse() {
+            let answer = self.paths(transport, &[SocketAddr::new(ip, port)]);
+            self.stack.at(now, &mut self.out).answered(id, answer);
+            return;
+        }
+        let (lookup, me) = (self.resolver.addresses(&host), self.me.clone());
+        tokio::task::spawn_local(async move {
+            let resolved = lookup.await;
+            let Some(core) = me.upgrade() else { return };
+            let mut core = core.borrow_mut();
+            let answer = match resolved {
+                Resolved::Addresses(ips) => {
+                    let remotes: Vec<_> = ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+                    core.paths(transport, &remotes)
+                }
+                Resolved::None => Answer::None,
+                Resolved::Failed(why) => Answer::Failed(why),
+            };
+            core.answered(id, answer);
+        });
+    }
+
+    fn paths(&mut self, transport: Transport, remotes: &[SocketAddr]) -> Answer {
+        let paths: Vec<Path> = remotes
+            .iter()
+            .filter_map(|&remote| match transport {
+                Transport::Udp => self.routes.udp(remote),
+                _ => {
+                    let local = self.routes.tcp(remote)?;
+                    Some(self.streams.path_to(local, remote))
+                }
+            })
+            .collect();
+        if paths.is_empty() {
+            Answer::Failed("no socket of ours reaches that address".into())
+        } else {
+            Answer::Routes(paths)
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! Stream connections: accepted ones, our own, and their use in both directions (RFC 3261 section 18.1.1, 18.2.2, 18.3; RFC 5626 4.4.1).
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use sip::message::{Frame, Framer, Limits};
+use sip::{FlowChange, FlowId, Path, SendError, SendId, Transport};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::sip_loop::{App, Core, StreamLimits};
+use crate::udp::Refused;
+
+/// Flows of streams are numbered above those of datagram sockets.
+const FIRST_FLOW: u64 = 1 << 32;
+/// Bytes read at a time.
+const CHUNK: usize = 16 * 1024;
+
+/// Binds a listener; see [`crate::udp::bind`] for the families.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1024)?;
+    Ok(socket.into())
+}
+
+struct Connection {
+    local: SocketAddr,
+    remote: SocketAddr,
+    /// `None` while connecting.
+    socket: Option<Rc<TcpStream>>,
+    /// What waits to be written, the first perhaps in part, and the sends it belongs to.
+    backlog: VecDeque<(SendId, Bytes)>,
+    backlog_bytes: usize,
+    /// Wakes the connection's task to write, or to end.
+    wake: Rc<Notify>,
+    closing: bool,
+}
+
+/// The listeners and connections of one loop.
+pub(crate) struct Streams {
+    listeners: Vec<Rc<TcpListener>>,
+    limits: StreamLimits,
+    messages: Limits,
+    connections: HashMap<FlowId, Connection>,
+    by_remote: HashMap<SocketAddr, FlowId>,
+    next: u64,
+}
+
+impl Streams {
+    pub(crate) fn new(
+        listeners: Vec<std::net::TcpListener>,
+        limits: StreamLimits,
+        messages: Limits,
+    ) -> io::Result<Self> {
+        let listeners = listeners
+            .into_iter()
+            .map(|listener| Ok(Rc::new(TcpListener::from_std(listener)?)))
+            .collect::<io::Result<Vec<_>>>()?;
+        Ok(Self {
+            listeners,
+            limits,
+            messages,
+            connections: HashMap::new(),
+            by_remote: HashMap::new(),
+            next: FIRST_FLOW,
+        })
+    }
+
+    /// The path to `remote`: the connection that exists, or a new flow that the first send opens.
+    pub(crate) fn path_to(&mut self, local: SocketAddr, remote: SocketAddr) -> Path {
+        if let Some((&flow, connection)) =
+            self.by_remote.get(&remote).and_then(|flow| self.connections.get(flow).map(|found| (flow, found)))
+        {
+            return Path { flow, transport: Transport::Tcp, local: connection.local, remote };
+        }
+        let flow = self.new_flow();
+        Path { flow, transport: Transport::Tcp, local, remote }
+    }
+
+    fn new_flow(&mut self) -> FlowId {
+        let flow = FlowId(self.next);
+        self.next += 1;
+        flow
+    }
+
+    /// Writes at once, queues behind what waits, or begins to connect.
+    pub(crate) fn send<A: App + 'static>(
+        &mut self,
+        core: &Weak<RefCell<Core<A>>>,
+        id: SendId,
+        path: Path,
+        bytes: Bytes,
+    ) -> Result<(), Refused> {
+        let flow = match self.connections.contains_key(&path.flow) {
+            true => path.flow,
+            // The connection is gone: another to the same peer serves, else a new one is made (RFC 3261 section 18.2.2).
+            false => match self.by_remote.get(&path.remote) {
+                Some(&flow) => flow,
+                None => self.open(core, path)?,
+            },
+        };
+        let Some(connection) = self.connections.get_mut(&flow) else { return Err(Refused(SendError::Closed)) };
+        let mut bytes = bytes;
+        if connection.backlog.is_empty()
+            && let Some(socket) = &connection.socket
+        {
+            match socket.try_write(&bytes) {
+                Ok(written) if written == bytes.len() => return Ok(()),
+                Ok(written) => bytes.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => {
+                    connection.closing = true;
+                    connection.wake.notify_one();
+                    return Err(Refused(SendError::Closed));
+                }
+            }
+        }
+        if connection.backlog_bytes + bytes.len() > self.limits.backlog {
+            connection.closing = true;
+            connection.wake.notify_one();
+            return Err(Refused(SendError::NoBuffer));
+        }
+        connection.backlog_bytes += bytes.len();
+        connection.backlog.push_back((id, bytes));
+        connection.wake.notify_one();
+        Ok(())
+    }
+
+    fn open<A: App + 'static>(&mut self, core: &Weak<RefCell<Core<A>>>, path: Path) -> Result<FlowId, Refused> {
+        if self.connections.len() >= self.limits.connections {
+            return Err(Refused(SendError::NoBuffer));
+        }
+        let flow = if path.flow.0 >= self.next || path.flow.0 < FIRST_FLOW { self.new_flow() } else { path.flow };
+        self.insert(flow, path.local, path.remote, None);
+        let (core, limit) = (core.clone(), self.limits.connect);
+        tokio::task::spawn_local(connect(core, flow, path.remote, limit));
+        Ok(flow)
+    }
+
+    fn insert(&mut self, flow: FlowId, local: SocketAddr, remote: SocketAddr, socket: Option<Rc<TcpStream>>) {
+        self.by_remote.insert(remote, flow);
+        self.connections.insert(
+            flow,
+            Connection {
+                local,
+                remote,
+                socket,
+                backlog: VecDeque::new(),
+                backlog_bytes: 0,
+                wake: Rc::new(Notify::new()),
+                closing: false,
+            },
+        );
+    }
+
+    /// Ends a connection after what waits has been written.
+    pub(crate) fn close(&mut self, flow: FlowId) {
+        if let Some(connection) = self.connections.get_mut(&flow) {
+            connection.closing = true;
+            connection.wake.notify_one();
+        }
+    }
+
+    fn forget(&mut self, flow: FlowId) -> Vec<SendId> {
+        let Some(gone) = self.connections.remove(&flow) else { return Vec::new() };
+        if self.by_remote.get(&gone.remote) == Some(&flow) {
+            self.by_remote.remove(&gone.remote);
+        }
+        gone.backlog.into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// Writes what waits; true when nothing waits any more.
+    fn flush(&mut self, flow: FlowId) -> io::Result<bool> {
+        let Some(connection) = self.connections.get_mut(&flow) else { return Ok(true) };
+        let Some(socket) = &connection.socket else { return Ok(true) };
+        while let Some((_, bytes)) = connection.backlog.front_mut() {
+            match socket.try_write(bytes) {
+                Ok(written) => {
+                    connection.backlog_bytes -= written;
+                    bytes.advance(written);
+                    if bytes.is_empty() {
+                        connection.backlog.pop_front();
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Starts a task per listener.
+pub(crate) fn start<A: App + 'static>(core: &Rc<RefCell<Core<A>>>) {
+    for listener in core.borrow().streams.listeners.clone() {
+        tokio::task::spawn_local(accept(Rc::clone(core), listener));
+    }
+}
+
+async fn accept<A: App + 'static>(core: Rc<RefCell<Core<A>>>, listener: Rc<TcpListener>) {
+    loop {
+        match listener.accept().await {
+            Ok((socket, remote)) => {
+                let mut borrowed = core.borrow_mut();
+                let streams = &mut borrowed.streams;
+                if streams.connections.len() >= streams.limits.connections {
+                    tracing::warn!(%remote, "connection refused: the limit is reached");
+                    continue;
+                }
+                let Ok(local) = socket.local_addr() else { continue };
+                let _ = socket.set_nodelay(true);
+                let flow = streams.new_flow();
+                let socket = Rc::new(socket);
+                streams.insert(flow, local, remote, Some(Rc::clone(&socket)));
+                borrowed.flow_changed(flow, FlowChange::Accepted);
+                drop(borrowed);
+                tokio::task::spawn_local(serve(Rc::downgrade(&core), flow, socket));
+            }
+            Err(error) => {
+                // Out of descriptors, mostly: others end, then it goes on.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn connect<A: App + 'static>(core: Weak<RefCell<Core<A>>>, flow: FlowId, remote: SocketAddr, limit: Duration) {
+    let outcome = tokio::time::timeout(limit, TcpStream::connect(remote)).await;
+    let Some(core) = core.upgrade() else { return };
+    let socket = match outcome {
+        Ok(Ok(socket)) => socket,
+        Ok(Err(_)) | Err(_) => {
+            let mut core = core.borrow_mut();
+            let unsent = core.streams.forget(flow);
+            core.unsent(unsent, SendError::Unreachable);
+            core.flow_changed(flow, FlowChange::OpenFailed);
+            return;
+        }
+    };
+    let _ = socket.set_nodelay(true);
+    let socket = Rc::new(socket);
+    {
+        let mut core = core.borrow_mut();
+        let Some(connection) = core.streams.connections.get_mut(&flow) else { return };
+        connection.socket = Some(Rc::clone(&socket));
+        core.flow_changed(flow, FlowChange::Opened);
+    }
+    let weak = Rc::downgrade(&core);
+    drop(core);
+    serve(weak, flow, socket).await;
+}
+
+/// Reads and writes one connection until it ends.
+async fn serve<A: App + 'static>(core: Weak<RefCell<Core<A>>>, flow: FlowId, socket: Rc<TcpStream>) {
+    let Some((wake, limits, messages)) = core.upgrade().and_then(|core| {
+        let core = core.borrow();
+        let connection = core.streams.connections.get(&flow)?;
+        Some((Rc::clone(&connection.wake), core.streams.limits, core.streams.messages))
+    }) else {
+        return;
+    };
+    let mut framer = Framer::new(messages);
+    let mut chunk = vec![0_u8; CHUNK];
+    let mut begun = false;
+    let mut patience = Instant::now() + limits.idle;
+    // Write what was queued while connecting.
+    wake.notify_one();
+    while let Some(waiting) = after_wake(&core, flow) {
+        // A message begun must end in time, however slowly its octets drip in.
+        match framer.buffered() {
+            0 => patience = Instant::now() + limits.idle,
+            _ if !begun => patience = Instant::now() + limits.message,
+            _ => {}
+        }
+        begun = framer.buffered() > 0;
+        tokio::select! {
+            ready = socket.readable() => {
+                if ready.is_err() || !read(&core, flow, &socket, &mut framer, &mut chunk) {
+                    break;
+                }
+            }
+            ready = socket.writable(), if waiting => if ready.is_err() { break },
+            () = wake.notified() => {}
+            () = tokio::time::sleep_until(patience) => break,
+        }
+    }
+    if let Some(core) = core.upgrade() {
+        let mut core = core.borrow_mut();
+        let unsent = core.streams.forget(flow);
+        core.unsent(unsent, SendError::Closed);
+        core.flow_changed(flow, FlowChange::Lost);
+    }
+}
+
+/// Writes what waits. `None` when the connection is to end, else whether something still waits.
+fn after_wake<A: App + 'static>(core: &Weak<RefCell<Core<A>>>, flow: FlowId) -> Option<bool> {
+    let core = core.upgrade()?;
+    let mut core = core.borrow_mut();
+    let done = core.streams.flush(flow).ok()?;
+    let closing = core.streams.connections.get(&flow)?.closing;
+    if closing && done { None } else { Some(!done) }
+}
+
+/// Reads until the socket is empty; false when the connection is to end.
+fn read<A: App + 'static>(
+    core: &Weak<RefCell<Core<A>>>,
+    flow: FlowId,
+    socket: &TcpStream,
+    framer: &mut Framer,
+    chunk: &mut [u8],
+) -> bool {
+    let Some(core) = core.upgrade() else { return false };
+    let mut core = core.borrow_mut();
+    let now = core.clock.now();
+    loop {
+        let length = match socket.try_read(chunk) {
+            Ok(0) => return false,
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+            Err(_) => return false,
+        };
+        framer.push(chunk.get(..length).unwrap_or_default());
+        let Some(path) = core.streams.connections.get(&flow).map(|connection| Path {
+            flow,
+            transport: Transport::Tcp,
+            local: connection.local,
+            remote: connection.remote,
+        }) else {
+            return false;
+        };
+        while let Some(frame) = framer.next_frame() {
+            match frame {
+                Ok(Frame::Message(bytes)) => core.receive(now, path, bytes),
+                Ok(Frame::Ping) => {
+                    // RFC 5626 section 4.4.1: a double CRLF is answered by one.
+                    if socket.try_write(b"\r\n").is_err() {
+                        return false;
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::debug!(remote = %path.remote, %error, "a stream that cannot be framed is closed");
+                    return false;
+                }
+            }
+        }
+    }
+}

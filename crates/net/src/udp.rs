@@ -1,0 +1,236 @@
+//! Datagram sockets: received until empty and answered in the same turn (RFC 3261 section 18).
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
+use sip::{Cause, FlowId, Path, SendError, SendId, Transport};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+use crate::sip_loop::{App, Core};
+
+/// Datagrams taken from one socket before others get their turn.
+const BATCH: usize = 64;
+/// Datagrams that wait when the kernel's send buffer is full; more are dropped, as a network would.
+const BACKLOG: usize = 1024;
+/// First transmissions of requests that an ICMP error can still be matched to.
+const WATCHED: usize = 4096;
+/// The largest datagram.
+const LARGEST: usize = 65_535;
+/// Room for one extended error: `sock_extended_err` is 16 bytes, the offender's address 28 at most.
+const ERROR_SPACE: usize = 64;
+/// What we ask the kernel to buffer, so that a burst survives a turn that takes long.
+const BUFFER: usize = 4 << 20;
+
+/// Why a send was refused at once.
+pub(crate) struct Refused(pub(crate) SendError);
+
+/// Binds a socket: IPv6 sockets take IPv6 only, so that both families can have the same port.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Best effort: the kernel clamps to its own limit.
+    let _ = socket.set_recv_buffer_size(BUFFER);
+    let _ = socket.set_send_buffer_size(BUFFER);
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    let socket: std::net::UdpSocket = socket.into();
+    // ICMP errors come back with the address they concern (ip(7), IP_RECVERR).
+    let watched = if address.is_ipv4() {
+        setsockopt(&socket, sockopt::Ipv4RecvErr, &true)
+    } else {
+        setsockopt(&socket, sockopt::Ipv6RecvErr, &true)
+    };
+    if let Err(error) = watched {
+        tracing::debug!(%error, "no ICMP errors on this socket");
+    }
+    Ok(socket)
+}
+
+struct Endpoint {
+    socket: Rc<UdpSocket>,
+    address: SocketAddr,
+    backlog: VecDeque<(SendId, SocketAddr, Bytes)>,
+}
+
+/// The datagram sockets of one loop. Flow 1 is the first.
+pub(crate) struct Datagrams {
+    endpoints: Vec<Endpoint>,
+    watched: HashMap<SocketAddr, SendId>,
+    buffer: Box<[u8]>,
+}
+
+impl Datagrams {
+    pub(crate) fn new(sockets: Vec<std::net::UdpSocket>) -> io::Result<Self> {
+        let endpoints = sockets
+            .into_iter()
+            .map(|socket| {
+                let address = socket.local_addr()?;
+                Ok(Endpoint { socket: Rc::new(UdpSocket::from_std(socket)?), address, backlog: VecDeque::new() })
+            })
+            .collect::<io::Result<Vec<_>>>()?;
+        Ok(Self { endpoints, watched: HashMap::new(), buffer: vec![0; LARGEST].into_boxed_slice() })
+    }
+
+    /// Sends at once, or queues while the kernel's buffer is full.
+    pub(crate) fn send(&mut self, id: SendId, path: Path, bytes: Bytes, why: Cause) -> Result<(), Refused> {
+        let index = usize::try_from(path.flow.0).ok().and_then(|n| n.checked_sub(1));
+        let Some(endpoint) = index.and_then(|index| self.endpoints.get_mut(index)) else {
+            return Err(Refused(SendError::Closed));
+        };
+        if matches!(why, Cause::Request | Cause::Retry) {
+            if self.watched.len() >= WATCHED {
+                self.watched.clear();
+            }
+            self.watched.insert(path.remote, id);
+        }
+        if !endpoint.backlog.is_empty() {
+            return queue(endpoint, id, path.remote, bytes);
+        }
+        for _ in 0..2 {
+            match endpoint.socket.try_send_to(&bytes, path.remote) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return queue(endpoint, id, path.remote, bytes);
+                }
+                // A pending ICMP error of an earlier datagram is reported here once; this datagram was not sent.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+                Err(error) => return Err(Refused(reason(&error))),
+            }
+        }
+        Err(Refused(SendError::Unreachable))
+    }
+
+    fn flush(&mut self, index: usize) -> Vec<(SendId, SendError)> {
+        let mut failed = Vec::new();
+        let Some(endpoint) = self.endpoints.get_mut(index) else { return failed };
+        while let Some((id, remote, bytes)) = endpoint.backlog.front() {
+            match endpoint.socket.try_send_to(bytes, *remote) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => failed.push((*id, reason(&error))),
+                Ok(_) => {}
+            }
+            endpoint.backlog.pop_front();
+        }
+        failed
+    }
+
+    /// Reads the socket's error queue: which of our requests met nobody.
+    fn refused(&mut self, index: usize) -> Vec<SendId> {
+        let Some(endpoint) = self.endpoints.get(index) else { return Vec::new() };
+        let fd = endpoint.socket.as_raw_fd();
+        let mut found = Vec::new();
+        let mut space = nix::cmsg_space!([u8; ERROR_SPACE]);
+        let mut ignored = [0_u8; 64];
+        for _ in 0..BATCH {
+            let mut parts = [io::IoSliceMut::new(&mut ignored)];
+            let Ok(message) = recvmsg::<SockaddrStorage>(fd, &mut parts, Some(&mut space), MsgFlags::MSG_ERRQUEUE)
+            else {
+                break;
+            };
+            let concerns_us = message.cmsgs().is_ok_and(|mut all| {
+                all.any(|one| {
+                    matches!(one, ControlMessageOwned::Ipv4RecvErr(..) | ControlMessageOwned::Ipv6RecvErr(..))
+                })
+            });
+            let remote = message.address.as_ref().and_then(socket_address);
+            if concerns_us && let Some(send) = remote.and_then(|remote| self.watched.remove(&remote)) {
+                found.push(send);
+            }
+        }
+        found
+    }
+}
+
+fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
+    if let Some(v4) = storage.as_sockaddr_in() {
+        return Some(SocketAddr::V4(SocketAddrV4::new(v4.ip(), v4.port())));
+    }
+    let v6 = storage.as_sockaddr_in6()?;
+    Some(SocketAddr::V6(SocketAddrV6::new(v6.ip(), v6.port(), v6.flowinfo(), v6.scope_id())))
+}
+
+fn queue(endpoint: &mut Endpoint, id: SendId, remote: SocketAddr, bytes: Bytes) -> Result<(), Refused> {
+    if endpoint.backlog.len() >= BACKLOG {
+        return Err(Refused(SendError::NoBuffer));
+    }
+    endpoint.backlog.push_back((id, remote, bytes));
+    Ok(())
+}
+
+fn reason(error: &io::Error) -> SendError {
+    match (error.kind(), error.raw_os_error()) {
+        (_, Some(code)) if code == nix::errno::Errno::EMSGSIZE as i32 => SendError::TooBig,
+        (_, Some(code)) if code == nix::errno::Errno::ENOBUFS as i32 => SendError::NoBuffer,
+        _ => SendError::Unreachable,
+    }
+}
+
+/// Starts a task per socket that reads, and one that writes what had to wait.
+pub(crate) fn start<A: App + 'static>(core: &Rc<RefCell<Core<A>>>) {
+    for index in 0..core.borrow().datagrams.endpoints.len() {
+        tokio::task::spawn_local(read(Rc::clone(core), index));
+    }
+}
+
+async fn read<A: App + 'static>(core: Rc<RefCell<Core<A>>>, index: usize) {
+    let Some((socket, bound)) =
+        core.borrow().datagrams.endpoints.get(index).map(|one| (Rc::clone(&one.socket), one.address))
+    else {
+        return;
+    };
+    loop {
+        let waiting = core.borrow().datagrams.endpoints.get(index).is_some_and(|one| !one.backlog.is_empty());
+        let receive = Interest::READABLE | Interest::ERROR;
+        let wanted = if waiting { receive | Interest::WRITABLE } else { receive };
+        let Ok(ready) = socket.ready(wanted).await else { return };
+        if ready.is_error() {
+            // Taken note of before the queue is read, so that an error that comes meanwhile wakes us again.
+            let _ = socket.try_io(Interest::ERROR, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+            let mut core = core.borrow_mut();
+            let refused = core.datagrams.refused(index);
+            core.unsent(refused, SendError::Unreachable);
+        }
+        if waiting && ready.is_writable() {
+            let mut core = core.borrow_mut();
+            for (id, why) in core.datagrams.flush(index) {
+                core.unsent([id], why);
+            }
+        }
+        let full_batch = ready.is_readable() && batch(&mut core.borrow_mut(), &socket, bound, index);
+        if full_batch {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Takes up to [`BATCH`] datagrams; true when more may wait.
+fn batch<A: App + 'static>(core: &mut Core<A>, socket: &UdpSocket, bound: SocketAddr, index: usize) -> bool {
+    let now = core.clock.now();
+    for _ in 0..BATCH {
+        match socket.try_recv_from(&mut core.datagrams.buffer) {
+            Ok((length, remote)) => {
+                let Some(datagram) = core.datagrams.buffer.get(..length) else { continue };
+                let bytes = Bytes::copy_from_slice(datagram);
+                let local = core.local_towards(bound, remote);
+                let flow = FlowId(index as u64 + 1);
+                core.receive(now, Path { flow, transport: Transport::Udp, local, remote }, bytes);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(_) => {
+                let refused = core.datagrams.refused(index);
+                core.unsent(refused, SendError::Unreachable);
+            }
+        }
+    }
+    true
+}

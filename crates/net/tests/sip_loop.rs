@@ -1,0 +1,250 @@
+//! A loop on real sockets: answered in the same turn, on the transport it came by, whatever the peer does.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use net::{App, Bind, LiteralsOnly, LoopConfig, Running, SipLoop};
+use sip::message::{Method, StatusCode};
+use sip::{Application, Draft, Event, Failure, Reply, Transport, Turn};
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Answers every request with 200 and reports what became of its own.
+struct Robot {
+    seen: mpsc::Sender<String>,
+}
+
+enum Order {
+    Options(String),
+}
+
+impl Application for Robot {
+    fn event(&mut self, event: Event, turn: &mut Turn<'_>) {
+        let said = match event {
+            Event::Request { tx, request, .. } => {
+                let method = request.method().to_string();
+                turn.respond(tx, Reply::new(StatusCode::OK)).unwrap();
+                method
+            }
+            Event::Response { response, .. } => response.code().get().to_string(),
+            Event::RequestFailed { why: Failure::Timeout, .. } => "timeout".into(),
+            Event::RequestFailed { why, .. } => format!("{why:?}"),
+            other => format!("{other:?}"),
+        };
+        let _ = self.seen.send(said);
+    }
+}
+
+impl App for Robot {
+    type Command = Order;
+    fn command(&mut self, Order::Options(uri): Order, turn: &mut Turn<'_>) {
+        let mut draft = Draft::new(Method::Options, uri.parse().unwrap());
+        draft.from = "<sip:robot@127.0.0.1>;tag=1".into();
+        draft.to = format!("<{uri}>");
+        draft.call_id = "robot".into();
+        turn.send_request(draft).unwrap();
+    }
+}
+
+fn start(streams: impl FnOnce(&mut LoopConfig)) -> (Running<Order>, mpsc::Receiver<String>) {
+    let any = "127.0.0.1:0".parse().unwrap();
+    let binds = [Transport::Udp, Transport::Tcp].map(|transport| Bind { transport, address: any }).to_vec();
+    let mut stack = sip::Config::default();
+    stack.timers.t1 = Duration::from_millis(20);
+    let mut config = LoopConfig::new(binds, stack);
+    config.resolver = Some(Box::new(|| Box::new(LiteralsOnly)));
+    streams(&mut config);
+    let (seen, reports) = mpsc::channel();
+    (SipLoop::spawn(config, move |_, _| Robot { seen }).unwrap(), reports)
+}
+
+fn options(transport: &str, local: SocketAddr, branch: &str) -> String {
+    format!(
+        "OPTIONS sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/{transport} {local};branch=z9hG4bK{branch};rport\r\n\
+         From: <sip:a@127.0.0.1>;tag=a\r\nTo: <sip:x@127.0.0.1>\r\nCall-ID: {branch}\r\nCSeq: 1 OPTIONS\r\n\
+         Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
+fn udp() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+fn receive(socket: &UdpSocket) -> String {
+    let mut buffer = [0; 4096];
+    let length = socket.recv(&mut buffer).unwrap();
+    String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
+/// Reads one message without a body.
+fn read_message(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    let mut one = [0];
+    while !text.ends_with(b"\r\n\r\n") {
+        assert_eq!(stream.read(&mut one).unwrap(), 1, "closed after {:?}", String::from_utf8_lossy(&text));
+        text.push(one[0]);
+    }
+    String::from_utf8(text).unwrap()
+}
+
+fn tcp(running: &Running<Order>) -> TcpStream {
+    let stream = TcpStream::connect(running.bound()[1].address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+#[test]
+fn udp_and_tcp_share_the_port_that_was_given() {
+    let (running, _seen) = start(|_| {});
+    let [udp, tcp] = running.bound() else { panic!("two addresses") };
+    assert_eq!(udp.address.port(), tcp.address.port());
+}
+
+#[test]
+fn rfc3581_4_answer_goes_to_the_source_port() {
+    let (running, _seen) = start(|_| {});
+    let socket = udp();
+    let elsewhere: SocketAddr = "127.0.0.1:9".parse().unwrap();
+    socket.send_to(options("UDP", elsewhere, "rport").as_bytes(), running.bound()[0].address).unwrap();
+    let answer = receive(&socket);
+    assert!(answer.starts_with("SIP/2.0 200 OK\r\n"), "{answer}");
+    assert!(answer.contains(&format!("rport={}", socket.local_addr().unwrap().port())), "{answer}");
+}
+
+#[test]
+fn rfc3261_18_2_2_stream_answer_uses_the_connection_it_came_by() {
+    let (running, _seen) = start(|_| {});
+    let mut stream = tcp(&running);
+    let local = stream.local_addr().unwrap();
+    // Two requests in one write, the second in two: framing does not depend on segments.
+    let (one, two) = (options("TCP", local, "one"), options("TCP", local, "two"));
+    let (head, tail) = two.split_at(100);
+    stream.write_all(format!("{one}{head}").as_bytes()).unwrap();
+    assert!(read_message(&mut stream).contains("z9hG4bKone"));
+    stream.write_all(tail.as_bytes()).unwrap();
+    assert!(read_message(&mut stream).contains("z9hG4bKtwo"));
+}
+
+#[test]
+fn rfc5626_4_4_1_double_crlf_is_answered_by_one() {
+    let (running, _seen) = start(|_| {});
+    let mut stream = tcp(&running);
+    stream.write_all(b"\r\n\r\n").unwrap();
+    let mut pong = [0; 2];
+    stream.read_exact(&mut pong).unwrap();
+    assert_eq!(&pong, b"\r\n");
+}
+
+#[test]
+fn rfc3261_18_3_stream_without_content_length_is_closed() {
+    let (running, _seen) = start(|_| {});
+    let mut stream = tcp(&running);
+    let text = options("TCP", stream.local_addr().unwrap(), "nolength").replace("Content-Length: 0\r\n", "");
+    stream.write_all(text.as_bytes()).unwrap();
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).unwrap();
+    assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
+}
+
+#[test]
+fn message_that_drips_in_too_slowly_ends_the_connection() {
+    let (running, _seen) = start(|config| config.streams.message = Duration::from_millis(200));
+    let mut stream = tcp(&running);
+    let text = options("TCP", stream.local_addr().unwrap(), "slow");
+    let ended = text.bytes().any(|octet| {
+        std::thread::sleep(Duration::from_millis(20));
+        stream.write_all(&[octet]).is_err()
+    });
+    assert!(ended, "a message of {} octets at 50 a second was waited for", text.len());
+}
+
+#[test]
+fn one_connection_more_than_allowed_is_closed() {
+    let (running, _seen) = start(|config| config.streams.connections = 2);
+    let mut held: Vec<_> = (0..2).map(|_| tcp(&running)).collect();
+    for stream in &mut held {
+        let text = options("TCP", stream.local_addr().unwrap(), &stream.local_addr().unwrap().port().to_string());
+        stream.write_all(text.as_bytes()).unwrap();
+        assert!(read_message(stream).starts_with("SIP/2.0 200"));
+    }
+    let mut refused = tcp(&running);
+    let mut rest = Vec::new();
+    assert!(matches!(refused.read_to_end(&mut rest), Ok(0) | Err(_)));
+}
+
+#[test]
+fn request_of_ours_is_sent_and_its_answer_comes_back() {
+    let (running, seen) = start(|_| {});
+    let peer = udp();
+    running.handle().try_send(Order::Options(format!("sip:{}", peer.local_addr().unwrap()))).unwrap();
+    let request = receive(&peer);
+    assert!(request.starts_with("OPTIONS sip:127.0.0.1:"), "{request}");
+    let head: Vec<_> = request.lines().skip(1).filter(|line| !line.starts_with("Max-")).collect();
+    let answer = format!("SIP/2.0 486 Busy Here\r\n{}\r\n\r\n", head.join("\r\n").trim_end());
+    peer.send_to(answer.as_bytes(), running.bound()[0].address).unwrap();
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "486");
+}
+
+#[test]
+fn nobody_there_is_known_by_icmp_long_before_the_timer() {
+    let (running, seen) = start(|config| config.stack.timers.t1 = Duration::from_secs(500));
+    let gone = udp().local_addr().unwrap();
+    running.handle().try_send(Order::Options(format!("sip:{gone}"))).unwrap();
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "Transport(Unreachable)");
+}
+
+#[test]
+fn silence_ends_in_a_timeout() {
+    let (running, seen) = start(|_| {});
+    let deaf = udp();
+    running.handle().try_send(Order::Options(format!("sip:{}", deaf.local_addr().unwrap()))).unwrap();
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "timeout");
+    // RFC 3261 section 17.1.2.2: the copies are the same to the byte.
+    assert_eq!(receive(&deaf), receive(&deaf));
+}
+
+#[test]
+fn tcp_is_connected_for_a_request_and_refusal_is_told() {
+    let (running, seen) = start(|_| {});
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    running.handle().try_send(Order::Options(format!("sip:{};transport=tcp", listener.local_addr().unwrap()))).unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert!(read_message(&mut stream).contains("Via: SIP/2.0/TCP 127.0.0.1:"));
+    let gone = {
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+        closed.local_addr().unwrap()
+    };
+    running.handle().try_send(Order::Options(format!("sip:{gone};transport=tcp"))).unwrap();
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "Transport(Unreachable)");
+}
+
+#[test]
+fn localhost_is_looked_up_and_unknown_names_are_told() {
+    let (running, seen) = start(|_| {});
+    let peer = udp();
+    let port = peer.local_addr().unwrap().port();
+    running.handle().try_send(Order::Options(format!("sip:localhost:{port}"))).unwrap();
+    assert!(receive(&peer).starts_with(&format!("OPTIONS sip:localhost:{port}")));
+    running.handle().try_send(Order::Options("sip:nobody.invalid".into())).unwrap();
+    let told = std::iter::from_fn(|| seen.recv_timeout(PATIENCE).ok()).find(|said| said.starts_with("NoRoute"));
+    assert!(told.is_some());
+}
+
+#[test]
+fn port_in_use_says_what_to_do() {
+    let held = udp();
+    let address = held.local_addr().unwrap();
+    let binds = vec![Bind { transport: Transport::Udp, address }];
+    let config = LoopConfig::new(binds, sip::Config::default());
+    let (seen, _reports) = mpsc::channel();
+    let error = SipLoop::spawn(config, move |_, _| Robot { seen }).err().unwrap().to_string();
+    assert!(error.starts_with(&format!("cannot listen on UDP {address}: ")), "{error}");
+    assert!(error.contains("choose another port"), "{error}");
+}
