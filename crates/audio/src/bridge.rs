@@ -1,37 +1,44 @@
 //! The conference bridge: ports that talk and listen, mixed once a tick.
 //!
-//! Two ways to hear somebody, which may be combined: *connections*, one port to another, as on a softphone's bridge; and *conferences*,
-//! where each member hears the sum of the others without itself. Mixing is in 32 bit and saturates once, on the way out.
+//! Two ways to hear somebody, which may be combined: *connections*, one port to another, as on a softphone's bridge;
+//! and *conferences*, where each member hears the sum of the others without itself. A connection costs its listener
+//! one addition a tick, a conference costs a member one subtraction however many there are: many who all hear each
+//! other belong into a conference. Mixing is in 32 bit and saturates once, on the way out.
 //!
-//! A tick: [`Bridge::put`] for each port that says something, [`Bridge::mix`], then [`Bridge::get`] for each that listens. Nothing
-//! allocates between adding and removing ports. Loops run port by port over whole frames, so that they vectorise and stay in cache.
+//! A tick: [`Bridge::put`] for each port that says something, [`Bridge::mix`], then [`Bridge::get`] for each that
+//! listens. A port that only listens never puts, one that only talks never gets. Nothing allocates between adding and
+//! removing ports, conferences and connections. Loops run port by port over whole frames: so they vectorise without
+//! help, and each voice is in the cache when it is needed.
 
-#[cfg(test)]
-mod tests;
+mod table;
 
 use crate::frame::SampleRate;
 use crate::level::{Level, LevelMeter};
+use table::{Name, Table};
 
-/// Names a port. Never reused: the generation tells.
+/// Gains are in 1/256.
+const UNITY: i32 = 256;
+
+/// The largest gain.
+const MAX_GAIN: f32 = 16.0;
+
+/// Names a port. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PortId {
-    index: u32,
-    generation: u32,
-}
+pub struct PortId(Name);
 
 /// Names a conference. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ConferenceId {
-    index: u32,
-    generation: u32,
-}
+pub struct ConferenceId(Name);
 
 struct Port {
     said: Box<[i16]>,
-    audible: bool,
+    /// The tick in which `said` was put.
+    said_at: u64,
+    /// The tick and the conference in whose sum `said` is.
+    summed: Option<(u64, ConferenceId)>,
     muted: bool,
-    /// In 1/256; 256 is unchanged.
     gain: i32,
+    output_gain: i32,
     hears: Vec<PortId>,
     conference: Option<ConferenceId>,
     meter: LevelMeter,
@@ -40,54 +47,6 @@ struct Port {
 struct Conference {
     sum: Box<[i32]>,
     talkers: u32,
-    last_talker: Option<PortId>,
-}
-
-struct Table<T> {
-    places: Vec<(u32, Option<T>)>,
-    free: Vec<u32>,
-}
-
-impl<T> Table<T> {
-    const fn new() -> Self {
-        Self { places: Vec::new(), free: Vec::new() }
-    }
-
-    fn add(&mut self, value: T) -> (u32, u32) {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.places.push((0, None));
-            u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
-        });
-        match self.places.get_mut(index as usize) {
-            Some((generation, place)) => {
-                *place = Some(value);
-                (index, *generation)
-            }
-            // 2^32 ports do not fit into memory.
-            None => (u32::MAX, u32::MAX),
-        }
-    }
-
-    fn get(&self, index: u32, generation: u32) -> Option<&T> {
-        let (current, place) = self.places.get(index as usize)?;
-        if *current == generation { place.as_ref() } else { None }
-    }
-
-    fn get_mut(&mut self, index: u32, generation: u32) -> Option<&mut T> {
-        let (current, place) = self.places.get_mut(index as usize)?;
-        if *current == generation { place.as_mut() } else { None }
-    }
-
-    fn remove(&mut self, index: u32, generation: u32) -> Option<T> {
-        let (current, place) = self.places.get_mut(index as usize)?;
-        if *current != generation {
-            return None;
-        }
-        let value = place.take()?;
-        *current = current.wrapping_add(1);
-        self.free.push(index);
-        Some(value)
-    }
 }
 
 /// Ports and conferences at one sample rate.
@@ -96,13 +55,16 @@ pub struct Bridge {
     ports: Table<Port>,
     conferences: Table<Conference>,
     scratch: Box<[i32]>,
+    /// The tick that is being put; the one before it has been mixed.
+    tick: u64,
 }
 
 impl Bridge {
     /// An empty bridge; frames are one tick at `rate`.
     pub fn new(rate: SampleRate) -> Self {
         let samples = rate.tick_samples();
-        Self { samples, ports: Table::new(), conferences: Table::new(), scratch: vec![0; samples].into_boxed_slice() }
+        let scratch = vec![0; samples].into_boxed_slice();
+        Self { samples, ports: Table::new(), conferences: Table::new(), scratch, tick: 2 }
     }
 
     /// Samples in a frame of this bridge.
@@ -110,39 +72,36 @@ impl Bridge {
         self.samples
     }
 
-    /// Adds a port that says and hears nothing yet.
+    /// Adds a port that says and hears nothing yet. How many there may be is for the caller to limit.
     pub fn add_port(&mut self) -> PortId {
-        let (index, generation) = self.ports.add(Port {
+        PortId(self.ports.add(Port {
             said: vec![0; self.samples].into_boxed_slice(),
-            audible: false,
+            said_at: 0,
+            summed: None,
             muted: false,
-            gain: 256,
+            gain: UNITY,
+            output_gain: UNITY,
             hears: Vec::new(),
             conference: None,
             meter: LevelMeter::new(),
-        });
-        PortId { index, generation }
+        }))
     }
 
-    /// Takes a port away; who heard it hears one voice less.
+    /// Takes a port away; who heard it hears one voice less from the next tick on. False when there is none.
     pub fn remove_port(&mut self, port: PortId) -> bool {
-        if self.ports.remove(port.index, port.generation).is_none() {
+        if self.ports.remove(port.0).is_none() {
             return false;
         }
-        for (_, other) in &mut self.ports.places {
-            if let Some(other) = other {
-                other.hears.retain(|heard| *heard != port);
-            }
-        }
+        self.ports.iter_mut().for_each(|other| other.hears.retain(|heard| *heard != port));
         true
     }
 
-    /// Lets `to` hear `from`, also itself. False when one does not exist.
+    /// Lets `to` hear `from`; both may be the same port (an echo). False when one does not exist.
     pub fn connect(&mut self, from: PortId, to: PortId) -> bool {
-        if self.port(from).is_none() {
+        if self.ports.get(from.0).is_none() {
             return false;
         }
-        let Some(listener) = self.port_mut(to) else { return false };
+        let Some(listener) = self.ports.get_mut(to.0) else { return false };
         if !listener.hears.contains(&from) {
             listener.hears.push(from);
         }
@@ -151,67 +110,80 @@ impl Bridge {
 
     /// Ends that. False when it was not so.
     pub fn disconnect(&mut self, from: PortId, to: PortId) -> bool {
-        let Some(listener) = self.port_mut(to) else { return false };
+        let Some(listener) = self.ports.get_mut(to.0) else { return false };
         let before = listener.hears.len();
         listener.hears.retain(|heard| *heard != from);
         listener.hears.len() < before
     }
 
+    /// Whom a port hears by connections, in the order of connecting.
+    pub fn heard_by(&self, port: PortId) -> &[PortId] {
+        self.ports.get(port.0).map_or(&[], |port| &port.hears)
+    }
+
     /// Adds a conference without members.
     pub fn add_conference(&mut self) -> ConferenceId {
         let sum = vec![0; self.samples].into_boxed_slice();
-        let (index, generation) = self.conferences.add(Conference { sum, talkers: 0, last_talker: None });
-        ConferenceId { index, generation }
+        ConferenceId(self.conferences.add(Conference { sum, talkers: 0 }))
     }
 
-    /// Ends a conference; its members hear it no more.
-    pub fn remove_conference(&mut self, conference: ConferenceId) {
-        self.conferences.remove(conference.index, conference.generation);
-        for (_, port) in &mut self.ports.places {
-            if let Some(port) = port
-                && port.conference == Some(conference)
-            {
-                port.conference = None;
-            }
+    /// Ends a conference; its members hear it no more. False when there is none.
+    pub fn remove_conference(&mut self, conference: ConferenceId) -> bool {
+        if self.conferences.remove(conference.0).is_none() {
+            return false;
         }
+        let members = self.ports.iter_mut().filter(|port| port.conference == Some(conference));
+        members.for_each(|port| port.conference = None);
+        true
     }
 
     /// Makes a port a member of a conference, and of no other. False when one does not exist.
     pub fn join(&mut self, conference: ConferenceId, port: PortId) -> bool {
-        if self.conferences.get(conference.index, conference.generation).is_none() {
+        if self.conferences.get(conference.0).is_none() {
             return false;
         }
-        self.port_mut(port).map(|port| port.conference = Some(conference)).is_some()
+        self.ports.get_mut(port.0).map(|port| port.conference = Some(conference)).is_some()
     }
 
     /// Takes a port out of its conference. False when it was in none.
     pub fn leave(&mut self, port: PortId) -> bool {
-        self.port_mut(port).is_some_and(|port| port.conference.take().is_some())
+        self.ports.get_mut(port.0).is_some_and(|port| port.conference.take().is_some())
     }
 
-    /// Silences what a port says, for everybody.
+    /// Silences what a port says, for everybody, from the next frame on. It goes on hearing.
     pub fn mute(&mut self, port: PortId, muted: bool) {
-        if let Some(port) = self.port_mut(port) {
+        if let Some(port) = self.ports.get_mut(port.0) {
             port.muted = muted;
         }
     }
 
-    /// Makes a port louder or softer, from 0 (silent) to 16; 1 is unchanged.
+    /// Makes what a port says louder or softer, from 0 (silent) to 16; 1 is unchanged. Saturates.
     pub fn set_gain(&mut self, port: PortId, gain: f32) {
-        if let Some(port) = self.port_mut(port) {
-            port.gain = (gain.clamp(0.0, 16.0) * 256.0) as i32;
+        if let Some(port) = self.ports.get_mut(port.0) {
+            port.gain = fixed(gain);
         }
     }
 
-    /// What a port says in this tick; `None` or a frame that is not put: nothing. Frames of another length are cut or padded.
+    /// Makes what a port hears louder or softer, from 0 (silent) to 16; 1 is unchanged. Saturates.
+    pub fn set_output_gain(&mut self, port: PortId, gain: f32) {
+        if let Some(port) = self.ports.get_mut(port.0) {
+            port.output_gain = fixed(gain);
+        }
+    }
+
+    /// What a port says in this tick. `None`, or no call before [`mix`](Self::mix): nothing. A shorter frame is
+    /// padded with silence, a longer one cut.
     pub fn put(&mut self, port: PortId, frame: Option<&[i16]>) {
-        let Some(port) = self.port_mut(port) else { return };
-        port.audible = frame.is_some() && !port.muted;
-        let Some(frame) = frame else { return };
-        let gain = port.gain;
-        if gain == 256 {
+        let Some(port) = self.ports.get_mut(port.0) else { return };
+        let Some(frame) = frame.filter(|_| !port.muted) else {
+            port.said_at = 0;
+            return;
+        };
+        port.said_at = self.tick;
+        if port.gain == UNITY {
             port.said.iter_mut().zip(frame).for_each(|(to, from)| *to = *from);
         } else {
+            let gain = port.gain;
             port.said.iter_mut().zip(frame).for_each(|(to, from)| *to = narrow((i32::from(*from) * gain) >> 8));
         }
         port.said.iter_mut().skip(frame.len()).for_each(|sample| *sample = 0);
@@ -220,92 +192,100 @@ impl Bridge {
 
     /// Sums every conference. Call once a tick, between the puts and the gets.
     pub fn mix(&mut self) {
-        for (_, conference) in &mut self.conferences.places {
-            let Some(conference) = conference else { continue };
-            if conference.talkers > 0 {
-                conference.sum.fill(0);
-            }
+        for conference in self.conferences.iter_mut().filter(|conference| conference.talkers > 0) {
+            conference.sum.fill(0);
             conference.talkers = 0;
-            conference.last_talker = None;
         }
-        for (index, (generation, port)) in self.ports.places.iter().enumerate() {
-            let Some(port) = port.as_ref().filter(|port| port.audible) else { continue };
+        for port in self.ports.iter_mut().filter(|port| port.said_at == self.tick) {
             let Some(id) = port.conference else { continue };
-            let Some(conference) = self.conferences.get_mut(id.index, id.generation) else { continue };
+            let Some(conference) = self.conferences.get_mut(id.0) else { continue };
             add(&mut conference.sum, &port.said);
             conference.talkers += 1;
-            let index = u32::try_from(index).unwrap_or(u32::MAX);
-            conference.last_talker = Some(PortId { index, generation: *generation });
+            port.summed = Some((self.tick, id));
         }
+        self.tick += 1;
     }
 
     /// What a port hears in this tick. False when that is silence; `frame` is zeroed then.
     pub fn get(&mut self, port: PortId, frame: &mut [i16]) -> bool {
-        let scratch = &mut self.scratch;
-        let Some(listener) = self.ports.get(port.index, port.generation) else {
-            frame.fill(0);
-            return false;
-        };
-        let mut heard = false;
-        if let Some(id) = listener.conference
-            && let Some(conference) = self.conferences.get(id.index, id.generation)
-        {
-            let alone = conference.talkers == 0 || conference.talkers == 1 && conference.last_talker == Some(port);
-            if !alone {
-                if listener.audible {
-                    less(scratch, &conference.sum, &listener.said);
-                } else {
-                    scratch.copy_from_slice(&conference.sum);
-                }
-                heard = true;
-            }
-        }
-        for from in &listener.hears {
-            let Some(speaker) = self.ports.get(from.index, from.generation).filter(|speaker| speaker.audible) else {
-                continue;
-            };
-            if !heard {
-                scratch.fill(0);
-                heard = true;
-            }
-            add(scratch, &speaker.said);
-        }
-        if heard {
-            frame.iter_mut().zip(scratch.iter()).for_each(|(to, from)| *to = narrow(*from));
-            frame.iter_mut().skip(self.samples).for_each(|sample| *sample = 0);
-        } else {
-            frame.fill(0);
-        }
+        let heard = self.hear(port, frame);
+        let whole = if heard { self.samples } else { 0 };
+        frame.iter_mut().skip(whole).for_each(|sample| *sample = 0);
         heard
     }
 
-    /// Level of what a port says since the last reading.
+    fn hear(&mut self, port: PortId, frame: &mut [i16]) -> bool {
+        let mixed = self.tick - 1;
+        let Some(listener) = self.ports.get(port.0) else { return false };
+        let room = listener.conference.and_then(|id| Some((id, self.conferences.get(id.0)?)));
+        // Its own voice comes off only when it is in the sum: a member may have joined since.
+        let room = room.and_then(|(id, conference)| {
+            let own = listener.summed == Some((mixed, id));
+            (conference.talkers > u32::from(own)).then_some((conference, own))
+        });
+        let ports = &self.ports;
+        let mut voices =
+            listener.hears.iter().filter_map(|from| ports.get(from.0)).filter(|from| from.said_at >= mixed);
+        let first = voices.next();
+        let sum = &mut self.scratch;
+        match (room, first) {
+            (None, None) => return false,
+            // The usual case in one pass: a member of a conference and nothing else.
+            (Some((conference, true)), None) if listener.output_gain == UNITY => {
+                let pairs = frame.iter_mut().zip(&conference.sum).zip(&listener.said);
+                pairs.for_each(|((to, sum), own)| *to = narrow(sum.wrapping_sub(i32::from(*own))));
+                return true;
+            }
+            (Some((conference, own)), _) => {
+                sum.copy_from_slice(&conference.sum);
+                if own {
+                    subtract(sum, &listener.said);
+                }
+            }
+            (None, Some(_)) => sum.fill(0),
+        }
+        first.into_iter().chain(voices).for_each(|from| add(sum, &from.said));
+        if listener.output_gain == UNITY {
+            frame.iter_mut().zip(sum.iter()).for_each(|(to, from)| *to = narrow(*from));
+        } else {
+            let gain = i64::from(listener.output_gain);
+            frame.iter_mut().zip(sum.iter()).for_each(|(to, from)| *to = narrow_wide((i64::from(*from) * gain) >> 8));
+        }
+        true
+    }
+
+    /// Level of what a port says since the last reading, after its gain.
     pub fn level(&mut self, port: PortId) -> Option<Level> {
-        self.port_mut(port).map(|port| port.meter.take())
+        self.ports.get_mut(port.0).map(|port| port.meter.take())
     }
 
     /// Ports at present.
     pub fn ports(&self) -> usize {
-        self.ports.places.len() - self.ports.free.len()
-    }
-
-    fn port(&self, id: PortId) -> Option<&Port> {
-        self.ports.get(id.index, id.generation)
-    }
-
-    fn port_mut(&mut self, id: PortId) -> Option<&mut Port> {
-        self.ports.get_mut(id.index, id.generation)
+        self.ports.len()
     }
 }
 
+/// Adds a voice to a sum. Wraps only beyond 65 536 voices at full scale.
 fn add(sum: &mut [i32], said: &[i16]) {
-    sum.iter_mut().zip(said).for_each(|(sum, said)| *sum += i32::from(*said));
+    sum.iter_mut().zip(said).for_each(|(sum, said)| *sum = sum.wrapping_add(i32::from(*said)));
 }
 
-fn less(out: &mut [i32], sum: &[i32], said: &[i16]) {
-    out.iter_mut().zip(sum).zip(said).for_each(|((out, sum), said)| *out = *sum - i32::from(*said));
+fn subtract(sum: &mut [i32], said: &[i16]) {
+    sum.iter_mut().zip(said).for_each(|(sum, said)| *sum = sum.wrapping_sub(i32::from(*said)));
+}
+
+/// A gain in 1/256; what is not a number is 0.
+fn fixed(gain: f32) -> i32 {
+    (gain.clamp(0.0, MAX_GAIN) * UNITY as f32) as i32
 }
 
 fn narrow(sample: i32) -> i16 {
     sample.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
 }
+
+fn narrow_wide(sample: i64) -> i16 {
+    sample.clamp(i64::from(i16::MIN), i64::from(i16::MAX)) as i16
+}
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,12 @@ impl Digit {
         (0..4u8).flat_map(|row| (0..4u8).map(move |column| Self { row, column })).find(|d| d.character() == wanted)
     }
 
+    /// The digit where a row and a column cross, each 0 to 3.
+    pub(crate) fn at(row: usize, column: usize) -> Option<Self> {
+        let (row, column) = (u8::try_from(row).ok()?, u8::try_from(column).ok()?);
+        (row < 4 && column < 4).then_some(Self { row, column })
+    }
+
     /// The character on the key.
     pub fn character(self) -> char {
         KEYS[usize::from(self.row & 3)][usize::from(self.column & 3)]

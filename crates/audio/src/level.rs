@@ -82,10 +82,15 @@ impl LevelMeter {
 
     /// Adds a frame of any length.
     pub fn push(&mut self, frame: &[i16]) {
-        // 4096 full-scale squares fit into 42 bits: whole numbers inside, float outside.
+        // The halves of the squares are summed apart: 4096 of each fit into 32 bit, which vectorises where 64 does not.
         for part in frame.chunks(4096) {
-            let squares: i64 = part.iter().map(|&s| i64::from(i32::from(s) * i32::from(s))).sum();
-            self.squares += squares as f64;
+            let (mut low, mut high) = (0_u32, 0_u32);
+            for sample in part {
+                let square = (i32::from(*sample) * i32::from(*sample)) as u32;
+                low += square & 0xFFFF;
+                high += square >> 16;
+            }
+            self.squares += f64::from(high) * 65_536.0 + f64::from(low);
             self.peak = part.iter().fold(self.peak, |peak, s| peak.max(s.unsigned_abs()));
         }
         self.samples = self.samples.saturating_add(frame.len() as u64);

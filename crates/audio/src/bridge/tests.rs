@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const RATE: SampleRate = SampleRate::NARROW;
@@ -129,4 +131,140 @@ fn short_frame_is_padded_with_silence() {
     let mut frame = [0_i16; 160];
     assert!(bridge.get(ports[1], &mut frame));
     assert_eq!((frame[99], frame[100], frame[159]), (4, 0, 0));
+}
+
+#[test]
+fn a_port_that_does_not_put_says_nothing_in_that_tick() {
+    let (mut bridge, ports) = bridge_with(3);
+    let room = bridge.add_conference();
+    bridge.join(room, ports[0]);
+    bridge.join(room, ports[1]);
+    bridge.connect(ports[0], ports[2]);
+    bridge.put(ports[0], Some(&[9; 160]));
+    bridge.mix();
+    assert_eq!((heard(&mut bridge, ports[1]), heard(&mut bridge, ports[2])), (Some(9), Some(9)));
+    bridge.mix();
+    assert_eq!((heard(&mut bridge, ports[1]), heard(&mut bridge, ports[2])), (None, None));
+}
+
+#[test]
+fn who_joins_after_the_mix_hears_the_sum_whole() {
+    let (mut bridge, ports) = bridge_with(3);
+    let (room, other) = (bridge.add_conference(), bridge.add_conference());
+    bridge.join(room, ports[0]);
+    bridge.join(other, ports[1]);
+    for (port, said) in ports.iter().zip([7, 100, 1_000]) {
+        bridge.put(*port, Some(&[said; 160]));
+    }
+    bridge.mix();
+    bridge.join(room, ports[1]);
+    bridge.join(room, ports[2]);
+    assert_eq!(heard(&mut bridge, ports[1]), Some(7), "its voice is in another sum");
+    assert_eq!(heard(&mut bridge, ports[2]), Some(7), "its voice is in no sum");
+    // Muted between mix and get: its voice is still in the sum and must still come off.
+    bridge.mute(ports[0], true);
+    assert_eq!(heard(&mut bridge, ports[0]), None);
+}
+
+#[test]
+fn connections_and_conference_add_up() {
+    let (mut bridge, ports) = bridge_with(4);
+    let room = bridge.add_conference();
+    ports[..3].iter().for_each(|port| assert!(bridge.join(room, *port)));
+    bridge.connect(ports[3], ports[0]);
+    bridge.connect(ports[1], ports[3]);
+    bridge.connect(ports[3], ports[3]);
+    for (port, said) in ports.iter().zip([1, 20, 300, 4_000]) {
+        bridge.put(*port, Some(&[said; 160]));
+    }
+    bridge.mix();
+    let all: Vec<_> = ports.iter().map(|port| heard(&mut bridge, *port)).collect();
+    assert_eq!(all, [Some(4_320), Some(301), Some(21), Some(4_020)]);
+    assert_eq!(bridge.heard_by(ports[3]), [ports[1], ports[3]]);
+}
+
+#[test]
+fn output_gain_is_applied_before_saturation() {
+    let (mut bridge, ports) = bridge_with(3);
+    let room = bridge.add_conference();
+    ports.iter().for_each(|port| assert!(bridge.join(room, *port)));
+    bridge.set_output_gain(ports[2], 0.5);
+    bridge.put(ports[0], Some(&[30_000; 160]));
+    bridge.put(ports[1], Some(&[30_000; 160]));
+    bridge.mix();
+    assert_eq!(heard(&mut bridge, ports[2]), Some(30_000), "half of 60000 fits");
+    bridge.set_output_gain(ports[2], 99.0);
+    assert_eq!(heard(&mut bridge, ports[2]), Some(i16::MAX));
+    bridge.set_output_gain(ports[2], f32::NAN);
+    assert_eq!(heard(&mut bridge, ports[2]), Some(0));
+}
+
+#[test]
+fn levels_are_those_of_each_port() {
+    let (mut bridge, ports) = bridge_with(2);
+    bridge.put(ports[0], Some(&[16_384; 160]));
+    let level = bridge.level(ports[0]).unwrap();
+    assert_eq!((level.peak_sample, level.samples), (16_384, 160));
+    assert_eq!(bridge.level(ports[1]).unwrap().samples, 0);
+    bridge.remove_port(ports[1]);
+    assert_eq!(bridge.level(ports[1]), None);
+}
+
+#[test]
+fn a_tick_allocates_nothing() {
+    let (mut bridge, ports) = bridge_with(20);
+    let room = bridge.add_conference();
+    for (index, port) in ports.iter().enumerate() {
+        bridge.join(room, *port);
+        bridge.connect(ports[(index + 1) % 20], *port);
+    }
+    let (mut frame, mut codes) = ([0_i16; 160], [0xD5_u8; 160]);
+    let mut tick = || {
+        for port in &ports {
+            crate::codec::pcma::decode(&codes, &mut frame);
+            bridge.put(*port, Some(&frame));
+        }
+        bridge.mix();
+        for port in &ports {
+            bridge.get(*port, &mut frame);
+            crate::codec::pcma::encode(&frame, &mut codes);
+        }
+    };
+    tick();
+    assert_eq!(allocation_counter::measure(tick).count_total, 0);
+    // The measure itself sees allocations.
+    assert_eq!(allocation_counter::measure(|| drop(std::hint::black_box(vec![1_u8]))).count_total, 1);
+}
+
+/// The same mix, written the slow way: each pair on its own.
+fn expected(members: &[Option<i16>], links: &[(usize, usize)], port: usize) -> Option<i16> {
+    let linked = links.iter().filter(|(_, to)| *to == port).filter_map(|(from, _)| members[*from]);
+    let others = members.iter().enumerate().filter(|(other, _)| *other != port).filter_map(|(_, said)| *said);
+    let voices: Vec<i32> = linked.chain(others).map(i32::from).collect();
+    (!voices.is_empty()).then(|| voices.iter().sum::<i32>().clamp(-32_768, 32_767) as i16)
+}
+
+proptest! {
+    #[test]
+    fn every_mix_is_the_sum_of_its_voices(
+        ticks in prop::collection::vec(prop::collection::vec(prop::option::of(any::<i16>()), 6), 1..8),
+        links in prop::collection::btree_set((0_usize..6, 0_usize..6), 0..10),
+    ) {
+        let links: Vec<_> = links.into_iter().collect();
+        let (mut bridge, ports) = bridge_with(6);
+        let room = bridge.add_conference();
+        ports.iter().for_each(|port| assert!(bridge.join(room, *port)));
+        links.iter().for_each(|(from, to)| assert!(bridge.connect(ports[*from], ports[*to])));
+        for said in ticks {
+            for (port, said) in ports.iter().zip(&said) {
+                if let Some(said) = said {
+                    bridge.put(*port, Some(&[*said; 160]));
+                }
+            }
+            bridge.mix();
+            for (index, port) in ports.iter().enumerate() {
+                prop_assert_eq!(heard(&mut bridge, *port), expected(&said, &links, index));
+            }
+        }
+    }
 }
