@@ -59,7 +59,7 @@ impl Sender {
         };
         SendId(Id::new(id.shard(), id.generation(), (id.slot() & Self::SLOT) | (kind << 30)))
     }
-    fn of(send: SendId) -> Self {
+    pub(crate) fn of(send: SendId) -> Self {
         let id = Id::new(send.0.shard(), send.0.generation(), send.0.slot() & Self::SLOT);
         match send.0.slot() >> 30 {
             1 => Sender::Client(id),

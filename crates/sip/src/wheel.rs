@@ -41,6 +41,8 @@ struct Node<T> {
 pub(crate) struct Wheel<T> {
     /// Everything up to this tick has fired.
     now: u64,
+    /// Timers started now fire at this tick at the earliest: one that starts itself again cannot keep [`Wheel::fire`] busy for ever.
+    floor: u64,
     heads: [[u32; SLOTS]; LEVELS],
     tails: [[u32; SLOTS]; LEVELS],
     /// Which slots of a level hold something.
@@ -60,6 +62,7 @@ impl<T> Default for Wheel<T> {
     fn default() -> Self {
         Self {
             now: 0,
+            floor: 0,
             heads: [[NONE; SLOTS]; LEVELS],
             tails: [[NONE; SLOTS]; LEVELS],
             filled: [0; LEVELS],
@@ -84,9 +87,9 @@ impl<T> Wheel<T> {
         }
     }
 
-    /// Starts a timer. One whose time has passed fires at the next [`Wheel::fire`].
+    /// Starts a timer. One whose time has passed fires a millisecond from now at the latest.
     pub(crate) fn start(&mut self, at: Time, what: T) -> TimerId {
-        let tick = at.0.div_ceil(1_000).max(self.now + 1).min(self.now + REACH);
+        let tick = at.0.div_ceil(1_000).max(self.now + 1).max(self.floor).min(self.now + REACH);
         let node = match self.nodes.get_mut(self.free as usize) {
             Some(node) => {
                 let index = self.free;
@@ -125,6 +128,7 @@ impl<T> Wheel<T> {
     /// came from a higher level, which come last).
     pub(crate) fn fire(&mut self, now: Time) -> Option<T> {
         let until = now.0 / 1_000;
+        self.floor = until + 1;
         loop {
             let tick = match self.next_tick() {
                 Some(tick) if tick <= until => tick,

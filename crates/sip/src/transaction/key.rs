@@ -118,8 +118,21 @@ impl Hasher for Sip13 {
 }
 
 /// What identifies a server transaction: see the module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key(pub(crate) u128);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key([u64; 2]);
+
+impl Key {
+    fn new(hash: u128) -> Self {
+        Key([hash as u64, (hash >> 64) as u64])
+    }
+}
+
+impl std::hash::Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [low, _] = self.0;
+        state.write_u64(low);
+    }
+}
 
 /// The hasher of tables keyed by [`Key`]: the key is one already.
 #[derive(Clone, Copy, Debug, Default)]
@@ -131,8 +144,8 @@ impl Hasher for AsIs {
             self.0 = (self.0 << 8) | u64::from(byte);
         }
     }
-    fn write_u128(&mut self, key: u128) {
-        self.0 = key as u64;
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
     }
     fn finish(&self) -> u64 {
         self.0
@@ -165,7 +178,7 @@ impl Keys {
                 hash.part(branch.as_bytes());
                 lower(&mut hash, headers.sent_by().as_bytes());
                 hash.part(method.as_str().as_bytes());
-                Key(hash.finish128())
+                Key::new(hash.finish128())
             }
             _ => self.old(request, method, headers.to_tag()),
         }
@@ -183,7 +196,7 @@ impl Keys {
         hash.write_u32(headers.cseq().number);
         hash.part(headers.raw(HeaderId::Via).unwrap_or(b""));
         hash.part(method.as_str().as_bytes());
-        Key(hash.finish128())
+        Key::new(hash.finish128())
     }
     /// Where the ACK of an RFC 2543 peer for our answer with `to_tag` will look; `None` for peers with the cookie, whose ACK is found
     /// by its branch.
@@ -204,7 +217,7 @@ impl Keys {
         hash.part(headers.call_id().as_bytes());
         hash.write_u32(headers.cseq().number);
         hash.part(method.as_str().as_bytes());
-        Some(Key(hash.finish128()))
+        Some(Key::new(hash.finish128()))
     }
     /// A To tag for an answer that leaves nothing behind: the same for every repeat (RFC 3261 section 8.2.7).
     pub(crate) fn stateless_tag(&self, headers: &Headers) -> Token {

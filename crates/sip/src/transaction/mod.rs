@@ -10,6 +10,7 @@ mod client_other;
 pub(crate) mod key;
 mod next_hop;
 pub(crate) mod outgoing;
+mod packed;
 pub(crate) mod print;
 mod respond;
 pub(crate) mod server;

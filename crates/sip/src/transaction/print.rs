@@ -1,6 +1,6 @@
 //! What the transactions write themselves: requests with their Via, and the ACK and CANCEL that are cut out of them.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
@@ -32,12 +32,18 @@ struct HostPort(SocketAddr);
 
 impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
+    }
+}
+
+impl HostPort {
+    fn write(&self, f: &mut impl fmt::Write) -> fmt::Result {
         match self.0.ip() {
             IpAddr::V4(ip) => {
                 let [a, b, c, d] = ip.octets();
-                for (byte, end) in [(a, '.'), (b, '.'), (c, '.'), (d, ':')] {
+                for (byte, end) in [(a, "."), (b, "."), (c, "."), (d, ":")] {
                     decimal(f, u16::from(byte))?;
-                    f.write_char(end)?;
+                    f.write_str(end)?;
                 }
             }
             IpAddr::V6(ip) => write!(f, "[{ip}]:")?,
@@ -46,7 +52,7 @@ impl fmt::Display for HostPort {
     }
 }
 
-fn decimal(f: &mut fmt::Formatter<'_>, number: u16) -> fmt::Result {
+fn decimal(f: &mut impl fmt::Write, number: u16) -> fmt::Result {
     let mut digits = [b'0'; 5];
     let (mut rest, mut first) = (number, digits.len() - 1);
     for (at, digit) in digits.iter_mut().enumerate().rev() {
@@ -68,7 +74,6 @@ pub(crate) fn contact(spec: &ContactSpec, path: &Path, secure: bool) -> Option<S
         ContactSpec::Auto { user, params } => {
             let scheme = if secure { "sips" } else { "sip" };
             let (user, at) = user.as_deref().map_or(("", ""), |user| (user, "@"));
-            let local = HostPort(path.local);
             let transport = match (path.transport, secure) {
                 (Transport::Udp, _) | (Transport::Tls, true) => "",
                 (Transport::Tcp, _) => ";transport=tcp",
@@ -77,8 +82,14 @@ pub(crate) fn contact(spec: &ContactSpec, path: &Path, secure: bool) -> Option<S
                 (Transport::Wss, false) => ";transport=wss",
             };
             let mut value = String::with_capacity(64 + user.len() + params.len());
+            for part in ["<", scheme, ":", user, at] {
+                value.push_str(part);
+            }
             // Writing to a String cannot fail.
-            let _ = write!(value, "<{scheme}:{user}{at}{local}{transport}>{params}");
+            let _ = HostPort(path.local).write(&mut value);
+            for part in [transport, ">", params] {
+                value.push_str(part);
+            }
             Some(value)
         }
     }

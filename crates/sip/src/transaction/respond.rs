@@ -1,7 +1,5 @@
 //! Responses: what the application or the stack answers, and how it is sent.
 
-use bytes::Bytes;
-
 use crate::draft::makes_dialog;
 use crate::id::{Id, ServerTx};
 use crate::invite;
@@ -32,7 +30,7 @@ impl Turn<'_> {
         check(&reply)?;
         let (now, timers) = (self.now.mono, self.stack.config.timers);
         let server = self.stack.servers.get_mut(tx.0).ok_or(StackError::Gone)?;
-        let reliable = server.origin.transport.is_reliable();
+        let reliable = server.is_reliable();
         let code = reply.code;
         let Some(request) = &server.request else {
             return Err(StackError::State("a request without a final response"));
@@ -71,14 +69,15 @@ impl Turn<'_> {
                 }
             }
         }
-        let received = server.stamp.values(&server.origin);
-        let lines = lines(request, &reply, &server.origin, self.stack.config.user_agent.as_deref());
+        let origin = server.origin.get();
+        let received = server.stamp.values(&origin);
+        let lines = lines(request, &reply, &origin, self.stack.config.user_agent.as_deref());
         let lines = lines.as_ref().unwrap_or(&reply.lines);
         let (reason, body) = (reply.reason.as_deref(), reply.body.as_ref());
         let bytes = write_response(request.headers(), code, reason, Some(tag), lines, body, received);
         let (path, owner) = (server.path(), server.owner);
         // What stays is an exact copy: the printed one has room to spare.
-        server.last = Some(Bytes::copy_from_slice(&bytes));
+        server.last = Some(bytes.as_ref().into());
         if code.is_final() {
             self.server_close(tx.0, tag);
         }
@@ -111,7 +110,7 @@ impl Turn<'_> {
 
     /// Where the request of a transaction came from.
     pub fn origin_of(&self, tx: ServerTx) -> Option<Origin> {
-        Some(self.stack.servers.get(tx.0)?.origin)
+        Some(self.stack.servers.get(tx.0)?.origin())
     }
 
     /// Our tag in the responses to a request: the one it brought, or the one the stack chose.
@@ -132,11 +131,11 @@ impl Turn<'_> {
 pub(super) fn trying(turn: &mut Turn<'_>, id: Id) {
     let Some(server) = turn.stack.servers.get_mut(id) else { return };
     let Some(request) = &server.request else { return };
-    let received = server.stamp.values(&server.origin);
+    let received = server.stamp.values(&server.origin());
     let lines = Lines::default();
     let bytes = write_response(request.headers(), StatusCode::TRYING, None, None, &lines, None, received);
     let path = server.path();
-    server.last = Some(bytes.clone());
+    server.last = Some(bytes.as_ref().into());
     turn.stack.counters.responses_out += 1;
     turn.send(Sender::Server(id), path, bytes, Cause::Automatic);
 }

@@ -15,6 +15,7 @@ use crate::rng::Token;
 use crate::stack::Timer;
 use crate::time::Time;
 use crate::transaction::key::Key;
+use crate::transaction::packed::PackedPath;
 use crate::transaction::way_back::{Stamp, Way};
 use crate::transaction::{respond, server_invite, server_other};
 use crate::turn::{Owner, Sender, Turn};
@@ -30,9 +31,8 @@ pub(crate) struct Server {
     pub(super) owner: Owner,
     pub(super) request: Option<Box<Request>>,
     /// The last response.
-    pub(super) last: Option<Bytes>,
-    /// Where the request came from.
-    pub(super) origin: Origin,
+    pub(super) last: Option<Box<[u8]>>,
+    pub(super) origin: PackedPath,
     /// Where responses go when that is not where the request came from.
     pub(super) detour: Option<Box<SocketAddr>>,
     /// What the top Via is given (RFC 3261 section 18.2.1, RFC 3581 section 4).
@@ -81,9 +81,16 @@ impl Server {
     }
     pub(super) fn path(&self) -> Path {
         match &self.detour {
-            Some(remote) => Path { remote: **remote, ..self.origin },
-            None => self.origin,
+            Some(remote) => Path { remote: **remote, ..self.origin() },
+            None => self.origin(),
         }
+    }
+    /// Where the request came from.
+    pub(super) fn origin(&self) -> Origin {
+        self.origin.get()
+    }
+    pub(super) fn is_reliable(&self) -> bool {
+        self.origin.is_reliable()
     }
 }
 
@@ -145,7 +152,7 @@ impl Turn<'_> {
         if let Some((id, server)) = found.and_then(|id| Some((id, self.stack.servers.get_mut(id)?)))
             && let Machine::Invite(state) = &mut server.machine
         {
-            let reliable = server.origin.transport.is_reliable();
+            let reliable = server.origin.is_reliable();
             match state.step(server_invite::Input::Ack, now, reliable, &timers) {
                 server_invite::Effect::AckUp => {}
                 _ => return self.server_rearm(id),
@@ -244,7 +251,7 @@ impl Turn<'_> {
             owner: Owner::Application,
             request: Some(Box::new(request)),
             last: None,
-            origin: *origin,
+            origin: PackedPath::new(origin),
             detour: (way.to != origin.remote).then(|| Box::new(way.to)),
             stamp: way.stamp,
             home: way.home,
@@ -275,7 +282,7 @@ impl Turn<'_> {
         self.stack.counters.repeats_in += 1;
         let (now, timers) = (self.now.mono, self.stack.config.timers);
         let Some(server) = self.stack.servers.get_mut(id) else { return };
-        let reliable = server.origin.transport.is_reliable();
+        let reliable = server.is_reliable();
         let again = match &mut server.machine {
             Machine::Invite(state) => {
                 state.step(server_invite::Input::Invite, now, reliable, &timers) == server_invite::Effect::Again
@@ -292,7 +299,7 @@ impl Turn<'_> {
     /// The last response, byte for byte.
     pub(super) fn server_again(&mut self, id: Id, why: Cause) {
         let Some(server) = self.stack.servers.get(id) else { return };
-        if let Some(bytes) = server.last.clone() {
+        if let Some(bytes) = server.last.as_deref().map(Bytes::copy_from_slice) {
             let path = server.path();
             self.stack.counters.responses_repeated += 1;
             self.send(Sender::Server(id), path, bytes, why);
@@ -303,7 +310,7 @@ impl Turn<'_> {
     pub(crate) fn server_time(&mut self, id: Id) {
         let (now, timers) = (self.now.mono, self.stack.config.timers);
         let Some(server) = self.stack.servers.get_mut(id) else { return };
-        let (reliable, owner) = (server.origin.transport.is_reliable(), server.owner);
+        let (reliable, owner) = (server.is_reliable(), server.owner);
         match &mut server.machine {
             Machine::Invite(state) => match state.step(server_invite::Input::Timeout, now, reliable, &timers) {
                 server_invite::Effect::Repeat => self.server_again(id, Cause::RetransmitResponse),
@@ -329,8 +336,8 @@ impl Turn<'_> {
     /// to the port in the Via (RFC 3261 section 18.2.2).
     pub(crate) fn server_unsent(&mut self, id: Id, why: SendError) {
         let Some(server) = self.stack.servers.get_mut(id) else { return };
-        let home = SocketAddr::new(server.origin.remote.ip(), server.home);
-        if server.origin.transport.is_reliable() && server.path().remote != home {
+        let home = SocketAddr::new(server.origin.remote().ip(), server.home);
+        if server.is_reliable() && server.path().remote != home {
             server.detour = Some(Box::new(home));
             return self.server_again(id, Cause::Retry);
         }
@@ -359,6 +366,7 @@ impl Turn<'_> {
         let request = server.request.take();
         let invite = matches!(server.machine, Machine::Invite(_));
         let Some(request) = request.filter(|_| invite) else { return };
+        let to_tag = request.headers().to_tag().unwrap_or(to_tag);
         if let Some(key) = self.stack.keys.old_ack(&request, to_tag)
             && key != server.keys.own
         {

@@ -110,3 +110,18 @@ fn e_06_a_broken_ack_and_a_broken_response_are_never_answered() {
     assert!(bench.sent.is_empty());
     assert_eq!(bench.stack.counters().unreadable, 3);
 }
+
+#[test]
+fn memory_of_a_transaction_that_waits_for_repeats_is_small() {
+    // Beside it: the octets of its response, one or two entries of 24 octets in a table, one timer of 40.
+    let server = size_of::<crate::transaction::server::Server>();
+    assert!(server <= 200, "{server}");
+    let client = size_of::<crate::transaction::client::Client>();
+    assert!(client <= 256, "{client}");
+    let mut bench = Bench::new();
+    bench.receive(path(UDP, 2), &incoming("OPTIONS", UDP, "z9hG4bK1", ""));
+    let tx = bench.server_tx();
+    assert!(bench.turn(|turn| turn.request_of(tx).is_some()));
+    bench.respond(tx, 200).expect("open");
+    assert!(bench.turn(|turn| turn.request_of(tx).is_none()), "the request is let go of");
+}

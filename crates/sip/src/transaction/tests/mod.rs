@@ -3,12 +3,14 @@
 
 mod client_invite;
 mod client_other;
+mod hostile;
 mod limits;
 mod matching;
 mod outgoing;
 mod responses;
 mod server_invite;
 mod server_other;
+mod timers;
 
 use std::net::SocketAddr;
 
