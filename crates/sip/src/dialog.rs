@@ -3,19 +3,16 @@
 //! A [`Dialog`] is plain data. All its text stands in one allocation; [`Dialog::to_record`] and [`Dialog::from_record`]
 //! carry it over a restart. The table finds a dialog by Call-ID and tags through a 64-bit keyed hash, and compares on a hit.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::draft::ContactSpec;
-use crate::id::{DialogId, Id, SessionId, Shard};
 use crate::outbox::Path;
 use crate::route;
-use crate::transaction::key::{Keys, Sip13};
 
+mod table;
 mod text;
 
+pub(crate) use table::Dialogs;
 use text::{Field, Text};
 
 /// Which side of the call we were when the dialog began.
@@ -73,7 +70,8 @@ pub struct Record {
     pub phase: Phase,
     /// The "secure" flag of section 12.1: SIPS to the end.
     pub secure: bool,
-    /// Set when the peer cannot be reached but along the flow it came on (RFC 7118 section 5: a `.invalid` Contact).
+    /// Set when the peer is reached along the flow it came on and no other way (RFC 7118 section 5: a `.invalid` Contact; or by
+    /// [`crate::invite::Reach`]).
     pub path: Option<Path>,
 }
 
@@ -333,212 +331,6 @@ fn unpack_contact(packed: &str) -> ContactSpec {
         }
         Some(_) => ContactSpec::Given(rest.to_owned()),
         None => ContactSpec::None,
-    }
-}
-
-/// Hashes are already spread: the map takes them as they are.
-#[derive(Default)]
-struct AsIs(u64);
-
-impl Hasher for AsIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
-        }
-    }
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
-    }
-}
-
-/// No slot.
-const NONE: u32 = u32::MAX;
-
-#[derive(Debug)]
-struct Slot {
-    dialog: Option<Dialog>,
-    owner: SessionId,
-    generation: u32,
-    /// The next slot with the same hash, or the next free one.
-    next: u32,
-}
-
-/// All dialogs of a shard.
-pub(crate) struct Dialogs {
-    slots: Vec<Slot>,
-    index: HashMap<u64, u32, BuildHasherDefault<AsIs>>,
-    free: u32,
-    len: usize,
-    max: usize,
-    shard: Shard,
-    keys: Keys,
-}
-
-impl Default for Dialogs {
-    fn default() -> Self {
-        Self {
-            slots: Vec::new(),
-            index: HashMap::default(),
-            free: NONE,
-            len: 0,
-            max: 0,
-            shard: Shard(0),
-            keys: Keys((0, 0)),
-        }
-    }
-}
-
-impl fmt::Debug for Dialogs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dialogs").field("len", &self.len).finish_non_exhaustive()
-    }
-}
-
-impl Dialogs {
-    /// Sets what an empty table must know: its shard, the most dialogs it may hold, and the key of its hash, so that nobody outside
-    /// can aim at one chain.
-    pub(crate) fn prepare(&mut self, shard: Shard, max: usize, keys: Keys) {
-        if self.len == 0 {
-            (self.shard, self.max, self.keys) = (shard, max.min(NONE as usize), keys);
-        }
-    }
-
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Adds a dialog for its session.
-    pub(crate) fn insert(&mut self, dialog: Dialog, owner: SessionId) -> Result<DialogId, DialogError> {
-        if self.len >= self.max {
-            return Err(DialogError::Full);
-        }
-        if self.find(dialog.call_id(), dialog.local_tag(), dialog.remote_tag()).is_some() {
-            return Err(DialogError::Exists);
-        }
-        let hash = self.hash_of(&dialog);
-        let slot = self.take_slot(owner)?;
-        let next = self.index.insert(hash, slot).unwrap_or(NONE);
-        let Some(place) = self.slots.get_mut(slot as usize) else { return Err(DialogError::Full) };
-        (place.dialog, place.owner, place.next) = (Some(dialog), owner, next);
-        self.len += 1;
-        Ok(DialogId(Id::new(self.shard, place.generation, slot)))
-    }
-
-    fn take_slot(&mut self, owner: SessionId) -> Result<u32, DialogError> {
-        if self.free != NONE {
-            let slot = self.free;
-            self.free = self.slots.get(slot as usize).map_or(NONE, |place| place.next);
-            return Ok(slot);
-        }
-        let slot = u32::try_from(self.slots.len()).map_err(|_| DialogError::Full)?;
-        if self.slots.len() == self.slots.capacity() {
-            // Growing by a quarter keeps what lies idle below a quarter.
-            self.slots.reserve_exact((self.slots.len() / 4).max(16));
-        }
-        self.slots.push(Slot { dialog: None, owner, generation: 0, next: NONE });
-        Ok(slot)
-    }
-
-    /// The dialog of a handle.
-    pub(crate) fn get(&self, id: DialogId) -> Option<&Dialog> {
-        self.slots.get(id.0.slot() as usize).filter(|slot| slot.generation == id.0.generation())?.dialog.as_ref()
-    }
-
-    /// The dialog of a handle, to change its counters and addresses.
-    pub(crate) fn get_mut(&mut self, id: DialogId) -> Option<&mut Dialog> {
-        self.slots.get_mut(id.0.slot() as usize).filter(|slot| slot.generation == id.0.generation())?.dialog.as_mut()
-    }
-
-    /// Whose dialog it is.
-    pub(crate) fn owner(&self, id: DialogId) -> Option<SessionId> {
-        self.get(id)?;
-        Some(self.slots.get(id.0.slot() as usize)?.owner)
-    }
-
-    /// Gives the dialog to another session.
-    pub(crate) fn set_owner(&mut self, id: DialogId, owner: SessionId) {
-        if self.get(id).is_some()
-            && let Some(slot) = self.slots.get_mut(id.0.slot() as usize)
-        {
-            slot.owner = owner;
-        }
-    }
-
-    /// Finds by the dialog ID of RFC 3261 section 12: Call-ID, our tag, the peer's tag, each byte for byte.
-    pub(crate) fn find(&self, call_id: &str, local_tag: &str, remote_tag: &str) -> Option<DialogId> {
-        let mut at = *self.index.get(&self.hash(call_id, local_tag, remote_tag))?;
-        while let Some(slot) = self.slots.get(at as usize) {
-            if let Some(dialog) = &slot.dialog
-                && dialog.local_tag() == local_tag
-                && dialog.remote_tag() == remote_tag
-                && dialog.call_id() == call_id
-            {
-                return Some(DialogId(Id::new(self.shard, slot.generation, at)));
-            }
-            at = slot.next;
-        }
-        None
-    }
-
-    /// Takes a dialog out; its handle finds nothing any more.
-    pub(crate) fn remove(&mut self, id: DialogId) -> Option<Dialog> {
-        let hash = self.hash_of(self.get(id)?);
-        let at = id.0.slot();
-        self.unlink(hash, at);
-        let slot = self.slots.get_mut(at as usize)?;
-        let dialog = slot.dialog.take();
-        slot.generation = slot.generation.wrapping_add(1) & 0x00ff_ffff;
-        slot.next = self.free;
-        self.free = at;
-        self.len -= 1;
-        dialog
-    }
-
-    fn unlink(&mut self, hash: u64, at: u32) {
-        let next = self.slots.get(at as usize).map_or(NONE, |slot| slot.next);
-        let Entry::Occupied(mut head) = self.index.entry(hash) else { return };
-        if *head.get() == at {
-            if next == NONE {
-                head.remove();
-            } else {
-                head.insert(next);
-            }
-            return;
-        }
-        let mut before = *head.get();
-        while let Some(slot) = self.slots.get_mut(before as usize) {
-            if slot.next == at {
-                slot.next = next;
-                return;
-            }
-            before = slot.next;
-        }
-    }
-
-    /// Bytes of the table, its spare room and index, and of all texts.
-    #[cfg(test)]
-    pub(crate) fn heap_size(&self) -> usize {
-        // A hash table of the standard library: one control byte an entry, at most seven eighths full.
-        let index = (self.index.capacity() * 8 / 7).next_power_of_two() * (size_of::<(u64, u32)>() + 1);
-        let texts: usize = self.slots.iter().filter_map(|slot| slot.dialog.as_ref()).map(Dialog::heap_size).sum();
-        self.slots.capacity() * size_of::<Slot>() + index + texts
-    }
-
-    fn hash_of(&self, dialog: &Dialog) -> u64 {
-        self.hash(dialog.call_id(), dialog.local_tag(), dialog.remote_tag())
-    }
-
-    fn hash(&self, call_id: &str, local_tag: &str, remote_tag: &str) -> u64 {
-        let mut hash = Sip13::new(self.keys.0);
-        hash.write(&[3]);
-        for part in [call_id, local_tag, remote_tag] {
-            hash.part(part.as_bytes());
-        }
-        hash.finish()
     }
 }
 

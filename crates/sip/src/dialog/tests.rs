@@ -1,4 +1,7 @@
+use super::table::NONE;
 use super::*;
+use crate::id::{Id, SessionId, Shard};
+use crate::transaction::key::Keys;
 
 fn record(n: u32) -> Record {
     Record {

@@ -147,6 +147,8 @@ pub struct Policy {
     pub forks: Forks,
     /// Our 2xx was never acknowledged.
     pub no_ack: NoAck,
+    /// Where requests in a dialog without route set go.
+    pub reach: Reach,
     /// Most dialogs that responses to one INVITE may make, early and confirmed; responses beyond are ignored.
     pub max_forks: usize,
     /// Most unanswered requests of the peer in one dialog; one more is answered 503 with Retry-After.
@@ -155,7 +157,7 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { forks: Forks::KeepFirst, no_ack: NoAck::Bye, max_forks: 16, max_unanswered: 16 }
+        Self { forks: Forks::KeepFirst, no_ack: NoAck::Bye, reach: Reach::ByContact, max_forks: 16, max_unanswered: 16 }
     }
 }
 
@@ -166,6 +168,16 @@ pub enum Forks {
     KeepFirst,
     /// All: each later one is a session of its own ([`SessionEvent::Forked`]).
     HandAll,
+}
+
+/// Where our requests in a dialog without route set go. A peer on a WebSocket or with a `.invalid` Contact (RFC 7118 section 5), and one
+/// whose INVITE of ours went along a given path ([`crate::Hop::Path`]), is always reached back along its flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// To the address in the peer's Contact (RFC 3261 section 12.2.1.1).
+    ByContact,
+    /// Back along the flow that the peer's last Contact came on: reaches phones behind address translators.
+    Back,
 }
 
 /// What to do when no ACK comes.

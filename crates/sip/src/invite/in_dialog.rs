@@ -106,10 +106,11 @@ pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, respo
         return;
     }
     let Some(asked) = take_asked(turn, s, tx) else { return };
+    let reach = turn.stack.config.session.reach;
     if let Some(dialog) = turn.stack.sessions.dialogs.get_mut(asked.dialog) {
         dialog.follow_cseq(response.headers().cseq().number);
         if response.code().is_success() && asked.method == Method::Update {
-            making::refresh(dialog, making::contact_uri(response.headers()), origin);
+            making::refresh(dialog, making::contact_uri(response.headers()), origin, reach);
         }
     }
     let refusal = (!response.code().is_success()).then(|| Refusal::Response(Box::new(response.clone())));
@@ -191,7 +192,7 @@ pub(crate) fn on_request(turn: &mut Turn<'_>, tx: ServerTx, request: &Request, o
     let Some(dialog) = making::find_for_request(turn, request) else { return false };
     let Some(s) = turn.stack.sessions.dialogs.owner(dialog) else { return false };
     let Some(session) = super::get(turn, s) else { return false };
-    let leaving = matches!(session.state, State::Leaving(_));
+    let leaving = matches!(session.state, State::Cancelling(_) | State::Leaving(_));
     if *request.method() == Method::Prack || leaving && *request.method() != Method::Bye {
         return false;
     }
@@ -276,13 +277,14 @@ pub(crate) fn on_responded(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, code
     if !code.is_final() {
         return;
     }
+    let reach = turn.stack.config.session.reach;
     let Some(work) = super::get_mut(turn, s).and_then(|session| session.work.as_mut()) else { return };
     let Some(at) = work.heard.iter().position(|heard| heard.tx == tx) else { return };
     let heard = work.heard.swap_remove(at);
     if code.is_success()
         && let Some(dialog) = turn.stack.sessions.dialogs.get_mut(heard.dialog)
     {
-        making::refresh(dialog, heard.contact, &heard.origin);
+        making::refresh(dialog, heard.contact, &heard.origin, reach);
     }
     modify::exchange_over(turn, s);
     super::settle(turn, s);

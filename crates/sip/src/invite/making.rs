@@ -1,5 +1,6 @@
 //! From messages to dialogs (RFC 3261 sections 12.1.1 and 12.1.2), and from dialogs to requests (section 12.2.1.1).
 
+use super::event::Reach;
 use super::session::Session;
 use crate::dialog::{Dialog, Phase, Record, Role};
 use crate::draft::{ContactSpec, Draft, Hop};
@@ -29,12 +30,21 @@ pub(super) fn template(draft: &Draft) -> Record {
         remote_cseq: None,
         role: Role::Caller,
         phase: Phase::Early,
-        path: None,
+        path: match draft.hop {
+            Hop::Path(path) => Some(path),
+            _ => None,
+        },
     }
 }
 
 /// The dialog a response makes (RFC 3261 section 12.1.2). A response without a usable Contact leaves the Request-URI as remote target.
-pub(super) fn of_response(template: &Record, response: &Response, origin: &Origin, phase: Phase) -> Option<Dialog> {
+pub(super) fn of_response(
+    template: &Record,
+    response: &Response,
+    origin: &Origin,
+    phase: Phase,
+    reach: Reach,
+) -> Option<Dialog> {
     let headers = response.headers();
     let mut record = Record {
         remote_tag: headers.to_tag().unwrap_or("").to_owned(),
@@ -46,7 +56,8 @@ pub(super) fn of_response(template: &Record, response: &Response, origin: &Origi
     if let Some(target) = contact_uri(headers) {
         record.remote_target = target;
     }
-    record.path = only_path(&record.remote_target, &record.routes, origin);
+    let back = reach == Reach::Back || template.path.is_some();
+    record.path = only_path(&record.remote_target, record.routes.is_empty(), origin, back);
     Dialog::from_record(&record).ok()
 }
 
@@ -54,27 +65,28 @@ pub(super) fn of_response(template: &Record, response: &Response, origin: &Origi
 pub(super) fn confirm(turn: &mut Turn<'_>, dialog: DialogId, response: &Response, origin: &Origin) {
     let headers = response.headers();
     let routes = reversed(headers);
+    let reach = turn.stack.config.session.reach;
     let Some(dialog) = turn.stack.sessions.dialogs.get_mut(dialog) else { return };
     dialog.follow_cseq(headers.cseq().number);
     // What is too large leaves the early dialog's value in place.
     let _ = dialog.confirm(&routes);
-    refresh(dialog, contact_uri(headers), origin);
+    refresh(dialog, contact_uri(headers), origin, reach);
 }
 
 /// Target refresh (RFC 3261 section 12.2.1.2): the peer's Contact, and the path it alone is reached by.
-pub(super) fn refresh(dialog: &mut Dialog, target: Option<String>, origin: &Origin) {
+pub(super) fn refresh(dialog: &mut Dialog, target: Option<String>, origin: &Origin, reach: Reach) {
     if let Some(target) = target
         && dialog.set_remote_target(&target).is_ok()
     {
-        let routes: Vec<String> = dialog.routes().map(str::to_owned).collect();
-        let path = only_path(dialog.remote_target(), &routes, origin);
+        let back = reach == Reach::Back || dialog.path().is_some();
+        let path = only_path(dialog.remote_target(), dialog.routes().next().is_none(), origin, back);
         dialog.set_path(path);
     }
 }
 
 /// The dialog an INVITE of the peer makes (RFC 3261 section 12.1.1). `None` when its Contact or Record-Route is missing or broken, or it
 /// is too large.
-pub(super) fn of_request(request: &Request, origin: &Origin, tag: &str) -> Option<Dialog> {
+pub(super) fn of_request(request: &Request, origin: &Origin, tag: &str, reach: Reach) -> Option<Dialog> {
     let headers = request.headers();
     let (to, from) = (headers.text(HeaderId::To)?, headers.text(HeaderId::From)?);
     let routes = headers.list::<RecordRoute<'_>>().map(|item| item.map(|item| item.to_string()));
@@ -86,7 +98,7 @@ pub(super) fn of_request(request: &Request, origin: &Origin, tag: &str) -> Optio
         local_tag: tag.to_owned(),
         remote: route::split_tag(&from).0.to_owned(),
         remote_tag: headers.from_tag().unwrap_or("").to_owned(),
-        path: only_path(&target, &routes, origin),
+        path: only_path(&target, routes.is_empty(), origin, reach == Reach::Back),
         remote_target: target,
         contact: ContactSpec::Auto { user: user_of(request), params: String::new() },
         routes,
@@ -142,8 +154,8 @@ fn is_sips(uri: &str) -> bool {
 }
 
 /// RFC 7118 section 5: a client behind a WebSocket names itself `.invalid`; without a route set the flow it used is the only way to it.
-fn only_path(target: &str, routes: &[String], origin: &Origin) -> Option<Path> {
-    if !routes.is_empty() {
+fn only_path(target: &str, direct: bool, origin: &Origin, back: bool) -> Option<Path> {
+    if !direct {
         return None;
     }
     let uri = target.to_ascii_lowercase();
@@ -151,7 +163,7 @@ fn only_path(target: &str, routes: &[String], origin: &Origin) -> Option<Path> {
     let host = host.split(['?', ';']).next().unwrap_or("");
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_end_matches('.');
     let web = matches!(origin.transport, Transport::Ws | Transport::Wss);
-    (web || name.ends_with(".invalid") || host.trim_end_matches('.').ends_with(".invalid")).then_some(*origin)
+    (back || web || name.ends_with(".invalid") || host.trim_end_matches('.').ends_with(".invalid")).then_some(*origin)
 }
 
 /// A request within a dialog (RFC 3261 section 12.2.1.1). Without `cseq` it takes the next number.

@@ -49,8 +49,9 @@ impl Turn<'_> {
         let refresh = making::contact_of(self, tx);
         self.respond(tx, reply)?;
         if code.is_success() {
+            let reach = self.stack.config.session.reach;
             if let (Some((target, origin)), Some(dialog)) = (refresh, dialog_mut(self, s)) {
-                making::refresh(dialog, target, &origin);
+                making::refresh(dialog, target, &origin, reach);
             }
             uas::unacked(self, s, tx, cseq, !offered);
         } else if code.is_final() {
@@ -148,9 +149,10 @@ fn take_sent(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx) -> Option<Sent> {
 /// Sent -> Idle or AckDue: 2xx (RFC 3261 sections 12.2.1.2 and 14.1).
 fn accepted(turn: &mut Turn<'_>, s: SessionId, sent: &Sent, response: Response, origin: &Origin) {
     let cseq = response.headers().cseq().number;
+    let reach = turn.stack.config.session.reach;
     if let Some(dialog) = dialog_mut(turn, s) {
         dialog.follow_cseq(cseq);
-        making::refresh(dialog, making::contact_uri(response.headers()), origin);
+        making::refresh(dialog, making::contact_uri(response.headers()), origin, reach);
     }
     let Some(session) = super::get_mut(turn, s) else { return };
     session.learn_allow(response.headers());

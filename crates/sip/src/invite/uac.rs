@@ -125,7 +125,8 @@ fn progress(turn: &mut Turn<'_>, s: SessionId, response: Response, origin: &Orig
 /// The early dialog of a provisional response: the one that is there, or a new one. `None` when there are too many.
 fn early(turn: &mut Turn<'_>, s: SessionId, response: &Response, origin: &Origin) -> Option<DialogId> {
     if let Some(dialog) = making::find(turn, response) {
-        return Some(dialog);
+        // Another session of the same Call-ID and tags has it.
+        return (turn.stack.sessions.dialogs.owner(dialog) == Some(s)).then_some(dialog);
     }
     let dialog = new_dialog(turn, s, response, origin, Phase::Early)?;
     let session = super::get_mut(turn, s)?;
@@ -144,13 +145,13 @@ fn new_dialog(
     origin: &Origin,
     phase: Phase,
 ) -> Option<DialogId> {
-    let max = turn.stack.config.session.max_forks;
+    let (max, reach) = (turn.stack.config.session.max_forks, turn.stack.config.session.reach);
     let forks = super::get_mut(turn, s)?.forked()?;
     if forks.count >= max {
         return None;
     }
     forks.count += 1;
-    let dialog = making::of_response(&forks.template, response, origin, phase)?;
+    let dialog = making::of_response(&forks.template, response, origin, phase, reach)?;
     turn.stack.sessions.dialogs.insert(dialog, s).ok()
 }
 
@@ -168,6 +169,7 @@ fn accepted(turn: &mut Turn<'_>, s: SessionId, response: Response, origin: &Orig
         return;
     }
     let dialog = match known {
+        Some(dialog) if dialogs.owner(dialog) != Some(s) => return unusable(turn, s),
         Some(dialog) => {
             making::confirm(turn, dialog, &response, origin);
             dialog

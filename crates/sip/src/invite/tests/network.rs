@@ -48,7 +48,7 @@ fn address(node: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, node as u8 + 1], 5060))
 }
 
-fn path(from: usize, to: usize) -> Path {
+pub(super) fn path(from: usize, to: usize) -> Path {
     Path { flow: FlowId(from as u64), transport: Transport::Udp, local: address(from), remote: address(to) }
 }
 

@@ -3,7 +3,8 @@
 use super::network::*;
 use super::{NO_CODE, called, calls, rings};
 use crate::digest::{Credential, Credentials};
-use crate::invite::SessionEvent;
+use crate::draft::Hop;
+use crate::invite::{Reach, SessionEvent};
 use crate::message::{Lines, Method};
 
 #[test]
@@ -254,4 +255,99 @@ fn rfc3261_22_2_retries_in_a_dialog_take_fresh_numbers() {
     net.settle();
     let ack = net.inbox(r).into_iter().find(|text| kind(text) == "ACK" && cseq(text) == 16).expect("its ACK");
     assert_eq!(header(&ack, "Authorization"), header(&again, "Authorization"));
+}
+
+/// A stack and a peer whose Contact leads nowhere; the next request of the stack must still arrive.
+fn reach_of(contact: &str, back: Reach, fixed: bool) -> bool {
+    let mut net = Network::new();
+    let (a, r) = (net.stack(|config| config.session.reach = back), net.raw());
+    let mut draft = invitation(a, r, sdp(OFFER));
+    if fixed {
+        draft.hop = Hop::Path(path(a, r));
+    }
+    let s = net.turn(a, |turn| turn.invite(draft)).unwrap();
+    net.settle();
+    let invite = net.one(r);
+    net.say(r, a, &respond(&invite, 200, "t", &format!("Contact: <{contact}>\r\n"), ANSWER));
+    net.settle();
+    let reached = kinds(&net.inbox(r)) == ["ACK"];
+    net.turn(a, |turn| {
+        let _ = turn.hangup(s, NO_CODE, Lines::default());
+    });
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)).contains(&"BYE".to_owned()), reached);
+    net.assert_nothing_left();
+    reached
+}
+
+#[test]
+fn rfc7118_5_peer_that_names_no_address_is_reached_along_its_flow() {
+    for (contact, back, fixed, reached) in [
+        ("sip:x@phone.example", Reach::ByContact, false, false),
+        ("sip:x@phone.example", Reach::Back, false, true),
+        ("sip:x@phone.example", Reach::ByContact, true, true),
+        ("sip:x@df7jal23ls0d.invalid;transport=ws", Reach::ByContact, false, true),
+        ("sip:x@df7jal23ls0d.invalid.:5060", Reach::ByContact, false, true),
+        ("sip:df7jal23ls0d.INVALID", Reach::ByContact, false, true),
+    ] {
+        assert_eq!(reach_of(contact, back, fixed), reached, "{contact}");
+    }
+}
+
+#[test]
+fn rfc3261_12_2_1_1_unreachable_contact_ends_the_call() {
+    let mut net = Network::new();
+    let (a, r) = (net.stack(|_| {}), net.raw());
+    net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
+    net.settle();
+    let invite = net.one(r);
+    net.say(r, a, &respond(&invite, 200, "t", "Contact: <sip:x@phone.example>\r\n", ANSWER));
+    net.settle();
+    assert_eq!(net.news(a), ["Answered", "Ended"]);
+    net.assert_nothing_left();
+}
+
+#[test]
+fn rfc3261_15_request_in_the_early_dialog_of_a_cancelled_call_is_481() {
+    let mut net = Network::new();
+    let (a, r) = (net.stack(|_| {}), net.raw());
+    let s = net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
+    net.settle();
+    let invite = net.one(r);
+    net.say(r, a, &respond(&invite, 180, "t", &contact(r), ""));
+    net.settle();
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+    net.news(a);
+    let info = RawDialog::called(r, &invite, "t").request("INFO", "", "");
+    net.say(r, a, &info);
+    net.settle();
+    assert!(kinds(&net.inbox(r)).contains(&"481 INFO".to_owned()));
+    assert!(net.news(a).is_empty());
+    net.assert_nothing_left();
+}
+
+#[test]
+fn two_calls_of_one_call_id_and_tag_do_not_share_a_dialog() {
+    let mut net = Network::new();
+    let (a, r) = (net.stack(|_| {}), net.raw());
+    let mut sessions = Vec::new();
+    for n in 0..2 {
+        let mut draft = invitation(a, r, sdp(OFFER));
+        draft.from.push_str(";tag=same");
+        draft.call_id = "same".into();
+        draft.cseq = 10 + n;
+        sessions.push(net.turn(a, |turn| turn.invite(draft)).unwrap());
+    }
+    net.settle();
+    let invites = net.inbox(r);
+    net.say(r, a, &respond(&invites[0], 180, "t", &contact(r), ""));
+    net.say(r, a, &respond(&invites[1], 180, "t", &contact(r), ""));
+    net.say(r, a, &respond(&invites[1], 200, "t", &contact(r), ANSWER));
+    net.say(r, a, &respond(&invites[0], 200, "t", &contact(r), ANSWER));
+    net.settle();
+    assert_eq!(net.usage(a).dialogs, 1);
+    net.turn(a, |turn| assert_eq!(turn.dialog_of(sessions[0]).unwrap().local_cseq(), 10));
+    assert_eq!(kinds(&net.inbox(r)), ["ACK"]);
+    net.turn(a, |turn| turn.hangup(sessions[0], NO_CODE, Lines::default())).unwrap();
+    net.assert_nothing_left();
 }
