@@ -2,8 +2,6 @@
 
 /// `token`.
 pub(crate) const TOKEN: u16 = 1;
-/// `word` (Call-ID).
-pub(crate) const WORD: u16 = 2;
 /// Value of a header parameter that is not quoted: `token`, `host`, and what peers put there in practice (`/ = @ & $ ? { } ( ) | \ ^ #`);
 /// never a separator of the outer grammar.
 pub(crate) const VALUE: u16 = 4;
@@ -21,14 +19,10 @@ pub(crate) const HOST: u16 = 128;
 pub(crate) const URIC: u16 = 256;
 /// ASCII digit.
 pub(crate) const DIGIT: u16 = 512;
-/// Blank and tab.
-pub(crate) const BLANK: u16 = 1024;
 /// What a quoted string holds without needing a look: not the quote, the backslash, CR, LF or NUL.
 pub(crate) const QUOTED: u16 = 2048;
 /// Hexadecimal digit.
 pub(crate) const HEX: u16 = 4096;
-/// Value of an authentication parameter that is not quoted, base64 included.
-pub(crate) const TOKEN68: u16 = 8192;
 
 const fn among(set: &[u8], byte: u8) -> bool {
     let mut i = 0;
@@ -47,9 +41,6 @@ const fn classes(byte: u8) -> u16 {
     let mut bits = 0;
     if alnum || among(b"-.!%*_+`'~", byte) {
         bits |= TOKEN;
-    }
-    if alnum || among(b"-.!%*_+`'~()<>:\\\"/[]?{}", byte) {
-        bits |= WORD;
     }
     if alnum || among(b"-.!%*_+`'~[]:/=@&$?{}()|\\^#", byte) {
         bits |= VALUE;
@@ -75,17 +66,11 @@ const fn classes(byte: u8) -> u16 {
     if byte.is_ascii_digit() {
         bits |= DIGIT;
     }
-    if byte == b' ' || byte == b'\t' {
-        bits |= BLANK;
-    }
     if byte == b'\t' || (byte >= b' ' && byte != b'"' && byte != b'\\' && byte != 0x7f) {
         bits |= QUOTED;
     }
     if byte.is_ascii_hexdigit() {
         bits |= HEX;
-    }
-    if alnum || among(b"-.!%*_+`'~/=", byte) {
-        bits |= TOKEN68;
     }
     bits
 }
@@ -102,19 +87,19 @@ const fn build() -> [u16; 256] {
 
 const TABLE: [u16; 256] = build();
 
-/// True when `byte` is in one of `classes`.
+/// True when `byte` is in this class.
 #[inline(always)]
-pub(crate) fn is(byte: u8, classes: u16) -> bool {
-    TABLE[byte as usize] & classes != 0
+pub(crate) fn is(byte: u8, class: u16) -> bool {
+    TABLE[byte as usize] & class != 0
 }
 
-/// How many octets at the start of `bytes` are in `classes`.
+/// How many octets at the start of `bytes` are in this class (a single one).
 #[inline(always)]
-pub(crate) fn prefix(bytes: &[u8], classes: u16) -> usize {
-    bytes.iter().position(|byte| !is(*byte, classes)).unwrap_or(bytes.len())
+pub(crate) fn prefix(bytes: &[u8], class: u16) -> usize {
+    bytes.iter().position(|byte| !is(*byte, class)).unwrap_or(bytes.len())
 }
 
-/// True when `bytes` is not empty and wholly in `classes`.
-pub(crate) fn all(bytes: &[u8], classes: u16) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|byte| is(*byte, classes))
+/// True when `bytes` is not empty and wholly in this class.
+pub(crate) fn all(bytes: &[u8], class: u16) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|byte| is(*byte, class))
 }

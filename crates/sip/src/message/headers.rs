@@ -11,7 +11,7 @@ use super::index::{Entry, Index};
 use super::keys::Keys;
 use super::lexer::Lexer;
 use super::list::{List, first};
-use super::parse::{Seen, Span2};
+use super::parse::Span2;
 use super::{HeaderId, Method, quoted, typed};
 
 /// The header fields of one message, its routing keys and its body.
@@ -20,7 +20,6 @@ pub struct Headers {
     bytes: Bytes,
     index: Index,
     keys: Keys,
-    seen: Seen,
     body: Span2,
 }
 
@@ -64,8 +63,14 @@ impl fmt::Debug for RawHeader<'_> {
 }
 
 impl Headers {
-    pub(super) fn new(bytes: Bytes, index: Index, keys: Keys, seen: Seen, body: Span2) -> Headers {
-        Headers { bytes, index, keys, seen, body }
+    /// Nothing read yet.
+    pub(super) fn new(bytes: Bytes) -> Headers {
+        Headers { bytes, index: Index::new(), keys: Keys::new(), body: Span2::default() }
+    }
+
+    /// What the pass fills in.
+    pub(super) fn parts(&mut self) -> (&[u8], &mut Index, &mut Keys, &mut Span2) {
+        (&self.bytes, &mut self.index, &mut self.keys, &mut self.body)
     }
 
     /// The message as received; behind the body there may be octets that do not belong to it (RFC 3261 section 18.3).
@@ -90,8 +95,7 @@ impl Headers {
 
     /// The value of the first header field of this name.
     pub fn raw(&self, id: HeaderId) -> Option<&[u8]> {
-        self.has(id).then_some(())?;
-        self.index.entries().iter().find(|entry| entry.id == id as u8).map(|entry| entry.value_of(&self.bytes))
+        self.index.entries().iter().find(|entry| entry.is(id)).map(|entry| entry.value_of(&self.bytes))
     }
 
     /// Every header field of this known name, in order.
@@ -121,17 +125,17 @@ impl Headers {
 
     /// Every value of a type, over all lines and items of comma lists. A broken item ends its line.
     pub fn list<'a, H: Header<'a>>(&'a self) -> List<'a, H> {
-        List::new(&self.bytes, if self.has(H::ID) { self.index.entries() } else { &[] })
+        List::new(&self.bytes, self.index.entries())
     }
 
     /// True when a header field of this known name is there. Always false for [`HeaderId::Other`].
     pub fn has(&self, id: HeaderId) -> bool {
-        id != HeaderId::Other && self.seen.has(id as u8)
+        id != HeaderId::Other && self.index.entries().iter().any(|entry| entry.is(id))
     }
 
     /// How many header fields of this name there are.
     pub fn count(&self, id: HeaderId) -> usize {
-        self.index.entries().iter().filter(|entry| entry.id == id as u8).count()
+        self.index.entries().iter().filter(|entry| entry.is(id)).count()
     }
 
     /// The Call-ID.

@@ -5,34 +5,49 @@ use super::HeaderId;
 /// Entries kept without allocation.
 const INLINE: usize = 32;
 
-/// One header field: ranges in the message, whose head is at most 65,535 octets.
+/// One header field: ranges in the message, whose head is at most 65,535 octets. From the lowest bit on: where the name starts (16 bit),
+/// where the value starts behind white space (16), where it ends before white space (16), octets of the name (8), the [`HeaderId`] (8).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Entry {
-    /// Where the name starts.
-    pub(super) start: u16,
-    /// Where the value starts, behind white space.
-    pub(super) value: u16,
-    /// Where the value ends, before white space.
-    pub(super) end: u16,
-    /// Octets of the name.
-    pub(super) name: u8,
-    /// The [`HeaderId`] as a number.
-    pub(super) id: u8,
-}
+pub(super) struct Entry(u64);
 
 impl Entry {
-    pub(super) fn id(self) -> HeaderId {
-        HeaderId::from_number(self.id)
+    /// `start`, `value` and `end` must be at most 65,535.
+    #[inline(always)]
+    pub(super) fn new(start: usize, value: usize, end: usize, name: usize, id: u8) -> Entry {
+        let name = (name as u64 & 0xff) << 48;
+        Entry(start as u64 | (value as u64) << 16 | (end as u64) << 32 | name | u64::from(id) << 56)
     }
+    /// The [`HeaderId`] as a number.
+    #[inline(always)]
+    pub(super) fn number(self) -> u8 {
+        (self.0 >> 56) as u8
+    }
+    #[inline]
+    pub(super) fn is(self, id: HeaderId) -> bool {
+        self.number() == id as u8
+    }
+    pub(super) fn id(self) -> HeaderId {
+        HeaderId::from_number(self.number())
+    }
+    fn start(self) -> usize {
+        usize::from(self.0 as u16)
+    }
+    pub(super) fn value(self) -> usize {
+        usize::from((self.0 >> 16) as u16)
+    }
+    pub(super) fn end(self) -> usize {
+        usize::from((self.0 >> 32) as u16)
+    }
+    #[inline]
     pub(super) fn value_of(self, bytes: &[u8]) -> &[u8] {
-        bytes.get(usize::from(self.value)..usize::from(self.end)).unwrap_or_default()
+        bytes.get(self.value()..self.end()).unwrap_or_default()
     }
     pub(super) fn name_of(self, bytes: &[u8]) -> &[u8] {
-        let start = usize::from(self.start);
-        bytes.get(start..start + usize::from(self.name)).unwrap_or_default()
+        let name = (self.0 >> 48) as u8;
+        bytes.get(self.start()..self.start() + usize::from(name)).unwrap_or_default()
     }
     pub(super) fn line_of(self, bytes: &[u8]) -> &[u8] {
-        bytes.get(usize::from(self.start)..usize::from(self.end)).unwrap_or_default()
+        bytes.get(self.start()..self.end()).unwrap_or_default()
     }
 }
 
@@ -49,13 +64,15 @@ impl Index {
         Index { inline: [Entry::default(); INLINE], used: 0, spilled: Vec::new() }
     }
 
-    /// Adds an entry. `next` is where the next line starts and `most` how many entries may still come: for the one allocation.
+    /// Adds an entry. `next` is where the next line starts, for the one allocation. Gives false when there are `most` entries already;
+    /// the first 32 are not counted.
     #[inline(always)]
-    pub(super) fn push(&mut self, entry: Entry, bytes: &[u8], next: usize, most: usize) {
+    pub(super) fn push(&mut self, entry: Entry, bytes: &[u8], next: usize, most: usize) -> bool {
         match self.inline.get_mut(self.used) {
             Some(place) => {
                 *place = entry;
                 self.used += 1;
+                true
             }
             None => self.spill(entry, bytes, next, most),
         }
@@ -63,7 +80,10 @@ impl Index {
 
     #[cold]
     #[inline(never)]
-    fn spill(&mut self, entry: Entry, bytes: &[u8], next: usize, most: usize) {
+    fn spill(&mut self, entry: Entry, bytes: &[u8], next: usize, most: usize) -> bool {
+        if self.entries().len() >= most {
+            return false;
+        }
         if self.spilled.is_empty() {
             let rest = bytes.get(next..).unwrap_or_default();
             let head = memchr::memmem::find(rest, b"\r\n\r\n").and_then(|end| rest.get(..end + 2)).unwrap_or_default();
@@ -72,6 +92,7 @@ impl Index {
             self.spilled.extend_from_slice(&self.inline);
         }
         self.spilled.push(entry);
+        true
     }
 
     #[inline]

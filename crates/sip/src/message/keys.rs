@@ -4,7 +4,7 @@ use super::class;
 use super::error::{Fault, rule};
 use super::header::CSeq;
 use super::lexer::Lexer;
-use super::{Method, host};
+use super::{Method, host, scan};
 
 /// A range of the message; start 0 means absent, since the start line stands there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,7 +79,7 @@ fn name_addr(lexer: &mut Lexer<'_>) -> Result<(), Fault> {
     match rest.get(stop) {
         Some(b'<') => {
             let rest = lexer.rest();
-            let Some(close) = memchr::memchr(b'>', rest) else {
+            let Some(close) = scan::find(rest, b'>') else {
                 return Err(lexer.fault(rule!("> behind the URI", "RFC 3261 25.1")));
             };
             lexer.advance(close + 1);
@@ -116,7 +116,10 @@ fn params(lexer: &mut Lexer<'_>, mut each: impl FnMut(&[u8], usize, usize)) -> R
 /// Sent-by and branch of the first Via of a value starting at `base`.
 pub(super) fn via(value: &[u8], base: usize) -> Result<(Span, Span), Fault> {
     let mut lexer = Lexer::new(value);
-    for part in 0..3 {
+    // Hardly anybody writes it otherwise.
+    let usual = value.starts_with(b"SIP/2.0/");
+    lexer.advance(if usual { 8 } else { 0 });
+    for part in if usual { 2..3 } else { 0..3 } {
         if lexer.take(class::TOKEN).is_empty() {
             return Err(lexer.fault(rule!("protocol/version/transport", "RFC 3261 20.42")));
         }
@@ -136,7 +139,9 @@ pub(super) fn via(value: &[u8], base: usize) -> Result<(Span, Span), Fault> {
     } else if lexer.take(class::HOST).is_empty() {
         return Err(lexer.fault(rule!("a host", "RFC 3261 25.1")));
     }
-    host::port(&mut lexer, true)?;
+    if lexer.separator(b':') && lexer.take(class::DIGIT).is_empty() {
+        return Err(lexer.fault(rule!("a port", "RFC 3261 25.1")));
+    }
     let sent_by = Span::new(base + start, base + lexer.pos());
     let mut branch = Span::default();
     params(&mut lexer, |name, start, end| {
@@ -151,12 +156,13 @@ pub(super) fn via(value: &[u8], base: usize) -> Result<(Span, Span), Fault> {
     }
 }
 
-/// A Call-ID: `word [ "@" word ]`.
+/// A Call-ID. The grammar is `word [ "@" word ]`; any printable ASCII without blanks is taken, since it is only ever compared.
 pub(super) fn call_id(value: &[u8]) -> Result<(), Fault> {
-    let mut lexer = Lexer::new(value);
-    let first = lexer.take(class::WORD).len();
-    if first == 0 || (lexer.eat(b'@') && lexer.take(class::WORD).is_empty()) {
-        return Err(lexer.fault(rule!("a Call-ID", "RFC 3261 20.8")));
+    match scan::is_printable(value) {
+        true => Ok(()),
+        false => {
+            let at = value.iter().position(|byte| !byte.is_ascii_graphic()).unwrap_or(0);
+            Err(Fault::new(at, rule!("a Call-ID", "RFC 3261 20.8")))
+        }
     }
-    lexer.end()
 }

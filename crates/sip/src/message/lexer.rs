@@ -8,109 +8,141 @@ use super::quoted::Quoted;
 #[derive(Clone, Debug)]
 pub struct Lexer<'a> {
     bytes: &'a [u8],
-    pos: usize,
+    rest: &'a [u8],
 }
 
 impl<'a> Lexer<'a> {
     /// Starts at the first octet.
+    #[inline(always)]
     pub fn new(bytes: &'a [u8]) -> Self {
-        Lexer { bytes, pos: 0 }
+        Lexer { bytes, rest: bytes }
     }
 
     /// Octets read so far.
-    #[inline]
+    #[inline(always)]
     pub fn pos(&self) -> usize {
-        self.pos
+        self.bytes.len() - self.rest.len()
     }
 
     /// The next octet.
-    #[inline]
+    #[inline(always)]
     pub fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.pos).copied()
+        self.rest.first().copied()
     }
 
     /// What is left.
-    #[inline]
+    #[inline(always)]
     pub fn rest(&self) -> &'a [u8] {
-        self.bytes.get(self.pos..).unwrap_or_default()
+        self.rest
     }
 
     /// True when nothing is left.
-    #[inline]
+    #[inline(always)]
     pub fn at_end(&self) -> bool {
-        self.pos >= self.bytes.len()
+        self.rest.is_empty()
     }
 
     /// The octets from `start` to the cursor.
     #[inline]
     pub fn since(&self, start: usize) -> &'a [u8] {
-        self.bytes.get(start..self.pos).unwrap_or_default()
+        self.bytes.get(start..self.pos()).unwrap_or_default()
     }
 
     /// Goes forward by `count` octets, to the end at most.
-    #[inline]
+    #[inline(always)]
     pub fn advance(&mut self, count: usize) {
-        self.pos = self.pos.saturating_add(count).min(self.bytes.len());
+        self.rest = self.rest.get(count..).unwrap_or_default();
     }
 
     /// Goes back to a place where the cursor has been.
     pub(crate) fn rewind(&mut self, pos: usize) {
-        self.pos = self.pos.min(pos);
+        if pos <= self.pos() {
+            self.rest = self.bytes.get(pos..).unwrap_or_default();
+        }
     }
 
     /// A fault here.
     #[cold]
     pub fn fault(&self, rule: &'static Rule) -> Fault {
-        Fault::new(self.pos, rule)
+        Fault::new(self.pos(), rule)
     }
 
     /// Skips linear white space (RFC 3261 section 25.1, SWS).
-    #[inline]
+    #[inline(always)]
     pub fn skip_lws(&mut self) {
-        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.peek() {
-            self.pos += 1;
+        match self.rest {
+            [b' ', next, ..] if *next > b' ' => self.advance(1),
+            [b'\t'..=b' ', ..] => self.skip_lws_slowly(),
+            _ => {}
+        }
+    }
+
+    #[inline(never)]
+    fn skip_lws_slowly(&mut self) {
+        while let [b' ' | b'\t' | b'\r' | b'\n', behind @ ..] = self.rest {
+            self.rest = behind;
         }
     }
 
     /// Takes `byte` when it is next.
-    #[inline]
+    #[inline(always)]
     pub fn eat(&mut self, byte: u8) -> bool {
-        let found = self.peek() == Some(byte);
-        self.pos += usize::from(found);
-        found
+        match self.rest {
+            [next, behind @ ..] if *next == byte => {
+                self.rest = behind;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Takes a separator with the white space around it; takes nothing when it is not next.
-    #[inline]
+    #[inline(always)]
     pub fn separator(&mut self, byte: u8) -> bool {
-        let start = self.pos;
+        match self.rest {
+            [first, second, ..] if *first == byte && *second > b' ' => {
+                self.advance(1);
+                true
+            }
+            [] => false,
+            [first, ..] if *first > b' ' && *first != byte => false,
+            _ => self.separator_slowly(byte),
+        }
+    }
+
+    #[inline(never)]
+    fn separator_slowly(&mut self, byte: u8) -> bool {
+        let before = self.rest;
         self.skip_lws();
         if self.eat(byte) {
             self.skip_lws();
             true
         } else {
-            self.pos = start;
+            self.rest = before;
             false
         }
     }
 
-    /// Takes octets of `classes`, possibly none.
-    #[inline]
-    pub(crate) fn take(&mut self, classes: u16) -> &'a [u8] {
-        let rest = self.rest();
-        let count = class::prefix(rest, classes);
-        self.pos += count;
-        rest.get(..count).unwrap_or_default()
+    /// Takes octets of a class, possibly none.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, class: u16) -> &'a [u8] {
+        let count = class::prefix(self.rest, class);
+        match self.rest.split_at_checked(count) {
+            Some((taken, behind)) => {
+                self.rest = behind;
+                taken
+            }
+            None => &[],
+        }
     }
 
-    /// Takes at least one octet of `classes`, all of them ASCII.
-    #[inline]
-    pub(crate) fn text(&mut self, classes: u16, rule: &'static Rule) -> Result<&'a str, Fault> {
-        let start = self.pos;
-        let taken = self.take(classes);
+    /// Takes at least one octet of a class whose octets are all ASCII.
+    #[inline(always)]
+    pub(crate) fn text(&mut self, class: u16, rule: &'static Rule) -> Result<&'a str, Fault> {
+        let taken = self.take(class);
         match std::str::from_utf8(taken) {
             Ok(text) if !text.is_empty() => Ok(text),
-            _ => Err(Fault::new(start, rule)),
+            _ => Err(Fault::new(self.pos() - taken.len(), rule)),
         }
     }
 
@@ -122,34 +154,30 @@ impl<'a> Lexer<'a> {
 
     /// A quoted string (RFC 3261 section 25.1), its opening quote being next.
     pub fn quoted(&mut self) -> Result<Quoted<'a>, Fault> {
-        let start = self.pos;
+        let start = self.pos();
         let unclosed = rule!("a closing quote", "RFC 3261 25.1");
         if !self.eat(b'"') {
             return Err(self.fault(rule!("a quoted string", "RFC 3261 25.1")));
         }
         loop {
             self.take(class::QUOTED);
-            match self.peek() {
-                Some(b'"') => break,
-                Some(b'\\') => match self.bytes.get(self.pos + 1) {
-                    Some(b'\r' | b'\n') | None => return Err(Fault::new(start, unclosed)),
-                    Some(_) => self.pos += 2,
-                },
-                Some(b'\r' | b'\n' | 0x7f) => self.pos += 1,
-                Some(_) => return Err(self.fault(rule!("no control character", "RFC 3261 25.1"))),
-                None => return Err(Fault::new(start, unclosed)),
+            match self.rest {
+                [b'"', ..] => break,
+                [b'\\', b'\r' | b'\n', ..] | [b'\\'] | [] => return Err(Fault::new(start, unclosed)),
+                [b'\\', _, behind @ ..] | [b'\r' | b'\n' | 0x7f, behind @ ..] => self.rest = behind,
+                _ => return Err(self.fault(rule!("no control character", "RFC 3261 25.1"))),
             }
         }
         let inner = self.since(start + 1);
-        self.pos += 1;
+        self.advance(1);
         Ok(Quoted::new(inner))
     }
 
     /// A decimal number; more than 32 bit is refused.
     pub fn number(&mut self) -> Result<u32, Fault> {
-        let start = self.pos;
+        let start = self.pos();
         let digits = self.take(class::DIGIT);
-        decimal(digits).ok_or(Fault::new(start, rule!("a number below 2^32", "RFC 3261 25.1")))
+        decimal(digits).ok_or_else(|| Fault::new(start, rule!("a number below 2^32", "RFC 3261 25.1")))
     }
 
     /// A number of seconds; what exceeds 32 bit becomes 2^32-1 (RFC 3261 section 20.19: an integer up to 2^32-1).
@@ -163,15 +191,15 @@ impl<'a> Lexer<'a> {
 
     /// Skips a comment with those inside it (RFC 3261 section 25.1), its opening parenthesis being next; gives what it holds.
     pub fn comment(&mut self) -> Result<&'a [u8], Fault> {
-        let start = self.pos;
+        let start = self.pos();
         let mut depth = 0_usize;
-        while let Some(byte) = self.peek() {
-            self.pos += 1;
+        while let [byte, behind @ ..] = self.rest {
+            self.rest = behind;
             match byte {
                 b'(' => depth += 1,
                 b'\\' => self.advance(1),
                 b')' if depth <= 1 => {
-                    return Ok(self.bytes.get(start + 1..self.pos - 1).unwrap_or_default());
+                    return Ok(self.bytes.get(start + 1..self.pos() - 1).unwrap_or_default());
                 }
                 b')' => depth -= 1,
                 _ => {}

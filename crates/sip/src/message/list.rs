@@ -25,7 +25,7 @@ impl<'a, H: Header<'a>> List<'a, H> {
     /// Opens the next line that has something in it.
     fn open(&mut self) -> Option<Lexer<'a>> {
         loop {
-            let entry = self.entries.find(|entry| entry.id == H::ID as u8)?;
+            let entry = self.entries.find(|entry| entry.is(H::ID))?;
             self.line = self.line.saturating_add(1);
             let value = entry.value_of(self.bytes);
             if !(value.is_empty() && H::MAY_BE_EMPTY) {

@@ -119,7 +119,7 @@ impl fmt::Display for Method {
 impl FromStr for Method {
     type Err = Fault;
     fn from_str(text: &str) -> Result<Self, Fault> {
-        Method::from_bytes(text.as_bytes()).ok_or(Fault::new(0, rule!("a method (token)", "RFC 3261 25.1")))
+        Method::from_bytes(text.as_bytes()).ok_or_else(|| Fault::new(0, rule!("a method (token)", "RFC 3261 25.1")))
     }
 }
 

@@ -22,6 +22,8 @@ pub enum MultipartError {
     Unclosed,
     /// More parts than [`Limits::parts`].
     TooManyParts,
+    /// A part with more header fields than [`Limits::headers`].
+    TooManyHeaders,
     /// Multiparts within multiparts beyond [`Limits::nesting`].
     TooDeep,
     /// The header fields of a part cannot be read.
@@ -35,6 +37,7 @@ impl fmt::Display for MultipartError {
             MultipartError::Boundary => f.write_str("multipart body: expected a boundary of 1 to 70 octets (RFC 2046 5.1.1)"),
             MultipartError::Unclosed => f.write_str("multipart body: expected the closing boundary (RFC 2046 5.1.1)"),
             MultipartError::TooManyParts => f.write_str("multipart body: more parts than the limit"),
+            MultipartError::TooManyHeaders => f.write_str("multipart body: more header fields than the limit"),
             MultipartError::TooDeep => f.write_str("multipart body: nested more deeply than the limit"),
             MultipartError::Header(error) => write!(f, "multipart body: {error}"),
         }
@@ -70,7 +73,7 @@ impl<'a> Part<'a> {
     }
 
     fn entry(&self, id: HeaderId) -> Option<Entry> {
-        self.index.entries().iter().copied().find(|entry| entry.id == id as u8)
+        self.index.entries().iter().copied().find(|entry| entry.is(id))
     }
 
     /// The first value of a type.
@@ -184,10 +187,11 @@ impl<'a> Parts<'a> {
             match text.get(pos..) {
                 Some([b'\r', b'\n', ..]) => break pos += 2,
                 None | Some([]) => break,
-                Some(_) if index.entries().len() >= self.limits.headers => return Err(MultipartError::TooManyParts),
                 Some(_) => {
                     let (entry, next) = field(text, pos, &self.limits).map_err(MultipartError::Header)?;
-                    index.push(entry, text, next, self.limits.headers);
+                    if !index.push(entry, text, next, self.limits.headers) {
+                        return Err(MultipartError::TooManyHeaders);
+                    }
                     pos = next;
                 }
             }

@@ -13,25 +13,18 @@ use super::{HeaderId, Limits, Message, Request, Response, StatusCode, class, hea
 
 /// Reads a datagram or one message cut from a stream.
 pub(super) fn parse(bytes: Bytes, limits: &Limits) -> Result<Message, Broken> {
-    let mut pass = Pass {
-        bytes: &bytes,
-        limits,
-        index: Index::new(),
-        keys: Keys::new(),
-        seen: Seen::default(),
-        content_length: None,
-        fault: None,
+    let mut headers = Headers::new(bytes);
+    let (start, fault) = {
+        let (bytes, index, keys, body) = headers.parts();
+        let mut pass = Pass { bytes, limits, index, keys, seen: 0, content_length: None, fault: None };
+        let start;
+        (start, *body) = pass.run();
+        (start, pass.fault)
     };
-    let (start, body) = pass.run();
-    let Pass { index, keys, seen, fault, .. } = pass;
     match (start, fault) {
-        (Some(Start::Request { uri, .. }), None) => {
-            Ok(Message::Request(Request::new(Headers::new(bytes, index, keys, seen, body), uri)))
-        }
-        (Some(Start::Response { code, reason }), None) => {
-            Ok(Message::Response(Response::new(Headers::new(bytes, index, keys, seen, body), code, reason)))
-        }
-        (start, fault) => Err(broken(start, fault, Headers::new(bytes, index, keys, seen, body))),
+        (Some(Start::Request { uri, .. }), None) => Ok(Message::Request(Request::new(headers, uri))),
+        (Some(Start::Response { code, reason }), None) => Ok(Message::Response(Response::new(headers, code, reason))),
+        (start, fault) => Err(broken(start, fault, headers)),
     }
 }
 
@@ -50,28 +43,12 @@ fn broken(start: Option<Start>, fault: Option<ParseError>, head: Headers) -> Bro
 struct Pass<'b> {
     bytes: &'b [u8],
     limits: &'b Limits,
-    index: Index,
-    keys: Keys,
-    seen: Seen,
+    index: &'b mut Index,
+    keys: &'b mut Keys,
+    /// One bit for each of [`LOOKED_AT`] that was there.
+    seen: u64,
     content_length: Option<u32>,
     fault: Option<ParseError>,
-}
-
-/// One bit for each [`HeaderId`].
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Seen([u64; 2]);
-
-impl Seen {
-    #[inline(always)]
-    fn add(&mut self, id: u8) {
-        if let Some(word) = self.0.get_mut(usize::from(id >> 6)) {
-            *word |= 1 << (id & 63);
-        }
-    }
-    #[inline(always)]
-    pub(super) fn has(&self, id: u8) -> bool {
-        self.0.get(usize::from(id >> 6)).is_some_and(|word| word >> (id & 63) & 1 != 0)
-    }
 }
 
 /// Header fields that the pass looks into or counts, as bits: those of [`NEEDED`], and those that must not stand twice.
@@ -95,6 +72,11 @@ const LOOKED_AT: u64 = {
     bits
 };
 
+/// The bit of one of [`LOOKED_AT`].
+const fn bit(id: HeaderId) -> u64 {
+    1 << (id as u8 & 63)
+}
+
 /// Header fields without which there is no transaction (RFC 3261 section 8.1.1).
 const NEEDED: [HeaderId; 5] = [HeaderId::Via, HeaderId::From, HeaderId::To, HeaderId::CallId, HeaderId::CSeq];
 
@@ -113,15 +95,18 @@ impl Pass<'_> {
             self.note(Fault::new(self.limits.message, rule).into());
         }
         let begin = self.bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        let (end, next) = match scan::start_line(self.bytes, begin) {
-            End::Line { end, next } if next <= self.limits.line.min(usize::from(u16::MAX) - 4) => (end, next),
+        let text = self.bytes.get(begin..).unwrap_or_default();
+        let (end, next) = match scan::start_line(text) {
+            End::Line { end, next } if begin + next <= self.limits.line.min(usize::from(u16::MAX) - 4) => {
+                (begin + end, begin + next)
+            }
             End::Line { .. } | End::Missing => {
                 let rule = rule!("a start line within the limit, ended by CRLF", "RFC 3261 7.1");
                 self.note(Fault::new(begin, rule).into());
                 return (None, none);
             }
             End::Control(at) => {
-                self.note(Fault::new(at, rule!("CRLF or no control character", "RFC 3261 7.1")).into());
+                self.note(Fault::new(begin + at, rule!("CRLF or no control character", "RFC 3261 7.1")).into());
                 return (None, none);
             }
         };
@@ -144,82 +129,96 @@ impl Pass<'_> {
     #[inline(always)]
     fn fields(&mut self, mut pos: usize) -> Option<usize> {
         let bytes = self.bytes;
-        let most = self.limits.head.min(usize::from(u16::MAX));
-        let mut left = self.limits.headers;
+        // Where the CRLF of a field may stand at most.
+        let most = self.limits.head.min(usize::from(u16::MAX)).saturating_sub(2);
+        let longest = self.limits.line.saturating_sub(2);
         loop {
-            let (entry, next) = match field(bytes, pos, self.limits) {
-                Ok(found) => found,
-                Err(fault) => match self.no_field(pos, fault) {
-                    Ok(next) => {
-                        pos = next;
-                        continue;
-                    }
-                    Err(body) => return body,
+            let line = bytes.get(pos..)?;
+            let (entry, next) = match usual(line) {
+                Some((id, name, end)) if end <= longest && pos + end <= most => {
+                    (Entry::new(pos, pos + name + 2, pos + end, name, id), pos + end + 2)
+                }
+                _ if line.starts_with(b"\r\n") => return self.end_of_head(Some(pos + 2)),
+                _ => match field(bytes, pos, self.limits) {
+                    Ok(found) => found,
+                    Err(fault) => match self.no_field(pos, fault) {
+                        Ok(next) => {
+                            pos = next;
+                            continue;
+                        }
+                        Err(()) => return None,
+                    },
                 },
             };
-            if left == 0 || next > most {
-                self.too_much(pos, left, most);
+            if !self.index.push(entry, bytes, next, self.limits.headers) {
+                self.too_much(pos, false);
                 return None;
             }
-            left -= 1;
-            self.index.push(entry, bytes, next, left);
-            if entry.id < 64 && LOOKED_AT >> entry.id & 1 != 0 {
+            if LOOKED_AT.wrapping_shr(u32::from(entry.number())) & 1 != 0 {
                 self.look(entry);
             }
-            self.seen.add(entry.id);
             pos = next;
         }
     }
 
-    /// Where no header field can be read: `Err` with the start of the body when it is the empty line or with `None` when the message
-    /// ends, `Ok` with the next line when this one is broken.
+    /// Counts the header fields where the limit is so low that the index has not counted them.
+    fn end_of_head(&mut self, body: Option<usize>) -> Option<usize> {
+        if self.index.entries().len() > self.limits.headers {
+            self.too_much(0, false);
+            return None;
+        }
+        body
+    }
+
+    /// Where no header field can be read: gives the line behind it, `Err` when the message ends.
+    #[cold]
     #[inline(never)]
-    fn no_field(&mut self, pos: usize, fault: ParseError) -> Result<usize, Option<usize>> {
+    fn no_field(&mut self, pos: usize, fault: ParseError) -> Result<usize, ()> {
         match self.bytes.get(pos..) {
-            Some([b'\r', b'\n', ..]) => Err(Some(pos + 2)),
             Some([_, ..]) => {
                 self.note(fault);
                 Ok(scan::resume(self.bytes, pos))
             }
             _ => {
                 self.note(Fault::new(pos, rule!("an empty line behind the header fields", "RFC 3261 7")).into());
-                Err(None)
+                Err(())
             }
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn too_much(&mut self, pos: usize, left: usize, most: usize) {
-        let fault = match left {
-            0 => Fault::new(pos, rule!("no more header fields than the limit", "RFC 3261 21.4.1")),
-            _ => {
-                let rule = rule!("header fields within the limit", "RFC 3261 21.5.7", StatusCode::MESSAGE_TOO_LARGE);
-                Fault::new(most, rule)
-            }
-        };
-        self.note(fault.into());
+    fn too_much(&mut self, pos: usize, octets: bool) {
+        let large = rule!("header fields within the limit", "RFC 3261 21.5.7", StatusCode::MESSAGE_TOO_LARGE);
+        let many = rule!("no more header fields than the limit", "RFC 3261 21.4.1");
+        self.note(Fault::new(pos, if octets { large } else { many }).into());
     }
 
     /// Takes the routing keys out of the header fields that hold them, and refuses those that stand twice.
     #[inline(never)]
     fn look(&mut self, entry: Entry) {
         let id = entry.id();
-        if id != HeaderId::Via && self.seen.has(entry.id) {
+        if LOOKED_AT & bit(id) == 0 || entry.number() >= 64 {
+            // Another one whose number differs by 64.
+            return;
+        }
+        let seen = self.seen;
+        self.seen |= bit(id);
+        if id != HeaderId::Via && seen & bit(id) != 0 {
             // RFC 4475 sections 3.3.8 and 3.3.9.
             let fault = Fault::new(0, rule!("this header field only once", "RFC 3261 7.3.1"));
             return self.note(fault.in_header(id, 2));
         }
-        let (start, value) = (usize::from(entry.value), entry.value_of(self.bytes));
+        let (start, value) = (entry.value(), entry.value_of(self.bytes));
         let outcome = match id {
-            HeaderId::Via if !self.seen.has(HeaderId::Via as u8) => keys::via(value, start).map(|(sent_by, branch)| {
+            HeaderId::Via if seen & bit(id) == 0 => keys::via(value, start).map(|(sent_by, branch)| {
                 self.keys.sent_by = sent_by;
                 self.keys.branch = branch;
             }),
             HeaderId::From => keys::tag(value, start).map(|tag| self.keys.from_tag = tag),
             HeaderId::To => keys::tag(value, start).map(|tag| self.keys.to_tag = tag),
             HeaderId::CallId => {
-                keys::call_id(value).map(|()| self.keys.call_id = Span::new(start, usize::from(entry.end)))
+                keys::call_id(value).map(|()| self.keys.call_id = Span::new(start, entry.end()))
             }
             HeaderId::CSeq => super::header::CSeq::parse_value(&mut Lexer::new(value)).map(|cseq| self.keys.cseq = cseq),
             HeaderId::ContentLength => content_length(value).map(|length| self.content_length = Some(length)),
@@ -231,8 +230,12 @@ impl Pass<'_> {
     }
 
     fn check_needed(&mut self) {
+        const ALL: u64 = bit(NEEDED[0]) | bit(NEEDED[1]) | bit(NEEDED[2]) | bit(NEEDED[3]) | bit(NEEDED[4]);
+        if self.seen & ALL == ALL {
+            return;
+        }
         for id in NEEDED {
-            if !self.seen.has(id as u8) {
+            if self.seen & bit(id) == 0 {
                 let fault = Fault::new(0, rule!("this header field to be there", "RFC 3261 8.1.1"));
                 self.note(fault.in_header(id, 1));
             }
@@ -241,7 +244,7 @@ impl Pass<'_> {
 
     fn check_method(&mut self, start: Option<&Start>) {
         if let Some(Start::Request { method: Some(method), .. }) = start
-            && self.seen.has(HeaderId::CSeq as u8)
+            && self.seen & bit(HeaderId::CSeq) != 0
             && self.fault.is_none()
             && *method != self.keys.cseq.method
         {
@@ -273,27 +276,37 @@ pub(super) struct Span2 {
     pub(super) end: u32,
 }
 
-/// Reads the header field at `start`; gives where the next line starts.
+/// Reads a header field as nearly all are written: a known name of at most 15 octets, a colon, one blank, a value without control
+/// characters or blanks at its end, CRLF, and no fold. Gives number and length of the name, and where the CRLF stands.
 #[inline(always)]
+fn usual(line: &[u8]) -> Option<(u8, usize, usize)> {
+    let found = lookup::short(line)?;
+    let end = scan::usual_end(line)?;
+    match line.get(found.length..end) {
+        Some([b':', b' ', first, .., last]) if *first > b' ' && *last > b' ' => Some((found.id, found.length, end)),
+        _ => None,
+    }
+}
+
+/// Reads the header field at `start`; gives where the next line starts.
+#[inline(never)]
 pub(super) fn field(bytes: &[u8], start: usize, limits: &Limits) -> Result<(Entry, usize), ParseError> {
-    let (colon, name, id) = match lookup::at(bytes, start) {
-        Some(found) => (start + found.length, found.length, found.id),
-        None => unusual_name(bytes, start)?,
-    };
-    let (end, next) = match scan::field(bytes, colon + 1) {
+    let line = bytes.get(start..).unwrap_or_default();
+    let (colon, name, id) = name_at(line, start)?;
+    let tail = line.get(colon + 1..).unwrap_or_default();
+    // Octets from the colon to the end of the field, and to the next line.
+    let (end, next) = match scan::field(tail) {
         End::Line { end, next } => (end, next),
-        End::Missing => (bytes.len(), bytes.len()),
-        End::Control(at) => return Err(control(at)),
+        End::Missing => (tail.len(), tail.len()),
+        End::Control(at) => return Err(control(start + colon + 1 + at)),
     };
-    if next - start > limits.line || next > usize::from(u16::MAX) {
+    let from = start + colon + 1;
+    let next = from + next;
+    if next - start > limits.line || next > limits.head.min(usize::from(u16::MAX)) {
         return Err(too_long(start, next, limits));
     }
-    // Mostly there is one blank behind the colon and none at the end.
-    let (value, end) = match bytes.get(colon + 1..end) {
-        Some([b' ', first, .., last]) if *first > b' ' && *last > b' ' => (colon + 2, end),
-        _ => trim(bytes, colon + 1, end),
-    };
-    Ok((Entry { start: start as u16, value: value as u16, end: end as u16, name: name as u8, id }, next))
+    let (value, end) = trim(bytes, from, from + end);
+    Ok((Entry::new(start, value, end, name, id), next))
 }
 
 #[cold]
@@ -309,29 +322,31 @@ fn too_long(start: usize, next: usize, limits: &Limits) -> ParseError {
     if next > at {
         return Fault::new(at, rule!("a header field within the limit", "RFC 3261 21.4.1")).into();
     }
-    let rule = rule!("header fields within 65,535 octets", "RFC 3261 21.5.7", StatusCode::MESSAGE_TOO_LARGE);
-    Fault::new(usize::from(u16::MAX), rule).into()
+    let rule = rule!("header fields within the limit", "RFC 3261 21.5.7", StatusCode::MESSAGE_TOO_LARGE);
+    Fault::new(limits.head.min(usize::from(u16::MAX)), rule).into()
 }
 
-/// Reads a name that is unknown, or has blanks before its colon, or stands near the end of the message.
-#[inline(never)]
-fn unusual_name(bytes: &[u8], start: usize) -> Result<(usize, usize, u8), ParseError> {
-    let rest = bytes.get(start..).unwrap_or_default();
-    let length = class::prefix(rest, class::TOKEN);
+/// Reads any name; gives where its colon stands, its length and its number.
+fn name_at(line: &[u8], start: usize) -> Result<(usize, usize, u8), ParseError> {
+    if let Some(found) = lookup::long(line) {
+        return Ok((found.length, found.length, found.id));
+    }
+    let length = class::prefix(line, class::TOKEN);
     let mut colon = length;
-    while matches!(rest.get(colon), Some(b' ' | b'\t')) {
+    while matches!(line.get(colon), Some(b' ' | b'\t')) {
         colon += 1;
     }
-    if rest.get(colon) != Some(&b':') || length == 0 || length > usize::from(u8::MAX) {
+    if line.get(colon) != Some(&b':') || length == 0 || length > usize::from(u8::MAX) {
         let rule = rule!("a header name of at most 255 octets and a colon", "RFC 3261 7.3.1");
         return Err(Fault::new(start + colon, rule).into());
     }
-    let id = lookup::name(rest.get(..length).unwrap_or_default());
-    Ok((start + colon, length, id as u8))
+    // A known name with its colon right behind it has been found already, unless the end of the message was too near.
+    let unknown = colon == length && line.len() >= lookup::ROOM;
+    let id = if unknown { HeaderId::Other } else { lookup::name(line.get(..length).unwrap_or_default()) };
+    Ok((colon, length, id as u8))
 }
 
 /// Takes the white space away from both ends of a value.
-#[inline(never)]
 fn trim(bytes: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
     while start < end && matches!(bytes.get(start), Some(b' ' | b'\t' | b'\r' | b'\n')) {
         start += 1;
@@ -344,5 +359,5 @@ fn trim(bytes: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
 
 /// A Content-Length (RFC 3261 section 20.14).
 pub(super) fn content_length(value: &[u8]) -> Result<u32, Fault> {
-    decimal(value).ok_or(Fault::new(0, rule!("a number of octets", "RFC 3261 20.14")))
+    decimal(value).ok_or_else(|| Fault::new(0, rule!("a number of octets", "RFC 3261 20.14")))
 }

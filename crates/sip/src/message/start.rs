@@ -4,7 +4,7 @@ use super::class;
 use super::error::{Fault, rule};
 use super::keys::Span;
 use super::lexer::decimal;
-use super::{Method, StatusCode};
+use super::{Method, StatusCode, scan};
 
 /// What a start line says.
 #[derive(Debug)]
@@ -28,14 +28,14 @@ pub(super) fn read(line: &[u8], base: usize) -> (Option<Start>, Option<Fault>) {
 
 /// `Method SP Request-URI SP SIP-Version`, with exactly one blank each.
 fn request(line: &[u8], base: usize) -> Result<Start, (Option<Start>, Fault)> {
-    let end = memchr::memchr(b' ', line).unwrap_or(line.len());
+    let end = scan::find(line, b' ').unwrap_or(line.len());
     let method = Method::from_bytes(line.get(..end).unwrap_or_default());
     let known = |method| Some(Start::Request { method, uri: Span::default() });
     let Some(method) = method else {
         return Err((known(None), Fault::new(0, rule!("a method and a blank", "RFC 3261 7.1"))));
     };
     let rest = line.get(end + 1..).unwrap_or_default();
-    let length = memchr::memchr(b' ', rest).unwrap_or(rest.len());
+    let length = scan::find(rest, b' ').unwrap_or(rest.len());
     let uri = rest.get(..length).unwrap_or_default();
     let version = rest.get(length + 1..).unwrap_or_default();
     let at = end + 1 + length + 1;
@@ -70,10 +70,10 @@ fn version(text: &[u8]) -> Result<(), Fault> {
 
 /// `SIP-Version SP Status-Code SP Reason-Phrase`; the second blank may be missing when the phrase is.
 fn response(line: &[u8], base: usize) -> Result<Start, Fault> {
-    let end = memchr::memchr(b' ', line).unwrap_or(line.len());
+    let end = scan::find(line, b' ').unwrap_or(line.len());
     version(line.get(..end).unwrap_or_default())?;
     let rest = line.get(end + 1..).unwrap_or_default();
-    let length = memchr::memchr(b' ', rest).unwrap_or(rest.len());
+    let length = scan::find(rest, b' ').unwrap_or(rest.len());
     let code = match rest.get(..length) {
         Some(digits @ [_, _, _]) => decimal(digits).and_then(|code| u16::try_from(code).ok()).and_then(StatusCode::new),
         _ => None,

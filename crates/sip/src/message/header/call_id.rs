@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::Header;
-use crate::message::class;
 use crate::message::error::rule;
 use crate::message::{Fault, HeaderId, Lexer};
 
@@ -15,15 +14,18 @@ pub struct CallId<'a>(
 );
 
 impl<'a> CallId<'a> {
-    /// `word [ "@" word ]`.
-    pub(super) fn read(lexer: &mut Lexer<'a>) -> Result<&'a str, Fault> {
-        let expected = rule!("a Call-ID", "RFC 3261 20.8");
-        let start = lexer.pos();
-        let first = lexer.take(class::WORD).len();
-        if first == 0 || (lexer.eat(b'@') && lexer.take(class::WORD).is_empty()) {
-            return Err(lexer.fault(expected));
+    /// Any printable ASCII up to a comma or blank: more than the grammar's `word [ "@" word ]`, since it is only ever compared.
+    pub(super) fn read(lexer: &mut Lexer<'a>, list: bool) -> Result<&'a str, Fault> {
+        let rest = lexer.rest();
+        let ends = |byte: &u8| !byte.is_ascii_graphic() || (list && *byte == b',');
+        let taken = rest.get(..rest.iter().position(ends).unwrap_or(rest.len())).unwrap_or_default();
+        match std::str::from_utf8(taken) {
+            Ok(text) if !text.is_empty() => {
+                lexer.advance(taken.len());
+                Ok(text)
+            }
+            _ => Err(lexer.fault(rule!("a Call-ID", "RFC 3261 20.8"))),
         }
-        std::str::from_utf8(lexer.since(start)).map_err(|_| Fault::new(start, expected))
     }
 }
 
@@ -31,7 +33,7 @@ impl<'a> Header<'a> for CallId<'a> {
     const ID: HeaderId = HeaderId::CallId;
     const LIST: bool = false;
     fn parse_value(lexer: &mut Lexer<'a>) -> Result<Self, Fault> {
-        CallId::read(lexer).map(CallId)
+        CallId::read(lexer, false).map(CallId)
     }
 }
 

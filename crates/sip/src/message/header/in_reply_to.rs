@@ -16,7 +16,7 @@ impl<'a> Header<'a> for InReplyTo<'a> {
     const ID: HeaderId = HeaderId::InReplyTo;
     const LIST: bool = true;
     fn parse_value(lexer: &mut Lexer<'a>) -> Result<Self, Fault> {
-        CallId::read(lexer).map(InReplyTo)
+        CallId::read(lexer, true).map(InReplyTo)
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::message::class;
 use crate::message::error::rule;
+use crate::message::scan;
 use crate::message::quoted::unfold;
 use crate::message::{Fault, Lexer, Params, Quote, Quoted, Uri};
 
@@ -101,7 +102,7 @@ pub(super) fn bracketed_uri<'a>(lexer: &mut Lexer<'a>) -> Result<Uri<'a>, Fault>
     }
     let start = lexer.pos();
     let rest = lexer.rest();
-    let Some(length) = memchr::memchr(b'>', rest) else {
+    let Some(length) = scan::find(rest, b'>') else {
         return Err(lexer.fault(rule!("> behind the URI", "RFC 3261 25.1")));
     };
     let uri = uri(rest.get(..length).unwrap_or_default(), start)?;
