@@ -11,7 +11,7 @@ use crate::invite;
 use crate::message::{Message, Request, Response};
 use crate::outbox::{Action, Answer, Cause, FlowChange, Origin, Outbox, Path, SendError};
 use crate::register;
-use crate::stack::{Alarm, Stack, StackError, Timer};
+use crate::stack::{Alarm, Stack, StackError, Timer, Usage};
 use crate::time::{Now, Time};
 use crate::wheel::TimerId;
 
@@ -74,6 +74,11 @@ impl Turn<'_> {
     /// The instant of this turn.
     pub fn now(&self) -> Now {
         self.now
+    }
+
+    /// How many objects of each kind live: see [`Stack::usage`].
+    pub fn usage(&self) -> Usage {
+        self.stack.usage()
     }
 
     /// A message came: one datagram, or one frame of a stream. `from` is where the answer to a request goes back along.

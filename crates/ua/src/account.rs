@@ -1,0 +1,248 @@
+//! Accounts: who we are, and the registration that lets us be found.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sip::digest::{Credential, Credentials};
+use sip::message::{Quote, UriBuf};
+use sip::register::RegisterSpec;
+use tokio::sync::watch;
+
+use crate::error::{CallError, RegisterError};
+use crate::link::Link;
+use crate::message::Answer;
+use crate::outgoing::OutgoingBuilder;
+use crate::phone::{AccountKey, Command};
+use crate::request::{self, Identity, Request};
+
+/// What an account is made of. Only the address is needed.
+#[derive(Clone, Debug)]
+pub struct AccountConfig {
+    address: String,
+    display: Option<String>,
+    user: Option<String>,
+    password: Option<Password>,
+    realm: Option<String>,
+    proxy: Option<String>,
+    registrar: Option<String>,
+    expires: Duration,
+}
+
+/// Never printed.
+#[derive(Clone)]
+struct Password(String);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("..")
+    }
+}
+
+impl AccountConfig {
+    /// An account at this address of record: `sip:alice@example.com`.
+    pub fn new(address: impl Into<String>) -> Self {
+        Self {
+            address: address.into(),
+            display: None,
+            user: None,
+            password: None,
+            realm: None,
+            proxy: None,
+            registrar: None,
+            expires: Duration::from_secs(300),
+        }
+    }
+
+    /// The name that others see.
+    pub fn display(mut self, name: impl Into<String>) -> Self {
+        self.display = Some(name.into());
+        self
+    }
+
+    /// The password for digest authentication (RFC 8760).
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(Password(password.into()));
+        self
+    }
+
+    /// The user name for authentication, where it is not the user part of the address.
+    pub fn auth_user(mut self, user: impl Into<String>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
+    /// Answers challenges of this realm only. Without it any server on the way may ask for a proof of the password.
+    pub fn realm(mut self, realm: impl Into<String>) -> Self {
+        self.realm = Some(realm.into());
+        self
+    }
+
+    /// Sends everything by this proxy: `sip:proxy.example.com`.
+    pub fn proxy(mut self, uri: impl Into<String>) -> Self {
+        self.proxy = Some(uri.into());
+        self
+    }
+
+    /// Registers there instead of at the domain of the address.
+    pub fn registrar(mut self, uri: impl Into<String>) -> Self {
+        self.registrar = Some(uri.into());
+        self
+    }
+
+    /// How long a registration should hold; 300 s unless set. It is refreshed in time.
+    pub fn expires(mut self, expires: Duration) -> Self {
+        self.expires = expires;
+        self
+    }
+}
+
+/// How an account's registration stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Registration {
+    /// Not registered, and not trying.
+    Off,
+    /// The first REGISTER is on its way.
+    Registering,
+    /// The registrar has us; it is refreshed by itself.
+    Registered {
+        /// How long the binding holds.
+        expires: Duration,
+        /// The route of our requests by way of the registrar's proxies (RFC 3608), in order.
+        service_route: Vec<String>,
+    },
+    /// It does not stand.
+    Failed {
+        /// Why.
+        error: RegisterError,
+        /// When it is tried again by itself; `None`: not before [`Account::register`] is called again.
+        retry_in: Option<Duration>,
+    },
+}
+
+/// An account. Cloning gives another handle of the same. Dropping the last takes nothing back: the registration stands until
+/// [`Account::unregister`] or the end of the endpoint.
+#[derive(Clone)]
+pub struct Account {
+    link: Link,
+    key: AccountKey,
+    identity: Arc<Identity>,
+    spec: Arc<RegisterSpec>,
+    state: Arc<watch::Sender<Registration>>,
+    address: Arc<str>,
+}
+
+impl Account {
+    pub(crate) fn new(link: Link, key: AccountKey, config: AccountConfig) -> Result<Self, CallError> {
+        let aor = request::uri(&config.address)?;
+        let proxy = config.proxy.as_deref().map(request::uri).transpose()?;
+        let registrar = match &config.registrar {
+            Some(given) => request::uri(given)?,
+            None => domain(&aor)
+                .ok_or_else(|| CallError::BadUri { uri: config.address.clone(), why: "no domain".into() })?,
+        };
+        let mut credentials = Credentials::new();
+        if let Some(Password(password)) = &config.password {
+            let own = aor.as_uri().user_unescaped().unwrap_or_default().into_owned();
+            let user = config.user.unwrap_or(own);
+            let credential = Credential::password(config.realm.as_deref(), &user, password);
+            credentials.add(credential.map_err(|error| CallError::BadText { why: error.to_string() })?);
+        }
+        let display = config.display.as_ref().map(|name| format!("{} ", Quote(name))).unwrap_or_default();
+        let identity = Identity {
+            from: format!("{display}<{aor}>"),
+            user: aor.as_uri().user().map(str::to_owned),
+            routes: proxy.iter().map(request::route).collect(),
+            credentials: credentials.clone(),
+        };
+        let address: Arc<str> = aor.to_string().into();
+        let mut spec = RegisterSpec::new(registrar, aor);
+        spec.display = config.display;
+        spec.expires = u32::try_from(config.expires.as_secs()).unwrap_or(u32::MAX).max(1);
+        spec.routes = identity.routes.clone();
+        spec.credentials = credentials;
+        let state = Arc::new(watch::Sender::new(Registration::Off));
+        Ok(Self { link, key, identity: Arc::new(identity), spec: Arc::new(spec), state, address })
+    }
+
+    /// The address of record.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Registers, and keeps the registration up. Returns how long the binding holds. When it stands already it is refreshed at once.
+    ///
+    /// # Errors
+    /// [`RegisterError`] of the first try. Where time may mend it, it is tried again all the same: see [`Account::state`]; call
+    /// [`Account::unregister`] to stop that.
+    pub async fn register(&self) -> Result<Duration, RegisterError> {
+        let make = |reply| Command::Register {
+            account: self.key,
+            spec: Box::new(RegisterSpec::clone(&self.spec)),
+            state: Arc::clone(&self.state),
+            reply,
+        };
+        self.link.ask(make).await.unwrap_or(Err(RegisterError::Ended))
+    }
+
+    /// Takes the binding back and waits for the registrar, or for its silence (64*T1).
+    pub async fn unregister(&self) {
+        // Without a loop there is nothing to take back.
+        let _ = self.link.ask(|reply| Command::Unregister { account: self.key, reply: Some(reply) }).await;
+    }
+
+    /// How the registration stands, now and with every change.
+    pub fn state(&self) -> watch::Receiver<Registration> {
+        self.state.subscribe()
+    }
+
+    /// Calls an address from this account. A name without a domain is one of the account's: `600` at `sip:alice@example.com` means
+    /// `sip:600@example.com`.
+    pub fn call(&self, uri: impl Into<String>) -> OutgoingBuilder {
+        OutgoingBuilder::new(self.link.clone(), self.complete(&uri.into()), self.identity())
+    }
+
+    /// Sends a text message from this account (RFC 3428).
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn message(&self, to: &str, text: &str) -> Result<Answer, CallError> {
+        Request::message(&self.complete(to), text, &self.identity()).send(&self.link).await
+    }
+
+    /// Asks an address what it can do (RFC 3261 section 11).
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn options(&self, uri: &str) -> Result<Answer, CallError> {
+        Request::options(&self.complete(uri), &self.identity()).send(&self.link).await
+    }
+
+    /// What the account calls as: its own route, then what the registrar told (RFC 3608 section 6.1).
+    fn identity(&self) -> Identity {
+        let mut identity = Identity::clone(&self.identity);
+        if let Registration::Registered { service_route, .. } = &*self.state.borrow() {
+            identity.routes.extend(service_route.iter().cloned());
+        }
+        identity
+    }
+
+    fn complete(&self, given: &str) -> String {
+        let given = given.trim();
+        let bare = !given.is_empty() && !given.contains([':', '@', '.', '[']);
+        match domain(&self.spec.aor).filter(|_| bare) {
+            Some(domain) => domain.as_str().replacen("sip:", &format!("sip:{given}@"), 1),
+            None => given.to_owned(),
+        }
+    }
+}
+
+/// An address without its user: where it is registered.
+fn domain(aor: &UriBuf) -> Option<UriBuf> {
+    let uri = aor.as_uri();
+    let domain = UriBuf::sip(uri.is_secure(), None, uri.host_text(), uri.port()).ok()?;
+    match uri.transport() {
+        Some(transport) => domain.with_param("transport", Some(transport)).ok(),
+        None => Some(domain),
+    }
+}

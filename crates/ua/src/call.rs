@@ -1,0 +1,168 @@
+//! A call that stands.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sip::message::{Body, Lines, Method, StatusCode};
+
+use crate::ended::{CallStats, Ended, EndedBy};
+use crate::error::CallError;
+use crate::event::{self, Events};
+use crate::link::Line;
+use crate::message::Answer;
+use crate::phone::Command;
+use crate::sound::Audio;
+
+/// A call both sides have agreed to. Dropping it hangs up.
+pub struct Call {
+    line: Line,
+    peer: String,
+}
+
+impl Line {
+    pub(crate) async fn hang_up(&self, code: Option<StatusCode>, reason: Option<String>) -> Arc<Ended> {
+        let make = |reply| Command::HangUp { call: self.key, code, reason, reply: Some(reply) };
+        // Without a loop the call has ended.
+        let _ = self.link.ask(make).await;
+        self.ended().await
+    }
+
+    pub(crate) async fn ended(&self) -> Arc<Ended> {
+        event::wait(&mut self.ended.clone()).await.unwrap_or_else(|| {
+            let reason = "the endpoint has ended".to_owned();
+            Arc::new(Ended { by: EndedBy::Us, code: 200, reason, duration: Duration::ZERO, stats: None })
+        })
+    }
+}
+
+impl Call {
+    pub(crate) fn new(line: Line, peer: String) -> Self {
+        Self { line, peer }
+    }
+
+    /// The other side's address.
+    pub fn peer(&self) -> &str {
+        &self.peer
+    }
+
+    /// What is heard and said.
+    pub fn audio(&self) -> Audio<'_> {
+        Audio::new(&self.line)
+    }
+
+    /// News of the call.
+    pub fn events(&self) -> Events {
+        self.line.events.clone()
+    }
+
+    /// Holds: the other side is told, neither side sends audio. Holding a held call is no error.
+    ///
+    /// A 491 (both sides change the call at once) is tried again once, after up to 4 s (RFC 3261 section 14.1).
+    ///
+    /// # Errors
+    /// [`CallError::Rejected`] when the other side refuses; the call goes on as before. [`CallError::Busy`], [`CallError::Ended`].
+    pub async fn hold(&self) -> Result<(), CallError> {
+        self.line.link.ask(|reply| Command::Hold { call: self.line.key, on: true, reply }).await?
+    }
+
+    /// Goes on after [`Call::hold`].
+    ///
+    /// # Errors
+    /// As [`Call::hold`].
+    pub async fn resume(&self) -> Result<(), CallError> {
+        self.line.link.ask(|reply| Command::Hold { call: self.line.key, on: false, reply }).await?
+    }
+
+    /// Queues digits to be sent as telephone events (RFC 4733), all or none: 0-9 A-D * # and R for a hook flash. Returns once they are
+    /// queued; each takes a fraction of a second to be sent.
+    ///
+    /// # Errors
+    /// [`CallError::BadText`] for another character, too many digits, or when the other side takes no telephone events.
+    pub async fn dtmf(&self, digits: &str) -> Result<(), CallError> {
+        let (key, digits) = (self.line.key, digits.to_owned());
+        let queued = self.line.link.at_desk(move |desk| desk.engine.dial(key, &digits)).await?;
+        queued.map_err(|error| CallError::BadText { why: error.to_string() })
+    }
+
+    /// Sends digits as INFO requests (`application/dtmf-relay`), one after the other.
+    ///
+    /// # Errors
+    /// [`CallError::BadText`] before anything is sent; [`CallError::Rejected`] at the first that is refused; the call goes on.
+    pub async fn dtmf_info(&self, digits: &str) -> Result<(), CallError> {
+        if let Some(other) = digits.chars().find(|digit| !matches!(digit, '0'..='9' | 'A'..='D' | '*' | '#')) {
+            return Err(CallError::BadText { why: format!("{other:?} is no digit: expected 0-9 A-D * #") });
+        }
+        for digit in digits.chars() {
+            let body = Body::new("application/dtmf-relay", format!("Signal={digit}\r\nDuration=160\r\n"));
+            self.request(Method::Info, Some(body)).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends a text message within the call (RFC 3428 section 4).
+    ///
+    /// # Errors
+    /// [`CallError`]; the call goes on, except after a 481 (RFC 5057).
+    pub async fn message(&self, text: &str) -> Result<Answer, CallError> {
+        self.request(Method::Message, Some(Body::new("text/plain;charset=UTF-8", text.as_bytes().to_vec()))).await
+    }
+
+    async fn request(&self, method: Method, body: Option<Body>) -> Result<Answer, CallError> {
+        let call = self.line.key;
+        self.line.link.ask(|reply| Command::InDialog { call, method, lines: Lines::new(), body, reply }).await?
+    }
+
+    /// Figures of the audio so far; `None` when there is none (any more).
+    pub async fn stats(&self) -> Option<CallStats> {
+        let key = self.line.key;
+        let report = self.line.link.at_desk(move |desk| desk.engine.report(key)).await.ok()??;
+        Some(CallStats::from(report))
+    }
+
+    /// Waits for the end of the call, whoever ends it. Dropping the future changes nothing.
+    pub async fn ended(&self) -> Arc<Ended> {
+        self.line.ended().await
+    }
+
+    /// Whether the call has ended.
+    pub fn is_over(&self) -> bool {
+        self.line.is_over()
+    }
+
+    /// Ends the call: at once here, then the network is told (RFC 3261 section 15).
+    pub async fn hangup(self) -> Arc<Ended> {
+        self.line.hang_up(None, None).await
+    }
+
+    /// Lets two calls of one endpoint hear each other. Undone by [`Call::disconnect`], or the end of either.
+    ///
+    /// # Errors
+    /// [`CallError::Media`] for calls of two endpoints, or when one has no audio.
+    pub async fn connect(&self, other: &Call) -> Result<(), CallError> {
+        self.same_place(other)?;
+        let (a, b) = (self.line.key, other.line.key);
+        let joined = self.line.link.at_desk(move |desk| desk.engine.connect(a, b) && desk.engine.connect(b, a)).await?;
+        if joined { Ok(()) } else { Err(CallError::Media("one of the two calls has no audio".into())) }
+    }
+
+    /// Undoes [`Call::connect`].
+    ///
+    /// # Errors
+    /// As [`Call::connect`].
+    pub async fn disconnect(&self, other: &Call) -> Result<(), CallError> {
+        self.same_place(other)?;
+        let (a, b) = (self.line.key, other.line.key);
+        let apart = move |desk: &mut net::media::Desk<'_>| {
+            desk.engine.disconnect(a, b);
+            desk.engine.disconnect(b, a);
+        };
+        self.line.link.at_desk(apart).await
+    }
+
+    fn same_place(&self, other: &Call) -> Result<(), CallError> {
+        if Arc::ptr_eq(&self.line.link.place, &other.line.link.place) {
+            return Ok(());
+        }
+        Err(CallError::Media("only calls of one endpoint can be connected".into()))
+    }
+}

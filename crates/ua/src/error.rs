@@ -1,0 +1,188 @@
+//! What can go wrong, in words a person can act on.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why there is no call, or why something was not done in one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The other side refused: any final response of 300 and above that has no variant of its own.
+    Rejected {
+        /// Its status code.
+        code: u16,
+        /// Its reason phrase.
+        reason: String,
+    },
+    /// We gave up before there was an answer.
+    Cancelled,
+    /// The caller gave up before we answered.
+    CallerGone,
+    /// Nobody answered in time.
+    NoAnswer {
+        /// The time that was allowed; `None` when no response came at all (64*T1, RFC 3261 section 17.1.1.2).
+        after: Option<Duration>,
+    },
+    /// The request could not be brought to the other side.
+    Unreachable {
+        /// Where it should have gone.
+        to: String,
+        /// What stood in the way.
+        why: String,
+    },
+    /// Our credentials were refused, or there are none for what asked.
+    Authentication {
+        /// 401 or 407.
+        code: u16,
+    },
+    /// The two sides agree on no audio, or ours could not be set up.
+    Media(String),
+    /// The endpoint carries as many calls as it may.
+    TooMany {
+        /// The limit.
+        limit: usize,
+    },
+    /// An address that cannot be called.
+    BadUri {
+        /// What was given.
+        uri: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A header line, digit or body that cannot be sent.
+    BadText {
+        /// What is wrong.
+        why: String,
+    },
+    /// Another change of the same call is under way.
+    Busy,
+    /// The call, or the whole endpoint, has ended.
+    Ended,
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected { code, reason } => write!(f, "refused by the other side: {code} {reason}"),
+            Self::Cancelled => f.write_str("given up before there was an answer"),
+            Self::CallerGone => f.write_str("the caller gave up before we answered"),
+            Self::NoAnswer { after: Some(after) } => {
+                write!(f, "no answer within {} s: let it ring for longer, or call again later", after.as_secs_f32())
+            }
+            Self::NoAnswer { after: None } => f.write_str(
+                "no response at all: check that the address is right and that nothing filters SIP on the way",
+            ),
+            Self::Unreachable { to, why } => {
+                write!(f, "cannot reach {to}: {why}; check host name, port and transport, or set a proxy")
+            }
+            Self::Authentication { code } => {
+                write!(f, "credentials refused ({code}): check user name and password of the account")
+            }
+            Self::Media(why) => write!(f, "no audio: {why}"),
+            Self::TooMany { limit } => {
+                write!(f, "the endpoint carries {limit} calls already: end one, or raise max_calls")
+            }
+            Self::BadUri { uri, why } => {
+                write!(f, "cannot call {uri:?}: {why}; expected an address such as sip:bob@example.com")
+            }
+            Self::BadText { why } => write!(f, "cannot be sent: {why}"),
+            Self::Busy => f.write_str("another change of this call is under way: wait for it first"),
+            Self::Ended => f.write_str("the call or its endpoint has ended"),
+        }
+    }
+}
+
+impl std::error::Error for CallError {}
+
+/// Why a registration does not stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// The registrar refused, for a reason other than credentials.
+    Rejected {
+        /// Its status code.
+        code: u16,
+        /// Its reason phrase.
+        reason: String,
+    },
+    /// Credentials were refused, or there are none: 401, 403, 407.
+    Authentication {
+        /// The status code.
+        code: u16,
+    },
+    /// No response.
+    Unreachable {
+        /// The registrar.
+        registrar: String,
+        /// What stood in the way.
+        why: String,
+    },
+    /// The account was unregistered meanwhile, or its endpoint has ended.
+    Ended,
+}
+
+impl fmt::Display for RegisterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected { code, reason } => write!(f, "the registrar refused: {code} {reason}"),
+            Self::Authentication { code } => {
+                write!(f, "the registrar refused the credentials ({code}): check user name and password of the account")
+            }
+            Self::Unreachable { registrar, why } => {
+                write!(f, "cannot reach the registrar {registrar}: {why}; check host name, port and transport")
+            }
+            Self::Ended => f.write_str("the account was unregistered, or its endpoint has ended"),
+        }
+    }
+}
+
+impl std::error::Error for RegisterError {}
+
+/// Why sound was not played or recorded.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AudioError {
+    /// The file cannot be opened, read or written.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is no WAV file that can be played.
+    Format {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The tone cannot be made.
+    Tone(audio::tone::ToneError),
+    /// The media thread is overloaded, full, or gone.
+    Media(String),
+}
+
+impl fmt::Display for AudioError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, source } => write!(f, "{}: {source}", path.display()),
+            Self::Format { path, why } => {
+                write!(f, "{}: {why}; expected WAV with PCM of 8 to 32 bit, A-law or u-law", path.display())
+            }
+            Self::Tone(error) => error.fmt(f),
+            Self::Media(why) => write!(f, "the media thread: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for AudioError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::File { source, .. } => Some(source),
+            Self::Tone(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Calls we receive.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use sip::Origin;
+use sip::header::{From, To};
+use sip::message::{HeaderId, LineError, Lines, Request, StatusCode};
+
+use crate::call::Call;
+use crate::ended::Ended;
+use crate::error::CallError;
+use crate::event::Events;
+use crate::link::Line;
+use crate::phone::Command;
+
+/// What an INVITE says of its caller.
+pub(crate) struct Caller {
+    pub(crate) from: String,
+    to: String,
+    uri: String,
+    display: Option<String>,
+    call_id: String,
+    address: SocketAddr,
+    request: Request,
+}
+
+impl Caller {
+    pub(crate) fn of(request: &Request, origin: &Origin) -> Self {
+        let headers = request.headers();
+        let from = headers.get::<From<'_>>().and_then(Result::ok);
+        let address = from.as_ref().map(|from| from.0.uri.to_string());
+        let display = from.as_ref().and_then(|from| from.0.display).map(|name| name.text().into_owned());
+        let to = headers.get::<To<'_>>().and_then(Result::ok).map(|to| to.0.uri.to_string());
+        Self {
+            from: address.unwrap_or_default(),
+            to: to.unwrap_or_default(),
+            uri: request.uri_text().to_owned(),
+            display: display.filter(|name| !name.is_empty()),
+            call_id: headers.call_id().to_owned(),
+            address: origin.remote,
+            request: request.clone(),
+        }
+    }
+}
+
+/// A call that rings here, or could. Dropping it declines it (603).
+pub struct IncomingCall {
+    line: Line,
+    caller: Caller,
+    lines: Lines,
+    bad: Option<LineError>,
+}
+
+impl IncomingCall {
+    pub(crate) fn new(line: Line, caller: Caller) -> Self {
+        Self { line, caller, lines: Lines::new(), bad: None }
+    }
+
+    /// The caller's address, as it claims: `sip:alice@example.com`.
+    pub fn from(&self) -> &str {
+        &self.caller.from
+    }
+
+    /// The caller's display name, as it claims.
+    pub fn display_name(&self) -> Option<&str> {
+        self.caller.display.as_deref()
+    }
+
+    /// The address that was called, as the caller wrote it.
+    pub fn to(&self) -> &str {
+        &self.caller.to
+    }
+
+    /// The Request-URI: the address that is called now, after any forwarding.
+    pub fn uri(&self) -> &str {
+        &self.caller.uri
+    }
+
+    /// The Call-ID.
+    pub fn call_id(&self) -> &str {
+        &self.caller.call_id
+    }
+
+    /// Where the INVITE came from.
+    pub fn remote(&self) -> SocketAddr {
+        self.caller.address
+    }
+
+    /// The value of a header of the INVITE, folds undone.
+    pub fn header(&self, name: &str) -> Option<String> {
+        match HeaderId::from_name(name.as_bytes()) {
+            HeaderId::Other => {
+                self.caller.request.headers().by_name(name).next().map(|header| header.text().into_owned())
+            }
+            id => self.caller.request.headers().text(id).map(|text| text.into_owned()),
+        }
+    }
+
+    /// One more header line in the 200.
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        if let Err(error) = self.lines.push(name, value) {
+            self.bad.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Tells the caller that it rings here (180).
+    ///
+    /// # Errors
+    /// [`CallError::CallerGone`].
+    pub async fn ring(&self) -> Result<(), CallError> {
+        self.line.link.ask(|reply| Command::Ring { call: self.line.key, early: false, reply }).await?
+    }
+
+    /// Answers provisionally with audio (183): what [`IncomingCall::audio`] plays is heard before the answer.
+    ///
+    /// # Errors
+    /// [`CallError::CallerGone`]; [`CallError::Media`] when the INVITE had no offer.
+    pub async fn progress_with_media(&self) -> Result<(), CallError> {
+        self.line.link.ask(|reply| Command::Ring { call: self.line.key, early: true, reply }).await?
+    }
+
+    /// The audio, for early media. Silent before [`IncomingCall::progress_with_media`].
+    pub fn audio(&self) -> crate::Audio<'_> {
+        crate::Audio::new(&self.line)
+    }
+
+    /// The events of the call, before and after its answer.
+    pub fn events(&self) -> Events {
+        self.line.events.clone()
+    }
+
+    /// Waits until the caller gives up. While it waits it may be dropped without loss.
+    pub async fn gone(&self) -> Arc<Ended> {
+        self.line.ended().await
+    }
+
+    /// Answers (200) and waits for the caller's ACK. Dropping the future hangs up.
+    ///
+    /// # Errors
+    /// [`CallError::CallerGone`] when the caller has given up; [`CallError::Media`] when no audio could be agreed on.
+    pub async fn answer(self) -> Result<Call, CallError> {
+        let Self { line, caller, lines, bad } = self;
+        if let Some(error) = bad {
+            return Err(CallError::BadText { why: error.to_string() });
+        }
+        let key = line.key;
+        line.link.ask(move |reply| Command::Accept { call: key, lines, reply }).await??;
+        Ok(Call::new(line, caller.from))
+    }
+
+    /// Refuses with a code of 300 to 699 (others count as 603) and, where given, a text for its Reason header.
+    pub async fn reject(self, code: u16, reason: Option<&str>) -> Arc<Ended> {
+        let code = StatusCode::new(code).filter(|code| code.get() >= 300).unwrap_or(StatusCode::DECLINE);
+        self.line.hang_up(Some(code), reason.map(str::to_owned)).await
+    }
+}

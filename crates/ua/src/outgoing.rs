@@ -1,0 +1,157 @@
+//! Calls we place.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sip::message::{LineError, Lines};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::call::Call;
+use crate::ended::Ended;
+use crate::error::CallError;
+use crate::event::Events;
+use crate::link::{Line, Link};
+use crate::phone::{Command, Dial, open};
+use crate::request::{self, Identity};
+
+/// Provisional responses that may wait to be read.
+const PROGRESS: usize = 16;
+
+/// A call to be placed. Await it for the answer, or [`start`](Self::start) it to watch it ring.
+#[must_use = "a call is placed when it is awaited or started"]
+pub struct OutgoingBuilder {
+    link: Link,
+    uri: String,
+    identity: Identity,
+    lines: Lines,
+    bad: Option<LineError>,
+    ring_for: Duration,
+    late_offer: bool,
+}
+
+/// What happened before the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// The provisional status code, 101 to 199: 180 rings, 183 has early media as a rule.
+    pub code: u16,
+    /// Its reason phrase.
+    pub reason: String,
+    /// It brought a session description that can be used: what the other side says is heard from now on.
+    pub early_media: bool,
+}
+
+impl OutgoingBuilder {
+    pub(crate) fn new(link: Link, uri: String, identity: Identity) -> Self {
+        let ring_for = Duration::from_secs(180);
+        Self { link, uri, identity, lines: Lines::new(), bad: None, ring_for, late_offer: false }
+    }
+
+    /// Gives up after so long without an answer; 180 s unless set.
+    pub fn ring_for(mut self, span: Duration) -> Self {
+        self.ring_for = span;
+        self
+    }
+
+    /// One more header line in the INVITE.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        if let Err(error) = self.lines.push(name, value) {
+            self.bad.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Calls without an offer: the other side names its codecs first (RFC 3261 section 13.2.1).
+    pub fn late_offer(mut self) -> Self {
+        self.late_offer = true;
+        self
+    }
+
+    /// Sends the INVITE and returns at once.
+    ///
+    /// # Errors
+    /// [`CallError::BadUri`], [`CallError::BadText`], [`CallError::Media`] without a free port, [`CallError::Ended`]. What the network says
+    /// comes with [`Dialing::answer`].
+    pub async fn start(self) -> Result<Dialing, CallError> {
+        if let Some(error) = self.bad {
+            return Err(CallError::BadText { why: error.to_string() });
+        }
+        let (link, identity) = (self.link, self.identity);
+        let uri = request::uri(&self.uri)?;
+        let here = request::here(&link.place, &request::next_hop(&uri, &identity.routes)).await;
+        let (media, ports) = open(&link.place, here)?;
+        let key = link.media.key();
+        let (line, ends) = Line::new(link.clone(), key);
+        let (progress, news) = mpsc::channel(PROGRESS);
+        let (answer, answered) = oneshot::channel();
+        let dial = Dial {
+            key,
+            from: identity.from(&link.place, here),
+            contact_user: identity.user,
+            routes: identity.routes,
+            credentials: identity.credentials,
+            lines: self.lines,
+            media,
+            ports,
+            late_offer: self.late_offer,
+            ring_for: self.ring_for,
+            ends,
+            progress,
+            answer,
+            uri: uri.clone(),
+        };
+        link.commands.send(Command::Dial(Box::new(dial))).await.map_err(|_| CallError::Ended)?;
+        Ok(Dialing { line, peer: uri.to_string(), news, answered })
+    }
+}
+
+impl IntoFuture for OutgoingBuilder {
+    type Output = Result<Call, CallError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    /// Places the call and waits for its answer. Dropping the future gives the call up.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.start().await?.answer().await })
+    }
+}
+
+/// A call of ours that has not been answered yet. Dropping it gives it up.
+pub struct Dialing {
+    line: Line,
+    peer: String,
+    news: mpsc::Receiver<Progress>,
+    answered: oneshot::Receiver<Result<(), CallError>>,
+}
+
+impl Dialing {
+    /// The next provisional response; `None` once there is a final one. Dropping the future loses nothing.
+    pub async fn progress(&mut self) -> Option<Progress> {
+        self.news.recv().await
+    }
+
+    /// The address that is called.
+    pub fn peer(&self) -> &str {
+        &self.peer
+    }
+
+    /// The events of the call, before and after its answer.
+    pub fn events(&self) -> Events {
+        self.line.events.clone()
+    }
+
+    /// Waits for the answer. Dropping the future gives the call up.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn answer(self) -> Result<Call, CallError> {
+        self.answered.await.map_err(|_| CallError::Ended)??;
+        Ok(Call::new(self.line, self.peer))
+    }
+
+    /// Gives the call up: CANCEL, or ACK and BYE when the answer is faster (RFC 3261 section 9.1).
+    pub async fn cancel(self) -> Arc<Ended> {
+        self.line.hang_up(None, None).await
+    }
+}

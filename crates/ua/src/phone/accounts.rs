@@ -1,0 +1,137 @@
+//! Registrations of accounts (RFC 3261 section 10.2).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sip::message::StatusCode;
+use sip::register::{RegisterFailure, RegisterSpec, RegistrationEvent, Removal};
+use sip::{Failure, RegistrationId, Turn};
+use tokio::sync::{oneshot, watch};
+
+use super::{AccountKey, Phone};
+use crate::account::Registration;
+use crate::error::RegisterError;
+
+/// An account that is registered, or on its way.
+pub(super) struct Account {
+    id: RegistrationId,
+    registrar: String,
+    state: Arc<watch::Sender<Registration>>,
+    waiting: Vec<oneshot::Sender<Result<Duration, RegisterError>>>,
+    leaving: Vec<oneshot::Sender<()>>,
+    stood: bool,
+}
+
+impl Phone {
+    pub(super) fn register(
+        &mut self,
+        key: AccountKey,
+        spec: RegisterSpec,
+        state: Arc<watch::Sender<Registration>>,
+        reply: oneshot::Sender<Result<Duration, RegisterError>>,
+        turn: &mut Turn<'_>,
+    ) {
+        if self.closing.is_some() {
+            return super::answer(reply, Err(RegisterError::Ended));
+        }
+        if let Some(account) = self.accounts.get_mut(&key) {
+            account.waiting.push(reply);
+            if account.stood && turn.refresh(account.id).is_err() {
+                account.waiting.clear();
+            }
+            return;
+        }
+        let registrar = spec.registrar.to_string();
+        match turn.register(spec) {
+            Ok(id) => {
+                state.send_replace(Registration::Registering);
+                let account = Account { id, registrar, state, waiting: vec![reply], leaving: Vec::new(), stood: false };
+                self.accounts.insert(key, account);
+                self.registrations.insert(id, key);
+            }
+            Err(error) => {
+                super::answer(reply, Err(RegisterError::Unreachable { registrar, why: error.to_string() }));
+            }
+        }
+    }
+
+    pub(super) fn unregister(&mut self, key: AccountKey, reply: Option<oneshot::Sender<()>>, turn: &mut Turn<'_>) {
+        let Some(account) = self.accounts.get_mut(&key) else {
+            if let Some(reply) = reply {
+                super::answer(reply, ());
+            }
+            return;
+        };
+        account.leaving.extend(reply);
+        let id = account.id;
+        if turn.unregister(id, Removal::Ours).is_err() {
+            self.forget(id);
+        }
+    }
+
+    /// Takes every binding back.
+    pub(super) fn unregister_all(&mut self, turn: &mut Turn<'_>) {
+        let keys: Vec<AccountKey> = self.accounts.keys().copied().collect();
+        for key in keys {
+            self.unregister(key, None, turn);
+        }
+    }
+
+    pub(super) fn registration_event(&mut self, id: RegistrationId, event: RegistrationEvent) {
+        let Some(account) = self.registrations.get(&id).and_then(|key| self.accounts.get_mut(key)) else { return };
+        match event {
+            RegistrationEvent::Registered { expires, service_route, .. } => {
+                account.stood = true;
+                account.state.send_replace(Registration::Registered { expires, service_route });
+                for waiting in account.waiting.drain(..) {
+                    super::answer(waiting, Ok(expires));
+                }
+            }
+            RegistrationEvent::Failed { why, retry_in } => {
+                let error = error_of(why, &account.registrar);
+                account.state.send_replace(Registration::Failed { error: error.clone(), retry_in });
+                for waiting in account.waiting.drain(..) {
+                    super::answer(waiting, Err(error.clone()));
+                }
+            }
+            RegistrationEvent::Unregistered { .. } => self.forget(id),
+            _ => {}
+        }
+    }
+
+    fn forget(&mut self, id: RegistrationId) {
+        let Some(account) = self.registrations.remove(&id).and_then(|key| self.accounts.remove(&key)) else { return };
+        account.state.send_replace(Registration::Off);
+        for waiting in account.waiting {
+            super::answer(waiting, Err(RegisterError::Ended));
+        }
+        for leaving in account.leaving {
+            super::answer(leaving, ());
+        }
+    }
+}
+
+fn error_of(why: RegisterFailure, registrar: &str) -> RegisterError {
+    let registrar = registrar.to_owned();
+    match why {
+        RegisterFailure::Refused { code, .. }
+            if matches!(
+                code,
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED
+            ) =>
+        {
+            RegisterError::Authentication { code: code.get() }
+        }
+        RegisterFailure::Refused { code, reason } => RegisterError::Rejected { code: code.get(), reason },
+        RegisterFailure::Unreachable(Failure::Timeout) => {
+            RegisterError::Unreachable { registrar, why: "no response".into() }
+        }
+        RegisterFailure::Unreachable(Failure::NoRoute(why)) => RegisterError::Unreachable { registrar, why },
+        RegisterFailure::Unreachable(why) => RegisterError::Unreachable { registrar, why: format!("{why:?}") },
+        RegisterFailure::NotBound => {
+            RegisterError::Rejected { code: 200, reason: "our binding is not in the registrar's answer".into() }
+        }
+        RegisterFailure::NotSent(error) => RegisterError::Unreachable { registrar, why: error.to_string() },
+        other => RegisterError::Unreachable { registrar, why: format!("{other:?}") },
+    }
+}

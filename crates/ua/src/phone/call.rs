@@ -1,0 +1,90 @@
+//! The state of one call on the loop.
+
+use std::time::Duration;
+
+use media::{Agreed, CallMedia, Key, StreamSettings};
+use net::media::PortPair;
+use sip::{AlarmId, SessionId, Time};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::error::CallError;
+use crate::event::CallEvent;
+use crate::link::Ends;
+use crate::outgoing::Progress;
+
+/// One call.
+///
+/// ```text
+///   Dialing --2xx--> Standing <--ACK-- Ringing
+///      |                 |                |
+///      +--------------> gone <------------+
+/// ```
+pub(super) struct Call {
+    pub(super) session: SessionId,
+    pub(super) stage: Stage,
+    pub(super) sound: Sound,
+    pub(super) ends: Ends,
+    /// Our hold or resume that waits for its answer.
+    pub(super) change: Option<Change>,
+    /// When it was answered.
+    pub(super) since: Option<Time>,
+    /// Who is called or calls, for error messages.
+    pub(super) peer: String,
+}
+
+/// How far a call has come.
+pub(super) enum Stage {
+    Dialing(Box<Dialing>),
+    Ringing(Ringing),
+    Standing,
+}
+
+/// A call of ours before its answer.
+pub(super) struct Dialing {
+    pub(super) progress: mpsc::Sender<Progress>,
+    pub(super) answer: oneshot::Sender<Result<(), CallError>>,
+    pub(super) alarm: Option<AlarmId>,
+    pub(super) ring_for: Duration,
+    /// The negotiation while the offer was pending: each early dialog brings an answer of its own (RFC 3261 section 13.2.2.4).
+    pub(super) offered: CallMedia,
+    /// The To tag whose answer is in force.
+    pub(super) answered_by: Option<String>,
+    /// Why we gave up, when we did.
+    pub(super) given_up: Option<CallError>,
+}
+
+/// A call to us before its ACK.
+pub(super) struct Ringing {
+    /// The answer to the offer of the INVITE; `None` when it had none: the offer is then ours.
+    pub(super) description: Option<(Vec<u8>, Agreed)>,
+    /// Who waits for the ACK; set once the 200 has left.
+    pub(super) accepting: Option<oneshot::Sender<Result<(), CallError>>>,
+}
+
+/// The audio of a call.
+pub(super) struct Sound {
+    pub(super) media: CallMedia,
+    /// Bound sockets until the stream has them.
+    pub(super) ports: Option<PortPair>,
+    /// The settings of the stream that runs.
+    pub(super) settings: Option<StreamSettings>,
+    /// The player of silence that keeps packets flowing.
+    pub(super) room: Key,
+    pub(super) held_by_us: bool,
+    pub(super) held_by_peer: bool,
+}
+
+/// A re-INVITE of ours.
+pub(super) struct Change {
+    pub(super) hold: bool,
+    pub(super) reply: oneshot::Sender<Result<(), CallError>>,
+}
+
+impl Call {
+    /// Tells the user; when he does not read, the newest news is dropped.
+    pub(super) fn tell(&self, news: CallEvent) {
+        if let Err(mpsc::error::TrySendError::Full(news)) = self.ends.news.try_send(news) {
+            tracing::debug!(?news, "dropped: nobody reads the events of the call");
+        }
+    }
+}

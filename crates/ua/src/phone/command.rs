@@ -1,0 +1,94 @@
+//! What handles ask of the loop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use media::{CallMedia, Key, MediaEvent};
+use net::media::PortPair;
+use sip::Draft;
+use sip::digest::Credentials;
+use sip::message::{Body, Lines, Method, StatusCode, UriBuf};
+use sip::register::RegisterSpec;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::account::Registration;
+use crate::error::{CallError, RegisterError};
+use crate::link::Ends;
+use crate::message::Answer;
+use crate::outgoing::Progress;
+
+/// Names an account on its loop.
+pub(crate) type AccountKey = u64;
+
+/// One thing to be done on the loop.
+pub(crate) enum Command {
+    /// Place a call.
+    Dial(Box<Dial>),
+    /// 180, or 183 with early media.
+    Ring { call: Key, early: bool, reply: oneshot::Sender<Result<(), CallError>> },
+    /// 200.
+    Accept { call: Key, lines: Lines, reply: oneshot::Sender<Result<(), CallError>> },
+    /// End a call, whatever its state.
+    HangUp { call: Key, code: Option<StatusCode>, reason: Option<String>, reply: Option<oneshot::Sender<()>> },
+    /// Hold or resume.
+    Hold { call: Key, on: bool, reply: oneshot::Sender<Result<(), CallError>> },
+    /// A request within a call.
+    InDialog {
+        call: Key,
+        method: Method,
+        lines: Lines,
+        body: Option<Body>,
+        reply: oneshot::Sender<Result<Answer, CallError>>,
+    },
+    /// A request outside any call.
+    Ask { draft: Box<Draft>, reply: oneshot::Sender<Result<Answer, CallError>> },
+    /// Register an account, or again.
+    Register {
+        account: AccountKey,
+        spec: Box<RegisterSpec>,
+        state: Arc<watch::Sender<Registration>>,
+        reply: oneshot::Sender<Result<Duration, RegisterError>>,
+    },
+    /// Take the binding back.
+    Unregister { account: AccountKey, reply: Option<oneshot::Sender<()>> },
+    /// News of the media thread.
+    Media(MediaEvent),
+    /// A stream could not be set up.
+    MediaFailed { call: Key, why: String },
+    /// A recording could not be written on.
+    RecordingFailed { call: Key, why: String },
+    /// Counts, for tests of leaks.
+    Usage { reply: oneshot::Sender<Usage> },
+    /// End everything.
+    Close { done: oneshot::Sender<()> },
+}
+
+/// A call to be placed.
+pub(crate) struct Dial {
+    pub(crate) key: Key,
+    pub(crate) uri: UriBuf,
+    pub(crate) from: String,
+    pub(crate) contact_user: Option<String>,
+    pub(crate) routes: Vec<String>,
+    pub(crate) credentials: Credentials,
+    pub(crate) lines: Lines,
+    pub(crate) media: CallMedia,
+    pub(crate) ports: PortPair,
+    pub(crate) late_offer: bool,
+    pub(crate) ring_for: Duration,
+    pub(crate) ends: Ends,
+    pub(crate) progress: mpsc::Sender<Progress>,
+    pub(crate) answer: oneshot::Sender<Result<(), CallError>>,
+}
+
+/// What lives on the loop of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Calls that have not ended.
+    pub calls: usize,
+    /// Accounts that are registered, or on their way.
+    pub accounts: usize,
+    /// What the stack holds; transactions stay for a while after their end (RFC 3261 section 17, RFC 6026).
+    pub stack: sip::Usage,
+}

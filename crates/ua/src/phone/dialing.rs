@@ -1,0 +1,170 @@
+//! Calls we place, from the INVITE to its answer (RFC 3261 section 13.2).
+
+use media::Key;
+use sip::invite::Refusal;
+use sip::message::{Body, Method, Response};
+use sip::{ContactSpec, Draft, SessionId, Turn};
+
+use super::call::{Call, Dialing, Sound, Stage};
+use super::sound::description;
+use super::{Dial, Phone, failed, reason_of, refused};
+use crate::ended::EndedBy;
+use crate::error::CallError;
+use crate::outgoing::Progress;
+
+impl Phone {
+    /// Sends the INVITE.
+    pub(super) fn dial(&mut self, dial: Dial, turn: &mut Turn<'_>) {
+        let key = dial.key;
+        if self.closing.is_some() {
+            return super::answer(dial.answer, Err(CallError::Ended));
+        }
+        if self.is_full() {
+            return super::answer(dial.answer, Err(CallError::TooMany { limit: self.parts.place.max_calls }));
+        }
+        let Dial { uri, from, lines, mut media, ports, ends, progress, answer, ring_for, .. } = dial;
+        let peer = uri.to_string();
+        let mut draft = Draft::new(Method::Invite, uri);
+        draft.to = format!("<{peer}>");
+        draft.from = from;
+        draft.routes = dial.routes;
+        draft.credentials = dial.credentials;
+        draft.contact = ContactSpec::Auto { user: dial.contact_user, params: String::new() };
+        draft.lines = lines;
+        if !dial.late_offer {
+            draft.body = match media.offer() {
+                Ok(offer) => Some(Body::sdp(offer)),
+                Err(error) => return super::answer(answer, Err(CallError::Media(error.to_string()))),
+            };
+        }
+        let session = match turn.invite(draft) {
+            Ok(session) => session,
+            Err(error) => {
+                return super::answer(answer, Err(CallError::Unreachable { to: peer, why: error.to_string() }));
+            }
+        };
+        let alarm = turn.alarm(turn.now().mono + ring_for, key.0).ok();
+        let offered = media.clone();
+        let dialing = Dialing { progress, answer, alarm, ring_for, offered, answered_by: None, given_up: None };
+        let sound = Sound::new(media, ports, self.parts.media.key());
+        let stage = Stage::Dialing(Box::new(dialing));
+        self.sessions.insert(session, key);
+        self.calls.insert(key, Call { session, stage, sound, ends, change: None, since: None, peer });
+    }
+
+    /// The time a call of ours may ring is over.
+    pub(super) fn rang_long_enough(&mut self, key: Key, turn: &mut Turn<'_>) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Stage::Dialing(dialing) = &mut call.stage else { return };
+        dialing.alarm = None;
+        dialing.given_up = Some(CallError::NoAnswer { after: Some(dialing.ring_for) });
+        self.hang_up(key, None, None, turn);
+    }
+
+    /// 101 to 199.
+    pub(super) fn progress(&mut self, session: SessionId, response: &Response) {
+        let Some((key, call)) = self.call_of(session) else { return };
+        if !matches!(call.stage, Stage::Dialing(_)) {
+            return;
+        }
+        let early = match description(response.headers()) {
+            Some(answer) => self.fork_answered(key, response.headers().to_tag(), &answer.to_vec()).is_ok(),
+            None => false,
+        };
+        let Some(Call { stage: Stage::Dialing(dialing), .. }) = self.calls.get_mut(&key) else { return };
+        let progress = Progress { code: response.code().get(), reason: reason_of(response), early_media: early };
+        // Who does not read loses the newest.
+        let _ = dialing.progress.try_send(progress);
+    }
+
+    /// An answer in a response of the dialog with this To tag. The same dialog answers once: what it repeats is passed over (RFC 3261
+    /// section 13.2.1).
+    fn fork_answered(&mut self, key: Key, tag: Option<&str>, answer: &[u8]) -> Result<(), CallError> {
+        let call = self.calls.get_mut(&key).ok_or(CallError::Ended)?;
+        let Stage::Dialing(dialing) = &mut call.stage else { return Ok(()) };
+        let tag = tag.unwrap_or_default();
+        match &dialing.answered_by {
+            Some(known) if known == tag => return Ok(()),
+            Some(_) => call.sound.media = dialing.offered.clone(),
+            None => {}
+        }
+        dialing.answered_by = Some(tag.to_owned());
+        self.take_answer(key, answer)
+    }
+
+    /// 2xx: the call stands, when there is audio.
+    pub(super) fn picked_up(&mut self, session: SessionId, response: &Response, ack_due: bool, turn: &mut Turn<'_>) {
+        let Some((key, _)) = self.call_of(session) else { return };
+        let body = description(response.headers()).map(<[u8]>::to_vec);
+        let agreed = match (&body, ack_due) {
+            (Some(offer), true) => self.answer_late(key, session, offer, turn),
+            (Some(answer), false) => self.fork_answered(key, response.headers().to_tag(), answer),
+            (None, _) => {
+                if ack_due {
+                    acknowledge(session, None, turn);
+                }
+                match self.calls.get(&key) {
+                    Some(call) if call.has_stream() => Ok(()),
+                    _ => Err(CallError::Media("the answer has no session description".into())),
+                }
+            }
+        };
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        call.since = Some(turn.now().mono);
+        let Stage::Dialing(dialing) = std::mem::replace(&mut call.stage, Stage::Standing) else { return };
+        if let Some(alarm) = dialing.alarm {
+            turn.silence(alarm);
+        }
+        let failed = agreed.is_err();
+        super::answer(dialing.answer, agreed);
+        if failed {
+            self.hang_up(key, None, Some("no common audio".to_owned()), turn);
+        }
+    }
+
+    /// Our INVITE had no offer, the 2xx has: the ACK carries the answer (RFC 3261 section 13.2.2.4).
+    fn answer_late(
+        &mut self,
+        key: Key,
+        session: SessionId,
+        offer: &[u8],
+        turn: &mut Turn<'_>,
+    ) -> Result<(), CallError> {
+        let call = self.calls.get_mut(&key).ok_or(CallError::Ended)?;
+        match call.sound.media.answer(offer) {
+            Ok((answer, agreed)) => {
+                acknowledge(session, Some(Body::sdp(answer)), turn);
+                self.carry(key, &agreed)
+            }
+            Err(error) => {
+                acknowledge(session, None, turn);
+                Err(CallError::Media(error.to_string()))
+            }
+        }
+    }
+
+    /// No call came of our INVITE.
+    pub(super) fn not_picked_up(&mut self, session: SessionId, refusal: Refusal, turn: &mut Turn<'_>) {
+        let Some((key, call)) = self.call_of(session) else { return };
+        let code = refusal.code();
+        let (error, reason) = match refusal {
+            Refusal::Response(response) => (refused(&response), reason_of(&response)),
+            Refusal::Failure(why) => (failed(why, &call.peer), code.default_reason().to_owned()),
+        };
+        if let Stage::Dialing(dialing) = &mut call.stage {
+            dialing.given_up.get_or_insert(error);
+        }
+        self.over(key, EndedBy::Peer, code, reason, turn);
+    }
+
+    /// 3xx. The addresses are for the user to decide on: following them unasked costs money.
+    pub(super) fn redirected(&mut self, session: SessionId, response: &Response, turn: &mut Turn<'_>) {
+        self.not_picked_up(session, Refusal::Response(Box::new(response.clone())), turn);
+    }
+}
+
+fn acknowledge(session: SessionId, body: Option<Body>, turn: &mut Turn<'_>) {
+    if let Err(error) = turn.ack(session, body) {
+        tracing::debug!(%error, "no ACK is due");
+    }
+}

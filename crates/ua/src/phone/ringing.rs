@@ -1,0 +1,164 @@
+//! Calls we receive, from the INVITE to the ACK (RFC 3261 section 13.3).
+
+use media::Key;
+use sip::message::{Body, HeaderId, Lines, Request, StatusCode};
+use sip::{Origin, Reply, ServerTx, SessionId, Turn};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::oneshot;
+
+use super::call::{Call, Ringing, Sound, Stage};
+use super::sound::{description, open};
+use super::{Phone, respond};
+use crate::ended::EndedBy;
+use crate::error::CallError;
+use crate::incoming::{Caller, IncomingCall};
+use crate::link::Line;
+
+impl Phone {
+    /// An INVITE outside any dialog that has passed the general checks.
+    pub(super) fn invited(&mut self, tx: ServerTx, request: &Request, origin: &Origin, turn: &mut Turn<'_>) {
+        let Some(link) = self.link().filter(|_| self.closing.is_none()) else {
+            return respond(turn, tx, Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE));
+        };
+        if self.is_full() {
+            return respond(turn, tx, Reply::new(StatusCode::BUSY_HERE));
+        }
+        let (mut media, ports) = match open(&self.parts.place, origin.local.ip()) {
+            Ok(opened) => opened,
+            Err(error) => {
+                tracing::warn!(%error, "a call is refused");
+                return respond(turn, tx, Reply::new(StatusCode::SERVICE_UNAVAILABLE));
+            }
+        };
+        let description = match description(request.headers()).map(|offer| media.answer(offer)).transpose() {
+            Ok(Some((_, agreed))) if agreed.settings.is_none() => {
+                return respond(turn, tx, Reply::new(StatusCode::NOT_ACCEPTABLE_HERE));
+            }
+            Ok(description) => description,
+            Err(error) => {
+                tracing::debug!(%error, "an offer is refused");
+                let code = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
+                return respond(turn, tx, Reply::new(code));
+            }
+        };
+        // On an error the stack has answered.
+        let Ok(session) = turn.session(tx) else { return };
+        let key = self.parts.media.key();
+        let (line, ends) = Line::new(link, key);
+        let caller = Caller::of(request, origin);
+        let sound = Sound::new(media, ports, self.parts.media.key());
+        let stage = Stage::Ringing(Ringing { description, accepting: None });
+        let peer = caller.from.clone();
+        self.sessions.insert(session, key);
+        self.calls.insert(key, Call { session, stage, sound, ends, change: None, since: None, peer });
+        // A call that comes back is dropped here, and hangs up with 603 if it is not refused before.
+        let code = match self.parts.incoming.try_send(IncomingCall::new(line, caller)) {
+            Ok(()) => return,
+            Err(TrySendError::Full(_)) => StatusCode::BUSY_HERE,
+            Err(TrySendError::Closed(_)) => StatusCode::TEMPORARILY_UNAVAILABLE,
+        };
+        self.hang_up(key, Some(code), None, turn);
+    }
+
+    /// 180, or 183 with the answer and audio at once.
+    pub(super) fn ring(&mut self, key: Key, early: bool, turn: &mut Turn<'_>) -> Result<(), CallError> {
+        let call = self.calls.get(&key).ok_or(CallError::CallerGone)?;
+        let Stage::Ringing(Ringing { description, accepting: None }) = &call.stage else {
+            return Err(CallError::Busy);
+        };
+        let mut reply = Reply::new(if early { StatusCode::SESSION_PROGRESS } else { StatusCode::RINGING });
+        let mut agreed = None;
+        if early {
+            let (answer, settings) = description.as_ref().ok_or_else(|| {
+                CallError::Media(
+                    "early media needs an offer in the INVITE, and it has none (RFC 3261 section 13.2.1)".into(),
+                )
+            })?;
+            reply = reply.body(Body::sdp(answer.clone()));
+            agreed = Some(settings.clone());
+        }
+        turn.answer(call.session, reply).map_err(|_| CallError::CallerGone)?;
+        agreed.map_or(Ok(()), |agreed| self.carry(key, &agreed))
+    }
+
+    /// 200: the call stands once the ACK comes.
+    pub(super) fn accept(
+        &mut self,
+        key: Key,
+        lines: Lines,
+        reply: oneshot::Sender<Result<(), CallError>>,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(call) = self.calls.get_mut(&key) else { return super::answer(reply, Err(CallError::CallerGone)) };
+        let Stage::Ringing(ringing) = &mut call.stage else { return super::answer(reply, Err(CallError::Busy)) };
+        if ringing.accepting.is_some() {
+            return super::answer(reply, Err(CallError::Busy));
+        }
+        let body = match &ringing.description {
+            Some((answer, _)) => Ok(answer.clone()),
+            None => call.sound.media.offer().map_err(|error| CallError::Media(error.to_string())),
+        };
+        let body = match body {
+            Ok(body) => body,
+            Err(error) => {
+                super::answer(reply, Err(error));
+                return self.hang_up(key, Some(StatusCode::SERVER_INTERNAL_ERROR), None, turn);
+            }
+        };
+        let response = Reply::new(StatusCode::OK).body(Body::sdp(body)).lines(lines);
+        if turn.answer(call.session, response).is_err() {
+            return super::answer(reply, Err(CallError::CallerGone));
+        }
+        ringing.accepting = Some(reply);
+        let agreed = ringing.description.as_ref().map(|(_, agreed)| agreed.clone());
+        if let Some(agreed) = agreed
+            && !call.has_stream()
+            && let Err(error) = self.carry(key, &agreed)
+        {
+            self.accepted(key, Err(error), turn);
+        }
+    }
+
+    /// The ACK to our 200 (or to a re-INVITE's): its body is the answer when the offer was ours.
+    pub(super) fn acked(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
+        let Some((key, call)) = self.call_of(session) else { return };
+        let late = call.sound.media.state() == sdp::NegotiationState::OfferSent && call.change.is_none();
+        let ringing = matches!(call.stage, Stage::Ringing(_));
+        let agreed = match (late, description(request.headers())) {
+            (false, _) => Ok(()),
+            (true, Some(answer)) => self.take_answer(key, answer),
+            (true, None) => {
+                call.sound.media.rollback();
+                Err(CallError::Media("the ACK has no answer to our offer".into()))
+            }
+        };
+        if ringing {
+            self.accepted(key, agreed, turn);
+        } else if let Err(error) = agreed {
+            // RFC 3264 section 8: what was agreed before stays in force.
+            tracing::debug!(%error, "the answer in an ACK is of no use");
+        }
+    }
+
+    /// Ringing -> Standing, or the end of it.
+    fn accepted(&mut self, key: Key, agreed: Result<(), CallError>, turn: &mut Turn<'_>) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        call.since = Some(turn.now().mono);
+        let Stage::Ringing(ringing) = std::mem::replace(&mut call.stage, Stage::Standing) else { return };
+        let failed = agreed.is_err();
+        if let Some(accepting) = ringing.accepting {
+            super::answer(accepting, agreed);
+        }
+        if failed {
+            self.hang_up(key, None, Some("no common audio".to_owned()), turn);
+        }
+    }
+
+    /// The caller gave up.
+    pub(super) fn caller_gone(&mut self, session: SessionId, request: Option<&Request>, turn: &mut Turn<'_>) {
+        let Some((key, _)) = self.call_of(session) else { return };
+        let reason = request.and_then(|request| request.headers().text(HeaderId::Reason));
+        let reason = reason.map_or_else(|| "Request Terminated".to_owned(), |text| text.into_owned());
+        self.over(key, EndedBy::Peer, StatusCode::REQUEST_TERMINATED, reason, turn);
+    }
+}

@@ -1,0 +1,152 @@
+//! Descriptions to streams: what an exchange of offer and answer does to a call's audio.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use media::{Agreed, CallMedia, Key, StreamSettings};
+use net::media::{Desk, PortPair};
+use sdp::{Direction, HoldState};
+use sip::message::multipart::Parts;
+use sip::message::{Headers, Limits};
+
+use super::call::{Call, Sound};
+use super::{Command, Phone};
+use crate::error::CallError;
+use crate::event::CallEvent;
+use crate::link::Place;
+
+/// Binds the ports of a call at `address` and begins its negotiation.
+pub(crate) fn open(place: &Place, address: IpAddr) -> Result<(CallMedia, PortPair), CallError> {
+    let ports = place.ports.bind(place.media_address.unwrap_or(address));
+    let ports = ports.map_err(|error| CallError::Media(error.to_string()))?;
+    let told = place.public_address.unwrap_or(ports.address.ip());
+    let told = SocketAddr::new(told, ports.address.port());
+    Ok((CallMedia::new(told, &place.codecs, rand::random()), ports))
+}
+
+/// The session description of a message, also as part of a multipart body (RFC 3261 section 7.4.1, RFC 5621).
+pub(super) fn description(headers: &Headers) -> Option<&[u8]> {
+    let body = headers.body();
+    let kind = headers.content_type()?.ok()?;
+    if body.is_empty() {
+        return None;
+    }
+    if kind.is("application", "sdp") {
+        return Some(body);
+    }
+    let parts = Parts::new(&kind, body, &Limits::default()).ok()?;
+    let mut parts = parts.filter_map(Result::ok);
+    parts
+        .find(|part| matches!(part.content_type(), Some(Ok(kind)) if kind.is("application", "sdp")))
+        .map(|part| part.body())
+}
+
+impl Sound {
+    pub(super) fn new(media: CallMedia, ports: PortPair, room: Key) -> Self {
+        Self { media, ports: Some(ports), settings: None, room, held_by_us: false, held_by_peer: false }
+    }
+}
+
+impl Phone {
+    /// Carries out what an exchange agreed on.
+    ///
+    /// # Errors
+    /// [`CallError::Media`] when there is no stream and none was agreed on.
+    pub(super) fn carry(&mut self, key: Key, agreed: &Agreed) -> Result<(), CallError> {
+        let watch = self.parts.silence;
+        let Some(call) = self.calls.get_mut(&key) else { return Err(CallError::Ended) };
+        let sound = &mut call.sound;
+        let mut settings = match (&agreed.settings, &sound.settings) {
+            (Some(settings), _) => settings.clone(),
+            // The audio line was refused or ended in a call that had it: it rests until it comes back.
+            (None, Some(last)) => StreamSettings { direction: Direction::Inactive, ..last.clone() },
+            (None, None) => return Err(CallError::Media("the two sides agree on no audio".into())),
+        };
+        if sound.held_by_us {
+            // Who holds says nothing either: a softphone has no music for those who wait.
+            settings.direction = Direction::Inactive;
+        }
+        let (codec, held) = (settings.codec.name(), agreed.hold == HoldState::Remote);
+        let anew = sound.settings.as_ref() != Some(&settings);
+        let held_before = std::mem::replace(&mut sound.held_by_peer, held);
+        sound.settings = Some(settings.clone());
+        let (ports, room) = (sound.ports.take(), sound.room);
+        let watch = watch.filter(|_| settings.direction.receives() && !held);
+        let commands = self.parts.commands.get().cloned();
+        let started = self.parts.media.run(move |desk| {
+            if let Err(why) = run(desk, (key, room), ports, settings, watch)
+                && let Some(commands) = commands
+            {
+                // A loop that takes no command has other worries.
+                let _ = commands.try_send(Command::MediaFailed { call: key, why });
+            }
+        });
+        started.map_err(|error| CallError::Media(error.to_string()))?;
+        if let Some(call) = self.calls.get(&key) {
+            if anew {
+                call.tell(CallEvent::MediaReady { codec });
+            }
+            match (held_before, held) {
+                (false, true) => call.tell(CallEvent::HeldByPeer),
+                (true, false) => call.tell(CallEvent::Resumed),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The peer's answer to an offer of ours.
+    pub(super) fn take_answer(&mut self, key: Key, answer: &[u8]) -> Result<(), CallError> {
+        let call = self.calls.get_mut(&key).ok_or(CallError::Ended)?;
+        let agreed = call.sound.media.accept(answer).map_err(|error| CallError::Media(error.to_string()))?;
+        self.carry(key, &agreed)
+    }
+
+    /// Audio failed on the media thread.
+    pub(super) fn media_failed(&mut self, key: Key, why: String) {
+        if let Some(call) = self.calls.get(&key) {
+            tracing::warn!(call = key.0, why, "audio failed");
+            call.tell(CallEvent::MediaFailed(why));
+        }
+    }
+}
+
+impl Call {
+    /// Whether a stream runs on the media thread.
+    pub(super) fn has_stream(&self) -> bool {
+        self.sound.settings.is_some()
+    }
+}
+
+/// On the media thread: the stream begins or goes on with other settings.
+fn run(
+    desk: &mut Desk<'_>,
+    (key, room): (Key, Key),
+    ports: Option<PortPair>,
+    settings: StreamSettings,
+    watch: Option<Duration>,
+) -> Result<(), String> {
+    match ports {
+        Some(ports) => {
+            desk.add_stream(key, ports, settings).map_err(|error| error.to_string())?;
+            // Like an open microphone in a quiet room: packets flow from the start, so that the peer, its NAT and its
+            // silence watch know that we are here (RFC 4961, RFC 6263).
+            desk.engine
+                .add_player(
+                    room,
+                    Box::new(|frame: &mut [i16]| {
+                        frame.fill(0);
+                        frame.len()
+                    }),
+                )
+                .map_err(|error| error.to_string())?;
+            desk.engine.connect(room, key);
+        }
+        None => {
+            desk.engine.update_stream(desk.now, key, settings);
+        }
+    }
+    let after = watch.map(|after| rtp::Micros(u64::try_from(after.as_micros()).unwrap_or(u64::MAX)));
+    desk.engine.watch_silence(desk.now, key, after);
+    Ok(())
+}

@@ -1,0 +1,267 @@
+//! Playing into a call: files, samples, tones.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use audio::tone::ToneGenerator;
+use audio::wav;
+use media::Key;
+use net::media::{Desk, MediaHandle};
+use tokio::sync::oneshot;
+
+use crate::error::AudioError;
+use crate::link::Line;
+use crate::sound::{Attached, RATE, attached, run};
+
+/// How playing ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PlayEnd {
+    /// All of it was played.
+    Completed,
+    /// It was stopped, or the call has ended.
+    Stopped,
+    /// It could not be played.
+    Failed(AudioError),
+}
+
+/// Something that plays. Dropping this lets it play on.
+#[derive(Debug)]
+pub struct Playing {
+    media: Control,
+    end: oneshot::Receiver<PlayEnd>,
+}
+
+struct Control {
+    media: MediaHandle,
+    key: Key,
+    stopped: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl Playing {
+    /// Waits until it has been played, or has been stopped by the end of the call.
+    pub async fn finished(self) -> PlayEnd {
+        self.end.await.unwrap_or(PlayEnd::Stopped)
+    }
+
+    /// Stops it.
+    pub fn stop(self) {
+        self.media.stopped.store(true, Ordering::Release);
+        let key = self.media.key;
+        let stop = move |desk: &mut Desk<'_>| {
+            desk.engine.remove(key);
+        };
+        if let Err(error) = self.media.media.run(stop) {
+            tracing::warn!(%error, "playing goes on until the end of the call");
+        }
+    }
+}
+
+/// Samples on the media thread.
+struct Clip {
+    samples: Vec<i16>,
+    at: usize,
+    repeat: bool,
+    end: Option<oneshot::Sender<PlayEnd>>,
+}
+
+impl media::Source for Clip {
+    fn fill(&mut self, frame: &mut [i16]) -> usize {
+        let mut made = 0;
+        while let (Some(rest), Some(room)) = (self.samples.get(self.at..), frame.get_mut(made..)) {
+            let count = rest.len().min(room.len());
+            room.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            (self.at, made) = (self.at + count, made + count);
+            if made == frame.len() {
+                break;
+            }
+            if !self.repeat || self.samples.is_empty() {
+                complete(&mut self.end);
+                break;
+            }
+            self.at = 0;
+        }
+        made
+    }
+}
+
+/// A tone on the media thread.
+struct Tone {
+    tone: ToneGenerator,
+    end: Option<oneshot::Sender<PlayEnd>>,
+}
+
+impl media::Source for Tone {
+    fn fill(&mut self, frame: &mut [i16]) -> usize {
+        let made = self.tone.fill(frame);
+        if made < frame.len() {
+            complete(&mut self.end);
+        }
+        made
+    }
+}
+
+fn complete(end: &mut Option<oneshot::Sender<PlayEnd>>) {
+    if let Some(end) = end.take() {
+        // Nobody may be waiting.
+        let _ = end.send(PlayEnd::Completed);
+    }
+}
+
+pub(crate) fn play_tone(line: &Line, tone: ToneGenerator) -> Result<Playing, AudioError> {
+    let (playing, end) = begin(line);
+    let (key, call, attached) = (playing.media.key, line.key, attached(line));
+    run(line, move |desk| add(desk, key, call, &attached, Box::new(Tone { tone, end: Some(end) })))?;
+    Ok(playing)
+}
+
+pub(crate) fn play_samples(line: &Line, samples: Vec<i16>) -> Result<Playing, AudioError> {
+    let (playing, end) = begin(line);
+    let (key, call, attached) = (playing.media.key, line.key, attached(line));
+    let clip = Clip { samples, at: 0, repeat: false, end: Some(end) };
+    run(line, move |desk| add(desk, key, call, &attached, Box::new(clip)))?;
+    Ok(playing)
+}
+
+pub(crate) fn play_file(line: &Line, path: PathBuf, file: File, repeat: bool) -> Result<Playing, AudioError> {
+    let (playing, end) = begin(line);
+    let (key, call, attached) = (playing.media.key, line.key, attached(line));
+    let (media, stopped) = (line.link.media.clone(), Arc::clone(&playing.media.stopped));
+    let failed = path.clone();
+    let load = move || {
+        let samples = match load(&path, file) {
+            Ok(samples) => samples,
+            Err(error) => {
+                let _ = end.send(PlayEnd::Failed(error));
+                return;
+            }
+        };
+        if stopped.load(Ordering::Acquire) {
+            return;
+        }
+        let clip = Clip { samples, at: 0, repeat, end: Some(end) };
+        if let Err(error) = media.run(move |desk| add(desk, key, call, &attached, Box::new(clip))) {
+            tracing::warn!(%error, "a file is not played");
+        }
+    };
+    let started = thread::Builder::new().name("ua-load".into()).spawn(load);
+    started.map_err(|source| AudioError::File { path: failed, source })?;
+    Ok(playing)
+}
+
+fn begin(line: &Line) -> (Playing, oneshot::Sender<PlayEnd>) {
+    let (sender, end) = oneshot::channel();
+    let media = Control { media: line.link.media.clone(), key: line.link.media.key(), stopped: Arc::default() };
+    (Playing { media, end }, sender)
+}
+
+/// On the media thread: the player begins, unless the call has ended. A call without stream yet is played to once it has one.
+fn add(desk: &mut Desk<'_>, key: Key, call: Key, attached: &Attached, source: Box<dyn media::Source>) {
+    if !attached.add(desk, key) {
+        return;
+    }
+    if let Err(error) = desk.engine.add_player(key, source) {
+        tracing::warn!(%error, "a player is refused");
+        return;
+    }
+    if !desk.engine.connect(key, call) {
+        desk.engine.remove(key);
+    }
+}
+
+/// Reads a file and brings it to the rate of the bridge.
+fn load(path: &Path, file: File) -> Result<Vec<i16>, AudioError> {
+    let read = wav::read(BufReader::new(file), &wav::Limits::default());
+    let audio = read.map_err(|error| match error {
+        wav::WavError::Io(source) => AudioError::File { path: path.to_owned(), source },
+        other => AudioError::Format { path: path.to_owned(), why: other.to_string() },
+    })?;
+    Ok(resample(&audio.samples, audio.rate.hz(), RATE.hz()))
+}
+
+/// Other rates by a windowed sinc, 16 lobes to each side of what the narrower rate carries; made once per file, off the media thread.
+fn resample(samples: &[i16], from: u32, to: u32) -> Vec<i16> {
+    const LOBES: f64 = 16.0;
+    if from == to || samples.is_empty() {
+        return samples.to_vec();
+    }
+    let step = f64::from(from) / f64::from(to);
+    // Below half of the narrower rate, with some room for the filter's slope.
+    let band = 0.92 * (1.0 / step).min(1.0);
+    let reach = LOBES / band;
+    let count = samples.len() as u64 * u64::from(to) / u64::from(from);
+    let at = |index: i64| usize::try_from(index).ok().and_then(|index| samples.get(index)).copied().unwrap_or(0);
+    let made = (0..count).map(|n| {
+        let centre = n as f64 * step;
+        let (first, last) = ((centre - reach).ceil() as i64, (centre + reach).floor() as i64);
+        let sum: f64 = (first..=last)
+            .map(|index| {
+                let x = index as f64 - centre;
+                let window = 0.5 + 0.5 * (std::f64::consts::PI * x / reach).cos();
+                f64::from(at(index)) * sinc(band * x) * band * window
+            })
+            .sum();
+        sum.round().clamp(f64::from(i16::MIN), f64::from(i16::MAX)) as i16
+    });
+    made.collect()
+}
+
+fn sinc(x: f64) -> f64 {
+    let x = x * std::f64::consts::PI;
+    if x.abs() < 1e-9 { 1.0 } else { x.sin() / x }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use audio::detector::ToneMeter;
+    use audio::frame::SampleRate;
+    use audio::level::Dbfs;
+
+    #[test]
+    fn other_rates_keep_tone_and_length_and_fold_nothing_back() {
+        for hz in [16_000, 44_100, 48_000, 11_025] {
+            let rate = SampleRate::new(hz).unwrap();
+            let mut second = vec![0; hz as usize];
+            ToneGenerator::single(rate, 1_000.0, Dbfs(-10.0)).unwrap().fill(&mut second);
+            let made = resample(&second, hz, 8_000);
+            assert_eq!(made.len(), 8_000, "{hz}");
+            let mut meter = ToneMeter::new(RATE, &[1_000.0]).unwrap().dominating_by(40.0);
+            meter.push(&made, |_| {});
+            assert!(meter.longest(0).as_millis() >= 800, "{hz}: {:?}", meter.longest(0));
+        }
+        // 5 kHz does not fit into 8 kHz: it must vanish, not come back as 3 kHz.
+        let mut second = vec![0; 48_000];
+        ToneGenerator::single(SampleRate::FULL, 5_000.0, Dbfs(-10.0)).unwrap().fill(&mut second);
+        let made = resample(&second, 48_000, 8_000);
+        assert!(audio::level::rms(&made).0 < -60.0, "{}", audio::level::rms(&made));
+    }
+
+    #[test]
+    fn a_clip_ends_with_its_last_piece_and_repeats_without_a_gap() {
+        use media::Source;
+        let (end, mut ended) = oneshot::channel();
+        let mut clip = Clip { samples: vec![7; 250], at: 0, repeat: false, end: Some(end) };
+        let mut frame = [0; 160];
+        assert_eq!(clip.fill(&mut frame), 160);
+        assert!(ended.try_recv().is_err());
+        assert_eq!(clip.fill(&mut frame), 90);
+        assert!(matches!(ended.try_recv(), Ok(PlayEnd::Completed)));
+        assert_eq!(clip.fill(&mut frame), 0);
+        let mut again = Clip { samples: vec![7; 50], at: 0, repeat: true, end: None };
+        assert_eq!(again.fill(&mut frame), 160);
+        assert!(frame.iter().all(|sample| *sample == 7));
+        let mut empty = Clip { samples: Vec::new(), at: 0, repeat: true, end: None };
+        assert_eq!(empty.fill(&mut frame), 0);
+    }
+}

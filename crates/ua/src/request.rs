@@ -1,0 +1,140 @@
+//! Who we say we are, where we stand, and requests outside of calls.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+
+use sip::digest::Credentials;
+use sip::message::{Body, Lines, Method, UriBuf};
+use sip::{ContactSpec, Draft};
+
+use crate::error::CallError;
+use crate::link::{Link, Place};
+use crate::message::Answer;
+use crate::phone::Command;
+
+/// Who calls, and by which way.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Identity {
+    /// From, without tag; empty: our own address.
+    pub(crate) from: String,
+    pub(crate) user: Option<String>,
+    pub(crate) routes: Vec<String>,
+    pub(crate) credentials: Credentials,
+}
+
+impl Identity {
+    pub(crate) fn nobody() -> Self {
+        Self::default()
+    }
+
+    /// The From value for a request that leaves from `here`.
+    pub(crate) fn from(&self, place: &Place, here: IpAddr) -> String {
+        if !self.from.is_empty() {
+            return self.from.clone();
+        }
+        UriBuf::sip(false, Some("phone"), &here.to_string(), place.port())
+            .map_or_else(|_| "<sip:anonymous@anonymous.invalid>".to_owned(), |uri| format!("<{uri}>"))
+    }
+}
+
+/// Reads an address: a URI, or a host or user at a host without a scheme.
+pub(crate) fn uri(given: &str) -> Result<UriBuf, CallError> {
+    let bad = |why: String| CallError::BadUri { uri: given.to_owned(), why };
+    let given = given.trim();
+    let lower = given.to_ascii_lowercase();
+    let known = ["sip:", "sips:", "tel:"].iter().any(|scheme| lower.starts_with(scheme));
+    let parsed = if known { given.parse::<UriBuf>() } else { format!("sip:{given}").parse() };
+    let uri = parsed.map_err(|fault| bad(fault.to_string()))?;
+    if !uri.as_uri().is_sip() {
+        return Err(bad("only sip and sips addresses can be called without a gateway".into()));
+    }
+    if uri.as_uri().is_secure() {
+        return Err(bad("this endpoint has no TLS".into()));
+    }
+    Ok(uri)
+}
+
+/// Our address as the next hop sees it.
+pub(crate) async fn here(place: &Place, next_hop: &UriBuf) -> IpAddr {
+    let host = next_hop.as_uri().host_text().trim_matches(['[', ']']).to_owned();
+    let port = next_hop.as_uri().port().unwrap_or(5060);
+    let towards = match host.parse::<IpAddr>() {
+        Ok(ip) => Some(ip),
+        Err(_) => tokio::net::lookup_host((host, port)).await.ok().and_then(|mut found| found.next()).map(|at| at.ip()),
+    };
+    let fits = |ip: &IpAddr| !ip.is_unspecified() && towards.is_none_or(|towards| towards.is_ipv4() == ip.is_ipv4());
+    let bound = place.bound.iter().map(|bound| bound.address.ip()).find(fits);
+    let any =
+        if towards.is_some_and(|ip| ip.is_ipv6()) { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
+    bound.or_else(|| source(towards)).unwrap_or(any)
+}
+
+/// The address from which the system's routing table reaches `towards` (or the world). Nothing is sent: connecting a datagram socket only
+/// looks the route up.
+pub(crate) fn source(towards: Option<IpAddr>) -> Option<IpAddr> {
+    let towards = towards.unwrap_or(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)));
+    let any: IpAddr = if towards.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let probe = UdpSocket::bind((any, 0)).ok()?;
+    probe.connect((towards, 9)).ok()?;
+    probe.local_addr().ok().map(|local| local.ip())
+}
+
+/// A route value of a proxy's address, loose (RFC 3261 section 16.12).
+pub(crate) fn route(proxy: &UriBuf) -> String {
+    if proxy.as_uri().is_loose() { format!("<{proxy}>") } else { format!("<{proxy};lr>") }
+}
+
+/// The next hop of a request.
+pub(crate) fn next_hop(uri: &UriBuf, routes: &[String]) -> UriBuf {
+    let first = routes.first().and_then(|route| route.trim_matches(['<', '>']).parse().ok());
+    first.unwrap_or_else(|| uri.clone())
+}
+
+/// A request outside of calls, before it is sent.
+pub(crate) struct Request<'a> {
+    method: Method,
+    uri: &'a str,
+    identity: &'a Identity,
+    body: Option<Body>,
+    lines: Lines,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn message(uri: &'a str, text: &str, identity: &'a Identity) -> Self {
+        let body = Body::new("text/plain;charset=UTF-8", text.as_bytes().to_vec());
+        Self { method: Method::Message, uri, identity, body: Some(body), lines: Lines::new() }
+    }
+
+    pub(crate) fn options(uri: &'a str, identity: &'a Identity) -> Self {
+        let mut lines = Lines::new();
+        lines.push_id(sip::message::HeaderId::Accept, "application/sdp");
+        Self { method: Method::Options, uri, identity, body: None, lines }
+    }
+
+    pub(crate) async fn send(self, link: &Link) -> Result<Answer, CallError> {
+        let target = uri(self.uri)?;
+        let from = match &self.identity.from {
+            from if from.is_empty() => {
+                let here = here(&link.place, &next_hop(&target, &self.identity.routes)).await;
+                self.identity.from(&link.place, here)
+            }
+            from => from.clone(),
+        };
+        let to = format!("<{target}>");
+        let contact = match self.method {
+            Method::Message => ContactSpec::None,
+            _ => ContactSpec::Auto { user: self.identity.user.clone(), params: String::new() },
+        };
+        let draft = Draft {
+            from: format!("{from};tag={:016x}", rand::random::<u64>()),
+            to,
+            call_id: format!("{:032x}", rand::random::<u128>()),
+            routes: self.identity.routes.clone(),
+            contact,
+            lines: self.lines,
+            body: self.body,
+            credentials: self.identity.credentials.clone(),
+            ..Draft::new(self.method, target)
+        };
+        link.ask(|reply| Command::Ask { draft: Box::new(draft), reply }).await?
+    }
+}

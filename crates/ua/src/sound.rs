@@ -1,0 +1,144 @@
+//! The audio of a call: play, record, measure, echo.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use audio::frame::SampleRate;
+use audio::level::{Dbfs, Level};
+use audio::tone::ToneGenerator;
+use media::Key;
+use net::media::Desk;
+
+use crate::error::{AudioError, CallError};
+use crate::link::Line;
+use crate::player::{self, Playing};
+use crate::recorder::{self, Recording};
+
+/// The rate of the bridge; files of other rates are converted.
+pub(crate) const RATE: SampleRate = SampleRate::NARROW;
+
+/// Players and recorders of a call, to be taken away with it.
+#[derive(Debug, Default)]
+pub(crate) struct Attached {
+    keys: Mutex<Vec<Key>>,
+    over: AtomicBool,
+}
+
+impl Attached {
+    /// On the media thread: notes a player or recorder. False when the call has ended.
+    pub(crate) fn add(&self, desk: &mut Desk<'_>, key: Key) -> bool {
+        if self.over.load(Ordering::Acquire) {
+            return false;
+        }
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() >= 64 {
+            keys.retain(|key| desk.engine.level(*key).is_some());
+        }
+        keys.push(key);
+        true
+    }
+
+    /// On the media thread: the call has ended.
+    pub(crate) fn end(&self, desk: &mut Desk<'_>) {
+        self.over.store(true, Ordering::Release);
+        for key in self.keys.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            desk.engine.remove(key);
+        }
+    }
+}
+
+/// What is heard and said in a call. Borrowed from it.
+#[derive(Clone, Copy)]
+pub struct Audio<'a> {
+    line: &'a Line,
+}
+
+impl<'a> Audio<'a> {
+    pub(crate) fn new(line: &'a Line) -> Self {
+        Self { line }
+    }
+
+    /// Plays a WAV file (PCM of 8 to 32 bit, A-law, u-law, any rate, an hour at most) to the other side, together with whatever else plays. It is
+    /// read on a thread of its own; what is wrong in it is told by [`Playing::finished`].
+    ///
+    /// # Errors
+    /// [`AudioError::File`] when it cannot be opened.
+    pub fn play(&self, path: impl AsRef<Path>) -> Result<Playing, AudioError> {
+        self.play_file(path.as_ref(), false)
+    }
+
+    /// The same again and again, until [`Playing::stop`] or the end of the call.
+    ///
+    /// # Errors
+    /// As [`Audio::play`].
+    pub fn play_repeated(&self, path: impl AsRef<Path>) -> Result<Playing, AudioError> {
+        self.play_file(path.as_ref(), true)
+    }
+
+    fn play_file(&self, path: &Path, repeat: bool) -> Result<Playing, AudioError> {
+        let file = File::open(path).map_err(|source| AudioError::File { path: path.to_owned(), source })?;
+        player::play_file(self.line, path.to_owned(), file, repeat)
+    }
+
+    /// Plays samples of 8 kHz, mono.
+    ///
+    /// # Errors
+    /// [`AudioError::Media`].
+    pub fn play_samples(&self, samples: impl Into<Vec<i16>>) -> Result<Playing, AudioError> {
+        player::play_samples(self.line, samples.into())
+    }
+
+    /// Plays a tone of -10 dBFS, for so long or without end. `hertz` must be below 4000.
+    ///
+    /// # Errors
+    /// [`AudioError::Tone`], [`AudioError::Media`].
+    pub fn tone(&self, hertz: f64, length: Option<Duration>) -> Result<Playing, AudioError> {
+        let tone = ToneGenerator::single(RATE, hertz, Dbfs(-10.0)).map_err(AudioError::Tone)?;
+        player::play_tone(self.line, length.map_or(tone.clone(), |length| tone.lasting(length)))
+    }
+
+    /// Records what the other side says into a WAV file (8 kHz, 16 bit, mono) until [`Recording::stop`] or the end of the call. The header
+    /// is kept right while it runs, so that a crash leaves a file that can be played.
+    ///
+    /// # Errors
+    /// [`AudioError::File`] when it cannot be made; what goes wrong later is told by [`Recording::finished`] and
+    /// [`crate::CallEvent::RecordingFailed`], and the call goes on.
+    pub fn record(&self, path: impl AsRef<Path>) -> Result<Recording, AudioError> {
+        recorder::record(self.line, path.as_ref())
+    }
+
+    /// How loud the other side has been since the last reading; `None` without audio.
+    pub async fn level(&self) -> Option<Level> {
+        let key = self.line.key;
+        self.line.link.at_desk(move |desk| desk.engine.level(key)).await.ok()?
+    }
+
+    /// Sends back what is heard, or stops doing so. While it does, nothing else is heard or said.
+    ///
+    /// # Errors
+    /// [`CallError::Media`] without audio.
+    pub async fn echo(&self, on: bool) -> Result<(), CallError> {
+        let key = self.line.key;
+        let done = self.line.link.at_desk(move |desk| {
+            if on {
+                return desk.engine.echo(key);
+            }
+            desk.engine.unlink(key);
+            true
+        });
+        if done.await? { Ok(()) } else { Err(CallError::Media("the call has no audio".into())) }
+    }
+}
+
+/// Runs a job of a call's audio, without waiting.
+pub(crate) fn run(line: &Line, job: impl FnOnce(&mut Desk<'_>) + Send + 'static) -> Result<(), AudioError> {
+    line.link.media.run(job).map_err(|error| AudioError::Media(error.to_string()))
+}
+
+/// What a line's players and recorders are noted in.
+pub(crate) fn attached(line: &Line) -> Arc<Attached> {
+    Arc::clone(&line.attached)
+}

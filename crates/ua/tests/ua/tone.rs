@@ -1,0 +1,40 @@
+//! Both sides hear the other, and not themselves.
+
+use std::path::Path;
+use std::time::Duration;
+
+use audio::detector::ToneMeter;
+use audio::frame::SampleRate;
+
+use crate::{call, pair};
+
+/// How long the tone at `place` of 440 and 1000 Hz dominated a recording by 20 dB.
+pub(crate) fn heard(path: &Path, place: usize) -> Duration {
+    let recording = audio::wav::read(std::fs::File::open(path).unwrap(), &audio::wav::Limits::default()).unwrap();
+    let mut meter = ToneMeter::new(SampleRate::NARROW, &[440.0, 1_000.0]).unwrap();
+    meter.push(&recording.samples, |_| {});
+    meter.longest(place)
+}
+
+#[tokio::test]
+async fn each_side_hears_the_others_tone_and_not_its_own() {
+    let (alice, bob) = pair().await;
+    let (placed, taken) = call(&alice, &bob).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (at_alice, at_bob) = (folder.path().join("alice.wav"), folder.path().join("bob.wav"));
+    let recordings = (placed.audio().record(&at_alice).unwrap(), taken.audio().record(&at_bob).unwrap());
+    let tones = (placed.audio().tone(440.0, None).unwrap(), taken.audio().tone(1_000.0, None).unwrap());
+    tokio::time::sleep(Duration::from_millis(3_800)).await;
+    let ended = placed.hangup().await;
+    taken.ended().await;
+    let recorded = (recordings.0.finished().await.unwrap(), recordings.1.finished().await.unwrap());
+    assert!(recorded.0.length >= Duration::from_secs(3) && recorded.1.length >= Duration::from_secs(3), "{recorded:?}");
+    let long = Duration::from_secs(3);
+    assert!(heard(&at_alice, 1) >= long, "alice hears 1000 Hz for {:?}", heard(&at_alice, 1));
+    assert!(heard(&at_bob, 0) >= long, "bob hears 440 Hz for {:?}", heard(&at_bob, 0));
+    assert_eq!((heard(&at_alice, 0), heard(&at_bob, 1)), (Duration::ZERO, Duration::ZERO), "nobody hears himself");
+    let stats = ended.stats.clone().unwrap();
+    assert!(stats.packets_received > 150 && stats.packets_sent > 150 && stats.codec == "PCMU", "{stats:?}");
+    assert!(ended.duration >= long && ended.code == 200, "{ended}");
+    drop(tones);
+}
