@@ -6,11 +6,12 @@ use super::session::{Asked, Change, Heard, State, Update};
 use super::{REQUEST, making, modify, offer_answer, uas};
 use crate::event::{Event, Failure};
 use crate::id::{ClientTx, DialogId, ServerTx, SessionId};
-use crate::message::{Body, Lines, Method, Request, Response, StatusCode};
+use crate::message::{Body, HeaderId, Lines, Method, Request, Response, StatusCode};
 use crate::outbox::Origin;
 use crate::reply::Reply;
 use crate::stack::StackError;
 use crate::turn::{Owner, Turn};
+use crate::uas::Capabilities;
 
 impl Turn<'_> {
     /// Sends any other request in the session's dialog: INFO, MESSAGE, OPTIONS, REFER, NOTIFY, .. Responses arrive as [`Event::Response`] and
@@ -192,8 +193,13 @@ pub(crate) fn on_request(turn: &mut Turn<'_>, tx: ServerTx, request: &Request, o
     let Some(dialog) = making::find_for_request(turn, request) else { return false };
     let Some(s) = turn.stack.sessions.dialogs.owner(dialog) else { return false };
     let Some(session) = super::get(turn, s) else { return false };
-    let leaving = matches!(session.state, State::Cancelling(_) | State::Leaving(_));
-    if *request.method() == Method::Prack || leaving && *request.method() != Method::Bye {
+    let over = match session.state {
+        State::Cancelling(_) | State::Leaving(_) => true,
+        // An early dialog that lost against another fork.
+        State::Standing => session.dialog != Some(dialog),
+        State::Calling(_) | State::Ringing(_) => false,
+    };
+    if *request.method() == Method::Prack || over && *request.method() != Method::Bye {
         return false;
     }
     let cseq = request.headers().cseq().number;
@@ -206,25 +212,46 @@ pub(crate) fn on_request(turn: &mut Turn<'_>, tx: ServerTx, request: &Request, o
     if turn.claim(tx, Owner::Session(s, REQUEST)).is_err() {
         return true;
     }
-    match request.method() {
-        Method::Invite => modify::their_invite(turn, s, tx, request),
-        Method::Bye => ending::their_bye(turn, s, dialog, tx, request),
-        method => match refused_at_once(turn, s, method, request) {
-            Some(reply) => {
-                let _ = turn.respond(tx, reply);
+    let refusal = match request.method() {
+        Method::Bye => {
+            ending::their_bye(turn, s, dialog, tx, request);
+            None
+        }
+        method => {
+            let refusal = not_understood(turn, request);
+            if refusal.is_none() && *method == Method::Invite {
+                modify::their_invite(turn, s, tx, request);
+                None
+            } else {
+                let refusal = refusal.or_else(|| refused_at_once(turn, s, method, request));
+                if refusal.is_none() {
+                    hand_on(turn, s, dialog, tx, request, origin);
+                }
+                refusal
             }
-            None => hand_on(turn, s, dialog, tx, request, origin),
-        },
+        }
+    };
+    if let Some(reply) = refusal {
+        let _ = turn.respond(tx, reply);
     }
     super::settle(turn, s);
     true
 }
 
-/// 405 (RFC 3261 section 8.2.1), the glare rules of UPDATE (RFC 3311 section 5.2), and the limit on what is unanswered.
-fn refused_at_once(turn: &mut Turn<'_>, s: SessionId, method: &Method, request: &Request) -> Option<Reply> {
-    if !turn.stack.config.allow.contains(method) {
-        return Some(not_allowed(turn));
+/// The checks that hold inside a dialog as well (RFC 3261 sections 8.2.1 and 8.2.2.3): 405, 501, 420.
+fn not_understood(turn: &Turn<'_>, request: &Request) -> Option<Reply> {
+    let config = &turn.stack.config;
+    let plain = config.allow.contains(request.method()) && !request.headers().has(HeaderId::Require);
+    if plain {
+        return None;
     }
+    let (allow, supported) = (config.allow.clone(), config.supported.clone());
+    let capabilities = Capabilities { allow, supported, ..Capabilities::default() };
+    crate::uas::method(request, &capabilities).or_else(|| crate::uas::extensions(request, &capabilities))
+}
+
+/// The glare rules of UPDATE (RFC 3311 section 5.2), and the limit on what is unanswered.
+fn refused_at_once(turn: &mut Turn<'_>, s: SessionId, method: &Method, request: &Request) -> Option<Reply> {
     let session = super::get(turn, s)?;
     let heard = session.work.as_ref().map_or(&[][..], |work| &work.heard);
     if heard.len() >= turn.stack.config.session.max_unanswered {
@@ -241,13 +268,6 @@ fn refused_at_once(turn: &mut Turn<'_>, s: SessionId, method: &Method, request: 
         return Some(Reply::new(StatusCode::REQUEST_PENDING));
     }
     (offered && session.their_offer_pending()).then(|| later(turn))
-}
-
-/// 405 with Allow.
-fn not_allowed(turn: &Turn<'_>) -> Reply {
-    let reply = Reply::new(StatusCode::METHOD_NOT_ALLOWED);
-    let allow: Vec<&str> = turn.stack.config.allow.iter().map(Method::as_str).collect();
-    reply.clone().line("Allow", &allow.join(", ")).unwrap_or(reply)
 }
 
 /// 500 with Retry-After of 0 to 10 seconds (RFC 3261 section 14.2, RFC 3311 section 5.2).

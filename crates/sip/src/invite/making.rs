@@ -133,6 +133,12 @@ pub(super) fn find_for_request(turn: &Turn<'_>, request: &Request) -> Option<Dia
     turn.stack.sessions.dialogs.find(headers.call_id(), local, remote)
 }
 
+/// The dialog that an INVITE has already made.
+pub(super) fn find_for_new(turn: &Turn<'_>, request: &Request, tag: Option<&str>) -> Option<DialogId> {
+    let headers = request.headers();
+    turn.stack.sessions.dialogs.find(headers.call_id(), tag?, headers.from_tag().unwrap_or(""))
+}
+
 /// The URI of the first Contact, when it is one.
 pub(super) fn contact_uri(headers: &Headers) -> Option<String> {
     let contact = headers.get::<Contact<'_>>()?.ok()?;

@@ -175,6 +175,20 @@ fn rfc3261_13_3_1_3_refusals_end_the_session() {
 }
 
 #[test]
+fn rfc3261_12_1_1_one_session_for_an_invite() {
+    let mut net = Network::new();
+    let (a, r, tx, _, _) = rings(&mut net);
+    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
+    assert!(net.turn(a, |turn| turn.session(tx)).is_err());
+    net.settle();
+    assert!(net.inbox(r).is_empty(), "nothing is sent");
+    net.turn(a, |turn| turn.answer(s, reply(180, None))).unwrap();
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)), ["180 INVITE"]);
+    assert_eq!((net.usage(a).sessions, net.usage(a).dialogs), (1, 1));
+}
+
+#[test]
 fn rfc3261_13_3_1_answering_twice_is_refused() {
     let mut net = Network::new();
     let (a, _, s, _, _) = unacked(&mut net);

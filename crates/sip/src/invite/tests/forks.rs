@@ -179,7 +179,12 @@ fn rfc3261_13_2_2_4_early_dialogs_without_2xx_end_after_64_t1() {
         net.say(r, a, &respond(&invite, 180, tag, &contact_named(tag), ""));
     }
     net.say(r, a, &respond(&invite, 200, "one", &contact_named("one"), ANSWER));
-    net.run(31_000);
+    net.run(1_000);
+    let info = RawDialog::called(r, &invite, "two").request("INFO", "", "");
+    net.say(r, a, &info);
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)), ["ACK", "481 INFO"], "the fork that lost has no session");
+    net.run(29_900);
     assert_eq!(net.usage(a).dialogs, 2);
     net.run(1_100);
     assert_eq!(net.usage(a).dialogs, 1);

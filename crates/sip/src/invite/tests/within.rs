@@ -122,15 +122,33 @@ fn rfc3261_12_2_2_other_requests_are_handed_to_the_application() {
 fn rfc3261_8_2_1_method_that_is_not_allowed_is_405_with_allow() {
     let mut net = Network::new();
     let (a, r, _, mut peer) = called(&mut net);
-    for method in ["REFER", "NOTIFY", "SUBSCRIBE"] {
+    for (method, code) in [("REFER", 405), ("NOTIFY", 405), ("SUBSCRIBE", 405), ("STRANGE", 501)] {
         let request = peer.request(method, "", "");
         net.say(r, a, &request);
         net.settle();
         let answer = net.one(r);
-        assert_eq!(kind(&answer), format!("405 {method}"));
+        assert_eq!(kind(&answer), format!("{code} {method}"));
         assert!(header(&answer, "Allow").contains("INVITE"));
     }
     assert!(net.news(a).is_empty());
+}
+
+#[test]
+fn rfc3261_8_2_2_3_unknown_extension_in_a_dialog_is_420() {
+    let mut net = Network::new();
+    let (a, r, _, mut peer) = called(&mut net);
+    for method in ["INVITE", "INFO"] {
+        let request = peer.request(method, "Require: strange\r\n", "");
+        net.say(r, a, &request);
+        net.settle();
+        let answer = net.inbox(r).pop().unwrap();
+        assert_eq!((kind(&answer), header(&answer, "Unsupported")), (format!("420 {method}"), "strange"));
+    }
+    assert!(net.news(a).is_empty());
+    let bye = peer.request("BYE", "Require: strange\r\n", "");
+    net.say(r, a, &bye);
+    net.settle();
+    assert_eq!(net.news(a), ["Ended"], "an end needs no extension");
 }
 
 #[test]
