@@ -13,9 +13,9 @@ use sip::{Reply, header};
 use smallvec::SmallVec;
 
 use crate::location::{Binding, Location};
-use crate::packed::{Packed, Texts};
+use crate::packed::{Packed, Piece, Texts};
 use crate::record::{Kind, Record};
-use answer::Refusal;
+use answer::{Clock, Refusal};
 use reading::Wish;
 
 /// Whether requests to a device go back to where its REGISTER came from.
@@ -133,13 +133,14 @@ impl Plan {
 pub struct Registrar {
     config: RegistrarConfig,
     location: Location,
+    clock: Clock,
 }
 
 impl Registrar {
     /// Without bindings; `seed` keys the table.
     pub fn new(mut config: RegistrarConfig, seed: [u8; 16]) -> Registrar {
         config.domains.iter_mut().for_each(|domain| domain.make_ascii_lowercase());
-        Registrar { config, location: Location::new(seed) }
+        Registrar { config, location: Location::new(seed), clock: Clock::default() }
     }
 
     /// The bindings.
@@ -233,7 +234,7 @@ impl Registrar {
         if headers.has(HeaderId::Path) && reading::supports(headers, "path") {
             lines.copy(headers, HeaderId::Path);
         }
-        lines.push_id(HeaderId::Date, header::Date::from_unix(i64::try_from(now.wall.0).unwrap_or(i64::MAX)));
+        self.clock.show(now.wall, &mut lines);
         Ok(Plan { reply: Reply::new(StatusCode::OK).lines(lines), records })
     }
 
@@ -312,7 +313,7 @@ impl<'a> Draft<'a> {
             order.check(binding)?;
             *fate = if wish.seconds == 0 || binding.uri() != texts.uri { Fate::Goes } else { Fate::GoesOn };
         }
-        self.fresh.retain(|fresh| !reading::same(fresh.packed.texts().uri, &wish.uri));
+        self.fresh.retain(|fresh| !reading::same(fresh.packed.text(Piece::Uri), &wish.uri));
         if wish.seconds == 0 {
             return Ok(());
         }

@@ -1,12 +1,15 @@
 //! Answers to a REGISTER.
 
-use std::fmt;
+use std::cell::RefCell;
+use std::fmt::{self, Write as _};
 
 use sip::Reply;
+use sip::header::Date;
 use sip::message::{HeaderId, Lines, ParseError, StatusCode};
-use sip::time::Now;
+use sip::time::{Now, WallTime};
 
 use super::{Draft, Fate};
+use crate::packed::{Piece, Texts};
 
 /// Seconds until a registrar that is full may be asked again.
 const LATER: u32 = 60;
@@ -51,36 +54,61 @@ impl Refusal {
 }
 
 /// A Contact of the 200 (RFC 3261 section 10.3 step 8).
-struct Listed<'a> {
-    uri: &'a str,
-    seconds: u64,
-    q: u16,
-    params: &'a str,
+fn listed(texts: &Texts<'_>, seconds: u64, q: u16) -> String {
+    let mut text = String::with_capacity(texts.uri.len() + texts.params.len() + 32);
+    text.push('<');
+    text.push_str(texts.uri);
+    text.push_str(">;expires=");
+    push_number(&mut text, seconds);
+    if q != 1_000 {
+        // Writing into a String cannot fail.
+        let _ = write!(text, ";q=0.{q:03}");
+    }
+    text.push_str(texts.params);
+    text
 }
 
-impl fmt::Display for Listed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<{}>;expires={}", self.uri, self.seconds)?;
-        if self.q != 1_000 {
-            write!(f, ";q=0.{:03}", self.q)?;
-        }
-        f.write_str(self.params)
+fn push_number(text: &mut String, number: u64) {
+    if number >= 10 {
+        push_number(text, number / 10);
     }
+    text.push(char::from(b'0' + (number % 10) as u8));
 }
 
 impl Draft<'_> {
     /// Every binding there will be, with the time it has left.
     pub(super) fn lines(&self, now: Now) -> Lines {
         let mut lines = Lines::new();
-        let mut list = |listed: Listed<'_>| lines.push_id(HeaderId::Contact, listed);
         for (binding, _) in self.current.iter().filter(|(_, fate)| *fate == Fate::Stays) {
             let seconds = binding.remaining(now).as_millis().div_ceil(1_000) as u64;
-            list(Listed { uri: binding.uri(), seconds, q: binding.q(), params: binding.params() });
+            let texts = Texts { uri: binding.uri(), params: binding.params(), ..Texts::default() };
+            lines.push_id(HeaderId::Contact, listed(&texts, seconds, binding.q()));
         }
         for fresh in &self.fresh {
-            let texts = fresh.packed.texts();
-            list(Listed { uri: texts.uri, seconds: fresh.seconds.into(), q: fresh.q, params: texts.params });
+            let texts = Texts {
+                uri: fresh.packed.text(Piece::Uri),
+                params: fresh.packed.text(Piece::Params),
+                ..Texts::default()
+            };
+            lines.push_id(HeaderId::Contact, listed(&texts, fresh.seconds.into(), fresh.q));
         }
         lines
+    }
+}
+
+/// The Date header, printed once a second.
+#[derive(Debug, Default)]
+pub(super) struct Clock {
+    shown: RefCell<(WallTime, String)>,
+}
+
+impl Clock {
+    pub(super) fn show(&self, now: WallTime, lines: &mut Lines) {
+        let mut shown = self.shown.borrow_mut();
+        if shown.0 != now || shown.1.is_empty() {
+            let seconds = i64::try_from(now.0).unwrap_or(i64::MAX);
+            *shown = (now, Date::from_unix(seconds).to_string());
+        }
+        lines.push_id(HeaderId::Date, &shown.1);
     }
 }

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
+use std::net::{IpAddr, SocketAddr};
 
-use sip::header::{Contact, Expires, NameAddr, Require, Route, Supported, Via};
-use sip::message::{Fault, Header, HeaderId, Headers, Host, Lexer, Request, StatusCode, Uri};
+use sip::header::{Contact, Expires, NameAddr, Require, Route, Supported};
+use sip::message::{Fault, Header, HeaderId, Headers, Host, Lexer, ParamValue, Request, StatusCode, Uri};
 use sip::outbox::Origin;
 use smallvec::SmallVec;
 
@@ -121,10 +122,12 @@ pub(super) fn contacts<'a>(config: &RegistrarConfig, headers: &'a Headers) -> Re
         match contact? {
             Contact::Any => all = true,
             Contact::Address(address) => {
+                let kept = params(&address);
                 let contact = Contact::Address(address);
-                let seconds = contact.expires().or(expires).unwrap_or(config.default_expires);
-                let q = contact.q().unwrap_or(1_000);
-                wishes.push(Wish { uri: address.uri, params: params(&address), q, seconds: within(config, seconds)? });
+                let q = if kept.names_q { contact.q() } else { None };
+                let own = if kept.names_expires { contact.expires() } else { None };
+                let seconds = within(config, own.or(expires).unwrap_or(config.default_expires))?;
+                wishes.push(Wish { uri: address.uri, params: kept.text, q: q.unwrap_or(1_000), seconds });
             }
         }
     }
@@ -145,19 +148,41 @@ fn within(config: &RegistrarConfig, asked: u32) -> Result<u32, Refusal> {
     }
 }
 
-fn params(address: &NameAddr<'_>) -> String {
-    let dropped = |name: &str| name.eq_ignore_ascii_case("q") || name.eq_ignore_ascii_case("expires");
-    let mut text = String::new();
-    for param in address.params.iter().filter(|param| !dropped(param.name)) {
-        use sip::message::ParamValue::{Absent, Quoted, Token};
-        // Writing into a String cannot fail.
-        let _ = match param.value {
-            Absent => write!(text, ";{}", param.name),
-            Token(value) => write!(text, ";{}={value}", param.name),
-            Quoted(value) => write!(text, ";{}={value}", param.name),
-        };
+/// Parameters that are kept, and whether those are there that mean something to the registrar.
+#[derive(Default)]
+struct Kept {
+    text: String,
+    names_q: bool,
+    names_expires: bool,
+}
+
+fn params(address: &NameAddr<'_>) -> Kept {
+    let mut kept = Kept::default();
+    for param in address.params.iter() {
+        if param.name.eq_ignore_ascii_case("q") {
+            kept.names_q = true;
+            continue;
+        }
+        if param.name.eq_ignore_ascii_case("expires") {
+            kept.names_expires = true;
+            continue;
+        }
+        if kept.text.is_empty() {
+            kept.text.reserve(address.params.raw().len());
+        }
+        kept.text.push(';');
+        kept.text.push_str(param.name);
+        match param.value {
+            ParamValue::Absent => {}
+            ParamValue::Token(value) => {
+                kept.text.push('=');
+                kept.text.push_str(value);
+            }
+            // Writing into a String cannot fail.
+            ParamValue::Quoted(value) => drop(write!(kept.text, "={value}")),
+        }
     }
-    text
+    kept
 }
 
 /// The values of Path, parted by line feeds.
@@ -186,15 +211,29 @@ pub(super) fn same(stored: &str, asked: &Uri<'_>) -> bool {
 /// True when the device does not know under which address we see it.
 pub(super) fn hidden(headers: &Headers, contact: &Uri<'_>, origin: &Origin) -> bool {
     let seen = origin.remote.ip().to_canonical();
-    let other = |host: Host<'_>| match host {
+    let other = match contact.host() {
         Host::V4(ip) => seen != ip,
         Host::V6(ip) => seen != ip,
         // A name may well be the device's.
         Host::Name(_) => false,
     };
-    let via = headers.get::<Via<'_>>().and_then(Result::ok);
-    let by_via = via.is_none_or(|via| {
-        via.params.has("rport") || other(via.host) || via.port.unwrap_or(5060) != origin.remote.port()
-    });
-    by_via || other(contact.host())
+    other || asks_for_rport(headers.raw(HeaderId::Via).unwrap_or_default()) || !names(headers.sent_by(), origin.remote)
+}
+
+/// RFC 3581 section 3. Looks for the parameter alone: a whole Via need not be read for it.
+fn asks_for_rport(via: &[u8]) -> bool {
+    let top = via.split(|byte| *byte == b',').next().unwrap_or_default();
+    let mut params = top.split(|byte| *byte == b';').skip(1).map(<[u8]>::trim_ascii_start);
+    params.any(|param| param.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"rport")))
+}
+
+/// True when a sent-by is this address, or a name at this port.
+fn names(sent_by: &str, remote: SocketAddr) -> bool {
+    let address = sent_by
+        .parse()
+        .or_else(|_| sent_by.trim_matches(['[', ']']).parse().map(|ip: IpAddr| SocketAddr::new(ip, 5060)));
+    match address {
+        Ok(address) => address.port() == remote.port() && address.ip().to_canonical() == remote.ip().to_canonical(),
+        Err(_) => sent_by.rsplit_once(':').map_or(Ok(5060), |(_, port)| port.trim().parse()) == Ok(remote.port()),
+    }
 }

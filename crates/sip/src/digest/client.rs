@@ -1,6 +1,6 @@
 //! The side that has a password: reads challenges, writes credentials (RFC 3261 sections 22.2 and 22.3, RFC 8760 section 2.4).
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
 
 use super::algorithm::{Algorithm, Hex, Scheme};
@@ -431,24 +431,31 @@ impl Answering {
         let count = Hex::of(&self.count.to_be_bytes());
         let inputs = self.inputs(method, &uri, body, &count);
         let response = inputs.response(&self.ha1);
-        let opaque = self.opaque.as_deref();
-        let room = 240 + self.user.len() + self.realm.len() + self.nonce.len() + uri.len() + opaque.map_or(0, str::len);
-        let mut line = String::with_capacity(room);
-        let (user, realm, nonce) = (&self.user, &self.realm, &self.nonce);
-        // Writing into a String cannot fail.
-        let _ = write!(
-            line,
-            "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", response=\"{}\"",
-            response.as_str()
-        );
+        let mut line = [
+            "Digest username=\"",
+            &self.user,
+            "\", realm=\"",
+            &self.realm,
+            "\", nonce=\"",
+            &self.nonce,
+            "\", uri=\"",
+            &uri,
+            "\", response=\"",
+            response.as_str(),
+            "\"",
+        ]
+        .concat();
+        let mut add = |parts: [&str; 3]| parts.iter().for_each(|part| line.push_str(part));
         if self.names_algorithm {
-            let _ = write!(line, ", algorithm={}", self.scheme);
+            add([", algorithm=", self.scheme.algorithm.name(), if self.scheme.session { "-sess" } else { "" }]);
         }
         if let Some(Protection { quality, count, cnonce }) = inputs.protection {
-            let _ = write!(line, ", cnonce=\"{cnonce}\", qop={}, nc={count}", quality.as_str());
+            add([", cnonce=\"", cnonce, "\""]);
+            add([", qop=", quality.as_str(), ", nc="]);
+            add([count, "", ""]);
         }
-        if let Some(opaque) = opaque {
-            let _ = write!(line, ", opaque=\"{opaque}\"");
+        if let Some(opaque) = &self.opaque {
+            add([", opaque=\"", opaque, "\""]);
         }
         line
     }

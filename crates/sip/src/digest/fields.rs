@@ -24,6 +24,8 @@ impl std::error::Error for FieldError {}
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fields<'a> {
     pub(crate) username: Option<&'a str>,
+    /// `username*`: the form for other than ASCII, which SIP does not have (RFC 7616 section 3.4).
+    pub(crate) username_star: Option<&'a str>,
     pub(crate) realm: Option<&'a str>,
     pub(crate) nonce: Option<&'a str>,
     pub(crate) uri: Option<&'a str>,
@@ -41,13 +43,13 @@ pub(crate) struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Reads `Digest name=value, ...`; `Ok(None)` when the scheme is another one.
     pub(crate) fn with_scheme(value: &'a [u8]) -> Result<Option<Fields<'a>>, FieldError> {
-        let mut scan = Scan { bytes: value, at: 0 };
+        let mut scan = Scan::new(value)?;
         scan.blanks();
         let scheme = scan.token();
         if scheme.is_empty() {
             return Err(scan.error("a scheme"));
         }
-        if !scheme.eq_ignore_ascii_case(b"Digest") {
+        if !scheme.eq_ignore_ascii_case("Digest") {
             return Ok(None);
         }
         let before = scan.at;
@@ -60,7 +62,7 @@ impl<'a> Fields<'a> {
 
     /// Reads `name=value, ...` (Authentication-Info).
     pub(crate) fn bare(value: &'a [u8]) -> Result<Fields<'a>, FieldError> {
-        let mut scan = Scan { bytes: value, at: 0 };
+        let mut scan = Scan::new(value)?;
         scan.blanks();
         Self::rest(scan)
     }
@@ -85,34 +87,72 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn slot(&mut self, name: &[u8]) -> Option<&mut Option<&'a str>> {
-        let known: [(&[u8], &mut Option<&'a str>); 13] = [
-            (b"username", &mut self.username),
-            (b"realm", &mut self.realm),
-            (b"nonce", &mut self.nonce),
-            (b"uri", &mut self.uri),
-            (b"response", &mut self.response),
-            (b"algorithm", &mut self.algorithm),
-            (b"cnonce", &mut self.cnonce),
-            (b"opaque", &mut self.opaque),
-            (b"qop", &mut self.qop),
-            (b"nc", &mut self.nc),
-            (b"stale", &mut self.stale),
-            (b"rspauth", &mut self.rspauth),
-            (b"nextnonce", &mut self.nextnonce),
-        ];
-        known.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, slot)| slot)
+    fn slot(&mut self, name: &str) -> Option<&mut Option<&'a str>> {
+        let (known, slot) = match (name.len(), name.as_bytes().first()?.to_ascii_lowercase()) {
+            (8, b'u') => ("username", &mut self.username),
+            (9, b'u') => ("username*", &mut self.username_star),
+            (5, b'r') => ("realm", &mut self.realm),
+            (5, b'n') => ("nonce", &mut self.nonce),
+            (3, b'u') => ("uri", &mut self.uri),
+            (8, b'r') => ("response", &mut self.response),
+            (9, b'a') => ("algorithm", &mut self.algorithm),
+            (6, b'c') => ("cnonce", &mut self.cnonce),
+            (6, b'o') => ("opaque", &mut self.opaque),
+            (3, b'q') => ("qop", &mut self.qop),
+            (2, b'n') => ("nc", &mut self.nc),
+            (5, b's') => ("stale", &mut self.stale),
+            (7, b'r') => ("rspauth", &mut self.rspauth),
+            (9, b'n') => ("nextnonce", &mut self.nextnonce),
+            _ => return None,
+        };
+        name.eq_ignore_ascii_case(known).then_some(slot)
     }
 }
 
+/// What an octet may stand in.
+const TOKEN: u8 = 1;
+/// A value that should have been quoted.
+const BARE: u8 = 2;
+/// Between quotes, without an escape.
+const QUOTED: u8 = 4;
+
+const CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut classes = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        // RFC 3261 section 25.1 `token`.
+        if byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
+        {
+            classes[at] |= TOKEN;
+        }
+        if matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x5b | 0x5d..=0x7e) {
+            classes[at] |= BARE;
+        }
+        if matches!(byte, b'\t' | 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e | 0x80..) {
+            classes[at] |= QUOTED;
+        }
+        at += 1;
+    }
+    classes
+}
+
 struct Scan<'a> {
-    bytes: &'a [u8],
+    text: &'a str,
     at: usize,
 }
 
 impl<'a> Scan<'a> {
+    fn new(value: &'a [u8]) -> Result<Self, FieldError> {
+        let broken = |why: std::str::Utf8Error| Scan { text: "", at: why.valid_up_to() }.error("UTF-8");
+        Ok(Scan { text: std::str::from_utf8(value).map_err(broken)?, at: 0 })
+    }
+
     fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+        self.text.as_bytes().get(self.at).copied()
     }
 
     fn error(&self, expected: &'static str) -> FieldError {
@@ -126,19 +166,22 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn take(&mut self, keep: impl Fn(u8) -> bool) -> &'a [u8] {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let len = rest.iter().position(|byte| !keep(*byte)).unwrap_or(rest.len());
-        self.at += len;
-        rest.get(..len).unwrap_or_default()
+    fn skip(&mut self, class: u8) {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        self.at += rest.iter().position(|byte| CLASSES[usize::from(*byte)] & class == 0).unwrap_or(rest.len());
     }
 
-    /// RFC 3261 section 25.1 `token`.
-    fn token(&mut self) -> &'a [u8] {
-        self.take(|byte| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte))
+    fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
     }
 
-    fn parameter(&mut self) -> Result<(&'a [u8], &'a str), FieldError> {
+    fn token(&mut self) -> &'a str {
+        let start = self.at;
+        self.skip(TOKEN);
+        self.since(start)
+    }
+
+    fn parameter(&mut self) -> Result<(&'a str, &'a str), FieldError> {
         let name = self.token();
         if name.is_empty() {
             return Err(self.error("a parameter name"));
@@ -149,35 +192,36 @@ impl<'a> Scan<'a> {
         }
         self.at += 1;
         self.blanks();
-        let start = self.at;
         let value = if self.peek() == Some(b'"') { self.quoted()? } else { self.bare_value()? };
-        let value = std::str::from_utf8(value).map_err(|_| Scan { bytes: self.bytes, at: start }.error("UTF-8"))?;
         Ok((name, value))
     }
 
     /// What stands between two quotes; a line fold in there is refused, since nobody could say what it hashes to.
-    fn quoted(&mut self) -> Result<&'a [u8], FieldError> {
+    fn quoted(&mut self) -> Result<&'a str, FieldError> {
         self.at += 1;
         let start = self.at;
         loop {
+            self.skip(QUOTED);
             match self.peek() {
                 Some(b'"') => break,
-                Some(b'\\') if matches!(self.bytes.get(self.at + 1), Some(0x20..=0x7e | b'\t')) => self.at += 2,
-                Some(b'\\') => return Err(self.error("a character after the backslash")),
-                Some(b'\t' | 0x20..=0x7e | 0x80..) => self.at += 1,
+                Some(b'\\') => match self.text.as_bytes().get(self.at + 1) {
+                    Some(0x20..=0x7e | b'\t') => self.at += 2,
+                    _ => return Err(self.error("a character after the backslash")),
+                },
                 Some(_) => return Err(self.error("no control character")),
                 None => return Err(self.error("a closing quote")),
             }
         }
-        let value = self.bytes.get(start..self.at).unwrap_or_default();
+        let value = self.since(start);
         self.at += 1;
         Ok(value)
     }
 
     /// A token, or what peers write without the quotes that belong there (nonces, URIs).
-    fn bare_value(&mut self) -> Result<&'a [u8], FieldError> {
-        let value = self.take(|byte| matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x5b | 0x5d..=0x7e));
-        if value.is_empty() { Err(self.error("a value")) } else { Ok(value) }
+    fn bare_value(&mut self) -> Result<&'a str, FieldError> {
+        let start = self.at;
+        self.skip(BARE);
+        if self.at == start { Err(self.error("a value")) } else { Ok(self.since(start)) }
     }
 }
 
@@ -258,7 +302,7 @@ mod tests {
         ] {
             assert_eq!(Fields::with_scheme(value.as_bytes()), Err(FieldError { byte, expected }), "{value:?}");
         }
-        assert_eq!(Fields::with_scheme(b"Digest realm=\"\xff\""), Err(FieldError { byte: 13, expected: "UTF-8" }));
+        assert_eq!(Fields::with_scheme(b"Digest realm=\"\xff\""), Err(FieldError { byte: 14, expected: "UTF-8" }));
         assert_eq!(Fields::with_scheme(b"Basic QWxhZGRpbg=="), Ok(None));
     }
 

@@ -1,7 +1,7 @@
 //! The side that asks: makes challenges, judges credentials (RFC 3261 section 22, RFC 8760 section 2.3).
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -208,15 +208,20 @@ impl Server {
         let nonce = self.nonces.make(now, self.config.bind_address.then_some(peer));
         let (realm, qop) = (&self.realm, if self.config.offer_integrity { "auth,auth-int" } else { "auth" });
         self.config.algorithms.iter().map(move |algorithm| {
-            let mut line = String::with_capacity(112 + realm.len());
             let stale = if stale { ", stale=true" } else { "" };
-            // Writing into a String cannot fail.
-            let _ = write!(
-                line,
-                "Digest realm=\"{realm}\", nonce=\"{}\", algorithm={algorithm}, qop=\"{qop}\"{stale}",
-                nonce.as_str()
-            );
-            line
+            let parts = [
+                "Digest realm=\"",
+                realm,
+                "\", nonce=\"",
+                nonce.as_str(),
+                "\", algorithm=",
+                algorithm.name(),
+                ", qop=\"",
+                qop,
+                "\"",
+                stale,
+            ];
+            parts.concat()
         })
     }
 
@@ -297,6 +302,9 @@ impl<'a> Claim<'a> {
     /// `Ok(None)` for an algorithm that is not known, and for the empty response of who was not challenged yet (RFC 8760 section 2.7).
     fn read(fields: Fields<'a>, request: Presented<'a>) -> Result<Option<Claim<'a>>, FieldError> {
         let need = |value: Option<&'a str>, expected| value.ok_or(FieldError { byte: 0, expected });
+        if fields.username_star.is_some() {
+            return Err(FieldError { byte: 0, expected: "username without *" });
+        }
         let (user, nonce) = (need(fields.username, "username")?, need(fields.nonce, "nonce")?);
         let (uri, response) = (need(fields.uri, "uri")?, need(fields.response, "response")?);
         let scheme = fields.algorithm.map_or(Some(Scheme::MD5), Scheme::from_name);

@@ -233,6 +233,7 @@ fn cve_digest_missing_double_and_malformed_parameters_are_bad_requests() {
         good.replace("response=\"", "response=\"0"),
         format!("{good}, realm=\"test\""),
         format!("{good}, username=\"alice\""),
+        format!("{good}, username*=UTF-8''alice"),
         "Digest".to_owned(),
         good.replace("sip:example.com", "sip:example.org"),
     ];
@@ -345,4 +346,75 @@ fn rfc8760_2_4_client_takes_the_strongest_or_the_topmost_as_told() {
         assert!(line.contains(&format!("algorithm={name},")), "{line}");
         assert_eq!(plain(&mut server, &line), Short::Ok("alice".to_owned()));
     }
+}
+
+mod hostile {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn cve_digest_octets_of_any_kind_get_a_verdict_and_never_entry(value in prop::collection::vec(any::<u8>(), 0..300)) {
+            let mut server = server(|_| {});
+            let with_scheme = [b"Digest ".as_slice(), &value].concat();
+            for value in [value.as_slice(), &with_scheme] {
+                let verdict = server.judge(Time(0), PEER, request("REGISTER"), [value].into_iter(), users);
+                prop_assert!(!matches!(verdict, Verdict::Ok(_)), "{:?}", verdict);
+                let mut client = client("alice", "secret");
+                let _ = client.take_challenges([(false, value)].into_iter());
+                let _ = client.take_info(false, value, URI, b"");
+                for (_, line) in client.lines_for("REGISTER", URI, b"", 1) {
+                    prop_assert!(!line.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t'), "{line:?}");
+                }
+            }
+        }
+
+        #[test]
+        fn cve_digest_no_changed_octet_of_good_credentials_makes_another_user_or_request_good(at in 0..400usize, octet in any::<u8>()) {
+            let mut server = server(|_| {});
+            let mut client = client("alice", "secret");
+            challenge(&mut server, &mut client, Time(0), false);
+            let good = line(&mut client);
+            let mut changed = good.clone().into_bytes();
+            let at = at % changed.len();
+            changed[at] = octet;
+            let verdict = server.judge(Time(0), PEER, request("REGISTER"), [changed.as_slice()].into_iter(), users);
+            if let Verdict::Ok(verified) = verdict {
+                // Letters' case in names and digits, blanks, and a parameter that is not looked at.
+                prop_assert_eq!(verified.user.as_ref(), "alice");
+                let changed = String::from_utf8(changed).unwrap();
+                prop_assert!(changed.eq_ignore_ascii_case(&good), "{}", changed);
+            }
+        }
+    }
+}
+
+#[test]
+fn rfc7616_3_3_and_3_5_what_is_quoted_and_what_is_not() {
+    let mut server = server(|_| {});
+    let lines: Vec<String> = server.challenges(Time(0), PEER, true).collect();
+    for quoted in ["realm=\"", "nonce=\"", "qop=\""] {
+        assert!(lines[0].contains(quoted), "{}", lines[0]);
+    }
+    assert!(lines[0].contains("algorithm=SHA-256,") && lines[0].ends_with("stale=true"), "{}", lines[0]);
+    let mut client = client("alice", "secret");
+    challenge(&mut server, &mut client, Time(0), false);
+    let line = line(&mut client);
+    for quoted in ["username=\"", "realm=\"", "nonce=\"", "uri=\"", "response=\"", "cnonce=\""] {
+        assert!(line.contains(quoted), "{line}");
+    }
+    assert!(
+        line.contains("algorithm=SHA-256,") && line.contains("qop=auth,") && line.ends_with("nc=00000001"),
+        "{line}"
+    );
+    let Verdict::Ok(verified) = server.judge(Time(0), PEER, request("REGISTER"), [line.as_bytes()].into_iter(), users)
+    else {
+        panic!()
+    };
+    let info = verified.proof.authentication_info(b"").unwrap();
+    assert!(
+        info.starts_with("qop=auth, rspauth=\"") && info.contains(", cnonce=\"") && info.ends_with(", nc=00000001"),
+        "{info}"
+    );
 }
