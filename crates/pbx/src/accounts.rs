@@ -1,0 +1,222 @@
+//! The users, what they authenticate with, and the passwords made for who has none.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use sip::digest::{Algorithm, Ha1, Ha1Set};
+
+use crate::config::{Config, Secret, User};
+
+/// The file with the passwords that were made, below the state directory.
+const MADE: &str = "passwords";
+/// Largest file a password is read from.
+const LARGEST: u64 = 64 * 1024;
+
+/// A user as told to who runs the server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The name: also the number that reaches it.
+    pub name: String,
+    /// The password, when it was made here; `None` when the configuration gave it.
+    pub password: Option<String>,
+}
+
+/// Never prints the password.
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").field("name", &self.name).field("made", &self.password.is_some()).finish()
+    }
+}
+
+/// Why users cannot be had.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AccountError {
+    /// A file or directory.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A password file without a password.
+    Empty {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The secret of a user cannot be used.
+    Secret {
+        /// Whose.
+        user: String,
+        /// Why.
+        why: String,
+    },
+    /// Two users, or a user and an extension, with one number.
+    Taken {
+        /// The number.
+        number: String,
+    },
+}
+
+impl fmt::Display for AccountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, source } => write!(f, "{}: {source}", path.display()),
+            Self::Empty { path } => write!(f, "{}: expected a password in the first line", path.display()),
+            Self::Secret { user, why } => write!(f, "user {user}: {why}"),
+            Self::Taken { number } => write!(f, "the number {number} is given twice; give each user and extension its own"),
+        }
+    }
+}
+
+impl std::error::Error for AccountError {}
+
+/// A user as the switch needs it.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) name: String,
+    pub(crate) display: Option<String>,
+    pub(crate) ha1: Ha1Set,
+}
+
+/// All users, by name; and all numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Accounts {
+    users: Vec<Known>,
+    names: HashMap<String, usize>,
+    numbers: HashMap<String, usize>,
+}
+
+impl Accounts {
+    /// Reads secrets and makes missing passwords.
+    pub(crate) fn load(config: &Config) -> Result<(Self, Vec<Account>), AccountError> {
+        let mut told = Vec::new();
+        let mut all = Self::default();
+        if config.users.is_empty() {
+            for (name, password) in made(config)? {
+                let user = User { secret: Secret::Password(password.clone()), ..User::default() };
+                all.add(config, &name, &user)?;
+                told.push(Account { name, password: Some(password) });
+            }
+        } else {
+            for (name, user) in &config.users {
+                all.add(config, name, user)?;
+                told.push(Account { name: name.clone(), password: None });
+            }
+        }
+        Ok((all, told))
+    }
+
+    /// The user of this name.
+    pub(crate) fn by_name(&self, name: &str) -> Option<&Known> {
+        self.users.get(*self.names.get(name)?)
+    }
+
+    /// The user that this number reaches.
+    pub(crate) fn by_number(&self, number: &str) -> Option<&Known> {
+        self.users.get(*self.numbers.get(number)?)
+    }
+
+    /// Every user.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Known> {
+        self.users.iter()
+    }
+
+    fn add(&mut self, config: &Config, name: &str, user: &User) -> Result<(), AccountError> {
+        let at = self.users.len();
+        let known = Known {
+            name: name.to_owned(),
+            display: user.display.clone(),
+            ha1: secret(config, name, &user.secret)?,
+        };
+        self.names.insert(name.to_owned(), at);
+        for number in std::iter::once(name).chain(user.numbers.iter().map(String::as_str)) {
+            let extensions = &config.extensions;
+            let mut others =
+                [&extensions.echo, &extensions.tone, &extensions.music, &extensions.conference].into_iter().flatten();
+            if others.any(|other| other == number) || self.numbers.insert(number.to_owned(), at).is_some() {
+                return Err(AccountError::Taken { number: number.to_owned() });
+            }
+        }
+        self.users.push(known);
+        Ok(())
+    }
+}
+
+fn secret(config: &Config, name: &str, secret: &Secret) -> Result<Ha1Set, AccountError> {
+    let refuse = |why: &dyn fmt::Display| AccountError::Secret { user: name.to_owned(), why: why.to_string() };
+    let set = |password: &str| Ha1Set::from_password(name, &config.realm, password).map_err(|why| refuse(&why));
+    match secret {
+        Secret::Nothing => Err(refuse(&"expected password, password_file or ha1")),
+        Secret::Password(password) if password.is_empty() => Err(refuse(&"expected a password that is not empty")),
+        Secret::Password(password) => set(password),
+        Secret::File(path) => set(&first_line(path)?),
+        Secret::Ha1(text) => {
+            let algorithm = if text.len() == 32 { Algorithm::Md5 } else { Algorithm::Sha256 };
+            Ha1::from_hex(algorithm, text).map(Ha1Set::from).map_err(|why| refuse(&why))
+        }
+    }
+}
+
+fn first_line(path: &Path) -> Result<String, AccountError> {
+    let failed = |source| AccountError::File { path: path.to_owned(), source };
+    if fs::metadata(path).map_err(failed)?.len() > LARGEST {
+        return Err(failed(io::Error::other("expected a file of at most 64 KiB")));
+    }
+    let text = fs::read_to_string(path).map_err(failed)?;
+    let line = text.lines().next().unwrap_or_default().trim_end();
+    if line.is_empty() { Err(AccountError::Empty { path: path.to_owned() }) } else { Ok(line.to_owned()) }
+}
+
+/// The generated users with their passwords: those of the state directory, and fresh ones that are kept there.
+fn made(config: &Config) -> Result<Vec<(String, String)>, AccountError> {
+    let path = config.state.as_ref().map(|state| state.join(MADE));
+    let mut kept: HashMap<String, String> = HashMap::new();
+    if let Some(path) = &path
+        && path.exists()
+    {
+        let text = fs::read_to_string(path).map_err(|source| AccountError::File { path: path.clone(), source })?;
+        kept.extend(text.lines().filter_map(|line| {
+            line.split_once(' ').map(|(name, password)| (name.to_owned(), password.trim().to_owned()))
+        }));
+    }
+    let mut fresh = false;
+    let mut all = Vec::new();
+    for name in &config.generated {
+        let password = kept.get(name).filter(|password| !password.is_empty()).cloned().unwrap_or_else(|| {
+            fresh = true;
+            password()
+        });
+        all.push((name.clone(), password));
+    }
+    if let Some(path) = path.filter(|_| fresh) {
+        keep(&path, &all).map_err(|source| AccountError::File { path, source })?;
+    }
+    Ok(all)
+}
+
+/// Writes the passwords, readable by their owner only; the old file stays whole until the new one is.
+fn keep(path: &Path, all: &[(String, String)]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let unfinished = path.with_extension("new");
+    let _ = fs::remove_file(&unfinished);
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    for (name, password) in all {
+        writeln!(file, "{name} {password}")?;
+    }
+    file.sync_all()?;
+    fs::rename(&unfinished, path)
+}
+
+/// 16 characters of 32: 80 bit, easily read out and typed.
+fn password() -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let drawn: [u8; 16] = rand::random();
+    drawn.iter().map(|byte| char::from(LETTERS.get(usize::from(byte % 32)).copied().unwrap_or(b'x'))).collect()
+}

@@ -1,0 +1,119 @@
+//! Where devices are: the registrar with its journal (RFC 3261 section 10).
+
+use std::time::Duration;
+
+use proxy::{Ownership, Plan, Registrar, RegistrarConfig};
+use sip::message::Request;
+use sip::{AlarmId, Now, Origin, Reply, Time, Turn};
+use store::{Durability, Journal, Options, Store as _};
+
+use crate::config::Config;
+
+/// The file of bindings, below the state directory.
+const JOURNAL: &str = "bindings.journal";
+/// The most bindings that end in one turn: the rest follows in the next.
+const AT_ONCE: usize = 500;
+
+/// The journal and what it held.
+#[derive(Debug, Default)]
+pub(crate) struct Home {
+    journal: Option<Journal>,
+    records: Vec<proxy::Record>,
+}
+
+/// Opens the journal of a configuration with a state directory.
+pub(crate) fn open(config: &Config) -> Result<Home, store::StoreError> {
+    let Some(state) = &config.state else { return Ok(Home::default()) };
+    let options = Options { durability: config.durability, ..Options::default() };
+    let (journal, found) = Journal::open(&state.join(JOURNAL), options)?;
+    if found.torn > 0 {
+        tracing::warn!(octets = found.torn, "the last write before the end was unfinished and has been cut off");
+    }
+    tracing::info!(bindings = found.records.len(), durable = ?config.durability == Durability::Sync, "bindings restored");
+    Ok(Home { journal: Some(journal), records: found.records })
+}
+
+/// Bindings in memory and on disk.
+#[derive(Debug)]
+pub(crate) struct Bindings {
+    registrar: Registrar,
+    journal: Option<Journal>,
+    alarm: Option<(AlarmId, Time)>,
+}
+
+impl Bindings {
+    /// Restores what the journal held.
+    pub(crate) fn new(config: &Config, home: Home, now: Now) -> Self {
+        let secs = |span: Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
+        let rules = RegistrarConfig {
+            domains: config.domains.clone(),
+            // One realm, one set of users: whatever name a device knows us by.
+            canonical_host: Some(crate::switch::HOME.to_owned()),
+            default_expires: secs(config.register.default_expires),
+            min_expires: secs(config.register.min_expires),
+            max_expires: secs(config.register.max_expires),
+            clamp: config.register.clamp,
+            max_contacts: config.limits.contacts_per_user,
+            max_bindings: config.limits.registrations,
+            ownership: Ownership::Own,
+            nat: config.register.nat,
+            ..RegistrarConfig::default()
+        };
+        let mut registrar = Registrar::new(rules, rand::random());
+        registrar.commit(now, &home.records);
+        Self { registrar, journal: home.journal, alarm: None }
+    }
+
+    /// Bindings at present.
+    pub(crate) fn len(&self) -> usize {
+        self.registrar.location().len()
+    }
+
+    /// The bindings of a user.
+    pub(crate) fn of(&self, now: Now, user: &str) -> impl Iterator<Item = proxy::Binding<'_>> {
+        let aor = sip::message::UriBuf::sip(false, Some(user), crate::switch::HOME, None)
+            .ok()
+            .map(|uri| uri.as_uri().aor());
+        aor.into_iter().flat_map(move |aor| self.registrar.location().bindings(now, aor.as_str()).collect::<Vec<_>>())
+    }
+
+    /// Carries a REGISTER of `user` out: written down first, then done, then the answer is given.
+    pub(crate) fn register(&mut self, now: Now, request: &Request, user: &str, origin: &Origin) -> Reply {
+        let plan = self.registrar.plan(now, request, Some(user), origin);
+        if let Some(journal) = &mut self.journal
+            && !plan.records.is_empty()
+            && let Err(error) = journal.append(&plan.records)
+        {
+            tracing::error!(%error, "a REGISTER could not be written down");
+            return Plan::failed();
+        }
+        self.registrar.commit(now, &plan.records);
+        plan.reply
+    }
+
+    /// Sees to it that the next end of a binding is noticed.
+    pub(crate) fn arm(&mut self, turn: &mut Turn<'_>) {
+        let Some(due) = self.registrar.deadline() else { return };
+        if let Some((alarm, at)) = self.alarm {
+            if at <= due {
+                return;
+            }
+            turn.silence(alarm);
+        }
+        self.alarm = turn.alarm(due, crate::switch::BINDINGS).ok().map(|alarm| (alarm, due));
+    }
+
+    /// The alarm has come: takes out what has ended.
+    pub(crate) fn expire(&mut self, turn: &mut Turn<'_>) {
+        self.alarm = None;
+        let mut gone = Vec::new();
+        self.registrar.expire(turn.now(), AT_ONCE, &mut gone);
+        // Not needed for a restart, which looks at the times: it lets the journal shrink.
+        if let Some(journal) = &mut self.journal
+            && let Err(error) = journal.append(&gone)
+        {
+            tracing::warn!(%error, "the end of bindings could not be written down");
+        }
+        self.arm(turn);
+    }
+}

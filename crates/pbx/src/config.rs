@@ -1,0 +1,164 @@
+//! The settings of a PBX. Every field has a default; [`Config::from_toml`] reads them from text.
+
+mod default;
+mod error;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use net::Bind;
+use proxy::Nat;
+use sip::Transport;
+use store::Durability;
+
+pub use error::ConfigError;
+
+/// The settings. Start from [`Config::default`] and change fields.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Addresses for SIP. By default UDP and TCP on port 5060 of every address, IPv4 and IPv6.
+    pub listen: Vec<Bind>,
+    /// The directory for what must survive: bindings and generated passwords (made with mode 0700). `None` keeps nothing.
+    pub state: Option<PathBuf>,
+    /// The realm of digest authentication: changing it makes stored `ha1` values void.
+    pub realm: String,
+    /// Host names and addresses that are served; empty: any.
+    pub domains: Vec<String>,
+    /// When a REGISTER counts as written.
+    pub durability: Durability,
+    /// The users. Without any, [`Config::generated`] names those that get a random password.
+    pub users: BTreeMap<String, User>,
+    /// Users made when [`Config::users`] is empty: 1001 and 1002.
+    pub generated: Vec<String>,
+    /// What can be called besides users.
+    pub extensions: Extensions,
+    /// Addresses and ports of media.
+    pub media: MediaConfig,
+    /// Bindings.
+    pub register: RegisterConfig,
+    /// Limits.
+    pub limits: Limits,
+    /// How long a callee may ring before the caller is told that nobody answers. 60 s.
+    pub ring: Duration,
+    /// How long a call may go on without a packet from one side; `None` (the default): for ever.
+    pub silence: Option<Duration>,
+    /// Where metrics and health are served over HTTP; `None`: nowhere. Port 0 takes a free one.
+    pub metrics: Option<SocketAddr>,
+    /// The path of the runtime socket; `None`: no socket.
+    pub control: Option<PathBuf>,
+}
+
+/// A user: one or more devices that share a name and a secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct User {
+    /// What devices authenticate with.
+    pub secret: Secret,
+    /// Shown to who is called; the caller's own choice when `None`.
+    pub display: Option<String>,
+    /// Other numbers that reach this user.
+    pub numbers: Vec<String>,
+    /// Contacts at a time; that of [`Limits::contacts_per_user`] when `None`.
+    pub max_contacts: Option<usize>,
+}
+
+/// What a device proves to know. Never printed.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum Secret {
+    /// None: nobody can authenticate as this user.
+    #[default]
+    Nothing,
+    /// The password.
+    Password(String),
+    /// The first line of this file is the password. Read at the start.
+    File(PathBuf),
+    /// The hash of user, realm and password in hexadecimal: 32 digits (MD5) or 64 (SHA-256).
+    Ha1(String),
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "Nothing",
+            Self::Password(_) => "Password(..)",
+            Self::File(_) => "File(..)",
+            Self::Ha1(_) => "Ha1(..)",
+        })
+    }
+}
+
+/// What can be called besides users, each by any of its numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extensions {
+    /// The caller hears itself. 600.
+    pub echo: Vec<String>,
+    /// 440 Hz without end. 601.
+    pub tone: Vec<String>,
+    /// A melody. 602.
+    pub music: Vec<String>,
+    /// Everybody hears everybody else; each number is a conference of its own. 610.
+    pub conference: Vec<String>,
+}
+
+/// Addresses and ports of media.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaConfig {
+    /// The address in our session descriptions; `None`: the one that the peer reaches us at.
+    pub address: Option<IpAddr>,
+    /// Ports for RTP (even) and RTCP (the odd ones above).
+    pub ports: RangeInclusive<u16>,
+}
+
+/// Bindings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisterConfig {
+    /// When a device names no expiry. 120 s.
+    pub default_expires: Duration,
+    /// Less is refused with 423, or raised with `clamp`. 60 s.
+    pub min_expires: Duration,
+    /// More is lowered. 3600 s.
+    pub max_expires: Duration,
+    /// Raise a short expiry instead of refusing it.
+    pub clamp: bool,
+    /// Whether requests to a device go back to where its REGISTER came from.
+    pub nat: Nat,
+}
+
+/// Limits: what a peer can make grow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls at a time; one more is answered 503 with Retry-After. 1000.
+    pub calls: usize,
+    /// Calls at a time that one user makes; one more is answered 503 with Retry-After. 10.
+    pub calls_per_user: usize,
+    /// Bindings at a time; one more is answered 503. 100,000.
+    pub registrations: usize,
+    /// Contacts of one user; one more is answered 403. 5.
+    pub contacts_per_user: usize,
+    /// Seconds of Retry-After. 5.
+    pub retry_after: Duration,
+}
+
+impl Config {
+    /// The number of users that will exist.
+    pub fn user_count(&self) -> usize {
+        if self.users.is_empty() { self.generated.len() } else { self.users.len() }
+    }
+}
+
+/// Reads an address to listen on: `udp:0.0.0.0:5060`, `tcp:[::]:5060`.
+///
+/// # Errors
+/// What was expected.
+pub fn listen(text: &str) -> Result<Bind, ConfigError> {
+    let expected = || ConfigError::value("listen", text, "udp:ADDRESS:PORT or tcp:ADDRESS:PORT, as in udp:0.0.0.0:5060");
+    let (transport, address) = text.split_once(':').ok_or_else(expected)?;
+    let transport = match transport.to_ascii_lowercase().as_str() {
+        "udp" => Transport::Udp,
+        "tcp" => Transport::Tcp,
+        _ => return Err(expected()),
+    };
+    Ok(Bind { transport, address: address.parse().map_err(|_| expected())? })
+}

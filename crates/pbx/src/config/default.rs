@@ -1,0 +1,76 @@
+//! The defaults.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use net::Bind;
+use proxy::Nat;
+use sip::Transport;
+use store::Durability;
+
+use super::{Config, Extensions, Limits, MediaConfig, RegisterConfig};
+
+/// The port of SIP (RFC 3261 section 19.1.2).
+const SIP_PORT: u16 = 5060;
+
+impl Default for Config {
+    fn default() -> Self {
+        let any = [SocketAddr::from((Ipv4Addr::UNSPECIFIED, SIP_PORT)), SocketAddr::from((Ipv6Addr::UNSPECIFIED, SIP_PORT))];
+        let listen = any.into_iter().flat_map(|address| [Transport::Udp, Transport::Tcp].map(|transport| Bind { transport, address }));
+        Self {
+            listen: listen.collect(),
+            state: None,
+            realm: "offhook".to_owned(),
+            domains: Vec::new(),
+            durability: Durability::Second,
+            users: BTreeMap::new(),
+            generated: vec!["1001".to_owned(), "1002".to_owned()],
+            extensions: Extensions::default(),
+            media: MediaConfig::default(),
+            register: RegisterConfig::default(),
+            limits: Limits::default(),
+            ring: Duration::from_secs(60),
+            silence: None,
+            metrics: None,
+            control: None,
+        }
+    }
+}
+
+impl Default for Extensions {
+    fn default() -> Self {
+        let one = |number: &str| vec![number.to_owned()];
+        Self { echo: one("600"), tone: one("601"), music: one("602"), conference: one("610") }
+    }
+}
+
+impl Default for MediaConfig {
+    fn default() -> Self {
+        Self { address: None, ports: 10_000..=19_999 }
+    }
+}
+
+impl Default for RegisterConfig {
+    fn default() -> Self {
+        Self {
+            default_expires: Duration::from_secs(120),
+            min_expires: Duration::from_secs(60),
+            max_expires: Duration::from_secs(3_600),
+            clamp: false,
+            nat: Nat::Auto,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            calls: 1_000,
+            calls_per_user: 10,
+            registrations: 100_000,
+            contacts_per_user: 5,
+            retry_after: Duration::from_secs(5),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The PBX as a library: registrar, extensions, and calls between registered devices.
+//!
+//! What it is: a back-to-back user agent. Each call has a leg on either side with its own dialog, its own session description and its own
+//! media ports; what one side hears is relayed, undecoded where both use the same codec. What it is not: it has no dialplan language, no
+//! queues and no trunks.
+//!
+//! Begin with [`Config`] (every field has a default) and [`Server::start`]:
+//!
+//! ```
+//! let state = std::env::temp_dir().join(format!("offhook-pbx-doc-{}", std::process::id()));
+//! let config = pbx::Config {
+//!     listen: vec![pbx::listen("udp:127.0.0.1:0")?, pbx::listen("tcp:127.0.0.1:0")?],
+//!     state: Some(state.clone()),
+//!     ..pbx::Config::default()
+//! };
+//! let running = pbx::Server::start(config)?;
+//! assert_eq!(running.accounts().len(), 2);
+//! assert_eq!(running.status()?.registrations, 0);
+//! running.stop(std::time::Duration::from_secs(1));
+//! # std::fs::remove_dir_all(state)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! All call handling is an [`net::App`] on the SIP loop's own thread: nothing is handed to another thread between a request and its answer.
+//!
+//! | file | what stands there |
+//! |---|---|
+//! | `config`, `config/*` | the settings and how they are read from TOML |
+//! | `accounts` | users, their secrets, generated passwords |
+//! | `server` | starting and stopping |
+//! | `switch` | the application on the loop: which request goes where |
+//! | `admit` | who a request is from, and whether it is let in |
+//! | `call`, `call/*` | one call: its states, legs and media |
+
+mod accounts;
+mod admit;
+mod bindings;
+mod config;
+mod server;
+mod status;
+mod studio;
+mod switch;
+
+pub use accounts::{Account, AccountError};
+pub use config::{Config, ConfigError, Extensions, Limits, MediaConfig, RegisterConfig, Secret, User, listen};
+pub use server::{NoAnswer, Running, Server, StartError};
+pub use status::{CallStatus, ContactStatus, Status, UserStatus};

@@ -1,0 +1,57 @@
+//! What a server tells about itself.
+
+use serde::Serialize;
+
+/// The state of a server, as `offhook status --json` prints it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// The version of this description: 1. Fields are only ever added.
+    pub v: u32,
+    /// Seconds since the start.
+    pub uptime_secs: u64,
+    /// Addresses listened on, as `udp:127.0.0.1:5060`.
+    pub listen: Vec<String>,
+    /// Bindings at present.
+    pub registrations: usize,
+    /// Calls since the start, refused ones included.
+    pub calls_total: u64,
+    /// The calls at present, oldest first; the first 1000.
+    pub calls: Vec<CallStatus>,
+    /// The users.
+    pub users: Vec<UserStatus>,
+}
+
+/// One call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CallStatus {
+    /// A number unique in this server.
+    pub id: u64,
+    /// Who calls.
+    pub from: String,
+    /// The number that was called.
+    pub to: String,
+    /// `ringing`, `up` or `held`.
+    pub state: &'static str,
+    /// Seconds since the INVITE.
+    pub secs: u64,
+}
+
+/// One user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UserStatus {
+    /// The name.
+    pub name: String,
+    /// Its contacts.
+    pub contacts: Vec<ContactStatus>,
+}
+
+/// One contact of a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ContactStatus {
+    /// The URI.
+    pub uri: String,
+    /// Seconds until it ends.
+    pub expires_secs: u64,
+    /// User-Agent of its REGISTER.
+    pub agent: String,
+}
