@@ -121,6 +121,12 @@ impl Setup {
         own.into_iter().chain(shared).map(|folder| self.root.join(folder)).filter(|folder| folder.is_dir()).collect()
     }
 
+    /// The target's dictionary, when it has one.
+    fn dictionary(&self, target: &str) -> Option<String> {
+        let file = self.root.join(format!("fuzz/dictionaries/{target}.dict"));
+        file.is_file().then(|| format!("-dict={}", file.display()))
+    }
+
     /// Where a target's finds go.
     fn finds(&self, target: &str) -> Result<PathBuf, Failure> {
         folder(self.scratch.join("finds").join(target))
@@ -159,7 +165,7 @@ impl Setup {
     fn fuzz(&self, programs: &Path, target: &str, seconds: u32) -> Result<Outcome, Failure> {
         let artifacts = folder(self.scratch.join("artifacts").join(target))?;
         let mut command = Command::new(programs.join(target));
-        command.arg(self.finds(target)?).args(self.begin(target));
+        command.arg(self.finds(target)?).args(self.begin(target)).args(self.dictionary(target));
         command.args([format!("-max_total_time={seconds}"), format!("-artifact_prefix={}/", artifacts.display())]);
         command.args([
             "-timeout=5",
@@ -215,7 +221,7 @@ impl Setup {
             }
             let finds = folder(scratch.join("finds"))?;
             let mut command = Command::new(programs.join(target));
-            command.arg(&finds).args(self.begin(target));
+            command.arg(&finds).args(self.begin(target)).args(self.dictionary(target));
             command.args([
                 format!("-max_total_time={PLANTED_SECONDS}"),
                 format!("-artifact_prefix={}/", scratch.display()),

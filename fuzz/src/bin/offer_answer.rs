@@ -14,7 +14,8 @@ const PART: &[u8] = b"\n---\n";
 const STEPS: usize = 12;
 
 fuzz_target!(|input: &[u8]| {
-    let codecs: Vec<Codec> = [(0, "PCMU"), (8, "PCMA")].into_iter().filter_map(|(pt, name)| Codec::new(pt, name, 8000)).collect();
+    let codecs: Vec<Codec> =
+        [(0, "PCMU"), (8, "PCMA")].into_iter().filter_map(|(pt, name)| Codec::new(pt, name, 8000)).collect();
     let mut capabilities = LocalCapabilities::new(Ipv4Addr::new(192, 0, 2, 1), vec![LocalMedia::audio(4000, codecs)]);
     let mut ours = Negotiation::new(Origin::new(1, 1, Ipv4Addr::new(192, 0, 2, 1)));
     let (mut agreed, mut answered) = (0, 0);
@@ -27,7 +28,11 @@ fuzz_target!(|input: &[u8]| {
                 match ours.answer(&offer, &capabilities) {
                     Ok(answer) => {
                         answered += 1;
-                        assert_eq!(answer.session.media.len(), offer.media.len(), "RFC 3264 section 6: one m= line for each");
+                        assert_eq!(
+                            answer.session.media.len(),
+                            offer.media.len(),
+                            "RFC 3264 section 6: one m= line for each"
+                        );
                         assert_eq!(ours.state(), NegotiationState::Stable);
                         readable(&answer.session);
                     }

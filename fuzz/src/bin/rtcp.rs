@@ -37,7 +37,8 @@ fuzz_target!(|input: &[u8]| {
 
     let mut sender = Sender::new(7, ClockRate::HZ_8000);
     let mut reception = Reception::new(ClockRate::HZ_8000);
-    let mut session = RtcpSession::new(Cname::from_seed(1), Bandwidth { session: 8_000, reduced_minimum: false }, Micros(0), 3);
+    let mut session =
+        RtcpSession::new(Cname::from_seed(1), Bandwidth { session: 8_000, reduced_minimum: false }, Micros(0), 3);
     let mut packet = [0xd5; 172];
     sender.audio(now, PayloadType::PCMA, &mut packet, 160, 160).expect("172 octets hold the header");
     let wall = NtpTime::from_unix(now);

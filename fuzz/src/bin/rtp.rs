@@ -34,7 +34,14 @@ fuzz_target!(|input: &[u8]| {
         header.set_ssrc(Ssrc(9));
     }
     let changed = Packet::parse(&owned).expect("still well-formed");
-    assert_eq!((changed.ssrc(), changed.sequence_number(), changed.timestamp()), (Ssrc(9), SequenceNumber(7), Timestamp(8)));
+    assert_eq!(
+        (changed.ssrc(), changed.sequence_number(), changed.timestamp()),
+        (Ssrc(9), SequenceNumber(7), Timestamp(8))
+    );
     assert_eq!((changed.payload(), changed.marker()), (packet.payload(), packet.marker()));
-    plant(packet.padding() == 9 && packet.contributing_sources().count() == 2 && packet.extension().is_some_and(|e| e.data.len() == 8));
+    plant(
+        packet.padding() == 9
+            && packet.contributing_sources().count() == 2
+            && packet.extension().is_some_and(|e| e.data.len() == 8),
+    );
 });

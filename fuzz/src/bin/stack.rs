@@ -1,0 +1,257 @@
+//! A whole stack as user agent against a peer that says anything: messages, time, and commands of an application, then
+//! everything is hung up and the clock runs. Nothing may be left.
+#![no_main]
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use offhook_fuzz::plant;
+use sip::invite::SessionEvent;
+use sip::message::{Body, Lines, Message, Method, StatusCode, UriBuf};
+use sip::{
+    Action, Answer, Application, Cause, Config, ContactSpec, Draft, Event, FlowId, Now, Outbox, Path, Reply, SessionId,
+    Stack, Time, Transport, Turn, WallTime,
+};
+
+/// Steps are parted by a line with three dashes; the first byte says what is done with the rest.
+const PART: &[u8] = b"\n---\n";
+
+/// More steps show nothing new and take long.
+const STEPS: usize = 16;
+
+const SECOND: u64 = 1_000_000;
+
+fuzz_target!(|input: &[u8]| {
+    let mut world = World::new();
+    for step in parts(input).take(STEPS) {
+        let Some((what, rest)) = step.split_first() else { continue };
+        match what {
+            b'm' => world.receive(rest),
+            b't' => {
+                let seconds = rest.first().map_or(1, |byte| u64::from(byte % 64));
+                world.run_until(Time(world.now.0 + seconds * SECOND));
+            }
+            b'i' => world.command(invite),
+            b'h' => world.hang_up(),
+            b'b' => world.phone.answer = busy,
+            b'r' => world.phone.answer = ring,
+            b'v' => world.command(|phone, turn| {
+                for session in phone.sessions.clone() {
+                    let _ = turn.reinvite(session, Some(Body::sdp(&b"v=0\r\n"[..])), Lines::default());
+                }
+            }),
+            _ => {}
+        }
+    }
+    let (seen, sent) = (world.phone.seen, world.sent);
+    world.hang_up();
+    world.phone.answer = busy;
+    // 64*T1 for each of the last transactions, one behind the other, and time to spare.
+    world.run_until(Time(world.now.0 + 400 * SECOND));
+    let usage = world.stack.usage();
+    assert_eq!(usage, sip::Usage::default(), "something is left after everything was hung up");
+    assert_eq!(world.stack.deadline(), None);
+    plant(seen.answered == 1 && seen.acked >= 1 && sent >= 8);
+});
+
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    answered: u32,
+    acked: u32,
+    reinvited: u32,
+}
+
+/// The application: takes every call, by default with 180 and 200.
+struct Phone {
+    sessions: Vec<SessionId>,
+    answer: fn(SessionId, &mut Turn<'_>),
+    seen: Seen,
+}
+
+fn accept(session: SessionId, turn: &mut Turn<'_>) {
+    let _ = turn.answer(session, Reply::new(StatusCode::RINGING));
+    let _ = turn.answer(session, Reply::new(StatusCode::OK).body(Body::sdp(&b"v=0\r\n"[..])));
+}
+
+fn ring(session: SessionId, turn: &mut Turn<'_>) {
+    let _ = turn.answer(session, Reply::new(StatusCode::RINGING));
+}
+
+fn busy(session: SessionId, turn: &mut Turn<'_>) {
+    let _ = turn.answer(session, Reply::new(StatusCode::BUSY_HERE));
+}
+
+fn invite(phone: &mut Phone, turn: &mut Turn<'_>) {
+    let uri: UriBuf = "sip:b@192.0.2.2".parse().expect("a URI");
+    let mut draft = Draft::new(Method::Invite, uri);
+    draft.from = "<sip:a@192.0.2.1>;tag=f1".into();
+    draft.to = "<sip:b@192.0.2.2>".into();
+    draft.call_id = "ours".into();
+    draft.contact = ContactSpec::Auto { user: Some("a".into()), params: String::new() };
+    draft.body = Some(Body::sdp(&b"v=0\r\n"[..]));
+    if let Ok(session) = turn.invite(draft) {
+        phone.sessions.push(session);
+    }
+}
+
+impl Application for Phone {
+    fn event(&mut self, event: Event, turn: &mut Turn<'_>) {
+        match event {
+            Event::Request { tx, request, .. } if *request.method() == Method::Invite => {
+                if let Ok(session) = turn.session(tx) {
+                    self.sessions.push(session);
+                    (self.answer)(session, turn);
+                }
+            }
+            Event::Request { tx, .. } => {
+                let _ = turn.respond(tx, Reply::new(StatusCode::OK));
+            }
+            Event::Session(session, event) => match event {
+                SessionEvent::Reinvite { .. } => {
+                    self.seen.reinvited += 1;
+                    let _ = turn.answer_reinvite(session, Reply::new(StatusCode::OK).body(Body::sdp(&b"v=0\r\n"[..])));
+                }
+                SessionEvent::Request { tx, .. } => {
+                    let _ = turn.respond(tx, Reply::new(StatusCode::OK));
+                }
+                SessionEvent::Answered { ack_due, .. } | SessionEvent::Reinvited { ack_due, .. } => {
+                    self.seen.answered += 1;
+                    if ack_due {
+                        let _ = turn.ack(session, Some(Body::sdp(&b"v=0\r\n"[..])));
+                    }
+                }
+                SessionEvent::Acked { .. } => self.seen.acked += 1,
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+}
+
+/// The stack with its application, the clock, and what a peer would have learned from our messages.
+struct World {
+    stack: Stack,
+    out: Outbox,
+    phone: Phone,
+    now: Time,
+    sent: usize,
+    learned: [String; 4],
+}
+
+impl World {
+    fn new() -> Self {
+        let phone = Phone { sessions: Vec::new(), answer: accept, seen: Seen::default() };
+        let stack = Stack::new(Config::default(), [1; 32]);
+        World { stack, out: Outbox::new(), phone, now: Time(SECOND), sent: 0, learned: Default::default() }
+    }
+
+    fn path() -> Path {
+        let at = |last: u8| SocketAddr::from((Ipv4Addr::new(192, 0, 2, last), 5060));
+        Path { flow: FlowId(1), transport: Transport::Udp, local: at(1), remote: at(2) }
+    }
+
+    fn instant(&self) -> Now {
+        Now { mono: self.now, wall: WallTime(1_700_000_000 * SECOND + self.now.0) }
+    }
+
+    /// `$T`, `$F`, `$B` and `$C` stand for the To tag, From tag, branch and Call-ID last seen in a message of ours.
+    fn receive(&mut self, bytes: &[u8]) {
+        let mut filled = Vec::with_capacity(bytes.len());
+        let mut rest = bytes;
+        while let Some((first, after)) = rest.split_first() {
+            rest = after;
+            let known = (*first == b'$')
+                .then(|| after.first().and_then(|name| b"TFBC".iter().position(|known| known == name)))
+                .flatten();
+            match known.and_then(|at| self.learned.get(at)) {
+                Some(text) => {
+                    filled.extend_from_slice(text.as_bytes());
+                    rest = after.get(1..).unwrap_or_default();
+                }
+                None => filled.push(*first),
+            }
+        }
+        let now = self.instant();
+        self.stack.at(now, &mut self.out).receive(&Self::path(), Bytes::from(filled));
+        self.carry_out();
+    }
+
+    fn command(&mut self, run: impl FnOnce(&mut Phone, &mut Turn<'_>)) {
+        let now = self.instant();
+        run(&mut self.phone, &mut self.stack.at(now, &mut self.out));
+        self.carry_out();
+    }
+
+    fn hang_up(&mut self) {
+        self.command(|phone, turn| {
+            for session in phone.sessions.drain(..) {
+                let _ = turn.hangup(session, None, Lines::default());
+            }
+        });
+    }
+
+    fn run_until(&mut self, end: Time) {
+        // A timer that never moves on would keep us here: that is a finding, too.
+        for _ in 0..20_000 {
+            match self.stack.deadline().filter(|deadline| *deadline <= end) {
+                Some(deadline) => self.now = self.now.max(deadline),
+                None => {
+                    self.now = end;
+                    return;
+                }
+            }
+            let now = self.instant();
+            self.stack.at(now, &mut self.out).timeout();
+            self.carry_out();
+        }
+        panic!("20,000 timers fired before {} s had passed", end.0 / SECOND);
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(action) = self.out.pop() {
+            let now = self.instant();
+            match action {
+                Action::Send { bytes, why, .. } => self.learn(bytes, why),
+                Action::Ask { id, .. } => {
+                    self.stack.at(now, &mut self.out).answered(id, Answer::Routes(vec![Self::path()]));
+                }
+                Action::Event(event) => self.phone.event(event, &mut self.stack.at(now, &mut self.out)),
+                _ => {}
+            }
+        }
+    }
+
+    /// What we send must be readable by our own parser; only a refusal (400, 505) of somebody whose request lacked what a response
+    /// must copy cannot be.
+    fn learn(&mut self, bytes: Bytes, why: Cause) {
+        self.sent += 1;
+        let message = match Message::parse(bytes.clone(), &self.stack.config().limits) {
+            Ok(message) => message,
+            Err(_)
+                if why == Cause::Automatic
+                    && (bytes.starts_with(b"SIP/2.0 4") || bytes.starts_with(b"SIP/2.0 505")) =>
+            {
+                return;
+            }
+            Err(broken) => panic!("we sent {:?}: {broken}", String::from_utf8_lossy(&bytes)),
+        };
+        let headers = message.headers();
+        let seen = [headers.to_tag(), headers.from_tag(), headers.branch(), Some(headers.call_id())];
+        for (place, text) in self.learned.iter_mut().zip(seen) {
+            if let Some(text) = text {
+                *place = text.to_string();
+            }
+        }
+    }
+}
+
+fn parts(input: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(input);
+    std::iter::from_fn(move || {
+        let current = rest?;
+        let cut = current.windows(PART.len()).position(|window| window == PART);
+        rest = cut.and_then(|at| current.get(at + PART.len()..));
+        Some(cut.and_then(|at| current.get(..at)).unwrap_or(current))
+    })
+}
