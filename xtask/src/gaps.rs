@@ -10,6 +10,8 @@ use crate::workspace::{TextFile, Workspace};
 
 const PAGE: &str = "docs/GAPS.md";
 const TORTURE_GAPS: &str = "tests/data/torture-gaps.txt";
+/// How the reason of an ignored test begins that another one runs in a process of its own.
+const CHILD: &str = "runs as a child of";
 const TORTURE: &str = "tests/data/torture.json";
 
 /// One known gap, ready to be printed.
@@ -47,6 +49,8 @@ fn ignored(tests: &[TestFunction], findings: &mut Vec<Finding>) -> Vec<Gap> {
         let place = format!("{}:{}", test.path, test.line);
         match &test.ignored {
             Ignored::No => {}
+            // Not a gap: the body of a process that another test starts.
+            Ignored::Because(reason) if reason.starts_with(CHILD) => {}
             Ignored::Because(reason) => gaps.push(Gap { place, what: format!("{} is ignored: {reason}", test.name) }),
             Ignored::WithoutReason => findings.push(Finding::new(
                 place,
