@@ -134,7 +134,8 @@ impl Turn<'_> {
     }
 
     /// A flow changed. Requests that wait for a response on a stream that was lost are sent once more on the same path, for which the
-    /// driver connects anew; those on a stream that could not be opened go to their next address or fail.
+    /// driver connects anew; those on a stream that could not be opened go to their next address or fail. Registrations made on a stream
+    /// that was lost are made anew within a second (RFC 5626 section 4.5).
     pub fn flow(&mut self, flow: FlowId, change: FlowChange) {
         if !matches!(change, FlowChange::OpenFailed | FlowChange::Lost) {
             return;
@@ -144,6 +145,7 @@ impl Turn<'_> {
         for id in hit {
             self.client_stream_gone(id, change);
         }
+        register::on_flow_lost(self, flow);
     }
 
     /// A message of [`Action::Send`] could not be sent, or an ICMP error came back for it.

@@ -17,12 +17,13 @@
 mod outcome;
 mod spec;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::digest;
 use crate::draft::{ContactSpec, Draft};
 use crate::event::{Event, Failure};
-use crate::id::{ClientTx, RegistrationId};
+use crate::id::{ClientTx, FlowId, Id, RegistrationId};
 use crate::message::{HeaderId, Method, Response, StatusCode, UriBuf};
 use crate::outbox::Origin;
 use crate::rng::Token;
@@ -120,6 +121,8 @@ struct Registration {
     bound: Option<String>,
     /// A Contact value to take back with the next REGISTER.
     leaving: Option<String>,
+    /// The connection our binding was made on.
+    flow: Option<FlowId>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -132,6 +135,8 @@ struct Followed {
 #[derive(Debug, Default)]
 pub(crate) struct Registrations {
     all: Slab<Registration>,
+    /// Those bound over a connection.
+    flows: BTreeSet<(FlowId, Id)>,
 }
 
 impl Registrations {
@@ -141,6 +146,22 @@ impl Registrations {
 
     fn get(&mut self, id: RegistrationId) -> Option<&mut Registration> {
         self.all.get_mut(id.0)
+    }
+
+    fn remove(&mut self, id: RegistrationId) -> Option<Registration> {
+        self.bind_to(id, None);
+        self.all.remove(id.0)
+    }
+
+    /// Notes the connection a binding was made on.
+    fn bind_to(&mut self, id: RegistrationId, flow: Option<FlowId>) {
+        let Some(registration) = self.all.get_mut(id.0) else { return };
+        if let Some(before) = std::mem::replace(&mut registration.flow, flow) {
+            self.flows.remove(&(before, id.0));
+        }
+        if let Some(flow) = flow {
+            self.flows.insert((flow, id.0));
+        }
     }
 }
 
@@ -180,6 +201,7 @@ impl Turn<'_> {
             until: None,
             bound: None,
             leaving: None,
+            flow: None,
             spec,
         };
         let id = RegistrationId(self.stack.registrations.all.insert(self.stack.config.shard, registration));
@@ -245,7 +267,7 @@ impl Turn<'_> {
     /// # Errors
     /// [`StackError::Gone`].
     pub fn forget_registration(&mut self, id: RegistrationId) -> Result<(), StackError> {
-        let gone = self.stack.registrations.all.remove(id.0).ok_or(StackError::Gone)?;
+        let gone = self.stack.registrations.remove(id).ok_or(StackError::Gone)?;
         self.stop(gone.timer);
         Ok(())
     }
@@ -308,6 +330,8 @@ impl Turn<'_> {
             Some(Purpose::Bind) if code.is_success() => {
                 let secure = registration.target().as_uri().is_secure();
                 let sent = path.and_then(|path| print::contact(&registration.spec.contact, &path, secure));
+                let stream = path.filter(|path| path.transport.is_reliable()).map(|path| path.flow);
+                self.stack.registrations.bind_to(id, stream);
                 self.registration_bound(id, sent, response);
             }
             Some(Purpose::Bind) => self.registration_refused(id, &response),
@@ -410,7 +434,7 @@ impl Turn<'_> {
     }
 
     fn registration_gone(&mut self, id: RegistrationId, code: Option<StatusCode>) {
-        if let Some(gone) = self.stack.registrations.all.remove(id.0) {
+        if let Some(gone) = self.stack.registrations.remove(id) {
             self.stop(gone.timer);
             self.emit(Event::Registration(id, RegistrationEvent::Unregistered { code }));
         }
@@ -484,6 +508,20 @@ pub(crate) fn on_timer(turn: &mut Turn<'_>, id: RegistrationId, _kind: u8) {
     if let Some(registration) = turn.stack.registrations.get(id) {
         registration.timer = TimerId::NONE;
         turn.registration_next(id, Purpose::Bind);
+    }
+}
+
+/// A connection is gone: what was registered over it cannot be reached any more (RFC 5626 section 4.5). Within a second, so that a registrar that was started anew does not hear of
+/// all its devices at once.
+pub(crate) fn on_flow_lost(turn: &mut Turn<'_>, flow: FlowId) {
+    let all = (flow, Id::from_u64(0))..=(flow, Id::from_u64(u64::MAX));
+    let hit: Vec<_> = turn.stack.registrations.flows.range(all).map(|(_, id)| RegistrationId(*id)).collect();
+    for id in hit {
+        turn.stack.registrations.bind_to(id, None);
+        if turn.stack.registrations.get(id).is_some_and(|registration| registration.under_way.is_none()) {
+            let wait = turn.stack.rng.between(Duration::ZERO, Duration::from_secs(1));
+            turn.registration_rest(id, Some(wait));
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::digest::{Algorithm, Credential, Ha1, Server, ServerConfig, Verdict};
 use crate::message::header::{Contact, Expires};
 use crate::message::{Limits, Lines, Message, Request, write_response};
-use crate::outbox::{Action, Answer, Outbox, Path, Transport};
+use crate::outbox::{Action, Answer, FlowChange, Outbox, Path, Transport};
 use crate::time::{Now, WallTime};
 use crate::{Config, FlowId, Stack};
 
@@ -16,12 +16,17 @@ struct Rig {
     now: u64,
     sent: Vec<(u64, Request)>,
     events: Vec<(u64, RegistrationEvent)>,
+    transport: Transport,
 }
 
 fn path() -> Path {
+    path_over(Transport::Udp)
+}
+
+fn path_over(transport: Transport) -> Path {
     Path {
         flow: FlowId(1),
-        transport: Transport::Udp,
+        transport,
         local: "192.0.2.7:5060".parse().unwrap(),
         remote: "192.0.2.1:5060".parse().unwrap(),
     }
@@ -33,7 +38,13 @@ fn spec() -> RegisterSpec {
 
 impl Rig {
     fn new() -> Rig {
-        Rig { stack: Stack::new(Config::default(), [3; 32]), now: 0, sent: Vec::new(), events: Vec::new() }
+        Rig {
+            stack: Stack::new(Config::default(), [3; 32]),
+            now: 0,
+            sent: Vec::new(),
+            events: Vec::new(),
+            transport: Transport::Udp,
+        }
     }
 
     fn turn<T>(&mut self, act: impl FnOnce(&mut Turn<'_>) -> T) -> T {
@@ -42,7 +53,9 @@ impl Rig {
         let done = act(&mut self.stack.at(now, &mut out));
         while let Some(action) = out.pop() {
             match action {
-                Action::Ask { id, .. } => self.stack.at(now, &mut out).answered(id, Answer::Routes(vec![path()])),
+                Action::Ask { id, .. } => {
+                    self.stack.at(now, &mut out).answered(id, Answer::Routes(vec![path_over(self.transport)]))
+                }
                 Action::Send { bytes, .. } => match Message::parse(bytes, &Limits::default()) {
                     Ok(Message::Request(request)) => self.sent.push((self.now, request)),
                     other => panic!("sent {other:?}"),
@@ -82,7 +95,8 @@ impl Rig {
             None,
             None,
         );
-        self.turn(|turn| turn.receive(&path(), bytes));
+        let from = path_over(self.transport);
+        self.turn(|turn| turn.receive(&from, bytes));
     }
 
     /// 200 with the Contact of the last request, and this expiry.
@@ -586,4 +600,26 @@ fn the_limit_on_registrations_holds() {
     rig.register(spec());
     rig.register(spec());
     assert_eq!(rig.turn(|turn| turn.register(spec())), Err(StackError::Full { what: "registrations", limit: 2 }));
+}
+
+#[test]
+fn rfc5626_4_5_a_lost_connection_is_followed_by_a_registration_within_a_second() {
+    for (transport, again) in [(Transport::Tcp, true), (Transport::Udp, false)] {
+        let mut rig = Rig { transport, ..Rig::new() };
+        let id = rig.register(spec());
+        rig.accept(3_600);
+        rig.wait_until(40.0);
+        rig.turn(|turn| turn.flow(FlowId(2), FlowChange::Lost));
+        rig.wait_until(42.0);
+        assert_eq!(rig.sent.len(), 1, "another connection");
+        rig.turn(|turn| turn.flow(FlowId(1), FlowChange::Lost));
+        rig.wait_until(43.0);
+        assert_eq!(rig.sent.len() == 2, again, "{transport:?}");
+        if again {
+            rig.accept(3_600);
+        }
+        rig.turn(|turn| turn.forget_registration(id)).unwrap();
+        rig.wait_until(120.0);
+        assert_eq!((rig.stack.usage(), rig.stack.registrations.flows.len()), (Usage::default(), 0));
+    }
 }
