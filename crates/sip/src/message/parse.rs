@@ -45,34 +45,44 @@ struct Pass<'b> {
     limits: &'b Limits,
     index: &'b mut Index,
     keys: &'b mut Keys,
-    /// One bit for each of [`LOOKED_AT`] that was there.
+    /// One bit for each header field that was there, of those whose number is below 64.
     seen: u64,
     content_length: Option<u32>,
     fault: Option<ParseError>,
 }
 
-/// Header fields that the pass looks into or counts, as bits: those of [`NEEDED`], and those that must not stand twice.
-const LOOKED_AT: u64 = {
-    let ids = [
-        HeaderId::Via,
-        HeaderId::From,
-        HeaderId::To,
-        HeaderId::CallId,
-        HeaderId::CSeq,
-        HeaderId::ContentLength,
-        HeaderId::MaxForwards,
-        HeaderId::ContentType,
-    ];
+/// Header fields that the pass looks into, as bits.
+const KEYED: u64 = bits(&[
+    HeaderId::Via,
+    HeaderId::From,
+    HeaderId::To,
+    HeaderId::CallId,
+    HeaderId::CSeq,
+    HeaderId::ContentLength,
+]);
+
+/// Header fields that must not stand twice (RFC 3261 section 7.3.1, RFC 4475 sections 3.3.8 and 3.3.9), as bits.
+const ONCE: u64 = bits(&[
+    HeaderId::From,
+    HeaderId::To,
+    HeaderId::CallId,
+    HeaderId::CSeq,
+    HeaderId::MaxForwards,
+    HeaderId::ContentLength,
+    HeaderId::ContentType,
+]);
+
+const fn bits(ids: &[HeaderId]) -> u64 {
     let (mut bits, mut i) = (0, 0);
     while i < ids.len() {
         assert!((ids[i] as u8) < 64);
-        bits |= 1 << (ids[i] as u8);
+        bits |= bit(ids[i]);
         i += 1;
     }
     bits
-};
+}
 
-/// The bit of one of [`LOOKED_AT`].
+/// The bit of a header field whose number is below 64.
 const fn bit(id: HeaderId) -> u64 {
     1 << (id as u8 & 63)
 }
@@ -154,8 +164,13 @@ impl Pass<'_> {
                 self.too_much(pos, false);
                 return None;
             }
-            if LOOKED_AT.wrapping_shr(u32::from(entry.number())) & 1 != 0 {
-                self.look(entry);
+            let number = entry.number();
+            if number < 64 {
+                let bit = 1 << number;
+                if bit & (KEYED | self.seen & ONCE) != 0 {
+                    self.look(entry);
+                }
+                self.seen |= bit;
             }
             pos = next;
         }
@@ -198,14 +213,8 @@ impl Pass<'_> {
     #[inline(never)]
     fn look(&mut self, entry: Entry) {
         let id = entry.id();
-        if LOOKED_AT & bit(id) == 0 || entry.number() >= 64 {
-            // Another one whose number differs by 64.
-            return;
-        }
         let seen = self.seen;
-        self.seen |= bit(id);
-        if id != HeaderId::Via && seen & bit(id) != 0 {
-            // RFC 4475 sections 3.3.8 and 3.3.9.
+        if ONCE & seen & bit(id) != 0 {
             let fault = Fault::new(0, rule!("this header field only once", "RFC 3261 7.3.1"));
             return self.note(fault.in_header(id, 2));
         }
@@ -340,9 +349,12 @@ fn name_at(line: &[u8], start: usize) -> Result<(usize, usize, u8), ParseError> 
         let rule = rule!("a header name of at most 255 octets and a colon", "RFC 3261 7.3.1");
         return Err(Fault::new(start + colon, rule).into());
     }
-    // A known name with its colon right behind it has been found already, unless the end of the message was too near.
-    let unknown = colon == length && line.len() >= lookup::ROOM;
-    let id = if unknown { HeaderId::Other } else { lookup::name(line.get(..length).unwrap_or_default()) };
+    // With blanks before the colon, or near the end of the message, the quick look-ups see nothing.
+    if colon == length && line.len() >= lookup::ROOM {
+        let id = lookup::short(line).filter(|found| found.length == length).map(|found| found.id);
+        return Ok((colon, length, id.unwrap_or(HeaderId::Other as u8)));
+    }
+    let id = lookup::name(line.get(..length).unwrap_or_default());
     Ok((colon, length, id as u8))
 }
 
