@@ -40,7 +40,7 @@ impl fmt::Display for TooLong {
 
 impl std::error::Error for TooLong {}
 
-/// What a binding says, borrowed: the way in and the way out of [`Packed`].
+/// What a binding says, borrowed: the way in and the way out of its packed form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Texts<'a> {
     /// Canonical address of record.
