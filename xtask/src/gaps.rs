@@ -128,7 +128,7 @@ mod tests {
     fn an_ignore_without_a_reason_is_a_finding_and_one_with_is_a_gap() {
         let tests = source::tests_in_text(
             "a.rs",
-            "#[test]\n#[ignore]\nfn a() {}\n#[test]\n#[ignore = \"no card here\"]\nfn b() {}",
+            "#[test]\n#[ignore]\nfn a() {}\n#[test]\n#[ignore = \"no card here\"]\nfn b() {}\n#[test]\n#[ignore = \"runs as a child of b\"]\nfn c() {}",
         );
         let mut findings = Vec::new();
         let gaps = ignored(&tests, &mut findings);
