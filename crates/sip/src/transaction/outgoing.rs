@@ -327,8 +327,17 @@ impl Turn<'_> {
             }
             return;
         }
-        if code.is_success() && outgoing.draft.method == Method::Invite {
+        let accepted = code.is_success() && outgoing.draft.method == Method::Invite;
+        if accepted {
             outgoing.stage = Stage::Accepted(client);
+        }
+        if let (true, Some(auth)) = (code.is_success(), &mut outgoing.auth) {
+            for header in response.headers().all(HeaderId::AuthenticationInfo) {
+                // What does not fit teaches nothing; the response itself came along the path of the request.
+                let _ = auth.take_info(false, header.value, &outgoing.target.uri, response.body());
+            }
+        }
+        if accepted {
             return self.deliver(owner, tx, response, origin);
         }
         if outgoing.cancelled.is_none() {

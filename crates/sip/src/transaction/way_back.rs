@@ -76,14 +76,14 @@ impl Top {
     /// The usual Via, which stands alone on its line and has neither quotes nor folds, in one walk; `None` for any other.
     fn plain(headers: &Headers) -> Option<Top> {
         let value = headers.raw(HeaderId::Via)?;
-        if value.iter().any(|byte| matches!(byte, b'"' | b',' | b'\r' | b'\n' | b'(')) {
+        if memchr::memchr3(b'"', b',', b'(', value).is_some() || memchr::memchr(b'\n', value).is_some() {
             return None;
         }
-        let value = std::str::from_utf8(value).ok()?;
-        let mut parts = value.split(';');
-        let sent_by = parts.next()?.trim_end().rsplit([' ', '\t']).next()?;
-        let (host, port) = match sent_by.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse().ok()?)),
+        let mut parts = value.split(|byte| *byte == b';');
+        let head = parts.next()?.trim_ascii_end();
+        let sent_by = head.rsplit(|byte| matches!(byte, b' ' | b'\t')).next()?;
+        let (host, port) = match sent_by.iter().rposition(|byte| matches!(byte, b':' | b']')) {
+            Some(at) if sent_by.get(at) == Some(&b':') => (sent_by.get(..at)?, Some(number(sent_by.get(at + 1..)?)?)),
             _ => (sent_by, None),
         };
         if host.is_empty() {
@@ -91,13 +91,18 @@ impl Top {
         }
         let mut top = Top { ip: address(host), port, rport: false, received: false, maddr: None };
         for part in parts {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            let name = name.trim();
-            match name.len() {
-                5 if name.eq_ignore_ascii_case("rport") => top.rport = true,
-                5 if name.eq_ignore_ascii_case("maddr") => top.maddr = address(value.trim()),
-                8 if name.eq_ignore_ascii_case("received") => top.received = true,
-                _ => {}
+            // Only these three begin with these letters and matter.
+            if !matches!(part.trim_ascii_start().first(), Some(b'r' | b'R' | b'm' | b'M')) {
+                continue;
+            }
+            let equals = memchr::memchr(b'=', part).unwrap_or(part.len());
+            let name = part.get(..equals)?.trim_ascii();
+            if name.eq_ignore_ascii_case(b"rport") {
+                top.rport = true;
+            } else if name.eq_ignore_ascii_case(b"received") {
+                top.received = true;
+            } else if name.eq_ignore_ascii_case(b"maddr") {
+                top.maddr = address(part.get(equals + 1..).unwrap_or_default().trim_ascii());
             }
         }
         Some(top)
@@ -116,14 +121,20 @@ impl Top {
     }
 }
 
+/// A port.
+fn number(digits: &[u8]) -> Option<u16> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
 /// An address literal, IPv6 with or without brackets.
-fn address(text: &str) -> Option<IpAddr> {
-    // A name seldom starts with a digit or contains a colon: nothing else is tried.
-    match text.bytes().next()? {
-        b'[' => text.strip_prefix('[')?.strip_suffix(']')?.parse().ok(),
-        b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b':' => text.parse().ok(),
-        _ => None,
-    }
+fn address(text: &[u8]) -> Option<IpAddr> {
+    // A name seldom starts like an address: nothing else is tried.
+    let inner = match text.first()? {
+        b'[' => text.strip_prefix(b"[")?.strip_suffix(b"]")?,
+        b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b':' => text,
+        _ => return None,
+    };
+    std::str::from_utf8(inner).ok()?.parse().ok()
 }
 
 #[cfg(test)]

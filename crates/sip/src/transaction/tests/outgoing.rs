@@ -268,6 +268,28 @@ fn rfc3261_22_2_a_challenge_is_answered_with_the_next_cseq() {
 }
 
 #[test]
+fn rfc7616_3_5_the_next_nonce_is_used_at_once() {
+    let mut bench = Bench::new();
+    let first = with_credentials(Method::Invite);
+    let tx = bench.turn(|turn| turn.send_request(first)).expect("sent");
+    challenge(&mut bench, 0, 401, "n1", "");
+    let retry = bench.last();
+    let (from, headers) = (retry.path, retry.headers());
+    let mut lines = message::Lines::default();
+    lines.push("Authentication-Info", "nextnonce=\"n2\"").expect("a line");
+    let ok = message::write_response(&headers, StatusCode::OK, None, Some("b"), &lines, None, None);
+    let signed = bench.turn(|turn| turn.signed_lines(tx));
+    assert!(signed.has(HeaderId::Authorization), "for the ACK");
+    bench.turn(|turn| turn.receive(&from, ok));
+    let auth = bench.turn(|turn| turn.take_auth(tx));
+    let next = Draft { auth, ..with_credentials(Method::Message) };
+    bench.turn(|turn| turn.send_request(next)).expect("sent");
+    let value = bench.last().value(HeaderId::Authorization);
+    assert!(value.contains("nonce=\"n2\"") && value.contains("nc=00000001"), "{value}");
+    bench.ends_empty();
+}
+
+#[test]
 fn rfc3261_22_3_a_proxy_and_a_server_may_both_challenge() {
     let mut bench = Bench::new();
     let draft = with_credentials(Method::Message);
