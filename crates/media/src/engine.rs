@@ -229,6 +229,8 @@ impl Engine {
                     let audible = carried.stream.hear(now, &mut self.frame);
                     let said = audible.then_some(&*self.frame);
                     carried.stream.say(now, said, samples, out);
+                    // Recorders may listen to an echo too.
+                    self.bridge.put(carried.port, said);
                 }
                 Mode::Mixed => {
                     let audible = carried.stream.hear(now, &mut self.frame);

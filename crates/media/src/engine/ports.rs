@@ -90,7 +90,9 @@ impl Engine {
                 self.recorders.retain(|recorder| recorder.key != key);
                 self.bridge.remove_port(port);
             }
-            Some(&Named::Conference(conference)) => self.bridge.remove_conference(conference),
+            Some(&Named::Conference(conference)) => {
+                self.bridge.remove_conference(conference);
+            }
             _ => return false,
         }
         self.names.remove(&key);

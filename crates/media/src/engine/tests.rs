@@ -193,10 +193,11 @@ fn loss_is_concealed_and_counted() {
 fn echo_sends_back_what_is_heard() {
     let (mut alice, mut bob) = pair();
     alice.tone(10, 440.0, 1);
-    let at_alice = alice.recorder(11, 1);
+    let (at_alice, at_bob) = (alice.recorder(11, 1), bob.recorder(11, 1));
     assert!(bob.engine.echo(Key(1)));
     run(&mut [&mut alice, &mut bob], 200, Micros(0), |_, _| true);
     assert!(heard(&at_alice, 440.0));
+    assert!(heard(&at_bob, 440.0), "an echo can be recorded");
 }
 
 /// A relay between two phones; its streams are 1 (towards alice) and 2 (towards bob).
