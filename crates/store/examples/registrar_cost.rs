@@ -188,5 +188,5 @@ fn main() {
     for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
         cycle(devices, algorithm);
     }
-    enumeration(devices);
+    enumeration(20 * devices);
 }
