@@ -230,6 +230,19 @@ fn read_fmtp(value: &str) -> Option<(&str, Text)> {
     Some((format, Text::new(parameters.trim()).ok()?))
 }
 
+/// Keeps the first value for a number: at most one of 128, so a place fits into an octet.
+fn remember<T>(places: &mut [u8; 128], values: &mut Vec<Option<T>>, number: PayloadType, value: T) {
+    if let Some(place) = places.get_mut(number.index()).filter(|place| **place == 0) {
+        values.push(Some(value));
+        *place = u8::try_from(values.len()).unwrap_or(u8::MAX);
+    }
+}
+
+fn take<T>(places: &[u8; 128], values: &mut [Option<T>], number: PayloadType) -> Option<T> {
+    let place = places.get(number.index()).and_then(|place| usize::from(*place).checked_sub(1))?;
+    values.get_mut(place)?.take()
+}
+
 impl Media {
     /// The readable `a=rtpmap` lines, in order, without their parameters. RFC 8866 section 6.6.
     pub fn rtpmaps(&self) -> impl Iterator<Item = Codec> {
@@ -255,23 +268,24 @@ impl Media {
     /// The codecs of the `m=` line in order of preference, by `a=rtpmap` or by the static numbers of RFC 3551.
     /// A payload type is listed once; one that neither explains is left out. Linear in the size of the section.
     pub fn codecs(&self) -> Vec<Codec> {
-        let mut table: Vec<Option<Codec>> = vec![None; 128];
+        // For each number, the place of the first line that explains it, counted from one.
+        let mut mapped = [0_u8; 128];
+        let mut codecs: Vec<Option<Codec>> = Vec::new();
         for codec in self.rtpmaps() {
-            if let Some(slot) = table.get_mut(codec.payload_type.index()) {
-                slot.get_or_insert(codec);
-            }
+            remember(&mut mapped, &mut codecs, codec.payload_type, codec);
         }
-        let mut fmtps: Vec<Option<Text>> = vec![None; 128];
+        let mut explained = [0_u8; 128];
+        let mut fmtps: Vec<Option<Text>> = Vec::new();
         for (format, parameters) in self.attributes.all("fmtp").filter_map(read_fmtp) {
-            if let Some(slot) = PayloadType::read(format).and_then(|number| fmtps.get_mut(number.index())) {
-                slot.get_or_insert(parameters);
+            if let Some(number) = PayloadType::read(format) {
+                remember(&mut explained, &mut fmtps, number, parameters);
             }
         }
         self.payload_types()
             .filter_map(|number| {
-                let mapped = table.get_mut(number.index()).and_then(Option::take);
-                let mut codec = mapped.or_else(|| Codec::from_static(number))?;
-                codec.fmtp = fmtps.get_mut(number.index()).and_then(Option::take);
+                let codec = take(&mapped, &mut codecs, number).or_else(|| Codec::from_static(number));
+                let mut codec = codec?;
+                codec.fmtp = take(&explained, &mut fmtps, number);
                 Some(codec)
             })
             .collect()

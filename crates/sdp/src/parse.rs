@@ -38,7 +38,7 @@ pub(crate) fn session(bytes: &[u8], limits: &Limits) -> Result<Session, ParseErr
         reader.previous = line.letter;
     }
     let session = reader.finish(lines.latin1)?;
-    printed::fits(&session, limits)?;
+    printed::fits(&session, bytes.len(), limits)?;
     Ok(session)
 }
 
