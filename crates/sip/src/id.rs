@@ -64,7 +64,7 @@ handle! {
     RegistrationId;
     /// A question to the driver.
     AskId;
-    /// One datagram or stream message handed to the driver.
+    /// A message handed to the driver; its repeats share it.
     SendId;
     /// An application's own timer.
     AlarmId;

@@ -358,3 +358,35 @@ fn cve_injection_a_draft_cannot_break_its_lines() {
     }
     assert_eq!((bench.took().len(), bench.stack.usage()), (0, Usage::default()));
 }
+
+#[test]
+fn rfc3263_4_3_a_try_that_was_refused_does_not_touch_the_next() {
+    let (mut bench, _) = asking(Method::Invite);
+    routes(&mut bench, &[path(UDP, 2), path(UDP, 3)]);
+    bench.answer(0, 503, "b");
+    let second = bench.sent.len() - 1;
+    bench.answer(second, 180, "c");
+    // Timer D of the first try passes meanwhile.
+    bench.run_to(60_000);
+    bench.took();
+    bench.answer(second, 200, "c");
+    assert_eq!(bench.took(), ["60.000 up 200"]);
+    bench.ends_empty();
+}
+
+#[test]
+fn rfc3261_9_1_each_try_waits_for_a_provisional_of_its_own() {
+    let (mut bench, tx) = asking(Method::Invite);
+    routes(&mut bench, &[path(UDP, 2), path(UDP, 3)]);
+    bench.answer(0, 180, "b");
+    bench.answer(0, 503, "b");
+    bench.took();
+    bench.turn(|turn| turn.cancel(tx)).expect("kept");
+    assert_eq!(bench.took(), [""; 0]);
+    let second = bench.sent.len() - 1;
+    bench.answer(second, 100, "");
+    assert_eq!(bench.took(), ["0.000 CANCEL (Request)"]);
+    assert_eq!(bench.last().path, path(UDP, 3));
+    bench.answer(second, 487, "c");
+    bench.ends_empty();
+}
