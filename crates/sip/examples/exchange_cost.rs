@@ -4,6 +4,8 @@
 //! are as full as they are in life. Run it under an instruction counter with two counts and take the difference; `exchange_cost <calls> parse`
 //! reads the same messages and does nothing else.
 
+#![allow(clippy::print_stdout, reason = "a measuring program tells its figures")]
+
 use bytes::Bytes;
 use sip::message::{Body, Limits, Message, StatusCode};
 use sip::*;
@@ -90,7 +92,8 @@ fn main() {
         bench.receive(request("ACK", n, 1, &tag, "b", ""));
         bench.receive(request("BYE", n, 2, &tag, "c", ""));
         done += usize::from(bench.session.take().is_some());
-        peak = if bench.stack.usage().server_transactions > peak.server_transactions { bench.stack.usage() } else { peak };
+        peak =
+            if bench.stack.usage().server_transactions > peak.server_transactions { bench.stack.usage() } else { peak };
     }
     println!("{done} done, at most {peak:?}, {:?}", bench.stack.counters());
 }
