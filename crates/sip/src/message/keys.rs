@@ -54,12 +54,7 @@ impl Keys {
 pub(super) fn tag(value: &[u8], base: usize) -> Result<Span, Fault> {
     let mut lexer = Lexer::new(value);
     name_addr(&mut lexer)?;
-    let mut tag = Span::default();
-    params(&mut lexer, |name, start, end| {
-        if name.eq_ignore_ascii_case(b"tag") && !tag.is_some() {
-            tag = Span::new(base + start, base + end);
-        }
-    })?;
+    let tag = params(&mut lexer, b"tag", base)?;
     lexer.end()?;
     Ok(tag)
 }
@@ -90,13 +85,16 @@ fn name_addr(lexer: &mut Lexer<'_>) -> Result<(), Fault> {
     }
 }
 
-/// Reads parameters, telling name and range of each token value.
-fn params(lexer: &mut Lexer<'_>, mut each: impl FnMut(&[u8], usize, usize)) -> Result<(), Fault> {
+/// Checks the parameters and gives the value of the first one of this name, absent when that has none or a quoted one.
+fn params(lexer: &mut Lexer<'_>, wanted: &[u8], base: usize) -> Result<Span, Fault> {
+    let (mut found, mut seen) = (Span::default(), false);
     while lexer.separator(b';') {
         let name = lexer.take(class::TOKEN);
         if name.is_empty() {
             return Err(lexer.fault(rule!("a parameter name", "RFC 3261 25.1")));
         }
+        let first = !seen && name.eq_ignore_ascii_case(wanted);
+        seen |= first;
         if !lexer.separator(b'=') {
             continue;
         }
@@ -108,9 +106,11 @@ fn params(lexer: &mut Lexer<'_>, mut each: impl FnMut(&[u8], usize, usize)) -> R
         if lexer.take(class::VALUE).is_empty() {
             return Err(lexer.fault(rule!("a parameter value", "RFC 3261 25.1")));
         }
-        each(name, start, lexer.pos());
+        if first {
+            found = Span::new(base + start, base + lexer.pos());
+        }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Sent-by and branch of the first Via of a value starting at `base`.
@@ -119,6 +119,7 @@ pub(super) fn via(value: &[u8], base: usize) -> Result<(Span, Span), Fault> {
     // Hardly anybody writes it otherwise.
     let usual = value.starts_with(b"SIP/2.0/");
     lexer.advance(if usual { 8 } else { 0 });
+    lexer.skip_lws();
     for part in if usual { 2..3 } else { 0..3 } {
         if lexer.take(class::TOKEN).is_empty() {
             return Err(lexer.fault(rule!("protocol/version/transport", "RFC 3261 20.42")));
@@ -143,12 +144,7 @@ pub(super) fn via(value: &[u8], base: usize) -> Result<(Span, Span), Fault> {
         return Err(lexer.fault(rule!("a port", "RFC 3261 25.1")));
     }
     let sent_by = Span::new(base + start, base + lexer.pos());
-    let mut branch = Span::default();
-    params(&mut lexer, |name, start, end| {
-        if name.eq_ignore_ascii_case(b"branch") && !branch.is_some() {
-            branch = Span::new(base + start, base + end);
-        }
-    })?;
+    let branch = params(&mut lexer, b"branch", base)?;
     lexer.skip_lws();
     match lexer.peek() {
         None | Some(b',') => Ok((sent_by, branch)),
