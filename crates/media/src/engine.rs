@@ -305,6 +305,11 @@ impl Engine {
         self.mixed > 0 || !self.players.is_empty() || !self.recorders.is_empty()
     }
 
+    /// How many streams there are, and how many players and recorders together. Both zero once everything has been taken away.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.streams.len() - self.free.len(), self.players.len() + self.recorders.len())
+    }
+
     /// Figures of a stream.
     pub fn report(&self, key: Key) -> Option<StreamReport> {
         match self.names.get(&key)? {

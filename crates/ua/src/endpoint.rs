@@ -197,6 +197,7 @@ impl Builder {
             user_agent: self.user_agent,
             allow: capabilities.allow.clone(),
             supported: capabilities.supported.clone(),
+            session: sip::invite::Policy { glare: sip::invite::Glare::Tell, ..sip::invite::Policy::default() },
             ..sip::Config::default()
         };
         let commands: Arc<OnceLock<Handle<Command>>> = Arc::default();
@@ -286,7 +287,7 @@ impl Endpoint {
         let ip = bound.address.ip();
         let ip = if ip.is_unspecified() { crate::request::source(None).unwrap_or(ip) } else { ip };
         let uri = sip::message::UriBuf::sip(false, Some(user), &ip.to_string(), Some(bound.address.port())).ok()?;
-        let transport = (bound.transport == Transport::Tcp).then_some(";transport=tcp").unwrap_or_default();
+        let transport = if bound.transport == Transport::Tcp { ";transport=tcp" } else { "" };
         Some(format!("{uri}{transport}"))
     }
 
@@ -331,7 +332,9 @@ impl Endpoint {
 
     /// What lives in it now; `None` when its loop has ended.
     pub async fn usage(&self) -> Option<Usage> {
-        self.link.ask(|reply| Command::Usage { reply }).await.ok()
+        let usage = self.link.ask(|reply| Command::Usage { reply }).await.ok()?;
+        let (streams, ports) = self.link.at_desk(|desk| desk.engine.counts()).await.ok()?;
+        Some(Usage { streams, ports, ..usage })
     }
 
     /// Ends every call, takes every registration back, and waits until the network has been told, for 4 s at most.

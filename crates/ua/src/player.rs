@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::error::AudioError;
 use crate::link::Line;
+use crate::resample::resample;
 use crate::sound::{Attached, RATE, attached, run};
 
 /// How playing ended.
@@ -183,69 +184,15 @@ fn add(desk: &mut Desk<'_>, key: Key, call: Key, attached: &Attached, source: Bo
 fn load(path: &Path, file: File) -> Result<Vec<i16>, AudioError> {
     let read = wav::read(BufReader::new(file), &wav::Limits::default());
     let audio = read.map_err(|error| match error {
-        wav::WavError::Io(source) => AudioError::File { path: path.to_owned(), source },
+        wav::WavError::Io { source, .. } => AudioError::File { path: path.to_owned(), source },
         other => AudioError::Format { path: path.to_owned(), why: other.to_string() },
     })?;
     Ok(resample(&audio.samples, audio.rate.hz(), RATE.hz()))
 }
 
-/// Other rates by a windowed sinc, 16 lobes to each side of what the narrower rate carries; made once per file, off the media thread.
-fn resample(samples: &[i16], from: u32, to: u32) -> Vec<i16> {
-    const LOBES: f64 = 16.0;
-    if from == to || samples.is_empty() {
-        return samples.to_vec();
-    }
-    let step = f64::from(from) / f64::from(to);
-    // Below half of the narrower rate, with some room for the filter's slope.
-    let band = 0.92 * (1.0 / step).min(1.0);
-    let reach = LOBES / band;
-    let count = samples.len() as u64 * u64::from(to) / u64::from(from);
-    let at = |index: i64| usize::try_from(index).ok().and_then(|index| samples.get(index)).copied().unwrap_or(0);
-    let made = (0..count).map(|n| {
-        let centre = n as f64 * step;
-        let (first, last) = ((centre - reach).ceil() as i64, (centre + reach).floor() as i64);
-        let sum: f64 = (first..=last)
-            .map(|index| {
-                let x = index as f64 - centre;
-                let window = 0.5 + 0.5 * (std::f64::consts::PI * x / reach).cos();
-                f64::from(at(index)) * sinc(band * x) * band * window
-            })
-            .sum();
-        sum.round().clamp(f64::from(i16::MIN), f64::from(i16::MAX)) as i16
-    });
-    made.collect()
-}
-
-fn sinc(x: f64) -> f64 {
-    let x = x * std::f64::consts::PI;
-    if x.abs() < 1e-9 { 1.0 } else { x.sin() / x }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use audio::detector::ToneMeter;
-    use audio::frame::SampleRate;
-    use audio::level::Dbfs;
-
-    #[test]
-    fn other_rates_keep_tone_and_length_and_fold_nothing_back() {
-        for hz in [16_000, 44_100, 48_000, 11_025] {
-            let rate = SampleRate::new(hz).unwrap();
-            let mut second = vec![0; hz as usize];
-            ToneGenerator::single(rate, 1_000.0, Dbfs(-10.0)).unwrap().fill(&mut second);
-            let made = resample(&second, hz, 8_000);
-            assert_eq!(made.len(), 8_000, "{hz}");
-            let mut meter = ToneMeter::new(RATE, &[1_000.0]).unwrap().dominating_by(40.0);
-            meter.push(&made, |_| {});
-            assert!(meter.longest(0).as_millis() >= 800, "{hz}: {:?}", meter.longest(0));
-        }
-        // 5 kHz does not fit into 8 kHz: it must vanish, not come back as 3 kHz.
-        let mut second = vec![0; 48_000];
-        ToneGenerator::single(SampleRate::FULL, 5_000.0, Dbfs(-10.0)).unwrap().fill(&mut second);
-        let made = resample(&second, 48_000, 8_000);
-        assert!(audio::level::rms(&made).0 < -60.0, "{}", audio::level::rms(&made));
-    }
 
     #[test]
     fn a_clip_ends_with_its_last_piece_and_repeats_without_a_gap() {

@@ -143,7 +143,7 @@ fn write<W: Write + Seek>(mut ring: Consumer<i16>, mut writer: Writer<W>) -> Res
 fn of_wav(path: &Path, error: WavError) -> AudioError {
     let path = path.to_owned();
     match error {
-        WavError::Io(source) => AudioError::File { path, source },
+        WavError::Io { source, .. } => AudioError::File { path, source },
         other => AudioError::File { path, source: io::Error::other(other.to_string()) },
     }
 }

@@ -149,6 +149,8 @@ pub struct Policy {
     pub no_ack: NoAck,
     /// Where requests in a dialog without route set go.
     pub reach: Reach,
+    /// Our change of a session was answered 491.
+    pub glare: Glare,
     /// Most dialogs that responses to one INVITE may make, early and confirmed; responses beyond are ignored.
     pub max_forks: usize,
     /// Most unanswered requests of the peer in one dialog; one more is answered 503 with Retry-After.
@@ -157,8 +159,18 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { forks: Forks::KeepFirst, no_ack: NoAck::Bye, reach: Reach::ByContact, max_forks: 16, max_unanswered: 16 }
+        Self { forks: Forks::KeepFirst, no_ack: NoAck::Bye, reach: Reach::ByContact, glare: Glare::Again, max_forks: 16, max_unanswered: 16 }
     }
+}
+
+/// What to do when a re-INVITE or UPDATE of ours crossed one of the peer (RFC 3261 section 14.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Glare {
+    /// Send the same again, once, after the wait of that section.
+    Again,
+    /// Tell the application at once, which makes a new offer after a wait of its own: the peer's change may come first and make the old
+    /// one stale.
+    Tell,
 }
 
 /// Which of several answers to keep.

@@ -158,7 +158,7 @@ fn update_refused(turn: &mut Turn<'_>, s: SessionId, change: Change, refusal: &R
     if !is_live(turn, s) || ends_dialog(&Method::Update, refusal) {
         return;
     }
-    if refusal.code() == StatusCode::REQUEST_PENDING && !change.again {
+    if modify::is_glare(turn, refusal) && !change.again {
         modify::glare(turn, s, change);
     } else {
         super::emit(turn, s, SessionEvent::UpdateFailed { refusal: refusal.clone() });

@@ -48,7 +48,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub use event::{By, Forks, NoAck, Policy, Reach, Refusal, SessionEvent};
+pub use event::{By, Forks, Glare, NoAck, Policy, Reach, Refusal, SessionEvent};
 pub(crate) use in_dialog::{on_request, on_responded};
 pub(crate) use uas::{on_ack, on_cancel};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ending::{self, Final};
-use super::event::{Refusal, SessionEvent};
+use super::event::{Glare as Crossing, Refusal, SessionEvent};
 use super::session::{Change, Exchange, Glare, Sent, State, Update};
 use super::{Kind, REINVITE, in_dialog, making, offer_answer, uac, uas};
 use crate::dialog::Role;
@@ -176,12 +176,17 @@ fn refused(turn: &mut Turn<'_>, s: SessionId, sent: Sent, refusal: Refusal) {
     }
     if in_dialog::ends_dialog(&Method::Invite, &refusal) {
         ending::leave(turn, s, Lines::default(), Final::Error(refusal));
-    } else if refusal.code() == StatusCode::REQUEST_PENDING && !sent.change.again {
+    } else if is_glare(turn, &refusal) && !sent.change.again {
         glare(turn, s, sent.change);
     } else {
         super::emit(turn, s, SessionEvent::ReinviteFailed { refusal });
         exchange_over(turn, s);
     }
+}
+
+/// A 491 that the stack itself deals with.
+pub(super) fn is_glare(turn: &Turn<'_>, refusal: &Refusal) -> bool {
+    refusal.code() == StatusCode::REQUEST_PENDING && turn.stack.config.session.glare == Crossing::Again
 }
 
 /// RFC 3261 section 14.1: after a 491 we wait 2.1 to 4.0 s when the Call-ID is ours, otherwise 0 to 2.0 s, in steps of 10 ms.

@@ -24,7 +24,9 @@ pub(super) struct Call {
     pub(super) stage: Stage,
     pub(super) sound: Sound,
     pub(super) ends: Ends,
-    /// Our hold or resume that waits for its answer.
+    /// We placed it: the Call-ID is ours.
+    pub(super) caller: bool,
+    /// Our hold or resume that is under way.
     pub(super) change: Option<Change>,
     /// When it was answered.
     pub(super) since: Option<Time>,
@@ -74,10 +76,23 @@ pub(super) struct Sound {
     pub(super) held_by_peer: bool,
 }
 
-/// A re-INVITE of ours.
+/// A hold or resume of ours.
 pub(super) struct Change {
     pub(super) hold: bool,
     pub(super) reply: oneshot::Sender<Result<(), CallError>>,
+    pub(super) step: Step,
+    /// It has been answered 491 once.
+    pub(super) crossed: bool,
+}
+
+/// How far a change has come.
+pub(super) enum Step {
+    /// For the end of an exchange of the peer.
+    Waiting,
+    /// The re-INVITE has left.
+    Sent,
+    /// For the alarm after a 491.
+    Crossed(AlarmId),
 }
 
 impl Call {

@@ -89,6 +89,10 @@ pub struct Usage {
     pub calls: usize,
     /// Accounts that are registered, or on their way.
     pub accounts: usize,
+    /// Audio streams on the media thread.
+    pub streams: usize,
+    /// Players and recorders on the media thread; each call has one player of silence.
+    pub ports: usize,
     /// What the stack holds; transactions stay for a while after their end (RFC 3261 section 17, RFC 6026).
     pub stack: sip::Usage,
 }

@@ -49,7 +49,7 @@ impl Phone {
         let sound = Sound::new(media, ports, self.parts.media.key());
         let stage = Stage::Dialing(Box::new(dialing));
         self.sessions.insert(session, key);
-        self.calls.insert(key, Call { session, stage, sound, ends, change: None, since: None, peer });
+        self.calls.insert(key, Call { session, stage, sound, ends, caller: true, change: None, since: None, peer });
     }
 
     /// The time a call of ours may ring is over.
@@ -68,7 +68,7 @@ impl Phone {
             return;
         }
         let early = match description(response.headers()) {
-            Some(answer) => self.fork_answered(key, response.headers().to_tag(), &answer.to_vec()).is_ok(),
+            Some(answer) => self.fork_answered(key, response.headers().to_tag(), answer).is_ok(),
             None => false,
         };
         let Some(Call { stage: Stage::Dialing(dialing), .. }) = self.calls.get_mut(&key) else { return };

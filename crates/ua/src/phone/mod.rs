@@ -6,13 +6,15 @@
 //! | `call` | the state of one call |
 //! | `dialing` | calls we place, until they are answered |
 //! | `ringing` | calls we receive, until they are answered |
-//! | `standing` | hold, resume, the peer's changes, the end |
+//! | `changing` | hold and resume, ours and the peer's |
+//! | `standing` | news of sessions, the end of calls |
 //! | `sound` | descriptions to streams |
 //! | `requests` | MESSAGE, OPTIONS, INFO, both ways |
 //! | `accounts` | registrations |
 
 mod accounts;
 mod call;
+mod changing;
 mod command;
 mod dialing;
 mod requests;
@@ -145,6 +147,7 @@ impl Phone {
             return self.look(turn);
         }
         self.rang_long_enough(Key(token), turn);
+        self.change_again(Key(token), turn);
     }
 
     /// The endpoint ends: every call and registration goes, and `done` is told when the network has been told.
@@ -218,8 +221,8 @@ impl App for Phone {
                 }
             }
             Command::Usage { reply } => {
-                let usage = Usage { calls: self.calls.len(), accounts: self.accounts.len(), stack: turn.usage() };
-                answer(reply, usage);
+                let (calls, accounts) = (self.calls.len(), self.accounts.len());
+                answer(reply, Usage { calls, accounts, streams: 0, ports: 0, stack: turn.usage() });
             }
             Command::Close { done } => self.close(done, turn),
         }

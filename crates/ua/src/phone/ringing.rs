@@ -1,12 +1,13 @@
 //! Calls we receive, from the INVITE to the ACK (RFC 3261 section 13.3).
 
 use media::Key;
+use sdp::NegotiationState;
 use sip::message::{Body, HeaderId, Lines, Request, StatusCode};
 use sip::{Origin, Reply, ServerTx, SessionId, Turn};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
-use super::call::{Call, Ringing, Sound, Stage};
+use super::call::{Call, Ringing, Sound, Stage, Step};
 use super::sound::{description, open};
 use super::{Phone, respond};
 use crate::ended::EndedBy;
@@ -50,7 +51,7 @@ impl Phone {
         let stage = Stage::Ringing(Ringing { description, accepting: None });
         let peer = caller.from.clone();
         self.sessions.insert(session, key);
-        self.calls.insert(key, Call { session, stage, sound, ends, change: None, since: None, peer });
+        self.calls.insert(key, Call { session, stage, sound, ends, caller: false, change: None, since: None, peer });
         // A call that comes back is dropped here, and hangs up with 603 if it is not refused before.
         let code = match self.parts.incoming.try_send(IncomingCall::new(line, caller)) {
             Ok(()) => return,
@@ -122,7 +123,8 @@ impl Phone {
     /// The ACK to our 200 (or to a re-INVITE's): its body is the answer when the offer was ours.
     pub(super) fn acked(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
         let Some((key, call)) = self.call_of(session) else { return };
-        let late = call.sound.media.state() == sdp::NegotiationState::OfferSent && call.change.is_none();
+        let late = call.sound.media.state() == NegotiationState::OfferSent;
+        let late = late && !call.change.as_ref().is_some_and(|change| matches!(change.step, Step::Sent));
         let ringing = matches!(call.stage, Stage::Ringing(_));
         let agreed = match (late, description(request.headers())) {
             (false, _) => Ok(()),
@@ -133,8 +135,10 @@ impl Phone {
             }
         };
         if ringing {
-            self.accepted(key, agreed, turn);
-        } else if let Err(error) = agreed {
+            return self.accepted(key, agreed, turn);
+        }
+        self.change(key, turn);
+        if let Err(error) = agreed {
             // RFC 3264 section 8: what was agreed before stays in force.
             tracing::debug!(%error, "the answer in an ACK is of no use");
         }

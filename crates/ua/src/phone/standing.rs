@@ -1,17 +1,14 @@
-//! A call that stands: hold and resume, what the peer changes, and the end of calls of any kind.
+//! News of sessions, and the end of calls of any kind.
 
 use std::sync::Arc;
 
 use media::Key;
-use sdp::Hold;
 use sip::invite::{By, Refusal, SessionEvent};
-use sip::message::{Body, HeaderId, Lines, Request, Response, StatusCode};
-use sip::{Reply, SessionId, Turn};
-use tokio::sync::oneshot;
+use sip::message::{HeaderId, Lines, Request, StatusCode};
+use sip::{SessionId, Turn};
 
-use super::call::{Change, Ringing, Stage};
-use super::sound::description;
-use super::{Phone, failed, reason_of, refused};
+use super::call::{Ringing, Stage, Step};
+use super::{Phone, reason_of};
 use crate::ended::{CallStats, Ended, EndedBy};
 use crate::error::CallError;
 
@@ -27,96 +24,11 @@ impl Phone {
             SessionEvent::Reinvite { request, .. } => self.reinvited(session, &request, turn),
             SessionEvent::Reinvited { response, .. } => self.changed(session, Ok(&response), turn),
             SessionEvent::ReinviteFailed { refusal } => self.changed(session, Err(refusal), turn),
+            SessionEvent::ReinviteCancelled { .. } => self.reinvite_cancelled(session, turn),
             SessionEvent::Request { tx, request } => self.request_within(session, tx, &request, turn),
             SessionEvent::Cancelled { request } => self.caller_gone(session, request.as_deref(), turn),
             SessionEvent::Ended { by, request, refusal } => self.ended(session, by, request.as_deref(), refusal, turn),
             _ => {}
-        }
-    }
-
-    /// Holds or resumes: a re-INVITE whose offer says so (RFC 3264 section 8.4).
-    pub(super) fn hold(
-        &mut self,
-        key: Key,
-        on: bool,
-        reply: oneshot::Sender<Result<(), CallError>>,
-        turn: &mut Turn<'_>,
-    ) {
-        let Some(call) = self.calls.get_mut(&key) else { return super::answer(reply, Err(CallError::Ended)) };
-        if call.change.is_some() || !matches!(call.stage, Stage::Standing) {
-            return super::answer(reply, Err(CallError::Busy));
-        }
-        if call.sound.held_by_us == on {
-            return super::answer(reply, Ok(()));
-        }
-        let media = &mut call.sound.media;
-        media.capabilities().set_hold(hold_of(on));
-        let sent = match media.offer() {
-            Ok(offer) => turn.reinvite(call.session, Some(Body::sdp(offer)), Lines::new()).map_err(|_| CallError::Busy),
-            Err(_) => Err(CallError::Busy),
-        };
-        match sent {
-            Ok(()) => call.change = Some(Change { hold: on, reply }),
-            Err(error) => {
-                media.rollback();
-                media.capabilities().set_hold(hold_of(!on));
-                super::answer(reply, Err(error));
-            }
-        }
-    }
-
-    /// Our re-INVITE has its final answer; the retry after a 491 is behind us.
-    fn changed(&mut self, session: SessionId, outcome: Result<&Response, Refusal>, turn: &mut Turn<'_>) {
-        let Some((key, call)) = self.call_of(session) else { return };
-        let Some(Change { hold, reply }) = call.change.take() else { return };
-        let outcome = match outcome {
-            Ok(response) => match description(response.headers()) {
-                Some(answer) => {
-                    call.sound.held_by_us = hold;
-                    self.take_answer(key, answer)
-                }
-                None => Err(CallError::Media("the answer to our re-INVITE has no session description".into())),
-            },
-            Err(Refusal::Response(response)) => Err(refused(&response)),
-            Err(Refusal::Failure(why)) => Err(failed(why, &call.peer)),
-        };
-        if outcome.is_err()
-            && let Some(call) = self.calls.get_mut(&key)
-        {
-            // RFC 3261 section 14.1: everything stays as it was.
-            call.sound.held_by_us = !hold;
-            call.sound.media.rollback();
-            call.sound.media.capabilities().set_hold(hold_of(!hold));
-        }
-        if let Err(CallError::Media(why)) = &outcome {
-            self.hang_up(key, None, Some(why.clone()), turn);
-        }
-        super::answer(reply, outcome);
-    }
-
-    /// The peer's re-INVITE (RFC 3261 section 14.2): its offer is answered, or without one ours is given.
-    fn reinvited(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
-        let Some((key, call)) = self.call_of(session) else { return };
-        let answered = match description(request.headers()) {
-            Some(offer) => call.sound.media.answer(offer).map(|(answer, agreed)| (answer, Some(agreed))),
-            None => call.sound.media.offer().map(|offer| (offer, None)),
-        };
-        let reply = match answered {
-            Ok((body, agreed)) => {
-                if let Some(agreed) = agreed
-                    && let Err(error) = self.carry(key, &agreed)
-                {
-                    tracing::warn!(%error, "a re-INVITE is not carried out");
-                }
-                Reply::new(StatusCode::OK).body(Body::sdp(body))
-            }
-            Err(error) => {
-                tracing::debug!(%error, "a re-INVITE is refused");
-                Reply::new(StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE))
-            }
-        };
-        if let Err(error) = turn.answer_reinvite(session, reply) {
-            tracing::debug!(%error, "a re-INVITE could not be answered");
         }
     }
 
@@ -186,6 +98,9 @@ impl Phone {
             Stage::Ringing(_) | Stage::Standing => {}
         }
         if let Some(change) = call.change {
+            if let Step::Crossed(alarm) = change.step {
+                turn.silence(alarm);
+            }
             super::answer(change.reply, Err(CallError::Ended));
         }
         let mut ended = Ended { by, code: code.get(), reason, duration, stats: None };
@@ -206,10 +121,6 @@ impl Phone {
             tracing::error!(%error, call = key.0, "the stream of a call that has ended goes on");
         }
     }
-}
-
-fn hold_of(on: bool) -> Hold {
-    if on { Hold::ByDirection } else { Hold::Off }
 }
 
 fn phrase(code: StatusCode) -> String {

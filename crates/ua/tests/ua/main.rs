@@ -1,5 +1,13 @@
 //! Two endpoints, real sockets, one process.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod ends;
+mod files;
+mod hold;
+mod register;
+mod requests;
+mod setup;
 mod tone;
 
 use std::net::SocketAddr;

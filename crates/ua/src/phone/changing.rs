@@ -1,0 +1,173 @@
+//! Changes of a call that stands: hold and resume, ours and the peer's (RFC 3261 section 14, RFC 3264 section 8).
+//!
+//! ```text
+//!   Waiting --INVITE sent--> Sent --2xx--> done
+//!      ^                      |
+//!      |  ACK or end of the   | 491, the first time: an alarm of RFC 3261 section 14.1
+//!      |  peer's exchange     v
+//!      +------------------ Crossed
+//! ```
+
+use std::time::Duration;
+
+use media::Key;
+use sdp::{Hold, NegotiationState};
+use sip::invite::Refusal;
+use sip::message::{Body, Lines, Request, Response, StatusCode};
+use sip::{Reply, SessionId, StackError, Turn};
+use tokio::sync::oneshot;
+
+use super::call::{Change, Stage, Step};
+use super::sound::description;
+use super::{Phone, failed, refused};
+use crate::error::CallError;
+
+impl Phone {
+    /// Holds or resumes: a re-INVITE whose offer says so (RFC 3264 section 8.4), as soon as nothing of the peer is in the way.
+    pub(super) fn hold(
+        &mut self,
+        key: Key,
+        on: bool,
+        reply: oneshot::Sender<Result<(), CallError>>,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(call) = self.calls.get_mut(&key) else { return super::answer(reply, Err(CallError::Ended)) };
+        if call.change.is_some() || !matches!(call.stage, Stage::Standing) {
+            return super::answer(reply, Err(CallError::Busy));
+        }
+        if call.sound.held_by_us == on {
+            return super::answer(reply, Ok(()));
+        }
+        call.change = Some(Change { hold: on, reply, step: Step::Waiting, crossed: false });
+        self.change(key, turn);
+    }
+
+    /// Sends the re-INVITE of a change that waits, if it can be sent now.
+    pub(super) fn change(&mut self, key: Key, turn: &mut Turn<'_>) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(change) = call.change.as_mut().filter(|change| matches!(change.step, Step::Waiting)) else { return };
+        let (media, hold) = (&mut call.sound.media, change.hold);
+        if media.state() != NegotiationState::Stable {
+            return;
+        }
+        media.capabilities().set_hold(hold_of(hold));
+        let error = match media.offer() {
+            Ok(offer) => match turn.reinvite(call.session, Some(Body::sdp(offer)), Lines::new()) {
+                Ok(()) => {
+                    change.step = Step::Sent;
+                    return;
+                }
+                // The peer's exchange is not over: its ACK brings us back here.
+                Err(StackError::State(_)) => None,
+                Err(error) => Some(CallError::Unreachable { to: call.peer.clone(), why: error.to_string() }),
+            },
+            Err(error) => Some(CallError::Media(error.to_string())),
+        };
+        media.rollback();
+        media.capabilities().set_hold(hold_of(!hold));
+        if let Some(error) = error
+            && let Some(change) = call.change.take()
+        {
+            super::answer(change.reply, Err(error));
+        }
+    }
+
+    /// The wait after a 491 is over.
+    pub(super) fn change_again(&mut self, key: Key, turn: &mut Turn<'_>) {
+        if let Some(change) = self.calls.get_mut(&key).and_then(|call| call.change.as_mut())
+            && matches!(change.step, Step::Crossed(_))
+        {
+            change.step = Step::Waiting;
+            self.change(key, turn);
+        }
+    }
+
+    /// Our re-INVITE has its final answer.
+    pub(super) fn changed(&mut self, session: SessionId, outcome: Result<&Response, Refusal>, turn: &mut Turn<'_>) {
+        let Some((key, call)) = self.call_of(session) else { return };
+        let Some(mut change) = call.change.take() else { return };
+        let hold = change.hold;
+        let outcome = match outcome {
+            Ok(response) => match description(response.headers()) {
+                Some(answer) => {
+                    call.sound.held_by_us = hold;
+                    self.take_answer(key, answer)
+                }
+                None => Err(CallError::Media("the answer to our re-INVITE has no session description".into())),
+            },
+            Err(refusal) if refusal.code() == StatusCode::REQUEST_PENDING && !change.crossed => {
+                change.crossed = true;
+                return self.crossed(key, change, turn);
+            }
+            Err(Refusal::Response(response)) => Err(refused(&response)),
+            Err(Refusal::Failure(why)) => Err(failed(why, &call.peer)),
+        };
+        if outcome.is_err() {
+            self.put_back(key, hold);
+        }
+        if let Err(CallError::Media(why)) = &outcome {
+            self.hang_up(key, None, Some(why.clone()), turn);
+        }
+        super::answer(change.reply, outcome);
+    }
+
+    /// Both sides changed the call at once (RFC 3261 section 14.1): ours again after 2.1 to 4.0 s when the Call-ID is ours, after 0 to 2.0 s when
+    /// it is theirs. The peer's change may come before that.
+    fn crossed(&mut self, key: Key, change: Change, turn: &mut Turn<'_>) {
+        self.put_back(key, change.hold);
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        let steps = if call.caller { 210 + rand::random::<u64>() % 191 } else { rand::random::<u64>() % 201 };
+        match turn.alarm(turn.now().mono + Duration::from_millis(steps * 10), key.0) {
+            Ok(alarm) => call.change = Some(Change { step: Step::Crossed(alarm), ..change }),
+            Err(_) => super::answer(change.reply, Err(CallError::Busy)),
+        }
+    }
+
+    /// Everything stays as it was (RFC 3261 section 14.1).
+    fn put_back(&mut self, key: Key, hold: bool) {
+        if let Some(call) = self.calls.get_mut(&key) {
+            call.sound.held_by_us = !hold;
+            call.sound.media.rollback();
+            call.sound.media.capabilities().set_hold(hold_of(!hold));
+        }
+    }
+
+    /// The peer's re-INVITE (RFC 3261 section 14.2): its offer is answered, or without one ours is given.
+    pub(super) fn reinvited(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
+        let Some((key, call)) = self.call_of(session) else { return };
+        let answered = match description(request.headers()) {
+            Some(offer) => call.sound.media.answer(offer).map(|(answer, agreed)| (answer, Some(agreed))),
+            None => call.sound.media.offer().map(|offer| (offer, None)),
+        };
+        let reply = match answered {
+            Ok((body, agreed)) => {
+                if let Some(agreed) = agreed
+                    && let Err(error) = self.carry(key, &agreed)
+                {
+                    tracing::warn!(%error, "a re-INVITE is not carried out");
+                }
+                Reply::new(StatusCode::OK).body(Body::sdp(body))
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a re-INVITE is refused");
+                Reply::new(StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE))
+            }
+        };
+        if let Err(error) = turn.answer_reinvite(session, reply) {
+            tracing::debug!(%error, "a re-INVITE could not be answered");
+        }
+    }
+
+    /// The peer gave its re-INVITE up: an offer of ours in a 200 that never left is dropped.
+    pub(super) fn reinvite_cancelled(&mut self, session: SessionId, turn: &mut Turn<'_>) {
+        let Some((key, call)) = self.call_of(session) else { return };
+        if call.change.as_ref().is_none_or(|change| !matches!(change.step, Step::Sent)) {
+            call.sound.media.rollback();
+        }
+        self.change(key, turn);
+    }
+}
+
+fn hold_of(on: bool) -> Hold {
+    if on { Hold::ByDirection } else { Hold::Off }
+}

@@ -1,0 +1,161 @@
+//! Hold, resume, digits, text: what happens while a call stands.
+
+use std::time::Duration;
+
+use ua::{Call, CallError, CallEvent, DigitBy, Events};
+
+use crate::{Wire, builder, call, pair};
+
+async fn packets(call: &Call) -> (u64, u64) {
+    let stats = call.stats().await.unwrap();
+    (stats.packets_sent, stats.packets_received)
+}
+
+async fn next(events: &mut Events, wanted: fn(&CallEvent) -> bool) -> CallEvent {
+    loop {
+        let event = tokio::time::timeout(Duration::from_secs(10), events.next())
+            .await
+            .expect("in time")
+            .expect("before the end");
+        if wanted(&event) {
+            return event;
+        }
+    }
+}
+
+#[tokio::test]
+async fn rfc3264_8_4_while_a_call_is_held_no_packet_flows() {
+    let wire = Wire::default();
+    let alice = wire.tap(builder()).build().await.unwrap();
+    let bob = builder().build().await.unwrap();
+    let (placed, taken) = call(&alice, &bob).await;
+    let mut events = taken.events();
+    let _tone = (placed.audio().tone(440.0, None).unwrap(), taken.audio().tone(1_000.0, None).unwrap());
+    placed.hold().await.unwrap();
+    next(&mut events, |event| *event == CallEvent::HeldByPeer).await;
+    placed.hold().await.expect("holding twice is no error");
+    assert!(wire.messages(true, "INVITE")[1].contains("\r\na=sendonly\r\n"));
+    assert!(wire.messages(false, "SIP/2.0 200")[1].contains("\r\na=recvonly\r\n"));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let before = (packets(&placed).await, packets(&taken).await);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!((packets(&placed).await, packets(&taken).await), before, "sent and received while held");
+    placed.resume().await.unwrap();
+    next(&mut events, |event| *event == CallEvent::Resumed).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let after = (packets(&placed).await, packets(&taken).await);
+    for (before, after) in
+        [(before.0.0, after.0.0), (before.0.1, after.0.1), (before.1.0, after.1.0), (before.1.1, after.1.1)]
+    {
+        assert!(after >= before + 15, "{before} -> {after} packets in 500 ms after resuming");
+    }
+    // RFC 3264 section 8: the version of our description grows with each change.
+    let offers = wire.messages(true, "INVITE");
+    let version = |body: &str| {
+        body.lines()
+            .find_map(|line| line.strip_prefix("o="))
+            .unwrap()
+            .split(' ')
+            .nth(2)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+    };
+    assert_eq!(version(&offers[1]), version(&offers[0]) + 1);
+    assert_eq!(version(&offers[2]), version(&offers[0]) + 2);
+}
+
+#[tokio::test]
+async fn both_sides_may_hold_and_a_held_side_stays_held() {
+    let (alice, bob) = pair().await;
+    let (placed, taken) = call(&alice, &bob).await;
+    let (mut at_alice, mut at_bob) = (placed.events(), taken.events());
+    placed.hold().await.unwrap();
+    next(&mut at_bob, |event| *event == CallEvent::HeldByPeer).await;
+    taken.hold().await.unwrap();
+    placed.resume().await.unwrap();
+    next(&mut at_alice, |event| *event == CallEvent::HeldByPeer).await;
+    taken.resume().await.unwrap();
+    next(&mut at_alice, |event| *event == CallEvent::Resumed).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let stats = (packets(&placed).await, packets(&taken).await);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(packets(&placed).await.1 > stats.0.1 && packets(&taken).await.1 > stats.1.1, "audio flows again both ways");
+}
+
+#[tokio::test]
+async fn rfc3261_14_1_a_glare_of_holds_is_tried_again_once() {
+    let (alice, bob) = pair().await;
+    let (placed, taken) = call(&alice, &bob).await;
+    // Both at once: each is answered 491, and each tries again after a wait of its own.
+    let (first, second) = tokio::join!(placed.hold(), taken.hold());
+    first.unwrap();
+    second.unwrap();
+    let concurrent = tokio::join!(placed.resume(), placed.hold());
+    assert!(matches!(concurrent, (Ok(()), Err(CallError::Busy)) | (Err(CallError::Busy), Ok(()))), "{concurrent:?}");
+}
+
+#[tokio::test]
+async fn rfc4733_digits_arrive_both_ways_in_order() {
+    let (alice, bob) = pair().await;
+    let (placed, taken) = call(&alice, &bob).await;
+    for (from, to) in [(&placed, &taken), (&taken, &placed)] {
+        let mut events = to.events();
+        from.dtmf("12#*0D").await.unwrap();
+        let mut heard = String::new();
+        while heard.len() < 6 {
+            let event = next(&mut events, |event| matches!(event, CallEvent::Digit { .. })).await;
+            let CallEvent::Digit { digit, duration, by } = event else { continue };
+            assert_eq!(by, DigitBy::Rtp);
+            assert!(duration >= Duration::from_millis(40), "{digit} for {duration:?}");
+            heard.push(digit);
+        }
+        assert_eq!(heard, "12#*0D");
+    }
+    assert!(matches!(placed.dtmf("12x").await, Err(CallError::BadText { .. })));
+}
+
+#[tokio::test]
+async fn digits_and_text_within_a_call_arrive_as_requests() {
+    let wire = Wire::default();
+    let alice = wire.tap(builder()).build().await.unwrap();
+    let bob = builder().build().await.unwrap();
+    let (placed, taken) = call(&alice, &bob).await;
+    let mut events = taken.events();
+    placed.dtmf_info("5#").await.unwrap();
+    for wanted in ['5', '#'] {
+        let event = next(&mut events, |event| matches!(event, CallEvent::Digit { .. })).await;
+        let duration = Duration::from_millis(160);
+        assert_eq!(event, CallEvent::Digit { digit: wanted, duration, by: DigitBy::Info });
+    }
+    assert!(wire.messages(true, "INFO")[0].contains("Content-Type: application/dtmf-relay\r\n"));
+    assert!(matches!(placed.dtmf_info("5x").await, Err(CallError::BadText { .. })));
+    assert_eq!(placed.message("grüß dich").await.unwrap().code, 200);
+    let event = next(&mut events, |event| matches!(event, CallEvent::Message(_))).await;
+    let CallEvent::Message(message) = event else { panic!("{event:?}") };
+    assert_eq!((message.text.as_str(), message.content_type.as_str()), ("grüß dich", "text/plain;charset=UTF-8"));
+}
+
+#[tokio::test]
+async fn silence_of_a_peer_is_told() {
+    let alice = builder().silence_after(Some(Duration::from_millis(300))).build().await.unwrap();
+    let (peer, address) = crate::socket().await;
+    let dialing = alice.call(format!("sip:bob@{address}")).start().await.unwrap();
+    // A peer that answers and never says anything.
+    let mut buffer = [0; 4_096];
+    let (length, from) = peer.recv_from(&mut buffer).await.unwrap();
+    let invite = String::from_utf8_lossy(&buffer[..length]).into_owned();
+    let body = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
+    let lines =
+        ["Via", "From", "Call-ID", "CSeq"].map(|name| format!("{name}: {}\r\n", crate::header(&invite, name).unwrap()));
+    let to = crate::header(&invite, "To").unwrap();
+    let ok = format!(
+        "SIP/2.0 200 OK\r\n{}To: {to};tag=x\r\nContact: <sip:{address}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+        lines.concat(),
+        body.len()
+    );
+    peer.send_to(ok.as_bytes(), from).await.unwrap();
+    let placed = dialing.answer().await.unwrap();
+    let event = next(&mut placed.events(), |event| matches!(event, CallEvent::Silence { .. })).await;
+    assert!(matches!(event, CallEvent::Silence { lasting } if lasting >= Duration::from_millis(300)), "{event:?}");
+}

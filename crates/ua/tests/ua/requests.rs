@@ -1,0 +1,113 @@
+//! MESSAGE and OPTIONS outside of calls, and what a softphone answers to strangers.
+
+use std::time::Duration;
+
+use tokio::net::UdpSocket;
+use ua::{CallError, Endpoint};
+
+use crate::{builder, header, pair, socket};
+
+/// Sends a request from a bare socket and returns the final answer.
+async fn ask(socket: &UdpSocket, to: &Endpoint, method: &str, uri: &str, lines: &str, body: &str) -> String {
+    let address = to.bound()[0].address;
+    let here = socket.local_addr().unwrap();
+    let number = rand_text();
+    let request = format!(
+        "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK{number}\r\nMax-Forwards: 70\r\n\
+         From: <sip:x@{here}>;tag=1\r\nTo: <sip:bob@{address}>\r\nCall-ID: {number}\r\nCSeq: 1 {method}\r\n{lines}\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    socket.send_to(request.as_bytes(), address).await.unwrap();
+    let mut buffer = [0; 4_096];
+    loop {
+        let received =
+            tokio::time::timeout(Duration::from_secs(5), socket.recv(&mut buffer)).await.expect("an answer").unwrap();
+        let answer = String::from_utf8_lossy(&buffer[..received]).into_owned();
+        if !answer.starts_with("SIP/2.0 1") && answer.contains(&number) {
+            return answer;
+        }
+    }
+}
+
+fn rand_text() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}
+
+#[tokio::test]
+async fn rfc3428_a_message_arrives_and_is_confirmed() {
+    let (alice, bob) = pair().await;
+    let answer = alice.message(&bob.uri("bob").unwrap(), "Mahlzeit").await.unwrap();
+    assert_eq!(answer.code, 200);
+    let message = bob.messages().await.unwrap();
+    assert_eq!((message.text.as_str(), message.content_type.as_str()), ("Mahlzeit", "text/plain;charset=UTF-8"));
+    assert!(message.from.contains("sip:phone@127.0.0.1"), "{}", message.from);
+    // 64 may wait; then nobody reads, and the sender is told.
+    for _ in 0..64 {
+        alice.message(&bob.uri("bob").unwrap(), "again").await.unwrap();
+    }
+    let refused = alice.message(&bob.uri("bob").unwrap(), "too much").await;
+    assert!(matches!(refused, Err(CallError::Rejected { code: 503, .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn rfc3261_11_2_options_tells_what_is_possible() {
+    let (alice, bob) = pair().await;
+    let answer = alice.options(&bob.uri("bob").unwrap()).await.unwrap();
+    assert_eq!(answer.code, 200);
+    assert_eq!(answer.allow, ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "MESSAGE"]);
+    assert!(answer.server.unwrap().starts_with("Offhook/"));
+    let (socket, _) = socket().await;
+    let answer = ask(&socket, &bob, "OPTIONS", "sip:bob@127.0.0.1", "", "").await;
+    assert!(header(&answer, "Accept").unwrap().contains("application/sdp"), "{answer}");
+    assert!(header(&answer, "Supported").is_some(), "{answer}");
+}
+
+#[tokio::test]
+async fn rfc3261_8_2_what_is_not_understood_is_refused_in_order() {
+    let bob = builder().build().await.unwrap();
+    let (socket, _) = socket().await;
+    let sip = "sip:bob@127.0.0.1";
+    let sdp = "Contact: <sip:x@127.0.0.1>\r\nContent-Type: application/sdp\r\n";
+    let rows = [
+        ("REGISTER", sip, "", "", "405 ", Some("Allow")),
+        ("DANCE", sip, "", "", "501 ", Some("Allow")),
+        ("OPTIONS", "tel:+431", "", "", "416 ", None),
+        ("OPTIONS", sip, "Require: flying\r\n", "", "420 ", Some("Unsupported")),
+        ("MESSAGE", sip, "Content-Type: image/png\r\n", "png", "415 ", Some("Accept")),
+        ("INVITE", sip, "Contact: <sip:x@127.0.0.1>\r\nContent-Type: text/html\r\n", "<p>", "415 ", Some("Accept")),
+        ("INVITE", sip, sdp, "v=1\r\nnonsense", "400 ", None),
+        ("BYE", sip, "", "", "481 ", None),
+        ("UPDATE", sip, "Contact: <sip:x@127.0.0.1>\r\n", "", "481 ", None),
+        ("INFO", sip, "", "", "481 ", None),
+    ];
+    for (method, uri, lines, body, code, line) in rows {
+        let answer = ask(&socket, &bob, method, uri, lines, body).await;
+        assert!(answer.starts_with(&format!("SIP/2.0 {code}")), "{method} {uri} {lines}: {answer}");
+        assert!(line.is_none_or(|line| header(&answer, line).is_some()), "{method}: {line:?} is missing in {answer}");
+    }
+    assert_eq!(bob.usage().await.unwrap().calls, 0);
+}
+
+#[tokio::test]
+async fn an_offer_in_a_multipart_body_is_found() {
+    let bob = builder().build().await.unwrap();
+    let (socket, address) = socket().await;
+    let body = format!(
+        "--x\r\nContent-Type: text/plain\r\n\r\nhello\r\n--x\r\nContent-Type: application/sdp\r\n\r\n\
+         v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {} RTP/AVP 8\r\n\r\n--x--\r\n",
+        address.port()
+    );
+    let lines = format!("Contact: <sip:x@{address}>\r\nContent-Type: multipart/mixed;boundary=x\r\n");
+    let asked = ask(&socket, &bob, "INVITE", "sip:bob@127.0.0.1", &lines, &body);
+    let taken = async {
+        let incoming = bob.incoming().await.unwrap();
+        // Nobody acknowledges: the answer is given up with the 2xx repeats.
+        tokio::time::timeout(Duration::from_millis(300), incoming.answer()).await
+    };
+    let (answer, _) = tokio::join!(asked, taken);
+    assert!(
+        answer.starts_with("SIP/2.0 200") && answer.contains("\r\nm=audio ") && answer.contains(" RTP/AVP 8"),
+        "{answer}"
+    );
+}
