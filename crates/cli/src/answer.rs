@@ -1,0 +1,245 @@
+//! `offhook answer`: a robot that takes calls.
+
+mod robot;
+mod voice;
+
+use std::net::SocketAddr;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+use net::media::{MediaConfig, MediaThread, PortRange};
+use net::{Bind, LoopConfig, SipLoop};
+use sip::Transport;
+use sip::message::StatusCode;
+
+use crate::args;
+use crate::exit::Exit;
+use crate::identity::Identity;
+use crate::interrupt::Interrupts;
+use crate::out::Out;
+use robot::{Account, Conduct, News, Order, Robot, Studio};
+use voice::{Ears, Voice};
+
+/// How long calls and the registration may take to end.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// News that may wait for the terminal.
+const WAITING: usize = 16_384;
+/// How often news are looked at: calls never wake the terminal's thread.
+const PACE: Duration = Duration::from_millis(50);
+
+/// Runs the verb.
+pub fn run(args: &args::Answer, out: &mut Out) -> Exit {
+    match start(args) {
+        Ok(running) => running.serve(args, out),
+        Err((exit, why)) => {
+            out.error(&why);
+            exit
+        }
+    }
+}
+
+struct Running {
+    sip: net::Running<Order>,
+    /// Held for its thread; ends with the robot.
+    _media: Option<MediaThread>,
+    news: std::sync::mpsc::Receiver<News>,
+    registers: bool,
+}
+
+fn start(args: &args::Answer) -> Result<Running, (Exit, String)> {
+    let general = |why: String| (Exit::General, why);
+    let usage = |why: String| (Exit::Usage, why);
+    let voice = match (&args.play, args.tone) {
+        (Some(path), _) => Some(Voice::file(path).map_err(general)?),
+        (None, Some(hertz)) => Some(Voice::tone(hertz).map_err(usage)?),
+        (None, None) => None,
+    };
+    let account = Identity::read(&args.identity).map_err(usage)?;
+    let registers = account.is_some();
+    let conduct = Conduct {
+        reject: args.reject.and_then(StatusCode::new),
+        ring_only: args.ring,
+        hang_up_after: args.duration.map(Duration::from_secs),
+        echo: args.echo,
+        voice,
+        ears: args.record.clone().map(Ears::new),
+        account: account.map(|identity| Account {
+            spec: Box::new(identity.register_spec(3_600)),
+            credentials: identity.credential(),
+        }),
+    };
+    let with_media = conduct.echo || conduct.voice.is_some() || conduct.ears.is_some();
+    let (news, inbox) = sync_channel(WAITING);
+    let mut stack = sip::Config { user_agent: Some(crate::user_agent()), ..sip::Config::default() };
+    stack.allow.push(sip::message::Method::Info);
+    let (orders_in, orders) = std::sync::mpsc::channel();
+    let listening = binds(&args.identity.sip);
+    // The media thread needs the loop's clock, and the robot needs the media thread: the robot is made when both are known.
+    let (give_media, take_media) = std::sync::mpsc::channel();
+    let sip = SipLoop::spawn(LoopConfig::new(listening, stack), move |_, clock| {
+        let media = with_media.then(|| {
+            let config = MediaConfig { engine: media::Config::default(), clock, commands: 4_096 };
+            MediaThread::spawn(config, move |event| {
+                let _ = orders_in.send(event);
+            })
+        });
+        let studio = match &media {
+            Some(Ok(thread)) => Some(Studio { media: thread.handle(), ports: PortRange::default() }),
+            _ => None,
+        };
+        let _ = give_media.send(media);
+        Robot::new(conduct, studio, news)
+    })
+    .map_err(|error| general(error.to_string()))?;
+    let media = match take_media.recv().ok().flatten().transpose() {
+        Ok(media) => media,
+        Err(error) => return Err(general(error.to_string())),
+    };
+    if media.is_some() {
+        let handle = sip.handle();
+        let forward = std::thread::Builder::new().name("digits".into()).spawn(move || {
+            while let Ok(event) = orders.recv() {
+                if handle.blocking_send(Order::Media(event)).is_err() {
+                    return;
+                }
+            }
+        });
+        forward.map_err(|error| general(format!("the system refused a thread: {error}")))?;
+    }
+    Ok(Running { sip, _media: media, news: inbox, registers })
+}
+
+/// UDP and TCP at every address given, or a free port of all addresses.
+pub fn binds(given: &[SocketAddr]) -> Vec<Bind> {
+    let any = [SocketAddr::from(([0, 0, 0, 0], 0))];
+    let addresses = if given.is_empty() { &any[..] } else { given };
+    let pair =
+        |address: &SocketAddr| [Transport::Udp, Transport::Tcp].map(|transport| Bind { transport, address: *address });
+    addresses.iter().flat_map(pair).collect()
+}
+
+impl Running {
+    fn serve(self, args: &args::Answer, out: &mut Out) -> Exit {
+        for bound in self.sip.bound() {
+            let transport = bound.transport.as_str().to_lowercase();
+            out.event(
+                &format!("listening on {transport} {}", bound.address),
+                &[
+                    ("event", "listening".into()),
+                    ("transport", transport.as_str().into()),
+                    ("address", bound.address.to_string().into()),
+                ],
+            );
+        }
+        let interrupts = Interrupts::watch();
+        let mut ended_calls = 0_u64;
+        let mut leaving: Option<Instant> = None;
+        let mut exit = Exit::Ok;
+        if self.registers {
+            let _ = self.sip.handle().try_send(Order::Begin);
+        }
+        loop {
+            if leaving.is_none() && interrupts.seen() > 0 {
+                leaving = Some(Instant::now());
+                exit = Exit::Interrupted;
+                let _ = self.sip.handle().try_send(Order::Leave);
+            }
+            if interrupts.seen() > 1 || leaving.is_some_and(|since| since.elapsed() > FAREWELL) {
+                return exit;
+            }
+            std::thread::sleep(PACE);
+            out.hold();
+            loop {
+                let news = match self.news.recv_timeout(Duration::ZERO) {
+                    Ok(news) => news,
+                    Err(RecvTimeoutError::Timeout) => {
+                        out.release();
+                        break;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return exit,
+                };
+                let (over, failed) = (matches!(news, News::Ended { .. } | News::Refused { .. }), report(&news, out));
+                if let Some(code) = failed {
+                    return code;
+                }
+                if matches!(news, News::Left) {
+                    return exit;
+                }
+                ended_calls += u64::from(over);
+                if leaving.is_none() && args.calls.is_some_and(|most| ended_calls >= most) {
+                    leaving = Some(Instant::now());
+                    let _ = self.sip.handle().try_send(Order::Leave);
+                }
+            }
+        }
+    }
+}
+
+/// Prints news; an exit code when they end the robot.
+fn report(news: &News, out: &mut Out) -> Option<Exit> {
+    match news {
+        News::Registered { expires } => {
+            let secs = expires.as_secs();
+            out.event(
+                &format!("registered for {secs} s"),
+                &[("event", "registered".into()), ("expires_secs", secs.into())],
+            );
+        }
+        News::RegistrationFailed { why, retry_in } => {
+            let text = match retry_in {
+                Some(wait) => format!("not registered: {why}; next try in {} s", wait.as_secs()),
+                None => format!("not registered: {why}"),
+            };
+            out.event(&text, &[("event", "registration_failed".into()), ("why", why.as_str().into())]);
+            if retry_in.is_none() {
+                return Some(Exit::Authentication);
+            }
+        }
+        News::Ringing { call, from } => {
+            out.event(
+                &format!("call {call} from {from}"),
+                &[("event", "ringing".into()), ("call", (*call).into()), ("from", from.as_str().into())],
+            );
+        }
+        News::Refused { call, code, why } => {
+            let text = if why.is_empty() {
+                format!("call {call} refused: {code}")
+            } else {
+                format!("call {call} refused: {code} ({why})")
+            };
+            let fields = [("event", "refused".into()), ("call", (*call).into()), ("code", (*code).into())];
+            out.event(&text, &fields);
+        }
+        News::Answered { call, codec } => {
+            let codec = codec.map_or("no audio", audio::codec::Codec::name);
+            out.event(
+                &format!("call {call} answered, {codec}"),
+                &[("event", "answered".into()), ("call", (*call).into()), ("codec", codec.into())],
+            );
+        }
+        News::Digit { call, digit } => {
+            let digit = digit.to_string();
+            out.event(
+                &format!("call {call} digit {digit}"),
+                &[("event", "digit".into()), ("call", (*call).into()), ("digit", digit.as_str().into())],
+            );
+        }
+        News::Ended { call, by, lasted, heard } => {
+            let secs = lasted.as_secs_f64();
+            let (packets, lost) = heard.as_ref().map_or((0, 0), |heard| (heard.packets_received, heard.packets_lost));
+            let audio = heard.as_ref().map(|_| format!(", {packets} packets, {lost} lost")).unwrap_or_default();
+            let fields = [
+                ("event", "ended".into()),
+                ("call", (*call).into()),
+                ("by", (*by).into()),
+                ("secs", secs.into()),
+                ("packets", packets.into()),
+                ("lost", lost.into()),
+            ];
+            out.event(&format!("call {call} ended by {by} after {secs:.1} s{audio}"), &fields);
+        }
+        News::Trouble { what } => out.error(what),
+        News::Left => {}
+    }
+    None
+}

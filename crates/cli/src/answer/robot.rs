@@ -1,0 +1,492 @@
+//! The robot on the SIP loop: every call is answered in the turn that brings it, without a task or a thread of its own.
+//!
+//! ```text
+//!   INVITE -- checks --> Ringing --(unless --ring)--> Standing --BYE, --for--> gone
+//!                |           +--CANCEL--> gone
+//!                +-- --reject, 4xx --> gone
+//! ```
+//!
+//! A robot that has nothing to say opens no sockets for a call: one pair that nobody reads serves all of them, and the answer says
+//! `recvonly`. That is what makes it cheap enough to answer a thousand calls a second.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use audio::codec::Codec;
+use media::{Agreed, CallMedia, Key, MediaEvent, StreamSettings};
+use net::App;
+use net::media::{MediaHandle, PortRange};
+use sip::digest::{Credential, Credentials};
+use sip::invite::{By, SessionEvent};
+use sip::message::{Body, Lines, Method, Request, StatusCode};
+use sip::register::{RegisterFailure, RegisterSpec, RegistrationEvent, Removal};
+use sip::uas::{self, Capabilities};
+use sip::{Application, ContactSpec, Event, Failure, Origin, RegistrationId, Reply, ServerTx, SessionId, Turn};
+
+use super::voice::{Ears, Voice};
+
+/// What the robot does with calls.
+pub(super) struct Conduct {
+    pub(super) reject: Option<StatusCode>,
+    pub(super) ring_only: bool,
+    pub(super) hang_up_after: Option<Duration>,
+    pub(super) echo: bool,
+    pub(super) voice: Option<Voice>,
+    pub(super) ears: Option<Ears>,
+    pub(super) account: Option<Account>,
+}
+
+/// Who registers.
+pub(super) struct Account {
+    pub(super) spec: Box<RegisterSpec>,
+    pub(super) credentials: Option<Credential>,
+}
+
+/// Media threads, when the robot speaks or listens.
+pub(super) struct Studio {
+    pub(super) media: MediaHandle,
+    pub(super) ports: PortRange,
+}
+
+/// Orders from other threads.
+pub(super) enum Order {
+    /// Something happened to a stream.
+    Media(MediaEvent),
+    /// Register, when there is an account.
+    Begin,
+    /// End every call and registration, and then the robot.
+    Leave,
+}
+
+/// News for the terminal.
+#[derive(Debug)]
+pub(super) enum News {
+    Registered { expires: Duration },
+    RegistrationFailed { why: String, retry_in: Option<Duration> },
+    Ringing { call: u64, from: String },
+    Refused { call: u64, code: u16, why: String },
+    Answered { call: u64, codec: Option<Codec> },
+    Digit { call: u64, digit: char },
+    Ended { call: u64, by: &'static str, lasted: Duration, heard: Option<media::StreamReport> },
+    Trouble { what: String },
+    Left,
+}
+
+struct Live {
+    number: u64,
+    media: CallMedia,
+    stream: Option<Key>,
+    local: IpAddr,
+    since: sip::Time,
+    standing: bool,
+}
+
+/// The application of `offhook answer`.
+pub(super) struct Robot {
+    conduct: Conduct,
+    studio: Option<Studio>,
+    news: SyncSender<News>,
+    capabilities: Capabilities,
+    /// Allow and Supported of a 200, printed once.
+    abilities: Lines,
+    calls: HashMap<SessionId, Live>,
+    streams: HashMap<Key, SessionId>,
+    registration: Option<RegistrationId>,
+    /// The sockets of silent calls, by address; bound and never read.
+    silent: HashMap<IpAddr, (UdpSocket, SocketAddr)>,
+    counted: u64,
+    leaving: bool,
+}
+
+impl Robot {
+    pub(super) fn new(conduct: Conduct, studio: Option<Studio>, news: SyncSender<News>) -> Self {
+        let capabilities = Capabilities {
+            allow: vec![Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Info],
+            schemes: ["sip", "sips", "tel"].map(str::to_owned).to_vec(),
+            ..Capabilities::default()
+        };
+        Self {
+            conduct,
+            studio,
+            news,
+            abilities: uas::capability_lines(&Method::Invite, StatusCode::OK, &capabilities),
+            capabilities,
+            calls: HashMap::new(),
+            streams: HashMap::new(),
+            registration: None,
+            silent: HashMap::new(),
+            counted: 0,
+            leaving: false,
+        }
+    }
+
+    /// Begins to register, when there is an account. Must be called once, with the first turn.
+    fn register(&mut self, turn: &mut Turn<'_>) {
+        let Some(account) = self.conduct.account.take() else { return };
+        let mut spec = *account.spec;
+        if let Some(credential) = account.credentials {
+            let mut credentials = Credentials::new();
+            credentials.add(credential);
+            spec.credentials = credentials;
+        }
+        match turn.register(spec) {
+            Ok(id) => self.registration = Some(id),
+            Err(error) => self.tell(News::RegistrationFailed { why: error.to_string(), retry_in: None }),
+        }
+    }
+
+    /// News that nobody reads are dropped: calls do not wait for a terminal.
+    fn tell(&self, news: News) {
+        let _ = self.news.try_send(news);
+    }
+
+    fn invited(&mut self, tx: ServerTx, request: &Request, origin: &Origin, turn: &mut Turn<'_>) {
+        self.counted += 1;
+        let number = self.counted;
+        let refusal = if self.leaving {
+            Some(Reply::new(StatusCode::SERVICE_UNAVAILABLE))
+        } else if let Some(code) = self.conduct.reject {
+            Some(Reply::new(code))
+        } else {
+            uas::check(request, &self.capabilities)
+        };
+        if let Some(reply) = refusal {
+            self.tell(News::Refused { call: number, code: reply.code.get(), why: String::new() });
+            let _ = turn.respond(tx, reply);
+            return;
+        }
+        let Ok(session) = turn.session(tx) else { return };
+        let local = origin.local.ip();
+        let live = match self.prepare(number, local, turn) {
+            Ok(live) => live,
+            Err(why) => {
+                self.tell(News::Refused { call: number, code: 503, why });
+                let _ = turn.answer(session, Reply::new(StatusCode::SERVICE_UNAVAILABLE));
+                return;
+            }
+        };
+        let from = request.headers().text(sip::message::HeaderId::From).unwrap_or_default().into_owned();
+        self.tell(News::Ringing { call: number, from });
+        self.calls.insert(session, live);
+        let _ = turn.answer(session, Reply::new(StatusCode::RINGING).contact(contact()));
+        if !self.conduct.ring_only {
+            self.accept(session, request, turn);
+        }
+    }
+
+    /// The call's descriptions, at an address where something listens.
+    fn prepare(&mut self, number: u64, local: IpAddr, turn: &Turn<'_>) -> Result<Live, String> {
+        let since = turn.now().mono;
+        let address = self.silent_address(local)?;
+        let mut media = CallMedia::new(address, &Codec::ALL, since.0 ^ (number << 20));
+        if !self.speaks() {
+            for stream in &mut media.capabilities().media {
+                stream.direction = sdp::Direction::RecvOnly;
+            }
+        }
+        Ok(Live { number, media, stream: None, local, since, standing: false })
+    }
+
+    fn speaks(&self) -> bool {
+        self.conduct.echo || self.conduct.voice.is_some()
+    }
+
+    fn silent_address(&mut self, local: IpAddr) -> Result<SocketAddr, String> {
+        if let Some((_, address)) = self.silent.get(&local) {
+            return Ok(*address);
+        }
+        let bound = UdpSocket::bind((local, 0)).and_then(|socket| Ok((socket.local_addr()?, socket)));
+        let (address, socket) = bound.map_err(|error| format!("no media port on {local}: {error}"))?;
+        self.silent.insert(local, (socket, address));
+        Ok(address)
+    }
+
+    fn accept(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
+        let Some(live) = self.calls.get_mut(&session) else { return };
+        let ports = match &self.studio {
+            None => None,
+            Some(studio) => match studio.ports.bind(live.local) {
+                Ok(pair) => {
+                    if let Some(stream) = live.media.capabilities().media.first_mut() {
+                        stream.port = pair.address.port();
+                    }
+                    Some(pair)
+                }
+                Err(error) => {
+                    let (call, why) = (live.number, error.to_string());
+                    self.refuse(session, StatusCode::SERVICE_UNAVAILABLE, call, why, turn);
+                    return;
+                }
+            },
+        };
+        let offer = request.body();
+        let outcome = if offer.is_empty() {
+            live.media.offer().map(|body| (body, None))
+        } else {
+            live.media.answer(offer).map(|(body, agreed)| (body, Some(agreed)))
+        };
+        let (body, agreed) = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let code = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
+                let call = live.number;
+                self.refuse(session, code, call, error.to_string(), turn);
+                return;
+            }
+        };
+        if let (Some(ports), Some(studio)) = (ports, &self.studio) {
+            let key = studio.media.key();
+            live.stream = Some(key);
+            self.streams.insert(key, session);
+            let settings = agreed.as_ref().and_then(|agreed| agreed.settings.clone());
+            self.open(key, ports, settings);
+        }
+        let codec = agreed.and_then(|agreed| agreed.settings).map(|settings| settings.codec);
+        let reply = Reply::new(StatusCode::OK).contact(contact()).lines(self.abilities.clone()).body(Body::sdp(body));
+        if turn.answer(session, reply).is_err() {
+            return;
+        }
+        if let Some(live) = self.calls.get_mut(&session) {
+            live.standing = true;
+            live.since = turn.now().mono;
+            let call = live.number;
+            self.tell(News::Answered { call, codec });
+        }
+        if let Some(after) = self.conduct.hang_up_after {
+            let _ = turn.alarm(turn.now().mono + after, session.0.to_u64());
+        }
+    }
+
+    fn refuse(&mut self, session: SessionId, code: StatusCode, call: u64, why: String, turn: &mut Turn<'_>) {
+        self.tell(News::Refused { call, code: code.get(), why });
+        let _ = turn.answer(session, Reply::new(code));
+    }
+
+    /// Gives a call its stream, voice and ears on the media thread.
+    fn open(&self, key: Key, ports: net::media::PortPair, settings: Option<StreamSettings>) {
+        let Some(studio) = &self.studio else { return };
+        let (player, recorder) = (studio.media.key(), studio.media.key());
+        let voice = self.conduct.voice.as_ref().map(Voice::source);
+        let ears = match self.conduct.ears.as_ref().map(Ears::sink).transpose() {
+            Ok(ears) => ears,
+            Err(error) => {
+                self.tell(News::Trouble { what: error });
+                None
+            }
+        };
+        let echo = self.conduct.echo;
+        let settings = settings.unwrap_or_else(silent_settings);
+        let news = self.news.clone();
+        let ran = studio.media.run(move |desk| {
+            if let Err(error) = desk.add_stream(key, ports, settings) {
+                let _ = news.try_send(News::Trouble { what: format!("no media for a call: {error}") });
+                return;
+            }
+            if echo {
+                desk.engine.echo(key);
+            }
+            if let Some(source) = voice
+                && desk.engine.add_player(player, source).is_ok()
+            {
+                desk.engine.connect(player, key);
+            }
+            if let Some(sink) = ears
+                && desk.engine.add_recorder(recorder, sink).is_ok()
+            {
+                desk.engine.connect(key, recorder);
+            }
+        });
+        if let Err(error) = ran {
+            self.tell(News::Trouble { what: format!("no media for a call: {error}") });
+        }
+    }
+
+    /// What an exchange of descriptions changed for the stream.
+    fn change(&self, session: SessionId, agreed: Agreed) {
+        let Some(key) = self.calls.get(&session).and_then(|live| live.stream) else { return };
+        let (Some(studio), Some(settings)) = (&self.studio, agreed.settings) else { return };
+        let _ = studio.media.run(move |desk| {
+            desk.engine.update_stream(desk.now, key, settings);
+        });
+    }
+
+    fn reinvited(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
+        let Some(live) = self.calls.get_mut(&session) else { return };
+        let outcome = if request.body().is_empty() {
+            live.media.offer().map(|body| (body, None))
+        } else {
+            live.media.answer(request.body()).map(|(body, agreed)| (body, Some(agreed)))
+        };
+        let reply = match outcome {
+            Ok((body, agreed)) => {
+                if let Some(agreed) = agreed {
+                    self.change(session, agreed);
+                }
+                Reply::new(StatusCode::OK).contact(contact()).body(Body::sdp(body))
+            }
+            Err(error) => Reply::new(StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE)),
+        };
+        let _ = turn.answer_reinvite(session, reply);
+    }
+
+    fn acked(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
+        let Some(live) = self.calls.get_mut(&session) else { return };
+        if live.media.state() != sdp::NegotiationState::OfferSent {
+            return;
+        }
+        match live.media.accept(request.body()) {
+            Ok(agreed) => self.change(session, agreed),
+            // RFC 3261 section 13.2.2.4: a session without an answer is ended.
+            Err(_) => {
+                let _ = turn.hangup(session, None, Lines::default());
+            }
+        }
+    }
+
+    fn ended(&mut self, session: SessionId, by: &'static str, turn: &Turn<'_>) {
+        let Some(live) = self.calls.remove(&session) else { return };
+        let (call, lasted) = (live.number, turn.now().mono.since(live.since));
+        let lasted = if live.standing { lasted } else { Duration::ZERO };
+        match (live.stream, &self.studio) {
+            (Some(key), Some(studio)) => {
+                self.streams.remove(&key);
+                let news = self.news.clone();
+                let _ = studio.media.run(move |desk| {
+                    let heard = desk.remove_stream(key);
+                    let _ = news.try_send(News::Ended { call, by, lasted, heard });
+                });
+            }
+            _ => self.tell(News::Ended { call, by, lasted, heard: None }),
+        }
+        self.leave_when_empty();
+    }
+
+    fn leave_when_empty(&mut self) {
+        if self.leaving && self.calls.is_empty() && self.registration.is_none() {
+            self.tell(News::Left);
+        }
+    }
+
+    fn session(&mut self, session: SessionId, event: SessionEvent, turn: &mut Turn<'_>) {
+        match event {
+            SessionEvent::Acked { request } => self.acked(session, &request, turn),
+            SessionEvent::Reinvite { request, .. } => self.reinvited(session, &request, turn),
+            SessionEvent::Request { tx, request } => self.asked(tx, &request, turn),
+            SessionEvent::Cancelled { .. } => self.ended(session, "caller", turn),
+            SessionEvent::Ended { by, .. } => {
+                let by = match by {
+                    By::Us => "us",
+                    By::Peer => "caller",
+                    By::Error => "error",
+                };
+                self.ended(session, by, turn);
+            }
+            _ => {}
+        }
+    }
+
+    /// A request other than INVITE, in a call or not.
+    fn asked(&mut self, tx: ServerTx, request: &Request, turn: &mut Turn<'_>) {
+        let reply = match uas::check(request, &self.capabilities) {
+            Some(reply) => reply,
+            None if *request.method() == Method::Options => uas::options(StatusCode::OK, &self.capabilities),
+            None => Reply::new(StatusCode::OK),
+        };
+        let _ = turn.respond(tx, reply);
+    }
+
+    fn registration(&mut self, event: RegistrationEvent) {
+        match event {
+            RegistrationEvent::Registered { expires, .. } => self.tell(News::Registered { expires }),
+            RegistrationEvent::Failed { why, retry_in } => {
+                self.tell(News::RegistrationFailed { why: words(&why), retry_in });
+            }
+            RegistrationEvent::Unregistered { .. } => {
+                self.registration = None;
+                self.leave_when_empty();
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Application for Robot {
+    fn event(&mut self, event: Event, turn: &mut Turn<'_>) {
+        match event {
+            Event::Request { tx, request, origin } if *request.method() == Method::Invite => {
+                self.invited(tx, &request, &origin, turn);
+            }
+            Event::Request { tx, request, .. } => self.asked(tx, &request, turn),
+            Event::Session(session, event) => self.session(session, event, turn),
+            Event::Registration(_, event) => self.registration(event),
+            Event::Alarm { token, .. } => {
+                let session = SessionId(sip::Id::from_u64(token));
+                if self.calls.contains_key(&session) {
+                    let _ = turn.hangup(session, None, Lines::default());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl App for Robot {
+    type Command = Order;
+
+    fn command(&mut self, order: Order, turn: &mut Turn<'_>) {
+        match order {
+            Order::Media(MediaEvent::DigitEnded { stream, digit, .. }) => {
+                if let Some(live) = self.streams.get(&stream).and_then(|session| self.calls.get(session)) {
+                    self.tell(News::Digit { call: live.number, digit });
+                }
+            }
+            Order::Media(_) => {}
+            Order::Begin => self.register(turn),
+            Order::Leave => {
+                self.leaving = true;
+                let sessions: Vec<_> = self.calls.keys().copied().collect();
+                for session in sessions {
+                    let _ = turn.hangup(session, Some(StatusCode::SERVICE_UNAVAILABLE), Lines::default());
+                }
+                if let Some(id) = self.registration
+                    && turn.unregister(id, Removal::Ours).is_err()
+                {
+                    self.registration = None;
+                }
+                self.leave_when_empty();
+            }
+        }
+    }
+}
+
+fn words(why: &RegisterFailure) -> String {
+    match why {
+        RegisterFailure::Refused { code, reason } => format!("refused with {} {reason}", code.get()),
+        RegisterFailure::Unreachable(Failure::NoRoute(why)) => format!("no route to the registrar: {why}"),
+        RegisterFailure::Unreachable(Failure::Timeout) => "no answer from the registrar".into(),
+        RegisterFailure::Unreachable(_) => "the registrar cannot be reached".into(),
+        _ => "the registrar keeps no binding of ours".into(),
+    }
+}
+
+fn contact() -> ContactSpec {
+    ContactSpec::Auto { user: None, params: String::new() }
+}
+
+/// Settings of a stream whose peer has not described itself yet: nothing is sent, G.711 is understood.
+fn silent_settings() -> StreamSettings {
+    StreamSettings {
+        codec: Codec::Pcmu,
+        send_type: rtp::PayloadType::PCMU,
+        receive_types: vec![(rtp::PayloadType::PCMU, Codec::Pcmu), (rtp::PayloadType::PCMA, Codec::Pcma)],
+        events: None,
+        remote: None,
+        remote_control: None,
+        direction: sdp::Direction::Inactive,
+        ptime: Duration::from_millis(20),
+        min_delay: rtp::Micros::from_millis(20),
+        max_delay: rtp::Micros::from_millis(200),
+    }
+}

@@ -1,0 +1,135 @@
+//! What the robot says and where it writes what it hears.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{TrySendError, sync_channel};
+
+use audio::frame::SampleRate;
+use audio::level::Dbfs;
+use audio::tone::ToneGenerator;
+use audio::wav::{self, Limits};
+use media::{Sink, Source};
+
+const RATE: SampleRate = SampleRate::NARROW;
+/// Ticks that may wait for the disk: ten seconds.
+const WAITING: usize = 500;
+
+/// What is played to every caller, again and again.
+pub(super) enum Voice {
+    Tone(ToneGenerator),
+    File(Arc<[i16]>),
+}
+
+impl Voice {
+    /// An endless tone.
+    pub(super) fn tone(hertz: u32) -> Result<Self, String> {
+        ToneGenerator::single(RATE, f64::from(hertz), Dbfs(-10.0)).map(Self::Tone).map_err(|error| error.to_string())
+    }
+
+    /// A WAV file, as long as it is read here.
+    pub(super) fn file(path: &Path) -> Result<Self, String> {
+        let fail = |error: &dyn std::fmt::Display| format!("cannot play {}: {error}", path.display());
+        let file = File::open(path).map_err(|error| fail(&error))?;
+        let audio = wav::read(std::io::BufReader::new(file), &Limits::default()).map_err(|error| fail(&error))?;
+        if audio.rate != RATE {
+            return Err(fail(&format!("it has {}, expected {RATE}", audio.rate)));
+        }
+        if audio.samples.is_empty() {
+            return Err(fail(&"it holds no audio"));
+        }
+        Ok(Self::File(audio.samples.into()))
+    }
+
+    /// For one call, from the beginning.
+    pub(super) fn source(&self) -> Box<dyn Source> {
+        match self {
+            Self::Tone(tone) => {
+                let mut tone = tone.clone();
+                Box::new(move |frame: &mut [i16]| tone.fill(frame))
+            }
+            Self::File(samples) => {
+                let (samples, mut at) = (Arc::clone(samples), 0);
+                Box::new(move |frame: &mut [i16]| {
+                    for sample in frame.iter_mut() {
+                        *sample = samples.get(at).copied().unwrap_or_default();
+                        at = (at + 1) % samples.len().max(1);
+                    }
+                    frame.len()
+                })
+            }
+        }
+    }
+}
+
+/// Where calls are recorded: the first into the file named, the next beside it with numbers.
+pub(super) struct Ears {
+    path: PathBuf,
+    calls: AtomicU64,
+}
+
+impl Ears {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, calls: AtomicU64::new(0) }
+    }
+
+    /// Begins the next file. A thread writes it; it ends with the stream.
+    pub(super) fn sink(&self) -> Result<Box<dyn Sink>, String> {
+        let path = numbered(&self.path, self.calls.fetch_add(1, Ordering::Relaxed));
+        let fail = |error: &dyn std::fmt::Display| format!("cannot record to {}: {error}", path.display());
+        let file = File::create(&path).map_err(|error| fail(&error))?;
+        let mut writer = wav::Writer::new(BufWriter::new(file), RATE).map_err(|error| fail(&error))?;
+        let (send, ticks) = sync_channel::<[i16; RATE.tick_samples()]>(WAITING);
+        let thread = std::thread::Builder::new().name("recorder".into());
+        let started = thread.spawn(move || {
+            while let Ok(tick) = ticks.recv() {
+                if let Err(error) = writer.write(&tick) {
+                    tracing::error!(file = %path.display(), %error, "the recording ends here; the call goes on");
+                    return;
+                }
+            }
+            if let Err(error) = writer.finish() {
+                tracing::error!(file = %path.display(), %error, "the recording's end is missing");
+            }
+        });
+        started.map_err(|error| format!("cannot record: {error}"))?;
+        Ok(Box::new(move |frame: &[i16]| {
+            let Ok(tick) = frame.try_into() else { return frame.len() };
+            match send.try_send(tick) {
+                Ok(()) | Err(TrySendError::Disconnected(_)) => 0,
+                Err(TrySendError::Full(_)) => frame.len(),
+            }
+        }))
+    }
+}
+
+fn numbered(path: &Path, call: u64) -> PathBuf {
+    if call == 0 {
+        return path.to_owned();
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let suffix = path.extension().map(|suffix| format!(".{}", suffix.to_string_lossy())).unwrap_or_default();
+    path.with_file_name(format!("{stem}-{}{suffix}", call + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_call_has_the_name_given_and_the_next_a_number() {
+        let path = Path::new("/tmp/a.b/call.wav");
+        assert_eq!(numbered(path, 0), path);
+        assert_eq!(numbered(path, 1), Path::new("/tmp/a.b/call-2.wav"));
+        assert_eq!(numbered(Path::new("call"), 2), Path::new("call-3"));
+    }
+
+    #[test]
+    fn tone_out_of_range_and_missing_file_are_told() {
+        assert!(Voice::tone(0).is_err());
+        let error = Voice::file(Path::new("/nonexistent/a.wav")).err().unwrap_or_default();
+        assert!(error.starts_with("cannot play /nonexistent/a.wav: "), "{error}");
+    }
+}

@@ -1,0 +1,113 @@
+//! Who we are, from the command line and the environment.
+
+use sip::Hop;
+use sip::digest::Credential;
+use sip::message::UriBuf;
+use sip::register::RegisterSpec;
+
+use crate::args;
+
+/// An account as given.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The address of record.
+    pub aor: UriBuf,
+    /// Its password, where given.
+    pub password: Option<String>,
+    /// The name for authentication.
+    pub auth_user: String,
+    /// Where everything goes first.
+    pub proxy: Option<UriBuf>,
+}
+
+impl Identity {
+    /// Reads the options; `None` without an account.
+    ///
+    /// # Errors
+    /// What is wrong with them, for a person.
+    pub fn read(given: &args::Identity) -> Result<Option<Self>, String> {
+        let Some(account) = &given.account else {
+            return match given.password {
+                Some(_) => Err("--password needs --account, for example --account sip:1001@127.0.0.1".into()),
+                None => Ok(None),
+            };
+        };
+        let aor = sip_uri(account, "--account")?;
+        let user = aor.as_uri().user().map(str::to_owned);
+        let Some(user) = user else {
+            return Err(format!("--account {account}: expected a user, for example sip:1001@127.0.0.1"));
+        };
+        let proxy = given.proxy.as_deref().map(|proxy| sip_uri(proxy, "--proxy")).transpose()?;
+        Ok(Some(Self {
+            aor,
+            password: password(given.password.as_deref())?,
+            auth_user: given.auth_user.clone().unwrap_or(user),
+            proxy,
+        }))
+    }
+
+    /// The credential for whatever realm the registrar names.
+    pub fn credential(&self) -> Option<Credential> {
+        Credential::password(None, &self.auth_user, self.password.as_deref()?).ok()
+    }
+
+    /// A registration of this account.
+    pub fn register_spec(&self, expires: u32) -> RegisterSpec {
+        let mut spec = RegisterSpec::new(self.registrar(), self.aor.clone());
+        spec.expires = expires;
+        if let Some(proxy) = &self.proxy {
+            spec.hop = Hop::Uri(proxy.clone());
+        }
+        spec
+    }
+
+    /// The registrar: the domain of the address of record (RFC 3261 section 10.2).
+    fn registrar(&self) -> UriBuf {
+        let uri = self.aor.as_uri();
+        let text = self.aor.as_str();
+        let scheme = text.split(':').next().unwrap_or("sip");
+        let host_part = text.rsplit('@').next().unwrap_or_default();
+        format!("{scheme}:{host_part}").parse().unwrap_or_else(|_| {
+            debug_assert!(false, "{uri:?}");
+            self.aor.clone()
+        })
+    }
+}
+
+/// A SIP URI as people write it: with or without scheme.
+///
+/// # Errors
+/// What was given, and what was expected.
+pub fn sip_uri(text: &str, option: &str) -> Result<UriBuf, String> {
+    let whole = if text.contains(':') && !text.starts_with(|c: char| c.is_ascii_digit()) && has_scheme(text) {
+        text.to_owned()
+    } else {
+        format!("sip:{text}")
+    };
+    whole
+        .parse()
+        .map_err(|error| format!("{option} {text}: {error}; expected a SIP URI, for example sip:1001@127.0.0.1"))
+}
+
+fn has_scheme(text: &str) -> bool {
+    ["sip:", "sips:", "tel:"]
+        .iter()
+        .any(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
+}
+
+fn password(given: Option<&str>) -> Result<Option<String>, String> {
+    match given {
+        Some(given) => secret(given).map(Some),
+        None => Ok(std::env::var("OFFHOOK_PASSWORD").ok()),
+    }
+}
+
+/// A password, or the first line of the file that @FILE names.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn secret(given: &str) -> Result<String, String> {
+    let Some(path) = given.strip_prefix('@') else { return Ok(given.to_owned()) };
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read the password in {path}: {error}"))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}

@@ -1,0 +1,54 @@
+//! `offhook`: a SIP phone, a PBX and their tools in one binary.
+
+mod answer;
+mod args;
+mod exit;
+mod identity;
+mod interrupt;
+mod out;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Verb};
+use exit::Exit;
+use out::Out;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
+        }
+    };
+    logging(&cli.general);
+    let mut out = Out::new(cli.general.json);
+    match &cli.verb {
+        Verb::Answer(args) => answer::run(args, &mut out),
+        Verb::Completions(args) => {
+            clap_complete::generate(args.shell, &mut Cli::command(), "offhook", &mut std::io::stdout());
+            Exit::Ok
+        }
+    }
+    .into()
+}
+
+/// What we call ourselves on the wire.
+fn user_agent() -> String {
+    concat!("Offhook/", env!("CARGO_PKG_VERSION")).to_owned()
+}
+
+/// Warnings by default; `-v` for information, `-vv` for everything; the filter of `--log-level` or OFFHOOK_LOG before that.
+fn logging(general: &args::General) {
+    let by_flag = match general.verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let wanted = general.log_level.clone().or_else(|| std::env::var("OFFHOOK_LOG").ok());
+    let filter = tracing_subscriber::EnvFilter::new(wanted.as_deref().unwrap_or(by_flag));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if general.json { builder.json().init() } else { builder.init() }
+}

@@ -1,0 +1,116 @@
+//! `offhook answer` as the called party.
+
+use super::baresip::Baresip;
+use super::sipp;
+use crate::program::offhook;
+use crate::program::sound::seconds_of;
+
+const PHONE: &str = "<sip:phone@127.0.0.1:PORT>;regint=0;answermode=auto";
+
+/// Calls from baresip, speaks for some seconds, hangs up; returns how long the tone was heard back.
+fn echo_heard(arguments: &[&str]) -> f64 {
+    let (mut robot, address) = offhook::answer(arguments);
+    let mut phone = Baresip::start(PHONE, 440);
+    phone.command("dial", &format!("sip:robot@{address}"));
+    phone.wait_for("CALL_ESTABLISHED");
+    // RTCP reports are at least 2.5 s apart: by the third, several seconds of audio have passed.
+    for _ in 0..3 {
+        phone.wait_for("CALL_RTCP");
+    }
+    phone.command("hangup", "");
+    phone.wait_for("CALL_CLOSED");
+    robot.wait_for("ended by caller");
+    let seconds = seconds_of(&phone.recording(), 440.0);
+    phone.stop();
+    seconds
+}
+
+#[test]
+fn baresip_hears_its_own_tone_from_an_echo() {
+    let seconds = echo_heard(&["--echo"]);
+    assert!(seconds >= 3.0, "440 Hz for {seconds} s only");
+}
+
+#[test]
+fn baresip_hears_nothing_of_itself_without_the_echo() {
+    let seconds = echo_heard(&["--tone", "1000"]);
+    assert!(seconds < 0.2, "440 Hz for {seconds} s where another tone is played");
+}
+
+#[test]
+fn robot_records_what_baresip_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("heard.wav");
+    let seconds = echo_heard(&["--tone", "1000", "--record", file.to_str().unwrap()]);
+    assert!(seconds < 0.2);
+    let heard = seconds_of(&file, 440.0);
+    assert!(heard >= 3.0, "440 Hz for {heard} s only in the robot's recording");
+}
+
+#[test]
+fn sipp_calls_are_answered_acknowledged_and_ended() {
+    let (mut robot, address) = offhook::answer(&["--calls", "50"]);
+    let (code, output) = sipp::run("uac", &address, &["-m", "50", "-r", "50"]);
+    assert_eq!(code, 0, "{output}");
+    robot.wait_for("call 50 ended by caller");
+    let (code, _) = robot.finish();
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn sipp_is_refused_with_the_code_that_was_asked_for() {
+    let (_robot, address) = offhook::answer(&["--reject", "486"]);
+    let (code, output) = sipp::run("uac", &address, &["-m", "1"]);
+    assert_eq!(code, 1, "the built-in caller wants a 200:\n{output}");
+    let (code, output) = sipp::run("uac_refused.xml", &address, &["-m", "5"]);
+    assert_eq!(code, 0, "{output}");
+}
+
+#[test]
+fn sipp_may_cancel_while_it_rings() {
+    let (mut robot, address) = offhook::answer(&["--ring"]);
+    let (code, output) = sipp::run("uac_cancel.xml", &address, &["-m", "5"]);
+    assert_eq!(code, 0, "{output}");
+    robot.wait_for("call 5 ended by caller");
+}
+
+#[test]
+fn sipp_that_never_acknowledges_gets_copies_and_then_a_bye() {
+    let (_robot, address) = offhook::answer(&[]);
+    let (code, output) = sipp::run("uac_no_ack.xml", &address, &["-m", "1"]);
+    assert_eq!(code, 0, "{output}");
+}
+
+#[test]
+fn sipp_that_repeats_everything_gets_the_same_answers() {
+    let (mut robot, address) = offhook::answer(&[]);
+    let (code, output) = sipp::run("uac_repeats.xml", &address, &["-m", "5"]);
+    assert_eq!(code, 0, "{output}");
+    robot.wait_for("call 5 ended by caller");
+    assert!(!robot.output().contains("call 6"), "a repeated INVITE is no new call");
+}
+
+#[test]
+fn robot_hangs_up_after_the_time_that_was_asked_for() {
+    let (_robot, address) = offhook::answer(&["--for", "1"]);
+    let (code, output) = sipp::run("uac_waits_for_bye.xml", &address, &["-m", "2"]);
+    assert_eq!(code, 0, "{output}");
+}
+
+#[test]
+fn calls_come_by_tcp_too() {
+    let (_robot, address) = offhook::answer(&[]);
+    let (code, output) = sipp::run("uac", &address, &["-m", "20", "-t", "t1"]);
+    assert_eq!(code, 0, "{output}");
+}
+
+#[test]
+fn interrupt_ends_the_calls_and_exits_with_130() {
+    let (mut robot, address) = offhook::answer(&[]);
+    let caller = sipp::start("uac_waits_for_bye.xml", &address, &["-m", "1"]);
+    robot.wait_for("call 1 answered");
+    let (code, _) = robot.stop("INT");
+    assert_eq!(code, 130);
+    let (code, output) = caller.finish();
+    assert_eq!(code, 0, "the caller saw the BYE:\n{output}");
+}

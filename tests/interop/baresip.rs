@@ -1,0 +1,108 @@
+//! baresip as a child, driven through its `ctrl_tcp` module.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::program::{PATIENCE, Program, free_port};
+
+/// Where Debian puts the modules.
+const MODULES: &str = "/usr/lib/baresip/modules";
+
+/// A phone with one account whose microphone is a tone and whose recordings are kept.
+pub(crate) struct Baresip {
+    program: Program,
+    control: TcpStream,
+    received: Vec<u8>,
+    events: Vec<String>,
+    directory: tempfile::TempDir,
+}
+
+impl Baresip {
+    /// Starts a phone; `account` is a line of baresip's accounts file in which `PORT` stands for its own SIP port.
+    pub(crate) fn start(account: &str, hertz: u32) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (port, control_port) = (free_port(), free_port());
+        std::fs::write(directory.path().join("config"), config(directory.path(), port, control_port, hertz)).unwrap();
+        std::fs::write(directory.path().join("accounts"), format!("{}\n", account.replace("PORT", &port.to_string())))
+            .unwrap();
+        std::fs::write(directory.path().join("contacts"), "").unwrap();
+        let mut program = Program::start(Command::new("baresip").arg("-f").arg(directory.path()));
+        program.wait_for("baresip is ready");
+        let control = TcpStream::connect(("127.0.0.1", control_port)).unwrap();
+        control.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        Self { program, control, received: Vec::new(), events: Vec::new(), directory }
+    }
+
+    /// Gives a command, as one would type it after a slash.
+    pub(crate) fn command(&mut self, command: &str, parameters: &str) {
+        let json = format!(r#"{{"command":"{command}","params":"{parameters}","token":"t"}}"#);
+        write!(self.control, "{}:{json},", json.len()).unwrap();
+    }
+
+    /// Waits for an event or answer that holds `text` and was not waited for before.
+    pub(crate) fn wait_for(&mut self, text: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(index) = self.events.iter().position(|event| event.contains(text)) {
+                return self.events.drain(..=index).next_back().unwrap();
+            }
+            assert!(
+                Instant::now() < end,
+                "baresip: no {text:?} in\n{}\n{}",
+                self.events.join("\n"),
+                self.program.output()
+            );
+            let mut chunk = [0; 4096];
+            if let Ok(length) = self.control.read(&mut chunk) {
+                self.received.extend_from_slice(&chunk[..length]);
+                self.cut();
+            }
+        }
+    }
+
+    /// Takes netstrings (`LENGTH:TEXT,`) out of what was received.
+    fn cut(&mut self) {
+        while let Some(colon) = self.received.iter().position(|byte| *byte == b':') {
+            let length: usize = String::from_utf8_lossy(&self.received[..colon]).parse().unwrap();
+            let end = colon + 1 + length;
+            if self.received.len() <= end {
+                return;
+            }
+            self.events.push(String::from_utf8_lossy(&self.received[colon + 1..end]).into_owned());
+            self.received.drain(..=end);
+        }
+    }
+
+    /// What it heard in its calls so far: the newest recording of decoded audio.
+    pub(crate) fn recording(&self) -> PathBuf {
+        let mut found: Vec<_> = std::fs::read_dir(self.directory.path())
+            .unwrap()
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.to_string_lossy().ends_with("-dec.wav"))
+            .collect();
+        found.sort();
+        found.pop().expect("baresip recorded no call")
+    }
+
+    /// Ends it.
+    pub(crate) fn stop(self) {
+        self.program.signal("TERM");
+    }
+}
+
+fn config(directory: &Path, port: u16, control: u16, hertz: u32) -> String {
+    let directory = directory.display();
+    let modules = ["stdio", "g711", "aufile", "sndfile", "ausine", "uuid", "stun"];
+    let modules: String = modules.iter().map(|name| format!("module {name}.so\n")).collect();
+    let applications: String = ["menu", "ctrl_tcp"].iter().map(|name| format!("module_app {name}.so\n")).collect();
+    format!(
+        "poll_method epoll\nsip_listen 127.0.0.1:{port}\ncall_local_timeout 60\ncall_max_calls 4\n\
+         audio_player aufile,{directory}/rx.wav\naudio_source ausine,{hertz}\naudio_alert aufile,/dev/null\n\
+         ausrc_srate 48000\nauplay_srate 8000\nausrc_channels 2\nauplay_channels 1\naudio_level no\nrtp_ports 21000-29999\n\
+         rtp_stats yes\nsnd_path {directory}\nnet_interface 127.0.0.1\nmodule_path {MODULES}\n{modules}\
+         module_tmp account.so\n{applications}ctrl_tcp_listen 127.0.0.1:{control}\n"
+    )
+}

@@ -1,0 +1,5 @@
+//! `offhook` against SIPp, baresip and Kamailio, on loopback and without a sound card.
+
+mod answer;
+mod baresip;
+mod sipp;

@@ -1,0 +1,3 @@
+//! Messages of the RFCs, sent to the built program.
+
+mod torture;
