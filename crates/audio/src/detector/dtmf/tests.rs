@@ -130,6 +130,16 @@ fn noise_silence_and_network_tones_hold_no_digit() {
 }
 
 #[test]
+fn a_digit_under_another_sound_is_no_digit() {
+    let digit = play(NARROW, &Cadence::digits("5", 200 * MS, MS, Dbfs(-20.0)).unwrap(), 200 * MS);
+    for (level, expected) in [(-30.0, "5"), (-12.0, "")] {
+        let other = play(NARROW, &Cadence::endless(Tone::single(2_500.0, Dbfs(level))), 200 * MS);
+        let both: Vec<i16> = digit.iter().zip(other).map(|(a, b)| a + b).collect();
+        assert_eq!(digits(&both), expected, "2500 Hz at {level} dBFS");
+    }
+}
+
+#[test]
 fn a_voice_with_the_digits_harmonics_is_no_digit() {
     // A glottal pulse train: every harmonic of a gliding pitch, some of which pass through the DTMF frequencies.
     let mut phase = 0.0_f64;
