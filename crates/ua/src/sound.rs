@@ -116,6 +116,42 @@ impl<'a> Audio<'a> {
         self.line.link.at_desk(move |desk| desk.engine.level(key)).await.ok()?
     }
 
+    /// Hands what the other side says to the program, 160 samples of 8 kHz every 20 ms, until the end of the call. `take` runs on the media
+    /// thread: it must not block.
+    ///
+    /// # Errors
+    /// [`AudioError::Media`].
+    pub fn listen(&self, mut take: impl FnMut(&[i16]) + Send + 'static) -> Result<(), AudioError> {
+        let (call, key) = (self.line.key, self.line.link.media.key());
+        let attached = attached(self.line);
+        run(self.line, move |desk| {
+            if !attached.add(desk, key) {
+                return;
+            }
+            let sink = move |frame: &[i16]| {
+                take(frame);
+                0
+            };
+            match desk.engine.add_recorder(key, Box::new(sink)) {
+                Ok(()) => {
+                    desk.engine.connect(call, key);
+                }
+                Err(error) => tracing::warn!(%error, "a listener is refused"),
+            }
+        })
+    }
+
+    /// Drops all that this side sends right before it leaves, or no longer: a line that is cut in one direction. For tests that must fail;
+    /// nobody is told.
+    ///
+    /// # Errors
+    /// [`CallError::Media`] without audio.
+    pub async fn cut(&self, on: bool) -> Result<(), CallError> {
+        let key = self.line.key;
+        let cut = self.line.link.at_desk(move |desk| desk.cut(key, on)).await?;
+        if cut { Ok(()) } else { Err(CallError::Media("the call has no audio".into())) }
+    }
+
     /// Sends back what is heard, or stops doing so. While it does, nothing else is heard or said.
     ///
     /// # Errors

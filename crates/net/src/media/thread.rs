@@ -164,11 +164,21 @@ impl Desk<'_> {
         self.sockets.remove(key);
         report
     }
+
+    /// Drops every packet of a stream right before its socket, or no longer: a line that is cut in one direction, for tests that must
+    /// fail and for demonstrations. False for an unknown stream.
+    pub fn cut(&mut self, key: Key, on: bool) -> bool {
+        let Some(pair) = self.sockets.pair(key) else { return false };
+        pair.cut = on;
+        true
+    }
 }
 
 struct Pair {
     rtp: UdpSocket,
     rtcp: UdpSocket,
+    /// Nothing leaves.
+    cut: bool,
 }
 
 /// The sockets of all streams, by the engine's slots.
@@ -189,7 +199,7 @@ impl Sockets {
             self.by_slot.resize_with(slot.index() + 1, || None);
         }
         if let Some(place) = self.by_slot.get_mut(slot.index()) {
-            *place = Some((slot, Pair { rtp: ports.rtp, rtcp: ports.rtcp }));
+            *place = Some((slot, Pair { rtp: ports.rtp, rtcp: ports.rtcp, cut: false }));
             self.keys.insert(key, slot);
             self.count += 1;
         }
@@ -206,6 +216,11 @@ impl Sockets {
         }
     }
 
+    fn pair(&mut self, key: Key) -> Option<&mut Pair> {
+        let slot = self.keys.get(&key)?;
+        self.by_slot.get_mut(slot.index())?.as_mut().map(|(_, pair)| pair)
+    }
+
     fn socket(&self, slot: Slot, component: Component) -> Option<&UdpSocket> {
         let (held, pair) = self.by_slot.get(slot.index())?.as_ref()?;
         (*held == slot).then_some(match component {
@@ -215,10 +230,18 @@ impl Sockets {
     }
 }
 
+impl Sockets {
+    /// The socket that a packet leaves by; `None` where the line is cut.
+    fn way_out(&self, slot: Slot, component: Component) -> Option<&UdpSocket> {
+        let cut = self.by_slot.get(slot.index())?.as_ref().is_some_and(|(_, pair)| pair.cut);
+        if cut { None } else { self.socket(slot, component) }
+    }
+}
+
 impl Output for Sockets {
     fn send(&mut self, slot: Slot, component: Component, to: SocketAddr, bytes: &[u8]) {
         // A packet that cannot leave now is late: media never queues. An ICMP error of an earlier one shows up here once.
-        if let Some(socket) = self.socket(slot, component)
+        if let Some(socket) = self.way_out(slot, component)
             && let Err(error) = socket.send_to(bytes, to)
             && error.kind() == io::ErrorKind::ConnectionRefused
         {
