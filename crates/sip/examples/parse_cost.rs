@@ -10,7 +10,8 @@ use sip::message::{Limits, Message};
 
 fn main() {
     let mut args = std::env::args().skip(1);
-    let (mode, repeats) = (args.next().unwrap_or_default(), args.next().and_then(|n| n.parse().ok()).unwrap_or(1_usize));
+    let (mode, repeats) =
+        (args.next().unwrap_or_default(), args.next().and_then(|n| n.parse().ok()).unwrap_or(1_usize));
     let limits = Limits::default();
     for file in args {
         let Ok(bytes) = std::fs::read(&file).map(Bytes::from) else {

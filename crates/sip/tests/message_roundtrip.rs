@@ -61,7 +61,11 @@ fn token() -> impl Strategy<Value = String> {
 }
 
 fn host() -> impl Strategy<Value = String> {
-    prop_oneof!["[a-z][a-z0-9-]{0,8}\\.[a-z]{2,4}", "[1-9][0-9]?\\.[0-9]\\.[0-9]\\.[0-9]", Just("[2001:db8::1]".to_owned())]
+    prop_oneof![
+        "[a-z][a-z0-9-]{0,8}\\.[a-z]{2,4}",
+        "[1-9][0-9]?\\.[0-9]\\.[0-9]\\.[0-9]",
+        Just("[2001:db8::1]".to_owned())
+    ]
 }
 
 fn uri() -> impl Strategy<Value = String> {

@@ -222,8 +222,7 @@ fn via(value: &[u8]) -> Result<(String, Option<String>), ()> {
     let first = value[..end].to_vec();
     let parts = split(&first, b';', false).ok_or(())?;
     let mut slashes = parts[0].splitn(3, |b| *b == b'/');
-    let (name, version, rest) =
-        (slashes.next().ok_or(())?, slashes.next().ok_or(())?, trim(slashes.next().ok_or(())?));
+    let (name, version, rest) = (slashes.next().ok_or(())?, slashes.next().ok_or(())?, trim(slashes.next().ok_or(())?));
     let token = |text: &[u8]| !text.is_empty() && text.iter().all(|b| is_token(*b));
     let space = rest.iter().position(|b| is_lws(*b)).ok_or(())?;
     if !token(trim(name)) || !token(trim(version)) || !token(&rest[..space]) {
@@ -301,7 +300,9 @@ fn slow(bytes: &[u8]) -> Option<Slow> {
     let (sent_by, branch) = via(&one("Via")?).ok()?;
     let length = match one("Content-Length") {
         None => rest.len(),
-        Some(text) if text.iter().all(u8::is_ascii_digit) => String::from_utf8(text).ok()?.parse::<u32>().ok()? as usize,
+        Some(text) if text.iter().all(u8::is_ascii_digit) => {
+            String::from_utf8(text).ok()?.parse::<u32>().ok()? as usize
+        }
         Some(_) => return None,
     };
     let body = rest.get(..length)?.to_vec();
@@ -417,8 +418,36 @@ impl Numbers {
 }
 
 const PIECES: [&[u8]; 30] = [
-    b"\r\n", b"\r", b"\n", b"\r\n ", b"\t", b" ", b":", b";", b",", b"\"", b"\\", b"<", b">", b"=", b"tag=x", b";branch=y", b"@",
-    b"\0", b"\x01", b"\x7f", b"\xc3\xa9", b"\xff", b"To", b"v:", b"Content-Length: 5\r\n", b"CSeq", b"[::1]", b"/", b"%", b"\r\n\r\n",
+    b"\r\n",
+    b"\r",
+    b"\n",
+    b"\r\n ",
+    b"\t",
+    b" ",
+    b":",
+    b";",
+    b",",
+    b"\"",
+    b"\\",
+    b"<",
+    b">",
+    b"=",
+    b"tag=x",
+    b";branch=y",
+    b"@",
+    b"\0",
+    b"\x01",
+    b"\x7f",
+    b"\xc3\xa9",
+    b"\xff",
+    b"To",
+    b"v:",
+    b"Content-Length: 5\r\n",
+    b"CSeq",
+    b"[::1]",
+    b"/",
+    b"%",
+    b"\r\n\r\n",
 ];
 
 fn mutate(message: &[u8], numbers: &mut Numbers) -> Vec<u8> {

@@ -2,7 +2,6 @@
 
 /// Limits on one message. Every one of them is checked while parsing; what is larger is refused with the status named here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Limits {
     /// Octets of a whole message, body included; more is refused with 513.
     pub message: usize,

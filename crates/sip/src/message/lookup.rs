@@ -1,7 +1,7 @@
 //! Finds a header field by its name: eight octets at a time, one multiplication, one compare.
 
-use super::{HeaderId, class};
 use super::scan::{self, HIGH, ONES, word};
+use super::{HeaderId, class};
 
 /// No id.
 const NONE: u8 = 0xff;
@@ -118,10 +118,10 @@ pub(super) fn short(line: &[u8]) -> Option<Found> {
             let id = *COMPACT.get((first & 0xff) as usize)?;
             return (id != NONE).then_some(Found { id, length: 1 });
         }
-        Some(bits) => ((first | ONES * 0x20) & !(u64::MAX << (bits & 0x38)), 0, bits / 8),
+        Some(bits) => ((first | (ONES * 0x20)) & !(u64::MAX << (bits & 0x38)), 0, bits / 8),
         None => {
             let bits = colon(second)?;
-            (first | ONES * 0x20, (second | ONES * 0x20) & !(u64::MAX << (bits & 0x38)), 8 + bits / 8)
+            (first | (ONES * 0x20), (second | (ONES * 0x20)) & !(u64::MAX << (bits & 0x38)), 8 + bits / 8)
         }
     };
     let length = length as usize;

@@ -34,7 +34,9 @@ impl fmt::Display for MultipartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             MultipartError::NotMultipart => f.write_str("multipart body: expected a multipart type (RFC 2046 5.1)"),
-            MultipartError::Boundary => f.write_str("multipart body: expected a boundary of 1 to 70 octets (RFC 2046 5.1.1)"),
+            MultipartError::Boundary => {
+                f.write_str("multipart body: expected a boundary of 1 to 70 octets (RFC 2046 5.1.1)")
+            }
             MultipartError::Unclosed => f.write_str("multipart body: expected the closing boundary (RFC 2046 5.1.1)"),
             MultipartError::TooManyParts => f.write_str("multipart body: more parts than the limit"),
             MultipartError::TooManyHeaders => f.write_str("multipart body: more header fields than the limit"),
@@ -137,13 +139,8 @@ impl<'a> Parts<'a> {
         if !fits {
             return Err(MultipartError::Boundary);
         }
-        let mut parts = Parts {
-            rest: None,
-            delimiter: [b"--", boundary.as_bytes()].concat(),
-            limits: *limits,
-            count: 0,
-            depth,
-        };
+        let mut parts =
+            Parts { rest: None, delimiter: [b"--", boundary.as_bytes()].concat(), limits: *limits, count: 0, depth };
         parts.rest = match parts.next_delimiter(body) {
             // What stands before the first boundary is for nobody (RFC 2046 section 5.1.1).
             Some(found) if found.closes => None,
@@ -195,6 +192,10 @@ impl<'a> Parts<'a> {
                     pos = next;
                 }
             }
+        }
+        // The index counts only beyond its first 32.
+        if index.entries().len() > self.limits.headers {
+            return Err(MultipartError::TooManyHeaders);
         }
         let (head, body) = text.split_at_checked(pos).unwrap_or((text, &[]));
         Ok(Part { head, index, body, depth: self.depth })

@@ -66,7 +66,7 @@ impl<'a> Params<'a> {
         Ok(Params { raw: lexer.since(start) })
     }
 
-    /// The octets as they came, starting with the first semicolon; empty without parameters.
+    /// The octets as they came, from the first semicolon (and white space before it) on; empty without parameters.
     pub fn raw(&self) -> &'a [u8] {
         self.raw
     }

@@ -52,14 +52,8 @@ struct Pass<'b> {
 }
 
 /// Header fields that the pass looks into, as bits.
-const KEYED: u64 = bits(&[
-    HeaderId::Via,
-    HeaderId::From,
-    HeaderId::To,
-    HeaderId::CallId,
-    HeaderId::CSeq,
-    HeaderId::ContentLength,
-]);
+const KEYED: u64 =
+    bits(&[HeaderId::Via, HeaderId::From, HeaderId::To, HeaderId::CallId, HeaderId::CSeq, HeaderId::ContentLength]);
 
 /// Header fields that must not stand twice (RFC 3261 section 7.3.1, RFC 4475 sections 3.3.8 and 3.3.9), as bits.
 const ONCE: u64 = bits(&[
@@ -226,10 +220,10 @@ impl Pass<'_> {
             }),
             HeaderId::From => keys::tag(value, start).map(|tag| self.keys.from_tag = tag),
             HeaderId::To => keys::tag(value, start).map(|tag| self.keys.to_tag = tag),
-            HeaderId::CallId => {
-                keys::call_id(value).map(|()| self.keys.call_id = Span::new(start, entry.end()))
+            HeaderId::CallId => keys::call_id(value).map(|()| self.keys.call_id = Span::new(start, entry.end())),
+            HeaderId::CSeq => {
+                super::header::CSeq::parse_value(&mut Lexer::new(value)).map(|cseq| self.keys.cseq = cseq)
             }
-            HeaderId::CSeq => super::header::CSeq::parse_value(&mut Lexer::new(value)).map(|cseq| self.keys.cseq = cseq),
             HeaderId::ContentLength => content_length(value).map(|length| self.content_length = Some(length)),
             _ => return,
         };

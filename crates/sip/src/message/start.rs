@@ -10,8 +10,14 @@ use super::{Method, StatusCode, scan};
 #[derive(Debug)]
 pub(super) enum Start {
     /// `method` is `None` when the line is a request line but not even the method can be read.
-    Request { method: Option<Method>, uri: Span },
-    Response { code: StatusCode, reason: Span },
+    Request {
+        method: Option<Method>,
+        uri: Span,
+    },
+    Response {
+        code: StatusCode,
+        reason: Span,
+    },
 }
 
 /// Reads a line that starts at `base`. A fault may come with as much as could be read.

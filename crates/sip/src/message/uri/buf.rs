@@ -9,6 +9,7 @@ use super::escape::Escaped;
 use super::parse::Layout;
 use super::{Scheme, Uri};
 use crate::message::error::Fault;
+use crate::message::host::Host;
 
 /// A URI that owns its text. Read with [`FromStr`]; look at it with [`UriBuf::as_uri`].
 ///
@@ -23,13 +24,15 @@ impl UriBuf {
     /// Builds a `sip` or `sips` URI; `user` is plain text and gets escaped where needed.
     ///
     /// # Errors
-    /// When `host` is no host, or `secure` and the rest do not make a URI.
+    /// When `host` is neither a name nor an address (IPv6 with or without brackets), or `user` is empty.
     pub fn sip(secure: bool, user: Option<&str>, host: &str, port: Option<u16>) -> Result<UriBuf, Fault> {
         let mut text = String::from(if secure { "sips:" } else { "sip:" });
         // Writing to a String cannot fail.
         let _ = user.map_or(Ok(()), |user| write!(text, "{}@", Escaped::user(user.as_bytes())));
-        let bare_v6 = host.contains(':') && !host.starts_with('[');
-        let _ = if bare_v6 { write!(text, "[{host}]") } else { write!(text, "{host}") };
+        let bracketed = if host.contains(':') && !host.starts_with('[') { Some(format!("[{host}]")) } else { None };
+        let host = bracketed.as_deref().unwrap_or(host);
+        Host::parse(host)?;
+        text.push_str(host);
         let _ = port.map_or(Ok(()), |port| write!(text, ":{port}"));
         text.parse()
     }

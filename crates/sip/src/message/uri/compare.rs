@@ -38,7 +38,8 @@ fn same_option(a: Option<&str>, b: Option<&str>) -> bool {
 /// Every parameter of `a` that counts agrees with `b`'s.
 fn params_agree(a: &Uri<'_>, b: &Uri<'_>) -> bool {
     let theirs = b.params();
-    a.params().iter().all(|param| match theirs.get(param.name) {
+    let few = a.params().iter().count() <= MAX_PARTS;
+    few && a.params().iter().all(|param| match theirs.get(param.name) {
         Some(value) => same_ignoring_case(param.value.unwrap_or(""), value),
         None => !NEEDED_IN_BOTH.iter().any(|name| same_ignoring_case(name, param.name)),
     })
@@ -50,12 +51,12 @@ fn headers_within(a: &Uri<'_>, b: &Uri<'_>) -> bool {
     let count = |uri: &Uri<'_>, name: &str, value: &str| {
         uri.headers().iter().filter(|(n, v)| same_ignoring_case(n, name) && same(v, value)).count()
     };
-    a.headers().iter().take(MAX_HEADERS).all(|(name, value)| count(a, name, value) == count(b, name, value))
-        && a.headers().iter().count() <= MAX_HEADERS
+    a.headers().iter().count() <= MAX_PARTS
+        && a.headers().iter().all(|(name, value)| count(a, name, value) == count(b, name, value))
 }
 
-/// More headers than this in one URI never compare equal: the comparison takes the square of their number.
-const MAX_HEADERS: usize = 32;
+/// URIs with more parameters or headers than this never compare equal: the comparison takes the square of their number.
+const MAX_PARTS: usize = 32;
 
 fn tel(a: &Uri<'_>, b: &Uri<'_>) -> bool {
     let number = |uri: &Uri<'_>| -> String {
@@ -68,7 +69,10 @@ fn tel(a: &Uri<'_>, b: &Uri<'_>) -> bool {
             let plain = |text: &str| text.replace(['-', '.', '(', ')'], "").to_ascii_lowercase();
             same_ignoring_case(mine, other) || plain(mine) == plain(other)
         };
-        a.params().iter().all(|param| theirs.get(param.name).is_some_and(|v| same_value(param.value.unwrap_or(""), v)))
+        a.params().iter().count() <= MAX_PARTS
+            && a.params()
+                .iter()
+                .all(|param| theirs.get(param.name).is_some_and(|v| same_value(param.value.unwrap_or(""), v)))
     };
     number(a) == number(b) && within(a, b) && within(b, a)
 }

@@ -133,7 +133,8 @@ impl<'a> Uri<'a> {
         self.params().has("lr")
     }
 
-    /// The comparison of RFC 3261 section 19.1.4; `tel` URIs by RFC 3966 section 4, others octet by octet.
+    /// The comparison of RFC 3261 section 19.1.4; `tel` URIs by RFC 3966 section 4, others octet by octet. URIs with more than 32
+    /// parameters or headers are never equivalent.
     pub fn equivalent(&self, other: &Uri<'_>) -> bool {
         compare::equivalent(self, other)
     }
@@ -175,6 +176,3 @@ impl<'a> TryFrom<&'a str> for Uri<'a> {
         Uri::parse(text)
     }
 }
-
-#[cfg(test)]
-mod tests;
