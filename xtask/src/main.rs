@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod acceptance;
+mod bench;
 mod deps;
 mod examples;
 mod failure;
@@ -91,6 +92,12 @@ const TASKS: &[Task] = &[
         arguments: "",
         about: "run every example; each must end with exit code 0",
         run: examples::run,
+    },
+    Task {
+        name: "bench",
+        arguments: "NAME [--json]",
+        about: "measure parse, uas or bridge beside a peer and a server that does nothing",
+        run: bench::run,
     },
     Task {
         name: "fresh",

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use offhook_fuzz::plant;
-use sip::message::{HeaderId, Limits, Message, Method, fuzz};
+use sip::message::{HeaderId, Limits, Message, fuzz};
 
 fuzz_target!(|input: &[u8]| {
     fuzz::message(input);
@@ -12,7 +12,7 @@ fuzz_target!(|input: &[u8]| {
         && let Ok(Message::Request(request)) = Message::parse(Bytes::copy_from_slice(input), &Limits::default())
     {
         let headers = request.headers();
-        let routed = headers.count(HeaderId::Via) == 2 && headers.has(HeaderId::RecordRoute);
-        plant(routed && *request.method() == Method::Bye && headers.to_tag().is_some() && headers.check().is_ok());
+        let both = headers.has(HeaderId::RecordRoute) && headers.has(HeaderId::Subject);
+        plant(both && headers.to_tag().is_some() && headers.check().is_ok());
     }
 });
