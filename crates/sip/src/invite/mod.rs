@@ -62,7 +62,7 @@ use crate::stack::{StackError, Timer, Usage};
 use crate::time::Time;
 use crate::turn::Turn;
 use crate::wheel::TimerId;
-use session::{Exchange, Session, State};
+use session::{Bye, Exchange, Session, State};
 
 /// What a transaction of ours is for.
 const INVITE: u16 = 1;
@@ -124,6 +124,14 @@ impl Turn<'_> {
     /// A dialog by its handle, for early ones of [`SessionEvent::Progress`].
     pub fn dialog(&self, dialog: DialogId) -> Option<&Dialog> {
         self.stack.sessions.dialogs.get(dialog)
+    }
+
+    /// How many sessions are over for the application while the peer has not confirmed it: BYE or CANCEL are under way. Looks at every
+    /// session: for who waits before it stops.
+    pub fn unsettled(&self) -> usize {
+        let sessions = self.stack.sessions.table.iter(self.stack.config.shard);
+        let waits = |state: &State| matches!(state, State::Cancelling(_) | State::Leaving(Bye::Sent | Bye::Owed(_)));
+        sessions.filter(|(_, session)| waits(&session.state)).count()
     }
 
     /// What requests in the dialog authenticate with when challenged. A session of [`Turn::invite`] has those of its draft.

@@ -19,7 +19,6 @@ pub(super) struct Account {
     state: Arc<watch::Sender<Registration>>,
     waiting: Vec<oneshot::Sender<Result<Duration, RegisterError>>>,
     leaving: Vec<oneshot::Sender<()>>,
-    stood: bool,
 }
 
 impl Phone {
@@ -36,7 +35,9 @@ impl Phone {
         }
         if let Some(account) = self.accounts.get_mut(&key) {
             account.waiting.push(reply);
-            if account.stood && turn.refresh(account.id).is_err() {
+            // One that is on its way answers all who wait.
+            let on_its_way = matches!(*account.state.borrow(), Registration::Registering);
+            if !on_its_way && turn.refresh(account.id).is_err() {
                 account.waiting.clear();
             }
             return;
@@ -45,7 +46,7 @@ impl Phone {
         match turn.register(spec) {
             Ok(id) => {
                 state.send_replace(Registration::Registering);
-                let account = Account { id, registrar, state, waiting: vec![reply], leaving: Vec::new(), stood: false };
+                let account = Account { id, registrar, state, waiting: vec![reply], leaving: Vec::new() };
                 self.accounts.insert(key, account);
                 self.registrations.insert(id, key);
             }
@@ -81,7 +82,6 @@ impl Phone {
         let Some(account) = self.registrations.get(&id).and_then(|key| self.accounts.get_mut(key)) else { return };
         match event {
             RegistrationEvent::Registered { expires, service_route, .. } => {
-                account.stood = true;
                 account.state.send_replace(Registration::Registered { expires, service_route });
                 for waiting in account.waiting.drain(..) {
                     super::answer(waiting, Ok(expires));

@@ -96,10 +96,14 @@ pub(super) enum Step {
 }
 
 impl Call {
-    /// Tells the user; when he does not read, the newest news is dropped.
-    pub(super) fn tell(&self, news: CallEvent) {
-        if let Err(mpsc::error::TrySendError::Full(news)) = self.ends.news.try_send(news) {
-            tracing::debug!(?news, "dropped: nobody reads the events of the call");
+    /// Tells the user. False when he does not read and the news is dropped.
+    pub(super) fn tell(&self, news: CallEvent) -> bool {
+        match self.ends.news.try_send(news) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::debug!(%error, "dropped: nobody reads the events of the call");
+                false
+            }
         }
     }
 }

@@ -162,8 +162,7 @@ impl Phone {
     }
 
     fn look(&mut self, turn: &mut Turn<'_>) {
-        let usage = turn.usage();
-        if usage.sessions == 0 && usage.registrations == 0 && self.asked.is_empty() {
+        if turn.unsettled() == 0 && turn.usage().registrations == 0 {
             if let Some(done) = self.closing.take() {
                 // Whoever asked may be gone.
                 let _ = done.send(());

@@ -107,10 +107,8 @@ impl Phone {
             },
             Method::Message => match uas::body(request, &uas::Capabilities { accept: texts, ..capabilities }) {
                 Some(refusal) => refusal,
-                None => {
-                    call.tell(CallEvent::Message(text_of(request)));
-                    Reply::new(StatusCode::OK)
-                }
+                None if call.tell(CallEvent::Message(text_of(request))) => Reply::new(StatusCode::OK),
+                None => Reply::new(StatusCode::SERVICE_UNAVAILABLE),
             },
             Method::Options => uas::options(StatusCode::OK, &capabilities),
             Method::Update => self.updated(key, request),

@@ -86,10 +86,8 @@ impl Phone {
             if anew {
                 call.tell(CallEvent::MediaReady { codec });
             }
-            match (held_before, held) {
-                (false, true) => call.tell(CallEvent::HeldByPeer),
-                (true, false) => call.tell(CallEvent::Resumed),
-                _ => {}
+            if held != held_before {
+                call.tell(if held { CallEvent::HeldByPeer } else { CallEvent::Resumed });
             }
         }
         Ok(())

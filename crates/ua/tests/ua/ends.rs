@@ -50,9 +50,19 @@ async fn an_endpoint_that_goes_says_good_bye() {
 
     let alice = builder().build().await.unwrap();
     let (placed, taken) = call(&alice, &bob).await;
+    let begin = std::time::Instant::now();
     alice.close().await;
+    assert!(begin.elapsed() < Duration::from_millis(1_000), "closed in {:?}", begin.elapsed());
     assert_eq!(taken.ended().await.by, EndedBy::Peer);
     drop(placed);
+
+    // The one that was called, too.
+    let alice = builder().build().await.unwrap();
+    let (placed, _taken) = call(&alice, &bob).await;
+    let begin = std::time::Instant::now();
+    bob.close().await;
+    assert!(begin.elapsed() < Duration::from_millis(1_000), "closed in {:?}", begin.elapsed());
+    assert_eq!(placed.ended().await.by, EndedBy::Peer);
 }
 
 #[tokio::test]

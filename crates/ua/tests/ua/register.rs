@@ -122,6 +122,9 @@ async fn a_wrong_password_is_said_to_be_wrong() {
     assert_eq!(error, RegisterError::Authentication { code: 401 });
     assert!(error.to_string().contains("check user name and password"), "{error}");
     assert!(matches!(&*account.state().borrow(), Registration::Failed { .. }));
+    let tries = registrar.registers().len();
+    assert_eq!(account.register().await, Err(error), "asked again, tried again");
+    assert!(registrar.registers().len() > tries);
     let call = account.call("600").await;
     assert!(matches!(call, Err(CallError::Authentication { code: 401 })), "{:?}", call.err());
     let invite = registrar.registers().into_iter().find(|text| text.starts_with("INVITE")).unwrap();
