@@ -54,7 +54,6 @@ mod phone;
 mod player;
 mod recorder;
 mod request;
-mod resample;
 mod sound;
 
 pub use account::{Account, AccountConfig, Registration};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use audio::resample::resample;
 use audio::tone::ToneGenerator;
 use audio::wav;
 use media::Key;
@@ -15,7 +16,6 @@ use tokio::sync::oneshot;
 
 use crate::error::AudioError;
 use crate::link::Line;
-use crate::resample::resample;
 use crate::sound::{Attached, RATE, attached, run};
 
 /// How playing ended.
@@ -187,7 +187,8 @@ fn load(path: &Path, file: File) -> Result<Vec<i16>, AudioError> {
         wav::WavError::Io { source, .. } => AudioError::File { path: path.to_owned(), source },
         other => AudioError::Format { path: path.to_owned(), why: other.to_string() },
     })?;
-    Ok(resample(&audio.samples, audio.rate.hz(), RATE.hz()))
+    resample(&audio.samples, audio.rate, RATE)
+        .map_err(|error| AudioError::Format { path: path.to_owned(), why: error.to_string() })
 }
 
 #[cfg(test)]

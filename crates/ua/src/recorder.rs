@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use audio::wav::{WavError, Writer};
+use audio::recorder::{Recorder, Recording as Stand};
+use audio::ring::RingWriter;
+use audio::wav::WavError;
 use media::Key;
 use net::media::{Desk, MediaHandle};
-use rtrb::{Consumer, Producer, RingBuffer};
 use tokio::sync::oneshot;
 
 use crate::error::AudioError;
@@ -19,6 +20,8 @@ use crate::sound::{RATE, attached, run};
 
 /// Samples that may wait to be written: four seconds.
 const RING: usize = 32_768;
+/// Samples in the longest recording: 24 hours.
+const LONGEST: u64 = 24 * 3_600 * 8_000;
 /// How often they are written.
 const PACE: Duration = Duration::from_millis(100);
 
@@ -74,7 +77,7 @@ impl Recording {
 }
 
 /// The media thread's end of the ring.
-struct Tape(Producer<i16>);
+struct Tape(RingWriter);
 
 impl media::Sink for Tape {
     fn take(&mut self, frame: &[i16]) -> usize {
@@ -82,21 +85,24 @@ impl media::Sink for Tape {
             // The writer has failed and said so.
             return 0;
         }
-        frame.iter().filter(|sample| self.0.push(**sample).is_err()).count()
+        self.0.write(frame)
     }
 }
 
 pub(crate) fn record(line: &Line, path: &Path) -> Result<Recording, AudioError> {
+    let file = File::create(path).map_err(|source| AudioError::File { path: path.to_owned(), source })?;
+    record_into(line, path, BufWriter::new(file))
+}
+
+fn record_into(line: &Line, path: &Path, file: impl Write + Seek + Send + 'static) -> Result<Recording, AudioError> {
     let failed = |source| AudioError::File { path: path.to_owned(), source };
-    let file = File::create(path).map_err(failed)?;
-    let writer = Writer::new(BufWriter::new(file), RATE).map_err(|error| of_wav(path, error))?;
-    let (producer, consumer) = RingBuffer::new(RING);
+    let (recorder, ring) = Recorder::new(file, RATE, RING, LONGEST).map_err(|error| of_wav(path, error))?;
     let (sender, end) = oneshot::channel();
     let control = Control { media: line.link.media.clone(), key: line.link.media.key() };
     let (key, call, link) = (control.key, line.key, line.link.clone());
     let owned = path.to_owned();
     let write = move || {
-        let outcome = write(consumer, writer).map_err(|error| of_wav(&owned, error));
+        let outcome = write(recorder).map_err(|error| of_wav(&owned, error));
         let outcome = outcome.map(|samples| Recorded { path: owned, length: RATE.duration(samples) });
         if let Err(error) = &outcome {
             let why = error.to_string();
@@ -111,7 +117,7 @@ pub(crate) fn record(line: &Line, path: &Path) -> Result<Recording, AudioError> 
         if !attached.add(desk, key) {
             return;
         }
-        match desk.engine.add_recorder(key, Box::new(Tape(producer))) {
+        match desk.engine.add_recorder(key, Box::new(Tape(ring))) {
             Ok(()) => {
                 desk.engine.connect(call, key);
             }
@@ -122,22 +128,11 @@ pub(crate) fn record(line: &Line, path: &Path) -> Result<Recording, AudioError> 
 }
 
 /// Writes what comes until the media thread lets go. Returns how many samples there are.
-fn write<W: Write + Seek>(mut ring: Consumer<i16>, mut writer: Writer<W>) -> Result<u64, WavError> {
-    let mut taken = Vec::with_capacity(RING);
-    loop {
-        // Looked at first: what came before the end is still written.
-        let last = ring.is_abandoned();
-        taken.clear();
-        while let Ok(sample) = ring.pop() {
-            taken.push(sample);
-        }
-        writer.write(&taken)?;
-        if last {
-            let written = writer.written();
-            return writer.finish().map(|()| written);
-        }
+fn write<W: Write + Seek>(mut recorder: Recorder<W>) -> Result<u64, WavError> {
+    while recorder.drain()? == Stand::Going {
         thread::sleep(PACE);
     }
+    recorder.finish()
 }
 
 fn of_wav(path: &Path, error: WavError) -> AudioError {
@@ -147,3 +142,6 @@ fn of_wav(path: &Path, error: WavError) -> AudioError {
         other => AudioError::File { path, source: io::Error::other(other.to_string()) },
     }
 }
+
+#[cfg(test)]
+mod tests;

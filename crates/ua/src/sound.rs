@@ -53,7 +53,7 @@ impl Attached {
 /// What is heard and said in a call. Borrowed from it.
 #[derive(Clone, Copy)]
 pub struct Audio<'a> {
-    line: &'a Line,
+    pub(crate) line: &'a Line,
 }
 
 impl<'a> Audio<'a> {

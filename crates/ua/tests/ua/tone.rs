@@ -38,3 +38,20 @@ async fn each_side_hears_the_others_tone_and_not_its_own() {
     assert!(ended.duration >= long && ended.code == 200, "{ended}");
     drop(tones);
 }
+
+/// The negative control: the same measurement finds nothing where nothing passes.
+#[tokio::test]
+async fn a_line_cut_in_one_direction_is_heard_in_the_other_only() {
+    let (alice, bob) = pair().await;
+    let (placed, taken) = call(&alice, &bob).await;
+    placed.audio().cut(true).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (at_alice, at_bob) = (folder.path().join("alice.wav"), folder.path().join("bob.wav"));
+    let recordings = (placed.audio().record(&at_alice).unwrap(), taken.audio().record(&at_bob).unwrap());
+    let _tones = (placed.audio().tone(440.0, None).unwrap(), taken.audio().tone(1_000.0, None).unwrap());
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    recordings.0.stop().await.unwrap();
+    recordings.1.stop().await.unwrap();
+    assert!(heard(&at_alice, 1) >= Duration::from_secs(1), "{:?}", heard(&at_alice, 1));
+    assert_eq!(heard(&at_bob, 0), Duration::ZERO);
+}
