@@ -1,5 +1,7 @@
 //! Messages cut from streams, and parts cut from multipart bodies.
 
+#![allow(clippy::unwrap_used)]
+
 use bytes::Bytes;
 use sip::message::header::ContentType;
 use sip::message::multipart::{MultipartError, Part, Parts};

@@ -1,5 +1,7 @@
 //! Typed header fields: what each reads, what it refuses, what it prints.
 
+#![allow(clippy::unwrap_used)]
+
 use sip::message::header::*;
 use sip::message::{Header, HeaderId, Headers};
 

@@ -1,5 +1,7 @@
 //! Limits of the message reader, each at the limit and one past it, and the other things it refuses.
 
+#![allow(clippy::unwrap_used)]
+
 use bytes::Bytes;
 use sip::message::header::{Contact, Via};
 use sip::message::{Broken, HeaderId, Limits, Message, Method, StatusCode};

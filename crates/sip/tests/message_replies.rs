@@ -1,5 +1,7 @@
 //! What we write: responses from requests, lines of applications, and that nobody can smuggle a line in.
 
+#![allow(clippy::unwrap_used)]
+
 use std::net::IpAddr;
 
 use bytes::Bytes;

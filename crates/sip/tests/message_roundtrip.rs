@@ -1,5 +1,7 @@
 //! `parse(print(m)) == m`, over the test data, mutations of it, and messages made up.
 
+#![allow(clippy::unwrap_used)]
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use sip::message::header::{CSeq, Contact, Date, From, MaxForwards, NameAddr, Via};

@@ -1,5 +1,7 @@
 //! URIs: grammar, comparison with all the examples of RFC 3261 section 19.1.4, addresses of record.
 
+#![allow(clippy::unwrap_used)]
+
 use sip::message::{Host, Scheme, Uri, UriBuf};
 
 fn uri(text: &str) -> Uri<'_> {

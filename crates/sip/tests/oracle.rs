@@ -2,6 +2,8 @@
 //!
 //! `ORACLE_MUTATIONS=400000 cargo test --release --test oracle` runs the long comparison; a plain test run does a part of it.
 
+#![allow(clippy::unwrap_used)]
+
 use bytes::Bytes;
 use sip::message::header::{Contact, From, RecordRoute, Route, To, Via};
 use sip::message::{Header, HeaderId, Limits, Message, ParseError};

@@ -1,5 +1,7 @@
 //! The torture messages of RFC 4475 and RFC 5118: what must be read, what must be refused, and with which status.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::PathBuf;
 
 use bytes::Bytes;

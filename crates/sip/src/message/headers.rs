@@ -100,7 +100,8 @@ impl Headers {
 
     /// Every header field of this known name, in order.
     pub fn all(&self, id: HeaderId) -> impl Iterator<Item = RawHeader<'_>> {
-        self.iter().filter(move |header| header.id == id)
+        let entries = self.index.entries().iter().filter(move |entry| entry.is(id));
+        entries.map(|entry| RawHeader::new(*entry, &self.bytes))
     }
 
     /// Every header field of this name, known or not, compact form included.

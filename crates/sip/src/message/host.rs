@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::class;
-use super::error::{Fault, rule};
+use super::error::{Fault, Rule, rule};
 use super::lexer::{Lexer, decimal};
 
 /// A host name or address.
@@ -29,14 +29,15 @@ impl<'a> Host<'a> {
 
     /// Reads a host and stops behind it.
     pub(crate) fn read(lexer: &mut Lexer<'a>) -> Result<Host<'a>, Fault> {
-        if lexer.peek() == Some(b'[') {
-            return bracketed(lexer).map(Host::V6);
+        let start = lexer.pos();
+        match address(lexer)? {
+            Some(IpAddr::V4(ip)) => Ok(Host::V4(ip)),
+            Some(IpAddr::V6(ip)) => Ok(Host::V6(ip)),
+            None => match std::str::from_utf8(lexer.since(start)) {
+                Ok(name) => Ok(Host::Name(name)),
+                Err(_) => Err(Fault::new(start, HOST)),
+            },
         }
-        let text = lexer.text(class::HOST, rule!("a host", "RFC 3261 25.1"))?;
-        Ok(match text.as_bytes() {
-            [b'0'..=b'9', .., b'0'..=b'9'] => text.parse().map_or(Host::Name(text), Host::V4),
-            _ => Host::Name(text),
-        })
     }
 
     /// The address, when it is one.
@@ -55,6 +56,46 @@ impl<'a> Host<'a> {
             _ => None,
         }
     }
+}
+
+const HOST: &Rule = rule!("a host", "RFC 3261 25.1");
+
+/// Skips a host; gives its address, `None` when it is a name.
+#[inline]
+pub(crate) fn address(lexer: &mut Lexer<'_>) -> Result<Option<IpAddr>, Fault> {
+    if lexer.peek() == Some(b'[') {
+        return bracketed(lexer).map(|ip| Some(IpAddr::V6(ip)));
+    }
+    match lexer.take(class::HOST) {
+        [] => Err(lexer.fault(HOST)),
+        text @ [b'0'..=b'9', .., b'0'..=b'9'] => Ok(ipv4(text).map(IpAddr::V4)),
+        _ => Ok(None),
+    }
+}
+
+/// Four numbers from 0 to 255 without leading zeros, between dots.
+fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+    let (mut address, mut dots, mut octet, mut digits) = (0_u32, 0, 0_u32, 0);
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            if digits > 0 && octet == 0 {
+                return None;
+            }
+            octet = octet * 10 + u32::from(digit);
+            digits += 1;
+            if octet > 255 {
+                return None;
+            }
+        } else {
+            if *byte != b'.' || digits == 0 || dots == 3 {
+                return None;
+            }
+            address = address << 8 | octet;
+            (dots, octet, digits) = (dots + 1, 0, 0);
+        }
+    }
+    (dots == 3 && digits > 0).then(|| Ipv4Addr::from(address << 8 | octet))
 }
 
 /// `[...]`. Three colons in a row, a slip of the grammar of RFC 3261, mean two (RFC 5118 section 4.10).
@@ -106,6 +147,38 @@ impl fmt::Display for Host<'_> {
             Host::Name(name) => f.write_str(name),
             Host::V4(ip) => ip.fmt(f),
             Host::V6(ip) => write!(f, "[{ip}]"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3261_25_1_ipv4_addresses_are_those_of_the_standard_library() {
+        let texts = [
+            "0.0.0.0",
+            "255.255.255.255",
+            "192.0.2.1",
+            "1.2.3",
+            "1.2.3.4.5",
+            "256.1.1.1",
+            "1.1.1.256",
+            "01.1.1.1",
+            "1.1.1.00",
+            "1..1.1",
+            "1.1.1.1.",
+            "10.20.30.40",
+            "1.2.3.4a",
+            "999.1.1.1",
+            "1.1.1.1000",
+            "12345",
+            "0.00.0.0",
+            "100.010.1.1",
+        ];
+        for text in texts {
+            assert_eq!(ipv4(text.as_bytes()), text.parse().ok(), "{text}");
         }
     }
 }

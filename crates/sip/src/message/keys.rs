@@ -86,6 +86,7 @@ fn name_addr(lexer: &mut Lexer<'_>) -> Result<(), Fault> {
 }
 
 /// Checks the parameters and gives the value of the first one of this name, absent when that has none or a quoted one.
+#[inline(always)]
 fn params(lexer: &mut Lexer<'_>, wanted: &[u8], base: usize) -> Result<Span, Fault> {
     let (mut found, mut seen) = (Span::default(), false);
     while lexer.separator(b';') {

@@ -9,13 +9,21 @@ use super::quoted::Quoted;
 pub struct Lexer<'a> {
     bytes: &'a [u8],
     rest: &'a [u8],
+    /// The whole value, where many texts will be taken out of it.
+    text: Option<&'a str>,
 }
 
 impl<'a> Lexer<'a> {
     /// Starts at the first octet.
     #[inline(always)]
     pub fn new(bytes: &'a [u8]) -> Self {
-        Lexer { bytes, rest: bytes }
+        Lexer { bytes, rest: bytes, text: None }
+    }
+
+    /// The same for a value that many texts will be taken out of.
+    #[inline]
+    pub(crate) fn of_texts(bytes: &'a [u8]) -> Self {
+        Lexer { bytes, rest: bytes, text: std::str::from_utf8(bytes).ok() }
     }
 
     /// Octets read so far.
@@ -106,6 +114,10 @@ impl<'a> Lexer<'a> {
             }
             [] => false,
             [first, ..] if *first > b' ' && *first != byte => false,
+            [first, b' ', third, ..] if *first == byte && *third > b' ' => {
+                self.advance(2);
+                true
+            }
             _ => self.separator_slowly(byte),
         }
     }
@@ -140,9 +152,14 @@ impl<'a> Lexer<'a> {
     #[inline(always)]
     pub(crate) fn text(&mut self, class: u16, rule: &'static Rule) -> Result<&'a str, Fault> {
         let taken = self.take(class);
-        match std::str::from_utf8(taken) {
+        let end = self.pos();
+        let text = match self.text {
+            Some(text) => Ok(text.get(end - taken.len()..end).unwrap_or_default()),
+            None => std::str::from_utf8(taken),
+        };
+        match text {
             Ok(text) if !text.is_empty() => Ok(text),
-            _ => Err(Fault::new(self.pos() - taken.len(), rule)),
+            _ => Err(Fault::new(end - taken.len(), rule)),
         }
     }
 

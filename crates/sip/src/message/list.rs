@@ -29,7 +29,7 @@ impl<'a, H: Header<'a>> List<'a, H> {
             self.line = self.line.saturating_add(1);
             let value = entry.value_of(self.bytes);
             if !(value.is_empty() && H::MAY_BE_EMPTY) {
-                return Some(Lexer::new(value));
+                return Some(lexer::<H>(value));
             }
         }
     }
@@ -52,6 +52,11 @@ impl<'a, H: Header<'a>> Iterator for List<'a, H> {
     }
 }
 
+#[inline(always)]
+fn lexer<'a, H: Header<'a>>(value: &'a [u8]) -> Lexer<'a> {
+    if H::MANY_TEXTS { Lexer::of_texts(value) } else { Lexer::new(value) }
+}
+
 /// Reads one item and the comma behind it; tells whether another item follows.
 #[inline]
 fn item<'a, H: Header<'a>>(lexer: &mut Lexer<'a>) -> Result<(H, bool), Fault> {
@@ -68,7 +73,7 @@ pub(super) fn first<'a, H: Header<'a>>(value: &'a [u8]) -> Result<Option<H>, Fau
     if value.is_empty() && H::MAY_BE_EMPTY {
         return Ok(None);
     }
-    item(&mut Lexer::new(value)).map(|(value, _)| Some(value))
+    item(&mut lexer::<H>(value)).map(|(value, _)| Some(value))
 }
 
 /// Reads every item of one value.
@@ -77,7 +82,7 @@ pub(super) fn each<'a, H: Header<'a>>(value: &'a [u8], mut take: impl FnMut(H)) 
     if value.is_empty() && H::MAY_BE_EMPTY {
         return Ok(());
     }
-    let mut lexer = Lexer::new(value);
+    let mut lexer = lexer::<H>(value);
     loop {
         let (value, more) = item::<H>(&mut lexer)?;
         take(value);

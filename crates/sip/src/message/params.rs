@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::class;
-use super::error::{Fault, rule};
+use super::error::{Fault, Rule, rule};
 use super::lexer::Lexer;
 use super::quoted::Quoted;
 
@@ -59,7 +59,7 @@ impl<'a> Params<'a> {
         let start = lexer.pos();
         let mut end = start;
         while lexer.separator(b';') {
-            param(lexer)?;
+            check(lexer)?;
             end = lexer.pos();
         }
         lexer.rewind(end);
@@ -97,14 +97,33 @@ impl<'a> Params<'a> {
     }
 }
 
+const NAME: &Rule = rule!("a parameter name", "RFC 3261 25.1");
+const VALUE: &Rule = rule!("a parameter value", "RFC 3261 25.1");
+
+/// Skips one `name [= value]`.
+#[inline]
+fn check(lexer: &mut Lexer<'_>) -> Result<(), Fault> {
+    if lexer.take(class::TOKEN).is_empty() {
+        return Err(lexer.fault(NAME));
+    }
+    if lexer.separator(b'=') {
+        if lexer.peek() == Some(b'"') {
+            lexer.quoted()?;
+        } else if lexer.take(class::VALUE).is_empty() {
+            return Err(lexer.fault(VALUE));
+        }
+    }
+    Ok(())
+}
+
 /// Reads one `name [= value]`.
 #[inline]
 fn param<'a>(lexer: &mut Lexer<'a>) -> Result<Param<'a>, Fault> {
-    let name = lexer.text(class::TOKEN, rule!("a parameter name", "RFC 3261 25.1"))?;
+    let name = lexer.text(class::TOKEN, NAME)?;
     let value = if lexer.separator(b'=') {
         match lexer.peek() {
             Some(b'"') => ParamValue::Quoted(lexer.quoted()?),
-            _ => ParamValue::Token(lexer.text(class::VALUE, rule!("a parameter value", "RFC 3261 25.1"))?),
+            _ => ParamValue::Token(lexer.text(class::VALUE, VALUE)?),
         }
     } else {
         ParamValue::Absent

@@ -17,6 +17,8 @@ pub trait Header<'a>: Sized + fmt::Display {
     const LIST: bool;
     /// True when the list may be empty.
     const MAY_BE_EMPTY: bool = false;
+    /// True when a line usually holds many texts: its value is then looked at once for being UTF-8.
+    const MANY_TEXTS: bool = false;
 
     /// Reads one value and stops behind it.
     ///
@@ -39,6 +41,7 @@ macro_rules! tokens {
             const ID: $crate::message::HeaderId = $crate::message::HeaderId::$name;
             const LIST: bool = true;
             const MAY_BE_EMPTY: bool = true;
+            const MANY_TEXTS: bool = true;
             fn parse_value(
                 lexer: &mut $crate::message::Lexer<'a>,
             ) -> Result<Self, $crate::message::Fault> {

@@ -53,20 +53,38 @@ impl<'a> Via<'a> {
     }
 }
 
+/// A token and the slash behind it.
+fn part<'a>(lexer: &mut Lexer<'a>) -> Result<&'a str, Fault> {
+    let token = lexer.token()?;
+    match lexer.separator(b'/') {
+        true => Ok(token),
+        false => Err(lexer.fault(rule!("/", "RFC 3261 20.42"))),
+    }
+}
+
+fn transport<'a>(lexer: &mut Lexer<'a>) -> Result<&'a str, Fault> {
+    let usual = match lexer.rest() {
+        [b'U', b'D', b'P', b' ', ..] => "UDP",
+        [b'T', b'C', b'P', b' ', ..] => "TCP",
+        [b'T', b'L', b'S', b' ', ..] => "TLS",
+        _ => return lexer.token(),
+    };
+    lexer.advance(3);
+    Ok(usual)
+}
+
 impl<'a> Header<'a> for Via<'a> {
     const ID: HeaderId = HeaderId::Via;
     const LIST: bool = true;
     fn parse_value(lexer: &mut Lexer<'a>) -> Result<Self, Fault> {
-        let slash = rule!("/", "RFC 3261 20.42");
-        let protocol = lexer.token()?;
-        if !lexer.separator(b'/') {
-            return Err(lexer.fault(slash));
-        }
-        let version = lexer.token()?;
-        if !lexer.separator(b'/') {
-            return Err(lexer.fault(slash));
-        }
-        let transport = lexer.token()?;
+        let (protocol, version) = if lexer.rest().starts_with(b"SIP/2.0/") {
+            lexer.advance(8);
+            lexer.skip_lws();
+            ("SIP", "2.0")
+        } else {
+            (part(lexer)?, part(lexer)?)
+        };
+        let transport = transport(lexer)?;
         let before = lexer.pos();
         lexer.skip_lws();
         if lexer.pos() == before {

@@ -1,11 +1,12 @@
 //! Splits a URI and checks its grammar.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::super::class;
 use super::super::error::{Fault, Rule, rule};
-use super::super::host::{self, Host};
+use super::super::host;
 use super::super::lexer::Lexer;
+use super::super::scan;
 use super::Scheme;
 
 /// A range of the text; start 0 means absent, since no part but the scheme starts there.
@@ -78,14 +79,14 @@ impl Layout {
     }
 
     fn sip(&mut self, lexer: &mut Lexer<'_>) -> Result<(), Fault> {
-        if lexer.rest().contains(&b'@') {
+        if scan::find(lexer.rest(), b'@').is_some() {
             self.userinfo(lexer)?;
         }
         let start = lexer.pos();
-        self.address = match Host::read(lexer)? {
-            Host::Name(_) => Address::Name,
-            Host::V4(ip) => Address::V4(ip),
-            Host::V6(ip) => Address::V6(ip),
+        self.address = match host::address(lexer)? {
+            None => Address::Name,
+            Some(IpAddr::V4(ip)) => Address::V4(ip),
+            Some(IpAddr::V6(ip)) => Address::V6(ip),
         };
         self.host = Span::new(start, lexer.pos());
         self.port = host::port(lexer, false)?;
