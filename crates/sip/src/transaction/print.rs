@@ -109,7 +109,10 @@ pub(super) struct Try<'a> {
 pub(super) fn request(draft: &Draft, this: &Try<'_>, config: &Config) -> Bytes {
     let mut writer = Writer::request(&draft.method, this.uri);
     writer.line(HeaderId::Via, OurVia { path: this.path, branch: &this.branch });
-    writer.line(HeaderId::MaxForwards, 70);
+    // Who passes a request on says how far it may still go (RFC 3261 section 8.1.1.6).
+    if !draft.lines.has(HeaderId::MaxForwards) {
+        writer.line(HeaderId::MaxForwards, 70);
+    }
     for route in this.routes {
         writer.line(HeaderId::Route, route);
     }
