@@ -8,6 +8,7 @@ mod bridge;
 mod figure;
 mod null;
 mod parse;
+mod register;
 mod server;
 mod uas;
 
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 
 use figure::Report;
 
-const NAMES: &str = "parse, uas, bridge";
+const NAMES: &str = "parse, uas, register, bridge";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -27,9 +28,11 @@ fn main() -> ExitCode {
     let outcome: Result<Report, String> = match words[..] {
         ["parse"] => parse::run(),
         ["uas"] => uas::run(),
+        ["register"] => register::run(),
         ["bridge"] => bridge::run(),
-        // The server that does nothing, as a process of its own.
-        ["null-uas", address] => null::serve(address),
+        // The servers that do nothing, as processes of their own.
+        ["null-uas", address] => null::answer_calls(address),
+        ["null-registrar", address] => null::register(address),
         _ => {
             eprintln!("bench: expected one of {NAMES}, and --json where a program reads it");
             return ExitCode::from(2);

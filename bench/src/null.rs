@@ -1,39 +1,55 @@
-//! A server that does nothing: it receives the datagrams of a call and sends the ones that are due, with the five lines that every response
-//! copies, and keeps no state, checks nothing and repeats nothing. What it costs is what the machine asks for anything at all.
+//! Servers that do nothing: they receive the datagrams of a call or a registration and send the ones that are due, with the five lines that
+//! every response copies, and keep no state, check nothing and repeat nothing. What they cost is what the machine asks for anything at all.
 
 use std::net::UdpSocket;
 
 use crate::figure::Report;
 
-/// Serves until it is killed.
-pub(crate) fn serve(address: &str) -> Result<Report, String> {
+const RINGING: &[u8] = b"180 Ringing\r\nContact: <sip:null@127.0.0.1>";
+const OK: &[u8] = b"200 OK\r\nContact: <sip:null@127.0.0.1>";
+const CHALLENGE: &[u8] =
+    b"401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"null\", nonce=\"0123456789abcdef\", qop=\"auth\"";
+
+/// Answers calls until it is killed.
+pub(crate) fn answer_calls(address: &str) -> Result<Report, String> {
+    serve(address, |request| match request.first() {
+        Some(b'I') => &[RINGING, OK],
+        Some(b'A') => &[],
+        _ => &[OK],
+    })
+}
+
+/// Registers whoever shows any credentials, until it is killed.
+pub(crate) fn register(address: &str) -> Result<Report, String> {
+    serve(address, |request| match request.windows(14).any(|part| part == b"Authorization:") {
+        true => &[OK],
+        false => &[CHALLENGE],
+    })
+}
+
+fn serve(address: &str, due: impl Fn(&[u8]) -> &'static [&'static [u8]]) -> Result<Report, String> {
     let socket = UdpSocket::bind(address).map_err(|error| error.to_string())?;
     let mut request = [0_u8; 65_536];
     let mut response = Vec::with_capacity(4_096);
     loop {
         let (length, from) = socket.recv_from(&mut request).map_err(|error| error.to_string())?;
-        let request = &request[..length];
-        let codes: &[&[u8]] = match request.first() {
-            Some(b'I') => &[b"180 Ringing", b"200 OK"],
-            Some(b'A') => &[],
-            _ => &[b"200 OK"],
-        };
-        for code in codes {
-            answer(&mut response, code, request);
+        let request = request.get(..length).unwrap_or_default();
+        for start in due(request) {
+            answer(&mut response, start, request);
             socket.send_to(&response, from).map_err(|error| error.to_string())?;
         }
     }
 }
 
-fn answer(response: &mut Vec<u8>, code: &[u8], request: &[u8]) {
+fn answer(response: &mut Vec<u8>, start: &[u8], request: &[u8]) {
     response.clear();
     response.extend_from_slice(b"SIP/2.0 ");
-    response.extend_from_slice(code);
+    response.extend_from_slice(start);
     response.extend_from_slice(b"\r\n");
     for line in request.split_inclusive(|byte| *byte == b'\n') {
         if [&b"Via"[..], b"From", b"To:", b"Call-ID", b"CSeq"].iter().any(|name| line.starts_with(name)) {
             response.extend_from_slice(line);
         }
     }
-    response.extend_from_slice(b"Contact: <sip:null@127.0.0.1>\r\nContent-Length: 0\r\n\r\n");
+    response.extend_from_slice(b"Content-Length: 0\r\n\r\n");
 }

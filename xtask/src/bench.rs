@@ -14,7 +14,7 @@ const BUILDS: [&[&str]; 4] = [
 
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
     if arguments.is_empty() {
-        return Err(Failure::Usage("bench takes parse, uas or bridge, and --json".into()));
+        return Err(Failure::Usage("bench takes parse, uas, register or bridge, and --json".into()));
     }
     for build in BUILDS {
         process::run(

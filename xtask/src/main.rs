@@ -96,7 +96,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "bench",
         arguments: "NAME [--json]",
-        about: "measure parse, uas or bridge beside a peer and a server that does nothing",
+        about: "measure parse, uas, register or bridge beside a peer and a server that does nothing",
         run: bench::run,
     },
     Task {
