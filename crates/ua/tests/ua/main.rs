@@ -5,6 +5,7 @@
 mod ends;
 mod files;
 mod hold;
+mod peer;
 mod register;
 mod requests;
 mod setup;
