@@ -3,6 +3,9 @@
 //! `parse_cost MODE REPEATS FILE...`, where MODE is `index` (start line, index, routing keys) or `typed` (also every value that has a
 //! type) or `none` (only the loop). Prints the number of header fields seen, so that nothing can be left out.
 
+// It reads its messages from files.
+#![allow(clippy::disallowed_methods, clippy::print_stdout)]
+
 use std::hint::black_box;
 
 use bytes::Bytes;

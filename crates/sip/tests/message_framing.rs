@@ -1,6 +1,7 @@
 //! Messages cut from streams, and parts cut from multipart bodies.
 
-#![allow(clippy::unwrap_used)]
+// The test data lies in files.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use bytes::Bytes;
 use sip::message::header::ContentType;

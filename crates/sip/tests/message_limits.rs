@@ -24,8 +24,7 @@ fn with(lines: &str) -> String {
 #[test]
 fn message_octets_at_the_limit_and_one_past_it() {
     let text = with("");
-    let mut limits = Limits::default();
-    limits.message = text.len();
+    let mut limits = Limits { message: text.len(), ..Limits::default() };
     assert_eq!(status(text.clone(), &limits), Ok(()));
     limits.message -= 1;
     let broken = parse(text, &limits).unwrap_err();
@@ -37,8 +36,7 @@ fn message_octets_at_the_limit_and_one_past_it() {
 fn head_octets_at_the_limit_and_one_past_it() {
     for pad in ["", "X-Pad: 0123456789\r\n", "X-Fold: a\r\n b\r\n"] {
         let text = with(pad) + "body";
-        let mut limits = Limits::default();
-        limits.head = text.len() - 4 - 2;
+        let mut limits = Limits { head: text.len() - 4 - 2, ..Limits::default() };
         assert_eq!(status(text.clone(), &limits), Ok(()));
         limits.head -= 1;
         assert_eq!(status(text, &limits), Err(StatusCode::MESSAGE_TOO_LARGE));

@@ -1,6 +1,7 @@
 //! `parse(print(m)) == m`, over the test data, mutations of it, and messages made up.
 
-#![allow(clippy::unwrap_used)]
+// The test data lies in files.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -111,7 +112,7 @@ proptest! {
         let address = NameAddr::parse(&value).unwrap();
         prop_assert_eq!(address.display.unwrap().text(), name);
         prop_assert_eq!(address.uri.as_str(), uri);
-        prop_assert_eq!(address.params.get("TAG"), Some(ParamValue::Token(&*tag)));
+        prop_assert_eq!(address.params.get("TAG"), Some(ParamValue::Token(&tag)));
         prop_assert_eq!(address.to_string(), value);
     }
 

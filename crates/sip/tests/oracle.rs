@@ -2,7 +2,8 @@
 //!
 //! `ORACLE_MUTATIONS=400000 cargo test --release --test oracle` runs the long comparison; a plain test run does a part of it.
 
-#![allow(clippy::unwrap_used)]
+// The test data lies in files.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use bytes::Bytes;
 use sip::message::header::{Contact, From, RecordRoute, Route, To, Via};

@@ -1,6 +1,7 @@
 //! The torture messages of RFC 4475 and RFC 5118: what must be read, what must be refused, and with which status.
 
-#![allow(clippy::unwrap_used)]
+// The test data lies in files.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::path::PathBuf;
 
