@@ -68,7 +68,9 @@ impl fmt::Display for AccountError {
             Self::File { path, source } => write!(f, "{}: {source}", path.display()),
             Self::Empty { path } => write!(f, "{}: expected a password in the first line", path.display()),
             Self::Secret { user, why } => write!(f, "user {user}: {why}"),
-            Self::Taken { number } => write!(f, "the number {number} is given twice; give each user and extension its own"),
+            Self::Taken { number } => {
+                write!(f, "the number {number} is given twice; give each user and extension its own")
+            }
         }
     }
 }
@@ -81,6 +83,8 @@ pub(crate) struct Known {
     pub(crate) name: String,
     pub(crate) display: Option<String>,
     pub(crate) ha1: Ha1Set,
+    /// Contacts at a time, when not as many as others have.
+    pub(crate) max_contacts: Option<usize>,
 }
 
 /// All users, by name; and all numbers.
@@ -132,6 +136,7 @@ impl Accounts {
             name: name.to_owned(),
             display: user.display.clone(),
             ha1: secret(config, name, &user.secret)?,
+            max_contacts: user.max_contacts,
         };
         self.names.insert(name.to_owned(), at);
         for number in std::iter::once(name).chain(user.numbers.iter().map(String::as_str)) {

@@ -28,6 +28,7 @@ impl Switch {
             Verdict::Forbidden { reason, user } => {
                 // The only line for it: tools that ban addresses read it. The name is cut and quoted: it is the peer's choice.
                 let name: String = user.chars().take(64).collect();
+                self.metrics.auth_failed(reason);
                 tracing::warn!("auth_failed ip={} user={name:?} reason={}", origin.remote.ip(), reason.as_str());
                 refuse(StatusCode::FORBIDDEN)
             }

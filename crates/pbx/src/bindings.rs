@@ -71,15 +71,30 @@ impl Bindings {
 
     /// The bindings of a user.
     pub(crate) fn of(&self, now: Now, user: &str) -> impl Iterator<Item = proxy::Binding<'_>> {
-        let aor = sip::message::UriBuf::sip(false, Some(user), crate::switch::HOME, None)
-            .ok()
-            .map(|uri| uri.as_uri().aor());
+        let aor =
+            sip::message::UriBuf::sip(false, Some(user), crate::switch::HOME, None).ok().map(|uri| uri.as_uri().aor());
         aor.into_iter().flat_map(move |aor| self.registrar.location().bindings(now, aor.as_str()).collect::<Vec<_>>())
     }
 
-    /// Carries a REGISTER of `user` out: written down first, then done, then the answer is given.
-    pub(crate) fn register(&mut self, now: Now, request: &Request, user: &str, origin: &Origin) -> Reply {
+    /// Carries a REGISTER of `user` out: written down first, then done, then the answer is given. `most`: contacts he may have, when not as
+    /// many as others.
+    pub(crate) fn register(
+        &mut self,
+        now: Now,
+        request: &Request,
+        user: &str,
+        most: Option<usize>,
+        origin: &Origin,
+    ) -> Reply {
+        let usual = most.map(|most| {
+            let usual = self.registrar.config().clone();
+            self.registrar.set_config(RegistrarConfig { max_contacts: most, ..usual.clone() });
+            usual
+        });
         let plan = self.registrar.plan(now, request, Some(user), origin);
+        if let Some(usual) = usual {
+            self.registrar.set_config(usual);
+        }
         if let Some(journal) = &mut self.journal
             && !plan.records.is_empty()
             && let Err(error) = journal.append(&plan.records)

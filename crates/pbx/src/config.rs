@@ -2,6 +2,10 @@
 
 mod default;
 mod error;
+mod file;
+#[cfg(test)]
+mod tests;
+mod text;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -14,7 +18,7 @@ use proxy::Nat;
 use sip::Transport;
 use store::Durability;
 
-pub use error::ConfigError;
+pub use error::{ConfigError, Place};
 
 /// The settings. Start from [`Config::default`] and change fields.
 #[derive(Clone, Debug)]
@@ -153,7 +157,8 @@ impl Config {
 /// # Errors
 /// What was expected.
 pub fn listen(text: &str) -> Result<Bind, ConfigError> {
-    let expected = || ConfigError::value("listen", text, "udp:ADDRESS:PORT or tcp:ADDRESS:PORT, as in udp:0.0.0.0:5060");
+    let expected =
+        || ConfigError::value("listen", text, "udp:ADDRESS:PORT or tcp:ADDRESS:PORT, as in udp:0.0.0.0:5060");
     let (transport, address) = text.split_once(':').ok_or_else(expected)?;
     let transport = match transport.to_ascii_lowercase().as_str() {
         "udp" => Transport::Udp,

@@ -35,13 +35,20 @@
 mod accounts;
 mod admit;
 mod bindings;
+mod call;
 mod config;
+mod extension;
+mod headers;
+mod metrics;
+mod relay;
 mod server;
 mod status;
 mod studio;
 mod switch;
+mod watch;
 
 pub use accounts::{Account, AccountError};
-pub use config::{Config, ConfigError, Extensions, Limits, MediaConfig, RegisterConfig, Secret, User, listen};
+pub use config::{Config, ConfigError, Extensions, Limits, MediaConfig, Place, RegisterConfig, Secret, User, listen};
 pub use server::{NoAnswer, Running, Server, StartError};
 pub use status::{CallStatus, ContactStatus, Status, UserStatus};
+pub use watch::{WatchError, ask_status};

@@ -1,6 +1,7 @@
 //! Starting and stopping.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -9,9 +10,11 @@ use sip::digest;
 
 use crate::accounts::{Account, AccountError};
 use crate::config::{Config, ConfigError};
+use crate::metrics::Metrics;
 use crate::status::Status;
 use crate::studio::Studio;
 use crate::switch::{Command, Switch};
+use crate::watch::{Watch, WatchError};
 
 /// How long a question to the loop may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -36,6 +39,8 @@ pub enum StartError {
     Realm(digest::ServerError),
     /// Sockets and threads.
     Net(net::StartError),
+    /// The runtime socket, or the address for metrics.
+    Watch(WatchError),
 }
 
 impl fmt::Display for StartError {
@@ -46,6 +51,7 @@ impl fmt::Display for StartError {
             Self::Store(why) => why.fmt(f),
             Self::Realm(why) => why.fmt(f),
             Self::Net(why) => why.fmt(f),
+            Self::Watch(why) => why.fmt(f),
         }
     }
 }
@@ -68,6 +74,7 @@ from! {
     store::StoreError => Store;
     digest::ServerError => Realm;
     net::StartError => Net;
+    WatchError => Watch;
 }
 
 /// The server did not answer a question: it is ending, or far too busy.
@@ -88,6 +95,7 @@ pub struct Running {
     accounts: Vec<Account>,
     // Behind `sip`: the loop ends first.
     _media: net::media::MediaThread,
+    watch: Watch,
 }
 
 impl fmt::Debug for Running {
@@ -105,16 +113,20 @@ impl Server {
         let (accounts, told) = crate::accounts::Accounts::load(&config)?;
         let studio = Studio::start(&config)?;
         let (media, studio) = (studio.thread, studio.studio);
+        let watch = crate::watch::open(config.metrics, config.control.as_deref())?;
         let home = crate::bindings::open(&config)?;
         let digest = digest::Server::new(digest::ServerConfig::new(&config.realm), rand::random())?;
-        let looped = net::LoopConfig::new(config.listen.clone(), crate::switch::stack_config(&config));
+        let mut looped = net::LoopConfig::new(config.listen.clone(), crate::switch::stack_config(&config));
+        let wire = crate::metrics::Shared::default();
+        looped.tap = Some(crate::metrics::tap(&wire));
         let lines = studio.lines();
         let sip = net::SipLoop::spawn(looped, move |bound, clock| {
-            Switch::new(config, accounts, digest, home, studio, bound, clock.now())
+            Switch::new(config, accounts, digest, home, studio, Metrics::new(wire), (bound, clock.now()))
         })?;
         // The loop has its turn before anything arrives from the media thread.
         lines.connect(sip.handle());
-        let running = Running { sip, accounts: told, _media: media };
+        let watch = watch.serve(sip.handle()).map_err(net::StartError::System)?;
+        let running = Running { sip, accounts: told, _media: media, watch };
         running.tell(Command::Begin).map_err(|_| net::StartError::NothingToBind)?;
         Ok(running)
     }
@@ -131,12 +143,34 @@ impl Running {
         &self.accounts
     }
 
+    /// Where metrics and health are served.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.watch.http
+    }
+
     /// The state now. Waits for the loop, a moment.
     ///
     /// # Errors
     /// [`NoAnswer`] within 5 s.
     pub fn status(&self) -> Result<Status, NoAnswer> {
         self.ask(Command::Status)
+    }
+
+    /// What has been counted, in Prometheus' text format.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] within 5 s.
+    pub fn metrics(&self) -> Result<String, NoAnswer> {
+        self.ask(Command::Metrics)
+    }
+
+    /// How much is held for calls and messages, and how many ends of calls the peers have not confirmed: zero once all calls are over.
+    /// (The SIP stack remembers an answered call for another 32 s, for repeats of the answer.)
+    ///
+    /// # Errors
+    /// [`NoAnswer`] within 5 s.
+    pub fn held(&self) -> Result<usize, NoAnswer> {
+        self.ask(Command::Left)
     }
 
     /// Ends every call with a BYE, takes no more, and stops as soon as the network has caught up, or when `graceful` has passed.
@@ -151,9 +185,7 @@ impl Running {
     }
 
     fn ask<T: Send + 'static>(&self, question: impl FnOnce(mpsc::SyncSender<T>) -> Command) -> Result<T, NoAnswer> {
-        let (answer, answers) = mpsc::sync_channel(1);
-        self.tell(question(answer))?;
-        answers.recv_timeout(PATIENCE).map_err(|_| NoAnswer)
+        ask(&self.sip.handle(), question)
     }
 
     fn tell(&self, command: Command) -> Result<(), NoAnswer> {
@@ -161,8 +193,18 @@ impl Running {
     }
 }
 
-/// Sends without blocking an async runtime's reactor: a full queue is tried again for a while.
-pub(crate) fn send(to: &Handle<Command>, command: Command) -> Result<(), NoAnswer> {
+/// Asks the loop, and waits for its next turn.
+pub(crate) fn ask<T: Send + 'static>(
+    to: &Handle<Command>,
+    question: impl FnOnce(mpsc::SyncSender<T>) -> Command,
+) -> Result<T, NoAnswer> {
+    let (answer, answers) = mpsc::sync_channel(1);
+    send(to, question(answer))?;
+    answers.recv_timeout(PATIENCE).map_err(|_| NoAnswer)
+}
+
+/// Sends without waiting; never uses an async runtime, so it may be called in one.
+fn send(to: &Handle<Command>, command: Command) -> Result<(), NoAnswer> {
     to.try_send(command).map_err(|error| match error {
         CommandError::Full | CommandError::Ended => NoAnswer,
     })

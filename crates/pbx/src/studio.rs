@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use media::{Key, MediaEvent};
 use net::media::{Desk, MediaHandle, MediaThread, NoPorts, PortPair, PortRange};
 use net::{Clock, Handle};
+use rtp::Micros;
 
 use crate::config::Config;
 use crate::switch::Command;
@@ -41,6 +42,8 @@ pub(crate) struct Studio {
     ports: PortRange,
     advertised: Option<IpAddr>,
     lines: Lines,
+    /// How long a stream may be silent before the loop is told.
+    pub(crate) silence: Option<Micros>,
     sources: HashMap<IpAddr, IpAddr>,
     /// Streams and players that could not be taken away because the queue was full: tried again.
     owed: HashSet<(Key, bool)>,
@@ -65,6 +68,9 @@ impl Studio {
             ports: PortRange::new(config.media.ports.clone()),
             advertised: config.media.address,
             lines,
+            silence: config
+                .silence
+                .map(|span| Micros::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX / 1_000))),
             sources: HashMap::new(),
             owed: HashSet::new(),
         };
@@ -82,8 +88,11 @@ impl Studio {
 
     /// Ports for a stream to a peer that reaches us at `ours`: the sockets, and the address to be told.
     pub(crate) fn open(&self, ours: IpAddr) -> Result<(PortPair, SocketAddr), NoPorts> {
-        let unspecified: IpAddr =
-            if ours.is_ipv4() { std::net::Ipv4Addr::UNSPECIFIED.into() } else { std::net::Ipv6Addr::UNSPECIFIED.into() };
+        let unspecified: IpAddr = if ours.is_ipv4() {
+            std::net::Ipv4Addr::UNSPECIFIED.into()
+        } else {
+            std::net::Ipv6Addr::UNSPECIFIED.into()
+        };
         let told = self.advertised.filter(|told| told.is_ipv4() == ours.is_ipv4());
         let pair = self.ports.bind(if told.is_some() { unspecified } else { ours })?;
         let address = SocketAddr::new(told.unwrap_or(ours), pair.address.port());
@@ -130,6 +139,11 @@ impl Studio {
     pub(crate) fn remove(&mut self, key: Key) {
         self.owed.insert((key, false));
         self.settle();
+    }
+
+    /// Streams and players whose end the media thread has not heard of yet.
+    pub(crate) fn owed(&self) -> usize {
+        self.owed.len()
     }
 
     /// What is owed to the media thread.

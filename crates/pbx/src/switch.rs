@@ -6,13 +6,17 @@ use std::sync::mpsc::SyncSender;
 use media::{MediaEvent, StreamReport};
 use net::{App, Bound};
 use sip::digest;
-use sip::message::{HeaderId, Lines, Method, Request, StatusCode};
+use sip::message::{Method, Request, StatusCode};
 use sip::uas::{self, Capabilities};
 use sip::{Application, ClientTx, Event, Now, Origin, Reply, ServerTx, Turn};
 
 use crate::accounts::Accounts;
 use crate::bindings::{Bindings, Home};
+use crate::call::Calls;
 use crate::config::Config;
+use crate::extension::Feature;
+use crate::metrics::{Gauges, Metrics};
+use crate::relay::{Messages, Relayed};
 use crate::status::{CallStatus, ContactStatus, Status, UserStatus};
 use crate::studio::Studio;
 
@@ -27,11 +31,15 @@ const LISTED: usize = 1_000;
 pub(crate) enum Command {
     /// The loop runs.
     Begin,
+    /// What has been counted, for Prometheus.
+    Metrics(SyncSender<String>),
+    /// Whether the loop takes its turns.
+    Healthy(SyncSender<String>),
     /// The state.
     Status(SyncSender<Status>),
     /// Hang everything up and take no more.
     Finish,
-    /// How many sessions the network has not settled yet.
+    /// How much is held for calls, and how many ends the peers have not confirmed yet.
     Left(SyncSender<usize>),
     /// News of a stream or player.
     Media(MediaEvent),
@@ -47,6 +55,10 @@ pub(crate) struct Switch {
     pub(crate) bindings: Bindings,
     pub(crate) studio: Studio,
     pub(crate) capabilities: Capabilities,
+    pub(crate) calls: Calls,
+    pub(crate) messages: Messages,
+    pub(crate) relayed: HashMap<ClientTx, Relayed>,
+    pub(crate) metrics: Metrics,
     listen: Vec<String>,
     began: Now,
     pub(crate) finishing: bool,
@@ -86,8 +98,8 @@ impl Switch {
         digest: digest::Server,
         home: Home,
         studio: Studio,
-        bound: &[Bound],
-        now: Now,
+        metrics: Metrics,
+        (bound, now): (&[Bound], Now),
     ) -> Self {
         let listen = bound.iter().map(|one| format!("{}:{}", one.transport.as_str().to_lowercase(), one.address));
         Self {
@@ -96,6 +108,10 @@ impl Switch {
             digest,
             studio,
             capabilities: Capabilities { allow: methods(), ..Capabilities::default() },
+            calls: Calls::default(),
+            messages: Messages::default(),
+            relayed: HashMap::new(),
+            metrics,
             listen: listen.collect(),
             began: now,
             finishing: false,
@@ -127,10 +143,13 @@ impl Switch {
         }
         match request.method() {
             Method::Register => {
-                let reply = self.bindings.register(turn.now(), request, &user, origin);
+                let most = self.accounts.by_name(&user).and_then(|known| known.max_contacts);
+                let reply = self.bindings.register(turn.now(), request, &user, most, origin);
                 self.bindings.arm(turn);
                 Some(reply)
             }
+            Method::Invite => self.invite(tx, request, origin, user, turn),
+            Method::Message => self.message(tx, request, &user, turn),
             // The stack knows its own dialogs; this one has none.
             _ => Some(Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)),
         }
@@ -146,7 +165,10 @@ impl Switch {
 
     fn unknown(&self, request: &Request) -> bool {
         let number = request.uri().ok().and_then(|uri| uri.user_unescaped().map(|user| user.into_owned()));
-        number.is_some_and(|number| self.accounts.by_number(&number).is_none())
+        let known = |number: &str| {
+            self.accounts.by_number(number).is_some() || Feature::of(&self.config.extensions, number).is_some()
+        };
+        number.is_some_and(|number| !known(&number))
     }
 
     /// The state now.
@@ -165,10 +187,33 @@ impl Switch {
             uptime_secs: now.mono.since(self.began.mono).as_secs(),
             listen: self.listen.clone(),
             registrations: self.bindings.len(),
-            calls_total: 0,
-            calls: Vec::new(),
+            calls_total: self.metrics.total(),
+            calls: self.call_list(now),
             users: self.accounts.iter().map(user).collect(),
         }
+    }
+}
+
+impl Switch {
+    fn call_list(&self, now: Now) -> Vec<CallStatus> {
+        let mut calls: Vec<CallStatus> = self
+            .calls
+            .iter()
+            .map(|call| CallStatus {
+                id: call.id,
+                from: call.user.clone(),
+                to: call.number.clone(),
+                state: call.state(),
+                secs: now.mono.since(call.since).as_secs(),
+            })
+            .collect();
+        calls.sort_unstable_by_key(|call| call.id);
+        calls.truncate(LISTED);
+        calls
+    }
+
+    fn gauges(&self) -> Gauges {
+        Gauges { calls: self.calls.len(), registrations: self.bindings.len() }
     }
 }
 
@@ -176,7 +221,11 @@ impl Application for Switch {
     fn event(&mut self, event: Event, turn: &mut Turn<'_>) {
         match event {
             Event::Request { tx, request, origin } => self.request(tx, &request, &origin, turn),
+            Event::Session(session, event) => self.session_event(session, event, turn),
             Event::Alarm { token: BINDINGS, .. } => self.bindings.expire(turn),
+            Event::Alarm { token, .. } => self.call_alarm(token, turn),
+            Event::Response { tx, response, .. } => self.relayed_response(tx, &response, turn),
+            Event::RequestFailed { tx, why } => self.relayed_failure(tx, &why, turn),
             _ => {}
         }
     }
@@ -188,11 +237,26 @@ impl App for Switch {
     fn command(&mut self, command: Command, turn: &mut Turn<'_>) {
         match command {
             Command::Begin => self.bindings.arm(turn),
-            // Who asked may have stopped waiting.
-            Command::Status(answer) => drop(answer.try_send(self.status(turn.now()))),
-            Command::Left(answer) => drop(answer.try_send(0)),
-            Command::Finish => self.finishing = true,
-            Command::Media(_) | Command::Streamed(_) => {}
+            Command::Status(answer) => told(&answer, self.status(turn.now())),
+            Command::Healthy(answer) => {
+                told(&answer, if self.finishing { "stopping\n" } else { "ok\n" }.to_owned());
+            }
+            Command::Metrics(answer) => told(&answer, self.metrics.render(self.gauges())),
+            Command::Left(answer) => {
+                let held = self.calls.held() + self.messages.len() + self.relayed.len() + self.studio.owed();
+                told(&answer, held + turn.unsettled());
+            }
+            Command::Finish => {
+                self.finishing = true;
+                self.end_all(turn);
+            }
+            Command::Media(event) => self.media_event(event, turn),
+            Command::Streamed(report) => self.metrics.streamed(&report),
         }
     }
+}
+
+/// Answers another thread; who asked may have stopped waiting.
+fn told<T>(answer: &SyncSender<T>, value: T) {
+    let _ = answer.try_send(value);
 }

@@ -16,8 +16,11 @@ const SIP_PORT: u16 = 5060;
 
 impl Default for Config {
     fn default() -> Self {
-        let any = [SocketAddr::from((Ipv4Addr::UNSPECIFIED, SIP_PORT)), SocketAddr::from((Ipv6Addr::UNSPECIFIED, SIP_PORT))];
-        let listen = any.into_iter().flat_map(|address| [Transport::Udp, Transport::Tcp].map(|transport| Bind { transport, address }));
+        let any =
+            [SocketAddr::from((Ipv4Addr::UNSPECIFIED, SIP_PORT)), SocketAddr::from((Ipv6Addr::UNSPECIFIED, SIP_PORT))];
+        let listen = any
+            .into_iter()
+            .flat_map(|address| [Transport::Udp, Transport::Tcp].map(|transport| Bind { transport, address }));
         Self {
             listen: listen.collect(),
             state: None,

@@ -1,0 +1,272 @@
+//! One call: the caller's leg, and what it is connected to.
+//!
+//! ```text
+//!               INVITE, a user                    2xx of a device
+//!   (nothing) ------------------> Ringing ---------------------------> Joined
+//!       |                          |    \                                |
+//!       | INVITE, an extension     |     \ CANCEL, all refuse,           | BYE or failure
+//!       v                          |      \ nobody answers               | on either leg
+//!     Alone ---------------------  |  -----> (gone) <--------------------+
+//!               BYE, failure       |            ^
+//!                                  +------------+
+//! ```
+//!
+//! A call leaves the table on every way to *gone* through [`Switch::bury`], which hangs up whatever leg still stands, gives back streams,
+//! ports, players and conference seats, and stops the alarm.
+
+mod begin;
+mod change;
+mod dialling;
+mod ending;
+mod line;
+mod ringing;
+mod standing;
+
+use std::collections::{HashMap, VecDeque};
+
+use media::Key;
+use sip::invite::SessionEvent;
+use sip::message::{Lines, StatusCode};
+use sip::{AlarmId, SessionId, Time, Turn};
+
+pub(crate) use ending::Outcome;
+pub(crate) use line::Line;
+pub(crate) use standing::whole_body;
+
+use crate::switch::Switch;
+use dialling::Target;
+
+/// The caller's leg; those of devices count from 1.
+pub(crate) const CALLER: u32 = 0;
+
+/// One side of a call.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    /// Which of the call's legs.
+    pub(crate) number: u32,
+    pub(crate) session: SessionId,
+    pub(crate) line: Line,
+}
+
+/// A call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) id: u64,
+    pub(crate) caller: Leg,
+    /// The user who calls.
+    pub(crate) user: String,
+    /// What was dialled.
+    pub(crate) number: String,
+    pub(crate) since: Time,
+    /// The caller's offer, until it is answered.
+    offer: Option<Vec<u8>>,
+    pub(crate) stage: Stage,
+}
+
+/// How far a call is.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// Devices are being called.
+    Ringing(Box<Ringing>),
+    /// Connected to an extension.
+    Alone(Room),
+    /// Connected to a device.
+    Joined(Box<Joined>),
+}
+
+/// Devices being called, one group of equal preference after the other.
+#[derive(Debug)]
+pub(crate) struct Ringing {
+    legs: Vec<Leg>,
+    groups: VecDeque<Vec<Target>>,
+    /// The number of the next leg.
+    next: u32,
+    alarm: Option<AlarmId>,
+    /// The most telling refusal so far.
+    best: Option<Refused>,
+    /// The leg whose early media the caller hears.
+    early: Option<u32>,
+    /// The provisional response last passed on.
+    told: Option<StatusCode>,
+    /// What every INVITE of this call has in common.
+    letter: Letter,
+}
+
+/// What the INVITEs of a call have in common.
+#[derive(Debug)]
+struct Letter {
+    from: String,
+    to: String,
+    /// The user part of our Contact, escaped.
+    contact: String,
+    lines: Lines,
+    codecs: Vec<audio::codec::Codec>,
+    /// Our address, for devices whose route is not known yet.
+    ours: std::net::IpAddr,
+}
+
+/// A refusal of one device.
+#[derive(Clone, Debug)]
+struct Refused {
+    code: StatusCode,
+    lines: Lines,
+}
+
+/// What an extension connects to.
+#[derive(Debug)]
+pub(crate) enum Room {
+    /// The caller hears itself.
+    Echo,
+    /// A player of the call's own.
+    Player(Key),
+    /// A seat in the conference of this number.
+    Conference(String),
+}
+
+/// Two legs that talk.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    callee: Leg,
+    /// A change that one side asked for and the other has not answered.
+    change: Option<Change>,
+}
+
+/// A change on its way to the other leg.
+#[derive(Debug)]
+struct Change {
+    /// The leg that asked.
+    asker: u32,
+    offer: Vec<u8>,
+}
+
+/// What has become of a call.
+pub(crate) enum Fate {
+    /// It goes on.
+    Goes,
+    /// It is over: legs that still stand are hung up with these lines.
+    Over(Outcome, Lines),
+}
+
+/// All calls of a switch, and how events find them.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    table: HashMap<u64, Box<Call>>,
+    sessions: HashMap<SessionId, (u64, u32)>,
+    streams: HashMap<Key, (u64, u32)>,
+    users: HashMap<String, usize>,
+    /// Conferences with their members.
+    rooms: HashMap<String, (Key, usize)>,
+    last: u64,
+}
+
+impl Calls {
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Calls that a user makes now.
+    pub(crate) fn of_user(&self, user: &str) -> usize {
+        self.users.get(user).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Call> {
+        self.table.values().map(Box::as_ref)
+    }
+
+    /// Everything held for calls: zero once all are over.
+    pub(crate) fn held(&self) -> usize {
+        self.table.len() + self.sessions.len() + self.streams.len() + self.users.len() + self.rooms.len()
+    }
+
+    pub(crate) fn rooms_mut(&mut self) -> &mut HashMap<String, (Key, usize)> {
+        &mut self.rooms
+    }
+
+    fn number(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+}
+
+impl Call {
+    fn leg(&self, number: u32) -> Option<&Leg> {
+        if number == CALLER {
+            return Some(&self.caller);
+        }
+        match &self.stage {
+            Stage::Ringing(ringing) => ringing.legs.iter().find(|leg| leg.number == number),
+            Stage::Joined(joined) => (joined.callee.number == number).then_some(&joined.callee),
+            Stage::Alone(_) => None,
+        }
+    }
+
+    fn leg_mut(&mut self, number: u32) -> Option<&mut Leg> {
+        if number == CALLER {
+            return Some(&mut self.caller);
+        }
+        match &mut self.stage {
+            Stage::Ringing(ringing) => ringing.legs.iter_mut().find(|leg| leg.number == number),
+            Stage::Joined(joined) => (joined.callee.number == number).then_some(&mut joined.callee),
+            Stage::Alone(_) => None,
+        }
+    }
+
+    /// The other side of a call that is connected to a device.
+    fn across(&mut self, number: u32) -> Option<&mut Leg> {
+        let Stage::Joined(joined) = &mut self.stage else { return None };
+        Some(if number == CALLER { &mut joined.callee } else { &mut self.caller })
+    }
+
+    /// `ringing`, `up` or `held`.
+    pub(crate) fn state(&self) -> &'static str {
+        let held = |leg: &Leg| leg.line.is_held();
+        match &self.stage {
+            Stage::Ringing(_) => "ringing",
+            Stage::Joined(joined) if held(&self.caller) || held(&joined.callee) => "held",
+            Stage::Alone(_) if held(&self.caller) => "held",
+            _ => "up",
+        }
+    }
+}
+
+impl Switch {
+    /// News of a session: takes the call out of the table, lets it react, and puts it back unless it is over.
+    pub(crate) fn session_event(&mut self, session: SessionId, event: SessionEvent, turn: &mut Turn<'_>) {
+        let Some(&(id, number)) = self.calls.sessions.get(&session) else {
+            refuse_stray(event, turn);
+            return;
+        };
+        let Some(mut call) = self.calls.table.remove(&id) else { return };
+        let fate = match (&call.stage, number) {
+            (Stage::Ringing(_), CALLER) => self.caller_while_ringing(&mut call, event, turn),
+            (Stage::Ringing(_), _) => self.device_while_ringing(&mut call, number, event, turn),
+            (Stage::Alone(_) | Stage::Joined(_), _) => self.while_standing(&mut call, number, event, turn),
+        };
+        self.settle(call, fate, turn);
+    }
+
+    /// An alarm of a call: nobody has answered.
+    pub(crate) fn call_alarm(&mut self, id: u64, turn: &mut Turn<'_>) {
+        let Some(mut call) = self.calls.table.remove(&id) else { return };
+        let fate = self.no_answer(&mut call, turn);
+        self.settle(call, fate, turn);
+    }
+
+    fn settle(&mut self, call: Box<Call>, fate: Fate, turn: &mut Turn<'_>) {
+        match fate {
+            Fate::Goes => {
+                self.calls.table.insert(call.id, call);
+            }
+            Fate::Over(outcome, lines) => self.bury(call, outcome, &lines, turn),
+        }
+    }
+}
+
+/// A request that crossed our hang-up is still answered.
+fn refuse_stray(event: SessionEvent, turn: &mut Turn<'_>) {
+    if let SessionEvent::Request { tx, .. } | SessionEvent::Reinvite { tx, .. } = event {
+        let gone = sip::Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
+        // An error means that the stack has answered.
+        let _ = turn.respond(tx, gone);
+    }
+}

@@ -1,0 +1,161 @@
+//! Changes of a standing call: hold, resume, other addresses. What one side asks for is asked of the other, with our addresses.
+
+use sdp::{Direction, Session};
+use sip::message::{Body, Lines, Request, Response, StatusCode};
+use sip::{Reply, ServerTx, Turn};
+
+use super::begin::{body_of, description};
+use super::{Call, Change, Stage};
+use crate::switch::Switch;
+
+/// What the offerer wants to do, as it sees it. Holding by the null address (RFC 3264 section 8.4) is a hold like any other.
+fn wanted(offer: &[u8]) -> Option<Direction> {
+    let session = Session::parse(offer).ok()?;
+    let audio = session.audio()?;
+    let direction = audio.direction();
+    Some(if audio.is_held_by_address() { direction.and(Direction::SendOnly) } else { direction })
+}
+
+impl Switch {
+    /// A re-INVITE. Everything but the offer of a caller whose call ends here goes to the other side first (RFC 3261 section 14.2).
+    pub(super) fn their_change(
+        &mut self,
+        call: &mut Call,
+        number: u32,
+        _tx: ServerTx,
+        request: &Request,
+        turn: &mut Turn<'_>,
+    ) {
+        let session = self.session_of(call, number);
+        if let Some(reply) = self.change(call, number, description(request), turn) {
+            let _ = turn.answer_reinvite(session, reply);
+        }
+    }
+
+    /// The answer to a re-INVITE, unless the other side is asked first.
+    fn change(&mut self, call: &mut Call, number: u32, offer: Option<Vec<u8>>, turn: &mut Turn<'_>) -> Option<Reply> {
+        let failed = |status: u16| Reply::new(StatusCode::new(status).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE));
+        let Some(offer) = offer else {
+            // Without an offer it asks for ours, which is what we would have anyway: the other side is not bothered.
+            let leg = call.leg_mut(number)?;
+            leg.line.want(Direction::SendRecv);
+            return Some(match leg.line.offer() {
+                Ok(offer) => Reply::new(StatusCode::OK).body(Body::sdp(offer)),
+                Err(error) => failed(error.status()),
+            });
+        };
+        let looked_at = call.leg(number)?.line.look_at(&offer);
+        if let Err(error) = looked_at {
+            return Some(failed(error.status()));
+        }
+        if let Stage::Joined(joined) = &call.stage
+            && joined.change.is_some()
+        {
+            return Some(Reply::new(StatusCode::REQUEST_PENDING));
+        }
+        let Some(other) = call.across(number) else {
+            return Some(self.answer_change(call, number, &offer, Direction::SendRecv));
+        };
+        other.line.want(wanted(&offer).unwrap_or(Direction::SendRecv));
+        let ours = match other.line.offer() {
+            Ok(ours) => ours,
+            Err(_) => return Some(Reply::new(StatusCode::REQUEST_PENDING)),
+        };
+        if turn.reinvite(other.session, Some(Body::sdp(ours)), Lines::new()).is_err() {
+            other.line.take_back();
+            return Some(Reply::new(StatusCode::REQUEST_PENDING));
+        }
+        if let Stage::Joined(joined) = &mut call.stage {
+            joined.change = Some(Change { asker: number, offer });
+        }
+        None
+    }
+
+    /// Answers a change as far as `direction`, seen from us, allows.
+    fn answer_change(&mut self, call: &mut Call, number: u32, offer: &[u8], direction: Direction) -> Reply {
+        let Some(leg) = call.leg_mut(number) else { return Reply::new(StatusCode::SERVER_INTERNAL_ERROR) };
+        leg.line.want(direction);
+        match leg.line.answer(offer, &mut self.studio) {
+            Ok(answer) => {
+                self.connect(call);
+                Reply::new(StatusCode::OK).body(Body::sdp(answer))
+            }
+            Err(error) => Reply::new(StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE)),
+        }
+    }
+
+    /// The other side has agreed: now the one that asked is answered.
+    pub(super) fn change_accepted(&mut self, call: &mut Call, number: u32, response: &Response, turn: &mut Turn<'_>) {
+        let Some(leg) = call.leg_mut(number) else { return };
+        let accepted = match body_of(response.headers(), response.body()) {
+            Some(answer) => leg.line.accept(&answer, &mut self.studio).is_ok(),
+            None => false,
+        };
+        if !accepted {
+            leg.line.take_back();
+        }
+        let direction = leg.line.direction().reversed();
+        let Some(change) = take_change(call, number) else {
+            // Whoever asked has given up meanwhile.
+            self.connect(call);
+            return;
+        };
+        let session = self.session_of(call, change.asker);
+        let reply = match accepted {
+            true => self.answer_change(call, change.asker, &change.offer, direction),
+            false => Reply::new(StatusCode::NOT_ACCEPTABLE_HERE),
+        };
+        let _ = turn.answer_reinvite(session, reply);
+    }
+
+    /// The other side has refused: everything stays as it was (RFC 3261 section 14.1).
+    pub(super) fn change_refused(&mut self, call: &mut Call, number: u32, code: StatusCode, turn: &mut Turn<'_>) {
+        if let Some(leg) = call.leg_mut(number) {
+            leg.line.take_back();
+        }
+        let Some(change) = take_change(call, number) else { return };
+        let session = self.session_of(call, change.asker);
+        let code = match code.get() {
+            // Not about this request, but about credentials or servers between us and the device.
+            401 | 407 | 500..=599 => StatusCode::NOT_ACCEPTABLE_HERE,
+            _ => code,
+        };
+        let _ = turn.answer_reinvite(session, Reply::new(code));
+    }
+
+    /// Whoever asked has given up (487 has been sent); the other side's answer still comes.
+    pub(super) fn change_cancelled(&mut self, call: &mut Call, number: u32) {
+        if let Stage::Joined(joined) = &mut call.stage
+            && joined.change.as_ref().is_some_and(|change| change.asker == number)
+        {
+            joined.change = None;
+        }
+    }
+}
+
+/// The change that `number` was asked to agree to.
+fn take_change(call: &mut Call, number: u32) -> Option<Change> {
+    let Stage::Joined(joined) = &mut call.stage else { return None };
+    joined.change.take_if(|change| change.asker != number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(address: &str, attribute: &str) -> String {
+        format!(
+            "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\na={attribute}\r\n"
+        )
+    }
+
+    #[test]
+    fn rfc3264_8_4_hold_by_direction_or_by_the_null_address() {
+        let ask = |address, attribute| wanted(offer(address, attribute).as_bytes());
+        assert_eq!(ask("192.0.2.1", "sendrecv"), Some(Direction::SendRecv));
+        assert_eq!(ask("192.0.2.1", "sendonly"), Some(Direction::SendOnly));
+        assert_eq!(ask("0.0.0.0", "sendrecv"), Some(Direction::SendOnly));
+        assert_eq!(ask("0.0.0.0", "recvonly"), Some(Direction::Inactive));
+        assert_eq!(wanted(b"nonsense"), None);
+    }
+}

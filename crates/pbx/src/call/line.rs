@@ -1,0 +1,162 @@
+//! The media of one leg: its description, its ports, its stream.
+
+use std::net::{IpAddr, SocketAddr};
+
+use audio::codec::Codec;
+use media::{Agreed, CallMedia, Key, NegotiateError, StreamSettings};
+use net::media::{NoPorts, PortPair};
+use sdp::{CodecOrder, Direction};
+
+use crate::studio::Studio;
+
+/// What we speak, the most wanted first.
+pub(crate) const CODECS: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
+
+/// A leg's media. Must be given back with [`Line::close`].
+#[derive(Debug)]
+pub(crate) struct Line {
+    media: CallMedia,
+    key: Key,
+    /// Held until the stream begins.
+    ports: Option<PortPair>,
+    /// What the stream runs with, once it does.
+    settings: Option<StreamSettings>,
+    /// The answer that came in a provisional response.
+    early: Option<Vec<u8>>,
+}
+
+impl Line {
+    /// Opens ports at `ours`, the address at which the peer reaches us.
+    pub(crate) fn open(studio: &Studio, ours: IpAddr, codecs: &[Codec]) -> Result<Self, NoPorts> {
+        let (ports, address): (PortPair, SocketAddr) = studio.open(ours)?;
+        let mut media = CallMedia::new(address, codecs, rand::random());
+        // One codec in an answer of ours: nothing changes in the middle of a call unseen.
+        media.capabilities().single_codec = true;
+        Ok(Self { media, key: studio.key(), ports: Some(ports), settings: None, early: None })
+    }
+
+    /// The stream's name.
+    pub(crate) fn key(&self) -> Key {
+        self.key
+    }
+
+    /// The codec in use.
+    pub(crate) fn codec(&self) -> Option<Codec> {
+        self.settings.as_ref().map(|settings| settings.codec)
+    }
+
+    /// Whether audio flows one way or none.
+    pub(crate) fn is_held(&self) -> bool {
+        self.settings.as_ref().is_some_and(|settings| settings.direction != Direction::SendRecv)
+    }
+
+    /// Which way audio may flow, seen from us.
+    pub(crate) fn direction(&self) -> Direction {
+        self.settings.as_ref().map_or(Direction::Inactive, |settings| settings.direction)
+    }
+
+    /// What an offer would come to, without taking it: the codecs in the peer's order.
+    pub(crate) fn look_at(&self, offer: &[u8]) -> Result<Vec<Codec>, NegotiateError> {
+        let mut trial = self.media.clone();
+        trial.capabilities().single_codec = false;
+        let (_, agreed) = trial.answer(offer)?;
+        let types = agreed.settings.map(|settings| settings.receive_types).unwrap_or_default();
+        Ok(types.into_iter().map(|(_, codec)| codec).collect())
+    }
+
+    /// Wants this codec before others from now on.
+    pub(crate) fn prefer(&mut self, codec: Codec) {
+        let capabilities = self.media.capabilities();
+        capabilities.order = CodecOrder::Ours;
+        if let Some(audio) = capabilities.media.first_mut() {
+            audio.codecs.sort_by_key(|known| !known.name.as_str().eq_ignore_ascii_case(codec.name()));
+        }
+    }
+
+    /// Which way audio is wanted in what is offered and answered from now on.
+    pub(crate) fn want(&mut self, direction: Direction) {
+        if let Some(audio) = self.media.capabilities().media.first_mut() {
+            audio.direction = direction;
+        }
+    }
+
+    /// Our offer.
+    pub(crate) fn offer(&mut self) -> Result<Vec<u8>, NegotiateError> {
+        self.media.offer()
+    }
+
+    /// The offer was refused.
+    pub(crate) fn take_back(&mut self) {
+        self.media.rollback();
+    }
+
+    /// Answers an offer, and begins or changes the stream.
+    pub(crate) fn answer(&mut self, offer: &[u8], studio: &mut Studio) -> Result<Vec<u8>, NegotiateError> {
+        let (answer, agreed) = self.media.answer(offer)?;
+        self.carry_out(agreed, studio);
+        Ok(answer)
+    }
+
+    /// Takes the answer to our offer, and begins or changes the stream.
+    pub(crate) fn accept(&mut self, answer: &[u8], studio: &mut Studio) -> Result<(), NegotiateError> {
+        let agreed = self.media.accept(answer)?;
+        self.carry_out(agreed, studio);
+        Ok(())
+    }
+
+    /// Takes an answer that came in a provisional response: the final one may bring another.
+    pub(crate) fn preview(&mut self, answer: &[u8], studio: &mut Studio) -> Result<(), NegotiateError> {
+        let agreed = self.media.clone().accept(answer)?;
+        self.early = Some(answer.to_vec());
+        self.carry_out(agreed, studio);
+        Ok(())
+    }
+
+    /// The answer previewed.
+    pub(crate) fn previewed(&mut self) -> Option<Vec<u8>> {
+        self.early.take()
+    }
+
+    /// Our description in force.
+    pub(crate) fn local(&self) -> Option<Vec<u8>> {
+        self.media.local()
+    }
+
+    /// Gives everything back.
+    pub(crate) fn close(self, studio: &mut Studio) {
+        if self.settings.is_some() {
+            studio.remove_stream(self.key);
+        }
+    }
+
+    fn carry_out(&mut self, agreed: Agreed, studio: &mut Studio) {
+        let key = self.key;
+        let settings = match (agreed.settings, &self.settings) {
+            (Some(settings), _) => settings,
+            // The peer took the audio away: the stream stays, silent.
+            (None, Some(before)) => StreamSettings { direction: Direction::Inactive, ..before.clone() },
+            (None, None) => return,
+        };
+        if self.settings.as_ref() == Some(&settings) {
+            return;
+        }
+        let fresh = settings.clone();
+        match self.ports.take() {
+            Some(ports) => {
+                let silence = studio.silence;
+                studio.run(move |desk| {
+                    if let Err(error) = desk.add_stream(key, ports, fresh) {
+                        tracing::error!(%error, "a stream could not begin");
+                    }
+                    desk.engine.watch_silence(desk.now, key, silence);
+                });
+            }
+            None => {
+                studio.run(move |desk| {
+                    desk.engine.update_stream(desk.now, key, fresh);
+                });
+            }
+        }
+        self.settings = Some(settings);
+    }
+}

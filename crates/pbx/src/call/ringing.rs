@@ -1,0 +1,259 @@
+//! While devices are called: their answers, early media, CANCEL, and nobody answering.
+
+use sip::invite::SessionEvent;
+use sip::message::{Body, Lines, Response, StatusCode};
+use sip::{Reply, Turn};
+
+use super::begin::{body_of, is_last};
+use super::{Call, Fate, Joined, Leg, Outcome, Refused, Ringing, Stage};
+use crate::headers;
+use crate::switch::Switch;
+
+impl Ringing {
+    /// Remembers a refusal when it says more than those before (RFC 3261 section 16.7 step 6).
+    pub(super) fn note(&mut self, code: StatusCode, lines: Lines) {
+        if self.best.as_ref().is_none_or(|best| weight(code) < weight(best.code)) {
+            self.best = Some(Refused { code, lines });
+        }
+    }
+
+    fn take(&mut self, number: u32) -> Option<Leg> {
+        let at = self.legs.iter().position(|leg| leg.number == number)?;
+        Some(self.legs.swap_remove(at))
+    }
+}
+
+/// The lower, the more a refusal says: 6xx, then what a person did, then what a device could not do, then the rest by class.
+fn weight(code: StatusCode) -> u16 {
+    match code.get() {
+        600..=699 => 0,
+        486 => 1,
+        488 | 415 => 2,
+        480 => 3,
+        400..=499 => 4,
+        300..=399 => 5,
+        _ => 6,
+    }
+}
+
+impl Switch {
+    /// The caller, while devices ring.
+    pub(super) fn caller_while_ringing(&mut self, call: &mut Call, event: SessionEvent, turn: &mut Turn<'_>) -> Fate {
+        let over = is_last(&event);
+        match event {
+            SessionEvent::Cancelled { request } => {
+                self.calls.forget_session(call.caller.session);
+                let lines = request.map(|request| headers::of_ending(request.headers())).unwrap_or_default();
+                return Fate::Over(Outcome::Cancelled, lines);
+            }
+            SessionEvent::Request { tx, .. } => {
+                let later = Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE);
+                let _ = turn.respond(tx, later);
+            }
+            SessionEvent::Ended { request, .. } => {
+                self.calls.forget_session(call.caller.session);
+                let lines = request.map(|request| headers::of_ending(request.headers())).unwrap_or_default();
+                return Fate::Over(Outcome::Cancelled, lines);
+            }
+            _ => {}
+        }
+        debug_assert!(!over, "every last event ends the call");
+        Fate::Goes
+    }
+
+    /// A device that is being called.
+    pub(super) fn device_while_ringing(
+        &mut self,
+        call: &mut Call,
+        number: u32,
+        event: SessionEvent,
+        turn: &mut Turn<'_>,
+    ) -> Fate {
+        match event {
+            SessionEvent::Progress { response, .. } => {
+                self.progress(call, number, &response, turn);
+                Fate::Goes
+            }
+            SessionEvent::Answered { response, .. } => self.answered(call, number, &response, turn),
+            SessionEvent::Failed { refusal } => {
+                let lines = match &refusal {
+                    sip::invite::Refusal::Response(response) => headers::of_response(response.headers()),
+                    sip::invite::Refusal::Failure(_) => Lines::new(),
+                };
+                self.device_refused(call, number, refusal.code(), lines, turn)
+            }
+            SessionEvent::Redirected { response } => {
+                self.device_refused(call, number, response.code(), Lines::new(), turn)
+            }
+            SessionEvent::Ended { .. } => {
+                self.device_refused(call, number, StatusCode::TEMPORARILY_UNAVAILABLE, Lines::new(), turn)
+            }
+            SessionEvent::Request { tx, .. } => {
+                let _ = turn.respond(tx, Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE));
+                Fate::Goes
+            }
+            _ => Fate::Goes,
+        }
+    }
+
+    /// A provisional response is passed on; the first with a description connects the caller to early media (RFC 3960).
+    fn progress(&mut self, call: &mut Call, number: u32, response: &Response, turn: &mut Turn<'_>) {
+        let code = response.code();
+        let description = body_of(response.headers(), response.body());
+        let body = match description {
+            // Without an offer of the caller there is nothing an answer could answer.
+            Some(description) if call.offer.is_some() || call.caller.line.local().is_some() => {
+                self.early_media(call, number, &description)
+            }
+            _ => None,
+        };
+        let Stage::Ringing(ringing) = &mut call.stage else { return };
+        if body.is_none() && ringing.told == Some(code) {
+            return;
+        }
+        ringing.told = Some(code);
+        let mut reply = Reply::new(code).lines(headers::of_response(response.headers()));
+        reply.body = body.map(Body::sdp);
+        // The caller may have gone in this very turn.
+        let _ = turn.answer(call.caller.session, reply);
+    }
+
+    fn early_media(&mut self, call: &mut Call, number: u32, description: &[u8]) -> Option<Vec<u8>> {
+        let Stage::Ringing(ringing) = &mut call.stage else { return None };
+        if ringing.early.is_some_and(|early| early != number) {
+            return None;
+        }
+        let leg = ringing.legs.iter_mut().find(|leg| leg.number == number)?;
+        if let Err(error) = leg.line.preview(description, &mut self.studio) {
+            tracing::debug!(%error, "early media are ignored");
+            return None;
+        }
+        ringing.early = Some(number);
+        if let Some(codec) = leg.line.codec() {
+            call.caller.line.prefer(codec);
+        }
+        let body = self.describe(call).ok()?;
+        self.link(call, number);
+        Some(body)
+    }
+
+    /// The first device that answers gets the call; the others are told so (RFC 3326).
+    fn answered(&mut self, call: &mut Call, number: u32, response: &Response, turn: &mut Turn<'_>) -> Fate {
+        let Stage::Ringing(ringing) = &mut call.stage else { return Fate::Goes };
+        let Some(mut leg) = ringing.take(number) else { return Fate::Goes };
+        // RFC 3261 section 13.2.1: the answer of the first reliable response counts; devices that gave it in a 183 only are known.
+        let previewed = leg.line.previewed();
+        let description = body_of(response.headers(), response.body()).or(previewed);
+        let accepted = description.map(|description| leg.line.accept(&description, &mut self.studio));
+        if !matches!(accepted, Some(Ok(()))) || leg.line.codec().is_none() {
+            tracing::info!(call = call.id, "a device answered with a description that is of no use");
+            self.hang_up(leg, None, headers::reason(488, "Not Acceptable Here"), turn);
+            return self.after_refusal(call, StatusCode::NOT_ACCEPTABLE_HERE, Lines::new(), turn);
+        }
+        let Stage::Ringing(ringing) = &mut call.stage else { return Fate::Goes };
+        if let Some(alarm) = ringing.alarm.take() {
+            turn.silence(alarm);
+        }
+        for other in std::mem::take(&mut ringing.legs) {
+            self.hang_up(other, None, headers::reason(200, "Call completed elsewhere"), turn);
+        }
+        if let Some(codec) = leg.line.codec() {
+            call.caller.line.prefer(codec);
+        }
+        call.stage = Stage::Joined(Box::new(Joined { callee: leg, change: None }));
+        let body = match self.describe(call) {
+            Ok(body) => body,
+            Err(code) => {
+                let refused = Refused { code, lines: Lines::new() };
+                return self.refuse_caller(call, Some(refused), turn);
+            }
+        };
+        self.link(call, number);
+        let reply = Reply::new(StatusCode::OK).lines(headers::of_response(response.headers())).body(Body::sdp(body));
+        if let Err(error) = turn.answer(call.caller.session, reply) {
+            tracing::debug!(%error, "a caller has gone before it was answered");
+            return Fate::Over(Outcome::Cancelled, Lines::new());
+        }
+        self.metrics.call_answered(turn.now().mono.since(call.since));
+        Fate::Goes
+    }
+
+    fn device_refused(
+        &mut self,
+        call: &mut Call,
+        number: u32,
+        code: StatusCode,
+        lines: Lines,
+        turn: &mut Turn<'_>,
+    ) -> Fate {
+        let Stage::Ringing(ringing) = &mut call.stage else { return Fate::Goes };
+        let Some(leg) = ringing.take(number) else { return Fate::Goes };
+        if ringing.early == Some(number) {
+            ringing.early = None;
+        }
+        self.calls.forget_leg(&leg);
+        leg.line.close(&mut self.studio);
+        self.after_refusal(call, code, lines, turn)
+    }
+
+    /// 6xx ends the search (RFC 3261 section 16.7 step 5); otherwise the others go on, or the next group is called.
+    fn after_refusal(&mut self, call: &mut Call, code: StatusCode, lines: Lines, turn: &mut Turn<'_>) -> Fate {
+        let Stage::Ringing(ringing) = &mut call.stage else { return Fate::Goes };
+        ringing.note(code, lines);
+        if code.class() == 6 {
+            ringing.groups.clear();
+            for other in std::mem::take(&mut ringing.legs) {
+                self.hang_up(other, None, Lines::new(), turn);
+            }
+        }
+        match &call.stage {
+            Stage::Ringing(ringing) if ringing.legs.is_empty() => self.ring_next(call, turn),
+            _ => Fate::Goes,
+        }
+    }
+
+    /// The time to ring is over: the next group, or 480.
+    pub(super) fn no_answer(&mut self, call: &mut Call, turn: &mut Turn<'_>) -> Fate {
+        let Stage::Ringing(ringing) = &mut call.stage else { return Fate::Goes };
+        ringing.alarm = None;
+        ringing.early = None;
+        for leg in std::mem::take(&mut ringing.legs) {
+            self.hang_up(leg, None, headers::reason(480, "No answer"), turn);
+        }
+        let Stage::Ringing(ringing) = &mut call.stage else { return Fate::Goes };
+        if ringing.groups.is_empty() {
+            let _ =
+                turn.answer(call.caller.session, Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE).reason("No Answer"));
+            self.calls.forget_session(call.caller.session);
+            return Fate::Over(Outcome::NoAnswer, Lines::new());
+        }
+        self.ring_next(call, turn)
+    }
+
+    /// Lets the caller and a device hear each other.
+    pub(super) fn link(&mut self, call: &Call, number: u32) {
+        let Some(leg) = call.leg(number) else { return };
+        if call.caller.line.codec().is_none() || leg.line.codec().is_none() {
+            return;
+        }
+        let (a, b) = (call.caller.line.key(), leg.line.key());
+        self.studio.run(move |desk| {
+            desk.engine.link(a, b);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3261_16_7_the_most_telling_refusal_counts() {
+        let best = |codes: &[u16]| {
+            codes.iter().filter_map(|code| StatusCode::new(*code)).min_by_key(|code| weight(*code)).map(StatusCode::get)
+        };
+        assert_eq!(best(&[503, 486, 480]), Some(486));
+        assert_eq!(best(&[486, 603]), Some(603));
+        assert_eq!(best(&[500, 404]), Some(404));
+    }
+}

@@ -1,0 +1,183 @@
+//! A call that stands: requests in it, and its end.
+
+use media::MediaEvent;
+use sip::invite::SessionEvent;
+use sip::message::{Body, Headers, Method, Request, StatusCode};
+use sip::uas;
+use sip::{Reply, ServerTx, Turn};
+
+use super::begin::body_of;
+use super::ending::reason_of;
+use super::{Call, Fate, Outcome, Stage};
+use crate::headers;
+use crate::relay::Relayed;
+use crate::switch::Switch;
+
+/// Largest body of a request within a call that is passed on, in octets.
+const LARGEST: usize = 16_384;
+
+impl Switch {
+    /// Either side of a call that is connected.
+    pub(super) fn while_standing(
+        &mut self,
+        call: &mut Call,
+        number: u32,
+        event: SessionEvent,
+        turn: &mut Turn<'_>,
+    ) -> Fate {
+        match event {
+            SessionEvent::Reinvite { tx, request } => self.their_change(call, number, tx, &request, turn),
+            SessionEvent::Reinvited { response, ack_due } => {
+                if ack_due {
+                    let _ = turn.ack(self.session_of(call, number), None);
+                }
+                self.change_accepted(call, number, &response, turn);
+            }
+            SessionEvent::ReinviteFailed { refusal } => self.change_refused(call, number, refusal.code(), turn),
+            SessionEvent::ReinviteCancelled { .. } => self.change_cancelled(call, number),
+            SessionEvent::Acked { request } => return self.acked(call, number, &request),
+            SessionEvent::Request { tx, request } => self.within(call, number, tx, &request, turn),
+            SessionEvent::Ended { request, refusal, .. } => {
+                let lines = match (&request, &refusal) {
+                    (Some(request), _) => headers::of_ending(request.headers()),
+                    (None, Some(refusal)) => reason_of(refusal),
+                    (None, None) => sip::message::Lines::new(),
+                };
+                if let Some(leg) = call.leg(number) {
+                    self.calls.forget_session(leg.session);
+                }
+                return Fate::Over(Outcome::Answered, lines);
+            }
+            SessionEvent::Cancelled { .. } | SessionEvent::Failed { .. } | SessionEvent::Redirected { .. } => {
+                if let Some(leg) = call.leg(number) {
+                    self.calls.forget_session(leg.session);
+                }
+                return Fate::Over(Outcome::Failed, sip::message::Lines::new());
+            }
+            _ => {}
+        }
+        Fate::Goes
+    }
+
+    pub(super) fn session_of(&self, call: &Call, number: u32) -> sip::SessionId {
+        call.leg(number).map_or(call.caller.session, |leg| leg.session)
+    }
+
+    /// The ACK to a 2xx that carried our offer brings the answer (RFC 3261 section 13.2.2.4).
+    fn acked(&mut self, call: &mut Call, number: u32, request: &Request) -> Fate {
+        let Some(answer) = body_of(request.headers(), request.body()) else { return Fate::Goes };
+        let Some(leg) = call.leg_mut(number) else { return Fate::Goes };
+        match leg.line.accept(&answer, &mut self.studio) {
+            Ok(()) => {
+                self.connect(call);
+                Fate::Goes
+            }
+            Err(error) if leg.line.codec().is_none() => {
+                tracing::info!(%error, call = call.id, "the answer in an ACK is of no use");
+                Fate::Over(Outcome::Failed, headers::reason(488, "Not Acceptable Here"))
+            }
+            // What was agreed before stays.
+            Err(error) => {
+                tracing::debug!(%error, call = call.id, "an answer in an ACK is ignored");
+                Fate::Goes
+            }
+        }
+    }
+
+    /// Connects what is there, after a change.
+    pub(super) fn connect(&mut self, call: &Call) {
+        match &call.stage {
+            Stage::Joined(joined) => {
+                let callee = joined.callee.number;
+                self.link(call, callee);
+            }
+            Stage::Alone(_) => {
+                if call.caller.line.codec().is_some() {
+                    self.seat(call);
+                }
+            }
+            Stage::Ringing(_) => {}
+        }
+    }
+
+    /// INFO and MESSAGE go to the other side; OPTIONS is answered here.
+    fn within(&mut self, call: &mut Call, number: u32, tx: ServerTx, request: &Request, turn: &mut Turn<'_>) {
+        let reply = match request.method() {
+            Method::Options => uas::options(StatusCode::OK, &self.capabilities),
+            Method::Info | Method::Message => match self.pass_on(call, number, tx, request, turn) {
+                Ok(()) => return,
+                Err(code) => Reply::new(code),
+            },
+            _ => Reply::new(StatusCode::NOT_IMPLEMENTED),
+        };
+        let _ = turn.respond(tx, reply);
+    }
+
+    fn pass_on(
+        &mut self,
+        call: &mut Call,
+        number: u32,
+        tx: ServerTx,
+        request: &Request,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), StatusCode> {
+        if request.body().len() > LARGEST {
+            return Err(StatusCode::REQUEST_ENTITY_TOO_LARGE);
+        }
+        let Some(other) = call.across(number) else {
+            // An extension hears digits and has nothing to say to them.
+            return Err(StatusCode::OK);
+        };
+        let session = other.session;
+        let lines = headers::of_request(request.headers());
+        let sent = turn.in_dialog(session, request.method().clone(), lines, whole_body(request.headers(), request));
+        let client = sent.map_err(|_| StatusCode::TEMPORARILY_UNAVAILABLE)?;
+        self.relayed.insert(client, Relayed::Within { tx, over: session });
+        Ok(())
+    }
+
+    /// News of a stream.
+    pub(crate) fn media_event(&mut self, event: MediaEvent, turn: &mut Turn<'_>) {
+        let stream = match event {
+            MediaEvent::DigitEnded { stream, .. } | MediaEvent::Silence { stream, .. } => stream,
+            _ => return,
+        };
+        let Some(&(id, number)) = self.calls.streams.get(&stream) else { return };
+        let Some(mut call) = self.calls.table.remove(&id) else { return };
+        let fate = match event {
+            MediaEvent::DigitEnded { digit, .. } => {
+                self.pass_digit(&mut call, number, digit);
+                Fate::Goes
+            }
+            _ => {
+                tracing::info!(call = id, leg = number, "nothing is heard any more");
+                Fate::Over(Outcome::Answered, headers::reason(408, "No media"))
+            }
+        };
+        self.settle(call, fate, turn);
+    }
+
+    /// Relayed streams pass digits on by themselves; where audio is transcoded they are sent anew.
+    fn pass_digit(&mut self, call: &mut Call, number: u32, digit: char) {
+        let Some(from) = call.leg(number).and_then(|leg| leg.line.codec()) else { return };
+        let Some(other) = call.across(number) else { return };
+        if other.line.codec() == Some(from) {
+            return;
+        }
+        let key = other.line.key();
+        self.studio.run(move |desk| {
+            let mut text = [0; 4];
+            // Without telephone-event on the other side there is nothing to send.
+            let _ = desk.engine.dial(key, digit.encode_utf8(&mut text));
+        });
+    }
+}
+
+/// The body of a request with its type.
+pub(crate) fn whole_body(from: &Headers, request: &Request) -> Option<Body> {
+    if request.body().is_empty() {
+        return None;
+    }
+    let content = from.content_type().and_then(Result::ok).map(|content| content.to_string());
+    Some(Body::new(content.unwrap_or_else(|| "application/octet-stream".to_owned()), from.body_bytes()))
+}

@@ -1,0 +1,322 @@
+//! Reading the settings from TOML.
+//!
+//! ```toml
+//! listen = ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060"]
+//! state = "/var/lib/offhook"
+//! realm = "offhook"
+//! domains = ["pbx.example.com"]   # none: any
+//! durability = "interval"         # on the disk each second; "sync": before each answer
+//! ring_secs = 60
+//! silence_secs = 30               # ends calls of which nothing is heard; absent: never
+//! metrics = "127.0.0.1:9115"
+//! control = "/run/offhook/offhook.sock"
+//!
+//! [users.1001]
+//! password = "${PHONE_PASSWORD}"  # or password_file, or ha1
+//! display = "Alice"
+//! numbers = ["2001"]
+//! max_contacts = 2
+//!
+//! [extensions]
+//! echo = "600"
+//! tone = "601"
+//! music = "602"
+//! conference = ["610", "611"]
+//!
+//! [media]
+//! address = "203.0.113.9"
+//! ports = "10000-19999"
+//!
+//! [register]
+//! default_expires_secs = 120
+//! min_expires_secs = 60
+//! max_expires_secs = 3600
+//! clamp = false
+//! nat = "auto"                    # never, auto, always
+//!
+//! [limits]
+//! calls = 1000
+//! calls_per_user = 10
+//! registrations = 100000
+//! contacts_per_user = 5
+//! retry_after_secs = 5
+//! ```
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::time::Duration;
+
+use proxy::Nat;
+use store::Durability;
+
+use super::error::ConfigError;
+use super::text::{Entry, Section, Source};
+use super::{Config, Secret, User, listen};
+
+/// Largest configuration file, in octets.
+const LARGEST: u64 = 4 << 20;
+/// Longest time that may be given, in seconds: a year.
+const YEAR: u64 = 31_536_000;
+/// Most of anything that is counted.
+const MANY: u64 = 10_000_000;
+
+const TOP: [&str; 14] = [
+    "listen",
+    "state",
+    "realm",
+    "domains",
+    "durability",
+    "ring_secs",
+    "silence_secs",
+    "metrics",
+    "control",
+    "users",
+    "extensions",
+    "media",
+    "register",
+    "limits",
+];
+const USER: [&str; 6] = ["password", "password_file", "ha1", "display", "numbers", "max_contacts"];
+const EXTENSIONS: [&str; 4] = ["echo", "tone", "music", "conference"];
+const MEDIA: [&str; 2] = ["address", "ports"];
+const REGISTER: [&str; 5] = ["default_expires_secs", "min_expires_secs", "max_expires_secs", "clamp", "nat"];
+const LIMITS: [&str; 5] = ["calls", "calls_per_user", "registrations", "contacts_per_user", "retry_after_secs"];
+
+impl Config {
+    /// Reads a file; what it does not say has its default. `${NAME}` in texts is taken from the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] at the first thing that is wrong, with line and column.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |why: String| ConfigError::Unreadable { path: path.to_owned(), why };
+        let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
+        if size > LARGEST {
+            return Err(unreadable("expected at most 4 MiB".to_owned()));
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+        Self::from_toml(&text, Some(path), &|name| std::env::var(name).ok())
+    }
+
+    /// Reads a text. `file` is what errors name; `environment` gives the values of `${NAME}`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    ///
+    /// ```
+    /// let none = |_: &str| None;
+    /// let error = pbx::Config::from_toml("relam = \"home\"", None, &none).unwrap_err();
+    /// assert_eq!(error.to_string(), "line 1, column 1: unknown key `relam`; did you mean `realm`?");
+    /// ```
+    pub fn from_toml(
+        text: &str,
+        file: Option<&Path>,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let source = Source::new(text, file, environment);
+        let table = source.parse()?;
+        let top = source.top(table.get_ref());
+        top.only(&TOP)?;
+        let mut config = Self::default();
+        config.read_top(&top)?;
+        let each = |key: &str| top.get(key).map(|entry| entry.section()).transpose();
+        if let Some(users) = each("users")? {
+            for (name, entry) in users.entries() {
+                config.users.insert(name.to_owned(), read_user(&entry.section()?)?);
+            }
+        }
+        if let Some(section) = each("extensions")? {
+            config.read_extensions(&section)?;
+        }
+        if let Some(section) = each("media")? {
+            config.read_media(&section)?;
+        }
+        if let Some(section) = each("register")? {
+            config.read_register(&section)?;
+        }
+        if let Some(section) = each("limits")? {
+            config.read_limits(&section)?;
+        }
+        Ok(config)
+    }
+
+    fn read_top(&mut self, top: &Section<'_>) -> Result<(), ConfigError> {
+        if let Some(entry) = top.get("listen") {
+            let read = |(text, entry): (String, Entry<'_>)| {
+                listen(&text).map_err(|_| entry.wrong("udp:ADDRESS:PORT or tcp:ADDRESS:PORT, as in udp:0.0.0.0:5060"))
+            };
+            self.listen = entry.texts()?.into_iter().map(read).collect::<Result<_, _>>()?;
+            if self.listen.is_empty() {
+                return Err(entry.wrong("at least one address"));
+            }
+        }
+        if let Some(entry) = top.get("realm") {
+            self.realm = not_empty(&entry)?;
+        }
+        if let Some(entry) = top.get("domains") {
+            self.domains = numbers(&entry)?;
+        }
+        if let Some(entry) = top.get("state") {
+            self.state = Some(not_empty(&entry)?.into());
+        }
+        if let Some(entry) = top.get("control") {
+            self.control = Some(not_empty(&entry)?.into());
+        }
+        if let Some(entry) = top.get("metrics") {
+            let address = entry.text()?.parse();
+            self.metrics = Some(address.map_err(|_| entry.wrong("ADDRESS:PORT, as in 127.0.0.1:9115"))?);
+        }
+        if let Some(entry) = top.get("durability") {
+            self.durability = entry.word(&[("interval", Durability::Second), ("sync", Durability::Sync)])?;
+        }
+        if let Some(entry) = top.get("ring_secs") {
+            self.ring = secs(&entry, 1)?;
+        }
+        if let Some(entry) = top.get("silence_secs") {
+            self.silence = Some(secs(&entry, 1)?);
+        }
+        Ok(())
+    }
+
+    fn read_extensions(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
+        section.only(&EXTENSIONS)?;
+        let extensions = &mut self.extensions;
+        for (key, place) in [
+            ("echo", &mut extensions.echo),
+            ("tone", &mut extensions.tone),
+            ("music", &mut extensions.music),
+            ("conference", &mut extensions.conference),
+        ] {
+            if let Some(entry) = section.get(key) {
+                *place = numbers(&entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_media(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
+        section.only(&MEDIA)?;
+        if let Some(entry) = section.get("address") {
+            let address = entry.text()?.parse();
+            self.media.address = Some(address.map_err(|_| entry.wrong("an IP address"))?);
+        }
+        if let Some(entry) = section.get("ports") {
+            let range = ports(&entry.text()?);
+            self.media.ports =
+                range.ok_or_else(|| entry.wrong("FIRST-LAST with room for a pair, as in 10000-19999"))?;
+        }
+        Ok(())
+    }
+
+    fn read_register(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
+        section.only(&REGISTER)?;
+        let register = &mut self.register;
+        for (key, place) in [
+            ("default_expires_secs", &mut register.default_expires),
+            ("min_expires_secs", &mut register.min_expires),
+            ("max_expires_secs", &mut register.max_expires),
+        ] {
+            if let Some(entry) = section.get(key) {
+                *place = secs(&entry, 1)?;
+            }
+        }
+        if register.min_expires > register.max_expires
+            && let Some(entry) = section.get("max_expires_secs").or_else(|| section.get("min_expires_secs"))
+        {
+            return Err(entry.wrong("min_expires_secs not above max_expires_secs"));
+        }
+        if let Some(entry) = section.get("clamp") {
+            register.clamp = entry.flag()?;
+        }
+        if let Some(entry) = section.get("nat") {
+            register.nat = entry.word(&[("never", Nat::Never), ("auto", Nat::Auto), ("always", Nat::Always)])?;
+        }
+        Ok(())
+    }
+
+    fn read_limits(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
+        section.only(&LIMITS)?;
+        let limits = &mut self.limits;
+        for (key, place) in [
+            ("calls", &mut limits.calls),
+            ("calls_per_user", &mut limits.calls_per_user),
+            ("registrations", &mut limits.registrations),
+            ("contacts_per_user", &mut limits.contacts_per_user),
+        ] {
+            if let Some(entry) = section.get(key) {
+                *place = count(&entry)?;
+            }
+        }
+        if let Some(entry) = section.get("retry_after_secs") {
+            limits.retry_after = secs(&entry, 0)?;
+        }
+        Ok(())
+    }
+}
+
+fn read_user(section: &Section<'_>) -> Result<User, ConfigError> {
+    section.only(&USER)?;
+    let mut user = User::default();
+    let mut given = 0;
+    if let Some(entry) = section.get("password") {
+        let password = entry.text()?;
+        if password.is_empty() {
+            return Err(entry.wrong_secret("a password that is not empty"));
+        }
+        user.secret = Secret::Password(password);
+        given += 1;
+    }
+    if let Some(entry) = section.get("password_file") {
+        user.secret = Secret::File(not_empty(&entry)?.into());
+        given += 1;
+    }
+    if let Some(entry) = section.get("ha1") {
+        let text = entry.text()?;
+        if !matches!(text.len(), 32 | 64) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(entry.wrong_secret("32 (MD5) or 64 (SHA-256) hexadecimal digits"));
+        }
+        user.secret = Secret::Ha1(text);
+        given += 1;
+    }
+    if given != 1 {
+        return Err(section.wrong("exactly one of password, password_file and ha1"));
+    }
+    if let Some(entry) = section.get("display") {
+        user.display = Some(entry.text()?);
+    }
+    if let Some(entry) = section.get("numbers") {
+        user.numbers = numbers(&entry)?;
+    }
+    if let Some(entry) = section.get("max_contacts") {
+        user.max_contacts = Some(count(&entry)?);
+    }
+    Ok(user)
+}
+
+fn not_empty(entry: &Entry<'_>) -> Result<String, ConfigError> {
+    let text = entry.text()?;
+    if text.is_empty() { Err(entry.wrong("a text that is not empty")) } else { Ok(text) }
+}
+
+fn numbers(entry: &Entry<'_>) -> Result<Vec<String>, ConfigError> {
+    let read = |(text, entry): (String, Entry<'_>)| match text.is_empty() || text.chars().any(char::is_whitespace) {
+        true => Err(entry.wrong("a text without blanks")),
+        false => Ok(text),
+    };
+    entry.texts()?.into_iter().map(read).collect()
+}
+
+fn secs(entry: &Entry<'_>, least: u64) -> Result<Duration, ConfigError> {
+    entry.number(least..=YEAR).map(Duration::from_secs)
+}
+
+fn count(entry: &Entry<'_>) -> Result<usize, ConfigError> {
+    entry.number(1..=MANY).map(|number| usize::try_from(number).unwrap_or(usize::MAX))
+}
+
+fn ports(text: &str) -> Option<RangeInclusive<u16>> {
+    let (first, last) = text.split_once('-')?;
+    let (first, last): (u16, u16) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+    // RTP on an even port and RTCP on the odd one above.
+    let even = first.checked_add(first % 2)?;
+    (first > 0 && even < last).then_some(first..=last)
+}

@@ -1,0 +1,109 @@
+//! The settings as text.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Config, Secret};
+
+fn read(text: &str) -> Result<Config, String> {
+    let environment = |name: &str| (name == "PHONE").then(|| "from-outside".to_owned());
+    Config::from_toml(text, None, &environment).map_err(|error| error.to_string())
+}
+
+#[test]
+fn an_empty_text_is_the_default() {
+    let config = read("").unwrap();
+    assert_eq!(config.listen.len(), 4);
+    assert_eq!(config.generated, ["1001", "1002"]);
+    assert_eq!(config.user_count(), 2);
+    assert_eq!((config.limits.calls, config.limits.contacts_per_user), (1_000, 5));
+    assert_eq!(config.ring, Duration::from_secs(60));
+}
+
+#[test]
+fn everything_the_page_of_this_module_shows_can_be_read() {
+    let page = include_str!("file.rs");
+    let text: String = page
+        .lines()
+        .skip_while(|line| !line.contains("```toml"))
+        .skip(1)
+        .take_while(|line| !line.contains("```"))
+        .map(|line| line.trim_start_matches("//!").to_owned() + "\n")
+        .collect();
+    let text = text.replace("${PHONE_PASSWORD}", "${PHONE}");
+    let config = read(&text).unwrap();
+    assert_eq!(config.users["1001"].secret, Secret::Password("from-outside".to_owned()));
+    assert_eq!(config.users["1001"].numbers, ["2001"]);
+    assert_eq!(config.extensions.conference, ["610", "611"]);
+    assert_eq!(config.media.ports, 10_000..=19_999);
+    assert_eq!(config.metrics, Some(SocketAddr::from(([127, 0, 0, 1], 9_115))));
+    assert_eq!(config.silence, Some(Duration::from_secs(30)));
+    // The page says the defaults, so that nothing of it can be wrong unseen.
+    let default = Config::default();
+    assert_eq!((config.limits, config.register, config.ring), (default.limits, default.register, default.ring));
+}
+
+#[test]
+fn mistakes_are_told_with_line_column_and_what_was_expected() {
+    let expected = [
+        ("relam = 'x'", "line 1, column 1: unknown key `relam`; did you mean `realm`?"),
+        ("\n[limits]\n  cals = 3", "line 3, column 3: unknown key `limits.cals`; did you mean `limits.calls`?"),
+        (
+            "[users.1001]\npasword = 'x'",
+            "line 2, column 1: unknown key `users.1001.pasword`; did you mean `users.1001.password`?",
+        ),
+        ("zzzzzzzzzz = 1", "line 1, column 1: unknown key `zzzzzzzzzz`; remove it"),
+        (
+            "[limits]\ncalls = 0",
+            "line 2, column 9: `limits.calls`: found 0, expected a whole number from 1 to 10000000",
+        ),
+        (
+            "[limits]\ncalls = 'many'",
+            "line 2, column 9: `limits.calls`: found \"many\", expected a whole number from 1 to 10000000",
+        ),
+        ("ring_secs = -1", "line 1, column 13: `ring_secs`: found -1, expected a whole number from 1 to 31536000"),
+        ("durability = 'never'", "line 1, column 14: `durability`: found \"never\", expected one of interval, sync"),
+        (
+            "listen = ['udp:1.2.3.4:5060', 'sctp:x']",
+            "line 1, column 31: `listen`: found \"sctp:x\", expected udp:ADDRESS:PORT or tcp:ADDRESS:PORT, as in udp:0.0.0.0:5060",
+        ),
+        (
+            "[media]\nports = '20-10'",
+            "line 2, column 9: `media.ports`: found \"20-10\", expected FIRST-LAST with room for a pair, as in 10000-19999",
+        ),
+        (
+            "[users.1001]\nha1 = 'xyz'",
+            "line 2, column 7: `users.1001.ha1`: found something else, expected 32 (MD5) or 64 (SHA-256) hexadecimal digits",
+        ),
+        (
+            "[users.1001]\ndisplay = 'A'",
+            "line 2, column 1: `users.1001`: found something else, expected exactly one of password, password_file and ha1",
+        ),
+        (
+            "realm = '${NOBODY}'",
+            "line 1, column 9: `${NOBODY}`: the environment has no NOBODY; set it, or write the value here",
+        ),
+        ("[register]\nclamp = 1", "line 2, column 9: `register.clamp`: found 1, expected true or false"),
+    ];
+    for (text, message) in expected {
+        assert_eq!(read(text).unwrap_err(), message);
+    }
+    assert!(read("realm = ").unwrap_err().starts_with("line 1, column 9: "));
+    assert!(read("realm = 'a'\nrealm = 'b'").unwrap_err().starts_with("line 2, column 1: "));
+}
+
+#[test]
+fn columns_count_characters_and_files_are_named() {
+    let error = Config::from_toml("# ä\nrealm = 'ä' # ö\nä = 1", Some(Path::new("/x.toml")), &|_| None).unwrap_err();
+    assert!(error.to_string().starts_with("/x.toml:"), "{error}");
+    assert_eq!(error.place().unwrap().line, 3);
+}
+
+#[test]
+fn no_secret_is_ever_printed() {
+    let config =
+        read("[users.1001]\npassword = 'hush'\n[users.1002]\nha1 = '00000000000000000000000000000000'").unwrap();
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("hush") && !shown.contains("0000000000"), "{shown}");
+}

@@ -1,0 +1,205 @@
+//! Extensions: numbers that are answered by the PBX itself.
+
+use std::time::Duration;
+
+use audio::frame::SampleRate;
+use audio::level::Dbfs;
+use audio::tone::{Cadence, Segment, Tone, ToneGenerator};
+use media::Source;
+
+use crate::call::{Call, Room, Stage};
+use crate::config::Extensions;
+use crate::switch::Switch;
+
+/// What an extension does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Feature {
+    Echo,
+    Tone,
+    Music,
+    Conference,
+}
+
+impl Feature {
+    /// The extension of this number.
+    pub(crate) fn of(extensions: &Extensions, number: &str) -> Option<Self> {
+        let has = |numbers: &[String]| numbers.iter().any(|known| known == number);
+        Some(match () {
+            () if has(&extensions.echo) => Self::Echo,
+            () if has(&extensions.tone) => Self::Tone,
+            () if has(&extensions.music) => Self::Music,
+            () if has(&extensions.conference) => Self::Conference,
+            () => return None,
+        })
+    }
+}
+
+/// The level of what is played: loud enough to be heard, far from clipping.
+const LEVEL: Dbfs = Dbfs(-12.0);
+/// The frequency of the tone extension.
+const PITCH: f64 = 440.0;
+/// Notes of the melody: steps of the C major scale above middle C, and eighths. A tune of our own.
+const MELODY: [(Option<u8>, u64); 32] = [
+    (Some(0), 2),
+    (Some(2), 1),
+    (Some(4), 1),
+    (Some(5), 2),
+    (Some(4), 2),
+    (Some(2), 1),
+    (Some(1), 1),
+    (Some(2), 3),
+    (None, 1),
+    (Some(4), 2),
+    (Some(5), 1),
+    (Some(6), 1),
+    (Some(7), 2),
+    (Some(5), 2),
+    (Some(4), 4),
+    (None, 2),
+    (Some(7), 1),
+    (Some(6), 1),
+    (Some(5), 2),
+    (Some(4), 1),
+    (Some(3), 1),
+    (Some(4), 2),
+    (Some(2), 2),
+    (None, 1),
+    (Some(1), 1),
+    (Some(2), 1),
+    (Some(3), 2),
+    (Some(1), 1),
+    (Some(0), 1),
+    (None, 1),
+    (Some(0), 4),
+    (None, 4),
+];
+/// Semitones of the scale.
+const SCALE: [i32; 8] = [0, 2, 4, 5, 7, 9, 11, 12];
+/// The length of an eighth.
+const EIGHTH: Duration = Duration::from_millis(220);
+/// Middle C.
+const MIDDLE_C: f64 = 261.625_565;
+
+/// The melody, over and over.
+fn melody() -> Cadence {
+    let note = |(step, eighths): &(Option<u8>, u64)| {
+        let length = EIGHTH.saturating_mul(u32::try_from(*eighths).unwrap_or(1));
+        let tone = step.and_then(|step| SCALE.get(usize::from(step))).map(|semitones| {
+            let pitch = MIDDLE_C * 2_f64.powf(f64::from(*semitones) / 12.0);
+            // An octave above, softer, makes it less of a test tone.
+            Tone { first: pitch, first_level: LEVEL, second: Some((pitch * 2.0, Dbfs(LEVEL.0 - 9.0))) }
+        });
+        // A breath between notes.
+        let rest = Duration::from_millis(20);
+        [Segment { tone, length: Some(length.saturating_sub(rest)) }, Segment { tone: None, length: Some(rest) }]
+    };
+    Cadence { segments: MELODY.iter().flat_map(note).collect(), repeats: true }
+}
+
+/// Plays without end.
+fn source(feature: Feature) -> Option<Box<dyn Source>> {
+    let generator = match feature {
+        Feature::Tone => ToneGenerator::single(SampleRate::NARROW, PITCH, LEVEL),
+        Feature::Music => ToneGenerator::new(SampleRate::NARROW, &melody()),
+        Feature::Echo | Feature::Conference => return None,
+    };
+    match generator {
+        Ok(mut generator) => Some(Box::new(move |frame: &mut [i16]| generator.fill(frame))),
+        Err(error) => {
+            tracing::error!(%error, "an extension stays silent");
+            None
+        }
+    }
+}
+
+impl Switch {
+    /// Prepares what an extension connects to.
+    pub(crate) fn open_room(&mut self, feature: Feature, number: &str) -> Room {
+        if feature == Feature::Conference {
+            let studio = &mut self.studio;
+            let (key, members) = self.calls.rooms_mut().entry(number.to_owned()).or_insert_with(|| (studio.key(), 0));
+            *members += 1;
+            if *members == 1 {
+                let key = *key;
+                studio.run(move |desk| {
+                    if let Err(error) = desk.engine.add_conference(key) {
+                        tracing::error!(%error, "a conference could not begin");
+                    }
+                });
+            }
+            return Room::Conference(number.to_owned());
+        }
+        let Some(source) = source(feature) else { return Room::Echo };
+        let key = self.studio.key();
+        self.studio.run(move |desk| {
+            if let Err(error) = desk.engine.add_player(key, source) {
+                tracing::error!(%error, "a player could not begin");
+            }
+        });
+        Room::Player(key)
+    }
+
+    /// Connects the caller's stream to its room, once there is one.
+    pub(crate) fn seat(&mut self, call: &Call) {
+        let Stage::Alone(room) = &call.stage else { return };
+        let stream = call.caller.line.key();
+        match room {
+            Room::Echo => self.studio.run(move |desk| {
+                desk.engine.echo(stream);
+            }),
+            Room::Player(player) => {
+                let player = *player;
+                self.studio.run(move |desk| {
+                    desk.engine.connect(player, stream);
+                })
+            }
+            Room::Conference(number) => {
+                let Some((conference, _)) = self.calls.rooms_mut().get(number) else { return };
+                let conference = *conference;
+                self.studio.run(move |desk| {
+                    desk.engine.join(conference, stream);
+                })
+            }
+        };
+    }
+
+    /// Gives back what an extension held for a call.
+    pub(crate) fn close_room(&mut self, room: &Room) {
+        match room {
+            Room::Echo => {}
+            Room::Player(key) => self.studio.remove(*key),
+            Room::Conference(number) => {
+                let Some((key, members)) = self.calls.rooms_mut().get_mut(number) else { return };
+                *members = members.saturating_sub(1);
+                if *members == 0 {
+                    let key = *key;
+                    self.calls.rooms_mut().remove(number);
+                    self.studio.remove(key);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_melody_can_be_played_and_moves() {
+        let mut generator = ToneGenerator::new(SampleRate::NARROW, &melody()).unwrap();
+        let mut second = [0_i16; 8_000];
+        assert_eq!(generator.fill(&mut second), second.len());
+        assert!(second.iter().any(|sample| sample.unsigned_abs() > 2_000));
+        assert!(second.iter().all(|sample| sample.unsigned_abs() < 16_000));
+        assert!(!generator.is_finished());
+    }
+
+    #[test]
+    fn numbers_find_their_extension() {
+        let extensions = Extensions::default();
+        let found = ["600", "601", "602", "610", "611"].map(|number| Feature::of(&extensions, number));
+        let (echo, tone, music, conference) = (Feature::Echo, Feature::Tone, Feature::Music, Feature::Conference);
+        assert_eq!(found, [Some(echo), Some(tone), Some(music), Some(conference), None]);
+    }
+}

@@ -1,0 +1,309 @@
+//! Counters, and how they look to Prometheus.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use media::StreamReport;
+use net::{Direction, Seen};
+use sip::Cause;
+use sip::digest::Reason;
+use sip::message::Method;
+
+use crate::call::Outcome;
+
+/// Upper bounds of the set-up time, in milliseconds.
+const SETUP: [u64; 10] = [10, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000];
+/// Upper bounds of the jitter, in microseconds.
+const JITTER: [u64; 7] = [500, 1_000, 2_500, 5_000, 10_000, 20_000, 50_000];
+
+/// How often values fell below bounds.
+#[derive(Clone, Copy, Debug)]
+struct Histogram<const N: usize> {
+    bounds: [u64; N],
+    counts: [u64; N],
+    count: u64,
+    /// In the unit of the bounds.
+    sum: u64,
+}
+
+impl<const N: usize> Histogram<N> {
+    const fn new(bounds: [u64; N]) -> Self {
+        Self { bounds, counts: [0; N], count: 0, sum: 0 }
+    }
+
+    fn add(&mut self, value: u64) {
+        self.count += 1;
+        self.sum = self.sum.saturating_add(value);
+        let place = self.bounds.iter().position(|bound| value <= *bound);
+        if let Some(count) = place.and_then(|place| self.counts.get_mut(place)) {
+            *count += 1;
+        }
+    }
+
+    /// `per_second` units make a second.
+    fn render(&self, out: &mut String, name: &str, help: &str, per_second: f64) {
+        head(out, name, "histogram", help);
+        let mut below = 0;
+        for (bound, count) in self.bounds.iter().zip(self.counts) {
+            below += count;
+            put(out, format_args!("{name}_bucket{{le=\"{}\"}} {below}", *bound as f64 / per_second));
+        }
+        put(out, format_args!("{name}_bucket{{le=\"+Inf\"}} {}", self.count));
+        put(out, format_args!("{name}_sum {}", self.sum as f64 / per_second));
+        put(out, format_args!("{name}_count {}", self.count));
+    }
+}
+
+fn put(out: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "{line}");
+}
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+    put(out, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
+}
+
+/// What the tap counts: messages on the wire.
+#[derive(Debug, Default)]
+pub(crate) struct Wire {
+    requests: BTreeMap<(&'static str, &'static str), u64>,
+    responses: BTreeMap<(&'static str, u16), u64>,
+    repeats: u64,
+}
+
+/// Shared by the tap and the switch, which live on the same thread: the lock is never waited for.
+pub(crate) type Shared = Arc<Mutex<Wire>>;
+
+/// A tap that counts.
+pub(crate) fn tap(wire: &Shared) -> net::Tap {
+    let wire = Arc::clone(wire);
+    Box::new(move |seen| {
+        // A count is whole at every point where it could panic.
+        wire.lock().unwrap_or_else(PoisonError::into_inner).see(seen);
+    })
+}
+
+impl Wire {
+    fn see(&mut self, seen: &Seen<'_>) {
+        let direction = match seen.direction {
+            Direction::In => "in",
+            Direction::Out(Cause::RetransmitRequest | Cause::RetransmitResponse | Cause::Answer) => {
+                self.repeats += 1;
+                return;
+            }
+            Direction::Out(_) => "out",
+        };
+        match seen.bytes.strip_prefix(b"SIP/2.0 ") {
+            None => {
+                let word = seen.bytes.split(|byte| *byte == b' ').next().unwrap_or_default();
+                // Keep-alives are no requests.
+                if word.first().is_some_and(u8::is_ascii_alphabetic) {
+                    *self.requests.entry((known(word), direction)).or_default() += 1;
+                }
+            }
+            // Responses that come in answer what is counted as requests out; by code only ours are told.
+            Some(_) if direction == "in" => {}
+            Some(rest) => {
+                let code = rest.get(..3).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok()).unwrap_or(0);
+                *self.responses.entry((cseq_method(rest), code)).or_default() += 1;
+            }
+        }
+    }
+}
+
+/// A method as a label: unknown ones are the peer's invention, and all one.
+fn known(word: &[u8]) -> &'static str {
+    Method::KNOWN.iter().find(|method| method.as_str().as_bytes() == word).map_or("other", label)
+}
+
+fn label(method: &Method) -> &'static str {
+    match method {
+        Method::Invite => "INVITE",
+        Method::Ack => "ACK",
+        Method::Bye => "BYE",
+        Method::Cancel => "CANCEL",
+        Method::Options => "OPTIONS",
+        Method::Register => "REGISTER",
+        Method::Prack => "PRACK",
+        Method::Update => "UPDATE",
+        Method::Info => "INFO",
+        Method::Message => "MESSAGE",
+        Method::Refer => "REFER",
+        Method::Subscribe => "SUBSCRIBE",
+        Method::Notify => "NOTIFY",
+        Method::Publish => "PUBLISH",
+        _ => "other",
+    }
+}
+
+/// The method in the CSeq of a response of ours, which writes it as `CSeq: 1 INVITE`.
+fn cseq_method(message: &[u8]) -> &'static str {
+    let mut lines = message.split(|byte| *byte == b'\n');
+    let line = lines.find(|line| line.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"CSeq:")));
+    let word = line.and_then(|line| line.trim_ascii_end().rsplit(|byte| *byte == b' ').next());
+    word.map_or("other", known)
+}
+
+/// Everything the switch counts.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    wire: Shared,
+    calls: BTreeMap<Outcome, u64>,
+    legs: u64,
+    total: u64,
+    setup: Histogram<10>,
+    jitter: Histogram<7>,
+    lost: u64,
+    refused: BTreeMap<&'static str, u64>,
+}
+
+/// What is now, beside what has been counted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gauges {
+    pub(crate) calls: usize,
+    pub(crate) registrations: usize,
+}
+
+impl Metrics {
+    pub(crate) fn new(wire: Shared) -> Self {
+        Self {
+            wire,
+            calls: BTreeMap::new(),
+            legs: 0,
+            total: 0,
+            setup: Histogram::new(SETUP),
+            jitter: Histogram::new(JITTER),
+            lost: 0,
+            refused: BTreeMap::new(),
+        }
+    }
+
+    /// Calls since the start, refused ones included.
+    pub(crate) fn total(&self) -> u64 {
+        self.total
+    }
+
+    pub(crate) fn call_began(&mut self) {
+        self.total += 1;
+    }
+
+    /// An INVITE that never became a call.
+    pub(crate) fn call_refused(&mut self, outcome: Outcome) {
+        self.total += 1;
+        self.call_over(outcome);
+    }
+
+    pub(crate) fn call_answered(&mut self, after: Duration) {
+        self.setup.add(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    pub(crate) fn call_over(&mut self, outcome: Outcome) {
+        *self.calls.entry(outcome).or_default() += 1;
+    }
+
+    pub(crate) fn leg_began(&mut self) {
+        self.legs += 1;
+    }
+
+    pub(crate) fn streamed(&mut self, report: &StreamReport) {
+        self.lost = self.lost.saturating_add(report.packets_lost);
+        if report.packets_received > 0 {
+            self.jitter.add(report.jitter.0);
+        }
+    }
+
+    pub(crate) fn auth_failed(&mut self, reason: Reason) {
+        *self.refused.entry(reason.as_str()).or_default() += 1;
+    }
+
+    /// Prometheus' text format, version 0.0.4.
+    pub(crate) fn render(&self, gauges: Gauges) -> String {
+        let mut out = String::with_capacity(4_096);
+        let out = &mut out;
+        head(out, "offhook_calls_active", "gauge", "Calls at present.");
+        put(out, format_args!("offhook_calls_active {}", gauges.calls));
+        head(
+            out,
+            "offhook_calls_total",
+            "counter",
+            "Calls that are over, by how they came out; outbound: INVITEs to devices.",
+        );
+        for outcome in Outcome::ALL {
+            let count = self.calls.get(&outcome).copied().unwrap_or(0);
+            put(
+                out,
+                format_args!("offhook_calls_total{{direction=\"inbound\",result=\"{}\"}} {count}", outcome.as_str()),
+            );
+        }
+        put(out, format_args!("offhook_calls_total{{direction=\"outbound\",result=\"started\"}} {}", self.legs));
+        self.setup.render(out, "offhook_call_setup_seconds", "From the INVITE to the 2xx.", 1_000.0);
+        head(out, "offhook_registrations_active", "gauge", "Bindings at present.");
+        put(out, format_args!("offhook_registrations_active {}", gauges.registrations));
+        self.render_wire(out);
+        head(
+            out,
+            "offhook_rtp_packets_lost_total",
+            "counter",
+            "Packets that never came, over streams that have ended.",
+        );
+        put(out, format_args!("offhook_rtp_packets_lost_total {}", self.lost));
+        self.jitter.render(
+            out,
+            "offhook_rtp_jitter_seconds",
+            "Interarrival jitter (RFC 3550 6.4.1) at the end of a stream.",
+            1e6,
+        );
+        head(out, "offhook_auth_failures_total", "counter", "Wrong credentials; a first request without any is none.");
+        for reason in [Reason::UnknownUser, Reason::WrongResponse] {
+            let count = self.refused.get(reason.as_str()).copied().unwrap_or(0);
+            put(out, format_args!("offhook_auth_failures_total{{reason=\"{}\"}} {count}", reason.as_str()));
+        }
+        std::mem::take(out)
+    }
+
+    fn render_wire(&self, out: &mut String) {
+        let wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
+        head(out, "offhook_sip_requests_total", "counter", "Requests on the wire, our repeats not counted.");
+        for ((method, direction), count) in &wire.requests {
+            put(
+                out,
+                format_args!("offhook_sip_requests_total{{method=\"{method}\",direction=\"{direction}\"}} {count}"),
+            );
+        }
+        head(out, "offhook_sip_responses_total", "counter", "Responses sent, repeats not counted.");
+        for ((method, code), count) in &wire.responses {
+            put(out, format_args!("offhook_sip_responses_total{{method=\"{method}\",code=\"{code}\"}} {count}"));
+        }
+        head(out, "offhook_sip_retransmissions_total", "counter", "Messages of ours sent again.");
+        put(out, format_args!("offhook_sip_retransmissions_total {}", wire.repeats));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_histogram_counts_at_and_above_its_bounds() {
+        let mut histogram = Histogram::new([10, 20]);
+        for value in [10, 11, 21] {
+            histogram.add(value);
+        }
+        let mut text = String::new();
+        histogram.render(&mut text, "x", "help", 10.0);
+        assert!(
+            text.contains(
+                "x_bucket{le=\"1\"} 1\nx_bucket{le=\"2\"} 2\nx_bucket{le=\"+Inf\"} 3\nx_sum 4.2\nx_count 3\n"
+            )
+        );
+    }
+
+    #[test]
+    fn methods_of_a_peers_invention_are_one_label() {
+        assert_eq!(known(b"INVITE"), "INVITE");
+        assert_eq!(known(b"EVIL\"} 1"), "other");
+        assert_eq!(cseq_method(b"200 OK\r\nVia: x\r\ncseq: 17 BYE\r\n\r\n"), "BYE");
+    }
+}

@@ -1,0 +1,275 @@
+//! What others may watch: metrics and health over HTTP, the state over a Unix socket. A thread of its own, so that no slow reader is ever
+//! waited for on the SIP loop.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixStream as Probe;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use net::Handle;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::server::ask;
+use crate::switch::Command;
+
+/// Readers of the runtime socket at a time.
+const READERS: usize = 32;
+/// Longest question, in octets.
+const QUESTION: usize = 1_024;
+/// How long a reader may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why nothing can be watched.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum WatchError {
+    /// The address for HTTP.
+    Http {
+        /// Which.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The runtime socket.
+    Socket {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another server has the runtime socket.
+    Running {
+        /// Its path.
+        path: PathBuf,
+    },
+}
+
+impl fmt::Display for WatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http { address, source } => {
+                write!(
+                    f,
+                    "metrics cannot be served on {address}: {source}; choose another address, or port 0 for a free one"
+                )
+            }
+            Self::Socket { path, source } => write!(f, "runtime socket {}: {source}", path.display()),
+            Self::Running { path } => {
+                write!(f, "another server listens on {}; stop it, or give this one another path", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for WatchError {}
+
+/// Bound, but not served yet.
+#[derive(Default)]
+pub(crate) struct Opened {
+    http: Option<TcpListener>,
+    socket: Option<(std::os::unix::net::UnixListener, PathBuf)>,
+}
+
+/// Serves until dropped.
+pub(crate) struct Watch {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    pub(crate) http: Option<SocketAddr>,
+    socket: Option<PathBuf>,
+}
+
+/// Binds what is wanted.
+pub(crate) fn open(http: Option<SocketAddr>, socket: Option<&Path>) -> Result<Opened, WatchError> {
+    let mut opened = Opened::default();
+    if let Some(address) = http {
+        let bound = TcpListener::bind(address).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+        opened.http = Some(bound.map_err(|source| WatchError::Http { address, source })?);
+    }
+    if let Some(path) = socket {
+        opened.socket = Some((open_socket(path)?, path.to_owned()));
+    }
+    Ok(opened)
+}
+
+/// A socket with mode 0600 in a directory that is made with mode 0700. One that nobody listens on any more is replaced.
+fn open_socket(path: &Path) -> Result<std::os::unix::net::UnixListener, WatchError> {
+    let failed = |source| WatchError::Socket { path: path.to_owned(), source };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    }
+    if Probe::connect(path).is_ok() {
+        return Err(WatchError::Running { path: path.to_owned() });
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let listener = std::os::unix::net::UnixListener::bind(path).map_err(failed)?;
+    // Whoever connects in between is refused by the check of who he is.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
+}
+
+impl Opened {
+    /// Starts to serve.
+    pub(crate) fn serve(self, to: Handle<Command>) -> io::Result<Watch> {
+        let http = self.http.as_ref().and_then(|listener| listener.local_addr().ok());
+        let socket = self.socket.as_ref().map(|(_, path)| path.clone());
+        if self.http.is_none() && self.socket.is_none() {
+            return Ok(Watch { stop: None, thread: None, http, socket });
+        }
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::Builder::new().name("watch".to_owned()).spawn(move || {
+            match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime.block_on(self.run(to, stopped)),
+                Err(error) => tracing::error!(%error, "nothing can be watched"),
+            }
+        })?;
+        Ok(Watch { stop: Some(stop), thread: Some(thread), http, socket })
+    }
+
+    async fn run(self, to: Handle<Command>, stopped: oneshot::Receiver<()>) {
+        if let Some(listener) = self.http {
+            tokio::spawn(serve_http(listener, to.clone()));
+        }
+        if let Some((listener, _)) = self.socket {
+            tokio::spawn(serve_socket(listener, to));
+        }
+        // Also when the sender is dropped.
+        let _ = stopped.await;
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the watching thread ended by a panic");
+        }
+        if let Some(path) = &self.socket {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+async fn serve_http(listener: TcpListener, to: Handle<Command>) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "metrics cannot be served"),
+    };
+    let (metrics, health) = (to.clone(), to);
+    let router = Router::new()
+        .route("/metrics", get(move || text(metrics.clone(), Command::Metrics, "text/plain; version=0.0.4")))
+        .route("/healthz", get(move || text(health.clone(), |answer| Command::Healthy(answer), "text/plain")));
+    if let Err(error) = axum::serve(listener, router).await {
+        tracing::error!(%error, "metrics are no longer served");
+    }
+}
+
+async fn text(
+    to: Handle<Command>,
+    question: fn(mpsc::SyncSender<String>) -> Command,
+    kind: &'static str,
+) -> axum::response::Response {
+    match waited(to, question).await {
+        Some(text) => ([(header::CONTENT_TYPE, kind)], text).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "the SIP loop does not answer\n").into_response(),
+    }
+}
+
+/// Asks the loop without holding up this thread's other readers.
+async fn waited<T: Send + 'static>(
+    to: Handle<Command>,
+    question: impl FnOnce(mpsc::SyncSender<T>) -> Command + Send + 'static,
+) -> Option<T> {
+    tokio::task::spawn_blocking(move || ask(&to, question)).await.ok()?.ok()
+}
+
+async fn serve_socket(listener: std::os::unix::net::UnixListener, to: Handle<Command>) {
+    let listener = match UnixListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "the runtime socket cannot be served"),
+    };
+    let room = Arc::new(Semaphore::new(READERS));
+    loop {
+        let Ok(seat) = Arc::clone(&room).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let to = to.clone();
+                tokio::spawn(async move {
+                    // Who is too slow, or closes, loses nothing of ours.
+                    let _ = tokio::time::timeout(PATIENCE, answer(stream, to)).await;
+                    drop(seat);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a reader of the runtime socket was lost");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// One question, one line of JSON. Only our own user and root may ask.
+async fn answer(mut stream: UnixStream, to: Handle<Command>) -> io::Result<()> {
+    let ours = nix::unistd::geteuid().as_raw();
+    if !matches!(stream.peer_cred()?.uid(), uid if uid == ours || uid == 0) {
+        return Ok(());
+    }
+    let mut question = Vec::new();
+    let mut byte = [0; 1];
+    while question.len() < QUESTION && stream.read(&mut byte).await? == 1 && byte != *b"\n" {
+        question.extend_from_slice(&byte);
+    }
+    let reply = match question.as_slice().trim_ascii() {
+        b"status" => match waited(to, Command::Status).await {
+            Some(status) => serde_json::to_string(&status).map_err(io::Error::other)?,
+            None => refusal("the server does not answer"),
+        },
+        b"metrics" => match waited(to, Command::Metrics).await {
+            Some(text) => serde_json::json!({ "v": 1, "metrics": text }).to_string(),
+            None => refusal("the server does not answer"),
+        },
+        _ => refusal("expected status or metrics"),
+    };
+    stream.write_all(reply.as_bytes()).await?;
+    stream.write_all(b"\n").await?;
+    stream.shutdown().await
+}
+
+fn refusal(why: &str) -> String {
+    serde_json::json!({ "v": 1, "error": why }).to_string()
+}
+
+/// Asks a server for its status through its runtime socket: the line of JSON that [`crate::Status`] is written as.
+///
+/// # Errors
+/// Nobody listens there, or this user may not ask.
+pub fn ask_status(path: &Path) -> io::Result<String> {
+    use std::io::{Read as _, Write as _};
+    let mut stream = Probe::connect(path)?;
+    stream.set_read_timeout(Some(PATIENCE + PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(b"status\n")?;
+    let mut text = String::new();
+    stream.take(16 << 20).read_to_string(&mut text)?;
+    if text.trim().is_empty() {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the server answers its own user and root only"));
+    }
+    Ok(text.trim().to_owned())
+}

@@ -1,0 +1,237 @@
+//! Calls: to extensions and between devices.
+
+use std::time::Duration;
+
+use audio::codec::Codec;
+use sip::message::{HeaderId, Method};
+
+use crate::setup::{config, nothing_left, phone, start, with_config, with_phones};
+use crate::sound::{Sound, address, both_ways, longest};
+
+const SPAN: Duration = Duration::from_millis(3_600);
+const CLEAR: Duration = Duration::from_secs(3);
+
+#[test]
+fn extension_600_gives_back_what_it_hears() {
+    let (running, mut phones) = with_phones(&["1001"]);
+    let mut sound = Sound::new(Codec::Pcmu);
+    let (mut dialog, answer) = phones[0].call_through("600", &sound.describe());
+    let heard = sound.talk(address(answer.body()), 440.0, SPAN);
+    assert!(longest(&heard, 440.0) >= CLEAR, "{:?}", longest(&heard, 440.0));
+    phones[0].hang_up(&mut dialog);
+    nothing_left(&running);
+}
+
+#[test]
+fn extension_601_says_440_hertz_and_602_says_something() {
+    let (running, mut phones) = with_phones(&["1001"]);
+    let mut sound = Sound::new(Codec::Pcma);
+    let (mut dialog, answer) = phones[0].call_through("601", &sound.describe());
+    let heard = sound.talk(address(answer.body()), 0.0, SPAN);
+    assert!(longest(&heard, 440.0) >= CLEAR, "{:?}", longest(&heard, 440.0));
+    phones[0].hang_up(&mut dialog);
+    sound.drain();
+    let (mut dialog, answer) = phones[0].call_through("602", &sound.describe());
+    let heard = sound.talk(address(answer.body()), 0.0, Duration::from_secs(1));
+    assert!(heard.iter().any(|sample| sample.unsigned_abs() > 2_000), "the music is silent");
+    assert!(longest(&heard, 440.0) < Duration::from_millis(900), "the music is one tone");
+    phones[0].hang_up(&mut dialog);
+    nothing_left(&running);
+}
+
+#[test]
+fn extension_610_lets_everybody_hear_everybody_else() {
+    let (running, mut phones) = with_phones(&["1001", "1002"]);
+    let (mut first, mut second) = (Sound::new(Codec::Pcmu), Sound::new(Codec::Pcma));
+    let (mut one, answer_one) = phones[0].call_through("610", &first.describe());
+    let (mut two, answer_two) = phones[1].call_through("610", &second.describe());
+    let sides = ((&mut first, address(answer_one.body())), (&mut second, address(answer_two.body())));
+    let (heard_one, heard_two) = both_ways(sides.0, sides.1, SPAN);
+    assert!(longest(&heard_one, 1_000.0) >= CLEAR, "{:?}", longest(&heard_one, 1_000.0));
+    assert!(longest(&heard_two, 440.0) >= CLEAR, "{:?}", longest(&heard_two, 440.0));
+    phones[0].hang_up(&mut one);
+    phones[1].hang_up(&mut two);
+    nothing_left(&running);
+}
+
+fn device_to_device(caller_codec: Codec, callee_codec: Codec, callee_hangs_up: bool) {
+    let (running, mut phones) = with_phones(&["1001", "1002"]);
+    let (mut first, mut second) = (Sound::new(caller_codec), Sound::new(callee_codec));
+    let (dialog, ringing) = {
+        let offer = first.describe();
+        let (caller, callee) = phones.split_at_mut(1);
+        let (caller, callee) = (&mut caller[0], &mut callee[0]);
+        std::thread::scope(|scope| {
+            let answering = scope.spawn(|| {
+                let invite = callee.request(Method::Invite);
+                let from = invite.headers().text(HeaderId::From).unwrap().into_owned();
+                assert!(from.contains("<sip:1001@"), "{from}");
+                callee.respond(&invite, 180, None);
+                let theirs = address(invite.body());
+                let dialog = callee.respond(&invite, 200, Some(&second.describe()));
+                callee.request(Method::Ack);
+                (dialog, theirs)
+            });
+            let (dialog, response) = caller.call("1002", Some(&offer));
+            assert_eq!(response.code().get(), 180);
+            let answer = caller.final_response(&dialog.branch);
+            assert_eq!(answer.code().get(), 200);
+            let mut dialog = dialog;
+            dialog.to = answer.headers().text(HeaderId::To).unwrap().into_owned();
+            caller.ack(&dialog, answer.headers(), false, None);
+            ((dialog, address(answer.body())), answering.join().unwrap())
+        })
+    };
+    let (mut caller_dialog, ours) = dialog;
+    let (mut callee_dialog, theirs) = ringing;
+    let (heard_first, heard_second) = both_ways((&mut first, ours), (&mut second, theirs), SPAN);
+    assert!(longest(&heard_first, 1_000.0) >= CLEAR, "caller heard {:?}", longest(&heard_first, 1_000.0));
+    assert!(longest(&heard_second, 440.0) >= CLEAR, "callee heard {:?}", longest(&heard_second, 440.0));
+    assert_eq!(running.status().unwrap().calls[0].state, "up");
+    let (leaver, other) = if callee_hangs_up { (1, 0) } else { (0, 1) };
+    let bye = if callee_hangs_up { &mut callee_dialog } else { &mut caller_dialog };
+    phones[leaver].extra = "Reason: Q.850;cause=16;text=\"Normal\"\r\n".to_owned();
+    phones[leaver].hang_up(bye);
+    let bye = phones[other].hung_up();
+    assert_eq!(bye.headers().text(HeaderId::Reason).unwrap(), "Q.850;cause=16;text=\"Normal\"");
+    nothing_left(&running);
+}
+
+#[test]
+fn two_devices_talk_with_packets_relayed() {
+    device_to_device(Codec::Pcmu, Codec::Pcmu, false);
+}
+
+#[test]
+fn two_devices_talk_with_audio_transcoded() {
+    device_to_device(Codec::Pcma, Codec::Pcmu, true);
+}
+
+#[test]
+fn a_cancel_of_the_caller_cancels_the_callee() {
+    let (running, mut phones) = with_phones(&["1001", "1002"]);
+    let sound = Sound::new(Codec::Pcmu);
+    let (caller, callee) = phones.split_at_mut(1);
+    let (caller, callee) = (&mut caller[0], &mut callee[0]);
+    let dialog = std::thread::scope(|scope| {
+        let ringing = scope.spawn(|| {
+            let invite = callee.request(Method::Invite);
+            callee.respond(&invite, 180, None);
+            let cancel = callee.request(Method::Cancel);
+            assert_eq!(cancel.headers().text(HeaderId::Reason).unwrap(), "SIP;cause=487");
+            callee.respond(&cancel, 200, None);
+            callee.respond(&invite, 487, None);
+            callee.request(Method::Ack);
+        });
+        let (dialog, response) = caller.call("1002", Some(&sound.describe()));
+        assert_eq!(response.code().get(), 180);
+        caller.extra = "Reason: SIP;cause=487\r\n".to_owned();
+        caller.cancel(&dialog);
+        ringing.join().unwrap();
+        dialog
+    });
+    let refused = caller.wait("487", |message| match message {
+        sip::message::Message::Response(response) if response.code().get() == 487 => Some(response.clone()),
+        _ => None,
+    });
+    caller.ack(&dialog, refused.headers(), true, None);
+    nothing_left(&running);
+}
+
+#[test]
+fn nobody_answers_in_time() {
+    let config = pbx::Config { ring: Duration::from_millis(300), ..config() };
+    let (running, mut phones) = with_config(config, &["1001", "1002"]);
+    let sound = Sound::new(Codec::Pcmu);
+    let (caller, callee) = phones.split_at_mut(1);
+    let (caller, callee) = (&mut caller[0], &mut callee[0]);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let invite = callee.request(Method::Invite);
+            callee.respond(&invite, 180, None);
+            let cancel = callee.request(Method::Cancel);
+            callee.respond(&cancel, 200, None);
+            callee.respond(&invite, 487, None);
+        });
+        let (dialog, response) = caller.call("1002", Some(&sound.describe()));
+        assert_eq!(response.code().get(), 180);
+        let refused = caller.final_response(&dialog.branch);
+        assert_eq!((refused.code().get(), refused.reason()), (480, "No Answer"));
+        caller.ack(&dialog, refused.headers(), true, None);
+    });
+    nothing_left(&running);
+    assert!(running.metrics().unwrap().contains("offhook_calls_total{direction=\"inbound\",result=\"no_answer\"} 1"));
+}
+
+#[test]
+fn a_call_rings_all_devices_and_the_first_answer_wins() {
+    let (running, address) = start(config());
+    let mut caller = phone(address, "1001");
+    let mut devices = [phone(address, "1002"), phone(address, "1002")];
+    for phone in devices.iter_mut().chain([&mut caller]) {
+        assert_eq!(phone.register(120).code().get(), 200);
+    }
+    let sound = Sound::new(Codec::Pcmu);
+    let [first, second] = &mut devices;
+    std::thread::scope(|scope| {
+        let (description, answerer) = (sound.describe(), first);
+        scope.spawn(move || {
+            let invite = answerer.request(Method::Invite);
+            answerer.respond(&invite, 200, Some(&description));
+            answerer.request(Method::Ack);
+            answerer.hung_up();
+        });
+        scope.spawn(move || {
+            let invite = second.request(Method::Invite);
+            second.respond(&invite, 180, None);
+            let cancel = second.request(Method::Cancel);
+            let reason = cancel.headers().text(HeaderId::Reason).unwrap().into_owned();
+            assert!(reason.starts_with("SIP;cause=200"), "{reason}");
+            second.respond(&cancel, 200, None);
+            second.respond(&invite, 487, None);
+        });
+        let (mut dialog, _) = caller.call_through("2002", &sound.describe());
+        caller.hang_up(&mut dialog);
+    });
+    nothing_left(&running);
+}
+
+#[test]
+fn early_media_reach_the_caller_before_the_answer() {
+    let (running, mut phones) = with_phones(&["1001", "1002"]);
+    let (mut first, mut second) = (Sound::new(Codec::Pcmu), Sound::new(Codec::Pcmu));
+    let (caller, callee) = phones.split_at_mut(1);
+    let (caller, callee) = (&mut caller[0], &mut callee[0]);
+    let describe = second.describe();
+    std::thread::scope(|scope| {
+        let playing = scope.spawn(|| {
+            let invite = callee.request(Method::Invite);
+            callee.respond(&invite, 183, Some(&describe));
+            second.talk(address(invite.body()), 1_000.0, Duration::from_secs(2));
+            callee.respond(&invite, 486, None);
+        });
+        let (dialog, progress) = caller.call("1002", Some(&first.describe()));
+        assert_eq!(progress.code().get(), 183);
+        let heard = first.talk(address(progress.body()), 0.0, Duration::from_millis(1_800));
+        assert!(longest(&heard, 1_000.0) >= Duration::from_millis(1_000), "{:?}", longest(&heard, 1_000.0));
+        playing.join().unwrap();
+        let refused = caller.final_response(&dialog.branch);
+        assert_eq!(refused.code().get(), 486);
+        caller.ack(&dialog, refused.headers(), true, None);
+    });
+    nothing_left(&running);
+}
+
+#[test]
+fn an_invite_without_offer_is_offered_something() {
+    let (running, mut phones) = with_phones(&["1001"]);
+    let mut sound = Sound::new(Codec::Pcmu);
+    let (mut dialog, answer) = phones[0].call("600", None);
+    assert_eq!(answer.code().get(), 200);
+    let ours = address(answer.body());
+    phones[0].ack(&dialog, answer.headers(), false, Some(&sound.describe()));
+    let heard = sound.talk(ours, 440.0, Duration::from_secs(1));
+    assert!(longest(&heard, 440.0) >= Duration::from_millis(600), "{:?}", longest(&heard, 440.0));
+    phones[0].hang_up(&mut dialog);
+    nothing_left(&running);
+}

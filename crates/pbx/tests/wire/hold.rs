@@ -1,0 +1,138 @@
+//! Changes of a standing call: hold, resume, refusals, glare; and digits.
+
+use std::time::Duration;
+
+use audio::codec::Codec;
+use sdp::{Direction, Session};
+use sip::message::{Message, Method};
+
+use crate::phone::{Dialog, Phone};
+use crate::setup::{nothing_left, with_phones};
+use crate::sound::Sound;
+
+struct Pair {
+    running: pbx::Running,
+    caller: Phone,
+    callee: Phone,
+    sounds: (Sound, Sound),
+    dialogs: (Dialog, Dialog),
+}
+
+fn pair() -> Pair {
+    let (running, mut phones) = with_phones(&["1001", "1002"]);
+    let (mut callee, mut caller) = (phones.remove(1), phones.remove(0));
+    let sounds = (Sound::new(Codec::Pcmu), Sound::new(Codec::Pcmu));
+    let dialogs = std::thread::scope(|scope| {
+        let answering = scope.spawn(|| {
+            let invite = callee.request(Method::Invite);
+            let dialog = callee.respond(&invite, 200, Some(&sounds.1.describe()));
+            callee.request(Method::Ack);
+            dialog
+        });
+        let (dialog, _) = caller.call_through("1002", &sounds.0.describe());
+        (dialog, answering.join().unwrap())
+    });
+    Pair { running, caller, callee, sounds, dialogs }
+}
+
+fn direction(body: &[u8]) -> Direction {
+    Session::parse(body).unwrap().audio().unwrap().direction()
+}
+
+#[test]
+fn hold_and_resume_go_through_to_the_other_side() {
+    let mut pair = pair();
+    for (asked, expected_state) in [("sendonly", "held"), ("sendrecv", "up"), ("inactive", "held"), ("sendrecv", "up")]
+    {
+        let description = pair.sounds.0.describe_as(asked);
+        pair.caller.within(&mut pair.dialogs.0, "INVITE", Some(("application/sdp", &description)));
+        let invite = pair.callee.request(Method::Invite);
+        assert_eq!(direction(invite.body()).as_str(), asked);
+        let answer = match asked {
+            "sendonly" => "recvonly",
+            other => other,
+        };
+        pair.callee.respond(&invite, 200, Some(&pair.sounds.1.describe_as(answer)));
+        pair.callee.request(Method::Ack);
+        let branch = pair.dialogs.0.branch.clone();
+        let answered = pair.caller.final_response(&branch);
+        assert_eq!(answered.code().get(), 200);
+        assert_eq!(direction(answered.body()).as_str(), answer, "{asked}");
+        pair.caller.ack(&pair.dialogs.0.clone(), answered.headers(), false, None);
+        assert_eq!(pair.running.status().unwrap().calls[0].state, expected_state, "{asked}");
+    }
+    pair.caller.hang_up(&mut pair.dialogs.0);
+    pair.callee.hung_up();
+    nothing_left(&pair.running);
+}
+
+#[test]
+fn rfc3261_14_1_a_refused_change_leaves_the_call_as_it_was() {
+    let mut pair = pair();
+    let description = pair.sounds.1.describe_as("sendonly");
+    pair.callee.within(&mut pair.dialogs.1, "INVITE", Some(("application/sdp", &description)));
+    let invite = pair.caller.request(Method::Invite);
+    pair.caller.respond(&invite, 488, None);
+    let branch = pair.dialogs.1.branch.clone();
+    let refused = pair.callee.final_response(&branch);
+    assert_eq!(refused.code().get(), 488);
+    pair.callee.ack(&pair.dialogs.1.clone(), refused.headers(), true, None);
+    assert_eq!(pair.running.status().unwrap().calls[0].state, "up");
+    pair.callee.hang_up(&mut pair.dialogs.1);
+    pair.caller.hung_up();
+    nothing_left(&pair.running);
+}
+
+#[test]
+fn rfc3261_14_2_both_sides_at_once_is_491() {
+    let mut pair = pair();
+    let (first, second) = (pair.sounds.0.describe_as("sendonly"), pair.sounds.1.describe_as("sendonly"));
+    pair.caller.within(&mut pair.dialogs.0, "INVITE", Some(("application/sdp", &first)));
+    let invite = pair.callee.request(Method::Invite);
+    pair.callee.within(&mut pair.dialogs.1, "INVITE", Some(("application/sdp", &second)));
+    let branch = pair.dialogs.1.branch.clone();
+    let refused = pair.callee.final_response(&branch);
+    assert_eq!(refused.code().get(), 491);
+    pair.callee.ack(&pair.dialogs.1.clone(), refused.headers(), true, None);
+    pair.callee.respond(&invite, 200, Some(&pair.sounds.1.describe_as("recvonly")));
+    let branch = pair.dialogs.0.branch.clone();
+    let answered = pair.caller.final_response(&branch);
+    assert_eq!(answered.code().get(), 200);
+    pair.caller.ack(&pair.dialogs.0.clone(), answered.headers(), false, None);
+    pair.caller.hang_up(&mut pair.dialogs.0);
+    pair.callee.hung_up();
+    nothing_left(&pair.running);
+}
+
+#[test]
+fn info_goes_through_with_its_answer() {
+    let mut pair = pair();
+    let digit = "Signal=5\r\nDuration=160\r\n";
+    pair.caller.within(&mut pair.dialogs.0, "INFO", Some(("application/dtmf-relay", digit)));
+    let info = pair.callee.request(Method::Info);
+    assert_eq!(info.body(), digit.as_bytes());
+    pair.callee.respond(&info, 415, None);
+    let branch = pair.dialogs.0.branch.clone();
+    assert_eq!(pair.caller.final_response(&branch).code().get(), 415);
+    // One that is never answered does not outlive the call.
+    pair.caller.within(&mut pair.dialogs.0, "INFO", Some(("application/dtmf-relay", digit)));
+    pair.callee.request(Method::Info);
+    pair.caller.hang_up(&mut pair.dialogs.0);
+    pair.callee.hung_up();
+    nothing_left(&pair.running);
+}
+
+#[test]
+fn a_device_that_vanished_ends_the_call_of_the_other() {
+    let mut pair = pair();
+    pair.caller.within(&mut pair.dialogs.0, "INFO", Some(("text/plain", "x")));
+    let info = pair.callee.request(Method::Info);
+    pair.callee.respond(&info, 481, None);
+    let bye = pair.caller.hung_up();
+    assert!(!bye.bytes().is_empty());
+    assert!(pair.callee.hears_no(&Method::Invite, Duration::from_millis(50)));
+    let _ = |message: Message| message;
+    // The leg that said 481 gets a last BYE (RFC 5057).
+    pair.callee.hung_up();
+    nothing_left(&pair.running);
+}

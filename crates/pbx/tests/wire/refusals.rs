@@ -1,0 +1,166 @@
+//! What is refused, with which code, in which order (E-07).
+
+use std::time::Duration;
+
+use audio::codec::Codec;
+use pbx::Limits;
+use sip::message::{HeaderId, Method};
+
+use crate::setup::{config, nothing_left, phone, start, with_config, with_phones};
+use crate::sound::Sound;
+
+#[test]
+fn e07_devices_are_challenged_before_anything_is_revealed() {
+    let (_running, address) = start(config());
+    let mut stranger = phone(address, "1001");
+    for uri in ["sip:600@127.0.0.1", "sip:nobody@127.0.0.1", "tel:+4930"] {
+        for method in ["INVITE", "MESSAGE", "REGISTER", "PUBLISH"] {
+            let (_, response) = stranger.ask_plain(method, uri, "sip:600@127.0.0.1", None, &[]);
+            assert_eq!(response.code().get(), 401, "{method} {uri}");
+            let offered: Vec<String> =
+                response.headers().all(HeaderId::WwwAuthenticate).map(|line| line.text().into_owned()).collect();
+            assert!(offered[0].contains("algorithm=SHA-256") && offered[1].contains("algorithm=MD5"), "{offered:?}");
+        }
+    }
+}
+
+#[test]
+fn e07_options_is_open_and_still_says_what_cannot_be() {
+    let (_running, address) = start(config());
+    let mut stranger = phone(address, "nobody");
+    let ask = |stranger: &mut crate::phone::Phone, uri: &str| {
+        stranger.ask_plain("OPTIONS", uri, "sip:600@127.0.0.1", None, &[]).1
+    };
+    let answer = ask(&mut stranger, "sip:127.0.0.1");
+    assert_eq!(answer.code().get(), 200);
+    let allow = answer.headers().text(HeaderId::Allow).unwrap().into_owned();
+    assert!(allow.contains("INVITE") && allow.contains("REGISTER"), "{allow}");
+    assert_eq!(answer.headers().text(HeaderId::Accept).unwrap(), "application/sdp");
+    for (uri, code) in
+        [("sip:600@127.0.0.1", 200), ("sip:1001@127.0.0.1", 200), ("sip:999@127.0.0.1", 404), ("nobodyKnows:x", 416)]
+    {
+        assert_eq!(ask(&mut stranger, uri).code().get(), code, "{uri}");
+    }
+    stranger.extra = "Require: nothingSupportsThis\r\n".to_owned();
+    let answer = ask(&mut stranger, "sip:127.0.0.1");
+    assert_eq!(answer.code().get(), 420);
+    assert_eq!(answer.headers().text(HeaderId::Unsupported).unwrap(), "nothingSupportsThis");
+}
+
+#[test]
+fn e07_the_order_of_refusals() {
+    let (running, mut phones) = with_phones(&["1001"]);
+    let sound = Sound::new(Codec::Pcmu);
+    let (offer, phone) = (sound.describe(), &mut phones[0]);
+    let sdp = Some(("application/sdp", offer.as_str()));
+    let mut code = |method: &str, uri: &str, body| {
+        let (_, response) = phone.ask(method, uri, "sip:600@127.0.0.1", body);
+        response.code().get()
+    };
+    assert_eq!(code("PUBLISH", "sip:600@127.0.0.1", None), 405);
+    assert_eq!(code("DANCE", "sip:600@127.0.0.1", None), 501);
+    assert_eq!(code("INVITE", "tel:+4930", sdp), 416);
+    assert_eq!(code("INVITE", "sip:999@127.0.0.1", sdp), 404);
+    assert_eq!(code("INVITE", "sip:127.0.0.1", sdp), 404);
+    assert_eq!(code("INVITE", "sip:1002@127.0.0.1", sdp), 480);
+    assert_eq!(code("INVITE", "sip:600@127.0.0.1", Some(("text/plain", "hello"))), 415);
+    assert_eq!(code("INVITE", "sip:600@127.0.0.1", Some(("application/sdp", "v=1\r\n"))), 400);
+    let strange = offer.replace("RTP/AVP 0 101", "RTP/AVP 96 101").replace("rtpmap:0 PCMU", "rtpmap:96 OPUS");
+    assert_eq!(code("INVITE", "sip:600@127.0.0.1", Some(("application/sdp", &strange))), 488);
+    phone.extra = "Require: nothingSupportsThis\r\n".to_owned();
+    let (_, response) = phone.ask("INVITE", "sip:600@127.0.0.1", "sip:600@127.0.0.1", sdp);
+    assert_eq!(response.code().get(), 420);
+    nothing_left(&running);
+}
+
+#[test]
+fn a_wrong_password_is_403_and_counted_and_the_first_challenge_is_not() {
+    let (running, address) = start(config());
+    for (name, reason) in [("1001", "wrong_response"), ("nobody", "unknown_user")] {
+        let mut thief = crate::phone::Phone::new(address, name, "guessed");
+        assert_eq!(thief.register(120).code().get(), 403, "{name}");
+        let metrics = running.metrics().unwrap();
+        assert!(metrics.contains(&format!("offhook_auth_failures_total{{reason=\"{reason}\"}} 1\n")), "{metrics}");
+    }
+    let (_, response) = phone(address, "1001").ask_plain("REGISTER", "sip:127.0.0.1", "sip:1001@127.0.0.1", None, &[]);
+    assert_eq!(response.code().get(), 401);
+    assert!(running.metrics().unwrap().contains("reason=\"wrong_response\"} 1\n"));
+}
+
+#[test]
+fn nobody_calls_or_registers_in_another_users_name() {
+    let (running, mut phones) = with_phones(&["1001"]);
+    let offer = Sound::new(Codec::Pcmu).describe();
+    phones[0].says = "1002".to_owned();
+    let (_, response) = phones[0].call("600", Some(&offer));
+    assert_eq!(response.code().get(), 403);
+    phones[0].says = "1001".to_owned();
+    let (_, response) = phones[0].ask("REGISTER", "sip:127.0.0.1", "sip:1002@127.0.0.1", None);
+    assert_eq!(response.code().get(), 403);
+    assert_eq!(running.status().unwrap().registrations, 1);
+    nothing_left(&running);
+}
+
+#[test]
+fn busy_and_decline_come_back_with_their_reason() {
+    let (running, mut phones) = with_phones(&["1001", "1002"]);
+    let offer = Sound::new(Codec::Pcmu).describe();
+    for (device, caller_hears) in [(486, 486), (603, 603), (302, 480), (500, 480)] {
+        let (caller, callee) = phones.split_at_mut(1);
+        let (caller, callee) = (&mut caller[0], &mut callee[0]);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let invite = callee.request(Method::Invite);
+                callee.respond_with(&invite, device, "Reason: Q.850;cause=17\r\n", None);
+                callee.request(Method::Ack);
+            });
+            let (_, response) = caller.call("1002", Some(&offer));
+            assert_eq!(response.code().get(), caller_hears, "{device}");
+            if device == 486 {
+                assert_eq!(response.headers().text(HeaderId::Reason).unwrap(), "Q.850;cause=17");
+            }
+        });
+    }
+    nothing_left(&running);
+}
+
+#[test]
+fn limits_are_met_with_503_and_retry_after() {
+    let limits = Limits { calls: 2, calls_per_user: 1, ..config().limits };
+    let (running, mut phones) = with_config(pbx::Config { limits, ..config() }, &["1001", "1002", "1003"]);
+    let offer = Sound::new(Codec::Pcmu).describe();
+    let (mut first, _) = phones[0].call_through("600", &offer);
+    // One past the limit of the user, then one past that of the server.
+    let (_, response) = phones[0].call("600", Some(&offer));
+    assert_eq!(response.code().get(), 503);
+    assert_eq!(response.headers().text(HeaderId::RetryAfter).unwrap(), "7");
+    let (mut second, _) = phones[1].call_through("601", &offer);
+    assert_eq!(phones[2].call("602", Some(&offer)).1.code().get(), 503);
+    phones[0].hang_up(&mut first);
+    let (mut third, _) = phones[2].call_through("602", &offer);
+    phones[1].hang_up(&mut second);
+    phones[2].hang_up(&mut third);
+    nothing_left(&running);
+    assert!(running.metrics().unwrap().contains("result=\"shed\"} 2\n"));
+}
+
+#[test]
+fn rfc7332_a_call_that_has_come_too_far_is_not_passed_on() {
+    let (running, mut phones) = with_phones(&["1001", "1002"]);
+    let offer = Sound::new(Codec::Pcmu).describe();
+    let uri = format!("sip:1002@127.0.0.1:{}", phones[0].server.port());
+    let sdp = Some(("application/sdp", offer.as_str()));
+    let first = phones[0].ask_plain("INVITE", &uri, "sip:1002@127.0.0.1", sdp, &[]).1;
+    let lines = phones[0].credentials(first.headers(), "INVITE", &uri, &offer);
+    let text = phones[0]
+        .draft("INVITE", &uri, "sip:1002@127.0.0.1", sdp, &lines)
+        .replace("Max-Forwards: 70", "Max-Forwards: 0");
+    phones[0].send(&text);
+    let refused = phones[0].wait("483", |message| match message {
+        sip::message::Message::Response(response) if response.code().is_final() => Some(response.clone()),
+        _ => None,
+    });
+    assert_eq!(refused.code().get(), 483);
+    assert!(phones[1].hears_no(&Method::Invite, Duration::from_millis(100)));
+    nothing_left(&running);
+}

@@ -1,0 +1,113 @@
+//! Bindings: made, listed, ended, and there again after a restart.
+
+use std::time::Duration;
+
+use audio::codec::Codec;
+use sip::message::{HeaderId, Method};
+
+use crate::setup::{config, nothing_left, phone, start, with_phones};
+use crate::sound::Sound;
+
+#[test]
+fn a_device_registers_and_is_listed_and_leaves() {
+    let (running, mut phones) = with_phones(&["1001"]);
+    let status = running.status().unwrap();
+    assert_eq!((status.v, status.registrations), (1, 1));
+    let user = status.users.iter().find(|user| user.name == "1001").unwrap();
+    assert_eq!(user.contacts[0].uri, phones[0].contact().trim_matches(['<', '>']));
+    let gone = phones[0].register(0);
+    assert_eq!(gone.code().get(), 200);
+    assert!(!gone.headers().has(HeaderId::Contact));
+    assert_eq!(running.status().unwrap().registrations, 0);
+}
+
+#[test]
+fn rfc3261_10_3_too_brief_is_423_and_too_many_contacts_403() {
+    let (_running, address) = start(config());
+    let mut first = phone(address, "1001");
+    let brief = first.register(30);
+    assert_eq!(brief.code().get(), 423);
+    assert_eq!(brief.headers().text(HeaderId::MinExpires).unwrap(), "60");
+    for count in 0..6 {
+        let expected = if count < 5 { 200 } else { 403 };
+        assert_eq!(phone(address, "1001").register(120).code().get(), expected, "contact {count}");
+    }
+}
+
+#[test]
+fn a_restart_keeps_bindings_and_generated_passwords() {
+    let folder = tempfile::tempdir().unwrap();
+    let begin = || {
+        let config = pbx::Config { users: Default::default(), state: Some(folder.path().join("state")), ..config() };
+        start(config)
+    };
+    let (running, address) = begin();
+    let accounts = running.accounts().to_vec();
+    assert_eq!(accounts.iter().map(|account| account.name.as_str()).collect::<Vec<_>>(), ["1001", "1002"]);
+    let password = accounts[1].password.clone().unwrap();
+    assert_ne!(accounts[0].password, accounts[1].password);
+    let mut callee = crate::phone::Phone::new(address, "1002", &password);
+    assert_eq!(callee.register(120).code().get(), 200);
+    drop(running);
+    let (running, address) = begin();
+    assert_eq!(running.accounts(), accounts);
+    assert_eq!(running.status().unwrap().registrations, 1);
+    // The device does not register again, and is called.
+    callee.server = address;
+    let mut caller = crate::phone::Phone::new(address, "1001", &accounts[0].password.clone().unwrap());
+    let sound = Sound::new(Codec::Pcmu);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let invite = callee.request(Method::Invite);
+            callee.respond(&invite, 200, Some(&sound.describe()));
+            callee.request(Method::Ack);
+            callee.hung_up();
+        });
+        let (mut dialog, _) = caller.call_through("1002", &sound.describe());
+        caller.hang_up(&mut dialog);
+    });
+    nothing_left(&running);
+    use std::os::unix::fs::PermissionsExt as _;
+    for (path, mode) in [("state", 0o700), ("state/passwords", 0o600), ("state/bindings.journal", 0o600)] {
+        let found = std::fs::metadata(folder.path().join(path)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(found, mode, "{path}");
+    }
+}
+
+#[test]
+fn messages_reach_devices_that_are_there() {
+    let (running, mut phones) = with_phones(&["1001", "1002"]);
+    let (caller, callee) = phones.split_at_mut(1);
+    let (caller, callee) = (&mut caller[0], &mut callee[0]);
+    let text = Some(("text/plain;charset=utf-8", "lunch?"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let message = callee.request(Method::Message);
+            assert_eq!(message.body(), b"lunch?");
+            assert!(message.headers().text(HeaderId::From).unwrap().contains("sip:1001@"));
+            callee.respond(&message, 202, None);
+        });
+        let (_, response) = caller.ask("MESSAGE", "sip:1002@127.0.0.1", "sip:1002@127.0.0.1", text);
+        assert_eq!(response.code().get(), 202);
+    });
+    let (_, response) = caller.ask("MESSAGE", "sip:1003@127.0.0.1", "sip:1003@127.0.0.1", text);
+    assert_eq!(response.code().get(), 480);
+    let (_, response) = caller.ask("MESSAGE", "sip:999@127.0.0.1", "sip:999@127.0.0.1", text);
+    assert_eq!(response.code().get(), 404);
+    nothing_left(&running);
+}
+
+#[test]
+fn stopping_hangs_up_and_takes_no_more() {
+    let (running, mut phones) = with_phones(&["1001"]);
+    let sound = Sound::new(Codec::Pcmu);
+    phones[0].call_through("600", &sound.describe());
+    let mut phone = phones.remove(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let bye = phone.hung_up();
+            assert!(bye.headers().text(HeaderId::Reason).unwrap().starts_with("SIP;cause=503"));
+        });
+        running.stop(Duration::from_secs(3));
+    });
+}

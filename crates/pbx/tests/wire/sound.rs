@@ -1,0 +1,114 @@
+//! Packets with a tone, and what comes back.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use audio::codec::Codec;
+use audio::detector::ToneMeter;
+use audio::frame::SampleRate;
+use audio::level::Dbfs;
+use audio::tone::ToneGenerator;
+use sdp::Session;
+
+/// One media port of a phone.
+pub(crate) struct Sound {
+    socket: UdpSocket,
+    codec: Codec,
+    sequence: u16,
+    stamp: u32,
+    ssrc: u32,
+}
+
+impl Sound {
+    pub(crate) fn new(codec: Codec) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
+        let ssrc = u32::from(socket.local_addr().unwrap().port()) << 8;
+        Self { socket, codec, sequence: 1, stamp: 160, ssrc }
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        self.describe_as("sendrecv")
+    }
+
+    pub(crate) fn describe_as(&self, direction: &str) -> String {
+        let (port, number) = (self.socket.local_addr().unwrap().port(), self.codec.static_payload_type().unwrap());
+        format!(
+            "v=0\r\no=- {port} 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP {number} 101\r\n\
+             a=rtpmap:{number} {codec}/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na={direction}\r\n",
+            codec = self.codec.name(),
+        )
+    }
+
+    /// Sends `hz` (0: nothing) for `span`, and gives everything that was heard meanwhile and a little after.
+    pub(crate) fn talk(&mut self, to: SocketAddr, hz: f64, span: Duration) -> Vec<i16> {
+        let mut tone = (hz > 0.0).then(|| ToneGenerator::single(SampleRate::NARROW, hz, Dbfs(-12.0)).unwrap());
+        let (mut encoder, mut heard) = (self.codec.encoder(), Vec::new());
+        let began = Instant::now();
+        let mut next = Duration::ZERO;
+        while began.elapsed() < span {
+            if began.elapsed() >= next {
+                next += Duration::from_millis(20);
+                if let Some(tone) = &mut tone {
+                    let mut frame = [0_i16; 160];
+                    tone.fill(&mut frame);
+                    let mut packet = [0_u8; 172];
+                    packet[0] = 0x80;
+                    packet[1] = self.codec.static_payload_type().unwrap();
+                    packet[2..4].copy_from_slice(&self.sequence.to_be_bytes());
+                    packet[4..8].copy_from_slice(&self.stamp.to_be_bytes());
+                    packet[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
+                    encoder.encode(&frame, &mut packet[12..]).unwrap();
+                    self.socket.send_to(&packet, to).unwrap();
+                }
+                self.sequence = self.sequence.wrapping_add(1);
+                self.stamp = self.stamp.wrapping_add(160);
+            }
+            self.hear(&mut heard);
+        }
+        heard
+    }
+
+    fn hear(&self, heard: &mut Vec<i16>) {
+        let mut packet = [0_u8; 2_048];
+        while let Ok((length, _)) = self.socket.recv_from(&mut packet) {
+            if packet[1] & 0x7f == self.codec.static_payload_type().unwrap() && length > 12 {
+                let mut samples = vec![0_i16; length - 12];
+                self.codec.decoder().decode(&packet[12..length], &mut samples).unwrap();
+                heard.extend(samples);
+            }
+        }
+    }
+
+    /// Throws away what waits.
+    pub(crate) fn drain(&self) {
+        self.hear(&mut Vec::new());
+    }
+}
+
+/// Where a description wants its audio.
+pub(crate) fn address(description: &[u8]) -> SocketAddr {
+    let session = Session::parse(description).unwrap();
+    let (address, port) = session.audio().unwrap().rtp_endpoint().unwrap();
+    SocketAddr::new(address.ip().unwrap(), port)
+}
+
+/// The longest stretch in which this frequency stands 20 dB over everything else.
+pub(crate) fn longest(heard: &[i16], hz: f64) -> Duration {
+    let mut meter = ToneMeter::new(SampleRate::NARROW, &[hz]).unwrap();
+    meter.push(heard, |_| {});
+    meter.longest(0)
+}
+
+/// Two phones talk, each with its own tone, and each hears the other's only.
+pub(crate) fn both_ways(
+    a: (&mut Sound, SocketAddr),
+    b: (&mut Sound, SocketAddr),
+    span: Duration,
+) -> (Vec<i16>, Vec<i16>) {
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| a.0.talk(a.1, 440.0, span));
+        let second = scope.spawn(|| b.0.talk(b.1, 1_000.0, span));
+        (first.join().unwrap(), second.join().unwrap())
+    })
+}
