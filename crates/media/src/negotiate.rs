@@ -104,7 +104,7 @@ impl CallMedia {
     /// [`NegotiateError::Offer`] while another offer is pending.
     pub fn offer(&mut self) -> Result<Vec<u8>, NegotiateError> {
         let session = self.negotiation.offer(&self.capabilities).map_err(NegotiateError::Offer)?;
-        Ok(session.to_string().into_bytes())
+        Ok(session.to_bytes())
     }
 
     /// Answers their offer: the body of the answer and what is agreed.
@@ -113,9 +113,10 @@ impl CallMedia {
     /// [`NegotiateError`], whose [`NegotiateError::status`] refuses the offer; nothing has changed.
     pub fn answer(&mut self, offer: &[u8]) -> Result<(Vec<u8>, Agreed), NegotiateError> {
         let offer = Session::parse(offer).map_err(NegotiateError::Unreadable)?;
-        let answer = self.negotiation.answer(offer, &self.capabilities).map_err(NegotiateError::Answer)?;
-        let agreed = agreed(&answer.agreement)?;
-        Ok((answer.session.to_string().into_bytes(), agreed))
+        let answer = self.negotiation.answer_borrowed(offer, &self.capabilities);
+        let (session, agreement) = answer.map_err(NegotiateError::Answer)?;
+        let agreed = agreed(agreement)?;
+        Ok((session.to_bytes(), agreed))
     }
 
     /// Takes their answer to our offer.
@@ -142,7 +143,7 @@ impl CallMedia {
 
     /// The description of ours in force, to be repeated in a later response.
     pub fn local(&self) -> Option<Vec<u8>> {
-        self.negotiation.local().map(|session| session.to_string().into_bytes())
+        self.negotiation.local().map(Session::to_bytes)
     }
 
     /// What is in force.

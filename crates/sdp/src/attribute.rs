@@ -50,13 +50,21 @@ impl fmt::Debug for Attribute {
     }
 }
 
+impl Attribute {
+    pub(crate) fn print(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        out.write_str(&self.name)?;
+        if let Some(value) = &self.value {
+            out.write_str(":")?;
+            out.write_str(value)?;
+        }
+        Ok(())
+    }
+}
+
 /// The part behind `a=`.
 impl fmt::Display for Attribute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.value {
-            Some(value) => write!(f, "{}:{value}", self.name),
-            None => write!(f, "{}", self.name),
-        }
+        self.print(f)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::attribute::Attribute;
 use crate::media::Media;
-use crate::text::{Text, Token};
+use crate::text::{Text, Token, decimal};
 
 /// An RTP payload type number, 0 to 127. RFC 3550 section 5.1, RFC 8866 section 6.6.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,7 +46,7 @@ impl PayloadType {
     }
 
     pub(crate) fn token(self) -> Token {
-        Token::new(&self.0.to_string()).unwrap_or_else(|_| Token::literal("0"))
+        Token::number(self.0)
     }
 
     /// What a static number stands for: name, clock rate in hertz, channels. RFC 3551 section 6.
@@ -181,8 +181,16 @@ impl Codec {
 
     /// `a=rtpmap`: RFC 8866 section 6.6.
     pub fn rtpmap(&self) -> Attribute {
-        let channels = if self.channels > 1 { format!("/{}", self.channels) } else { String::new() };
-        let value = format!("{} {}/{}{channels}", self.payload_type, self.name, self.clock_rate);
+        let mut value = String::with_capacity(32);
+        for part in [&self.payload_type.token(), " ", &self.name, "/"] {
+            value.push_str(part);
+        }
+        // Writing to a String cannot fail.
+        let _ = decimal(&mut value, u64::from(self.clock_rate));
+        if self.channels > 1 {
+            value.push('/');
+            let _ = decimal(&mut value, u64::from(self.channels));
+        }
         Attribute::literal("rtpmap", Some(value))
     }
 

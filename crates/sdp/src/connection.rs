@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::text::{Text, Token};
+use crate::text::{Text, Token, decimal};
 
 /// The `addrtype` of a domain name, which cannot be told from the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,16 +96,30 @@ impl<T: Into<IpAddr>> From<T> for Address {
     }
 }
 
+impl Address {
+    pub(crate) fn print(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        match self {
+            Address::Ip(IpAddr::V4(ip)) => {
+                let mut before = "IN IP4 ";
+                for octet in ip.octets() {
+                    out.write_str(before)?;
+                    decimal(out, u64::from(octet))?;
+                    before = ".";
+                }
+                Ok(())
+            }
+            Address::Ip(IpAddr::V6(ip)) => write!(out, "IN IP6 {ip}"),
+            Address::Name { family: Family::V4, name } => write!(out, "IN IP4 {name}"),
+            Address::Name { family: Family::V6, name } => write!(out, "IN IP6 {name}"),
+            Address::Other { network, kind, address } => write!(out, "{network} {kind} {address}"),
+        }
+    }
+}
+
 /// `IN IP4 192.0.2.1`, the form of every line which carries an address.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::Ip(IpAddr::V4(ip)) => write!(f, "IN IP4 {ip}"),
-            Address::Ip(IpAddr::V6(ip)) => write!(f, "IN IP6 {ip}"),
-            Address::Name { family: Family::V4, name } => write!(f, "IN IP4 {name}"),
-            Address::Name { family: Family::V6, name } => write!(f, "IN IP6 {name}"),
-            Address::Other { network, kind, address } => write!(f, "{network} {kind} {address}"),
-        }
+        self.print(f)
     }
 }
 
@@ -133,19 +147,25 @@ impl From<Address> for Connection {
     }
 }
 
-impl fmt::Display for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.address)?;
+impl Connection {
+    pub(crate) fn print(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        self.address.print(out)?;
         if !self.address.is_multicast() {
             return Ok(());
         }
         let count = self.count.filter(|count| *count > 0);
         if matches!(self.address, Address::Ip(IpAddr::V4(_))) && (self.ttl.is_some() || count.is_some()) {
-            write!(f, "/{}", self.ttl.unwrap_or(127))?;
+            write!(out, "/{}", self.ttl.unwrap_or(127))?;
         }
         match count {
-            Some(count) => write!(f, "/{count}"),
+            Some(count) => write!(out, "/{count}"),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Display for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.print(f)
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::attribute::Attributes;
 use crate::connection::Connection;
-use crate::session::Bandwidth;
-use crate::text::{Text, Token};
+use crate::session::{Bandwidth, line};
+use crate::text::{Text, Token, decimal};
 
 /// The first field of `m=`: RFC 8866 section 5.14.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -128,14 +128,26 @@ impl Protocol {
 
     /// Whether the formats are RTP payload type numbers.
     pub fn is_rtp(&self) -> bool {
-        self.as_str().split('/').any(|part| part.eq_ignore_ascii_case("RTP"))
+        match self {
+            Protocol::RtpAvp
+            | Protocol::RtpSavp
+            | Protocol::RtpAvpf
+            | Protocol::RtpSavpf
+            | Protocol::UdpTlsRtpSavp
+            | Protocol::UdpTlsRtpSavpf => true,
+            Protocol::Udp | Protocol::Udptl => false,
+            Protocol::Other(name) => name.0.split('/').any(|part| part.eq_ignore_ascii_case("RTP")),
+        }
     }
 
     /// Whether media is encrypted: a secure RTP profile, or TLS.
     pub fn is_secure(&self) -> bool {
-        self.as_str()
-            .split('/')
-            .any(|part| ["SAVP", "SAVPF", "TLS", "DTLS"].iter().any(|secure| part.eq_ignore_ascii_case(secure)))
+        let secure = |part: &str| ["SAVP", "SAVPF", "TLS", "DTLS"].iter().any(|name| part.eq_ignore_ascii_case(name));
+        match self {
+            Protocol::RtpSavp | Protocol::RtpSavpf | Protocol::UdpTlsRtpSavp | Protocol::UdpTlsRtpSavpf => true,
+            Protocol::RtpAvp | Protocol::RtpAvpf | Protocol::Udp | Protocol::Udptl => false,
+            Protocol::Other(name) => name.0.split('/').any(secure),
+        }
     }
 }
 
@@ -208,30 +220,45 @@ impl Media {
     }
 }
 
+impl Media {
+    pub(crate) fn print(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        line(out, "m=", |out| self.print_line(out))?;
+        if let Some(information) = &self.information {
+            line(out, "i=", |out| out.write_str(information))?;
+        }
+        for connection in &self.connections {
+            line(out, "c=", |out| connection.print(out))?;
+        }
+        for bandwidth in &self.bandwidths {
+            line(out, "b=", |out| bandwidth.print(out))?;
+        }
+        self.attributes.iter().try_for_each(|attribute| line(out, "a=", |out| attribute.print(out)))
+    }
+
+    fn print_line(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        out.write_str(self.kind.as_str())?;
+        out.write_str(" ")?;
+        decimal(out, u64::from(self.port))?;
+        if let Some(count) = self.port_count.filter(|count| *count > 0) {
+            out.write_str("/")?;
+            decimal(out, u64::from(count))?;
+        }
+        out.write_str(" ")?;
+        out.write_str(self.protocol.as_str())?;
+        if self.formats.is_empty() {
+            out.write_str(" 0")?;
+        }
+        for format in &self.formats {
+            out.write_str(" ")?;
+            out.write_str(format)?;
+        }
+        Ok(())
+    }
+}
+
 /// The lines of the section, each with its line end.
 impl fmt::Display for Media {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "m={} {}", self.kind, self.port)?;
-        if let Some(count) = self.port_count.filter(|count| *count > 0) {
-            write!(f, "/{count}")?;
-        }
-        write!(f, " {}", self.protocol)?;
-        if self.formats.is_empty() {
-            f.write_str(" 0")?;
-        }
-        for format in &self.formats {
-            write!(f, " {format}")?;
-        }
-        f.write_str("\r\n")?;
-        if let Some(information) = &self.information {
-            write!(f, "i={information}\r\n")?;
-        }
-        for connection in &self.connections {
-            write!(f, "c={connection}\r\n")?;
-        }
-        for bandwidth in &self.bandwidths {
-            write!(f, "b={bandwidth}\r\n")?;
-        }
-        self.attributes.iter().try_for_each(|attribute| write!(f, "a={attribute}\r\n"))
+        self.print(f)
     }
 }

@@ -15,6 +15,10 @@ pub use capabilities::{CodecOrder, Hold, LocalCapabilities, LocalMedia, NullAddr
 pub use error::{AcceptError, AnswerError, OfferError};
 pub use plan::{Agreement, HoldState, NegotiatedCodec, NegotiatedEvents, Role, StreamPlan};
 
+use std::sync::Arc;
+
+use crate::codec::Codec;
+use crate::media::Media;
 use crate::session::{Number, Origin, Session};
 use slot::Slot;
 
@@ -42,13 +46,14 @@ use slot::Slot;
 /// later, because the peer may have seen it.
 #[derive(Clone, Debug)]
 pub struct Negotiation {
+    /// Our `o=` line, with the version of the last description.
     origin: Origin,
     version: u64,
     phase: Phase,
-    /// The last description returned for sending.
-    last_sent: Option<Session>,
+    /// The last description returned for sending; most often the one in force, too.
+    last_sent: Option<Arc<Session>>,
     /// Both descriptions in force: ours, theirs.
-    in_force: Option<(Session, Session)>,
+    in_force: Option<(Arc<Session>, Box<Session>)>,
     agreement: Agreement,
     slots: Vec<Slot>,
 }
@@ -56,8 +61,8 @@ pub struct Negotiation {
 #[derive(Clone, Debug)]
 enum Phase {
     Stable,
-    OfferSent { offer: Session, slots: Vec<Slot> },
-    OfferReceived { offer: Session },
+    OfferSent { offer: Arc<Session>, slots: Vec<Slot> },
+    OfferReceived { offer: Box<Session> },
 }
 
 /// Where a [`Negotiation`] stands.
@@ -78,7 +83,7 @@ impl Negotiation {
     pub fn new(origin: Origin) -> Negotiation {
         let version = origin.version.value().unwrap_or_default() % ((1 << 62) - 1);
         let session_id = Number::from(origin.session_id.value().unwrap_or_default() & (u64::MAX >> 1));
-        let origin = Origin { session_id, ..origin };
+        let origin = Origin { session_id, version: Number::from(version), ..origin };
         let agreement = Agreement::default();
         Negotiation {
             origin,
@@ -102,12 +107,12 @@ impl Negotiation {
 
     /// Our description in force, for repeating an answer in a later response.
     pub fn local(&self) -> Option<&Session> {
-        self.in_force.as_ref().map(|(local, _)| local)
+        self.in_force.as_ref().map(|(local, _)| &**local)
     }
 
     /// Their description in force.
     pub fn remote(&self) -> Option<&Session> {
-        self.in_force.as_ref().map(|(_, remote)| remote)
+        self.in_force.as_ref().map(|(_, remote)| &**remote)
     }
 
     /// The offer which is pending: ours while [`NegotiationState::OfferSent`], theirs while
@@ -115,7 +120,8 @@ impl Negotiation {
     pub fn pending_offer(&self) -> Option<&Session> {
         match &self.phase {
             Phase::Stable => None,
-            Phase::OfferSent { offer, .. } | Phase::OfferReceived { offer } => Some(offer),
+            Phase::OfferSent { offer, .. } => Some(offer),
+            Phase::OfferReceived { offer } => Some(offer),
         }
     }
 
@@ -145,7 +151,7 @@ impl Negotiation {
         if offer.media.len() < self.slots.len() {
             return Err(AnswerError::FewerMedia { had: self.slots.len(), got: offer.media.len() });
         }
-        self.phase = Phase::OfferReceived { offer };
+        self.phase = Phase::OfferReceived { offer: Box::new(offer) };
         Ok(())
     }
 
@@ -159,12 +165,27 @@ impl Negotiation {
         offer: impl Into<Session>,
         capabilities: &LocalCapabilities,
     ) -> Result<Answer, AnswerError> {
-        self.offer_received(offer.into())?;
-        let answered = self.answer_pending(capabilities);
-        if answered.is_err() {
+        let (session, agreement) = self.answer_borrowed(offer.into(), capabilities)?;
+        Ok(Answer { session: session.clone(), agreement: agreement.clone() })
+    }
+
+    /// As [`Negotiation::answer`], but without copies: what to send, and what is agreed from now on.
+    ///
+    /// # Errors
+    /// As [`Negotiation::answer`].
+    pub fn answer_borrowed(
+        &mut self,
+        offer: Session,
+        capabilities: &LocalCapabilities,
+    ) -> Result<(&Session, &Agreement), AnswerError> {
+        self.offer_received(offer)?;
+        if let Err(error) = self.settle_answer(capabilities) {
             self.rollback();
+            return Err(error);
         }
-        answered
+        let local = self.in_force.as_ref().map(|(local, _)| &**local);
+        // Answering has just put a description in force.
+        Ok((local.ok_or(AnswerError::NoOffer)?, &self.agreement))
     }
 
     /// Takes the peer's answer to our offer and returns what is agreed. RFC 3264 section 7.
@@ -183,7 +204,8 @@ impl Negotiation {
             return Err(AcceptError::MediaMismatch { index });
         }
         let mut slots = slots.clone();
-        let agreement = agree(offer, answer, Role::Offerer, &slots);
+        let (ours, theirs) = (codecs(offer), codecs(answer));
+        let agreement = agree((offer, &ours), (answer, &theirs), Role::Offerer, &slots);
         let accepted = |(ours, theirs): (&crate::Media, &crate::Media)| !ours.is_rejected() && !theirs.is_rejected();
         let wanted = offer.media.iter().zip(&answer.media).any(accepted);
         if wanted && !agreement.plans().any(StreamPlan::carries_media) {
@@ -195,14 +217,20 @@ impl Negotiation {
                 false => theirs.is_rejected(),
             };
         }
-        let both = (offer.clone(), answer.clone());
-        self.settle(both, slots, agreement);
+        let both = (Arc::clone(offer), Box::new(answer.clone()));
+        self.settle(both, (ours, theirs), slots, agreement);
         Ok(&self.agreement)
     }
 
-    /// Makes both descriptions the ones in force.
-    fn settle(&mut self, both: (Session, Session), mut slots: Vec<Slot>, agreement: Agreement) {
-        let sections = both.0.media.iter().zip(&both.1.media);
+    /// Makes both descriptions, whose streams have these codecs, the ones in force.
+    fn settle(
+        &mut self,
+        both: (Arc<Session>, Box<Session>),
+        codecs: (Vec<Vec<Codec>>, Vec<Vec<Codec>>),
+        mut slots: Vec<Slot>,
+        agreement: Agreement,
+    ) {
+        let sections = codecs.0.into_iter().zip(codecs.1);
         for (index, (slot, (ours, theirs))) in slots.iter_mut().zip(sections).enumerate() {
             let plan = agreement.streams.get(index).and_then(Option::as_ref);
             slot.direction = plan.map(|plan| plan.direction);
@@ -217,14 +245,20 @@ impl Negotiation {
 
     /// Puts our `o=` line on a description about to be sent: the last version when nothing changed, else the next.
     /// RFC 3264 section 8.
-    fn stamp(&mut self, mut description: Session) -> Session {
-        description.origin = self.origin.clone();
-        description.origin.version = Number::from(self.version);
-        if self.last_sent.as_ref().is_some_and(|last| *last != description) {
-            self.version = self.version.saturating_add(1);
-            description.origin.version = Number::from(self.version);
+    fn stamp(&mut self, mut description: Session) -> Arc<Session> {
+        if description.origin != self.origin {
+            description.origin = self.origin.clone();
         }
-        self.last_sent = Some(description.clone());
+        if let Some(last) = &self.last_sent {
+            if **last == description {
+                return Arc::clone(last);
+            }
+            self.version = self.version.saturating_add(1);
+            self.origin.version = Number::from(self.version);
+            description.origin.version = self.origin.version.clone();
+        }
+        let description = Arc::new(description);
+        self.last_sent = Some(Arc::clone(&description));
         description
     }
 }
@@ -241,11 +275,21 @@ fn mismatch(offer: &Session, answer: &Session) -> Option<usize> {
     })
 }
 
-/// What two descriptions agree on. `local` is ours; `role` says whether it is the offer.
-fn agree(local: &Session, remote: &Session, role: Role, slots: &[Slot]) -> Agreement {
-    let both = local.streams().zip(remote.streams()).zip(slots.iter());
+/// The codecs of each stream.
+fn codecs(session: &Session) -> Vec<Vec<Codec>> {
+    session.media.iter().map(Media::codecs).collect()
+}
+
+/// What two descriptions, each with the codecs of its streams, agree on. `local` is ours; `role` says whether it is the
+/// offer.
+fn agree(local: (&Session, &[Vec<Codec>]), remote: (&Session, &[Vec<Codec>]), role: Role, slots: &[Slot]) -> Agreement {
+    let locals = local.0.streams().zip(local.1);
+    let remotes = remote.0.streams().zip(remote.1);
+    let both = locals.zip(remotes).zip(slots.iter());
     let streams = both.enumerate().map(|(index, ((local, remote), slot))| {
-        let mut plan = StreamPlan::between(index, local, remote, role, slot.wanted)?;
+        let local = (local.0, local.1.as_slice());
+        let remote = (remote.0, remote.1.as_slice());
+        let mut plan = StreamPlan::of_codecs(index, local, remote, role, slot.wanted)?;
         plan.capability = slot.capability;
         Some(plan)
     });

@@ -77,11 +77,11 @@ impl Reader<'_> {
         self.rank = rank;
         let session = &mut self.session;
         match line.letter {
-            's' => session.name = fields::text(line)?.unwrap_or_else(|| Token::literal("-").into()),
-            'i' => session.information = fields::text(line)?,
-            'u' => session.uri = fields::text(line)?,
-            'e' => session.emails.extend(fields::text(line)?),
-            'p' => session.phones.extend(fields::text(line)?),
+            's' => session.name = fields::text(line).unwrap_or_else(|| Token::literal("-").into()),
+            'i' => session.information = fields::text(line),
+            'u' => session.uri = fields::text(line),
+            'e' => session.emails.extend(fields::text(line)),
+            'p' => session.phones.extend(fields::text(line)),
             'c' if session.connection.is_some() => {
                 return Err(line.error(
                     ParseErrorKind::Duplicate('c'),
@@ -139,7 +139,7 @@ impl Reader<'_> {
                 let kind = ParseErrorKind::Duplicate('i');
                 return Err(line.error(kind, "one i= in a media section", "RFC 8866 section 5.4"));
             }
-            'i' => media.information = fields::text(line)?,
+            'i' => media.information = fields::text(line),
             'c' => media.connections.push(fields::connection(line)?),
             'b' => media.bandwidths.push(fields::bandwidth(line)?),
             'a' => push_attribute(&mut media.attributes, line, self.limits)?,
@@ -179,7 +179,7 @@ impl Reader<'_> {
         let sections = self.session.media.iter_mut().map(|media| &mut media.attributes);
         for attributes in sections.chain([&mut self.session.attributes]) {
             for attribute in attributes.values_mut().filter(|attribute| attribute.name == "charset") {
-                attribute.value = Some(Text::assembled("UTF-8".to_owned()));
+                attribute.value = Some(Text::literal("UTF-8"));
             }
         }
     }

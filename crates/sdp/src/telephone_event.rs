@@ -68,7 +68,11 @@ impl EventSet {
 
     /// The list for `a=fmtp`; `None` for the empty set, which has no form.
     pub fn to_text(&self) -> Option<Text> {
-        (!self.is_empty()).then(|| Text::assembled(self.to_string()))
+        match *self {
+            EventSet::NONE => None,
+            EventSet::DTMF => Some(Text::literal("0-15")),
+            _ => Some(Text::assembled(self.to_string())),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The two kinds of string a session description is made of. Both are checked when they are made, so that
 //! whatever an application or another leg of a call puts into a [`crate::Session`], one value stays one line.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
@@ -34,15 +35,140 @@ impl std::error::Error for InvalidText {}
 
 /// One `token` of RFC 8866 section 9: letters, digits and ``!#$%&'*+-.^_`{|}~``, at least one. Case is kept.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Token(String);
+pub struct Token(Cow<'static, str>);
 
 /// One `byte-string` of RFC 8866 section 9 in UTF-8: anything but NUL, CR and LF, at least one character.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Text(String);
+pub struct Text(Cow<'static, str>);
 
 /// RFC 8866 section 9, rule `token-char`.
 pub(crate) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`{|}~".contains(&byte)
+    TOKEN_BYTES.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+static TOKEN_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let excluded = matches!(
+            byte as u8,
+            b'"' | b'(' | b')' | b',' | b'/' | b':' | b';' | b'<' | b'=' | b'>' | b'?' | b'@' | b'[' | b'\\' | b']'
+        );
+        table[byte] = (byte as u8).is_ascii_graphic() && !excluded;
+        byte += 1;
+    }
+    table
+};
+
+/// Words found in almost every description: nothing is allocated for them.
+macro_rules! known_words {
+    ($($word:literal),* $(,)?) => {
+        fn known_word(value: &str) -> Option<&'static str> {
+            match value {
+                $($word => Some($word),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+known_words!(
+    "-",
+    "rtpmap",
+    "fmtp",
+    "ptime",
+    "maxptime",
+    "sendrecv",
+    "sendonly",
+    "recvonly",
+    "inactive",
+    "rtcp",
+    "rtcp-mux",
+    "mid",
+    "PCMU",
+    "PCMA",
+    "G722",
+    "G729",
+    "telephone-event",
+    "CN",
+    "opus",
+    "0-15",
+    "0-16",
+    "20",
+    "IN",
+    "IP4",
+    "IP6",
+);
+
+/// The decimal digits of 0 to 127, one number behind the other.
+static NUMBERS: &str = match std::str::from_utf8(&NUMBER_DIGITS) {
+    Ok(digits) => digits,
+    Err(_) => "",
+};
+
+const NUMBER_DIGITS: [u8; 10 + 2 * 90 + 3 * 28] = {
+    let mut digits = [b'0'; 10 + 2 * 90 + 3 * 28];
+    let (mut number, mut at) = (0_u8, 0);
+    while number < 128 {
+        if number >= 100 {
+            digits[at] += number / 100;
+            at += 1;
+        }
+        if number >= 10 {
+            digits[at] += number / 10 % 10;
+            at += 1;
+        }
+        digits[at] += number % 10;
+        at += 1;
+        number += 1;
+    }
+    digits
+};
+
+/// The digits of a number from 0 to 127.
+fn known_number(number: u8) -> Option<&'static str> {
+    let at = usize::from(number);
+    match number {
+        0..10 => NUMBERS.get(at..at + 1),
+        10..100 => NUMBERS.get(2 * at - 10..2 * at - 8),
+        _ => NUMBERS.get(3 * at - 110..3 * at - 107),
+    }
+}
+
+/// The same characters from the tables above, if they are there.
+fn known(value: &str) -> Option<&'static str> {
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| byte - b'0');
+    match *value.as_bytes() {
+        [a] if a.is_ascii_digit() => known_number(digit(a)?),
+        [a @ b'1'..=b'9', b] => known_number(digit(a)? * 10 + digit(b)?),
+        [b'1', b, c] => known_number(100 + digit(b)? * 10 + digit(c)?),
+        _ => known_word(value),
+    }
+}
+
+fn kept(value: &str) -> Cow<'static, str> {
+    known(value).map_or_else(|| Cow::Owned(value.to_owned()), Cow::Borrowed)
+}
+
+/// Prints a number in digits.
+pub(crate) fn decimal(out: &mut impl fmt::Write, number: u64) -> fmt::Result {
+    let (digits, first) = decimal_digits(number);
+    out.write_str(digits.get(first..).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default())
+}
+
+/// The digits of a number and where the first one stands.
+pub(crate) fn decimal_digits(number: u64) -> ([u8; 20], usize) {
+    let mut digits = [b'0'; 20];
+    let (mut rest, mut first) = (number, digits.len() - 1);
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
+        first = at;
+        if rest == 0 {
+            break;
+        }
+    }
+    (digits, first)
 }
 
 impl Token {
@@ -53,14 +179,19 @@ impl Token {
         }
         match value.bytes().enumerate().find(|(_, byte)| !is_token_byte(*byte)) {
             Some((at, byte)) => Err(InvalidText::Byte { at, byte }),
-            None => Ok(Token(value.to_owned())),
+            None => Ok(Token(kept(value))),
         }
     }
 
     /// A token written in this crate's sources; the unit tests check each of them.
     pub(crate) fn literal(value: &'static str) -> Token {
         debug_assert!(Token::new(value).is_ok(), "not a token: {value}");
-        Token(value.to_owned())
+        Token(Cow::Borrowed(value))
+    }
+
+    /// The digits of a number.
+    pub(crate) fn number(number: u8) -> Token {
+        Token(known_number(number).map_or_else(|| Cow::Owned(number.to_string()), Cow::Borrowed))
     }
 
     /// The characters.
@@ -77,14 +208,26 @@ impl Text {
         }
         match value.bytes().enumerate().find(|(_, byte)| matches!(byte, 0 | b'\r' | b'\n')) {
             Some((at, byte)) => Err(InvalidText::Byte { at, byte }),
-            None => Ok(Text(value.to_owned())),
+            None => Ok(Text(kept(value))),
         }
     }
 
     /// Text this crate put together from checked parts.
     pub(crate) fn assembled(value: String) -> Text {
         debug_assert!(Text::new(&value).is_ok(), "not a line of text: {value:?}");
-        Text(value)
+        Text(Cow::Owned(value))
+    }
+
+    /// Text written in this crate's sources.
+    pub(crate) fn literal(value: &'static str) -> Text {
+        debug_assert!(Text::new(value).is_ok(), "not a line of text: {value:?}");
+        Text(Cow::Borrowed(value))
+    }
+
+    /// Part of a line that has been read, so without line ends and NUL; `None` when it is empty.
+    pub(crate) fn of_line(value: &str) -> Option<Text> {
+        debug_assert!(value.is_empty() || Text::new(value).is_ok(), "not a line of text: {value:?}");
+        (!value.is_empty()).then(|| Text(kept(value)))
     }
 
     /// The characters.
@@ -163,6 +306,28 @@ mod tests {
         }
         assert_eq!(Token::new(""), Err(InvalidText::Empty));
         assert_eq!(Token::new("a b"), Err(InvalidText::Byte { at: 1, byte: b' ' }));
+    }
+
+    #[test]
+    fn rfc8866_9_known_words_and_numbers_read_as_they_are_written() {
+        for number in 0..=255_u8 {
+            let text = number.to_string();
+            assert_eq!(Token::new(&text).unwrap(), *text);
+            assert_eq!(Token::number(number), *text);
+        }
+        for text in ["00", "07", "007", "-", "1a", "10a", "rtpmap", "rtpmaps", "sendrecv"] {
+            assert_eq!(Token::new(text).unwrap(), *text);
+            assert_eq!(Text::new(text).unwrap(), *text);
+        }
+    }
+
+    #[test]
+    fn rfc8866_9_decimal_prints_all_digits() {
+        for number in [0, 9, 10, 99, 100, 65_535, 1 << 40, u64::MAX] {
+            let mut text = String::new();
+            decimal(&mut text, number).unwrap();
+            assert_eq!(text, number.to_string());
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::decimal;
+
 /// A length of time with its unit, as in `r=7d 1h 0 25h`. RFC 8866 section 5.10.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TypedTime {
@@ -113,29 +115,39 @@ pub struct TimeDescription {
     pub zones: Vec<ZoneAdjustment>,
 }
 
-/// The lines of a time description, each with its line end.
-impl fmt::Display for TimeDescription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "t={} {}\r\n", self.start, self.stop)?;
+impl TimeDescription {
+    pub(crate) fn print(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        out.write_str("t=")?;
+        decimal(out, self.start)?;
+        out.write_str(" ")?;
+        decimal(out, self.stop)?;
+        out.write_str("\r\n")?;
         for repeat in &self.repeats {
-            write!(f, "r={} {}", repeat.interval, repeat.duration)?;
+            write!(out, "r={} {}", repeat.interval, repeat.duration)?;
             if repeat.offsets.is_empty() {
-                f.write_str(" 0")?;
+                out.write_str(" 0")?;
             }
             for offset in &repeat.offsets {
-                write!(f, " {offset}")?;
+                write!(out, " {offset}")?;
             }
-            f.write_str("\r\n")?;
+            out.write_str("\r\n")?;
         }
         if self.repeats.is_empty() || self.zones.is_empty() {
             return Ok(());
         }
-        f.write_str("z=")?;
+        out.write_str("z=")?;
         for (index, zone) in self.zones.iter().enumerate() {
             let space = if index == 0 { "" } else { " " };
             let sign = if zone.back { "-" } else { "" };
-            write!(f, "{space}{} {sign}{}", zone.at, zone.offset)?;
+            write!(out, "{space}{} {sign}{}", zone.at, zone.offset)?;
         }
-        f.write_str("\r\n")
+        out.write_str("\r\n")
+    }
+}
+
+/// The lines of a time description, each with its line end.
+impl fmt::Display for TimeDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.print(f)
     }
 }

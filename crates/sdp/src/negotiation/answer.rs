@@ -5,13 +5,14 @@ use super::error::AnswerError;
 use super::offer::describe;
 use super::plan::{Agreement, Role};
 use super::slot::Slot;
-use super::{Negotiation, Phase, agree};
+use super::{Negotiation, Phase, agree, codecs};
 use crate::attribute::Attribute;
 use crate::codec::Codec;
 use crate::connection::Connection;
 use crate::direction::Direction;
 use crate::media::{Media, MediaKind};
 use crate::session::Session;
+use crate::telephone_event::EventSet;
 use crate::text::{Text, Token};
 use crate::view::MediaView;
 
@@ -32,11 +33,22 @@ impl Negotiation {
     /// [`AnswerError::NoCommonCodec`] when nothing offered can be taken (an offer without `m=` lines, or with port 0 in
     /// all, can); the offer stays pending until [`Negotiation::rollback`].
     pub fn answer_pending(&mut self, capabilities: &LocalCapabilities) -> Result<Answer, AnswerError> {
-        let offer = match &self.phase {
-            Phase::OfferReceived { offer } => offer.clone(),
-            Phase::OfferSent { .. } => return Err(AnswerError::OursPending),
+        self.settle_answer(capabilities)?;
+        let session = self.local().ok_or(AnswerError::NoOffer)?.clone();
+        Ok(Answer { session, agreement: self.agreement.clone() })
+    }
+
+    /// Puts an answer to the pending offer in force, from where it can be taken.
+    pub(super) fn settle_answer(&mut self, capabilities: &LocalCapabilities) -> Result<(), AnswerError> {
+        let offer = match std::mem::replace(&mut self.phase, Phase::Stable) {
+            Phase::OfferReceived { offer } => offer,
             Phase::Stable => return Err(AnswerError::NoOffer),
+            sent @ Phase::OfferSent { .. } => {
+                self.phase = sent;
+                return Err(AnswerError::OursPending);
+            }
         };
+        let theirs = codecs(&offer);
         let mut session = Session::new(self.origin.clone());
         session.connection = Some(Connection::from(capabilities.address.clone()));
         session.attributes = capabilities.attributes.clone();
@@ -44,16 +56,19 @@ impl Negotiation {
         let mut slots = self.slots.clone();
         slots.resize_with(offer.media.len(), Slot::default);
         let mut used: Vec<usize> = slots.iter().filter_map(|slot| slot.capability).collect();
-        for (offered, slot) in offer.streams().zip(slots.iter_mut()) {
-            session.media.push(answered_media(offered, slot, &mut used, capabilities));
+        session.media.reserve_exact(offer.media.len());
+        for ((offered, theirs), slot) in offer.streams().zip(&theirs).zip(slots.iter_mut()) {
+            session.media.push(answered_media(offered, theirs, slot, &mut used, capabilities));
         }
-        let agreement = agree(&session, &offer, Role::Answerer, &slots);
+        let ours = codecs(&session);
+        let agreement = agree((&session, &ours), (&offer, &theirs), Role::Answerer, &slots);
         if refuses_all(&offer, &agreement, capabilities) {
+            self.phase = Phase::OfferReceived { offer };
             return Err(AnswerError::NoCommonCodec);
         }
         let session = self.stamp(session);
-        self.settle((session.clone(), offer), slots, agreement.clone());
-        Ok(Answer { session, agreement })
+        self.settle((session, offer), (ours, theirs), slots, agreement);
+        Ok(())
     }
 }
 
@@ -68,6 +83,7 @@ fn refuses_all(offer: &Session, agreement: &Agreement, capabilities: &LocalCapab
 /// The answer for one line: the entry it is bound to if that fits, else the first free one that does, else port 0.
 fn answered_media(
     offered: MediaView<'_>,
+    theirs: &[Codec],
     slot: &mut Slot,
     used: &mut Vec<usize>,
     capabilities: &LocalCapabilities,
@@ -75,7 +91,7 @@ fn answered_media(
     let free = (0..capabilities.media.len()).filter(|at| !used.contains(at));
     for at in slot.capability.into_iter().chain(free) {
         let Some(local) = capabilities.media.get(at) else { continue };
-        let Some(media) = accepted_media(offered, local, capabilities) else { continue };
+        let Some(media) = accepted_media(offered, theirs, local, capabilities) else { continue };
         used.push(at);
         slot.capability = Some(at);
         slot.refused = false;
@@ -87,7 +103,12 @@ fn answered_media(
 }
 
 /// The answer for one line from one entry of the capabilities; `None` when that cannot take it.
-fn accepted_media(offered: MediaView<'_>, local: &LocalMedia, all: &LocalCapabilities) -> Option<Media> {
+fn accepted_media(
+    offered: MediaView<'_>,
+    theirs: &[Codec],
+    local: &LocalMedia,
+    all: &LocalCapabilities,
+) -> Option<Media> {
     let connection = offered.connection()?;
     let multicast = connection.address.is_multicast();
     let fits = !offered.is_rejected()
@@ -99,7 +120,7 @@ fn accepted_media(offered: MediaView<'_>, local: &LocalMedia, all: &LocalCapabil
         return None;
     }
     let mut media = Media::new(local.kind.clone(), local.port, offered.protocol.clone());
-    let codecs = if media.protocol.is_rtp() { common_codecs(offered, local, all) } else { Vec::new() };
+    let codecs = if media.protocol.is_rtp() { common_codecs(theirs, local, all) } else { Vec::new() };
     if !media.protocol.is_rtp() {
         media.formats = common_formats(offered, local);
     }
@@ -150,14 +171,13 @@ fn common_formats(offered: MediaView<'_>, local: &LocalMedia) -> Vec<Token> {
 
 /// The codecs of an answer with the numbers of the offer; each codec of ours at most once. Empty when the offer has a
 /// real codec but none in common, however well its events would fit.
-fn common_codecs(offered: MediaView<'_>, local: &LocalMedia, all: &LocalCapabilities) -> Vec<Codec> {
-    let theirs = offered.codecs();
+fn common_codecs(theirs: &[Codec], local: &LocalMedia, all: &LocalCapabilities) -> Vec<Codec> {
     let pair = |ours: &Codec, theirs: &Codec| (!theirs.is_telephone_event()).then(|| answered_codec(ours, theirs));
     let mut common: Vec<Codec> = Vec::new();
     match all.order {
         CodecOrder::Theirs => {
             let mut taken = vec![false; local.codecs.len()];
-            for codec in &theirs {
+            for codec in theirs {
                 let ours = local.codecs.iter().zip(taken.iter_mut());
                 let Some((ours, taken)) = ours.into_iter().find(|(ours, taken)| !**taken && ours.same_format(codec))
                 else {
@@ -185,20 +205,21 @@ fn common_codecs(offered: MediaView<'_>, local: &LocalMedia, all: &LocalCapabili
     if theirs.iter().any(speech) && !common.iter().any(speech) {
         return Vec::new();
     }
-    common.extend(common_events(&theirs, &common, local));
+    common.extend(common_events(theirs, &common, local));
     common
 }
 
 /// `telephone-event` at the clock rates of the codecs taken (RFC 4733 section 2.5.1.2); when the peer has none of
 /// those, the first it has.
 fn common_events(theirs: &[Codec], common: &[Codec], local: &LocalMedia) -> Vec<Codec> {
-    let Some(events) = local.telephone_event.as_ref().and_then(|events| events.to_text()) else { return Vec::new() };
     let mut offered: Vec<&Codec> = Vec::new();
     for event in theirs.iter().filter(|codec| codec.is_telephone_event()) {
         if offered.iter().all(|known| known.clock_rate != event.clock_rate) {
             offered.push(event);
         }
     }
+    let events = local.telephone_event.as_ref().filter(|_| !offered.is_empty());
+    let Some(events) = events.and_then(EventSet::to_text) else { return Vec::new() };
     let fits = |event: &Codec| common.iter().any(|codec| !codec.is_auxiliary() && codec.clock_rate == event.clock_rate);
     let answer = |event: &Codec| Codec { fmtp: Some(events.clone()), ..event.clone() };
     let fitting: Vec<Codec> = offered.iter().copied().filter(|event| fits(event)).map(answer).collect();
@@ -214,7 +235,7 @@ fn answered_codec(ours: &Codec, theirs: &Codec) -> Codec {
     let mut codec = Codec { payload_type: theirs.payload_type, name: theirs.name.clone(), ..ours.clone() };
     let refuses = |codec: &Codec| codec.parameter("annexb").is_some_and(|value| value.eq_ignore_ascii_case("no"));
     if codec.name.eq_ignore_ascii_case("G729") && refuses(theirs) {
-        codec.fmtp = Some(Text::assembled("annexb=no".to_owned()));
+        codec.fmtp = Some(Text::literal("annexb=no"));
     }
     codec
 }

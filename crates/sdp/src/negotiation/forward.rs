@@ -1,9 +1,11 @@
 //! Offers and answers which come from another leg of a call.
 
+use std::sync::Arc;
+
 use super::error::{AnswerError, OfferError};
 use super::plan::{Agreement, Role};
 use super::slot::Slot;
-use super::{Negotiation, Phase, agree, mismatch};
+use super::{Negotiation, Phase, agree, codecs, mismatch};
 use crate::direction::Direction;
 use crate::media::Media;
 use crate::session::Session;
@@ -57,9 +59,10 @@ impl Negotiation {
         for slot in &mut slots {
             slot.wanted = Direction::SendRecv;
         }
-        let agreement: Agreement = agree(&description, &offer, Role::Answerer, &slots);
+        let (ours, theirs) = (codecs(&description), codecs(&offer));
+        let agreement: Agreement = agree((&description, &ours), (&offer, &theirs), Role::Answerer, &slots);
         let session = self.stamp(description);
-        self.settle((session.clone(), offer), slots, agreement);
+        self.settle((Arc::clone(&session), offer), (ours, theirs), slots, agreement);
         Ok(self.last_sent.get_or_insert(session))
     }
 }

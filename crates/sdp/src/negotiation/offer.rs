@@ -1,5 +1,7 @@
 //! Making an offer: RFC 3264 sections 5 and 8.
 
+use std::sync::Arc;
+
 use super::capabilities::{Hold, LocalCapabilities, LocalMedia};
 use super::error::OfferError;
 use super::slot::Slot;
@@ -56,7 +58,7 @@ impl Negotiation {
 
     pub(super) fn offer_out(&mut self, session: Session, slots: Vec<Slot>) -> &Session {
         let offer = self.stamp(session);
-        self.phase = Phase::OfferSent { offer: offer.clone(), slots };
+        self.phase = Phase::OfferSent { offer: Arc::clone(&offer), slots };
         // `stamp` has just stored it there.
         self.last_sent.get_or_insert(offer)
     }

@@ -143,6 +143,18 @@ impl StreamPlan {
         role: Role,
         wanted: Direction,
     ) -> Option<StreamPlan> {
+        let (ours, theirs) = (local.codecs(), remote.codecs());
+        StreamPlan::of_codecs(index, (local, &ours), (remote, &theirs), role, wanted)
+    }
+
+    /// As [`StreamPlan::between`], for streams whose codecs have been read.
+    pub(super) fn of_codecs(
+        index: usize,
+        (local, ours): (MediaView<'_>, &[Codec]),
+        (remote, theirs): (MediaView<'_>, &[Codec]),
+        role: Role,
+        wanted: Direction,
+    ) -> Option<StreamPlan> {
         if local.is_rejected() || remote.is_rejected() {
             return None;
         }
@@ -154,7 +166,7 @@ impl StreamPlan {
         let held_by_address = remote.is_held_by_address();
         let direction = Direction::from_flags(agreed.sends() && !held_by_address, agreed.receives());
         let answer = if role == Role::Offerer { remote } else { local };
-        let (codecs, events) = common_codecs(local, remote, role);
+        let (codecs, events) = common_codecs((local, ours), (remote, theirs), role);
         let offered = if role == Role::Offerer { local } else { remote };
         let formats: Vec<Token> = match answer.protocol.is_rtp() {
             true => Vec::new(),
@@ -198,16 +210,14 @@ fn common_formats(answer: &[Token], offer: &[Token]) -> Vec<Token> {
 
 /// Codecs in both descriptions in the order of the answer, and apart from them the events.
 fn common_codecs(
-    local: MediaView<'_>,
-    remote: MediaView<'_>,
+    local: (MediaView<'_>, &[Codec]),
+    remote: (MediaView<'_>, &[Codec]),
     role: Role,
 ) -> (Vec<NegotiatedCodec>, Vec<NegotiatedCodec>) {
-    let (offer, answer) = match role {
+    let ((_, offered), (answer, explained)) = match role {
         Role::Offerer => (local, remote),
         Role::Answerer => (remote, local),
     };
-    let offered = offer.codecs();
-    let explained = answer.codecs();
     let mut taken = vec![false; offered.len()];
     let (mut codecs, mut events) = (Vec::new(), Vec::new());
     for number in answer.payload_types() {

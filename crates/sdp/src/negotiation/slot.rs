@@ -20,8 +20,8 @@ pub(super) struct Slot {
 
 impl Slot {
     /// Remembers the meaning of the payload types of a description. At most 128 are kept.
-    pub(super) fn remember(&mut self, media: &Media) {
-        for codec in media.codecs() {
+    pub(super) fn remember(&mut self, codecs: Vec<Codec>) {
+        for codec in codecs {
             match self.numbers.iter_mut().find(|known| known.payload_type == codec.payload_type) {
                 Some(known) => *known = codec,
                 None => self.numbers.push(codec),

@@ -36,7 +36,8 @@ impl<'a> Iterator for Fields<'a> {
 
     fn next(&mut self) -> Option<(usize, &'a str)> {
         let rest = self.rest();
-        let field = rest.split(' ').next().filter(|field| !field.is_empty())?;
+        let end = rest.bytes().position(|byte| byte == b' ').unwrap_or(rest.len());
+        let field = rest.get(..end).filter(|field| !field.is_empty())?;
         let at = self.at;
         self.at += field.len();
         Some((at, field))
@@ -66,7 +67,8 @@ pub(super) fn version(line: &Line<'_>) -> Result<(), ParseError> {
 /// RFC 8866 section 5.2. The last five fields are fixed, so a user name with spaces can be told apart.
 pub(super) fn origin(line: &Line<'_>) -> Result<Origin, ParseError> {
     const RULE: &str = "RFC 8866 section 5.2";
-    let fields: Vec<(usize, &str)> = Fields::new(line).collect();
+    let mut fields: Vec<(usize, &str)> = Vec::with_capacity(8);
+    fields.extend(Fields::new(line));
     let Some((user, [id, version, network, kind, address])) = fields.split_last_chunk::<5>() else {
         return Err(line.malformed(0, "<username> <sess-id> <sess-version> <nettype> <addrtype> <address>", RULE));
     };
@@ -76,23 +78,30 @@ pub(super) fn origin(line: &Line<'_>) -> Result<Origin, ParseError> {
     let version = number(version, "digits as session version")?;
     let address = Address::read(network.1, kind.1, address.1)
         .ok_or_else(|| line.malformed(network.0, "IN IP4 or IN IP6 and an address", RULE))?;
+    let username = username(user).unwrap_or_else(|| Text::literal("-"));
+    Ok(Origin { username, session_id, version, address })
+}
+
+/// The words of a user name as one.
+fn username(words: &[(usize, &str)]) -> Option<Text> {
+    if let [(_, word)] = words
+        && word.bytes().all(|byte| byte.is_ascii_graphic())
+    {
+        return Text::of_line(word);
+    }
     let mut username = String::new();
-    for (index, (_, word)) in user.iter().enumerate() {
+    for (index, (_, word)) in words.iter().enumerate() {
         if index > 0 {
             username.push('_');
         }
         username.extend(word.chars().map(|c| if c.is_whitespace() { '_' } else { c }));
     }
-    let username = Text::new(&username).unwrap_or_else(|_| Token::literal("-").into());
-    Ok(Origin { username, session_id, version, address })
+    Text::of_line(&username)
 }
 
 /// The value as a whole; `None` when it is empty.
-pub(super) fn text(line: &Line<'_>) -> Result<Option<Text>, ParseError> {
-    if line.value.is_empty() {
-        return Ok(None);
-    }
-    Text::new(&line.value).map(Some).map_err(|_| line.malformed(0, "a line of text", "RFC 8866 section 9"))
+pub(super) fn text(line: &Line<'_>) -> Option<Text> {
+    Text::of_line(&line.value)
 }
 
 /// RFC 8866 section 5.7.
@@ -179,11 +188,14 @@ pub(super) fn zones(line: &Line<'_>) -> Result<Vec<ZoneAdjustment>, ParseError> 
 pub(super) fn attribute(line: &Line<'_>) -> Result<Attribute, ParseError> {
     const RULE: &str = "RFC 8866 section 5.13";
     let value: &str = &line.value;
-    let (name, rest) = value.split_once(':').unwrap_or((value, ""));
-    // A property with spaces behind it is common, and means the property.
-    let name = if value.contains(':') { name } else { name.trim_end() };
+    let colon = value.bytes().position(|byte| byte == b':').and_then(|colon| value.split_at_checked(colon));
+    let (name, rest) = match colon {
+        Some((name, rest)) => (name, rest.get(1..).unwrap_or_default()),
+        // A property with spaces behind it is common, and means the property.
+        None => (value.trim_end(), ""),
+    };
     let name = Token::new(name).map_err(|_| line.malformed(0, "a token as attribute name", RULE))?;
-    Ok(Attribute { name, value: Text::new(rest).ok() })
+    Ok(Attribute { name, value: Text::of_line(rest) })
 }
 
 /// RFC 8866 section 5.14.
