@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod acceptance;
 mod interop;
 mod program;
 mod rfc;

@@ -1,0 +1,189 @@
+//! A peer that writes and reads its messages as text, so that it can say what no stack would.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use crate::program::PATIENCE;
+
+/// Silence that counts as no answer: longer than the answers to everything else take here.
+const QUIET: Duration = Duration::from_millis(400);
+
+/// One UDP socket on loopback and the party it talks to.
+pub(crate) struct Wire {
+    socket: UdpSocket,
+    peer: String,
+    /// What the messages of this wire are told apart by.
+    call: String,
+    branches: u32,
+}
+
+/// A request to be sent; fields are written as they stand.
+#[derive(Clone)]
+pub(crate) struct Ask {
+    pub(crate) method: &'static str,
+    pub(crate) uri: String,
+    pub(crate) version: &'static str,
+    pub(crate) branch: String,
+    pub(crate) call_id: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) cseq: String,
+    /// Whole lines.
+    pub(crate) more: Vec<String>,
+    pub(crate) body: String,
+    /// Names of header fields that are left out.
+    pub(crate) without: Vec<&'static str>,
+}
+
+impl Wire {
+    /// A wire to `peer`.
+    pub(crate) fn to(peer: &str) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let call = format!("call-{}", socket.local_addr().unwrap().port());
+        Self { socket, peer: peer.to_owned(), call, branches: 0 }
+    }
+
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.socket.local_addr().unwrap()
+    }
+
+    /// A request outside a dialog, with a branch and a Call-ID of its own.
+    pub(crate) fn ask(&mut self, method: &'static str) -> Ask {
+        self.branches += 1;
+        let body = if method == "INVITE" { self.offer() } else { String::new() };
+        Ask {
+            method,
+            uri: format!("sip:robot@{}", self.peer),
+            version: "SIP/2.0",
+            branch: format!("z9hG4bK{}x{}", self.call, self.branches),
+            call_id: format!("{}-{}", self.call, self.branches),
+            from: format!("<sip:tester@{}>;tag=tester", self.local()),
+            to: format!("<sip:robot@{}>", self.peer),
+            cseq: format!("1 {method}"),
+            more: Vec::new(),
+            body,
+            without: Vec::new(),
+        }
+    }
+
+    /// A request in the dialog that a response to one of ours made.
+    pub(crate) fn within(&mut self, response: &str, method: &'static str, cseq: u32) -> Ask {
+        let mut ask = self.ask(method);
+        ask.to = field(response, "To").unwrap();
+        ask.from = field(response, "From").unwrap();
+        ask.call_id = field(response, "Call-ID").unwrap();
+        ask.cseq = format!("{cseq} {method}");
+        if let Some(contact) = field(response, "Contact") {
+            ask.uri = contact.trim_start_matches('<').split('>').next().unwrap().to_owned();
+        }
+        ask
+    }
+
+    /// The offer of a phone with PCMU.
+    pub(crate) fn offer(&self) -> String {
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n"
+            .to_owned()
+    }
+
+    pub(crate) fn send(&self, ask: &Ask) {
+        self.send_text(&self.text(ask));
+    }
+
+    pub(crate) fn send_text(&self, text: &str) {
+        self.socket.send_to(text.as_bytes(), &self.peer).unwrap();
+    }
+
+    fn text(&self, ask: &Ask) -> String {
+        let local = self.local();
+        let fields = [
+            ("Via", format!("SIP/2.0/UDP {local};branch={};rport", ask.branch)),
+            ("From", ask.from.clone()),
+            ("To", ask.to.clone()),
+            ("Call-ID", ask.call_id.clone()),
+            ("CSeq", ask.cseq.clone()),
+            ("Max-Forwards", "70".to_owned()),
+            ("Contact", format!("<sip:tester@{local}>")),
+            ("Content-Length", ask.body.len().to_string()),
+        ];
+        let mut text = format!("{} {} {}\r\n", ask.method, ask.uri, ask.version);
+        for (name, value) in fields.iter().filter(|(name, _)| !ask.without.contains(name)) {
+            text += &format!("{name}: {value}\r\n");
+        }
+        for line in &ask.more {
+            text += &format!("{line}\r\n");
+        }
+        if !ask.body.is_empty() {
+            text += "Content-Type: application/sdp\r\n";
+        }
+        text + "\r\n" + &ask.body
+    }
+
+    fn next(&self, wait: Duration) -> Option<String> {
+        self.socket.set_read_timeout(Some(wait.max(Duration::from_millis(1)))).unwrap();
+        let mut buffer = [0; 65_536];
+        let length = self.socket.recv(&mut buffer).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    }
+
+    /// The next message whose start line holds `start`; others are passed over.
+    pub(crate) fn expect(&self, start: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        let mut seen = Vec::new();
+        while let Some(message) = self.next(end.saturating_duration_since(Instant::now())) {
+            let first = message.lines().next().unwrap_or_default().to_owned();
+            if first.contains(start) {
+                return message;
+            }
+            seen.push(first);
+        }
+        panic!("{start:?} did not come; seen: {seen:?}");
+    }
+
+    /// The final response to a request that is sent now.
+    pub(crate) fn final_of(&self, ask: &Ask) -> String {
+        self.send(ask);
+        let end = Instant::now() + PATIENCE;
+        while let Some(message) = self.next(end.saturating_duration_since(Instant::now())) {
+            let ours = message.starts_with("SIP/2.0 ") && message.contains(&ask.branch);
+            if ours && !message.starts_with("SIP/2.0 1") {
+                return message;
+            }
+        }
+        panic!("no final response to {}", ask.method);
+    }
+
+    /// The code of that response.
+    pub(crate) fn code_of(&self, ask: &Ask) -> u16 {
+        code(&self.final_of(ask))
+    }
+
+    /// Everything that still comes within a short time.
+    pub(crate) fn rest(&self) -> Vec<String> {
+        std::iter::from_fn(|| self.next(QUIET)).collect()
+    }
+
+    /// Places a call and acknowledges its 200, which is returned.
+    pub(crate) fn call(&mut self) -> String {
+        let invite = self.ask("INVITE");
+        let answer = self.final_of(&invite);
+        assert_eq!(code(&answer), 200, "{answer}");
+        let ack = self.within(&answer, "ACK", 1);
+        self.send(&ack);
+        answer
+    }
+}
+
+/// A header field's value, the first of its name.
+pub(crate) fn field(message: &str, name: &str) -> Option<String> {
+    message
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_once(':'))
+        .find(|(found, _)| found.trim().eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim().to_owned())
+}
+
+/// The code of a response.
+pub(crate) fn code(response: &str) -> u16 {
+    response.get(8..11).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("no response: {response}"))
+}
