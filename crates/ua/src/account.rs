@@ -120,7 +120,23 @@ pub enum Registration {
     },
 }
 
-/// An account. Cloning gives another handle of the same. Dropping the last takes nothing back: the registration stands until
+/// An account.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use ua::{AccountConfig, Endpoint};
+/// let phone = Endpoint::builder().udp("0.0.0.0:5060").build().await?;
+/// let alice = phone.account(AccountConfig::new("sip:alice@example.com").password("secret")).await?;
+/// alice.register().await?;
+/// let call = alice.call("sip:bob@example.com").ring_for(Duration::from_secs(30)).await?;
+/// call.audio().play("hello.wav")?.finished().await;
+/// call.hangup().await;
+/// alice.unregister().await;
+/// # Ok(()) }
+/// ```
+///
+/// Cloning gives another handle of the same. Dropping the last takes nothing back: the registration stands until
 /// [`Account::unregister`] or the end of the endpoint.
 #[derive(Clone)]
 pub struct Account {

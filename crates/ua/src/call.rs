@@ -14,6 +14,31 @@ use crate::phone::Command;
 use crate::sound::Audio;
 
 /// A call both sides have agreed to. Dropping it hangs up.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use ua::{CallError, Endpoint};
+/// # let (alice, bob) = (Endpoint::builder().udp("127.0.0.1:0").build().await?, Endpoint::builder().udp("127.0.0.1:0").build().await?);
+/// # let uri = bob.uri("bob").ok_or("no address")?;
+/// # let (placed, taken) = tokio::join!(alice.call(uri), async { bob.incoming().await.ok_or(CallError::Ended)?.answer().await });
+/// # let (placed, taken) = (placed?, taken?);
+/// use ua::{CallEvent, DigitBy};
+/// let mut events = taken.events();
+/// placed.dtmf("1").await?;
+/// placed.hold().await?;
+/// placed.resume().await?;
+/// while let Some(event) = events.next().await {
+///     match event {
+///         CallEvent::Digit { digit, by, .. } => {
+///             assert_eq!((digit, by), ('1', DigitBy::Rtp));
+///             break;
+///         }
+///         other => println!("{other:?}"),
+///     }
+/// }
+/// println!("{}", placed.hangup().await); // ended by us after 0.2 s: 200 Normal call clearing
+/// # Ok(()) }
+/// ```
 pub struct Call {
     line: Line,
     peer: String,

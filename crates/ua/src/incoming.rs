@@ -45,6 +45,22 @@ impl Caller {
 }
 
 /// A call that rings here, or could. Dropping it declines it (603).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use ua::{CallError, Endpoint};
+/// let (alice, bob) = (Endpoint::builder().udp("127.0.0.1:0").build().await?, Endpoint::builder().udp("127.0.0.1:0").build().await?);
+/// let uri = bob.uri("bob").ok_or("no address")?;
+/// let (placed, ()) = tokio::join!(alice.call(uri), async {
+///     let Some(incoming) = bob.incoming().await else { return };
+///     println!("{} calls {}", incoming.from(), incoming.to());
+///     // Its caller may be gone.
+///     let _ = incoming.ring().await;
+///     incoming.reject(486, Some("in a meeting")).await;
+/// });
+/// assert!(matches!(placed, Err(CallError::Rejected { code: 486, .. })));
+/// # Ok(()) }
+/// ```
 pub struct IncomingCall {
     line: Line,
     caller: Caller,

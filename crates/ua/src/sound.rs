@@ -51,6 +51,23 @@ impl Attached {
 }
 
 /// What is heard and said in a call. Borrowed from it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use ua::{CallError, Endpoint};
+/// # let (alice, bob) = (Endpoint::builder().udp("127.0.0.1:0").build().await?, Endpoint::builder().udp("127.0.0.1:0").build().await?);
+/// # let uri = bob.uri("bob").ok_or("no address")?;
+/// # let (placed, taken) = tokio::join!(alice.call(uri), async { bob.incoming().await.ok_or(CallError::Ended)?.answer().await });
+/// # let (placed, taken) = (placed?, taken?);
+/// use std::time::Duration;
+/// let file = std::env::temp_dir().join(format!("heard-{}.wav", std::process::id()));
+/// let recording = taken.audio().record(&file)?;
+/// placed.audio().tone(440.0, Some(Duration::from_millis(200)))?.finished().await;
+/// let recorded = recording.stop().await?;
+/// assert!(recorded.length >= Duration::from_millis(100));
+/// # std::fs::remove_file(file)?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy)]
 pub struct Audio<'a> {
     pub(crate) line: &'a Line,

@@ -25,6 +25,8 @@ use crate::error::{CommandError, StartError};
 
 /// The mixer's tick.
 const TICK: Micros = Micros::from_millis(20);
+/// Ticks are made up for when they are late by no more than this.
+const MAKE_UP: Micros = Micros::from_millis(200);
 /// The relay's pace.
 const PACE: Micros = Micros::from_millis(5);
 /// Sockets looked at per call of epoll.
@@ -286,17 +288,22 @@ impl State {
             let now = Micros(self.clock.mono().0);
             self.set_pace(now);
             // Nothing left of the timer means that only a command woke us.
-            if self.pace.is_none() || !self.expired() {
+            if self.pace.is_none() {
+                next_tick = Micros(0);
+                continue;
+            }
+            if !self.expired() {
                 continue;
             }
             self.collect(now, &mut tokens, &mut buffer);
-            if now >= next_tick {
+            // Who wakes too late makes up for the ticks he missed, so that the beat stays: otherwise each lost tick would delay all audio
+            // behind it for good. Very late, and after a rest, the beat begins anew.
+            if now.since(next_tick) > MAKE_UP {
+                next_tick = Micros(now.0 / TICK.0 * TICK.0);
+            }
+            while now >= next_tick {
                 self.engine.tick(now, &mut self.sockets);
-                // Late once is forgiven: the beat stays; very late begins anew.
                 next_tick = next_tick.plus(TICK);
-                if now.since(next_tick) > Micros::from_millis(200) || next_tick.0 == TICK.0 {
-                    next_tick = Micros((now.0 / TICK.0 + 1) * TICK.0);
-                }
             }
         }
     }

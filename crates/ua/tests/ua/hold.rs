@@ -159,3 +159,23 @@ async fn silence_of_a_peer_is_told() {
     let event = next(&mut placed.events(), |event| matches!(event, CallEvent::Silence { .. })).await;
     assert!(matches!(event, CallEvent::Silence { lasting } if lasting >= Duration::from_millis(300)), "{event:?}");
 }
+
+#[tokio::test]
+async fn rfc3550_6_4_1_the_round_trip_and_the_far_ends_view_are_measured() {
+    let (alice, bob) = pair().await;
+    let (placed, _taken) = call(&alice, &bob).await;
+    let begin = tokio::time::Instant::now();
+    let stats = loop {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let stats = placed.stats().await.unwrap();
+        if stats.round_trip.is_some() {
+            break stats;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(30), "no report of the peer: {stats:?}");
+    };
+    assert!(stats.round_trip.unwrap() < Duration::from_millis(500), "{stats:?}");
+    assert!(
+        stats.far_jitter.is_some() && stats.far_lost == 0 && stats.packets_lost == 0 && stats.strangers == 0,
+        "{stats:?}"
+    );
+}

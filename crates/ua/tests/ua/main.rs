@@ -76,7 +76,7 @@ async fn call(from: &Endpoint, to: &Endpoint) -> (Call, Call) {
 
 /// Waits until something is so.
 async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
-    let give_up = tokio::time::Instant::now() + Duration::from_secs(10);
+    let give_up = tokio::time::Instant::now() + Duration::from_secs(30);
     while !so().await {
         assert!(tokio::time::Instant::now() < give_up, "never: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;

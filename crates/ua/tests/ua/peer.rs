@@ -121,6 +121,24 @@ async fn rfc3261_13_2_2_4_a_second_answer_of_another_fork_gets_ack_and_bye() {
 }
 
 #[tokio::test]
+async fn rfc3261_13_2_1_early_media_of_one_fork_gives_way_to_the_answer_of_another() {
+    let (_alice, mut peer, mut dialing, invite) = called().await;
+    let sdp = "Content-Type: application/sdp\r\n";
+    let mut events = dialing.events();
+    peer.reply(&invite, "183 Session Progress", "early", sdp, SDP).await;
+    assert_eq!(dialing.progress().await.map(|progress| (progress.code, progress.early_media)), Some((183, true)));
+    assert_eq!(events.next().await, Some(CallEvent::MediaReady { codec: "PCMU" }));
+    // The same dialog answers once: what it says later is passed over.
+    peer.reply(&invite, "183 Session Progress", "early", sdp, &SDP.replace("AVP 0", "AVP 8")).await;
+    assert_eq!(dialing.progress().await.map(|progress| progress.early_media), Some(true));
+    peer.reply(&invite, "200 OK", "late", sdp, &SDP.replace("AVP 0", "AVP 8")).await;
+    let call = dialing.answer().await.unwrap();
+    assert_eq!(events.next().await, Some(CallEvent::MediaReady { codec: "PCMA" }));
+    assert_eq!(call.stats().await.unwrap().codec, "PCMA");
+    assert!(peer.expect("ACK").await.contains(";tag=late"));
+}
+
+#[tokio::test]
 async fn refusals_that_ask_for_something_keep_their_meaning() {
     for (status, lines) in [
         ("401 Unauthorized", "WWW-Authenticate: Digest realm=\"x\", nonce=\"y\"\r\n"),
