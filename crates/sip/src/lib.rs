@@ -33,6 +33,7 @@ mod rng;
 pub mod route;
 mod slab;
 pub mod stack;
+mod states;
 pub mod time;
 mod transaction;
 mod turn;

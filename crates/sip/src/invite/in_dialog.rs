@@ -2,7 +2,7 @@
 
 use super::ending::{self, Final};
 use super::event::{Refusal, SessionEvent};
-use super::session::{Asked, Change, Heard, State, Update};
+use super::session::{Asked, Change, Exchange, Heard, State, Update};
 use super::{REQUEST, making, modify, offer_answer, uas};
 use crate::event::{Event, Failure};
 use crate::id::{ClientTx, DialogId, ServerTx, SessionId};
@@ -155,7 +155,7 @@ fn take_asked(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx) -> Option<Asked> 
 
 /// RFC 3311 section 5.3: 491 once means again later; everything else leaves the session as it was.
 fn update_refused(turn: &mut Turn<'_>, s: SessionId, change: Change, refusal: &Refusal) {
-    if !is_live(turn, s) || ends_dialog(&Method::Update, refusal) {
+    if !is_live(turn, s) || known_to_both(turn, s) && ends_dialog(&Method::Update, refusal) {
         return;
     }
     if modify::is_glare(turn, refusal) && !change.again {
@@ -166,13 +166,20 @@ fn update_refused(turn: &mut Turn<'_>, s: SessionId, change: Change, refusal: &R
 }
 
 fn after(turn: &mut Turn<'_>, s: SessionId, method: &Method, refusal: Option<Refusal>) {
-    let standing = super::get(turn, s).is_some_and(|session| matches!(session.state, State::Standing));
     match refusal {
-        Some(refusal) if standing && ends_dialog(method, &refusal) => {
+        Some(refusal) if known_to_both(turn, s) && ends_dialog(method, &refusal) => {
             ending::leave(turn, s, Lines::default(), Final::Error(refusal));
         }
         _ => modify::exchange_over(turn, s),
     }
+}
+
+/// The session stands, and the peer has acknowledged our 2xx, if that is what made it stand. Before, the 2xx may have been lost, and a 481
+/// only says that the peer has not heard of the dialog yet; without an ACK the session ends all the same (RFC 3261 section 13.3.1.4).
+fn known_to_both(turn: &Turn<'_>, s: SessionId) -> bool {
+    super::get(turn, s).is_some_and(|session| {
+        matches!(session.state, State::Standing) && !matches!(session.exchange, Exchange::Unacked(_))
+    })
 }
 
 /// Which failures of our requests end the dialog (RFC 3261 section 12.2.1.2, RFC 5057 section 5.1). 481 always does. No answer does, except

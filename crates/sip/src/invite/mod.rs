@@ -54,7 +54,7 @@ pub(crate) use uas::{on_ack, on_cancel};
 
 use crate::dialog::{Dialog, Dialogs, Phase, Record};
 use crate::event::{Event, Failure};
-use crate::id::{ClientTx, DialogId, ServerTx, SessionId};
+use crate::id::{ClientTx, DialogId, Id, ServerTx, SessionId, Shard};
 use crate::message::{HeaderId, Lines, Method, Response};
 use crate::outbox::{Origin, Path, SendError};
 use crate::slab::Slab;
@@ -99,6 +99,11 @@ impl Sessions {
     pub(crate) fn usage(&self, usage: &mut Usage) {
         usage.sessions = self.table.len();
         usage.dialogs = self.dialogs.len();
+    }
+
+    /// For [`crate::Stack::states`]: of each session its state and that of its INVITE exchange, when there is one.
+    pub(crate) fn state_names(&self, shard: Shard, mut tell: impl FnMut(Id, &'static str, Option<&'static str>)) {
+        self.table.iter(shard).for_each(|(id, session)| tell(id, session.state_name(), session.exchange_name()));
     }
 
     /// Bytes of both tables, their spare room, the index and all texts.

@@ -292,6 +292,30 @@ impl Session {
         }
     }
 
+    /// For [`crate::Stack::states`].
+    pub(super) fn state_name(&self) -> &'static str {
+        match &self.state {
+            State::Calling(_) => "session: calling",
+            State::Cancelling(_) => "session: cancelling",
+            State::Ringing(_) => "session: ringing",
+            State::Standing => "session: standing",
+            State::Leaving(Bye::Owed(_)) => "session: BYE owed",
+            State::Leaving(Bye::Sent) => "session: BYE sent",
+            State::Leaving(Bye::Settled) => "session: settled",
+        }
+    }
+
+    /// The same for the exchange.
+    pub(super) fn exchange_name(&self) -> Option<&'static str> {
+        match &self.exchange {
+            Exchange::Idle => None,
+            Exchange::Sent(_) => Some("exchange: sent"),
+            Exchange::AckDue { .. } => Some("exchange: ACK due"),
+            Exchange::Received { .. } => Some("exchange: received"),
+            Exchange::Unacked(_) => Some("exchange: unacknowledged"),
+        }
+    }
+
     /// Reads the peer's Allow (RFC 3311 section 4).
     pub(super) fn learn_allow(&mut self, headers: &Headers) {
         if headers.has(HeaderId::Allow) {

@@ -23,7 +23,7 @@ use std::time::Duration;
 use crate::digest;
 use crate::draft::{ContactSpec, Draft};
 use crate::event::{Event, Failure};
-use crate::id::{ClientTx, FlowId, Id, RegistrationId};
+use crate::id::{ClientTx, FlowId, Id, RegistrationId, Shard};
 use crate::message::{HeaderId, Method, Response, StatusCode, UriBuf};
 use crate::outbox::Origin;
 use crate::rng::Token;
@@ -142,6 +142,18 @@ pub(crate) struct Registrations {
 impl Registrations {
     pub(crate) fn usage(&self, usage: &mut Usage) {
         usage.registrations = self.all.len();
+    }
+
+    /// For [`crate::Stack::states`].
+    pub(crate) fn state_names(&self, shard: Shard, mut tell: impl FnMut(Id, &'static str)) {
+        for (id, one) in self.all.iter(shard) {
+            let state = match (one.under_way, one.until) {
+                (Some(_), _) => "registration: sending",
+                (None, Some(_)) => "registration: registered",
+                (None, None) => "registration: waiting",
+            };
+            tell(id, state);
+        }
     }
 
     fn get(&mut self, id: RegistrationId) -> Option<&mut Registration> {

@@ -50,6 +50,22 @@ impl Client {
             Machine::Other { state, .. } => Some(state.deadline()),
         }
     }
+    /// For [`crate::Stack::states`].
+    pub(crate) fn state_name(&self) -> &'static str {
+        match &self.machine {
+            Machine::Invite { state, .. } => match state {
+                client_invite::State::Calling { .. } => "client INVITE: calling",
+                client_invite::State::Proceeding { .. } => "client INVITE: proceeding",
+                client_invite::State::Completed { .. } => "client INVITE: completed",
+                client_invite::State::Accepted { .. } => "client INVITE: accepted",
+            },
+            Machine::Other { state, .. } => match state {
+                client_other::State::Trying { .. } => "client other: trying",
+                client_other::State::Proceeding { .. } => "client other: proceeding",
+                client_other::State::Completed { .. } => "client other: completed",
+            },
+        }
+    }
     /// Only repeats of the final response are waited for.
     fn is_over(&self) -> bool {
         match &self.machine {

@@ -72,6 +72,17 @@ enum ByTcp {
     Asked,
 }
 
+impl Outgoing {
+    /// For [`crate::Stack::states`].
+    pub(crate) fn state_name(&self) -> &'static str {
+        match self.stage {
+            Stage::Asking(_) => "request: asking",
+            Stage::Trying(_) => "request: trying",
+            Stage::Accepted(_) => "request: accepted",
+        }
+    }
+}
+
 impl Turn<'_> {
     /// Sends a request outside any session. Its responses come as [`crate::Event::Response`], its failure as
     /// [`crate::Event::RequestFailed`]. When the draft has credentials, 401 and 407 are answered with them, under a higher CSeq.

@@ -72,6 +72,22 @@ impl Server {
             Machine::Other(state) => state.is_open(),
         }
     }
+    /// For [`crate::Stack::states`].
+    pub(crate) fn state_name(&self) -> &'static str {
+        match &self.machine {
+            Machine::Invite(state) => match state {
+                server_invite::State::Proceeding { .. } => "server INVITE: proceeding",
+                server_invite::State::Completed { .. } => "server INVITE: completed",
+                server_invite::State::Confirmed { .. } => "server INVITE: confirmed",
+                server_invite::State::Accepted { .. } => "server INVITE: accepted",
+            },
+            Machine::Other(state) => match state {
+                server_other::State::Trying { .. } => "server other: trying",
+                server_other::State::Proceeding { .. } => "server other: proceeding",
+                server_other::State::Completed { .. } => "server other: completed",
+            },
+        }
+    }
     /// Only repeats are waited for.
     fn is_over(&self) -> bool {
         match &self.machine {

@@ -1,7 +1,7 @@
 //! Requests in the dialog: RFC 3261 section 12.2.
 
 use super::network::*;
-use super::{NO_CODE, called, calls, rings};
+use super::{NO_CODE, called, calls, rings, unacked};
 use crate::digest::{Credential, Credentials};
 use crate::draft::Hop;
 use crate::invite::{Reach, SessionEvent};
@@ -197,6 +197,38 @@ fn rfc3261_12_no_request_before_there_is_a_dialog() {
     assert!(net.turn(a, |turn| turn.in_dialog(s, Method::Info, Lines::default(), None)).is_ok());
     net.settle();
     assert_eq!(kinds(&net.inbox(r)), ["180 INVITE", "INFO"]);
+}
+
+#[test]
+fn rfc3261_12_2_1_2_unknown_dialog_before_our_2xx_is_acknowledged_ends_nothing() {
+    // The 2xx may have been lost: then the peer knows of no dialog yet.
+    let mut net = Network::new();
+    let (a, r, s, mut peer, _) = unacked(&mut net);
+    for (method, acked) in [(Method::Info, false), (Method::Update, false), (Method::Info, true)] {
+        if acked {
+            let ack = peer.numbered("ACK", 1, "", "");
+            net.say(r, a, &ack);
+            net.settle();
+            assert_eq!(net.news(a), ["Acked"]);
+        }
+        let update = method == Method::Update;
+        if update {
+            net.turn(a, |turn| turn.update(s, None, Lines::default())).unwrap();
+        } else {
+            net.turn(a, |turn| turn.in_dialog(s, method, Lines::default(), None)).unwrap();
+        }
+        net.settle();
+        let request = net.one(r);
+        net.say(r, a, &respond(&request, 481, "", "", ""));
+        net.settle();
+        let expected: &[&str] = match (update, acked) {
+            (true, _) => &["UpdateFailed"],
+            (false, false) => &["Response"],
+            (false, true) => &["Response", "Ended"],
+        };
+        assert_eq!(net.news(a), expected);
+    }
+    assert_eq!(kinds(&net.inbox(r)), ["BYE"]);
 }
 
 fn secrets() -> Credentials {
