@@ -28,7 +28,7 @@ const WAITING: usize = 16_384;
 const PACE: Duration = Duration::from_millis(50);
 
 /// Runs the verb.
-pub fn run(args: &args::Answer, out: &mut Out) -> Exit {
+pub(crate) fn run(args: &args::Answer, out: &mut Out) -> Exit {
     match start(args) {
         Ok(running) => running.serve(args, out),
         Err((exit, why)) => {
@@ -110,7 +110,7 @@ fn start(args: &args::Answer) -> Result<Running, (Exit, String)> {
 }
 
 /// UDP and TCP at every address given, or a free port of all addresses.
-pub fn binds(given: &[SocketAddr]) -> Vec<Bind> {
+pub(crate) fn binds(given: &[SocketAddr]) -> Vec<Bind> {
     let any = [SocketAddr::from(([0, 0, 0, 0], 0))];
     let addresses = if given.is_empty() { &any[..] } else { given };
     let pair =

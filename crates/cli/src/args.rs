@@ -11,36 +11,36 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// 9 media failed (none, one-way), 10 an --expect-* not met, 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "offhook", version, about, max_term_width = 110, propagate_version = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub verb: Verb,
+    pub(crate) verb: Verb,
     /// Options of every verb.
     #[command(flatten)]
-    pub general: General,
+    pub(crate) general: General,
 }
 
 /// Options of every verb.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "General")]
-pub struct General {
+pub(crate) struct General {
     /// Print state and results as JSON, one object a line, each with "v": 1.
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Say more; twice: every message.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
+    pub(crate) verbose: u8,
     /// What is logged, for example `info` or `net=debug` (also from OFFHOOK_LOG).
     #[arg(long, global = true, value_name = "FILTER")]
-    pub log_level: Option<String>,
+    pub(crate) log_level: Option<String>,
     /// Colours on the terminal.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub color: Color,
+    pub(crate) color: Color,
 }
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Color {
+pub(crate) enum Color {
     /// On a terminal, unless NO_COLOR is set.
     Auto,
     /// Always.
@@ -51,69 +51,210 @@ pub enum Color {
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
+    /// A PBX and two phones in this process: they register, call, hold, dial digits and listen; prints the ladder and a verdict.
+    Demo(Demo),
+    /// A PBX with registrar and an embedded store; needs no file.
+    Serve(Serve),
+    /// Place a call.
+    Call(Call),
     /// A robot that takes calls.
     Answer(Answer),
+    /// Register with a registrar, until Ctrl-C or once.
+    Register(Register),
+    /// Ask a SIP element for its capabilities (OPTIONS).
+    Options(Ask),
+    /// Send a text message (MESSAGE).
+    Message(Message),
+    /// Check a configuration file without starting anything.
+    Check(Check),
+    /// What a running `offhook serve` is doing.
+    Status(Status),
     /// Print a completion script for a shell.
     Completions(Completions),
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Break one direction of the audio, to see the demonstration fail.
+    #[arg(long, value_name = "DIRECTION")]
+    pub(crate) cut: Option<Cut>,
+}
+
+/// Which way is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Cut {
+    /// What the caller says is lost.
+    CallerToCallee,
+    /// What the callee says is lost.
+    CalleeToCaller,
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Configuration file; without it /etc/offhook/offhook.toml where that exists.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Listen for SIP there, UDP and TCP (repeatable).
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) sip: Vec<SocketAddr>,
+    /// Keep all state in this directory, the runtime socket included.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Add a user (repeatable). NAME:@FILE reads the password from a file. Without any user, 1001 and 1002 get random passwords.
+    #[arg(long, value_name = "NAME:PASSWORD")]
+    pub(crate) user: Vec<String>,
+    /// Serve /metrics and /healthz there; loopback is wise.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) http: Option<SocketAddr>,
 }
 
 /// Who we are and where we listen.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Identity")]
-pub struct Identity {
+pub(crate) struct Identity {
     /// Our address of record, for example sip:1001@pbx.local; also the registrar's domain.
     #[arg(long, value_name = "URI")]
-    pub account: Option<String>,
+    pub(crate) account: Option<String>,
     /// Password of the account; @FILE reads it from a file (also from OFFHOOK_PASSWORD).
     #[arg(long, value_name = "PASSWORD")]
-    pub password: Option<String>,
+    pub(crate) password: Option<String>,
     /// Name for authentication when it is not the account's user part.
     #[arg(long, value_name = "NAME")]
-    pub auth_user: Option<String>,
+    pub(crate) auth_user: Option<String>,
     /// Send everything to this address first, for example sip:127.0.0.1:5060;lr.
     #[arg(long, value_name = "URI")]
-    pub proxy: Option<String>,
+    pub(crate) proxy: Option<String>,
     /// Listen for SIP there, UDP and TCP (repeatable); a free port of all addresses by default.
     #[arg(long, value_name = "ADDR:PORT")]
-    pub sip: Vec<SocketAddr>,
+    pub(crate) sip: Vec<SocketAddr>,
+}
+
+/// Arguments of `call`.
+#[derive(Debug, Args)]
+pub(crate) struct Call {
+    /// Whom: a SIP URI, user@host, or just a user at the account's domain; without an account, at the `offhook serve` of this machine.
+    pub(crate) target: String,
+    /// Who calls.
+    #[command(flatten)]
+    pub(crate) identity: Identity,
+    /// Do not register first, even with an account.
+    #[arg(long)]
+    pub(crate) no_register: bool,
+    /// Play a WAV file (repeatable: one after the other).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) play: Vec<PathBuf>,
+    /// Play a tone of this frequency in Hz.
+    #[arg(long, value_name = "HZ", conflicts_with = "play")]
+    pub(crate) tone: Option<u32>,
+    /// Record what is heard into a WAV file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Dial these digits once connected (0-9 A-D * #, comma: a pause of one second).
+    #[arg(long, value_name = "DIGITS")]
+    pub(crate) dtmf: Option<String>,
+    /// Let it ring at most so long.
+    #[arg(long, value_name = "SECS", default_value_t = 60)]
+    pub(crate) ring_for: u64,
+    /// Hang up after so long; otherwise when the files have been played, the peer hangs up, or Ctrl-C.
+    #[arg(long = "for", value_name = "SECS")]
+    pub(crate) duration: Option<u64>,
+    /// Fail unless audio was heard: exit code 9 when no packet came, 10 when they held nothing but silence.
+    #[arg(long)]
+    pub(crate) expect_audio: bool,
+    /// Fail unless a tone of this frequency was heard for a second, 20 dB over everything else: exit codes as above.
+    #[arg(long, value_name = "HZ")]
+    pub(crate) expect_tone: Option<u32>,
 }
 
 /// Arguments of `answer`.
 #[derive(Debug, Args)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Who answers; with an account it registers, without it takes calls to any user.
     #[command(flatten)]
-    pub identity: Identity,
+    pub(crate) identity: Identity,
     /// Send back what is heard.
     #[arg(long)]
-    pub echo: bool,
+    pub(crate) echo: bool,
     /// Play a WAV file, again and again.
     #[arg(long, value_name = "FILE", conflicts_with = "echo")]
-    pub play: Option<PathBuf>,
+    pub(crate) play: Option<PathBuf>,
     /// Play a tone of this frequency in Hz.
     #[arg(long, value_name = "HZ", conflicts_with_all = ["echo", "play"])]
-    pub tone: Option<u32>,
+    pub(crate) tone: Option<u32>,
     /// Record what is heard; further calls get a number before the suffix.
     #[arg(long, value_name = "FILE")]
-    pub record: Option<PathBuf>,
+    pub(crate) record: Option<PathBuf>,
     /// Ring and never answer.
     #[arg(long)]
-    pub ring: bool,
+    pub(crate) ring: bool,
     /// Refuse with this status.
     #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(300..700), conflicts_with = "ring")]
-    pub reject: Option<u16>,
+    pub(crate) reject: Option<u16>,
     /// Hang each call up after so long.
     #[arg(long = "for", value_name = "SECS")]
-    pub duration: Option<u64>,
+    pub(crate) duration: Option<u64>,
     /// End after so many calls.
     #[arg(long, value_name = "N")]
-    pub calls: Option<u64>,
+    pub(crate) calls: Option<u64>,
+}
+
+/// Arguments of `register`.
+#[derive(Debug, Args)]
+pub(crate) struct Register {
+    /// Who registers.
+    #[command(flatten)]
+    pub(crate) identity: Identity,
+    /// Lifetime asked for.
+    #[arg(long, value_name = "SECS", default_value_t = 3600)]
+    pub(crate) expires: u32,
+    /// Register, report, take the binding away again, and end.
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+/// Arguments of `options`.
+#[derive(Debug, Args)]
+pub(crate) struct Ask {
+    /// Whom.
+    pub(crate) target: String,
+    /// Who asks.
+    #[command(flatten)]
+    pub(crate) identity: Identity,
+}
+
+/// Arguments of `message`.
+#[derive(Debug, Args)]
+pub(crate) struct Message {
+    /// Whom.
+    pub(crate) target: String,
+    /// The text; - reads it from standard input.
+    pub(crate) text: String,
+    /// Who writes.
+    #[command(flatten)]
+    pub(crate) identity: Identity,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The file; without it what `serve` would read.
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// The state directory of the `serve` that is asked.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
 }
 
 /// Arguments of `completions`.
 #[derive(Debug, Args)]
-pub struct Completions {
+pub(crate) struct Completions {
     /// The shell.
-    pub shell: clap_complete::Shell,
+    pub(crate) shell: clap_complete::Shell,
 }

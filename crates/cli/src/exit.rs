@@ -1,11 +1,14 @@
 //! What the process says when it ends.
 
+use std::fmt::Display;
 use std::process::ExitCode;
+
+use ua::{AudioError, BuildError, CallError, RegisterError};
 
 /// Exit codes, the same for every verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// All went as asked.
     Ok = 0,
     /// Anything that has no number of its own.
@@ -32,7 +35,7 @@ pub enum Exit {
 
 impl Exit {
     /// The code for a call or request that ended with this SIP status.
-    pub fn of_status(code: u16) -> Self {
+    pub(crate) fn of_status(code: u16) -> Self {
         match code {
             200..=299 => Self::Ok,
             401 | 407 => Self::Authentication,
@@ -46,5 +49,72 @@ impl Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         ExitCode::from(exit as u8)
+    }
+}
+
+/// Why a verb ends badly: for a person, with the code for programs.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    /// The exit code.
+    pub(crate) exit: Exit,
+    /// What, where, what was expected, what mends it.
+    pub(crate) what: String,
+    /// The status code of the response that said so.
+    pub(crate) status: Option<u16>,
+}
+
+impl Fault {
+    pub(crate) fn new(exit: Exit, what: impl Display) -> Self {
+        Self { exit, what: what.to_string(), status: None }
+    }
+
+    pub(crate) fn general(what: impl Display) -> Self {
+        Self::new(Exit::General, what)
+    }
+
+    pub(crate) fn usage(what: impl Display) -> Self {
+        Self::new(Exit::Usage, what)
+    }
+}
+
+impl From<BuildError> for Fault {
+    fn from(error: BuildError) -> Self {
+        let exit = if matches!(error, BuildError::Address { .. }) { Exit::Usage } else { Exit::General };
+        Self::new(exit, error)
+    }
+}
+
+impl From<CallError> for Fault {
+    fn from(error: CallError) -> Self {
+        let (exit, status) = match &error {
+            CallError::Rejected { code, .. } => (Exit::of_status(*code), Some(*code)),
+            CallError::Authentication { code } => (Exit::Authentication, Some(*code)),
+            CallError::Cancelled => (Exit::Interrupted, None),
+            CallError::NoAnswer { .. } => (Exit::NoAnswer, None),
+            CallError::Unreachable { .. } => (Exit::Unreachable, None),
+            CallError::Media(_) => (Exit::Media, None),
+            CallError::BadUri { .. } | CallError::BadText { .. } => (Exit::Usage, None),
+            _ => (Exit::General, None),
+        };
+        Self { exit, what: error.to_string(), status }
+    }
+}
+
+impl From<RegisterError> for Fault {
+    fn from(error: RegisterError) -> Self {
+        let (exit, status) = match &error {
+            RegisterError::Rejected { code, .. } | RegisterError::Authentication { code } => {
+                (Exit::Authentication, Some(*code))
+            }
+            RegisterError::Unreachable { .. } => (Exit::Unreachable, None),
+            _ => (Exit::General, None),
+        };
+        Self { exit, what: error.to_string(), status }
+    }
+}
+
+impl From<AudioError> for Fault {
+    fn from(error: AudioError) -> Self {
+        Self::general(error)
     }
 }

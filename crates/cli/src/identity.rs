@@ -9,15 +9,15 @@ use crate::args;
 
 /// An account as given.
 #[derive(Clone, Debug)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// The address of record.
-    pub aor: UriBuf,
+    pub(crate) aor: UriBuf,
     /// Its password, where given.
-    pub password: Option<String>,
+    pub(crate) password: Option<String>,
     /// The name for authentication.
-    pub auth_user: String,
+    pub(crate) auth_user: String,
     /// Where everything goes first.
-    pub proxy: Option<UriBuf>,
+    pub(crate) proxy: Option<UriBuf>,
 }
 
 impl Identity {
@@ -25,7 +25,7 @@ impl Identity {
     ///
     /// # Errors
     /// What is wrong with them, for a person.
-    pub fn read(given: &args::Identity) -> Result<Option<Self>, String> {
+    pub(crate) fn read(given: &args::Identity) -> Result<Option<Self>, String> {
         let Some(account) = &given.account else {
             return match given.password {
                 Some(_) => Err("--password needs --account, for example --account sip:1001@127.0.0.1".into()),
@@ -47,12 +47,12 @@ impl Identity {
     }
 
     /// The credential for whatever realm the registrar names.
-    pub fn credential(&self) -> Option<Credential> {
+    pub(crate) fn credential(&self) -> Option<Credential> {
         Credential::password(None, &self.auth_user, self.password.as_deref()?).ok()
     }
 
     /// A registration of this account.
-    pub fn register_spec(&self, expires: u32) -> RegisterSpec {
+    pub(crate) fn register_spec(&self, expires: u32) -> RegisterSpec {
         let mut spec = RegisterSpec::new(self.registrar(), self.aor.clone());
         spec.expires = expires;
         if let Some(proxy) = &self.proxy {
@@ -78,7 +78,7 @@ impl Identity {
 ///
 /// # Errors
 /// What was given, and what was expected.
-pub fn sip_uri(text: &str, option: &str) -> Result<UriBuf, String> {
+pub(crate) fn sip_uri(text: &str, option: &str) -> Result<UriBuf, String> {
     let whole = if text.contains(':') && !text.starts_with(|c: char| c.is_ascii_digit()) && has_scheme(text) {
         text.to_owned()
     } else {
@@ -106,7 +106,7 @@ fn password(given: Option<&str>) -> Result<Option<String>, String> {
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn secret(given: &str) -> Result<String, String> {
+pub(crate) fn secret(given: &str) -> Result<String, String> {
     let Some(path) = given.strip_prefix('@') else { return Ok(given.to_owned()) };
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read the password in {path}: {error}"))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())

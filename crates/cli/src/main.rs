@@ -2,10 +2,19 @@
 
 mod answer;
 mod args;
+mod ask;
+mod call;
+mod demo;
 mod exit;
+mod home;
 mod identity;
 mod interrupt;
 mod out;
+mod phone;
+mod register;
+mod secrets;
+mod serve;
+mod status;
 
 use std::process::ExitCode;
 
@@ -24,9 +33,18 @@ fn main() -> ExitCode {
         }
     };
     logging(&cli.general);
-    let mut out = Out::new(cli.general.json);
+    secrets::hide();
+    let mut out = Out::new(cli.general.json, cli.general.color);
     match &cli.verb {
+        Verb::Demo(args) => demo::run(args, &mut out),
+        Verb::Serve(args) => serve::run(args, &mut out),
+        Verb::Call(args) => call::run(args, &mut out),
         Verb::Answer(args) => answer::run(args, &mut out),
+        Verb::Register(args) => register::run(args, &mut out),
+        Verb::Options(args) => ask::options(args, &mut out),
+        Verb::Message(args) => ask::message(args, &mut out),
+        Verb::Check(args) => serve::check(args, &mut out),
+        Verb::Status(args) => status::run(args, &mut out),
         Verb::Completions(args) => {
             clap_complete::generate(args.shell, &mut Cli::command(), "offhook", &mut std::io::stdout());
             Exit::Ok

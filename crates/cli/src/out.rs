@@ -1,45 +1,114 @@
 //! What the person or program in front of us sees: lines, or JSON objects a line.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use serde_json::{Map, Value};
 
+use crate::args::Color;
+use crate::exit::{Exit, Fault};
+
 /// The version of the JSON schema: additions only.
-pub const SCHEMA: u64 = 1;
+pub(crate) const SCHEMA: u64 = 1;
 
 /// Standard output and standard error of a verb.
-pub struct Out {
+pub(crate) struct Out {
     json: bool,
+    color: bool,
+    /// A line on the terminal that is drawn over and over.
+    live: bool,
+    drawn: bool,
     /// Lines that wait to be printed together.
     held: Option<Vec<u8>>,
 }
 
+/// What is said with a colour, where there are colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tint {
+    /// Green.
+    Good,
+    /// Red.
+    Bad,
+    /// Grey.
+    Faint,
+}
+
 impl Out {
     /// Lines for people, or with `json` objects for programs.
-    pub fn new(json: bool) -> Self {
-        Self { json, held: None }
+    pub(crate) fn new(json: bool, color: Color) -> Self {
+        let terminal = std::io::stdout().is_terminal();
+        let color = match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        };
+        Self { json, color: color && !json, live: terminal && !json, drawn: false, held: None }
     }
 
     /// Whether objects are printed.
-    pub fn is_json(&self) -> bool {
+    pub(crate) fn is_json(&self) -> bool {
         self.json
     }
 
     /// Something happened: `text` for people, `fields` for programs.
-    pub fn event(&mut self, text: &str, fields: &[(&str, Value)]) {
+    pub(crate) fn event(&mut self, text: &str, fields: &[(&str, Value)]) {
         let line = if self.json { object(fields) } else { text.to_owned() };
         self.line(&line);
     }
 
     /// A line for people only.
-    pub fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         if !self.json {
             self.line(text);
         }
     }
 
+    /// `text` in a colour, where there are colours.
+    pub(crate) fn tinted(&self, text: &str, tint: Tint) -> String {
+        let code = match tint {
+            Tint::Good => "32",
+            Tint::Bad => "31",
+            Tint::Faint => "2",
+        };
+        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// Draws the line that changes, on a terminal only.
+    pub(crate) fn progress(&mut self, line: &str) {
+        if !self.live {
+            return;
+        }
+        let mut out = std::io::stdout().lock();
+        let _ = write!(out, "\r{line}\x1b[K");
+        let _ = out.flush();
+        self.drawn = true;
+    }
+
+    /// A verb ends badly.
+    pub(crate) fn fault(&mut self, fault: &Fault) -> Exit {
+        self.wipe();
+        if self.json {
+            let mut fields = vec![
+                ("event", "error".into()),
+                ("error", fault.what.as_str().into()),
+                ("exit", (fault.exit as u8).into()),
+            ];
+            fields.extend(fault.status.map(|status| ("code", status.into())));
+            let line = object(&fields);
+            self.line(&line);
+        }
+        let _ = writeln!(std::io::stderr().lock(), "offhook: {}", fault.what);
+        fault.exit
+    }
+
+    fn wipe(&mut self) {
+        if std::mem::take(&mut self.drawn) {
+            let _ = write!(std::io::stdout().lock(), "\r\x1b[K");
+        }
+    }
+
     /// What went wrong: on standard error, and as an object where objects are printed.
-    pub fn error(&mut self, what: &str) {
+    pub(crate) fn error(&mut self, what: &str) {
+        self.wipe();
         if self.json {
             let line = object(&[("event", "error".into()), ("error", what.into())]);
             self.line(&line);
@@ -60,6 +129,7 @@ impl Out {
     }
 
     fn line(&mut self, line: &str) {
+        self.wipe();
         match &mut self.held {
             Some(held) => {
                 held.extend_from_slice(line.as_bytes());

@@ -1,0 +1,81 @@
+//! `offhook options` and `offhook message`: one request, one answer.
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use ua::{Answer, CallError};
+
+use crate::args;
+use crate::exit::{Exit, Fault};
+use crate::interrupt::Interrupts;
+use crate::out::Out;
+use crate::phone::{self, Phone};
+
+/// The longest text that is sent.
+const LONGEST: u64 = 60_000;
+
+/// Runs `options`.
+pub(crate) fn options(args: &args::Ask, out: &mut Out) -> Exit {
+    let result = phone::runtime().and_then(|runtime| runtime.block_on(ask(&args.target, None, &args.identity, out)));
+    phone::conclude(result, out)
+}
+
+/// Runs `message`.
+pub(crate) fn message(args: &args::Message, out: &mut Out) -> Exit {
+    let text = match args.text.as_str() {
+        "-" => standard_input(),
+        text => Ok(text.to_owned()),
+    };
+    let result = text.and_then(|text| phone::runtime()?.block_on(ask(&args.target, Some(&text), &args.identity, out)));
+    phone::conclude(result, out)
+}
+
+async fn ask(target: &str, text: Option<&str>, identity: &args::Identity, out: &mut Out) -> Result<Exit, Fault> {
+    let interrupts = Interrupts::watch();
+    let phone = Phone::open(identity, Some(target), Duration::from_secs(60)).await?;
+    let asked = Instant::now();
+    let answer = tokio::select! {
+        answer = send(&phone, target, text) => answer?,
+        () = interrupts.came() => return Ok(Exit::Interrupted),
+    };
+    let took = asked.elapsed().as_secs_f64() * 1_000.0;
+    let mut line = format!("{target}: {} {} after {took:.1} ms", answer.code, answer.reason);
+    if let Some(server) = &answer.server {
+        line.push_str(&format!("\n  server  {server}"));
+    }
+    if text.is_none() && !answer.allow.is_empty() {
+        line.push_str(&format!("\n  allow   {}", answer.allow.join(", ")));
+    }
+    let event = if text.is_some() { "message" } else { "options" };
+    let fields = [
+        ("event", event.into()),
+        ("target", target.into()),
+        ("code", answer.code.into()),
+        ("reason", answer.reason.as_str().into()),
+        ("server", answer.server.clone().into()),
+        ("allow", answer.allow.clone().into()),
+        ("millis", took.into()),
+    ];
+    out.event(&line, &fields);
+    phone.endpoint.close().await;
+    Ok(Exit::Ok)
+}
+
+async fn send(phone: &Phone, target: &str, text: Option<&str>) -> Result<Answer, CallError> {
+    match (&phone.account, text) {
+        (Some(account), Some(text)) => account.message(target, text).await,
+        (Some(account), None) => account.options(target).await,
+        (None, Some(text)) => phone.endpoint.message(target, text).await,
+        (None, None) => phone.endpoint.options(target).await,
+    }
+}
+
+fn standard_input() -> Result<String, Fault> {
+    let mut text = String::new();
+    let read = std::io::stdin().lock().take(LONGEST + 1).read_to_string(&mut text);
+    read.map_err(|error| Fault::general(format!("cannot read the text from standard input: {error}")))?;
+    if text.len() as u64 > LONGEST {
+        return Err(Fault::usage(format!("the text is longer than {LONGEST} octets: send it in pieces")));
+    }
+    Ok(text)
+}

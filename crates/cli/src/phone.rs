@@ -1,0 +1,114 @@
+//! A telephone as the verbs `call`, `register`, `options` and `message` need it: an endpoint, and an account where one is given.
+
+use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use sip::Transport;
+use ua::{Account, AccountConfig, Endpoint};
+
+use crate::args;
+use crate::exit::{Exit, Fault};
+use crate::home;
+use crate::identity::Identity;
+use crate::out::Out;
+
+/// An endpoint, and who it is.
+pub(crate) struct Phone {
+    /// Held to its end: calls end with it.
+    pub(crate) endpoint: Endpoint,
+    /// Who calls; nobody in particular when `None`.
+    pub(crate) account: Option<Account>,
+}
+
+impl Phone {
+    /// Binds, and reads the account. A bare number as `target` without an account is one of the `offhook serve` of this machine: it is
+    /// called as one of its users.
+    pub(crate) async fn open(given: &args::Identity, target: Option<&str>, expires: Duration) -> Result<Self, Fault> {
+        let mut builder = Endpoint::builder().user_agent(crate::user_agent());
+        for address in addresses(&given.sip) {
+            builder = builder.udp(address).tcp(address);
+        }
+        let config = match (Identity::read(given).map_err(Fault::usage)?, target) {
+            (Some(identity), _) => Some(config(&identity)),
+            (None, Some(target)) if is_bare(target) => Some(neighbour(target)?),
+            (None, _) => None,
+        };
+        let endpoint = builder.build().await?;
+        let account = match config {
+            Some(config) => Some(endpoint.account(config.expires(expires)).await?),
+            None => None,
+        };
+        Ok(Self { endpoint, account })
+    }
+
+    /// Registers, where there is an account.
+    pub(crate) async fn register(&self, out: &mut Out) -> Result<(), Fault> {
+        let Some(account) = &self.account else { return Ok(()) };
+        let expires = account.register().await?.as_secs();
+        let text = format!("registered {} for {expires} s", account.address());
+        let fields =
+            [("event", "registered".into()), ("account", account.address().into()), ("expires_secs", expires.into())];
+        out.event(&text, &fields);
+        Ok(())
+    }
+}
+
+/// A runtime for one verb.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
+    let built = tokio::runtime::Builder::new_current_thread().enable_time().enable_io().build();
+    built.map_err(|error| Fault::general(format!("the system refused an event queue: {error}")))
+}
+
+/// Runs a verb and says how it ended.
+pub(crate) fn conclude(result: Result<Exit, Fault>, out: &mut Out) -> Exit {
+    result.unwrap_or_else(|fault| out.fault(&fault))
+}
+
+/// What to listen on: what is given, or a free port of all addresses, of both families where the machine has both.
+pub(crate) fn addresses(given: &[SocketAddr]) -> Vec<SocketAddr> {
+    if !given.is_empty() {
+        return given.to_vec();
+    }
+    let mut addresses = vec![SocketAddr::from(([0, 0, 0, 0], 0))];
+    if UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok() {
+        addresses.push(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)));
+    }
+    addresses
+}
+
+/// What is listened on, as people write it: `udp 127.0.0.1:5060`.
+pub(crate) fn listening(transport: Transport, address: SocketAddr, out: &mut Out) {
+    let transport = transport.as_str().to_lowercase();
+    let fields = [
+        ("event", "listening".into()),
+        ("transport", transport.as_str().into()),
+        ("address", address.to_string().into()),
+    ];
+    out.event(&format!("listening on {transport} {address}"), &fields);
+}
+
+fn config(identity: &Identity) -> AccountConfig {
+    let mut config = AccountConfig::new(identity.aor.as_str()).auth_user(&identity.auth_user);
+    if let Some(password) = &identity.password {
+        config = config.password(password);
+    }
+    if let Some(proxy) = &identity.proxy {
+        config = config.proxy(proxy.as_str());
+    }
+    config
+}
+
+/// A user of the PBX on this machine.
+fn neighbour(target: &str) -> Result<AccountConfig, Fault> {
+    home::neighbour().map(|(address, password)| AccountConfig::new(address).password(password)).map_err(|why| {
+        Fault::usage(format!(
+            "cannot call {target}: a number without a domain needs --account, for example --account sip:1001@pbx.local, or a running \
+             `offhook serve` on this machine: {why}"
+        ))
+    })
+}
+
+/// Only a number or name, without a domain.
+fn is_bare(target: &str) -> bool {
+    !target.is_empty() && !target.contains([':', '@', '.', '['])
+}

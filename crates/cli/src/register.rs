@@ -1,0 +1,79 @@
+//! `offhook register`: a binding that is kept up until Ctrl-C, or only tried.
+
+use std::time::Duration;
+
+use ua::{Account, Registration};
+
+use crate::args;
+use crate::exit::{Exit, Fault};
+use crate::interrupt::Interrupts;
+use crate::out::Out;
+use crate::phone::{self, Phone};
+
+/// Runs the verb.
+pub(crate) fn run(args: &args::Register, out: &mut Out) -> Exit {
+    let result = phone::runtime().and_then(|runtime| runtime.block_on(register(args, out)));
+    phone::conclude(result, out)
+}
+
+async fn register(args: &args::Register, out: &mut Out) -> Result<Exit, Fault> {
+    if args.identity.account.is_none() {
+        return Err(Fault::usage(
+            "register needs --account, for example --account sip:1001@127.0.0.1 --password @FILE",
+        ));
+    }
+    let interrupts = Interrupts::watch();
+    let phone = Phone::open(&args.identity, None, Duration::from_secs(args.expires.into())).await?;
+    tokio::select! {
+        registered = phone.register(out) => registered?,
+        () = interrupts.came() => {
+            phone.endpoint.close().await;
+            return Ok(Exit::Interrupted);
+        }
+    }
+    let exit = match &phone.account {
+        Some(account) if !args.once => {
+            tokio::select! {
+                exit = watch(account, out) => exit,
+                () = interrupts.came() => Exit::Interrupted,
+            }
+        }
+        _ => Exit::Ok,
+    };
+    if let Some(account) = &phone.account {
+        account.unregister().await;
+        out.event("unregistered", &[("event", "unregistered".into()), ("account", account.address().into())]);
+    }
+    phone.endpoint.close().await;
+    Ok(exit)
+}
+
+/// Tells each change, until there is no hope.
+async fn watch(account: &Account, out: &mut Out) -> Exit {
+    let mut state = account.state();
+    state.mark_unchanged();
+    while state.changed().await.is_ok() {
+        let now = state.borrow_and_update().clone();
+        match now {
+            Registration::Registered { expires, .. } => {
+                let secs = expires.as_secs();
+                let fields = [
+                    ("event", "registered".into()),
+                    ("account", account.address().into()),
+                    ("expires_secs", secs.into()),
+                ];
+                out.event(&format!("registered {} for {secs} s", account.address()), &fields);
+            }
+            Registration::Failed { error, retry_in } => {
+                let wait = retry_in.map(|wait| format!("; next try in {} s", wait.as_secs())).unwrap_or_default();
+                let fields = [("event", "registration_failed".into()), ("why", error.to_string().into())];
+                out.event(&format!("not registered: {error}{wait}"), &fields);
+                if retry_in.is_none() {
+                    return Fault::from(error).exit;
+                }
+            }
+            _ => {}
+        }
+    }
+    Exit::General
+}

@@ -1,0 +1,178 @@
+//! `offhook serve`: the PBX, until it is told to stop; and `offhook check`.
+
+use std::net::{Ipv6Addr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use net::Bind;
+use pbx::{Config, Running, Secret, Server, StartError, User};
+use sip::Transport;
+
+use crate::args;
+use crate::exit::{Exit, Fault};
+use crate::home;
+use crate::identity;
+use crate::interrupt::Interrupts;
+use crate::out::Out;
+use crate::phone;
+
+/// Read when no file is named, where it exists.
+const DEFAULT: &str = "/etc/offhook/offhook.toml";
+/// How long calls may take to end.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// How often an interruption is looked for.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Runs `serve`.
+pub(crate) fn run(args: &args::Serve, out: &mut Out) -> Exit {
+    let interrupts = Interrupts::watch();
+    match start(args) {
+        Ok((running, kept)) => {
+            introduce(&running, &kept, out);
+            while interrupts.seen() == 0 {
+                std::thread::sleep(LOOK);
+            }
+            out.event("stopping: calls are hung up", &[("event", "stopping".into())]);
+            running.stop(FAREWELL);
+            out.event("stopped", &[("event", "stopped".into())]);
+            Exit::Ok
+        }
+        Err(fault) => out.fault(&fault),
+    }
+}
+
+/// Runs `check`.
+pub(crate) fn check(args: &args::Check, out: &mut Out) -> Exit {
+    let (config, from) = match settings(args.config.as_deref()) {
+        Ok(read) => read,
+        Err(fault) => return out.fault(&fault),
+    };
+    let from = from.map_or_else(|| "the defaults".to_owned(), |path| path.display().to_string());
+    let listen: Vec<String> = config.listen.iter().map(bind_words).collect();
+    let users = config.user_count();
+    let fields = [
+        ("event", "checked".into()),
+        ("file", from.as_str().into()),
+        ("listen", listen.clone().into()),
+        ("users", users.into()),
+    ];
+    out.event(&format!("{from}: good; {users} users; listens on {}", listen.join(", ")), &fields);
+    Exit::Ok
+}
+
+/// The settings of a file, and which; without one those of [`DEFAULT`] where it exists.
+fn settings(given: Option<&Path>) -> Result<(Config, Option<PathBuf>), Fault> {
+    let default = Path::new(DEFAULT);
+    let path = given.or_else(|| default.exists().then_some(default));
+    let config = match path {
+        Some(path) => Config::load(path).map_err(|error| Fault::new(Exit::Configuration, error))?,
+        None => Config::default(),
+    };
+    Ok((config, path.map(Path::to_owned)))
+}
+
+/// Where state and runtime socket are.
+struct Kept {
+    state: PathBuf,
+    socket: PathBuf,
+    config: Config,
+}
+
+fn start(args: &args::Serve) -> Result<(Running, Kept), Fault> {
+    let (mut config, _) = settings(args.config.as_deref())?;
+    if !args.sip.is_empty() {
+        config.listen = pairs(&args.sip);
+    } else if UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_err() {
+        config.listen.retain(|bind| bind.address.ip() != Ipv6Addr::UNSPECIFIED);
+    }
+    for user in &args.user {
+        let (name, user) = read_user(user)?;
+        config.users.insert(name, user);
+    }
+    if args.state.is_some() || config.state.is_none() {
+        config.state = Some(home::state(args.state.as_deref()));
+    }
+    if args.state.is_some() || config.control.is_none() {
+        config.control = Some(home::socket(args.state.as_deref()));
+    }
+    config.metrics = args.http.or(config.metrics);
+    let kept = Kept {
+        state: config.state.clone().unwrap_or_default(),
+        socket: config.control.clone().unwrap_or_default(),
+        config: config.clone(),
+    };
+    let running = Server::start(config).map_err(refused)?;
+    Ok((running, kept))
+}
+
+fn refused(error: StartError) -> Fault {
+    let exit = match error {
+        StartError::Config(_) | StartError::Accounts(_) | StartError::Realm(_) => Exit::Configuration,
+        _ => Exit::General,
+    };
+    Fault::new(exit, error)
+}
+
+/// UDP and TCP at every address.
+fn pairs(addresses: &[std::net::SocketAddr]) -> Vec<Bind> {
+    let pair = |address: &std::net::SocketAddr| {
+        [Transport::Udp, Transport::Tcp].map(|transport| Bind { transport, address: *address })
+    };
+    addresses.iter().flat_map(pair).collect()
+}
+
+/// `NAME:PASSWORD` or `NAME:@FILE`.
+fn read_user(given: &str) -> Result<(String, User), Fault> {
+    let (name, secret) = given.split_once(':').unwrap_or((given, ""));
+    if name.is_empty() || secret.is_empty() {
+        return Err(Fault::usage(format!(
+            "--user {name}: expected NAME:PASSWORD or NAME:@FILE, for example 1001:@/etc/offhook/1001"
+        )));
+    }
+    let password =
+        identity::secret(secret).map_err(|why| Fault::new(Exit::Configuration, format!("--user {name}: {why}")))?;
+    Ok((name.to_owned(), User { secret: Secret::Password(password), ..User::default() }))
+}
+
+/// `udp:0.0.0.0:5060`.
+fn bind_words(bind: &Bind) -> String {
+    format!("{}:{}", bind.transport.as_str().to_lowercase(), bind.address)
+}
+
+/// What a person must know to use it.
+fn introduce(running: &Running, kept: &Kept, out: &mut Out) {
+    for bound in running.bound() {
+        phone::listening(bound.transport, bound.address, out);
+    }
+    if let Some(address) = running.metrics_address() {
+        let url = format!("http://{address}/metrics");
+        out.event(&format!("metrics at {url}"), &[("event", "metrics".into()), ("url", url.as_str().into())]);
+    }
+    for account in running.accounts() {
+        let name = account.name.as_str();
+        let mut fields = vec![("event", "user".into()), ("name", name.into())];
+        match &account.password {
+            Some(password) => {
+                fields.push(("password", password.as_str().into()));
+                out.event(&format!("user {name}  password {password}"), &fields);
+            }
+            None => out.event(&format!("user {name}"), &fields),
+        }
+    }
+    let extensions = &kept.config.extensions;
+    let kinds = [
+        ("echo", &extensions.echo),
+        ("tone", &extensions.tone),
+        ("music", &extensions.music),
+        ("conference", &extensions.conference),
+    ];
+    for (kind, numbers) in kinds {
+        for number in numbers {
+            let fields = [("event", "extension".into()), ("number", number.as_str().into()), ("kind", kind.into())];
+            out.event(&format!("call {number}  {kind}"), &fields);
+        }
+    }
+    let (state, socket) = (kept.state.display().to_string(), kept.socket.display().to_string());
+    let fields = [("event", "ready".into()), ("state", state.as_str().into()), ("socket", socket.as_str().into())];
+    out.event(&format!("ready; state in {state}"), &fields);
+}

@@ -1,0 +1,88 @@
+//! `offhook status`: what a running `offhook serve` is doing.
+
+use serde_json::Value;
+
+use crate::args;
+use crate::exit::{Exit, Fault};
+use crate::home;
+use crate::out::Out;
+
+/// Runs the verb.
+pub(crate) fn run(args: &args::Status, out: &mut Out) -> Exit {
+    match ask(args) {
+        Ok(status) => {
+            let text = words(&status);
+            let fields: Vec<(&str, Value)> = std::iter::once(("event", "status".into()))
+                .chain(status.as_object().into_iter().flatten().map(|(name, value)| (name.as_str(), value.clone())))
+                .collect();
+            out.event(&text, &fields);
+            Exit::Ok
+        }
+        Err(fault) => out.fault(&fault),
+    }
+}
+
+fn ask(args: &args::Status) -> Result<Value, Fault> {
+    let socket = home::socket(args.state.as_deref());
+    let answer = home::ask(&socket, "status").map_err(|why| Fault::new(Exit::Unreachable, why))?;
+    let status: Value = serde_json::from_str(&answer)
+        .map_err(|error| Fault::general(format!("{}: the answer is no status: {error}", socket.display())))?;
+    match status.get("error").and_then(Value::as_str) {
+        Some(why) => Err(Fault::general(format!("{}: {why}", socket.display()))),
+        None => Ok(status),
+    }
+}
+
+/// For a person: a line for all, then one for each user and each call.
+fn words(status: &Value) -> String {
+    let number = |name: &str| status.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
+    let (calls, users) = (list(status, "calls"), list(status, "users"));
+    let listen: Vec<String> = list(status, "listen").iter().filter_map(|one| one.as_str().map(str::to_owned)).collect();
+    let mut lines = vec![
+        format!("up {} s, listens on {}", number("uptime_secs"), listen.join(", ")),
+        format!(
+            "{} calls now, {} since the start, {} registrations",
+            calls.len(),
+            number("calls_total"),
+            number("registrations")
+        ),
+    ];
+    for user in &users {
+        let contacts = list(user, "contacts");
+        let name = text(user, "name");
+        if contacts.is_empty() {
+            lines.push(format!("user {name}  not registered"));
+        }
+        for contact in &contacts {
+            let secs = contact.get("expires_secs").and_then(Value::as_u64).unwrap_or_default();
+            lines.push(format!("user {name}  {}  {secs} s  {}", text(contact, "uri"), text(contact, "agent")));
+        }
+    }
+    for call in &calls {
+        let secs = call.get("secs").and_then(Value::as_u64).unwrap_or_default();
+        lines.push(format!("call {} -> {}  {}  {secs} s", text(call, "from"), text(call, "to"), text(call, "state")));
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_is_told_in_lines() {
+        let status: Value = serde_json::from_str(
+            r#"{"v":1,"uptime_secs":5,"listen":["udp:127.0.0.1:5060"],"registrations":1,"calls_total":3,
+            "calls":[{"id":1,"from":"1001","to":"600","state":"up","secs":2}],
+            "users":[{"name":"1001","contacts":[{"uri":"sip:1001@127.0.0.1:5070","expires_secs":99,"agent":"x"}]},{"name":"1002","contacts":[]}]}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            words(&status),
+            "up 5 s, listens on udp:127.0.0.1:5060\n1 calls now, 3 since the start, 1 registrations\n\
+             user 1001  sip:1001@127.0.0.1:5070  99 s  x\nuser 1002  not registered\ncall 1001 -> 600  up  2 s"
+        );
+    }
+}
