@@ -125,6 +125,21 @@ impl Accounts {
         self.users.get(*self.numbers.get(number)?)
     }
 
+    /// Those of the hashes that every user has: a device takes the first that is offered, whether its user's secret fits it or not.
+    pub(crate) fn common(&self, offered: &[Algorithm]) -> Result<Vec<Algorithm>, AccountError> {
+        let has_all = |algorithm: &Algorithm| self.users.iter().all(|user| user.ha1.get(*algorithm).is_some());
+        let common: Vec<Algorithm> = offered.iter().copied().filter(has_all).collect();
+        let lacks = |user: &&Known| !offered.first().is_some_and(|first| user.ha1.get(*first).is_some());
+        match self.users.iter().find(lacks) {
+            Some(user) if common.is_empty() => Err(AccountError::Secret {
+                user: user.name.clone(),
+                why: "its ha1 fits none of the hashes that all users have; give every user a password or the same kind of ha1"
+                    .to_owned(),
+            }),
+            _ => Ok(common),
+        }
+    }
+
     /// Every user.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Known> {
         self.users.iter()

@@ -16,6 +16,7 @@ use std::time::Duration;
 use net::Bind;
 use proxy::Nat;
 use sip::Transport;
+use sip::digest::Algorithm;
 use store::Durability;
 
 pub use error::{ConfigError, Place};
@@ -29,6 +30,9 @@ pub struct Config {
     pub state: Option<PathBuf>,
     /// The realm of digest authentication: changing it makes stored `ha1` values void.
     pub realm: String,
+    /// The hashes offered for digest authentication, the most wanted first: SHA-256, then MD5. Some devices give up when they see one they
+    /// do not know; for those there is MD5 alone.
+    pub digest: Vec<Algorithm>,
     /// Host names and addresses that are served; empty: any.
     pub domains: Vec<String>,
     /// When a REGISTER counts as written.

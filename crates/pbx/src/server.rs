@@ -115,7 +115,11 @@ impl Server {
         let (media, studio) = (studio.thread, studio.studio);
         let watch = crate::watch::open(config.metrics, config.control.as_deref())?;
         let home = crate::bindings::open(&config)?;
-        let digest = digest::Server::new(digest::ServerConfig::new(&config.realm), rand::random())?;
+        let rules = digest::ServerConfig {
+            algorithms: accounts.common(&config.digest)?,
+            ..digest::ServerConfig::new(&config.realm)
+        };
+        let digest = digest::Server::new(rules, rand::random())?;
         let mut looped = net::LoopConfig::new(config.listen.clone(), crate::switch::stack_config(&config));
         let wire = crate::metrics::Shared::default();
         looped.tap = Some(crate::metrics::tap(&wire));

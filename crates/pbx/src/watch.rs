@@ -175,7 +175,7 @@ async fn serve_http(listener: TcpListener, to: Handle<Command>) {
     let (metrics, health) = (to.clone(), to);
     let router = Router::new()
         .route("/metrics", get(move || text(metrics.clone(), Command::Metrics, "text/plain; version=0.0.4")))
-        .route("/healthz", get(move || text(health.clone(), |answer| Command::Healthy(answer), "text/plain")));
+        .route("/healthz", get(move || text(health.clone(), Command::Healthy, "text/plain")));
     if let Err(error) = axum::serve(listener, router).await {
         tracing::error!(%error, "metrics are no longer served");
     }

@@ -26,7 +26,7 @@ struct Caller<'a> {
 }
 
 /// An answer that refuses, and how it counts.
-type Refusal = (Reply, Outcome);
+type Refusal = (Box<Reply>, Outcome);
 
 impl Switch {
     /// An INVITE of an authenticated user. The answer, unless it comes by the session.
@@ -42,7 +42,7 @@ impl Switch {
             Ok(()) => None,
             Err((reply, outcome)) => {
                 self.metrics.call_refused(outcome);
-                Some(reply)
+                Some(*reply)
             }
         }
     }
@@ -50,8 +50,8 @@ impl Switch {
     /// The checks in the order of E-07: scheme, user, extensions, body, then what there is room for.
     fn begin(&mut self, caller: Caller<'_>, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         let request = caller.request;
-        let rejected = |reply| (reply, Outcome::Rejected);
-        let refuse = |code| Err((Reply::new(code), Outcome::Rejected));
+        let rejected = |reply| (Box::new(reply), Outcome::Rejected);
+        let refuse = |code| Err((Box::new(Reply::new(code)), Outcome::Rejected));
         if let Some(reply) = uas::scheme(request, &self.capabilities) {
             return Err(rejected(reply));
         }
@@ -65,11 +65,11 @@ impl Switch {
         let limits = &self.config.limits;
         let full = self.calls.len() >= limits.calls || self.calls.of_user(&caller.user) >= limits.calls_per_user;
         if full || self.finishing {
-            return Err((self.busy(), Outcome::Shed));
+            return Err((Box::new(self.busy()), Outcome::Shed));
         }
         let line = Line::open(&self.studio, caller.origin.local.ip(), &CODECS).map_err(|error| {
             tracing::error!(%error, "a call is refused");
-            (self.busy(), Outcome::Shed)
+            (Box::new(self.busy()), Outcome::Shed)
         })?;
         let offer = description(request);
         let codecs = match &offer {
@@ -88,11 +88,15 @@ impl Switch {
             },
         };
         match destination {
-            Destination::Feature(feature) => self.visit(caller, number, feature, line, offer, turn),
+            Destination::Feature(feature) => {
+                self.visit(caller, number, feature, line, offer, turn);
+                Ok(())
+            }
             Destination::User(name) => {
                 let targets = self.targets(&name, turn.now());
                 if targets.is_empty() {
-                    return Err((Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE), Outcome::Unavailable));
+                    let offline = Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE);
+                    return Err((Box::new(offline), Outcome::Unavailable));
                 }
                 let Some(letter) = self.letter(request, &caller.user, &number, caller.origin, codecs) else {
                     return refuse(StatusCode::TOO_MANY_HOPS);
@@ -154,8 +158,8 @@ impl Switch {
         line: Line,
         offer: Option<Vec<u8>>,
         turn: &mut Turn<'_>,
-    ) -> Result<(), Refusal> {
-        let Some(mut call) = self.enter(&caller, number, line, offer, turn) else { return Ok(()) };
+    ) {
+        let Some(mut call) = self.enter(&caller, number, line, offer, turn) else { return };
         let body = match self.describe(&mut call) {
             Ok(body) => body,
             Err(code) => {
@@ -163,7 +167,7 @@ impl Switch {
                 let _ = turn.answer(call.caller.session, Reply::new(code));
                 self.calls.forget_session(call.caller.session);
                 self.bury(call, Outcome::Rejected, &Lines::new(), turn);
-                return Ok(());
+                return;
             }
         };
         let room = self.open_room(feature, &call.number);
@@ -183,7 +187,6 @@ impl Switch {
             }
         };
         self.settle(call, fate, turn);
-        Ok(())
     }
 
     /// Our description for the caller: the answer to its offer, or an offer when it made none.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use net::Bind;
 use proxy::Nat;
 use sip::Transport;
+use sip::digest::Algorithm;
 use store::Durability;
 
 use super::{Config, Extensions, Limits, MediaConfig, RegisterConfig};
@@ -25,6 +26,7 @@ impl Default for Config {
             listen: listen.collect(),
             state: None,
             realm: "offhook".to_owned(),
+            digest: vec![Algorithm::Sha256, Algorithm::Md5],
             domains: Vec::new(),
             durability: Durability::Second,
             users: BTreeMap::new(),

@@ -4,6 +4,7 @@
 //! listen = ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060"]
 //! state = "/var/lib/offhook"
 //! realm = "offhook"
+//! digest = ["sha-256", "md5"]     # the most wanted first; ["md5"] for old devices
 //! domains = ["pbx.example.com"]   # none: any
 //! durability = "interval"         # on the disk each second; "sync": before each answer
 //! ring_secs = 60
@@ -47,6 +48,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use proxy::Nat;
+use sip::digest::Algorithm;
 use store::Durability;
 
 use super::error::ConfigError;
@@ -60,10 +62,11 @@ const YEAR: u64 = 31_536_000;
 /// Most of anything that is counted.
 const MANY: u64 = 10_000_000;
 
-const TOP: [&str; 14] = [
+const TOP: [&str; 15] = [
     "listen",
     "state",
     "realm",
+    "digest",
     "domains",
     "durability",
     "ring_secs",
@@ -151,6 +154,10 @@ impl Config {
         }
         if let Some(entry) = top.get("realm") {
             self.realm = not_empty(&entry)?;
+        }
+        if let Some(entry) = top.get("digest") {
+            let words = [("sha-256", Algorithm::Sha256), ("md5", Algorithm::Md5)];
+            self.digest = entry.texts()?.iter().map(|(_, entry)| entry.word(&words)).collect::<Result<_, _>>()?;
         }
         if let Some(entry) = top.get("domains") {
             self.domains = numbers(&entry)?;

@@ -39,6 +39,7 @@ fn everything_the_page_of_this_module_shows_can_be_read() {
     assert_eq!(config.media.ports, 10_000..=19_999);
     assert_eq!(config.metrics, Some(SocketAddr::from(([127, 0, 0, 1], 9_115))));
     assert_eq!(config.silence, Some(Duration::from_secs(30)));
+    assert_eq!(config.digest, Config::default().digest);
     // The page says the defaults, so that nothing of it can be wrong unseen.
     let default = Config::default();
     assert_eq!((config.limits, config.register, config.ring), (default.limits, default.register, default.ring));

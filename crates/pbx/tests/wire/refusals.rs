@@ -164,3 +164,19 @@ fn rfc7332_a_call_that_has_come_too_far_is_not_passed_on() {
     assert!(phones[1].hears_no(&Method::Invite, Duration::from_millis(100)));
     nothing_left(&running);
 }
+
+#[test]
+fn a_hash_that_some_user_lacks_is_not_offered() {
+    use sip::digest::{Algorithm, Ha1};
+    let mut config = config();
+    let hash = Ha1::new(Algorithm::Md5, "1003", "offhook", "secret-1003").unwrap().to_hex();
+    config.users.insert("1003".to_owned(), pbx::User { secret: pbx::Secret::Ha1(hash), ..pbx::User::default() });
+    let (_running, address) = start(config);
+    for name in ["1001", "1003"] {
+        assert_eq!(phone(address, name).register(120).code().get(), 200, "{name}");
+    }
+    let (_, response) = phone(address, "1001").ask_plain("REGISTER", "sip:127.0.0.1", "sip:1001@127.0.0.1", None, &[]);
+    let offered: Vec<String> =
+        response.headers().all(HeaderId::WwwAuthenticate).map(|line| line.text().into_owned()).collect();
+    assert!(offered.len() == 1 && offered[0].contains("algorithm=MD5"), "{offered:?}");
+}
