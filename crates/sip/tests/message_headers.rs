@@ -71,6 +71,7 @@ table!(rfc3261_20_15_content_type, ContentType<'_>, {
 table!(rfc3261_20_16_cseq, CSeq, { "4711 INVITE" => "4711 INVITE", "0009\r\n INVITE" => "9 INVITE" }, ["", "1", "1 A B", "-1 A", "4294967296 A"]);
 table!(rfc3261_20_17_date, Date, {
     "Sat, 13 Nov 2010 23:29:00 GMT" => "Sat, 13 Nov 2010 23:29:00 GMT",
+    "Sat,\r\n\t13 Nov 2010 23:29:00 GMT" => "Sat, 13 Nov 2010 23:29:00 GMT",
     "sat, 13 nov 2010 23:29:00 gmt" => "Sat, 13 Nov 2010 23:29:00 GMT",
     "Thu, 29 Feb 2024 00:00:00 GMT" => "Thu, 29 Feb 2024 00:00:00 GMT",
 }, ["", "Fri, 01 Jan 2010 16:00:00 EST", "Sun, 13 Nov 2010 23:29:00 GMT", "Wed, 29 Feb 2023 00:00:00 GMT",
@@ -132,6 +133,48 @@ table!(rfc3261_20_43_warning, Warning<'_>, {
 table!(rfc3261_20_44_www_authenticate, WwwAuthenticate<'_>, {
     "Digest realm=\"atlanta.com\", nonce=\"a==\", algorithm=SHA-256" => "Digest realm=\"atlanta.com\", nonce=\"a==\", algorithm=SHA-256",
 }, ["", "Digest"]);
+
+table!(rfc6665_8_2_2_allow_events, AllowEvents<'_>, { "dialog" => "dialog", "presence.winfo" => "presence.winfo" }, ["", "a b"]);
+table!(rfc6665_8_2_1_event, Event<'_>, { "refer ; id=93809824" => "refer;id=93809824" }, ["", ";id=1", "a, b"]);
+table!(rfc6665_8_2_3_subscription_state, SubscriptionState<'_>, {
+    "active;expires=2993" => "active;expires=2993", "terminated;reason=timeout" => "terminated;reason=timeout",
+}, ["", "a b"]);
+table!(rfc4028_4_session_expires, SessionExpires<'_>, { "1800;refresher=uac" => "1800;refresher=uac", "90" => "90" }, ["", "x", "-1", "90 90"]);
+table!(rfc4028_5_min_se, MinSe<'_>, { "90" => "90", "3600;lr" => "3600;lr" }, ["", "x"]);
+table!(rfc3262_7_1_rseq, RSeq, { "988789" => "988789" }, ["", "-1", "4294967296"]);
+table!(rfc3262_7_2_rack, RAck, { "776656  1 INVITE" => "776656 1 INVITE" }, ["", "1 INVITE", "1 1", "1 1 1 1", "4294967296 1 INVITE"]);
+table!(rfc3325_9_1_p_asserted_identity, PAssertedIdentity<'_>, {
+    "\"Cullen\" <sip:fluffy@cisco.com>" => "\"Cullen\" <sip:fluffy@cisco.com>", "tel:+14085264000" => "<tel:+14085264000>",
+}, ["", "</>"]);
+table!(rfc3325_9_2_p_preferred_identity, PPreferredIdentity<'_>, { "<sip:a@b>" => "<sip:a@b>" }, ["", "x"]);
+table!(rfc3515_2_1_refer_to, ReferTo<'_>, {
+    "<sip:c@d?Replaces=1%40h%3Bto-tag%3D2>" => "<sip:c@d?Replaces=1%40h%3Bto-tag%3D2>", "sip:c@d" => "<sip:c@d>",
+}, ["", "sip:c@d?x=y", "</>", "<sip:a>, <sip:b>"]);
+table!(rfc3892_2_referred_by, ReferredBy<'_>, { "<sip:r@x>;cid=\"20398823.2UWQFN309shb3@r.example\"" => "<sip:r@x>;cid=\"20398823.2UWQFN309shb3@r.example\"" }, [""]);
+table!(rfc3891_6_1_replaces, Replaces<'_>, {
+    "98732@sip.example.com\r\n ;from-tag=r33th4x0r ;to-tag=ff87ff" => "98732@sip.example.com;from-tag=r33th4x0r;to-tag=ff87ff",
+    "a;to-tag=1;from-tag=2;early-only" => "a;to-tag=1;from-tag=2;early-only",
+}, ["", "a", "a;to-tag=1", "a;from-tag=1", "a;to-tag=1;from-tag=2;to-tag=3", ";to-tag=1;from-tag=2"]);
+table!(rfc3327_4_path, Path<'_>, { "<sip:p1;lr>" => "<sip:p1;lr>" }, ["", "sip:p1;lr"]);
+table!(rfc3608_5_service_route, ServiceRoute<'_>, { "<sip:p2;lr>" => "<sip:p2;lr>" }, ["", "sip:p2"]);
+table!(rfc5806_4_diversion, Diversion<'_>, { "<sip:a@b>;reason=unconditional;counter=1" => "<sip:a@b>;reason=unconditional;counter=1" }, ["", "</>", "a@b"]);
+table!(rfc7044_5_history_info, HistoryInfo<'_>, { "<sip:a@b?Reason=SIP%3Bcause%3D302>;index=1.1" => "<sip:a@b?Reason=SIP%3Bcause%3D302>;index=1.1" }, ["", "x"]);
+table!(rfc3326_2_reason, Reason<'_>, { "Q.850 ;cause=16 ;text=\"Terminated\"" => "Q.850;cause=16;text=\"Terminated\"" }, ["", ";cause=1"]);
+table!(rfc3323_4_2_privacy, Privacy<'_>, { "none" => "none", "id ; critical" => "id;critical", "id,user" => "id;user" }, ["", ";", "id;", "id user"]);
+
+#[test]
+fn parameters_of_sessions_subscriptions_and_reasons() {
+    assert_eq!(read::<SessionExpires<'_>>("90;Refresher=UAS").refresher(), Some(Refresher::Uas));
+    assert_eq!(read::<SessionExpires<'_>>("90;refresher=x").refresher(), None);
+    assert_eq!(read::<Event<'_>>("refer;id=1").id(), Some("1"));
+    let state: SubscriptionState<'_> = read("terminated;reason=probation;retry-after=99999999999;expires=x");
+    assert_eq!((state.reason(), state.retry_after(), state.expires()), (Some("probation"), Some(u32::MAX), None));
+    let reason: Reason<'_> = read("SIP;cause=200;text=\"Call \\\"completed\\\" elsewhere\"");
+    assert_eq!((reason.cause(), reason.text().unwrap()), (Some(200), "Call \"completed\" elsewhere".into()));
+    let replaces: Replaces<'_> = read("a@b;to-tag=1;from-tag=2;early-only");
+    assert_eq!((replaces.to_tag(), replaces.from_tag(), replaces.is_early_only()), (Some("1"), Some("2"), true));
+    assert!(read::<Privacy<'_>>("ID;critical").has("id"));
+}
 
 #[test]
 fn every_header_field_of_rfc3261_section_20_has_a_table() {

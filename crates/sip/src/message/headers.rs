@@ -104,6 +104,11 @@ impl Headers {
         entries.map(|entry| RawHeader::new(*entry, &self.bytes))
     }
 
+    /// The lines of this known name as they came, without the CRLF.
+    pub(super) fn lines_of(&self, id: HeaderId) -> impl Iterator<Item = &[u8]> {
+        self.index.entries().iter().filter(move |entry| entry.is(id)).map(|entry| entry.line_of(&self.bytes))
+    }
+
     /// Every header field of this name, known or not, compact form included.
     pub fn by_name<'a>(&'a self, name: &'a str) -> impl Iterator<Item = RawHeader<'a>> {
         let id = HeaderId::from_name(name.as_bytes());

@@ -76,10 +76,23 @@ impl Lines {
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = write!(text, "{value}");
-        if text.bytes().any(|byte| byte.is_ascii_control()) {
-            text = text.chars().map(|ch| if ch.is_ascii_control() { ' ' } else { ch }).collect();
+        self.push_text(id, &text);
+    }
+
+    /// The same for what is text already.
+    pub(crate) fn push_text(&mut self, id: HeaderId, value: &str) {
+        match value.bytes().any(|byte| byte.is_ascii_control()) {
+            false => self.write(id.name().as_bytes(), value.as_bytes()),
+            true => {
+                let clean: String = value.chars().map(|ch| if ch.is_ascii_control() { ' ' } else { ch }).collect();
+                self.write(id.name().as_bytes(), clean.as_bytes());
+            }
         }
-        self.write(id.name().as_bytes(), text.as_bytes());
+    }
+
+    /// No lines, and room for so many octets of them.
+    pub(crate) fn with_room(octets: usize) -> Lines {
+        Lines { text: Vec::with_capacity(octets) }
     }
 
     /// Copies every header field of this name, folds as one blank: Record-Route into a response (RFC 3261 section 12.1.1).
@@ -96,6 +109,9 @@ impl Lines {
 
     fn write(&mut self, name: &[u8], value: &[u8]) {
         let value = value.trim_ascii();
+        if self.text.capacity() == 0 {
+            self.text.reserve(256);
+        }
         for part in [name, b": ", value, b"\r\n"] {
             self.text.extend_from_slice(part);
         }

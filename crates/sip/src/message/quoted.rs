@@ -129,7 +129,10 @@ impl fmt::Display for Text<'_> {
 /// Replaces each fold by one blank (RFC 3261 section 7.3.1).
 pub(crate) fn unfold(raw: &[u8]) -> Cow<'_, str> {
     match unfold_bytes(raw) {
-        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+        // The check alone is much quicker than the search for what to replace.
+        Cow::Borrowed(bytes) => {
+            std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+        }
         Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
     }
 }

@@ -26,33 +26,26 @@ pub fn write_response(
     received: Option<(IpAddr, Option<u16>)>,
 ) -> Bytes {
     let mut writer = Writer::response(code, reason);
-    let mut top = true;
-    for via in request.all(HeaderId::Via) {
-        match received.filter(|_| top) {
-            Some((ip, rport)) => stamp(&mut writer, via, ip, rport),
-            None => {
-                writer.raw(via);
-            }
-        }
-        top = false;
+    let mut unstamped = 0;
+    if let (Some((ip, rport)), Some(via)) = (received, request.all(HeaderId::Via).next()) {
+        stamp(&mut writer, via, ip, rport);
+        unstamped = 1;
+    }
+    for line in request.lines_of(HeaderId::Via).skip(unstamped) {
+        writer.octets(line).octets(b"\r\n");
     }
     let tag = to_tag.filter(|_| code != StatusCode::TRYING && request.to_tag().is_none());
     for id in [HeaderId::From, HeaderId::To, HeaderId::CallId, HeaderId::CSeq] {
-        let Some(header) = request.all(id).next() else { continue };
-        match tag.filter(|_| id == HeaderId::To) {
-            Some(tag) => {
-                writer.octets(header.line());
-                writer.clean(format_args!(";tag={tag}"));
-                writer.octets(b"\r\n");
-            }
-            None => {
-                writer.raw(header);
-            }
+        let Some(line) = request.lines_of(id).next() else { continue };
+        writer.octets(line);
+        if let Some(tag) = tag.filter(|_| id == HeaderId::To) {
+            writer.octets(b";tag=").text(tag);
         }
+        writer.octets(b"\r\n");
     }
     if code == StatusCode::TRYING {
-        for header in request.all(HeaderId::Timestamp) {
-            writer.raw(header);
+        for line in request.lines_of(HeaderId::Timestamp) {
+            writer.octets(line).octets(b"\r\n");
         }
     }
     writer.lines(lines);

@@ -28,11 +28,13 @@ macro_rules! types {
 }
 
 types! {
-    owned: CSeq ContentLength Date Expires MaxForwards MinExpires;
+    owned: CSeq ContentLength Date Expires MaxForwards MinExpires RAck RSeq;
     borrowed: Accept AcceptEncoding AcceptLanguage AlertInfo Allow AuthenticationInfo Authorization CallId CallInfo Contact
         ContentDisposition ContentEncoding ContentLanguage ContentType ErrorInfo From InReplyTo MimeVersion Organization Priority
         ProxyAuthenticate ProxyAuthorization ProxyRequire RecordRoute ReplyTo Require RetryAfter Route Server Subject Supported
-        Timestamp To Unsupported UserAgent Via Warning WwwAuthenticate;
+        Timestamp To Unsupported UserAgent Via Warning WwwAuthenticate
+        AllowEvents Diversion Event HistoryInfo MinSe PAssertedIdentity PPreferredIdentity Path Privacy Reason ReferTo ReferredBy Replaces
+        ServiceRoute SessionExpires SubscriptionState;
 }
 
 struct Ignore;

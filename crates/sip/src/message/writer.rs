@@ -29,8 +29,12 @@ impl Writer {
     /// Begins a response; without `reason` it has the default phrase.
     pub fn response(code: StatusCode, reason: Option<&str>) -> Writer {
         let mut writer = Writer { out: Vec::with_capacity(1_024) };
-        writer.clean(format_args!("SIP/2.0 {code} {}", reason.unwrap_or(code.default_reason())));
-        writer.out.extend_from_slice(b"\r\n");
+        writer.octets(b"SIP/2.0 ").number(usize::from(code.get())).octets(b" ");
+        match reason {
+            Some(reason) => writer.text(reason),
+            None => writer.octets(code.default_reason().as_bytes()),
+        };
+        writer.octets(b"\r\n");
         writer
     }
 
@@ -70,11 +74,10 @@ impl Writer {
     /// Adds Content-Type and Content-Length, the empty line and the body.
     pub fn finish(mut self, body: Option<&Body>) -> Bytes {
         if let Some(body) = body {
-            self.line(HeaderId::ContentType, &body.content_type);
+            self.octets(b"Content-Type: ").text(&body.content_type).octets(b"\r\n");
         }
         let bytes = body.map(|body| body.bytes.as_ref()).unwrap_or_default();
-        self.line(HeaderId::ContentLength, bytes.len());
-        self.octets(b"\r\n").octets(bytes);
+        self.octets(b"Content-Length: ").number(bytes.len()).octets(b"\r\n\r\n").octets(bytes);
         Bytes::from(self.out)
     }
 
@@ -88,6 +91,33 @@ impl Writer {
         let start = self.out.len();
         // Writing to a Vec cannot fail.
         let _ = self.out.write_fmt(text);
+        self.clean_from(start);
+    }
+
+    /// The same for what is text already.
+    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+        let start = self.out.len();
+        self.octets(text.as_bytes());
+        self.clean_from(start);
+        self
+    }
+
+    /// A number in digits.
+    fn number(&mut self, number: usize) -> &mut Self {
+        let mut digits = [b'0'; 20];
+        let (mut rest, mut first) = (number, digits.len() - 1);
+        for (at, digit) in digits.iter_mut().enumerate().rev() {
+            *digit += (rest % 10) as u8;
+            rest /= 10;
+            first = at;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.octets(digits.get(first..).unwrap_or_default())
+    }
+
+    fn clean_from(&mut self, start: usize) {
         for byte in self.out.iter_mut().skip(start) {
             if matches!(byte, b'\r' | b'\n' | 0) {
                 *byte = b' ';

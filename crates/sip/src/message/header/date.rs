@@ -1,9 +1,11 @@
 //! Date (RFC 3261 section 20.17).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::Header;
 use crate::message::error::{Fault, rule};
+use crate::message::quoted::unfold_bytes;
 use crate::message::{HeaderId, Lexer};
 
 /// When the message was sent first, in GMT, years 1 to 9999 (RFC 3261 section 20.17, RFC 1123).
@@ -77,10 +79,15 @@ impl<'a> Header<'a> for Date {
     const ID: HeaderId = HeaderId::Date;
     const LIST: bool = false;
     fn parse_value(lexer: &mut Lexer<'a>) -> Result<Self, Fault> {
-        let text = lexer.rest().get(..29).unwrap_or(lexer.rest());
-        match read(text) {
+        let rest = lexer.rest();
+        let (text, length) = match unfold_bytes(rest) {
+            Cow::Borrowed(text) => (Cow::Borrowed(text.get(..29).unwrap_or_default()), 29),
+            // A fold counts as one blank; behind a folded date nothing may follow.
+            Cow::Owned(text) => (Cow::Owned(text), rest.len()),
+        };
+        match Some(&text).filter(|text| text.len() == 29).and_then(|text| read(text)) {
             Some(date) => {
-                lexer.advance(29);
+                lexer.advance(length);
                 Ok(date)
             }
             None => Err(lexer.fault(rule!("a date such as Sat, 13 Nov 2010 23:29:00 GMT", "RFC 3261 20.17"))),

@@ -1,4 +1,4 @@
-//! Typed header fields, one file each (RFC 3261 section 20).
+//! Typed header fields, one file each: all of RFC 3261 section 20, and those of other RFCs that sessions, subscriptions and identity need.
 //!
 //! Every type borrows from the message, allocates nothing and prints its canonical form. What a comma list holds is read item by item
 //! with [`super::Headers::list`].
@@ -207,4 +207,26 @@ modules! {
     via: Via;
     warning: Warning;
     www_authenticate: WwwAuthenticate;
+}
+
+// Those of other RFCs.
+modules! {
+    allow_events: AllowEvents;
+    diversion: Diversion;
+    event: Event;
+    history_info: HistoryInfo;
+    min_se: MinSe;
+    p_asserted_identity: PAssertedIdentity;
+    p_preferred_identity: PPreferredIdentity;
+    path: Path;
+    privacy: Privacy;
+    rack: RAck;
+    reason: Reason;
+    refer_to: ReferTo;
+    referred_by: ReferredBy;
+    replaces: Replaces;
+    rseq: RSeq;
+    service_route: ServiceRoute;
+    session_expires: Refresher, SessionExpires;
+    subscription_state: SubscriptionState;
 }
