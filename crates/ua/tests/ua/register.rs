@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sip::digest::{Ha1Set, Server, ServerConfig, Verdict};
-use sip::message::{Limits, Lines, Message, Request, StatusCode, write_response};
+use sip::message::{Body, Limits, Lines, Message, Method, Request, StatusCode, write_response};
 use sip::{FlowId, Now, Origin, Time, Transport, WallTime};
 use tokio::net::UdpSocket;
 use ua::{AccountConfig, CallError, RegisterError, Registration};
 
 use crate::{Wire, builder, header};
 
-/// Challenges every request, and binds whoever knows the password `secret`.
+const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
+
+/// Challenges every request, takes every call, and binds whoever knows the password `secret`.
 struct Registrar {
     address: SocketAddr,
     expires: Arc<AtomicU32>,
@@ -35,8 +37,14 @@ impl Registrar {
                 let bytes = Bytes::copy_from_slice(&buffer[..length]);
                 let Ok(Message::Request(request)) = Message::parse(bytes, &Limits::default()) else { continue };
                 kept.lock().unwrap().push(String::from_utf8_lossy(request.bytes()).into_owned());
+                if *request.method() == Method::Ack {
+                    continue;
+                }
                 let (code, lines) = judge(&mut server, &request, address, remote, granted.load(Ordering::Relaxed));
-                let answer = write_response(request.headers(), code, None, Some("registrar"), &lines, None, None);
+                let body = (code.is_success() && *request.method() == Method::Invite)
+                    .then(|| Body::sdp(SDP.as_bytes().to_vec()));
+                let answer =
+                    write_response(request.headers(), code, None, Some("registrar"), &lines, body.as_ref(), None);
                 socket.send_to(&answer, remote).await.unwrap();
             }
         });
@@ -63,6 +71,10 @@ fn judge(
     let (stale, refused) = match verdict {
         Verdict::Ok(_) => {
             let mut lines = Lines::new();
+            if *request.method() != Method::Register {
+                lines.push("Contact", &format!("<sip:{local}>")).unwrap();
+                return (StatusCode::OK, lines);
+            }
             let contact = header(std::str::from_utf8(request.bytes()).unwrap(), "Contact").unwrap().to_owned();
             let text = String::from_utf8_lossy(request.bytes()).into_owned();
             let leaving = header(&text, "Expires") == Some("0") || contact.contains("expires=0");
@@ -153,10 +165,35 @@ async fn calls_and_requests_go_by_the_proxy_of_the_account() {
     let alice = builder().build().await.unwrap();
     let config = AccountConfig::new("sip:alice@example.com").password("secret").proxy(format!("sip:{}", proxy.address));
     let account = alice.account(config).await.unwrap();
-    account.message("sip:bob@example.net", "by way of the proxy").await.unwrap_err();
+    assert_eq!(account.message("sip:bob@example.net", "by way of the proxy").await.unwrap().code, 200);
     let seen = proxy.registers();
-    let message = seen.iter().find(|text| text.starts_with("MESSAGE")).unwrap();
-    assert!(message.starts_with("MESSAGE sip:bob@example.net SIP/2.0\r\n"), "{message}");
-    assert_eq!(header(message, "Route"), Some(format!("<sip:{};lr>", proxy.address).as_str()));
-    assert!(header(message, "From").unwrap().starts_with("<sip:alice@example.com>;tag="), "{message}");
+    let messages: Vec<_> = seen.iter().filter(|text| text.starts_with("MESSAGE")).collect();
+    assert_eq!(messages.len(), 2, "a challenge and its answer");
+    for message in &messages {
+        assert!(message.starts_with("MESSAGE sip:bob@example.net SIP/2.0\r\n"), "{message}");
+        assert_eq!(header(message, "Route"), Some(format!("<sip:{};lr>", proxy.address).as_str()));
+        assert!(header(message, "From").unwrap().starts_with("<sip:alice@example.com>;tag="), "{message}");
+    }
+    let numbers = [0, 1].map(|at: usize| header(messages[at], "CSeq").unwrap().to_owned());
+    assert_eq!(numbers, ["1 MESSAGE", "2 MESSAGE"]);
+}
+
+#[tokio::test]
+async fn rfc3261_22_2_a_call_and_its_bye_answer_challenges() {
+    let proxy = Registrar::start().await;
+    let alice = builder().build().await.unwrap();
+    let config = AccountConfig::new(format!("sip:alice@{}", proxy.address)).password("secret").realm("test");
+    let account = alice.account(config).await.unwrap();
+    let call = account.call("600").await.unwrap();
+    assert_eq!(call.peer(), format!("sip:600@{}", proxy.address));
+    call.hangup().await;
+    crate::until("the BYE with credentials", async || {
+        let seen = proxy.registers();
+        seen.iter().any(|text| text.starts_with("BYE") && header(text, "Authorization").is_some())
+    })
+    .await;
+    // Another realm is not answered: whoever asks would get a hash to guess the password from.
+    let config = AccountConfig::new(format!("sip:alice@{}", proxy.address)).password("secret").realm("elsewhere");
+    let stranger = alice.account(config).await.unwrap();
+    assert!(matches!(stranger.call("600").await, Err(CallError::Authentication { code: 401 })));
 }
