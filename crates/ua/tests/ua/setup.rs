@@ -208,3 +208,38 @@ async fn calls_go_by_tcp_too() {
     taken.hangup().await;
     assert_eq!(placed.ended().await.by, EndedBy::Peer);
 }
+
+#[tokio::test]
+async fn calls_go_by_ipv6_where_the_system_has_it() {
+    if std::net::UdpSocket::bind("[::1]:0").is_err() {
+        eprintln!("skipped: this system has no ::1");
+        return;
+    }
+    let wire = Wire::default();
+    let alice = wire.tap(ua::Endpoint::builder().udp("[::1]:0")).build().await.unwrap();
+    let bob = ua::Endpoint::builder().udp("[::1]:0").build().await.unwrap();
+    let (placed, taken) = call(&alice, &bob).await;
+    assert!(wire.messages(true, "INVITE")[0].contains("\r\nc=IN IP6 ::1\r\n"), "{}", wire.messages(true, "INVITE")[0]);
+    let mut events = taken.events();
+    until("a packet", async || events.next().await == Some(CallEvent::Heard)).await;
+    placed.hangup().await;
+    assert_eq!(taken.ended().await.by, EndedBy::Peer);
+}
+
+#[tokio::test]
+async fn an_endpoint_on_all_addresses_names_the_one_that_faces_the_peer() {
+    let wire = Wire::default();
+    let alice = wire.tap(ua::Endpoint::builder().udp("0.0.0.0:0")).build().await.unwrap();
+    let bob = builder().build().await.unwrap();
+    let (placed, taken) = call(&alice, &bob).await;
+    let invite = wire.messages(true, "INVITE").remove(0);
+    assert!(invite.contains("\r\nc=IN IP4 127.0.0.1\r\n") && !invite.contains("0.0.0.0"), "{invite}");
+    let mut events = placed.events();
+    until("a packet", async || events.next().await == Some(CallEvent::Heard)).await;
+    drop(taken);
+    assert_eq!(placed.ended().await.by, EndedBy::Peer);
+    let error = ua::Endpoint::builder().udp("localhost").build().await.err().unwrap().to_string();
+    assert_eq!(error, "cannot listen on \"localhost\": expected an IP address and a port, such as 0.0.0.0:5060");
+    let taken = ua::Endpoint::builder().udp(bob.bound()[0].address).build().await.err().unwrap().to_string();
+    assert!(taken.contains("another program has this port"), "{taken}");
+}
