@@ -36,7 +36,7 @@ fn every_truncation_survives_printing() {
 fn every_single_octet_replaced_survives_printing() {
     for message in corpus() {
         let head = message.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(message.len());
-        for at in (0..head).step_by(3) {
+        for at in (0..head).step_by(7) {
             let mut changed = message.clone();
             for octet in [0, b' ', b'"', b'\\', b'<', b',', b';', b'\r', 0xff] {
                 changed[at] = octet;

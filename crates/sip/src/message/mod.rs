@@ -25,7 +25,22 @@
 //! Refused by the pass itself: a broken start line (505 for another version); a header line without colon or with a name that is no
 //! token; a control character (also a lone CR or LF) anywhere but behind a backslash; Via, From, To, Call-ID or CSeq missing or
 //! unreadable; a second From, To, Call-ID, CSeq, Max-Forwards, Content-Length or Content-Type; a CSeq method other than the request's;
-//! fewer octets of body than announced; and whatever exceeds [`Limits`]. Everything else is checked when it is read.
+//! fewer octets of body than announced; and whatever exceeds [`Limits`]. Everything else is checked when it is read, all of it by
+//! [`Message::check`].
+//!
+//! # What is taken although the grammar does not have it
+//!
+//! Names before a bracket without a blank (RFC 4475 section 3.1.1.6); unquoted parameter values with `/ = @ & $ ? { } ( ) | \ ^ #`,
+//! which base64 tags and branches need; any printable ASCII as a Call-ID; underscores in host names; a status line without the blank
+//! before an empty reason; text that is not UTF-8 wherever the grammar has opaque text; three colons for two in an IPv6 address
+//! (RFC 5118 section 4.10).
+//!
+//! # What it costs
+//!
+//! The INVITE of 1,080 octets in `tests/data/parse` takes 5,900 instructions with index and keys and 19,100 with everything typed, and
+//! no allocation; more than 32 header fields take one, an unknown method one more. `examples/parse_cost.rs` measures it. Header fields
+//! written as nearly all are (a known name of up to 15 octets, one blank, no fold) go a short way through `parse::usual`; all others go
+//! through `parse::field`. `tests/oracle.rs` compares both with a reader that splits plainly.
 
 mod body;
 mod class;
