@@ -129,7 +129,7 @@ impl Accounts {
     pub(crate) fn common(&self, offered: &[Algorithm]) -> Result<Vec<Algorithm>, AccountError> {
         let has_all = |algorithm: &Algorithm| self.users.iter().all(|user| user.ha1.get(*algorithm).is_some());
         let common: Vec<Algorithm> = offered.iter().copied().filter(has_all).collect();
-        let lacks = |user: &&Known| !offered.first().is_some_and(|first| user.ha1.get(*first).is_some());
+        let lacks = |user: &&Known| offered.first().is_none_or(|first| user.ha1.get(*first).is_none());
         match self.users.iter().find(lacks) {
             Some(user) if common.is_empty() => Err(AccountError::Secret {
                 user: user.name.clone(),
@@ -146,6 +146,10 @@ impl Accounts {
     }
 
     fn add(&mut self, config: &Config, name: &str, user: &User) -> Result<(), AccountError> {
+        if name.is_empty() || name.chars().any(|ch| ch.is_control() || ch.is_whitespace()) {
+            let why = "expected a name without blanks and control characters".to_owned();
+            return Err(AccountError::Secret { user: format!("{name:?}"), why });
+        }
         let at = self.users.len();
         let known = Known {
             name: name.to_owned(),

@@ -109,7 +109,11 @@ impl Server {
     ///
     /// # Errors
     /// [`StartError`]: nothing runs then.
-    pub fn start(config: Config) -> Result<Running, StartError> {
+    pub fn start(mut config: Config) -> Result<Running, StartError> {
+        if config.listen == Config::default().listen && !has_ipv6() {
+            tracing::info!("this machine has no IPv6: listening on IPv4 only");
+            config.listen.retain(|bind| bind.address.is_ipv4());
+        }
         let (accounts, told) = crate::accounts::Accounts::load(&config)?;
         let studio = Studio::start(&config)?;
         let (media, studio) = (studio.thread, studio.studio);
@@ -195,6 +199,11 @@ impl Running {
     fn tell(&self, command: Command) -> Result<(), NoAnswer> {
         send(&self.sip.handle(), command)
     }
+}
+
+/// Whether sockets of IPv6 can be had at all.
+fn has_ipv6() -> bool {
+    std::net::UdpSocket::bind((std::net::Ipv6Addr::UNSPECIFIED, 0)).is_ok()
 }
 
 /// Asks the loop, and waits for its next turn.

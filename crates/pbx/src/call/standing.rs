@@ -65,8 +65,15 @@ impl Switch {
 
     /// The ACK to a 2xx that carried our offer brings the answer (RFC 3261 section 13.2.2.4).
     fn acked(&mut self, call: &mut Call, number: u32, request: &Request) -> Fate {
-        let Some(answer) = body_of(request.headers(), request.body()) else { return Fate::Goes };
         let Some(leg) = call.leg_mut(number) else { return Fate::Goes };
+        let Some(answer) = body_of(request.headers(), request.body()) else {
+            // Where our 2xx carried an offer, it was not answered: it counts no more.
+            leg.line.take_back();
+            return match leg.line.codec() {
+                Some(_) => Fate::Goes,
+                None => Fate::Over(Outcome::Failed, headers::reason(488, "Not Acceptable Here")),
+            };
+        };
         match leg.line.accept(&answer, &mut self.studio) {
             Ok(()) => {
                 self.connect(call);

@@ -8,7 +8,8 @@ use sip::message::{HeaderId, Method};
 use crate::setup::{config, nothing_left, phone, start, with_config, with_phones};
 use crate::sound::{Sound, address, both_ways, longest};
 
-const SPAN: Duration = Duration::from_millis(3_600);
+/// Longer than what must be heard in one piece: the machine may be busy.
+const SPAN: Duration = Duration::from_secs(6);
 const CLEAR: Duration = Duration::from_secs(3);
 
 #[test]
@@ -234,4 +235,79 @@ fn an_invite_without_offer_is_offered_something() {
     assert!(longest(&heard, 440.0) >= Duration::from_millis(600), "{:?}", longest(&heard, 440.0));
     phones[0].hang_up(&mut dialog);
     nothing_left(&running);
+}
+
+#[test]
+fn preferred_devices_ring_first_and_the_others_when_nobody_answers() {
+    let config = pbx::Config { ring: Duration::from_millis(400), ..config() };
+    let (running, address) = start(config);
+    let mut caller = phone(address, "1001");
+    let (mut desk, mut mobile) = (phone(address, "1002"), phone(address, "1002"));
+    desk.preference = ";q=0.9".to_owned();
+    mobile.preference = ";q=0.5".to_owned();
+    for phone in [&mut caller, &mut desk, &mut mobile] {
+        assert_eq!(phone.register(120).code().get(), 200);
+    }
+    let sound = Sound::new(Codec::Pcmu);
+    std::thread::scope(|scope| {
+        let (began, description) = (std::time::Instant::now(), sound.describe());
+        scope.spawn(|| {
+            let invite = desk.request(Method::Invite);
+            desk.respond(&invite, 180, None);
+            let cancel = desk.request(Method::Cancel);
+            desk.respond(&cancel, 200, None);
+            desk.respond(&invite, 487, None);
+        });
+        scope.spawn(move || {
+            let invite = mobile.request(Method::Invite);
+            assert!(began.elapsed() >= Duration::from_millis(350), "{:?}", began.elapsed());
+            mobile.respond(&invite, 200, Some(&description));
+            mobile.request(Method::Ack);
+            mobile.hung_up();
+        });
+        let (mut dialog, _) = caller.call_through("1002", &sound.describe());
+        caller.hang_up(&mut dialog);
+    });
+    nothing_left(&running);
+}
+
+#[test]
+fn a_call_of_which_nothing_is_heard_ends_when_that_is_wanted() {
+    let config = pbx::Config { silence: Some(Duration::from_millis(500)), ..config() };
+    let (running, mut phones) = with_config(config, &["1001"]);
+    let sound = Sound::new(Codec::Pcmu);
+    phones[0].call_through("600", &sound.describe());
+    let bye = phones[0].hung_up();
+    assert_eq!(bye.headers().text(HeaderId::Reason).unwrap(), "SIP;cause=408;text=\"No media\"");
+    nothing_left(&running);
+}
+
+#[test]
+fn rfc4733_digits_reach_the_other_side_relayed_or_sent_anew() {
+    for callee_codec in [Codec::Pcmu, Codec::Pcma] {
+        let (running, mut phones) = with_phones(&["1001", "1002"]);
+        let (mut first, mut second) = (Sound::new(Codec::Pcmu), Sound::new(callee_codec));
+        let (caller, callee) = phones.split_at_mut(1);
+        let (caller, callee) = (&mut caller[0], &mut callee[0]);
+        let description = second.describe();
+        let mut dialog = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let invite = callee.request(Method::Invite);
+                callee.respond(&invite, 200, Some(&description));
+                callee.request(Method::Ack);
+            });
+            caller.call_through("1002", &first.describe())
+        });
+        let ours = address(dialog.1.body());
+        first.talk(ours, 440.0, Duration::from_millis(200));
+        first.press(ours, 5);
+        let deadline = std::time::Instant::now() + Duration::from_secs(3);
+        while second.digits().last() != Some(&5) {
+            assert!(std::time::Instant::now() < deadline, "{callee_codec}: heard {:?}", second.digits());
+            second.talk(ours, 0.0, Duration::from_millis(50));
+        }
+        caller.hang_up(&mut dialog.0);
+        callee.hung_up();
+        nothing_left(&running);
+    }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Phone {
     count: u64,
     /// Adds these lines to every request.
     pub(crate) extra: String,
+    /// Parameters of Contact in a REGISTER.
+    pub(crate) preference: String,
     /// The user part of From.
     pub(crate) says: String,
 }
@@ -39,7 +41,17 @@ impl Phone {
     pub(crate) fn new(server: SocketAddr, name: &str, password: &str) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let (name, password) = (name.to_owned(), password.to_owned());
-        Self { says: name.clone(), name, password, socket, server, waiting: Vec::new(), count: 0, extra: String::new() }
+        Self {
+            says: name.clone(),
+            name,
+            password,
+            socket,
+            server,
+            waiting: Vec::new(),
+            count: 0,
+            extra: String::new(),
+            preference: String::new(),
+        }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -234,7 +246,7 @@ impl Phone {
             to = dialog.to,
             call_id = dialog.call_id,
             cseq = dialog.cseq,
-            contact = self.contact(),
+            contact = self.contact() + if method == "REGISTER" { &self.preference } else { "" },
             extra = self.extra,
             lines = lines.concat(),
             length = body.len(),

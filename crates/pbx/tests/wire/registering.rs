@@ -111,3 +111,65 @@ fn stopping_hangs_up_and_takes_no_more() {
         running.stop(Duration::from_secs(3));
     });
 }
+
+#[test]
+fn a_user_may_have_fewer_contacts_than_others() {
+    let mut config = config();
+    config.users.get_mut("1001").unwrap().max_contacts = Some(1);
+    let (running, address) = start(config);
+    for (name, code) in [("1001", 200), ("1002", 200), ("1001", 403), ("1002", 200)] {
+        assert_eq!(phone(address, name).register(120).code().get(), code, "{name}");
+    }
+    assert_eq!(running.status().unwrap().registrations, 3);
+}
+
+#[test]
+fn secrets_come_from_files_and_mistakes_in_them_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    let user = || pbx::User { secret: pbx::Secret::File(path.clone()), ..pbx::User::default() };
+    let with = |user| pbx::Config { users: [("1001".to_owned(), user)].into(), ..config() };
+    let refused = |config| pbx::Server::start(config).unwrap_err().to_string();
+    assert!(refused(with(user())).starts_with(&format!("{}: No such file", path.display())));
+    std::fs::write(&path, "\n").unwrap();
+    assert_eq!(refused(with(user())), format!("{}: expected a password in the first line", path.display()));
+    std::fs::write(&path, "secret-1001\nsomething else\n").unwrap();
+    let (_running, address) = start(with(user()));
+    assert_eq!(phone(address, "1001").register(120).code().get(), 200);
+    let clash = pbx::User { numbers: vec!["600".to_owned()], ..user() };
+    assert_eq!(refused(with(clash)), "the number 600 is given twice; give each user and extension its own");
+    assert!(refused(with(pbx::User::default())).contains("expected password, password_file or ha1"));
+}
+
+/// What the next test starts in a process of its own, and kills.
+#[test]
+fn server_that_will_be_killed() {
+    let Some(folder) = std::env::var_os("OFFHOOK_TEST_STATE") else { return };
+    let config = pbx::Config { state: Some(folder.into()), ..config() };
+    let (_running, address) = start(config);
+    println!("port {}", address.port());
+    std::thread::sleep(Duration::from_secs(60));
+}
+
+#[test]
+fn a_killed_server_keeps_every_binding_it_has_confirmed() {
+    use std::io::BufRead as _;
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    for round in 0..3_usize {
+        let mut server = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "registering::server_that_will_be_killed", "--nocapture"])
+            .env("OFFHOOK_TEST_STATE", &state)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = std::io::BufReader::new(server.stdout.take().unwrap()).lines();
+        let port = lines.map_while(Result::ok).find_map(|line| line.split("port ").nth(1)?.trim().parse::<u16>().ok());
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], port.unwrap()));
+        let answer = phone(address, "1001").register(600);
+        assert_eq!(answer.code().get(), 200);
+        assert_eq!(answer.headers().count(HeaderId::Contact), round + 1, "those of the rounds before are there");
+        server.kill().unwrap();
+        server.wait().unwrap();
+    }
+}

@@ -17,6 +17,7 @@ pub(crate) struct Sound {
     sequence: u16,
     stamp: u32,
     ssrc: u32,
+    digits: Vec<u8>,
 }
 
 impl Sound {
@@ -24,7 +25,7 @@ impl Sound {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
         let ssrc = u32::from(socket.local_addr().unwrap().port()) << 8;
-        Self { socket, codec, sequence: 1, stamp: 160, ssrc }
+        Self { socket, codec, sequence: 1, stamp: 160, ssrc, digits: Vec::new() }
     }
 
     pub(crate) fn describe(&self) -> String {
@@ -69,9 +70,34 @@ impl Sound {
         heard
     }
 
-    fn hear(&self, heard: &mut Vec<i16>) {
+    /// One key as telephone events (RFC 4733): payload type 101, three packets and the last one three times.
+    pub(crate) fn press(&mut self, to: SocketAddr, digit: u8) {
+        let stamp = self.stamp;
+        for (duration, end) in [(160_u16, 0_u8), (320, 0), (480, 0), (640, 0x80), (640, 0x80), (640, 0x80)] {
+            let mut packet = vec![0x80, 101];
+            packet.extend(self.sequence.to_be_bytes());
+            packet.extend(stamp.to_be_bytes());
+            packet.extend(self.ssrc.to_be_bytes());
+            packet.extend([digit, end | 10]);
+            packet.extend(duration.to_be_bytes());
+            self.socket.send_to(&packet, to).unwrap();
+            self.sequence = self.sequence.wrapping_add(1);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.stamp = self.stamp.wrapping_add(960);
+    }
+
+    /// The keys whose end has been heard, once per packet.
+    pub(crate) fn digits(&self) -> &[u8] {
+        &self.digits
+    }
+
+    fn hear(&mut self, heard: &mut Vec<i16>) {
         let mut packet = [0_u8; 2_048];
         while let Ok((length, _)) = self.socket.recv_from(&mut packet) {
+            if packet[1] & 0x7f == 101 && length >= 16 && packet[13] & 0x80 != 0 {
+                self.digits.push(packet[12]);
+            }
             if packet[1] & 0x7f == self.codec.static_payload_type().unwrap() && length > 12 {
                 let mut samples = vec![0_i16; length - 12];
                 self.codec.decoder().decode(&packet[12..length], &mut samples).unwrap();
@@ -81,7 +107,7 @@ impl Sound {
     }
 
     /// Throws away what waits.
-    pub(crate) fn drain(&self) {
+    pub(crate) fn drain(&mut self) {
         self.hear(&mut Vec::new());
     }
 }
