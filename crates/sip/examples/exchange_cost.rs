@@ -4,7 +4,7 @@
 //! are as full as they are in life. Run it under an instruction counter with two counts and take the difference; `exchange_cost <calls> parse`
 //! reads the same messages and does nothing else.
 
-#![allow(clippy::print_stdout, reason = "a measuring program tells its figures")]
+#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a measuring program tells its figures")]
 
 use bytes::Bytes;
 use sip::message::{Body, Limits, Message, StatusCode};

@@ -272,6 +272,9 @@ impl Dialog {
 
     /// The Contact we gave last.
     pub fn set_contact(&mut self, contact: &ContactSpec) -> Result<(), DialogError> {
+        if is_packed(self.text.get(Field::Contact), contact) {
+            return Ok(());
+        }
         let packed = pack_contact(contact);
         self.text.set(Field::Contact, &packed)
     }
@@ -315,9 +318,25 @@ fn tagged(address: &str, tag: &str) -> String {
 fn pack_contact(contact: &ContactSpec) -> String {
     match contact {
         ContactSpec::None => String::new(),
-        ContactSpec::Auto { user: None, params } => format!("a{params}"),
-        ContactSpec::Auto { user: Some(user), params } => format!("u{user}\n{params}"),
-        ContactSpec::Given(value) => format!("g{value}"),
+        ContactSpec::Auto { user: None, params } => ["a", params].concat(),
+        ContactSpec::Auto { user: Some(user), params } => ["u", user, "\n", params].concat(),
+        ContactSpec::Given(value) => ["g", value].concat(),
+    }
+}
+
+/// Whether [`pack_contact`] would give this text.
+fn is_packed(packed: &str, contact: &ContactSpec) -> bool {
+    match contact {
+        ContactSpec::None => packed.is_empty(),
+        ContactSpec::Auto { user: None, params } => packed.strip_prefix('a') == Some(params),
+        ContactSpec::Auto { user: Some(user), params } => {
+            let params_of = |packed: &'_ str| -> Option<bool> {
+                let rest = packed.strip_prefix('u')?.strip_prefix(user.as_str())?.strip_prefix('\n')?;
+                Some(rest == params)
+            };
+            params_of(packed).unwrap_or(false)
+        }
+        ContactSpec::Given(value) => packed.strip_prefix('g') == Some(value),
     }
 }
 

@@ -80,10 +80,7 @@ pub fn request_uri(uri: &str) -> String {
 /// Splits a From or To value into what stands before its parameters and its tag: `"A" <sip:a@b>;x=1;tag=t` gives
 /// (`"A" <sip:a@b>`, `t`). A value without brackets ends at its first `;`.
 pub fn split_tag(value: &str) -> (&str, Option<&str>) {
-    let end = match bracket(value) {
-        Some((_, close)) => close + 1,
-        None => value.find(';').unwrap_or(value.len()),
-    };
+    let end = params_start(value);
     let head = value.get(..end).unwrap_or(value).trim();
     let params = value.get(end..).unwrap_or("");
     let tag = params.split(';').find_map(|param| {
@@ -91,6 +88,18 @@ pub fn split_tag(value: &str) -> (&str, Option<&str>) {
         (name.trim().eq_ignore_ascii_case("tag") && !tag.trim().is_empty()).then(|| tag.trim())
     });
     (head, tag)
+}
+
+/// What stands before the parameters of a From or To value.
+pub(crate) fn without_params(value: &str) -> &str {
+    value.get(..params_start(value)).unwrap_or(value).trim()
+}
+
+fn params_start(value: &str) -> usize {
+    match bracket(value) {
+        Some((_, close)) => close + 1,
+        None => value.find(';').unwrap_or(value.len()),
+    }
 }
 
 /// Where the brackets of a name-addr stand; quotes before them may hide others.

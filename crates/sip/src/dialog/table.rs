@@ -89,10 +89,10 @@ impl Dialogs {
         if self.len >= self.max {
             return Err(DialogError::Full);
         }
-        if self.find(dialog.call_id(), dialog.local_tag(), dialog.remote_tag()).is_some() {
+        let hash = self.hash_of(&dialog);
+        if self.find_hashed(hash, dialog.call_id(), dialog.local_tag(), dialog.remote_tag()).is_some() {
             return Err(DialogError::Exists);
         }
-        let hash = self.hash_of(&dialog);
         let slot = self.take_slot(owner)?;
         let next = self.index.insert(hash, slot).unwrap_or(NONE);
         let Some(place) = self.slots.get_mut(slot as usize) else { return Err(DialogError::Full) };
@@ -143,7 +143,11 @@ impl Dialogs {
 
     /// Finds by the dialog ID of RFC 3261 section 12: Call-ID, our tag, the peer's tag, each byte for byte.
     pub(crate) fn find(&self, call_id: &str, local_tag: &str, remote_tag: &str) -> Option<DialogId> {
-        let mut at = *self.index.get(&self.hash(call_id, local_tag, remote_tag))?;
+        self.find_hashed(self.hash(call_id, local_tag, remote_tag), call_id, local_tag, remote_tag)
+    }
+
+    fn find_hashed(&self, hash: u64, call_id: &str, local_tag: &str, remote_tag: &str) -> Option<DialogId> {
+        let mut at = *self.index.get(&hash)?;
         while let Some(slot) = self.slots.get(at as usize) {
             if let Some(dialog) = &slot.dialog
                 && dialog.local_tag() == local_tag

@@ -94,9 +94,9 @@ pub(super) fn of_request(request: &Request, origin: &Origin, tag: &str, reach: R
     let target = contact_uri(headers)?;
     let record = Record {
         call_id: headers.call_id().to_owned(),
-        local: route::split_tag(&to).0.to_owned(),
+        local: route::without_params(&to).to_owned(),
         local_tag: tag.to_owned(),
-        remote: route::split_tag(&from).0.to_owned(),
+        remote: route::without_params(&from).to_owned(),
         remote_tag: headers.from_tag().unwrap_or("").to_owned(),
         path: only_path(&target, routes.is_empty(), origin, reach == Reach::Back),
         remote_target: target,
@@ -142,10 +142,7 @@ pub(super) fn find_for_new(turn: &Turn<'_>, request: &Request, tag: Option<&str>
 /// The URI of the first Contact, when it is one.
 pub(super) fn contact_uri(headers: &Headers) -> Option<String> {
     let contact = headers.get::<Contact<'_>>()?.ok()?;
-    let text = contact.to_string();
-    let uri = route::uri_of(&text);
-    uri.parse::<UriBuf>().ok()?;
-    Some(uri.to_owned())
+    Some(contact.address()?.uri.as_str().to_owned())
 }
 
 /// Record-Route of a response, in our order (RFC 3261 section 12.1.2); what cannot be read is left out.

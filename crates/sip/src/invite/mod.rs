@@ -244,10 +244,10 @@ fn announce(turn: &Turn<'_>, lines: &mut Lines) {
     let config = &turn.stack.config;
     if !lines.has(HeaderId::Allow) && !config.allow.is_empty() {
         let allow: Vec<&str> = config.allow.iter().map(Method::as_str).collect();
-        lines.push_id(HeaderId::Allow, allow.join(", "));
+        lines.push_text(HeaderId::Allow, &allow.join(", "));
     }
     if !lines.has(HeaderId::Supported) && !config.supported.is_empty() {
-        lines.push_id(HeaderId::Supported, config.supported.join(", "));
+        lines.push_text(HeaderId::Supported, &config.supported.join(", "));
     }
 }
 

@@ -31,11 +31,11 @@ impl Turn<'_> {
         if *request.method() != Method::Invite || request.headers().to_tag().is_some() {
             return Err(StackError::State("an INVITE outside a dialog"));
         }
-        if making::find_for_new(self, request, self.tag_of(tx).as_deref()).is_some() {
+        let (origin, tag) = (self.origin_of(tx), self.tag_of(tx));
+        if making::find_for_new(self, request, tag.as_deref()).is_some() {
             return Err(StackError::State("an INVITE that is no session yet"));
         }
         let reach = self.stack.config.session.reach;
-        let (origin, tag) = (self.origin_of(tx), self.tag_of(tx));
         let (Some(origin), Some(tag)) = (origin, tag) else { return Err(StackError::Gone) };
         let Some(dialog) = making::of_request(request, &origin, tag.as_str(), reach) else {
             self.respond(tx, Reply::new(StatusCode::BAD_REQUEST).reason("Missing or broken Contact or Record-Route"))?;

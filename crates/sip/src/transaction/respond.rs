@@ -167,15 +167,15 @@ fn lines(request: &Request, reply: &Reply, origin: &Origin, server: Option<&str>
     if !record_route && contact.is_none() && server.is_none() {
         return None;
     }
-    let mut lines = Lines::default();
+    let mut lines = Lines::with_room(reply.lines.as_bytes().len() + 256);
     if record_route {
         lines.copy(headers, HeaderId::RecordRoute);
     }
     if let Some(contact) = contact {
-        lines.push_id(HeaderId::Contact, contact);
+        lines.push_text(HeaderId::Contact, &contact);
     }
     if let Some(server) = server {
-        lines.push_id(HeaderId::Server, server);
+        lines.push_text(HeaderId::Server, server);
     }
     lines.extend(&reply.lines);
     Some(lines)
