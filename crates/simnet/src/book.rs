@@ -1,0 +1,59 @@
+//! What the phones of a run write down, for the verdict.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use crate::plan::Target;
+
+/// How a side of a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Refused, or no answer.
+    Failed(u16),
+    /// The caller gave up.
+    Cancelled,
+    /// We hung up or refused.
+    Us,
+    /// The peer hung up.
+    Peer,
+    /// A request that failed ended it.
+    Error,
+}
+
+/// One side of a call.
+#[derive(Clone, Debug)]
+pub struct Side {
+    /// It called, whom.
+    pub called: Option<Target>,
+    /// It was answered.
+    pub stood: bool,
+    /// Refused by this side, with what.
+    pub refused: Option<u16>,
+    /// Hung up by this side before an answer.
+    pub gave_up: bool,
+    /// With a wrong password.
+    pub stranger: bool,
+    /// Its last event.
+    pub end: Option<End>,
+}
+
+/// What the phones of one run wrote down.
+#[derive(Debug, Default)]
+pub struct Book {
+    /// By Call-ID and phone.
+    pub sides: BTreeMap<(String, String), Side>,
+    /// OPTIONS and MESSAGE: to whom, and what came.
+    pub asked: BTreeMap<String, (Target, Option<Result<u16, String>>)>,
+    /// Sessions without a last event.
+    pub open: BTreeSet<String>,
+    /// Registrations: the code of the last taking back.
+    pub registered: BTreeMap<String, Vec<String>>,
+    /// Bindings left at the registrar.
+    pub bindings: usize,
+    /// What must not happen at all.
+    pub wrong: BTreeSet<String>,
+}
+
+/// A book in several hands.
+pub type Shared = Rc<RefCell<Book>>;

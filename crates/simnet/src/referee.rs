@@ -1,0 +1,216 @@
+//! Watches the rules of the wire that a single message cannot break, only its sender.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use sip::Time;
+
+use crate::glimpse::Glimpse;
+use crate::weather::Sky;
+
+/// 64*T1.
+const LONG: std::time::Duration = std::time::Duration::from_secs(32);
+
+/// What one node has sent and received.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Requests sent, by branch and method.
+    asked: BTreeMap<(String, String), Asked>,
+    /// Final responses sent, by branch and method.
+    answered: BTreeMap<(String, String), (u16, Bytes)>,
+    /// INVITEs accepted: Call-ID, tag of the peer and CSeq; when first, and whether the ACK came.
+    accepted: BTreeMap<(String, String, u32), (Time, bool)>,
+    /// Highest CSeq number that has a final response, by Call-ID and the tags of the request.
+    used: BTreeMap<(String, String, String), u32>,
+    /// 2xx to INVITE that came: Call-ID, CSeq, To tag, and whether an ACK for it was sent.
+    won: BTreeMap<(String, u32, String), bool>,
+}
+
+/// A request that was sent.
+#[derive(Debug)]
+struct Asked {
+    bytes: Bytes,
+    call: String,
+    cseq: u32,
+    to_tag: String,
+    /// A provisional response came.
+    provisional: bool,
+    /// The To tags of final responses that came, with their codes.
+    finals: Vec<(u16, String)>,
+    acked: bool,
+}
+
+/// The referee of one run.
+#[derive(Debug)]
+pub struct Referee {
+    sky: Sky,
+    nodes: BTreeMap<String, Seen>,
+    /// Rules broken: when, by whom, which.
+    pub fouls: BTreeSet<String>,
+}
+
+impl Referee {
+    /// Some rules can only be judged when messages arrive in the end.
+    pub fn new(sky: Sky) -> Self {
+        Self { sky, nodes: BTreeMap::new(), fouls: BTreeSet::new() }
+    }
+
+    fn foul(&mut self, at: Time, who: &str, message: &Glimpse, rule: &str) {
+        self.fouls.insert(format!("{at} {who} {} {}: {rule}", message.kind(), message.call));
+    }
+
+    /// A node sends.
+    pub fn sent(&mut self, at: Time, who: &str, message: &Glimpse, bytes: &Bytes) {
+        let seen = self.nodes.entry(who.to_owned()).or_default();
+        let broken = if message.is_request() {
+            request(seen, at, message, bytes)
+        } else {
+            response(seen, at, message, bytes, self.sky)
+        };
+        if let Some(rule) = broken {
+            self.foul(at, who, message, rule);
+        }
+    }
+
+    /// A node receives.
+    pub fn received(&mut self, at: Time, who: &str, message: &Glimpse) {
+        let seen = self.nodes.entry(who.to_owned()).or_default();
+        let Some(code) = message.code else {
+            if message.method == "ACK"
+                && let Some((_, acked)) =
+                    seen.accepted.get_mut(&(message.call.clone(), message.from_tag.clone(), message.cseq))
+            {
+                *acked = true;
+            }
+            return;
+        };
+        if message.method == "ACK" {
+            return self.foul(at, who, message, "an ACK has no answer (RFC 3261 17)");
+        }
+        let Some(asked) = seen.asked.get_mut(&(message.branch.clone(), message.method.clone())) else { return };
+        if code < 200 {
+            asked.provisional = true;
+            return;
+        }
+        asked.finals.push((code, message.to_tag.clone()));
+        let used = seen.used.entry((message.call.clone(), message.from_tag.clone(), asked.to_tag.clone())).or_default();
+        *used = (*used).max(message.cseq);
+        if message.is_success()
+            && message.method == "INVITE"
+            && asked.finals.iter().all(|(code, _)| (200..300).contains(code))
+        {
+            seen.won.entry((message.call.clone(), message.cseq, message.to_tag.clone())).or_insert(false);
+        }
+    }
+
+    /// What is still owed when the run is over.
+    pub fn end(&mut self) {
+        if self.sky == Sky::Foul {
+            return;
+        }
+        for (who, seen) in &self.nodes {
+            for ((call, cseq, tag), acked) in &seen.won {
+                if !acked {
+                    self.fouls.insert(format!("{who} {call} {cseq}: no ACK for the 2xx of {tag} (RFC 3261 13.2.2.4)"));
+                }
+            }
+            for ((branch, method), asked) in &seen.asked {
+                let refused = asked.finals.iter().any(|(code, _)| *code >= 300);
+                if method == "INVITE" && asked.to_tag.is_empty() && asked.provisional && asked.finals.is_empty() {
+                    self.fouls.insert(format!("{who} {} {branch}: never answered (RFC 3261 13.3.1, 9.2)", asked.call));
+                }
+                if method == "INVITE" && refused && !asked.acked {
+                    self.fouls
+                        .insert(format!("{who} {} {branch}: no ACK for a refusal (RFC 3261 17.1.1.3)", asked.call));
+                }
+            }
+        }
+    }
+}
+
+/// What is wrong with a request that leaves.
+fn request(seen: &mut Seen, at: Time, message: &Glimpse, bytes: &Bytes) -> Option<&'static str> {
+    if message.method == "ACK" {
+        return ack(seen, message);
+    }
+    let key = (message.branch.clone(), message.method.clone());
+    if let Some(before) = seen.asked.get(&key) {
+        return (before.bytes != *bytes).then_some("repeated with other octets (RFC 3261 17.1.1.2)");
+    }
+    let dialog = (message.call.clone(), message.from_tag.clone(), message.to_tag.clone());
+    if message.method == "CANCEL" {
+        let invite = seen.asked.get(&(message.branch.clone(), "INVITE".to_owned()));
+        let rule = match invite {
+            None => Some("cancels nothing (RFC 3261 9.1)"),
+            Some(invite) if !invite.provisional => Some("before a provisional response (RFC 3261 9.1)"),
+            Some(invite) if !invite.finals.is_empty() => Some("after a final response (RFC 3261 9.1)"),
+            Some(_) => None,
+        };
+        if rule.is_some() {
+            return rule;
+        }
+    } else if seen.used.get(&dialog).is_some_and(|used| *used >= message.cseq) {
+        return Some("a CSeq number that has been answered (RFC 3261 12.2.1.1, 22.2)");
+    }
+    let waits = |((call, tag, _), (since, acked)): (&(String, String, u32), &(Time, bool))| {
+        *call == message.call && *tag == message.to_tag && !acked && at.since(*since) < LONG
+    };
+    if message.method == "BYE" && seen.accepted.iter().any(waits) {
+        return Some("before the ACK to our 2xx (RFC 3261 15)");
+    }
+    let asked = Asked {
+        bytes: bytes.clone(),
+        call: message.call.clone(),
+        cseq: message.cseq,
+        to_tag: message.to_tag.clone(),
+        provisional: false,
+        finals: Vec::new(),
+        acked: false,
+    };
+    seen.asked.insert(key, asked);
+    None
+}
+
+/// RFC 3261 sections 17.1.1.3 and 13.2.2.4.
+fn ack(seen: &mut Seen, message: &Glimpse) -> Option<&'static str> {
+    if let Some(invite) = seen.asked.get_mut(&(message.branch.clone(), "INVITE".to_owned())) {
+        invite.acked = true;
+        let fits = invite.finals.iter().any(|(code, tag)| *code >= 300 && *tag == message.to_tag);
+        let refused = invite.finals.iter().any(|(code, _)| *code >= 300);
+        return match (refused, fits) {
+            (false, _) => Some("the ACK of a 2xx with the branch of its INVITE (RFC 3261 13.2.2.4)"),
+            (true, false) => Some("without the To tag of the response (RFC 3261 17.1.1.3)"),
+            (true, true) if invite.cseq != message.cseq => Some("with another CSeq number (RFC 3261 17.1.1.3)"),
+            (true, true) => None,
+        };
+    }
+    match seen.won.get_mut(&(message.call.clone(), message.cseq, message.to_tag.clone())) {
+        Some(acked) => {
+            *acked = true;
+            None
+        }
+        None => Some("fits neither a refusal's branch nor a 2xx (RFC 3261 13.2.2.4, 17.1.1.3)"),
+    }
+}
+
+/// What is wrong with a response that leaves.
+fn response(seen: &mut Seen, at: Time, message: &Glimpse, bytes: &Bytes, sky: Sky) -> Option<&'static str> {
+    if !message.is_final() {
+        return None;
+    }
+    let code = message.code.unwrap_or(0);
+    let key = (message.branch.clone(), message.method.clone());
+    if let Some((_, before)) = seen.answered.get(&key) {
+        // On a stream the transaction ends with its answer; the request may come again over another connection.
+        return (sky < Sky::Foul && *before != *bytes).then_some("two final responses to one request (RFC 3261 17.2)");
+    }
+    seen.answered.insert(key, (code, bytes.clone()));
+    if message.method != "INVITE" || !message.is_success() {
+        return None;
+    }
+    seen.accepted.entry((message.call.clone(), message.from_tag.clone(), message.cseq)).or_insert((at, false));
+    let crossing = seen.asked.iter().any(|((_, method), asked)| {
+        method == "INVITE" && asked.call == message.call && asked.to_tag == message.from_tag && asked.finals.is_empty()
+    });
+    (crossing && sky < Sky::Foul).then_some("accepted while an INVITE of its own is unanswered (RFC 3261 14.2)")
+}

@@ -1,0 +1,184 @@
+//! One run, drawn from one number.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use sip::invite::{Forks, Reach};
+use sip::message::Method;
+use sip::{Config, Trying};
+
+use crate::book::{Book, Shared};
+use crate::chance::Chance;
+use crate::desk::Desk;
+use crate::ladder::Ladder;
+use crate::network::Network;
+use crate::phone::Phone;
+use crate::plan::{Style, Target, Todo};
+use crate::tally::Tally;
+use crate::verdict;
+use crate::weather::{Sky, Weather};
+
+/// Everything is over by then, on the clock of the network.
+const LONGEST: Duration = Duration::from_secs(3_600);
+
+/// More turns than a run can need.
+const MOST_TURNS: u64 = 50_000;
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The number it was drawn from.
+    pub seed: u64,
+    /// How the network was.
+    pub weather: Weather,
+    /// What went wrong; nothing, if all is well.
+    pub wrong: Vec<String>,
+    /// What happened how often.
+    pub tally: Tally,
+    /// What was sent.
+    pub ladder: Ladder,
+}
+
+impl Outcome {
+    /// Panics when something went wrong, with all that is needed to see it again.
+    ///
+    /// # Panics
+    /// See above.
+    pub fn check(&self) {
+        if self.wrong.is_empty() {
+            return;
+        }
+        let again =
+            format!("OFFHOOK_SEED={} cargo test -p offhook-simnet --test seeds one_seed -- --nocapture", self.seed);
+        panic!(
+            "{}seed {} ({:?}):\n  {}\nagain: {again}\n",
+            self.ladder,
+            self.seed,
+            self.weather,
+            self.wrong.join("\n  ")
+        );
+    }
+}
+
+/// Plays the run of a seed to its end.
+pub fn run(seed: u64) -> Outcome {
+    let mut chance = Chance::new(seed);
+    let weather = Weather::draw(&mut chance);
+    let book: Shared = Rc::new(RefCell::new(Book::default()));
+    let mut network = Network::new(weather.clone(), chance.split());
+    people(&mut network, &mut chance, &weather, &book);
+    while network.turns() < MOST_TURNS && network.step(LONGEST) {}
+    let mut wrong = verdict::judge(&book.borrow(), weather.sky);
+    if network.turns() >= MOST_TURNS {
+        wrong.push(format!("no end after {MOST_TURNS} turns"));
+    }
+    wrong.extend(network.leaks());
+    wrong.extend(network.disorder());
+    network.referee.end();
+    wrong.extend(network.referee.fouls.iter().cloned());
+    let mut tally = std::mem::take(&mut network.tally);
+    fates(&book.borrow(), &mut tally);
+    Outcome { seed, weather, wrong, tally, ladder: std::mem::take(&mut network.ladder) }
+}
+
+/// Phones and registrar, each with its plan.
+fn people(network: &mut Network, chance: &mut Chance, weather: &Weather, book: &Shared) {
+    let names = ["alice", "bob", "carol"];
+    let hunt = chance.permille(200);
+    let translated = !weather.rebinding.is_empty() || weather.mtu.is_none() && chance.permille(150);
+    let quick = weather.sky == Sky::Clear;
+    for name in names {
+        let style = Style::draw(chance, weather.way, quick);
+        let style = if hunt { Style { impatient: 0, ..style } } else { style };
+        let mut phone = Phone::new(name, style, chance.split(), book.clone());
+        let mut plans = Vec::new();
+        for _ in 0..if name == "alice" { 1 + chance.below(3) } else { chance.below(2) } {
+            let at = chance.millis(0, 40_000);
+            let target = target(chance, name, hunt, weather.sky);
+            let todo = match chance.below(8) {
+                0 => Todo::Options(target),
+                1 => Todo::Message(target),
+                _ => Todo::Call(target),
+            };
+            plans.push((at, phone.plan(todo)));
+        }
+        if chance.permille(300) {
+            plans.push((chance.millis(0, 5_000), phone.plan(Todo::Register)));
+        }
+        let number = network.add(name, config(chance, translated), Box::new(phone));
+        if name == "alice" && translated {
+            network.translate(number);
+        } else if weather.mtu.is_none() && chance.permille(200) {
+            network.deaf_to_streams(number);
+        }
+        for (at, token) in plans {
+            network
+                .turn(number, |turn| turn.alarm(turn.now().mono + at, token))
+                .expect("a node")
+                .expect("room for alarms");
+        }
+    }
+    network.group("hunt", &[1, 2]);
+    let desk = Desk::new(chance.split(), book.clone());
+    network.add("home", config(chance, false), Box::new(desk));
+}
+
+fn target(chance: &mut Chance, who: &str, hunt: bool, sky: Sky) -> Target {
+    if hunt && who == "alice" && chance.permille(700) {
+        return Target::Hunt;
+    }
+    match chance.below(20) {
+        0 => Target::Nobody,
+        1 => Target::Nowhere(chance.pick(&["missing", "broken", "slow"])),
+        // A name that is never found is a fault of the network.
+        2 if sky == Sky::Foul => Target::Nowhere("slow"),
+        n => {
+            let others: Vec<&str> = ["alice", "bob", "carol"].into_iter().filter(|other| *other != who).collect();
+            Target::Phone(others[n as usize % others.len()].to_owned())
+        }
+    }
+}
+
+fn config(chance: &mut Chance, translated: bool) -> Config {
+    let allow = [
+        Method::Invite,
+        Method::Ack,
+        Method::Cancel,
+        Method::Bye,
+        Method::Options,
+        Method::Info,
+        Method::Message,
+        Method::Update,
+    ];
+    let mut config = Config { allow: allow.to_vec(), ..Config::default() };
+    if chance.permille(300) {
+        config.trying = Trying::After(Duration::from_millis(200));
+    }
+    if chance.permille(300) {
+        config.session.forks = Forks::HandAll;
+    }
+    if translated {
+        config.session.reach = Reach::Back;
+        config.force_rport = true;
+    }
+    config
+}
+
+/// Counts what the calls came to.
+fn fates(book: &Book, tally: &mut Tally) {
+    for side in book.sides.values() {
+        let role = if side.called.is_some() { "caller" } else { "callee" };
+        let what = match side.end {
+            Some(end) => format!("{end:?}"),
+            None => "nothing".to_owned(),
+        };
+        tally.fate(format!("{role}{}: {what}", if side.stood { " in a call" } else { "" }));
+    }
+    for (_, outcome) in book.asked.values() {
+        tally.fate(format!("request: {}", if matches!(outcome, Some(Ok(_))) { "answered" } else { "failed" }));
+    }
+    for history in book.registered.values() {
+        history.iter().for_each(|event| tally.fate(format!("registration: {}", event.split(' ').next().unwrap_or(""))));
+    }
+}

@@ -1,0 +1,107 @@
+//! How often what happened.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A fault of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// A datagram was lost.
+    Loss,
+    /// It arrived twice.
+    Double,
+    /// It took longer.
+    Late,
+    /// It was overtaken by a later one.
+    Overtaken,
+    /// The queue was full.
+    NoBuffer,
+    /// ICMP refused it.
+    Refused,
+    /// It was too large to be sent.
+    TooBig,
+    /// It fell into an outage.
+    Outage,
+    /// A connection was cut.
+    Cut,
+    /// A connection could not be opened.
+    Unopened,
+    /// A message of a stream arrived in two pieces.
+    Split,
+    /// The address translator gave a new port and kept the old one.
+    Rebound,
+    /// The address translator gave a new port and took the old one away.
+    RebindLost,
+    /// A look-up found nothing.
+    NoName,
+    /// A look-up failed.
+    LookupFailed,
+    /// A look-up was never answered.
+    LookupSilent,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Fault; 16] = [
+        Fault::Loss,
+        Fault::Double,
+        Fault::Late,
+        Fault::Overtaken,
+        Fault::NoBuffer,
+        Fault::Refused,
+        Fault::TooBig,
+        Fault::Outage,
+        Fault::Cut,
+        Fault::Unopened,
+        Fault::Split,
+        Fault::Rebound,
+        Fault::RebindLost,
+        Fault::NoName,
+        Fault::LookupFailed,
+        Fault::LookupSilent,
+    ];
+}
+
+/// Counts of faults, of states that were left, and of what the phones lived through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    faults: BTreeMap<Fault, u64>,
+    states: BTreeMap<&'static str, u64>,
+    fates: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    /// A fault fired.
+    pub fn fault(&mut self, fault: Fault) {
+        *self.faults.entry(fault).or_default() += 1;
+    }
+    /// A state was left.
+    pub fn left(&mut self, state: &'static str) {
+        *self.states.entry(state).or_default() += 1;
+    }
+    /// A call, a request or a registration had this fate.
+    pub fn fate(&mut self, fate: impl Into<String>) {
+        *self.fates.entry(fate.into()).or_default() += 1;
+    }
+    /// Adds another's counts.
+    pub fn add(&mut self, other: &Tally) {
+        other.faults.iter().for_each(|(key, n)| *self.faults.entry(*key).or_default() += n);
+        other.states.iter().for_each(|(key, n)| *self.states.entry(key).or_default() += n);
+        other.fates.iter().for_each(|(key, n)| *self.fates.entry(key.clone()).or_default() += n);
+    }
+    /// Faults that never fired, and states of [`sip::Stack::STATES`] that never were left.
+    pub fn missing(&self) -> Vec<String> {
+        let faults =
+            Fault::ALL.iter().filter(|fault| !self.faults.contains_key(fault)).map(|fault| format!("fault {fault:?}"));
+        let states = sip::Stack::STATES.iter().filter(|state| !self.states.contains_key(*state));
+        faults.chain(states.map(|state| format!("state {state}"))).collect()
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.faults.iter().try_for_each(|(key, n)| writeln!(f, "{n:>9}  fault {key:?}"))?;
+        self.states.iter().try_for_each(|(key, n)| writeln!(f, "{n:>9}  left {key}"))?;
+        self.fates.iter().try_for_each(|(key, n)| writeln!(f, "{n:>9}  {key}"))
+    }
+}
