@@ -82,8 +82,8 @@ impl Negotiation {
     /// version is below 2^62 - 1: what is larger is cut to fit. RFC 3264 section 5.
     pub fn new(origin: Origin) -> Negotiation {
         let version = origin.version.value().unwrap_or_default() % ((1 << 62) - 1);
-        let session_id = Number::from(origin.session_id.value().unwrap_or_default() & (u64::MAX >> 1));
-        let origin = Origin { session_id, version: Number::from(version), ..origin };
+        let session_id = origin.session_id.value().unwrap_or_default() & (u64::MAX >> 1);
+        let origin = Origin { session_id: session_id.into(), version: version.into(), ..origin };
         let agreement = Agreement::default();
         Negotiation {
             origin,

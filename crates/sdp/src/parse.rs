@@ -56,10 +56,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn new(origin: Origin, limits: &Limits) -> Reader<'_> {
-        let mut session = Session::new(origin);
-        session.connection = None;
-        session.times.clear();
-        Reader { session, limits, rank: rank('o'), previous: 'o', media_lines: Vec::new() }
+        Reader { session: Session::bare(origin), limits, rank: rank('o'), previous: 'o', media_lines: Vec::new() }
     }
 
     fn session_line(&mut self, line: &Line<'_>) -> Result<(), ParseError> {

@@ -187,16 +187,21 @@ impl Session {
     /// A description without media: `s=-`, `t=0 0`, and the address of `origin` in `c=`.
     pub fn new(origin: Origin) -> Session {
         let connection = Some(Connection::from(origin.address.clone()));
+        Session { connection, times: vec![TimeDescription::default()], ..Session::bare(origin) }
+    }
+
+    /// Nothing but `o=` and `s=-`.
+    pub(crate) fn bare(origin: Origin) -> Session {
         Session {
             origin,
-            name: Token::literal("-").into(),
+            name: Text::literal("-"),
             information: None,
             uri: None,
             emails: Vec::new(),
             phones: Vec::new(),
-            connection,
+            connection: None,
             bandwidths: Vec::new(),
-            times: vec![TimeDescription::default()],
+            times: Vec::new(),
             attributes: Attributes::default(),
             media: Vec::new(),
         }

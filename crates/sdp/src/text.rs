@@ -152,6 +152,9 @@ fn kept(value: &str) -> Cow<'static, str> {
 
 /// Prints a number in digits.
 pub(crate) fn decimal(out: &mut impl fmt::Write, number: u64) -> fmt::Result {
+    if let Some(known) = u8::try_from(number).ok().filter(|number| *number < 128).and_then(known_number) {
+        return out.write_str(known);
+    }
     let (digits, first) = decimal_digits(number);
     out.write_str(digits.get(first..).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default())
 }

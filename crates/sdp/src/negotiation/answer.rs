@@ -49,7 +49,7 @@ impl Negotiation {
             }
         };
         let theirs = codecs(&offer);
-        let mut session = Session::new(self.origin.clone());
+        let mut session = Session::bare(self.origin.clone());
         session.connection = Some(Connection::from(capabilities.address.clone()));
         session.attributes = capabilities.attributes.clone();
         session.times = offer.times.clone();
@@ -57,10 +57,12 @@ impl Negotiation {
         slots.resize_with(offer.media.len(), Slot::default);
         let mut used: Vec<usize> = slots.iter().filter_map(|slot| slot.capability).collect();
         session.media.reserve_exact(offer.media.len());
+        let mut ours = Vec::with_capacity(offer.media.len());
         for ((offered, theirs), slot) in offer.streams().zip(&theirs).zip(slots.iter_mut()) {
-            session.media.push(answered_media(offered, theirs, slot, &mut used, capabilities));
+            let (media, codecs) = answered_media(offered, theirs, slot, &mut used, capabilities);
+            session.media.push(media);
+            ours.push(codecs);
         }
-        let ours = codecs(&session);
         let agreement = agree((&session, &ours), (&offer, &theirs), Role::Answerer, &slots);
         if refuses_all(&offer, &agreement, capabilities) {
             self.phase = Phase::OfferReceived { offer };
@@ -80,26 +82,29 @@ fn refuses_all(offer: &Session, agreement: &Agreement, capabilities: &LocalCapab
     no_audio || (offered.next().is_some() && !agreement.plans().any(|plan| plan.carries_media()))
 }
 
-/// The answer for one line: the entry it is bound to if that fits, else the first free one that does, else port 0.
+/// The answer for one line: the entry it is bound to if that fits, else the first free one that does, else port 0. With the codecs it
+/// describes.
 fn answered_media(
     offered: MediaView<'_>,
     theirs: &[Codec],
     slot: &mut Slot,
     used: &mut Vec<usize>,
     capabilities: &LocalCapabilities,
-) -> Media {
+) -> (Media, Vec<Codec>) {
     let free = (0..capabilities.media.len()).filter(|at| !used.contains(at));
     for at in slot.capability.into_iter().chain(free) {
         let Some(local) = capabilities.media.get(at) else { continue };
-        let Some(media) = accepted_media(offered, theirs, local, capabilities) else { continue };
+        let Some(answered) = accepted_media(offered, theirs, local, capabilities) else { continue };
         used.push(at);
         slot.capability = Some(at);
         slot.refused = false;
         slot.wanted = local.wanted();
-        return media;
+        return answered;
     }
     slot.refused |= offered.is_rejected();
-    offered.media().rejection()
+    let refused = offered.media().rejection();
+    let codecs = refused.codecs();
+    (refused, codecs)
 }
 
 /// The answer for one line from one entry of the capabilities; `None` when that cannot take it.
@@ -108,7 +113,7 @@ fn accepted_media(
     theirs: &[Codec],
     local: &LocalMedia,
     all: &LocalCapabilities,
-) -> Option<Media> {
+) -> Option<(Media, Vec<Codec>)> {
     let connection = offered.connection()?;
     let multicast = connection.address.is_multicast();
     let fits = !offered.is_rejected()
@@ -143,7 +148,9 @@ fn accepted_media(
     if multicast {
         mirror_multicast(&mut media, offered);
     }
-    Some(media)
+    // What the application adds by hand may say more of a codec.
+    let codecs = if local.attributes.is_empty() { codecs } else { media.codecs() };
+    Some((media, codecs))
 }
 
 /// RFC 3264 section 6.2: address, port, direction, packet time and bandwidth of a multicast stream are those offered.

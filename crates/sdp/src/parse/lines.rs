@@ -33,6 +33,8 @@ impl Line<'_> {
 
 pub(super) struct Lines<'a> {
     rest: &'a [u8],
+    /// All of it, when it is UTF-8.
+    text: Option<&'a str>,
     /// Number of the next line.
     number: usize,
     /// Offset of the next line.
@@ -44,11 +46,12 @@ pub(super) struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     pub(super) fn new(bytes: &'a [u8], limits: &'a Limits) -> Result<Lines<'a>, ParseError> {
-        let lines = Lines { rest: bytes, number: 1, offset: 0, limits, latin1: false };
+        let mut lines = Lines { rest: bytes, text: None, number: 1, offset: 0, limits, latin1: false };
         if bytes.len() > limits.session_bytes {
             let kind = ParseErrorKind::TooLarge(limits.session_bytes);
             return Err(lines.error(limits.session_bytes, kind, "a shorter description", "Limits::session_bytes"));
         }
+        lines.text = std::str::from_utf8(bytes).ok();
         Ok(lines)
     }
 
@@ -96,8 +99,9 @@ impl<'a> Lines<'a> {
             let byte = self.offset + self.limits.line_bytes;
             return Err(self.error(byte, kind, "a shorter line", "Limits::line_bytes"));
         }
-        if let Some((at, byte)) = bytes.iter().enumerate().find(|(_, byte)| matches!(byte, 0 | b'\r')) {
-            let kind = ParseErrorKind::ForbiddenByte(*byte);
+        let forbidden = bytes.iter().position(|byte| matches!(byte, 0 | b'\r'));
+        if let Some((at, byte)) = forbidden.and_then(|at| Some((at, *bytes.get(at)?))) {
+            let kind = ParseErrorKind::ForbiddenByte(byte);
             return Err(self.error(self.offset + at, kind, "no NUL and no CR within a line", "RFC 8866 section 9"));
         }
         let (Some((letter, rest)), b'=') = (bytes.split_first(), bytes.get(1).copied().unwrap_or_default()) else {
@@ -108,7 +112,9 @@ impl<'a> Lines<'a> {
             return Err(self.error(self.offset, kind, "one of v o s i u e p c b t r z k a m", "RFC 8866 section 5"));
         }
         let value = rest.get(1..).unwrap_or_default();
-        let value = match std::str::from_utf8(value) {
+        let start = self.offset + 2;
+        let known = self.text.and_then(|text| text.get(start..start + value.len()));
+        let value = match known.map_or_else(|| std::str::from_utf8(value), Ok) {
             Ok(value) => Cow::Borrowed(value),
             Err(_) => {
                 self.latin1 = true;
