@@ -170,9 +170,10 @@ impl Setup {
         command.args([
             "-timeout=5",
             "-rss_limit_mb=1024",
+            "-len_control=0",
+            // Deeper stacks of mutations mostly destroy a message.
+            "-mutate_depth=3",
             "-max_len=65536",
-            "-len_control=50",
-            "-use_value_profile=1",
             "-print_final_stats=1",
         ]);
         Outcome::of(&mut command)
@@ -229,8 +230,10 @@ impl Setup {
             command.args([
                 "-timeout=5",
                 "-rss_limit_mb=1024",
+                "-len_control=0",
+                // Deeper stacks of mutations mostly destroy a message.
+                "-mutate_depth=3",
                 "-max_len=4096",
-                "-use_value_profile=1",
                 "-print_final_stats=1",
             ]);
             let outcome = Outcome::of(&mut command)?;

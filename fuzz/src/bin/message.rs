@@ -12,7 +12,7 @@ fuzz_target!(|input: &[u8]| {
         && let Ok(Message::Request(request)) = Message::parse(Bytes::copy_from_slice(input), &Limits::default())
     {
         let headers = request.headers();
-        let both = headers.has(HeaderId::RecordRoute) && headers.has(HeaderId::Subject);
-        plant(both && headers.to_tag().is_some() && headers.check().is_ok());
+        let both = headers.has(HeaderId::RecordRoute) && headers.has(HeaderId::Organization);
+        plant(both && headers.check().is_ok());
     }
 });

@@ -52,7 +52,7 @@ fuzz_target!(|input: &[u8]| {
     let usage = world.stack.usage();
     assert_eq!(usage, sip::Usage::default(), "something is left after everything was hung up");
     assert_eq!(world.stack.deadline(), None);
-    plant(seen.acked == 1 && seen.reinvited == 1 && sent >= 8);
+    plant(seen.acked == 1 && seen.reinvited == 2 && sent >= 8);
 });
 
 #[derive(Clone, Copy, Default)]
@@ -66,6 +66,7 @@ struct Seen {
 struct Phone {
     sessions: Vec<SessionId>,
     answer: fn(SessionId, &mut Turn<'_>),
+    calls: u32,
     seen: Seen,
 }
 
@@ -85,9 +86,10 @@ fn busy(session: SessionId, turn: &mut Turn<'_>) {
 fn invite(phone: &mut Phone, turn: &mut Turn<'_>) {
     let uri: UriBuf = "sip:b@192.0.2.2".parse().expect("a URI");
     let mut draft = Draft::new(Method::Invite, uri);
-    draft.from = "<sip:a@192.0.2.1>;tag=f1".into();
+    phone.calls += 1;
+    draft.from = format!("<sip:a@192.0.2.1>;tag=f{}", phone.calls);
     draft.to = "<sip:b@192.0.2.2>".into();
-    draft.call_id = "ours".into();
+    draft.call_id = format!("ours{}", phone.calls);
     draft.contact = ContactSpec::Auto { user: Some("a".into()), params: String::new() };
     draft.body = Some(Body::sdp(&b"v=0\r\n"[..]));
     if let Ok(session) = turn.invite(draft) {
@@ -141,7 +143,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let phone = Phone { sessions: Vec::new(), answer: accept, seen: Seen::default() };
+        let phone = Phone { sessions: Vec::new(), answer: accept, calls: 0, seen: Seen::default() };
         let stack = Stack::new(Config::default(), [1; 32]);
         World { stack, out: Outbox::new(), phone, now: Time(SECOND), sent: 0, learned: Default::default() }
     }
