@@ -100,7 +100,7 @@ pub(crate) struct Serve {
     /// Listen for SIP there, UDP and TCP (repeatable).
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) sip: Vec<SocketAddr>,
-    /// Keep all state in this directory, the runtime socket included.
+    /// Keep all state in this directory, the runtime socket included (also from OFFHOOK_STATE).
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     /// Add a user (repeatable). NAME:@FILE reads the password from a file. Without any user, 1001 and 1002 get random passwords.
@@ -137,9 +137,6 @@ pub(crate) struct Identity {
 pub(crate) struct Call {
     /// Whom: a SIP URI, user@host, or just a user at the account's domain; without an account, at the `offhook serve` of this machine.
     pub(crate) target: String,
-    /// Who calls.
-    #[command(flatten)]
-    pub(crate) identity: Identity,
     /// Do not register first, even with an account.
     #[arg(long)]
     pub(crate) no_register: bool,
@@ -167,14 +164,14 @@ pub(crate) struct Call {
     /// Fail unless a tone of this frequency was heard for a second, 20 dB over everything else: exit codes as above.
     #[arg(long, value_name = "HZ")]
     pub(crate) expect_tone: Option<u32>,
+    /// Who calls.
+    #[command(flatten)]
+    pub(crate) identity: Identity,
 }
 
 /// Arguments of `answer`.
 #[derive(Debug, Args)]
 pub(crate) struct Answer {
-    /// Who answers; with an account it registers, without it takes calls to any user.
-    #[command(flatten)]
-    pub(crate) identity: Identity,
     /// Send back what is heard.
     #[arg(long)]
     pub(crate) echo: bool,
@@ -199,20 +196,23 @@ pub(crate) struct Answer {
     /// End after so many calls.
     #[arg(long, value_name = "N")]
     pub(crate) calls: Option<u64>,
+    /// Who answers; with an account it registers, without it takes calls to any user.
+    #[command(flatten)]
+    pub(crate) identity: Identity,
 }
 
 /// Arguments of `register`.
 #[derive(Debug, Args)]
 pub(crate) struct Register {
-    /// Who registers.
-    #[command(flatten)]
-    pub(crate) identity: Identity,
     /// Lifetime asked for.
     #[arg(long, value_name = "SECS", default_value_t = 3600)]
     pub(crate) expires: u32,
     /// Register, report, take the binding away again, and end.
     #[arg(long)]
     pub(crate) once: bool,
+    /// Who registers.
+    #[command(flatten)]
+    pub(crate) identity: Identity,
 }
 
 /// Arguments of `options`.
@@ -247,7 +247,7 @@ pub(crate) struct Check {
 /// Arguments of `status`.
 #[derive(Debug, Args)]
 pub(crate) struct Status {
-    /// The state directory of the `serve` that is asked.
+    /// The state directory of the `serve` that is asked (also from OFFHOOK_STATE).
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
 }

@@ -75,6 +75,14 @@ impl Fault {
     pub(crate) fn usage(what: impl Display) -> Self {
         Self::new(Exit::Usage, what)
     }
+
+    /// Says of whom it is.
+    pub(crate) fn of(mut self, target: &str) -> Self {
+        if !self.what.contains(target) {
+            self.what = format!("{target}: {}", self.what);
+        }
+        self
+    }
 }
 
 impl From<BuildError> for Fault {

@@ -14,10 +14,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest answer that is read.
 const LONGEST: u64 = 16 * 1024 * 1024;
 
-/// The state directory: what is given, /var/lib/offhook for root, otherwise below $XDG_STATE_HOME or ~/.local/state.
+/// The state directory: what is given or in OFFHOOK_STATE, /var/lib/offhook for root, otherwise below $XDG_STATE_HOME or ~/.local/state.
 pub(crate) fn state(given: Option<&Path>) -> PathBuf {
-    if let Some(given) = given {
-        return given.to_owned();
+    if let Some(given) = asked_for(given) {
+        return given;
     }
     if nix::unistd::geteuid().is_root() {
         return "/var/lib/offhook".into();
@@ -27,9 +27,13 @@ pub(crate) fn state(given: Option<&Path>) -> PathBuf {
     base.join("offhook")
 }
 
-/// The runtime socket: in the state directory that is given, otherwise in /run/offhook for root and in $XDG_RUNTIME_DIR/offhook for others.
+fn asked_for(given: Option<&Path>) -> Option<PathBuf> {
+    given.map(Path::to_owned).or_else(|| std::env::var_os("OFFHOOK_STATE").map(PathBuf::from))
+}
+
+/// The runtime socket: in the state directory that is given or in OFFHOOK_STATE, otherwise in /run/offhook for root and in $XDG_RUNTIME_DIR/offhook for others.
 pub(crate) fn socket(given: Option<&Path>) -> PathBuf {
-    if let Some(given) = given {
+    if let Some(given) = asked_for(given) {
         return given.join(SOCKET);
     }
     if nix::unistd::geteuid().is_root() {

@@ -44,11 +44,6 @@ impl Out {
         Self { json, color: color && !json, live: terminal && !json, drawn: false, held: None }
     }
 
-    /// Whether objects are printed.
-    pub(crate) fn is_json(&self) -> bool {
-        self.json
-    }
-
     /// Something happened: `text` for people, `fields` for programs.
     pub(crate) fn event(&mut self, text: &str, fields: &[(&str, Value)]) {
         let line = if self.json { object(fields) } else { text.to_owned() };

@@ -44,7 +44,8 @@ impl Phone {
     /// Registers, where there is an account.
     pub(crate) async fn register(&self, out: &mut Out) -> Result<(), Fault> {
         let Some(account) = &self.account else { return Ok(()) };
-        let expires = account.register().await?.as_secs();
+        let registered = account.register().await.map_err(|error| Fault::from(error).of(account.address()));
+        let expires = registered?.as_secs();
         let text = format!("registered {} for {expires} s", account.address());
         let fields =
             [("event", "registered".into()), ("account", account.address().into()), ("expires_secs", expires.into())];

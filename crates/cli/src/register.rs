@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ua::{Account, Registration};
+use ua::{Account, Endpoint, Registration};
 
 use crate::args;
 use crate::exit::{Exit, Fault};
@@ -34,7 +34,7 @@ async fn register(args: &args::Register, out: &mut Out) -> Result<Exit, Fault> {
     let exit = match &phone.account {
         Some(account) if !args.once => {
             tokio::select! {
-                exit = watch(account, out) => exit,
+                exit = watch(account, &phone.endpoint, out) => exit,
                 () = interrupts.came() => Exit::Interrupted,
             }
         }
@@ -48,11 +48,29 @@ async fn register(args: &args::Register, out: &mut Out) -> Result<Exit, Fault> {
     Ok(exit)
 }
 
-/// Tells each change, until there is no hope.
-async fn watch(account: &Account, out: &mut Out) -> Exit {
+/// Tells each change, until there is no hope, and the text messages that come. Calls are refused: nobody is here to take them.
+async fn watch(account: &Account, endpoint: &Endpoint, out: &mut Out) -> Exit {
     let mut state = account.state();
     state.mark_unchanged();
-    while state.changed().await.is_ok() {
+    loop {
+        tokio::select! {
+            changed = state.changed() => if changed.is_err() { return Exit::General },
+            Some(message) = endpoint.messages() => {
+                let fields = [
+                    ("event", "message".into()),
+                    ("from", message.from.as_str().into()),
+                    ("text", message.text.as_str().into()),
+                ];
+                out.event(&format!("message from {}: {}", message.from, message.text), &fields);
+                continue;
+            }
+            Some(call) = endpoint.incoming() => {
+                let fields = [("event", "refused".into()), ("from", call.from().into()), ("code", 480.into())];
+                out.event(&format!("call from {} refused: 480", call.from()), &fields);
+                call.reject(480, None).await;
+                continue;
+            }
+        }
         let now = state.borrow_and_update().clone();
         match now {
             Registration::Registered { expires, .. } => {
@@ -75,5 +93,4 @@ async fn watch(account: &Account, out: &mut Out) -> Exit {
             _ => {}
         }
     }
-    Exit::General
 }

@@ -73,7 +73,7 @@ pub(super) async fn play(
 ) -> Result<Found, Fault> {
     let mut found = Found::default();
     let (one, two) = tokio::join!(caller.account.register(), callee.account.register());
-    (one?, two?);
+    one.and(two)?;
     ladder.print(out);
     let call = connect(caller, callee).await?;
     ladder.print(out);
@@ -129,7 +129,7 @@ async fn talk(call: &Pair, ladder: &mut Ladder, out: &mut Out) -> Result<(Heard,
     Ok((at_caller, at_callee))
 }
 
-/// The caller holds and resumes. True when the callee is told of both and hears nothing in between.
+/// The caller holds and resumes. True when the callee is told of both, hears nothing in between and the tone again after it.
 async fn hold(call: &Pair, at_callee: &Heard, events: &mut Events) -> Result<bool, Fault> {
     call.caller.hold().await?;
     let held = until(events, |event| matches!(event, CallEvent::HeldByPeer)).await;
@@ -139,7 +139,11 @@ async fn hold(call: &Pair, at_callee: &Heard, events: &mut Events) -> Result<boo
     let silent = at_callee.audible() == before;
     call.caller.resume().await?;
     let resumed = until(events, |event| matches!(event, CallEvent::Resumed)).await;
-    Ok(held && silent && resumed)
+    let since = Instant::now();
+    while at_callee.audible() == before && since.elapsed() < PATIENCE {
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(held && silent && resumed && at_callee.audible() > before)
 }
 
 /// The digits that come, as many as were sent or until none comes any more.

@@ -1,0 +1,75 @@
+//! `answer` as a device of a server, and its end.
+
+use crate::run::{Going, offhook};
+
+#[test]
+fn robot_with_an_account_is_called_through_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().to_str().unwrap();
+    let users = ["--user", "2001:one", "--user", "2002:two"];
+    let mut arguments = vec!["serve", "--sip", "127.0.0.1:0", "--state", state];
+    arguments.extend(users);
+    let mut server = Going::start(&arguments);
+    let port = server.port();
+    server.line("ready");
+    let robot_account = format!("sip:2002@127.0.0.1:{port}");
+    let mut robot = Going::start(&["answer", "--echo", "--account", &robot_account, "--password", "two"]);
+    robot.line("registered");
+    let account = format!("sip:2001@127.0.0.1:{port}");
+    let arguments = [
+        "call",
+        "2002",
+        "--account",
+        &account,
+        "--password",
+        "one",
+        "--tone",
+        "440",
+        "--for",
+        "3",
+        "--expect-tone",
+        "440",
+    ];
+    let ended = offhook(&arguments);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    robot.line("call 1 ended by caller");
+    robot.interrupt();
+    let (code, _) = robot.end();
+    assert_eq!(code, Some(130));
+    let ended = offhook(&["call", "2002", "--account", &account, "--password", "one"]);
+    assert_eq!(ended.code, Some(8), "the robot has taken its binding back: {ended:?}");
+}
+
+#[test]
+fn robot_with_a_wrong_password_exits_6() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().to_str().unwrap();
+    let mut server = Going::start(&["serve", "--sip", "127.0.0.1:0", "--state", state, "--user", "2001:one"]);
+    let account = format!("sip:2001@127.0.0.1:{}", server.port());
+    server.line("ready");
+    let ended = offhook(&["answer", "--account", &account, "--password", "two"]);
+    assert_eq!(ended.code, Some(6), "{ended:?}");
+}
+
+#[test]
+fn robot_hangs_calls_up_when_it_is_told_to_end() {
+    let mut robot = Going::start(&["answer", "--sip", "127.0.0.1:0", "--echo"]);
+    let target = format!("x@127.0.0.1:{}", robot.port());
+    let mut caller = Going::start(&["call", &target, "--tone", "440"]);
+    caller.line("the first packet has come");
+    robot.interrupt();
+    assert_eq!(robot.end().0, Some(130));
+    let (code, lines) = caller.end();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("ended by peer")), "{lines:#?}");
+}
+
+#[test]
+fn robot_hangs_up_after_the_time_given() {
+    let mut robot = Going::start(&["answer", "--sip", "127.0.0.1:0", "--for", "1", "--calls", "1"]);
+    let target = format!("x@127.0.0.1:{}", robot.port());
+    let ended = offhook(&["call", &target]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.contains("ended by peer after 1.0 s"), "{}", ended.stdout);
+    assert_eq!(robot.end().0, Some(0));
+}

@@ -1,0 +1,129 @@
+//! `call` against `answer`, without a server between them.
+
+use std::time::Duration;
+
+use crate::run::{Going, offhook};
+
+fn robot(more: &[&str]) -> (Going, String) {
+    let mut arguments = vec!["answer", "--sip", "127.0.0.1:0"];
+    arguments.extend(more);
+    let mut robot = Going::start(&arguments);
+    let target = format!("sip:robot@127.0.0.1:{}", robot.port());
+    (robot, target)
+}
+
+fn wav(folder: &tempfile::TempDir, name: &str, hertz: Option<f64>, millis: usize) -> String {
+    let path = folder.path().join(name);
+    let rate = audio::frame::SampleRate::NARROW;
+    let mut samples = vec![0; millis * 8];
+    if let Some(hertz) = hertz {
+        audio::tone::ToneGenerator::single(rate, hertz, audio::level::Dbfs(-10.0)).unwrap().fill(&mut samples);
+    }
+    let mut writer = audio::wav::Writer::new(std::fs::File::create(&path).unwrap(), rate).unwrap();
+    writer.write(&samples).unwrap();
+    writer.finish().unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn file_played_to_an_echo_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = wav(&folder, "tone.wav", Some(500.0), 1_800);
+    let (robot, target) = robot(&["--echo", "--calls", "1"]);
+    let ended = offhook(&["call", &target, "--play", &file, "--expect-audio", "--expect-tone", "500"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.contains("ended by us") && ended.stdout.contains("PCMU"), "{}", ended.stdout);
+    let (code, lines) = robot.end();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("call 1 ended by caller")), "{lines:#?}");
+}
+
+#[test]
+fn robot_records_what_it_hears_and_says_what_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("heard.wav");
+    let (robot, target) = robot(&["--tone", "700", "--record", file.to_str().unwrap(), "--calls", "1"]);
+    let ended = offhook(&["call", &target, "--tone", "440", "--dtmf", "1", "--for", "3", "--expect-tone", "700"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let (code, lines) = robot.end();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    assert!(lines.iter().any(|line| line == "call 1 digit 1"), "{lines:#?}");
+    let heard = audio::wav::read(std::fs::File::open(file).unwrap(), &audio::wav::Limits::default()).unwrap();
+    let mut meter = audio::detector::ToneMeter::new(heard.rate, &[440.0, 700.0]).unwrap();
+    meter.push(&heard.samples, |_| {});
+    assert!(meter.longest(0) >= Duration::from_secs(1), "{:?}", meter.longest(0));
+    assert_eq!(meter.longest(1), Duration::ZERO, "none of its own");
+}
+
+#[test]
+fn silence_is_told_from_no_audio_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = wav(&folder, "silence.wav", None, 1_000);
+    let (_silent, target) = robot(&["--play", &file]);
+    let ended = offhook(&["call", &target, "--for", "1", "--expect-audio"]);
+    assert_eq!(ended.code, Some(10), "{ended:?}");
+    assert!(ended.stderr.contains("--expect-audio"), "{}", ended.stderr);
+    let (_mute, target) = robot(&[]);
+    let ended = offhook(&["call", &target, "--for", "1", "--expect-audio"]);
+    assert_eq!(ended.code, Some(9), "{ended:?}");
+    assert!(ended.stderr.contains("not one packet"), "{}", ended.stderr);
+}
+
+#[test]
+fn refused_unanswered_and_unreachable_have_their_codes() {
+    let (_busy, target) = robot(&["--reject", "486"]);
+    let ended = offhook(&["call", &target]);
+    assert_eq!(ended.code, Some(7), "{ended:?}");
+    assert!(ended.stderr.contains("486"), "{}", ended.stderr);
+    let json = offhook(&["call", &target, "--json"]);
+    assert!(json.stdout.contains(r#""code":486"#) && json.stdout.contains(r#""exit":7"#), "{}", json.stdout);
+    let (_ringing, target) = robot(&["--ring"]);
+    let ended = offhook(&["call", &target, "--ring-for", "1"]);
+    assert_eq!(ended.code, Some(8), "{ended:?}");
+    assert!(ended.stdout.contains("180 Ringing"), "{}", ended.stdout);
+    let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let ended = offhook(&["call", &format!("x@{free}")]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(ended.stderr.contains(&free.to_string()), "{}", ended.stderr);
+}
+
+#[test]
+fn file_that_cannot_be_played_rings_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("no.wav");
+    std::fs::write(&file, "this is no audio").unwrap();
+    let (robot, target) = robot(&["--echo"]);
+    let ended = offhook(&["call", &target, "--play", file.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("no.wav"), "{}", ended.stderr);
+    robot.interrupt();
+    let (code, lines) = robot.end();
+    assert_eq!(code, Some(130));
+    assert!(!lines.iter().any(|line| line.contains("call 1")), "{lines:#?}");
+}
+
+#[test]
+fn interrupted_caller_hangs_up_and_exits_130() {
+    let (robot, target) = robot(&["--echo", "--calls", "1"]);
+    let mut caller = Going::start(&["call", &target, "--tone", "440"]);
+    caller.line("the first packet has come");
+    caller.interrupt();
+    let (code, lines) = caller.end();
+    assert_eq!(code, Some(130), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("ended by us")), "{lines:#?}");
+    let (_, lines) = robot.end();
+    assert!(lines.iter().any(|line| line.contains("ended by caller")), "{lines:#?}");
+}
+
+#[test]
+fn interrupted_while_it_rings_gives_the_call_up() {
+    let (mut robot, target) = robot(&["--ring"]);
+    let mut caller = Going::start(&["call", &target]);
+    caller.line("180 Ringing");
+    robot.line("call 1 from");
+    caller.interrupt();
+    let (code, lines) = caller.end();
+    assert_eq!(code, Some(130), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("given up")), "{lines:#?}");
+    robot.line("call 1 ended");
+}

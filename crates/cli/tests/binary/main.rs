@@ -1,0 +1,10 @@
+//! The built binary, as a person runs it: exit codes, what is printed, and that it is documented.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod answer;
+mod calls;
+mod demo;
+mod documented;
+mod run;
+mod serve;
+mod usage;

@@ -1,0 +1,181 @@
+//! `serve`, and the verbs that talk to it.
+
+use crate::run::{Going, offhook, offhook_with};
+
+struct Served {
+    going: Going,
+    port: u16,
+    folder: tempfile::TempDir,
+}
+
+impl Served {
+    fn start(more: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut arguments = vec!["serve", "--sip", "127.0.0.1:0", "--state", folder.path().to_str().unwrap()];
+        arguments.extend(more);
+        let mut going = Going::start(&arguments);
+        let port = going.port();
+        Self { going, port, folder }
+    }
+
+    fn ready(more: &[&str]) -> Self {
+        let mut served = Self::start(more);
+        served.going.line("ready");
+        served
+    }
+
+    fn state(&self) -> &str {
+        self.folder.path().to_str().unwrap()
+    }
+
+    fn account(&self, name: &str) -> String {
+        format!("sip:{name}@127.0.0.1:{}", self.port)
+    }
+}
+
+#[test]
+fn generated_passwords_are_told_and_kept() {
+    let mut first = Served::start(&[]);
+    let (one, two) = (first.going.line("user 1001"), first.going.line("user 1002"));
+    for extension in ["call 600  echo", "call 601  tone", "call 602  music", "call 610  conference"] {
+        first.going.line(extension);
+    }
+    first.going.line("ready");
+    let password = one.rsplit(' ').next().unwrap().to_owned();
+    assert!(password.len() >= 12 && !two.ends_with(&password), "{one} {two}");
+    let account = first.account("1001");
+    let registered = offhook(&["register", "--once", "--account", &account, "--password", &password]);
+    assert_eq!(registered.code, Some(0), "{registered:?}");
+    first.going.terminate();
+    let Served { going, folder, .. } = first;
+    let (code, lines) = going.end();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    assert!(lines.iter().any(|line| line == "stopped"), "{lines:#?}");
+    let state = folder.path().to_str().unwrap();
+    let mut again = Going::start(&["serve", "--sip", "127.0.0.1:0", "--state", state]);
+    assert_eq!(again.line("user 1001"), one);
+}
+
+#[test]
+fn number_alone_calls_the_server_of_this_machine() {
+    let served = Served::ready(&[]);
+    let environment = [("OFFHOOK_STATE", served.state())];
+    let wav = served.folder.path().join("echo.wav");
+    let arguments = [
+        "call",
+        "600",
+        "--tone",
+        "440",
+        "--for",
+        "3",
+        "--record",
+        wav.to_str().unwrap(),
+        "--expect-audio",
+        "--expect-tone",
+        "440",
+    ];
+    let ended = offhook_with(&arguments, &environment);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.contains("answered") && ended.stdout.contains("recorded"), "{}", ended.stdout);
+    let recorded = audio::wav::read(std::fs::File::open(wav).unwrap(), &audio::wav::Limits::default()).unwrap();
+    assert!(recorded.samples.len() > 2 * 8_000, "{}", recorded.samples.len());
+    // The same with another tone expected must fail.
+    let ended = offhook_with(&["call", "601", "--for", "2", "--expect-tone", "1000"], &environment);
+    assert_eq!(ended.code, Some(10), "{ended:?}");
+    assert!(ended.stderr.contains("--expect-tone 1000: heard for 0.0 s"), "{}", ended.stderr);
+}
+
+#[test]
+fn refusals_have_their_exit_codes() {
+    let served = Served::ready(&["--user", "2001:geheim", "--user", "2002:auch"]);
+    let account = served.account("2001");
+    let identity = ["--account", account.as_str(), "--password", "geheim"];
+    let call = |number: &str, more: &[&str]| {
+        let mut arguments = vec!["call", number, "--no-register"];
+        arguments.extend(identity);
+        arguments.extend(more);
+        offhook(&arguments)
+    };
+    let unknown = call("999", &[]);
+    assert_eq!(unknown.code, Some(7), "{unknown:?}");
+    assert!(unknown.stderr.contains("404"), "{}", unknown.stderr);
+    let absent = call("2002", &[]);
+    assert_eq!(absent.code, Some(8), "{absent:?}");
+    assert!(absent.stderr.contains("480"), "{}", absent.stderr);
+    let wrong = offhook(&["register", "--once", "--account", &account, "--password", "falsch"]);
+    assert_eq!(wrong.code, Some(6), "{wrong:?}");
+    let json = offhook(&["register", "--json", "--once", "--account", &account, "--password", "falsch"]);
+    assert!(json.stdout.contains(r#""exit":6"#) && json.stdout.contains(r#""event":"error""#), "{}", json.stdout);
+    let wrong = offhook(&["call", "600", "--account", &account, "--password", "falsch"]);
+    assert_eq!(wrong.code, Some(6), "{wrong:?}");
+}
+
+#[test]
+fn options_and_status_tell_of_the_server() {
+    let served = Served::ready(&["--user", "2001:geheim"]);
+    let asked = offhook(&["options", &format!("127.0.0.1:{}", served.port)]);
+    assert_eq!(asked.code, Some(0), "{asked:?}");
+    assert!(asked.stdout.contains("200 OK") && asked.stdout.contains("INVITE"), "{}", asked.stdout);
+    let account = served.account("2001");
+    let mut device = Going::start(&["register", "--account", &account, "--password", "geheim"]);
+    device.line("registered");
+    let status = offhook(&["status", "--json", "--state", served.state()]);
+    let value: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!((value["v"].as_u64(), value["registrations"].as_u64()), (Some(1), Some(1)), "{value}");
+    let text = offhook(&["status", "--state", served.state()]);
+    assert!(text.stdout.contains("user 2001  sip:2001@"), "{}", text.stdout);
+    device.interrupt();
+    let (code, lines) = device.end();
+    assert_eq!(code, Some(130), "{lines:#?}");
+    assert!(lines.iter().any(|line| line == "unregistered"), "{lines:#?}");
+    let text = offhook(&["status", "--state", served.state()]);
+    assert!(text.stdout.contains("user 2001  not registered"), "{}", text.stdout);
+}
+
+#[test]
+fn nobody_to_ask_is_exit_4() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = offhook(&["status", "--state", folder.path().to_str().unwrap()]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(ended.stderr.contains("--state"), "{}", ended.stderr);
+}
+
+#[test]
+fn passwords_leave_the_list_of_processes() {
+    let served = Served::ready(&["--user", "2001:geheim"]);
+    let listed = std::fs::read(format!("/proc/{}/cmdline", served.going.id())).unwrap();
+    let listed = String::from_utf8_lossy(&listed).replace('\0', " ");
+    assert!(listed.contains("--user 2001:@/proc/self/fd/") && !listed.contains("geheim"), "{listed}");
+    let path = served.folder.path().join("secret");
+    std::fs::write(&path, "geheim\n").unwrap();
+    let file = format!("@{}", path.display());
+    let ended = offhook(&["register", "--once", "--account", &served.account("2001"), "--password", &file]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[test]
+fn port_in_use_is_told_with_what_mends_it() {
+    let served = Served::ready(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("127.0.0.1:{}", served.port);
+    let ended = offhook(&["serve", "--sip", &address, "--state", folder.path().to_str().unwrap()]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains(&address) && ended.stderr.contains("choose another port"), "{}", ended.stderr);
+}
+
+#[test]
+fn message_to_a_user_reaches_its_device() {
+    let served = Served::ready(&["--user", "2001:geheim"]);
+    let account = served.account("2001");
+    let identity = ["--account", account.as_str(), "--password", "geheim"];
+    let mut arguments = vec!["message", "2001", "hello"];
+    arguments.extend(identity);
+    assert_eq!(offhook(&arguments).code, Some(8), "nobody is registered");
+    let mut device = vec!["register"];
+    device.extend(identity);
+    let mut device = Going::start(&device);
+    device.line("registered");
+    let ended = offhook(&arguments);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    device.line("hello");
+}

@@ -1,0 +1,76 @@
+//! Command lines and configurations that cannot be understood, and what is printed without doing anything.
+
+use crate::run::offhook;
+
+#[test]
+fn help_version_and_completions_are_no_errors() {
+    for arguments in [&["--help"][..], &["help", "call"], &["--version"], &["call", "--version"]] {
+        let ended = offhook(arguments);
+        assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
+        assert!(!ended.stdout.is_empty() && ended.stderr.is_empty(), "{ended:?}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let ended = offhook(&["completions", shell]);
+        assert_eq!(ended.code, Some(0));
+        assert!(ended.stdout.contains("offhook") && ended.stdout.contains("expect-tone"), "{shell}");
+    }
+}
+
+#[test]
+fn what_cannot_be_understood_ends_with_2_and_says_what_was_expected() {
+    let cases: [(&[&str], &str); 12] = [
+        (&[], "Usage"),
+        (&["dial"], "unrecognized subcommand 'dial'"),
+        (&["call"], "<TARGET>"),
+        (&["call", "600", "--pley", "x.wav"], "--play"),
+        (&["answer", "--reject", "200"], "300..700"),
+        (&["answer", "--sip", "5060"], "--sip"),
+        (&["register"], "--account sip:1001@"),
+        (&["options", "x@127.0.0.1", "--password", "@/dev/null"], "needs --account"),
+        (&["call", "x@127.0.0.1", "--account", "127.0.0.1"], "expected a user"),
+        (&["call", "x@127.0.0.1", "--dtmf", "12x"], "'x' is no digit"),
+        (&["call", "x@127.0.0.1", "--expect-tone", "5000"], "5000 Hz"),
+        (&["serve", "--user", "1001", "--state", "/nonexistent"], "NAME:PASSWORD"),
+    ];
+    for (arguments, expected) in cases {
+        let ended = offhook(arguments);
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {ended:?}");
+        assert!(ended.stderr.contains(expected), "{arguments:?}: expected {expected:?} in {}", ended.stderr);
+    }
+}
+
+#[test]
+fn number_without_account_or_server_says_what_is_missing() {
+    let ended = offhook(&["call", "600"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("--account") && ended.stderr.contains("offhook serve"), "{}", ended.stderr);
+}
+
+#[test]
+fn check_tells_line_column_and_mend_with_exit_3() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bad.toml");
+    std::fs::write(&path, "realm = \"home\"\n[limits]\n  cals = 5\n").unwrap();
+    let file = path.to_str().unwrap();
+    let ended = offhook(&["check", file]);
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.stderr.contains(&format!("{file}:3:3: unknown key")), "{}", ended.stderr);
+    assert!(ended.stderr.contains("did you mean") && ended.stderr.contains("calls"), "{}", ended.stderr);
+    let served = offhook(&["serve", "--config", file, "--state", folder.path().to_str().unwrap()]);
+    assert_eq!((served.code, served.stderr), (Some(3), ended.stderr));
+    let json = offhook(&["check", file, "--json"]);
+    assert!(json.stdout.contains(r#""exit":3"#) && json.stdout.contains(r#""v":1"#), "{}", json.stdout);
+    assert_eq!(offhook(&["check", "/nonexistent.toml"]).code, Some(3));
+    std::fs::write(&path, "realm = \"home\"\n[users.1001]\npassword = \"x\"\n").unwrap();
+    let ended = offhook(&["check", file]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.contains("good; 1 users"), "{}", ended.stdout);
+}
+
+#[test]
+fn example_configuration_is_good() {
+    let example = format!("{}/../../examples/offhook.toml", env!("CARGO_MANIFEST_DIR"));
+    let ended = offhook(&["check", &example]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.contains("udp:0.0.0.0:5060"), "{}", ended.stdout);
+}
