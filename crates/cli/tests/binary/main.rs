@@ -5,6 +5,7 @@ mod answer;
 mod calls;
 mod demo;
 mod documented;
+mod readme;
 mod run;
 mod serve;
 mod usage;

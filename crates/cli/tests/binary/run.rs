@@ -95,6 +95,11 @@ impl Going {
         line.rsplit(':').next().unwrap().parse().unwrap()
     }
 
+    /// What has been printed until now.
+    pub(crate) fn seen(&self) -> &[String] {
+        &self.seen
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
