@@ -51,6 +51,8 @@ pub struct Book {
     pub registered: BTreeMap<String, Vec<String>>,
     /// Bindings left at the registrar.
     pub bindings: usize,
+    /// Calls whose 2xx nobody acknowledged.
+    pub unacknowledged: BTreeSet<String>,
     /// What must not happen at all.
     pub wrong: BTreeSet<String>,
 }

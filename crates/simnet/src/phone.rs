@@ -350,6 +350,9 @@ impl Phone {
                 let code = if self.chance.permille(850) || request.body().is_empty() { 200 } else { 488 };
                 self.later(turn, after, Todo::AnswerReinvite(s, code));
             }
+            SessionEvent::NoAck => {
+                self.book.borrow_mut().unacknowledged.insert(format!("{} {call}", self.name));
+            }
             SessionEvent::Reinvited { ack_due, .. } => self.acknowledge(s, ack_due, turn),
             SessionEvent::Request { tx, .. } => {
                 let after = self.thinking();

@@ -114,6 +114,15 @@ impl Referee {
                     self.fouls.insert(format!("{who} {call} {cseq}: no ACK for the 2xx of {tag} (RFC 3261 13.2.2.4)"));
                 }
             }
+            for ((call, tag, cseq), (_, acked)) in &seen.accepted {
+                let ended = |((_, method), asked): (&(String, String), &Asked)| {
+                    method == "BYE" && asked.call == *call && asked.to_tag == *tag
+                };
+                if !acked && seen.asked.iter().any(ended) {
+                    self.fouls
+                        .insert(format!("{who} {call} {cseq}: our 2xx was never acknowledged (RFC 3261 13.2.2.4)"));
+                }
+            }
             for ((branch, method), asked) in &seen.asked {
                 let refused = asked.finals.iter().any(|(code, _)| *code >= 300);
                 if method == "INVITE" && asked.to_tag.is_empty() && asked.provisional && asked.finals.is_empty() {

@@ -2,9 +2,11 @@
 //!
 //! `OFFHOOK_SEEDS=100000` makes it more, `OFFHOOK_SEED=17` is for [`one_seed`] alone.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use simnet::{Tally, seed};
+use simnet::Tally;
+use simnet::seed::{self, Outcome};
 
 /// Runs when nothing else is asked for.
 const SEEDS: u64 = 1_000;
@@ -13,11 +15,24 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Plays every `step`th seed from `first` on.
-fn play(first: u64, step: u64) -> Tally {
+/// One run; with the feature `planted`, with the bug that the environment names.
+fn run(seed: u64) -> Outcome {
+    #[cfg(feature = "planted")]
+    if let Ok(name) = std::env::var("OFFHOOK_PLANTED") {
+        assert!(sip::planted::plant(&name), "no bug is called {name}");
+    }
+    seed::run(seed)
+}
+
+/// Plays every `step`th seed from `first` on, until one fails anywhere.
+fn play(first: u64, step: u64, failed: &AtomicBool) -> Tally {
     let mut tally = Tally::default();
     for seed in (first..number("OFFHOOK_SEEDS").unwrap_or(SEEDS)).step_by(step as usize) {
-        let outcome = seed::run(seed);
+        if failed.load(Ordering::Relaxed) {
+            break;
+        }
+        let outcome = run(seed);
+        failed.fetch_or(!outcome.wrong.is_empty(), Ordering::Relaxed);
         outcome.check();
         tally.add(&outcome.tally);
     }
@@ -28,14 +43,18 @@ fn play(first: u64, step: u64) -> Tally {
 #[test]
 fn seeds_end_in_agreement_and_nothing_left() {
     let begun = Instant::now();
-    let halves: Vec<_> = (0..2).map(|first| std::thread::spawn(move || play(first, 2))).collect();
+    let failed = AtomicBool::new(false);
     let mut tally = Tally::default();
-    for half in halves {
-        match half.join() {
-            Ok(part) => tally.add(&part),
-            Err(panic) => std::panic::resume_unwind(panic),
+    std::thread::scope(|scope| {
+        let failed = &failed;
+        let halves = [0, 1].map(|first| scope.spawn(move || play(first, 2, failed)));
+        for half in halves {
+            match half.join() {
+                Ok(part) => tally.add(&part),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
         }
-    }
+    });
     println!("{tally}{} seeds in {:.1} s", number("OFFHOOK_SEEDS").unwrap_or(SEEDS), begun.elapsed().as_secs_f32());
     assert!(tally.missing().is_empty(), "never seen: {:?}", tally.missing());
 }
@@ -44,7 +63,7 @@ fn seeds_end_in_agreement_and_nothing_left() {
 #[test]
 fn a_seed_gives_the_same_run_again() {
     for seed in [3, 14, 15] {
-        let (one, other) = (seed::run(seed), seed::run(seed));
+        let (one, other) = (run(seed), run(seed));
         assert_eq!(one.ladder.lines(), other.ladder.lines());
         assert_eq!(one.tally, other.tally);
         assert!(!one.ladder.lines().is_empty());
@@ -54,7 +73,7 @@ fn a_seed_gives_the_same_run_again() {
 /// One run with everything it says, for `OFFHOOK_SEED=n cargo test -p offhook-simnet --test seeds one_seed -- --nocapture`.
 #[test]
 fn one_seed() {
-    let outcome = seed::run(number("OFFHOOK_SEED").unwrap_or(1));
+    let outcome = run(number("OFFHOOK_SEED").unwrap_or(1));
     println!("{}{:?}\n{}", outcome.ladder, outcome.weather, outcome.tally);
     outcome.check();
 }

@@ -27,6 +27,10 @@ pub mod id;
 pub mod invite;
 pub mod message;
 pub mod outbox;
+#[cfg(feature = "planted")]
+pub mod planted;
+#[cfg(not(feature = "planted"))]
+mod planted;
 pub mod register;
 pub mod reply;
 mod rng;

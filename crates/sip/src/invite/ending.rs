@@ -5,6 +5,7 @@ use super::session::{Bye, Exchange, State};
 use super::{BYE, making, uac, uas};
 use crate::id::{DialogId, ServerTx, SessionId};
 use crate::message::{Lines, Method, Request, StatusCode};
+use crate::planted::{Bug, planted};
 use crate::reply::Reply;
 use crate::stack::StackError;
 use crate::turn::{Owner, Turn};
@@ -46,7 +47,7 @@ pub(super) fn leave(turn: &mut Turn<'_>, s: SessionId, lines: Lines, how: Final)
         Final::Us => (By::Us, None),
         Final::Error(refusal) => (By::Error, Some(refusal)),
     };
-    if matches!(session.exchange, Exchange::Unacked(_)) {
+    if matches!(session.exchange, Exchange::Unacked(_)) && !planted(Bug::EarlyBye) {
         session.state = State::Leaving(Bye::Owed(Box::new(lines)));
     } else {
         send_bye(turn, s, lines);

@@ -11,6 +11,7 @@ use crate::event::Failure;
 use crate::id::{ClientTx, ServerTx, SessionId};
 use crate::message::{Body, Lines, Method, Request, Response, StatusCode};
 use crate::outbox::Origin;
+use crate::planted::{Bug, planted};
 use crate::reply::Reply;
 use crate::stack::StackError;
 use crate::turn::{Owner, Turn};
@@ -237,6 +238,9 @@ pub(super) fn exchange_over(turn: &mut Turn<'_>, s: SessionId) {
 pub(super) fn their_invite(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, request: &Request) {
     let offered = offer_answer::in_message(request.headers());
     let Some(session) = super::get_mut(turn, s) else { return };
+    if planted(Bug::Glare) && matches!(session.exchange, Exchange::Sent(_)) {
+        session.exchange = Exchange::Idle;
+    }
     let (ours, theirs) = (session.our_offer_pending(), session.their_offer_pending());
     let reply = match (&session.state, &session.exchange) {
         (State::Ringing(_), _) | (_, Exchange::Received { .. }) => in_dialog::later(turn),

@@ -11,6 +11,7 @@ use crate::draft::{ContactSpec, Draft};
 use crate::id::{DialogId, SessionId};
 use crate::message::{Body, Lines, Method, Response, StatusCode};
 use crate::outbox::Origin;
+use crate::planted::{Bug, planted};
 use crate::route;
 use crate::stack::StackError;
 use crate::turn::{Owner, Turn};
@@ -282,7 +283,9 @@ fn fork(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, response: Response,
         let ack_due = stand(turn, child, offered, &response);
         super::emit(turn, s, SessionEvent::Forked { session: child, response, ack_due });
     } else {
-        acknowledge(turn, child, response.headers().cseq().number, None);
+        if !planted(Bug::ForkAck) {
+            acknowledge(turn, child, response.headers().cseq().number, None);
+        }
         if !bye {
             ending::send_bye(turn, child, Lines::default());
         }
@@ -394,7 +397,7 @@ pub(super) fn ack_failed(turn: &mut Turn<'_>, s: SessionId, low: u32, refusal: R
 pub(super) fn repeat_ack(turn: &mut Turn<'_>, s: SessionId, cseq: u32) {
     let Some(work) = super::get(turn, s).and_then(|session| session.work.as_ref()) else { return };
     let sent = work.acks.iter().find(|acked| acked.cseq == cseq).and_then(|acked| acked.sent.clone());
-    if let Some((path, bytes)) = sent {
+    if let Some((path, bytes)) = sent.filter(|_| !planted(Bug::NoAckRepeat)) {
         turn.send_raw(path, bytes, crate::outbox::Cause::Ack);
     }
 }

@@ -11,6 +11,7 @@ use crate::event::Failure;
 use crate::id::{ServerTx, SessionId};
 use crate::message::{HeaderId, Lines, Method, Request, StatusCode};
 use crate::outbox::Origin;
+use crate::planted::{Bug, planted};
 use crate::reply::Reply;
 use crate::stack::StackError;
 use crate::turn::{Owner, Turn};
@@ -190,7 +191,7 @@ pub(super) fn on_repeat(turn: &mut Turn<'_>, s: SessionId) {
     }
     unacked.interval = timers.next(unacked.interval);
     let (tx, next) = (unacked.tx, (now + unacked.interval).min(unacked.give_up));
-    let _ = turn.repeat(tx);
+    let _ = if planted(Bug::No2xxRepeat) { Ok(()) } else { turn.repeat(tx) };
     let timer = super::start_at(turn, s, Kind::Repeat, next);
     if let Some(Exchange::Unacked(unacked)) = super::get_mut(turn, s).map(|session| &mut session.exchange) {
         unacked.timer = timer;
@@ -263,5 +264,6 @@ pub(super) fn on_expires(turn: &mut Turn<'_>, s: SessionId) {
 pub(super) fn terminate(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx) {
     ending::refuse_heard(turn, s);
     super::remove(turn, s);
-    let _ = turn.respond(tx, Reply::new(StatusCode::REQUEST_TERMINATED));
+    let answer = Reply::new(StatusCode::REQUEST_TERMINATED);
+    let _ = if planted(Bug::No487) { Ok(()) } else { turn.respond(tx, answer) };
 }

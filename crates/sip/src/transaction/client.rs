@@ -7,6 +7,7 @@ use crate::id::Id;
 use crate::message::header::Via;
 use crate::message::{Headers, Lines, Method, Response};
 use crate::outbox::{Cause, FlowChange, Origin, Path, SendError};
+use crate::planted::{Bug, planted};
 use crate::stack::Timer;
 use crate::transaction::key::Branch;
 use crate::transaction::{client_invite, client_other, print};
@@ -265,7 +266,9 @@ impl Turn<'_> {
             *ack = print::ack(&client.bytes, response, &self.stack.config.limits);
             client.bytes = Bytes::new();
         }
-        if let Some(bytes) = ack.clone() {
+        if let Some(bytes) =
+            ack.clone().map(|ack| if planted(Bug::AckBranch) { print::planted_branch(&ack) } else { ack })
+        {
             self.send(Sender::Client(id), path, bytes, Cause::Ack);
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::Timers;
+use crate::planted::{Bug, planted};
 use crate::time::Time;
 
 /// ```text
@@ -81,7 +82,8 @@ impl State {
     /// The INVITE has just been sent.
     pub(crate) fn new(now: Time, reliable: bool, timers: &Timers) -> Self {
         let repeat = (!reliable).then(|| Repeat { at: now + timers.t1, interval: timers.t1 });
-        State::Calling { repeat, give_up_at: now + timers.t1_64() }
+        let give_up = if planted(Bug::NoTimerB) { Duration::MAX } else { timers.t1_64() };
+        State::Calling { repeat, give_up_at: now + give_up }
     }
 
     /// When the next [`Input::Timeout`] is due.

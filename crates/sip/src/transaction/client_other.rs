@@ -1,6 +1,7 @@
 //! Non-INVITE client transaction: RFC 3261 section 17.1.2 (its figure 6).
 
 use crate::config::Timers;
+use crate::planted::{Bug, planted};
 use crate::time::Time;
 use crate::transaction::client_invite::Repeat;
 
@@ -59,7 +60,7 @@ impl State {
     /// The request has just been sent.
     pub(crate) fn new(now: Time, reliable: bool, timers: &Timers) -> Self {
         let interval = timers.t1.min(timers.t2);
-        let repeat = (!reliable).then(|| Repeat { at: now + interval, interval });
+        let repeat = (!reliable && !planted(Bug::NoTimerE)).then(|| Repeat { at: now + interval, interval });
         State::Trying { repeat, give_up_at: now + timers.t1_64() }
     }
 

@@ -10,6 +10,7 @@ use crate::id::{AskId, ClientTx, Id};
 use crate::invite;
 use crate::message::{HeaderId, Lines, Method, Response, StatusCode};
 use crate::outbox::{Action, Answer, Cause, Origin, Path, Question, SendError, Transport};
+use crate::planted::{Bug, planted};
 use crate::route;
 use crate::stack::{Ask, StackError, Timer};
 use crate::transaction::key::Branch;
@@ -172,7 +173,7 @@ impl Turn<'_> {
             Stage::Accepted(_) => Err(StackError::State("an INVITE without a final response")),
             Stage::Trying(_) if outgoing.cancelled.is_some() => Ok(()),
             Stage::Trying(client) => {
-                let provisional = outgoing.provisional;
+                let provisional = outgoing.provisional || planted(Bug::EarlyCancel);
                 if provisional {
                     self.client_cancel(client, &lines);
                 }
@@ -390,7 +391,7 @@ impl Turn<'_> {
             Owner::Session(session, purpose) => invite::next_cseq(self, session, purpose, ClientTx(id), used),
             _ => used.checked_add(1),
         };
-        let Some(cseq) = cseq else { return false };
+        let Some(cseq) = (if planted(Bug::RetryCseq) { Some(used) } else { cseq }) else { return false };
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return false };
         outgoing.draft.cseq = cseq;
         if let Some(path) = outgoing.path {

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::draft::{ContactSpec, Draft};
 use crate::message::{HeaderId, Headers, Limits, Lines, Message, Method, Request, Writer};
 use crate::outbox::{Path, Transport};
+use crate::planted::{Bug, planted};
 use crate::stack::StackError;
 use crate::transaction::key::Branch;
 
@@ -163,11 +164,16 @@ pub(crate) fn clean(text: &str) -> bool {
 /// INVITE, To of the response.
 pub(super) fn ack(invite: &Bytes, response: &Headers, limits: &Limits) -> Option<Bytes> {
     let invite = reread(invite, limits)?;
-    let to = response.all(HeaderId::To).next()?;
+    let to = if planted(Bug::AckTag) { invite.headers() } else { response }.all(HeaderId::To).next()?;
     let mut writer = cut(&invite, &Method::Ack);
     writer.raw(to);
     writer.line(HeaderId::CSeq, format_args!("{} ACK", invite.headers().cseq().number));
     Some(writer.finish(None))
+}
+
+/// See [`Bug::AckBranch`].
+pub(super) fn planted_branch(ack: &Bytes) -> Bytes {
+    String::from_utf8_lossy(ack).replacen(";branch=z9hG4bK", ";branch=z9hG4bKx", 1).into()
 }
 
 /// The CANCEL for a request (RFC 3261 section 9.1): the same but for the method; To without the tag of any response.

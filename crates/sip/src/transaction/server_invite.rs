@@ -1,6 +1,7 @@
 //! INVITE server transaction: RFC 3261 section 17.2.1 as changed by RFC 6026 section 8.6 (its figure 7).
 
 use crate::config::Timers;
+use crate::planted::{Bug, planted};
 use crate::time::Time;
 use crate::transaction::client_invite::Repeat;
 
@@ -119,7 +120,7 @@ fn proceeding(trying_at: Option<Time>, input: Input, now: Time, reliable: bool, 
         Input::Success => (State::Accepted { until: now + timers.t1_64() }, Effect::Send),
         Input::Refusal => {
             let interval = timers.t1.min(timers.t2);
-            let repeat = (!reliable).then(|| Repeat { at: now + interval, interval });
+            let repeat = (!reliable && !planted(Bug::NoTimerG)).then(|| Repeat { at: now + interval, interval });
             (State::Completed { repeat, give_up_at: now + timers.t1_64() }, Effect::Send)
         }
         Input::Timeout => match trying_at {
