@@ -7,6 +7,15 @@ use sip::{Now, Origin, Reply};
 
 use crate::switch::Switch;
 
+/// How the User-Agent of devices begins that give up at a challenge with more than one hash, or with one they do not know, although RFC
+/// 7616 section 3.7 and RFC 8760 section 2.4 let them choose. They are offered MD5 alone, where MD5 is offered at all.
+const ONE_HASH_ONLY: [&str; 3] = ["baresip v0.", "baresip v1.", "baresip v2."];
+
+/// Whether this is the User-Agent of such a device.
+fn knows_one_hash_only(agent: &[u8]) -> bool {
+    ONE_HASH_ONLY.iter().any(|known| agent.starts_with(known.as_bytes()))
+}
+
 impl Switch {
     /// The name of the user who proved to be one; otherwise the answer: 401, 403 for a wrong password or a From of somebody else, 400.
     pub(crate) fn admit(&mut self, request: &Request, origin: &Origin, now: Now) -> Result<String, Box<Reply>> {
@@ -24,7 +33,7 @@ impl Switch {
                     false => refuse(StatusCode::FORBIDDEN),
                 }
             }
-            Verdict::Challenge { stale } => Err(Box::new(self.challenge(origin, now, stale))),
+            Verdict::Challenge { stale } => Err(Box::new(self.challenge(request, origin, now, stale))),
             Verdict::Forbidden { reason, user } => {
                 // The only line for it: tools that ban addresses read it. The name is cut and quoted: it is the peer's choice.
                 let name: String = user.chars().take(64).collect();
@@ -37,12 +46,35 @@ impl Switch {
         }
     }
 
-    fn challenge(&mut self, origin: &Origin, now: Now, stale: bool) -> Reply {
+    fn challenge(&mut self, request: &Request, origin: &Origin, now: Now, stale: bool) -> Reply {
         let mut lines = Lines::new();
+        let md5_alone = self.offers_md5 && self.is_old(request, origin, now);
         for value in self.digest.challenges(now.mono, origin.remote.ip(), stale) {
-            lines.push_id(HeaderId::WwwAuthenticate, value);
+            if !md5_alone || value.contains("algorithm=MD5,") {
+                lines.push_id(HeaderId::WwwAuthenticate, value);
+            }
         }
         Reply::new(StatusCode::UNAUTHORIZED).lines(lines)
+    }
+
+    /// Whether a request comes from a device that knows one hash only: by its User-Agent or, since not every request has one, by that of
+    /// the REGISTER from the same address.
+    fn is_old(&self, request: &Request, origin: &Origin, now: Now) -> bool {
+        if let Some(agent) = request.headers().raw(HeaderId::UserAgent) {
+            return knows_one_hash_only(agent);
+        }
+        let Some(Ok(from)) = request.headers().get::<From<'_>>() else { return false };
+        let user = from.uri.user_unescaped().unwrap_or_default();
+        let is_there = |binding: &proxy::Binding<'_>| match binding.origin() {
+            Some(registered) => registered.remote == origin.remote,
+            None => sip::message::Uri::parse(binding.uri()).is_ok_and(|uri| {
+                let (host, port) = (uri.host_text().trim_matches(['[', ']']), uri.port().unwrap_or(5060));
+                host.parse() == Ok(origin.remote.ip()) && port == origin.remote.port()
+            }),
+        };
+        self.bindings
+            .of(now, &user)
+            .any(|binding| is_there(&binding) && knows_one_hash_only(binding.agent().as_bytes()))
     }
 
     /// Nobody speaks in another user's name.

@@ -123,13 +123,14 @@ impl Server {
             algorithms: accounts.common(&config.digest)?,
             ..digest::ServerConfig::new(&config.realm)
         };
+        let offers_md5 = rules.algorithms.contains(&digest::Algorithm::Md5);
         let digest = digest::Server::new(rules, rand::random())?;
         let mut looped = net::LoopConfig::new(config.listen.clone(), crate::switch::stack_config(&config));
         let wire = crate::metrics::Shared::default();
         looped.tap = Some(crate::metrics::tap(&wire));
         let lines = studio.lines();
         let sip = net::SipLoop::spawn(looped, move |bound, clock| {
-            Switch::new(config, accounts, digest, home, studio, Metrics::new(wire), (bound, clock.now()))
+            Switch::new(config, accounts, (digest, offers_md5), home, studio, Metrics::new(wire), (bound, clock.now()))
         })?;
         // The loop has its turn before anything arrives from the media thread.
         lines.connect(sip.handle());

@@ -52,6 +52,8 @@ pub(crate) struct Switch {
     pub(crate) config: Config,
     pub(crate) accounts: Accounts,
     pub(crate) digest: digest::Server,
+    /// Whether MD5 is among the hashes offered.
+    pub(crate) offers_md5: bool,
     pub(crate) bindings: Bindings,
     pub(crate) studio: Studio,
     pub(crate) capabilities: Capabilities,
@@ -95,7 +97,7 @@ impl Switch {
     pub(crate) fn new(
         config: Config,
         accounts: Accounts,
-        digest: digest::Server,
+        (digest, offers_md5): (digest::Server, bool),
         home: Home,
         studio: Studio,
         metrics: Metrics,
@@ -106,6 +108,7 @@ impl Switch {
             bindings: Bindings::new(&config, home, now),
             accounts,
             digest,
+            offers_md5,
             studio,
             capabilities: Capabilities { allow: methods(), ..Capabilities::default() },
             calls: Calls::default(),

@@ -20,6 +20,8 @@ pub(crate) struct Phone {
     count: u64,
     /// Adds these lines to every request.
     pub(crate) extra: String,
+    /// Lines of every REGISTER.
+    pub(crate) agent: String,
     /// Parameters of Contact in a REGISTER.
     pub(crate) preference: String,
     /// The user part of From.
@@ -51,6 +53,7 @@ impl Phone {
             count: 0,
             extra: String::new(),
             preference: String::new(),
+            agent: String::new(),
         }
     }
 
@@ -310,7 +313,7 @@ impl Phone {
     }
 
     pub(crate) fn register(&mut self, expires: u32) -> Response {
-        self.extra = format!("Expires: {expires}\r\n");
+        self.extra = format!("Expires: {expires}\r\n{}", self.agent);
         let uri = format!("sip:127.0.0.1:{}", self.server.port());
         let to = format!("sip:{}@127.0.0.1", self.name);
         let (_, response) = self.ask("REGISTER", &uri, &to, None);

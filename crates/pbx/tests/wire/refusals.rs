@@ -180,3 +180,28 @@ fn a_hash_that_some_user_lacks_is_not_offered() {
         response.headers().all(HeaderId::WwwAuthenticate).map(|line| line.text().into_owned()).collect();
     assert!(offered.len() == 1 && offered[0].contains("algorithm=MD5"), "{offered:?}");
 }
+
+#[test]
+fn devices_known_to_stumble_over_two_challenges_get_one() {
+    let challenges = |agent: &str, config: pbx::Config| {
+        let (_running, address) = start(config);
+        let mut phone = phone(address, "1001");
+        phone.extra = format!("User-Agent: {agent}\r\n");
+        let (_, response) = phone.ask_plain("REGISTER", "sip:127.0.0.1", "sip:1001@127.0.0.1", None, &[]);
+        response.headers().all(HeaderId::WwwAuthenticate).map(|line| line.text().into_owned()).collect::<Vec<_>>()
+    };
+    let offered = challenges("baresip v1.0.0 (x86_64/linux)", config());
+    assert!(offered.len() == 1 && offered[0].contains("algorithm=MD5"), "{offered:?}");
+    assert_eq!(challenges("baresip v3.1.0", config()).len(), 2);
+    // Its other requests do not say what it is: its registration has.
+    let (_running, address) = start(config());
+    let mut phone = phone(address, "1001");
+    phone.agent = "User-Agent: baresip v1.0.0\r\n".to_owned();
+    assert_eq!(phone.register(120).code().get(), 200);
+    let (_, response) = phone.ask_plain("INVITE", "sip:600@127.0.0.1", "sip:600@127.0.0.1", None, &[]);
+    assert_eq!(response.headers().count(HeaderId::WwwAuthenticate), 1);
+    // Where MD5 is not wanted, nobody gets it.
+    let strict = pbx::Config { digest: vec![sip::digest::Algorithm::Sha256], ..config() };
+    let offered = challenges("baresip v1.0.0", strict);
+    assert!(offered.len() == 1 && offered[0].contains("algorithm=SHA-256"), "{offered:?}");
+}
