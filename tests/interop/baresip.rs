@@ -23,9 +23,15 @@ pub(crate) struct Baresip {
 impl Baresip {
     /// Starts a phone; `account` is a line of baresip's accounts file in which `PORT` stands for its own SIP port.
     pub(crate) fn start(account: &str, hertz: u32) -> Self {
+        Self::with_ports(account, hertz, "21000-29999")
+    }
+
+    /// The same with a range of ports for RTP.
+    pub(crate) fn with_ports(account: &str, hertz: u32, ports: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (port, control_port) = (free_port(), free_port());
-        std::fs::write(directory.path().join("config"), config(directory.path(), port, control_port, hertz)).unwrap();
+        std::fs::write(directory.path().join("config"), config(directory.path(), (port, control_port, ports), hertz))
+            .unwrap();
         std::fs::write(directory.path().join("accounts"), format!("{}\n", account.replace("PORT", &port.to_string())))
             .unwrap();
         std::fs::write(directory.path().join("contacts"), "").unwrap();
@@ -87,13 +93,33 @@ impl Baresip {
         found.pop().expect("baresip recorded no call")
     }
 
+    /// Waits for a line it prints: what comes before its control connection stands is no event there.
+    pub(crate) fn wait_for_line(&mut self, text: &str) -> String {
+        self.program.wait_for(text)
+    }
+
+    /// Waits until three RTCP reports have been given: they are at least 2.5 s apart, so several seconds of audio have passed.
+    pub(crate) fn talk(&mut self) {
+        for _ in 0..3 {
+            self.wait_for("CALL_RTCP");
+        }
+    }
+
+    /// Whether it recorded anything.
+    pub(crate) fn has_recording(&self) -> bool {
+        std::fs::read_dir(self.directory.path())
+            .unwrap()
+            .filter_map(Result::ok)
+            .any(|entry| entry.file_name().to_string_lossy().ends_with("-dec.wav"))
+    }
+
     /// Ends it.
     pub(crate) fn stop(self) {
         self.program.signal("TERM");
     }
 }
 
-fn config(directory: &Path, port: u16, control: u16, hertz: u32) -> String {
+fn config(directory: &Path, (port, control, ports): (u16, u16, &str), hertz: u32) -> String {
     let directory = directory.display();
     let modules = ["stdio", "g711", "aufile", "sndfile", "ausine", "uuid", "stun"];
     let modules: String = modules.iter().map(|name| format!("module {name}.so\n")).collect();
@@ -101,7 +127,7 @@ fn config(directory: &Path, port: u16, control: u16, hertz: u32) -> String {
     format!(
         "poll_method epoll\nsip_listen 127.0.0.1:{port}\ncall_local_timeout 60\ncall_max_calls 4\n\
          audio_player aufile,{directory}/rx.wav\naudio_source ausine,{hertz}\naudio_alert aufile,/dev/null\n\
-         ausrc_srate 48000\nauplay_srate 8000\nausrc_channels 2\nauplay_channels 1\naudio_level no\nrtp_ports 21000-29999\n\
+         ausrc_srate 48000\nauplay_srate 8000\nausrc_channels 2\nauplay_channels 1\naudio_level no\nrtp_ports {ports}\n\
          rtp_stats yes\nsnd_path {directory}\nnet_interface 127.0.0.1\nmodule_path {MODULES}\n{modules}\
          module_tmp account.so\n{applications}ctrl_tcp_listen 127.0.0.1:{control}\n"
     )

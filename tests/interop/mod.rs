@@ -2,4 +2,6 @@
 
 mod answer;
 mod baresip;
+mod pbx;
 mod sipp;
+mod through;

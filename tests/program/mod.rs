@@ -102,6 +102,12 @@ impl Program {
         self.finish()
     }
 
+    /// Ends it at once, as the kernel does when memory runs out, and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Whether it still runs.
     pub(crate) fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

@@ -1,5 +1,6 @@
 //! The program under test.
 
+use std::path::Path;
 use std::process::Command;
 
 use super::Program;
@@ -16,4 +17,39 @@ pub(crate) fn answer(arguments: &[&str]) -> (Program, String) {
     let mut robot = start(&[&["answer", "--sip", &address], arguments].concat());
     robot.wait_for("listening on tcp");
     (robot, address)
+}
+
+/// The users of a server under test.
+pub(crate) const USERS: [&str; 4] = ["--user", "1001:secret1", "--user", "1002:secret2"];
+
+/// A running PBX with its state in a directory that goes with it.
+pub(crate) struct Server {
+    /// The program.
+    pub(crate) program: Program,
+    /// Where it listens, UDP and TCP.
+    pub(crate) address: String,
+    _state: tempfile::TempDir,
+}
+
+/// Starts `offhook serve` on a free port of loopback, with state of its own, and waits until it is ready.
+pub(crate) fn serve(arguments: &[&str]) -> Server {
+    let state = tempfile::tempdir().unwrap();
+    let address = format!("127.0.0.1:{}", super::free_port());
+    let program = serve_at(&address, state.path(), arguments);
+    Server { program, address, _state: state }
+}
+
+/// The same at a given address, with state that stays.
+pub(crate) fn serve_at(address: &str, state: &Path, arguments: &[&str]) -> Program {
+    let state = state.join("state");
+    let mut program = start(&[&["serve", "--sip", address, "--state", state.to_str().unwrap()], arguments].concat());
+    program.wait_for("ready; state in");
+    program
+}
+
+/// A configuration file for `serve --config`.
+pub(crate) fn configuration(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
 }

@@ -1,0 +1,111 @@
+//! SIPp as caller and as callee through `offhook serve`.
+
+use super::sipp;
+use crate::program::offhook::{self, Server, USERS};
+use crate::program::{Program, free_port};
+
+/// Each scenario runs so often.
+const CALLS: &str = "3";
+
+/// A server whose phones may ring for two seconds. SIPp knows no digest but MD5, and looks at the first challenge only.
+fn serve() -> Server {
+    let file = offhook::configuration("ring_secs = 2\ndigest = [\"md5\"]\n");
+    offhook::serve(&[&["--config", file.path().to_str().unwrap()], &USERS[..]].concat())
+}
+
+/// Registers 1002 with digest from a port and waits there for calls.
+fn callee(server: &Server, scenario: &str) -> Program {
+    let port = free_port();
+    let (code, output) = registers(server, port, "secret2");
+    assert_eq!(code, 0, "{output}");
+    let phone = sipp::start_at(port, scenario, &server.address, &["-m", CALLS]);
+    // It is up when nobody else can have its port.
+    let end = std::time::Instant::now() + crate::program::PATIENCE;
+    while std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+        assert!(std::time::Instant::now() < end, "SIPp does not listen on {port}");
+        std::thread::yield_now();
+    }
+    phone
+}
+
+fn registers(server: &Server, port: u16, password: &str) -> (i32, String) {
+    let credentials = ["-m", "1", "-s", "1002", "-au", "1002", "-ap", password];
+    sipp::start_at(port, "uas_registers.xml", &server.address, &credentials).finish()
+}
+
+/// 1001 calls `number` with this password and scenario.
+fn call(server: &Server, scenario: &str, number: &str, password: &str) -> (i32, String) {
+    // Without being told SIPp signs for the server's address, not for the Request-URI (RFC 7616 section 3.4.6).
+    let signed = format!("{number}@{}", server.address);
+    let arguments = ["-m", CALLS, "-l", "1", "-s", number, "-au", "1001", "-ap", password, "-auth_uri", &signed];
+    sipp::run(scenario, &server.address, &arguments)
+}
+
+/// 1001 calls `number` and must be refused with this code.
+fn refused(server: &Server, number: &str, password: &str, code: u16) -> (i32, String) {
+    let scenario = sipp::with_final("pbx_caller_refused.xml", code);
+    call(server, scenario.to_str().unwrap(), number, password)
+}
+
+fn went_well((code, output): (i32, String)) {
+    assert_eq!(code, 0, "{output}");
+}
+
+#[test]
+fn sipp_calls_sipp_and_is_answered() {
+    let server = serve();
+    let phone = callee(&server, "uas");
+    went_well(call(&server, "pbx_caller_answered.xml", "1002", "secret1"));
+    went_well(phone.finish());
+}
+
+#[test]
+fn busy_of_the_callee_reaches_the_caller() {
+    let server = serve();
+    let phone = callee(&server, "uas_busy.xml");
+    went_well(refused(&server, "1002", "secret1", 486));
+    went_well(phone.finish());
+}
+
+#[test]
+fn scenario_that_wants_another_code_fails() {
+    let server = serve();
+    let _phone = callee(&server, "uas_busy.xml");
+    let (code, output) = refused(&server, "1002", "secret1", 603);
+    assert_ne!(code, 0, "{output}");
+}
+
+#[test]
+fn phone_that_nobody_answers_is_cancelled_and_the_caller_told() {
+    let server = serve();
+    let phone = callee(&server, "uas_rings.xml");
+    went_well(refused(&server, "1002", "secret1", 480));
+    went_well(phone.finish());
+}
+
+#[test]
+fn caller_who_gives_up_stops_the_ringing() {
+    let server = serve();
+    let phone = callee(&server, "uas_rings.xml");
+    went_well(call(&server, "pbx_caller_cancels.xml", "1002", "secret1"));
+    went_well(phone.finish());
+}
+
+#[test]
+fn numbers_nobody_has_and_phones_not_there_are_told_apart() {
+    let server = serve();
+    went_well(refused(&server, "999", "secret1", 404));
+    went_well(refused(&server, "1002", "secret1", 480));
+}
+
+#[test]
+fn callers_without_the_password_get_no_further_than_401_and_403() {
+    let mut server = serve();
+    went_well(call(&server, "pbx_caller_unknown.xml", "600", "-"));
+    went_well(refused(&server, "600", "guessed", 403));
+    server.program.wait_for("auth_failed ip=127.0.0.1");
+    let (code, output) = registers(&server, free_port(), "guessed");
+    assert_ne!(code, 0, "registered with a guessed password:\n{output}");
+    // Nothing was bound.
+    went_well(refused(&server, "1002", "secret1", 480));
+}
