@@ -13,10 +13,11 @@ use sip::Transport;
 use sip::message::StatusCode;
 
 use crate::args;
-use crate::exit::Exit;
+use crate::exit::{Exit, Fault};
 use crate::identity::Identity;
 use crate::interrupt::Interrupts;
 use crate::out::Out;
+use crate::phone;
 use robot::{Account, Conduct, News, Order, Robot, Studio};
 use voice::{Ears, Voice};
 
@@ -31,10 +32,7 @@ const PACE: Duration = Duration::from_millis(50);
 pub(crate) fn run(args: &args::Answer, out: &mut Out) -> Exit {
     match start(args) {
         Ok(running) => running.serve(args, out),
-        Err((exit, why)) => {
-            out.error(&why);
-            exit
-        }
+        Err((exit, why)) => out.fault(&Fault::new(exit, why)),
     }
 }
 
@@ -111,25 +109,15 @@ fn start(args: &args::Answer) -> Result<Running, (Exit, String)> {
 
 /// UDP and TCP at every address given, or a free port of all addresses.
 pub(crate) fn binds(given: &[SocketAddr]) -> Vec<Bind> {
-    let any = [SocketAddr::from(([0, 0, 0, 0], 0))];
-    let addresses = if given.is_empty() { &any[..] } else { given };
     let pair =
         |address: &SocketAddr| [Transport::Udp, Transport::Tcp].map(|transport| Bind { transport, address: *address });
-    addresses.iter().flat_map(pair).collect()
+    phone::addresses(given).iter().flat_map(pair).collect()
 }
 
 impl Running {
     fn serve(self, args: &args::Answer, out: &mut Out) -> Exit {
         for bound in self.sip.bound() {
-            let transport = bound.transport.as_str().to_lowercase();
-            out.event(
-                &format!("listening on {transport} {}", bound.address),
-                &[
-                    ("event", "listening".into()),
-                    ("transport", transport.as_str().into()),
-                    ("address", bound.address.to_string().into()),
-                ],
-            );
+            phone::listening(bound.transport, bound.address, out);
         }
         let interrupts = Interrupts::watch();
         let mut ended_calls = 0_u64;

@@ -10,6 +10,9 @@ use crate::interrupt::Interrupts;
 use crate::out::Out;
 use crate::phone::{self, Phone};
 
+/// How long the registrar may take to let go.
+const FAREWELL: Duration = Duration::from_secs(3);
+
 /// Runs the verb.
 pub(crate) fn run(args: &args::Register, out: &mut Out) -> Exit {
     let result = phone::runtime().and_then(|runtime| runtime.block_on(register(args, out)));
@@ -41,8 +44,11 @@ async fn register(args: &args::Register, out: &mut Out) -> Result<Exit, Fault> {
         _ => Exit::Ok,
     };
     if let Some(account) = &phone.account {
-        account.unregister().await;
-        out.event("unregistered", &[("event", "unregistered".into()), ("account", account.address().into())]);
+        if tokio::time::timeout(FAREWELL, account.unregister()).await.is_ok() {
+            out.event("unregistered", &[("event", "unregistered".into()), ("account", account.address().into())]);
+        } else {
+            out.error(&format!("{}: the registrar did not answer: the binding ends by itself", account.address()));
+        }
     }
     phone.endpoint.close().await;
     Ok(exit)

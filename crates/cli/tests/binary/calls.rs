@@ -127,3 +127,31 @@ fn interrupted_while_it_rings_gives_the_call_up() {
     assert!(lines.iter().any(|line| line.contains("given up")), "{lines:#?}");
     robot.line("call 1 ended");
 }
+
+#[test]
+fn interrupted_caller_of_nobody_does_not_wait_for_an_answer() {
+    // Takes datagrams and says nothing.
+    let hole = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut caller = Going::start(&["call", &format!("x@{}", hole.local_addr().unwrap())]);
+    caller.line("calling");
+    let since = std::time::Instant::now();
+    caller.interrupt();
+    let (code, lines) = caller.end();
+    assert_eq!(code, Some(130), "{lines:#?}");
+    assert!(since.elapsed() < Duration::from_secs(7), "{:?}", since.elapsed());
+}
+
+#[test]
+fn second_interruption_ends_at_once() {
+    let hole = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut caller = Going::start(&["call", &format!("x@{}", hole.local_addr().unwrap())]);
+    caller.line("calling");
+    let since = std::time::Instant::now();
+    caller.interrupt();
+    // Two signals at the same time count as one.
+    std::thread::sleep(Duration::from_millis(100));
+    caller.interrupt();
+    let (code, lines) = caller.end();
+    assert_eq!(code, Some(130), "{lines:#?}");
+    assert!(since.elapsed() < Duration::from_secs(3), "{:?}", since.elapsed());
+}
