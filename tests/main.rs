@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod acceptance;
+mod durable;
 mod interop;
 mod program;
 mod rfc;

@@ -1,6 +1,7 @@
 //! Programs as children: started, watched line by line, ended by their process id.
 
 pub(crate) mod offhook;
+pub(crate) mod registering;
 pub(crate) mod sound;
 
 use std::io::{BufRead, BufReader, Read};

@@ -1,0 +1,181 @@
+//! A server killed in the middle of a thousand registrations: what was answered 200 is there after the restart, and nothing is that nobody sent.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::program::registering::{Answered, Devices, Wish};
+use crate::program::{PATIENCE, free_port, offhook};
+
+const USERS: usize = 250;
+const CONTACTS: usize = 4;
+const PASSWORD: &str = "secret";
+/// Requests under way at a time, and unanswered at least when the server is killed.
+const WINDOW: usize = 120;
+const UNANSWERED: usize = 50;
+/// The first number of the devices' requests.
+const CSEQ: u32 = 7;
+
+/// A small generator of our own (xorshift), so that a failing run can be had again.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+fn configuration() -> tempfile::NamedTempFile {
+    let users = (0..USERS).map(|user| format!("[users.u{user}]\npassword = \"{PASSWORD}\"\n"));
+    offhook::configuration(&format!("digest = [\"md5\"]\n{}", users.collect::<String>()))
+}
+
+/// A thousand contacts, each with a device and a lifetime of its own.
+fn wishes() -> Vec<Wish> {
+    let wish = |number: usize| Wish {
+        user: format!("u{}", number % USERS),
+        contact: Some(format!("sip:c{number}@127.0.0.1:9")),
+        expires: 900 + u32::try_from(number).unwrap(),
+        call_id: format!("device-{number}"),
+        cseq: CSEQ,
+    };
+    (0..USERS * CONTACTS).map(wish).collect()
+}
+
+/// What was confirmed before the kill, with when that was.
+struct Killed {
+    confirmed: BTreeMap<usize, Instant>,
+    unanswered: usize,
+}
+
+/// Registers until `after` have been answered, then sends on without reading and kills.
+fn register_and_kill(state: &Path, config: &str, wishes: &[Wish], after: usize) -> Killed {
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut server = offhook::serve_at(&address, state, &["--config", config]);
+    let mut devices = Devices::of(&address);
+    let mut confirmed = BTreeMap::new();
+    let mut begun = 0;
+    let end = Instant::now() + PATIENCE;
+    while confirmed.len() < after || devices.unanswered() < UNANSWERED {
+        while begun < wishes.len() && devices.len() < WINDOW {
+            devices.begin(begun, &wishes[begun], PASSWORD);
+            begun += 1;
+        }
+        if let Some((number, answer)) = devices.next(wishes, Duration::from_millis(100)) {
+            assert_eq!(answer.code, 200, "{:?}", wishes[number]);
+            confirmed.insert(number, Instant::now());
+        }
+        devices.again();
+        assert!(Instant::now() < end, "{} answered, {} not", confirmed.len(), devices.unanswered());
+    }
+    server.kill();
+    // What it had sent before it died has been answered, too.
+    while let Some((number, answer)) = devices.next(wishes, Duration::from_millis(20)) {
+        assert_eq!(answer.code, 200);
+        confirmed.insert(number, Instant::now());
+    }
+    Killed { confirmed, unanswered: devices.unanswered() }
+}
+
+/// Everything that is wrong after a restart.
+fn faults(state: &Path, config: &str, wishes: &[Wish], killed: &Killed) -> Vec<String> {
+    let address = format!("127.0.0.1:{}", free_port());
+    let _server = offhook::serve_at(&address, state, &["--config", config]);
+    let mut faults = Vec::new();
+    let ask = |user: usize| Wish {
+        user: format!("u{user}"),
+        contact: None,
+        expires: 0,
+        call_id: format!("asking-{user}"),
+        cseq: 1,
+    };
+    let questions: Vec<Wish> = (0..USERS).map(ask).collect();
+    let asked = Instant::now();
+    let answers = Devices::of(&address).all(&questions, PASSWORD);
+    for (user, Answered { code, contacts }) in answers.iter().enumerate() {
+        if *code != 200 {
+            faults.push(format!("u{user}: asked for its contacts, answered {code}"));
+        }
+        let mut contacts = contacts.clone();
+        for (number, wish) in wishes.iter().enumerate().filter(|(_, wish)| wish.user == format!("u{user}")) {
+            let found = contacts.remove(wish.contact.as_deref().unwrap_or_default());
+            let Some(confirmed) = killed.confirmed.get(&number) else { continue };
+            match found {
+                None => faults.push(format!("{wish:?}: answered 200, and gone")),
+                Some(left) => {
+                    // To the second, with two for where a second begins, and the time between question and answer.
+                    let (old, young) = (confirmed.elapsed().as_secs(), asked.duration_since(*confirmed).as_secs());
+                    let least = u64::from(wish.expires).saturating_sub(old + 2);
+                    let most = u64::from(wish.expires).saturating_sub(young.saturating_sub(2));
+                    if !(least..=most).contains(&u64::from(left)) {
+                        faults.push(format!("{wish:?}: {left} s left, expected {least} to {most}"));
+                    }
+                }
+            }
+        }
+        faults.extend(contacts.into_keys().map(|uri| format!("u{user}: {uri} was invented")));
+    }
+    faults.extend(order_faults(&address, wishes, killed));
+    faults
+}
+
+/// The Call-ID and CSeq of a binding are known again when an older request of its device is refused and a younger one taken (RFC 3261
+/// section 10.3 step 7).
+fn order_faults(address: &str, wishes: &[Wish], killed: &Killed) -> Vec<String> {
+    let confirmed: Vec<&Wish> = killed.confirmed.keys().rev().take(40).map(|number| &wishes[*number]).collect();
+    // The request that made the binding was the second of two.
+    let at = |cseq: u32| confirmed.iter().map(|wish| Wish { cseq, ..(*wish).clone() }).collect::<Vec<_>>();
+    let mut faults = Vec::new();
+    for (cseq, expected) in [(CSEQ, 500), (CSEQ + 1, 200)] {
+        for (wish, answer) in confirmed.iter().zip(Devices::of(address).all(&at(cseq), PASSWORD)) {
+            if answer.code != expected {
+                let number = cseq + 1;
+                faults.push(format!("{wish:?}: CSeq {number} is answered {}, expected {expected}", answer.code));
+            }
+        }
+    }
+    faults
+}
+
+/// Kills `rounds` times at moments drawn from a seed; `damage` is done to the state before each restart.
+fn rounds(rounds: usize, seed: u64, damage: impl Fn(&Path)) -> Vec<String> {
+    let (config, wishes) = (configuration(), wishes());
+    let config = config.path().to_str().unwrap();
+    let mut dice = Dice(seed);
+    let mut good = 0;
+    let mut tries = 0;
+    let mut all = Vec::new();
+    while good < rounds {
+        tries += 1;
+        assert!(tries <= rounds * 3, "too few were unanswered when the server was killed");
+        let state = tempfile::tempdir().unwrap();
+        let after = 1 + usize::try_from(dice.below(800)).unwrap();
+        let killed = register_and_kill(state.path(), config, &wishes, after);
+        if killed.unanswered < UNANSWERED {
+            continue;
+        }
+        good += 1;
+        damage(&state.path().join("state"));
+        let told = format!("seed {seed}, round {good}, {} confirmed", killed.confirmed.len());
+        all.extend(faults(state.path(), config, &wishes, &killed).into_iter().map(|fault| format!("{told}: {fault}")));
+    }
+    all
+}
+
+#[test]
+fn rfc3261_10_3_bindings_that_were_confirmed_survive_twenty_kills() {
+    let faults = rounds(20, 0x0ff_4001, |_| {});
+    assert!(faults.is_empty(), "{} faults, the first:\n{}", faults.len(), faults[..faults.len().min(20)].join("\n"));
+}
+
+#[test]
+fn bindings_that_were_lost_are_noticed() {
+    let faults = rounds(1, 0x0ff_4002, |state| {
+        let journal = std::fs::OpenOptions::new().write(true).open(state.join("bindings.journal")).unwrap();
+        journal.set_len(journal.metadata().unwrap().len() / 2).unwrap();
+    });
+    assert!(faults.iter().any(|fault| fault.contains("answered 200, and gone")), "{faults:?}");
+}

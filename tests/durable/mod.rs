@@ -1,0 +1,3 @@
+//! What `offhook serve` has confirmed survives `kill -9`.
+
+mod kill;

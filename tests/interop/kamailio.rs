@@ -1,0 +1,113 @@
+//! Our phone at a Kamailio of its own: registers with it, and calls baresip through it.
+
+use std::process::Command;
+
+use super::baresip::Baresip;
+use crate::program::sound::seconds_of;
+use crate::program::{Program, free_port, offhook};
+
+const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/kamailio/home.cfg");
+
+/// A registrar and proxy where every user's password is `secret` and his number.
+struct Kamailio {
+    program: Program,
+    address: String,
+    _run: tempfile::TempDir,
+}
+
+impl Kamailio {
+    fn start() -> Self {
+        let run = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let (directory, pid) = (run.path().display().to_string(), run.path().join("pid").display().to_string());
+        let define = format!("SIPPORT={port}");
+        let arguments =
+            ["-f", CONFIGURATION, "-DD", "-E", "-m", "64", "-M", "8", "-Y", &directory, "-P", &pid, "-A", &define];
+        let program = Program::start(Command::new("kamailio").args(arguments));
+        let address = format!("127.0.0.1:{port}");
+        let kamailio = Self { program, address, _run: run };
+        kamailio.wait_until_it_answers();
+        kamailio
+    }
+
+    /// It prints nothing when it is ready: asked until it answers.
+    fn wait_until_it_answers(&self) {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(std::time::Duration::from_millis(100))).unwrap();
+        let (local, address) = (socket.local_addr().unwrap(), &self.address);
+        let end = std::time::Instant::now() + crate::program::PATIENCE;
+        let mut number = 0;
+        loop {
+            number += 1;
+            let ask = format!(
+                "OPTIONS sip:{address} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bKup{number};rport\r\nFrom: <sip:t@{local}>;tag=t\r\n\
+                 To: <sip:{address}>\r\nCall-ID: up{number}\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 0\r\nContent-Length: 0\r\n\r\n"
+            );
+            // Nobody listens yet: the next try tells.
+            let _ = socket.send_to(ask.as_bytes(), address);
+            if socket.recv(&mut [0; 4_096]).is_ok() {
+                return;
+            }
+            assert!(std::time::Instant::now() < end, "Kamailio does not answer at {address}");
+        }
+    }
+}
+
+impl Drop for Kamailio {
+    /// Asks it to end, so that its children go too, also when a test fails.
+    fn drop(&mut self) {
+        self.program.signal("TERM");
+        let end = std::time::Instant::now() + crate::program::PATIENCE;
+        while self.program.is_alive() && std::time::Instant::now() < end {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn our_phone_registers_with_kamailio_by_digest() {
+    let mut kamailio = Kamailio::start();
+    let account = format!("sip:1001@{}", kamailio.address);
+    let register = |password: &str| {
+        offhook::start(&["register", "--account", &account, "--password", password, "--once", "--sip", "127.0.0.1:0"])
+            .finish()
+    };
+    let (code, output) = register("secret1002");
+    assert_eq!(code, 6, "{output}");
+    assert!(!kamailio.program.output().contains("registered 1001"));
+    let (code, output) = register("secret1001");
+    assert_eq!(code, 0, "{output}");
+    kamailio.program.wait_for("registered 1001");
+}
+
+/// 1001 (ours, 440 Hz) calls 1002 (baresip, 1000 Hz) and expects to hear a tone: exit code, what baresip heard of 440 Hz and we of 1000 Hz.
+fn call(expected: &str) -> (i32, f64, f64) {
+    let kamailio = Kamailio::start();
+    let address = &kamailio.address;
+    let phone = format!("<sip:1002@{address}>;auth_user=1002;auth_pass=secret1002;regint=300;answermode=auto");
+    let mut phone = Baresip::start(&phone, 1000);
+    phone.wait_for_line("[1 binding]");
+    let directory = tempfile::tempdir().unwrap();
+    let (file, account) = (directory.path().join("heard.wav"), format!("sip:1001@{address}"));
+    let identity = ["--account", &account, "--password", "secret1001", "--sip", "127.0.0.1:0"];
+    let sound = ["--tone", "440", "--record", file.to_str().unwrap(), "--for", "5", "--expect-tone", expected];
+    let (code, output) = offhook::start(&[&["call", "1002"], &identity[..], &sound[..]].concat()).finish();
+    phone.wait_for("CALL_CLOSED");
+    let heard = (code, seconds_of(&phone.recording(), 440.0), seconds_of(&file, 1000.0));
+    assert!(seconds_of(&phone.recording(), 1000.0) < 0.2 && seconds_of(&file, 440.0) < 0.2, "its own tone\n{output}");
+    phone.stop();
+    heard
+}
+
+#[test]
+fn our_phone_calls_baresip_through_kamailio_and_both_hear() {
+    let (code, there, here) = call("1000");
+    assert_eq!(code, 0);
+    assert!(there >= 3.0 && here >= 3.0, "440 Hz for {there} s there, 1000 Hz for {here} s here");
+}
+
+#[test]
+fn call_through_kamailio_where_another_tone_is_expected_fails() {
+    let (code, _, here) = call("700");
+    assert_eq!(code, 10, "1000 Hz for {here} s");
+}
