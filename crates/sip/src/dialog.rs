@@ -75,6 +75,24 @@ pub struct Record {
     pub path: Option<Path>,
 }
 
+/// The same, borrowed.
+pub(crate) struct Sketch<'a> {
+    pub(crate) call_id: &'a str,
+    pub(crate) local: &'a str,
+    pub(crate) local_tag: &'a str,
+    pub(crate) remote: &'a str,
+    pub(crate) remote_tag: &'a str,
+    pub(crate) remote_target: &'a str,
+    pub(crate) contact: &'a ContactSpec,
+    pub(crate) routes: &'a [String],
+    pub(crate) local_cseq: u32,
+    pub(crate) remote_cseq: Option<u32>,
+    pub(crate) role: Role,
+    pub(crate) phase: Phase,
+    pub(crate) secure: bool,
+    pub(crate) path: Option<Path>,
+}
+
 /// Why no dialog can be made or used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -131,27 +149,47 @@ pub struct Dialog {
 impl Dialog {
     /// Packs a record. Refused when its text is larger than [`MAX_TEXT`].
     pub fn from_record(record: &Record) -> Result<Self, DialogError> {
-        let contact = pack_contact(&record.contact);
-        let routes = record.routes.join("\n");
+        Self::from_sketch(&Sketch {
+            call_id: &record.call_id,
+            local: &record.local,
+            local_tag: &record.local_tag,
+            remote: &record.remote,
+            remote_tag: &record.remote_tag,
+            remote_target: &record.remote_target,
+            contact: &record.contact,
+            routes: &record.routes,
+            local_cseq: record.local_cseq,
+            remote_cseq: record.remote_cseq,
+            role: record.role,
+            phase: record.phase,
+            secure: record.secure,
+            path: record.path,
+        })
+    }
+
+    /// As [`Dialog::from_record`].
+    pub(crate) fn from_sketch(sketch: &Sketch<'_>) -> Result<Self, DialogError> {
+        let contact = pack_contact(sketch.contact);
+        let routes = sketch.routes.join("\n");
         let text = Text::pack([
-            &record.call_id,
-            &record.local,
-            &record.local_tag,
-            &record.remote,
-            &record.remote_tag,
-            &record.remote_target,
+            sketch.call_id,
+            sketch.local,
+            sketch.local_tag,
+            sketch.remote,
+            sketch.remote_tag,
+            sketch.remote_target,
             &contact,
             &routes,
         ])?;
         Ok(Self {
             text,
-            path: record.path.map(Box::new),
-            local_cseq: record.local_cseq,
-            remote_cseq: record.remote_cseq.unwrap_or(0),
-            heard: record.remote_cseq.is_some(),
-            role: record.role,
-            phase: record.phase,
-            secure: record.secure,
+            path: sketch.path.map(Box::new),
+            local_cseq: sketch.local_cseq,
+            remote_cseq: sketch.remote_cseq.unwrap_or(0),
+            heard: sketch.remote_cseq.is_some(),
+            role: sketch.role,
+            phase: sketch.phase,
+            secure: sketch.secure,
         })
     }
 

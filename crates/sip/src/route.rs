@@ -105,6 +105,9 @@ fn params_start(value: &str) -> usize {
 /// Where the brackets of a name-addr stand; quotes before them may hide others.
 fn bracket(value: &str) -> Option<(usize, usize)> {
     let bytes = value.as_bytes();
+    if bytes.first() == Some(&b'<') {
+        return memchr::memchr(b'>', bytes).map(|close| (0, close));
+    }
     let (mut quoted, mut escaped) = (false, false);
     let mut open = None;
     for (at, &byte) in bytes.iter().enumerate() {

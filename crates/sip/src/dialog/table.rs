@@ -90,7 +90,8 @@ impl Dialogs {
             return Err(DialogError::Full);
         }
         let hash = self.hash_of(&dialog);
-        if self.find_hashed(hash, dialog.call_id(), dialog.local_tag(), dialog.remote_tag()).is_some() {
+        let (call_id, local_tag, remote_tag) = (dialog.call_id(), dialog.local_tag(), dialog.remote_tag());
+        if self.find_hashed(hash, call_id.as_bytes(), local_tag.as_bytes(), remote_tag.as_bytes()).is_some() {
             return Err(DialogError::Exists);
         }
         let slot = self.take_slot(owner)?;
@@ -142,17 +143,23 @@ impl Dialogs {
     }
 
     /// Finds by the dialog ID of RFC 3261 section 12: Call-ID, our tag, the peer's tag, each byte for byte.
-    pub(crate) fn find(&self, call_id: &str, local_tag: &str, remote_tag: &str) -> Option<DialogId> {
+    pub(crate) fn find(
+        &self,
+        call_id: impl AsRef<[u8]>,
+        local_tag: impl AsRef<[u8]>,
+        remote_tag: impl AsRef<[u8]>,
+    ) -> Option<DialogId> {
+        let (call_id, local_tag, remote_tag) = (call_id.as_ref(), local_tag.as_ref(), remote_tag.as_ref());
         self.find_hashed(self.hash(call_id, local_tag, remote_tag), call_id, local_tag, remote_tag)
     }
 
-    fn find_hashed(&self, hash: u64, call_id: &str, local_tag: &str, remote_tag: &str) -> Option<DialogId> {
+    fn find_hashed(&self, hash: u64, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> Option<DialogId> {
         let mut at = *self.index.get(&hash)?;
         while let Some(slot) = self.slots.get(at as usize) {
             if let Some(dialog) = &slot.dialog
-                && dialog.local_tag() == local_tag
-                && dialog.remote_tag() == remote_tag
-                && dialog.call_id() == call_id
+                && dialog.local_tag().as_bytes() == local_tag
+                && dialog.remote_tag().as_bytes() == remote_tag
+                && dialog.call_id().as_bytes() == call_id
             {
                 return Some(DialogId(Id::new(self.shard, slot.generation, at)));
             }
@@ -212,11 +219,16 @@ impl Dialogs {
         self.hash(dialog.call_id(), dialog.local_tag(), dialog.remote_tag())
     }
 
-    pub(super) fn hash(&self, call_id: &str, local_tag: &str, remote_tag: &str) -> u64 {
+    pub(super) fn hash(
+        &self,
+        call_id: impl AsRef<[u8]>,
+        local_tag: impl AsRef<[u8]>,
+        remote_tag: impl AsRef<[u8]>,
+    ) -> u64 {
         let mut hash = Sip13::new(self.keys.0);
         hash.write(&[3]);
-        for part in [call_id, local_tag, remote_tag] {
-            hash.part(part.as_bytes());
+        for part in [call_id.as_ref(), local_tag.as_ref(), remote_tag.as_ref()] {
+            hash.part(part);
         }
         hash.finish()
     }

@@ -2,7 +2,7 @@
 
 use super::event::Reach;
 use super::session::Session;
-use crate::dialog::{Dialog, Phase, Record, Role};
+use crate::dialog::{Dialog, Phase, Record, Role, Sketch};
 use crate::draft::{ContactSpec, Draft, Hop};
 use crate::header::{Contact, RecordRoute};
 use crate::id::{DialogId, ServerTx, SessionId};
@@ -91,24 +91,24 @@ pub(super) fn of_request(request: &Request, origin: &Origin, tag: &str, reach: R
     let (to, from) = (headers.text(HeaderId::To)?, headers.text(HeaderId::From)?);
     let routes = headers.list::<RecordRoute<'_>>().map(|item| item.map(|item| item.to_string()));
     let routes = routes.collect::<Result<Vec<_>, _>>().ok()?;
-    let target = contact_uri(headers)?;
-    let record = Record {
-        call_id: headers.call_id().to_owned(),
-        local: route::without_params(&to).to_owned(),
-        local_tag: tag.to_owned(),
-        remote: route::without_params(&from).to_owned(),
-        remote_tag: headers.from_tag().unwrap_or("").to_owned(),
-        path: only_path(&target, routes.is_empty(), origin, reach == Reach::Back),
+    let target = contact(headers)?;
+    let sketch = Sketch {
+        call_id: headers.call_id(),
+        local: route::without_params(&to),
+        local_tag: tag,
+        remote: route::without_params(&from),
+        remote_tag: headers.from_tag().unwrap_or(""),
+        path: only_path(target, routes.is_empty(), origin, reach == Reach::Back),
         remote_target: target,
-        contact: ContactSpec::Auto { user: user_of(request), params: String::new() },
-        routes,
+        contact: &ContactSpec::Auto { user: user_of(request), params: String::new() },
+        routes: &routes,
         local_cseq: 0,
         remote_cseq: Some(headers.cseq().number),
         role: Role::Callee,
         phase: Phase::Early,
         secure: is_sips(request.uri_text()) && matches!(origin.transport, Transport::Tls | Transport::Wss),
     };
-    Dialog::from_record(&record).ok()
+    Dialog::from_sketch(&sketch).ok()
 }
 
 /// The user part that a request was sent to: our Contact has the same.
@@ -129,20 +129,24 @@ pub(super) fn find(turn: &Turn<'_>, response: &Response) -> Option<DialogId> {
 /// The dialog a request of the peer belongs to.
 pub(super) fn find_for_request(turn: &Turn<'_>, request: &Request) -> Option<DialogId> {
     let headers = request.headers();
-    let (local, remote) = (headers.to_tag()?, headers.from_tag().unwrap_or(""));
-    turn.stack.sessions.dialogs.find(headers.call_id(), local, remote)
+    let (call_id, remote) = headers.call();
+    turn.stack.sessions.dialogs.find(call_id, headers.to_tag()?, remote)
 }
 
 /// The dialog that an INVITE has already made.
 pub(super) fn find_for_new(turn: &Turn<'_>, request: &Request, tag: Option<&str>) -> Option<DialogId> {
-    let headers = request.headers();
-    turn.stack.sessions.dialogs.find(headers.call_id(), tag?, headers.from_tag().unwrap_or(""))
+    let (call_id, remote) = request.headers().call();
+    turn.stack.sessions.dialogs.find(call_id, tag?, remote)
+}
+
+fn contact(headers: &Headers) -> Option<&str> {
+    let contact = headers.get::<Contact<'_>>()?.ok()?;
+    Some(contact.address()?.uri.as_str())
 }
 
 /// The URI of the first Contact, when it is one.
 pub(super) fn contact_uri(headers: &Headers) -> Option<String> {
-    let contact = headers.get::<Contact<'_>>()?.ok()?;
-    Some(contact.address()?.uri.as_str().to_owned())
+    contact(headers).map(str::to_owned)
 }
 
 /// Record-Route of a response, in our order (RFC 3261 section 12.1.2); what cannot be read is left out.
@@ -161,12 +165,20 @@ fn only_path(target: &str, direct: bool, origin: &Origin, back: bool) -> Option<
     if !direct {
         return None;
     }
-    let uri = target.to_ascii_lowercase();
-    let host = uri.split_once('@').map_or(uri.as_str(), |(_, host)| host);
-    let host = host.split(['?', ';']).next().unwrap_or("");
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_end_matches('.');
     let web = matches!(origin.transport, Transport::Ws | Transport::Wss);
-    (back || web || name.ends_with(".invalid") || host.trim_end_matches('.').ends_with(".invalid")).then_some(*origin)
+    if back || web {
+        return Some(*origin);
+    }
+    let host = target.split_once('@').map_or(target, |(_, host)| host);
+    let host = host.split(['?', ';']).next().unwrap_or("");
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let is_invalid = |name: &str| {
+        const END: &[u8] = b".invalid";
+        let name = name.trim_end_matches('.').as_bytes();
+        let end = name.len().checked_sub(END.len()).and_then(|start| name.get(start..));
+        end.is_some_and(|end| end.eq_ignore_ascii_case(END))
+    };
+    (is_invalid(name) || is_invalid(host)).then_some(*origin)
 }
 
 /// A request within a dialog (RFC 3261 section 12.2.1.1). Without `cseq` it takes the next number.

@@ -243,11 +243,10 @@ fn emit(turn: &mut Turn<'_>, s: SessionId, event: SessionEvent) {
 fn announce(turn: &Turn<'_>, lines: &mut Lines) {
     let config = &turn.stack.config;
     if !lines.has(HeaderId::Allow) && !config.allow.is_empty() {
-        let allow: Vec<&str> = config.allow.iter().map(Method::as_str).collect();
-        lines.push_text(HeaderId::Allow, &allow.join(", "));
+        lines.push_list(HeaderId::Allow, config.allow.iter().map(Method::as_str));
     }
     if !lines.has(HeaderId::Supported) && !config.supported.is_empty() {
-        lines.push_text(HeaderId::Supported, &config.supported.join(", "));
+        lines.push_list(HeaderId::Supported, config.supported.iter().map(String::as_str));
     }
 }
 

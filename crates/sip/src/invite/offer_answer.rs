@@ -26,14 +26,20 @@ pub(super) fn in_body(body: Option<&Body>, lines: &Lines) -> bool {
 /// RFC 3261 section 20.11 and 13.2.1: without a disposition `application/sdp` is *session*, other types are *render*. A multipart
 /// body without one may hold a session description and counts as such.
 fn is_session(disposition: Option<&str>, content_type: &str) -> bool {
-    let first = |value: &str| value.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     match disposition {
-        Some(disposition) => first(disposition) == "session",
+        Some(disposition) => first(disposition).eq_ignore_ascii_case("session"),
         None => {
             let kind = first(content_type);
-            kind == "application/sdp" || kind.starts_with("multipart/")
+            let multipart = || kind.get(..10).is_some_and(|start| start.eq_ignore_ascii_case("multipart/"));
+            kind.eq_ignore_ascii_case("application/sdp") || multipart()
         }
     }
+}
+
+/// A value without its parameters.
+fn first(value: &str) -> &str {
+    let end = value.bytes().position(|byte| byte == b';').unwrap_or(value.len());
+    value.get(..end).unwrap_or("").trim()
 }
 
 #[cfg(test)]

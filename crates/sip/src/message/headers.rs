@@ -179,6 +179,16 @@ impl Headers {
         self.keys.sent_by.text(&self.bytes)
     }
 
+    /// Branch and sent-by of the top Via, in octets.
+    pub(crate) fn way_back(&self) -> (&[u8], &[u8]) {
+        (self.keys.branch.bytes(&self.bytes), self.keys.sent_by.bytes(&self.bytes))
+    }
+
+    /// Call-ID and tag of From, in octets.
+    pub(crate) fn call(&self) -> (&[u8], &[u8]) {
+        (self.keys.call_id.bytes(&self.bytes), self.keys.from_tag.bytes(&self.bytes))
+    }
+
     /// The body.
     pub fn body(&self) -> &[u8] {
         self.bytes.get(self.body.start as usize..self.body.end as usize).unwrap_or_default()

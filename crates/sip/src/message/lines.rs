@@ -90,6 +90,18 @@ impl Lines {
         }
     }
 
+    /// A comma list.
+    pub(crate) fn push_list<'a>(&mut self, id: HeaderId, items: impl Iterator<Item = &'a str>) {
+        let mut list = String::with_capacity(96);
+        for item in items {
+            if !list.is_empty() {
+                list.push_str(", ");
+            }
+            list.push_str(item);
+        }
+        self.push_text(id, &list);
+    }
+
     /// No lines, and room for so many octets of them.
     pub(crate) fn with_room(octets: usize) -> Lines {
         Lines { text: Vec::with_capacity(octets) }

@@ -102,14 +102,21 @@ impl Hasher for Sip13 {
             self.tail = if shift == 0 { 0 } else { word >> (64 - shift) };
             self.word(full);
         }
-        for &byte in words.remainder() {
-            self.tail |= u64::from(byte) << (8 * self.held);
-            self.held += 1;
-            if self.held == 8 {
-                let word = self.tail;
-                self.word(word);
-                (self.tail, self.held) = (0, 0);
-            }
+        let rest = words.remainder();
+        let mut eight = [0; 8];
+        if let Some(place) = eight.get_mut(..rest.len()) {
+            place.copy_from_slice(rest);
+        }
+        let last = u64::from_le_bytes(eight);
+        let full = self.tail | (last << shift);
+        self.held += rest.len() as u32;
+        if self.held < 8 {
+            self.tail = full;
+        } else {
+            self.word(full);
+            // At most seven octets came, so some were held before.
+            self.tail = last >> (64 - shift);
+            self.held -= 8;
         }
     }
     fn finish(&self) -> u64 {
@@ -171,17 +178,16 @@ impl Keys {
     /// method being cancelled for a CANCEL.
     pub(crate) fn server(&self, request: &Request, method: &Method) -> Key {
         let headers = request.headers();
-        match headers.branch() {
-            Some(branch) if branch.len() > COOKIE.len() && is_rfc3261(branch) => {
-                let mut hash = Sip13::new(self.0);
-                hash.write(&[1]);
-                hash.part(branch.as_bytes());
-                lower(&mut hash, headers.sent_by().as_bytes());
-                hash.part(method.as_str().as_bytes());
-                Key::new(hash.finish128())
-            }
-            _ => self.old(request, method, headers.to_tag()),
+        let (branch, sent_by) = headers.way_back();
+        if !is_rfc3261(branch) {
+            return self.old(request, method, headers.to_tag());
         }
+        let mut hash = Sip13::new(self.0);
+        hash.write(&[1]);
+        hash.part(branch);
+        lower(&mut hash, sent_by);
+        hash.part(method.as_str().as_bytes());
+        Key::new(hash.finish128())
     }
     /// The same for a request without the cookie, of a peer that knows RFC 2543 only: by Request-URI, tags, Call-ID, CSeq and top Via.
     /// The texts are compared octet by octet: a repeat is the same octets, and so is what the RFC has an ACK and a CANCEL copy.
@@ -201,20 +207,19 @@ impl Keys {
     /// Where the ACK of an RFC 2543 peer for our answer with `to_tag` will look; `None` for peers with the cookie, whose ACK is found
     /// by its branch.
     pub(crate) fn old_ack(&self, invite: &Request, to_tag: &str) -> Option<Key> {
-        match invite.headers().branch() {
-            Some(branch) if branch.len() > COOKIE.len() && is_rfc3261(branch) => None,
-            _ => Some(self.old(invite, &Method::Invite, Some(to_tag))),
-        }
+        let (branch, _) = invite.headers().way_back();
+        (!is_rfc3261(branch)).then(|| self.old(invite, &Method::Invite, Some(to_tag)))
     }
     /// What two merged requests share (RFC 3261 section 8.2.2.2): From tag, Call-ID, CSeq. `None` when there is a To tag.
     pub(crate) fn merged(&self, headers: &Headers, method: &Method) -> Option<Key> {
         if headers.to_tag().is_some() {
             return None;
         }
+        let (call_id, from_tag) = headers.call();
         let mut hash = Sip13::new(self.0);
         hash.write(&[3]);
-        hash.part(headers.from_tag().unwrap_or("").as_bytes());
-        hash.part(headers.call_id().as_bytes());
+        hash.part(from_tag);
+        hash.part(call_id);
         hash.write_u32(headers.cseq().number);
         hash.part(method.as_str().as_bytes());
         Some(Key::new(hash.finish128()))
@@ -236,9 +241,11 @@ impl Keys {
     }
 }
 
-/// The cookie is compared without regard to case, as every Via parameter is (RFC 3261 section 7.3.1).
-fn is_rfc3261(branch: &str) -> bool {
-    branch.get(..COOKIE.len()).is_some_and(|start| start.eq_ignore_ascii_case(COOKIE))
+/// Whether a branch is more than the cookie of RFC 3261, which is compared without regard to case, as every Via parameter is (RFC 3261
+/// section 7.3.1).
+fn is_rfc3261(branch: &[u8]) -> bool {
+    let start = branch.get(..COOKIE.len()).filter(|start| start.len() < branch.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(COOKIE.as_bytes()))
 }
 
 /// Host names have no case (RFC 3261 section 7.3.1).

@@ -39,32 +39,43 @@ impl fmt::Display for HostPort {
 
 impl HostPort {
     fn write(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        // Filled from its end: `255.255.255.255:65535` is the longest.
+        let mut text = [0; 21];
+        let mut free = text.len();
+        let mut put = |byte: u8| {
+            free = free.saturating_sub(1);
+            if let Some(place) = text.get_mut(free) {
+                *place = byte;
+            }
+        };
+        decimal(&mut put, self.0.port());
+        put(b':');
         match self.0.ip() {
             IpAddr::V4(ip) => {
                 let [a, b, c, d] = ip.octets();
-                for (byte, end) in [(a, "."), (b, "."), (c, "."), (d, ":")] {
-                    decimal(f, u16::from(byte))?;
-                    f.write_str(end)?;
+                for (byte, before) in [(d, true), (c, true), (b, true), (a, false)] {
+                    decimal(&mut put, u16::from(byte));
+                    if before {
+                        put(b'.');
+                    }
                 }
             }
-            IpAddr::V6(ip) => write!(f, "[{ip}]:")?,
+            IpAddr::V6(ip) => write!(f, "[{ip}]")?,
         }
-        decimal(f, self.0.port())
+        f.write_str(text.get(free..).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default())
     }
 }
 
-fn decimal(f: &mut impl fmt::Write, number: u16) -> fmt::Result {
-    let mut digits = [b'0'; 5];
-    let (mut rest, mut first) = (number, digits.len() - 1);
-    for (at, digit) in digits.iter_mut().enumerate().rev() {
-        *digit += (rest % 10) as u8;
+/// The digits of a number, the last one first.
+fn decimal(put: &mut impl FnMut(u8), number: u16) {
+    let mut rest = number;
+    loop {
+        put(b'0' + (rest % 10) as u8);
         rest /= 10;
-        first = at;
         if rest == 0 {
-            break;
+            return;
         }
     }
-    f.write_str(digits.get(first..).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default())
 }
 
 /// A Contact value for our address on a path (RFC 3261 section 8.1.1.8); `None` for [`ContactSpec::None`].
