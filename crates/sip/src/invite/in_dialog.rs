@@ -93,7 +93,8 @@ fn ask(
     (draft.body, draft.lines) = (body, lines);
     let tx = turn.request(draft, Owner::Session(s, REQUEST))?;
     let session = super::get_mut(turn, s).ok_or(StackError::Gone)?;
-    session.work().asked.push(Asked { tx, dialog, method, offered, change });
+    let known = !matches!((&session.state, &session.exchange), (State::Ringing(_), _) | (_, Exchange::Unacked(_)));
+    session.work().asked.push(Asked { tx, dialog, method, offered, known, change });
     Ok(tx)
 }
 
@@ -119,11 +120,11 @@ pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, respo
         None => turn.emit(event(response)),
         Some(change) => match &refusal {
             None if is_live(turn, s) => super::emit(turn, s, SessionEvent::Updated { response }),
-            Some(refusal) => update_refused(turn, s, *change, refusal),
+            Some(refusal) => update_refused(turn, s, *change, refusal, asked.known),
             None => {}
         },
     }
-    after(turn, s, &asked.method, refusal);
+    after(turn, s, &asked.method, refusal, asked.known);
 }
 
 /// No response to one of these.
@@ -132,9 +133,9 @@ pub(super) fn on_failure(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, why: F
     let refusal = Refusal::Failure(why.clone());
     match asked.change {
         None => turn.emit(Event::RequestFailed { tx, why }),
-        Some(change) => update_refused(turn, s, *change, &refusal),
+        Some(change) => update_refused(turn, s, *change, &refusal, asked.known),
     }
-    after(turn, s, &asked.method, Some(refusal));
+    after(turn, s, &asked.method, Some(refusal), asked.known);
 }
 
 fn is_plain(turn: &Turn<'_>, s: SessionId, tx: ClientTx) -> bool {
@@ -154,8 +155,8 @@ fn take_asked(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx) -> Option<Asked> 
 }
 
 /// RFC 3311 section 5.3: 491 once means again later; everything else leaves the session as it was.
-fn update_refused(turn: &mut Turn<'_>, s: SessionId, change: Change, refusal: &Refusal) {
-    if !is_live(turn, s) || known_to_both(turn, s) && ends_dialog(&Method::Update, refusal) {
+fn update_refused(turn: &mut Turn<'_>, s: SessionId, change: Change, refusal: &Refusal, known: bool) {
+    if !is_live(turn, s) || known && ends_dialog(&Method::Update, refusal) {
         return;
     }
     if modify::is_glare(turn, refusal) && !change.again {
@@ -165,21 +166,14 @@ fn update_refused(turn: &mut Turn<'_>, s: SessionId, change: Change, refusal: &R
     }
 }
 
-fn after(turn: &mut Turn<'_>, s: SessionId, method: &Method, refusal: Option<Refusal>) {
+fn after(turn: &mut Turn<'_>, s: SessionId, method: &Method, refusal: Option<Refusal>, known: bool) {
+    let standing = super::get(turn, s).is_some_and(|session| matches!(session.state, State::Standing));
     match refusal {
-        Some(refusal) if known_to_both(turn, s) && ends_dialog(method, &refusal) => {
+        Some(refusal) if standing && known && ends_dialog(method, &refusal) => {
             ending::leave(turn, s, Lines::default(), Final::Error(refusal));
         }
         _ => modify::exchange_over(turn, s),
     }
-}
-
-/// The session stands, and the peer has acknowledged our 2xx, if that is what made it stand. Before, the 2xx may have been lost, and a 481
-/// only says that the peer has not heard of the dialog yet; without an ACK the session ends all the same (RFC 3261 section 13.3.1.4).
-fn known_to_both(turn: &Turn<'_>, s: SessionId) -> bool {
-    super::get(turn, s).is_some_and(|session| {
-        matches!(session.state, State::Standing) && !matches!(session.exchange, Exchange::Unacked(_))
-    })
 }
 
 /// Which failures of our requests end the dialog (RFC 3261 section 12.2.1.2, RFC 5057 section 5.1). 481 always does. No answer does, except

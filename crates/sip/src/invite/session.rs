@@ -216,6 +216,9 @@ pub(super) struct Asked {
     pub(super) method: Method,
     /// It carries an offer (UPDATE).
     pub(super) offered: bool,
+    /// The peer knew of the dialog for sure: it had acknowledged our 2xx, or has made the dialog itself. Before, a 481 only says that it has
+    /// not heard of the dialog yet, and ends nothing; without an ACK the session ends all the same (RFC 3261 section 13.3.1.4).
+    pub(super) known: bool,
     /// For [`crate::Turn::update`].
     pub(super) change: Option<Box<Change>>,
 }

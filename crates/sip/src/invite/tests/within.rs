@@ -204,12 +204,20 @@ fn rfc3261_12_2_1_2_unknown_dialog_before_our_2xx_is_acknowledged_ends_nothing()
     // The 2xx may have been lost: then the peer knows of no dialog yet.
     let mut net = Network::new();
     let (a, r, s, mut peer, _) = unacked(&mut net);
+    net.turn(a, |turn| turn.in_dialog(s, Method::Info, Lines::default(), None)).unwrap();
+    net.settle();
+    let early = net.one(r);
     for (method, acked) in [(Method::Info, false), (Method::Update, false), (Method::Info, true)] {
         if acked {
             let ack = peer.numbered("ACK", 1, "", "");
             net.say(r, a, &ack);
             net.settle();
             assert_eq!(net.news(a), ["Acked"]);
+            // A late answer to what was asked before the ACK.
+            net.say(r, a, &respond(&early, 481, "", "", ""));
+            net.settle();
+            assert_eq!(net.news(a), ["Response"]);
+            net.inbox(r);
         }
         let update = method == Method::Update;
         if update {
