@@ -42,7 +42,7 @@ struct Connection {
     /// `None` while connecting.
     socket: Option<Rc<TcpStream>>,
     /// What waits to be written, the first perhaps in part, and the sends it belongs to.
-    backlog: VecDeque<(SendId, Bytes)>,
+    backlog: VecDeque<(Option<SendId>, Bytes)>,
     backlog_bytes: usize,
     /// Wakes the connection's task to write, or to end.
     wake: Rc<Notify>,
@@ -112,8 +112,12 @@ impl Streams {
                 None => self.open(core, path)?,
             },
         };
+        self.write(flow, Some(id), bytes)
+    }
+
+    /// Writes what can be written now and keeps the rest in order. Without an id nobody is told when it is lost.
+    fn write(&mut self, flow: FlowId, id: Option<SendId>, mut bytes: Bytes) -> Result<(), Refused> {
         let Some(connection) = self.connections.get_mut(&flow) else { return Err(Refused(SendError::Closed)) };
-        let mut bytes = bytes;
         if connection.backlog.is_empty()
             && let Some(socket) = &connection.socket
         {
@@ -179,7 +183,7 @@ impl Streams {
         if self.by_remote.get(&gone.remote) == Some(&flow) {
             self.by_remote.remove(&gone.remote);
         }
-        gone.backlog.into_iter().map(|(id, _)| id).collect()
+        gone.backlog.into_iter().filter_map(|(id, _)| id).collect()
     }
 
     /// Writes what waits; true when nothing waits any more.
@@ -289,8 +293,14 @@ async fn serve<A: App + 'static>(core: Weak<RefCell<Core<A>>>, flow: FlowId, soc
         begun = framer.buffered() > 0;
         tokio::select! {
             ready = socket.readable() => {
-                if ready.is_err() || !read(&core, flow, &socket, &mut framer, &mut chunk) {
+                if ready.is_err() {
                     break;
+                }
+                match read(&core, flow, &socket, &mut framer, &mut chunk) {
+                    Read::Ended => break,
+                    Read::Empty => {}
+                    // Others get their turn: a stream that never pauses must not be all there is.
+                    Read::More => tokio::task::yield_now().await,
                 }
             }
             ready = socket.writable(), if waiting => if ready.is_err() { break },
@@ -315,48 +325,51 @@ fn after_wake<A: App + 'static>(core: &Weak<RefCell<Core<A>>>, flow: FlowId) -> 
     if closing && done { None } else { Some(!done) }
 }
 
-/// Reads until the socket is empty; false when the connection is to end.
+/// What came of reading.
+enum Read {
+    /// The connection is to end.
+    Ended,
+    /// The socket is empty.
+    Empty,
+    /// More may wait.
+    More,
+}
+
+/// Takes one chunk and every message that ends in it.
 fn read<A: App + 'static>(
     core: &Weak<RefCell<Core<A>>>,
     flow: FlowId,
     socket: &TcpStream,
     framer: &mut Framer,
     chunk: &mut [u8],
-) -> bool {
-    let Some(core) = core.upgrade() else { return false };
+) -> Read {
+    let Some(core) = core.upgrade() else { return Read::Ended };
     let mut core = core.borrow_mut();
     let now = core.clock.now();
-    loop {
-        let length = match socket.try_read(chunk) {
-            Ok(0) => return false,
-            Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
-            Err(_) => return false,
-        };
-        framer.push(chunk.get(..length).unwrap_or_default());
-        let Some(path) = core.streams.connections.get(&flow).map(|connection| Path {
-            flow,
-            transport: Transport::Tcp,
-            local: connection.local,
-            remote: connection.remote,
-        }) else {
-            return false;
-        };
-        while let Some(frame) = framer.next_frame() {
-            match frame {
-                Ok(Frame::Message(bytes)) => core.receive(now, path, bytes),
-                Ok(Frame::Ping) => {
-                    // RFC 5626 section 4.4.1: a double CRLF is answered by one.
-                    if socket.try_write(b"\r\n").is_err() {
-                        return false;
-                    }
+    let length = match socket.try_read(chunk) {
+        Ok(0) => return Read::Ended,
+        Ok(length) => length,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Read::Empty,
+        Err(_) => return Read::Ended,
+    };
+    framer.push(chunk.get(..length).unwrap_or_default());
+    while let Some(frame) = framer.next_frame() {
+        let Some(connection) = core.streams.connections.get(&flow) else { return Read::Ended };
+        let path = Path { flow, transport: Transport::Tcp, local: connection.local, remote: connection.remote };
+        match frame {
+            Ok(Frame::Message(bytes)) => core.receive(now, path, bytes),
+            // RFC 5626 section 4.4.1: a double CRLF is answered by one, behind whatever still waits.
+            Ok(Frame::Ping) => {
+                if core.streams.write(flow, None, Bytes::from_static(b"\r\n")).is_err() {
+                    return Read::Ended;
                 }
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::debug!(remote = %path.remote, %error, "a stream that cannot be framed is closed");
-                    return false;
-                }
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(remote = %path.remote, %error, "a stream that cannot be framed is closed");
+                return Read::Ended;
             }
         }
     }
+    Read::More
 }

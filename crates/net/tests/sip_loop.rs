@@ -11,7 +11,7 @@ use net::{App, Bind, LiteralsOnly, LoopConfig, Running, SipLoop};
 use sip::message::{Method, StatusCode};
 use sip::{Application, Draft, Event, Failure, Reply, Transport, Turn};
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Answers every request with 200 and reports what became of its own.
 struct Robot {
@@ -247,4 +247,65 @@ fn port_in_use_says_what_to_do() {
     let error = SipLoop::spawn(config, move |_, _| Robot { seen }).err().unwrap().to_string();
     assert!(error.starts_with(&format!("cannot listen on UDP {address}: ")), "{error}");
     assert!(error.contains("choose another port"), "{error}");
+}
+
+#[test]
+fn rfc5626_4_4_1_pong_waits_behind_what_the_peer_does_not_read() {
+    const ASKED: usize = 30_000;
+    let (running, _seen) = start(|config| config.streams.backlog = 64 << 20);
+    // A peer that takes little: the rest has to wait with us.
+    let small = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    small.set_recv_buffer_size(4_096).unwrap();
+    small.connect(&running.bound()[1].address.into()).unwrap();
+    let mut stream = TcpStream::from(small);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let local = stream.local_addr().unwrap();
+    let mut writing = stream.try_clone().unwrap();
+    // Far more answers than the sockets' buffers hold, and a ping behind each hundredth request: only then does anybody read.
+    for number in 0..ASKED {
+        writing.write_all(options("TCP", local, &number.to_string()).as_bytes()).unwrap();
+        if number % 100 == 99 {
+            writing.write_all(b"\r\n\r\n").unwrap();
+        }
+    }
+    let mut framer = sip::message::Framer::new(sip::message::Limits::default());
+    let (mut answers, mut pongs) = (0, 0);
+    let mut chunk = vec![0; 65_536];
+    while answers < ASKED || pongs < ASKED / 100 {
+        let length = stream.read(&mut chunk).unwrap();
+        assert!(length > 0, "closed after {answers} answers and {pongs} pongs");
+        framer.push(&chunk[..length]);
+        while let Some(frame) = framer.next_frame() {
+            match frame.unwrap() {
+                sip::message::Frame::Message(_) => answers += 1,
+                _ => pongs += 1,
+            }
+        }
+    }
+    assert_eq!((answers, pongs), (ASKED, ASKED / 100));
+}
+
+#[test]
+fn stream_that_never_pauses_leaves_the_others_their_turn() {
+    let (running, _seen) = start(|_| {});
+    let mut flood = tcp(&running);
+    let stray = options("TCP", flood.local_addr().unwrap(), "flood").replace("OPTIONS", "ACK").repeat(50);
+    let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let flooding = {
+        let over = std::sync::Arc::clone(&over);
+        std::thread::spawn(move || {
+            while !over.load(std::sync::atomic::Ordering::Relaxed) && flood.write_all(stray.as_bytes()).is_ok() {}
+        })
+    };
+    let socket = udp();
+    let local = socket.local_addr().unwrap();
+    for number in 0..10 {
+        socket.send_to(options("UDP", local, &format!("calm{number}")).as_bytes(), running.bound()[0].address).unwrap();
+        let asked = std::time::Instant::now();
+        receive(&socket);
+        let waited = asked.elapsed();
+        assert!(waited < Duration::from_secs(1), "answer {number} took {waited:?}");
+    }
+    over.store(true, std::sync::atomic::Ordering::Relaxed);
+    flooding.join().unwrap();
 }
