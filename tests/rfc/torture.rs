@@ -25,6 +25,16 @@ struct Case {
     ends_stream: bool,
 }
 
+impl Case {
+    /// From, Call-ID and CSeq as they stand there.
+    fn identity(&self) -> Vec<String> {
+        let text = String::from_utf8_lossy(&self.bytes).into_owned();
+        let told = ["from:", "call-id:", "cseq:"];
+        let lines = text.lines().filter(|line| told.iter().any(|name| line.to_ascii_lowercase().starts_with(name)));
+        lines.map(str::to_owned).collect()
+    }
+}
+
 fn cases(role: &str) -> Vec<Case> {
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data");
     let table: Value = serde_json::from_str(&std::fs::read_to_string(format!("{data}/torture.json")).unwrap()).unwrap();
@@ -131,6 +141,7 @@ fn is_alive(socket: &UdpSocket, number: usize, to: &str) -> bool {
 /// Sends every message to `to` and returns what was wrong.
 fn faults(program: &mut Program, to: &str, role: &str, tcp: bool) -> Vec<String> {
     let mut faults = Vec::new();
+    let mut seen = Vec::new();
     for (number, case) in cases(role).iter().enumerate() {
         // A socket each: late answers to one message are not taken for those to another.
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -142,8 +153,11 @@ fn faults(program: &mut Program, to: &str, role: &str, tcp: bool) -> Vec<String>
             _ if case.is_response => got.is_none(),
             _ if tcp && case.ends_stream => got.is_none_or(|code| code >= 300),
             None => case.silence_ok,
+            // Several messages of RFC 5118 share From tag, Call-ID and CSeq: over another path that is one request twice (RFC 3261 8.2.2.2).
+            Some(482) if seen.contains(&case.identity()) => true,
             Some(code) => fits(code, &case.expect) || fits(code, &case.tolerate),
         };
+        seen.push(case.identity());
         if !right {
             let due = if case.is_response { vec!["silence".to_owned()] } else { case.expect.clone() };
             faults.push(format!("{}: {got:?}, expected one of {due:?}", case.name));
@@ -166,4 +180,32 @@ fn rfc4475_and_rfc5118_over_tcp_to_a_user_agent() {
     let (mut robot, address) = offhook::answer(&[]);
     let faults = faults(&mut robot, &address, "uas", true);
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// Most messages get no further than the challenge of a PBX, and none may harm it. `user` is there because one message asks what he
+/// supports.
+fn to_a_pbx(role: &str, tcp: bool) {
+    let mut server = offhook::serve(&[&offhook::USERS[..], &["--user", "user:unguessed"]].concat());
+    let faults = faults(&mut server.program, &server.address, role, tcp);
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_udp_to_a_registrar() {
+    to_a_pbx("registrar", false);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tcp_to_a_registrar() {
+    to_a_pbx("registrar", true);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_udp_to_a_back_to_back_user_agent() {
+    to_a_pbx("uas", false);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tcp_to_a_back_to_back_user_agent() {
+    to_a_pbx("uas", true);
 }

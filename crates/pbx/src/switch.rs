@@ -137,6 +137,12 @@ impl Switch {
         if *request.method() == Method::Options {
             return Some(self.options(request));
         }
+        // 501 for a method nobody knows, before any challenge: there is nothing that a password could open.
+        if !request.method().is_known()
+            && let Some(refusal) = uas::method(request, &self.capabilities)
+        {
+            return Some(refusal);
+        }
         let user = match self.admit(request, origin, turn.now()) {
             Ok(user) => user,
             Err(reply) => return Some(*reply),
