@@ -159,7 +159,14 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { forks: Forks::KeepFirst, no_ack: NoAck::Bye, reach: Reach::ByContact, glare: Glare::Again, max_forks: 16, max_unanswered: 16 }
+        Self {
+            forks: Forks::KeepFirst,
+            no_ack: NoAck::Bye,
+            reach: Reach::ByContact,
+            glare: Glare::Again,
+            max_forks: 16,
+            max_unanswered: 16,
+        }
     }
 }
 
