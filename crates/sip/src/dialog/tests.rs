@@ -123,7 +123,7 @@ fn rfc3261_12_table_finds_by_call_id_and_both_tags() {
         let r = record(n);
         assert_eq!(table.find(&r.call_id, &r.local_tag, &r.remote_tag), Some(id));
         assert_eq!(table.find(&r.call_id, &r.remote_tag, &r.local_tag), None, "tags have their side");
-        assert_eq!(table.find(&r.call_id.to_uppercase(), &r.local_tag, &r.remote_tag), None, "byte for byte");
+        assert_eq!(table.find(r.call_id.to_uppercase(), &r.local_tag, &r.remote_tag), None, "byte for byte");
         assert_eq!(table.owner(id), Some(owner(n)));
     }
     for &id in ids.iter().step_by(2) {
