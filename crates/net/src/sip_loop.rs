@@ -39,7 +39,7 @@ pub trait App: Application {
 pub struct Bind {
     /// Protocol: UDP or TCP.
     pub transport: Transport,
-    /// Address, 0.0.0.0 or [::] for all.
+    /// Address; 0.0.0.0 or `[::]` for all.
     pub address: SocketAddr,
 }
 

@@ -95,6 +95,16 @@ fn rfc3261_19_1_4_equivalence_is_not_transitive() {
 }
 
 #[test]
+fn rfc3261_19_1_4_of_a_repeated_parameter_the_first_counts() {
+    let twice = uri("sip:alice@AtLanTa.CoM;Transport=CoM;Transport=tcp");
+    assert!(twice.equivalent(&twice), "whatever a URI holds, it is equivalent to itself");
+    assert!(twice.equivalent(&uri("sip:alice@atlanta.com;transport=com")));
+    assert!(!twice.equivalent(&uri("sip:alice@atlanta.com;transport=tcp")));
+    let number = uri("tel:7042;phone-context=a.example;phone-context=b.example");
+    assert!(number.equivalent(&number));
+}
+
+#[test]
 fn rfc3261_19_1_4_comparison_is_bounded() {
     let many = |count: usize| format!("sip:a@b{}", ";a=b".repeat(count));
     assert!(uri(&many(32)).equivalent(&uri(&many(32))));

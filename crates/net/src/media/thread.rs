@@ -136,7 +136,7 @@ impl Drop for MediaThread {
     }
 }
 
-/// What a [`Job`] works with.
+/// What a job of [`MediaHandle::run`] works with.
 pub struct Desk<'a> {
     /// The engine.
     pub engine: &'a mut Engine,

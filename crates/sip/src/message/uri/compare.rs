@@ -35,12 +35,12 @@ fn same_option(a: Option<&str>, b: Option<&str>) -> bool {
     }
 }
 
-/// Every parameter of `a` that counts agrees with `b`'s.
+/// Every parameter of `a` that counts agrees with `b`'s. None may stand twice (section 19.1.1); where one does, the first counts.
 fn params_agree(a: &Uri<'_>, b: &Uri<'_>) -> bool {
-    let theirs = b.params();
-    let few = a.params().iter().count() <= MAX_PARTS;
-    few && a.params().iter().all(|param| match theirs.get(param.name) {
-        Some(value) => same_ignoring_case(param.value.unwrap_or(""), value),
+    let (ours, theirs) = (a.params(), b.params());
+    let few = ours.iter().count() <= MAX_PARTS;
+    few && ours.iter().all(|param| match theirs.get(param.name) {
+        Some(value) => same_ignoring_case(ours.get(param.name).unwrap_or(""), value),
         None => !NEEDED_IN_BOTH.iter().any(|name| same_ignoring_case(name, param.name)),
     })
 }
@@ -64,15 +64,13 @@ fn tel(a: &Uri<'_>, b: &Uri<'_>) -> bool {
         digits.filter(|ch| !matches!(ch, '-' | '.' | '(' | ')')).map(|ch| ch.to_ascii_lowercase()).collect()
     };
     let within = |a: &Uri<'_>, b: &Uri<'_>| {
-        let theirs = b.params();
+        let (ours, theirs) = (a.params(), b.params());
         let same_value = |mine: &str, other: &str| {
             let plain = |text: &str| text.replace(['-', '.', '(', ')'], "").to_ascii_lowercase();
             same_ignoring_case(mine, other) || plain(mine) == plain(other)
         };
-        a.params().iter().count() <= MAX_PARTS
-            && a.params()
-                .iter()
-                .all(|param| theirs.get(param.name).is_some_and(|v| same_value(param.value.unwrap_or(""), v)))
+        let agrees = |name: &str| theirs.get(name).is_some_and(|v| same_value(ours.get(name).unwrap_or(""), v));
+        ours.iter().count() <= MAX_PARTS && ours.iter().all(|param| agrees(param.name))
     };
     number(a) == number(b) && within(a, b) && within(b, a)
 }
