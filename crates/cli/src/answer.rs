@@ -144,7 +144,11 @@ impl Running {
                         out.release();
                         break;
                     }
-                    Err(RecvTimeoutError::Disconnected) => return exit,
+                    // The robot is gone without having been asked to go.
+                    Err(RecvTimeoutError::Disconnected) => {
+                        out.error("the SIP loop has ended; the log says why");
+                        return Exit::General;
+                    }
                 };
                 let (over, failed) = (matches!(news, News::Ended { .. } | News::Refused { .. }), report(&news, out));
                 if let Some(code) = failed {

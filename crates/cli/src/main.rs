@@ -16,6 +16,7 @@ mod secrets;
 mod serve;
 mod status;
 
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -32,9 +33,12 @@ fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
         }
     };
-    logging(&cli.general);
-    secrets::hide();
     let mut out = Out::new(cli.general.json, cli.general.color);
+    if let Err(why) = logging(&cli.general) {
+        out.error(&why);
+        return Exit::Usage.into();
+    }
+    secrets::hide();
     match &cli.verb {
         Verb::Demo(args) => demo::run(args, &mut out),
         Verb::Serve(args) => serve::run(args, &mut out),
@@ -46,8 +50,15 @@ fn main() -> ExitCode {
         Verb::Check(args) => serve::check(args, &mut out),
         Verb::Status(args) => status::run(args, &mut out),
         Verb::Completions(args) => {
-            clap_complete::generate(args.shell, &mut Cli::command(), "offhook", &mut std::io::stdout());
-            Exit::Ok
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "offhook", &mut script);
+            match std::io::stdout().write_all(&script) {
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                    out.error(&format!("the script cannot be written: {error}"));
+                    Exit::General
+                }
+                _ => Exit::Ok,
+            }
         }
     }
     .into()
@@ -59,14 +70,30 @@ fn user_agent() -> String {
 }
 
 /// Warnings by default; `-v` for information, `-vv` for everything; the filter of `--log-level` or OFFHOOK_LOG before that.
-fn logging(general: &args::General) {
+///
+/// # Errors
+/// When that filter cannot be read.
+fn logging(general: &args::General) -> Result<(), String> {
     let by_flag = match general.verbose {
         0 => "warn",
         1 => "info",
         _ => "debug",
     };
     let wanted = general.log_level.clone().or_else(|| std::env::var("OFFHOOK_LOG").ok());
-    let filter = tracing_subscriber::EnvFilter::new(wanted.as_deref().unwrap_or(by_flag));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if general.json { builder.json().init() } else { builder.init() }
+    let text = wanted.as_deref().unwrap_or(by_flag);
+    let filter = tracing_subscriber::EnvFilter::try_new(text).map_err(|error| {
+        format!("log filter {text}: {error}; expected a level as info, or levels of parts as net=debug,warn")
+    })?;
+    let coloured = match general.color {
+        args::Color::Always => true,
+        args::Color::Never => false,
+        args::Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(coloured).with_writer(std::io::stderr);
+    if general.json {
+        builder.json().init()
+    } else {
+        builder.init()
+    }
+    Ok(())
 }

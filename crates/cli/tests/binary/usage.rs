@@ -17,8 +17,18 @@ fn help_version_and_completions_are_no_errors() {
 }
 
 #[test]
+fn completions_that_cannot_be_written_are_an_error_and_no_panic() {
+    let full = std::fs::File::create("/dev/full").expect("/dev/full");
+    let command = &mut std::process::Command::new(env!("CARGO_BIN_EXE_offhook"));
+    let ended = command.args(["completions", "bash"]).stdout(full).output().expect("offhook runs");
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("cannot be written"), "{ended:?}");
+}
+
+#[test]
 fn what_cannot_be_understood_ends_with_2_and_says_what_was_expected() {
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 13] = [
+        (&["--log-level", "net=loud=1", "check"], "log filter net=loud=1"),
         (&[], "Usage"),
         (&["dial"], "unrecognized subcommand 'dial'"),
         (&["call"], "<TARGET>"),
