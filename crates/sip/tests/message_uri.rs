@@ -95,6 +95,20 @@ fn rfc3261_19_1_4_equivalence_is_not_transitive() {
 }
 
 #[test]
+fn address_of_record_is_canonical_whatever_dots_its_host_has() {
+    for (text, canonical) in [
+        ("sip:a@Host.", "sip:a@host"),
+        ("sip:a@host", "sip:a@host"),
+        ("sips:a@.", "sips:a@."),
+        ("sip:a@host..", "sip:a@host.."),
+    ] {
+        let aor = uri(text).aor();
+        assert_eq!(aor.as_str(), canonical);
+        assert_eq!(uri(aor.as_str()).aor(), aor, "{text}");
+    }
+}
+
+#[test]
 fn rfc3261_19_1_4_of_a_repeated_parameter_the_first_counts() {
     let twice = uri("sip:alice@AtLanTa.CoM;Transport=CoM;Transport=tcp");
     assert!(twice.equivalent(&twice), "whatever a URI holds, it is equivalent to itself");

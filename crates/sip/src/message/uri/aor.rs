@@ -37,13 +37,18 @@ fn sip(uri: &Uri<'_>, text: &mut String) -> fmt::Result {
         write!(text, "{}@", Escaped::user(&unescape(user)))?;
     }
     match uri.host().name() {
-        Some(name) => text.extend(name.strip_suffix('.').unwrap_or(name).chars().map(|ch| ch.to_ascii_lowercase())),
+        Some(name) => text.extend(without_root(name).chars().map(|ch| ch.to_ascii_lowercase())),
         None => write!(text, "{}", uri.host())?,
     }
     match uri.port() {
         Some(port) => write!(text, ":{port}"),
         None => Ok(()),
     }
+}
+
+/// A name without the dot of the root, which may end it; names that hold an empty label are left as they are.
+fn without_root(name: &str) -> &str {
+    name.strip_suffix('.').filter(|rest| !rest.is_empty() && !rest.ends_with('.')).unwrap_or(name)
 }
 
 fn tel(uri: &Uri<'_>, text: &mut String) -> fmt::Result {
