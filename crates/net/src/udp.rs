@@ -13,6 +13,7 @@ use sip::{Cause, FlowId, Path, SendError, SendId, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::sync::Notify;
 
 use crate::sip_loop::{App, Core};
 
@@ -60,6 +61,8 @@ struct Endpoint {
     socket: Rc<UdpSocket>,
     address: SocketAddr,
     backlog: VecDeque<(SendId, SocketAddr, Bytes)>,
+    /// Tells the socket's task that something waits: it may be asleep until something comes in.
+    queued: Rc<Notify>,
 }
 
 /// The datagram sockets of one loop. Flow 1 is the first.
@@ -75,7 +78,12 @@ impl Datagrams {
             .into_iter()
             .map(|socket| {
                 let address = socket.local_addr()?;
-                Ok(Endpoint { socket: Rc::new(UdpSocket::from_std(socket)?), address, backlog: VecDeque::new() })
+                Ok(Endpoint {
+                    socket: Rc::new(UdpSocket::from_std(socket)?),
+                    address,
+                    backlog: VecDeque::new(),
+                    queued: Rc::new(Notify::new()),
+                })
             })
             .collect::<io::Result<Vec<_>>>()?;
         Ok(Self { endpoints, watched: HashMap::new(), buffer: vec![0; LARGEST].into_boxed_slice() })
@@ -164,6 +172,7 @@ fn queue(endpoint: &mut Endpoint, id: SendId, remote: SocketAddr, bytes: Bytes) 
         return Err(Refused(SendError::NoBuffer));
     }
     endpoint.backlog.push_back((id, remote, bytes));
+    endpoint.queued.notify_one();
     Ok(())
 }
 
@@ -183,16 +192,19 @@ pub(crate) fn start<A: App + 'static>(core: &Rc<RefCell<Core<A>>>) {
 }
 
 async fn read<A: App + 'static>(core: Rc<RefCell<Core<A>>>, index: usize) {
-    let Some((socket, bound)) =
-        core.borrow().datagrams.endpoints.get(index).map(|one| (Rc::clone(&one.socket), one.address))
-    else {
+    let endpoint = |one: &Endpoint| (Rc::clone(&one.socket), one.address, Rc::clone(&one.queued));
+    let Some((socket, bound, queued)) = core.borrow().datagrams.endpoints.get(index).map(endpoint) else {
         return;
     };
     loop {
         let waiting = core.borrow().datagrams.endpoints.get(index).is_some_and(|one| !one.backlog.is_empty());
         let receive = Interest::READABLE | Interest::ERROR;
         let wanted = if waiting { receive | Interest::WRITABLE } else { receive };
-        let Ok(ready) = socket.ready(wanted).await else { return };
+        let ready = tokio::select! {
+            ready = socket.ready(wanted) => ready,
+            () = queued.notified() => continue,
+        };
+        let Ok(ready) = ready else { return };
         if ready.is_error() {
             // Taken note of before the queue is read, so that an error that comes meanwhile wakes us again.
             let _ = socket.try_io(Interest::ERROR, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
