@@ -95,12 +95,14 @@ fn rfc3261_19_1_4_equivalence_is_not_transitive() {
 }
 
 #[test]
-fn address_of_record_is_canonical_whatever_dots_its_host_has() {
+fn address_of_record_is_canonical_whatever_is_odd_about_it() {
     for (text, canonical) in [
         ("sip:a@Host.", "sip:a@host"),
         ("sip:a@host", "sip:a@host"),
         ("sips:a@.", "sips:a@."),
         ("sip:a@host..", "sip:a@host.."),
+        ("tel:23;phone-context", "tel:23"),
+        ("tel:23;phone-context=A.example", "tel:23;phone-context=a.example"),
     ] {
         let aor = uri(text).aor();
         assert_eq!(aor.as_str(), canonical);

@@ -56,8 +56,8 @@ fn tel(uri: &Uri<'_>, text: &mut String) -> fmt::Result {
     let digits = uri.user().unwrap_or("").chars().filter(|ch| !matches!(ch, '-' | '.' | '(' | ')'));
     text.extend(digits.map(|ch| ch.to_ascii_lowercase()));
     match uri.params().get("phone-context") {
-        Some(context) => write!(text, ";phone-context={}", context.to_ascii_lowercase()),
-        None => Ok(()),
+        Some(context) if !context.is_empty() => write!(text, ";phone-context={}", context.to_ascii_lowercase()),
+        _ => Ok(()),
     }
 }
 
