@@ -3,13 +3,11 @@
 mod robot;
 mod voice;
 
-use std::net::SocketAddr;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use net::media::{MediaConfig, MediaThread, PortRange};
-use net::{Bind, LoopConfig, SipLoop};
-use sip::Transport;
+use net::{LoopConfig, SipLoop};
 use sip::message::StatusCode;
 
 use crate::args;
@@ -71,7 +69,7 @@ fn start(args: &args::Answer) -> Result<Running, (Exit, String)> {
     let mut stack = sip::Config { user_agent: Some(crate::user_agent()), ..sip::Config::default() };
     stack.allow.push(sip::message::Method::Info);
     let (orders_in, orders) = std::sync::mpsc::channel();
-    let listening = binds(&args.identity.sip);
+    let listening = phone::udp_and_tcp(&phone::addresses(&args.identity.sip));
     // The media thread needs the loop's clock, and the robot needs the media thread: the robot is made when both are known.
     let (give_media, take_media) = std::sync::mpsc::channel();
     let sip = SipLoop::spawn(LoopConfig::new(listening, stack), move |_, clock| {
@@ -105,13 +103,6 @@ fn start(args: &args::Answer) -> Result<Running, (Exit, String)> {
         forward.map_err(|error| general(format!("the system refused a thread: {error}")))?;
     }
     Ok(Running { sip, _media: media, news: inbox, registers })
-}
-
-/// UDP and TCP at every address given, or a free port of all addresses.
-pub(crate) fn binds(given: &[SocketAddr]) -> Vec<Bind> {
-    let pair =
-        |address: &SocketAddr| [Transport::Udp, Transport::Tcp].map(|transport| Bind { transport, address: *address });
-    phone::addresses(given).iter().flat_map(pair).collect()
 }
 
 impl Running {

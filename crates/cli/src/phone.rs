@@ -3,6 +3,7 @@
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use net::Bind;
 use sip::Transport;
 use ua::{Account, AccountConfig, Endpoint};
 
@@ -75,6 +76,13 @@ pub(crate) fn addresses(given: &[SocketAddr]) -> Vec<SocketAddr> {
         addresses.push(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)));
     }
     addresses
+}
+
+/// UDP and TCP at each of these addresses.
+pub(crate) fn udp_and_tcp(addresses: &[SocketAddr]) -> Vec<Bind> {
+    let both =
+        |address: &SocketAddr| [Transport::Udp, Transport::Tcp].map(|transport| Bind { transport, address: *address });
+    addresses.iter().flat_map(both).collect()
 }
 
 /// What is listened on, as people write it: `udp 127.0.0.1:5060`.

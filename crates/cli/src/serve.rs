@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use net::Bind;
 use pbx::{Config, Running, Secret, Server, StartError, User};
-use sip::Transport;
 
 use crate::args;
 use crate::exit::{Exit, Fault};
@@ -81,7 +80,7 @@ struct Kept {
 fn start(args: &args::Serve) -> Result<(Running, Kept), Fault> {
     let (mut config, _) = settings(args.config.as_deref())?;
     if !args.sip.is_empty() {
-        config.listen = pairs(&args.sip);
+        config.listen = phone::udp_and_tcp(&args.sip);
     } else if UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_err() {
         config.listen.retain(|bind| bind.address.ip() != Ipv6Addr::UNSPECIFIED);
     }
@@ -111,14 +110,6 @@ fn refused(error: StartError) -> Fault {
         _ => Exit::General,
     };
     Fault::new(exit, error)
-}
-
-/// UDP and TCP at every address.
-fn pairs(addresses: &[std::net::SocketAddr]) -> Vec<Bind> {
-    let pair = |address: &std::net::SocketAddr| {
-        [Transport::Udp, Transport::Tcp].map(|transport| Bind { transport, address: *address })
-    };
-    addresses.iter().flat_map(pair).collect()
 }
 
 /// `NAME:PASSWORD` or `NAME:@FILE`.

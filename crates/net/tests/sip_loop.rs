@@ -11,7 +11,7 @@ use net::{App, Bind, LiteralsOnly, LoopConfig, Running, SipLoop};
 use sip::message::{Method, StatusCode};
 use sip::{Application, Draft, Event, Failure, Reply, Transport, Turn};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Answers every request with 200 and reports what became of its own.
 struct Robot {
