@@ -2,6 +2,7 @@
 
 mod answer;
 mod baresip;
+mod faults;
 mod kamailio;
 mod pbx;
 mod sipp;

@@ -36,8 +36,8 @@ pub(crate) fn run(args: &args::Answer, out: &mut Out) -> Exit {
 
 struct Running {
     sip: net::Running<Order>,
-    /// Held for its thread; ends with the robot.
-    _media: Option<MediaThread>,
+    /// Ends with the robot.
+    media: Option<MediaThread>,
     news: std::sync::mpsc::Receiver<News>,
     registers: bool,
 }
@@ -102,7 +102,7 @@ fn start(args: &args::Answer) -> Result<Running, (Exit, String)> {
         });
         forward.map_err(|error| general(format!("the system refused a thread: {error}")))?;
     }
-    Ok(Running { sip, _media: media, news: inbox, registers })
+    Ok(Running { sip, media, news: inbox, registers })
 }
 
 impl Running {
@@ -125,6 +125,10 @@ impl Running {
             }
             if interrupts.seen() > 1 || leaving.is_some_and(|since| since.elapsed() > FAREWELL) {
                 return exit;
+            }
+            if self.media.as_ref().is_some_and(MediaThread::has_ended) {
+                out.error("the media thread has ended by a fault of its own; the log says why");
+                return Exit::General;
             }
             std::thread::sleep(PACE);
             out.hold();

@@ -29,6 +29,11 @@ pub(crate) fn run(args: &args::Serve, out: &mut Out) -> Exit {
         Ok((running, kept)) => {
             introduce(&running, &kept, out);
             while interrupts.seen() == 0 {
+                if let Some(lost) = running.lost() {
+                    let why =
+                        format!("{lost} has ended by a fault of its own; the log says why: start `offhook serve` anew");
+                    return out.fault(&Fault::general(why));
+                }
                 std::thread::sleep(LOOK);
             }
             out.event("stopping: calls are hung up", &[("event", "stopping".into())]);

@@ -21,5 +21,5 @@ pub use error::{CommandError, StartError};
 #[cfg(feature = "dns")]
 pub use resolve::SystemResolver;
 pub use resolve::{LiteralsOnly, Lookup, Resolve, Resolved};
-pub use sip_loop::{App, Bind, Bound, Handle, LoopConfig, Running, SipLoop, StreamLimits};
+pub use sip_loop::{App, Bind, Bound, Handle, LoopConfig, Running, SipLoop, Sockets, StreamLimits};
 pub use tap::{Direction, Seen, Tap};

@@ -166,6 +166,10 @@ impl<C: Send + 'static> Running<C> {
     pub fn clock(&self) -> Clock {
         self.clock
     }
+    /// Whether the loop's thread is gone, by a panic for example, though nobody ended it.
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(thread::JoinHandle::is_finished)
+    }
     /// Ends the loop and waits for its thread.
     pub fn stop(mut self) {
         self.end();
@@ -190,26 +194,26 @@ impl<C> Drop for Running<C> {
     }
 }
 
-/// Starts loops.
-pub struct SipLoop;
+/// Sockets that are bound, and not served yet.
+pub struct Sockets {
+    udp: Vec<std::net::UdpSocket>,
+    tcp: Vec<std::net::TcpListener>,
+    bound: Vec<Bound>,
+}
 
-impl SipLoop {
-    /// Binds the sockets, starts the thread, makes the application on it.
+impl Sockets {
+    /// Binds all of these.
     ///
     /// # Errors
-    /// [`StartError`] when an address cannot be bound or the system refuses a thread.
-    pub fn spawn<A, F>(config: LoopConfig, make: F) -> Result<Running<A::Command>, StartError>
-    where
-        A: App + 'static,
-        F: FnOnce(&[Bound], Clock) -> A + Send + 'static,
-    {
-        if config.binds.is_empty() {
+    /// [`StartError`] when there is none, or one cannot be bound.
+    pub fn bind(binds: &[Bind]) -> Result<Self, StartError> {
+        if binds.is_empty() {
             return Err(StartError::NothingToBind);
         }
         let mut udp = Vec::new();
         let mut tcp = Vec::new();
         let mut bound: Vec<Bound> = Vec::new();
-        for bind in &config.binds {
+        for bind in binds {
             let fail = |source| StartError::Bind { transport: bind.transport, address: bind.address, source };
             // A port of 0 after another bind on the same address means: the same port, so that UDP and TCP agree.
             let mut address = bind.address;
@@ -236,6 +240,37 @@ impl SipLoop {
             };
             bound.push(Bound { transport: bind.transport, address });
         }
+        Ok(Self { udp, tcp, bound })
+    }
+}
+
+/// Starts loops.
+pub struct SipLoop;
+
+impl SipLoop {
+    /// Binds the sockets, starts the thread, makes the application on it.
+    ///
+    /// # Errors
+    /// [`StartError`] when an address cannot be bound or the system refuses a thread.
+    pub fn spawn<A, F>(config: LoopConfig, make: F) -> Result<Running<A::Command>, StartError>
+    where
+        A: App + 'static,
+        F: FnOnce(&[Bound], Clock) -> A + Send + 'static,
+    {
+        let sockets = Sockets::bind(&config.binds)?;
+        Self::spawn_on(sockets, config, make)
+    }
+
+    /// The same on sockets that are bound already: what a start needs besides can fail or be made in between.
+    ///
+    /// # Errors
+    /// [`StartError::System`] when the system refuses a thread or an event queue.
+    pub fn spawn_on<A, F>(sockets: Sockets, config: LoopConfig, make: F) -> Result<Running<A::Command>, StartError>
+    where
+        A: App + 'static,
+        F: FnOnce(&[Bound], Clock) -> A + Send + 'static,
+    {
+        let Sockets { udp, tcp, bound } = sockets;
         let clock = Clock::start();
         let (commands, inbox) = mpsc::channel(config.commands.max(1));
         let (stop, stopped) = oneshot::channel();

@@ -94,7 +94,7 @@ pub struct Running {
     sip: net::Running<Command>,
     accounts: Vec<Account>,
     // Behind `sip`: the loop ends first.
-    _media: net::media::MediaThread,
+    media: net::media::MediaThread,
     watch: Watch,
 }
 
@@ -114,10 +114,12 @@ impl Server {
             tracing::info!("this machine has no IPv6: listening on IPv4 only");
             config.listen.retain(|bind| bind.address.is_ipv4());
         }
+        // Ports first: a start that fails for want of them makes no passwords and no journal.
+        let sockets = net::Sockets::bind(&config.listen)?;
+        let watch = crate::watch::open(config.metrics, config.control.as_deref())?;
         let (accounts, told) = crate::accounts::Accounts::load(&config)?;
         let studio = Studio::start(&config)?;
         let (media, studio) = (studio.thread, studio.studio);
-        let watch = crate::watch::open(config.metrics, config.control.as_deref())?;
         let home = crate::bindings::open(&config)?;
         let rules = digest::ServerConfig {
             algorithms: accounts.common(&config.digest)?,
@@ -129,13 +131,13 @@ impl Server {
         let wire = crate::metrics::Shared::default();
         looped.tap = Some(crate::metrics::tap(&wire));
         let lines = studio.lines();
-        let sip = net::SipLoop::spawn(looped, move |bound, clock| {
+        let sip = net::SipLoop::spawn_on(sockets, looped, move |bound, clock| {
             Switch::new(config, accounts, (digest, offers_md5), home, studio, Metrics::new(wire), (bound, clock.now()))
         })?;
         // The loop has its turn before anything arrives from the media thread.
         lines.connect(sip.handle());
         let watch = watch.serve(sip.handle()).map_err(net::StartError::System)?;
-        let running = Running { sip, accounts: told, _media: media, watch };
+        let running = Running { sip, accounts: told, media, watch };
         running.tell(Command::Begin).map_err(|_| net::StartError::NothingToBind)?;
         Ok(running)
     }
@@ -155,6 +157,15 @@ impl Running {
     /// Where metrics and health are served.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.watch.http
+    }
+
+    /// The thread, named for people, that is gone by a fault of its own though calls cannot do without it: a server to be started anew.
+    pub fn lost(&self) -> Option<&'static str> {
+        match () {
+            () if self.sip.has_ended() => Some("the SIP loop"),
+            () if self.media.has_ended() => Some("the media thread"),
+            () => None,
+        }
     }
 
     /// The state now. Waits for the loop, a moment.

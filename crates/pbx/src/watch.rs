@@ -79,7 +79,16 @@ impl std::error::Error for WatchError {}
 #[derive(Default)]
 pub(crate) struct Opened {
     http: Option<TcpListener>,
-    socket: Option<(std::os::unix::net::UnixListener, PathBuf)>,
+    socket: Option<(std::os::unix::net::UnixListener, SocketFile)>,
+}
+
+/// The runtime socket's place among the files: taken away when nobody listens there any more.
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// Serves until dropped.
@@ -87,7 +96,6 @@ pub(crate) struct Watch {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     pub(crate) http: Option<SocketAddr>,
-    socket: Option<PathBuf>,
 }
 
 /// Binds what is wanted.
@@ -98,13 +106,13 @@ pub(crate) fn open(http: Option<SocketAddr>, socket: Option<&Path>) -> Result<Op
         opened.http = Some(bound.map_err(|source| WatchError::Http { address, source })?);
     }
     if let Some(path) = socket {
-        opened.socket = Some((open_socket(path)?, path.to_owned()));
+        opened.socket = Some(open_socket(path)?);
     }
     Ok(opened)
 }
 
 /// A socket with mode 0600 in a directory that is made with mode 0700. One that nobody listens on any more is replaced.
-fn open_socket(path: &Path) -> Result<std::os::unix::net::UnixListener, WatchError> {
+fn open_socket(path: &Path) -> Result<(std::os::unix::net::UnixListener, SocketFile), WatchError> {
     let failed = |source| WatchError::Socket { path: path.to_owned(), source };
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
@@ -117,19 +125,19 @@ fn open_socket(path: &Path) -> Result<std::os::unix::net::UnixListener, WatchErr
         _ => {}
     }
     let listener = std::os::unix::net::UnixListener::bind(path).map_err(failed)?;
+    let file = SocketFile(path.to_owned());
     // Whoever connects in between is refused by the check of who he is.
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
-    Ok(listener)
+    Ok((listener, file))
 }
 
 impl Opened {
     /// Starts to serve.
     pub(crate) fn serve(self, to: Handle<Command>) -> io::Result<Watch> {
         let http = self.http.as_ref().and_then(|listener| listener.local_addr().ok());
-        let socket = self.socket.as_ref().map(|(_, path)| path.clone());
         if self.http.is_none() && self.socket.is_none() {
-            return Ok(Watch { stop: None, thread: None, http, socket });
+            return Ok(Watch { stop: None, thread: None, http });
         }
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("watch".to_owned()).spawn(move || {
@@ -138,16 +146,17 @@ impl Opened {
                 Err(error) => tracing::error!(%error, "nothing can be watched"),
             }
         })?;
-        Ok(Watch { stop: Some(stop), thread: Some(thread), http, socket })
+        Ok(Watch { stop: Some(stop), thread: Some(thread), http })
     }
 
     async fn run(self, to: Handle<Command>, stopped: oneshot::Receiver<()>) {
         if let Some(listener) = self.http {
             tokio::spawn(serve_http(listener, to.clone()));
         }
-        if let Some((listener, _)) = self.socket {
+        let _file = self.socket.map(|(listener, file)| {
             tokio::spawn(serve_socket(listener, to));
-        }
+            file
+        });
         // Also when the sender is dropped.
         let _ = stopped.await;
     }
@@ -160,9 +169,6 @@ impl Drop for Watch {
             && thread.join().is_err()
         {
             tracing::error!("the watching thread ended by a panic");
-        }
-        if let Some(path) = &self.socket {
-            let _ = std::fs::remove_file(path);
         }
     }
 }

@@ -161,6 +161,8 @@ fn port_in_use_is_told_with_what_mends_it() {
     let ended = offhook(&["serve", "--sip", &address, "--state", folder.path().to_str().unwrap()]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stderr.contains(&address) && ended.stderr.contains("choose another port"), "{}", ended.stderr);
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.is_empty(), "a start that failed leaves nothing behind: {left:?}");
 }
 
 #[test]

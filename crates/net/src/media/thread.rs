@@ -122,6 +122,11 @@ impl MediaThread {
     pub fn handle(&self) -> MediaHandle {
         self.handle.clone()
     }
+
+    /// Whether the thread is gone, by a panic for example, though nobody ended it.
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(thread::JoinHandle::is_finished)
+    }
 }
 
 impl Drop for MediaThread {
