@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         return Exit::Usage.into();
     }
     secrets::hide();
+    net::raise_file_limit();
     match &cli.verb {
         Verb::Demo(args) => demo::run(args, &mut out),
         Verb::Serve(args) => serve::run(args, &mut out),

@@ -8,18 +8,22 @@
 
 mod clock;
 mod error;
+mod files;
 pub mod media;
 mod resolve;
 mod routes;
 mod sip_loop;
+mod sparingly;
 mod stream;
 mod tap;
 mod udp;
 
 pub use clock::Clock;
 pub use error::{CommandError, StartError};
+pub use files::raise_file_limit;
 #[cfg(feature = "dns")]
 pub use resolve::SystemResolver;
 pub use resolve::{LiteralsOnly, Lookup, Resolve, Resolved};
 pub use sip_loop::{App, Bind, Bound, Handle, LoopConfig, Running, SipLoop, Sockets, StreamLimits};
+pub use sparingly::Sparingly;
 pub use tap::{Direction, Seen, Tap};

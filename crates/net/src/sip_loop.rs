@@ -55,13 +55,17 @@ pub struct Bound {
 /// Limits on stream connections.
 #[derive(Clone, Copy, Debug)]
 pub struct StreamLimits {
-    /// Connections at a time; one more is closed at once.
+    /// Connections at a time; one more is closed at once. Never more than a quarter of the files that the process may have open: the others
+    /// are for media, journal and whoever watches.
     pub connections: usize,
+    /// Accepted connections at a time from one address (IPv6: one network of 64 bits); one more is closed at once. Never more than three
+    /// quarters of all.
+    pub per_address: usize,
     /// Bytes waiting to be written on one connection; one more closes it.
     pub backlog: usize,
     /// How long connecting may take.
     pub connect: Duration,
-    /// How long a message may take from its first byte to its last.
+    /// How long a message may take from its first byte to its last, and an accepted connection to send its first byte.
     pub message: Duration,
     /// How long a connection may stay silent.
     pub idle: Duration,
@@ -71,6 +75,7 @@ impl Default for StreamLimits {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            per_address: 1_000,
             backlog: 1 << 20,
             connect: Duration::from_secs(10),
             message: Duration::from_secs(32),

@@ -1,9 +1,10 @@
 //! Stream connections: accepted ones, our own, and their use in both directions (RFC 3261 section 18.1.1, 18.2.2, 18.3; RFC 5626 4.4.1).
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -15,7 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::files::file_limit;
 use crate::sip_loop::{App, Core, StreamLimits};
+use crate::sparingly::Sparingly;
 use crate::udp::Refused;
 
 /// Flows of streams are numbered above those of datagram sockets.
@@ -47,6 +50,8 @@ struct Connection {
     /// Wakes the connection's task to write, or to end.
     wake: Rc<Notify>,
     closing: bool,
+    /// The peer made it.
+    accepted: bool,
 }
 
 /// The listeners and connections of one loop.
@@ -56,7 +61,11 @@ pub(crate) struct Streams {
     messages: Limits,
     connections: HashMap<FlowId, Connection>,
     by_remote: HashMap<SocketAddr, FlowId>,
+    /// How many were accepted from each network.
+    accepted: HashMap<IpAddr, usize>,
     next: u64,
+    refusals: Sparingly,
+    failures: Sparingly,
 }
 
 impl Streams {
@@ -69,13 +78,19 @@ impl Streams {
             .into_iter()
             .map(|listener| Ok(Rc::new(TcpListener::from_std(listener)?)))
             .collect::<io::Result<Vec<_>>>()?;
+        let connections = limits.connections.min(file_limit() / 4);
+        let per_address = limits.per_address.min(connections - connections / 4);
+        let limits = StreamLimits { connections, per_address, ..limits };
         Ok(Self {
             listeners,
             limits,
             messages,
             connections: HashMap::new(),
             by_remote: HashMap::new(),
+            accepted: HashMap::new(),
             next: FIRST_FLOW,
+            refusals: Sparingly::default(),
+            failures: Sparingly::default(),
         })
     }
 
@@ -148,14 +163,30 @@ impl Streams {
             return Err(Refused(SendError::NoBuffer));
         }
         let flow = if path.flow.0 >= self.next || path.flow.0 < FIRST_FLOW { self.new_flow() } else { path.flow };
-        self.insert(flow, path.local, path.remote, None);
+        self.insert(flow, path.local, path.remote, None, false);
         let (core, limit) = (core.clone(), self.limits.connect);
         tokio::task::spawn_local(connect(core, flow, path.remote, limit));
         Ok(flow)
     }
 
-    fn insert(&mut self, flow: FlowId, local: SocketAddr, remote: SocketAddr, socket: Option<Rc<TcpStream>>) {
+    /// Whether one more may be accepted from this address.
+    fn has_room(&self, remote: SocketAddr) -> bool {
+        let theirs = self.accepted.get(&network(remote.ip())).copied().unwrap_or_default();
+        self.connections.len() < self.limits.connections && theirs < self.limits.per_address
+    }
+
+    fn insert(
+        &mut self,
+        flow: FlowId,
+        local: SocketAddr,
+        remote: SocketAddr,
+        socket: Option<Rc<TcpStream>>,
+        accepted: bool,
+    ) {
         self.by_remote.insert(remote, flow);
+        if accepted {
+            *self.accepted.entry(network(remote.ip())).or_default() += 1;
+        }
         self.connections.insert(
             flow,
             Connection {
@@ -166,6 +197,7 @@ impl Streams {
                 backlog_bytes: 0,
                 wake: Rc::new(Notify::new()),
                 closing: false,
+                accepted,
             },
         );
     }
@@ -182,6 +214,14 @@ impl Streams {
         let Some(gone) = self.connections.remove(&flow) else { return Vec::new() };
         if self.by_remote.get(&gone.remote) == Some(&flow) {
             self.by_remote.remove(&gone.remote);
+        }
+        if gone.accepted
+            && let Entry::Occupied(mut theirs) = self.accepted.entry(network(gone.remote.ip()))
+        {
+            *theirs.get_mut() -= 1;
+            if *theirs.get() == 0 {
+                theirs.remove();
+            }
         }
         gone.backlog.into_iter().filter_map(|(id, _)| id).collect()
     }
@@ -207,6 +247,14 @@ impl Streams {
     }
 }
 
+/// What one party has to itself: an address of IPv4, a network of 64 bits of IPv6.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+    }
+}
+
 /// Starts a task per listener.
 pub(crate) fn start<A: App + 'static>(core: &Rc<RefCell<Core<A>>>) {
     for listener in core.borrow().streams.listeners.clone() {
@@ -220,22 +268,26 @@ async fn accept<A: App + 'static>(core: Rc<RefCell<Core<A>>>, listener: Rc<TcpLi
             Ok((socket, remote)) => {
                 let mut borrowed = core.borrow_mut();
                 let streams = &mut borrowed.streams;
-                if streams.connections.len() >= streams.limits.connections {
-                    tracing::warn!(%remote, "connection refused: the limit is reached");
+                if !streams.has_room(remote) {
+                    if let Some(kept_back) = streams.refusals.due(std::time::Instant::now()) {
+                        tracing::warn!(%remote, kept_back, "connection refused: there are too many, in all or of this address");
+                    }
                     continue;
                 }
                 let Ok(local) = socket.local_addr() else { continue };
                 let _ = socket.set_nodelay(true);
                 let flow = streams.new_flow();
                 let socket = Rc::new(socket);
-                streams.insert(flow, local, remote, Some(Rc::clone(&socket)));
+                streams.insert(flow, local, remote, Some(Rc::clone(&socket)), true);
                 borrowed.flow_changed(flow, FlowChange::Accepted);
                 drop(borrowed);
                 tokio::task::spawn_local(serve(Rc::downgrade(&core), flow, socket));
             }
             Err(error) => {
                 // Out of descriptors, mostly: others end, then it goes on.
-                tracing::warn!(%error, "a connection could not be accepted");
+                if let Some(kept_back) = core.borrow_mut().streams.failures.due(std::time::Instant::now()) {
+                    tracing::warn!(%error, kept_back, "a connection could not be accepted");
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
@@ -270,22 +322,23 @@ async fn connect<A: App + 'static>(core: Weak<RefCell<Core<A>>>, flow: FlowId, r
 
 /// Reads and writes one connection until it ends.
 async fn serve<A: App + 'static>(core: Weak<RefCell<Core<A>>>, flow: FlowId, socket: Rc<TcpStream>) {
-    let Some((wake, limits, messages)) = core.upgrade().and_then(|core| {
+    let Some((wake, limits, messages, mut silent)) = core.upgrade().and_then(|core| {
         let core = core.borrow();
         let connection = core.streams.connections.get(&flow)?;
-        Some((Rc::clone(&connection.wake), core.streams.limits, core.streams.messages))
+        Some((Rc::clone(&connection.wake), core.streams.limits, core.streams.messages, connection.accepted))
     }) else {
         return;
     };
     let mut framer = Framer::new(messages);
     let mut chunk = vec![0_u8; CHUNK];
     let mut begun = false;
-    let mut patience = Instant::now() + limits.idle;
+    let mut patience = Instant::now() + limits.message;
     // Write what was queued while connecting.
     wake.notify_one();
     while let Some(waiting) = after_wake(&core, flow) {
-        // A message begun must end in time, however slowly its octets drip in.
+        // A message begun must end in time, however slowly its octets drip in, and who connects must say something.
         match framer.buffered() {
+            0 if silent => {}
             0 => patience = Instant::now() + limits.idle,
             _ if !begun => patience = Instant::now() + limits.message,
             _ => {}
@@ -300,7 +353,10 @@ async fn serve<A: App + 'static>(core: Weak<RefCell<Core<A>>>, flow: FlowId, soc
                     Read::Ended => break,
                     Read::Empty => {}
                     // Others get their turn: a stream that never pauses must not be all there is.
-                    Read::More => tokio::task::yield_now().await,
+                    Read::More => {
+                        silent = false;
+                        tokio::task::yield_now().await;
+                    }
                 }
             }
             ready = socket.writable(), if waiting => if ready.is_err() { break },

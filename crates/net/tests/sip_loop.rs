@@ -5,11 +5,12 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use net::{App, Bind, LiteralsOnly, LoopConfig, Running, SipLoop};
 use sip::message::{Method, StatusCode};
 use sip::{Application, Draft, Event, Failure, Reply, Transport, Turn};
+use socket2::{Domain, Socket, Type};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -308,4 +309,47 @@ fn stream_that_never_pauses_leaves_the_others_their_turn() {
     }
     over.store(true, std::sync::atomic::Ordering::Relaxed);
     flooding.join().unwrap();
+}
+
+/// Whether the other side has closed; waits for that.
+fn is_closed(stream: &mut TcpStream) -> bool {
+    !matches!(stream.read(&mut [0]), Ok(1..))
+}
+
+#[test]
+fn connection_that_says_nothing_is_closed_and_one_that_spoke_stays() {
+    let (running, _seen) = start(|config| config.streams.message = Duration::from_millis(200));
+    let (mut silent, mut spoken) = (tcp(&running), tcp(&running));
+    let ping = |stream: &mut TcpStream| {
+        stream.write_all(b"\r\n\r\n").unwrap();
+        stream.read_exact(&mut [0; 2]).unwrap();
+    };
+    ping(&mut spoken);
+    assert!(is_closed(&mut silent));
+    ping(&mut spoken);
+}
+
+#[test]
+fn one_address_cannot_take_all_connections() {
+    let (running, _seen) = start(|config| config.streams.per_address = 2);
+    let here = [tcp(&running), tcp(&running)];
+    assert!(is_closed(&mut tcp(&running)), "one past the limit");
+    let elsewhere = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    elsewhere.bind(&"127.0.0.2:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    elsewhere.connect(&running.bound()[1].address.into()).unwrap();
+    let mut elsewhere = TcpStream::from(elsewhere);
+    elsewhere.set_read_timeout(Some(PATIENCE)).unwrap();
+    elsewhere.write_all(b"\r\n\r\n").unwrap();
+    elsewhere.read_exact(&mut [0; 2]).unwrap();
+    // A place that is left is free again, as soon as the loop has seen it.
+    drop(here);
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let mut again = tcp(&running);
+        again.write_all(b"\r\n\r\n").unwrap();
+        if again.read_exact(&mut [0; 2]).is_ok() {
+            break;
+        }
+        assert!(Instant::now() < until, "places stay taken");
+    }
 }

@@ -38,6 +38,7 @@ mod bindings;
 mod call;
 mod config;
 mod extension;
+mod gate;
 mod headers;
 mod metrics;
 mod relay;

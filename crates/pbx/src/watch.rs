@@ -10,17 +10,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use net::Handle;
+use net::{Handle, Sparingly};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::gate::Gate;
 use crate::server::ask;
 use crate::switch::Command;
 
@@ -28,6 +29,12 @@ use crate::switch::Command;
 const READERS: usize = 32;
 /// Longest question, in octets.
 const QUESTION: usize = 1_024;
+/// Connections for metrics and health at a time; more wait until one ends.
+const CONNECTIONS: usize = 32;
+/// How long such a connection may live: who wants more connects again.
+const LIFETIME: Duration = Duration::from_secs(10);
+/// Questions to the SIP loop at a time; each waits on a thread of its own.
+const QUESTIONS: usize = 8;
 /// How long a reader may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -150,6 +157,7 @@ impl Opened {
     }
 
     async fn run(self, to: Handle<Command>, stopped: oneshot::Receiver<()>) {
+        let to = Asking { to, room: Arc::new(Semaphore::new(QUESTIONS)) };
         if let Some(listener) = self.http {
             tokio::spawn(serve_http(listener, to.clone()));
         }
@@ -173,7 +181,7 @@ impl Drop for Watch {
     }
 }
 
-async fn serve_http(listener: TcpListener, to: Handle<Command>) {
+async fn serve_http(listener: TcpListener, to: Asking) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "metrics cannot be served"),
@@ -182,36 +190,53 @@ async fn serve_http(listener: TcpListener, to: Handle<Command>) {
     let router = Router::new()
         .route("/metrics", get(move || text(metrics.clone(), Command::Metrics, "text/plain; version=0.0.4")))
         .route("/healthz", get(move || text(health.clone(), Command::Healthy, "text/plain")));
+    let listener = Gate::new(listener, CONNECTIONS, LIFETIME);
     if let Err(error) = axum::serve(listener, router).await {
         tracing::error!(%error, "metrics are no longer served");
     }
 }
 
 async fn text(
-    to: Handle<Command>,
+    to: Asking,
     question: fn(mpsc::SyncSender<String>) -> Command,
     kind: &'static str,
 ) -> axum::response::Response {
-    match waited(to, question).await {
+    match to.ask(question).await {
         Some(text) => ([(header::CONTENT_TYPE, kind)], text).into_response(),
         None => (StatusCode::SERVICE_UNAVAILABLE, "the SIP loop does not answer\n").into_response(),
     }
 }
 
 /// Asks the loop without holding up this thread's other readers.
-async fn waited<T: Send + 'static>(
+#[derive(Clone)]
+struct Asking {
     to: Handle<Command>,
-    question: impl FnOnce(mpsc::SyncSender<T>) -> Command + Send + 'static,
-) -> Option<T> {
-    tokio::task::spawn_blocking(move || ask(&to, question)).await.ok()?.ok()
+    room: Arc<Semaphore>,
 }
 
-async fn serve_socket(listener: std::os::unix::net::UnixListener, to: Handle<Command>) {
+impl Asking {
+    /// `None` when the loop does not answer.
+    async fn ask<T: Send + 'static>(
+        self,
+        question: impl FnOnce(mpsc::SyncSender<T>) -> Command + Send + 'static,
+    ) -> Option<T> {
+        let seat = self.room.acquire_owned().await.ok()?;
+        let asked = tokio::task::spawn_blocking(move || {
+            // Held until the thread is free again, whether anybody still wants to know or not.
+            let _seat = seat;
+            ask(&self.to, question)
+        });
+        asked.await.ok()?.ok()
+    }
+}
+
+async fn serve_socket(listener: std::os::unix::net::UnixListener, to: Asking) {
     let listener = match UnixListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "the runtime socket cannot be served"),
     };
     let room = Arc::new(Semaphore::new(READERS));
+    let mut failures = Sparingly::default();
     loop {
         let Ok(seat) = Arc::clone(&room).acquire_owned().await else { return };
         match listener.accept().await {
@@ -224,7 +249,9 @@ async fn serve_socket(listener: std::os::unix::net::UnixListener, to: Handle<Com
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "a reader of the runtime socket was lost");
+                if let Some(kept_back) = failures.due(Instant::now()) {
+                    tracing::warn!(%error, kept_back, "a reader of the runtime socket was lost");
+                }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -232,7 +259,7 @@ async fn serve_socket(listener: std::os::unix::net::UnixListener, to: Handle<Com
 }
 
 /// One question, one line of JSON. Only our own user and root may ask.
-async fn answer(mut stream: UnixStream, to: Handle<Command>) -> io::Result<()> {
+async fn answer(mut stream: UnixStream, to: Asking) -> io::Result<()> {
     let ours = nix::unistd::geteuid().as_raw();
     if !matches!(stream.peer_cred()?.uid(), uid if uid == ours || uid == 0) {
         return Ok(());
@@ -243,11 +270,11 @@ async fn answer(mut stream: UnixStream, to: Handle<Command>) -> io::Result<()> {
         question.extend_from_slice(&byte);
     }
     let reply = match question.as_slice().trim_ascii() {
-        b"status" => match waited(to, Command::Status).await {
+        b"status" => match to.ask(Command::Status).await {
             Some(status) => serde_json::to_string(&status).map_err(io::Error::other)?,
             None => refusal("the server does not answer"),
         },
-        b"metrics" => match waited(to, Command::Metrics).await {
+        b"metrics" => match to.ask(Command::Metrics).await {
             Some(text) => serde_json::json!({ "v": 1, "metrics": text }).to_string(),
             None => refusal("the server does not answer"),
         },

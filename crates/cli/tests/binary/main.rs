@@ -3,6 +3,7 @@
 
 mod answer;
 mod calls;
+mod crowded;
 mod demo;
 mod documented;
 mod readme;

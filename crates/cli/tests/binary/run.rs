@@ -19,9 +19,24 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
+const OFFHOOK: &str = env!("CARGO_BIN_EXE_offhook");
+
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
-    command.args(arguments).stdin(Stdio::null());
+    let mut command = Command::new(OFFHOOK);
+    command.args(arguments);
+    bare(command)
+}
+
+/// The program under a limit as `ulimit` takes it, for example `-n 200`.
+pub(crate) fn limited(limit: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\""), OFFHOOK]).args(arguments);
+    bare(command)
+}
+
+/// Without anything of ours in its environment.
+fn bare(mut command: Command) -> Command {
+    command.stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("OFFHOOK") {
             command.env_remove(name);
@@ -57,8 +72,12 @@ impl Going {
 
     pub(crate) fn start_with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = command(arguments);
-        command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        command.envs(environment.iter().copied());
+        Self::run(command)
+    }
+
+    pub(crate) fn run(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = channel();
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         for stream in [Box::new(out) as Box<dyn Read + Send>, Box::new(err)] {

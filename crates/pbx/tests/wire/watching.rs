@@ -55,6 +55,27 @@ fn metrics_and_health_are_served_over_http() {
 }
 
 #[test]
+fn readers_that_never_ask_are_sent_away_and_keep_nobody_out() {
+    let config = pbx::Config { metrics: Some("127.0.0.1:0".parse().unwrap()), ..config() };
+    let (running, _) = start(config);
+    let address = running.metrics_address().unwrap();
+    let mut idle: Vec<TcpStream> = (0..40).map(|_| TcpStream::connect(address).unwrap()).collect();
+    // One of them drips a request that never ends.
+    idle[0].write_all(b"GET /metrics HTTP/1.1\r\nX: ").unwrap();
+    let mut asking = TcpStream::connect(address).unwrap();
+    asking.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+    asking.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    asking.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("HTTP/1.1 200 OK"), "{text}");
+    for stream in &mut idle[..2] {
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+        assert!(!matches!(stream.read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock));
+    }
+}
+
+#[test]
 fn the_runtime_socket_answers_its_owner_and_is_private() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
