@@ -3,6 +3,7 @@
 mod answer;
 mod baresip;
 mod faults;
+mod full_disk;
 mod kamailio;
 mod pbx;
 mod sipp;

@@ -58,7 +58,7 @@ fn start(args: &args::Answer) -> Result<Running, (Exit, String)> {
         hang_up_after: args.duration.map(Duration::from_secs),
         echo: args.echo,
         voice,
-        ears: args.record.clone().map(Ears::new),
+        ears: args.record.clone().map(Ears::new).transpose().map_err(general)?,
         account: account.map(|identity| Account {
             spec: Box::new(identity.register_spec(3_600)),
             credentials: identity.credential(),

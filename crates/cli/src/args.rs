@@ -49,6 +49,11 @@ pub(crate) enum Color {
     Never,
 }
 
+/// Frequencies in Hz that audio of 8 kHz can carry.
+fn tones() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..4_000)
+}
+
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -144,7 +149,7 @@ pub(crate) struct Call {
     #[arg(long, value_name = "FILE")]
     pub(crate) play: Vec<PathBuf>,
     /// Play a tone of this frequency in Hz.
-    #[arg(long, value_name = "HZ", conflicts_with = "play")]
+    #[arg(long, value_name = "HZ", value_parser = tones(), conflicts_with = "play")]
     pub(crate) tone: Option<u32>,
     /// Record what is heard into a WAV file.
     #[arg(long, value_name = "FILE")]
@@ -153,7 +158,7 @@ pub(crate) struct Call {
     #[arg(long, value_name = "DIGITS")]
     pub(crate) dtmf: Option<String>,
     /// Let it ring at most so long.
-    #[arg(long, value_name = "SECS", default_value_t = 60)]
+    #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) ring_for: u64,
     /// Hang up after so long; otherwise when the files have been played, the peer hangs up, or Ctrl-C.
     #[arg(long = "for", value_name = "SECS")]
@@ -179,7 +184,7 @@ pub(crate) struct Answer {
     #[arg(long, value_name = "FILE", conflicts_with = "echo")]
     pub(crate) play: Option<PathBuf>,
     /// Play a tone of this frequency in Hz.
-    #[arg(long, value_name = "HZ", conflicts_with_all = ["echo", "play"])]
+    #[arg(long, value_name = "HZ", value_parser = tones(), conflicts_with_all = ["echo", "play"])]
     pub(crate) tone: Option<u32>,
     /// Record what is heard; further calls get a number before the suffix.
     #[arg(long, value_name = "FILE")]
@@ -194,7 +199,7 @@ pub(crate) struct Answer {
     #[arg(long = "for", value_name = "SECS")]
     pub(crate) duration: Option<u64>,
     /// End after so many calls.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) calls: Option<u64>,
     /// Who answers; with an account it registers, without it takes calls to any user.
     #[command(flatten)]
@@ -205,7 +210,7 @@ pub(crate) struct Answer {
 #[derive(Debug, Args)]
 pub(crate) struct Register {
     /// Lifetime asked for.
-    #[arg(long, value_name = "SECS", default_value_t = 3600)]
+    #[arg(long, value_name = "SECS", default_value_t = 3600, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) expires: u32,
     /// Register, report, take the binding away again, and end.
     #[arg(long)]

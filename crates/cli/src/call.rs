@@ -16,6 +16,7 @@ use crate::exit::{Exit, Fault};
 use crate::interrupt::Interrupts;
 use crate::out::Out;
 use crate::phone::{self, Phone};
+use crate::recording;
 pub(crate) use heard::Heard;
 
 /// How often the terminal's line is drawn.
@@ -50,15 +51,26 @@ async fn place(args: &args::Call, out: &mut Out) -> Result<Exit, Fault> {
             return Ok(Exit::Interrupted);
         }
     };
+    let outcome = attend(args, call, &heard, &interrupts, out).await;
+    phone.endpoint.close().await;
+    outcome
+}
+
+/// From the answer to the verdict.
+async fn attend(
+    args: &args::Call,
+    call: Call,
+    heard: &Heard,
+    interrupts: &Interrupts,
+    out: &mut Out,
+) -> Result<Exit, Fault> {
     let meters = heard.clone();
     call.audio().listen(move |frame| meters.push(frame))?;
     let recording = args.record.as_ref().map(|path| call.audio().record(path)).transpose()?;
-    let (ended, interrupted) = talk(args, call, &heard, &interrupts, out).await?;
-    report(&ended, &heard, out);
-    let recorded = finish(recording, out).await;
-    phone.endpoint.close().await;
-    recorded?;
-    if interrupted { Ok(Exit::Interrupted) } else { judge(args, &ended, &heard) }
+    let (ended, interrupted) = talk(args, call, heard, interrupts, out).await?;
+    report(&ended, heard, out);
+    finish(recording, out).await?;
+    if interrupted { Ok(Exit::Interrupted) } else { judge(args, &ended, heard) }
 }
 
 /// What can be wrong before anybody's telephone rings.
@@ -67,6 +79,9 @@ fn check(args: &args::Call) -> Result<(), Fault> {
         let fail = |error: &dyn std::fmt::Display| Fault::general(format!("cannot play {}: {error}", path.display()));
         let file = File::open(path).map_err(|error| fail(&error))?;
         wav::Reader::new(BufReader::new(file), &wav::Limits::default()).map_err(|error| fail(&error))?;
+    }
+    if let Some(path) = &args.record {
+        recording::possible(path).map_err(Fault::general)?;
     }
     let digits = args.dtmf.as_deref().unwrap_or_default();
     match digits.chars().find(|digit| !"0123456789ABCDabcd*#,".contains(*digit)) {

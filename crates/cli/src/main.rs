@@ -11,6 +11,7 @@ mod identity;
 mod interrupt;
 mod out;
 mod phone;
+mod recording;
 mod register;
 mod secrets;
 mod serve;

@@ -1,7 +1,7 @@
 //! Recording a call into a file: the media thread fills a ring, a thread of its own writes.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -91,7 +91,8 @@ impl media::Sink for Tape {
 
 pub(crate) fn record(line: &Line, path: &Path) -> Result<Recording, AudioError> {
     let file = File::create(path).map_err(|source| AudioError::File { path: path.to_owned(), source })?;
-    record_into(line, path, BufWriter::new(file))
+    // No buffer around it: when the disk is full, what waits in one would keep the header from being put right.
+    record_into(line, path, file)
 }
 
 fn record_into(line: &Line, path: &Path, file: impl Write + Seek + Send + 'static) -> Result<Recording, AudioError> {

@@ -269,7 +269,11 @@ impl Robot {
         let Some(studio) = &self.studio else { return };
         let (player, recorder) = (studio.media.key(), studio.media.key());
         let voice = self.conduct.voice.as_ref().map(Voice::source);
-        let ears = match self.conduct.ears.as_ref().map(Ears::sink).transpose() {
+        let news = self.news.clone();
+        let trouble = move |what| {
+            let _ = news.try_send(News::Trouble { what });
+        };
+        let ears = match self.conduct.ears.as_ref().map(|ears| ears.sink(trouble)).transpose() {
             Ok(ears) => ears,
             Err(error) => {
                 self.tell(News::Trouble { what: error });

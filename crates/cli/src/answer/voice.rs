@@ -1,7 +1,6 @@
 //! What the robot says and where it writes what it hears.
 
 use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +11,8 @@ use audio::level::Dbfs;
 use audio::tone::ToneGenerator;
 use audio::wav::{self, Limits};
 use media::{Sink, Source};
+
+use crate::recording;
 
 const RATE: SampleRate = SampleRate::NARROW;
 /// Ticks that may wait for the disk: ten seconds.
@@ -71,27 +72,33 @@ pub(super) struct Ears {
 }
 
 impl Ears {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, calls: AtomicU64::new(0) }
+    /// # Errors
+    /// When no file can be written there.
+    pub(super) fn new(path: PathBuf) -> Result<Self, String> {
+        recording::possible(&path)?;
+        Ok(Self { path, calls: AtomicU64::new(0) })
     }
 
     /// Begins the next file. A thread writes it; it ends with the stream.
-    pub(super) fn sink(&self) -> Result<Box<dyn Sink>, String> {
+    ///
+    /// # Errors
+    /// Why there is no recording; what goes wrong later is told to `trouble`.
+    pub(super) fn sink(&self, trouble: impl Fn(String) + Send + 'static) -> Result<Box<dyn Sink>, String> {
         let path = numbered(&self.path, self.calls.fetch_add(1, Ordering::Relaxed));
         let fail = |error: &dyn std::fmt::Display| format!("cannot record to {}: {error}", path.display());
         let file = File::create(&path).map_err(|error| fail(&error))?;
-        let mut writer = wav::Writer::new(BufWriter::new(file), RATE).map_err(|error| fail(&error))?;
+        // No buffer around it: when the disk is full, what waits in one would keep the header from being put right.
+        let mut writer = wav::Writer::new(file, RATE).map_err(|error| fail(&error))?;
         let (send, ticks) = sync_channel::<[i16; RATE.tick_samples()]>(WAITING);
         let thread = std::thread::Builder::new().name("recorder".into());
         let started = thread.spawn(move || {
             while let Ok(tick) = ticks.recv() {
                 if let Err(error) = writer.write(&tick) {
-                    tracing::error!(file = %path.display(), %error, "the recording ends here; the call goes on");
-                    return;
+                    return trouble(format!("the recording ends here, the call goes on: {}: {error}", path.display()));
                 }
             }
             if let Err(error) = writer.finish() {
-                tracing::error!(file = %path.display(), %error, "the recording's end is missing");
+                trouble(format!("the end of the recording is missing: {}: {error}", path.display()));
             }
         });
         started.map_err(|error| format!("cannot record: {error}"))?;

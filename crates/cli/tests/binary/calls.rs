@@ -88,7 +88,7 @@ fn refused_unanswered_and_unreachable_have_their_codes() {
 }
 
 #[test]
-fn file_that_cannot_be_played_rings_nobody() {
+fn file_that_cannot_be_played_or_written_rings_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("no.wav");
     std::fs::write(&file, "this is no audio").unwrap();
@@ -96,10 +96,22 @@ fn file_that_cannot_be_played_rings_nobody() {
     let ended = offhook(&["call", &target, "--play", file.to_str().unwrap()]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stderr.contains("no.wav"), "{}", ended.stderr);
+    let nowhere = folder.path().join("none/heard.wav");
+    let ended = offhook(&["call", &target, "--record", nowhere.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("cannot record to") && ended.stderr.contains("none/heard.wav"), "{}", ended.stderr);
     robot.interrupt();
     let (code, lines) = robot.end();
     assert_eq!(code, Some(130));
     assert!(!lines.iter().any(|line| line.contains("call 1")), "{lines:#?}");
+}
+
+#[test]
+fn robot_that_cannot_record_does_not_start() {
+    let ended = offhook(&["answer", "--sip", "127.0.0.1:0", "--record", "/nonexistent/heard.wav"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("cannot record to /nonexistent/heard.wav"), "{}", ended.stderr);
+    assert!(ended.stdout.is_empty(), "{}", ended.stdout);
 }
 
 #[test]

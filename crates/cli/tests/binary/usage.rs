@@ -27,7 +27,7 @@ fn completions_that_cannot_be_written_are_an_error_and_no_panic() {
 
 #[test]
 fn what_cannot_be_understood_ends_with_2_and_says_what_was_expected() {
-    let cases: [(&[&str], &str); 13] = [
+    let cases: [(&[&str], &str); 18] = [
         (&["--log-level", "net=loud=1", "check"], "log filter net=loud=1"),
         (&[], "Usage"),
         (&["dial"], "unrecognized subcommand 'dial'"),
@@ -35,6 +35,11 @@ fn what_cannot_be_understood_ends_with_2_and_says_what_was_expected() {
         (&["call", "600", "--pley", "x.wav"], "--play"),
         (&["answer", "--reject", "200"], "300..700"),
         (&["answer", "--sip", "5060"], "--sip"),
+        (&["answer", "--calls", "0"], "0 is not in 1.."),
+        (&["answer", "--tone", "50000"], "50000 is not in 1..4000"),
+        (&["call", "x@127.0.0.1", "--tone", "0"], "0 is not in 1..4000"),
+        (&["call", "x@127.0.0.1", "--ring-for", "0"], "0 is not in 1..=86400"),
+        (&["register", "--expires", "0"], "0 is not in 1.."),
         (&["register"], "--account sip:1001@"),
         (&["options", "x@127.0.0.1", "--password", "@/dev/null"], "needs --account"),
         (&["call", "x@127.0.0.1", "--account", "127.0.0.1"], "expected a user"),
