@@ -6,6 +6,7 @@
 //!
 //! Begin with [`SipLoop::spawn`].
 
+mod binding;
 mod clock;
 mod error;
 mod files;
@@ -18,12 +19,13 @@ mod stream;
 mod tap;
 mod udp;
 
+pub use binding::{Bind, Bound, Sockets};
 pub use clock::Clock;
 pub use error::{CommandError, StartError};
 pub use files::raise_file_limit;
 #[cfg(feature = "dns")]
 pub use resolve::SystemResolver;
 pub use resolve::{LiteralsOnly, Lookup, Resolve, Resolved};
-pub use sip_loop::{App, Bind, Bound, Handle, LoopConfig, Running, SipLoop, Sockets, StreamLimits};
+pub use sip_loop::{App, Handle, LoopConfig, Running, SipLoop, StreamLimits};
 pub use sparingly::Sparingly;
 pub use tap::{Direction, Seen, Tap};

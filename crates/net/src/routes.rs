@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use sip::{FlowId, Path, Transport};
 
-use crate::sip_loop::Bound;
+use crate::binding::Bound;
 
 /// Remembered source addresses; forgotten all at once when full.
 const REMEMBERED: usize = 4096;

@@ -18,6 +18,7 @@ use sip::{
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::LocalSet;
 
+use crate::binding::{Bind, Bound, Sockets};
 use crate::clock::Clock;
 use crate::error::{CommandError, StartError};
 use crate::resolve::{Resolve, Resolved, default_resolver};
@@ -32,24 +33,6 @@ pub trait App: Application {
     type Command: Send + 'static;
     /// Carries a command out, on the loop's thread, without blocking.
     fn command(&mut self, command: Self::Command, turn: &mut Turn<'_>);
-}
-
-/// An address to listen on. Port 0 takes a free one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bind {
-    /// Protocol: UDP or TCP.
-    pub transport: Transport,
-    /// Address; 0.0.0.0 or `[::]` for all.
-    pub address: SocketAddr,
-}
-
-/// An address that is listened on, with the port that was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bound {
-    /// Protocol.
-    pub transport: Transport,
-    /// Address and port.
-    pub address: SocketAddr,
 }
 
 /// Limits on stream connections.
@@ -196,56 +179,6 @@ impl<C> Running<C> {
 impl<C> Drop for Running<C> {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-/// Sockets that are bound, and not served yet.
-pub struct Sockets {
-    udp: Vec<std::net::UdpSocket>,
-    tcp: Vec<std::net::TcpListener>,
-    bound: Vec<Bound>,
-}
-
-impl Sockets {
-    /// Binds all of these.
-    ///
-    /// # Errors
-    /// [`StartError`] when there is none, or one cannot be bound.
-    pub fn bind(binds: &[Bind]) -> Result<Self, StartError> {
-        if binds.is_empty() {
-            return Err(StartError::NothingToBind);
-        }
-        let mut udp = Vec::new();
-        let mut tcp = Vec::new();
-        let mut bound: Vec<Bound> = Vec::new();
-        for bind in binds {
-            let fail = |source| StartError::Bind { transport: bind.transport, address: bind.address, source };
-            // A port of 0 after another bind on the same address means: the same port, so that UDP and TCP agree.
-            let mut address = bind.address;
-            if address.port() == 0
-                && let Some(first) =
-                    bound.iter().find(|b| b.transport != bind.transport && b.address.ip() == address.ip())
-            {
-                address.set_port(first.address.port());
-            }
-            let address = match bind.transport {
-                Transport::Udp => {
-                    let socket = crate::udp::bind(address).map_err(fail)?;
-                    let local = socket.local_addr().map_err(fail)?;
-                    udp.push(socket);
-                    local
-                }
-                Transport::Tcp => {
-                    let listener = crate::stream::bind(address).map_err(fail)?;
-                    let local = listener.local_addr().map_err(fail)?;
-                    tcp.push(listener);
-                    local
-                }
-                _ => return Err(fail(io::Error::new(io::ErrorKind::Unsupported, "only UDP and TCP are listened on"))),
-            };
-            bound.push(Bound { transport: bind.transport, address });
-        }
-        Ok(Self { udp, tcp, bound })
     }
 }
 

@@ -1,0 +1,95 @@
+//! The addresses a loop listens on.
+
+use std::io;
+use std::net::SocketAddr;
+
+use sip::Transport;
+
+use crate::error::StartError;
+
+/// How many free ports are tried until one is free for every protocol asked for.
+const PORT_TRIES: usize = 32;
+
+/// An address to listen on. Port 0 takes a free one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bind {
+    /// Protocol: UDP or TCP.
+    pub transport: Transport,
+    /// Address; 0.0.0.0 or `[::]` for all.
+    pub address: SocketAddr,
+}
+
+/// An address that is listened on, with the port that was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Protocol.
+    pub transport: Transport,
+    /// Address and port.
+    pub address: SocketAddr,
+}
+
+/// Sockets that are bound, and not served yet.
+pub struct Sockets {
+    pub(crate) udp: Vec<std::net::UdpSocket>,
+    pub(crate) tcp: Vec<std::net::TcpListener>,
+    pub(crate) bound: Vec<Bound>,
+}
+
+impl Sockets {
+    /// Binds all of these.
+    ///
+    /// # Errors
+    /// [`StartError`] when there is none, or one cannot be bound.
+    pub fn bind(binds: &[Bind]) -> Result<Self, StartError> {
+        if binds.is_empty() {
+            return Err(StartError::NothingToBind);
+        }
+        // A free UDP port may be taken as TCP port: then another one is tried.
+        let may_move = binds.iter().all(|bind| bind.address.port() == 0);
+        let mut tries = if may_move { PORT_TRIES } else { 1 };
+        loop {
+            tries -= 1;
+            match Self::bind_once(binds) {
+                Err(StartError::Bind { source, .. }) if tries > 0 && source.kind() == io::ErrorKind::AddrInUse => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn bind_once(binds: &[Bind]) -> Result<Self, StartError> {
+        let mut udp = Vec::new();
+        let mut tcp = Vec::new();
+        let mut bound: Vec<Bound> = Vec::new();
+        for bind in binds {
+            let fail = |source| StartError::Bind { transport: bind.transport, address: bind.address, source };
+            // A port of 0 after another bind on the same address means: the same port, so that UDP and TCP agree.
+            let mut address = bind.address;
+            if address.port() == 0
+                && let Some(first) =
+                    bound.iter().find(|b| b.transport != bind.transport && b.address.ip() == address.ip())
+            {
+                address.set_port(first.address.port());
+            }
+            let address = match bind.transport {
+                Transport::Udp => {
+                    let socket = crate::udp::bind(address).map_err(fail)?;
+                    let local = socket.local_addr().map_err(fail)?;
+                    udp.push(socket);
+                    local
+                }
+                Transport::Tcp => {
+                    let listener = crate::stream::bind(address).map_err(fail)?;
+                    let local = listener.local_addr().map_err(fail)?;
+                    tcp.push(listener);
+                    local
+                }
+                _ => return Err(fail(io::Error::new(io::ErrorKind::Unsupported, "only UDP and TCP are listened on"))),
+            };
+            bound.push(Bound { transport: bind.transport, address });
+        }
+        Ok(Self { udp, tcp, bound })
+    }
+}
+
+#[cfg(test)]
+mod tests;
