@@ -5,12 +5,15 @@ use std::time::Duration;
 use crate::id::Shard;
 use crate::invite;
 use crate::message::{Limits, Method};
+use crate::spread::Spread;
 
 /// The settings of a [`crate::Stack`]. Start from [`Config::default`] and change fields.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Which SIP loop this is: part of every handle.
     pub shard: Shard,
+    /// How calls are spread over the shards of this server: what this one begins falls to it.
+    pub spread: Spread,
     /// Protocol timers.
     pub timers: Timers,
     /// Limits on a single message.
@@ -62,6 +65,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             shard: Shard(0),
+            spread: Spread::ONE,
             timers: Timers::default(),
             limits: Limits::default(),
             max_server_transactions: 200_000,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::event::{Event, Failure};
 use crate::id::{AlarmId, AskId, ClientTx, FlowId, Id, RegistrationId, SendId, ServerTx, SessionId};
 use crate::invite;
-use crate::message::{Message, Request, Response};
+use crate::message::{Message, Method, Request, Response};
 use crate::outbox::{Action, Answer, Cause, FlowChange, Origin, Outbox, Path, SendError};
 use crate::register;
 use crate::stack::{Alarm, Stack, StackError, Timer, Usage};
@@ -76,6 +76,12 @@ impl Turn<'_> {
         self.now
     }
 
+    /// A fresh Call-ID that falls to this shard: for requests outside a dialog whose draft wants one (RFC 3261 section 8.1.1.4).
+    pub fn call_id(&mut self) -> String {
+        let config = &self.stack.config;
+        config.spread.call_id(config.shard, &mut self.stack.rng)
+    }
+
     /// How many objects of each kind live: see [`Stack::usage`].
     pub fn usage(&self) -> Usage {
         self.stack.usage()
@@ -105,6 +111,20 @@ impl Turn<'_> {
                 self.emit(Event::Rejected { origin: *from, error: broken.error });
             }
         }
+    }
+
+    /// A message came for which there is no room: nothing of it is kept. A request is answered 503 with Retry-After (RFC 3261 section
+    /// 21.5.4), except where the peer repeats it by itself and something under way would be lost by a refusal: an ACK, and over UDP a CANCEL and
+    /// what has a To tag. A response is dropped. True when an answer was given.
+    pub fn shed(&mut self, from: &Origin, bytes: Bytes) -> bool {
+        self.stack.counters.shed += 1;
+        let Ok(Message::Request(request)) = Message::parse(bytes, &self.stack.config.limits) else { return false };
+        let under_way = *request.method() == Method::Cancel || request.headers().to_tag().is_some();
+        if *request.method() == Method::Ack || (under_way && !from.transport.is_reliable()) {
+            return false;
+        }
+        self.refuse_busy(&request, from);
+        true
     }
 
     /// The time of [`Stack::deadline`] has come. May be called at any time.

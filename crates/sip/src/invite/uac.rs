@@ -30,7 +30,7 @@ impl Turn<'_> {
             draft.from = format!("{};tag={}", draft.from, self.stack.rng.token());
         }
         if draft.call_id.is_empty() {
-            draft.call_id = self.stack.rng.call_id();
+            draft.call_id = self.call_id();
         }
         if draft.contact == ContactSpec::None {
             draft.contact = ContactSpec::Auto { user: None, params: String::new() };

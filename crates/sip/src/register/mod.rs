@@ -194,7 +194,7 @@ impl Turn<'_> {
         }
         let call_id = match &spec.call_id {
             Some(given) => given.clone(),
-            None => self.stack.rng.call_id(),
+            None => self.call_id(),
         };
         let registration = Registration {
             ask: spec.expires,

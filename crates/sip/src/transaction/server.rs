@@ -243,14 +243,19 @@ impl Turn<'_> {
         self.send_raw(Path { remote: way.to, ..*origin }, bytes, Cause::Automatic);
     }
 
+    /// 503 with Retry-After, and nothing is kept (RFC 3261 section 21.5.4).
+    pub(crate) fn refuse_busy(&mut self, request: &Request, origin: &Origin) {
+        let mut lines = Lines::default();
+        lines.push_id(crate::message::HeaderId::RetryAfter, self.stack.config.retry_after_secs);
+        self.refuse_stateless(request.headers(), origin, StatusCode::SERVICE_UNAVAILABLE, None, lines);
+    }
+
     /// A new transaction; `None` when there are too many, and the request has been answered 503.
     fn server_new(&mut self, request: Request, origin: &Origin, key: Key, merged: Option<Key>) -> Option<Id> {
         let config = &self.stack.config;
         if self.stack.servers.len() >= config.max_server_transactions {
             self.stack.counters.shed += 1;
-            let mut lines = Lines::default();
-            lines.push_id(crate::message::HeaderId::RetryAfter, config.retry_after_secs);
-            self.refuse_stateless(request.headers(), origin, StatusCode::SERVICE_UNAVAILABLE, None, lines);
+            self.refuse_busy(&request, origin);
             return None;
         }
         let machine = match (request.method(), config.trying) {

@@ -125,3 +125,43 @@ fn memory_of_a_transaction_that_waits_for_repeats_is_small() {
     bench.respond(tx, 200).expect("open");
     assert!(bench.turn(|turn| turn.request_of(tx).is_none()), "the request is let go of");
 }
+
+#[test]
+fn rfc3261_21_5_4_what_is_shed_is_answered_503_unless_the_peer_repeats_it() {
+    use crate::{FlowId, Now, Outbox, Path, Stack, Transport};
+    let mut stack = Stack::new(Config { retry_after_secs: 9, ..Config::default() }, [1; 32]);
+    let path = |transport| Path {
+        flow: FlowId(1),
+        transport,
+        local: "192.0.2.9:5060".parse().unwrap(),
+        remote: "192.0.2.1:5060".parse().unwrap(),
+    };
+    let text = |method: &str, to: &str| {
+        format!(
+            "{method} sip:x@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=a\r\nTo: <sip:x@h>{to}\r\n\
+             Call-ID: c\r\nCSeq: 1 {method}\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+        )
+    };
+    for (method, to, by_udp, by_tcp) in [
+        ("INVITE", "", true, true),
+        ("REGISTER", "", true, true),
+        ("ACK", "", false, false),
+        ("CANCEL", "", false, true),
+        ("BYE", ";tag=b", false, true),
+    ] {
+        for (transport, answered) in [(Transport::Udp, by_udp), (Transport::Tcp, by_tcp)] {
+            let mut out = Outbox::new();
+            let bytes = text(method, to).into_bytes().into();
+            assert_eq!(
+                stack.at(Now::default(), &mut out).shed(&path(transport), bytes),
+                answered,
+                "{method} {transport:?}"
+            );
+            let sent = out.pop().map(|action| format!("{action:?}"));
+            assert_eq!(sent.is_some(), answered, "{method} {transport:?}");
+            assert!(sent.is_none_or(|sent| sent.contains("SIP/2.0 503") && sent.contains("Retry-After: 9")));
+        }
+    }
+    assert_eq!(stack.usage(), crate::Usage::default());
+    assert_eq!(stack.counters().shed, 10);
+}

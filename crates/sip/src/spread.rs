@@ -1,0 +1,124 @@
+//! Which shard a message belongs to.
+//!
+//! A server may run several stacks, each a *shard* with the calls whose Call-ID falls to it; a REGISTER goes by its address of record instead,
+//! so that all bindings of a user are in one place. Every shard reckons alike, so any of them can take a message from the network and
+//! hand it to its home. What a shard begins itself gets a Call-ID that falls to it: responses and requests within the dialog come home.
+
+use std::hash::Hasher;
+
+use crate::id::Shard;
+use crate::message::header::NameAddr;
+use crate::rng::Rng;
+use crate::transaction::key::Sip13;
+
+/// How many shards there are, and the secret by which calls and users fall to them: nobody outside can choose a shard.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Spread {
+    count: u8,
+    key: (u64, u64),
+}
+
+impl std::fmt::Debug for Spread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Spread").field("count", &self.count).finish_non_exhaustive()
+    }
+}
+
+impl Spread {
+    /// One shard, to which everything belongs.
+    pub const ONE: Self = Self { count: 1, key: (0, 0) };
+    /// The most shards there may be.
+    pub const MOST: u8 = 64;
+
+    /// Spreads over `count` shards, between 1 and [`Spread::MOST`]. All of them need the same key; it must be secret and fresh.
+    pub fn new(count: u8, key: (u64, u64)) -> Self {
+        Self { count: count.clamp(1, Self::MOST), key }
+    }
+
+    /// How many shards there are.
+    pub fn count(&self) -> u8 {
+        self.count
+    }
+
+    /// The shard of a Call-ID, which is compared octet by octet (RFC 3261 section 20.8).
+    pub fn of_call(&self, call_id: &[u8]) -> Shard {
+        self.pick(1, call_id)
+    }
+
+    /// The shard of an address of record: by its user part alone, escapes resolved, so that it makes no difference under which host name a
+    /// registrar is known.
+    pub fn of_user(&self, user: &str) -> Shard {
+        self.pick(2, user.as_bytes())
+    }
+
+    /// The shard of a whole message: of the user in To for a REGISTER (RFC 3261 section 10.3), else of its Call-ID. `None` for what has
+    /// neither, or no head at all. Looks for that one header field and at nothing else.
+    pub fn of_message(&self, message: &[u8]) -> Option<Shard> {
+        let begin = message.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
+        let text = message.get(begin..)?;
+        if !text.starts_with(b"REGISTER ") {
+            let value = field(text, b"Call-ID", b'i')?.trim_ascii_start();
+            let end = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
+            return Some(self.of_call(value.get(..end)?));
+        }
+        let to = std::str::from_utf8(field(text, b"To", b't')?.trim_ascii()).ok()?;
+        let to = NameAddr::parse(to).ok()?;
+        Some(self.of_user(&to.uri.user_unescaped()?))
+    }
+
+    /// A fresh Call-ID that falls to `shard`.
+    pub(crate) fn call_id(&self, shard: Shard, rng: &mut Rng) -> String {
+        // Each try succeeds once in as many times as there are shards: this many fail together once in 10^13 cases of 64 shards.
+        for _ in 0..2_000 {
+            let call_id = rng.call_id();
+            if self.count == 1 || self.of_call(call_id.as_bytes()) == shard {
+                return call_id;
+            }
+        }
+        rng.call_id()
+    }
+
+    fn pick(&self, kind: u8, text: &[u8]) -> Shard {
+        if self.count == 1 {
+            return Shard(0);
+        }
+        let mut hash = Sip13::new(self.key);
+        hash.write(&[kind]);
+        hash.write(text);
+        // Below the count, so within eight bits.
+        Shard((hash.finish() % u64::from(self.count)) as u8)
+    }
+}
+
+/// The value of the first header field of this name, folds included.
+fn field<'m>(text: &'m [u8], long: &[u8], short: u8) -> Option<&'m [u8]> {
+    let mut at = memchr::memchr(b'\n', text)? + 1;
+    loop {
+        let line = text.get(at..)?;
+        let first = line.first()?.to_ascii_lowercase();
+        if matches!(first, b'\r' | b'\n') {
+            return None;
+        }
+        let end = memchr::memchr(b'\n', line).map_or(line.len(), |end| end + 1);
+        if (first == short || long.first().is_some_and(|one| one.to_ascii_lowercase() == first))
+            && let Some(colon) = memchr::memchr(b':', line.get(..end)?)
+            && let Some(name) = line.get(..colon).map(<[u8]>::trim_ascii_end)
+            && (name.eq_ignore_ascii_case(long) || name.eq_ignore_ascii_case(&[short]))
+        {
+            return line.get(colon + 1..folded(line, end));
+        }
+        at += end;
+    }
+}
+
+/// Where a field ends whose first line ends at `end` (RFC 3261 section 7.3.1).
+fn folded(text: &[u8], mut end: usize) -> usize {
+    while let Some(b' ' | b'\t') = text.get(end) {
+        let rest = text.get(end..).unwrap_or_default();
+        end += memchr::memchr(b'\n', rest).map_or(rest.len(), |next| next + 1);
+    }
+    end
+}
+
+#[cfg(test)]
+mod tests;
