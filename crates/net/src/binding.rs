@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use sip::Transport;
+use socket2::SockRef;
 
 use crate::error::StartError;
 
@@ -56,6 +57,37 @@ impl Sockets {
         }
     }
 
+    /// Binds all of these for each of `count` loops that run side by side: the system spreads what arrives over them (SO_REUSEPORT). The
+    /// first are bound for themselves, so that an address which another program has is refused as ever; only then may others join.
+    ///
+    /// # Errors
+    /// As [`Sockets::bind`].
+    pub fn bind_shared(binds: &[Bind], count: usize) -> Result<Vec<Self>, StartError> {
+        let first = Self::bind(binds)?;
+        let bound = first.bound.clone();
+        let mut all = vec![first];
+        if count > 1
+            && let Some(first) = all.first()
+        {
+            let opened = first.udp.iter().map(|socket| SockRef::from(socket).set_reuse_port(true));
+            opened
+                .chain(first.tcp.iter().map(|one| SockRef::from(one).set_reuse_port(true)))
+                .collect::<io::Result<()>>()?;
+        }
+        for _ in 1..count {
+            let mut more = Self { udp: Vec::new(), tcp: Vec::new(), bound: bound.clone() };
+            for &Bound { transport, address } in &bound {
+                let fail = |source| StartError::Bind { transport, address, source };
+                match transport {
+                    Transport::Udp => more.udp.push(crate::udp::bind(address, true).map_err(fail)?),
+                    _ => more.tcp.push(crate::stream::bind(address, true).map_err(fail)?),
+                }
+            }
+            all.push(more);
+        }
+        Ok(all)
+    }
+
     fn bind_once(binds: &[Bind]) -> Result<Self, StartError> {
         let mut udp = Vec::new();
         let mut tcp = Vec::new();
@@ -72,13 +104,13 @@ impl Sockets {
             }
             let address = match bind.transport {
                 Transport::Udp => {
-                    let socket = crate::udp::bind(address).map_err(fail)?;
+                    let socket = crate::udp::bind(address, false).map_err(fail)?;
                     let local = socket.local_addr().map_err(fail)?;
                     udp.push(socket);
                     local
                 }
                 Transport::Tcp => {
-                    let listener = crate::stream::bind(address).map_err(fail)?;
+                    let listener = crate::stream::bind(address, false).map_err(fail)?;
                     let local = listener.local_addr().map_err(fail)?;
                     tcp.push(listener);
                     local

@@ -13,6 +13,7 @@ mod files;
 pub mod media;
 mod resolve;
 mod routes;
+mod shards;
 mod sip_loop;
 mod sparingly;
 mod stream;
@@ -26,6 +27,7 @@ pub use files::raise_file_limit;
 #[cfg(feature = "dns")]
 pub use resolve::SystemResolver;
 pub use resolve::{LiteralsOnly, Lookup, Resolve, Resolved};
+pub use shards::{Seat, Shards};
 pub use sip_loop::{App, Handle, LoopConfig, Running, SipLoop, StreamLimits};
 pub use sparingly::Sparingly;
 pub use tap::{Direction, Seen, Tap};

@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::error::{CommandError, StartError};
 use crate::resolve::{Resolve, Resolved, default_resolver};
 use crate::routes::Routes;
+use crate::shards::{Crossing, Others};
 use crate::stream::Streams;
 use crate::tap::{Direction, Seen, Tap};
 use crate::udp::{Datagrams, Refused};
@@ -79,6 +80,8 @@ pub struct LoopConfig {
     pub streams: StreamLimits,
     /// Commands that may wait.
     pub commands: usize,
+    /// What other loops may leave waiting for this one (see [`SipLoop::spawn_shards`]); one more message is shed.
+    pub crossings: usize,
     /// Sees every message on the wire.
     pub tap: Option<Tap>,
     /// Makes the resolver on the loop's thread; the system's own when `None`.
@@ -88,7 +91,16 @@ pub struct LoopConfig {
 impl LoopConfig {
     /// Listens on `binds` with defaults for the rest.
     pub fn new(binds: Vec<Bind>, stack: sip::Config) -> Self {
-        Self { binds, stack, seed: None, streams: StreamLimits::default(), commands: 1024, tap: None, resolver: None }
+        Self {
+            binds,
+            stack,
+            seed: None,
+            streams: StreamLimits::default(),
+            commands: 1024,
+            crossings: 4096,
+            tap: None,
+            resolver: None,
+        }
     }
 }
 
@@ -100,6 +112,14 @@ pub struct Handle<C> {
 impl<C> Clone for Handle<C> {
     fn clone(&self) -> Self {
         Self { commands: self.commands.clone() }
+    }
+}
+
+impl<C> Handle<C> {
+    /// A way to a loop that is still to be started, and its other end.
+    pub(crate) fn channel(room: usize) -> (Self, mpsc::Receiver<C>) {
+        let (commands, inbox) = mpsc::channel(room.max(1));
+        (Self { commands }, inbox)
     }
 }
 
@@ -208,12 +228,26 @@ impl SipLoop {
         A: App + 'static,
         F: FnOnce(&[Bound], Clock) -> A + Send + 'static,
     {
-        let Sockets { udp, tcp, bound } = sockets;
-        let clock = Clock::start();
-        let (commands, inbox) = mpsc::channel(config.commands.max(1));
+        let way = Handle::channel(config.commands);
+        Self::launch(sockets, config, Clock::start(), way, None, make)
+    }
+
+    /// Starts a loop that may have others beside it.
+    pub(crate) fn launch<A, F>(
+        sockets: Sockets,
+        config: LoopConfig,
+        clock: Clock,
+        (handle, inbox): (Handle<A::Command>, mpsc::Receiver<A::Command>),
+        others: Option<(Others, mpsc::Receiver<Crossing>)>,
+        make: F,
+    ) -> Result<Running<A::Command>, StartError>
+    where
+        A: App + 'static,
+        F: FnOnce(&[Bound], Clock) -> A + Send + 'static,
+    {
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = std::sync::mpsc::channel();
-        let addresses = bound.clone();
+        let bound = sockets.bound.clone();
         let thread = thread::Builder::new().name("sip".into()).spawn(move || {
             let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime,
@@ -224,10 +258,14 @@ impl SipLoop {
             };
             let local = LocalSet::new();
             local.block_on(&runtime, async move {
-                let app = make(&addresses, clock);
-                match Core::assemble(config, clock, app, udp, tcp, addresses) {
+                let app = make(&sockets.bound, clock);
+                let (others, arrivals) = others.unzip();
+                match Core::assemble(config, clock, app, sockets, others) {
                     Ok(core) => {
                         let _ = ready.send(Ok(()));
+                        if let Some(arrivals) = arrivals {
+                            tokio::task::spawn_local(crate::shards::arrive(Rc::clone(&core), arrivals));
+                        }
                         run(core, inbox, stopped).await;
                     }
                     Err(error) => {
@@ -241,7 +279,7 @@ impl SipLoop {
             Ok(Err(error)) => return Err(StartError::System(error)),
             Err(_) => return Err(StartError::System(io::Error::other("the loop ended while starting"))),
         }
-        Ok(Running { handle: Handle { commands }, bound, clock, stop: Some(stop), thread: Some(thread) })
+        Ok(Running { handle, bound, clock, stop: Some(stop), thread: Some(thread) })
     }
 }
 
@@ -301,6 +339,8 @@ pub(crate) struct Core<A: App> {
     pub(crate) clock: Clock,
     pub(crate) datagrams: Datagrams,
     pub(crate) streams: Streams,
+    /// The loops beside this one.
+    pub(crate) others: Option<Others>,
     routes: Routes,
     resolver: Rc<dyn Resolve>,
     tap: Option<Tap>,
@@ -314,12 +354,11 @@ impl<A: App + 'static> Core<A> {
         config: LoopConfig,
         clock: Clock,
         app: A,
-        udp: Vec<std::net::UdpSocket>,
-        tcp: Vec<std::net::TcpListener>,
-        bound: Vec<Bound>,
+        Sockets { udp, tcp, bound }: Sockets,
+        others: Option<Others>,
     ) -> io::Result<Rc<RefCell<Self>>> {
         let datagrams = Datagrams::new(udp)?;
-        let streams = Streams::new(tcp, config.streams, config.stack.limits)?;
+        let streams = Streams::new(tcp, config.streams, config.stack.limits, config.stack.shard)?;
         let resolver: Rc<dyn Resolve> = Rc::from(config.resolver.map_or_else(default_resolver, |make| make()));
         let stack = Stack::new(config.stack, config.seed.unwrap_or_else(rand::random));
         Ok(Rc::new_cyclic(|me| {
@@ -331,6 +370,7 @@ impl<A: App + 'static> Core<A> {
                 clock,
                 datagrams,
                 streams,
+                others,
                 routes: Routes::new(bound),
                 resolver,
                 tap: config.tap,
@@ -341,8 +381,29 @@ impl<A: App + 'static> Core<A> {
         }))
     }
 
-    /// One message from the network, with the turn it causes.
+    /// One message from the network: to the loop it belongs to.
     pub(crate) fn receive(&mut self, now: Now, from: Path, bytes: Bytes) {
+        match self.others.as_ref().and_then(|others| others.home(&bytes)) {
+            None => self.take(now, from, bytes),
+            Some(home) => self.hand_over(now, home, from, bytes),
+        }
+    }
+
+    /// A message that belongs here, with the turn it causes.
+    pub(crate) fn take(&mut self, now: Now, from: Path, bytes: Bytes) {
+        self.heard(now, &from, &bytes);
+        self.stack.at(now, &mut self.out).receive(&from, bytes);
+        self.drain(now);
+    }
+
+    /// A message for which there is no room.
+    pub(crate) fn shed(&mut self, now: Now, from: Path, bytes: Bytes) {
+        self.heard(now, &from, &bytes);
+        self.stack.at(now, &mut self.out).shed(&from, bytes);
+        self.drain(now);
+    }
+
+    fn heard(&mut self, now: Now, from: &Path, bytes: &Bytes) {
         if let Some(tap) = &mut self.tap {
             tap(&Seen {
                 at: now.mono,
@@ -350,11 +411,9 @@ impl<A: App + 'static> Core<A> {
                 transport: from.transport,
                 local: from.local,
                 remote: from.remote,
-                bytes: &bytes,
+                bytes,
             });
         }
-        self.stack.at(now, &mut self.out).receive(&from, bytes);
-        self.drain(now);
     }
 
     /// Our address as a peer at `remote` reaches it through a socket bound to `bound`.
@@ -362,7 +421,14 @@ impl<A: App + 'static> Core<A> {
         self.routes.local_towards(bound, remote)
     }
 
+    /// A connection of this loop has changed.
     pub(crate) fn flow_changed(&mut self, flow: FlowId, change: FlowChange) {
+        self.tell_flow(flow, change);
+        self.flow_is(flow, change);
+    }
+
+    /// The stack is told of a connection, of this loop or another.
+    pub(crate) fn flow_is(&mut self, flow: FlowId, change: FlowChange) {
         let now = self.clock.now();
         self.stack.at(now, &mut self.out).flow(flow, change);
         self.drain(now);
@@ -371,7 +437,9 @@ impl<A: App + 'static> Core<A> {
     pub(crate) fn unsent(&mut self, sends: impl IntoIterator<Item = SendId>, why: SendError) {
         let now = self.clock.now();
         for send in sends {
-            self.stack.at(now, &mut self.out).unsent(send, why);
+            if !self.tell_unsent(send, why) {
+                self.stack.at(now, &mut self.out).unsent(send, why);
+            }
         }
         self.drain(now);
     }
@@ -431,7 +499,10 @@ impl<A: App + 'static> Core<A> {
         }
         let outcome = match path.transport {
             Transport::Udp => self.datagrams.send(id, path, bytes, why),
-            _ => self.streams.send(&self.me, id, path, bytes),
+            _ => match self.others.as_ref().and_then(|others| others.owner(&path)) {
+                None => self.streams.send(&self.me, id, path, bytes),
+                Some(owner) => self.send_through(owner, id, path, bytes),
+            },
         };
         if let Err(Refused(why)) = outcome {
             self.stack.at(now, &mut self.out).unsent(id, why);
@@ -479,7 +550,9 @@ impl<A: App + 'static> Core<A> {
                 Transport::Udp => self.routes.udp(remote),
                 _ => {
                     let local = self.routes.tcp(remote)?;
-                    Some(self.streams.path_to(local, remote))
+                    let elsewhere = || self.others.as_ref().and_then(|others| others.connection(remote));
+                    let known = self.streams.connection_to(remote).or_else(elsewhere);
+                    Some(known.unwrap_or_else(|| self.streams.new_path(local, remote)))
                 }
             })
             .collect();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use sip::message::{Frame, Framer, Limits};
-use sip::{FlowChange, FlowId, Path, SendError, SendId, Transport};
+use sip::{FlowChange, FlowId, Path, SendError, SendId, Shard, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -21,19 +21,20 @@ use crate::sip_loop::{App, Core, StreamLimits};
 use crate::sparingly::Sparingly;
 use crate::udp::Refused;
 
-/// Flows of streams are numbered above those of datagram sockets.
-const FIRST_FLOW: u64 = 1 << 32;
 /// Bytes read at a time.
 const CHUNK: usize = 16 * 1024;
 
 /// Binds a listener; see [`crate::udp::bind`] for the families.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+pub(crate) fn bind(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
     socket.bind(&address.into())?;
     socket.listen(1024)?;
     Ok(socket.into())
@@ -63,6 +64,8 @@ pub(crate) struct Streams {
     by_remote: HashMap<SocketAddr, FlowId>,
     /// How many were accepted from each network.
     accepted: HashMap<IpAddr, usize>,
+    /// Flows are numbered from here.
+    first: u64,
     next: u64,
     refusals: Sparingly,
     failures: Sparingly,
@@ -73,6 +76,7 @@ impl Streams {
         listeners: Vec<std::net::TcpListener>,
         limits: StreamLimits,
         messages: Limits,
+        shard: Shard,
     ) -> io::Result<Self> {
         let listeners = listeners
             .into_iter()
@@ -88,21 +92,28 @@ impl Streams {
             connections: HashMap::new(),
             by_remote: HashMap::new(),
             accepted: HashMap::new(),
-            next: FIRST_FLOW,
+            first: crate::shards::first_flow(shard),
+            next: crate::shards::first_flow(shard),
             refusals: Sparingly::default(),
             failures: Sparingly::default(),
         })
     }
 
-    /// The path to `remote`: the connection that exists, or a new flow that the first send opens.
-    pub(crate) fn path_to(&mut self, local: SocketAddr, remote: SocketAddr) -> Path {
-        if let Some((&flow, connection)) =
-            self.by_remote.get(&remote).and_then(|flow| self.connections.get(flow).map(|found| (flow, found)))
-        {
-            return Path { flow, transport: Transport::Tcp, local: connection.local, remote };
-        }
+    /// The connection to `remote` that exists.
+    pub(crate) fn connection_to(&self, remote: SocketAddr) -> Option<Path> {
+        self.by_remote.get(&remote).and_then(|flow| self.path_of(*flow))
+    }
+
+    /// The path of a new flow to `remote` that the first send opens.
+    pub(crate) fn new_path(&mut self, local: SocketAddr, remote: SocketAddr) -> Path {
         let flow = self.new_flow();
         Path { flow, transport: Transport::Tcp, local, remote }
+    }
+
+    /// The ends of a connection.
+    pub(crate) fn path_of(&self, flow: FlowId) -> Option<Path> {
+        let Connection { local, remote, .. } = *self.connections.get(&flow)?;
+        Some(Path { flow, transport: Transport::Tcp, local, remote })
     }
 
     fn new_flow(&mut self) -> FlowId {
@@ -162,7 +173,7 @@ impl Streams {
         if self.connections.len() >= self.limits.connections {
             return Err(Refused(SendError::NoBuffer));
         }
-        let flow = if path.flow.0 >= self.next || path.flow.0 < FIRST_FLOW { self.new_flow() } else { path.flow };
+        let flow = if path.flow.0 >= self.next || path.flow.0 < self.first { self.new_flow() } else { path.flow };
         self.insert(flow, path.local, path.remote, None, false);
         let (core, limit) = (core.clone(), self.limits.connect);
         tokio::task::spawn_local(connect(core, flow, path.remote, limit));

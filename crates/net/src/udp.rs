@@ -33,8 +33,8 @@ const BUFFER: usize = 4 << 20;
 /// Why a send was refused at once.
 pub(crate) struct Refused(pub(crate) SendError);
 
-/// Binds a socket: IPv6 sockets take IPv6 only, so that both families can have the same port.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
+/// Binds a socket: IPv6 sockets take IPv6 only, so that both families can have the same port. `shared`: beside others of this process.
+pub(crate) fn bind(address: SocketAddr, shared: bool) -> io::Result<std::net::UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -43,6 +43,9 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
     let _ = socket.set_recv_buffer_size(BUFFER);
     let _ = socket.set_send_buffer_size(BUFFER);
     socket.set_nonblocking(true)?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
     socket.bind(&address.into())?;
     let socket: std::net::UdpSocket = socket.into();
     // ICMP errors come back with the address they concern (ip(7), IP_RECVERR).
@@ -132,11 +135,11 @@ impl Datagrams {
         failed
     }
 
-    /// Reads the socket's error queue: which of our requests met nobody.
-    fn refused(&mut self, index: usize) -> Vec<SendId> {
-        let Some(endpoint) = self.endpoints.get(index) else { return Vec::new() };
+    /// Reads the socket's error queue: which of our requests met nobody, and where others met nobody.
+    fn refused(&mut self, index: usize) -> (Vec<SendId>, Vec<SocketAddr>) {
+        let (mut ours, mut others) = (Vec::new(), Vec::new());
+        let Some(endpoint) = self.endpoints.get(index) else { return (ours, others) };
         let fd = endpoint.socket.as_raw_fd();
-        let mut found = Vec::new();
         let mut space = nix::cmsg_space!([u8; ERROR_SPACE]);
         let mut ignored = [0_u8; 64];
         for _ in 0..BATCH {
@@ -150,12 +153,20 @@ impl Datagrams {
                     matches!(one, ControlMessageOwned::Ipv4RecvErr(..) | ControlMessageOwned::Ipv6RecvErr(..))
                 })
             });
-            let remote = message.address.as_ref().and_then(socket_address);
-            if concerns_us && let Some(send) = remote.and_then(|remote| self.watched.remove(&remote)) {
-                found.push(send);
+            let Some(remote) = message.address.as_ref().and_then(socket_address).filter(|_| concerns_us) else {
+                continue;
+            };
+            match self.watched.remove(&remote) {
+                Some(send) => ours.push(send),
+                None => others.push(remote),
             }
         }
-        found
+        (ours, others)
+    }
+
+    /// Nobody listens at that address: the request of ours that this concerns.
+    pub(crate) fn refused_at(&mut self, remote: SocketAddr) -> Option<SendId> {
+        self.watched.remove(&remote)
     }
 }
 
@@ -208,9 +219,7 @@ async fn read<A: App + 'static>(core: Rc<RefCell<Core<A>>>, index: usize) {
         if ready.is_error() {
             // Taken note of before the queue is read, so that an error that comes meanwhile wakes us again.
             let _ = socket.try_io(Interest::ERROR, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
-            let mut core = core.borrow_mut();
-            let refused = core.datagrams.refused(index);
-            core.unsent(refused, SendError::Unreachable);
+            refused(&mut core.borrow_mut(), index);
         }
         if waiting && ready.is_writable() {
             let mut core = core.borrow_mut();
@@ -223,6 +232,13 @@ async fn read<A: App + 'static>(core: Rc<RefCell<Core<A>>>, index: usize) {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// ICMP errors came back: they end requests of this loop or of another.
+fn refused<A: App + 'static>(core: &mut Core<A>, index: usize) {
+    let (ours, others) = core.datagrams.refused(index);
+    core.unsent(ours, SendError::Unreachable);
+    core.refused_elsewhere(&others);
 }
 
 /// Takes up to [`BATCH`] datagrams; true when more may wait.
@@ -238,10 +254,7 @@ fn batch<A: App + 'static>(core: &mut Core<A>, socket: &UdpSocket, bound: Socket
                 core.receive(now, Path { flow, transport: Transport::Udp, local, remote }, bytes);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-            Err(_) => {
-                let refused = core.datagrams.refused(index);
-                core.unsent(refused, SendError::Unreachable);
-            }
+            Err(_) => refused(core, index),
         }
     }
     true
