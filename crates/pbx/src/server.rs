@@ -123,6 +123,7 @@ impl Server {
         let home = crate::bindings::open(&config)?;
         let rules = digest::ServerConfig {
             algorithms: accounts.common(&config.digest)?,
+            uri: digest::UriRule::Server,
             ..digest::ServerConfig::new(&config.realm)
         };
         let offers_md5 = rules.algorithms.contains(&digest::Algorithm::Md5);

@@ -134,6 +134,10 @@ impl Switch {
 
     /// The answer, unless it comes later.
     fn decide(&mut self, tx: ServerTx, request: &Request, origin: &Origin, turn: &mut Turn<'_>) -> Option<Reply> {
+        // What cannot be read cannot be judged by anybody's password either.
+        if let Some(refusal) = uas::syntax(request) {
+            return Some(refusal);
+        }
         if *request.method() == Method::Options {
             return Some(self.options(request));
         }

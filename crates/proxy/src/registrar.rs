@@ -198,6 +198,10 @@ impl Registrar {
         let headers = request.headers();
         reading::check_request(&self.config, request)?;
         let to = headers.get::<header::To<'_>>().ok_or(Refusal::Status(StatusCode::BAD_REQUEST))??;
+        // RFC 3261 section 10.2: an address of record is a SIP or SIPS URI (RFC 4475 section 3.3.4).
+        if !to.uri.is_sip() {
+            return Err(Refusal::Status(StatusCode::BAD_REQUEST));
+        }
         if self.config.ownership == Ownership::Own
             && let Some(user) = user
             && to.uri.user_unescaped().as_deref() != Some(user)

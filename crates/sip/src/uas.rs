@@ -1,8 +1,8 @@
 //! Checks that every user agent server makes before it looks at what a request wants (RFC 3261 section 8.2), as pure functions.
 
 use crate::draft::makes_dialog;
-use crate::message::header::{ContentType, Require};
-use crate::message::{HeaderId, Lines, Method, Request, StatusCode};
+use crate::message::header::{Accept, Contact, ContentType, From, Require, To};
+use crate::message::{HeaderId, Lines, Method, ParseError, Request, StatusCode};
 use crate::reply::Reply;
 
 /// What a user agent can do, for [`check`] and [`options`].
@@ -35,14 +35,36 @@ impl Default for Capabilities {
     }
 }
 
-/// Everything that can be said without knowing the user: [`method`], [`scheme`], [`extensions`], [`body`], in that order (RFC 3261
-/// section 8.2). Authentication comes before all of them, the user (404) between scheme and extensions, and merged requests have been
-/// answered by the stack: who needs to look in between calls the four himself. `None`: go on.
+/// Everything that can be said without knowing the user: [`syntax`], [`method`], [`scheme`], [`extensions`], [`body`], [`accept`], in
+/// that order (RFC 3261 section 8.2). Authentication comes behind the first of them, the user (404) between scheme and extensions, and
+/// merged requests have been answered by the stack: who needs to look in between calls the six himself. `None`: go on.
 pub fn check(request: &Request, capabilities: &Capabilities) -> Option<Reply> {
-    method(request, capabilities)
+    syntax(request)
+        .or_else(|| method(request, capabilities))
         .or_else(|| scheme(request, capabilities))
         .or_else(|| extensions(request, capabilities))
         .or_else(|| body(request, capabilities))
+        .or_else(|| accept(request))
+}
+
+/// 400 for what reading the message has not looked at and everybody relies on: Request-URI (RFC 4475 sections 3.1.2.7 and 3.1.2.11),
+/// From, To and Contact (sections 3.1.2.13 to 3.1.2.15). What cannot be read can be neither authenticated nor routed.
+pub fn syntax(request: &Request) -> Option<Reply> {
+    let headers = request.headers();
+    let uri = match request.uri() {
+        // Never applied, and not allowed here (RFC 3261 section 19.1.1, table 1).
+        Ok(uri) if !uri.headers().is_empty() => return Some(bad("Request-URI: expected no header fields")),
+        Ok(_) => None,
+        Err(error) => Some(error),
+    };
+    uri.or_else(|| headers.get::<From<'_>>()?.err())
+        .or_else(|| headers.get::<To<'_>>()?.err())
+        .or_else(|| headers.list::<Contact<'_>>().find_map(Result::err))
+        .map(|error: ParseError| bad(error))
+}
+
+fn bad(why: impl std::fmt::Display) -> Reply {
+    Reply::new(StatusCode::BAD_REQUEST).reason(format!("{} ({why})", StatusCode::BAD_REQUEST.default_reason()))
 }
 
 /// 405 with Allow for a method that is known but not taken, 501 for one that is not known at all (RFC 3261 sections 8.2.1 and 21.5.2).
@@ -62,10 +84,7 @@ pub fn scheme(request: &Request, capabilities: &Capabilities) -> Option<Reply> {
     if !capabilities.schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
         return Some(Reply::new(StatusCode::UNSUPPORTED_URI_SCHEME));
     }
-    match request.uri() {
-        Ok(_) => None,
-        Err(error) => Some(Reply::new(error.status)),
-    }
+    request.uri().err().map(|error| Reply::new(error.status))
 }
 
 /// 420 with Unsupported for option tags of Require that are not understood (RFC 3261 section 8.2.2.3). An ACK and a CANCEL are never
@@ -123,6 +142,26 @@ pub fn body(request: &Request, capabilities: &Capabilities) -> Option<Reply> {
         (true, false) => lines.push_id(HeaderId::AcceptEncoding, encodings(capabilities)),
     }
     Some(Reply::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).lines(lines))
+}
+
+/// 406 for an INVITE whose Accept leaves no room for a session description in the answer (RFC 4475 section 3.3.15). Without Accept,
+/// `application/sdp` is meant; an empty one accepts nothing (RFC 3261 section 20.1).
+pub fn accept(request: &Request) -> Option<Reply> {
+    let headers = request.headers();
+    if *request.method() != Method::Invite || !headers.has(HeaderId::Accept) {
+        return None;
+    }
+    let fits = |range: &str, name: &str| range == "*" || range.eq_ignore_ascii_case(name);
+    for item in headers.list::<Accept<'_>>() {
+        match item {
+            Ok(range) if fits(range.kind, "application") && fits(range.subtype, "sdp") => return None,
+            Ok(_) => {}
+            Err(error) => return Some(bad(error)),
+        }
+    }
+    let mut lines = Lines::default();
+    lines.push_id(HeaderId::Warning, "399 offhook \"an answer is application/sdp, which Accept does not name\"");
+    Some(Reply::new(StatusCode::NOT_ACCEPTABLE).lines(lines))
 }
 
 fn is_optional(request: &Request) -> bool {

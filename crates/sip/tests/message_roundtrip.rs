@@ -169,3 +169,14 @@ proptest! {
         prop_assert_eq!((response.code(), response.reason()), (code, &*reason));
     }
 }
+
+#[test]
+fn rfc3261_7_3_1_a_fold_behind_a_backslash_is_a_blank_however_often_it_is_printed() {
+    let text = b"SIP/2.0 401 No\r\nVia: SIP/2.0/UDP a\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\
+          Contact: \"Bell\\\r\n A.\" <sip:bell@example.com>\r\n\r\n";
+    fuzz::message(text);
+    let parse = |bytes: &[u8]| Message::parse(Bytes::copy_from_slice(bytes), &Limits::default()).unwrap();
+    let once = parse(text).print();
+    assert!(once.windows(10).any(|window| window == b"\"Bell A.\" "), "{}", String::from_utf8_lossy(&once));
+    assert_eq!(parse(&once).print(), once);
+}

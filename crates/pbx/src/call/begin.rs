@@ -58,7 +58,9 @@ impl Switch {
         let number = request.uri().ok().and_then(|uri| uri.user_unescaped().map(std::borrow::Cow::into_owned));
         let Some(number) = number else { return refuse(StatusCode::NOT_FOUND) };
         let Some(destination) = self.destination(&number) else { return refuse(StatusCode::NOT_FOUND) };
-        let refusal = uas::extensions(request, &self.capabilities).or_else(|| uas::body(request, &self.capabilities));
+        let refusal = uas::extensions(request, &self.capabilities)
+            .or_else(|| uas::body(request, &self.capabilities))
+            .or_else(|| uas::accept(request));
         if let Some(reply) = refusal {
             return Err(rejected(reply));
         }

@@ -293,7 +293,7 @@ fn rfc3261_10_3_1_and_5_domains_not_served_are_404_and_other_schemes_416() {
         ("sip:EXAMPLE.com.", "sip:alice@EXAMPLE.COM;user=phone", 200),
         ("sip:example.org", "sip:alice@example.com", 404),
         ("sip:example.com", "sip:alice@example.org", 404),
-        ("sip:example.com", "tel:+4930123", 404),
+        ("sip:example.com", "tel:+4930123", 400),
         ("tel:+4930123", "sip:alice@example.com", 416),
     ] {
         let mut home = Home::new(|config| config.ownership = Ownership::Any);

@@ -26,6 +26,9 @@ pub enum UriRule {
     /// Same user and host; port and parameters may differ, as some phones leave them out.
     #[default]
     Resource,
+    /// As `Resource`; and a URI without user stands for every user of its host, as SIPp signs. Whoever can change such a request
+    /// on its way can send it to another user of the same server; it cannot be sent twice.
+    Server,
     /// The same text.
     Exact,
 }
@@ -348,9 +351,10 @@ fn same_resource(rule: UriRule, given: &str, asked: &str) -> bool {
         UriRule::Any => true,
         _ if given == asked => true,
         UriRule::Exact => false,
-        UriRule::Resource => match (resource(given), resource(asked)) {
+        UriRule::Resource | UriRule::Server => match (resource(given), resource(asked)) {
             (Some(given), Some(asked)) => {
-                given.1.eq_ignore_ascii_case(asked.1) && unescaped(given.0).eq(unescaped(asked.0))
+                let same_user = unescaped(given.0).eq(unescaped(asked.0));
+                given.1.eq_ignore_ascii_case(asked.1) && (same_user || rule == UriRule::Server && given.0.is_empty())
             }
             _ => false,
         },

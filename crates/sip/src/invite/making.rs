@@ -4,12 +4,13 @@ use super::event::Reach;
 use super::session::Session;
 use crate::dialog::{Dialog, Phase, Record, Role, Sketch};
 use crate::draft::{ContactSpec, Draft, Hop};
-use crate::header::{Contact, RecordRoute};
+use crate::header::{Contact, From, RecordRoute};
 use crate::id::{DialogId, ServerTx, SessionId};
 use crate::message::{HeaderId, Headers, Method, Request, Response, UriBuf};
 use crate::outbox::{Origin, Path, Transport};
 use crate::route;
 use crate::stack::StackError;
+use crate::transaction::key;
 use crate::turn::Turn;
 
 /// What all dialogs of an INVITE of ours have in common.
@@ -85,13 +86,20 @@ pub(super) fn refresh(dialog: &mut Dialog, target: Option<String>, origin: &Orig
 }
 
 /// The dialog an INVITE of the peer makes (RFC 3261 section 12.1.1). `None` when its Contact or Record-Route is missing or broken, or it
-/// is too large.
+/// is too large. Only a peer of RFC 2543 may leave Contact out.
 pub(super) fn of_request(request: &Request, origin: &Origin, tag: &str, reach: Reach) -> Option<Dialog> {
     let headers = request.headers();
     let (to, from) = (headers.text(HeaderId::To)?, headers.text(HeaderId::From)?);
     let routes = headers.list::<RecordRoute<'_>>().map(|item| item.map(|item| item.to_string()));
     let routes = routes.collect::<Result<Vec<_>, _>>().ok()?;
-    let target = contact(headers)?;
+    let target = match contact(headers) {
+        Some(target) => target,
+        // A caller of RFC 2543 need not say where it is: requests go to who it says it is (RFC 4475 section 3.4.1).
+        None if !headers.has(HeaderId::Contact) && !key::is_rfc3261(headers.way_back().0) => {
+            headers.get::<From<'_>>()?.ok()?.uri.as_str()
+        }
+        None => return None,
+    };
     let sketch = Sketch {
         call_id: headers.call_id(),
         local: route::without_params(&to),

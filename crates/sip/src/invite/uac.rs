@@ -164,8 +164,13 @@ fn accepted(turn: &mut Turn<'_>, s: SessionId, response: Response, origin: &Orig
     if let Some(dialog) = known
         && dialogs.get(dialog).is_some_and(|dialog| dialog.phase() == Phase::Confirmed)
     {
-        if let Some(owner) = dialogs.owner(dialog) {
+        let owner = dialogs.owner(dialog);
+        if let Some(owner) = owner {
             repeat_ack(turn, owner, cseq);
+        }
+        // Another INVITE of the same Call-ID and tags has it: nothing can become of this one.
+        if owner != Some(s) {
+            unusable(turn, s);
         }
         return;
     }

@@ -114,8 +114,9 @@ fn params(lexer: &mut Lexer<'_>, wanted: &[u8], base: usize) -> Result<Span, Fau
     Ok(found)
 }
 
-/// Sent-by and branch of the first Via of a value starting at `base`.
-pub(super) fn via(value: &[u8], base: usize) -> Result<(Span, Span), Fault> {
+/// Finds sent-by and branch of the first Via of a value starting at `base`. A sent-by is kept when what follows it cannot be read: a
+/// refusal can still be sent there.
+pub(super) fn via(value: &[u8], base: usize, keys: &mut Keys) -> Result<(), Fault> {
     let mut lexer = Lexer::new(value);
     // Hardly anybody writes it otherwise.
     let usual = value.starts_with(b"SIP/2.0/");
@@ -144,11 +145,11 @@ pub(super) fn via(value: &[u8], base: usize) -> Result<(Span, Span), Fault> {
     if lexer.separator(b':') && lexer.take(class::DIGIT).is_empty() {
         return Err(lexer.fault(rule!("a port", "RFC 3261 25.1")));
     }
-    let sent_by = Span::new(base + start, base + lexer.pos());
-    let branch = params(&mut lexer, b"branch", base)?;
+    keys.sent_by = Span::new(base + start, base + lexer.pos());
+    keys.branch = params(&mut lexer, b"branch", base)?;
     lexer.skip_lws();
     match lexer.peek() {
-        None | Some(b',') => Ok((sent_by, branch)),
+        None | Some(b',') => Ok(()),
         Some(_) => Err(lexer.fault(rule!("a comma or the end", "RFC 3261 20.42"))),
     }
 }

@@ -180,7 +180,7 @@ impl<'a> Lexer<'a> {
             self.take(class::QUOTED);
             match self.rest {
                 [b'"', ..] => break,
-                [b'\\', b'\r' | b'\n', ..] | [b'\\'] | [] => return Err(Fault::new(start, unclosed)),
+                [b'\\'] | [] => return Err(Fault::new(start, unclosed)),
                 [b'\\', _, behind @ ..] | [b'\r' | b'\n' | 0x7f, behind @ ..] => self.rest = behind,
                 _ => return Err(self.fault(rule!("no control character", "RFC 3261 25.1"))),
             }

@@ -214,10 +214,7 @@ impl Pass<'_> {
         }
         let (start, value) = (entry.value(), entry.value_of(self.bytes));
         let outcome = match id {
-            HeaderId::Via if seen & bit(id) == 0 => keys::via(value, start).map(|(sent_by, branch)| {
-                self.keys.sent_by = sent_by;
-                self.keys.branch = branch;
-            }),
+            HeaderId::Via if seen & bit(id) == 0 => keys::via(value, start, self.keys),
             HeaderId::From => keys::tag(value, start).map(|tag| self.keys.from_tag = tag),
             HeaderId::To => keys::tag(value, start).map(|tag| self.keys.to_tag = tag),
             HeaderId::CallId => keys::call_id(value).map(|()| self.keys.call_id = Span::new(start, entry.end())),

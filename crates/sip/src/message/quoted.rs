@@ -21,7 +21,8 @@ impl<'a> Quoted<'a> {
         self.raw
     }
 
-    /// The octets meant: `\x` is `x`, a fold is one blank.
+    /// The octets meant: `\x` is `x`, a fold is one blank, and so is a fold behind a backslash (RFC 3261 section 7.3.1: a fold reads as a
+    /// blank before anything else is made of it).
     pub fn unescaped(&self) -> Cow<'a, [u8]> {
         if memchr3(b'\\', b'\r', b'\n', self.raw).is_none() {
             return Cow::Borrowed(self.raw);
@@ -30,7 +31,7 @@ impl<'a> Quoted<'a> {
         let mut rest = self.raw.iter().copied().peekable();
         while let Some(byte) = rest.next() {
             match byte {
-                b'\\' => out.extend(rest.next()),
+                b'\\' => out.extend(rest.next_if(|next| !matches!(next, b'\r' | b'\n'))),
                 b'\r' | b'\n' => {
                     while rest.next_if(|next| matches!(next, b' ' | b'\t' | b'\r' | b'\n')).is_some() {}
                     out.push(b' ');

@@ -243,7 +243,7 @@ impl Keys {
 
 /// Whether a branch is more than the cookie of RFC 3261, which is compared without regard to case, as every Via parameter is (RFC 3261
 /// section 7.3.1).
-fn is_rfc3261(branch: &[u8]) -> bool {
+pub(crate) fn is_rfc3261(branch: &[u8]) -> bool {
     let start = branch.get(..COOKIE.len()).filter(|start| start.len() < branch.len());
     start.is_some_and(|start| start.eq_ignore_ascii_case(COOKIE.as_bytes()))
 }

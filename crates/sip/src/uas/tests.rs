@@ -87,3 +87,33 @@ fn rfc3261_11_2_options_lists_what_can_be_done() {
         ]
     );
 }
+
+#[test]
+fn rfc4475_3_1_2_what_cannot_be_read_is_refused_before_anything_is_asked() {
+    let table = [
+        ("sip:b@c?Route=%3Csip:x%3E", "Contact: <sip:a@b>\r\n", Some(400)),
+        ("<sip:b@c>", "", Some(400)),
+        ("sip:2001:db8::10", "", Some(400)),
+        ("sip:b@c", "Contact: sip:a@b?Route=%3Csip:x%3E\r\n", Some(400)),
+        ("sip:b@c", "Contact: <sip:a@b>, <sip:\r\n", Some(400)),
+        ("sip:b@c", "Contact: <sip:a@b>\r\n", None),
+        // Schemes that nobody knows can be read.
+        ("nobodyKnowsThisScheme:x", "Contact: <name:John_Smith>\r\n", None),
+    ];
+    for (uri, more, expected) in table {
+        let code = syntax(&request("REGISTER", uri, more, "")).map(|reply| reply.code.get());
+        assert_eq!(code, expected, "{uri} {more}");
+    }
+}
+
+#[test]
+fn rfc4475_3_3_15_an_invite_that_accepts_no_description_is_refused() {
+    let verdict =
+        |method: &str, more: &str| accept(&request(method, "sip:b@c", more, "")).map(|reply| reply.code.get());
+    for fits in ["", "Accept: a/b, Application/SDP\r\n", "Accept: */*\r\n", "Accept: application/*;q=0.3\r\n"] {
+        assert_eq!(verdict("INVITE", fits), None, "{fits}");
+    }
+    assert_eq!(verdict("INVITE", "Accept: text/nobodyKnowsThis\r\n"), Some(406));
+    assert_eq!(verdict("INVITE", "Accept:\r\n"), Some(406));
+    assert_eq!(verdict("OPTIONS", "Accept: text/nobodyKnowsThis\r\n"), None);
+}

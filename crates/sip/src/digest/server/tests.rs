@@ -316,6 +316,11 @@ fn rfc8760_2_6_the_uri_is_held_to_the_rule_chosen() {
         (UriRule::Resource, "sip:a@h", "sip:a@h2", false),
         (UriRule::Resource, "sip:%+1@h", "sip:%01@h", false),
         (UriRule::Resource, "sip:[::1", "sip:h", false),
+        (UriRule::Resource, "sip:h:5060", "sip:a@h:5060", false),
+        (UriRule::Server, "sip:h:5060", "sip:a@h:5060", true),
+        (UriRule::Server, "sip:a@h", "sip:A@h", false),
+        (UriRule::Server, "sip:a@h", "sip:h", false),
+        (UriRule::Server, "sip:i:5060", "sip:a@h:5060", false),
         (UriRule::Resource, "tel:+49", "tel:+49", true),
         (UriRule::Resource, "tel:+49", "tel:+50", false),
     ] {

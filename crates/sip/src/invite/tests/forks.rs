@@ -172,6 +172,39 @@ fn rfc3261_13_2_2_4_late_fork_after_the_call_has_ended_gets_ack_and_bye() {
 }
 
 #[test]
+fn rfc3261_12_1_2_a_second_call_with_the_call_id_and_tags_of_a_first_ends_at_once() {
+    for hung_up in [false, true] {
+        let mut net = Network::new();
+        let (a, r) = (net.stack(|_| {}), net.raw());
+        let call = |net: &mut Network, cseq| {
+            let mut draft = invitation(a, r, sdp(OFFER));
+            (draft.from, draft.call_id, draft.cseq) = ("<sip:alice@10.0.0.1>;tag=same".into(), "same".into(), cseq);
+            let s = net.turn(a, |turn| turn.invite(draft)).unwrap();
+            net.settle();
+            let invite = net.inbox(r).pop().unwrap();
+            net.say(r, a, &respond(&invite, 200, "theirs", &contact(r), ANSWER));
+            net.settle();
+            s
+        };
+        let first = call(&mut net, 10);
+        let hang_up = |net: &mut Network| {
+            net.turn(a, |turn| turn.hangup(first, NO_CODE, Lines::default())).unwrap();
+            net.settle();
+            net.inbox(r).pop().unwrap()
+        };
+        let bye = hung_up.then(|| hang_up(&mut net));
+        call(&mut net, 20);
+        let news = net.news(a);
+        assert_eq!(news.last().map(String::as_str), Some("Failed"), "{news:?}");
+        assert_eq!(net.usage(a).sessions, 1, "hung up: {hung_up}");
+        let bye = bye.unwrap_or_else(|| hang_up(&mut net));
+        net.say(r, a, &respond(&bye, 200, "", "", ""));
+        net.run(100_000);
+        net.assert_nothing_left();
+    }
+}
+
+#[test]
 fn rfc3261_13_2_2_4_early_dialogs_without_2xx_end_after_64_t1() {
     let mut net = Network::new();
     let (a, r, _, invite) = forked(&mut net, Forks::KeepFirst, false);
