@@ -91,6 +91,22 @@ fn sipp_that_repeats_everything_gets_the_same_answers() {
 }
 
 #[test]
+fn bye_that_overtakes_its_ack_ends_the_call() {
+    let (mut robot, address) = offhook::answer(&[]);
+    let (code, output) = sipp::run("uac_bye_before_ack.xml", &address, &["-m", "3"]);
+    assert_eq!(code, 0, "{output}");
+    robot.wait_for("call 3 ended by caller");
+}
+
+#[test]
+fn cancel_that_crosses_the_answer_has_no_effect() {
+    let (mut robot, address) = offhook::answer(&[]);
+    let (code, output) = sipp::run("uac_cancel_after_answer.xml", &address, &["-m", "3"]);
+    assert_eq!(code, 0, "{output}");
+    robot.wait_for("call 3 ended by caller");
+}
+
+#[test]
 fn robot_hangs_up_after_the_time_that_was_asked_for() {
     let (_robot, address) = offhook::answer(&["--for", "1"]);
     let (code, output) = sipp::run("uac_waits_for_bye.xml", &address, &["-m", "2"]);

@@ -2,6 +2,7 @@
 
 mod answer;
 mod baresip;
+mod callee;
 mod faults;
 mod full_disk;
 mod kamailio;

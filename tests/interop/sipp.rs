@@ -2,8 +2,9 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
-use crate::program::{Program, free_port};
+use crate::program::{PATIENCE, Program, free_port};
 
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/sipp");
 
@@ -23,6 +24,25 @@ pub(crate) fn start_at(port: u16, scenario: &str, target: &str, arguments: &[&st
     command.current_dir(std::env::temp_dir());
     command.args(["-i", "127.0.0.1", "-p", &port, "-nostdin", "-timeout", "60s"]);
     Program::start(command.args(arguments).arg(target))
+}
+
+/// Starts SIPp as a callee on a port of its own, and returns it and its address when it listens.
+pub(crate) fn waits(scenario: &str, arguments: &[&str]) -> (Program, String) {
+    let port = free_port();
+    let phone = start_at(port, scenario, "127.0.0.1", arguments);
+    await_port(port);
+    (phone, format!("127.0.0.1:{port}"))
+}
+
+/// Waits until a program has this UDP port of loopback. The kernel's table is read: who tries to bind the port may have it when the
+/// program wants it.
+pub(crate) fn await_port(port: u16) {
+    let end = Instant::now() + PATIENCE;
+    let wanted = format!("0100007F:{port:04X}");
+    while !std::fs::read_to_string("/proc/net/udp").unwrap().contains(&wanted) {
+        assert!(Instant::now() < end, "SIPp does not listen on {port}");
+        std::thread::yield_now();
+    }
 }
 
 /// A scenario with `FINAL` in it replaced by a code.

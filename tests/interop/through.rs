@@ -13,18 +13,18 @@ fn serve() -> Server {
     offhook::serve(&[&["--config", file.path().to_str().unwrap()], &USERS[..]].concat())
 }
 
-/// Registers 1002 with digest from a port and waits there for calls.
+/// Registers 1002 with digest from a port and waits there for as many calls as each scenario makes.
 fn callee(server: &Server, scenario: &str) -> Program {
+    sipp_callee(server, scenario, CALLS)
+}
+
+/// The same for so many calls.
+fn sipp_callee(server: &Server, scenario: &str, calls: &str) -> Program {
     let port = free_port();
     let (code, output) = registers(server, port, "secret2");
     assert_eq!(code, 0, "{output}");
-    let phone = sipp::start_at(port, scenario, &server.address, &["-m", CALLS]);
-    // It is up when nobody else can have its port.
-    let end = std::time::Instant::now() + crate::program::PATIENCE;
-    while std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-        assert!(std::time::Instant::now() < end, "SIPp does not listen on {port}");
-        std::thread::yield_now();
-    }
+    let phone = sipp::start_at(port, scenario, &server.address, &["-m", calls]);
+    sipp::await_port(port);
     phone
 }
 
@@ -107,4 +107,39 @@ fn callers_without_the_password_get_no_further_than_401_and_403() {
     assert_ne!(code, 0, "registered with a guessed password:\n{output}");
     // Nothing was bound.
     went_well(refused(&server, "1002", "secret1", 480));
+}
+
+#[test]
+fn caller_who_never_acknowledges_gets_a_bye_and_so_does_the_phone_called() {
+    let server = serve();
+    let phone = sipp_callee(&server, "uas", "1");
+    let arguments = ["-m", "1", "-s", "1002", "-au", "1001", "-ap", "secret1"];
+    went_well(sipp::run("pbx_caller_never_acks.xml", &server.address, &arguments));
+    went_well(phone.finish());
+}
+
+#[test]
+fn caller_on_a_bad_line_makes_each_call_once() {
+    let mut server = serve();
+    let phone = callee(&server, "uas");
+    went_well(call(&server, "pbx_caller_repeats.xml", "1002", "secret1"));
+    // It would not end, or fail, had a call come more or fewer times.
+    went_well(phone.finish());
+    assert!(server.program.is_alive());
+}
+
+#[test]
+fn bye_of_the_caller_that_overtakes_its_ack_ends_the_call() {
+    let server = serve();
+    let phone = callee(&server, "uas");
+    went_well(call(&server, "pbx_caller_bye_before_ack.xml", "1002", "secret1"));
+    went_well(phone.finish());
+}
+
+#[test]
+fn answers_of_the_callee_that_overtake_each_other_make_one_call() {
+    let server = serve();
+    let phone = callee(&server, "uas_out_of_order.xml");
+    went_well(call(&server, "pbx_caller_answered.xml", "1002", "secret1"));
+    went_well(phone.finish());
 }
