@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sip::digest::{Credential, Credentials};
 use sip::message::{Quote, UriBuf};
-use sip::register::RegisterSpec;
+use sip::register::{RegisterSpec, Retry};
 use tokio::sync::watch;
 
 use crate::error::{CallError, RegisterError};
@@ -26,6 +26,7 @@ pub struct AccountConfig {
     proxy: Option<String>,
     registrar: Option<String>,
     expires: Duration,
+    retry: Retry,
 }
 
 /// Never printed.
@@ -50,6 +51,7 @@ impl AccountConfig {
             proxy: None,
             registrar: None,
             expires: Duration::from_secs(300),
+            retry: Retry::default(),
         }
     }
 
@@ -86,6 +88,13 @@ impl AccountConfig {
     /// Registers there instead of at the domain of the address.
     pub fn registrar(mut self, uri: impl Into<String>) -> Self {
         self.registrar = Some(uri.into());
+        self
+    }
+
+    /// When a registration that failed is tried again: the n-th failure in a row waits half to all of `first * 2^n`, at most `longest`
+    /// (RFC 5626 section 4.5). 30 s and 1800 s unless set.
+    pub fn retry(mut self, first: Duration, longest: Duration) -> Self {
+        self.retry = Retry::doubling(first, longest);
         self
     }
 
@@ -175,6 +184,7 @@ impl Account {
         let mut spec = RegisterSpec::new(registrar, aor);
         spec.display = config.display;
         spec.expires = u32::try_from(config.expires.as_secs()).unwrap_or(u32::MAX).max(1);
+        spec.retry = config.retry;
         spec.routes = identity.routes.clone();
         spec.credentials = credentials;
         let state = Arc::new(watch::Sender::new(Registration::Off));

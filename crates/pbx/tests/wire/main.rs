@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests end the test")]
 
 mod calls;
+mod digest;
 mod hold;
+mod paths;
 mod phone;
 mod refusals;
 mod registering;

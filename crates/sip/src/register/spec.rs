@@ -142,12 +142,16 @@ pub enum Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        let seconds = Duration::from_secs;
-        Retry::Doubling { all_failed: seconds(30), some_stand: seconds(90), max: seconds(1_800) }
+        Retry::doubling(Duration::from_secs(30), Duration::from_secs(1_800))
     }
 }
 
 impl Retry {
+    /// Doubling from this base, three times as long while another flow stands, up to a longest wait.
+    pub fn doubling(base: Duration, max: Duration) -> Self {
+        Retry::Doubling { all_failed: base, some_stand: base.saturating_mul(3), max }
+    }
+
     /// The longest wait after so many failures in a row; `None` to give up.
     pub(super) fn longest(self, failures: u32, others_stand: bool) -> Option<Duration> {
         match self {

@@ -7,6 +7,7 @@ mod files;
 mod hold;
 mod peer;
 mod register;
+mod registrar;
 mod requests;
 mod setup;
 mod tone;
