@@ -1,9 +1,9 @@
 //! `offhook answer`: a robot that takes calls.
 
+mod board;
 mod robot;
 mod voice;
 
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use net::media::{MediaConfig, MediaThread, PortRange};
@@ -16,13 +16,12 @@ use crate::identity::Identity;
 use crate::interrupt::Interrupts;
 use crate::out::Out;
 use crate::phone;
+use board::Board;
 use robot::{Account, Conduct, News, Order, Robot, Studio};
 use voice::{Ears, Voice};
 
 /// How long calls and the registration may take to end.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// News that may wait for the terminal.
-const WAITING: usize = 16_384;
 /// How often news are looked at: calls never wake the terminal's thread.
 const PACE: Duration = Duration::from_millis(50);
 
@@ -38,7 +37,7 @@ struct Running {
     sip: net::Running<Order>,
     /// Ends with the robot.
     media: Option<MediaThread>,
-    news: std::sync::mpsc::Receiver<News>,
+    news: Board<News>,
     registers: bool,
 }
 
@@ -65,9 +64,12 @@ fn start(args: &args::Answer) -> Result<Running, (Exit, String)> {
         }),
     };
     let with_media = conduct.echo || conduct.voice.is_some() || conduct.ears.is_some();
-    let (news, inbox) = sync_channel(WAITING);
+    let news = Board::new();
+    let inbox = news.clone();
     let mut stack = sip::Config { user_agent: Some(crate::user_agent()), ..sip::Config::default() };
     stack.allow.push(sip::message::Method::Info);
+    // The robot answers in the turn that brings a call: a 100 would only be one message more.
+    stack.trying = sip::Trying::After(Duration::from_millis(200));
     let (orders_in, orders) = std::sync::mpsc::channel();
     let listening = phone::udp_and_tcp(&phone::addresses(&args.identity.sip));
     // The media thread needs the loop's clock, and the robot needs the media thread: the robot is made when both are known.
@@ -112,6 +114,7 @@ impl Running {
         }
         let interrupts = Interrupts::watch();
         let mut ended_calls = 0_u64;
+        let mut taken = Vec::new();
         let mut leaving: Option<Instant> = None;
         let mut exit = Exit::Ok;
         if self.registers {
@@ -131,21 +134,12 @@ impl Running {
                 return Exit::General;
             }
             std::thread::sleep(PACE);
+            // Asked before the rest is taken: what was put until then is read.
+            let abandoned = self.news.is_abandoned();
+            self.news.take(&mut taken);
             out.hold();
-            loop {
-                let news = match self.news.recv_timeout(Duration::ZERO) {
-                    Ok(news) => news,
-                    Err(RecvTimeoutError::Timeout) => {
-                        out.release();
-                        break;
-                    }
-                    // The robot is gone without having been asked to go.
-                    Err(RecvTimeoutError::Disconnected) => {
-                        out.error("the SIP loop has ended; the log says why");
-                        return Exit::General;
-                    }
-                };
-                let (over, failed) = (matches!(news, News::Ended { .. } | News::Refused { .. }), report(&news, out));
+            for news in &taken {
+                let (over, failed) = (matches!(news, News::Ended { .. } | News::Refused { .. }), report(news, out));
                 if let Some(code) = failed {
                     return code;
                 }
@@ -157,6 +151,12 @@ impl Running {
                     leaving = Some(Instant::now());
                     let _ = self.sip.handle().try_send(Order::Leave);
                 }
+            }
+            out.release();
+            if abandoned {
+                // The robot is gone without having been asked to go.
+                out.error("the SIP loop has ended; the log says why");
+                return Exit::General;
             }
         }
     }
@@ -183,10 +183,9 @@ fn report(news: &News, out: &mut Out) -> Option<Exit> {
             }
         }
         News::Ringing { call, from } => {
-            out.event(
-                &format!("call {call} from {from}"),
-                &[("event", "ringing".into()), ("call", (*call).into()), ("from", from.as_str().into())],
-            );
+            out.often(format_args!("call {call} from {from}"), || {
+                [("event", "ringing".into()), ("call", (*call).into()), ("from", from.as_str().into())]
+            });
         }
         News::Refused { call, code, why } => {
             let text = if why.is_empty() {
@@ -199,10 +198,9 @@ fn report(news: &News, out: &mut Out) -> Option<Exit> {
         }
         News::Answered { call, codec } => {
             let codec = codec.map_or("no audio", audio::codec::Codec::name);
-            out.event(
-                &format!("call {call} answered, {codec}"),
-                &[("event", "answered".into()), ("call", (*call).into()), ("codec", codec.into())],
-            );
+            out.often(format_args!("call {call} answered, {codec}"), || {
+                [("event", "answered".into()), ("call", (*call).into()), ("codec", codec.into())]
+            });
         }
         News::Digit { call, digit } => {
             let digit = digit.to_string();
@@ -212,18 +210,21 @@ fn report(news: &News, out: &mut Out) -> Option<Exit> {
             );
         }
         News::Ended { call, by, lasted, heard } => {
-            let secs = lasted.as_secs_f64();
             let (packets, lost) = heard.as_ref().map_or((0, 0), |heard| (heard.packets_received, heard.packets_lost));
             let audio = heard.as_ref().map(|_| format!(", {packets} packets, {lost} lost")).unwrap_or_default();
-            let fields = [
-                ("event", "ended".into()),
-                ("call", (*call).into()),
-                ("by", (*by).into()),
-                ("secs", secs.into()),
-                ("packets", packets.into()),
-                ("lost", lost.into()),
-            ];
-            out.event(&format!("call {call} ended by {by} after {secs:.1} s{audio}"), &fields);
+            // In tenths, rounded: the whole and its digit cost less to print than a float.
+            let tenths = (lasted.as_millis() + 50) / 100;
+            let (whole, tenth) = (tenths / 10, tenths % 10);
+            out.often(format_args!("call {call} ended by {by} after {whole}.{tenth} s{audio}"), || {
+                [
+                    ("event", "ended".into()),
+                    ("call", (*call).into()),
+                    ("by", (*by).into()),
+                    ("secs", lasted.as_secs_f64().into()),
+                    ("packets", packets.into()),
+                    ("lost", lost.into()),
+                ]
+            });
         }
         News::Trouble { what } => out.error(what),
         News::Left => {}

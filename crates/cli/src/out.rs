@@ -10,6 +10,9 @@ use crate::exit::{Exit, Fault};
 /// The version of the JSON schema: additions only.
 pub(crate) const SCHEMA: u64 = 1;
 
+/// Octets of lines that wait at most.
+const MOST: usize = 32 << 10;
+
 /// Standard output and standard error of a verb.
 pub(crate) struct Out {
     json: bool,
@@ -17,8 +20,10 @@ pub(crate) struct Out {
     /// A line on the terminal that is drawn over and over.
     live: bool,
     drawn: bool,
-    /// Lines that wait to be printed together.
-    held: Option<Vec<u8>>,
+    /// Whether lines wait to be printed together.
+    holding: bool,
+    /// Those that wait. Kept between two rounds: its memory is warm.
+    held: Vec<u8>,
 }
 
 /// What is said with a colour, where there are colours.
@@ -41,13 +46,28 @@ impl Out {
             Color::Never => false,
             Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         };
-        Self { json, color: color && !json, live: terminal && !json, drawn: false, held: None }
+        Self { json, color: color && !json, live: terminal && !json, drawn: false, holding: false, held: Vec::new() }
     }
 
     /// Something happened: `text` for people, `fields` for programs.
     pub(crate) fn event(&mut self, text: &str, fields: &[(&str, Value)]) {
         let line = if self.json { object(fields) } else { text.to_owned() };
         self.line(&line);
+    }
+
+    /// As [`Out::event`], for what happens thousands of times a second: only what is printed is made.
+    pub(crate) fn often<const N: usize>(
+        &mut self,
+        text: std::fmt::Arguments<'_>,
+        fields: impl FnOnce() -> [(&'static str, Value); N],
+    ) {
+        if self.json {
+            return self.line(&object(&fields()));
+        }
+        self.wipe();
+        // Writing to a Vec cannot fail.
+        let _ = writeln!(self.held, "{text}");
+        self.keep();
     }
 
     /// A line for people only.
@@ -113,24 +133,33 @@ impl Out {
 
     /// Keeps lines back until [`Out::release`]: a write for each would cost more than a call.
     pub(crate) fn hold(&mut self) {
-        self.held.get_or_insert_with(Vec::new);
+        self.holding = true;
     }
 
     /// Prints what was held.
     pub(crate) fn release(&mut self) {
-        if let Some(held) = self.held.take().filter(|held| !held.is_empty()) {
-            print(&held);
+        self.holding = false;
+        self.print_held();
+    }
+
+    fn print_held(&mut self) {
+        if !self.held.is_empty() {
+            print(&self.held);
+            self.held.clear();
         }
     }
 
     fn line(&mut self, line: &str) {
         self.wipe();
-        match &mut self.held {
-            Some(held) => {
-                held.extend_from_slice(line.as_bytes());
-                held.push(b'\n');
-            }
-            None => print(format!("{line}\n").as_bytes()),
+        self.held.extend_from_slice(line.as_bytes());
+        self.held.push(b'\n');
+        self.keep();
+    }
+
+    /// Keeps what is held where lines are held back and few wait; prints it else.
+    fn keep(&mut self) {
+        if !self.holding || self.held.len() > MOST {
+            self.print_held();
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use audio::codec::Codec;
 use sdp::{
@@ -69,7 +70,8 @@ impl std::error::Error for NegotiateError {}
 #[derive(Clone, Debug)]
 pub struct CallMedia {
     negotiation: Negotiation,
-    capabilities: LocalCapabilities,
+    /// Most often those of other calls, too.
+    capabilities: Arc<LocalCapabilities>,
 }
 
 impl CallMedia {
@@ -81,16 +83,25 @@ impl CallMedia {
             .filter_map(|codec| sdp::Codec::new(codec.static_payload_type()?, codec.name(), codec.clock_rate()))
             .collect();
         let media = LocalMedia::audio(local.port(), codecs);
-        Self {
-            // Both numbers are said in 62 bit at most (RFC 3264 section 5).
-            negotiation: Negotiation::new(Origin::new(session >> 2, 1, local.ip())),
-            capabilities: LocalCapabilities::new(local.ip(), vec![media]),
-        }
+        Self::sharing(Arc::new(LocalCapabilities::new(local.ip(), vec![media])), session)
+    }
+
+    /// As another call with these capabilities: they are copied when one of the two changes them. `session` names the description
+    /// (`o=`), a random number.
+    pub fn sharing(capabilities: Arc<LocalCapabilities>, session: u64) -> Self {
+        // Both numbers are said in 62 bit at most (RFC 3264 section 5).
+        let origin = Origin::new(session >> 2, 1, capabilities.address.clone());
+        Self { negotiation: Negotiation::new(origin), capabilities }
+    }
+
+    /// What we can and want, to be shared with other calls.
+    pub fn shared(&self) -> Arc<LocalCapabilities> {
+        Arc::clone(&self.capabilities)
     }
 
     /// What we can and want, to be changed before the next offer or answer.
     pub fn capabilities(&mut self) -> &mut LocalCapabilities {
-        &mut self.capabilities
+        Arc::make_mut(&mut self.capabilities)
     }
 
     /// Where the exchange stands.

@@ -105,8 +105,9 @@ fn params_start(value: &str) -> usize {
 /// Where the brackets of a name-addr stand; quotes before them may hide others.
 fn bracket(value: &str) -> Option<(usize, usize)> {
     let bytes = value.as_bytes();
-    if bytes.first() == Some(&b'<') {
-        return memchr::memchr(b'>', bytes).map(|close| (0, close));
+    let first = memchr::memchr3(b'<', b'>', b'"', bytes)?;
+    if let Some(address) = bytes.get(first..).filter(|rest| rest.first() == Some(&b'<')) {
+        return memchr::memchr(b'>', address).map(|close| (first, first + close));
     }
     let (mut quoted, mut escaped) = (false, false);
     let mut open = None;

@@ -121,15 +121,19 @@ pub fn body(request: &Request, capabilities: &Capabilities) -> Option<Reply> {
     if request.body().is_empty() || is_optional(request) {
         return None;
     }
-    let known_type = match headers.get::<ContentType<'_>>() {
-        None => return None,
-        Some(Err(error)) => return Some(Reply::new(error.status)),
-        Some(Ok(content)) => {
-            let name = content.to_string();
-            let name = name.split(';').next().unwrap_or_default().trim();
-            capabilities.accept.iter().any(|known| known.eq_ignore_ascii_case(name))
-        }
-    };
+    // Most often it is one of ours, word for word.
+    let plain = headers.raw(HeaderId::ContentType).map(<[u8]>::trim_ascii);
+    let is_plain = |known: &String| plain.is_some_and(|plain| known.as_bytes().eq_ignore_ascii_case(plain));
+    let known_type = capabilities.accept.iter().any(is_plain)
+        || match headers.get::<ContentType<'_>>() {
+            None => return None,
+            Some(Err(error)) => return Some(Reply::new(error.status)),
+            Some(Ok(content)) => {
+                let name = content.to_string();
+                let name = name.split(';').next().unwrap_or_default().trim();
+                capabilities.accept.iter().any(|known| known.eq_ignore_ascii_case(name))
+            }
+        };
     let encoding = headers.text(HeaderId::ContentEncoding).unwrap_or_default();
     let known_encoding = encoding.split(',').map(str::trim).filter(|one| !one.is_empty()).all(|one| {
         one.eq_ignore_ascii_case("identity")

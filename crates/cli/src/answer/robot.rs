@@ -10,14 +10,15 @@
 //! `recvonly`. That is what makes it cheap enough to answer a thousand calls a second.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::mpsc::SyncSender;
+use std::net::{IpAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::Duration;
 
 use audio::codec::Codec;
 use media::{Agreed, CallMedia, Key, MediaEvent, StreamSettings};
 use net::App;
 use net::media::{MediaHandle, PortRange};
+use sdp::LocalCapabilities;
 use sip::digest::{Credential, Credentials};
 use sip::invite::{By, SessionEvent};
 use sip::message::{Body, Lines, Method, Request, StatusCode};
@@ -25,6 +26,7 @@ use sip::register::{RegisterFailure, RegisterSpec, RegistrationEvent, Removal};
 use sip::uas::{self, Capabilities};
 use sip::{Application, ContactSpec, Event, Failure, Origin, RegistrationId, Reply, ServerTx, SessionId, Turn};
 
+use super::board::Board;
 use super::voice::{Ears, Voice};
 
 /// What the robot does with calls.
@@ -69,7 +71,7 @@ pub(super) enum News {
     Refused { call: u64, code: u16, why: String },
     Answered { call: u64, codec: Option<Codec> },
     Digit { call: u64, digit: char },
-    Ended { call: u64, by: &'static str, lasted: Duration, heard: Option<media::StreamReport> },
+    Ended { call: u64, by: &'static str, lasted: Duration, heard: Option<Box<media::StreamReport>> },
     Trouble { what: String },
     Left,
 }
@@ -83,25 +85,31 @@ struct Live {
     standing: bool,
 }
 
+/// What silent calls at one address have in common: a socket, bound and never read, and what their descriptions say.
+struct Silent {
+    _socket: UdpSocket,
+    capabilities: Arc<LocalCapabilities>,
+}
+
 /// The application of `offhook answer`.
 pub(super) struct Robot {
     conduct: Conduct,
     studio: Option<Studio>,
-    news: SyncSender<News>,
+    news: Board<News>,
     capabilities: Capabilities,
     /// Allow and Supported of a 200, printed once.
     abilities: Lines,
     calls: HashMap<SessionId, Live>,
     streams: HashMap<Key, SessionId>,
     registration: Option<RegistrationId>,
-    /// The sockets of silent calls, by address; bound and never read.
-    silent: HashMap<IpAddr, (UdpSocket, SocketAddr)>,
+    /// What calls at each of our addresses have in common.
+    silent: HashMap<IpAddr, Silent>,
     counted: u64,
     leaving: bool,
 }
 
 impl Robot {
-    pub(super) fn new(conduct: Conduct, studio: Option<Studio>, news: SyncSender<News>) -> Self {
+    pub(super) fn new(conduct: Conduct, studio: Option<Studio>, news: Board<News>) -> Self {
         let capabilities = Capabilities {
             allow: vec![Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Info],
             schemes: ["sip", "sips", "tel"].map(str::to_owned).to_vec(),
@@ -139,7 +147,7 @@ impl Robot {
 
     /// News that nobody reads are dropped: calls do not wait for a terminal.
     fn tell(&self, news: News) {
-        let _ = self.news.try_send(news);
+        self.news.put(news);
     }
 
     fn invited(&mut self, tx: ServerTx, request: &Request, origin: &Origin, turn: &mut Turn<'_>) {
@@ -179,13 +187,7 @@ impl Robot {
     /// The call's descriptions, at an address where something listens.
     fn prepare(&mut self, number: u64, local: IpAddr, turn: &Turn<'_>) -> Result<Live, String> {
         let since = turn.now().mono;
-        let address = self.silent_address(local)?;
-        let mut media = CallMedia::new(address, &Codec::ALL, since.0 ^ (number << 20));
-        if !self.speaks() {
-            for stream in &mut media.capabilities().media {
-                stream.direction = sdp::Direction::RecvOnly;
-            }
-        }
+        let media = CallMedia::sharing(self.described_at(local)?, since.0 ^ (number << 20));
         Ok(Live { number, media, stream: None, local, since, standing: false })
     }
 
@@ -193,14 +195,21 @@ impl Robot {
         self.conduct.echo || self.conduct.voice.is_some()
     }
 
-    fn silent_address(&mut self, local: IpAddr) -> Result<SocketAddr, String> {
-        if let Some((_, address)) = self.silent.get(&local) {
-            return Ok(*address);
+    fn described_at(&mut self, local: IpAddr) -> Result<Arc<LocalCapabilities>, String> {
+        if let Some(known) = self.silent.get(&local) {
+            return Ok(Arc::clone(&known.capabilities));
         }
         let bound = UdpSocket::bind((local, 0)).and_then(|socket| Ok((socket.local_addr()?, socket)));
         let (address, socket) = bound.map_err(|error| format!("no media port on {local}: {error}"))?;
-        self.silent.insert(local, (socket, address));
-        Ok(address)
+        let mut media = CallMedia::new(address, &Codec::ALL, 0);
+        if !self.speaks() {
+            for stream in &mut media.capabilities().media {
+                stream.direction = sdp::Direction::RecvOnly;
+            }
+        }
+        let capabilities = media.shared();
+        self.silent.insert(local, Silent { _socket: socket, capabilities: Arc::clone(&capabilities) });
+        Ok(capabilities)
     }
 
     fn accept(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
@@ -271,7 +280,7 @@ impl Robot {
         let voice = self.conduct.voice.as_ref().map(Voice::source);
         let news = self.news.clone();
         let trouble = move |what| {
-            let _ = news.try_send(News::Trouble { what });
+            news.put(News::Trouble { what });
         };
         let ears = match self.conduct.ears.as_ref().map(|ears| ears.sink(trouble)).transpose() {
             Ok(ears) => ears,
@@ -285,7 +294,7 @@ impl Robot {
         let news = self.news.clone();
         let ran = studio.media.run(move |desk| {
             if let Err(error) = desk.add_stream(key, ports, settings) {
-                let _ = news.try_send(News::Trouble { what: format!("no media for a call: {error}") });
+                news.put(News::Trouble { what: format!("no media for a call: {error}") });
                 return;
             }
             if echo {
@@ -359,7 +368,7 @@ impl Robot {
                 let news = self.news.clone();
                 let _ = studio.media.run(move |desk| {
                     let heard = desk.remove_stream(key);
-                    let _ = news.try_send(News::Ended { call, by, lasted, heard });
+                    news.put(News::Ended { call, by, lasted, heard: heard.map(Box::new) });
                 });
             }
             _ => self.tell(News::Ended { call, by, lasted, heard: None }),

@@ -141,12 +141,6 @@ pub(super) fn find_for_request(turn: &Turn<'_>, request: &Request) -> Option<Dia
     turn.stack.sessions.dialogs.find(call_id, headers.to_tag()?, remote)
 }
 
-/// The dialog that an INVITE has already made.
-pub(super) fn find_for_new(turn: &Turn<'_>, request: &Request, tag: Option<&str>) -> Option<DialogId> {
-    let (call_id, remote) = request.headers().call();
-    turn.stack.sessions.dialogs.find(call_id, tag?, remote)
-}
-
 fn contact(headers: &Headers) -> Option<&str> {
     let contact = headers.get::<Contact<'_>>()?.ok()?;
     Some(contact.address()?.uri.as_str())

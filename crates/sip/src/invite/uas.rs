@@ -32,12 +32,11 @@ impl Turn<'_> {
         if *request.method() != Method::Invite || request.headers().to_tag().is_some() {
             return Err(StackError::State("an INVITE outside a dialog"));
         }
-        let (origin, tag) = (self.origin_of(tx), self.tag_of(tx));
-        if making::find_for_new(self, request, tag.as_deref()).is_some() {
+        if self.owner_of(tx) != Some(Owner::Application) {
             return Err(StackError::State("an INVITE that is no session yet"));
         }
         let reach = self.stack.config.session.reach;
-        let (Some(origin), Some(tag)) = (origin, tag) else { return Err(StackError::Gone) };
+        let (Some(origin), Some(tag)) = (self.origin_of(tx), self.token_of(tx)) else { return Err(StackError::Gone) };
         let Some(dialog) = making::of_request(request, &origin, tag.as_str(), reach) else {
             self.respond(tx, Reply::new(StatusCode::BAD_REQUEST).reason("Missing or broken Contact or Record-Route"))?;
             return Err(StackError::State("an INVITE that a dialog can be made of"));
@@ -219,9 +218,10 @@ pub(crate) fn on_ack(turn: &mut Turn<'_>, request: &Request, _origin: &Origin) -
     let Some(session) = super::get_mut(turn, s) else { return false };
     match &session.exchange {
         Exchange::Unacked(unacked) if unacked.cseq == request.headers().cseq().number => {
-            let timer = unacked.timer;
+            let (timer, tx) = (unacked.timer, unacked.tx);
             session.exchange = Exchange::Idle;
             turn.stop(timer);
+            turn.acknowledged(tx);
         }
         _ => return true,
     }

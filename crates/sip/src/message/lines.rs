@@ -102,11 +102,6 @@ impl Lines {
         self.push_text(id, &list);
     }
 
-    /// No lines, and room for so many octets of them.
-    pub(crate) fn with_room(octets: usize) -> Lines {
-        Lines { text: Vec::with_capacity(octets) }
-    }
-
     /// Copies every header field of this name, folds as one blank: Record-Route into a response (RFC 3261 section 12.1.1).
     pub fn copy(&mut self, from: &Headers, id: HeaderId) {
         for header in from.all(id) {
@@ -143,7 +138,11 @@ impl Lines {
 
     /// True when a line of this name is there, compact forms being the same name.
     pub fn has(&self, id: HeaderId) -> bool {
-        self.iter().any(|(name, _)| HeaderId::from_name(name.as_bytes()) == id)
+        let is_compact = |name: &str| match (name.as_bytes(), id.compact()) {
+            ([letter], Some(compact)) => letter.eq_ignore_ascii_case(&compact),
+            _ => false,
+        };
+        id != HeaderId::Other && self.iter().any(|(name, _)| name.eq_ignore_ascii_case(id.name()) || is_compact(name))
     }
 
     /// True without lines.

@@ -25,6 +25,19 @@ pub fn write_response(
     body: Option<&Body>,
     received: Option<(IpAddr, Option<u16>)>,
 ) -> Bytes {
+    let mut writer = begin(request, code, reason, to_tag, received);
+    writer.lines(lines);
+    writer.finish(body)
+}
+
+/// The part of a response that its request decides: the status line and what is copied.
+pub(crate) fn begin(
+    request: &Headers,
+    code: StatusCode,
+    reason: Option<&str>,
+    to_tag: Option<&str>,
+    received: Option<(IpAddr, Option<u16>)>,
+) -> Writer {
     let mut writer = Writer::response(code, reason);
     let mut unstamped = 0;
     if let (Some((ip, rport)), Some(via)) = (received, request.all(HeaderId::Via).next()) {
@@ -48,8 +61,7 @@ pub fn write_response(
             writer.octets(line).octets(b"\r\n");
         }
     }
-    writer.lines(lines);
-    writer.finish(body)
+    writer
 }
 
 /// Copies the top Via with `received` and `rport` set; the other Vias of the same line stay as they are.

@@ -87,6 +87,17 @@ impl Writer {
     }
 
     /// Prints and replaces what would end the line.
+    /// A header line whose value may hold control characters: they become blanks.
+    pub(crate) fn value(&mut self, id: HeaderId, value: &[u8]) -> &mut Self {
+        self.octets(id.name().as_bytes()).octets(b": ");
+        let start = self.out.len();
+        self.octets(value.trim_ascii());
+        for byte in self.out.iter_mut().skip(start).filter(|byte| byte.is_ascii_control()) {
+            *byte = b' ';
+        }
+        self.octets(b"\r\n")
+    }
+
     pub(super) fn clean(&mut self, text: fmt::Arguments<'_>) {
         let start = self.out.len();
         // Writing to a Vec cannot fail.

@@ -3,9 +3,10 @@
 use crate::draft::makes_dialog;
 use crate::id::{Id, ServerTx};
 use crate::invite;
-use crate::message::{HeaderId, Lines, Request, StatusCode, write_response};
+use crate::message::{HeaderId, Lines, Request, StatusCode, Writer, begin_response, unfold_bytes, write_response};
 use crate::outbox::{Cause, Origin};
 use crate::reply::Reply;
+use crate::rng::Token;
 use crate::stack::StackError;
 use crate::transaction::server::Machine;
 use crate::transaction::{print, server_invite, server_other};
@@ -71,10 +72,10 @@ impl Turn<'_> {
         }
         let origin = server.origin.get();
         let received = server.stamp.values(&origin);
-        let lines = lines(request, &reply, &origin, self.stack.config.user_agent.as_deref());
-        let lines = lines.as_ref().unwrap_or(&reply.lines);
-        let (reason, body) = (reply.reason.as_deref(), reply.body.as_ref());
-        let bytes = write_response(request.headers(), code, reason, Some(tag), lines, body, received);
+        let mut writer = begin_response(request.headers(), code, reply.reason.as_deref(), Some(tag), received);
+        own_lines(&mut writer, request, &reply, &origin, self.stack.config.user_agent.as_deref());
+        writer.lines(&reply.lines);
+        let bytes = writer.finish(reply.body.as_ref());
         let (path, owner) = (server.path(), server.owner);
         // What stays is an exact copy: the printed one has room to spare.
         server.last = Some(bytes.as_ref().into());
@@ -121,6 +122,23 @@ impl Turn<'_> {
     }
 
     /// Makes a request somebody else's than the application's.
+    pub(crate) fn owner_of(&self, tx: ServerTx) -> Option<Owner> {
+        Some(self.stack.servers.get(tx.0)?.owner)
+    }
+
+    /// The tag of our own that responses carry where the request brings none.
+    pub(crate) fn token_of(&self, tx: ServerTx) -> Option<Token> {
+        Some(self.stack.servers.get(tx.0)?.tag)
+    }
+
+    /// Forgets the response to an INVITE that is acknowledged: nothing sends it again (RFC 6026 section 8.7), and the transaction stays
+    /// for half a minute.
+    pub(crate) fn acknowledged(&mut self, tx: ServerTx) {
+        if let Some(server) = self.stack.servers.get_mut(tx.0) {
+            server.last = None;
+        }
+    }
+
     pub(crate) fn claim(&mut self, tx: ServerTx, owner: Owner) -> Result<(), StackError> {
         self.stack.servers.get_mut(tx.0).ok_or(StackError::Gone)?.owner = owner;
         Ok(())
@@ -157,26 +175,19 @@ fn check(reply: &Reply) -> Result<(), StackError> {
     }
 }
 
-/// The lines of a response when there are more than those of the reply.
-fn lines(request: &Request, reply: &Reply, origin: &Origin, server: Option<&str>) -> Option<Lines> {
+/// The lines of a response that neither its request nor its reply writes.
+fn own_lines(writer: &mut Writer, request: &Request, reply: &Reply, origin: &Origin, server: Option<&str>) {
     let headers = request.headers();
-    let record_route = makes_dialog(request.method(), reply.code) && headers.has(HeaderId::RecordRoute);
+    if makes_dialog(request.method(), reply.code) {
+        for header in headers.all(HeaderId::RecordRoute) {
+            writer.value(HeaderId::RecordRoute, &unfold_bytes(header.value));
+        }
+    }
     let secure = request.uri_text().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
-    let contact = print::contact(&reply.contact, origin, secure);
-    let server = server.filter(|_| reply.code != StatusCode::TRYING && !reply.lines.has(HeaderId::Server));
-    if !record_route && contact.is_none() && server.is_none() {
-        return None;
+    if let Some(contact) = print::contact(&reply.contact, origin, secure) {
+        writer.value(HeaderId::Contact, contact.as_bytes());
     }
-    let mut lines = Lines::with_room(reply.lines.as_bytes().len() + 256);
-    if record_route {
-        lines.copy(headers, HeaderId::RecordRoute);
+    if let Some(server) = server.filter(|_| reply.code != StatusCode::TRYING && !reply.lines.has(HeaderId::Server)) {
+        writer.value(HeaderId::Server, server.as_bytes());
     }
-    if let Some(contact) = contact {
-        lines.push_text(HeaderId::Contact, &contact);
-    }
-    if let Some(server) = server {
-        lines.push_text(HeaderId::Server, server);
-    }
-    lines.extend(&reply.lines);
-    Some(lines)
 }
