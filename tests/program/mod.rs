@@ -4,11 +4,16 @@ pub(crate) mod offhook;
 pub(crate) mod registering;
 pub(crate) mod sound;
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// How long anything may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -91,10 +96,11 @@ impl Program {
         (status.code().unwrap_or(-1), self.seen.join("\n"))
     }
 
-    /// Sends a signal by name.
+    /// Sends a signal by name: `INT`, `TERM`.
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status().unwrap();
-        assert!(status.success(), "kill -{name} {}", self.name);
+        let signal: Signal = format!("SIG{name}").parse().unwrap();
+        let process = Pid::from_raw(self.id().try_into().unwrap());
+        kill(process, signal).unwrap_or_else(|why| panic!("{name} to {}: {why}", self.name));
     }
 
     /// Asks it to end and waits for that.
@@ -122,17 +128,24 @@ impl Drop for Program {
     }
 }
 
-/// A port of loopback that is free for UDP and TCP now, with the next one free too.
+/// Ports handed out: below those the system gives to anybody, above those of the programs under test.
+const PORTS: std::ops::Range<u16> = 30_100..32_760;
+
+/// The locks of the ports this process has, until it ends.
+static HELD: Mutex<Vec<File>> = Mutex::new(Vec::new());
+
+/// A port of loopback that is free for UDP and TCP, with the next one free too, and no other test's.
 pub(crate) fn free_port() -> u16 {
-    for _ in 0..1_000 {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let port = socket.local_addr().unwrap().port();
+    let locks = std::env::temp_dir().join("offhook-test-ports");
+    std::fs::create_dir_all(&locks).unwrap();
+    let mut held = HELD.lock().unwrap();
+    for port in PORTS.step_by(2) {
+        let lock = File::create(locks.join(port.to_string())).unwrap();
         let home = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
-        let pair = port < u16::MAX
-            && TcpListener::bind(home(port)).is_ok()
-            && UdpSocket::bind(home(port + 1)).is_ok()
-            && TcpListener::bind(home(port + 1)).is_ok();
-        if pair {
+        let is_free = |port: u16| UdpSocket::bind(home(port)).is_ok() && TcpListener::bind(home(port)).is_ok();
+        // The lock first: a look at a port is in the way of whoever binds it at that moment.
+        if lock.try_lock().is_ok() && is_free(port) && is_free(port + 1) {
+            held.push(lock);
             return port;
         }
     }
