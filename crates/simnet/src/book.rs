@@ -47,6 +47,8 @@ pub struct Book {
     pub asked: BTreeMap<String, (Target, Option<Result<u16, String>>)>,
     /// Sessions without a last event.
     pub open: BTreeSet<String>,
+    /// Media ports in use, by phone, with the call.
+    pub ports: BTreeMap<(String, u16), String>,
     /// Registrations: the code of the last taking back.
     pub registered: BTreeMap<String, Vec<String>>,
     /// Bindings left at the registrar.

@@ -262,6 +262,7 @@ impl Network {
             && !translated
         {
             self.tally.fault(Fault::TooBig);
+            self.tally.unsent(why);
             self.ladder.sent(&leg, &message, Way::Refused);
             return Some(SendError::TooBig);
         }
@@ -277,8 +278,12 @@ impl Network {
             self.tally.fault(fault);
         }
         match fault {
-            Some(Fault::NoBuffer) => return Some(SendError::NoBuffer),
+            Some(Fault::NoBuffer) => {
+                self.tally.unsent(why);
+                return Some(SendError::NoBuffer);
+            }
             Some(Fault::Refused) => {
+                self.tally.unsent(why);
                 let after = self.weather.way * 2;
                 self.fly(after, Arrival::Refused { node, send: id });
                 return None;
@@ -353,6 +358,8 @@ impl Network {
                     self.tally.fault(Fault::Unopened);
                 }
                 let Some(listener) = listener.filter(|_| !unlucky) else {
+                    self.tally.unsent(why);
+                    self.referee.refused(&sender, &message);
                     self.ladder.sent(&leg, &message, Way::Refused);
                     return Some(SendError::Unreachable);
                 };
@@ -367,6 +374,7 @@ impl Network {
         let way = self.weather.way;
         if cut {
             self.tally.fault(Fault::Cut);
+            self.tally.unsent(why);
             self.fly(way / 2, Arrival::Cut { connection });
             return None;
         }

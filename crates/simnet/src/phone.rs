@@ -17,6 +17,9 @@ use crate::plan::{Style, Target, Todo};
 /// The password everybody knows.
 const PASSWORD: &str = "secret";
 
+/// The first media port of every phone.
+const FIRST_PORT: u16 = 16_384;
+
 /// A phone.
 pub struct Phone {
     name: String,
@@ -25,6 +28,7 @@ pub struct Phone {
     book: Shared,
     todo: BTreeMap<u64, Todo>,
     calls: BTreeMap<SessionId, String>,
+    ports: BTreeMap<SessionId, u16>,
     asked: BTreeMap<sip::ClientTx, String>,
     guard: Server,
     count: u64,
@@ -41,6 +45,7 @@ impl Phone {
             book,
             todo: BTreeMap::new(),
             calls: BTreeMap::new(),
+            ports: BTreeMap::new(),
             asked: BTreeMap::new(),
             guard,
             count: 0,
@@ -90,10 +95,23 @@ impl Phone {
         if self.style.quick || self.chance.permille(700) { Duration::ZERO } else { self.chance.millis(0, 6_000) }
     }
 
-    fn body(&mut self, what: &str) -> Option<Body> {
+    /// The first media port that no call of this phone has.
+    fn take_port(&mut self, call: &str) -> u16 {
+        let mut book = self.book.borrow_mut();
+        let free = |port: &u16| !book.ports.contains_key(&(self.name.clone(), *port));
+        let port = (FIRST_PORT..u16::MAX).step_by(2).find(free).expect("a free media port");
+        book.ports.insert((self.name.clone(), port), call.to_owned());
+        port
+    }
+
+    fn body_of(&mut self, s: SessionId, what: &str) -> Option<Body> {
+        self.body(what, self.ports.get(&s).copied().unwrap_or(0))
+    }
+
+    fn body(&mut self, what: &str, port: u16) -> Option<Body> {
         let oversize = self.chance.permille(self.style.oversize);
         let padding = if oversize { "a=x\r\n".repeat(300) } else { String::new() };
-        Some(Body::sdp(Bytes::from(format!("v=0\r\ns={what}\r\n{padding}"))))
+        Some(Body::sdp(Bytes::from(format!("v=0\r\ns={what}\r\nm=audio {port} RTP/AVP 0\r\n{padding}"))))
     }
 }
 
@@ -116,14 +134,14 @@ impl Phone {
             Todo::Refuse(s, code) => self.refuse(s, code, turn),
             Todo::Hangup(s) => self.hang_up(s, turn),
             Todo::Reinvite(s, offer) => {
-                let body = if offer { self.body("change") } else { None };
+                let body = if offer { self.body_of(s, "change") } else { None };
                 drop(turn.reinvite(s, body, Lines::new()));
             }
             Todo::Within(s, what) => self.within(s, what, turn),
-            Todo::Ack(s) => drop(turn.ack(s, self.body("answer in the ACK"))),
+            Todo::Ack(s) => drop(turn.ack(s, self.body_of(s, "answer in the ACK"))),
             Todo::AnswerReinvite(s, code) => {
                 let mut reply = Reply::new(code.try_into().expect("a code"));
-                reply.body = if code < 300 { self.body("changed") } else { None };
+                reply.body = if code < 300 { self.body_of(s, "changed") } else { None };
                 drop(turn.answer_reinvite(s, reply));
             }
             Todo::Respond(tx, code) => drop(turn.respond(tx, Reply::new(code.try_into().expect("a code")))),
@@ -150,6 +168,7 @@ impl Phone {
     fn call(&mut self, target: Target, turn: &mut Turn<'_>) {
         let mut draft = self.draft(Method::Invite, &target, turn);
         let call = draft.call_id.clone();
+        let port = self.take_port(&call);
         let stranger = self.chance.permille(self.style.stranger);
         draft.credentials = self.credentials(stranger);
         draft.contact = ContactSpec::Auto { user: Some(self.name.clone()), params: String::new() };
@@ -158,12 +177,12 @@ impl Phone {
             // A group of phones takes no connections.
             draft.body = Some(Body::sdp(Bytes::from_static(b"v=0\r\n")));
         } else if !self.chance.permille(self.style.late_offer) {
-            draft.body = self.body("offer");
+            draft.body = self.body("offer", port);
         }
         let s = turn.invite(draft).expect("room for a session");
         let side = Side { called: Some(target), stood: false, refused: None, gave_up: false, stranger, end: None };
         self.book.borrow_mut().sides.insert((call.clone(), self.name.clone()), side);
-        self.open(s, &call);
+        self.open(s, &call, port);
         let patience = if !hunted && self.chance.permille(self.style.impatient) {
             self.moment(8_000)
         } else {
@@ -172,7 +191,8 @@ impl Phone {
         self.later(turn, patience, Todo::Hangup(s));
     }
 
-    fn open(&mut self, s: SessionId, call: &str) {
+    fn open(&mut self, s: SessionId, call: &str, port: u16) {
+        self.ports.insert(s, port);
         self.calls.insert(s, call.to_owned());
         let key = self.session_key(s, call);
         self.book.borrow_mut().open.insert(key);
@@ -208,7 +228,7 @@ impl Phone {
 
     fn answer(&mut self, s: SessionId, turn: &mut Turn<'_>) {
         let mut reply = Reply::new(StatusCode::OK);
-        reply.body = self.body("answer");
+        reply.body = self.body_of(s, "answer");
         if turn.answer(s, reply).is_ok() {
             let call = self.calls.get(&s).cloned().unwrap_or_default();
             self.side(&call, |side| side.stood = true);
@@ -246,7 +266,7 @@ impl Phone {
             0 => turn.in_dialog(s, Method::Info, Lines::new(), text("application/dtmf-relay")),
             1 => turn.in_dialog(s, Method::Message, Lines::new(), text("text/plain")),
             2 => turn.in_dialog(s, Method::Options, Lines::new(), None),
-            _ => turn.update(s, self.body("update"), Lines::new()),
+            _ => turn.update(s, self.body_of(s, "update"), Lines::new()),
         };
         drop(sent);
     }
@@ -290,7 +310,8 @@ impl Phone {
         if self.book.borrow_mut().sides.insert((call.clone(), self.name.clone()), side).is_some() {
             self.wrong(format!("{call} rang twice"));
         }
-        self.open(s, &call);
+        let port = self.take_port(&call);
+        self.open(s, &call, port);
         if self.chance.permille(800) {
             let after = self.moment(2_000);
             self.later(turn, after, Todo::Ring(s));
@@ -341,7 +362,8 @@ impl Phone {
                 self.talk(s, turn);
             }
             SessionEvent::Forked { session, ack_due, .. } => {
-                self.open(session, &call);
+                let port = self.take_port(&call);
+                self.open(session, &call, port);
                 self.acknowledge(session, ack_due, turn);
                 self.talk(session, turn);
             }
@@ -382,6 +404,9 @@ impl Phone {
 
     fn ended(&mut self, s: SessionId, call: &str, end: End) {
         self.calls.remove(&s);
+        if let Some(port) = self.ports.remove(&s) {
+            self.book.borrow_mut().ports.remove(&(self.name.clone(), port));
+        }
         let key = self.session_key(s, call);
         self.book.borrow_mut().open.remove(&key);
         // Of several answers kept, the one that ends last counts.

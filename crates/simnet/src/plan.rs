@@ -107,7 +107,7 @@ impl Style {
             impatient: chance.pick(&[0, 300, 1_000]),
             refusing: chance.pick(&[0, 300, 800]),
             late_offer: chance.pick(&[0, 0, 300]),
-            oversize: chance.pick(&[0, 0, 200]),
+            oversize: chance.pick(&[0, 300, 900]),
             stranger: 100,
             acts: chance.below(5),
         }

@@ -72,6 +72,15 @@ impl Referee {
         }
     }
 
+    /// A message could not leave the node: an INVITE that nobody has seen is not under way.
+    pub fn refused(&mut self, who: &str, message: &Glimpse) {
+        if message.is_request()
+            && let Some(seen) = self.nodes.get_mut(who)
+        {
+            seen.asked.remove(&(message.branch.clone(), message.method.clone()));
+        }
+    }
+
     /// A node receives.
     pub fn received(&mut self, at: Time, who: &str, message: &Glimpse) {
         let seen = self.nodes.entry(who.to_owned()).or_default();

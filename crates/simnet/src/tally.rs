@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use sip::Cause;
+
 /// A fault of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
@@ -67,10 +69,27 @@ impl Fault {
 pub struct Tally {
     faults: BTreeMap<Fault, u64>,
     states: BTreeMap<&'static str, u64>,
+    sends: BTreeMap<String, u64>,
     fates: BTreeMap<String, u64>,
 }
 
+/// Why the stack sends; each kind must fail at times. (Keep-alives are sent by the driver's side of a connection.)
+const CAUSES: [Cause; 8] = [
+    Cause::Request,
+    Cause::Response,
+    Cause::Automatic,
+    Cause::RetransmitRequest,
+    Cause::RetransmitResponse,
+    Cause::Answer,
+    Cause::Ack,
+    Cause::Retry,
+];
+
 impl Tally {
+    /// A message that left for this reason could not be sent.
+    pub fn unsent(&mut self, why: Cause) {
+        *self.sends.entry(format!("{why:?}")).or_default() += 1;
+    }
     /// A fault fired.
     pub fn fault(&mut self, fault: Fault) {
         *self.faults.entry(fault).or_default() += 1;
@@ -86,21 +105,25 @@ impl Tally {
     /// Adds another's counts.
     pub fn add(&mut self, other: &Tally) {
         other.faults.iter().for_each(|(key, n)| *self.faults.entry(*key).or_default() += n);
+        other.sends.iter().for_each(|(key, n)| *self.sends.entry(key.clone()).or_default() += n);
         other.states.iter().for_each(|(key, n)| *self.states.entry(key).or_default() += n);
         other.fates.iter().for_each(|(key, n)| *self.fates.entry(key.clone()).or_default() += n);
     }
-    /// Faults that never fired, and states of [`sip::Stack::STATES`] that never were left.
+    /// Faults that never fired, sends that never failed, and states of [`sip::Stack::STATES`] that never were left.
     pub fn missing(&self) -> Vec<String> {
         let faults =
             Fault::ALL.iter().filter(|fault| !self.faults.contains_key(fault)).map(|fault| format!("fault {fault:?}"));
         let states = sip::Stack::STATES.iter().filter(|state| !self.states.contains_key(*state));
-        faults.chain(states.map(|state| format!("state {state}"))).collect()
+        let sends = CAUSES.iter().map(|why| format!("{why:?}")).filter(|why| !self.sends.contains_key(why));
+        let sends = sends.map(|why| format!("failed send of {why}"));
+        faults.chain(sends).chain(states.map(|state| format!("state {state}"))).collect()
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.faults.iter().try_for_each(|(key, n)| writeln!(f, "{n:>9}  fault {key:?}"))?;
+        self.sends.iter().try_for_each(|(key, n)| writeln!(f, "{n:>9}  not sent: {key}"))?;
         self.states.iter().try_for_each(|(key, n)| writeln!(f, "{n:>9}  left {key}"))?;
         self.fates.iter().try_for_each(|(key, n)| writeln!(f, "{n:>9}  {key}"))
     }

@@ -8,6 +8,9 @@ use crate::weather::Sky;
 pub fn judge(book: &Book, sky: Sky) -> Vec<String> {
     let mut wrong: Vec<String> = book.wrong.iter().cloned().collect();
     wrong.extend(book.open.iter().map(|session| format!("{session} has no last event")));
+    wrong.extend(
+        book.ports.iter().map(|((phone, port), call)| format!("{phone} still holds media port {port} for {call}")),
+    );
     if sky < Sky::Foul {
         wrong.extend(book.unacknowledged.iter().map(|call| format!("{call}: no ACK came")));
     }

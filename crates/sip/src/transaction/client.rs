@@ -307,9 +307,13 @@ impl Turn<'_> {
 
     /// The transaction has failed: its request goes elsewhere or fails too.
     fn client_failed(&mut self, id: Id, why: Failure) {
-        let outgoing = self.stack.clients.get(id).and_then(|client| client.outgoing);
+        let client = self.stack.clients.get(id);
+        let (outgoing, connected) = client.map_or((None, false), |client| (client.outgoing, client.reconnected));
         self.client_end(id);
         if let Some(outgoing) = outgoing {
+            if connected {
+                self.outgoing_takes_tcp(outgoing);
+            }
             self.outgoing_failed(outgoing, why);
         }
     }

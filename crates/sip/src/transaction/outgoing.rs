@@ -263,6 +263,9 @@ impl Turn<'_> {
         if method == Method::Ack {
             return self.outgoing_ack(id, path);
         }
+        if why == Cause::Request {
+            self.outgoing_number(id);
+        }
         let cnonce = self.stack.rng.u64();
         let (client, branch) = self.client_new(&method, path, Some(id));
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
@@ -288,6 +291,31 @@ impl Turn<'_> {
             outgoing.stage = Stage::Trying(client);
         }
         self.client_send(client, bytes, why);
+    }
+
+    /// While the next hop was asked for, a later request of the same dialog may have gone out: this one then takes a number above it, since
+    /// the peer takes none that is not (RFC 3261 section 12.2.2).
+    fn outgoing_number(&mut self, id: Id) {
+        let Some((owner, taken)) = self.stack.outgoing.get(id).map(|outgoing| (outgoing.owner, outgoing.draft.cseq))
+        else {
+            return;
+        };
+        if let Owner::Session(session, purpose) = owner
+            && let Some(cseq) = invite::latest_cseq(self, session, purpose, ClientTx(id), taken)
+            && let Some(outgoing) = self.stack.outgoing.get_mut(id)
+        {
+            outgoing.draft.cseq = cseq;
+        }
+    }
+
+    /// A connection was there, and the peer may have read the request: UDP, which was the way out where TCP is refused, would bring it there
+    /// a second time under another branch (RFC 3261 sections 18.1.1 and 8.2.2.2).
+    pub(super) fn outgoing_takes_tcp(&mut self, id: Id) {
+        if let Some(outgoing) = self.stack.outgoing.get_mut(id)
+            && outgoing.by_tcp == ByTcp::Asked
+        {
+            outgoing.paths.retain(|path| path.transport != Transport::Udp);
+        }
     }
 
     fn outgoing_wants_tcp(&self, id: Id) -> bool {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::draft::Draft;
 use crate::event::Event;
-use crate::id::{ClientTx, FlowId, ServerTx, SessionId};
+use crate::id::{AskId, ClientTx, FlowId, ServerTx, SessionId};
 use crate::invite::SessionEvent;
 use crate::message::{Body, Method, UriBuf};
 use crate::outbox::{Action, Answer, Outbox, Path, Question, Transport};
@@ -29,6 +29,9 @@ pub(super) struct Network {
     pub(super) log: Vec<(u64, usize, usize, String)>,
     /// Messages for which it says true are lost.
     pub(super) lose: Loss,
+    /// Questions are left open until [`Network::answer`].
+    pub(super) slow: bool,
+    open: Vec<(usize, AskId, Answer)>,
 }
 
 type Loss = Box<dyn FnMut(usize, &str) -> bool>;
@@ -61,6 +64,8 @@ impl Network {
             count: 0,
             log: Vec::new(),
             lose: Box::new(|_, _| false),
+            slow: false,
+            open: Vec::new(),
         }
     }
 
@@ -108,6 +113,10 @@ impl Network {
                         Some(Ok(n)) if n <= self.nodes.len() => Answer::Routes(vec![path(node, n - 1)]),
                         _ => Answer::None,
                     };
+                    if self.slow {
+                        self.open.push((node, id, answer));
+                        continue;
+                    }
                     let now = self.instant();
                     let Node::Stack { stack, .. } = &mut self.nodes[node] else { panic!() };
                     stack.at(now, &mut out).answered(id, answer);
@@ -118,6 +127,13 @@ impl Network {
                 }
                 Action::Close { .. } => {}
             }
+        }
+    }
+
+    /// Answers the questions that were left open, in their order.
+    pub(super) fn answer(&mut self) {
+        for (node, id, answer) in std::mem::take(&mut self.open) {
+            self.turn(node, |turn| turn.answered(id, answer));
         }
     }
 

@@ -43,6 +43,27 @@ fn rfc3261_12_2_2_cseq_gaps_are_accepted_and_lower_ones_are_500() {
 }
 
 #[test]
+fn rfc3261_12_2_1_1_a_request_that_looks_long_for_its_way_takes_a_number_above_those_that_overtook_it() {
+    let mut net = Network::new();
+    let (a, r, s, _) = calls(&mut net);
+    net.slow = true;
+    net.turn(a, |turn| turn.in_dialog(s, Method::Info, Lines::new(), None)).unwrap();
+    net.turn(a, |turn| turn.reinvite(s, sdp(OFFER), Lines::new())).unwrap();
+    net.slow = false;
+    net.turn(a, |turn| turn.in_dialog(s, Method::Message, Lines::new(), None)).unwrap();
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)), ["MESSAGE"]);
+    net.answer();
+    net.settle();
+    net.turn(a, |turn| turn.in_dialog(s, Method::Options, Lines::new(), None)).unwrap();
+    net.settle();
+    let inbox = net.inbox(r);
+    let came: Vec<_> = inbox.iter().filter(|text| !text.starts_with("MESSAGE")).map(|text| cseq(text)).collect();
+    assert_eq!(kinds(&inbox), ["INFO", "INVITE", "OPTIONS"]);
+    assert_eq!(came, [14, 15, 16], "after the MESSAGE, which had 13");
+}
+
+#[test]
 fn rfc3261_12_2_2_first_request_of_the_callee_may_have_any_number() {
     let mut net = Network::new();
     let (a, r, _, mut peer) = calls(&mut net);

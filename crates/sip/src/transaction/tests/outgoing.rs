@@ -191,6 +191,21 @@ fn rfc3261_18_1_1_large_requests_go_by_tcp() {
 }
 
 #[test]
+fn rfc3261_18_1_1_what_a_connection_may_have_carried_does_not_come_by_udp_too() {
+    let mut bench = Bench::new();
+    large(&mut bench, 2_000);
+    routes(&mut bench, &[path(UDP, 2)]);
+    routes(&mut bench, &[path(TCP, 2)]);
+    // Lost: the same octets once more over a new connection. Lost again, or refused: the peer may have had them twice already.
+    for again in [FlowChange::Lost, FlowChange::OpenFailed] {
+        bench.turn(|turn| turn.flow(FlowId(2), again));
+    }
+    assert!(bench.sent.iter().all(|sent| sent.path.transport == TCP), "nothing by UDP");
+    assert_eq!(bench.took().last().map(String::as_str), Some("0.000 failed Transport(Closed)"));
+    bench.ends_empty();
+}
+
+#[test]
 fn rfc3261_18_1_1_without_tcp_large_requests_go_by_udp() {
     for answer in [Answer::None, Answer::Failed("refused".to_owned()), Answer::TimedOut] {
         let mut bench = Bench::new();
