@@ -1,5 +1,6 @@
 //! The acceptance tests, each named by its id in `tests/data/acceptance-ids.txt`. They go through the built program and its sockets, and
 //! assert the codes and octets of their row.
 
+mod calling;
 mod sip_rules;
 mod wire;

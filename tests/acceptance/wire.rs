@@ -8,6 +8,10 @@ use crate::program::PATIENCE;
 /// Silence that counts as no answer: longer than the answers to everything else take here.
 const QUIET: Duration = Duration::from_millis(400);
 
+/// A phone with PCMU.
+const OFFER: &str =
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n";
+
 /// One UDP socket on loopback and the party it talks to.
 pub(crate) struct Wire {
     socket: UdpSocket,
@@ -81,8 +85,7 @@ impl Wire {
 
     /// The offer of a phone with PCMU.
     pub(crate) fn offer(&self) -> String {
-        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n"
-            .to_owned()
+        OFFER.to_owned()
     }
 
     pub(crate) fn send(&self, ask: &Ask) {
@@ -171,6 +174,63 @@ impl Wire {
         self.send(&ack);
         answer
     }
+}
+
+/// One UDP socket on loopback that is called.
+pub(crate) struct Callee {
+    socket: UdpSocket,
+    from: Option<SocketAddr>,
+}
+
+impl Callee {
+    pub(crate) fn new() -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { socket, from: None }
+    }
+
+    pub(crate) fn uri(&self) -> String {
+        format!("sip:callee@{}", self.socket.local_addr().unwrap())
+    }
+
+    /// The next request of this method; others are passed over.
+    pub(crate) fn request(&mut self, method: &str) -> String {
+        let mut buffer = [0; 65_536];
+        loop {
+            let (length, from) = self.socket.recv_from(&mut buffer).unwrap_or_else(|_| panic!("{method} did not come"));
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            self.from = Some(from);
+            if text.starts_with(&format!("{method} ")) {
+                return text;
+            }
+        }
+    }
+
+    /// Answers a request; a 2xx to an INVITE describes a phone.
+    pub(crate) fn reply(&self, request: &str, status: &str, lines: &str) {
+        let copied =
+            ["Via", "From", "Call-ID", "CSeq"].map(|name| format!("{name}: {}\r\n", field(request, name).unwrap()));
+        let to = field(request, "To").unwrap();
+        let tag = if to.contains(";tag=") { "" } else { ";tag=callee" };
+        let mut lines = lines.to_owned();
+        let mut body = String::new();
+        if request.starts_with("INVITE ") && status.starts_with('2') {
+            lines += "Content-Type: application/sdp\r\n";
+            body = OFFER.to_owned();
+        }
+        let text = format!(
+            "SIP/2.0 {status}\r\n{}To: {to}{tag}\r\nContact: <{}>\r\n{lines}Content-Length: {}\r\n\r\n{body}",
+            copied.concat(),
+            self.uri(),
+            body.len()
+        );
+        self.socket.send_to(text.as_bytes(), self.from.unwrap()).unwrap();
+    }
+}
+
+/// The number in CSeq.
+pub(crate) fn number(message: &str) -> u32 {
+    field(message, "CSeq").unwrap().split(' ').next().unwrap().parse().unwrap()
 }
 
 /// A header field's value, the first of its name.
