@@ -2,50 +2,122 @@
 //!
 //! Every figure is the CPU time of the server process per unit of work, from the kernel's own accounting, and is worth something only as
 //! a ratio to the others of the same run: see `bench/RESULTS.md`. Servers run on core 0, the load on core 1, and all of them in turn.
+//!
+//! The exit code is 0 when every goal is met, 1 when one is not or something failed, 2 for wrong words, and 3 when a peer was too far from what
+//! is known of it for the run to count.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bridge;
+mod count;
 mod figure;
+mod guard;
 mod null;
+#[path = "../../crates/sip/tests/oracle/slow.rs"]
+mod oracle;
+mod page;
 mod parse;
+mod phone;
 mod register;
+mod relay;
 mod server;
 mod uas;
+mod work;
 
 use std::process::ExitCode;
 
 use figure::Report;
 
-const NAMES: &str = "parse, uas, register, bridge";
+/// A measurement.
+type Bench = fn() -> Result<Report, String>;
+
+/// Every measurement, in the order of the page.
+const BENCHES: [(&str, Bench); 5] = [
+    ("parse", parse::run),
+    ("uas", uas::run),
+    ("register", register::run),
+    ("relay", relay::run),
+    ("bridge", bridge::run),
+];
+
+const USAGE: &str = "bench takes parse, uas, register, relay or bridge, with --json where a program reads it; all, with --write for \
+                     bench/RESULTS.md; guard, with --write for bench/guard.txt";
+/// A peer was not itself.
+const DOES_NOT_COUNT: u8 = 3;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let (words, json) = match words.iter().position(|word| *word == "--json") {
-        Some(at) => ([&words[..at], &words[at + 1..]].concat(), true),
-        None => (words, false),
-    };
-    let outcome: Result<Report, String> = match words[..] {
-        ["parse"] => parse::run(),
-        ["uas"] => uas::run(),
-        ["register"] => register::run(),
-        ["bridge"] => bridge::run(),
-        // The servers that do nothing, as processes of their own.
-        ["null-uas", address] => null::answer_calls(address),
-        ["null-registrar", address] => null::register(address),
-        _ => {
-            eprintln!("bench: expected one of {NAMES}, and --json where a program reads it");
-            return ExitCode::from(2);
-        }
-    };
-    match outcome {
-        Ok(report) => {
-            println!("{}", if json { report.json() } else { report.text() });
-            if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
+    match run(&words) {
+        Ok(code) => code,
         Err(why) => {
             eprintln!("bench: {why}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(words: &[&str]) -> Result<ExitCode, String> {
+    match *words {
+        ["guard"] => guarded(false),
+        ["guard", "--write"] => guarded(true),
+        ["all"] => all(false),
+        ["all", "--write"] => all(true),
+        // What is counted, and the servers that do nothing, as processes of their own.
+        ["work"] => done(work::all),
+        ["read", ref files @ ..] => done(|| work::read_all(files)),
+        ["again", file, times] => done(|| work::read_again(file, times.parse().unwrap_or_default())),
+        ["null-uas", address] => null::answer_calls(address).map(|_| ExitCode::FAILURE),
+        ["null-registrar", address] => null::register(address).map(|_| ExitCode::FAILURE),
+        ["null-relay", first, count] => relay::null::relay(first, count).map(|_| ExitCode::FAILURE),
+        [name] | [name, "--json"] | ["--json", name] => match BENCHES.iter().find(|(known, _)| *known == name) {
+            Some((_, bench)) => {
+                server::stand_aside()?;
+                let report = bench()?;
+                println!("{}", if words.len() > 1 { report.json() } else { report.text() });
+                Ok(verdict(&[report]))
+            }
+            None => usage(),
+        },
+        _ => usage(),
+    }
+}
+
+fn usage() -> Result<ExitCode, String> {
+    eprintln!("{USAGE}");
+    Ok(ExitCode::from(2))
+}
+
+fn done(work: impl FnOnce()) -> Result<ExitCode, String> {
+    work();
+    Ok(ExitCode::SUCCESS)
+}
+
+fn guarded(write: bool) -> Result<ExitCode, String> {
+    let (table, good) = guard::run(write)?;
+    print!("{table}");
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// All of them, printed as they end.
+fn all(write: bool) -> Result<ExitCode, String> {
+    server::stand_aside()?;
+    let mut page = page::Page::begin();
+    for (name, bench) in BENCHES {
+        let begun = std::time::Instant::now();
+        let report = bench().map_err(|why| format!("{name}: {why}"))?;
+        println!("{}\n{name} took {:.0} s\n", report.text(), begun.elapsed().as_secs_f32());
+        page.add(report);
+    }
+    if write {
+        page.write()?;
+    }
+    Ok(verdict(page.reports()))
+}
+
+fn verdict(reports: &[Report]) -> ExitCode {
+    match () {
+        () if !reports.iter().all(Report::counts) => ExitCode::from(DOES_NOT_COUNT),
+        () if reports.iter().all(Report::holds) => ExitCode::SUCCESS,
+        () => ExitCode::FAILURE,
     }
 }

@@ -1,51 +1,82 @@
-//! Instructions a message, counted by callgrind: the difference between two numbers of repeats, so that starting up does not count.
+//! Reading messages: instructions counted by callgrind, allocations, and the comparison with the slow reader of the tests, for the five
+//! messages of `tests/data/parse` and for 20 drawn from the torture messages, the broken among them.
 
-use std::process::Command;
+use std::path::PathBuf;
 
-use crate::figure::{Bound, Figure, Report, Row};
+use crate::count;
+use crate::figure::{Bound, Check, Figure, Peer, Report, Row};
+use crate::oracle;
+use crate::work::{INVITE, READINGS};
 
-/// The message the bounds are for: an INVITE of 1.1 kB.
-const INVITE: &str = "tests/data/parse/2_invite.sip";
-/// PJSIP's full parse of it, and the fastest lazy Rust parser with keys; stated, not measured here: neither can be had as a package.
-const STATED: [(&str, f64, f64); 2] = [("index", 46_000.0, 6_000.0), ("typed", 26_900.0, 20_000.0)];
+/// How many torture messages are drawn.
+const DRAWN: usize = 20;
+/// What others need for the 1.1 kB INVITE, as stated; neither can be had as a package: PJSIP's full parse, and the fastest lazy Rust parser with keys.
+const INDEX: (&str, f64, f64) = ("fastest lazy Rust parser with keys, stated", 46_000.0, 6_000.0);
+const TYPED: (&str, f64, f64) = ("PJSIP's full parse, stated", 26_900.0, 20_000.0);
 
-/// Counts both depths of reading.
+/// Counts both depths of reading for every message.
 pub(crate) fn run() -> Result<Report, String> {
-    let rows = STATED.into_iter().map(|(mode, stated, bound)| {
-        let few = instructions(mode, 100)?;
-        let many = instructions(mode, 1_100)?;
-        let name = if mode == "index" { "index and routing keys" } else { "everything typed" };
-        Ok(Row {
-            load: format!("{name} of {INVITE}"),
-            unit: "instructions",
-            ours: Figure(vec![(many - few) / 1_000.0]),
-            peer: Some((
-                if mode == "index" { "rsipstack with keys, stated" } else { "PJSIP, stated" },
-                Figure(vec![stated]),
-            )),
-            null: None,
-            bound: Bound::Units(bound),
-        })
-    });
-    Ok(Report { name: "parse", rows: rows.collect::<Result<_, String>>()? })
+    let mut files = found("tests/data/parse")?;
+    let mut torture = found("tests/data/rfc4475")?;
+    torture.extend(found("tests/data/rfc5118/wire")?);
+    files.extend(drawn(&torture).cloned());
+    let words: Vec<&str> = std::iter::once("read").chain(files.iter().map(String::as_str)).collect();
+    let (pieces, _) = count::instructions(&words)?;
+    if pieces.len() != 2 * files.len() {
+        return Err(format!("{} pieces were counted, expected two of each of {} files", pieces.len(), files.len()));
+    }
+    let mut rows = Vec::new();
+    for (file, counts) in files.iter().zip(pieces.chunks(2)) {
+        let depths = [("index and routing keys", INDEX), ("everything typed", TYPED)];
+        for ((depth, (peer, stated, bound)), count) in depths.into_iter().zip(counts) {
+            let short = file.trim_start_matches("tests/data/");
+            let goal = file == INVITE;
+            rows.push(Row {
+                load: format!("{short}, {depth}"),
+                unit: "instructions",
+                ours: Figure(vec![count / READINGS as f64]),
+                peer: goal.then(|| Peer { name: peer, figure: Figure(vec![stated]), expected: None }),
+                null: None,
+                bound: if goal { Bound::Units(bound) } else { Bound::None },
+            });
+        }
+    }
+    let checks = vec![
+        Check::of(format!("{INVITE} is read with at most one allocation"), one_allocation()?),
+        Check::of(format!("all {} are read as the slow reader reads them, field by field", files.len()), agree(&files)),
+    ];
+    Ok(Report { name: "parse", rows, checks })
 }
 
-fn instructions(mode: &str, repeats: u32) -> Result<f64, String> {
-    let here = std::env::current_exe().map_err(|error| error.to_string())?;
-    let example = here.with_file_name("examples").join("parse_cost");
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(&example)
-        .args([mode, &repeats.to_string(), INVITE])
-        .output()
-        .map_err(|error| format!("valgrind: {error}"))?;
-    let text = String::from_utf8_lossy(&output.stderr);
-    let line = text
-        .lines()
-        .find(|line| line.contains("Collected"))
-        .ok_or_else(|| format!("{} failed:\n{text}", example.display()))?;
-    line.split(':')
-        .next_back()
-        .and_then(|number| number.trim().parse().ok())
-        .ok_or_else(|| format!("no count in {line}"))
+/// Whether reading the INVITE takes more than one allocation: the difference between two numbers of readings.
+fn one_allocation() -> Result<Result<(), String>, String> {
+    let (few, many) = (count::allocations(&["again", INVITE, "100"])?, count::allocations(&["again", INVITE, "1100"])?);
+    let each = (many - few) / 1_000.0;
+    Ok(if each <= 1.0 { Ok(()) } else { Err(format!("{each:.2} allocations")) })
+}
+
+/// Every n-th, so that all kinds occur.
+fn drawn(files: &[String]) -> impl Iterator<Item = &String> {
+    (0..DRAWN).filter_map(move |n| files.get(n * files.len() / DRAWN))
+}
+
+/// The messages of a folder, in order.
+fn found(folder: &str) -> Result<Vec<String>, String> {
+    let entries = std::fs::read_dir(folder).map_err(|error| format!("{folder}: {error}"))?;
+    let files = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file());
+    let mut files: Vec<String> = files.map(|path: PathBuf| path.to_string_lossy().into_owned()).collect();
+    files.sort();
+    Ok(files)
+}
+
+/// Compares both readers on every file.
+fn agree(files: &[String]) -> Result<(), String> {
+    for file in files {
+        let bytes = std::fs::read(file).map_err(|error| format!("{file}: {error}"))?;
+        // The comparison tells a difference by a panic, as tests do.
+        if std::panic::catch_unwind(|| oracle::compare(&bytes)).is_err() {
+            return Err(format!("{file}: the readers differ"));
+        }
+    }
+    Ok(())
 }

@@ -1,112 +1,193 @@
-//! A registration with digest: REGISTER, 401, REGISTER, 200. Ours is the shipped `offhook serve`, whose bindings are on disk before the 200;
-//! the peer is Kamailio with bindings in memory, run with its fast allocator (Debian's default one debugs).
+//! A registration with digest: REGISTER, 401, REGISTER, 200; and a hundred thousand bindings. Ours is the shipped `offhook serve`, whose bindings are
+//! written to its journal before the 200; the peer is Kamailio with bindings in memory, run with its fast allocator (Debian's default one debugs).
+
+mod scenario;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::figure::{Bound, Figure, Report, Row};
-use crate::server::{Server, load, offhook};
+use crate::figure::{Bound, Check, Figure, Peer, Report, Row};
+use crate::server::{Server, data, load, offhook, this_program, with_folder};
 
 const PORT: u16 = 15_780;
 const RUNS: usize = 3;
 const USERS: u32 = 1_000;
+/// Bindings whose memory is measured, the first [`USERS`] of them before anything is counted.
+const BINDINGS: u32 = 100_000;
+/// Octets a binding: ours at most, and what Kamailio is known to take.
+const OCTETS: f64 = 600.0;
+const KAMAILIO_OCTETS: f64 = 950.0;
 
 struct Load {
     name: &'static str,
     registrations: u32,
     arguments: &'static [&'static str],
+    /// What Kamailio is known to take.
+    expected: f64,
 }
 
+const CLOSED: &[&str] = &["-r", "20000", "-l", "32"];
 const LOADS: [Load; 2] = [
-    Load { name: "closed loop, 32 at a time", registrations: 20_000, arguments: &["-r", "20000", "-l", "32"] },
-    Load { name: "1,000 registrations a second", registrations: 10_000, arguments: &["-r", "1000"] },
+    Load { name: "closed loop, 32 at a time", registrations: 20_000, arguments: CLOSED, expected: 33.0 },
+    Load { name: "1,000 registrations a second", registrations: 10_000, arguments: &["-r", "1000"], expected: 67.0 },
 ];
 
-/// Measures all three in turn, three times, under both loads.
+/// Measures all three in turn, three times, under both loads, and then the memory of bindings.
 pub(crate) fn run() -> Result<Report, String> {
-    let place = std::env::temp_dir().join(format!("offhook-bench-{}", std::process::id()));
-    let outcome = measured_in(&place);
-    let _ = fs::remove_dir_all(&place);
-    outcome
+    with_folder("register", measured_in)
+}
+
+/// What the servers are started with, in a folder of theirs.
+struct Setting {
+    /// SIPp's users.
+    users: String,
+    state: String,
+    ours: Vec<String>,
+    kamailio: Vec<String>,
+    null: Vec<String>,
+}
+
+impl Setting {
+    /// With so many users.
+    fn new(place: &Path, count: u32) -> Result<Self, String> {
+        let place = place.join(format!("of-{count}"));
+        let failed = |error: std::io::Error| format!("{}: {error}", place.display());
+        fs::create_dir_all(&place).map_err(failed)?;
+        let text = |name: &str| place.join(name).to_string_lossy().into_owned();
+        let (users, config, state) = (text("users.csv"), text("offhook.toml"), text("state"));
+        fs::write(&users, credentials(0..USERS.min(count))).map_err(failed)?;
+        fs::write(text("rest.csv"), credentials(USERS.min(count)..count)).map_err(failed)?;
+        fs::write(&config, settings(&state, count)).map_err(failed)?;
+        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let port = format!("SIPPORT={PORT}");
+        Ok(Self {
+            ours: owned(&[&offhook()?, "serve", "--config", &config, "--state", &state]),
+            kamailio: owned(&[
+                "kamailio",
+                "-f",
+                &data("kamailio.cfg"),
+                "-DD",
+                "-E",
+                "-m",
+                "512",
+                "-M",
+                "16",
+                "-Y",
+                &text(""),
+                "-P",
+                &text("kamailio.pid"),
+                "-x",
+                "fm",
+                "-X",
+                "fm",
+                "-A",
+                &port,
+            ]),
+            null: owned(&[&this_program()?, "null-registrar", &format!("127.0.0.1:{PORT}")]),
+            users,
+            state,
+        })
+    }
+}
+
+fn started(command: &[String]) -> Result<Server, String> {
+    Server::start(&command.iter().map(String::as_str).collect::<Vec<_>>(), PORT)
 }
 
 fn measured_in(place: &Path) -> Result<Report, String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", place.display());
-    fs::create_dir_all(place).map_err(failed)?;
-    let (users, config) = (place.join("users.csv"), place.join("offhook.toml"));
-    fs::write(&users, credentials()).map_err(failed)?;
-    fs::write(&config, settings(&place.join("state"))).map_err(failed)?;
-    let ours = offhook()?;
-    let here = std::env::current_exe().map_err(|error| error.to_string())?;
-    let [here, config, users, run] =
-        [here, config, users, place.to_owned()].map(|path| path.to_string_lossy().into_owned());
-    let pid = format!("{run}/kamailio.pid");
-    let define = format!("SIPPORT={PORT}");
-    let routing = data("kamailio.cfg");
-    let address = format!("127.0.0.1:{PORT}");
-    let kamailio: Vec<&str> = [
-        "kamailio", "-f", &routing, "-DD", "-E", "-m", "256", "-M", "16", "-Y", &run, "-P", &pid, "-x", "fm", "-X",
-        "fm", "-A", &define,
-    ]
-    .to_vec();
-    let servers: [&[&str]; 3] =
-        [&[&ours, "serve", "--config", &config], &kamailio, &[&here, "null-registrar", &address]];
-    let mut rows = Vec::new();
-    for Load { name, registrations, arguments } in LOADS {
+    let setting = Setting::new(place, USERS)?;
+    let (mut rows, mut checks) = (Vec::new(), Vec::new());
+    for Load { name, registrations, arguments, expected } in LOADS {
         let mut figures = [const { Vec::new() }; 3];
+        let mut right = Ok(());
         for _ in 0..RUNS {
-            for (server, figures) in servers.iter().zip(&mut figures) {
-                figures.push(a_registration(server, &address, &users, registrations, arguments)?);
+            let servers = [&setting.ours, &setting.kamailio, &setting.null];
+            for (which, (server, figures)) in servers.into_iter().zip(&mut figures).enumerate() {
+                let running = started(server)?;
+                let us = a_registration(&running, &setting.users, registrations, arguments);
+                figures.push(us.map_err(|why| format!("{}: {why}", server.join(" ")))?);
+                if which == 0 {
+                    right = right.and(scenario::registered(PORT, &setting.state, USERS));
+                }
             }
         }
         let [ours, peer, null] = figures.map(Figure);
+        checks.push(Check::of(
+            format!("after {name}: the bindings are there, a wrong password is refused, a binding is taken back"),
+            right,
+        ));
         rows.push(Row {
             load: name.into(),
             unit: "us CPU a registration",
             ours,
-            peer: Some(("Kamailio, bindings in memory", peer)),
+            peer: Some(Peer { name: "Kamailio, bindings in memory", figure: peer, expected: Some(expected) }),
             null: Some(null),
             bound: Bound::OfPeer(0.8),
         });
     }
-    Ok(Report { name: "register", rows })
+    let setting = Setting::new(place, BINDINGS)?;
+    let running = started(&setting.ours)?;
+    let ours = a_binding(&running, &setting.users)?;
+    checks.push(Check::of(
+        format!("with {BINDINGS} bindings: all are there, a wrong password is refused, a binding is taken back"),
+        scenario::registered(PORT, &setting.state, BINDINGS),
+    ));
+    drop(running);
+    let peer = a_binding(&started(&setting.kamailio)?, &setting.users)?;
+    rows.push(Row {
+        load: format!("{BINDINGS} bindings"),
+        unit: "octets of resident memory a binding",
+        ours: Figure(vec![ours]),
+        peer: Some(Peer {
+            name: "Kamailio, bindings in memory",
+            figure: Figure(vec![peer]),
+            expected: Some(KAMAILIO_OCTETS),
+        }),
+        null: None,
+        bound: Bound::Units(OCTETS),
+    });
+    Ok(Report { name: "register", rows, checks })
 }
 
 /// CPU microseconds a registration, after a warm-up that does not count.
-fn a_registration(server: &[&str], address: &str, users: &str, count: u32, arguments: &[&str]) -> Result<f64, String> {
-    let running = Server::start(server, PORT)?;
-    let scenario = data("register.xml");
-    let sipp = |count: u32| {
-        let count = count.to_string();
-        let fixed = ["sipp", "-sf", &scenario, "-inf", users, address, "-i", "127.0.0.1", "-p", "15790", "-m", &count];
-        let big = ["-buff_size", "4000000", "-max_recv_loops", "1000", "-nostdin", "-timeout", "120s"];
-        load(&[&fixed[..], arguments, &big].concat())
-    };
-    sipp(USERS)?;
+fn a_registration(running: &Server, users: &str, count: u32, arguments: &[&str]) -> Result<f64, String> {
+    sipp(users, USERS, arguments)?;
     let before = running.cpu_us()?;
-    sipp(count)?;
+    sipp(users, count, arguments)?;
     Ok((running.cpu_us()? - before) / f64::from(count))
 }
 
-/// A file of this package.
-fn data(name: &str) -> String {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data").join(name).to_string_lossy().into_owned()
+/// Octets a binding, the first [`USERS`] aside.
+fn a_binding(running: &Server, users: &str) -> Result<f64, String> {
+    sipp(users, USERS, CLOSED)?;
+    let before = running.resident()?;
+    let rest = users.replace("users.csv", "rest.csv");
+    sipp(&rest, BINDINGS - USERS, CLOSED)?;
+    Ok((running.resident()? - before) / f64::from(BINDINGS - USERS))
+}
+
+fn sipp(users: &str, count: u32, arguments: &[&str]) -> Result<String, String> {
+    let (count, scenario, address) = (count.to_string(), data("register.xml"), format!("127.0.0.1:{PORT}"));
+    let fixed = ["sipp", "-sf", &scenario, "-inf", users, &address, "-i", "127.0.0.1", "-p", "15790", "-m", &count];
+    let big = ["-buff_size", "4000000", "-max_recv_loops", "1000", "-nostdin", "-timeout", "120s"];
+    load(&[&fixed[..], arguments, &big].concat())
 }
 
 /// SIPp's users in order: name and the words for its digest.
-fn credentials() -> String {
+fn credentials(users: std::ops::Range<u32>) -> String {
     let mut text = String::from("SEQUENTIAL\n");
-    for user in 0..USERS {
+    for user in users {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "u{user};[authentication username=u{user} password=secret-u{user}]");
     }
     text
 }
 
-fn settings(state: &Path) -> String {
-    let mut text = format!("listen = [\"udp:127.0.0.1:{PORT}\"]\nstate = \"{}\"\n", state.display());
-    for user in 0..USERS {
+fn settings(state: &str, users: u32) -> String {
+    // SIPp's digest and Kamailio's are MD5; SIPp answers no challenge that offers SHA-256 first.
+    let mut text = format!("listen = [\"udp:127.0.0.1:{PORT}\"]\nstate = \"{state}\"\ndigest = [\"md5\"]\n");
+    for user in 0..users {
         let _ = write!(text, "[users.u{user}]\npassword = \"secret-u{user}\"\n");
     }
     text

@@ -99,6 +99,14 @@ fn bye_that_overtakes_its_ack_ends_the_call() {
 }
 
 #[test]
+fn rfc3261_12_2_2_options_within_a_call_is_answered_and_with_a_tag_of_no_call_refused() {
+    let (mut robot, address) = offhook::answer(&[]);
+    let (code, output) = sipp::run("uac_options_within.xml", &address, &["-m", "3"]);
+    assert_eq!(code, 0, "{output}");
+    robot.wait_for("call 3 ended by caller");
+}
+
+#[test]
 fn cancel_that_crosses_the_answer_has_no_effect() {
     let (mut robot, address) = offhook::answer(&[]);
     let (code, output) = sipp::run("uac_cancel_after_answer.xml", &address, &["-m", "3"]);

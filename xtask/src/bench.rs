@@ -1,30 +1,44 @@
-//! `cargo xtask bench NAME [--json]`: builds what is measured and hands over to the program in `bench/`.
+//! `cargo xtask bench`: builds what is measured, in release mode, and hands over to the program in `bench/`.
 
 use crate::failure::Failure;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// What has to be built in release mode before a measurement: arguments of `cargo build`.
-const BUILDS: [&[&str]; 4] = [
-    &["-p", "offhook"],
-    &["-p", "offhook-bench"],
-    &["-p", "offhook-sip", "--example", "parse_cost"],
-    &["-p", "offhook-audio", "--example", "bridge_cost"],
+/// The program that measures; alone it counts instructions.
+const BENCH: &[&str] = &["-p", "offhook-bench"];
+const OFFHOOK: &[&str] = &["-p", "offhook"];
+const BRIDGE: &[&str] = &["-p", "offhook-audio", "--example", "bridge_cost"];
+
+/// What has to be built for each word: arguments of `cargo build`.
+const BUILDS: [(&str, &[&[&str]]); 7] = [
+    ("guard", &[BENCH]),
+    ("parse", &[BENCH]),
+    ("uas", &[OFFHOOK, BENCH]),
+    ("register", &[OFFHOOK, BENCH]),
+    ("relay", &[OFFHOOK, BENCH]),
+    ("bridge", &[BRIDGE, BENCH]),
+    ("all", &[OFFHOOK, BRIDGE, BENCH]),
 ];
 
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
-    if arguments.is_empty() {
-        return Err(Failure::Usage("bench takes parse, uas, register or bridge, and --json".into()));
-    }
-    for build in BUILDS {
+    let builds = BUILDS.iter().find(|(name, _)| arguments.iter().any(|word| word == name));
+    let Some((_, builds)) = builds else {
+        return Err(Failure::Usage("bench takes parse, uas, register, relay, bridge, all or guard".into()));
+    };
+    for build in *builds {
         process::run(
-            process::cargo().current_dir(workspace.root()).args(["build", "--release", "--quiet"]).args(build),
+            process::cargo().current_dir(workspace.root()).args(["build", "--release", "--quiet"]).args(*build),
         )?;
     }
-    let mut command = process::cargo();
-    command
-        .current_dir(workspace.root())
-        .args(["run", "--release", "--quiet", "-p", "offhook-bench", "--"])
-        .args(arguments);
-    process::run(&mut command)
+    let mut command = std::process::Command::new(workspace.target_directory()?.join("release/offhook-bench"));
+    command.current_dir(workspace.root()).args(arguments);
+    let line = process::line_of(&command);
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => match status.code().and_then(|code| u8::try_from(code).ok()) {
+            Some(code) => Err(Failure::Told(code)),
+            None => Err(Failure::Program(line, format!("ended with {status}"))),
+        },
+        Err(error) => Err(Failure::Program(line, format!("did not start: {error}"))),
+    }
 }

@@ -32,6 +32,8 @@ pub(crate) enum Failure {
     File(String, std::io::Error),
     /// A program could not be started or ended badly: the command line, and what happened.
     Program(String, String),
+    /// A program has told itself what is wrong, and ended with this code.
+    Told(u8),
     /// Something the task relies on does not hold; says what and what to do.
     Missing(String),
 }
@@ -53,6 +55,7 @@ impl fmt::Display for Failure {
             Failure::Usage(text) => write!(f, "{text}; `cargo xtask help` shows the usage"),
             Failure::File(path, error) => write!(f, "{path}: {error}"),
             Failure::Program(line, how) => write!(f, "`{line}` {how}"),
+            Failure::Told(code) => write!(f, "ended with exit code {code}, see above"),
             Failure::Missing(text) => f.write_str(text),
             Failure::Findings(findings) => {
                 writeln!(f, "{} finding(s)", findings.len())?;

@@ -431,6 +431,10 @@ impl Application for Robot {
             Event::Request { tx, request, origin } if *request.method() == Method::Invite => {
                 self.invited(tx, &request, &origin, turn);
             }
+            // RFC 3261 section 12.2.2: within a dialog, but of none that there is.
+            Event::Request { tx, request, .. } if request.headers().to_tag().is_some() => {
+                let _ = turn.respond(tx, Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST));
+            }
             Event::Request { tx, request, .. } => self.asked(tx, &request, turn),
             Event::Session(session, event) => self.session(session, event, turn),
             Event::Registration(_, event) => self.registration(event),

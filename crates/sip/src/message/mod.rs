@@ -40,7 +40,7 @@
 //! The INVITE of 1,080 octets in `tests/data/parse` takes 5,900 instructions with index and keys and 19,100 with everything typed, and
 //! no allocation; more than 32 header fields take one, an unknown method one more. `examples/parse_cost.rs` measures it. Header fields
 //! written as nearly all are (a known name of up to 15 octets, one blank, no fold) go a short way through `parse::usual`; all others go
-//! through `parse::field`. `tests/oracle.rs` compares both with a reader that splits plainly.
+//! through `parse::field`. `tests/oracle` compares both with a reader that splits plainly.
 
 mod body;
 mod class;

@@ -1,0 +1,83 @@
+//! The work of a server without sockets: stack, rules and media fed with octets in this process. What is counted is between two marks.
+
+mod call;
+mod packet;
+mod register;
+mod tick;
+
+use std::hint::black_box;
+
+use bytes::Bytes;
+use sip::message::{Limits, Message};
+
+use crate::count::mark;
+
+/// How often each message is read.
+pub(crate) const READINGS: usize = 10;
+
+/// The message that the goals of reading are for: an INVITE of 1.1 kB.
+pub(crate) const INVITE: &str = "tests/data/parse/2_invite.sip";
+
+/// Something the guard counts.
+pub(crate) struct Work {
+    /// Its name in the file of limits.
+    pub(crate) name: &'static str,
+    /// Units of it within its pieces together.
+    pub(crate) units: usize,
+    /// Pieces between marks.
+    pub(crate) pieces: usize,
+    /// Warms up, marks, does it, marks.
+    run: fn(),
+}
+
+/// Everything the guard counts, in the order it is done.
+pub(crate) const WORKS: [Work; 6] = [
+    Work { name: "parse-index", units: READINGS, pieces: 1, run: || read(INVITE, false) },
+    Work { name: "parse-typed", units: READINGS, pieces: 1, run: || read(INVITE, true) },
+    Work { name: "answered-call", units: call::COUNT, pieces: 1, run: call::run },
+    Work { name: "register", units: register::COUNT, pieces: 2, run: register::run },
+    Work { name: "bridge-tick", units: tick::COUNT, pieces: 1, run: tick::run },
+    Work { name: "relayed-packet", units: packet::COUNT, pieces: 1, run: packet::run },
+];
+
+/// Does everything once.
+pub(crate) fn all() {
+    for work in WORKS {
+        (work.run)();
+    }
+}
+
+/// Reads each file, first with index and routing keys, then with everything typed: two pieces a file.
+pub(crate) fn read_all(files: &[&str]) {
+    for file in files {
+        read(file, false);
+        read(file, true);
+    }
+}
+
+fn read(file: &str, typed: bool) {
+    let Ok(bytes) = std::fs::read(file).map(Bytes::from) else { return };
+    let limits = Limits::default();
+    // The first clone makes the buffer shared, which no later one has to do again.
+    let once = || one(&bytes, &limits, typed);
+    once();
+    mark();
+    for _ in 0..READINGS {
+        once();
+    }
+    mark();
+}
+
+fn one(bytes: &Bytes, limits: &Limits, typed: bool) {
+    let read = Message::parse(black_box(bytes).clone(), limits);
+    if typed && let Ok(message) = &read {
+        let _ = black_box(message.check());
+    }
+    drop(black_box(read));
+}
+
+/// Reads a file so many times, with index and routing keys; for counting allocations.
+pub(crate) fn read_again(file: &str, times: usize) {
+    let Ok(bytes) = std::fs::read(file).map(Bytes::from) else { return };
+    (0..times).for_each(|_| one(&bytes, &Limits::default(), false));
+}
