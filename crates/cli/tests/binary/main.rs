@@ -9,4 +9,5 @@ mod documented;
 mod readme;
 mod run;
 mod serve;
+mod terminal;
 mod usage;

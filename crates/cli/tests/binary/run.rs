@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// What anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a run ended.
 #[derive(Debug)]
@@ -21,7 +21,8 @@ pub(crate) struct Ended {
 
 const OFFHOOK: &str = env!("CARGO_BIN_EXE_offhook");
 
-fn command(arguments: &[&str]) -> Command {
+/// The program, to be started.
+pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(OFFHOOK);
     command.args(arguments);
     bare(command)
