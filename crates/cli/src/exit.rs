@@ -25,7 +25,7 @@ pub(crate) enum Exit {
     Refused = 7,
     /// Nobody answered: 408, 480, time-out.
     NoAnswer = 8,
-    /// Media failed: 488, none, one-way.
+    /// Media failed: 488 and 606, none, one-way.
     Media = 9,
     /// An `--expect-*` was not met.
     Expectation = 10,

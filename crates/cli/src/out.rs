@@ -87,13 +87,13 @@ impl Out {
         if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    /// Draws the line that changes, on a terminal only.
+    /// Draws the line that changes, on a terminal only. What does not fit is cut off: on a second line it could not be taken away again.
     pub(crate) fn progress(&mut self, line: &str) {
         if !self.live {
             return;
         }
         let mut out = std::io::stdout().lock();
-        let _ = write!(out, "\r{line}\x1b[K");
+        let _ = write!(out, "\r\x1b[?7l{line}\x1b[K\x1b[?7h");
         let _ = out.flush();
         self.drawn = true;
     }
@@ -115,9 +115,11 @@ impl Out {
         fault.exit
     }
 
+    /// Takes the line that changes away, at once: what comes next may be written to standard error.
     fn wipe(&mut self) {
         if std::mem::take(&mut self.drawn) {
-            let _ = write!(std::io::stdout().lock(), "\r\x1b[K");
+            let mut out = std::io::stdout().lock();
+            let _ = out.write_all(b"\r\x1b[K").and_then(|()| out.flush());
         }
     }
 

@@ -7,6 +7,7 @@ mod crowded;
 mod demo;
 mod documented;
 mod readme;
+mod refusals;
 mod run;
 mod serve;
 mod terminal;

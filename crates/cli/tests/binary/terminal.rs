@@ -6,11 +6,14 @@ use std::process::Child;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
-use nix::pty::{Winsize, openpty};
+use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::run::{Going, PATIENCE, command, offhook};
+
+/// The width of the terminal.
+const COLUMNS: usize = 80;
 
 /// A run whose both outputs are a terminal of 80 columns; killed when dropped.
 struct Terminal {
@@ -21,8 +24,7 @@ struct Terminal {
 
 impl Terminal {
     fn start(arguments: &[&str]) -> Self {
-        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
-        let pty = openpty(&size, None).unwrap();
+        let pty = openpty(None, None).unwrap();
         let errors = pty.slave.try_clone().unwrap();
         let child = command(arguments).stdout(pty.slave).stderr(errors).spawn().unwrap();
         let (send, reads) = channel();
@@ -42,10 +44,9 @@ impl Terminal {
     fn drawn(&mut self, like: impl Fn(&str) -> bool) -> String {
         let until = Instant::now() + PATIENCE;
         loop {
-            if let Some(line) =
-                self.written.split('\r').filter_map(|line| line.split_once("\x1b[K")).find(|it| like(it.0))
-            {
-                return line.0.to_owned();
+            let drawn = self.written.split("\r\x1b[?7l").filter_map(|rest| rest.split_once("\x1b[K"));
+            if let Some((line, _)) = { drawn }.find(|(line, _)| like(line)) {
+                return line.to_owned();
             }
             let read = self.reads.recv_timeout(until.saturating_duration_since(Instant::now()));
             let read = read.unwrap_or_else(|why| panic!("no such line ({why}): {:?}", self.written));
@@ -74,10 +75,10 @@ impl Drop for Terminal {
     }
 }
 
-/// What a terminal shows of this: carriage return and "erase to the end of the line" are what `call` uses.
+/// What a terminal shows of this. Understands what `call` uses: carriage return, "erase to the end of the line", and "write on in the
+/// next line" off and on.
 fn screen(written: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    let (mut line, mut column) = (Vec::new(), 0);
+    let (mut lines, mut line, mut column, mut wraps) = (Vec::new(), Vec::new(), 0, true);
     let mut rest = written.chars();
     while let Some(character) = rest.next() {
         match character {
@@ -85,11 +86,18 @@ fn screen(written: &str) -> Vec<String> {
             '\r' => column = 0,
             '\x1b' => {
                 let code: String = rest.by_ref().take_while(|letter| !letter.is_ascii_alphabetic()).collect();
-                assert_eq!(code, "[", "the letter behind it is taken for K");
-                line.truncate(column);
+                match code.as_str() {
+                    "[" => line.truncate(column),
+                    "[?7" => wraps = !wraps,
+                    other => panic!("a code that is not known here: {other:?}"),
+                }
             }
             _ => {
-                line.truncate(column.max(line.len()));
+                if column == COLUMNS && wraps {
+                    lines.push(std::mem::take(&mut line).into_iter().collect());
+                    column = 0;
+                }
+                column = column.min(COLUMNS - 1);
                 match line.get_mut(column) {
                     Some(place) => *place = character,
                     None => line.push(character),
@@ -143,6 +151,15 @@ fn call_that_rings_shows_it_and_what_ends_it_stays_on_the_screen() {
     let told: Vec<&String> = screen.iter().filter(|line| line.starts_with("offhook: ")).collect();
     assert!(told.len() == 1 && told[0].contains(&target), "{screen:#?}");
     assert!(!screen.iter().any(|line| line.contains("ringing 0:0")), "{screen:#?}");
+}
+
+#[test]
+fn line_that_does_not_fit_is_drawn_over_all_the_same() {
+    let long = "x".repeat(COLUMNS);
+    let drawn = format!("calling\r\n\r\x1b[?7l{long}{long}\x1b[K\x1b[?7h\r\x1b[Kdone\r\n");
+    assert_eq!(screen(&drawn), ["calling", "done", ""]);
+    let wrapped = drawn.replace("\x1b[?7l", "").replace("\x1b[?7h", "");
+    assert_eq!(screen(&wrapped), ["calling", long.as_str(), "done", ""], "what it would be otherwise");
 }
 
 #[test]
