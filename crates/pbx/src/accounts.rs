@@ -120,6 +120,11 @@ impl Accounts {
         self.users.get(*self.names.get(name)?)
     }
 
+    /// The place of the user of this name among all.
+    pub(crate) fn place(&self, name: &str) -> Option<usize> {
+        self.names.get(name).copied()
+    }
+
     /// The user that this number reaches.
     pub(crate) fn by_number(&self, number: &str) -> Option<&Known> {
         self.users.get(*self.numbers.get(number)?)

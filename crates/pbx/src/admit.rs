@@ -1,15 +1,20 @@
 //! Who a request is from, and whether it is let in (RFC 3261 section 22, E-07).
 
+use std::net::SocketAddr;
+
 use sip::digest::{Presented, Verdict};
 use sip::header::From;
 use sip::message::{HeaderId, Lines, Method, Request, StatusCode};
 use sip::{Now, Origin, Reply};
 
-use crate::switch::Switch;
+use crate::switch::{Command, Switch};
 
 /// How the User-Agent of devices begins that give up at a challenge with more than one hash, or with one they do not know, although RFC
 /// 7616 section 3.7 and RFC 8760 section 2.4 let them choose. They are offered MD5 alone, where MD5 is offered at all.
 const ONE_HASH_ONLY: [&str; 3] = ["baresip v0.", "baresip v1.", "baresip v2."];
+
+/// Addresses of such devices of other loops; forgotten all at once when full, until they register again.
+const REMEMBERED: usize = 100_000;
 
 /// Whether this is the User-Agent of such a device.
 fn knows_one_hash_only(agent: &[u8]) -> bool {
@@ -72,9 +77,27 @@ impl Switch {
                 host.parse() == Ok(origin.remote.ip()) && port == origin.remote.port()
             }),
         };
-        self.bindings
-            .of(now, &user)
-            .any(|binding| is_there(&binding) && knows_one_hash_only(binding.agent().as_bytes()))
+        self.one_hash.contains(&origin.remote)
+            || self
+                .bindings
+                .of(now, &user)
+                .any(|binding| is_there(&binding) && knows_one_hash_only(binding.agent().as_bytes()))
+    }
+
+    /// A device has registered here whose calls other loops get: those must know that it takes one hash only.
+    pub(crate) fn tell_one_hash(&self, request: &Request, origin: &Origin) {
+        let agent = request.headers().raw(HeaderId::UserAgent).unwrap_or_default();
+        if self.offers_md5 && knows_one_hash_only(agent) {
+            self.neighbours.tell_others(|| Command::OneHash(origin.remote));
+        }
+    }
+
+    /// Another loop has such a device.
+    pub(crate) fn learn_one_hash(&mut self, address: SocketAddr) {
+        if self.one_hash.len() >= REMEMBERED {
+            self.one_hash.clear();
+        }
+        self.one_hash.insert(address);
     }
 
     /// Nobody speaks in another user's name.

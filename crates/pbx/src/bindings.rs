@@ -1,5 +1,6 @@
 //! Where devices are: the registrar with its journal (RFC 3261 section 10).
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use proxy::{Ownership, Plan, Registrar, RegistrarConfig};
@@ -8,17 +9,19 @@ use sip::{AlarmId, Now, Origin, Reply, Time, Turn};
 use store::{Durability, Journal, Options, Store as _};
 
 use crate::config::Config;
+use crate::tally::Tally;
 
 /// The file of bindings, below the state directory.
 const JOURNAL: &str = "bindings.journal";
 /// The most bindings that end in one turn: the rest follows in the next.
 const AT_ONCE: usize = 500;
 
-/// The journal and what it held.
-#[derive(Debug, Default)]
+/// The journal and what it held. There is one for all loops: each appends what concerns its users, and takes their records back after a
+/// restart, however many loops there are then. An append is a system call on one file, so it does not matter that they wait for each other.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Home {
-    journal: Option<Journal>,
-    records: Vec<proxy::Record>,
+    journal: Option<Arc<Mutex<Journal>>>,
+    records: Arc<Vec<proxy::Record>>,
 }
 
 /// Opens the journal of a configuration with a state directory.
@@ -30,20 +33,24 @@ pub(crate) fn open(config: &Config) -> Result<Home, store::StoreError> {
         tracing::warn!(octets = found.torn, "the last write before the end was unfinished and has been cut off");
     }
     tracing::info!(bindings = found.records.len(), durable = ?config.durability == Durability::Sync, "bindings restored");
-    Ok(Home { journal: Some(journal), records: found.records })
+    Ok(Home { journal: Some(Arc::new(Mutex::new(journal))), records: Arc::new(found.records) })
 }
 
 /// Bindings in memory and on disk.
 #[derive(Debug)]
 pub(crate) struct Bindings {
     registrar: Registrar,
-    journal: Option<Journal>,
+    journal: Option<Arc<Mutex<Journal>>>,
+    tally: Arc<Tally>,
+    /// Bindings of this loop as last told to the tally.
+    told: usize,
+    limit: usize,
     alarm: Option<(AlarmId, Time)>,
 }
 
 impl Bindings {
-    /// Restores what the journal held.
-    pub(crate) fn new(config: &Config, home: Home, now: Now) -> Self {
+    /// Restores what the journal held for users that this loop `keeps`.
+    pub(crate) fn new(config: &Config, home: Home, now: Now, tally: Arc<Tally>, keeps: impl Fn(&str) -> bool) -> Self {
         let secs = |span: Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
         let rules = RegistrarConfig {
             domains: config.domains.clone(),
@@ -60,8 +67,35 @@ impl Bindings {
             ..RegistrarConfig::default()
         };
         let mut registrar = Registrar::new(rules, rand::random());
-        registrar.commit(now, &home.records);
-        Self { registrar, journal: home.journal, alarm: None }
+        let ours = |record: &&proxy::Record| {
+            let uri = sip::message::Uri::parse(record.aor()).ok();
+            keeps(&uri.and_then(|uri| uri.user_unescaped()).unwrap_or_default())
+        };
+        let records: Vec<proxy::Record> = home.records.iter().filter(ours).cloned().collect();
+        registrar.commit(now, &records);
+        let limit = config.limits.registrations;
+        let mut bindings = Self { registrar, journal: home.journal, tally, told: 0, limit, alarm: None };
+        bindings.count();
+        bindings
+    }
+
+    /// Tells the tally how many there are now.
+    fn count(&mut self) {
+        let now = self.len();
+        if now != self.told {
+            self.tally.bindings(self.told, now);
+            self.told = now;
+        }
+    }
+
+    fn write(&self, records: &[proxy::Record]) -> Result<(), store::StoreError> {
+        match &self.journal {
+            Some(journal) if !records.is_empty() => {
+                // A journal is whole at every point where it could panic.
+                journal.lock().unwrap_or_else(PoisonError::into_inner).append(records)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Bindings at present.
@@ -91,18 +125,19 @@ impl Bindings {
             self.registrar.set_config(RegistrarConfig { max_contacts: most, ..usual.clone() });
             usual
         });
+        // What the others have is not to be had here.
+        let elsewhere = self.tally.bound().saturating_sub(self.told);
+        self.registrar.set_max_bindings(self.limit.saturating_sub(elsewhere));
         let plan = self.registrar.plan(now, request, Some(user), origin);
         if let Some(usual) = usual {
             self.registrar.set_config(usual);
         }
-        if let Some(journal) = &mut self.journal
-            && !plan.records.is_empty()
-            && let Err(error) = journal.append(&plan.records)
-        {
+        if let Err(error) = self.write(&plan.records) {
             tracing::error!(%error, "a REGISTER could not be written down");
             return Plan::failed();
         }
         self.registrar.commit(now, &plan.records);
+        self.count();
         plan.reply
     }
 
@@ -124,11 +159,10 @@ impl Bindings {
         let mut gone = Vec::new();
         self.registrar.expire(turn.now(), AT_ONCE, &mut gone);
         // Not needed for a restart, which looks at the times: it lets the journal shrink.
-        if let Some(journal) = &mut self.journal
-            && let Err(error) = journal.append(&gone)
-        {
+        if let Err(error) = self.write(&gone) {
             tracing::warn!(%error, "the end of bindings could not be written down");
         }
+        self.count();
         self.arm(turn);
     }
 }

@@ -27,14 +27,15 @@ use std::collections::{HashMap, VecDeque};
 use media::Key;
 use sip::invite::SessionEvent;
 use sip::message::{Lines, StatusCode};
-use sip::{AlarmId, SessionId, Time, Turn};
+use sip::{AlarmId, SessionId, Shard, Time, Turn};
 
 pub(crate) use ending::Outcome;
 pub(crate) use line::Line;
 pub(crate) use standing::whole_body;
 
 use crate::switch::Switch;
-use dialling::Target;
+use crate::tally::Seat;
+pub(crate) use dialling::Target;
 
 /// The caller's leg; those of devices count from 1.
 pub(crate) const CALLER: u32 = 0;
@@ -61,6 +62,8 @@ pub(crate) struct Call {
     /// The caller's offer, until it is answered.
     offer: Option<Vec<u8>>,
     pub(crate) stage: Stage,
+    /// Its room within the limits.
+    _seat: Seat,
 }
 
 /// How far a call is.
@@ -101,6 +104,8 @@ struct Letter {
     contact: String,
     lines: Lines,
     codecs: Vec<audio::codec::Codec>,
+    /// The media thread of the call.
+    thread: usize,
     /// Our address, for devices whose route is not known yet.
     ours: std::net::IpAddr,
 }
@@ -119,8 +124,8 @@ pub(crate) enum Room {
     Echo,
     /// A player of the call's own.
     Player(Key),
-    /// A seat in the conference of this number.
-    Conference(String),
+    /// A seat in this conference.
+    Conference(Key),
 }
 
 /// Two legs that talk.
@@ -153,9 +158,6 @@ pub(crate) struct Calls {
     table: HashMap<u64, Box<Call>>,
     sessions: HashMap<SessionId, (u64, u32)>,
     streams: HashMap<Key, (u64, u32)>,
-    users: HashMap<String, usize>,
-    /// Conferences with their members.
-    rooms: HashMap<String, (Key, usize)>,
     last: u64,
 }
 
@@ -164,27 +166,19 @@ impl Calls {
         self.table.len()
     }
 
-    /// Calls that a user makes now.
-    pub(crate) fn of_user(&self, user: &str) -> usize {
-        self.users.get(user).copied().unwrap_or(0)
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Call> {
         self.table.values().map(Box::as_ref)
     }
 
     /// Everything held for calls: zero once all are over.
     pub(crate) fn held(&self) -> usize {
-        self.table.len() + self.sessions.len() + self.streams.len() + self.users.len() + self.rooms.len()
+        self.table.len() + self.sessions.len() + self.streams.len()
     }
 
-    pub(crate) fn rooms_mut(&mut self) -> &mut HashMap<String, (Key, usize)> {
-        &mut self.rooms
-    }
-
-    fn number(&mut self) -> u64 {
+    /// A number that no other loop gives: each of `loops` has its own.
+    fn number(&mut self, me: Shard, loops: u8) -> u64 {
         self.last += 1;
-        self.last
+        self.last * u64::from(loops) + u64::from(me.0)
     }
 }
 

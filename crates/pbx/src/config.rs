@@ -57,6 +57,9 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     /// The path of the runtime socket; `None`: no socket.
     pub control: Option<PathBuf>,
+    /// SIP loops, each with the calls that fall to it; at most [`sip::Spread::MOST`]. 1: a loop does thousands of calls a second, and handing a
+    /// message over to another costs as much as reading ten.
+    pub shards: u8,
 }
 
 /// A user: one or more devices that share a name and a secret.
@@ -117,6 +120,8 @@ pub struct MediaConfig {
     pub address: Option<IpAddr>,
     /// Ports for RTP (even) and RTCP (the odd ones above).
     pub ports: RangeInclusive<u16>,
+    /// Media threads; `None`: one for each core.
+    pub threads: Option<usize>,
 }
 
 /// Bindings.

@@ -7,8 +7,9 @@ use audio::level::Dbfs;
 use audio::tone::{Cadence, Segment, Tone, ToneGenerator};
 use media::Source;
 
-use crate::call::{Call, Room, Stage};
+use crate::call::{Call, Line, Room, Stage};
 use crate::config::Extensions;
+use crate::studio::thread_of;
 use crate::switch::Switch;
 
 /// What an extension does.
@@ -113,25 +114,14 @@ fn source(feature: Feature) -> Option<Box<dyn Source>> {
 }
 
 impl Switch {
-    /// Prepares what an extension connects to.
-    pub(crate) fn open_room(&mut self, feature: Feature, number: &str) -> Room {
-        if feature == Feature::Conference {
-            let studio = &mut self.studio;
-            let (key, members) = self.calls.rooms_mut().entry(number.to_owned()).or_insert_with(|| (studio.key(), 0));
-            *members += 1;
-            if *members == 1 {
-                let key = *key;
-                studio.run(move |desk| {
-                    if let Err(error) = desk.engine.add_conference(key) {
-                        tracing::error!(%error, "a conference could not begin");
-                    }
-                });
-            }
-            return Room::Conference(number.to_owned());
+    /// Prepares what an extension connects to, on the media thread of this line.
+    pub(crate) fn open_room(&mut self, feature: Feature, number: &str, line: &Line) -> Room {
+        if let Some(key) = self.studio.conference(number).filter(|_| feature == Feature::Conference) {
+            return Room::Conference(key);
         }
         let Some(source) = source(feature) else { return Room::Echo };
-        let key = self.studio.key();
-        self.studio.run(move |desk| {
+        let key = self.studio.key(thread_of(line.key()));
+        self.studio.run(key, move |desk| {
             if let Err(error) = desk.engine.add_player(key, source) {
                 tracing::error!(%error, "a player could not begin");
             }
@@ -143,40 +133,24 @@ impl Switch {
     pub(crate) fn seat(&mut self, call: &Call) {
         let Stage::Alone(room) = &call.stage else { return };
         let stream = call.caller.line.key();
-        match room {
-            Room::Echo => self.studio.run(move |desk| {
+        match *room {
+            Room::Echo => self.studio.run(stream, move |desk| {
                 desk.engine.echo(stream);
             }),
-            Room::Player(player) => {
-                let player = *player;
-                self.studio.run(move |desk| {
-                    desk.engine.connect(player, stream);
-                })
-            }
-            Room::Conference(number) => {
-                let Some((conference, _)) = self.calls.rooms_mut().get(number) else { return };
-                let conference = *conference;
-                self.studio.run(move |desk| {
-                    desk.engine.join(conference, stream);
-                })
-            }
+            Room::Player(player) => self.studio.run(stream, move |desk| {
+                desk.engine.connect(player, stream);
+            }),
+            Room::Conference(conference) => self.studio.run(stream, move |desk| {
+                desk.engine.join(conference, stream);
+            }),
         };
     }
 
-    /// Gives back what an extension held for a call.
+    /// Gives back what an extension held for a call. A conference is left with the stream.
     pub(crate) fn close_room(&mut self, room: &Room) {
         match room {
-            Room::Echo => {}
+            Room::Echo | Room::Conference(_) => {}
             Room::Player(key) => self.studio.remove(*key),
-            Room::Conference(number) => {
-                let Some((key, members)) = self.calls.rooms_mut().get_mut(number) else { return };
-                *members = members.saturating_sub(1);
-                if *members == 0 {
-                    let key = *key;
-                    self.calls.rooms_mut().remove(number);
-                    self.studio.remove(key);
-                }
-            }
         }
     }
 }

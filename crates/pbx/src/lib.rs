@@ -21,7 +21,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! All call handling is an [`net::App`] on the SIP loop's own thread: nothing is handed to another thread between a request and its answer.
+//! All call handling is an [`net::App`] on a SIP loop's own thread: nothing is handed to another thread between a request and its answer. Of
+//! several loops ([`Config::shards`]) each has the calls whose Call-ID falls to it and the bindings of the users who do.
 //!
 //! | file | what stands there |
 //! |---|---|
@@ -30,6 +31,8 @@
 //! | `server` | starting and stopping |
 //! | `switch` | the application on the loop: which request goes where |
 //! | `admit` | who a request is from, and whether it is let in |
+//! | `finding` | asking another loop for the devices of its users |
+//! | `tally`, `panel` | what all loops count together; questions to all of them |
 //! | `call`, `call/*` | one call: its states, legs and media |
 
 mod accounts;
@@ -38,14 +41,17 @@ mod bindings;
 mod call;
 mod config;
 mod extension;
+mod finding;
 mod gate;
 mod headers;
 mod metrics;
+mod panel;
 mod relay;
 mod server;
 mod status;
 mod studio;
 mod switch;
+mod tally;
 mod watch;
 
 pub use accounts::{Account, AccountError};

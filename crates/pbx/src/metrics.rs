@@ -42,6 +42,12 @@ impl<const N: usize> Histogram<N> {
         }
     }
 
+    fn merge(&mut self, more: &Self) {
+        self.counts.iter_mut().zip(more.counts).for_each(|(count, more)| *count += more);
+        self.count += more.count;
+        self.sum = self.sum.saturating_add(more.sum);
+    }
+
     /// `per_second` units make a second.
     fn render(&self, out: &mut String, name: &str, help: &str, per_second: f64) {
         head(out, name, "histogram", help);
@@ -66,7 +72,7 @@ fn head(out: &mut String, name: &str, kind: &str, help: &str) {
 }
 
 /// What the tap counts: messages on the wire.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Wire {
     requests: BTreeMap<(&'static str, &'static str), u64>,
     responses: BTreeMap<(&'static str, u16), u64>,
@@ -146,10 +152,18 @@ fn cseq_method(message: &[u8]) -> &'static str {
     word.map_or("other", known)
 }
 
-/// Everything the switch counts.
+/// Everything a switch counts.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     wire: Shared,
+    counts: Counts,
+}
+
+/// What has been counted, by one switch or by all together.
+#[derive(Clone, Debug)]
+pub(crate) struct Counts {
+    wire: Wire,
+    gauges: Gauges,
     calls: BTreeMap<Outcome, u64>,
     legs: u64,
     total: u64,
@@ -160,16 +174,19 @@ pub(crate) struct Metrics {
 }
 
 /// What is now, beside what has been counted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Gauges {
     pub(crate) calls: usize,
     pub(crate) registrations: usize,
+    /// Messages shed by the stack: for gauges and counters alike the sum over all switches is right.
+    pub(crate) shed: u64,
 }
 
 impl Metrics {
     pub(crate) fn new(wire: Shared) -> Self {
-        Self {
-            wire,
+        let counts = Counts {
+            wire: Wire::default(),
+            gauges: Gauges::default(),
             calls: BTreeMap::new(),
             legs: 0,
             total: 0,
@@ -177,49 +194,83 @@ impl Metrics {
             jitter: Histogram::new(JITTER),
             lost: 0,
             refused: BTreeMap::new(),
-        }
+        };
+        Self { wire, counts }
     }
 
     /// Calls since the start, refused ones included.
     pub(crate) fn total(&self) -> u64 {
-        self.total
+        self.counts.total
     }
 
     pub(crate) fn call_began(&mut self) {
-        self.total += 1;
+        self.counts.total += 1;
     }
 
     /// An INVITE that never became a call.
     pub(crate) fn call_refused(&mut self, outcome: Outcome) {
-        self.total += 1;
+        self.counts.total += 1;
         self.call_over(outcome);
     }
 
     pub(crate) fn call_answered(&mut self, after: Duration) {
-        self.setup.add(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+        self.counts.setup.add(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
     }
 
     pub(crate) fn call_over(&mut self, outcome: Outcome) {
-        *self.calls.entry(outcome).or_default() += 1;
+        *self.counts.calls.entry(outcome).or_default() += 1;
     }
 
     pub(crate) fn leg_began(&mut self) {
-        self.legs += 1;
+        self.counts.legs += 1;
     }
 
     pub(crate) fn streamed(&mut self, report: &StreamReport) {
-        self.lost = self.lost.saturating_add(report.packets_lost);
+        self.counts.lost = self.counts.lost.saturating_add(report.packets_lost);
         if report.packets_received > 0 {
-            self.jitter.add(report.jitter.0);
+            self.counts.jitter.add(report.jitter.0);
         }
     }
 
     pub(crate) fn auth_failed(&mut self, reason: Reason) {
-        *self.refused.entry(reason.as_str()).or_default() += 1;
+        *self.counts.refused.entry(reason.as_str()).or_default() += 1;
+    }
+
+    /// All of it, and what is now.
+    pub(crate) fn counts(&self, gauges: Gauges) -> Counts {
+        let wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Counts { wire, gauges, ..self.counts.clone() }
+    }
+}
+
+/// Adds numbers by their names.
+fn sum<K: Ord + Copy>(into: &mut BTreeMap<K, u64>, more: &BTreeMap<K, u64>) {
+    for (key, count) in more {
+        *into.entry(*key).or_default() += count;
+    }
+}
+
+impl Counts {
+    /// Those of another switch as well.
+    pub(crate) fn add(&mut self, more: &Self) {
+        sum(&mut self.wire.requests, &more.wire.requests);
+        sum(&mut self.wire.responses, &more.wire.responses);
+        self.wire.repeats += more.wire.repeats;
+        self.gauges.calls += more.gauges.calls;
+        self.gauges.registrations += more.gauges.registrations;
+        self.gauges.shed += more.gauges.shed;
+        sum(&mut self.calls, &more.calls);
+        self.legs += more.legs;
+        self.total += more.total;
+        self.setup.merge(&more.setup);
+        self.jitter.merge(&more.jitter);
+        self.lost = self.lost.saturating_add(more.lost);
+        sum(&mut self.refused, &more.refused);
     }
 
     /// Prometheus' text format, version 0.0.4.
-    pub(crate) fn render(&self, gauges: Gauges) -> String {
+    pub(crate) fn render(&self) -> String {
+        let gauges = self.gauges;
         let mut out = String::with_capacity(4_096);
         let out = &mut out;
         head(out, "offhook_calls_active", "gauge", "Calls at present.");
@@ -264,7 +315,7 @@ impl Metrics {
     }
 
     fn render_wire(&self, out: &mut String) {
-        let wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
+        let wire = &self.wire;
         head(out, "offhook_sip_requests_total", "counter", "Requests on the wire, our repeats not counted.");
         for ((method, direction), count) in &wire.requests {
             put(
@@ -278,6 +329,13 @@ impl Metrics {
         }
         head(out, "offhook_sip_retransmissions_total", "counter", "Messages of ours sent again.");
         put(out, format_args!("offhook_sip_retransmissions_total {}", wire.repeats));
+        head(
+            out,
+            "offhook_sip_shed_total",
+            "counter",
+            "Messages for which there was no room; requests were answered 503.",
+        );
+        put(out, format_args!("offhook_sip_shed_total {}", self.gauges.shed));
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use sip::message::{HeaderId, Method, Request, Response, StatusCode};
 use sip::uas;
-use sip::{ClientTx, Draft, Failure, Reply, ServerTx, SessionId, Turn};
+use sip::{ClientTx, Draft, Failure, Origin, Reply, ServerTx, SessionId, Turn};
 
-use crate::call::whole_body;
+use crate::call::{Target, whole_body};
 use crate::headers;
 use crate::switch::Switch;
 
@@ -56,12 +56,14 @@ impl Messages {
 }
 
 impl Switch {
-    /// A MESSAGE of an authenticated user: 404, 480, or what the devices answer.
+    /// A MESSAGE of an authenticated user: 404, 480, or what the devices answer. `found`: those, when they had to be asked for.
     pub(crate) fn message(
         &mut self,
         tx: ServerTx,
         request: &Request,
+        origin: &Origin,
         user: &str,
+        found: Option<Vec<Target>>,
         turn: &mut Turn<'_>,
     ) -> Option<Reply> {
         if let Some(refusal) = uas::scheme(request, &self.capabilities) {
@@ -83,14 +85,18 @@ impl Switch {
         let (Some(from), Some(to)) = (self.identity(request, user), self.address(request, &number)) else {
             return Some(Reply::new(StatusCode::BAD_REQUEST));
         };
+        if found.is_none() && !self.neighbours.keeps(&name) {
+            let asked = self.find(&name, (tx, request, origin, user), turn);
+            return if asked { None } else { Some(self.busy()) };
+        }
         self.messages.last += 1;
         let id = self.messages.last;
         let mut open = 0;
-        for target in self.targets(&name, turn.now()) {
+        for target in self.targets(&name, found, turn.now()) {
             let mut draft = Draft::new(Method::Message, target.uri);
             draft.from = format!("{from};tag={:016x}", rand::random::<u64>());
             draft.to = format!("<{}>", to.as_str());
-            draft.call_id = format!("{:032x}", rand::random::<u128>());
+            draft.call_id = turn.call_id();
             draft.routes = target.routes;
             draft.hop = target.hop;
             draft.lines = headers::of_request(request.headers());

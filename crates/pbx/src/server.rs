@@ -2,22 +2,22 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use net::{Bound, CommandError, Handle};
+use net::Bound;
 use sip::digest;
 
 use crate::accounts::{Account, AccountError};
 use crate::config::{Config, ConfigError};
 use crate::metrics::Metrics;
+use crate::panel::Panel;
 use crate::status::Status;
 use crate::studio::Studio;
-use crate::switch::{Command, Switch};
+use crate::switch::{Command, Given, Switch};
+use crate::tally::Tally;
 use crate::watch::{Watch, WatchError};
 
-/// How long a question to the loop may take.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// How often the end of calls is looked at while stopping.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -91,10 +91,11 @@ impl std::error::Error for NoAnswer {}
 
 /// A PBX that runs. Dropping it ends it at once, without good-byes; [`Running::stop`] hangs up first.
 pub struct Running {
-    sip: net::Running<Command>,
+    sip: net::Shards<Command>,
+    loops: Panel,
     accounts: Vec<Account>,
-    // Behind `sip`: the loop ends first.
-    media: net::media::MediaThread,
+    // Behind `sip`: the loops end first.
+    media: Vec<net::media::MediaThread>,
     watch: Watch,
 }
 
@@ -115,33 +116,44 @@ impl Server {
             config.listen.retain(|bind| bind.address.is_ipv4());
         }
         // Ports first: a start that fails for want of them makes no passwords and no journal.
-        let sockets = net::Sockets::bind(&config.listen)?;
+        let sockets = net::Sockets::bind_shared(&config.listen, usize::from(config.shards.max(1)))?;
         let watch = crate::watch::open(config.metrics, config.control.as_deref())?;
         let (accounts, told) = crate::accounts::Accounts::load(&config)?;
-        let studio = Studio::start(&config)?;
-        let (media, studio) = (studio.thread, studio.studio);
+        let studio = crate::studio::start(&config, config.shards.max(1))?;
         let home = crate::bindings::open(&config)?;
         let rules = digest::ServerConfig {
             algorithms: accounts.common(&config.digest)?,
             uri: digest::UriRule::Server,
             ..digest::ServerConfig::new(&config.realm)
         };
-        let offers_md5 = rules.algorithms.contains(&digest::Algorithm::Md5);
-        let digest = digest::Server::new(rules, rand::random())?;
-        let mut looped = net::LoopConfig::new(config.listen.clone(), crate::switch::stack_config(&config));
-        let wire = crate::metrics::Shared::default();
-        looped.tap = Some(crate::metrics::tap(&wire));
-        let lines = studio.lines();
-        let sip = net::SipLoop::spawn_on(sockets, looped, move |bound, clock| {
-            Switch::new(config, accounts, (digest, offers_md5), home, studio, Metrics::new(wire), (bound, clock.now()))
-        })?;
-        // The loop has its turn before anything arrives from the media thread.
-        lines.connect(sip.handle());
-        let watch = watch.serve(sip.handle()).map_err(net::StartError::System)?;
-        let running = Running { sip, accounts: told, media, watch };
-        running.tell(Command::Begin).map_err(|_| net::StartError::NothingToBind)?;
-        Ok(running)
+        let tally = Tally::new(told.len());
+        let given = Given { config, accounts: Arc::new(accounts), home, tally };
+        let members = studio.studios.into_iter().map(|studio| member(given.clone(), &rules, studio));
+        let sip = net::SipLoop::spawn_shards(sockets, members.collect::<Result<_, _>>()?)?;
+        // The loops have their turn before anything arrives from the media threads.
+        studio.lines.connect(sip.handles());
+        let loops = Panel::new(sip.handles());
+        let watch = watch.serve(loops.clone()).map_err(net::StartError::System)?;
+        loops.tell(|| Command::Begin).map_err(|_| net::StartError::NothingToBind)?;
+        Ok(Running { sip, loops, accounts: told, media: studio.threads, watch })
     }
+}
+
+/// One loop: its settings, and how its switch is made. Each has nonces of its own: one of another loop is answered like one that is too old
+/// (`stale`), so that none is good twice and no device gives up.
+fn member(
+    given: Given,
+    rules: &digest::ServerConfig,
+    studio: Studio,
+) -> Result<(net::LoopConfig, impl FnOnce(net::Seat<'_, Command>) -> Switch + Send + 'static), digest::ServerError> {
+    let offers_md5 = rules.algorithms.contains(&digest::Algorithm::Md5);
+    let digest = digest::Server::new(rules.clone(), rand::random())?;
+    let mut looped = net::LoopConfig::new(Vec::new(), crate::switch::stack_config(&given.config));
+    let wire = crate::metrics::Shared::default();
+    looped.tap = Some(crate::metrics::tap(&wire));
+    let make =
+        move |seat: net::Seat<'_, Command>| Switch::new(given, (digest, offers_md5), studio, Metrics::new(wire), &seat);
+    Ok((looped, make))
 }
 
 impl Running {
@@ -163,18 +175,18 @@ impl Running {
     /// The thread, named for people, that is gone by a fault of its own though calls cannot do without it: a server to be started anew.
     pub fn lost(&self) -> Option<&'static str> {
         match () {
-            () if self.sip.has_ended() => Some("the SIP loop"),
-            () if self.media.has_ended() => Some("the media thread"),
+            () if self.sip.has_ended() => Some("a SIP loop"),
+            () if self.media.iter().any(net::media::MediaThread::has_ended) => Some("a media thread"),
             () => None,
         }
     }
 
-    /// The state now. Waits for the loop, a moment.
+    /// The state now. Waits for the loops, a moment.
     ///
     /// # Errors
     /// [`NoAnswer`] within 5 s.
     pub fn status(&self) -> Result<Status, NoAnswer> {
-        self.ask(Command::Status)
+        self.loops.status()
     }
 
     /// What has been counted, in Prometheus' text format.
@@ -182,7 +194,7 @@ impl Running {
     /// # Errors
     /// [`NoAnswer`] within 5 s.
     pub fn metrics(&self) -> Result<String, NoAnswer> {
-        self.ask(Command::Metrics)
+        self.loops.metrics()
     }
 
     /// How much is held for calls and messages, and how many ends of calls the peers have not confirmed: zero once all calls are over.
@@ -191,47 +203,22 @@ impl Running {
     /// # Errors
     /// [`NoAnswer`] within 5 s.
     pub fn held(&self) -> Result<usize, NoAnswer> {
-        self.ask(Command::Left)
+        self.loops.held()
     }
 
     /// Ends every call with a BYE, takes no more, and stops as soon as the network has caught up, or when `graceful` has passed.
     pub fn stop(self, graceful: Duration) {
         let until = Instant::now() + graceful;
-        if self.tell(Command::Finish).is_ok() {
-            while Instant::now() < until && self.ask(Command::Left).is_ok_and(|left| left > 0) {
+        if self.loops.tell(|| Command::Finish).is_ok() {
+            while Instant::now() < until && self.loops.held().is_ok_and(|left| left > 0) {
                 std::thread::sleep(LOOK);
             }
         }
         self.sip.stop();
-    }
-
-    fn ask<T: Send + 'static>(&self, question: impl FnOnce(mpsc::SyncSender<T>) -> Command) -> Result<T, NoAnswer> {
-        ask(&self.sip.handle(), question)
-    }
-
-    fn tell(&self, command: Command) -> Result<(), NoAnswer> {
-        send(&self.sip.handle(), command)
     }
 }
 
 /// Whether sockets of IPv6 can be had at all.
 fn has_ipv6() -> bool {
     std::net::UdpSocket::bind((std::net::Ipv6Addr::UNSPECIFIED, 0)).is_ok()
-}
-
-/// Asks the loop, and waits for its next turn.
-pub(crate) fn ask<T: Send + 'static>(
-    to: &Handle<Command>,
-    question: impl FnOnce(mpsc::SyncSender<T>) -> Command,
-) -> Result<T, NoAnswer> {
-    let (answer, answers) = mpsc::sync_channel(1);
-    send(to, question(answer))?;
-    answers.recv_timeout(PATIENCE).map_err(|_| NoAnswer)
-}
-
-/// Sends without waiting; never uses an async runtime, so it may be called in one.
-fn send(to: &Handle<Command>, command: Command) -> Result<(), NoAnswer> {
-    to.try_send(command).map_err(|error| match error {
-        CommandError::Full | CommandError::Ended => NoAnswer,
-    })
 }

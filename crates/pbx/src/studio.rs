@@ -1,5 +1,9 @@
-//! The media side: ports, and the thread that carries streams.
+//! The media side: ports, and the threads that carry streams.
+//!
+//! There is a media thread for each core. Both legs of a call are on one of them, and so are all members of a conference, from whichever SIP
+//! loop they come: nothing that is heard ever crosses. The name of a stream says which loop it belongs to and which thread carries it.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, OnceLock};
@@ -12,78 +16,155 @@ use rtp::Micros;
 use crate::config::Config;
 use crate::switch::Command;
 
-/// Commands that may wait for the media thread.
+/// Commands that may wait for a media thread.
 const WAITING: usize = 65_536;
 /// Source addresses remembered; forgotten all at once when full.
 const SOURCES: usize = 4_096;
+/// Most media threads: as many as a name can tell.
+const THREADS: usize = 256;
+/// The loop that conferences belong to: none of those that there are.
+const ALL: u8 = u8::MAX;
 
-/// The way back from the media thread to the loop, known once the loop runs.
+/// A name: loop (8 bit), media thread (8 bit), number (48 bit).
+fn name(shard: u8, thread: usize, number: u64) -> Key {
+    Key((u64::from(shard) << 56) | ((thread as u64 & 0xff) << 48) | (number & 0xffff_ffff_ffff))
+}
+
+/// The media thread that carries what this names.
+pub(crate) fn thread_of(key: Key) -> usize {
+    usize::from((key.0 >> 48) as u8)
+}
+
+fn shard_of(key: Key) -> usize {
+    usize::from((key.0 >> 56) as u8)
+}
+
+/// The way back from the media threads to the loops, known once the loops run.
 #[derive(Clone, Default)]
-pub(crate) struct Lines(Arc<OnceLock<Handle<Command>>>);
+pub(crate) struct Lines(Arc<OnceLock<Vec<Handle<Command>>>>);
 
 impl Lines {
-    /// The loop runs.
-    pub(crate) fn connect(&self, handle: Handle<Command>) {
+    /// The loops run.
+    pub(crate) fn connect(&self, handles: Vec<Handle<Command>>) {
         // Set once, at the start.
-        let _ = self.0.set(handle);
+        let _ = self.0.set(handles);
     }
 
-    /// Tells the loop; what does not fit into its queue is lost: news of media are never worth a wait.
-    fn tell(&self, command: Command) {
-        if let Some(handle) = self.0.get() {
+    /// Tells the loop that a name belongs to; what does not fit into its queue is lost: news of media are never worth a wait.
+    fn tell(&self, about: Key, command: Command) {
+        if let Some(handle) = self.0.get().and_then(|handles| handles.get(shard_of(about))) {
             let _ = handle.try_send(command);
+        }
+    }
+
+    /// News of a stream that a loop acts upon.
+    fn pass(&self, event: MediaEvent) {
+        if let MediaEvent::DigitEnded { stream, .. } | MediaEvent::Silence { stream, .. } = event {
+            self.tell(stream, Command::Media(event));
         }
     }
 }
 
-/// Ports and streams, from the loop's side.
+/// Ports and streams, from the side of one loop.
 pub(crate) struct Studio {
-    handle: MediaHandle,
+    shard: u8,
+    threads: Vec<MediaHandle>,
+    /// The thread of the next call.
+    next: Cell<usize>,
+    /// The last number given.
+    last: Cell<u64>,
     ports: PortRange,
     advertised: Option<IpAddr>,
     lines: Lines,
     /// How long a stream may be silent before the loop is told.
     pub(crate) silence: Option<Micros>,
+    conferences: Arc<HashMap<String, Key>>,
     sources: HashMap<IpAddr, IpAddr>,
     /// Streams and players that could not be taken away because the queue was full: tried again.
     owed: HashSet<(Key, bool)>,
 }
 
-/// A studio with its thread.
+/// Media threads with a studio for each loop.
 pub(crate) struct Started {
-    pub(crate) studio: Studio,
-    pub(crate) thread: MediaThread,
+    pub(crate) studios: Vec<Studio>,
+    pub(crate) threads: Vec<MediaThread>,
+    pub(crate) lines: Lines,
+}
+
+/// Starts the media threads, for so many loops.
+pub(crate) fn start(config: &Config, loops: u8) -> Result<Started, net::StartError> {
+    let lines = Lines::default();
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let count = config.media.threads.unwrap_or_else(cores).clamp(1, THREADS);
+    let clock = Clock::start();
+    let threads = (0..count).map(|_| {
+        let engine = media::Config { max_streams: config.limits.calls.saturating_mul(8), ..media::Config::default() };
+        let back = lines.clone();
+        let media = net::media::MediaConfig { engine, clock, commands: WAITING };
+        MediaThread::spawn(media, move |event: MediaEvent| back.pass(event))
+    });
+    let threads = threads.collect::<Result<Vec<_>, _>>()?;
+    let handles: Vec<MediaHandle> = threads.iter().map(MediaThread::handle).collect();
+    let conferences = Arc::new(conferences(config, &handles));
+    let ports = PortRange::new(config.media.ports.clone());
+    let millis = |span: std::time::Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX / 1_000);
+    let studio = |shard| Studio {
+        shard,
+        threads: handles.clone(),
+        next: Cell::new(usize::from(shard)),
+        last: Cell::new(0),
+        ports: ports.clone(),
+        advertised: config.media.address,
+        lines: lines.clone(),
+        silence: config.silence.map(|span| Micros::from_millis(millis(span))),
+        conferences: Arc::clone(&conferences),
+        sources: HashMap::new(),
+        owed: HashSet::new(),
+    };
+    Ok(Started { studios: (0..loops).map(studio).collect(), threads, lines })
+}
+
+/// Every conference is there from the start, each on one thread, and costs nothing while nobody is in it: so no loop must know whose member
+/// was the first or will be the last.
+fn conferences(config: &Config, threads: &[MediaHandle]) -> HashMap<String, Key> {
+    let mut all = HashMap::new();
+    for (number, (thread, conference)) in (0..threads.len()).cycle().zip(&config.extensions.conference).enumerate() {
+        let key = name(ALL, thread, number as u64);
+        let Some(handle) = threads.get(thread) else { continue };
+        let begun = handle.run(move |desk| {
+            if let Err(error) = desk.engine.add_conference(key) {
+                tracing::error!(%error, "a conference could not begin");
+            }
+        });
+        if begun.is_ok() {
+            all.insert(conference.clone(), key);
+        }
+    }
+    all
 }
 
 impl Studio {
-    /// Starts the media thread.
-    pub(crate) fn start(config: &Config) -> Result<Started, net::StartError> {
-        let lines = Lines::default();
-        let back = lines.clone();
-        let engine = media::Config { max_streams: config.limits.calls.saturating_mul(8), ..media::Config::default() };
-        let media = net::media::MediaConfig { engine, clock: Clock::start(), commands: WAITING };
-        let thread = MediaThread::spawn(media, move |event: MediaEvent| back.tell(Command::Media(event)))?;
-        let studio = Self {
-            handle: thread.handle(),
-            ports: PortRange::new(config.media.ports.clone()),
-            advertised: config.media.address,
-            lines,
-            silence: config
-                .silence
-                .map(|span| Micros::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX / 1_000))),
-            sources: HashMap::new(),
-            owed: HashSet::new(),
-        };
-        Ok(Started { studio, thread })
+    /// The thread for a call: each in turn, but for a conference its own.
+    pub(crate) fn thread(&self, conference: Option<&str>) -> usize {
+        match conference.and_then(|number| self.conference(number)) {
+            Some(key) => thread_of(key),
+            None => {
+                let turn = self.next.get();
+                self.next.set(turn.wrapping_add(1));
+                turn % self.threads.len().max(1)
+            }
+        }
     }
 
-    pub(crate) fn lines(&self) -> Lines {
-        self.lines.clone()
+    /// The conference of this number.
+    pub(crate) fn conference(&self, number: &str) -> Option<Key> {
+        self.conferences.get(number).copied()
     }
 
-    /// A fresh name.
-    pub(crate) fn key(&self) -> Key {
-        self.handle.key()
+    /// A fresh name for something on this thread.
+    pub(crate) fn key(&self, thread: usize) -> Key {
+        self.last.set(self.last.get() + 1);
+        name(self.shard, thread, self.last.get())
     }
 
     /// Ports for a stream to a peer that reaches us at `ours`: the sockets, and the address to be told.
@@ -119,10 +200,10 @@ impl Studio {
         Some(source)
     }
 
-    /// Has a job run on the media thread; false when its queue is full.
-    pub(crate) fn run(&mut self, job: impl FnOnce(&mut Desk<'_>) + Send + 'static) -> bool {
+    /// Has a job run on the thread that carries `key`; false when its queue is full.
+    pub(crate) fn run(&mut self, key: Key, job: impl FnOnce(&mut Desk<'_>) + Send + 'static) -> bool {
         self.settle();
-        let done = self.handle.run(job).is_ok();
+        let done = self.threads.get(thread_of(key)).is_some_and(|thread| thread.run(job).is_ok());
         if !done {
             tracing::error!("the media thread does not keep up: a command was dropped");
         }
@@ -135,26 +216,27 @@ impl Studio {
         self.settle();
     }
 
-    /// Takes a player or conference away.
+    /// Takes a player away.
     pub(crate) fn remove(&mut self, key: Key) {
         self.owed.insert((key, false));
         self.settle();
     }
 
-    /// Streams and players whose end the media thread has not heard of yet.
+    /// Streams and players whose end the media threads have not heard of yet.
     pub(crate) fn owed(&self) -> usize {
         self.owed.len()
     }
 
-    /// What is owed to the media thread.
+    /// What is owed to the media threads.
     fn settle(&mut self) {
-        let (handle, lines) = (&self.handle, &self.lines);
+        let (threads, lines) = (&self.threads, &self.lines);
         self.owed.retain(|(key, stream)| {
             let (key, lines) = (*key, lines.clone());
+            let Some(handle) = threads.get(thread_of(key)) else { return false };
             let sent = match stream {
                 true => handle.run(move |desk| {
                     if let Some(report) = desk.remove_stream(key) {
-                        lines.tell(Command::Streamed(Box::new(report)));
+                        lines.tell(key, Command::Streamed(Box::new(report)));
                     }
                 }),
                 false => handle.run(move |desk| {

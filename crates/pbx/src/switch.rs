@@ -1,24 +1,28 @@
 //! The application on the SIP loop: which request goes where.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use media::{MediaEvent, StreamReport};
-use net::{App, Bound};
+use net::{App, Seat};
 use sip::digest;
 use sip::message::{Method, Request, StatusCode};
 use sip::uas::{self, Capabilities};
-use sip::{Application, ClientTx, Event, Now, Origin, Reply, ServerTx, Turn};
+use sip::{Application, ClientTx, Event, Now, Origin, Reply, ServerTx, Shard, Turn};
 
 use crate::accounts::Accounts;
 use crate::bindings::{Bindings, Home};
-use crate::call::Calls;
+use crate::call::{Calls, Target};
 use crate::config::Config;
 use crate::extension::Feature;
-use crate::metrics::{Gauges, Metrics};
+use crate::finding::{ALARMS, Findings, Neighbours};
+use crate::metrics::{Counts, Gauges, Metrics};
 use crate::relay::{Messages, Relayed};
 use crate::status::{CallStatus, ContactStatus, Status, UserStatus};
 use crate::studio::Studio;
+use crate::tally::Tally;
 
 /// The host under which bindings are kept, whatever name devices know us by.
 pub(crate) const HOME: &str = "pbx.invalid";
@@ -32,9 +36,9 @@ pub(crate) enum Command {
     /// The loop runs.
     Begin,
     /// What has been counted, for Prometheus.
-    Metrics(SyncSender<String>),
-    /// Whether the loop takes its turns.
-    Healthy(SyncSender<String>),
+    Metrics(SyncSender<Box<Counts>>),
+    /// Whether calls are taken; no answer when the loop takes no turns.
+    Healthy(SyncSender<bool>),
     /// The state.
     Status(SyncSender<Status>),
     /// Hang everything up and take no more.
@@ -45,16 +49,39 @@ pub(crate) enum Command {
     Media(MediaEvent),
     /// The figures of a stream that has ended.
     Streamed(Box<StreamReport>),
+    /// Another loop asks for the devices of a user of this one.
+    Locate {
+        /// Whose.
+        user: String,
+        /// Who asks.
+        from: Shard,
+        /// To be given back.
+        ticket: u64,
+    },
+    /// The answer.
+    Located {
+        /// Of the question.
+        ticket: u64,
+        /// The devices.
+        targets: Vec<Target>,
+    },
+    /// From this address another loop has a device that knows one hash only.
+    OneHash(SocketAddr),
 }
 
 /// The whole PBX on its loop.
 pub(crate) struct Switch {
     pub(crate) config: Config,
-    pub(crate) accounts: Accounts,
+    pub(crate) accounts: Arc<Accounts>,
     pub(crate) digest: digest::Server,
     /// Whether MD5 is among the hashes offered.
     pub(crate) offers_md5: bool,
     pub(crate) bindings: Bindings,
+    pub(crate) neighbours: Neighbours,
+    pub(crate) findings: Findings,
+    pub(crate) tally: Arc<Tally>,
+    /// Where devices of other loops are that know one hash only.
+    pub(crate) one_hash: HashSet<SocketAddr>,
     pub(crate) studio: Studio,
     pub(crate) capabilities: Capabilities,
     pub(crate) calls: Calls,
@@ -64,6 +91,15 @@ pub(crate) struct Switch {
     listen: Vec<String>,
     began: Now,
     pub(crate) finishing: bool,
+}
+
+/// What every loop is given alike.
+#[derive(Clone)]
+pub(crate) struct Given {
+    pub(crate) config: Config,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) home: Home,
+    pub(crate) tally: Arc<Tally>,
 }
 
 /// The stack's settings.
@@ -95,17 +131,21 @@ fn methods() -> Vec<Method> {
 impl Switch {
     /// On the loop's thread, before anything is received.
     pub(crate) fn new(
-        config: Config,
-        accounts: Accounts,
+        Given { config, accounts, home, tally }: Given,
         (digest, offers_md5): (digest::Server, bool),
-        home: Home,
         studio: Studio,
         metrics: Metrics,
-        (bound, now): (&[Bound], Now),
+        seat: &Seat<'_, Command>,
     ) -> Self {
-        let listen = bound.iter().map(|one| format!("{}:{}", one.transport.as_str().to_lowercase(), one.address));
+        let now = seat.clock.now();
+        let neighbours = Neighbours { me: seat.shard, spread: seat.spread, loops: seat.loops.to_vec() };
+        let listen = seat.bound.iter().map(|one| format!("{}:{}", one.transport.as_str().to_lowercase(), one.address));
         Self {
-            bindings: Bindings::new(&config, home, now),
+            bindings: Bindings::new(&config, home, now, Arc::clone(&tally), |user| neighbours.keeps(user)),
+            neighbours,
+            findings: Findings::default(),
+            tally,
+            one_hash: HashSet::new(),
             accounts,
             digest,
             offers_md5,
@@ -123,13 +163,8 @@ impl Switch {
     }
 
     fn request(&mut self, tx: ServerTx, request: &Request, origin: &Origin, turn: &mut Turn<'_>) {
-        let reply = match self.decide(tx, request, origin, turn) {
-            Some(reply) => reply,
-            None => return,
-        };
-        if let Err(error) = turn.respond(tx, reply) {
-            tracing::debug!(%error, "a request was over before it was answered");
-        }
+        let reply = self.decide(tx, request, origin, turn);
+        self.reply(tx, reply, turn);
     }
 
     /// The answer, unless it comes later.
@@ -159,10 +194,13 @@ impl Switch {
                 let most = self.accounts.by_name(&user).and_then(|known| known.max_contacts);
                 let reply = self.bindings.register(turn.now(), request, &user, most, origin);
                 self.bindings.arm(turn);
+                if reply.code.is_success() {
+                    self.tell_one_hash(request, origin);
+                }
                 Some(reply)
             }
-            Method::Invite => self.invite(tx, request, origin, user, turn),
-            Method::Message => self.message(tx, request, &user, turn),
+            Method::Invite => self.invite(tx, request, origin, user, None, turn),
+            Method::Message => self.message(tx, request, origin, &user, None, turn),
             // The stack knows its own dialogs; this one has none.
             _ => Some(Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)),
         }
@@ -225,8 +263,8 @@ impl Switch {
         calls
     }
 
-    fn gauges(&self) -> Gauges {
-        Gauges { calls: self.calls.len(), registrations: self.bindings.len() }
+    fn gauges(&self, turn: &Turn<'_>) -> Gauges {
+        Gauges { calls: self.calls.len(), registrations: self.bindings.len(), shed: turn.counters().shed }
     }
 }
 
@@ -236,6 +274,8 @@ impl Application for Switch {
             Event::Request { tx, request, origin } => self.request(tx, &request, &origin, turn),
             Event::Session(session, event) => self.session_event(session, event, turn),
             Event::Alarm { token: BINDINGS, .. } => self.bindings.expire(turn),
+            Event::Alarm { token, .. } if token >= ALARMS => self.not_located(token, turn),
+            Event::Cancelled { tx } => self.no_longer_sought(tx, turn),
             Event::Alarm { token, .. } => self.call_alarm(token, turn),
             Event::Response { tx, response, .. } => self.relayed_response(tx, &response, turn),
             Event::RequestFailed { tx, why } => self.relayed_failure(tx, &why, turn),
@@ -251,12 +291,17 @@ impl App for Switch {
         match command {
             Command::Begin => self.bindings.arm(turn),
             Command::Status(answer) => told(&answer, self.status(turn.now())),
-            Command::Healthy(answer) => {
-                told(&answer, if self.finishing { "stopping\n" } else { "ok\n" }.to_owned());
-            }
-            Command::Metrics(answer) => told(&answer, self.metrics.render(self.gauges())),
+            Command::Healthy(answer) => told(&answer, !self.finishing),
+            Command::Metrics(answer) => told(&answer, Box::new(self.metrics.counts(self.gauges(turn)))),
+            Command::Locate { user, from, ticket } => self.locate(&user, from, ticket, turn),
+            Command::Located { ticket, targets } => self.located(ticket, targets, turn),
+            Command::OneHash(address) => self.learn_one_hash(address),
             Command::Left(answer) => {
-                let held = self.calls.held() + self.messages.len() + self.relayed.len() + self.studio.owed();
+                let held = self.calls.held()
+                    + self.messages.len()
+                    + self.findings.len()
+                    + self.relayed.len()
+                    + self.studio.owed();
                 told(&answer, held + turn.unsettled());
             }
             Command::Finish => {

@@ -8,7 +8,6 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream as Probe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -16,14 +15,14 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use net::{Handle, Sparingly};
+use net::Sparingly;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::gate::Gate;
-use crate::server::ask;
-use crate::switch::Command;
+use crate::panel::Panel;
+use crate::server::NoAnswer;
 
 /// Readers of the runtime socket at a time.
 const READERS: usize = 32;
@@ -141,7 +140,7 @@ fn open_socket(path: &Path) -> Result<(std::os::unix::net::UnixListener, SocketF
 
 impl Opened {
     /// Starts to serve.
-    pub(crate) fn serve(self, to: Handle<Command>) -> io::Result<Watch> {
+    pub(crate) fn serve(self, to: Panel) -> io::Result<Watch> {
         let http = self.http.as_ref().and_then(|listener| listener.local_addr().ok());
         if self.http.is_none() && self.socket.is_none() {
             return Ok(Watch { stop: None, thread: None, http });
@@ -156,7 +155,7 @@ impl Opened {
         Ok(Watch { stop: Some(stop), thread: Some(thread), http })
     }
 
-    async fn run(self, to: Handle<Command>, stopped: oneshot::Receiver<()>) {
+    async fn run(self, to: Panel, stopped: oneshot::Receiver<()>) {
         let to = Asking { to, room: Arc::new(Semaphore::new(QUESTIONS)) };
         if let Some(listener) = self.http {
             tokio::spawn(serve_http(listener, to.clone()));
@@ -188,8 +187,8 @@ async fn serve_http(listener: TcpListener, to: Asking) {
     };
     let (metrics, health) = (to.clone(), to);
     let router = Router::new()
-        .route("/metrics", get(move || text(metrics.clone(), Command::Metrics, "text/plain; version=0.0.4")))
-        .route("/healthz", get(move || text(health.clone(), Command::Healthy, "text/plain")));
+        .route("/metrics", get(move || text(metrics.clone(), Panel::metrics, "text/plain; version=0.0.4")))
+        .route("/healthz", get(move || text(health.clone(), Panel::health, "text/plain")));
     let listener = Gate::new(listener, CONNECTIONS, LIFETIME);
     if let Err(error) = axum::serve(listener, router).await {
         tracing::error!(%error, "metrics are no longer served");
@@ -198,7 +197,7 @@ async fn serve_http(listener: TcpListener, to: Asking) {
 
 async fn text(
     to: Asking,
-    question: fn(mpsc::SyncSender<String>) -> Command,
+    question: fn(&Panel) -> Result<String, NoAnswer>,
     kind: &'static str,
 ) -> axum::response::Response {
     match to.ask(question).await {
@@ -207,24 +206,24 @@ async fn text(
     }
 }
 
-/// Asks the loop without holding up this thread's other readers.
+/// Asks the loops without holding up this thread's other readers.
 #[derive(Clone)]
 struct Asking {
-    to: Handle<Command>,
+    to: Panel,
     room: Arc<Semaphore>,
 }
 
 impl Asking {
-    /// `None` when the loop does not answer.
+    /// `None` when a loop does not answer.
     async fn ask<T: Send + 'static>(
         self,
-        question: impl FnOnce(mpsc::SyncSender<T>) -> Command + Send + 'static,
+        question: impl FnOnce(&Panel) -> Result<T, NoAnswer> + Send + 'static,
     ) -> Option<T> {
         let seat = self.room.acquire_owned().await.ok()?;
         let asked = tokio::task::spawn_blocking(move || {
             // Held until the thread is free again, whether anybody still wants to know or not.
             let _seat = seat;
-            ask(&self.to, question)
+            question(&self.to)
         });
         asked.await.ok()?.ok()
     }
@@ -270,11 +269,11 @@ async fn answer(mut stream: UnixStream, to: Asking) -> io::Result<()> {
         question.extend_from_slice(&byte);
     }
     let reply = match question.as_slice().trim_ascii() {
-        b"status" => match to.ask(Command::Status).await {
+        b"status" => match to.ask(Panel::status).await {
             Some(status) => serde_json::to_string(&status).map_err(io::Error::other)?,
             None => refusal("the server does not answer"),
         },
-        b"metrics" => match to.ask(Command::Metrics).await {
+        b"metrics" => match to.ask(Panel::metrics).await {
             Some(text) => serde_json::json!({ "v": 1, "metrics": text }).to_string(),
             None => refusal("the server does not answer"),
         },

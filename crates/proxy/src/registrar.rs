@@ -159,6 +159,11 @@ impl Registrar {
         self.config = config;
     }
 
+    /// Another limit on all bindings from now on.
+    pub fn set_max_bindings(&mut self, most: usize) {
+        self.config.max_bindings = most;
+    }
+
     /// Decides about a REGISTER that came from `origin`. `user` is who it is from, as authentication found out; `None` when nobody is asked for a password.
     pub fn plan(&self, now: Now, request: &Request, user: Option<&str>, origin: &Origin) -> Plan {
         match self.decide(now, request, user, origin) {

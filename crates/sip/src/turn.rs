@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use crate::counters::Counters;
 use crate::event::{Event, Failure};
 use crate::id::{AlarmId, AskId, ClientTx, FlowId, Id, RegistrationId, SendId, ServerTx, SessionId};
 use crate::invite;
@@ -80,6 +81,11 @@ impl Turn<'_> {
     pub fn call_id(&mut self) -> String {
         let config = &self.stack.config;
         config.spread.call_id(config.shard, &mut self.stack.rng)
+    }
+
+    /// What has happened so far: see [`Stack::counters`].
+    pub fn counters(&self) -> &Counters {
+        &self.stack.counters
     }
 
     /// How many objects of each kind live: see [`Stack::usage`].

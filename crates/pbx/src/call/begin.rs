@@ -6,9 +6,10 @@ use sip::uas;
 use sip::{Origin, Reply, ServerTx, Turn};
 
 use super::line::CODECS;
-use super::{CALLER, Call, Leg, Line, Outcome, Stage};
+use super::{CALLER, Call, Leg, Line, Outcome, Stage, Target};
 use crate::extension::Feature;
 use crate::switch::Switch;
+use crate::tally::Seat;
 
 /// Where a number leads.
 enum Destination {
@@ -23,22 +24,26 @@ struct Caller<'a> {
     request: &'a Request,
     origin: &'a Origin,
     user: String,
+    /// The devices of who is called, when another loop was asked for them.
+    found: Option<Vec<Target>>,
 }
 
 /// An answer that refuses, and how it counts.
 type Refusal = (Box<Reply>, Outcome);
 
 impl Switch {
-    /// An INVITE of an authenticated user. The answer, unless it comes by the session.
+    /// An INVITE of an authenticated user; `found`: the devices of who is called, when they had to be asked for. The answer, unless it comes
+    /// by the session or later.
     pub(crate) fn invite(
         &mut self,
         tx: ServerTx,
         request: &Request,
         origin: &Origin,
         user: String,
+        found: Option<Vec<Target>>,
         turn: &mut Turn<'_>,
     ) -> Option<Reply> {
-        match self.begin(Caller { tx, request, origin, user }, turn) {
+        match self.begin(Caller { tx, request, origin, user, found }, turn) {
             Ok(()) => None,
             Err((reply, outcome)) => {
                 self.metrics.call_refused(outcome);
@@ -48,7 +53,7 @@ impl Switch {
     }
 
     /// The checks in the order of E-07: scheme, user, extensions, body, then what there is room for.
-    fn begin(&mut self, caller: Caller<'_>, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+    fn begin(&mut self, mut caller: Caller<'_>, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         let request = caller.request;
         let rejected = |reply| (Box::new(reply), Outcome::Rejected);
         let refuse = |code| Err((Box::new(Reply::new(code)), Outcome::Rejected));
@@ -64,12 +69,19 @@ impl Switch {
         if let Some(reply) = refusal {
             return Err(rejected(reply));
         }
-        let limits = &self.config.limits;
-        let full = self.calls.len() >= limits.calls || self.calls.of_user(&caller.user) >= limits.calls_per_user;
-        if full || self.finishing {
-            return Err((Box::new(self.busy()), Outcome::Shed));
+        let shed = |switch: &Self| Err((Box::new(switch.busy()), Outcome::Shed));
+        if let Destination::User(name) = &destination
+            && caller.found.is_none()
+            && !self.neighbours.keeps(name)
+        {
+            let asked = self.find(name, (caller.tx, request, caller.origin, &caller.user), turn);
+            return if asked { Ok(()) } else { shed(self) };
         }
-        let line = Line::open(&self.studio, caller.origin.local.ip(), &CODECS).map_err(|error| {
+        let seat = self.accounts.place(&caller.user).and_then(|user| self.tally.seat(user, &self.config.limits));
+        let Some(seat) = seat.filter(|_| !self.finishing) else { return shed(self) };
+        let conference = matches!(destination, Destination::Feature(Feature::Conference)).then_some(number.as_str());
+        let thread = self.studio.thread(conference);
+        let line = Line::open(&self.studio, thread, caller.origin.local.ip(), &CODECS).map_err(|error| {
             tracing::error!(%error, "a call is refused");
             (Box::new(self.busy()), Outcome::Shed)
         })?;
@@ -91,19 +103,19 @@ impl Switch {
         };
         match destination {
             Destination::Feature(feature) => {
-                self.visit(caller, number, feature, line, offer, turn);
+                self.visit(caller, number, feature, (line, seat), offer, turn);
                 Ok(())
             }
             Destination::User(name) => {
-                let targets = self.targets(&name, turn.now());
+                let targets = self.targets(&name, caller.found.take(), turn.now());
                 if targets.is_empty() {
                     let offline = Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE);
                     return Err((Box::new(offline), Outcome::Unavailable));
                 }
-                let Some(letter) = self.letter(request, &caller.user, &number, caller.origin, codecs) else {
+                let Some(letter) = self.letter(request, &caller.user, &number, caller.origin, (codecs, thread)) else {
                     return refuse(StatusCode::TOO_MANY_HOPS);
                 };
-                let Some(mut call) = self.enter(&caller, number, line, offer, turn) else { return Ok(()) };
+                let Some(mut call) = self.enter(&caller, number, (line, seat), offer, turn) else { return Ok(()) };
                 let fate = self.ring(&mut call, targets, letter, turn);
                 self.settle(call, fate, turn);
                 Ok(())
@@ -123,7 +135,7 @@ impl Switch {
         &mut self,
         caller: &Caller<'_>,
         number: String,
-        line: Line,
+        (line, seat): (Line, Seat),
         offer: Option<Vec<u8>>,
         turn: &mut Turn<'_>,
     ) -> Option<Box<Call>> {
@@ -137,16 +149,16 @@ impl Switch {
             }
         };
         let call = Box::new(Call {
-            id: self.calls.number(),
+            id: self.calls.number(self.neighbours.me, self.neighbours.spread.count()),
             caller: Leg { number: CALLER, session, line },
             user: caller.user.clone(),
             number,
             since: turn.now().mono,
             offer,
             stage: Stage::Alone(super::Room::Echo),
+            _seat: seat,
         });
         self.calls.enter_leg(call.id, &call.caller);
-        *self.calls.users.entry(call.user.clone()).or_default() += 1;
         self.metrics.call_began();
         Some(call)
     }
@@ -157,11 +169,11 @@ impl Switch {
         caller: Caller<'_>,
         number: String,
         feature: Feature,
-        line: Line,
+        room: (Line, Seat),
         offer: Option<Vec<u8>>,
         turn: &mut Turn<'_>,
     ) {
-        let Some(mut call) = self.enter(&caller, number, line, offer, turn) else { return };
+        let Some(mut call) = self.enter(&caller, number, room, offer, turn) else { return };
         let body = match self.describe(&mut call) {
             Ok(body) => body,
             Err(code) => {
@@ -172,7 +184,7 @@ impl Switch {
                 return;
             }
         };
-        let room = self.open_room(feature, &call.number);
+        let room = self.open_room(feature, &call.number, &call.caller.line);
         call.stage = Stage::Alone(room);
         let reply = Reply::new(StatusCode::OK).body(Body::sdp(body));
         let fate = match turn.answer(call.caller.session, reply) {

@@ -26,12 +26,18 @@ pub(crate) struct Target {
 }
 
 impl Switch {
-    /// The devices of a user, the most wanted first.
-    pub(crate) fn targets(&mut self, user: &str, now: Now) -> Vec<Target> {
+    /// The devices of a user whose bindings this loop keeps, the most wanted first.
+    pub(crate) fn devices(&self, user: &str, now: Now) -> Vec<Target> {
         let mut targets: Vec<Target> = self.bindings.of(now, user).filter_map(|binding| target(&binding)).collect();
         targets.sort_by_key(|target| std::cmp::Reverse(target.q));
         let most = self.accounts.by_name(user).and_then(|known| known.max_contacts);
         targets.truncate(most.unwrap_or(self.config.limits.contacts_per_user));
+        targets
+    }
+
+    /// The devices of a user, ready to be called: those found elsewhere, or those that this loop keeps.
+    pub(crate) fn targets(&mut self, user: &str, found: Option<Vec<Target>>, now: Now) -> Vec<Target> {
+        let mut targets = found.unwrap_or_else(|| self.devices(user, now));
         for target in &mut targets {
             if target.ours.is_none() {
                 target.ours = host_of(target).and_then(|host| self.studio.source(SocketAddr::new(host, 5060)));
@@ -47,7 +53,7 @@ impl Switch {
         user: &str,
         number: &str,
         origin: &Origin,
-        codecs: Vec<Codec>,
+        (codecs, thread): (Vec<Codec>, usize),
     ) -> Option<Letter> {
         let lines = headers::of_invite(request.headers())?;
         let contact = UriBuf::sip(false, Some(user), crate::switch::HOME, None).ok()?;
@@ -61,6 +67,7 @@ impl Switch {
             contact,
             lines,
             codecs,
+            thread,
             ours: origin.local.ip(),
         })
     }
@@ -134,7 +141,8 @@ impl Switch {
 
     /// One INVITE.
     fn dial(&mut self, id: u64, number: u32, letter: &Letter, target: Target, turn: &mut Turn<'_>) -> Option<Leg> {
-        let mut line = match Line::open(&self.studio, target.ours.unwrap_or(letter.ours), &letter.codecs) {
+        let mut line = match Line::open(&self.studio, letter.thread, target.ours.unwrap_or(letter.ours), &letter.codecs)
+        {
             Ok(line) => line,
             Err(error) => {
                 tracing::error!(%error, "a device is not called");

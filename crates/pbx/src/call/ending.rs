@@ -121,12 +121,6 @@ impl Switch {
             Stage::Joined(joined) => self.hang_up(joined.callee, None, lines.clone(), turn),
             Stage::Alone(room) => self.close_room(&room),
         }
-        if let Some(count) = self.calls.users.get_mut(&user) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.calls.users.remove(&user);
-            }
-        }
         self.metrics.call_over(outcome);
     }
 

@@ -26,13 +26,13 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Opens ports at `ours`, the address at which the peer reaches us.
-    pub(crate) fn open(studio: &Studio, ours: IpAddr, codecs: &[Codec]) -> Result<Self, NoPorts> {
+    /// Opens ports at `ours`, the address at which the peer reaches us, for a stream on this media thread.
+    pub(crate) fn open(studio: &Studio, thread: usize, ours: IpAddr, codecs: &[Codec]) -> Result<Self, NoPorts> {
         let (ports, address): (PortPair, SocketAddr) = studio.open(ours)?;
         let mut media = CallMedia::new(address, codecs, rand::random());
         // One codec in an answer of ours: nothing changes in the middle of a call unseen.
         media.capabilities().single_codec = true;
-        Ok(Self { media, key: studio.key(), ports: Some(ports), settings: None, early: None })
+        Ok(Self { media, key: studio.key(thread), ports: Some(ports), settings: None, early: None })
     }
 
     /// The stream's name.
@@ -144,7 +144,7 @@ impl Line {
         match self.ports.take() {
             Some(ports) => {
                 let silence = studio.silence;
-                studio.run(move |desk| {
+                studio.run(key, move |desk| {
                     if let Err(error) = desk.add_stream(key, ports, fresh) {
                         tracing::error!(%error, "a stream could not begin");
                     }
@@ -152,7 +152,7 @@ impl Line {
                 });
             }
             None => {
-                studio.run(move |desk| {
+                studio.run(key, move |desk| {
                     desk.engine.update_stream(desk.now, key, fresh);
                 });
             }

@@ -237,7 +237,7 @@ impl Switch {
             return;
         }
         let (a, b) = (call.caller.line.key(), leg.line.key());
-        self.studio.run(move |desk| {
+        self.studio.run(a, move |desk| {
             desk.engine.link(a, b);
         });
     }

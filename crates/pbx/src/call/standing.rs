@@ -172,7 +172,7 @@ impl Switch {
             return;
         }
         let key = other.line.key();
-        self.studio.run(move |desk| {
+        self.studio.run(key, move |desk| {
             let mut text = [0; 4];
             // Without telephone-event on the other side there is nothing to send.
             let _ = desk.engine.dial(key, digit.encode_utf8(&mut text));

@@ -39,6 +39,7 @@ impl Default for Config {
             silence: None,
             metrics: None,
             control: None,
+            shards: 1,
         }
     }
 }
@@ -52,7 +53,7 @@ impl Default for Extensions {
 
 impl Default for MediaConfig {
     fn default() -> Self {
-        Self { address: None, ports: 10_000..=19_999 }
+        Self { address: None, ports: 10_000..=19_999, threads: None }
     }
 }
 

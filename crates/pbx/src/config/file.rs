@@ -11,6 +11,7 @@
 //! silence_secs = 30               # ends calls of which nothing is heard; absent: never
 //! metrics = "127.0.0.1:9115"
 //! control = "/run/offhook/offhook.sock"
+//! shards = 1                      # SIP loops; more are worth it where one core cannot take all calls
 //!
 //! [users.1001]
 //! password = "${PHONE_PASSWORD}"  # or password_file, or ha1
@@ -27,6 +28,7 @@
 //! [media]
 //! address = "203.0.113.9"
 //! ports = "10000-19999"
+//! threads = 2                     # absent: one for each core
 //!
 //! [register]
 //! default_expires_secs = 120
@@ -61,8 +63,10 @@ const LARGEST: u64 = 4 << 20;
 const YEAR: u64 = 31_536_000;
 /// Most of anything that is counted.
 const MANY: u64 = 10_000_000;
+/// Most media threads.
+const THREADS: u64 = 256;
 
-const TOP: [&str; 15] = [
+const TOP: [&str; 16] = [
     "listen",
     "state",
     "realm",
@@ -73,6 +77,7 @@ const TOP: [&str; 15] = [
     "silence_secs",
     "metrics",
     "control",
+    "shards",
     "users",
     "extensions",
     "media",
@@ -81,7 +86,7 @@ const TOP: [&str; 15] = [
 ];
 const USER: [&str; 6] = ["password", "password_file", "ha1", "display", "numbers", "max_contacts"];
 const EXTENSIONS: [&str; 4] = ["echo", "tone", "music", "conference"];
-const MEDIA: [&str; 2] = ["address", "ports"];
+const MEDIA: [&str; 3] = ["address", "ports", "threads"];
 const REGISTER: [&str; 5] = ["default_expires_secs", "min_expires_secs", "max_expires_secs", "clamp", "nat"];
 const LIMITS: [&str; 5] = ["calls", "calls_per_user", "registrations", "contacts_per_user", "retry_after_secs"];
 
@@ -175,6 +180,10 @@ impl Config {
         if let Some(entry) = top.get("durability") {
             self.durability = entry.word(&[("interval", Durability::Second), ("sync", Durability::Sync)])?;
         }
+        if let Some(entry) = top.get("shards") {
+            let number = entry.number(1..=u64::from(sip::Spread::MOST))?;
+            self.shards = u8::try_from(number).unwrap_or(sip::Spread::MOST);
+        }
         if let Some(entry) = top.get("ring_secs") {
             self.ring = secs(&entry, 1)?;
         }
@@ -210,6 +219,9 @@ impl Config {
             let range = ports(&entry.text()?);
             self.media.ports =
                 range.ok_or_else(|| entry.wrong("FIRST-LAST with room for a pair, as in 10000-19999"))?;
+        }
+        if let Some(entry) = section.get("threads") {
+            self.media.threads = Some(entry.number(1..=THREADS).map(|number| usize::try_from(number).unwrap_or(1))?);
         }
         Ok(())
     }

@@ -37,6 +37,7 @@ fn everything_the_page_of_this_module_shows_can_be_read() {
     assert_eq!(config.users["1001"].numbers, ["2001"]);
     assert_eq!(config.extensions.conference, ["610", "611"]);
     assert_eq!(config.media.ports, 10_000..=19_999);
+    assert_eq!((config.shards, config.media.threads), (1, Some(2)));
     assert_eq!(config.metrics, Some(SocketAddr::from(([127, 0, 0, 1], 9_115))));
     assert_eq!(config.silence, Some(Duration::from_secs(30)));
     assert_eq!(config.digest, Config::default().digest);
@@ -63,6 +64,10 @@ fn mistakes_are_told_with_line_column_and_what_was_expected() {
             "[limits]\ncalls = 'many'",
             "line 2, column 9: `limits.calls`: found \"many\", expected a whole number from 1 to 10000000",
         ),
+        ("shards = 65", "line 1, column 10: `shards`: found 65, expected a whole number from 1 to 64"),
+        ("shard = 2", "line 1, column 1: unknown key `shard`; did you mean `shards`?"),
+        ("[media]\nthreads = 0", "line 2, column 11: `media.threads`: found 0, expected a whole number from 1 to 256"),
+        ("[media]\nthread = 1", "line 2, column 1: unknown key `media.thread`; did you mean `media.threads`?"),
         ("ring_secs = -1", "line 1, column 13: `ring_secs`: found -1, expected a whole number from 1 to 31536000"),
         ("durability = 'never'", "line 1, column 14: `durability`: found \"never\", expected one of interval, sync"),
         (

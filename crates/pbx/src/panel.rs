@@ -1,0 +1,80 @@
+//! Questions to all loops, and one answer.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender};
+use std::time::{Duration, Instant};
+
+use net::Handle;
+
+use crate::server::NoAnswer;
+use crate::status::Status;
+use crate::switch::Command;
+
+/// How long a question to the loops may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Calls listed in a status.
+const LISTED: usize = 1_000;
+
+/// The loops of a server, as seen by whoever asks them. Never uses an async runtime, so it may be used in one.
+#[derive(Clone)]
+pub(crate) struct Panel(Arc<[Handle<Command>]>);
+
+impl Panel {
+    pub(crate) fn new(loops: Vec<Handle<Command>>) -> Self {
+        Self(loops.into())
+    }
+
+    /// Tells all of them, without waiting.
+    pub(crate) fn tell(&self, command: impl Fn() -> Command) -> Result<(), NoAnswer> {
+        self.0.iter().try_for_each(|one| one.try_send(command()).map_err(|_| NoAnswer))
+    }
+
+    /// Asks all of them, and waits for the next turn of each.
+    fn ask<T: Send + 'static>(&self, question: impl Fn(SyncSender<T>) -> Command) -> Result<Vec<T>, NoAnswer> {
+        let (answer, answers) = mpsc::sync_channel(self.0.len());
+        self.tell(|| question(answer.clone()))?;
+        let until = Instant::now() + PATIENCE;
+        let next = |_| answers.recv_timeout(until.saturating_duration_since(Instant::now())).map_err(|_| NoAnswer);
+        self.0.iter().map(next).collect()
+    }
+
+    /// The state of the whole server.
+    pub(crate) fn status(&self) -> Result<Status, NoAnswer> {
+        let mut parts = self.ask(Command::Status)?.into_iter();
+        let mut all = parts.next().ok_or(NoAnswer)?;
+        for part in parts {
+            all.uptime_secs = all.uptime_secs.max(part.uptime_secs);
+            all.registrations += part.registrations;
+            all.calls_total += part.calls_total;
+            all.calls.extend(part.calls);
+            // The same users everywhere, each with the contacts that the loop keeps.
+            for (user, more) in all.users.iter_mut().zip(part.users) {
+                user.contacts.extend(more.contacts);
+            }
+        }
+        all.calls.sort_unstable_by_key(|call| (std::cmp::Reverse(call.secs), call.id));
+        all.calls.truncate(LISTED);
+        Ok(all)
+    }
+
+    /// What all have counted, in Prometheus' text format.
+    pub(crate) fn metrics(&self) -> Result<String, NoAnswer> {
+        let parts = self.ask(Command::Metrics)?;
+        let all = parts.into_iter().reduce(|mut all, part| {
+            all.add(&part);
+            all
+        });
+        all.map(|all| all.render()).ok_or(NoAnswer)
+    }
+
+    /// Whether all take their turns.
+    pub(crate) fn health(&self) -> Result<String, NoAnswer> {
+        let finishing = self.ask(Command::Healthy)?.contains(&false);
+        Ok(if finishing { "stopping\n" } else { "ok\n" }.to_owned())
+    }
+
+    /// How much is held for calls.
+    pub(crate) fn held(&self) -> Result<usize, NoAnswer> {
+        self.ask(Command::Left).map(|held| held.iter().sum())
+    }
+}

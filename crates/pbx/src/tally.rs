@@ -1,0 +1,105 @@
+//! What all loops count together: calls, calls of each user, bindings. A limit is that of the server, so a loop cannot know alone whether it
+//! is reached; asking the others would take longer than the call. These are numbers that each loop changes at once, without a lock.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::config::Limits;
+
+/// The numbers.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    calls: AtomicUsize,
+    /// In the order of the accounts.
+    users: Vec<AtomicUsize>,
+    bindings: AtomicUsize,
+}
+
+/// Counts one up unless the limit is reached.
+fn enter(count: &AtomicUsize, limit: usize) -> bool {
+    let next = |held: usize| (held < limit).then_some(held + 1);
+    count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+}
+
+impl Tally {
+    /// For so many users.
+    pub(crate) fn new(users: usize) -> Arc<Self> {
+        let users = std::iter::repeat_with(AtomicUsize::default).take(users).collect();
+        Arc::new(Self { calls: AtomicUsize::new(0), users, bindings: AtomicUsize::new(0) })
+    }
+
+    /// Room for one more call of this user; `None` when a limit is reached.
+    pub(crate) fn seat(self: &Arc<Self>, user: usize, limits: &Limits) -> Option<Seat> {
+        let theirs = self.users.get(user)?;
+        if !enter(&self.calls, limits.calls) {
+            return None;
+        }
+        if !enter(theirs, limits.calls_per_user) {
+            self.calls.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(Seat { tally: Arc::clone(self), user })
+    }
+
+    /// A loop has `now` bindings where it had `before`.
+    pub(crate) fn bindings(&self, before: usize, now: usize) {
+        self.bindings.fetch_add(now, Ordering::Relaxed);
+        self.bindings.fetch_sub(before, Ordering::Relaxed);
+    }
+
+    /// Bindings of all loops.
+    pub(crate) fn bound(&self) -> usize {
+        self.bindings.load(Ordering::Relaxed)
+    }
+}
+
+/// The room that a call takes. Given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    tally: Arc<Tally>,
+    user: usize,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.tally.calls.fetch_sub(1, Ordering::Relaxed);
+        if let Some(theirs) = self.tally.users.get(self.user) {
+            theirs.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_hold_for_the_server_and_for_each_user_and_room_comes_back() {
+        let limits = Limits { calls: 3, calls_per_user: 2, ..Limits::default() };
+        let tally = Tally::new(2);
+        let held: Vec<_> = [0, 0, 0, 1, 1].map(|user| tally.seat(user, &limits)).into_iter().collect();
+        assert_eq!(held.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false, true, false]);
+        drop(held);
+        assert!(tally.seat(2, &limits).is_none(), "nobody");
+        let again: Vec<_> = [1, 1].map(|user| tally.seat(user, &limits)).into_iter().collect();
+        assert!(again.iter().all(Option::is_some));
+    }
+
+    #[test]
+    fn eight_threads_never_pass_the_limit() {
+        let limits = Limits { calls: 5, calls_per_user: 100, ..Limits::default() };
+        let tally = Tally::new(1);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..2_000 {
+                        let seat = tally.seat(0, &limits);
+                        assert!(tally.calls.load(Ordering::Relaxed) <= 5);
+                        drop(seat);
+                    }
+                });
+            }
+        });
+        assert_eq!(tally.calls.load(Ordering::Relaxed), 0);
+    }
+}
