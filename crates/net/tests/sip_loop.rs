@@ -119,6 +119,22 @@ fn rfc3581_4_answer_goes_to_the_source_port() {
 }
 
 #[test]
+fn a_burst_is_answered_in_order_and_to_the_last() {
+    let (running, _seen) = start(|_| {});
+    let socket = udp();
+    let local = socket.local_addr().unwrap();
+    // More than one go takes, and few enough for the buffers of both sockets.
+    for number in 0..150 {
+        let request = options("UDP", local, &format!("burst{number}"));
+        socket.send_to(request.as_bytes(), running.bound()[0].address).unwrap();
+    }
+    for number in 0..150 {
+        let answer = receive(&socket);
+        assert!(answer.contains(&format!("Call-ID: burst{number}\r\n")), "{number}: {answer}");
+    }
+}
+
+#[test]
 fn rfc3261_18_2_2_stream_answer_uses_the_connection_it_came_by() {
     let (running, _seen) = start(|_| {});
     let mut stream = tcp(&running);

@@ -41,7 +41,7 @@ impl Default for Capabilities {
 pub fn check(request: &Request, capabilities: &Capabilities) -> Option<Reply> {
     syntax(request)
         .or_else(|| method(request, capabilities))
-        .or_else(|| scheme(request, capabilities))
+        .or_else(|| served(request, capabilities))
         .or_else(|| extensions(request, capabilities))
         .or_else(|| body(request, capabilities))
         .or_else(|| accept(request))
@@ -80,11 +80,14 @@ pub fn method(request: &Request, capabilities: &Capabilities) -> Option<Reply> {
 
 /// 416 for a Request-URI whose scheme is not served (RFC 3261 section 8.2.2.1); 400 for one that cannot be read.
 pub fn scheme(request: &Request, capabilities: &Capabilities) -> Option<Reply> {
+    served(request, capabilities).or_else(|| request.uri().err().map(|error| Reply::new(error.status)))
+}
+
+/// Whether the scheme of a Request-URI is served; what stands behind it has been read before.
+fn served(request: &Request, capabilities: &Capabilities) -> Option<Reply> {
     let (scheme, _) = request.uri_text().split_once(':').unwrap_or_default();
-    if !capabilities.schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
-        return Some(Reply::new(StatusCode::UNSUPPORTED_URI_SCHEME));
-    }
-    request.uri().err().map(|error| Reply::new(error.status))
+    let known = capabilities.schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme));
+    (!known).then(|| Reply::new(StatusCode::UNSUPPORTED_URI_SCHEME))
 }
 
 /// 420 with Unsupported for option tags of Require that are not understood (RFC 3261 section 8.2.2.3). An ACK and a CANCEL are never

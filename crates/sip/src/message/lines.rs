@@ -138,11 +138,7 @@ impl Lines {
 
     /// True when a line of this name is there, compact forms being the same name.
     pub fn has(&self, id: HeaderId) -> bool {
-        let is_compact = |name: &str| match (name.as_bytes(), id.compact()) {
-            ([letter], Some(compact)) => letter.eq_ignore_ascii_case(&compact),
-            _ => false,
-        };
-        id != HeaderId::Other && self.iter().any(|(name, _)| name.eq_ignore_ascii_case(id.name()) || is_compact(name))
+        self.iter().any(|(name, _)| HeaderId::from_name(name.as_bytes()) == id)
     }
 
     /// True without lines.
