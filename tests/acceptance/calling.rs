@@ -117,6 +117,23 @@ fn c15_bye_has_a_higher_number_than_the_invite() {
 }
 
 #[test]
+fn c28_info_and_info_packages() {
+    let (_robot, address) = offhook::answer(&[]);
+    let mut wire = Wire::to(&address);
+    let answer = wire.call();
+    let mut package = wire.within(&answer, "INFO", 2);
+    package.more.push("Info-Package: nobodyKnowsThis".into());
+    let refused = wire.final_of(&package);
+    assert_eq!((code(&refused), field(&refused, "Recv-Info").as_deref()), (469, Some("")), "{refused}");
+    let old = wire.within(&answer, "INFO", 3);
+    assert_eq!(wire.code_of(&old), 200);
+    let outside = wire.ask("INFO");
+    assert_eq!(wire.code_of(&outside), 481);
+    let bye = wire.within(&answer, "BYE", 4);
+    assert_eq!(wire.code_of(&bye), 200);
+}
+
+#[test]
 fn c29_response_classes() {
     // RFC 3261 section 8.1.3.2: a code that is not known means what x00 of its class means.
     for (status, exit) in [("499 Who Knows", 7), ("599 Who Knows", 7), ("699 Who Knows", 7)] {

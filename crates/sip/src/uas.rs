@@ -117,6 +117,17 @@ pub fn extensions(request: &Request, capabilities: &Capabilities) -> Option<Repl
     Some(Reply::new(StatusCode::BAD_EXTENSION).lines(lines))
 }
 
+/// 469 for an INFO of a package, none of which is ever asked for: the Recv-Info that says so is empty (RFC 6086 section 4.2.2). An INFO
+/// without package is one of the old kind and let through.
+pub fn package(request: &Request) -> Option<Reply> {
+    if *request.method() != Method::Info || !request.headers().has(HeaderId::InfoPackage) {
+        return None;
+    }
+    let mut lines = Lines::default();
+    lines.push_id(HeaderId::RecvInfo, "");
+    Some(Reply::new(StatusCode::BAD_INFO_PACKAGE).lines(lines))
+}
+
 /// 415 for a body of an unknown type or encoding that must be understood, with what would be (RFC 3261 section 8.2.3). A body whose
 /// disposition says `handling=optional` may be ignored and is let through.
 pub fn body(request: &Request, capabilities: &Capabilities) -> Option<Reply> {

@@ -239,16 +239,18 @@ pub(crate) fn on_request(turn: &mut Turn<'_>, tx: ServerTx, request: &Request, o
     true
 }
 
-/// The checks that hold inside a dialog as well (RFC 3261 sections 8.2.1 and 8.2.2.3): 405, 501, 420.
+/// The checks that hold inside a dialog as well (RFC 3261 sections 8.2.1 and 8.2.2.3, RFC 6086 section 4.2.2): 405, 501, 420, 469.
 fn not_understood(turn: &Turn<'_>, request: &Request) -> Option<Reply> {
     let config = &turn.stack.config;
     let plain = config.allow.contains(request.method()) && !request.headers().has(HeaderId::Require);
     if plain {
-        return None;
+        return crate::uas::package(request);
     }
     let (allow, supported) = (config.allow.clone(), config.supported.clone());
     let capabilities = Capabilities { allow, supported, ..Capabilities::default() };
-    crate::uas::method(request, &capabilities).or_else(|| crate::uas::extensions(request, &capabilities))
+    crate::uas::method(request, &capabilities)
+        .or_else(|| crate::uas::extensions(request, &capabilities))
+        .or_else(|| crate::uas::package(request))
 }
 
 /// The glare rules of UPDATE (RFC 3311 section 5.2), and the limit on what is unanswered.

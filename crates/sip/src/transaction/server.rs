@@ -147,8 +147,9 @@ impl Turn<'_> {
         let tx = ServerTx(id);
         let method = request.method();
         let tagged = request.headers().to_tag().is_some();
-        // These mean nothing outside a dialog, tag or no tag (RFC 3261 section 12.2.2, RFC 3262 section 3, RFC 3311 section 5.2).
-        let bound = matches!(method, Method::Bye | Method::Prack | Method::Update);
+        // These mean nothing outside a dialog, tag or no tag (RFC 3261 section 12.2.2, RFC 3262 section 3, RFC 3311 section 5.2, RFC 6086
+        // section 4.2.2).
+        let bound = matches!(method, Method::Bye | Method::Prack | Method::Update | Method::Info);
         if (tagged || bound) && invite::on_request(self, tx, &request, origin) {
             return;
         }

@@ -173,6 +173,21 @@ fn rfc3261_8_2_2_3_unknown_extension_in_a_dialog_is_420() {
 }
 
 #[test]
+fn rfc6086_4_2_2_info_of_a_package_nobody_asked_for_is_469_and_the_call_stays() {
+    let mut net = Network::new();
+    let (a, r, _, mut peer) = called(&mut net);
+    let info = peer.request("INFO", "Info-Package: dtmf\r\n", "");
+    net.say(r, a, &info);
+    net.settle();
+    let answer = net.one(r);
+    assert_eq!((kind(&answer), header(&answer, "Recv-Info")), ("469 INFO".to_owned(), ""));
+    let old = peer.request("INFO", "", "");
+    net.say(r, a, &old);
+    net.settle();
+    assert_eq!(net.news(a), ["Request"], "one of the old kind is handed on");
+}
+
+#[test]
 fn unanswered_requests_of_the_peer_have_a_limit() {
     let mut net = Network::new();
     let (a, r, _, mut peer) = called(&mut net);

@@ -180,7 +180,7 @@ fn rfc3261_12_2_2_requests_of_unknown_dialogs_are_481() {
         ("UPDATE", true, true),
         ("PRACK", true, true),
         ("NOTIFY", true, true),
-        ("INFO", true, false),
+        ("INFO", true, true),
         ("INVITE", true, false),
         ("REFER", true, false),
         ("SUBSCRIBE", true, false),
