@@ -10,5 +10,6 @@ mod phone;
 mod refusals;
 mod registering;
 mod setup;
+mod sharded;
 mod sound;
 mod watching;

@@ -1,0 +1,184 @@
+//! Several loops as one server: what a phone sees is the same with one and with four.
+
+use std::time::Duration;
+
+use audio::codec::Codec;
+use pbx::{Config, Limits};
+use sip::message::{HeaderId, Method};
+
+use crate::phone::Phone;
+use crate::setup::{config, nothing_left, phone, start, with_config};
+use crate::sound::{Sound, address, both_ways, longest};
+
+/// Calls enough that with four loops some begin in each: each falls to one by chance.
+const CALLS: usize = 16;
+
+fn sharded(shards: u8) -> Config {
+    Config { shards, ..config() }
+}
+
+/// One call that is answered, with audio for `span`, and hung up by the caller. What each side heard.
+fn talk(phones: &mut [Phone], span: Duration) -> (Vec<i16>, Vec<i16>) {
+    let (mut first, mut second) = (Sound::new(Codec::Pcmu), Sound::new(Codec::Pcmu));
+    let (caller, callee) = phones.split_at_mut(1);
+    let (caller, callee) = (&mut caller[0], &mut callee[0]);
+    let description = second.describe();
+    let (mut dialog, answer, theirs) = std::thread::scope(|scope| {
+        let answering = scope.spawn(|| {
+            let invite = callee.request(Method::Invite);
+            callee.respond(&invite, 200, Some(&description));
+            callee.request(Method::Ack);
+            address(invite.body())
+        });
+        let (dialog, answer) = caller.call_through("1002", &first.describe());
+        (dialog, answer, answering.join().unwrap())
+    });
+    let heard = both_ways((&mut first, address(answer.body())), (&mut second, theirs), span);
+    std::thread::scope(|scope| {
+        scope.spawn(|| callee.hung_up());
+        caller.hang_up(&mut dialog);
+    });
+    heard
+}
+
+#[test]
+fn phones_of_any_shard_are_called_from_any_other_and_heard() {
+    for shards in [1, 4] {
+        let (running, mut phones) = with_config(sharded(shards), &["1001", "1002"]);
+        for _ in 0..CALLS {
+            let (caller, callee) = talk(&mut phones, Duration::from_millis(500));
+            let heard = (longest(&caller, 1_000.0), longest(&callee, 440.0));
+            let least = Duration::from_millis(150);
+            assert!(heard.0 >= least && heard.1 >= least, "{shards}: {heard:?}");
+        }
+        nothing_left(&running);
+        let metrics = running.metrics().unwrap();
+        assert!(metrics.contains(&format!("result=\"answered\"}} {CALLS}\n")), "{metrics}");
+    }
+}
+
+/// The control: what is not bound anywhere is found nowhere, and not waited for.
+#[test]
+fn a_phone_that_has_left_is_found_by_no_shard() {
+    for shards in [1, 4] {
+        let (_running, mut phones) = with_config(sharded(shards), &["1001", "1002"]);
+        assert_eq!(phones[1].register(0).code().get(), 200);
+        let offer = Sound::new(Codec::Pcmu).describe();
+        for _ in 0..CALLS {
+            assert_eq!(phones[0].call("1002", Some(&offer)).1.code().get(), 480);
+        }
+    }
+}
+
+/// Three talk into rooms of these numbers; how long each of the two last hears the tone of the first.
+fn in_conference(shards: u8, rooms: [&str; 3]) -> [Duration; 2] {
+    let mut config = sharded(shards);
+    config.extensions.conference = vec!["610".to_owned(), "611".to_owned()];
+    let (running, mut phones) = with_config(config, &["1001", "1002", "1003"]);
+    let mut sounds: Vec<Sound> = (0..3).map(|_| Sound::new(Codec::Pcmu)).collect();
+    let calls: Vec<_> = phones
+        .iter_mut()
+        .zip(rooms)
+        .zip(&sounds)
+        .map(|((phone, room), sound)| phone.call_through(room, &sound.describe()))
+        .collect();
+    let span = Duration::from_secs(3);
+    let heard: Vec<Vec<i16>> = std::thread::scope(|scope| {
+        let talking = sounds.iter_mut().zip(&calls).zip([1_000.0, 0.0, 0.0]);
+        let talking: Vec<_> = talking
+            .map(|((sound, (_, answer)), hz)| scope.spawn(move || sound.talk(address(answer.body()), hz, span)))
+            .collect();
+        talking.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    for (phone, (mut dialog, _)) in phones.iter_mut().zip(calls) {
+        phone.hang_up(&mut dialog);
+    }
+    nothing_left(&running);
+    [longest(&heard[1], 1_000.0), longest(&heard[2], 1_000.0)]
+}
+
+#[test]
+fn a_conference_is_one_room_whichever_shard_its_members_come_from() {
+    let least = Duration::from_secs(1);
+    for shards in [1, 4, 4] {
+        let heard = in_conference(shards, ["610"; 3]);
+        assert!(heard.iter().all(|heard| *heard >= least), "{shards}: {heard:?}");
+    }
+    // The control: another room hears nothing of it.
+    let heard = in_conference(4, ["610", "611", "610"]);
+    assert!(heard[0].is_zero() && heard[1] >= least, "{heard:?}");
+}
+
+#[test]
+fn limits_are_those_of_the_server() {
+    for shards in [1, 4] {
+        let limits = Limits { calls: 3, calls_per_user: 2, ..config().limits };
+        let (running, mut phones) = with_config(Config { limits, ..sharded(shards) }, &["1001", "1002"]);
+        let offer = Sound::new(Codec::Pcmu).describe();
+        let mut up: Vec<_> = (0..2).map(|_| phones[0].call_through("600", &offer).0).collect();
+        for _ in 0..CALLS {
+            let (_, refused) = phones[0].call("600", Some(&offer));
+            assert_eq!(refused.code().get(), 503, "{shards}");
+            assert_eq!(refused.headers().text(HeaderId::RetryAfter).unwrap(), "7");
+        }
+        let (mut third, _) = phones[1].call_through("600", &offer);
+        assert_eq!(phones[1].call("600", Some(&offer)).1.code().get(), 503, "{shards}");
+        up.iter_mut().for_each(|dialog| phones[0].hang_up(dialog));
+        phones[1].hang_up(&mut third);
+        nothing_left(&running);
+        let (mut again, _) = phones[1].call_through("600", &offer);
+        phones[1].hang_up(&mut again);
+    }
+}
+
+#[test]
+fn rfc7616_3_3_no_shard_takes_credentials_twice_and_none_locks_a_phone_out() {
+    for shards in [1, 4] {
+        let (_running, server) = start(sharded(shards));
+        let mut phone = phone(server, "1001");
+        // Nobody has this number: 404 to who is let in.
+        let (uri, to) = ("sip:999@127.0.0.1", "sip:999@127.0.0.1");
+        let asked = phone.ask_plain("MESSAGE", uri, to, None, &[]).1;
+        let lines = phone.credentials(asked.headers(), "MESSAGE", uri, "");
+        let mut let_in = 0;
+        for _ in 0..CALLS {
+            let answer = phone.ask_plain("MESSAGE", uri, to, None, &lines).1;
+            match answer.code().get() {
+                404 => let_in += 1,
+                401 => {
+                    let challenge = answer.headers().text(HeaderId::WwwAuthenticate).unwrap().into_owned();
+                    assert!(challenge.contains("stale=true"), "{challenge}");
+                }
+                other => panic!("{other}"),
+            }
+        }
+        assert!(let_in <= 1, "{shards}: let in {let_in} times by the same words");
+        if shards == 1 {
+            assert_eq!(let_in, 1);
+        }
+        // Who asks again is let in each time.
+        (0..CALLS).for_each(|_| assert_eq!(phone.ask("MESSAGE", uri, to, None).1.code().get(), 404));
+    }
+}
+
+#[test]
+fn status_and_metrics_are_sums() {
+    for shards in [1, 4] {
+        let (running, mut phones) = with_config(sharded(shards), &["1001", "1002", "1003"]);
+        let offer = Sound::new(Codec::Pcmu).describe();
+        let mut calls: Vec<_> = (0..CALLS / 2).map(|at| phones[at % 2].call_through("600", &offer).0).collect();
+        let status = running.status().unwrap();
+        assert_eq!((status.registrations, status.calls.len()), (3, calls.len()), "{shards}");
+        assert!(status.users.iter().all(|user| user.contacts.len() == 1), "{:?}", status.users);
+        let ids: std::collections::BTreeSet<u64> = status.calls.iter().map(|call| call.id).collect();
+        assert_eq!(ids.len(), calls.len(), "{ids:?}");
+        let metrics = running.metrics().unwrap();
+        assert!(metrics.contains("offhook_registrations_active 3\n"), "{metrics}");
+        assert!(metrics.contains(&format!("offhook_calls_active {}\n", calls.len())), "{metrics}");
+        assert!(metrics.contains("offhook_sip_requests_total{method=\"REGISTER\",direction=\"in\"} 6\n"), "{metrics}");
+        for (at, dialog) in calls.iter_mut().enumerate() {
+            phones[at % 2].hang_up(dialog);
+        }
+        nothing_left(&running);
+    }
+}
