@@ -28,9 +28,10 @@ impl Dice {
     }
 }
 
-fn configuration() -> tempfile::NamedTempFile {
+/// So many SIP loops.
+fn configuration(shards: u8) -> tempfile::NamedTempFile {
     let users = (0..USERS).map(|user| format!("[users.u{user}]\npassword = \"{PASSWORD}\"\n"));
-    offhook::configuration(&format!("digest = [\"md5\"]\n{}", users.collect::<String>()))
+    offhook::configuration(&format!("digest = [\"md5\"]\nshards = {shards}\n{}", users.collect::<String>()))
 }
 
 /// A thousand contacts, each with a device and a lifetime of its own.
@@ -140,10 +141,11 @@ fn order_faults(address: &str, wishes: &[Wish], killed: &Killed) -> Vec<String> 
     faults
 }
 
-/// Kills `rounds` times at moments drawn from a seed; `damage` is done to the state before each restart.
-fn rounds(rounds: usize, seed: u64, damage: impl Fn(&Path)) -> Vec<String> {
-    let (config, wishes) = (configuration(), wishes());
-    let config = config.path().to_str().unwrap();
+/// Kills `rounds` times at moments drawn from a seed; `damage` is done to the state before each restart. With so many SIP loops before and
+/// after.
+fn rounds(rounds: usize, seed: u64, (before, after): (u8, u8), damage: impl Fn(&Path)) -> Vec<String> {
+    let (before, restarted, wishes) = (configuration(before), configuration(after), wishes());
+    let (config, restarted) = (before.path().to_str().unwrap(), restarted.path().to_str().unwrap());
     let mut dice = Dice(seed);
     let mut good = 0;
     let mut tries = 0;
@@ -160,22 +162,32 @@ fn rounds(rounds: usize, seed: u64, damage: impl Fn(&Path)) -> Vec<String> {
         good += 1;
         damage(&state.path().join("state"));
         let told = format!("seed {seed}, round {good}, {} confirmed", killed.confirmed.len());
-        all.extend(faults(state.path(), config, &wishes, &killed).into_iter().map(|fault| format!("{told}: {fault}")));
+        all.extend(
+            faults(state.path(), restarted, &wishes, &killed).into_iter().map(|fault| format!("{told}: {fault}")),
+        );
     }
     all
 }
 
 #[test]
 fn rfc3261_10_3_bindings_that_were_confirmed_survive_twenty_kills() {
-    let faults = rounds(20, 0x0ff_4001, |_| {});
+    let faults = rounds(20, 0x0ff_4001, (1, 1), |_| {});
     assert!(faults.is_empty(), "{} faults, the first:\n{}", faults.len(), faults[..faults.len().min(20)].join("\n"));
 }
 
 #[test]
 fn bindings_that_were_lost_are_noticed() {
-    let faults = rounds(1, 0x0ff_4002, |state| {
+    let faults = rounds(1, 0x0ff_4002, (1, 1), |state| {
         let journal = std::fs::OpenOptions::new().write(true).open(state.join("bindings.journal")).unwrap();
         journal.set_len(journal.metadata().unwrap().len() / 2).unwrap();
     });
     assert!(faults.iter().any(|fault| fault.contains("answered 200, and gone")), "{faults:?}");
+}
+
+#[test]
+fn bindings_of_four_loops_survive_kills_and_any_number_of_loops_takes_them_back() {
+    for (seed, loops) in [(0x0ff_4003, (4, 4)), (0x0ff_4004, (4, 1)), (0x0ff_4005, (4, 3)), (0x0ff_4006, (1, 4))] {
+        let faults = rounds(1, seed, loops, |_| {});
+        assert!(faults.is_empty(), "{loops:?}: {} faults, the first:\n{}", faults.len(), faults[0]);
+    }
 }

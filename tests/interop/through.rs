@@ -9,7 +9,12 @@ const CALLS: &str = "3";
 
 /// A server whose phones may ring for two seconds. SIPp knows no digest but MD5, and looks at the first challenge only.
 fn serve() -> Server {
-    let file = offhook::configuration("ring_secs = 2\ndigest = [\"md5\"]\n");
+    serve_with("")
+}
+
+/// The same with more settings.
+fn serve_with(settings: &str) -> Server {
+    let file = offhook::configuration(&format!("ring_secs = 2\ndigest = [\"md5\"]\n{settings}"));
     offhook::serve(&[&["--config", file.path().to_str().unwrap()], &USERS[..]].concat())
 }
 
@@ -56,6 +61,19 @@ fn sipp_calls_sipp_and_is_answered() {
     let phone = callee(&server, "uas");
     went_well(call(&server, "pbx_caller_answered.xml", "1002", "secret1"));
     went_well(phone.finish());
+}
+
+/// Caller and callee fall to the same loop by chance only, and each of SIPp's messages comes by the loop that its port falls to.
+#[test]
+fn four_loops_are_as_one_to_sipp() {
+    for (listening, calling) in [("uas", "pbx_caller_answered.xml"), ("uas_rings.xml", "pbx_caller_cancels.xml")] {
+        let server = serve_with("shards = 4\n");
+        let phone = callee(&server, listening);
+        went_well(call(&server, calling, "1002", "secret1"));
+        went_well(phone.finish());
+        went_well(refused(&server, "1002", "guessed", 403));
+        went_well(refused(&server, "999", "secret1", 404));
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! socket is empty and answered in the same turn; nothing is handed to another thread between a request and its answer.
 //! State machines live in `sip`, call control above; here are only sockets, name look-ups and time.
 //!
-//! Begin with [`SipLoop::spawn`].
+//! Begin with [`SipLoop::spawn`]; for several loops as one server with [`SipLoop::spawn_shards`].
 
 mod binding;
 mod clock;
