@@ -35,7 +35,7 @@ async fn ask(target: &str, text: Option<&str>, identity: &args::Identity, out: &
     let phone = Phone::open(identity, Some(target), Duration::from_secs(60)).await?;
     let asked = Instant::now();
     let answer = tokio::select! {
-        answer = send(&phone, target, text) => answer.map_err(|error| Fault::from(error).of(target))?,
+        answer = send(&phone, target, text) => answer.map_err(|error| phone.fault(error).of(target))?,
         () = interrupts.came() => return Ok(Exit::Interrupted),
     };
     let took = asked.elapsed().as_secs_f64() * 1_000.0;

@@ -125,7 +125,7 @@ async fn dial(args: &args::Call, phone: &Phone, interrupts: &Interrupts, out: &m
             }
         }
     }
-    let call = dialing.answer().await.map_err(|error| Fault::from(error).of(&peer))?;
+    let call = dialing.answer().await.map_err(|error| phone.fault(error).of(&peer))?;
     let setup = since.elapsed().as_secs_f64();
     let fields = [("event", "answered".into()), ("peer", call.peer().into()), ("setup_secs", setup.into())];
     out.event(&format!("answered after {setup:.1} s"), &fields);

@@ -86,7 +86,13 @@ pub(crate) fn neighbour() -> Result<(String, String), String> {
     let address = listens.iter().filter_map(Value::as_str).find_map(reachable);
     let address = address.ok_or("it listens nowhere that is reached from here")?;
     let path = state(None).join("passwords");
-    let kept = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let kept = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            let name = status.pointer("/users/0/name").and_then(Value::as_str).unwrap_or("1001");
+            format!("one runs, but its users have passwords of their own: give --account sip:{name}@{address} --password @FILE")
+        }
+        _ => format!("{}: {error}", path.display()),
+    })?;
     let first = kept.lines().find_map(|line| line.split_once(' '));
     let (name, password) = first.ok_or_else(|| format!("{}: expected a name and a password", path.display()))?;
     Ok((format!("sip:{name}@{address}"), password.trim().to_owned()))

@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     }
     secrets::hide();
     net::raise_file_limit();
-    match &cli.verb {
+    let exit = match &cli.verb {
         Verb::Demo(args) => demo::run(args, &mut out),
         Verb::Serve(args) => serve::run(args, &mut out),
         Verb::Call(args) => call::run(args, &mut out),
@@ -66,8 +66,8 @@ fn main() -> ExitCode {
                 _ => Exit::Ok,
             }
         }
-    }
-    .into()
+    };
+    out.conclude(exit).into()
 }
 
 /// What we call ourselves on the wire.

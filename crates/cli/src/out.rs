@@ -1,6 +1,6 @@
 //! What the person or program in front of us sees: lines, or JSON objects a line.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use serde_json::{Map, Value};
 
@@ -24,6 +24,8 @@ pub(crate) struct Out {
     holding: bool,
     /// Those that wait. Kept between two rounds: its memory is warm.
     held: Vec<u8>,
+    /// Something could not be printed.
+    failed: bool,
 }
 
 /// What is said with a colour, where there are colours.
@@ -46,7 +48,15 @@ impl Out {
             Color::Never => false,
             Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         };
-        Self { json, color: color && !json, live: terminal && !json, drawn: false, holding: false, held: Vec::new() }
+        Self {
+            json,
+            color: color && !json,
+            live: terminal && !json,
+            drawn: false,
+            holding: false,
+            held: Vec::new(),
+            failed: false,
+        }
     }
 
     /// Something happened: `text` for people, `fields` for programs.
@@ -144,9 +154,15 @@ impl Out {
         self.print_held();
     }
 
+    /// The code to end with: a verb that could not print what it found has not done all that was asked.
+    pub(crate) fn conclude(&mut self, exit: Exit) -> Exit {
+        self.release();
+        if self.failed && exit == Exit::Ok { Exit::General } else { exit }
+    }
+
     fn print_held(&mut self) {
         if !self.held.is_empty() {
-            print(&self.held);
+            self.failed |= !print(&self.held, self.failed);
             self.held.clear();
         }
     }
@@ -166,10 +182,18 @@ impl Out {
     }
 }
 
-fn print(bytes: &[u8]) {
+/// False when it cannot be written; said once. Where nobody reads any more, as behind `| head`, there is nothing better to do than to go on.
+fn print(bytes: &[u8], said: bool) -> bool {
     let mut out = std::io::stdout().lock();
-    // Nobody reads any more: there is nothing better to do than to go on.
-    let _ = out.write_all(bytes).and_then(|()| out.flush());
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            if !said {
+                let _ = writeln!(std::io::stderr().lock(), "offhook: the output cannot be written: {error}");
+            }
+            false
+        }
+        _ => true,
+    }
 }
 
 fn object(fields: &[(&str, Value)]) -> String {

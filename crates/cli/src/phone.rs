@@ -19,6 +19,8 @@ pub(crate) struct Phone {
     pub(crate) endpoint: Endpoint,
     /// Who calls; nobody in particular when `None`.
     pub(crate) account: Option<Account>,
+    /// Whether it can prove who it is.
+    has_password: bool,
 }
 
 impl Phone {
@@ -30,22 +32,33 @@ impl Phone {
             builder = builder.udp(address).tcp(address);
         }
         let config = match (Identity::read(given).map_err(Fault::usage)?, target) {
-            (Some(identity), _) => Some(config(&identity)),
-            (None, Some(target)) if is_bare(target) => Some(neighbour(target)?),
+            (Some(identity), _) => Some((config(&identity), identity.password.is_some())),
+            (None, Some(target)) if is_bare(target) => Some((neighbour(target)?, true)),
             (None, _) => None,
         };
+        let has_password = config.as_ref().is_some_and(|(_, has_password)| *has_password);
         let endpoint = builder.build().await?;
         let account = match config {
-            Some(config) => Some(endpoint.account(config.expires(expires)).await?),
+            Some((config, _)) => Some(endpoint.account(config.expires(expires)).await?),
             None => None,
         };
-        Ok(Self { endpoint, account })
+        Ok(Self { endpoint, account, has_password })
+    }
+
+    /// Why something of ours failed. Who gave no password is not told that it was wrong.
+    pub(crate) fn fault(&self, error: impl Into<Fault>) -> Fault {
+        let mut fault = error.into();
+        if fault.exit == Exit::Authentication && !self.has_password && matches!(fault.status, Some(401 | 407)) {
+            let account = if self.account.is_some() { "" } else { "--account URI and " };
+            fault.what = format!("a password is wanted: give {account}--password @FILE");
+        }
+        fault
     }
 
     /// Registers, where there is an account.
     pub(crate) async fn register(&self, out: &mut Out) -> Result<(), Fault> {
         let Some(account) = &self.account else { return Ok(()) };
-        let registered = account.register().await.map_err(|error| Fault::from(error).of(account.address()));
+        let registered = account.register().await.map_err(|error| self.fault(error).of(account.address()));
         let expires = registered?.as_secs();
         let text = format!("registered {} for {expires} s", account.address());
         let fields =

@@ -1,5 +1,7 @@
 //! What the application is told.
 
+use std::fmt;
+
 use crate::id::{AlarmId, ClientTx, RegistrationId, ServerTx, SessionId};
 use crate::invite::SessionEvent;
 use crate::message::{ParseError, Request, Response};
@@ -94,6 +96,17 @@ pub enum Failure {
     NoRoute(String),
     /// It was cancelled before anything had been sent.
     Cancelled,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout => f.write_str("no response in time"),
+            Self::Transport(why) => why.fmt(f),
+            Self::NoRoute(why) => f.write_str(why),
+            Self::Cancelled => f.write_str("cancelled before anything was sent"),
+        }
+    }
 }
 
 /// Who uses a stack.

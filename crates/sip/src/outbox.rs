@@ -1,6 +1,7 @@
 //! What a turn produces: actions for the driver, in the only order there is.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -147,6 +148,17 @@ pub enum SendError {
     NoBuffer,
     /// The connection is gone and cannot be made again.
     Closed,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unreachable => "nobody listens there, or no way leads there",
+            Self::TooBig => "the message is larger than the transport carries",
+            Self::NoBuffer => "too much waits to be sent already",
+            Self::Closed => "the connection is gone",
+        })
+    }
 }
 
 /// One thing to do for the driver.

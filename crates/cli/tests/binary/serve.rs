@@ -133,6 +133,33 @@ fn options_and_status_tell_of_the_server() {
 }
 
 #[test]
+fn password_that_is_missing_is_asked_for_and_not_called_wrong() {
+    let served = Served::ready(&["--user", "2001:geheim"]);
+    let account = served.account("2001");
+    for verb in [&["register", "--once"][..], &["call", "600", "--no-register"], &["message", "2001", "x"]] {
+        let ended = offhook(&[verb, &["--account", &account]].concat());
+        assert_eq!(ended.code, Some(6), "{ended:?}");
+        assert!(ended.stderr.contains("a password is wanted: give --password @FILE"), "{}", ended.stderr);
+    }
+    // A number alone at a server whose users were given.
+    let ended = offhook_with(&["call", "600"], &[("OFFHOOK_STATE", served.state())]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    let mend = format!("passwords of their own: give --account {account} --password @FILE");
+    assert!(ended.stderr.contains(&mend), "{}", ended.stderr);
+}
+
+#[test]
+fn nobody_there_is_said_in_words() {
+    let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let account = format!("sip:1001@{free}");
+    for verb in [&["register", "--once"][..], &["options", &account]] {
+        let ended = offhook(&[verb, &["--account", &account, "--password", "x"]].concat());
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        assert!(ended.stderr.contains("nobody listens there, or no way leads there"), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn nobody_to_ask_is_exit_4() {
     let folder = tempfile::tempdir().unwrap();
     let ended = offhook(&["status", "--state", folder.path().to_str().unwrap()]);

@@ -26,6 +26,18 @@ fn completions_that_cannot_be_written_are_an_error_and_no_panic() {
 }
 
 #[test]
+fn output_that_cannot_be_written_ends_with_1() {
+    for arguments in [&["check", "/dev/null"][..], &["check", "/dev/null", "--json"]] {
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let command = &mut std::process::Command::new(env!("CARGO_BIN_EXE_offhook"));
+        let ended = command.args(arguments).stdout(full).output().unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+        assert!(String::from_utf8_lossy(&ended.stderr).contains("the output cannot be written"), "{ended:?}");
+    }
+    assert_eq!(offhook(&["check", "/dev/null"]).code, Some(0));
+}
+
+#[test]
 fn what_cannot_be_understood_ends_with_2_and_says_what_was_expected() {
     let cases: [(&[&str], &str); 18] = [
         (&["--log-level", "net=loud=1", "check"], "log filter net=loud=1"),

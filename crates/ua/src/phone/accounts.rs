@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sip::message::StatusCode;
 use sip::register::{RegisterFailure, RegisterSpec, RegistrationEvent, Removal};
-use sip::{Failure, RegistrationId, Turn};
+use sip::{RegistrationId, Turn};
 use tokio::sync::{oneshot, watch};
 
 use super::{AccountKey, Phone};
@@ -123,11 +123,7 @@ fn error_of(why: RegisterFailure, registrar: &str) -> RegisterError {
             RegisterError::Authentication { code: code.get() }
         }
         RegisterFailure::Refused { code, reason } => RegisterError::Rejected { code: code.get(), reason },
-        RegisterFailure::Unreachable(Failure::Timeout) => {
-            RegisterError::Unreachable { registrar, why: "no response".into() }
-        }
-        RegisterFailure::Unreachable(Failure::NoRoute(why)) => RegisterError::Unreachable { registrar, why },
-        RegisterFailure::Unreachable(why) => RegisterError::Unreachable { registrar, why: format!("{why:?}") },
+        RegisterFailure::Unreachable(why) => RegisterError::Unreachable { registrar, why: why.to_string() },
         RegisterFailure::NotBound => {
             RegisterError::Rejected { code: 200, reason: "our binding is not in the registrar's answer".into() }
         }

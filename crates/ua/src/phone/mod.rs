@@ -263,8 +263,6 @@ fn failed(why: sip::Failure, to: &str) -> CallError {
     match why {
         sip::Failure::Timeout => CallError::NoAnswer { after: None },
         sip::Failure::Cancelled => CallError::Cancelled,
-        sip::Failure::NoRoute(why) => CallError::Unreachable { to: to.to_owned(), why },
-        sip::Failure::Transport(why) => CallError::Unreachable { to: to.to_owned(), why: format!("{why:?}") },
-        other => CallError::Unreachable { to: to.to_owned(), why: format!("{other:?}") },
+        why => CallError::Unreachable { to: to.to_owned(), why: why.to_string() },
     }
 }
