@@ -410,6 +410,49 @@ fn with_room_in_the_queue_everything_is_answered_later() {
     assert_eq!(while_one_is_stopped(4096, false), (BTreeMap::from([(200, 32)]), 0));
 }
 
+/// More requests than one loop may hold at a time, and later another one.
+fn crowd(server: &Server, most: usize) -> BTreeMap<u16, usize> {
+    let socket = udp();
+    let via = socket.local_addr().unwrap();
+    for number in 0..most {
+        let text = options("UDP", via, &format!("crowd-{number}"), &format!("crowd{number}"));
+        socket.send_to(text.as_bytes(), server.address).unwrap();
+    }
+    let mut codes = BTreeMap::new();
+    for _ in 0..most {
+        let message = receive(&socket);
+        let (code, ..) = answer(&message);
+        let Message::Response(response) = message else { panic!() };
+        let after = response.headers().text(sip::message::HeaderId::RetryAfter);
+        assert_eq!(after.is_some_and(|after| after == "7"), code == 503);
+        *codes.entry(code).or_default() += 1;
+    }
+    // Not for ever: what was held ends, and there is room again.
+    let until = Instant::now() + PATIENCE;
+    for number in 0.. {
+        let text = options("UDP", via, &format!("later-{number}"), &format!("later{number}"));
+        socket.send_to(text.as_bytes(), server.address).unwrap();
+        if answer(&receive(&socket)).0 == 200 {
+            break;
+        }
+        assert!(Instant::now() < until, "refused for ever");
+    }
+    codes
+}
+
+#[test]
+fn rfc3261_21_5_4_more_than_a_loop_may_hold_is_answered_503_until_there_is_room() {
+    let limited = |config: &mut LoopConfig| {
+        // What has been answered is held for 64 times T1 (RFC 3261 section 17.2.2, timer J).
+        config.stack.timers.t1 = Duration::from_millis(20);
+        config.stack.max_server_transactions = 8;
+    };
+    let codes = crowd(&start_with(1, limited), 60);
+    assert!(codes[&200] >= 8 && codes[&503] > 0 && codes.len() == 2, "{codes:?}");
+    // The control: with room for all, all are answered.
+    assert_eq!(crowd(&start(1), 60), BTreeMap::from([(200, 60)]));
+}
+
 #[test]
 fn addresses_of_others_are_refused_though_loops_share_theirs() {
     let server = start(4);
