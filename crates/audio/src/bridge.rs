@@ -150,6 +150,11 @@ impl Bridge {
         self.ports.get_mut(port.0).is_some_and(|port| port.conference.take().is_some())
     }
 
+    /// Whether a port is in a conference.
+    pub fn is_member(&self, port: PortId) -> bool {
+        self.ports.get(port.0).is_some_and(|port| port.conference.is_some())
+    }
+
     /// Silences what a port says, for everybody, from the next frame on. It goes on hearing.
     pub fn mute(&mut self, port: PortId, muted: bool) {
         if let Some(port) = self.ports.get_mut(port.0) {

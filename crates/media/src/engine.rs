@@ -245,7 +245,9 @@ impl Engine {
         for (_, place) in &mut self.streams {
             let Some(carried) = place else { continue };
             if carried.mode == Mode::Mixed {
-                let heard = self.bridge.get(carried.port, &mut self.frame);
+                // Who is in a conference hears silence rather than nothing: a lone member could not tell that from a dead line, and no
+                // router on the way would open for it.
+                let heard = self.bridge.get(carried.port, &mut self.frame) || self.bridge.is_member(carried.port);
                 carried.stream.say(now, heard.then_some(&*self.frame), samples, out);
             }
         }

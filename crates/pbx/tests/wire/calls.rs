@@ -55,6 +55,22 @@ fn extension_610_lets_everybody_hear_everybody_else() {
     nothing_left(&running);
 }
 
+#[test]
+fn a_lone_member_of_extension_610_hears_silence_rather_than_nothing() {
+    let (running, mut phones) = with_phones(&["1001"]);
+    let mut sound = Sound::new(Codec::Pcmu);
+    let (mut dialog, answer) = phones[0].call_through("610", &sound.describe());
+    let heard = sound.talk(address(answer.body()), 0.0, Duration::from_secs(2));
+    assert!(heard.len() >= 8_000, "{} samples", heard.len());
+    assert!(heard.iter().all(|sample| sample.unsigned_abs() < 16), "that is no silence");
+    // Its own voice is not what it hears.
+    let heard = sound.talk(address(answer.body()), 440.0, Duration::from_secs(2));
+    assert!(heard.len() >= 8_000, "{} samples", heard.len());
+    assert!(heard.iter().all(|sample| sample.unsigned_abs() < 16), "it hears itself");
+    phones[0].hang_up(&mut dialog);
+    nothing_left(&running);
+}
+
 fn device_to_device(caller_codec: Codec, callee_codec: Codec, callee_hangs_up: bool) {
     let (running, mut phones) = with_phones(&["1001", "1002"]);
     let (mut first, mut second) = (Sound::new(caller_codec), Sound::new(callee_codec));
