@@ -25,7 +25,7 @@ mod work;
 
 use std::process::ExitCode;
 
-use figure::Report;
+use figure::{Check, Report};
 
 /// A measurement.
 type Bench = fn() -> Result<Report, String>;
@@ -104,7 +104,11 @@ fn all(write: bool) -> Result<ExitCode, String> {
     let mut page = page::Page::begin();
     for (name, bench) in BENCHES {
         let begun = std::time::Instant::now();
-        let report = bench().map_err(|why| format!("{name}: {why}"))?;
+        // One that fails does not take the others with it.
+        let report = bench().unwrap_or_else(|why| {
+            let ran = Check::of("it ran to its end", Err(why));
+            Report { name, rows: Vec::new(), checks: vec![ran] }
+        });
         println!("{}\n{name} took {:.0} s\n", report.text(), begun.elapsed().as_secs_f32());
         page.add(report);
     }

@@ -76,9 +76,20 @@ pub(super) enum News {
     Left,
 }
 
+/// The descriptions of a call.
+enum Described {
+    /// As they are negotiated.
+    Whole(Box<CallMedia>),
+    /// Those of a silent call, which may stand for hours: its answered offer, of which they are made again should they change. That is a tenth
+    /// of their size.
+    Answered(Box<[u8]>),
+}
+
 struct Live {
     number: u64,
-    media: CallMedia,
+    media: Described,
+    /// The number in the `o=` line of our descriptions.
+    origin: u64,
     stream: Option<Key>,
     local: IpAddr,
     since: sip::Time,
@@ -187,8 +198,9 @@ impl Robot {
     /// The call's descriptions, at an address where something listens.
     fn prepare(&mut self, number: u64, local: IpAddr, turn: &Turn<'_>) -> Result<Live, String> {
         let since = turn.now().mono;
-        let media = CallMedia::sharing(self.described_at(local)?, since.0 ^ (number << 20));
-        Ok(Live { number, media, stream: None, local, since, standing: false })
+        let origin = since.0 ^ (number << 20);
+        let media = Described::Whole(Box::new(CallMedia::sharing(self.described_at(local)?, origin)));
+        Ok(Live { number, media, origin, stream: None, local, since, standing: false })
     }
 
     fn speaks(&self) -> bool {
@@ -214,11 +226,12 @@ impl Robot {
 
     fn accept(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
         let Some(live) = self.calls.get_mut(&session) else { return };
+        let Some(media) = negotiated(live.origin, live.local, &mut live.media, &self.silent) else { return };
         let ports = match &self.studio {
             None => None,
             Some(studio) => match studio.ports.bind(live.local) {
                 Ok(pair) => {
-                    if let Some(stream) = live.media.capabilities().media.first_mut() {
+                    if let Some(stream) = media.capabilities().media.first_mut() {
                         stream.port = pair.address.port();
                     }
                     Some(pair)
@@ -232,9 +245,9 @@ impl Robot {
         };
         let offer = request.body();
         let outcome = if offer.is_empty() {
-            live.media.offer().map(|body| (body, None))
+            media.offer().map(|body| (body, None))
         } else {
-            live.media.answer(offer).map(|(body, agreed)| (body, Some(agreed)))
+            media.answer(offer).map(|(body, agreed)| (body, Some(agreed)))
         };
         let (body, agreed) = match outcome {
             Ok(outcome) => outcome,
@@ -245,6 +258,9 @@ impl Robot {
                 return;
             }
         };
+        if self.studio.is_none() && !offer.is_empty() {
+            live.media = Described::Answered(offer.into());
+        }
         if let (Some(ports), Some(studio)) = (ports, &self.studio) {
             let key = studio.media.key();
             live.stream = Some(key);
@@ -327,10 +343,11 @@ impl Robot {
 
     fn reinvited(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
         let Some(live) = self.calls.get_mut(&session) else { return };
+        let Some(media) = negotiated(live.origin, live.local, &mut live.media, &self.silent) else { return };
         let outcome = if request.body().is_empty() {
-            live.media.offer().map(|body| (body, None))
+            media.offer().map(|body| (body, None))
         } else {
-            live.media.answer(request.body()).map(|(body, agreed)| (body, Some(agreed)))
+            media.answer(request.body()).map(|(body, agreed)| (body, Some(agreed)))
         };
         let reply = match outcome {
             Ok((body, agreed)) => {
@@ -346,10 +363,12 @@ impl Robot {
 
     fn acked(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
         let Some(live) = self.calls.get_mut(&session) else { return };
-        if live.media.state() != sdp::NegotiationState::OfferSent {
+        // What was made small has no offer of ours that waits.
+        let Described::Whole(media) = &mut live.media else { return };
+        if media.state() != sdp::NegotiationState::OfferSent {
             return;
         }
-        match live.media.accept(request.body()) {
+        match media.accept(request.body()) {
             Ok(agreed) => self.change(session, agreed),
             // RFC 3261 section 13.2.2.4: a session without an answer is ended.
             Err(_) => {
@@ -475,6 +494,24 @@ impl App for Robot {
                 self.leave_when_empty();
             }
         }
+    }
+}
+
+/// A call's descriptions as they are negotiated, made again where only the offer was kept: the same offer, number and capabilities give the same answer.
+fn negotiated<'a>(
+    origin: u64,
+    local: IpAddr,
+    media: &'a mut Described,
+    silent: &HashMap<IpAddr, Silent>,
+) -> Option<&'a mut CallMedia> {
+    if let Described::Answered(offer) = media {
+        let mut again = CallMedia::sharing(Arc::clone(&silent.get(&local)?.capabilities), origin);
+        again.answer(offer).ok()?;
+        *media = Described::Whole(Box::new(again));
+    }
+    match media {
+        Described::Whole(media) => Some(media),
+        Described::Answered(_) => None,
     }
 }
 
