@@ -157,7 +157,7 @@ pub(crate) fn authorization(
         fields.filter(|(found, _)| found.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim()).collect();
     client
         .take_challenges(values.iter().map(|value| (proxy, value.as_bytes())))
-        .map_err(|error| format!("{error:?}"))?;
+        .map_err(|error| format!("{error:?} in {}", challenge.0))?;
     let lines = client.lines_for(method, uri, b"", 7);
     Ok(lines.into_iter().map(|(_, line)| format!("{name}: {line}\r\n")).collect())
 }
