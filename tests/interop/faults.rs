@@ -28,7 +28,7 @@ fn server_without_its_sip_loop_ends_with_1() {
     let mut server = offhook::serve(&offhook::USERS);
     let _failing = let_waits_fail(&thread(server.program.id(), "sip"));
     let _ = UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"x", &server.address);
-    server.program.wait_for("the SIP loop has ended by a fault of its own");
+    server.program.wait_for("a SIP loop has ended by a fault of its own");
     let (code, output) = server.program.finish();
     assert_eq!(code, 1, "{output}");
 }
@@ -40,7 +40,7 @@ fn server_without_its_media_thread_ends_with_1() {
     // A call wakes the thread.
     let account = format!("sip:1001@{}", server.address);
     let _caller = offhook::start(&["call", "600", "--account", &account, "--password", "secret1", "--tone", "440"]);
-    server.program.wait_for("the media thread has ended by a fault of its own");
+    server.program.wait_for("a media thread has ended by a fault of its own");
     let (code, output) = server.program.finish();
     assert_eq!(code, 1, "{output}");
 }
