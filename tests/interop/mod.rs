@@ -10,3 +10,4 @@ mod kamailio;
 mod pbx;
 mod sipp;
 mod through;
+mod trouble;
