@@ -1,6 +1,7 @@
 //! The built binary, as a person runs it: exit codes, what is printed, and that it is documented.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod addresses;
 mod answer;
 mod calls;
 mod crowded;
