@@ -21,8 +21,8 @@ pub fn message(octets: &[u8]) {
     {
         parts.for_each(drop);
     }
-    // Printing may make a message longer, by long header names and quotes.
-    let roomy = Limits { message: usize::MAX, line: usize::MAX, ..limits };
+    // Printing may make a message longer, by long header names and quotes, and gives it the Content-Length it did not have.
+    let roomy = Limits { message: usize::MAX, line: usize::MAX, headers: limits.headers + 1, ..limits };
     let printed = message.print();
     let again = match Message::parse(printed.clone(), &roomy) {
         Ok(again) => again,
