@@ -99,7 +99,7 @@ pub(crate) enum Cut {
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Configuration file; without it /etc/offhook/offhook.toml where that exists.
+    /// Configuration file, with conf.d/*.toml beside it; without it /etc/offhook/offhook.toml where that exists.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Listen for SIP there, UDP and TCP (repeatable).
@@ -247,6 +247,9 @@ pub(crate) struct Message {
 pub(crate) struct Check {
     /// The file; without it what `serve` would read.
     pub(crate) config: Option<PathBuf>,
+    /// Print all settings that apply, defaults included, as TOML without secrets.
+    #[arg(long)]
+    pub(crate) print_effective: bool,
 }
 
 /// Arguments of `status`.

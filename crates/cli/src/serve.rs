@@ -54,13 +54,20 @@ pub(crate) fn check(args: &args::Check, out: &mut Out) -> Exit {
     let from = from.map_or_else(|| "the defaults".to_owned(), |path| path.display().to_string());
     let listen: Vec<String> = config.listen.iter().map(bind_words).collect();
     let users = config.user_count();
-    let fields = [
+    let mut fields = vec![
         ("event", "checked".into()),
         ("file", from.as_str().into()),
         ("listen", listen.clone().into()),
         ("users", users.into()),
     ];
-    out.event(&format!("{from}: good; {users} users; listens on {}", listen.join(", ")), &fields);
+    let mut text = format!("{from}: good; {users} users; listens on {}", listen.join(", "));
+    if args.print_effective {
+        let effective = config.to_toml();
+        // All of it can be read as a configuration.
+        text = format!("# {text}\n\n{}", effective.trim_end());
+        fields.push(("effective", effective.into()));
+    }
+    out.event(&text, &fields);
     Exit::Ok
 }
 

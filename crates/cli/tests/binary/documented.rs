@@ -84,7 +84,7 @@ fn json_lines_are_documented() {
     printed.push(with(&["options", "600"]));
     printed.push(with(&["message", "2001", "x"]));
     printed.push(offhook(&["status", "--json", "--state", state]).stdout);
-    printed.push(offhook(&["check", "--json", "/dev/null"]).stdout);
+    printed.push(offhook(&["check", "--json", "--print-effective", "/dev/null"]).stdout);
     server.terminate();
     printed.extend(server.end().1);
     let mut events = BTreeSet::new();

@@ -1,6 +1,6 @@
 //! Command lines and configurations that cannot be understood, and what is printed without doing anything.
 
-use crate::run::offhook;
+use crate::run::{offhook, offhook_with};
 
 #[test]
 fn help_version_and_completions_are_no_errors() {
@@ -100,4 +100,34 @@ fn example_configuration_is_good() {
     let ended = offhook(&["check", &example]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stdout.contains("udp:0.0.0.0:5060"), "{}", ended.stdout);
+}
+
+#[test]
+fn settings_that_apply_are_printed_without_secrets_and_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, beside) = (folder.path().join("a.toml"), folder.path().join("conf.d"));
+    std::fs::create_dir(&beside).unwrap();
+    std::fs::write(&path, "realm = \"home\"\nring_secs = 9\n[users.1001]\npassword = \"${OFFHOOK_HUSH}\"\n").unwrap();
+    std::fs::write(beside.join("b.toml"), "realm = \"beside\"\n").unwrap();
+    let file = path.to_str().unwrap();
+    let environment = [("OFFHOOK_HUSH", "very-secret")];
+    let ended = offhook_with(&["check", file, "--print-effective"], &environment);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for line in ["realm = \"beside\"", "ring_secs = 9", "password = \"(not shown)\"", "calls = 1000"] {
+        assert!(ended.stdout.lines().any(|printed| printed == line), "{line}: {}", ended.stdout);
+    }
+    assert!(!format!("{ended:?}").contains("very-secret"));
+    let printed = folder.path().join("printed.toml");
+    std::fs::remove_dir_all(&beside).unwrap();
+    std::fs::write(&printed, &ended.stdout).unwrap();
+    let again = offhook(&["check", printed.to_str().unwrap(), "--print-effective"]);
+    let settings = |text: &str| text.split_once("\n\n").map(|(_, settings)| settings.to_owned());
+    assert_eq!(settings(&again.stdout), settings(&ended.stdout));
+    let missing = offhook(&["check", file]);
+    assert_eq!(missing.code, Some(3), "{missing:?}");
+    assert!(
+        missing.stderr.contains(":4:12: `${OFFHOOK_HUSH}`: the environment has no OFFHOOK_HUSH"),
+        "{}",
+        missing.stderr
+    );
 }

@@ -45,8 +45,9 @@
 //! retry_after_secs = 5
 //! ```
 
+use std::io::ErrorKind;
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proxy::Nat;
@@ -91,18 +92,17 @@ const REGISTER: [&str; 5] = ["default_expires_secs", "min_expires_secs", "max_ex
 const LIMITS: [&str; 5] = ["calls", "calls_per_user", "registrations", "contacts_per_user", "retry_after_secs"];
 
 impl Config {
-    /// Reads a file; what it does not say has its default. `${NAME}` in texts is taken from the environment.
+    /// Reads a file, then every `conf.d/*.toml` beside it in the order of their names; what none of them says has its default, and where
+    /// two say different things the later one counts. `${NAME}` in texts is taken from the environment.
     ///
     /// # Errors
-    /// [`ConfigError`] at the first thing that is wrong, with line and column.
+    /// [`ConfigError`] at the first thing that is wrong, with file, line and column.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let unreadable = |why: String| ConfigError::Unreadable { path: path.to_owned(), why };
-        let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-        if size > LARGEST {
-            return Err(unreadable("expected at most 4 MiB".to_owned()));
+        let mut config = Self::default();
+        for path in std::iter::once(path.to_owned()).chain(drop_ins(path)?) {
+            config.read(&text_of(&path)?, Some(&path), &|name| std::env::var(name).ok())?;
         }
-        let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-        Self::from_toml(&text, Some(path), &|name| std::env::var(name).ok())
+        Ok(config)
     }
 
     /// Reads a text. `file` is what errors name; `environment` gives the values of `${NAME}`.
@@ -120,31 +120,42 @@ impl Config {
         file: Option<&Path>,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
+        let mut config = Self::default();
+        config.read(text, file, environment)?;
+        Ok(config)
+    }
+
+    /// Changes what this text says.
+    fn read(
+        &mut self,
+        text: &str,
+        file: Option<&Path>,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(), ConfigError> {
         let source = Source::new(text, file, environment);
         let table = source.parse()?;
         let top = source.top(table.get_ref());
         top.only(&TOP)?;
-        let mut config = Self::default();
-        config.read_top(&top)?;
+        self.read_top(&top)?;
         let each = |key: &str| top.get(key).map(|entry| entry.section()).transpose();
         if let Some(users) = each("users")? {
             for (name, entry) in users.entries() {
-                config.users.insert(name.to_owned(), read_user(&entry.section()?)?);
+                self.users.insert(name.to_owned(), read_user(&entry.section()?)?);
             }
         }
         if let Some(section) = each("extensions")? {
-            config.read_extensions(&section)?;
+            self.read_extensions(&section)?;
         }
         if let Some(section) = each("media")? {
-            config.read_media(&section)?;
+            self.read_media(&section)?;
         }
         if let Some(section) = each("register")? {
-            config.read_register(&section)?;
+            self.read_register(&section)?;
         }
         if let Some(section) = each("limits")? {
-            config.read_limits(&section)?;
+            self.read_limits(&section)?;
         }
-        Ok(config)
+        Ok(())
     }
 
     fn read_top(&mut self, top: &Section<'_>) -> Result<(), ConfigError> {
@@ -270,6 +281,31 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// The files in `conf.d` beside this one whose names end in `.toml`, by name.
+fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    let folder = path.with_file_name("conf.d");
+    let unreadable = |error: std::io::Error| ConfigError::Unreadable { path: folder.clone(), why: error.to_string() };
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(error)),
+    };
+    let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>();
+    let mut paths = paths.map_err(unreadable)?;
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    paths.sort();
+    Ok(paths)
+}
+
+fn text_of(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |why: String| ConfigError::Unreadable { path: path.to_owned(), why };
+    let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
+    if size > LARGEST {
+        return Err(unreadable("expected at most 4 MiB".to_owned()));
+    }
+    std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))
 }
 
 fn read_user(section: &Section<'_>) -> Result<User, ConfigError> {

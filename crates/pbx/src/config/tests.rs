@@ -113,3 +113,58 @@ fn no_secret_is_ever_printed() {
     let shown = format!("{config:?}");
     assert!(!shown.contains("hush") && !shown.contains("0000000000"), "{shown}");
 }
+
+const HA1: &str = "0123456789abcdef0123456789abcdef";
+
+/// Every key, with a value that is not its default.
+const EVERYTHING: &str = r#"
+listen = ["tcp:[::1]:5070"]
+shards = 3
+state = "/s"
+realm = "other \"realm\""
+digest = ["md5"]
+domains = ["a.example"]
+durability = "sync"
+ring_secs = 7
+silence_secs = 8
+metrics = "127.0.0.1:1"
+control = "/c"
+users.1001 = { password = "hush", display = "Ä", numbers = ["1", "2"], max_contacts = 4 }
+users.1002 = { password_file = "/f" }
+users."a b" = { ha1 = "0123456789abcdef0123456789abcdef" }
+extensions = { echo = "1", tone = [], music = "2", conference = ["3", "4"] }
+media = { address = "192.0.2.1", ports = "2000-3000", threads = 5 }
+register = { default_expires_secs = 11, min_expires_secs = 10, max_expires_secs = 12, clamp = true, nat = "always" }
+limits = { calls = 1, calls_per_user = 2, registrations = 3, contacts_per_user = 4, retry_after_secs = 6 }
+"#;
+
+#[test]
+fn settings_that_apply_can_be_read_again_and_show_no_secret() {
+    for text in ["", EVERYTHING] {
+        let config = read(text).unwrap();
+        let shown = config.to_toml();
+        assert!(!shown.contains("hush") && !shown.contains(HA1), "{shown}");
+        let again = read(&shown.replace("ha1 = \"(not shown)\"", &format!("ha1 = \"{HA1}\""))).unwrap();
+        assert_eq!(format!("{again:?}"), format!("{config:?}"), "{shown}");
+    }
+}
+
+#[test]
+fn files_beside_are_read_by_name_and_the_later_counts() {
+    let folder = std::env::temp_dir().join(format!("offhook-conf-d-{}", std::process::id()));
+    let beside = folder.join("conf.d");
+    std::fs::create_dir_all(&beside).unwrap();
+    let main = folder.join("offhook.toml");
+    std::fs::write(&main, "realm = 'main'\nring_secs = 5\n[limits]\ncalls = 7").unwrap();
+    std::fs::write(beside.join("20.toml"), "realm = 'last'\n[limits]\ncalls_per_user = 3").unwrap();
+    std::fs::write(beside.join("10.toml"), "realm = 'first'\n[users.9]\npassword = 'x'").unwrap();
+    std::fs::write(beside.join("30.toml.old"), "no toml").unwrap();
+    let config = Config::load(&main).unwrap();
+    assert_eq!((config.realm.as_str(), config.ring), ("last", Duration::from_secs(5)));
+    assert_eq!((config.limits.calls, config.limits.calls_per_user, config.users.len()), (7, 3, 1));
+    let bad = beside.join("15.toml");
+    std::fs::write(&bad, "\n relam = 'x'").unwrap();
+    let error = Config::load(&main).unwrap_err().to_string();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(error, format!("{}:2:2: unknown key `relam`; did you mean `realm`?", bad.display()));
+}

@@ -1,0 +1,126 @@
+//! The settings as text again: what applies once files and defaults have been put together.
+
+use std::time::Duration;
+
+use net::Bind;
+use proxy::Nat;
+use sip::digest::Algorithm;
+use store::Durability;
+use toml::{Table, Value};
+
+use super::{Config, Secret, User};
+
+/// Stands where a secret is.
+const CUT: &str = "(not shown)";
+
+impl Config {
+    /// All settings in TOML, with `(not shown)` for each secret. What has no value, and users that are yet to be made, are left out.
+    ///
+    /// ```
+    /// let config = pbx::Config::default();
+    /// assert!(config.to_toml().contains("realm = \"offhook\""));
+    /// ```
+    pub fn to_toml(&self) -> String {
+        let mut top = Table::new();
+        put(&mut top, "listen", texts(self.listen.iter().map(address)));
+        put(&mut top, "shards", i64::from(self.shards));
+        put(&mut top, "realm", self.realm.as_str());
+        let digest = |hash: &Algorithm| if *hash == Algorithm::Md5 { "md5" } else { "sha-256" }.to_owned();
+        put(&mut top, "digest", texts(self.digest.iter().map(digest)));
+        put(&mut top, "domains", texts(self.domains.iter().cloned()));
+        put(&mut top, "durability", if self.durability == Durability::Sync { "sync" } else { "interval" });
+        put(&mut top, "ring_secs", secs(self.ring));
+        put_some(&mut top, "silence_secs", self.silence.map(secs));
+        put_some(&mut top, "metrics", self.metrics.map(|address| address.to_string()));
+        put_some(&mut top, "state", self.state.as_ref().map(|path| path.display().to_string()));
+        put_some(&mut top, "control", self.control.as_ref().map(|path| path.display().to_string()));
+        let users = self.users.iter().map(|(name, one)| (name.clone(), Value::Table(user(one))));
+        put(&mut top, "users", users.collect::<Table>());
+        put(&mut top, "extensions", self.extensions_table());
+        put(&mut top, "media", self.media_table());
+        put(&mut top, "register", self.register_table());
+        put(&mut top, "limits", self.limits_table());
+        top.to_string()
+    }
+
+    fn extensions_table(&self) -> Table {
+        let all = &self.extensions;
+        let kinds = [("echo", &all.echo), ("tone", &all.tone), ("music", &all.music), ("conference", &all.conference)];
+        kinds.into_iter().map(|(kind, numbers)| (kind.to_owned(), texts(numbers.iter().cloned()))).collect()
+    }
+
+    fn media_table(&self) -> Table {
+        let mut table = Table::new();
+        put_some(&mut table, "address", self.media.address.map(|address| address.to_string()));
+        put(&mut table, "ports", format!("{}-{}", self.media.ports.start(), self.media.ports.end()));
+        put_some(&mut table, "threads", self.media.threads.map(number));
+        table
+    }
+
+    fn register_table(&self) -> Table {
+        let mut table = Table::new();
+        put(&mut table, "default_expires_secs", secs(self.register.default_expires));
+        put(&mut table, "min_expires_secs", secs(self.register.min_expires));
+        put(&mut table, "max_expires_secs", secs(self.register.max_expires));
+        put(&mut table, "clamp", self.register.clamp);
+        let nat = match self.register.nat {
+            Nat::Never => "never",
+            Nat::Auto => "auto",
+            Nat::Always => "always",
+        };
+        put(&mut table, "nat", nat);
+        table
+    }
+
+    fn limits_table(&self) -> Table {
+        let limits = &self.limits;
+        let mut table = Table::new();
+        put(&mut table, "calls", number(limits.calls));
+        put(&mut table, "calls_per_user", number(limits.calls_per_user));
+        put(&mut table, "registrations", number(limits.registrations));
+        put(&mut table, "contacts_per_user", number(limits.contacts_per_user));
+        put(&mut table, "retry_after_secs", secs(limits.retry_after));
+        table
+    }
+}
+
+fn user(user: &User) -> Table {
+    let mut table = Table::new();
+    match &user.secret {
+        Secret::Nothing => {}
+        Secret::Password(_) => put(&mut table, "password", CUT),
+        Secret::File(path) => put(&mut table, "password_file", path.display().to_string()),
+        Secret::Ha1(_) => put(&mut table, "ha1", CUT),
+    }
+    put_some(&mut table, "display", user.display.clone());
+    put(&mut table, "numbers", texts(user.numbers.iter().cloned()));
+    put_some(&mut table, "max_contacts", user.max_contacts.map(number));
+    table
+}
+
+fn put(table: &mut Table, key: &str, value: impl Into<Value>) {
+    table.insert(key.to_owned(), value.into());
+}
+
+fn put_some(table: &mut Table, key: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        put(table, key, value);
+    }
+}
+
+fn texts(all: impl Iterator<Item = String>) -> Value {
+    Value::Array(all.map(Value::String).collect())
+}
+
+/// `udp:0.0.0.0:5060`.
+fn address(bind: &Bind) -> String {
+    format!("{}:{}", bind.transport.as_str().to_lowercase(), bind.address)
+}
+
+fn number(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn secs(span: Duration) -> i64 {
+    i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
+}
