@@ -34,6 +34,9 @@ pub struct Config {
     /// The hashes offered for digest authentication, the most wanted first: SHA-256, then MD5. Some devices give up when they see one they
     /// do not know; for those there is MD5 alone.
     pub digest: Vec<Algorithm>,
+    /// Whether OPTIONS wants credentials as every other request does. Without (the default) monitors can ask, and whoever asks learns by
+    /// 404 which numbers there are not.
+    pub options_auth: bool,
     /// Host names and addresses that are served; empty: any.
     pub domains: Vec<String>,
     /// When a REGISTER counts as written.

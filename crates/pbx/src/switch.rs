@@ -16,6 +16,7 @@ use crate::accounts::Accounts;
 use crate::bindings::{Bindings, Home};
 use crate::call::{Calls, Target};
 use crate::config::Config;
+use crate::extension::Feature;
 use crate::finding::{ALARMS, Findings, Neighbours};
 use crate::metrics::{Counts, Gauges, Metrics};
 use crate::relay::{Messages, Relayed};
@@ -172,7 +173,7 @@ impl Switch {
         if let Some(refusal) = uas::syntax(request) {
             return Some(refusal);
         }
-        if *request.method() == Method::Options {
+        if *request.method() == Method::Options && !self.config.options_auth {
             return Some(self.options(request));
         }
         // 501 for a method nobody knows, before any challenge: there is nothing that a password could open.
@@ -200,16 +201,26 @@ impl Switch {
             }
             Method::Invite => self.invite(tx, request, origin, user, None, turn),
             Method::Message => self.message(tx, request, origin, &user, None, turn),
+            Method::Options => Some(self.options(request)),
             // The stack knows its own dialogs; this one has none.
             _ => Some(Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)),
         }
     }
 
-    /// Open to everybody, and the same for every address: who has no password learns what the server can do (RFC 3261 section 11.2), not
-    /// which numbers there are.
+    /// Whether the address could be called, never by whom (RFC 3261 section 11.2).
     fn options(&self, request: &Request) -> Reply {
-        let refusal = uas::scheme(request, &self.capabilities).or_else(|| uas::extensions(request, &self.capabilities));
+        let refusal = uas::scheme(request, &self.capabilities)
+            .or_else(|| self.unknown(request).then(|| Reply::new(StatusCode::NOT_FOUND)))
+            .or_else(|| uas::extensions(request, &self.capabilities));
         refusal.unwrap_or_else(|| uas::options(StatusCode::OK, &self.capabilities))
+    }
+
+    fn unknown(&self, request: &Request) -> bool {
+        let number = request.uri().ok().and_then(|uri| uri.user_unescaped().map(|user| user.into_owned()));
+        let known = |number: &str| {
+            self.accounts.by_number(number).is_some() || Feature::of(&self.config.extensions, number).is_some()
+        };
+        number.is_some_and(|number| !known(&number))
     }
 
     /// The state now.

@@ -27,6 +27,7 @@ impl Default for Config {
             state: None,
             realm: "offhook".to_owned(),
             digest: vec![Algorithm::Sha256, Algorithm::Md5],
+            options_auth: false,
             domains: Vec::new(),
             durability: Durability::Second,
             users: BTreeMap::new(),

@@ -5,6 +5,7 @@
 //! state = "/var/lib/offhook"
 //! realm = "offhook"
 //! digest = ["sha-256", "md5"]     # the most wanted first; ["md5"] for old devices
+//! options_auth = false            # true: OPTIONS tells nobody without a password which numbers there are
 //! domains = ["pbx.example.com"]   # none: any
 //! durability = "interval"         # on the disk each second; "sync": before each answer
 //! ring_secs = 60
@@ -67,11 +68,12 @@ const MANY: u64 = 10_000_000;
 /// Most media threads.
 const THREADS: u64 = 256;
 
-const TOP: [&str; 16] = [
+const TOP: [&str; 17] = [
     "listen",
     "state",
     "realm",
     "digest",
+    "options_auth",
     "domains",
     "durability",
     "ring_secs",
@@ -174,6 +176,9 @@ impl Config {
         if let Some(entry) = top.get("digest") {
             let words = [("sha-256", Algorithm::Sha256), ("md5", Algorithm::Md5)];
             self.digest = entry.texts()?.iter().map(|(_, entry)| entry.word(&words)).collect::<Result<_, _>>()?;
+        }
+        if let Some(entry) = top.get("options_auth") {
+            self.options_auth = entry.flag()?;
         }
         if let Some(entry) = top.get("domains") {
             self.domains = numbers(&entry)?;
