@@ -237,6 +237,9 @@ pub(crate) struct Message {
     pub(crate) target: String,
     /// The text; - reads it from standard input.
     pub(crate) text: String,
+    /// The type of the text, for example text/html; plain text by default.
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) content_type: Option<String>,
     /// Who writes.
     #[command(flatten)]
     pub(crate) identity: Identity,

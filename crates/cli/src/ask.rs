@@ -14,6 +14,12 @@ use crate::phone::{self, Phone};
 /// The longest text that is sent.
 const LONGEST: u64 = 60_000;
 
+/// What a message says.
+struct Said<'a> {
+    text: &'a str,
+    content_type: Option<&'a str>,
+}
+
 /// Runs `options`.
 pub(crate) fn options(args: &args::Ask, out: &mut Out) -> Exit {
     let result = phone::runtime().and_then(|runtime| runtime.block_on(ask(&args.target, None, &args.identity, out)));
@@ -26,16 +32,19 @@ pub(crate) fn message(args: &args::Message, out: &mut Out) -> Exit {
         "-" => standard_input(),
         text => Ok(text.to_owned()),
     };
-    let result = text.and_then(|text| phone::runtime()?.block_on(ask(&args.target, Some(&text), &args.identity, out)));
+    let result = text.and_then(|text| {
+        let said = Said { text: &text, content_type: args.content_type.as_deref() };
+        phone::runtime()?.block_on(ask(&args.target, Some(said), &args.identity, out))
+    });
     phone::conclude(result, out)
 }
 
-async fn ask(target: &str, text: Option<&str>, identity: &args::Identity, out: &mut Out) -> Result<Exit, Fault> {
+async fn ask(target: &str, said: Option<Said<'_>>, identity: &args::Identity, out: &mut Out) -> Result<Exit, Fault> {
     let interrupts = Interrupts::watch();
     let phone = Phone::open(identity, Some(target), Duration::from_secs(60)).await?;
     let asked = Instant::now();
     let answer = tokio::select! {
-        answer = send(&phone, target, text) => answer.map_err(|error| phone.fault(error).of(target))?,
+        answer = send(&phone, target, said.as_ref()) => answer.map_err(|error| phone.fault(error).of(target))?,
         () = interrupts.came() => return Ok(Exit::Interrupted),
     };
     let took = asked.elapsed().as_secs_f64() * 1_000.0;
@@ -43,10 +52,10 @@ async fn ask(target: &str, text: Option<&str>, identity: &args::Identity, out: &
     if let Some(server) = &answer.server {
         line.push_str(&format!("\n  server  {server}"));
     }
-    if text.is_none() && !answer.allow.is_empty() {
+    if said.is_none() && !answer.allow.is_empty() {
         line.push_str(&format!("\n  allow   {}", answer.allow.join(", ")));
     }
-    let event = if text.is_some() { "message" } else { "options" };
+    let event = if said.is_some() { "message" } else { "options" };
     let fields = [
         ("event", event.into()),
         ("target", target.into()),
@@ -61,12 +70,19 @@ async fn ask(target: &str, text: Option<&str>, identity: &args::Identity, out: &
     Ok(Exit::Ok)
 }
 
-async fn send(phone: &Phone, target: &str, text: Option<&str>) -> Result<Answer, CallError> {
-    match (&phone.account, text) {
-        (Some(account), Some(text)) => account.message(target, text).await,
+async fn send(phone: &Phone, target: &str, said: Option<&Said<'_>>) -> Result<Answer, CallError> {
+    let endpoint = &phone.endpoint;
+    match (&phone.account, said) {
         (Some(account), None) => account.options(target).await,
-        (None, Some(text)) => phone.endpoint.message(target, text).await,
-        (None, None) => phone.endpoint.options(target).await,
+        (None, None) => endpoint.options(target).await,
+        (Some(account), Some(Said { text, content_type: Some(kind) })) => {
+            account.message_as(target, kind, text.as_bytes()).await
+        }
+        (None, Some(Said { text, content_type: Some(kind) })) => {
+            endpoint.message_as(target, kind, text.as_bytes()).await
+        }
+        (Some(account), Some(said)) => account.message(target, said.text).await,
+        (None, Some(said)) => endpoint.message(target, said.text).await,
     }
 }
 

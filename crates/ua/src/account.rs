@@ -236,6 +236,14 @@ impl Account {
         Request::message(&self.complete(to), text, &self.identity()).send(&self.link).await
     }
 
+    /// Sends a message whose body is of another type than plain text (RFC 3428 section 4).
+    ///
+    /// # Errors
+    /// [`CallError::BadText`] when `content_type` is none, before anything is sent.
+    pub async fn message_as(&self, to: &str, content_type: &str, body: &[u8]) -> Result<Answer, CallError> {
+        Request::message_as(&self.complete(to), content_type, body, &self.identity())?.send(&self.link).await
+    }
+
     /// Asks an address what it can do (RFC 3261 section 11).
     ///
     /// # Errors

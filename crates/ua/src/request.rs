@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use sip::digest::Credentials;
-use sip::message::{Body, Lines, Method, UriBuf};
+use sip::message::header::ContentType;
+use sip::message::{Body, Headers, Lines, Method, UriBuf};
 use sip::{ContactSpec, Draft};
 
 use crate::error::CallError;
@@ -102,6 +103,24 @@ impl<'a> Request<'a> {
     pub(crate) fn message(uri: &'a str, text: &str, identity: &'a Identity) -> Self {
         let body = Body::new("text/plain;charset=UTF-8", text.as_bytes().to_vec());
         Self { method: Method::Message, uri, identity, body: Some(body), lines: Lines::new() }
+    }
+
+    /// With a body of this type.
+    pub(crate) fn message_as(
+        uri: &'a str,
+        content_type: &str,
+        body: &[u8],
+        identity: &'a Identity,
+    ) -> Result<Self, CallError> {
+        let wrong = |why: &dyn std::fmt::Display| CallError::BadText {
+            why: format!("{content_type:?} is no content type: {why}; expected TYPE/SUBTYPE, as in text/html"),
+        };
+        if content_type.contains(char::is_control) {
+            return Err(wrong(&"it holds control characters"));
+        }
+        Headers::read::<ContentType<'_>>(content_type.as_bytes()).map_err(|fault| wrong(&fault))?;
+        let body = Body::new(content_type.to_owned(), body.to_vec());
+        Ok(Self { method: Method::Message, uri, identity, body: Some(body), lines: Lines::new() })
     }
 
     pub(crate) fn options(uri: &'a str, identity: &'a Identity) -> Self {

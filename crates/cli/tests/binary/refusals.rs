@@ -32,10 +32,11 @@ fn answer(request: &str) -> String {
 }
 
 /// RFC 3261 section 21: a status, and the exit code it stands for.
-const CODES: [(u16, i32); 19] = [
+const CODES: [(u16, i32); 20] = [
     (403, 7),
     (404, 7),
     (410, 7),
+    (415, 7),
     (484, 7),
     (486, 7),
     (500, 7),
@@ -92,4 +93,34 @@ fn registration_that_is_refused_ends_with_6() {
         faults.extend(wrong("register", code, &ended, 6));
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// RFC 3428 section 4: a message may be of any type; what arrives is of the one that was given.
+#[test]
+fn message_is_of_the_type_that_was_given() {
+    for (more, expected) in [
+        (&[][..], "Content-Type: text/plain;charset=UTF-8"),
+        (&["--content-type", "application/json;v=1"], "Content-Type: application/json;v=1"),
+    ] {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let target = format!("sip:200@{}", socket.local_addr().unwrap());
+        let taken = std::thread::spawn(move || {
+            let mut buffer = [0; 8_192];
+            let (length, from) = socket.recv_from(&mut buffer).unwrap();
+            let request = String::from_utf8(buffer[..length].to_vec()).unwrap();
+            socket.send_to(answer(&request).as_bytes(), from).unwrap();
+            request
+        });
+        let ended = offhook(&[&["message", &target, "{}"], more].concat());
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let request = taken.join().unwrap();
+        assert!(request.split("\r\n").any(|line| line == expected), "{expected}: {request}");
+        assert!(request.ends_with("\r\n\r\n{}"), "{request}");
+    }
+    let target = format!("sip:200@{}", peer());
+    for wrong in ["text", "text/html\r\nX: y", "text/html;\r\n a=b", ""] {
+        let ended = offhook(&["message", &target, "x", "--content-type", wrong]);
+        assert_eq!(ended.code, Some(2), "{wrong:?}: {ended:?}");
+        assert!(ended.stderr.contains("is no content type"), "{wrong:?}: {}", ended.stderr);
+    }
 }
