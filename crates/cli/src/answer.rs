@@ -67,7 +67,7 @@ fn start(args: &args::Answer) -> Result<Running, (Exit, String)> {
     let news = Board::new();
     let inbox = news.clone();
     let mut stack = sip::Config { user_agent: Some(crate::user_agent()), ..sip::Config::default() };
-    stack.allow.push(sip::message::Method::Info);
+    stack.allow.extend([sip::message::Method::Info, sip::message::Method::Message]);
     // The robot answers in the turn that brings a call: a 100 would only be one message more.
     stack.trying = sip::Trying::After(Duration::from_millis(200));
     let (orders_in, orders) = std::sync::mpsc::channel();
@@ -225,6 +225,14 @@ fn report(news: &News, out: &mut Out) -> Option<Exit> {
                     ("lost", lost.into()),
                 ]
             });
+        }
+        News::Message { from, text } => {
+            // A stranger's text: nothing in it may draw on the terminal.
+            let shown: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+            out.event(
+                &format!("message from {from}: {shown}"),
+                &[("event", "message".into()), ("from", from.as_str().into()), ("text", text.as_str().into())],
+            );
         }
         News::Trouble { what } => out.error(what),
         News::Left => {}

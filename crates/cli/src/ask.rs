@@ -45,7 +45,10 @@ async fn ask(target: &str, said: Option<Said<'_>>, identity: &args::Identity, ou
     let asked = Instant::now();
     let answer = tokio::select! {
         answer = send(&phone, target, said.as_ref()) => answer.map_err(|error| phone.fault(error).of(target))?,
-        () = interrupts.came() => return Ok(Exit::Interrupted),
+        () = interrupts.came() => {
+            phone.leave().await;
+            return Ok(Exit::Interrupted);
+        }
     };
     let took = asked.elapsed().as_secs_f64() * 1_000.0;
     let mut line = format!("{target}: {} {} after {took:.1} ms", answer.code, answer.reason);

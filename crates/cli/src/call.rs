@@ -41,13 +41,16 @@ async fn place(args: &args::Call, out: &mut Out) -> Result<Exit, Fault> {
     if !args.no_register && args.identity.account.is_some() {
         tokio::select! {
             registered = phone.register(out) => registered?,
-            () = interrupts.came() => return Ok(Exit::Interrupted),
+            () = interrupts.came() => {
+                phone.leave().await;
+                return Ok(Exit::Interrupted);
+            }
         }
     }
     let call = match dial(args, &phone, &interrupts, out).await? {
         Some(call) => call,
         None => {
-            phone.endpoint.close().await;
+            phone.leave().await;
             return Ok(Exit::Interrupted);
         }
     };

@@ -1,18 +1,11 @@
 //! Where things are kept: state and the runtime socket.
 
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::Value;
 
 /// The name of the runtime socket.
 const SOCKET: &str = "serve.sock";
-/// How long a running PBX may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// The longest answer that is read.
-const LONGEST: u64 = 16 * 1024 * 1024;
 
 /// The state directory: what is given or in OFFHOOK_STATE, /var/lib/offhook for root, otherwise below $XDG_STATE_HOME or ~/.local/state.
 pub(crate) fn state(given: Option<&Path>) -> PathBuf {
@@ -50,11 +43,11 @@ fn absolute(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
-/// Asks the PBX behind a runtime socket.
+/// Asks the PBX behind a runtime socket for its status.
 ///
 /// # Errors
 /// What stood in the way, for a person.
-pub(crate) fn ask(socket: &Path, question: &str) -> Result<String, String> {
+pub(crate) fn ask(socket: &Path) -> Result<String, String> {
     let fail = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
             format!(
@@ -67,12 +60,7 @@ pub(crate) fn ask(socket: &Path, question: &str) -> Result<String, String> {
         }
         _ => format!("{}: {error}", socket.display()),
     };
-    let mut stream = UnixStream::connect(socket).map_err(fail)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(fail)?;
-    writeln!(stream, "{question}").map_err(fail)?;
-    let mut answer = String::new();
-    stream.take(LONGEST).read_to_string(&mut answer).map_err(fail)?;
-    Ok(answer)
+    pbx::ask_status(socket).map_err(fail)
 }
 
 /// The first user of the PBX on this machine whose password was made there, as (address, password).
@@ -80,21 +68,24 @@ pub(crate) fn ask(socket: &Path, question: &str) -> Result<String, String> {
 /// # Errors
 /// What is missing, for a person.
 pub(crate) fn neighbour() -> Result<(String, String), String> {
-    let answer = ask(&socket(None), "status")?;
+    let answer = ask(&socket(None))?;
     let status: Value = serde_json::from_str(&answer).map_err(|error| format!("its answer cannot be read: {error}"))?;
     let listens = status.get("listen").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let address = listens.iter().filter_map(Value::as_str).find_map(reachable);
     let address = address.ok_or("it listens nowhere that is reached from here")?;
+    let users = status.get("users").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let name_of = |user: &Value| user.get("name").and_then(Value::as_str).map(str::to_owned);
+    let made = |user: &&Value| user.get("password_made").and_then(Value::as_bool) == Some(true);
+    let Some(name) = users.iter().find(made).and_then(name_of) else {
+        let name = users.first().and_then(name_of).unwrap_or_else(|| "1001".to_owned());
+        return Err(format!(
+            "one runs, but its users have passwords of their own: give --account sip:{name}@{address} --password @FILE"
+        ));
+    };
     let path = state(None).join("passwords");
-    let kept = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            let name = status.pointer("/users/0/name").and_then(Value::as_str).unwrap_or("1001");
-            format!("one runs, but its users have passwords of their own: give --account sip:{name}@{address} --password @FILE")
-        }
-        _ => format!("{}: {error}", path.display()),
-    })?;
-    let first = kept.lines().find_map(|line| line.split_once(' '));
-    let (name, password) = first.ok_or_else(|| format!("{}: expected a name and a password", path.display()))?;
+    let kept = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let password = kept.lines().filter_map(|line| line.split_once(' ')).find(|(user, _)| *user == name);
+    let (_, password) = password.ok_or_else(|| format!("{}: expected the password of {name}", path.display()))?;
     Ok((format!("sip:{name}@{address}"), password.trim().to_owned()))
 }
 
@@ -129,7 +120,7 @@ mod tests {
 
     #[test]
     fn nobody_at_a_socket_is_told_with_what_mends_it() {
-        let error = ask(Path::new("/nonexistent/serve.sock"), "status").unwrap_err();
+        let error = ask(Path::new("/nonexistent/serve.sock")).unwrap_err();
         assert!(error.contains("--state") && error.contains("/nonexistent/serve.sock"), "{error}");
     }
 }

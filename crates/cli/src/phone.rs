@@ -13,6 +13,9 @@ use crate::home;
 use crate::identity::Identity;
 use crate::out::Out;
 
+/// How long a peer that may never answer is waited for after Ctrl-C.
+const LEAVING: Duration = Duration::from_millis(800);
+
 /// An endpoint, and who it is.
 pub(crate) struct Phone {
     /// Held to its end: calls end with it.
@@ -53,6 +56,11 @@ impl Phone {
             fault.what = format!("a password is wanted: give {account}--password @FILE");
         }
         fault
+    }
+
+    /// Leaves a peer that has not answered yet: it is told, but not waited for any longer than a person waits.
+    pub(crate) async fn leave(self) {
+        self.endpoint.close_within(LEAVING).await;
     }
 
     /// Registers, where there is an account.

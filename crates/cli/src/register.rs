@@ -11,7 +11,7 @@ use crate::out::Out;
 use crate::phone::{self, Phone};
 
 /// How long the registrar may take to let go.
-const FAREWELL: Duration = Duration::from_secs(3);
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Runs the verb.
 pub(crate) fn run(args: &args::Register, out: &mut Out) -> Exit {
@@ -30,7 +30,7 @@ async fn register(args: &args::Register, out: &mut Out) -> Result<Exit, Fault> {
     tokio::select! {
         registered = phone.register(out) => registered?,
         () = interrupts.came() => {
-            phone.endpoint.close().await;
+            phone.leave().await;
             return Ok(Exit::Interrupted);
         }
     }
@@ -48,9 +48,11 @@ async fn register(args: &args::Register, out: &mut Out) -> Result<Exit, Fault> {
             out.event("unregistered", &[("event", "unregistered".into()), ("account", account.address().into())]);
         } else {
             out.error(&format!("{}: the registrar did not answer: the binding ends by itself", account.address()));
+            phone.endpoint.close_within(Duration::ZERO).await;
+            return Ok(exit);
         }
     }
-    phone.endpoint.close().await;
+    phone.leave().await;
     Ok(exit)
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &args::Status, out: &mut Out) -> Exit {
 
 fn ask(args: &args::Status) -> Result<Value, Fault> {
     let socket = home::socket(args.state.as_deref());
-    let answer = home::ask(&socket, "status").map_err(|why| Fault::new(Exit::Unreachable, why))?;
+    let answer = home::ask(&socket).map_err(|why| Fault::new(Exit::Unreachable, why))?;
     let status: Value = serde_json::from_str(&answer)
         .map_err(|error| Fault::general(format!("{}: the answer is no status: {error}", socket.display())))?;
     match status.get("error").and_then(Value::as_str) {

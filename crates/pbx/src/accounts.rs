@@ -65,7 +65,9 @@ pub enum AccountError {
 impl fmt::Display for AccountError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, source } => write!(f, "{}: {source}", path.display()),
+            Self::File { path, source } => {
+                write!(f, "{}: {source}; give another path, or this user the right to it", path.display())
+            }
             Self::Empty { path } => write!(f, "{}: expected a password in the first line", path.display()),
             Self::Secret { user, why } => write!(f, "user {user}: {why}"),
             Self::Taken { number } => {
@@ -85,6 +87,8 @@ pub(crate) struct Known {
     pub(crate) ha1: Ha1Set,
     /// Contacts at a time, when not as many as others have.
     pub(crate) max_contacts: Option<usize>,
+    /// Whether the password was made here, and is kept in the state directory.
+    pub(crate) made: bool,
 }
 
 /// All users, by name; and all numbers.
@@ -161,6 +165,7 @@ impl Accounts {
             display: user.display.clone(),
             ha1: secret(config, name, &user.secret)?,
             max_contacts: user.max_contacts,
+            made: config.users.is_empty(),
         };
         self.names.insert(name.to_owned(), at);
         for number in std::iter::once(name).chain(user.numbers.iter().map(String::as_str)) {

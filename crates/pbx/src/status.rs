@@ -41,6 +41,8 @@ pub struct CallStatus {
 pub struct UserStatus {
     /// The name.
     pub name: String,
+    /// Whether the server made the password, and keeps it in the file `passwords` of its state directory.
+    pub password_made: bool,
     /// Its contacts.
     pub contacts: Vec<ContactStatus>,
 }

@@ -232,6 +232,7 @@ impl Switch {
         };
         let user = |known: &crate::accounts::Known| UserStatus {
             name: known.name.clone(),
+            password_made: known.made,
             contacts: self.bindings.of(now, &known.name).map(contact).collect(),
         };
         Status {

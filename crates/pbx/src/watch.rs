@@ -71,7 +71,13 @@ impl fmt::Display for WatchError {
                     "metrics cannot be served on {address}: {source}; choose another address, or port 0 for a free one"
                 )
             }
-            Self::Socket { path, source } => write!(f, "runtime socket {}: {source}", path.display()),
+            Self::Socket { path, source } => {
+                let path = path.display();
+                write!(
+                    f,
+                    "runtime socket {path}: {source}; name a directory that this user may write, with --state or `control`"
+                )
+            }
             Self::Running { path } => {
                 write!(f, "another server listens on {}; stop it, or give this one another path", path.display())
             }

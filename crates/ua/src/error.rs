@@ -116,6 +116,8 @@ pub enum RegisterError {
     Unreachable {
         /// The registrar.
         registrar: String,
+        /// The proxy that everything is sent by, where there is one.
+        proxy: Option<String>,
         /// What stood in the way.
         why: String,
     },
@@ -130,7 +132,10 @@ impl fmt::Display for RegisterError {
             Self::Authentication { code } => {
                 write!(f, "the registrar refused the credentials ({code}): check user name and password of the account")
             }
-            Self::Unreachable { registrar, why } => {
+            Self::Unreachable { proxy: Some(proxy), why, .. } => {
+                write!(f, "cannot reach the proxy {proxy}: {why}; check its host name, port and transport")
+            }
+            Self::Unreachable { registrar, proxy: None, why } => {
                 write!(f, "cannot reach the registrar {registrar}: {why}; check host name, port and transport")
             }
             Self::Ended => f.write_str("the account was unregistered, or its endpoint has ended"),

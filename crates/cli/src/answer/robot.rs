@@ -20,11 +20,12 @@ use net::App;
 use net::media::{MediaHandle, PortRange};
 use sdp::LocalCapabilities;
 use sip::digest::{Credential, Credentials};
+use sip::header::From;
 use sip::invite::{By, SessionEvent};
 use sip::message::{Body, Lines, Method, Request, StatusCode};
 use sip::register::{RegisterFailure, RegisterSpec, RegistrationEvent, Removal};
 use sip::uas::{self, Capabilities};
-use sip::{Application, ContactSpec, Event, Failure, Origin, RegistrationId, Reply, ServerTx, SessionId, Turn};
+use sip::{Application, ContactSpec, Event, Hop, Origin, RegistrationId, Reply, ServerTx, SessionId, Turn};
 
 use super::board::Board;
 use super::voice::{Ears, Voice};
@@ -72,6 +73,7 @@ pub(super) enum News {
     Answered { call: u64, codec: Option<Codec> },
     Digit { call: u64, digit: char },
     Ended { call: u64, by: &'static str, lasted: Duration, heard: Option<Box<media::StreamReport>> },
+    Message { from: String, text: String },
     Trouble { what: String },
     Left,
 }
@@ -108,11 +110,15 @@ pub(super) struct Robot {
     studio: Option<Studio>,
     news: Board<News>,
     capabilities: Capabilities,
+    /// The same for text messages: what they may hold.
+    texts: Capabilities,
     /// Allow and Supported of a 200, printed once.
     abilities: Lines,
     calls: HashMap<SessionId, Live>,
     streams: HashMap<Key, SessionId>,
     registration: Option<RegistrationId>,
+    /// Where the REGISTER goes, for a person, and whether it has a password.
+    registrar: (String, bool),
     /// What calls at each of our addresses have in common.
     silent: HashMap<IpAddr, Silent>,
     counted: u64,
@@ -122,7 +128,15 @@ pub(super) struct Robot {
 impl Robot {
     pub(super) fn new(conduct: Conduct, studio: Option<Studio>, news: Board<News>) -> Self {
         let capabilities = Capabilities {
-            allow: vec![Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Info],
+            allow: vec![
+                Method::Invite,
+                Method::Ack,
+                Method::Cancel,
+                Method::Bye,
+                Method::Options,
+                Method::Info,
+                Method::Message,
+            ],
             schemes: ["sip", "sips", "tel"].map(str::to_owned).to_vec(),
             ..Capabilities::default()
         };
@@ -130,11 +144,13 @@ impl Robot {
             conduct,
             studio,
             news,
+            texts: Capabilities { accept: vec!["text/plain".to_owned()], ..capabilities.clone() },
             abilities: uas::capability_lines(&Method::Invite, StatusCode::OK, &capabilities),
             capabilities,
             calls: HashMap::new(),
             streams: HashMap::new(),
             registration: None,
+            registrar: (String::new(), false),
             silent: HashMap::new(),
             counted: 0,
             leaving: false,
@@ -145,6 +161,11 @@ impl Robot {
     fn register(&mut self, turn: &mut Turn<'_>) {
         let Some(account) = self.conduct.account.take() else { return };
         let mut spec = *account.spec;
+        let first = match &spec.hop {
+            Hop::Uri(proxy) => format!("the proxy {proxy}"),
+            _ => format!("the registrar {}", spec.registrar),
+        };
+        self.registrar = (first, account.credentials.is_some());
         if let Some(credential) = account.credentials {
             let mut credentials = Credentials::new();
             credentials.add(credential);
@@ -165,7 +186,7 @@ impl Robot {
         self.counted += 1;
         let number = self.counted;
         let refusal = if self.leaving {
-            Some(Reply::new(StatusCode::SERVICE_UNAVAILABLE))
+            Some(Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE))
         } else if let Some(code) = self.conduct.reject {
             Some(Reply::new(code))
         } else {
@@ -186,8 +207,7 @@ impl Robot {
                 return;
             }
         };
-        let from = request.headers().text(sip::message::HeaderId::From).unwrap_or_default().into_owned();
-        self.tell(News::Ringing { call: number, from });
+        self.tell(News::Ringing { call: number, from: caller(request) });
         self.calls.insert(session, live);
         let _ = turn.answer(session, Reply::new(StatusCode::RINGING).contact(contact()));
         if !self.conduct.ring_only {
@@ -396,7 +416,13 @@ impl Robot {
     }
 
     fn leave_when_empty(&mut self) {
-        if self.leaving && self.calls.is_empty() && self.registration.is_none() {
+        if !self.leaving || !self.calls.is_empty() || self.registration.is_some() {
+            return;
+        }
+        // Behind the last news of the media thread: what it says of the calls that ended comes before.
+        let news = self.news.clone();
+        let told = self.studio.as_ref().map(|studio| studio.media.run(move |_| news.put(News::Left)));
+        if !matches!(told, Some(Ok(()))) {
             self.tell(News::Left);
         }
     }
@@ -421,8 +447,14 @@ impl Robot {
 
     /// A request other than INVITE, in a call or not.
     fn asked(&mut self, tx: ServerTx, request: &Request, turn: &mut Turn<'_>) {
-        let reply = match uas::check(request, &self.capabilities) {
+        let is_text = *request.method() == Method::Message;
+        let reply = match uas::check(request, if is_text { &self.texts } else { &self.capabilities }) {
             Some(reply) => reply,
+            None if is_text => {
+                let text = String::from_utf8_lossy(request.body()).into_owned();
+                self.tell(News::Message { from: caller(request), text });
+                Reply::new(StatusCode::OK)
+            }
             None if *request.method() == Method::Options => uas::options(StatusCode::OK, &self.capabilities),
             None => Reply::new(StatusCode::OK),
         };
@@ -433,13 +465,28 @@ impl Robot {
         match event {
             RegistrationEvent::Registered { expires, .. } => self.tell(News::Registered { expires }),
             RegistrationEvent::Failed { why, retry_in } => {
-                self.tell(News::RegistrationFailed { why: words(&why), retry_in });
+                self.tell(News::RegistrationFailed { why: self.words(&why), retry_in });
             }
             RegistrationEvent::Unregistered { .. } => {
                 self.registration = None;
                 self.leave_when_empty();
             }
             _ => {}
+        }
+    }
+}
+
+impl Robot {
+    /// Why there is no registration, for a person.
+    fn words(&self, why: &RegisterFailure) -> String {
+        let (first, has_password) = &self.registrar;
+        match why {
+            RegisterFailure::Refused { code, .. } if !has_password && matches!(code.get(), 401 | 407) => {
+                "a password is wanted: give --password @FILE".into()
+            }
+            RegisterFailure::Refused { code, reason } => format!("refused with {} {reason}", code.get()),
+            RegisterFailure::Unreachable(why) => format!("cannot reach {first}: {why}"),
+            _ => "the registrar keeps no binding of ours".into(),
         }
     }
 }
@@ -484,7 +531,8 @@ impl App for Robot {
                 self.leaving = true;
                 let sessions: Vec<_> = self.calls.keys().copied().collect();
                 for session in sessions {
-                    let _ = turn.hangup(session, Some(StatusCode::SERVICE_UNAVAILABLE), Lines::default());
+                    // Of a call that stands it becomes a BYE.
+                    let _ = turn.hangup(session, Some(StatusCode::TEMPORARILY_UNAVAILABLE), Lines::default());
                 }
                 if let Some(id) = self.registration
                     && turn.unregister(id, Removal::Ours).is_err()
@@ -515,13 +563,13 @@ fn negotiated<'a>(
     }
 }
 
-fn words(why: &RegisterFailure) -> String {
-    match why {
-        RegisterFailure::Refused { code, reason } => format!("refused with {} {reason}", code.get()),
-        RegisterFailure::Unreachable(Failure::NoRoute(why)) => format!("no route to the registrar: {why}"),
-        RegisterFailure::Unreachable(Failure::Timeout) => "no answer from the registrar".into(),
-        RegisterFailure::Unreachable(_) => "the registrar cannot be reached".into(),
-        _ => "the registrar keeps no binding of ours".into(),
+/// Who sent it, as he claims: name and URI. The tag says nothing to a person.
+fn caller(request: &Request) -> String {
+    let Some(Ok(from)) = request.headers().get::<From<'_>>() else { return String::new() };
+    let uri = from.0.uri;
+    match from.0.display {
+        Some(name) if !name.text().is_empty() => format!("{name} <{uri}>"),
+        _ => uri.to_string(),
     }
 }
 

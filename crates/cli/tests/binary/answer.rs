@@ -65,6 +65,47 @@ fn robot_hangs_calls_up_when_it_is_told_to_end() {
 }
 
 #[test]
+fn robot_prints_text_messages_and_who_they_are_from() {
+    let mut robot = Going::start(&["answer", "--sip", "127.0.0.1:0"]);
+    let target = format!("x@127.0.0.1:{}", robot.port());
+    let ended = offhook(&["message", &target, "good\u{1b}[31m morning"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let line = robot.line("message from sip:");
+    assert!(line.ends_with(": good [31m morning") && !line.contains("tag="), "{line}");
+}
+
+#[test]
+fn robot_that_leaves_while_it_rings_is_unavailable_and_names_the_caller_without_a_tag() {
+    let mut robot = Going::start(&["answer", "--sip", "127.0.0.1:0", "--ring", "--json"]);
+    let line = robot.line(r#""transport":"udp""#);
+    let address = line.split(r#""address":""#).nth(1).unwrap().split('"').next().unwrap();
+    let mut caller = Going::start(&["call", &format!("x@{address}")]);
+    caller.line("180 Ringing");
+    let ringing = robot.line(r#""event":"ringing""#);
+    assert!(ringing.contains(r#""from":"sip:"#) && !ringing.contains("tag="), "{ringing}");
+    robot.interrupt();
+    let (code, lines) = caller.end();
+    assert_eq!(code, Some(8), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("480")), "{lines:#?}");
+    assert_eq!(robot.end().0, Some(130));
+}
+
+#[test]
+fn robot_tells_the_end_of_its_last_call_before_it_leaves() {
+    for _ in 0..5 {
+        let mut robot = Going::start(&["answer", "--sip", "127.0.0.1:0", "--echo"]);
+        let target = format!("x@127.0.0.1:{}", robot.port());
+        let mut caller = Going::start(&["call", &target, "--tone", "440"]);
+        caller.line("the first packet has come");
+        robot.interrupt();
+        let (code, lines) = robot.end();
+        assert_eq!(code, Some(130));
+        assert!(lines.iter().any(|line| line.starts_with("call 1 ended by us")), "{lines:#?}");
+        caller.end();
+    }
+}
+
+#[test]
 fn robot_hangs_up_after_the_time_given() {
     let mut robot = Going::start(&["answer", "--sip", "127.0.0.1:0", "--for", "1", "--calls", "1"]);
     let target = format!("x@127.0.0.1:{}", robot.port());

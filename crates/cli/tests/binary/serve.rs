@@ -160,6 +160,41 @@ fn nobody_there_is_said_in_words() {
 }
 
 #[test]
+fn proxy_that_cannot_be_reached_is_named_rather_than_the_registrar() {
+    let hole = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let account = format!("sip:1001@{}", hole.local_addr().unwrap());
+    let identity = ["--account", account.as_str(), "--password", "x", "--proxy", "nonsense.invalid"];
+    for verb in
+        [&["register", "--once"][..], &["options", "sip:x@127.0.0.1"], &["call", "sip:x@127.0.0.1", "--no-register"]]
+    {
+        let ended = offhook(&[verb, &identity].concat());
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        let told = &ended.stderr;
+        assert!(told.contains("cannot reach the proxy sip:nonsense.invalid") && !told.contains("registrar"), "{told}");
+    }
+}
+
+#[test]
+fn passwords_of_an_earlier_run_are_not_used_for_users_that_were_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().to_str().unwrap();
+    let environment = [("OFFHOOK_STATE", state)];
+    let arguments = ["serve", "--sip", "127.0.0.1:0", "--state", state];
+    let mut earlier = Going::start(&arguments);
+    earlier.line("ready");
+    assert_eq!(offhook_with(&["call", "600", "--for", "1"], &environment).code, Some(0), "its passwords are used");
+    earlier.interrupt();
+    earlier.end();
+    assert!(folder.path().join("passwords").exists());
+    let mut server = Going::start(&[&arguments[..], &["--user", "1001:geheim"]].concat());
+    let port = server.port();
+    server.line("ready");
+    let ended = offhook_with(&["call", "600"], &environment);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains(&format!("--account sip:1001@127.0.0.1:{port}")), "{}", ended.stderr);
+}
+
+#[test]
 fn nobody_to_ask_is_exit_4() {
     let folder = tempfile::tempdir().unwrap();
     let ended = offhook(&["status", "--state", folder.path().to_str().unwrap()]);

@@ -101,7 +101,9 @@ impl fmt::Display for ConfigError {
             Self::Environment { name, .. } => {
                 write!(f, "`${{{name}}}`: the environment has no {name}; set it, or write the value here")
             }
-            Self::Unreadable { path, why } => write!(f, "cannot read {}: {why}", path.display()),
+            Self::Unreadable { path, why } => {
+                write!(f, "cannot read {}: {why}; name a file that this user may read", path.display())
+            }
         }
     }
 }

@@ -55,7 +55,7 @@ use proxy::Nat;
 use sip::digest::Algorithm;
 use store::Durability;
 
-use super::error::ConfigError;
+use super::error::{ConfigError, Place};
 use super::text::{Entry, Section, Source};
 use super::{Config, Secret, User, listen};
 
@@ -310,7 +310,22 @@ fn text_of(path: &Path) -> Result<String, ConfigError> {
     if size > LARGEST {
         return Err(unreadable("expected at most 4 MiB".to_owned()));
     }
-    std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))
+    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| ConfigError::Syntax {
+        at: end_of(error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default(), path),
+        what: "an octet that is no UTF-8; save the file as UTF-8".to_owned(),
+    })
+}
+
+/// The place behind these octets of a file.
+fn end_of(octets: &[u8], path: &Path) -> Place {
+    let text = String::from_utf8_lossy(octets);
+    let last = text.rsplit('\n').next().unwrap_or_default();
+    Place {
+        file: Some(path.to_owned()),
+        line: text.matches('\n').count() + 1,
+        column: last.trim_start_matches('\u{feff}').chars().count() + 1,
+    }
 }
 
 fn read_user(section: &Section<'_>) -> Result<User, ConfigError> {

@@ -22,6 +22,19 @@ fn an_empty_text_is_the_default() {
 }
 
 #[test]
+fn arrays_without_end_and_octets_that_are_no_text_are_told_with_what_mends_them() {
+    let error = read("realm = 'x'\nlisten = ['udp:127.0.0.1:5060'\n").unwrap_err();
+    assert!(error.starts_with("line ") && error.contains("unclosed array") && error.contains("`]`"), "{error}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("latin.toml");
+    std::fs::write(&path, b"# one\nrealm = \"caf\xe9\"\n").unwrap();
+    let error = Config::load(&path).unwrap_err().to_string();
+    assert!(error.contains("latin.toml:2:13: ") && error.contains("save the file as UTF-8"), "{error}");
+    let error = Config::load(&folder.path().join("none.toml")).unwrap_err().to_string();
+    assert!(error.contains("none.toml") && error.contains("name a file"), "{error}");
+}
+
+#[test]
 fn everything_the_page_of_this_module_shows_can_be_read() {
     let page = include_str!("file.rs");
     let text: String = page
@@ -55,6 +68,9 @@ fn mistakes_are_told_with_line_column_and_what_was_expected() {
             "[users.1001]\npasword = 'x'",
             "line 2, column 1: unknown key `users.1001.pasword`; did you mean `users.1001.password`?",
         ),
+        ("\u{feff}relam = 'x'", "line 1, column 1: unknown key `relam`; did you mean `realm`?"),
+        ("sip = 'udp:127.0.0.1:5060'", "line 1, column 1: unknown key `sip`; did you mean `listen`?"),
+        ("realm = 'a'\nrealm = 'b'", "line 2, column 1: duplicate key `realm`; keep one of them"),
         ("zzzzzzzzzz = 1", "line 1, column 1: unknown key `zzzzzzzzzz`; remove it"),
         (
             "[limits]\ncalls = 0",

@@ -35,14 +35,17 @@ pub(super) struct Entry<'t> {
 
 impl<'t> Source<'t> {
     pub(super) fn new(text: &'t str, file: Option<&'t Path>, environment: Environment<'t>) -> Self {
-        Self { text, file, environment }
+        // A byte order mark is no column.
+        Self { text: text.strip_prefix('\u{feff}').unwrap_or(text), file, environment }
     }
 
     /// Parses the text.
     pub(super) fn parse(&self) -> Result<Spanned<DeTable<'t>>, ConfigError> {
-        DeTable::parse(self.text).map_err(|error| ConfigError::Syntax {
-            at: self.place(&error.span().unwrap_or_default()),
-            what: error.message().trim().replace('\n', "; "),
+        DeTable::parse(self.text).map_err(|error| {
+            let span = error.span().unwrap_or_default();
+            let what = error.message().trim().replace('\n', "; ");
+            let found = self.text.get(span.clone()).unwrap_or_default();
+            ConfigError::Syntax { at: self.place(&span), what: mended(what, found) }
         })
     }
 
@@ -187,8 +190,38 @@ impl<'t> Entry<'t> {
     }
 }
 
+/// What the parser says is wrong with `found`, with what mends it where that is known.
+fn mended(what: String, found: &str) -> String {
+    if what.starts_with("duplicate key") && !found.is_empty() && !found.contains('\n') {
+        return format!("duplicate key `{}`; keep one of them", found.trim());
+    }
+    match what.as_str() {
+        text if text.starts_with("unclosed array") => format!("{what}; end it with `]`"),
+        text if text.starts_with("unclosed inline table") => format!("{what}; end it with `}}`"),
+        text if text.starts_with("invalid basic string") || text.starts_with("unclosed string") => {
+            format!("{what}; end it with a quotation mark")
+        }
+        _ => what,
+    }
+}
+
+/// What others call some keys of ours.
+const ELSEWHERE: [(&str, &str); 7] = [
+    ("sip", "listen"),
+    ("bind", "listen"),
+    ("port", "listen"),
+    ("address", "listen"),
+    ("http", "metrics"),
+    ("socket", "control"),
+    ("domain", "domains"),
+];
+
 /// The known name that is nearest, when it is near enough to be meant.
 fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
+    let same = ELSEWHERE.iter().find(|(name, ours)| *name == found && known.contains(ours));
+    if let Some((_, ours)) = same {
+        return Some(ours);
+    }
     let rated = known.iter().map(|name| (distance(found, name), *name));
     let (least, name) = rated.min_by_key(|(distance, _)| *distance)?;
     (least <= name.len().max(found.len()) / 2).then_some(name)

@@ -16,6 +16,7 @@ use crate::error::RegisterError;
 pub(super) struct Account {
     id: RegistrationId,
     registrar: String,
+    proxy: Option<String>,
     state: Arc<watch::Sender<Registration>>,
     waiting: Vec<oneshot::Sender<Result<Duration, RegisterError>>>,
     leaving: Vec<oneshot::Sender<()>>,
@@ -43,15 +44,16 @@ impl Phone {
             return;
         }
         let registrar = spec.registrar.to_string();
+        let proxy = super::proxy(&spec.routes);
         match turn.register(spec) {
             Ok(id) => {
                 state.send_replace(Registration::Registering);
-                let account = Account { id, registrar, state, waiting: vec![reply], leaving: Vec::new() };
+                let account = Account { id, registrar, proxy, state, waiting: vec![reply], leaving: Vec::new() };
                 self.accounts.insert(key, account);
                 self.registrations.insert(id, key);
             }
             Err(error) => {
-                super::answer(reply, Err(RegisterError::Unreachable { registrar, why: error.to_string() }));
+                super::answer(reply, Err(RegisterError::Unreachable { registrar, proxy, why: error.to_string() }));
             }
         }
     }
@@ -88,7 +90,7 @@ impl Phone {
                 }
             }
             RegistrationEvent::Failed { why, retry_in } => {
-                let error = error_of(why, &account.registrar);
+                let error = error_of(why, &account.registrar, account.proxy.clone());
                 account.state.send_replace(Registration::Failed { error: error.clone(), retry_in });
                 for waiting in account.waiting.drain(..) {
                     super::answer(waiting, Err(error.clone()));
@@ -111,8 +113,8 @@ impl Phone {
     }
 }
 
-fn error_of(why: RegisterFailure, registrar: &str) -> RegisterError {
-    let registrar = registrar.to_owned();
+fn error_of(why: RegisterFailure, registrar: &str, proxy: Option<String>) -> RegisterError {
+    let unreachable = |why: String| RegisterError::Unreachable { registrar: registrar.to_owned(), proxy, why };
     match why {
         RegisterFailure::Refused { code, .. }
             if matches!(
@@ -123,11 +125,11 @@ fn error_of(why: RegisterFailure, registrar: &str) -> RegisterError {
             RegisterError::Authentication { code: code.get() }
         }
         RegisterFailure::Refused { code, reason } => RegisterError::Rejected { code: code.get(), reason },
-        RegisterFailure::Unreachable(why) => RegisterError::Unreachable { registrar, why: why.to_string() },
+        RegisterFailure::Unreachable(why) => unreachable(why.to_string()),
         RegisterFailure::NotBound => {
             RegisterError::Rejected { code: 200, reason: "our binding is not in the registrar's answer".into() }
         }
-        RegisterFailure::NotSent(error) => RegisterError::Unreachable { registrar, why: error.to_string() },
-        other => RegisterError::Unreachable { registrar, why: format!("{other:?}") },
+        RegisterFailure::NotSent(error) => unreachable(error.to_string()),
+        _ => unreachable("the registration failed".into()),
     }
 }

@@ -7,7 +7,7 @@ use sip::{ContactSpec, Draft, SessionId, Turn};
 
 use super::call::{Call, Dialing, Sound, Stage};
 use super::sound::description;
-use super::{Dial, Phone, failed, reason_of, refused};
+use super::{Dial, Phone, failed, first_hop, reason_of, refused};
 use crate::ended::EndedBy;
 use crate::error::CallError;
 use crate::outgoing::Progress;
@@ -37,15 +37,16 @@ impl Phone {
                 Err(error) => return super::answer(answer, Err(CallError::Media(error.to_string()))),
             };
         }
+        let hop = first_hop(&draft.routes, &peer);
         let session = match turn.invite(draft) {
             Ok(session) => session,
             Err(error) => {
-                return super::answer(answer, Err(CallError::Unreachable { to: peer, why: error.to_string() }));
+                return super::answer(answer, Err(CallError::Unreachable { to: hop, why: error.to_string() }));
             }
         };
         let alarm = turn.alarm(turn.now().mono + ring_for, key.0).ok();
         let offered = media.clone();
-        let dialing = Dialing { progress, answer, alarm, ring_for, offered, answered_by: None, given_up: None };
+        let dialing = Dialing { progress, answer, alarm, ring_for, offered, answered_by: None, given_up: None, hop };
         let sound = Sound::new(media, ports, self.parts.media.key());
         let stage = Stage::Dialing(Box::new(dialing));
         self.sessions.insert(session, key);
@@ -149,7 +150,13 @@ impl Phone {
         let code = refusal.code();
         let (error, reason) = match refusal {
             Refusal::Response(response) => (refused(&response), reason_of(&response)),
-            Refusal::Failure(why) => (failed(why, &call.peer), code.default_reason().to_owned()),
+            Refusal::Failure(why) => {
+                let to = match &call.stage {
+                    Stage::Dialing(dialing) => &dialing.hop,
+                    _ => &call.peer,
+                };
+                (failed(why, to), code.default_reason().to_owned())
+            }
         };
         if let Stage::Dialing(dialing) = &mut call.stage {
             dialing.given_up.get_or_insert(error);

@@ -67,7 +67,8 @@ pub(crate) struct Phone {
     parts: Parts,
     calls: HashMap<Key, Call>,
     sessions: HashMap<SessionId, Key>,
-    asked: HashMap<ClientTx, oneshot::Sender<Result<Answer, CallError>>>,
+    /// With where they went, for a person.
+    asked: HashMap<ClientTx, (oneshot::Sender<Result<Answer, CallError>>, String)>,
     accounts: HashMap<AccountKey, accounts::Account>,
     registrations: HashMap<RegistrationId, AccountKey>,
     closing: Option<oneshot::Sender<()>>,
@@ -256,6 +257,16 @@ fn reason_of(response: &Response) -> String {
         "" => response.code().default_reason().to_owned(),
         said => said.to_owned(),
     }
+}
+
+/// The proxy that a request with these routes goes to first, for a person.
+fn proxy(routes: &[String]) -> Option<String> {
+    routes.first().map(|route| route.trim_matches(['<', '>']).trim_end_matches(";lr").to_owned())
+}
+
+/// Where a request to `uri` goes first, for a person.
+fn first_hop(routes: &[String], uri: &str) -> String {
+    proxy(routes).map_or_else(|| uri.to_owned(), |proxy| format!("the proxy {proxy}"))
 }
 
 /// Why nothing came back.

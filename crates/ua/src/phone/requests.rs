@@ -11,7 +11,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
 use super::sound::description;
-use super::{Phone, failed, reason_of, refused, respond};
+use super::{Phone, failed, first_hop, reason_of, refused, respond};
 use crate::error::CallError;
 use crate::event::{CallEvent, DigitBy};
 use crate::message::{Answer, TextMessage};
@@ -21,10 +21,10 @@ type Asked = oneshot::Sender<Result<Answer, CallError>>;
 impl Phone {
     /// A request of ours outside any call.
     pub(super) fn ask(&mut self, draft: Draft, reply: Asked, turn: &mut Turn<'_>) {
-        let to = draft.uri.to_string();
+        let to = first_hop(&draft.routes, draft.uri.as_str());
         match turn.send_request(draft) {
             Ok(tx) => {
-                self.asked.insert(tx, reply);
+                self.asked.insert(tx, (reply, to));
             }
             Err(error) => super::answer(reply, Err(CallError::Unreachable { to, why: error.to_string() })),
         }
@@ -43,7 +43,7 @@ impl Phone {
         let Some(call) = self.calls.get(&key) else { return super::answer(reply, Err(CallError::Ended)) };
         match turn.in_dialog(call.session, method, lines, body) {
             Ok(tx) => {
-                self.asked.insert(tx, reply);
+                self.asked.insert(tx, (reply, call.peer.clone()));
             }
             Err(error) => super::answer(reply, Err(CallError::BadText { why: error.to_string() })),
         }
@@ -54,7 +54,7 @@ impl Phone {
         if response.code().is_provisional() {
             return;
         }
-        let Some(reply) = self.asked.remove(&tx) else { return };
+        let Some((reply, _)) = self.asked.remove(&tx) else { return };
         let headers = response.headers();
         let answer = if response.code().is_success() {
             let server = headers.text(HeaderId::Server).or_else(|| headers.text(HeaderId::UserAgent));
@@ -72,8 +72,8 @@ impl Phone {
 
     /// No response to one of these.
     pub(super) fn unanswered(&mut self, tx: ClientTx, why: Failure) {
-        if let Some(reply) = self.asked.remove(&tx) {
-            super::answer(reply, Err(failed(why, "the other side")));
+        if let Some((reply, to)) = self.asked.remove(&tx) {
+            super::answer(reply, Err(failed(why, &to)));
         }
     }
 
