@@ -27,6 +27,7 @@ impl Config {
         put(&mut top, "realm", self.realm.as_str());
         let digest = |hash: &Algorithm| if *hash == Algorithm::Md5 { "md5" } else { "sha-256" }.to_owned();
         put(&mut top, "digest", texts(self.digest.iter().map(digest)));
+        put(&mut top, "options_auth", self.options_auth);
         put(&mut top, "domains", texts(self.domains.iter().cloned()));
         put(&mut top, "durability", if self.durability == Durability::Sync { "sync" } else { "interval" });
         put(&mut top, "ring_secs", secs(self.ring));

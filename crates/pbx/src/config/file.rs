@@ -68,7 +68,7 @@ const MANY: u64 = 10_000_000;
 /// Most media threads.
 const THREADS: u64 = 256;
 
-const TOP: [&str; 17] = [
+pub(super) const TOP: [&str; 17] = [
     "listen",
     "state",
     "realm",
@@ -87,11 +87,12 @@ const TOP: [&str; 17] = [
     "register",
     "limits",
 ];
-const USER: [&str; 6] = ["password", "password_file", "ha1", "display", "numbers", "max_contacts"];
-const EXTENSIONS: [&str; 4] = ["echo", "tone", "music", "conference"];
-const MEDIA: [&str; 3] = ["address", "ports", "threads"];
-const REGISTER: [&str; 5] = ["default_expires_secs", "min_expires_secs", "max_expires_secs", "clamp", "nat"];
-const LIMITS: [&str; 5] = ["calls", "calls_per_user", "registrations", "contacts_per_user", "retry_after_secs"];
+pub(super) const USER: [&str; 6] = ["password", "password_file", "ha1", "display", "numbers", "max_contacts"];
+pub(super) const EXTENSIONS: [&str; 4] = ["echo", "tone", "music", "conference"];
+pub(super) const MEDIA: [&str; 3] = ["address", "ports", "threads"];
+pub(super) const REGISTER: [&str; 5] = ["default_expires_secs", "min_expires_secs", "max_expires_secs", "clamp", "nat"];
+pub(super) const LIMITS: [&str; 5] =
+    ["calls", "calls_per_user", "registrations", "contacts_per_user", "retry_after_secs"];
 
 impl Config {
     /// Reads a file, then every `conf.d/*.toml` beside it in the order of their names; what none of them says has its default, and where

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use super::file::{EXTENSIONS, LIMITS, MEDIA, REGISTER, TOP, USER};
 use super::{Config, Secret};
 
 fn read(text: &str) -> Result<Config, String> {
@@ -138,6 +139,7 @@ listen = ["tcp:[::1]:5070"]
 shards = 3
 state = "/s"
 realm = "other \"realm\""
+options_auth = true
 digest = ["md5"]
 domains = ["a.example"]
 durability = "sync"
@@ -183,4 +185,19 @@ fn files_beside_are_read_by_name_and_the_later_counts() {
     let error = Config::load(&main).unwrap_err().to_string();
     std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(error, format!("{}:2:2: unknown key `relam`; did you mean `realm`?", bad.display()));
+}
+
+#[test]
+fn every_key_is_in_the_example_on_the_page_and_among_the_settings_that_apply() {
+    let shown = read(EVERYTHING).unwrap().to_toml();
+    let told = [
+        ("the example", include_str!("../../../../examples/offhook.toml")),
+        ("the page of the module", include_str!("file.rs").split("```").nth(1).unwrap()),
+        ("what applies", shown.as_str()),
+    ];
+    let groups: [&[&str]; 6] = [&TOP, &USER, &EXTENSIONS, &MEDIA, &REGISTER, &LIMITS];
+    for (key, (name, text)) in groups.concat().into_iter().flat_map(|key| told.map(|told| (key, told))) {
+        let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
+        assert!(words.into_iter().any(|word| word == key), "{name} does not tell of {key}");
+    }
 }
