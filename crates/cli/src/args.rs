@@ -27,7 +27,7 @@ pub(crate) struct General {
     /// Print state and results as JSON, one object a line, each with "v": 1.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Say more on standard error; twice: all that is logged.
+    /// Say more on standard error; twice: every message, without credentials.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// What is logged, for example `info` or `net=debug` (also from OFFHOOK_LOG).

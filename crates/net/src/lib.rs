@@ -19,6 +19,7 @@ mod sparingly;
 mod stream;
 mod tap;
 mod udp;
+mod wire_log;
 
 pub use binding::{Bind, Bound, Sockets};
 pub use clock::Clock;

@@ -404,15 +404,20 @@ impl<A: App + 'static> Core<A> {
     }
 
     fn heard(&mut self, now: Now, from: &Path, bytes: &Bytes) {
+        self.passes(&Seen {
+            at: now.mono,
+            direction: Direction::In,
+            transport: from.transport,
+            local: from.local,
+            remote: from.remote,
+            bytes,
+        });
+    }
+
+    fn passes(&mut self, seen: &Seen<'_>) {
+        crate::wire_log::show(seen);
         if let Some(tap) = &mut self.tap {
-            tap(&Seen {
-                at: now.mono,
-                direction: Direction::In,
-                transport: from.transport,
-                local: from.local,
-                remote: from.remote,
-                bytes,
-            });
+            tap(seen);
         }
     }
 
@@ -487,16 +492,14 @@ impl<A: App + 'static> Core<A> {
     }
 
     fn send(&mut self, now: Now, id: SendId, path: Path, bytes: Bytes, why: Cause) {
-        if let Some(tap) = &mut self.tap {
-            tap(&Seen {
-                at: now.mono,
-                direction: Direction::Out(why),
-                transport: path.transport,
-                local: path.local,
-                remote: path.remote,
-                bytes: &bytes,
-            });
-        }
+        self.passes(&Seen {
+            at: now.mono,
+            direction: Direction::Out(why),
+            transport: path.transport,
+            local: path.local,
+            remote: path.remote,
+            bytes: &bytes,
+        });
         let outcome = match path.transport {
             Transport::Udp => self.datagrams.send(id, path, bytes, why),
             _ => match self.others.as_ref().and_then(|others| others.owner(&path)) {

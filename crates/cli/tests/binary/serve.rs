@@ -195,6 +195,29 @@ fn passwords_of_an_earlier_run_are_not_used_for_users_that_were_given() {
 }
 
 #[test]
+fn every_message_is_shown_when_asked_for_twice_and_no_credentials() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().to_str().unwrap();
+    let mut server = Going::start(&["-vv", "serve", "--sip", "127.0.0.1:0", "--state", state, "--user", "2001:geheim"]);
+    let account = format!("sip:2001@127.0.0.1:{}", server.port());
+    server.line("ready");
+    let arguments = ["register", "--once", "--account", &account, "--password", "geheim"];
+    let quiet = offhook(&[&arguments[..], &["-v"]].concat());
+    assert_eq!(quiet.code, Some(0), "{quiet:?}");
+    assert!(!quiet.stderr.contains("REGISTER sip:"), "{}", quiet.stderr);
+    let told = offhook(&[&arguments[..], &["-vv"]].concat());
+    assert_eq!(told.code, Some(0), "{told:?}");
+    for part in ["sent to UDP", "REGISTER sip:", "received from UDP", "SIP/2.0 200", "Authorization: (cut)"] {
+        assert!(told.stderr.contains(part), "{part}: {}", told.stderr);
+    }
+    assert!(!told.stderr.contains("response="), "{}", told.stderr);
+    server.line("REGISTER sip:");
+    server.line("Authorization: (cut)");
+    server.line("SIP/2.0 200");
+    assert!(!server.seen().iter().any(|line| line.contains("response=")), "{:#?}", server.seen());
+}
+
+#[test]
 fn nobody_to_ask_is_exit_4() {
     let folder = tempfile::tempdir().unwrap();
     let ended = offhook(&["status", "--state", folder.path().to_str().unwrap()]);

@@ -1,0 +1,82 @@
+//! Every message that passes, in the log: at the level of debugging, with the target `wire`, and with credentials cut.
+
+use tracing::Level;
+
+use crate::tap::{Direction, Seen};
+
+/// The target of these lines, for filters such as `wire=debug`.
+const TARGET: &str = "wire";
+/// Lines that begin with these names may hold what opens an account or a stream of media: answers to challenges, keys of SRTP.
+const SECRET: [&str; 6] =
+    ["authorization:", "proxy-authorization:", "authentication-info:", "proxy-authentication-info:", "a=crypto:", "k="];
+
+/// Writes a message down, where that is wanted.
+pub(crate) fn show(seen: &Seen<'_>) {
+    if !tracing::enabled!(target: TARGET, Level::DEBUG) {
+        return;
+    }
+    let (way, transport, remote) = (way(seen.direction), seen.transport.as_str(), seen.remote);
+    tracing::debug!(target: TARGET, "{way} {transport} {remote}, here {}\n{}", seen.local, readable(seen.bytes));
+}
+
+fn way(direction: Direction) -> &'static str {
+    match direction {
+        Direction::In => "received from",
+        Direction::Out(_) => "sent to",
+    }
+}
+
+/// The message as lines that draw nothing on a terminal, without credentials.
+fn readable(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n").replace('\r', "\n");
+    let mut whole = String::with_capacity(text.len());
+    let mut cutting = false;
+    for line in text.lines() {
+        // What is folded belongs to the line before (RFC 3261 section 7.3.1).
+        if cutting && line.starts_with([' ', '\t']) {
+            continue;
+        }
+        let name: String = line.chars().take(64).filter(|letter| !letter.is_whitespace()).collect();
+        let name = name.to_ascii_lowercase();
+        let secret = SECRET.into_iter().find(|secret| name.starts_with(secret));
+        cutting = secret.is_some();
+        match secret {
+            Some(_) => {
+                let end = line.find([':', '=']).map_or(0, |at| at + 1);
+                whole.push_str(line.get(..end).unwrap_or_default());
+                whole.push_str(" (cut)");
+            }
+            None => whole.extend(line.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter })),
+        }
+        whole.push('\n');
+    }
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::readable;
+
+    #[test]
+    fn credentials_are_cut_however_they_are_written() {
+        let message = "REGISTER sip:a SIP/2.0\r\nAuthorization: Digest username=\"u\",\r\n response=\"s3cret\"\r\n\
+                       PROXY-AUTHORIZATION \t: Digest response=\"s3cret\"\r\nTo: <sip:a>\r\n\r\nv=0\r\na=crypto:1 s3cret\r\nk=clear:s3cret\r\na=x\r\n";
+        let shown = readable(message.as_bytes());
+        assert!(!shown.contains("s3cret"), "{shown}");
+        assert_eq!(shown.matches("(cut)").count(), 4, "{shown}");
+        for kept in ["REGISTER sip:a SIP/2.0\n", "\nTo: <sip:a>\n\nv=0\n", "\na=x\n"] {
+            assert!(shown.contains(kept), "{shown}");
+        }
+    }
+
+    #[test]
+    fn lines_that_end_in_a_carriage_return_alone_hide_nothing() {
+        assert_eq!(readable(b"X: y\rAuthorization: s3cret\rZ: 1"), "X: y\nAuthorization: (cut)\nZ: 1\n");
+    }
+
+    #[test]
+    fn nothing_is_drawn_on_a_terminal() {
+        let shown = readable(b"MESSAGE sip:a SIP/2.0\r\n\r\n\x1b[31m\x07 text \xff");
+        assert!(!shown.chars().any(|letter| letter.is_control() && letter != '\n'), "{shown:?}");
+    }
+}
