@@ -4,7 +4,6 @@ mod answer;
 mod baresip;
 mod callee;
 mod faults;
-mod flushing;
 mod full_disk;
 mod kamailio;
 mod pbx;
