@@ -3,6 +3,7 @@
 use super::wire::{Wire, code, field};
 use crate::program::Program;
 use crate::program::offhook;
+use crate::program::registering::{Devices, Wish};
 
 /// A robot that answers, and a wire to it. Hold the program: it ends when dropped.
 fn robot(arguments: &[&str]) -> (Program, Wire) {
@@ -318,6 +319,36 @@ fn c26_options_answers_capabilities() {
         assert!(field(&answer, name).is_some(), "{name} is missing in\n{answer}");
     }
     assert!(field(&answer, "Allow").unwrap().contains("INVITE"));
+}
+
+#[test]
+fn c27_register_adds_refreshes_lists_and_removes_bindings() {
+    let file = offhook::configuration("digest = [\"md5\"]\n[register]\nmin_expires_secs = 60\n");
+    let server = offhook::serve(&[&["--config", file.path().to_str().unwrap()], &offhook::USERS[..]].concat());
+    let mut devices = Devices::of(&server.address);
+    let mut register = |contact: Option<&str>, expires| {
+        let number = devices.sent();
+        let wish = Wish {
+            user: "1001".into(),
+            contact: contact.map(|host| format!("sip:1001@{host}")),
+            expires,
+            call_id: format!("c27-{number}"),
+            cseq: 1,
+        };
+        let answer = devices.all(&[wish], "secret1").remove(0);
+        let hosts = answer.contacts.iter().map(|(uri, left)| (uri.replace("sip:1001@", ""), *left)).collect::<Vec<_>>();
+        (answer.code, hosts)
+    };
+    let bound = |host: &str, secs| (host.to_owned(), secs);
+    assert_eq!(register(None, 0), (200, vec![]), "asks");
+    assert_eq!(register(Some("a.example"), 600), (200, vec![bound("a.example", 600)]), "adds");
+    assert_eq!(register(Some("b.example"), 3), (423, vec![]), "too brief");
+    let (code, hosts) = register(Some("b.example"), 700);
+    assert_eq!((code, hosts.len()), (200, 2), "adds another");
+    let (code, hosts) = register(Some("a.example"), 900);
+    assert!(code == 200 && hosts.contains(&bound("a.example", 900)), "refreshes: {hosts:?}");
+    let (code, hosts) = register(Some("b.example"), 0);
+    assert!(code == 200 && matches!(hosts.as_slice(), [(host, _)] if host == "a.example"), "removes: {hosts:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What `offhook serve` has confirmed survives `kill -9`, and is on the disk when that was promised.
+//! What `offhook serve` has confirmed survives `kill -9`.
 
-mod flushed;
 mod kill;
+mod recording;

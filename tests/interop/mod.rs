@@ -4,6 +4,7 @@ mod answer;
 mod baresip;
 mod callee;
 mod faults;
+mod flushed;
 mod full_disk;
 mod kamailio;
 mod pbx;

@@ -62,6 +62,11 @@ impl Devices {
         self.open.values().filter(|open| open.signed).count()
     }
 
+    /// Requests sent so far.
+    pub(crate) fn sent(&self) -> u64 {
+        self.branches
+    }
+
     /// Requests that have not come to an end.
     pub(crate) fn len(&self) -> usize {
         self.open.len()

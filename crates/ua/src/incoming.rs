@@ -46,6 +46,15 @@ impl Caller {
 
 /// A call that rings here, or could. Dropping it declines it (603).
 ///
+/// Answering takes it, so it cannot be answered twice:
+///
+/// ```compile_fail,E0382
+/// async fn twice(incoming: ua::IncomingCall) {
+///     let _first = incoming.answer().await;
+///     let _second = incoming.answer().await;
+/// }
+/// ```
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use ua::{CallError, Endpoint};

@@ -61,3 +61,23 @@ fn caller_listens_at_each_address_by_udp_and_tcp_while_it_calls() {
     caller.line("180 Ringing");
     assert_reached(&addresses);
 }
+
+/// By both protocols, and a call that is heard.
+#[test]
+fn ipv6_is_listened_on_and_called() {
+    let loopback = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    if !loopback.contains("00000000000000000000000000000001") {
+        eprintln!("this machine has no ::1");
+        return;
+    }
+    let mut robot = Going::start(&["answer", "--sip", "[::1]:0", "--echo"]);
+    let port = robot.port();
+    for transport in ["udp", "tcp"] {
+        let target = format!("sip:robot@[::1]:{port};transport={transport}");
+        let ended = offhook(&["options", &target]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let sound = ["--tone", "440", "--expect-tone", "440", "--for", "2"];
+        let ended = offhook(&[&["call", &target, "--sip", "[::1]:0"], &sound[..]].concat());
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+}

@@ -12,4 +12,5 @@ mod refusals;
 mod run;
 mod serve;
 mod terminal;
+mod threads;
 mod usage;
