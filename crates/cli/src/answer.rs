@@ -227,10 +227,8 @@ fn report(news: &News, out: &mut Out) -> Option<Exit> {
             });
         }
         News::Message { from, text } => {
-            // A stranger's text: nothing in it may draw on the terminal.
-            let shown: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
             out.event(
-                &format!("message from {from}: {shown}"),
+                &format!("message from {from}: {text}"),
                 &[("event", "message".into()), ("from", from.as_str().into()), ("text", text.as_str().into())],
             );
         }

@@ -51,12 +51,12 @@ async fn ask(target: &str, said: Option<Said<'_>>, identity: &args::Identity, ou
         }
     };
     let took = asked.elapsed().as_secs_f64() * 1_000.0;
-    let mut line = format!("{target}: {} {} after {took:.1} ms", answer.code, answer.reason);
+    let mut lines = vec![format!("{target}: {} {} after {took:.1} ms", answer.code, answer.reason)];
     if let Some(server) = &answer.server {
-        line.push_str(&format!("\n  server  {server}"));
+        lines.push(format!("  server  {server}"));
     }
     if said.is_none() && !answer.allow.is_empty() {
-        line.push_str(&format!("\n  allow   {}", answer.allow.join(", ")));
+        lines.push(format!("  allow   {}", answer.allow.join(", ")));
     }
     let event = if said.is_some() { "message" } else { "options" };
     let fields = [
@@ -68,7 +68,7 @@ async fn ask(target: &str, said: Option<Said<'_>>, identity: &args::Identity, ou
         ("allow", answer.allow.clone().into()),
         ("millis", took.into()),
     ];
-    out.event(&line, &fields);
+    out.event_in_lines(&lines, &fields);
     phone.endpoint.close().await;
     Ok(Exit::Ok)
 }

@@ -284,11 +284,11 @@ fn report(ended: &Ended, heard: &Heard, out: &mut Out) {
         ("secs", secs.into()),
         ("audible_secs", audible.into()),
     ];
-    let mut text = format!("ended by {by} after {secs:.1} s ({} {})", ended.code, ended.reason);
+    let mut lines = vec![format!("ended by {by} after {secs:.1} s ({} {})", ended.code, ended.reason)];
     if let Some(stats) = &ended.stats {
         let jitter = stats.jitter.as_secs_f64() * 1_000.0;
-        text.push_str(&format!(
-            "\n  {}: sent {}, received {}, lost {}, late {}, jitter {jitter:.1} ms; heard {audible:.1} s that were not silence",
+        lines.push(format!(
+            "  {}: sent {}, received {}, lost {}, late {}, jitter {jitter:.1} ms; heard {audible:.1} s that were not silence",
             stats.codec, stats.packets_sent, stats.packets_received, stats.packets_lost, stats.packets_late
         ));
         fields.extend([
@@ -301,7 +301,7 @@ fn report(ended: &Ended, heard: &Heard, out: &mut Out) {
             ("round_trip_millis", stats.round_trip.map(|time| time.as_secs_f64() * 1_000.0).into()),
         ]);
     }
-    out.event(&text, &fields);
+    out.event_in_lines(&lines, &fields);
 }
 
 /// Waits until the recording is complete.

@@ -125,6 +125,8 @@ fn verdict(found: &Found, took: Duration, out: &mut Out) -> Exit {
     ];
     let why = lost.map(|lost| format!(" ({lost})")).unwrap_or_default();
     out.text(&format!("  took {}", secs(took)));
-    out.event(&format!("audio both ways: {}{why}", out.tinted(word, tint)), &fields);
+    out.text(&format!("audio both ways: {}{why}", out.tinted(word, tint)));
+    let for_people: [&str; 0] = [];
+    out.event_in_lines(&for_people, &fields);
     exit
 }

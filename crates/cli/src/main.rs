@@ -15,6 +15,7 @@ mod recording;
 mod register;
 mod secrets;
 mod serve;
+mod shown;
 mod status;
 
 use std::io::{IsTerminal, Write};

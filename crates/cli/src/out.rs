@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::args::Color;
 use crate::exit::{Exit, Fault};
+use crate::shown::shown;
 
 /// The version of the JSON schema: additions only.
 pub(crate) const SCHEMA: u64 = 1;
@@ -59,10 +60,19 @@ impl Out {
         }
     }
 
-    /// Something happened: `text` for people, `fields` for programs.
+    /// Something happened: `text` for people, in one line whatever peers put into it, `fields` for programs.
     pub(crate) fn event(&mut self, text: &str, fields: &[(&str, Value)]) {
-        let line = if self.json { object(fields) } else { text.to_owned() };
-        self.line(&line);
+        self.event_in_lines(&[text], fields);
+    }
+
+    /// As [`Out::event`], with as many lines for people as are given.
+    pub(crate) fn event_in_lines<T: AsRef<str>>(&mut self, lines: &[T], fields: &[(&str, Value)]) {
+        if self.json {
+            return self.line(&object(fields));
+        }
+        for line in lines {
+            self.line(&shown(line.as_ref()));
+        }
     }
 
     /// As [`Out::event`], for what happens thousands of times a second: only what is printed is made.
@@ -75,12 +85,20 @@ impl Out {
             return self.line(&object(&fields()));
         }
         self.wipe();
+        let start = self.held.len();
         // Writing to a Vec cannot fail.
-        let _ = writeln!(self.held, "{text}");
+        let _ = write!(self.held, "{text}");
+        let written = self.held.get(start..).unwrap_or_default();
+        if !written.iter().all(|byte| (b' '..=b'~').contains(byte)) {
+            let written = String::from_utf8_lossy(written).into_owned();
+            self.held.truncate(start);
+            self.held.extend_from_slice(shown(&written).as_bytes());
+        }
+        self.held.push(b'\n');
         self.keep();
     }
 
-    /// A line for people only.
+    /// A line for people only, with colours of ours: nothing that peers wrote goes into it.
     pub(crate) fn text(&mut self, text: &str) {
         if !self.json {
             self.line(text);
@@ -103,7 +121,7 @@ impl Out {
             return;
         }
         let mut out = std::io::stdout().lock();
-        let _ = write!(out, "\r\x1b[?7l{line}\x1b[K\x1b[?7h");
+        let _ = write!(out, "\r\x1b[?7l{}\x1b[K\x1b[?7h", shown(line));
         let _ = out.flush();
         self.drawn = true;
     }
@@ -121,7 +139,7 @@ impl Out {
             let line = object(&fields);
             self.line(&line);
         }
-        let _ = writeln!(std::io::stderr().lock(), "offhook: {}", fault.what);
+        let _ = writeln!(std::io::stderr().lock(), "offhook: {}", shown(&fault.what));
         fault.exit
     }
 
@@ -140,7 +158,7 @@ impl Out {
             let line = object(&[("event", "error".into()), ("error", what.into())]);
             self.line(&line);
         }
-        let _ = writeln!(std::io::stderr().lock(), "offhook: {what}");
+        let _ = writeln!(std::io::stderr().lock(), "offhook: {}", shown(what));
     }
 
     /// Keeps lines back until [`Out::release`]: a write for each would cost more than a call.

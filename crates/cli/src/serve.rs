@@ -60,14 +60,17 @@ pub(crate) fn check(args: &args::Check, out: &mut Out) -> Exit {
         ("listen", listen.clone().into()),
         ("users", users.into()),
     ];
-    let mut text = format!("{from}: good; {users} users; listens on {}", listen.join(", "));
+    let good = format!("{from}: good; {users} users; listens on {}", listen.join(", "));
     if args.print_effective {
         let effective = config.to_toml();
+        fields.push(("effective", effective.as_str().into()));
         // All of it can be read as a configuration.
-        text = format!("# {text}\n\n{}", effective.trim_end());
-        fields.push(("effective", effective.into()));
+        let head = format!("# {good}");
+        let lines: Vec<&str> = [head.as_str(), ""].into_iter().chain(effective.trim_end().lines()).collect();
+        out.event_in_lines(&lines, &fields);
+    } else {
+        out.event(&good, &fields);
     }
-    out.event(&text, &fields);
     Exit::Ok
 }
 

@@ -11,11 +11,11 @@ use crate::out::Out;
 pub(crate) fn run(args: &args::Status, out: &mut Out) -> Exit {
     match ask(args) {
         Ok(status) => {
-            let text = words(&status);
+            let lines = words(&status);
             let fields: Vec<(&str, Value)> = std::iter::once(("event", "status".into()))
                 .chain(status.as_object().into_iter().flatten().map(|(name, value)| (name.as_str(), value.clone())))
                 .collect();
-            out.event(&text, &fields);
+            out.event_in_lines(&lines, &fields);
             Exit::Ok
         }
         Err(fault) => out.fault(&fault),
@@ -34,7 +34,7 @@ fn ask(args: &args::Status) -> Result<Value, Fault> {
 }
 
 /// For a person: a line for all, then one for each user and each call.
-fn words(status: &Value) -> String {
+fn words(status: &Value) -> Vec<String> {
     let number = |name: &str| status.get(name).and_then(Value::as_u64).unwrap_or_default();
     let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
@@ -64,7 +64,7 @@ fn words(status: &Value) -> String {
         let secs = call.get("secs").and_then(Value::as_u64).unwrap_or_default();
         lines.push(format!("call {} -> {}  {}  {secs} s", text(call, "from"), text(call, "to"), text(call, "state")));
     }
-    lines.join("\n")
+    lines
 }
 
 #[cfg(test)]
@@ -80,7 +80,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            words(&status),
+            words(&status).join("\n"),
             "up 5 s, listens on udp:127.0.0.1:5060\n1 calls now, 3 since the start, 1 registrations\n\
              user 1001  sip:1001@127.0.0.1:5070  99 s  x\nuser 1002  not registered\ncall 1001 -> 600  up  2 s"
         );

@@ -71,7 +71,7 @@ fn robot_prints_text_messages_and_who_they_are_from() {
     let ended = offhook(&["message", &target, "good\u{1b}[31m morning"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let line = robot.line("message from sip:");
-    assert!(line.ends_with(": good [31m morning") && !line.contains("tag="), "{line}");
+    assert!(line.ends_with(r": good\u{1b}[31m morning") && !line.contains("tag="), "{line}");
 }
 
 #[test]

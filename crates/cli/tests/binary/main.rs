@@ -11,6 +11,7 @@ mod readme;
 mod refusals;
 mod run;
 mod serve;
+mod strangers;
 mod terminal;
 mod threads;
 mod usage;
