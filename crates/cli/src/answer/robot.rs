@@ -304,7 +304,9 @@ impl Robot {
         }
     }
 
+    /// Refuses a call that rings. It is taken out first: it is over with this, and its end is no more news.
     fn refuse(&mut self, session: SessionId, code: StatusCode, call: u64, why: String, turn: &mut Turn<'_>) {
+        self.calls.remove(&session);
         self.tell(News::Refused { call, code: code.get(), why });
         let _ = turn.answer(session, Reply::new(code));
     }

@@ -1,6 +1,7 @@
 //! `answer` as a device of a server, and its end.
 
 use crate::run::{Going, offhook};
+use crate::strangers::Stranger;
 
 #[test]
 fn robot_with_an_account_is_called_through_the_server() {
@@ -113,4 +114,20 @@ fn robot_hangs_up_after_the_time_given() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stdout.contains("ended by peer after 1.0 s"), "{}", ended.stdout);
     assert_eq!(robot.end().0, Some(0));
+}
+
+#[test]
+fn refused_call_counts_once() {
+    let mut robot = Going::start(&["answer", "--sip", "127.0.0.1:0", "--calls", "2"]);
+    let stranger = Stranger::facing(&mut robot);
+    let only_pictures =
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video 6000 RTP/AVP 31\r\n";
+    stranger.call("<sip:x@127.0.0.1>", only_pictures, "SIP/2.0 488");
+    robot.line("call 1 refused: 488");
+    let caller = offhook(&["call", &format!("sip:x@{}", stranger.robot), "--tone", "440", "--for", "1"]);
+    assert_eq!(caller.code, Some(0), "the first call was one, not two: {caller:?}");
+    let (code, lines) = robot.end();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.starts_with("call 2 ended by caller")), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.starts_with("call 1 ended")), "{lines:#?}");
 }

@@ -1,5 +1,7 @@
 //! `serve`, and the verbs that talk to it.
 
+use std::io::{Read, Write};
+
 use crate::run::{Going, offhook, offhook_with};
 
 struct Served {
@@ -223,6 +225,42 @@ fn nobody_to_ask_is_exit_4() {
     let ended = offhook(&["status", "--state", folder.path().to_str().unwrap()]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert!(ended.stderr.contains("--state"), "{}", ended.stderr);
+}
+
+/// What HTTP answers there.
+fn get(url: &str, path: &str) -> String {
+    let address = url.strip_prefix("http://").unwrap().split('/').next().unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(crate::run::PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn metrics_and_health_are_read_over_http() {
+    let mut served = Served::start(&["--http", "127.0.0.1:0", "--user", "2001:geheim"]);
+    let line = served.going.line("metrics at http://");
+    let url = line.strip_prefix("metrics at ").unwrap();
+    served.going.line("ready");
+    let health = get(url, "/healthz");
+    assert!(health.starts_with("HTTP/1.1 200 "), "{health}");
+    let active = |count: u64| {
+        let metrics = get(url, "/metrics");
+        let line = format!("\noffhook_registrations_active {count}\n");
+        assert!(
+            metrics.starts_with("HTTP/1.1 200 ") && metrics.replace("\r\n", "\n").contains(&line),
+            "{line}: {metrics}"
+        );
+    };
+    active(0);
+    let account = served.account("2001");
+    let mut device = Going::start(&["register", "--account", &account, "--password", "geheim"]);
+    device.line("registered");
+    active(1);
+    let other = get(url, "/other");
+    assert!(other.starts_with("HTTP/1.1 404 "), "{other}");
 }
 
 #[test]

@@ -7,7 +7,8 @@ use crate::run::{Going, PATIENCE, offhook};
 /// A device without a stack: it writes what it likes.
 pub(crate) struct Stranger {
     socket: UdpSocket,
-    robot: String,
+    /// Whom it faces.
+    pub(crate) robot: String,
 }
 
 impl Stranger {
