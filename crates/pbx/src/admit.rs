@@ -53,7 +53,7 @@ impl Switch {
 
     fn challenge(&mut self, request: &Request, origin: &Origin, now: Now, stale: bool) -> Reply {
         let mut lines = Lines::new();
-        let md5_alone = self.offers_md5 && self.is_old(request, origin, now);
+        let md5_alone = self.offers_md5_among_others && self.is_old(request, origin, now);
         for value in self.digest.challenges(now.mono, origin.remote.ip(), stale) {
             if !md5_alone || value.contains("algorithm=MD5,") {
                 lines.push_id(HeaderId::WwwAuthenticate, value);
@@ -87,7 +87,7 @@ impl Switch {
     /// A device has registered here whose calls other loops get: those must know that it takes one hash only.
     pub(crate) fn tell_one_hash(&self, request: &Request, origin: &Origin) {
         let agent = request.headers().raw(HeaderId::UserAgent).unwrap_or_default();
-        if self.offers_md5 && knows_one_hash_only(agent) {
+        if self.offers_md5_among_others && knows_one_hash_only(agent) {
             self.neighbours.tell_others(|| Command::OneHash(origin.remote));
         }
     }

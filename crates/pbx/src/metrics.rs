@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::BufRead as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -146,10 +147,15 @@ fn label(method: &Method) -> &'static str {
 
 /// The method in the CSeq of a response of ours, which writes it as `CSeq: 1 INVITE`.
 fn cseq_method(message: &[u8]) -> &'static str {
-    let mut lines = message.split(|byte| *byte == b'\n');
-    let line = lines.find(|line| line.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"CSeq:")));
-    let word = line.and_then(|line| line.trim_ascii_end().rsplit(|byte| *byte == b' ').next());
-    word.map_or("other", known)
+    let mut rest = message;
+    while !rest.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"CSeq:")) {
+        // Reading from memory cannot fail.
+        if !matches!(rest.skip_until(b'\n'), Ok(1..)) {
+            return "other";
+        }
+    }
+    let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    line.trim_ascii_end().rsplit(|byte| *byte == b' ').next().map_or("other", known)
 }
 
 /// Everything a switch counts.
@@ -363,5 +369,8 @@ mod tests {
         assert_eq!(known(b"INVITE"), "INVITE");
         assert_eq!(known(b"EVIL\"} 1"), "other");
         assert_eq!(cseq_method(b"200 OK\r\nVia: x\r\ncseq: 17 BYE\r\n\r\n"), "BYE");
+        for without in [&b""[..], b"CSeq", b"200 OK\r\nVia: x\r\n\r\n", b"200 OK\r\nCSeq:"] {
+            assert_eq!(cseq_method(without), "other");
+        }
     }
 }

@@ -146,13 +146,14 @@ fn member(
     rules: &digest::ServerConfig,
     studio: Studio,
 ) -> Result<(net::LoopConfig, impl FnOnce(net::Seat<'_, Command>) -> Switch + Send + 'static), digest::ServerError> {
-    let offers_md5 = rules.algorithms.contains(&digest::Algorithm::Md5);
+    let offers_md5_among_others = rules.algorithms.len() > 1 && rules.algorithms.contains(&digest::Algorithm::Md5);
     let digest = digest::Server::new(rules.clone(), rand::random())?;
     let mut looped = net::LoopConfig::new(Vec::new(), crate::switch::stack_config(&given.config));
     let wire = crate::metrics::Shared::default();
     looped.tap = Some(crate::metrics::tap(&wire));
-    let make =
-        move |seat: net::Seat<'_, Command>| Switch::new(given, (digest, offers_md5), studio, Metrics::new(wire), &seat);
+    let make = move |seat: net::Seat<'_, Command>| {
+        Switch::new(given, (digest, offers_md5_among_others), studio, Metrics::new(wire), &seat)
+    };
     Ok((looped, make))
 }
 

@@ -74,8 +74,8 @@ pub(crate) struct Switch {
     pub(crate) config: Config,
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) digest: digest::Server,
-    /// Whether MD5 is among the hashes offered.
-    pub(crate) offers_md5: bool,
+    /// Whether MD5 is among several hashes offered: then devices that know one hash only matter.
+    pub(crate) offers_md5_among_others: bool,
     pub(crate) bindings: Bindings,
     pub(crate) neighbours: Neighbours,
     pub(crate) findings: Findings,
@@ -132,7 +132,7 @@ impl Switch {
     /// On the loop's thread, before anything is received.
     pub(crate) fn new(
         Given { config, accounts, home, tally }: Given,
-        (digest, offers_md5): (digest::Server, bool),
+        (digest, offers_md5_among_others): (digest::Server, bool),
         studio: Studio,
         metrics: Metrics,
         seat: &Seat<'_, Command>,
@@ -148,7 +148,7 @@ impl Switch {
             one_hash: HashSet::new(),
             accounts,
             digest,
-            offers_md5,
+            offers_md5_among_others,
             studio,
             capabilities: Capabilities { allow: methods(), ..Capabilities::default() },
             calls: Calls::default(),
