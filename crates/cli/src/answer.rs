@@ -4,8 +4,10 @@ mod board;
 mod robot;
 mod voice;
 
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use media::MediaEvent;
 use net::media::{MediaConfig, MediaThread, PortRange};
 use net::{LoopConfig, SipLoop};
 use sip::message::StatusCode;
@@ -70,7 +72,9 @@ fn start(args: &args::Answer) -> Result<Running, (Exit, String)> {
     stack.allow.extend([sip::message::Method::Info, sip::message::Method::Message]);
     // The robot answers in the turn that brings a call: a 100 would only be one message more.
     stack.trying = sip::Trying::After(Duration::from_millis(200));
-    let (orders_in, orders) = std::sync::mpsc::channel();
+    // Set as soon as the loop runs. No call has a digit before.
+    let way = Arc::new(OnceLock::<net::Handle<Order>>::new());
+    let to_loop = Arc::clone(&way);
     let listening = phone::udp_and_tcp(&phone::addresses(&args.identity.sip));
     // The media thread needs the loop's clock, and the robot needs the media thread: the robot is made when both are known.
     let (give_media, take_media) = std::sync::mpsc::channel();
@@ -78,7 +82,10 @@ fn start(args: &args::Answer) -> Result<Running, (Exit, String)> {
         let media = with_media.then(|| {
             let config = MediaConfig { engine: media::Config::default(), clock, commands: 4_096 };
             MediaThread::spawn(config, move |event| {
-                let _ = orders_in.send(event);
+                // Of all events only digits are news. Where too much waits for the loop, one is lost, as on the network.
+                if let (MediaEvent::DigitEnded { .. }, Some(handle)) = (&event, to_loop.get()) {
+                    let _ = handle.try_send(Order::Media(event));
+                }
             })
         });
         let studio = match &media {
@@ -89,21 +96,11 @@ fn start(args: &args::Answer) -> Result<Running, (Exit, String)> {
         Robot::new(conduct, studio, news)
     })
     .map_err(|error| general(error.to_string()))?;
+    let _ = way.set(sip.handle());
     let media = match take_media.recv().ok().flatten().transpose() {
         Ok(media) => media,
         Err(error) => return Err(general(error.to_string())),
     };
-    if media.is_some() {
-        let handle = sip.handle();
-        let forward = std::thread::Builder::new().name("digits".into()).spawn(move || {
-            while let Ok(event) = orders.recv() {
-                if handle.blocking_send(Order::Media(event)).is_err() {
-                    return;
-                }
-            }
-        });
-        forward.map_err(|error| general(format!("the system refused a thread: {error}")))?;
-    }
     Ok(Running { sip, media, news: inbox, registers })
 }
 

@@ -28,6 +28,9 @@ use crate::stream::Streams;
 use crate::tap::{Direction, Seen, Tap};
 use crate::udp::{Datagrams, Refused};
 
+/// Commands carried out before others get their turn.
+const BATCH: usize = 64;
+
 /// What lives on the loop's own thread beside the stack and decides.
 pub trait App: Application {
     /// What other threads may ask of it.
@@ -295,18 +298,24 @@ async fn run<A: App + 'static>(
         let core = Rc::clone(&core);
         async move {
             while let Some(command) = inbox.recv().await {
-                let mut core = core.borrow_mut();
-                core.command(command);
-                // What waits already is taken in the same go.
-                while let Ok(command) = inbox.try_recv() {
-                    core.command(command);
-                }
+                carry_out(&core, command, &mut inbox);
+                tokio::task::yield_now().await;
             }
         }
     };
     tokio::select! {
         () = commands => {}
         _ = stopped => {}
+    }
+}
+
+/// A command, and what waits behind it, up to a batch: sockets and the timer get their turn though commands never end.
+fn carry_out<A: App + 'static>(core: &RefCell<Core<A>>, first: A::Command, inbox: &mut mpsc::Receiver<A::Command>) {
+    let mut core = core.borrow_mut();
+    core.command(first);
+    for _ in 1..BATCH {
+        let Ok(command) = inbox.try_recv() else { return };
+        core.command(command);
     }
 }
 

@@ -456,3 +456,45 @@ fn one_address_cannot_take_all_connections() {
         assert!(Instant::now() < until, "places stay taken");
     }
 }
+
+/// Gives itself the next command with each, and answers requests.
+struct Restless {
+    again: mpsc::Receiver<net::Handle<()>>,
+    me: Option<net::Handle<()>>,
+}
+
+impl Application for Restless {
+    fn event(&mut self, event: Event, turn: &mut Turn<'_>) {
+        if let Event::Request { tx, .. } = event {
+            turn.respond(tx, Reply::new(StatusCode::OK)).unwrap();
+        }
+    }
+}
+
+impl App for Restless {
+    type Command = ();
+    fn command(&mut self, (): (), _: &mut Turn<'_>) {
+        let me = self.me.get_or_insert_with(|| self.again.recv().unwrap());
+        me.try_send(()).unwrap();
+    }
+}
+
+#[test]
+fn commands_that_never_end_leave_the_others_their_turn() {
+    let bind = Bind { transport: Transport::Udp, address: "127.0.0.1:0".parse().unwrap() };
+    let config = LoopConfig::new(vec![bind], sip::Config::default());
+    let (give, again) = mpsc::channel();
+    let running = SipLoop::spawn(config, move |_, _| Restless { again, me: None }).unwrap();
+    give.send(running.handle()).unwrap();
+    running.handle().try_send(()).unwrap();
+    let socket = udp();
+    let request = options("UDP", socket.local_addr().unwrap(), "restless");
+    socket.send_to(request.as_bytes(), running.bound()[0].address).unwrap();
+    let mut buffer = [0; 4096];
+    let heard = socket.recv(&mut buffer);
+    if heard.is_err() {
+        // A loop that never gets to its end cannot be waited for.
+        std::mem::forget(running);
+    }
+    assert!(buffer[..heard.unwrap()].starts_with(b"SIP/2.0 200"));
+}
