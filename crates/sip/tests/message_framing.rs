@@ -101,6 +101,9 @@ fn stream_limits_at_the_limit_and_one_past_it() {
     ] {
         assert_eq!(frames(&text, limits), [expected]);
     }
+    for (limit, expected) in [(2, whole(&text)), (1, Err(FramingError::TooManyHeaders))] {
+        assert_eq!(frames(&text, Limits { headers: limit, ..Limits::default() }), [expected]);
+    }
     let endless = "x".repeat(65_536);
     assert_eq!(frames(&endless[..65_535], Limits::default()), []);
     assert_eq!(frames(&endless, Limits::default()), [Err(FramingError::HeadTooLarge)]);

@@ -9,7 +9,7 @@ pub struct Limits {
     pub head: usize,
     /// Octets of one header field (folds included) or of the start line; more is refused with 400.
     pub line: usize,
-    /// Header fields in one message; more is refused with 400.
+    /// Header fields in one message; more is refused with 400, and a stream that brings them is closed.
     pub headers: usize,
     /// Parts of one multipart body.
     pub parts: usize,
