@@ -21,6 +21,10 @@ pub struct Config {
     /// Most server transactions at once (those that only wait for repeats included). One more request is answered 503 with Retry-After, and
     /// nothing is kept of it.
     pub max_server_transactions: usize,
+    /// Most octets of messages that server transactions keep: requests without a final response, and last responses, which repeat every Via.
+    /// A request that would take them past it is answered 503 with Retry-After, and nothing is kept of it; what has been let in is
+    /// answered in any case. The default leaves 671 octets for each of the most server transactions.
+    pub max_kept_octets: usize,
     /// Most requests of ours under way at once, and most client transactions; one more is [`crate::StackError::Full`].
     pub max_client_transactions: usize,
     /// Most dialogs at once.
@@ -69,6 +73,7 @@ impl Default for Config {
             timers: Timers::default(),
             limits: Limits::default(),
             max_server_transactions: 200_000,
+            max_kept_octets: 128 << 20,
             max_client_transactions: 200_000,
             max_dialogs: 100_000,
             max_sessions: 100_000,

@@ -44,6 +44,8 @@ pub struct Stack {
     pub(crate) streams: BTreeSet<(FlowId, Id)>,
     /// Server transactions.
     pub(crate) servers: Slab<Server>,
+    /// Octets of the messages they keep.
+    pub(crate) kept: usize,
     /// Where requests find them.
     pub(crate) arrivals: Table<Id>,
     pub(crate) asks: Slab<Ask>,
@@ -100,6 +102,7 @@ impl Stack {
             clients: Slab::new(),
             streams: BTreeSet::new(),
             servers: Slab::new(),
+            kept: 0,
             arrivals: Table::default(),
             asks: Slab::new(),
             alarms: Slab::new(),
@@ -136,6 +139,7 @@ impl Stack {
             requests: self.outgoing.len(),
             client_transactions: self.clients.len(),
             server_transactions: self.servers.len(),
+            kept_octets: self.kept,
             matches: self.arrivals.len() + self.streams.len(),
             asks: self.asks.len(),
             alarms: self.alarms.len(),
@@ -158,6 +162,8 @@ pub struct Usage {
     pub client_transactions: usize,
     /// Server transactions, those that only absorb repeats included.
     pub server_transactions: usize,
+    /// Octets of the messages that server transactions keep.
+    pub kept_octets: usize,
     /// Entries of the tables by which messages and flows find transactions.
     pub matches: usize,
     /// Questions to the driver.

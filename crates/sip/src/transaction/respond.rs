@@ -78,7 +78,7 @@ impl Turn<'_> {
         let bytes = writer.finish(reply.body.as_ref());
         let (path, owner) = (server.path(), server.owner);
         // What stays is an exact copy: the printed one has room to spare.
-        server.last = Some(bytes.as_ref().into());
+        server.keep(Some(bytes.as_ref().into()), &mut self.stack.kept);
         if code.is_final() {
             self.server_close(tx.0, tag);
         }
@@ -97,7 +97,7 @@ impl Turn<'_> {
     /// [`StackError::Gone`]; [`StackError::State`] when nothing has been sent.
     pub fn repeat(&mut self, tx: ServerTx) -> Result<(), StackError> {
         let server = self.stack.servers.get(tx.0).ok_or(StackError::Gone)?;
-        if server.last.is_none() {
+        if server.last().is_none() {
             return Err(StackError::State("a request with a response"));
         }
         self.server_again(tx.0, Cause::RetransmitResponse);
@@ -135,7 +135,7 @@ impl Turn<'_> {
     /// for half a minute.
     pub(crate) fn acknowledged(&mut self, tx: ServerTx) {
         if let Some(server) = self.stack.servers.get_mut(tx.0) {
-            server.last = None;
+            server.keep(None, &mut self.stack.kept);
         }
     }
 
@@ -153,7 +153,7 @@ pub(super) fn trying(turn: &mut Turn<'_>, id: Id) {
     let lines = Lines::default();
     let bytes = write_response(request.headers(), StatusCode::TRYING, None, None, &lines, None, received);
     let path = server.path();
-    server.last = Some(bytes.as_ref().into());
+    server.keep(Some(bytes.as_ref().into()), &mut turn.stack.kept);
     turn.stack.counters.responses_out += 1;
     turn.send(Sender::Server(id), path, bytes, Cause::Automatic);
 }

@@ -31,7 +31,7 @@ pub(crate) struct Server {
     pub(super) owner: Owner,
     pub(super) request: Option<Box<Request>>,
     /// The last response.
-    pub(super) last: Option<Box<[u8]>>,
+    last: Option<Box<[u8]>>,
     pub(super) origin: PackedPath,
     /// Where responses go when that is not where the request came from.
     pub(super) detour: Option<Box<SocketAddr>>,
@@ -65,6 +65,22 @@ impl Server {
             Machine::Invite(state) => state.deadline(),
             Machine::Other(state) => Some(state.deadline()),
         }
+    }
+    /// The last response.
+    pub(super) fn last(&self) -> Option<&[u8]> {
+        self.last.as_deref()
+    }
+    /// Another last response, or none; `kept` is the sum over all transactions.
+    pub(super) fn keep(&mut self, last: Option<Box<[u8]>>, kept: &mut usize) {
+        *kept -= self.last.as_deref().map_or(0, <[u8]>::len);
+        *kept += last.as_deref().map_or(0, <[u8]>::len);
+        self.last = last;
+    }
+    /// Lets go of the request; `kept` is the sum over all transactions.
+    fn take_request(&mut self, kept: &mut usize) -> Option<Box<Request>> {
+        let request = self.request.take()?;
+        *kept -= request.bytes().len();
+        Some(request)
     }
     pub(super) fn is_open(&self) -> bool {
         match &self.machine {
@@ -251,10 +267,11 @@ impl Turn<'_> {
         self.refuse_stateless(request.headers(), origin, StatusCode::SERVICE_UNAVAILABLE, None, lines);
     }
 
-    /// A new transaction; `None` when there are too many, and the request has been answered 503.
+    /// A new transaction; `None` when there are too many or they keep too much, and the request has been answered 503.
     fn server_new(&mut self, request: Request, origin: &Origin, key: Key, merged: Option<Key>) -> Option<Id> {
         let config = &self.stack.config;
-        if self.stack.servers.len() >= config.max_server_transactions {
+        let kept = self.stack.kept.saturating_add(request.bytes().len());
+        if self.stack.servers.len() >= config.max_server_transactions || kept > config.max_kept_octets {
             self.stack.counters.shed += 1;
             self.refuse_busy(&request, origin);
             return None;
@@ -280,6 +297,7 @@ impl Turn<'_> {
             tag: self.stack.rng.token(),
             timer: TimerId::NONE,
         };
+        self.stack.kept = kept;
         let id = self.stack.servers.insert(self.stack.config.shard, server);
         self.stack.arrivals.insert(key, id);
         if let Some(merged) = merged {
@@ -291,7 +309,9 @@ impl Turn<'_> {
 
     /// Takes a transaction away.
     fn server_end(&mut self, id: Id) {
-        let Some(server) = self.stack.servers.remove(id) else { return };
+        let Some(mut server) = self.stack.servers.remove(id) else { return };
+        server.take_request(&mut self.stack.kept);
+        server.keep(None, &mut self.stack.kept);
         self.stop(server.timer);
         self.stack.arrivals.remove(&server.keys.own);
         for key in [server.keys.merged, server.keys.old_ack].into_iter().flatten() {
@@ -321,7 +341,7 @@ impl Turn<'_> {
     /// The last response, byte for byte.
     pub(super) fn server_again(&mut self, id: Id, why: Cause) {
         let Some(server) = self.stack.servers.get(id) else { return };
-        if let Some(bytes) = server.last.as_deref().map(Bytes::copy_from_slice) {
+        if let Some(bytes) = server.last().map(Bytes::copy_from_slice) {
             let path = server.path();
             self.stack.counters.responses_repeated += 1;
             self.send(Sender::Server(id), path, bytes, why);
@@ -385,7 +405,7 @@ impl Turn<'_> {
     /// Lets go of what only an open transaction needs, and makes its final response findable for the ACK of an RFC 2543 peer.
     pub(super) fn server_close(&mut self, id: Id, to_tag: &str) {
         let Some(server) = self.stack.servers.get_mut(id) else { return };
-        let request = server.request.take();
+        let request = server.take_request(&mut self.stack.kept);
         let invite = matches!(server.machine, Machine::Invite(_));
         let Some(request) = request.filter(|_| invite) else { return };
         let to_tag = request.headers().to_tag().unwrap_or(to_tag);

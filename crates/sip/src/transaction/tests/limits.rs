@@ -42,6 +42,59 @@ fn limit_of_server_transactions_sheds_with_503_and_keeps_nothing() {
 }
 
 #[test]
+fn limit_of_kept_octets_sheds_one_octet_past_it_and_frees_again() {
+    let vias = format!("Via: SIP/2.0/UDP h{}\n", ";x=y".repeat(1_000)).repeat(7);
+    let text = |n: usize| numbered("OPTIONS", n).replacen("Max-Forwards", &format!("{vias}Max-Forwards"), 1);
+    let size = text(0).replace('\n', "\r\n").len();
+    for (past, third) in [(0, "0.000 up OPTIONS"), (1, "0.000 503 (Automatic)")] {
+        let limit = 3 * size - past;
+        let mut bench = Bench::with(Config { max_kept_octets: limit, ..Config::default() });
+        for n in 0..3 {
+            bench.receive(path(UDP, 2), &text(n));
+        }
+        assert_eq!(bench.took(), ["0.000 up OPTIONS", "0.000 up OPTIONS", third]);
+        assert_eq!((bench.stack.usage().kept_octets, bench.stack.counters().shed), ((3 - past) * size, past as u64));
+    }
+    // The answer takes the place of the request until timer J, and repeats every Via.
+    let mut bench = Bench::with(Config { max_kept_octets: 2 * size, retry_after_secs: 9, ..Config::default() });
+    bench.receive(path(UDP, 2), &text(0));
+    let tx = bench.server_tx();
+    bench.respond(tx, 200).expect("open");
+    let answer = bench.last().bytes.len();
+    assert_eq!((bench.stack.usage().kept_octets, answer > size - 200), (answer, true));
+    bench.receive(path(UDP, 2), &text(1));
+    bench.took();
+    let before = bench.stack.usage();
+    for n in 2..1_500 {
+        bench.receive(path(UDP, 2), &text(n));
+        assert_eq!(bench.took(), ["0.000 503 (Automatic)"]);
+    }
+    assert_eq!((bench.last().value(HeaderId::RetryAfter).as_str(), bench.stack.usage()), ("9", before));
+    bench.receive(path(UDP, 2), &text(0));
+    assert_eq!(bench.took(), ["0.000 200 (Answer)"], "what was let in is answered");
+    bench.run_to(32_000);
+    bench.took();
+    bench.receive(path(UDP, 2), &text(1_500));
+    assert_eq!(bench.took(), ["32.000 up OPTIONS"]);
+    bench.ends_empty();
+}
+
+#[test]
+fn limit_of_kept_octets_weighs_an_invite_and_its_last_response() {
+    let mut bench = Bench::new();
+    let text = incoming("INVITE", UDP, "z9hG4bK1", "");
+    let request = text.replace('\n', "\r\n").len();
+    bench.receive(path(UDP, 2), &text);
+    let tx = bench.server_tx();
+    assert_eq!(bench.stack.usage().kept_octets, request + bench.last().bytes.len(), "the INVITE and its 100");
+    bench.respond(tx, 180).expect("open");
+    assert_eq!(bench.stack.usage().kept_octets, request + bench.last().bytes.len(), "the INVITE and its 180");
+    bench.respond(tx, 486).expect("open");
+    assert_eq!(bench.stack.usage().kept_octets, bench.last().bytes.len(), "the 486");
+    bench.ends_empty();
+}
+
+#[test]
 fn limit_of_client_transactions_refuses_one_more() {
     let mut bench = Bench::with(Config { max_client_transactions: 2, ..Config::default() });
     bench.request(Method::Options, UDP);
