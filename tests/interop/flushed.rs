@@ -48,8 +48,9 @@ const JOURNAL: &str = "bindings.journal>";
 fn calls(trace: &str) -> Vec<Call> {
     let mut calls: Vec<Call> = Vec::new();
     for (number, line) in trace.lines().enumerate() {
-        let mut words = line.splitn(3, ' ').map(str::trim_start);
-        let (Some(thread), Some(at), Some(text)) = (words.next(), words.next(), words.next()) else { continue };
+        // A short process id is followed by more than one blank.
+        let Some((thread, rest)) = line.split_once(' ') else { continue };
+        let Some((at, text)) = rest.trim_start().split_once(' ') else { continue };
         if text.starts_with("<... ") {
             if let Some(open) = calls.iter_mut().rev().find(|call| call.thread == thread && call.done.is_none()) {
                 open.done = Some(number);
@@ -156,10 +157,10 @@ fn default_writes_before_the_answer_and_flushes_within_about_a_second() {
 #[test]
 fn judge_of_a_trace_goes_by_when_calls_end() {
     let wish = &wishes()[0];
-    let write = r#"7 1.0 pwrite64(9</s/bindings.journal>, "\1sip:contact00@127.0.0.1:9", 26, 0) = 26"#;
-    let send = r#"7 1.2 sendto(5<UDP:[127.0.0.1:1]>, "SIP/2.0 200 OK\r\nCall-ID: device-00\r\n", 35, 0) = 35"#;
-    let begin = "8 1.1 fdatasync(9</s/bindings.journal> <unfinished ...>";
-    let end = "8 1.3 <... fdatasync resumed>) = 0";
+    let write = r#"7     1.0 pwrite64(9</s/bindings.journal>, "\1sip:contact00@127.0.0.1:9", 26, 0) = 26"#;
+    let send = r#"7     1.2 sendto(5<UDP:[127.0.0.1:1]>, "SIP/2.0 200 OK\r\nCall-ID: device-00\r\n", 35, 0) = 35"#;
+    let begin = "8     1.1 fdatasync(9</s/bindings.journal> <unfinished ...>";
+    let end = "8     1.3 <... fdatasync resumed>) = 0";
     let judged = |lines: &[&str]| judge(&calls(&lines.join("\n")), wish);
     assert_eq!(judged(&[write, begin, end, send]), Kept::Flushed);
     assert!(matches!(judged(&[write, begin, send, end]), Kept::Written(Some(_))), "answered while the disk works");

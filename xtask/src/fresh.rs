@@ -114,7 +114,10 @@ fn in_root(workspace: &Workspace, root: &Path, commands: &[String]) -> Result<Re
         let started = Instant::now();
         let (code, output) = guest.run(&format!("cd {INSIDE} && {{ {command}; }} 2>&1"), &[])?;
         let lines: Vec<&str> = output.lines().collect();
-        let tail = lines.get(lines.len().saturating_sub(TAIL)..).unwrap_or_default().join("\n");
+        let (earlier, last) = lines.split_at(lines.len().saturating_sub(TAIL));
+        // Which test it was stands far above the summary.
+        let failed = earlier.iter().filter(|line| line.ends_with("... FAILED") || line.contains("panicked at"));
+        let tail = failed.chain(last).copied().collect::<Vec<_>>().join("\n");
         println!("{tail}");
         runs.push(Run { command: command.clone(), code, seconds: started.elapsed().as_secs_f64(), tail });
     }
