@@ -16,7 +16,7 @@ fn recording_of_a_killed_caller_can_be_read_to_where_it_was() {
     let identity = ["--account", &account, "--password", "secret1"];
     let mut caller = offhook::start(&[&["call", "601", "--record", file.to_str().unwrap()], &identity[..]].concat());
     let end = Instant::now() + PATIENCE;
-    while std::fs::metadata(&file).map_or(0, |about| about.len()) < 4 * SECOND {
+    while std::fs::metadata(&file).map_or(0, |about| about.len()) < 6 * SECOND {
         assert!(Instant::now() < end, "nothing is recorded:\n{}", caller.output());
         std::thread::yield_now();
     }
@@ -24,6 +24,6 @@ fn recording_of_a_killed_caller_can_be_read_to_where_it_was() {
     let held = std::fs::metadata(&file).unwrap().len();
     let recorded = audio::wav::read(std::fs::File::open(&file).unwrap(), &audio::wav::Limits::default()).unwrap();
     let said = 44 + 2 * recorded.samples.len() as u64;
-    assert!(said <= held && held - said <= 2 * SECOND, "the header tells of {said} octets, the file has {held}");
-    assert!(sound::seconds_of(&file, 440.0) >= 2.0);
+    assert!(said <= held && held - said <= SECOND, "the header tells of {said} octets, the file has {held}");
+    assert!(sound::seconds_of(&file, 440.0) >= 3.0);
 }

@@ -70,8 +70,6 @@ fn start(args: &args::Answer) -> Result<Running, (Exit, String)> {
     let inbox = news.clone();
     let mut stack = sip::Config { user_agent: Some(crate::user_agent()), ..sip::Config::default() };
     stack.allow.extend([sip::message::Method::Info, sip::message::Method::Message]);
-    // The robot answers in the turn that brings a call: a 100 would only be one message more.
-    stack.trying = sip::Trying::After(Duration::from_millis(200));
     // Set as soon as the loop runs. No call has a digit before.
     let way = Arc::new(OnceLock::<net::Handle<Order>>::new());
     let to_loop = Arc::clone(&way);

@@ -18,7 +18,7 @@ pub(super) const CALLEE_TONE: f64 = 1_000.0;
 /// So long must each tone stand at the other end, 20 dB over everything else.
 pub(super) const TONE: Duration = Duration::from_secs(3);
 /// So long they may take.
-const TONE_PATIENCE: Duration = Duration::from_millis(6_500);
+const TONE_PATIENCE: Duration = Duration::from_millis(5_200);
 /// How long the callee rings.
 const RING: Duration = Duration::from_millis(250);
 /// How long the call is held.
