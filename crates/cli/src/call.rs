@@ -1,5 +1,7 @@
 //! `offhook call`: places a call, plays, records, dials, and says what it heard.
 
+mod ending;
+mod face;
 mod heard;
 mod line;
 
@@ -9,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use audio::wav;
-use ua::{Call, CallEvent, Dialing, Ended, EndedBy, PlayEnd, Recording};
+use ua::{Call, CallEvent, Dialing, Ended, PlayEnd};
 
 use crate::args;
 use crate::exit::{Exit, Fault};
@@ -17,6 +19,8 @@ use crate::interrupt::Interrupts;
 use crate::out::Out;
 use crate::phone::{self, Phone};
 use crate::recording;
+use ending::End;
+use face::Face;
 pub(crate) use heard::Heard;
 
 /// How often the terminal's line is drawn.
@@ -55,7 +59,11 @@ async fn place(args: &args::Call, out: &mut Out) -> Result<Exit, Fault> {
         }
     };
     let outcome = attend(args, call, &heard, &interrupts, out).await;
-    phone.endpoint.close().await;
+    match &outcome {
+        // The BYE has been waited for.
+        Ok(Exit::Interrupted) | Err(Fault { exit: Exit::NoAnswer, .. }) => phone.leave().await,
+        _ => phone.endpoint.close().await,
+    }
     outcome
 }
 
@@ -70,10 +78,10 @@ async fn attend(
     let meters = heard.clone();
     call.audio().listen(move |frame| meters.push(frame))?;
     let recording = args.record.as_ref().map(|path| call.audio().record(path)).transpose()?;
-    let (ended, interrupted) = talk(args, call, heard, interrupts, out).await?;
-    report(&ended, heard, out);
-    finish(recording, out).await?;
-    if interrupted { Ok(Exit::Interrupted) } else { judge(args, &ended, heard) }
+    let end = talk(args, call, heard, interrupts, out).await?;
+    ending::report(&end, heard, out);
+    ending::finish(recording, out).await?;
+    if end.interrupted { Ok(Exit::Interrupted) } else { ending::judge(args, &end, heard) }
 }
 
 /// What can be wrong before anybody's telephone rings.
@@ -140,61 +148,76 @@ async fn cancel(dialing: Dialing, out: &mut Out) {
     out.event(&format!("given up: {} {}", ended.code, ended.reason), &[("event", "cancelled".into())]);
 }
 
-/// From the answer to the end; true when Ctrl-C was the reason.
+/// From the answer to the end.
 async fn talk(
     args: &args::Call,
     call: Call,
     heard: &Heard,
     interrupts: &Interrupts,
     out: &mut Out,
-) -> Result<(Arc<Ended>, bool), Fault> {
+) -> Result<End, Fault> {
     let tone = args.tone.map(|hertz| call.audio().tone(f64::from(hertz), None)).transpose()?;
-    let mut events = call.events();
-    let leave = {
-        let script = script(args, &call);
-        tokio::pin!(script);
-        let time_out = async {
-            match args.duration {
-                Some(secs) => tokio::time::sleep(Duration::from_secs(secs)).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::pin!(time_out);
-        let mut scripted = false;
-        let mut face = Face { state: "talking", since: Instant::now() };
-        loop {
-            tokio::select! {
-                event = events.next() => match event {
-                    Some(CallEvent::Ended(ended)) => break Leave::Gone(ended),
-                    Some(event) => face.tell(&event, out),
-                    None => break Leave::Over,
-                },
-                done = &mut script, if !scripted => match done {
-                    Ok(true) if args.duration.is_none() => break Leave::Over,
-                    Ok(_) => scripted = true,
-                    Err(fault) => break Leave::Failed(fault),
-                },
-                () = &mut time_out => break Leave::Over,
-                () = interrupts.came() => break Leave::Interrupted,
-                () = tokio::time::sleep(DRAW) => {
-                    let stats = call.stats().await;
-                    out.progress(&line::talking(face.state, face.since.elapsed(), stats.as_ref(), heard.level()));
-                }
-            }
-        }
-    };
+    let mut face = Face::new();
+    let leave = follow(args, &call, &mut face, heard, interrupts, out).await;
     drop(tone);
-    match leave {
-        Leave::Gone(ended) => Ok((ended, false)),
-        Leave::Over => Ok((call.hangup().await, false)),
-        Leave::Interrupted => Ok((call.hangup().await, true)),
+    let interrupted = matches!(leave, Leave::Interrupted);
+    let mut end = match leave {
+        Leave::Gone(ended) => End::of(ended),
+        Leave::Over | Leave::Interrupted => End::hang_up(call).await,
         Leave::Failed(fault) => {
             call.hangup().await;
-            Err(fault)
+            return Err(fault);
+        }
+    };
+    end.interrupted = interrupted;
+    end.silent = face.quiet.map(|quiet| quiet.since.elapsed());
+    Ok(end)
+}
+
+/// Carries out what is asked for, and tells what happens, until there is a reason to end.
+async fn follow(
+    args: &args::Call,
+    call: &Call,
+    face: &mut Face,
+    heard: &Heard,
+    interrupts: &Interrupts,
+    out: &mut Out,
+) -> Leave {
+    let mut events = call.events();
+    let script = script(args, call);
+    tokio::pin!(script);
+    let time_out = async {
+        match args.duration {
+            Some(secs) => tokio::time::sleep(Duration::from_secs(secs)).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(time_out);
+    let mut scripted = false;
+    loop {
+        tokio::select! {
+            event = events.next() => match event {
+                Some(CallEvent::Ended(ended)) => return Leave::Gone(ended),
+                Some(event) => face.tell(&event, out),
+                None => return Leave::Over,
+            },
+            done = &mut script, if !scripted => match done {
+                Ok(true) if args.duration.is_none() => return Leave::Over,
+                Ok(_) => scripted = true,
+                Err(fault) => return Leave::Failed(fault),
+            },
+            () = &mut time_out => return Leave::Over,
+            () = interrupts.came() => return Leave::Interrupted,
+            () = tokio::time::sleep(DRAW) => {
+                let stats = call.stats().await;
+                face.look(stats.as_ref(), out);
+                out.progress(&line::talking(&face.state(), face.since.elapsed(), stats.as_ref(), heard.level()));
+            }
         }
     }
 }
 
+/// Why a call ends.
 enum Leave {
     Gone(Arc<Ended>),
     Over,
@@ -225,122 +248,4 @@ async fn script(args: &args::Call, call: &Call) -> Result<bool, Fault> {
         tokio::time::sleep(TAIL).await;
     }
     Ok(!args.play.is_empty())
-}
-
-/// What the terminal shows of a call that stands.
-struct Face {
-    state: &'static str,
-    since: Instant,
-}
-
-impl Face {
-    fn tell(&mut self, event: &CallEvent, out: &mut Out) {
-        match event {
-            CallEvent::MediaReady { codec } => {
-                out.event(&format!("audio: {codec}"), &[("event", "media".into()), ("codec", (*codec).into())]);
-            }
-            CallEvent::Heard => out.event("the first packet has come", &[("event", "heard".into())]),
-            CallEvent::Digit { digit, .. } => {
-                let digit = digit.to_string();
-                out.event(&format!("digit {digit}"), &[("event", "digit".into()), ("digit", digit.as_str().into())]);
-            }
-            CallEvent::HeldByPeer => {
-                self.state = "held";
-                out.event("held by the other side", &[("event", "held".into())]);
-            }
-            CallEvent::Resumed => {
-                self.state = "talking";
-                out.event("resumed by the other side", &[("event", "resumed".into())]);
-            }
-            CallEvent::Silence { lasting } => {
-                let secs = lasting.as_secs_f64();
-                out.event(&format!("no packet for {secs:.0} s"), &[("event", "silence".into()), ("secs", secs.into())]);
-            }
-            CallEvent::Message(message) => {
-                let fields = [("event", "message".into()), ("text", message.text.as_str().into())];
-                out.event(&format!("message: {}", message.text), &fields);
-            }
-            CallEvent::MediaFailed(why) => out.error(&format!("audio failed, the call goes on: {why}")),
-            CallEvent::RecordingFailed(why) => out.error(&format!("the recording ends here, the call goes on: {why}")),
-            _ => {}
-        }
-    }
-}
-
-/// Who ended it, and the figures.
-fn report(ended: &Ended, heard: &Heard, out: &mut Out) {
-    let by = match ended.by {
-        EndedBy::Us => "us",
-        EndedBy::Peer => "peer",
-        EndedBy::Error => "error",
-    };
-    let secs = ended.duration.as_secs_f64();
-    let audible = heard.audible().as_secs_f64();
-    let mut fields = vec![
-        ("event", "ended".into()),
-        ("by", by.into()),
-        ("code", ended.code.into()),
-        ("reason", ended.reason.as_str().into()),
-        ("secs", secs.into()),
-        ("audible_secs", audible.into()),
-    ];
-    let mut lines = vec![format!("ended by {by} after {secs:.1} s ({} {})", ended.code, ended.reason)];
-    if let Some(stats) = &ended.stats {
-        let jitter = stats.jitter.as_secs_f64() * 1_000.0;
-        lines.push(format!(
-            "  {}: sent {}, received {}, lost {}, late {}, jitter {jitter:.1} ms; heard {audible:.1} s that were not silence",
-            stats.codec, stats.packets_sent, stats.packets_received, stats.packets_lost, stats.packets_late
-        ));
-        fields.extend([
-            ("codec", stats.codec.into()),
-            ("packets_sent", stats.packets_sent.into()),
-            ("packets_received", stats.packets_received.into()),
-            ("packets_lost", stats.packets_lost.into()),
-            ("packets_late", stats.packets_late.into()),
-            ("jitter_millis", jitter.into()),
-            ("round_trip_millis", stats.round_trip.map(|time| time.as_secs_f64() * 1_000.0).into()),
-        ]);
-    }
-    out.event_in_lines(&lines, &fields);
-}
-
-/// Waits until the recording is complete.
-async fn finish(recording: Option<Recording>, out: &mut Out) -> Result<(), Fault> {
-    let Some(recording) = recording else { return Ok(()) };
-    let recorded = recording.finished().await?;
-    let (path, secs) = (recorded.path.display().to_string(), recorded.length.as_secs_f64());
-    let fields = [("event", "recorded".into()), ("file", path.as_str().into()), ("secs", secs.into())];
-    out.event(&format!("recorded {secs:.1} s into {path}"), &fields);
-    Ok(())
-}
-
-/// The exit code of a call that has ended, by what was expected of it.
-fn judge(args: &args::Call, ended: &Ended, heard: &Heard) -> Result<Exit, Fault> {
-    if ended.by == EndedBy::Error {
-        let why =
-            format!("the call broke off: {} {}; check the network between here and there", ended.code, ended.reason);
-        return Err(Fault { exit: Exit::General, what: why, status: Some(ended.code) });
-    }
-    let expects = args.expect_audio || args.expect_tone.is_some();
-    let packets = ended.stats.as_ref().map_or(0, |stats| stats.packets_received);
-    if expects && packets == 0 {
-        let why =
-            "no audio came: not one packet arrived; check that UDP gets through from the other side's media ports";
-        return Err(Fault::new(Exit::Media, why));
-    }
-    if args.expect_audio && !heard.has_audio() {
-        let (secs, why) = (heard.audible().as_secs_f64(), "expected at least 0.3 s above -50 dBFS");
-        return Err(Fault::new(
-            Exit::Expectation,
-            format!("--expect-audio: {packets} packets, {secs:.1} s that were not silence; {why}"),
-        ));
-    }
-    if let Some(hertz) = args.expect_tone.filter(|_| !heard.has_tone()) {
-        let secs = heard.tone(0).as_secs_f64();
-        let why = format!(
-            "--expect-tone {hertz}: heard for {secs:.1} s without a break, expected 1 s at 20 dB over everything else"
-        );
-        return Err(Fault::new(Exit::Expectation, why));
-    }
-    Ok(Exit::Ok)
 }

@@ -15,6 +15,8 @@ use crate::out::Out;
 
 /// How long a peer that may never answer is waited for after Ctrl-C.
 const LEAVING: Duration = Duration::from_millis(800);
+/// So long without a packet is worth a word.
+const QUIET: Duration = Duration::from_secs(5);
 
 /// An endpoint, and who it is.
 pub(crate) struct Phone {
@@ -30,7 +32,7 @@ impl Phone {
     /// Binds, and reads the account. A bare number as `target` without an account is one of the `offhook serve` of this machine: it is
     /// called as one of its users.
     pub(crate) async fn open(given: &args::Identity, target: Option<&str>, expires: Duration) -> Result<Self, Fault> {
-        let mut builder = Endpoint::builder().user_agent(crate::user_agent());
+        let mut builder = Endpoint::builder().user_agent(crate::user_agent()).silence_after(Some(QUIET));
         for address in addresses(&given.sip) {
             builder = builder.udp(address).tcp(address);
         }

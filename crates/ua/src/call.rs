@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sip::message::{Body, Lines, Method, StatusCode};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-use crate::ended::{CallStats, Ended, EndedBy};
+use crate::ended::{CallStats, Ended, EndedBy, Farewell};
 use crate::error::CallError;
 use crate::event::{self, Events};
 use crate::link::Line;
@@ -46,7 +48,7 @@ pub struct Call {
 
 impl Line {
     pub(crate) async fn hang_up(&self, code: Option<StatusCode>, reason: Option<String>) -> Arc<Ended> {
-        let make = |reply| Command::HangUp { call: self.key, code, reason, reply: Some(reply) };
+        let make = |reply| Command::HangUp { call: self.key, code, reason, farewell: None, reply: Some(reply) };
         // Without a loop the call has ended.
         let _ = self.link.ask(make).await;
         self.ended().await
@@ -157,6 +159,22 @@ impl Call {
     /// Ends the call: at once here, then the network is told (RFC 3261 section 15).
     pub async fn hangup(self) -> Arc<Ended> {
         self.line.hang_up(None, None).await
+    }
+
+    /// As [`Call::hangup`], and waits for `most` at most for the other side to confirm. Dropping the future changes nothing.
+    pub async fn hangup_within(self, most: Duration) -> (Arc<Ended>, Farewell) {
+        let (tell, farewell) = oneshot::channel();
+        let call = self.line.key;
+        let make = |reply| Command::HangUp { call, code: None, reason: None, farewell: Some(tell), reply: Some(reply) };
+        // Without a loop the call has ended.
+        let _ = self.line.link.ask(make).await;
+        let farewell = match timeout(most, farewell).await {
+            Ok(Ok(farewell)) => farewell,
+            // The call had ended before.
+            Ok(Err(_)) => Farewell::Confirmed,
+            Err(_) => Farewell::Silent,
+        };
+        (self.line.ended().await, farewell)
     }
 
     /// Lets two calls of one endpoint hear each other. Undone by [`Call::disconnect`], or the end of either.

@@ -17,6 +17,28 @@ pub enum EndedBy {
     Error,
 }
 
+/// What the other side said to our hang-up ([`crate::Call::hangup_within`]). The call is over in any case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Farewell {
+    /// It agreed, or had ended the call itself.
+    Confirmed,
+    /// It refused: with 481 most often, which means that it knew the call no longer.
+    Refused {
+        /// The status code.
+        code: u16,
+        /// The reason phrase.
+        reason: String,
+    },
+    /// It said nothing in the time that was allowed.
+    Silent,
+    /// The BYE could not be brought to it.
+    Unreachable {
+        /// What stood in the way.
+        why: String,
+    },
+}
+
 /// The end of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ended {

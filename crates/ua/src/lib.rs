@@ -60,7 +60,7 @@ pub use account::{Account, AccountConfig, Registration};
 pub use audio::codec::Codec;
 pub use audio::level::{Dbfs, Level};
 pub use call::Call;
-pub use ended::{CallStats, Ended, EndedBy};
+pub use ended::{CallStats, Ended, EndedBy, Farewell};
 pub use endpoint::{BuildError, Builder, Endpoint};
 pub use error::{AudioError, CallError, RegisterError};
 pub use event::{CallEvent, DigitBy, Events};

@@ -113,7 +113,7 @@ impl Drop for Line {
     fn drop(&mut self) {
         if !self.is_over() {
             let key = self.key;
-            self.link.tell(|| Command::HangUp { call: key, code: None, reason: None, reply: None });
+            self.link.tell(|| Command::HangUp { call: key, code: None, reason: None, farewell: None, reply: None });
         }
     }
 }

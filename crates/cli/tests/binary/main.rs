@@ -7,6 +7,7 @@ mod calls;
 mod crowded;
 mod demo;
 mod documented;
+mod gone;
 mod readme;
 mod refusals;
 mod run;

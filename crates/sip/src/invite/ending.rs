@@ -3,6 +3,7 @@
 use super::event::{By, Refusal, SessionEvent};
 use super::session::{Bye, Exchange, State};
 use super::{BYE, making, uac, uas};
+use crate::event::Failure;
 use crate::id::{DialogId, ServerTx, SessionId};
 use crate::message::{Lines, Method, Request, StatusCode};
 use crate::planted::{Bug, planted};
@@ -37,6 +38,18 @@ impl Turn<'_> {
         super::settle(self, s);
         Ok(())
     }
+
+    /// Asks what becomes of the BYE of a session that has been hung up: [`SessionEvent::Farewell`] will tell, after 64*T1 at the latest. False
+    /// when no BYE is under way: then nothing will come.
+    pub fn await_farewell(&mut self, s: SessionId) -> bool {
+        match super::get_mut(self, s).map(|session| &mut session.state) {
+            Some(State::Leaving(Bye::Owed { tell, .. } | Bye::Sent { tell })) => {
+                *tell = true;
+                true
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Standing -> Leaving, with a BYE now or when the ACK has come.
@@ -48,9 +61,9 @@ pub(super) fn leave(turn: &mut Turn<'_>, s: SessionId, lines: Lines, how: Final)
         Final::Error(refusal) => (By::Error, Some(refusal)),
     };
     if matches!(session.exchange, Exchange::Unacked(_)) && !planted(Bug::EarlyBye) {
-        session.state = State::Leaving(Bye::Owed(Box::new(lines)));
+        session.state = State::Leaving(Bye::Owed { lines: Box::new(lines), tell: false });
     } else {
-        send_bye(turn, s, lines);
+        send_bye(turn, s, lines, false);
     }
     give_up_changes(turn, s);
     refuse_heard(turn, s);
@@ -61,8 +74,8 @@ pub(super) fn leave(turn: &mut Turn<'_>, s: SessionId, lines: Lines, how: Final)
 pub(super) fn send_owed_bye(turn: &mut Turn<'_>, s: SessionId) -> bool {
     let Some(session) = super::get_mut(turn, s) else { return false };
     match std::mem::replace(&mut session.state, State::Leaving(Bye::Settled)) {
-        State::Leaving(Bye::Owed(lines)) => {
-            send_bye(turn, s, *lines);
+        State::Leaving(Bye::Owed { lines, tell }) => {
+            send_bye(turn, s, *lines, tell);
             true
         }
         other => {
@@ -73,25 +86,28 @@ pub(super) fn send_owed_bye(turn: &mut Turn<'_>, s: SessionId) -> bool {
 }
 
 /// RFC 3261 section 15.1.1. When it cannot even be sent, the dialog is over all the same.
-pub(super) fn send_bye(turn: &mut Turn<'_>, s: SessionId, lines: Lines) {
+pub(super) fn send_bye(turn: &mut Turn<'_>, s: SessionId, lines: Lines, tell: bool) {
     let Some(session) = super::get_mut(turn, s) else { return };
     let Some(dialog) = session.dialog else { return };
-    session.state = State::Leaving(Bye::Sent);
+    session.state = State::Leaving(Bye::Sent { tell });
     let sent = making::draft(turn, s, dialog, Method::Bye, None).and_then(|mut draft| {
         draft.lines = lines;
         turn.request(draft, Owner::Session(s, BYE))
     });
-    if sent.is_err() {
-        bye_done(turn, s);
+    if let Err(error) = sent {
+        bye_done(turn, s, Some(Refusal::Failure(Failure::NoRoute(error.to_string()))));
     }
 }
 
 /// The BYE has its final response, or none will come: in either case the dialog is over (RFC 3261 section 15.1.1).
-pub(super) fn bye_done(turn: &mut Turn<'_>, s: SessionId) {
-    if let Some(session) = super::get_mut(turn, s)
-        && matches!(session.state, State::Leaving(_))
-    {
-        session.state = State::Leaving(Bye::Settled);
+pub(super) fn bye_done(turn: &mut Turn<'_>, s: SessionId, refusal: Option<Refusal>) {
+    let Some(session) = super::get_mut(turn, s) else { return };
+    if let State::Leaving(bye) = &mut session.state {
+        let tell = matches!(bye, Bye::Owed { tell: true, .. } | Bye::Sent { tell: true });
+        *bye = Bye::Settled;
+        if tell {
+            super::emit(turn, s, SessionEvent::Farewell { refusal });
+        }
     }
 }
 
@@ -159,8 +175,14 @@ pub(super) fn their_bye(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, tx:
         // In an early dialog that lost against another fork.
         State::Standing => {}
         State::Leaving(bye) => {
-            if matches!(bye, Bye::Owed(_)) {
-                session.state = State::Leaving(Bye::Settled);
+            // Ours is not needed any more, or has crossed theirs.
+            match bye {
+                Bye::Owed { .. } => bye_done(turn, s, None),
+                Bye::Sent { tell: true } => {
+                    session.state = State::Leaving(Bye::Sent { tell: false });
+                    super::emit(turn, s, SessionEvent::Farewell { refusal: None });
+                }
+                Bye::Sent { tell: false } | Bye::Settled => {}
             }
             stop_repeats(turn, s);
         }

@@ -6,7 +6,7 @@ use crate::message::{Request, Response, StatusCode};
 
 /// News of one session. The last is exactly one of [`Redirected`](SessionEvent::Redirected), [`Failed`](SessionEvent::Failed),
 /// [`Cancelled`](SessionEvent::Cancelled) and [`Ended`](SessionEvent::Ended); after it the handle finds nothing for the application,
-/// while the stack may go on for a while to settle with the network.
+/// while the stack may go on for a while to settle with the network. Only who asks with [`crate::Turn::await_farewell`] hears how that went.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SessionEvent {
@@ -104,6 +104,11 @@ pub enum SessionEvent {
         /// The BYE of the peer, for its Reason header.
         request: Option<Box<Request>>,
         /// What went wrong, with [`By::Error`].
+        refusal: Option<Refusal>,
+    },
+    /// What became of our BYE, for who asked with [`crate::Turn::await_farewell`]. The session was over before (RFC 3261 section 15.1.1).
+    Farewell {
+        /// What came instead of a 2xx; `None` also when a BYE of the peer crossed ours.
         refusal: Option<Refusal>,
     },
 }

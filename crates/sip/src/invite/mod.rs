@@ -135,7 +135,8 @@ impl Turn<'_> {
     /// session: for who waits before it stops.
     pub fn unsettled(&self) -> usize {
         let sessions = self.stack.sessions.table.iter(self.stack.config.shard);
-        let waits = |state: &State| matches!(state, State::Cancelling(_) | State::Leaving(Bye::Sent | Bye::Owed(_)));
+        let waits =
+            |state: &State| matches!(state, State::Cancelling(_) | State::Leaving(Bye::Sent { .. } | Bye::Owed { .. }));
         sessions.filter(|(_, session)| waits(&session.state)).count()
     }
 
@@ -314,7 +315,10 @@ pub(crate) fn on_response(
     match purpose {
         INVITE => uac::on_response(turn, s, response, origin),
         REINVITE => modify::on_response(turn, s, tx, response, origin),
-        BYE if response.code().is_final() => ending::bye_done(turn, s),
+        BYE if response.code().is_success() => ending::bye_done(turn, s, None),
+        BYE if response.code().is_final() => {
+            ending::bye_done(turn, s, Some(Refusal::Response(Box::new(response))));
+        }
         REQUEST => in_dialog::on_response(turn, s, tx, response, origin),
         _ => {}
     }
@@ -326,7 +330,7 @@ pub(crate) fn on_failure(turn: &mut Turn<'_>, s: SessionId, purpose: u16, tx: Cl
     match purpose {
         INVITE => uac::over(turn, s, Refusal::Failure(why)),
         REINVITE => modify::on_failure(turn, s, tx, why),
-        BYE => ending::bye_done(turn, s),
+        BYE => ending::bye_done(turn, s, Some(Refusal::Failure(why))),
         REQUEST => in_dialog::on_failure(turn, s, tx, why),
         ack if ack & ACK != 0 => uac::ack_failed(turn, s, u32::from(ack & !ACK), Refusal::Failure(why)),
         _ => {}

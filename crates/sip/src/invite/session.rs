@@ -107,10 +107,10 @@ pub(super) struct Ringing {
 /// The BYE of a session that is over.
 #[derive(Debug)]
 pub(super) enum Bye {
-    /// It must wait for the ACK to our 2xx (RFC 3261 section 15).
-    Owed(Box<Lines>),
+    /// It must wait for the ACK to our 2xx (RFC 3261 section 15). `tell`: the application wants to know what becomes of it.
+    Owed { lines: Box<Lines>, tell: bool },
     /// Sent, unanswered.
-    Sent,
+    Sent { tell: bool },
     /// Answered, given up, or not needed.
     Settled,
 }
@@ -302,8 +302,8 @@ impl Session {
             State::Cancelling(_) => "session: cancelling",
             State::Ringing(_) => "session: ringing",
             State::Standing => "session: standing",
-            State::Leaving(Bye::Owed(_)) => "session: BYE owed",
-            State::Leaving(Bye::Sent) => "session: BYE sent",
+            State::Leaving(Bye::Owed { .. }) => "session: BYE owed",
+            State::Leaving(Bye::Sent { .. }) => "session: BYE sent",
             State::Leaving(Bye::Settled) => "session: settled",
         }
     }

@@ -233,7 +233,7 @@ fn first_after_hangup(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, cseq:
     }
     acknowledge(turn, s, cseq, None);
     if !bye {
-        ending::send_bye(turn, s, Lines::default());
+        ending::send_bye(turn, s, Lines::default(), false);
     }
 }
 
@@ -292,7 +292,7 @@ fn fork(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, response: Response,
             acknowledge(turn, child, response.headers().cseq().number, None);
         }
         if !bye {
-            ending::send_bye(turn, child, Lines::default());
+            ending::send_bye(turn, child, Lines::default(), false);
         }
     }
 }

@@ -12,6 +12,7 @@ use sip::register::RegisterSpec;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::account::Registration;
+use crate::ended::Farewell;
 use crate::error::{CallError, RegisterError};
 use crate::link::Ends;
 use crate::message::Answer;
@@ -28,8 +29,14 @@ pub(crate) enum Command {
     Ring { call: Key, early: bool, reply: oneshot::Sender<Result<(), CallError>> },
     /// 200.
     Accept { call: Key, lines: Lines, reply: oneshot::Sender<Result<(), CallError>> },
-    /// End a call, whatever its state.
-    HangUp { call: Key, code: Option<StatusCode>, reason: Option<String>, reply: Option<oneshot::Sender<()>> },
+    /// End a call, whatever its state. Who waits for a farewell of a call that has none finds the channel closed.
+    HangUp {
+        call: Key,
+        code: Option<StatusCode>,
+        reason: Option<String>,
+        farewell: Option<oneshot::Sender<Farewell>>,
+        reply: Option<oneshot::Sender<()>>,
+    },
     /// Hold or resume.
     Hold { call: Key, on: bool, reply: oneshot::Sender<Result<(), CallError>> },
     /// A request within a call.

@@ -38,6 +38,7 @@ pub use command::Usage;
 pub(crate) use command::{AccountKey, Command, Dial};
 pub(crate) use sound::open;
 
+use crate::ended::Farewell;
 use crate::error::CallError;
 use crate::event::{CallEvent, DigitBy};
 use crate::incoming::IncomingCall;
@@ -71,6 +72,8 @@ pub(crate) struct Phone {
     asked: HashMap<ClientTx, (oneshot::Sender<Result<Answer, CallError>>, String)>,
     accounts: HashMap<AccountKey, accounts::Account>,
     registrations: HashMap<RegistrationId, AccountKey>,
+    /// Who waits for an answer to a BYE.
+    farewells: HashMap<SessionId, oneshot::Sender<Farewell>>,
     closing: Option<oneshot::Sender<()>>,
 }
 
@@ -83,6 +86,7 @@ impl Phone {
             asked: HashMap::new(),
             accounts: HashMap::new(),
             registrations: HashMap::new(),
+            farewells: HashMap::new(),
             closing: None,
         }
     }
@@ -200,8 +204,12 @@ impl App for Phone {
             Command::Dial(dial) => self.dial(*dial, turn),
             Command::Ring { call, early, reply } => answer(reply, self.ring(call, early, turn)),
             Command::Accept { call, lines, reply } => self.accept(call, lines, reply, turn),
-            Command::HangUp { call, code, reason, reply } => {
+            Command::HangUp { call, code, reason, farewell, reply } => {
+                let session = self.calls.get(&call).map(|call| call.session);
                 self.hang_up(call, code, reason, turn);
+                if let (Some(session), Some(farewell)) = (session, farewell) {
+                    self.await_farewell(session, farewell, turn);
+                }
                 if let Some(reply) = reply {
                     answer(reply, ());
                 }

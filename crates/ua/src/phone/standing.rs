@@ -6,10 +6,11 @@ use media::Key;
 use sip::invite::{By, Refusal, SessionEvent};
 use sip::message::{HeaderId, Lines, Request, StatusCode};
 use sip::{SessionId, Turn};
+use tokio::sync::oneshot;
 
 use super::call::{Ringing, Stage, Step};
 use super::{Phone, reason_of};
-use crate::ended::{CallStats, Ended, EndedBy};
+use crate::ended::{CallStats, Ended, EndedBy, Farewell};
 use crate::error::CallError;
 
 impl Phone {
@@ -28,8 +29,37 @@ impl Phone {
             SessionEvent::Request { tx, request } => self.request_within(session, tx, &request, turn),
             SessionEvent::Cancelled { request } => self.caller_gone(session, request.as_deref(), turn),
             SessionEvent::Ended { by, request, refusal } => self.ended(session, by, request.as_deref(), refusal, turn),
+            SessionEvent::Farewell { refusal } => self.farewell(session, refusal),
             _ => {}
         }
+    }
+
+    /// Who hung up wants to know what the peer says to that.
+    pub(super) fn await_farewell(
+        &mut self,
+        session: SessionId,
+        farewell: oneshot::Sender<Farewell>,
+        turn: &mut Turn<'_>,
+    ) {
+        if turn.await_farewell(session) {
+            self.farewells.insert(session, farewell);
+        } else {
+            let why = "the BYE could not be sent".to_owned();
+            super::answer(farewell, Farewell::Unreachable { why });
+        }
+    }
+
+    fn farewell(&mut self, session: SessionId, refusal: Option<Refusal>) {
+        let Some(farewell) = self.farewells.remove(&session) else { return };
+        let said = match refusal {
+            None => Farewell::Confirmed,
+            Some(Refusal::Response(response)) => {
+                Farewell::Refused { code: response.code().get(), reason: reason_of(&response) }
+            }
+            Some(Refusal::Failure(sip::Failure::Timeout)) => Farewell::Silent,
+            Some(Refusal::Failure(why)) => Farewell::Unreachable { why: why.to_string() },
+        };
+        super::answer(farewell, said);
     }
 
     /// Ends a call, whatever its state (RFC 3261 section 15).

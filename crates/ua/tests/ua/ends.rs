@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ua::{CallError, CallEvent, EndedBy};
+use ua::{CallError, CallEvent, EndedBy, Farewell};
 
 use crate::{Wire, builder, call, pair, until};
 
@@ -24,6 +24,20 @@ async fn either_side_may_hang_up() {
     assert_eq!(placed.hold().await, Err(CallError::Ended));
     assert_eq!(placed.stats().await, None);
     assert_eq!(placed.hangup().await.by, EndedBy::Peer, "hanging up late changes nothing");
+}
+
+#[tokio::test]
+async fn who_hangs_up_may_wait_for_the_other_sides_word() {
+    let (alice, bob) = pair().await;
+    let (placed, _taken) = call(&alice, &bob).await;
+    let (ended, farewell) = placed.hangup_within(Duration::from_secs(20)).await;
+    assert_eq!((ended.by, ended.code, farewell), (EndedBy::Us, 200, Farewell::Confirmed));
+
+    let (placed, taken) = call(&alice, &bob).await;
+    taken.hangup().await;
+    placed.ended().await;
+    let (ended, farewell) = placed.hangup_within(Duration::from_secs(20)).await;
+    assert_eq!((ended.by, farewell), (EndedBy::Peer, Farewell::Confirmed), "it was the peer that hung up");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
-use ua::{CallError, CallEvent, Dialing, DigitBy, EndedBy, Endpoint};
+use ua::{CallError, CallEvent, Dialing, DigitBy, EndedBy, Endpoint, Farewell};
 
 use crate::{builder, header, until};
 
@@ -260,6 +260,37 @@ async fn rfc5057_a_peer_that_knows_no_such_call_ends_it() {
     assert!(matches!(sent, Err(CallError::Rejected { code: 481, .. })), "{sent:?}");
     let ended = call.ended().await;
     assert_eq!((ended.by, ended.code), (EndedBy::Error, 481));
+}
+
+#[tokio::test]
+async fn rfc3261_15_1_1_what_the_peer_says_to_our_bye_is_told() {
+    let most = Duration::from_secs(20);
+    for gone in [false, true] {
+        let (_alice, mut peer, dialing, invite) = called().await;
+        peer.accept(&invite, "a").await;
+        let call = dialing.answer().await.unwrap();
+        peer.expect("ACK").await;
+        if gone {
+            // Its port is closed: the system says so.
+            drop(peer);
+            let (ended, farewell) = call.hangup_within(most).await;
+            assert_eq!(ended.by, EndedBy::Us);
+            assert!(matches!(farewell, Farewell::Unreachable { .. }), "{farewell:?}");
+            continue;
+        }
+        let ((_, farewell), ()) = tokio::join!(call.hangup_within(most), async {
+            let bye = peer.expect("BYE").await;
+            peer.reply(&bye, "481 No Such Call", "", "", "").await;
+        });
+        assert_eq!(farewell, Farewell::Refused { code: 481, reason: "No Such Call".into() });
+    }
+    let (_alice, mut peer, dialing, invite) = called().await;
+    peer.accept(&invite, "a").await;
+    let call = dialing.answer().await.unwrap();
+    peer.expect("ACK").await;
+    let (ended, farewell) = call.hangup_within(Duration::from_millis(50)).await;
+    assert_eq!((ended.by, farewell), (EndedBy::Us, Farewell::Silent));
+    peer.expect("BYE").await;
 }
 
 #[tokio::test]

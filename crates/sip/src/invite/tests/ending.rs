@@ -2,6 +2,7 @@
 
 use super::network::*;
 use super::{NO_CODE, called, calls, code, rings, unacked};
+use crate::Event;
 use crate::invite::{By, SessionEvent};
 use crate::message::{Lines, Method};
 
@@ -46,6 +47,83 @@ fn rfc3261_15_1_1_unanswered_bye_is_repeated_until_timer_f() {
     assert_eq!(net.usage(a).sessions, 1);
     net.run(1_500);
     assert_eq!((net.usage(a).sessions, net.usage(a).dialogs), (0, 0));
+    net.assert_nothing_left();
+}
+
+/// What a session that asked has heard of its BYE: `None` nothing, otherwise the code of what came instead of a 2xx.
+fn farewell(net: &mut Network, a: usize) -> Option<Option<u16>> {
+    let events = net.events(a);
+    let told = events.iter().filter_map(|event| match event {
+        Event::Session(_, SessionEvent::Farewell { refusal }) => Some(refusal.as_ref().map(|why| why.code().get())),
+        _ => None,
+    });
+    let told: Vec<_> = told.collect();
+    assert!(told.len() <= 1, "{told:?}");
+    told.first().copied()
+}
+
+#[test]
+fn rfc3261_15_1_1_who_asks_hears_what_became_of_the_bye() {
+    for (code, heard) in [(200, None), (481, Some(481)), (408, Some(408)), (500, Some(500))] {
+        let mut net = Network::new();
+        let (a, r, s, _) = calls(&mut net);
+        assert!(!net.turn(a, |turn| turn.await_farewell(s)), "not before the end");
+        net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+        assert!(net.turn(a, |turn| turn.await_farewell(s)));
+        net.settle();
+        assert_eq!(farewell(&mut net, a), None);
+        let bye = net.one(r);
+        net.say(r, a, &respond(&bye, 100, "", "", ""));
+        net.settle();
+        assert_eq!(farewell(&mut net, a), None, "a provisional response says nothing");
+        net.say(r, a, &respond(&bye, code, "", "", ""));
+        net.say(r, a, &respond(&bye, code, "", "", ""));
+        net.settle();
+        assert_eq!(farewell(&mut net, a), Some(heard), "{code}");
+        net.assert_nothing_left();
+    }
+    let mut net = Network::new();
+    let (a, _, s, _) = calls(&mut net);
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+    assert!(net.turn(a, |turn| turn.await_farewell(s)));
+    net.run(31_000);
+    assert_eq!(farewell(&mut net, a), None);
+    net.run(1_500);
+    assert_eq!(farewell(&mut net, a), Some(Some(408)), "64*T1 have passed");
+    net.assert_nothing_left();
+}
+
+#[test]
+fn rfc3261_15_1_2_a_bye_that_crosses_ours_is_an_answer() {
+    let mut net = Network::new();
+    let (a, r, s, mut peer) = calls(&mut net);
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+    assert!(net.turn(a, |turn| turn.await_farewell(s)));
+    let bye = peer.request("BYE", "", "");
+    net.say(r, a, &bye);
+    net.settle();
+    assert_eq!(farewell(&mut net, a), Some(None));
+    let bye = net.inbox(r).into_iter().find(|message| kind(message) == "BYE").unwrap();
+    net.say(r, a, &respond(&bye, 481, "", "", ""));
+    net.settle();
+    assert_eq!(farewell(&mut net, a), None, "told once");
+    net.assert_nothing_left();
+}
+
+#[test]
+fn rfc3261_15_a_bye_that_waits_for_the_ack_is_told_of_as_well() {
+    let mut net = Network::new();
+    let (a, r, s, mut peer, _) = unacked(&mut net);
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+    assert!(net.turn(a, |turn| turn.await_farewell(s)));
+    let ack = peer.numbered("ACK", 1, "", "");
+    net.say(r, a, &ack);
+    net.settle();
+    let bye = net.inbox(r).into_iter().find(|message| kind(message) == "BYE").unwrap();
+    assert_eq!(farewell(&mut net, a), None);
+    net.say(r, a, &respond(&bye, 481, "", "", ""));
+    net.settle();
+    assert_eq!(farewell(&mut net, a), Some(Some(481)));
     net.assert_nothing_left();
 }
 
