@@ -32,12 +32,34 @@ pub type Hand = Box<dyn FnMut(&str, &str, &Glimpse) -> bool>;
 /// Something on its way.
 #[derive(Debug)]
 enum Arrival {
-    Datagram { from: SocketAddr, to: SocketAddr, bytes: Bytes, number: u64 },
-    Chunk { connection: u64, end: usize, bytes: Bytes },
-    Cut { connection: u64 },
-    Answer { node: usize, ask: AskId, answer: Answer },
-    Refused { node: usize, send: SendId },
-    Rebind { keep: bool },
+    Datagram {
+        from: SocketAddr,
+        to: SocketAddr,
+        bytes: Bytes,
+        number: u64,
+    },
+    Chunk {
+        connection: u64,
+        end: usize,
+        bytes: Bytes,
+    },
+    /// The connection is cut; perhaps before somebody's message had left.
+    Cut {
+        connection: u64,
+        unwritten: Option<(usize, SendId)>,
+    },
+    Answer {
+        node: usize,
+        ask: AskId,
+        answer: Answer,
+    },
+    Refused {
+        node: usize,
+        send: SendId,
+    },
+    Rebind {
+        keep: bool,
+    },
 }
 
 /// The network and everything on it.
@@ -174,10 +196,11 @@ impl Network {
                 Action::Send { id, path, bytes, why } => {
                     let failed = match path.transport {
                         Transport::Udp => self.send_datagram(node, id, path, bytes, why),
-                        _ => self.send_stream(node, path, bytes, why),
+                        _ => self.send_stream(node, id, path, bytes, why),
                     };
                     let Some(error) = failed else { continue };
                     let Some(at) = self.nodes.get_mut(node) else { return };
+                    self.tally.told(error);
                     at.stack.at(now, &mut out).unsent(id, error);
                     if path.transport != Transport::Udp {
                         at.stack.at(now, &mut out).flow(path.flow, FlowChange::OpenFailed);
@@ -197,7 +220,7 @@ impl Network {
                 }
                 Action::Close { flow } => {
                     if let Some((connection, _)) = self.streams.find(node, flow) {
-                        self.fly(Duration::ZERO, Arrival::Cut { connection });
+                        self.fly(Duration::ZERO, Arrival::Cut { connection, unwritten: None });
                     }
                 }
                 other => panic!("nobody carries out {other:?}"),
@@ -343,7 +366,7 @@ impl Network {
         Some(fault)
     }
 
-    fn send_stream(&mut self, node: usize, path: Path, bytes: Bytes, why: Cause) -> Option<SendError> {
+    fn send_stream(&mut self, node: usize, id: SendId, path: Path, bytes: Bytes, why: Cause) -> Option<SendError> {
         let message = Glimpse::of(&bytes);
         let (sender, seen) = self.nodes.get(node).map(|node| (node.name.clone(), node.seen()))?;
         let (now, to) = (self.shown(), self.name_of(path.remote));
@@ -375,7 +398,8 @@ impl Network {
         if cut {
             self.tally.fault(Fault::Cut);
             self.tally.unsent(why);
-            self.fly(way / 2, Arrival::Cut { connection });
+            let unwritten = self.chance.permille(500).then_some((node, id));
+            self.fly(way / 2, Arrival::Cut { connection, unwritten });
             return None;
         }
         let late = if self.chance.permille(self.weather.late) {
@@ -434,7 +458,11 @@ impl Network {
         match arrival {
             Arrival::Datagram { from, to, bytes, number } => self.datagram(from, to, bytes, number),
             Arrival::Chunk { connection, end, bytes } => self.chunk(connection, end, &bytes),
-            Arrival::Cut { connection } => {
+            Arrival::Cut { connection, unwritten } => {
+                if let Some((node, send)) = unwritten {
+                    self.tally.fault(Fault::Unwritten);
+                    self.unsent(node, send, SendError::Closed);
+                }
                 for end in self.streams.close(connection).into_iter().flatten() {
                     self.turn(end.node, |turn| turn.flow(end.flow, FlowChange::Lost));
                 }
@@ -442,11 +470,14 @@ impl Network {
             Arrival::Answer { node, ask, answer } => {
                 self.turn(node, |turn| turn.answered(ask, answer));
             }
-            Arrival::Refused { node, send } => {
-                self.turn(node, |turn| turn.unsent(send, SendError::Unreachable));
-            }
+            Arrival::Refused { node, send } => self.unsent(node, send, SendError::Unreachable),
             Arrival::Rebind { keep } => self.rebind(keep),
         }
+    }
+
+    fn unsent(&mut self, node: usize, send: SendId, why: SendError) {
+        self.tally.told(why);
+        self.turn(node, |turn| turn.unsent(send, why));
     }
 
     fn datagram(&mut self, from: SocketAddr, to: SocketAddr, bytes: Bytes, number: u64) {

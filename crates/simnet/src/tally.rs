@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use sip::Cause;
+use sip::{Cause, SendError};
 
 /// A fault of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +26,8 @@ pub enum Fault {
     Outage,
     /// A connection was cut.
     Cut,
+    /// It still waited to be written when its connection was cut.
+    Unwritten,
     /// A connection could not be opened.
     Unopened,
     /// A message of a stream arrived in two pieces.
@@ -44,7 +46,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 16] = [
+    pub const ALL: [Fault; 17] = [
         Fault::Loss,
         Fault::Double,
         Fault::Late,
@@ -54,6 +56,7 @@ impl Fault {
         Fault::TooBig,
         Fault::Outage,
         Fault::Cut,
+        Fault::Unwritten,
         Fault::Unopened,
         Fault::Split,
         Fault::Rebound,
@@ -70,6 +73,7 @@ pub struct Tally {
     faults: BTreeMap<Fault, u64>,
     states: BTreeMap<&'static str, u64>,
     sends: BTreeMap<String, u64>,
+    errors: BTreeMap<String, u64>,
     fates: BTreeMap<String, u64>,
 }
 
@@ -90,6 +94,10 @@ impl Tally {
     pub fn unsent(&mut self, why: Cause) {
         *self.sends.entry(format!("{why:?}")).or_default() += 1;
     }
+    /// A stack was told that a send of its failed, and why.
+    pub fn told(&mut self, why: SendError) {
+        *self.errors.entry(format!("{why:?}")).or_default() += 1;
+    }
     /// A fault fired.
     pub fn fault(&mut self, fault: Fault) {
         *self.faults.entry(fault).or_default() += 1;
@@ -106,16 +114,20 @@ impl Tally {
     pub fn add(&mut self, other: &Tally) {
         other.faults.iter().for_each(|(key, n)| *self.faults.entry(*key).or_default() += n);
         other.sends.iter().for_each(|(key, n)| *self.sends.entry(key.clone()).or_default() += n);
+        other.errors.iter().for_each(|(key, n)| *self.errors.entry(key.clone()).or_default() += n);
         other.states.iter().for_each(|(key, n)| *self.states.entry(key).or_default() += n);
         other.fates.iter().for_each(|(key, n)| *self.fates.entry(key.clone()).or_default() += n);
     }
-    /// Faults that never fired, sends that never failed, and states of [`sip::Stack::STATES`] that never were left.
+    /// Faults that never fired (each way for a look-up to fail is one), sends that never failed, errors of [`SendError::ALL`] that no stack was
+    /// told, and states of [`sip::Stack::STATES`] that never were left.
     pub fn missing(&self) -> Vec<String> {
         let faults =
             Fault::ALL.iter().filter(|fault| !self.faults.contains_key(fault)).map(|fault| format!("fault {fault:?}"));
         let states = sip::Stack::STATES.iter().filter(|state| !self.states.contains_key(*state));
         let sends = CAUSES.iter().map(|why| format!("{why:?}")).filter(|why| !self.sends.contains_key(why));
         let sends = sends.map(|why| format!("failed send of {why}"));
+        let errors = SendError::ALL.iter().map(|why| format!("{why:?}")).filter(|why| !self.errors.contains_key(why));
+        let sends = sends.chain(errors.map(|why| format!("send error {why}")));
         faults.chain(sends).chain(states.map(|state| format!("state {state}"))).collect()
     }
 }
@@ -124,7 +136,30 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.faults.iter().try_for_each(|(key, n)| writeln!(f, "{n:>9}  fault {key:?}"))?;
         self.sends.iter().try_for_each(|(key, n)| writeln!(f, "{n:>9}  not sent: {key}"))?;
+        self.errors.iter().try_for_each(|(key, n)| writeln!(f, "{n:>9}  told: {key}"))?;
         self.states.iter().try_for_each(|(key, n)| writeln!(f, "{n:>9}  left {key}"))?;
         self.fates.iter().try_for_each(|(key, n)| writeln!(f, "{n:>9}  {key}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_happened_is_missing_one_by_one() {
+        let mut tally = Tally::default();
+        let states = sip::Stack::STATES.len();
+        assert_eq!(tally.missing().len(), Fault::ALL.len() + CAUSES.len() + SendError::ALL.len() + states);
+        for why in SendError::ALL {
+            assert!(tally.missing().contains(&format!("send error {why:?}")));
+            tally.told(why);
+            assert!(!tally.missing().contains(&format!("send error {why:?}")));
+        }
+        for fault in [Fault::NoName, Fault::LookupFailed, Fault::LookupSilent] {
+            assert!(tally.missing().contains(&format!("fault {fault:?}")));
+            tally.fault(fault);
+        }
+        assert_eq!(tally.missing().len(), Fault::ALL.len() - 3 + CAUSES.len() + states);
     }
 }

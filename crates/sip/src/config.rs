@@ -19,11 +19,12 @@ pub struct Config {
     /// Limits on a single message.
     pub limits: Limits,
     /// Most server transactions at once (those that only wait for repeats included). One more request is answered 503 with Retry-After, and
-    /// nothing is kept of it.
+    /// nothing is kept of it. An eighth more is for requests within dialogs and for CANCELs of what is here: a flood keeps nobody from hanging
+    /// up.
     pub max_server_transactions: usize,
     /// Most octets of messages that server transactions keep: requests without a final response, and last responses, which repeat every Via.
     /// A request that would take them past it is answered 503 with Retry-After, and nothing is kept of it; what has been let in is
-    /// answered in any case. The default leaves 671 octets for each of the most server transactions.
+    /// answered in any case. An eighth more is for requests within dialogs and for CANCELs. The default leaves 671 octets for each of the most server transactions.
     pub max_kept_octets: usize,
     /// Most requests of ours under way at once, and most client transactions; one more is [`crate::StackError::Full`].
     pub max_client_transactions: usize,

@@ -150,6 +150,11 @@ pub enum SendError {
     Closed,
 }
 
+impl SendError {
+    /// All of them, for tests that want to have met each.
+    pub const ALL: [Self; 4] = [Self::Unreachable, Self::TooBig, Self::NoBuffer, Self::Closed];
+}
+
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -221,5 +226,22 @@ impl Outbox {
     /// How many wait.
     pub fn len(&self) -> usize {
         self.actions.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SendError::{self, Closed, NoBuffer, TooBig, Unreachable};
+
+    #[test]
+    fn all_send_errors_are_among_all() {
+        // Does not compile when there is another.
+        let place = |why: SendError| match why {
+            Unreachable => 0,
+            TooBig => 1,
+            NoBuffer => 2,
+            Closed => 3,
+        };
+        assert_eq!(SendError::ALL.map(place), [0, 1, 2, 3]);
     }
 }

@@ -141,6 +141,11 @@ pub(super) fn find_for_request(turn: &Turn<'_>, request: &Request) -> Option<Dia
     turn.stack.sessions.dialogs.find(call_id, headers.to_tag()?, remote)
 }
 
+/// Whether a request of the peer belongs to a dialog that stands.
+pub(crate) fn has_dialog(turn: &Turn<'_>, request: &Request) -> bool {
+    find_for_request(turn, request).is_some()
+}
+
 fn contact(headers: &Headers) -> Option<&str> {
     let contact = headers.get::<Contact<'_>>()?.ok()?;
     Some(contact.address()?.uri.as_str())

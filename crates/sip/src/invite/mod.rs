@@ -50,6 +50,7 @@ use std::time::Duration;
 
 pub use event::{By, Forks, Glare, NoAck, Policy, Reach, Refusal, SessionEvent};
 pub(crate) use in_dialog::{on_request, on_responded};
+pub(crate) use making::has_dialog;
 pub(crate) use uas::{on_ack, on_cancel};
 
 use crate::dialog::{Dialog, Dialogs, Phase, Record};

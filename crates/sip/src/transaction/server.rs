@@ -21,6 +21,9 @@ use crate::transaction::{respond, server_invite, server_other};
 use crate::turn::{Owner, Sender, Turn};
 use crate::wheel::TimerId;
 
+/// Of the limits on server transactions and on what they keep, this part is added for requests that end what is held.
+const RESERVE: usize = 8;
+
 /// A server transaction (RFC 3261 section 17.2). Once the final response is made, the request is let go of and only the octets of that
 /// response stay.
 #[derive(Debug)]
@@ -267,11 +270,26 @@ impl Turn<'_> {
         self.refuse_stateless(request.headers(), origin, StatusCode::SERVICE_UNAVAILABLE, None, lines);
     }
 
+    /// Whether there is room for the transaction of a request. What belongs to a dialog, or cancels a request, ends what is held: for it an
+    /// eighth more is kept free, so that a flood of new requests keeps nobody from hanging up.
+    fn has_room(&self, request: &Request) -> bool {
+        let config = &self.stack.config;
+        let kept = self.stack.kept.saturating_add(request.bytes().len());
+        let within = |reserve: bool| {
+            let limit = |most: usize| if reserve { most.saturating_add(most / RESERVE) } else { most };
+            self.stack.servers.len() < limit(config.max_server_transactions) && kept <= limit(config.max_kept_octets)
+        };
+        let stands = || match request.method() {
+            Method::Cancel => self.cancel_target(request).is_some(),
+            _ => invite::has_dialog(self, request),
+        };
+        within(false) || within(true) && stands()
+    }
+
     /// A new transaction; `None` when there are too many or they keep too much, and the request has been answered 503.
     fn server_new(&mut self, request: Request, origin: &Origin, key: Key, merged: Option<Key>) -> Option<Id> {
         let config = &self.stack.config;
-        let kept = self.stack.kept.saturating_add(request.bytes().len());
-        if self.stack.servers.len() >= config.max_server_transactions || kept > config.max_kept_octets {
+        if !self.has_room(&request) {
             self.stack.counters.shed += 1;
             self.refuse_busy(&request, origin);
             return None;
@@ -284,6 +302,7 @@ impl Turn<'_> {
             _ => Machine::Other(server_other::State::new(self.now.mono, &config.timers)),
         };
         let way = Way::of(request.headers(), origin, config);
+        let octets = request.bytes().len();
         let server = Server {
             machine,
             keys: Keys { own: key, merged: merged.map(Box::new), old_ack: None },
@@ -297,7 +316,7 @@ impl Turn<'_> {
             tag: self.stack.rng.token(),
             timer: TimerId::NONE,
         };
-        self.stack.kept = kept;
+        self.stack.kept += octets;
         let id = self.stack.servers.insert(self.stack.config.shard, server);
         self.stack.arrivals.insert(key, id);
         if let Some(merged) = merged {

@@ -4,6 +4,7 @@ mod called;
 mod calling;
 mod cancelling;
 mod changing;
+mod crowded;
 mod ending;
 mod forks;
 mod network;
