@@ -7,6 +7,7 @@ mod faults;
 mod flushed;
 mod full_disk;
 mod kamailio;
+mod names;
 mod pbx;
 mod sipp;
 mod through;

@@ -34,6 +34,7 @@ pub(crate) const PEERS: &[Peer] = &[
     needed("kamailio", "kamailio", "registrar and proxy"),
     needed("rtpengine-daemon", "rtpengine", "the peer of the relay benchmark"),
     needed("sipsak", "sipsak", "OPTIONS and REGISTER from the command line"),
+    needed("dnsmasq-base", "dnsmasq", "a name server"),
     needed("iproute2", "ip", "network namespaces"),
     needed("iptables", "iptables", "cutting one direction of a call"),
     needed("strace", "strace", "seeing what is flushed before an answer"),

@@ -76,7 +76,9 @@ fn start(args: &args::Answer) -> Result<Running, (Exit, String)> {
     let listening = phone::udp_and_tcp(&phone::addresses(&args.identity.sip));
     // The media thread needs the loop's clock, and the robot needs the media thread: the robot is made when both are known.
     let (give_media, take_media) = std::sync::mpsc::channel();
-    let sip = SipLoop::spawn(LoopConfig::new(listening, stack), move |_, clock| {
+    let mut config = LoopConfig::new(listening, stack);
+    config.look_up(phone::names(&args.identity));
+    let sip = SipLoop::spawn(config, move |_, clock| {
         let media = with_media.then(|| {
             let config = MediaConfig { engine: media::Config::default(), clock, commands: 4_096 };
             MediaThread::spawn(config, move |event| {

@@ -54,6 +54,11 @@ fn tones() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..4_000)
 }
 
+/// The address of a name server.
+fn name_server(text: &str) -> Result<SocketAddr, String> {
+    pbx::name_server(text).ok_or_else(|| "expected ADDRESS or ADDRESS:PORT, as in 192.0.2.53".to_owned())
+}
+
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -135,6 +140,9 @@ pub(crate) struct Identity {
     /// Listen for SIP there, UDP and TCP (repeatable); a free port of all addresses by default.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) sip: Vec<SocketAddr>,
+    /// Ask this name server instead of the system's (repeatable); port 53 by default.
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = name_server)]
+    pub(crate) name_server: Vec<SocketAddr>,
 }
 
 /// Arguments of `call`.

@@ -3,7 +3,7 @@
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use net::Bind;
+use net::{Bind, Names};
 use sip::Transport;
 use ua::{Account, AccountConfig, Endpoint};
 
@@ -32,7 +32,8 @@ impl Phone {
     /// Binds, and reads the account. A bare number as `target` without an account is one of the `offhook serve` of this machine: it is
     /// called as one of its users.
     pub(crate) async fn open(given: &args::Identity, target: Option<&str>, expires: Duration) -> Result<Self, Fault> {
-        let mut builder = Endpoint::builder().user_agent(crate::user_agent()).silence_after(Some(QUIET));
+        let mut builder =
+            Endpoint::builder().user_agent(crate::user_agent()).silence_after(Some(QUIET)).names(names(given));
         for address in addresses(&given.sip) {
             builder = builder.udp(address).tcp(address);
         }
@@ -87,6 +88,11 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
 /// Runs a verb and says how it ended.
 pub(crate) fn conclude(result: Result<Exit, Fault>, out: &mut Out) -> Exit {
     result.unwrap_or_else(|fault| out.fault(&fault))
+}
+
+/// Who is asked for the addresses of host names.
+pub(crate) fn names(given: &args::Identity) -> Names {
+    Names { servers: given.name_server.clone(), ..Names::default() }
 }
 
 /// What to listen on: what is given, or a free port of all addresses, of both families where the machine has both.

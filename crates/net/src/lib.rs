@@ -27,7 +27,7 @@ pub use error::{CommandError, StartError};
 pub use files::raise_file_limit;
 #[cfg(feature = "dns")]
 pub use resolve::SystemResolver;
-pub use resolve::{LiteralsOnly, Lookup, Resolve, Resolved};
+pub use resolve::{LiteralsOnly, Lookup, Names, Resolve, Resolved};
 pub use shards::{Seat, Shards};
 pub use sip_loop::{App, Handle, LoopConfig, Running, SipLoop, StreamLimits};
 pub use sparingly::Sparingly;

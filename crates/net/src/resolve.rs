@@ -1,9 +1,13 @@
 //! Host names to addresses (RFC 3263 section 4.2: A and AAAA), behind a trait so that tests can answer.
 
 use std::future::Future;
+#[cfg(feature = "dns")]
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::time::Duration;
+
+use crate::sip_loop::LoopConfig;
 
 /// What came of a look-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +29,31 @@ pub trait Resolve {
     fn addresses(&self, host: &str) -> Lookup;
 }
 
-/// The system's name servers and hosts file.
+/// Who is asked for addresses, and how long that may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Name servers, UDP with TCP behind it; empty: those of the system. The hosts file is read first in any case.
+    pub servers: Vec<SocketAddr>,
+    /// How long a look-up may take in all, repeats and further servers included; then it has failed.
+    pub timeout: Duration,
+}
+
+impl Default for Names {
+    /// The system's servers, and the 8 s of [`sip::Config::ask_timeout`].
+    fn default() -> Self {
+        Self { servers: Vec::new(), timeout: sip::Config::default().ask_timeout }
+    }
+}
+
+impl LoopConfig {
+    /// Has names looked up there, and no longer than that.
+    pub fn look_up(&mut self, names: Names) {
+        self.stack.ask_timeout = names.timeout;
+        self.resolver = Some(Box::new(move || resolver(&names)));
+    }
+}
+
+/// The hosts file, and the name servers of the system or others.
 #[cfg(feature = "dns")]
 pub struct SystemResolver {
     resolver: hickory_resolver::TokioResolver,
@@ -33,14 +61,33 @@ pub struct SystemResolver {
 
 #[cfg(feature = "dns")]
 impl SystemResolver {
-    /// Reads the system's configuration (`/etc/resolv.conf`, `/etc/hosts`).
+    /// Reads the system's configuration (`/etc/resolv.conf`, `/etc/hosts`), and asks the servers named here, where there are any, instead of
+    /// those named there.
     ///
     /// # Errors
     /// When that configuration cannot be read.
-    pub fn new() -> io::Result<Self> {
-        let resolver = hickory_resolver::TokioResolver::builder_tokio()
-            .and_then(|builder| builder.build())
-            .map_err(|error| io::Error::other(error.to_string()))?;
+    pub fn new(names: &Names) -> io::Result<Self> {
+        use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ServerOrderingStrategy};
+        let mut builder = if names.servers.is_empty() {
+            hickory_resolver::TokioResolver::builder_tokio().map_err(|error| io::Error::other(error.to_string()))?
+        } else {
+            let server = |address: &SocketAddr| {
+                let at = |mut connection: ConnectionConfig| {
+                    connection.port = address.port();
+                    connection
+                };
+                let ways = vec![at(ConnectionConfig::udp()), at(ConnectionConfig::tcp())];
+                NameServerConfig::new(address.ip(), true, ways)
+            };
+            let config = ResolverConfig::from_name_servers(names.servers.iter().map(server).collect());
+            let mut builder = hickory_resolver::TokioResolver::builder_with_config(config, Default::default());
+            builder.options_mut().server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
+            builder
+        };
+        // One try and its repeats fit into what a look-up may take.
+        let options = builder.options_mut();
+        options.timeout = options.timeout.min(names.timeout / (u32::try_from(options.attempts).unwrap_or(2) + 1));
+        let resolver = builder.build().map_err(|error| io::Error::other(error.to_string()))?;
         Ok(Self { resolver })
     }
 }
@@ -77,8 +124,13 @@ impl Resolve for LiteralsOnly {
 
 /// The resolver a loop uses when none is given.
 pub(crate) fn default_resolver() -> Box<dyn Resolve> {
+    resolver(&Names::default())
+}
+
+#[cfg_attr(not(feature = "dns"), allow(unused_variables))]
+fn resolver(names: &Names) -> Box<dyn Resolve> {
     #[cfg(feature = "dns")]
-    match SystemResolver::new() {
+    match SystemResolver::new(names) {
         Ok(resolver) => return Box::new(resolver),
         Err(error) => tracing::warn!(%error, "no name servers: only address literals and localhost are reached"),
     }

@@ -14,13 +14,14 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use net::Bind;
+use net::{Bind, Names};
 use proxy::Nat;
 use sip::Transport;
 use sip::digest::Algorithm;
 use store::Durability;
 
 pub use error::{ConfigError, Place};
+pub use file::name_server;
 
 /// The settings. Start from [`Config::default`] and change fields.
 #[derive(Clone, Debug)]
@@ -51,6 +52,8 @@ pub struct Config {
     pub media: MediaConfig,
     /// Bindings.
     pub register: RegisterConfig,
+    /// Name servers, for devices whose contact is a host name.
+    pub names: Names,
     /// Limits.
     pub limits: Limits,
     /// How long a callee may ring before the caller is told that nobody answers. 60 s.

@@ -55,7 +55,9 @@ mod tally;
 mod watch;
 
 pub use accounts::{Account, AccountError};
-pub use config::{Config, ConfigError, Extensions, Limits, MediaConfig, Place, RegisterConfig, Secret, User, listen};
+pub use config::{
+    Config, ConfigError, Extensions, Limits, MediaConfig, Place, RegisterConfig, Secret, User, listen, name_server,
+};
 pub use server::{NoAnswer, Running, Server, StartError};
 pub use status::{CallStatus, ContactStatus, Status, UserStatus};
 pub use watch::{WatchError, ask_status};

@@ -150,6 +150,7 @@ fn member(
     let digest = digest::Server::new(rules.clone(), rand::random())?;
     let mut looped = net::LoopConfig::new(Vec::new(), crate::switch::stack_config(&given.config));
     let wire = crate::metrics::Shared::default();
+    looped.look_up(given.config.names.clone());
     looped.tap = Some(crate::metrics::tap(&wire));
     let make = move |seat: net::Seat<'_, Command>| {
         Switch::new(given, (digest, offers_md5_among_others), studio, Metrics::new(wire), &seat)

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use audio::codec::Codec;
 use net::media::{MediaConfig, MediaThread, PortRange};
-use net::{Bind, Bound, Clock, Handle, LoopConfig, Running, Seen, SipLoop, StartError, Tap};
+use net::{Bind, Bound, Clock, Handle, LoopConfig, Names, Running, Seen, SipLoop, StartError, Tap};
 use sip::message::Method;
 use sip::uas::Capabilities;
 use sip::{Timers, Transport};
@@ -80,6 +80,7 @@ pub struct Builder {
     max_calls: usize,
     silence: Option<Duration>,
     timers: Timers,
+    names: Names,
     tap: Option<Tap>,
 }
 
@@ -95,6 +96,7 @@ impl Builder {
             max_calls: 32,
             silence: Some(Duration::from_secs(10)),
             timers: Timers::default(),
+            names: Names::default(),
             tap: None,
         }
     }
@@ -156,6 +158,12 @@ impl Builder {
     /// Other base values of the protocol's timers: for tests, and for networks that need them.
     pub fn timers(mut self, timers: Timers) -> Self {
         self.timers = timers;
+        self
+    }
+
+    /// Who is asked for the addresses of host names, and how long that may take: the system's name servers and 8 s unless set.
+    pub fn names(mut self, names: Names) -> Self {
+        self.names = names;
         self
     }
 
@@ -227,6 +235,7 @@ impl Builder {
         let (given, made) = oneshot::channel();
         let mut config = LoopConfig::new(binds, stack);
         config.tap = self.tap;
+        config.look_up(self.names);
         let running = SipLoop::spawn(config, move |bound, _| {
             let place = Arc::new(Place { bound: bound.to_vec(), ..place });
             // The endpoint waits for it.

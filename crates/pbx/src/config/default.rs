@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use net::Bind;
+use net::{Bind, Names};
 use proxy::Nat;
 use sip::Transport;
 use sip::digest::Algorithm;
@@ -35,6 +35,7 @@ impl Default for Config {
             extensions: Extensions::default(),
             media: MediaConfig::default(),
             register: RegisterConfig::default(),
+            names: Names::default(),
             limits: Limits::default(),
             ring: Duration::from_secs(60),
             silence: None,

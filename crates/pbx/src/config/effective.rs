@@ -40,6 +40,7 @@ impl Config {
         put(&mut top, "extensions", self.extensions_table());
         put(&mut top, "media", self.media_table());
         put(&mut top, "register", self.register_table());
+        put(&mut top, "dns", self.names_table());
         put(&mut top, "limits", self.limits_table());
         top.to_string()
     }
@@ -70,6 +71,15 @@ impl Config {
             Nat::Always => "always",
         };
         put(&mut table, "nat", nat);
+        table
+    }
+
+    fn names_table(&self) -> Table {
+        let mut table = Table::new();
+        if !self.names.servers.is_empty() {
+            put(&mut table, "servers", texts(self.names.servers.iter().map(ToString::to_string)));
+        }
+        put(&mut table, "timeout_ms", i64::try_from(self.names.timeout.as_millis()).unwrap_or(i64::MAX));
         table
     }
 

@@ -38,6 +38,10 @@
 //! clamp = false
 //! nat = "auto"                    # never, auto, always
 //!
+//! [dns]
+//! servers = ["192.0.2.53", "[2001:db8::53]:5353"] # absent: those of the system
+//! timeout_ms = 8000               # a look-up, in all
+//!
 //! [limits]
 //! calls = 1000
 //! calls_per_user = 10
@@ -47,6 +51,7 @@
 //! ```
 
 use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -65,10 +70,16 @@ const LARGEST: u64 = 4 << 20;
 const YEAR: u64 = 31_536_000;
 /// Most of anything that is counted.
 const MANY: u64 = 10_000_000;
+/// Shortest and longest time for a look-up, in milliseconds: the caller waits meanwhile.
+const LOOK_UP: RangeInclusive<u64> = 100..=60_000;
+/// The port of name servers.
+const NAME_SERVER_PORT: u16 = 53;
+/// Most name servers.
+const NAME_SERVERS: usize = 8;
 /// Most media threads.
 const THREADS: u64 = 256;
 
-pub(super) const TOP: [&str; 17] = [
+pub(super) const TOP: [&str; 18] = [
     "listen",
     "state",
     "realm",
@@ -85,12 +96,14 @@ pub(super) const TOP: [&str; 17] = [
     "extensions",
     "media",
     "register",
+    "dns",
     "limits",
 ];
 pub(super) const USER: [&str; 6] = ["password", "password_file", "ha1", "display", "numbers", "max_contacts"];
 pub(super) const EXTENSIONS: [&str; 4] = ["echo", "tone", "music", "conference"];
 pub(super) const MEDIA: [&str; 3] = ["address", "ports", "threads"];
 pub(super) const REGISTER: [&str; 5] = ["default_expires_secs", "min_expires_secs", "max_expires_secs", "clamp", "nat"];
+pub(super) const DNS: [&str; 2] = ["servers", "timeout_ms"];
 pub(super) const LIMITS: [&str; 5] =
     ["calls", "calls_per_user", "registrations", "contacts_per_user", "retry_after_secs"];
 
@@ -154,6 +167,9 @@ impl Config {
         }
         if let Some(section) = each("register")? {
             self.read_register(&section)?;
+        }
+        if let Some(section) = each("dns")? {
+            self.read_names(&section)?;
         }
         if let Some(section) = each("limits")? {
             self.read_limits(&section)?;
@@ -269,6 +285,26 @@ impl Config {
         Ok(())
     }
 
+    fn read_names(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
+        section.only(&DNS)?;
+        if let Some(entry) = section.get("servers") {
+            let read = |(text, entry): (String, Entry<'_>)| {
+                name_server(&text).ok_or_else(|| entry.wrong("ADDRESS or ADDRESS:PORT, as in 192.0.2.53"))
+            };
+            self.names.servers = entry.texts()?.into_iter().map(read).collect::<Result<_, _>>()?;
+            if self.names.servers.is_empty() {
+                return Err(entry.wrong("at least one name server"));
+            }
+            if self.names.servers.len() > NAME_SERVERS {
+                return Err(entry.wrong("at most 8 name servers"));
+            }
+        }
+        if let Some(entry) = section.get("timeout_ms") {
+            self.names.timeout = entry.number(LOOK_UP).map(Duration::from_millis)?;
+        }
+        Ok(())
+    }
+
     fn read_limits(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
         section.only(&LIMITS)?;
         let limits = &mut self.limits;
@@ -287,6 +323,18 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// The address of a name server, on port 53 unless another is told.
+///
+/// ```
+/// assert_eq!(pbx::name_server("192.0.2.53"), Some(([192, 0, 2, 53], 53).into()));
+/// assert_eq!(pbx::name_server("[::1]:5353"), "[::1]:5353".parse().ok());
+/// assert_eq!(pbx::name_server("dns.example"), None);
+/// ```
+pub fn name_server(text: &str) -> Option<SocketAddr> {
+    let ip = || text.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, NAME_SERVER_PORT));
+    text.parse().ok().or_else(ip).filter(|address| address.port() != 0)
 }
 
 /// The files in `conf.d` beside this one whose names end in `.toml`, by name.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::file::{EXTENSIONS, LIMITS, MEDIA, REGISTER, TOP, USER};
+use super::file::{DNS, EXTENSIONS, LIMITS, MEDIA, REGISTER, TOP, USER};
 use super::{Config, Secret};
 
 fn read(text: &str) -> Result<Config, String> {
@@ -107,6 +107,19 @@ fn mistakes_are_told_with_line_column_and_what_was_expected() {
             "realm = '${NOBODY}'",
             "line 1, column 9: `${NOBODY}`: the environment has no NOBODY; set it, or write the value here",
         ),
+        (
+            "[dns]\nservers = ['192.0.2.53', 'ns.example']",
+            "line 2, column 26: `dns.servers`: found \"ns.example\", expected ADDRESS or ADDRESS:PORT, as in 192.0.2.53",
+        ),
+        (
+            "[dns]\nservers = []",
+            "line 2, column 11: `dns.servers`: found a value of type array, expected at least one name server",
+        ),
+        (
+            "[dns]\ntimeout_ms = 99",
+            "line 2, column 14: `dns.timeout_ms`: found 99, expected a whole number from 100 to 60000",
+        ),
+        ("[dns]\nserver = '::1'", "line 2, column 1: unknown key `dns.server`; did you mean `dns.servers`?"),
         ("[register]\nclamp = 1", "line 2, column 9: `register.clamp`: found 1, expected true or false"),
     ];
     for (text, message) in expected {
@@ -153,6 +166,7 @@ users."a b" = { ha1 = "0123456789abcdef0123456789abcdef" }
 extensions = { echo = "1", tone = [], music = "2", conference = ["3", "4"] }
 media = { address = "192.0.2.1", ports = "2000-3000", threads = 5 }
 register = { default_expires_secs = 11, min_expires_secs = 10, max_expires_secs = 12, clamp = true, nat = "always" }
+dns = { servers = ["127.0.0.1:5353", "::1"], timeout_ms = 100 }
 limits = { calls = 1, calls_per_user = 2, registrations = 3, contacts_per_user = 4, retry_after_secs = 6 }
 "#;
 
@@ -195,7 +209,7 @@ fn every_key_is_in_the_example_on_the_page_and_among_the_settings_that_apply() {
         ("the page of the module", include_str!("file.rs").split("```").nth(1).unwrap()),
         ("what applies", shown.as_str()),
     ];
-    let groups: [&[&str]; 6] = [&TOP, &USER, &EXTENSIONS, &MEDIA, &REGISTER, &LIMITS];
+    let groups: [&[&str]; 7] = [&TOP, &USER, &EXTENSIONS, &MEDIA, &REGISTER, &DNS, &LIMITS];
     for (key, (name, text)) in groups.concat().into_iter().flat_map(|key| told.map(|told| (key, told))) {
         let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
         assert!(words.into_iter().any(|word| word == key), "{name} does not tell of {key}");
