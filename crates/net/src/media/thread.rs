@@ -29,6 +29,8 @@ const TICK: Micros = Micros::from_millis(20);
 const MAKE_UP: Micros = Micros::from_millis(200);
 /// The relay's pace.
 const PACE: Micros = Micros::from_millis(5);
+/// Below the usual 0, so that media comes first; the SIP loops and whatever writes files stay at 0.
+const NICENESS: i32 = -11;
 /// Sockets looked at per call of epoll.
 const READY: usize = 512;
 /// The largest datagram taken.
@@ -114,7 +116,10 @@ impl MediaThread {
         let engine = Engine::new(config.engine, wall_at_zero, rand::random());
         let state = State { engine, sockets, clock: config.clock, timer, control, wake, inbox, pace: None };
         let over = Arc::clone(&ending);
-        let thread = thread::Builder::new().name("media".into()).spawn(move || state.run(&over))?;
+        let thread = thread::Builder::new().name("media".into()).spawn(move || {
+            come_first();
+            state.run(&over);
+        })?;
         Ok(Self { handle, ending, thread: Some(thread) })
     }
 
@@ -138,6 +143,15 @@ impl Drop for MediaThread {
         {
             tracing::error!("the media thread ended by a panic");
         }
+    }
+}
+
+/// Asks the system to run this thread before others: a frame that is 20 ms late is lost, whatever else the machine has to do. Where that is not
+/// allowed (it takes root, `CAP_SYS_NICE` or a `LimitNICE=`), the thread runs like any other.
+fn come_first() {
+    // Linux holds this for the calling thread alone.
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::debug!(%error, "media runs at the usual priority");
     }
 }
 
