@@ -7,7 +7,9 @@ use super::Program;
 
 /// Starts `offhook` with these arguments.
 pub(crate) fn start(arguments: &[&str]) -> Program {
-    Program::start(Command::new(env!("CARGO_BIN_EXE_offhook")).args(arguments))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
+    // No directory: servers of tests do not tell of themselves.
+    Program::start(command.args(arguments).env("OFFHOOK_RUNTIME", "/dev/null/offhook"))
 }
 
 /// Starts `offhook answer` on a free port of loopback and waits until it listens. Returns it and its address.

@@ -9,6 +9,7 @@ mod exit;
 mod home;
 mod identity;
 mod interrupt;
+mod neighbour;
 mod out;
 mod phone;
 mod recording;

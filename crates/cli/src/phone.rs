@@ -9,8 +9,8 @@ use ua::{Account, AccountConfig, Endpoint};
 
 use crate::args;
 use crate::exit::{Exit, Fault};
-use crate::home;
 use crate::identity::Identity;
+use crate::neighbour;
 use crate::out::Out;
 
 /// How long a peer that may never answer is waited for after Ctrl-C.
@@ -138,7 +138,7 @@ fn config(identity: &Identity) -> AccountConfig {
 
 /// A user of the PBX on this machine.
 fn neighbour(target: &str) -> Result<AccountConfig, Fault> {
-    home::neighbour().map(|(address, password)| AccountConfig::new(address).password(password)).map_err(|why| {
+    neighbour::account().map(|(address, password)| AccountConfig::new(address).password(password)).map_err(|why| {
         Fault::usage(format!(
             "cannot call {target}: a number without a domain needs --account, for example --account sip:1001@pbx.local, or a running \
              `offhook serve` on this machine: {why}"

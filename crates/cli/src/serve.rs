@@ -12,6 +12,7 @@ use crate::exit::{Exit, Fault};
 use crate::home;
 use crate::identity;
 use crate::interrupt::Interrupts;
+use crate::neighbour;
 use crate::out::Out;
 use crate::phone;
 
@@ -27,6 +28,7 @@ pub(crate) fn run(args: &args::Serve, out: &mut Out) -> Exit {
     let interrupts = Interrupts::watch();
     match start(args) {
         Ok((running, kept)) => {
+            let _announced = neighbour::announce(&kept.socket);
             introduce(&running, &kept, out);
             while interrupts.seen() == 0 {
                 if let Some(lost) = running.lost() {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::args;
 use crate::exit::{Exit, Fault};
-use crate::home;
+use crate::neighbour;
 use crate::out::Out;
 
 /// Runs the verb.
@@ -23,10 +23,8 @@ pub(crate) fn run(args: &args::Status, out: &mut Out) -> Exit {
 }
 
 fn ask(args: &args::Status) -> Result<Value, Fault> {
-    let socket = home::socket(args.state.as_deref());
-    let answer = home::ask(&socket).map_err(|why| Fault::new(Exit::Unreachable, why))?;
-    let status: Value = serde_json::from_str(&answer)
-        .map_err(|error| Fault::general(format!("{}: the answer is no status: {error}", socket.display())))?;
+    let found = neighbour::find(args.state.as_deref());
+    let (socket, status) = found.map_err(|why| Fault::new(Exit::Unreachable, why))?;
     match status.get("error").and_then(Value::as_str) {
         Some(why) => Err(Fault::general(format!("{}: {why}", socket.display()))),
         None => Ok(status),

@@ -9,6 +9,8 @@ pub struct Status {
     pub v: u32,
     /// Seconds since the start.
     pub uptime_secs: u64,
+    /// The state directory, as an absolute path; `None`: nothing is kept.
+    pub state: Option<String>,
     /// Addresses listened on, as `udp:127.0.0.1:5060`.
     pub listen: Vec<String>,
     /// Bindings at present.

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
@@ -238,6 +239,7 @@ impl Switch {
         Status {
             v: 1,
             uptime_secs: now.mono.since(self.began.mono).as_secs(),
+            state: self.config.state.as_deref().map(whole_path),
             listen: self.listen.clone(),
             registrations: self.bindings.len(),
             calls_total: self.metrics.total(),
@@ -245,6 +247,11 @@ impl Switch {
             users: self.accounts.iter().map(user).collect(),
         }
     }
+}
+
+/// From the root, whatever directory this process was started in.
+fn whole_path(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 impl Switch {

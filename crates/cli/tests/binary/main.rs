@@ -8,6 +8,7 @@ mod crowded;
 mod demo;
 mod documented;
 mod gone;
+mod neighbour;
 mod readme;
 mod refusals;
 mod run;

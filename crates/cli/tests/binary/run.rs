@@ -44,6 +44,8 @@ fn bare(mut command: Command) -> Command {
         }
     }
     command.env("OFFHOOK_STATE", "/nonexistent/offhook");
+    // No directory: servers of tests do not tell of themselves.
+    command.env("OFFHOOK_RUNTIME", "/dev/null/offhook");
     command
 }
 
@@ -54,7 +56,14 @@ pub(crate) fn offhook(arguments: &[&str]) -> Ended {
 
 /// Runs to the end, with variables of the environment.
 pub(crate) fn offhook_with(arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
-    let Output { status, stdout, stderr } = command(arguments).envs(environment.iter().copied()).output().unwrap();
+    let mut command = command(arguments);
+    command.envs(environment.iter().copied());
+    run_to_the_end(command)
+}
+
+/// The same of a program that is made ready.
+pub(crate) fn run_to_the_end(mut command: Command) -> Ended {
+    let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ended { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
 }
