@@ -35,7 +35,7 @@ impl Identity {
         let aor = sip_uri(account, "--account")?;
         let user = aor.as_uri().user().map(str::to_owned);
         let Some(user) = user else {
-            return Err(format!("--account {account}: expected a user, for example sip:1001@127.0.0.1"));
+            return Err(format!("--account {aor}: expected a user, for example sip:1001@127.0.0.1"));
         };
         let proxy = given.proxy.as_deref().map(|proxy| sip_uri(proxy, "--proxy")).transpose()?;
         Ok(Some(Self {
@@ -86,7 +86,7 @@ pub(crate) fn sip_uri(text: &str, option: &str) -> Result<UriBuf, String> {
     };
     whole
         .parse()
-        .map_err(|error| format!("{option} {text}: {error}; expected a SIP URI, for example sip:1001@127.0.0.1"))
+        .map_err(|error| format!("{option} {whole}: {error}; expected a SIP URI, for example sip:1001@127.0.0.1"))
 }
 
 fn has_scheme(text: &str) -> bool {

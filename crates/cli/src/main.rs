@@ -16,13 +16,16 @@ mod recording;
 mod register;
 mod secrets;
 mod serve;
-mod shown;
 mod status;
 
+use std::fmt::Debug;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format;
 
 use args::{Cli, Verb};
 use exit::Exit;
@@ -101,7 +104,20 @@ fn logging(general: &args::General) -> Result<(), String> {
     if general.json {
         builder.json().init()
     } else {
-        builder.init()
+        builder.fmt_fields(format::debug_fn(log_field).delimited(" ")).init()
+    }
+    Ok(())
+}
+
+/// A field of a line in the log. Peers' texts are among them: only a message of ours may have several lines.
+fn log_field(writer: &mut format::Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
+    let text = format!("{value:?}");
+    if field.name() != "message" {
+        return write!(writer, "{field}={}", net::shown(&text));
+    }
+    for (place, line) in text.split('\n').enumerate() {
+        let head = if place == 0 { "" } else { "\n" };
+        write!(writer, "{head}{}", net::shown(line))?;
     }
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use std::io::{ErrorKind, IsTerminal, Write};
 
+use net::{shown, without_passwords};
 use serde_json::{Map, Value};
 
 use crate::args::Color;
 use crate::exit::{Exit, Fault};
-use crate::shown::shown;
 
 /// The version of the JSON schema: additions only.
 pub(crate) const SCHEMA: u64 = 1;
@@ -218,9 +218,22 @@ fn object(fields: &[(&str, Value)]) -> String {
     let mut object = Map::new();
     object.insert("v".into(), SCHEMA.into());
     for (name, value) in fields {
-        object.insert((*name).to_owned(), value.clone());
+        let value = if *name == "text" { value.clone() } else { without_secrets(value) };
+        object.insert((*name).to_owned(), value);
     }
     Value::Object(object).to_string()
+}
+
+/// Passwords of URIs belong into no log. What somebody wrote to somebody (`text`) stays as it was.
+fn without_secrets(value: &Value) -> Value {
+    match value {
+        Value::String(text) => without_passwords(text).into_owned().into(),
+        Value::Array(values) => values.iter().map(without_secrets).collect(),
+        Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(name, value)| (name.clone(), without_secrets(value))).collect())
+        }
+        other => other.clone(),
+    }
 }
 
 impl Drop for Out {

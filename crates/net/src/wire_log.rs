@@ -2,6 +2,7 @@
 
 use tracing::Level;
 
+use crate::shown::shown;
 use crate::tap::{Direction, Seen};
 
 /// The target of these lines, for filters such as `wire=debug`.
@@ -26,7 +27,7 @@ fn way(direction: Direction) -> &'static str {
     }
 }
 
-/// The message as lines that draw nothing on a terminal, without credentials.
+/// The message as lines that draw nothing on a terminal, without credentials and passwords of URIs.
 fn readable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n").replace('\r', "\n");
     let mut whole = String::with_capacity(text.len());
@@ -46,7 +47,7 @@ fn readable(bytes: &[u8]) -> String {
                 whole.push_str(line.get(..end).unwrap_or_default());
                 whole.push_str(" (cut)");
             }
-            None => whole.extend(line.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter })),
+            None => whole.push_str(&shown(line)),
         }
         whole.push('\n');
     }
@@ -76,7 +77,14 @@ mod tests {
 
     #[test]
     fn nothing_is_drawn_on_a_terminal() {
-        let shown = readable(b"MESSAGE sip:a SIP/2.0\r\n\r\n\x1b[31m\x07 text \xff");
-        assert!(!shown.chars().any(|letter| letter.is_control() && letter != '\n'), "{shown:?}");
+        let shown = readable("MESSAGE sip:a SIP/2.0\r\n\r\n\u{1b}[31m\u{7} \u{202e}text\u{2028}".as_bytes());
+        assert_eq!(shown, "MESSAGE sip:a SIP/2.0\n\n\\u{1b}[31m\\u{7} \\u{202e}text\\u{2028}\n");
+        assert_eq!(readable(b"\xff"), "\u{fffd}\n");
+    }
+
+    #[test]
+    fn passwords_in_uris_are_cut() {
+        let shown = readable(b"INVITE sip:bob:s3cret@h SIP/2.0\r\nTo: <sip:bob:s3cret@h>\r\n\r\n");
+        assert_eq!(shown, "INVITE sip:bob:(cut)@h SIP/2.0\nTo: <sip:bob:(cut)@h>\n\n");
     }
 }

@@ -39,12 +39,12 @@ impl Identity {
 
 /// Reads an address: a URI, or a host or user at a host without a scheme.
 pub(crate) fn uri(given: &str) -> Result<UriBuf, CallError> {
-    let bad = |why: String| CallError::BadUri { uri: given.to_owned(), why };
     let given = given.trim();
     let lower = given.to_ascii_lowercase();
     let known = ["sip:", "sips:", "tel:"].iter().any(|scheme| lower.starts_with(scheme));
-    let parsed = if known { given.parse::<UriBuf>() } else { format!("sip:{given}").parse() };
-    let uri = parsed.map_err(|fault| bad(fault.to_string()))?;
+    let whole = if known { given.to_owned() } else { format!("sip:{given}") };
+    let bad = |why: String| CallError::BadUri { uri: whole.clone(), why };
+    let uri = whole.parse::<UriBuf>().map_err(|fault| bad(fault.to_string()))?;
     if !uri.as_uri().is_sip() {
         return Err(bad("only sip and sips addresses can be called without a gateway".into()));
     }

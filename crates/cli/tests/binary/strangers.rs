@@ -117,3 +117,34 @@ fn text_of_a_message_is_one_line_that_draws_nothing() {
     device.line("the last");
     assert!(!device.seen().iter().any(|line| line.starts_with("registered sip:bank")), "{:#?}", device.seen());
 }
+
+#[test]
+fn passwords_in_uris_are_shown_nowhere() {
+    let mut robot = Going::start(&["-vv", "answer", "--sip", "127.0.0.1:0"]);
+    let target = format!("sip:robot:s3cret@127.0.0.1:{}", robot.port());
+    for verbosity in [&["-vv"][..], &["--json"], &["-vv", "--json"]] {
+        let ended = offhook(&[&["call", &target, "--for", "1"], verbosity].concat());
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.stdout.contains("sip:robot:(cut)@"), "{}", ended.stdout);
+        assert!(!format!("{ended:?}").contains("s3cret"), "{ended:?}");
+    }
+    let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for whom in
+        [format!("sip:x:s3cret@{free}"), format!("x:s3cret@{free}"), "x:s3cret@".to_owned(), "x:s3cret@[".to_owned()]
+    {
+        for arguments in [
+            &["call", whom.as_str()][..],
+            &["options", &whom],
+            &["register", "--account", &whom],
+            &["call", "x", "--account", &whom],
+        ] {
+            let ended = offhook(&[arguments, &["-vv"]].concat());
+            assert_ne!(ended.code, Some(0), "{ended:?}");
+            assert!(!format!("{ended:?}").contains("s3cret"), "{arguments:?}: {ended:?}");
+        }
+    }
+    robot.interrupt();
+    let (_, lines) = robot.end();
+    assert!(lines.iter().any(|line| line.contains("INVITE sip:robot:(cut)@")), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains("s3cret")), "{lines:#?}");
+}
