@@ -62,6 +62,8 @@ pub(crate) struct Stream {
     silent: bool,
     strangers: u64,
     relayed: u64,
+    /// Who used our SSRC: when he does so again, what he sends is our own coming back (RFC 3550 section 8.2).
+    collided_with: Option<SocketAddr>,
 }
 
 impl Stream {
@@ -90,6 +92,7 @@ impl Stream {
             silent: false,
             strangers: 0,
             relayed: 0,
+            collided_with: None,
             settings,
         }
     }
@@ -237,7 +240,8 @@ impl Stream {
         if heard.goodbye {
             out.event(MediaEvent::Goodbye { stream: self.key });
         }
-        if heard.collision {
+        if heard.collision && self.collided_with.replace(from) != Some(from) {
+            self.leave(now, wall, out);
             self.sender.change_ssrc(now.0 ^ u64::from(self.sender.ssrc().0));
         }
     }
@@ -419,7 +423,7 @@ impl Stream {
         }
     }
 
-    /// The last control packet (RFC 3550 section 6.3.7).
+    /// The last control packet of a source: the call ends (RFC 3550 section 6.3.7), or its SSRC is given up (section 8.2).
     pub(crate) fn leave(&mut self, now: Micros, wall: NtpTime, out: &mut impl Output) {
         let written = self.control.leave(now, wall, &self.sender, &mut self.reception, "", self.packet.as_mut_slice());
         if let (Ok(Some(length)), Some(to)) = (written, self.control_address())

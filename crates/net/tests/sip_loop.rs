@@ -209,6 +209,21 @@ fn request_of_ours_is_sent_and_its_answer_comes_back() {
 }
 
 #[test]
+fn rfc3581_3_an_answer_to_the_port_of_the_sent_by_from_elsewhere_arrives() {
+    let (running, seen) = start(|_| {});
+    let peer = udp();
+    running.handle().try_send(Order::Options(format!("sip:{}", peer.local_addr().unwrap()))).unwrap();
+    let request = receive(&peer);
+    let via = request.lines().find_map(|line| line.strip_prefix("Via: SIP/2.0/UDP ")).unwrap();
+    let sent_by: SocketAddr = via.split(';').next().unwrap().parse().unwrap();
+    assert_eq!(sent_by, running.bound()[0].address);
+    let head: Vec<_> = request.lines().skip(1).filter(|line| !line.starts_with("Max-")).collect();
+    let answer = format!("SIP/2.0 486 Busy Here\r\n{}\r\n\r\n", head.join("\r\n").trim_end());
+    udp().send_to(answer.as_bytes(), sent_by).unwrap();
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "486");
+}
+
+#[test]
 fn nobody_there_is_known_by_icmp_long_before_the_timer() {
     let (running, seen) = start(|config| config.stack.timers.t1 = Duration::from_secs(500));
     let gone = udp().local_addr().unwrap();

@@ -13,6 +13,10 @@ use crate::{
 
 /// The size expected of the first report: RR, one block and a short CNAME.
 const FIRST_REPORT: usize = 64;
+/// A far end that is silent for so many intervals is gone (section 6.3.5).
+const MEMBER_TIMEOUT: u64 = 5;
+/// One that sends no data for so many is no sender any more (section 6.3.5).
+const SENDER_TIMEOUT: u64 = 2;
 
 /// RTCP between two parties: one outgoing stream, one incoming.
 ///
@@ -30,6 +34,8 @@ pub struct RtcpSession {
     far_end: FarEnd,
     /// The source that said goodbye: its silence is final until another one speaks.
     departed: Option<Ssrc>,
+    /// When the far end last sent a report.
+    heard_at: Option<Micros>,
 }
 
 /// What the far end has said about our stream.
@@ -75,6 +81,7 @@ impl RtcpSession {
             reports: 0,
             far_end: FarEnd::default(),
             departed: None,
+            heard_at: None,
         }
     }
 
@@ -177,6 +184,7 @@ impl RtcpSession {
             heard.collision |= from == sender.ssrc();
             heard.about_us = heard.about_us.or_else(|| blocks.about(sender.ssrc()));
         }
+        self.heard_at = (!heard.goodbye).then_some(now);
         self.timer.received(datagram.len(), heard.goodbye);
         self.note(now, wall, sender, &mut heard);
         if heard.goodbye {
@@ -222,14 +230,19 @@ impl RtcpSession {
         self.reports = self.reports.saturating_add(1);
     }
 
-    /// Who takes part: we, and the source we hear unless it left.
+    /// Who takes part: we, and the far end unless it left or has been silent for five intervals; it counts as a sender for two of them
+    /// after its last packet (section 6.3.5). This is looked at with each report that is due.
     fn group(&self, now: Micros, sender: &Sender, reception: &Reception) -> Group {
         let we_sent = sender.packets() != self.packets_at_report[1];
-        let present = reception.source().filter(|source| Some(*source) != self.departed);
-        let alone = Group { members: 1 + u32::from(present.is_some()), senders: 0, we_sent };
-        let interval = deterministic_interval(self.bandwidth, alone, FIRST_REPORT as u64, self.bandwidth.minimum());
-        let far_end_sends = present.is_some()
-            && reception.last_arrival().is_some_and(|at| now.since(at) <= Micros(interval.0.saturating_mul(2)));
-        Group { senders: u32::from(we_sent) + u32::from(far_end_sends), ..alone }
+        let both = Group { members: 2, senders: 0, we_sent };
+        let interval = deterministic_interval(self.bandwidth, both, FIRST_REPORT as u64, self.bandwidth.minimum());
+        let within = |at: Option<Micros>, intervals: u64| {
+            at.is_some_and(|at| now.since(at) <= Micros(interval.0.saturating_mul(intervals)))
+        };
+        let source = reception.source().filter(|source| Some(*source) != self.departed);
+        let spoke = source.and_then(|_| reception.last_arrival());
+        let present = within(spoke, MEMBER_TIMEOUT) || within(self.heard_at, MEMBER_TIMEOUT);
+        let senders = u32::from(we_sent) + u32::from(within(spoke, SENDER_TIMEOUT));
+        Group { members: 1 + u32::from(present), senders, ..both }
     }
 }

@@ -349,6 +349,211 @@ fn held_stream_sends_nothing() {
 }
 
 #[test]
+fn rfc8866_6_7_1_and_6_7_4_who_does_not_send_reports_all_the_same() {
+    for direction in [Direction::RecvOnly, Direction::Inactive, Direction::SendRecv] {
+        let (mut alice, mut bob) = pair();
+        alice.tone(10, 440.0, 1);
+        assert!(alice.engine.update_stream(Micros(0), Key(1), StreamSettings { direction, ..settings(5_000) }));
+        let (mut audio, mut reports) = (0, 0);
+        run(&mut [&mut alice, &mut bob], 1_000, Micros(0), |to, _| {
+            audio += u32::from(to.port() == 5_000);
+            reports += u32::from(to.port() == 5_001);
+            true
+        });
+        assert_eq!(audio > 0, direction.sends(), "{direction:?}");
+        assert!((2..=8).contains(&reports), "{direction:?}: {reports} in 20 s");
+    }
+}
+
+#[test]
+fn rfc8866_6_5_a_packet_holds_the_milliseconds_that_were_asked_for() {
+    for (ms, payload, packets) in [(20, 160, 100), (40, 320, 50), (60, 480, 33)] {
+        let (mut alice, mut bob) = pair();
+        let longer = StreamSettings { ptime: Duration::from_millis(ms), ..settings(5_000) };
+        assert!(alice.engine.update_stream(Micros(0), Key(1), longer));
+        alice.tone(10, 440.0, 1);
+        let mut sizes = Vec::new();
+        run(&mut [&mut alice, &mut bob], 100, Micros(0), |to, packet| {
+            sizes.extend((to.port() == 5_000).then_some(packet.len() - 12));
+            true
+        });
+        assert_eq!(sizes, vec![payload; packets], "{ms} ms");
+    }
+}
+
+/// The RTP packets that went to a port, parsed: sequence number, timestamp, SSRC and payload type.
+fn fields(packets: &[Vec<u8>]) -> Vec<(u16, u32, u32, u8)> {
+    let field = |packet: &Vec<u8>| {
+        let header = rtp::Packet::parse(packet).unwrap().header();
+        (header.sequence_number.0, header.timestamp.0, header.ssrc.0, header.payload_type.number())
+    };
+    packets.iter().map(field).collect()
+}
+
+#[test]
+fn rfc4733_2_1_digits_share_numbers_source_and_clock_with_the_audio() {
+    let (mut alice, mut bob) = pair();
+    alice.tone(10, 440.0, 1);
+    let mut packets = Vec::new();
+    let mut record = |to: &SocketAddr, packet: &[u8]| {
+        packets.extend((to.port() == 5_000).then(|| packet.to_vec()));
+        true
+    };
+    let now = run(&mut [&mut alice, &mut bob], 10, Micros(0), &mut record);
+    alice.engine.dial(Key(1), "5").unwrap();
+    run(&mut [&mut alice, &mut bob], 40, now, &mut record);
+    let sent = fields(&packets);
+    let (first, begin) = (sent[0], sent[10]);
+    assert!(sent.iter().all(|packet| packet.2 == first.2), "one source");
+    for (n, pair) in sent.windows(2).enumerate() {
+        assert_eq!(pair[1].0, pair[0].0.wrapping_add(1), "packet {n}");
+    }
+    let types: Vec<u8> = sent.iter().map(|packet| packet.3).collect();
+    assert_eq!(types, [vec![0; 10], vec![101; 12], vec![0; 28]].concat());
+    // The event begins where the audio before it ends, and the audio goes on where it would be without the event.
+    assert_eq!(begin.1, first.1.wrapping_add(10 * 160));
+    assert!(sent[10..22].iter().all(|packet| packet.1 == begin.1));
+    assert_eq!(sent[22].1, first.1.wrapping_add(22 * 160));
+}
+
+#[test]
+fn rfc3550_5_1_packets_of_a_payload_type_nobody_agreed_on_are_not_played() {
+    for (number, plays) in [(0, true), (8, true), (3, false), (96, false)] {
+        let (mut alice, mut bob) = pair();
+        let odd = StreamSettings { send_type: PayloadType::new(number).unwrap(), ..settings(4_000) };
+        assert!(bob.engine.update_stream(Micros(0), Key(1), odd));
+        bob.tone(10, 1_000.0, 1);
+        let at_alice = alice.recorder(11, 1);
+        run(&mut [&mut alice, &mut bob], 100, Micros(0), |_, _| true);
+        let loud = at_alice.try_iter().flatten().any(|sample| sample.unsigned_abs() > 100);
+        assert_eq!(loud, plays, "payload type {number}");
+    }
+}
+
+/// The SSRC of the report a compound packet begins with, and whether it says goodbye to it.
+fn report_of(packet: &[u8]) -> (u32, bool) {
+    let ssrc = u32::from_be_bytes(packet[4..8].try_into().unwrap());
+    let compound = rtp::rtcp::Compound::parse(packet).unwrap();
+    let bye = compound.packets().any(|packet| match packet {
+        rtp::rtcp::RtcpPacket::Goodbye(bye) => bye.sources().any(|source| source.0 == ssrc),
+        _ => false,
+    });
+    (ssrc, bye)
+}
+
+#[test]
+fn rfc3550_8_2_who_meets_his_own_ssrc_says_goodbye_to_it_once_and_takes_another() {
+    let (mut alice, mut bob) = (Host::new(1), Host::new(1));
+    alice.stream(1, 4_000, settings(5_000));
+    bob.stream(1, 5_000, settings(4_000));
+    alice.tone(10, 440.0, 1);
+    bob.tone(10, 1_000.0, 1);
+    let (mut control, mut audio) = (Vec::new(), Vec::new());
+    run(&mut [&mut alice, &mut bob], 1_500, Micros(0), |to, packet| {
+        match to.port() {
+            5_000 => audio.push(packet.to_vec()),
+            5_001 => control.push(packet.to_vec()),
+            _ => {}
+        }
+        true
+    });
+    let reports: Vec<_> = control.iter().map(|packet| report_of(packet)).collect();
+    let old = fields(&audio)[0].2;
+    assert_eq!(reports.iter().filter(|(_, bye)| *bye).collect::<Vec<_>>(), [&(old, true)], "{reports:?}");
+    let new = fields(&audio).last().unwrap().2;
+    assert!(new != old && reports.last().unwrap() == &(new, false), "{reports:?}");
+}
+
+#[test]
+fn rfc3550_8_2_reports_of_ours_that_come_back_change_the_ssrc_no_more_than_once() {
+    let mut alice = Host::new(1);
+    alice.stream(1, 4_000, settings(5_000));
+    alice.tone(10, 440.0, 1);
+    let (mut sources, mut now) = (Vec::new(), Micros(0));
+    for _ in 0..3_000 {
+        now = now.plus(TICK);
+        alice.engine.tick(now, &mut alice.wire);
+        for (slot, component, _, mut packet) in std::mem::take(&mut alice.wire.packets) {
+            if component == Component::Rtcp {
+                // A mirror.
+                alice.engine.receive(now, slot, component, at(5_001), &mut packet, &mut alice.wire);
+            } else {
+                sources.push(fields(&[packet])[0].2);
+            }
+        }
+    }
+    sources.dedup();
+    assert_eq!(sources.len(), 2);
+}
+
+#[test]
+fn rfc3550_7_1_what_is_decoded_in_between_gets_numbers_source_and_reports_of_its_own() {
+    let (mut alice, mut bob, mut between) = (Host::new(1), Host::new(2), Host::new(3));
+    let pcma = |remote| StreamSettings {
+        codec: Codec::Pcma,
+        send_type: PayloadType::PCMA,
+        receive_types: vec![(PayloadType::PCMA, Codec::Pcma)],
+        ..settings(remote)
+    };
+    alice.stream(1, 4_000, settings(6_000));
+    bob.stream(1, 5_000, pcma(6_002));
+    between.stream(1, 6_000, settings(4_000));
+    between.stream(2, 6_002, pcma(5_000));
+    assert!(between.engine.link(Key(1), Key(2)));
+    alice.tone(10, 440.0, 1);
+    let (mut from_alice, mut to_bob, mut reports) = (Vec::new(), Vec::new(), Vec::new());
+    let mut count = 0;
+    run(&mut [&mut alice, &mut bob, &mut between], 1_000, Micros(0), |to, packet| {
+        match to.port() {
+            6_000 => {
+                count += 1;
+                from_alice.push(packet.to_vec());
+                return count % 10 != 3;
+            }
+            5_000 => to_bob.push(packet.to_vec()),
+            5_001 | 6_001 => reports.push((to.port(), packet.to_vec())),
+            _ => {}
+        }
+        true
+    });
+    let (heard, said) = (fields(&from_alice), fields(&to_bob));
+    assert_ne!(heard[0].2, said[0].2);
+    assert!(to_bob.iter().all(|packet| packet[0] == 0x80), "no contributing sources are listed");
+    for pair in said.windows(2) {
+        assert_eq!(
+            (pair[1].0, pair[1].2),
+            (pair[0].0.wrapping_add(1), pair[0].2),
+            "a packet that was lost before is no loss here"
+        );
+    }
+    let names = |port| reports.iter().filter(move |(to, _)| *to == port).map(|(_, packet)| report_of(packet).0);
+    assert!(names(6_001).count() > 1 && names(6_001).all(|ssrc| ssrc == heard[0].2));
+    assert!(names(5_001).count() > 1 && names(5_001).all(|ssrc| ssrc == said[0].2), "nothing of alice's goes on");
+}
+
+#[test]
+fn rfc3550_7_2_a_relay_passes_reports_and_goodbyes_on_as_they_are() {
+    let (mut alice, mut bob, mut relay) = through_relay(PayloadType::PCMU);
+    alice.tone(10, 440.0, 1);
+    bob.tone(10, 1_000.0, 1);
+    let (mut to_relay, mut to_bob) = (Vec::new(), Vec::new());
+    let mut record = |to: &SocketAddr, packet: &[u8]| {
+        match to.port() {
+            6_001 => to_relay.push(packet.to_vec()),
+            5_001 => to_bob.push(packet.to_vec()),
+            _ => {}
+        }
+        true
+    };
+    let now = run(&mut [&mut alice, &mut bob, &mut relay], 1_000, Micros(0), &mut record);
+    alice.engine.remove_stream(now, Key(1), &mut alice.wire).unwrap();
+    run(&mut [&mut alice, &mut bob, &mut relay], 1, now, &mut record);
+    assert!(to_relay.len() > 2 && to_relay == to_bob);
+    assert!(report_of(to_bob.last().unwrap()).1, "the last one says goodbye");
+    assert!(bob.wire.events.contains(&MediaEvent::Goodbye { stream: Key(1) }));
+}
+
+#[test]
 fn player_that_ends_is_told_and_forgotten() {
     let mut host = Host::new(1);
     let mut left = 3;

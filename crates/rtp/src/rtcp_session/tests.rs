@@ -152,6 +152,37 @@ fn rfc3550_6_3_4_a_goodbye_of_a_stranger_means_nothing() {
 }
 
 #[test]
+fn rfc3550_6_3_5_a_silent_far_end_is_no_sender_after_two_intervals_and_gone_after_five() {
+    let group = |end: &End, ms: u64| {
+        let group = end.session.group(Micros::from_millis(ms), &end.sender, &end.reception);
+        (group.members, group.senders)
+    };
+    // The last packet of b comes at 1.98 s, its last report before that; an interval is 5 s.
+    let (mut a, mut b) = (End::new(1), End::new(2));
+    assert_eq!(group(&a, 0), (1, 0), "nobody was heard yet");
+    run(&mut a, &mut b, 2_000, true);
+    let seen: Vec<_> = [2_000, 11_900, 12_100, 26_900, 27_100].map(|ms| group(&a, ms)).to_vec();
+    assert_eq!(seen, [(2, 2), (2, 2), (2, 1), (2, 1), (1, 1)]);
+    // Who sends reports only is there all the same, and never a sender.
+    let (mut a, mut b) = (End::new(1), End::new(2));
+    run(&mut a, &mut b, 20_000, false);
+    assert_eq!(group(&a, 20_000), (2, 1));
+    assert_eq!(group(&a, 50_000), (1, 1));
+}
+
+#[test]
+fn rfc3550_6_4_2_who_has_nothing_to_report_sends_an_empty_receiver_report() {
+    let mut a = End::new(1);
+    let datagram = a.poll(Micros::from_millis(10_000)).unwrap();
+    let packets: Vec<_> = Compound::parse(&datagram).unwrap().packets().collect();
+    let [RtcpPacket::ReceiverReport(report), RtcpPacket::SourceDescription(_)] = packets[..] else {
+        panic!("{packets:?}")
+    };
+    assert_eq!((report.ssrc, report.blocks.about(a.sender.ssrc())), (a.sender.ssrc(), None));
+    assert_eq!(datagram[..4], [0x80, 201, 0, 1], "RC is 0 and nothing follows the SSRC");
+}
+
+#[test]
 fn rfc3550_8_2_our_own_ssrc_in_a_report_is_a_collision() {
     let mut a = End::new(1);
     let mut b = End::new(1);

@@ -296,6 +296,15 @@ fn rfc8866_5_13_crypto_keys_are_not_in_debug_output() {
 }
 
 #[test]
+fn rfc8866_5_4_information_is_utf8_whatever_it_was_read_as() {
+    let around = |line: &[u8]| [b"v=0\r\no=- 1 1 IN IP4 h\r\ns=-\r\ni=", line, b"\r\nt=0 0\r\n"].concat();
+    for line in ["Gespräch".as_bytes(), b"Gespr\xe4ch"] {
+        let session = Session::parse(&around(line)).unwrap();
+        assert_eq!(session.to_string().as_bytes(), around("Gespräch".as_bytes()));
+    }
+}
+
+#[test]
 fn rfc8866_6_10_lines_which_are_not_utf8_are_read_as_latin_1() {
     let mut bytes =
         b"v=0\r\no=J\xfcrgen 1 2 IN IP4 192.0.2.1\r\ns=Gr\xfc\xdfe\r\na=charset:ISO-8859-1\r\na=x:\xe4\r\n".to_vec();

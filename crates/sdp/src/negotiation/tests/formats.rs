@@ -170,6 +170,38 @@ fn rfc4733_2_5_1_events_at_the_clock_rate_of_the_codec() {
 }
 
 #[test]
+fn rfc4733_2_5_2_1_who_takes_events_lists_them() {
+    let mut alice = Party::alice(vec![LocalMedia::audio(4000, codecs(&[0, 97]))]);
+    let mut bob = Party::bob(vec![LocalMedia::audio(5000, codecs(&[97, 0]))]);
+    let (offer, answer) = exchange(&mut alice, &mut bob);
+    for text in [offer.to_string(), answer.to_string()] {
+        assert!(text.contains("a=rtpmap:101 telephone-event/8000\r\n"), "{text}");
+        assert!(text.contains("a=fmtp:101 0-15\r\n"), "{text}");
+    }
+    alice.media(0).telephone_event = Some(EventSet::DTMF_AND_FLASH);
+    assert!(alice.offer().to_string().contains("a=fmtp:101 0-16\r\n"));
+    // Without events there is nothing to list.
+    let without = Party::alice(vec![audio(4000, &[0])]).offer().to_string();
+    assert!(!without.contains("fmtp") && !without.contains("telephone-event"), "{without}");
+}
+
+#[test]
+fn rfc8866_8_2_3_a_dynamic_number_stands_with_its_rtpmap() {
+    let mut alice = Party::alice(vec![LocalMedia::audio(4000, codecs(&[0, 97, 111, 8]))]);
+    let mut bob = Party::bob(vec![LocalMedia::audio(5000, codecs(&[97, 111, 8]))]);
+    let (offer, answer) = exchange(&mut alice, &mut bob);
+    assert_eq!(shape(&offer), ["audio 4000 0 97 111 8 101 96"]);
+    assert_eq!(shape(&answer), ["audio 5000 97 111 8 101 96"]);
+    for session in [offer, answer] {
+        let text = session.to_string();
+        for format in &session.media[0].formats {
+            let number: u8 = format.as_str().parse().expect("a payload type number");
+            assert!(number < 96 || text.matches(&format!("a=rtpmap:{number} ")).count() == 1, "{number}: {text}");
+        }
+    }
+}
+
+#[test]
 fn rfc3264_6_1_answer_without_rtpmap_means_what_was_offered() {
     let mut alice = Party::alice(vec![LocalMedia::audio(4000, codecs(&[97]))]);
     alice.offer();

@@ -164,3 +164,16 @@ fn a_forwarded_answer_must_fit_the_offer() {
     assert_eq!(shape(answer), ["audio 5000 0", "video 0 31"]);
     assert_eq!(answer.times[0].start, 3_034_423_619);
 }
+
+#[test]
+fn rfc8866_7_no_keys_are_sent_in_the_clear() {
+    let text = "v=0\r\no=- 1 1 IN IP4 h\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/SAVP 0\r\n\
+        a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\nm=audio 4002 RTP/AVP 0\r\n\
+        a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n";
+    let offer = Session::parse(text.as_bytes()).unwrap();
+    let mut bob = Party::bob(vec![audio(5000, &[0])]);
+    let answer = bob.answer(&offer);
+    assert_eq!(shape(&answer), ["audio 0 0", "audio 5000 0"]);
+    assert!(!answer.to_string().contains("inline"), "{answer}");
+    assert!(!bob.offer().to_string().contains("crypto"));
+}

@@ -262,6 +262,30 @@ fn cve_account_enumeration_unknown_user_and_wrong_password_get_the_same_verdict(
 }
 
 #[test]
+fn rfc7616_4_names_and_passwords_may_have_every_character() {
+    let names = ["zoë", "Жанна", "田中", "a b", "o'neil", "x,y=z;w", "we\"ird\\", "\u{1F600}", "+4930123", "ÅNGSTRÖM"];
+    let passwords =
+        ["", " ", "pass word", "colon:colon", "\"quoted\"", "back\\slash", "пароль", "\u{1F511}", "naïve", "a, b=c"];
+    for name in names {
+        for password in passwords {
+            let lookup =
+                |user: &str, algorithm| (user == name).then(|| Ha1::new(algorithm, name, "test", password).unwrap());
+            let mut server = server(|_| {});
+            for (tried, right) in [(password.to_owned(), true), (format!("{password}x"), false)] {
+                let mut client = client(name, &tried);
+                challenge(&mut server, &mut client, Time(0), false);
+                let line = line(&mut client);
+                let verdict = server.judge(Time(0), PEER, request("REGISTER"), [line.as_bytes()].into_iter(), lookup);
+                match verdict {
+                    Verdict::Ok(verified) => assert!(right && verified.user == name, "{name:?} {tried:?}"),
+                    other => assert!(!right, "{name:?} {tried:?}: {other:?}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn an_ha1_for_another_algorithm_is_as_good_as_none() {
     let mut server = server(|_| {});
     let mut client = client("alice", "secret");

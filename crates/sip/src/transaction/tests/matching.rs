@@ -87,6 +87,22 @@ fn rfc3261_17_2_3_ack_of_an_old_peer_matches_by_the_tag_of_our_answer() {
 }
 
 #[test]
+fn rfc6026_6_the_ack_of_an_old_peer_goes_up_after_a_2xx_and_stays_below_after_a_refusal() {
+    let old = |text: String| text.replace(";branch=X", "");
+    for (code, expected) in [(200, &["0.000 up ACK"][..]), (486, &[])] {
+        let mut bench = Bench::with(Config { role: Role::Proxy, ..Config::default() });
+        bench.receive(path(UDP, 2), &old(incoming("INVITE", UDP, "X", "")));
+        let tx = bench.server_tx();
+        bench.respond(tx, code).expect("open");
+        let tag = bench.last().headers().to_tag().expect("a tag").to_owned();
+        bench.took();
+        bench.receive(path(UDP, 2), &old(follow("ACK", UDP, "X", &tag)));
+        assert_eq!(bench.took(), expected, "{code}");
+        bench.ends_empty();
+    }
+}
+
+#[test]
 fn rfc3261_17_2_3_cancel_of_an_old_peer_finds_its_invite() {
     let old = |text: String| text.replace(";branch=X", "");
     let mut bench = Bench::new();
