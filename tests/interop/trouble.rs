@@ -1,12 +1,14 @@
 //! What goes wrong with one call or program: no route, nobody behind a port, a peer killed in the middle of a call, a port in use, a file that is
 //! no WAV. Whoever is concerned is told, and other calls go on.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::Command;
 
 use nix::sched::{CloneFlags, unshare};
 
 use crate::program::registering::{Devices, Wish};
-use crate::program::{Program, offhook};
+use crate::program::{PATIENCE, Program, free_port, offhook};
 
 /// Runs this in a network of its own that has nothing but loopback.
 fn without_routes(test: impl FnOnce() + Send + 'static) {
@@ -125,6 +127,39 @@ fn robot_killed_in_a_call_is_told_as_silence() {
     let (code, output) = caller.stop("INT");
     assert_eq!(code, 130, "{output}");
     assert!(output.contains("ended by us"), "{output}");
+}
+
+/// How many of so many connections a server with this many SIP loops and 200 files keeps.
+fn connections_kept(shards: u8) -> usize {
+    const TRIED: usize = 120;
+    let state = tempfile::tempdir().unwrap();
+    let config = offhook::configuration(&format!("shards = {shards}\n"));
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut command = Command::new("prlimit");
+    command.args(["--nofile=200:200", env!("CARGO_BIN_EXE_offhook"), "serve", "--sip", &address]);
+    command.args(["--state", state.path().to_str().unwrap(), "--config", config.path().to_str().unwrap()]);
+    let mut server = Program::start(command.args(USERS));
+    server.wait_for("ready; state in");
+    let mut lines: Vec<TcpStream> = (0..TRIED).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    // Who is kept is answered: a ping of two line ends by one. Who is not finds the connection closed.
+    let kept = lines.iter_mut().filter_map(|line| {
+        line.set_read_timeout(Some(PATIENCE)).unwrap();
+        line.write_all(b"\r\n\r\n").ok()?;
+        matches!(line.read(&mut [0; 8]), Ok(1..)).then_some(())
+    });
+    let kept = kept.count();
+    // There are files left for a call.
+    let (code, output) = call(&address, "1001", "600", &["--for", "1", "--tone", "440", "--expect-audio"]).finish();
+    assert_eq!(code, 0, "{output}");
+    kept
+}
+
+#[test]
+fn connections_leave_files_for_calls_however_many_loops_there_are() {
+    for shards in [1, 4] {
+        let kept = connections_kept(shards);
+        assert!((20..=50).contains(&kept), "{shards} loops keep {kept}");
+    }
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn ask(args: &args::Status) -> Result<Value, Fault> {
     }
 }
 
-/// For a person: a line for all, then one for each user and each call.
+/// For a person: a line for all, then one for each SIP loop where there are several or one had no room for something, each user and each call.
 fn words(status: &Value) -> Vec<String> {
     let number = |name: &str| status.get(name).and_then(Value::as_u64).unwrap_or_default();
     let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
@@ -47,6 +47,21 @@ fn words(status: &Value) -> Vec<String> {
             number("registrations")
         ),
     ];
+    let loops = list(status, "loops");
+    for one in &loops {
+        let number = |name: &str| one.get(name).and_then(Value::as_u64).unwrap_or_default();
+        if loops.len() > 1 || number("shed") + number("dropped") > 0 {
+            lines.push(format!(
+                "loop {}  {} calls  {} transactions  {} waiting  {} shed  {} dropped by the system",
+                number("shard"),
+                number("calls"),
+                number("transactions"),
+                number("queue"),
+                number("shed"),
+                number("dropped")
+            ));
+        }
+    }
     for user in &users {
         let contacts = list(user, "contacts");
         let name = text(user, "name");
@@ -74,6 +89,7 @@ mod tests {
         let status: Value = serde_json::from_str(
             r#"{"v":1,"uptime_secs":5,"listen":["udp:127.0.0.1:5060"],"registrations":1,"calls_total":3,
             "calls":[{"id":1,"from":"1001","to":"600","state":"up","secs":2}],
+            "loops":[{"shard":0,"calls":1,"transactions":7,"kept_octets":900,"queue":0,"shed":0,"dropped":0}],
             "users":[{"name":"1001","contacts":[{"uri":"sip:1001@127.0.0.1:5070","expires_secs":99,"agent":"x"}]},{"name":"1002","contacts":[]}]}"#,
         )
         .unwrap();
@@ -82,5 +98,19 @@ mod tests {
             "up 5 s, listens on udp:127.0.0.1:5060\n1 calls now, 3 since the start, 1 registrations\n\
              user 1001  sip:1001@127.0.0.1:5070  99 s  x\nuser 1002  not registered\ncall 1001 -> 600  up  2 s"
         );
+    }
+
+    #[test]
+    fn loops_are_told_where_there_are_several_or_one_had_no_room() {
+        let of = |loops: &str| {
+            let status = format!(r#"{{"v":1,"uptime_secs":5,"listen":[],"loops":[{loops}]}}"#);
+            words(&serde_json::from_str(&status).unwrap()).split_off(2)
+        };
+        let calm = r#"{"shard":0,"calls":1,"transactions":7,"kept_octets":900,"queue":2,"shed":0,"dropped":0}"#;
+        let line = "loop 0  1 calls  7 transactions  2 waiting  0 shed  0 dropped by the system";
+        assert!(of(calm).is_empty());
+        assert_eq!(of(&format!("{calm},{calm}")), [line, line]);
+        assert_eq!(of(&calm.replace("\"dropped\":0", "\"dropped\":3")), [line.replace("0 dropped", "3 dropped")]);
+        assert_eq!(of(&calm.replace("\"shed\":0", "\"shed\":4")), [line.replace("0 shed", "4 shed")]);
     }
 }

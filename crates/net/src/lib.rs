@@ -10,6 +10,7 @@ mod binding;
 mod clock;
 mod error;
 mod files;
+mod intake;
 pub mod media;
 mod resolve;
 mod routes;
@@ -26,6 +27,7 @@ pub use binding::{Bind, Bound, Sockets};
 pub use clock::Clock;
 pub use error::{CommandError, StartError};
 pub use files::raise_file_limit;
+pub use intake::Intake;
 #[cfg(feature = "dns")]
 pub use resolve::SystemResolver;
 pub use resolve::{LiteralsOnly, Lookup, Names, Resolve, Resolved};

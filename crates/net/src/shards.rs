@@ -18,7 +18,8 @@ use crate::binding::{Bound, Sockets};
 use crate::clock::Clock;
 use crate::error::StartError;
 use crate::files::file_limit;
-use crate::sip_loop::{App, Core, Handle, LoopConfig, Running, SipLoop};
+use crate::intake::Intake;
+use crate::sip_loop::{App, Core, Handle, LoopConfig, Running, SipLoop, StreamLimits};
 use crate::sparingly::Sparingly;
 use crate::udp::Refused;
 
@@ -60,12 +61,17 @@ pub struct Seat<'a, C> {
 /// Loops that run as one server. Dropping them ends them at once, without good-byes.
 pub struct Shards<C> {
     loops: Vec<Running<C>>,
+    intakes: Vec<Intake>,
 }
 
 impl<C: Send + 'static> Shards<C> {
     /// To speak to each of them, in the order of their shards.
     pub fn handles(&self) -> Vec<Handle<C>> {
         self.loops.iter().map(Running::handle).collect()
+    }
+    /// What stands before each of them, in the order of their shards.
+    pub fn intakes(&self) -> &[Intake] {
+        &self.intakes
     }
     /// What is listened on, in the order of the configuration: the same for all.
     pub fn bound(&self) -> &[Bound] {
@@ -102,6 +108,7 @@ impl SipLoop {
             members.iter().take(usize::from(count)).map(|(config, _)| Handle::channel(config.commands)).unzip();
         let (queues, arrivals): (Vec<_>, Vec<_>) =
             members.iter().take(usize::from(count)).map(|(config, _)| mpsc::channel(config.crossings.max(1))).unzip();
+        let intakes = sockets.iter().zip(&queues).map(|(sockets, queue)| Intake::new(sockets, queue.clone())).collect();
         let mut loops = Vec::new();
         let ends = inboxes.into_iter().zip(arrivals);
         for (((sockets, (mut config, make)), (inbox, arrivals)), me) in
@@ -110,10 +117,7 @@ impl SipLoop {
             let shard = Shard(me);
             (config.stack.shard, config.stack.spread) = (shard, spread);
             if count > 1 {
-                // Limits are those of the server: the system spreads connections evenly.
-                let part = |limit: usize| limit.min(file_limit() / 4).div_ceil(usize::from(count));
-                config.streams.connections = part(config.streams.connections);
-                config.streams.per_address = part(config.streams.per_address);
+                config.streams = part(config.streams, count, file_limit());
             }
             let others = (count > 1).then(|| (Others::new(shard, spread, queues.clone()), arrivals));
             let all: Vec<Handle<A::Command>> = handles.clone();
@@ -121,8 +125,15 @@ impl SipLoop {
             let make = move |bound: &[Bound], clock| make(Seat { shard, spread, bound, clock, loops: &all });
             loops.push(Self::launch(sockets, config, clock, (handle, inbox), others, make)?);
         }
-        Ok(Shards { loops })
+        Ok(Shards { loops, intakes })
     }
+}
+
+/// Of the server's limits on connections what one of its loops may have: the system spreads connections evenly. All together never have more
+/// than a quarter of the files that the process may have open.
+fn part(limits: StreamLimits, count: u8, files: usize) -> StreamLimits {
+    let part = |limit: usize| (limit.min(files / 4) / usize::from(count)).max(1);
+    StreamLimits { connections: part(limits.connections), per_address: part(limits.per_address), ..limits }
 }
 
 /// What a loop knows of the others.
@@ -285,5 +296,25 @@ impl<A: App + 'static> Core<A> {
                 self.unsent(send, SendError::Unreachable);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loops_together_have_no_more_connections_than_the_server_may() {
+        let limits = StreamLimits { connections: 1_000, per_address: 100, ..StreamLimits::default() };
+        for count in [2, 3, 7, 64] {
+            for (files, most) in [(1 << 20, 1_000), (1_024, 256), (400, 100)] {
+                let part = part(limits, count, files);
+                let all = part.connections * usize::from(count);
+                assert!(all <= most && all > most - usize::from(count), "{count} loops, {files} files: {all}");
+                assert!(part.per_address * usize::from(count) <= 100, "{count}");
+            }
+        }
+        // Each has one, however few files there are.
+        assert_eq!(part(limits, 64, 64).connections, 1);
     }
 }

@@ -138,6 +138,11 @@ impl<C: Send + 'static> Handle<C> {
         })
     }
 
+    /// Commands that the loop has not carried out yet.
+    pub fn waiting(&self) -> usize {
+        self.commands.max_capacity() - self.commands.capacity()
+    }
+
     /// Sends a command, waiting while the queue is full.
     ///
     /// # Errors

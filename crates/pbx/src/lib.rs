@@ -59,5 +59,5 @@ pub use config::{
     Config, ConfigError, Extensions, Limits, MediaConfig, Place, RegisterConfig, Secret, User, listen, name_server,
 };
 pub use server::{NoAnswer, Running, Server, StartError};
-pub use status::{CallStatus, ContactStatus, Status, UserStatus};
+pub use status::{CallStatus, ContactStatus, LoopStatus, Status, UserStatus};
 pub use watch::{WatchError, ask_status};

@@ -184,8 +184,19 @@ pub(crate) struct Counts {
 pub(crate) struct Gauges {
     pub(crate) calls: usize,
     pub(crate) registrations: usize,
+    pub(crate) transactions: usize,
+    pub(crate) kept_octets: usize,
     /// Messages shed by the stack: for gauges and counters alike the sum over all switches is right.
     pub(crate) shed: u64,
+}
+
+/// What is seen from outside the loops.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outside {
+    /// Messages and commands that wait for a loop.
+    pub(crate) queue: usize,
+    /// Datagrams that the system dropped.
+    pub(crate) dropped: u64,
 }
 
 impl Metrics {
@@ -264,6 +275,8 @@ impl Counts {
         self.wire.repeats += more.wire.repeats;
         self.gauges.calls += more.gauges.calls;
         self.gauges.registrations += more.gauges.registrations;
+        self.gauges.transactions += more.gauges.transactions;
+        self.gauges.kept_octets += more.gauges.kept_octets;
         self.gauges.shed += more.gauges.shed;
         sum(&mut self.calls, &more.calls);
         self.legs += more.legs;
@@ -275,7 +288,7 @@ impl Counts {
     }
 
     /// Prometheus' text format, version 0.0.4.
-    pub(crate) fn render(&self) -> String {
+    pub(crate) fn render(&self, outside: Outside) -> String {
         let gauges = self.gauges;
         let mut out = String::with_capacity(4_096);
         let out = &mut out;
@@ -299,6 +312,7 @@ impl Counts {
         head(out, "offhook_registrations_active", "gauge", "Bindings at present.");
         put(out, format_args!("offhook_registrations_active {}", gauges.registrations));
         self.render_wire(out);
+        self.render_room(outside, out);
         head(
             out,
             "offhook_rtp_packets_lost_total",
@@ -335,13 +349,36 @@ impl Counts {
         }
         head(out, "offhook_sip_retransmissions_total", "counter", "Messages of ours sent again.");
         put(out, format_args!("offhook_sip_retransmissions_total {}", wire.repeats));
+    }
+
+    /// What is held and waits, and what found no room.
+    fn render_room(&self, outside: Outside, out: &mut String) {
+        let gauges = self.gauges;
+        head(
+            out,
+            "offhook_sip_transactions_active",
+            "gauge",
+            "SIP transactions at present, those that only wait for repeats included.",
+        );
+        put(out, format_args!("offhook_sip_transactions_active {}", gauges.transactions));
+        head(out, "offhook_sip_transactions_kept_bytes", "gauge", "Messages that SIP transactions keep.");
+        put(out, format_args!("offhook_sip_transactions_kept_bytes {}", gauges.kept_octets));
+        head(out, "offhook_sip_queue_length", "gauge", "Messages and commands that wait for a SIP loop.");
+        put(out, format_args!("offhook_sip_queue_length {}", outside.queue));
         head(
             out,
             "offhook_sip_shed_total",
             "counter",
             "Messages for which there was no room; requests were answered 503.",
         );
-        put(out, format_args!("offhook_sip_shed_total {}", self.gauges.shed));
+        put(out, format_args!("offhook_sip_shed_total {}", gauges.shed));
+        head(
+            out,
+            "offhook_sip_datagrams_dropped_total",
+            "counter",
+            "Datagrams that the system dropped since they came faster than they were read.",
+        );
+        put(out, format_args!("offhook_sip_datagrams_dropped_total {}", outside.dropped));
     }
 }
 

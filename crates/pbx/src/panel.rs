@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
 use std::time::{Duration, Instant};
 
-use net::Handle;
+use net::{Handle, Intake};
 
+use crate::metrics::Outside;
 use crate::server::NoAnswer;
 use crate::status::Status;
 use crate::switch::Command;
@@ -17,29 +18,34 @@ const LISTED: usize = 1_000;
 
 /// The loops of a server, as seen by whoever asks them. Never uses an async runtime, so it may be used in one.
 #[derive(Clone)]
-pub(crate) struct Panel(Arc<[Handle<Command>]>);
+pub(crate) struct Panel {
+    loops: Arc<[Handle<Command>]>,
+    intakes: Arc<[Intake]>,
+}
 
 impl Panel {
-    pub(crate) fn new(loops: Vec<Handle<Command>>) -> Self {
-        Self(loops.into())
+    pub(crate) fn new(loops: Vec<Handle<Command>>, intakes: &[Intake]) -> Self {
+        Self { loops: loops.into(), intakes: intakes.into() }
     }
 
     /// Tells all of them, without waiting.
     pub(crate) fn tell(&self, command: impl Fn() -> Command) -> Result<(), NoAnswer> {
-        self.0.iter().try_for_each(|one| one.try_send(command()).map_err(|_| NoAnswer))
+        self.loops.iter().try_for_each(|one| one.try_send(command()).map_err(|_| NoAnswer))
     }
 
     /// Asks all of them, and waits for the next turn of each.
     fn ask<T: Send + 'static>(&self, question: impl Fn(SyncSender<T>) -> Command) -> Result<Vec<T>, NoAnswer> {
-        let (answer, answers) = mpsc::sync_channel(self.0.len());
+        let (answer, answers) = mpsc::sync_channel(self.loops.len());
         self.tell(|| question(answer.clone()))?;
         let until = Instant::now() + PATIENCE;
         let next = |_| answers.recv_timeout(until.saturating_duration_since(Instant::now())).map_err(|_| NoAnswer);
-        self.0.iter().map(next).collect()
+        self.loops.iter().map(next).collect()
     }
 
     /// The state of the whole server.
     pub(crate) fn status(&self) -> Result<Status, NoAnswer> {
+        // Before the question, which is a command itself.
+        let waiting = self.waiting();
         let mut parts = self.ask(Command::Status)?.into_iter();
         let mut all = parts.next().ok_or(NoAnswer)?;
         for part in parts {
@@ -47,6 +53,7 @@ impl Panel {
             all.registrations += part.registrations;
             all.calls_total += part.calls_total;
             all.calls.extend(part.calls);
+            all.loops.extend(part.loops);
             // The same users everywhere, each with the contacts that the loop keeps.
             for (user, more) in all.users.iter_mut().zip(part.users) {
                 user.contacts.extend(more.contacts);
@@ -54,17 +61,28 @@ impl Panel {
         }
         all.calls.sort_unstable_by_key(|call| (std::cmp::Reverse(call.secs), call.id));
         all.calls.truncate(LISTED);
+        all.loops.sort_unstable_by_key(|one| one.shard);
+        for ((one, queue), dropped) in all.loops.iter_mut().zip(waiting).zip(Intake::dropped(&self.intakes)) {
+            (one.queue, one.dropped) = (queue, dropped);
+        }
         Ok(all)
+    }
+
+    /// What waits before each loop.
+    fn waiting(&self) -> Vec<usize> {
+        self.loops.iter().zip(&*self.intakes).map(|(handle, intake)| handle.waiting() + intake.waiting()).collect()
     }
 
     /// What all have counted, in Prometheus' text format.
     pub(crate) fn metrics(&self) -> Result<String, NoAnswer> {
+        let queue = self.waiting().iter().sum();
         let parts = self.ask(Command::Metrics)?;
         let all = parts.into_iter().reduce(|mut all, part| {
             all.add(&part);
             all
         });
-        all.map(|all| all.render()).ok_or(NoAnswer)
+        let outside = Outside { queue, dropped: Intake::dropped(&self.intakes).iter().sum() };
+        all.map(|all| all.render(outside)).ok_or(NoAnswer)
     }
 
     /// Whether all take their turns.

@@ -132,7 +132,7 @@ impl Server {
         let sip = net::SipLoop::spawn_shards(sockets, members.collect::<Result<_, _>>()?)?;
         // The loops have their turn before anything arrives from the media threads.
         studio.lines.connect(sip.handles());
-        let loops = Panel::new(sip.handles());
+        let loops = Panel::new(sip.handles(), sip.intakes());
         let watch = watch.serve(loops.clone()).map_err(net::StartError::System)?;
         loops.tell(|| Command::Begin).map_err(|_| net::StartError::NothingToBind)?;
         Ok(Running { sip, loops, accounts: told, media: studio.threads, watch })

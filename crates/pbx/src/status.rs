@@ -21,6 +21,27 @@ pub struct Status {
     pub calls: Vec<CallStatus>,
     /// The users.
     pub users: Vec<UserStatus>,
+    /// The SIP loops, in the order of their shards.
+    pub loops: Vec<LoopStatus>,
+}
+
+/// One SIP loop.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LoopStatus {
+    /// Its number, from 0.
+    pub shard: u8,
+    /// Calls at present.
+    pub calls: usize,
+    /// SIP transactions at present, those that only wait for repeats included.
+    pub transactions: usize,
+    /// Octets of the messages that they keep.
+    pub kept_octets: usize,
+    /// Messages and commands from other threads that it has not taken yet.
+    pub queue: usize,
+    /// Messages since the start for which there was no room.
+    pub shed: u64,
+    /// Datagrams since the start that the system dropped since they came faster than they were read.
+    pub dropped: u64,
 }
 
 /// One call.

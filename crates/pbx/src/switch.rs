@@ -21,7 +21,7 @@ use crate::extension::Feature;
 use crate::finding::{ALARMS, Findings, Neighbours};
 use crate::metrics::{Counts, Gauges, Metrics};
 use crate::relay::{Messages, Relayed};
-use crate::status::{CallStatus, ContactStatus, Status, UserStatus};
+use crate::status::{CallStatus, ContactStatus, LoopStatus, Status, UserStatus};
 use crate::studio::Studio;
 use crate::tally::Tally;
 
@@ -225,7 +225,8 @@ impl Switch {
     }
 
     /// The state now.
-    fn status(&self, now: Now) -> Status {
+    fn status(&self, turn: &Turn<'_>) -> Status {
+        let now = turn.now();
         let contact = |binding: proxy::Binding<'_>| ContactStatus {
             uri: binding.uri().to_owned(),
             expires_secs: binding.remaining(now).as_secs(),
@@ -245,6 +246,7 @@ impl Switch {
             calls_total: self.metrics.total(),
             calls: self.call_list(now),
             users: self.accounts.iter().map(user).collect(),
+            loops: vec![self.loop_status(turn)],
         }
     }
 }
@@ -255,6 +257,19 @@ fn whole_path(path: &Path) -> String {
 }
 
 impl Switch {
+    /// What this loop knows of itself; what stands before it is seen from outside.
+    fn loop_status(&self, turn: &Turn<'_>) -> LoopStatus {
+        let usage = turn.usage();
+        LoopStatus {
+            shard: self.neighbours.me.0,
+            calls: self.calls.len(),
+            transactions: usage.client_transactions + usage.server_transactions,
+            kept_octets: usage.kept_octets,
+            shed: turn.counters().shed,
+            ..LoopStatus::default()
+        }
+    }
+
     fn call_list(&self, now: Now) -> Vec<CallStatus> {
         let mut calls: Vec<CallStatus> = self
             .calls
@@ -273,7 +288,8 @@ impl Switch {
     }
 
     fn gauges(&self, turn: &Turn<'_>) -> Gauges {
-        Gauges { calls: self.calls.len(), registrations: self.bindings.len(), shed: turn.counters().shed }
+        let LoopStatus { calls, transactions, kept_octets, shed, .. } = self.loop_status(turn);
+        Gauges { calls, registrations: self.bindings.len(), transactions, kept_octets, shed }
     }
 }
 
@@ -299,7 +315,7 @@ impl App for Switch {
     fn command(&mut self, command: Command, turn: &mut Turn<'_>) {
         match command {
             Command::Begin => self.bindings.arm(turn),
-            Command::Status(answer) => told(&answer, self.status(turn.now())),
+            Command::Status(answer) => told(&answer, self.status(turn)),
             Command::Healthy(answer) => told(&answer, !self.finishing),
             Command::Metrics(answer) => told(&answer, Box::new(self.metrics.counts(self.gauges(turn)))),
             Command::Locate { user, from, ticket } => self.locate(&user, from, ticket, turn),

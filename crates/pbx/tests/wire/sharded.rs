@@ -172,7 +172,23 @@ fn status_and_metrics_are_sums() {
         assert!(status.users.iter().all(|user| user.contacts.len() == 1), "{:?}", status.users);
         let ids: std::collections::BTreeSet<u64> = status.calls.iter().map(|call| call.id).collect();
         assert_eq!(ids.len(), calls.len(), "{ids:?}");
+        let loops = &status.loops;
+        assert_eq!(loops.iter().map(|one| one.shard).collect::<Vec<_>>(), (0..shards).collect::<Vec<_>>());
+        assert_eq!(loops.iter().map(|one| one.calls).sum::<usize>(), calls.len(), "{loops:?}");
+        // What was answered waits for repeats, and keeps its answer: two REGISTERs of each phone, two INVITEs of each call.
+        assert!(loops.iter().map(|one| one.transactions).sum::<usize>() >= 6 + calls.len(), "{loops:?}");
+        assert!(loops.iter().all(|one| (one.kept_octets > 0) == (one.transactions > 0)), "{loops:?}");
+        assert!(loops.iter().all(|one| (one.queue, one.shed, one.dropped) == (0, 0, 0)), "{loops:?}");
         let metrics = running.metrics().unwrap();
+        let held: usize = loops.iter().map(|one| one.transactions).sum();
+        for line in [
+            format!("offhook_sip_transactions_active {held}\n"),
+            "offhook_sip_queue_length 0\n".to_owned(),
+            "offhook_sip_shed_total 0\n".to_owned(),
+            "offhook_sip_datagrams_dropped_total 0\n".to_owned(),
+        ] {
+            assert!(metrics.contains(&line), "{line}{metrics}");
+        }
         assert!(metrics.contains("offhook_registrations_active 3\n"), "{metrics}");
         assert!(metrics.contains(&format!("offhook_calls_active {}\n", calls.len())), "{metrics}");
         assert!(metrics.contains("offhook_sip_requests_total{method=\"REGISTER\",direction=\"in\"} 6\n"), "{metrics}");
