@@ -7,7 +7,8 @@ use sip::header::From;
 use sip::message::{HeaderId, Lines, Method, Request, StatusCode};
 use sip::{Now, Origin, Reply};
 
-use crate::switch::{Command, Switch};
+use crate::command::Command;
+use crate::switch::Switch;
 
 /// How the User-Agent of devices begins that give up at a challenge with more than one hash, or with one they do not know, although RFC
 /// 7616 section 3.7 and RFC 8760 section 2.4 let them choose. They are offered MD5 alone, where MD5 is offered at all.

@@ -11,6 +11,10 @@ use store::{Durability, Journal, Options, Store as _};
 use crate::config::Config;
 use crate::tally::Tally;
 
+/// The host under which bindings are kept, whatever name devices know us by.
+pub(crate) const HOME: &str = "pbx.invalid";
+/// The number of the alarm for the next end of a binding; those of calls are from 1.
+pub(crate) const ALARM: u64 = 0;
 /// The file of bindings, below the state directory.
 const JOURNAL: &str = "bindings.journal";
 /// The most bindings that end in one turn: the rest follows in the next.
@@ -55,7 +59,7 @@ impl Bindings {
         let rules = RegistrarConfig {
             domains: config.domains.clone(),
             // One realm, one set of users: whatever name a device knows us by.
-            canonical_host: Some(crate::switch::HOME.to_owned()),
+            canonical_host: Some(HOME.to_owned()),
             default_expires: secs(config.register.default_expires),
             min_expires: secs(config.register.min_expires),
             max_expires: secs(config.register.max_expires),
@@ -105,8 +109,7 @@ impl Bindings {
 
     /// The bindings of a user.
     pub(crate) fn of(&self, now: Now, user: &str) -> impl Iterator<Item = proxy::Binding<'_>> {
-        let aor =
-            sip::message::UriBuf::sip(false, Some(user), crate::switch::HOME, None).ok().map(|uri| uri.as_uri().aor());
+        let aor = sip::message::UriBuf::sip(false, Some(user), HOME, None).ok().map(|uri| uri.as_uri().aor());
         aor.into_iter().flat_map(move |aor| self.registrar.location().bindings(now, aor.as_str()).collect::<Vec<_>>())
     }
 
@@ -150,7 +153,7 @@ impl Bindings {
             }
             turn.silence(alarm);
         }
-        self.alarm = turn.alarm(due, crate::switch::BINDINGS).ok().map(|alarm| (alarm, due));
+        self.alarm = turn.alarm(due, ALARM).ok().map(|alarm| (alarm, due));
     }
 
     /// The alarm has come: takes out what has ended.

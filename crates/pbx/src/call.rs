@@ -11,13 +11,14 @@
 //!                                  +------------+
 //! ```
 //!
-//! A call leaves the table on every way to *gone* through [`Switch::bury`], which hangs up whatever leg still stands, gives back streams,
+//! A call leaves the table on every way to *gone* through `bury` (`ending`), which hangs up whatever leg still stands, gives back streams,
 //! ports, players and conference seats, and stops the alarm.
 
 mod begin;
 mod change;
 mod dialling;
 mod ending;
+mod events;
 mod line;
 mod ringing;
 mod standing;
@@ -25,17 +26,14 @@ mod standing;
 use std::collections::{HashMap, VecDeque};
 
 use media::Key;
-use sip::invite::SessionEvent;
 use sip::message::{Lines, StatusCode};
-use sip::{AlarmId, SessionId, Shard, Time, Turn};
+use sip::{AlarmId, SessionId, Shard, Time};
 
-pub(crate) use ending::Outcome;
-pub(crate) use line::Line;
-pub(crate) use standing::whole_body;
-
-use crate::switch::Switch;
+use crate::extension::Room;
+use crate::outcome::Outcome;
 use crate::tally::Seat;
-pub(crate) use dialling::Target;
+use crate::target::Target;
+use line::Line;
 
 /// The caller's leg; those of devices count from 1.
 pub(crate) const CALLER: u32 = 0;
@@ -117,17 +115,6 @@ struct Refused {
     lines: Lines,
 }
 
-/// What an extension connects to.
-#[derive(Debug)]
-pub(crate) enum Room {
-    /// The caller hears itself.
-    Echo,
-    /// A player of the call's own.
-    Player(Key),
-    /// A seat in this conference.
-    Conference(Key),
-}
-
 /// Two legs that talk.
 #[derive(Debug)]
 pub(crate) struct Joined {
@@ -180,6 +167,23 @@ impl Calls {
         self.last += 1;
         self.last * u64::from(loops) + u64::from(me.0)
     }
+
+    /// A leg is no longer part of a call.
+    fn forget_leg(&mut self, leg: &Leg) {
+        self.sessions.remove(&leg.session);
+        self.streams.remove(&leg.line.key());
+    }
+
+    /// A session has ended, or will by what was just sent. True when it was there.
+    fn forget_session(&mut self, session: SessionId) -> bool {
+        self.sessions.remove(&session).is_some()
+    }
+
+    /// A leg is part of a call from now on.
+    fn enter_leg(&mut self, call: u64, leg: &Leg) {
+        self.sessions.insert(leg.session, (call, leg.number));
+        self.streams.insert(leg.line.key(), (call, leg.number));
+    }
 }
 
 impl Call {
@@ -220,47 +224,5 @@ impl Call {
             Stage::Alone(_) if held(&self.caller) => "held",
             _ => "up",
         }
-    }
-}
-
-impl Switch {
-    /// News of a session: takes the call out of the table, lets it react, and puts it back unless it is over.
-    pub(crate) fn session_event(&mut self, session: SessionId, event: SessionEvent, turn: &mut Turn<'_>) {
-        let Some(&(id, number)) = self.calls.sessions.get(&session) else {
-            refuse_stray(event, turn);
-            return;
-        };
-        let Some(mut call) = self.calls.table.remove(&id) else { return };
-        let fate = match (&call.stage, number) {
-            (Stage::Ringing(_), CALLER) => self.caller_while_ringing(&mut call, event, turn),
-            (Stage::Ringing(_), _) => self.device_while_ringing(&mut call, number, event, turn),
-            (Stage::Alone(_) | Stage::Joined(_), _) => self.while_standing(&mut call, number, event, turn),
-        };
-        self.settle(call, fate, turn);
-    }
-
-    /// An alarm of a call: nobody has answered.
-    pub(crate) fn call_alarm(&mut self, id: u64, turn: &mut Turn<'_>) {
-        let Some(mut call) = self.calls.table.remove(&id) else { return };
-        let fate = self.no_answer(&mut call, turn);
-        self.settle(call, fate, turn);
-    }
-
-    fn settle(&mut self, call: Box<Call>, fate: Fate, turn: &mut Turn<'_>) {
-        match fate {
-            Fate::Goes => {
-                self.calls.table.insert(call.id, call);
-            }
-            Fate::Over(outcome, lines) => self.bury(call, outcome, &lines, turn),
-        }
-    }
-}
-
-/// A request that crossed our hang-up is still answered.
-fn refuse_stray(event: SessionEvent, turn: &mut Turn<'_>) {
-    if let SessionEvent::Request { tx, .. } | SessionEvent::Reinvite { tx, .. } = event {
-        let gone = sip::Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
-        // An error means that the stack has answered.
-        let _ = turn.respond(tx, gone);
     }
 }

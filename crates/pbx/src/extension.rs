@@ -5,12 +5,10 @@ use std::time::Duration;
 use audio::frame::SampleRate;
 use audio::level::Dbfs;
 use audio::tone::{Cadence, Segment, Tone, ToneGenerator};
-use media::Source;
+use media::{Key, Source};
 
-use crate::call::{Call, Line, Room, Stage};
 use crate::config::Extensions;
-use crate::studio::thread_of;
-use crate::switch::Switch;
+use crate::studio::{Studio, thread_of};
 
 /// What an extension does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,44 +111,53 @@ fn source(feature: Feature) -> Option<Box<dyn Source>> {
     }
 }
 
-impl Switch {
-    /// Prepares what an extension connects to, on the media thread of this line.
-    pub(crate) fn open_room(&mut self, feature: Feature, number: &str, line: &Line) -> Room {
-        if let Some(key) = self.studio.conference(number).filter(|_| feature == Feature::Conference) {
-            return Room::Conference(key);
+/// What an extension connects a caller to.
+#[derive(Debug)]
+pub(crate) enum Room {
+    /// The caller hears itself.
+    Echo,
+    /// A player of the call's own.
+    Player(Key),
+    /// A seat in this conference.
+    Conference(Key),
+}
+
+impl Room {
+    /// Prepares what an extension connects to, on the media thread of the caller's `stream`.
+    pub(crate) fn open(feature: Feature, number: &str, stream: Key, studio: &mut Studio) -> Self {
+        if let Some(key) = studio.conference(number).filter(|_| feature == Feature::Conference) {
+            return Self::Conference(key);
         }
-        let Some(source) = source(feature) else { return Room::Echo };
-        let key = self.studio.key(thread_of(line.key()));
-        self.studio.run(key, move |desk| {
+        let Some(source) = source(feature) else { return Self::Echo };
+        let key = studio.key(thread_of(stream));
+        studio.run(key, move |desk| {
             if let Err(error) = desk.engine.add_player(key, source) {
                 tracing::error!(%error, "a player could not begin");
             }
         });
-        Room::Player(key)
+        Self::Player(key)
     }
 
-    /// Connects the caller's stream to its room, once there is one.
-    pub(crate) fn seat(&mut self, call: &Call) {
-        let Stage::Alone(room) = &call.stage else { return };
-        let stream = call.caller.line.key();
-        match *room {
-            Room::Echo => self.studio.run(stream, move |desk| {
+    /// Connects the caller's stream, once there is one.
+    pub(crate) fn seat(&self, stream: Key, studio: &mut Studio) {
+        match *self {
+            Self::Echo => studio.run(stream, move |desk| {
                 desk.engine.echo(stream);
             }),
-            Room::Player(player) => self.studio.run(stream, move |desk| {
+            Self::Player(player) => studio.run(stream, move |desk| {
                 desk.engine.connect(player, stream);
             }),
-            Room::Conference(conference) => self.studio.run(stream, move |desk| {
+            Self::Conference(conference) => studio.run(stream, move |desk| {
                 desk.engine.join(conference, stream);
             }),
         };
     }
 
-    /// Gives back what an extension held for a call. A conference is left with the stream.
-    pub(crate) fn close_room(&mut self, room: &Room) {
-        match room {
-            Room::Echo | Room::Conference(_) => {}
-            Room::Player(key) => self.studio.remove(*key),
+    /// Gives back what was held for a call. A conference is left with the stream.
+    pub(crate) fn close(self, studio: &mut Studio) {
+        match self {
+            Self::Echo | Self::Conference(_) => {}
+            Self::Player(key) => studio.remove(key),
         }
     }
 }

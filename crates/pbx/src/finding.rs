@@ -1,4 +1,4 @@
-//! Where the devices of a user are, when another loop keeps its bindings.
+//! Requests that wait until another loop has said where the devices of a user are.
 //!
 //! Bindings live in one loop only, that of the user ([`sip::Spread::of_user`]). A call to a user of another loop asks there and goes on with the
 //! answer: what that loop has confirmed to a device is known to every call that comes after, which copies in each loop could not promise. No
@@ -7,12 +7,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use net::Handle;
-use sip::message::{Method, Request};
-use sip::{AlarmId, Origin, Reply, ServerTx, Shard, Spread, Turn};
+use sip::{AlarmId, ServerTx, Turn};
 
-use crate::call::{Outcome, Target};
-use crate::switch::{Command, Switch};
+use crate::command::Command;
+use crate::neighbours::Neighbours;
+use crate::request::Admitted;
 
 /// How long another loop may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -21,48 +20,10 @@ const MOST: usize = 10_000;
 /// The alarms of questions have numbers from here.
 pub(crate) const ALARMS: u64 = 1 << 63;
 
-/// The loops of this server, and which of them this is.
-pub(crate) struct Neighbours {
-    pub(crate) me: Shard,
-    pub(crate) spread: Spread,
-    pub(crate) loops: Vec<Handle<Command>>,
-}
-
-impl Neighbours {
-    /// Whether this loop keeps the bindings of a user.
-    pub(crate) fn keeps(&self, user: &str) -> bool {
-        self.spread.of_user(user) == self.me
-    }
-
-    /// Sends to another loop; false when it has no room.
-    fn tell(&self, to: Shard, command: Command) -> bool {
-        self.loops.get(usize::from(to.0)).is_some_and(|handle| handle.try_send(command).is_ok())
-    }
-
-    /// Sends to all others; who has no room goes without.
-    pub(crate) fn tell_others(&self, command: impl Fn() -> Command) {
-        for (shard, handle) in self.loops.iter().enumerate() {
-            if shard != usize::from(self.me.0) {
-                let _ = handle.try_send(command());
-            }
-        }
-    }
-}
-
-/// A request that waits for the devices of a user.
-struct Finding {
-    tx: ServerTx,
-    request: Request,
-    origin: Origin,
-    /// Who sent it.
-    user: String,
-    alarm: AlarmId,
-}
-
-/// Requests that wait.
+/// Requests that wait, by the number of the question, with the alarms that end the wait.
 #[derive(Default)]
 pub(crate) struct Findings {
-    table: HashMap<u64, Finding>,
+    table: HashMap<u64, (Admitted, AlarmId)>,
     last: u64,
 }
 
@@ -71,74 +32,38 @@ impl Findings {
     pub(crate) fn len(&self) -> usize {
         self.table.len()
     }
-}
 
-impl Switch {
-    /// Asks the loop that keeps `name` for its devices; the request of `user` goes on when the answer comes. False when there is no room.
-    pub(crate) fn find(
-        &mut self,
-        name: &str,
-        (tx, request, origin, user): (ServerTx, &Request, &Origin, &str),
-        turn: &mut Turn<'_>,
-    ) -> bool {
-        if self.findings.len() >= MOST {
+    /// Asks the loop that keeps `name` for its devices; the request waits for the answer. False when there is no room.
+    pub(crate) fn ask(&mut self, name: &str, request: Admitted, neighbours: &Neighbours, turn: &mut Turn<'_>) -> bool {
+        if self.len() >= MOST {
             return false;
         }
-        self.findings.last += 1;
-        let (ticket, from) = (self.findings.last, self.neighbours.me);
-        let asked = Command::Locate { user: name.to_owned(), from, ticket };
-        if !self.neighbours.tell(self.neighbours.spread.of_user(name), asked) {
+        self.last += 1;
+        let ticket = self.last;
+        let question = Command::Locate { user: name.to_owned(), from: neighbours.me, ticket };
+        if !neighbours.tell(neighbours.spread.of_user(name), question) {
             return false;
         }
         let Ok(alarm) = turn.alarm(turn.now().mono + PATIENCE, ALARMS | ticket) else { return false };
-        let (request, origin, user) = (request.clone(), *origin, user.to_owned());
-        self.findings.table.insert(ticket, Finding { tx, request, origin, user, alarm });
+        self.table.insert(ticket, (request, alarm));
         true
     }
 
-    /// Another loop asks for the devices of a user of this one.
-    pub(crate) fn locate(&mut self, user: &str, from: Shard, ticket: u64, turn: &Turn<'_>) {
-        let targets = self.devices(user, turn.now());
-        // Without room there: its own clock ends the wait.
-        self.neighbours.tell(from, Command::Located { ticket, targets });
-    }
-
-    /// The answer: the request goes on. One that comes too late finds nothing.
-    pub(crate) fn located(&mut self, ticket: u64, targets: Vec<Target>, turn: &mut Turn<'_>) {
-        let Some(Finding { tx, request, origin, user, alarm }) = self.findings.table.remove(&ticket) else { return };
+    /// The answer has come: the request that waited for it. One that comes too late finds nothing.
+    pub(crate) fn answered(&mut self, ticket: u64, turn: &mut Turn<'_>) -> Option<Admitted> {
+        let (request, alarm) = self.table.remove(&ticket)?;
         turn.silence(alarm);
-        let reply = match request.method() {
-            Method::Invite => self.invite(tx, &request, &origin, user, Some(targets), turn),
-            _ => self.message(tx, &request, &origin, &user, Some(targets), turn),
-        };
-        self.reply(tx, reply, turn);
+        Some(request)
     }
 
-    /// No answer in time.
-    pub(crate) fn not_located(&mut self, ticket: u64, turn: &mut Turn<'_>) {
-        let Some(Finding { tx, request, .. }) = self.findings.table.remove(&(ticket & !ALARMS)) else { return };
-        tracing::warn!("a SIP loop did not say in time where a user is");
-        if *request.method() == Method::Invite {
-            self.metrics.call_refused(Outcome::Shed);
-        }
-        self.reply(tx, Some(self.busy()), turn);
+    /// The alarm with this number has come: the request that has waited long enough.
+    pub(crate) fn expired(&mut self, alarm: u64) -> Option<Admitted> {
+        self.table.remove(&(alarm & !ALARMS)).map(|(request, _)| request)
     }
 
-    /// The caller has given up meanwhile.
-    pub(crate) fn no_longer_sought(&mut self, tx: ServerTx, turn: &mut Turn<'_>) {
-        let found = self.findings.table.iter().find(|(_, finding)| finding.tx == tx).map(|(ticket, _)| *ticket);
-        if let Some(gone) = found.and_then(|ticket| self.findings.table.remove(&ticket)) {
-            turn.silence(gone.alarm);
-            self.metrics.call_refused(Outcome::Cancelled);
-        }
-    }
-
-    /// Answers a request, unless that comes later.
-    pub(crate) fn reply(&mut self, tx: ServerTx, reply: Option<Reply>, turn: &mut Turn<'_>) {
-        if let Some(reply) = reply
-            && let Err(error) = turn.respond(tx, reply)
-        {
-            tracing::debug!(%error, "a request was over before it was answered");
-        }
+    /// Whoever sent the request has given up; true when it waited here.
+    pub(crate) fn cancelled(&mut self, tx: ServerTx, turn: &mut Turn<'_>) -> bool {
+        let ticket = self.table.iter().find(|(_, (request, _))| request.tx == tx).map(|(ticket, _)| *ticket);
+        ticket.and_then(|ticket| self.answered(ticket, turn)).is_some()
     }
 }

@@ -29,35 +29,50 @@
 //! | `config`, `config/*` | the settings and how they are read from TOML |
 //! | `accounts` | users, their secrets, generated passwords |
 //! | `server` | starting and stopping |
-//! | `switch` | the application on the loop: which request goes where |
+//! | `switch` | what one loop has and knows |
+//! | `dispatch` | the application on the loop: which request and which event goes where |
 //! | `admit` | who a request is from, and whether it is let in |
-//! | `finding` | asking another loop for the devices of its users |
-//! | `tally`, `panel` | what all loops count together; questions to all of them |
+//! | `bindings`, `target` | where devices are; one of them, ready to be called |
+//! | `neighbours`, `finding` | the other loops; what waits while one of them is asked for the devices of its users |
 //! | `call`, `call/*` | one call: its states, legs and media |
+//! | `extension` | numbers that the PBX answers itself |
+//! | `message`, `relay` | MESSAGE between users; where the answers to what was passed on belong |
+//! | `studio` | the media threads: ports, streams, players, conferences |
+//! | `tally`, `metrics` | what all loops count together, for limits; what each counts, for Prometheus |
+//! | `command`, `panel`, `watch` | what other threads tell a loop; questions to all loops; who may ask from outside |
 
 mod accounts;
 mod admit;
 mod bindings;
+mod body;
 mod call;
+mod command;
 mod config;
+mod dispatch;
 mod extension;
 mod finding;
 mod gate;
 mod headers;
+mod message;
 mod metrics;
+mod neighbours;
+mod outcome;
 mod panel;
 mod relay;
+mod request;
 mod server;
 mod status;
 mod studio;
 mod switch;
 mod tally;
+mod target;
 mod watch;
 
 pub use accounts::{Account, AccountError};
 pub use config::{
     Config, ConfigError, Extensions, Limits, MediaConfig, Place, RegisterConfig, Secret, User, listen, name_server,
 };
-pub use server::{NoAnswer, Running, Server, StartError};
+pub use panel::NoAnswer;
+pub use server::{Running, Server, StartError};
 pub use status::{CallStatus, ContactStatus, LoopStatus, Status, UserStatus};
 pub use watch::{WatchError, ask_status};

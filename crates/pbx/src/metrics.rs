@@ -12,7 +12,7 @@ use sip::Cause;
 use sip::digest::Reason;
 use sip::message::Method;
 
-use crate::call::Outcome;
+use crate::outcome::Outcome;
 
 /// Upper bounds of the set-up time, in milliseconds.
 const SETUP: [u64; 10] = [10, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000];

@@ -1,20 +1,30 @@
 //! Questions to all loops, and one answer.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
 use std::time::{Duration, Instant};
 
 use net::{Handle, Intake};
 
+use crate::command::Command;
 use crate::metrics::Outside;
-use crate::server::NoAnswer;
-use crate::status::Status;
-use crate::switch::Command;
+use crate::status::{LISTED, Status};
 
 /// How long a question to the loops may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Calls listed in a status.
-const LISTED: usize = 1_000;
+
+/// The server did not answer a question: it is ending, or far too busy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoAnswer;
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the server does not answer: it is ending, or overloaded")
+    }
+}
+
+impl std::error::Error for NoAnswer {}
 
 /// The loops of a server, as seen by whoever asks them. Never uses an async runtime, so it may be used in one.
 #[derive(Clone)]

@@ -9,12 +9,13 @@ use net::Bound;
 use sip::digest;
 
 use crate::accounts::{Account, AccountError};
+use crate::command::Command;
 use crate::config::{Config, ConfigError};
 use crate::metrics::Metrics;
-use crate::panel::Panel;
+use crate::panel::{NoAnswer, Panel};
 use crate::status::Status;
 use crate::studio::Studio;
-use crate::switch::{Command, Given, Switch};
+use crate::switch::{Given, Switch};
 use crate::tally::Tally;
 use crate::watch::{Watch, WatchError};
 
@@ -76,18 +77,6 @@ from! {
     net::StartError => Net;
     WatchError => Watch;
 }
-
-/// The server did not answer a question: it is ending, or far too busy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoAnswer;
-
-impl fmt::Display for NoAnswer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the server does not answer: it is ending, or overloaded")
-    }
-}
-
-impl std::error::Error for NoAnswer {}
 
 /// A PBX that runs. Dropping it ends it at once, without good-byes; [`Running::stop`] hangs up first.
 pub struct Running {

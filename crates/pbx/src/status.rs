@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+/// Calls listed in a status.
+pub(crate) const LISTED: usize = 1_000;
+
 /// The state of a server, as `offhook status --json` prints it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Status {

@@ -13,8 +13,8 @@ use net::media::{Desk, MediaHandle, MediaThread, NoPorts, PortPair, PortRange};
 use net::{Clock, Handle};
 use rtp::Micros;
 
+use crate::command::Command;
 use crate::config::Config;
-use crate::switch::Command;
 
 /// Commands that may wait for a media thread.
 const WAITING: usize = 65_536;

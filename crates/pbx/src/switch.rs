@@ -1,74 +1,30 @@
-//! The application on the SIP loop: which request goes where.
+//! What one SIP loop of the PBX has and knows. What it does with requests and events stands in `dispatch`, `admit`, `message` and `call/*`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 
-use media::{MediaEvent, StreamReport};
-use net::{App, Seat};
+use net::Seat;
 use sip::digest;
-use sip::message::{Method, Request, StatusCode};
-use sip::uas::{self, Capabilities};
-use sip::{Application, ClientTx, Event, Now, Origin, Reply, ServerTx, Shard, Turn};
+use sip::header::From;
+use sip::message::{Method, Quote, Request, StatusCode, UriBuf};
+use sip::uas::Capabilities;
+use sip::{Now, Reply, Turn};
 
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, Known};
 use crate::bindings::{Bindings, Home};
-use crate::call::{Calls, Target};
+use crate::call::Calls;
+use crate::command::Command;
 use crate::config::Config;
-use crate::extension::Feature;
-use crate::finding::{ALARMS, Findings, Neighbours};
-use crate::metrics::{Counts, Gauges, Metrics};
-use crate::relay::{Messages, Relayed};
-use crate::status::{CallStatus, ContactStatus, LoopStatus, Status, UserStatus};
+use crate::finding::Findings;
+use crate::metrics::{Gauges, Metrics};
+use crate::neighbours::Neighbours;
+use crate::relay::Relay;
+use crate::status::{CallStatus, ContactStatus, LISTED, LoopStatus, Status, UserStatus};
 use crate::studio::Studio;
 use crate::tally::Tally;
-
-/// The host under which bindings are kept, whatever name devices know us by.
-pub(crate) const HOME: &str = "pbx.invalid";
-/// The alarm of the bindings; those of calls are their numbers, from 1.
-pub(crate) const BINDINGS: u64 = 0;
-/// Calls listed in a status.
-const LISTED: usize = 1_000;
-
-/// What other threads ask.
-pub(crate) enum Command {
-    /// The loop runs.
-    Begin,
-    /// What has been counted, for Prometheus.
-    Metrics(SyncSender<Box<Counts>>),
-    /// Whether calls are taken; no answer when the loop takes no turns.
-    Healthy(SyncSender<bool>),
-    /// The state.
-    Status(SyncSender<Status>),
-    /// Hang everything up and take no more.
-    Finish,
-    /// How much is held for calls, and how many ends the peers have not confirmed yet.
-    Left(SyncSender<usize>),
-    /// News of a stream or player.
-    Media(MediaEvent),
-    /// The figures of a stream that has ended.
-    Streamed(Box<StreamReport>),
-    /// Another loop asks for the devices of a user of this one.
-    Locate {
-        /// Whose.
-        user: String,
-        /// Who asks.
-        from: Shard,
-        /// To be given back.
-        ticket: u64,
-    },
-    /// The answer.
-    Located {
-        /// Of the question.
-        ticket: u64,
-        /// The devices.
-        targets: Vec<Target>,
-    },
-    /// From this address another loop has a device that knows one hash only.
-    OneHash(SocketAddr),
-}
+use crate::target::Target;
 
 /// The whole PBX on its loop.
 pub(crate) struct Switch {
@@ -86,8 +42,7 @@ pub(crate) struct Switch {
     pub(crate) studio: Studio,
     pub(crate) capabilities: Capabilities,
     pub(crate) calls: Calls,
-    pub(crate) messages: Messages,
-    pub(crate) relayed: HashMap<ClientTx, Relayed>,
+    pub(crate) relay: Relay,
     pub(crate) metrics: Metrics,
     listen: Vec<String>,
     began: Now,
@@ -153,8 +108,7 @@ impl Switch {
             studio,
             capabilities: Capabilities { allow: methods(), ..Capabilities::default() },
             calls: Calls::default(),
-            messages: Messages::default(),
-            relayed: HashMap::new(),
+            relay: Relay::default(),
             metrics,
             listen: listen.collect(),
             began: now,
@@ -163,76 +117,15 @@ impl Switch {
         }
     }
 
-    fn request(&mut self, tx: ServerTx, request: &Request, origin: &Origin, turn: &mut Turn<'_>) {
-        let reply = self.decide(tx, request, origin, turn);
-        self.reply(tx, reply, turn);
-    }
-
-    /// The answer, unless it comes later.
-    fn decide(&mut self, tx: ServerTx, request: &Request, origin: &Origin, turn: &mut Turn<'_>) -> Option<Reply> {
-        // What cannot be read cannot be judged by anybody's password either.
-        if let Some(refusal) = uas::syntax(request) {
-            return Some(refusal);
-        }
-        if *request.method() == Method::Options && !self.config.options_auth {
-            return Some(self.options(request));
-        }
-        // 501 for a method nobody knows, before any challenge: there is nothing that a password could open.
-        if !request.method().is_known()
-            && let Some(refusal) = uas::method(request, &self.capabilities)
-        {
-            return Some(refusal);
-        }
-        let user = match self.admit(request, origin, turn.now()) {
-            Ok(user) => user,
-            Err(reply) => return Some(*reply),
-        };
-        if let Some(refusal) = uas::method(request, &self.capabilities) {
-            return Some(refusal);
-        }
-        match request.method() {
-            Method::Register => {
-                let most = self.accounts.by_name(&user).and_then(|known| known.max_contacts);
-                let reply = self.bindings.register(turn.now(), request, &user, most, origin);
-                self.bindings.arm(turn);
-                if reply.code.is_success() {
-                    self.tell_one_hash(request, origin);
-                }
-                Some(reply)
-            }
-            Method::Invite => self.invite(tx, request, origin, user, None, turn),
-            Method::Message => self.message(tx, request, origin, &user, None, turn),
-            Method::Options => Some(self.options(request)),
-            // The stack knows its own dialogs; this one has none.
-            _ => Some(Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)),
-        }
-    }
-
-    /// Whether the address could be called, never by whom (RFC 3261 section 11.2).
-    fn options(&self, request: &Request) -> Reply {
-        let refusal = uas::scheme(request, &self.capabilities)
-            .or_else(|| self.unknown(request).then(|| Reply::new(StatusCode::NOT_FOUND)))
-            .or_else(|| uas::extensions(request, &self.capabilities));
-        refusal.unwrap_or_else(|| uas::options(StatusCode::OK, &self.capabilities))
-    }
-
-    fn unknown(&self, request: &Request) -> bool {
-        let number = request.uri().ok().and_then(|uri| uri.user_unescaped().map(|user| user.into_owned()));
-        let known = |number: &str| {
-            self.accounts.by_number(number).is_some() || Feature::of(&self.config.extensions, number).is_some()
-        };
-        number.is_some_and(|number| !known(&number))
-    }
-
     /// The state now.
-    fn status(&self, turn: &Turn<'_>) -> Status {
+    pub(crate) fn status(&self, turn: &Turn<'_>) -> Status {
         let now = turn.now();
         let contact = |binding: proxy::Binding<'_>| ContactStatus {
             uri: binding.uri().to_owned(),
             expires_secs: binding.remaining(now).as_secs(),
             agent: binding.agent().to_owned(),
         };
-        let user = |known: &crate::accounts::Known| UserStatus {
+        let user = |known: &Known| UserStatus {
             name: known.name.clone(),
             password_made: known.made,
             contacts: self.bindings.of(now, &known.name).map(contact).collect(),
@@ -249,14 +142,7 @@ impl Switch {
             loops: vec![self.loop_status(turn)],
         }
     }
-}
 
-/// From the root, whatever directory this process was started in.
-fn whole_path(path: &Path) -> String {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
-}
-
-impl Switch {
     /// What this loop knows of itself; what stands before it is seen from outside.
     fn loop_status(&self, turn: &Turn<'_>) -> LoopStatus {
         let usage = turn.usage();
@@ -287,59 +173,60 @@ impl Switch {
         calls
     }
 
-    fn gauges(&self, turn: &Turn<'_>) -> Gauges {
+    pub(crate) fn gauges(&self, turn: &Turn<'_>) -> Gauges {
         let LoopStatus { calls, transactions, kept_octets, shed, .. } = self.loop_status(turn);
         Gauges { calls, registrations: self.bindings.len(), transactions, kept_octets, shed }
     }
-}
 
-impl Application for Switch {
-    fn event(&mut self, event: Event, turn: &mut Turn<'_>) {
-        match event {
-            Event::Request { tx, request, origin } => self.request(tx, &request, &origin, turn),
-            Event::Session(session, event) => self.session_event(session, event, turn),
-            Event::Alarm { token: BINDINGS, .. } => self.bindings.expire(turn),
-            Event::Alarm { token, .. } if token >= ALARMS => self.not_located(token, turn),
-            Event::Cancelled { tx } => self.no_longer_sought(tx, turn),
-            Event::Alarm { token, .. } => self.call_alarm(token, turn),
-            Event::Response { tx, response, .. } => self.relayed_response(tx, &response, turn),
-            Event::RequestFailed { tx, why } => self.relayed_failure(tx, &why, turn),
-            _ => {}
+    /// The devices of a user whose bindings this loop keeps, the most wanted first.
+    pub(crate) fn devices(&self, user: &str, now: Now) -> Vec<Target> {
+        let mut targets: Vec<Target> = self.bindings.of(now, user).filter_map(|binding| Target::of(&binding)).collect();
+        targets.sort_by_key(|target| std::cmp::Reverse(target.q));
+        let most = self.accounts.by_name(user).and_then(|known| known.max_contacts);
+        targets.truncate(most.unwrap_or(self.config.limits.contacts_per_user));
+        targets
+    }
+
+    /// The devices of a user, ready to be called: those found elsewhere, or those that this loop keeps.
+    pub(crate) fn targets(&mut self, user: &str, found: Option<Vec<Target>>, now: Now) -> Vec<Target> {
+        let mut targets = found.unwrap_or_else(|| self.devices(user, now));
+        for target in &mut targets {
+            if target.ours.is_none() {
+                target.ours = target.next_hop().and_then(|host| self.studio.source(SocketAddr::new(host, 5060)));
+            }
         }
+        targets
+    }
+
+    /// The From value of what goes out for a user: his own name, whatever the device wrote (RFC 3261 section 8.1.1.3).
+    pub(crate) fn identity(&self, request: &Request, user: &str) -> Option<String> {
+        let uri = self.address(request, user)?;
+        let written = request.headers().get::<From<'_>>().and_then(Result::ok).and_then(|from| from.display);
+        let known = self.accounts.by_name(user).and_then(|known| known.display.clone());
+        let display = known.or_else(|| written.map(|written| written.text().into_owned()));
+        Some(match display.map(|display| display.chars().take(64).collect::<String>()) {
+            Some(display) if !display.trim().is_empty() => {
+                format!("{} <{}>", Quote(&display), uri.as_str())
+            }
+            _ => format!("<{}>", uri.as_str()),
+        })
+    }
+
+    /// A number of ours as an address, under the host by which the caller knows us.
+    pub(crate) fn address(&self, request: &Request, number: &str) -> Option<UriBuf> {
+        let from = request.headers().get::<From<'_>>()?.ok()?;
+        UriBuf::sip(false, Some(number), from.uri.host_text(), None).ok()
+    }
+
+    /// 503 with Retry-After.
+    pub(crate) fn busy(&self) -> Reply {
+        let reply = Reply::new(StatusCode::SERVICE_UNAVAILABLE);
+        let seconds = self.config.limits.retry_after.as_secs().to_string();
+        reply.clone().line("Retry-After", &seconds).unwrap_or(reply)
     }
 }
 
-impl App for Switch {
-    type Command = Command;
-
-    fn command(&mut self, command: Command, turn: &mut Turn<'_>) {
-        match command {
-            Command::Begin => self.bindings.arm(turn),
-            Command::Status(answer) => told(&answer, self.status(turn)),
-            Command::Healthy(answer) => told(&answer, !self.finishing),
-            Command::Metrics(answer) => told(&answer, Box::new(self.metrics.counts(self.gauges(turn)))),
-            Command::Locate { user, from, ticket } => self.locate(&user, from, ticket, turn),
-            Command::Located { ticket, targets } => self.located(ticket, targets, turn),
-            Command::OneHash(address) => self.learn_one_hash(address),
-            Command::Left(answer) => {
-                let held = self.calls.held()
-                    + self.messages.len()
-                    + self.findings.len()
-                    + self.relayed.len()
-                    + self.studio.owed();
-                told(&answer, held + turn.unsettled());
-            }
-            Command::Finish => {
-                self.finishing = true;
-                self.end_all(turn);
-            }
-            Command::Media(event) => self.media_event(event, turn),
-            Command::Streamed(report) => self.metrics.streamed(&report),
-        }
-    }
-}
-
-/// Answers another thread; who asked may have stopped waiting.
-fn told<T>(answer: &SyncSender<T>, value: T) {
-    let _ = answer.try_send(value);
+/// From the root, whatever directory this process was started in.
+fn whole_path(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }

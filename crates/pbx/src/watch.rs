@@ -21,8 +21,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::gate::Gate;
-use crate::panel::Panel;
-use crate::server::NoAnswer;
+use crate::panel::{NoAnswer, Panel};
 
 /// Readers of the runtime socket at a time.
 const READERS: usize = 32;

@@ -2,10 +2,10 @@
 
 use sdp::{Direction, Session};
 use sip::message::{Body, Lines, Request, Response, StatusCode};
-use sip::{Reply, ServerTx, Turn};
+use sip::{Reply, Turn};
 
-use super::begin::{body_of, description};
 use super::{Call, Change, Stage};
+use crate::body;
 use crate::switch::Switch;
 
 /// What the offerer wants to do, as it sees it. Holding by the null address (RFC 3264 section 8.4) is a hold like any other.
@@ -18,16 +18,9 @@ fn wanted(offer: &[u8]) -> Option<Direction> {
 
 impl Switch {
     /// A re-INVITE. Everything but the offer of a caller whose call ends here goes to the other side first (RFC 3261 section 14.2).
-    pub(super) fn their_change(
-        &mut self,
-        call: &mut Call,
-        number: u32,
-        _tx: ServerTx,
-        request: &Request,
-        turn: &mut Turn<'_>,
-    ) {
+    pub(super) fn their_change(&mut self, call: &mut Call, number: u32, request: &Request, turn: &mut Turn<'_>) {
         let session = self.session_of(call, number);
-        if let Some(reply) = self.change(call, number, description(request), turn) {
+        if let Some(reply) = self.change(call, number, body::description(request.headers()), turn) {
             let _ = turn.answer_reinvite(session, reply);
         }
     }
@@ -87,7 +80,7 @@ impl Switch {
     /// The other side has agreed: now the one that asked is answered.
     pub(super) fn change_accepted(&mut self, call: &mut Call, number: u32, response: &Response, turn: &mut Turn<'_>) {
         let Some(leg) = call.leg_mut(number) else { return };
-        let accepted = match body_of(response.headers(), response.body()) {
+        let accepted = match body::description(response.headers()) {
             Some(answer) => leg.line.accept(&answer, &mut self.studio).is_ok(),
             None => false,
         };

@@ -1,92 +1,13 @@
 //! The end of calls: every way there gives everything back.
 
+use sip::Turn;
 use sip::invite::Refusal;
 use sip::message::{Lines, StatusCode};
-use sip::{SessionId, Turn};
 
-use super::{Call, Calls, Leg, Stage};
-use crate::relay::Relayed;
+use super::{Call, Leg, Stage};
+use crate::headers;
+use crate::outcome::Outcome;
 use crate::switch::Switch;
-
-/// How a call came out, for the counter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Outcome {
-    /// It was answered.
-    Answered,
-    /// The callee was busy or declined.
-    Busy,
-    /// Nobody answered in time.
-    NoAnswer,
-    /// The caller gave up.
-    Cancelled,
-    /// The callee has no device that can be reached.
-    Unavailable,
-    /// The caller asked for something that cannot be.
-    Rejected,
-    /// A limit.
-    Shed,
-    /// Anything else.
-    Failed,
-}
-
-impl Outcome {
-    /// All of them.
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Answered,
-        Self::Busy,
-        Self::NoAnswer,
-        Self::Cancelled,
-        Self::Unavailable,
-        Self::Rejected,
-        Self::Shed,
-        Self::Failed,
-    ];
-
-    /// What a final response to the caller means.
-    pub(crate) fn of(code: StatusCode) -> Self {
-        match code.get() {
-            200..=299 => Self::Answered,
-            486 | 600 | 603 => Self::Busy,
-            408 => Self::NoAnswer,
-            480 => Self::Unavailable,
-            487 => Self::Cancelled,
-            400..=499 | 606 => Self::Rejected,
-            _ => Self::Failed,
-        }
-    }
-
-    /// The label.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Answered => "answered",
-            Self::Busy => "busy",
-            Self::NoAnswer => "no_answer",
-            Self::Cancelled => "cancelled",
-            Self::Unavailable => "unavailable",
-            Self::Rejected => "rejected",
-            Self::Shed => "shed",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-impl Calls {
-    /// A leg is no longer part of a call.
-    pub(crate) fn forget_leg(&mut self, leg: &Leg) {
-        self.sessions.remove(&leg.session);
-        self.streams.remove(&leg.line.key());
-    }
-
-    /// A session has ended, or will by what was just sent. True when it was there.
-    pub(crate) fn forget_session(&mut self, session: SessionId) -> bool {
-        self.sessions.remove(&session).is_some()
-    }
-
-    pub(crate) fn enter_leg(&mut self, call: u64, leg: &Leg) {
-        self.sessions.insert(leg.session, (call, leg.number));
-        self.streams.insert(leg.line.key(), (call, leg.number));
-    }
-}
 
 impl Switch {
     /// Hangs a leg up, if it still stands, and gives back what it held.
@@ -96,10 +17,7 @@ impl Switch {
             let _ = turn.hangup(leg.session, code, lines);
         }
         self.calls.forget_leg(&leg);
-        if !self.relayed.is_empty() {
-            let session = leg.session;
-            self.relayed.retain(|_, relayed| !matches!(relayed, Relayed::Within { over, .. } if *over == session));
-        }
+        self.relay.leg_ended(leg.session);
         leg.line.close(&mut self.studio);
     }
 
@@ -119,7 +37,7 @@ impl Switch {
                 }
             }
             Stage::Joined(joined) => self.hang_up(joined.callee, None, lines.clone(), turn),
-            Stage::Alone(room) => self.close_room(&room),
+            Stage::Alone(room) => room.close(&mut self.studio),
         }
         self.metrics.call_over(outcome);
     }
@@ -131,12 +49,12 @@ impl Switch {
                 Stage::Ringing(_) => Outcome::Failed,
                 Stage::Alone(_) | Stage::Joined(_) => Outcome::Answered,
             };
-            self.bury(call, outcome, &crate::headers::reason(503, "Server is stopping"), turn);
+            self.bury(call, outcome, &headers::reason(503, "Server is stopping"), turn);
         }
     }
 }
 
 /// `Reason` for the other leg when a request of ours ended this one (RFC 3326).
 pub(super) fn reason_of(refusal: &Refusal) -> Lines {
-    crate::headers::reason(refusal.code().get(), refusal.code().default_reason())
+    headers::reason(refusal.code().get(), refusal.code().default_reason())
 }

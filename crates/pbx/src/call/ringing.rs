@@ -4,10 +4,10 @@ use sip::invite::SessionEvent;
 use sip::message::{Body, Lines, Response, StatusCode};
 use sip::{Reply, Turn};
 
-use super::begin::{body_of, is_last};
-use super::{Call, Fate, Joined, Leg, Outcome, Refused, Ringing, Stage};
-use crate::headers;
+use super::{Call, Fate, Joined, Leg, Refused, Ringing, Stage};
+use crate::outcome::Outcome;
 use crate::switch::Switch;
+use crate::{body, headers};
 
 impl Ringing {
     /// Remembers a refusal when it says more than those before (RFC 3261 section 16.7 step 6).
@@ -39,26 +39,22 @@ fn weight(code: StatusCode) -> u16 {
 impl Switch {
     /// The caller, while devices ring.
     pub(super) fn caller_while_ringing(&mut self, call: &mut Call, event: SessionEvent, turn: &mut Turn<'_>) -> Fate {
-        let over = is_last(&event);
         match event {
-            SessionEvent::Cancelled { request } => {
+            SessionEvent::Cancelled { request } | SessionEvent::Ended { request, .. } => {
                 self.calls.forget_session(call.caller.session);
                 let lines = request.map(|request| headers::of_ending(request.headers())).unwrap_or_default();
-                return Fate::Over(Outcome::Cancelled, lines);
+                Fate::Over(Outcome::Cancelled, lines)
             }
             SessionEvent::Request { tx, .. } => {
-                let later = Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE);
-                let _ = turn.respond(tx, later);
+                let _ = turn.respond(tx, Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE));
+                Fate::Goes
             }
-            SessionEvent::Ended { request, .. } => {
-                self.calls.forget_session(call.caller.session);
-                let lines = request.map(|request| headers::of_ending(request.headers())).unwrap_or_default();
-                return Fate::Over(Outcome::Cancelled, lines);
+            other => {
+                let ours = matches!(other, SessionEvent::Failed { .. } | SessionEvent::Redirected { .. });
+                debug_assert!(!ours, "the caller's INVITE is not one of ours");
+                Fate::Goes
             }
-            _ => {}
         }
-        debug_assert!(!over, "every last event ends the call");
-        Fate::Goes
     }
 
     /// A device that is being called.
@@ -99,7 +95,7 @@ impl Switch {
     /// A provisional response is passed on; the first with a description connects the caller to early media (RFC 3960).
     fn progress(&mut self, call: &mut Call, number: u32, response: &Response, turn: &mut Turn<'_>) {
         let code = response.code();
-        let description = body_of(response.headers(), response.body());
+        let description = body::description(response.headers());
         let body = match description {
             // Without an offer of the caller there is nothing an answer could answer.
             Some(description) if call.offer.is_some() || call.caller.line.local().is_some() => {
@@ -143,7 +139,7 @@ impl Switch {
         let Some(mut leg) = ringing.take(number) else { return Fate::Goes };
         // RFC 3261 section 13.2.1: the answer of the first reliable response counts; devices that gave it in a 183 only are known.
         let previewed = leg.line.previewed();
-        let description = body_of(response.headers(), response.body()).or(previewed);
+        let description = body::description(response.headers()).or(previewed);
         let accepted = description.map(|description| leg.line.accept(&description, &mut self.studio));
         if !matches!(accepted, Some(Ok(()))) || leg.line.codec().is_none() {
             tracing::info!(call = call.id, "a device answered with a description that is of no use");

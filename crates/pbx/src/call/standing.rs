@@ -1,17 +1,15 @@
 //! A call that stands: requests in it, and its end.
 
-use media::MediaEvent;
 use sip::invite::SessionEvent;
-use sip::message::{Body, Headers, Method, Request, StatusCode};
+use sip::message::{Lines, Method, Request, StatusCode};
 use sip::uas;
 use sip::{Reply, ServerTx, Turn};
 
-use super::begin::body_of;
 use super::ending::reason_of;
-use super::{Call, Fate, Outcome, Stage};
-use crate::headers;
-use crate::relay::Relayed;
+use super::{Call, Fate, Stage};
+use crate::outcome::Outcome;
 use crate::switch::Switch;
+use crate::{body, headers};
 
 /// Largest body of a request within a call that is passed on, in octets.
 const LARGEST: usize = 16_384;
@@ -26,7 +24,7 @@ impl Switch {
         turn: &mut Turn<'_>,
     ) -> Fate {
         match event {
-            SessionEvent::Reinvite { tx, request } => self.their_change(call, number, tx, &request, turn),
+            SessionEvent::Reinvite { request, .. } => self.their_change(call, number, &request, turn),
             SessionEvent::Reinvited { response, ack_due } => {
                 if ack_due {
                     let _ = turn.ack(self.session_of(call, number), None);
@@ -41,7 +39,7 @@ impl Switch {
                 let lines = match (&request, &refusal) {
                     (Some(request), _) => headers::of_ending(request.headers()),
                     (None, Some(refusal)) => reason_of(refusal),
-                    (None, None) => sip::message::Lines::new(),
+                    (None, None) => Lines::new(),
                 };
                 if let Some(leg) = call.leg(number) {
                     self.calls.forget_session(leg.session);
@@ -52,7 +50,7 @@ impl Switch {
                 if let Some(leg) = call.leg(number) {
                     self.calls.forget_session(leg.session);
                 }
-                return Fate::Over(Outcome::Failed, sip::message::Lines::new());
+                return Fate::Over(Outcome::Failed, Lines::new());
             }
             _ => {}
         }
@@ -66,7 +64,7 @@ impl Switch {
     /// The ACK to a 2xx that carried our offer brings the answer (RFC 3261 section 13.2.2.4).
     fn acked(&mut self, call: &mut Call, number: u32, request: &Request) -> Fate {
         let Some(leg) = call.leg_mut(number) else { return Fate::Goes };
-        let Some(answer) = body_of(request.headers(), request.body()) else {
+        let Some(answer) = body::description(request.headers()) else {
             // Where our 2xx carried an offer, it was not answered: it counts no more.
             leg.line.take_back();
             return match leg.line.codec() {
@@ -98,9 +96,9 @@ impl Switch {
                 let callee = joined.callee.number;
                 self.link(call, callee);
             }
-            Stage::Alone(_) => {
+            Stage::Alone(room) => {
                 if call.caller.line.codec().is_some() {
-                    self.seat(call);
+                    room.seat(call.caller.line.key(), &mut self.studio);
                 }
             }
             Stage::Ringing(_) => {}
@@ -137,35 +135,14 @@ impl Switch {
         };
         let session = other.session;
         let lines = headers::of_request(request.headers());
-        let sent = turn.in_dialog(session, request.method().clone(), lines, whole_body(request.headers(), request));
+        let sent = turn.in_dialog(session, request.method().clone(), lines, body::whole(request.headers()));
         let client = sent.map_err(|_| StatusCode::TEMPORARILY_UNAVAILABLE)?;
-        self.relayed.insert(client, Relayed::Within { tx, over: session });
+        self.relay.within(tx, client, session);
         Ok(())
     }
 
-    /// News of a stream.
-    pub(crate) fn media_event(&mut self, event: MediaEvent, turn: &mut Turn<'_>) {
-        let stream = match event {
-            MediaEvent::DigitEnded { stream, .. } | MediaEvent::Silence { stream, .. } => stream,
-            _ => return,
-        };
-        let Some(&(id, number)) = self.calls.streams.get(&stream) else { return };
-        let Some(mut call) = self.calls.table.remove(&id) else { return };
-        let fate = match event {
-            MediaEvent::DigitEnded { digit, .. } => {
-                self.pass_digit(&mut call, number, digit);
-                Fate::Goes
-            }
-            _ => {
-                tracing::info!(call = id, leg = number, "nothing is heard any more");
-                Fate::Over(Outcome::Answered, headers::reason(408, "No media"))
-            }
-        };
-        self.settle(call, fate, turn);
-    }
-
     /// Relayed streams pass digits on by themselves; where audio is transcoded they are sent anew.
-    fn pass_digit(&mut self, call: &mut Call, number: u32, digit: char) {
+    pub(super) fn pass_digit(&mut self, call: &mut Call, number: u32, digit: char) {
         let Some(from) = call.leg(number).and_then(|leg| leg.line.codec()) else { return };
         let Some(other) = call.across(number) else { return };
         if other.line.codec() == Some(from) {
@@ -178,13 +155,4 @@ impl Switch {
             let _ = desk.engine.dial(key, digit.encode_utf8(&mut text));
         });
     }
-}
-
-/// The body of a request with its type.
-pub(crate) fn whole_body(from: &Headers, request: &Request) -> Option<Body> {
-    if request.body().is_empty() {
-        return None;
-    }
-    let content = from.content_type().and_then(Result::ok).map(|content| content.to_string());
-    Some(Body::new(content.unwrap_or_else(|| "application/octet-stream".to_owned()), from.body_bytes()))
 }

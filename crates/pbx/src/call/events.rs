@@ -1,0 +1,75 @@
+//! How events find the call they are about, and what becomes of it.
+
+use media::MediaEvent;
+use sip::invite::SessionEvent;
+use sip::message::StatusCode;
+use sip::{Reply, SessionId, Turn};
+
+use super::{CALLER, Call, Fate, Stage};
+use crate::headers;
+use crate::outcome::Outcome;
+use crate::switch::Switch;
+
+impl Switch {
+    /// News of a session: takes the call out of the table, lets it react, and puts it back unless it is over.
+    pub(crate) fn session_event(&mut self, session: SessionId, event: SessionEvent, turn: &mut Turn<'_>) {
+        let Some(&(id, number)) = self.calls.sessions.get(&session) else {
+            refuse_stray(event, turn);
+            return;
+        };
+        let Some(mut call) = self.calls.table.remove(&id) else { return };
+        let fate = match (&call.stage, number) {
+            (Stage::Ringing(_), CALLER) => self.caller_while_ringing(&mut call, event, turn),
+            (Stage::Ringing(_), _) => self.device_while_ringing(&mut call, number, event, turn),
+            (Stage::Alone(_) | Stage::Joined(_), _) => self.while_standing(&mut call, number, event, turn),
+        };
+        self.settle(call, fate, turn);
+    }
+
+    /// An alarm of a call: nobody has answered.
+    pub(crate) fn call_alarm(&mut self, id: u64, turn: &mut Turn<'_>) {
+        let Some(mut call) = self.calls.table.remove(&id) else { return };
+        let fate = self.no_answer(&mut call, turn);
+        self.settle(call, fate, turn);
+    }
+
+    /// News of a stream.
+    pub(crate) fn media_event(&mut self, event: MediaEvent, turn: &mut Turn<'_>) {
+        let stream = match event {
+            MediaEvent::DigitEnded { stream, .. } | MediaEvent::Silence { stream, .. } => stream,
+            _ => return,
+        };
+        let Some(&(id, number)) = self.calls.streams.get(&stream) else { return };
+        let Some(mut call) = self.calls.table.remove(&id) else { return };
+        let fate = match event {
+            MediaEvent::DigitEnded { digit, .. } => {
+                self.pass_digit(&mut call, number, digit);
+                Fate::Goes
+            }
+            _ => {
+                tracing::info!(call = id, leg = number, "nothing is heard any more");
+                Fate::Over(Outcome::Answered, headers::reason(408, "No media"))
+            }
+        };
+        self.settle(call, fate, turn);
+    }
+
+    /// Puts a call back into the table, or ends it.
+    pub(super) fn settle(&mut self, call: Box<Call>, fate: Fate, turn: &mut Turn<'_>) {
+        match fate {
+            Fate::Goes => {
+                self.calls.table.insert(call.id, call);
+            }
+            Fate::Over(outcome, lines) => self.bury(call, outcome, &lines, turn),
+        }
+    }
+}
+
+/// A request that crossed our hang-up is still answered.
+fn refuse_stray(event: SessionEvent, turn: &mut Turn<'_>) {
+    if let SessionEvent::Request { tx, .. } | SessionEvent::Reinvite { tx, .. } = event {
+        let gone = Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
+        // An error means that the stack has answered.
+        let _ = turn.respond(tx, gone);
+    }
+}

@@ -1,0 +1,49 @@
+//! What other threads tell a SIP loop of the PBX, and ask it.
+
+use std::net::SocketAddr;
+use std::sync::mpsc::SyncSender;
+
+use media::{MediaEvent, StreamReport};
+use sip::Shard;
+
+use crate::metrics::Counts;
+use crate::status::Status;
+use crate::target::Target;
+
+/// What other threads tell, and what they ask: with a question comes the channel for its answer.
+pub(crate) enum Command {
+    /// The loop runs.
+    Begin,
+    /// What has been counted, for Prometheus.
+    Metrics(SyncSender<Box<Counts>>),
+    /// Whether calls are taken; no answer when the loop takes no turns.
+    Healthy(SyncSender<bool>),
+    /// The state.
+    Status(SyncSender<Status>),
+    /// Hang everything up and take no more.
+    Finish,
+    /// How much is held for calls, and how many ends the peers have not confirmed yet.
+    Left(SyncSender<usize>),
+    /// News of a stream or player.
+    Media(MediaEvent),
+    /// The figures of a stream that has ended.
+    Streamed(Box<StreamReport>),
+    /// Another loop asks for the devices of a user of this one.
+    Locate {
+        /// Whose.
+        user: String,
+        /// Who asks.
+        from: Shard,
+        /// To be given back.
+        ticket: u64,
+    },
+    /// The answer.
+    Located {
+        /// Of the question.
+        ticket: u64,
+        /// The devices.
+        targets: Vec<Target>,
+    },
+    /// From this address another loop has a device that knows one hash only.
+    OneHash(SocketAddr),
+}

@@ -1,0 +1,180 @@
+//! The application on the SIP loop: which request and which event goes where.
+
+use std::sync::mpsc::SyncSender;
+
+use net::App;
+use sip::message::{Method, Request, StatusCode};
+use sip::uas;
+use sip::{Application, Event, Origin, Reply, ServerTx, Shard, Turn};
+
+use crate::bindings;
+use crate::command::Command;
+use crate::extension::Feature;
+use crate::finding;
+use crate::outcome::Outcome;
+use crate::request::{Admitted, dialled};
+use crate::switch::Switch;
+use crate::target::Target;
+
+impl Switch {
+    /// The answer to a request, unless it comes later.
+    fn decide(&mut self, tx: ServerTx, request: Request, origin: Origin, turn: &mut Turn<'_>) -> Option<Reply> {
+        // What cannot be read cannot be judged by anybody's password either.
+        if let Some(refusal) = uas::syntax(&request) {
+            return Some(refusal);
+        }
+        if *request.method() == Method::Options && !self.config.options_auth {
+            return Some(self.options(&request));
+        }
+        // 501 for a method nobody knows, before any challenge: there is nothing that a password could open.
+        if !request.method().is_known()
+            && let Some(refusal) = uas::method(&request, &self.capabilities)
+        {
+            return Some(refusal);
+        }
+        let user = match self.admit(&request, &origin, turn.now()) {
+            Ok(user) => user,
+            Err(reply) => return Some(*reply),
+        };
+        if let Some(refusal) = uas::method(&request, &self.capabilities) {
+            return Some(refusal);
+        }
+        match request.method() {
+            Method::Register => {
+                let most = self.accounts.by_name(&user).and_then(|known| known.max_contacts);
+                let reply = self.bindings.register(turn.now(), &request, &user, most, &origin);
+                self.bindings.arm(turn);
+                if reply.code.is_success() {
+                    self.tell_one_hash(&request, &origin);
+                }
+                Some(reply)
+            }
+            Method::Invite => self.invite(Admitted { tx, request, origin, user }, None, turn),
+            Method::Message => self.message(Admitted { tx, request, origin, user }, None, turn),
+            Method::Options => Some(self.options(&request)),
+            // The stack knows its own dialogs; this one has none.
+            _ => Some(Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)),
+        }
+    }
+
+    /// Whether the address could be called, never by whom (RFC 3261 section 11.2).
+    fn options(&self, request: &Request) -> Reply {
+        let refusal = uas::scheme(request, &self.capabilities)
+            .or_else(|| self.unknown(request).then(|| Reply::new(StatusCode::NOT_FOUND)))
+            .or_else(|| uas::extensions(request, &self.capabilities));
+        refusal.unwrap_or_else(|| uas::options(StatusCode::OK, &self.capabilities))
+    }
+
+    fn unknown(&self, request: &Request) -> bool {
+        let known = |number: &str| {
+            self.accounts.by_number(number).is_some() || Feature::of(&self.config.extensions, number).is_some()
+        };
+        dialled(request).is_some_and(|number| !known(&number))
+    }
+
+    /// Answers a request, unless that comes later.
+    fn reply(&self, tx: ServerTx, reply: Option<Reply>, turn: &mut Turn<'_>) {
+        if let Some(reply) = reply
+            && let Err(error) = turn.respond(tx, reply)
+        {
+            tracing::debug!(%error, "a request was over before it was answered");
+        }
+    }
+
+    /// Another loop asks for the devices of a user of this one.
+    fn locate(&self, user: &str, from: Shard, ticket: u64, turn: &Turn<'_>) {
+        let targets = self.devices(user, turn.now());
+        // Without room there: its own clock ends the wait.
+        self.neighbours.tell(from, Command::Located { ticket, targets });
+    }
+
+    /// Another loop has said where the devices of a user are: the request that waited for it goes on.
+    fn located(&mut self, ticket: u64, targets: Vec<Target>, turn: &mut Turn<'_>) {
+        let Some(waited) = self.findings.answered(ticket, turn) else { return };
+        let tx = waited.tx;
+        let reply = match waited.request.method() {
+            Method::Invite => self.invite(waited, Some(targets), turn),
+            _ => self.message(waited, Some(targets), turn),
+        };
+        self.reply(tx, reply, turn);
+    }
+
+    /// Another loop has not said in time where the devices of a user are.
+    fn not_located(&mut self, alarm: u64, turn: &mut Turn<'_>) {
+        let Some(Admitted { tx, request, .. }) = self.findings.expired(alarm) else { return };
+        tracing::warn!("a SIP loop did not say in time where a user is");
+        if *request.method() == Method::Invite {
+            self.metrics.call_refused(Outcome::Shed);
+        }
+        self.reply(tx, Some(self.busy()), turn);
+    }
+
+    /// The caller has given up before its INVITE was made a call.
+    fn cancelled(&mut self, tx: ServerTx, turn: &mut Turn<'_>) {
+        if self.findings.cancelled(tx, turn) {
+            self.metrics.call_refused(Outcome::Cancelled);
+        }
+    }
+
+    /// How much is held for calls and messages, and how many ends the peers have not confirmed yet.
+    fn held(&self, turn: &Turn<'_>) -> usize {
+        let ours = self.calls.held() + self.relay.len() + self.findings.len() + self.studio.owed();
+        ours + turn.unsettled()
+    }
+}
+
+impl Application for Switch {
+    fn event(&mut self, event: Event, turn: &mut Turn<'_>) {
+        match event {
+            Event::Request { tx, request, origin } => {
+                let reply = self.decide(tx, request, origin, turn);
+                self.reply(tx, reply, turn);
+            }
+            Event::Cancelled { tx } => self.cancelled(tx, turn),
+            Event::Session(session, event) => self.session_event(session, event, turn),
+            Event::Alarm { token: bindings::ALARM, .. } => self.bindings.expire(turn),
+            Event::Alarm { token, .. } if token >= finding::ALARMS => self.not_located(token, turn),
+            Event::Alarm { token, .. } => self.call_alarm(token, turn),
+            Event::Response { tx, response, .. } => {
+                if let Some((tx, reply)) = self.relay.response(tx, &response) {
+                    self.reply(tx, Some(reply), turn);
+                }
+            }
+            Event::RequestFailed { tx, why } => {
+                tracing::debug!(?why, "no answer to a request that was passed on");
+                if let Some((tx, reply)) = self.relay.failure(tx) {
+                    self.reply(tx, Some(reply), turn);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl App for Switch {
+    type Command = Command;
+
+    fn command(&mut self, command: Command, turn: &mut Turn<'_>) {
+        match command {
+            Command::Begin => self.bindings.arm(turn),
+            Command::Status(answer) => told(&answer, self.status(turn)),
+            Command::Healthy(answer) => told(&answer, !self.finishing),
+            Command::Metrics(answer) => told(&answer, Box::new(self.metrics.counts(self.gauges(turn)))),
+            Command::Locate { user, from, ticket } => self.locate(&user, from, ticket, turn),
+            Command::Located { ticket, targets } => self.located(ticket, targets, turn),
+            Command::OneHash(address) => self.learn_one_hash(address),
+            Command::Left(answer) => told(&answer, self.held(turn)),
+            Command::Finish => {
+                self.finishing = true;
+                self.end_all(turn);
+            }
+            Command::Media(event) => self.media_event(event, turn),
+            Command::Streamed(report) => self.metrics.streamed(&report),
+        }
+    }
+}
+
+/// Answers another thread; who asked may have stopped waiting.
+fn told<T>(answer: &SyncSender<T>, value: T) {
+    let _ = answer.try_send(value);
+}

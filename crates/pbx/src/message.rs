@@ -1,0 +1,82 @@
+//! MESSAGE between users (RFC 3428): a copy for each device of the one it is for.
+
+use sip::message::{HeaderId, Method, StatusCode};
+use sip::uas;
+use sip::{Draft, Reply, Turn};
+
+use crate::body;
+use crate::headers;
+use crate::request::{Admitted, dialled};
+use crate::switch::Switch;
+use crate::target::Target;
+
+/// Largest message, in octets (RFC 3428 section 8 wants at most 1300 for the whole request; devices on streams send more).
+const LARGEST: usize = 16_384;
+
+impl Switch {
+    /// A MESSAGE of an authenticated user: refused, or passed on to the devices of the user it is for. `found`: those, when another loop was
+    /// asked for them. The answer, unless it comes later.
+    pub(crate) fn message(
+        &mut self,
+        message: Admitted,
+        found: Option<Vec<Target>>,
+        turn: &mut Turn<'_>,
+    ) -> Option<Reply> {
+        let request = &message.request;
+        if let Some(refusal) = uas::scheme(request, &self.capabilities) {
+            return Some(refusal);
+        }
+        let number = dialled(request);
+        let name = number.as_deref().and_then(|number| self.accounts.by_number(number)).map(|known| known.name.clone());
+        let (Some(number), Some(name)) = (number, name) else { return Some(Reply::new(StatusCode::NOT_FOUND)) };
+        if let Some(refusal) = uas::extensions(request, &self.capabilities) {
+            return Some(refusal);
+        }
+        if request.body().len() > LARGEST {
+            return Some(Reply::new(StatusCode::REQUEST_ENTITY_TOO_LARGE));
+        }
+        if !self.relay.has_room() || self.finishing {
+            return Some(self.busy());
+        }
+        let draft = match self.copy_of(&message, &number) {
+            Ok(draft) => draft,
+            Err(code) => return Some(Reply::new(code)),
+        };
+        if found.is_none() && !self.neighbours.keeps(&name) {
+            let asked = self.findings.ask(&name, message, &self.neighbours, turn);
+            return (!asked).then(|| self.busy());
+        }
+        let targets = self.targets(&name, found, turn.now());
+        let copies: Vec<_> = targets.into_iter().filter_map(|target| send(&draft, target, turn)).collect();
+        if copies.is_empty() {
+            return Some(Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE));
+        }
+        self.relay.message(message.tx, copies);
+        None
+    }
+
+    /// What all copies have in common; the code to refuse with when it cannot be passed on.
+    fn copy_of(&self, Admitted { request, user, .. }: &Admitted, number: &str) -> Result<Draft, StatusCode> {
+        let hops = headers::hops(request.headers()).ok_or(StatusCode::TOO_MANY_HOPS)?;
+        let to = self.address(request, number).ok_or(StatusCode::BAD_REQUEST)?;
+        let mut draft = Draft::new(Method::Message, to.clone());
+        draft.from = self.identity(request, user).ok_or(StatusCode::BAD_REQUEST)?;
+        draft.to = format!("<{}>", to.as_str());
+        draft.lines = headers::of_request(request.headers());
+        draft.lines.push_id(HeaderId::MaxForwards, hops);
+        draft.body = body::whole(request.headers());
+        Ok(draft)
+    }
+}
+
+/// Sends a copy, which has a tag and a Call-ID of its own, to a device.
+fn send(common: &Draft, target: Target, turn: &mut Turn<'_>) -> Option<sip::ClientTx> {
+    let mut draft = common.clone();
+    draft.uri = target.uri;
+    draft.routes = target.routes;
+    draft.hop = target.hop;
+    draft.from = format!("{};tag={:016x}", common.from, rand::random::<u64>());
+    draft.call_id = turn.call_id();
+    let sent = turn.send_request(draft);
+    sent.inspect_err(|error| tracing::warn!(%error, "a message is not passed on")).ok()
+}

@@ -1,0 +1,34 @@
+//! The other SIP loops of this server.
+
+use net::Handle;
+use sip::{Shard, Spread};
+
+use crate::command::Command;
+
+/// The loops of this server, and which of them this is.
+pub(crate) struct Neighbours {
+    pub(crate) me: Shard,
+    pub(crate) spread: Spread,
+    pub(crate) loops: Vec<Handle<Command>>,
+}
+
+impl Neighbours {
+    /// Whether this loop keeps the bindings of a user.
+    pub(crate) fn keeps(&self, user: &str) -> bool {
+        self.spread.of_user(user) == self.me
+    }
+
+    /// Sends to another loop; false when it has no room.
+    pub(crate) fn tell(&self, to: Shard, command: Command) -> bool {
+        self.loops.get(usize::from(to.0)).is_some_and(|handle| handle.try_send(command).is_ok())
+    }
+
+    /// Sends to all others; who has no room goes without.
+    pub(crate) fn tell_others(&self, command: impl Fn() -> Command) {
+        for (shard, handle) in self.loops.iter().enumerate() {
+            if shard != usize::from(self.me.0) {
+                let _ = handle.try_send(command());
+            }
+        }
+    }
+}
