@@ -76,7 +76,8 @@ fn sipp_may_cancel_while_it_rings() {
 
 #[test]
 fn sipp_that_never_acknowledges_gets_copies_and_then_a_bye() {
-    let (_robot, address) = offhook::answer(&[]);
+    // 64 of these are 3.2 s.
+    let (_robot, address) = offhook::answer(&["--t1-ms", "50"]);
     let (code, output) = sipp::run("uac_no_ack.xml", &address, &["-m", "1", "-nr"]);
     assert_eq!(code, 0, "{output}");
 }

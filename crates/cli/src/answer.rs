@@ -68,7 +68,8 @@ fn start(args: &args::Answer) -> Result<Running, (Exit, String)> {
     let with_media = conduct.echo || conduct.voice.is_some() || conduct.ears.is_some();
     let news = Board::new();
     let inbox = news.clone();
-    let mut stack = sip::Config { user_agent: Some(crate::user_agent()), ..sip::Config::default() };
+    let timers = sip::Timers::with_t1(Duration::from_millis(args.t1_ms));
+    let mut stack = sip::Config { user_agent: Some(crate::user_agent()), timers, ..sip::Config::default() };
     stack.allow.extend([sip::message::Method::Info, sip::message::Method::Message]);
     // Set as soon as the loop runs. No call has a digit before.
     let way = Arc::new(OnceLock::<net::Handle<Order>>::new());

@@ -209,6 +209,9 @@ pub(crate) struct Answer {
     /// End after so many calls.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) calls: Option<u64>,
+    /// T1 of RFC 3261 in milliseconds: 64 of them are waited for an ACK.
+    #[arg(long, value_name = "MILLIS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(20..=5_000))]
+    pub(crate) t1_ms: u64,
     /// Who answers; with an account it registers, without it takes calls to any user.
     #[command(flatten)]
     pub(crate) identity: Identity,

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use net::{Bind, Names};
 use proxy::Nat;
-use sip::Transport;
 use sip::digest::Algorithm;
+use sip::{Timers, Transport};
 use store::Durability;
 
 pub use error::{ConfigError, Place};
@@ -54,6 +54,8 @@ pub struct Config {
     pub register: RegisterConfig,
     /// Name servers, for devices whose contact is a host name.
     pub names: Names,
+    /// Base values of the timers of RFC 3261.
+    pub timers: Timers,
     /// Limits.
     pub limits: Limits,
     /// How long a callee may ring before the caller is told that nobody answers. 60 s.

@@ -62,6 +62,7 @@ pub(crate) struct Given {
 pub(crate) fn stack_config(config: &Config) -> sip::Config {
     sip::Config {
         user_agent: Some(concat!("Offhook/", env!("CARGO_PKG_VERSION")).to_owned()),
+        timers: config.timers,
         allow: methods(),
         max_sessions: config.limits.calls.saturating_mul(8).max(1_000),
         max_dialogs: config.limits.calls.saturating_mul(16).max(2_000),

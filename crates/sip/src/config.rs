@@ -122,6 +122,17 @@ impl Default for Timers {
 }
 
 impl Timers {
+    /// The default values with another T1, and what must not be below it.
+    pub fn with_t1(t1: Duration) -> Self {
+        let Self { t2, t4, d, .. } = Self::default();
+        Self { t1, t2: t2.max(t1), t4, d }.whole()
+    }
+
+    /// With a timer D that fits: 32 s at least, and no less than the server may repeat its response (RFC 3261 section 17.1.1.2).
+    pub fn whole(self) -> Self {
+        Self { d: Self::default().d.max(self.t1_64()), ..self }
+    }
+
     /// 64*T1: timers B, F, H, J, L and M.
     pub fn t1_64(&self) -> Duration {
         self.t1.saturating_mul(64)

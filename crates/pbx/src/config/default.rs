@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use net::{Bind, Names};
 use proxy::Nat;
-use sip::Transport;
 use sip::digest::Algorithm;
+use sip::{Timers, Transport};
 use store::Durability;
 
 use super::{Config, Extensions, Limits, MediaConfig, RegisterConfig};
@@ -36,6 +36,7 @@ impl Default for Config {
             media: MediaConfig::default(),
             register: RegisterConfig::default(),
             names: Names::default(),
+            timers: Timers::default(),
             limits: Limits::default(),
             ring: Duration::from_secs(60),
             silence: None,

@@ -41,6 +41,7 @@ impl Config {
         put(&mut top, "media", self.media_table());
         put(&mut top, "register", self.register_table());
         put(&mut top, "dns", self.names_table());
+        put(&mut top, "sip", self.timers_table());
         put(&mut top, "limits", self.limits_table());
         top.to_string()
     }
@@ -81,6 +82,12 @@ impl Config {
         }
         put(&mut table, "timeout_ms", i64::try_from(self.names.timeout.as_millis()).unwrap_or(i64::MAX));
         table
+    }
+
+    fn timers_table(&self) -> Table {
+        let timers = [("t1_ms", self.timers.t1), ("t2_ms", self.timers.t2), ("t4_ms", self.timers.t4)];
+        let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        timers.into_iter().map(|(name, span)| (name.to_owned(), millis(span).into())).collect()
     }
 
     fn limits_table(&self) -> Table {

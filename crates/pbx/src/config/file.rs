@@ -42,6 +42,11 @@
 //! servers = ["192.0.2.53", "[2001:db8::53]:5353"] # absent: those of the system
 //! timeout_ms = 8000               # a look-up, in all
 //!
+//! [sip]                           # timers of RFC 3261, appendix A; others follow from T1
+//! t1_ms = 500                     # 64 of them are waited for an answer
+//! t2_ms = 4000
+//! t4_ms = 5000
+//!
 //! [limits]
 //! calls = 1000
 //! calls_per_user = 10
@@ -76,10 +81,14 @@ const LOOK_UP: RangeInclusive<u64> = 100..=60_000;
 const NAME_SERVER_PORT: u16 = 53;
 /// Most name servers.
 const NAME_SERVERS: usize = 8;
+/// Shortest and longest T1, in milliseconds: 64 of them are 1.28 s and 320 s.
+const T1: RangeInclusive<u64> = 20..=5_000;
+/// The same for T2 and T4.
+const T2: RangeInclusive<u64> = 20..=60_000;
 /// Most media threads.
 const THREADS: u64 = 256;
 
-pub(super) const TOP: [&str; 18] = [
+pub(super) const TOP: [&str; 19] = [
     "listen",
     "state",
     "realm",
@@ -97,6 +106,7 @@ pub(super) const TOP: [&str; 18] = [
     "media",
     "register",
     "dns",
+    "sip",
     "limits",
 ];
 pub(super) const USER: [&str; 6] = ["password", "password_file", "ha1", "display", "numbers", "max_contacts"];
@@ -104,6 +114,7 @@ pub(super) const EXTENSIONS: [&str; 4] = ["echo", "tone", "music", "conference"]
 pub(super) const MEDIA: [&str; 3] = ["address", "ports", "threads"];
 pub(super) const REGISTER: [&str; 5] = ["default_expires_secs", "min_expires_secs", "max_expires_secs", "clamp", "nat"];
 pub(super) const DNS: [&str; 2] = ["servers", "timeout_ms"];
+pub(super) const SIP: [&str; 3] = ["t1_ms", "t2_ms", "t4_ms"];
 pub(super) const LIMITS: [&str; 5] =
     ["calls", "calls_per_user", "registrations", "contacts_per_user", "retry_after_secs"];
 
@@ -170,6 +181,9 @@ impl Config {
         }
         if let Some(section) = each("dns")? {
             self.read_names(&section)?;
+        }
+        if let Some(section) = each("sip")? {
+            self.read_sip(&section)?;
         }
         if let Some(section) = each("limits")? {
             self.read_limits(&section)?;
@@ -282,6 +296,25 @@ impl Config {
         if let Some(entry) = section.get("nat") {
             register.nat = entry.word(&[("never", Nat::Never), ("auto", Nat::Auto), ("always", Nat::Always)])?;
         }
+        Ok(())
+    }
+
+    fn read_sip(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
+        section.only(&SIP)?;
+        let timers = &mut self.timers;
+        for (key, range, place) in
+            [("t1_ms", T1, &mut timers.t1), ("t2_ms", T2, &mut timers.t2), ("t4_ms", T2, &mut timers.t4)]
+        {
+            if let Some(entry) = section.get(key) {
+                *place = entry.number(range).map(Duration::from_millis)?;
+            }
+        }
+        if timers.t2 < timers.t1
+            && let Some(entry) = section.get("t1_ms").or_else(|| section.get("t2_ms"))
+        {
+            return Err(entry.wrong("t1_ms not above t2_ms"));
+        }
+        *timers = timers.whole();
         Ok(())
     }
 

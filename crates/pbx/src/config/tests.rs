@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::file::{DNS, EXTENSIONS, LIMITS, MEDIA, REGISTER, TOP, USER};
+use super::file::{DNS, EXTENSIONS, LIMITS, MEDIA, REGISTER, SIP, TOP, USER};
 use super::{Config, Secret};
 
 fn read(text: &str) -> Result<Config, String> {
@@ -70,7 +70,10 @@ fn mistakes_are_told_with_line_column_and_what_was_expected() {
             "line 2, column 1: unknown key `users.1001.pasword`; did you mean `users.1001.password`?",
         ),
         ("\u{feff}relam = 'x'", "line 1, column 1: unknown key `relam`; did you mean `realm`?"),
-        ("sip = 'udp:127.0.0.1:5060'", "line 1, column 1: unknown key `sip`; did you mean `listen`?"),
+        (
+            "sip = 'udp:127.0.0.1:5060'",
+            "line 1, column 7: `sip`: found \"udp:127.0.0.1:5060\", expected a table of timers; addresses stand in `listen`",
+        ),
         ("realm = 'a'\nrealm = 'b'", "line 2, column 1: duplicate key `realm`; keep one of them"),
         ("zzzzzzzzzz = 1", "line 1, column 1: unknown key `zzzzzzzzzz`; remove it"),
         (
@@ -120,6 +123,12 @@ fn mistakes_are_told_with_line_column_and_what_was_expected() {
             "line 2, column 14: `dns.timeout_ms`: found 99, expected a whole number from 100 to 60000",
         ),
         ("[dns]\nserver = '::1'", "line 2, column 1: unknown key `dns.server`; did you mean `dns.servers`?"),
+        ("[sip]\nt1_ms = 19", "line 2, column 9: `sip.t1_ms`: found 19, expected a whole number from 20 to 5000"),
+        (
+            "[sip]\nt4_ms = 60001",
+            "line 2, column 9: `sip.t4_ms`: found 60001, expected a whole number from 20 to 60000",
+        ),
+        ("[sip]\nt1_ms = 300\nt2_ms = 299", "line 2, column 9: `sip.t1_ms`: found 300, expected t1_ms not above t2_ms"),
         ("[register]\nclamp = 1", "line 2, column 9: `register.clamp`: found 1, expected true or false"),
     ];
     for (text, message) in expected {
@@ -167,6 +176,7 @@ extensions = { echo = "1", tone = [], music = "2", conference = ["3", "4"] }
 media = { address = "192.0.2.1", ports = "2000-3000", threads = 5 }
 register = { default_expires_secs = 11, min_expires_secs = 10, max_expires_secs = 12, clamp = true, nat = "always" }
 dns = { servers = ["127.0.0.1:5353", "::1"], timeout_ms = 100 }
+sip = { t1_ms = 1000, t2_ms = 1001, t4_ms = 1002 }
 limits = { calls = 1, calls_per_user = 2, registrations = 3, contacts_per_user = 4, retry_after_secs = 6 }
 "#;
 
@@ -209,9 +219,16 @@ fn every_key_is_in_the_example_on_the_page_and_among_the_settings_that_apply() {
         ("the page of the module", include_str!("file.rs").split("```").nth(1).unwrap()),
         ("what applies", shown.as_str()),
     ];
-    let groups: [&[&str]; 7] = [&TOP, &USER, &EXTENSIONS, &MEDIA, &REGISTER, &DNS, &LIMITS];
+    let groups: [&[&str]; 8] = [&TOP, &USER, &EXTENSIONS, &MEDIA, &REGISTER, &DNS, &SIP, &LIMITS];
     for (key, (name, text)) in groups.concat().into_iter().flat_map(|key| told.map(|told| (key, told))) {
         let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
         assert!(words.into_iter().any(|word| word == key), "{name} does not tell of {key}");
+    }
+}
+
+#[test]
+fn rfc3261_17_1_1_2_timer_d_is_64_t1_and_never_under_32_s() {
+    for (text, d) in [("", 32), ("sip.t1_ms = 20", 32), ("sip.t1_ms = 1000", 64)] {
+        assert_eq!(read(text).unwrap().timers.d, Duration::from_secs(d), "{text}");
     }
 }

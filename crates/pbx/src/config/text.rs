@@ -130,7 +130,10 @@ impl<'t> Entry<'t> {
 
     /// The table.
     pub(super) fn section(&self) -> Result<Section<'t>, ConfigError> {
-        let table = self.value.get_ref().as_table().ok_or_else(|| self.wrong("a table"))?;
+        let table = self.value.get_ref().as_table().ok_or_else(|| {
+            let what = if self.key == "sip" { "a table of timers; addresses stand in `listen`" } else { "a table" };
+            self.wrong(what)
+        })?;
         Ok(Section { source: self.source, table, name: self.key.clone() })
     }
 
@@ -206,8 +209,7 @@ fn mended(what: String, found: &str) -> String {
 }
 
 /// What others call some keys of ours.
-const ELSEWHERE: [(&str, &str); 7] = [
-    ("sip", "listen"),
+const ELSEWHERE: [(&str, &str); 6] = [
     ("bind", "listen"),
     ("port", "listen"),
     ("address", "listen"),
