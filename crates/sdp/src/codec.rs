@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::attribute::Attribute;
 use crate::media::Media;
-use crate::text::{Text, Token, decimal};
+use crate::print::decimal;
+use crate::text::{Text, Token};
 
 /// An RTP payload type number, 0 to 127. RFC 3550 section 5.1, RFC 8866 section 6.6.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::text::{Text, Token, decimal};
+use crate::print::decimal;
+use crate::text::{Text, Token};
 
 /// The `addrtype` of a domain name, which cannot be told from the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

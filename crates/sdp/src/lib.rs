@@ -92,6 +92,7 @@
 //! * An answer may not change between secure and plain transports.
 
 mod attribute;
+mod bandwidth;
 mod codec;
 mod connection;
 mod crypto;
@@ -99,8 +100,10 @@ mod direction;
 mod limits;
 mod media;
 mod negotiation;
+mod origin;
 mod parse;
 mod parse_error;
+mod print;
 mod relay;
 mod round_trip;
 mod session;
@@ -110,6 +113,7 @@ mod time;
 mod view;
 
 pub use attribute::{Attribute, Attributes};
+pub use bandwidth::Bandwidth;
 pub use codec::{Codec, PayloadType};
 pub use connection::{Address, Connection, Family};
 pub use crypto::{Crypto, InlineKey};
@@ -120,9 +124,10 @@ pub use negotiation::{
     AcceptError, Agreement, Answer, AnswerError, CodecOrder, Hold, HoldState, LocalCapabilities, LocalMedia,
     NegotiatedCodec, NegotiatedEvents, Negotiation, NegotiationState, NullAddressAnswer, OfferError, Role, StreamPlan,
 };
+pub use origin::{Number, Origin};
 pub use parse_error::{ParseError, ParseErrorKind};
 pub use round_trip::{RoundTripError, round_trip};
-pub use session::{Bandwidth, Number, Origin, Session};
+pub use session::Session;
 pub use telephone_event::EventSet;
 pub use text::{InvalidText, Text, Token};
 pub use time::{Repeat, TimeDescription, TimeUnit, TypedTime, ZoneAdjustment};

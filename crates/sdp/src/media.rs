@@ -3,9 +3,10 @@
 use std::fmt;
 
 use crate::attribute::Attributes;
+use crate::bandwidth::Bandwidth;
 use crate::connection::Connection;
-use crate::session::{Bandwidth, line};
-use crate::text::{Text, Token, decimal};
+use crate::print::{decimal, line};
+use crate::text::{Text, Token};
 
 /// The first field of `m=`: RFC 8866 section 5.14.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

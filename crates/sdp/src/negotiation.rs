@@ -19,7 +19,8 @@ use std::sync::Arc;
 
 use crate::codec::Codec;
 use crate::media::Media;
-use crate::session::{Number, Origin, Session};
+use crate::origin::{Number, Origin};
+use crate::session::Session;
 use slot::Slot;
 
 /// Our side of the descriptions of one dialog.

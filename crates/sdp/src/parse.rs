@@ -9,16 +9,42 @@ mod tests;
 use crate::attribute::Attributes;
 use crate::limits::Limits;
 use crate::media::Media;
+use crate::origin::Origin;
 use crate::parse_error::{ParseError, ParseErrorKind};
-use crate::session::{Origin, Session};
+use crate::session::Session;
 use crate::text::{Text, Token};
 use crate::time::TimeDescription;
 use lines::{Line, Lines};
 
 const ORDER: &str = "RFC 8866 section 5";
 
+impl Session {
+    /// Reads a description within [`Limits::DEFAULT`]. The crate root lists the liberties it allows.
+    ///
+    /// # Errors
+    /// The first mistake, with its place and the rule it breaks.
+    pub fn parse(bytes: &[u8]) -> Result<Session, ParseError> {
+        Session::parse_with(bytes, &Limits::DEFAULT)
+    }
+
+    /// Reads a description within other limits.
+    ///
+    /// # Errors
+    /// As [`Session::parse`].
+    pub fn parse_with(bytes: &[u8], limits: &Limits) -> Result<Session, ParseError> {
+        session(bytes, limits)
+    }
+}
+
+impl std::str::FromStr for Session {
+    type Err = ParseError;
+    fn from_str(text: &str) -> Result<Session, ParseError> {
+        Session::parse(text.as_bytes())
+    }
+}
+
 /// Reads one description.
-pub(crate) fn session(bytes: &[u8], limits: &Limits) -> Result<Session, ParseError> {
+fn session(bytes: &[u8], limits: &Limits) -> Result<Session, ParseError> {
     let mut lines = Lines::new(bytes, limits)?;
     let first = lines.next_line()?;
     match &first {

@@ -126,7 +126,7 @@ const NUMBER_DIGITS: [u8; 10 + 2 * 90 + 3 * 28] = {
 };
 
 /// The digits of a number from 0 to 127.
-fn known_number(number: u8) -> Option<&'static str> {
+pub(crate) fn known_number(number: u8) -> Option<&'static str> {
     let at = usize::from(number);
     match number {
         0..10 => NUMBERS.get(at..at + 1),
@@ -148,30 +148,6 @@ fn known(value: &str) -> Option<&'static str> {
 
 fn kept(value: &str) -> Cow<'static, str> {
     known(value).map_or_else(|| Cow::Owned(value.to_owned()), Cow::Borrowed)
-}
-
-/// Prints a number in digits.
-pub(crate) fn decimal(out: &mut impl fmt::Write, number: u64) -> fmt::Result {
-    if let Some(known) = u8::try_from(number).ok().filter(|number| *number < 128).and_then(known_number) {
-        return out.write_str(known);
-    }
-    let (digits, first) = decimal_digits(number);
-    out.write_str(digits.get(first..).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default())
-}
-
-/// The digits of a number and where the first one stands.
-pub(crate) fn decimal_digits(number: u64) -> ([u8; 20], usize) {
-    let mut digits = [b'0'; 20];
-    let (mut rest, mut first) = (number, digits.len() - 1);
-    for (at, digit) in digits.iter_mut().enumerate().rev() {
-        *digit += (rest % 10) as u8;
-        rest /= 10;
-        first = at;
-        if rest == 0 {
-            break;
-        }
-    }
-    (digits, first)
 }
 
 impl Token {
@@ -321,15 +297,6 @@ mod tests {
         for text in ["00", "07", "007", "-", "1a", "10a", "rtpmap", "rtpmaps", "sendrecv"] {
             assert_eq!(Token::new(text).unwrap(), *text);
             assert_eq!(Text::new(text).unwrap(), *text);
-        }
-    }
-
-    #[test]
-    fn rfc8866_9_decimal_prints_all_digits() {
-        for number in [0, 9, 10, 99, 100, 65_535, 1 << 40, u64::MAX] {
-            let mut text = String::new();
-            decimal(&mut text, number).unwrap();
-            assert_eq!(text, number.to_string());
         }
     }
 

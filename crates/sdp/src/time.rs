@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::text::decimal;
+use crate::print::decimal;
 
 /// A length of time with its unit, as in `r=7d 1h 0 25h`. RFC 8866 section 5.10.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,10 +3,11 @@
 use std::ops::Deref;
 use std::time::Duration;
 
+use crate::bandwidth::Bandwidth;
 use crate::connection::{Address, Connection};
 use crate::direction::Direction;
-use crate::media::Media;
-use crate::session::{Bandwidth, Session};
+use crate::media::{Media, MediaKind};
+use crate::session::Session;
 use crate::time::read_digits;
 
 /// A media section seen as RFC 8866 section 5 wants it seen: with the session section as its default.
@@ -49,6 +50,23 @@ impl Media {
     /// Whether RTP and RTCP can share a port: `a=rtcp-mux`, RFC 5761 section 5.1.1.
     pub fn rtcp_mux(&self) -> bool {
         self.attributes.has("rtcp-mux")
+    }
+}
+
+impl Session {
+    /// The `index`-th stream, with what it inherits from the session section.
+    pub fn stream(&self, index: usize) -> Option<MediaView<'_>> {
+        self.media.get(index).map(|media| MediaView::new(self, media))
+    }
+
+    /// All streams in order, with what they inherit from the session section.
+    pub fn streams(&self) -> impl Iterator<Item = MediaView<'_>> {
+        self.media.iter().map(|media| MediaView::new(self, media))
+    }
+
+    /// The first accepted audio stream.
+    pub fn audio(&self) -> Option<MediaView<'_>> {
+        self.streams().find(|stream| stream.kind == MediaKind::Audio && !stream.is_rejected())
     }
 }
 

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use super::slot::Slot;
 use crate::attribute::{Attribute, Attributes};
+use crate::bandwidth::Bandwidth;
 use crate::codec::{Codec, PayloadType};
 use crate::connection::Address;
 use crate::direction::Direction;
 use crate::media::{Media, MediaKind, Protocol};
-use crate::session::{Bandwidth, Origin, Session};
+use crate::origin::Origin;
+use crate::session::Session;
 use crate::telephone_event::EventSet;
 use crate::text::Token;
 use crate::view::RtcpAttribute;

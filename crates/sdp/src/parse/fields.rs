@@ -2,11 +2,12 @@
 
 use super::lines::Line;
 use crate::attribute::Attribute;
+use crate::bandwidth::Bandwidth;
 use crate::connection::{Address, Connection};
 use crate::limits::Limits;
 use crate::media::{Media, MediaKind, Protocol};
+use crate::origin::{Number, Origin};
 use crate::parse_error::{ParseError, ParseErrorKind};
-use crate::session::{Bandwidth, Number, Origin};
 use crate::text::{Text, Token};
 use crate::time::{Repeat, TimeDescription, TypedTime, ZoneAdjustment, read_digits};
 
