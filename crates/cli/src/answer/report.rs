@@ -1,0 +1,85 @@
+//! The robot's news on the terminal.
+
+use std::time::Duration;
+
+use media::StreamReport;
+
+use super::robot::News;
+use crate::exit::Exit;
+use crate::out::Out;
+
+/// Prints news; an exit code when they end the robot.
+pub(super) fn print(news: &News, out: &mut Out) -> Option<Exit> {
+    match news {
+        News::Registered { expires } => registered(*expires, out),
+        News::RegistrationFailed { why, retry_in } => return not_registered(why, *retry_in, out),
+        News::Ringing { call, from } => {
+            out.often(format_args!("call {call} from {from}"), || {
+                [("event", "ringing".into()), ("call", (*call).into()), ("from", from.as_str().into())]
+            });
+        }
+        News::Refused { call, code, why } => refused(*call, *code, why, out),
+        News::Answered { call, codec } => {
+            let codec = codec.map_or("no audio", audio::codec::Codec::name);
+            out.often(format_args!("call {call} answered, {codec}"), || {
+                [("event", "answered".into()), ("call", (*call).into()), ("codec", codec.into())]
+            });
+        }
+        News::Digit { call, digit } => {
+            let digit = digit.to_string();
+            out.event(
+                &format!("call {call} digit {digit}"),
+                &[("event", "digit".into()), ("call", (*call).into()), ("digit", digit.as_str().into())],
+            );
+        }
+        News::Ended { call, by, lasted, heard } => ended(*call, by, *lasted, heard.as_deref(), out),
+        News::Message { from, text } => {
+            out.event(
+                &format!("message from {from}: {text}"),
+                &[("event", "message".into()), ("from", from.as_str().into()), ("text", text.as_str().into())],
+            );
+        }
+        News::Trouble { what } => out.error(what),
+        News::Left => {}
+    }
+    None
+}
+
+fn registered(expires: Duration, out: &mut Out) {
+    let secs = expires.as_secs();
+    out.event(&format!("registered for {secs} s"), &[("event", "registered".into()), ("expires_secs", secs.into())]);
+}
+
+/// The end of the robot, unless it is tried again.
+fn not_registered(why: &str, retry_in: Option<Duration>, out: &mut Out) -> Option<Exit> {
+    let text = match retry_in {
+        Some(wait) => format!("not registered: {why}; next try in {} s", wait.as_secs()),
+        None => format!("not registered: {why}"),
+    };
+    out.event(&text, &[("event", "registration_failed".into()), ("why", why.into())]);
+    retry_in.is_none().then_some(Exit::Authentication)
+}
+
+fn refused(call: u64, code: u16, why: &str, out: &mut Out) {
+    let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
+    let fields = [("event", "refused".into()), ("call", call.into()), ("code", code.into())];
+    out.event(&format!("call {call} refused: {code}{why}"), &fields);
+}
+
+fn ended(call: u64, by: &str, lasted: Duration, heard: Option<&StreamReport>, out: &mut Out) {
+    let (packets, lost) = heard.map_or((0, 0), |heard| (heard.packets_received, heard.packets_lost));
+    let audio = heard.map(|_| format!(", {packets} packets, {lost} lost")).unwrap_or_default();
+    // In tenths, rounded: the whole and its digit cost less to print than a float.
+    let tenths = (lasted.as_millis() + 50) / 100;
+    let (whole, tenth) = (tenths / 10, tenths % 10);
+    out.often(format_args!("call {call} ended by {by} after {whole}.{tenth} s{audio}"), || {
+        [
+            ("event", "ended".into()),
+            ("call", call.into()),
+            ("by", by.into()),
+            ("secs", lasted.as_secs_f64().into()),
+            ("packets", packets.into()),
+            ("lost", lost.into()),
+        ]
+    });
+}
