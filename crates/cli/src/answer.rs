@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use media::MediaEvent;
 use net::media::{MediaConfig, MediaThread, PortRange};
-use net::{Clock, LoopConfig, SipLoop, StartError};
+use net::{Clock, CommandError, LoopConfig, SipLoop, StartError};
 use sip::message::StatusCode;
 
 use crate::args;
@@ -55,7 +55,7 @@ fn start(args: &args::Answer) -> Result<Running, Fault> {
     // The media thread needs the loop's clock, and the robot needs the media thread: the robot is made when both are known.
     let (give_media, take_media) = std::sync::mpsc::channel();
     let sip = SipLoop::spawn(listening(args), move |_, clock| {
-        let media = with_media.then(|| start_media(clock, to_loop));
+        let media = with_media.then(|| start_media(clock, to_loop, news.clone()));
         let studio = match &media {
             Some(Ok(thread)) => Some(Studio { media: thread.handle(), ports: PortRange::default() }),
             _ => None,
@@ -104,14 +104,25 @@ fn listening(args: &args::Answer) -> LoopConfig {
 }
 
 /// The thread that plays, echoes and records.
-fn start_media(clock: Clock, to_loop: Arc<OnceLock<net::Handle<Order>>>) -> Result<MediaThread, StartError> {
+fn start_media(
+    clock: Clock,
+    to_loop: Arc<OnceLock<net::Handle<Order>>>,
+    news: Board<News>,
+) -> Result<MediaThread, StartError> {
     let config = MediaConfig { engine: media::Config::default(), clock, commands: 4_096 };
     MediaThread::spawn(config, move |event| {
-        // Of all events only digits are news. Where too much waits for the loop, one is lost, as on the network.
-        if let (MediaEvent::DigitEnded { .. }, Some(handle)) = (&event, to_loop.get()) {
-            let _ = handle.try_send(Order::Media(event));
+        if let Some(handle) = to_loop.get() {
+            pass_on(event, |order| handle.try_send(order), &news);
         }
     })
+}
+
+/// Of all that happens to a stream only digits are news. The media thread cannot wait for the loop: what finds no room there is said to be lost.
+fn pass_on(event: MediaEvent, send: impl FnOnce(Order) -> Result<(), CommandError>, news: &Board<News>) {
+    let MediaEvent::DigitEnded { digit, .. } = event else { return };
+    if send(Order::Media(event)) == Err(CommandError::Full) {
+        news.put(News::Trouble { what: format!("a digit {digit} is lost: the SIP loop is too busy to take it") });
+    }
 }
 
 impl Running {
@@ -143,7 +154,7 @@ impl Running {
             std::thread::sleep(PACE);
             // Asked before the rest is taken: what was put until then is read.
             let abandoned = self.news.is_abandoned();
-            self.news.take(&mut taken);
+            let lost = self.news.take(&mut taken);
             out.hold();
             for news in &taken {
                 let (over, failed) =
@@ -160,6 +171,9 @@ impl Running {
                     let _ = self.sip.handle().try_send(Order::Leave);
                 }
             }
+            if lost > 0 {
+                out.error(&format!("{lost} news of calls are not shown: more came than can be printed"));
+            }
             out.release();
             if abandoned {
                 // The robot is gone without having been asked to go.
@@ -167,5 +181,26 @@ impl Running {
                 return Exit::General;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use media::Key;
+
+    #[test]
+    fn digit_that_finds_the_queue_full_is_told_and_one_that_is_taken_is_not() {
+        let digit = || MediaEvent::DigitEnded { stream: Key(1), digit: '7', duration: rtp::Micros(160_000) };
+        let news = Board::new();
+        let mut taken = Vec::new();
+        pass_on(digit(), |_| Ok(()), &news);
+        // The robot has ended: nobody is waiting for its digits.
+        pass_on(digit(), |_| Err(CommandError::Ended), &news);
+        news.take(&mut taken);
+        assert!(taken.is_empty(), "{taken:?}");
+        pass_on(digit(), |_| Err(CommandError::Full), &news);
+        news.take(&mut taken);
+        assert!(matches!(taken.as_slice(), [News::Trouble { what }] if what.contains("digit 7 is lost")), "{taken:?}");
     }
 }

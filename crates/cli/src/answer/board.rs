@@ -5,12 +5,18 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// News that may wait for the terminal. What comes beyond is dropped: calls do not wait for it.
+/// News that may wait for the terminal. What comes beyond is dropped and counted: calls do not wait for it.
 const WAITING: usize = 16_384;
 
 /// One end of the list; all ends are alike.
 pub(super) struct Board<T> {
-    waiting: Arc<Mutex<Vec<T>>>,
+    waiting: Arc<Mutex<List<T>>>,
+}
+
+struct List<T> {
+    waiting: Vec<T>,
+    /// What has found no room since the last time.
+    lost: u64,
 }
 
 impl<T> Clone for Board<T> {
@@ -21,10 +27,10 @@ impl<T> Clone for Board<T> {
 
 impl<T> Board<T> {
     pub(super) fn new() -> Self {
-        Self { waiting: Arc::default() }
+        Self { waiting: Arc::new(Mutex::new(List { waiting: Vec::new(), lost: 0 })) }
     }
 
-    fn list(&self) -> MutexGuard<'_, Vec<T>> {
+    fn list(&self) -> MutexGuard<'_, List<T>> {
         // Nobody panics between two states of the list.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -32,15 +38,19 @@ impl<T> Board<T> {
     /// Leaves one, where there is room.
     pub(super) fn put(&self, news: T) {
         let mut list = self.list();
-        if list.len() < WAITING {
-            list.push(news);
+        if list.waiting.len() < WAITING {
+            list.waiting.push(news);
+        } else {
+            list.lost += 1;
         }
     }
 
-    /// Takes all that wait, oldest first, in exchange for an empty list.
-    pub(super) fn take(&self, into: &mut Vec<T>) {
+    /// Takes all that wait, oldest first, in exchange for an empty list. Returns how many have found no room.
+    pub(super) fn take(&self, into: &mut Vec<T>) -> u64 {
         into.clear();
-        std::mem::swap(&mut *self.list(), into);
+        let mut list = self.list();
+        std::mem::swap(&mut list.waiting, into);
+        std::mem::take(&mut list.lost)
     }
 
     /// Whether nobody else can put anything any more.
@@ -58,9 +68,10 @@ mod tests {
         let (board, mut taken) = (Board::new(), Vec::new());
         let other = board.clone();
         (0..=WAITING).for_each(|number| other.put(number));
-        board.take(&mut taken);
+        other.put(WAITING + 1);
+        assert_eq!(board.take(&mut taken), 2);
         assert!(taken.iter().copied().eq(0..WAITING));
-        board.take(&mut taken);
+        assert_eq!(board.take(&mut taken), 0);
         assert!(taken.is_empty() && !board.is_abandoned());
         other.put(7);
         drop(other);

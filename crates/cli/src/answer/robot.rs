@@ -25,7 +25,7 @@ use sip::invite::{By, SessionEvent};
 use sip::message::{Body, Lines, Method, Request, StatusCode};
 use sip::register::{RegisterFailure, RegisterSpec, RegistrationEvent, Removal};
 use sip::uas::{self, Capabilities};
-use sip::{Application, ContactSpec, Event, Hop, Origin, RegistrationId, Reply, ServerTx, SessionId, Turn};
+use sip::{Application, ContactSpec, Event, Hop, Origin, RegistrationId, Reply, ServerTx, SessionId, StackError, Turn};
 
 use super::board::Board;
 use super::voice::{Ears, Voice};
@@ -96,6 +96,14 @@ struct Live {
     local: IpAddr,
     since: sip::Time,
     standing: bool,
+}
+
+/// What accepts a call.
+struct Ready {
+    body: Vec<u8>,
+    /// `None`: the offer is ours.
+    agreed: Option<Agreed>,
+    ports: Option<net::media::PortPair>,
 }
 
 /// What silent calls at one address have in common: a socket, bound and never read, and what their descriptions say.
@@ -197,7 +205,16 @@ impl Robot {
             let _ = turn.respond(tx, reply);
             return;
         }
-        let Ok(session) = turn.session(tx) else { return };
+        let session = match turn.session(tx) {
+            Ok(session) => session,
+            // Nobody waits for an answer any more.
+            Err(StackError::Gone) => return,
+            // The stack has answered.
+            Err(error) => {
+                let code = if matches!(error, StackError::Full { .. }) { 503 } else { 400 };
+                return self.tell(News::Refused { call: number, code, why: error.to_string() });
+            }
+        };
         let local = origin.local.ip();
         let live = match self.prepare(number, local, turn) {
             Ok(live) => live,
@@ -245,63 +262,58 @@ impl Robot {
     }
 
     fn accept(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
-        let Some(live) = self.calls.get_mut(&session) else { return };
-        let Some(media) = negotiated(live.origin, live.local, &mut live.media, &self.silent) else { return };
-        let ports = match &self.studio {
-            None => None,
-            Some(studio) => match studio.ports.bind(live.local) {
-                Ok(pair) => {
-                    if let Some(stream) = media.capabilities().media.first_mut() {
-                        stream.port = pair.address.port();
-                    }
-                    Some(pair)
-                }
-                Err(error) => {
-                    let (call, why) = (live.number, error.to_string());
-                    self.refuse(session, StatusCode::SERVICE_UNAVAILABLE, call, why, turn);
-                    return;
-                }
-            },
+        let Some(call) = self.calls.get(&session).map(|live| live.number) else { return };
+        let ready = match self.describe(session, request) {
+            Ok(ready) => ready,
+            Err((code, why)) => return self.refuse(session, code, call, why, turn),
         };
+        let reply = Reply::new(StatusCode::OK).contact(contact()).lines(self.abilities.clone());
+        if let Err(error) = turn.answer(session, reply.body(Body::sdp(ready.body))) {
+            return self.refuse(session, StatusCode::SERVER_INTERNAL_ERROR, call, error.to_string(), turn);
+        }
+        let settings = ready.agreed.and_then(|agreed| agreed.settings);
+        self.tell(News::Answered { call, codec: settings.as_ref().map(|settings| settings.codec) });
+        let key = ready.ports.zip(self.studio.as_ref()).map(|(ports, studio)| (ports, studio.media.key()));
+        if let Some(live) = self.calls.get_mut(&session) {
+            live.standing = true;
+            live.since = turn.now().mono;
+            live.stream = key.as_ref().map(|(_, key)| *key);
+        }
+        if let Some((ports, key)) = key {
+            self.streams.insert(key, session);
+            self.open(key, ports, settings);
+        }
+        if let Some(after) = self.conduct.hang_up_after {
+            let _ = turn.alarm(turn.now().mono + after, session.0.to_u64());
+        }
+    }
+
+    /// The description that accepts a call, and the sockets for it where it has some of its own; otherwise with which status it is refused, and why.
+    fn describe(&mut self, session: SessionId, request: &Request) -> Result<Ready, (StatusCode, String)> {
+        let live = self.calls.get_mut(&session).ok_or((StatusCode::SERVER_INTERNAL_ERROR, String::new()))?;
+        let media = negotiated(live.origin, live.local, &mut live.media, &self.silent)
+            .ok_or((StatusCode::SERVER_INTERNAL_ERROR, "its descriptions are gone".to_owned()))?;
+        let ports = self.studio.as_ref().map(|studio| studio.ports.bind(live.local)).transpose();
+        let ports = ports.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+        if let Some(pair) = &ports
+            && let Some(stream) = media.capabilities().media.first_mut()
+        {
+            stream.port = pair.address.port();
+        }
         let offer = request.body();
         let outcome = if offer.is_empty() {
             media.offer().map(|body| (body, None))
         } else {
             media.answer(offer).map(|(body, agreed)| (body, Some(agreed)))
         };
-        let (body, agreed) = match outcome {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                let code = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
-                let call = live.number;
-                self.refuse(session, code, call, error.to_string(), turn);
-                return;
-            }
-        };
+        let (body, agreed) = outcome.map_err(|error| {
+            let code = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
+            (code, error.to_string())
+        })?;
         if self.studio.is_none() && !offer.is_empty() {
             live.media = Described::Answered(offer.into());
         }
-        if let (Some(ports), Some(studio)) = (ports, &self.studio) {
-            let key = studio.media.key();
-            live.stream = Some(key);
-            self.streams.insert(key, session);
-            let settings = agreed.as_ref().and_then(|agreed| agreed.settings.clone());
-            self.open(key, ports, settings);
-        }
-        let codec = agreed.and_then(|agreed| agreed.settings).map(|settings| settings.codec);
-        let reply = Reply::new(StatusCode::OK).contact(contact()).lines(self.abilities.clone()).body(Body::sdp(body));
-        if turn.answer(session, reply).is_err() {
-            return;
-        }
-        if let Some(live) = self.calls.get_mut(&session) {
-            live.standing = true;
-            live.since = turn.now().mono;
-            let call = live.number;
-            self.tell(News::Answered { call, codec });
-        }
-        if let Some(after) = self.conduct.hang_up_after {
-            let _ = turn.alarm(turn.now().mono + after, session.0.to_u64());
-        }
+        Ok(Ready { body, agreed, ports })
     }
 
     /// Refuses a call that rings. It is taken out first: it is over with this, and its end is no more news.

@@ -131,3 +131,12 @@ fn refused_call_counts_once() {
     assert!(lines.iter().any(|line| line.starts_with("call 2 ended by caller")), "{lines:#?}");
     assert!(!lines.iter().any(|line| line.starts_with("call 1 ended")), "{lines:#?}");
 }
+
+#[test]
+fn rfc3261_12_1_1_call_of_which_no_dialog_can_be_made_is_told_and_counts() {
+    let mut robot = Going::start(&["answer", "--sip", "127.0.0.1:0", "--calls", "1"]);
+    Stranger::facing(&mut robot).call_without_contact();
+    let (code, lines) = robot.end();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.starts_with("call 1 refused: 400 (")), "{lines:#?}");
+}

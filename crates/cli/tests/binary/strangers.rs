@@ -36,6 +36,13 @@ impl Stranger {
         }
     }
 
+    /// Sends an INVITE without Contact, of which no dialog can be made.
+    pub(crate) fn call_without_contact(&self) {
+        let invite = self.request("INVITE", "<sip:x@127.0.0.1>", "", "");
+        let lines = invite.split("\r\n").filter(|line| !line.starts_with("Contact:"));
+        self.socket.send_to(lines.collect::<Vec<_>>().join("\r\n").as_bytes(), &self.robot).unwrap();
+    }
+
     fn request(&self, method: &str, from: &str, tag: &str, sdp: &str) -> String {
         let (robot, here) = (&self.robot, self.socket.local_addr().unwrap());
         let kind = if sdp.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
