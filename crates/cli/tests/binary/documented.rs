@@ -46,49 +46,11 @@ fn every_exit_code_is_documented() {
     }
 }
 
-/// Runs what prints JSON and holds each line against the document.
-#[test]
-fn json_lines_are_documented() {
+/// Holds each line against `docs/json.md` and returns the events among them.
+fn held_against_the_document<'a>(lines: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
     let document = document("docs/json.md");
-    let folder = tempfile::tempdir().unwrap();
-    let state = folder.path().to_str().unwrap();
-    let mut server = Going::start(&[
-        "serve",
-        "--json",
-        "--sip",
-        "127.0.0.1:0",
-        "--http",
-        "127.0.0.1:0",
-        "--state",
-        state,
-        "--user",
-        "2001:x",
-    ]);
-    let listening = server.line(r#""transport":"udp""#);
-    let port = serde_json::from_str::<serde_json::Value>(&listening).unwrap()["address"]
-        .as_str()
-        .unwrap()
-        .rsplit(':')
-        .next()
-        .unwrap()
-        .to_owned();
-    let ready = server.line(r#""event":"ready""#);
-    let account = format!("sip:2001@127.0.0.1:{port}");
-    let record = folder.path().join("a.wav");
-    let identity = ["--account", account.as_str(), "--password", "x", "--json"];
-    let with = |arguments: &[&str]| offhook(&[arguments, &identity].concat()).stdout;
-    let mut printed = vec![listening, ready, offhook(&["demo", "--json"]).stdout];
-    printed.push(with(&["call", "601", "--for", "1", "--record", record.to_str().unwrap()]));
-    printed.push(with(&["call", "999"]));
-    printed.push(with(&["register", "--once"]));
-    printed.push(with(&["options", "600"]));
-    printed.push(with(&["message", "2001", "x"]));
-    printed.push(offhook(&["status", "--json", "--state", state]).stdout);
-    printed.push(offhook(&["check", "--json", "--print-effective", "/dev/null"]).stdout);
-    server.terminate();
-    printed.extend(server.end().1);
     let mut events = BTreeSet::new();
-    for line in printed.iter().flat_map(|all| all.lines()) {
+    for line in lines {
         let value: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let event = value["event"].as_str().unwrap_or_else(|| panic!("no event: {line}")).to_owned();
         assert_eq!(value["v"].as_u64(), Some(1), "{line}");
@@ -99,20 +61,108 @@ fn json_lines_are_documented() {
         }
         events.insert(event);
     }
-    for event in [
-        "listening",
-        "ready",
-        "metrics",
-        "sip",
-        "verdict",
-        "answered",
-        "ended",
-        "recorded",
-        "error",
-        "status",
-        "checked",
-        "stopped",
-    ] {
-        assert!(events.contains(event), "{event} was not printed: {events:?}");
+    events
+}
+
+/// That all of these were among the events printed.
+fn assert_printed(printed: &BTreeSet<String>, wanted: &[&str]) {
+    for event in wanted {
+        assert!(printed.contains(*event), "{event} was not printed: {printed:?}");
     }
+}
+
+/// What is JSON: standard error, which is read along, is for people.
+fn objects(lines: &[String]) -> impl Iterator<Item = &str> {
+    lines.iter().map(String::as_str).filter(|line| line.starts_with('{'))
+}
+
+/// A server with the users 2001 and 2002 whose passwords are `x`, ready, and its first lines.
+fn serve_json(state: &str) -> (Going, Vec<String>) {
+    let mut arguments = vec!["serve", "--json", "--sip", "127.0.0.1:0", "--http", "127.0.0.1:0", "--state", state];
+    arguments.extend(["--user", "2001:x", "--user", "2002:x"]);
+    let mut server = Going::start(&arguments);
+    let first = vec![server.line(r#""transport":"udp""#), server.line(r#""event":"ready""#)];
+    (server, first)
+}
+
+/// The port of a line `listening`.
+fn port(listening: &str) -> String {
+    let value: serde_json::Value = serde_json::from_str(listening).unwrap();
+    value["address"].as_str().unwrap().rsplit(':').next().unwrap().to_owned()
+}
+
+/// Runs what prints JSON and holds each line against the document.
+#[test]
+fn json_lines_are_documented() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().to_str().unwrap();
+    let (server, mut printed) = serve_json(state);
+    let account = format!("sip:2001@127.0.0.1:{}", port(&printed[0]));
+    let record = folder.path().join("a.wav");
+    let identity = ["--account", account.as_str(), "--password", "x", "--json"];
+    let with = |arguments: &[&str]| offhook(&[arguments, &identity].concat()).stdout;
+    printed.push(offhook(&["demo", "--json"]).stdout);
+    printed.push(with(&["call", "601", "--for", "1", "--record", record.to_str().unwrap()]));
+    printed.push(with(&["call", "999"]));
+    printed.push(with(&["register", "--once"]));
+    printed.push(with(&["options", "600"]));
+    printed.push(with(&["message", "2001", "x"]));
+    printed.push(offhook(&["status", "--json", "--state", state]).stdout);
+    printed.push(offhook(&["check", "--json", "--print-effective", "/dev/null"]).stdout);
+    server.terminate();
+    printed.extend(server.end().1);
+    let events = held_against_the_document(printed.iter().flat_map(|all| all.lines()));
+    let wanted = ["listening", "ready", "metrics", "sip", "verdict", "answered", "ended", "recorded", "error"];
+    assert_printed(&events, &wanted);
+    assert_printed(&events, &["status", "checked", "stopped", "user", "extension", "stopping", "registered"]);
+}
+
+/// The robot's lines, for calls that it takes, refuses and hears digits in.
+#[test]
+fn json_lines_of_the_robot_are_documented() {
+    let mut robot = Going::start(&["answer", "--json", "--sip", "127.0.0.1:0", "--echo"]);
+    let target = format!("sip:x@127.0.0.1:{}", port(&robot.line(r#""transport":"udp""#)));
+    let caller = offhook(&["call", &target, "--tone", "440", "--dtmf", "5", "--for", "2", "--json"]);
+    assert_eq!(caller.code, Some(0), "{caller:?}");
+    assert_eq!(offhook(&["message", &target, "x"]).code, Some(0));
+    robot.line(r#""event":"message""#);
+    robot.interrupt();
+    let (_, lines) = robot.end();
+    let events = held_against_the_document(objects(&lines));
+    assert_printed(&events, &["listening", "ringing", "answered", "digit", "ended", "message"]);
+    let events = held_against_the_document(caller.stdout.lines());
+    assert_printed(&events, &["calling", "progress", "answered", "media", "heard", "ended"]);
+
+    let mut busy = Going::start(&["answer", "--json", "--sip", "127.0.0.1:0", "--reject", "486", "--calls", "1"]);
+    let target = format!("sip:x@127.0.0.1:{}", port(&busy.line(r#""transport":"udp""#)));
+    assert_eq!(offhook(&["call", &target]).code, Some(7));
+    let (code, lines) = busy.end();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    assert_printed(&held_against_the_document(objects(&lines)), &["refused"]);
+}
+
+/// Those of a binding that is kept up, and of a robot with an account.
+#[test]
+fn json_lines_of_a_binding_that_is_kept_up_are_documented() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, first) = serve_json(folder.path().to_str().unwrap());
+    let account = |user: &str| format!("sip:{user}@127.0.0.1:{}", port(&first[0]));
+    let (device, caller) = (account("2002"), account("2001"));
+    let mut kept = Going::start(&["register", "--json", "--account", &device, "--password", "x"]);
+    kept.line(r#""event":"registered""#);
+    let identity = ["--account", caller.as_str(), "--password", "x"];
+    assert_eq!(offhook(&[&["message", "2002", "x"], &identity[..]].concat()).code, Some(0));
+    assert_eq!(offhook(&[&["call", "2002"], &identity[..]].concat()).code, Some(8));
+    kept.line(r#""event":"refused""#);
+    kept.interrupt();
+    let events = held_against_the_document(objects(&kept.end().1));
+    assert_printed(&events, &["registered", "message", "refused", "unregistered"]);
+
+    let mut robot = Going::start(&["answer", "--json", "--account", &device, "--password", "x"]);
+    robot.line(r#""event":"registered""#);
+    robot.interrupt();
+    assert_printed(&held_against_the_document(objects(&robot.end().1)), &["listening", "registered"]);
+    let refused = offhook(&["answer", "--json", "--account", &device, "--password", "wrong"]);
+    assert_eq!(refused.code, Some(6), "{refused:?}");
+    assert_printed(&held_against_the_document(refused.stdout.lines()), &["registration_failed"]);
 }
