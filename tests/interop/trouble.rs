@@ -42,6 +42,15 @@ fn assert_undisturbed(bystander: Program) {
     assert!(output.contains(", lost 0,"), "{output}");
 }
 
+/// A call to a device that cannot be had is told so, and another call goes on.
+fn assert_unavailable(address: &str) {
+    let other = bystander(address, "3");
+    let (code, output) = call(address, "1001", "1002", &[]).finish();
+    assert_eq!(code, 8, "{output}");
+    assert!(output.contains("480"), "{output}");
+    assert_undisturbed(other);
+}
+
 const USERS: [&str; 6] = ["--user", "1001:secret1", "--user", "1002:secret2", "--user", "1003:secret3"];
 
 #[test]
@@ -77,11 +86,7 @@ fn device_without_a_route_is_told_to_its_caller_and_other_calls_go_on() {
             cseq: 1,
         };
         assert_eq!(Devices::of(&server.address).all(&[wish], "secret2")[0].code, 200);
-        let other = bystander(&server.address, "3");
-        let (code, output) = call(&server.address, "1001", "1002", &[]).finish();
-        assert_eq!(code, 8, "{output}");
-        assert!(output.contains("480"), "{output}");
-        assert_undisturbed(other);
+        assert_unavailable(&server.address);
     });
 }
 
@@ -92,11 +97,7 @@ fn device_that_was_killed_is_told_to_its_caller_and_other_calls_go_on() {
     let mut device = offhook::start(&["answer", "--account", &account, "--password", "secret2"]);
     device.wait_for("registered");
     device.kill();
-    let other = bystander(&server.address, "3");
-    let (code, output) = call(&server.address, "1001", "1002", &[]).finish();
-    assert_eq!(code, 8, "{output}");
-    assert!(output.contains("480"), "{output}");
-    assert_undisturbed(other);
+    assert_unavailable(&server.address);
 }
 
 #[test]

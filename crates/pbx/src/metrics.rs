@@ -122,27 +122,8 @@ impl Wire {
 
 /// A method as a label: unknown ones are the peer's invention, and all one.
 fn known(word: &[u8]) -> &'static str {
-    Method::KNOWN.iter().find(|method| method.as_str().as_bytes() == word).map_or("other", label)
-}
-
-fn label(method: &Method) -> &'static str {
-    match method {
-        Method::Invite => "INVITE",
-        Method::Ack => "ACK",
-        Method::Bye => "BYE",
-        Method::Cancel => "CANCEL",
-        Method::Options => "OPTIONS",
-        Method::Register => "REGISTER",
-        Method::Prack => "PRACK",
-        Method::Update => "UPDATE",
-        Method::Info => "INFO",
-        Method::Message => "MESSAGE",
-        Method::Refer => "REFER",
-        Method::Subscribe => "SUBSCRIBE",
-        Method::Notify => "NOTIFY",
-        Method::Publish => "PUBLISH",
-        _ => "other",
-    }
+    static KNOWN: [Method; 14] = Method::KNOWN;
+    KNOWN.iter().map(Method::as_str).find(|name| name.as_bytes() == word).unwrap_or("other")
 }
 
 /// The method in the CSeq of a response of ours, which writes it as `CSeq: 1 INVITE`.

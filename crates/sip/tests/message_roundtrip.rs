@@ -3,38 +3,28 @@
 // The test data lies in files.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+mod corpus;
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use sip::message::header::{CSeq, Contact, Date, From, MaxForwards, NameAddr, Via};
 use sip::message::{Body, HeaderId, Limits, Lines, Message, Method, ParamValue, Quote, StatusCode, Uri, Writer, fuzz};
 
-fn corpus() -> Vec<Vec<u8>> {
-    let data = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/data");
-    let mut files = Vec::new();
-    for folder in ["parse", "rfc4475", "rfc5118/wire"] {
-        let entries = std::fs::read_dir(data.join(folder)).unwrap().map(|entry| entry.unwrap().path());
-        files.extend(entries.filter(|path| path.is_file()));
-    }
-    files.sort();
-    assert_eq!(files.len(), 66);
-    files.iter().map(|path| std::fs::read(path).unwrap()).collect()
-}
-
 #[test]
 fn every_message_of_the_test_data_survives_printing() {
-    corpus().iter().for_each(|message| fuzz::message(message));
+    corpus::messages().iter().for_each(|message| fuzz::message(message));
 }
 
 #[test]
 fn every_truncation_survives_printing() {
-    for message in corpus() {
+    for message in corpus::messages() {
         (0..message.len()).for_each(|end| fuzz::message(&message[..end]));
     }
 }
 
 #[test]
 fn every_single_octet_replaced_survives_printing() {
-    for message in corpus() {
+    for message in corpus::messages() {
         let head = message.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(message.len());
         for at in (0..head).step_by(7) {
             let mut changed = message.clone();

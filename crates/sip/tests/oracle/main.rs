@@ -5,21 +5,11 @@
 // The test data lies in files.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+#[path = "../corpus/mod.rs"]
+mod corpus;
 mod slow;
 
 use slow::compare;
-
-/// Every message of the test data.
-fn corpus() -> Vec<Vec<u8>> {
-    let data = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/data");
-    let mut files = Vec::new();
-    for folder in ["parse", "rfc4475", "rfc5118/wire"] {
-        let entries = std::fs::read_dir(data.join(folder)).unwrap().map(|entry| entry.unwrap().path());
-        files.extend(entries.filter(|path| path.is_file()));
-    }
-    files.sort();
-    files.iter().map(|path| std::fs::read(path).unwrap()).collect()
-}
 
 /// A small generator of numbers, so that a failure repeats itself.
 struct Numbers(u64);
@@ -92,14 +82,14 @@ fn mutate(message: &[u8], numbers: &mut Numbers) -> Vec<u8> {
 
 #[test]
 fn oracle_agrees_on_every_message_of_the_test_data() {
-    let accepted = corpus().iter().filter(|message| compare(message)).count();
+    let accepted = corpus::messages().iter().filter(|message| compare(message)).count();
     assert_eq!(accepted, 49);
 }
 
 #[test]
 fn oracle_agrees_on_mutated_messages() {
     let count = std::env::var("ORACLE_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000);
-    let (corpus, mut numbers, mut accepted) = (corpus(), Numbers(0x9e37_79b9_7f4a_7c15), 0);
+    let (corpus, mut numbers, mut accepted) = (corpus::messages(), Numbers(0x9e37_79b9_7f4a_7c15), 0);
     for n in 0..count {
         let message = mutate(&corpus[n % corpus.len()], &mut numbers);
         accepted += usize::from(compare(&message));
@@ -111,7 +101,7 @@ fn oracle_agrees_on_mutated_messages() {
 
 #[test]
 fn oracle_agrees_on_every_truncation() {
-    for message in corpus() {
+    for message in corpus::messages() {
         for end in 0..message.len() {
             compare(&message[..end]);
         }

@@ -1,7 +1,7 @@
 //! Our INVITE: RFC 3261 sections 12.1.2, 13.2.
 
 use super::network::*;
-use super::{NO_CODE, calls, code};
+use super::{NO_CODE, calling, calls, code};
 use crate::dialog::{Phase, Role};
 use crate::draft::ContactSpec;
 use crate::invite::SessionEvent;
@@ -10,10 +10,7 @@ use crate::message::Lines;
 #[test]
 fn rfc3261_13_2_1_invite_has_tag_call_id_contact_and_no_to_tag() {
     let mut net = Network::new();
-    let (a, r) = (net.stack(|_| {}), net.raw());
-    net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
-    net.settle();
-    let invite = net.one(r);
+    let (_, _, _, invite) = calling(&mut net);
     assert!(tag(header(&invite, "From")).len() >= 8, "{invite}");
     assert_eq!(tag(header(&invite, "To")), "");
     assert!(!header(&invite, "Call-ID").is_empty());
@@ -47,10 +44,7 @@ fn rfc3261_13_2_1_given_tag_call_id_and_contact_are_kept() {
 #[test]
 fn rfc3261_12_1_2_dialog_is_made_of_the_response() {
     let mut net = Network::new();
-    let (a, r) = (net.stack(|_| {}), net.raw());
-    let s = net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
-    net.settle();
-    let invite = net.one(r);
+    let (a, r, s, invite) = calling(&mut net);
     net.turn(a, |turn| assert!(turn.dialog_of(s).is_none()));
     let more = "Record-Route: <sip:10.0.0.2;lr;n=2>, <sip:10.0.0.2;lr;n=1>\r\nContact: <sip:x@10.0.0.2:5060>\r\n";
     net.say(r, a, &respond(&invite, 180, "early", more, ""));
@@ -75,10 +69,7 @@ fn rfc3261_12_1_2_dialog_is_made_of_the_response() {
 #[test]
 fn rfc3261_13_2_2_4_2xx_confirms_and_its_route_set_counts() {
     let mut net = Network::new();
-    let (a, r) = (net.stack(|_| {}), net.raw());
-    let s = net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
-    net.settle();
-    let invite = net.one(r);
+    let (a, r, s, invite) = calling(&mut net);
     net.say(r, a, &respond(&invite, 183, "t", &contact(r), ""));
     net.settle();
     let more = "Record-Route: <sip:10.0.0.2;lr>\r\nContact: <sip:moved@10.0.0.2>\r\n";
@@ -100,10 +91,7 @@ fn rfc3261_13_2_2_4_2xx_confirms_and_its_route_set_counts() {
 #[test]
 fn rfc3261_12_2_1_1_strict_router_first_gets_the_request_line() {
     let mut net = Network::new();
-    let (a, r) = (net.stack(|_| {}), net.raw());
-    net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
-    net.settle();
-    let invite = net.one(r);
+    let (a, r, _, invite) = calling(&mut net);
     let more = "Record-Route: <sip:10.0.0.2:5060;lr;n=2>, <sip:10.0.0.2:5060;n=1>\r\nContact: <sip:x@far.example>\r\n";
     net.say(r, a, &respond(&invite, 200, "t", more, ANSWER));
     net.settle();
@@ -116,10 +104,7 @@ fn rfc3261_12_2_1_1_strict_router_first_gets_the_request_line() {
 #[test]
 fn rfc3261_13_2_2_4_ack_is_the_same_bytes_for_each_repeated_2xx() {
     let mut net = Network::new();
-    let (a, r) = (net.stack(|_| {}), net.raw());
-    net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
-    net.settle();
-    let invite = net.one(r);
+    let (a, r, _, invite) = calling(&mut net);
     let ok = respond(&invite, 200, "t", &contact(r), ANSWER);
     let mut acks = Vec::new();
     for wait in [500, 1_000, 2_000, 4_000, 20_000] {
@@ -185,10 +170,7 @@ fn rfc3261_13_2_2_4_2xx_without_a_body_is_acknowledged_at_once() {
 #[test]
 fn rfc3261_13_2_2_4_2xx_without_contact_or_tag_is_acknowledged_all_the_same() {
     let mut net = Network::new();
-    let (a, r) = (net.stack(|_| {}), net.raw());
-    net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
-    net.settle();
-    let invite = net.one(r);
+    let (a, r, _, invite) = calling(&mut net);
     net.say(r, a, &respond(&invite, 200, "", "", ANSWER));
     net.settle();
     let ack = net.one(r);
@@ -202,10 +184,7 @@ fn rfc3261_13_2_2_final_answers_end_the_session() {
         [(302, "Redirected"), (404, "Failed"), (486, "Failed"), (500, "Failed"), (603, "Failed"), (481, "Failed")]
     {
         let mut net = Network::new();
-        let (a, r) = (net.stack(|_| {}), net.raw());
-        let s = net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
-        net.settle();
-        let invite = net.one(r);
+        let (a, r, s, invite) = calling(&mut net);
         net.say(r, a, &respond(&invite, 180, "t", &contact(r), ""));
         net.say(r, a, &respond(&invite, status, "t", "", ""));
         net.settle();

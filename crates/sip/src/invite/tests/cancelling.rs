@@ -1,18 +1,10 @@
 //! CANCEL in all its races: RFC 3261 sections 9 and 15.
 
 use super::network::*;
-use super::{NO_CODE, calls, rings, unacked};
+use super::{NO_CODE, calling, calls, ringing, rings, unacked};
 use crate::id::SessionId;
 use crate::invite::SessionEvent;
 use crate::message::{Lines, StatusCode};
-
-fn calling(net: &mut Network) -> (usize, usize, SessionId, String) {
-    let (a, r) = (net.stack(|_| {}), net.raw());
-    let s = net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
-    net.settle();
-    let invite = net.one(r);
-    (a, r, s, invite)
-}
 
 fn hangup(net: &mut Network, a: usize, s: SessionId) {
     net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
@@ -22,9 +14,7 @@ fn hangup(net: &mut Network, a: usize, s: SessionId) {
 #[test]
 fn rfc3261_9_1_cancel_after_1xx_leaves_at_once_and_487_ends_it() {
     let mut net = Network::new();
-    let (a, r, s, invite) = calling(&mut net);
-    net.say(r, a, &respond(&invite, 180, "t", &contact(r), ""));
-    net.settle();
+    let (a, r, s, invite) = ringing(&mut net);
     hangup(&mut net, a, s);
     net.settle();
     let cancel = net.one(r);
@@ -135,9 +125,7 @@ fn rfc3261_9_1_2xx_before_the_kept_cancel_gets_ack_and_bye() {
 fn rfc3261_9_1_cancel_that_is_never_answered_gives_up_after_64_t1() {
     for answered in [false, true] {
         let mut net = Network::new();
-        let (a, r, s, invite) = calling(&mut net);
-        net.say(r, a, &respond(&invite, 180, "t", &contact(r), ""));
-        net.settle();
+        let (a, r, s, _) = ringing(&mut net);
         hangup(&mut net, a, s);
         net.settle();
         let cancel = net.one(r);
@@ -156,9 +144,7 @@ fn rfc3261_9_1_cancel_that_is_never_answered_gives_up_after_64_t1() {
 #[test]
 fn rfc3261_9_1_refusal_that_crosses_the_cancel_ends_it() {
     let mut net = Network::new();
-    let (a, r, s, invite) = calling(&mut net);
-    net.say(r, a, &respond(&invite, 180, "t", &contact(r), ""));
-    net.settle();
+    let (a, r, s, invite) = ringing(&mut net);
     net.say(r, a, &respond(&invite, 486, "t", "", ""));
     hangup(&mut net, a, s);
     net.settle();
@@ -170,9 +156,7 @@ fn rfc3261_9_1_refusal_that_crosses_the_cancel_ends_it() {
 #[test]
 fn rfc3326_2_reason_of_a_hangup_goes_into_the_cancel() {
     let mut net = Network::new();
-    let (a, r, s, invite) = calling(&mut net);
-    net.say(r, a, &respond(&invite, 180, "t", &contact(r), ""));
-    net.settle();
+    let (a, r, s, _) = ringing(&mut net);
     let mut lines = Lines::default();
     lines.push("Reason", "SIP;cause=200;text=\"Call completed elsewhere\"").unwrap();
     net.turn(a, |turn| turn.hangup(s, NO_CODE, lines)).unwrap();

@@ -299,23 +299,9 @@ fn rfc3261_14_1_491_is_followed_by_one_retry() {
                 net.raw();
             }
             let (a, r) = (net.stack(|_| {}), net.raw());
-            let (a, r, s, _) = if ours {
-                super::calls_between(&mut net, a, r)
-            } else {
-                let mut peer = RawDialog::calling(r, a);
-                let invite = peer.request("INVITE", "", OFFER);
-                net.say(r, a, &invite);
-                net.settle();
-                let tx = incoming(&net.events(a));
-                let s = net.turn(a, |turn| turn.session(tx)).unwrap();
-                net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
-                net.settle();
-                peer.learn(&net.inbox(r).pop().unwrap());
-                let ack = peer.numbered("ACK", 1, "", "");
-                net.say(r, a, &ack);
-                net.settle();
-                net.news(a);
-                (a, r, s, peer)
+            let (a, r, s, _) = match ours {
+                true => super::calls_between(&mut net, a, r),
+                false => super::called_between(&mut net, a, r),
             };
             let first = reinvite(&mut net, a, r, s);
             net.say(r, a, &respond(&first, 491, "", "", ""));

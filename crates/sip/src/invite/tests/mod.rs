@@ -18,6 +18,23 @@ use crate::invite::SessionEvent;
 use crate::message::StatusCode;
 use network::*;
 
+/// A stack that calls a scripted peer, with an offer: the INVITE has come.
+fn calling(net: &mut Network) -> (usize, usize, SessionId, String) {
+    let (a, r) = (net.stack(|_| {}), net.raw());
+    let s = net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
+    net.settle();
+    let invite = net.one(r);
+    (a, r, s, invite)
+}
+
+/// The same, after a 180 with the tag `t`.
+fn ringing(net: &mut Network) -> (usize, usize, SessionId, String) {
+    let (a, r, s, invite) = calling(net);
+    net.say(r, a, &respond(&invite, 180, "t", &contact(r), ""));
+    net.settle();
+    (a, r, s, invite)
+}
+
 /// A stack that has called a scripted peer and was answered; the wire is quiet and both inboxes are empty.
 fn calls(net: &mut Network) -> (usize, usize, SessionId, RawDialog) {
     let (a, r) = (net.stack(|_| {}), net.raw());
@@ -38,19 +55,29 @@ fn calls_between(net: &mut Network, a: usize, r: usize) -> (usize, usize, Sessio
 /// A stack that a scripted peer has called, with an offer, up to the event.
 fn rings(net: &mut Network) -> (usize, usize, ServerTx, RawDialog, String) {
     let (a, r) = (net.stack(|_| {}), net.raw());
+    let (tx, dialog, invite) = rings_between(net, a, r);
+    (a, r, tx, dialog, invite)
+}
+
+fn rings_between(net: &mut Network, a: usize, r: usize) -> (ServerTx, RawDialog, String) {
     let mut dialog = RawDialog::calling(r, a);
     let invite = dialog.request("INVITE", "", OFFER);
     net.say(r, a, &invite);
     net.settle();
     let tx = incoming(&net.events(a));
     assert_eq!(kinds(&net.inbox(r)), ["100 INVITE"]);
-    (a, r, tx, dialog, invite)
+    (tx, dialog, invite)
 }
 
 /// The same, answered and acknowledged.
 fn called(net: &mut Network) -> (usize, usize, SessionId, RawDialog) {
-    let (a, r, s, dialog, _) = unacked(net);
-    let mut dialog = dialog;
+    let (a, r) = (net.stack(|_| {}), net.raw());
+    called_between(net, a, r)
+}
+
+fn called_between(net: &mut Network, a: usize, r: usize) -> (usize, usize, SessionId, RawDialog) {
+    let (tx, mut dialog, _) = rings_between(net, a, r);
+    let s = answered(net, a, r, tx, &mut dialog);
     let ack = dialog.numbered("ACK", 1, "", "");
     net.say(r, a, &ack);
     net.settle();
@@ -62,13 +89,18 @@ fn called(net: &mut Network) -> (usize, usize, SessionId, RawDialog) {
 /// The same, answered with 200 whose ACK has not come.
 fn unacked(net: &mut Network) -> (usize, usize, SessionId, RawDialog, String) {
     let (a, r, tx, mut dialog, invite) = rings(net);
+    let s = answered(net, a, r, tx, &mut dialog);
+    (a, r, s, dialog, invite)
+}
+
+fn answered(net: &mut Network, a: usize, r: usize, tx: ServerTx, dialog: &mut RawDialog) -> SessionId {
     let s = net.turn(a, |turn| turn.session(tx)).unwrap();
     net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
     net.settle();
     let ok = net.one(r);
     assert_eq!(kind(&ok), "200 INVITE");
     dialog.learn(&ok);
-    (a, r, s, dialog, invite)
+    s
 }
 
 fn code(event: &SessionEvent) -> Option<u16> {

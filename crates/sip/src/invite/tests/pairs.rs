@@ -5,7 +5,7 @@ use super::network::*;
 use crate::event::Event;
 use crate::id::SessionId;
 use crate::invite::SessionEvent;
-use crate::message::Lines;
+use crate::message::{Lines, Method};
 
 /// Alice has called Bob; both have answered and acknowledged.
 fn call(net: &mut Network) -> (usize, usize, SessionId, SessionId) {
@@ -189,68 +189,89 @@ fn serve(net: &mut Network, node: usize, sessions: &mut Vec<SessionId>, dice: &m
     }
 }
 
+/// Two applications that take everything, on a network that loses so many of 20 datagrams, with their sessions.
+struct Pair {
+    net: Network,
+    nodes: [usize; 2],
+    sessions: [Vec<SessionId>; 2],
+    dice: Dice,
+}
+
+impl Pair {
+    fn new(seed: u64, loss: u64) -> Self {
+        let mut net = Network::new();
+        let nodes = [net.stack(|_| {}), net.stack(|_| {})];
+        let mut coin = Dice(seed * 7 + 1);
+        net.lose = Box::new(move |_, _| coin.below(20) < loss);
+        Self { net, nodes, sessions: [Vec::new(), Vec::new()], dice: Dice(seed) }
+    }
+
+    fn run(&mut self, millis: u64) {
+        self.net.run(millis);
+        for (node, sessions) in self.nodes.into_iter().zip(&mut self.sessions) {
+            serve(&mut self.net, node, sessions, &mut self.dice);
+        }
+    }
+
+    /// One of them calls, or does something with one of its calls.
+    fn act(&mut self) {
+        let Self { net, nodes, sessions, dice } = self;
+        let n = if dice.below(2) == 0 { 0 } else { 1 };
+        let (node, other) = (nodes[n], nodes[1 - n]);
+        let chosen = sessions[n].get(dice.below(sessions[n].len().max(1) as u64) as usize).copied();
+        // What is done to a call that has just ended is an error, and that is fine.
+        match (dice.below(10), chosen) {
+            (0..=2, _) | (_, None) => {
+                let body = if dice.below(3) == 0 { None } else { sdp(OFFER) };
+                let s = net.turn(node, |turn| turn.invite(invitation(node, other, body))).unwrap();
+                sessions[n].push(s);
+            }
+            (3, Some(s)) => {
+                let _ = net.turn(node, |turn| turn.answer(s, reply(200, sdp(ANSWER))));
+            }
+            (4..=5, Some(s)) => {
+                let body = if dice.below(3) == 0 { None } else { sdp(OFFER) };
+                let _ = net.turn(node, |turn| turn.reinvite(s, body, Lines::default()));
+            }
+            (6, Some(s)) => {
+                let _ = net.turn(node, |turn| turn.update(s, sdp(OFFER), Lines::default()));
+            }
+            (7, Some(s)) => {
+                let _ = net.turn(node, |turn| turn.in_dialog(s, Method::Info, Lines::default(), None));
+            }
+            (_, Some(s)) => {
+                let _ = net.turn(node, |turn| turn.hangup(s, NO_CODE, Lines::default()));
+                sessions[n].retain(|other| *other != s);
+            }
+        }
+    }
+
+    fn hang_up(&mut self) {
+        for (node, sessions) in self.nodes.into_iter().zip(&mut self.sessions) {
+            for s in std::mem::take(sessions) {
+                let _ = self.net.turn(node, |turn| turn.hangup(s, NO_CODE, Lines::default()));
+            }
+        }
+    }
+}
+
 #[test]
 fn random_calls_over_a_lossy_network_leave_nothing_behind() {
     let mut seen = std::collections::BTreeMap::new();
     for seed in 0..60 {
-        let mut net = Network::new();
-        let (a, b) = (net.stack(|_| {}), net.stack(|_| {}));
-        let loss = seed % 4;
-        let mut coin = Dice(seed * 7 + 1);
-        net.lose = Box::new(move |_, _| coin.below(20) < loss);
-        let mut dice = Dice(seed);
-        let mut sessions = [Vec::new(), Vec::new()];
+        let mut pair = Pair::new(seed, seed % 4);
         for _ in 0..120 {
-            let (n, node, other) = if dice.below(2) == 0 { (0, a, b) } else { (1, b, a) };
-            let chosen = sessions[n].get(dice.below(sessions[n].len().max(1) as u64) as usize).copied();
-            match (dice.below(10), chosen) {
-                (0..=2, _) | (_, None) => {
-                    let body = if dice.below(3) == 0 { None } else { sdp(OFFER) };
-                    let s = net.turn(node, |turn| turn.invite(invitation(node, other, body))).unwrap();
-                    sessions[n].push(s);
-                }
-                (3, Some(s)) => {
-                    let _ = net.turn(node, |turn| turn.answer(s, reply(200, sdp(ANSWER))));
-                }
-                (4..=5, Some(s)) => {
-                    let body = if dice.below(3) == 0 { None } else { sdp(OFFER) };
-                    let _ = net.turn(node, |turn| turn.reinvite(s, body, Lines::default()));
-                }
-                (6, Some(s)) => {
-                    let _ = net.turn(node, |turn| turn.update(s, sdp(OFFER), Lines::default()));
-                }
-                (7, Some(s)) => {
-                    let _ =
-                        net.turn(node, |turn| turn.in_dialog(s, crate::message::Method::Info, Lines::default(), None));
-                }
-                (_, Some(s)) => {
-                    let _ = net.turn(node, |turn| turn.hangup(s, NO_CODE, Lines::default()));
-                    sessions[n].retain(|other| *other != s);
-                }
-            }
-            net.run([1, 3, 7, 20, 400][dice.below(5) as usize]);
-            serve(&mut net, a, &mut sessions[0], &mut dice);
-            serve(&mut net, b, &mut sessions[1], &mut dice);
+            pair.act();
+            let millis = [1, 3, 7, 20, 400][pair.dice.below(5) as usize];
+            pair.run(millis);
         }
-        for _ in 0..20 {
-            net.run(5_000);
-            serve(&mut net, a, &mut sessions[0], &mut dice);
-            serve(&mut net, b, &mut sessions[1], &mut dice);
-        }
-        for (n, node) in [(0, a), (1, b)] {
-            for s in std::mem::take(&mut sessions[n]) {
-                let _ = net.turn(node, |turn| turn.hangup(s, NO_CODE, Lines::default()));
-            }
-        }
-        for _ in 0..30 {
-            net.run(10_000);
-            serve(&mut net, a, &mut sessions[0], &mut dice);
-            serve(&mut net, b, &mut sessions[1], &mut dice);
-        }
-        for (.., text) in &net.log {
+        (0..20).for_each(|_| pair.run(5_000));
+        pair.hang_up();
+        (0..30).for_each(|_| pair.run(10_000));
+        for (.., text) in &pair.net.log {
             *seen.entry(kind(text)).or_insert(0_u32) += 1;
         }
-        net.assert_nothing_left();
+        pair.net.assert_nothing_left();
     }
     for expected in [
         "INVITE",

@@ -1,7 +1,7 @@
 //! UPDATE: RFC 3311.
 
 use super::network::*;
-use super::{NO_CODE, called, calls, code, rings};
+use super::{NO_CODE, called, calling, calls, code, rings};
 use crate::id::{ServerTx, SessionId};
 use crate::invite::SessionEvent;
 use crate::message::{Lines, Method};
@@ -119,10 +119,7 @@ fn rfc3311_8_2_update_that_is_not_allowed_is_405_and_without_dialog_481() {
 fn rfc3311_4_no_update_to_a_peer_whose_allow_lacks_it() {
     for (allow, fine) in [("INVITE, ACK, BYE", false), ("INVITE, UPDATE", true), ("", true)] {
         let mut net = Network::new();
-        let (a, r) = (net.stack(|_| {}), net.raw());
-        let s = net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
-        net.settle();
-        let invite = net.one(r);
+        let (a, r, s, invite) = calling(&mut net);
         let line = if allow.is_empty() { String::new() } else { format!("Allow: {allow}\r\n") };
         net.say(r, a, &respond(&invite, 200, "t", &(contact(r) + &line), ANSWER));
         net.settle();
@@ -141,10 +138,7 @@ fn rfc3311_5_1_no_second_offer_while_one_is_open() {
     assert!(net.turn(a, |turn| turn.update(s, None, Lines::default())).is_ok(), "without an offer it may go");
     // In the early dialog our offer has no reliable answer.
     let mut net = Network::new();
-    let (a, r) = (net.stack(|_| {}), net.raw());
-    let s = net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
-    net.settle();
-    let invite = net.one(r);
+    let (a, r, s, invite) = calling(&mut net);
     net.say(r, a, &respond(&invite, 183, "t", &contact(r), ANSWER));
     net.settle();
     assert!(net.turn(a, |turn| turn.update(s, sdp(OFFER), Lines::default())).is_err());

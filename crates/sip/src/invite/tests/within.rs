@@ -1,7 +1,7 @@
 //! Requests in the dialog: RFC 3261 section 12.2.
 
 use super::network::*;
-use super::{NO_CODE, called, calls, rings, unacked};
+use super::{NO_CODE, called, calling, calls, ringing, rings, unacked};
 use crate::digest::{Credential, Credentials};
 use crate::draft::Hop;
 use crate::invite::{Reach, SessionEvent};
@@ -391,10 +391,7 @@ fn rfc7118_5_peer_that_names_no_address_is_reached_along_its_flow() {
 #[test]
 fn rfc3261_12_2_1_1_unreachable_contact_ends_the_call() {
     let mut net = Network::new();
-    let (a, r) = (net.stack(|_| {}), net.raw());
-    net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
-    net.settle();
-    let invite = net.one(r);
+    let (a, r, _, invite) = calling(&mut net);
     net.say(r, a, &respond(&invite, 200, "t", "Contact: <sip:x@phone.example>\r\n", ANSWER));
     net.settle();
     assert_eq!(net.news(a), ["Answered", "Ended"]);
@@ -404,12 +401,7 @@ fn rfc3261_12_2_1_1_unreachable_contact_ends_the_call() {
 #[test]
 fn rfc3261_15_request_in_the_early_dialog_of_a_cancelled_call_is_481() {
     let mut net = Network::new();
-    let (a, r) = (net.stack(|_| {}), net.raw());
-    let s = net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
-    net.settle();
-    let invite = net.one(r);
-    net.say(r, a, &respond(&invite, 180, "t", &contact(r), ""));
-    net.settle();
+    let (a, r, s, invite) = ringing(&mut net);
     net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
     net.news(a);
     let info = RawDialog::called(r, &invite, "t").request("INFO", "", "");

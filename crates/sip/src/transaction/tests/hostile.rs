@@ -79,27 +79,34 @@ struct Play {
 }
 
 impl Play {
+    /// A request. Branch 0 is one of RFC 2543; tag 0 is none, 1 a stranger's, any other the one we gave the last request.
+    fn receive(
+        &mut self,
+        method: &str,
+        transport: Transport,
+        branch: u8,
+        tag: u8,
+        spoil: Option<&(prop::sample::Index, u8)>,
+    ) {
+        let branch = if branch == 0 { "old".to_owned() } else { format!("z9hG4bK{branch}") };
+        let tag = match (tag, self.servers.last()) {
+            (0, _) => String::new(),
+            (1, _) => "t".to_owned(),
+            (_, last) => last.and_then(|tx| self.bench.turn(|turn| turn.tag_of(*tx))).unwrap_or_default(),
+        };
+        let mut bytes = follow(method, transport, &branch, &tag).replace('\n', "\r\n").into_bytes();
+        if let Some((at, byte)) = spoil {
+            let at = at.index(bytes.len());
+            bytes[at] = *byte;
+        }
+        self.bench.turn(|turn| turn.receive(&path(transport, 2), Bytes::from(bytes)));
+    }
+
     fn step(&mut self, step: &Step) {
         let bench = &mut self.bench;
         match step {
             Step::Receive { method, transport: reliable, branch, tag, spoil } => {
-                let transport = transport(*reliable);
-                let branch = if *branch == 0 { "old".to_owned() } else { format!("z9hG4bK{branch}") };
-                let tag = match tag {
-                    0 => String::new(),
-                    1 => "t".to_owned(),
-                    _ => {
-                        let last = self.servers.last().copied();
-                        last.and_then(|tx| bench.turn(|turn| turn.tag_of(tx))).unwrap_or_default()
-                    }
-                };
-                let text = follow(IN[*method], transport, &branch, &tag).replace('\n', "\r\n");
-                let mut bytes = text.into_bytes();
-                if let Some((at, byte)) = spoil {
-                    let at = at.index(bytes.len());
-                    bytes[at] = *byte;
-                }
-                bench.turn(|turn| turn.receive(&path(transport, 2), Bytes::from(bytes)));
+                self.receive(IN[*method], transport(*reliable), *branch, *tag, spoil.as_ref());
             }
             Step::Respond { which, code } if !self.servers.is_empty() => {
                 let _ = bench.respond(self.servers[which.index(self.servers.len())], *code);
