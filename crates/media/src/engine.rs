@@ -217,7 +217,8 @@ impl Engine {
         }
     }
 
-    /// The 20 ms tick: everything mixed is heard, mixed and said; what else is due is done.
+    /// The 20 ms tick: everything mixed is heard, mixed and said; what else is due is done. `now` is when the tick was due, however late the
+    /// thread is that makes it ([`crate::Beat`]).
     pub fn tick(&mut self, now: Micros, out: &mut impl Output) {
         let wall = self.wall(now);
         let samples = self.frame.len();

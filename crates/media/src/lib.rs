@@ -6,6 +6,7 @@
 //!
 //! Begin with [`Engine::new`], [`Engine::add_stream`], [`Engine::receive`] and [`Engine::tick`].
 
+mod beat;
 mod engine;
 mod event;
 mod latch;
@@ -14,6 +15,7 @@ mod report;
 mod settings;
 mod stream;
 
+pub use beat::Beat;
 pub use engine::{AddError, Config, Engine, Sink, Source};
 pub use event::{MediaEvent, Output};
 pub use negotiate::{Agreed, CallMedia, NegotiateError};

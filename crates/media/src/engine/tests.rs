@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_types)] // A recording leaves the engine by a channel, as it does in earnest.
 
+mod late;
+
 use std::collections::VecDeque;
 
 use audio::codec::Codec;

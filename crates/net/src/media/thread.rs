@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_cha
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use media::{Component, Engine, Key, MediaEvent, Output, Slot, StreamSettings};
+use media::{Beat, Component, Engine, Key, MediaEvent, Output, Slot, StreamSettings};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::time::TimeSpec;
@@ -23,16 +23,14 @@ use super::ports::PortPair;
 use crate::clock::Clock;
 use crate::error::{CommandError, StartError};
 
-/// The mixer's tick.
-const TICK: Micros = Micros::from_millis(20);
-/// Ticks are made up for when they are late by no more than this.
-const MAKE_UP: Micros = Micros::from_millis(200);
 /// The relay's pace.
 const PACE: Micros = Micros::from_millis(5);
 /// Below the usual 0, so that media comes first; the SIP loops and whatever writes files stay at 0.
 const NICENESS: i32 = -11;
 /// Sockets looked at per call of epoll.
 const READY: usize = 512;
+/// Packets taken from a socket at a time: those that wait when the thread wakes as late as the beat makes up for, sent each 10 ms.
+const WAITING: u64 = Beat::MAKE_UP.0 / 10_000;
 /// The largest datagram taken.
 const LARGEST: usize = 2_048;
 /// The timer's and the eventfd's tokens in the control epoll.
@@ -291,7 +289,7 @@ impl State {
     fn run(mut self, ending: &AtomicBool) {
         let mut tokens = vec![EpollEvent::empty(); READY];
         let mut buffer = vec![0_u8; LARGEST];
-        let mut next_tick = Micros(0);
+        let mut beat = Beat::default();
         let mut happened = [EpollEvent::empty(); 2];
         loop {
             if let Err(error) = self.control.wait(&mut happened, EpollTimeout::NONE)
@@ -308,21 +306,15 @@ impl State {
             self.set_pace(now);
             // Nothing left of the timer means that only a command woke us.
             if self.pace.is_none() {
-                next_tick = Micros(0);
+                beat = Beat::default();
                 continue;
             }
             if !self.expired() {
                 continue;
             }
             self.collect(now, &mut tokens, &mut buffer);
-            // Who wakes too late makes up for the ticks he missed, so that the beat stays: otherwise each lost tick would delay all audio
-            // behind it for good. Very late, and after a rest, the beat begins anew.
-            if now.since(next_tick) > MAKE_UP {
-                next_tick = Micros(now.0 / TICK.0 * TICK.0);
-            }
-            while now >= next_tick {
-                self.engine.tick(now, &mut self.sockets);
-                next_tick = next_tick.plus(TICK);
+            while let Some(at) = beat.due(now) {
+                self.engine.tick(at, &mut self.sockets);
             }
         }
     }
@@ -345,7 +337,7 @@ impl State {
     fn set_pace(&mut self, now: Micros) {
         let wanted = match () {
             () if self.engine.is_relaying() => Some(PACE),
-            () if self.engine.is_busy() => Some(TICK),
+            () if self.engine.is_busy() => Some(Beat::TICK),
             () => None,
         };
         if wanted == self.pace {
@@ -376,8 +368,8 @@ impl State {
     }
 
     fn collect(&mut self, now: Micros, tokens: &mut [EpollEvent], buffer: &mut [u8]) {
-        // Level-triggered: what one round leaves shows up in the next. Two packets may wait after a late tick, so a few rounds are made.
-        for _ in 0..8 {
+        // Level-triggered: what one round leaves shows up in the next.
+        for _ in 0..WAITING {
             let Ok(count) = self.sockets.ready.wait(tokens, EpollTimeout::ZERO) else { return };
             for token in tokens.iter().take(count) {
                 self.take(now, token.data(), buffer);
