@@ -35,6 +35,7 @@ use crate::turn::{Owner, Turn};
 use crate::wheel::TimerId;
 
 pub use outcome::Bound;
+use outcome::Redirect;
 pub use spec::{Refresh, RegisterSpec, Removal, Retry};
 
 /// CSeq numbers a request may have used up when its end is not known: the first, and one for each challenge.
@@ -112,7 +113,7 @@ struct Registration {
     /// Seconds to ask for: those of the spec, or more after a 423.
     ask: u32,
     /// Whither a 3xx sent us, until a failure.
-    redirect: Option<UriBuf>,
+    redirect: Option<Redirect>,
     /// A 423, a 3xx was followed within this attempt.
     followed: Followed,
     /// Our binding holds until then.
@@ -301,7 +302,9 @@ impl Turn<'_> {
     }
 
     fn registration_send(&mut self, id: RegistrationId, purpose: Purpose) {
+        let now = self.now.mono;
         let Some(registration) = self.stack.registrations.get(id) else { return };
+        registration.forget_redirect(now);
         let timer = std::mem::replace(&mut registration.timer, TimerId::NONE);
         registration.attempt = registration.attempt.wrapping_add(1);
         registration.under_way = Some(purpose);
@@ -330,13 +333,17 @@ impl Turn<'_> {
 
     /// The final response to the request under way.
     fn registration_answered(&mut self, id: RegistrationId, tx: ClientTx, response: Response) {
-        let (auth, path) = (self.take_auth(tx), self.path_of(tx));
+        let (now, auth, path) = (self.now.mono, self.take_auth(tx), self.path_of(tx));
         let Some(registration) = self.stack.registrations.get(id) else { return };
         registration.auth = auth;
         // The stack counted up for each challenge.
         registration.cseq = response.headers().cseq().number.saturating_add(1);
         let code = response.code();
-        match registration.under_way.take() {
+        let under_way = registration.under_way.take();
+        if let Some(purpose) = under_way.filter(|_| registration.follow(&response, now)) {
+            return self.registration_again(id, purpose);
+        }
+        match under_way {
             None => {}
             Some(Purpose::Remove(_)) => self.registration_gone(id, Some(code)),
             Some(Purpose::Bind) if code.is_success() => {
@@ -371,7 +378,7 @@ impl Turn<'_> {
         self.registration_rest(id, after);
     }
 
-    /// RFC 3261 sections 8.1.3.4, 10.2.8 and 21.
+    /// RFC 3261 sections 10.2.8 and 21.
     fn registration_refused(&mut self, id: RegistrationId, response: &Response) {
         let Some(registration) = self.stack.registrations.get(id) else { return };
         let code = response.code();
@@ -381,15 +388,7 @@ impl Turn<'_> {
                 .filter(|least| *least > registration.ask && *least <= registration.spec.max_expires)
         {
             (registration.ask, registration.followed.too_brief) = (least, true);
-            return self.registration_again(id);
-        }
-        if code.class() == 3
-            && !registration.followed.redirect
-            && registration.spec.follow_redirect
-            && let Some(to) = outcome::redirect(response, registration.target(), &registration.spec.registrar)
-        {
-            (registration.redirect, registration.followed.redirect) = (Some(to), true);
-            return self.registration_again(id);
+            return self.registration_again(id, Purpose::Bind);
         }
         let why = RegisterFailure::Refused { code, reason: response.reason().to_owned() };
         let wait = outcome::retry_after(response);
@@ -400,9 +399,9 @@ impl Turn<'_> {
     }
 
     /// The same at once under changed conditions, unless something else was asked for meanwhile.
-    fn registration_again(&mut self, id: RegistrationId) {
+    fn registration_again(&mut self, id: RegistrationId, purpose: Purpose) {
         let next = self.stack.registrations.get(id).and_then(|registration| registration.next.take());
-        self.registration_send(id, next.unwrap_or(Purpose::Bind));
+        self.registration_send(id, next.unwrap_or(purpose));
     }
 
     fn registration_retry(&mut self, id: RegistrationId, why: RegisterFailure, at_least: Option<Duration>) {
@@ -466,7 +465,27 @@ impl Turn<'_> {
 
 impl Registration {
     fn target(&self) -> &UriBuf {
-        self.redirect.as_ref().unwrap_or(&self.spec.registrar)
+        self.redirect.as_ref().map_or(&self.spec.registrar, |redirect| &redirect.to)
+    }
+
+    /// Whether the request goes where a 3xx says (RFC 3261 section 8.1.3.4): once in an attempt.
+    fn follow(&mut self, response: &Response, now: Time) -> bool {
+        if self.followed.redirect || !self.spec.follow_redirect {
+            return false;
+        }
+        let Some(redirect) = outcome::redirect(response, now, self.target(), &self.spec.registrar) else {
+            return false;
+        };
+        (self.redirect, self.followed.redirect) = (Some(redirect), true);
+        true
+    }
+
+    /// Lets go of an address that is good no longer, unless it has just been given (RFC 3261 section 21.3.3).
+    fn forget_redirect(&mut self, now: Time) {
+        let over = |redirect: &mut Redirect| redirect.until.is_some_and(|until| until <= now);
+        if !self.followed.redirect {
+            self.redirect.take_if(over);
+        }
     }
 
     fn draft(&mut self, purpose: Purpose) -> Draft {

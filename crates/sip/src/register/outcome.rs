@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::message::header::{Contact, Expires, MinExpires, NameAddr, RetryAfter};
 use crate::message::{HeaderId, Response, StatusCode, Uri, UriBuf};
+use crate::time::Time;
 
 /// The longest Retry-After that is believed.
 const PATIENCE: u32 = 86_400;
@@ -72,21 +73,37 @@ pub(super) fn retry_after(response: &Response) -> Option<Duration> {
     Some(Duration::from_secs(seconds.min(PATIENCE).into()))
 }
 
-/// The Contact a 3xx prefers, unless it leads back to where we were, or from `sips` to `sip`.
-pub(super) fn redirect(response: &Response, present: &UriBuf, first: &UriBuf) -> Option<UriBuf> {
+/// Where a 3xx sends us.
+#[derive(Debug)]
+pub(super) struct Redirect {
+    pub(super) to: UriBuf,
+    /// Later requests go there until then; `None`: for good. A temporary address without an expiry serves one request (RFC 3261 section
+    /// 21.3.3).
+    pub(super) until: Option<Time>,
+}
+
+/// The Contact a 300, 301 or 302 prefers, unless it leads back to where we were, or from `sips` to `sip`. The other 3xx name no other
+/// registrar.
+pub(super) fn redirect(response: &Response, now: Time, present: &UriBuf, first: &UriBuf) -> Option<Redirect> {
+    let code = response.code();
+    if !matches!(code, StatusCode::MULTIPLE_CHOICES | StatusCode::MOVED_PERMANENTLY | StatusCode::MOVED_TEMPORARILY) {
+        return None;
+    }
     let list = response.headers().list::<Contact<'_>>().filter_map(Result::ok);
-    let usable =
-        list.filter_map(|contact| Some((contact.q().unwrap_or(1_000), contact.address()?.uri))).filter(|(_, uri)| {
-            let known = |known: &UriBuf| known.as_uri().equivalent(uri);
-            uri.is_sip()
-                && (uri.is_secure() || !present.as_uri().is_secure())
-                && !known(present)
-                && !known(first)
-                && uri.headers().is_empty()
-        });
+    let usable = list.filter_map(|contact| Some((contact.address()?.uri, contact))).filter(|(uri, _)| {
+        let known = |known: &UriBuf| known.as_uri().equivalent(uri);
+        uri.is_sip()
+            && (uri.is_secure() || !present.as_uri().is_secure())
+            && !known(present)
+            && !known(first)
+            && uri.headers().is_empty()
+    });
     // The first of equals.
-    let best = usable.reduce(|best, next| if next.0 > best.0 { next } else { best });
-    best.map(|(_, uri)| uri.to_buf())
+    let q = |contact: &Contact<'_>| contact.q().unwrap_or(1_000);
+    let (uri, contact) = usable.reduce(|best, next| if q(&next.1) > q(&best.1) { next } else { best })?;
+    let seconds = contact.expires().or_else(|| Some(response.headers().get::<Expires>()?.ok()?.0)).unwrap_or(0);
+    let until = (code != StatusCode::MOVED_PERMANENTLY).then(|| now + Duration::from_secs(seconds.into()));
+    Some(Redirect { to: uri.to_buf(), until })
 }
 
 /// True for a refusal that time may mend. 401 and 407 arrive only when the credentials do not do.

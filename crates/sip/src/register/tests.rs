@@ -270,10 +270,10 @@ fn a_423_counts_for_the_refreshes_after_it_too() {
 }
 
 #[test]
-fn rfc3261_8_1_3_4_a_redirect_is_followed_once_and_kept_for_refreshes() {
+fn rfc3261_8_1_3_4_a_redirect_for_good_is_followed_once_and_kept_for_refreshes() {
     let mut rig = Rig::new();
     rig.register(spec());
-    rig.answer(302, &[("Contact", "<sip:low.example.com>;q=0.1, <sip:high.example.com>;q=0.9, <tel:1>")]);
+    rig.answer(301, &[("Contact", "<sip:low.example.com>;q=0.1, <sip:high.example.com>;q=0.9, <tel:1>")]);
     assert_eq!((rig.sent.len(), rig.last().uri_text()), (2, "sip:high.example.com"));
     rig.accept(60);
     rig.wait_until(54.0);
@@ -282,6 +282,50 @@ fn rfc3261_8_1_3_4_a_redirect_is_followed_once_and_kept_for_refreshes() {
     let wait = rig.failed().1.unwrap();
     rig.wait_until(54.01 + wait.as_secs_f64());
     assert_eq!(rig.last().uri_text(), "sip:example.com", "after a failure from the start");
+}
+
+#[test]
+fn rfc3261_21_3_3_a_temporary_address_is_kept_as_long_as_it_says_and_no_longer() {
+    let to = |params: &str| format!("<sip:b.example.com>{params}");
+    for (contact, expires, kept) in [
+        (to(""), None, false),
+        (to(";expires=53"), None, false),
+        (to(";expires=55"), None, true),
+        (to(""), Some("55"), true),
+        (to(";expires=53"), Some("55"), false),
+    ] {
+        let mut rig = Rig::new();
+        let id = rig.register(spec());
+        let expires = expires.map(|value| ("Expires", value));
+        let lines: Vec<_> = [("Contact", contact.as_str())].into_iter().chain(expires).collect();
+        rig.answer(302, &lines);
+        assert_eq!((rig.sent.len(), rig.last().uri_text()), (2, "sip:b.example.com"), "it is followed now");
+        rig.accept(60);
+        rig.wait_until(54.0);
+        let expected = if kept { "sip:b.example.com" } else { "sip:example.com" };
+        assert_eq!((rig.sent.len(), rig.last().uri_text()), (3, expected), "{lines:?}");
+        if !kept {
+            rig.answer(302, &lines);
+            assert_eq!((rig.sent.len(), rig.last().uri_text()), (4, "sip:b.example.com"), "and again");
+        }
+        rig.accept(60);
+        // Taking it back finds the way, too.
+        rig.wait_until(107.5);
+        rig.turn(|turn| turn.unregister(id, Removal::Ours)).unwrap();
+        assert_eq!((rig.last().uri_text(), rig.last_expires()), ("sip:example.com", 0));
+        rig.answer(302, &lines);
+        assert_eq!((rig.last().uri_text(), rig.last_expires()), ("sip:b.example.com", 0));
+    }
+}
+
+#[test]
+fn rfc3261_21_3_4_a_proxy_to_use_is_no_registrar() {
+    for code in [305, 380] {
+        let mut rig = Rig::new();
+        rig.register(spec());
+        rig.answer(code, &[("Contact", "<sip:b.example.com>")]);
+        assert_eq!((rig.sent.len(), rig.failed()), (1, (Some(code), None)));
+    }
 }
 
 #[test]

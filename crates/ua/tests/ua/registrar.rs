@@ -89,7 +89,7 @@ async fn rfc3261_10_2_8_too_brief_is_asked_again_with_the_least_that_is_taken() 
 async fn rfc3261_8_1_3_4_a_redirect_is_followed_and_kept_for_the_refresh() {
     let home = Scripted::start(|_, request| bound(request, 2)).await;
     let to = home.address;
-    let first = Scripted::start(move |_, _| (302, vec![("Contact", format!("<sip:{to}>"))])).await;
+    let first = Scripted::start(move |_, _| (301, vec![("Contact", format!("<sip:{to}>"))])).await;
     let alice = builder().build().await.unwrap();
     let account = alice.account(AccountConfig::new(format!("sip:alice@{}", first.address))).await.unwrap();
     assert_eq!(account.register().await.unwrap(), Duration::from_secs(2));
