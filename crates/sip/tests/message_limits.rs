@@ -149,6 +149,13 @@ fn rfc3261_8_1_1_each_mandatory_header_field_missing() {
         assert_eq!(broken.error.status, StatusCode::BAD_REQUEST);
         assert_eq!(broken.method, Some(Method::Options));
         assert_eq!(broken.head.is_some(), answerable, "{name}");
+        let response = text.concat().replacen("OPTIONS", "SIP/2.0 200 OK\r\nX:", 1);
+        let broken = parse(response, &Limits::default()).unwrap_err();
+        assert_eq!(
+            (broken.error.header.unwrap().name(), broken.method),
+            (name, None),
+            "a response, which nobody answers"
+        );
     }
     assert_eq!(status(with(""), &Limits::default()), Ok(()), "Max-Forwards may be missing");
 }

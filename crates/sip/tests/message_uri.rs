@@ -223,6 +223,28 @@ fn rfc3261_10_3_addresses_of_record_are_canonical() {
 }
 
 #[test]
+fn rfc3261_19_1_2_what_may_not_stand_in_a_part_is_escaped() {
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte);
+    for byte in 1..=0x7f_u8 {
+        let text = char::from(byte).to_string();
+        let escaped = format!("%{byte:02X}");
+        let expected = |plain: &[u8]| if unreserved(byte) || plain.contains(&byte) { &text } else { &escaped };
+        // Section 25.1: user-unreserved and param-unreserved.
+        let user = UriBuf::sip(false, Some(&text), "h", None).unwrap();
+        assert_eq!(user.as_str(), format!("sip:{}@h", expected(b"&=+$,;?/")));
+        assert_eq!(user.as_uri().user_unescaped().unwrap(), text);
+        let param = "sip:h".parse::<UriBuf>().unwrap().with_param("x", Some(&text)).unwrap();
+        assert_eq!(param.as_str(), format!("sip:h;x={}", expected(b"[]/:&+$")));
+        // Nothing that must be escaped is read bare in a user part; the host knows no escapes at all.
+        let bare = Uri::parse(&format!("sip:a{text}b@h")).map(|uri| uri.user() == Some(&format!("a{text}b")));
+        let allowed = unreserved(byte) || b"&=+$,;?/".contains(&byte);
+        assert!(bare == Ok(true) || !allowed, "{byte:#x}");
+        assert!(bare != Ok(true) || allowed, "{byte:#x}");
+        assert!(Uri::parse(&format!("sip:a@h{escaped}st")).is_err(), "{byte:#x}");
+    }
+}
+
+#[test]
 fn uris_are_built_with_escapes() {
     let built = UriBuf::sip(false, Some("a b@c"), "2001:db8::1", Some(5070)).unwrap();
     assert_eq!(built.as_str(), "sip:a%20b%40c@[2001:db8::1]:5070");

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sip::message::{LineError, Lines};
+use sip::message::{LineError, Lines, Method};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::call::Call;
@@ -79,7 +79,7 @@ impl OutgoingBuilder {
             return Err(CallError::BadText { why: error.to_string() });
         }
         let (link, identity) = (self.link, self.identity);
-        let uri = request::uri(&self.uri)?;
+        let uri = request::target(&self.uri, &Method::Invite)?;
         let here = request::here(&link.place, &request::next_hop(&uri, &identity.routes)).await;
         let (media, ports) = open(&link.place, here)?;
         let key = link.media.key();

@@ -54,6 +54,18 @@ pub(crate) fn uri(given: &str) -> Result<UriBuf, CallError> {
     Ok(uri)
 }
 
+/// Reads the address of a request: one that is meant for another method is none (RFC 3261 section 19.1.5).
+pub(crate) fn target(given: &str, method: &Method) -> Result<UriBuf, CallError> {
+    let uri = uri(given)?;
+    match uri.as_uri().params().get("method") {
+        Some(other) if other != method.as_str() => {
+            let why = format!("it asks for a request with method {other:?}, and this is {method}");
+            Err(CallError::BadUri { uri: uri.to_string(), why })
+        }
+        _ => Ok(uri),
+    }
+}
+
 /// Our address as the next hop sees it.
 pub(crate) async fn here(place: &Place, next_hop: &UriBuf) -> IpAddr {
     let host = next_hop.as_uri().host_text().trim_matches(['[', ']']).to_owned();
@@ -130,7 +142,7 @@ impl<'a> Request<'a> {
     }
 
     pub(crate) async fn send(self, link: &Link) -> Result<Answer, CallError> {
-        let target = uri(self.uri)?;
+        let target = target(self.uri, &self.method)?;
         let from = match &self.identity.from {
             from if from.is_empty() => {
                 let here = here(&link.place, &next_hop(&target, &self.identity.routes)).await;

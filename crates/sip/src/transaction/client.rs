@@ -179,7 +179,7 @@ impl Turn<'_> {
         }
     }
 
-    /// A response came in (RFC 3261 sections 17.1.3 and 18.1.2).
+    /// A response came in (RFC 3261 sections 17.1.3 and 18.1.2): one whose top Via is not ours, sent-by and branch, is dropped.
     pub(crate) fn receive_response(&mut self, response: Response, origin: &Origin) {
         // Section 8.1.3.3: a response with somebody else's Via under ours is not for us.
         let only = response.headers().list::<Via<'_>>().nth(1).is_none();
@@ -192,7 +192,7 @@ impl Turn<'_> {
     fn client_of(&self, headers: &Headers) -> Option<Id> {
         let (branch, id) = Branch::parse(&self.stack.keys, headers.branch()?)?;
         let client = self.stack.clients.get(id)?;
-        if client.branch != branch {
+        if client.branch != branch || !print::is_sent_by(headers.way_back().1, client.path.local) {
             return None;
         }
         let method = headers.method();

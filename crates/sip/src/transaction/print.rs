@@ -66,6 +66,23 @@ impl HostPort {
     }
 }
 
+/// Whether the sent-by of a Via is the one we write for this address (RFC 3261 section 18.1.2).
+pub(super) fn is_sent_by(text: &[u8], local: SocketAddr) -> bool {
+    let mut rest = Expected(text);
+    HostPort(local).write(&mut rest).is_ok() && rest.0.is_empty()
+}
+
+/// What is left of a text that should be the same as what is written; writing something else fails.
+struct Expected<'a>(&'a [u8]);
+
+impl fmt::Write for Expected<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let (head, rest) = self.0.split_at_checked(text.len()).ok_or(fmt::Error)?;
+        self.0 = rest;
+        if head.eq_ignore_ascii_case(text.as_bytes()) { Ok(()) } else { Err(fmt::Error) }
+    }
+}
+
 /// The digits of a number, the last one first.
 fn decimal(put: &mut impl FnMut(u8), number: u16) {
     let mut rest = number;
@@ -148,6 +165,9 @@ pub(super) fn request(draft: &Draft, this: &Try<'_>, config: &Config) -> Bytes {
 
 /// Refuses texts that could break out of their line.
 pub(super) fn check(draft: &Draft) -> Result<(), StackError> {
+    if draft.cseq >= 1 << 31 && crate::route::split_tag(&draft.to).1.is_none() {
+        return Err(StackError::Forbidden("the first CSeq number is below 2**31 (RFC 3261 8.1.1.5)"));
+    }
     let contact = match &draft.contact {
         ContactSpec::None => [None, None],
         ContactSpec::Auto { user, params } => [user.as_deref(), Some(params.as_str())],

@@ -66,6 +66,30 @@ fn rfc3261_8_2_checks_in_their_order() {
 }
 
 #[test]
+fn rfc3261_20_what_has_no_place_in_a_request_is_ignored() {
+    for name in [
+        "Authentication-Info",
+        "Error-Info",
+        "Min-Expires",
+        "Proxy-Authenticate",
+        "RSeq",
+        "Retry-After",
+        "Server",
+        "Unsupported",
+        "WWW-Authenticate",
+        "Warning",
+    ] {
+        for value in ["100rel", "7", "<<\"", ""] {
+            assert_eq!(
+                verdict(&request("INVITE", "sip:b@c", &format!("{name}: {value}\r\n"), "")),
+                None,
+                "{name}: {value}"
+            );
+        }
+    }
+}
+
+#[test]
 fn rfc3261_8_2_2_3_cancel_is_never_420() {
     assert_eq!(verdict(&request("CANCEL", "sip:c", "Require: z\r\n", "")), None);
 }

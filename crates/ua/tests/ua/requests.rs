@@ -51,6 +51,31 @@ async fn rfc3428_a_message_arrives_and_is_confirmed() {
 }
 
 #[tokio::test]
+async fn rfc3261_19_1_5_a_request_keeps_what_its_address_says_and_is_of_no_other_method() {
+    let alice = builder().build().await.unwrap();
+    let (peer, _) = socket().await;
+    let bob = format!("sip:bob@{};transport=udp;user=phone;ttl=3;maddr=127.0.0.1;x=y", peer.local_addr().unwrap());
+    let to = format!("{bob};method=OPTIONS?Subject=z&Require=novel");
+    let mut buffer = [0; 4_096];
+    let received = tokio::select! {
+        answer = alice.options(&to) => panic!("{answer:?}"),
+        received = peer.recv(&mut buffer) => received.unwrap(),
+    };
+    let request = String::from_utf8_lossy(&buffer[..received]).into_owned();
+    assert!(request.starts_with(&format!("OPTIONS {bob} SIP/2.0\r\n")), "{request}");
+    assert_eq!(header(&request, "Require"), None);
+    for other in ["MESSAGE", "BYE", "invite", "NOVEL"] {
+        let to = format!("{bob};method={other}");
+        assert!(matches!(alice.call(to.as_str()).await.err(), Some(CallError::BadUri { .. })), "{other}");
+        assert!(matches!(alice.options(&to).await.err(), Some(CallError::BadUri { .. })), "{other}");
+    }
+    // Of what else may have come, the first OPTIONS again is all.
+    while let Ok(received) = peer.try_recv(&mut buffer) {
+        assert_eq!(String::from_utf8_lossy(&buffer[..received]), request);
+    }
+}
+
+#[tokio::test]
 async fn rfc3261_11_2_options_tells_what_is_possible() {
     let (alice, bob) = pair().await;
     let answer = alice.options(&bob.uri("bob").unwrap()).await.unwrap();
@@ -60,7 +85,7 @@ async fn rfc3261_11_2_options_tells_what_is_possible() {
     let (socket, _) = socket().await;
     let answer = ask(&socket, &bob, "OPTIONS", "sip:bob@127.0.0.1", "", "").await;
     assert!(header(&answer, "Accept").unwrap().contains("application/sdp"), "{answer}");
-    assert!(header(&answer, "Supported").is_some(), "{answer}");
+    assert_eq!(header(&answer, "Supported"), Some(""), "no extension is offered that there is none of");
 }
 
 #[tokio::test]

@@ -273,3 +273,76 @@ fn rfc3261_13_2_2_4_standing_call_keeps_one_dialog_and_no_timer() {
     net.settle();
     assert_eq!((net.usage(a).sessions, net.usage(a).dialogs), (0, 0));
 }
+
+#[test]
+fn rfc3261_20_what_has_no_place_in_a_response_is_ignored() {
+    for name in [
+        "Alert-Info",
+        "Authorization",
+        "In-Reply-To",
+        "Max-Forwards",
+        "Priority",
+        "Proxy-Authorization",
+        "Route",
+        "Subject",
+    ] {
+        for value in ["x", "<<\"", ""] {
+            let mut net = Network::new();
+            let (a, r) = (net.stack(|_| {}), net.raw());
+            net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
+            net.settle();
+            let invite = net.one(r);
+            let more = format!("{}{name}: {value}\r\n", contact(r));
+            net.say(r, a, &respond(&invite, 200, "rawtag", &more, ANSWER));
+            net.settle();
+            assert_eq!(
+                (net.news(a), kinds(&net.inbox(r))),
+                (vec!["Answered".to_owned()], vec!["ACK".to_owned()]),
+                "{more}"
+            );
+        }
+    }
+}
+
+#[test]
+fn rfc3261_19_3_call_ids_tags_and_branches_are_new_each_time() {
+    let mut net = Network::new();
+    let (one, two, r) = (net.stack(|_| {}), net.stack(|_| {}), net.raw());
+    for caller in [one, two] {
+        for _ in 0..200 {
+            net.turn(caller, |turn| turn.invite(invitation(caller, r, sdp(OFFER)))).unwrap();
+        }
+    }
+    net.settle();
+    let invites = net.inbox(r);
+    assert_eq!(invites.len(), 400);
+    let branch = |text: &String| header(text, "Via").split("branch=z9hG4bK").nth(1).unwrap_or("").to_owned();
+    let branches: Vec<String> = invites.iter().map(branch).collect();
+    let call_ids: Vec<String> = invites.iter().map(|text| header(text, "Call-ID").to_owned()).collect();
+    let tags: Vec<String> = invites.iter().map(|text| tag(header(text, "From")).to_owned()).collect();
+    for mut all in [branches, call_ids, tags] {
+        // 13 characters of 32 are 64 bits.
+        assert!(all.iter().all(|text| text.len() >= 13));
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), 400);
+    }
+}
+
+#[test]
+fn rfc3261_16_6_the_way_of_one_call_is_not_that_of_the_next() {
+    let mut net = Network::new();
+    let (a, r) = (net.stack(|_| {}), net.raw());
+    let s = net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
+    net.settle();
+    let invite = net.one(r);
+    let more = format!("{}Record-Route: <sip:10.0.0.2;lr>\r\n", contact(r));
+    net.say(r, a, &respond(&invite, 200, "rawtag", &more, ANSWER));
+    net.settle();
+    assert_eq!(header(&net.one(r), "Route"), "<sip:10.0.0.2;lr>");
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+    net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
+    net.settle();
+    let routes: Vec<_> = net.inbox(r).iter().map(|text| (kind(text), header(text, "Route").to_owned())).collect();
+    assert_eq!(routes, [("BYE".to_owned(), "<sip:10.0.0.2;lr>".to_owned()), ("INVITE".to_owned(), String::new())]);
+}

@@ -83,3 +83,19 @@ pub(super) fn same_ignoring_case(a: &str, b: &str) -> bool {
     let lower = |byte: u8| byte.to_ascii_lowercase();
     octets(a).map(lower).eq(octets(b).map(lower))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3261_19_1_2_reserved_characters_of_headers_are_escaped() {
+        for byte in 0..=255_u8 {
+            let plain = byte.is_ascii_alphanumeric() || b"-_.!~*'()[]/?:+$".contains(&byte);
+            let expected = if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+            let printed = Escaped::header(&[byte]).to_string();
+            assert_eq!(printed, expected);
+            assert_eq!(*unescape(&printed), [byte]);
+        }
+    }
+}

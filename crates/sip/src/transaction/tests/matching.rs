@@ -145,6 +145,31 @@ fn rfc3261_17_1_3_responses_match_by_branch_and_cseq_method() {
 }
 
 #[test]
+fn rfc3261_18_1_2_a_response_whose_sent_by_is_not_ours_is_dropped() {
+    let sent_by = "192.0.2.1:5060";
+    for (there, taken) in [
+        (sent_by, true),
+        ("192.0.2.1", false),
+        ("192.0.2.1:50600", false),
+        ("192.0.2.1:5061", false),
+        ("192.0.2.2:5060", false),
+        ("host", false),
+    ] {
+        let mut bench = Bench::new();
+        bench.request(Method::Options, UDP);
+        let (from, headers) = (bench.sent[0].path, bench.sent[0].headers());
+        let lines = message::Lines::default();
+        let ok = message::write_response(&headers, StatusCode::OK, None, Some("b"), &lines, None, None);
+        let ok = String::from_utf8(ok.to_vec()).expect("text");
+        assert_eq!(ok.matches(sent_by).count(), 1);
+        bench.took();
+        bench.turn(|turn| turn.receive(&from, Bytes::from(ok.replace(sent_by, there))));
+        assert_eq!(bench.took().len(), usize::from(taken), "{there}");
+        assert_eq!(bench.stack.counters().stray_responses, u64::from(!taken));
+    }
+}
+
+#[test]
 fn rfc3261_17_1_3_answer_to_a_cancel_finds_the_cancel() {
     let mut bench = Bench::new();
     let tx = bench.request(Method::Invite, UDP);

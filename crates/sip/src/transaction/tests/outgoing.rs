@@ -28,6 +28,11 @@ fn rfc3261_8_1_2_the_driver_is_asked_for_the_next_hop() {
 fn rfc3261_8_1_1_a_request_has_all_that_is_mandatory() {
     let mut bench = Bench::with(Config { user_agent: Some("offhook/1".to_owned()), ..Config::default() });
     let mut draft = Draft { hop: Hop::Path(path(UDP, 2)), cseq: 2_147_483_647, ..draft(Method::Invite) };
+    let larger = Draft { cseq: 2_147_483_648, ..draft.clone() };
+    let refused = bench.turn(|turn| turn.send_request(larger.clone()));
+    assert!(matches!(refused, Err(StackError::Forbidden(_))), "RFC 3261 8.1.1.5: {refused:?}");
+    let within = Draft { to: format!("{};tag=t", larger.to), ..larger };
+    bench.turn(|turn| turn.send_request(within)).expect("in a dialog it may have grown");
     draft.body = Some(message::Body::sdp("v=0\r\n"));
     bench.turn(|turn| turn.send_request(draft)).expect("sent");
     let sent = bench.last();
@@ -302,6 +307,29 @@ fn rfc7616_3_5_the_next_nonce_is_used_at_once() {
     let value = bench.last().value(HeaderId::Authorization);
     assert!(value.contains("nonce=\"n2\"") && value.contains("nc=00000001"), "{value}");
     bench.ends_empty();
+}
+
+#[test]
+fn rfc3261_20_7_and_20_28_credentials_for_several_realms_stand_on_lines_of_their_own() {
+    for (code, name) in [(401, "Authorization"), (407, "Proxy-Authorization")] {
+        let mut bench = Bench::new();
+        let draft = with_credentials(Method::Message);
+        bench.turn(|turn| turn.send_request(draft)).expect("sent");
+        challenge(&mut bench, 0, code, "n1", "");
+        let (from, headers) = (bench.last().path, bench.last().headers());
+        let mut lines = message::Lines::default();
+        let challenge =
+            name.replace("Authorization", "Authenticate").replace("Au", if code == 401 { "WWW-Au" } else { "Au" });
+        lines.push(&challenge, "Digest realm=\"further\", nonce=\"n2\", algorithm=MD5, qop=\"auth\"").expect("a line");
+        let code = StatusCode::new(code).expect("a code");
+        let bytes = message::write_response(&headers, code, None, Some("b"), &lines, None, None);
+        bench.turn(|turn| turn.receive(&from, bytes));
+        let text = bench.last().text();
+        let values: Vec<&str> =
+            text.split("\r\n").filter_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).collect();
+        assert_eq!(values.len(), 2, "{text}");
+        assert!(values.iter().all(|value| value.matches("Digest ").count() == 1), "{text}");
+    }
 }
 
 #[test]

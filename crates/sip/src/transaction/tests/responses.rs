@@ -204,3 +204,50 @@ fn rfc3261_8_1_1_8_contact_follows_the_transport() {
         assert_eq!(bench.last().value(HeaderId::Contact), expected);
     }
 }
+
+/// A message on the wire: every line ends with CRLF, an empty one ends the head, and Content-Length counts what follows.
+fn assert_framed(sent: &Sent, body: &str) {
+    let text = sent.text();
+    let (head, rest) = text.split_once("\r\n\r\n").expect("an empty line");
+    assert_eq!(rest, body, "{text}");
+    assert!(!head.replace("\r\n", "").contains(['\r', '\n']), "{text:?}");
+    assert_eq!(head.matches(&format!("\r\nContent-Length: {}", body.len())).count(), 1, "{text}");
+    for none in ["Content-Encoding", "Transfer-Encoding"] {
+        assert!(!head.contains(none), "{text}");
+    }
+}
+
+#[test]
+fn rfc3261_7_and_20_14_every_message_ends_its_lines_and_says_how_long_its_body_is() {
+    for transport in [UDP, TCP] {
+        let mut bench = Bench::new();
+        let tx = bench.request(Method::Invite, transport);
+        bench.answer(0, 180, "b");
+        bench.turn(|turn| turn.cancel(tx)).expect("under way");
+        bench.answer(0, 487, "b");
+        let mut draft = Draft { hop: Hop::Path(path(transport, 2)), ..draft(Method::Message) };
+        draft.body = Some(message::Body::new("text/plain", "h\u{e9}\n"));
+        bench.turn(|turn| turn.send_request(draft)).expect("sent");
+        bench.receive(path(transport, 2), &incoming("INVITE", transport, "z9hG4bK1", ""));
+        let tx = bench.server_tx();
+        let mut reply = Reply::new(StatusCode::OK);
+        reply.body = Some(message::Body::sdp("v=0\r\n"));
+        bench.turn(|turn| turn.respond(tx, reply)).expect("open");
+        bench.receive(path(transport, 2), &incoming("BYE", transport, "z9hG4bK2", ""));
+        bench
+            .receive(path(transport, 2), &incoming("OPTIONS", transport, "z9hG4bK3", "").replace("CSeq: 7", "CSeq: x"));
+        let kinds: Vec<&str> = bench.sent.iter().map(|sent| sent.text().split(' ').next().expect("a word")).collect();
+        assert_eq!(kinds[..4], ["INVITE", "CANCEL", "ACK", "MESSAGE"]);
+        assert_eq!(kinds.len(), 8, "{kinds:?}");
+        for (n, sent) in bench.sent.iter().enumerate() {
+            assert_framed(
+                sent,
+                match n {
+                    3 => "h\u{e9}\n",
+                    5 => "v=0\r\n",
+                    _ => "",
+                },
+            );
+        }
+    }
+}
