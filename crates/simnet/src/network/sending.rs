@@ -1,0 +1,226 @@
+//! What becomes of a message on its way, and of a name that is looked up.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sip::{Answer, Cause, Path, Question, SendError, SendId, Transport};
+
+use super::{Arrival, Network, UDP};
+use crate::glimpse::Glimpse;
+use crate::ladder::{Leg, Way};
+use crate::node::Node;
+use crate::tally::Fault;
+
+impl Network {
+    pub(super) fn look_up(&mut self, node: usize, question: &Question) -> Option<Answer> {
+        let Question::Route { host, port, transport, .. } = question else { panic!("{question:?}") };
+        let remote = match host.as_str() {
+            "missing.sim" => {
+                self.tally.fault(Fault::NoName);
+                return Some(Answer::None);
+            }
+            "broken.sim" => {
+                self.tally.fault(Fault::LookupFailed);
+                return Some(Answer::Failed("the server failed".to_owned()));
+            }
+            "slow.sim" => {
+                self.tally.fault(Fault::LookupSilent);
+                return None;
+            }
+            "nobody.sim" => SocketAddr::from(([10, 0, 8, 8], 5060)),
+            name => match (self.names.get(name), name.parse()) {
+                (Some(known), _) => self
+                    .nodes
+                    .iter()
+                    .find(|node| node.local == *known || format!("{}.sim", node.name) == name)
+                    .map_or(*known, Node::seen),
+                (None, Ok(ip)) => SocketAddr::new(ip, port.unwrap_or(5060)),
+                (None, Err(_)) => return Some(Answer::None),
+            },
+        };
+        let transport = transport.unwrap_or(Transport::Udp);
+        let flow = match transport {
+            Transport::Udp => UDP,
+            _ => self.streams.flow_to(node, remote).unwrap_or_else(|| self.streams.new_flow()),
+        };
+        let local = self.nodes.get(node)?.local;
+        Some(Answer::Routes(vec![Path { flow, transport, local, remote }]))
+    }
+
+    fn name_of(&self, address: SocketAddr) -> String {
+        let node = self.nodes.iter().find(|node| node.public.contains(&address) || node.seen().ip() == address.ip());
+        match node {
+            Some(node) => node.name.clone(),
+            None if self.groups.contains_key(&address) => "hunt".to_owned(),
+            None => "nobody".to_owned(),
+        }
+    }
+
+    pub(super) fn send_datagram(
+        &mut self,
+        node: usize,
+        id: SendId,
+        path: Path,
+        bytes: Bytes,
+        why: Cause,
+    ) -> Option<SendError> {
+        let message = Glimpse::of(&bytes);
+        let (sender, translated) = self.nodes.get(node).map(|node| (node.name.clone(), node.is_translated()))?;
+        let from = self.nodes.get(node)?.seen();
+        let (now, to) = (self.shown(), self.name_of(path.remote));
+        self.referee.sent(now, &sender, &message, &bytes);
+        let leg = Leg { at: now, from: &sender, to: &to, why, stream: false };
+        if self.weather.mtu.is_some_and(|mtu| message.size > mtu)
+            && message.is_request()
+            && message.method == "INVITE"
+            && !translated
+        {
+            self.tally.fault(Fault::TooBig);
+            self.tally.unsent(why);
+            self.ladder.sent(&leg, &message, Way::Refused);
+            return Some(SendError::TooBig);
+        }
+        let fault = self.datagram_fault(&sender, &to, &message);
+        let way = match fault {
+            Some(Fault::Refused | Fault::NoBuffer) => Way::Refused,
+            Some(Fault::Loss | Fault::Outage) => Way::Lost,
+            Some(Fault::Double) => Way::Twice,
+            _ => Way::Arrives,
+        };
+        self.ladder.sent(&leg, &message, way);
+        if let Some(fault) = fault {
+            self.tally.fault(fault);
+        }
+        match fault {
+            Some(Fault::NoBuffer) => {
+                self.tally.unsent(why);
+                return Some(SendError::NoBuffer);
+            }
+            Some(Fault::Refused) => {
+                self.tally.unsent(why);
+                let after = self.weather.way * 2;
+                self.fly(after, Arrival::Refused { node, send: id });
+                return None;
+            }
+            Some(Fault::Loss | Fault::Outage) => return None,
+            _ => {}
+        }
+        self.count += 1;
+        let number = self.count;
+        for copy in 0..if way == Way::Twice { 2 } else { 1 } {
+            let late = fault == Some(Fault::Late) || copy > 0;
+            let extra =
+                if late { self.chance.millis(0, self.weather.late_by.as_millis() as u64) } else { Duration::ZERO };
+            let after = self.weather.way + extra;
+            if self.is_nobody(path.remote) {
+                self.fly(after * 2, Arrival::Refused { node, send: id });
+            } else {
+                self.fly(after, Arrival::Datagram { from, to: path.remote, bytes: bytes.clone(), number });
+            }
+        }
+        None
+    }
+
+    fn is_nobody(&self, address: SocketAddr) -> bool {
+        address == SocketAddr::from(([10, 0, 8, 8], 5060))
+    }
+
+    /// What happens to a datagram. Nothing twice, so that each is counted.
+    fn datagram_fault(&mut self, from: &str, to: &str, message: &Glimpse) -> Option<Fault> {
+        if let Some(hand) = &mut self.hand
+            && hand(from, to, message)
+        {
+            return Some(Fault::Loss);
+        }
+        let passed = self.passed();
+        let weather = &self.weather;
+        if weather.outage.is_some_and(|(begin, end)| (begin..end).contains(&passed)) {
+            return Some(Fault::Outage);
+        }
+        let chances = [
+            (weather.loss, Fault::Loss),
+            (weather.no_buffer, Fault::NoBuffer),
+            (weather.refused, Fault::Refused),
+            (weather.double, Fault::Double),
+            (weather.late, Fault::Late),
+        ];
+        let most = weather.most_lost;
+        let fault = chances.into_iter().find(|(cases, _)| self.chance.permille(*cases)).map(|(_, fault)| fault)?;
+        if let (Fault::Loss | Fault::NoBuffer, Some(most)) = (fault, most) {
+            let key = format!("{from} {to} {} {} {}", message.kind(), message.branch, message.cseq);
+            let times = self.lost.entry(key).or_default();
+            if *times >= most {
+                return None;
+            }
+            *times += 1;
+        }
+        Some(fault)
+    }
+
+    pub(super) fn send_stream(
+        &mut self,
+        node: usize,
+        id: SendId,
+        path: Path,
+        bytes: Bytes,
+        why: Cause,
+    ) -> Option<SendError> {
+        let message = Glimpse::of(&bytes);
+        let (sender, seen) = self.nodes.get(node).map(|node| (node.name.clone(), node.seen()))?;
+        let (now, to) = (self.shown(), self.name_of(path.remote));
+        self.referee.sent(now, &sender, &message, &bytes);
+        let leg = Leg { at: now, from: &sender, to: &to, why, stream: true };
+        let found = match self.streams.find(node, path.flow) {
+            Some(found) => found,
+            None => {
+                let listener = self.nodes.iter().position(|node| node.listens && node.seen() == path.remote);
+                let unlucky = self.chance.permille(self.weather.unopened);
+                if unlucky {
+                    self.tally.fault(Fault::Unopened);
+                }
+                let Some(listener) = listener.filter(|_| !unlucky) else {
+                    self.tally.unsent(why);
+                    self.referee.refused(&sender, &message);
+                    self.ladder.sent(&leg, &message, Way::Refused);
+                    return Some(SendError::Unreachable);
+                };
+                let (connection, _) = self.streams.connect(node, path.flow, seen, listener, path.remote);
+                (connection, 0)
+            }
+        };
+        let (connection, mine) = found;
+        let outage = self.weather.outage.is_some_and(|(begin, end)| (begin..end).contains(&self.passed()));
+        let cut = outage || self.chance.permille(self.weather.cut);
+        self.ladder.sent(&leg, &message, if cut { Way::Lost } else { Way::Arrives });
+        let way = self.weather.way;
+        if cut {
+            self.tally.fault(Fault::Cut);
+            self.tally.unsent(why);
+            let unwritten = self.chance.permille(500).then_some((node, id));
+            self.fly(way / 2, Arrival::Cut { connection, unwritten });
+            return None;
+        }
+        let late = if self.chance.permille(self.weather.late) {
+            self.chance.millis(0, self.weather.late_by.as_millis() as u64)
+        } else {
+            Duration::ZERO
+        };
+        let far = 1 - mine;
+        let mut at = self.now + way + late;
+        if let Some(open) = self.streams.get_mut(connection) {
+            at = at.max(open.ends[far].latest);
+            open.ends[far].latest = at;
+        }
+        let after = at.since(self.now);
+        if self.chance.permille(100) {
+            self.tally.fault(Fault::Split);
+            let middle = 1 + self.chance.below(bytes.len() as u64 - 1) as usize;
+            self.fly(after, Arrival::Chunk { connection, end: far, bytes: bytes.slice(..middle) });
+            self.fly(after, Arrival::Chunk { connection, end: far, bytes: bytes.slice(middle..) });
+        } else {
+            self.fly(after, Arrival::Chunk { connection, end: far, bytes });
+        }
+        None
+    }
+}

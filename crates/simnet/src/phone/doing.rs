@@ -1,0 +1,183 @@
+//! Things a phone does of its own accord.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use sip::digest::{Credential, Credentials};
+use sip::message::{Body, Lines, Method, StatusCode, UriBuf};
+use sip::register::{RegisterSpec, Removal};
+use sip::{ContactSpec, Draft, Reply, SessionId, Turn};
+
+use super::{PASSWORD, Phone};
+use crate::book::Side;
+use crate::plan::{Target, Todo};
+
+impl Phone {
+    pub(super) fn act(&mut self, todo: Todo, turn: &mut Turn<'_>) {
+        // A thing whose time has passed (the call is over, the peer was quicker) is refused by the stack, and that is all.
+        match todo {
+            Todo::Call(target) => self.call(target, turn),
+            Todo::Options(target) => self.ask(target, Method::Options, turn),
+            Todo::Message(target) => self.ask(target, Method::Message, turn),
+            Todo::Register => self.register(turn),
+            Todo::Refresh(id) => drop(turn.refresh(id)),
+            Todo::Unregister(id) => drop(turn.unregister(id, Removal::Ours)),
+            Todo::Ring(s) => {
+                let code = if self.chance.permille(500) { StatusCode::RINGING } else { StatusCode::SESSION_PROGRESS };
+                drop(turn.answer(s, Reply::new(code)));
+            }
+            Todo::Answer(s) => self.answer(s, turn),
+            Todo::Refuse(s, code) => self.refuse(s, code, turn),
+            Todo::Hangup(s) => self.hang_up(s, turn),
+            Todo::Reinvite(s, offer) => {
+                let body = if offer { self.body_of(s, "change") } else { None };
+                drop(turn.reinvite(s, body, Lines::new()));
+            }
+            Todo::Within(s, what) => self.within(s, what, turn),
+            Todo::Ack(s) => drop(turn.ack(s, self.body_of(s, "answer in the ACK"))),
+            Todo::AnswerReinvite(s, code) => {
+                let mut reply = Reply::new(code.try_into().expect("a code"));
+                reply.body = if code < 300 { self.body_of(s, "changed") } else { None };
+                drop(turn.answer_reinvite(s, reply));
+            }
+            Todo::Respond(tx, code) => drop(turn.respond(tx, Reply::new(code.try_into().expect("a code")))),
+        }
+    }
+
+    fn draft(&mut self, method: Method, target: &Target, turn: &Turn<'_>) -> Draft {
+        self.count += 1;
+        let uri = format!("sip:{}@{}", target.user(), target.host());
+        let mut draft = Draft::new(method, uri.parse::<UriBuf>().expect("a URI"));
+        draft.from = format!("<sip:{0}@{0}.sim>;tag={0}{1}", self.name, self.count);
+        draft.to = format!("<{uri}>");
+        draft.call_id = format!("{}-{}-{}", self.name, self.count, turn.now().mono);
+        draft
+    }
+
+    fn credentials(&mut self, stranger: bool) -> Credentials {
+        let password = if stranger { "wrong" } else { PASSWORD };
+        let mut credentials = Credentials::new();
+        credentials.add(Credential::password(None, &self.name, password).expect("a user"));
+        credentials
+    }
+
+    fn call(&mut self, target: Target, turn: &mut Turn<'_>) {
+        let mut draft = self.draft(Method::Invite, &target, turn);
+        let call = draft.call_id.clone();
+        let port = self.take_port(&call);
+        let stranger = self.chance.permille(self.style.stranger);
+        draft.credentials = self.credentials(stranger);
+        draft.contact = ContactSpec::Auto { user: Some(self.name.clone()), params: String::new() };
+        let hunted = target == Target::Hunt;
+        if hunted {
+            // A group of phones takes no connections.
+            draft.body = Some(Body::sdp(Bytes::from_static(b"v=0\r\n")));
+        } else if !self.chance.permille(self.style.late_offer) {
+            draft.body = self.body("offer", port);
+        }
+        let s = turn.invite(draft).expect("room for a session");
+        let side = Side { called: Some(target), stood: false, refused: None, gave_up: false, stranger, end: None };
+        self.book.borrow_mut().sides.insert((call.clone(), self.name.clone()), side);
+        self.open(s, &call, port);
+        let patience = if !hunted && self.chance.permille(self.style.impatient) {
+            self.moment(8_000)
+        } else {
+            Duration::from_secs(100)
+        };
+        self.later(turn, patience, Todo::Hangup(s));
+    }
+
+    pub(super) fn open(&mut self, s: SessionId, call: &str, port: u16) {
+        self.ports.insert(s, port);
+        self.calls.insert(s, call.to_owned());
+        let key = self.session_key(s, call);
+        self.book.borrow_mut().open.insert(key);
+    }
+
+    fn ask(&mut self, target: Target, method: Method, turn: &mut Turn<'_>) {
+        let mut draft = self.draft(method.clone(), &target, turn);
+        draft.credentials = self.credentials(false);
+        if method == Method::Message {
+            draft.body = Some(Body::new("text/plain", Bytes::from_static(b"hello")));
+        }
+        let key = format!("{} {method:?} {}", self.name, draft.call_id);
+        let tx = turn.send_request(draft).expect("room for a request");
+        self.asked.insert(tx, key.clone());
+        self.book.borrow_mut().asked.insert(key, (target, None));
+    }
+
+    pub(super) fn register(&mut self, turn: &mut Turn<'_>) {
+        let registrar = "sip:home.sim".parse::<UriBuf>().expect("a URI");
+        let aor = format!("sip:{}@home.sim", self.name).parse::<UriBuf>().expect("a URI");
+        let mut spec = RegisterSpec::new(registrar, aor);
+        spec.expires = self.chance.pick(&[20, 60, 120]);
+        spec.credentials = self.credentials(false);
+        let id = turn.register(spec).expect("room for a registration");
+        self.book.borrow_mut().registered.entry(self.name.clone()).or_default();
+        if self.chance.permille(300) {
+            let after = self.moment(30_000);
+            self.later(turn, after, Todo::Refresh(id));
+        }
+        let end = self.chance.millis(30_000, 150_000);
+        self.later(turn, end, Todo::Unregister(id));
+    }
+
+    fn answer(&mut self, s: SessionId, turn: &mut Turn<'_>) {
+        let mut reply = Reply::new(StatusCode::OK);
+        reply.body = self.body_of(s, "answer");
+        if turn.answer(s, reply).is_ok() {
+            let call = self.calls.get(&s).cloned().unwrap_or_default();
+            self.side(&call, |side| side.stood = true);
+            self.talk(s, turn);
+        }
+    }
+
+    fn refuse(&mut self, s: SessionId, code: u16, turn: &mut Turn<'_>) {
+        let mut reply = Reply::new(code.try_into().expect("a code"));
+        if code == 302 {
+            reply.contact = ContactSpec::Given("<sip:elsewhere@bob.sim>".to_owned());
+        }
+        let call = self.calls.get(&s).cloned().unwrap_or_default();
+        if turn.answer(s, reply).is_ok() {
+            self.side(&call, |side| side.refused = Some(code));
+        }
+    }
+
+    fn hang_up(&mut self, s: SessionId, turn: &mut Turn<'_>) {
+        let Some(call) = self.calls.get(&s).cloned() else { return };
+        if turn.hangup(s, None, Lines::new()).is_ok() {
+            self.side(&call, |side| {
+                if !side.stood && side.called.is_some() {
+                    side.gave_up = true;
+                } else if !side.stood {
+                    side.refused = Some(603);
+                }
+            });
+        }
+    }
+
+    fn within(&mut self, s: SessionId, what: u8, turn: &mut Turn<'_>) {
+        let text = |kind: &'static str| Some(Body::new(kind, Bytes::from_static(b"Signal=5\r\n")));
+        let sent = match what {
+            0 => turn.in_dialog(s, Method::Info, Lines::new(), text("application/dtmf-relay")),
+            1 => turn.in_dialog(s, Method::Message, Lines::new(), text("text/plain")),
+            2 => turn.in_dialog(s, Method::Options, Lines::new(), None),
+            _ => turn.update(s, self.body_of(s, "update"), Lines::new()),
+        };
+        drop(sent);
+    }
+
+    /// The session stands: what happens in it, and when it ends at the latest.
+    pub(super) fn talk(&mut self, s: SessionId, turn: &mut Turn<'_>) {
+        for _ in 0..self.chance.below(self.style.acts + 1) {
+            let after = self.moment(6_000);
+            let todo = match self.chance.below(3) {
+                0 => Todo::Reinvite(s, self.chance.permille(800)),
+                _ => Todo::Within(s, self.chance.below(4) as u8),
+            };
+            self.later(turn, after, todo);
+        }
+        let end = if self.chance.permille(500) { self.moment(10_000) } else { self.chance.millis(5_000, 60_000) };
+        self.later(turn, end, Todo::Hangup(s));
+    }
+}

@@ -1,0 +1,156 @@
+//! What a phone does about what it hears.
+
+use sip::digest::{Ha1, Presented, Verdict};
+use sip::invite::{By, SessionEvent};
+use sip::message::{HeaderId, Method, Request, StatusCode};
+use sip::register::RegistrationEvent;
+use sip::{Origin, RegistrationId, Reply, ServerTx, SessionId, Turn};
+
+use super::{PASSWORD, Phone};
+use crate::book::{End, Side};
+use crate::plan::Todo;
+
+impl Phone {
+    pub(super) fn request(&mut self, tx: ServerTx, request: &Request, origin: &Origin, turn: &mut Turn<'_>) {
+        match request.method() {
+            Method::Invite => self.invited(tx, request, origin, turn),
+            Method::Options | Method::Message => {
+                let after = self.thinking();
+                self.later(turn, after, Todo::Respond(tx, 200));
+            }
+            _ => drop(turn.respond(tx, Reply::new(StatusCode::METHOD_NOT_ALLOWED))),
+        }
+    }
+
+    fn invited(&mut self, tx: ServerTx, request: &Request, origin: &Origin, turn: &mut Turn<'_>) {
+        let hunted = request.uri_text().contains("hunt");
+        if self.style.guarded && !hunted && !self.admit(tx, request, origin, turn) {
+            return;
+        }
+        let call = request.headers().call_id().to_owned();
+        let s = turn.session(tx).expect("an INVITE of which a session can be made");
+        let side = Side { called: None, stood: false, refused: None, gave_up: false, stranger: false, end: None };
+        if self.book.borrow_mut().sides.insert((call.clone(), self.name.clone()), side).is_some() {
+            self.wrong(format!("{call} rang twice"));
+        }
+        let port = self.take_port(&call);
+        self.open(s, &call, port);
+        if self.chance.permille(800) {
+            let after = self.moment(2_000);
+            self.later(turn, after, Todo::Ring(s));
+        }
+        let after = self.moment(8_000);
+        if !hunted && self.chance.permille(self.style.refusing) {
+            let code = self.chance.pick(&[486, 603, 480, 488, 302]);
+            self.later(turn, after, Todo::Refuse(s, code));
+        } else if hunted || self.chance.permille(800) {
+            self.later(turn, after, Todo::Answer(s));
+        } else {
+            // After a minute the provisional response is repeated.
+            let after = self.chance.millis(20_000, if self.style.quick { 50_000 } else { 80_000 });
+            self.later(turn, after, Todo::Refuse(s, 480));
+        }
+    }
+
+    /// Digest authentication of a caller.
+    fn admit(&mut self, tx: ServerTx, request: &Request, origin: &Origin, turn: &mut Turn<'_>) -> bool {
+        let (now, peer) = (turn.now().mono, origin.remote.ip());
+        let presented = Presented { method: "INVITE", uri: request.uri_text(), body: request.body() };
+        let values = request.headers().all(HeaderId::Authorization).map(|header| header.value);
+        let verdict = self
+            .guard
+            .judge(now, peer, presented, values, |user, algorithm| Ha1::new(algorithm, user, "sim", PASSWORD).ok());
+        let mut reply = match verdict {
+            Verdict::Ok(_) => return true,
+            Verdict::Challenge { .. } => Reply::new(StatusCode::UNAUTHORIZED),
+            _ => Reply::new(StatusCode::FORBIDDEN),
+        };
+        if reply.code == StatusCode::UNAUTHORIZED {
+            for challenge in self.guard.challenges(now, peer, false) {
+                reply = reply.line("WWW-Authenticate", &challenge).expect("a challenge that can stand in a message");
+            }
+        }
+        drop(turn.respond(tx, reply));
+        false
+    }
+
+    pub(super) fn session(&mut self, s: SessionId, event: SessionEvent, turn: &mut Turn<'_>) {
+        let Some(call) = self.calls.get(&s).cloned() else {
+            return self.wrong(format!("{s:?} after its last event or before its first: {event:?}"));
+        };
+        match event {
+            SessionEvent::Answered { ack_due, .. } => {
+                self.side(&call, |side| side.stood = true);
+                self.acknowledge(s, ack_due, turn);
+                self.talk(s, turn);
+            }
+            SessionEvent::Forked { session, ack_due, .. } => {
+                let port = self.take_port(&call);
+                self.open(session, &call, port);
+                self.acknowledge(session, ack_due, turn);
+                self.talk(session, turn);
+            }
+            SessionEvent::Reinvite { request, .. } => {
+                let after = self.thinking();
+                let code = if self.chance.permille(850) || request.body().is_empty() { 200 } else { 488 };
+                self.later(turn, after, Todo::AnswerReinvite(s, code));
+            }
+            SessionEvent::NoAck => {
+                self.book.borrow_mut().unacknowledged.insert(format!("{} {call}", self.name));
+            }
+            SessionEvent::Reinvited { ack_due, .. } => self.acknowledge(s, ack_due, turn),
+            SessionEvent::Request { tx, .. } => {
+                let after = self.thinking();
+                self.later(turn, after, Todo::Respond(tx, 200));
+            }
+            SessionEvent::Redirected { response } => self.ended(s, &call, End::Failed(response.code().get())),
+            SessionEvent::Failed { refusal } => self.ended(s, &call, End::Failed(refusal.code().get())),
+            SessionEvent::Cancelled { .. } => self.ended(s, &call, End::Cancelled),
+            SessionEvent::Ended { by, .. } => {
+                let end = match by {
+                    By::Us => End::Us,
+                    By::Peer => End::Peer,
+                    By::Error => End::Error,
+                };
+                self.ended(s, &call, end);
+            }
+            _ => {}
+        }
+    }
+
+    fn acknowledge(&mut self, s: SessionId, due: bool, turn: &mut Turn<'_>) {
+        if due {
+            let after = self.thinking();
+            self.later(turn, after, Todo::Ack(s));
+        }
+    }
+
+    fn ended(&mut self, s: SessionId, call: &str, end: End) {
+        self.calls.remove(&s);
+        if let Some(port) = self.ports.remove(&s) {
+            self.book.borrow_mut().ports.remove(&(self.name.clone(), port));
+        }
+        let key = self.session_key(s, call);
+        self.book.borrow_mut().open.remove(&key);
+        // Of several answers kept, the one that ends last counts.
+        self.side(call, |side| side.end = Some(end));
+    }
+
+    pub(super) fn registration(&mut self, id: RegistrationId, event: &RegistrationEvent) {
+        let text = match event {
+            RegistrationEvent::Registered { .. } => "registered".to_owned(),
+            RegistrationEvent::Failed { why, .. } => format!("failed {why:?}"),
+            RegistrationEvent::Unregistered { code } => format!("unregistered {}", code.map_or(0, |code| code.get())),
+            other => format!("{other:?}"),
+        };
+        let _ = id;
+        self.book.borrow_mut().registered.entry(self.name.clone()).or_default().push(text);
+    }
+
+    pub(super) fn settled(&mut self, tx: sip::ClientTx, outcome: Result<u16, String>) {
+        let Some(key) = self.asked.remove(&tx) else { return };
+        if let Some((_, result)) = self.book.borrow_mut().asked.get_mut(&key) {
+            *result = Some(outcome);
+        }
+    }
+}
