@@ -82,9 +82,9 @@ impl Negotiation {
     /// descriptions of ours; make id and version random or from the time. Of the id 63 bits are used, and the first
     /// version is below 2^62 - 1: what is larger is cut to fit. RFC 3264 section 5.
     pub fn new(origin: Origin) -> Negotiation {
-        let version = origin.version.value().unwrap_or_default() % ((1 << 62) - 1);
-        let session_id = origin.session_id.value().unwrap_or_default() & (u64::MAX >> 1);
-        let origin = Origin { session_id: session_id.into(), version: version.into(), ..origin };
+        let mut origin = origin;
+        let version = bounded(&mut origin.version, |version| version % ((1 << 62) - 1));
+        bounded(&mut origin.session_id, |id| id & (u64::MAX >> 1));
         let agreement = Agreement::default();
         Negotiation {
             origin,
@@ -262,6 +262,16 @@ impl Negotiation {
         self.last_sent = Some(Arc::clone(&description));
         description
     }
+}
+
+/// Writes a number anew where `cut` changes it, or where it is none of 64 bits.
+fn bounded(number: &mut Number, cut: impl FnOnce(u64) -> u64) -> u64 {
+    let was = number.value();
+    let now = cut(was.unwrap_or_default());
+    if was != Some(now) {
+        *number = now.into();
+    }
+    now
 }
 
 /// The first stream both sides keep whose media type differs, or whose transport differs in security: no answer may

@@ -63,9 +63,9 @@ fn session(bytes: &[u8], limits: &Limits) -> Result<Session, ParseError> {
         }
         reader.previous = line.letter;
     }
-    let session = reader.finish(lines.latin1)?;
-    printed::fits(&session, bytes.len(), limits)?;
-    Ok(session)
+    reader.finish(lines.latin1)?;
+    printed::fits(&reader.session, bytes.len(), limits)?;
+    Ok(reader.session)
 }
 
 /// What has been read so far.
@@ -178,7 +178,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn finish(mut self, latin1: bool) -> Result<Session, ParseError> {
+    fn finish(&mut self, latin1: bool) -> Result<(), ParseError> {
         let without_address = |media: &Media| !media.is_rejected() && media.connections.is_empty();
         if self.session.connection.is_none()
             && let Some(index) = self.session.media.iter().position(without_address)
@@ -193,7 +193,7 @@ impl Reader<'_> {
         if latin1 {
             self.declare_utf8();
         }
-        Ok(self.session)
+        Ok(())
     }
 
     /// What was read as ISO 8859-1 is printed as UTF-8, so an `a=charset` would no longer be true. RFC 8866

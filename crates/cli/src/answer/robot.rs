@@ -22,7 +22,7 @@ use sdp::LocalCapabilities;
 use sip::digest::{Credential, Credentials};
 use sip::header::From;
 use sip::invite::{By, SessionEvent};
-use sip::message::{Body, Lines, Method, Request, StatusCode};
+use sip::message::{Body, Lines, Method, Quote, Request, StatusCode};
 use sip::register::{RegisterFailure, RegisterSpec, RegistrationEvent, Removal};
 use sip::uas::{self, Capabilities};
 use sip::{Application, ContactSpec, Event, Hop, Origin, RegistrationId, Reply, ServerTx, SessionId, StackError, Turn};
@@ -580,10 +580,10 @@ fn negotiated<'a>(
 /// Who sent it, as he claims: name and URI. The tag says nothing to a person.
 fn caller(request: &Request) -> String {
     let Some(Ok(from)) = request.headers().get::<From<'_>>() else { return String::new() };
-    let uri = from.0.uri;
-    match from.0.display {
-        Some(name) if !name.text().is_empty() => format!("{name} <{uri}>"),
-        _ => uri.to_string(),
+    let uri = from.0.uri.as_str();
+    match from.0.display.map(|name| name.text()) {
+        Some(name) if !name.is_empty() => [&Quote(&name).to_string(), " <", uri, ">"].concat(),
+        _ => uri.to_owned(),
     }
 }
 

@@ -76,7 +76,7 @@ impl<'a> Lines<'a> {
         if self.rest.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
             return Ok(None);
         }
-        let end = self.rest.iter().position(|byte| *byte == b'\n');
+        let end = find(self.rest, |word| zeros(word ^ ONES * u64::from(b'\n')), |byte| byte == b'\n');
         let (raw, next) = match end.and_then(|end| self.rest.split_at_checked(end)) {
             Some((line, rest)) => (line, rest.get(1..).unwrap_or_default()),
             None => (self.rest, &[] as &[u8]),
@@ -99,7 +99,8 @@ impl<'a> Lines<'a> {
             let byte = self.offset + self.limits.line_bytes;
             return Err(self.error(byte, kind, "a shorter line", "Limits::line_bytes"));
         }
-        let forbidden = bytes.iter().position(|byte| matches!(byte, 0 | b'\r'));
+        let marks = |word: u64| zeros(word) | zeros(word ^ ONES * u64::from(b'\r'));
+        let forbidden = find(bytes, marks, |byte| matches!(byte, 0 | b'\r'));
         if let Some((at, byte)) = forbidden.and_then(|at| Some((at, *bytes.get(at)?))) {
             let kind = ParseErrorKind::ForbiddenByte(byte);
             return Err(self.error(self.offset + at, kind, "no NUL and no CR within a line", "RFC 8866 section 9"));
@@ -122,5 +123,58 @@ impl<'a> Lines<'a> {
             }
         };
         Ok(Line { number: self.number, offset: self.offset, letter: char::from(*letter), value, length: bytes.len() })
+    }
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// Marks the octets that are zero by their highest bit. The lowest mark is exact; a borrow can only make wrong marks above it.
+fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & (ONES << 7)
+}
+
+/// Where the first octet stands that `is` says yes to, eight at a time: `marks` marks the same octets of a word, the lowest exactly.
+#[inline(always)]
+fn find(text: &[u8], marks: impl Fn(u64) -> u64, is: impl Fn(u8) -> bool) -> Option<usize> {
+    let mut rest = text;
+    while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
+        let marked = marks(u64::from_le_bytes(*chunk));
+        if marked != 0 {
+            return Some(text.len() - rest.len() + (marked.trailing_zeros() / 8) as usize);
+        }
+        rest = behind;
+    }
+    rest.iter().position(|byte| is(*byte)).map(|at| text.len() - rest.len() + at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc8866_9_the_first_octet_is_found_wherever_it_stands() {
+        let newline = |text: &[u8]| find(text, |word| zeros(word ^ ONES * u64::from(b'\n')), |byte| byte == b'\n');
+        let marks = |word: u64| zeros(word) | zeros(word ^ ONES * u64::from(b'\r'));
+        let forbidden = |text: &[u8]| find(text, marks, |byte| matches!(byte, 0 | b'\r'));
+        for length in 0..40 {
+            // Octets next to those looked for, which a borrow could mark.
+            for filler in [1, 9, 11, 12, 14, b'a', 0x80, 0x8a, 0x8d, 0xff] {
+                let mut text = vec![filler; length];
+                assert_eq!((newline(&text), forbidden(&text)), (None, None), "{length} of {filler}");
+                for at in (0..length).rev() {
+                    text[at] = b'\n';
+                    assert_eq!(newline(&text), Some(at), "{text:?}");
+                    assert_eq!(forbidden(&text), None, "{text:?}");
+                }
+                for octet in [0, b'\r'] {
+                    let mut text = vec![filler; length];
+                    for at in (0..length).rev() {
+                        text[at] = octet;
+                        assert_eq!(forbidden(&text), Some(at), "{text:?}");
+                        assert_eq!(newline(&text), None, "{text:?}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -74,7 +74,7 @@ pub(crate) fn address(lexer: &mut Lexer<'_>) -> Result<Option<IpAddr>, Fault> {
 }
 
 /// Four numbers from 0 to 255 without leading zeros, between dots.
-fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+pub(crate) fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     let (mut address, mut dots, mut octet, mut digits) = (0_u32, 0, 0_u32, 0);
     for byte in text {
         let digit = byte.wrapping_sub(b'0');

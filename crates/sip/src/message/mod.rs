@@ -49,7 +49,7 @@ mod framing;
 pub mod fuzz;
 pub mod header;
 mod headers;
-mod host;
+pub(crate) mod host;
 mod index;
 mod keys;
 mod lexer;

@@ -81,14 +81,20 @@ impl fmt::Display for Quote<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write;
         f.write_char('"')?;
-        for ch in self.0.chars() {
-            match ch {
-                '\r' | '\n' => f.write_char(' ')?,
-                '"' | '\\' => write!(f, "\\{ch}")?,
-                ch if ch != '\t' && ch.is_ascii_control() => write!(f, "\\{ch}")?,
-                ch => f.write_char(ch)?,
+        let changed = |byte: u8| matches!(byte, b'"' | b'\\') || byte != b'\t' && byte.is_ascii_control();
+        let mut rest = self.0;
+        // What is changed is ASCII, so it is cut at characters.
+        while let Some((plain, found)) = rest.bytes().position(changed).and_then(|at| rest.split_at_checked(at)) {
+            f.write_str(plain)?;
+            let mut behind = found.chars();
+            match behind.next() {
+                Some('\r' | '\n') => f.write_char(' ')?,
+                Some(ch) => write!(f, "\\{ch}")?,
+                None => {}
             }
+            rest = behind.as_str();
         }
+        f.write_str(rest)?;
         f.write_char('"')
     }
 }
@@ -160,4 +166,25 @@ pub(crate) fn unfold_bytes(raw: &[u8]) -> Cow<'_, [u8]> {
         }
     }
     Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3261_25_1_what_is_quoted_is_escaped_and_nothing_else() {
+        let cases = [
+            ("", r#""""#),
+            ("Bob", r#""Bob""#),
+            (r#"a"b\c"#, r#""a\"b\\c""#),
+            (r#""""#, r#""\"\"""#),
+            ("a\r\nb\tc", "\"a  b\tc\""),
+            ("\u{1}\u{7f}", "\"\\\u{1}\\\u{7f}\""),
+            ("grüße \u{80} \"ß\"", "\"grüße \u{80} \\\"ß\\\"\""),
+        ];
+        for (text, quoted) in cases {
+            assert_eq!(Quote(text).to_string(), quoted, "{text:?}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::config::Config;
 use crate::message::header::Via;
-use crate::message::{HeaderId, Headers, Host};
+use crate::message::{HeaderId, Headers, Host, host};
 use crate::outbox::Origin;
 
 /// Where responses to a request go, and what they tell about it.
@@ -134,6 +134,9 @@ fn address(text: &[u8]) -> Option<IpAddr> {
         b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b':' => text,
         _ => return None,
     };
+    if let Some(ip) = host::ipv4(text) {
+        return Some(IpAddr::V4(ip));
+    }
     std::str::from_utf8(inner).ok()?.parse().ok()
 }
 
