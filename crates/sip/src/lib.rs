@@ -35,6 +35,7 @@ pub mod register;
 pub mod reply;
 mod rng;
 pub mod route;
+mod siphash;
 mod slab;
 mod spread;
 pub mod stack;

@@ -1,10 +1,9 @@
 //! Random text and numbers from the seed: tags, branches, Call-IDs. The same seed and the same inputs give the same output.
 
 use std::fmt;
-use std::hash::Hasher;
 use std::time::Duration;
 
-use crate::transaction::key::Sip13;
+use crate::siphash::Sip13;
 
 /// A keyed counter: each number is SipHash of a counter under a secret key, so seeing some tells nothing about the next.
 pub(crate) struct Rng {
@@ -27,7 +26,7 @@ impl Rng {
     pub(crate) fn u64(&mut self) -> u64 {
         self.count = self.count.wrapping_add(1);
         let mut hash = Sip13::new(self.key);
-        hash.write_u64(self.count);
+        hash.word(self.count);
         hash.finish()
     }
     /// A number below `n`; zero when `n` is zero.

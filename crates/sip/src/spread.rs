@@ -4,12 +4,10 @@
 //! so that all bindings of a user are in one place. Every shard reckons alike, so any of them can take a message from the network and
 //! hand it to its home. What a shard begins itself gets a Call-ID that falls to it: responses and requests within the dialog come home.
 
-use std::hash::Hasher;
-
 use crate::id::Shard;
 use crate::message::header::NameAddr;
 use crate::rng::Rng;
-use crate::transaction::key::Sip13;
+use crate::siphash::Sip13;
 
 /// How many shards there are, and the secret by which calls and users fall to them: nobody outside can choose a shard.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,8 +81,8 @@ impl Spread {
             return Shard(0);
         }
         let mut hash = Sip13::new(self.key);
-        hash.write(&[kind]);
-        hash.write(text);
+        hash.word(u64::from(kind));
+        hash.text(text);
         // Below the count, so within eight bits.
         Shard((hash.finish() % u64::from(self.count)) as u8)
     }

@@ -7,7 +7,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use super::{Dialog, DialogError};
 use crate::id::{DialogId, Id, SessionId, Shard};
-use crate::transaction::key::{Keys, Sip13};
+use crate::siphash::Sip13;
+use crate::transaction::key::Keys;
 
 /// Hashes are already spread: the map takes them as they are.
 #[derive(Default)]
@@ -226,9 +227,9 @@ impl Dialogs {
         remote_tag: impl AsRef<[u8]>,
     ) -> u64 {
         let mut hash = Sip13::new(self.keys.0);
-        hash.write(&[3]);
+        hash.word(3);
         for part in [call_id.as_ref(), local_tag.as_ref(), remote_tag.as_ref()] {
-            hash.part(part);
+            hash.text(part);
         }
         hash.finish()
     }

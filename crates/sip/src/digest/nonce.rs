@@ -8,9 +8,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::siphash::Sip24;
 use crate::time::Time;
 
 /// Letters of a nonce.
@@ -36,56 +36,29 @@ pub(crate) struct Issue {
     pub(crate) serial: u32,
 }
 
-/// HMAC-SHA-256 (RFC 2104) with its two key blocks hashed in advance.
-#[derive(Clone)]
-struct Mac {
-    inner: Sha256,
-    outer: Sha256,
-}
-
-impl Mac {
-    fn new(key: &[u8; 32]) -> Mac {
-        let keyed = |pad: u8| {
-            let mut block = [pad; 64];
-            block.iter_mut().zip(key).for_each(|(to, byte)| *to ^= byte);
-            Sha256::new().chain_update(block)
-        };
-        Mac { inner: keyed(0x36), outer: keyed(0x5c) }
-    }
-
-    fn of(&self, parts: &[&[u8]]) -> [u8; 32] {
-        let mut inner = self.inner.clone();
-        parts.iter().for_each(|part| inner.update(part));
-        self.outer.clone().chain_update(inner.finalize()).finalize().into()
-    }
-}
-
 /// Makes and checks nonces.
 #[derive(Clone)]
 pub(crate) struct Nonces {
-    mac: Mac,
+    key: (u64, u64),
     serial: u32,
 }
 
 impl Nonces {
+    /// With a key of 128 bits: the first half of what is given.
     pub(crate) fn new(key: &[u8; 32]) -> Nonces {
-        Nonces { mac: Mac::new(key), serial: 0 }
-    }
-
-    /// A fixed value that only the holder of the key can know.
-    pub(crate) fn derive(&self, label: &[u8]) -> [u8; 32] {
-        self.mac.of(&[b"derive", label])
+        let word = |from: usize| key.iter().skip(from).take(8).fold(0, |word, byte| word << 8 | u64::from(*byte));
+        Nonces { key: (word(0), word(8)), serial: 0 }
     }
 
     pub(crate) fn make(&mut self, now: Time, peer: Option<IpAddr>) -> Nonce {
         self.serial = self.serial.wrapping_add(1);
+        let issue = Issue { at: now, serial: self.serial };
         let mut bytes = [0; PLAIN + MAC];
         let (time, rest) = bytes.split_at_mut(8);
         let (serial, proof) = rest.split_at_mut(4);
-        time.copy_from_slice(&now.0.to_be_bytes());
-        serial.copy_from_slice(&self.serial.to_be_bytes());
-        let mac = self.prove(time, serial, peer);
-        proof.iter_mut().zip(mac).for_each(|(to, byte)| *to = byte);
+        time.copy_from_slice(&issue.at.0.to_be_bytes());
+        serial.copy_from_slice(&issue.serial.to_be_bytes());
+        proof.copy_from_slice(&self.prove(issue, peer));
         Nonce(to_letters(&bytes))
     }
 
@@ -94,17 +67,23 @@ impl Nonces {
         let bytes = from_letters(text)?;
         let (time, rest) = bytes.split_first_chunk::<8>()?;
         let (serial, proof) = rest.split_first_chunk::<4>()?;
-        let mac = self.prove(time, serial, peer);
-        let genuine = mac.get(..MAC).is_some_and(|mac| bool::from(mac.ct_eq(proof)));
-        genuine.then(|| Issue { at: Time(u64::from_be_bytes(*time)), serial: u32::from_be_bytes(*serial) })
+        let issue = Issue { at: Time(u64::from_be_bytes(*time)), serial: u32::from_be_bytes(*serial) };
+        bool::from(self.prove(issue, peer).ct_eq(proof)).then_some(issue)
     }
 
-    fn prove(&self, time: &[u8], serial: &[u8], peer: Option<IpAddr>) -> [u8; 32] {
+    /// What only the holder of the key can know: SipHash-2-4, 96 bits of it, over time, serial number and address.
+    fn prove(&self, issue: Issue, peer: Option<IpAddr>) -> [u8; MAC] {
+        let mut mac = Sip24::new(self.key);
+        mac.word(issue.at.0);
+        mac.word(u64::from(issue.serial));
         match peer.map(|ip| ip.to_canonical()) {
-            None => self.mac.of(&[b"nonce-", time, serial]),
-            Some(IpAddr::V4(ip)) => self.mac.of(&[b"nonce4", time, serial, &ip.octets()]),
-            Some(IpAddr::V6(ip)) => self.mac.of(&[b"nonce6", time, serial, &ip.octets()]),
+            None => mac.text(&[]),
+            Some(IpAddr::V4(ip)) => mac.text(&ip.octets()),
+            Some(IpAddr::V6(ip)) => mac.text(&ip.octets()),
         }
+        let mut proof = [0; MAC];
+        proof.iter_mut().zip(mac.finish128().to_le_bytes()).for_each(|(to, byte)| *to = byte);
+        proof
     }
 }
 

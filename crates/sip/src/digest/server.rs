@@ -190,8 +190,8 @@ impl Server {
         if config.algorithms.is_empty() || twice {
             return Err(ServerError::Algorithms);
         }
-        let nonces = Nonces::new(&secret);
-        let nobody = nonces.derive(b"nobody");
+        let derived = |label: &[u8]| Algorithm::Sha256.bytes(&[label, &secret]);
+        let (nonces, nobody) = (Nonces::new(&derived(b"nonces")), derived(b"nobody"));
         let window = Window::new(config.window, config.lifetime);
         Ok(Server { realm: escape(&config.realm).into_owned(), config, nonces, nobody, window })
     }

@@ -12,117 +12,10 @@ use std::hash::Hasher;
 use crate::id::Id;
 use crate::message::{HeaderId, Headers, Method, Request};
 use crate::rng::Token;
+use crate::siphash::Sip13;
 
 /// The text every branch of RFC 3261 starts with (section 8.1.1.7).
 pub(crate) const COOKIE: &str = "z9hG4bK";
-
-/// SipHash with one round per word and three at the end, 64 or 128 bits.
-#[derive(Clone)]
-pub(crate) struct Sip13 {
-    v: [u64; 4],
-    tail: u64,
-    held: u32,
-    length: u64,
-}
-
-impl Sip13 {
-    /// Under a key.
-    pub(crate) fn new(key: (u64, u64)) -> Self {
-        Self {
-            v: [
-                key.0 ^ 0x736f_6d65_7073_6575,
-                key.1 ^ 0x646f_7261_6e64_6f6d ^ 0xee,
-                key.0 ^ 0x6c79_6765_6e65_7261,
-                key.1 ^ 0x7465_6462_7974_6573,
-            ],
-            tail: 0,
-            held: 0,
-            length: 0,
-        }
-    }
-    fn round(v: &mut [u64; 4]) {
-        let [mut a, mut b, mut c, mut d] = *v;
-        a = a.wrapping_add(b);
-        b = b.rotate_left(13) ^ a;
-        a = a.rotate_left(32);
-        c = c.wrapping_add(d);
-        d = d.rotate_left(16) ^ c;
-        a = a.wrapping_add(d);
-        d = d.rotate_left(21) ^ a;
-        c = c.wrapping_add(b);
-        b = b.rotate_left(17) ^ c;
-        c = c.rotate_left(32);
-        *v = [a, b, c, d];
-    }
-    fn word(&mut self, word: u64) {
-        self.v[3] ^= word;
-        Self::round(&mut self.v);
-        self.v[0] ^= word;
-    }
-    /// One text of several: an end mark follows, so `("ab", "c")` and `("a", "bc")` differ.
-    pub(crate) fn part(&mut self, text: &[u8]) {
-        self.write(text);
-        self.byte(0xff);
-    }
-    fn byte(&mut self, byte: u8) {
-        self.length = self.length.wrapping_add(1);
-        self.tail |= u64::from(byte) << (8 * self.held);
-        self.held += 1;
-        if self.held == 8 {
-            let word = self.tail;
-            self.word(word);
-            (self.tail, self.held) = (0, 0);
-        }
-    }
-    /// All 128 bits.
-    pub(crate) fn finish128(&self) -> u128 {
-        let mut state = self.clone();
-        let last = state.tail | (state.length << 56);
-        state.word(last);
-        state.v[2] ^= 0xee;
-        (0..3).for_each(|_| Self::round(&mut state.v));
-        let low = state.v[0] ^ state.v[1] ^ state.v[2] ^ state.v[3];
-        state.v[1] ^= 0xdd;
-        (0..3).for_each(|_| Self::round(&mut state.v));
-        let high = state.v[0] ^ state.v[1] ^ state.v[2] ^ state.v[3];
-        (u128::from(high) << 64) | u128::from(low)
-    }
-}
-
-impl Hasher for Sip13 {
-    fn write(&mut self, bytes: &[u8]) {
-        self.length = self.length.wrapping_add(bytes.len() as u64);
-        let shift = 8 * self.held;
-        let mut words = bytes.chunks_exact(8);
-        for chunk in &mut words {
-            let Ok(eight) = <[u8; 8]>::try_from(chunk) else { continue };
-            let word = u64::from_le_bytes(eight);
-            let full = self.tail | (word << shift);
-            // What does not fit waits for the next word; nothing does when the tail is empty.
-            self.tail = if shift == 0 { 0 } else { word >> (64 - shift) };
-            self.word(full);
-        }
-        let rest = words.remainder();
-        let mut eight = [0; 8];
-        if let Some(place) = eight.get_mut(..rest.len()) {
-            place.copy_from_slice(rest);
-        }
-        let last = u64::from_le_bytes(eight);
-        let full = self.tail | (last << shift);
-        self.held += rest.len() as u32;
-        if self.held < 8 {
-            self.tail = full;
-        } else {
-            self.word(full);
-            // At most seven octets came, so some were held before.
-            self.tail = last >> (64 - shift);
-            self.held -= 8;
-        }
-    }
-    fn finish(&self) -> u64 {
-        self.finish128() as u64
-    }
-}
 
 /// What identifies a server transaction: see the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,10 +76,10 @@ impl Keys {
             return self.old(request, method, headers.to_tag());
         }
         let mut hash = Sip13::new(self.0);
-        hash.write(&[1]);
-        hash.part(branch);
+        hash.word(1);
+        hash.text(branch);
         lower(&mut hash, sent_by);
-        hash.part(method.as_str().as_bytes());
+        hash.text(method.as_str().as_bytes());
         Key::new(hash.finish128())
     }
     /// The same for a request without the cookie, of a peer that knows RFC 2543 only: by Request-URI, tags, Call-ID, CSeq and top Via.
@@ -194,14 +87,14 @@ impl Keys {
     fn old(&self, request: &Request, method: &Method, to_tag: Option<&str>) -> Key {
         let headers = request.headers();
         let mut hash = Sip13::new(self.0);
-        hash.write(&[2]);
-        hash.part(request.uri_text().as_bytes());
-        hash.part(to_tag.unwrap_or("").as_bytes());
-        hash.part(headers.from_tag().unwrap_or("").as_bytes());
-        hash.part(headers.call_id().as_bytes());
-        hash.write_u32(headers.cseq().number);
-        hash.part(headers.raw(HeaderId::Via).unwrap_or(b""));
-        hash.part(method.as_str().as_bytes());
+        hash.word(2);
+        hash.text(request.uri_text().as_bytes());
+        hash.text(to_tag.unwrap_or("").as_bytes());
+        hash.text(headers.from_tag().unwrap_or("").as_bytes());
+        hash.text(headers.call_id().as_bytes());
+        hash.word(u64::from(headers.cseq().number));
+        hash.text(headers.raw(HeaderId::Via).unwrap_or(b""));
+        hash.text(method.as_str().as_bytes());
         Key::new(hash.finish128())
     }
     /// Where the ACK of an RFC 2543 peer for our answer with `to_tag` will look; `None` for peers with the cookie, whose ACK is found
@@ -217,26 +110,26 @@ impl Keys {
         }
         let (call_id, from_tag) = headers.call();
         let mut hash = Sip13::new(self.0);
-        hash.write(&[3]);
-        hash.part(from_tag);
-        hash.part(call_id);
-        hash.write_u32(headers.cseq().number);
-        hash.part(method.as_str().as_bytes());
+        hash.word(3);
+        hash.text(from_tag);
+        hash.text(call_id);
+        hash.word(u64::from(headers.cseq().number));
+        hash.text(method.as_str().as_bytes());
         Some(Key::new(hash.finish128()))
     }
     /// A To tag for an answer that leaves nothing behind: the same for every repeat (RFC 3261 section 8.2.7).
     pub(crate) fn stateless_tag(&self, headers: &Headers) -> Token {
         let mut hash = Sip13::new(self.0);
-        hash.write(&[4]);
-        hash.part(headers.branch().unwrap_or("").as_bytes());
-        hash.part(headers.from_tag().unwrap_or("").as_bytes());
-        hash.part(headers.call_id().as_bytes());
+        hash.word(4);
+        hash.text(headers.branch().unwrap_or("").as_bytes());
+        hash.text(headers.from_tag().unwrap_or("").as_bytes());
+        hash.text(headers.call_id().as_bytes());
         Token::from_u64(hash.finish())
     }
     fn mask(&self, nonce: u64) -> u64 {
         let mut hash = Sip13::new(self.0);
-        hash.write(&[5]);
-        hash.write_u64(nonce);
+        hash.word(5);
+        hash.word(nonce);
         hash.finish()
     }
 }
@@ -250,17 +143,10 @@ pub(crate) fn is_rfc3261(branch: &[u8]) -> bool {
 
 /// Host names have no case (RFC 3261 section 7.3.1).
 fn lower(hash: &mut Sip13, text: &[u8]) {
-    if !text.iter().any(u8::is_ascii_uppercase) {
-        return hash.part(text);
+    match text.iter().any(u8::is_ascii_uppercase) {
+        true => hash.text(&text.to_ascii_lowercase()),
+        false => hash.text(text),
     }
-    let mut block = [0_u8; 64];
-    for chunk in text.chunks(block.len()) {
-        for (to, from) in block.iter_mut().zip(chunk) {
-            *to = from.to_ascii_lowercase();
-        }
-        hash.write(block.get(..chunk.len()).unwrap_or_default());
-    }
-    hash.write(&[0xff]);
 }
 
 /// A branch of ours: the cookie, 64 random bits, and the handle of the transaction hidden under a mask that only we can take off. A
@@ -297,33 +183,6 @@ impl std::fmt::Display for Branch {
 mod tests {
     use super::*;
     use crate::id::Shard;
-
-    #[test]
-    fn sip13_does_not_depend_on_how_its_input_is_cut() {
-        let text: Vec<u8> = (0..100).collect();
-        let mut whole = Sip13::new((7, 9));
-        whole.write(&text);
-        for cut in 0..text.len() {
-            let (a, b) = text.split_at(cut);
-            let mut parts = Sip13::new((7, 9));
-            parts.write(a);
-            parts.write(b);
-            assert_eq!(parts.finish128(), whole.finish128(), "cut at {cut}");
-        }
-    }
-
-    #[test]
-    fn sip13_differs_by_key_text_and_length() {
-        let hash = |key, text: &[u8]| {
-            let mut h = Sip13::new(key);
-            h.write(text);
-            h.finish128()
-        };
-        let all = [hash((0, 0), b""), hash((0, 1), b""), hash((0, 0), b"\0"), hash((0, 0), b"\0\0"), hash((1, 0), b"")];
-        for (n, a) in all.iter().enumerate() {
-            assert!(all.iter().skip(n + 1).all(|b| a != b && *a as u64 != *b as u64));
-        }
-    }
 
     #[test]
     fn branch_finds_its_transaction_and_only_under_its_key() {
