@@ -1,6 +1,7 @@
 //! What the application is told.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::id::{AlarmId, ClientTx, RegistrationId, ServerTx, SessionId};
 use crate::invite::SessionEvent;
@@ -12,10 +13,6 @@ use crate::turn::Turn;
 /// One piece of news. Plain data; ids in it may have ended by the time it is read.
 #[derive(Debug)]
 #[non_exhaustive]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "requests are what most events are: a box would cost an allocation for each"
-)]
 pub enum Event {
     /// A request outside any dialog of ours. Never an ACK or a CANCEL. The application answers with [`Turn::respond`] or, for an INVITE,
     /// [`Turn::session`]; a non-INVITE not answered within 64*T1 is forgotten in silence (RFC 4320 section 4.2).
@@ -23,7 +20,7 @@ pub enum Event {
         /// To answer with.
         tx: ServerTx,
         /// The request as it came.
-        request: Request,
+        request: Arc<Request>,
         /// Where it came from.
         origin: Origin,
     },
@@ -36,7 +33,7 @@ pub enum Event {
     /// An ACK that matches nothing here: only with [`crate::Role::Proxy`].
     Ack {
         /// The request as it came.
-        request: Request,
+        request: Arc<Request>,
         /// Where it came from.
         origin: Origin,
     },
@@ -46,7 +43,7 @@ pub enum Event {
         /// The request.
         tx: ClientTx,
         /// The response as it came.
-        response: Response,
+        response: Box<Response>,
         /// Where it came from.
         origin: Origin,
     },

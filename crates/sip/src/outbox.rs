@@ -169,7 +169,6 @@ impl fmt::Display for SendError {
 /// One thing to do for the driver.
 #[derive(Debug)]
 #[non_exhaustive]
-#[allow(clippy::large_enum_variant, reason = "an action is made, queued and taken once; see Event")]
 pub enum Action {
     /// Send these bytes.
     Send {

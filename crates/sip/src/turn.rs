@@ -3,6 +3,8 @@
 //! This file is the switchboard: driver inputs come in here, and results go out to their owner. The machines stand elsewhere:
 //! transactions in `transaction/`, sessions in `invite/`, registrations in `register.rs`.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::counters::Counters;
@@ -105,11 +107,11 @@ impl Turn<'_> {
         match Message::parse(bytes, &self.stack.config.limits) {
             Ok(Message::Request(request)) => {
                 self.stack.counters.requests_in += 1;
-                self.receive_request(request, from);
+                self.receive_request(Arc::new(request), from);
             }
             Ok(Message::Response(response)) => {
                 self.stack.counters.responses_in += 1;
-                self.receive_response(response, from);
+                self.receive_response(Box::new(response), from);
             }
             Err(broken) => {
                 self.stack.counters.unreadable += 1;
@@ -217,7 +219,7 @@ impl Turn<'_> {
 /// Results, to whom they belong.
 impl Turn<'_> {
     /// A response for the owner of a request.
-    pub(crate) fn deliver(&mut self, owner: Owner, tx: ClientTx, response: Response, origin: &Origin) {
+    pub(crate) fn deliver(&mut self, owner: Owner, tx: ClientTx, response: Box<Response>, origin: &Origin) {
         match owner {
             Owner::Application => self.emit(Event::Response { tx, response, origin: *origin }),
             Owner::Session(id, purpose) => invite::on_response(self, id, purpose, tx, response, origin),
@@ -242,7 +244,7 @@ impl Turn<'_> {
     }
 
     /// A CANCEL came for an INVITE without a final response.
-    pub(crate) fn deliver_cancel(&mut self, owner: Owner, tx: ServerTx, cancel: &Request) {
+    pub(crate) fn deliver_cancel(&mut self, owner: Owner, tx: ServerTx, cancel: &Arc<Request>) {
         match owner {
             Owner::Session(id, _) => invite::on_cancel(self, id, tx, cancel),
             _ => self.cancelled_by_peer(tx),

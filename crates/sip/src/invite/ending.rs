@@ -1,5 +1,7 @@
 //! The end of a session (RFC 3261 section 15). Hanging up is local and at once; the network catches up.
 
+use std::sync::Arc;
+
 use super::event::{By, Refusal, SessionEvent};
 use super::session::{Bye, Exchange, State};
 use super::{BYE, making, uac, uas};
@@ -148,10 +150,10 @@ pub(super) fn refuse_heard(turn: &mut Turn<'_>, s: SessionId) {
 }
 
 /// A BYE of the peer (RFC 3261 section 15.1.2): 200, and 487 to what is pending.
-pub(super) fn their_bye(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, tx: ServerTx, request: &Request) {
+pub(super) fn their_bye(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, tx: ServerTx, request: &Arc<Request>) {
     let _ = turn.respond(tx, Reply::new(StatusCode::OK));
     let Some(session) = super::get_mut(turn, s) else { return };
-    let ended = SessionEvent::Ended { by: By::Peer, request: Some(Box::new(request.clone())), refusal: None };
+    let ended = SessionEvent::Ended { by: By::Peer, request: Some(Arc::clone(request)), refusal: None };
     match &session.state {
         // Either a 2xx was overtaken, or the peer may not do this: what counts is the final response to our INVITE.
         State::Calling(_) | State::Cancelling(_) => {

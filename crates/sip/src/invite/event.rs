@@ -1,5 +1,7 @@
 //! What an application hears of a session, and the policies it may set.
 
+use std::sync::Arc;
+
 use crate::event::Failure;
 use crate::id::{DialogId, ServerTx, SessionId};
 use crate::message::{Request, Response, StatusCode};
@@ -13,14 +15,14 @@ pub enum SessionEvent {
     /// A provisional response to our INVITE (RFC 3261 section 13.2.2.1).
     Progress {
         /// The response, never 100 unless [`crate::Config::hand_trying`].
-        response: Response,
+        response: Box<Response>,
         /// The early dialog it belongs to, when it has a To tag. A forked INVITE has several.
         fork: Option<DialogId>,
     },
     /// Our INVITE was answered with a 2xx: the session stands.
     Answered {
         /// The 2xx.
-        response: Response,
+        response: Box<Response>,
         /// The 2xx carries the offer: the ACK waits for [`crate::Turn::ack`] with the answer. Otherwise it has been sent.
         ack_due: bool,
     },
@@ -29,14 +31,14 @@ pub enum SessionEvent {
         /// The new session; it stands.
         session: SessionId,
         /// The 2xx.
-        response: Response,
+        response: Box<Response>,
         /// As in [`SessionEvent::Answered`].
         ack_due: bool,
     },
     /// Our INVITE was answered with a 3xx. The session has ended; its Contacts may be tried with a new one (RFC 3261 section 8.1.3.4).
     Redirected {
         /// The 3xx.
-        response: Response,
+        response: Box<Response>,
     },
     /// Our INVITE was refused or brought no answer. The session has ended.
     Failed {
@@ -46,7 +48,7 @@ pub enum SessionEvent {
     /// The ACK for our 2xx came.
     Acked {
         /// The ACK: its body is the answer when our 2xx carried the offer.
-        request: Request,
+        request: Arc<Request>,
     },
     /// No ACK for our 2xx came within 64*T1; it is no longer repeated (RFC 3261 section 13.3.1.4). With [`NoAck::Tell`] the session stands
     /// and the application decides; with [`NoAck::Bye`] [`SessionEvent::Ended`] follows.
@@ -56,7 +58,7 @@ pub enum SessionEvent {
         /// The transaction.
         tx: ServerTx,
         /// The INVITE; without a session description the offer goes into our 2xx.
-        request: Request,
+        request: Arc<Request>,
     },
     /// The peer cancelled its re-INVITE; it has been answered 487.
     ReinviteCancelled {
@@ -66,7 +68,7 @@ pub enum SessionEvent {
     /// Our re-INVITE was accepted.
     Reinvited {
         /// The 2xx.
-        response: Response,
+        response: Box<Response>,
         /// As in [`SessionEvent::Answered`].
         ack_due: bool,
     },
@@ -78,7 +80,7 @@ pub enum SessionEvent {
     /// Our UPDATE was accepted (RFC 3311).
     Updated {
         /// The 2xx.
-        response: Response,
+        response: Box<Response>,
     },
     /// Our UPDATE was refused, for good: the session goes on as before (RFC 3311 section 5.3).
     UpdateFailed {
@@ -90,19 +92,19 @@ pub enum SessionEvent {
         /// The transaction.
         tx: ServerTx,
         /// The request.
-        request: Request,
+        request: Arc<Request>,
     },
     /// The caller gave up before we answered: CANCEL, or its Expires has passed. 487 has been sent; the session has ended.
     Cancelled {
         /// The CANCEL, for its Reason header; `None` when Expires passed.
-        request: Option<Box<Request>>,
+        request: Option<Arc<Request>>,
     },
     /// The session has ended.
     Ended {
         /// By whom.
         by: By,
         /// The BYE of the peer, for its Reason header.
-        request: Option<Box<Request>>,
+        request: Option<Arc<Request>>,
         /// What went wrong, with [`By::Error`].
         refusal: Option<Refusal>,
     },

@@ -1,5 +1,7 @@
 //! Other requests within the dialog, of either side (RFC 3261 section 12.2).
 
+use std::sync::Arc;
+
 use super::ending::{self, Final};
 use super::event::{Refusal, SessionEvent};
 use super::session::{Asked, Change, Exchange, Heard, State, Update};
@@ -99,7 +101,7 @@ fn ask(
 }
 
 /// A response to one of these.
-pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, response: Response, origin: &Origin) {
+pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, response: Box<Response>, origin: &Origin) {
     let event = |response| Event::Response { tx, response, origin: *origin };
     if response.code().is_provisional() {
         if is_plain(turn, s, tx) {
@@ -115,7 +117,7 @@ pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, respo
             making::refresh(dialog, making::contact_uri(response.headers()), origin, reach);
         }
     }
-    let refusal = (!response.code().is_success()).then(|| Refusal::Response(Box::new(response.clone())));
+    let refusal = (!response.code().is_success()).then(|| Refusal::Response(response.clone()));
     match asked.change {
         None => turn.emit(event(response)),
         Some(change) => match &refusal {
@@ -190,7 +192,7 @@ pub(super) fn ends_dialog(method: &Method, refusal: &Refusal) -> bool {
 }
 
 /// A request with our tag, or one that makes no sense outside a dialog: true when it belongs to a session, and has been dealt with.
-pub(crate) fn on_request(turn: &mut Turn<'_>, tx: ServerTx, request: &Request, origin: &Origin) -> bool {
+pub(crate) fn on_request(turn: &mut Turn<'_>, tx: ServerTx, request: &Arc<Request>, origin: &Origin) -> bool {
     let Some(dialog) = making::find_for_request(turn, request) else { return false };
     let Some(s) = turn.stack.sessions.dialogs.owner(dialog) else { return false };
     let Some(session) = super::get(turn, s) else { return false };
@@ -240,7 +242,7 @@ pub(crate) fn on_request(turn: &mut Turn<'_>, tx: ServerTx, request: &Request, o
 }
 
 /// The checks that hold inside a dialog as well (RFC 3261 sections 8.2.1 and 8.2.2.3, RFC 6086 section 4.2.2): 405, 501, 420, 469.
-fn not_understood(turn: &Turn<'_>, request: &Request) -> Option<Reply> {
+fn not_understood(turn: &Turn<'_>, request: &Arc<Request>) -> Option<Reply> {
     let config = &turn.stack.config;
     let plain = config.allow.contains(request.method()) && !request.headers().has(HeaderId::Require);
     if plain {
@@ -254,7 +256,7 @@ fn not_understood(turn: &Turn<'_>, request: &Request) -> Option<Reply> {
 }
 
 /// The glare rules of UPDATE (RFC 3311 section 5.2), and the limit on what is unanswered.
-fn refused_at_once(turn: &mut Turn<'_>, s: SessionId, method: &Method, request: &Request) -> Option<Reply> {
+fn refused_at_once(turn: &mut Turn<'_>, s: SessionId, method: &Method, request: &Arc<Request>) -> Option<Reply> {
     let session = super::get(turn, s)?;
     let heard = session.work.as_ref().map_or(&[][..], |work| &work.heard);
     if heard.len() >= turn.stack.config.session.max_unanswered {
@@ -280,7 +282,7 @@ pub(super) fn later(turn: &mut Turn<'_>) -> Reply {
     reply.clone().line("Retry-After", &seconds).unwrap_or(reply)
 }
 
-fn hand_on(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, tx: ServerTx, request: &Request, origin: &Origin) {
+fn hand_on(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, tx: ServerTx, request: &Arc<Request>, origin: &Origin) {
     let update = *request.method() == Method::Update;
     let heard = Heard {
         tx,
@@ -292,7 +294,7 @@ fn hand_on(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, tx: ServerTx, re
     };
     let Some(session) = super::get_mut(turn, s) else { return };
     session.work().heard.push(heard);
-    super::emit(turn, s, SessionEvent::Request { tx, request: request.clone() });
+    super::emit(turn, s, SessionEvent::Request { tx, request: Arc::clone(request) });
 }
 
 /// A request of the peer has its final response: a 2xx to UPDATE refreshes the target (RFC 3311 section 5.2).

@@ -298,7 +298,7 @@ pub(crate) fn on_response(
     s: SessionId,
     purpose: u16,
     tx: ClientTx,
-    response: Response,
+    response: Box<Response>,
     origin: &Origin,
 ) {
     if response.code().is_final() {

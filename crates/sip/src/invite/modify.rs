@@ -1,5 +1,6 @@
 //! Changing a session: re-INVITE of either side (RFC 3261 section 14) and our UPDATE (RFC 3311).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ending::{self, Final};
@@ -115,7 +116,7 @@ fn send_invite(turn: &mut Turn<'_>, s: SessionId, change: Change) -> Result<(), 
 }
 
 /// A response to our re-INVITE.
-pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, response: Response, origin: &Origin) {
+pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, response: Box<Response>, origin: &Origin) {
     let code = response.code();
     if code.is_provisional() {
         return;
@@ -123,7 +124,7 @@ pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, respo
     let cseq = response.headers().cseq().number;
     match take_sent(turn, s, tx) {
         Some(sent) if code.is_success() => accepted(turn, s, &sent, response, origin),
-        Some(sent) => refused(turn, s, sent, Refusal::Response(Box::new(response))),
+        Some(sent) => refused(turn, s, sent, Refusal::Response(response)),
         None if code.is_success() => uac::repeat_ack(turn, s, cseq),
         None => {}
     }
@@ -148,7 +149,7 @@ fn take_sent(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx) -> Option<Sent> {
 }
 
 /// Sent -> Idle or AckDue: 2xx (RFC 3261 sections 12.2.1.2 and 14.1).
-fn accepted(turn: &mut Turn<'_>, s: SessionId, sent: &Sent, response: Response, origin: &Origin) {
+fn accepted(turn: &mut Turn<'_>, s: SessionId, sent: &Sent, response: Box<Response>, origin: &Origin) {
     let cseq = response.headers().cseq().number;
     let reach = turn.stack.config.session.reach;
     if let Some(dialog) = dialog_mut(turn, s) {
@@ -235,7 +236,7 @@ pub(super) fn exchange_over(turn: &mut Turn<'_>, s: SessionId) {
 }
 
 /// An INVITE of the peer in the dialog (RFC 3261 section 14.2).
-pub(super) fn their_invite(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, request: &Request) {
+pub(super) fn their_invite(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, request: &Arc<Request>) {
     let offered = offer_answer::in_message(request.headers());
     let Some(session) = super::get_mut(turn, s) else { return };
     if planted(Bug::Glare) && matches!(session.exchange, Exchange::Sent(_)) {
@@ -253,7 +254,7 @@ pub(super) fn their_invite(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, requ
         (_, Exchange::Idle) => {
             session.exchange = Exchange::Received { tx, cseq: request.headers().cseq().number, offered };
             session.learn_allow(request.headers());
-            super::emit(turn, s, SessionEvent::Reinvite { tx, request: request.clone() });
+            super::emit(turn, s, SessionEvent::Reinvite { tx, request: Arc::clone(request) });
             return;
         }
     };

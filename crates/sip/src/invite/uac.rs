@@ -95,19 +95,19 @@ fn expires(lines: &Lines) -> Option<Duration> {
 }
 
 /// A response to our first INVITE.
-pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, response: Response, origin: &Origin) {
+pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, response: Box<Response>, origin: &Origin) {
     let code = response.code();
     if code.is_provisional() {
         progress(turn, s, response, origin);
     } else if code.is_success() {
         accepted(turn, s, response, origin);
     } else {
-        over(turn, s, Refusal::Response(Box::new(response)));
+        over(turn, s, Refusal::Response(response));
     }
 }
 
 /// RFC 3261 section 13.2.2.1: a To tag makes an early dialog.
-fn progress(turn: &mut Turn<'_>, s: SessionId, response: Response, origin: &Origin) {
+fn progress(turn: &mut Turn<'_>, s: SessionId, response: Box<Response>, origin: &Origin) {
     let Some(session) = super::get_mut(turn, s) else { return };
     if !matches!(session.state, State::Calling(_)) {
         return;
@@ -157,7 +157,7 @@ fn new_dialog(
 }
 
 /// RFC 3261 section 13.2.2.4: every 2xx is acknowledged, each time it comes.
-fn accepted(turn: &mut Turn<'_>, s: SessionId, response: Response, origin: &Origin) {
+fn accepted(turn: &mut Turn<'_>, s: SessionId, response: Box<Response>, origin: &Origin) {
     let cseq = response.headers().cseq().number;
     let known = making::find(turn, &response);
     let dialogs = &turn.stack.sessions.dialogs;
@@ -211,7 +211,7 @@ fn unusable(turn: &mut Turn<'_>, s: SessionId) {
 }
 
 /// Calling -> Standing (or Leaving when the BYE overtook the 2xx).
-fn first(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, response: Response, bye: bool) {
+fn first(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, response: Box<Response>, bye: bool) {
     let Some(offered) = confirm(turn, s, dialog, State::Standing) else { return };
     if let Some(session) = super::get_mut(turn, s) {
         session.learn_allow(response.headers());
@@ -273,7 +273,7 @@ fn stand(turn: &mut Turn<'_>, s: SessionId, offered: bool, response: &Response) 
 }
 
 /// A 2xx from another user agent (RFC 3261 section 13.2.2.4): a session of its own, kept or ended by policy.
-fn fork(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, response: Response, bye: bool) {
+fn fork(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, response: Box<Response>, bye: bool) {
     let Some(parent) = super::get(turn, s) else { return };
     let keep = !bye && turn.stack.config.session.forks == Forks::HandAll && matches!(parent.state, State::Standing);
     let offered = parent.forks().is_some_and(|forks| forks.offered);
@@ -304,9 +304,7 @@ pub(super) fn over(turn: &mut Turn<'_>, s: SessionId, refusal: Refusal) {
         State::Calling(_) => {
             super::remove(turn, s);
             let event = match refusal {
-                Refusal::Response(response) if response.code().class() == 3 => {
-                    SessionEvent::Redirected { response: *response }
-                }
+                Refusal::Response(response) if response.code().class() == 3 => SessionEvent::Redirected { response },
                 refusal => SessionEvent::Failed { refusal },
             };
             super::emit(turn, s, event);

@@ -1,5 +1,6 @@
 //! Their INVITE: from the first response to the ACK (RFC 3261 sections 13.3 and 9.2).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ending::{self, Final};
@@ -212,7 +213,7 @@ fn no_ack(turn: &mut Turn<'_>, s: SessionId) {
 }
 
 /// An ACK that matches no transaction: for a 2xx of ours. Anything of a known dialog is taken, so that nothing answers a repeat.
-pub(crate) fn on_ack(turn: &mut Turn<'_>, request: &Request, _origin: &Origin) -> bool {
+pub(crate) fn on_ack(turn: &mut Turn<'_>, request: &Arc<Request>, _origin: &Origin) -> bool {
     let Some(dialog) = making::find_for_request(turn, request) else { return false };
     let Some(s) = turn.stack.sessions.dialogs.owner(dialog) else { return false };
     let Some(session) = super::get_mut(turn, s) else { return false };
@@ -226,7 +227,7 @@ pub(crate) fn on_ack(turn: &mut Turn<'_>, request: &Request, _origin: &Origin) -
         _ => return true,
     }
     if !ending::send_owed_bye(turn, s) {
-        super::emit(turn, s, SessionEvent::Acked { request: request.clone() });
+        super::emit(turn, s, SessionEvent::Acked { request: Arc::clone(request) });
         super::modify::exchange_over(turn, s);
     }
     super::settle(turn, s);
@@ -234,12 +235,12 @@ pub(crate) fn on_ack(turn: &mut Turn<'_>, request: &Request, _origin: &Origin) -
 }
 
 /// CANCEL of an INVITE without final response (RFC 3261 section 9.2): 487.
-pub(crate) fn on_cancel(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, request: &Request) {
+pub(crate) fn on_cancel(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, request: &Arc<Request>) {
     let Some(session) = super::get_mut(turn, s) else { return };
     match (&session.state, &session.exchange) {
         (State::Ringing(ringing), _) if ringing.tx == tx => {
             terminate(turn, s, tx);
-            super::emit(turn, s, SessionEvent::Cancelled { request: Some(Box::new(request.clone())) });
+            super::emit(turn, s, SessionEvent::Cancelled { request: Some(Arc::clone(request)) });
         }
         (_, Exchange::Received { tx: received, .. }) if *received == tx => {
             session.exchange = Exchange::Idle;

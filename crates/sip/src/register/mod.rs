@@ -332,7 +332,7 @@ impl Turn<'_> {
     }
 
     /// The final response to the request under way.
-    fn registration_answered(&mut self, id: RegistrationId, tx: ClientTx, response: Response) {
+    fn registration_answered(&mut self, id: RegistrationId, tx: ClientTx, response: Box<Response>) {
         let (now, auth, path) = (self.now.mono, self.take_auth(tx), self.path_of(tx));
         let Some(registration) = self.stack.registrations.get(id) else { return };
         registration.auth = auth;
@@ -357,7 +357,7 @@ impl Turn<'_> {
         }
     }
 
-    fn registration_bound(&mut self, id: RegistrationId, sent: Option<String>, response: Response) {
+    fn registration_bound(&mut self, id: RegistrationId, sent: Option<String>, response: Box<Response>) {
         let now = self.now.mono;
         let Some(registration) = self.stack.registrations.get(id) else { return };
         let contacts = outcome::contacts(&response);
@@ -373,7 +373,7 @@ impl Turn<'_> {
         let service_route = outcome::texts(&response, HeaderId::ServiceRoute);
         self.emit(Event::Registration(
             id,
-            RegistrationEvent::Registered { expires, contacts, service_route, response: Box::new(response) },
+            RegistrationEvent::Registered { expires, contacts, service_route, response },
         ));
         self.registration_rest(id, after);
     }
@@ -520,7 +520,7 @@ pub(crate) fn on_response(
     id: RegistrationId,
     purpose: u16,
     tx: ClientTx,
-    response: Response,
+    response: Box<Response>,
     _origin: &Origin,
 ) {
     let current = turn.stack.registrations.get(id).is_some_and(|registration| registration.attempt == purpose);

@@ -180,7 +180,7 @@ impl Turn<'_> {
     }
 
     /// A response came in (RFC 3261 sections 17.1.3 and 18.1.2): one whose top Via is not ours, sent-by and branch, is dropped.
-    pub(crate) fn receive_response(&mut self, response: Response, origin: &Origin) {
+    pub(crate) fn receive_response(&mut self, response: Box<Response>, origin: &Origin) {
         // Section 8.1.3.3: a response with somebody else's Via under ours is not for us.
         let only = response.headers().list::<Via<'_>>().nth(1).is_none();
         match self.client_of(response.headers()).filter(|_| only) {
@@ -204,7 +204,7 @@ impl Turn<'_> {
         (*method == Method::Cancel && self.stack.clients.get(partner)?.is_for(method)).then_some(partner)
     }
 
-    fn client_response(&mut self, id: Id, response: Response, origin: &Origin) {
+    fn client_response(&mut self, id: Id, response: Box<Response>, origin: &Origin) {
         let (now, code) = (self.now.mono, response.code());
         let Some(client) = self.stack.clients.get_mut(id) else { return };
         let reliable = client.path.transport.is_reliable();

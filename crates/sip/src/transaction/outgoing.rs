@@ -353,7 +353,7 @@ impl Turn<'_> {
     }
 
     /// A response came up from the present try.
-    pub(super) fn outgoing_response(&mut self, id: Id, client: Id, response: Response, origin: &Origin) {
+    pub(super) fn outgoing_response(&mut self, id: Id, client: Id, response: Box<Response>, origin: &Origin) {
         let code = response.code();
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
         let (owner, tx) = (outgoing.owner, ClientTx(id));

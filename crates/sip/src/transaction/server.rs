@@ -1,6 +1,7 @@
 //! Server transactions at work: requests that come in, and the responses that go back.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -32,7 +33,7 @@ pub(crate) struct Server {
     /// Where requests find it: its own key first.
     keys: Keys,
     pub(super) owner: Owner,
-    pub(super) request: Option<Box<Request>>,
+    pub(super) request: Option<Arc<Request>>,
     /// The last response.
     last: Option<Box<[u8]>>,
     pub(super) origin: PackedPath,
@@ -80,7 +81,7 @@ impl Server {
         self.last = last;
     }
     /// Lets go of the request; `kept` is the sum over all transactions.
-    fn take_request(&mut self, kept: &mut usize) -> Option<Box<Request>> {
+    fn take_request(&mut self, kept: &mut usize) -> Option<Arc<Request>> {
         let request = self.request.take()?;
         *kept -= request.bytes().len();
         Some(request)
@@ -132,7 +133,7 @@ impl Server {
 /// Requests that come in.
 impl Turn<'_> {
     /// RFC 3261 section 18.2.1 and 17.2.3.
-    pub(crate) fn receive_request(&mut self, request: Request, origin: &Origin) {
+    pub(crate) fn receive_request(&mut self, request: Arc<Request>, origin: &Origin) {
         match request.method() {
             Method::Ack => return self.receive_ack(request, origin),
             Method::Cancel => return self.receive_cancel(request, origin),
@@ -162,7 +163,7 @@ impl Turn<'_> {
     }
 
     /// To whom a new request goes.
-    fn route_request(&mut self, id: Id, request: Request, origin: &Origin) {
+    fn route_request(&mut self, id: Id, request: Arc<Request>, origin: &Origin) {
         let tx = ServerTx(id);
         let method = request.method();
         let tagged = request.headers().to_tag().is_some();
@@ -181,7 +182,7 @@ impl Turn<'_> {
     }
 
     /// An ACK: for a refusal it ends the repeats (RFC 3261 section 17.2.1), otherwise it belongs to a 2xx. Never answered.
-    fn receive_ack(&mut self, request: Request, origin: &Origin) {
+    fn receive_ack(&mut self, request: Arc<Request>, origin: &Origin) {
         let key = self.stack.keys.server(&request, &Method::Invite);
         let (now, timers) = (self.now.mono, self.stack.config.timers);
         let found = self.stack.arrivals.get(&key).copied();
@@ -204,7 +205,7 @@ impl Turn<'_> {
     }
 
     /// A CANCEL is a request with a transaction of its own, and acts on another (RFC 3261 section 9.2).
-    fn receive_cancel(&mut self, request: Request, origin: &Origin) {
+    fn receive_cancel(&mut self, request: Arc<Request>, origin: &Origin) {
         let key = self.stack.keys.server(&request, &Method::Cancel);
         if let Some(&id) = self.stack.arrivals.get(&key) {
             return self.server_repeat(id);
@@ -287,7 +288,7 @@ impl Turn<'_> {
     }
 
     /// A new transaction; `None` when there are too many or they keep too much, and the request has been answered 503.
-    fn server_new(&mut self, request: Request, origin: &Origin, key: Key, merged: Option<Key>) -> Option<Id> {
+    fn server_new(&mut self, request: Arc<Request>, origin: &Origin, key: Key, merged: Option<Key>) -> Option<Id> {
         let config = &self.stack.config;
         if !self.has_room(&request) {
             self.stack.counters.shed += 1;
@@ -307,7 +308,7 @@ impl Turn<'_> {
             machine,
             keys: Keys { own: key, merged: merged.map(Box::new), old_ack: None },
             owner: Owner::Application,
-            request: Some(Box::new(request)),
+            request: Some(request),
             last: None,
             origin: PackedPath::new(origin),
             detour: (way.to != origin.remote).then(|| Box::new(way.to)),
