@@ -1,4 +1,5 @@
-//! A registration: REGISTER, 401, REGISTER, 200, with the transactions, digest and the registrar; the journal and the sockets are not in it.
+//! A registration: REGISTER, 401, REGISTER, 200, with the transactions, digest and the registrar; the journal and the sockets are not in it, nor
+//! what the device does.
 
 use bytes::Bytes;
 use proxy::{Registrar, RegistrarConfig};
@@ -34,22 +35,21 @@ pub(super) fn run() {
         registrar: Registrar::new(RegistrarConfig::default(), [2; 16]),
         ha1: (0..devices).filter_map(ha1).collect(),
     };
-    let challenged: Vec<Bytes> = (0..BEFORE).map(|device| home.ask(device, 1, "")).collect();
-    let answers = |challenges: Vec<Bytes>, from: usize| -> Vec<String> {
-        challenges.into_iter().enumerate().map(|(n, challenge)| authorization(from + n, challenge)).collect()
+    let first = |from: usize, to: usize| -> Vec<Bytes> { (from..to).map(|device| register(device, 1, "")).collect() };
+    let second = |from: usize, challenges: Vec<Bytes>| -> Vec<Bytes> {
+        let answers = (from..).zip(challenges);
+        answers.map(|(device, challenge)| register(device, 2, &authorization(device, challenge))).collect()
     };
-    for (device, lines) in answers(challenged, 0).iter().enumerate() {
-        home.ask(device, 2, lines);
-    }
-    // All are challenged before any answers: what the devices reckon lies between the pieces.
+    let challenges = home.ask_all(0, first(0, BEFORE));
+    home.ask_all(0, second(0, challenges));
+    // All are challenged before any answers: what the devices do lies between the pieces.
+    let requests = first(BEFORE, devices);
     mark();
-    let challenged: Vec<Bytes> = (BEFORE..devices).map(|device| home.ask(device, 1, "")).collect();
+    let challenges = home.ask_all(BEFORE, requests);
     mark();
-    let lines = answers(challenged, BEFORE);
+    let requests = second(BEFORE, challenges);
     mark();
-    for (n, lines) in lines.iter().enumerate() {
-        home.ask(BEFORE + n, 2, lines);
-    }
+    home.ask_all(BEFORE, requests);
     mark();
     assert_eq!(home.registrar.location().len(), devices, "every device is registered");
 }
@@ -61,12 +61,17 @@ fn only_md5() -> ServerConfig {
 }
 
 impl Home {
+    /// Sends a REGISTER of each device from this one on; the responses.
+    fn ask_all(&mut self, from: usize, requests: Vec<Bytes>) -> Vec<Bytes> {
+        (from..).zip(requests).map(|(device, request)| self.ask(device, request)).collect()
+    }
+
     /// Sends a REGISTER; the response.
-    fn ask(&mut self, device: usize, cseq: usize, authorization: &str) -> Bytes {
+    fn ask(&mut self, device: usize, request: Bytes) -> Bytes {
         self.now.mono = Time(self.now.mono.0 + 1_000);
         let origin = origin(device);
         self.stack.at(self.now, &mut self.out).timeout();
-        self.stack.at(self.now, &mut self.out).receive(&origin, register(device, cseq, authorization));
+        self.stack.at(self.now, &mut self.out).receive(&origin, request);
         let mut sent = Bytes::new();
         while let Some(action) = self.out.pop() {
             match action {
