@@ -1,5 +1,6 @@
 //! What the person or program in front of us sees: lines, or JSON objects a line.
 
+use std::fmt::Write as _;
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use net::{shown, without_passwords};
@@ -24,7 +25,7 @@ pub(crate) struct Out {
     /// Whether lines wait to be printed together.
     holding: bool,
     /// Those that wait. Kept between two rounds: its memory is warm.
-    held: Vec<u8>,
+    held: String,
     /// Something could not be printed.
     failed: bool,
 }
@@ -55,7 +56,7 @@ impl Out {
             live: terminal && !json,
             drawn: false,
             holding: false,
-            held: Vec::new(),
+            held: String::new(),
             failed: false,
         }
     }
@@ -86,15 +87,15 @@ impl Out {
         }
         self.wipe();
         let start = self.held.len();
-        // Writing to a Vec cannot fail.
-        let _ = write!(self.held, "{text}");
+        // Writing to a String cannot fail.
+        let _ = self.held.write_fmt(text);
         let written = self.held.get(start..).unwrap_or_default();
-        if !written.iter().all(|byte| (b' '..=b'~').contains(byte)) {
-            let written = String::from_utf8_lossy(written).into_owned();
+        if !written.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            let safe = shown(written).into_owned();
             self.held.truncate(start);
-            self.held.extend_from_slice(shown(&written).as_bytes());
+            self.held.push_str(&safe);
         }
-        self.held.push(b'\n');
+        self.held.push('\n');
         self.keep();
     }
 
@@ -180,15 +181,15 @@ impl Out {
 
     fn print_held(&mut self) {
         if !self.held.is_empty() {
-            self.failed |= !print(&self.held, self.failed);
+            self.failed |= !print(self.held.as_bytes(), self.failed);
             self.held.clear();
         }
     }
 
     fn line(&mut self, line: &str) {
         self.wipe();
-        self.held.extend_from_slice(line.as_bytes());
-        self.held.push(b'\n');
+        self.held.push_str(line);
+        self.held.push('\n');
         self.keep();
     }
 

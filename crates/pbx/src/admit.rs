@@ -57,7 +57,7 @@ impl Switch {
         let md5_alone = self.offers_md5_among_others && self.is_old(request, origin, now);
         for value in self.digest.challenges(now.mono, origin.remote.ip(), stale) {
             if !md5_alone || value.contains("algorithm=MD5,") {
-                lines.push_id(HeaderId::WwwAuthenticate, value);
+                lines.push_text(HeaderId::WwwAuthenticate, &value);
             }
         }
         Reply::new(StatusCode::UNAUTHORIZED).lines(lines)

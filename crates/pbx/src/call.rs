@@ -27,7 +27,7 @@ use std::collections::{HashMap, VecDeque};
 
 use media::Key;
 use sip::message::{Lines, StatusCode};
-use sip::{AlarmId, SessionId, Shard, Time};
+use sip::{AlarmId, IdMap, SessionId, Shard, Time};
 
 use crate::extension::Room;
 use crate::outcome::Outcome;
@@ -143,7 +143,7 @@ pub(crate) enum Fate {
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     table: HashMap<u64, Box<Call>>,
-    sessions: HashMap<SessionId, (u64, u32)>,
+    sessions: IdMap<SessionId, (u64, u32)>,
     streams: HashMap<Key, (u64, u32)>,
     last: u64,
 }

@@ -1,5 +1,6 @@
 //! The application on the SIP loop: which request and which event goes where.
 
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use net::App;
@@ -18,7 +19,7 @@ use crate::target::Target;
 
 impl Switch {
     /// The answer to a request, unless it comes later.
-    fn decide(&mut self, tx: ServerTx, request: Request, origin: Origin, turn: &mut Turn<'_>) -> Option<Reply> {
+    fn decide(&mut self, tx: ServerTx, request: Arc<Request>, origin: Origin, turn: &mut Turn<'_>) -> Option<Reply> {
         // What cannot be read cannot be judged by anybody's password either.
         if let Some(refusal) = uas::syntax(&request) {
             return Some(refusal);

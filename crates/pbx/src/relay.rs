@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sip::message::{Response, StatusCode};
-use sip::{ClientTx, Reply, ServerTx, SessionId};
+use sip::{ClientTx, IdMap, Reply, ServerTx, SessionId};
 
 use crate::body;
 
@@ -39,7 +39,7 @@ struct Message {
 /// What has been passed on and not been answered yet.
 #[derive(Debug, Default)]
 pub(crate) struct Relay {
-    passed: HashMap<ClientTx, Passed>,
+    passed: IdMap<ClientTx, Passed>,
     messages: HashMap<u64, Message>,
     last: u64,
 }

@@ -1,12 +1,14 @@
 //! A request, who sent it, and what number it is for.
 
+use std::sync::Arc;
+
 use sip::message::Request;
 use sip::{Origin, ServerTx};
 
 /// A request of a user who has proved to be one.
 pub(crate) struct Admitted {
     pub(crate) tx: ServerTx,
-    pub(crate) request: Request,
+    pub(crate) request: Arc<Request>,
     pub(crate) origin: Origin,
     /// Who sent it, by name.
     pub(crate) user: String,

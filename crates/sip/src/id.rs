@@ -1,6 +1,8 @@
 //! Handles that the stack gives out. All are `Copy`, 64 bit, and never reused: a handle whose object has ended simply finds nothing.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// The shard (SIP loop) that owns an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,6 +70,27 @@ handle! {
     SendId;
     /// An application's own timer.
     AlarmId;
+}
+
+/// A table keyed by a handle.
+pub type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
+
+/// Hashes handles. Nobody outside can make them collide: slots are counted up and used again, so in the lowest bits, by which a table chooses,
+/// no more of them agree than it has grown for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(self.0 << 8 | u64::from(*byte)));
+    }
+    fn write_u64(&mut self, id: u64) {
+        // Odd, so the lowest bits stay apart; the highest, by which a table compares, come to depend on all.
+        self.0 = id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// A transport flow: a UDP socket of ours, or one stream connection. Given out by the driver.

@@ -50,7 +50,9 @@ pub use config::{Config, Role, Timers, Trying};
 pub use counters::Counters;
 pub use draft::{ContactSpec, Draft, Hop};
 pub use event::{Application, Event, Failure};
-pub use id::{AlarmId, AskId, ClientTx, DialogId, FlowId, Id, RegistrationId, SendId, ServerTx, SessionId, Shard};
+pub use id::{
+    AlarmId, AskId, ClientTx, DialogId, FlowId, Id, IdHasher, IdMap, RegistrationId, SendId, ServerTx, SessionId, Shard,
+};
 pub use message::header;
 pub use outbox::{Action, Answer, Cause, FlowChange, Origin, Outbox, Path, Question, SendError, Transport};
 pub use reply::Reply;

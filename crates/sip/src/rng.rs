@@ -79,6 +79,10 @@ impl Token {
             if bits >> 59 != 0 { None } else { Some((bits << 5) | u64::from(digit)) }
         })
     }
+    /// The text, in octets.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
     /// The text.
     pub fn as_str(&self) -> &str {
         // Only characters of DIGITS are ever stored.

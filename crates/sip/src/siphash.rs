@@ -1,7 +1,8 @@
 //! SipHash (Aumasson and Bernstein, 2012): a keyed function of short inputs that nobody without the key can predict or make collide.
 //!
-//! What is hashed here is a row of words of 64 bits. A text is told by its length and then its octets, eight a word and the last word filled
-//! up with zeros, so that no two rows of texts are the same row of words: `("ab", "c")` and `("a", "bc")` differ.
+//! What is hashed here is a row of words of 64 bits. A text is told by its length and then its octets, eight a word; where the last word is
+//! not full it is the last eight octets once more, or all there are. So no two rows of texts are the same row of words: `("ab", "c")` and
+//! `("a", "bc")` differ.
 
 /// SipHash with `C` rounds a word and `D` at the end, 64 or 128 bits.
 #[derive(Clone, Copy)]
@@ -68,8 +69,13 @@ impl<const C: usize, const D: usize> Sip<C, D> {
             self.word(u64::from_le_bytes(*eight));
             rest = behind;
         }
-        if !rest.is_empty() {
-            self.word(rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+        match (text.last_chunk::<8>(), text.first_chunk::<4>(), text.last_chunk::<4>()) {
+            _ if rest.is_empty() => {}
+            (Some(last), ..) => self.word(u64::from_le_bytes(*last)),
+            (_, Some(first), Some(last)) => {
+                self.word(u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32);
+            }
+            _ => self.word(rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))),
         }
     }
 
@@ -130,6 +136,14 @@ mod tests {
         let zeros = [0; 40];
         let mut all = vec![hash((1, 0), &[]), hash((0, 1), &[]), hash((0, 0), &[]), hash((1, 0), &[b""])];
         all.extend((0..zeros.len()).map(|length| hash((0, 0), &[&zeros[..length]])));
+        // Every octet counts, wherever it stands in a text of any length.
+        for length in 1..zeros.len() {
+            for at in 0..length {
+                let mut text = zeros;
+                text[at] = 1;
+                all.push(hash((0, 0), &[&text[..length]]));
+            }
+        }
         all.extend([hash((0, 0), &[b"ab", b"c"]), hash((0, 0), &[b"a", b"bc"]), hash((0, 0), &[b"", b"abc"])]);
         for (n, a) in all.iter().enumerate() {
             assert!(all.iter().skip(n + 1).all(|b| a != b && *a as u64 != *b as u64));

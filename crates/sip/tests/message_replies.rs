@@ -57,7 +57,7 @@ fn rfc3581_4_received_and_rport_are_those_seen() {
     let via = "Via: SIP / 2.0/UDP h:5080;x=\"a;b\";branch=z9hG4bK1;received=192.0.2.7;rport=6000 , SIP/2.0/TCP i";
     assert_eq!(lines[1], via);
     let lines = reply(StatusCode::OK, None, Some(("2001:db8::1".parse().unwrap(), None)));
-    let via = "Via: SIP / 2.0/UDP h:5080;rport;x=\"a;b\";branch=z9hG4bK1;received=2001:db8::1 , SIP/2.0/TCP i";
+    let via = "Via: SIP / 2.0/UDP h:5080 ;rport;x=\"a;b\";branch=z9hG4bK1;received=2001:db8::1 , SIP/2.0/TCP i";
     assert_eq!(lines[1], via);
     let read = request(&REQUEST.replacen(REQUEST.split("\r\n").nth(1).unwrap(), via, 1));
     let vias: Vec<Via<'_>> = read.headers().list().map(Result::unwrap).collect();

@@ -25,7 +25,9 @@ use sip::invite::{By, SessionEvent};
 use sip::message::{Body, Lines, Method, Quote, Request, StatusCode};
 use sip::register::{RegisterFailure, RegisterSpec, RegistrationEvent, Removal};
 use sip::uas::{self, Capabilities};
-use sip::{Application, ContactSpec, Event, Hop, Origin, RegistrationId, Reply, ServerTx, SessionId, StackError, Turn};
+use sip::{
+    Application, ContactSpec, Event, Hop, IdMap, Origin, RegistrationId, Reply, ServerTx, SessionId, StackError, Turn,
+};
 
 use super::board::Board;
 use super::voice::{Ears, Voice};
@@ -122,7 +124,7 @@ pub(super) struct Robot {
     texts: Capabilities,
     /// Allow and Supported of a 200, printed once.
     abilities: Lines,
-    calls: HashMap<SessionId, Live>,
+    calls: IdMap<SessionId, Live>,
     streams: HashMap<Key, SessionId>,
     registration: Option<RegistrationId>,
     /// Where the REGISTER goes, for a person, and whether it has a password.
@@ -155,7 +157,7 @@ impl Robot {
             texts: Capabilities { accept: vec!["text/plain".to_owned()], ..capabilities.clone() },
             abilities: uas::capability_lines(&Method::Invite, StatusCode::OK, &capabilities),
             capabilities,
-            calls: HashMap::new(),
+            calls: IdMap::default(),
             streams: HashMap::new(),
             registration: None,
             registrar: (String::new(), false),

@@ -82,7 +82,7 @@ impl Draft<'_> {
         for (binding, _) in self.current.iter().filter(|(_, fate)| *fate == Fate::Stays) {
             let seconds = binding.remaining(now).as_millis().div_ceil(1_000) as u64;
             let texts = Texts { uri: binding.uri(), params: binding.params(), ..Texts::default() };
-            lines.push_id(HeaderId::Contact, listed(&texts, seconds, binding.q()));
+            lines.push_text(HeaderId::Contact, &listed(&texts, seconds, binding.q()));
         }
         for fresh in &self.fresh {
             let texts = Texts {
@@ -90,7 +90,7 @@ impl Draft<'_> {
                 params: fresh.packed.text(Piece::Params),
                 ..Texts::default()
             };
-            lines.push_id(HeaderId::Contact, listed(&texts, fresh.seconds.into(), fresh.q));
+            lines.push_text(HeaderId::Contact, &listed(&texts, fresh.seconds.into(), fresh.q));
         }
         lines
     }
@@ -109,6 +109,6 @@ impl Clock {
             let seconds = i64::try_from(now.0).unwrap_or(i64::MAX);
             *shown = (now, Date::from_unix(seconds).to_string());
         }
-        lines.push_id(HeaderId::Date, &shown.1);
+        lines.push_text(HeaderId::Date, &shown.1);
     }
 }

@@ -99,7 +99,7 @@ pub(super) fn aor(config: &RegistrarConfig, uri: &Uri<'_>) -> Option<String> {
     let canonical = uri.aor();
     let Some(host) = &config.canonical_host else { return Some(canonical.as_str().to_owned()) };
     let user = canonical.as_str().split_once(':').and_then(|(_, rest)| rest.rsplit_once('@')).map(|(user, _)| user);
-    Some(user.map_or_else(|| format!("sip:{host}"), |user| format!("sip:{user}@{host}")))
+    Some(user.map_or_else(|| ["sip:", host].concat(), |user| ["sip:", user, "@", host].concat()))
 }
 
 /// True when `Supported` names the option.

@@ -76,7 +76,7 @@ impl<'a> Lines<'a> {
         if self.rest.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
             return Ok(None);
         }
-        let end = find(self.rest, |word| zeros(word ^ ONES * u64::from(b'\n')), |byte| byte == b'\n');
+        let end = find(self.rest, |word| zeros(word ^ (ONES * u64::from(b'\n'))), |byte| byte == b'\n');
         let (raw, next) = match end.and_then(|end| self.rest.split_at_checked(end)) {
             Some((line, rest)) => (line, rest.get(1..).unwrap_or_default()),
             None => (self.rest, &[] as &[u8]),
@@ -99,7 +99,7 @@ impl<'a> Lines<'a> {
             let byte = self.offset + self.limits.line_bytes;
             return Err(self.error(byte, kind, "a shorter line", "Limits::line_bytes"));
         }
-        let marks = |word: u64| zeros(word) | zeros(word ^ ONES * u64::from(b'\r'));
+        let marks = |word: u64| zeros(word) | zeros(word ^ (ONES * u64::from(b'\r')));
         let forbidden = find(bytes, marks, |byte| matches!(byte, 0 | b'\r'));
         if let Some((at, byte)) = forbidden.and_then(|at| Some((at, *bytes.get(at)?))) {
             let kind = ParseErrorKind::ForbiddenByte(byte);
@@ -153,8 +153,8 @@ mod tests {
 
     #[test]
     fn rfc8866_9_the_first_octet_is_found_wherever_it_stands() {
-        let newline = |text: &[u8]| find(text, |word| zeros(word ^ ONES * u64::from(b'\n')), |byte| byte == b'\n');
-        let marks = |word: u64| zeros(word) | zeros(word ^ ONES * u64::from(b'\r'));
+        let newline = |text: &[u8]| find(text, |word| zeros(word ^ (ONES * u64::from(b'\n'))), |byte| byte == b'\n');
+        let marks = |word: u64| zeros(word) | zeros(word ^ (ONES * u64::from(b'\r')));
         let forbidden = |text: &[u8]| find(text, marks, |byte| matches!(byte, 0 | b'\r'));
         for length in 0..40 {
             // Octets next to those looked for, which a borrow could mark.

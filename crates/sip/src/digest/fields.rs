@@ -105,7 +105,7 @@ impl<'a> Fields<'a> {
             (9, b'n') => ("nextnonce", &mut self.nextnonce),
             _ => return None,
         };
-        name.eq_ignore_ascii_case(known).then_some(slot)
+        (name == known || name.eq_ignore_ascii_case(known)).then_some(slot)
     }
 }
 
@@ -113,8 +113,6 @@ impl<'a> Fields<'a> {
 const TOKEN: u8 = 1;
 /// A value that should have been quoted.
 const BARE: u8 = 2;
-/// Between quotes, without an escape.
-const QUOTED: u8 = 4;
 
 const CLASSES: [u8; 256] = classes();
 
@@ -131,9 +129,6 @@ const fn classes() -> [u8; 256] {
         }
         if matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x5b | 0x5d..=0x7e) {
             classes[at] |= BARE;
-        }
-        if matches!(byte, b'\t' | 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e | 0x80..) {
-            classes[at] |= QUOTED;
         }
         at += 1;
     }
@@ -201,7 +196,14 @@ impl<'a> Scan<'a> {
         self.at += 1;
         let start = self.at;
         loop {
-            self.skip(QUOTED);
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            let run = rest.get(..memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len())).unwrap_or_default();
+            // The usual text has no control characters: that is seen for many octets at once.
+            let control = |byte: &u8| *byte != b'\t' && byte.is_ascii_control();
+            match run.iter().fold(false, |any, byte| any | control(byte)) {
+                false => self.at += run.len(),
+                true => self.at += run.iter().take_while(|byte| !control(byte)).count(),
+            }
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => match self.text.as_bytes().get(self.at + 1) {

@@ -13,7 +13,7 @@ impl Server {
     pub fn challenge(&mut self, now: Now, origin: &Origin, proxy: bool, stale: bool) -> Lines {
         let id = if proxy { HeaderId::ProxyAuthenticate } else { HeaderId::WwwAuthenticate };
         let mut lines = Lines::new();
-        self.challenges(now.mono, origin.remote.ip(), stale).for_each(|value| lines.push_id(id, value));
+        self.challenges(now.mono, origin.remote.ip(), stale).for_each(|value| lines.push_text(id, &value));
         lines
     }
 

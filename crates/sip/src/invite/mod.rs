@@ -318,7 +318,7 @@ pub(crate) fn on_response(
         REINVITE => modify::on_response(turn, s, tx, response, origin),
         BYE if response.code().is_success() => ending::bye_done(turn, s, None),
         BYE if response.code().is_final() => {
-            ending::bye_done(turn, s, Some(Refusal::Response(Box::new(response))));
+            ending::bye_done(turn, s, Some(Refusal::Response(response)));
         }
         REQUEST => in_dialog::on_response(turn, s, tx, response, origin),
         _ => {}

@@ -30,7 +30,7 @@ impl Turn<'_> {
     /// no such INVITE: nothing is sent.
     pub fn session(&mut self, tx: ServerTx) -> Result<SessionId, StackError> {
         let request = self.request_of(tx).ok_or(StackError::Gone)?;
-        if *request.method() != Method::Invite || request.headers().to_tag().is_some() {
+        if *request.method() != Method::Invite || request.headers().to_tag_octets().is_some() {
             return Err(StackError::State("an INVITE outside a dialog"));
         }
         if self.owner_of(tx) != Some(Owner::Application) {

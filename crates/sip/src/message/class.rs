@@ -99,6 +99,13 @@ pub(crate) fn prefix(bytes: &[u8], class: u16) -> usize {
     bytes.iter().position(|byte| !is(*byte, class)).unwrap_or(bytes.len())
 }
 
+/// Makes blanks of control characters. The usual text has none: that is seen for many octets at once.
+pub(crate) fn blank_controls(bytes: &mut [u8]) {
+    if bytes.iter().fold(false, |any, byte| any | byte.is_ascii_control()) {
+        bytes.iter_mut().filter(|byte| byte.is_ascii_control()).for_each(|byte| *byte = b' ');
+    }
+}
+
 /// True when `bytes` is not empty and wholly in this class.
 pub(crate) fn all(bytes: &[u8], class: u16) -> bool {
     !bytes.is_empty() && bytes.iter().all(|byte| is(*byte, class))

@@ -169,6 +169,11 @@ impl Headers {
         self.keys.to_tag.option(&self.bytes)
     }
 
+    /// The tag of To, in octets.
+    pub(crate) fn to_tag_octets(&self) -> Option<&[u8]> {
+        self.keys.to_tag.is_some().then(|| self.keys.to_tag.bytes(&self.bytes))
+    }
+
     /// The branch of the top Via.
     pub fn branch(&self) -> Option<&str> {
         self.keys.branch.option(&self.bytes)

@@ -1,7 +1,7 @@
 //! Header fields that an application adds to a message.
 
 use std::fmt;
-use std::fmt::Write;
+use std::io::Write;
 
 use super::headers::Headers;
 use super::quoted::unfold_bytes;
@@ -67,45 +67,43 @@ impl Lines {
         if value.bytes().any(|byte| byte != b'\t' && byte.is_ascii_control()) {
             return Err(LineError::Value);
         }
-        self.write(name.as_bytes(), value.as_bytes());
+        let start = self.open(name);
+        self.text.extend_from_slice(value.as_bytes());
+        self.close(start);
         Ok(())
     }
 
     /// Adds a known header field; control characters of what is printed become blanks.
     pub fn push_id(&mut self, id: HeaderId, value: impl fmt::Display) {
-        let mut text = String::new();
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{value}");
-        self.push_text(id, &text);
+        let start = self.open(id.name());
+        // Writing to a Vec cannot fail.
+        let _ = write!(self.text, "{value}");
+        self.close_clean(start);
     }
 
     /// The same for what is text already.
-    pub(crate) fn push_text(&mut self, id: HeaderId, value: &str) {
-        match value.bytes().any(|byte| byte.is_ascii_control()) {
-            false => self.write(id.name().as_bytes(), value.as_bytes()),
-            true => {
-                let clean: String = value.chars().map(|ch| if ch.is_ascii_control() { ' ' } else { ch }).collect();
-                self.write(id.name().as_bytes(), clean.as_bytes());
-            }
-        }
+    pub fn push_text(&mut self, id: HeaderId, value: &str) {
+        let start = self.open(id.name());
+        self.text.extend_from_slice(value.as_bytes());
+        self.close_clean(start);
     }
 
     /// A comma list.
     pub(crate) fn push_list<'a>(&mut self, id: HeaderId, items: impl Iterator<Item = &'a str>) {
-        let mut list = String::with_capacity(96);
-        for item in items {
-            if !list.is_empty() {
-                list.push_str(", ");
-            }
-            list.push_str(item);
+        let start = self.open(id.name());
+        for (n, item) in items.enumerate() {
+            self.text.extend_from_slice(if n == 0 { b"" } else { b", " });
+            self.text.extend_from_slice(item.as_bytes());
         }
-        self.push_text(id, &list);
+        self.close_clean(start);
     }
 
     /// Copies every header field of this name, folds as one blank: Record-Route into a response (RFC 3261 section 12.1.1).
     pub fn copy(&mut self, from: &Headers, id: HeaderId) {
         for header in from.all(id) {
-            self.write(id.name().as_bytes(), &unfold_bytes(header.value));
+            let start = self.open(id.name());
+            self.text.extend_from_slice(&unfold_bytes(header.value));
+            self.close(start);
         }
     }
 
@@ -114,14 +112,31 @@ impl Lines {
         self.text.extend_from_slice(&other.text);
     }
 
-    fn write(&mut self, name: &[u8], value: &[u8]) {
-        let value = value.trim_ascii();
+    /// Begins a line; where its value starts.
+    fn open(&mut self, name: &str) -> usize {
         if self.text.capacity() == 0 {
             self.text.reserve(256);
         }
-        for part in [name, b": ", value, b"\r\n"] {
-            self.text.extend_from_slice(part);
+        self.text.extend_from_slice(name.as_bytes());
+        self.text.extend_from_slice(b": ");
+        self.text.len()
+    }
+
+    /// Ends the line whose value stands from `start` on: control characters become blanks.
+    fn close_clean(&mut self, start: usize) {
+        class::blank_controls(self.text.get_mut(start..).unwrap_or_default());
+        self.close(start);
+    }
+
+    /// Ends the line whose value stands from `start` on: blanks at its ends go.
+    fn close(&mut self, start: usize) {
+        let value = self.text.get(start..).unwrap_or_default();
+        let (length, leading) = (value.trim_ascii_end().len(), value.len() - value.trim_ascii_start().len());
+        self.text.truncate(start + length);
+        if (1..=length).contains(&leading) {
+            self.text.drain(start..start + leading);
         }
+        self.text.extend_from_slice(b"\r\n");
     }
 
     /// Name and value of each line.

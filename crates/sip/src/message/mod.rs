@@ -83,6 +83,7 @@ pub use header::Header;
 pub use headers::{Headers, RawHeader};
 pub use host::Host;
 pub use lexer::Lexer;
+pub(crate) use lexer::decimal;
 pub use limits::Limits;
 pub use lines::{LineError, Lines};
 pub use list::List;

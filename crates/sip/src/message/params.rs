@@ -137,6 +137,13 @@ pub struct ParamIter<'a> {
     lexer: Lexer<'a>,
 }
 
+impl ParamIter<'_> {
+    /// Octets of the parameters read so far.
+    pub(crate) fn pos(&self) -> usize {
+        self.lexer.pos()
+    }
+}
+
 impl<'a> Iterator for ParamIter<'a> {
     type Item = Param<'a>;
     fn next(&mut self) -> Option<Param<'a>> {

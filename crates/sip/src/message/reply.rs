@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 
 use super::header::{Header, Via};
-use super::headers::{Headers, RawHeader};
+use super::headers::Headers;
 use super::lexer::Lexer;
 use super::lines::Lines;
 use super::writer::Writer;
@@ -25,7 +25,7 @@ pub fn write_response(
     body: Option<&Body>,
     received: Option<(IpAddr, Option<u16>)>,
 ) -> Bytes {
-    let mut writer = begin(request, code, reason, to_tag, received);
+    let mut writer = begin(request, code, reason, to_tag.map(str::as_bytes), received);
     writer.lines(lines);
     writer.finish(body)
 }
@@ -35,19 +35,19 @@ pub(crate) fn begin(
     request: &Headers,
     code: StatusCode,
     reason: Option<&str>,
-    to_tag: Option<&str>,
+    to_tag: Option<&[u8]>,
     received: Option<(IpAddr, Option<u16>)>,
 ) -> Writer {
     let mut writer = Writer::response(code, reason);
     let mut unstamped = 0;
-    if let (Some((ip, rport)), Some(via)) = (received, request.all(HeaderId::Via).next()) {
+    if let (Some((ip, rport)), Some(via)) = (received, request.raw(HeaderId::Via)) {
         stamp(&mut writer, via, ip, rport);
         unstamped = 1;
     }
     for line in request.lines_of(HeaderId::Via).skip(unstamped) {
         writer.octets(line).octets(b"\r\n");
     }
-    let tag = to_tag.filter(|_| code != StatusCode::TRYING && request.to_tag().is_none());
+    let tag = to_tag.filter(|_| code != StatusCode::TRYING && request.to_tag_octets().is_none());
     for id in [HeaderId::From, HeaderId::To, HeaderId::CallId, HeaderId::CSeq] {
         let Some(line) = request.lines_of(id).next() else { continue };
         writer.octets(line);
@@ -65,25 +65,30 @@ pub(crate) fn begin(
 }
 
 /// Copies the top Via with `received` and `rport` set; the other Vias of the same line stay as they are.
-fn stamp(writer: &mut Writer, header: RawHeader<'_>, ip: IpAddr, rport: Option<u16>) {
-    let mut lexer = Lexer::new(header.value);
+fn stamp(writer: &mut Writer, value: &[u8], ip: IpAddr, rport: Option<u16>) {
+    writer.octets(b"Via: ");
+    let mut lexer = Lexer::new(value);
     let Ok(via) = Via::parse_value(&mut lexer) else {
-        writer.raw(header);
+        writer.octets(value).octets(b"\r\n");
         return;
     };
-    let rest = lexer.rest();
-    let own = header.value.len() - rest.len() - via.params.raw().len();
-    writer.octets(b"Via: ").octets(header.value.get(..own).unwrap_or_default());
-    for param in via.params.iter() {
+    let (rest, params) = (lexer.rest(), via.params.raw());
+    let own = value.len() - rest.len() - params.len();
+    writer.octets(value.get(..own).unwrap_or_default());
+    let mut iter = via.params.iter();
+    let mut start = 0;
+    while let Some(param) = iter.next() {
+        let end = iter.pos();
         let replaced = param.name.eq_ignore_ascii_case("received")
             || (rport.is_some() && param.name.eq_ignore_ascii_case("rport"));
         if !replaced {
-            writer.clean(format_args!("{}", super::params::Printed(param)));
+            writer.octets(params.get(start..end).unwrap_or_default());
         }
+        start = end;
     }
-    writer.clean(format_args!(";received={ip}"));
+    writer.octets(b";received=").ip(ip);
     if let Some(port) = rport {
-        writer.clean(format_args!(";rport={port}"));
+        writer.octets(b";rport=").number(usize::from(port));
     }
     writer.octets(rest).octets(b"\r\n");
 }

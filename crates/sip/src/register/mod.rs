@@ -348,7 +348,7 @@ impl Turn<'_> {
             Some(Purpose::Remove(_)) => self.registration_gone(id, Some(code)),
             Some(Purpose::Bind) if code.is_success() => {
                 let secure = registration.target().as_uri().is_secure();
-                let sent = path.and_then(|path| print::contact(&registration.spec.contact, &path, secure));
+                let sent = path.and_then(|path| print::contact_value(&registration.spec.contact, &path, secure));
                 let stream = path.filter(|path| path.transport.is_reliable()).map(|path| path.flow);
                 self.stack.registrations.bind_to(id, stream);
                 self.registration_bound(id, sent, response);

@@ -73,7 +73,7 @@ impl Keys {
         let headers = request.headers();
         let (branch, sent_by) = headers.way_back();
         if !is_rfc3261(branch) {
-            return self.old(request, method, headers.to_tag());
+            return self.old(request, method, headers.to_tag_octets());
         }
         let mut hash = Sip13::new(self.0);
         hash.word(1);
@@ -84,12 +84,12 @@ impl Keys {
     }
     /// The same for a request without the cookie, of a peer that knows RFC 2543 only: by Request-URI, tags, Call-ID, CSeq and top Via.
     /// The texts are compared octet by octet: a repeat is the same octets, and so is what the RFC has an ACK and a CANCEL copy.
-    fn old(&self, request: &Request, method: &Method, to_tag: Option<&str>) -> Key {
+    fn old(&self, request: &Request, method: &Method, to_tag: Option<&[u8]>) -> Key {
         let headers = request.headers();
         let mut hash = Sip13::new(self.0);
         hash.word(2);
         hash.text(request.uri_text().as_bytes());
-        hash.text(to_tag.unwrap_or("").as_bytes());
+        hash.text(to_tag.unwrap_or_default());
         hash.text(headers.from_tag().unwrap_or("").as_bytes());
         hash.text(headers.call_id().as_bytes());
         hash.word(u64::from(headers.cseq().number));
@@ -99,13 +99,13 @@ impl Keys {
     }
     /// Where the ACK of an RFC 2543 peer for our answer with `to_tag` will look; `None` for peers with the cookie, whose ACK is found
     /// by its branch.
-    pub(crate) fn old_ack(&self, invite: &Request, to_tag: &str) -> Option<Key> {
+    pub(crate) fn old_ack(&self, invite: &Request, to_tag: &[u8]) -> Option<Key> {
         let (branch, _) = invite.headers().way_back();
         (!is_rfc3261(branch)).then(|| self.old(invite, &Method::Invite, Some(to_tag)))
     }
     /// What two merged requests share (RFC 3261 section 8.2.2.2): From tag, Call-ID, CSeq. `None` when there is a To tag.
     pub(crate) fn merged(&self, headers: &Headers, method: &Method) -> Option<Key> {
-        if headers.to_tag().is_some() {
+        if headers.to_tag_octets().is_some() {
             return None;
         }
         let (call_id, from_tag) = headers.call();
@@ -171,11 +171,17 @@ impl Branch {
     }
 }
 
+impl Branch {
+    /// What stands behind the cookie.
+    pub(crate) fn tokens(self) -> [Token; 2] {
+        [Token::from_u64(self.nonce), Token::from_u64(self.hidden)]
+    }
+}
+
 impl std::fmt::Display for Branch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(COOKIE)?;
-        f.write_str(Token::from_u64(self.nonce).as_str())?;
-        f.write_str(Token::from_u64(self.hidden).as_str())
+        let [nonce, hidden] = self.tokens();
+        write!(f, "{COOKIE}{nonce}{hidden}")
     }
 }
 

@@ -206,7 +206,7 @@ impl Turn<'_> {
     pub(crate) fn signed_lines(&self, tx: ClientTx) -> Lines {
         let mut lines = Lines::default();
         for (proxy, value) in self.stack.outgoing.get(tx.0).iter().flat_map(|outgoing| &outgoing.signed) {
-            lines.push_id(if *proxy { HeaderId::ProxyAuthorization } else { HeaderId::Authorization }, value);
+            lines.push_text(if *proxy { HeaderId::ProxyAuthorization } else { HeaderId::Authorization }, value);
         }
         lines
     }

@@ -1,7 +1,6 @@
 //! What the transactions write themselves: requests with their Via, and the ACK and CANCEL that are cut out of them.
 
-use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 
@@ -11,117 +10,56 @@ use crate::message::{HeaderId, Headers, Limits, Lines, Message, Method, Request,
 use crate::outbox::{Path, Transport};
 use crate::planted::{Bug, planted};
 use crate::stack::StackError;
-use crate::transaction::key::Branch;
+use crate::transaction::key::{Branch, COOKIE};
 
 /// Our Via (RFC 3261 section 18.1.1); over UDP with `rport` (RFC 3581 section 3).
-struct OurVia<'a> {
-    path: &'a Path,
-    branch: &'a Branch,
-}
-
-impl fmt::Display for OurVia<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rport = if self.path.transport == Transport::Udp { ";rport" } else { "" };
-        let local = HostPort(self.path.local);
-        write!(f, "SIP/2.0/{} {local}{rport};branch={}", self.path.transport.as_str(), self.branch)
-    }
-}
-
-/// An address as host and port: brackets around IPv6, no scope id, which would be no host. Several times quicker than the library's,
-/// which can pad.
-struct HostPort(SocketAddr);
-
-impl fmt::Display for HostPort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f)
-    }
-}
-
-impl HostPort {
-    fn write(&self, f: &mut impl fmt::Write) -> fmt::Result {
-        // Filled from its end: `255.255.255.255:65535` is the longest.
-        let mut text = [0; 21];
-        let mut free = text.len();
-        let mut put = |byte: u8| {
-            free = free.saturating_sub(1);
-            if let Some(place) = text.get_mut(free) {
-                *place = byte;
-            }
-        };
-        decimal(&mut put, self.0.port());
-        put(b':');
-        match self.0.ip() {
-            IpAddr::V4(ip) => {
-                let [a, b, c, d] = ip.octets();
-                for (byte, before) in [(d, true), (c, true), (b, true), (a, false)] {
-                    decimal(&mut put, u16::from(byte));
-                    if before {
-                        put(b'.');
-                    }
-                }
-            }
-            IpAddr::V6(ip) => write!(f, "[{ip}]")?,
-        }
-        f.write_str(text.get(free..).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default())
-    }
+fn via(writer: &mut Writer, path: &Path, branch: Branch) {
+    let rport: &[u8] = if path.transport == Transport::Udp { b";rport" } else { b"" };
+    writer.octets(b"Via: SIP/2.0/").octets(path.transport.as_str().as_bytes()).octets(b" ").host_port(path.local);
+    writer.octets(rport).octets(b";branch=").octets(COOKIE.as_bytes());
+    branch.tokens().iter().for_each(|token| {
+        writer.octets(token.as_bytes());
+    });
+    writer.octets(b"\r\n");
 }
 
 /// Whether the sent-by of a Via is the one we write for this address (RFC 3261 section 18.1.2).
 pub(super) fn is_sent_by(text: &[u8], local: SocketAddr) -> bool {
-    let mut rest = Expected(text);
-    HostPort(local).write(&mut rest).is_ok() && rest.0.is_empty()
+    let mut writer = Writer::lines_only();
+    writer.host_port(local);
+    writer.as_bytes().eq_ignore_ascii_case(text)
 }
 
-/// What is left of a text that should be the same as what is written; writing something else fails.
-struct Expected<'a>(&'a [u8]);
-
-impl fmt::Write for Expected<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let (head, rest) = self.0.split_at_checked(text.len()).ok_or(fmt::Error)?;
-        self.0 = rest;
-        if head.eq_ignore_ascii_case(text.as_bytes()) { Ok(()) } else { Err(fmt::Error) }
-    }
-}
-
-/// The digits of a number, the last one first.
-fn decimal(put: &mut impl FnMut(u8), number: u16) {
-    let mut rest = number;
-    loop {
-        put(b'0' + (rest % 10) as u8);
-        rest /= 10;
-        if rest == 0 {
-            return;
-        }
-    }
-}
-
-/// A Contact value for our address on a path (RFC 3261 section 8.1.1.8); `None` for [`ContactSpec::None`].
-pub(crate) fn contact(spec: &ContactSpec, path: &Path, secure: bool) -> Option<String> {
+/// A Contact with our address on a path (RFC 3261 section 8.1.1.8); nothing for [`ContactSpec::None`].
+pub(super) fn contact(writer: &mut Writer, spec: &ContactSpec, path: &Path, secure: bool) {
     match spec {
-        ContactSpec::None => None,
-        ContactSpec::Given(value) => Some(value.clone()),
+        ContactSpec::None => {}
+        ContactSpec::Given(value) => {
+            writer.value(HeaderId::Contact, value.as_bytes());
+        }
         ContactSpec::Auto { user, params } => {
-            let scheme = if secure { "sips" } else { "sip" };
-            let (user, at) = user.as_deref().map_or(("", ""), |user| (user, "@"));
-            let transport = match (path.transport, secure) {
-                (Transport::Udp, _) | (Transport::Tls, true) => "",
-                (Transport::Tcp, _) => ";transport=tcp",
-                (Transport::Tls, false) => ";transport=tls",
-                (Transport::Ws, _) | (Transport::Wss, true) => ";transport=ws",
-                (Transport::Wss, false) => ";transport=wss",
+            writer.octets(if secure { b"Contact: <sips:" } else { b"Contact: <sip:" });
+            if let Some(user) = user {
+                writer.text(user.as_bytes()).octets(b"@");
+            }
+            let transport: &[u8] = match (path.transport, secure) {
+                (Transport::Udp, _) | (Transport::Tls, true) => b">",
+                (Transport::Tcp, _) => b";transport=tcp>",
+                (Transport::Tls, false) => b";transport=tls>",
+                (Transport::Ws, _) | (Transport::Wss, true) => b";transport=ws>",
+                (Transport::Wss, false) => b";transport=wss>",
             };
-            let mut value = String::with_capacity(64 + user.len() + params.len());
-            for part in ["<", scheme, ":", user, at] {
-                value.push_str(part);
-            }
-            // Writing to a String cannot fail.
-            let _ = HostPort(path.local).write(&mut value);
-            for part in [transport, ">", params] {
-                value.push_str(part);
-            }
-            Some(value)
+            writer.host_port(path.local).octets(transport).text(params.as_bytes()).octets(b"\r\n");
         }
     }
+}
+
+/// The value of that Contact: what a registrar gives back.
+pub(crate) fn contact_value(spec: &ContactSpec, path: &Path, secure: bool) -> Option<String> {
+    let mut writer = Writer::lines_only();
+    contact(&mut writer, spec, path, secure);
+    let value = writer.as_bytes().strip_prefix(b"Contact: ")?.strip_suffix(b"\r\n")?;
+    String::from_utf8(value.to_vec()).ok()
 }
 
 /// What changes from one try of a request to the next.
@@ -137,7 +75,7 @@ pub(super) struct Try<'a> {
 /// One try of a request.
 pub(super) fn request(draft: &Draft, this: &Try<'_>, config: &Config) -> Bytes {
     let mut writer = Writer::request(&draft.method, this.uri);
-    writer.line(HeaderId::Via, OurVia { path: this.path, branch: &this.branch });
+    via(&mut writer, this.path, this.branch);
     // Who passes a request on says how far it may still go (RFC 3261 section 8.1.1.6).
     if !draft.lines.has(HeaderId::MaxForwards) {
         writer.line(HeaderId::MaxForwards, 70);
@@ -150,9 +88,7 @@ pub(super) fn request(draft: &Draft, this: &Try<'_>, config: &Config) -> Bytes {
     writer.line(HeaderId::CallId, &draft.call_id);
     writer.line(HeaderId::CSeq, format_args!("{} {}", this.cseq, draft.method));
     let secure = this.uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
-    if let Some(value) = contact(&draft.contact, this.path, secure) {
-        writer.line(HeaderId::Contact, value);
-    }
+    contact(&mut writer, &draft.contact, this.path, secure);
     for (proxy, value) in this.authorization {
         writer.line(if *proxy { HeaderId::ProxyAuthorization } else { HeaderId::Authorization }, value);
     }
@@ -241,19 +177,4 @@ fn cut(invite: &Request, method: &Method) -> Writer {
         }
     }
     writer
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rfc3261_25_1_addresses_are_printed_as_hostport() {
-        for text in ["0.0.0.0:0", "192.0.2.1:5060", "255.255.255.255:65535", "10.9.99.100:10", "[2001:db8::1]:5061"] {
-            let address: SocketAddr = text.parse().expect("an address");
-            assert_eq!(HostPort(address).to_string(), text);
-        }
-        let scoped: SocketAddr = "[fe80::1%3]:5060".parse().expect("an address");
-        assert_eq!(HostPort(scoped).to_string(), "[fe80::1]:5060");
-    }
 }

@@ -37,7 +37,7 @@ impl Turn<'_> {
             return Err(StackError::State("a request without a final response"));
         };
         let own = server.tag;
-        let tag = reply.to_tag.as_deref().unwrap_or(own.as_str());
+        let tag = reply.to_tag.as_deref().map_or(own.as_bytes(), str::as_bytes);
         match &mut server.machine {
             Machine::Invite(state) => {
                 let input = match code.class() {
@@ -183,10 +183,7 @@ fn own_lines(writer: &mut Writer, request: &Request, reply: &Reply, origin: &Ori
             writer.value(HeaderId::RecordRoute, &unfold_bytes(header.value));
         }
     }
-    let secure = request.uri_text().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
-    if let Some(contact) = print::contact(&reply.contact, origin, secure) {
-        writer.value(HeaderId::Contact, contact.as_bytes());
-    }
+    print::contact(writer, &reply.contact, origin, request.is_secure());
     if let Some(server) = server.filter(|_| reply.code != StatusCode::TRYING && !reply.lines.has(HeaderId::Server)) {
         writer.value(HeaderId::Server, server.as_bytes());
     }

@@ -166,7 +166,7 @@ impl Turn<'_> {
     fn route_request(&mut self, id: Id, request: Arc<Request>, origin: &Origin) {
         let tx = ServerTx(id);
         let method = request.method();
-        let tagged = request.headers().to_tag().is_some();
+        let tagged = request.headers().to_tag_octets().is_some();
         // These mean nothing outside a dialog, tag or no tag (RFC 3261 section 12.2.2, RFC 3262 section 3, RFC 3311 section 5.2, RFC 6086
         // section 4.2.2).
         let bound = matches!(method, Method::Bye | Method::Prack | Method::Update | Method::Info);
@@ -423,12 +423,12 @@ impl Turn<'_> {
     }
 
     /// Lets go of what only an open transaction needs, and makes its final response findable for the ACK of an RFC 2543 peer.
-    pub(super) fn server_close(&mut self, id: Id, to_tag: &str) {
+    pub(super) fn server_close(&mut self, id: Id, to_tag: &[u8]) {
         let Some(server) = self.stack.servers.get_mut(id) else { return };
         let request = server.take_request(&mut self.stack.kept);
         let invite = matches!(server.machine, Machine::Invite(_));
         let Some(request) = request.filter(|_| invite) else { return };
-        let to_tag = request.headers().to_tag().unwrap_or(to_tag);
+        let to_tag = request.headers().to_tag_octets().unwrap_or(to_tag);
         if let Some(key) = self.stack.keys.old_ack(&request, to_tag)
             && key != server.keys.own
         {

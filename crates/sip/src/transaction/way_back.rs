@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::config::Config;
 use crate::message::header::Via;
-use crate::message::{HeaderId, Headers, Host, host};
+use crate::message::{HeaderId, Headers, Host, decimal, host};
 use crate::outbox::Origin;
 
 /// Where responses to a request go, and what they tell about it.
@@ -79,9 +79,7 @@ impl Top {
         if memchr::memchr3(b'"', b',', b'(', value).is_some() || memchr::memchr(b'\n', value).is_some() {
             return None;
         }
-        let mut parts = value.split(|byte| *byte == b';');
-        let head = parts.next()?.trim_ascii_end();
-        let sent_by = head.rsplit(|byte| matches!(byte, b' ' | b'\t')).next()?;
+        let (_, sent_by) = headers.way_back();
         let (host, port) = match sent_by.iter().rposition(|byte| matches!(byte, b':' | b']')) {
             Some(at) if sent_by.get(at) == Some(&b':') => (sent_by.get(..at)?, Some(number(sent_by.get(at + 1..)?)?)),
             _ => (sent_by, None),
@@ -90,13 +88,15 @@ impl Top {
             return None;
         }
         let mut top = Top { ip: address(host), port, rport: false, received: false, maddr: None };
-        for part in parts {
+        for semicolon in memchr::memchr_iter(b';', value) {
+            let rest = value.get(semicolon + 1..)?.trim_ascii_start();
             // Only these three begin with these letters and matter.
-            if !matches!(part.trim_ascii_start().first(), Some(b'r' | b'R' | b'm' | b'M')) {
+            if !matches!(rest.first(), Some(b'r' | b'R' | b'm' | b'M')) {
                 continue;
             }
+            let part = rest.get(..memchr::memchr(b';', rest).unwrap_or(rest.len()))?;
             let equals = memchr::memchr(b'=', part).unwrap_or(part.len());
-            let name = part.get(..equals)?.trim_ascii();
+            let name = part.get(..equals)?.trim_ascii_end();
             if name.eq_ignore_ascii_case(b"rport") {
                 top.rport = true;
             } else if name.eq_ignore_ascii_case(b"received") {
@@ -123,7 +123,7 @@ impl Top {
 
 /// A port.
 fn number(digits: &[u8]) -> Option<u16> {
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    decimal(digits)?.try_into().ok()
 }
 
 /// An address literal, IPv6 with or without brackets.

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::escape::{Escaped, unescape};
 use super::{Scheme, Uri};
+use crate::message::Host;
 
 /// The canonical form of a URI that names a user: for maps (RFC 3261 section 10.3 step 5).
 ///
@@ -34,11 +35,21 @@ impl Aor {
 fn sip(uri: &Uri<'_>, text: &mut String) -> fmt::Result {
     text.push_str(if uri.is_secure() { "sips:" } else { "sip:" });
     if let Some(user) = uri.user() {
-        write!(text, "{}@", Escaped::user(&unescape(user)))?;
+        match user.contains('%') {
+            false => text.push_str(user),
+            true => write!(text, "{}", Escaped::user(&unescape(user)))?,
+        }
+        text.push('@');
     }
-    match uri.host().name() {
-        Some(name) => text.extend(without_root(name).chars().map(|ch| ch.to_ascii_lowercase())),
-        None => write!(text, "{}", uri.host())?,
+    let start = text.len();
+    match uri.host() {
+        Host::Name(name) => text.push_str(without_root(name)),
+        // As it is written it has no other form.
+        Host::V4(_) => text.push_str(uri.host_text()),
+        address => write!(text, "{address}")?,
+    }
+    if let Some(host) = text.get_mut(start..) {
+        host.make_ascii_lowercase();
     }
     match uri.port() {
         Some(port) => write!(text, ":{port}"),
