@@ -1,4 +1,5 @@
-//! Who a request is from, and whether it is let in (RFC 3261 section 22, E-07).
+//! Who a request is from, and whether it is let in: credentials come before anything that tells which
+//! numbers there are (RFC 3261 section 22).
 
 use std::net::SocketAddr;
 

@@ -57,7 +57,7 @@ impl Switch {
         }
     }
 
-    /// The checks in the order of E-07: scheme, user, extensions, body, then what there is room for.
+    /// The checks of RFC 3261 section 8.2 in their order, credentials before them: scheme, user, extensions, body, then what there is room for.
     fn begin(&mut self, invite: Admitted, found: Option<Vec<Target>>, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         let (number, destination) = self.destination(&invite.request)?;
         if let Destination::User(name) = &destination

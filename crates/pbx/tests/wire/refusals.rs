@@ -1,4 +1,4 @@
-//! What is refused, with which code, in which order (E-07).
+//! What is refused, with which code, in which order: credentials first, then the checks of RFC 3261 section 8.2.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::setup::{config, nothing_left, phone, start, with_config, with_phones}
 use crate::sound::Sound;
 
 #[test]
-fn e07_devices_are_challenged_before_anything_is_revealed() {
+fn rfc3261_22_devices_are_challenged_before_anything_is_revealed() {
     let (_running, address) = start(config());
     let mut stranger = phone(address, "1001");
     for uri in ["sip:600@127.0.0.1", "sip:nobody@127.0.0.1", "tel:+4930"] {
@@ -25,7 +25,7 @@ fn e07_devices_are_challenged_before_anything_is_revealed() {
 }
 
 #[test]
-fn e07_options_is_open_and_still_says_what_cannot_be() {
+fn rfc3261_11_2_options_is_open_and_still_says_what_cannot_be() {
     let (_running, address) = start(config());
     let mut stranger = phone(address, "nobody");
     let ask = |stranger: &mut crate::phone::Phone, uri: &str| {
@@ -61,7 +61,7 @@ fn options_that_want_credentials_tell_a_stranger_nothing() {
 }
 
 #[test]
-fn e07_the_order_of_refusals() {
+fn rfc3261_8_2_the_order_of_refusals() {
     let (running, mut phones) = with_phones(&["1001"]);
     let sound = Sound::new(Codec::Pcmu);
     let (offer, phone) = (sound.describe(), &mut phones[0]);

@@ -237,7 +237,7 @@ impl Turn<'_> {
         find(&Method::Invite).or_else(|| rest.into_iter().find_map(find))
     }
 
-    /// A message that could not be read: answered when it is a request other than ACK and its Via says where to (E-06).
+    /// A message that could not be read: answered when it is a request other than ACK and its Via says where to (RFC 3261 sections 8.2.6 and 18.2.2).
     pub(crate) fn refuse_broken(&mut self, broken: &Broken, origin: &Origin) {
         let (Some(method), Some(head)) = (&broken.method, &broken.head) else { return };
         if *method != Method::Ack {

@@ -65,7 +65,7 @@ fn every_digit_at_every_rate_through_both_laws() {
 }
 
 #[test]
-fn q24_40_ms_is_found_and_20_ms_is_not_wherever_the_windows_fall() {
+fn itu_q24_40_ms_is_found_and_20_ms_is_not_wherever_the_windows_fall() {
     for digit in ["1", "5", "D"] {
         for shift in 0..52 {
             for (length, expected) in [(40, digit), (20, "")] {
@@ -79,7 +79,7 @@ fn q24_40_ms_is_found_and_20_ms_is_not_wherever_the_windows_fall() {
 }
 
 #[test]
-fn q24_a_pause_of_40_ms_separates_and_a_gap_of_13_ms_does_not() {
+fn itu_q24_a_pause_of_40_ms_separates_and_a_gap_of_13_ms_does_not() {
     for shift in 0..52 {
         for (pause, expected) in [(40, "55"), (13, "5")] {
             let mut samples = vec![0; shift];
@@ -91,7 +91,7 @@ fn q24_a_pause_of_40_ms_separates_and_a_gap_of_13_ms_does_not() {
 }
 
 #[test]
-fn q24_frequency_tolerance_of_1_5_percent() {
+fn itu_q24_frequency_tolerance_of_1_5_percent() {
     for digit in ALL.chars().map(|c| Digit::new(c).unwrap()) {
         for (row_off, column_off) in [(1.015, 1.015), (0.985, 0.985), (1.015, 0.985), (0.985, 1.015)] {
             let (row, column) = digit.frequencies();

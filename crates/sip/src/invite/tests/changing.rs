@@ -205,7 +205,7 @@ fn rfc3261_9_2_cancel_of_a_reinvite_is_487_and_the_call_stays() {
 
 #[test]
 fn rfc3261_14_2_second_invite_before_our_answer_is_500_with_retry_after() {
-    // E-01, for the first INVITE of a call and for a re-INVITE.
+    // For the first INVITE of a call and for a re-INVITE.
     for first in [true, false] {
         let mut seen = std::collections::BTreeSet::new();
         let mut net = Network::new();
@@ -255,7 +255,6 @@ fn rfc3261_14_2_second_invite_before_our_answer_is_500_with_retry_after() {
 
 #[test]
 fn rfc3261_14_2_invite_while_ours_is_pending_is_491() {
-    // E-02.
     let mut net = Network::new();
     let (a, r, s, mut peer) = calls(&mut net);
     let ours = reinvite(&mut net, a, r, s);
@@ -271,7 +270,6 @@ fn rfc3261_14_2_invite_while_ours_is_pending_is_491() {
 
 #[test]
 fn rfc3261_14_2_invite_before_the_ack_is_491_and_does_not_count_as_one() {
-    // E-03.
     let mut net = Network::new();
     let (a, r, _, mut peer, _) = unacked(&mut net);
     let early = peer.request("INVITE", "", HOLD);
@@ -289,7 +287,7 @@ fn rfc3261_14_2_invite_before_the_ack_is_491_and_does_not_count_as_one() {
 
 #[test]
 fn rfc3261_14_1_491_is_followed_by_one_retry() {
-    // E-05: 2.1 to 4.0 s when the Call-ID is ours, 0 to 2.0 s when it is theirs, in steps of 10 ms.
+    // 2.1 to 4.0 s when the Call-ID is ours, 0 to 2.0 s when it is theirs, in steps of 10 ms.
     for ours in [true, false] {
         let mut waits = std::collections::BTreeSet::new();
         for round in 0..12 {

@@ -9,7 +9,6 @@ use crate::message::{Lines, Method};
 
 #[test]
 fn rfc3261_12_2_2_cseq_gaps_are_accepted_and_lower_ones_are_500() {
-    // C-08, C-13, C-16, C-17.
     let mut net = Network::new();
     let (a, r, _, mut peer) = called(&mut net);
     for (number, method, expected) in [
