@@ -65,13 +65,6 @@ impl Codec {
         self.clock_rate() / TICKS_PER_SECOND
     }
 
-    /// Room for the payload of one tick, in bytes: no encoder writes more.
-    pub const fn max_tick_bytes(self) -> usize {
-        match self {
-            Self::Pcmu | Self::Pcma => SampleRate::NARROW.tick_samples(),
-        }
-    }
-
     /// A new encoder.
     pub const fn encoder(self) -> Encoder {
         match self {

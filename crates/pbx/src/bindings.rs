@@ -6,7 +6,7 @@ use std::time::Duration;
 use proxy::{Ownership, Plan, Registrar, RegistrarConfig};
 use sip::message::Request;
 use sip::{AlarmId, Now, Origin, Reply, Time, Turn};
-use store::{Durability, Journal, Options, Store as _};
+use store::{Durability, Journal, Options};
 
 use crate::config::Config;
 use crate::tally::Tally;

@@ -95,11 +95,6 @@ impl RtcpSession {
         &self.far_end
     }
 
-    /// Compound packets sent so far.
-    pub const fn reports_sent(&self) -> u32 {
-        self.reports
-    }
-
     /// Writes a report if one is due and returns its length; `None` when there is nothing to send (yet). An SR when
     /// RTP was sent since the report before the last, else an RR (section 6.4).
     ///

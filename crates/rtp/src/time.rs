@@ -37,8 +37,6 @@ pub struct ClockRate(NonZeroU32);
 impl ClockRate {
     /// 8000 Hz, the clock of nearly all of telephony.
     pub const HZ_8000: Self = Self(NonZeroU32::MIN.saturating_add(7999));
-    /// 16000 Hz.
-    pub const HZ_16000: Self = Self(NonZeroU32::MIN.saturating_add(15_999));
     /// 48000 Hz, the clock of Opus (RFC 7587 section 4.1).
     pub const HZ_48000: Self = Self(NonZeroU32::MIN.saturating_add(47_999));
     /// The highest rate taken, in Hz.

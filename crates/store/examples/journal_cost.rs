@@ -3,7 +3,7 @@
 
 use proxy::{Kind, Record, Texts};
 use sip::time::WallTime;
-use store::{Durability, Journal, Options, Store, StoreError};
+use store::{Durability, Journal, Options, StoreError};
 
 /// Seconds this thread has run, by the kernel's account.
 fn busy() -> f64 {

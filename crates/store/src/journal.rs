@@ -17,7 +17,7 @@ use proxy::record::write_frame;
 
 use crate::files::{self, Lock, beside, folder, open_private, sync_folder};
 use crate::reading::{self, Contents, Tail};
-use crate::{Store, StoreError, rewrite};
+use crate::{StoreError, rewrite};
 
 /// When an append counts as done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -155,10 +155,12 @@ impl Journal {
     pub fn rewrite(&mut self) -> Result<(), StoreError> {
         self.shared.rewrite()
     }
-}
 
-impl Store for Journal {
-    fn append(&mut self, records: &[Record]) -> Result<(), StoreError> {
+    /// Writes all `records` or none of them.
+    ///
+    /// # Errors
+    /// Nothing was written; the change must not be carried out.
+    pub fn append(&mut self, records: &[Record]) -> Result<(), StoreError> {
         self.buffer.clear();
         if !write_frame(records, &mut self.buffer) {
             return Err(StoreError::TooLarge);

@@ -1,9 +1,9 @@
-//! Keeps what must outlive the process. So far that is bindings: [`Journal`] on disk, [`Memory`] for tests and for who wants nothing kept.
+//! Keeps what must outlive the process. So far that is bindings: [`Journal`] on disk.
 //!
-//! The order is: make records (`proxy::registrar`), [`Store::append`], only then carry them out and answer. When `append` fails nothing has happened, and the answer says so.
+//! The order is: make records (`proxy::registrar`), [`Journal::append`], only then carry them out and answer. When `append` fails nothing has happened, and the answer says so.
 //!
 //! ```
-//! use store::{Durability, Journal, Options, Store};
+//! use store::{Durability, Journal, Options};
 //! # let folder = std::env::temp_dir().join(format!("offhook-doc-{}", std::process::id()));
 //! # let path = folder.join("bindings.journal");
 //! let (mut journal, found) = Journal::open(&path, Options { durability: Durability::Sync, ..Options::default() })?;
@@ -17,21 +17,8 @@
 mod error;
 mod files;
 pub mod journal;
-pub mod memory;
 mod reading;
 mod rewrite;
 
 pub use error::StoreError;
 pub use journal::{Durability, Found, Journal, OnDamage, Options};
-pub use memory::Memory;
-
-use proxy::Record;
-
-/// Where records go.
-pub trait Store {
-    /// Writes all `records` or none of them.
-    ///
-    /// # Errors
-    /// Nothing was written; the change must not be carried out.
-    fn append(&mut self, records: &[Record]) -> Result<(), StoreError>;
-}

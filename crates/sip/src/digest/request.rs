@@ -1,10 +1,9 @@
 //! [`Server`] on whole requests.
 
 use super::algorithm::Algorithm;
-use super::fields::FieldError;
 use super::ha1::Ha1;
 use super::server::{Presented, Server, Verdict};
-use crate::message::{HeaderId, Lines, ParseError, Request, StatusCode};
+use crate::message::{HeaderId, Lines, Request};
 use crate::outbox::Origin;
 use crate::time::Now;
 
@@ -35,20 +34,5 @@ impl Server {
         let presented = Presented { method: request.method().as_str(), uri: request.uri_text(), body: request.body() };
         let values = headers.all(id).map(|header| header.value);
         self.judge(now.mono, origin.remote.ip(), presented, values, lookup)
-    }
-}
-
-impl FieldError {
-    /// The same as an error of the message, due a 400.
-    pub fn in_request(self, proxy: bool) -> ParseError {
-        let header = Some(if proxy { HeaderId::ProxyAuthorization } else { HeaderId::Authorization });
-        ParseError {
-            header,
-            index: 1,
-            byte: self.byte,
-            expected: self.expected,
-            section: "RFC 7616 3.4",
-            status: StatusCode::BAD_REQUEST,
-        }
     }
 }

@@ -187,10 +187,6 @@ impl StatusCode {
     pub const fn get(self) -> u16 {
         self.0
     }
-    /// The number.
-    pub const fn as_u16(self) -> u16 {
-        self.0
-    }
     /// The first digit, 1 to 6.
     pub const fn class(self) -> u8 {
         (self.0 / 100) as u8
@@ -206,10 +202,6 @@ impl StatusCode {
     /// 2xx.
     pub const fn is_success(self) -> bool {
         self.class() == 2
-    }
-    /// 3xx.
-    pub const fn is_redirection(self) -> bool {
-        self.class() == 3
     }
 }
 
