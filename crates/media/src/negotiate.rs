@@ -130,6 +130,13 @@ impl CallMedia {
         Ok((session.to_bytes(), agreed))
     }
 
+    /// The body of an answer that takes nothing of their offer, for the ACK of a 2xx whose offer cannot be taken (RFC 3261 section
+    /// 13.2.2.4); `None` when the offer cannot be read. Nothing changes.
+    pub fn refusal(&self, offer: &[u8]) -> Option<Vec<u8>> {
+        let offer = Session::parse(offer).ok()?;
+        Some(self.negotiation.refusal(&offer, &self.capabilities).to_bytes())
+    }
+
     /// Takes their answer to our offer.
     ///
     /// # Errors

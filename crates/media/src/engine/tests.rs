@@ -368,6 +368,35 @@ fn rfc8866_6_7_1_and_6_7_4_who_does_not_send_reports_all_the_same() {
 }
 
 #[test]
+fn rfc3264_8_4_to_the_null_address_go_neither_packets_nor_reports() {
+    use crate::negotiate::CallMedia;
+    let description = |address: &str, version: u32| {
+        format!("v=0\r\no=- 1 {version} IN IP4 h\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n")
+    };
+    let mut media = CallMedia::new(at(4_000), &[Codec::Pcmu], 7);
+    let mut agree = |address: &str, version: u32| {
+        media.answer(description(address, version).as_bytes()).unwrap().1.settings.expect("a stream")
+    };
+    let (mut alice, mut bob) = (Host::new(1), Host::new(2));
+    alice.stream(1, 4_000, agree("192.0.2.1", 1));
+    bob.stream(1, 5_000, settings(4_000));
+    alice.tone(10, 440.0, 1);
+    bob.tone(10, 1_000.0, 1);
+    let mut now = Micros(0);
+    for (version, address, speaks) in [(2, "192.0.2.1", true), (3, "0.0.0.0", false), (4, "192.0.2.1", true)] {
+        alice.engine.update_stream(now, Key(1), agree(address, version));
+        let (mut audio, mut reports) = (0, 0);
+        now = run(&mut [&mut alice, &mut bob], 1_000, now, |to, _| {
+            audio += u32::from(to.port() == 5_000);
+            reports += u32::from(to.port() == 5_001);
+            // While it is held, bob does as he says: nothing of his comes either.
+            speaks || to.port() >= 5_000
+        });
+        assert_eq!((audio > 0, reports > 0), (speaks, speaks), "{address}: {audio} packets, {reports} reports");
+    }
+}
+
+#[test]
 fn rfc8866_6_5_a_packet_holds_the_milliseconds_that_were_asked_for() {
     for (ms, payload, packets) in [(20, 160, 100), (40, 320, 50), (60, 480, 33)] {
         let (mut alice, mut bob) = pair();

@@ -21,8 +21,8 @@ pub(crate) struct Line {
     ports: Option<PortPair>,
     /// What the stream runs with, once it does.
     settings: Option<StreamSettings>,
-    /// The answer that came in a provisional response.
-    early: Option<Vec<u8>>,
+    /// The answer that came in a provisional response, and the To tag of its dialog.
+    early: Option<(String, Vec<u8>)>,
 }
 
 impl Line {
@@ -104,17 +104,22 @@ impl Line {
         Ok(())
     }
 
-    /// Takes an answer that came in a provisional response: the final one may bring another.
-    pub(crate) fn preview(&mut self, answer: &[u8], studio: &mut Studio) -> Result<(), NegotiateError> {
+    /// Takes an answer that came in a provisional response of the dialog with this To tag: the first one, whatever that dialog says later
+    /// (RFC 3261 section 13.2.1). Another dialog, a fork, has an answer of its own.
+    pub(crate) fn preview(&mut self, tag: &str, answer: &[u8], studio: &mut Studio) -> Result<(), NegotiateError> {
+        if self.early.as_ref().is_some_and(|(known, _)| known == tag) {
+            return Ok(());
+        }
         let agreed = self.media.clone().accept(answer)?;
-        self.early = Some(answer.to_vec());
+        self.early = Some((tag.to_owned(), answer.to_vec()));
         self.carry_out(agreed, studio);
         Ok(())
     }
 
-    /// The answer previewed.
-    pub(crate) fn previewed(&mut self) -> Option<Vec<u8>> {
-        self.early.take()
+    /// The answer that the dialog with this To tag gave before its final response.
+    pub(crate) fn previewed(&mut self, tag: &str) -> Option<Vec<u8>> {
+        let (known, answer) = self.early.take()?;
+        (known == tag).then_some(answer)
     }
 
     /// Our description in force.

@@ -99,7 +99,7 @@ impl Switch {
         let body = match description {
             // Without an offer of the caller there is nothing an answer could answer.
             Some(description) if call.offer.is_some() || call.caller.line.local().is_some() => {
-                self.early_media(call, number, &description)
+                self.early_media(call, number, response.headers().to_tag().unwrap_or_default(), &description)
             }
             _ => None,
         };
@@ -114,13 +114,13 @@ impl Switch {
         let _ = turn.answer(call.caller.session, reply);
     }
 
-    fn early_media(&mut self, call: &mut Call, number: u32, description: &[u8]) -> Option<Vec<u8>> {
+    fn early_media(&mut self, call: &mut Call, number: u32, tag: &str, description: &[u8]) -> Option<Vec<u8>> {
         let Stage::Ringing(ringing) = &mut call.stage else { return None };
         if ringing.early.is_some_and(|early| early != number) {
             return None;
         }
         let leg = ringing.legs.iter_mut().find(|leg| leg.number == number)?;
-        if let Err(error) = leg.line.preview(description, &mut self.studio) {
+        if let Err(error) = leg.line.preview(tag, description, &mut self.studio) {
             tracing::debug!(%error, "early media are ignored");
             return None;
         }
@@ -137,9 +137,9 @@ impl Switch {
     fn answered(&mut self, call: &mut Call, number: u32, response: &Response, turn: &mut Turn<'_>) -> Fate {
         let Stage::Ringing(ringing) = &mut call.stage else { return Fate::Goes };
         let Some(mut leg) = ringing.take(number) else { return Fate::Goes };
-        // RFC 3261 section 13.2.1: the answer of the first reliable response counts; devices that gave it in a 183 only are known.
-        let previewed = leg.line.previewed();
-        let description = body::description(response.headers()).or(previewed);
+        // RFC 3261 section 13.2.1: what a dialog said first is its answer.
+        let previewed = leg.line.previewed(response.headers().to_tag().unwrap_or_default());
+        let description = previewed.or_else(|| body::description(response.headers()));
         let accepted = description.map(|description| leg.line.accept(&description, &mut self.studio));
         if !matches!(accepted, Some(Ok(()))) || leg.line.codec().is_none() {
             tracing::info!(call = call.id, "a device answered with a description that is of no use");

@@ -240,6 +240,33 @@ fn early_media_reach_the_caller_before_the_answer() {
 }
 
 #[test]
+fn rfc3261_13_2_1_the_first_description_of_a_dialog_is_its_answer() {
+    let (running, mut phones) = with_phones(&["1001", "1002"]);
+    let (mut first, mut second) = (Sound::new(Codec::Pcmu), Sound::new(Codec::Pcmu));
+    let (caller, callee) = phones.split_at_mut(1);
+    let (caller, callee) = (&mut caller[0], &mut callee[0]);
+    let (answer, later) = (second.describe(), Sound::new(Codec::Pcma).describe());
+    std::thread::scope(|scope| {
+        let listening = scope.spawn(|| {
+            let invite = callee.request(Method::Invite);
+            callee.respond(&invite, 183, Some(&answer));
+            callee.respond(&invite, 183, Some(&later));
+            callee.respond(&invite, 200, Some(&later));
+            callee.request(Method::Ack);
+            let heard = second.talk(address(invite.body()), 0.0, Duration::from_millis(1_500));
+            callee.hung_up();
+            longest(&heard, 440.0)
+        });
+        let (mut dialog, answer) = caller.call_through("1002", &first.describe());
+        first.talk(address(answer.body()), 440.0, Duration::from_millis(1_500));
+        caller.hang_up(&mut dialog);
+        let heard = listening.join().unwrap();
+        assert!(heard >= Duration::from_millis(600), "{heard:?}");
+    });
+    nothing_left(&running);
+}
+
+#[test]
 fn an_invite_without_offer_is_offered_something() {
     let (running, mut phones) = with_phones(&["1001"]);
     let mut sound = Sound::new(Codec::Pcmu);

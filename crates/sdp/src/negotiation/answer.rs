@@ -38,6 +38,16 @@ impl Negotiation {
         Ok(Answer { session, agreement: self.agreement.clone() })
     }
 
+    /// A valid answer that takes nothing of an offer: each stream with port 0 (RFC 3264 section 6). It is for an offer that a response
+    /// cannot refuse any more, since it came in one (RFC 3261 section 13.2.2.4). Nothing changes.
+    pub fn refusal(&self, offer: &Session, capabilities: &LocalCapabilities) -> Session {
+        let mut session = Session::bare(self.origin.clone());
+        session.connection = Some(Connection::from(capabilities.address.clone()));
+        session.times = offer.times.clone();
+        session.media = offer.media.iter().map(Media::rejection).collect();
+        session
+    }
+
     /// Puts an answer to the pending offer in force, from where it can be taken.
     pub(super) fn settle_answer(&mut self, capabilities: &LocalCapabilities) -> Result<(), AnswerError> {
         let offer = match std::mem::replace(&mut self.phase, Phase::Stable) {

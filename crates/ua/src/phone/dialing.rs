@@ -138,7 +138,7 @@ impl Phone {
                 self.carry(key, &agreed)
             }
             Err(error) => {
-                acknowledge(session, None, turn);
+                acknowledge(session, call.sound.media.refusal(offer).map(Body::sdp), turn);
                 Err(CallError::Media(error.to_string()))
             }
         }

@@ -109,6 +109,19 @@ async fn an_answer_that_cannot_be_used_is_acknowledged_and_ended() {
 }
 
 #[tokio::test]
+async fn rfc3261_13_2_2_4_a_late_offer_that_cannot_be_taken_is_refused_in_the_ack() {
+    let (alice, mut peer) = (builder().build().await.unwrap(), Peer::new().await);
+    let dialing = alice.call(peer.uri()).late_offer().start().await.unwrap();
+    let invite = peer.expect("INVITE").await;
+    let offer = SDP.replace("AVP 0", "AVP 18") + "m=video 11 RTP/AVP 31\r\n";
+    peer.reply(&invite, "200 OK", "a", "Content-Type: application/sdp\r\n", &offer).await;
+    assert!(matches!(dialing.answer().await.err(), Some(CallError::Media(_))));
+    let ack = peer.expect("ACK").await;
+    assert!(ack.contains("\r\nm=audio 0 RTP/AVP 18\r\nm=video 0 RTP/AVP 31\r\n"), "{ack}");
+    peer.expect("BYE").await;
+}
+
+#[tokio::test]
 async fn rfc3261_13_2_2_4_a_second_answer_of_another_fork_gets_ack_and_bye() {
     let (_alice, mut peer, dialing, invite) = called().await;
     peer.accept(&invite, "first").await;
