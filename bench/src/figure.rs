@@ -11,6 +11,8 @@ pub(crate) struct Report {
     pub(crate) name: &'static str,
     /// What was measured, one row for each load.
     pub(crate) rows: Vec<Row>,
+    /// What a reader of the figures has to know.
+    pub(crate) notes: Vec<String>,
     /// What the same processes had to do right.
     pub(crate) checks: Vec<Check>,
 }
@@ -181,6 +183,7 @@ impl Report {
             }
             lines.push(format!("  goal   {}", row.verdict()));
         }
+        lines.extend(self.notes.iter().map(|note| format!("{}: {note}", self.name)));
         for check in &self.checks {
             let outcome = check.failed.as_ref().map_or_else(|| "yes".to_owned(), |why| format!("NO: {why}"));
             lines.push(format!("{}: {}: {outcome}", self.name, check.what));
@@ -210,7 +213,7 @@ impl Report {
             .collect();
         let checks: Vec<Value> =
             self.checks.iter().map(|check| json!({"what": check.what, "failed": check.failed})).collect();
-        json!({"v": 1, "bench": self.name, "rows": rows, "checks": checks, "holds": self.holds(), "counts": self.counts()})
+        json!({"v": 1, "bench": self.name, "rows": rows, "notes": self.notes, "checks": checks, "holds": self.holds(), "counts": self.counts()})
             .to_string()
     }
 }
@@ -247,7 +250,7 @@ mod tests {
     #[test]
     fn a_failed_check_fails_the_report() {
         let failed = Check::of("alive", Err("no answer".into()));
-        let mut report = Report { name: "uas", rows: vec![row(30.0, 60.0, None)], checks: vec![] };
+        let mut report = Report { name: "uas", rows: vec![row(30.0, 60.0, None)], notes: vec![], checks: vec![] };
         assert!(report.holds());
         report.checks.push(failed);
         assert!(!report.holds() && report.text().contains("uas: alive: NO: no answer"));

@@ -65,6 +65,7 @@ fn run(words: &[&str]) -> Result<ExitCode, String> {
         // What is counted, and the servers that do nothing, as processes of their own.
         ["work"] => done(work::all),
         ["read", ref files @ ..] => done(|| work::read_all(files)),
+        ["ticks"] => done(bridge::ticks),
         ["again", file, times] => done(|| work::read_again(file, times.parse().unwrap_or_default())),
         ["null-uas", address] => null::answer_calls(address).map(|_| ExitCode::FAILURE),
         ["null-registrar", address] => null::register(address).map(|_| ExitCode::FAILURE),
@@ -100,22 +101,23 @@ fn guarded(write: bool) -> Result<ExitCode, String> {
 
 /// All of them, printed as they end.
 fn all(write: bool) -> Result<ExitCode, String> {
+    let page = write.then(page::Page::begin).transpose()?;
     server::stand_aside()?;
-    let mut page = page::Page::begin();
+    let mut reports = Vec::new();
     for (name, bench) in BENCHES {
         let begun = std::time::Instant::now();
         // One that fails does not take the others with it.
         let report = bench().unwrap_or_else(|why| {
             let ran = Check::of("it ran to its end", Err(why));
-            Report { name, rows: Vec::new(), checks: vec![ran] }
+            Report { name, rows: Vec::new(), notes: Vec::new(), checks: vec![ran] }
         });
         println!("{}\n{name} took {:.0} s\n", report.text(), begun.elapsed().as_secs_f32());
-        page.add(report);
+        reports.push(report);
     }
-    if write {
-        page.write()?;
+    if let Some(page) = page {
+        page.write(&reports)?;
     }
-    Ok(verdict(page.reports()))
+    Ok(verdict(&reports))
 }
 
 fn verdict(reports: &[Report]) -> ExitCode {

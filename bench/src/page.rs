@@ -10,69 +10,106 @@ const FILE: &str = "bench/RESULTS.md";
 /// Programs beside which the figures stand, and how each tells its version.
 const PEERS: [&[&str]; 4] =
     [&["sip-tester"], &["kamailio"], &["rtpengine-daemon", "ngcp-rtpengine-daemon"], &["valgrind"]];
-/// A load average above this means that others were at work when the measurements began.
-const BUSY: f64 = 0.3;
+/// A load average above this, for each core, means that others are at work: nothing is written then.
+const BUSY: f64 = 0.5;
 
-/// A page that grows.
+/// The page before anything was measured.
 pub(crate) struct Page {
     /// The machine and its state before the first measurement.
     head: String,
-    reports: Vec<Report>,
 }
 
 impl Page {
     /// Looks at the machine before it is loaded.
-    pub(crate) fn begin() -> Self {
-        Self { head: head(), reports: Vec::new() }
-    }
-
-    pub(crate) fn add(&mut self, report: Report) {
-        self.reports.push(report);
-    }
-
-    pub(crate) fn reports(&self) -> &[Report] {
-        &self.reports
+    ///
+    /// # Errors
+    /// Where the page would not say what was measured: something is not committed, or others are at work on the machine.
+    pub(crate) fn begin() -> Result<Self, String> {
+        let machine = Machine::look();
+        machine.is_fit()?;
+        Ok(Self { head: head(&machine) })
     }
 
     /// Writes the file.
-    pub(crate) fn write(&self) -> Result<(), String> {
+    pub(crate) fn write(&self, reports: &[Report]) -> Result<(), String> {
         let mut text = self.head.clone();
-        for report in &self.reports {
+        for report in reports {
             text += &section(report);
         }
         fs::write(FILE, text).map_err(|error| format!("{FILE}: {error}"))
     }
 }
 
-fn head() -> String {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let cpu = read("/proc/cpuinfo");
-    let cpus = cpu.lines().filter(|line| line.starts_with("processor")).count();
-    let model =
-        cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':').map(|(_, name)| name.trim()));
-    let averages = read("/proc/loadavg");
-    let one_minute = averages.split_whitespace().next().and_then(|word| word.parse::<f64>().ok()).unwrap_or_default();
-    let state = if one_minute > BUSY { "BUSY: others were at work on it" } else { "idle" };
-    let told = |command: &[&str]| load(command).unwrap_or_default().trim().to_owned();
-    let here = std::env::current_dir().unwrap_or_default();
-    let here = here.to_string_lossy();
-    let commit = told(&["git", "-C", &here, "rev-parse", "--short=12", "HEAD"]);
-    let changed = told(&["git", "-C", &here, "status", "--porcelain", "--untracked-files=no"]);
-    let changed = if changed.is_empty() { "" } else { ", with changes that are not committed" };
+/// What the figures depend on.
+struct Machine {
+    cores: usize,
+    model: String,
+    /// The load average of the last minute.
+    load: f64,
+    commit: String,
+    /// Files that are not as they were committed.
+    changed: String,
+}
+
+impl Machine {
+    fn look() -> Self {
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let cpu = read("/proc/cpuinfo");
+        let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+        let load = read("/proc/loadavg").split_whitespace().next().and_then(|word| word.parse().ok());
+        let here = std::env::current_dir().unwrap_or_default();
+        let git = |words: &[&str]| told(&[&["git", "-C", &here.to_string_lossy()], words].concat());
+        Self {
+            cores: cpu.lines().filter(|line| line.starts_with("processor")).count(),
+            model: model.map_or("unknown processor", |(_, name)| name.trim()).to_owned(),
+            // Who cannot tell is taken for busy.
+            load: load.unwrap_or(f64::INFINITY),
+            commit: git(&["rev-parse", "--short=12", "HEAD"]),
+            // The page of the last time says nothing of what is measured.
+            changed: git(&["status", "--porcelain", "--", ".", &format!(":!{FILE}")]),
+        }
+    }
+
+    fn is_fit(&self) -> Result<(), String> {
+        let Self { cores, load, commit, changed, .. } = self;
+        if commit.is_empty() {
+            return Err(format!("{FILE} names the commit that was measured, and git tells none here"));
+        }
+        if !changed.is_empty() {
+            return Err(format!(
+                "{FILE} names the commit that was measured, and these files are not as committed: commit or stash them\n{changed}"
+            ));
+        }
+        let most = BUSY * *cores as f64;
+        if *load > most {
+            return Err(format!(
+                "others are at work on this machine, or were in the last minute: its load average is {load}, and {FILE} is written \
+                 below {most} only; wait, or measure without --write"
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn told(command: &[&str]) -> String {
+    load(command).unwrap_or_default().trim_end().to_owned()
+}
+
+fn head(machine: &Machine) -> String {
+    let Machine { cores, model, load, commit, .. } = machine;
     let peers: Vec<String> = PEERS.iter().filter_map(|names| names.iter().find_map(|name| version(name))).collect();
     format!(
         "# Results\n\n\
          Written by `cargo xtask bench all --write`; nothing here is edited by hand. A single measurement: `cargo xtask bench NAME [--json]` with \
          `parse`, `uas`, `register`, `relay` or `bridge`.\n\n\
-         | | |\n|---|---|\n| commit | {commit}{changed} |\n| date | {} |\n| machine | {cpus} x {}, Linux {} |\n\
-         | state of the machine | {state}; load average before the first measurement {one_minute} |\n| compiler | {} |\n| peers | {} |\n\n\
+         | | |\n|---|---|\n| commit | {commit} |\n| date | {} |\n| machine | {cores} x {model}, Linux {} |\n\
+         | load average before the first measurement | {load} |\n| compiler | {} |\n| peers | {} |\n\n\
          How to read it: a figure is the median of its runs, least and most behind it. CPU time is what the kernel has accounted to the server's processes \
          (user and system, ended threads included), divided by the units of work; the server runs on core 0, the load on core 1, and ours, the peer and the \
          server that does nothing (the *null* server: the same datagrams, nothing else) take turns. Only ratios of one run mean anything. Closed loop and a \
          fixed rate are different loads: at a fixed rate most of the cost is waking up. A row counts only when the peer's own figure lies within 30 % of what \
          is known of it on such a machine when idle.\n\n",
         told(&["date", "-u", "+%Y-%m-%d %H:%M UTC"]),
-        model.unwrap_or("unknown processor"),
         told(&["uname", "-r"]),
         told(&["rustc", "--version"]),
         peers.join(", "),
@@ -92,9 +129,12 @@ fn section(report: &Report) -> String {
     for row in &report.rows {
         text += &line(row);
     }
+    for note in &report.notes {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n- {note}");
+    }
     for check in &report.checks {
         let outcome = check.failed.as_ref().map_or_else(|| "yes".to_owned(), |why| format!("**no**: {why}"));
-        // Writing to a String cannot fail.
         let _ = write!(text, "\n- {}: {outcome}", check.what);
     }
     text + &format!("\n\n<details><summary>raw output</summary>\n\n```text\n{}\n```\n\n</details>\n\n", report.text())
@@ -113,4 +153,36 @@ fn line(row: &Row) -> String {
         ratio(row.of_null()),
         row.verdict()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine() -> Machine {
+        let (commit, changed) = ("0123456789ab".into(), String::new());
+        Machine { cores: 2, model: "any".into(), load: 1.0, commit, changed }
+    }
+
+    #[test]
+    fn nothing_is_written_of_what_is_not_committed() {
+        assert_eq!(machine().is_fit(), Ok(()));
+        let changed = Machine { changed: " M crates/net/src/udp.rs".into(), ..machine() };
+        assert!(changed.is_fit().is_err_and(|why| why.contains("crates/net/src/udp.rs")));
+        let unknown = Machine { commit: String::new(), ..machine() };
+        assert!(unknown.is_fit().is_err_and(|why| why.contains("git")));
+    }
+
+    #[test]
+    fn nothing_is_written_while_others_are_at_work() {
+        let busy = Machine { load: 1.01, ..machine() };
+        assert!(busy.is_fit().is_err_and(|why| why.contains("load average is 1.01")));
+        assert!(Machine { cores: 4, ..busy }.is_fit().is_ok());
+    }
+
+    #[test]
+    fn this_machine_is_looked_at() {
+        let machine = Machine::look();
+        assert!(machine.cores > 0 && machine.load.is_finite());
+    }
 }

@@ -150,7 +150,7 @@ fn measured_in(place: &Path) -> Result<Report, String> {
         null: None,
         bound: Bound::Units(OCTETS),
     });
-    Ok(Report { name: "register", rows, checks })
+    Ok(Report { name: "register", rows, notes: Vec::new(), checks })
 }
 
 /// CPU microseconds a registration, after a warm-up that does not count.

@@ -80,7 +80,7 @@ fn measured_in(place: &Path) -> Result<Report, String> {
             right,
         ),
     ];
-    Ok(Report { name: "relay", rows, checks })
+    Ok(Report { name: "relay", rows, notes: Vec::new(), checks })
 }
 
 /// What a relay cost, and what became of the packets.

@@ -2,6 +2,7 @@
 //!
 //! The calls offer audio and are answered, and no packet is ever sent.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use crate::figure::{Bound, Check, Figure, Peer, Row};
@@ -47,11 +48,12 @@ pub(super) fn measured(ours: &[&str], sipp: &[&str], port: u16) -> Result<(Row, 
     Ok((row, check))
 }
 
-/// One call from beginning to end, for a server that has just been measured.
-pub(super) fn a_whole_call(port: u16) -> Result<(), String> {
+/// One call from beginning to end, for a server that has just been measured; whether its INVITE was answered by a 100 before anything else.
+pub(super) fn a_whole_call(port: u16) -> Result<bool, String> {
     let mut calls = Calls::new(port)?;
     calls.stand(1)?;
-    calls.are_dialogs()
+    calls.are_dialogs()?;
+    Ok(calls.trying.get())
 }
 
 struct Calls {
@@ -60,11 +62,18 @@ struct Calls {
     to: Vec<String>,
     /// Tells the Call-IDs of one server's calls apart.
     set: &'static str,
+    /// Whether a 100 came.
+    trying: Cell<bool>,
 }
 
 impl Calls {
     fn new(port: u16) -> Result<Self, String> {
-        Ok(Self { line: Line::open(([127, 0, 0, 1], port).into())?, to: Vec::new(), set: "first" })
+        Ok(Self {
+            line: Line::open(([127, 0, 0, 1], port).into())?,
+            to: Vec::new(),
+            set: "first",
+            trying: Cell::new(false),
+        })
     }
 
     /// Octets each call added.
@@ -142,6 +151,7 @@ impl Calls {
                 begun += 1;
             }
             let response = self.line.receive().map_err(|why| format!("{why}, {done} of {count} done"))?;
+            self.trying.set(self.trying.get() || response.status() == Some(100));
             let n = response.header("Call-ID").and_then(|id| id.split('.').next_back()?.parse::<usize>().ok());
             if let (Some(n), Some(200..)) = (n, response.status()) {
                 done += usize::from(take(self, n, &response)?);
