@@ -76,6 +76,36 @@ impl Line {
     }
 }
 
+/// A telephone that registers at `bench.invalid` with digest.
+pub(crate) struct Device<'a> {
+    pub(crate) line: &'a Line,
+    /// u0, u1 and so on, whose passwords are secret-u0 and so on.
+    pub(crate) user: &'a str,
+    /// Of its last request.
+    pub(crate) cseq: u32,
+}
+
+impl Device<'_> {
+    const REGISTRAR: &'static str = "sip:bench.invalid";
+
+    /// Registers with these header lines and a password, through the challenge; the answer.
+    pub(crate) fn register(&mut self, password: &str, lines: &str) -> Result<Seen, String> {
+        let challenge = self.ask(lines)?;
+        let credentials = authorization(&challenge, self.user, password, "REGISTER", Self::REGISTRAR)?;
+        self.ask(&format!("{lines}{credentials}"))
+    }
+
+    fn ask(&mut self, lines: &str) -> Result<Seen, String> {
+        self.cseq += 1;
+        let Self { line, user, cseq } = *self;
+        let call_id = format!("device-{user}-{}", line.local.port());
+        let address = format!("<sip:{user}@bench.invalid>");
+        let dialog = Dialog { from: &format!("{address};tag=device"), to: &address, call_id: &call_id, cseq };
+        line.send(&line.request("REGISTER", Self::REGISTRAR, &dialog, &format!("{lines}{NO_BODY}")))?;
+        line.receive()
+    }
+}
+
 /// What names a dialog in a request.
 #[derive(Clone, Copy)]
 pub(crate) struct Dialog<'a> {

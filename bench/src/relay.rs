@@ -6,13 +6,12 @@ pub(crate) mod null;
 mod rtpengine;
 mod streams;
 
-use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::figure::{Bound, Check, Figure, Peer, Report, Row};
-use crate::server::{Server, load, offhook, this_program, with_folder};
+use crate::server::{Server, offhook, settings, status, this_program, with_folder};
 use calls::Pbx;
 use streams::{Outcome, Streams};
 
@@ -103,7 +102,7 @@ fn through_offhook(place: &Path) -> Result<(Measured, Result<(), String>), Strin
     // A state of its own for each run: bindings of the last one would name telephones that are gone.
     let _ = fs::remove_dir_all(&state);
     let (config, state) = (config.to_string_lossy().into_owned(), state.to_string_lossy().into_owned());
-    fs::write(&config, settings(&state)).map_err(|error| format!("{config}: {error}"))?;
+    fs::write(&config, settings(PORT, &state, 2 * CALLS, "")).map_err(|error| format!("{config}: {error}"))?;
     let server = Server::start(&[&offhook()?, "serve", "--config", &config, "--state", &state], PORT)?;
     let mut streams = Streams::open(2 * CALLS)?;
     let mut pbx = Pbx::new(PORT, &streams.ports()?)?;
@@ -129,8 +128,7 @@ fn still_right(pbx: &mut Pbx, state: &str) -> Result<(), String> {
         return Err(format!("{heard:?} in a call alone"));
     }
     pbx.hang_up_all()?;
-    let status = load(&[&offhook()?, "status", "--json", "--state", state])?;
-    let json: serde_json::Value = serde_json::from_str(&status).map_err(|error| error.to_string())?;
+    let json = status(state)?;
     let number = |name: &str| json[name].as_u64().unwrap_or_default();
     let (calls, live) = (number("calls_total"), json["calls"].as_array().map_or(usize::MAX, Vec::len));
     match (calls, live, number("registrations")) {
@@ -150,13 +148,4 @@ fn through_nothing() -> Result<Measured, String> {
         streams.aim(2 * call, [at(2 * call), at(2 * call + 1)]);
     }
     measured(&server, &mut streams)
-}
-
-fn settings(state: &str) -> String {
-    let mut text = format!("listen = [\"udp:127.0.0.1:{PORT}\"]\nstate = \"{state}\"\n");
-    for user in 0..2 * CALLS {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "[users.u{user}]\npassword = \"secret-u{user}\"\n");
-    }
-    text
 }

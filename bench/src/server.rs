@@ -1,5 +1,6 @@
 //! A server process whose CPU time and memory are read.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -131,6 +132,22 @@ pub(crate) fn offhook() -> Result<String, String> {
         true => Ok(path.to_string_lossy().into_owned()),
         false => Err(format!("{} is missing: `cargo build --release` makes it", path.display())),
     }
+}
+
+/// The configuration of `offhook serve` with so many users: u0, u1 and so on, whose passwords are secret-u0 and so on.
+pub(crate) fn settings(port: u16, state: &str, users: usize, more: &str) -> String {
+    let mut text = format!("listen = [\"udp:127.0.0.1:{port}\"]\nstate = \"{state}\"\n{more}");
+    for user in 0..users {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "[users.u{user}]\npassword = \"secret-u{user}\"\n");
+    }
+    text
+}
+
+/// What `offhook status --json` says of the server with that state.
+pub(crate) fn status(state: &str) -> Result<serde_json::Value, String> {
+    let status = load(&[&offhook()?, "status", "--json", "--state", state])?;
+    serde_json::from_str(&status).map_err(|error| format!("{error} in {status}"))
 }
 
 /// This program, for the servers that do nothing.

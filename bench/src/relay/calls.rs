@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::phone::{Dialog, Line, NO_BODY, Seen, authorization, described, media_address};
+use crate::phone::{Device, Dialog, Line, NO_BODY, authorization, described, media_address};
 
 /// The telephones, as the PBX sees them.
 pub(super) struct Pbx {
@@ -21,8 +21,6 @@ struct Call {
     contact: String,
 }
 
-const DOMAIN: &str = "sip:bench.invalid";
-
 impl Pbx {
     pub(super) fn new(port: u16, ports: &[u16]) -> Result<Self, String> {
         let line = Line::open(([127, 0, 0, 1], port).into())?;
@@ -36,18 +34,9 @@ impl Pbx {
 
     /// Registers one, through the challenge.
     pub(super) fn register(&self, user: usize) -> Result<(), String> {
-        let address = format!("<sip:u{user}@bench.invalid>");
-        let (from, call_id) = (format!("{address};tag=r{user}"), format!("register{user}"));
         let contact = format!("Contact: <sip:u{user}@{}>\r\nExpires: 3600\r\n", self.line.local);
-        let ask = |cseq: u32, lines: &str| -> Result<Seen, String> {
-            let dialog = Dialog { from: &from, to: &address, call_id: &call_id, cseq };
-            let rest = format!("{contact}{lines}{NO_BODY}");
-            self.line.send(&self.line.request("REGISTER", DOMAIN, &dialog, &rest))?;
-            self.line.receive()
-        };
-        let challenge = ask(1, "")?;
-        let lines = authorization(&challenge, &format!("u{user}"), &format!("secret-u{user}"), "REGISTER", DOMAIN)?;
-        match ask(2, &lines)?.status() {
+        let mut device = Device { line: &self.line, user: &format!("u{user}"), cseq: 0 };
+        match device.register(&format!("secret-u{user}"), &contact)?.status() {
             Some(200) => Ok(()),
             status => Err(format!("u{user} registers: {status:?}")),
         }
