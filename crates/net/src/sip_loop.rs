@@ -364,7 +364,7 @@ pub(crate) struct Core<A: App> {
 }
 
 impl<A: App + 'static> Core<A> {
-    fn assemble(
+    pub(crate) fn assemble(
         config: LoopConfig,
         clock: Clock,
         app: A,

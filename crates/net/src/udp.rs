@@ -1,24 +1,30 @@
 //! Datagram sockets: received until empty and answered in the same turn (RFC 3261 section 18).
+//!
+//! A socket is watched for what comes in only. Watched for room to write as well, it would wake the loop after nearly every send, whenever the
+//! network has taken a datagram; room is waited for where the kernel has refused one, which is rare.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use sip::{Cause, FlowId, Path, SendError, SendId, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
 use crate::sip_loop::{App, Core};
 
 /// Datagrams taken from one socket before others get their turn.
 const BATCH: usize = 64;
+/// What a socket is watched for.
+const RECEIVED: Interest = Interest::READABLE.add(Interest::ERROR);
 /// Datagrams that wait when the kernel's send buffer is full; more are dropped, as a network would.
 const BACKLOG: usize = 1024;
 /// First transmissions of requests that an ICMP error can still be matched to.
@@ -30,11 +36,14 @@ const ERROR_SPACE: usize = 64;
 /// What we ask the kernel to buffer, so that a burst survives a turn that takes long.
 const BUFFER: usize = 4 << 20;
 
+/// How long to wait for room where the system has no descriptor left to watch for it.
+const UNWATCHED: Duration = Duration::from_millis(10);
+
 /// Why a send was refused at once.
 pub(crate) struct Refused(pub(crate) SendError);
 
 /// Binds a socket: IPv6 sockets take IPv6 only, so that both families can have the same port. `shared`: beside others of this process.
-pub(crate) fn bind(address: SocketAddr, shared: bool) -> io::Result<std::net::UdpSocket> {
+pub(crate) fn bind(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -47,7 +56,7 @@ pub(crate) fn bind(address: SocketAddr, shared: bool) -> io::Result<std::net::Ud
         socket.set_reuse_port(true)?;
     }
     socket.bind(&address.into())?;
-    let socket: std::net::UdpSocket = socket.into();
+    let socket: UdpSocket = socket.into();
     // ICMP errors come back with the address they concern (ip(7), IP_RECVERR).
     let watched = if address.is_ipv4() {
         setsockopt(&socket, sockopt::Ipv4RecvErr, &true)
@@ -60,11 +69,20 @@ pub(crate) fn bind(address: SocketAddr, shared: bool) -> io::Result<std::net::Ud
     Ok(socket)
 }
 
+/// Has the loop woken by these events of a socket, which must not block.
+#[expect(
+    deprecated,
+    reason = "asks that the descriptor stays open and the same, as a UdpSocket's does; its successor asks it by `unsafe`"
+)]
+fn watch(socket: UdpSocket, interest: Interest) -> io::Result<AsyncFd<UdpSocket>> {
+    AsyncFd::with_interest(socket, interest)
+}
+
 struct Endpoint {
-    socket: Rc<UdpSocket>,
+    socket: Rc<AsyncFd<UdpSocket>>,
     address: SocketAddr,
     backlog: VecDeque<(SendId, SocketAddr, Bytes)>,
-    /// Tells the socket's task that something waits: it may be asleep until something comes in.
+    /// Tells the task that writes that something waits.
     queued: Rc<Notify>,
 }
 
@@ -76,13 +94,13 @@ pub(crate) struct Datagrams {
 }
 
 impl Datagrams {
-    pub(crate) fn new(sockets: Vec<std::net::UdpSocket>) -> io::Result<Self> {
+    pub(crate) fn new(sockets: Vec<UdpSocket>) -> io::Result<Self> {
         let endpoints = sockets
             .into_iter()
             .map(|socket| {
                 let address = socket.local_addr()?;
                 Ok(Endpoint {
-                    socket: Rc::new(UdpSocket::from_std(socket)?),
+                    socket: Rc::new(watch(socket, RECEIVED)?),
                     address,
                     backlog: VecDeque::new(),
                     queued: Rc::new(Notify::new()),
@@ -108,7 +126,7 @@ impl Datagrams {
             return queue(endpoint, id, path.remote, bytes);
         }
         for _ in 0..2 {
-            match endpoint.socket.try_send_to(&bytes, path.remote) {
+            match endpoint.socket.get_ref().send_to(&bytes, path.remote) {
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return queue(endpoint, id, path.remote, bytes);
@@ -121,11 +139,12 @@ impl Datagrams {
         Err(Refused(SendError::Unreachable))
     }
 
+    /// Sends what waits, as far as there is room; what failed.
     fn flush(&mut self, index: usize) -> Vec<(SendId, SendError)> {
         let mut failed = Vec::new();
         let Some(endpoint) = self.endpoints.get_mut(index) else { return failed };
         while let Some((id, remote, bytes)) = endpoint.backlog.front() {
-            match endpoint.socket.try_send_to(bytes, *remote) {
+            match endpoint.socket.get_ref().send_to(bytes, *remote) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => failed.push((*id, reason(&error))),
                 Ok(_) => {}
@@ -133,6 +152,10 @@ impl Datagrams {
             endpoint.backlog.pop_front();
         }
         failed
+    }
+
+    fn is_waiting(&self, index: usize) -> bool {
+        self.endpoints.get(index).is_some_and(|one| !one.backlog.is_empty())
     }
 
     /// Reads the socket's error queue: which of our requests met nobody, and where others met nobody.
@@ -199,37 +222,55 @@ fn reason(error: &io::Error) -> SendError {
 pub(crate) fn start<A: App + 'static>(core: &Rc<RefCell<Core<A>>>) {
     for index in 0..core.borrow().datagrams.endpoints.len() {
         tokio::task::spawn_local(read(Rc::clone(core), index));
+        tokio::task::spawn_local(write(Rc::clone(core), index));
     }
 }
 
 async fn read<A: App + 'static>(core: Rc<RefCell<Core<A>>>, index: usize) {
-    let endpoint = |one: &Endpoint| (Rc::clone(&one.socket), one.address, Rc::clone(&one.queued));
-    let Some((socket, bound, queued)) = core.borrow().datagrams.endpoints.get(index).map(endpoint) else {
+    let endpoint = |one: &Endpoint| (Rc::clone(&one.socket), one.address);
+    let Some((socket, bound)) = core.borrow().datagrams.endpoints.get(index).map(endpoint) else {
         return;
     };
     loop {
-        let waiting = core.borrow().datagrams.endpoints.get(index).is_some_and(|one| !one.backlog.is_empty());
-        let receive = Interest::READABLE | Interest::ERROR;
-        let wanted = if waiting { receive | Interest::WRITABLE } else { receive };
-        let ready = tokio::select! {
-            ready = socket.ready(wanted) => ready,
-            () = queued.notified() => continue,
-        };
-        let Ok(ready) = ready else { return };
+        let Ok(ready) = socket.ready(RECEIVED).await.map(|guard| guard.ready()) else { return };
         if ready.is_error() {
             // Taken note of before the queue is read, so that an error that comes meanwhile wakes us again.
-            let _ = socket.try_io(Interest::ERROR, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+            let _ = socket.try_io(Interest::ERROR, |_| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
             refused(&mut core.borrow_mut(), index);
-        }
-        if waiting && ready.is_writable() {
-            let mut core = core.borrow_mut();
-            for (id, why) in core.datagrams.flush(index) {
-                core.unsent([id], why);
-            }
         }
         let full_batch = ready.is_readable() && batch(&mut core.borrow_mut(), &socket, bound, index);
         if full_batch {
             tokio::task::yield_now().await;
+        }
+    }
+}
+
+async fn write<A: App + 'static>(core: Rc<RefCell<Core<A>>>, index: usize) {
+    let endpoint = |one: &Endpoint| (Rc::clone(&one.socket), Rc::clone(&one.queued));
+    let Some((socket, queued)) = core.borrow().datagrams.endpoints.get(index).map(endpoint) else {
+        return;
+    };
+    loop {
+        queued.notified().await;
+        // The same socket under a second descriptor, which is watched for room as long as something waits.
+        let room = socket.get_ref().try_clone().and_then(|twin| watch(twin, Interest::WRITABLE));
+        while core.borrow().datagrams.is_waiting(index) {
+            let guard = match &room {
+                Ok(room) => room.writable().await.ok(),
+                Err(_) => None,
+            };
+            if guard.is_none() {
+                tokio::time::sleep(UNWATCHED).await;
+            }
+            let mut core = core.borrow_mut();
+            for (id, why) in core.datagrams.flush(index) {
+                core.unsent([id], why);
+            }
+            if let Some(mut guard) = guard
+                && core.datagrams.is_waiting(index)
+            {
+                guard.clear_ready();
+            }
         }
     }
 }
@@ -242,10 +283,10 @@ fn refused<A: App + 'static>(core: &mut Core<A>, index: usize) {
 }
 
 /// Takes up to [`BATCH`] datagrams; true when more may wait.
-fn batch<A: App + 'static>(core: &mut Core<A>, socket: &UdpSocket, bound: SocketAddr, index: usize) -> bool {
+fn batch<A: App + 'static>(core: &mut Core<A>, socket: &AsyncFd<UdpSocket>, bound: SocketAddr, index: usize) -> bool {
     let now = core.clock.now();
     for _ in 0..BATCH {
-        match socket.try_recv_from(&mut core.datagrams.buffer) {
+        match socket.try_io(Interest::READABLE, |socket| socket.recv_from(&mut core.datagrams.buffer)) {
             Ok((length, remote)) => {
                 let Some(datagram) = core.datagrams.buffer.get(..length) else { continue };
                 let bytes = Bytes::copy_from_slice(datagram);
@@ -259,3 +300,6 @@ fn batch<A: App + 'static>(core: &mut Core<A>, socket: &UdpSocket, bound: Socket
     }
     true
 }
+
+#[cfg(test)]
+mod tests;

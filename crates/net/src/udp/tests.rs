@@ -1,0 +1,97 @@
+use std::collections::BTreeSet;
+use std::fs;
+
+use sip::{Application, Event, Turn};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::LocalSet;
+
+use super::*;
+use crate::binding::{Bind, Sockets};
+use crate::clock::Clock;
+use crate::sip_loop::LoopConfig;
+
+struct Nothing;
+
+impl Application for Nothing {
+    fn event(&mut self, _: Event, _: &mut Turn<'_>) {}
+}
+
+impl App for Nothing {
+    type Command = ();
+    fn command(&mut self, (): (), _: &mut Turn<'_>) {}
+}
+
+/// A loop that is served by nobody but the test, with one socket.
+fn assembled() -> Rc<RefCell<Core<Nothing>>> {
+    let bind = Bind { transport: Transport::Udp, address: "127.0.0.1:0".parse().unwrap() };
+    let sockets = Sockets::bind(&[bind]).unwrap();
+    let config = LoopConfig::new(vec![bind], sip::Config::default());
+    Core::assemble(config, Clock::start(), Nothing, sockets, None).unwrap()
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// What a descriptor is watched for by the epolls of this process (proc(5), fdinfo), each way of watching once: an epoll may have several
+/// descriptors itself.
+fn watched_for(fd: i32) -> BTreeSet<u32> {
+    let tables = fs::read_dir("/proc/self/fdinfo").unwrap().flatten();
+    let lines = tables.filter_map(|table| fs::read_to_string(table.path()).ok()).flat_map(|text| {
+        let lines: Vec<String> = text.lines().filter(|line| line.starts_with("tfd:")).map(str::to_owned).collect();
+        lines
+    });
+    lines
+        .filter_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [_, of, _, events, ..] = words.as_slice() else { return None };
+            (of.parse() == Ok(fd)).then(|| u32::from_str_radix(events, 16).unwrap())
+        })
+        .collect()
+}
+
+fn only(ways: &BTreeSet<u32>) -> u32 {
+    assert_eq!(ways.len(), 1, "{ways:x?}");
+    *ways.first().unwrap()
+}
+
+#[test]
+fn a_socket_that_nothing_waits_for_wakes_the_loop_only_when_something_comes_in() {
+    let (receive, send) = (nix::sys::epoll::EpollFlags::EPOLLIN, nix::sys::epoll::EpollFlags::EPOLLOUT);
+    runtime().block_on(async {
+        let core = assembled();
+        let fd = core.borrow().datagrams.endpoints[0].socket.as_raw_fd();
+        let events = only(&watched_for(fd));
+        assert_ne!(events & receive.bits() as u32, 0, "{events:x}");
+        assert_eq!(events & send.bits() as u32, 0, "{events:x}");
+        // The control: a socket of the runtime's own is watched for both.
+        let both = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let events = only(&watched_for(both.as_raw_fd()));
+        assert_ne!(events & send.bits() as u32, 0, "{events:x}");
+    });
+}
+
+/// A send on loopback is never refused for want of room, so what waits is put there by hand.
+#[test]
+fn what_had_to_wait_leaves_in_order_as_soon_as_there_is_room() {
+    LocalSet::new().block_on(&runtime(), async {
+        let core = assembled();
+        start(&core);
+        let peer = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let remote = peer.local_addr().unwrap();
+        // Twice: the second time the socket is not watched for room any more.
+        for round in 0..2_u8 {
+            for number in 0..3 {
+                let bytes = Bytes::from(vec![round, number]);
+                let endpoint = &mut core.borrow_mut().datagrams.endpoints[0];
+                assert!(queue(endpoint, SendId(sip::Id::new(sip::Shard(0), 0, 0)), remote, bytes).is_ok());
+            }
+            for number in 0..3 {
+                let mut bytes = [0; 3];
+                let came = tokio::time::timeout(Duration::from_secs(5), peer.recv(&mut bytes)).await;
+                assert_eq!((came.unwrap().unwrap(), bytes[0], bytes[1]), (2, round, number));
+            }
+        }
+        assert!(!core.borrow().datagrams.is_waiting(0));
+    });
+}
