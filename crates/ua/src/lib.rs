@@ -41,6 +41,7 @@
 //! Events of a call: the newest are dropped, the end is never lost.
 
 mod account;
+mod builder;
 mod call;
 mod ended;
 mod endpoint;
@@ -59,9 +60,10 @@ mod sound;
 pub use account::{Account, AccountConfig, Registration};
 pub use audio::codec::Codec;
 pub use audio::level::{Dbfs, Level};
+pub use builder::{BuildError, Builder};
 pub use call::Call;
 pub use ended::{CallStats, Ended, EndedBy, Farewell};
-pub use endpoint::{BuildError, Builder, Endpoint};
+pub use endpoint::Endpoint;
 pub use error::{AudioError, CallError, RegisterError};
 pub use event::{CallEvent, DigitBy, Events};
 pub use incoming::IncomingCall;
