@@ -1,0 +1,204 @@
+//! Calls, from the INVITE to the end, and other requests.
+
+use std::time::Duration;
+
+use sip::header::From;
+use sip::invite::{By, SessionEvent};
+use sip::message::{Body, Lines, Method, Quote, Request, StatusCode};
+use sip::uas;
+use sip::{ContactSpec, Origin, Reply, ServerTx, SessionId, StackError, Turn};
+
+use super::describing::{Described, negotiated};
+use super::{News, Robot};
+
+impl Robot {
+    pub(super) fn invited(&mut self, tx: ServerTx, request: &Request, origin: &Origin, turn: &mut Turn<'_>) {
+        self.counted += 1;
+        let number = self.counted;
+        let refusal = if self.leaving {
+            Some(Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE))
+        } else if let Some(code) = self.conduct.reject {
+            Some(Reply::new(code))
+        } else {
+            uas::check(request, &self.capabilities)
+        };
+        if let Some(reply) = refusal {
+            self.tell(News::Refused { call: number, code: reply.code.get(), why: String::new() });
+            let _ = turn.respond(tx, reply);
+            return;
+        }
+        let session = match turn.session(tx) {
+            Ok(session) => session,
+            // Nobody waits for an answer any more.
+            Err(StackError::Gone) => return,
+            // The stack has answered.
+            Err(error) => {
+                let code = if matches!(error, StackError::Full { .. }) { 503 } else { 400 };
+                return self.tell(News::Refused { call: number, code, why: error.to_string() });
+            }
+        };
+        let local = origin.local.ip();
+        let live = match self.prepare(number, local, turn) {
+            Ok(live) => live,
+            Err(why) => {
+                self.tell(News::Refused { call: number, code: 503, why });
+                let _ = turn.answer(session, Reply::new(StatusCode::SERVICE_UNAVAILABLE));
+                return;
+            }
+        };
+        self.tell(News::Ringing { call: number, from: caller(request) });
+        self.calls.insert(session, live);
+        let _ = turn.answer(session, Reply::new(StatusCode::RINGING).contact(contact()));
+        if !self.conduct.ring_only {
+            self.accept(session, request, turn);
+        }
+    }
+
+    pub(super) fn accept(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
+        let Some(call) = self.calls.get(&session).map(|live| live.number) else { return };
+        let ready = match self.describe(session, request) {
+            Ok(ready) => ready,
+            Err((code, why)) => return self.refuse(session, code, call, why, turn),
+        };
+        let reply = Reply::new(StatusCode::OK).contact(contact()).lines(self.abilities.clone());
+        if let Err(error) = turn.answer(session, reply.body(Body::sdp(ready.body))) {
+            return self.refuse(session, StatusCode::SERVER_INTERNAL_ERROR, call, error.to_string(), turn);
+        }
+        let settings = ready.agreed.and_then(|agreed| agreed.settings);
+        self.tell(News::Answered { call, codec: settings.as_ref().map(|settings| settings.codec) });
+        let key = ready.ports.zip(self.studio.as_ref()).map(|(ports, studio)| (ports, studio.media.key()));
+        if let Some(live) = self.calls.get_mut(&session) {
+            live.standing = true;
+            live.since = turn.now().mono;
+            live.stream = key.as_ref().map(|(_, key)| *key);
+        }
+        if let Some((ports, key)) = key {
+            self.streams.insert(key, session);
+            self.open(key, ports, settings);
+        }
+        if let Some(after) = self.conduct.hang_up_after {
+            let _ = turn.alarm(turn.now().mono + after, session.0.to_u64());
+        }
+    }
+
+    /// Refuses a call that rings. It is taken out first: it is over with this, and its end is no more news.
+    pub(super) fn refuse(&mut self, session: SessionId, code: StatusCode, call: u64, why: String, turn: &mut Turn<'_>) {
+        self.calls.remove(&session);
+        self.tell(News::Refused { call, code: code.get(), why });
+        let _ = turn.answer(session, Reply::new(code));
+    }
+
+    pub(super) fn reinvited(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
+        let Some(live) = self.calls.get_mut(&session) else { return };
+        let Some(media) = negotiated(live.origin, live.local, &mut live.media, &self.silent) else { return };
+        let outcome = if request.body().is_empty() {
+            media.offer().map(|body| (body, None))
+        } else {
+            media.answer(request.body()).map(|(body, agreed)| (body, Some(agreed)))
+        };
+        let reply = match outcome {
+            Ok((body, agreed)) => {
+                if let Some(agreed) = agreed {
+                    self.change(session, agreed);
+                }
+                Reply::new(StatusCode::OK).contact(contact()).body(Body::sdp(body))
+            }
+            Err(error) => Reply::new(StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE)),
+        };
+        let _ = turn.answer_reinvite(session, reply);
+    }
+
+    pub(super) fn acked(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
+        let Some(live) = self.calls.get_mut(&session) else { return };
+        // What was made small has no offer of ours that waits.
+        let Described::Whole(media) = &mut live.media else { return };
+        if media.state() != sdp::NegotiationState::OfferSent {
+            return;
+        }
+        match media.accept(request.body()) {
+            Ok(agreed) => self.change(session, agreed),
+            // RFC 3261 section 13.2.2.4: a session without an answer is ended.
+            Err(_) => {
+                let _ = turn.hangup(session, None, Lines::default());
+            }
+        }
+    }
+
+    pub(super) fn ended(&mut self, session: SessionId, by: &'static str, turn: &Turn<'_>) {
+        let Some(live) = self.calls.remove(&session) else { return };
+        let (call, lasted) = (live.number, turn.now().mono.since(live.since));
+        let lasted = if live.standing { lasted } else { Duration::ZERO };
+        match (live.stream, &self.studio) {
+            (Some(key), Some(studio)) => {
+                self.streams.remove(&key);
+                let news = self.news.clone();
+                let _ = studio.media.run(move |desk| {
+                    let heard = desk.remove_stream(key);
+                    news.put(News::Ended { call, by, lasted, heard: heard.map(Box::new) });
+                });
+            }
+            _ => self.tell(News::Ended { call, by, lasted, heard: None }),
+        }
+        self.leave_when_empty();
+    }
+
+    pub(super) fn leave_when_empty(&mut self) {
+        if !self.leaving || !self.calls.is_empty() || self.registration.is_some() {
+            return;
+        }
+        // Behind the last news of the media thread: what it says of the calls that ended comes before.
+        let news = self.news.clone();
+        let told = self.studio.as_ref().map(|studio| studio.media.run(move |_| news.put(News::Left)));
+        if !matches!(told, Some(Ok(()))) {
+            self.tell(News::Left);
+        }
+    }
+
+    pub(super) fn session(&mut self, session: SessionId, event: SessionEvent, turn: &mut Turn<'_>) {
+        match event {
+            SessionEvent::Acked { request } => self.acked(session, &request, turn),
+            SessionEvent::Reinvite { request, .. } => self.reinvited(session, &request, turn),
+            SessionEvent::Request { tx, request } => self.asked(tx, &request, turn),
+            SessionEvent::Cancelled { .. } => self.ended(session, "caller", turn),
+            SessionEvent::Ended { by, .. } => {
+                let by = match by {
+                    By::Us => "us",
+                    By::Peer => "caller",
+                    By::Error => "error",
+                };
+                self.ended(session, by, turn);
+            }
+            _ => {}
+        }
+    }
+
+    /// A request other than INVITE, in a call or not.
+    pub(super) fn asked(&mut self, tx: ServerTx, request: &Request, turn: &mut Turn<'_>) {
+        let is_text = *request.method() == Method::Message;
+        let reply = match uas::check(request, if is_text { &self.texts } else { &self.capabilities }) {
+            Some(reply) => reply,
+            None if is_text => {
+                let text = String::from_utf8_lossy(request.body()).into_owned();
+                self.tell(News::Message { from: caller(request), text });
+                Reply::new(StatusCode::OK)
+            }
+            None if *request.method() == Method::Options => uas::options(StatusCode::OK, &self.capabilities),
+            None => Reply::new(StatusCode::OK),
+        };
+        let _ = turn.respond(tx, reply);
+    }
+}
+
+/// Who sent it, as he claims: name and URI. The tag says nothing to a person.
+fn caller(request: &Request) -> String {
+    let Some(Ok(from)) = request.headers().get::<From<'_>>() else { return String::new() };
+    let uri = from.0.uri.as_str();
+    match from.0.display.map(|name| name.text()) {
+        Some(name) if !name.is_empty() => [&Quote(&name).to_string(), " <", uri, ">"].concat(),
+        _ => uri.to_owned(),
+    }
+}
+
+fn contact() -> ContactSpec {
+    ContactSpec::Auto { user: None, params: String::new() }
+}

@@ -1,0 +1,56 @@
+//! The registration of a robot with an account.
+
+use sip::digest::Credentials;
+use sip::register::{RegisterFailure, RegistrationEvent};
+use sip::{Hop, Turn};
+
+use super::{News, Robot};
+
+impl Robot {
+    /// Begins to register, when there is an account. Must be called once, with the first turn.
+    pub(super) fn register(&mut self, turn: &mut Turn<'_>) {
+        let Some(account) = self.conduct.account.take() else { return };
+        let mut spec = *account.spec;
+        let first = match &spec.hop {
+            Hop::Uri(proxy) => format!("the proxy {proxy}"),
+            _ => format!("the registrar {}", spec.registrar),
+        };
+        self.registrar = (first, account.credentials.is_some());
+        if let Some(credential) = account.credentials {
+            let mut credentials = Credentials::new();
+            credentials.add(credential);
+            spec.credentials = credentials;
+        }
+        match turn.register(spec) {
+            Ok(id) => self.registration = Some(id),
+            Err(error) => self.tell(News::RegistrationFailed { why: error.to_string(), retry_in: None }),
+        }
+    }
+
+    pub(super) fn registration(&mut self, event: RegistrationEvent) {
+        match event {
+            RegistrationEvent::Registered { expires, .. } => self.tell(News::Registered { expires }),
+            RegistrationEvent::Failed { why, retry_in } => {
+                self.tell(News::RegistrationFailed { why: self.words(&why), retry_in });
+            }
+            RegistrationEvent::Unregistered { .. } => {
+                self.registration = None;
+                self.leave_when_empty();
+            }
+            _ => {}
+        }
+    }
+
+    /// Why there is no registration, for a person.
+    fn words(&self, why: &RegisterFailure) -> String {
+        let (first, has_password) = &self.registrar;
+        match why {
+            RegisterFailure::Refused { code, .. } if !has_password && matches!(code.get(), 401 | 407) => {
+                "a password is wanted: give --password @FILE".into()
+            }
+            RegisterFailure::Refused { code, reason } => format!("refused with {} {reason}", code.get()),
+            RegisterFailure::Unreachable(why) => format!("cannot reach {first}: {why}"),
+            _ => "the registrar keeps no binding of ours".into(),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The streams of calls that speak or listen.
+
+use std::time::Duration;
+
+use audio::codec::Codec;
+use media::{Agreed, Key, StreamSettings};
+use sip::SessionId;
+
+use super::{News, Robot};
+use crate::answer::voice::Voice;
+
+impl Robot {
+    /// Gives a call its stream, voice and ears on the media thread.
+    pub(super) fn open(&self, key: Key, ports: net::media::PortPair, settings: Option<StreamSettings>) {
+        let Some(studio) = &self.studio else { return };
+        let (player, recorder) = (studio.media.key(), studio.media.key());
+        let voice = self.conduct.voice.as_ref().map(Voice::source);
+        let news = self.news.clone();
+        let trouble = move |what| {
+            news.put(News::Trouble { what });
+        };
+        let ears = match self.conduct.ears.as_ref().map(|ears| ears.sink(trouble)).transpose() {
+            Ok(ears) => ears,
+            Err(error) => {
+                self.tell(News::Trouble { what: error });
+                None
+            }
+        };
+        let echo = self.conduct.echo;
+        let settings = settings.unwrap_or_else(silent_settings);
+        let news = self.news.clone();
+        let ran = studio.media.run(move |desk| {
+            if let Err(error) = desk.add_stream(key, ports, settings) {
+                news.put(News::Trouble { what: format!("no media for a call: {error}") });
+                return;
+            }
+            if echo {
+                desk.engine.echo(key);
+            }
+            if let Some(source) = voice
+                && desk.engine.add_player(player, source).is_ok()
+            {
+                desk.engine.connect(player, key);
+            }
+            if let Some(sink) = ears
+                && desk.engine.add_recorder(recorder, sink).is_ok()
+            {
+                desk.engine.connect(key, recorder);
+            }
+        });
+        if let Err(error) = ran {
+            self.tell(News::Trouble { what: format!("no media for a call: {error}") });
+        }
+    }
+
+    /// What an exchange of descriptions changed for the stream.
+    pub(super) fn change(&self, session: SessionId, agreed: Agreed) {
+        let Some(key) = self.calls.get(&session).and_then(|live| live.stream) else { return };
+        let (Some(studio), Some(settings)) = (&self.studio, agreed.settings) else { return };
+        let _ = studio.media.run(move |desk| {
+            desk.engine.update_stream(desk.now, key, settings);
+        });
+    }
+}
+
+/// Settings of a stream whose peer has not described itself yet: nothing is sent, G.711 is understood.
+fn silent_settings() -> StreamSettings {
+    StreamSettings {
+        codec: Codec::Pcmu,
+        send_type: rtp::PayloadType::PCMU,
+        receive_types: vec![(rtp::PayloadType::PCMU, Codec::Pcmu), (rtp::PayloadType::PCMA, Codec::Pcma)],
+        events: None,
+        remote: None,
+        remote_control: None,
+        direction: sdp::Direction::Inactive,
+        ptime: Duration::from_millis(20),
+        min_delay: rtp::Micros::from_millis(20),
+        max_delay: rtp::Micros::from_millis(200),
+    }
+}
