@@ -116,11 +116,6 @@ impl Bridge {
         listener.hears.len() < before
     }
 
-    /// Whom a port hears by connections, in the order of connecting.
-    pub fn heard_by(&self, port: PortId) -> &[PortId] {
-        self.ports.get(port.0).map_or(&[], |port| &port.hears)
-    }
-
     /// Adds a conference without members.
     pub fn add_conference(&mut self) -> ConferenceId {
         let sum = vec![0; self.samples].into_boxed_slice();

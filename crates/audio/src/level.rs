@@ -20,19 +20,9 @@ impl Dbfs {
     #[allow(clippy::approx_constant)] // G.711's 3.14 dBm0 has nothing to do with circles.
     const DBM0_OF_FULL_SCALE: f32 = 3.14;
 
-    /// The level of `dbm0` decibels relative to one milliwatt at the zero-level point of a G.711 line.
-    pub fn from_dbm0(dbm0: f32) -> Self {
-        Self(dbm0 - Self::DBM0_OF_FULL_SCALE)
-    }
-
     /// This level in dBm0.
     pub fn dbm0(self) -> f32 {
         self.0 + Self::DBM0_OF_FULL_SCALE
-    }
-
-    /// This level in -dBov, 0 to 127, as RFC 6464 section 3 carries it: 0 dBov is a full-scale square wave.
-    pub fn minus_dbov(self) -> u8 {
-        (3.01 - self.0).round().clamp(0.0, 127.0) as u8
     }
 
     /// Peak amplitude of a sine of this level, in samples: 32768 at 0 dBFS. Not clipped.
@@ -168,12 +158,9 @@ mod tests {
     }
 
     #[test]
-    fn dbm0_and_dbov_scales() {
-        assert!((Dbfs::from_dbm0(0.0).0 * 100.0 + 314.0).abs() < 1e-3);
-        assert!((Dbfs::from_dbm0(-10.0).dbm0() + 10.0).abs() < 1e-5);
-        assert_eq!(Dbfs(3.01).minus_dbov(), 0);
-        assert_eq!(Dbfs(0.0).minus_dbov(), 3);
-        assert_eq!(Dbfs::SILENCE.minus_dbov(), 127);
+    fn a_full_scale_sine_is_3_14_dbm0() {
+        assert!((Dbfs(0.0).dbm0() * 100.0 - 314.0).abs() < 1e-3);
+        assert!((Dbfs(-13.14).dbm0() + 10.0).abs() < 1e-5);
     }
 
     #[test]

@@ -242,7 +242,7 @@ impl Stream {
             octets_sent: u64::from(self.sender.octets()),
             far_lost: far.report.map_or(0, |block| i64::from(block.cumulative_lost).max(0).unsigned_abs()),
             far_jitter: far.report.map(|block| clock(self.settings.codec).micros(u64::from(block.jitter))),
-            round_trip: (far.round_trip.count() > 0).then(|| far.round_trip.last()),
+            round_trip: far.round_trip,
             strangers: self.strangers,
         }
     }

@@ -44,11 +44,6 @@ impl PayloadType {
     pub const fn is_dynamic(self) -> bool {
         self.0 >= 96
     }
-
-    /// Whether RTP with this number can be told from RTCP on one port: 64 to 95 cannot (RFC 5761 section 4).
-    pub const fn may_share_port_with_rtcp(self) -> bool {
-        !(self.0 >= 64 && self.0 <= 95)
-    }
 }
 
 impl fmt::Display for PayloadType {
@@ -159,11 +154,8 @@ mod tests {
     }
 
     #[test]
-    fn rfc5761_4_payload_types_64_to_95_cannot_share_a_port_with_rtcp() {
-        for number in 0..128 {
-            let payload_type = PayloadType::new(number).unwrap();
-            assert_eq!(payload_type.may_share_port_with_rtcp(), !(64..=95).contains(&number), "{number}");
-        }
+    fn rfc3550_5_1_payload_types_have_seven_bits() {
+        assert_eq!(PayloadType::new(127).map(PayloadType::number), Some(127));
         assert_eq!(PayloadType::new(128), None);
         assert_eq!(PayloadType::new(255), None);
     }

@@ -114,8 +114,7 @@ pub struct JitterStats {
 
 /// An adaptive jitter buffer for one incoming audio stream.
 ///
-/// Inputs: [`JitterBuffer::insert`], [`JitterBuffer::pass_over`], [`JitterBuffer::set_quiet`]. Output:
-/// [`JitterBuffer::pull`]. The rest are getters.
+/// Inputs: [`JitterBuffer::insert`], [`JitterBuffer::pass_over`]. Output: [`JitterBuffer::pull`]. The rest are getters.
 #[derive(Clone, Debug)]
 pub struct JitterBuffer {
     config: JitterConfig,
@@ -142,7 +141,6 @@ pub struct JitterBuffer {
     cut: bool,
     /// The last frame was comfort noise: the source is silent on purpose.
     silent: bool,
-    quiet: bool,
     stats: JitterStats,
 }
 
@@ -180,7 +178,6 @@ impl JitterBuffer {
             last_left_out: None,
             cut: false,
             silent: false,
-            quiet: false,
             stats: JitterStats::default(),
         }
     }
@@ -239,12 +236,6 @@ impl JitterBuffer {
             return Inserted::Stray;
         }
         self.place(packet, 0, true)
-    }
-
-    /// Tells whether what is being played is silence or background noise: then the delay may shrink faster, because a
-    /// packet left out there is not heard.
-    pub const fn set_quiet(&mut self, quiet: bool) {
-        self.quiet = quiet;
     }
 
     /// Drops everything that waits and forgets the source, keeping what is known about the network: for a stream

@@ -48,7 +48,6 @@ pub mod rtcp;
 pub mod rtcp_interval;
 pub mod rtcp_session;
 pub mod sender;
-mod summary;
 pub mod telephone_event;
 mod time;
 
@@ -59,6 +58,5 @@ pub use packet::{Header, Packet};
 pub use reception::{Arrival, Reception};
 pub use rtcp_session::RtcpSession;
 pub use sender::Sender;
-pub use summary::Summary;
 pub use telephone_event::{Event, EventReceiver, EventReport, EventSender};
 pub use time::{ClockRate, Micros, NtpTime, ShortNtp};

@@ -2,14 +2,12 @@
 
 mod error;
 mod header;
-mod relay;
 mod rewrite;
 #[cfg(test)]
 mod tests;
 
 pub use error::ParseError;
 pub use header::{BufferTooSmall, Header};
-pub use relay::Relay;
 pub use rewrite::HeaderMut;
 
 use crate::{PayloadType, SequenceNumber, Ssrc, Timestamp};

@@ -4,7 +4,7 @@ mod sequence;
 #[cfg(test)]
 mod tests;
 
-use crate::{ClockRate, Micros, NtpTime, Packet, ShortNtp, Ssrc, Summary, rtcp::ReportBlock};
+use crate::{ClockRate, Micros, NtpTime, Packet, ShortNtp, Ssrc, rtcp::ReportBlock};
 use sequence::Sequence;
 
 /// What one packet meant to the statistics.
@@ -68,8 +68,6 @@ pub struct Reception {
     candidate: Option<(Ssrc, Sequence)>,
     totals: Totals,
     lost_before: i64,
-    jitter: Summary,
-    loss_period: Summary,
 }
 
 #[derive(Clone, Debug)]
@@ -90,15 +88,7 @@ struct Source {
 impl Reception {
     /// Statistics of a stream whose timestamps run at `clock`.
     pub fn new(clock: ClockRate) -> Self {
-        Self {
-            clock,
-            source: None,
-            candidate: None,
-            totals: Totals::default(),
-            lost_before: 0,
-            jitter: Summary::default(),
-            loss_period: Summary::default(),
-        }
+        Self { clock, source: None, candidate: None, totals: Totals::default(), lost_before: 0 }
     }
 
     /// Takes a packet into account and says what it was. Costs no allocation and constant time.
@@ -146,12 +136,6 @@ impl Reception {
         match arrival {
             Arrival::Duplicate => self.totals.duplicates += 1,
             Arrival::Reordered => self.totals.reordered += 1,
-            Arrival::Gap { missing } => {
-                // The share of the step that the missing packets would have covered.
-                let step = u64::from(timestamp_step.max(0).unsigned_abs());
-                let units = step * u64::from(missing) / (u64::from(missing) + 1);
-                self.loss_period.add(self.clock.micros(units));
-            }
             Arrival::Restarted => {
                 self.totals.restarts += 1;
                 self.lost_before = self.lost_before.saturating_add(i64::from(source.sequence.take_lost_before()));
@@ -170,7 +154,6 @@ impl Reception {
             if !first {
                 let change = (transit.wrapping_sub(source.transit) as i32).unsigned_abs();
                 source.update_jitter(change);
-                self.jitter.add(self.clock.micros(u64::from(source.jitter >> 4)));
             }
             source.transit = transit;
             source.timestamp = packet.timestamp();
@@ -226,16 +209,6 @@ impl Reception {
     pub fn jitter(&self) -> Micros {
         let units = self.source.as_ref().map_or(0, |source| source.jitter >> 4);
         self.clock.micros(u64::from(units))
-    }
-
-    /// The jitter's course, a sample a packet.
-    pub const fn jitter_summary(&self) -> &Summary {
-        &self.jitter
-    }
-
-    /// How long the losses were, a sample a gap.
-    pub const fn loss_period_summary(&self) -> &Summary {
-        &self.loss_period
     }
 
     /// Totals since the beginning.

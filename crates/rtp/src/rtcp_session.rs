@@ -4,7 +4,7 @@
 mod tests;
 
 use crate::{
-    Micros, NtpTime, Reception, Sender, Ssrc, Summary,
+    Micros, NtpTime, Reception, Sender, Ssrc,
     packet::BufferTooSmall,
     reception::round_trip,
     rtcp::{Cname, Compound, CompoundWriter, ReportBlock, RtcpError, RtcpPacket},
@@ -43,12 +43,8 @@ pub struct RtcpSession {
 pub struct FarEnd {
     /// Its latest report block about us.
     pub report: Option<ReportBlock>,
-    /// When that arrived.
-    pub reported_at: Option<Micros>,
-    /// The jitter it saw, a sample a report.
-    pub jitter: Summary,
-    /// The round-trip time, a sample a report that allows it.
-    pub round_trip: Summary,
+    /// The round-trip time by the latest report that allows it.
+    pub round_trip: Option<Micros>,
 }
 
 /// What a compound packet said.
@@ -181,7 +177,7 @@ impl RtcpSession {
         }
         self.heard_at = (!heard.goodbye).then_some(now);
         self.timer.received(datagram.len(), heard.goodbye);
-        self.note(now, wall, sender, &mut heard);
+        self.note(wall, &mut heard);
         if heard.goodbye {
             self.departed = reception.source();
             let members = self.group(now, sender, reception).members;
@@ -190,14 +186,12 @@ impl RtcpSession {
         Ok(heard)
     }
 
-    fn note(&mut self, now: Micros, wall: NtpTime, sender: &Sender, heard: &mut Heard) {
+    fn note(&mut self, wall: NtpTime, heard: &mut Heard) {
         let Some(block) = heard.about_us else { return };
         heard.round_trip = round_trip(wall, &block);
         self.far_end.report = Some(block);
-        self.far_end.reported_at = Some(now);
-        self.far_end.jitter.add(sender.clock().micros(u64::from(block.jitter)));
         if let Some(time) = heard.round_trip {
-            self.far_end.round_trip.add(time);
+            self.far_end.round_trip = Some(time);
         }
     }
 

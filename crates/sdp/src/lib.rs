@@ -104,7 +104,6 @@ mod origin;
 mod parse;
 mod parse_error;
 mod print;
-mod relay;
 mod round_trip;
 mod session;
 mod telephone_event;

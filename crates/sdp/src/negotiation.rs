@@ -3,7 +3,6 @@
 mod answer;
 mod capabilities;
 mod error;
-mod forward;
 mod offer;
 mod plan;
 mod slot;
@@ -26,7 +25,7 @@ use slot::Slot;
 /// Our side of the descriptions of one dialog.
 ///
 /// ```text
-///                 offer, forward_offer               accept_answer
+///                         offer                     accept_answer
 ///      +--------+ ---------------------> +-----------+ ----------+
 ///      | Stable |                        | OfferSent |           |
 ///      +--------+ <--------------------- +-----------+           |
@@ -35,7 +34,7 @@ use slot::Slot;
 ///        |  |     offer_received         +---------------+
 ///        |  +--------------------------> | OfferReceived |
 ///        +------------------------------ +---------------+
-///            answer_pending, forward_answer, rollback
+///                answer_pending, rollback
 /// ```
 ///
 /// Methods which return an error have changed nothing. The value is plain data: where an INVITE forks, each early
@@ -137,8 +136,7 @@ impl Negotiation {
         !matches!(std::mem::replace(&mut self.phase, Phase::Stable), Phase::Stable)
     }
 
-    /// Takes an offer of the peer, to be answered by [`Negotiation::answer_pending`] or
-    /// [`Negotiation::forward_answer`].
+    /// Takes an offer of the peer, to be answered by [`Negotiation::answer_pending`].
     ///
     /// # Errors
     /// [`AnswerError::OursPending`] and [`AnswerError::TheirsPending`] for glare, [`AnswerError::FewerMedia`] when `m=`

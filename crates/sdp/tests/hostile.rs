@@ -96,10 +96,8 @@ fn survive(bytes: &[u8], ours: &mut Negotiation, capabilities: &LocalCapabilitie
             let mut caller = ours.clone();
             caller.offer(capabilities).unwrap();
             let _ = caller.accept_answer(&session);
-            let mut relay = session;
-            relay.readdress(Ipv4Addr::new(203, 0, 113, 5), |_, _| 6000);
-            let printed = relay.to_string();
-            assert_eq!(Session::parse(printed.as_bytes()), Ok(relay), "{printed}");
+            let printed = session.to_string();
+            assert_eq!(Session::parse(printed.as_bytes()), Ok(session), "{printed}");
             true
         }
     }
@@ -192,14 +190,13 @@ fn cve_offer_answer_random_order_of_events() {
                 theirs.media.push(sessions[0].media[0].clone());
             }
             let mut fresh: Option<Session> = None;
-            match random.below(8) {
+            match random.below(7) {
                 0 => fresh = ours.offer(&capabilities).ok().cloned(),
                 1 => accepted += usize::from(ours.accept_answer(&theirs).is_ok()),
                 2 => answered += usize::from(negotiate_any(&mut ours, &capabilities, &theirs, &mut fresh)),
                 3 => drop(ours.offer_received(theirs)),
                 4 => fresh = ours.answer_pending(&capabilities).ok().map(|answer| answer.session),
                 5 => drop(ours.rollback()),
-                6 => fresh = ours.forward_offer(theirs).ok().cloned(),
                 _ => {
                     let hold = [Hold::Off, Hold::ByDirection, Hold::ByNullAddress][random.below(3)];
                     capabilities.set_hold(hold);

@@ -148,11 +148,6 @@ impl DtmfDetector {
         &self.limits
     }
 
-    /// The digit that is sounding, between its two events.
-    pub fn sounding(&self) -> Option<Digit> {
-        if let State::On { digit, .. } = self.state { Some(digit) } else { None }
-    }
-
     /// Takes a frame of any length and calls `found` for each event in order.
     pub fn push(&mut self, frame: &[i16], mut found: impl FnMut(DtmfEvent)) {
         let mut rest = frame;

@@ -9,8 +9,8 @@ const NO_GAP_MS: u32 = 4;
 const CONCEAL_MS: u32 = 100;
 /// How much more delay than aimed at, besides the packet to leave out, is left alone, in milliseconds.
 const SPARE_MS: u32 = 10;
-/// The least time between two packets left out: in speech, in speech with more than 100 ms to spare, in silence.
-const LEAVE_OUT_EACH: [Micros; 3] = [Micros(1_000_000), Micros(300_000), Micros(60_000)];
+/// The least time between two packets left out, with up to 100 ms to spare and with more.
+const LEAVE_OUT_EACH: [Micros; 2] = [Micros(1_000_000), Micros(300_000)];
 
 /// Ticks longer than this, in milliseconds, are not allowed for.
 const LONGEST_TICK_MS: u32 = 60;
@@ -61,12 +61,6 @@ impl JitterBuffer {
                 Pulled::Empty { units: wanted }
             }
         }
-    }
-
-    /// The payload that will be played next, if it is here already: for codecs that can restore a lost packet from
-    /// the one behind it.
-    pub fn upcoming(&self) -> Option<&[u8]> {
-        self.store.first_from(self.next).filter(|slot| !slot.filler).map(|slot| self.store.payload(slot))
     }
 
     fn decide(&mut self, now: Micros, wanted: u32) -> Decision {
@@ -202,14 +196,8 @@ impl JitterBuffer {
         if excess < ms(SPARE_MS).saturating_add(head.units as i32) || self.gathering != Gathering::No {
             return false;
         }
-        let [speech, much, silence] = LEAVE_OUT_EACH;
-        let each = if self.quiet {
-            silence
-        } else if excess > ms(100) {
-            much
-        } else {
-            speech
-        };
+        let [little, much] = LEAVE_OUT_EACH;
+        let each = if excess > ms(100) { much } else { little };
         let rested = self.last_left_out.is_none_or(|at| now.since(at) >= each);
         rested
             && head.units > 0

@@ -152,15 +152,6 @@ fn limit_memory_is_given_to_the_newest_packets() {
 }
 
 #[test]
-fn upcoming_shows_the_packet_behind_a_loss() {
-    let mut jitter = playing();
-    assert_eq!(jitter.upcoming(), None);
-    insert(&mut jitter, 50, 2, 320);
-    assert!(matches!(pull(&mut jitter, 60), Err(Pulled::Lost { .. })));
-    assert_eq!(jitter.upcoming(), Some(&[2; 160][..]));
-}
-
-#[test]
 fn settings_out_of_range_are_brought_into_it() {
     let wild = JitterConfig { min_ms: 9000, initial_ms: 0, max_ms: 0, capacity: 0, ..JitterConfig::default() };
     let jitter = JitterBuffer::new(wild);
@@ -187,7 +178,6 @@ enum Step {
     PassOver { seq: u16, ts: u32 },
     Pull(u32),
     Wait(u64),
-    Quiet(bool),
     Clear,
 }
 
@@ -207,7 +197,6 @@ fn any_step() -> impl Strategy<Value = Step> {
         8 => (0u32..400).prop_map(Step::Pull),
         6 => (0u64..40_000).prop_map(Step::Wait),
         1 => any::<u64>().prop_map(|time| Step::Wait(time / 4)),
-        1 => any::<bool>().prop_map(Step::Quiet),
         1 => Just(Step::Clear),
     ]
 }
@@ -235,7 +224,6 @@ proptest! {
                     Pulled::Silence { units } | Pulled::Empty { units } => prop_assert_eq!(units, wanted.max(1)),
                 },
                 Step::Wait(time) => now = now.plus(Micros(time)),
-                Step::Quiet(quiet) => jitter.set_quiet(quiet),
                 Step::Clear => jitter.clear(),
             }
             let (stats, waiting) = (jitter.stats(), u64::from(jitter.waiting_packets()));

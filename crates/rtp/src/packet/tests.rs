@@ -1,5 +1,5 @@
 use super::*;
-use crate::{ClockRate, Micros, PayloadType, random::Random};
+use crate::{PayloadType, random::Random};
 use proptest::prelude::*;
 
 /// The plaintext packet of the SRTP validation vector published with libsrtp.
@@ -171,35 +171,4 @@ proptest! {
 fn header_write_needs_twelve_octets() {
     let header = Packet::parse(LIBSRTP).unwrap().header();
     assert_eq!(header.write(&mut [0; 11]), Err(BufferTooSmall { need: 12, have: 11 }));
-}
-
-/// Sends one packet through a relay and returns what comes out: sequence, timestamp, ssrc, marker.
-fn relayed(relay: &mut Relay, at_ms: u64, ssrc: u32, seq: u16, ts: u32) -> (u16, u32, u32, bool) {
-    let header = Header {
-        payload_type: PayloadType::PCMU,
-        marker: false,
-        sequence_number: SequenceNumber(seq),
-        timestamp: Timestamp(ts),
-        ssrc: Ssrc(ssrc),
-    };
-    let mut datagram = header.octets().to_vec();
-    let number = relay.renumber(Micros::from_millis(at_ms), &mut datagram).unwrap();
-    let out = Packet::parse(&datagram).unwrap();
-    assert_eq!(out.sequence_number(), number);
-    (number.0, out.timestamp().0, out.ssrc().0, out.marker())
-}
-
-#[test]
-fn relay_keeps_gaps_and_reordering_and_joins_sources_into_one_stream() {
-    let mut relay = Relay::new(Ssrc(9), SequenceNumber(100), Timestamp(1000), ClockRate::HZ_8000);
-    assert_eq!(relayed(&mut relay, 0, 1, 65534, 4_294_967_200), (100, 1000, 9, true));
-    assert_eq!(relayed(&mut relay, 20, 1, 65535, 64), (101, 1160, 9, false));
-    assert_eq!(relayed(&mut relay, 60, 1, 1, 384), (103, 1480, 9, false));
-    assert_eq!(relayed(&mut relay, 61, 1, 0, 224), (102, 1320, 9, false));
-    // Another source 40 ms after the newest packet.
-    assert_eq!(relayed(&mut relay, 100, 2, 30_000, 77), (104, 1800, 9, true));
-    assert_eq!(relay.source(), Some(Ssrc(2)));
-    // A restart of the same source: timestamp backwards.
-    assert_eq!(relayed(&mut relay, 120, 2, 30_001, 77u32.wrapping_sub(800_000_000)), (105, 1960, 9, true));
-    assert_eq!(relay.renumber(Micros(0), &mut [0x80]), Err(ParseError::TooShort { have: 1 }));
 }

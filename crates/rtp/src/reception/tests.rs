@@ -106,7 +106,6 @@ fn rfc3550_a_3_fraction_is_of_the_interval_and_loss_of_the_whole_time() {
     // An interval without packets.
     let block = reception.report(Micros(0)).unwrap();
     assert_eq!((block.fraction_lost, block.cumulative_lost), (0, 1));
-    assert_eq!(reception.loss_period_summary().maximum(), Micros::from_millis(40));
 }
 
 #[test]
@@ -147,7 +146,6 @@ fn rfc3550_a_8_jitter_follows_the_recurrence() {
     // |D| is 56 units each time, so the estimate has converged to it.
     assert!((54..=56).contains(&(scaled >> 4)), "{}", scaled >> 4);
     assert_eq!(reception.jitter().as_millis(), 6);
-    assert!(reception.jitter_summary().maximum() <= Micros::from_millis(7));
 }
 
 #[test]

@@ -28,16 +28,6 @@ impl EventSet {
         }
     }
 
-    /// The events in both sets.
-    #[must_use]
-    pub fn intersection(&self, other: &Self) -> Self {
-        let mut both = *self;
-        for (word, other) in both.0.iter_mut().zip(other.0) {
-            *word &= other;
-        }
-        both
-    }
-
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.0 == [0; 4]

@@ -50,18 +50,6 @@ pub enum AnswerError {
     },
     /// No offered stream can be taken. RFC 3264 section 6; 488 in SIP.
     NoCommonCodec,
-    /// A forwarded answer has another number of `m=` lines than the offer. RFC 3264 section 6.
-    MediaCount {
-        /// Lines of the offer.
-        offered: usize,
-        /// Lines of the answer.
-        answered: usize,
-    },
-    /// A forwarded answer has another media type or a transport of other security in this `m=` line.
-    MediaMismatch {
-        /// Counted from 0.
-        index: usize,
-    },
 }
 
 impl fmt::Display for AnswerError {
@@ -74,8 +62,6 @@ impl fmt::Display for AnswerError {
                 write!(f, "offer with {got} m= lines in a session with {had} (RFC 3264 section 8)")
             }
             AnswerError::NoCommonCodec => f.write_str("no common codec in any stream (RFC 3264 section 6)"),
-            AnswerError::MediaCount { offered, answered } => write_count(f, *offered, *answered),
-            AnswerError::MediaMismatch { index } => write_mismatch(f, *index),
         }
     }
 }

@@ -113,58 +113,6 @@ fn attributes_and_bandwidth_of_ours_are_in_the_description() {
     assert_eq!(bob.plan(0).bandwidth, Some(64));
 }
 
-/// A back-to-back user agent between Alice and Bob which relays media.
-#[test]
-fn a_description_is_forwarded_between_two_legs() {
-    let mut alice = Party::alice(vec![LocalMedia::audio(4000, codecs(&[97, 0])), video(4002, &[31])]);
-    let mut bob = Party::bob(vec![LocalMedia::audio(5000, codecs(&[0, 97]))]);
-    let relay = ip("198.51.100.1");
-    let mut to_alice = Negotiation::new(Origin::new(11, 100, relay.clone()));
-    let mut to_bob = Negotiation::new(Origin::new(22, 200, relay.clone()));
-
-    for round in 0..3u64 {
-        alice.capabilities.set_hold(if round == 1 { Hold::ByDirection } else { Hold::Off });
-        let offer = alice.offer();
-        to_alice.offer_received(offer.clone()).unwrap();
-        let mut forwarded = offer.clone();
-        forwarded.readdress(relay.clone(), |index, _| 6000 + 2 * u16::try_from(index).unwrap());
-        let forwarded = to_bob.forward_offer(forwarded).unwrap().clone();
-        assert_eq!((forwarded.origin.session_id.value(), version(&forwarded)), (Some(22), 200 + round));
-
-        let answer = bob.answer(&reread(&forwarded));
-        to_bob.accept_answer(&answer).unwrap();
-        let mut back = answer.clone();
-        back.readdress(relay.clone(), |index, _| 7000 + 2 * u16::try_from(index).unwrap());
-        let back = to_alice.forward_answer(back).unwrap().clone();
-        check_answer(&offer, &back);
-        alice.accept(&reread(&back));
-        assert_eq!(alice.plan(0).remote, Some((relay.clone(), 7000)));
-        assert_eq!(bob.plan(0).remote, Some((relay.clone(), 6000)));
-        assert_eq!(to_bob.agreement().audio().unwrap().remote, Some((host("host.biloxi.example.com"), 5000)));
-        assert_eq!(alice.plan(0).codecs[0].send_payload_type().get(), 97);
-        let held = if round == 1 { HoldState::Remote } else { HoldState::Active };
-        assert_eq!(bob.plan(0).hold, held);
-    }
-    // A third leg with one stream: the line it does not have is ended, not removed.
-    let next = to_bob.forward_offer(written(1, "192.0.2.3", &["audio 9000 0"])).unwrap();
-    assert_eq!(shape(next), ["audio 9000 0", "video 0 31"]);
-}
-
-#[test]
-fn a_forwarded_answer_must_fit_the_offer() {
-    let mut offer = written(1, "192.0.2.1", &["audio 4000 0", "video 0 31"]);
-    offer.times[0].start = 3_034_423_619;
-    let mut leg = Negotiation::new(Origin::new(1, 1, ip("198.51.100.1")));
-    leg.offer_received(offer).unwrap();
-    let short = leg.forward_answer(written(1, "192.0.2.2", &["audio 5000 0"])).unwrap_err();
-    assert_eq!(short, AnswerError::MediaCount { offered: 2, answered: 1 });
-    let wrong = leg.forward_answer(written(1, "192.0.2.2", &["video 5000 31", "video 0 31"])).unwrap_err();
-    assert_eq!(wrong, AnswerError::MediaMismatch { index: 0 });
-    let answer = leg.forward_answer(written(1, "192.0.2.2", &["audio 5000 0", "video 5002 31"])).unwrap();
-    assert_eq!(shape(answer), ["audio 5000 0", "video 0 31"]);
-    assert_eq!(answer.times[0].start, 3_034_423_619);
-}
-
 #[test]
 fn rfc8866_7_no_keys_are_sent_in_the_clear() {
     let text = "v=0\r\no=- 1 1 IN IP4 h\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/SAVP 0\r\n\
