@@ -3,4 +3,4 @@
 
 mod calling;
 mod sip_rules;
-mod wire;
+pub(crate) mod wire;

@@ -3,6 +3,8 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use sip::digest::{Client, Credential};
+
 use crate::program::PATIENCE;
 
 /// Silence that counts as no answer: longer than the answers to everything else take here.
@@ -54,13 +56,18 @@ impl Wire {
     /// A request outside a dialog, with a branch and a Call-ID of its own.
     pub(crate) fn ask(&mut self, method: &'static str) -> Ask {
         self.branches += 1;
+        self.ask_numbered(method, self.branches)
+    }
+
+    /// The same, told apart from others by a number of the caller's choosing.
+    pub(crate) fn ask_numbered(&self, method: &'static str, number: u32) -> Ask {
         let body = if method == "INVITE" { self.offer() } else { String::new() };
         Ask {
             method,
             uri: format!("sip:robot@{}", self.peer),
             version: "SIP/2.0",
-            branch: format!("z9hG4bK{}x{}", self.call, self.branches),
-            call_id: format!("{}-{}", self.call, self.branches),
+            branch: format!("z9hG4bK{}x{number}", self.call),
+            call_id: format!("{}-{number}", self.call),
             from: format!("<sip:tester@{}>;tag=tester", self.local()),
             to: format!("<sip:robot@{}>", self.peer),
             cseq: format!("1 {method}"),
@@ -96,7 +103,8 @@ impl Wire {
         self.socket.send_to(text.as_bytes(), &self.peer).unwrap();
     }
 
-    fn text(&self, ask: &Ask) -> String {
+    /// What is sent for it.
+    pub(crate) fn text(&self, ask: &Ask) -> String {
         let local = self.local();
         let fields = [
             ("Via", format!("SIP/2.0/UDP {local};branch={};rport", ask.branch)),
@@ -121,7 +129,8 @@ impl Wire {
         text + "\r\n" + &ask.body
     }
 
-    fn next(&self, wait: Duration) -> Option<String> {
+    /// The next message.
+    pub(crate) fn next(&self, wait: Duration) -> Option<String> {
         self.socket.set_read_timeout(Some(wait.max(Duration::from_millis(1)))).unwrap();
         let mut buffer = [0; 65_536];
         let length = self.socket.recv(&mut buffer).ok()?;
@@ -145,19 +154,38 @@ impl Wire {
     /// The final response to a request that is sent now.
     pub(crate) fn final_of(&self, ask: &Ask) -> String {
         self.send(ask);
-        let end = Instant::now() + PATIENCE;
+        self.answer_within(ask, PATIENCE).unwrap_or_else(|| panic!("no final response to {}", ask.method))
+    }
+
+    /// The final response to a request that has been sent, when it comes within `wait`.
+    pub(crate) fn answer_within(&self, ask: &Ask, wait: Duration) -> Option<String> {
+        let end = Instant::now() + wait;
         while let Some(message) = self.next(end.saturating_duration_since(Instant::now())) {
             let ours = message.starts_with("SIP/2.0 ") && message.contains(&ask.branch);
             if ours && !message.starts_with("SIP/2.0 1") {
-                return message;
+                return Some(message);
             }
         }
-        panic!("no final response to {}", ask.method);
+        None
     }
 
     /// The code of that response.
     pub(crate) fn code_of(&self, ask: &Ask) -> u16 {
         code(&self.final_of(ask))
+    }
+
+    /// The same request as this user: with credentials for the challenge that it meets. Not sent.
+    pub(crate) fn signed(&mut self, ask: &Ask, user: &str, password: &str) -> Ask {
+        let ask = Ask { from: format!("<sip:{user}@{}>;tag=tester", self.peer), ..ask.clone() };
+        let challenge = self.final_of(&ask);
+        assert_eq!(code(&challenge), 401, "{challenge}");
+        if ask.method == "INVITE" {
+            let to = field(&challenge, "To").unwrap();
+            self.send(&Ask { method: "ACK", to, cseq: "1 ACK".to_owned(), body: String::new(), ..ask.clone() });
+        }
+        let mut client = challenged(&challenge, user, password);
+        let (branch, cseq) = (ask.branch.clone() + "signed", format!("2 {}", ask.method));
+        Ask { branch, cseq, ..with_credentials(ask, &mut client) }
     }
 
     /// Everything that still comes within a short time.
@@ -233,14 +261,35 @@ pub(crate) fn number(message: &str) -> u32 {
     field(message, "CSeq").unwrap().split(' ').next().unwrap().parse().unwrap()
 }
 
+/// What answers a challenge as this user, again and again.
+pub(crate) fn challenged(challenge: &str, user: &str, password: &str) -> Client {
+    let mut client = Client::new(Credential::password(None, user, password).unwrap().into());
+    let asked = fields(challenge, "WWW-Authenticate");
+    client.take_challenges(asked.iter().map(|value| (false, value.as_bytes()))).unwrap();
+    client
+}
+
+/// The same request with credentials.
+pub(crate) fn with_credentials(mut ask: Ask, client: &mut Client) -> Ask {
+    let lines = client.lines_for(ask.method, &ask.uri, ask.body.as_bytes(), 0x0123_4567_89ab_cdef);
+    ask.more.extend(lines.iter().map(|(_, value)| format!("Authorization: {value}")));
+    ask
+}
+
 /// A header field's value, the first of its name.
 pub(crate) fn field(message: &str, name: &str) -> Option<String> {
+    fields(message, name).into_iter().next()
+}
+
+/// The values of all header fields of a name.
+fn fields(message: &str, name: &str) -> Vec<String> {
     message
         .lines()
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_once(':'))
-        .find(|(found, _)| found.trim().eq_ignore_ascii_case(name))
+        .filter(|(found, _)| found.trim().eq_ignore_ascii_case(name))
         .map(|(_, value)| value.trim().to_owned())
+        .collect()
 }
 
 /// The code of a response.

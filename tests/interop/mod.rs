@@ -2,12 +2,14 @@
 
 mod answer;
 mod baresip;
+mod blocked;
 mod callee;
 mod faults;
 mod flushed;
 mod full_disk;
 mod kamailio;
 mod names;
+mod overload;
 mod pbx;
 mod sipp;
 mod through;

@@ -1,0 +1,230 @@
+//! Two SIP loops, one of which takes no turns: `strace` holds up its thread whenever that waits for events. What the other one cannot do without
+//! it is refused in bounded time; what it can do alone goes on.
+
+use std::collections::HashMap;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use sip::digest::Client;
+
+use super::overload::{Counts, alone, serve};
+use crate::acceptance::wire::{Ask, Wire, challenged, code, field, with_credentials};
+use crate::program::offhook::Server;
+use crate::program::{PATIENCE, Program};
+
+/// How long a question to another loop may take (ARCHITECTURE.md, "Who is where").
+const ASKED: Duration = Duration::from_secs(2);
+/// An answer that came so late waited for that question.
+const LATE: Duration = Duration::from_millis(1_900);
+/// No answer for so long is none.
+const QUIET: Duration = Duration::from_millis(500);
+/// Commands that may wait for a loop (`net::LoopConfig::commands`), and messages (`crossings`).
+const COMMANDS: usize = 1_024;
+const CROSSINGS: usize = 4_096;
+
+/// Requests of which half are more than may wait.
+const FLOOD: usize = 160 * CHUNK;
+/// Requests that are sent before answers are looked for.
+const CHUNK: usize = 64;
+
+/// A server of two loops and many users, all with the password `secret`, one of its loops blocked; and a wire whose datagrams the other reads.
+struct Halved {
+    // Ended first: a thread that is held up cannot be ended.
+    strace: Program,
+    server: Server,
+    http: String,
+    wire: Wire,
+    /// A Call-ID that falls to the loop that runs.
+    home: String,
+}
+
+/// The users of [`Halved`] besides 1001.
+fn users() -> impl Iterator<Item = String> {
+    (0..16).map(|number| (2_000 + number).to_string())
+}
+
+fn halved() -> Halved {
+    let users: String = users().map(|user| format!("[users.{user}]\npassword = \"secret\"\n")).collect();
+    let (server, http) = serve(&format!("shards = 2\n{users}"));
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", server.program.id())).unwrap();
+    let mut loops: Vec<u32> = tasks
+        .map(|task| task.unwrap().path())
+        .filter(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim() == "sip"))
+        .map(|task| task.file_name().unwrap().to_str().unwrap().parse().unwrap())
+        .collect();
+    loops.sort_unstable();
+    assert_eq!(loops.len(), 2, "{loops:?}");
+    let mut strace = Command::new("strace");
+    strace.args(["-p", &loops[0].to_string(), "-e", "trace=epoll_wait", "-e", "inject=epoll_wait:delay_enter=60s"]);
+    let mut strace = Program::start(&mut strace);
+    strace.wait_for("attached");
+    // It takes a last turn when something comes; from then on some are not answered, those that the system gives it or whose call is its.
+    let end = Instant::now() + PATIENCE;
+    let (wire, ask) = loop {
+        let mut wires: Vec<Wire> = (0..16).map(|_| Wire::to(&server.address)).collect();
+        let asks: Vec<Ask> = wires.iter_mut().map(|wire| wire.ask("OPTIONS")).collect();
+        wires.iter().zip(&asks).for_each(|(wire, ask)| wire.send(ask));
+        let answered = |(wire, ask): &(Wire, Ask)| wire.answer_within(ask, QUIET).is_some();
+        let mut heard: Vec<_> = wires.into_iter().zip(asks).filter(answered).collect();
+        // What was answered may have been its last turn: who is answered again is with the other.
+        let again = |(wire, ask): &mut (Wire, Ask)| {
+            ask.branch += "again";
+            wire.send(ask);
+            wire.answer_within(ask, QUIET).is_some()
+        };
+        if heard.len() < 12
+            && let Some(at) = heard.iter_mut().position(again)
+        {
+            break heard.remove(at);
+        }
+        assert!(Instant::now() < end, "the loop cannot be blocked");
+    };
+    Halved { strace, server, http, wire, home: ask.call_id }
+}
+
+impl Halved {
+    /// A MESSAGE of 1001 to this user, in a call that falls to the loop that runs.
+    fn ask(&mut self, user: &str) -> Ask {
+        let mut ask = self.wire.ask("MESSAGE");
+        ask.from = format!("<sip:1001@{}>;tag={}", self.server.address, ask.branch);
+        ask.uri = format!("sip:{user}@{}", self.server.address);
+        ask.call_id.clone_from(&self.home);
+        ask
+    }
+
+    /// What answers the challenge of the loop that runs.
+    fn client(&mut self) -> Client {
+        let ask = self.ask("2000");
+        let challenge = self.wire.final_of(&ask);
+        assert_eq!(code(&challenge), 401, "{challenge}");
+        challenged(&challenge, "1001", "secret1")
+    }
+
+    /// Everything that comes until the loop that runs has taken all that was sent so far.
+    fn until_taken(&mut self) -> Vec<String> {
+        let mut last = self.wire.ask("OPTIONS");
+        last.call_id.clone_from(&self.home);
+        self.wire.send(&last);
+        let mut all = Vec::new();
+        loop {
+            let message = self.wire.next(PATIENCE).unwrap();
+            if message.contains(&last.branch) {
+                return all;
+            }
+            all.push(message);
+        }
+    }
+
+    /// What becomes of a MESSAGE to this user, and when.
+    fn message(&mut self, user: &str) -> (String, Duration) {
+        let mut client = self.client();
+        let ask = with_credentials(self.ask(user), &mut client);
+        let begun = Instant::now();
+        (self.wire.final_of(&ask), begun.elapsed())
+    }
+
+    /// A user of the loop that is blocked: nobody can say where he is. Those of the other one are known not to be registered.
+    fn user_of_the_blocked_loop(&mut self) -> String {
+        let (mut here, mut there) = (false, None);
+        for user in users() {
+            let (answer, took) = self.message(&user);
+            match code(&answer) {
+                480 => {
+                    assert!(took < LATE, "{took:?}");
+                    here = true;
+                }
+                503 => {
+                    assert!((LATE..ASKED * 2).contains(&took), "{took:?}");
+                    assert_eq!(field(&answer, "Retry-After").as_deref(), Some("5"));
+                    there = Some(user);
+                }
+                other => panic!("{other}"),
+            }
+            if let (true, Some(user)) = (here, &there) {
+                return user.clone();
+            }
+        }
+        panic!("all users are kept by one loop");
+    }
+
+    /// The loop runs again; waits until it says so itself.
+    fn freed(&mut self) -> Counts {
+        self.strace.signal("TERM");
+        Counts::of(&self.http)
+    }
+}
+
+#[test]
+fn a_loop_that_does_not_say_where_a_user_is_costs_2_s_and_503() {
+    let _alone = alone();
+    let mut halved = halved();
+    let user = halved.user_of_the_blocked_loop();
+    halved.freed();
+    // The control: the same user, now that his loop says that he is not registered.
+    let (answer, took) = halved.message(&user);
+    assert!(code(&answer) == 480 && took < LATE, "{took:?}: {answer}");
+}
+
+#[test]
+fn a_loop_whose_queue_of_questions_is_full_costs_503_at_once() {
+    let _alone = alone();
+    let mut halved = halved();
+    let user = halved.user_of_the_blocked_loop();
+    let mut client = halved.client();
+    let mut sent = HashMap::new();
+    let (mut slow, mut fast) = (0, 0);
+    let mut take = |sent: &mut HashMap<String, Instant>, answer: &str| {
+        let begun = sent.remove(&field(answer, "From").unwrap()).unwrap();
+        assert_eq!(code(answer), 503, "{answer}");
+        assert_eq!(field(answer, "Retry-After").as_deref(), Some("5"));
+        if begun.elapsed() < LATE { fast += 1 } else { slow += 1 }
+    };
+    for _ in 0..2 * COMMANDS / CHUNK {
+        for _ in 0..CHUNK {
+            let ask = with_credentials(halved.ask(&user), &mut client);
+            sent.insert(ask.from.clone(), Instant::now());
+            halved.wire.send(&ask);
+        }
+        halved.until_taken().iter().for_each(|answer| take(&mut sent, answer));
+    }
+    while !sent.is_empty() {
+        take(&mut sent, &halved.wire.next(PATIENCE).unwrap());
+    }
+    assert_eq!(slow + fast, 2 * COMMANDS);
+    // A few places were taken: by the questions before, and by news of who knows one hash only.
+    assert!((COMMANDS - 100..=COMMANDS).contains(&slow), "{slow} slow, {fast} at once");
+    halved.freed();
+    let (answer, _) = halved.message(&user);
+    assert_eq!(code(&answer), 480, "{answer}");
+}
+
+#[test]
+fn rfc3261_21_5_4_what_a_slow_loop_has_no_room_for_is_503_by_the_other() {
+    let _alone = alone();
+    let mut halved = halved();
+    let mut heard = Vec::new();
+    for _ in 0..FLOOD / CHUNK {
+        for _ in 0..CHUNK {
+            let ask = halved.wire.ask("OPTIONS");
+            halved.wire.send(&ask);
+        }
+        heard.extend(halved.until_taken());
+    }
+    heard.extend(halved.until_taken());
+    let (refused, answered): (Vec<_>, Vec<_>) = heard.iter().partition(|message| code(message) == 503);
+    assert!(refused.iter().all(|message| field(message, "Retry-After").as_deref() == Some("5")));
+    let (shed, answered) = (refused.len(), answered.len());
+    // Half of them fall to either loop: as many wait as may, the rest of that half was refused.
+    assert!(shed > 500 && answered > CROSSINGS, "{answered} answered, {shed} refused");
+    let counts = halved.freed();
+    assert_eq!(counts.sum("offhook_sip_shed_total", ""), shed as u64);
+    // The control: what waited is answered once the loop runs again, and no more is shed.
+    for _ in shed + answered..FLOOD {
+        assert_eq!(code(&halved.wire.next(PATIENCE).unwrap()), 404);
+    }
+    let late = FLOOD - shed - answered;
+    assert!((CROSSINGS - 100..=CROSSINGS).contains(&late), "{late} waited");
+    let ask = halved.wire.ask("OPTIONS");
+    assert_eq!(halved.wire.code_of(&ask), 404);
+    assert_eq!(Counts::of(&halved.http).sum("offhook_sip_shed_total", ""), shed as u64);
+}
