@@ -162,7 +162,7 @@ impl Account {
         let aor = request::uri(&config.address)?;
         let proxy = config.proxy.as_deref().map(request::uri).transpose()?;
         let registrar = match &config.registrar {
-            Some(given) => request::uri(given)?,
+            Some(given) => self::registrar(given)?,
             None => domain(&aor)
                 .ok_or_else(|| CallError::BadUri { uri: config.address.clone(), why: "no domain".into() })?,
         };
@@ -269,6 +269,16 @@ impl Account {
             None => given.to_owned(),
         }
     }
+}
+
+/// Reads the address of a registrar, which is that of a domain (RFC 3261 section 10.2).
+fn registrar(given: &str) -> Result<UriBuf, CallError> {
+    let uri = request::uri(given)?;
+    if uri.as_uri().user().is_none() {
+        return Ok(uri);
+    }
+    let without = domain(&uri).map_or_else(String::new, |domain| format!(", as in {domain}"));
+    Err(CallError::BadUri { uri: uri.to_string(), why: format!("a registrar is a domain without a user{without}") })
 }
 
 /// An address without its user: where it is registered.

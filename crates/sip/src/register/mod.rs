@@ -183,8 +183,8 @@ impl Turn<'_> {
     /// Registers, and keeps the registration up. News comes as [`Event::Registration`].
     ///
     /// # Errors
-    /// [`StackError::Full`] at [`crate::Config::max_registrations`]; [`StackError::Text`] for a display name that cannot stand in a header. What else is wrong
-    /// is told by [`RegistrationEvent::Failed`].
+    /// [`StackError::Full`] at [`crate::Config::max_registrations`]; [`StackError::Text`] for a display name that cannot stand in a header;
+    /// [`StackError::Forbidden`] for a registrar that is no domain. What else is wrong is told by [`RegistrationEvent::Failed`].
     pub fn register(&mut self, spec: RegisterSpec) -> Result<RegistrationId, StackError> {
         let limit = self.stack.config.max_registrations;
         if self.stack.registrations.all.len() >= limit {
@@ -192,6 +192,9 @@ impl Turn<'_> {
         }
         if !spec.display.as_deref().is_none_or(print::clean) {
             return Err(StackError::Text { what: "display name" });
+        }
+        if !spec.registrar.as_uri().is_sip() || spec.registrar.as_uri().user().is_some() {
+            return Err(StackError::Forbidden("a registrar is a domain, without a user (RFC 3261 10.2)"));
         }
         let call_id = match &spec.call_id {
             Some(given) => given.clone(),

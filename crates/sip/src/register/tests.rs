@@ -138,6 +138,11 @@ impl Rig {
 #[test]
 fn rfc3261_10_2_the_request_names_the_domain_and_the_same_address_twice() {
     let mut rig = Rig::new();
+    for registrar in ["sip:alice@example.com", "sip:alice:secret@example.com", "tel:+491234"] {
+        let wrong = RegisterSpec { registrar: registrar.parse().unwrap(), ..spec() };
+        let refused = rig.turn(|turn| turn.register(wrong));
+        assert!(matches!(refused, Err(StackError::Forbidden(_))), "{registrar}: {refused:?}");
+    }
     rig.register(RegisterSpec { display: Some("Alice \"A\"".to_owned()), ..spec() });
     let request = rig.last();
     assert_eq!(request.method(), &Method::Register);

@@ -157,6 +157,9 @@ async fn a_registrar_that_is_not_there_is_named() {
     account.unregister().await;
     assert_eq!(alice.usage().await.unwrap().accounts, 0);
     assert!(matches!(alice.account(AccountConfig::new("not an address")).await, Err(CallError::BadUri { .. })));
+    let config = AccountConfig::new("sip:alice@example.com").registrar("sip:alice@example.com");
+    let error = alice.account(config).await.err().expect("a registrar without a user");
+    assert!(error.to_string().contains("sip:example.com"), "{error}");
 }
 
 #[tokio::test]
