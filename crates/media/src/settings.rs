@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use audio::codec::Codec;
+use rtp::telephone_event::{Event, EventSet};
 use rtp::{Micros, PayloadType};
 use sdp::{Direction, StreamPlan};
 
@@ -42,6 +43,8 @@ pub struct EventTypes {
     pub send: PayloadType,
     /// In packets we receive.
     pub receive: PayloadType,
+    /// The events the peer takes: no others are sent (RFC 4733 section 2.5.1.1).
+    pub taken: EventSet,
 }
 
 /// One audio stream as negotiated.
@@ -109,6 +112,7 @@ impl StreamSettings {
         let events = plan.telephone_event.filter(|events| events.clock_rate == clock).map(|events| EventTypes {
             send: number(events.send_payload_type),
             receive: number(events.receive_payload_type),
+            taken: set(&events.events),
         });
         Ok(Self {
             codec,
@@ -123,6 +127,12 @@ impl StreamSettings {
             max_delay: Micros::from_millis(200),
         })
     }
+}
+
+fn set(events: &sdp::EventSet) -> EventSet {
+    let mut taken = EventSet::EMPTY;
+    (0..=u8::MAX).filter(|event| events.contains(*event)).for_each(|event| taken.insert(Event(event)));
+    taken
 }
 
 fn number(number: sdp::PayloadType) -> PayloadType {

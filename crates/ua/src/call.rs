@@ -104,7 +104,7 @@ impl Call {
     /// queued; each takes a fraction of a second to be sent.
     ///
     /// # Errors
-    /// [`CallError::BadText`] for another character, too many digits, or when the other side takes no telephone events.
+    /// [`CallError::BadText`] for another character, too many digits, or when the other side takes no telephone events or not these.
     pub async fn dtmf(&self, digits: &str) -> Result<(), CallError> {
         let (key, digits) = (self.line.key, digits.to_owned());
         let queued = self.line.link.at_desk(move |desk| desk.engine.dial(key, &digits)).await?;

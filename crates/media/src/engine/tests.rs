@@ -11,6 +11,7 @@ use audio::detector::ToneMeter;
 use audio::level::Dbfs;
 use audio::tone::ToneGenerator;
 use rtp::PayloadType;
+use rtp::telephone_event::EventSet;
 use sdp::Direction;
 
 use super::*;
@@ -23,12 +24,17 @@ fn at(port: u16) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], port))
 }
 
+fn events(taken: EventSet) -> EventTypes {
+    let number = PayloadType::new(101).unwrap();
+    EventTypes { send: number, receive: number, taken }
+}
+
 fn settings(remote: u16) -> StreamSettings {
     StreamSettings {
         codec: Codec::Pcmu,
         send_type: PayloadType::PCMU,
         receive_types: vec![(PayloadType::PCMU, Codec::Pcmu), (PayloadType::PCMA, Codec::Pcma)],
-        events: Some(EventTypes { send: PayloadType::new(101).unwrap(), receive: PayloadType::new(101).unwrap() }),
+        events: Some(events(EventSet::DTMF_AND_FLASH)),
         remote: Some(at(remote)),
         remote_control: Some(at(remote + 1)),
         direction: Direction::SendRecv,
@@ -333,6 +339,38 @@ fn rfc4733_digits_cross_once_each_even_when_packets_are_lost() {
     assert_eq!(digits, "12#");
     assert!(matches!(alice.engine.dial(Key(1), "1X"), Err(DialError::Queue(_))));
     assert_eq!(alice.engine.dial(Key(77), "1"), Err(DialError::NoStream));
+}
+
+#[test]
+fn rfc4733_2_5_1_1_only_events_the_peer_takes_are_sent() {
+    let digits_at = |host: &Host| -> String {
+        let digit = |event: &MediaEvent| match event {
+            MediaEvent::DigitEnded { digit, .. } => Some(*digit),
+            _ => None,
+        };
+        host.wire.events.iter().filter_map(digit).collect()
+    };
+    let some = StreamSettings { events: Some(events("0-9,11".parse().unwrap())), ..settings(5_000) };
+    let (mut alice, mut bob) = pair();
+    assert!(alice.engine.update_stream(Micros(0), Key(1), some.clone()));
+    for (digits, refused) in [("12A#", 'A'), ("R", 'R'), ("1*", '*')] {
+        assert_eq!(alice.engine.dial(Key(1), digits), Err(DialError::NotTaken { digit: refused }));
+    }
+    alice.engine.dial(Key(1), "1#").unwrap();
+    run(&mut [&mut alice, &mut bob], 100, Micros(0), |_, _| true);
+    assert_eq!(digits_at(&bob), "1#", "all or none");
+    // What is relayed is held to the same.
+    let (mut alice, mut bob, mut relay) = through_relay(PayloadType::PCMU);
+    assert!(relay.engine.update_stream(Micros(0), Key(2), some));
+    alice.engine.dial(Key(1), "1*R2").unwrap();
+    run(&mut [&mut alice, &mut bob, &mut relay], 100, Micros(0), |_, _| true);
+    assert_eq!(digits_at(&bob), "12");
+    // And the description says what that is.
+    let offer = "v=0\r\no=- 1 1 IN IP4 h\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0 101\r\n\
+        a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-9,11\r\n";
+    let mut media = crate::negotiate::CallMedia::new(at(4_000), &[Codec::Pcmu], 7);
+    let agreed = media.answer(offer.as_bytes()).unwrap().1.settings.unwrap().events.unwrap();
+    assert_eq!(agreed.taken.to_string(), "0-9,11");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use audio::codec::Codec;
 use rtp::packet::HeaderMut;
+use rtp::telephone_event::Event;
 use rtp::{Micros, PayloadType};
 
 use super::Stream;
@@ -15,8 +16,8 @@ use crate::settings::Component;
 pub(crate) enum Relayed {
     /// Audio of this codec.
     Audio(Codec),
-    /// Telephone events.
-    Events,
+    /// A telephone event.
+    Event(Event),
     /// A payload number that was not agreed on.
     Other(PayloadType),
 }
@@ -37,7 +38,7 @@ impl Stream {
         let number = packet.payload_type();
         if self.is_event(number) {
             self.take_event(now, &packet, out);
-            return Some(Relayed::Events);
+            return packet.payload().first().map(|event| Relayed::Event(Event(*event)));
         }
         Some(match self.meaning(number) {
             Some(codec) => Relayed::Audio(codec),
@@ -50,7 +51,7 @@ impl Stream {
         let Some(to) = self.sends_to() else { return };
         let number = match relayed {
             Relayed::Audio(codec) if codec == self.settings.codec => self.settings.send_type,
-            Relayed::Events => match self.settings.events {
+            Relayed::Event(event) => match self.settings.events.filter(|events| events.taken.contains(event)) {
                 Some(events) => events.send,
                 None => return,
             },

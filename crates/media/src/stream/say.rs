@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use audio::codec::Codec;
 use rtp::Micros;
-use rtp::telephone_event::{Poll, QueueError};
+use rtp::telephone_event::{Event, Poll, QueueError};
 
 use super::{LONGEST, Stream};
 use crate::event::Output;
@@ -19,6 +19,11 @@ pub enum DialError {
     NoStream,
     /// The peer did not agree to telephone events.
     NoEvents,
+    /// The peer does not take the event of this digit.
+    NotTaken {
+        /// The digit.
+        digit: char,
+    },
     /// The queue refused them.
     Queue(QueueError),
 }
@@ -28,6 +33,7 @@ impl std::fmt::Display for DialError {
         match self {
             Self::NoStream => f.write_str("there is no stream to dial on"),
             Self::NoEvents => f.write_str("the peer did not agree to telephone-event (RFC 4733)"),
+            Self::NotTaken { digit } => write!(f, "the peer takes no event for {digit:?} (RFC 4733 section 2.5.1.1)"),
             Self::Queue(error) => error.fmt(f),
         }
     }
@@ -107,8 +113,10 @@ impl Stream {
 
     /// Queues digits, all or none.
     pub(crate) fn dial(&mut self, digits: &str) -> Result<(), DialError> {
-        if self.settings.events.is_none() {
-            return Err(DialError::NoEvents);
+        let events = self.settings.events.ok_or(DialError::NoEvents)?;
+        let refused = |digit: &char| Event::from_digit(*digit).is_some_and(|event| !events.taken.contains(event));
+        if let Some(digit) = digits.chars().find(refused) {
+            return Err(DialError::NotTaken { digit });
         }
         self.events_out.queue(digits).map_err(DialError::Queue)
     }

@@ -130,7 +130,9 @@ impl EventReceiver {
             _ if self.is_old(timestamp, packet.sequence_number()) => return,
             _ => {
                 self.finish(false, report);
-                let (event, volume) = (block.event, block.volume);
+                let event = block.event;
+                // Section 2.3.4: of other events it means nothing.
+                let volume = if event.is_dtmf() { block.volume } else { 0 };
                 let (segment, duration) = (timestamp, block.duration);
                 self.current = Some(Current { event, segment, earlier: 0, duration, last_packet: now });
                 report(EventReport::Started { event, volume, timestamp });

@@ -169,6 +169,11 @@ fn digits_are_queued_all_or_none() {
 fn rfc4733_2_3_4_volume_is_zero_where_it_has_no_meaning() {
     let flash = sent("R");
     assert!(flash.iter().all(|packet| packet.payload.volume == 0 && packet.payload.event == Event::FLASH));
+    for (event, heard) in [(Event::FLASH, 0), (Event(66), 0), (Event(15), 7)] {
+        let payload = EventPayload { event, end: true, volume: 7, duration: 800 }.octets();
+        let reports = received(&[(0, datagram(0, 0, true, &payload))]);
+        assert!(matches!(reports[0], EventReport::Started { volume, .. } if volume == heard), "{event:?}: {reports:?}");
+    }
     let mut sender = EventSender::new(EventSettings { volume: 99, ..EventSettings::default() });
     sender.queue("D").unwrap();
     assert!(run(&mut sender, 0, |_, _, _| {}).iter().all(|packet| packet.payload.volume == 63));

@@ -60,7 +60,7 @@ pub(super) struct Dialing {
 /// A call to us before its ACK.
 pub(super) struct Ringing {
     /// The answer to the offer of the INVITE; `None` when it had none: the offer is then ours.
-    pub(super) description: Option<(Vec<u8>, Agreed)>,
+    pub(super) description: Option<Box<(Vec<u8>, Agreed)>>,
     /// Who waits for the ACK; set once the 200 has left.
     pub(super) accepting: Option<oneshot::Sender<Result<(), CallError>>>,
 }

@@ -35,7 +35,7 @@ impl Phone {
             Ok(Some((_, agreed))) if agreed.settings.is_none() => {
                 return respond(turn, tx, Reply::new(StatusCode::NOT_ACCEPTABLE_HERE));
             }
-            Ok(description) => description,
+            Ok(description) => description.map(Box::new),
             Err(error) => {
                 tracing::debug!(%error, "an offer is refused");
                 let code = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
@@ -70,7 +70,7 @@ impl Phone {
         let mut reply = Reply::new(if early { StatusCode::SESSION_PROGRESS } else { StatusCode::RINGING });
         let mut agreed = None;
         if early {
-            let (answer, settings) = description.as_ref().ok_or_else(|| {
+            let (answer, settings) = description.as_deref().ok_or_else(|| {
                 CallError::Media(
                     "early media needs an offer in the INVITE, and it has none (RFC 3261 section 13.2.1)".into(),
                 )
@@ -96,7 +96,7 @@ impl Phone {
             return super::answer(reply, Err(CallError::Busy));
         }
         let body = match &ringing.description {
-            Some((answer, _)) => Ok(answer.clone()),
+            Some(description) => Ok(description.0.clone()),
             None => call.sound.media.offer().map_err(|error| CallError::Media(error.to_string())),
         };
         let body = match body {
@@ -111,7 +111,7 @@ impl Phone {
             return super::answer(reply, Err(CallError::CallerGone));
         }
         ringing.accepting = Some(reply);
-        let agreed = ringing.description.as_ref().map(|(_, agreed)| agreed.clone());
+        let agreed = ringing.description.as_ref().map(|description| description.1.clone());
         if let Some(agreed) = agreed
             && !call.has_stream()
             && let Err(error) = self.carry(key, &agreed)
