@@ -7,14 +7,14 @@ use crate::program::{Program, free_port};
 /// Each scenario runs so often.
 const CALLS: &str = "3";
 
-/// A server whose phones may ring for two seconds. SIPp knows no digest but MD5, and looks at the first challenge only.
+/// A server for SIPp, which knows no digest but MD5, and looks at the first challenge only.
 fn serve() -> Server {
     serve_with("")
 }
 
 /// The same with more settings.
 fn serve_with(settings: &str) -> Server {
-    let file = offhook::configuration(&format!("ring_secs = 2\ndigest = [\"md5\"]\n{settings}"));
+    let file = offhook::configuration(&format!("digest = [\"md5\"]\n{settings}"));
     offhook::serve(&[&["--config", file.path().to_str().unwrap()], &USERS[..]].concat())
 }
 
@@ -94,7 +94,7 @@ fn scenario_that_wants_another_code_fails() {
 
 #[test]
 fn phone_that_nobody_answers_is_cancelled_and_the_caller_told() {
-    let server = serve();
+    let server = serve_with("ring_secs = 2\n");
     let phone = callee(&server, "uas_rings.xml");
     went_well(refused(&server, "1002", "secret1", 480));
     went_well(phone.finish());
