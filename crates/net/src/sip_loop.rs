@@ -48,8 +48,10 @@ pub struct StreamLimits {
     /// Accepted connections at a time from one address (IPv6: one network of 64 bits); one more is closed at once. Never more than three
     /// quarters of all.
     pub per_address: usize,
-    /// Bytes waiting to be written on one connection; one more closes it.
+    /// What waits to be written on one connection, in octets, each message with 64 more for its keeping; one more closes it.
     pub backlog: usize,
+    /// The same of all connections of the loop together; one more closes the connection that has the most waiting.
+    pub backlogs: usize,
     /// How long connecting may take.
     pub connect: Duration,
     /// How long a message may take from its first byte to its last, and an accepted connection to send its first byte.
@@ -64,6 +66,7 @@ impl Default for StreamLimits {
             connections: 10_000,
             per_address: 1_000,
             backlog: 1 << 20,
+            backlogs: 64 << 20,
             connect: Duration::from_secs(10),
             message: Duration::from_secs(32),
             idle: Duration::from_secs(15 * 60),

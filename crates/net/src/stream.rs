@@ -1,7 +1,6 @@
 //! Stream connections: accepted ones, our own, and their use in both directions (RFC 3261 section 18.1.1, 18.2.2, 18.3; RFC 5626 4.4.1).
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -16,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::backlog::Backlog;
 use crate::files::file_limit;
 use crate::sip_loop::{App, Core, StreamLimits};
 use crate::sparingly::Sparingly;
@@ -45,14 +45,29 @@ struct Connection {
     remote: SocketAddr,
     /// `None` while connecting.
     socket: Option<Rc<TcpStream>>,
-    /// What waits to be written, the first perhaps in part, and the sends it belongs to.
-    backlog: VecDeque<(Option<SendId>, Bytes)>,
-    backlog_bytes: usize,
+    backlog: Backlog,
     /// Wakes the connection's task to write, or to end.
     wake: Rc<Notify>,
-    closing: bool,
+    ending: Ending,
     /// The peer made it.
     accepted: bool,
+}
+
+/// Whether a connection is to end.
+#[derive(Clone, Copy, PartialEq)]
+enum Ending {
+    No,
+    /// When what waits has been written.
+    Written,
+    /// Now, whatever waits.
+    AtOnce,
+}
+
+impl Connection {
+    fn end(&mut self, ending: Ending) {
+        self.ending = ending;
+        self.wake.notify_one();
+    }
 }
 
 /// The listeners and connections of one loop.
@@ -62,6 +77,10 @@ pub(crate) struct Streams {
     messages: Limits,
     connections: HashMap<FlowId, Connection>,
     by_remote: HashMap<SocketAddr, FlowId>,
+    /// What the backlogs of all connections weigh.
+    backlogs: usize,
+    /// Where every connection reads into, in its turn.
+    chunk: Vec<u8>,
     /// How many were accepted from each network.
     accepted: HashMap<IpAddr, usize>,
     /// Flows are numbered from here.
@@ -91,6 +110,8 @@ impl Streams {
             messages,
             connections: HashMap::new(),
             by_remote: HashMap::new(),
+            backlogs: 0,
+            chunk: vec![0; CHUNK],
             accepted: HashMap::new(),
             first: crate::shards::first_flow(shard),
             next: crate::shards::first_flow(shard),
@@ -143,7 +164,8 @@ impl Streams {
 
     /// Writes what can be written now and keeps the rest in order. Without an id nobody is told when it is lost.
     fn write(&mut self, flow: FlowId, id: Option<SendId>, mut bytes: Bytes) -> Result<(), Refused> {
-        let Some(connection) = self.connections.get_mut(&flow) else { return Err(Refused(SendError::Closed)) };
+        let standing = self.connections.get_mut(&flow).filter(|one| one.ending != Ending::AtOnce);
+        let Some(connection) = standing else { return Err(Refused(SendError::Closed)) };
         if connection.backlog.is_empty()
             && let Some(socket) = &connection.socket
         {
@@ -152,21 +174,31 @@ impl Streams {
                 Ok(written) => bytes.advance(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => {
-                    connection.closing = true;
-                    connection.wake.notify_one();
+                    connection.end(Ending::AtOnce);
                     return Err(Refused(SendError::Closed));
                 }
             }
         }
-        if connection.backlog_bytes + bytes.len() > self.limits.backlog {
-            connection.closing = true;
-            connection.wake.notify_one();
+        let (before, after) = (connection.backlog.weight(), connection.backlog.weight_with(&bytes));
+        if after > self.limits.backlog {
+            connection.end(Ending::AtOnce);
             return Err(Refused(SendError::NoBuffer));
         }
-        connection.backlog_bytes += bytes.len();
-        connection.backlog.push_back((id, bytes));
+        connection.backlog.push(id, bytes);
         connection.wake.notify_one();
+        self.backlogs += after - before;
+        if self.backlogs > self.limits.backlogs {
+            self.end_heaviest();
+        }
         Ok(())
+    }
+
+    /// Ends the connection that has the most waiting: its peer reads the least.
+    fn end_heaviest(&mut self) {
+        let standing = self.connections.values_mut().filter(|one| one.ending != Ending::AtOnce);
+        if let Some(heaviest) = standing.max_by_key(|one| one.backlog.weight()) {
+            heaviest.end(Ending::AtOnce);
+        }
     }
 
     fn open<A: App + 'static>(&mut self, core: &Weak<RefCell<Core<A>>>, path: Path) -> Result<FlowId, Refused> {
@@ -204,10 +236,9 @@ impl Streams {
                 local,
                 remote,
                 socket,
-                backlog: VecDeque::new(),
-                backlog_bytes: 0,
+                backlog: Backlog::default(),
                 wake: Rc::new(Notify::new()),
-                closing: false,
+                ending: Ending::No,
                 accepted,
             },
         );
@@ -215,9 +246,8 @@ impl Streams {
 
     /// Ends a connection after what waits has been written.
     pub(crate) fn close(&mut self, flow: FlowId) {
-        if let Some(connection) = self.connections.get_mut(&flow) {
-            connection.closing = true;
-            connection.wake.notify_one();
+        if let Some(connection) = self.connections.get_mut(&flow).filter(|one| one.ending == Ending::No) {
+            connection.end(Ending::Written);
         }
     }
 
@@ -234,21 +264,20 @@ impl Streams {
                 theirs.remove();
             }
         }
-        gone.backlog.into_iter().filter_map(|(id, _)| id).collect()
+        self.backlogs -= gone.backlog.weight();
+        gone.backlog.unsent()
     }
 
     /// Writes what waits; true when nothing waits any more.
     fn flush(&mut self, flow: FlowId) -> io::Result<bool> {
         let Some(connection) = self.connections.get_mut(&flow) else { return Ok(true) };
         let Some(socket) = &connection.socket else { return Ok(true) };
-        while let Some((_, bytes)) = connection.backlog.front_mut() {
+        while let Some(bytes) = connection.backlog.next() {
             match socket.try_write(bytes) {
                 Ok(written) => {
-                    connection.backlog_bytes -= written;
-                    bytes.advance(written);
-                    if bytes.is_empty() {
-                        connection.backlog.pop_front();
-                    }
+                    let before = connection.backlog.weight();
+                    connection.backlog.written(written);
+                    self.backlogs -= before - connection.backlog.weight();
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),
@@ -341,7 +370,6 @@ async fn serve<A: App + 'static>(core: Weak<RefCell<Core<A>>>, flow: FlowId, soc
         return;
     };
     let mut framer = Framer::new(messages);
-    let mut chunk = vec![0_u8; CHUNK];
     let mut begun = false;
     let mut patience = Instant::now() + limits.message;
     // Write what was queued while connecting.
@@ -360,7 +388,7 @@ async fn serve<A: App + 'static>(core: Weak<RefCell<Core<A>>>, flow: FlowId, soc
                 if ready.is_err() {
                     break;
                 }
-                match read(&core, flow, &socket, &mut framer, &mut chunk) {
+                match read(&core, flow, &socket, &mut framer) {
                     Read::Ended => break,
                     Read::Empty => {}
                     // Others get their turn: a stream that never pauses must not be all there is.
@@ -388,8 +416,11 @@ fn after_wake<A: App + 'static>(core: &Weak<RefCell<Core<A>>>, flow: FlowId) -> 
     let core = core.upgrade()?;
     let mut core = core.borrow_mut();
     let done = core.streams.flush(flow).ok()?;
-    let closing = core.streams.connections.get(&flow)?.closing;
-    if closing && done { None } else { Some(!done) }
+    match core.streams.connections.get(&flow)?.ending {
+        Ending::AtOnce => None,
+        Ending::Written if done => None,
+        Ending::Written | Ending::No => Some(!done),
+    }
 }
 
 /// What came of reading.
@@ -408,26 +439,27 @@ fn read<A: App + 'static>(
     flow: FlowId,
     socket: &TcpStream,
     framer: &mut Framer,
-    chunk: &mut [u8],
 ) -> Read {
     let Some(core) = core.upgrade() else { return Read::Ended };
     let mut core = core.borrow_mut();
     let now = core.clock.now();
-    let length = match socket.try_read(chunk) {
+    let length = match socket.try_read(&mut core.streams.chunk) {
         Ok(0) => return Read::Ended,
         Ok(length) => length,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Read::Empty,
         Err(_) => return Read::Ended,
     };
-    framer.push(chunk.get(..length).unwrap_or_default());
+    framer.push(core.streams.chunk.get(..length).unwrap_or_default());
     while let Some(frame) = framer.next_frame() {
         let Some(connection) = core.streams.connections.get(&flow) else { return Read::Ended };
         let path = Path { flow, transport: Transport::Tcp, local: connection.local, remote: connection.remote };
         match frame {
             Ok(Frame::Message(bytes)) => core.receive(now, path, bytes),
-            // RFC 5626 section 4.4.1: a double CRLF is answered by one, behind whatever still waits.
+            // RFC 5626 section 4.4.1: a double CRLF is answered by one, behind whatever still waits. Who sends pings and reads no pong finds one.
             Ok(Frame::Ping) => {
-                if core.streams.write(flow, None, Bytes::from_static(b"\r\n")).is_err() {
+                if !connection.backlog.ends_with_pong()
+                    && core.streams.write(flow, None, Bytes::from_static(b"\r\n")).is_err()
+                {
                     return Read::Ended;
                 }
             }
@@ -440,3 +472,6 @@ fn read<A: App + 'static>(
     }
     Read::More
 }
+
+#[cfg(test)]
+mod tests;

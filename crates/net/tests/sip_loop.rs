@@ -373,11 +373,7 @@ fn rfc5626_4_4_1_pong_waits_behind_what_the_peer_does_not_read() {
     const ASKED: usize = 30_000;
     let (running, _seen) = start(|config| config.streams.backlog = 64 << 20);
     // A peer that takes little: the rest has to wait with us.
-    let small = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    small.set_recv_buffer_size(4_096).unwrap();
-    small.connect(&running.bound()[1].address.into()).unwrap();
-    let mut stream = TcpStream::from(small);
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = narrow(&running);
     let local = stream.local_addr().unwrap();
     let mut writing = stream.try_clone().unwrap();
     // Far more answers than the sockets' buffers hold, and a ping behind each hundredth request: only then does anybody read.
@@ -402,6 +398,89 @@ fn rfc5626_4_4_1_pong_waits_behind_what_the_peer_does_not_read() {
         }
     }
     assert_eq!((answers, pongs), (ASKED, ASKED / 100));
+}
+
+/// A connection whose peer takes little unless it reads.
+fn narrow(running: &Running<Order>) -> TcpStream {
+    let small = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    small.set_recv_buffer_size(4_096).unwrap();
+    small.connect(&running.bound()[1].address.into()).unwrap();
+    let stream = TcpStream::from(small);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+#[test]
+fn rfc5626_4_4_1_pings_whose_pongs_nobody_reads_are_not_kept() {
+    const PINGS: usize = 4_000_000;
+    let (running, _seen) = start(|config| config.streams.backlog = 4_096);
+    let mut stream = narrow(&running);
+    for _ in 0..PINGS / 10_000 {
+        stream.write_all(&b"\r\n\r\n".repeat(10_000)).unwrap();
+    }
+    let local = stream.local_addr().unwrap();
+    stream.write_all(options("TCP", local, "last").as_bytes()).unwrap();
+    let mut framer = sip::message::Framer::new(sip::message::Limits::default());
+    let (mut pongs, mut chunk) = (0, vec![0; 65_536]);
+    'reading: loop {
+        let length = stream.read(&mut chunk).unwrap();
+        assert!(length > 0, "closed after {pongs} pongs");
+        framer.push(&chunk[..length]);
+        while let Some(frame) = framer.next_frame() {
+            match frame.unwrap() {
+                sip::message::Frame::Message(_) => break 'reading,
+                _ => pongs += 1,
+            }
+        }
+    }
+    assert!((1..PINGS).contains(&pongs), "{pongs} pongs: something had to wait");
+}
+
+#[test]
+fn connection_that_does_not_read_is_closed_at_once_and_others_go_on() {
+    let (running, _seen) = start(|config| config.streams.backlog = 100_000);
+    let mut deaf = narrow(&running);
+    let local = deaf.local_addr().unwrap();
+    let mut number = 0;
+    // Nobody reads: what is written fails as soon as the other side has closed.
+    while deaf.write_all(options("TCP", local, &format!("d{number}")).as_bytes()).is_ok() {
+        number += 1;
+        assert!(number < 200_000, "never closed");
+    }
+    let mut other = tcp(&running);
+    let local = other.local_addr().unwrap();
+    other.write_all(options("TCP", local, "other").as_bytes()).unwrap();
+    assert!(read_message(&mut other).starts_with("SIP/2.0 200"));
+}
+
+#[test]
+fn connection_that_stays_silent_longer_than_allowed_is_closed() {
+    let (running, _seen) = start(|config| config.streams.idle = Duration::from_millis(300));
+    let mut stream = tcp(&running);
+    let local = stream.local_addr().unwrap();
+    for branch in ["one", "two"] {
+        stream.write_all(options("TCP", local, branch).as_bytes()).unwrap();
+        assert!(read_message(&mut stream).starts_with("SIP/2.0 200"));
+    }
+    let since = Instant::now();
+    assert!(is_closed(&mut stream));
+    assert!(since.elapsed() >= Duration::from_millis(250), "closed after {:?}", since.elapsed());
+}
+
+#[test]
+fn peer_that_does_not_accept_is_given_up_when_connecting_takes_too_long() {
+    let (running, seen) = start(|config| config.streams.connect = Duration::from_millis(200));
+    // A listener with room for one that nobody accepts: the system drops what comes beyond (listen(2)).
+    let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    full.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    full.listen(0).unwrap();
+    let address = full.local_addr().unwrap().as_socket().unwrap();
+    let _fills_it = TcpStream::connect(address).unwrap();
+    let since = Instant::now();
+    running.handle().try_send(Order::Options(format!("sip:x@{address};transport=tcp"))).unwrap();
+    let why = seen.recv_timeout(PATIENCE).unwrap();
+    assert!(why.contains("Unreachable"), "{why}");
+    assert!(since.elapsed() >= Duration::from_millis(200), "{why} after {:?}", since.elapsed());
 }
 
 #[test]

@@ -1,0 +1,67 @@
+//! What may wait on connections whose peers do not read, at the limit and one past it.
+
+use super::*;
+
+/// What a message weighs beside its octets.
+const ENTRY: usize = 64;
+const HUNDRED: &[u8] = &[b'x'; 100];
+
+fn send() -> SendId {
+    SendId(sip::Id::from_u64(1))
+}
+
+/// `count` connections that are still being made, so that everything waits.
+fn connecting(count: u64, backlog: usize, backlogs: usize) -> (Streams, Vec<FlowId>) {
+    let limits = StreamLimits { backlog, backlogs, ..StreamLimits::default() };
+    let mut streams = Streams::new(Vec::new(), limits, Limits::default(), Shard(0)).unwrap();
+    let flows = (0..count)
+        .map(|number| {
+            let flow = streams.new_flow();
+            let remote = SocketAddr::from(([192, 0, 2, 1], 5_060 + u16::try_from(number).unwrap()));
+            streams.insert(flow, SocketAddr::from(([192, 0, 2, 2], 5_060)), remote, None, false);
+            flow
+        })
+        .collect();
+    (streams, flows)
+}
+
+fn write(streams: &mut Streams, flow: FlowId) -> bool {
+    streams.write(flow, Some(send()), Bytes::from_static(HUNDRED)).is_ok()
+}
+
+fn ends(streams: &Streams, flow: FlowId) -> bool {
+    streams.connections.get(&flow).unwrap().ending == Ending::AtOnce
+}
+
+#[test]
+fn one_connection_may_have_so_much_waiting_and_no_more() {
+    let (mut streams, flows) = connecting(1, 2 * (100 + ENTRY), usize::MAX);
+    assert!(write(&mut streams, flows[0]) && write(&mut streams, flows[0]));
+    assert!(!ends(&streams, flows[0]));
+    assert!(!write(&mut streams, flows[0]), "one past the limit");
+    assert!(ends(&streams, flows[0]));
+    assert!(!write(&mut streams, flows[0]), "nothing is kept for a connection that ends");
+    assert_eq!(streams.forget(flows[0]).len(), 2, "what was kept is told as unsent");
+    assert_eq!(streams.backlogs, 0);
+}
+
+#[test]
+fn all_connections_may_have_so_much_waiting_and_who_reads_least_makes_room() {
+    let (mut streams, flows) = connecting(3, usize::MAX, 4 * (100 + ENTRY));
+    for flow in [0, 1, 1, 2] {
+        assert!(write(&mut streams, flows[flow]));
+    }
+    assert!(!flows.iter().any(|flow| ends(&streams, *flow)), "at the limit");
+    assert!(write(&mut streams, flows[2]), "who sends is not to blame");
+    let ended: Vec<bool> = flows.iter().map(|flow| ends(&streams, *flow)).collect();
+    assert_eq!(ended.iter().filter(|ended| **ended).count(), 1);
+    assert!(!ended[0], "the one with least waiting stays");
+}
+
+#[test]
+fn empty_messages_weigh_as_well() {
+    let (mut streams, flows) = connecting(1, 10 * ENTRY, usize::MAX);
+    let empty = |streams: &mut Streams| streams.write(flows[0], Some(send()), Bytes::new()).is_ok();
+    assert!((0..10).all(|_| empty(&mut streams)));
+    assert!(!empty(&mut streams));
+}
