@@ -14,7 +14,7 @@ mod ports;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -107,7 +107,7 @@ pub struct Engine {
     free: Vec<usize>,
     players: Vec<Player>,
     recorders: Vec<Recorder>,
-    names: HashMap<Key, Named>,
+    names: BTreeMap<Key, Named>,
     relays: usize,
     mixed: usize,
     wall_at_zero: Duration,
@@ -125,7 +125,7 @@ impl Engine {
             free: Vec::new(),
             players: Vec::new(),
             recorders: Vec::new(),
-            names: HashMap::new(),
+            names: BTreeMap::new(),
             relays: 0,
             mixed: 0,
             wall_at_zero,

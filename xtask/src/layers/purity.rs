@@ -46,6 +46,10 @@ const METHODS: &[(&str, &[&str])] = &[
         "a pure layer is seeded by its caller",
         &[
             "std::collections::hash_map::RandomState::new",
+            "std::collections::HashMap::new",
+            "std::collections::HashMap::with_capacity",
+            "std::collections::HashSet::new",
+            "std::collections::HashSet::with_capacity",
             "rand::rng",
             "rand::random",
             "rand::make_rng",

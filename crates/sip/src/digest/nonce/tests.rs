@@ -69,7 +69,7 @@ fn one_use_only_refuses_the_next_count() {
 #[test]
 fn the_window_never_grows_past_its_capacity_and_never_takes_a_count_twice() {
     let mut window = window(64);
-    let mut taken = std::collections::HashSet::new();
+    let mut taken = std::collections::BTreeSet::new();
     let mut refused = 0;
     for n in 0..10_000u64 {
         let number = if n % 3 == 0 { n / 2 } else { n };
