@@ -227,12 +227,12 @@ impl Turn<'_> {
         }
     }
 
-    /// No (more) response for the owner of a request.
-    pub(crate) fn deliver_failure(&mut self, owner: Owner, tx: ClientTx, why: Failure) {
+    /// No (more) response for the owner of a request; `used` is its last CSeq number, if it was sent.
+    pub(crate) fn deliver_failure(&mut self, owner: Owner, tx: ClientTx, used: Option<u32>, why: Failure) {
         match owner {
             Owner::Application => self.emit(Event::RequestFailed { tx, why }),
             Owner::Session(id, purpose) => invite::on_failure(self, id, purpose, tx, why),
-            Owner::Registration(id, purpose) => register::on_failure(self, id, purpose, tx, why),
+            Owner::Registration(id, purpose) => register::on_failure(self, id, purpose, used, why),
         }
     }
 

@@ -38,9 +38,6 @@ pub use outcome::Bound;
 use outcome::Redirect;
 pub use spec::{Refresh, RegisterSpec, Removal, Retry};
 
-/// CSeq numbers a request may have used up when its end is not known: the first, and one for each challenge.
-const NUMBERS: u32 = 8;
-
 /// News of a registration.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -314,13 +311,14 @@ impl Turn<'_> {
         let (draft, attempt) = (registration.draft(purpose), registration.attempt);
         self.stop(timer);
         if let Err(why) = self.request(draft, Owner::Registration(id, attempt)) {
-            self.registration_unsent(id, attempt, RegisterFailure::NotSent(why));
+            self.registration_unsent(id, attempt, RegisterFailure::NotSent(why), None);
         }
     }
 
-    fn registration_unsent(&mut self, id: RegistrationId, attempt: u16, why: RegisterFailure) {
+    /// The request under way has come to nothing; `used` is its last CSeq number, if one was sent.
+    fn registration_unsent(&mut self, id: RegistrationId, attempt: u16, why: RegisterFailure, used: Option<u32>) {
         let Some(registration) = self.stack.registrations.get(id).filter(|one| one.attempt == attempt) else { return };
-        registration.cseq = registration.cseq.saturating_add(NUMBERS);
+        registration.cseq = used.map_or(registration.cseq, |used| used.saturating_add(1));
         match registration.under_way.take() {
             None => {}
             Some(Purpose::Remove(_)) => self.registration_gone(id, None),
@@ -533,8 +531,8 @@ pub(crate) fn on_response(
 }
 
 /// No response to a REGISTER of ours.
-pub(crate) fn on_failure(turn: &mut Turn<'_>, id: RegistrationId, purpose: u16, _tx: ClientTx, why: Failure) {
-    turn.registration_unsent(id, purpose, RegisterFailure::Unreachable(why));
+pub(crate) fn on_failure(turn: &mut Turn<'_>, id: RegistrationId, purpose: u16, used: Option<u32>, why: Failure) {
+    turn.registration_unsent(id, purpose, RegisterFailure::Unreachable(why), used);
 }
 
 /// Time to refresh, or to try again.

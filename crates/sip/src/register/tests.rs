@@ -461,7 +461,7 @@ fn tb_32_a_fixed_retry_gives_up_after_its_attempts_and_a_refresh_starts_anew() {
     let first = rig.sent[0].1.headers().cseq().number;
     rig.wait_until(52.0);
     assert_eq!(rig.last_at(), 52.0);
-    assert!(rig.last().headers().cseq().number > first);
+    assert_eq!(rig.last().headers().cseq().number, first + 1);
     rig.wait_until(84.0);
     assert_eq!(rig.failed(), (None, None));
     rig.wait_until(1_000.0);
@@ -524,6 +524,23 @@ fn rfc3261_22_2_a_challenge_is_answered_and_the_nonce_used_again_for_refreshes()
     challenge(&mut rig, &mut server, true);
     assert_eq!(verdict(&rig, &mut server), "alice");
     assert_eq!((rig.sent.len(), rig.last().headers().cseq().number), (5, first + 4));
+}
+
+#[test]
+fn rfc3261_10_2_numbers_count_up_by_one_whatever_becomes_of_a_request() {
+    let (mut rig, mut server) = (Rig::new(), home());
+    rig.register(RegisterSpec {
+        retry: Retry::Every { wait: Duration::from_secs(20), attempts: None },
+        ..with_password("secret")
+    });
+    challenge(&mut rig, &mut server, false);
+    // What answers the challenge is never heard of again.
+    rig.wait_until(60.0);
+    rig.answer(500, &[]);
+    rig.wait_until(200.0);
+    let mut numbers: Vec<u32> = rig.sent.iter().map(|(_, request)| request.headers().cseq().number).collect();
+    numbers.dedup();
+    assert!(numbers.len() > 4 && numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
 }
 
 #[test]

@@ -449,7 +449,8 @@ impl Turn<'_> {
 
     fn outgoing_fail(&mut self, id: Id, why: Failure) {
         if let Some(outgoing) = self.stack.outgoing.remove(id) {
-            self.deliver_failure(outgoing.owner, ClientTx(id), why);
+            let used = outgoing.path.map(|_| outgoing.draft.cseq);
+            self.deliver_failure(outgoing.owner, ClientTx(id), used, why);
         }
     }
 
