@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use sip::header::{Contact, Expires, NameAddr, Require, Route, Supported};
 use sip::message::{Fault, Header, HeaderId, Headers, Host, Lexer, ParamValue, Request, StatusCode, Uri};
@@ -229,11 +229,10 @@ fn asks_for_rport(via: &[u8]) -> bool {
 
 /// True when a sent-by is this address, or a name at this port.
 fn names(sent_by: &str, remote: SocketAddr) -> bool {
-    let address = sent_by
-        .parse()
-        .or_else(|_| sent_by.trim_matches(['[', ']']).parse().map(|ip: IpAddr| SocketAddr::new(ip, 5060)));
-    match address {
-        Ok(address) => address.port() == remote.port() && address.ip().to_canonical() == remote.ip().to_canonical(),
-        Err(_) => sent_by.rsplit_once(':').map_or(Ok(5060), |(_, port)| port.trim().parse()) == Ok(remote.port()),
-    }
+    let (host, port) = match sent_by.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host.trim_end(), port.trim_start().parse().ok()),
+        _ => (sent_by, Some(5060)),
+    };
+    let ip = Host::parse(host).ok().and_then(|host| host.ip());
+    port == Some(remote.port()) && ip.is_none_or(|ip| ip.to_canonical() == remote.ip().to_canonical())
 }

@@ -177,7 +177,8 @@ fn only_path(target: &str, direct: bool, origin: &Origin, back: bool) -> Option<
         return Some(*origin);
     }
     let host = target.split_once('@').map_or(target, |(_, host)| host);
-    let host = host.split(['?', ';']).next().unwrap_or("");
+    let end = host.bytes().position(|byte| matches!(byte, b'?' | b';')).unwrap_or(host.len());
+    let host = host.get(..end).unwrap_or("");
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let is_invalid = |name: &str| {
         const END: &[u8] = b".invalid";

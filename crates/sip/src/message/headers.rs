@@ -104,9 +104,9 @@ impl Headers {
         entries.map(|entry| RawHeader::new(*entry, &self.bytes))
     }
 
-    /// The lines of this known name as they came, without the CRLF.
+    /// The lines of this known name as they came, with the CRLF where it follows at once.
     pub(super) fn lines_of(&self, id: HeaderId) -> impl Iterator<Item = &[u8]> {
-        self.index.entries().iter().filter(move |entry| entry.is(id)).map(|entry| entry.line_of(&self.bytes))
+        self.index.entries().iter().filter(move |entry| entry.is(id)).map(|entry| entry.ended_line_of(&self.bytes))
     }
 
     /// Every header field of this name, known or not, compact form included.

@@ -66,16 +66,24 @@ pub(crate) fn address(lexer: &mut Lexer<'_>) -> Result<Option<IpAddr>, Fault> {
     if lexer.peek() == Some(b'[') {
         return bracketed(lexer).map(|ip| Some(IpAddr::V6(ip)));
     }
+    if let Some((ip, length)) = dotted(lexer.rest()) {
+        lexer.advance(length);
+        return Ok(Some(IpAddr::V4(ip)));
+    }
     match lexer.take(class::HOST) {
         [] => Err(lexer.fault(HOST)),
-        text @ [b'0'..=b'9', .., b'0'..=b'9'] => Ok(ipv4(text).map(IpAddr::V4)),
         _ => Ok(None),
     }
 }
 
-/// Four numbers from 0 to 255 without leading zeros, between dots.
+/// A whole text that is an IPv4 address.
 pub(crate) fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
-    let (mut address, mut dots, mut octet, mut digits) = (0_u32, 0, 0_u32, 0);
+    dotted(text).filter(|(_, length)| *length == text.len()).map(|(ip, _)| ip)
+}
+
+/// Four numbers from 0 to 255 without leading zeros, between dots, where no more of a host follows; and how many octets they are.
+fn dotted(text: &[u8]) -> Option<(Ipv4Addr, usize)> {
+    let (mut address, mut dots, mut octet, mut digits, mut length) = (0_u32, 0, 0_u32, 0, 0);
     for byte in text {
         let digit = byte.wrapping_sub(b'0');
         if digit <= 9 {
@@ -87,15 +95,20 @@ pub(crate) fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
             if octet > 255 {
                 return None;
             }
-        } else {
-            if *byte != b'.' || digits == 0 || dots == 3 {
+        } else if *byte == b'.' {
+            if digits == 0 || dots == 3 {
                 return None;
             }
             address = address << 8 | octet;
             (dots, octet, digits) = (dots + 1, 0, 0);
+        } else if class::is(*byte, class::HOST) {
+            return None;
+        } else {
+            break;
         }
+        length += 1;
     }
-    (dots == 3 && digits > 0).then(|| Ipv4Addr::from(address << 8 | octet))
+    (dots == 3 && digits > 0).then(|| (Ipv4Addr::from(address << 8 | octet), length))
 }
 
 /// `[...]`. Three colons in a row, a slip of the grammar of RFC 3261, mean two (RFC 5118 section 4.10).
@@ -178,7 +191,14 @@ mod tests {
             "100.010.1.1",
         ];
         for text in texts {
-            assert_eq!(ipv4(text.as_bytes()), text.parse().ok(), "{text}");
+            let ip = text.parse().ok();
+            assert_eq!(ipv4(text.as_bytes()), ip, "{text}");
+            // Within a URI it ends where the host does.
+            for behind in [":5060", ";lr", ">"] {
+                let whole = format!("{text}{behind}");
+                assert_eq!(dotted(whole.as_bytes()), ip.map(|ip| (ip, text.len())), "{whole}");
+                assert_eq!(ipv4(whole.as_bytes()), None, "{whole}");
+            }
         }
     }
 }

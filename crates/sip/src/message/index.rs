@@ -49,6 +49,11 @@ impl Entry {
     pub(super) fn line_of(self, bytes: &[u8]) -> &[u8] {
         bytes.get(self.start()..self.end()).unwrap_or_default()
     }
+    /// The line with the CRLF behind it, where that follows at once.
+    pub(super) fn ended_line_of(self, bytes: &[u8]) -> &[u8] {
+        let ended = bytes.get(self.start()..self.end() + 2).filter(|line| line.ends_with(b"\r\n"));
+        ended.unwrap_or_else(|| self.line_of(bytes))
+    }
 }
 
 /// The entries in order; the first 32 need no allocation, more need exactly one.

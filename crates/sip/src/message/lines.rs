@@ -12,6 +12,18 @@ use super::{HeaderId, class};
 pub struct Lines {
     /// `Name: value CRLF`, again and again.
     text: Vec<u8>,
+    /// Which known names are there: one bit each.
+    known: u128,
+}
+
+const _: () = assert!(HeaderId::Other as u8 <= 128, "a bit for each known name");
+
+/// The bit of a name; none for an unknown one.
+const fn bit(id: HeaderId) -> u128 {
+    match id {
+        HeaderId::Other => 0,
+        id => 1 << (id as u8 & 127),
+    }
 }
 
 /// Why a header field was refused.
@@ -52,7 +64,7 @@ impl Lines {
         use HeaderId::{CSeq, CallId, ContentLength, From, MaxForwards, To, Via};
         match HeaderId::from_name(name.as_bytes()) {
             id @ (Via | CSeq | CallId | ContentLength | From | To | MaxForwards) => Err(LineError::Core(id)),
-            _ => self.push_core(name, value),
+            id => self.push_named(id, name, value),
         }
     }
 
@@ -61,13 +73,17 @@ impl Lines {
     /// # Errors
     /// Name and value are checked as by [`Lines::push`].
     pub fn push_core(&mut self, name: &str, value: &str) -> Result<(), LineError> {
+        self.push_named(HeaderId::from_name(name.as_bytes()), name, value)
+    }
+
+    fn push_named(&mut self, id: HeaderId, name: &str, value: &str) -> Result<(), LineError> {
         if !class::all(name.as_bytes(), class::TOKEN) || name.len() > usize::from(u8::MAX) {
             return Err(LineError::Name);
         }
         if value.bytes().any(|byte| byte != b'\t' && byte.is_ascii_control()) {
             return Err(LineError::Value);
         }
-        let start = self.open(name);
+        let start = self.open(id, name);
         self.text.extend_from_slice(value.as_bytes());
         self.close(start);
         Ok(())
@@ -75,7 +91,7 @@ impl Lines {
 
     /// Adds a known header field; control characters of what is printed become blanks.
     pub fn push_id(&mut self, id: HeaderId, value: impl fmt::Display) {
-        let start = self.open(id.name());
+        let start = self.open(id, id.name());
         // Writing to a Vec cannot fail.
         let _ = write!(self.text, "{value}");
         self.close_clean(start);
@@ -83,14 +99,14 @@ impl Lines {
 
     /// The same for what is text already.
     pub fn push_text(&mut self, id: HeaderId, value: &str) {
-        let start = self.open(id.name());
+        let start = self.open(id, id.name());
         self.text.extend_from_slice(value.as_bytes());
         self.close_clean(start);
     }
 
     /// A comma list.
     pub(crate) fn push_list<'a>(&mut self, id: HeaderId, items: impl Iterator<Item = &'a str>) {
-        let start = self.open(id.name());
+        let start = self.open(id, id.name());
         for (n, item) in items.enumerate() {
             self.text.extend_from_slice(if n == 0 { b"" } else { b", " });
             self.text.extend_from_slice(item.as_bytes());
@@ -101,7 +117,7 @@ impl Lines {
     /// Copies every header field of this name, folds as one blank: Record-Route into a response (RFC 3261 section 12.1.1).
     pub fn copy(&mut self, from: &Headers, id: HeaderId) {
         for header in from.all(id) {
-            let start = self.open(id.name());
+            let start = self.open(id, id.name());
             self.text.extend_from_slice(&unfold_bytes(header.value));
             self.close(start);
         }
@@ -110,10 +126,12 @@ impl Lines {
     /// Adds all lines of another list.
     pub fn extend(&mut self, other: &Lines) {
         self.text.extend_from_slice(&other.text);
+        self.known |= other.known;
     }
 
     /// Begins a line; where its value starts.
-    fn open(&mut self, name: &str) -> usize {
+    fn open(&mut self, id: HeaderId, name: &str) -> usize {
+        self.known |= bit(id);
         if self.text.capacity() == 0 {
             self.text.reserve(256);
         }
@@ -151,9 +169,9 @@ impl Lines {
         })
     }
 
-    /// True when a line of this name is there, compact forms being the same name.
+    /// True when a line of this known name is there, compact forms being the same name. Always false for [`HeaderId::Other`].
     pub fn has(&self, id: HeaderId) -> bool {
-        self.iter().any(|(name, _)| HeaderId::from_name(name.as_bytes()) == id)
+        self.known & bit(id) != 0
     }
 
     /// True without lines.
@@ -170,5 +188,36 @@ impl Lines {
 impl fmt::Debug for Lines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter().map(|(name, value)| (name, String::from_utf8_lossy(value)))).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3261_7_3_3_a_line_is_there_under_its_long_and_its_compact_name() {
+        let mut lines = Lines::new();
+        lines.push("k", "path").expect("a line");
+        lines.push("X-Own", "1").expect("a line");
+        lines.push_id(HeaderId::Expires, 60);
+        let mut all = Lines::new();
+        assert!(!all.has(HeaderId::Supported));
+        all.extend(&lines);
+        for lines in [&lines, &all] {
+            let there = |id: &&HeaderId| lines.has(**id);
+            let known: Vec<_> = HeaderId::ALL.iter().filter(there).collect();
+            assert_eq!(known, [&HeaderId::Expires, &HeaderId::Supported]);
+            assert!(!lines.has(HeaderId::Other));
+        }
+    }
+
+    #[test]
+    fn rfc3261_25_1_values_lose_blanks_at_their_ends_and_what_would_end_their_line() {
+        let mut lines = Lines::new();
+        lines.push("Subject", " \tlunch\tat one ").expect("a line");
+        lines.push_text(HeaderId::Reason, " a\r\nb\0 ");
+        lines.push_id(HeaderId::Organization, "   ");
+        assert_eq!(lines.as_bytes(), b"Subject: lunch\tat one\r\nReason: a  b\r\nOrganization: \r\n");
     }
 }

@@ -44,24 +44,25 @@ pub(crate) fn begin(
         stamp(&mut writer, via, ip, rport);
         unstamped = 1;
     }
-    for line in request.lines_of(HeaderId::Via).skip(unstamped) {
-        writer.octets(line).octets(b"\r\n");
-    }
+    request.lines_of(HeaderId::Via).skip(unstamped).for_each(|line| copy(&mut writer, line, None));
     let tag = to_tag.filter(|_| code != StatusCode::TRYING && request.to_tag_octets().is_none());
     for id in [HeaderId::From, HeaderId::To, HeaderId::CallId, HeaderId::CSeq] {
         let Some(line) = request.lines_of(id).next() else { continue };
-        writer.octets(line);
-        if let Some(tag) = tag.filter(|_| id == HeaderId::To) {
-            writer.octets(b";tag=").text(tag);
-        }
-        writer.octets(b"\r\n");
+        copy(&mut writer, line, tag.filter(|_| id == HeaderId::To));
     }
     if code == StatusCode::TRYING {
-        for line in request.lines_of(HeaderId::Timestamp) {
-            writer.octets(line).octets(b"\r\n");
-        }
+        request.lines_of(HeaderId::Timestamp).for_each(|line| copy(&mut writer, line, None));
     }
     writer
+}
+
+/// Copies a line, with a tag behind it.
+fn copy(writer: &mut Writer, line: &[u8], tag: Option<&[u8]>) {
+    match (line.strip_suffix(b"\r\n"), tag) {
+        (Some(_), None) => writer.octets(line),
+        (bare, None) => writer.octets(bare.unwrap_or(line)).octets(b"\r\n"),
+        (bare, Some(tag)) => writer.octets(bare.unwrap_or(line)).octets(b";tag=").text(tag).octets(b"\r\n"),
+    };
 }
 
 /// Copies the top Via with `received` and `rport` set; the other Vias of the same line stay as they are.

@@ -161,17 +161,17 @@ pub(super) fn trying(turn: &mut Turn<'_>, id: Id) {
 /// Refuses texts that could break out of their line.
 fn check(reply: &Reply) -> Result<(), StackError> {
     use crate::draft::ContactSpec;
+    let clean = |text: &Option<String>| text.as_deref().is_none_or(print::clean);
     let contact = match &reply.contact {
-        ContactSpec::None => [None, None],
-        ContactSpec::Auto { user, params } => [user.as_deref(), Some(params.as_str())],
-        ContactSpec::Given(value) => [Some(value.as_str()), None],
+        ContactSpec::None => true,
+        ContactSpec::Auto { user, params } => clean(user) && print::clean(params),
+        ContactSpec::Given(value) => print::clean(value),
     };
-    let texts = contact.into_iter().flatten().map(|text| ("Contact", text));
-    let texts = texts.chain(reply.to_tag.as_deref().map(|text| ("To tag", text)));
-    let texts = texts.chain(reply.reason.as_deref().map(|text| ("reason phrase", text)));
-    match texts.into_iter().find(|(_, text)| !print::clean(text)) {
-        Some((what, _)) => Err(StackError::Text { what }),
-        None => Ok(()),
+    match () {
+        () if !contact => Err(StackError::Text { what: "Contact" }),
+        () if !clean(&reply.to_tag) => Err(StackError::Text { what: "To tag" }),
+        () if !clean(&reply.reason) => Err(StackError::Text { what: "reason phrase" }),
+        () => Ok(()),
     }
 }
 
