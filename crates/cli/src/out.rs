@@ -90,7 +90,8 @@ impl Out {
         // Writing to a String cannot fail.
         let _ = self.held.write_fmt(text);
         let written = self.held.get(start..).unwrap_or_default();
-        if !written.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        // Most often it is plain: that is seen for many octets at once.
+        if written.bytes().fold(false, |other, byte| other | !(b' '..=b'~').contains(&byte)) {
             let safe = shown(written).into_owned();
             self.held.truncate(start);
             self.held.push_str(&safe);
