@@ -106,20 +106,34 @@ impl Network {
             Some(Fault::Loss | Fault::Outage) => return None,
             _ => {}
         }
+        let (copies, late) = (if way == Way::Twice { 2 } else { 1 }, fault == Some(Fault::Late));
+        self.launch((node, id), from, path.remote, &bytes, copies, late);
+        None
+    }
+
+    /// Sends copies of a datagram on their way, those after the first late.
+    fn launch(
+        &mut self,
+        (node, id): (usize, SendId),
+        from: SocketAddr,
+        to: SocketAddr,
+        bytes: &Bytes,
+        copies: u32,
+        late: bool,
+    ) {
         self.count += 1;
         let number = self.count;
-        for copy in 0..if way == Way::Twice { 2 } else { 1 } {
-            let late = fault == Some(Fault::Late) || copy > 0;
+        for copy in 0..copies {
+            let late = late || copy > 0;
             let extra =
                 if late { self.chance.millis(0, self.weather.late_by.as_millis() as u64) } else { Duration::ZERO };
             let after = self.weather.way + extra;
-            if self.is_nobody(path.remote) {
+            if self.is_nobody(to) {
                 self.fly(after * 2, Arrival::Refused { node, send: id });
             } else {
-                self.fly(after, Arrival::Datagram { from, to: path.remote, bytes: bytes.clone(), number });
+                self.fly(after, Arrival::Datagram { from, to, bytes: bytes.clone(), number });
             }
         }
-        None
     }
 
     fn is_nobody(&self, address: SocketAddr) -> bool {
@@ -167,29 +181,16 @@ impl Network {
         why: Cause,
     ) -> Option<SendError> {
         let message = Glimpse::of(&bytes);
-        let (sender, seen) = self.nodes.get(node).map(|node| (node.name.clone(), node.seen()))?;
+        let sender = self.nodes.get(node)?.name.clone();
         let (now, to) = (self.shown(), self.name_of(path.remote));
         self.referee.sent(now, &sender, &message, &bytes);
         let leg = Leg { at: now, from: &sender, to: &to, why, stream: true };
-        let found = match self.streams.find(node, path.flow) {
-            Some(found) => found,
-            None => {
-                let listener = self.nodes.iter().position(|node| node.listens && node.seen() == path.remote);
-                let unlucky = self.chance.permille(self.weather.unopened);
-                if unlucky {
-                    self.tally.fault(Fault::Unopened);
-                }
-                let Some(listener) = listener.filter(|_| !unlucky) else {
-                    self.tally.unsent(why);
-                    self.referee.refused(&sender, &message);
-                    self.ladder.sent(&leg, &message, Way::Refused);
-                    return Some(SendError::Unreachable);
-                };
-                let (connection, _) = self.streams.connect(node, path.flow, seen, listener, path.remote);
-                (connection, 0)
-            }
+        let Some((connection, mine)) = self.connection(node, &path) else {
+            self.tally.unsent(why);
+            self.referee.refused(&sender, &message);
+            self.ladder.sent(&leg, &message, Way::Refused);
+            return Some(SendError::Unreachable);
         };
-        let (connection, mine) = found;
         let outage = self.weather.outage.is_some_and(|(begin, end)| (begin..end).contains(&self.passed()));
         let cut = outage || self.chance.permille(self.weather.cut);
         self.ladder.sent(&leg, &message, if cut { Way::Lost } else { Way::Arrives });
@@ -201,13 +202,34 @@ impl Network {
             self.fly(way / 2, Arrival::Cut { connection, unwritten });
             return None;
         }
+        self.stream(connection, 1 - mine, bytes);
+        None
+    }
+
+    /// The connection of a flow and which end of it the node has: opened when it is new, `None` when that fails.
+    fn connection(&mut self, node: usize, path: &Path) -> Option<(u64, usize)> {
+        if let Some(found) = self.streams.find(node, path.flow) {
+            return Some(found);
+        }
+        let seen = self.nodes.get(node)?.seen();
+        let listener = self.nodes.iter().position(|node| node.listens && node.seen() == path.remote);
+        let unlucky = self.chance.permille(self.weather.unopened);
+        if unlucky {
+            self.tally.fault(Fault::Unopened);
+        }
+        let listener = listener.filter(|_| !unlucky)?;
+        let (connection, _) = self.streams.connect(node, path.flow, seen, listener, path.remote);
+        Some((connection, 0))
+    }
+
+    /// Sends octets on their way to the far end, after those sent before, sometimes in two pieces.
+    fn stream(&mut self, connection: u64, far: usize, bytes: Bytes) {
         let late = if self.chance.permille(self.weather.late) {
             self.chance.millis(0, self.weather.late_by.as_millis() as u64)
         } else {
             Duration::ZERO
         };
-        let far = 1 - mine;
-        let mut at = self.now + way + late;
+        let mut at = self.now + self.weather.way + late;
         if let Some(open) = self.streams.get_mut(connection) {
             at = at.max(open.ends[far].latest);
             open.ends[far].latest = at;
@@ -221,6 +243,5 @@ impl Network {
         } else {
             self.fly(after, Arrival::Chunk { connection, end: far, bytes });
         }
-        None
     }
 }
