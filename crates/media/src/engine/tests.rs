@@ -4,6 +4,9 @@
 
 mod late;
 
+mod relay;
+mod reports;
+
 use std::collections::VecDeque;
 
 use audio::codec::Codec;
@@ -157,6 +160,17 @@ fn pair() -> (Host, Host) {
     (alice, bob)
 }
 
+/// A relay between two phones; its streams are 1 (towards alice) and 2 (towards bob).
+fn through_relay(bob_sends: PayloadType) -> (Host, Host, Host) {
+    let (mut alice, mut bob, mut relay) = (Host::new(1), Host::new(2), Host::new(3));
+    alice.stream(1, 4_000, settings(6_000));
+    bob.stream(1, 5_000, settings(6_002));
+    relay.stream(1, 6_000, settings(4_000));
+    relay.stream(2, 6_002, StreamSettings { send_type: bob_sends, ..settings(5_000) });
+    assert!(relay.engine.link(Key(1), Key(2)));
+    (alice, bob, relay)
+}
+
 #[test]
 fn tones_cross_in_both_directions() {
     let (mut alice, mut bob) = pair();
@@ -206,81 +220,6 @@ fn echo_sends_back_what_is_heard() {
     run(&mut [&mut alice, &mut bob], 200, Micros(0), |_, _| true);
     assert!(heard(&at_alice, 440.0));
     assert!(heard(&at_bob, 440.0), "an echo can be recorded");
-}
-
-/// A relay between two phones; its streams are 1 (towards alice) and 2 (towards bob).
-fn through_relay(bob_sends: PayloadType) -> (Host, Host, Host) {
-    let (mut alice, mut bob, mut relay) = (Host::new(1), Host::new(2), Host::new(3));
-    alice.stream(1, 4_000, settings(6_000));
-    bob.stream(1, 5_000, settings(6_002));
-    relay.stream(1, 6_000, settings(4_000));
-    relay.stream(2, 6_002, StreamSettings { send_type: bob_sends, ..settings(5_000) });
-    assert!(relay.engine.link(Key(1), Key(2)));
-    (alice, bob, relay)
-}
-
-#[test]
-fn relay_passes_packets_on_undecoded() {
-    let (mut alice, mut bob, mut relay) = through_relay(PayloadType::PCMU);
-    alice.tone(10, 440.0, 1);
-    bob.tone(10, 1_000.0, 1);
-    let (at_alice, at_bob) = (alice.recorder(11, 1), bob.recorder(11, 1));
-    let (mut to_relay, mut to_bob) = (Vec::new(), Vec::new());
-    run(&mut [&mut alice, &mut bob, &mut relay], 200, Micros(0), |to, packet| {
-        match to.port() {
-            6_000 => to_relay.push(packet.to_vec()),
-            5_000 => to_bob.push(packet.to_vec()),
-            _ => {}
-        }
-        true
-    });
-    assert!(heard(&at_alice, 1_000.0) && heard(&at_bob, 440.0));
-    assert_eq!(to_relay, to_bob, "every octet is the same");
-    assert!(relay.engine.is_relaying());
-    relay.engine.unlink(Key(1));
-    assert!(!relay.engine.is_relaying());
-}
-
-#[test]
-fn relay_translates_the_payload_number_and_nothing_else() {
-    let number = PayloadType::new(96).unwrap();
-    let (mut alice, mut bob, mut relay) = through_relay(number);
-    alice.tone(10, 440.0, 1);
-    let (mut sent, mut received) = (Vec::new(), Vec::new());
-    run(&mut [&mut alice, &mut bob, &mut relay], 20, Micros(0), |to, packet| {
-        match to.port() {
-            6_000 => sent.push(packet.to_vec()),
-            5_000 => received.push(packet.to_vec()),
-            _ => {}
-        }
-        true
-    });
-    assert!(!received.is_empty() && sent.len() == received.len());
-    for (one, other) in sent.iter().zip(&received) {
-        assert_eq!((one[1] & 0x7f, other[1] & 0x7f), (0, 96));
-        assert_eq!((one[1] & 0x80, &one[2..]), (other[1] & 0x80, &other[2..]));
-    }
-}
-
-#[test]
-fn different_codecs_are_linked_by_decoding() {
-    let (mut alice, mut bob, mut relay) = (Host::new(1), Host::new(2), Host::new(3));
-    let pcma = |remote| StreamSettings {
-        codec: Codec::Pcma,
-        send_type: PayloadType::PCMA,
-        receive_types: vec![(PayloadType::PCMA, Codec::Pcma)],
-        ..settings(remote)
-    };
-    alice.stream(1, 4_000, settings(6_000));
-    bob.stream(1, 5_000, pcma(6_002));
-    relay.stream(1, 6_000, settings(4_000));
-    relay.stream(2, 6_002, pcma(5_000));
-    assert!(relay.engine.link(Key(1), Key(2)));
-    assert!(!relay.engine.is_relaying());
-    alice.tone(10, 440.0, 1);
-    let at_bob = bob.recorder(11, 1);
-    run(&mut [&mut alice, &mut bob, &mut relay], 200, Micros(0), |_, _| true);
-    assert!(heard(&at_bob, 440.0));
 }
 
 #[test]
@@ -389,52 +328,6 @@ fn held_stream_sends_nothing() {
 }
 
 #[test]
-fn rfc8866_6_7_1_and_6_7_4_who_does_not_send_reports_all_the_same() {
-    for direction in [Direction::RecvOnly, Direction::Inactive, Direction::SendRecv] {
-        let (mut alice, mut bob) = pair();
-        alice.tone(10, 440.0, 1);
-        assert!(alice.engine.update_stream(Micros(0), Key(1), StreamSettings { direction, ..settings(5_000) }));
-        let (mut audio, mut reports) = (0, 0);
-        run(&mut [&mut alice, &mut bob], 1_000, Micros(0), |to, _| {
-            audio += u32::from(to.port() == 5_000);
-            reports += u32::from(to.port() == 5_001);
-            true
-        });
-        assert_eq!(audio > 0, direction.sends(), "{direction:?}");
-        assert!((2..=8).contains(&reports), "{direction:?}: {reports} in 20 s");
-    }
-}
-
-#[test]
-fn rfc3264_8_4_to_the_null_address_go_neither_packets_nor_reports() {
-    use crate::negotiate::CallMedia;
-    let description = |address: &str, version: u32| {
-        format!("v=0\r\no=- 1 {version} IN IP4 h\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n")
-    };
-    let mut media = CallMedia::new(at(4_000), &[Codec::Pcmu], 7);
-    let mut agree = |address: &str, version: u32| {
-        media.answer(description(address, version).as_bytes()).unwrap().1.settings.expect("a stream")
-    };
-    let (mut alice, mut bob) = (Host::new(1), Host::new(2));
-    alice.stream(1, 4_000, agree("192.0.2.1", 1));
-    bob.stream(1, 5_000, settings(4_000));
-    alice.tone(10, 440.0, 1);
-    bob.tone(10, 1_000.0, 1);
-    let mut now = Micros(0);
-    for (version, address, speaks) in [(2, "192.0.2.1", true), (3, "0.0.0.0", false), (4, "192.0.2.1", true)] {
-        alice.engine.update_stream(now, Key(1), agree(address, version));
-        let (mut audio, mut reports) = (0, 0);
-        now = run(&mut [&mut alice, &mut bob], 1_000, now, |to, _| {
-            audio += u32::from(to.port() == 5_000);
-            reports += u32::from(to.port() == 5_001);
-            // While it is held, bob does as he says: nothing of his comes either.
-            speaks || to.port() >= 5_000
-        });
-        assert_eq!((audio > 0, reports > 0), (speaks, speaks), "{address}: {audio} packets, {reports} reports");
-    }
-}
-
-#[test]
 fn rfc8866_6_5_a_packet_holds_the_milliseconds_that_were_asked_for() {
     for (ms, payload, packets) in [(20, 160, 100), (40, 320, 50), (60, 480, 33)] {
         let (mut alice, mut bob) = pair();
@@ -511,118 +404,6 @@ fn report_of(packet: &[u8]) -> (u32, bool) {
 }
 
 #[test]
-fn rfc3550_8_2_who_meets_his_own_ssrc_says_goodbye_to_it_once_and_takes_another() {
-    let (mut alice, mut bob) = (Host::new(1), Host::new(1));
-    alice.stream(1, 4_000, settings(5_000));
-    bob.stream(1, 5_000, settings(4_000));
-    alice.tone(10, 440.0, 1);
-    bob.tone(10, 1_000.0, 1);
-    let (mut control, mut audio) = (Vec::new(), Vec::new());
-    run(&mut [&mut alice, &mut bob], 1_500, Micros(0), |to, packet| {
-        match to.port() {
-            5_000 => audio.push(packet.to_vec()),
-            5_001 => control.push(packet.to_vec()),
-            _ => {}
-        }
-        true
-    });
-    let reports: Vec<_> = control.iter().map(|packet| report_of(packet)).collect();
-    let old = fields(&audio)[0].2;
-    assert_eq!(reports.iter().filter(|(_, bye)| *bye).collect::<Vec<_>>(), [&(old, true)], "{reports:?}");
-    let new = fields(&audio).last().unwrap().2;
-    assert!(new != old && reports.last().unwrap() == &(new, false), "{reports:?}");
-}
-
-#[test]
-fn rfc3550_8_2_reports_of_ours_that_come_back_change_the_ssrc_no_more_than_once() {
-    let mut alice = Host::new(1);
-    alice.stream(1, 4_000, settings(5_000));
-    alice.tone(10, 440.0, 1);
-    let (mut sources, mut now) = (Vec::new(), Micros(0));
-    for _ in 0..3_000 {
-        now = now.plus(TICK);
-        alice.engine.tick(now, &mut alice.wire);
-        for (slot, component, _, mut packet) in std::mem::take(&mut alice.wire.packets) {
-            if component == Component::Rtcp {
-                // A mirror.
-                alice.engine.receive(now, slot, component, at(5_001), &mut packet, &mut alice.wire);
-            } else {
-                sources.push(fields(&[packet])[0].2);
-            }
-        }
-    }
-    sources.dedup();
-    assert_eq!(sources.len(), 2);
-}
-
-#[test]
-fn rfc3550_7_1_what_is_decoded_in_between_gets_numbers_source_and_reports_of_its_own() {
-    let (mut alice, mut bob, mut between) = (Host::new(1), Host::new(2), Host::new(3));
-    let pcma = |remote| StreamSettings {
-        codec: Codec::Pcma,
-        send_type: PayloadType::PCMA,
-        receive_types: vec![(PayloadType::PCMA, Codec::Pcma)],
-        ..settings(remote)
-    };
-    alice.stream(1, 4_000, settings(6_000));
-    bob.stream(1, 5_000, pcma(6_002));
-    between.stream(1, 6_000, settings(4_000));
-    between.stream(2, 6_002, pcma(5_000));
-    assert!(between.engine.link(Key(1), Key(2)));
-    alice.tone(10, 440.0, 1);
-    let (mut from_alice, mut to_bob, mut reports) = (Vec::new(), Vec::new(), Vec::new());
-    let mut count = 0;
-    run(&mut [&mut alice, &mut bob, &mut between], 1_000, Micros(0), |to, packet| {
-        match to.port() {
-            6_000 => {
-                count += 1;
-                from_alice.push(packet.to_vec());
-                return count % 10 != 3;
-            }
-            5_000 => to_bob.push(packet.to_vec()),
-            5_001 | 6_001 => reports.push((to.port(), packet.to_vec())),
-            _ => {}
-        }
-        true
-    });
-    let (heard, said) = (fields(&from_alice), fields(&to_bob));
-    assert_ne!(heard[0].2, said[0].2);
-    assert!(to_bob.iter().all(|packet| packet[0] == 0x80), "no contributing sources are listed");
-    for pair in said.windows(2) {
-        assert_eq!(
-            (pair[1].0, pair[1].2),
-            (pair[0].0.wrapping_add(1), pair[0].2),
-            "a packet that was lost before is no loss here"
-        );
-    }
-    let names = |port| reports.iter().filter(move |(to, _)| *to == port).map(|(_, packet)| report_of(packet).0);
-    assert!(names(6_001).count() > 1 && names(6_001).all(|ssrc| ssrc == heard[0].2));
-    assert!(names(5_001).count() > 1 && names(5_001).all(|ssrc| ssrc == said[0].2), "nothing of alice's goes on");
-}
-
-#[test]
-fn rfc3550_7_2_a_relay_passes_reports_and_goodbyes_on_as_they_are() {
-    let (mut alice, mut bob, mut relay) = through_relay(PayloadType::PCMU);
-    alice.tone(10, 440.0, 1);
-    bob.tone(10, 1_000.0, 1);
-    let (mut to_relay, mut to_bob) = (Vec::new(), Vec::new());
-    let mut record = |to: &SocketAddr, packet: &[u8]| {
-        match to.port() {
-            6_001 => to_relay.push(packet.to_vec()),
-            5_001 => to_bob.push(packet.to_vec()),
-            _ => {}
-        }
-        true
-    };
-    let now = run(&mut [&mut alice, &mut bob, &mut relay], 1_000, Micros(0), &mut record);
-    alice.engine.remove_stream(now, Key(1), &mut alice.wire).unwrap();
-    run(&mut [&mut alice, &mut bob, &mut relay], 1, now, &mut record);
-    assert!(to_relay.len() > 2 && to_relay == to_bob);
-    assert!(report_of(to_bob.last().unwrap()).1, "the last one says goodbye");
-    assert!(bob.wire.events.contains(&MediaEvent::Goodbye { stream: Key(1) }));
-}
-
-#[test]
 fn player_that_ends_is_told_and_forgotten() {
     let mut host = Host::new(1);
     let mut left = 3;
@@ -636,23 +417,6 @@ fn player_that_ends_is_told_and_forgotten() {
     assert_eq!(host.wire.events, [MediaEvent::Played { player: Key(5) }]);
     assert!(!host.engine.is_busy());
     assert!(!host.engine.remove(Key(5)));
-}
-
-#[test]
-fn removed_stream_says_goodbye_and_its_slot_means_nothing() {
-    let (mut alice, mut bob) = pair();
-    alice.tone(10, 440.0, 1);
-    let now = run(&mut [&mut alice, &mut bob], 300, Micros(0), |_, _| true);
-    let slot = alice.ports[0].1;
-    let report = alice.engine.remove_stream(now, Key(1), &mut alice.wire).unwrap();
-    assert!(report.packets_sent >= 299);
-    run(&mut [&mut alice, &mut bob], 1, now, |_, _| true);
-    assert!(bob.wire.events.contains(&MediaEvent::Goodbye { stream: Key(1) }));
-    assert!(alice.engine.report(Key(1)).is_none());
-    alice.stream(1, 4_100, settings(5_000));
-    assert_ne!(alice.ports[1].1, slot);
-    alice.engine.receive(now, slot, Component::Rtp, at(5_000), &mut [0x80; 12], &mut alice.wire);
-    assert_eq!(alice.engine.report(Key(1)).unwrap().packets_received, 0);
 }
 
 #[test]

@@ -1,0 +1,111 @@
+//! Control packets: who reports when, to whom, and who says goodbye.
+
+use super::*;
+
+#[test]
+fn rfc8866_6_7_1_and_6_7_4_who_does_not_send_reports_all_the_same() {
+    for direction in [Direction::RecvOnly, Direction::Inactive, Direction::SendRecv] {
+        let (mut alice, mut bob) = pair();
+        alice.tone(10, 440.0, 1);
+        assert!(alice.engine.update_stream(Micros(0), Key(1), StreamSettings { direction, ..settings(5_000) }));
+        let (mut audio, mut reports) = (0, 0);
+        run(&mut [&mut alice, &mut bob], 1_000, Micros(0), |to, _| {
+            audio += u32::from(to.port() == 5_000);
+            reports += u32::from(to.port() == 5_001);
+            true
+        });
+        assert_eq!(audio > 0, direction.sends(), "{direction:?}");
+        assert!((2..=8).contains(&reports), "{direction:?}: {reports} in 20 s");
+    }
+}
+
+#[test]
+fn rfc3264_8_4_to_the_null_address_go_neither_packets_nor_reports() {
+    use crate::negotiate::CallMedia;
+    let description = |address: &str, version: u32| {
+        format!("v=0\r\no=- 1 {version} IN IP4 h\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n")
+    };
+    let mut media = CallMedia::new(at(4_000), &[Codec::Pcmu], 7);
+    let mut agree = |address: &str, version: u32| {
+        media.answer(description(address, version).as_bytes()).unwrap().1.settings.expect("a stream")
+    };
+    let (mut alice, mut bob) = (Host::new(1), Host::new(2));
+    alice.stream(1, 4_000, agree("192.0.2.1", 1));
+    bob.stream(1, 5_000, settings(4_000));
+    alice.tone(10, 440.0, 1);
+    bob.tone(10, 1_000.0, 1);
+    let mut now = Micros(0);
+    for (version, address, speaks) in [(2, "192.0.2.1", true), (3, "0.0.0.0", false), (4, "192.0.2.1", true)] {
+        alice.engine.update_stream(now, Key(1), agree(address, version));
+        let (mut audio, mut reports) = (0, 0);
+        now = run(&mut [&mut alice, &mut bob], 1_000, now, |to, _| {
+            audio += u32::from(to.port() == 5_000);
+            reports += u32::from(to.port() == 5_001);
+            // While it is held, bob does as he says: nothing of his comes either.
+            speaks || to.port() >= 5_000
+        });
+        assert_eq!((audio > 0, reports > 0), (speaks, speaks), "{address}: {audio} packets, {reports} reports");
+    }
+}
+
+#[test]
+fn rfc3550_8_2_who_meets_his_own_ssrc_says_goodbye_to_it_once_and_takes_another() {
+    let (mut alice, mut bob) = (Host::new(1), Host::new(1));
+    alice.stream(1, 4_000, settings(5_000));
+    bob.stream(1, 5_000, settings(4_000));
+    alice.tone(10, 440.0, 1);
+    bob.tone(10, 1_000.0, 1);
+    let (mut control, mut audio) = (Vec::new(), Vec::new());
+    run(&mut [&mut alice, &mut bob], 1_500, Micros(0), |to, packet| {
+        match to.port() {
+            5_000 => audio.push(packet.to_vec()),
+            5_001 => control.push(packet.to_vec()),
+            _ => {}
+        }
+        true
+    });
+    let reports: Vec<_> = control.iter().map(|packet| report_of(packet)).collect();
+    let old = fields(&audio)[0].2;
+    assert_eq!(reports.iter().filter(|(_, bye)| *bye).collect::<Vec<_>>(), [&(old, true)], "{reports:?}");
+    let new = fields(&audio).last().unwrap().2;
+    assert!(new != old && reports.last().unwrap() == &(new, false), "{reports:?}");
+}
+
+#[test]
+fn rfc3550_8_2_reports_of_ours_that_come_back_change_the_ssrc_no_more_than_once() {
+    let mut alice = Host::new(1);
+    alice.stream(1, 4_000, settings(5_000));
+    alice.tone(10, 440.0, 1);
+    let (mut sources, mut now) = (Vec::new(), Micros(0));
+    for _ in 0..3_000 {
+        now = now.plus(TICK);
+        alice.engine.tick(now, &mut alice.wire);
+        for (slot, component, _, mut packet) in std::mem::take(&mut alice.wire.packets) {
+            if component == Component::Rtcp {
+                // A mirror.
+                alice.engine.receive(now, slot, component, at(5_001), &mut packet, &mut alice.wire);
+            } else {
+                sources.push(fields(&[packet])[0].2);
+            }
+        }
+    }
+    sources.dedup();
+    assert_eq!(sources.len(), 2);
+}
+
+#[test]
+fn removed_stream_says_goodbye_and_its_slot_means_nothing() {
+    let (mut alice, mut bob) = pair();
+    alice.tone(10, 440.0, 1);
+    let now = run(&mut [&mut alice, &mut bob], 300, Micros(0), |_, _| true);
+    let slot = alice.ports[0].1;
+    let report = alice.engine.remove_stream(now, Key(1), &mut alice.wire).unwrap();
+    assert!(report.packets_sent >= 299);
+    run(&mut [&mut alice, &mut bob], 1, now, |_, _| true);
+    assert!(bob.wire.events.contains(&MediaEvent::Goodbye { stream: Key(1) }));
+    assert!(alice.engine.report(Key(1)).is_none());
+    alice.stream(1, 4_100, settings(5_000));
+    assert_ne!(alice.ports[1].1, slot);
+    alice.engine.receive(now, slot, Component::Rtp, at(5_000), &mut [0x80; 12], &mut alice.wire);
+    assert_eq!(alice.engine.report(Key(1)).unwrap().packets_received, 0);
+}
