@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use net::Bind;
-use pbx::{Config, Running, Secret, Server, StartError, User};
+use pbx::{Config, ConfigError, Running, Secret, Server, StartError, User};
 
 use crate::args;
 use crate::exit::{Exit, Fault};
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &args::Serve, out: &mut Out) -> Exit {
 
 /// Runs `check`.
 pub(crate) fn check(args: &args::Check, out: &mut Out) -> Exit {
-    let (config, from) = match settings(args.config.as_deref()) {
+    let (config, from) = match settings(args.config.as_deref(), Config::check) {
         Ok(read) => read,
         Err(fault) => return out.fault(&fault),
     };
@@ -77,11 +77,14 @@ pub(crate) fn check(args: &args::Check, out: &mut Out) -> Exit {
 }
 
 /// The settings of a file, and which; without one those of [`DEFAULT`] where it exists.
-fn settings(given: Option<&Path>) -> Result<(Config, Option<PathBuf>), Fault> {
+fn settings(
+    given: Option<&Path>,
+    read: fn(&Path) -> Result<Config, ConfigError>,
+) -> Result<(Config, Option<PathBuf>), Fault> {
     let default = Path::new(DEFAULT);
     let path = given.or_else(|| default.exists().then_some(default));
     let config = match path {
-        Some(path) => Config::load(path).map_err(|error| Fault::new(Exit::Configuration, error))?,
+        Some(path) => read(path).map_err(|error| Fault::new(Exit::Configuration, error))?,
         None => Config::default(),
     };
     Ok((config, path.map(Path::to_owned)))
@@ -95,7 +98,7 @@ struct Kept {
 }
 
 fn start(args: &args::Serve) -> Result<(Running, Kept), Fault> {
-    let (mut config, _) = settings(args.config.as_deref())?;
+    let (mut config, _) = settings(args.config.as_deref(), Config::load)?;
     if !args.sip.is_empty() {
         config.listen = phone::udp_and_tcp(&args.sip);
     } else if UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_err() {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use sip::digest::{Algorithm, Ha1, Ha1Set};
@@ -188,7 +188,12 @@ fn secret(config: &Config, name: &str, secret: &Secret) -> Result<Ha1Set, Accoun
         Secret::Nothing => Err(refuse(&"expected password, password_file or ha1")),
         Secret::Password(password) if password.is_empty() => Err(refuse(&"expected a password that is not empty")),
         Secret::Password(password) => set(password),
-        Secret::File(path) => set(&first_line(path)?),
+        Secret::File(path) => {
+            if is_open_to_all(path) {
+                tracing::warn!(path = %path.display(), "everybody may read this password; `chmod o-rwx` mends it");
+            }
+            set(&first_line(path)?)
+        }
         Secret::Ha1(text) => {
             let algorithm = if text.len() == 32 { Algorithm::Md5 } else { Algorithm::Sha256 };
             Ha1::from_hex(algorithm, text).map(Ha1Set::from).map_err(|why| refuse(&why))
@@ -196,7 +201,13 @@ fn secret(config: &Config, name: &str, secret: &Secret) -> Result<Ha1Set, Accoun
     }
 }
 
-fn first_line(path: &Path) -> Result<String, AccountError> {
+/// Whether everybody on this machine may read a file, or write it.
+pub(crate) fn is_open_to_all(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o006 != 0)
+}
+
+/// The password in a file.
+pub(crate) fn first_line(path: &Path) -> Result<String, AccountError> {
     let failed = |source| AccountError::File { path: path.to_owned(), source };
     if fs::metadata(path).map_err(failed)?.len() > LARGEST {
         return Err(failed(io::Error::other("expected a file of at most 64 KiB")));

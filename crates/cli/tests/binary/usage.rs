@@ -95,6 +95,39 @@ fn check_tells_line_column_and_mend_with_exit_3() {
 }
 
 #[test]
+fn check_reads_password_files_and_tells_which_line_names_a_bad_one() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let (path, secret) = (folder.path().join("a.toml"), folder.path().join("1001.password"));
+    let (file, named) = (path.to_str().unwrap(), secret.display());
+    std::fs::write(&path, format!("realm = \"home\"\n[users.1001]\npassword_file = \"{named}\"\n")).unwrap();
+    let check = |expected: Option<&str>| {
+        let ended = offhook(&["check", file]);
+        let Some(expected) = expected else { return assert_eq!(ended.code, Some(0), "{ended:?}") };
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        let place = format!("{file}:3:17: `users.1001.password_file`: found \"{named}\", expected a file");
+        assert!(ended.stderr.contains(&place) && ended.stderr.contains(expected), "{}", ended.stderr);
+    };
+    check(Some("that is there; make it, with the password in its first line, or name another"));
+    std::fs::create_dir(&secret).unwrap();
+    check(Some("that can be read (Is a directory (os error 21)); give this user the right to it, or name another"));
+    std::fs::remove_dir(&secret).unwrap();
+    std::fs::write(&secret, "\nsecond line\n").unwrap();
+    check(Some("with a password in its first line"));
+    std::fs::write(&secret, "very-secret\n").unwrap();
+    for (mode, expected) in
+        [(0o644, Some("`chmod o-rwx ")), (0o602, Some("`chmod o-rwx ")), (0o640, None), (0o600, None)]
+    {
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).unwrap();
+        check(expected);
+    }
+    // A file beside is read as strictly, and `serve` tells the same of what it cannot do without.
+    std::fs::remove_file(&secret).unwrap();
+    let served = offhook(&["serve", "--config", file, "--state", folder.path().to_str().unwrap()]);
+    assert_eq!((served.code, served.stderr), (Some(3), offhook(&["check", file]).stderr));
+}
+
+#[test]
 fn example_configuration_is_good() {
     let example = format!("{}/../../examples/offhook.toml", env!("CARGO_MANIFEST_DIR"));
     let ended = offhook(&["check", &example]);

@@ -66,8 +66,9 @@ use sip::digest::Algorithm;
 use store::Durability;
 
 use super::error::{ConfigError, Place};
-use super::text::{Entry, Section, Source};
+use super::text::{Entry, Files, Section, Source};
 use super::{Config, Secret, User, listen};
+use crate::accounts::AccountError;
 
 /// Largest configuration file, in octets.
 const LARGEST: u64 = 4 << 20;
@@ -123,16 +124,29 @@ impl Config {
     /// two say different things the later one counts. `${NAME}` in texts is taken from the environment.
     ///
     /// # Errors
-    /// [`ConfigError`] at the first thing that is wrong, with file, line and column.
+    /// [`ConfigError`] at the first thing that is wrong, with file, line and column: a `password_file` that cannot be read or is empty is one.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::load_with(path, Files::Read)
+    }
+
+    /// The same, and refuses what a server only warns of: password files that everybody may read.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn check(path: &Path) -> Result<Self, ConfigError> {
+        Self::load_with(path, Files::Private)
+    }
+
+    fn load_with(path: &Path, files: Files) -> Result<Self, ConfigError> {
         let mut config = Self::default();
         for path in std::iter::once(path.to_owned()).chain(drop_ins(path)?) {
-            config.read(&text_of(&path)?, Some(&path), &|name| std::env::var(name).ok())?;
+            let text = text_of(&path)?;
+            config.read(&Source::new(&text, Some(&path), &|name| std::env::var(name).ok(), files))?;
         }
         Ok(config)
     }
 
-    /// Reads a text. `file` is what errors name; `environment` gives the values of `${NAME}`.
+    /// Reads a text. `file` is what errors name; `environment` gives the values of `${NAME}`. Files that it names are not looked at.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -148,18 +162,12 @@ impl Config {
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
         let mut config = Self::default();
-        config.read(text, file, environment)?;
+        config.read(&Source::new(text, file, environment, Files::Unread))?;
         Ok(config)
     }
 
     /// Changes what this text says.
-    fn read(
-        &mut self,
-        text: &str,
-        file: Option<&Path>,
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<(), ConfigError> {
-        let source = Source::new(text, file, environment);
+    fn read(&mut self, source: &Source<'_>) -> Result<(), ConfigError> {
         let table = source.parse()?;
         let top = source.top(table.get_ref());
         top.only(&TOP)?;
@@ -423,7 +431,7 @@ fn read_user(section: &Section<'_>) -> Result<User, ConfigError> {
         given += 1;
     }
     if let Some(entry) = section.get("password_file") {
-        user.secret = Secret::File(not_empty(&entry)?.into());
+        user.secret = Secret::File(password_file(&entry)?);
         given += 1;
     }
     if let Some(entry) = section.get("ha1") {
@@ -447,6 +455,33 @@ fn read_user(section: &Section<'_>) -> Result<User, ConfigError> {
         user.max_contacts = Some(count(&entry)?);
     }
     Ok(user)
+}
+
+/// The path of a file whose first line is a password.
+fn password_file(entry: &Entry<'_>) -> Result<PathBuf, ConfigError> {
+    let path = PathBuf::from(not_empty(entry)?);
+    if entry.files() == Files::Unread {
+        return Ok(path);
+    }
+    let shown = path.display();
+    match crate::accounts::first_line(&path) {
+        Err(AccountError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            return Err(
+                entry.wrong("a file that is there; make it, with the password in its first line, or name another")
+            );
+        }
+        Err(AccountError::File { source, .. }) => {
+            let expected =
+                format!("a file that can be read ({source}); give this user the right to it, or name another");
+            return Err(entry.wrong(&expected));
+        }
+        Err(_) => return Err(entry.wrong("a file with a password in its first line")),
+        Ok(_) => {}
+    }
+    if entry.files() == Files::Private && crate::accounts::is_open_to_all(&path) {
+        return Err(entry.wrong(&format!("a file that not everybody may read; `chmod o-rwx {shown}` mends it")));
+    }
+    Ok(path)
 }
 
 fn not_empty(entry: &Entry<'_>) -> Result<String, ConfigError> {

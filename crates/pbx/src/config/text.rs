@@ -11,12 +11,24 @@ use super::error::{ConfigError, Place};
 /// Reads `${NAME}`.
 pub(super) type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
+/// How much is asked of the files that a text names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Files {
+    /// Nothing: they are not looked at.
+    Unread,
+    /// That they can be read and hold something.
+    Read,
+    /// That nobody but their owner and group may read them, besides.
+    Private,
+}
+
 /// What places are counted in.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'t> {
     text: &'t str,
     file: Option<&'t Path>,
     environment: Environment<'t>,
+    files: Files,
 }
 
 /// A table with its name, `limits` or `users.1001`; empty for the whole.
@@ -34,9 +46,9 @@ pub(super) struct Entry<'t> {
 }
 
 impl<'t> Source<'t> {
-    pub(super) fn new(text: &'t str, file: Option<&'t Path>, environment: Environment<'t>) -> Self {
+    pub(super) fn new(text: &'t str, file: Option<&'t Path>, environment: Environment<'t>, files: Files) -> Self {
         // A byte order mark is no column.
-        Self { text: text.strip_prefix('\u{feff}').unwrap_or(text), file, environment }
+        Self { text: text.strip_prefix('\u{feff}').unwrap_or(text), file, environment, files }
     }
 
     /// Parses the text.
@@ -126,6 +138,11 @@ impl<'t> Entry<'t> {
 
     fn place(&self) -> Place {
         self.source.place(&self.value.span())
+    }
+
+    /// How much is asked of a file that this names.
+    pub(super) fn files(&self) -> Files {
+        self.source.files
     }
 
     /// The table.
