@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests end the test")]
 
 mod calls;
+mod counting;
 mod digest;
 mod hold;
 mod paths;
