@@ -51,13 +51,36 @@ fn is_value(byte: u8) -> bool {
     is_token(byte) || b"[]:/=@&$?{}()|\\^#".contains(&byte)
 }
 
-/// The long name of a known header field, the name itself of others, in lower case.
+/// The compact forms registered at IANA (RFC 3261 section 7.3.3, RFC 3515, 3841, 3892, 4028, 4474, 6665): written down here, and not
+/// asked of the reader that is judged.
+const COMPACT: [(u8, &str); 20] = [
+    (b'a', "accept-contact"),
+    (b'b', "referred-by"),
+    (b'c', "content-type"),
+    (b'd', "request-disposition"),
+    (b'e', "content-encoding"),
+    (b'f', "from"),
+    (b'i', "call-id"),
+    (b'j', "reject-contact"),
+    (b'k', "supported"),
+    (b'l', "content-length"),
+    (b'm', "contact"),
+    (b'n', "identity-info"),
+    (b'o', "event"),
+    (b'r', "refer-to"),
+    (b's', "subject"),
+    (b't', "to"),
+    (b'u', "allow-events"),
+    (b'v', "via"),
+    (b'x', "session-expires"),
+    (b'y', "identity"),
+];
+
+/// The long name behind a compact form, the name itself of others, in lower case.
 fn long_name(name: &[u8]) -> Vec<u8> {
-    let known = HeaderId::ALL.iter().find(|id| match name {
-        [letter] => id.compact() == Some(letter.to_ascii_lowercase()),
-        _ => id.name().as_bytes().eq_ignore_ascii_case(name),
-    });
-    known.map_or(name, |id| id.name().as_bytes()).to_ascii_lowercase()
+    let name = name.to_ascii_lowercase();
+    let long = COMPACT.iter().find(|(letter, _)| name == [*letter]);
+    long.map_or(name, |(_, long)| long.as_bytes().to_vec())
 }
 
 /// Lines of the head up to the empty one, folds joined, and what follows. `None` when a CR or LF stands alone or the end is missing.
