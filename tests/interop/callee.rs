@@ -67,8 +67,9 @@ fn answers_that_overtake_each_other_make_one_call() {
 
 #[test]
 fn bye_that_overtakes_the_200_ends_the_call_with_an_ack() {
-    let (_, output) = call("uas_bye_overtakes.xml", &[], &["--for", "5"]);
-    assert!(!output.contains("hanging up"), "{output}");
+    let (code, output) = call("uas_bye_overtakes.xml", &[], &["--for", "5"]);
+    assert_eq!(code, 7, "{output}");
+    assert!(output.contains("the other side hung up before it had answered"), "{output}");
 }
 
 /// A scenario that waits for what must not come fails.

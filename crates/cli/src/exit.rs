@@ -97,6 +97,7 @@ impl From<CallError> for Fault {
         let (exit, status) = match &error {
             CallError::Rejected { code, .. } => (Exit::of_status(*code), Some(*code)),
             CallError::Authentication { code } => (Exit::Authentication, Some(*code)),
+            CallError::CalleeGone => (Exit::Refused, None),
             CallError::Cancelled => (Exit::Interrupted, None),
             CallError::NoAnswer { .. } => (Exit::NoAnswer, None),
             CallError::Unreachable { .. } => (Exit::Unreachable, None),

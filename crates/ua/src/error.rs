@@ -20,6 +20,8 @@ pub enum CallError {
     Cancelled,
     /// The caller gave up before we answered.
     CallerGone,
+    /// The other side hung up before it had answered.
+    CalleeGone,
     /// Nobody answered in time.
     NoAnswer {
         /// The time that was allowed; `None` when no response came at all (64*T1, RFC 3261 section 17.1.1.2).
@@ -68,6 +70,7 @@ impl fmt::Display for CallError {
             Self::Rejected { code, reason } => write!(f, "refused by the other side: {code} {reason}"),
             Self::Cancelled => f.write_str("given up before there was an answer"),
             Self::CallerGone => f.write_str("the caller gave up before we answered"),
+            Self::CalleeGone => f.write_str("the other side hung up before it had answered"),
             Self::NoAnswer { after: Some(after) } => {
                 write!(f, "no answer within {} s: let it ring for longer, or call again later", after.as_secs_f32())
             }

@@ -119,7 +119,9 @@ impl Phone {
                 if let Some(alarm) = dialing.alarm {
                     turn.silence(alarm);
                 }
-                super::answer(dialing.answer, Err(dialing.given_up.unwrap_or(CallError::Cancelled)));
+                // A BYE before the 200: no refusal, and nothing that we wanted.
+                let unanswered = if by == EndedBy::Peer { CallError::CalleeGone } else { CallError::Cancelled };
+                super::answer(dialing.answer, Err(dialing.given_up.unwrap_or(unanswered)));
             }
             Stage::Ringing(Ringing { accepting: Some(accepting), .. }) => {
                 let error = if by == EndedBy::Peer { CallError::CallerGone } else { CallError::Ended };
