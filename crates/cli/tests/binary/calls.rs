@@ -1,6 +1,8 @@
 //! `call` against `answer`, without a server between them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
 
 use crate::run::{Going, offhook};
 
@@ -146,7 +148,7 @@ fn interrupted_caller_of_nobody_does_not_wait_for_an_answer() {
     let hole = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut caller = Going::start(&["call", &format!("x@{}", hole.local_addr().unwrap())]);
     caller.line("calling");
-    let since = std::time::Instant::now();
+    let since = Instant::now();
     caller.interrupt();
     let (code, lines) = caller.end();
     assert_eq!(code, Some(130), "{lines:#?}");
@@ -162,7 +164,7 @@ fn interrupted_registration_of_nobody_does_not_wait_for_an_answer() {
     // The request has left: the program listens to signals.
     hole.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     hole.recv(&mut [0; 4_096]).unwrap();
-    let since = std::time::Instant::now();
+    let since = Instant::now();
     client.interrupt();
     let (code, lines) = client.end();
     assert_eq!(code, Some(130), "{lines:#?}");
@@ -170,17 +172,32 @@ fn interrupted_registration_of_nobody_does_not_wait_for_an_answer() {
     assert!(!lines.iter().any(|line| line.contains("WARN")), "{lines:#?}");
 }
 
+/// Interrupts a call whose other side stands still this often, and tells how long the caller takes to end and what it printed last.
+fn interrupted_in_a_call_with_nobody(times: usize) -> (Duration, Vec<String>) {
+    let (robot, target) = robot(&["--echo"]);
+    let mut caller = Going::start(&["call", &target, "--tone", "440", "-v", "-v"]);
+    caller.line("the first packet has come");
+    robot.signal(Signal::SIGSTOP);
+    caller.interrupt();
+    // Two signals at the same time count as one: the first has been taken when the BYE leaves.
+    caller.line("BYE sip:");
+    let since = Instant::now();
+    for _ in 1..times {
+        caller.interrupt();
+    }
+    let (code, lines) = caller.end();
+    let lasted = since.elapsed();
+    assert_eq!(code, Some(130), "{lines:#?}");
+    (lasted, lines)
+}
+
 #[test]
 fn second_interruption_ends_at_once() {
-    let hole = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let mut caller = Going::start(&["call", &format!("x@{}", hole.local_addr().unwrap())]);
-    caller.line("calling");
-    let since = std::time::Instant::now();
-    caller.interrupt();
-    // Two signals at the same time count as one.
-    std::thread::sleep(Duration::from_millis(100));
-    caller.interrupt();
-    let (code, lines) = caller.end();
-    assert_eq!(code, Some(130), "{lines:#?}");
-    assert!(since.elapsed() < Duration::from_secs(3), "{:?}", since.elapsed());
+    // One alone waits for the answer to the BYE, and says what came of it.
+    let (once, lines) = interrupted_in_a_call_with_nobody(1);
+    assert!(once >= Duration::from_secs(3), "{once:?}");
+    assert!(lines.iter().any(|line| line.contains("ended by error")), "{lines:#?}");
+    let (twice, lines) = interrupted_in_a_call_with_nobody(2);
+    assert!(twice < once, "{twice:?}, and {once:?} without the second");
+    assert!(!lines.iter().any(|line| line.contains("ended by")), "{lines:#?}");
 }
