@@ -30,7 +30,9 @@ async fn a_file_of_any_rate_is_played_to_its_end() {
     let end = placed.audio().play(&source).unwrap().finished().await;
     assert!(matches!(end, PlayEnd::Completed), "{end:?}");
     assert!(begin.elapsed() >= Duration::from_millis(1_400), "played in {:?}", begin.elapsed());
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // What has been sent is there, and half a second of silence behind it.
+    let sent = placed.stats().await.unwrap().packets_sent;
+    until("the end of the file", async || taken.stats().await.unwrap().packets_received >= sent + 25).await;
     let recorded = recording.stop().await.unwrap();
     assert_eq!(recorded.path, target);
     let long = heard(&target, 1);
