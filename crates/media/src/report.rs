@@ -35,6 +35,8 @@ pub struct StreamReport {
     pub packets_sent: u64,
     /// Their payload octets.
     pub octets_sent: u64,
+    /// Whether anything of ours arrives there, where the peer's reports tell.
+    pub far_hears: Option<bool>,
     /// Packets of ours the peer says it lost.
     pub far_lost: u64,
     /// The jitter the peer says it sees.

@@ -240,6 +240,7 @@ impl Stream {
             concealed_ms: jitter.lost_units.saturating_mul(1_000) / u64::from(self.settings.codec.clock_rate()),
             packets_sent: u64::from(self.sender.packets()) + self.relayed,
             octets_sent: u64::from(self.sender.octets()),
+            far_hears: far.hears_us(),
             far_lost: far.report.map_or(0, |block| i64::from(block.cumulative_lost).max(0).unsigned_abs()),
             far_jitter: far.report.map(|block| clock(self.settings.codec).micros(u64::from(block.jitter))),
             round_trip: far.round_trip,

@@ -18,6 +18,9 @@ const MEMBER_TIMEOUT: u64 = 5;
 /// One that sends no data for so many is no sender any more (section 6.3.5).
 const SENDER_TIMEOUT: u64 = 2;
 
+/// Packets of which a far end must have heard some when it reports: a second of audio.
+const KNOWN_AFTER: u32 = 50;
+
 /// RTCP between two parties: one outgoing stream, one incoming.
 ///
 /// Inputs are [`RtcpSession::receive`] and the passing of [`RtcpSession::deadline`]; outputs are written into the
@@ -45,6 +48,15 @@ pub struct FarEnd {
     pub report: Option<ReportBlock>,
     /// The round-trip time by the latest report that allows it.
     pub round_trip: Option<Micros>,
+    /// A report had no block about us, although we had sent for a second by then.
+    pub missed_us: bool,
+}
+
+impl FarEnd {
+    /// Whether anything of ours arrives there, where its reports tell (section 6.4: they have a block for each source that was heard).
+    pub fn hears_us(&self) -> Option<bool> {
+        if self.report.is_some() { Some(true) } else { self.missed_us.then_some(false) }
+    }
 }
 
 /// What a compound packet said.
@@ -177,7 +189,7 @@ impl RtcpSession {
         }
         self.heard_at = (!heard.goodbye).then_some(now);
         self.timer.received(datagram.len(), heard.goodbye);
-        self.note(wall, &mut heard);
+        self.note(wall, sender, &mut heard);
         if heard.goodbye {
             self.departed = reception.source();
             let members = self.group(now, sender, reception).members;
@@ -186,8 +198,11 @@ impl RtcpSession {
         Ok(heard)
     }
 
-    fn note(&mut self, wall: NtpTime, heard: &mut Heard) {
-        let Some(block) = heard.about_us else { return };
+    fn note(&mut self, wall: NtpTime, sender: &Sender, heard: &mut Heard) {
+        let Some(block) = heard.about_us else {
+            self.far_end.missed_us |= heard.from.is_some() && sender.packets() >= KNOWN_AFTER;
+            return;
+        };
         heard.round_trip = round_trip(wall, &block);
         self.far_end.report = Some(block);
         if let Some(time) = heard.round_trip {

@@ -85,6 +85,8 @@ pub struct CallStats {
     pub jitter: Duration,
     /// Audio made up for lost packets.
     pub concealed: Duration,
+    /// Whether anything of ours arrives there, where the peer's reports (RTCP) tell.
+    pub far_hears: Option<bool>,
     /// Packets of ours that the peer says it lost.
     pub far_lost: u64,
     /// The jitter that the peer says it sees.
@@ -107,6 +109,7 @@ impl From<StreamReport> for CallStats {
             packets_late: report.packets_late,
             jitter: span(report.jitter.0),
             concealed: Duration::from_millis(report.concealed_ms),
+            far_hears: report.far_hears,
             far_lost: report.far_lost,
             far_jitter: report.far_jitter.map(|jitter| span(jitter.0)),
             round_trip: report.round_trip.map(|time| span(time.0)),

@@ -124,10 +124,20 @@ pub(super) fn judge(args: &args::Call, end: &End, heard: &Heard) -> Result<Exit,
         return Err(Fault { exit, what, status: Some(code) });
     }
     let expects = args.expect_audio || args.expect_tone.is_some();
-    let packets = end.ended.stats.as_ref().map_or(0, |stats| stats.packets_received);
+    let stats = end.ended.stats.as_ref();
+    let packets = stats.map_or(0, |stats| stats.packets_received);
     if expects && packets == 0 {
         let why =
             "no audio came: not one packet arrived; check that UDP gets through from the other side's media ports";
+        return Err(Fault::new(Exit::Media, why));
+    }
+    if let Some(stats) = stats.filter(|stats| args.expect_audio && stats.far_hears == Some(false)) {
+        let to = stats.remote.map_or_else(String::new, |to| format!(" to {to}"));
+        let sent = stats.packets_sent;
+        let why = format!(
+            "audio goes one way only: nothing of ours arrives, the other side's reports name none of {sent} packets; check that UDP gets \
+             through{to}"
+        );
         return Err(Fault::new(Exit::Media, why));
     }
     if args.expect_audio && !heard.has_audio() {

@@ -102,6 +102,30 @@ fn rfc3550_6_4_both_ends_learn_loss_jitter_and_round_trip() {
 }
 
 #[test]
+fn rfc3550_6_4_a_far_end_that_reports_and_names_nothing_of_ours_does_not_hear_us() {
+    let (mut a, mut b, mut deaf) = (End::new(1), End::new(2), End::new(3));
+    assert_eq!(a.session.far_end().hears_us(), None, "no report has come");
+    let at = |ms: u64| Micros::from_millis(ms);
+    for n in 0..49 {
+        a.audio(at(n * 20));
+    }
+    let report = deaf.poll(at(10_000)).unwrap();
+    a.hear(at(10_000), &report);
+    assert_eq!(a.session.far_end().hears_us(), None, "it may not have heard us yet");
+    a.audio(at(10_020));
+    a.hear(at(10_020), &report);
+    assert_eq!(a.session.far_end().hears_us(), Some(false));
+    // Control: a block about us, at any time.
+    for ms in [10_040, 10_060, 10_080] {
+        let datagram = a.audio(at(ms));
+        b.reception.received(at(ms), &Packet::parse(&datagram).unwrap());
+    }
+    let report = b.poll(at(20_000)).unwrap();
+    a.hear(at(20_000), &report);
+    assert_eq!(a.session.far_end().hears_us(), Some(true));
+}
+
+#[test]
 fn rfc3550_6_4_who_sent_lately_reports_as_sender_and_who_did_not_as_receiver() {
     let (mut a, mut b) = (End::new(1), End::new(2));
     run(&mut a, &mut b, 30_000, false);
