@@ -107,7 +107,7 @@ fn head(machine: &Machine) -> String {
          How to read it: a figure is the median of its runs, least and most behind it. CPU time is what the kernel has accounted to the server's processes \
          (user and system, ended threads included), divided by the units of work; the server runs on core 0, the load on core 1, and ours, the peer and the \
          server that does nothing (the *null* server: the same datagrams, nothing else) take turns. Only ratios of one run mean anything. Closed loop and a \
-         fixed rate are different loads: at a fixed rate most of the cost is waking up. A row counts only when the peer's own figure lies within 30 % of what \
+         fixed rate are different loads: at a fixed rate a server rests between messages and finds its caches cold. A row counts only when the peer's own figure lies within 30 % of what \
          is known of it on such a machine when idle.\n\n",
         told(&["date", "-u", "+%Y-%m-%d %H:%M UTC"]),
         told(&["uname", "-r"]),

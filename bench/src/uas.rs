@@ -83,8 +83,8 @@ pub(crate) fn run() -> Result<Report, String> {
             bound: Bound::None,
         });
     }
-    let (row, check) = standing::measured(ours, &sipp, PORT)?;
-    rows.push(row);
+    let (standing, check) = standing::measured(ours, &sipp, PORT)?;
+    rows.extend(standing);
     checks.push(check);
     Ok(Report { name: "uas", rows, notes: vec![policy_of_100(trying)], checks })
 }

@@ -14,6 +14,8 @@ const CALLS: usize = 10_000;
 const BEFORE: usize = 1;
 /// How long a server may take to give back what it does not need.
 const SETTLED: Duration = Duration::from_millis(500);
+/// How long the transaction of an INVITE that was answered is kept: timer L, 32 s (RFC 6026 section 7.1), and a little more.
+const TIMER_L: Duration = Duration::from_secs(34);
 const RUNS: usize = 3;
 /// Requests without an answer at a time.
 const WINDOW: usize = 32;
@@ -21,31 +23,41 @@ const WINDOW: usize = 32;
 const EXPECTED: f64 = 2_800.0;
 const BOUND: f64 = 2_000.0;
 
-/// Memory of standing calls, ours and SIPp's in turn, and whether each of ours answers as a dialog does.
-pub(super) fn measured(ours: &[&str], sipp: &[&str], port: u16) -> Result<(Row, Check), String> {
-    let (mut figures, mut peers, mut right) = (Vec::new(), Vec::new(), Ok(()));
+/// Memory of calls just answered and of standing ones, ours and SIPp's in turn, and whether each of ours answers as a dialog does.
+pub(super) fn measured(ours: &[&str], sipp: &[&str], port: u16) -> Result<([Row; 2], Check), String> {
+    let (mut fresh, mut standing, mut peers, mut right) = (Vec::new(), Vec::new(), Vec::new(), Ok(()));
     for _ in 0..RUNS {
         let server = Server::start(ours, port)?;
         let mut calls = Calls::new(port)?;
-        figures.push(calls.memory(&server)?);
+        let before = calls.before(&server)?;
+        fresh.push(calls.memory(&server, before)?);
+        std::thread::sleep(TIMER_L);
+        standing.push((server.resident()? - before) / CALLS as f64);
         right = right.and(calls.are_dialogs());
         drop(server);
         let server = Server::start(sipp, port)?;
-        peers.push(Calls::new(port)?.memory(&server)?);
+        let mut calls = Calls::new(port)?;
+        let before = calls.before(&server)?;
+        peers.push(calls.memory(&server, before)?);
     }
-    let row = Row {
-        load: format!("{CALLS} standing calls"),
+    // It keeps no transactions: its calls are the same at once and later.
+    let row = |load: String, figures, bound| Row {
+        load,
         unit: "octets of resident memory a call",
         ours: Figure(figures),
-        peer: Some(Peer { name: "SIPp uas", figure: Figure(peers), expected: Some(EXPECTED) }),
+        peer: Some(Peer { name: "SIPp uas", figure: Figure(peers.clone()), expected: Some(EXPECTED) }),
         null: None,
-        bound: Bound::Units(BOUND),
+        bound,
     };
+    let rows = [
+        row(format!("{CALLS} standing calls, their transactions over"), standing, Bound::Units(BOUND)),
+        row(format!("{CALLS} calls just answered, each with its transaction"), fresh, Bound::None),
+    ];
     let check = Check::of(
         format!("each of {CALLS} standing calls: OPTIONS within it 200, with another tag 481, BYE 200"),
         right,
     );
-    Ok((row, check))
+    Ok((rows, check))
 }
 
 /// One call from beginning to end, for a server that has just been measured; whether its INVITE was answered by a 100 before anything else.
@@ -76,13 +88,17 @@ impl Calls {
         })
     }
 
-    /// Octets each call added.
-    fn memory(&mut self, server: &Server) -> Result<f64, String> {
+    /// What the server uses before the calls that are counted.
+    fn before(&mut self, server: &Server) -> Result<f64, String> {
         self.stand(BEFORE)?;
         self.all("BYE", 2, "", 200)?;
         self.set = "second";
         std::thread::sleep(SETTLED);
-        let before = server.resident()?;
+        server.resident()
+    }
+
+    /// Octets each call has added soon after the last was answered.
+    fn memory(&mut self, server: &Server, before: f64) -> Result<f64, String> {
         self.stand(CALLS)?;
         std::thread::sleep(SETTLED);
         Ok((server.resident()? - before) / CALLS as f64)
