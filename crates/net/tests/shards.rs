@@ -454,6 +454,63 @@ fn rfc3261_21_5_4_more_than_a_loop_may_hold_is_answered_503_until_there_is_room(
 }
 
 #[test]
+fn limit_of_commands_takes_as_many_and_refuses_one_more_until_there_is_room() {
+    let server = start_with(1, |config| config.commands = 4);
+    let handle = server.shards.handles().remove(0);
+    let peer = udp();
+    let order = || Order::Options(format!("sip:{}", peer.local_addr().unwrap()));
+    let (go_on, until) = mpsc::channel();
+    handle.try_send(Order::Hold(until)).unwrap();
+    // The loop has taken it, and no other.
+    let end = Instant::now() + PATIENCE;
+    while handle.waiting() > 0 {
+        assert!(Instant::now() < end, "the loop takes no command");
+    }
+    for waiting in 1..=4 {
+        assert_eq!(handle.try_send(order()), Ok(()));
+        assert_eq!(handle.waiting(), waiting);
+    }
+    assert_eq!(handle.try_send(order()), Err(CommandError::Full));
+    drop(go_on);
+    (0..4).for_each(|_| drop(receive(&peer)));
+    assert_eq!(handle.try_send(order()), Ok(()));
+    drop(receive(&peer));
+    server.shards.stop();
+    assert_eq!(handle.try_send(order()), Err(CommandError::Ended));
+}
+
+#[test]
+fn limit_of_crossings_is_seen_from_outside_and_what_waits_is_taken_later() {
+    let server = start_with(2, |config| config.crossings = 8);
+    let wires: Vec<UdpSocket> = (0..64).map(|_| udp()).collect();
+    let ask = |number: usize, call: &str| {
+        let text = options("UDP", wires[number].local_addr().unwrap(), call, &format!("{call}{number}"));
+        wires[number].send_to(text.as_bytes(), server.address).unwrap();
+    };
+    ask(0, "one");
+    let home = answer(&receive(&wires[0])).2.unwrap();
+    let (go_on, until) = mpsc::channel();
+    let handle = &server.shards.handles()[usize::from(home)];
+    handle.try_send(Order::Hold(until)).unwrap();
+    let end = Instant::now() + PATIENCE;
+    while handle.waiting() > 0 {
+        assert!(Instant::now() < end, "the loop takes no command");
+    }
+    // By as many sockets that about half of them are read by the loop that is not held.
+    (0..wires.len()).for_each(|number| ask(number, "one"));
+    let intakes = server.shards.intakes();
+    while intakes[usize::from(home)].waiting() < 8 {
+        assert!(Instant::now() < end, "{} wait", intakes[usize::from(home)].waiting());
+    }
+    assert_eq!(intakes[1 - usize::from(home)].waiting(), 0);
+    drop(go_on);
+    let codes: Vec<u16> = wires.iter().map(|wire| answer(&receive(wire)).0).collect();
+    // The first was a repeat. Eight waited; those that the held loop read itself were never in the queue.
+    assert!(codes.iter().filter(|code| **code == 200).count() >= 8 && codes.contains(&503), "{codes:?}");
+    assert_eq!(intakes[usize::from(home)].waiting(), 0);
+}
+
+#[test]
 fn addresses_of_others_are_refused_though_loops_share_theirs() {
     let server = start(4);
     let taken = server.address.to_string();

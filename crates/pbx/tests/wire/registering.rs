@@ -35,6 +35,26 @@ fn rfc3261_10_3_too_brief_is_423_and_too_many_contacts_403() {
 }
 
 #[test]
+fn limit_of_registrations_is_the_servers_and_one_more_is_503_until_one_leaves() {
+    for shards in [1, 4] {
+        let limits = pbx::Limits { registrations: 3, ..config().limits };
+        let (running, address) = start(pbx::Config { limits, shards, ..config() });
+        let mut phones = ["1001", "1002", "1003"].map(|name| phone(address, name));
+        phones.iter_mut().for_each(|phone| assert_eq!(phone.register(120).code().get(), 200, "{shards}"));
+        for name in ["1001", "1002", "1003"] {
+            let refused = phone(address, name).register(120);
+            assert_eq!(refused.code().get(), 503, "{shards} {name}");
+        }
+        assert_eq!(running.status().unwrap().registrations, 3);
+        // What is there can be refreshed; what leaves makes room, for whoever comes.
+        assert_eq!(phones[0].register(120).code().get(), 200);
+        assert_eq!(phones[0].register(0).code().get(), 200);
+        assert_eq!(phone(address, "1003").register(120).code().get(), 200);
+        assert_eq!(phones[0].register(120).code().get(), 503);
+    }
+}
+
+#[test]
 fn a_restart_keeps_bindings_and_generated_passwords() {
     let folder = tempfile::tempdir().unwrap();
     let begin = || {
