@@ -4,6 +4,7 @@ mod default;
 mod effective;
 mod error;
 mod file;
+mod sections;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -21,7 +22,7 @@ use sip::{Timers, Transport};
 use store::Durability;
 
 pub use error::{ConfigError, Place};
-pub use file::name_server;
+pub use sections::name_server;
 
 /// The settings. Start from [`Config::default`] and change fields.
 #[derive(Clone, Debug)]

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::file::{DNS, EXTENSIONS, LIMITS, MEDIA, REGISTER, SIP, TOP, USER};
+use super::file::TOP;
+use super::sections::{DNS, EXTENSIONS, LIMITS, MEDIA, REGISTER, SIP, USER};
 use super::{Config, Secret};
 
 fn read(text: &str) -> Result<Config, String> {

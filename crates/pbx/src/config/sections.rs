@@ -1,0 +1,267 @@
+//! The tables of a configuration: `users`, `extensions`, `media`, `register`, `dns`, `sip`, `limits`.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use proxy::Nat;
+
+use super::error::ConfigError;
+use super::text::{Entry, Files, Section};
+use super::{Config, Secret, User};
+use crate::accounts::AccountError;
+
+/// Longest time that may be given, in seconds: a year.
+const YEAR: u64 = 31_536_000;
+/// Most of anything that is counted.
+const MANY: u64 = 10_000_000;
+/// Shortest and longest time for a look-up, in milliseconds: the caller waits meanwhile.
+const LOOK_UP: RangeInclusive<u64> = 100..=60_000;
+/// The port of name servers.
+const NAME_SERVER_PORT: u16 = 53;
+/// Most name servers.
+const NAME_SERVERS: usize = 8;
+/// Shortest and longest T1, in milliseconds: 64 of them are 1.28 s and 320 s.
+const T1: RangeInclusive<u64> = 20..=5_000;
+/// The same for T2 and T4.
+const T2: RangeInclusive<u64> = 20..=60_000;
+/// Most media threads.
+const THREADS: u64 = 256;
+
+pub(super) const USER: [&str; 6] = ["password", "password_file", "ha1", "display", "numbers", "max_contacts"];
+pub(super) const EXTENSIONS: [&str; 4] = ["echo", "tone", "music", "conference"];
+pub(super) const MEDIA: [&str; 3] = ["address", "ports", "threads"];
+pub(super) const REGISTER: [&str; 5] = ["default_expires_secs", "min_expires_secs", "max_expires_secs", "clamp", "nat"];
+pub(super) const DNS: [&str; 2] = ["servers", "timeout_ms"];
+pub(super) const SIP: [&str; 3] = ["t1_ms", "t2_ms", "t4_ms"];
+pub(super) const LIMITS: [&str; 5] =
+    ["calls", "calls_per_user", "registrations", "contacts_per_user", "retry_after_secs"];
+
+impl Config {
+    pub(super) fn read_extensions(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
+        section.only(&EXTENSIONS)?;
+        let extensions = &mut self.extensions;
+        for (key, place) in [
+            ("echo", &mut extensions.echo),
+            ("tone", &mut extensions.tone),
+            ("music", &mut extensions.music),
+            ("conference", &mut extensions.conference),
+        ] {
+            if let Some(entry) = section.get(key) {
+                *place = numbers(&entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_media(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
+        section.only(&MEDIA)?;
+        if let Some(entry) = section.get("address") {
+            let address = entry.text()?.parse();
+            self.media.address = Some(address.map_err(|_| entry.wrong("an IP address"))?);
+        }
+        if let Some(entry) = section.get("ports") {
+            let range = ports(&entry.text()?);
+            self.media.ports =
+                range.ok_or_else(|| entry.wrong("FIRST-LAST with room for a pair, as in 10000-19999"))?;
+        }
+        if let Some(entry) = section.get("threads") {
+            self.media.threads = Some(entry.number(1..=THREADS).map(|number| usize::try_from(number).unwrap_or(1))?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_register(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
+        section.only(&REGISTER)?;
+        let register = &mut self.register;
+        for (key, place) in [
+            ("default_expires_secs", &mut register.default_expires),
+            ("min_expires_secs", &mut register.min_expires),
+            ("max_expires_secs", &mut register.max_expires),
+        ] {
+            if let Some(entry) = section.get(key) {
+                *place = secs(&entry, 1)?;
+            }
+        }
+        if register.min_expires > register.max_expires
+            && let Some(entry) = section.get("max_expires_secs").or_else(|| section.get("min_expires_secs"))
+        {
+            return Err(entry.wrong("min_expires_secs not above max_expires_secs"));
+        }
+        if let Some(entry) = section.get("clamp") {
+            register.clamp = entry.flag()?;
+        }
+        if let Some(entry) = section.get("nat") {
+            register.nat = entry.word(&[("never", Nat::Never), ("auto", Nat::Auto), ("always", Nat::Always)])?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_sip(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
+        section.only(&SIP)?;
+        let timers = &mut self.timers;
+        for (key, range, place) in
+            [("t1_ms", T1, &mut timers.t1), ("t2_ms", T2, &mut timers.t2), ("t4_ms", T2, &mut timers.t4)]
+        {
+            if let Some(entry) = section.get(key) {
+                *place = entry.number(range).map(Duration::from_millis)?;
+            }
+        }
+        if timers.t2 < timers.t1
+            && let Some(entry) = section.get("t1_ms").or_else(|| section.get("t2_ms"))
+        {
+            return Err(entry.wrong("t1_ms not above t2_ms"));
+        }
+        *timers = timers.whole();
+        Ok(())
+    }
+
+    pub(super) fn read_names(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
+        section.only(&DNS)?;
+        if let Some(entry) = section.get("servers") {
+            let read = |(text, entry): (String, Entry<'_>)| {
+                name_server(&text).ok_or_else(|| entry.wrong("ADDRESS or ADDRESS:PORT, as in 192.0.2.53"))
+            };
+            self.names.servers = entry.texts()?.into_iter().map(read).collect::<Result<_, _>>()?;
+            if self.names.servers.is_empty() {
+                return Err(entry.wrong("at least one name server"));
+            }
+            if self.names.servers.len() > NAME_SERVERS {
+                return Err(entry.wrong("at most 8 name servers"));
+            }
+        }
+        if let Some(entry) = section.get("timeout_ms") {
+            self.names.timeout = entry.number(LOOK_UP).map(Duration::from_millis)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_limits(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
+        section.only(&LIMITS)?;
+        let limits = &mut self.limits;
+        for (key, place) in [
+            ("calls", &mut limits.calls),
+            ("calls_per_user", &mut limits.calls_per_user),
+            ("registrations", &mut limits.registrations),
+            ("contacts_per_user", &mut limits.contacts_per_user),
+        ] {
+            if let Some(entry) = section.get(key) {
+                *place = count(&entry)?;
+            }
+        }
+        if let Some(entry) = section.get("retry_after_secs") {
+            limits.retry_after = secs(&entry, 0)?;
+        }
+        Ok(())
+    }
+}
+
+/// The address of a name server, on port 53 unless another is told.
+///
+/// ```
+/// assert_eq!(pbx::name_server("192.0.2.53"), Some(([192, 0, 2, 53], 53).into()));
+/// assert_eq!(pbx::name_server("[::1]:5353"), "[::1]:5353".parse().ok());
+/// assert_eq!(pbx::name_server("dns.example"), None);
+/// ```
+pub fn name_server(text: &str) -> Option<SocketAddr> {
+    let ip = || text.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, NAME_SERVER_PORT));
+    text.parse().ok().or_else(ip).filter(|address| address.port() != 0)
+}
+
+pub(super) fn read_user(section: &Section<'_>) -> Result<User, ConfigError> {
+    section.only(&USER)?;
+    let mut user = User::default();
+    let mut given = 0;
+    if let Some(entry) = section.get("password") {
+        let password = entry.text()?;
+        if password.is_empty() {
+            return Err(entry.wrong_secret("a password that is not empty"));
+        }
+        user.secret = Secret::Password(password);
+        given += 1;
+    }
+    if let Some(entry) = section.get("password_file") {
+        user.secret = Secret::File(password_file(&entry)?);
+        given += 1;
+    }
+    if let Some(entry) = section.get("ha1") {
+        let text = entry.text()?;
+        if !matches!(text.len(), 32 | 64) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(entry.wrong_secret("32 (MD5) or 64 (SHA-256) hexadecimal digits"));
+        }
+        user.secret = Secret::Ha1(text);
+        given += 1;
+    }
+    if given != 1 {
+        return Err(section.wrong("exactly one of password, password_file and ha1"));
+    }
+    if let Some(entry) = section.get("display") {
+        user.display = Some(entry.text()?);
+    }
+    if let Some(entry) = section.get("numbers") {
+        user.numbers = numbers(&entry)?;
+    }
+    if let Some(entry) = section.get("max_contacts") {
+        user.max_contacts = Some(count(&entry)?);
+    }
+    Ok(user)
+}
+
+/// The path of a file whose first line is a password.
+fn password_file(entry: &Entry<'_>) -> Result<PathBuf, ConfigError> {
+    let path = PathBuf::from(not_empty(entry)?);
+    if entry.files() == Files::Unread {
+        return Ok(path);
+    }
+    let shown = path.display();
+    match crate::accounts::first_line(&path) {
+        Err(AccountError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            return Err(
+                entry.wrong("a file that is there; make it, with the password in its first line, or name another")
+            );
+        }
+        Err(AccountError::File { source, .. }) => {
+            let expected =
+                format!("a file that can be read ({source}); give this user the right to it, or name another");
+            return Err(entry.wrong(&expected));
+        }
+        Err(_) => return Err(entry.wrong("a file with a password in its first line")),
+        Ok(_) => {}
+    }
+    if entry.files() == Files::Private && crate::accounts::is_open_to_all(&path) {
+        return Err(entry.wrong(&format!("a file that not everybody may read; `chmod o-rwx {shown}` mends it")));
+    }
+    Ok(path)
+}
+
+pub(super) fn not_empty(entry: &Entry<'_>) -> Result<String, ConfigError> {
+    let text = entry.text()?;
+    if text.is_empty() { Err(entry.wrong("a text that is not empty")) } else { Ok(text) }
+}
+
+/// Numbers or names: texts without blanks.
+pub(super) fn numbers(entry: &Entry<'_>) -> Result<Vec<String>, ConfigError> {
+    let read = |(text, entry): (String, Entry<'_>)| match text.is_empty() || text.chars().any(char::is_whitespace) {
+        true => Err(entry.wrong("a text without blanks")),
+        false => Ok(text),
+    };
+    entry.texts()?.into_iter().map(read).collect()
+}
+
+pub(super) fn secs(entry: &Entry<'_>, least: u64) -> Result<Duration, ConfigError> {
+    entry.number(least..=YEAR).map(Duration::from_secs)
+}
+
+fn count(entry: &Entry<'_>) -> Result<usize, ConfigError> {
+    entry.number(1..=MANY).map(|number| usize::try_from(number).unwrap_or(usize::MAX))
+}
+
+fn ports(text: &str) -> Option<RangeInclusive<u16>> {
+    let (first, last) = text.split_once('-')?;
+    let (first, last): (u16, u16) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+    // RTP on an even port and RTCP on the odd one above.
+    let even = first.checked_add(first % 2)?;
+    (first > 0 && even < last).then_some(first..=last)
+}
