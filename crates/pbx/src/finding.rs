@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use sip::{AlarmId, ServerTx, Turn};
+use sip::{AlarmId, IdMap, ServerTx, Turn};
 
 use crate::command::Command;
 use crate::neighbours::Neighbours;
@@ -24,6 +24,7 @@ pub(crate) const ALARMS: u64 = 1 << 63;
 #[derive(Default)]
 pub(crate) struct Findings {
     table: HashMap<u64, (Admitted, AlarmId)>,
+    by_request: IdMap<ServerTx, u64>,
     last: u64,
 }
 
@@ -45,25 +46,31 @@ impl Findings {
             return false;
         }
         let Ok(alarm) = turn.alarm(turn.now().mono + PATIENCE, ALARMS | ticket) else { return false };
+        self.by_request.insert(request.tx, ticket);
         self.table.insert(ticket, (request, alarm));
         true
     }
 
+    fn take(&mut self, ticket: u64) -> Option<(Admitted, AlarmId)> {
+        let found = self.table.remove(&ticket)?;
+        self.by_request.remove(&found.0.tx);
+        Some(found)
+    }
+
     /// The answer has come: the request that waited for it. One that comes too late finds nothing.
     pub(crate) fn answered(&mut self, ticket: u64, turn: &mut Turn<'_>) -> Option<Admitted> {
-        let (request, alarm) = self.table.remove(&ticket)?;
+        let (request, alarm) = self.take(ticket)?;
         turn.silence(alarm);
         Some(request)
     }
 
     /// The alarm with this number has come: the request that has waited long enough.
     pub(crate) fn expired(&mut self, alarm: u64) -> Option<Admitted> {
-        self.table.remove(&(alarm & !ALARMS)).map(|(request, _)| request)
+        self.take(alarm & !ALARMS).map(|(request, _)| request)
     }
 
     /// Whoever sent the request has given up; true when it waited here.
     pub(crate) fn cancelled(&mut self, tx: ServerTx, turn: &mut Turn<'_>) -> bool {
-        let ticket = self.table.iter().find(|(_, (request, _))| request.tx == tx).map(|(ticket, _)| *ticket);
-        ticket.and_then(|ticket| self.answered(ticket, turn)).is_some()
+        self.by_request.get(&tx).copied().and_then(|ticket| self.answered(ticket, turn)).is_some()
     }
 }

@@ -1,14 +1,16 @@
 //! Requests that have been passed on, and where their answers belong: MESSAGE between users (RFC 3428), and what devices say within a call.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use sip::message::{Response, StatusCode};
-use sip::{ClientTx, IdMap, Reply, ServerTx, SessionId};
+use sip::{ClientTx, Id, IdMap, Reply, ServerTx, SessionId};
 
 use crate::body;
 
 /// Messages under way at a time; one more is answered 503.
 const MOST: usize = 10_000;
+/// No handle is less.
+const FIRST: ClientTx = ClientTx(Id::from_u64(0));
 
 /// Where the answer to a request of ours belongs.
 #[derive(Debug)]
@@ -40,6 +42,8 @@ struct Message {
 #[derive(Debug, Default)]
 pub(crate) struct Relay {
     passed: IdMap<ClientTx, Passed>,
+    /// Those within calls, by the leg they were passed on to.
+    by_leg: BTreeSet<(SessionId, ClientTx)>,
     messages: HashMap<u64, Message>,
     last: u64,
 }
@@ -58,6 +62,7 @@ impl Relay {
     /// A request within a call has been passed on over this leg.
     pub(crate) fn within(&mut self, tx: ServerTx, client: ClientTx, over: SessionId) {
         self.passed.insert(client, Passed::Within { tx, over });
+        self.by_leg.insert((over, client));
     }
 
     /// A MESSAGE has been passed on in so many copies, at least one.
@@ -69,7 +74,21 @@ impl Relay {
 
     /// A leg has ended: what was passed on over it will not be answered.
     pub(crate) fn leg_ended(&mut self, session: SessionId) {
-        self.passed.retain(|_, passed| !matches!(passed, Passed::Within { over, .. } if *over == session));
+        while let Some(&(over, client)) =
+            self.by_leg.range((session, FIRST)..).next().filter(|(over, _)| *over == session)
+        {
+            self.by_leg.remove(&(over, client));
+            self.passed.remove(&client);
+        }
+    }
+
+    /// What was passed on as `client`, which has come to its end.
+    fn take(&mut self, client: ClientTx) -> Option<Passed> {
+        let passed = self.passed.remove(&client)?;
+        if let Passed::Within { over, .. } = passed {
+            self.by_leg.remove(&(over, client));
+        }
+        Some(passed)
     }
 
     /// A response to a request that was passed on: what to answer now, and to whom.
@@ -77,7 +96,7 @@ impl Relay {
         if response.code().is_provisional() {
             return None;
         }
-        match self.passed.remove(&client)? {
+        match self.take(client)? {
             Passed::Within { tx, .. } => {
                 let mut reply = Reply::new(response.code());
                 reply.body = body::whole(response.headers());
@@ -89,7 +108,7 @@ impl Relay {
 
     /// No response came to a request that was passed on: what to answer now, and to whom.
     pub(crate) fn failure(&mut self, client: ClientTx) -> Option<(ServerTx, Reply)> {
-        match self.passed.remove(&client)? {
+        match self.take(client)? {
             Passed::Within { tx, .. } => Some((tx, Reply::new(StatusCode::REQUEST_TIMEOUT))),
             Passed::Copy { message } => self.copy_answered(message, StatusCode::TEMPORARILY_UNAVAILABLE),
         }
@@ -111,5 +130,29 @@ impl Relay {
         }
         let message = self.messages.remove(&number)?;
         Some((message.tx, Reply::new(best)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u64) -> Id {
+        Id::from_u64(number)
+    }
+
+    #[test]
+    fn what_went_over_a_leg_goes_with_it_and_nothing_else() {
+        let mut relay = Relay::default();
+        for number in 1..=6 {
+            relay.within(ServerTx(id(number)), ClientTx(id(10 + number)), SessionId(id(100 + number % 2)));
+        }
+        assert!(relay.failure(ClientTx(id(11))).is_some());
+        relay.leg_ended(SessionId(id(101)));
+        assert_eq!((relay.len(), relay.by_leg.len()), (3, 3));
+        for number in 1..=6 {
+            assert_eq!(relay.failure(ClientTx(id(10 + number))).is_some(), number % 2 == 0, "{number}");
+        }
+        assert_eq!((relay.len(), relay.by_leg.len()), (0, 0));
     }
 }

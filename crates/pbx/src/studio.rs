@@ -4,13 +4,14 @@
 //! loop they come: nothing that is heard ever crosses. The name of a stream says which loop it belongs to and which thread carries it.
 
 use std::cell::Cell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use media::{Key, MediaEvent};
 use net::media::{Desk, MediaHandle, MediaThread, NoPorts, PortPair, PortRange};
-use net::{Clock, Handle};
+use net::{Clock, Handle, Sparingly};
 use rtp::Micros;
 
 use crate::command::Command;
@@ -81,7 +82,8 @@ pub(crate) struct Studio {
     conferences: Arc<HashMap<String, Key>>,
     sources: HashMap<IpAddr, IpAddr>,
     /// Streams and players that could not be taken away because the queue was full: tried again.
-    owed: HashSet<(Key, bool)>,
+    owed: Vec<VecDeque<(Key, bool)>>,
+    drops: Sparingly,
 }
 
 /// Media threads with a studio for each loop.
@@ -119,7 +121,8 @@ pub(crate) fn start(config: &Config, loops: u8) -> Result<Started, net::StartErr
         silence: config.silence.map(|span| Micros::from_millis(millis(span))),
         conferences: Arc::clone(&conferences),
         sources: HashMap::new(),
-        owed: HashSet::new(),
+        owed: vec![VecDeque::new(); count],
+        drops: Sparingly::default(),
     };
     Ok(Started { studios: (0..loops).map(studio).collect(), threads, lines })
 }
@@ -204,46 +207,54 @@ impl Studio {
     pub(crate) fn run(&mut self, key: Key, job: impl FnOnce(&mut Desk<'_>) + Send + 'static) -> bool {
         self.settle();
         let done = self.threads.get(thread_of(key)).is_some_and(|thread| thread.run(job).is_ok());
-        if !done {
-            tracing::error!("the media thread does not keep up: a command was dropped");
+        if !done && let Some(kept_back) = self.drops.due(Instant::now()) {
+            tracing::error!(kept_back, "the media thread does not keep up: a command was dropped");
         }
         done
     }
 
     /// Takes a stream away; its figures come back as [`Command::Streamed`].
     pub(crate) fn remove_stream(&mut self, key: Key) {
-        self.owed.insert((key, true));
-        self.settle();
+        self.owe(key, true);
     }
 
     /// Takes a player away.
     pub(crate) fn remove(&mut self, key: Key) {
-        self.owed.insert((key, false));
+        self.owe(key, false);
+    }
+
+    fn owe(&mut self, key: Key, stream: bool) {
+        if let Some(owed) = self.owed.get_mut(thread_of(key)) {
+            owed.push_back((key, stream));
+        }
         self.settle();
     }
 
     /// Streams and players whose end the media threads have not heard of yet.
     pub(crate) fn owed(&self) -> usize {
-        self.owed.len()
+        self.owed.iter().map(VecDeque::len).sum()
     }
 
-    /// What is owed to the media threads.
+    /// Tells the media threads what they are owed, each as much as its queue has room for.
     fn settle(&mut self) {
-        let (threads, lines) = (&self.threads, &self.lines);
-        self.owed.retain(|(key, stream)| {
-            let (key, lines) = (*key, lines.clone());
-            let Some(handle) = threads.get(thread_of(key)) else { return false };
-            let sent = match stream {
-                true => handle.run(move |desk| {
-                    if let Some(report) = desk.remove_stream(key) {
-                        lines.tell(key, Command::Streamed(Box::new(report)));
-                    }
-                }),
-                false => handle.run(move |desk| {
-                    desk.engine.remove(key);
-                }),
-            };
-            sent.is_err()
-        });
+        for (thread, owed) in self.threads.iter().zip(&mut self.owed) {
+            while let Some(&(key, stream)) = owed.front() {
+                let lines = self.lines.clone();
+                let sent = match stream {
+                    true => thread.run(move |desk| {
+                        if let Some(report) = desk.remove_stream(key) {
+                            lines.tell(key, Command::Streamed(Box::new(report)));
+                        }
+                    }),
+                    false => thread.run(move |desk| {
+                        desk.engine.remove(key);
+                    }),
+                };
+                if sent.is_err() {
+                    break;
+                }
+                owed.pop_front();
+            }
+        }
     }
 }
