@@ -23,7 +23,7 @@ pub enum Protocol {
 /// Classifies a datagram without looking past its second octet; the named protocol's parser still has to agree.
 ///
 /// RTP with a payload type of 64 to 95 is taken for RTCP when its marker is set: such types must not be used on a
-/// shared port ([`PayloadType::may_share_port_with_rtcp`](crate::PayloadType::may_share_port_with_rtcp)).
+/// shared port (RFC 5761 section 4).
 pub const fn classify(datagram: &[u8]) -> Protocol {
     match datagram {
         [0..=3, ..] => Protocol::Stun,
