@@ -2,6 +2,7 @@
 //! everything else, so that the runner's own summary is the last thing on the screen.
 
 use std::io::{BufRead, BufReader};
+use std::net::{Ipv6Addr, UdpSocket};
 use std::process::{Command, Stdio};
 
 use crate::failure::Failure;
@@ -10,6 +11,9 @@ use crate::{peers, process, source};
 
 /// Tests in this module of the integration binary talk to foreign programs.
 const INTEROP: &str = "interop::";
+
+/// Tests with this in their name need the address ::1.
+const IPV6: &str = "over_ipv6";
 
 /// Folder of their sources.
 const INTEROP_FOLDER: &str = "tests/interop/";
@@ -22,21 +26,27 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
         [filter] if !filter.starts_with('-') => (false, Some(filter.as_str())),
         _ => return Err(Failure::Usage("test takes `--without-peers` and one filter".into())),
     };
-    let mut skipped = 0;
-    if without_peers {
-        let sources = workspace.sources()?;
-        skipped = source::tests_in(&sources).iter().filter(|test| test.path.starts_with(INTEROP_FOLDER)).count();
-    } else {
+    if !without_peers {
         peers::install(&peers::missing(false))?;
     }
-    let outcome = run_all(workspace, filter, without_peers);
+    let has_ipv6 = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    let skipped: Vec<&str> =
+        [(INTEROP, without_peers), (IPV6, !has_ipv6)].iter().filter(|(_, skip)| *skip).map(|(name, _)| *name).collect();
+    let outcome = run_all(workspace, filter, &skipped);
+    let tests = source::tests_in(&workspace.sources()?);
     if without_peers {
-        println!("skipped for want of peers: {skipped} interop test(s)");
+        let of_peers = tests.iter().filter(|test| test.path.starts_with(INTEROP_FOLDER)).count();
+        println!("skipped for want of peers: {of_peers} interop test(s)");
+    }
+    if !has_ipv6 {
+        let over_ipv6 = tests.iter().filter(|test| test.name.contains(IPV6)).count();
+        println!("skipped for want of ::1: {over_ipv6} test(s)");
     }
     outcome
 }
 
-fn run_all(workspace: &Workspace, filter: Option<&str>, without_peers: bool) -> Result<(), Failure> {
+/// Runs all but those whose name has one of `skipped` in it.
+fn run_all(workspace: &Workspace, filter: Option<&str>, skipped: &[&str]) -> Result<(), Failure> {
     let mut documented = process::cargo();
     documented.current_dir(workspace.root()).args(["test", "--workspace", "--doc", "--quiet"]).args(filter);
     process::run(&mut documented)?;
@@ -46,8 +56,9 @@ fn run_all(workspace: &Workspace, filter: Option<&str>, without_peers: bool) -> 
         if filter.is_some() {
             command.arg("--no-tests=pass");
         }
-        if without_peers {
-            command.args(["-E", &format!("not test(/^{INTEROP}/)")]);
+        if !skipped.is_empty() {
+            let each: Vec<String> = skipped.iter().map(|name| format!("not test({name})")).collect();
+            command.args(["-E", &each.join(" and ")]);
         }
         return process::run(&mut command);
     }
@@ -56,8 +67,8 @@ fn run_all(workspace: &Workspace, filter: Option<&str>, without_peers: bool) -> 
         .current_dir(workspace.root())
         .args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"])
         .args(filter);
-    if without_peers {
-        command.args(["--", "--skip", INTEROP]);
+    if !skipped.is_empty() {
+        command.arg("--").args(skipped.iter().flat_map(|name| ["--skip", name]));
     }
     with_totals(&mut command)
 }

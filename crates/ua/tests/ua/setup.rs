@@ -210,11 +210,7 @@ async fn calls_go_by_tcp_too() {
 }
 
 #[tokio::test]
-async fn calls_go_by_ipv6_where_the_system_has_it() {
-    if std::net::UdpSocket::bind("[::1]:0").is_err() {
-        eprintln!("skipped: this system has no ::1");
-        return;
-    }
+async fn calls_go_over_ipv6() {
     let wire = Wire::default();
     let alice = wire.tap(ua::Endpoint::builder().udp("[::1]:0")).build().await.unwrap();
     let bob = ua::Endpoint::builder().udp("[::1]:0").build().await.unwrap();
