@@ -140,6 +140,16 @@ fn mistakes_are_told_with_line_column_and_what_was_expected() {
 }
 
 #[test]
+fn limit_of_name_servers_takes_eight_and_refuses_one_more() {
+    let servers = |count: usize| format!("[dns]\nservers = [{}]", "'192.0.2.53', ".repeat(count));
+    assert_eq!(read(&servers(8)).unwrap().names.servers.len(), 8);
+    assert!(read(&servers(9)).unwrap_err().contains("expected at most 8 name servers"));
+    for (millis, good) in [(99, false), (100, true), (60_000, true), (60_001, false)] {
+        assert_eq!(read(&format!("[dns]\ntimeout_ms = {millis}")).is_ok(), good, "{millis}");
+    }
+}
+
+#[test]
 fn columns_count_characters_and_files_are_named() {
     let error = Config::from_toml("# ä\nrealm = 'ä' # ö\nä = 1", Some(Path::new("/x.toml")), &|_| None).unwrap_err();
     assert!(error.to_string().starts_with("/x.toml:"), "{error}");
