@@ -17,7 +17,7 @@ fn extension_600_gives_back_what_it_hears() {
     let (running, mut phones) = with_phones(&["1001"]);
     let mut sound = Sound::new(Codec::Pcmu);
     let (mut dialog, answer) = phones[0].call_through("600", &sound.describe());
-    let heard = sound.talk(address(answer.body()), 440.0, SPAN);
+    let heard = sound.talk_until_heard(address(answer.body()), 440.0, 440.0, CLEAR);
     assert!(longest(&heard, 440.0) >= CLEAR, "{:?}", longest(&heard, 440.0));
     phones[0].hang_up(&mut dialog);
     nothing_left(&running);
@@ -28,7 +28,7 @@ fn extension_601_says_440_hertz_and_602_says_something() {
     let (running, mut phones) = with_phones(&["1001"]);
     let mut sound = Sound::new(Codec::Pcma);
     let (mut dialog, answer) = phones[0].call_through("601", &sound.describe());
-    let heard = sound.talk(address(answer.body()), 0.0, SPAN);
+    let heard = sound.talk_until_heard(address(answer.body()), 0.0, 440.0, CLEAR);
     assert!(longest(&heard, 440.0) >= CLEAR, "{:?}", longest(&heard, 440.0));
     phones[0].hang_up(&mut dialog);
     sound.drain();
@@ -274,7 +274,7 @@ fn an_invite_without_offer_is_offered_something() {
     assert_eq!(answer.code().get(), 200);
     let ours = address(answer.body());
     phones[0].ack(&dialog, answer.headers(), false, Some(&sound.describe()));
-    let heard = sound.talk(ours, 440.0, Duration::from_secs(3));
+    let heard = sound.talk_until_heard(ours, 440.0, 440.0, Duration::from_millis(600));
     assert!(longest(&heard, 440.0) >= Duration::from_millis(600), "{:?}", longest(&heard, 440.0));
     phones[0].hang_up(&mut dialog);
     nothing_left(&running);

@@ -43,11 +43,28 @@ impl Sound {
 
     /// Sends `hz` (0: nothing) for `span`, and gives everything that was heard meanwhile and a little after.
     pub(crate) fn talk(&mut self, to: SocketAddr, hz: f64, span: Duration) -> Vec<i16> {
+        self.talk_while(to, hz, |since, _| since < span)
+    }
+
+    /// Sends `hz` (0: nothing) until `tone` has stood for `long` in what is heard, and gives all of that. On a busy machine it may take a while:
+    /// what was not heard after ten times as long is not heard at all.
+    pub(crate) fn talk_until_heard(&mut self, to: SocketAddr, hz: f64, tone: f64, long: Duration) -> Vec<i16> {
+        let mut look = long;
+        self.talk_while(to, hz, |since, heard| {
+            if since < look {
+                return true;
+            }
+            look = since + Duration::from_millis(100);
+            since < long * 10 && longest(heard, tone) < long
+        })
+    }
+
+    fn talk_while(&mut self, to: SocketAddr, hz: f64, mut goes_on: impl FnMut(Duration, &[i16]) -> bool) -> Vec<i16> {
         let mut tone = (hz > 0.0).then(|| ToneGenerator::single(SampleRate::NARROW, hz, Dbfs(-12.0)).unwrap());
         let (mut encoder, mut heard) = (self.codec.encoder(), Vec::new());
         let began = Instant::now();
         let mut next = Duration::ZERO;
-        while began.elapsed() < span {
+        while goes_on(began.elapsed(), &heard) {
             if began.elapsed() >= next {
                 next += Duration::from_millis(20);
                 if let Some(tone) = &mut tone {
