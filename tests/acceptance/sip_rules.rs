@@ -1,9 +1,9 @@
 //! Rules of SIP that every door shares (ids c..), asked of the robot of `offhook answer`.
 
 use super::wire::{Wire, code, field};
-use crate::program::Program;
 use crate::program::offhook;
 use crate::program::registering::{Devices, Wish};
+use crate::program::{PATIENCE, Program};
 
 /// A robot that answers, and a wire to it. Hold the program: it ends when dropped.
 fn robot(arguments: &[&str]) -> (Program, Wire) {
@@ -206,6 +206,20 @@ fn c19_basic_call_flow() {
     assert_eq!(wire.code_of(&bye), 200);
     let again = wire.within(&answer, "BYE", 3);
     assert_eq!(wire.code_of(&again), 481);
+}
+
+#[test]
+fn c19_basic_call_flow_without_a_100_where_it_rings_before_one_is_due() {
+    for (arguments, first) in [(&["--trying-ms", "200"][..], "SIP/2.0 180 "), (&[], "SIP/2.0 100 ")] {
+        let (_robot, mut wire) = robot(arguments);
+        let invite = wire.ask("INVITE");
+        wire.send(&invite);
+        let came = wire.next(PATIENCE).unwrap();
+        assert!(came.starts_with(first), "{arguments:?}: {came}");
+        let answer = wire.expect("200 OK");
+        let bye = wire.within(&answer, "BYE", 2);
+        assert_eq!(wire.code_of(&bye), 200);
+    }
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub(super) fn measured(ours: &[&str], sipp: &[&str], port: u16) -> Result<([Row;
     };
     let rows = [
         row(format!("{CALLS} standing calls, their transactions over"), standing, Bound::Units(BOUND)),
-        row(format!("{CALLS} calls just answered, each with its transaction"), fresh, Bound::None),
+        row(format!("{CALLS} calls just answered, each with its transaction"), fresh, Bound::Units(BOUND)),
     ];
     let check = Check::of(
         format!("each of {CALLS} standing calls: OPTIONS within it 200, with another tag 481, BYE 200"),
@@ -60,12 +60,12 @@ pub(super) fn measured(ours: &[&str], sipp: &[&str], port: u16) -> Result<([Row;
     Ok((rows, check))
 }
 
-/// One call from beginning to end, for a server that has just been measured; whether its INVITE was answered by a 100 before anything else.
-pub(super) fn a_whole_call(port: u16) -> Result<bool, String> {
+/// One call from beginning to end, for a server that has just been measured and answers an INVITE by a 100 before anything else, or does not.
+pub(super) fn a_whole_call(port: u16, trying: bool) -> Result<(), String> {
     let mut calls = Calls::new(port)?;
     calls.stand(1)?;
     calls.are_dialogs()?;
-    Ok(calls.trying.get())
+    if calls.trying.get() == trying { Ok(()) } else { Err(format!("a 100 came: {}", !trying)) }
 }
 
 struct Calls {

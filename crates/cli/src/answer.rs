@@ -97,6 +97,9 @@ fn conduct(args: &args::Answer) -> Result<(Conduct, bool), Fault> {
 fn listening(args: &args::Answer) -> LoopConfig {
     let timers = sip::Timers::with_t1(Duration::from_millis(args.t1_ms));
     let mut stack = sip::Config { user_agent: Some(crate::user_agent()), timers, ..sip::Config::default() };
+    if args.trying_ms > 0 {
+        stack.trying = sip::Trying::After(Duration::from_millis(args.trying_ms));
+    }
     stack.allow.extend([sip::message::Method::Info, sip::message::Method::Message]);
     let mut config = LoopConfig::new(phone::udp_and_tcp(&phone::addresses(&args.identity.sip)), stack);
     config.look_up(phone::names(&args.identity));

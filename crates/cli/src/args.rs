@@ -212,6 +212,9 @@ pub(crate) struct Answer {
     /// T1 of RFC 3261 in milliseconds: 64 of them are waited for an ACK.
     #[arg(long, value_name = "MILLIS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(20..=5_000))]
     pub(crate) t1_ms: u64,
+    /// Send 100 (Trying) to calls that have had no answer for so long (RFC 3261 section 17.2.1 has 200); 0: to each at once.
+    #[arg(long, value_name = "MILLIS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=200))]
+    pub(crate) trying_ms: u64,
     /// Who answers; with an account it registers, without it takes calls to any user.
     #[command(flatten)]
     pub(crate) identity: Identity,
