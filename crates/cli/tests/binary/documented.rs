@@ -1,8 +1,11 @@
 //! The documents are true: every option is in `docs/commands.md`, every event and field printed is in `docs/json.md`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::UdpSocket;
 
-use crate::run::{Going, offhook};
+use nix::sys::signal::Signal;
+
+use crate::run::{Going, PATIENCE, offhook};
 
 fn document(name: &str) -> String {
     std::fs::read_to_string(format!("{}/../../{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -46,28 +49,52 @@ fn every_exit_code_is_documented() {
     }
 }
 
-/// Holds each line against `docs/json.md` and returns the events among them.
-fn held_against_the_document<'a>(lines: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+/// Events with the fields they were printed with.
+type Printed = BTreeMap<String, BTreeSet<String>>;
+
+/// The section of `docs/json.md` about an event.
+fn section<'a>(document: &'a str, event: &str) -> &'a str {
+    let found = document.split("\n### ").skip(1).find(|section| section.starts_with(&format!("`{event}`")));
+    let section = found.unwrap_or_else(|| panic!("docs/json.md has no section `{event}`"));
+    section.split("\n## ").next().unwrap()
+}
+
+/// The fields a section tells of: names at the beginning of a sentence, alone or in a row.
+fn fields(section: &str) -> BTreeSet<String> {
+    let text = section.split_once('\n').map_or("", |(_, text)| text).replace('\n', " ");
+    let mut found = BTreeSet::new();
+    for sentence in text.split(". ").flat_map(|sentence| sentence.split("In `answer`: ")) {
+        let mut rest = sentence.trim_start();
+        while let Some((name, behind)) = rest.strip_prefix('`').and_then(|rest| rest.split_once('`')) {
+            found.insert(name.to_owned());
+            rest = behind.strip_prefix(", ").unwrap_or_default();
+        }
+    }
+    found
+}
+
+/// Holds each line against `docs/json.md` and returns what was printed.
+fn held_against_the_document<'a>(lines: impl IntoIterator<Item = &'a str>) -> Printed {
     let document = document("docs/json.md");
-    let mut events = BTreeSet::new();
+    let mut printed = Printed::new();
     for line in lines {
         let value: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let event = value["event"].as_str().unwrap_or_else(|| panic!("no event: {line}")).to_owned();
         assert_eq!(value["v"].as_u64(), Some(1), "{line}");
-        let section = document.split("\n### ").find(|section| section.starts_with(&format!("`{event}`")));
-        let section = section.unwrap_or_else(|| panic!("docs/json.md has no section `{event}`"));
+        let section = section(&document, &event);
+        let known = printed.entry(event.clone()).or_default();
         for field in value.as_object().unwrap().keys().filter(|field| !["v", "event"].contains(&field.as_str())) {
             assert!(section.contains(&format!("`{field}`")), "docs/json.md does not tell of {event}.{field}");
+            known.insert(field.clone());
         }
-        events.insert(event);
     }
-    events
+    printed
 }
 
 /// That all of these were among the events printed.
-fn assert_printed(printed: &BTreeSet<String>, wanted: &[&str]) {
+fn assert_printed(printed: &Printed, wanted: &[&str]) {
     for event in wanted {
-        assert!(printed.contains(*event), "{event} was not printed: {printed:?}");
+        assert!(printed.contains_key(*event), "{event} was not printed: {printed:?}");
     }
 }
 
@@ -91,9 +118,40 @@ fn port(listening: &str) -> String {
     value["address"].as_str().unwrap().rsplit(':').next().unwrap().to_owned()
 }
 
-/// Runs what prints JSON and holds each line against the document.
+/// Runs what prints JSON, each kind beside the others, and holds each line against the document: and the document against all that was printed.
 #[test]
-fn json_lines_are_documented() {
+fn json_lines_and_their_document_agree() {
+    let runs: [fn() -> Printed; 7] =
+        [of_a_server, of_the_robot, of_a_binding, of_a_registrar_in_trouble, of_a_call, of_a_silence, of_a_ring];
+    let mut printed = Printed::new();
+    std::thread::scope(|scope| {
+        let runs = runs.map(|run| scope.spawn(run));
+        for (event, fields) in runs.into_iter().flat_map(|run| run.join().unwrap()) {
+            printed.entry(event).or_default().extend(fields);
+        }
+    });
+    let document = document("docs/json.md");
+    let events = document.split("\n### `").skip(1).filter_map(|section| section.split('`').next());
+    let mut missing = Vec::new();
+    for event in events.collect::<BTreeSet<_>>() {
+        let Some(printed) = printed.get(event) else {
+            missing.push(event.to_owned());
+            continue;
+        };
+        missing.extend(fields(section(&document, event)).difference(printed).map(|field| format!("{event}.{field}")));
+    }
+    assert!(missing.is_empty(), "docs/json.md tells of what nothing prints: {missing:?}");
+}
+
+/// The reader of the document finds what stands there, and only that.
+#[test]
+fn fields_of_a_section_are_those_that_begin_a_sentence() {
+    let text = "`a`\n\nWhat it is. `one`: `x` or `y`. `two`,\n`three`: see [`b`](#b), each with `z`. In `answer`: `four`: its number.\n";
+    let found = fields(text);
+    assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), ["four", "one", "three", "two"]);
+}
+
+fn of_a_server() -> Printed {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().to_str().unwrap();
     let (server, mut printed) = serve_json(state);
@@ -111,15 +169,19 @@ fn json_lines_are_documented() {
     printed.push(offhook(&["check", "--json", "--print-effective", "/dev/null"]).stdout);
     server.terminate();
     printed.extend(server.end().1);
-    let events = held_against_the_document(printed.iter().flat_map(|all| all.lines()));
+    // One that makes passwords.
+    let other = folder.path().join("other");
+    let mut other = Going::start(&["serve", "--json", "--sip", "127.0.0.1:0", "--state", other.to_str().unwrap()]);
+    printed.push(other.line(r#""event":"user""#));
+    let printed = held_against_the_document(printed.iter().flat_map(|all| all.lines()));
     let wanted = ["listening", "ready", "metrics", "sip", "verdict", "answered", "ended", "recorded", "error"];
-    assert_printed(&events, &wanted);
-    assert_printed(&events, &["status", "checked", "stopped", "user", "extension", "stopping", "registered"]);
+    assert_printed(&printed, &wanted);
+    assert_printed(&printed, &["status", "checked", "stopped", "user", "extension", "stopping", "registered"]);
+    printed
 }
 
 /// The robot's lines, for calls that it takes, refuses and hears digits in.
-#[test]
-fn json_lines_of_the_robot_are_documented() {
+fn of_the_robot() -> Printed {
     let mut robot = Going::start(&["answer", "--json", "--sip", "127.0.0.1:0", "--echo"]);
     let target = format!("sip:x@127.0.0.1:{}", port(&robot.line(r#""transport":"udp""#)));
     let caller = offhook(&["call", &target, "--tone", "440", "--dtmf", "5", "--for", "2", "--json"]);
@@ -128,22 +190,22 @@ fn json_lines_of_the_robot_are_documented() {
     robot.line(r#""event":"message""#);
     robot.interrupt();
     let (_, lines) = robot.end();
-    let events = held_against_the_document(objects(&lines));
-    assert_printed(&events, &["listening", "ringing", "answered", "digit", "ended", "message"]);
-    let events = held_against_the_document(caller.stdout.lines());
-    assert_printed(&events, &["calling", "progress", "answered", "media", "heard", "ended"]);
+    let printed = held_against_the_document(objects(&lines));
+    assert_printed(&printed, &["listening", "ringing", "answered", "digit", "ended", "message"]);
+    let printed = held_against_the_document(caller.stdout.lines());
+    assert_printed(&printed, &["calling", "progress", "answered", "media", "heard", "ended"]);
 
     let mut busy = Going::start(&["answer", "--json", "--sip", "127.0.0.1:0", "--reject", "486", "--calls", "1"]);
     let target = format!("sip:x@127.0.0.1:{}", port(&busy.line(r#""transport":"udp""#)));
     assert_eq!(offhook(&["call", &target]).code, Some(7));
-    let (code, lines) = busy.end();
-    assert_eq!(code, Some(0), "{lines:#?}");
-    assert_printed(&held_against_the_document(objects(&lines)), &["refused"]);
+    let (code, refused) = busy.end();
+    assert_eq!(code, Some(0), "{refused:#?}");
+    assert_printed(&held_against_the_document(objects(&refused)), &["refused"]);
+    held_against_the_document(objects(&lines).chain(caller.stdout.lines()).chain(objects(&refused)))
 }
 
 /// Those of a binding that is kept up, and of a robot with an account.
-#[test]
-fn json_lines_of_a_binding_that_is_kept_up_are_documented() {
+fn of_a_binding() -> Printed {
     let folder = tempfile::tempdir().unwrap();
     let (_server, first) = serve_json(folder.path().to_str().unwrap());
     let account = |user: &str| format!("sip:{user}@127.0.0.1:{}", port(&first[0]));
@@ -151,18 +213,102 @@ fn json_lines_of_a_binding_that_is_kept_up_are_documented() {
     let mut kept = Going::start(&["register", "--json", "--account", &device, "--password", "x"]);
     kept.line(r#""event":"registered""#);
     let identity = ["--account", caller.as_str(), "--password", "x"];
-    assert_eq!(offhook(&[&["message", "2002", "x"], &identity[..]].concat()).code, Some(0));
+    let message = offhook(&[&["message", "2002", "x", "--json"], &identity[..]].concat());
+    assert_eq!(message.code, Some(0), "{message:?}");
     assert_eq!(offhook(&[&["call", "2002"], &identity[..]].concat()).code, Some(8));
     kept.line(r#""event":"refused""#);
     kept.interrupt();
-    let events = held_against_the_document(objects(&kept.end().1));
-    assert_printed(&events, &["registered", "message", "refused", "unregistered"]);
+    let (_, kept) = kept.end();
+    assert_printed(&held_against_the_document(objects(&kept)), &["registered", "message", "refused", "unregistered"]);
 
     let mut robot = Going::start(&["answer", "--json", "--account", &device, "--password", "x"]);
     robot.line(r#""event":"registered""#);
     robot.interrupt();
-    assert_printed(&held_against_the_document(objects(&robot.end().1)), &["listening", "registered"]);
+    let (_, robot) = robot.end();
+    assert_printed(&held_against_the_document(objects(&robot)), &["listening", "registered"]);
     let refused = offhook(&["answer", "--json", "--account", &device, "--password", "wrong"]);
     assert_eq!(refused.code, Some(6), "{refused:?}");
     assert_printed(&held_against_the_document(refused.stdout.lines()), &["registration_failed"]);
+    let asked = message.stdout.lines().chain(refused.stdout.lines());
+    held_against_the_document(objects(&kept).chain(objects(&robot)).chain(asked))
+}
+
+/// A registrar by hand grants two seconds and refuses the refresh for a while.
+fn of_a_registrar_in_trouble() -> Printed {
+    let registrar = UdpSocket::bind("127.0.0.1:0").unwrap();
+    registrar.set_read_timeout(Some(PATIENCE)).unwrap();
+    let account = format!("sip:2001@{}", registrar.local_addr().unwrap());
+    let mut client = Going::start(&["register", "--json", "--account", &account, "--password", "x"]);
+    let answer = |status: &str, lines: &str| {
+        let mut buffer = [0; 4_096];
+        let (length, from) = registrar.recv_from(&mut buffer).unwrap();
+        let request = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        assert!(request.starts_with("REGISTER "), "{request}");
+        let line = |name: &str| request.split("\r\n").find(|line| line.starts_with(&format!("{name}: "))).unwrap();
+        let head = ["Via", "From", "To", "Call-ID", "CSeq"].map(|name| format!("{}\r\n", line(name))).concat();
+        let contact = line("Contact").split(';').next().unwrap().replace('>', "");
+        let contact = if status.starts_with("200") { format!("{contact}>;expires=2\r\n") } else { String::new() };
+        let text = format!("SIP/2.0 {status}\r\n{head}{contact}{lines}Content-Length: 0\r\n\r\n");
+        registrar.send_to(text.as_bytes(), from).unwrap();
+    };
+    answer("200 OK", "");
+    client.line(r#""event":"registered""#);
+    answer("503 Service Unavailable", "Retry-After: 1\r\n");
+    // It goes on all the same, until it is told to end.
+    client.line(r#""event":"registration_failed""#);
+    client.interrupt();
+    let (code, lines) = client.end();
+    assert_eq!(code, Some(130), "{lines:#?}");
+    held_against_the_document(objects(&lines))
+}
+
+/// A call whose other side holds, goes on, and sends a key and a message.
+fn of_a_call() -> Printed {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().enable_io().build().unwrap();
+    let lines = runtime.block_on(async {
+        let there = ua::Endpoint::builder().udp("127.0.0.1:0").build().await.unwrap();
+        let target = there.uri("x").unwrap();
+        let mut caller = Going::start(&["call", &target, "--sip", "127.0.0.1:0", "--tone", "440", "--json"]);
+        let call = there.incoming().await.unwrap().answer().await.unwrap();
+        caller.line(r#""event":"heard""#);
+        call.hold().await.unwrap();
+        caller.line(r#""event":"held""#);
+        call.resume().await.unwrap();
+        caller.line(r#""event":"resumed""#);
+        call.dtmf("5").await.unwrap();
+        caller.line(r#""event":"digit""#);
+        call.message("x").await.unwrap();
+        caller.line(r#""event":"message""#);
+        call.hangup().await;
+        caller.end().1
+    });
+    held_against_the_document(objects(&lines))
+}
+
+/// A call whose other side falls silent, is heard again, and does not answer the hang-up in the end.
+fn of_a_silence() -> Printed {
+    let mut robot = Going::start(&["answer", "--sip", "127.0.0.1:0", "--echo"]);
+    let target = format!("sip:x@127.0.0.1:{}", robot.port());
+    let mut caller = Going::start(&["call", &target, "--sip", "127.0.0.1:0", "--tone", "440", "--json"]);
+    caller.line(r#""event":"heard""#);
+    for again in [true, false] {
+        robot.signal(Signal::SIGSTOP);
+        caller.line(r#""event":"silence""#);
+        if again {
+            robot.signal(Signal::SIGCONT);
+            caller.line(r#""event":"heard_again""#);
+        }
+    }
+    caller.interrupt();
+    held_against_the_document(objects(&caller.end().1))
+}
+
+/// A call that is given up while it rings.
+fn of_a_ring() -> Printed {
+    let mut robot = Going::start(&["answer", "--sip", "127.0.0.1:0", "--ring"]);
+    let target = format!("sip:x@127.0.0.1:{}", robot.port());
+    let mut caller = Going::start(&["call", &target, "--sip", "127.0.0.1:0", "--json"]);
+    caller.line(r#""code":180"#);
+    caller.interrupt();
+    held_against_the_document(objects(&caller.end().1))
 }
