@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sip::digest::Client;
 
-use super::overload::{Counts, alone, serve};
+use super::overload::{Counts, alone, get, serve};
 use crate::acceptance::wire::{Ask, Wire, challenged, code, field, with_credentials};
 use crate::program::offhook::Server;
 use crate::program::{PATIENCE, Program};
@@ -163,6 +163,16 @@ fn a_loop_that_does_not_say_where_a_user_is_costs_2_s_and_503() {
     // The control: the same user, now that his loop says that he is not registered.
     let (answer, took) = halved.message(&user);
     assert!(code(&answer) == 480 && took < LATE, "{took:?}: {answer}");
+}
+
+#[test]
+fn a_server_with_a_loop_that_takes_no_turns_is_not_healthy() {
+    let _alone = alone();
+    let mut halved = halved();
+    assert!(get(&halved.http, "/healthz").starts_with("HTTP/1.1 503 "));
+    halved.freed();
+    let healthy = get(&halved.http, "/healthz");
+    assert!(healthy.starts_with("HTTP/1.1 200 ") && healthy.ends_with("\r\n\r\nok\n"), "{healthy}");
 }
 
 #[test]

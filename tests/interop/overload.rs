@@ -40,16 +40,22 @@ pub(super) fn serve(settings: &str) -> (Server, String) {
 /// What the server has counted.
 pub(super) struct Counts(String);
 
+/// What `serve --http` answers.
+pub(super) fn get(http: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(http).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
 impl Counts {
     /// As soon as all loops answer.
     pub(super) fn of(http: &str) -> Self {
         let end = Instant::now() + PATIENCE;
         loop {
-            let mut stream = TcpStream::connect(http).unwrap();
-            stream.set_read_timeout(Some(PATIENCE)).unwrap();
-            stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-            let mut text = String::new();
-            stream.read_to_string(&mut text).unwrap();
+            let text = get(http, "/metrics");
             if text.starts_with("HTTP/1.1 200") {
                 return Self(text);
             }

@@ -216,3 +216,21 @@ fn devices_known_to_stumble_over_two_challenges_get_one() {
     let offered = challenges("baresip v1.0.0", strict);
     assert!(offered.len() == 1 && offered[0].contains("algorithm=SHA-256"), "{offered:?}");
 }
+
+#[test]
+fn rfc3261_21_4_11_a_message_or_info_may_have_so_many_octets_and_no_more() {
+    let (running, mut phones) = with_phones(&["1001"]);
+    let (uri, to) = ("sip:1003@127.0.0.1", "sip:1003@127.0.0.1");
+    let (mut dialog, _) = phones[0].call_through("600", &Sound::new(Codec::Pcmu).describe());
+    // 1003 has no device, and an extension has nothing to say to INFO: what is passed on is answered so.
+    for (octets, message, info) in [(16_384, 480, 200), (16_385, 413, 413)] {
+        let text = "x".repeat(octets);
+        let body = Some(("text/plain", text.as_str()));
+        assert_eq!(phones[0].ask("MESSAGE", uri, to, body).1.code().get(), message, "{octets}");
+        phones[0].within(&mut dialog, "INFO", body);
+        let branch = dialog.branch.clone();
+        assert_eq!(phones[0].final_response(&branch).code().get(), info, "{octets}");
+    }
+    phones[0].hang_up(&mut dialog);
+    nothing_left(&running);
+}

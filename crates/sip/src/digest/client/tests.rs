@@ -257,3 +257,13 @@ fn secrets_are_never_printed() {
     let shown = format!("{client:?}");
     assert!(!shown.contains("zanzibar") && shown.contains("Ha1(MD5)"), "{shown}");
 }
+
+#[test]
+fn sixteen_challenges_of_a_response_are_read_and_no_more() {
+    let strange = "Digest realm=\"mine\", nonce=\"a\", algorithm=STRANGE";
+    let usable = "Digest realm=\"mine\", nonce=\"a\"";
+    for (before, read) in [(15, true), (16, false)] {
+        let challenges: Vec<&str> = std::iter::repeat_n(strange, before).chain([usable]).collect();
+        assert_eq!(take(&mut client(Some("mine")), &challenges).is_ok(), read, "{before} before it");
+    }
+}

@@ -447,3 +447,17 @@ fn rfc7616_3_3_and_3_5_what_is_quoted_and_what_is_not() {
         "{info}"
     );
 }
+
+#[test]
+fn eight_credentials_of_a_request_are_read_and_no_more() {
+    let elsewhere =
+        "Digest username=\"alice\", realm=\"elsewhere\", nonce=\"a\", uri=\"sip:example.com\", response=\"b\"";
+    for (before, read) in [(7, true), (8, false)] {
+        let (mut server, mut client) = (server(|_| {}), client("alice", "secret"));
+        challenge(&mut server, &mut client, Time(0), false);
+        let ours = line(&mut client);
+        let values = std::iter::repeat_n(elsewhere.as_bytes(), before).chain([ours.as_bytes()]);
+        let verdict = server.judge(Time(0), PEER, request("REGISTER"), values, users);
+        assert_eq!(matches!(verdict, Verdict::Ok(_)), read, "{before} before it");
+    }
+}
