@@ -45,29 +45,8 @@ fn relay_translates_the_payload_number_and_nothing_else() {
     }
 }
 
-#[test]
-fn different_codecs_are_linked_by_decoding() {
-    let (mut alice, mut bob, mut relay) = (Host::new(1), Host::new(2), Host::new(3));
-    let pcma = |remote| StreamSettings {
-        codec: Codec::Pcma,
-        send_type: PayloadType::PCMA,
-        receive_types: vec![(PayloadType::PCMA, Codec::Pcma)],
-        ..settings(remote)
-    };
-    alice.stream(1, 4_000, settings(6_000));
-    bob.stream(1, 5_000, pcma(6_002));
-    relay.stream(1, 6_000, settings(4_000));
-    relay.stream(2, 6_002, pcma(5_000));
-    assert!(relay.engine.link(Key(1), Key(2)));
-    assert!(!relay.engine.is_relaying());
-    alice.tone(10, 440.0, 1);
-    let at_bob = bob.recorder(11, 1);
-    run(&mut [&mut alice, &mut bob, &mut relay], 200, Micros(0), |_, _| true);
-    assert!(heard(&at_bob, 440.0));
-}
-
-#[test]
-fn rfc3550_7_1_what_is_decoded_in_between_gets_numbers_source_and_reports_of_its_own() {
+/// Alice with one law, Bob with the other, and a host that links a stream to each.
+fn between_codecs() -> (Host, Host, Host) {
     let (mut alice, mut bob, mut between) = (Host::new(1), Host::new(2), Host::new(3));
     let pcma = |remote| StreamSettings {
         codec: Codec::Pcma,
@@ -80,6 +59,22 @@ fn rfc3550_7_1_what_is_decoded_in_between_gets_numbers_source_and_reports_of_its
     between.stream(1, 6_000, settings(4_000));
     between.stream(2, 6_002, pcma(5_000));
     assert!(between.engine.link(Key(1), Key(2)));
+    (alice, bob, between)
+}
+
+#[test]
+fn different_codecs_are_linked_by_decoding() {
+    let (mut alice, mut bob, mut relay) = between_codecs();
+    assert!(!relay.engine.is_relaying());
+    alice.tone(10, 440.0, 1);
+    let at_bob = bob.recorder(11, 1);
+    run(&mut [&mut alice, &mut bob, &mut relay], 200, Micros(0), |_, _| true);
+    assert!(heard(&at_bob, 440.0));
+}
+
+#[test]
+fn rfc3550_7_1_what_is_decoded_in_between_gets_numbers_source_and_reports_of_its_own() {
+    let (mut alice, mut bob, mut between) = between_codecs();
     alice.tone(10, 440.0, 1);
     let (mut from_alice, mut to_bob, mut reports) = (Vec::new(), Vec::new(), Vec::new());
     let mut count = 0;
