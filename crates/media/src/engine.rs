@@ -196,7 +196,7 @@ impl Engine {
         out: &mut impl Output,
     ) {
         let wall = self.wall(now);
-        let Some(carried) = self.at_slot(slot) else { return };
+        let Some(carried) = self.at_slot(slot).filter(|carried| !carried.stream.settings.is_at_rest()) else { return };
         let Mode::Relayed { to } = carried.mode else {
             carried.stream.receive(now, wall, component, from, datagram, out);
             return;

@@ -23,6 +23,14 @@ pub struct Agreed {
     pub hold: HoldState,
 }
 
+impl Agreed {
+    /// What the stream runs with from now on, when it ran with `before`: a stream whose line was refused or ended rests until the line is
+    /// back. `None`: there is no stream, and there was none.
+    pub fn settings_after(&self, before: Option<&StreamSettings>) -> Option<StreamSettings> {
+        self.settings.clone().or_else(|| before.map(StreamSettings::at_rest))
+    }
+}
+
 /// Why an exchange of descriptions failed. The call goes on with what was agreed before.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -124,15 +132,21 @@ impl CallMedia {
     /// [`NegotiateError`], whose [`NegotiateError::status`] refuses the offer; nothing has changed.
     pub fn answer(&mut self, offer: &[u8]) -> Result<(Vec<u8>, Agreed), NegotiateError> {
         let offer = Session::parse(offer).map_err(NegotiateError::Unreadable)?;
+        let before = self.negotiation.clone();
         let answer = self.negotiation.answer_borrowed(offer, &self.capabilities);
         let (session, agreement) = answer.map_err(NegotiateError::Answer)?;
-        let agreed = agreed(agreement)?;
-        Ok((session.to_bytes(), agreed))
+        match agreed(agreement) {
+            Ok(agreed) => Ok((session.to_bytes(), agreed)),
+            Err(error) => {
+                self.negotiation = before;
+                Err(error)
+            }
+        }
     }
 
     /// The body of an answer that takes nothing of their offer, for the ACK of a 2xx whose offer cannot be taken (RFC 3261 section
-    /// 13.2.2.4); `None` when the offer cannot be read. Nothing changes.
-    pub fn refusal(&self, offer: &[u8]) -> Option<Vec<u8>> {
+    /// 13.2.2.4); `None` when the offer cannot be read. What was agreed before stays.
+    pub fn refusal(&mut self, offer: &[u8]) -> Option<Vec<u8>> {
         let offer = Session::parse(offer).ok()?;
         Some(self.negotiation.refusal(&offer, &self.capabilities).to_bytes())
     }
@@ -142,16 +156,15 @@ impl CallMedia {
     /// # Errors
     /// [`NegotiateError`]; our offer is dropped, what was agreed before stays.
     pub fn accept(&mut self, answer: &[u8]) -> Result<Agreed, NegotiateError> {
-        let accepted = Session::parse(answer)
-            .map_err(NegotiateError::Unreadable)
-            .and_then(|answer| self.negotiation.accept_answer(&answer).cloned().map_err(NegotiateError::Accept));
-        match accepted {
-            Ok(agreement) => agreed(&agreement),
-            Err(error) => {
-                self.negotiation.rollback();
-                Err(error)
-            }
+        let before = self.negotiation.clone();
+        let accepted = Session::parse(answer).map_err(NegotiateError::Unreadable).and_then(|answer| {
+            self.negotiation.accept_answer(&answer).map_err(NegotiateError::Accept).and_then(agreed)
+        });
+        if accepted.is_err() {
+            self.negotiation = before;
+            self.negotiation.rollback();
         }
+        accepted
     }
 
     /// Drops a pending offer, ours or theirs: it was refused.
@@ -177,3 +190,6 @@ fn agreed(agreement: &Agreement) -> Result<Agreed, NegotiateError> {
         .map(|settings| Agreed { settings: Some(settings), hold })
         .map_err(NegotiateError::Unusable)
 }
+
+#[cfg(test)]
+mod tests;

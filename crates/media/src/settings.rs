@@ -94,6 +94,18 @@ impl fmt::Display for UnusablePlan {
 impl std::error::Error for UnusablePlan {}
 
 impl StreamSettings {
+    /// The same stream after its line was refused or ended: neither packets nor reports go to the peer, and what comes is discarded until
+    /// the line is back (RFC 3264 sections 6 and 8.2).
+    #[must_use]
+    pub fn at_rest(&self) -> Self {
+        Self { direction: Direction::Inactive, remote: None, remote_control: None, ..self.clone() }
+    }
+
+    /// Whether nothing is sent and nothing expected, not even reports.
+    pub fn is_at_rest(&self) -> bool {
+        self.direction == Direction::Inactive && self.remote.is_none() && self.remote_control.is_none()
+    }
+
     /// Settings from what two descriptions agree on. Where the description names an unspecified address or none, nothing is sent until
     /// the peer is heard.
     ///
@@ -145,7 +157,10 @@ fn endpoint(agreed: Option<&(sdp::Address, u16)>) -> Result<Option<SocketAddr>, 
     match address.ip() {
         Some(ip) if is_usable(ip) => Ok(Some(SocketAddr::new(ip, *port))),
         Some(_) => Ok(None),
-        None => Err(UnusablePlan::HostName(address.to_string())),
+        None => Err(UnusablePlan::HostName(match address {
+            sdp::Address::Name { name, .. } => name.to_string(),
+            other => other.to_string(),
+        })),
     }
 }
 

@@ -159,6 +159,18 @@ impl Codec {
             )
     }
 
+    /// Says what `offered`, of the same format, says of the format itself: what was left to its default here is written out.
+    /// RFC 3264 section 6.1.
+    pub(crate) fn repeat_format_parameters(&mut self, offered: &Codec) {
+        for (name, key, default) in FORMAT_PARAMETERS {
+            if self.name.eq_ignore_ascii_case(name) && offered.parameter(key).is_some() && self.parameter(key).is_none()
+            {
+                let said = self.fmtp.as_ref().map(|fmtp| format!("{fmtp};")).unwrap_or_default();
+                self.fmtp = Some(Text::assembled(format!("{said}{key}={default}")));
+            }
+        }
+    }
+
     /// One `key=value` of the parameters; keys are compared without regard to case (RFC 4855 section 3).
     pub fn parameter(&self, key: &str) -> Option<&str> {
         self.fmtp.as_ref()?.split(';').find_map(|part| {

@@ -136,12 +136,7 @@ impl Line {
 
     fn carry_out(&mut self, agreed: Agreed, studio: &mut Studio) {
         let key = self.key;
-        let settings = match (agreed.settings, &self.settings) {
-            (Some(settings), _) => settings,
-            // The peer took the audio away: the stream stays, silent.
-            (None, Some(before)) => StreamSettings { direction: Direction::Inactive, ..before.clone() },
-            (None, None) => return,
-        };
+        let Some(settings) = agreed.settings_after(self.settings.as_ref()) else { return };
         if self.settings.as_ref() == Some(&settings) {
             return;
         }

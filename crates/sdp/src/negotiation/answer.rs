@@ -39,13 +39,14 @@ impl Negotiation {
     }
 
     /// A valid answer that takes nothing of an offer: each stream with port 0 (RFC 3264 section 6). It is for an offer that a response
-    /// cannot refuse any more, since it came in one (RFC 3261 section 13.2.2.4). Nothing changes.
-    pub fn refusal(&self, offer: &Session, capabilities: &LocalCapabilities) -> Session {
+    /// cannot refuse any more, since it came in one (RFC 3261 section 13.2.2.4). What was agreed stays in force; like any other description
+    /// that was sent, the refusal has a version of its own (RFC 3264 section 8).
+    pub fn refusal(&mut self, offer: &Session, capabilities: &LocalCapabilities) -> Session {
         let mut session = Session::bare(self.origin.clone());
         session.connection = Some(Connection::from(capabilities.address.clone()));
         session.times = offer.times.clone();
         session.media = offer.media.iter().map(Media::rejection).collect();
-        session
+        self.stamp(session).as_ref().clone()
     }
 
     /// Puts an answer to the pending offer in force, from where it can be taken.
@@ -247,12 +248,13 @@ fn common_events(theirs: &[Codec], common: &[Codec], local: &LocalMedia) -> Vec<
 }
 
 /// Our codec under their number. Annex B of G.729 is used only if both want it, so its refusal is repeated: RFC 3264
-/// section 6.1 on parameters that configure a format.
+/// section 6.1 on parameters that configure a format. Those which belong to the format stand in the answer when they stand in the offer.
 fn answered_codec(ours: &Codec, theirs: &Codec) -> Codec {
     let mut codec = Codec { payload_type: theirs.payload_type, name: theirs.name.clone(), ..ours.clone() };
     let refuses = |codec: &Codec| codec.parameter("annexb").is_some_and(|value| value.eq_ignore_ascii_case("no"));
     if codec.name.eq_ignore_ascii_case("G729") && refuses(theirs) {
         codec.fmtp = Some(Text::literal("annexb=no"));
     }
+    codec.repeat_format_parameters(theirs);
     codec
 }

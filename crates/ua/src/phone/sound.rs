@@ -56,12 +56,9 @@ impl Phone {
         let watch = self.parts.silence;
         let Some(call) = self.calls.get_mut(&key) else { return Err(CallError::Ended) };
         let sound = &mut call.sound;
-        let mut settings = match (&agreed.settings, &sound.settings) {
-            (Some(settings), _) => settings.clone(),
-            // The audio line was refused or ended in a call that had it: it rests until it comes back.
-            (None, Some(last)) => StreamSettings { direction: Direction::Inactive, ..last.clone() },
-            (None, None) => return Err(CallError::Media("the two sides agree on no audio".into())),
-        };
+        let mut settings = agreed
+            .settings_after(sound.settings.as_ref())
+            .ok_or_else(|| CallError::Media("the two sides agree on no audio".into()))?;
         if sound.held_by_us {
             // Who holds says nothing either: a softphone has no music for those who wait.
             settings.direction = Direction::Inactive;

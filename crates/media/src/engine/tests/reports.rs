@@ -49,6 +49,43 @@ fn rfc3264_8_4_to_the_null_address_go_neither_packets_nor_reports() {
 }
 
 #[test]
+fn rfc3264_6_a_refused_stream_sends_neither_packets_nor_reports_and_takes_none() {
+    use crate::negotiate::CallMedia;
+    let description = |port: u16, version: u32| {
+        format!("v=0\r\no=- 1 {version} IN IP4 h\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\n")
+    };
+    let mut media = CallMedia::new(at(4_000), &[Codec::Pcmu], 7);
+    let agreed = media.answer(description(5_000, 1).as_bytes()).unwrap().1;
+    let mut settings_now = agreed.settings_after(None).unwrap();
+    let (mut alice, mut bob) = (Host::new(1), Host::new(2));
+    alice.stream(1, 4_000, settings_now.clone());
+    bob.stream(1, 5_000, settings(4_000));
+    alice.tone(10, 440.0, 1);
+    bob.tone(10, 1_000.0, 1);
+    let at_alice = alice.recorder(11, 1);
+    let mut now = Micros(0);
+    for (version, port, lives) in [(2, 5_000, true), (3, 0, false), (4, 5_000, true)] {
+        let agreed = media.answer(description(port, version).as_bytes()).unwrap().1;
+        settings_now = agreed.settings_after(Some(&settings_now)).unwrap();
+        assert!(alice.engine.update_stream(now, Key(1), settings_now.clone()));
+        let before = alice.engine.report(Key(1)).unwrap().packets_received;
+        let _ = at_alice.try_iter().count();
+        let (mut audio, mut reports) = (0, 0);
+        // Bob does not notice and speaks on, reports and all.
+        now = run(&mut [&mut alice, &mut bob], 1_000, now, |to, _| {
+            audio += u32::from(to.port() == 5_000);
+            reports += u32::from(to.port() == 5_001);
+            true
+        });
+        assert_eq!((audio > 0, reports > 0), (lives, lives), "port {port}: {audio} packets, {reports} reports");
+        let taken = alice.engine.report(Key(1)).unwrap().packets_received - before;
+        assert_eq!(taken > 0, lives, "port {port}: {taken} packets were counted");
+        let loud = at_alice.try_iter().flatten().skip(4_000).any(|sample| sample.unsigned_abs() > 100);
+        assert_eq!(loud, lives, "port {port}");
+    }
+}
+
+#[test]
 fn rfc3550_8_2_who_meets_his_own_ssrc_says_goodbye_to_it_once_and_takes_another() {
     let (mut alice, mut bob) = (Host::new(1), Host::new(1));
     alice.stream(1, 4_000, settings(5_000));
