@@ -459,3 +459,25 @@ fn full_engine_refuses_one_more() {
     assert!(engine.add_player(Key(3), Box::new(|_: &mut [i16]| 0)).is_ok());
     assert_eq!(engine.add_player(Key(4), Box::new(|_: &mut [i16]| 0)), Err(AddError::Full));
 }
+
+#[test]
+fn rfc3264_8_3_2_what_is_sent_changes_with_the_settings() {
+    let (mut alice, mut bob) = pair();
+    alice.tone(10, 440.0, 1);
+    let at_bob = bob.recorder(11, 1);
+    let mut now = Micros(0);
+    for (codec, number) in [(Codec::Pcmu, 0), (Codec::Pcma, 8), (Codec::Pcma, 97), (Codec::Pcmu, 0)] {
+        let send_type = PayloadType::new(number).unwrap();
+        assert!(alice.engine.update_stream(now, Key(1), StreamSettings { codec, send_type, ..settings(5_000) }));
+        let receive_types = vec![(send_type, codec)];
+        assert!(bob.engine.update_stream(now, Key(1), StreamSettings { receive_types, ..settings(4_000) }));
+        let mut types = Vec::new();
+        now = run(&mut [&mut alice, &mut bob], 100, now, |to, packet| {
+            types.extend((to.port() == 5_000).then_some(packet[1] & 0x7f));
+            true
+        });
+        types.dedup();
+        assert_eq!(types, [number]);
+        assert!(heard(&at_bob, 440.0), "{codec:?} as {number}");
+    }
+}

@@ -56,6 +56,25 @@ fn extension_610_lets_everybody_hear_everybody_else() {
 }
 
 #[test]
+fn rfc3264_6_1_who_only_speaks_is_heard_and_who_only_listens_hears() {
+    let (running, mut phones) = with_phones(&["1001", "1002"]);
+    let (mut first, mut second) = (Sound::new(Codec::Pcmu), Sound::new(Codec::Pcma));
+    let (mut one, answer_one) = phones[0].call_through("610", &first.describe_as("sendonly"));
+    let (mut two, answer_two) = phones[1].call_through("610", &second.describe_as("recvonly"));
+    for (answer, direction) in [(&answer_one, "a=recvonly\r\n"), (&answer_two, "a=sendonly\r\n")] {
+        let text = String::from_utf8_lossy(answer.body()).into_owned();
+        assert!(text.contains(direction), "{text}");
+    }
+    let sides = ((&mut first, address(answer_one.body())), (&mut second, address(answer_two.body())));
+    let (heard_one, heard_two) = both_ways(sides.0, sides.1, SPAN);
+    assert!(heard_one.is_empty(), "{} samples to who wants none", heard_one.len());
+    assert!(longest(&heard_two, 440.0) >= CLEAR, "{:?}", longest(&heard_two, 440.0));
+    phones[0].hang_up(&mut one);
+    phones[1].hang_up(&mut two);
+    nothing_left(&running);
+}
+
+#[test]
 fn a_lone_member_of_extension_610_hears_silence_rather_than_nothing() {
     let (running, mut phones) = with_phones(&["1001"]);
     let mut sound = Sound::new(Codec::Pcmu);

@@ -1,6 +1,7 @@
 //! Offer/answer tests by rule. The helpers write and read descriptions in a short form: one stream is
 //! `audio 49170 0 97 sendonly`, and numbers stand for the codecs in [`codec`].
 
+mod answers;
 mod direction_and_hold;
 mod formats;
 mod rfc3264;
