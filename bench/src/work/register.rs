@@ -97,7 +97,7 @@ impl Home {
             }
             Verdict::Challenge { stale } => {
                 let lines = self.digest.challenge(self.now, origin, false, stale);
-                Reply::new(StatusCode::UNAUTHORIZED).lines(lines)
+                Reply::new(StatusCode::UNAUTHORIZED).lines(lines).stateless()
             }
             _ => Reply::new(StatusCode::FORBIDDEN),
         }

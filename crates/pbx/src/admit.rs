@@ -61,7 +61,7 @@ impl Switch {
                 lines.push_text(HeaderId::WwwAuthenticate, &value);
             }
         }
-        Reply::new(StatusCode::UNAUTHORIZED).lines(lines)
+        Reply::new(StatusCode::UNAUTHORIZED).lines(lines).stateless()
     }
 
     /// Whether a request comes from a device that knows one hash only: by its User-Agent or, since not every request has one, by that of

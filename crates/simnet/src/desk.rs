@@ -35,7 +35,7 @@ impl Desk {
         let user = match verdict {
             Verdict::Ok(verified) => Some(verified.user.into_owned()),
             Verdict::Challenge { stale } => {
-                let mut reply = Reply::new(StatusCode::UNAUTHORIZED);
+                let mut reply = Reply::new(StatusCode::UNAUTHORIZED).stateless();
                 for challenge in self.digest.challenges(now.mono, peer, stale) {
                     reply =
                         reply.line("WWW-Authenticate", &challenge).expect("a challenge that can stand in a message");

@@ -211,6 +211,12 @@ fn ack(seen: &mut Seen, message: &Glimpse) -> Option<&'static str> {
     }
 }
 
+/// The lines of a message without its challenges and Vias.
+fn but_nonce_and_way(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let other = |line: &&[u8]| !line.starts_with(b"WWW-Authenticate:") && !line.starts_with(b"Via:");
+    bytes.split(|byte| *byte == b'\n').filter(other)
+}
+
 /// What is wrong with a response that leaves.
 fn response(seen: &mut Seen, at: Time, message: &Glimpse, bytes: &Bytes, sky: Sky) -> Option<&'static str> {
     if !message.is_final() {
@@ -220,7 +226,11 @@ fn response(seen: &mut Seen, at: Time, message: &Glimpse, bytes: &Bytes, sky: Sk
     let key = (message.branch.clone(), message.method.clone());
     if let Some((_, before)) = seen.answered.get(&key) {
         // On a stream the transaction ends with its answer; the request may come again over another connection.
-        return (sky < Sky::Foul && *before != *bytes).then_some("two final responses to one request (RFC 3261 17.2)");
+        // A registrar keeps nothing of whom it challenges: the nonce is another each time, `rport` what the device has now (RFC 3261 8.2.7).
+        let challenged_again =
+            code == 401 && message.method != "INVITE" && but_nonce_and_way(before).eq(but_nonce_and_way(bytes));
+        let other = *before != *bytes && !challenged_again;
+        return (sky < Sky::Foul && other).then_some("two final responses to one request (RFC 3261 17.2)");
     }
     seen.answered.insert(key, (code, bytes.clone()));
     if message.method != "INVITE" || !message.is_success() {

@@ -25,12 +25,15 @@ pub struct Reply {
     /// The To tag instead of the one the stack chose for the transaction. Must be the same in all responses to a request but 100
     /// (RFC 3261 section 8.2.6.2).
     pub to_tag: Option<String>,
+    /// Nothing is kept of the request once this final answer has left: see [`Reply::stateless`].
+    pub stateless: bool,
 }
 
 impl Reply {
     /// An answer without anything but the code.
     pub fn new(code: StatusCode) -> Self {
-        Self { code, reason: None, lines: Lines::default(), body: None, contact: ContactSpec::None, to_tag: None }
+        let (lines, contact) = (Lines::default(), ContactSpec::None);
+        Self { code, reason: None, lines, body: None, contact, to_tag: None, stateless: false }
     }
     /// Another reason phrase. Control characters in it are replaced by blanks when it is printed.
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
@@ -63,6 +66,13 @@ impl Reply {
     /// A To tag of the application's choice.
     pub fn to_tag(mut self, tag: impl Into<String>) -> Self {
         self.to_tag = Some(tag.into());
+        self
+    }
+    /// A final answer that leaves nothing behind, so that a flood of requests without credentials fills no memory (RFC 3261 section 8.2.7):
+    /// the request is forgotten, a repeat of it comes up as a new one, and must be answered in the same way. The To tag is the same in
+    /// each of these answers. Without effect for an INVITE, whose ACK is waited for, and over a stream, where a request does not repeat.
+    pub fn stateless(mut self) -> Self {
+        self.stateless = true;
         self
     }
 }

@@ -36,7 +36,8 @@ impl Turn<'_> {
         let Some(request) = &server.request else {
             return Err(StackError::State("a request without a final response"));
         };
-        let own = server.tag;
+        let stateless = reply.stateless && !reliable && code.is_final() && matches!(server.machine, Machine::Other(_));
+        let own = if stateless { self.stack.keys.stateless_tag(request.headers()) } else { server.tag };
         let tag = reply.to_tag.as_deref().map_or(own.as_bytes(), str::as_bytes);
         match &mut server.machine {
             Machine::Invite(state) => {
@@ -77,12 +78,17 @@ impl Turn<'_> {
         writer.lines(&reply.lines);
         let bytes = writer.finish(reply.body.as_ref());
         let (path, owner) = (server.path(), server.owner);
+        self.stack.counters.responses_out += 1;
+        if stateless {
+            self.server_end(tx.0);
+            self.send_raw(path, bytes, why);
+            return Ok(());
+        }
         // What stays is an exact copy: the printed one has room to spare.
         server.keep(Some(bytes.as_ref().into()), &mut self.stack.kept);
         if code.is_final() {
             self.server_close(tx.0, tag);
         }
-        self.stack.counters.responses_out += 1;
         self.send(Sender::Server(tx.0), path, bytes, why);
         self.server_rearm(tx.0);
         if let Owner::Session(session, _) = owner {

@@ -328,7 +328,7 @@ impl Turn<'_> {
     }
 
     /// Takes a transaction away.
-    fn server_end(&mut self, id: Id) {
+    pub(super) fn server_end(&mut self, id: Id) {
         let Some(mut server) = self.stack.servers.remove(id) else { return };
         server.take_request(&mut self.stack.kept);
         server.keep(None, &mut self.stack.kept);

@@ -99,3 +99,35 @@ fn rfc3261_17_2_2_nothing_follows_a_final_response() {
     }
     bench.ends_empty();
 }
+
+#[test]
+fn rfc3261_8_2_7_a_stateless_answer_leaves_nothing_and_has_the_same_to_tag_each_time() {
+    for transport in [UDP, TCP] {
+        let (mut bench, tx) = asked(transport);
+        let challenge = || Reply::new(StatusCode::UNAUTHORIZED).stateless();
+        bench.turn(|turn| turn.respond(tx, challenge())).expect("open");
+        assert_eq!(bench.stack.usage(), Usage::default());
+        assert_eq!(bench.respond(tx, 200), Err(StackError::Gone));
+        bench.receive(path(transport, 2), &incoming("OPTIONS", transport, BRANCH, ""));
+        let again = bench.server_tx();
+        bench.turn(|turn| turn.respond(again, challenge())).expect("open");
+        let seen = ["0.000 up OPTIONS", "0.000 401 (Response)", "0.000 up OPTIONS", "0.000 401 (Response)"];
+        assert_eq!(bench.took(), seen, "{transport:?}");
+        let tags: Vec<_> = bench.sent.iter().map(|sent| sent.headers().to_tag().map(str::to_owned)).collect();
+        assert!(tags[0].is_some() && (tags[0] == tags[1] || transport == TCP), "{tags:?}");
+        bench.ends_empty();
+    }
+}
+
+#[test]
+fn rfc3261_17_2_1_an_invite_is_never_answered_statelessly() {
+    let mut bench = Bench::new();
+    bench.receive(path(UDP, 2), &incoming("INVITE", UDP, BRANCH, ""));
+    let tx = bench.server_tx();
+    bench.turn(|turn| turn.respond(tx, Reply::new(StatusCode::UNAUTHORIZED).stateless())).expect("open");
+    bench.run_to(600);
+    assert_eq!(
+        bench.took(),
+        ["0.000 100 (Automatic)", "0.000 up INVITE", "0.000 401 (Response)", "0.500 401 (RetransmitResponse)"]
+    );
+}
