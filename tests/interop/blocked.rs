@@ -44,20 +44,14 @@ fn users() -> impl Iterator<Item = String> {
 }
 
 fn halved() -> Halved {
+    halved_with("")
+}
+
+/// The same with more settings.
+fn halved_with(settings: &str) -> Halved {
     let users: String = users().map(|user| format!("[users.{user}]\npassword = \"secret\"\n")).collect();
-    let (server, http) = serve(&format!("shards = 2\n{users}"));
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", server.program.id())).unwrap();
-    let mut loops: Vec<u32> = tasks
-        .map(|task| task.unwrap().path())
-        .filter(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim() == "sip"))
-        .map(|task| task.file_name().unwrap().to_str().unwrap().parse().unwrap())
-        .collect();
-    loops.sort_unstable();
-    assert_eq!(loops.len(), 2, "{loops:?}");
-    let mut strace = Command::new("strace");
-    strace.args(["-p", &loops[0].to_string(), "-e", "trace=epoll_wait", "-e", "inject=epoll_wait:delay_enter=60s"]);
-    let mut strace = Program::start(&mut strace);
-    strace.wait_for("attached");
+    let (server, http) = serve(&format!("shards = 2\n{settings}\n{users}"));
+    let strace = block(&server);
     // It takes a last turn when something comes; from then on some are not answered, those that the system gives it or whose call is its.
     let end = Instant::now() + PATIENCE;
     let (wire, ask) = loop {
@@ -80,6 +74,23 @@ fn halved() -> Halved {
         assert!(Instant::now() < end, "the loop cannot be blocked");
     };
     Halved { strace, server, http, wire, home: ask.call_id }
+}
+
+/// Holds up the first loop of a server from its next wait on.
+fn block(server: &Server) -> Program {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", server.program.id())).unwrap();
+    let mut loops: Vec<u32> = tasks
+        .map(|task| task.unwrap().path())
+        .filter(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim() == "sip"))
+        .map(|task| task.file_name().unwrap().to_str().unwrap().parse().unwrap())
+        .collect();
+    loops.sort_unstable();
+    assert_eq!(loops.len(), 2, "{loops:?}");
+    let mut strace = Command::new("strace");
+    strace.args(["-p", &loops[0].to_string(), "-e", "trace=epoll_wait", "-e", "inject=epoll_wait:delay_enter=60s"]);
+    let mut strace = Program::start(&mut strace);
+    strace.wait_for("attached");
+    strace
 }
 
 impl Halved {
@@ -237,4 +248,61 @@ fn rfc3261_21_5_4_what_a_slow_loop_has_no_room_for_is_503_by_the_other() {
     let ask = halved.wire.ask("OPTIONS");
     assert_eq!(halved.wire.code_of(&ask), 404);
     assert_eq!(Counts::of(&halved.http).sum("offhook_sip_shed_total", ""), shed as u64);
+}
+
+/// The numbers of the loops that are told to be silent.
+fn silent(server: &Server) -> Vec<u64> {
+    let status = server.status();
+    let loops = status["loops"].as_array().unwrap();
+    assert_eq!(loops.len(), 2, "{status}");
+    let silent = loops.iter().filter(|one| one["silent"] == true);
+    silent.map(|one| one["shard"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn status_and_metrics_tell_what_there_is_and_which_loop_is_silent() {
+    let _alone = alone();
+    let mut halved = halved();
+    let silent_ones = silent(&halved.server);
+    let [shard] = silent_ones[..] else { panic!("{silent_ones:?}") };
+    let (down, up) = (format!("\noffhook_sip_loop_up{{shard=\"{shard}\"}} 0\n"), "\"} 1\n");
+    let half = get(&halved.http, "/metrics");
+    assert!(half.starts_with("HTTP/1.1 200 ") && half.contains(&down), "{half}");
+    assert!(half.contains(&format!("offhook_sip_loop_up{{shard=\"{}{up}", 1 - shard)), "{half}");
+    // The control: all answer.
+    let asked = "offhook_sip_requests_total";
+    let whole = halved.freed().sum(asked, "");
+    assert!(silent(&halved.server).is_empty());
+    // What a loop has counted stays counted when it falls silent: a counter that falls would be taken for a new start.
+    halved.strace = block(&halved.server);
+    let end = Instant::now() + PATIENCE;
+    let half = loop {
+        let text = get(&halved.http, "/metrics");
+        if text.contains(&down) {
+            break Counts::told(text);
+        }
+        assert!(Instant::now() < end, "{text}");
+    };
+    assert!(whole > 0 && half.sum(asked, "") >= whole, "{} of {whole}", half.sum(asked, ""));
+    halved.freed();
+}
+
+#[test]
+fn so_many_requests_wait_for_another_loop_and_one_more_is_503_at_once() {
+    let _alone = alone();
+    let mut halved = halved_with("limits.questions = 2");
+    let user = halved.user_of_the_blocked_loop();
+    let mut client = halved.client();
+    // The second time, room has come back.
+    for _ in 0..2 {
+        let asks: Vec<Ask> = (0..3).map(|_| with_credentials(halved.ask(&user), &mut client)).collect();
+        let begun = Instant::now();
+        asks.iter().for_each(|ask| halved.wire.send(ask));
+        let answers: Vec<(String, Duration)> =
+            asks.iter().map(|_| (halved.wire.next(PATIENCE).unwrap(), begun.elapsed())).collect();
+        assert!(answers.iter().all(|(answer, _)| code(answer) == 503), "{answers:?}");
+        assert!(answers[0].0.contains(&asks[2].branch) && answers[0].1 < LATE, "{answers:?}");
+        assert!(answers[1..].iter().all(|(_, after)| *after >= LATE), "{answers:?}");
+    }
+    halved.freed();
 }

@@ -22,6 +22,9 @@ const ASKED: u32 = 60;
 /// How soon a call that stands is answered meanwhile.
 const SOON: Duration = Duration::from_millis(200);
 
+/// The lines of /metrics that tell of each loop whether it answers.
+const UP: &str = "offhook_sip_loop_up{";
+
 /// Who floods a server does so alone: two processors are not many.
 static FLOODS: Mutex<()> = Mutex::new(());
 
@@ -56,11 +59,17 @@ impl Counts {
         let end = Instant::now() + PATIENCE;
         loop {
             let text = get(http, "/metrics");
-            if text.starts_with("HTTP/1.1 200") {
-                return Self(text);
+            assert!(text.starts_with("HTTP/1.1 200") && Instant::now() < end, "{text}");
+            if text.lines().filter(|line| line.starts_with(UP)).all(|line| line.ends_with(" 1")) {
+                return Self::told(text);
             }
-            assert!(text.starts_with("HTTP/1.1 503") && Instant::now() < end, "{text}");
         }
+    }
+
+    /// Of what `/metrics` answered.
+    pub(super) fn told(text: String) -> Self {
+        assert!(text.lines().any(|line| line.starts_with(UP)), "{text}");
+        Self(text)
     }
 
     /// The sum of all lines of a name whose labels hold `label`.

@@ -30,7 +30,7 @@ pub(crate) struct Server {
     pub(crate) program: Program,
     /// Where it listens, UDP and TCP.
     pub(crate) address: String,
-    _state: tempfile::TempDir,
+    state: tempfile::TempDir,
 }
 
 /// Starts `offhook serve` on a free port of loopback, with state of its own, and waits until it is ready.
@@ -38,7 +38,17 @@ pub(crate) fn serve(arguments: &[&str]) -> Server {
     let state = tempfile::tempdir().unwrap();
     let address = format!("127.0.0.1:{}", super::free_port());
     let program = serve_at(&address, state.path(), arguments);
-    Server { program, address, _state: state }
+    Server { program, address, state }
+}
+
+impl Server {
+    /// What `offhook status --json` tells of it.
+    pub(crate) fn status(&self) -> serde_json::Value {
+        let state = self.state.path().join("state");
+        let (code, told) = start(&["status", "--json", "--state", state.to_str().unwrap()]).finish();
+        assert_eq!(code, 0, "{told}");
+        serde_json::from_str(&told).unwrap_or_else(|error| panic!("{error}: {told}"))
+    }
 }
 
 /// The same at a given address, with state that stays.

@@ -36,21 +36,28 @@ fn words(status: &Value) -> Vec<String> {
     let number = |name: &str| status.get(name).and_then(Value::as_u64).unwrap_or_default();
     let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
-    let (calls, users) = (list(status, "calls"), list(status, "users"));
+    let (calls, users, loops) = (list(status, "calls"), list(status, "users"), list(status, "loops"));
+    // Of very many calls not all are listed.
+    let now: u64 = loops.iter().filter_map(|one| one.get("calls")?.as_u64()).sum();
     let listen: Vec<String> = list(status, "listen").iter().filter_map(|one| one.as_str().map(str::to_owned)).collect();
     let mut lines = vec![
         format!("up {} s, listens on {}", number("uptime_secs"), listen.join(", ")),
         format!(
-            "{} calls now, {} since the start, {} registrations",
-            calls.len(),
+            "{now} calls now, {} since the start, {} registrations",
             number("calls_total"),
             number("registrations")
         ),
     ];
-    let loops = list(status, "loops");
     for one in &loops {
         let number = |name: &str| one.get(name).and_then(Value::as_u64).unwrap_or_default();
-        if loops.len() > 1 || number("shed") + number("dropped") > 0 {
+        if one.get("silent") == Some(&Value::Bool(true)) {
+            lines.push(format!(
+                "loop {}  does not answer: its calls and contacts are missing here  {} waiting  {} dropped by the system",
+                number("shard"),
+                number("queue"),
+                number("dropped")
+            ));
+        } else if loops.len() > 1 || number("shed") + number("dropped") > 0 {
             lines.push(format!(
                 "loop {}  {} calls  {} transactions  {} waiting  {} shed  {} dropped by the system",
                 number("shard"),
@@ -77,6 +84,10 @@ fn words(status: &Value) -> Vec<String> {
         let secs = call.get("secs").and_then(Value::as_u64).unwrap_or_default();
         lines.push(format!("call {} -> {}  {}  {secs} s", text(call, "from"), text(call, "to"), text(call, "state")));
     }
+    let more = now.saturating_sub(calls.len() as u64);
+    if more > 0 {
+        lines.push(format!("{more} calls more"));
+    }
     lines
 }
 
@@ -101,10 +112,24 @@ mod tests {
     }
 
     #[test]
-    fn loops_are_told_where_there_are_several_or_one_had_no_room() {
+    fn of_very_many_calls_some_are_listed_and_all_are_counted() {
+        let status: Value = serde_json::from_str(
+            r#"{"v":1,"uptime_secs":5,"listen":[],"calls_total":9,"registrations":0,"loops":[{"shard":0,"calls":3}],
+            "calls":[{"id":1,"from":"1001","to":"600","state":"up","secs":2}],"users":[]}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            words(&status)[1..],
+            ["3 calls now, 9 since the start, 0 registrations", "call 1001 -> 600  up  2 s", "2 calls more"]
+        );
+    }
+
+    #[test]
+    fn loops_are_told_where_there_are_several_or_one_had_no_room_or_is_silent() {
         let of = |loops: &str| {
             let status = format!(r#"{{"v":1,"uptime_secs":5,"listen":[],"loops":[{loops}]}}"#);
-            words(&serde_json::from_str(&status).unwrap()).split_off(2)
+            let lines = words(&serde_json::from_str(&status).unwrap());
+            lines.into_iter().filter(|line| line.starts_with("loop")).collect::<Vec<_>>()
         };
         let calm = r#"{"shard":0,"calls":1,"transactions":7,"kept_octets":900,"queue":2,"shed":0,"dropped":0}"#;
         let line = "loop 0  1 calls  7 transactions  2 waiting  0 shed  0 dropped by the system";
@@ -112,5 +137,9 @@ mod tests {
         assert_eq!(of(&format!("{calm},{calm}")), [line, line]);
         assert_eq!(of(&calm.replace("\"dropped\":0", "\"dropped\":3")), [line.replace("0 dropped", "3 dropped")]);
         assert_eq!(of(&calm.replace("\"shed\":0", "\"shed\":4")), [line.replace("0 shed", "4 shed")]);
+        let silent = r#"{"shard":1,"silent":true,"calls":0,"queue":5,"shed":0,"dropped":6}"#;
+        let told =
+            "loop 1  does not answer: its calls and contacts are missing here  5 waiting  6 dropped by the system";
+        assert_eq!(of(&format!("{calm},{silent}")), [line, told]);
     }
 }

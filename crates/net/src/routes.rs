@@ -1,24 +1,21 @@
 //! Which of our sockets and addresses reaches a peer.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use sip::{FlowId, Path, Transport};
 
 use crate::binding::Bound;
-
-/// Remembered source addresses; forgotten all at once when full.
-const REMEMBERED: usize = 4096;
+use crate::sources::Sources;
 
 /// Chooses sockets and knows our address as seen by each peer.
 pub(crate) struct Routes {
     bound: Vec<Bound>,
-    sources: HashMap<IpAddr, IpAddr>,
+    sources: Sources,
 }
 
 impl Routes {
     pub(crate) fn new(bound: Vec<Bound>) -> Self {
-        Self { bound, sources: HashMap::new() }
+        Self { bound, sources: Sources::default() }
     }
 
     /// The protocol for a next hop that names none (RFC 3263 section 4.1: UDP for `sip:`), among those we have.
@@ -28,7 +25,7 @@ impl Routes {
 
     /// The path for a datagram to `remote`; `None` without a socket of that family.
     pub(crate) fn udp(&mut self, remote: SocketAddr) -> Option<Path> {
-        let source = self.source(remote);
+        let source = self.sources.towards(remote);
         let mut number = 0;
         let mut best: Option<(u8, u64, SocketAddr)> = None;
         for bound in self.bound.iter().filter(|bound| bound.transport == Transport::Udp) {
@@ -66,23 +63,6 @@ impl Routes {
             return bound;
         }
         let fallback = if remote.is_ipv4() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { IpAddr::V6(Ipv6Addr::LOCALHOST) };
-        SocketAddr::new(self.source(remote).unwrap_or(fallback), bound.port())
-    }
-
-    /// The source address the system's routing table gives; `None` without a route.
-    fn source(&mut self, remote: SocketAddr) -> Option<IpAddr> {
-        if let Some(&known) = self.sources.get(&remote.ip()) {
-            return Some(known);
-        }
-        let any: IpAddr = if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        // Connecting a datagram socket sends nothing; it only asks the routing table.
-        let probe = UdpSocket::bind((any, 0)).ok()?;
-        probe.connect(SocketAddr::new(remote.ip(), if remote.port() == 0 { 9 } else { remote.port() })).ok()?;
-        let source = probe.local_addr().ok()?.ip();
-        if self.sources.len() >= REMEMBERED {
-            self.sources.clear();
-        }
-        self.sources.insert(remote.ip(), source);
-        Some(source)
+        SocketAddr::new(self.sources.towards(remote).unwrap_or(fallback), bound.port())
     }
 }

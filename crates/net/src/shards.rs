@@ -304,6 +304,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn connections_of_other_loops_are_forgotten_all_at_once_when_too_many() {
+        let (queue, _inbox) = mpsc::channel(1);
+        let spread = Spread::new(2, rand::random());
+        let mut others = Others::new(Shard(0), spread, vec![queue.clone(), queue]);
+        let remote =
+            |number: usize| SocketAddr::from(([10, (number >> 16) as u8, (number >> 8) as u8, number as u8], 5060));
+        let local = remote(0);
+        let mut learn = |number: usize| {
+            let flow = FlowId(first_flow(Shard(1)) + number as u64);
+            let path = Path { flow, transport: sip::Transport::Tcp, local, remote: remote(number) };
+            others.learn(flow, Some(path), FlowChange::Accepted);
+            (others.flows.len(), others.connections.len(), others.connection(remote(1)).is_some())
+        };
+        let full = (1..=ELSEWHERE).map(&mut learn).last();
+        assert_eq!(full, Some((ELSEWHERE, ELSEWHERE, true)));
+        assert_eq!(learn(ELSEWHERE + 1), (1, 1, false));
+    }
+
+    #[test]
     fn loops_together_have_no_more_connections_than_the_server_may() {
         let limits = StreamLimits { connections: 1_000, per_address: 100, ..StreamLimits::default() };
         for count in [2, 3, 7, 64] {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use proxy::{Ownership, Plan, Registrar, RegistrarConfig};
+use proxy::{Kind, Ownership, Plan, Registrar, RegistrarConfig};
 use sip::message::Request;
 use sip::{AlarmId, Now, Origin, Reply, Time, Turn};
 use store::{Durability, Journal, Options};
@@ -26,6 +26,12 @@ const AT_ONCE: usize = 500;
 pub(crate) struct Home {
     journal: Option<Arc<Mutex<Journal>>>,
     records: Arc<Vec<proxy::Record>>,
+}
+
+/// How many bindings more there are at most once these records have been carried out.
+fn growth(records: &[proxy::Record]) -> usize {
+    let count = |kind: Kind| records.iter().filter(|record| record.kind() == kind).count();
+    count(Kind::Added).saturating_sub(count(Kind::Removed))
 }
 
 /// Opens the journal of a configuration with a state directory.
@@ -65,7 +71,8 @@ impl Bindings {
             max_expires: secs(config.register.max_expires),
             clamp: config.register.clamp,
             max_contacts: config.limits.contacts_per_user,
-            max_bindings: config.limits.registrations,
+            // The limit is that of all loops together: `Tally::bind`.
+            max_bindings: usize::MAX,
             ownership: Ownership::Own,
             nat: config.register.nat,
             ..RegistrarConfig::default()
@@ -128,20 +135,28 @@ impl Bindings {
             self.registrar.set_config(RegistrarConfig { max_contacts: most, ..usual.clone() });
             usual
         });
-        // What the others have is not to be had here.
-        let elsewhere = self.tally.bound().saturating_sub(self.told);
-        self.registrar.set_max_bindings(self.limit.saturating_sub(elsewhere));
         let plan = self.registrar.plan(now, request, Some(user), origin);
         if let Some(usual) = usual {
             self.registrar.set_config(usual);
         }
-        if let Err(error) = self.write(&plan.records) {
-            tracing::error!(%error, "a REGISTER could not be written down");
-            return Plan::failed();
+        // Taken before anything is written, so that two loops never take the same room; what is not used is given back by `count`.
+        let growth = growth(&plan.records);
+        if !self.tally.bind(growth, self.limit) {
+            return Plan::full();
         }
-        self.registrar.commit(now, &plan.records);
+        self.told += growth;
+        let written = self.write(&plan.records);
+        if written.is_ok() {
+            self.registrar.commit(now, &plan.records);
+        }
         self.count();
-        plan.reply
+        match written {
+            Ok(()) => plan.reply,
+            Err(error) => {
+                tracing::error!(%error, "a REGISTER could not be written down");
+                Plan::failed()
+            }
+        }
     }
 
     /// Sees to it that the next end of a binding is noticed.

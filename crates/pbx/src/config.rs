@@ -160,6 +160,13 @@ pub struct Limits {
     pub registrations: usize,
     /// Contacts of one user; one more is answered 403. 5.
     pub contacts_per_user: usize,
+    /// MESSAGEs under way at a time in each SIP loop; one more is answered 503 with Retry-After. 10,000.
+    pub messages: usize,
+    /// Requests at a time in each SIP loop that wait until another loop has said where a user is; one more is answered 503 with Retry-After.
+    /// 10,000.
+    pub questions: usize,
+    /// Calls that a [`crate::Status`] lists. 1000.
+    pub calls_listed: usize,
     /// Seconds of Retry-After. 5.
     pub retry_after: Duration,
 }

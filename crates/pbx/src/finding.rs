@@ -15,20 +15,24 @@ use crate::request::Admitted;
 
 /// How long another loop may take.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Requests that wait for an answer at a time; one more is answered 503.
-const MOST: usize = 10_000;
 /// The alarms of questions have numbers from here.
 pub(crate) const ALARMS: u64 = 1 << 63;
 
 /// Requests that wait, by the number of the question, with the alarms that end the wait.
-#[derive(Default)]
 pub(crate) struct Findings {
+    /// Requests that wait at a time.
+    most: usize,
     table: HashMap<u64, (Admitted, AlarmId)>,
     by_request: IdMap<ServerTx, u64>,
     last: u64,
 }
 
 impl Findings {
+    /// With room for so many requests.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, table: HashMap::new(), by_request: IdMap::default(), last: 0 }
+    }
+
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
         self.table.len()
@@ -36,7 +40,7 @@ impl Findings {
 
     /// Asks the loop that keeps `name` for its devices; the request waits for the answer. False when there is no room.
     pub(crate) fn ask(&mut self, name: &str, request: Admitted, neighbours: &Neighbours, turn: &mut Turn<'_>) -> bool {
-        if self.len() >= MOST {
+        if self.len() >= self.most {
             return false;
         }
         self.last += 1;

@@ -174,8 +174,10 @@ pub(crate) struct Gauges {
 }
 
 /// What is seen from outside the loops.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Outside {
+    /// Whether each loop answers, in the order of their shards.
+    pub(crate) up: Vec<bool>,
     /// Messages and commands that wait for a loop.
     pub(crate) queue: usize,
     /// Datagrams that the system dropped.
@@ -271,7 +273,7 @@ impl Counts {
     }
 
     /// Prometheus' text format, version 0.0.4.
-    pub(crate) fn render(&self, outside: Outside) -> String {
+    pub(crate) fn render(&self, outside: &Outside) -> String {
         let gauges = self.gauges;
         let mut out = String::with_capacity(4_096);
         let out = &mut out;
@@ -335,8 +337,12 @@ impl Counts {
     }
 
     /// What is held and waits, and what found no room.
-    fn render_room(&self, outside: Outside, out: &mut String) {
+    fn render_room(&self, outside: &Outside, out: &mut String) {
         let gauges = self.gauges;
+        head(out, "offhook_sip_loop_up", "gauge", "1: the SIP loop answers; 0: what it has counted is as last told.");
+        for (shard, up) in outside.up.iter().enumerate() {
+            put(out, format_args!("offhook_sip_loop_up{{shard=\"{shard}\"}} {}", u8::from(*up)));
+        }
         head(
             out,
             "offhook_sip_transactions_active",

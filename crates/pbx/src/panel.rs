@@ -1,15 +1,15 @@
-//! Questions to all loops, and one answer.
+//! Questions to all loops, and one answer: also while a loop takes no turns, where what the others say is worth something.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use net::{Handle, Intake};
 
 use crate::command::Command;
-use crate::metrics::Outside;
-use crate::status::{LISTED, Status};
+use crate::metrics::{Counts, Outside};
+use crate::status::{LoopStatus, Status};
 
 /// How long a question to the loops may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,11 +31,16 @@ impl std::error::Error for NoAnswer {}
 pub(crate) struct Panel {
     loops: Arc<[Handle<Command>]>,
     intakes: Arc<[Intake]>,
+    /// Calls that a status lists.
+    listed: usize,
+    /// What each has counted, as last told: for a loop that is silent these go on to count, so that no sum of counters ever falls.
+    counted: Arc<Mutex<Vec<Option<Box<Counts>>>>>,
 }
 
 impl Panel {
-    pub(crate) fn new(loops: Vec<Handle<Command>>, intakes: &[Intake]) -> Self {
-        Self { loops: loops.into(), intakes: intakes.into() }
+    pub(crate) fn new(loops: Vec<Handle<Command>>, intakes: &[Intake], listed: usize) -> Self {
+        let counted = Arc::new(Mutex::new(vec![None; loops.len()]));
+        Self { loops: loops.into(), intakes: intakes.into(), listed, counted }
     }
 
     /// Tells all of them, without waiting.
@@ -43,34 +48,35 @@ impl Panel {
         self.loops.iter().try_for_each(|one| one.try_send(command()).map_err(|_| NoAnswer))
     }
 
-    /// Asks all of them, and waits for the next turn of each.
-    fn ask<T: Send + 'static>(&self, question: impl Fn(SyncSender<T>) -> Command) -> Result<Vec<T>, NoAnswer> {
-        let (answer, answers) = mpsc::sync_channel(self.loops.len());
-        self.tell(|| question(answer.clone()))?;
+    /// Asks all of them, and waits for the next turn of each: `None` for one that does not answer in time.
+    fn ask<T: Send + 'static>(&self, question: impl Fn(SyncSender<T>) -> Command) -> Vec<Option<T>> {
         let until = Instant::now() + PATIENCE;
-        let next = |_| answers.recv_timeout(until.saturating_duration_since(Instant::now())).map_err(|_| NoAnswer);
-        self.loops.iter().map(next).collect()
+        let ask = |one: &Handle<Command>| {
+            let (answer, answers) = mpsc::sync_channel(1);
+            one.try_send(question(answer)).ok().map(|()| answers)
+        };
+        let asked: Vec<_> = self.loops.iter().map(ask).collect();
+        let left = || until.saturating_duration_since(Instant::now());
+        asked.into_iter().map(|answers| answers?.recv_timeout(left()).ok()).collect()
     }
 
-    /// The state of the whole server.
+    /// The same where nothing is worth anything unless all answer.
+    fn ask_all<T: Send + 'static>(&self, question: impl Fn(SyncSender<T>) -> Command) -> Result<Vec<T>, NoAnswer> {
+        self.ask(question).into_iter().collect::<Option<_>>().ok_or(NoAnswer)
+    }
+
+    /// The state of the whole server. What a loop that is silent keeps to itself is missing; no answer when all are.
     pub(crate) fn status(&self) -> Result<Status, NoAnswer> {
         // Before the question, which is a command itself.
         let waiting = self.waiting();
-        let mut parts = self.ask(Command::Status)?.into_iter();
-        let mut all = parts.next().ok_or(NoAnswer)?;
-        for part in parts {
-            all.uptime_secs = all.uptime_secs.max(part.uptime_secs);
-            all.registrations += part.registrations;
-            all.calls_total += part.calls_total;
-            all.calls.extend(part.calls);
-            all.loops.extend(part.loops);
-            // The same users everywhere, each with the contacts that the loop keeps.
-            for (user, more) in all.users.iter_mut().zip(part.users) {
-                user.contacts.extend(more.contacts);
-            }
-        }
+        let parts = self.ask(Command::Status);
+        let silent = (0..).zip(&parts).filter(|(_, part)| part.is_none());
+        let silent: Vec<_> =
+            silent.map(|(shard, _)| LoopStatus { shard, silent: true, ..LoopStatus::default() }).collect();
+        let mut all = parts.into_iter().flatten().reduce(Status::and).ok_or(NoAnswer)?;
+        all.loops.extend(silent);
         all.calls.sort_unstable_by_key(|call| (std::cmp::Reverse(call.secs), call.id));
-        all.calls.truncate(LISTED);
+        all.calls.truncate(self.listed);
         all.loops.sort_unstable_by_key(|one| one.shard);
         for ((one, queue), dropped) in all.loops.iter_mut().zip(waiting).zip(Intake::dropped(&self.intakes)) {
             (one.queue, one.dropped) = (queue, dropped);
@@ -83,26 +89,35 @@ impl Panel {
         self.loops.iter().zip(&*self.intakes).map(|(handle, intake)| handle.waiting() + intake.waiting()).collect()
     }
 
-    /// What all have counted, in Prometheus' text format.
+    /// What all have counted, in Prometheus' text format. No answer when all are silent.
     pub(crate) fn metrics(&self) -> Result<String, NoAnswer> {
         let queue = self.waiting().iter().sum();
-        let parts = self.ask(Command::Metrics)?;
-        let all = parts.into_iter().reduce(|mut all, part| {
+        let parts = self.ask(Command::Metrics);
+        let up: Vec<bool> = parts.iter().map(Option::is_some).collect();
+        if !up.contains(&true) {
+            return Err(NoAnswer);
+        }
+        // What was told is whole at every point where this could panic.
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        for (last, part) in counted.iter_mut().zip(parts) {
+            *last = part.or(last.take());
+        }
+        let all = counted.iter().flatten().cloned().reduce(|mut all, part| {
             all.add(&part);
             all
         });
-        let outside = Outside { queue, dropped: Intake::dropped(&self.intakes).iter().sum() };
-        all.map(|all| all.render(outside)).ok_or(NoAnswer)
+        let outside = Outside { up, queue, dropped: Intake::dropped(&self.intakes).iter().sum() };
+        all.map(|all| all.render(&outside)).ok_or(NoAnswer)
     }
 
     /// Whether all take their turns.
     pub(crate) fn health(&self) -> Result<String, NoAnswer> {
-        let finishing = self.ask(Command::Healthy)?.contains(&false);
+        let finishing = self.ask_all(Command::Healthy)?.contains(&false);
         Ok(if finishing { "stopping\n" } else { "ok\n" }.to_owned())
     }
 
     /// How much is held for calls.
     pub(crate) fn held(&self) -> Result<usize, NoAnswer> {
-        self.ask(Command::Left).map(|held| held.iter().sum())
+        self.ask_all(Command::Left).map(|held| held.iter().sum())
     }
 }

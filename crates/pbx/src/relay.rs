@@ -7,8 +7,6 @@ use sip::{ClientTx, Id, IdMap, Reply, ServerTx, SessionId};
 
 use crate::body;
 
-/// Messages under way at a time; one more is answered 503.
-const MOST: usize = 10_000;
 /// No handle is less.
 const FIRST: ClientTx = ClientTx(Id::from_u64(0));
 
@@ -39,8 +37,10 @@ struct Message {
 }
 
 /// What has been passed on and not been answered yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Relay {
+    /// Messages under way at a time.
+    most: usize,
     passed: IdMap<ClientTx, Passed>,
     /// Those within calls, by the leg they were passed on to.
     by_leg: BTreeSet<(SessionId, ClientTx)>,
@@ -49,6 +49,11 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
+    /// With room for so many messages.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, passed: IdMap::default(), by_leg: BTreeSet::new(), messages: HashMap::new(), last: 0 }
+    }
+
     /// How much waits for an answer.
     pub(crate) fn len(&self) -> usize {
         self.passed.len() + self.messages.len()
@@ -56,7 +61,7 @@ impl Relay {
 
     /// Whether one more MESSAGE may be under way.
     pub(crate) fn has_room(&self) -> bool {
-        self.messages.len() < MOST
+        self.messages.len() < self.most
     }
 
     /// A request within a call has been passed on over this leg.
@@ -142,8 +147,20 @@ mod tests {
     }
 
     #[test]
+    fn there_is_room_for_so_many_messages_whatever_their_copies_and_it_comes_back() {
+        let mut relay = Relay::new(2);
+        relay.message(ServerTx(id(1)), vec![ClientTx(id(11)), ClientTx(id(12))]);
+        relay.within(ServerTx(id(3)), ClientTx(id(31)), SessionId(id(101)));
+        assert!(relay.has_room());
+        relay.message(ServerTx(id(2)), vec![ClientTx(id(21))]);
+        assert!(!relay.has_room());
+        assert!(relay.failure(ClientTx(id(11))).is_none() && !relay.has_room());
+        assert!(relay.failure(ClientTx(id(12))).is_some() && relay.has_room());
+    }
+
+    #[test]
     fn what_went_over_a_leg_goes_with_it_and_nothing_else() {
-        let mut relay = Relay::default();
+        let mut relay = Relay::new(1);
         for number in 1..=6 {
             relay.within(ServerTx(id(number)), ClientTx(id(10 + number)), SessionId(id(100 + number % 2)));
         }

@@ -115,13 +115,14 @@ impl Server {
             uri: digest::UriRule::Server,
             ..digest::ServerConfig::new(&config.realm)
         };
+        let listed = config.limits.calls_listed;
         let tally = Tally::new(told.len());
         let given = Given { config, accounts: Arc::new(accounts), home, tally };
         let members = studio.studios.into_iter().map(|studio| member(given.clone(), &rules, studio));
         let sip = net::SipLoop::spawn_shards(sockets, members.collect::<Result<_, _>>()?)?;
         // The loops have their turn before anything arrives from the media threads.
         studio.lines.connect(sip.handles());
-        let loops = Panel::new(sip.handles(), sip.intakes());
+        let loops = Panel::new(sip.handles(), sip.intakes(), listed);
         let watch = watch.serve(loops.clone()).map_err(net::StartError::System)?;
         loops.tell(|| Command::Begin).map_err(|_| net::StartError::NothingToBind)?;
         Ok(Running { sip, loops, accounts: told, media: studio.threads, watch })
@@ -172,18 +173,18 @@ impl Running {
         }
     }
 
-    /// The state now. Waits for the loops, a moment.
+    /// The state now. Waits for the loops, a moment; for one that takes no turns 5 s, and then it is told to be silent.
     ///
     /// # Errors
-    /// [`NoAnswer`] within 5 s.
+    /// [`NoAnswer`] within 5 s, when all are.
     pub fn status(&self) -> Result<Status, NoAnswer> {
         self.loops.status()
     }
 
-    /// What has been counted, in Prometheus' text format.
+    /// What has been counted, in Prometheus' text format; by a loop that takes no turns, as it said last.
     ///
     /// # Errors
-    /// [`NoAnswer`] within 5 s.
+    /// [`NoAnswer`] within 5 s, when none takes any.
     pub fn metrics(&self) -> Result<String, NoAnswer> {
         self.loops.metrics()
     }

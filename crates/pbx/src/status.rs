@@ -2,9 +2,6 @@
 
 use serde::Serialize;
 
-/// Calls listed in a status.
-pub(crate) const LISTED: usize = 1_000;
-
 /// The state of a server, as `offhook status --json` prints it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Status {
@@ -20,7 +17,7 @@ pub struct Status {
     pub registrations: usize,
     /// Calls since the start, refused ones included.
     pub calls_total: u64,
-    /// The calls at present, oldest first; the first 1000.
+    /// The calls at present, oldest first; as many as [`crate::Limits::calls_listed`] says.
     pub calls: Vec<CallStatus>,
     /// The users.
     pub users: Vec<UserStatus>,
@@ -28,11 +25,29 @@ pub struct Status {
     pub loops: Vec<LoopStatus>,
 }
 
+impl Status {
+    /// Together with what another loop knows.
+    pub(crate) fn and(mut self, part: Self) -> Self {
+        self.uptime_secs = self.uptime_secs.max(part.uptime_secs);
+        self.registrations += part.registrations;
+        self.calls_total += part.calls_total;
+        self.calls.extend(part.calls);
+        self.loops.extend(part.loops);
+        // The same users everywhere, each with the contacts that the loop keeps.
+        for (user, more) in self.users.iter_mut().zip(part.users) {
+            user.contacts.extend(more.contacts);
+        }
+        self
+    }
+}
+
 /// One SIP loop.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LoopStatus {
     /// Its number, from 0.
     pub shard: u8,
+    /// Whether it did not answer in time: then what it alone knows is missing, here and among calls, contacts and sums.
+    pub silent: bool,
     /// Calls at present.
     pub calls: usize,
     /// SIP transactions at present, those that only wait for repeats included.

@@ -5,13 +5,13 @@
 
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use media::{Key, MediaEvent};
 use net::media::{Desk, MediaHandle, MediaThread, NoPorts, PortPair, PortRange};
-use net::{Clock, Handle, Sparingly};
+use net::{Clock, Handle, Sources, Sparingly};
 use rtp::Micros;
 
 use crate::command::Command;
@@ -19,8 +19,6 @@ use crate::config::Config;
 
 /// Commands that may wait for a media thread.
 const WAITING: usize = 65_536;
-/// Source addresses remembered; forgotten all at once when full.
-const SOURCES: usize = 4_096;
 /// Most media threads: as many as a name can tell.
 const THREADS: usize = 256;
 /// The loop that conferences belong to: none of those that there are.
@@ -80,7 +78,7 @@ pub(crate) struct Studio {
     /// How long a stream may be silent before the loop is told.
     pub(crate) silence: Option<Micros>,
     conferences: Arc<HashMap<String, Key>>,
-    sources: HashMap<IpAddr, IpAddr>,
+    sources: Sources,
     /// Streams and players that could not be taken away because the queue was full: tried again.
     owed: Vec<VecDeque<(Key, bool)>>,
     drops: Sparingly,
@@ -120,7 +118,7 @@ pub(crate) fn start(config: &Config, loops: u8) -> Result<Started, net::StartErr
         lines: lines.clone(),
         silence: config.silence.map(|span| Micros::from_millis(millis(span))),
         conferences: Arc::clone(&conferences),
-        sources: HashMap::new(),
+        sources: Sources::default(),
         owed: vec![VecDeque::new(); count],
         drops: Sparingly::default(),
     };
@@ -185,22 +183,7 @@ impl Studio {
 
     /// Our address as `remote` reaches it, by the system's routing table; `None` without a route.
     pub(crate) fn source(&mut self, remote: SocketAddr) -> Option<IpAddr> {
-        if let Some(known) = self.sources.get(&remote.ip()) {
-            return Some(*known);
-        }
-        let any: IpAddr = match remote {
-            SocketAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
-        };
-        // Connecting a datagram socket sends nothing; it only asks the routing table.
-        let probe = UdpSocket::bind((any, 0)).ok()?;
-        probe.connect((remote.ip(), remote.port().max(1))).ok()?;
-        let source = probe.local_addr().ok()?.ip();
-        if self.sources.len() >= SOURCES {
-            self.sources.clear();
-        }
-        self.sources.insert(remote.ip(), source);
-        Some(source)
+        self.sources.towards(remote)
     }
 
     /// Has a job run on the thread that carries `key`; false when its queue is full.

@@ -21,7 +21,7 @@ use crate::finding::Findings;
 use crate::metrics::{Gauges, Metrics};
 use crate::neighbours::Neighbours;
 use crate::relay::Relay;
-use crate::status::{CallStatus, ContactStatus, LISTED, LoopStatus, Status, UserStatus};
+use crate::status::{CallStatus, ContactStatus, LoopStatus, Status, UserStatus};
 use crate::studio::Studio;
 use crate::tally::Tally;
 use crate::target::Target;
@@ -100,7 +100,7 @@ impl Switch {
         Self {
             bindings: Bindings::new(&config, home, now, Arc::clone(&tally), |user| neighbours.keeps(user)),
             neighbours,
-            findings: Findings::default(),
+            findings: Findings::new(config.limits.questions),
             tally,
             one_hash: HashSet::new(),
             accounts,
@@ -109,7 +109,7 @@ impl Switch {
             studio,
             capabilities: Capabilities { allow: methods(), ..Capabilities::default() },
             calls: Calls::default(),
-            relay: Relay::default(),
+            relay: Relay::new(config.limits.messages),
             metrics,
             listen: listen.collect(),
             began: now,
@@ -170,7 +170,7 @@ impl Switch {
             })
             .collect();
         calls.sort_unstable_by_key(|call| call.id);
-        calls.truncate(LISTED);
+        calls.truncate(self.config.limits.calls_listed);
         calls
     }
 

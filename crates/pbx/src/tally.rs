@@ -47,9 +47,10 @@ impl Tally {
         self.bindings.fetch_sub(before, Ordering::Relaxed);
     }
 
-    /// Bindings of all loops.
-    pub(crate) fn bound(&self) -> usize {
-        self.bindings.load(Ordering::Relaxed)
+    /// Room for so many more bindings; false when they would be too many. Who adds none is never refused, even beyond a limit that was lowered.
+    pub(crate) fn bind(&self, more: usize, limit: usize) -> bool {
+        let next = |held: usize| (more == 0 || held + more <= limit).then_some(held + more);
+        self.bindings.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
     }
 }
 
@@ -83,6 +84,34 @@ mod tests {
         assert!(tally.seat(2, &limits).is_none(), "nobody");
         let again: Vec<_> = [1, 1].map(|user| tally.seat(user, &limits)).into_iter().collect();
         assert!(again.iter().all(Option::is_some));
+    }
+
+    #[test]
+    fn bindings_find_room_up_to_the_limit_and_what_adds_none_is_never_refused() {
+        let tally = Tally::new(0);
+        assert!(tally.bind(3, 4) && !tally.bind(2, 4) && tally.bind(1, 4) && !tally.bind(1, 4));
+        assert!(tally.bind(0, 4) && tally.bind(0, 2));
+        tally.bindings(3, 2);
+        assert!(tally.bind(1, 4) && !tally.bind(1, 4));
+    }
+
+    #[test]
+    fn eight_threads_never_bind_more_than_the_limit() {
+        let tally = Tally::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for more in (1..=3).cycle().take(2_000) {
+                        let taken = tally.bind(more, 5);
+                        assert!(tally.bindings.load(Ordering::Relaxed) <= 5);
+                        if taken {
+                            tally.bindings(more, 0);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(tally.bindings.load(Ordering::Relaxed), 0);
     }
 
     #[test]

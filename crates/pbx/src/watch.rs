@@ -19,6 +19,7 @@ use net::Sparingly;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
 
 use crate::gate::Gate;
 use crate::panel::{NoAnswer, Panel};
@@ -33,7 +34,7 @@ const CONNECTIONS: usize = 32;
 const LIFETIME: Duration = Duration::from_secs(10);
 /// Questions to the SIP loop at a time; each waits on a thread of its own.
 const QUESTIONS: usize = 8;
-/// How long a reader may take.
+/// How long a reader may take to ask, and to read the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why nothing can be watched.
@@ -248,7 +249,7 @@ async fn serve_socket(listener: std::os::unix::net::UnixListener, to: Asking) {
                 let to = to.clone();
                 tokio::spawn(async move {
                     // Who is too slow, or closes, loses nothing of ours.
-                    let _ = tokio::time::timeout(PATIENCE, answer(stream, to)).await;
+                    let _ = answer(stream, to).await;
                     drop(seat);
                 });
             }
@@ -268,11 +269,8 @@ async fn answer(mut stream: UnixStream, to: Asking) -> io::Result<()> {
     if !matches!(stream.peer_cred()?.uid(), uid if uid == ours || uid == 0) {
         return Ok(());
     }
-    let mut question = Vec::new();
-    let mut byte = [0; 1];
-    while question.len() < QUESTION && stream.read(&mut byte).await? == 1 && byte != *b"\n" {
-        question.extend_from_slice(&byte);
-    }
+    let question = timeout(PATIENCE, question(&mut stream)).await??;
+    // The loops have a time of their own to answer.
     let reply = match question.as_slice().trim_ascii() {
         b"status" => match to.ask(Panel::status).await {
             Some(status) => serde_json::to_string(&status).map_err(io::Error::other)?,
@@ -284,6 +282,20 @@ async fn answer(mut stream: UnixStream, to: Asking) -> io::Result<()> {
         },
         _ => refusal("expected status or metrics"),
     };
+    timeout(PATIENCE, tell(&mut stream, &reply)).await?
+}
+
+/// A line, without its end.
+async fn question(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
+    let mut question = Vec::new();
+    let mut byte = [0; 1];
+    while question.len() < QUESTION && stream.read(&mut byte).await? == 1 && byte != *b"\n" {
+        question.extend_from_slice(&byte);
+    }
+    Ok(question)
+}
+
+async fn tell(stream: &mut UnixStream, reply: &str) -> io::Result<()> {
     stream.write_all(reply.as_bytes()).await?;
     stream.write_all(b"\n").await?;
     stream.shutdown().await

@@ -1,7 +1,7 @@
 //! CRC-32 (ISO 3309, as in Ethernet and gzip), eight octets a step.
 
 const POLYNOMIAL: u32 = 0xedb8_8320;
-const TABLES: [[u32; 256]; 8] = tables();
+static TABLES: [[u32; 256]; 8] = tables();
 
 const fn tables() -> [[u32; 256]; 8] {
     let mut tables = [[0; 256]; 8];

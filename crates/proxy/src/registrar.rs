@@ -122,6 +122,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The answer when there is no room for what the records would add, by a limit other than the registrar's own.
+    pub fn full() -> Reply {
+        Refusal::Busy.reply()
+    }
+
     /// The answer when the records could not be written (RFC 3261 section 10.3 step 7).
     pub fn failed() -> Reply {
         Reply::new(StatusCode::SERVER_INTERNAL_ERROR)
@@ -157,11 +162,6 @@ impl Registrar {
     pub fn set_config(&mut self, mut config: RegistrarConfig) {
         config.domains.iter_mut().for_each(|domain| domain.make_ascii_lowercase());
         self.config = config;
-    }
-
-    /// Another limit on all bindings from now on.
-    pub fn set_max_bindings(&mut self, most: usize) {
-        self.config.max_bindings = most;
     }
 
     /// Decides about a REGISTER that came from `origin`. `user` is who it is from, as authentication found out; `None` when nobody is asked for a password.

@@ -79,6 +79,9 @@ impl Default for Limits {
             calls_per_user: 10,
             registrations: 100_000,
             contacts_per_user: 5,
+            messages: 10_000,
+            questions: 10_000,
+            calls_listed: 1_000,
             retry_after: Duration::from_secs(5),
         }
     }

@@ -97,6 +97,9 @@ impl Config {
         put(&mut table, "calls_per_user", number(limits.calls_per_user));
         put(&mut table, "registrations", number(limits.registrations));
         put(&mut table, "contacts_per_user", number(limits.contacts_per_user));
+        put(&mut table, "messages", number(limits.messages));
+        put(&mut table, "questions", number(limits.questions));
+        put(&mut table, "calls_listed", number(limits.calls_listed));
         put(&mut table, "retry_after_secs", secs(limits.retry_after));
         table
     }

@@ -52,6 +52,9 @@
 //! calls_per_user = 10
 //! registrations = 100000
 //! contacts_per_user = 5
+//! messages = 10000                # under way, for each SIP loop
+//! questions = 10000               # of each SIP loop to the others
+//! calls_listed = 1000             # in a status
 //! retry_after_secs = 5
 //! ```
 

@@ -36,8 +36,16 @@ pub(super) const MEDIA: [&str; 3] = ["address", "ports", "threads"];
 pub(super) const REGISTER: [&str; 5] = ["default_expires_secs", "min_expires_secs", "max_expires_secs", "clamp", "nat"];
 pub(super) const DNS: [&str; 2] = ["servers", "timeout_ms"];
 pub(super) const SIP: [&str; 3] = ["t1_ms", "t2_ms", "t4_ms"];
-pub(super) const LIMITS: [&str; 5] =
-    ["calls", "calls_per_user", "registrations", "contacts_per_user", "retry_after_secs"];
+pub(super) const LIMITS: [&str; 8] = [
+    "calls",
+    "calls_per_user",
+    "registrations",
+    "contacts_per_user",
+    "messages",
+    "questions",
+    "calls_listed",
+    "retry_after_secs",
+];
 
 impl Config {
     pub(super) fn read_extensions(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
@@ -146,6 +154,9 @@ impl Config {
             ("calls_per_user", &mut limits.calls_per_user),
             ("registrations", &mut limits.registrations),
             ("contacts_per_user", &mut limits.contacts_per_user),
+            ("messages", &mut limits.messages),
+            ("questions", &mut limits.questions),
+            ("calls_listed", &mut limits.calls_listed),
         ] {
             if let Some(entry) = section.get(key) {
                 *place = count(&entry)?;

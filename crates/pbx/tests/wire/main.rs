@@ -6,6 +6,7 @@ mod calls;
 mod counting;
 mod digest;
 mod hold;
+mod limits;
 mod paths;
 mod phone;
 mod refusals;

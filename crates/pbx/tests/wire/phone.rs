@@ -117,6 +117,14 @@ impl Phone {
         }
     }
 
+    /// A response with this code, to whatever request.
+    pub(crate) fn wait_for_code(&mut self, code: u16) -> Response {
+        self.wait(&code.to_string(), |message| match message {
+            Message::Response(response) if response.code().get() == code => Some(response.clone()),
+            _ => None,
+        })
+    }
+
     pub(crate) fn request(&mut self, method: Method) -> Request {
         self.wait(method.as_str(), |message| match message {
             Message::Request(request) if *request.method() == method => Some(request.clone()),

@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::{Command, Stdio};
 
 use proptest::prelude::*;
-use proxy::record::check_frame;
+use proxy::record::{FRAME_HEAD, FRAME_MAX, check_frame};
 use proxy::{Fold, Kind, Texts};
 use sip::time::WallTime;
 use tempfile::TempDir;
@@ -62,6 +62,37 @@ fn what_was_appended_is_found_again() {
         (names(&found).as_slice(), numbers.as_slice()),
         (&["sip:1@example.com".to_owned(), "sip:2@example.com".to_owned()][..], &[9, 5][..])
     );
+}
+
+/// Records that take so many octets of a frame, one of them as many as it needs for that.
+fn records_of(octets: usize) -> Vec<Record> {
+    const LONG: usize = 60_000;
+    let of = |number: usize, length: usize| {
+        let (aor, params) = (format!("sip:{number:08}@example.com"), "x".repeat(length));
+        let texts = Texts { aor: &aor, uri: "sip:a@192.0.2.1", params: &params, call_id: "call", ..Texts::default() };
+        Record::new(Kind::Added, WallTime(FAR), 1, 1000, &texts).unwrap()
+    };
+    let mut frame = Vec::new();
+    assert!(write_frame(&[of(0, 0)], &mut frame));
+    let bare = frame.len() - FRAME_HEAD;
+    let (many, rest) = (octets / (bare + LONG), octets % (bare + LONG));
+    (0..many).map(|number| of(number, LONG)).chain([of(many, rest - bare)]).collect()
+}
+
+#[test]
+fn one_append_has_16_mib_and_no_more() {
+    let (_folder, path) = place();
+    let (mut journal, _) = Journal::open(&path, quiet()).unwrap();
+    let whole = records_of(FRAME_MAX);
+    journal.append(&whole).unwrap();
+    let size = (FRAME_HEAD + FRAME_MAX) as u64;
+    assert_eq!(journal.size(), size);
+    assert!(matches!(journal.append(&records_of(FRAME_MAX + 1)), Err(StoreError::TooLarge)));
+    assert_eq!(journal.size(), size);
+    journal.append(&[added(1)]).unwrap();
+    drop(journal);
+    let (_journal, found) = Journal::open(&path, quiet()).unwrap();
+    assert_eq!((found.records.len(), found.torn), (whole.len() + 1, 0));
 }
 
 #[test]
