@@ -94,7 +94,7 @@ pub(super) fn send_bye(turn: &mut Turn<'_>, s: SessionId, lines: Lines, tell: bo
     session.state = State::Leaving(Bye::Sent { tell });
     let sent = making::draft(turn, s, dialog, Method::Bye, None).and_then(|mut draft| {
         draft.lines = lines;
-        turn.request(draft, Owner::Session(s, BYE))
+        turn.request_within(dialog, draft, Owner::Session(s, BYE))
     });
     if let Err(error) = sent {
         bye_done(turn, s, Some(Refusal::Failure(Failure::NoRoute(error.to_string()))));

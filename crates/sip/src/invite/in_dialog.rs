@@ -93,7 +93,7 @@ fn ask(
     }
     let mut draft = making::draft(turn, s, dialog, method.clone(), None)?;
     (draft.body, draft.lines) = (body, lines);
-    let tx = turn.request(draft, Owner::Session(s, REQUEST))?;
+    let tx = turn.request_within(dialog, draft, Owner::Session(s, REQUEST))?;
     let session = super::get_mut(turn, s).ok_or(StackError::Gone)?;
     let known = !matches!((&session.state, &session.exchange), (State::Ringing(_), _) | (_, Exchange::Unacked(_)));
     session.work().asked.push(Asked { tx, dialog, method, offered, known, change });

@@ -189,7 +189,8 @@ fn only_path(target: &str, direct: bool, origin: &Origin, back: bool) -> Option<
     (is_invalid(name) || is_invalid(host)).then_some(*origin)
 }
 
-/// A request within a dialog (RFC 3261 section 12.2.1.1). Without `cseq` it takes the next number.
+/// A request within a dialog (RFC 3261 section 12.2.1.1). Without `cseq` the dialog gives it a number when it leaves
+/// ([`Turn::request_within`]).
 pub(super) fn draft(
     turn: &mut Turn<'_>,
     s: SessionId,
@@ -198,12 +199,12 @@ pub(super) fn draft(
     cseq: Option<u32>,
 ) -> Result<Draft, StackError> {
     let session = turn.stack.sessions.table.get(s.0).ok_or(StackError::Gone)?;
-    let dialog = turn.stack.sessions.dialogs.get_mut(dialog).ok_or(StackError::Gone)?;
+    let dialog = turn.stack.sessions.dialogs.get(dialog).ok_or(StackError::Gone)?;
     let uri =
         dialog.remote_target().parse::<UriBuf>().map_err(|_| StackError::State("a remote target that is a URI"))?;
     let cseq = match cseq {
         Some(cseq) => cseq,
-        None => dialog.next_cseq().map_err(|_| StackError::State("CSeq numbers that are not used up"))?,
+        None => dialog.local_cseq().checked_add(1).ok_or(StackError::State("CSeq numbers that are not used up"))?,
     };
     let mut draft = Draft::new(method, uri);
     draft.from = dialog.from_value();

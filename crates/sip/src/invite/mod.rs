@@ -96,6 +96,13 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
+    /// A dialog's CSeq number for a request that leaves now: the one it was `given` before if that is still the last, else the next. `None`
+    /// when the dialog is gone or has none left.
+    pub(crate) fn number(&mut self, dialog: DialogId, given: Option<u32>) -> Option<u32> {
+        let dialog = self.dialogs.get_mut(dialog)?;
+        given.filter(|given| *given == dialog.local_cseq()).or_else(|| dialog.next_cseq().ok())
+    }
+
     /// Adds its counts.
     pub(crate) fn usage(&self, usage: &mut Usage) {
         usage.sessions = self.table.len();
@@ -370,33 +377,4 @@ pub(crate) fn on_timer(turn: &mut Turn<'_>, s: SessionId, kind: u8) {
         _ => {}
     }
     settle(turn, s);
-}
-
-/// The number for another try of a request in a dialog (after a challenge): numbers of one dialog must stay apart (RFC 3261 section 22.2).
-pub(crate) fn next_cseq(turn: &mut Turn<'_>, s: SessionId, purpose: u16, tx: ClientTx, used: u32) -> Option<u32> {
-    // Outside a dialog; forks of it follow by the responses.
-    if purpose == INVITE {
-        return used.checked_add(1);
-    }
-    numbers(turn, s, purpose, tx)?.next_cseq().ok()
-}
-
-/// The number under which a request in a dialog leaves: the one it has taken, unless a later one has been taken since. `None` outside a
-/// dialog, and when none is left.
-pub(crate) fn latest_cseq(turn: &mut Turn<'_>, s: SessionId, purpose: u16, tx: ClientTx, taken: u32) -> Option<u32> {
-    if purpose == INVITE {
-        return None;
-    }
-    let dialog = numbers(turn, s, purpose, tx)?;
-    if dialog.local_cseq() == taken { Some(taken) } else { dialog.next_cseq().ok() }
-}
-
-/// The dialog whose numbers a request of a session takes.
-fn numbers<'t>(turn: &'t mut Turn<'_>, s: SessionId, purpose: u16, tx: ClientTx) -> Option<&'t mut Dialog> {
-    let session = get(turn, s)?;
-    let dialog = match purpose {
-        REQUEST => session.work.as_ref()?.asked.iter().find(|asked| asked.tx == tx).map(|asked| asked.dialog),
-        _ => session.dialog,
-    };
-    turn.stack.sessions.dialogs.get_mut(dialog?)
 }

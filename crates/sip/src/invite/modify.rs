@@ -101,7 +101,7 @@ fn send_invite(turn: &mut Turn<'_>, s: SessionId, change: Change) -> Result<(), 
     super::announce(turn, &mut draft.lines);
     let offered = offer_answer::in_body(change.body.as_ref(), &change.lines);
     set_exchange(turn, s, Exchange::Sent(Box::new(Sent { tx: None, offered, change })));
-    match turn.request(draft, Owner::Session(s, REINVITE)) {
+    match turn.request_within(dialog, draft, Owner::Session(s, REINVITE)) {
         Ok(tx) => {
             if let Some(Exchange::Sent(sent)) = super::get_mut(turn, s).map(|session| &mut session.exchange) {
                 sent.tx = Some(tx);

@@ -6,8 +6,7 @@ use std::collections::VecDeque;
 use crate::digest;
 use crate::draft::{Draft, Hop};
 use crate::event::Failure;
-use crate::id::{AskId, ClientTx, Id};
-use crate::invite;
+use crate::id::{AskId, ClientTx, DialogId, Id};
 use crate::message::{HeaderId, Lines, Method, Response, StatusCode};
 use crate::outbox::{Action, Answer, Cause, Origin, Path, Question, SendError, Transport};
 use crate::planted::{Bug, planted};
@@ -42,6 +41,19 @@ pub(crate) struct Outgoing {
     provisional: bool,
     /// The owner wants it no more; the lines are for the CANCEL.
     cancelled: Option<Box<Lines>>,
+    numbers: Numbers,
+}
+
+/// Where the CSeq number comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Numbers {
+    /// The draft has it.
+    Draft,
+    /// The dialog gives it when the request leaves: what never leaves uses up none, and the numbers on the wire are contiguous (RFC 3261
+    /// section 12.2.1.1).
+    Next(DialogId),
+    /// The dialog has given it.
+    Given(DialogId),
 }
 
 /// ```text
@@ -102,7 +114,17 @@ impl Turn<'_> {
             Method::Cancel => return Err(StackError::Forbidden("CANCEL is made from its INVITE (RFC 3261 9.1)")),
             _ => {}
         }
-        self.outgoing_new(draft, owner)
+        self.outgoing_new(draft, owner, Numbers::Draft)
+    }
+
+    /// The same within a dialog, which gives the CSeq number when the request leaves.
+    pub(crate) fn request_within(
+        &mut self,
+        dialog: DialogId,
+        draft: Draft,
+        owner: Owner,
+    ) -> Result<ClientTx, StackError> {
+        self.outgoing_new(draft, owner, Numbers::Next(dialog))
     }
 
     /// Sends the ACK for a 2xx: no transaction, no repeats, a branch of its own (RFC 3261 section 13.2.2.4). Once it has gone out the
@@ -111,10 +133,10 @@ impl Turn<'_> {
         if draft.method != Method::Ack {
             return Err(StackError::State("a draft of an ACK"));
         }
-        self.outgoing_new(draft, owner)
+        self.outgoing_new(draft, owner, Numbers::Draft)
     }
 
-    fn outgoing_new(&mut self, mut draft: Draft, owner: Owner) -> Result<ClientTx, StackError> {
+    fn outgoing_new(&mut self, mut draft: Draft, owner: Owner, numbers: Numbers) -> Result<ClientTx, StackError> {
         let limit = self.stack.config.max_client_transactions;
         if self.stack.outgoing.len() >= limit || self.stack.clients.len() >= limit {
             return Err(StackError::Full { what: "requests under way", limit });
@@ -142,6 +164,7 @@ impl Turn<'_> {
             challenges: 0,
             provisional: false,
             cancelled: None,
+            numbers,
         };
         let id = self.stack.outgoing.insert(self.stack.config.shard, outgoing);
         match question {
@@ -293,18 +316,17 @@ impl Turn<'_> {
         self.client_send(client, bytes, why);
     }
 
-    /// While the next hop was asked for, a later request of the same dialog may have gone out: this one then takes a number above it, since
-    /// the peer takes none that is not (RFC 3261 section 12.2.2).
+    /// Takes the number from the dialog. Where one was taken and a later request of the same dialog has gone out since, the request takes another,
+    /// since the peer takes none that is not above the last (RFC 3261 section 12.2.2).
     fn outgoing_number(&mut self, id: Id) {
-        let Some((owner, taken)) = self.stack.outgoing.get(id).map(|outgoing| (outgoing.owner, outgoing.draft.cseq))
-        else {
-            return;
+        let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
+        let (dialog, given) = match outgoing.numbers {
+            Numbers::Draft => return,
+            Numbers::Next(dialog) => (dialog, None),
+            Numbers::Given(dialog) => (dialog, Some(outgoing.draft.cseq)),
         };
-        if let Owner::Session(session, purpose) = owner
-            && let Some(cseq) = invite::latest_cseq(self, session, purpose, ClientTx(id), taken)
-            && let Some(outgoing) = self.stack.outgoing.get_mut(id)
-        {
-            outgoing.draft.cseq = cseq;
+        if let Some(cseq) = self.stack.sessions.number(dialog, given) {
+            (outgoing.draft.cseq, outgoing.numbers) = (cseq, Numbers::Given(dialog));
         }
     }
 
@@ -413,11 +435,11 @@ impl Turn<'_> {
             return false;
         }
         outgoing.challenges += 1;
-        let (used, owner) = (outgoing.draft.cseq, outgoing.owner);
+        let used = outgoing.draft.cseq;
         // In a dialog another request may have taken the next number meanwhile.
-        let cseq = match owner {
-            Owner::Session(session, purpose) => invite::next_cseq(self, session, purpose, ClientTx(id), used),
-            _ => used.checked_add(1),
+        let cseq = match outgoing.numbers {
+            Numbers::Draft => used.checked_add(1),
+            Numbers::Next(dialog) | Numbers::Given(dialog) => self.stack.sessions.number(dialog, None),
         };
         let Some(cseq) = (if planted(Bug::RetryCseq) { Some(used) } else { cseq }) else { return false };
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return false };

@@ -137,6 +137,13 @@ impl Network {
         }
     }
 
+    /// To each open question: there is no way.
+    pub(super) fn find_nothing(&mut self) {
+        for (node, id, _) in std::mem::take(&mut self.open) {
+            self.turn(node, |turn| turn.answered(id, Answer::None));
+        }
+    }
+
     fn fly(&mut self, from: usize, to: usize, bytes: Bytes) {
         let text = String::from_utf8(bytes.to_vec()).expect("text");
         self.log.push((self.millis(), from, to, text.clone()));
