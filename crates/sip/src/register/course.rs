@@ -1,0 +1,194 @@
+//! The course of a registration: requests out, what becomes of them, and what comes next.
+
+use std::time::Duration;
+
+use super::outcome;
+use super::table::{Followed, Purpose, Registration};
+use super::{RegisterFailure, RegistrationEvent};
+use crate::event::Event;
+use crate::id::{ClientTx, RegistrationId};
+use crate::message::{HeaderId, Response, StatusCode};
+use crate::stack::{StackError, Timer};
+use crate::transaction::print;
+use crate::turn::{Owner, Turn};
+use crate::wheel::TimerId;
+
+impl Turn<'_> {
+    pub(super) fn registration_next(&mut self, id: RegistrationId, purpose: Purpose) {
+        let Some(registration) = self.stack.registrations.get(id) else { return };
+        match (registration.under_way, registration.next) {
+            // Nothing comes after taking it back.
+            (Some(Purpose::Remove(_)), _) | (Some(_), Some(Purpose::Remove(_))) => {}
+            (Some(_), _) => registration.next = Some(purpose),
+            (None, _) => self.registration_send(id, purpose),
+        }
+    }
+
+    pub(super) fn registration_send(&mut self, id: RegistrationId, purpose: Purpose) {
+        let now = self.now.mono;
+        let Some(registration) = self.stack.registrations.get(id) else { return };
+        registration.forget_redirect(now);
+        let timer = std::mem::replace(&mut registration.timer, TimerId::NONE);
+        registration.attempt = registration.attempt.wrapping_add(1);
+        registration.under_way = Some(purpose);
+        let (draft, attempt) = (registration.draft(purpose), registration.attempt);
+        self.stop(timer);
+        if let Err(why) = self.request(draft, Owner::Registration(id, attempt)) {
+            self.registration_unsent(id, attempt, RegisterFailure::NotSent(why), None);
+        }
+    }
+
+    /// The request under way has come to nothing; `used` is its last CSeq number, if one was sent.
+    pub(super) fn registration_unsent(
+        &mut self,
+        id: RegistrationId,
+        attempt: u16,
+        why: RegisterFailure,
+        used: Option<u32>,
+    ) {
+        let Some(registration) = self.stack.registrations.get(id).filter(|one| one.attempt == attempt) else { return };
+        registration.cseq = used.map_or(registration.cseq, |used| used.saturating_add(1));
+        match registration.under_way.take() {
+            None => {}
+            Some(Purpose::Remove(_)) => self.registration_gone(id, None),
+            // A limit or a path may be better later, a text or URI will not.
+            Some(Purpose::Bind) => match why {
+                RegisterFailure::NotSent(StackError::Full { .. }) | RegisterFailure::Unreachable(_) => {
+                    self.registration_retry(id, why, None)
+                }
+                _ => self.registration_stop(id, why),
+            },
+        }
+    }
+
+    /// The final response to the request under way.
+    pub(super) fn registration_answered(&mut self, id: RegistrationId, tx: ClientTx, response: Box<Response>) {
+        let (now, auth, path) = (self.now.mono, self.take_auth(tx), self.path_of(tx));
+        let Some(registration) = self.stack.registrations.get(id) else { return };
+        registration.auth = auth;
+        // The stack counted up for each challenge.
+        registration.cseq = response.headers().cseq().number.saturating_add(1);
+        let code = response.code();
+        let under_way = registration.under_way.take();
+        if let Some(purpose) = under_way.filter(|_| registration.follow(&response, now)) {
+            return self.registration_again(id, purpose);
+        }
+        match under_way {
+            None => {}
+            Some(Purpose::Remove(_)) => self.registration_gone(id, Some(code)),
+            Some(Purpose::Bind) if code.is_success() => {
+                let secure = registration.target().as_uri().is_secure();
+                let sent = path.and_then(|path| print::contact_value(&registration.spec.contact, &path, secure));
+                let stream = path.filter(|path| path.transport.is_reliable()).map(|path| path.flow);
+                self.stack.registrations.bind_to(id, stream);
+                self.registration_bound(id, sent, response);
+            }
+            Some(Purpose::Bind) => self.registration_refused(id, &response),
+        }
+    }
+
+    pub(super) fn registration_bound(&mut self, id: RegistrationId, sent: Option<String>, response: Box<Response>) {
+        let now = self.now.mono;
+        let Some(registration) = self.stack.registrations.get(id) else { return };
+        let contacts = outcome::contacts(&response);
+        let seconds = outcome::lifetime(&response, &contacts, sent.as_deref(), registration.ask);
+        if seconds == 0 {
+            return self.registration_retry(id, RegisterFailure::NotBound, None);
+        }
+        let expires = Duration::from_secs(seconds.into());
+        registration.until = Some(now + expires);
+        (registration.bound, registration.leaving) = (sent, None);
+        (registration.failures, registration.followed) = (0, Followed::default());
+        let after = registration.spec.refresh.after(expires);
+        let service_route = outcome::texts(&response, HeaderId::ServiceRoute);
+        self.emit(Event::Registration(
+            id,
+            RegistrationEvent::Registered { expires, contacts, service_route, response },
+        ));
+        self.registration_rest(id, after);
+    }
+
+    /// RFC 3261 sections 10.2.8 and 21.
+    pub(super) fn registration_refused(&mut self, id: RegistrationId, response: &Response) {
+        let Some(registration) = self.stack.registrations.get(id) else { return };
+        let code = response.code();
+        if code == StatusCode::INTERVAL_TOO_BRIEF
+            && !registration.followed.too_brief
+            && let Some(least) = outcome::least(response)
+                .filter(|least| *least > registration.ask && *least <= registration.spec.max_expires)
+        {
+            (registration.ask, registration.followed.too_brief) = (least, true);
+            return self.registration_again(id, Purpose::Bind);
+        }
+        let why = RegisterFailure::Refused { code, reason: response.reason().to_owned() };
+        let wait = outcome::retry_after(response);
+        match outcome::worth_retrying(code, wait.is_some(), registration.spec.retry_forbidden) {
+            true => self.registration_retry(id, why, wait),
+            false => self.registration_stop(id, why),
+        }
+    }
+
+    /// The same at once under changed conditions, unless something else was asked for meanwhile.
+    pub(super) fn registration_again(&mut self, id: RegistrationId, purpose: Purpose) {
+        let next = self.stack.registrations.get(id).and_then(|registration| registration.next.take());
+        self.registration_send(id, next.unwrap_or(purpose));
+    }
+
+    pub(super) fn registration_retry(&mut self, id: RegistrationId, why: RegisterFailure, at_least: Option<Duration>) {
+        let others = self.registration_others_stand(id);
+        let Some(registration) = self.stack.registrations.get(id) else { return };
+        registration.failures = registration.failures.saturating_add(1);
+        // What a redirect led to has failed: the next attempt begins anew.
+        (registration.redirect, registration.followed, registration.ask) =
+            (None, Followed::default(), registration.spec.expires);
+        let (retry, failures) = (registration.spec.retry, registration.failures);
+        let Some(longest) = retry.longest(failures, others) else { return self.registration_stop(id, why) };
+        let wait = retry.wait(longest, |low, high| self.stack.rng.between(low, high));
+        let wait = at_least.map_or(wait, |least| wait.max(least));
+        self.emit(Event::Registration(id, RegistrationEvent::Failed { why, retry_in: Some(wait) }));
+        self.registration_rest(id, Some(wait));
+    }
+
+    pub(super) fn registration_stop(&mut self, id: RegistrationId, why: RegisterFailure) {
+        if let Some(registration) = self.stack.registrations.get(id) {
+            (registration.redirect, registration.followed, registration.ask) =
+                (None, Followed::default(), registration.spec.expires);
+            // Refused credentials are not sent again.
+            registration.auth = None;
+        }
+        self.emit(Event::Registration(id, RegistrationEvent::Failed { why, retry_in: None }));
+        self.registration_rest(id, None);
+    }
+
+    /// Nothing is under way: what waits is done now, or the timer runs.
+    pub(super) fn registration_rest(&mut self, id: RegistrationId, wait: Option<Duration>) {
+        let Some(registration) = self.stack.registrations.get(id) else { return };
+        if let Some(next) = registration.next.take() {
+            return self.registration_send(id, next);
+        }
+        let Some(wait) = wait else { return };
+        let timer = self.start(self.now.mono + wait, Timer::Registration(id, 0));
+        if let Some(registration) = self.stack.registrations.get(id) {
+            let before = std::mem::replace(&mut registration.timer, timer);
+            self.stop(before);
+        }
+    }
+
+    pub(super) fn registration_gone(&mut self, id: RegistrationId, code: Option<StatusCode>) {
+        if let Some(gone) = self.stack.registrations.remove(id) {
+            self.stop(gone.timer);
+            self.emit(Event::Registration(id, RegistrationEvent::Unregistered { code }));
+        }
+    }
+
+    /// True when another flow of the same user agent instance stands (RFC 5626 section 4.5): only looked for where flows are numbered.
+    pub(super) fn registration_others_stand(&self, id: RegistrationId) -> bool {
+        let all = &self.stack.registrations.all;
+        let Some(this) = all.get(id.0).filter(|one| one.spec.flow_of.is_some()) else { return false };
+        let stands = |one: &Registration| one.failures == 0 && one.until.is_some_and(|until| until > self.now.mono);
+        let mut others = all
+            .iter(self.stack.config.shard)
+            .filter(|(other, one)| *other != id.0 && one.spec.flow_of == this.spec.flow_of);
+        others.any(|(_, other)| stands(other))
+    }
+}
