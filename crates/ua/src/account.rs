@@ -92,7 +92,7 @@ impl AccountConfig {
     }
 
     /// When a registration that failed is tried again: the n-th failure in a row waits half to all of `first * 2^n`, at most `longest`
-    /// (RFC 5626 section 4.5). 30 s and 1800 s unless set.
+    /// (RFC 5626 section 4.5). 30 s and 1800 s unless set. A registrar that says by Retry-After when to come again is asked then.
     pub fn retry(mut self, first: Duration, longest: Duration) -> Self {
         self.retry = Retry::doubling(first, longest);
         self

@@ -134,17 +134,23 @@ impl Turn<'_> {
         self.registration_send(id, next.unwrap_or(purpose));
     }
 
-    pub(super) fn registration_retry(&mut self, id: RegistrationId, why: RegisterFailure, at_least: Option<Duration>) {
+    /// Tries again when the registrar says (Retry-After, RFC 3261 sections 20.33 and 21.5.4), else as the policy says.
+    pub(super) fn registration_retry(&mut self, id: RegistrationId, why: RegisterFailure, told: Option<Duration>) {
         let others = self.registration_others_stand(id);
         let Some(registration) = self.stack.registrations.get(id) else { return };
         registration.failures = registration.failures.saturating_add(1);
         // What a redirect led to has failed: the next attempt begins anew.
         (registration.redirect, registration.followed, registration.ask) =
             (None, Followed::default(), registration.spec.expires);
-        let (retry, failures) = (registration.spec.retry, registration.failures);
+        let (retry, failures, flow) = (registration.spec.retry, registration.failures, registration.spec.flow_of);
         let Some(longest) = retry.longest(failures, others) else { return self.registration_stop(id, why) };
-        let wait = retry.wait(longest, |low, high| self.stack.rng.between(low, high));
-        let wait = at_least.map_or(wait, |least| wait.max(least));
+        let delay = retry.wait(longest, |low, high| self.stack.rng.between(low, high));
+        let wait = match told {
+            // RFC 5626 section 4.5: the delay at least.
+            Some(told) if flow.is_some() => told.max(delay),
+            Some(told) => told,
+            None => delay,
+        };
         self.emit(Event::Registration(id, RegistrationEvent::Failed { why, retry_in: Some(wait) }));
         self.registration_rest(id, Some(wait));
     }

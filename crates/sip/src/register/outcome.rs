@@ -6,8 +6,8 @@ use crate::message::header::{Contact, Expires, MinExpires, NameAddr, RetryAfter}
 use crate::message::{HeaderId, Response, StatusCode, Uri, UriBuf};
 use crate::time::Time;
 
-/// The longest Retry-After that is believed.
-const PATIENCE: u32 = 86_400;
+/// The shortest and the longest Retry-After that are believed, in seconds.
+const BELIEVED: (u32, u32) = (1, 86_400);
 
 /// A binding that the registrar lists (RFC 3261 section 10.3 step 8).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,10 +67,10 @@ pub(super) fn least(response: &Response) -> Option<u32> {
     response.headers().get::<MinExpires>()?.ok().map(|least| least.0)
 }
 
-/// How long the registrar wants to be left alone (RFC 3261 section 20.33).
+/// When the registrar wants to be asked again (RFC 3261 section 20.33): not within a second, and not later than in a day.
 pub(super) fn retry_after(response: &Response) -> Option<Duration> {
     let seconds = response.headers().get::<RetryAfter<'_>>()?.ok()?.seconds;
-    Some(Duration::from_secs(seconds.min(PATIENCE).into()))
+    Some(Duration::from_secs(seconds.clamp(BELIEVED.0, BELIEVED.1).into()))
 }
 
 /// Where a 3xx sends us.

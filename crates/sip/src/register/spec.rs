@@ -116,7 +116,9 @@ impl Refresh {
     }
 }
 
-/// When a failed attempt is repeated. A longer Retry-After of the registrar is honoured in any case.
+/// When a failed attempt is repeated, where the registrar does not say by Retry-After when. What it says counts instead (RFC 3261 section
+/// 21.5.4), as no less than a second and no more than a day; only a flow ([`RegisterSpec::flow_of`]) waits its own delay at least (RFC 5626
+/// section 4.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Retry {

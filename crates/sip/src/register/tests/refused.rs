@@ -153,20 +153,60 @@ fn rfc5626_4_5_a_flow_that_fails_while_another_stands_waits_longer() {
 }
 
 #[test]
-fn rfc3261_20_33_a_longer_retry_after_is_honoured_and_a_shorter_one_is_not() {
-    for (header, least, most) in
-        [("600 (maintenance);duration=9", 600, 600), ("1", 30, 60), ("99999999999", 86_400, 86_400)]
-    {
-        let mut rig = Rig::new();
-        rig.register(spec());
-        rig.answer(503, &[("Retry-After", header)]);
-        let wait = rig.failed().1.unwrap().as_secs();
-        assert!((least..=most).contains(&wait), "{header}: {wait}");
+fn rfc3261_20_33_retry_after_says_when_a_registration_is_tried_again() {
+    for code in [480, 500, 503, 504] {
+        for (header, seconds) in
+            [("600 (maintenance);duration=9", 600), ("5", 5), ("1", 1), ("0", 1), ("99999999999", 86_400)]
+        {
+            let mut rig = Rig::new();
+            rig.register(spec());
+            // However often it fails.
+            for _ in 0..3 {
+                rig.answer(code, &[("Retry-After", header)]);
+                assert_eq!(rig.failed(), (Some(code), Some(Duration::from_secs(seconds))), "{header}");
+                let (sent, at) = (rig.sent.len(), rig.now as f64 / SECOND as f64 + seconds as f64);
+                rig.wait_until(at - 0.01);
+                assert_eq!(rig.sent.len(), sent, "{header}");
+                rig.wait_until(at);
+                assert_eq!(rig.sent.len(), sent + 1, "{header}");
+            }
+        }
     }
+    // A policy of always the same time gives way too, but gives up as it would.
+    let mut rig = Rig::new();
+    let every = Retry::Every { wait: Duration::from_secs(60), attempts: Some(2) };
+    rig.register(RegisterSpec { retry: every, ..spec() });
+    rig.answer(503, &[("Retry-After", "5")]);
+    assert_eq!(rig.failed().1, Some(Duration::from_secs(5)));
+    rig.wait_until(5.0);
+    rig.answer(503, &[("Retry-After", "5")]);
+    assert_eq!(rig.failed().1, None);
     let mut rig = Rig::new();
     rig.register(spec());
     rig.answer(404, &[("Retry-After", "300")]);
     assert_eq!(rig.failed(), (Some(404), Some(Duration::from_secs(300))));
+}
+
+#[test]
+fn rfc3261_21_5_4_a_503_that_says_no_time_is_a_500() {
+    for lines in [&[][..], &[("Retry-After", "soon")]] {
+        let mut rig = Rig::new();
+        rig.register(spec());
+        rig.answer(503, lines);
+        let wait = rig.failed().1.unwrap().as_secs();
+        assert!((30..=60).contains(&wait), "{lines:?}: {wait}");
+    }
+}
+
+#[test]
+fn rfc5626_4_5_a_flow_waits_its_delay_at_least_whatever_retry_after_says() {
+    for (header, least, most) in [("1", 30, 60), ("600", 600, 600)] {
+        let mut rig = Rig::new();
+        rig.register(RegisterSpec { flow_of: Some(7), ..spec() });
+        rig.answer(503, &[("Retry-After", header)]);
+        let wait = rig.failed().1.unwrap().as_secs();
+        assert!((least..=most).contains(&wait), "{header}: {wait}");
+    }
 }
 
 #[test]
