@@ -53,6 +53,10 @@ impl Address {
         self.ip().is_some_and(|ip| ip.is_multicast())
     }
 
+    fn is_ipv4_group(&self) -> bool {
+        matches!(self, Address::Ip(IpAddr::V4(ip)) if ip.is_multicast())
+    }
+
     /// Whether this is `0.0.0.0` or `::`, to which nothing may be sent (RFC 3264 section 8.4).
     pub fn is_null(&self) -> bool {
         self.ip().is_some_and(|ip| ip.is_unspecified())
@@ -129,38 +133,44 @@ impl fmt::Display for Address {
 pub struct Connection {
     /// Where media is expected.
     pub address: Address,
-    /// Time to live of an IPv4 multicast group. Printed for such a group only (127 when absent and needed).
+    /// Time to live of an IPv4 multicast group. Printed for such a group only, and always (127 when absent).
     pub ttl: Option<u8>,
-    /// Number of contiguous groups from `address` on, at least 1 (0 is printed as absent).
+    /// Number of contiguous groups from `address` on, at least 1 (0 is printed as absent). Printed in a media section only.
     pub count: Option<u32>,
 }
+
+/// The time to live of a group that names none.
+const TTL: u8 = 127;
 
 impl Connection {
     /// A unicast connection, or one multicast group.
     pub fn new(address: impl Into<Address>) -> Connection {
-        Connection { address: address.into(), ttl: None, count: None }
+        Connection::from(address.into())
     }
 }
 
 impl From<Address> for Connection {
     fn from(address: Address) -> Connection {
-        Connection { address, ttl: None, count: None }
+        let ttl = address.is_ipv4_group().then_some(TTL);
+        Connection { address, ttl, count: None }
     }
 }
 
 impl Connection {
     pub(crate) fn print(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        self.address.print(out)?;
-        if !self.address.is_multicast() {
-            return Ok(());
-        }
-        let count = self.count.filter(|count| *count > 0);
-        if matches!(self.address, Address::Ip(IpAddr::V4(_))) && (self.ttl.is_some() || count.is_some()) {
-            write!(out, "/{}", self.ttl.unwrap_or(127))?;
-        }
-        match count {
+        self.print_one(out)?;
+        match self.count.filter(|count| *count > 0 && self.address.is_multicast()) {
             Some(count) => write!(out, "/{count}"),
             None => Ok(()),
+        }
+    }
+
+    /// Without the number of groups, which the session section may not have.
+    pub(crate) fn print_one(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        self.address.print(out)?;
+        match self.address.is_ipv4_group() {
+            true => write!(out, "/{}", self.ttl.unwrap_or(TTL)),
+            false => Ok(()),
         }
     }
 }

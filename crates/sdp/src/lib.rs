@@ -60,8 +60,8 @@
 //! * from `c=` on, the lines of the session section in any order, and all lines of a media section behind `m=`; but
 //!   `r=` must follow `t=` and `z=` must follow `r=`;
 //! * a user name with spaces in `o=` (they become `_`), or none (`-`); a negative session id or version;
-//! * `IP4` before an IPv6 address and the other way round; an IPv4 group without a time to live; short host names, and
-//!   underscores in them;
+//! * `IP4` before an IPv6 address and the other way round; an IPv4 group without a time to live (read as 127); short host
+//!   names, and underscores in them;
 //! * known words (`IN`, `IP4`, `audio`, `RTP/AVP`) in other case;
 //! * `m=` with port 0 and no format (read as format `0`); `c=` may miss where the port is 0;
 //! * `a=x:` without a value (read as `a=x`);

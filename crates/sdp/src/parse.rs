@@ -112,7 +112,7 @@ impl Reader<'_> {
                     "RFC 8866 section 5.7",
                 ));
             }
-            'c' => session.connection = Some(fields::connection(line)?),
+            'c' => session.connection = Some(fields::session_connection(line)?),
             'b' => session.bandwidths.push(fields::bandwidth(line)?),
             'a' => push_attribute(&mut session.attributes, line, self.limits)?,
             'k' => {} // RFC 8866 section 5.12: to be discarded.

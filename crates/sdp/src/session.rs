@@ -29,7 +29,7 @@ pub struct Session {
     pub emails: Vec<Text>,
     /// `p=` lines, not looked into.
     pub phones: Vec<Text>,
-    /// `c=`
+    /// `c=`, printed without a number of groups.
     pub connection: Option<Connection>,
     /// `b=` lines.
     pub bandwidths: Vec<Bandwidth>,
@@ -91,7 +91,7 @@ impl Session {
             line(out, "p=", |out| out.write_str(phone))?;
         }
         if let Some(connection) = &self.connection {
-            line(out, "c=", |out| connection.print(out))?;
+            line(out, "c=", |out| connection.print_one(out))?;
         }
         for bandwidth in &self.bandwidths {
             line(out, "b=", |out| bandwidth.print(out))?;

@@ -117,7 +117,7 @@ fn session() -> impl Strategy<Value = Session> {
         let mut session = Session::new(origin);
         (session.name, session.information, session.uri) = (name, information, uri);
         (session.emails, session.phones) = (emails, phones);
-        session.connection = Some(rest.0);
+        session.connection = Some(Connection { count: None, ..rest.0 });
         (session.bandwidths, session.times, session.attributes, session.media) = (rest.1, rest.2, rest.3, rest.4);
         session
     })

@@ -124,6 +124,15 @@ pub(super) fn connection(line: &Line<'_>) -> Result<Connection, ParseError> {
     found.ok_or_else(|| line.malformed(fields.at, "an address, with /ttl and /count only for multicast", RULE))
 }
 
+/// The same in the session section, where several addresses have no place.
+pub(super) fn session_connection(line: &Line<'_>) -> Result<Connection, ParseError> {
+    let connection = connection(line)?;
+    match connection.count {
+        None => Ok(connection),
+        Some(_) => Err(line.malformed(0, "one address at session level", "RFC 8866 section 5.7")),
+    }
+}
+
 /// `group/ttl/count` for IPv4, `group/count` for IPv6.
 fn multicast(address: Address, suffix: &str) -> Option<Connection> {
     let positive = |text: &str| read_digits::<u32>(text).filter(|count| *count > 0);

@@ -31,9 +31,9 @@ impl Write for Size {
 }
 
 /// Refuses a description which would outgrow the limits when printed: line ends of one byte become two, ISO 8859-1
-/// becomes UTF-8, a missing `s=` or `t=` is filled in. So `parse(print(x))` never fails, under any limits.
+/// becomes UTF-8, a missing `s=`, `t=` or time to live is filled in. So `parse(print(x))` never fails, under any limits.
 ///
-/// Printing at most doubles an octet or a line end and adds two short lines, so what is far below the limits need not be counted.
+/// Printing at most doubles an octet or a line end, adds four octets to a `c=` and two short lines, so what is far below the limits need not be counted.
 pub(super) fn fits(session: &Session, read: usize, limits: &Limits) -> Result<(), ParseError> {
     let most = read.saturating_mul(4).saturating_add(64);
     if most <= limits.session_bytes && most <= limits.line_bytes && most <= limits.lines {

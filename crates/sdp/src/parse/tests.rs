@@ -192,7 +192,10 @@ fn rfc8866_5_13_unknown_attributes_are_kept_and_do_no_harm() {
 
 #[test]
 fn rfc8866_5_7_connection_addresses() {
-    let connection = |value: &str| with(&[&format!("c={value}"), "t=0 0"]).map(|session| session.connection.unwrap());
+    let connection = |value: &str| {
+        let session = with(&["t=0 0", "m=audio 9 RTP/AVP 0", &format!("c={value}")])?;
+        Ok::<_, ParseError>(session.media[0].connections[0].clone())
+    };
     for same in [
         "IN IP4 192.0.2.1",
         "IN IP4 host.example.com",
@@ -201,7 +204,6 @@ fn rfc8866_5_7_connection_addresses() {
         "IN IP6 ::ffff:192.0.2.2",
         "IN IP4 224.2.1.1/127",
         "IN IP4 224.2.1.1/0/3",
-        "IN IP4 224.2.1.1",
         "IN IP6 ff15::101",
         "IN IP6 ff15::101/3",
         "TN RFC2543 +1-201-406-4090",
@@ -231,6 +233,39 @@ fn rfc8866_5_7_connection_addresses() {
     ] {
         assert_eq!(connection(bad).unwrap_err().kind, ParseErrorKind::Malformed('c'), "{bad}");
     }
+}
+
+#[test]
+fn rfc8866_5_7_a_group_of_ipv4_has_a_time_to_live_and_one_of_ipv6_none() {
+    for (read, printed) in [("224.2.1.1", "224.2.1.1/127"), ("224.2.1.1/5", "224.2.1.1/5"), ("192.0.2.1", "192.0.2.1")]
+    {
+        let session = with(&[&format!("c=IN IP4 {read}"), "t=0 0"]).unwrap();
+        assert!(session.to_string().contains(&format!("\r\nc=IN IP4 {printed}\r\n")), "{session}");
+        assert_eq!(parse(&session.to_string()).unwrap(), session);
+    }
+    let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+    assert_eq!(Connection::new(ip("239.1.1.1")).to_string(), "IN IP4 239.1.1.1/127");
+    let of_ipv6 = Connection { ttl: Some(5), ..Connection::new(ip("ff15::101")) };
+    assert_eq!(of_ipv6.to_string(), "IN IP6 ff15::101");
+    // And a single host has no slash at all.
+    let host = Connection { ttl: Some(5), count: Some(3), ..Connection::new(ip("192.0.2.1")) };
+    assert_eq!(host.to_string(), "IN IP4 192.0.2.1");
+}
+
+#[test]
+fn rfc8866_5_7_several_addresses_stand_in_a_media_section_only() {
+    let groups = |lines: &[&str]| with(lines).map(|session| session.to_string());
+    let media = ["t=0 0", "m=video 9 RTP/AVP 31", "c=IN IP4 224.2.1.1/127/3", "c=IN IP6 ff15::101/3"];
+    assert!(groups(&media).unwrap().ends_with(&format!("{}\r\n", media.join("\r\n"))));
+    for several in ["c=IN IP4 224.2.1.1/127/3", "c=IN IP6 ff15::101/3"] {
+        assert_eq!(kind(&[several, "t=0 0"]), ParseErrorKind::Malformed('c'), "{several}");
+    }
+    assert_eq!(kind(&["c=IN IP4 192.0.2.1", "c=IN IP4 192.0.2.2"]), ParseErrorKind::Duplicate('c'));
+    // Nor does what we print.
+    let mut session = with(&["t=0 0"]).unwrap();
+    let group = Connection::new("ff15::101".parse::<IpAddr>().unwrap());
+    session.connection = Some(Connection { count: Some(3), ..group });
+    assert!(session.to_string().contains("\r\nc=IN IP6 ff15::101\r\n"), "{session}");
 }
 
 #[test]
@@ -371,7 +406,6 @@ fn an_ip_address_of_either_family_is_printed_with_its_type() {
     for (ip, text) in [("192.0.2.1", "IN IP4 192.0.2.1"), ("2001:db8::1", "IN IP6 2001:db8::1")] {
         assert_eq!(Address::from(ip.parse::<IpAddr>().unwrap()).to_string(), text);
     }
-    assert_eq!(Connection::new("239.1.1.1".parse::<IpAddr>().unwrap()).to_string(), "IN IP4 239.1.1.1");
     let layered = Connection { count: Some(2), ..Connection::new("239.1.1.1".parse::<IpAddr>().unwrap()) };
     assert_eq!(layered.to_string(), "IN IP4 239.1.1.1/127/2");
 }

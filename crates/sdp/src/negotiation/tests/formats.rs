@@ -263,3 +263,26 @@ fn rfc8866_6_4_packet_times_are_printed_in_milliseconds() {
         (Some("2.5"), Some("60"))
     );
 }
+
+#[test]
+fn rfc8866_5_8_and_5_13_what_is_unknown_changes_nothing() {
+    let text = |session: &str, media: &str| {
+        format!(
+            "v=0\no=- 1 1 IN IP4 h\ns=-\nc=IN IP4 192.0.2.1\n{session}t=0 0\nm=audio 4000 RTP/AVP 0 101\n\
+             a=rtpmap:101 telephone-event/8000\n{media}"
+        )
+    };
+    let answered = |text: String| {
+        let mut bob = Party::bob(vec![LocalMedia::audio(5000, codecs(&[0]))]);
+        let answer = bob.answer(&Session::parse(text.as_bytes()).unwrap());
+        (answer.to_string(), bob.plan(0).clone())
+    };
+    let plain = answered(text("", ""));
+    for unknown in ["b=X-YZ:128\n", "b=as:1\n", "a=x-new\n", "a=x-new:sendonly\n", "a=SENDONLY\n", "a=ptimes:60\n"] {
+        assert_eq!(answered(text(unknown, "")), plain, "{unknown}");
+        assert_eq!(answered(text("", unknown)), plain, "{unknown}");
+    }
+    // The negative control: what is known does change it.
+    assert_ne!(answered(text("", "b=AS:1\n")), plain);
+    assert_ne!(answered(text("", "a=sendonly\n")), plain);
+}
