@@ -6,7 +6,7 @@ mod blocked;
 mod callee;
 mod faults;
 mod flushed;
-mod full_disk;
+pub(crate) mod full_disk;
 mod kamailio;
 mod names;
 mod overload;

@@ -216,11 +216,14 @@ pub(crate) async fn arrive<A: App + 'static>(core: Rc<RefCell<Core<A>>>, mut que
     while let Some(first) = queue.recv().await {
         {
             let mut core = core.borrow_mut();
+            core.gather();
             core.cross(first);
             for _ in 1..BATCH {
                 let Ok(next) = queue.try_recv() else { break };
                 core.cross(next);
             }
+            let now = core.clock.now();
+            core.gathered(now);
         }
         tokio::task::yield_now().await;
     }

@@ -37,6 +37,11 @@ pub trait App: Application {
     type Command: Send + 'static;
     /// Carries a command out, on the loop's thread, without blocking.
     fn command(&mut self, command: Self::Command, turn: &mut Turn<'_>);
+    /// All that waited on a socket, or a batch of it, has been handed over, or a turn of another kind has ended. What an application gathers,
+    /// to write it to a disk in one piece for example, it completes and answers here.
+    fn settle(&mut self, turn: &mut Turn<'_>) {
+        let _ = turn;
+    }
 }
 
 /// Limits on stream connections.
@@ -364,6 +369,8 @@ pub(crate) struct Core<A: App> {
     armed: Option<Time>,
     alarm: Rc<Notify>,
     draining: bool,
+    /// More is about to be received: see [`Core::gather`].
+    gathering: bool,
 }
 
 impl<A: App + 'static> Core<A> {
@@ -394,6 +401,7 @@ impl<A: App + 'static> Core<A> {
                 armed: None,
                 alarm: Rc::new(Notify::new()),
                 draining: false,
+                gathering: false,
             })
         }))
     }
@@ -484,12 +492,34 @@ impl<A: App + 'static> Core<A> {
         self.drain(now);
     }
 
+    /// Several messages follow: what they cause is carried out message by message, and the application settles once, in
+    /// [`Core::gathered`].
+    pub(crate) fn gather(&mut self) {
+        self.gathering = true;
+    }
+
+    /// That was all of them.
+    pub(crate) fn gathered(&mut self, now: Now) {
+        self.gathering = false;
+        self.drain(now);
+    }
+
     /// Carries the outbox out, oldest action first; what an event causes is appended.
     fn drain(&mut self, now: Now) {
         if self.draining {
             return;
         }
         self.draining = true;
+        self.carry_out(now);
+        if !self.gathering {
+            self.app.settle(&mut self.stack.at(now, &mut self.out));
+            self.carry_out(now);
+            self.arm();
+        }
+        self.draining = false;
+    }
+
+    fn carry_out(&mut self, now: Now) {
         while let Some(action) = self.out.pop() {
             match action {
                 Action::Send { id, path, bytes, why } => self.send(now, id, path, bytes, why),
@@ -499,7 +529,10 @@ impl<A: App + 'static> Core<A> {
                 other => tracing::error!(?other, "an action this driver does not know"),
             }
         }
-        self.draining = false;
+    }
+
+    /// Sees to it that the next deadline is noticed.
+    fn arm(&mut self) {
         if let Some(deadline) = self.stack.deadline()
             && self.armed.is_none_or(|armed| deadline < armed)
         {

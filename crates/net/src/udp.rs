@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
-use sip::{Cause, FlowId, Path, SendError, SendId, Transport};
+use sip::{Cause, FlowId, Now, Path, SendError, SendId, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -285,18 +285,30 @@ fn refused<A: App + 'static>(core: &mut Core<A>, index: usize) {
 /// Takes up to [`BATCH`] datagrams; true when more may wait.
 fn batch<A: App + 'static>(core: &mut Core<A>, socket: &AsyncFd<UdpSocket>, bound: SocketAddr, index: usize) -> bool {
     let now = core.clock.now();
-    for _ in 0..BATCH {
-        match socket.try_io(Interest::READABLE, |socket| socket.recv_from(&mut core.datagrams.buffer)) {
-            Ok((length, remote)) => {
-                let Some(datagram) = core.datagrams.buffer.get(..length) else { continue };
-                let bytes = Bytes::copy_from_slice(datagram);
-                let local = core.local_towards(bound, remote);
-                let flow = FlowId(index as u64 + 1);
-                core.receive(now, Path { flow, transport: Transport::Udp, local, remote }, bytes);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-            Err(_) => refused(core, index),
+    core.gather();
+    let full = (0..BATCH).all(|_| one(core, now, socket, bound, index));
+    core.gathered(now);
+    full
+}
+
+/// Takes a datagram; false when none waits.
+fn one<A: App + 'static>(
+    core: &mut Core<A>,
+    now: Now,
+    socket: &AsyncFd<UdpSocket>,
+    bound: SocketAddr,
+    index: usize,
+) -> bool {
+    match socket.try_io(Interest::READABLE, |socket| socket.recv_from(&mut core.datagrams.buffer)) {
+        Ok((length, remote)) => {
+            let Some(datagram) = core.datagrams.buffer.get(..length) else { return true };
+            let bytes = Bytes::copy_from_slice(datagram);
+            let local = core.local_towards(bound, remote);
+            let flow = FlowId(index as u64 + 1);
+            core.receive(now, Path { flow, transport: Transport::Udp, local, remote }, bytes);
         }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+        Err(_) => refused(core, index),
     }
     true
 }

@@ -86,7 +86,7 @@ impl Switch {
                 .any(|binding| is_there(&binding) && knows_one_hash_only(binding.agent().as_bytes()))
     }
 
-    /// A device has registered here whose calls other loops get: those must know that it takes one hash only.
+    /// A user's device asks to be registered here whose calls other loops get: those must know that it takes one hash only.
     pub(crate) fn tell_one_hash(&self, request: &Request, origin: &Origin) {
         let agent = request.headers().raw(HeaderId::UserAgent).unwrap_or_default();
         if self.offers_md5_among_others && knows_one_hash_only(agent) {

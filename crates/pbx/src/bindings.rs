@@ -1,11 +1,14 @@
 //! Where devices are: the registrar with its journal (RFC 3261 section 10).
+//!
+//! What the REGISTERs of one batch from the network change is gathered and written down together, then carried out, then answered. A
+//! change that waits so, for a few milliseconds at most, has not happened yet: nobody has been told of it, and nobody finds it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use proxy::{Kind, Ownership, Plan, Registrar, RegistrarConfig};
 use sip::message::Request;
-use sip::{AlarmId, Now, Origin, Reply, Time, Turn};
+use sip::{AlarmId, Now, Origin, Reply, ServerTx, Time, Turn};
 use store::{Durability, Journal, Options};
 
 use crate::config::Config;
@@ -56,6 +59,16 @@ pub(crate) struct Bindings {
     told: usize,
     limit: usize,
     alarm: Option<(AlarmId, Time)>,
+    /// In the order they came; never two of one user.
+    waiting: Vec<Waiting>,
+}
+
+/// A REGISTER that is decided and neither written down nor answered.
+#[derive(Debug)]
+struct Waiting {
+    tx: ServerTx,
+    user: String,
+    plan: Plan,
 }
 
 impl Bindings {
@@ -85,7 +98,8 @@ impl Bindings {
         let records: Vec<proxy::Record> = home.records.iter().filter(ours).cloned().collect();
         registrar.commit(now, &records);
         let limit = config.limits.registrations;
-        let mut bindings = Self { registrar, journal: home.journal, tally, told: 0, limit, alarm: None };
+        let mut bindings =
+            Self { registrar, journal: home.journal, tally, told: 0, limit, alarm: None, waiting: Vec::new() };
         bindings.count();
         bindings
     }
@@ -99,14 +113,10 @@ impl Bindings {
         }
     }
 
-    fn write(&self, records: &[proxy::Record]) -> Result<(), store::StoreError> {
-        match &self.journal {
-            Some(journal) if !records.is_empty() => {
-                // A journal is whole at every point where it could panic.
-                journal.lock().unwrap_or_else(PoisonError::into_inner).append(records)
-            }
-            _ => Ok(()),
-        }
+    fn write<'a>(&self, requests: impl IntoIterator<Item = &'a [proxy::Record]>) -> Result<(), store::StoreError> {
+        let Some(journal) = &self.journal else { return Ok(()) };
+        // A journal is whole at every point where it could panic.
+        journal.lock().unwrap_or_else(PoisonError::into_inner).append_all(requests)
     }
 
     /// Bindings at present.
@@ -120,43 +130,67 @@ impl Bindings {
         aor.into_iter().flat_map(move |aor| self.registrar.location().bindings(now, aor.as_str()).collect::<Vec<_>>())
     }
 
-    /// Carries a REGISTER of `user` out: written down first, then done, then the answer is given. `most`: contacts he may have, when not as
-    /// many as others.
+    /// Whether a REGISTER of this user waits: it comes before the next of his is looked at.
+    pub(crate) fn waits(&self, user: &str) -> bool {
+        self.waiting.iter().any(|one| one.user == user)
+    }
+
+    /// Decides about a REGISTER of `user`. The answer, unless something changes: that waits for [`Bindings::settle`]. `most`: contacts he
+    /// may have, when not as many as others.
     pub(crate) fn register(
         &mut self,
+        tx: ServerTx,
         now: Now,
         request: &Request,
-        user: &str,
+        user: String,
         most: Option<usize>,
         origin: &Origin,
-    ) -> Reply {
+    ) -> Option<Reply> {
         let usual = most.map(|most| {
             let usual = self.registrar.config().clone();
             self.registrar.set_config(RegistrarConfig { max_contacts: most, ..usual.clone() });
             usual
         });
-        let plan = self.registrar.plan(now, request, Some(user), origin);
+        let plan = self.registrar.plan(now, request, Some(&user), origin);
         if let Some(usual) = usual {
             self.registrar.set_config(usual);
+        }
+        if plan.records.is_empty() {
+            return Some(plan.reply);
         }
         // Taken before anything is written, so that two loops never take the same room; what is not used is given back by `count`.
         let growth = growth(&plan.records);
         if !self.tally.bind(growth, self.limit) {
-            return Plan::full();
+            return Some(Plan::full());
         }
         self.told += growth;
-        let written = self.write(&plan.records);
-        if written.is_ok() {
-            self.registrar.commit(now, &plan.records);
+        self.waiting.push(Waiting { tx, user, plan });
+        None
+    }
+
+    /// Writes down what waits, carries it out and answers: all of it, or none and 500 for each (RFC 3261 section 10.3 step 7).
+    pub(crate) fn settle(&mut self, turn: &mut Turn<'_>) {
+        if self.waiting.is_empty() {
+            return;
         }
-        self.count();
-        match written {
-            Ok(()) => plan.reply,
-            Err(error) => {
-                tracing::error!(%error, "a REGISTER could not be written down");
-                Plan::failed()
+        let written = self.write(self.waiting.iter().map(|one| one.plan.records.as_slice()));
+        if let Err(error) = &written {
+            tracing::error!(%error, requests = self.waiting.len(), "a REGISTER could not be written down");
+        }
+        for Waiting { tx, plan, .. } in self.waiting.drain(..) {
+            let reply = match written {
+                Ok(()) => {
+                    self.registrar.commit(turn.now(), &plan.records);
+                    plan.reply
+                }
+                Err(_) => Plan::failed(),
+            };
+            if let Err(error) = turn.respond(tx, reply) {
+                tracing::debug!(%error, "a request was over before it was answered");
             }
         }
+        self.count();
+        self.arm(turn);
     }
 
     /// Sees to it that the next end of a binding is noticed.
@@ -177,7 +211,7 @@ impl Bindings {
         let mut gone = Vec::new();
         self.registrar.expire(turn.now(), AT_ONCE, &mut gone);
         // Not needed for a restart, which looks at the times: it lets the journal shrink.
-        if let Err(error) = self.write(&gone) {
+        if let Err(error) = self.write([gone.as_slice()]) {
             tracing::warn!(%error, "the end of bindings could not be written down");
         }
         self.count();

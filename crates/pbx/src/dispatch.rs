@@ -42,13 +42,12 @@ impl Switch {
         }
         match request.method() {
             Method::Register => {
-                let most = self.accounts.by_name(&user).and_then(|known| known.max_contacts);
-                let reply = self.bindings.register(turn.now(), &request, &user, most, &origin);
-                self.bindings.arm(turn);
-                if reply.code.is_success() {
-                    self.tell_one_hash(&request, &origin);
+                if self.bindings.waits(&user) {
+                    self.bindings.settle(turn);
                 }
-                Some(reply)
+                self.tell_one_hash(&request, &origin);
+                let most = self.accounts.by_name(&user).and_then(|known| known.max_contacts);
+                self.bindings.register(tx, turn.now(), &request, user, most, &origin)
             }
             Method::Invite => self.invite(Admitted { tx, request, origin, user }, None, turn),
             Method::Message => self.message(Admitted { tx, request, origin, user }, None, turn),
@@ -172,6 +171,10 @@ impl App for Switch {
             Command::Media(event) => self.media_event(event, turn),
             Command::Streamed(report) => self.metrics.streamed(&report),
         }
+    }
+
+    fn settle(&mut self, turn: &mut Turn<'_>) {
+        self.bindings.settle(turn);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The append-only journal of bindings.
 //!
-//! An append is one write of one frame, done before it returns; with [`Durability::Sync`] it is on the disk by then, otherwise another thread flushes at least every
+//! An append is one write of one frame, or of several that belong to different requests, done before it returns; with [`Durability::Sync`] it is on the disk by then, otherwise another thread flushes at least every
 //! [`Options::flush_every`]. What a killed process wrote is complete up to its last whole frame; what a power cut leaves is complete up to the last flush. The same thread rewrites the
 //! file when more than half of it has been overtaken.
 
@@ -25,7 +25,7 @@ pub enum Durability {
     /// Once the system has it: survives the end of the process, however it comes. The disk has it within [`Options::flush_every`].
     #[default]
     Second,
-    /// Once the disk has it: survives a power cut. Costs a flush an append.
+    /// Once the disk has it: survives a power cut. Costs a flush an append, however many requests it holds.
     Sync,
 }
 
@@ -161,8 +161,16 @@ impl Journal {
     /// # Errors
     /// Nothing was written; the change must not be carried out.
     pub fn append(&mut self, records: &[Record]) -> Result<(), StoreError> {
+        self.append_all([records])
+    }
+
+    /// The same for the records of several requests, with one write: all of them or none. What a crash leaves is whole request by request.
+    ///
+    /// # Errors
+    /// Nothing was written; none of the changes must be carried out.
+    pub fn append_all<'a>(&mut self, requests: impl IntoIterator<Item = &'a [Record]>) -> Result<(), StoreError> {
         self.buffer.clear();
-        if !write_frame(records, &mut self.buffer) {
+        if !requests.into_iter().all(|records| write_frame(records, &mut self.buffer)) {
             return Err(StoreError::TooLarge);
         }
         if self.buffer.is_empty() {

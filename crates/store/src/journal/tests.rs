@@ -96,6 +96,24 @@ fn one_append_has_16_mib_and_no_more() {
 }
 
 #[test]
+fn requests_written_together_are_whole_one_by_one() {
+    let (_folder, path) = place();
+    let (mut journal, _) = Journal::open(&path, quiet()).unwrap();
+    let pairs: Vec<[Record; 2]> = (0..4).map(|pair| [added(2 * pair), added(2 * pair + 1)]).collect();
+    journal.append_all(pairs.iter().map(<[Record; 2]>::as_slice)).unwrap();
+    let size = journal.size();
+    drop(journal);
+    let bytes = fs::read(&path).unwrap();
+    assert_eq!(bytes.len() as u64, size);
+    for cut in (0..bytes.len()).rev() {
+        fs::write(&path, &bytes[..cut]).unwrap();
+        let found = names(&Journal::open(&path, quiet()).unwrap().1);
+        assert_eq!(found.len() % 2, 0, "cut at {cut}: {found:?}");
+        assert_eq!(found.len(), 2 * (cut * 4 / bytes.len()), "cut at {cut}: {found:?}");
+    }
+}
+
+#[test]
 fn bindings_that_ended_while_nobody_ran_are_not_found() {
     let (_folder, path) = place();
     let (mut journal, _) = Journal::open(&path, quiet()).unwrap();
