@@ -17,6 +17,7 @@
 //!
 //! [`Stack::deadline`] says when [`Turn::timeout`] must be called next; being late or early is harmless.
 
+mod chunks;
 pub mod config;
 pub mod counters;
 pub mod dialog;

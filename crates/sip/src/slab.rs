@@ -1,11 +1,12 @@
 //! A table whose keys are never reused: each slot counts how often it has been filled.
 
+use crate::chunks::Chunks;
 use crate::id::{Id, Shard};
 
 /// Values found by [`Id`]. Slots are used again in last-out-first-in order, under another generation.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
-    slots: Vec<Slot<T>>,
+    slots: Chunks<Slot<T>>,
     free: Vec<u32>,
     len: usize,
 }
@@ -18,7 +19,7 @@ struct Slot<T> {
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), len: 0 }
+        Self { slots: Chunks::default(), free: Vec::new(), len: 0 }
     }
 }
 
@@ -71,7 +72,7 @@ impl<T> Slab<T> {
     /// Octets of the table itself, its spare room included.
     #[cfg(test)]
     pub(crate) fn heap_size(&self) -> usize {
-        self.slots.capacity() * size_of::<Slot<T>>() + self.free.capacity() * size_of::<u32>()
+        self.slots.heap_size() + self.free.capacity() * size_of::<u32>()
     }
     /// All values, in the order of their slots, with their handles.
     pub(crate) fn iter(&self, shard: Shard) -> impl Iterator<Item = (Id, &T)> {
@@ -101,7 +102,9 @@ mod tests {
 
     #[test]
     fn slab_retires_a_slot_after_its_last_generation() {
-        let mut slab = Slab { slots: vec![Slot { generation: (1 << 24) - 1, value: Some(1) }], free: vec![], len: 1 };
+        let mut slab = Slab::new();
+        slab.slots.push(Slot { generation: (1 << 24) - 1, value: Some(1) });
+        slab.len = 1;
         let id = Id::new(Shard(0), (1 << 24) - 1, 0);
         assert_eq!(slab.remove(id), Some(1));
         assert_eq!(slab.insert(Shard(0), 2).slot(), 1);

@@ -2,10 +2,11 @@
 //!
 //! Ticks are 1 ms. Level 0 has 64 slots of one tick, level 1 has 64 of 64 ticks, and so on; seven levels reach 139 years. A timer stands in
 //! the level of the highest bit in which its tick differs from the present one, and moves down when that bit's turn comes. Each slot
-//! is a doubly linked list through one vector of nodes, so there is no allocation per timer.
+//! is a doubly linked list through one list of nodes, so there is no allocation per timer.
 //!
 //! A timer never fires before its time; it fires at the first whole millisecond at or after it.
 
+use crate::chunks::Chunks;
 use crate::time::Time;
 
 const BITS: u32 = 6;
@@ -47,7 +48,7 @@ pub(crate) struct Wheel<T> {
     tails: [[u32; SLOTS]; LEVELS],
     /// Which slots of a level hold something.
     filled: [u64; LEVELS],
-    nodes: Vec<Node<T>>,
+    nodes: Chunks<Node<T>>,
     free: u32,
     len: usize,
 }
@@ -66,7 +67,7 @@ impl<T> Default for Wheel<T> {
             heads: [[NONE; SLOTS]; LEVELS],
             tails: [[NONE; SLOTS]; LEVELS],
             filled: [0; LEVELS],
-            nodes: Vec::new(),
+            nodes: Chunks::default(),
             free: NONE,
             len: 0,
         }

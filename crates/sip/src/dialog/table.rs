@@ -6,6 +6,7 @@ use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::{Dialog, DialogError};
+use crate::chunks::Chunks;
 use crate::id::{DialogId, Id, SessionId, Shard};
 use crate::siphash::Sip13;
 use crate::transaction::key::Keys;
@@ -42,7 +43,7 @@ pub(super) struct Slot {
 
 /// All dialogs of a shard.
 pub(crate) struct Dialogs {
-    pub(super) slots: Vec<Slot>,
+    pub(super) slots: Chunks<Slot>,
     pub(super) index: HashMap<u64, u32, BuildHasherDefault<AsIs>>,
     free: u32,
     len: usize,
@@ -54,7 +55,7 @@ pub(crate) struct Dialogs {
 impl Default for Dialogs {
     fn default() -> Self {
         Self {
-            slots: Vec::new(),
+            slots: Chunks::default(),
             index: HashMap::default(),
             free: NONE,
             len: 0,
@@ -110,10 +111,6 @@ impl Dialogs {
             return Ok(slot);
         }
         let slot = u32::try_from(self.slots.len()).map_err(|_| DialogError::Full)?;
-        if self.slots.len() == self.slots.capacity() {
-            // Growing by a quarter keeps what lies idle below a quarter.
-            self.slots.reserve_exact((self.slots.len() / 4).max(16));
-        }
         self.slots.push(Slot { dialog: None, owner, generation: 0, next: NONE });
         Ok(slot)
     }
@@ -213,7 +210,7 @@ impl Dialogs {
         // A hash table of the standard library: one control byte an entry, at most seven eighths full.
         let index = (self.index.capacity() * 8 / 7).next_power_of_two() * (size_of::<(u64, u32)>() + 1);
         let texts: usize = self.slots.iter().filter_map(|slot| slot.dialog.as_ref()).map(Dialog::heap_size).sum();
-        self.slots.capacity() * size_of::<Slot>() + index + texts
+        self.slots.heap_size() + index + texts
     }
 
     pub(super) fn hash_of(&self, dialog: &Dialog) -> u64 {

@@ -146,7 +146,7 @@ fn dialogs_with_equal_hashes_are_told_apart() {
     let hash = table.hash_of(table.get(ids[0]).unwrap());
     table.index.clear();
     for n in 0..4u32 {
-        table.slots[n as usize].next = if n == 0 { NONE } else { n - 1 };
+        table.slots.get_mut(n as usize).expect("a slot").next = if n == 0 { NONE } else { n - 1 };
     }
     table.index.insert(hash, 3);
     let r = record(0);
@@ -157,7 +157,7 @@ fn dialogs_with_equal_hashes_are_told_apart() {
         let mut next = table.index.get(&hash).copied().unwrap_or(NONE);
         while next != NONE {
             chain.push(next);
-            next = table.slots[next as usize].next;
+            next = table.slots.get(next as usize).expect("a slot").next;
         }
         assert_eq!(chain, left);
     }
