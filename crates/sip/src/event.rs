@@ -61,6 +61,11 @@ pub enum Event {
         /// Why.
         why: SendError,
     },
+    /// The ACK for a refusal (300-699) of ours never came in 64*T1: timer H (RFC 3261 section 17.2.1). Nothing need be done about it.
+    Unacknowledged {
+        /// The INVITE that was refused; gone.
+        tx: ServerTx,
+    },
     /// News of a session.
     Session(SessionId, SessionEvent),
     /// News of a registration of ours.

@@ -260,13 +260,6 @@ impl Turn<'_> {
         }
     }
 
-    /// A refused INVITE was never acknowledged (timer H).
-    pub(crate) fn deliver_stopped(&mut self, owner: Owner, tx: ServerTx) {
-        if let Owner::Session(id, _) = owner {
-            invite::on_stopped(self, id, tx);
-        }
-    }
-
     /// News for the application.
     pub(crate) fn emit(&mut self, event: Event) {
         self.out.push(Action::Event(event));

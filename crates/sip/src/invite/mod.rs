@@ -355,9 +355,6 @@ pub(crate) fn on_ack_sent(turn: &mut Turn<'_>, s: SessionId, purpose: u16, path:
 /// end comes by those timers.
 pub(crate) fn on_unsent(_turn: &mut Turn<'_>, _s: SessionId, _tx: ServerTx, _why: SendError) {}
 
-/// A refused INVITE was never acknowledged: the session has long gone, or goes on as before.
-pub(crate) fn on_stopped(_turn: &mut Turn<'_>, _s: SessionId, _tx: ServerTx) {}
-
 /// A timer of a session.
 pub(crate) fn on_timer(turn: &mut Turn<'_>, s: SessionId, kind: u8) {
     const EXPIRES: u8 = Kind::Expires as u8;

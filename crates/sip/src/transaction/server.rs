@@ -372,7 +372,7 @@ impl Turn<'_> {
     pub(crate) fn server_time(&mut self, id: Id) {
         let (now, timers) = (self.now.mono, self.stack.config.timers);
         let Some(server) = self.stack.servers.get_mut(id) else { return };
-        let (reliable, owner) = (server.is_reliable(), server.owner);
+        let reliable = server.is_reliable();
         match &mut server.machine {
             Machine::Invite(state) => match state.step(server_invite::Input::Timeout, now, reliable, &timers) {
                 server_invite::Effect::Repeat => self.server_again(id, Cause::RetransmitResponse),
@@ -381,7 +381,7 @@ impl Turn<'_> {
                 server_invite::Effect::Unacknowledged => {
                     self.stack.counters.unacknowledged += 1;
                     self.server_end(id);
-                    return self.deliver_stopped(owner, ServerTx(id));
+                    return self.emit(Event::Unacknowledged { tx: ServerTx(id) });
                 }
                 _ => {}
             },

@@ -7,6 +7,7 @@ mod changing;
 mod crowded;
 mod ending;
 mod forks;
+mod formed;
 mod network;
 mod pairs;
 mod records;

@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::id::{AskId, ClientTx, FlowId, ServerTx, SessionId};
 use crate::invite::SessionEvent;
 use crate::message::{Body, Method, UriBuf};
-use crate::outbox::{Action, Answer, Outbox, Path, Question, Transport};
+use crate::outbox::{Action, Answer, Outbox, Path, Question, SendError, Transport};
 use crate::stack::{Stack, Usage};
 use crate::time::{Now, Time, WallTime};
 use crate::turn::Turn;
@@ -29,6 +29,8 @@ pub(super) struct Network {
     pub(super) log: Vec<(u64, usize, usize, String)>,
     /// Messages for which it says true are lost.
     pub(super) lose: Loss,
+    /// Messages for which it says true are refused by the system.
+    pub(super) refuse: Loss,
     /// Questions are left open until [`Network::answer`].
     pub(super) slow: bool,
     open: Vec<(usize, AskId, Answer)>,
@@ -64,6 +66,7 @@ impl Network {
             count: 0,
             log: Vec::new(),
             lose: Box::new(|_, _| false),
+            refuse: Box::new(|_, _| false),
             slow: false,
             open: Vec::new(),
         }
@@ -101,6 +104,11 @@ impl Network {
     fn carry_out(&mut self, node: usize, mut out: Outbox) {
         while let Some(action) = out.pop() {
             match action {
+                Action::Send { id, bytes, .. } if (self.refuse)(node, &String::from_utf8_lossy(&bytes)) => {
+                    let now = self.instant();
+                    let Node::Stack { stack, .. } = &mut self.nodes[node] else { panic!() };
+                    stack.at(now, &mut out).unsent(id, SendError::Unreachable);
+                }
                 Action::Send { path, bytes, .. } => {
                     let to = usize::from(match path.remote {
                         SocketAddr::V4(v4) => v4.ip().octets()[3] - 1,

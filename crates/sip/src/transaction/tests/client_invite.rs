@@ -164,16 +164,20 @@ fn rfc3261_9_1_cancel_is_cut_from_the_invite() {
     let mut draft = Draft { hop: Hop::Path(path(UDP, 2)), ..draft(Method::Invite) };
     draft.lines.push("Require", "100rel").expect("a line");
     draft.lines.push("Proxy-Require", "foo").expect("a line");
+    draft.routes.push("<sip:p2.example;lr>".to_owned());
     let tx = bench.turn(|turn| turn.send_request(draft)).expect("sent");
     bench.answer(0, 180, "b1");
     let mut reason = message::Lines::default();
     reason.push("Reason", "SIP;cause=200;text=\"Call completed elsewhere\"").expect("a line");
     bench.turn(|turn| turn.cancel_with(tx, reason)).expect("sent");
     let (invite, cancel) = (&bench.sent[0], &bench.sent[1]);
+    assert_eq!(cancel.path, invite.path);
     assert!(cancel.text().starts_with("CANCEL sip:bob@192.0.2.2 SIP/2.0\r\n"));
     for id in [HeaderId::Via, HeaderId::Route, HeaderId::From, HeaderId::To, HeaderId::CallId] {
-        assert_eq!(cancel.value(id), invite.value(id), "{id:?}");
+        let all = |sent: &Sent| sent.headers().all(id).map(|one| one.text().into_owned()).collect::<Vec<_>>();
+        assert_eq!(all(cancel), all(invite), "{id:?}");
     }
+    assert_eq!((cancel.headers().count(HeaderId::Via), cancel.headers().count(HeaderId::Route)), (1, 2));
     assert_eq!(cancel.value(HeaderId::CSeq), "1 CANCEL");
     assert!(cancel.text().contains("\r\nReason: SIP;cause=200"));
     for id in [HeaderId::Require, HeaderId::ProxyRequire, HeaderId::Contact] {
@@ -258,4 +262,19 @@ fn rfc3261_8_1_3_3_a_response_with_a_second_via_is_not_for_us() {
     }
     assert_eq!(bench.took(), ["0.000 INVITE (Request)"]);
     assert_eq!(bench.stack.counters().stray_responses, 2);
+}
+
+#[test]
+fn rfc3261_8_2_2_3_an_ack_for_a_refusal_requires_nothing() {
+    let mut bench = Bench::new();
+    let mut draft = Draft { hop: Hop::Path(path(UDP, 2)), ..draft(Method::Invite) };
+    draft.lines.push("Require", "100rel").expect("a line");
+    draft.lines.push("Proxy-Require", "foo").expect("a line");
+    bench.turn(|turn| turn.send_request(draft)).expect("sent");
+    bench.answer(0, 404, "b1");
+    let (invite, ack) = (&bench.sent[0].headers(), &bench.sent[1].headers());
+    assert_eq!(ack.cseq().method, Method::Ack);
+    for id in [HeaderId::Require, HeaderId::ProxyRequire] {
+        assert_eq!((invite.has(id), ack.has(id)), (true, false), "{id:?}");
+    }
 }

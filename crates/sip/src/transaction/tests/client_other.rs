@@ -51,6 +51,27 @@ fn rfc3261_17_1_2_2_provisional_moves_the_interval_to_t2() {
 }
 
 #[test]
+fn rfc3261_17_1_2_2_responses_go_up_in_trying_and_in_proceeding() {
+    for (provisional, code) in [(None, 200), (None, 404), (Some(182), 200), (Some(182), 603)] {
+        let mut bench = Bench::new();
+        bench.request(Method::Options, UDP);
+        let mut expected = vec!["0.000 OPTIONS (Request)".to_owned()];
+        if let Some(first) = provisional {
+            bench.answer(0, first, "b");
+            expected.push(format!("0.000 up {first}"));
+        }
+        bench.answer(0, code, "b");
+        expected.push(format!("0.000 up {code}"));
+        // Completed: nothing is repeated, and what comes again is swallowed until timer K.
+        bench.run_to(4_999);
+        bench.answer(0, code, "b");
+        assert_eq!((bench.took(), bench.stack.usage().client_transactions), (expected, 1), "{provisional:?}");
+        bench.run_to(5_000);
+        assert_eq!(bench.stack.usage(), Usage::default());
+    }
+}
+
+#[test]
 fn rfc3261_17_1_2_2_timer_f_ends_proceeding_too() {
     for transport in [UDP, TCP] {
         let mut bench = Bench::new();

@@ -112,6 +112,7 @@ impl Bench {
                         Event::Rejected { error, .. } => format!("rejected {}", error.status),
                         Event::Ack { .. } => "up ACK".to_owned(),
                         Event::ResponseUnsent { why, .. } => format!("unsent {why:?}"),
+                        Event::Unacknowledged { .. } => "unacknowledged".to_owned(),
                         other => format!("{other:?}"),
                     };
                     self.events.push(event);

@@ -75,6 +75,12 @@ fn rfc3261_18_2_2_and_rfc3581_4_where_an_answer_over_udp_goes() {
             "192.0.2.9:7000",
             "SIP/2.0/UDP 192.0.2.2:7000;maddr=192.0.2.9;branch=z9hG4bK1",
         ),
+        (
+            "SIP/2.0/UDP 192.0.2.2;maddr=192.0.2.9;branch=z9hG4bK1",
+            "192.0.2.2:7000",
+            "192.0.2.9:5060",
+            "SIP/2.0/UDP 192.0.2.2;maddr=192.0.2.9;branch=z9hG4bK1",
+        ),
     ];
     for (via, source, to, answer) in table {
         let (path, stamped) = answered(Config::default(), UDP, via, source);
@@ -166,7 +172,31 @@ fn rfc3261_8_2_6_2_a_tag_that_is_there_stays() {
     let tx = bench.server_tx();
     assert_eq!(bench.turn(|turn| turn.tag_of(tx)).as_deref(), Some("old"));
     bench.respond(tx, 200).expect("open");
-    assert_eq!(bench.last().headers().to_tag(), Some("old"));
+    assert_eq!(bench.last().value(HeaderId::To), "<sip:bob@192.0.2.1>;tag=old");
+}
+
+#[test]
+fn rfc3261_8_2_6_2_every_answer_but_a_100_has_the_to_of_its_request_and_a_tag() {
+    let ask = |method: &str, n: usize| {
+        let text = incoming(method, UDP, &format!("z9hG4bK{n}"), "").replace("in-1", &format!("in-{n}"));
+        text.replace("To: <sip:bob@192.0.2.1>", "To: \"Bob <B>\" <sip:bob@192.0.2.1;x=y>;z=1")
+    };
+    let mut bench = Bench::with(Config { max_server_transactions: 5, ..Config::default() });
+    bench.receive(path(UDP, 2), &ask("INVITE", 1));
+    bench.receive(path(UDP, 2), &ask("INVITE", 1).replace("z9hG4bK1", "z9hG4bKmerged"));
+    bench.receive(path(UDP, 2), &ask("CANCEL", 1));
+    bench.receive(path(UDP, 2), &ask("BYE", 2));
+    bench.receive(path(UDP, 2), &ask("OPTIONS", 3).replace("CSeq: 7", "CSeq: x"));
+    bench.receive(path(UDP, 2), &ask("OPTIONS", 4));
+    bench.receive(path(UDP, 2), &ask("OPTIONS", 5));
+    let trace = bench.took();
+    let answers: Vec<&str> = trace.iter().filter(|line| line.contains("Automatic")).map(|line| &line[6..9]).collect();
+    assert_eq!(answers, ["100", "482", "200", "487", "481", "400", "503"]);
+    for (sent, code) in bench.sent.iter().zip(answers) {
+        let to = sent.text().lines().find_map(|line| line.strip_prefix("To: ")).expect("a To");
+        let tag = to.strip_prefix("\"Bob <B>\" <sip:bob@192.0.2.1;x=y>;z=1").expect("what the request said");
+        assert_eq!(tag.strip_prefix(";tag=").is_some_and(|tag| tag.len() >= 8), code != "100", "{code}: {to}");
+    }
 }
 
 #[test]

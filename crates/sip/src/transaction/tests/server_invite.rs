@@ -71,8 +71,9 @@ fn rfc3261_17_2_1_timer_g_repeats_a_refusal_until_timer_h() {
     bench.took();
     bench.run_to(40_000);
     let at = ["0.500", "1.500", "3.500", "7.500", "11.500", "15.500", "19.500", "23.500", "27.500", "31.500"];
-    let expected: Vec<String> = at.iter().map(|at| format!("{at} 486 (RetransmitResponse)")).collect();
-    assert_eq!(bench.took(), expected);
+    let mut expected: Vec<String> = at.iter().map(|at| format!("{at} 486 (RetransmitResponse)")).collect();
+    expected.push("32.000 unacknowledged".to_owned());
+    assert_eq!(bench.took(), expected, "and the application hears that nobody has acknowledged");
     assert_eq!(bench.stack.counters().unacknowledged, 1);
     assert_eq!(bench.stack.usage(), Usage::default());
 }
@@ -85,6 +86,7 @@ fn rfc3261_17_2_1_reliable_transport_repeats_nothing_but_waits_for_timer_h() {
     bench.run_to(31_999);
     assert_eq!((bench.took().len(), bench.stack.usage().server_transactions), (0, 1));
     bench.run_to(32_000);
+    assert_eq!(bench.took(), ["32.000 unacknowledged"]);
     assert_eq!(bench.stack.usage(), Usage::default());
 }
 
@@ -184,6 +186,28 @@ fn rfc3261_9_2_cancel_ends_a_ringing_invite() {
     let tag = tags[0].clone().expect("a tag");
     bench.receive(path(UDP, 2), &follow("ACK", UDP, BRANCH, &tag));
     bench.ends_empty();
+}
+
+#[test]
+fn rfc3261_8_2_2_3_what_a_cancel_or_an_ack_for_a_refusal_requires_is_ignored() {
+    let demands = "Require: strange\nProxy-Require: strange\nContent-Length";
+    for cancelled in [true, false] {
+        let (mut bench, tx) = ringing(UDP);
+        bench.respond(tx, 180).expect("open");
+        bench.took();
+        if cancelled {
+            bench.receive(path(UDP, 2), &follow("CANCEL", UDP, BRANCH, "").replace("Content-Length", demands));
+            assert_eq!(bench.took(), ["0.000 200 (Automatic)", "0.000 487 (Automatic)", "0.000 up cancelled"]);
+        } else {
+            bench.respond(tx, 486).expect("open");
+        }
+        let tag = to_tag(&bench);
+        bench.receive(path(UDP, 2), &follow("ACK", UDP, BRANCH, &tag).replace("Content-Length", demands));
+        bench.took();
+        bench.run_to(4_999);
+        assert_eq!((bench.took().len(), bench.stack.usage().server_transactions > 0), (0, true), "no repeat");
+        bench.ends_empty();
+    }
 }
 
 #[test]

@@ -65,6 +65,8 @@ fn rfc4320_4_1_no_100_over_udp_before_that() {
     let (mut bench, tx) = asked(TCP);
     bench.respond(tx, 100).expect("a stream may");
     assert_eq!(bench.took(), ["0.000 up OPTIONS", "0.000 100 (Response)"]);
+    bench.respond(tx, 100).expect("RFC 3261 17.2.2: and again in Proceeding");
+    assert_eq!(bench.took(), ["0.000 100 (Response)"]);
 }
 
 #[test]
