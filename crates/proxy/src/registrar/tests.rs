@@ -169,6 +169,73 @@ fn rfc3261_10_3_6_star_with_an_old_cseq_of_one_binding_removes_none() {
 }
 
 #[test]
+fn rfc3261_10_3_6_star_removes_what_another_call_id_has_bound_whatever_its_number() {
+    let mut home = Home::new(|_| {});
+    home.take(&register("x", 500, "Contact: <sip:a@192.0.2.7>\r\n"));
+    assert_eq!(home.take(&register("y", 1, "Contact: *\r\nExpires: 0\r\n")).reply.code.get(), 200);
+    assert_eq!(home.uris().len(), 0);
+}
+
+#[test]
+fn rfc3261_10_3_7_one_contact_is_removed_by_another_call_id_and_by_a_higher_number_of_its_own() {
+    for (call_id, cseq, code) in [("y", 1, 200), ("x", 501, 200), ("x", 500, 500), ("x", 1, 500)] {
+        let mut home = Home::new(|_| {});
+        home.take(&register("x", 500, "Contact: <sip:a@192.0.2.7>, <sip:b@192.0.2.7>\r\n"));
+        let plan = home.take(&register(call_id, cseq, "Contact: <sip:a@192.0.2.7>;expires=0\r\n"));
+        assert_eq!(plan.reply.code.get(), code, "{call_id} {cseq}");
+        assert_eq!(home.uris().len(), if code == 200 { 1 } else { 2 }, "{call_id} {cseq}");
+    }
+}
+
+#[test]
+fn rfc3261_10_3_whatever_is_refused_no_answer_is_a_6xx() {
+    let long = format!("Contact: <sip:{}@h>\r\n", "x".repeat(3_000));
+    let refusals = [
+        ("Contact: <sip:a@192.0.2.7>\r\nRequire: nobodyKnows\r\n", 420),
+        ("Contact: <sip:a@192.0.2.7>\r\nExpires: 5\r\n", 423),
+        ("Contact: *\r\nExpires: 60\r\n", 400),
+        ("Contact: <sip:a@>\r\n", 400),
+        (&long, 400),
+        ("Contact: <sip:a@h>, <sip:b@h>, <sip:c@h>\r\n", 403),
+        ("Path: <sip:p;lr>\r\nContact: <sip:a@h>\r\n", 420),
+    ];
+    for (lines, code) in refusals {
+        assert_eq!(Home::new(|config| config.max_contacts = 2).code(lines), code, "{lines}");
+    }
+    let text = |uri: &str, to: &str| {
+        let rest = "From: <sip:a@b>;tag=1\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\nContact: <sip:a@192.0.2.7>\r\n\r\n";
+        parse(&format!("REGISTER {uri} SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nTo: <{to}>\r\n{rest}"))
+    };
+    for (uri, to, code) in [
+        ("sip:example.org", ALICE, 404),
+        ("sip:example.com", "sip:alice@example.org", 404),
+        ("sip:example.com", "sip:bob@example.com", 403),
+        ("sip:example.com", "tel:+49", 400),
+        ("tel:+49", ALICE, 416),
+    ] {
+        assert_eq!(Home::new(|_| {}).take(&text(uri, to)).reply.code.get(), code, "{uri} {to}");
+    }
+    let mut full = Home::new(|config| config.max_bindings = 1);
+    let codes = [1, 2].map(|n| full.code(&format!("Contact: <sip:{n}@h>\r\n")));
+    let old = full.take(&register("one", 1, "Contact: <sip:1@h>\r\n")).reply.code.get();
+    assert_eq!((codes, old, Plan::failed().code.get()), ([200, 503], 500, 500));
+}
+
+#[test]
+fn rfc3261_10_3_a_record_route_in_a_register_means_nothing() {
+    let binding = |lines: &str| {
+        let mut home = Home::new(|_| {});
+        let plan = home.send(&format!("{lines}Contact: <sip:a@192.0.2.7>\r\n"));
+        assert!(plan.reply.lines.iter().all(|(name, _)| !name.eq_ignore_ascii_case("Record-Route")));
+        let bound = home.registrar.location().lookup(at(0), ALICE)[0];
+        (plan.reply.code.get(), bound.uri().to_owned(), bound.path().count(), bound.origin())
+    };
+    let with = binding("Record-Route: <sip:p1.example.com;lr>, <sip:p2.example.com>\r\n");
+    assert_eq!(with, binding(""));
+    assert_eq!((with.0, with.2), (200, 0));
+}
+
+#[test]
 fn rfc3261_10_3_7_an_older_or_equal_cseq_of_the_same_call_id_fails_and_another_call_id_counts_anew() {
     let mut home = Home::new(|_| {});
     let refresh = "Contact: <sip:a@192.0.2.7>\r\n";

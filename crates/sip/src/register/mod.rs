@@ -27,7 +27,6 @@ use crate::id::{ClientTx, FlowId, Id, RegistrationId};
 use crate::message::{Response, StatusCode};
 use crate::outbox::Origin;
 use crate::stack::StackError;
-use crate::transaction::print;
 use crate::turn::Turn;
 use crate::wheel::TimerId;
 
@@ -90,18 +89,14 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// [`StackError::Full`] at [`crate::Config::max_registrations`]; [`StackError::Text`] for a display name that cannot stand in a header;
-    /// [`StackError::Forbidden`] for a registrar that is no domain. What else is wrong is told by [`RegistrationEvent::Failed`].
+    /// [`StackError::Forbidden`] for a registrar that is no domain, an address of record that is no SIP address, and a Contact of `*`. What
+    /// else is wrong is told by [`RegistrationEvent::Failed`].
     pub fn register(&mut self, spec: RegisterSpec) -> Result<RegistrationId, StackError> {
         let limit = self.stack.config.max_registrations;
         if self.stack.registrations.all.len() >= limit {
             return Err(StackError::Full { what: "registrations", limit });
         }
-        if !spec.display.as_deref().is_none_or(print::clean) {
-            return Err(StackError::Text { what: "display name" });
-        }
-        if !spec.registrar.as_uri().is_sip() || spec.registrar.as_uri().user().is_some() {
-            return Err(StackError::Forbidden("a registrar is a domain, without a user (RFC 3261 10.2)"));
-        }
+        spec.check()?;
         let call_id = match &spec.call_id {
             Some(given) => given.clone(),
             None => self.call_id(),
@@ -129,7 +124,7 @@ impl Turn<'_> {
     /// a whole takes the place of the one bound before, in the same request.
     ///
     /// # Errors
-    /// [`StackError::Gone`]; [`StackError::Text`] for a display name that cannot stand in a header: nothing has changed then.
+    /// [`StackError::Gone`], and those of [`Turn::register`]: nothing has changed then.
     pub fn change_registration(
         &mut self,
         id: RegistrationId,
@@ -138,9 +133,7 @@ impl Turn<'_> {
         let registration = self.stack.registrations.get(id).ok_or(StackError::Gone)?;
         let mut spec = registration.spec.clone();
         change(&mut spec);
-        if !spec.display.as_deref().is_none_or(print::clean) {
-            return Err(StackError::Text { what: "display name" });
-        }
+        spec.check()?;
         if spec.credentials != registration.spec.credentials {
             registration.auth = None;
         }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use crate::digest::Credentials;
 use crate::draft::{ContactSpec, Hop};
 use crate::message::{Lines, UriBuf};
+use crate::stack::StackError;
+use crate::transaction::print;
 
 /// A registration to be made. Plain data; start from [`RegisterSpec::new`].
 #[derive(Clone, Debug)]
@@ -64,6 +66,24 @@ impl RegisterSpec {
             follow_redirect: true,
             retry_forbidden: false,
             flow_of: None,
+        }
+    }
+
+    /// What it must not say (RFC 3261 sections 10.2 and 10.2.2).
+    pub(super) fn check(&self) -> Result<(), StackError> {
+        let registrar = self.registrar.as_uri();
+        match &self.contact {
+            _ if !self.display.as_deref().is_none_or(print::clean) => Err(StackError::Text { what: "display name" }),
+            _ if !registrar.is_sip() || registrar.user().is_some() => {
+                Err(StackError::Forbidden("a registrar is a domain, without a user (RFC 3261 10.2)"))
+            }
+            _ if !self.aor.as_uri().is_sip() => {
+                Err(StackError::Forbidden("an address of record is a sip or sips URI (RFC 3261 10.2)"))
+            }
+            ContactSpec::Given(value) if value.trim() == "*" => {
+                Err(StackError::Forbidden("a Contact of * takes bindings back and makes none (RFC 3261 10.2.2)"))
+            }
+            _ => Ok(()),
         }
     }
 

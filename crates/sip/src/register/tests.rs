@@ -1,4 +1,5 @@
 mod refused;
+mod sentences;
 
 use std::time::Duration;
 
