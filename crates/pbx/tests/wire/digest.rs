@@ -156,3 +156,37 @@ fn rfc7616_3_4_6_a_uri_of_the_server_alone_is_taken_and_of_another_user_is_not()
     let (_, response) = device.ask_plain("REGISTER", "sip:x@127.0.0.1", "sip:1001@127.0.0.1", None, &[other]);
     assert_eq!(response.code().get(), 400);
 }
+
+#[test]
+fn rfc3261_10_3_registers_are_carried_out_in_the_order_in_which_they_come() {
+    const MANY: u32 = 40;
+    for shards in [1, 4] {
+        let (running, address) = start(pbx::Config { shards, ..config() });
+        let mut device = phone(address, "1001");
+        let (_, challenges) = ask(&mut device, "", &[]);
+        // All at once; each a second longer than the one before, and all of one Call-ID.
+        for number in 1..=MANY {
+            let credentials = Answer { count: number, ..answer_to(&challenges[0]) }.line();
+            let expires = format!("Expires: {}\r\n", 600 + number);
+            let text = device.draft("REGISTER", URI, "sip:1001@127.0.0.1", None, &[credentials, expires]);
+            let lines = text.split("\r\n").map(|line| match line.split(':').next() {
+                Some("Call-ID") => "Call-ID: in-order".to_owned(),
+                Some("CSeq") => format!("CSeq: {number} REGISTER"),
+                _ => line.to_owned(),
+            });
+            device.send(&lines.collect::<Vec<_>>().join("\r\n"));
+        }
+        for number in 1..=MANY {
+            let (came, code, contact) = device.wait("an answer", |message| match message {
+                sip::message::Message::Response(response) => {
+                    let contact = response.headers().text(HeaderId::Contact).unwrap_or_default().into_owned();
+                    Some((response.headers().cseq().number, response.code().get(), contact))
+                }
+                sip::message::Message::Request(_) => None,
+            });
+            assert_eq!((came, code), (number, 200), "{shards} loops");
+            assert!(contact.ends_with(&format!(";expires={}", 600 + number)), "{contact}");
+        }
+        assert_eq!(running.status().unwrap().registrations, 1);
+    }
+}

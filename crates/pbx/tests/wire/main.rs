@@ -11,6 +11,7 @@ mod paths;
 mod phone;
 mod refusals;
 mod registering;
+mod rules;
 mod setup;
 mod sharded;
 mod sound;

@@ -140,6 +140,15 @@ impl Phone {
         !self.waiting.iter().any(|message| matches!(message, Message::Request(request) if request.method() == method))
     }
 
+    /// How many answers to this method have come that nobody has waited for, before the answer to a question that is asked now.
+    pub(crate) fn answers_to(&mut self, method: &Method) -> usize {
+        assert!(self.hears_no(method));
+        let answers = self.waiting.iter().filter(
+            |message| matches!(message, Message::Response(response) if response.headers().cseq().method == *method),
+        );
+        answers.count()
+    }
+
     /// Sends a request outside a dialog, answers a challenge once, and gives the dialog and the branch of the last try.
     pub(crate) fn ask(&mut self, method: &str, uri: &str, to: &str, body: Option<(&str, &str)>) -> (Dialog, Response) {
         let (dialog, response) = self.ask_plain(method, uri, to, body, &[]);
@@ -197,7 +206,8 @@ impl Phone {
         self.again(&dialog, method, uri, body, lines)
     }
 
-    fn again(
+    /// The same request once more, with these lines: the next in number.
+    pub(crate) fn again(
         &mut self,
         dialog: &Dialog,
         method: &str,
