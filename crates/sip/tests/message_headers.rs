@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use sip::message::header::*;
-use sip::message::{Header, HeaderId, Headers};
+use sip::message::{Header, HeaderId, Headers, ParamValue};
 
 /// The canonical form of a value, `None` when it is refused.
 fn canonical<'a, H: Header<'a>>(value: &'a str) -> Option<String> {
@@ -221,6 +221,72 @@ fn rfc3261_20_10_contact_q_and_expires() {
     ] {
         let contact: Contact<'_> = read(value);
         assert_eq!((contact.q(), contact.expires()), (q, expires), "{value}");
+    }
+}
+
+#[test]
+fn rfc3261_20_10_and_20_20_an_address_with_a_comma_a_question_mark_or_a_semicolon_stands_in_brackets() {
+    for uri in ["sip:a,b@c", "sip:a?b@c", "sip:a;b@c", "sip:a@c;x=y", "sip:a@c?x=y", "sip:a@c"] {
+        for (name, printed) in [
+            ("Contact", canonical::<Contact<'_>>(&format!("<{uri}>;p=1"))),
+            ("From", canonical::<From<'_>>(&format!("<{uri}>;p=1"))),
+            ("To", canonical::<To<'_>>(&format!("<{uri}>;p=1"))),
+            ("Reply-To", canonical::<ReplyTo<'_>>(&format!("<{uri}>;p=1"))),
+        ] {
+            assert_eq!(printed, Some(format!("<{uri}>;p=1")), "{name}");
+        }
+    }
+    // Read without brackets: what stands behind a semicolon is the header's, and a question mark cannot be told apart.
+    assert_eq!(canonical::<Contact<'_>>("sip:a@c;x=y").as_deref(), Some("<sip:a@c>;x=y"));
+    assert_eq!(canonical::<From<'_>>("sip:a@c;x=y").as_deref(), Some("<sip:a@c>;x=y"));
+    assert_eq!((canonical::<Contact<'_>>("sip:a@c?x=y"), canonical::<From<'_>>("sip:a@c?x=y")), (None, None));
+}
+
+#[test]
+fn rfc3261_7_3_1_a_list_may_stand_on_one_line_or_on_several_in_any_mixture() {
+    let head = "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\n\
+        Call-ID: x\r\nCSeq: 1 OPTIONS\r\n";
+    macro_rules! read {
+        ($type:ty) => {
+            |headers| headers.list::<$type>().map(|one| one.unwrap().to_string()).collect()
+        };
+    }
+    type Read = fn(&Headers) -> Vec<String>;
+    let lists: [(&str, [&str; 3], Read); 6] = [
+        ("Route", ["<sip:p1;lr>", "\"a, b\" <sip:p2;lr>;x=\",\"", "<sip:p,3@h;lr>"], read!(Route<'_>)),
+        ("Record-Route", ["<sip:p1;lr>", "<sip:p2;lr>;x=y", "<sip:p3>"], read!(RecordRoute<'_>)),
+        ("Contact", ["<sip:a@h>;q=0.1", "\"x\\\", y\" <sip:b@h>", "<sip:c,d@h>"], read!(Contact<'_>)),
+        ("Require", ["path", "100rel", "gruu"], read!(Require<'_>)),
+        ("Allow", ["INVITE", "ACK", "ODD"], read!(Allow<'_>)),
+        ("Accept", ["application/sdp;level=1", "text/*;q=0.5", "*/*"], read!(Accept<'_>)),
+    ];
+    for (name, [a, b, c], read) in lists {
+        for lines in [
+            format!("{name}: {a}\r\n{name}: {b}\r\n{name}: {c}\r\n"),
+            format!("{name}: {a}, {b}\r\n{name}: {c}\r\n"),
+            format!("{name}: {a}\r\nX-Between: 1\r\n{name}: {b} ,{c}\r\n"),
+            format!("{name}: {a},{b},\r\n {c}\r\n"),
+        ] {
+            let text = format!("{head}{lines}\r\n");
+            let message =
+                sip::message::Message::parse(text.into_bytes().into(), &sip::message::Limits::default()).unwrap();
+            assert_eq!(read(message.headers()), [a, b, c], "{lines}");
+        }
+    }
+}
+
+#[test]
+fn rfc3261_25_1_a_value_with_special_characters_keeps_its_quotes() {
+    for special in "()<>@,:\\\"/?={} \t".chars() {
+        let quoted: String = match special {
+            '\\' | '"' => format!("\"a\\{special}b\""),
+            _ => format!("\"a{special}b\""),
+        };
+        let good = format!("<sip:a@b>;x={quoted};y=z");
+        assert_eq!(canonical::<From<'_>>(&good), Some(good.clone()), "{special:?} is kept in its quotes");
+        let from: From<'_> = read(&good);
+        let value = from.params.get("x").unwrap();
+        assert!(matches!(value, ParamValue::Quoted(value) if value.text() == format!("a{special}b")), "{special:?}");
     }
 }
 

@@ -235,6 +235,17 @@ fn rfc3261_8_1_1_8_contact_follows_the_transport() {
     }
 }
 
+#[test]
+fn rfc3261_20_10_a_contact_of_ours_has_brackets_whatever_its_user_is() {
+    for user in ["a,b", "a;b", "a?b", "bob"] {
+        let mut bench = Bench::new();
+        let mut draft = Draft { hop: Hop::Path(path(UDP, 2)), ..draft(Method::Invite) };
+        draft.contact = ContactSpec::Auto { user: Some(user.to_owned()), params: ";x=y".to_owned() };
+        bench.turn(|turn| turn.send_request(draft)).expect("sent");
+        assert_eq!(bench.last().value(HeaderId::Contact), format!("<sip:{user}@192.0.2.1:5060>;x=y"));
+    }
+}
+
 /// A message on the wire: every line ends with CRLF, an empty one ends the head, and Content-Length counts what follows.
 fn assert_framed(sent: &Sent, body: &str) {
     let text = sent.text();
