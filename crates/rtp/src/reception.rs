@@ -75,9 +75,8 @@ struct Source {
     ssrc: Ssrc,
     sequence: Sequence,
     last_arrival: Micros,
-    /// Arrival minus timestamp of the newest packet, on the timestamp circle.
+    /// Arrival minus timestamp of the last packet that came, on the timestamp circle.
     transit: u32,
-    timestamp: crate::Timestamp,
     /// The jitter estimate in 1/16 units of the clock.
     jitter: u32,
     expected_prior: u32,
@@ -132,7 +131,6 @@ impl Reception {
 
     fn count(&mut self, arrival: Arrival, now: Micros, packet: &Packet<'_>) {
         let Some(source) = &mut self.source else { return };
-        let timestamp_step = packet.timestamp().since(source.timestamp);
         match arrival {
             Arrival::Duplicate => self.totals.duplicates += 1,
             Arrival::Reordered => self.totals.reordered += 1,
@@ -148,16 +146,13 @@ impl Reception {
         self.totals.octets += packet.payload().len() as u64;
         source.last_arrival = now;
         let first = matches!(arrival, Arrival::Restarted | Arrival::Switched) || source.sequence.received() == 1;
-        // Updates of one telephone event share a timestamp; only the first says something about transit times.
-        if first || timestamp_step != 0 {
-            let transit = self.clock.wrapped(now).wrapping_sub(packet.timestamp().0);
-            if !first {
-                let change = (transit.wrapping_sub(source.transit) as i32).unsigned_abs();
-                source.update_jitter(change);
-            }
-            source.transit = transit;
-            source.timestamp = packet.timestamp();
+        // All packets of a timestamp count, the updates of a telephone event too (RFC 4733 section 2.5.2.2).
+        let transit = self.clock.wrapped(now).wrapping_sub(packet.timestamp().0);
+        if !first {
+            let change = (transit.wrapping_sub(source.transit) as i32).unsigned_abs();
+            source.update_jitter(change);
         }
+        source.transit = transit;
     }
 
     /// Notes the NTP timestamp of a sender report from `ssrc`; other sources than the current one are ignored.
@@ -234,7 +229,6 @@ impl Source {
             sequence: Sequence::new(packet.sequence_number()),
             last_arrival: Micros(0),
             transit: 0,
-            timestamp: packet.timestamp(),
             jitter: 0,
             expected_prior: 0,
             received_prior: 0,

@@ -111,15 +111,15 @@ impl Sender {
         self.marker = true;
     }
 
-    /// Leaves the SSRC, because another source uses it too (RFC 3550 section 8.2), for one that follows from `seed`.
-    /// Counts start at zero; sequence and timestamp go on. Send a BYE for the old one.
-    pub const fn change_ssrc(&mut self, seed: u64) {
+    /// Leaves the SSRC, because another source uses it too (RFC 3550 section 8.2), for one that follows from `seed`
+    /// and is not that of the `peer`. Counts start at zero; sequence and timestamp go on. Send a BYE for the old one.
+    pub fn change_ssrc(&mut self, seed: u64, peer: Option<Ssrc>) {
         let mut random = Random::new(seed);
-        let mut ssrc = random.next() as u32;
-        while ssrc == self.ssrc.0 {
-            ssrc = random.next() as u32;
+        let mut ssrc = Ssrc(random.next() as u32);
+        while ssrc == self.ssrc || Some(ssrc) == peer {
+            ssrc = Ssrc(random.next() as u32);
         }
-        self.ssrc = Ssrc(ssrc);
+        self.ssrc = ssrc;
         self.packets = 0;
         self.octets = 0;
     }
@@ -222,9 +222,18 @@ mod tests {
         let mut sender = Sender::new(7, ClockRate::HZ_8000);
         sent(&mut sender, 0);
         let (old, next) = (sender.ssrc(), sender.sequence_number());
-        sender.change_ssrc(7);
+        sender.change_ssrc(7, None);
         assert_ne!(sender.ssrc(), old);
         assert_eq!((sender.packets(), sender.octets(), sender.sequence_number()), (0, 0, next));
+    }
+
+    #[test]
+    fn rfc3550_8_2_a_new_ssrc_is_not_that_of_the_peer() {
+        let sender = || Sender::new(7, ClockRate::HZ_8000);
+        let (mut free, mut taken) = (sender(), sender());
+        free.change_ssrc(9, None);
+        taken.change_ssrc(9, Some(free.ssrc()));
+        assert!(taken.ssrc() != free.ssrc() && taken.ssrc() != sender().ssrc());
     }
 
     #[test]

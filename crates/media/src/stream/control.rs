@@ -38,7 +38,7 @@ impl Stream {
         }
         if heard.collision && self.collided_with.replace(from) != Some(from) {
             self.leave(now, wall, out);
-            self.sender.change_ssrc(now.0 ^ u64::from(self.sender.ssrc().0));
+            self.sender.change_ssrc(now.0 ^ u64::from(self.sender.ssrc().0), self.reception.source());
         }
     }
 

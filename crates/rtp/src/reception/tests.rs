@@ -149,12 +149,22 @@ fn rfc3550_a_8_jitter_follows_the_recurrence() {
 }
 
 #[test]
-fn rfc4733_2_5_2_2_updates_of_one_event_do_not_count_as_jitter() {
+fn rfc4733_2_5_2_2_all_packets_of_a_timestamp_count_for_the_jitter() {
     let mut reception = started();
-    for n in 2..30u16 {
+    let mut scaled = 0_u32;
+    // Updates of an event, 20 ms apart under one timestamp: by the formula each is late by those 20 ms.
+    for n in 2..30_u16 {
         feed(&mut reception, 20 * u64::from(n), 1, n, 320);
+        let change = if n == 2 { 0 } else { 160 };
+        scaled += change - ((scaled + 8) >> 4);
+        assert_eq!(reception.report(Micros(0)).unwrap().jitter, scaled >> 4, "packet {n}");
     }
-    assert_eq!(reception.report(Micros(0)).unwrap().jitter, 0);
+    assert!((120..160).contains(&(scaled >> 4)), "{}", scaled >> 4);
+    // The audio after it stands where it would without the event: one step back, and the estimate falls again.
+    for n in 30..120_u16 {
+        feed(&mut reception, 20 * u64::from(n), 1, n, 160 * u32::from(n));
+    }
+    assert!(reception.report(Micros(0)).unwrap().jitter < 8);
 }
 
 #[test]

@@ -212,6 +212,36 @@ fn rfc3550_6_5_1_cname_has_1_to_255_octets() {
 }
 
 #[test]
+fn rfc3550_6_5_items_end_with_a_null_octet_and_the_chunk_at_32_bits() {
+    let empty_report = 8;
+    for length in 1..=40_usize {
+        let cname = Cname::new(&"x".repeat(length)).unwrap();
+        let mut out = [0xff; 100];
+        let end = CompoundWriter::receiver_report(&mut out, Ssrc(1), &[], &cname).unwrap().len();
+        // Header, SSRC, type and length, text; then one to four null octets.
+        let text = empty_report + 8 + 2 + length;
+        assert_eq!(end % 4, 0, "{length}");
+        assert!((1..=4).contains(&(end - text)), "{length}: {} octets behind the text", end - text);
+        assert_eq!(out[text..end], vec![0; end - text], "{length}");
+        assert_eq!(usize::from(out[empty_report + 3]), (end - empty_report) / 4 - 1, "{length}");
+    }
+}
+
+#[test]
+fn rfc3550_6_6_a_goodbye_ends_at_32_bits() {
+    for length in 0..=40_usize {
+        let mut out = [0xff; 200];
+        let mut writer = CompoundWriter::receiver_report(&mut out, Ssrc(1), &[], &Cname::new("abc").unwrap()).unwrap();
+        let bye = writer.len();
+        writer.bye(&[Ssrc(1)], &"x".repeat(length)).unwrap();
+        let end = writer.len();
+        let text = bye + 8 + if length > 0 { 1 + length } else { 0 };
+        assert_eq!((end % 4, usize::from(out[bye + 3])), (0, (end - bye) / 4 - 1), "{length}");
+        assert!(end - text < 4 && out[text..end].iter().all(|octet| *octet == 0), "{length}");
+    }
+}
+
+#[test]
 fn rfc7022_4_2_generated_names_differ_and_have_96_bits() {
     let (a, b) = (Cname::from_seed(1), Cname::from_seed(2));
     assert_ne!(a, b);

@@ -154,6 +154,21 @@ fn rfc3550_6_1_every_packet_is_a_report_and_a_cname() {
 }
 
 #[test]
+fn rfc3550_6_5_1_the_cname_binds_a_new_ssrc_to_the_same_source() {
+    let mut a = End::new(1);
+    let mut named = Vec::new();
+    for n in 1..4 {
+        let datagram = a.poll(Micros::from_millis(n * 20_000)).unwrap();
+        let packets: Vec<_> = Compound::parse(&datagram).unwrap().packets().collect();
+        let Some(RtcpPacket::SourceDescription(description)) = packets.last() else { panic!("{packets:?}") };
+        named.push((a.sender.ssrc(), description.cname_of(a.sender.ssrc()).map(<[u8]>::to_vec)));
+        a.sender.change_ssrc(n, None);
+    }
+    assert!(named[0].0 != named[1].0 && named[1].0 != named[2].0);
+    assert!(named.iter().all(|(_, cname)| cname.as_deref() == Some(a.session.cname.as_str().as_bytes())), "{named:?}");
+}
+
+#[test]
 fn rfc3550_6_3_7_goodbye_is_sent_only_by_those_who_sent_something() {
     let mut silent = End::new(3);
     assert_eq!(silent.leave(Micros(5)), None);
@@ -213,7 +228,7 @@ fn rfc3550_8_2_our_own_ssrc_in_a_report_is_a_collision() {
     b.audio(Micros(0));
     let report = b.poll(Micros::from_millis(10_000)).unwrap();
     assert!(a.hear(Micros::from_millis(10_000), &report).collision);
-    a.sender.change_ssrc(77);
+    a.sender.change_ssrc(77, None);
     assert!(!a.hear(Micros::from_millis(10_000), &report).collision);
 }
 

@@ -100,6 +100,20 @@ fn rfc7616_3_3_a_challenge_without_algorithm_is_md5_and_answered_without() {
 }
 
 #[test]
+fn rfc7616_3_3_a_domain_in_a_challenge_changes_nothing() {
+    let answers = |domain: &str| {
+        let mut client = client(None);
+        let asked = format!("Digest realm=\"x\", nonce=\"n\", qop=\"auth\"{domain}");
+        client.take_challenges([(true, asked.as_bytes())].into_iter()).unwrap();
+        client.lines_for("INVITE", "sip:bob@biloxi.com", b"", 7)
+    };
+    let plain = answers("");
+    for domain in [", domain=\"sip:elsewhere.example\"", ", domain=\"sip:a sip:b\"", ", domain=x", ", domain=\"\""] {
+        assert_eq!(answers(domain), plain, "{domain}");
+    }
+}
+
+#[test]
 fn a_4_counts_go_up_per_nonce_and_begin_at_one_with_a_new_one() {
     let mut client = client(None);
     take(&mut client, &["Digest realm=\"x\", nonce=\"n\", qop=\"auth\""]).unwrap();
