@@ -96,7 +96,16 @@ pub(crate) fn is(byte: u8, class: u16) -> bool {
 /// How many octets at the start of `bytes` are in this class (a single one).
 #[inline(always)]
 pub(crate) fn prefix(bytes: &[u8], class: u16) -> usize {
-    bytes.iter().position(|byte| !is(*byte, class)).unwrap_or(bytes.len())
+    let stops = |byte: &u8| !is(*byte, class);
+    let mut rest = bytes;
+    // Eight at a time, so that few of the steps are those of the loop.
+    while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
+        if let Some(at) = chunk.iter().position(stops) {
+            return bytes.len() - rest.len() + at;
+        }
+        rest = behind;
+    }
+    bytes.len() - rest.len() + rest.iter().position(stops).unwrap_or(rest.len())
 }
 
 /// Makes blanks of control characters. The usual text has none: that is seen for many octets at once.
@@ -108,5 +117,5 @@ pub(crate) fn blank_controls(bytes: &mut [u8]) {
 
 /// True when `bytes` is not empty and wholly in this class.
 pub(crate) fn all(bytes: &[u8], class: u16) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|byte| is(*byte, class))
+    !bytes.is_empty() && prefix(bytes, class) == bytes.len()
 }

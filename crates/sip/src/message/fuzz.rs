@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 
+use super::header::CSeq;
 use super::multipart::Parts;
-use super::{Frame, Framer, Limits, Message, Uri};
+use super::start::{self, Start};
+use super::{Frame, Framer, Limits, Message, Uri, field, keys, masks, usual};
 
 /// Reads a message and everything typed in it, prints it, reads that again and compares.
 pub fn message(octets: &[u8]) {
@@ -39,6 +41,62 @@ pub fn message(octets: &[u8]) {
     assert_eq!(keys(a), keys(b), "routing keys");
     assert_eq!(typed.is_ok(), again.check().is_ok(), "{typed:?} became {:?}", again.check());
     assert_eq!(printed, again.print(), "printed twice");
+}
+
+/// Compares what is read at a glance with what the readers of all forms make of it, line by line, and the two ways to look for octets.
+/// Tells which kinds of header fields there were: a name of 16 octets or more (1), a tag behind a name in quotes (2), a Via that ends with
+/// `rport` (4), a CSeq (8).
+pub fn lines(octets: &[u8]) -> u8 {
+    for window in octets.windows(32).take(512).filter_map(<[u8]>::first_chunk::<32>) {
+        for octet in [b':', window[0]] {
+            assert_eq!(
+                masks::equal(window, octet),
+                masks::words::equal(window, octet),
+                "equal {octet:#x} in {window:x?}"
+            );
+        }
+        for limit in [b' ', window[0].clamp(1, 128)] {
+            assert_eq!(
+                masks::below(window, limit),
+                masks::words::below(window, limit),
+                "below {limit:#x} in {window:x?}"
+            );
+        }
+    }
+    let (first, rest) = octets.split_at(memchr::memchr(b'\n', octets).unwrap_or(octets.len()));
+    let first = first.strip_suffix(b"\r").unwrap_or(first);
+    if let Some((method, uri)) = usual::request(first, 0) {
+        let read = start::read(first, 0);
+        let same =
+            matches!(&read, (Some(Start::Request { method: m, uri: u }), None) if *m == Some(method) && *u == uri);
+        assert!(same, "{read:?}");
+    }
+    let limits = Limits { line: usize::MAX, ..Limits::default() };
+    let starts = memchr::memchr_iter(b'\n', rest).map(|at| first.len() + at);
+    starts.map(|at| at + 1).fold(0, |kinds, start| kinds | line(octets, start, &limits))
+}
+
+/// One line; [`lines`] says what it gives.
+fn line(octets: &[u8], start: usize, limits: &Limits) -> u8 {
+    let Some(entry) = usual::field(octets, start, usize::from(u16::MAX) - 2) else { return 0 };
+    assert_eq!(field::field(octets, start, limits).ok(), Some((entry, entry.end() + 2)), "header field");
+    let (value, at) = (entry.value_of(octets), entry.value());
+    let mut kinds = u8::from(entry.name_of(octets).len() >= 16);
+    if let Some(tag) = usual::tag(value, at) {
+        assert_eq!(keys::tag(value, at), Ok(tag), "tag");
+        kinds |= if tag.is_some() && value.starts_with(b"\"") { 2 } else { 0 };
+    }
+    if let Some(found) = usual::via(value, at) {
+        let mut keys = keys::Keys::new();
+        assert_eq!(keys::via(value, at, &mut keys), Ok(()), "Via");
+        assert_eq!(found, (keys.sent_by, keys.branch), "Via");
+        kinds |= if value.ends_with(b";rport") { 4 } else { 0 };
+    }
+    if let Some(cseq) = usual::cseq(value) {
+        assert_eq!(super::Headers::read::<CSeq>(value), Ok(cseq), "CSeq");
+        kinds |= 8;
+    }
+    kinds
 }
 
 /// Cuts a stream in pieces of any size and compares with cutting it in one piece; the first octet chooses the size.

@@ -1,5 +1,7 @@
 //! The index of a message's header fields.
 
+use std::num::NonZeroU64;
+
 use super::HeaderId;
 
 /// Entries kept without allocation.
@@ -7,20 +9,22 @@ const INLINE: usize = 32;
 
 /// One header field: ranges in the message, whose head is at most 65,535 octets. From the lowest bit on: where the name starts (16 bit),
 /// where the value starts behind white space (16), where it ends before white space (16), octets of the name (8), the [`HeaderId`] (8).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Entry(u64);
+/// Never 0, since the name and its colon stand before the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry(NonZeroU64);
 
 impl Entry {
     /// `start`, `value` and `end` must be at most 65,535.
     #[inline(always)]
     pub(super) fn new(start: usize, value: usize, end: usize, name: usize, id: u8) -> Entry {
         let name = (name as u64 & 0xff) << 48;
-        Entry(start as u64 | (value as u64) << 16 | (end as u64) << 32 | name | u64::from(id) << 56)
+        let entry = start as u64 | (value as u64) << 16 | (end as u64) << 32 | name | u64::from(id) << 56;
+        Entry(NonZeroU64::new(entry).unwrap_or(NonZeroU64::MIN))
     }
     /// The [`HeaderId`] as a number.
     #[inline(always)]
     pub(super) fn number(self) -> u8 {
-        (self.0 >> 56) as u8
+        (self.0.get() >> 56) as u8
     }
     #[inline]
     pub(super) fn is(self, id: HeaderId) -> bool {
@@ -30,20 +34,20 @@ impl Entry {
         HeaderId::from_number(self.number())
     }
     fn start(self) -> usize {
-        usize::from(self.0 as u16)
+        usize::from(self.0.get() as u16)
     }
     pub(super) fn value(self) -> usize {
-        usize::from((self.0 >> 16) as u16)
+        usize::from((self.0.get() >> 16) as u16)
     }
     pub(super) fn end(self) -> usize {
-        usize::from((self.0 >> 32) as u16)
+        usize::from((self.0.get() >> 32) as u16)
     }
     #[inline]
     pub(super) fn value_of(self, bytes: &[u8]) -> &[u8] {
         bytes.get(self.value()..self.end()).unwrap_or_default()
     }
     pub(super) fn name_of(self, bytes: &[u8]) -> &[u8] {
-        let name = (self.0 >> 48) as u8;
+        let name = (self.0.get() >> 48) as u8;
         bytes.get(self.start()..self.start() + usize::from(name)).unwrap_or_default()
     }
     pub(super) fn line_of(self, bytes: &[u8]) -> &[u8] {
@@ -66,7 +70,7 @@ pub(super) struct Index {
 
 impl Index {
     pub(super) fn new() -> Self {
-        Index { inline: [Entry::default(); INLINE], used: 0, spilled: Vec::new() }
+        Index { inline: [Entry(NonZeroU64::MIN); INLINE], used: 0, spilled: Vec::new() }
     }
 
     /// Adds an entry. `next` is where the next line starts, for the one allocation. Gives false when there are `most` entries already;

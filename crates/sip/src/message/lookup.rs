@@ -1,7 +1,7 @@
-//! Finds a header field by its name: eight octets at a time, one multiplication, one compare.
+//! Finds a header field by its name: one multiplication and one compare.
 
-use super::scan::{self, HIGH, ONES, word};
-use super::{HeaderId, class};
+use super::HeaderId;
+use super::scan::ONES;
 
 /// No id.
 const NONE: u8 = 0xff;
@@ -10,65 +10,56 @@ const SLOTS: usize = 512;
 /// Makes every known name fall into a slot of its own; checked when this is compiled.
 const FACTOR: u64 = 0x1218_bbae_c6f2_8f67;
 
-/// Letters lower-case; anything else unchanged (setting 0x20 everywhere would take CR for a hyphen).
-#[inline(always)]
-const fn lower(word: u64) -> u64 {
-    word | ((word & (ONES * 0x40)) >> 1)
-}
-
 #[inline(always)]
 const fn slot(first: u64, second: u64, length: usize) -> usize {
     ((first ^ second.rotate_left(29) ^ length as u64).wrapping_mul(FACTOR) >> 55) as usize
 }
 
-/// A name as three words: its first eight octets, the next eight, its last eight (when it has 16 or more). Up to 24 octets they say all.
-#[derive(Clone, Copy)]
-struct Known {
-    first: u64,
-    second: u64,
-    last: u64,
-    length: u8,
-}
-
-const fn known(name: &[u8]) -> Known {
-    Known {
-        first: chunk(name, 0, 8),
-        second: chunk(name, 8, 16),
-        last: if name.len() >= 16 { chunk(name, name.len() - 8, name.len()) } else { 0 },
-        length: name.len() as u8,
-    }
-}
-
-/// Octets `from` to `to` as a number, the first one lowest.
-const fn chunk(name: &[u8], from: usize, to: usize) -> u64 {
-    let (mut word, mut i) = (0, from);
-    while i < to && i < name.len() {
-        word |= (name[i] as u64) << (8 * (i - from));
+/// The first 16 octets in lower case, NULs behind them.
+const fn words(name: &[u8]) -> [u64; 2] {
+    let (mut words, mut i) = ([0; 2], 0);
+    while i < name.len() && i < 16 {
+        words[i / 8] |= (name[i].to_ascii_lowercase() as u64) << (8 * (i % 8));
         i += 1;
     }
-    lower(word)
+    words
 }
+
+/// Keeps so many octets of two words.
+static MASKS: [[u64; 2]; 16] = {
+    let mut masks = [[0; 2]; 16];
+    let mut length = 0;
+    while length < 16 {
+        let mut i = 0;
+        while i < length {
+            masks[length][i / 8] |= 0xff << (8 * (i % 8));
+            i += 1;
+        }
+        length += 1;
+    }
+    masks
+};
 
 const COUNT: usize = HeaderId::ALL.len();
 
-static KNOWN: [Known; COUNT] = {
-    let mut table = [Known { first: 0, second: 0, last: 0, length: 0 }; COUNT];
-    let mut i = 0;
-    while i < COUNT {
-        table[i] = known(HeaderId::ALL[i].name().as_bytes());
-        i += 1;
-    }
-    table
-};
+/// Where a name falls: its first two words and its number. The second word of a name of 16 octets and more is that of no shorter one.
+#[derive(Clone, Copy)]
+struct Slot {
+    first: u64,
+    second: u64,
+    id: u8,
+}
 
-static TABLE: [u8; SLOTS] = {
-    let mut table = [NONE; SLOTS];
+static TABLE: [Slot; SLOTS] = {
+    let mut table = [Slot { first: 0, second: 0, id: NONE }; SLOTS];
     let mut i = 0;
     while i < COUNT {
-        let name = known(HeaderId::ALL[i].name().as_bytes());
-        let place = slot(name.first, name.second, name.length as usize);
-        assert!(table[place] == NONE, "two names in one slot: choose another factor");
-        table[place] = i as u8;
+        let name = HeaderId::ALL[i].name().as_bytes();
+        assert!(name.len() <= 32, "a name is longer than its two ends");
+        let [first, second] = words(name);
+        let place = slot(first, second, name.len());
+        assert!(table[place].id == NONE, "two names in one slot: choose another factor");
+        table[place] = Slot { first, second, id: i as u8 };
         i += 1;
     }
     table
@@ -87,78 +78,47 @@ static COMPACT: [u8; 256] = {
     table
 };
 
-/// A name read from a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) id: u8,
-    /// Octets up to the colon, which stands right behind the name.
-    pub(super) length: usize,
-}
-
-/// Where the first colon of eight octets stands, times eight and plus seven; `None` without one. May point at an octet above 0x7f
-/// instead.
+/// The number of the known name that the first `length` octets are, 2 to 15, in any case. One thing is left to the caller: that there is
+/// no CR among them, which would be taken for a hyphen.
 #[inline(always)]
-fn colon(word: u64) -> Option<u32> {
-    let marks = (word ^ (ONES * b':' as u64)).wrapping_sub(ONES) & HIGH;
-    if marks == 0 { None } else { Some(marks.trailing_zeros()) }
+pub(super) fn short(octets: &[u8; 16], length: usize) -> Option<u8> {
+    let octets = u128::from_le_bytes(*octets);
+    let [first, second] = *MASKS.get(length)?;
+    let first = (octets as u64 | (ONES * 0x20)) & first;
+    let second = ((octets >> 64) as u64 | (ONES * 0x20)) & second;
+    let found = TABLE.get(slot(first, second, length) % SLOTS)?;
+    (found.first == first && found.second == second).then_some(found.id)
 }
 
-/// Reads a known name of at most 15 octets with its colon right behind it, at the start of `line`. Gives `None` for everything else,
-/// also near the end of the message.
-///
-/// Two things are left to the caller, who knows them anyway: that a colon stands behind the name, and that no CR stands in it, which
-/// would be taken for a hyphen.
+/// The id of a known name of 16 octets and more.
+fn long(name: &[u8]) -> Option<HeaderId> {
+    let [first, second] = lower(name.first_chunk()?);
+    let found = TABLE.get(slot(first, second, name.len()) % SLOTS)?;
+    let id = HeaderId::from_number(found.id);
+    // No name has more than 32 octets, so both ends are all of it.
+    let same = id.name().len() == name.len() && lower(id.name().as_bytes().last_chunk()?) == lower(name.last_chunk()?);
+    (found.first == first && found.second == second && same).then_some(id)
+}
+
+/// Letters lower-case; anything else stays what no name has.
 #[inline(always)]
-pub(super) fn short(line: &[u8]) -> Option<Found> {
-    let (head, _) = line.split_first_chunk::<16>()?;
-    let word = u128::from_le_bytes(*head);
-    let (first, second) = (word as u64, (word >> 64) as u64);
-    let (first, second, length) = match colon(first) {
-        Some(15) => {
-            let id = *COMPACT.get((first & 0xff) as usize)?;
-            return (id != NONE).then_some(Found { id, length: 1 });
-        }
-        Some(bits) => ((first | (ONES * 0x20)) & !(u64::MAX << (bits & 0x38)), 0, bits / 8),
-        None => {
-            let bits = colon(second)?;
-            (first | (ONES * 0x20), (second | (ONES * 0x20)) & !(u64::MAX << (bits & 0x38)), 8 + bits / 8)
-        }
-    };
-    let length = length as usize;
-    let id = *TABLE.get(slot(first, second, length) % SLOTS)?;
-    let known = KNOWN.get(usize::from(id))?;
-    let same = known.first == first && known.second == second && usize::from(known.length) == length;
-    same.then_some(Found { id, length })
+fn lower(octets: &[u8; 16]) -> [u64; 2] {
+    let octets = u128::from_le_bytes(*octets);
+    [octets as u64, (octets >> 64) as u64].map(|word| word | ((word & (ONES * 0x40)) >> 1))
 }
-
-/// Reads a known name of 16 octets and more.
-pub(super) fn long(line: &[u8]) -> Option<Found> {
-    let tail = line.get(16..)?;
-    let length = scan::find(tail.get(..24).unwrap_or(tail), b':')? + 16;
-    let (first, second) = (word(line, 0).map(lower)?, word(line, 8).map(lower)?);
-    let id = *TABLE.get(slot(first, second, length) % SLOTS)?;
-    let known = KNOWN.get(usize::from(id))?;
-    let last = word(line, length - 8).map(lower)?;
-    let same = known.first == first && known.second == second && known.last == last;
-    let name = line.get(..length).unwrap_or_default();
-    let longer = || HeaderId::from_number(id).name().as_bytes().eq_ignore_ascii_case(name);
-    (same && usize::from(known.length) == length && (length <= 24 || longer())).then_some(Found { id, length })
-}
-
-/// With so many octets of message left every known name is found by [`short`] or [`long`].
-pub(super) const ROOM: usize = 48;
 
 /// Looks up a whole name.
 pub(super) fn name(name: &[u8]) -> HeaderId {
-    // Longer than any known name, with room for the colon behind it and for reading eight octets beyond that.
-    let mut line = [b':'; 56];
-    match line.get_mut(..name.len()) {
-        Some(place) if name.len() < 40 && class::all(name, class::TOKEN) => place.copy_from_slice(name),
-        _ => return HeaderId::Other,
-    }
-    match short(&line).or_else(|| long(&line)) {
-        Some(found) if found.length == name.len() => HeaderId::from_number(found.id),
-        _ => HeaderId::Other,
+    match name {
+        [] => HeaderId::Other,
+        [letter] => COMPACT.get(usize::from(*letter)).map_or(HeaderId::Other, |id| HeaderId::from_number(*id)),
+        _ if name.len() < 16 => {
+            let mut octets = [0; 16];
+            octets.iter_mut().zip(name).for_each(|(place, octet)| *place = *octet);
+            let id = short(&octets, name.len()).filter(|_| !name.contains(&b'\r'));
+            id.map_or(HeaderId::Other, HeaderId::from_number)
+        }
+        _ => long(name).unwrap_or(HeaderId::Other),
     }
 }
 

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use super::error::ParseError;
+use super::field::field;
 use super::header::{ContentDisposition, ContentType, Header};
 use super::headers::RawHeader;
 use super::index::{Entry, Index};
 use super::list::first;
-use super::parse::field;
 use super::{HeaderId, Limits};
 
 /// Why a multipart body cannot be read any further.

@@ -3,13 +3,16 @@
 use bytes::Bytes;
 
 use super::error::{Broken, Fault, ParseError, rule};
+use super::field::field;
+use super::header::{CSeq, Header};
 use super::headers::Headers;
 use super::index::{Entry, Index};
 use super::keys::{self, Keys, Span};
 use super::lexer::{Lexer, decimal};
 use super::scan::{self, End};
 use super::start::{self, Start};
-use super::{HeaderId, Limits, Message, Request, Response, StatusCode, class, header::Header, lookup};
+use super::usual;
+use super::{HeaderId, Limits, Message, Request, Response, StatusCode};
 
 /// Reads a datagram or one message cut from a stream.
 pub(super) fn parse(bytes: Bytes, limits: &Limits) -> Result<Message, Broken> {
@@ -51,29 +54,18 @@ struct Pass<'b> {
     fault: Option<ParseError>,
 }
 
-/// Header fields that the pass looks into, as bits.
-const KEYED: u64 =
-    bits(&[HeaderId::Via, HeaderId::From, HeaderId::To, HeaderId::CallId, HeaderId::CSeq, HeaderId::ContentLength]);
+/// Header fields that the pass looks into, by their numbers.
+mod id {
+    use super::HeaderId;
 
-/// Header fields that must not stand twice (RFC 3261 section 7.3.1, RFC 4475 sections 3.3.8 and 3.3.9), as bits.
-const ONCE: u64 = bits(&[
-    HeaderId::From,
-    HeaderId::To,
-    HeaderId::CallId,
-    HeaderId::CSeq,
-    HeaderId::MaxForwards,
-    HeaderId::ContentLength,
-    HeaderId::ContentType,
-]);
-
-const fn bits(ids: &[HeaderId]) -> u64 {
-    let (mut bits, mut i) = (0, 0);
-    while i < ids.len() {
-        assert!((ids[i] as u8) < 64);
-        bits |= bit(ids[i]);
-        i += 1;
-    }
-    bits
+    pub(super) const VIA: u8 = HeaderId::Via as u8;
+    pub(super) const FROM: u8 = HeaderId::From as u8;
+    pub(super) const TO: u8 = HeaderId::To as u8;
+    pub(super) const CALL_ID: u8 = HeaderId::CallId as u8;
+    pub(super) const CSEQ: u8 = HeaderId::CSeq as u8;
+    pub(super) const CONTENT_LENGTH: u8 = HeaderId::ContentLength as u8;
+    pub(super) const CONTENT_TYPE: u8 = HeaderId::ContentType as u8;
+    pub(super) const MAX_FORWARDS: u8 = HeaderId::MaxForwards as u8;
 }
 
 /// The bit of a header field whose number is below 64.
@@ -84,7 +76,7 @@ const fn bit(id: HeaderId) -> u64 {
 /// Header fields without which there is no transaction (RFC 3261 section 8.1.1).
 const NEEDED: [HeaderId; 5] = [HeaderId::Via, HeaderId::From, HeaderId::To, HeaderId::CallId, HeaderId::CSeq];
 
-impl Pass<'_> {
+impl<'b> Pass<'b> {
     /// Keeps the first fault.
     #[cold]
     #[inline(never)]
@@ -99,23 +91,23 @@ impl Pass<'_> {
             self.note(Fault::new(self.limits.message, rule).into());
         }
         let begin = self.bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        let text = self.bytes.get(begin..).unwrap_or_default();
-        let (end, next) = match scan::start_line(text) {
-            End::Line { end, next } if begin + next <= self.limits.line.min(usize::from(u16::MAX) - 4) => {
-                (begin + end, begin + next)
-            }
+        let (end, next) = match scan::start_line(self.bytes, begin) {
+            End::Line { end, next } if next <= self.limits.line.min(usize::from(u16::MAX) - 4) => (end, next),
             End::Line { .. } | End::Missing => {
                 let rule = rule!("a start line within the limit, ended by CRLF", "RFC 3261 7.1");
                 self.note(Fault::new(begin, rule).into());
                 return (None, none);
             }
             End::Control(at) => {
-                self.note(Fault::new(begin + at, rule!("CRLF or no control character", "RFC 3261 7.1")).into());
+                self.note(Fault::new(at, rule!("CRLF or no control character", "RFC 3261 7.1")).into());
                 return (None, none);
             }
         };
         let line = self.bytes.get(begin..end).unwrap_or_default();
-        let (start, fault) = start::read(line, begin);
+        let (start, fault) = match usual::request(line, begin) {
+            Some((method, uri)) => (Some(Start::Request { method: Some(method), uri }), None),
+            None => start::read(line, begin),
+        };
         if let Some(fault) = fault {
             self.note(fault.into());
         }
@@ -130,43 +122,43 @@ impl Pass<'_> {
     }
 
     /// Reads header fields up to the empty line; gives where the body starts, `None` when the head has no end.
-    #[inline(always)]
+    #[inline(never)]
     fn fields(&mut self, mut pos: usize) -> Option<usize> {
         let bytes = self.bytes;
         // Where the CRLF of a field may stand at most.
         let most = self.limits.head.min(usize::from(u16::MAX)).saturating_sub(2);
         let longest = self.limits.line.saturating_sub(2);
         loop {
-            let line = bytes.get(pos..)?;
-            let (entry, next) = match usual(line) {
-                Some((id, name, end)) if end <= longest && pos + end <= most => {
-                    (Entry::new(pos, pos + name + 2, pos + end, name, id), pos + end + 2)
-                }
-                _ if line.starts_with(b"\r\n") => return self.end_of_head(Some(pos + 2)),
-                _ => match field(bytes, pos, self.limits) {
-                    Ok(found) => found,
-                    Err(fault) => match self.no_field(pos, fault) {
-                        Ok(next) => {
-                            pos = next;
-                            continue;
-                        }
-                        Err(()) => return None,
-                    },
+            let (entry, next) = match usual::field(bytes, pos, most.min(pos.saturating_add(longest))) {
+                Some(entry) => (entry, entry.end() + 2),
+                None => match self.other(pos) {
+                    Other::Field(entry, next) => (entry, next),
+                    Other::Broken(next) => {
+                        pos = next;
+                        continue;
+                    }
+                    Other::End(body) => return body,
                 },
             };
             if !self.index.push(entry, bytes, next, self.limits.headers) {
                 self.too_much(pos, false);
                 return None;
             }
-            let number = entry.number();
-            if number < 64 {
-                let bit = 1 << number;
-                if bit & (KEYED | self.seen & ONCE) != 0 {
-                    self.look(entry);
-                }
-                self.seen |= bit;
-            }
+            self.look(entry);
             pos = next;
+        }
+    }
+
+    /// What stands where no usual header field does.
+    #[inline(never)]
+    fn other(&mut self, pos: usize) -> Other {
+        match self.bytes.get(pos..) {
+            None => Other::End(None),
+            Some([b'\r', b'\n', ..]) => Other::End(self.end_of_head(Some(pos + 2))),
+            Some(_) => match field(self.bytes, pos, self.limits) {
+                Ok((entry, next)) => Other::Field(entry, next),
+                Err(fault) => self.no_field(pos, fault).map_or(Other::End(None), Other::Broken),
+            },
         }
     }
 
@@ -204,28 +196,89 @@ impl Pass<'_> {
     }
 
     /// Takes the routing keys out of the header fields that hold them, and refuses those that stand twice.
-    #[inline(never)]
+    #[inline(always)]
     fn look(&mut self, entry: Entry) {
-        let id = entry.id();
-        let seen = self.seen;
-        if ONCE & seen & bit(id) != 0 {
-            let fault = Fault::new(0, rule!("this header field only once", "RFC 3261 7.3.1"));
-            return self.note(fault.in_header(id, 2));
+        match entry.number() {
+            id::VIA => self.via(entry),
+            id::FROM => self.from(entry),
+            id::TO => self.to(entry),
+            id::CALL_ID => self.call_id(entry),
+            id::CSEQ => self.cseq(entry),
+            id::CONTENT_LENGTH => self.content_length(entry),
+            id::CONTENT_TYPE => drop(self.once(HeaderId::ContentType, entry)),
+            id::MAX_FORWARDS => drop(self.once(HeaderId::MaxForwards, entry)),
+            _ => {}
         }
-        let (start, value) = (entry.value(), entry.value_of(self.bytes));
-        let outcome = match id {
-            HeaderId::Via if seen & bit(id) == 0 => keys::via(value, start, self.keys),
-            HeaderId::From => keys::tag(value, start).map(|tag| self.keys.from_tag = tag),
-            HeaderId::To => keys::tag(value, start).map(|tag| self.keys.to_tag = tag),
-            HeaderId::CallId => keys::call_id(value).map(|()| self.keys.call_id = Span::new(start, entry.end())),
-            HeaderId::CSeq => {
-                super::header::CSeq::parse_value(&mut Lexer::new(value)).map(|cseq| self.keys.cseq = cseq)
-            }
-            HeaderId::ContentLength => content_length(value).map(|length| self.content_length = Some(length)),
-            _ => return,
-        };
-        if let Err(fault) = outcome {
-            self.note(fault.in_header(id, 1));
+    }
+
+    /// The value of the first header field of this name; any other is a fault (RFC 3261 section 7.3.1, RFC 4475 sections 3.3.8 and 3.3.9).
+    #[inline(always)]
+    fn once(&mut self, id: HeaderId, entry: Entry) -> Option<&'b [u8]> {
+        if self.seen & bit(id) != 0 {
+            let fault = Fault::new(0, rule!("this header field only once", "RFC 3261 7.3.1"));
+            self.note(fault.in_header(id, 2));
+            return None;
+        }
+        self.seen |= bit(id);
+        self.bytes.get(entry.value()..entry.end())
+    }
+
+    #[inline(never)]
+    fn via(&mut self, entry: Entry) {
+        if self.seen & bit(HeaderId::Via) != 0 {
+            return;
+        }
+        self.seen |= bit(HeaderId::Via);
+        let value = entry.value_of(self.bytes);
+        if let Some((sent_by, branch)) = usual::via(value, entry.value()) {
+            (self.keys.sent_by, self.keys.branch) = (sent_by, branch);
+        } else if let Err(fault) = keys::via(value, entry.value(), self.keys) {
+            self.note(fault.in_header(HeaderId::Via, 1));
+        }
+    }
+
+    #[inline(never)]
+    fn from(&mut self, entry: Entry) {
+        let Some(value) = self.once(HeaderId::From, entry) else { return };
+        match usual::tag(value, entry.value()).map_or_else(|| keys::tag(value, entry.value()), Ok) {
+            Ok(tag) => self.keys.from_tag = tag,
+            Err(fault) => self.note(fault.in_header(HeaderId::From, 1)),
+        }
+    }
+
+    #[inline(never)]
+    fn to(&mut self, entry: Entry) {
+        let Some(value) = self.once(HeaderId::To, entry) else { return };
+        match usual::tag(value, entry.value()).map_or_else(|| keys::tag(value, entry.value()), Ok) {
+            Ok(tag) => self.keys.to_tag = tag,
+            Err(fault) => self.note(fault.in_header(HeaderId::To, 1)),
+        }
+    }
+
+    #[inline(never)]
+    fn call_id(&mut self, entry: Entry) {
+        let Some(value) = self.once(HeaderId::CallId, entry) else { return };
+        match keys::call_id(value) {
+            Ok(()) => self.keys.call_id = Span::new(entry.value(), entry.end()),
+            Err(fault) => self.note(fault.in_header(HeaderId::CallId, 1)),
+        }
+    }
+
+    #[inline(never)]
+    fn cseq(&mut self, entry: Entry) {
+        let Some(value) = self.once(HeaderId::CSeq, entry) else { return };
+        match usual::cseq(value).map_or_else(|| CSeq::parse_value(&mut Lexer::new(value)), Ok) {
+            Ok(cseq) => self.keys.cseq = cseq,
+            Err(fault) => self.note(fault.in_header(HeaderId::CSeq, 1)),
+        }
+    }
+
+    #[inline(never)]
+    fn content_length(&mut self, entry: Entry) {
+        let Some(value) = self.once(HeaderId::ContentLength, entry) else { return };
+        match content_length(value) {
+            Ok(length) => self.content_length = Some(length),
+            Err(fault) => self.note(fault.in_header(HeaderId::ContentLength, 1)),
         }
     }
 
@@ -269,95 +322,21 @@ impl Pass<'_> {
     }
 }
 
+/// What stands where no usual header field does.
+enum Other {
+    /// A header field, and where the next line starts.
+    Field(Entry, usize),
+    /// A broken line that ends here.
+    Broken(usize),
+    /// The end of the head, and where the body starts; without that, the end of the message.
+    End(Option<usize>),
+}
+
 /// A range that may reach beyond the head.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Span2 {
     pub(super) start: u32,
     pub(super) end: u32,
-}
-
-/// Reads a header field as nearly all are written: a known name of at most 15 octets, a colon, one blank, a value without control
-/// characters or blanks at its end, CRLF, and no fold. Gives number and length of the name, and where the CRLF stands.
-#[inline(always)]
-fn usual(line: &[u8]) -> Option<(u8, usize, usize)> {
-    let found = lookup::short(line)?;
-    let end = scan::usual_end(line)?;
-    match line.get(found.length..end) {
-        Some([b':', b' ', first, .., last]) if *first > b' ' && *last > b' ' => Some((found.id, found.length, end)),
-        _ => None,
-    }
-}
-
-/// Reads the header field at `start`; gives where the next line starts.
-#[inline(never)]
-pub(super) fn field(bytes: &[u8], start: usize, limits: &Limits) -> Result<(Entry, usize), ParseError> {
-    let line = bytes.get(start..).unwrap_or_default();
-    let (colon, name, id) = name_at(line, start)?;
-    let tail = line.get(colon + 1..).unwrap_or_default();
-    // Octets from the colon to the end of the field, and to the next line.
-    let (end, next) = match scan::field(tail) {
-        End::Line { end, next } => (end, next),
-        End::Missing => (tail.len(), tail.len()),
-        End::Control(at) => return Err(control(start + colon + 1 + at)),
-    };
-    let from = start + colon + 1;
-    let next = from + next;
-    if next - start > limits.line || next > limits.head.min(usize::from(u16::MAX)) {
-        return Err(too_long(start, next, limits));
-    }
-    let (value, end) = trim(bytes, from, from + end);
-    Ok((Entry::new(start, value, end, name, id), next))
-}
-
-#[cold]
-#[inline(never)]
-fn control(at: usize) -> ParseError {
-    Fault::new(at, rule!("CRLF or no control character", "RFC 3261 25.1")).into()
-}
-
-#[cold]
-#[inline(never)]
-fn too_long(start: usize, next: usize, limits: &Limits) -> ParseError {
-    let at = start.saturating_add(limits.line);
-    if next > at {
-        return Fault::new(at, rule!("a header field within the limit", "RFC 3261 21.4.1")).into();
-    }
-    let rule = rule!("header fields within the limit", "RFC 3261 21.5.7", StatusCode::MESSAGE_TOO_LARGE);
-    Fault::new(limits.head.min(usize::from(u16::MAX)), rule).into()
-}
-
-/// Reads any name; gives where its colon stands, its length and its number.
-fn name_at(line: &[u8], start: usize) -> Result<(usize, usize, u8), ParseError> {
-    if let Some(found) = lookup::long(line) {
-        return Ok((found.length, found.length, found.id));
-    }
-    let length = class::prefix(line, class::TOKEN);
-    let mut colon = length;
-    while matches!(line.get(colon), Some(b' ' | b'\t')) {
-        colon += 1;
-    }
-    if line.get(colon) != Some(&b':') || length == 0 || length > usize::from(u8::MAX) {
-        let rule = rule!("a header name of at most 255 octets and a colon", "RFC 3261 7.3.1");
-        return Err(Fault::new(start + colon, rule).into());
-    }
-    // With blanks before the colon, or near the end of the message, the quick look-ups see nothing.
-    if colon == length && line.len() >= lookup::ROOM {
-        let id = lookup::short(line).filter(|found| found.length == length).map(|found| found.id);
-        return Ok((colon, length, id.unwrap_or(HeaderId::Other as u8)));
-    }
-    let id = lookup::name(line.get(..length).unwrap_or_default());
-    Ok((colon, length, id as u8))
-}
-
-/// Takes the white space away from both ends of a value.
-fn trim(bytes: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
-    while start < end && matches!(bytes.get(start), Some(b' ' | b'\t' | b'\r' | b'\n')) {
-        start += 1;
-    }
-    while end > start && matches!(bytes.get(end - 1), Some(b' ' | b'\t' | b'\r' | b'\n')) {
-        end -= 1;
-    }
-    (start, end)
 }
 
 /// A Content-Length (RFC 3261 section 20.14).

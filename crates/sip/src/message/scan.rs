@@ -1,19 +1,9 @@
-//! Finds line ends and control characters, eight octets at a time.
+//! Finds line ends and control characters, many octets at a time.
+
+use super::masks;
 
 pub(super) const ONES: u64 = 0x0101_0101_0101_0101;
 pub(super) const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// Eight octets as a number, the first one lowest.
-#[inline(always)]
-pub(super) fn word(bytes: &[u8], pos: usize) -> Option<u64> {
-    bytes.get(pos..).and_then(<[u8]>::first_chunk::<8>).map(|chunk| u64::from_le_bytes(*chunk))
-}
-
-/// Marks the octets below 0x20 by their highest bit. The lowest mark is exact; a borrow can only make wrong marks above it.
-#[inline(always)]
-fn marks(word: u64) -> u64 {
-    word.wrapping_sub(ONES * 0x20) & !word & HIGH
-}
 
 /// Where an octet (ASCII) stands; for short texts.
 #[inline(always)]
@@ -45,35 +35,22 @@ pub(super) fn is_printable(text: &[u8]) -> bool {
     !text.is_empty() && rest.iter().all(u8::is_ascii_graphic)
 }
 
-/// What follows from the next octet below 0x20 on; empty when there is none.
+/// Where the next octet below 0x20 stands from `from` on; the end of `bytes` when there is none.
 #[inline(always)]
-fn next_control(text: &[u8]) -> &[u8] {
-    let mut rest = text;
-    // Compiles to a few instructions for 32 octets where the processor has vectors.
-    while let Some((chunk, behind)) = rest.split_first_chunk::<32>() {
-        if chunk.iter().fold(false, |found, byte| found | (*byte < 0x20)) {
-            break;
+pub(super) fn next_control(bytes: &[u8], mut from: usize) -> usize {
+    while let Some(chunk) = masks::chunk::<32>(bytes, from) {
+        match masks::below(chunk, b' ') {
+            0 => from += chunk.len(),
+            found => return from + found.trailing_zeros() as usize,
         }
-        rest = behind;
     }
-    while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
-        let marks = marks(u64::from_le_bytes(*chunk));
-        if marks != 0 {
-            return rest.get((marks.trailing_zeros() / 8) as usize..).unwrap_or_default();
-        }
-        rest = behind;
-    }
-    let tail = rest.iter().position(|byte| *byte < 0x20).unwrap_or(rest.len());
-    rest.get(tail..).unwrap_or_default()
+    near_end(bytes, from)
 }
 
-/// Where the CRLF of a line stands that has no other control character and is not folded; `None` for any other.
-#[inline(always)]
-pub(super) fn usual_end(text: &[u8]) -> Option<usize> {
-    match next_control(text) {
-        rest @ [b'\r', b'\n', next, ..] if !matches!(next, b' ' | b'\t') => Some(text.len() - rest.len()),
-        _ => None,
-    }
+/// Behind the end there are NULs.
+#[inline(never)]
+fn near_end(bytes: &[u8], from: usize) -> usize {
+    from + masks::below(&masks::padded::<32>(bytes, from), b' ').trailing_zeros() as usize
 }
 
 /// How a line ended.
@@ -87,39 +64,34 @@ pub(super) enum End {
     Control(usize),
 }
 
-/// Finds the end of the start line, which knows no folds.
-pub(super) fn start_line(text: &[u8]) -> End {
-    let mut rest = next_control(text);
+/// Finds the end of the start line at `start`, which knows no folds.
+pub(super) fn start_line(bytes: &[u8], start: usize) -> End {
+    let mut end = start;
     loop {
-        let end = text.len() - rest.len();
-        match rest {
-            [b'\r', b'\n', ..] => return End::Line { end, next: end + 2 },
-            [b'\t', behind @ ..] => rest = next_control(behind),
-            [] => return End::Missing,
+        end = next_control(bytes, end);
+        match bytes.get(end..) {
+            Some([b'\r', b'\n', ..]) => return End::Line { end, next: end + 2 },
+            Some([b'\t', ..]) => end += 1,
+            None | Some([]) => return End::Missing,
             _ => return End::Control(end),
         }
     }
 }
 
-/// Finds the end of a header field, folds included (RFC 3261 section 7.3.1). A control character is let through behind a backslash
-/// (quoted-pair; whether it stands in a quoted string is for the reader of the value to see), but never CR or LF.
-pub(super) fn field(text: &[u8]) -> End {
-    let mut rest = next_control(text);
+/// Finds the end of the header field whose value begins at `start`, folds included (RFC 3261 section 7.3.1). A control character is let
+/// through behind a backslash (quoted-pair; whether it stands in a quoted string is for the reader of the value to see), but never CR or LF.
+pub(super) fn field(bytes: &[u8], start: usize) -> End {
+    let mut end = start;
     loop {
-        let end = text.len() - rest.len();
-        if let [b'\r', b'\n', next, ..] = rest
-            && *next > b' '
-        {
-            return End::Line { end, next: end + 2 };
-        }
-        let skip = match unusual(rest) {
+        end = next_control(bytes, end);
+        let escaped = || end > start && bytes.get(end - 1) == Some(&b'\\');
+        end += match unusual(bytes.get(end..).unwrap_or_default()) {
             Next::End => return End::Line { end, next: end + 2 },
             Next::Skip(count) => count,
-            Next::Control if end > 0 && text.get(end - 1) == Some(&b'\\') => 1,
+            Next::Control if escaped() => 1,
             Next::Control | Next::Break => return End::Control(end),
             Next::Missing => return End::Missing,
         };
-        rest = next_control(rest.get(skip..).unwrap_or_default());
     }
 }
 
@@ -137,7 +109,6 @@ enum Next {
     Missing,
 }
 
-#[inline(never)]
 fn unusual(rest: &[u8]) -> Next {
     match rest {
         [b'\r', b'\n', b' ' | b'\t', ..] => Next::Skip(3),
