@@ -20,9 +20,10 @@ use crate::target::Target;
 impl Switch {
     /// The answer to a request, unless it comes later.
     fn decide(&mut self, tx: ServerTx, request: Arc<Request>, origin: Origin, turn: &mut Turn<'_>) -> Option<Reply> {
-        // What cannot be read cannot be judged by anybody's password either.
+        // What cannot be read cannot be judged by anybody's password either. Nothing is kept of it, nor of who is challenged: both are answered
+        // before anybody has shown who he is.
         if let Some(refusal) = uas::syntax(&request) {
-            return Some(refusal);
+            return Some(refusal.stateless());
         }
         if *request.method() == Method::Options && !self.config.options_auth {
             return Some(self.options(&request));
@@ -49,7 +50,11 @@ impl Switch {
                 let most = self.accounts.by_name(&user).and_then(|known| known.max_contacts);
                 self.bindings.register(tx, turn.now(), &request, user, most, &origin)
             }
-            Method::Invite => self.invite(Admitted { tx, request, origin, user }, None, turn),
+            Method::Invite => {
+                // He has shown who he is: no more repeats of this.
+                let _ = turn.trying(tx);
+                self.invite(Admitted { tx, request, origin, user }, None, turn)
+            }
             Method::Message => self.message(Admitted { tx, request, origin, user }, None, turn),
             Method::Options => Some(self.options(&request)),
             // The stack knows its own dialogs; this one has none.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use net::Seat;
 use sip::digest;
@@ -25,6 +26,9 @@ use crate::status::{CallStatus, ContactStatus, LoopStatus, Status, UserStatus};
 use crate::studio::Studio;
 use crate::tally::Tally;
 use crate::target::Target;
+
+/// When 100 leaves for an INVITE that nobody has looked at (RFC 3261 section 17.2.1).
+const TRYING: Duration = Duration::from_millis(200);
 
 /// The whole PBX on its loop.
 pub(crate) struct Switch {
@@ -63,6 +67,8 @@ pub(crate) fn stack_config(config: &Config) -> sip::Config {
     sip::Config {
         user_agent: Some(concat!("Offhook/", env!("CARGO_PKG_VERSION")).to_owned()),
         timers: config.timers,
+        // Whoever is let in gets his 100 at once; who is challenged gets nothing but that, so nothing need be kept of him.
+        trying: sip::Trying::After(TRYING),
         allow: methods(),
         max_sessions: config.limits.calls.saturating_mul(8).max(1_000),
         max_dialogs: config.limits.calls.saturating_mul(16).max(2_000),

@@ -162,7 +162,8 @@ impl Timers {
 pub enum Trying {
     /// Before the application hears of the call.
     AtOnce,
-    /// When the application has sent nothing for this long (200 ms in RFC 3261 section 17.2.1).
+    /// When the application has sent nothing for this long (200 ms in RFC 3261 section 17.2.1), or when it says so before
+    /// ([`crate::Turn::trying`]).
     After(Duration),
 }
 

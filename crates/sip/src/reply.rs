@@ -70,7 +70,11 @@ impl Reply {
     }
     /// A final answer that leaves nothing behind, so that a flood of requests without credentials fills no memory (RFC 3261 section 8.2.7):
     /// the request is forgotten, a repeat of it comes up as a new one, and must be answered in the same way. The To tag is the same in
-    /// each of these answers. Without effect for an INVITE, whose ACK is waited for, and over a stream, where a request does not repeat.
+    /// each of these answers.
+    ///
+    /// So is the refusal of an INVITE: it leaves once instead of eleven times, whoever the INVITE says it is from, and is made anew when
+    /// the INVITE comes again; the ACK is swallowed like any that fits nothing. Without effect on an INVITE to which anything was sent before
+    /// (who has got a 100 does not ask again: see [`crate::Trying::After`]) and on other requests over a stream, where nothing repeats.
     pub fn stateless(mut self) -> Self {
         self.stateless = true;
         self

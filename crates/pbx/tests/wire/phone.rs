@@ -149,6 +149,14 @@ impl Phone {
         answers.count()
     }
 
+    /// Responses that came while something else was waited for.
+    pub(crate) fn responses_heard(&self) -> impl Iterator<Item = &Response> {
+        self.waiting.iter().filter_map(|message| match message {
+            Message::Response(response) => Some(response),
+            Message::Request(_) => None,
+        })
+    }
+
     /// Sends a request outside a dialog, answers a challenge once, and gives the dialog and the branch of the last try.
     pub(crate) fn ask(&mut self, method: &str, uri: &str, to: &str, body: Option<(&str, &str)>) -> (Dialog, Response) {
         let (dialog, response) = self.ask_plain(method, uri, to, body, &[]);

@@ -1,5 +1,7 @@
 //! What is refused, with which code, in which order: credentials first, then the checks of RFC 3261 section 8.2.
 
+use std::time::Duration;
+
 use audio::codec::Codec;
 use pbx::Limits;
 use sip::message::{HeaderId, Method};
@@ -20,6 +22,29 @@ fn rfc3261_22_devices_are_challenged_before_anything_is_revealed() {
             assert!(offered[0].contains("algorithm=SHA-256") && offered[1].contains("algorithm=MD5"), "{offered:?}");
         }
     }
+}
+
+#[test]
+fn rfc3261_8_2_7_an_invite_of_who_has_not_shown_who_he_is_is_answered_once_and_leaves_nothing() {
+    let timers = sip::Timers { t1: Duration::from_millis(50), ..sip::Timers::default() };
+    let (running, address) = start(pbx::Config { timers, ..config() });
+    let (uri, headers) = ("sip:600@127.0.0.1", "sip:600@127.0.0.1?Subject=x");
+    let mut stranger = phone(address, "1001");
+    // The control: who has asked before and shown the wrong password hears that until he acknowledges it.
+    let mut thief = crate::phone::Phone::new(address, "1001", "guessed");
+    let challenged = thief.ask_plain("INVITE", uri, uri, None, &[]).1;
+    let lines = thief.credentials(challenged.headers(), "INVITE", uri, "");
+    for invite in [stranger.draft("INVITE", uri, uri, None, &[]), stranger.draft("INVITE", headers, uri, None, &[])] {
+        stranger.send(&invite);
+    }
+    let wrong = thief.draft("INVITE", uri, uri, None, &lines);
+    thief.send(&wrong);
+    (0..3).for_each(|_| drop(thief.wait_for_code(403)));
+    assert_eq!(running.status().unwrap().loops[0].transactions, 1, "that of the control");
+    assert!(stranger.hears_no(&Method::Invite));
+    let mut heard: Vec<u16> = stranger.responses_heard().map(|response| response.code().get()).collect();
+    heard.sort_unstable();
+    assert_eq!(heard, [400, 401], "no 100, and no repeats");
 }
 
 #[test]

@@ -36,7 +36,11 @@ impl Turn<'_> {
         let Some(request) = &server.request else {
             return Err(StackError::State("a request without a final response"));
         };
-        let stateless = reply.stateless && !reliable && code.is_final() && matches!(server.machine, Machine::Other(_));
+        let stateless = reply.stateless
+            && match server.machine {
+                Machine::Other(_) => !reliable && code.is_final(),
+                Machine::Invite(_) => code.class() >= 3 && server.last().is_none(),
+            };
         let own = if stateless { self.stack.keys.stateless_tag(request.headers()) } else { server.tag };
         let tag = reply.to_tag.as_deref().map_or(own.as_bytes(), str::as_bytes);
         match &mut server.machine {
@@ -93,6 +97,25 @@ impl Turn<'_> {
         self.server_rearm(tx.0);
         if let Owner::Session(session, _) = owner {
             invite::on_responded(self, session, tx, code);
+        }
+        Ok(())
+    }
+
+    /// Sends 100 (Trying) now, unless something has been sent already: for an application that has looked at an INVITE and will take its time,
+    /// where [`crate::Trying::After`] gave it the time to look.
+    ///
+    /// # Errors
+    /// [`StackError::Gone`]; [`StackError::State`] for another request than an INVITE.
+    pub fn trying(&mut self, tx: ServerTx) -> Result<(), StackError> {
+        let (now, timers) = (self.now.mono, self.stack.config.timers);
+        let server = self.stack.servers.get_mut(tx.0).ok_or(StackError::Gone)?;
+        let (reliable, silent) = (server.is_reliable(), server.last().is_none());
+        let Machine::Invite(state) = &mut server.machine else { return Err(StackError::State("an INVITE")) };
+        if silent
+            && state.step(server_invite::Input::Provisional, now, reliable, &timers) == server_invite::Effect::Send
+        {
+            trying(self, tx.0);
+            self.server_rearm(tx.0);
         }
         Ok(())
     }

@@ -255,3 +255,73 @@ fn rfc3261_17_2_1_stray_acks_are_never_answered() {
     assert_eq!(bench.took(), [""; 0]);
     assert_eq!(bench.stack.usage().server_transactions, 1);
 }
+
+/// An INVITE that the application looks at before anything is sent.
+fn looked_at(transport: Transport) -> (Bench, ServerTx) {
+    let trying = Trying::After(std::time::Duration::from_millis(200));
+    let mut bench = Bench::with(Config { trying, ..Config::default() });
+    bench.receive(path(transport, 2), &incoming("INVITE", transport, BRANCH, ""));
+    let tx = bench.server_tx();
+    (bench, tx)
+}
+
+fn challenge() -> Reply {
+    Reply::new(StatusCode::UNAUTHORIZED).stateless()
+}
+
+#[test]
+fn rfc3261_8_2_7_an_invite_refused_statelessly_is_answered_once_each_time_it_comes() {
+    for transport in [UDP, TCP] {
+        let (mut bench, tx) = looked_at(transport);
+        bench.turn(|turn| turn.respond(tx, challenge())).expect("open");
+        assert_eq!(bench.stack.usage(), Usage::default());
+        assert_eq!(bench.respond(tx, 200), Err(StackError::Gone));
+        bench.run_to(40_000);
+        bench.receive(path(transport, 2), &incoming("INVITE", transport, BRANCH, ""));
+        let again = bench.server_tx();
+        bench.turn(|turn| turn.respond(again, challenge())).expect("open");
+        bench.run_to(80_000);
+        let seen = ["0.000 up INVITE", "0.000 401 (Response)", "40.000 up INVITE", "40.000 401 (Response)"];
+        assert_eq!(bench.took(), seen, "{transport:?}");
+        let tags: Vec<_> = bench.sent.iter().map(|sent| sent.headers().to_tag().map(str::to_owned)).collect();
+        assert!(tags[0].is_some() && tags[0] == tags[1], "{tags:?}");
+        // Its ACK fits nothing, and is not answered.
+        bench.receive(path(transport, 2), &incoming("ACK", transport, BRANCH, ""));
+        assert_eq!(bench.took(), Vec::<String>::new(), "{transport:?}");
+        assert_eq!((bench.stack.counters().stray_acks, bench.stack.usage()), (1, Usage::default()));
+    }
+}
+
+#[test]
+fn rfc3261_17_2_1_an_invite_that_has_heard_anything_is_never_refused_statelessly() {
+    for heard in [100, 180] {
+        let (mut bench, tx) = looked_at(UDP);
+        match heard {
+            100 => bench.turn(|turn| turn.trying(tx)).expect("open"),
+            code => bench.respond(tx, code).expect("open"),
+        }
+        bench.turn(|turn| turn.respond(tx, challenge())).expect("open");
+        bench.run_to(600);
+        assert_eq!(bench.took()[2..], ["0.000 401 (Response)", "0.500 401 (RetransmitResponse)"], "{heard}");
+    }
+    // Nor is one accepted so.
+    let (mut bench, tx) = looked_at(UDP);
+    bench.turn(|turn| turn.respond(tx, Reply::new(StatusCode::OK).stateless())).expect("open");
+    assert_eq!(bench.stack.usage().server_transactions, 1);
+}
+
+#[test]
+fn rfc3261_17_2_1_100_leaves_when_the_application_says_so_and_once() {
+    let (mut bench, tx) = looked_at(UDP);
+    bench.turn(|turn| turn.trying(tx).and_then(|()| turn.trying(tx))).expect("open");
+    bench.receive(path(UDP, 2), &incoming("INVITE", UDP, BRANCH, ""));
+    bench.run_to(1_000);
+    assert_eq!(bench.took(), ["0.000 up INVITE", "0.000 100 (Automatic)", "0.000 100 (Answer)"]);
+    assert_eq!(bench.last().headers().to_tag(), None);
+    bench.respond(tx, 486).expect("open");
+    bench.turn(|turn| turn.trying(tx)).expect("closed, but there");
+    assert_eq!(bench.took(), ["1.000 486 (Response)"]);
+    bench.receive(path(UDP, 2), &incoming("OPTIONS", UDP, "z9hG4bKother", ""));
+    let other = bench.server_tx();
+    assert!(matches!(bench.turn(|turn| turn.trying(other)), Err(StackError::State(_))));
+}

@@ -120,16 +120,3 @@ fn rfc3261_8_2_7_a_stateless_answer_leaves_nothing_and_has_the_same_to_tag_each_
         bench.ends_empty();
     }
 }
-
-#[test]
-fn rfc3261_17_2_1_an_invite_is_never_answered_statelessly() {
-    let mut bench = Bench::new();
-    bench.receive(path(UDP, 2), &incoming("INVITE", UDP, BRANCH, ""));
-    let tx = bench.server_tx();
-    bench.turn(|turn| turn.respond(tx, Reply::new(StatusCode::UNAUTHORIZED).stateless())).expect("open");
-    bench.run_to(600);
-    assert_eq!(
-        bench.took(),
-        ["0.000 100 (Automatic)", "0.000 up INVITE", "0.000 401 (Response)", "0.500 401 (RetransmitResponse)"]
-    );
-}
