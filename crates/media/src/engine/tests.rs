@@ -2,8 +2,8 @@
 
 #![allow(clippy::disallowed_types)] // A recording leaves the engine by a channel, as it does in earnest.
 
+mod allocation;
 mod late;
-
 mod relay;
 mod reports;
 

@@ -46,7 +46,7 @@ fn relay_translates_the_payload_number_and_nothing_else() {
 }
 
 /// Alice with one law, Bob with the other, and a host that links a stream to each.
-fn between_codecs() -> (Host, Host, Host) {
+pub(super) fn between_codecs() -> (Host, Host, Host) {
     let (mut alice, mut bob, mut between) = (Host::new(1), Host::new(2), Host::new(3));
     let pcma = |remote| StreamSettings {
         codec: Codec::Pcma,
