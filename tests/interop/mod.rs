@@ -12,5 +12,6 @@ mod names;
 mod overload;
 mod pbx;
 mod sipp;
+mod stranger;
 mod through;
 mod trouble;

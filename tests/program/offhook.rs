@@ -30,7 +30,8 @@ pub(crate) struct Server {
     pub(crate) program: Program,
     /// Where it listens, UDP and TCP.
     pub(crate) address: String,
-    state: tempfile::TempDir,
+    /// The directory that its state is in.
+    pub(crate) state: tempfile::TempDir,
 }
 
 /// Starts `offhook serve` on a free port of loopback, with state of its own, and waits until it is ready.
