@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use sip::message::{Response, StatusCode};
+use sip::message::{Method, Response, StatusCode};
 use sip::{ClientTx, Id, IdMap, Reply, ServerTx, SessionId};
 
 use crate::body;
@@ -104,7 +104,9 @@ impl Relay {
         match self.take(client)? {
             Passed::Within { tx, .. } => {
                 let mut reply = Reply::new(response.code());
-                reply.body = body::whole(response.headers());
+                // RFC 3428 section 7: no body in a 2xx to MESSAGE.
+                let bare = response.code().is_success() && response.headers().cseq().method == Method::Message;
+                reply.body = if bare { None } else { body::whole(response.headers()) };
                 Some((tx, reply))
             }
             Passed::Copy { message } => self.copy_answered(message, response.code()),

@@ -228,7 +228,7 @@ impl Account {
         OutgoingBuilder::new(self.link.clone(), self.complete(&uri.into()), self.identity())
     }
 
-    /// Sends a text message from this account (RFC 3428).
+    /// Sends a text message from this account (RFC 3428). Messages to one address go one after the other, as with [`crate::Endpoint::message`].
     ///
     /// # Errors
     /// [`CallError`].

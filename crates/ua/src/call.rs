@@ -126,7 +126,7 @@ impl Call {
         Ok(())
     }
 
-    /// Sends a text message within the call (RFC 3428 section 4).
+    /// Sends a text message within the call (RFC 3428 section 4). Those of one call go one after the other (section 8); at most 64 wait.
     ///
     /// # Errors
     /// [`CallError`]; the call goes on, except after a 481 (RFC 5057).

@@ -98,7 +98,8 @@ impl Endpoint {
         self.messages.lock().await.recv().await
     }
 
-    /// Sends a text message (RFC 3428).
+    /// Sends a text message (RFC 3428). Messages to one address go one after the other (section 8): this one leaves when those before have their
+    /// answers, unless the future is dropped before; at most 64 wait.
     ///
     /// # Errors
     /// [`CallError`].

@@ -46,6 +46,11 @@ pub enum CallError {
         /// The limit.
         limit: usize,
     },
+    /// As many messages as may wait to the same address, or in the same call, do (RFC 3428 section 8: they go one by one).
+    TooManyMessages {
+        /// The limit.
+        limit: usize,
+    },
     /// An address that cannot be called.
     BadUri {
         /// What was given.
@@ -86,6 +91,9 @@ impl fmt::Display for CallError {
             Self::Media(why) => write!(f, "no audio: {why}"),
             Self::TooMany { limit } => {
                 write!(f, "the endpoint carries {limit} calls already: end one, or raise max_calls")
+            }
+            Self::TooManyMessages { limit } => {
+                write!(f, "{limit} messages to the same address wait already: wait for their answers first")
             }
             Self::BadUri { uri, why } => {
                 write!(f, "cannot call {uri:?}: {why}; expected an address such as sip:bob@example.com")

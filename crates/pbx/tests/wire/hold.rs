@@ -103,6 +103,24 @@ fn rfc3261_14_2_both_sides_at_once_is_491() {
 }
 
 #[test]
+fn rfc3428_7_the_answer_to_a_message_in_a_call_has_neither_body_nor_contact() {
+    let mut pair = pair();
+    for (method, kept) in [("MESSAGE", false), ("INFO", true)] {
+        pair.caller.within(&mut pair.dialogs.0, method, Some(("text/plain", "lunch?")));
+        let request = pair.callee.request(method.parse().unwrap());
+        assert_eq!((request.body(), request.headers().has(sip::message::HeaderId::Contact)), (&b"lunch?"[..], false));
+        pair.callee.respond(&request, 200, Some(&pair.sounds.1.describe()));
+        let branch = pair.dialogs.0.branch.clone();
+        let answer = pair.caller.final_response(&branch);
+        assert_eq!((answer.code().get(), answer.body().is_empty()), (200, !kept), "{method}");
+        assert!(!answer.headers().has(sip::message::HeaderId::Contact), "{method}");
+    }
+    pair.caller.hang_up(&mut pair.dialogs.0);
+    pair.callee.hung_up();
+    nothing_left(&pair.running);
+}
+
+#[test]
 fn info_goes_through_with_its_answer() {
     let mut pair = pair();
     let digit = "Signal=5\r\nDuration=160\r\n";

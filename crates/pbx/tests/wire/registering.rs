@@ -104,6 +104,7 @@ fn messages_reach_devices_that_are_there() {
         scope.spawn(|| {
             let message = callee.request(Method::Message);
             assert_eq!(message.body(), b"lunch?");
+            assert!(!message.headers().has(HeaderId::Contact), "RFC 3428 section 4");
             assert!(message.headers().text(HeaderId::From).unwrap().contains("sip:1001@"));
             callee.respond(&message, 202, None);
         });

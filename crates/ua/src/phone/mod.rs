@@ -9,10 +9,12 @@
 //! | `changing` | hold and resume, ours and the peer's |
 //! | `standing` | news of sessions, the end of calls |
 //! | `sound` | descriptions to streams |
-//! | `requests` | MESSAGE, OPTIONS, INFO, both ways |
+//! | `asking` | MESSAGE, OPTIONS, INFO of ours |
+//! | `requests` | MESSAGE, OPTIONS, INFO, UPDATE of peers |
 //! | `accounts` | registrations |
 
 mod accounts;
+mod asking;
 mod call;
 mod changing;
 mod command;
@@ -31,7 +33,7 @@ use net::media::MediaHandle;
 use net::{App, Handle};
 use sip::message::{Method, Request, Response, StatusCode};
 use sip::uas::{self, Capabilities};
-use sip::{Application, ClientTx, Event, Origin, RegistrationId, Reply, ServerTx, SessionId, Turn};
+use sip::{Application, Event, Origin, RegistrationId, Reply, ServerTx, SessionId, Turn};
 use tokio::sync::{mpsc, oneshot};
 
 pub use command::Usage;
@@ -43,7 +45,8 @@ use crate::error::CallError;
 use crate::event::{CallEvent, DigitBy};
 use crate::incoming::IncomingCall;
 use crate::link::{Link, Place};
-use crate::message::{Answer, TextMessage};
+use crate::message::TextMessage;
+use asking::Asked;
 use call::Call;
 
 /// How often the end of an endpoint looks whether everything has settled.
@@ -68,8 +71,7 @@ pub(crate) struct Phone {
     parts: Parts,
     calls: HashMap<Key, Call>,
     sessions: HashMap<SessionId, Key>,
-    /// With where they went, for a person.
-    asked: HashMap<ClientTx, (oneshot::Sender<Result<Answer, CallError>>, String)>,
+    asked: Asked,
     accounts: HashMap<AccountKey, accounts::Account>,
     registrations: HashMap<RegistrationId, AccountKey>,
     /// Who waits for an answer to a BYE.
@@ -83,7 +85,7 @@ impl Phone {
             parts,
             calls: HashMap::new(),
             sessions: HashMap::new(),
-            asked: HashMap::new(),
+            asked: Asked::default(),
             accounts: HashMap::new(),
             registrations: HashMap::new(),
             farewells: HashMap::new(),
@@ -184,8 +186,8 @@ impl Application for Phone {
         match event {
             Event::Request { tx, request, origin } => self.request(tx, &request, &origin, turn),
             Event::Session(session, event) => self.session_event(session, event, turn),
-            Event::Response { tx, response, .. } => self.answered(tx, &response),
-            Event::RequestFailed { tx, why } => self.unanswered(tx, why),
+            Event::Response { tx, response, .. } => self.answered(tx, &response, turn),
+            Event::RequestFailed { tx, why } => self.unanswered(tx, why, turn),
             Event::Registration(id, event) => self.registration_event(id, event),
             Event::Alarm { token, .. } => self.alarm(token, turn),
             Event::Rejected { origin, error } => {

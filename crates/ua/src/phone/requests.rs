@@ -1,82 +1,20 @@
-//! MESSAGE, OPTIONS and INFO, both ways, in and outside of calls.
+//! MESSAGE, OPTIONS, INFO and UPDATE of peers, in and outside of calls.
 
 use std::time::Duration;
 
 use media::Key;
-use sip::header::{Allow, From, To};
-use sip::message::{Body, HeaderId, Lines, Method, Request, Response, StatusCode};
+use sip::header::{From, To};
+use sip::message::{Body, HeaderId, Method, Request, StatusCode};
 use sip::uas;
-use sip::{ClientTx, Draft, Failure, Reply, ServerTx, SessionId, Turn};
+use sip::{Reply, ServerTx, SessionId, Turn};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::oneshot;
 
 use super::sound::description;
-use super::{Phone, failed, first_hop, reason_of, refused, respond};
-use crate::error::CallError;
+use super::{Phone, respond};
 use crate::event::{CallEvent, DigitBy};
-use crate::message::{Answer, TextMessage};
-
-type Asked = oneshot::Sender<Result<Answer, CallError>>;
+use crate::message::TextMessage;
 
 impl Phone {
-    /// A request of ours outside any call.
-    pub(super) fn ask(&mut self, draft: Draft, reply: Asked, turn: &mut Turn<'_>) {
-        let to = first_hop(&draft.routes, draft.uri.as_str());
-        match turn.send_request(draft) {
-            Ok(tx) => {
-                self.asked.insert(tx, (reply, to));
-            }
-            Err(error) => super::answer(reply, Err(CallError::Unreachable { to, why: error.to_string() })),
-        }
-    }
-
-    /// A request of ours within a call.
-    pub(super) fn ask_in_dialog(
-        &mut self,
-        key: Key,
-        method: Method,
-        lines: Lines,
-        body: Option<Body>,
-        reply: Asked,
-        turn: &mut Turn<'_>,
-    ) {
-        let Some(call) = self.calls.get(&key) else { return super::answer(reply, Err(CallError::Ended)) };
-        match turn.in_dialog(call.session, method, lines, body) {
-            Ok(tx) => {
-                self.asked.insert(tx, (reply, call.peer.clone()));
-            }
-            Err(error) => super::answer(reply, Err(CallError::BadText { why: error.to_string() })),
-        }
-    }
-
-    /// A response to one of these.
-    pub(super) fn answered(&mut self, tx: ClientTx, response: &Response) {
-        if response.code().is_provisional() {
-            return;
-        }
-        let Some((reply, _)) = self.asked.remove(&tx) else { return };
-        let headers = response.headers();
-        let answer = if response.code().is_success() {
-            let server = headers.text(HeaderId::Server).or_else(|| headers.text(HeaderId::UserAgent));
-            Ok(Answer {
-                code: response.code().get(),
-                reason: reason_of(response),
-                allow: headers.list::<Allow<'_>>().filter_map(Result::ok).map(|method| method.to_string()).collect(),
-                server: server.map(|text| text.into_owned()),
-            })
-        } else {
-            Err(refused(response))
-        };
-        super::answer(reply, answer);
-    }
-
-    /// No response to one of these.
-    pub(super) fn unanswered(&mut self, tx: ClientTx, why: Failure) {
-        if let Some((reply, to)) = self.asked.remove(&tx) {
-            super::answer(reply, Err(failed(why, &to)));
-        }
-    }
-
     /// A MESSAGE outside any call (RFC 3428 section 7): 200 when it is in the queue, 503 when nobody reads it.
     pub(super) fn message(&mut self, tx: ServerTx, request: &Request, turn: &mut Turn<'_>) {
         let reply = match self.parts.messages.try_send(text_of(request)) {

@@ -112,6 +112,7 @@ impl Phone {
     pub(super) fn over(&mut self, key: Key, by: EndedBy, code: StatusCode, reason: String, turn: &mut Turn<'_>) {
         let Some(call) = self.calls.remove(&key) else { return };
         self.sessions.remove(&call.session);
+        self.forget_waiting(key);
         let duration = call.since.map(|since| turn.now().mono.since(since)).unwrap_or_default();
         let streams = call.has_stream();
         match call.stage {

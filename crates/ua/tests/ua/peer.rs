@@ -219,6 +219,30 @@ async fn a_change_that_cannot_be_taken_is_refused_and_the_call_goes_on() {
 }
 
 #[tokio::test]
+async fn rfc3428_8_messages_in_a_call_go_one_after_the_other() {
+    let (_alice, mut peer, dialing, invite) = called().await;
+    peer.accept(&invite, "a").await;
+    let call = dialing.answer().await.unwrap();
+    peer.expect("ACK").await;
+    let asked = async { tokio::join!(call.message("one"), call.message("two")) };
+    let answering = async {
+        let first = peer.expect("MESSAGE").await;
+        let again = peer.expect("MESSAGE").await;
+        assert_eq!(first, again, "a repeat, and not the second message");
+        assert!(first.ends_with("\r\none"), "{first}");
+        peer.reply(&first, "200 OK", "a", "", "").await;
+        let mut second = again;
+        while second == first {
+            second = peer.expect("MESSAGE").await;
+        }
+        assert!(second.ends_with("\r\ntwo"), "{second}");
+        peer.reply(&second, "200 OK", "a", "", "").await;
+    };
+    let ((one, two), ()) = tokio::join!(asked, answering);
+    assert!(one.is_ok() && two.is_ok(), "{one:?} {two:?}");
+}
+
+#[tokio::test]
 async fn digits_in_info_are_read_with_care() {
     let (_alice, mut peer, dialing, invite) = called().await;
     peer.accept(&invite, "a").await;

@@ -50,6 +50,100 @@ async fn rfc3428_a_message_arrives_and_is_confirmed() {
     assert!(matches!(refused, Err(CallError::Rejected { code: 503, .. })), "{refused:?}");
 }
 
+/// The next request that comes to a bare socket, repeats passed over; and answers it with these lines.
+async fn answer_next(peer: &UdpSocket, seen: &mut Vec<String>, status: &str) -> String {
+    let mut buffer = [0; 4_096];
+    loop {
+        let (length, from) = tokio::time::timeout(Duration::from_secs(5), peer.recv_from(&mut buffer))
+            .await
+            .expect("a request")
+            .unwrap();
+        let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        let copied = ["Via", "From", "To", "Call-ID", "CSeq"];
+        let copied = copied.map(|name| format!("{name}: {}\r\n", header(&text, name).unwrap())).concat();
+        let answer = format!("SIP/2.0 {status}\r\n{copied}Content-Length: 0\r\n\r\n");
+        peer.send_to(answer.as_bytes(), from).await.unwrap();
+        let branch = header(&text, "Via").unwrap().to_owned();
+        if !seen.contains(&branch) {
+            seen.push(branch);
+            return text;
+        }
+    }
+}
+
+#[tokio::test]
+async fn rfc3428_4_and_7_a_message_and_its_answer_carry_no_contact_and_the_answer_no_body() {
+    let (alice, bob) = (builder().build().await.unwrap(), builder().build().await.unwrap());
+    let (socket, address) = socket().await;
+    let to = format!("sip:bob@{address}");
+    let mut seen = Vec::new();
+    let (sent, came) = tokio::join!(alice.message(&to, "x"), answer_next(&socket, &mut seen, "200 OK"));
+    assert_eq!(sent.unwrap().code, 200);
+    assert!(came.starts_with("MESSAGE ") && came.ends_with("\r\n\r\nx"), "{came}");
+    assert_eq!((header(&came, "Contact"), header(&came, "Content-Type")), (None, Some("text/plain;charset=UTF-8")));
+    let answer = ask(&socket, &bob, "MESSAGE", "sip:bob@127.0.0.1", "Content-Type: text/plain\r\n", "y").await;
+    assert!(answer.starts_with("SIP/2.0 200 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+    assert_eq!((header(&answer, "Contact"), header(&answer, "Content-Length")), (None, Some("0")), "{answer}");
+}
+
+#[tokio::test]
+async fn rfc3428_8_messages_to_one_address_go_one_after_the_other() {
+    let alice = builder().build().await.unwrap();
+    let (socket, address) = socket().await;
+    let (bob, carol) = (format!("sip:bob@{address}"), format!("sip:carol@{address}"));
+    let asked = async {
+        tokio::join!(
+            alice.message(&bob, "one"),
+            alice.message(&bob, "two"),
+            alice.message(&bob, "three"),
+            alice.message(&carol, "elsewhere")
+        )
+    };
+    let peer = async {
+        let mut bodies = Vec::new();
+        // What comes before an answer is given: one message for each address.
+        let mut waiting = Vec::new();
+        let mut buffer = [0; 4_096];
+        while waiting.len() < 2 {
+            let length = socket.recv(&mut buffer).await.unwrap();
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            let body = text.rsplit("\r\n").next().unwrap().to_owned();
+            if !waiting.contains(&body) {
+                waiting.push(body);
+            }
+        }
+        waiting.sort();
+        assert_eq!(waiting, ["elsewhere", "one"]);
+        let mut seen = Vec::new();
+        while bodies.len() < 4 {
+            // A refusal makes room as a 200 does.
+            let status = if bodies.len() == 1 { "480 Away" } else { "200 OK" };
+            let text = answer_next(&socket, &mut seen, status).await;
+            bodies.push(text.rsplit("\r\n").next().unwrap().to_owned());
+        }
+        bodies.retain(|body| body != "elsewhere");
+        assert_eq!(bodies, ["one", "two", "three"]);
+    };
+    let ((one, two, three, elsewhere), ()) = tokio::join!(asked, peer);
+    let taken = [&one, &two, &three, &elsewhere].into_iter().filter(|answer| answer.is_ok()).count();
+    assert_eq!(taken, 3, "{one:?} {two:?} {three:?} {elsewhere:?}");
+}
+
+#[tokio::test]
+async fn rfc3428_8_so_many_messages_wait_for_one_address_and_no_more() {
+    let alice = std::sync::Arc::new(builder().build().await.unwrap());
+    let (_deaf, address) = socket().await;
+    let mut asked = tokio::task::JoinSet::new();
+    for _ in 0..66 {
+        let (alice, to) = (std::sync::Arc::clone(&alice), format!("sip:bob@{address}"));
+        asked.spawn(async move { alice.message(&to, "x").await });
+    }
+    // One is under way and 64 wait, for an answer that nobody gives.
+    let first = asked.join_next().await.unwrap().unwrap();
+    assert!(matches!(first, Err(CallError::TooManyMessages { limit: 64 })), "{first:?}");
+    assert_eq!(asked.len(), 65);
+}
+
 #[tokio::test]
 async fn rfc3261_19_1_5_a_request_keeps_what_its_address_says_and_is_of_no_other_method() {
     let alice = builder().build().await.unwrap();

@@ -1,0 +1,186 @@
+//! MESSAGE, OPTIONS and INFO of ours, in and outside of calls.
+//!
+//! Messages to one address, and those within one call, go one after the other: the next leaves when the one before has its answer (RFC 3428
+//! section 8). That keeps a congested network from being congested by us.
+
+use std::collections::{HashMap, VecDeque};
+
+use media::Key;
+use sip::header::Allow;
+use sip::message::{Body, HeaderId, Lines, Method, Response};
+use sip::{ClientTx, Draft, Failure, Turn};
+use tokio::sync::oneshot;
+
+use super::{Phone, failed, first_hop, reason_of, refused};
+use crate::error::CallError;
+use crate::message::Answer;
+
+type Reply = oneshot::Sender<Result<Answer, CallError>>;
+
+/// Messages that wait for the one before, to one address or in one call.
+const QUEUE: usize = 64;
+
+/// Requests of ours that wait for an answer, or for their turn.
+#[derive(Default)]
+pub(super) struct Asked {
+    under_way: HashMap<ClientTx, UnderWay>,
+    /// There is a queue, most often empty, where a message is under way.
+    queues: HashMap<Whither, VecDeque<Waiting>>,
+}
+
+struct UnderWay {
+    reply: Reply,
+    /// For a person.
+    to: String,
+    /// Set for a message.
+    queue: Option<Whither>,
+}
+
+/// Where messages go one by one.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Whither {
+    /// The Request-URI.
+    Address(String),
+    Call(Key),
+}
+
+struct Waiting {
+    what: Request,
+    reply: Reply,
+}
+
+enum Request {
+    Outside(Box<Draft>),
+    Within { call: Key, method: Method, lines: Lines, body: Option<Body> },
+}
+
+impl Request {
+    fn queue(&self) -> Option<Whither> {
+        match self {
+            Request::Outside(draft) if draft.method == Method::Message => Some(Whither::Address(draft.uri.to_string())),
+            Request::Within { call, method: Method::Message, .. } => Some(Whither::Call(*call)),
+            _ => None,
+        }
+    }
+}
+
+impl Phone {
+    /// A request of ours outside any call.
+    pub(super) fn ask(&mut self, draft: Draft, reply: Reply, turn: &mut Turn<'_>) {
+        self.ask_in_turn(Request::Outside(Box::new(draft)), reply, turn);
+    }
+
+    /// A request of ours within a call.
+    pub(super) fn ask_in_dialog(
+        &mut self,
+        call: Key,
+        method: Method,
+        lines: Lines,
+        body: Option<Body>,
+        reply: Reply,
+        turn: &mut Turn<'_>,
+    ) {
+        self.ask_in_turn(Request::Within { call, method, lines, body }, reply, turn);
+    }
+
+    fn ask_in_turn(&mut self, what: Request, reply: Reply, turn: &mut Turn<'_>) {
+        let whither = what.queue();
+        if let Some(whither) = &whither {
+            match self.asked.queues.get_mut(whither) {
+                Some(queue) if queue.len() >= QUEUE => {
+                    return super::answer(reply, Err(CallError::TooManyMessages { limit: QUEUE }));
+                }
+                Some(queue) => return queue.push_back(Waiting { what, reply }),
+                None => self.asked.queues.insert(whither.clone(), VecDeque::new()),
+            };
+        }
+        if !self.send(what, whither.clone(), reply, turn) {
+            self.next(whither, turn);
+        }
+    }
+
+    /// False when it did not leave; whoever asked has been told.
+    fn send(&mut self, what: Request, queue: Option<Whither>, reply: Reply, turn: &mut Turn<'_>) -> bool {
+        let sent = match what {
+            Request::Outside(draft) => {
+                let to = first_hop(&draft.routes, draft.uri.as_str());
+                let sent = turn.send_request(*draft);
+                sent.map(|tx| (tx, to.clone())).map_err(|error| CallError::Unreachable { to, why: error.to_string() })
+            }
+            Request::Within { call, method, lines, body } => match self.calls.get(&call) {
+                None => Err(CallError::Ended),
+                Some(call) => {
+                    let sent = turn.in_dialog(call.session, method, lines, body);
+                    let to = call.peer.clone();
+                    sent.map(|tx| (tx, to)).map_err(|error| CallError::BadText { why: error.to_string() })
+                }
+            },
+        };
+        match sent {
+            Ok((tx, to)) => {
+                self.asked.under_way.insert(tx, UnderWay { reply, to, queue });
+                true
+            }
+            Err(error) => {
+                super::answer(reply, Err(error));
+                false
+            }
+        }
+    }
+
+    /// The message that was under way there is not any more.
+    fn next(&mut self, queue: Option<Whither>, turn: &mut Turn<'_>) {
+        let Some(whither) = queue else { return };
+        while let Some(queue) = self.asked.queues.get_mut(&whither) {
+            match queue.pop_front() {
+                None => {
+                    self.asked.queues.remove(&whither);
+                }
+                // Who does not wait any more wants nothing sent.
+                Some(waiting) if waiting.reply.is_closed() => {}
+                Some(Waiting { what, reply }) => {
+                    if self.send(what, Some(whither.clone()), reply, turn) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// A response to one of these.
+    pub(super) fn answered(&mut self, tx: ClientTx, response: &Response, turn: &mut Turn<'_>) {
+        if response.code().is_provisional() {
+            return;
+        }
+        let Some(asked) = self.asked.under_way.remove(&tx) else { return };
+        let headers = response.headers();
+        let answer = if response.code().is_success() {
+            let server = headers.text(HeaderId::Server).or_else(|| headers.text(HeaderId::UserAgent));
+            Ok(Answer {
+                code: response.code().get(),
+                reason: reason_of(response),
+                allow: headers.list::<Allow<'_>>().filter_map(Result::ok).map(|method| method.to_string()).collect(),
+                server: server.map(|text| text.into_owned()),
+            })
+        } else {
+            Err(refused(response))
+        };
+        super::answer(asked.reply, answer);
+        self.next(asked.queue, turn);
+    }
+
+    /// No response to one of these.
+    pub(super) fn unanswered(&mut self, tx: ClientTx, why: Failure, turn: &mut Turn<'_>) {
+        if let Some(asked) = self.asked.under_way.remove(&tx) {
+            super::answer(asked.reply, Err(failed(why, &asked.to)));
+            self.next(asked.queue, turn);
+        }
+    }
+
+    /// A call is over: what waits for its turn in it will not come to it.
+    pub(super) fn forget_waiting(&mut self, call: Key) {
+        for waiting in self.asked.queues.remove(&Whither::Call(call)).into_iter().flatten() {
+            super::answer(waiting.reply, Err(CallError::Ended));
+        }
+    }
+}
