@@ -157,6 +157,40 @@ fn rfc3311_5_3_accepted_update_refreshes_the_target() {
 }
 
 #[test]
+fn rfc3311_5_3_a_refused_update_changes_nothing() {
+    for (status, target) in [(200, "sip:moved@10.0.0.2"), (488, "sip:raw@10.0.0.2"), (500, "sip:raw@10.0.0.2")] {
+        let mut net = Network::new();
+        let (a, r, s, _) = calls(&mut net);
+        let update = update(&mut net, a, r, s);
+        net.say(r, a, &respond(&update, status, "", "Contact: <sip:moved@10.0.0.2>\r\n", ""));
+        net.settle();
+        net.turn(a, |turn| assert_eq!(turn.dialog_of(s).unwrap().remote_target(), target, "{status}"));
+        let expected = if status == 200 { "Updated" } else { "UpdateFailed" };
+        assert_eq!(net.news(a), [expected], "and the call goes on");
+    }
+}
+
+#[test]
+fn rfc3311_5_1_the_2xx_to_the_invite_says_the_contact_of_the_update() {
+    let mut net = Network::new();
+    let (a, r, tx, mut peer, _) = rings(&mut net);
+    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
+    net.turn(a, |turn| turn.answer(s, reply(180, None))).unwrap();
+    net.settle();
+    peer.learn(&net.one(r));
+    net.turn(a, |turn| turn.update(s, None, Lines::default())).unwrap();
+    net.settle();
+    let update = net.one(r);
+    let contact = header(&update, "Contact").to_owned();
+    assert!(kind(&update) == "UPDATE" && contact.contains("10.0.0.1"), "{update}");
+    net.say(r, a, &respond(&update, 200, "", "", ""));
+    net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
+    net.settle();
+    let answer = net.inbox(r).remove(0);
+    assert_eq!((kind(&answer).as_str(), header(&answer, "Contact")), ("200 INVITE", contact.as_str()));
+}
+
+#[test]
 fn rfc3311_5_3_491_is_followed_by_one_retry() {
     let mut net = Network::new();
     let (a, r, s, _) = calls(&mut net);

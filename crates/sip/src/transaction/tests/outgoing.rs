@@ -90,6 +90,29 @@ fn rfc3263_4_3_the_next_address_is_tried_with_a_new_branch() {
 }
 
 #[test]
+fn rfc3263_4_repeats_ack_and_cancel_go_where_the_request_was_delivered() {
+    let (mut bench, tx) = asking(Method::Invite);
+    routes(&mut bench, &[path(UDP, 2), path(UDP, 3)]);
+    // Nobody at the first: all repeats go there, then all go to the second.
+    bench.run_to(32_000);
+    bench.run_to(34_000);
+    let to = |bench: &Bench| bench.sent.iter().map(|sent| sent.path.remote).collect::<Vec<_>>();
+    let there = to(&bench);
+    let second = there.iter().position(|remote| *remote == path(UDP, 3).remote).expect("the second was tried");
+    assert!(second >= 7 && there.len() >= second + 3, "{there:?}");
+    assert!(there[..second].iter().all(|remote| *remote == path(UDP, 2).remote), "{there:?}");
+    let last = bench.sent.len() - 1;
+    bench.answer(last, 180, "b");
+    bench.turn(|turn| turn.cancel(tx)).expect("under way");
+    bench.answer(last, 487, "b");
+    let trace = bench.took().join("; ");
+    assert!(trace.contains("CANCEL") && trace.contains("ACK"), "{trace}");
+    assert!(to(&bench)[second..].iter().all(|remote| *remote == path(UDP, 3).remote), "{:?}", to(&bench));
+    assert_eq!(bench.asked.len(), 1, "looked up once");
+    bench.ends_empty();
+}
+
+#[test]
 fn rfc3263_4_3_other_refusals_are_final() {
     for code in [302, 404, 486, 500, 600] {
         let (mut bench, _) = asking(Method::Options);
