@@ -245,13 +245,17 @@ fn rfc3261_19_1_2_what_may_not_stand_in_a_part_is_escaped() {
 }
 
 #[test]
-fn uris_are_built_with_escapes() {
+fn rfc3261_19_1_1_uris_are_built_with_escapes_and_each_parameter_once() {
     let built = UriBuf::sip(false, Some("a b@c"), "2001:db8::1", Some(5070)).unwrap();
     assert_eq!(built.as_str(), "sip:a%20b%40c@[2001:db8::1]:5070");
     assert_eq!(built.as_uri().user_unescaped().unwrap(), "a b@c");
     let more = built.with_param("transport", Some("tcp")).unwrap().with_param("lr", None).unwrap();
     assert_eq!(more.as_str(), "sip:a%20b%40c@[2001:db8::1]:5070;transport=tcp;lr");
     assert!(more.as_uri().is_loose() && more.as_uri().transport() == Some("tcp"));
+    // RFC 3261 19.1.1: no name stands twice.
+    for name in ["transport", "Transport", "lr"] {
+        assert!(more.with_param(name, Some("udp")).is_err() && more.with_param(name, None).is_err(), "{name}");
+    }
     let quoted = built.with_param("x", Some("a;b?c")).unwrap();
     assert_eq!(quoted.as_uri().params().iter().last().unwrap().value, Some("a%3Bb%3Fc"));
     for host in ["", "a b", "a;b", "a@b", "a\r\nX: y", "[::1"] {

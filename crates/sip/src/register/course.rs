@@ -77,7 +77,7 @@ impl Turn<'_> {
             None => {}
             Some(Purpose::Remove(_)) => self.registration_gone(id, Some(code)),
             Some(Purpose::Bind) if code.is_success() => {
-                let secure = registration.target().as_uri().is_secure();
+                let secure = print::is_secure(registration.target().as_str(), &registration.spec.routes);
                 let sent = path.and_then(|path| print::contact_value(&registration.spec.contact, &path, secure));
                 let stream = path.filter(|path| path.transport.is_reliable()).map(|path| path.flow);
                 self.stack.registrations.bind_to(id, stream);

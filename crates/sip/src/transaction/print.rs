@@ -9,6 +9,7 @@ use crate::draft::{ContactSpec, Draft};
 use crate::message::{HeaderId, Headers, Limits, Lines, Message, Method, Request, Writer};
 use crate::outbox::{Path, Transport};
 use crate::planted::{Bug, planted};
+use crate::route;
 use crate::stack::StackError;
 use crate::transaction::key::{Branch, COOKIE};
 
@@ -54,6 +55,12 @@ pub(super) fn contact(writer: &mut Writer, spec: &ContactSpec, path: &Path, secu
     }
 }
 
+/// Whether the Contact of a request is a `sips` URI: where the Request-URI or the first Route is one (RFC 3261 section 8.1.1.8).
+pub(crate) fn is_secure(uri: &str, routes: &[String]) -> bool {
+    let is_sips = |uri: &str| uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
+    is_sips(uri) || routes.first().is_some_and(|first| is_sips(route::uri_of(first)))
+}
+
 /// The value of that Contact: what a registrar gives back.
 pub(crate) fn contact_value(spec: &ContactSpec, path: &Path, secure: bool) -> Option<String> {
     let mut writer = Writer::lines_only();
@@ -87,8 +94,7 @@ pub(super) fn request(draft: &Draft, this: &Try<'_>, config: &Config) -> Bytes {
     writer.line(HeaderId::To, &draft.to);
     writer.line(HeaderId::CallId, &draft.call_id);
     writer.line(HeaderId::CSeq, format_args!("{} {}", this.cseq, draft.method));
-    let secure = this.uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
-    contact(&mut writer, &draft.contact, this.path, secure);
+    contact(&mut writer, &draft.contact, this.path, is_secure(this.uri, this.routes));
     for (proxy, value) in this.authorization {
         writer.line(if *proxy { HeaderId::ProxyAuthorization } else { HeaderId::Authorization }, value);
     }
@@ -101,7 +107,7 @@ pub(super) fn request(draft: &Draft, this: &Try<'_>, config: &Config) -> Bytes {
 
 /// Refuses texts that could break out of their line.
 pub(super) fn check(draft: &Draft) -> Result<(), StackError> {
-    if draft.cseq >= 1 << 31 && crate::route::split_tag(&draft.to).1.is_none() {
+    if draft.cseq >= 1 << 31 && route::split_tag(&draft.to).1.is_none() {
         return Err(StackError::Forbidden("the first CSeq number is below 2**31 (RFC 3261 8.1.1.5)"));
     }
     let contact = match &draft.contact {

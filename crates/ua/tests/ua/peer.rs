@@ -1,5 +1,7 @@
 //! A peer that is played by hand: what other implementations, and hostile ones, may do.
 
+mod sentences;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use super::escape::Escaped;
 use super::parse::Layout;
 use super::{Scheme, Uri};
-use crate::message::error::Fault;
+use crate::message::error::{Fault, rule};
 use crate::message::host::Host;
 
 /// A URI that owns its text. Read with [`FromStr`]; look at it with [`UriBuf::as_uri`].
@@ -40,8 +40,11 @@ impl UriBuf {
     /// The same URI with one more parameter; name and value are plain text and get escaped where needed.
     ///
     /// # Errors
-    /// When the URI has headers already or is of another scheme, or the name is empty.
+    /// When the URI has headers or this parameter already (RFC 3261 section 19.1.1) or is of another scheme, or the name is empty.
     pub fn with_param(&self, name: &str, value: Option<&str>) -> Result<UriBuf, Fault> {
+        if self.as_uri().params().has(name) {
+            return Err(Fault::new(self.text.len(), rule!("each parameter once", "RFC 3261 19.1.1")));
+        }
         let mut text = String::from(&*self.text);
         let _ = write!(text, ";{}", Escaped::param(name.as_bytes()));
         let _ = value.map_or(Ok(()), |value| write!(text, "={}", Escaped::param(value.as_bytes())));

@@ -236,6 +236,47 @@ fn rfc3261_8_1_1_8_contact_follows_the_transport() {
 }
 
 #[test]
+fn rfc3261_8_1_1_8_contact_is_sips_where_the_request_uri_or_the_first_route_is() {
+    for (uri, routes, sips) in [
+        ("sip:bob@192.0.2.2", &[][..], false),
+        ("sips:bob@192.0.2.2", &[], true),
+        ("SIPS:bob@192.0.2.2", &["<sip:p1;lr>"], true),
+        ("sip:bob@192.0.2.2", &["<sips:p1;lr>", "<sip:p2;lr>"], true),
+        ("sip:bob@192.0.2.2", &["\"sips:\" <sip:p1;lr>", "<sips:p2;lr>"], false),
+        ("sip:bob@192.0.2.2", &["<sips:strict>", "<sip:p2;lr>"], true),
+    ] {
+        let mut bench = Bench::new();
+        let mut draft = Draft { hop: Hop::Path(path(Transport::Tls, 2)), ..draft(Method::Invite) };
+        draft.uri = uri.parse().expect("a uri");
+        draft.routes = routes.iter().map(|route| (*route).to_owned()).collect();
+        bench.turn(|turn| turn.send_request(draft)).expect("sent");
+        let contact = if sips { "<sips:alice@192.0.2.1:5060>" } else { "<sip:alice@192.0.2.1:5060;transport=tls>" };
+        assert_eq!(bench.last().value(HeaderId::Contact), contact, "{uri} {routes:?}");
+    }
+}
+
+#[test]
+fn rfc3261_18_3_a_response_that_ends_before_its_body_does_is_dropped() {
+    for (length, taken) in [("4", true), ("3", true), ("5", false), ("99999", false)] {
+        let mut bench = Bench::new();
+        bench.request(Method::Options, UDP);
+        bench.took();
+        let (from, headers) = (bench.sent[0].path, bench.sent[0].headers());
+        let mut text = "SIP/2.0 200 OK\r\n".to_owned();
+        for id in [HeaderId::Via, HeaderId::From, HeaderId::To, HeaderId::CallId, HeaderId::CSeq] {
+            text += &format!("{}: {}\r\n", id.name(), headers.text(id).expect("the header"));
+        }
+        text += &format!("Content-Type: text/plain\r\nContent-Length: {length}\r\n\r\nbody");
+        bench.turn(|turn| turn.receive(&from, Bytes::from(text)));
+        assert_eq!(bench.took().iter().any(|line| line.contains("up 200")), taken, "{length}");
+        assert_eq!((bench.sent.len(), bench.stack.usage().client_transactions), (1, 1), "{length}");
+        // A whole one still counts where that did not.
+        bench.answer(0, 200, "b");
+        assert_eq!(bench.took().len(), usize::from(!taken), "{length}");
+    }
+}
+
+#[test]
 fn rfc3261_20_10_a_contact_of_ours_has_brackets_whatever_its_user_is() {
     for user in ["a,b", "a;b", "a?b", "bob"] {
         let mut bench = Bench::new();
