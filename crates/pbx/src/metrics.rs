@@ -9,7 +9,6 @@ use media::StreamReport;
 use net::{Direction, Seen};
 use sip::Cause;
 use sip::digest::Reason;
-use sip::message::Method;
 
 use crate::outcome::Outcome;
 
@@ -74,9 +73,38 @@ fn head(out: &mut String, name: &str, kind: &str, help: &str) {
 /// What the tap counts: messages on the wire.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wire {
-    requests: BTreeMap<(&'static str, &'static str), u64>,
-    responses: BTreeMap<(&'static str, u16), u64>,
+    /// By method and whether they went out.
+    requests: BTreeMap<(Label, bool), u64>,
+    responses: BTreeMap<(Label, u16), u64>,
     repeats: u64,
+}
+
+/// The place of a method among [`LABELS`].
+type Label = u8;
+
+/// The methods told apart; all others are a peer's invention, and one.
+const LABELS: [&str; 15] = [
+    "ACK",
+    "BYE",
+    "CANCEL",
+    "INFO",
+    "INVITE",
+    "MESSAGE",
+    "NOTIFY",
+    "OPTIONS",
+    "PRACK",
+    "PUBLISH",
+    "REFER",
+    "REGISTER",
+    "SUBSCRIBE",
+    "UPDATE",
+    "other",
+];
+const OTHER: Label = LABELS.len() as Label - 1;
+
+/// The text of a label.
+fn name(label: Label) -> &'static str {
+    LABELS.get(usize::from(label)).copied().unwrap_or("other")
 }
 
 /// Shared by the tap and the switch, which live on the same thread: the lock is never waited for.
@@ -93,49 +121,49 @@ pub(crate) fn tap(wire: &Shared) -> net::Tap {
 
 impl Wire {
     fn see(&mut self, seen: &Seen<'_>) {
-        let direction = match seen.direction {
-            Direction::In => "in",
+        let out = match seen.direction {
+            Direction::In => false,
             Direction::Out(Cause::RetransmitRequest | Cause::RetransmitResponse | Cause::Answer) => {
                 self.repeats += 1;
                 return;
             }
-            Direction::Out(_) => "out",
+            Direction::Out(_) => true,
         };
         match seen.bytes.strip_prefix(b"SIP/2.0 ") {
             None => {
                 let word = seen.bytes.split(|byte| *byte == b' ').next().unwrap_or_default();
                 // Keep-alives are no requests.
                 if word.first().is_some_and(u8::is_ascii_alphabetic) {
-                    *self.requests.entry((known(word), direction)).or_default() += 1;
+                    *self.requests.entry((label(word), out)).or_default() += 1;
                 }
             }
             // Responses that come in answer what is counted as requests out; by code only ours are told.
-            Some(_) if direction == "in" => {}
+            Some(_) if !out => {}
             Some(rest) => {
-                let code = rest.get(..3).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok()).unwrap_or(0);
+                let digits = rest.get(..3).filter(|code| code.iter().all(u8::is_ascii_digit)).unwrap_or_default();
+                let code = digits.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
                 *self.responses.entry((cseq_method(rest), code)).or_default() += 1;
             }
         }
     }
 }
 
-/// A method as a label: unknown ones are the peer's invention, and all one.
-fn known(word: &[u8]) -> &'static str {
-    static KNOWN: [Method; 14] = Method::KNOWN;
-    KNOWN.iter().map(Method::as_str).find(|name| name.as_bytes() == word).unwrap_or("other")
+/// The label of a method.
+fn label(word: &[u8]) -> Label {
+    LABELS.iter().zip(0..OTHER).find(|(name, _)| name.as_bytes() == word).map_or(OTHER, |(_, label)| label)
 }
 
 /// The method in the CSeq of a response of ours, which writes it as `CSeq: 1 INVITE`.
-fn cseq_method(message: &[u8]) -> &'static str {
+fn cseq_method(message: &[u8]) -> Label {
     let mut rest = message;
     loop {
         let (line, next) = match memchr::memchr(b'\n', rest).and_then(|end| rest.split_at_checked(end + 1)) {
             Some(cut) => cut,
-            None if rest.is_empty() => return "other",
+            None if rest.is_empty() => return OTHER,
             None => (rest, &[][..]),
         };
         if line.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"CSeq:")) {
-            return line.trim_ascii_end().rsplit(|byte| *byte == b' ').next().map_or("other", known);
+            return line.trim_ascii_end().rsplit(|byte| *byte == b' ').next().map_or(OTHER, label);
         }
         rest = next;
     }
@@ -322,7 +350,8 @@ impl Counts {
     fn render_wire(&self, out: &mut String) {
         let wire = &self.wire;
         head(out, "offhook_sip_requests_total", "counter", "Requests on the wire, our repeats not counted.");
-        for ((method, direction), count) in &wire.requests {
+        for ((method, sent), count) in &wire.requests {
+            let (method, direction) = (name(*method), if *sent { "out" } else { "in" });
             put(
                 out,
                 format_args!("offhook_sip_requests_total{{method=\"{method}\",direction=\"{direction}\"}} {count}"),
@@ -330,6 +359,7 @@ impl Counts {
         }
         head(out, "offhook_sip_responses_total", "counter", "Responses sent, repeats not counted.");
         for ((method, code), count) in &wire.responses {
+            let method = name(*method);
             put(out, format_args!("offhook_sip_responses_total{{method=\"{method}\",code=\"{code}\"}} {count}"));
         }
         head(out, "offhook_sip_retransmissions_total", "counter", "Messages of ours sent again.");
@@ -392,13 +422,15 @@ mod tests {
 
     #[test]
     fn methods_of_a_peers_invention_are_one_label() {
-        for method in Method::KNOWN {
-            assert_eq!(known(method.as_str().as_bytes()), method.as_str());
+        for method in sip::message::Method::KNOWN {
+            assert_eq!(name(label(method.as_str().as_bytes())), method.as_str());
         }
-        assert_eq!(known(b"EVIL\"} 1"), "other");
-        assert_eq!(cseq_method(b"200 OK\r\nVia: x\r\ncseq: 17 BYE\r\n\r\n"), "BYE");
+        assert!(LABELS.is_sorted(), "as they are told");
+        assert_eq!(label(b"EVIL\"} 1"), OTHER);
+        assert_eq!(label(b"other"), OTHER);
+        assert_eq!(name(cseq_method(b"200 OK\r\nVia: x\r\ncseq: 17 BYE\r\n\r\n")), "BYE");
         for without in [&b""[..], b"CSeq", b"200 OK\r\nVia: x\r\n\r\n", b"200 OK\r\nCSeq:"] {
-            assert_eq!(cseq_method(without), "other");
+            assert_eq!(cseq_method(without), OTHER);
         }
     }
 }
