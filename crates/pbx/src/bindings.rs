@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use proxy::{Kind, Ownership, Plan, Registrar, RegistrarConfig};
 use sip::message::Request;
+use sip::uas::Addresses;
 use sip::{AlarmId, Now, Origin, Reply, ServerTx, Time, Turn};
 use store::{Durability, Journal, Options};
 
@@ -141,7 +142,7 @@ impl Bindings {
         &mut self,
         tx: ServerTx,
         now: Now,
-        request: &Request,
+        (request, addresses): (&Request, &Addresses<'_>),
         user: String,
         most: Option<usize>,
         origin: &Origin,
@@ -151,7 +152,7 @@ impl Bindings {
             self.registrar.set_config(RegistrarConfig { max_contacts: most, ..usual.clone() });
             usual
         });
-        let plan = self.registrar.plan(now, request, Some(&user), origin);
+        let plan = self.registrar.plan_for(now, request, addresses, Some(&user), origin);
         if let Some(usual) = usual {
             self.registrar.set_config(usual);
         }

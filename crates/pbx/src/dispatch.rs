@@ -5,7 +5,7 @@ use std::sync::mpsc::SyncSender;
 
 use net::App;
 use sip::message::{Method, Request, StatusCode};
-use sip::uas;
+use sip::uas::{self, Addresses};
 use sip::{Application, Event, Origin, Reply, ServerTx, Shard, Turn};
 
 use crate::bindings;
@@ -22,9 +22,10 @@ impl Switch {
     fn decide(&mut self, tx: ServerTx, request: Arc<Request>, origin: Origin, turn: &mut Turn<'_>) -> Option<Reply> {
         // What cannot be read cannot be judged by anybody's password either. Nothing is kept of it, nor of who is challenged: both are answered
         // before anybody has shown who he is.
-        if let Some(refusal) = uas::syntax(&request) {
-            return Some(refusal.stateless());
-        }
+        let addresses = match Addresses::read(&request) {
+            Ok(addresses) => addresses,
+            Err(refusal) => return Some(refusal.stateless()),
+        };
         if *request.method() == Method::Options && !self.config.options_auth {
             return Some(self.options(&request));
         }
@@ -48,7 +49,7 @@ impl Switch {
                 }
                 self.tell_one_hash(&request, &origin);
                 let most = self.accounts.by_name(&user).and_then(|known| known.max_contacts);
-                self.bindings.register(tx, turn.now(), &request, user, most, &origin)
+                self.bindings.register(tx, turn.now(), (&request, &addresses), user, most, &origin)
             }
             Method::Invite => {
                 // He has shown who he is: no more repeats of this.

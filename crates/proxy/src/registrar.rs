@@ -6,10 +6,11 @@
 mod answer;
 mod reading;
 
+use sip::Reply;
 use sip::message::{HeaderId, Request, StatusCode};
 use sip::outbox::{Origin, Transport};
 use sip::time::{Now, Time, WallTime};
-use sip::{Reply, header};
+use sip::uas::Addresses;
 use smallvec::SmallVec;
 
 use crate::location::{Binding, Location};
@@ -166,7 +167,22 @@ impl Registrar {
 
     /// Decides about a REGISTER that came from `origin`. `user` is who it is from, as authentication found out; `None` when nobody is asked for a password.
     pub fn plan(&self, now: Now, request: &Request, user: Option<&str>, origin: &Origin) -> Plan {
-        match self.decide(now, request, user, origin) {
+        match Addresses::read(request) {
+            Ok(addresses) => self.plan_for(now, request, &addresses, user, origin),
+            Err(refusal) => Plan { reply: *refusal, records: Vec::new() },
+        }
+    }
+
+    /// The same for who has read the addresses of the request already.
+    pub fn plan_for(
+        &self,
+        now: Now,
+        request: &Request,
+        addresses: &Addresses<'_>,
+        user: Option<&str>,
+        origin: &Origin,
+    ) -> Plan {
+        match self.decide(now, request, addresses, user, origin) {
             Ok(plan) => plan,
             Err(refusal) => Plan { reply: refusal.reply(), records: Vec::new() },
         }
@@ -199,10 +215,17 @@ impl Registrar {
         reading::aor(&self.config, uri)
     }
 
-    fn decide(&self, now: Now, request: &Request, user: Option<&str>, origin: &Origin) -> Result<Plan, Refusal> {
+    fn decide(
+        &self,
+        now: Now,
+        request: &Request,
+        addresses: &Addresses<'_>,
+        user: Option<&str>,
+        origin: &Origin,
+    ) -> Result<Plan, Refusal> {
         let headers = request.headers();
-        reading::check_request(&self.config, request)?;
-        let to = headers.get::<header::To<'_>>().ok_or(Refusal::Status(StatusCode::BAD_REQUEST))??;
+        reading::check_request(&self.config, &addresses.uri, headers)?;
+        let to = addresses.to.ok_or(Refusal::Status(StatusCode::BAD_REQUEST))?;
         // RFC 3261 section 10.2: an address of record is a SIP or SIPS URI (RFC 4475 section 3.3.4).
         if !to.uri.is_sip() {
             return Err(Refusal::Status(StatusCode::BAD_REQUEST));
@@ -220,7 +243,7 @@ impl Registrar {
             fresh: SmallVec::new(),
         };
         let order = Order { call_id: headers.call_id(), cseq: headers.cseq().number };
-        let asked = reading::contacts(&self.config, headers)?;
+        let asked = reading::contacts(&self.config, headers, addresses)?;
         if asked.all {
             draft.remove_all(order)?;
         }

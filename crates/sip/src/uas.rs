@@ -2,7 +2,7 @@
 
 use crate::draft::makes_dialog;
 use crate::message::header::{Accept, Contact, ContentType, From, Require, To};
-use crate::message::{HeaderId, Lines, Method, ParseError, Request, StatusCode};
+use crate::message::{HeaderId, Lines, Method, ParseError, Request, StatusCode, Uri};
 use crate::reply::Reply;
 
 /// What a user agent can do, for [`check`] and [`options`].
@@ -50,17 +50,45 @@ pub fn check(request: &Request, capabilities: &Capabilities) -> Option<Reply> {
 /// 400 for what reading the message has not looked at and everybody relies on: Request-URI (RFC 4475 sections 3.1.2.7 and 3.1.2.11),
 /// From, To and Contact (sections 3.1.2.13 to 3.1.2.15). What cannot be read can be neither authenticated nor routed.
 pub fn syntax(request: &Request) -> Option<Reply> {
-    let headers = request.headers();
-    let uri = match request.uri() {
+    Addresses::read(request).err().map(|refusal| *refusal)
+}
+
+/// The addresses that everybody relies on, read once.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses<'a> {
+    /// The Request-URI.
+    pub uri: Uri<'a>,
+    /// To.
+    pub to: Option<To<'a>>,
+    /// The first Contact.
+    pub contact: Option<Contact<'a>>,
+    /// How many Contacts there are.
+    pub contacts: usize,
+}
+
+impl<'a> Addresses<'a> {
+    /// Those of a request.
+    ///
+    /// # Errors
+    /// The answer of [`syntax`].
+    pub fn read(request: &'a Request) -> Result<Self, Box<Reply>> {
+        let refused = |error: ParseError| Box::new(bad(error));
+        let headers = request.headers();
+        let uri = request.uri().map_err(refused)?;
         // Never applied, and not allowed here (RFC 3261 section 19.1.1, table 1).
-        Ok(uri) if !uri.headers().is_empty() => return Some(bad("Request-URI: expected no header fields")),
-        Ok(_) => None,
-        Err(error) => Some(error),
-    };
-    uri.or_else(|| headers.get::<From<'_>>()?.err())
-        .or_else(|| headers.get::<To<'_>>()?.err())
-        .or_else(|| headers.list::<Contact<'_>>().find_map(Result::err))
-        .map(|error: ParseError| bad(error))
+        if !uri.headers().is_empty() {
+            return Err(Box::new(bad("Request-URI: expected no header fields")));
+        }
+        headers.get::<From<'_>>().transpose().map_err(refused)?;
+        let to = headers.get::<To<'_>>().transpose().map_err(refused)?;
+        let (mut contact, mut contacts) = (None, 0);
+        for one in headers.list::<Contact<'_>>() {
+            let one = one.map_err(refused)?;
+            contact = contact.or(Some(one));
+            contacts += 1;
+        }
+        Ok(Self { uri, to, contact, contacts })
+    }
 }
 
 fn bad(why: impl std::fmt::Display) -> Reply {

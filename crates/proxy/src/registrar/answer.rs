@@ -99,7 +99,7 @@ impl Draft<'_> {
 /// The Date header, printed once a second.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
-    shown: RefCell<(WallTime, String)>,
+    shown: RefCell<(WallTime, Lines)>,
 }
 
 impl Clock {
@@ -107,8 +107,9 @@ impl Clock {
         let mut shown = self.shown.borrow_mut();
         if shown.0 != now || shown.1.is_empty() {
             let seconds = i64::try_from(now.0).unwrap_or(i64::MAX);
-            *shown = (now, Date::from_unix(seconds).to_string());
+            *shown = (now, Lines::new());
+            shown.1.push_id(HeaderId::Date, Date::from_unix(seconds));
         }
-        lines.push_text(HeaderId::Date, &shown.1);
+        lines.extend(&shown.1);
     }
 }

@@ -5,8 +5,9 @@ use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
 
 use sip::header::{Contact, Expires, NameAddr, Require, Route, Supported};
-use sip::message::{Fault, Header, HeaderId, Headers, Host, Lexer, ParamValue, Request, StatusCode, Uri};
+use sip::message::{Fault, Header, HeaderId, Headers, Host, Lexer, ParamValue, StatusCode, Uri};
 use sip::outbox::Origin;
+use sip::uas::Addresses;
 use smallvec::SmallVec;
 
 use super::answer::Refusal;
@@ -59,15 +60,13 @@ impl fmt::Display for PathValue<'_> {
 }
 
 /// Steps 1 and 2 of RFC 3261 section 10.3, and RFC 3327 section 5.3.
-pub(super) fn check_request(config: &RegistrarConfig, request: &Request) -> Result<(), Refusal> {
-    let uri = request.uri()?;
+pub(super) fn check_request(config: &RegistrarConfig, uri: &Uri<'_>, headers: &Headers) -> Result<(), Refusal> {
     if !uri.is_sip() {
         return Err(Refusal::Status(StatusCode::UNSUPPORTED_URI_SCHEME));
     }
-    if !serves(config, &uri) {
+    if !serves(config, uri) {
         return Err(Refusal::Status(StatusCode::NOT_FOUND));
     }
-    let headers = request.headers();
     let mut unknown = String::new();
     for option in headers.list::<Require<'_>>() {
         let Require(option) = option?;
@@ -108,32 +107,41 @@ pub(super) fn supports(headers: &Headers, option: &str) -> bool {
 }
 
 /// Steps 6 and 7 as far as they concern the request alone.
-pub(super) fn contacts<'a>(config: &RegistrarConfig, headers: &'a Headers) -> Result<Contacts<'a>, Refusal> {
-    if !headers.has(HeaderId::Contact) {
-        return Ok(Contacts { all: false, wishes: SmallVec::new() });
+pub(super) fn contacts<'a>(
+    config: &RegistrarConfig,
+    headers: &'a Headers,
+    addresses: &Addresses<'a>,
+) -> Result<Contacts<'a>, Refusal> {
+    let mut asked = Contacts { all: false, wishes: SmallVec::new() };
+    let Some(first) = addresses.contact else { return Ok(asked) };
+    if addresses.contacts > MOST {
+        return Err(Refusal::Reason("Too Many Contacts"));
     }
     let expires = headers.get::<Expires>().map(|expires| expires.map_or(MALFORMED, |expires| expires.0));
-    let (mut wishes, mut all, mut count) = (SmallVec::new(), false, 0);
-    for contact in headers.list::<Contact<'a>>() {
-        count += 1;
-        if count > MOST {
-            return Err(Refusal::Reason("Too Many Contacts"));
-        }
-        match contact? {
-            Contact::Any => all = true,
-            Contact::Address(address) => {
-                let kept = params(&address);
-                let contact = Contact::Address(address);
-                let q = if kept.names_q { contact.q() } else { None };
-                let own = if kept.names_expires { contact.expires() } else { None };
-                let seconds = within(config, own.or(expires).unwrap_or(config.default_expires))?;
-                wishes.push(Wish { uri: address.uri, params: kept.text, q: q.unwrap_or(1_000), seconds });
-            }
+    asked.add(first, config, expires)?;
+    if addresses.contacts > 1 {
+        for contact in headers.list::<Contact<'a>>().skip(1) {
+            asked.add(contact?, config, expires)?;
         }
     }
-    match all && (count != 1 || expires != Some(0)) {
+    match asked.all && (addresses.contacts != 1 || expires != Some(0)) {
         true => Err(Refusal::Reason("Contact * Needs Expires 0 Alone")),
-        false => Ok(Contacts { all, wishes }),
+        false => Ok(asked),
+    }
+}
+
+impl<'a> Contacts<'a> {
+    fn add(&mut self, contact: Contact<'a>, config: &RegistrarConfig, expires: Option<u32>) -> Result<(), Refusal> {
+        let Contact::Address(address) = contact else {
+            self.all = true;
+            return Ok(());
+        };
+        let kept = params(&address);
+        let q = if kept.names_q { contact.q() } else { None };
+        let own = if kept.names_expires { contact.expires() } else { None };
+        let seconds = within(config, own.or(expires).unwrap_or(config.default_expires))?;
+        self.wishes.push(Wish { uri: address.uri, params: kept.text, q: q.unwrap_or(1_000), seconds });
+        Ok(())
     }
 }
 

@@ -39,7 +39,7 @@ impl Algorithm {
         }
     }
 
-    /// The hash of all `parts` joined, as bytes; only the first [`Algorithm::size`] are used.
+    /// The hash of all `parts` joined, as bytes: the first [`Algorithm::size`] of them, the others are zero.
     pub(crate) fn bytes(self, parts: &[&[u8]]) -> [u8; 32] {
         match self {
             Algorithm::Md5 => run::<Md5>(parts),

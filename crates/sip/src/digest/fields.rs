@@ -138,12 +138,21 @@ const fn classes() -> [u8; 256] {
 struct Scan<'a> {
     text: &'a str,
     at: usize,
+    /// No control character anywhere but tabs: then none need be looked for between quotes.
+    plain: bool,
+}
+
+/// What must not stand between quotes.
+fn control(byte: &u8) -> bool {
+    *byte != b'\t' && byte.is_ascii_control()
 }
 
 impl<'a> Scan<'a> {
     fn new(value: &'a [u8]) -> Result<Self, FieldError> {
-        let broken = |why: std::str::Utf8Error| Scan { text: "", at: why.valid_up_to() }.error("UTF-8");
-        Ok(Scan { text: std::str::from_utf8(value).map_err(broken)?, at: 0 })
+        let broken = |why: std::str::Utf8Error| Scan { text: "", at: why.valid_up_to(), plain: false }.error("UTF-8");
+        // Seen for many octets at once.
+        let plain = !value.iter().fold(false, |any, byte| any | control(byte));
+        Ok(Scan { text: std::str::from_utf8(value).map_err(broken)?, at: 0, plain })
     }
 
     fn peek(&self) -> Option<u8> {
@@ -198,12 +207,10 @@ impl<'a> Scan<'a> {
         loop {
             let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
             let run = rest.get(..memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len())).unwrap_or_default();
-            // The usual text has no control characters: that is seen for many octets at once.
-            let control = |byte: &u8| *byte != b'\t' && byte.is_ascii_control();
-            match run.iter().fold(false, |any, byte| any | control(byte)) {
-                false => self.at += run.len(),
-                true => self.at += run.iter().take_while(|byte| !control(byte)).count(),
-            }
+            self.at += match self.plain {
+                true => run.len(),
+                false => run.iter().take_while(|byte| !control(byte)).count(),
+            };
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => match self.text.as_bytes().get(self.at + 1) {

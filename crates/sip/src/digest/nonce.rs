@@ -68,7 +68,8 @@ impl Nonces {
         let (time, rest) = bytes.split_first_chunk::<8>()?;
         let (serial, proof) = rest.split_first_chunk::<4>()?;
         let issue = Issue { at: Time(u64::from_be_bytes(*time)), serial: u32::from_be_bytes(*serial) };
-        bool::from(self.prove(issue, peer).ct_eq(proof)).then_some(issue)
+        let proof = <[u8; MAC]>::try_from(proof).ok()?;
+        bool::from(number(self.prove(issue, peer)).ct_eq(&number(proof))).then_some(issue)
     }
 
     /// What only the holder of the key can know: SipHash-2-4, 96 bits of it, over time, serial number and address.
@@ -87,6 +88,13 @@ impl Nonces {
     }
 }
 
+/// A proof as a number, which is compared at once.
+fn number(proof: [u8; MAC]) -> u128 {
+    let mut octets = [0; 16];
+    octets.iter_mut().zip(proof).for_each(|(to, from)| *to = from);
+    u128::from_le_bytes(octets)
+}
+
 fn to_letters(bytes: &[u8; PLAIN + MAC]) -> [u8; NONCE_LEN] {
     let mut text = [0; NONCE_LEN];
     for (four, three) in text.chunks_exact_mut(4).zip(bytes.chunks_exact(3)) {
@@ -102,24 +110,31 @@ fn from_letters(text: &str) -> Option<[u8; PLAIN + MAC]> {
     if text.len() != NONCE_LEN {
         return None;
     }
-    let mut bytes = [0; PLAIN + MAC];
+    let (mut bytes, mut all) = ([0; PLAIN + MAC], 0);
     for (three, four) in bytes.chunks_exact_mut(3).zip(text.as_bytes().chunks_exact(4)) {
         let mut group = 0;
         for letter in four {
-            let value = match letter {
-                b'A'..=b'Z' => letter - b'A',
-                b'a'..=b'z' => letter - b'a' + 26,
-                b'0'..=b'9' => letter - b'0' + 52,
-                b'-' => 62,
-                b'_' => 63,
-                _ => return None,
-            };
-            group = group << 6 | u32::from(value);
+            let value = VALUES[usize::from(*letter)];
+            all |= value;
+            group = group << 6 | u32::from(value & 63);
         }
         three.iter_mut().zip([16, 8, 0]).for_each(|(byte, shift)| *byte = (group >> shift & 255) as u8);
     }
-    Some(bytes)
+    (all & NO_LETTER == 0).then_some(bytes)
 }
+
+/// In [`VALUES`]: this octet is no letter of a nonce.
+const NO_LETTER: u8 = 0x80;
+/// What each letter of a nonce stands for.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_LETTER; 256];
+    let mut value = 0;
+    while value < LETTERS.len() {
+        values[LETTERS[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
 
 /// Mixes the eight bytes of a time and a serial: both are proved ours before they get here, so no peer can choose them.
 #[derive(Default)]

@@ -55,6 +55,11 @@ pub(crate) struct Inputs<'a> {
 impl Inputs<'_> {
     /// The response, or the `rspauth` value.
     pub(crate) fn response(&self, ha1: &Ha1) -> Hex {
+        Hex::of(self.octets(ha1).get(..self.scheme.algorithm.size()).unwrap_or_default())
+    }
+
+    /// The same before it is text: as many octets as the hash has, then zeros.
+    pub(crate) fn octets(&self, ha1: &Ha1) -> [u8; 32] {
         let algorithm = self.scheme.algorithm;
         let mut a1 = ha1.hex();
         if self.scheme.session {
@@ -63,7 +68,7 @@ impl Inputs<'_> {
         }
         let a2 = self.ha2(algorithm);
         match self.protection {
-            Some(Protection { quality, count, cnonce }) => algorithm.hex(&[
+            Some(Protection { quality, count, cnonce }) => algorithm.bytes(&[
                 a1.as_bytes(),
                 b":",
                 self.nonce.as_bytes(),
@@ -76,7 +81,7 @@ impl Inputs<'_> {
                 b":",
                 a2.as_bytes(),
             ]),
-            None => algorithm.hex(&[a1.as_bytes(), b":", self.nonce.as_bytes(), b":", a2.as_bytes()]),
+            None => algorithm.bytes(&[a1.as_bytes(), b":", self.nonce.as_bytes(), b":", a2.as_bytes()]),
         }
     }
 

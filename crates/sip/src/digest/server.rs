@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use subtle::ConstantTimeEq;
 
-use super::algorithm::{Algorithm, Hex, Scheme};
+use super::algorithm::{Algorithm, Scheme};
 use super::fields::{FieldError, Fields, escape, quotable, unescape};
 use super::ha1::Ha1;
 use super::info::Proof;
@@ -276,7 +276,7 @@ impl Server {
         let known = lookup(&user, algorithm).filter(|ha1| ha1.algorithm() == algorithm);
         let ha1 = known.unwrap_or(Ha1::nobody(algorithm, self.nobody));
         let issue = self.nonces.read(inputs.nonce, self.config.bind_address.then_some(peer));
-        let right = inputs.response(&ha1).as_bytes().ct_eq(claim.response.as_bytes());
+        let right = words(&inputs.octets(&ha1)).ct_eq(&words(&claim.response));
         match (known, bool::from(right)) {
             (None, _) => return Verdict::Forbidden { reason: Reason::UnknownUser, user },
             (Some(_), false) => return Verdict::Forbidden { reason: Reason::WrongResponse, user },
@@ -295,8 +295,8 @@ impl Server {
 struct Claim<'a> {
     /// As it stood between the quotes.
     user: &'a str,
-    /// In small letters; too long a one is cut and cannot be right.
-    response: Hex,
+    /// As many octets as the hash has, then zeros.
+    response: [u8; 32],
     count: u32,
     inputs: Inputs<'a>,
 }
@@ -312,12 +312,11 @@ impl<'a> Claim<'a> {
         let (uri, response) = (need(fields.uri, "uri")?, need(fields.response, "response")?);
         let scheme = fields.algorithm.map_or(Some(Scheme::MD5), Scheme::from_name);
         let Some(scheme) = scheme.filter(|_| !response.is_empty()) else { return Ok(None) };
-        let mut bytes = [0; 32];
-        let given = bytes.get_mut(..scheme.algorithm.size());
+        let mut octets = [0; 32];
+        let given = octets.get_mut(..scheme.algorithm.size());
         if !given.is_some_and(|into| super::algorithm::read_hex(response, into)) {
             return Err(FieldError { byte: 0, expected: "a response of the algorithm's length" });
         }
-        let response = Hex::of(bytes.get(..scheme.algorithm.size()).unwrap_or_default());
         let (mut count, mut protection) = (1, None);
         if let Some(qop) = fields.qop {
             let quality = need_quality(qop)?;
@@ -333,13 +332,20 @@ impl<'a> Claim<'a> {
         }
         let Presented { method, body, .. } = request;
         let inputs = Inputs { scheme, nonce, cnonce: fields.cnonce, protection, method, uri, body };
-        Ok(Some(Claim { user, response, count, inputs }))
+        Ok(Some(Claim { user, response: octets, count, inputs }))
     }
 
     fn proof(&self, ha1: Ha1) -> Proof<'a> {
         let Inputs { scheme, nonce, cnonce, protection, uri, .. } = self.inputs;
         Proof { scheme, ha1, nonce, cnonce, protection, uri }
     }
+}
+
+/// Octets as numbers, which are compared eight at a time.
+fn words(octets: &[u8; 32]) -> [u64; 4] {
+    let mut words = [0; 4];
+    words.iter_mut().zip(octets.as_chunks::<8>().0).for_each(|(word, eight)| *word = u64::from_ne_bytes(*eight));
+    words
 }
 
 fn need_quality(qop: &str) -> Result<Quality, FieldError> {
