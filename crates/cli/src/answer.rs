@@ -5,6 +5,7 @@ mod report;
 mod robot;
 mod voice;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -41,11 +42,14 @@ struct Running {
     /// Ends with the robot.
     media: Option<MediaThread>,
     news: Board<News>,
+    /// Recordings that are being written.
+    recordings: Arc<AtomicUsize>,
     registers: bool,
 }
 
 fn start(args: &args::Answer) -> Result<Running, Fault> {
     let (conduct, registers) = conduct(args)?;
+    let recordings = conduct.ears.as_ref().map(Ears::unfinished).unwrap_or_default();
     let with_media = conduct.echo || conduct.voice.is_some() || conduct.ears.is_some();
     let news = Board::new();
     let inbox = news.clone();
@@ -66,7 +70,7 @@ fn start(args: &args::Answer) -> Result<Running, Fault> {
     .map_err(Fault::general)?;
     let _ = way.set(sip.handle());
     let media = take_media.recv().ok().flatten().transpose().map_err(Fault::general)?;
-    Ok(Running { sip, media, news: inbox, registers })
+    Ok(Running { sip, media, news: inbox, recordings, registers })
 }
 
 /// What the robot is to do, and whether it registers.
@@ -137,17 +141,18 @@ impl Running {
         let mut ended_calls = 0_u64;
         let mut taken = Vec::new();
         let mut leaving: Option<Instant> = None;
+        let mut left = false;
         let mut exit = Exit::Ok;
         if self.registers {
             let _ = self.sip.handle().try_send(Order::Begin);
         }
         loop {
-            if leaving.is_none() && interrupts.seen() > 0 {
+            if leaving.is_none() && interrupts.seen() {
                 leaving = Some(Instant::now());
                 exit = Exit::Interrupted;
                 let _ = self.sip.handle().try_send(Order::Leave);
             }
-            if interrupts.seen() > 1 || leaving.is_some_and(|since| since.elapsed() > FAREWELL) {
+            if leaving.is_some_and(|since| since.elapsed() > FAREWELL) {
                 return exit;
             }
             if self.media.as_ref().is_some_and(MediaThread::has_ended) {
@@ -157,6 +162,7 @@ impl Running {
             std::thread::sleep(PACE);
             // Asked before the rest is taken: what was put until then is read.
             let abandoned = self.news.is_abandoned();
+            let finished = left && self.recordings.load(Ordering::Acquire) == 0;
             let lost = self.news.take(&mut taken);
             out.hold();
             for news in &taken {
@@ -165,9 +171,7 @@ impl Running {
                 if let Some(code) = failed {
                     return code;
                 }
-                if matches!(news, News::Left) {
-                    return exit;
-                }
+                left |= matches!(news, News::Left);
                 ended_calls += u64::from(over);
                 if leaving.is_none() && args.calls.is_some_and(|most| ended_calls >= most) {
                     leaving = Some(Instant::now());
@@ -178,6 +182,9 @@ impl Running {
                 out.error(&format!("{lost} news of calls are not shown: more came than can be printed"));
             }
             out.release();
+            if finished {
+                return exit;
+            }
             if abandoned {
                 // The robot is gone without having been asked to go.
                 out.error("the SIP loop has ended; the log says why");

@@ -30,7 +30,7 @@ pub(crate) fn run(args: &args::Serve, out: &mut Out) -> Exit {
         Ok((running, kept)) => {
             let _announced = neighbour::announce(&kept.socket);
             introduce(&running, &kept, out);
-            while interrupts.seen() == 0 {
+            while !interrupts.seen() {
                 if let Some(lost) = running.lost() {
                     let why =
                         format!("{lost} has ended by a fault of its own; the log says why: start `offhook serve` anew");

@@ -33,6 +33,17 @@ pub(super) fn print(news: &News, out: &mut Out) -> Option<Exit> {
             );
         }
         News::Ended { call, by, lasted, heard } => ended(*call, by, *lasted, heard.as_deref(), out),
+        News::Recorded { call, file, secs } => {
+            out.event(
+                &format!("call {call} recorded {secs:.1} s into {file}"),
+                &[
+                    ("event", "recorded".into()),
+                    ("call", (*call).into()),
+                    ("file", file.as_str().into()),
+                    ("secs", (*secs).into()),
+                ],
+            );
+        }
         News::Message { from, text } => {
             out.event(
                 &format!("message from {from}: {text}"),

@@ -38,6 +38,7 @@ use sip::{Application, Event, IdMap, RegistrationId, Reply, SessionId, Turn};
 use super::board::Board;
 use super::voice::{Ears, Voice};
 use describing::{Described, Silent};
+use sound::Sound;
 
 /// What the robot does with calls.
 pub(super) struct Conduct {
@@ -82,6 +83,7 @@ pub(super) enum News {
     Answered { call: u64, codec: Option<Codec> },
     Digit { call: u64, digit: char },
     Ended { call: u64, by: &'static str, lasted: Duration, heard: Option<Box<media::StreamReport>> },
+    Recorded { call: u64, file: String, secs: f64 },
     Message { from: String, text: String },
     Trouble { what: String },
     Left,
@@ -92,7 +94,7 @@ struct Live {
     media: Described,
     /// The number in the `o=` line of our descriptions.
     origin: u64,
-    stream: Option<Key>,
+    sound: Option<Sound>,
     local: IpAddr,
     since: sip::Time,
     standing: bool,

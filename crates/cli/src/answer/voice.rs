@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{TrySendError, sync_channel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, TrySendError, sync_channel};
 
-use audio::frame::SampleRate;
+use audio::frame::{SampleRate, TICK};
 use audio::level::Dbfs;
 use audio::tone::ToneGenerator;
 use audio::wav::{self, Limits};
@@ -15,6 +15,8 @@ use media::{Sink, Source};
 use crate::recording;
 
 const RATE: SampleRate = SampleRate::NARROW;
+/// What the media thread hands on at a time.
+type Tick = [i16; RATE.tick_samples()];
 /// Ticks that may wait for the disk: ten seconds.
 const WAITING: usize = 500;
 
@@ -69,6 +71,14 @@ impl Voice {
 pub(super) struct Ears {
     path: PathBuf,
     calls: AtomicU64,
+    unfinished: Arc<AtomicUsize>,
+}
+
+/// A file that is finished.
+#[derive(Debug)]
+pub(super) struct Recording {
+    pub(super) file: String,
+    pub(super) secs: f64,
 }
 
 impl Ears {
@@ -76,32 +86,39 @@ impl Ears {
     /// When no file can be written there.
     pub(super) fn new(path: PathBuf) -> Result<Self, String> {
         recording::possible(&path)?;
-        Ok(Self { path, calls: AtomicU64::new(0) })
+        Ok(Self { path, calls: AtomicU64::new(0), unfinished: Arc::default() })
     }
 
-    /// Begins the next file. A thread writes it; it ends with the stream.
+    /// How many files are being written: who ends before it is 0 cuts them off.
+    pub(super) fn unfinished(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.unfinished)
+    }
+
+    /// Begins the next file. A thread writes it until the sink is dropped, and says once how that went: `written`.
     ///
     /// # Errors
-    /// Why there is no recording; what goes wrong later is told to `trouble`.
-    pub(super) fn sink(&self, trouble: impl Fn(String) + Send + 'static) -> Result<Box<dyn Sink>, String> {
+    /// Why there is no recording.
+    pub(super) fn sink(
+        &self,
+        written: impl FnOnce(Result<Recording, String>) + Send + 'static,
+    ) -> Result<Box<dyn Sink>, String> {
         let path = numbered(&self.path, self.calls.fetch_add(1, Ordering::Relaxed));
         let fail = |error: &dyn std::fmt::Display| format!("cannot record to {}: {error}", path.display());
         let file = File::create(&path).map_err(|error| fail(&error))?;
         // No buffer around it: when the disk is full, what waits in one would keep the header from being put right.
-        let mut writer = wav::Writer::new(file, RATE).map_err(|error| fail(&error))?;
-        let (send, ticks) = sync_channel::<[i16; RATE.tick_samples()]>(WAITING);
+        let writer = wav::Writer::new(file, RATE).map_err(|error| fail(&error))?;
+        let (send, ticks) = sync_channel::<Tick>(WAITING);
+        let unfinished = self.unfinished();
+        unfinished.fetch_add(1, Ordering::Relaxed);
         let thread = std::thread::Builder::new().name("recorder".into());
         let started = thread.spawn(move || {
-            while let Ok(tick) = ticks.recv() {
-                if let Err(error) = writer.write(&tick) {
-                    return trouble(format!("the recording ends here, the call goes on: {}: {error}", path.display()));
-                }
-            }
-            if let Err(error) = writer.finish() {
-                trouble(format!("the end of the recording is missing: {}: {error}", path.display()));
-            }
+            written(write(writer, &ticks, &path));
+            unfinished.fetch_sub(1, Ordering::Release);
         });
-        started.map_err(|error| format!("cannot record: {error}"))?;
+        if let Err(error) = started {
+            self.unfinished.fetch_sub(1, Ordering::Relaxed);
+            return Err(format!("cannot record: {error}"));
+        }
         Ok(Box::new(move |frame: &[i16]| {
             let Ok(tick) = frame.try_into() else { return frame.len() };
             match send.try_send(tick) {
@@ -110,6 +127,19 @@ impl Ears {
             }
         }))
     }
+}
+
+/// Writes what comes until nothing comes any more.
+fn write(mut writer: wav::Writer<File>, ticks: &Receiver<Tick>, path: &Path) -> Result<Recording, String> {
+    let mut count = 0_u32;
+    while let Ok(tick) = ticks.recv() {
+        writer
+            .write(&tick)
+            .map_err(|error| format!("the recording ends here, the call goes on: {}: {error}", path.display()))?;
+        count += 1;
+    }
+    writer.finish().map_err(|error| format!("the end of the recording is missing: {}: {error}", path.display()))?;
+    Ok(Recording { file: path.display().to_string(), secs: f64::from(count) * TICK.as_secs_f64() })
 }
 
 fn numbered(path: &Path, call: u64) -> PathBuf {

@@ -58,6 +58,33 @@ fn robot_records_what_it_hears_and_says_what_it_is_told() {
 }
 
 #[test]
+fn recording_of_the_robot_ends_with_its_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (mut robot, target) = robot(&["--record", &file("heard.wav"), "--calls", "3"]);
+    let caller = || offhook(&["call", &target, "--tone", "440", "--for", "1"]);
+    assert_eq!(caller().code, Some(0));
+    let told = robot.line("call 1 recorded");
+    assert!(told.ends_with(&file("heard.wav")), "{told}");
+    let length = || std::fs::metadata(file("heard.wav")).unwrap().len();
+    let first = length();
+    assert!(first > 44 + 8_000, "{first} octets are less than half a second");
+    assert_eq!(caller().code, Some(0));
+    assert_eq!(length(), first, "it goes on after its call");
+    // The end of the last call is the robot's: what came until then is in the file.
+    let last = caller();
+    assert_eq!(last.code, Some(0), "{last:?}");
+    let (code, lines) = robot.end();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    for (call, name) in [(2, "heard-2.wav"), (3, "heard-3.wav")] {
+        let told = lines.iter().find(|line| line.starts_with(&format!("call {call} recorded"))).unwrap();
+        assert!(told.ends_with(&file(name)), "{told}");
+        let heard = std::fs::metadata(file(name)).unwrap().len();
+        assert!((44 + 8_000..first * 2).contains(&heard), "{heard} octets");
+    }
+}
+
+#[test]
 fn silence_is_told_from_no_audio_at_all() {
     let folder = tempfile::tempdir().unwrap();
     let file = wav(&folder, "silence.wav", None, 1_000);
@@ -189,6 +216,22 @@ fn interrupted_in_a_call_with_nobody(times: usize) -> (Duration, Vec<String>) {
     let lasted = since.elapsed();
     assert_eq!(code, Some(130), "{lines:#?}");
     (lasted, lines)
+}
+
+#[test]
+fn signal_that_comes_twice_at_the_same_time_is_one() {
+    // As `timeout` does it: to the process, then to its group.
+    for _ in 0..3 {
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = Going::start(&["serve", "--sip", "127.0.0.1:0", "--state", folder.path().to_str().unwrap()]);
+        server.line("ready");
+        server.terminate();
+        server.terminate();
+        server.terminate();
+        let (code, lines) = server.end();
+        assert_eq!(code, Some(0), "{lines:#?}");
+        assert_eq!(lines.last().map(String::as_str), Some("stopped"), "{lines:#?}");
+    }
 }
 
 #[test]

@@ -182,7 +182,10 @@ fn of_a_server() -> Printed {
 
 /// The robot's lines, for calls that it takes, refuses and hears digits in.
 fn of_the_robot() -> Printed {
-    let mut robot = Going::start(&["answer", "--json", "--sip", "127.0.0.1:0", "--echo"]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("heard.wav");
+    let record = ["--record", file.to_str().unwrap()];
+    let mut robot = Going::start(&[&["answer", "--json", "--sip", "127.0.0.1:0", "--echo"], &record[..]].concat());
     let target = format!("sip:x@127.0.0.1:{}", port(&robot.line(r#""transport":"udp""#)));
     let caller = offhook(&["call", &target, "--tone", "440", "--dtmf", "5", "--for", "2", "--json"]);
     assert_eq!(caller.code, Some(0), "{caller:?}");
@@ -191,7 +194,7 @@ fn of_the_robot() -> Printed {
     robot.interrupt();
     let (_, lines) = robot.end();
     let printed = held_against_the_document(objects(&lines));
-    assert_printed(&printed, &["listening", "ringing", "answered", "digit", "ended", "message"]);
+    assert_printed(&printed, &["listening", "ringing", "answered", "digit", "ended", "recorded", "message"]);
     let printed = held_against_the_document(caller.stdout.lines());
     assert_printed(&printed, &["calling", "progress", "answered", "media", "heard", "ended"]);
 

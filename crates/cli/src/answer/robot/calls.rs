@@ -9,6 +9,7 @@ use sip::uas;
 use sip::{ContactSpec, Origin, Reply, ServerTx, SessionId, StackError, Turn};
 
 use super::describing::{Described, negotiated};
+use super::sound::Sound;
 use super::{News, Robot};
 
 impl Robot {
@@ -66,15 +67,15 @@ impl Robot {
         }
         let settings = ready.agreed.and_then(|agreed| agreed.settings);
         self.tell(News::Answered { call, codec: settings.as_ref().map(|settings| settings.codec) });
-        let key = ready.ports.zip(self.studio.as_ref()).map(|(ports, studio)| (ports, studio.media.key()));
+        let sound = ready.ports.zip(self.studio.as_ref()).map(|(ports, studio)| (ports, Sound::new(&studio.media)));
         if let Some(live) = self.calls.get_mut(&session) {
             live.standing = true;
             live.since = turn.now().mono;
-            live.stream = key.as_ref().map(|(_, key)| *key);
+            live.sound = sound.as_ref().map(|(_, sound)| *sound);
         }
-        if let Some((ports, key)) = key {
-            self.streams.insert(key, session);
-            self.open(key, ports, settings);
+        if let Some((ports, sound)) = sound {
+            self.streams.insert(sound.stream, session);
+            self.open(call, sound, ports, settings);
         }
         if let Some(after) = self.conduct.hang_up_after {
             let _ = turn.alarm(turn.now().mono + after, session.0.to_u64());
@@ -128,12 +129,12 @@ impl Robot {
         let Some(live) = self.calls.remove(&session) else { return };
         let (call, lasted) = (live.number, turn.now().mono.since(live.since));
         let lasted = if live.standing { lasted } else { Duration::ZERO };
-        match (live.stream, &self.studio) {
-            (Some(key), Some(studio)) => {
-                self.streams.remove(&key);
+        match (live.sound, &self.studio) {
+            (Some(sound), Some(studio)) => {
+                self.streams.remove(&sound.stream);
                 let news = self.news.clone();
                 let _ = studio.media.run(move |desk| {
-                    let heard = desk.remove_stream(key);
+                    let heard = sound.close(desk);
                     news.put(News::Ended { call, by, lasted, heard: heard.map(Box::new) });
                 });
             }

@@ -41,7 +41,7 @@ impl Robot {
         let since = turn.now().mono;
         let origin = since.0 ^ (number << 20);
         let media = Described::Whole(Box::new(CallMedia::sharing(self.described_at(local)?, origin)));
-        Ok(Live { number, media, origin, stream: None, local, since, standing: false })
+        Ok(Live { number, media, origin, sound: None, local, since, standing: false })
     }
 
     pub(super) fn speaks(&self) -> bool {
