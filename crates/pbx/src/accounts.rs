@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use sip::digest::{Algorithm, Ha1, Ha1Set};
 
-use crate::config::{Config, Secret, User};
+use crate::config::{Config, Secret, Taken, User};
 
 /// The file with the passwords that were made, below the state directory.
 const MADE: &str = "passwords";
@@ -55,10 +55,12 @@ pub enum AccountError {
         /// Why.
         why: String,
     },
-    /// Two users, or a user and an extension, with one number.
+    /// A number that is given twice, to users or extensions.
     Taken {
         /// The number.
         number: String,
+        /// The settings that give it.
+        by: [String; 2],
     },
 }
 
@@ -70,8 +72,8 @@ impl fmt::Display for AccountError {
             }
             Self::Empty { path } => write!(f, "{}: expected a password in the first line", path.display()),
             Self::Secret { user, why } => write!(f, "user {user}: {why}"),
-            Self::Taken { number } => {
-                write!(f, "the number {number} is given twice; give each user and extension its own")
+            Self::Taken { number, by: [one, other] } => {
+                write!(f, "the number {number} is given twice, by `{one}` and `{other}`; give each its own")
             }
         }
     }
@@ -102,6 +104,9 @@ pub(crate) struct Accounts {
 impl Accounts {
     /// Reads secrets and makes missing passwords.
     pub(crate) fn load(config: &Config) -> Result<(Self, Vec<Account>), AccountError> {
+        if let Some(Taken { number, by }) = config.taken() {
+            return Err(AccountError::Taken { number, by: by.map(|key| key.join(".")) });
+        }
         let mut told = Vec::new();
         let mut all = Self::default();
         if config.users.is_empty() {
@@ -155,10 +160,8 @@ impl Accounts {
     }
 
     fn add(&mut self, config: &Config, name: &str, user: &User) -> Result<(), AccountError> {
-        if name.is_empty() || name.chars().any(|ch| ch.is_control() || ch.is_whitespace()) {
-            let why = "expected a name without blanks and control characters".to_owned();
-            return Err(AccountError::Secret { user: format!("{name:?}"), why });
-        }
+        usable(name)
+            .map_err(|why| AccountError::Secret { user: format!("{name:?}"), why: format!("expected {why}") })?;
         let at = self.users.len();
         let known = Known {
             name: name.to_owned(),
@@ -169,16 +172,20 @@ impl Accounts {
         };
         self.names.insert(name.to_owned(), at);
         for number in std::iter::once(name).chain(user.numbers.iter().map(String::as_str)) {
-            let extensions = &config.extensions;
-            let mut others =
-                [&extensions.echo, &extensions.tone, &extensions.music, &extensions.conference].into_iter().flatten();
-            if others.any(|other| other == number) || self.numbers.insert(number.to_owned(), at).is_some() {
-                return Err(AccountError::Taken { number: number.to_owned() });
-            }
+            self.numbers.insert(number.to_owned(), at);
         }
         self.users.push(known);
         Ok(())
     }
+}
+
+/// Whether a user can have this name.
+///
+/// # Errors
+/// What is expected.
+pub(crate) fn usable(name: &str) -> Result<(), String> {
+    let bad = name.is_empty() || name.chars().any(|ch| ch.is_control() || ch.is_whitespace());
+    if bad { Err("a name without blanks and control characters".to_owned()) } else { Ok(()) }
 }
 
 fn secret(config: &Config, name: &str, secret: &Secret) -> Result<Ha1Set, AccountError> {

@@ -1,5 +1,6 @@
 //! The settings of a PBX. Every field has a default; [`Config::from_toml`] reads them from text.
 
+mod agreement;
 mod default;
 mod effective;
 mod error;
@@ -21,6 +22,7 @@ use sip::digest::Algorithm;
 use sip::{Timers, Transport};
 use store::Durability;
 
+pub(crate) use agreement::Taken;
 pub use error::{ConfigError, Place};
 pub use sections::name_server;
 

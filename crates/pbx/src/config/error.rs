@@ -29,7 +29,7 @@ pub enum ConfigError {
         at: Option<Place>,
         /// The key, with its tables.
         key: String,
-        /// What was found.
+        /// What was found; empty where that says nothing or must not be shown.
         found: String,
         /// What was expected.
         expected: String,
@@ -97,6 +97,7 @@ impl fmt::Display for ConfigError {
                 write!(f, "unknown key `{key}`; did you mean `{nearest}`?")
             }
             Self::UnknownKey { key, nearest: None, .. } => write!(f, "unknown key `{key}`; remove it"),
+            Self::Value { key, found, expected, .. } if found.is_empty() => write!(f, "`{key}`: expected {expected}"),
             Self::Value { key, found, expected, .. } => write!(f, "`{key}`: found {found}, expected {expected}"),
             Self::Environment { name, .. } => {
                 write!(f, "`${{{name}}}`: the environment has no {name}; set it, or write the value here")

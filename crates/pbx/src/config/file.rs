@@ -58,6 +58,7 @@
 //! retry_after_secs = 5
 //! ```
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -112,11 +113,18 @@ impl Config {
     }
 
     fn load_with(path: &Path, files: Files) -> Result<Self, ConfigError> {
+        let paths = std::iter::once(path.to_owned()).chain(drop_ins(path)?);
+        let texts = paths.map(|path| Ok((text_of(&path)?, path))).collect::<Result<Vec<_>, ConfigError>>()?;
+        let environment = |name: &str| std::env::var(name).ok();
+        let source = |(text, path)| Source::new(text, Some(path), &environment, files);
+        Self::of(&texts.iter().map(|(text, path)| source((text, path))).collect::<Vec<_>>())
+    }
+
+    /// What these texts say together.
+    fn of(sources: &[Source<'_>]) -> Result<Self, ConfigError> {
         let mut config = Self::default();
-        for path in std::iter::once(path.to_owned()).chain(drop_ins(path)?) {
-            let text = text_of(&path)?;
-            config.read(&Source::new(&text, Some(&path), &|name| std::env::var(name).ok(), files))?;
-        }
+        sources.iter().try_for_each(|source| config.read(source))?;
+        config.agrees(sources)?;
         Ok(config)
     }
 
@@ -135,9 +143,7 @@ impl Config {
         file: Option<&Path>,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        let mut config = Self::default();
-        config.read(&Source::new(text, file, environment, Files::Unread))?;
-        Ok(config)
+        Self::of(&[Source::new(text, file, environment, Files::Unread)])
     }
 
     /// Changes what this text says.
@@ -149,7 +155,11 @@ impl Config {
         let each = |key: &str| top.get(key).map(|entry| entry.section()).transpose();
         if let Some(users) = each("users")? {
             for (name, entry) in users.entries() {
-                self.users.insert(name.to_owned(), read_user(&entry.section()?)?);
+                let section = entry.section()?;
+                if let Err(why) = crate::accounts::usable(name) {
+                    return Err(section.wrong("", &why));
+                }
+                self.users.insert(name.to_owned(), read_user(&section)?);
             }
         }
         if let Some(section) = each("extensions")? {
@@ -185,10 +195,17 @@ impl Config {
         }
         if let Some(entry) = top.get("realm") {
             self.realm = not_empty(&entry)?;
+            if self.realm.contains(char::is_control) {
+                return Err(entry.wrong_secret("a text without control characters"));
+            }
         }
         if let Some(entry) = top.get("digest") {
             let words = [("sha-256", Algorithm::Sha256), ("md5", Algorithm::Md5)];
             self.digest = entry.texts()?.iter().map(|(_, entry)| entry.word(&words)).collect::<Result<_, _>>()?;
+            let different = self.digest.iter().collect::<BTreeSet<_>>().len();
+            if different == 0 || different != self.digest.len() {
+                return Err(entry.wrong("at least one of sha-256 and md5, and each once"));
+            }
         }
         if let Some(entry) = top.get("options_auth") {
             self.options_auth = entry.flag()?;

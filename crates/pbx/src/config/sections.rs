@@ -206,7 +206,8 @@ pub(super) fn read_user(section: &Section<'_>) -> Result<User, ConfigError> {
         given += 1;
     }
     if given != 1 {
-        return Err(section.wrong("exactly one of password, password_file and ha1"));
+        let found = if given == 0 { "none of them" } else { "several" };
+        return Err(section.wrong(found, "exactly one of password, password_file and ha1"));
     }
     if let Some(entry) = section.get("display") {
         user.display = Some(entry.text()?);

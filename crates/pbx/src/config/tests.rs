@@ -101,11 +101,11 @@ fn mistakes_are_told_with_line_column_and_what_was_expected() {
         ),
         (
             "[users.1001]\nha1 = 'xyz'",
-            "line 2, column 7: `users.1001.ha1`: found something else, expected 32 (MD5) or 64 (SHA-256) hexadecimal digits",
+            "line 2, column 7: `users.1001.ha1`: expected 32 (MD5) or 64 (SHA-256) hexadecimal digits",
         ),
         (
             "[users.1001]\ndisplay = 'A'",
-            "line 2, column 1: `users.1001`: found something else, expected exactly one of password, password_file and ha1",
+            "line 2, column 1: `users.1001`: found none of them, expected exactly one of password, password_file and ha1",
         ),
         (
             "realm = '${NOBODY}'",
@@ -117,7 +117,7 @@ fn mistakes_are_told_with_line_column_and_what_was_expected() {
         ),
         (
             "[dns]\nservers = []",
-            "line 2, column 11: `dns.servers`: found a value of type array, expected at least one name server",
+            "line 2, column 11: `dns.servers`: found an empty list, expected at least one name server",
         ),
         (
             "[dns]\ntimeout_ms = 99",
@@ -130,6 +130,31 @@ fn mistakes_are_told_with_line_column_and_what_was_expected() {
             "line 2, column 9: `sip.t4_ms`: found 60001, expected a whole number from 20 to 60000",
         ),
         ("[sip]\nt1_ms = 300\nt2_ms = 299", "line 2, column 9: `sip.t1_ms`: found 300, expected t1_ms not above t2_ms"),
+        (
+            "[users.1001]\n",
+            "line 1, column 1: `users.1001`: found none of them, expected exactly one of password, password_file and ha1",
+        ),
+        (
+            "[users.1001]\npassword = 'x'\npassword_file = 'y'",
+            "line 2, column 1: `users.1001`: found several, expected exactly one of password, password_file and ha1",
+        ),
+        (
+            "[users.1001]\npassword = ''",
+            "line 2, column 12: `users.1001.password`: expected a password that is not empty",
+        ),
+        (
+            "[users.'a b']\npassword = 'x'",
+            "line 2, column 1: `users.a b`: expected a name without blanks and control characters",
+        ),
+        ("realm = \"a\\nb\"", "line 1, column 9: `realm`: expected a text without control characters"),
+        (
+            "digest = []",
+            "line 1, column 10: `digest`: found an empty list, expected at least one of sha-256 and md5, and each once",
+        ),
+        (
+            "digest = ['md5', 'md5']",
+            "line 1, column 10: `digest`: found a value of type array, expected at least one of sha-256 and md5, and each once",
+        ),
         ("[register]\nclamp = 1", "line 2, column 9: `register.clamp`: found 1, expected true or false"),
     ];
     for (text, message) in expected {
@@ -180,9 +205,9 @@ ring_secs = 7
 silence_secs = 8
 metrics = "127.0.0.1:1"
 control = "/c"
-users.1001 = { password = "hush", display = "Ä", numbers = ["1", "2"], max_contacts = 4 }
+users.1001 = { password = "hush", display = "Ä", numbers = ["21", "22"], max_contacts = 4 }
 users.1002 = { password_file = "/f" }
-users."a b" = { ha1 = "0123456789abcdef0123456789abcdef" }
+users."a.b" = { ha1 = "0123456789abcdef0123456789abcdef" }
 extensions = { echo = "1", tone = [], music = "2", conference = ["3", "4"] }
 media = { address = "192.0.2.1", ports = "2000-3000", threads = 5 }
 register = { default_expires_secs = 11, min_expires_secs = 10, max_expires_secs = 12, clamp = true, nat = "always" }
@@ -242,4 +267,68 @@ fn rfc3261_17_1_1_2_timer_d_is_64_t1_and_never_under_32_s() {
     for (text, d) in [("", 32), ("sip.t1_ms = 20", 32), ("sip.t1_ms = 1000", 64)] {
         assert_eq!(read(text).unwrap().timers.d, Duration::from_secs(d), "{text}");
     }
+}
+
+#[test]
+fn number_that_is_given_twice_is_told_where_it_stands_the_second_time() {
+    let user = |name: &str, more: &str| format!("[users.{name}]\npassword = 'x'\n{more}\n");
+    let expected = [
+        (
+            user("600", ""),
+            "line 1, column 1: `users.600`: found \"600\", expected a number that `extensions.echo` has not",
+        ),
+        (
+            user("1001", "numbers = ['602']"),
+            "line 3, column 11: `users.1001.numbers`: found \"602\", expected a number that `extensions.music` has not",
+        ),
+        (
+            user("1001", "numbers = ['1002']") + &user("1002", ""),
+            "line 3, column 11: `users.1001.numbers`: found \"1002\", expected a number that `users.1002` has not",
+        ),
+        (
+            "[extensions]\ntone = '600'".to_owned(),
+            "line 2, column 8: `extensions.tone`: found \"600\", expected a number that `extensions.echo` has not",
+        ),
+        // The other one is a default.
+        (
+            "[extensions]\necho = '1001'".to_owned(),
+            "line 2, column 8: `extensions.echo`: found \"1001\", expected a number that `users.1001` has not",
+        ),
+    ];
+    for (text, message) in expected {
+        assert_eq!(read(&text).unwrap_err(), format!("{message}; give each its own"));
+    }
+    read("[extensions]\necho = []\n[users.600]\npassword = 'x'").unwrap();
+}
+
+#[test]
+fn number_that_another_file_gives_is_told_with_the_file_that_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, drop_in) = (folder.path().join("offhook.toml"), folder.path().join("conf.d/10-users.toml"));
+    std::fs::create_dir(folder.path().join("conf.d")).unwrap();
+    std::fs::write(&path, "[extensions]\necho = '700'\n").unwrap();
+    std::fs::write(&drop_in, "\n[users.700]\npassword = 'x'\n").unwrap();
+    let error = Config::load(&path).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!(
+            "{}:2:1: `users.700`: found \"700\", expected a number that `extensions.echo` has not; give each its own",
+            drop_in.display()
+        )
+    );
+    // What the later file takes back is free.
+    std::fs::write(&drop_in, "[extensions]\necho = '701'\n[users.700]\npassword = 'x'\n").unwrap();
+    Config::load(&path).unwrap();
+}
+
+#[test]
+fn users_that_share_no_hash_are_told() {
+    let (md5, sha) = ("0".repeat(32), "0".repeat(64));
+    let users = format!("[users.1]\nha1 = '{sha}'\n[users.2]\nha1 = '{md5}'\n[users.3]\npassword = 'x'\n");
+    let error = read(&users).unwrap_err();
+    assert!(error.starts_with("line 4, column 7: `users.2.ha1`: expected a hash of a kind that"), "{error}");
+    let error = read(&format!("digest = 'sha-256'\n[users.2]\nha1 = '{md5}'\n")).unwrap_err();
+    assert!(error.starts_with("line 3, column 7: `users.2.ha1`"), "{error}");
+    read(&format!("digest = 'md5'\n[users.2]\nha1 = '{md5}'\n[users.3]\npassword = 'x'\n")).unwrap();
+    read(&format!("[users.2]\nha1 = '{md5}'\n")).unwrap();
 }

@@ -35,6 +35,8 @@ pub(super) struct Source<'t> {
 pub(super) struct Section<'t> {
     source: Source<'t>,
     table: &'t DeTable<'t>,
+    /// The whole of it.
+    span: Range<usize>,
     name: String,
 }
 
@@ -63,7 +65,7 @@ impl<'t> Source<'t> {
 
     /// The whole, without a name.
     pub(super) fn top(self, table: &'t DeTable<'t>) -> Section<'t> {
-        Section { source: self, table, name: String::new() }
+        Section { source: self, table, span: 0..self.text.len(), name: String::new() }
     }
 
     fn place(&self, span: &Range<usize>) -> Place {
@@ -95,10 +97,10 @@ impl<'t> Section<'t> {
     }
 
     /// An error about the whole section.
-    pub(super) fn wrong(&self, expected: &str) -> ConfigError {
-        let place = self.table.keys().next().map(|key| self.source.place(&key.span()));
-        let found = "something else".to_owned();
-        ConfigError::Value { at: place, key: self.name.clone(), found, expected: expected.to_owned() }
+    pub(super) fn wrong(&self, found: &str, expected: &str) -> ConfigError {
+        let span = self.table.keys().next().map_or_else(|| self.span.clone(), Spanned::span);
+        let (at, found) = (Some(self.source.place(&span)), found.to_owned());
+        ConfigError::Value { at, key: self.name.clone(), found, expected: expected.to_owned() }
     }
 
     /// Every entry with its key.
@@ -125,6 +127,7 @@ impl<'t> Entry<'t> {
         let found = match self.value.get_ref() {
             DeValue::String(text) => format!("\"{text}\""),
             DeValue::Integer(number) => number.to_string(),
+            DeValue::Array(items) if items.is_empty() => "an empty list".to_owned(),
             other => format!("a value of type {}", other.type_str()),
         };
         ConfigError::Value { at: Some(self.place()), key: self.key.clone(), found, expected: expected.to_owned() }
@@ -132,11 +135,11 @@ impl<'t> Entry<'t> {
 
     /// The same for a value that must not be shown.
     pub(super) fn wrong_secret(&self, expected: &str) -> ConfigError {
-        let (at, found) = (Some(self.place()), "something else".to_owned());
+        let (at, found) = (Some(self.place()), String::new());
         ConfigError::Value { at, key: self.key.clone(), found, expected: expected.to_owned() }
     }
 
-    fn place(&self) -> Place {
+    pub(super) fn place(&self) -> Place {
         self.source.place(&self.value.span())
     }
 
@@ -151,7 +154,7 @@ impl<'t> Entry<'t> {
             let what = if self.key == "sip" { "a table of timers; addresses stand in `listen`" } else { "a table" };
             self.wrong(what)
         })?;
-        Ok(Section { source: self.source, table, name: self.key.clone() })
+        Ok(Section { source: self.source, table, span: self.value.span(), name: self.key.clone() })
     }
 
     /// A text, with each `${NAME}` replaced from the environment.

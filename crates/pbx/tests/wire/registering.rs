@@ -158,7 +158,10 @@ fn secrets_come_from_files_and_mistakes_in_them_are_told() {
     let (_running, address) = start(with(user()));
     assert_eq!(phone(address, "1001").register(120).code().get(), 200);
     let clash = pbx::User { numbers: vec!["600".to_owned()], ..user() };
-    assert_eq!(refused(with(clash)), "the number 600 is given twice; give each user and extension its own");
+    assert_eq!(
+        refused(with(clash)),
+        "the number 600 is given twice, by `extensions.echo` and `users.1001.numbers`; give each its own"
+    );
     assert!(refused(with(pbx::User::default())).contains("expected password, password_file or ha1"));
 }
 

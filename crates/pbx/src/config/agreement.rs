@@ -1,0 +1,95 @@
+//! What settings must agree on, wherever each of them stands: a number reaches one user or extension, and users share a hash.
+
+use std::collections::HashMap;
+
+use sip::digest::Algorithm;
+
+use super::error::{ConfigError, Place};
+use super::text::Source;
+use super::{Config, Extensions, Secret, User};
+
+/// A number that two keys claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) number: String,
+    /// Who has it, and who wants it too.
+    pub(crate) by: [Vec<String>; 2],
+}
+
+impl Config {
+    /// The first number that is given twice.
+    pub(crate) fn taken(&self) -> Option<Taken> {
+        let mut owners: HashMap<&str, Vec<String>> = HashMap::new();
+        for (key, number) in self.claims() {
+            if let Some(owner) = owners.insert(number, key.clone()) {
+                return Some(Taken { number: number.to_owned(), by: [owner, key] });
+            }
+        }
+        None
+    }
+
+    /// Every number with the key that gives it.
+    fn claims(&self) -> impl Iterator<Item = (Vec<String>, &str)> {
+        let key = |parts: &[&str]| parts.iter().map(|&part| part.to_owned()).collect::<Vec<_>>();
+        let Extensions { echo, tone, music, conference } = &self.extensions;
+        let extensions = [("echo", echo), ("tone", tone), ("music", music), ("conference", conference)];
+        let extensions = extensions.into_iter().flat_map(move |(kind, numbers)| {
+            numbers.iter().map(move |number| (key(&["extensions", kind]), number.as_str()))
+        });
+        let generated = self.generated.iter().filter(|_| self.users.is_empty());
+        let names = generated.chain(self.users.keys()).map(move |name| (key(&["users", name]), name.as_str()));
+        let numbers = self.users.iter().flat_map(move |(name, user)| {
+            user.numbers.iter().map(move |number| (key(&["users", name, "numbers"]), number.as_str()))
+        });
+        extensions.chain(names).chain(numbers)
+    }
+
+    /// A user whose secret fits none of the hashes that all users have: a device takes the first that is offered, whatever its user has.
+    fn misfit(&self) -> Option<&str> {
+        let fits = |user: &User, algorithm: &Algorithm| match &user.secret {
+            Secret::Ha1(text) => (*algorithm == Algorithm::Md5) == (text.len() == 32),
+            _ => true,
+        };
+        let has_common = self.digest.iter().any(|algorithm| self.users.values().all(|user| fits(user, algorithm)));
+        let lacks = |user: &User| self.digest.first().is_none_or(|first| !fits(user, first));
+        self.users.iter().find(|(_, user)| !has_common && lacks(user)).map(|(name, _)| name.as_str())
+    }
+
+    /// # Errors
+    /// The first disagreement, at its place in the texts.
+    pub(super) fn agrees(&self, sources: &[Source<'_>]) -> Result<(), ConfigError> {
+        if let Some(Taken { number, by: [owner, other] }) = self.taken() {
+            // One of the two may be a default.
+            let (at, key, owner) = match place(sources, &other) {
+                None => (place(sources, &owner), owner, other),
+                at => (at, other, owner),
+            };
+            let expected = format!("a number that `{}` has not; give each its own", owner.join("."));
+            return Err(ConfigError::Value { at, key: key.join("."), found: format!("\"{number}\""), expected });
+        }
+        if let Some(name) = self.misfit() {
+            let key = ["users", name, "ha1"].map(str::to_owned);
+            return Err(ConfigError::Value {
+                at: place(sources, &key),
+                key: key.join("."),
+                found: String::new(),
+                expected: "a hash of a kind that `digest` offers and all users have; give every user a password or the same kind of ha1"
+                    .to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Where a key stands in the last of the texts that has it: that one counts.
+fn place(sources: &[Source<'_>], key: &[String]) -> Option<Place> {
+    sources.iter().rev().find_map(|source| {
+        let table = source.parse().ok()?;
+        let (last, tables) = key.split_last()?;
+        let mut section = source.top(table.get_ref());
+        for name in tables {
+            section = section.get(name)?.section().ok()?;
+        }
+        section.get(last).map(|entry| entry.place())
+    })
+}
