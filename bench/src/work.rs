@@ -1,6 +1,7 @@
 //! The work of a server without sockets: stack, rules and media fed with octets in this process. What is counted is between two marks.
 
 mod call;
+mod offer;
 mod packet;
 mod register;
 mod tick;
@@ -33,9 +34,11 @@ pub(crate) struct Work {
 }
 
 /// Everything the guard counts, in the order it is done.
-pub(crate) const WORKS: [Work; 6] = [
+pub(crate) const WORKS: [Work; 8] = [
     Work { name: "parse-index", units: READINGS, pieces: 1, run: || read(INVITE, false) },
     Work { name: "parse-typed", units: READINGS, pieces: 1, run: || read(INVITE, true) },
+    Work { name: "short-offer", units: offer::COUNT, pieces: 1, run: || offer::run(offer::SHORT) },
+    Work { name: "rich-offer", units: offer::COUNT, pieces: 1, run: || offer::run(offer::RICH) },
     Work { name: "answered-call", units: call::COUNT, pieces: 1, run: call::run },
     Work { name: "register", units: register::COUNT, pieces: 2, run: register::run },
     Work { name: "bridge-tick", units: tick::COUNT, pieces: 1, run: tick::run },

@@ -76,8 +76,8 @@ impl Callee {
                     self.tag = turn.tag_of(tx).unwrap_or_default();
                     let Ok(session) = turn.session(tx) else { continue };
                     let _ = turn.answer(session, Reply::new(StatusCode::RINGING).contact(contact.clone()));
-                    let mut media = CallMedia::sharing(Arc::clone(&self.capabilities), 7);
-                    let Ok((body, _)) = media.answer(request.body()) else { continue };
+                    let answer = CallMedia::answer_once(&self.capabilities, 7, request.body());
+                    let Ok((body, _)) = answer else { continue };
                     let _ = turn.answer(session, Reply::new(StatusCode::OK).contact(contact).body(Body::sdp(body)));
                     self.session = Some(session);
                     self.answered += 1;

@@ -97,9 +97,23 @@ impl CallMedia {
     /// As another call with these capabilities: they are copied when one of the two changes them. `session` names the description
     /// (`o=`), a random number.
     pub fn sharing(capabilities: Arc<LocalCapabilities>, session: u64) -> Self {
-        // Both numbers are said in 62 bit at most (RFC 3264 section 5).
-        let origin = Origin::new(session >> 2, 1, capabilities.address.clone());
-        Self { negotiation: Negotiation::new(origin), capabilities }
+        Self { negotiation: Negotiation::new(origin(&capabilities, session)), capabilities }
+    }
+
+    /// Answers the first offer of a dialog of which nothing is kept, for a fraction of the cost: what [`CallMedia::answer`] of
+    /// [`CallMedia::sharing`] says. Should the dialog change later, that can be made up for by answering the same offer again.
+    ///
+    /// # Errors
+    /// As [`CallMedia::answer`].
+    pub fn answer_once(
+        capabilities: &LocalCapabilities,
+        session: u64,
+        offer: &[u8],
+    ) -> Result<(Vec<u8>, Agreed), NegotiateError> {
+        let offer = Session::parse(offer).map_err(NegotiateError::Unreadable)?;
+        let answer = capabilities.answer(&offer, origin(capabilities, session)).map_err(NegotiateError::Answer)?;
+        let agreed = agreed(&answer.agreement)?;
+        Ok((answer.session.to_bytes(), agreed))
     }
 
     /// What we can and want, to be shared with other calls.
@@ -181,6 +195,11 @@ impl CallMedia {
     pub fn agreement(&self) -> &Agreement {
         self.negotiation.agreement()
     }
+}
+
+/// The `o=` line of our descriptions. Both numbers are said in 62 bit at most (RFC 3264 section 5).
+fn origin(capabilities: &LocalCapabilities, session: u64) -> Origin {
+    Origin::new(session >> 2, 1, capabilities.address.clone())
 }
 
 fn agreed(agreement: &Agreement) -> Result<Agreed, NegotiateError> {

@@ -112,7 +112,7 @@ impl StreamSettings {
     /// # Errors
     /// [`UnusablePlan`].
     pub fn from_plan(plan: &StreamPlan) -> Result<Self, UnusablePlan> {
-        let mut receive_types = Vec::new();
+        let mut receive_types = Vec::with_capacity(plan.codecs.len().min(8));
         let mut first = None;
         for agreed in plan.codecs.iter().take(8) {
             let Some(codec) = Codec::named(agreed.local.name.as_str(), agreed.local.clock_rate) else { continue };
@@ -143,7 +143,7 @@ impl StreamSettings {
 
 fn set(events: &sdp::EventSet) -> EventSet {
     let mut taken = EventSet::EMPTY;
-    (0..=u8::MAX).filter(|event| events.contains(*event)).for_each(|event| taken.insert(Event(event)));
+    events.events().for_each(|event| taken.insert(Event(event)));
     taken
 }
 

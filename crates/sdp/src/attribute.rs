@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use crate::direction::Direction;
+use crate::print::{Printout, display};
 use crate::text::{InvalidText, Text, Token};
 
 /// One `a=` line: RFC 8866 section 5.13. Names are compared exactly, as RFC 8866 section 5 wants.
@@ -51,20 +52,19 @@ impl fmt::Debug for Attribute {
 }
 
 impl Attribute {
-    pub(crate) fn print(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        out.write_str(&self.name)?;
+    pub(crate) fn print(&self, out: &mut Printout) {
+        out.text(&self.name);
         if let Some(value) = &self.value {
-            out.write_str(":")?;
-            out.write_str(value)?;
+            out.text(":");
+            out.text(value);
         }
-        Ok(())
     }
 }
 
 /// The part behind `a=`.
 impl fmt::Display for Attribute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.print(f)
+        display(f, |out| self.print(out))
     }
 }
 
@@ -73,6 +73,10 @@ impl fmt::Display for Attribute {
 pub struct Attributes(Vec<Attribute>);
 
 impl Attributes {
+    pub(crate) fn with_capacity(lines: usize) -> Attributes {
+        Attributes(Vec::with_capacity(lines))
+    }
+
     /// The value of the first attribute with this name; `""` when it has none.
     pub fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|attribute| attribute.name == name)?;

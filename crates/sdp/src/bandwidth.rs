@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::print::decimal;
+use crate::print::{Printout, display};
 use crate::text::Token;
 
 /// One `b=` line: RFC 8866 section 5.8.
@@ -15,15 +15,15 @@ pub struct Bandwidth {
 }
 
 impl Bandwidth {
-    pub(crate) fn print(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        out.write_str(&self.kind)?;
-        out.write_str(":")?;
-        decimal(out, self.value)
+    pub(crate) fn print(&self, out: &mut Printout) {
+        out.text(&self.kind);
+        out.text(":");
+        out.decimal(self.value);
     }
 }
 
 impl fmt::Display for Bandwidth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.print(f)
+        display(f, |out| self.print(out))
     }
 }

@@ -4,8 +4,9 @@ use std::fmt;
 
 use crate::attribute::Attribute;
 use crate::media::Media;
-use crate::print::decimal;
-use crate::text::{Text, Token};
+use crate::print::Printout;
+use crate::text::{Text, Token, cut, word};
+use crate::time::read_digits;
 
 /// An RTP payload type number, 0 to 127. RFC 3550 section 5.1, RFC 8866 section 6.6.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,7 +40,7 @@ impl PayloadType {
 
     /// The number in the `m=` or `a=` line; `None` for anything but 0 to 127 in digits.
     pub fn read(text: &str) -> Option<PayloadType> {
-        crate::time::read_digits::<u8>(text).and_then(PayloadType::new)
+        read_digits::<u8>(text).and_then(PayloadType::new)
     }
 
     pub(crate) fn index(self) -> usize {
@@ -52,7 +53,7 @@ impl PayloadType {
 
     /// What a static number stands for: name, clock rate in hertz, channels. RFC 3551 section 6.
     pub fn static_format(self) -> Option<(&'static str, u32, u16)> {
-        STATIC.iter().find(|row| row.0 == self.0).map(|&(_, name, rate, channels)| (name, rate, channels))
+        StaticFormat::of(self).map(|format| (format.name, format.clock_rate, format.channels))
     }
 }
 
@@ -68,32 +69,61 @@ impl fmt::Debug for PayloadType {
     }
 }
 
-/// RFC 3551 tables 4 and 5.
-const STATIC: &[(u8, &str, u32, u16)] = &[
-    (0, "PCMU", 8000, 1),
-    (3, "GSM", 8000, 1),
-    (4, "G723", 8000, 1),
-    (5, "DVI4", 8000, 1),
-    (6, "DVI4", 16000, 1),
-    (7, "LPC", 8000, 1),
-    (8, "PCMA", 8000, 1),
-    (9, "G722", 8000, 1),
-    (10, "L16", 44100, 2),
-    (11, "L16", 44100, 1),
-    (12, "QCELP", 8000, 1),
-    (13, "CN", 8000, 1),
-    (14, "MPA", 90000, 1),
-    (15, "G728", 8000, 1),
-    (16, "DVI4", 11025, 1),
-    (17, "DVI4", 22050, 1),
-    (18, "G729", 8000, 1),
-    (25, "CelB", 90000, 1),
-    (26, "JPEG", 90000, 1),
-    (28, "nv", 90000, 1),
-    (31, "H261", 90000, 1),
-    (32, "MPV", 90000, 1),
-    (33, "MP2T", 90000, 1),
-    (34, "H263", 90000, 1),
+/// What a static payload type stands for.
+struct StaticFormat {
+    number: u8,
+    name: &'static str,
+    clock_rate: u32,
+    channels: u16,
+    /// The value of its `a=rtpmap`.
+    rtpmap: &'static str,
+}
+
+impl StaticFormat {
+    fn of(number: PayloadType) -> Option<&'static StaticFormat> {
+        let last = STATIC.last()?.number;
+        STATIC.iter().find(|format| format.number == number.0).filter(|_| number.0 <= last)
+    }
+}
+
+macro_rules! static_formats {
+    ($($number:literal $name:literal $rate:literal $channels:literal $suffix:literal),* $(,)?) => {
+        &[$(StaticFormat {
+            number: $number,
+            name: $name,
+            clock_rate: $rate,
+            channels: $channels,
+            rtpmap: concat!($number, " ", $name, "/", $rate, $suffix),
+        }),*]
+    };
+}
+
+/// RFC 3551 tables 4 and 5, in the order of their numbers.
+static STATIC: &[StaticFormat] = static_formats![
+    0 "PCMU" 8000 1 "",
+    3 "GSM" 8000 1 "",
+    4 "G723" 8000 1 "",
+    5 "DVI4" 8000 1 "",
+    6 "DVI4" 16000 1 "",
+    7 "LPC" 8000 1 "",
+    8 "PCMA" 8000 1 "",
+    9 "G722" 8000 1 "",
+    10 "L16" 44100 2 "/2",
+    11 "L16" 44100 1 "",
+    12 "QCELP" 8000 1 "",
+    13 "CN" 8000 1 "",
+    14 "MPA" 90000 1 "",
+    15 "G728" 8000 1 "",
+    16 "DVI4" 11025 1 "",
+    17 "DVI4" 22050 1 "",
+    18 "G729" 8000 1 "",
+    25 "CelB" 90000 1 "",
+    26 "JPEG" 90000 1 "",
+    28 "nv" 90000 1 "",
+    31 "H261" 90000 1 "",
+    32 "MPV" 90000 1 "",
+    33 "MP2T" 90000 1 "",
+    34 "H263" 90000 1 "",
 ];
 
 /// One format of an RTP stream with all a description says about it.
@@ -142,26 +172,31 @@ impl Codec {
 
     /// Whether name, clock rate and channels are the same, whatever the number and the parameters.
     pub fn same_encoding(&self, other: &Codec) -> bool {
-        self.name.eq_ignore_ascii_case(&other.name)
-            && self.clock_rate == other.clock_rate
+        self.clock_rate == other.clock_rate
             && self.channels == other.channels
+            && self.name.eq_ignore_ascii_case(&other.name)
     }
 
     /// Whether both name one format: the same encoding, and equal values of those parameters which RFC 3264
     /// section 6.1 counts to the format itself (`octet-align` of AMR, `bitrate` of G722.1,
     /// `packetization-mode` of H.264).
     pub fn same_format(&self, other: &Codec) -> bool {
-        self.same_encoding(other)
-            && FORMAT_PARAMETERS.iter().filter(|(name, ..)| self.name.eq_ignore_ascii_case(name)).all(
-                |(_, key, default)| {
-                    self.parameter(key).unwrap_or(default).eq_ignore_ascii_case(other.parameter(key).unwrap_or(default))
-                },
-            )
+        let bare = self.fmtp.is_none() && other.fmtp.is_none();
+        self.same_encoding(other) && (bare || self.same_parameters(other))
+    }
+
+    fn same_parameters(&self, other: &Codec) -> bool {
+        FORMAT_PARAMETERS.iter().filter(|(name, ..)| self.name.eq_ignore_ascii_case(name)).all(|(_, key, default)| {
+            self.parameter(key).unwrap_or(default).eq_ignore_ascii_case(other.parameter(key).unwrap_or(default))
+        })
     }
 
     /// Says what `offered`, of the same format, says of the format itself: what was left to its default here is written out.
     /// RFC 3264 section 6.1.
     pub(crate) fn repeat_format_parameters(&mut self, offered: &Codec) {
+        if offered.fmtp.is_none() {
+            return;
+        }
         for (name, key, default) in FORMAT_PARAMETERS {
             if self.name.eq_ignore_ascii_case(name) && offered.parameter(key).is_some() && self.parameter(key).is_none()
             {
@@ -194,23 +229,31 @@ impl Codec {
 
     /// `a=rtpmap`: RFC 8866 section 6.6.
     pub fn rtpmap(&self) -> Attribute {
-        let mut value = String::with_capacity(32);
-        for part in [&self.payload_type.token(), " ", &self.name, "/"] {
-            value.push_str(part);
-        }
-        // Writing to a String cannot fail.
-        let _ = decimal(&mut value, u64::from(self.clock_rate));
+        let known = StaticFormat::of(self.payload_type).filter(|known| {
+            (known.name, known.clock_rate, known.channels) == (&self.name, self.clock_rate, self.channels)
+        });
+        let value = known.map_or_else(|| Text::assembled(self.print_rtpmap()), |known| Text::literal(known.rtpmap));
+        Attribute { name: Token::literal("rtpmap"), value: Some(value) }
+    }
+
+    fn print_rtpmap(&self) -> String {
+        let mut out = Printout::with_capacity(32);
+        out.decimal(u64::from(self.payload_type.get()));
+        out.text(" ");
+        out.text(&self.name);
+        out.text("/");
+        out.decimal(u64::from(self.clock_rate));
         if self.channels > 1 {
-            value.push('/');
-            let _ = decimal(&mut value, u64::from(self.channels));
+            out.text("/");
+            out.decimal(u64::from(self.channels));
         }
-        Attribute::literal("rtpmap", Some(value))
+        out.into_string()
     }
 
     /// `a=fmtp`: RFC 8866 section 6.15.
     pub fn fmtp_attribute(&self) -> Option<Attribute> {
         let fmtp = self.fmtp.as_ref()?;
-        Some(Attribute::literal("fmtp", Some(format!("{} {fmtp}", self.payload_type))))
+        Some(Attribute::literal("fmtp", Some([&self.payload_type.token(), " ", fmtp].concat())))
     }
 }
 
@@ -233,35 +276,21 @@ impl fmt::Display for Codec {
 /// Reads the value of `a=rtpmap`. RFC 8866 section 6.6. Extra spaces are skipped; a missing clock rate, a rate of 0
 /// or one above 2^32 - 1 make the line void.
 fn read_rtpmap(value: &str) -> Option<Codec> {
-    let mut fields = value.split_ascii_whitespace();
-    let payload_type = PayloadType::read(fields.next()?)?;
-    let mut parts = fields.next()?.split('/');
-    let name = Token::new(parts.next()?).ok()?;
-    let clock_rate = crate::time::read_digits::<u32>(parts.next()?).filter(|rate| *rate > 0)?;
-    let channels = match parts.next() {
-        Some(channels) => crate::time::read_digits::<u16>(channels).filter(|channels| *channels > 0).unwrap_or(1),
-        None => 1,
-    };
-    Some(Codec { payload_type, name, clock_rate, channels, fmtp: None })
+    let (payload_type, rest) = word(value)?;
+    let payload_type = PayloadType::read(payload_type)?;
+    let (format, _) = word(rest)?;
+    let (name, rest) = cut(format, b'/')?;
+    let (clock_rate, rest) = cut(rest, b'/').unwrap_or((rest, ""));
+    let clock_rate = read_digits::<u32>(clock_rate).filter(|rate| *rate > 0)?;
+    let channels = cut(rest, b'/').map_or(rest, |(channels, _)| channels);
+    let channels = read_digits::<u16>(channels).filter(|channels| *channels > 0).unwrap_or(1);
+    Some(Codec { payload_type, name: Token::new(name).ok()?, clock_rate, channels, fmtp: None })
 }
 
-/// Splits the value of `a=fmtp` into format and parameters.
-fn read_fmtp(value: &str) -> Option<(&str, Text)> {
-    let (format, parameters) = value.trim_start().split_once([' ', '\t'])?;
-    Some((format, Text::new(parameters.trim()).ok()?))
-}
-
-/// Keeps the first value for a number: at most one of 128, so a place fits into an octet.
-fn remember<T>(places: &mut [u8; 128], values: &mut Vec<Option<T>>, number: PayloadType, value: T) {
-    if let Some(place) = places.get_mut(number.index()).filter(|place| **place == 0) {
-        values.push(Some(value));
-        *place = u8::try_from(values.len()).unwrap_or(u8::MAX);
-    }
-}
-
-fn take<T>(places: &[u8; 128], values: &mut [Option<T>], number: PayloadType) -> Option<T> {
-    let place = places.get(number.index()).and_then(|place| usize::from(*place).checked_sub(1))?;
-    values.get_mut(place)?.take()
+/// Reads the value of `a=fmtp`: payload type and parameters.
+fn read_fmtp(value: &str) -> Option<(PayloadType, Text)> {
+    let (format, parameters) = word(value)?;
+    Some((PayloadType::read(format)?, Text::new(parameters.trim()).ok()?))
 }
 
 impl Media {
@@ -273,7 +302,7 @@ impl Media {
     /// The parameters of one format: the first `a=fmtp` for it. RFC 8866 section 6.15.
     pub fn fmtp(&self, payload_type: PayloadType) -> Option<Text> {
         let mut all = self.attributes.all("fmtp").filter_map(read_fmtp);
-        all.find(|(format, _)| PayloadType::read(format) == Some(payload_type)).map(|(_, parameters)| parameters)
+        all.find(|(number, _)| *number == payload_type).map(|(_, parameters)| parameters)
     }
 
     /// The payload types in the `m=` line, each once, in order of preference. What is not a number from 0 to 127
@@ -289,27 +318,27 @@ impl Media {
     /// The codecs of the `m=` line in order of preference, by `a=rtpmap` or by the static numbers of RFC 3551.
     /// A payload type is listed once; one that neither explains is left out. Linear in the size of the section.
     pub fn codecs(&self) -> Vec<Codec> {
-        // For each number, the place of the first line that explains it, counted from one.
-        let mut mapped = [0_u8; 128];
-        let mut codecs: Vec<Option<Codec>> = Vec::new();
+        let mut codecs: Vec<(PayloadType, Option<Codec>)> = Vec::with_capacity(self.formats.len());
+        codecs.extend(self.payload_types().map(|number| (number, None)));
+        // At most 128 payload types are looked through for each attribute.
         for codec in self.rtpmaps() {
-            remember(&mut mapped, &mut codecs, codec.payload_type, codec);
-        }
-        let mut explained = [0_u8; 128];
-        let mut fmtps: Vec<Option<Text>> = Vec::new();
-        for (format, parameters) in self.attributes.all("fmtp").filter_map(read_fmtp) {
-            if let Some(number) = PayloadType::read(format) {
-                remember(&mut explained, &mut fmtps, number, parameters);
+            let entry = codecs.iter_mut().find(|(number, _)| *number == codec.payload_type);
+            if let Some((_, unknown @ None)) = entry {
+                *unknown = Some(codec);
             }
         }
-        self.payload_types()
-            .filter_map(|number| {
-                let codec = take(&mapped, &mut codecs, number).or_else(|| Codec::from_static(number));
-                let mut codec = codec?;
-                codec.fmtp = take(&explained, &mut fmtps, number);
-                Some(codec)
-            })
-            .collect()
+        for (number, unknown) in codecs.iter_mut().filter(|(_, codec)| codec.is_none()) {
+            *unknown = Codec::from_static(*number);
+        }
+        for (number, parameters) in self.attributes.all("fmtp").filter_map(read_fmtp) {
+            let entry = codecs.iter_mut().find(|(listed, _)| *listed == number);
+            if let Some((_, Some(codec))) = entry {
+                codec.fmtp.get_or_insert(parameters);
+            }
+        }
+        let mut known = Vec::with_capacity(codecs.len());
+        known.extend(codecs.into_iter().filter_map(|(_, codec)| codec));
+        known
     }
 
     /// The codec behind one payload type listed in the `m=` line.

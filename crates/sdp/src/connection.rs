@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::print::decimal;
+use crate::print::{Printout, display};
 use crate::text::{Text, Token};
 
 /// The `addrtype` of a domain name, which cannot be told from the name.
@@ -102,21 +102,29 @@ impl<T: Into<IpAddr>> From<T> for Address {
 }
 
 impl Address {
-    pub(crate) fn print(&self, out: &mut impl fmt::Write) -> fmt::Result {
+    pub(crate) fn print(&self, out: &mut Printout) {
         match self {
             Address::Ip(IpAddr::V4(ip)) => {
                 let mut before = "IN IP4 ";
                 for octet in ip.octets() {
-                    out.write_str(before)?;
-                    decimal(out, u64::from(octet))?;
+                    out.text(before);
+                    out.decimal(u64::from(octet));
                     before = ".";
                 }
-                Ok(())
             }
-            Address::Ip(IpAddr::V6(ip)) => write!(out, "IN IP6 {ip}"),
-            Address::Name { family: Family::V4, name } => write!(out, "IN IP4 {name}"),
-            Address::Name { family: Family::V6, name } => write!(out, "IN IP6 {name}"),
-            Address::Other { network, kind, address } => write!(out, "{network} {kind} {address}"),
+            Address::Ip(IpAddr::V6(ip)) => {
+                out.text("IN IP6 ");
+                out.text(&ip.to_string());
+            }
+            Address::Name { family, name } => {
+                out.text(if *family == Family::V4 { "IN IP4 " } else { "IN IP6 " });
+                out.text(name);
+            }
+            Address::Other { network, kind, address } => {
+                for part in [network.as_str(), " ", kind.as_str(), " ", address.as_str()] {
+                    out.text(part);
+                }
+            }
         }
     }
 }
@@ -124,7 +132,7 @@ impl Address {
 /// `IN IP4 192.0.2.1`, the form of every line which carries an address.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.print(f)
+        display(f, |out| self.print(out))
     }
 }
 
@@ -157,26 +165,26 @@ impl From<Address> for Connection {
 }
 
 impl Connection {
-    pub(crate) fn print(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        self.print_one(out)?;
-        match self.count.filter(|count| *count > 0 && self.address.is_multicast()) {
-            Some(count) => write!(out, "/{count}"),
-            None => Ok(()),
+    pub(crate) fn print(&self, out: &mut Printout) {
+        self.print_one(out);
+        if let Some(count) = self.count.filter(|count| *count > 0 && self.address.is_multicast()) {
+            out.text("/");
+            out.decimal(u64::from(count));
         }
     }
 
     /// Without the number of groups, which the session section may not have.
-    pub(crate) fn print_one(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        self.address.print(out)?;
-        match self.address.is_ipv4_group() {
-            true => write!(out, "/{}", self.ttl.unwrap_or(TTL)),
-            false => Ok(()),
+    pub(crate) fn print_one(&self, out: &mut Printout) {
+        self.address.print(out);
+        if self.address.is_ipv4_group() {
+            out.text("/");
+            out.decimal(u64::from(self.ttl.unwrap_or(TTL)));
         }
     }
 }
 
 impl fmt::Display for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.print(f)
+        display(f, |out| self.print(out))
     }
 }

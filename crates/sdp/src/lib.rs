@@ -5,6 +5,7 @@
 //! * [`Negotiation`] is the offer/answer model of RFC 3264 for one dialog: it makes offers and answers from
 //!   [`LocalCapabilities`], takes the peer's, and says in an [`Agreement`] what each stream has to do
 //!   ([`StreamPlan`]). **Start here to place and take calls.**
+//! * [`LocalCapabilities::answer`] is for the callee that will remember nothing: one answer to one offer.
 //!
 //! ```
 //! use std::net::Ipv4Addr;

@@ -5,8 +5,8 @@ use std::fmt;
 use crate::attribute::Attributes;
 use crate::bandwidth::Bandwidth;
 use crate::connection::Connection;
-use crate::print::{decimal, line};
-use crate::text::{Text, Token};
+use crate::print::{Printout, display};
+use crate::text::{Text, Token, is_token};
 
 /// The first field of `m=`: RFC 8866 section 5.14.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,17 +30,15 @@ pub enum MediaKind {
 
 impl MediaKind {
     pub(crate) fn read(text: &str) -> Option<MediaKind> {
-        let known = [
-            MediaKind::Audio,
-            MediaKind::Video,
-            MediaKind::Text,
-            MediaKind::Application,
-            MediaKind::Message,
-            MediaKind::Image,
-        ];
-        match known.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(text)) {
-            Some(kind) => Some(kind),
-            None => Token::new(text).ok().map(MediaKind::Other),
+        let is = |word: &str| text.eq_ignore_ascii_case(word);
+        match text {
+            _ if is("audio") => Some(MediaKind::Audio),
+            _ if is("video") => Some(MediaKind::Video),
+            _ if is("text") => Some(MediaKind::Text),
+            _ if is("application") => Some(MediaKind::Application),
+            _ if is("message") => Some(MediaKind::Message),
+            _ if is("image") => Some(MediaKind::Image),
+            _ => Token::new(text).ok().map(MediaKind::Other),
         }
     }
 
@@ -95,21 +93,19 @@ pub struct ProtocolName(Text);
 impl Protocol {
     /// Reads a transport; `None` unless it is `token *("/" token)`. The known ones are found in any case of letters.
     pub fn new(text: &str) -> Option<Protocol> {
-        let known = [
-            Protocol::RtpAvp,
-            Protocol::RtpSavp,
-            Protocol::RtpAvpf,
-            Protocol::RtpSavpf,
-            Protocol::UdpTlsRtpSavp,
-            Protocol::UdpTlsRtpSavpf,
-            Protocol::Udp,
-            Protocol::Udptl,
-        ];
-        if let Some(known) = known.into_iter().find(|protocol| protocol.as_str().eq_ignore_ascii_case(text)) {
-            return Some(known);
+        let is = |words: &str| text.eq_ignore_ascii_case(words);
+        match text {
+            _ if is("RTP/AVP") => Some(Protocol::RtpAvp),
+            _ if is("RTP/SAVP") => Some(Protocol::RtpSavp),
+            _ if is("RTP/AVPF") => Some(Protocol::RtpAvpf),
+            _ if is("RTP/SAVPF") => Some(Protocol::RtpSavpf),
+            _ if is("UDP/TLS/RTP/SAVP") => Some(Protocol::UdpTlsRtpSavp),
+            _ if is("UDP/TLS/RTP/SAVPF") => Some(Protocol::UdpTlsRtpSavpf),
+            _ if is("udp") => Some(Protocol::Udp),
+            _ if is("udptl") => Some(Protocol::Udptl),
+            _ if text.split('/').all(is_token) => Some(Protocol::Other(ProtocolName(Text::assembled(text.to_owned())))),
+            _ => None,
         }
-        let tokens = text.split('/').all(|part| Token::new(part).is_ok());
-        tokens.then(|| Protocol::Other(ProtocolName(Text::assembled(text.to_owned()))))
     }
 
     /// The words in the `m=` line.
@@ -191,11 +187,11 @@ impl Media {
             port,
             port_count: None,
             protocol,
-            formats: Vec::new(),
+            formats: Vec::with_capacity(4),
             information: None,
             connections: Vec::new(),
             bandwidths: Vec::new(),
-            attributes: Attributes::default(),
+            attributes: Attributes::with_capacity(4),
         }
     }
 
@@ -222,44 +218,45 @@ impl Media {
 }
 
 impl Media {
-    pub(crate) fn print(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        line(out, "m=", |out| self.print_line(out))?;
+    pub(crate) fn print(&self, out: &mut Printout) {
+        out.line("m=", |out| self.print_line(out));
         if let Some(information) = &self.information {
-            line(out, "i=", |out| out.write_str(information))?;
+            out.line("i=", |out| out.text(information));
         }
         for connection in &self.connections {
-            line(out, "c=", |out| connection.print(out))?;
+            out.line("c=", |out| connection.print(out));
         }
         for bandwidth in &self.bandwidths {
-            line(out, "b=", |out| bandwidth.print(out))?;
+            out.line("b=", |out| bandwidth.print(out));
         }
-        self.attributes.iter().try_for_each(|attribute| line(out, "a=", |out| attribute.print(out)))
+        for attribute in &self.attributes {
+            out.line("a=", |out| attribute.print(out));
+        }
     }
 
-    fn print_line(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        out.write_str(self.kind.as_str())?;
-        out.write_str(" ")?;
-        decimal(out, u64::from(self.port))?;
+    fn print_line(&self, out: &mut Printout) {
+        out.text(self.kind.as_str());
+        out.text(" ");
+        out.decimal(u64::from(self.port));
         if let Some(count) = self.port_count.filter(|count| *count > 0) {
-            out.write_str("/")?;
-            decimal(out, u64::from(count))?;
+            out.text("/");
+            out.decimal(u64::from(count));
         }
-        out.write_str(" ")?;
-        out.write_str(self.protocol.as_str())?;
+        out.text(" ");
+        out.text(self.protocol.as_str());
         if self.formats.is_empty() {
-            out.write_str(" 0")?;
+            out.text(" 0");
         }
         for format in &self.formats {
-            out.write_str(" ")?;
-            out.write_str(format)?;
+            out.text(" ");
+            out.text(format);
         }
-        Ok(())
     }
 }
 
 /// The lines of the section, each with its line end.
 impl fmt::Display for Media {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.print(f)
+        display(f, |out| self.print(out))
     }
 }

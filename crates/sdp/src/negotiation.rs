@@ -4,6 +4,7 @@ mod answer;
 mod capabilities;
 mod error;
 mod offer;
+mod places;
 mod plan;
 mod slot;
 #[cfg(test)]
@@ -16,8 +17,6 @@ pub use plan::{Agreement, HoldState, NegotiatedCodec, NegotiatedEvents, Role, St
 
 use std::sync::Arc;
 
-use crate::codec::Codec;
-use crate::media::Media;
 use crate::origin::{Number, Origin};
 use crate::session::Session;
 use slot::Slot;
@@ -81,19 +80,9 @@ impl Negotiation {
     /// descriptions of ours; make id and version random or from the time. Of the id 63 bits are used, and the first
     /// version is below 2^62 - 1: what is larger is cut to fit. RFC 3264 section 5.
     pub fn new(origin: Origin) -> Negotiation {
-        let mut origin = origin;
-        let version = bounded(&mut origin.version, |version| version % ((1 << 62) - 1));
-        bounded(&mut origin.session_id, |id| id & (u64::MAX >> 1));
-        let agreement = Agreement::default();
-        Negotiation {
-            origin,
-            version,
-            phase: Phase::Stable,
-            last_sent: None,
-            in_force: None,
-            agreement,
-            slots: Vec::new(),
-        }
+        let (origin, version) = bounded(origin);
+        let (phase, agreement) = (Phase::Stable, Agreement::default());
+        Negotiation { origin, version, phase, last_sent: None, in_force: None, agreement, slots: Vec::new() }
     }
 
     /// Where the exchange stands.
@@ -203,39 +192,24 @@ impl Negotiation {
             return Err(AcceptError::MediaMismatch { index });
         }
         let mut slots = slots.clone();
-        let (ours, theirs) = (codecs(offer), codecs(answer));
-        let agreement = agree((offer, &ours), (answer, &theirs), Role::Offerer, &slots);
+        let mut agreement = Agreement { streams: Vec::with_capacity(slots.len()) };
+        for (index, (slot, (ours, theirs))) in slots.iter_mut().zip(offer.streams().zip(answer.streams())).enumerate() {
+            let both = ((ours, ours.codecs()), (theirs, theirs.codecs()));
+            agreement.streams.push(slot.agree(index, both, Role::Offerer));
+            slot.refused = if ours.is_rejected() { slot.refused } else { theirs.is_rejected() };
+        }
         let accepted = |(ours, theirs): (&crate::Media, &crate::Media)| !ours.is_rejected() && !theirs.is_rejected();
         let wanted = offer.media.iter().zip(&answer.media).any(accepted);
         if wanted && !agreement.plans().any(StreamPlan::carries_media) {
             return Err(AcceptError::NoCommonCodec);
         }
-        for ((slot, ours), theirs) in slots.iter_mut().zip(&offer.media).zip(&answer.media) {
-            slot.refused = match ours.is_rejected() {
-                true => slot.refused,
-                false => theirs.is_rejected(),
-            };
-        }
         let both = (Arc::clone(offer), Box::new(answer.clone()));
-        self.settle(both, (ours, theirs), slots, agreement);
+        self.settle(both, slots, agreement);
         Ok(&self.agreement)
     }
 
-    /// Makes both descriptions, whose streams have these codecs, the ones in force.
-    fn settle(
-        &mut self,
-        both: (Arc<Session>, Box<Session>),
-        codecs: (Vec<Vec<Codec>>, Vec<Vec<Codec>>),
-        mut slots: Vec<Slot>,
-        agreement: Agreement,
-    ) {
-        let sections = codecs.0.into_iter().zip(codecs.1);
-        for (index, (slot, (ours, theirs))) in slots.iter_mut().zip(sections).enumerate() {
-            let plan = agreement.streams.get(index).and_then(Option::as_ref);
-            slot.direction = plan.map(|plan| plan.direction);
-            slot.remember(theirs);
-            slot.remember(ours);
-        }
+    /// Makes both descriptions, ours and theirs, the ones in force.
+    fn settle(&mut self, both: (Arc<Session>, Box<Session>), slots: Vec<Slot>, agreement: Agreement) {
         self.slots = slots;
         self.agreement = agreement;
         self.in_force = Some(both);
@@ -262,14 +236,12 @@ impl Negotiation {
     }
 }
 
-/// Writes a number anew where `cut` changes it, or where it is none of 64 bits.
-fn bounded(number: &mut Number, cut: impl FnOnce(u64) -> u64) -> u64 {
-    let was = number.value();
-    let now = cut(was.unwrap_or_default());
-    if was != Some(now) {
-        *number = now.into();
-    }
-    now
+/// An origin whose numbers are those of RFC 3264 section 5, and its version.
+fn bounded(mut origin: Origin) -> (Origin, u64) {
+    let version = origin.version.value().unwrap_or_default() % ((1 << 62) - 1);
+    let id = origin.session_id.value().unwrap_or_default() & (u64::MAX >> 1);
+    (origin.session_id, origin.version) = (id.into(), version.into());
+    (origin, version)
 }
 
 /// The first stream both sides keep whose media type differs, or whose transport differs in security: no answer may
@@ -282,25 +254,4 @@ fn mismatch(offer: &Session, answer: &Session) -> Option<usize> {
                 || offered.protocol.is_secure() != answered.protocol.is_secure()
                 || offered.protocol.is_rtp() != answered.protocol.is_rtp())
     })
-}
-
-/// The codecs of each stream.
-fn codecs(session: &Session) -> Vec<Vec<Codec>> {
-    session.media.iter().map(Media::codecs).collect()
-}
-
-/// What two descriptions, each with the codecs of its streams, agree on. `local` is ours; `role` says whether it is the
-/// offer.
-fn agree(local: (&Session, &[Vec<Codec>]), remote: (&Session, &[Vec<Codec>]), role: Role, slots: &[Slot]) -> Agreement {
-    let locals = local.0.streams().zip(local.1);
-    let remotes = remote.0.streams().zip(remote.1);
-    let both = locals.zip(remotes).zip(slots.iter());
-    let streams = both.enumerate().map(|(index, ((local, remote), slot))| {
-        let local = (local.0, local.1.as_slice());
-        let remote = (remote.0, remote.1.as_slice());
-        let mut plan = StreamPlan::of_codecs(index, local, remote, role, slot.wanted)?;
-        plan.capability = slot.capability;
-        Some(plan)
-    });
-    Agreement { streams: streams.collect() }
 }

@@ -3,76 +3,67 @@
 use std::fmt;
 
 use crate::connection::Address;
-use crate::print::decimal_digits;
+use crate::print::{Printout, display};
 use crate::text::{Text, Token};
+use crate::time::read_digits;
 
 /// Session identifier or version of `o=`: digits of any length, compared as text.
 ///
 /// RFC 8866 section 5.2 sets no bound; RFC 3264 section 5 wants 63 bits, which is what we send. A leading minus,
-/// sent by devices which print an unsigned number as a signed one, is kept.
+/// sent by devices which print an unsigned number as a signed one, is kept, and so are zeros in front.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Number(Digits);
 
-/// What has at most 20 digits, as every number of 64 bits, needs no allocation.
+/// What 64 bits give back as it was read needs no allocation.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Digits {
-    Short { octets: [u8; 20], length: u8 },
-    Long(Box<str>),
+    Value(u64),
+    Text(Box<str>),
 }
 
 impl Number {
     pub(crate) fn read(text: &str) -> Option<Number> {
+        let plain = text.len() == 1 || !text.starts_with('0');
+        if let Some(value) = read_digits(text).filter(|_| plain) {
+            return Some(Number(Digits::Value(value)));
+        }
         let digits = text.strip_prefix('-').unwrap_or(text);
         let good = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        good.then(|| Number::of_digits(text))
-    }
-
-    fn of_digits(text: &str) -> Number {
-        let mut octets = [0; 20];
-        match (octets.get_mut(..text.len()), u8::try_from(text.len())) {
-            (Some(place), Ok(length)) => {
-                place.copy_from_slice(text.as_bytes());
-                Number(Digits::Short { octets, length })
-            }
-            _ => Number(Digits::Long(text.into())),
-        }
+        good.then(|| Number(Digits::Text(text.into())))
     }
 
     /// The number, when it is not negative and fits.
     pub fn value(&self) -> Option<u64> {
-        self.as_str().parse().ok()
+        match &self.0 {
+            Digits::Value(value) => Some(*value),
+            Digits::Text(text) => read_digits(text),
+        }
     }
 
-    /// The digits as they were sent.
-    pub fn as_str(&self) -> &str {
+    fn print(&self, out: &mut Printout) {
         match &self.0 {
-            Digits::Short { octets, length } => {
-                let digits = octets.get(..usize::from(*length)).unwrap_or_default();
-                // Only digits were put there.
-                std::str::from_utf8(digits).unwrap_or_default()
-            }
-            Digits::Long(text) => text,
+            Digits::Value(value) => out.decimal(*value),
+            Digits::Text(text) => out.text(text),
         }
     }
 }
 
 impl From<u64> for Number {
     fn from(value: u64) -> Number {
-        let (digits, first) = decimal_digits(value);
-        let digits = digits.get(first..).and_then(|digits| std::str::from_utf8(digits).ok());
-        Number::of_digits(digits.unwrap_or_default())
+        Number(Digits::Value(value))
     }
 }
 
 impl fmt::Debug for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        display(f, |out| self.print(out))
     }
 }
 
+/// The digits as they were sent.
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        display(f, |out| self.print(out))
     }
 }
 
@@ -103,24 +94,24 @@ impl Origin {
 }
 
 impl Origin {
-    pub(crate) fn print(&self, out: &mut impl fmt::Write) -> fmt::Result {
+    pub(crate) fn print(&self, out: &mut Printout) {
         let mut parts = self.username.split(char::is_whitespace);
-        out.write_str(parts.next().filter(|first| !first.is_empty()).unwrap_or("_"))?;
+        out.text(parts.next().filter(|first| !first.is_empty()).unwrap_or("_"));
         for part in parts {
-            out.write_str("_")?;
-            out.write_str(part)?;
+            out.text("_");
+            out.text(part);
         }
         for number in [&self.session_id, &self.version] {
-            out.write_str(" ")?;
-            out.write_str(number.as_str())?;
+            out.text(" ");
+            number.print(out);
         }
-        out.write_str(" ")?;
-        self.address.print(out)
+        out.text(" ");
+        self.address.print(out);
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.print(f)
+        display(f, |out| self.print(out))
     }
 }

@@ -6,6 +6,8 @@ mod printed;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use crate::attribute::Attributes;
 use crate::limits::Limits;
 use crate::media::Media;
@@ -45,7 +47,27 @@ impl std::str::FromStr for Session {
 
 /// Reads one description.
 fn session(bytes: &[u8], limits: &Limits) -> Result<Session, ParseError> {
-    let mut lines = Lines::new(bytes, limits)?;
+    if bytes.len() > limits.session_bytes {
+        let (bound, rule) = (limits.session_bytes, "Limits::session_bytes");
+        let kind = ParseErrorKind::TooLarge(bound);
+        return Err(ParseError { line: 1, byte: bound, kind, expected: "a shorter description", rule });
+    }
+    let text = lines::decoded(bytes);
+    let latin1 = matches!(text, Cow::Owned(_));
+    let mut session = match read(&text, limits) {
+        Ok(session) => session,
+        Err(error) if latin1 => return Err(lines::undecoded(bytes, &text, error)),
+        Err(error) => return Err(error),
+    };
+    if latin1 {
+        declare_utf8(&mut session);
+    }
+    printed::fits(&session, bytes.len(), limits)?;
+    Ok(session)
+}
+
+fn read(text: &str, limits: &Limits) -> Result<Session, ParseError> {
+    let mut lines = Lines::new(text, limits);
     let first = lines.next_line()?;
     match &first {
         Some(line) if line.letter == 'v' => fields::version(line)?,
@@ -63,9 +85,14 @@ fn session(bytes: &[u8], limits: &Limits) -> Result<Session, ParseError> {
         }
         reader.previous = line.letter;
     }
-    reader.finish(lines.latin1)?;
-    printed::fits(&reader.session, bytes.len(), limits)?;
-    Ok(reader.session)
+    let mut session = reader.session;
+    if session.times.is_empty() {
+        session.times = vec![TimeDescription::default()];
+    }
+    match without_address(&session) {
+        Some(index) => Err(missing_address(text, index, limits)),
+        None => Ok(session),
+    }
 }
 
 /// What has been read so far.
@@ -76,13 +103,11 @@ struct Reader<'a> {
     rank: u8,
     /// Letter of the last line.
     previous: char,
-    /// Where the `m=` lines are, for what is missing in their sections.
-    media_lines: Vec<(usize, usize)>,
 }
 
 impl Reader<'_> {
     fn new(origin: Origin, limits: &Limits) -> Reader<'_> {
-        Reader { session: Session::bare(origin), limits, rank: rank('o'), previous: 'o', media_lines: Vec::new() }
+        Reader { session: Session::bare(origin), limits, rank: rank('o'), previous: 'o' }
     }
 
     fn session_line(&mut self, line: &Line<'_>) -> Result<(), ParseError> {
@@ -116,6 +141,7 @@ impl Reader<'_> {
             'b' => session.bandwidths.push(fields::bandwidth(line)?),
             'a' => push_attribute(&mut session.attributes, line, self.limits)?,
             'k' => {} // RFC 8866 section 5.12: to be discarded.
+            't' if session.times.is_empty() => session.times = vec![fields::time(line)?],
             't' => session.times.push(fields::time(line)?),
             'r' | 'z' => self.time_line(line)?,
             _ => {
@@ -152,8 +178,10 @@ impl Reader<'_> {
             if self.session.media.len() >= self.limits.media {
                 return Err(line.error(ParseErrorKind::TooLarge(self.limits.media), "fewer m= lines", "Limits::media"));
             }
+            if self.session.media.is_empty() {
+                self.session.media = Vec::with_capacity(1);
+            }
             self.session.media.push(fields::media(line, self.limits)?);
-            self.media_lines.push((line.number, line.offset));
             return Ok(());
         }
         let Some(media) = self.session.media.last_mut() else { return Ok(()) };
@@ -177,35 +205,34 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
 
-    fn finish(&mut self, latin1: bool) -> Result<(), ParseError> {
-        let without_address = |media: &Media| !media.is_rejected() && media.connections.is_empty();
-        if self.session.connection.is_none()
-            && let Some(index) = self.session.media.iter().position(without_address)
-        {
-            let (line, byte) = self.media_lines.get(index).copied().unwrap_or_default();
-            let (expected, rule) = ("c= at session level or in this media section", "RFC 8866 section 5.7");
-            return Err(ParseError { line, byte, kind: ParseErrorKind::Missing('c'), expected, rule });
-        }
-        if self.session.times.is_empty() {
-            self.session.times.push(TimeDescription::default());
-        }
-        if latin1 {
-            self.declare_utf8();
-        }
-        Ok(())
-    }
-
-    /// What was read as ISO 8859-1 is printed as UTF-8, so an `a=charset` would no longer be true. RFC 8866
-    /// section 6.10.
-    fn declare_utf8(&mut self) {
-        let sections = self.session.media.iter_mut().map(|media| &mut media.attributes);
-        for attributes in sections.chain([&mut self.session.attributes]) {
-            for attribute in attributes.values_mut().filter(|attribute| attribute.name == "charset") {
-                attribute.value = Some(Text::literal("UTF-8"));
-            }
+/// What was read as ISO 8859-1 is printed as UTF-8, so an `a=charset` would no longer be true. RFC 8866 section 6.10.
+fn declare_utf8(session: &mut Session) {
+    let sections = session.media.iter_mut().map(|media| &mut media.attributes);
+    for attributes in sections.chain([&mut session.attributes]) {
+        for attribute in attributes.values_mut().filter(|attribute| attribute.name == "charset") {
+            attribute.value = Some(Text::literal("UTF-8"));
         }
     }
+}
+
+/// The first section that has no address and inherits none.
+fn without_address(session: &Session) -> Option<usize> {
+    let without = |media: &Media| !media.is_rejected() && media.connections.is_empty();
+    session.media.iter().position(without).filter(|_| session.connection.is_none())
+}
+
+/// That the media section of this index has no address. Where its `m=` line is has not been kept.
+fn missing_address(text: &str, index: usize, limits: &Limits) -> ParseError {
+    let mut places = Vec::new();
+    let mut lines = Lines::new(text, limits);
+    while let Ok(Some(line)) = lines.next_line() {
+        places.extend((line.letter == 'm').then_some((line.number, line.offset)));
+    }
+    let (line, byte) = places.get(index).copied().unwrap_or_default();
+    let (expected, rule) = ("c= at session level or in this media section", "RFC 8866 section 5.7");
+    ParseError { line, byte, kind: ParseErrorKind::Missing('c'), expected, rule }
 }
 
 /// Place of a session line in the order of RFC 8866 section 5. From `c=` on devices shuffle, so these are one.

@@ -1,38 +1,72 @@
-//! Printing lines, and numbers in them: descriptions are printed for each call, so this does without the machinery of [`std::fmt`].
+//! Printing: descriptions are printed for each call, so this does without the machinery of [`std::fmt`].
 
 use std::fmt;
 
-use crate::text::known_number;
+/// What has been printed so far.
+pub(crate) struct Printout(Vec<u8>);
 
-/// Prints one line.
-pub(crate) fn line<W: fmt::Write>(out: &mut W, letter: &str, value: impl FnOnce(&mut W) -> fmt::Result) -> fmt::Result {
-    out.write_str(letter)?;
-    value(out)?;
-    out.write_str("\r\n")
-}
-
-/// Prints a number in digits.
-pub(crate) fn decimal(out: &mut impl fmt::Write, number: u64) -> fmt::Result {
-    if let Some(known) = u8::try_from(number).ok().filter(|number| *number < 128).and_then(known_number) {
-        return out.write_str(known);
+impl Printout {
+    /// With room for so many octets.
+    pub(crate) fn with_capacity(octets: usize) -> Printout {
+        Printout(Vec::with_capacity(octets))
     }
-    let (digits, first) = decimal_digits(number);
-    out.write_str(digits.get(first..).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default())
-}
 
-/// The digits of a number and where the first one stands.
-pub(crate) fn decimal_digits(number: u64) -> ([u8; 20], usize) {
-    let mut digits = [b'0'; 20];
-    let (mut rest, mut first) = (number, digits.len() - 1);
-    for (at, digit) in digits.iter_mut().enumerate().rev() {
-        *digit += (rest % 10) as u8;
-        rest /= 10;
-        first = at;
-        if rest == 0 {
-            break;
+    /// Appends text.
+    pub(crate) fn text(&mut self, text: &str) {
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    /// Appends a number in digits.
+    pub(crate) fn decimal(&mut self, number: u64) {
+        if number < 256 {
+            return self.octet(number as u8);
         }
+        let mut digits = [b'0'; 20];
+        let (mut rest, mut first) = (number, digits.len());
+        for (at, digit) in digits.iter_mut().enumerate().rev() {
+            *digit += (rest % 10) as u8;
+            rest /= 10;
+            first = at;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.0.extend_from_slice(digits.get(first..).unwrap_or_default());
     }
-    (digits, first)
+
+    /// Appends the digits of 0 to 255.
+    fn octet(&mut self, number: u8) {
+        if number >= 100 {
+            self.0.push(b'0' + number / 100);
+        }
+        if number >= 10 {
+            self.0.push(b'0' + number / 10 % 10);
+        }
+        self.0.push(b'0' + number % 10);
+    }
+
+    /// Appends a line: letter and equals sign, the value, the line end.
+    pub(crate) fn line(&mut self, letter: &str, value: impl FnOnce(&mut Printout)) {
+        self.text(letter);
+        value(self);
+        self.text("\r\n");
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
+    pub(crate) fn into_string(self) -> String {
+        // Only text was put there.
+        String::from_utf8(self.0).unwrap_or_default()
+    }
+}
+
+/// Displays what is printed.
+pub(crate) fn display(f: &mut fmt::Formatter<'_>, print: impl FnOnce(&mut Printout)) -> fmt::Result {
+    let mut out = Printout::with_capacity(64);
+    print(&mut out);
+    f.write_str(&out.into_string())
 }
 
 #[cfg(test)]
@@ -41,10 +75,10 @@ mod tests {
 
     #[test]
     fn rfc8866_9_decimal_prints_all_digits() {
-        for number in [0, 9, 10, 99, 100, 65_535, 1 << 40, u64::MAX] {
-            let mut text = String::new();
-            decimal(&mut text, number).unwrap();
-            assert_eq!(text, number.to_string());
+        for number in (0..300).chain([65_535, 1 << 40, u64::MAX]) {
+            let mut out = Printout::with_capacity(0);
+            out.decimal(number);
+            assert_eq!(out.into_string(), number.to_string());
         }
     }
 }

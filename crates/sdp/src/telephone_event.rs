@@ -31,6 +31,15 @@ impl EventSet {
         }
     }
 
+    /// The events of the set, in order.
+    pub fn events(&self) -> impl Iterator<Item = u8> {
+        self.0.into_iter().zip([0, 64, 128, 192]).flat_map(|(word, first)| {
+            let events = std::iter::successors(Some(word), |rest| Some(rest & rest.wrapping_sub(1)));
+            // Each loses its lowest bit to the next.
+            events.take_while(|rest| *rest != 0).map(move |rest| first + rest.trailing_zeros() as u8)
+        })
+    }
+
     /// What both sets contain.
     #[must_use]
     pub fn and(&self, other: &EventSet) -> EventSet {

@@ -41,6 +41,24 @@ pub struct Token(Cow<'static, str>);
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Text(Cow<'static, str>);
 
+/// What stands before the first such ASCII character, and what behind it.
+pub(crate) fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
+    let (before, rest) = text.split_at_checked(text.bytes().position(|byte| byte == at)?)?;
+    Some((before, rest.get(1..)?))
+}
+
+/// The first word and what stands behind it; words are parted by ASCII white space.
+pub(crate) fn word(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_ascii_start();
+    let end = text.bytes().position(|byte| byte.is_ascii_whitespace()).unwrap_or(text.len());
+    text.split_at_checked(end).filter(|(word, _)| !word.is_empty())
+}
+
+/// Whether this is a `token` of RFC 8866 section 9.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_token_byte)
+}
+
 /// RFC 8866 section 9, rule `token-char`.
 pub(crate) fn is_token_byte(byte: u8) -> bool {
     TOKEN_BYTES.get(usize::from(byte)).copied().unwrap_or_default()
@@ -98,6 +116,13 @@ known_words!(
     "IN",
     "IP4",
     "IP6",
+    "0 PCMU/8000",
+    "8 PCMA/8000",
+    "9 G722/8000",
+    "18 G729/8000",
+    "101 telephone-event/8000",
+    "101 0-15",
+    "101 0-16",
 );
 
 /// The decimal digits of 0 to 127, one number behind the other.
@@ -153,13 +178,11 @@ fn kept(value: &str) -> Cow<'static, str> {
 impl Token {
     /// Checks and copies `value`.
     pub fn new(value: &str) -> Result<Token, InvalidText> {
-        if value.is_empty() {
-            return Err(InvalidText::Empty);
+        if is_token(value) {
+            return Ok(Token(kept(value)));
         }
-        match value.bytes().enumerate().find(|(_, byte)| !is_token_byte(*byte)) {
-            Some((at, byte)) => Err(InvalidText::Byte { at, byte }),
-            None => Ok(Token(kept(value))),
-        }
+        let wrong = value.bytes().enumerate().find(|(_, byte)| !is_token_byte(*byte));
+        Err(wrong.map_or(InvalidText::Empty, |(at, byte)| InvalidText::Byte { at, byte }))
     }
 
     /// A token written in this crate's sources; the unit tests check each of them.

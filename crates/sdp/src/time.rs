@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::print::decimal;
+use crate::print::{Printout, display};
 
 /// A length of time with its unit, as in `r=7d 1h 0 25h`. RFC 8866 section 5.10.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,12 +27,12 @@ pub enum TimeUnit {
 }
 
 impl TimeUnit {
-    fn letter(self) -> char {
+    fn letter(self) -> &'static str {
         match self {
-            TimeUnit::Days => 'd',
-            TimeUnit::Hours => 'h',
-            TimeUnit::Minutes => 'm',
-            TimeUnit::Seconds => 's',
+            TimeUnit::Days => "d",
+            TimeUnit::Hours => "h",
+            TimeUnit::Minutes => "m",
+            TimeUnit::Seconds => "s",
         }
     }
 
@@ -66,17 +66,33 @@ impl TypedTime {
 }
 
 /// `1*DIGIT` that fits; no sign.
-pub(crate) fn read_digits<T: std::str::FromStr>(text: &str) -> Option<T> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
+pub(crate) fn read_digits<T: TryFrom<u64>>(text: &str) -> Option<T> {
+    let mut number = 0_u64;
+    for byte in text.bytes() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
     }
-    text.parse().ok()
+    match text.len() {
+        0 => None,
+        1..20 => T::try_from(number).ok(),
+        // These may not have fitted.
+        _ => T::try_from(text.parse().ok()?).ok(),
+    }
+}
+
+impl TypedTime {
+    pub(crate) fn print(self, out: &mut Printout) {
+        out.decimal(self.value);
+        out.text(self.unit.map_or("", TimeUnit::letter));
+    }
 }
 
 impl fmt::Display for TypedTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.value)?;
-        self.unit.map_or(Ok(()), |unit| write!(f, "{}", unit.letter()))
+        display(f, |out| self.print(out))
     }
 }
 
@@ -89,6 +105,21 @@ pub struct Repeat {
     pub duration: TypedTime,
     /// Starts of the occurrences, counted from the start time. Printed as `0` when empty.
     pub offsets: Vec<TypedTime>,
+}
+
+impl Repeat {
+    fn print(&self, out: &mut Printout) {
+        self.interval.print(out);
+        out.text(" ");
+        self.duration.print(out);
+        if self.offsets.is_empty() {
+            out.text(" 0");
+        }
+        for offset in &self.offsets {
+            out.text(" ");
+            offset.print(out);
+        }
+    }
 }
 
 /// One pair of a `z=` line: RFC 8866 section 5.11.
@@ -116,38 +147,36 @@ pub struct TimeDescription {
 }
 
 impl TimeDescription {
-    pub(crate) fn print(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        out.write_str("t=")?;
-        decimal(out, self.start)?;
-        out.write_str(" ")?;
-        decimal(out, self.stop)?;
-        out.write_str("\r\n")?;
+    pub(crate) fn print(&self, out: &mut Printout) {
+        if (self.start, self.stop) == (0, 0) {
+            out.text("t=0 0\r\n");
+        } else {
+            out.line("t=", |out| {
+                out.decimal(self.start);
+                out.text(" ");
+                out.decimal(self.stop);
+            });
+        }
         for repeat in &self.repeats {
-            write!(out, "r={} {}", repeat.interval, repeat.duration)?;
-            if repeat.offsets.is_empty() {
-                out.write_str(" 0")?;
-            }
-            for offset in &repeat.offsets {
-                write!(out, " {offset}")?;
-            }
-            out.write_str("\r\n")?;
+            out.line("r=", |out| repeat.print(out));
         }
         if self.repeats.is_empty() || self.zones.is_empty() {
-            return Ok(());
+            return;
         }
-        out.write_str("z=")?;
-        for (index, zone) in self.zones.iter().enumerate() {
-            let space = if index == 0 { "" } else { " " };
-            let sign = if zone.back { "-" } else { "" };
-            write!(out, "{space}{} {sign}{}", zone.at, zone.offset)?;
-        }
-        out.write_str("\r\n")
+        out.line("z=", |out| {
+            for (index, zone) in self.zones.iter().enumerate() {
+                out.text(if index == 0 { "" } else { " " });
+                out.decimal(zone.at);
+                out.text(if zone.back { " -" } else { " " });
+                zone.offset.print(out);
+            }
+        });
     }
 }
 
 /// The lines of a time description, each with its line end.
 impl fmt::Display for TimeDescription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.print(f)
+        display(f, |out| self.print(out))
     }
 }

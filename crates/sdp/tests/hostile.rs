@@ -93,6 +93,8 @@ fn survive(bytes: &[u8], ours: &mut Negotiation, capabilities: &LocalCapabilitie
         Ok(None) => false,
         Ok(Some(session)) => {
             negotiate(ours, capabilities, &session);
+            let kept = negotiation().answer(&session, capabilities);
+            assert_eq!(capabilities.answer(&session, origin()), kept, "the same answer when nothing is kept");
             let mut caller = ours.clone();
             caller.offer(capabilities).unwrap();
             let _ = caller.accept_answer(&session);
@@ -104,7 +106,11 @@ fn survive(bytes: &[u8], ours: &mut Negotiation, capabilities: &LocalCapabilitie
 }
 
 fn negotiation() -> Negotiation {
-    Negotiation::new(Origin::new(1, 1, Ipv4Addr::new(198, 51, 100, 7)))
+    Negotiation::new(origin())
+}
+
+fn origin() -> Origin {
+    Origin::new(1, 1, Ipv4Addr::new(198, 51, 100, 7))
 }
 
 #[test]

@@ -140,6 +140,8 @@ proptest! {
         events.iter().for_each(|event| set.insert(*event));
         prop_assert_eq!(EventSet::read(&set.to_string()), Some(set));
         prop_assert!(events.iter().all(|event| set.contains(*event)));
+        let listed: Vec<u8> = set.events().collect();
+        prop_assert_eq!(listed, (0..=255).filter(|event| set.contains(*event)).collect::<Vec<u8>>());
     }
 
     #[test]

@@ -25,6 +25,9 @@ fuzz_target!(|input: &[u8]| {
             b'o' => {
                 let Ok(offer) = Session::parse(rest) else { continue };
                 let before = ours.agreement().clone();
+                let origin = || Origin::new(1, 1, Ipv4Addr::new(192, 0, 2, 1));
+                let kept = Negotiation::new(origin()).answer(&offer, &capabilities);
+                assert_eq!(capabilities.answer(&offer, origin()), kept, "the same answer when nothing is kept");
                 match ours.answer(&offer, &capabilities) {
                     Ok(answer) => {
                         answered += 1;

@@ -113,3 +113,27 @@ fn rfc3264_8_3_2_what_is_sent_changes_with_the_formats_of_offer_and_answer() {
         assert_eq!(settings.codec, codec, "we are answered: {formats}");
     }
 }
+
+const ONCE: &[u8] =
+    b"v=0\r\no=- 1 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8 101\r\n\
+                      a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-11,16\r\n";
+
+#[test]
+fn rfc3264_6_an_answer_that_is_not_kept_is_the_one_that_would_be() {
+    let mut kept = CallMedia::new(([192, 0, 2, 1], 5_000).into(), &Codec::ALL, 77);
+    let capabilities = kept.shared();
+    let (body, agreed) = kept.answer(ONCE).unwrap();
+    assert_eq!(CallMedia::answer_once(&capabilities, 77, ONCE).unwrap(), (body, agreed));
+    let refused = CallMedia::answer_once(&capabilities, 77, b"v=1\r\n").unwrap_err();
+    assert_eq!(refused.status(), 400, "{refused}");
+}
+
+#[test]
+fn rfc4733_2_5_1_1_exactly_the_events_of_the_peer_are_taken() {
+    let capabilities = CallMedia::new(([192, 0, 2, 1], 5_000).into(), &Codec::ALL, 77).shared();
+    let (_, agreed) = CallMedia::answer_once(&capabilities, 77, ONCE).unwrap();
+    let taken = agreed.settings.and_then(|settings| settings.events).unwrap().taken;
+    let expected: Vec<u8> = (0..=11).chain([16]).collect();
+    let listed: Vec<u8> = (0..=255).filter(|event| taken.contains(rtp::telephone_event::Event(*event))).collect();
+    assert_eq!(listed, expected);
+}

@@ -3,14 +3,16 @@
 use super::capabilities::{CodecOrder, Hold, LocalCapabilities, LocalMedia, NullAddressAnswer};
 use super::error::AnswerError;
 use super::offer::describe;
+use super::places::Places;
 use super::plan::{Agreement, Role};
 use super::slot::Slot;
-use super::{Negotiation, Phase, agree, codecs};
+use super::{Negotiation, Phase, bounded};
 use crate::attribute::Attribute;
 use crate::codec::Codec;
 use crate::connection::Connection;
 use crate::direction::Direction;
 use crate::media::{Media, MediaKind};
+use crate::origin::Origin;
 use crate::session::Session;
 use crate::telephone_event::EventSet;
 use crate::text::{Text, Token};
@@ -59,30 +61,61 @@ impl Negotiation {
                 return Err(AnswerError::OursPending);
             }
         };
-        let theirs = codecs(&offer);
-        let mut session = Session::bare(self.origin.clone());
-        session.connection = Some(Connection::from(capabilities.address.clone()));
-        session.attributes = capabilities.attributes.clone();
-        session.times = offer.times.clone();
         let mut slots = self.slots.clone();
         slots.resize_with(offer.media.len(), Slot::default);
-        let mut used: Vec<usize> = slots.iter().filter_map(|slot| slot.capability).collect();
-        session.media.reserve_exact(offer.media.len());
-        let mut ours = Vec::with_capacity(offer.media.len());
-        for ((offered, theirs), slot) in offer.streams().zip(&theirs).zip(slots.iter_mut()) {
-            let (media, codecs) = answered_media(offered, theirs, slot, &mut used, capabilities);
-            session.media.push(media);
-            ours.push(codecs);
-        }
-        let agreement = agree((&session, &ours), (&offer, &theirs), Role::Answerer, &slots);
-        if refuses_all(&offer, &agreement, capabilities) {
-            self.phase = Phase::OfferReceived { offer };
-            return Err(AnswerError::NoCommonCodec);
-        }
-        let session = self.stamp(session);
-        self.settle((session, offer), (ours, theirs), slots, agreement);
+        let answer = match answered(&offer, self.origin.clone(), capabilities, &mut slots) {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.phase = Phase::OfferReceived { offer };
+                return Err(error);
+            }
+        };
+        let session = self.stamp(answer.session);
+        self.settle((session, offer), slots, answer.agreement);
         Ok(())
     }
+}
+
+impl LocalCapabilities {
+    /// Answers the first offer of a dialog and keeps nothing of it: the answer is that of a [`Negotiation`] with this `origin`, for
+    /// a fraction of its cost. One that is given the same offer later can go on from there.
+    ///
+    /// # Errors
+    /// [`AnswerError::NoCommonCodec`], as [`Negotiation::answer_pending`].
+    pub fn answer(&self, offer: &Session, origin: Origin) -> Result<Answer, AnswerError> {
+        let (origin, _) = bounded(origin);
+        let mut slots = Vec::new();
+        slots.resize_with(offer.media.len(), Slot::default);
+        answered(offer, origin, self, &mut slots)
+    }
+}
+
+/// The answer to an offer whose streams have these slots.
+fn answered(
+    offer: &Session,
+    origin: Origin,
+    capabilities: &LocalCapabilities,
+    slots: &mut [Slot],
+) -> Result<Answer, AnswerError> {
+    let mut session = Session::bare(origin);
+    session.connection = Some(Connection::from(capabilities.address.clone()));
+    session.attributes = capabilities.attributes.clone();
+    session.times = offer.times.clone();
+    session.media = Vec::with_capacity(offer.media.len());
+    let mut agreement = Agreement { streams: Vec::with_capacity(offer.media.len()) };
+    let mut free = Places::ALL;
+    slots.iter().filter_map(|slot| slot.capability).for_each(|bound| free.take(bound));
+    for (index, (offered, slot)) in offer.streams().zip(slots).enumerate() {
+        let theirs = offered.codecs();
+        let (media, ours) = answered_media(offered, &theirs, slot, &mut free, capabilities);
+        let both = ((MediaView::new(&session, &media), ours), (offered, theirs));
+        agreement.streams.push(slot.agree(index, both, Role::Answerer));
+        session.media.push(media);
+    }
+    if refuses_all(offer, &agreement, capabilities) {
+        return Err(AnswerError::NoCommonCodec);
+    }
+    Ok(Answer { session, agreement })
 }
 
 /// Whether an answer would leave nothing of what was offered.
@@ -99,14 +132,15 @@ fn answered_media(
     offered: MediaView<'_>,
     theirs: &[Codec],
     slot: &mut Slot,
-    used: &mut Vec<usize>,
+    free: &mut Places,
     capabilities: &LocalCapabilities,
 ) -> (Media, Vec<Codec>) {
-    let free = (0..capabilities.media.len()).filter(|at| !used.contains(at));
-    for at in slot.capability.into_iter().chain(free) {
+    let places = *free;
+    let unbound = (0..capabilities.media.len()).filter(|at| places.has(*at));
+    for at in slot.capability.into_iter().chain(unbound) {
         let Some(local) = capabilities.media.get(at) else { continue };
         let Some(answered) = accepted_media(offered, theirs, local, capabilities) else { continue };
-        used.push(at);
+        free.take(at);
         slot.capability = Some(at);
         slot.refused = false;
         slot.wanted = local.wanted();
@@ -191,17 +225,15 @@ fn common_formats(offered: MediaView<'_>, local: &LocalMedia) -> Vec<Token> {
 /// real codec but none in common, however well its events would fit.
 fn common_codecs(theirs: &[Codec], local: &LocalMedia, all: &LocalCapabilities) -> Vec<Codec> {
     let pair = |ours: &Codec, theirs: &Codec| (!theirs.is_telephone_event()).then(|| answered_codec(ours, theirs));
-    let mut common: Vec<Codec> = Vec::new();
+    let mut common: Vec<Codec> = Vec::with_capacity(theirs.len());
     match all.order {
         CodecOrder::Theirs => {
-            let mut taken = vec![false; local.codecs.len()];
+            let mut free = Places::ALL;
             for codec in theirs {
-                let ours = local.codecs.iter().zip(taken.iter_mut());
-                let Some((ours, taken)) = ours.into_iter().find(|(ours, taken)| !**taken && ours.same_format(codec))
-                else {
-                    continue;
-                };
-                *taken = true;
+                let mut ours = local.codecs.iter().enumerate();
+                let found = ours.find(|(at, ours)| free.has(*at) && ours.same_format(codec));
+                let Some((at, ours)) = found else { continue };
+                free.take(at);
                 common.extend(pair(ours, codec));
             }
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::places::Places;
 use crate::codec::{Codec, PayloadType};
 use crate::connection::Address;
 use crate::direction::Direction;
@@ -218,23 +219,21 @@ fn common_codecs(
         Role::Offerer => (local, remote),
         Role::Answerer => (remote, local),
     };
-    let mut taken = vec![false; offered.len()];
-    let (mut codecs, mut events) = (Vec::new(), Vec::new());
+    let mut free = Places::ALL;
+    let (mut codecs, mut events) = (Vec::with_capacity(offered.len()), Vec::new());
     for number in answer.payload_types() {
         // A dynamic number without a=rtpmap in an answer can only mean what the offer said it means.
         let codec = explained.iter().find(|codec| codec.payload_type == number).cloned();
         let codec = codec.or_else(|| offered.iter().find(|codec| codec.payload_type == number).cloned());
         let Some(answered) = codec else { continue };
         let fits = |same_number: bool| {
-            offered.iter().zip(&taken).position(|(codec, taken)| {
-                !taken && codec.same_format(&answered) && (!same_number || codec.payload_type == number)
+            offered.iter().enumerate().position(|(at, codec)| {
+                free.has(at) && codec.same_format(&answered) && (!same_number || codec.payload_type == number)
             })
         };
         let Some(at) = fits(true).or_else(|| fits(false)) else { continue };
         let Some(offered) = offered.get(at).cloned() else { continue };
-        if let Some(taken) = taken.get_mut(at) {
-            *taken = true;
-        }
+        free.take(at);
         let list = if answered.is_telephone_event() { &mut events } else { &mut codecs };
         list.push(match role {
             Role::Offerer => NegotiatedCodec { local: offered, remote: answered },

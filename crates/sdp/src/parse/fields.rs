@@ -8,26 +8,36 @@ use crate::limits::Limits;
 use crate::media::{Media, MediaKind, Protocol};
 use crate::origin::{Number, Origin};
 use crate::parse_error::{ParseError, ParseErrorKind};
-use crate::text::{Text, Token};
+use crate::text::{Text, Token, cut, is_token};
 use crate::time::{Repeat, TimeDescription, TypedTime, ZoneAdjustment, read_digits};
 
 /// The fields of a line with their offsets in the value. Runs of spaces count as one, at the ends as none.
 struct Fields<'a> {
-    value: &'a str,
+    /// What is not read yet, without spaces at either end.
+    rest: &'a str,
+    /// Its offset in the value.
     at: usize,
 }
 
 impl<'a> Fields<'a> {
-    fn new(line: &'a Line<'_>) -> Fields<'a> {
-        Fields { value: &line.value, at: 0 }
+    fn new(line: &Line<'a>) -> Fields<'a> {
+        let mut fields = Fields { rest: line.value, at: 0 };
+        fields.trim_start();
+        fields.trim_end();
+        fields
     }
 
-    /// The unread part, without spaces in front.
-    fn rest(&mut self) -> &'a str {
-        let rest = self.value.get(self.at..).unwrap_or_default();
-        let trimmed = rest.trim_start_matches(' ');
-        self.at += rest.len() - trimmed.len();
-        trimmed
+    fn trim_start(&mut self) {
+        while let [b' ', ..] = self.rest.as_bytes() {
+            self.rest = self.rest.get(1..).unwrap_or_default();
+            self.at += 1;
+        }
+    }
+
+    fn trim_end(&mut self) {
+        while let [before @ .., b' '] = self.rest.as_bytes() {
+            self.rest = self.rest.get(..before.len()).unwrap_or_default();
+        }
     }
 }
 
@@ -36,20 +46,30 @@ impl<'a> Iterator for Fields<'a> {
     type Item = (usize, &'a str);
 
     fn next(&mut self) -> Option<(usize, &'a str)> {
-        let rest = self.rest();
-        let end = rest.bytes().position(|byte| byte == b' ').unwrap_or(rest.len());
-        let field = rest.get(..end).filter(|field| !field.is_empty())?;
+        let end = self.rest.bytes().position(|byte| byte == b' ').unwrap_or(self.rest.len());
+        let (field, rest) = self.rest.split_at_checked(end).filter(|_| end > 0)?;
         let at = self.at;
-        self.at += field.len();
+        (self.rest, self.at) = (rest, at + end);
+        self.trim_start();
         Some((at, field))
     }
 }
 
+impl<'a> DoubleEndedIterator for Fields<'a> {
+    fn next_back(&mut self) -> Option<(usize, &'a str)> {
+        let start = self.rest.bytes().rposition(|byte| byte == b' ').map_or(0, |space| space + 1);
+        let (rest, field) = self.rest.split_at_checked(start).filter(|(_, field)| !field.is_empty())?;
+        self.rest = rest;
+        self.trim_end();
+        Some((self.at + start, field))
+    }
+}
+
 /// The next field, read by `read`; the error names what was expected.
-fn field<T>(
+fn field<'a, T>(
     line: &Line<'_>,
-    fields: &mut Fields<'_>,
-    read: impl FnOnce(&str) -> Option<T>,
+    fields: &mut Fields<'a>,
+    read: impl FnOnce(&'a str) -> Option<T>,
     expected: &'static str,
     rule: &'static str,
 ) -> Result<T, ParseError> {
@@ -59,7 +79,7 @@ fn field<T>(
 
 /// RFC 8866 section 5.1.
 pub(super) fn version(line: &Line<'_>) -> Result<(), ParseError> {
-    match line.value.trim_end() == "0" {
+    match line.value == "0" || line.value.trim_end() == "0" {
         true => Ok(()),
         false => Err(line.malformed(0, "version 0", "RFC 8866 section 5.1")),
     }
@@ -68,60 +88,56 @@ pub(super) fn version(line: &Line<'_>) -> Result<(), ParseError> {
 /// RFC 8866 section 5.2. The last five fields are fixed, so a user name with spaces can be told apart.
 pub(super) fn origin(line: &Line<'_>) -> Result<Origin, ParseError> {
     const RULE: &str = "RFC 8866 section 5.2";
-    let mut fields: Vec<(usize, &str)> = Vec::with_capacity(8);
-    fields.extend(Fields::new(line));
-    let Some((user, [id, version, network, kind, address])) = fields.split_last_chunk::<5>() else {
+    let mut fields = Fields::new(line);
+    let mut last = || fields.next_back();
+    let (Some(address), Some(kind), Some(network), Some(version), Some(id)) = (last(), last(), last(), last(), last())
+    else {
         return Err(line.malformed(0, "<username> <sess-id> <sess-version> <nettype> <addrtype> <address>", RULE));
     };
     let number =
-        |field: &(usize, &str), expected| Number::read(field.1).ok_or_else(|| line.malformed(field.0, expected, RULE));
+        |field: (usize, &str), expected| Number::read(field.1).ok_or_else(|| line.malformed(field.0, expected, RULE));
     let session_id = number(id, "digits as session id")?;
     let version = number(version, "digits as session version")?;
     let address = Address::read(network.1, kind.1, address.1)
         .ok_or_else(|| line.malformed(network.0, "IN IP4 or IN IP6 and an address", RULE))?;
-    let username = username(user).unwrap_or_else(|| Text::literal("-"));
-    Ok(Origin { username, session_id, version, address })
+    Ok(Origin { username: username(fields.rest), session_id, version, address })
 }
 
 /// The words of a user name as one.
-fn username(words: &[(usize, &str)]) -> Option<Text> {
-    if let [(_, word)] = words
-        && word.bytes().all(|byte| byte.is_ascii_graphic())
-    {
-        return Text::of_line(word);
+fn username(words: &str) -> Text {
+    if words.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Text::of_line(words).unwrap_or_else(|| Text::literal("-"));
     }
+    let words = words.split(' ').filter(|word| !word.is_empty());
     let mut username = String::new();
-    for (index, (_, word)) in words.iter().enumerate() {
-        if index > 0 {
-            username.push('_');
-        }
+    for word in words {
+        username.push_str(if username.is_empty() { "" } else { "_" });
         username.extend(word.chars().map(|c| if c.is_whitespace() { '_' } else { c }));
     }
-    Text::of_line(&username)
+    Text::of_line(&username).unwrap_or_else(|| Text::literal("-"))
 }
 
 /// The value as a whole; `None` when it is empty.
 pub(super) fn text(line: &Line<'_>) -> Option<Text> {
-    Text::of_line(&line.value)
+    Text::of_line(line.value)
 }
 
 /// RFC 8866 section 5.7.
 pub(super) fn connection(line: &Line<'_>) -> Result<Connection, ParseError> {
     const RULE: &str = "RFC 8866 section 5.7";
     let mut fields = Fields::new(line);
-    let network = field(line, &mut fields, |text| Token::new(text).ok(), "a network type such as IN", RULE)?;
-    let kind = field(line, &mut fields, |text| Token::new(text).ok(), "an address type such as IP4", RULE)?;
-    let place = |fields: &mut Fields<'_>| -> Option<Connection> {
-        let address = fields.rest().trim_end_matches(' ');
-        let (base, suffix) = address.split_once('/').unwrap_or((address, ""));
-        match Address::read(&network, &kind, base)? {
-            Address::Other { .. } => Some(Connection::from(Address::read(&network, &kind, address)?)),
-            base if address.contains('/') => multicast(base, suffix),
-            base => Some(Connection::from(base)),
-        }
+    let token = |text| is_token(text).then_some(text);
+    let network = field(line, &mut fields, token, "a network type such as IN", RULE)?;
+    let kind = field(line, &mut fields, token, "an address type such as IP4", RULE)?;
+    let read = |address| Address::read(network, kind, address);
+    let place = || match cut(fields.rest, b'/') {
+        None => read(fields.rest).map(Connection::from),
+        Some((base, suffix)) => match read(base)? {
+            Address::Other { .. } => read(fields.rest).map(Connection::from),
+            base => multicast(base, suffix),
+        },
     };
-    let found = place(&mut fields);
-    found.ok_or_else(|| line.malformed(fields.at, "an address, with /ttl and /count only for multicast", RULE))
+    place().ok_or_else(|| line.malformed(fields.at, "an address, with /ttl and /count only for multicast", RULE))
 }
 
 /// The same in the session section, where several addresses have no place.
@@ -171,7 +187,7 @@ pub(super) fn repeat(line: &Line<'_>) -> Result<Repeat, ParseError> {
     let interval = field(line, &mut fields, TypedTime::read, "an interval such as 7d", RULE)?;
     let duration = field(line, &mut fields, TypedTime::read, "a duration such as 1h", RULE)?;
     let mut offsets = vec![field(line, &mut fields, TypedTime::read, "at least one offset such as 0", RULE)?];
-    while !fields.rest().is_empty() {
+    while !fields.rest.is_empty() {
         offsets.push(field(line, &mut fields, TypedTime::read, "an offset such as 25h", RULE)?);
     }
     Ok(Repeat { interval, duration, offsets })
@@ -182,7 +198,7 @@ pub(super) fn zones(line: &Line<'_>) -> Result<Vec<ZoneAdjustment>, ParseError> 
     const RULE: &str = "RFC 8866 section 5.11";
     let mut fields = Fields::new(line);
     let mut zones = Vec::new();
-    while zones.is_empty() || !fields.rest().is_empty() {
+    while zones.is_empty() || !fields.rest.is_empty() {
         let at = field(line, &mut fields, read_digits, "seconds since 1900 as adjustment time", RULE)?;
         let signed = |text: &str| {
             let digits = text.strip_prefix('-');
@@ -197,13 +213,9 @@ pub(super) fn zones(line: &Line<'_>) -> Result<Vec<ZoneAdjustment>, ParseError> 
 /// RFC 8866 section 5.13.
 pub(super) fn attribute(line: &Line<'_>) -> Result<Attribute, ParseError> {
     const RULE: &str = "RFC 8866 section 5.13";
-    let value: &str = &line.value;
-    let colon = value.bytes().position(|byte| byte == b':').and_then(|colon| value.split_at_checked(colon));
-    let (name, rest) = match colon {
-        Some((name, rest)) => (name, rest.get(1..).unwrap_or_default()),
-        // A property with spaces behind it is common, and means the property.
-        None => (value.trim_end(), ""),
-    };
+    let value = line.value;
+    // A property with spaces behind it is common, and means the property.
+    let (name, rest) = cut(value, b':').unwrap_or_else(|| (value.trim_end(), ""));
     let name = Token::new(name).map_err(|_| line.malformed(0, "a token as attribute name", RULE))?;
     Ok(Attribute { name, value: Text::of_line(rest) })
 }
@@ -214,7 +226,7 @@ pub(super) fn media(line: &Line<'_>, limits: &Limits) -> Result<Media, ParseErro
     let mut fields = Fields::new(line);
     let kind = field(line, &mut fields, MediaKind::read, "a media type such as audio", RULE)?;
     let ports = |text: &str| -> Option<(u16, Option<u32>)> {
-        let Some((port, count)) = text.split_once('/') else { return Some((read_digits(text)?, None)) };
+        let Some((port, count)) = cut(text, b'/') else { return Some((read_digits(text)?, None)) };
         Some((read_digits(port)?, Some(read_digits::<u32>(count).filter(|count| *count > 0)?)))
     };
     let (port, port_count) = field(line, &mut fields, ports, "a port from 0 to 65535", RULE)?;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
 
 use audio::codec::Codec;
-use media::{Agreed, CallMedia};
+use media::{Agreed, CallMedia, NegotiateError};
 use sdp::LocalCapabilities;
 use sip::message::{Request, StatusCode};
 use sip::{SessionId, Turn};
@@ -16,8 +16,8 @@ use super::{Live, Robot};
 pub(super) enum Described {
     /// As they are negotiated.
     Whole(Box<CallMedia>),
-    /// Those of a silent call, which may stand for hours: its answered offer, of which they are made again should they change. That is a tenth
-    /// of their size.
+    /// Those of a silent call, which may stand for hours: its answered offer, of which they are made should they change; empty before there is
+    /// one. That is a tenth of their size.
     Answered(Box<[u8]>),
 }
 
@@ -40,7 +40,11 @@ impl Robot {
     pub(super) fn prepare(&mut self, number: u64, local: IpAddr, turn: &Turn<'_>) -> Result<Live, String> {
         let since = turn.now().mono;
         let origin = since.0 ^ (number << 20);
-        let media = Described::Whole(Box::new(CallMedia::sharing(self.described_at(local)?, origin)));
+        let capabilities = self.described_at(local)?;
+        let media = match self.studio {
+            Some(_) => Described::Whole(Box::new(CallMedia::sharing(capabilities, origin))),
+            None => Described::Answered(Box::default()),
+        };
         Ok(Live { number, media, origin, sound: None, local, since, standing: false })
     }
 
@@ -68,6 +72,14 @@ impl Robot {
     /// The description that accepts a call, and the sockets for it where it has some of its own; otherwise with which status it is refused, and why.
     pub(super) fn describe(&mut self, session: SessionId, request: &Request) -> Result<Ready, (StatusCode, String)> {
         let live = self.calls.get_mut(&session).ok_or((StatusCode::SERVER_INTERNAL_ERROR, String::new()))?;
+        let offer = request.body();
+        if let (Described::Answered(answered), Some(silent), false) =
+            (&mut live.media, self.silent.get(&live.local), offer.is_empty())
+        {
+            let (body, agreed) = CallMedia::answer_once(&silent.capabilities, live.origin, offer).map_err(refusal)?;
+            *answered = offer.into();
+            return Ok(Ready { body, agreed: Some(agreed), ports: None });
+        }
         let media = negotiated(live.origin, live.local, &mut live.media, &self.silent)
             .ok_or((StatusCode::SERVER_INTERNAL_ERROR, "its descriptions are gone".to_owned()))?;
         let ports = self.studio.as_ref().map(|studio| studio.ports.bind(live.local)).transpose();
@@ -77,24 +89,23 @@ impl Robot {
         {
             stream.port = pair.address.port();
         }
-        let offer = request.body();
         let outcome = if offer.is_empty() {
             media.offer().map(|body| (body, None))
         } else {
             media.answer(offer).map(|(body, agreed)| (body, Some(agreed)))
         };
-        let (body, agreed) = outcome.map_err(|error| {
-            let code = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
-            (code, error.to_string())
-        })?;
-        if self.studio.is_none() && !offer.is_empty() {
-            live.media = Described::Answered(offer.into());
-        }
+        let (body, agreed) = outcome.map_err(refusal)?;
         Ok(Ready { body, agreed, ports })
     }
 }
 
-/// A call's descriptions as they are negotiated, made again where only the offer was kept: the same offer, number and capabilities give the same answer.
+/// With which status an offer is refused, and why.
+fn refusal(error: NegotiateError) -> (StatusCode, String) {
+    let code = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
+    (code, error.to_string())
+}
+
+/// A call's descriptions as they are negotiated, made where only the offer was kept: the same offer, number and capabilities give the same answer.
 pub(super) fn negotiated<'a>(
     origin: u64,
     local: IpAddr,
@@ -103,7 +114,9 @@ pub(super) fn negotiated<'a>(
 ) -> Option<&'a mut CallMedia> {
     if let Described::Answered(offer) = media {
         let mut again = CallMedia::sharing(Arc::clone(&silent.get(&local)?.capabilities), origin);
-        again.answer(offer).ok()?;
+        if !offer.is_empty() {
+            again.answer(offer).ok()?;
+        }
         *media = Described::Whole(Box::new(again));
     }
     match media {
