@@ -41,6 +41,27 @@ fn rfc3264_6_1_one_host_is_answered_by_one_host_and_a_port_whatever_the_directio
 }
 
 #[test]
+fn rfc3264_6_1_a_stream_is_taken_by_one_of_its_own_kind_only() {
+    // The same payload type, and each kind in turn.
+    let mut bob = Party::bob(vec![audio(5000, &[0]), video(5002, &[31])]);
+    bob.capabilities.require_audio = false;
+    for (offered, answered) in [
+        ("audio 4000 0", Some("audio 5000 0")),
+        ("video 4000 31", Some("video 5002 31")),
+        ("video 4000 0", None),
+        ("audio 4000 31", None),
+        ("text 4000 0", None),
+    ] {
+        let mut bob = Party { negotiation: bob.negotiation.clone(), capabilities: bob.capabilities.clone() };
+        let answer = bob.negotiation.answer(written(1, "192.0.2.1", &[offered]), &bob.capabilities);
+        match answered {
+            Some(answered) => assert_eq!(shape(&answer.unwrap().session), [answered]),
+            None => assert_eq!(answer.unwrap_err(), AnswerError::NoCommonCodec, "{offered}"),
+        }
+    }
+}
+
+#[test]
 fn rfc3264_6_1_a_stream_of_each_direction_is_answered_with_a_common_format() {
     for offered in [SendRecv, SendOnly, RecvOnly, Inactive] {
         for wanted in [SendRecv, SendOnly, RecvOnly, Inactive] {

@@ -110,6 +110,19 @@ fn rfc3264_8_3_2_a_number_never_changes_its_meaning() {
 }
 
 #[test]
+fn rfc3264_8_3_2_a_number_whose_codec_is_gone_is_given_to_no_other() {
+    let named = |name: &str| vec![Codec::new(96, name, 8000).unwrap()];
+    let mut alice = Party::alice(vec![LocalMedia::new(MediaKind::Audio, 4000, named("iLBC"))]);
+    let mut bob = Party::bob(vec![LocalMedia::new(MediaKind::Audio, 5000, named("iLBC"))]);
+    exchange(&mut alice, &mut bob);
+    for (name, number) in [("speex", "97"), ("AMR", "98"), ("speex", "97"), ("iLBC", "96")] {
+        (alice.media(0).codecs, bob.media(0).codecs) = (named(name), named(name));
+        let (offer, _) = exchange(&mut alice, &mut bob);
+        assert_eq!(shape(&offer), [format!("audio 4000 {number}")], "{name}");
+    }
+}
+
+#[test]
 fn rfc3264_8_3_2_a_number_the_peer_used_keeps_its_meaning_too() {
     let mut alice = Party::alice(vec![audio(4000, &[97])]);
     alice.offer();
