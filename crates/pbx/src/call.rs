@@ -85,6 +85,8 @@ pub(crate) struct Ringing {
     alarm: Option<AlarmId>,
     /// The most telling refusal so far.
     best: Option<Refused>,
+    /// A device was not called since there was no room here.
+    no_room: bool,
     /// The leg whose early media the caller hears.
     early: Option<u32>,
     /// The provisional response last passed on.

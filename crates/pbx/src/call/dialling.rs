@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use audio::codec::Codec;
 use sip::message::{Body, Lines, Method, StatusCode, UriBuf};
-use sip::{ContactSpec, Draft, Reply, Turn};
+use sip::{ContactSpec, Draft, Reply, StackError, Turn};
 
 use super::line::{CODECS, Line};
 use super::{Call, Fate, Leg, Letter, Refused, Ringing, Stage};
@@ -14,6 +14,14 @@ use crate::outcome::Outcome;
 use crate::request::Admitted;
 use crate::switch::Switch;
 use crate::target::Target;
+
+/// Why a device was not called.
+enum NotCalled {
+    /// No ports, or a table is full.
+    NoRoom,
+    /// What its binding says makes no INVITE.
+    Impossible,
+}
 
 impl Switch {
     /// What the INVITEs of a call have in common; `None` when the caller's has come too far.
@@ -55,6 +63,7 @@ impl Switch {
             next: super::CALLER + 1,
             alarm: None,
             best: None,
+            no_room: false,
             early: None,
             told: None,
             letter,
@@ -69,8 +78,9 @@ impl Switch {
         while let Some(group) = ringing.groups.pop_front() {
             for target in group {
                 match self.dial(id, ringing.next, &ringing.letter, target, turn) {
-                    Some(leg) => ringing.legs.push(leg),
-                    None => ringing.note(StatusCode::SERVICE_UNAVAILABLE, Lines::new()),
+                    Ok(leg) => ringing.legs.push(leg),
+                    Err(NotCalled::NoRoom) => ringing.no_room = true,
+                    Err(NotCalled::Impossible) => ringing.note(StatusCode::TEMPORARILY_UNAVAILABLE, Lines::new()),
                 }
                 ringing.next += 1;
             }
@@ -83,21 +93,30 @@ impl Switch {
             ringing.alarm = turn.alarm(turn.now().mono + self.config.ring, id).ok();
             return Fate::Goes;
         }
-        let refused = ringing.best.take();
-        self.refuse_caller(call, refused, turn)
+        match ringing.best.take() {
+            None if ringing.no_room => self.refuse_caller_for_now(call, turn),
+            refused => self.refuse_caller(call, refused, turn),
+        }
     }
 
     /// One INVITE.
-    fn dial(&mut self, id: u64, number: u32, letter: &Letter, target: Target, turn: &mut Turn<'_>) -> Option<Leg> {
+    fn dial(
+        &mut self,
+        id: u64,
+        number: u32,
+        letter: &Letter,
+        target: Target,
+        turn: &mut Turn<'_>,
+    ) -> Result<Leg, NotCalled> {
         let mut line = match Line::open(&self.studio, letter.thread, target.ours.unwrap_or(letter.ours), &letter.codecs)
         {
             Ok(line) => line,
             Err(error) => {
                 tracing::error!(%error, "a device is not called");
-                return None;
+                return Err(NotCalled::NoRoom);
             }
         };
-        let offer = line.offer().ok()?;
+        let offer = line.offer().map_err(|_| NotCalled::Impossible)?;
         let mut draft = Draft::new(Method::Invite, target.uri);
         draft.from.clone_from(&letter.from);
         draft.to.clone_from(&letter.to);
@@ -111,13 +130,21 @@ impl Switch {
                 let leg = Leg { number, session, line };
                 self.calls.enter_leg(id, &leg);
                 self.metrics.leg_began();
-                Some(leg)
+                Ok(leg)
             }
             Err(error) => {
                 tracing::warn!(%error, "a device is not called");
-                None
+                let full = matches!(error, StackError::Full { .. });
+                Err(if full { NotCalled::NoRoom } else { NotCalled::Impossible })
             }
         }
+    }
+
+    /// There was no room to call anybody: the caller may try again.
+    fn refuse_caller_for_now(&mut self, call: &mut Call, turn: &mut Turn<'_>) -> Fate {
+        let _ = turn.answer(call.caller.session, self.busy());
+        self.calls.forget_session(call.caller.session);
+        Fate::Over(Outcome::Shed, Lines::new())
     }
 
     /// Nobody can be had: the caller is told the most telling refusal.

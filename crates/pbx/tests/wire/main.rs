@@ -9,6 +9,7 @@ mod hold;
 mod limits;
 mod paths;
 mod phone;
+mod ports;
 mod refusals;
 mod registering;
 mod rules;
