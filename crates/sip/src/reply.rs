@@ -35,7 +35,7 @@ impl Reply {
         let (lines, contact) = (Lines::default(), ContactSpec::None);
         Self { code, reason: None, lines, body: None, contact, to_tag: None, stateless: false }
     }
-    /// Another reason phrase. Control characters in it are replaced by blanks when it is printed.
+    /// Another reason phrase. With control characters in it the reply is refused ([`crate::StackError::Text`]).
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         self.reason = Some(reason.into());
         self

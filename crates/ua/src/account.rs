@@ -98,6 +98,12 @@ impl AccountConfig {
         self
     }
 
+    /// Tries a registration that failed again after the same time each time, instead of less and less often.
+    pub fn retry_every(mut self, wait: Duration) -> Self {
+        self.retry = Retry::Every { wait, attempts: None };
+        self
+    }
+
     /// How long a registration should hold; 300 s unless set. It is refreshed in time.
     pub fn expires(mut self, expires: Duration) -> Self {
         self.expires = expires;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use audio::codec::Codec;
 use net::media::{MediaConfig, MediaThread, PortRange};
 use net::{Bind, Clock, Handle, LoopConfig, Names, Seen, SipLoop, StartError, Tap};
+use sdp::Hold;
 use sip::message::Method;
 use sip::uas::Capabilities;
 use sip::{Timers, Transport};
@@ -66,6 +67,7 @@ pub struct Builder {
     codecs: Vec<Codec>,
     max_calls: usize,
     silence: Option<Duration>,
+    hold: Hold,
     timers: Timers,
     names: Names,
     tap: Option<Tap>,
@@ -82,6 +84,7 @@ impl Builder {
             codecs: vec![Codec::Pcmu, Codec::Pcma],
             max_calls: 32,
             silence: Some(Duration::from_secs(10)),
+            hold: Hold::ByDirection,
             timers: Timers::default(),
             names: Names::default(),
             tap: None,
@@ -142,6 +145,13 @@ impl Builder {
         self
     }
 
+    /// Holds in the way of RFC 2543 (RFC 3264 section 8.4): besides `a=inactive` the connection address is 0.0.0.0. For peers that know no
+    /// directions.
+    pub fn hold_by_null_address(mut self) -> Self {
+        self.hold = Hold::ByNullAddress;
+        self
+    }
+
     /// Other base values of the protocol's timers: for tests, and for networks that need them.
     pub fn timers(mut self, timers: Timers) -> Self {
         self.timers = timers;
@@ -183,6 +193,7 @@ impl Builder {
             public_address: self.public_address,
             codecs: self.codecs,
             max_calls: self.max_calls,
+            hold: self.hold,
         };
         let silence = self.silence;
         let (given, made) = oneshot::channel();

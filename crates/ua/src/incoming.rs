@@ -175,7 +175,7 @@ impl IncomingCall {
         Ok(Call::new(line, caller.from))
     }
 
-    /// Refuses with a code of 300 to 699 (others count as 603) and, where given, a text for its Reason header.
+    /// Refuses with a code of 300 to 699 (others count as 603) and, where given, a reason phrase of one's own: `486 In a meeting`.
     pub async fn reject(self, code: u16, reason: Option<&str>) -> Arc<Ended> {
         let code = StatusCode::new(code).filter(|code| code.get() >= 300).unwrap_or(StatusCode::DECLINE);
         self.line.hang_up(Some(code), reason.map(str::to_owned)).await

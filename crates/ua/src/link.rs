@@ -31,6 +31,8 @@ pub(crate) struct Place {
     pub(crate) public_address: Option<std::net::IpAddr>,
     pub(crate) codecs: Vec<audio::codec::Codec>,
     pub(crate) max_calls: usize,
+    /// How a call is held.
+    pub(crate) hold: sdp::Hold,
 }
 
 impl Place {

@@ -21,6 +21,7 @@ use super::call::{Change, Stage, Step};
 use super::sound::description;
 use super::{Phone, failed, refused};
 use crate::error::CallError;
+use crate::link::Place;
 
 impl Phone {
     /// Holds or resumes: a re-INVITE whose offer says so (RFC 3264 section 8.4), as soon as nothing of the peer is in the way.
@@ -46,11 +47,11 @@ impl Phone {
     pub(super) fn change(&mut self, key: Key, turn: &mut Turn<'_>) {
         let Some(call) = self.calls.get_mut(&key) else { return };
         let Some(change) = call.change.as_mut().filter(|change| matches!(change.step, Step::Waiting)) else { return };
-        let (media, hold) = (&mut call.sound.media, change.hold);
+        let (media, hold, place) = (&mut call.sound.media, change.hold, &self.parts.place);
         if media.state() != NegotiationState::Stable {
             return;
         }
-        media.capabilities().set_hold(hold_of(hold));
+        media.capabilities().set_hold(place.hold(hold));
         let error = match media.offer() {
             Ok(offer) => match turn.reinvite(call.session, Some(Body::sdp(offer)), Lines::new()) {
                 Ok(()) => {
@@ -64,7 +65,7 @@ impl Phone {
             Err(error) => Some(CallError::Media(error.to_string())),
         };
         media.rollback();
-        media.capabilities().set_hold(hold_of(!hold));
+        media.capabilities().set_hold(place.hold(!hold));
         if let Some(error) = error
             && let Some(change) = call.change.take()
         {
@@ -128,7 +129,7 @@ impl Phone {
         if let Some(call) = self.calls.get_mut(&key) {
             call.sound.held_by_us = !hold;
             call.sound.media.rollback();
-            call.sound.media.capabilities().set_hold(hold_of(!hold));
+            call.sound.media.capabilities().set_hold(self.parts.place.hold(!hold));
         }
     }
 
@@ -168,6 +169,8 @@ impl Phone {
     }
 }
 
-fn hold_of(on: bool) -> Hold {
-    if on { Hold::ByDirection } else { Hold::Off }
+impl Place {
+    fn hold(&self, on: bool) -> Hold {
+        if on { self.hold } else { Hold::Off }
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use media::Key;
 use sip::invite::{By, Refusal, SessionEvent};
 use sip::message::{HeaderId, Lines, Request, StatusCode};
-use sip::{SessionId, Turn};
+use sip::{Reply, SessionId, Turn};
 use tokio::sync::oneshot;
 
 use super::call::{Ringing, Stage, Step};
@@ -62,22 +62,22 @@ impl Phone {
         super::answer(farewell, said);
     }
 
-    /// Ends a call, whatever its state (RFC 3261 section 15).
+    /// Ends a call, whatever its state (RFC 3261 section 15). `reason` is the phrase of a refusal, and otherwise the text of Reason (RFC 3326).
     pub(super) fn hang_up(&mut self, key: Key, code: Option<StatusCode>, reason: Option<String>, turn: &mut Turn<'_>) {
         let Some(call) = self.calls.get(&key) else { return };
         let session = call.session;
-        let mut lines = Lines::new();
-        if let Some(text) = &reason {
-            let code = code.map_or(200, StatusCode::get);
-            let quoted = sip::message::Quote(text);
-            lines.push_id(HeaderId::Reason, format_args!("SIP;cause={code};text={quoted}"));
-        }
         let shown = match &call.stage {
             Stage::Dialing(_) => StatusCode::REQUEST_TERMINATED,
             Stage::Ringing(Ringing { accepting: None, .. }) => code.unwrap_or(StatusCode::DECLINE),
             _ => StatusCode::OK,
         };
-        if let Err(error) = turn.hangup(session, code, lines) {
+        let told = match (&call.stage, &reason) {
+            (Stage::Ringing(Ringing { accepting: None, .. }), Some(text)) => {
+                turn.answer(session, Reply::new(shown).reason(text.replace(char::is_control, " ")))
+            }
+            (_, reason) => turn.hangup(session, code, reason.as_deref().map(because).unwrap_or_default()),
+        };
+        if let Err(error) = told {
             tracing::debug!(%error, "the session had ended already");
         }
         // The stack tells the same a moment later; by then the call is gone.
@@ -154,6 +154,13 @@ impl Phone {
             tracing::error!(%error, call = key.0, "the stream of a call that has ended goes on");
         }
     }
+}
+
+/// Why a call is hung up (RFC 3326).
+fn because(text: &str) -> Lines {
+    let mut lines = Lines::new();
+    lines.push_id(HeaderId::Reason, format_args!("SIP;cause=200;text={}", sip::message::Quote(text)));
+    lines
 }
 
 fn phrase(code: StatusCode) -> String {
