@@ -87,10 +87,18 @@ pub(crate) struct Known {
     pub(crate) name: String,
     pub(crate) display: Option<String>,
     pub(crate) ha1: Ha1Set,
-    /// Contacts at a time, when not as many as others have.
-    pub(crate) max_contacts: Option<usize>,
+    pub(crate) contacts: Contacts,
     /// Whether the password was made here, and is kept in the state directory.
     pub(crate) made: bool,
+}
+
+/// The contacts that a user may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Contacts {
+    /// So many at a time, when not as many as others have.
+    pub(crate) most: Option<usize>,
+    /// One too many takes the place of the oldest.
+    pub(crate) remove_existing: bool,
 }
 
 /// All users, by name; and all numbers.
@@ -167,7 +175,7 @@ impl Accounts {
             name: name.to_owned(),
             display: user.display.clone(),
             ha1: secret(config, name, &user.secret)?,
-            max_contacts: user.max_contacts,
+            contacts: Contacts { most: user.max_contacts, remove_existing: user.remove_existing },
             made: config.users.is_empty(),
         };
         self.names.insert(name.to_owned(), at);

@@ -6,12 +6,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use proxy::{Kind, Ownership, Plan, Registrar, RegistrarConfig};
+use proxy::{Kind, Overflow, Ownership, Plan, Registrar, RegistrarConfig};
 use sip::message::Request;
 use sip::uas::Addresses;
 use sip::{AlarmId, Now, Origin, Reply, ServerTx, Time, Turn};
 use store::{Durability, Journal, Options};
 
+use crate::accounts::Contacts;
 use crate::config::Config;
 use crate::tally::Tally;
 
@@ -136,20 +137,23 @@ impl Bindings {
         self.waiting.iter().any(|one| one.user == user)
     }
 
-    /// Decides about a REGISTER of `user`. The answer, unless something changes: that waits for [`Bindings::settle`]. `most`: contacts he
-    /// may have, when not as many as others.
+    /// Decides about a REGISTER of `user`. The answer, unless something changes: that waits for [`Bindings::settle`].
     pub(crate) fn register(
         &mut self,
         tx: ServerTx,
         now: Now,
         (request, addresses): (&Request, &Addresses<'_>),
         user: String,
-        most: Option<usize>,
+        contacts: Contacts,
         origin: &Origin,
     ) -> Option<Reply> {
-        let usual = most.map(|most| {
+        let usual = (contacts != Contacts::default()).then(|| {
             let usual = self.registrar.config().clone();
-            self.registrar.set_config(RegistrarConfig { max_contacts: most, ..usual.clone() });
+            self.registrar.set_config(RegistrarConfig {
+                max_contacts: contacts.most.unwrap_or(usual.max_contacts),
+                overflow: if contacts.remove_existing { Overflow::ReplaceOldest } else { usual.overflow },
+                ..usual.clone()
+            });
             usual
         });
         let plan = self.registrar.plan_for(now, request, addresses, Some(&user), origin);

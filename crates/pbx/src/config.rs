@@ -85,6 +85,8 @@ pub struct User {
     pub numbers: Vec<String>,
     /// Contacts at a time; that of [`Limits::contacts_per_user`] when `None`.
     pub max_contacts: Option<usize>,
+    /// A contact too many takes the place of the one refreshed longest ago, instead of being refused with 403.
+    pub remove_existing: bool,
 }
 
 /// What a device proves to know. Never printed.
@@ -160,7 +162,7 @@ pub struct Limits {
     pub calls_per_user: usize,
     /// Bindings at a time; one more is answered 503. 100,000.
     pub registrations: usize,
-    /// Contacts of one user; one more is answered 403. 5.
+    /// Contacts of one user; one more is answered 403, or see [`User::remove_existing`]. 5.
     pub contacts_per_user: usize,
     /// MESSAGEs under way at a time in each SIP loop; one more is answered 503 with Retry-After. 10,000.
     pub messages: usize,

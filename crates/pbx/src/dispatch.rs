@@ -48,8 +48,8 @@ impl Switch {
                     self.bindings.settle(turn);
                 }
                 self.tell_one_hash(&request, &origin);
-                let most = self.accounts.by_name(&user).and_then(|known| known.max_contacts);
-                self.bindings.register(tx, turn.now(), (&request, &addresses), user, most, &origin)
+                let contacts = self.accounts.by_name(&user).map(|known| known.contacts).unwrap_or_default();
+                self.bindings.register(tx, turn.now(), (&request, &addresses), user, contacts, &origin)
             }
             Method::Invite => {
                 // He has shown who he is: no more repeats of this.

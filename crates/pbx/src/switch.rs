@@ -189,7 +189,7 @@ impl Switch {
     pub(crate) fn devices(&self, user: &str, now: Now) -> Vec<Target> {
         let mut targets: Vec<Target> = self.bindings.of(now, user).filter_map(|binding| Target::of(&binding)).collect();
         targets.sort_by_key(|target| std::cmp::Reverse(target.q));
-        let most = self.accounts.by_name(user).and_then(|known| known.max_contacts);
+        let most = self.accounts.by_name(user).and_then(|known| known.contacts.most);
         targets.truncate(most.unwrap_or(self.config.limits.contacts_per_user));
         targets
     }

@@ -116,6 +116,7 @@ fn user(user: &User) -> Table {
     put_some(&mut table, "display", user.display.clone());
     put(&mut table, "numbers", texts(user.numbers.iter().cloned()));
     put_some(&mut table, "max_contacts", user.max_contacts.map(number));
+    put(&mut table, "remove_existing", user.remove_existing);
     table
 }
 

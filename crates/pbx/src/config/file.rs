@@ -19,6 +19,7 @@
 //! display = "Alice"
 //! numbers = ["2001"]
 //! max_contacts = 2
+//! remove_existing = false         # true: a contact too many takes the place of the oldest
 //!
 //! [extensions]
 //! echo = "600"

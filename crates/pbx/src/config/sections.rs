@@ -30,7 +30,8 @@ const T2: RangeInclusive<u64> = 20..=60_000;
 /// Most media threads.
 const THREADS: u64 = 256;
 
-pub(super) const USER: [&str; 6] = ["password", "password_file", "ha1", "display", "numbers", "max_contacts"];
+pub(super) const USER: [&str; 7] =
+    ["password", "password_file", "ha1", "display", "numbers", "max_contacts", "remove_existing"];
 pub(super) const EXTENSIONS: [&str; 4] = ["echo", "tone", "music", "conference"];
 pub(super) const MEDIA: [&str; 3] = ["address", "ports", "threads"];
 pub(super) const REGISTER: [&str; 5] = ["default_expires_secs", "min_expires_secs", "max_expires_secs", "clamp", "nat"];
@@ -217,6 +218,9 @@ pub(super) fn read_user(section: &Section<'_>) -> Result<User, ConfigError> {
     }
     if let Some(entry) = section.get("max_contacts") {
         user.max_contacts = Some(count(&entry)?);
+    }
+    if let Some(entry) = section.get("remove_existing") {
+        user.remove_existing = entry.flag()?;
     }
     Ok(user)
 }

@@ -205,7 +205,7 @@ ring_secs = 7
 silence_secs = 8
 metrics = "127.0.0.1:1"
 control = "/c"
-users.1001 = { password = "hush", display = "Ä", numbers = ["21", "22"], max_contacts = 4 }
+users.1001 = { password = "hush", display = "Ä", numbers = ["21", "22"], max_contacts = 4, remove_existing = true }
 users.1002 = { password_file = "/f" }
 users."a.b" = { ha1 = "0123456789abcdef0123456789abcdef" }
 extensions = { echo = "1", tone = [], music = "2", conference = ["3", "4"] }
