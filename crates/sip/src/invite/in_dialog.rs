@@ -209,7 +209,12 @@ pub(crate) fn on_request(turn: &mut Turn<'_>, tx: ServerTx, request: &Arc<Reques
     if let Some(dialog) = turn.stack.sessions.dialogs.get_mut(dialog)
         && dialog.heard_cseq(cseq).is_err()
     {
-        let _ = turn.respond(tx, Reply::new(StatusCode::SERVER_INTERNAL_ERROR).reason("CSeq out of order"));
+        let refusal = match request.method() {
+            // It crossed another INVITE, or came too late: in both cases its sender may try again.
+            Method::Invite => later(turn),
+            _ => Reply::new(StatusCode::SERVER_INTERNAL_ERROR),
+        };
+        let _ = turn.respond(tx, refusal.reason("CSeq out of order"));
         return true;
     }
     if turn.claim(tx, Owner::Session(s, REQUEST)).is_err() {
