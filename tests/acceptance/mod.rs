@@ -2,5 +2,7 @@
 //! assert the codes and octets of their row.
 
 mod calling;
+mod pbx;
 mod sip_rules;
+mod softphone;
 pub(crate) mod wire;

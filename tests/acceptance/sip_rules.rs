@@ -398,41 +398,6 @@ fn c31_mandatory_headers_max_forwards() {
 }
 
 #[test]
-fn c33_sip_uri_forms_and_equality() {
-    let (_robot, mut wire) = robot(&[]);
-    let host = wire.ask("OPTIONS").uri.trim_start_matches("sip:robot@").to_owned();
-    let forms = [
-        "sip:{}",
-        "SIP:robot@{}",
-        "sip:%72obot@{}",
-        "sip:robot:secret@{}",
-        "sip:robot@{};transport=udp",
-        "sip:+49301234567@{};user=phone",
-    ];
-    for form in forms {
-        let mut ask = wire.ask("OPTIONS");
-        ask.uri = form.replace("{}", &host);
-        assert_eq!(wire.code_of(&ask), 200, "{}", ask.uri);
-    }
-    let mut ask = wire.ask("OPTIONS");
-    ask.uri = "mailto:robot@example.com".into();
-    assert_eq!(wire.code_of(&ask), 416);
-}
-
-#[test]
-fn c34_telephone_numbers_in_uris() {
-    let (_robot, mut wire) = robot(&[]);
-    for uri in ["tel:+49301234567", "tel:7042;phone-context=example.com"] {
-        let mut invite = wire.ask("INVITE");
-        invite.uri = uri.into();
-        let answer = wire.final_of(&invite);
-        assert_eq!(code(&answer), 200, "{uri}");
-        let ack = wire.within(&answer, "ACK", 1);
-        wire.send(&ack);
-    }
-}
-
-#[test]
 fn c36_call_by_ip_address_without_an_account() {
     let (mut robot, mut wire) = robot(&[]);
     let answer = wire.call();

@@ -21,6 +21,8 @@ pub(crate) struct Wire {
     /// What the messages of this wire are told apart by.
     call: String,
     branches: u32,
+    /// The tag of what it answers.
+    pub(crate) tag: String,
 }
 
 /// A request to be sent; fields are written as they stand.
@@ -46,7 +48,7 @@ impl Wire {
     pub(crate) fn to(peer: &str) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let call = format!("call-{}", socket.local_addr().unwrap().port());
-        Self { socket, peer: peer.to_owned(), call, branches: 0 }
+        Self { socket, peer: peer.to_owned(), call, branches: 0, tag: "callee".to_owned() }
     }
 
     pub(crate) fn local(&self) -> SocketAddr {
@@ -84,9 +86,20 @@ impl Wire {
         ask.from = field(response, "From").unwrap();
         ask.call_id = field(response, "Call-ID").unwrap();
         ask.cseq = format!("{cseq} {method}");
-        if let Some(contact) = field(response, "Contact") {
-            ask.uri = contact.trim_start_matches('<').split('>').next().unwrap().to_owned();
+        if field(response, "Contact").is_some() {
+            ask.uri = contact(response);
         }
+        ask
+    }
+
+    /// A request in the dialog that an INVITE to us has made.
+    pub(crate) fn within_called(&mut self, invite: &str, method: &'static str, cseq: u32) -> Ask {
+        let mut ask = self.ask(method);
+        ask.from = format!("{};tag={}", field(invite, "To").unwrap(), self.tag);
+        ask.to = field(invite, "From").unwrap();
+        ask.call_id = field(invite, "Call-ID").unwrap();
+        ask.cseq = format!("{cseq} {method}");
+        ask.uri = contact(invite);
         ask
     }
 
@@ -123,18 +136,29 @@ impl Wire {
         for line in &ask.more {
             text += &format!("{line}\r\n");
         }
-        if !ask.body.is_empty() {
+        if !ask.body.is_empty() && field(&text, "Content-Type").is_none() {
             text += "Content-Type: application/sdp\r\n";
         }
         text + "\r\n" + &ask.body
     }
 
+    /// Answers a request, with a description where `body` is one.
+    pub(crate) fn reply(&self, request: &str, status: &str, lines: &str, body: &str) {
+        let own = format!("Contact: <sip:callee@{}>\r\n", self.local());
+        let lines = if request.starts_with("REGISTER ") { lines.to_owned() } else { own + lines };
+        self.send_text(&response(request, status, &lines, body, &self.tag));
+    }
+
     /// The next message.
     pub(crate) fn next(&self, wait: Duration) -> Option<String> {
+        Some(self.receive(wait)?.0)
+    }
+
+    fn receive(&self, wait: Duration) -> Option<(String, SocketAddr)> {
         self.socket.set_read_timeout(Some(wait.max(Duration::from_millis(1)))).unwrap();
         let mut buffer = [0; 65_536];
-        let length = self.socket.recv(&mut buffer).ok()?;
-        Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+        let (length, from) = self.socket.recv_from(&mut buffer).ok()?;
+        Some((String::from_utf8_lossy(&buffer[..length]).into_owned(), from))
     }
 
     /// The next message whose start line holds `start`; others are passed over.
@@ -206,28 +230,34 @@ impl Wire {
 
 /// One UDP socket on loopback that is called.
 pub(crate) struct Callee {
-    socket: UdpSocket,
-    from: Option<SocketAddr>,
+    wire: Wire,
 }
 
 impl Callee {
     pub(crate) fn new() -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { socket, from: None }
+        Self { wire: Wire::to("nobody yet") }
     }
 
     pub(crate) fn uri(&self) -> String {
-        format!("sip:callee@{}", self.socket.local_addr().unwrap())
+        format!("sip:callee@{}", self.wire.local())
+    }
+
+    /// Its socket, and whoever called last at the other end.
+    pub(crate) fn wire(&mut self) -> &mut Wire {
+        &mut self.wire
+    }
+
+    /// The next message, when one comes within `wait`.
+    pub(crate) fn next(&mut self, wait: Duration) -> Option<String> {
+        let (text, from) = self.wire.receive(wait)?;
+        self.wire.peer = from.to_string();
+        Some(text)
     }
 
     /// The next request of this method; others are passed over.
     pub(crate) fn request(&mut self, method: &str) -> String {
-        let mut buffer = [0; 65_536];
         loop {
-            let (length, from) = self.socket.recv_from(&mut buffer).unwrap_or_else(|_| panic!("{method} did not come"));
-            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            self.from = Some(from);
+            let text = self.next(PATIENCE).unwrap_or_else(|| panic!("{method} did not come"));
             if text.starts_with(&format!("{method} ")) {
                 return text;
             }
@@ -236,24 +266,44 @@ impl Callee {
 
     /// Answers a request; a 2xx to an INVITE describes a phone.
     pub(crate) fn reply(&self, request: &str, status: &str, lines: &str) {
-        let copied =
-            ["Via", "From", "Call-ID", "CSeq"].map(|name| format!("{name}: {}\r\n", field(request, name).unwrap()));
-        let to = field(request, "To").unwrap();
-        let tag = if to.contains(";tag=") { "" } else { ";tag=callee" };
-        let mut lines = lines.to_owned();
-        let mut body = String::new();
-        if request.starts_with("INVITE ") && status.starts_with('2') {
-            lines += "Content-Type: application/sdp\r\n";
-            body = OFFER.to_owned();
-        }
-        let text = format!(
-            "SIP/2.0 {status}\r\n{}To: {to}{tag}\r\nContact: <{}>\r\n{lines}Content-Length: {}\r\n\r\n{body}",
-            copied.concat(),
-            self.uri(),
-            body.len()
-        );
-        self.socket.send_to(text.as_bytes(), self.from.unwrap()).unwrap();
+        let answers = request.starts_with("INVITE ") && status.starts_with('2');
+        self.wire.reply(request, status, lines, if answers { OFFER } else { "" });
     }
+
+    /// The same with this description.
+    pub(crate) fn describe(&self, request: &str, status: &str, body: &str) {
+        self.wire.reply(request, status, "", body);
+    }
+
+    /// A request in the dialog that an INVITE to us has made.
+    pub(crate) fn within(&mut self, invite: &str, method: &'static str, cseq: u32) -> Ask {
+        self.wire.within_called(invite, method, cseq)
+    }
+}
+
+/// A response to a request, with a description where `body` is one.
+pub(crate) fn response(request: &str, status: &str, lines: &str, body: &str, tag: &str) -> String {
+    let vias: String = fields(request, "Via").iter().map(|via| format!("Via: {via}\r\n")).collect();
+    let copied = ["From", "Call-ID", "CSeq"].map(|name| format!("{name}: {}\r\n", field(request, name).unwrap()));
+    let to = field(request, "To").unwrap();
+    let tag = if to.contains(";tag=") { String::new() } else { format!(";tag={tag}") };
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    let copied = copied.concat();
+    format!(
+        "SIP/2.0 {status}\r\n{vias}{copied}To: {to}{tag}\r\n{lines}{kind}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// The URI of the Contact of a message.
+pub(crate) fn contact(message: &str) -> String {
+    let contact = field(message, "Contact").unwrap();
+    contact.split('<').nth(1).and_then(|rest| rest.split('>').next()).unwrap().to_owned()
+}
+
+/// The body of a message.
+pub(crate) fn body(message: &str) -> &str {
+    message.split_once("\r\n\r\n").map_or("", |(_, body)| body)
 }
 
 /// The number in CSeq.
@@ -282,7 +332,7 @@ pub(crate) fn field(message: &str, name: &str) -> Option<String> {
 }
 
 /// The values of all header fields of a name.
-fn fields(message: &str, name: &str) -> Vec<String> {
+pub(crate) fn fields(message: &str, name: &str) -> Vec<String> {
     message
         .lines()
         .take_while(|line| !line.is_empty())
