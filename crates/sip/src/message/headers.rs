@@ -226,7 +226,7 @@ impl Headers {
     /// # Errors
     /// The first fault. What is opaque, or of an RFC this code does not know, has none.
     pub fn check(&self) -> Result<(), ParseError> {
-        typed::check(self)
+        typed::check(&self.bytes, self.index.entries())
     }
 
     /// Reads the value of any header field, as that of the type asked for.

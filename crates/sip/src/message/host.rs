@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::class;
 use super::error::{Fault, Rule, rule};
-use super::lexer::{Lexer, decimal};
+use super::lexer::Lexer;
 
 /// A host name or address.
 #[derive(Clone, Copy, Debug)]
@@ -83,32 +83,34 @@ pub(crate) fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
 
 /// Four numbers from 0 to 255 without leading zeros, between dots, where no more of a host follows; and how many octets they are.
 fn dotted(text: &[u8]) -> Option<(Ipv4Addr, usize)> {
-    let (mut address, mut dots, mut octet, mut digits, mut length) = (0_u32, 0, 0_u32, 0, 0);
-    for byte in text {
-        let digit = byte.wrapping_sub(b'0');
-        if digit <= 9 {
-            if digits > 0 && octet == 0 {
-                return None;
-            }
-            octet = octet * 10 + u32::from(digit);
-            digits += 1;
-            if octet > 255 {
-                return None;
-            }
-        } else if *byte == b'.' {
-            if digits == 0 || dots == 3 {
-                return None;
-            }
-            address = address << 8 | octet;
-            (dots, octet, digits) = (dots + 1, 0, 0);
-        } else if class::is(*byte, class::HOST) {
-            return None;
-        } else {
-            break;
-        }
-        length += 1;
+    let (mut address, mut rest) = (0, text);
+    for dots in 0..4 {
+        let (octet, behind) = octet(rest)?;
+        address = address << 8 | octet;
+        rest = match behind {
+            [b'.', behind @ ..] if dots < 3 => behind,
+            [next, ..] if dots == 3 && !class::is(*next, class::HOST) => behind,
+            [] if dots == 3 => behind,
+            _ => return None,
+        };
     }
-    (dots == 3 && digits > 0).then(|| (Ipv4Addr::from(address << 8 | octet), length))
+    Some((Ipv4Addr::from(address), text.len() - rest.len()))
+}
+
+/// A number from 0 to 255 without leading zeros, and what stands behind it.
+#[inline(always)]
+fn octet(text: &[u8]) -> Option<(u32, &[u8])> {
+    let digit = |at: usize| text.get(at).map(|octet| u32::from(octet.wrapping_sub(b'0'))).filter(|digit| *digit <= 9);
+    let first = digit(0)?;
+    let (number, digits) = match digit(1) {
+        None => (first, 1),
+        Some(second) => match digit(2) {
+            None => (first * 10 + second, 2),
+            Some(third) => (first * 100 + second * 10 + third, 3),
+        },
+    };
+    let zero = first == 0 && digits > 1;
+    if zero || number > 255 { None } else { text.get(digits..).map(|behind| (number, behind)) }
 }
 
 /// `[...]`. Three colons in a row, a slip of the grammar of RFC 3261, mean two (RFC 5118 section 4.10).
@@ -134,11 +136,18 @@ pub(crate) fn port(lexer: &mut Lexer<'_>, lws: bool) -> Result<Option<u16>, Faul
     if !colon {
         return Ok(None);
     }
-    let start = lexer.pos();
-    let digits = lexer.take(class::DIGIT);
-    match decimal(digits).and_then(|port| u16::try_from(port).ok()) {
-        Some(port) => Ok(Some(port)),
-        None => Err(Fault::new(start, rule!("a port from 0 to 65535", "RFC 3261 25.1"))),
+    let (mut port, mut digits) = (0_u32, 0);
+    while let Some(digit) = lexer.rest().get(digits).map(|octet| octet.wrapping_sub(b'0')).filter(|digit| *digit <= 9) {
+        // Beyond five digits it stays too large, or there were zeros before it.
+        port = port.saturating_mul(10).saturating_add(u32::from(digit));
+        digits += 1;
+    }
+    match u16::try_from(port) {
+        Ok(port) if digits > 0 => {
+            lexer.advance(digits);
+            Ok(Some(port))
+        }
+        _ => Err(lexer.fault(rule!("a port from 0 to 65535", "RFC 3261 25.1"))),
     }
 }
 

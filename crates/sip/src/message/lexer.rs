@@ -199,10 +199,9 @@ impl<'a> Lexer<'a> {
 
     /// A number of seconds; what exceeds 32 bit becomes 2^32-1 (RFC 3261 section 20.19: an integer up to 2^32-1).
     pub fn seconds(&mut self) -> Result<u32, Fault> {
-        let digits = self.take(class::DIGIT);
-        match digits.is_empty() {
-            true => Err(self.fault(rule!("a number of seconds", "RFC 3261 25.1"))),
-            false => Ok(decimal(digits).unwrap_or(u32::MAX)),
+        match self.take(class::DIGIT) {
+            [] => Err(self.fault(rule!("a number of seconds", "RFC 3261 25.1"))),
+            digits => Ok(decimal(digits).unwrap_or(u32::MAX)),
         }
     }
 
@@ -241,13 +240,13 @@ pub(crate) fn decimal(digits: &[u8]) -> Option<u32> {
     if digits.is_empty() {
         return None;
     }
-    let mut value = 0_u32;
+    let mut value = 0_u64;
     for digit in digits {
         let digit = digit.wrapping_sub(b'0');
-        if digit > 9 {
+        value = value * 10 + u64::from(digit);
+        if digit > 9 || value > u64::from(u32::MAX) {
             return None;
         }
-        value = value.checked_mul(10)?.checked_add(u32::from(digit))?;
     }
-    Some(value)
+    u32::try_from(value).ok()
 }

@@ -15,6 +15,7 @@ pub struct ContentType<'a>(
 impl<'a> Header<'a> for ContentType<'a> {
     const ID: HeaderId = HeaderId::ContentType;
     const LIST: bool = false;
+    const MANY_TEXTS: bool = true;
     fn parse_value(lexer: &mut Lexer<'a>) -> Result<Self, Fault> {
         MediaType::read(lexer).map(ContentType)
     }

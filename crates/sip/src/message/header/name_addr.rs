@@ -96,6 +96,7 @@ impl<'a> NameAddr<'a> {
 }
 
 /// Reads `<URI>`; no white space is allowed inside (RFC 4475 section 3.1.2.14).
+#[inline]
 pub(super) fn bracketed_uri<'a>(lexer: &mut Lexer<'a>) -> Result<Uri<'a>, Fault> {
     if !lexer.eat(b'<') {
         return Err(lexer.fault(rule!("<", "RFC 3261 25.1")));
@@ -125,6 +126,7 @@ fn bare_uri<'a>(lexer: &mut Lexer<'a>) -> Result<Uri<'a>, Fault> {
     Ok(uri)
 }
 
+#[inline]
 fn uri(bytes: &[u8], start: usize) -> Result<Uri<'_>, Fault> {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return Err(Fault::new(start, rule!("a URI in ASCII", "RFC 3261 25.1")));

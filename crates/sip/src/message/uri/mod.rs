@@ -45,6 +45,7 @@ impl<'a> Uri<'a> {
     ///
     /// # Errors
     /// Tells the octet where the grammar of RFC 3261 section 25.1 (RFC 3966 for `tel`, RFC 3986 for other schemes) was left.
+    #[inline]
     pub fn parse(text: &'a str) -> Result<Uri<'a>, Fault> {
         Ok(Uri { text, layout: Layout::parse(text)? })
     }
