@@ -50,6 +50,12 @@ pub fn check(request: &Request, capabilities: &Capabilities) -> Option<Reply> {
 /// 400 for what reading the message has not looked at and everybody relies on: Request-URI (RFC 4475 sections 3.1.2.7 and 3.1.2.11),
 /// From, To and Contact (sections 3.1.2.13 to 3.1.2.15). What cannot be read can be neither authenticated nor routed.
 pub fn syntax(request: &Request) -> Option<Reply> {
+    let headers = request.headers();
+    // What can be seen to be sound need not be read.
+    let sound = |id| headers.usual_uri(id).is_some() || !headers.has(id);
+    if request.has_usual_uri() && [HeaderId::From, HeaderId::To, HeaderId::Contact].into_iter().all(sound) {
+        return None;
+    }
     Addresses::read(request).err().map(|refusal| *refusal)
 }
 
@@ -79,7 +85,9 @@ impl<'a> Addresses<'a> {
         if !uri.headers().is_empty() {
             return Err(Box::new(bad("Request-URI: expected no header fields")));
         }
-        headers.get::<From<'_>>().transpose().map_err(refused)?;
+        if headers.usual_uri(HeaderId::From).is_none() {
+            headers.get::<From<'_>>().transpose().map_err(refused)?;
+        }
         let to = headers.get::<To<'_>>().transpose().map_err(refused)?;
         let (mut contact, mut contacts) = (None, 0);
         for one in headers.list::<Contact<'_>>() {
@@ -113,7 +121,8 @@ pub fn scheme(request: &Request, capabilities: &Capabilities) -> Option<Reply> {
 
 /// Whether the scheme of a Request-URI is served; what stands behind it has been read before.
 fn served(request: &Request, capabilities: &Capabilities) -> Option<Reply> {
-    let (scheme, _) = request.uri_text().split_once(':').unwrap_or_default();
+    let uri = request.uri_text();
+    let scheme = uri.bytes().position(|octet| octet == b':').and_then(|end| uri.get(..end)).unwrap_or_default();
     let known = capabilities.schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme));
     (!known).then(|| Reply::new(StatusCode::UNSUPPORTED_URI_SCHEME))
 }
@@ -165,7 +174,10 @@ pub fn body(request: &Request, capabilities: &Capabilities) -> Option<Reply> {
     }
     // Most often it is one of ours, word for word.
     let plain = headers.raw(HeaderId::ContentType).map(<[u8]>::trim_ascii);
-    let is_plain = |known: &String| plain.is_some_and(|plain| known.as_bytes().eq_ignore_ascii_case(plain));
+    let is_plain = |known: &String| {
+        let known = known.as_bytes();
+        plain.is_some_and(|plain| known == plain || known.eq_ignore_ascii_case(plain))
+    };
     let known_type = capabilities.accept.iter().any(is_plain)
         || match headers.get::<ContentType<'_>>() {
             None => return None,
@@ -176,7 +188,11 @@ pub fn body(request: &Request, capabilities: &Capabilities) -> Option<Reply> {
                 capabilities.accept.iter().any(|known| known.eq_ignore_ascii_case(name))
             }
         };
-    let encoding = headers.text(HeaderId::ContentEncoding).unwrap_or_default();
+    let encoding = headers.text(HeaderId::ContentEncoding);
+    if known_type && encoding.is_none() {
+        return None;
+    }
+    let encoding = encoding.unwrap_or_default();
     let known_encoding = encoding.split(',').map(str::trim).filter(|one| !one.is_empty()).all(|one| {
         one.eq_ignore_ascii_case("identity")
             || capabilities.accept_encoding.iter().any(|known| known.eq_ignore_ascii_case(one))

@@ -147,6 +147,9 @@ pub(crate) fn has_dialog(turn: &Turn<'_>, request: &Request) -> bool {
 }
 
 fn contact(headers: &Headers) -> Option<&str> {
+    if let Some(uri) = headers.usual_uri(HeaderId::Contact) {
+        return std::str::from_utf8(uri).ok();
+    }
     let contact = headers.get::<Contact<'_>>()?.ok()?;
     Some(contact.address()?.uri.as_str())
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::header::CSeq;
+use super::header::{CSeq, Contact, From};
 use super::multipart::Parts;
 use super::start::{self, Start};
 use super::{Frame, Framer, Limits, Message, Uri, field, keys, masks, usual};
@@ -70,6 +70,8 @@ pub fn lines(octets: &[u8]) -> u8 {
         let same =
             matches!(&read, (Some(Start::Request { method: m, uri: u }), None) if *m == Some(method) && *u == uri);
         assert!(same, "{read:?}");
+        let uri = uri.text(first);
+        assert!(!usual::is_uri(uri.as_bytes()) || Uri::parse(uri).is_ok_and(|uri| uri.headers().is_empty()), "{uri}");
     }
     let limits = Limits { line: usize::MAX, ..Limits::default() };
     let starts = memchr::memchr_iter(b'\n', rest).map(|at| first.len() + at);
@@ -85,6 +87,17 @@ fn line(octets: &[u8], start: usize, limits: &Limits) -> u8 {
     if let Some(tag) = usual::tag(value, at) {
         assert_eq!(keys::tag(value, at), Ok(tag), "tag");
         kinds |= if tag.is_some() && value.starts_with(b"\"") { 2 } else { 0 };
+    }
+    if let Some(uri) = usual::name_addr(value) {
+        let uri = std::str::from_utf8(uri).expect("ASCII");
+        let from = super::Headers::read::<From<'_>>(value);
+        assert_eq!(from.map(|from| from.0.uri.as_str()), Ok(uri), "From");
+        let contact = super::Headers::read::<Contact<'_>>(value);
+        assert_eq!(
+            contact.map(|contact| contact.address().map(|address| address.uri.as_str())),
+            Ok(Some(uri)),
+            "Contact"
+        );
     }
     if let Some(found) = usual::via(value, at) {
         let mut keys = keys::Keys::new();

@@ -83,15 +83,20 @@ pub(super) fn cseq(value: &[u8]) -> Option<CSeq> {
     None
 }
 
+/// What follows the display name in quotes, if there is one, and the angle bracket.
+#[inline(always)]
+fn address(value: &[u8]) -> Option<&[u8]> {
+    match value.strip_prefix(b"\"") {
+        Some(name) => name.get(class::prefix(name, class::QUOTED)..)?.strip_prefix(b"\" <"),
+        None => value.strip_prefix(b"<"),
+    }
+}
+
 /// The tag of `<...>` or `<...>;tag=...`, with or without a plain display name in quotes, at `base` of the message, as [`super::keys::tag`]
 /// reads it.
 #[inline]
 pub(super) fn tag(value: &[u8], base: usize) -> Option<Span> {
-    let display = match value.strip_prefix(b"\"") {
-        Some(behind) => class::prefix(behind, class::QUOTED) + 1,
-        None => 0,
-    };
-    let address = value.get(display..)?.strip_prefix(if display > 0 { b"\" <".as_slice() } else { b"<" })?;
+    let address = address(value)?;
     let params = address.get(scan::find(address, b'>')? + 1..)?;
     if params.is_empty() {
         return Some(Span::default());
@@ -99,6 +104,51 @@ pub(super) fn tag(value: &[u8], base: usize) -> Option<Span> {
     let tag = params.strip_prefix(b";tag=")?;
     let end = base + value.len();
     class::all(tag, class::VALUE).then(|| Span::new(end - tag.len(), end))
+}
+
+/// The URI of a From, To or Contact that [`super::header::NameAddr`] reads without fault: no display name or one in quotes, a URI as
+/// [`is_uri`] takes it, parameters without blanks or quotes.
+pub(super) fn name_addr(value: &[u8]) -> Option<&[u8]> {
+    let address = address(value)?;
+    let (uri, params) = address.split_at_checked(scan::find(address, b'>')?)?;
+    let sound = is_uri(uri) && are_params(params.get(1..)?, class::TOKEN, class::VALUE);
+    sound.then_some(uri)
+}
+
+/// Whether it is a SIP URI without password, escapes, headers or IPv6 address: one that [`super::Uri::parse`] takes.
+pub(super) fn is_uri(text: &[u8]) -> bool {
+    let Some(part) = text.strip_prefix(b"sip:").or_else(|| text.strip_prefix(b"sips:")) else { return false };
+    let host = match part.split_at_checked(class::prefix(part, class::USER)) {
+        Some(([_, ..], [b'@', host @ ..])) => host,
+        _ => part,
+    };
+    let Some((_, mut rest)) = host.split_at_checked(class::prefix(host, class::HOST)) else { return false };
+    let named = rest.len() < host.len();
+    if let [b':', port @ ..] = rest {
+        // A fifth digit may make it too large.
+        let digits = class::prefix(port, class::DIGIT);
+        match port.get(digits..) {
+            Some(behind) if (1..5).contains(&digits) || digits == 5 && port.first() < Some(&b'6') => rest = behind,
+            _ => return false,
+        }
+    }
+    named && are_params(rest, class::PARAM, class::PARAM)
+}
+
+/// Whether it is nothing or `;name` and `;name=value` of octets of these classes.
+#[inline(always)]
+fn are_params(mut rest: &[u8], names: u16, values: u16) -> bool {
+    while let Some(param) = rest.strip_prefix(b";") {
+        let name = class::prefix(param, names);
+        let behind = param.get(name..).unwrap_or_default();
+        let value = behind.strip_prefix(b"=");
+        let length = value.map_or(1, |value| class::prefix(value, values));
+        if name == 0 || length == 0 {
+            return false;
+        }
+        rest = value.map_or(behind, |value| value.get(length..).unwrap_or_default());
+    }
+    rest.is_empty()
 }
 
 /// Sent-by and branch of `SIP/2.0/UDP host:port;branch=...`, with `;rport` behind it or not, as [`super::keys::via`] reads them.
