@@ -2,7 +2,7 @@
 
 use sip::dialog::{Phase, Record, Role};
 use sip::message::{Lines, Method};
-use sip::{Config, ContactSpec, Now, Outbox, Stack, Time, WallTime};
+use sip::{Action, Answer, Config, ContactSpec, FlowId, Now, Outbox, Path, Stack, Time, Transport, WallTime};
 
 use super::wire::{Callee, Wire, code, field, number};
 use crate::program::offhook::{self, USERS};
@@ -55,11 +55,35 @@ fn c09_cseq_never_wraps() {
     let mut out = Outbox::new();
     let now = Now { mono: Time(1), wall: WallTime(1_800_000_000) };
     let session = stack.at(now, &mut out).adopt(&record).unwrap();
-    let mut ask = |method| stack.at(now, &mut out).in_dialog(session, method, Lines::new(), None);
-    assert!(ask(Method::Info).is_ok(), "4294967295 is a number");
-    assert!(ask(Method::Info).is_err(), "and the last");
+    for _ in 0..2 {
+        stack.at(now, &mut out).in_dialog(session, Method::Info, Lines::new(), None).unwrap();
+    }
+    let route = Path {
+        flow: FlowId(1),
+        transport: Transport::Udp,
+        local: ([192, 0, 2, 9], 5060).into(),
+        remote: ([192, 0, 2, 1], 5060).into(),
+    };
+    let (mut sent, mut failed) = (Vec::new(), Vec::new());
+    while let Some(action) = out.pop() {
+        match action {
+            Action::Ask { id, .. } => stack.at(now, &mut out).answered(id, Answer::Routes(vec![route])),
+            Action::Send { bytes, .. } => sent.push(String::from_utf8(bytes.to_vec()).unwrap()),
+            Action::Event(event) => failed.push(format!("{event:?}")),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(
+        sent.iter().map(|request| number(request)).collect::<Vec<_>>(),
+        [u32::MAX],
+        "the last number is a number"
+    );
+    assert!(failed.len() == 1 && failed[0].contains("NumbersUsedUp"), "{failed:?}");
+    let more = stack.at(now, &mut out).in_dialog(session, Method::Info, Lines::new(), None);
+    assert!(more.is_err(), "none is left");
     stack.at(now, &mut out).hangup(session, None, Lines::new()).unwrap();
     assert_eq!(stack.at(now, &mut out).unsettled(), 0, "the dialog ends without a BYE");
+    assert!(out.pop().is_none_or(|action| !matches!(action, Action::Send { .. })));
 }
 
 #[test]

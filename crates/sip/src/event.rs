@@ -98,6 +98,8 @@ pub enum Failure {
     NoRoute(String),
     /// It was cancelled before anything had been sent.
     Cancelled,
+    /// The dialog has counted to 2^32-1: nothing more can be asked in it, for CSeq numbers never wrap (RFC 3261 section 8.1.1.5).
+    NumbersUsedUp,
 }
 
 impl fmt::Display for Failure {
@@ -107,6 +109,7 @@ impl fmt::Display for Failure {
             Self::Transport(why) => why.fmt(f),
             Self::NoRoute(why) => f.write_str(why),
             Self::Cancelled => f.write_str("cancelled before anything was sent"),
+            Self::NumbersUsedUp => f.write_str("the CSeq numbers of the dialog are used up"),
         }
     }
 }

@@ -97,10 +97,16 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     /// A dialog's CSeq number for a request that leaves now: the one it was `given` before if that is still the last, else the next. `None`
-    /// when the dialog is gone or has none left.
-    pub(crate) fn number(&mut self, dialog: DialogId, given: Option<u32>) -> Option<u32> {
-        let dialog = self.dialogs.get_mut(dialog)?;
-        given.filter(|given| *given == dialog.local_cseq()).or_else(|| dialog.next_cseq().ok())
+    /// when the dialog is gone.
+    ///
+    /// # Errors
+    /// [`Failure::NumbersUsedUp`].
+    pub(crate) fn number(&mut self, dialog: DialogId, given: Option<u32>) -> Result<Option<u32>, Failure> {
+        let Some(dialog) = self.dialogs.get_mut(dialog) else { return Ok(None) };
+        match given.filter(|given| *given == dialog.local_cseq()) {
+            Some(given) => Ok(Some(given)),
+            None => dialog.next_cseq().map(Some).map_err(|_| Failure::NumbersUsedUp),
+        }
     }
 
     /// Adds its counts.

@@ -286,8 +286,10 @@ impl Turn<'_> {
         if method == Method::Ack {
             return self.outgoing_ack(id, path);
         }
-        if why == Cause::Request {
-            self.outgoing_number(id);
+        if why == Cause::Request
+            && let Err(failure) = self.outgoing_number(id)
+        {
+            return self.outgoing_fail(id, failure);
         }
         let cnonce = self.stack.rng.u64();
         let (client, branch) = self.client_new(&method, path, Some(id));
@@ -318,16 +320,17 @@ impl Turn<'_> {
 
     /// Takes the number from the dialog. Where one was taken and a later request of the same dialog has gone out since, the request takes another,
     /// since the peer takes none that is not above the last (RFC 3261 section 12.2.2).
-    fn outgoing_number(&mut self, id: Id) {
-        let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
+    fn outgoing_number(&mut self, id: Id) -> Result<(), Failure> {
+        let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return Ok(()) };
         let (dialog, given) = match outgoing.numbers {
-            Numbers::Draft => return,
+            Numbers::Draft => return Ok(()),
             Numbers::Next(dialog) => (dialog, None),
             Numbers::Given(dialog) => (dialog, Some(outgoing.draft.cseq)),
         };
-        if let Some(cseq) = self.stack.sessions.number(dialog, given) {
+        if let Some(cseq) = self.stack.sessions.number(dialog, given)? {
             (outgoing.draft.cseq, outgoing.numbers) = (cseq, Numbers::Given(dialog));
         }
+        Ok(())
     }
 
     /// A connection was there, and the peer may have read the request: UDP, which was the way out where TCP is refused, would bring it there
@@ -439,7 +442,7 @@ impl Turn<'_> {
         // In a dialog another request may have taken the next number meanwhile.
         let cseq = match outgoing.numbers {
             Numbers::Draft => used.checked_add(1),
-            Numbers::Next(dialog) | Numbers::Given(dialog) => self.stack.sessions.number(dialog, None),
+            Numbers::Next(dialog) | Numbers::Given(dialog) => self.stack.sessions.number(dialog, None).ok().flatten(),
         };
         let Some(cseq) = (if planted(Bug::RetryCseq) { Some(used) } else { cseq }) else { return false };
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return false };

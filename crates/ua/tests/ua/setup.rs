@@ -40,7 +40,10 @@ async fn rfc3261_9_1_a_caller_who_cancels_is_seen_to_be_gone() {
     assert_eq!((gone.by, gone.code), (EndedBy::Peer, 487));
     assert_eq!(incoming.answer().await.err(), Some(CallError::CallerGone));
     until("the 487 and its ACK", async || wire.lines().iter().any(|line| line == "> ACK")).await;
-    let lines = wire.lines();
+    let mut lines = wire.lines();
+    // What is repeated where the machine is slow (timer A) belongs to the first of its kind.
+    let mut seen = std::collections::HashSet::new();
+    lines.retain(|line| seen.insert(line.clone()));
     let expected = ["> INVITE", "< SIP/2.0 100 Trying", "< SIP/2.0 180 Ringing", "> CANCEL"];
     assert_eq!(&lines[..4], &expected, "{lines:?}");
     assert!(lines.contains(&"< SIP/2.0 487 Request Terminated".to_owned()), "{lines:?}");
