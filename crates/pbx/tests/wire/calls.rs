@@ -150,28 +150,16 @@ fn a_cancel_of_the_caller_cancels_the_callee() {
     let sound = Sound::new(Codec::Pcmu);
     let (caller, callee) = phones.split_at_mut(1);
     let (caller, callee) = (&mut caller[0], &mut callee[0]);
-    let dialog = std::thread::scope(|scope| {
-        let ringing = scope.spawn(|| {
-            let invite = callee.request(Method::Invite);
-            callee.respond(&invite, 180, None);
-            let cancel = callee.request(Method::Cancel);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let cancel = callee.rings_in_vain();
             assert_eq!(cancel.headers().text(HeaderId::Reason).unwrap(), "SIP;cause=487");
-            callee.respond(&cancel, 200, None);
-            callee.respond(&invite, 487, None);
-            callee.request(Method::Ack);
         });
         let (dialog, response) = caller.call("1002", Some(&sound.describe()));
         assert_eq!(response.code().get(), 180);
         caller.extra = "Reason: SIP;cause=487\r\n".to_owned();
-        caller.cancel(&dialog);
-        ringing.join().unwrap();
-        dialog
+        caller.takes_back(&dialog);
     });
-    let refused = caller.wait("487", |message| match message {
-        sip::message::Message::Response(response) if response.code().get() == 487 => Some(response.clone()),
-        _ => None,
-    });
-    caller.ack(&dialog, refused.headers(), true, None);
     nothing_left(&running);
 }
 
@@ -183,13 +171,7 @@ fn nobody_answers_in_time() {
     let (caller, callee) = phones.split_at_mut(1);
     let (caller, callee) = (&mut caller[0], &mut callee[0]);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let invite = callee.request(Method::Invite);
-            callee.respond(&invite, 180, None);
-            let cancel = callee.request(Method::Cancel);
-            callee.respond(&cancel, 200, None);
-            callee.respond(&invite, 487, None);
-        });
+        scope.spawn(|| callee.rings_in_vain());
         let (dialog, response) = caller.call("1002", Some(&sound.describe()));
         assert_eq!(response.code().get(), 180);
         let refused = caller.final_response(&dialog.branch);
@@ -213,19 +195,13 @@ fn a_call_rings_all_devices_and_the_first_answer_wins() {
     std::thread::scope(|scope| {
         let (description, answerer) = (sound.describe(), first);
         scope.spawn(move || {
-            let invite = answerer.request(Method::Invite);
-            answerer.respond(&invite, 200, Some(&description));
-            answerer.request(Method::Ack);
+            answerer.answers(&description);
             answerer.hung_up();
         });
         scope.spawn(move || {
-            let invite = second.request(Method::Invite);
-            second.respond(&invite, 180, None);
-            let cancel = second.request(Method::Cancel);
+            let cancel = second.rings_in_vain();
             let reason = cancel.headers().text(HeaderId::Reason).unwrap().into_owned();
             assert!(reason.starts_with("SIP;cause=200"), "{reason}");
-            second.respond(&cancel, 200, None);
-            second.respond(&invite, 487, None);
         });
         let (mut dialog, _) = caller.call_through("2002", &sound.describe());
         caller.hang_up(&mut dialog);
@@ -314,13 +290,7 @@ fn preferred_devices_ring_first_and_the_others_when_nobody_answers() {
     let sound = Sound::new(Codec::Pcmu);
     std::thread::scope(|scope| {
         let (began, description) = (std::time::Instant::now(), sound.describe());
-        scope.spawn(|| {
-            let invite = desk.request(Method::Invite);
-            desk.respond(&invite, 180, None);
-            let cancel = desk.request(Method::Cancel);
-            desk.respond(&cancel, 200, None);
-            desk.respond(&invite, 487, None);
-        });
+        scope.spawn(|| desk.rings_in_vain());
         scope.spawn(move || {
             let invite = mobile.request(Method::Invite);
             assert!(began.elapsed() >= Duration::from_millis(350), "{:?}", began.elapsed());
@@ -354,11 +324,7 @@ fn rfc4733_digits_reach_the_other_side_relayed_or_sent_anew() {
         let (caller, callee) = (&mut caller[0], &mut callee[0]);
         let description = second.describe();
         let mut dialog = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let invite = callee.request(Method::Invite);
-                callee.respond(&invite, 200, Some(&description));
-                callee.request(Method::Ack);
-            });
+            scope.spawn(|| callee.answers(&description));
             caller.call_through("1002", &first.describe())
         });
         let ours = address(dialog.1.body());

@@ -1,10 +1,10 @@
 //! What the counters come to when something happens.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use audio::codec::Codec;
 use pbx::Running;
-use sip::message::{Message, Method};
+use sip::message::Method;
 
 use crate::phone::Phone;
 use crate::setup::{nothing_left, with_phones};
@@ -45,11 +45,7 @@ fn each_call_is_counted_by_how_it_came_out() {
     for (code, result) in refusals {
         let before = calls(&running, result);
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let invite = callee.request(Method::Invite);
-                callee.respond(&invite, code, None);
-                callee.request(Method::Ack);
-            });
+            scope.spawn(|| callee.refuses(code, ""));
             refused(caller, "1002");
         });
         nothing_left(&running);
@@ -70,22 +66,10 @@ fn a_call_that_is_taken_back_is_counted_as_cancelled() {
     let (running, mut phones) = with_phones(&["1001", "1002"]);
     let [caller, callee] = &mut phones[..] else { panic!("two phones") };
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let invite = callee.request(Method::Invite);
-            callee.respond(&invite, 180, None);
-            let cancel = callee.request(Method::Cancel);
-            callee.respond(&cancel, 200, None);
-            callee.respond(&invite, 487, None);
-            callee.request(Method::Ack);
-        });
+        scope.spawn(|| callee.rings_in_vain());
         let (dialog, response) = caller.call("1002", Some(&Sound::new(Codec::Pcmu).describe()));
         assert_eq!(response.code().get(), 180);
-        caller.cancel(&dialog);
-        let terminated = caller.wait("487", |message| match message {
-            Message::Response(response) if response.code().get() == 487 => Some(response.clone()),
-            _ => None,
-        });
-        caller.ack(&dialog, terminated.headers(), true, None);
+        caller.takes_back(&dialog);
     });
     nothing_left(&running);
     assert_eq!((calls(&running, "cancelled"), calls(&running, "answered")), (1.0, 0.0));
@@ -107,7 +91,6 @@ fn set_up_is_measured_from_the_invite_to_the_answer_and_repeats_are_counted() {
         });
         let (mut dialog, _) = caller.call("1002", Some(&Sound::new(Codec::Pcmu).describe()));
         let first = caller.final_response(&dialog.branch);
-        assert_eq!(count(&running, "offhook_sip_retransmissions_total"), 0.0);
         // Nobody acknowledges the 200, so it comes again (RFC 3261 section 13.3.1.4).
         let again = caller.final_response(&dialog.branch);
         assert_eq!((first.code().get(), again.code().get()), (200, 200));
@@ -116,7 +99,18 @@ fn set_up_is_measured_from_the_invite_to_the_answer_and_repeats_are_counted() {
         caller.hang_up(&mut dialog);
     });
     nothing_left(&running);
-    assert!(count(&running, "offhook_sip_retransmissions_total") >= 1.0);
+    // Each repeat that was counted has come, and no other: on a busy machine there may be more of them than this one.
+    let end = Instant::now() + Duration::from_secs(5);
+    loop {
+        caller.catch_up();
+        callee.catch_up();
+        let (counted, came) = (count(&running, "offhook_sip_retransmissions_total"), caller.repeats + callee.repeats);
+        assert!(came >= 1);
+        if counted == came as f64 {
+            break;
+        }
+        assert!(Instant::now() < end, "{counted} counted, {came} came");
+    }
     let within = |bound: &str| count(&running, &format!("offhook_call_setup_seconds_bucket{{le=\"{bound}\"}}"));
     assert_eq!((within("0.25"), within("30"), within("+Inf")), (0.0, 1.0, 1.0));
     let sum = count(&running, "offhook_call_setup_seconds_sum");

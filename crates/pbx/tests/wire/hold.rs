@@ -21,12 +21,7 @@ fn pair() -> Pair {
     let (mut callee, mut caller) = (phones.remove(1), phones.remove(0));
     let sounds = (Sound::new(Codec::Pcmu), Sound::new(Codec::Pcmu));
     let dialogs = std::thread::scope(|scope| {
-        let answering = scope.spawn(|| {
-            let invite = callee.request(Method::Invite);
-            let dialog = callee.respond(&invite, 200, Some(&sounds.1.describe()));
-            callee.request(Method::Ack);
-            dialog
-        });
+        let answering = scope.spawn(|| callee.answers(&sounds.1.describe()).1);
         let (dialog, _) = caller.call_through("1002", &sounds.0.describe());
         (dialog, answering.join().unwrap())
     });

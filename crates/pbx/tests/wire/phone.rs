@@ -1,5 +1,6 @@
 //! A scripted telephone: it sends what it is told, and waits for what it expects.
 
+use std::collections::HashSet;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,9 @@ pub(crate) struct Phone {
     pub(crate) server: SocketAddr,
     /// Came while something else was waited for.
     waiting: Vec<Message>,
+    /// All that came, and how much of it had come before, octet by octet.
+    came: HashSet<Vec<u8>>,
+    pub(crate) repeats: usize,
     count: u64,
     /// Adds these lines to every request.
     pub(crate) extra: String,
@@ -50,6 +54,8 @@ impl Phone {
             socket,
             server,
             waiting: Vec::new(),
+            came: HashSet::new(),
+            repeats: 0,
             count: 0,
             extra: String::new(),
             preference: String::new(),
@@ -88,6 +94,7 @@ impl Phone {
             assert!(!left.is_zero(), "{} waited in vain for {what}; came meanwhile: {:?}", self.name, self.waiting);
             self.socket.set_read_timeout(Some(left)).unwrap();
             let Ok((length, _)) = self.socket.recv_from(&mut buffer) else { continue };
+            self.repeats += usize::from(!self.came.insert(buffer[..length].to_vec()));
             let message = Message::parse(buffer[..length].to_vec().into(), &Limits::default()).unwrap();
             match want(&message) {
                 Some(found) => return found,
@@ -132,11 +139,16 @@ impl Phone {
         })
     }
 
-    /// True when nothing of this method has come before the answer to a question that is asked now: what the server sends, it sends in order.
-    pub(crate) fn hears_no(&mut self, method: &Method) -> bool {
+    /// Reads all that has been sent so far, up to the answer to a question that is asked now: what the server sends, it sends in order.
+    pub(crate) fn catch_up(&mut self) {
         let uri = format!("sip:127.0.0.1:{}", self.server.port());
         let (_, answer) = self.ask("OPTIONS", &uri, &uri, None);
         assert!(answer.code().is_final(), "{answer:?}");
+    }
+
+    /// True when nothing of this method has come so far.
+    pub(crate) fn hears_no(&mut self, method: &Method) -> bool {
+        self.catch_up();
         !self.waiting.iter().any(|message| matches!(message, Message::Request(request) if request.method() == method))
     }
 
@@ -367,6 +379,39 @@ impl Phone {
         self.within(dialog, "BYE", None);
         let branch = dialog.branch.clone();
         assert_eq!(self.final_response(&branch).code().get(), 200);
+    }
+
+    /// Waits for a call and refuses it.
+    pub(crate) fn refuses(&mut self, code: u16, lines: &str) {
+        let invite = self.request(Method::Invite);
+        self.respond_with(&invite, code, lines, None);
+        self.request(Method::Ack);
+    }
+
+    /// Waits for a call and answers it: the INVITE, and the dialog as this phone sees it.
+    pub(crate) fn answers(&mut self, description: &str) -> (Request, Dialog) {
+        let invite = self.request(Method::Invite);
+        let dialog = self.respond(&invite, 200, Some(description));
+        self.request(Method::Ack);
+        (invite, dialog)
+    }
+
+    /// Waits for a call and rings until it is taken back: the CANCEL.
+    pub(crate) fn rings_in_vain(&mut self) -> Request {
+        let invite = self.request(Method::Invite);
+        self.respond(&invite, 180, None);
+        let cancel = self.request(Method::Cancel);
+        self.respond(&cancel, 200, None);
+        self.respond(&invite, 487, None);
+        self.request(Method::Ack);
+        cancel
+    }
+
+    /// Takes a call back that rings, and acknowledges its end.
+    pub(crate) fn takes_back(&mut self, dialog: &Dialog) {
+        self.cancel(dialog);
+        let terminated = self.wait_for_code(487);
+        self.ack(dialog, terminated.headers(), true, None);
     }
 
     /// Waits for a BYE and answers it.

@@ -78,9 +78,7 @@ fn a_restart_keeps_bindings_and_generated_passwords() {
     let sound = Sound::new(Codec::Pcmu);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let invite = callee.request(Method::Invite);
-            callee.respond(&invite, 200, Some(&sound.describe()));
-            callee.request(Method::Ack);
+            callee.answers(&sound.describe());
             callee.hung_up();
         });
         let (mut dialog, _) = caller.call_through("1002", &sound.describe());

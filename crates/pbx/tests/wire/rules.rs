@@ -47,13 +47,7 @@ fn rfc3261_22_1_a_cancel_is_never_challenged() {
     let (caller, callee) = phones.split_at_mut(1);
     let (caller, callee) = (&mut caller[0], &mut callee[0]);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let invite = callee.request(Method::Invite);
-            callee.respond(&invite, 180, None);
-            let cancel = callee.request(Method::Cancel);
-            callee.respond(&cancel, 200, None);
-            callee.respond(&invite, 487, None);
-        });
+        scope.spawn(|| callee.rings_in_vain());
         let (dialog, ringing) = caller.call("1002", Some(&description));
         assert_eq!(ringing.code().get(), 180);
         caller.cancel(&dialog);
@@ -123,10 +117,8 @@ fn rfc3261_10_3_a_record_route_of_a_register_is_not_answered_and_leads_nowhere()
     let sound = Sound::new(Codec::Pcmu);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let invite = callee.request(Method::Invite);
+            let (invite, _) = callee.answers(&sound.describe());
             assert!(!invite.headers().has(HeaderId::Route), "{invite:?}");
-            callee.respond(&invite, 200, Some(&sound.describe()));
-            callee.request(Method::Ack);
             callee.hung_up();
         });
         let (mut dialog, _) = caller.call_through("1002", &sound.describe());

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use audio::codec::Codec;
 use pbx::{Config, Limits, Running};
-use sip::message::{HeaderId, Method};
+use sip::message::HeaderId;
 
 use crate::phone::Phone;
 use crate::setup::{config, nothing_left, phone, start, with_config};
@@ -24,12 +24,7 @@ fn talk(phones: &mut [Phone], span: Duration) -> (Vec<i16>, Vec<i16>) {
     let (caller, callee) = (&mut caller[0], &mut callee[0]);
     let description = second.describe();
     let (mut dialog, answer, theirs) = std::thread::scope(|scope| {
-        let answering = scope.spawn(|| {
-            let invite = callee.request(Method::Invite);
-            callee.respond(&invite, 200, Some(&description));
-            callee.request(Method::Ack);
-            address(invite.body())
-        });
+        let answering = scope.spawn(|| address(callee.answers(&description).0.body()));
         let (dialog, answer) = caller.call_through("1002", &first.describe());
         (dialog, answer, answering.join().unwrap())
     });
