@@ -48,6 +48,8 @@ pub struct Stack {
     pub(crate) kept: usize,
     /// Where requests find them.
     pub(crate) arrivals: Table<Id>,
+    /// What their responses are printed on, one after the other.
+    pub(crate) page: Vec<u8>,
     pub(crate) asks: Slab<Ask>,
     pub(crate) alarms: Slab<Alarm>,
     pub(crate) sessions: invite::Sessions,
@@ -104,6 +106,7 @@ impl Stack {
             servers: Slab::new(),
             kept: 0,
             arrivals: Table::default(),
+            page: Vec::new(),
             asks: Slab::new(),
             alarms: Slab::new(),
             sessions: invite::Sessions::default(),

@@ -25,20 +25,21 @@ pub fn write_response(
     body: Option<&Body>,
     received: Option<(IpAddr, Option<u16>)>,
 ) -> Bytes {
-    let mut writer = begin(request, code, reason, to_tag.map(str::as_bytes), received);
+    let mut writer = begin(Vec::with_capacity(1_024), request, code, reason, to_tag.map(str::as_bytes), received);
     writer.lines(lines);
     writer.finish(body)
 }
 
-/// The part of a response that its request decides: the status line and what is copied.
+/// The part of a response that its request decides: the status line and what is copied. It is printed on `page`, which may have been used before.
 pub(crate) fn begin(
+    page: Vec<u8>,
     request: &Headers,
     code: StatusCode,
     reason: Option<&str>,
     to_tag: Option<&[u8]>,
     received: Option<(IpAddr, Option<u16>)>,
 ) -> Writer {
-    let mut writer = Writer::response(code, reason);
+    let mut writer = Writer::response_on(page, code, reason);
     let mut unstamped = 0;
     if let (Some((ip, rport)), Some(via)) = (received, request.raw(HeaderId::Via)) {
         stamp(&mut writer, via, ip, rport);

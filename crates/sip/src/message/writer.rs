@@ -29,7 +29,13 @@ impl Writer {
 
     /// Begins a response; without `reason` it has the default phrase.
     pub fn response(code: StatusCode, reason: Option<&str>) -> Writer {
-        let mut writer = Writer { out: Vec::with_capacity(1_024) };
+        Writer::response_on(Vec::with_capacity(1_024), code, reason)
+    }
+
+    /// The same on a page that has been used before.
+    pub(crate) fn response_on(mut page: Vec<u8>, code: StatusCode, reason: Option<&str>) -> Writer {
+        page.clear();
+        let mut writer = Writer { out: page };
         writer.octets(b"SIP/2.0 ").number(usize::from(code.get())).octets(b" ");
         match reason {
             Some(reason) => writer.text(reason.as_bytes()),
@@ -83,13 +89,18 @@ impl Writer {
     }
 
     /// Adds Content-Type and Content-Length, the empty line and the body.
-    pub fn finish(mut self, body: Option<&Body>) -> Bytes {
+    pub fn finish(self, body: Option<&Body>) -> Bytes {
+        Bytes::from(self.finish_page(body))
+    }
+
+    /// The same, and the page comes back.
+    pub(crate) fn finish_page(mut self, body: Option<&Body>) -> Vec<u8> {
         if let Some(body) = body {
             self.octets(b"Content-Type: ").text(body.content_type.as_bytes()).octets(b"\r\n");
         }
         let bytes = body.map(|body| body.bytes.as_ref()).unwrap_or_default();
         self.octets(b"Content-Length: ").number(bytes.len()).octets(b"\r\n\r\n").octets(bytes);
-        Bytes::from(self.out)
+        self.out
     }
 
     pub(crate) fn octets(&mut self, bytes: &[u8]) -> &mut Self {

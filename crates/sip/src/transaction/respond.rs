@@ -1,5 +1,7 @@
 //! Responses: what the application or the stack answers, and how it is sent.
 
+use bytes::Bytes;
+
 use crate::draft::makes_dialog;
 use crate::id::{Id, ServerTx};
 use crate::invite;
@@ -77,10 +79,14 @@ impl Turn<'_> {
         }
         let origin = server.origin.get();
         let received = server.stamp.values(&origin);
-        let mut writer = begin_response(request.headers(), code, reply.reason.as_deref(), Some(tag), received);
+        let page = std::mem::take(&mut self.stack.page);
+        let mut writer = begin_response(page, request.headers(), code, reply.reason.as_deref(), Some(tag), received);
         own_lines(&mut writer, request, &reply, &origin, self.stack.config.user_agent.as_deref());
         writer.lines(&reply.lines);
-        let bytes = writer.finish(reply.body.as_ref());
+        let page = writer.finish_page(reply.body.as_ref());
+        let bytes = Bytes::copy_from_slice(&page);
+        let kept = (!stateless).then(|| page.as_slice().into());
+        self.stack.page = page;
         let (path, owner) = (server.path(), server.owner);
         self.stack.counters.responses_out += 1;
         if stateless {
@@ -88,8 +94,7 @@ impl Turn<'_> {
             self.send_raw(path, bytes, why);
             return Ok(());
         }
-        // What stays is an exact copy: the printed one has room to spare.
-        server.keep(Some(bytes.as_ref().into()), &mut self.stack.kept);
+        server.keep(kept, &mut self.stack.kept);
         if code.is_final() {
             self.server_close(tx.0, tag);
         }
