@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use sip::message::Frame;
-use sip::{FlowChange, Path, SendError, SendId, Transport};
+use sip::{FlowChange, FlowId, Path, SendError, SendId, Transport};
 
 use super::{Arrival, Network, UDP};
 use crate::glimpse::Glimpse;
@@ -48,14 +48,16 @@ impl Network {
             None => self.nodes.iter().position(|node| node.public.contains(&to)).into_iter().collect(),
         };
         for node in heard {
-            let Some((name, local)) = self.nodes.get(node).map(|node| (node.name.clone(), node.local)) else {
-                continue;
-            };
-            self.referee.received(self.shown(), &name, &Glimpse::of(&bytes));
-            let origin = Path { flow: UDP, transport: Transport::Udp, local, remote: from };
-            let bytes = bytes.clone();
-            self.turn(node, |turn| turn.receive(&origin, bytes));
+            self.hear(node, (UDP, Transport::Udp, from), bytes.clone());
         }
+    }
+
+    /// A node hears a message, which the referee is shown.
+    fn hear(&mut self, node: usize, (flow, transport, remote): (FlowId, Transport, SocketAddr), bytes: Bytes) {
+        let Some((name, local)) = self.nodes.get(node).map(|node| (node.name.clone(), node.local)) else { return };
+        self.referee.received(self.shown(), &name, &Glimpse::of(&bytes));
+        let origin = Path { flow, transport, local, remote };
+        self.turn(node, |turn| turn.receive(&origin, bytes));
     }
 
     fn chunk(&mut self, connection: u64, end: usize, bytes: &Bytes) {
@@ -68,13 +70,9 @@ impl Network {
             frames.push(frame.expect("a stack frames what it sends"));
         }
         for frame in frames {
-            let Frame::Message(bytes) = frame else { continue };
-            let Some((name, local)) = self.nodes.get(node).map(|node| (node.name.clone(), node.local)) else {
-                continue;
-            };
-            self.referee.received(self.shown(), &name, &Glimpse::of(&bytes));
-            let origin = Path { flow, transport: Transport::Tcp, local, remote };
-            self.turn(node, |turn| turn.receive(&origin, bytes));
+            if let Frame::Message(bytes) = frame {
+                self.hear(node, (flow, Transport::Tcp, remote), bytes);
+            }
         }
     }
 

@@ -4,13 +4,21 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sip::{Answer, Cause, Path, Question, SendError, SendId, Transport};
+use sip::{Answer, Cause, Path, Question, SendError, SendId, Time, Transport};
 
 use super::{Arrival, Network, UDP};
 use crate::glimpse::Glimpse;
 use crate::ladder::{Leg, Way};
 use crate::node::Node;
 use crate::tally::Fault;
+
+/// A message that leaves a node, between whom and when.
+struct Leaving {
+    message: Glimpse,
+    sender: String,
+    to: String,
+    at: Time,
+}
 
 impl Network {
     pub(super) fn look_up(&mut self, node: usize, question: &Question) -> Option<Answer> {
@@ -57,6 +65,18 @@ impl Network {
         }
     }
 
+    /// Shows the referee what leaves.
+    fn leaving(&mut self, node: usize, remote: SocketAddr, bytes: &Bytes) -> Option<Leaving> {
+        let sender = self.nodes.get(node)?.name.clone();
+        let (message, to, at) = (Glimpse::of(bytes), self.name_of(remote), self.shown());
+        self.referee.sent(at, &sender, &message, bytes);
+        Some(Leaving { message, sender, to, at })
+    }
+
+    fn in_outage(&self) -> bool {
+        self.weather.outage.is_some_and(|(begin, end)| (begin..end).contains(&self.passed()))
+    }
+
     pub(super) fn send_datagram(
         &mut self,
         node: usize,
@@ -65,12 +85,9 @@ impl Network {
         bytes: Bytes,
         why: Cause,
     ) -> Option<SendError> {
-        let message = Glimpse::of(&bytes);
-        let (sender, translated) = self.nodes.get(node).map(|node| (node.name.clone(), node.is_translated()))?;
-        let from = self.nodes.get(node)?.seen();
-        let (now, to) = (self.shown(), self.name_of(path.remote));
-        self.referee.sent(now, &sender, &message, &bytes);
-        let leg = Leg { at: now, from: &sender, to: &to, why, stream: false };
+        let (translated, from) = self.nodes.get(node).map(|node| (node.is_translated(), node.seen()))?;
+        let Leaving { message, sender, to, at } = self.leaving(node, path.remote, &bytes)?;
+        let leg = Leg { at, from: &sender, to: &to, why, stream: false };
         if self.weather.mtu.is_some_and(|mtu| message.size > mtu)
             && message.is_request()
             && message.method == "INVITE"
@@ -147,11 +164,10 @@ impl Network {
         {
             return Some(Fault::Loss);
         }
-        let passed = self.passed();
-        let weather = &self.weather;
-        if weather.outage.is_some_and(|(begin, end)| (begin..end).contains(&passed)) {
+        if self.in_outage() {
             return Some(Fault::Outage);
         }
+        let weather = &self.weather;
         let chances = [
             (weather.loss, Fault::Loss),
             (weather.no_buffer, Fault::NoBuffer),
@@ -180,19 +196,15 @@ impl Network {
         bytes: Bytes,
         why: Cause,
     ) -> Option<SendError> {
-        let message = Glimpse::of(&bytes);
-        let sender = self.nodes.get(node)?.name.clone();
-        let (now, to) = (self.shown(), self.name_of(path.remote));
-        self.referee.sent(now, &sender, &message, &bytes);
-        let leg = Leg { at: now, from: &sender, to: &to, why, stream: true };
+        let Leaving { message, sender, to, at } = self.leaving(node, path.remote, &bytes)?;
+        let leg = Leg { at, from: &sender, to: &to, why, stream: true };
         let Some((connection, mine)) = self.connection(node, &path) else {
             self.tally.unsent(why);
             self.referee.refused(&sender, &message);
             self.ladder.sent(&leg, &message, Way::Refused);
             return Some(SendError::Unreachable);
         };
-        let outage = self.weather.outage.is_some_and(|(begin, end)| (begin..end).contains(&self.passed()));
-        let cut = outage || self.chance.permille(self.weather.cut);
+        let cut = self.in_outage() || self.chance.permille(self.weather.cut);
         self.ladder.sent(&leg, &message, if cut { Way::Lost } else { Way::Arrives });
         let way = self.weather.way;
         if cut {

@@ -10,22 +10,11 @@ fn stranger(r: usize, a: usize, n: usize) -> String {
     dialog.request("OPTIONS", "", "").replace("z9hG4bK", &format!("z9hG4bKcrowd{n}"))
 }
 
-/// A call of the peer's, answered and acknowledged.
-fn stands(net: &mut Network, (a, r): (usize, usize), call: &str) -> RawDialog {
+/// A call of the peer's that stands.
+fn standing(net: &mut Network, (a, r): (usize, usize), call: &str) -> RawDialog {
     let mut dialog = RawDialog::calling(r, a);
     dialog.call_id = call.to_owned();
-    let invite = dialog.request("INVITE", "", OFFER).replace("z9hG4bK", &format!("z9hG4bK{call}"));
-    net.say(r, a, &invite);
-    net.settle();
-    let tx = incoming(&net.events(a));
-    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
-    net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
-    net.settle();
-    dialog.learn(net.inbox(r).last().unwrap());
-    let ack = dialog.numbered("ACK", 1, "", "");
-    net.say(r, a, &ack);
-    net.settle();
-    net.events(a);
+    stands(net, a, r, &mut dialog, call);
     dialog
 }
 
@@ -34,7 +23,7 @@ fn stands(net: &mut Network, (a, r): (usize, usize), call: &str) -> RawDialog {
 fn crowded(limit: impl FnOnce(&mut Config), reserve: usize) {
     let mut net = Network::new();
     let (a, r) = (net.stack(limit), net.raw());
-    let (mut up, mut other) = (stands(&mut net, (a, r), "up"), stands(&mut net, (a, r), "other"));
+    let (mut up, mut other) = (standing(&mut net, (a, r), "up"), standing(&mut net, (a, r), "other"));
     let mut rings = RawDialog::calling(r, a);
     rings.call_id = "rings".to_owned();
     let ringing = rings.request("INVITE", "", OFFER).replace("z9hG4bK", "z9hG4bKrings");

@@ -77,14 +77,26 @@ fn called(net: &mut Network) -> (usize, usize, SessionId, RawDialog) {
 }
 
 fn called_between(net: &mut Network, a: usize, r: usize) -> (usize, usize, SessionId, RawDialog) {
-    let (tx, mut dialog, _) = rings_between(net, a, r);
-    let s = answered(net, a, r, tx, &mut dialog);
-    let ack = dialog.numbered("ACK", 1, "", "");
-    net.say(r, a, &ack);
+    let mut dialog = RawDialog::calling(r, a);
+    let s = stands(net, a, r, &mut dialog, "");
+    (a, r, s, dialog)
+}
+
+/// Has a scripted peer call as `dialog` says, in transactions with `name` in their branches, until the call stands. Both inboxes are empty.
+fn stands(net: &mut Network, a: usize, r: usize, dialog: &mut RawDialog, name: &str) -> SessionId {
+    let named = |text: &str| text.replace("z9hG4bK", &format!("z9hG4bK{name}"));
+    let invite = dialog.request("INVITE", "", OFFER);
+    net.say(r, a, &named(&invite));
+    net.settle();
+    let tx = incoming(&net.events(a));
+    assert_eq!(kinds(&net.inbox(r)), ["100 INVITE"]);
+    let s = answered(net, a, r, tx, dialog);
+    let ack = dialog.numbered("ACK", dialog.cseq, "", "");
+    net.say(r, a, &named(&ack));
     net.settle();
     assert_eq!(net.news(a), ["Acked"]);
     assert!(net.inbox(r).is_empty());
-    (a, r, s, dialog)
+    s
 }
 
 /// The same, answered with 200 whose ACK has not come.

@@ -1,7 +1,7 @@
 //! Requests in the dialog: RFC 3261 section 12.2.
 
 use super::network::*;
-use super::{NO_CODE, called, calling, calls, ringing, rings, unacked};
+use super::{NO_CODE, called, calling, calls, ringing, rings, stands, unacked};
 use crate::digest::{Credential, Credentials};
 use crate::draft::Hop;
 use crate::invite::{Reach, SessionEvent};
@@ -98,20 +98,9 @@ fn rfc3261_12_2_2_dialogs_of_one_call_id_count_apart() {
         let mut peer = RawDialog::calling(r, a);
         peer.local = format!("<sip:raw@10.0.0.2>;tag=from{n}");
         peer.cseq = 10 * n;
-        let invite = peer.request("INVITE", "", OFFER).replace("z9hG4bKraw", &format!("z9hG4bKraw{n}"));
-        net.say(r, a, &invite);
-        net.settle();
-        let tx = incoming(&net.events(a));
-        let s = net.turn(a, |turn| turn.session(tx)).unwrap();
-        net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
-        net.settle();
-        peer.learn(&net.inbox(r).pop().unwrap());
-        let ack = peer.numbered("ACK", peer.cseq, "", "").replace("z9hG4bKraw", &format!("z9hG4bKraw{n}"));
-        net.say(r, a, &ack);
-        net.settle();
+        let s = stands(&mut net, a, r, &mut peer, &n.to_string());
         peers.push((peer, s));
     }
-    net.news(a);
     let (peer, expected) = &mut peers[0];
     let info = peer.request("INFO", "", "").replace("z9hG4bKraw", "z9hG4bKinfo");
     net.say(r, a, &info);
