@@ -55,7 +55,12 @@ impl<'a> ParamValue<'a> {
 
 impl<'a> Params<'a> {
     /// Reads and checks `*( SEMI generic-param )`, up to a comma or the end.
+    #[inline]
     pub(crate) fn parse(lexer: &mut Lexer<'a>) -> Result<Self, Fault> {
+        if lexer.at_end() { Ok(Params::default()) } else { Params::some(lexer) }
+    }
+
+    fn some(lexer: &mut Lexer<'a>) -> Result<Self, Fault> {
         let start = lexer.pos();
         let mut end = start;
         while lexer.separator(b';') {
