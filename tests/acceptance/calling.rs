@@ -2,8 +2,9 @@
 
 use sip::dialog::{Phase, Record, Role};
 use sip::message::{Lines, Method};
-use sip::{Action, Answer, Config, ContactSpec, FlowId, Now, Outbox, Path, Stack, Time, Transport, WallTime};
+use sip::{ContactSpec, Event, Failure};
 
+use super::agent::Agent;
 use super::wire::{Callee, Wire, code, field, number};
 use crate::program::offhook::{self, USERS};
 use crate::program::{Program, free_port};
@@ -51,39 +52,32 @@ fn c09_cseq_never_wraps() {
         secure: false,
         path: None,
     };
-    let mut stack = Stack::new(Config::default(), [9; 32]);
-    let mut out = Outbox::new();
-    let now = Now { mono: Time(1), wall: WallTime(1_800_000_000) };
-    let session = stack.at(now, &mut out).adopt(&record).unwrap();
-    for _ in 0..2 {
-        stack.at(now, &mut out).in_dialog(session, Method::Info, Lines::new(), None).unwrap();
-    }
-    let route = Path {
-        flow: FlowId(1),
-        transport: Transport::Udp,
-        local: ([192, 0, 2, 9], 5060).into(),
-        remote: ([192, 0, 2, 1], 5060).into(),
-    };
-    let (mut sent, mut failed) = (Vec::new(), Vec::new());
-    while let Some(action) = out.pop() {
-        match action {
-            Action::Ask { id, .. } => stack.at(now, &mut out).answered(id, Answer::Routes(vec![route])),
-            Action::Send { bytes, .. } => sent.push(String::from_utf8(bytes.to_vec()).unwrap()),
-            Action::Event(event) => failed.push(format!("{event:?}")),
-            other => panic!("{other:?}"),
+    // One after the other, and both before either has left.
+    for at_once in [false, true] {
+        let mut agent = Agent::new();
+        let session = agent.turn().adopt(&record).unwrap();
+        let mut left = Vec::new();
+        let first = agent.turn().in_dialog(session, Method::Info, Lines::new(), None);
+        if !at_once {
+            left.extend(std::iter::from_fn(|| agent.leaves()));
         }
+        let second = agent.turn().in_dialog(session, Method::Info, Lines::new(), None);
+        left.extend(std::iter::from_fn(|| agent.leaves()));
+        assert_eq!(left.iter().map(|sent| number(sent)).collect::<Vec<_>>(), [u32::MAX], "4294967295 is the last");
+        assert!(first.is_ok());
+        let used_up = Failure::NumbersUsedUp;
+        let failed = |tx| {
+            agent
+                .events
+                .iter()
+                .any(|event| matches!(event, Event::RequestFailed { tx: of, why } if *of == tx && *why == used_up))
+        };
+        assert!(second.map_or(!at_once, failed), "who asked for another is told");
+        assert!(agent.turn().in_dialog(session, Method::Info, Lines::new(), None).is_err(), "none is left");
+        agent.turn().hangup(session, None, Lines::new()).unwrap();
+        assert_eq!(agent.leaves(), None, "no BYE");
+        assert_eq!(agent.turn().unsettled(), 0, "the dialog ends without");
     }
-    assert_eq!(
-        sent.iter().map(|request| number(request)).collect::<Vec<_>>(),
-        [u32::MAX],
-        "the last number is a number"
-    );
-    assert!(failed.len() == 1 && failed[0].contains("NumbersUsedUp"), "{failed:?}");
-    let more = stack.at(now, &mut out).in_dialog(session, Method::Info, Lines::new(), None);
-    assert!(more.is_err(), "none is left");
-    stack.at(now, &mut out).hangup(session, None, Lines::new()).unwrap();
-    assert_eq!(stack.at(now, &mut out).unsettled(), 0, "the dialog ends without a BYE");
-    assert!(out.pop().is_none_or(|action| !matches!(action, Action::Send { .. })));
 }
 
 #[test]

@@ -1,14 +1,12 @@
 //! Registration and its refreshes.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use sip::register::{Refresh, RegisterSpec, Retry};
-use sip::{Action, Answer, Config, FlowId, Now, Outbox, Path, Stack, Time, Transport, WallTime};
 use ua::{AccountConfig, RegisterError, Registration};
 
 use super::Phone;
+use crate::acceptance::agent::Agent;
 use crate::acceptance::wire::{Callee, contact, field, number, response};
 
 /// The line that binds what a REGISTER asks for, for so long.
@@ -65,65 +63,24 @@ fn ta39_registration_and_refresh() {
     drop(stands.unwrap());
 }
 
-/// A user agent whose clock jumps from one deadline to the next, and its registrar's address.
-struct Jumping {
-    stack: Stack,
-    out: Outbox,
-    now: Now,
-    path: Path,
-}
-
-impl Jumping {
-    fn new() -> Self {
-        let at = |port| SocketAddr::from(([192, 0, 2, 1], port));
-        let path = Path { flow: FlowId(1), transport: Transport::Udp, local: at(5060), remote: at(5070) };
-        let now = Now { mono: Time(1), wall: WallTime(1_800_000_000) };
-        Self { stack: Stack::new(Config::default(), [7; 32]), out: Outbox::new(), now, path }
-    }
-
-    /// The next message that it sends, and when, in seconds since the start.
-    fn sent(&mut self) -> (f64, String) {
-        loop {
-            match self.out.pop() {
-                Some(Action::Send { bytes, .. }) => {
-                    return (self.now.mono.0 as f64 / 1e6, String::from_utf8(bytes.to_vec()).unwrap());
-                }
-                Some(Action::Ask { id, .. }) => {
-                    let routes = Answer::Routes(vec![self.path]);
-                    self.stack.at(self.now, &mut self.out).answered(id, routes);
-                }
-                Some(_) => {}
-                None => {
-                    self.now.mono = self.stack.deadline().expect("something is due");
-                    self.stack.at(self.now, &mut self.out).timeout();
-                }
-            }
-        }
-    }
-
-    fn receive(&mut self, text: String) {
-        self.stack.at(self.now, &mut self.out).receive(&self.path, Bytes::from(text));
-    }
-}
-
 #[test]
 fn ta39_registration_is_refreshed_in_time() {
     // What the registrar grants, and when it is asked again: 60 s less the larger of 5 s and a tenth; at 30 s those are 5 s.
     for (granted, due) in [(60, 54.0), (30, 25.0), (3_600, 3_240.0)] {
-        let mut agent = Jumping::new();
+        let mut agent = Agent::new();
         let uri = |text: &str| text.parse().unwrap();
         let spec = RegisterSpec::new(uri("sip:example.com"), uri("sip:alice@example.com"));
         assert_eq!((spec.refresh, spec.retry), (Refresh::Standard, Retry::default()));
-        agent.stack.at(agent.now, &mut agent.out).register(spec).unwrap();
-        let (_, first) = agent.sent();
+        agent.turn().register(spec).unwrap();
+        let (_, first) = agent.sends();
         let answer = |request: &str| response(request, "200 OK", &bound(request, granted), "", "registrar");
         agent.receive(answer(&first));
-        let (at, second) = agent.sent();
+        let (at, second) = agent.sends();
         assert!(second.starts_with("REGISTER ") && (at - due).abs() < 0.01, "{granted} s: refreshed after {at} s");
         assert_eq!((field(&second, "Call-ID"), number(&second)), (field(&first, "Call-ID"), number(&first) + 1));
         assert_eq!(contact(&second), contact(&first));
         agent.receive(answer(&second));
-        let (at, third) = agent.sent();
+        let (at, third) = agent.sends();
         assert!((at - 2.0 * due).abs() < 0.01 && number(&third) == number(&first) + 2, "{at}");
     }
 }
