@@ -28,14 +28,20 @@ impl Baresip {
 
     /// The same with a range of ports for RTP.
     pub(crate) fn with_ports(account: &str, hertz: u32, ports: &str) -> Self {
+        Self::with_contact(account, hertz, ports, "")
+    }
+
+    /// One that has whom it can write to in its contacts: `"Bob" <sip:bob@example.com>`.
+    pub(crate) fn with_contact(account: &str, hertz: u32, ports: &str, contact: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (port, control_port) = (free_port(), free_port());
         std::fs::write(directory.path().join("config"), config(directory.path(), (port, control_port, ports), hertz))
             .unwrap();
         std::fs::write(directory.path().join("accounts"), format!("{}\n", account.replace("PORT", &port.to_string())))
             .unwrap();
-        std::fs::write(directory.path().join("contacts"), "").unwrap();
-        let mut program = Program::start(Command::new("baresip").arg("-f").arg(directory.path()));
+        std::fs::write(directory.path().join("contacts"), format!("{contact}\n")).unwrap();
+        // What it has to say to its user, messages that come for instance, it only prints where it can read as well.
+        let mut program = Program::start_waiting(Command::new("baresip").arg("-f").arg(directory.path()));
         program.wait_for("baresip is ready");
         let control = TcpStream::connect(("127.0.0.1", control_port)).unwrap();
         control.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
@@ -113,6 +119,11 @@ impl Baresip {
             .any(|entry| entry.file_name().to_string_lossy().ends_with("-dec.wav"))
     }
 
+    /// Whether it has printed this by now.
+    pub(crate) fn has_printed(&mut self, text: &str) -> bool {
+        self.program.output().contains(text)
+    }
+
     /// Ends it.
     pub(crate) fn stop(self) {
         self.program.signal("TERM");
@@ -123,7 +134,8 @@ fn config(directory: &Path, (port, control, ports): (u16, u16, &str), hertz: u32
     let directory = directory.display();
     let modules = ["stdio", "g711", "aufile", "sndfile", "ausine", "uuid", "stun"];
     let modules: String = modules.iter().map(|name| format!("module {name}.so\n")).collect();
-    let applications: String = ["menu", "ctrl_tcp"].iter().map(|name| format!("module_app {name}.so\n")).collect();
+    let applications: String =
+        ["menu", "contact", "ctrl_tcp"].iter().map(|name| format!("module_app {name}.so\n")).collect();
     format!(
         "poll_method epoll\nsip_listen 127.0.0.1:{port}\ncall_local_timeout 60\ncall_max_calls 4\n\
          audio_player aufile,{directory}/rx.wav\naudio_source ausine,{hertz}\naudio_alert aufile,/dev/null\n\

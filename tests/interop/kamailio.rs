@@ -9,14 +9,14 @@ use crate::program::{Program, free_port, offhook};
 const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/kamailio/home.cfg");
 
 /// A registrar and proxy where every user's password is `secret` and his number.
-struct Kamailio {
+pub(super) struct Kamailio {
     program: Program,
-    address: String,
+    pub(super) address: String,
     _run: tempfile::TempDir,
 }
 
 impl Kamailio {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let run = tempfile::tempdir().unwrap();
         let port = free_port();
         let (directory, pid) = (run.path().display().to_string(), run.path().join("pid").display().to_string());

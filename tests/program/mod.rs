@@ -29,11 +29,20 @@ pub(crate) struct Program {
 impl Program {
     /// Starts a program; both its outputs are read.
     pub(crate) fn start(command: &mut Command) -> Self {
+        Self::start_on(Stdio::null(), command)
+    }
+
+    /// The same with an input that stays open and says nothing, for programs that want one.
+    pub(crate) fn start_waiting(command: &mut Command) -> Self {
+        Self::start_on(Stdio::piped(), command)
+    }
+
+    fn start_on(input: Stdio, command: &mut Command) -> Self {
         let name = format!("{command:?}");
         let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(
-                |error| panic!("{name}: {error}; `cargo xtask peers install` installs what the tests need"),
-            );
+            command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|error| {
+                panic!("{name}: {error}; `cargo xtask peers install` installs what the tests need")
+            });
         let (send, lines) = channel();
         let outputs: [Box<dyn Read + Send>; 2] =
             [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
