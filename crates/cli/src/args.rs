@@ -54,6 +54,16 @@ fn tones() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..4_000)
 }
 
+/// An address with its port.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected ADDRESS:PORT, as in 127.0.0.1:5060 or [::1]:5060".to_owned())
+}
+
+/// A time.
+fn whole_secs(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "expected whole seconds, as in 30".to_owned())
+}
+
 /// The address of a name server.
 fn name_server(text: &str) -> Result<SocketAddr, String> {
     pbx::name_server(text).ok_or_else(|| "expected ADDRESS or ADDRESS:PORT, as in 192.0.2.53".to_owned())
@@ -108,7 +118,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Listen for SIP there, UDP and TCP (repeatable).
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     pub(crate) sip: Vec<SocketAddr>,
     /// Keep all state in this directory, the runtime socket included (also from OFFHOOK_STATE).
     #[arg(long, value_name = "DIR")]
@@ -117,7 +127,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "NAME:PASSWORD")]
     pub(crate) user: Vec<String>,
     /// Serve /metrics and /healthz there; loopback is wise.
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     pub(crate) http: Option<SocketAddr>,
 }
 
@@ -138,7 +148,7 @@ pub(crate) struct Identity {
     #[arg(long, value_name = "URI")]
     pub(crate) proxy: Option<String>,
     /// Listen for SIP there, UDP and TCP (repeatable); a free port of all addresses by default.
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     pub(crate) sip: Vec<SocketAddr>,
     /// Ask this name server instead of the system's (repeatable); port 53 by default.
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = name_server)]
@@ -169,7 +179,7 @@ pub(crate) struct Call {
     #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) ring_for: u64,
     /// Hang up after so long; otherwise when the files have been played, the peer hangs up, or Ctrl-C.
-    #[arg(long = "for", value_name = "SECS")]
+    #[arg(long = "for", value_name = "SECS", value_parser = whole_secs)]
     pub(crate) duration: Option<u64>,
     /// Fail unless audio was heard: exit code 9 when no packet came, 10 when they held nothing but silence.
     #[arg(long)]
@@ -204,7 +214,7 @@ pub(crate) struct Answer {
     #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(300..700), conflicts_with = "ring")]
     pub(crate) reject: Option<u16>,
     /// Hang each call up after so long.
-    #[arg(long = "for", value_name = "SECS")]
+    #[arg(long = "for", value_name = "SECS", value_parser = whole_secs)]
     pub(crate) duration: Option<u64>,
     /// End after so many calls.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

@@ -105,9 +105,10 @@ fn password(given: Option<&str>) -> Result<Option<String>, String> {
 /// A password, or the first line of the file that @FILE names.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// When the file cannot be read, or holds none.
 pub(crate) fn secret(given: &str) -> Result<String, String> {
     let Some(path) = given.strip_prefix('@') else { return Ok(given.to_owned()) };
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read the password in {path}: {error}"))?;
-    Ok(text.lines().next().unwrap_or_default().to_owned())
+    let line = text.lines().next().unwrap_or_default().trim_end();
+    if line.is_empty() { Err(format!("{path}: expected a password in the first line")) } else { Ok(line.to_owned()) }
 }

@@ -95,11 +95,7 @@ fn logging(general: &args::General) -> Result<(), String> {
     let filter = tracing_subscriber::EnvFilter::try_new(text).map_err(|error| {
         format!("log filter {text}: {error}; expected a level as info, or levels of parts as net=debug,warn")
     })?;
-    let coloured = match general.color {
-        args::Color::Always => true,
-        args::Color::Never => false,
-        args::Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-    };
+    let coloured = out::coloured(general.color, std::io::stderr().is_terminal());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(coloured).with_writer(std::io::stderr);
     if general.json {
         builder.json().init()

@@ -115,8 +115,9 @@ fn ask(socket: &Path) -> Result<String, String> {
     let fail = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
             format!(
-                "no `offhook serve` answers at {}: start one, or name its state directory with --state",
-                socket.display()
+                "no `offhook serve` answers at {}: start one, or name its state directory, in OFFHOOK_STATE or with --state of `status`{}",
+                socket.display(),
+                if nix::unistd::geteuid().is_root() { "" } else { "; one that root runs answers root alone" }
             )
         }
         std::io::ErrorKind::PermissionDenied => {

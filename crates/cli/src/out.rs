@@ -30,6 +30,20 @@ pub(crate) struct Out {
     failed: bool,
 }
 
+/// Whether what goes there has colours.
+pub(crate) fn coloured(when: Color, terminal: bool) -> bool {
+    match when {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => terminal && !is_dumb() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    }
+}
+
+/// A terminal that shows control sequences instead of obeying them.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|name| name == "dumb")
+}
+
 /// What is said with a colour, where there are colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tint {
@@ -45,15 +59,10 @@ impl Out {
     /// Lines for people, or with `json` objects for programs.
     pub(crate) fn new(json: bool, color: Color) -> Self {
         let terminal = std::io::stdout().is_terminal();
-        let color = match color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-        };
         Self {
             json,
-            color: color && !json,
-            live: terminal && !json,
+            color: coloured(color, terminal) && !json,
+            live: terminal && !is_dumb() && !json,
             drawn: false,
             holding: false,
             held: String::new(),
@@ -176,6 +185,7 @@ impl Out {
 
     /// The code to end with: a verb that could not print what it found has not done all that was asked.
     pub(crate) fn conclude(&mut self, exit: Exit) -> Exit {
+        self.wipe();
         self.release();
         if self.failed && exit == Exit::Ok { Exit::General } else { exit }
     }

@@ -1,5 +1,6 @@
 //! A telephone as the verbs `call`, `register`, `options` and `message` need it: an endpoint, and an account where one is given.
 
+use std::cell::Cell;
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub(crate) struct Phone {
     pub(crate) account: Option<Account>,
     /// Whether it can prove who it is.
     has_password: bool,
+    /// It has proved it to the registrar.
+    proved: Cell<bool>,
 }
 
 impl Phone {
@@ -48,7 +51,7 @@ impl Phone {
             Some((config, _)) => Some(endpoint.account(config.expires(expires)).await?),
             None => None,
         };
-        Ok(Self { endpoint, account, has_password })
+        Ok(Self { endpoint, account, has_password, proved: Cell::new(false) })
     }
 
     /// Why something of ours failed. Who gave no password is not told that it was wrong.
@@ -57,6 +60,9 @@ impl Phone {
         if fault.exit == Exit::Authentication && !self.has_password && matches!(fault.status, Some(401 | 407)) {
             let account = if self.account.is_some() { "" } else { "--account URI and " };
             fault.what = format!("a password is wanted: give {account}--password @FILE");
+        }
+        if self.has_password && !self.proved.get() && fault.status == Some(403) && fault.exit == Exit::Refused {
+            fault.what.push_str("; if not by the callee, then since the password of the account is wrong");
         }
         fault
     }
@@ -71,6 +77,7 @@ impl Phone {
         let Some(account) = &self.account else { return Ok(()) };
         let registered = account.register().await.map_err(|error| self.fault(error).of(account.address()));
         let expires = registered?.as_secs();
+        self.proved.set(true);
         let text = format!("registered {} for {expires} s", account.address());
         let fields =
             [("event", "registered".into()), ("account", account.address().into()), ("expires_secs", expires.into())];
@@ -140,7 +147,7 @@ fn config(identity: &Identity) -> AccountConfig {
 fn neighbour(target: &str) -> Result<AccountConfig, Fault> {
     neighbour::account().map(|(address, password)| AccountConfig::new(address).password(password)).map_err(|why| {
         Fault::usage(format!(
-            "cannot call {target}: a number without a domain needs --account, for example --account sip:1001@pbx.local, or a running \
+            "{target}: a number or name without a domain needs --account, for example --account sip:1001@pbx.local, or a running \
              `offhook serve` on this machine: {why}"
         ))
     })
@@ -148,5 +155,5 @@ fn neighbour(target: &str) -> Result<AccountConfig, Fault> {
 
 /// Only a number or name, without a domain.
 fn is_bare(target: &str) -> bool {
-    !target.is_empty() && !target.contains([':', '@', '.', '['])
+    !target.is_empty() && !target.contains([':', '@', '.', '[']) && !target.eq_ignore_ascii_case("localhost")
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use net::Bind;
-use pbx::{Config, ConfigError, Running, Secret, Server, StartError, User};
+use pbx::{AccountError, Config, ConfigError, Running, Secret, Server, StartError, User};
 
 use crate::args;
 use crate::exit::{Exit, Fault};
@@ -62,7 +62,11 @@ pub(crate) fn check(args: &args::Check, out: &mut Out) -> Exit {
         ("listen", listen.clone().into()),
         ("users", users.into()),
     ];
-    let good = format!("{from}: good; {users} users; listens on {}", listen.join(", "));
+    let good = format!(
+        "{from}: good; {users} {}; listens on {}",
+        if users == 1 { "user" } else { "users" },
+        listen.join(", ")
+    );
     if args.print_effective {
         let effective = config.to_toml();
         fields.push(("effective", effective.as_str().into()));
@@ -126,6 +130,7 @@ fn start(args: &args::Serve) -> Result<(Running, Kept), Fault> {
 
 fn refused(error: StartError) -> Fault {
     let exit = match error {
+        StartError::Accounts(AccountError::State { .. }) => Exit::General,
         StartError::Config(_) | StartError::Accounts(_) | StartError::Realm(_) => Exit::Configuration,
         _ => Exit::General,
     };

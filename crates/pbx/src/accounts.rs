@@ -43,6 +43,13 @@ pub enum AccountError {
         /// What the system said.
         source: io::Error,
     },
+    /// The passwords that were made here cannot be kept, or read again.
+    State {
+        /// Their file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A password file without a password.
     Empty {
         /// Which.
@@ -69,6 +76,13 @@ impl fmt::Display for AccountError {
         match self {
             Self::File { path, source } => {
                 write!(f, "{}: {source}; give another path, or this user the right to it", path.display())
+            }
+            Self::State { path, source } => {
+                write!(
+                    f,
+                    "{}: {source}; make room there and the right to write, or give another state directory",
+                    path.display()
+                )
             }
             Self::Empty { path } => write!(f, "{}: expected a password in the first line", path.display()),
             Self::Secret { user, why } => write!(f, "user {user}: {why}"),
@@ -239,7 +253,7 @@ fn made(config: &Config) -> Result<Vec<(String, String)>, AccountError> {
     if let Some(path) = &path
         && path.exists()
     {
-        let text = fs::read_to_string(path).map_err(|source| AccountError::File { path: path.clone(), source })?;
+        let text = fs::read_to_string(path).map_err(|source| AccountError::State { path: path.clone(), source })?;
         kept.extend(text.lines().filter_map(|line| {
             line.split_once(' ').map(|(name, password)| (name.to_owned(), password.trim().to_owned()))
         }));
@@ -254,7 +268,7 @@ fn made(config: &Config) -> Result<Vec<(String, String)>, AccountError> {
         all.push((name.clone(), password));
     }
     if let Some(path) = path.filter(|_| fresh) {
-        keep(&path, &all).map_err(|source| AccountError::File { path, source })?;
+        keep(&path, &all).map_err(|source| AccountError::State { path, source })?;
     }
     Ok(all)
 }

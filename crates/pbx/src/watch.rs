@@ -79,7 +79,11 @@ impl fmt::Display for WatchError {
                 )
             }
             Self::Running { path } => {
-                write!(f, "another server listens on {}; stop it, or give this one another path", path.display())
+                write!(
+                    f,
+                    "another server listens on {}; stop it, or give this one a state directory of its own with --state, or another `control`",
+                    path.display()
+                )
             }
         }
     }

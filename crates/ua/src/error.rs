@@ -96,7 +96,7 @@ impl fmt::Display for CallError {
                 write!(f, "{limit} messages to the same address wait already: wait for their answers first")
             }
             Self::BadUri { uri, why } => {
-                write!(f, "cannot call {uri:?}: {why}; expected an address such as sip:bob@example.com")
+                write!(f, "address {uri:?}: {why}; expected one such as sip:bob@example.com")
             }
             Self::BadText { why } => write!(f, "cannot be sent: {why}"),
             Self::Busy => f.write_str("another change of this call is under way: wait for it first"),

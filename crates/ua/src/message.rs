@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TextMessage {
-    /// The whole From value of who sent it.
+    /// Who sent it, as he claims: `sip:bob@example.com`, with a name `"Bob" <sip:bob@example.com>`.
     pub from: String,
     /// The whole To value.
     pub to: String,

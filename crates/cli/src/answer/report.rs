@@ -77,20 +77,24 @@ fn refused(call: u64, code: u16, why: &str, out: &mut Out) {
     out.event(&format!("call {call} refused: {code}{why}"), &fields);
 }
 
-fn ended(call: u64, by: &str, lasted: Duration, heard: Option<&StreamReport>, out: &mut Out) {
+fn ended(call: u64, by: &str, lasted: Option<Duration>, heard: Option<&StreamReport>, out: &mut Out) {
     let (packets, lost) = heard.map_or((0, 0), |heard| (heard.packets_received, heard.packets_lost));
     let audio = heard.map(|_| format!(", {packets} packets, {lost} lost")).unwrap_or_default();
     // In tenths, rounded: the whole and its digit cost less to print than a float.
-    let tenths = (lasted.as_millis() + 50) / 100;
+    let tenths = (lasted.unwrap_or_default().as_millis() + 50) / 100;
     let (whole, tenth) = (tenths / 10, tenths % 10);
-    out.often(format_args!("call {call} ended by {by} after {whole}.{tenth} s{audio}"), || {
+    let fields = || {
         [
             ("event", "ended".into()),
             ("call", call.into()),
             ("by", by.into()),
-            ("secs", lasted.as_secs_f64().into()),
+            ("secs", lasted.unwrap_or_default().as_secs_f64().into()),
             ("packets", packets.into()),
             ("lost", lost.into()),
         ]
-    });
+    };
+    if lasted.is_none() {
+        return out.often(format_args!("call {call} ended by {by} before it was answered"), fields);
+    }
+    out.often(format_args!("call {call} ended by {by} after {whole}.{tenth} s{audio}"), fields);
 }

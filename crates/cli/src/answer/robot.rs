@@ -76,16 +76,49 @@ pub(super) enum Order {
 /// News for the terminal.
 #[derive(Debug)]
 pub(super) enum News {
-    Registered { expires: Duration },
-    RegistrationFailed { why: String, retry_in: Option<Duration> },
-    Ringing { call: u64, from: String },
-    Refused { call: u64, code: u16, why: String },
-    Answered { call: u64, codec: Option<Codec> },
-    Digit { call: u64, digit: char },
-    Ended { call: u64, by: &'static str, lasted: Duration, heard: Option<Box<media::StreamReport>> },
-    Recorded { call: u64, file: String, secs: f64 },
-    Message { from: String, text: String },
-    Trouble { what: String },
+    Registered {
+        expires: Duration,
+    },
+    RegistrationFailed {
+        why: String,
+        retry_in: Option<Duration>,
+    },
+    Ringing {
+        call: u64,
+        from: String,
+    },
+    Refused {
+        call: u64,
+        code: u16,
+        why: String,
+    },
+    Answered {
+        call: u64,
+        codec: Option<Codec>,
+    },
+    Digit {
+        call: u64,
+        digit: char,
+    },
+    /// `lasted`: from its answer; `None` where there was none.
+    Ended {
+        call: u64,
+        by: &'static str,
+        lasted: Option<Duration>,
+        heard: Option<Box<media::StreamReport>>,
+    },
+    Recorded {
+        call: u64,
+        file: String,
+        secs: f64,
+    },
+    Message {
+        from: String,
+        text: String,
+    },
+    Trouble {
+        what: String,
+    },
     Left,
 }
 

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, TrySendError, sync_channel};
 
 use audio::frame::{SampleRate, TICK};
 use audio::level::Dbfs;
+use audio::resample::resample;
 use audio::tone::ToneGenerator;
 use audio::wav::{self, Limits};
 use media::{Sink, Source};
@@ -37,13 +38,11 @@ impl Voice {
         let fail = |error: &dyn std::fmt::Display| format!("cannot play {}: {error}", path.display());
         let file = File::open(path).map_err(|error| fail(&error))?;
         let audio = wav::read(std::io::BufReader::new(file), &Limits::default()).map_err(|error| fail(&error))?;
-        if audio.rate != RATE {
-            return Err(fail(&format!("it has {}, expected {RATE}", audio.rate)));
-        }
         if audio.samples.is_empty() {
             return Err(fail(&"it holds no audio"));
         }
-        Ok(Self::File(audio.samples.into()))
+        let samples = resample(&audio.samples, audio.rate, RATE).map_err(|error| fail(&error))?;
+        Ok(Self::File(samples.into()))
     }
 
     /// For one call, from the beginning.
@@ -161,6 +160,17 @@ mod tests {
         assert_eq!(numbered(path, 0), path);
         assert_eq!(numbered(path, 1), Path::new("/tmp/a.b/call-2.wav"));
         assert_eq!(numbered(Path::new("call"), 2), Path::new("call-3"));
+    }
+
+    #[test]
+    fn file_of_another_rate_is_converted() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut writer = wav::Writer::new(file.reopen().unwrap(), SampleRate::WIDE).unwrap();
+        writer.write(&[1_000; 3_200]).unwrap();
+        writer.finish().unwrap();
+        let Ok(Voice::File(samples)) = Voice::file(file.path()) else { panic!("no file") };
+        assert_eq!(samples.len(), 1_600);
+        assert!(samples.iter().skip(400).take(800).all(|sample| (950..1_050).contains(sample)), "{samples:?}");
     }
 
     #[test]

@@ -106,10 +106,11 @@ fn refused_unanswered_and_unreachable_have_their_codes() {
     assert!(ended.stderr.contains("486"), "{}", ended.stderr);
     let json = offhook(&["call", &target, "--json"]);
     assert!(json.stdout.contains(r#""code":486"#) && json.stdout.contains(r#""exit":7"#), "{}", json.stdout);
-    let (_ringing, target) = robot(&["--ring"]);
+    let (mut ringing, target) = robot(&["--ring"]);
     let ended = offhook(&["call", &target, "--ring-for", "1"]);
     assert_eq!(ended.code, Some(8), "{ended:?}");
     assert!(ended.stdout.contains("180 Ringing"), "{}", ended.stdout);
+    ringing.line("call 1 ended by caller before it was answered");
     let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let ended = offhook(&["call", &format!("x@{free}")]);
     assert_eq!(ended.code, Some(4), "{ended:?}");

@@ -110,6 +110,23 @@ fn refusals_have_their_exit_codes() {
     assert!(json.stdout.contains(r#""exit":6"#) && json.stdout.contains(r#""event":"error""#), "{}", json.stdout);
     let wrong = offhook(&["call", "600", "--account", &account, "--password", "falsch"]);
     assert_eq!(wrong.code, Some(6), "{wrong:?}");
+    // A 403 alone does not say whose it is.
+    let wrong = offhook(&["message", "2002", "x", "--account", &account, "--password", "falsch"]);
+    assert_eq!(wrong.code, Some(7), "{wrong:?}");
+    assert!(wrong.stderr.contains("403 Forbidden; ") && wrong.stderr.contains("password"), "{}", wrong.stderr);
+}
+
+#[test]
+fn state_that_cannot_be_kept_is_no_fault_of_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("passwords.new")).unwrap();
+    let ended = offhook(&["serve", "--sip", "127.0.0.1:0", "--state", folder.path().to_str().unwrap()]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        ended.stderr.contains("passwords: ") && ended.stderr.contains("another state directory"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]

@@ -24,9 +24,14 @@ struct Terminal {
 
 impl Terminal {
     fn start(arguments: &[&str]) -> Self {
+        Self::start_as("xterm", arguments)
+    }
+
+    /// The same on a terminal of this kind.
+    fn start_as(kind: &str, arguments: &[&str]) -> Self {
         let pty = openpty(None, None).unwrap();
         let errors = pty.slave.try_clone().unwrap();
-        let child = command(arguments).stdout(pty.slave).stderr(errors).spawn().unwrap();
+        let child = command(arguments).env("TERM", kind).stdout(pty.slave).stderr(errors).spawn().unwrap();
         let (send, reads) = channel();
         std::thread::spawn(move || {
             let (mut master, mut buffer) = (File::from(pty.master), [0; 4_096]);
@@ -60,11 +65,17 @@ impl Terminal {
 
     /// Waits for the end: exit code and what stands on the screen then.
     fn end(mut self) -> (Option<i32>, Vec<String>) {
+        let code = self.finish();
+        (code, screen(&self.written))
+    }
+
+    /// Waits for the end: exit code.
+    fn finish(&mut self) -> Option<i32> {
         let until = Instant::now() + PATIENCE;
         while let Ok(read) = self.reads.recv_timeout(until.saturating_duration_since(Instant::now())) {
             self.written.push_str(&String::from_utf8(read).unwrap());
         }
-        (self.child.wait().unwrap().code(), screen(&self.written))
+        self.child.wait().unwrap().code()
     }
 }
 
@@ -89,6 +100,8 @@ fn screen(written: &str) -> Vec<String> {
                 match code.as_str() {
                     "[" => line.truncate(column),
                     "[?7" => wraps = !wraps,
+                    // Colours.
+                    "[0" | "[2" | "[31" | "[32" => {}
                     other => panic!("a code that is not known here: {other:?}"),
                 }
             }
@@ -151,6 +164,25 @@ fn call_that_rings_shows_it_and_what_ends_it_stays_on_the_screen() {
     let told: Vec<&String> = screen.iter().filter(|line| line.starts_with("offhook: ")).collect();
     assert!(told.len() == 1 && told[0].contains(&target), "{screen:#?}");
     assert!(!screen.iter().any(|line| line.contains("ringing 0:0")), "{screen:#?}");
+}
+
+#[test]
+fn terminal_that_obeys_no_control_sequences_gets_none() {
+    let (_robot, target) = robot(&["--tone", "700"]);
+    let mut caller = Terminal::start_as("dumb", &["call", &target, "--for", "1", "-vv"]);
+    assert_eq!(caller.finish(), Some(0), "{}", caller.written);
+    assert!(caller.written.contains("ended by us") && caller.written.contains("INFO"), "{}", caller.written);
+    assert!(!caller.written.contains('\x1b') && !caller.written.contains("talking"), "{}", caller.written);
+}
+
+#[test]
+fn demonstration_that_is_interrupted_takes_its_line_away() {
+    let mut demo = Terminal::start(&["demo"]);
+    demo.drawn(|line| line.starts_with("talking"));
+    demo.interrupt();
+    let (code, screen) = demo.end();
+    assert_eq!(code, Some(130), "{screen:#?}");
+    assert!(!screen.iter().any(|line| line.contains("talking")), "{screen:#?}");
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn output_that_cannot_be_written_ends_with_1() {
 
 #[test]
 fn what_cannot_be_understood_ends_with_2_and_says_what_was_expected() {
-    let cases: [(&[&str], &str); 18] = [
+    let cases: [(&[&str], &str); 23] = [
         (&["--log-level", "net=loud=1", "check"], "log filter net=loud=1"),
         (&[], "Usage"),
         (&["dial"], "unrecognized subcommand 'dial'"),
@@ -47,6 +47,14 @@ fn what_cannot_be_understood_ends_with_2_and_says_what_was_expected() {
         (&["call", "600", "--pley", "x.wav"], "--play"),
         (&["answer", "--reject", "200"], "300..700"),
         (&["answer", "--sip", "5060"], "--sip"),
+        (&["serve", "--http", "9115"], "expected ADDRESS:PORT, as in 127.0.0.1:5060"),
+        (&["call", "x@127.0.0.1", "--sip", "localhost:5060"], "expected ADDRESS:PORT"),
+        (&["call", "x@127.0.0.1", "--for", "1.5"], "expected whole seconds"),
+        (&["options", "::1"], "address \"sip:::1\": byte 4: expected a host"),
+        (
+            &["register", "--account", "1@127.0.0.1", "--password", "@/dev/null"],
+            "/dev/null: expected a password in the first line",
+        ),
         (&["answer", "--calls", "0"], "0 is not in 1.."),
         (&["answer", "--tone", "50000"], "50000 is not in 1..4000"),
         (&["call", "x@127.0.0.1", "--tone", "0"], "0 is not in 1..4000"),
@@ -71,6 +79,10 @@ fn number_without_account_or_server_says_what_is_missing() {
     let ended = offhook(&["call", "600"]);
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.contains("--account") && ended.stderr.contains("offhook serve"), "{}", ended.stderr);
+    // A host, though it has no dot.
+    let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let ended = offhook(&["options", "localhost", "--proxy", &format!("sip:127.0.0.1:{port}")]);
+    assert!(!ended.stderr.contains("--account"), "{}", ended.stderr);
 }
 
 #[test]
@@ -91,7 +103,7 @@ fn check_tells_line_column_and_mend_with_exit_3() {
     std::fs::write(&path, "realm = \"home\"\n[users.1001]\npassword = \"x\"\n").unwrap();
     let ended = offhook(&["check", file]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.stdout.contains("good; 1 users"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("good; 1 user"), "{}", ended.stdout);
 }
 
 #[test]

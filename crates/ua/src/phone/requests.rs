@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use media::Key;
 use sip::header::{From, To};
-use sip::message::{Body, HeaderId, Method, Request, StatusCode};
+use sip::message::{Body, HeaderId, Method, Quote, Request, StatusCode};
 use sip::uas;
 use sip::{Reply, ServerTx, SessionId, Turn};
 use tokio::sync::mpsc::error::TrySendError;
@@ -118,12 +118,21 @@ fn pressed(signal: &str, duration: Duration) -> Digit {
     if known { Digit::Pressed(digit, duration) } else { Digit::Broken }
 }
 
+/// Name and URI of who sent it. The tag says nothing to a person.
+fn claimed(from: &From<'_>) -> String {
+    let uri = from.0.uri.as_str();
+    match from.0.display.map(|name| name.text()) {
+        Some(name) if !name.is_empty() => format!("{} <{uri}>", Quote(&name)),
+        _ => uri.to_owned(),
+    }
+}
+
 fn text_of(request: &Request) -> TextMessage {
     let headers = request.headers();
     let content_type =
         headers.text(HeaderId::ContentType).map_or_else(|| "text/plain".into(), |kind| kind.into_owned());
     TextMessage {
-        from: headers.get::<From<'_>>().and_then(Result::ok).map(|from| from.to_string()).unwrap_or_default(),
+        from: headers.get::<From<'_>>().and_then(Result::ok).map(|from| claimed(&from)).unwrap_or_default(),
         to: headers.get::<To<'_>>().and_then(Result::ok).map(|to| to.to_string()).unwrap_or_default(),
         content_type,
         text: String::from_utf8_lossy(request.body()).into_owned(),

@@ -1,7 +1,5 @@
 //! Calls, from the INVITE to the end, and other requests.
 
-use std::time::Duration;
-
 use sip::header::From;
 use sip::invite::{By, SessionEvent};
 use sip::message::{Body, Lines, Method, Quote, Request, StatusCode};
@@ -128,7 +126,7 @@ impl Robot {
     pub(super) fn ended(&mut self, session: SessionId, by: &'static str, turn: &Turn<'_>) {
         let Some(live) = self.calls.remove(&session) else { return };
         let (call, lasted) = (live.number, turn.now().mono.since(live.since));
-        let lasted = if live.standing { lasted } else { Duration::ZERO };
+        let lasted = live.standing.then_some(lasted);
         match (live.sound, &self.studio) {
             (Some(sound), Some(studio)) => {
                 self.streams.remove(&sound.stream);

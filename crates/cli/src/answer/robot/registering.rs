@@ -48,6 +48,9 @@ impl Robot {
             RegisterFailure::Refused { code, .. } if !has_password && matches!(code.get(), 401 | 407) => {
                 "a password is wanted: give --password @FILE".into()
             }
+            RegisterFailure::Refused { code, reason } if matches!(code.get(), 401 | 403 | 407) => {
+                format!("refused with {} {reason}: check user name and password of the account", code.get())
+            }
             RegisterFailure::Refused { code, reason } => format!("refused with {} {reason}", code.get()),
             RegisterFailure::Unreachable(why) => format!("cannot reach {first}: {why}"),
             _ => "the registrar keeps no binding of ours".into(),
