@@ -1,5 +1,6 @@
 //! `offhook`: a SIP phone, a PBX and their tools in one binary.
 
+mod allocator;
 mod answer;
 mod args;
 mod ask;
@@ -31,9 +32,8 @@ use args::{Cli, Verb};
 use exit::Exit;
 use out::Out;
 
-/// Calls are made of many small pieces that live as long as the call: this allocator serves them at a third of the cost of the system's.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
