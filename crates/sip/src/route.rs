@@ -146,6 +146,8 @@ mod tests {
     fn rfc3261_12_2_1_1_strict_first_route_becomes_the_request_uri() {
         let t = target("sip:user@remoteua", ["<sip:proxy1>", "<sip:proxy2>", "<sip:proxy3;lr>", "<sip:proxy4>"]);
         assert_eq!(t.uri, "sip:proxy1");
+        let odd = target("sip:user@remoteua", ["<sip:proxy1;method=INVITE;x=y?Subject=z>;p=1", "<sip:proxy2>"]);
+        assert_eq!(odd.uri, "sip:proxy1;x=y", "without what may not stand in a Request-URI");
         assert_eq!(t.routes, ["<sip:proxy2>", "<sip:proxy3;lr>", "<sip:proxy4>", "<sip:user@remoteua>"]);
         assert!(t.strict);
     }

@@ -49,6 +49,22 @@ fn rfc3261_17_1_1_2_provisional_stops_timers_a_and_b() {
 }
 
 #[test]
+fn rfc3261_17_1_1_2_the_first_provisional_response_goes_up() {
+    for code in [180, 183, 199] {
+        let mut bench = Bench::new();
+        bench.request(Method::Invite, UDP);
+        bench.answer(0, code, "b1");
+        assert_eq!(bench.took(), ["0.000 INVITE (Request)".to_owned(), format!("0.000 up {code}")]);
+    }
+    // A 100 goes up where that is wanted, and is heard of above in any case: a CANCEL that was kept leaves.
+    let mut bench = Bench::with(Config { hand_trying: true, ..Config::default() });
+    let tx = bench.request(Method::Invite, UDP);
+    bench.turn(|turn| turn.cancel(tx)).expect("kept");
+    bench.answer(0, 100, "");
+    assert_eq!(bench.took(), ["0.000 INVITE (Request)", "0.000 CANCEL (Request)", "0.000 up 100"]);
+}
+
+#[test]
 fn rfc3261_17_1_1_2_refusal_is_acknowledged_and_timer_d_absorbs_repeats() {
     let mut bench = Bench::new();
     bench.request(Method::Invite, UDP);
