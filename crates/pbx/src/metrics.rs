@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use media::StreamReport;
+use memchr::memmem;
 use net::{Direction, Seen};
 use sip::Cause;
 use sip::digest::Reason;
@@ -153,20 +154,16 @@ fn label(word: &[u8]) -> Label {
     LABELS.iter().zip(0..OTHER).find(|(name, _)| name.as_bytes() == word).map_or(OTHER, |(_, label)| label)
 }
 
-/// The method in the CSeq of a response of ours, which writes it as `CSeq: 1 INVITE`.
+/// The method in the CSeq of a response of ours, which copies the line of the request: nearly always as it is looked for first.
 fn cseq_method(message: &[u8]) -> Label {
-    let mut rest = message;
-    loop {
-        let (line, next) = match memchr::memchr(b'\n', rest).and_then(|end| rest.split_at_checked(end + 1)) {
-            Some(cut) => cut,
-            None if rest.is_empty() => return OTHER,
-            None => (rest, &[][..]),
-        };
-        if line.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"CSeq:")) {
-            return line.trim_ascii_end().rsplit(|byte| *byte == b' ').next().map_or(OTHER, label);
-        }
-        rest = next;
-    }
+    static USUAL: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"\nCSeq: "));
+    let is_cseq = |line: &&[u8]| line.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"CSeq:"));
+    let line = match USUAL.find(message).and_then(|at| message.get(at + 1..)) {
+        Some(rest) => rest.split(|byte| *byte == b'\n').next(),
+        None => message.split(|byte| *byte == b'\n').find(is_cseq),
+    };
+    let word = line.and_then(|line| line.trim_ascii_end().rsplit(|byte| *byte == b' ').next());
+    word.map_or(OTHER, label)
 }
 
 /// Everything a switch counts.
@@ -429,6 +426,7 @@ mod tests {
         assert_eq!(label(b"EVIL\"} 1"), OTHER);
         assert_eq!(label(b"other"), OTHER);
         assert_eq!(name(cseq_method(b"200 OK\r\nVia: x\r\ncseq: 17 BYE\r\n\r\n")), "BYE");
+        assert_eq!(name(cseq_method(b"200 OK\r\nVia: x\r\nCSeq: 17 BYE\r\nCSeq: 1 INVITE\r\n\r\n")), "BYE");
         for without in [&b""[..], b"CSeq", b"200 OK\r\nVia: x\r\n\r\n", b"200 OK\r\nCSeq:"] {
             assert_eq!(cseq_method(without), OTHER);
         }

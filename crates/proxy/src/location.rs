@@ -191,7 +191,7 @@ impl Location {
 
     /// Carries out one record. What has ended meanwhile, and a change of what is not there, has no effect.
     pub fn apply(&mut self, now: Now, record: &Record) {
-        let found = self.find(record.aor(), record.uri());
+        let found = self.find(record.aor(), record.packed.piece(Piece::Uri));
         let expires = from_wall(now, record.expires);
         match (record.kind, found) {
             (Kind::Removed, Some(place)) => self.remove(place),
@@ -232,12 +232,12 @@ impl Location {
         self.ends.peek().map(|Reverse((at, ..))| *at)
     }
 
-    fn find(&self, aor: &str, uri: &str) -> Option<u32> {
+    fn find(&self, aor: &str, uri: &[u8]) -> Option<u32> {
         let held = |place: &u32| self.places.get(*place as usize).and_then(|place| place.slot.as_ref());
         self.index
             .get(aor)?
             .iter()
-            .find(|place| held(place).is_some_and(|slot| slot.packed.text(Piece::Uri) == uri))
+            .find(|place| held(place).is_some_and(|slot| slot.packed.piece(Piece::Uri) == uri))
             .copied()
     }
 

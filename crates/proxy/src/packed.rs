@@ -130,7 +130,8 @@ impl Packed {
         head.as_chunks::<2>().0.iter().map(|two| usize::from(u16::from_le_bytes(*two)))
     }
 
-    fn piece(&self, piece: Piece) -> &[u8] {
+    /// The octets of a text: all that is needed to compare it.
+    pub(crate) fn piece(&self, piece: Piece) -> &[u8] {
         let before: usize = self.lengths().take(piece as usize).sum();
         let len = self.lengths().nth(piece as usize).unwrap_or_default();
         self.0.get(HEAD + before..HEAD + before + len).unwrap_or_default()

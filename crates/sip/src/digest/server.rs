@@ -162,6 +162,10 @@ pub struct Server {
     config: ServerConfig,
     /// Escaped.
     realm: String,
+    /// What stands before the nonce of every challenge.
+    before_nonce: String,
+    /// What stands behind it, for each algorithm.
+    behind_nonce: Vec<String>,
     nonces: Nonces,
     nobody: [u8; 32],
     window: Window,
@@ -193,7 +197,12 @@ impl Server {
         let derived = |label: &[u8]| Algorithm::Sha256.bytes(&[label, &secret]);
         let (nonces, nobody) = (Nonces::new(&derived(b"nonces")), derived(b"nobody"));
         let window = Window::new(config.window, config.lifetime);
-        Ok(Server { realm: escape(&config.realm).into_owned(), config, nonces, nobody, window })
+        let realm = escape(&config.realm).into_owned();
+        let qop = if config.offer_integrity { "auth,auth-int" } else { "auth" };
+        let behind = |algorithm: &Algorithm| format!("\", algorithm={algorithm}, qop=\"{qop}\"");
+        let behind_nonce = config.algorithms.iter().map(behind).collect();
+        let before_nonce = format!("Digest realm=\"{realm}\", nonce=\"");
+        Ok(Server { realm, before_nonce, behind_nonce, config, nonces, nobody, window })
     }
 
     /// The realm.
@@ -209,23 +218,9 @@ impl Server {
     /// The values of WWW-Authenticate or Proxy-Authenticate, one line for each algorithm in the order of preference, all with the same nonce.
     pub fn challenges(&mut self, now: Time, peer: IpAddr, stale: bool) -> impl Iterator<Item = String> {
         let nonce = self.nonces.make(now, self.config.bind_address.then_some(peer));
-        let (realm, qop) = (&self.realm, if self.config.offer_integrity { "auth,auth-int" } else { "auth" });
-        self.config.algorithms.iter().map(move |algorithm| {
-            let stale = if stale { ", stale=true" } else { "" };
-            let parts = [
-                "Digest realm=\"",
-                realm,
-                "\", nonce=\"",
-                nonce.as_str(),
-                "\", algorithm=",
-                algorithm.name(),
-                ", qop=\"",
-                qop,
-                "\"",
-                stale,
-            ];
-            parts.concat()
-        })
+        let stale = if stale { ", stale=true" } else { "" };
+        let before = self.before_nonce.as_str();
+        self.behind_nonce.iter().map(move |behind| [before, nonce.as_str(), behind, stale].concat())
     }
 
     /// Judges the values of Authorization (or Proxy-Authorization). `lookup` gives the HA1 of a user for an algorithm; it is called at most once.
