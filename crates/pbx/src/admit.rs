@@ -56,7 +56,7 @@ impl Switch {
     fn challenge(&mut self, request: &Request, origin: &Origin, now: Now, stale: bool) -> Reply {
         let mut lines = Lines::new();
         let md5_alone = self.offers_md5_among_others && self.is_old(request, origin, now);
-        for value in self.digest.challenges(now.mono, origin.remote.ip(), stale) {
+        for value in self.digest.challenges_to(now, request, origin, stale) {
             if !md5_alone || value.contains("algorithm=MD5,") {
                 lines.push_text(HeaderId::WwwAuthenticate, &value);
             }

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use proxy::{Kind, Overflow, Ownership, Plan, Registrar, RegistrarConfig};
 use sip::message::Request;
-use sip::uas::Addresses;
 use sip::{AlarmId, Now, Origin, Reply, ServerTx, Time, Turn};
 use store::{Durability, Journal, Options};
 
@@ -142,7 +141,7 @@ impl Bindings {
         &mut self,
         tx: ServerTx,
         now: Now,
-        (request, addresses): (&Request, &Addresses<'_>),
+        request: &Request,
         user: String,
         contacts: Contacts,
         origin: &Origin,
@@ -156,7 +155,7 @@ impl Bindings {
             });
             usual
         });
-        let plan = self.registrar.plan_for(now, request, addresses, Some(&user), origin);
+        let plan = self.registrar.plan(now, request, Some(&user), origin);
         if let Some(usual) = usual {
             self.registrar.set_config(usual);
         }

@@ -5,7 +5,7 @@ use std::sync::mpsc::SyncSender;
 
 use net::App;
 use sip::message::{Method, Request, StatusCode};
-use sip::uas::{self, Addresses};
+use sip::uas;
 use sip::{Application, Event, Origin, Reply, ServerTx, Shard, Turn};
 
 use crate::bindings;
@@ -22,10 +22,9 @@ impl Switch {
     fn decide(&mut self, tx: ServerTx, request: Arc<Request>, origin: Origin, turn: &mut Turn<'_>) -> Option<Reply> {
         // What cannot be read cannot be judged by anybody's password either. Nothing is kept of it, nor of who is challenged: both are answered
         // before anybody has shown who he is.
-        let addresses = match Addresses::read(&request) {
-            Ok(addresses) => addresses,
-            Err(refusal) => return Some(refusal.stateless()),
-        };
+        if let Some(refusal) = uas::syntax(&request) {
+            return Some(refusal.stateless());
+        }
         if *request.method() == Method::Options && !self.config.options_auth {
             return Some(self.options(&request));
         }
@@ -49,7 +48,7 @@ impl Switch {
                 }
                 self.tell_one_hash(&request, &origin);
                 let contacts = self.accounts.by_name(&user).map(|known| known.contacts).unwrap_or_default();
-                self.bindings.register(tx, turn.now(), (&request, &addresses), user, contacts, &origin)
+                self.bindings.register(tx, turn.now(), &request, user, contacts, &origin)
             }
             Method::Invite => {
                 // He has shown who he is: no more repeats of this.

@@ -167,24 +167,10 @@ impl Registrar {
 
     /// Decides about a REGISTER that came from `origin`. `user` is who it is from, as authentication found out; `None` when nobody is asked for a password.
     pub fn plan(&self, now: Now, request: &Request, user: Option<&str>, origin: &Origin) -> Plan {
-        match Addresses::read(request) {
-            Ok(addresses) => self.plan_for(now, request, &addresses, user, origin),
-            Err(refusal) => Plan { reply: *refusal, records: Vec::new() },
-        }
-    }
-
-    /// The same for who has read the addresses of the request already.
-    pub fn plan_for(
-        &self,
-        now: Now,
-        request: &Request,
-        addresses: &Addresses<'_>,
-        user: Option<&str>,
-        origin: &Origin,
-    ) -> Plan {
-        match self.decide(now, request, addresses, user, origin) {
-            Ok(plan) => plan,
-            Err(refusal) => Plan { reply: refusal.reply(), records: Vec::new() },
+        match Addresses::read(request).map(|addresses| self.decide(now, request, &addresses, user, origin)) {
+            Ok(Ok(plan)) => plan,
+            Ok(Err(refusal)) => Plan { reply: refusal.reply(), records: Vec::new() },
+            Err(unreadable) => Plan { reply: *unreadable, records: Vec::new() },
         }
     }
 

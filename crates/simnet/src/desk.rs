@@ -36,7 +36,7 @@ impl Desk {
             Verdict::Ok(verified) => Some(verified.user.into_owned()),
             Verdict::Challenge { stale } => {
                 let mut reply = Reply::new(StatusCode::UNAUTHORIZED).stateless();
-                for challenge in self.digest.challenges(now.mono, peer, stale) {
+                for challenge in self.digest.challenges_to(now, request, origin, stale) {
                     reply =
                         reply.line("WWW-Authenticate", &challenge).expect("a challenge that can stand in a message");
                 }

@@ -211,10 +211,9 @@ fn ack(seen: &mut Seen, message: &Glimpse) -> Option<&'static str> {
     }
 }
 
-/// The lines of a message without its challenges and Vias.
-fn but_nonce_and_way(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let other = |line: &&[u8]| !line.starts_with(b"WWW-Authenticate:") && !line.starts_with(b"Via:");
-    bytes.split(|byte| *byte == b'\n').filter(other)
+/// The lines of a message without its Vias.
+fn but_way(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"Via:"))
 }
 
 /// What is wrong with a response that leaves.
@@ -226,9 +225,8 @@ fn response(seen: &mut Seen, at: Time, message: &Glimpse, bytes: &Bytes, sky: Sk
     let key = (message.branch.clone(), message.method.clone());
     if let Some((_, before)) = seen.answered.get(&key) {
         // On a stream the transaction ends with its answer; the request may come again over another connection.
-        // A registrar keeps nothing of whom it challenges: the nonce is another each time, `rport` what the device has now (RFC 3261 8.2.7).
-        let challenged_again =
-            code == 401 && message.method != "INVITE" && but_nonce_and_way(before).eq(but_nonce_and_way(bytes));
+        // A registrar keeps nothing of whom it challenges: the answer is the same, but goes to where the device is now (RFC 3261 8.2.7).
+        let challenged_again = code == 401 && message.method != "INVITE" && but_way(before).eq(but_way(bytes));
         let other = *before != *bytes && !challenged_again;
         return (sky < Sky::Foul && other).then_some("two final responses to one request (RFC 3261 17.2)");
     }

@@ -50,9 +50,19 @@ impl Nonces {
         Nonces { key: (word(0), word(8)), serial: 0 }
     }
 
+    #[cfg(test)]
     pub(crate) fn make(&mut self, now: Time, peer: Option<IpAddr>) -> Nonce {
+        let issue = self.issue(now);
+        self.write(issue, peer)
+    }
+
+    /// Another one.
+    pub(crate) fn issue(&mut self, now: Time) -> Issue {
         self.serial = self.serial.wrapping_add(1);
-        let issue = Issue { at: now, serial: self.serial };
+        Issue { at: now, serial: self.serial }
+    }
+
+    pub(crate) fn write(&self, issue: Issue, peer: Option<IpAddr>) -> Nonce {
         let mut bytes = [0; PLAIN + MAC];
         let (time, rest) = bytes.split_at_mut(8);
         let (serial, proof) = rest.split_at_mut(4);
@@ -60,6 +70,18 @@ impl Nonces {
         serial.copy_from_slice(&issue.serial.to_be_bytes());
         proof.copy_from_slice(&self.prove(issue, peer));
         Nonce(to_letters(&bytes))
+    }
+
+    /// What names a request from there, for [`Recent`].
+    pub(crate) fn name(&self, texts: [&[u8]; 2], number: u32, from: IpAddr) -> u64 {
+        let mut name = Sip24::new(self.key);
+        texts.into_iter().for_each(|text| name.text(text));
+        name.word(u64::from(number));
+        match from {
+            IpAddr::V4(ip) => name.text(&ip.octets()),
+            IpAddr::V6(ip) => name.text(&ip.octets()),
+        }
+        name.finish()
     }
 
     /// When it was made, if we made it for this peer.
@@ -135,6 +157,28 @@ const VALUES: [u8; 256] = {
     }
     values
 };
+
+/// Requests whose nonce is remembered.
+pub(crate) const RECENT: usize = 1_024;
+/// How long a client repeats a request: 64*T1 (RFC 3261 section 17.1.2.2).
+const REPEATED: Duration = Duration::from_secs(32);
+
+/// Which nonces the last requests were given that were challenged: a repeat gets the same again, where not too many others have come between.
+/// A client takes no harm from another one, but SIPp and others take what differs for a new answer.
+#[derive(Clone, Default)]
+pub(crate) struct Recent(Vec<Option<(u64, Issue)>>);
+
+impl Recent {
+    /// The nonce of the request of that name, by [`Nonces::name`]: the one it has been given, or a new one.
+    pub(crate) fn of(&mut self, request: u64, now: Time, new: impl FnOnce() -> Issue) -> Issue {
+        self.0.resize(RECENT, None);
+        let Some(place) = self.0.get_mut(request as usize % RECENT) else { return new() };
+        match place {
+            Some((known, issue)) if *known == request && now.since(issue.at) <= REPEATED => *issue,
+            _ => place.insert((request, new())).1,
+        }
+    }
+}
 
 /// Mixes the eight bytes of a time and a serial: both are proved ours before they get here, so no peer can choose them.
 #[derive(Default)]

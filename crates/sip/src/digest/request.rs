@@ -16,6 +16,21 @@ impl Server {
         lines
     }
 
+    /// The values of WWW-Authenticate or Proxy-Authenticate for a request, as [`Server::challenges`] has them: when it is repeated, with the
+    /// nonce it was given first, unless more than a thousand others have been challenged meanwhile. So an answer that nothing is kept of
+    /// ([`crate::Reply::stateless`]) is nearly always the same octets again.
+    pub fn challenges_to(
+        &mut self,
+        now: Now,
+        request: &Request,
+        origin: &Origin,
+        stale: bool,
+    ) -> impl Iterator<Item = String> {
+        let headers = request.headers();
+        let ((branch, _), (call_id, _)) = (headers.way_back(), headers.call());
+        self.challenges_for(now.mono, origin.remote.ip(), [branch, call_id], headers.cseq().number, stale)
+    }
+
     /// Judges the Authorization (`proxy` false) or Proxy-Authorization of a request. `lookup` gives the HA1 of a user for an algorithm; it is called at most
     /// once, and not at all for a request without credentials.
     pub fn verify<'a>(

@@ -11,7 +11,7 @@ use super::algorithm::{Algorithm, Scheme};
 use super::fields::{FieldError, Fields, escape, quotable, unescape};
 use super::ha1::Ha1;
 use super::info::Proof;
-use super::nonce::{Nonces, Used, Window};
+use super::nonce::{Issue, Nonces, Recent, Used, Window};
 use super::response::{Inputs, Protection, Quality};
 use crate::time::Time;
 
@@ -169,6 +169,7 @@ pub struct Server {
     nonces: Nonces,
     nobody: [u8; 32],
     window: Window,
+    recent: Recent,
 }
 
 impl fmt::Debug for Server {
@@ -202,7 +203,7 @@ impl Server {
         let behind = |algorithm: &Algorithm| format!("\", algorithm={algorithm}, qop=\"{qop}\"");
         let behind_nonce = config.algorithms.iter().map(behind).collect();
         let before_nonce = format!("Digest realm=\"{realm}\", nonce=\"");
-        Ok(Server { realm, before_nonce, behind_nonce, config, nonces, nobody, window })
+        Ok(Server { realm, before_nonce, behind_nonce, config, nonces, nobody, window, recent: Recent::default() })
     }
 
     /// The realm.
@@ -217,7 +218,26 @@ impl Server {
 
     /// The values of WWW-Authenticate or Proxy-Authenticate, one line for each algorithm in the order of preference, all with the same nonce.
     pub fn challenges(&mut self, now: Time, peer: IpAddr, stale: bool) -> impl Iterator<Item = String> {
-        let nonce = self.nonces.make(now, self.config.bind_address.then_some(peer));
+        let issue = self.nonces.issue(now);
+        self.told(issue, peer, stale)
+    }
+
+    /// The same for a request known by these texts and its CSeq number: one that comes again soon is given the same nonce.
+    pub(crate) fn challenges_for(
+        &mut self,
+        now: Time,
+        peer: IpAddr,
+        texts: [&[u8]; 2],
+        number: u32,
+        stale: bool,
+    ) -> impl Iterator<Item = String> {
+        let name = self.nonces.name(texts, number, peer);
+        let issue = self.recent.of(name, now, || self.nonces.issue(now));
+        self.told(issue, peer, stale)
+    }
+
+    fn told(&self, issue: Issue, peer: IpAddr, stale: bool) -> impl Iterator<Item = String> {
+        let nonce = self.nonces.write(issue, self.config.bind_address.then_some(peer));
         let stale = if stale { ", stale=true" } else { "" };
         let before = self.before_nonce.as_str();
         self.behind_nonce.iter().map(move |behind| [before, nonce.as_str(), behind, stale].concat())

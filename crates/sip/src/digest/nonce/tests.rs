@@ -94,3 +94,29 @@ fn nonces_outlived_are_let_go_and_live_ones_kept() {
     assert_eq!(window.len(), 2);
     assert_eq!(window.floor, None);
 }
+
+#[test]
+fn rfc3261_8_2_7_a_repeat_is_given_its_nonce_again_while_it_is_remembered() {
+    let mut nonces = Nonces::new(&[7; 32]);
+    let mut recent = Recent::default();
+    let here: IpAddr = "192.0.2.7".parse().unwrap();
+    let name = |nonces: &Nonces, branch: &str, number| nonces.name([branch.as_bytes(), b"call"], number, here);
+    let mut given = |nonces: &mut Nonces, name, at| recent.of(name, Time(at), || nonces.issue(Time(at)));
+    let one = name(&nonces, "one", 1);
+    let first = given(&mut nonces, one, 5);
+    assert_eq!(given(&mut nonces, one, 32_000_005), first);
+    assert_ne!(given(&mut nonces, one, 32_000_006), first, "nobody repeats so late");
+    let again = given(&mut nonces, one, 40_000_000);
+    for other in [
+        name(&nonces, "two", 1),
+        name(&nonces, "one", 2),
+        nonces.name([b"on", b"ecall"], 1, here),
+        nonces.name([b"one", b"call"], 1, "192.0.2.8".parse().unwrap()),
+        Nonces::new(&[8; 32]).name([b"one", b"call"], 1, here),
+    ] {
+        assert_ne!(other, one);
+    }
+    // Two requests of one place in the table put each other out of it.
+    given(&mut nonces, one.wrapping_add(RECENT as u64), 40_000_001);
+    assert_ne!(given(&mut nonces, one, 40_000_002), again);
+}
