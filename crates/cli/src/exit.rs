@@ -116,6 +116,7 @@ impl From<RegisterError> for Fault {
                 (Exit::Authentication, Some(*code))
             }
             RegisterError::Unreachable { .. } => (Exit::Unreachable, None),
+            RegisterError::NoAnswer { .. } => (Exit::NoAnswer, None),
             _ => (Exit::General, None),
         };
         Self { exit, what: error.to_string(), status }
@@ -125,5 +126,19 @@ impl From<RegisterError> for Fault {
 impl From<AudioError> for Fault {
     fn from(error: AudioError) -> Self {
         Self::general(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registrar_that_says_nothing_is_8_and_one_that_is_not_there_4() {
+        let silent = RegisterError::NoAnswer { first: "sip:pbx.example".into() };
+        assert_eq!(Fault::from(silent).exit, Exit::NoAnswer);
+        let absent =
+            RegisterError::Unreachable { registrar: "sip:pbx.example".into(), proxy: None, why: "no such host".into() };
+        assert_eq!(Fault::from(absent).exit, Exit::Unreachable);
     }
 }

@@ -123,7 +123,12 @@ pub enum RegisterError {
         /// The status code.
         code: u16,
     },
-    /// No response.
+    /// Nobody has answered in time.
+    NoAnswer {
+        /// The registrar, or the proxy that everything is sent by.
+        first: String,
+    },
+    /// There is no way there, or nobody at its end.
     Unreachable {
         /// The registrar.
         registrar: String,
@@ -142,6 +147,12 @@ impl fmt::Display for RegisterError {
             Self::Rejected { code, reason } => write!(f, "the registrar refused: {code} {reason}"),
             Self::Authentication { code } => {
                 write!(f, "the registrar refused the credentials ({code}): check user name and password of the account")
+            }
+            Self::NoAnswer { first } => {
+                write!(
+                    f,
+                    "no response at all from {first}: check that the address is right and that nothing filters SIP on the way"
+                )
             }
             Self::Unreachable { proxy: Some(proxy), why, .. } => {
                 write!(f, "cannot reach the proxy {proxy}: {why}; check its host name, port and transport")

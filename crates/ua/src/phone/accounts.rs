@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sip::message::StatusCode;
 use sip::register::{RegisterFailure, RegisterSpec, RegistrationEvent, Removal};
-use sip::{RegistrationId, Turn};
+use sip::{Failure, RegistrationId, Turn};
 use tokio::sync::{oneshot, watch};
 
 use super::{AccountKey, Phone};
@@ -114,6 +114,9 @@ impl Phone {
 }
 
 fn error_of(why: RegisterFailure, registrar: &str, proxy: Option<String>) -> RegisterError {
+    if let RegisterFailure::Unreachable(Failure::Timeout) = why {
+        return RegisterError::NoAnswer { first: proxy.unwrap_or_else(|| registrar.to_owned()) };
+    }
     let unreachable = |why: String| RegisterError::Unreachable { registrar: registrar.to_owned(), proxy, why };
     match why {
         RegisterFailure::Refused { code, .. }
@@ -131,5 +134,21 @@ fn error_of(why: RegisterFailure, registrar: &str, proxy: Option<String>) -> Reg
         }
         RegisterFailure::NotSent(error) => unreachable(error.to_string()),
         _ => unreachable("the registration failed".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_not_answer_is_told_from_who_is_not_there() {
+        let of = |failure, proxy: Option<&str>| {
+            error_of(RegisterFailure::Unreachable(failure), "sip:pbx.example", proxy.map(str::to_owned))
+        };
+        assert_eq!(of(Failure::Timeout, None), RegisterError::NoAnswer { first: "sip:pbx.example".into() });
+        assert_eq!(of(Failure::Timeout, Some("sip:edge")), RegisterError::NoAnswer { first: "sip:edge".into() });
+        let refused = of(Failure::NoRoute("nobody listens there".into()), None);
+        assert!(matches!(refused, RegisterError::Unreachable { .. }), "{refused:?}");
     }
 }
