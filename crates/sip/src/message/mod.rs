@@ -37,7 +37,7 @@
 //!
 //! # What it costs
 //!
-//! The INVITE of 1,080 octets in `tests/data/parse` takes 4,400 instructions with index and keys and 14,800 with everything typed, and
+//! The INVITE of 1,080 octets in `tests/data/parse` takes 4,400 instructions with index and keys and 14,400 with everything typed, and
 //! no allocation; more than 32 header fields take one, an unknown method one more. `examples/parse_cost.rs` measures it. Header fields
 //! written as nearly all are (a known name, one blank, no fold) go a short way through `usual`; all others go through `field`. `tests/oracle`
 //! compares both with a reader that splits plainly, and the fuzz target `lines` compares them with each other.
