@@ -27,6 +27,15 @@ impl Key {
     }
 }
 
+impl Key {
+    /// A To tag for an answer that leaves nothing behind: the same for every repeat (RFC 3261 section 8.2.7). It is the half of the hash that
+    /// decides no place in a table.
+    pub(crate) fn tag(self) -> Token {
+        let [_, high] = self.0;
+        Token::from_u64(high)
+    }
+}
+
 impl std::hash::Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let [low, _] = self.0;

@@ -43,7 +43,7 @@ impl Turn<'_> {
                 Machine::Other(_) => !reliable && code.is_final(),
                 Machine::Invite(_) => code.class() >= 3 && server.last().is_none(),
             };
-        let own = if stateless { self.stack.keys.stateless_tag(request.headers()) } else { server.tag };
+        let own = if stateless { server.stateless_tag() } else { server.tag };
         let tag = reply.to_tag.as_deref().map_or(own.as_bytes(), str::as_bytes);
         match &mut server.machine {
             Machine::Invite(state) => {

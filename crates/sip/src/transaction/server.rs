@@ -70,6 +70,10 @@ impl Server {
             Machine::Other(state) => Some(state.deadline()),
         }
     }
+    /// The tag of an answer of which nothing is kept.
+    pub(super) fn stateless_tag(&self) -> Token {
+        self.keys.own.tag()
+    }
     /// The last response.
     pub(super) fn last(&self) -> Option<&[u8]> {
         self.last.as_deref()
