@@ -13,6 +13,7 @@ mod names;
 mod overload;
 mod pbx;
 mod sipp;
+mod status;
 mod stranger;
 mod through;
 mod trouble;
