@@ -77,7 +77,7 @@ mod tests {
                     assert!((0..size).all(|at| *zeroed.add(at) == 0), "{layout:?}");
                     Allocator.dealloc(zeroed, layout);
                     let piece = Allocator.alloc(layout);
-                    assert!(!piece.is_null() && piece.addr() % align == 0, "{layout:?}");
+                    assert!(!piece.is_null() && piece.addr().is_multiple_of(align), "{layout:?}");
                     piece.write_bytes(fill, size);
                     pieces.push((piece, layout, fill));
                 }
@@ -87,7 +87,7 @@ mod tests {
                 // SAFETY: each piece is of this allocator and layout, and freed once, with the layout it then has.
                 unsafe {
                     let grown = Allocator.realloc(piece, layout, new);
-                    assert!(!grown.is_null() && grown.addr() % align == 0, "{layout:?}");
+                    assert!(!grown.is_null() && grown.addr().is_multiple_of(align), "{layout:?}");
                     assert!((0..old).all(|at| *grown.add(at) == fill), "{layout:?}");
                     Allocator.dealloc(grown, Layout::from_size_align(new, align).expect("a layout"));
                 }
