@@ -70,8 +70,8 @@ fn tb28_overlapping_reinvites_of_the_pbx() {
             };
             asker.wire.send(&change);
             let crossed = asked.asked("INVITE");
-            asked.reply(&crossed, "491 Request Pending");
             let refused = Instant::now();
+            asked.reply(&crossed, "491 Request Pending");
             asked.asked("ACK");
             let again = asked.asked("INVITE");
             let waited = refused.elapsed();
