@@ -1,7 +1,7 @@
 //! BYE: RFC 3261 section 15.
 
 use super::network::*;
-use super::{NO_CODE, called, calls, code, rings, unacked};
+use super::{NO_CODE, called, calls, code, early, unacked};
 use crate::Event;
 use crate::invite::{By, SessionEvent};
 use crate::message::{Lines, Method};
@@ -233,11 +233,7 @@ fn rfc3261_15_byes_that_cross_are_both_answered() {
 #[test]
 fn rfc3261_15_bye_in_the_early_dialog_of_the_caller_ends_it_with_487() {
     let mut net = Network::new();
-    let (a, r, tx, mut peer, _) = rings(&mut net);
-    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
-    net.turn(a, |turn| turn.answer(s, reply(180, None))).unwrap();
-    net.settle();
-    peer.learn(&net.one(r));
+    let (a, r, _, mut peer) = early(&mut net);
     let bye = peer.request("BYE", "", "");
     net.say(r, a, &bye);
     net.settle();

@@ -60,6 +60,16 @@ fn rings(net: &mut Network) -> (usize, usize, ServerTx, RawDialog, String) {
     (a, r, tx, dialog, invite)
 }
 
+/// The same, and the stack has answered 180: an early dialog.
+fn early(net: &mut Network) -> (usize, usize, SessionId, RawDialog) {
+    let (a, r, tx, mut peer, _) = rings(net);
+    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
+    net.turn(a, |turn| turn.answer(s, reply(180, None))).unwrap();
+    net.settle();
+    peer.learn(&net.one(r));
+    (a, r, s, peer)
+}
+
 fn rings_between(net: &mut Network, a: usize, r: usize) -> (ServerTx, RawDialog, String) {
     let mut dialog = RawDialog::calling(r, a);
     let invite = dialog.request("INVITE", "", OFFER);

@@ -1,7 +1,7 @@
 //! UPDATE: RFC 3311.
 
 use super::network::*;
-use super::{NO_CODE, called, calling, calls, code, rings};
+use super::{NO_CODE, called, calling, calls, code, early};
 use crate::id::{ServerTx, SessionId};
 use crate::invite::SessionEvent;
 use crate::message::{Lines, Method};
@@ -72,11 +72,7 @@ fn rfc3311_5_2_update_with_an_offer_while_ours_is_open_is_491() {
 #[test]
 fn rfc3311_5_2_update_with_an_offer_while_theirs_is_open_is_500() {
     let mut net = Network::new();
-    let (a, r, tx, mut peer, _) = rings(&mut net);
-    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
-    net.turn(a, |turn| turn.answer(s, reply(180, None))).unwrap();
-    net.settle();
-    peer.learn(&net.one(r));
+    let (a, r, _, mut peer) = early(&mut net);
     let with = peer.request("UPDATE", "", OFFER);
     net.say(r, a, &with);
     net.settle();
@@ -173,11 +169,7 @@ fn rfc3311_5_3_a_refused_update_changes_nothing() {
 #[test]
 fn rfc3311_5_1_the_2xx_to_the_invite_says_the_contact_of_the_update() {
     let mut net = Network::new();
-    let (a, r, tx, mut peer, _) = rings(&mut net);
-    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
-    net.turn(a, |turn| turn.answer(s, reply(180, None))).unwrap();
-    net.settle();
-    peer.learn(&net.one(r));
+    let (a, r, s, _) = early(&mut net);
     net.turn(a, |turn| turn.update(s, None, Lines::default())).unwrap();
     net.settle();
     let update = net.one(r);
