@@ -1,15 +1,18 @@
 //! The addresses a loop listens on.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 
+use nix::sys::socket::{setsockopt, sockopt};
 use sip::Transport;
-use socket2::SockRef;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::error::StartError;
 
 /// How many free ports are tried until one is free for every protocol asked for.
 const PORT_TRIES: usize = 32;
+/// What we ask the kernel to buffer, so that a burst survives a turn that takes long.
+const BUFFER: usize = 4 << 20;
 
 /// An address to listen on. Port 0 takes a free one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +34,8 @@ pub struct Bound {
 
 /// Sockets that are bound, and not served yet.
 pub struct Sockets {
-    pub(crate) udp: Vec<std::net::UdpSocket>,
-    pub(crate) tcp: Vec<std::net::TcpListener>,
+    pub(crate) udp: Vec<UdpSocket>,
+    pub(crate) tcp: Vec<TcpListener>,
     pub(crate) bound: Vec<Bound>,
 }
 
@@ -79,8 +82,8 @@ impl Sockets {
             for &Bound { transport, address } in &bound {
                 let fail = |source| StartError::Bind { transport, address, source };
                 match transport {
-                    Transport::Udp => more.udp.push(crate::udp::bind(address, true).map_err(fail)?),
-                    _ => more.tcp.push(crate::stream::bind(address, true).map_err(fail)?),
+                    Transport::Udp => more.udp.push(datagrams(address, true).map_err(fail)?),
+                    _ => more.tcp.push(listener(address, true).map_err(fail)?),
                 }
             }
             all.push(more);
@@ -104,13 +107,13 @@ impl Sockets {
             }
             let address = match bind.transport {
                 Transport::Udp => {
-                    let socket = crate::udp::bind(address, false).map_err(fail)?;
+                    let socket = datagrams(address, false).map_err(fail)?;
                     let local = socket.local_addr().map_err(fail)?;
                     udp.push(socket);
                     local
                 }
                 Transport::Tcp => {
-                    let listener = crate::stream::bind(address, false).map_err(fail)?;
+                    let listener = listener(address, false).map_err(fail)?;
                     let local = listener.local_addr().map_err(fail)?;
                     tcp.push(listener);
                     local
@@ -121,6 +124,49 @@ impl Sockets {
         }
         Ok(Self { udp, tcp, bound })
     }
+}
+
+/// Binds a datagram socket: IPv6 sockets take IPv6 only, so that both families can have the same port. `shared`: beside others of this process.
+fn datagrams(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Best effort: the kernel clamps to its own limit.
+    let _ = socket.set_recv_buffer_size(BUFFER);
+    let _ = socket.set_send_buffer_size(BUFFER);
+    socket.set_nonblocking(true)?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    socket.bind(&address.into())?;
+    let socket: UdpSocket = socket.into();
+    // ICMP errors come back with the address they concern (ip(7), IP_RECVERR).
+    let watched = if address.is_ipv4() {
+        setsockopt(&socket, sockopt::Ipv4RecvErr, &true)
+    } else {
+        setsockopt(&socket, sockopt::Ipv6RecvErr, &true)
+    };
+    if let Err(error) = watched {
+        tracing::debug!(%error, "no ICMP errors on this socket");
+    }
+    Ok(socket)
+}
+
+/// Binds a listener; see [`datagrams`] for the families.
+fn listener(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(1024)?;
+    Ok(socket.into())
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! What can go wrong when a loop starts or is spoken to.
+//! What can go wrong when a loop starts, is spoken to or sends.
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
-use sip::Transport;
+use sip::{SendError, Transport};
 
 /// A loop could not start.
 #[derive(Debug)]
@@ -82,3 +82,6 @@ impl fmt::Display for CommandError {
 }
 
 impl std::error::Error for CommandError {}
+
+/// Why a message was refused at once.
+pub(crate) struct Refused(pub(crate) SendError);

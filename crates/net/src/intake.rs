@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use tokio::sync::mpsc;
 
 use crate::binding::Sockets;
-use crate::shards::Crossing;
+use crate::others::Crossing;
 
 /// Where the system tells how many datagrams each socket has dropped because its buffer was full: the last column.
 const TABLES: [&str; 2] = ["/proc/net/udp", "/proc/net/udp6"];

@@ -6,13 +6,21 @@
 //!
 //! Begin with [`SipLoop::spawn`]; for several loops as one server with [`SipLoop::spawn_shards`].
 
+mod app;
+mod arrivals;
 mod backlog;
 mod binding;
 mod clock;
+mod config;
+mod datagrams;
+mod driver;
 mod error;
 mod files;
+mod flows;
+mod handle;
 mod intake;
 pub mod media;
+mod others;
 mod resolve;
 mod routes;
 mod shards;
@@ -20,22 +28,26 @@ mod shown;
 mod sip_loop;
 mod sources;
 mod sparingly;
-mod stream;
+mod streams;
 mod tap;
+mod tcp;
 mod udp;
 mod wire_log;
 
+pub use app::App;
 pub use binding::{Bind, Bound, Sockets};
 pub use clock::Clock;
+pub use config::{LoopConfig, StreamLimits};
 pub use error::{CommandError, StartError};
 pub use files::raise_file_limit;
+pub use handle::{Handle, Running};
 pub use intake::Intake;
 #[cfg(feature = "dns")]
 pub use resolve::SystemResolver;
 pub use resolve::{LiteralsOnly, Lookup, Names, Resolve, Resolved};
 pub use shards::{Seat, Shards};
 pub use shown::{shown, without_passwords};
-pub use sip_loop::{App, Handle, LoopConfig, Running, SipLoop, StreamLimits};
+pub use sip_loop::SipLoop;
 pub use sources::Sources;
 pub use sparingly::Sparingly;
 pub use tap::{Direction, Seen, Tap};

@@ -7,8 +7,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::sip_loop::LoopConfig;
-
 /// What came of a look-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolved {
@@ -42,14 +40,6 @@ impl Default for Names {
     /// The system's servers, and the 8 s of [`sip::Config::ask_timeout`].
     fn default() -> Self {
         Self { servers: Vec::new(), timeout: sip::Config::default().ask_timeout }
-    }
-}
-
-impl LoopConfig {
-    /// Has names looked up there, and no longer than that.
-    pub fn look_up(&mut self, names: Names) {
-        self.stack.ask_timeout = names.timeout;
-        self.resolver = Some(Box::new(move || resolver(&names)));
     }
 }
 
@@ -128,7 +118,8 @@ pub(crate) fn default_resolver() -> Box<dyn Resolve> {
 }
 
 #[cfg_attr(not(feature = "dns"), allow(unused_variables))]
-fn resolver(names: &Names) -> Box<dyn Resolve> {
+/// The one that these settings ask for.
+pub(crate) fn resolver(names: &Names) -> Box<dyn Resolve> {
     #[cfg(feature = "dns")]
     match SystemResolver::new(names) {
         Ok(resolver) => return Box::new(resolver),

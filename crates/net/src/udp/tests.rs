@@ -1,14 +1,16 @@
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::fd::AsRawFd;
 
-use sip::{Application, Event, Turn};
+use bytes::Bytes;
+use sip::{Application, Event, SendId, Turn};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 
 use super::*;
 use crate::binding::{Bind, Sockets};
 use crate::clock::Clock;
-use crate::sip_loop::LoopConfig;
+use crate::config::LoopConfig;
 
 struct Nothing;
 
@@ -22,11 +24,11 @@ impl App for Nothing {
 }
 
 /// A loop that is served by nobody but the test, with one socket.
-fn assembled() -> Rc<RefCell<Core<Nothing>>> {
+fn assembled() -> Rc<RefCell<Driver<Nothing>>> {
     let bind = Bind { transport: Transport::Udp, address: "127.0.0.1:0".parse().unwrap() };
     let sockets = Sockets::bind(&[bind]).unwrap();
     let config = LoopConfig::new(vec![bind], sip::Config::default());
-    Core::assemble(config, Clock::start(), Nothing, sockets, None).unwrap()
+    Driver::assemble(config, Clock::start(), Nothing, sockets, None).unwrap()
 }
 
 fn runtime() -> Runtime {
@@ -59,8 +61,8 @@ fn only(ways: &BTreeSet<u32>) -> u32 {
 fn a_socket_that_nothing_waits_for_wakes_the_loop_only_when_something_comes_in() {
     let (receive, send) = (nix::sys::epoll::EpollFlags::EPOLLIN, nix::sys::epoll::EpollFlags::EPOLLOUT);
     runtime().block_on(async {
-        let core = assembled();
-        let fd = core.borrow().datagrams.endpoints[0].socket.as_raw_fd();
+        let driver = assembled();
+        let fd = driver.borrow().datagrams.endpoints[0].socket.as_raw_fd();
         let events = only(&watched_for(fd));
         assert_ne!(events & receive.bits() as u32, 0, "{events:x}");
         assert_eq!(events & send.bits() as u32, 0, "{events:x}");
@@ -75,16 +77,16 @@ fn a_socket_that_nothing_waits_for_wakes_the_loop_only_when_something_comes_in()
 #[test]
 fn what_had_to_wait_leaves_in_order_as_soon_as_there_is_room() {
     LocalSet::new().block_on(&runtime(), async {
-        let core = assembled();
-        start(&core);
+        let driver = assembled();
+        start(&driver);
         let peer = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let remote = peer.local_addr().unwrap();
         // Twice: the second time the socket is not watched for room any more.
         for round in 0..2_u8 {
             for number in 0..3 {
                 let bytes = Bytes::from(vec![round, number]);
-                let endpoint = &mut core.borrow_mut().datagrams.endpoints[0];
-                assert!(queue(endpoint, SendId(sip::Id::new(sip::Shard(0), 0, 0)), remote, bytes).is_ok());
+                let endpoint = &mut driver.borrow_mut().datagrams.endpoints[0];
+                assert!(endpoint.queue(SendId(sip::Id::new(sip::Shard(0), 0, 0)), remote, bytes).is_ok());
             }
             for number in 0..3 {
                 let mut bytes = [0; 3];
@@ -92,6 +94,6 @@ fn what_had_to_wait_leaves_in_order_as_soon_as_there_is_room() {
                 assert_eq!((came.unwrap().unwrap(), bytes[0], bytes[1]), (2, round, number));
             }
         }
-        assert!(!core.borrow().datagrams.is_waiting(0));
+        assert!(!driver.borrow().datagrams.is_waiting(0));
     });
 }

@@ -1,0 +1,84 @@
+//! How a loop is made.
+
+use std::time::Duration;
+
+use crate::binding::Bind;
+use crate::resolve::{Names, Resolve, resolver};
+use crate::tap::Tap;
+
+/// Limits on stream connections.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamLimits {
+    /// Connections at a time; one more is closed at once. Never more than a quarter of the files that the process may have open: the others
+    /// are for media, journal and whoever watches.
+    pub connections: usize,
+    /// Accepted connections at a time from one address (IPv6: one network of 64 bits); one more is closed at once. Never more than three
+    /// quarters of all.
+    pub per_address: usize,
+    /// What waits to be written on one connection, in octets, each message with 64 more for its keeping; one more closes it.
+    pub backlog: usize,
+    /// The same of all connections of the loop together; one more closes the connection that has the most waiting.
+    pub backlogs: usize,
+    /// How long connecting may take.
+    pub connect: Duration,
+    /// How long a message may take from its first byte to its last, and an accepted connection to send its first byte.
+    pub message: Duration,
+    /// How long a connection may stay silent.
+    pub idle: Duration,
+}
+
+impl Default for StreamLimits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            per_address: 1_000,
+            backlog: 1 << 20,
+            backlogs: 64 << 20,
+            connect: Duration::from_secs(10),
+            message: Duration::from_secs(32),
+            idle: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// How a loop is made.
+pub struct LoopConfig {
+    /// Addresses to listen on; at least one.
+    pub binds: Vec<Bind>,
+    /// The stack's own settings.
+    pub stack: sip::Config,
+    /// Fixes every tag, branch and nonce; random when `None`.
+    pub seed: Option<[u8; 32]>,
+    /// Limits on connections.
+    pub streams: StreamLimits,
+    /// Commands that may wait.
+    pub commands: usize,
+    /// What other loops may leave waiting for this one (see [`crate::SipLoop::spawn_shards`]); one more message is shed.
+    pub crossings: usize,
+    /// Sees every message on the wire.
+    pub tap: Option<Tap>,
+    /// Makes the resolver on the loop's thread; the system's own when `None`.
+    pub resolver: Option<Box<dyn FnOnce() -> Box<dyn Resolve> + Send>>,
+}
+
+impl LoopConfig {
+    /// Listens on `binds` with defaults for the rest.
+    pub fn new(binds: Vec<Bind>, stack: sip::Config) -> Self {
+        Self {
+            binds,
+            stack,
+            seed: None,
+            streams: StreamLimits::default(),
+            commands: 1024,
+            crossings: 4096,
+            tap: None,
+            resolver: None,
+        }
+    }
+
+    /// Has names looked up there, and no longer than that.
+    pub fn look_up(&mut self, names: Names) {
+        self.stack.ask_timeout = names.timeout;
+        self.resolver = Some(Box::new(move || resolver(&names)));
+    }
+}

@@ -1,0 +1,190 @@
+//! The datagram sockets of a loop: what they send, what waits for room, and whom ICMP errors concern (RFC 3261 section 18.4).
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
+use sip::{Cause, Path, SendError, SendId};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
+
+use crate::error::Refused;
+use crate::flows;
+
+/// Errors taken from the queue of one socket at a time.
+const ERRORS: usize = 64;
+/// What a socket is watched for.
+pub(crate) const RECEIVED: Interest = Interest::READABLE.add(Interest::ERROR);
+/// Datagrams that wait when the kernel's send buffer is full; more are dropped, as a network would.
+const BACKLOG: usize = 1024;
+/// First transmissions of requests that an ICMP error can still be matched to.
+const WATCHED: usize = 4096;
+/// The largest datagram.
+const LARGEST: usize = 65_535;
+/// Room for one extended error: `sock_extended_err` is 16 bytes, the offender's address 28 at most.
+const ERROR_SPACE: usize = 64;
+
+/// Has the loop woken by these events of a socket, which must not block.
+#[expect(
+    deprecated,
+    reason = "asks that the descriptor stays open and the same, as a UdpSocket's does; its successor asks it by `unsafe`"
+)]
+pub(crate) fn watch(socket: UdpSocket, interest: Interest) -> io::Result<AsyncFd<UdpSocket>> {
+    AsyncFd::with_interest(socket, interest)
+}
+
+/// One socket.
+pub(crate) struct Endpoint {
+    pub(crate) socket: Rc<AsyncFd<UdpSocket>>,
+    pub(crate) address: SocketAddr,
+    backlog: VecDeque<(SendId, SocketAddr, Bytes)>,
+    /// Tells the task that writes that something waits.
+    pub(crate) queued: Rc<Notify>,
+}
+
+impl Endpoint {
+    /// Keeps it until there is room.
+    pub(crate) fn queue(&mut self, id: SendId, remote: SocketAddr, bytes: Bytes) -> Result<(), Refused> {
+        if self.backlog.len() >= BACKLOG {
+            return Err(Refused(SendError::NoBuffer));
+        }
+        self.backlog.push_back((id, remote, bytes));
+        self.queued.notify_one();
+        Ok(())
+    }
+}
+
+/// The datagram sockets of one loop. Flow 1 is the first.
+pub(crate) struct Datagrams {
+    pub(crate) endpoints: Vec<Endpoint>,
+    watched: HashMap<SocketAddr, SendId>,
+    buffer: Box<[u8]>,
+}
+
+impl Datagrams {
+    pub(crate) fn new(sockets: Vec<UdpSocket>) -> io::Result<Self> {
+        let endpoints = sockets
+            .into_iter()
+            .map(|socket| {
+                let address = socket.local_addr()?;
+                Ok(Endpoint {
+                    socket: Rc::new(watch(socket, RECEIVED)?),
+                    address,
+                    backlog: VecDeque::new(),
+                    queued: Rc::new(Notify::new()),
+                })
+            })
+            .collect::<io::Result<Vec<_>>>()?;
+        Ok(Self { endpoints, watched: HashMap::new(), buffer: vec![0; LARGEST].into_boxed_slice() })
+    }
+
+    /// The datagram that waits, and who sent it.
+    #[inline]
+    pub(crate) fn receive(&mut self, socket: &AsyncFd<UdpSocket>) -> io::Result<(Bytes, SocketAddr)> {
+        let (length, remote) = socket.try_io(Interest::READABLE, |socket| socket.recv_from(&mut self.buffer))?;
+        Ok((Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default()), remote))
+    }
+
+    /// Sends at once, or queues while the kernel's buffer is full.
+    pub(crate) fn send(&mut self, id: SendId, path: Path, bytes: Bytes, why: Cause) -> Result<(), Refused> {
+        let Some(endpoint) = flows::socket_of(path.flow).and_then(|index| self.endpoints.get_mut(index)) else {
+            return Err(Refused(SendError::Closed));
+        };
+        if matches!(why, Cause::Request | Cause::Retry) {
+            if self.watched.len() >= WATCHED {
+                self.watched.clear();
+            }
+            self.watched.insert(path.remote, id);
+        }
+        if !endpoint.backlog.is_empty() {
+            return endpoint.queue(id, path.remote, bytes);
+        }
+        for _ in 0..2 {
+            match endpoint.socket.get_ref().send_to(&bytes, path.remote) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return endpoint.queue(id, path.remote, bytes);
+                }
+                // A pending ICMP error of an earlier datagram is reported here once; this datagram was not sent.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+                Err(error) => return Err(Refused(reason(&error))),
+            }
+        }
+        Err(Refused(SendError::Unreachable))
+    }
+
+    /// Sends what waits, as far as there is room; what failed.
+    pub(crate) fn flush(&mut self, index: usize) -> Vec<(SendId, SendError)> {
+        let mut failed = Vec::new();
+        let Some(endpoint) = self.endpoints.get_mut(index) else { return failed };
+        while let Some((id, remote, bytes)) = endpoint.backlog.front() {
+            match endpoint.socket.get_ref().send_to(bytes, *remote) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => failed.push((*id, reason(&error))),
+                Ok(_) => {}
+            }
+            endpoint.backlog.pop_front();
+        }
+        failed
+    }
+
+    /// Whether something waits for room.
+    pub(crate) fn is_waiting(&self, index: usize) -> bool {
+        self.endpoints.get(index).is_some_and(|one| !one.backlog.is_empty())
+    }
+
+    /// Reads the socket's error queue: which of our requests met nobody, and where others met nobody.
+    pub(crate) fn refused(&mut self, index: usize) -> (Vec<SendId>, Vec<SocketAddr>) {
+        let (mut ours, mut others) = (Vec::new(), Vec::new());
+        let Some(endpoint) = self.endpoints.get(index) else { return (ours, others) };
+        let fd = endpoint.socket.as_raw_fd();
+        let mut space = nix::cmsg_space!([u8; ERROR_SPACE]);
+        let mut ignored = [0_u8; 64];
+        for _ in 0..ERRORS {
+            let mut parts = [io::IoSliceMut::new(&mut ignored)];
+            let Ok(message) = recvmsg::<SockaddrStorage>(fd, &mut parts, Some(&mut space), MsgFlags::MSG_ERRQUEUE)
+            else {
+                break;
+            };
+            let concerns_us = message.cmsgs().is_ok_and(|mut all| {
+                all.any(|one| {
+                    matches!(one, ControlMessageOwned::Ipv4RecvErr(..) | ControlMessageOwned::Ipv6RecvErr(..))
+                })
+            });
+            let Some(remote) = message.address.as_ref().and_then(socket_address).filter(|_| concerns_us) else {
+                continue;
+            };
+            match self.watched.remove(&remote) {
+                Some(send) => ours.push(send),
+                None => others.push(remote),
+            }
+        }
+        (ours, others)
+    }
+
+    /// Nobody listens at that address: the request of ours that this concerns.
+    pub(crate) fn refused_at(&mut self, remote: SocketAddr) -> Option<SendId> {
+        self.watched.remove(&remote)
+    }
+}
+
+fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
+    if let Some(v4) = storage.as_sockaddr_in() {
+        return Some(SocketAddr::V4(SocketAddrV4::new(v4.ip(), v4.port())));
+    }
+    let v6 = storage.as_sockaddr_in6()?;
+    Some(SocketAddr::V6(SocketAddrV6::new(v6.ip(), v6.port(), v6.flowinfo(), v6.scope_id())))
+}
+
+fn reason(error: &io::Error) -> SendError {
+    match (error.kind(), error.raw_os_error()) {
+        (_, Some(code)) if code == nix::errno::Errno::EMSGSIZE as i32 => SendError::TooBig,
+        (_, Some(code)) if code == nix::errno::Errno::ENOBUFS as i32 => SendError::NoBuffer,
+        _ => SendError::Unreachable,
+    }
+}

@@ -1,0 +1,124 @@
+//! What other threads hold of a loop: the way to its application, and its life.
+
+use std::thread;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::binding::Bound;
+use crate::clock::Clock;
+use crate::error::CommandError;
+
+/// Speaks to a running loop from any thread. Cloning is cheap.
+pub struct Handle<C> {
+    commands: mpsc::Sender<C>,
+}
+
+impl<C> Clone for Handle<C> {
+    fn clone(&self) -> Self {
+        Self { commands: self.commands.clone() }
+    }
+}
+
+impl<C> Handle<C> {
+    /// A way to a loop that is still to be started, and its other end.
+    pub(crate) fn channel(room: usize) -> (Self, mpsc::Receiver<C>) {
+        let (commands, inbox) = mpsc::channel(room.max(1));
+        (Self { commands }, inbox)
+    }
+}
+
+impl<C: Send + 'static> Handle<C> {
+    /// Sends a command without waiting.
+    ///
+    /// # Errors
+    /// [`CommandError::Full`] when too many wait, [`CommandError::Ended`] when the loop is gone.
+    pub fn try_send(&self, command: C) -> Result<(), CommandError> {
+        self.commands.try_send(command).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => CommandError::Full,
+            mpsc::error::TrySendError::Closed(_) => CommandError::Ended,
+        })
+    }
+
+    /// Commands that the loop has not carried out yet.
+    pub fn waiting(&self) -> usize {
+        self.commands.max_capacity() - self.commands.capacity()
+    }
+
+    /// Sends a command, waiting while the queue is full.
+    ///
+    /// # Errors
+    /// [`CommandError::Ended`] when the loop is gone.
+    pub async fn send(&self, command: C) -> Result<(), CommandError> {
+        self.commands.send(command).await.map_err(|_| CommandError::Ended)
+    }
+
+    /// The same from a thread without an async runtime.
+    ///
+    /// # Errors
+    /// [`CommandError::Ended`] when the loop is gone.
+    pub fn blocking_send(&self, command: C) -> Result<(), CommandError> {
+        self.commands.blocking_send(command).map_err(|_| CommandError::Ended)
+    }
+}
+
+/// A loop that runs. Dropping it ends the loop at once, without good-byes; [`Running::stop`] waits for the thread.
+pub struct Running<C> {
+    handle: Handle<C>,
+    bound: Vec<Bound>,
+    clock: Clock,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl<C> Running<C> {
+    pub(crate) fn new(
+        handle: Handle<C>,
+        bound: Vec<Bound>,
+        clock: Clock,
+        stop: oneshot::Sender<()>,
+        thread: thread::JoinHandle<()>,
+    ) -> Self {
+        Self { handle, bound, clock, stop: Some(stop), thread: Some(thread) }
+    }
+}
+
+impl<C: Send + 'static> Running<C> {
+    /// To speak to it.
+    pub fn handle(&self) -> Handle<C> {
+        self.handle.clone()
+    }
+    /// What it listens on, in the order of the configuration.
+    pub fn bound(&self) -> &[Bound] {
+        &self.bound
+    }
+    /// The clock its turns are dated by.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+    /// Whether the loop's thread is gone, by a panic for example, though nobody ended it.
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(thread::JoinHandle::is_finished)
+    }
+    /// Ends the loop and waits for its thread.
+    pub fn stop(mut self) {
+        self.end();
+    }
+}
+
+impl<C> Running<C> {
+    fn end(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != thread::current().id()
+            && thread.join().is_err()
+        {
+            tracing::error!("the SIP loop ended by a panic");
+        }
+    }
+}
+
+impl<C> Drop for Running<C> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,165 @@
+//! What a loop knows of those beside it, and what it has for them.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+use sip::{FlowChange, FlowId, Path, SendError, SendId, Shard, Spread, Transport};
+use tokio::sync::mpsc;
+
+use crate::error::Refused;
+use crate::flows;
+use crate::sparingly::Sparingly;
+
+/// Connections of other loops that are known; forgotten all at once when full.
+const ELSEWHERE: usize = 100_000;
+
+/// What one loop has for another.
+pub(crate) enum Crossing {
+    /// A message that belongs to the other.
+    Message { from: Path, bytes: Bytes },
+    /// A message to be sent on a connection of the other's.
+    Send { id: SendId, path: Path, bytes: Bytes },
+    /// A message of the other's that could not be sent.
+    Unsent { id: SendId, why: SendError },
+    /// A connection of the sender's has changed; with its ends while it stands.
+    Flow { flow: FlowId, path: Option<Path>, change: FlowChange },
+    /// Nobody listens at that address: an ICMP error came back to a loop that had sent nothing there.
+    Refused { remote: SocketAddr },
+}
+
+/// What a loop knows of the others.
+pub(crate) struct Others {
+    me: Shard,
+    spread: Spread,
+    queues: Vec<mpsc::Sender<Crossing>>,
+    /// Their connections, by the peer's address.
+    connections: HashMap<SocketAddr, Path>,
+    /// Where those lead.
+    flows: HashMap<FlowId, SocketAddr>,
+    sheds: Sparingly,
+}
+
+impl Others {
+    pub(crate) fn new(me: Shard, spread: Spread, queues: Vec<mpsc::Sender<Crossing>>) -> Self {
+        Self { me, spread, queues, connections: HashMap::new(), flows: HashMap::new(), sheds: Sparingly::default() }
+    }
+
+    /// The loop that a message belongs to when that is another. What cannot be told stays here.
+    pub(crate) fn home(&self, message: &[u8]) -> Option<Shard> {
+        self.spread.of_message(message).filter(|home| *home != self.me)
+    }
+
+    /// The loop that has the connection of a path, when that is another.
+    pub(crate) fn owner(&self, path: &Path) -> Option<Shard> {
+        let owner = flows::owner(path.flow);
+        (!matches!(path.transport, Transport::Udp) && owner != self.me && owner.0 < self.spread.count())
+            .then_some(owner)
+    }
+
+    /// Another loop's connection to this address.
+    pub(crate) fn connection(&self, remote: SocketAddr) -> Option<Path> {
+        self.connections.get(&remote).copied()
+    }
+
+    /// Hands a message over to the loop it belongs to. There is no waiting: without room it comes back, to be shed.
+    pub(crate) fn hand_over(&mut self, home: Shard, from: Path, bytes: Bytes) -> Option<(Path, Bytes)> {
+        let Err(Crossing::Message { from, bytes }) = self.tell(home, Crossing::Message { from, bytes }) else {
+            return None;
+        };
+        if let Some(kept_back) = self.sheds.due(Instant::now()) {
+            tracing::warn!(
+                shard = home.0,
+                kept_back,
+                "a SIP loop has more messages waiting than it takes: requests are shed"
+            );
+        }
+        Some((from, bytes))
+    }
+
+    /// Sends on a connection of another loop.
+    pub(crate) fn send_through(&self, owner: Shard, id: SendId, path: Path, bytes: Bytes) -> Result<(), Refused> {
+        self.tell(owner, Crossing::Send { id, path, bytes }).map_err(|_| Refused(SendError::NoBuffer))
+    }
+
+    /// Tells the loop whose message could not be sent, when that is another. One too busy to be told finds out by its timers.
+    pub(crate) fn tell_unsent(&self, id: SendId, why: SendError) -> bool {
+        let home = id.0.shard();
+        if home == self.me {
+            return false;
+        }
+        let _ = self.tell(home, Crossing::Unsent { id, why });
+        true
+    }
+
+    /// Tells of a connection of this loop.
+    pub(crate) fn tell_flow(&self, flow: FlowId, path: Option<Path>, change: FlowChange) {
+        self.tell_all(|| Crossing::Flow { flow, path, change });
+    }
+
+    /// Tells of ICMP errors for what this loop did not send: the system chooses who of those on a port is told.
+    pub(crate) fn tell_refused(&self, remotes: &[SocketAddr]) {
+        remotes.iter().for_each(|&remote| self.tell_all(|| Crossing::Refused { remote }));
+    }
+
+    /// Hands something over; gives it back when there is no room.
+    fn tell(&self, to: Shard, what: Crossing) -> Result<(), Crossing> {
+        let Some(queue) = self.queues.get(usize::from(to.0)) else { return Err(what) };
+        queue.try_send(what).map_err(mpsc::error::TrySendError::into_inner)
+    }
+
+    /// Tells all others; who has no room goes without.
+    fn tell_all(&self, what: impl Fn() -> Crossing) {
+        for (queue, shard) in self.queues.iter().zip(0..) {
+            if Shard(shard) != self.me && queue.try_send(what()).is_err() {
+                tracing::debug!(shard, "a loop is too busy to be told");
+            }
+        }
+    }
+
+    /// A connection of another loop has changed.
+    pub(crate) fn learn(&mut self, flow: FlowId, path: Option<Path>, change: FlowChange) {
+        match (change, path) {
+            (FlowChange::Opened | FlowChange::Accepted, Some(path)) => {
+                if self.flows.len() >= ELSEWHERE {
+                    self.flows.clear();
+                    self.connections.clear();
+                }
+                self.flows.insert(flow, path.remote);
+                self.connections.insert(path.remote, path);
+            }
+            _ => {
+                if let Some(remote) = self.flows.remove(&flow)
+                    && self.connections.get(&remote).is_some_and(|known| known.flow == flow)
+                {
+                    self.connections.remove(&remote);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_of_other_loops_are_forgotten_all_at_once_when_too_many() {
+        let (queue, _inbox) = mpsc::channel(1);
+        let spread = Spread::new(2, rand::random());
+        let mut others = Others::new(Shard(0), spread, vec![queue.clone(), queue]);
+        let remote =
+            |number: usize| SocketAddr::from(([10, (number >> 16) as u8, (number >> 8) as u8, number as u8], 5060));
+        let local = remote(0);
+        let mut learn = |number: usize| {
+            let flow = FlowId(flows::first_of_streams(Shard(1)) + number as u64);
+            let path = Path { flow, transport: Transport::Tcp, local, remote: remote(number) };
+            others.learn(flow, Some(path), FlowChange::Accepted);
+            (others.flows.len(), others.connections.len(), others.connection(remote(1)).is_some())
+        };
+        let full = (1..=ELSEWHERE).map(&mut learn).last();
+        assert_eq!(full, Some((ELSEWHERE, ELSEWHERE, true)));
+        assert_eq!(learn(ELSEWHERE + 1), (1, 1, false));
+    }
+}
