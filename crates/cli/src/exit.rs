@@ -61,11 +61,13 @@ pub(crate) struct Fault {
     pub(crate) what: String,
     /// The status code of the response that said so.
     pub(crate) status: Option<u16>,
+    /// Where it sent us.
+    pub(crate) moved_to: Vec<String>,
 }
 
 impl Fault {
     pub(crate) fn new(exit: Exit, what: impl Display) -> Self {
-        Self { exit, what: what.to_string(), status: None }
+        Self { exit, what: what.to_string(), status: None, moved_to: Vec::new() }
     }
 
     pub(crate) fn general(what: impl Display) -> Self {
@@ -95,7 +97,9 @@ impl From<BuildError> for Fault {
 impl From<CallError> for Fault {
     fn from(error: CallError) -> Self {
         let (exit, status) = match &error {
-            CallError::Rejected { code, .. } => (Exit::of_status(*code), Some(*code)),
+            CallError::Rejected { code, .. } | CallError::Redirected { code, .. } => {
+                (Exit::of_status(*code), Some(*code))
+            }
             CallError::Authentication { code } => (Exit::Authentication, Some(*code)),
             CallError::CalleeGone => (Exit::Refused, None),
             CallError::Cancelled => (Exit::Interrupted, None),
@@ -105,7 +109,9 @@ impl From<CallError> for Fault {
             CallError::BadUri { .. } | CallError::BadText { .. } => (Exit::Usage, None),
             _ => (Exit::General, None),
         };
-        Self { exit, what: error.to_string(), status }
+        let what = error.to_string();
+        let moved_to = if let CallError::Redirected { to, .. } = error { to } else { Vec::new() };
+        Self { exit, what, status, moved_to }
     }
 }
 
@@ -119,7 +125,7 @@ impl From<RegisterError> for Fault {
             RegisterError::NoAnswer { .. } => (Exit::NoAnswer, None),
             _ => (Exit::General, None),
         };
-        Self { exit, what: error.to_string(), status }
+        Self { status, ..Self::new(exit, error) }
     }
 }
 

@@ -147,6 +147,9 @@ impl Out {
                 ("exit", (fault.exit as u8).into()),
             ];
             fields.extend(fault.status.map(|status| ("code", status.into())));
+            if !fault.moved_to.is_empty() {
+                fields.push(("moved_to", fault.moved_to.clone().into()));
+            }
             let line = object(&fields);
             self.line(&line);
         }

@@ -1,6 +1,5 @@
 //! A telephone as the verbs `call`, `register`, `options` and `message` need it: an endpoint, and an account where one is given.
 
-use std::cell::Cell;
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
@@ -27,8 +26,6 @@ pub(crate) struct Phone {
     pub(crate) account: Option<Account>,
     /// Whether it can prove who it is.
     has_password: bool,
-    /// It has proved it to the registrar.
-    proved: Cell<bool>,
 }
 
 impl Phone {
@@ -51,18 +48,22 @@ impl Phone {
             Some((config, _)) => Some(endpoint.account(config.expires(expires)).await?),
             None => None,
         };
-        Ok(Self { endpoint, account, has_password, proved: Cell::new(false) })
+        Ok(Self { endpoint, account, has_password })
     }
 
-    /// Why something of ours failed. Who gave no password is not told that it was wrong.
+    /// Why something of ours failed. Who gave no password is not told that it was wrong, and who gave one whose it is.
     pub(crate) fn fault(&self, error: impl Into<Fault>) -> Fault {
         let mut fault = error.into();
-        if fault.exit == Exit::Authentication && !self.has_password && matches!(fault.status, Some(401 | 407)) {
+        if fault.exit != Exit::Authentication {
+            return fault;
+        }
+        if !self.has_password && matches!(fault.status, Some(401 | 407)) {
             let account = if self.account.is_some() { "" } else { "--account URI and " };
             fault.what = format!("a password is wanted: give {account}--password @FILE");
         }
-        if self.has_password && !self.proved.get() && fault.status == Some(403) && fault.exit == Exit::Refused {
-            fault.what.push_str("; if not by the callee, then since the password of the account is wrong");
+        // All of these end with the account.
+        if let (true, Some(account), Some(401 | 403 | 407)) = (self.has_password, &self.account, fault.status) {
+            fault.what = format!("{} {}", fault.what, account.address());
         }
         fault
     }
@@ -77,7 +78,6 @@ impl Phone {
         let Some(account) = &self.account else { return Ok(()) };
         let registered = account.register().await.map_err(|error| self.fault(error).of(account.address()));
         let expires = registered?.as_secs();
-        self.proved.set(true);
         let text = format!("registered {} for {expires} s", account.address());
         let fields =
             [("event", "registered".into()), ("account", account.address().into()), ("expires_secs", expires.into())];

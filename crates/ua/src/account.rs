@@ -185,6 +185,7 @@ impl Account {
             user: aor.as_uri().user().map(str::to_owned),
             routes: proxy.iter().map(request::route).collect(),
             credentials: credentials.clone(),
+            proved: false,
         };
         let address: Arc<str> = aor.to_string().into();
         let mut spec = RegisterSpec::new(registrar, aor);
@@ -263,6 +264,7 @@ impl Account {
         let mut identity = Identity::clone(&self.identity);
         if let Registration::Registered { service_route, .. } = &*self.state.borrow() {
             identity.routes.extend(service_route.iter().cloned());
+            identity.proved = true;
         }
         identity
     }

@@ -16,6 +16,16 @@ pub enum CallError {
         /// Its reason phrase.
         reason: String,
     },
+    /// The other side is elsewhere (RFC 3261 section 21.3): 3xx with addresses. None of them is tried: whom to call instead is for the user to
+    /// decide (section 8.1.3.4), since it may cost money or be somebody else's idea.
+    Redirected {
+        /// The status code.
+        code: u16,
+        /// Its reason phrase.
+        reason: String,
+        /// Where to, as the peer wrote it, what it prefers first; at most eight.
+        to: Vec<String>,
+    },
     /// We gave up before there was an answer.
     Cancelled,
     /// The caller gave up before we answered.
@@ -36,7 +46,7 @@ pub enum CallError {
     },
     /// Our credentials were refused, or there are none for what asked.
     Authentication {
-        /// 401 or 407.
+        /// 401 or 407; 403 when it answers our credentials and nothing has shown before that they are good.
         code: u16,
     },
     /// The two sides agree on no audio, or ours could not be set up.
@@ -73,6 +83,11 @@ impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rejected { code, reason } => write!(f, "refused by the other side: {code} {reason}"),
+            Self::Redirected { code, reason, to } => write!(
+                f,
+                "moved ({code} {reason}) to {}: redirections are not followed, ask for that address if it is one you want",
+                to.join(", ")
+            ),
             Self::Cancelled => f.write_str("given up before there was an answer"),
             Self::CallerGone => f.write_str("the caller gave up before we answered"),
             Self::CalleeGone => f.write_str("the other side hung up before it had answered"),

@@ -92,6 +92,7 @@ impl OutgoingBuilder {
             contact_user: identity.user,
             routes: identity.routes,
             credentials: identity.credentials,
+            proved: identity.proved,
             lines: self.lines,
             media,
             ports,

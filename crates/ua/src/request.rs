@@ -20,6 +20,8 @@ pub(crate) struct Identity {
     pub(crate) user: Option<String>,
     pub(crate) routes: Vec<String>,
     pub(crate) credentials: Credentials,
+    /// The registrar has taken them.
+    pub(crate) proved: bool,
 }
 
 impl Identity {
@@ -166,6 +168,7 @@ impl<'a> Request<'a> {
             credentials: self.identity.credentials.clone(),
             ..Draft::new(self.method, target)
         };
-        link.ask(|reply| Command::Ask { draft: Box::new(draft), reply }).await?
+        let proved = self.identity.proved;
+        link.ask(|reply| Command::Ask { draft: Box::new(draft), proved, reply }).await?
     }
 }

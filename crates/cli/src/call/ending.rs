@@ -121,7 +121,7 @@ pub(super) fn judge(args: &args::Call, end: &End, heard: &Heard) -> Result<Exit,
         let what = format!(
             "the call broke off, the other side is gone: {code} {reason}; check that it still runs, and the network between here and there"
         );
-        return Err(Fault { exit, what, status: Some(code) });
+        return Err(Fault { status: Some(code), ..Fault::new(exit, what) });
     }
     let expects = args.expect_audio || args.expect_tone.is_some();
     let stats = end.ended.stats.as_ref();

@@ -5,6 +5,7 @@ use std::net::UdpSocket;
 
 use nix::sys::signal::Signal;
 
+use crate::refusals;
 use crate::run::{Going, PATIENCE, offhook};
 
 fn document(name: &str) -> String {
@@ -162,6 +163,7 @@ fn of_a_server() -> Printed {
     printed.push(offhook(&["demo", "--json"]).stdout);
     printed.push(with(&["call", "601", "--for", "1", "--record", record.to_str().unwrap()]));
     printed.push(with(&["call", "999"]));
+    printed.push(offhook(&["call", &format!("sip:302@{}", refusals::peer()), "--json"]).stdout);
     printed.push(with(&["register", "--once"]));
     printed.push(with(&["options", "600"]));
     printed.push(with(&["message", "2001", "x"]));

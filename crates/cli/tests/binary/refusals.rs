@@ -5,7 +5,12 @@ use std::net::UdpSocket;
 use crate::run::offhook;
 
 /// Answers each request but ACK with the status its To names as user, as in `sip:486@127.0.0.1`. Ends with the test.
-fn peer() -> String {
+pub(crate) fn peer() -> String {
+    answering(answer)
+}
+
+/// Answers each request but ACK with what `answer` makes of it.
+fn answering(answer: impl Fn(&str) -> String + Send + 'static) -> String {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
@@ -13,18 +18,41 @@ fn peer() -> String {
         while let Ok((length, from)) = socket.recv_from(&mut buffer) {
             let request = String::from_utf8_lossy(&buffer[..length]).into_owned();
             if !request.starts_with("ACK ") {
-                let _ = socket.send_to(answer(&request).as_bytes(), from);
+                for message in answer(&request).split('\0') {
+                    let _ = socket.send_to(message.as_bytes(), from);
+                }
             }
         }
     });
     address
 }
 
+/// Where those are who have moved.
+const MOVED: &str = "Contact: <sip:second@192.0.2.1>;q=0.5, <sip:first@192.0.2.2>;q=0.9\r\n";
+
 fn answer(request: &str) -> String {
+    let to = request.split("\r\n").find(|line| line.starts_with("To:")).unwrap();
+    let status = to.split_once("sip:").and_then(|(_, rest)| rest.split('@').next()).unwrap();
+    answer_with(request, status, if status.starts_with('3') { MOVED } else { "" })
+}
+
+/// Asks for credentials, and answers those with the status that the To names; 180 goes before where the user begins with `ring`.
+fn guard(request: &str) -> String {
+    if !request.contains("\r\nAuthorization:") {
+        let challenge = "WWW-Authenticate: Digest realm=\"x\", nonce=\"y\", qop=\"auth\"\r\n";
+        return answer_with(request, "401", challenge);
+    }
+    let final_answer = answer(&request.replace("sip:ring", "sip:"));
+    match request.contains("To: <sip:ring") {
+        true => answer_with(request, "180", "") + "\0" + &final_answer,
+        false => final_answer,
+    }
+}
+
+fn answer_with(request: &str, status: &str, more: &str) -> String {
     let lines = |name: &'static str| request.split("\r\n").filter(move |line| line.starts_with(name));
     let to = lines("To:").next().unwrap();
-    let status = to.split_once("sip:").and_then(|(_, rest)| rest.split('@').next()).unwrap();
-    let mut answer = format!("SIP/2.0 {status} So it is\r\n{to};tag=peer\r\n");
+    let mut answer = format!("SIP/2.0 {status} So it is\r\n{to};tag=peer\r\n{more}");
     for line in ["Via:", "From:", "Call-ID:", "CSeq:"].into_iter().flat_map(lines) {
         answer.push_str(&format!("{line}\r\n"));
     }
@@ -32,7 +60,12 @@ fn answer(request: &str) -> String {
 }
 
 /// RFC 3261 section 21: a status, and the exit code it stands for.
-const CODES: [(u16, i32); 20] = [
+const CODES: [(u16, i32); 25] = [
+    (300, 7),
+    (301, 7),
+    (302, 7),
+    (305, 7),
+    (380, 7),
     (403, 7),
     (404, 7),
     (410, 7),
@@ -81,6 +114,43 @@ fn questions_and_messages_end_with_the_same_codes() {
         faults.extend(wrong("message", code, &offhook(&["message", &target, "hello"]), exit));
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// RFC 3261 section 8.1.3.4: where to is for the user to decide.
+#[test]
+fn redirection_is_not_followed_and_says_where_to() {
+    let target = format!("sip:302@{}", peer());
+    for arguments in [&["call", &target][..], &["options", &target], &["message", &target, "x"]] {
+        let ended = offhook(&[arguments, &["--json"]].concat());
+        assert_eq!(ended.code, Some(7), "{ended:?}");
+        let told = "moved (302 So it is) to sip:first@192.0.2.2, sip:second@192.0.2.1: redirections are not followed";
+        assert!(ended.stderr.contains(told), "{}", ended.stderr);
+        let line = ended.stdout.lines().find(|line| line.contains(r#""event":"error""#)).unwrap();
+        let list = r#""moved_to":["sip:first@192.0.2.2","sip:second@192.0.2.1"]"#;
+        assert!(line.contains(list) && line.contains(r#""code":302"#), "{line}");
+    }
+}
+
+/// A 403 that answers our credentials is about them, unless something has shown before that they are good.
+#[test]
+fn a_403_after_credentials_is_refused_authentication_and_names_the_account() {
+    let guard = answering(guard);
+    let account = format!("sip:me@{guard}");
+    let run = |verb: &str, user: &str, more: &[&str], exit: i32| {
+        let target = format!("sip:{user}@{guard}");
+        let identity = ["--account", &account, "--password", "guessed"];
+        let ended = offhook(&[&[verb, &target], more, &identity].concat());
+        assert_eq!(ended.code, Some(exit), "{verb} {user}: {ended:?}");
+        let names = ended.stderr.contains(&format!("user name and password of the account {account}"));
+        assert_eq!(names, exit == 6, "{verb} {user}: {}", ended.stderr);
+    };
+    for (user, exit) in [("403", 6), ("401", 6), ("404", 7), ("486", 7)] {
+        run("call", user, &["--no-register"], exit);
+        run("message", user, &["x"], exit);
+        run("options", user, &[], exit);
+    }
+    // Who rings has let us pass.
+    run("call", "ring403", &["--no-register"], 7);
 }
 
 #[test]

@@ -110,10 +110,14 @@ fn refusals_have_their_exit_codes() {
     assert!(json.stdout.contains(r#""exit":6"#) && json.stdout.contains(r#""event":"error""#), "{}", json.stdout);
     let wrong = offhook(&["call", "600", "--account", &account, "--password", "falsch"]);
     assert_eq!(wrong.code, Some(6), "{wrong:?}");
-    // A 403 alone does not say whose it is.
-    let wrong = offhook(&["message", "2002", "x", "--account", &account, "--password", "falsch"]);
-    assert_eq!(wrong.code, Some(7), "{wrong:?}");
-    assert!(wrong.stderr.contains("403 Forbidden; ") && wrong.stderr.contains("password"), "{}", wrong.stderr);
+    for arguments in [&["message", "2002", "x"][..], &["call", "600", "--no-register"]] {
+        let wrong = offhook(&[arguments, &["--account", &account, "--password", "falsch"]].concat());
+        assert_eq!(wrong.code, Some(6), "{wrong:?}");
+        assert!(
+            wrong.stderr.contains(&format!("(403): check user name and password of the account {account}")),
+            "{wrong:?}"
+        );
+    }
 }
 
 #[test]

@@ -32,6 +32,8 @@ struct UnderWay {
     reply: Reply,
     /// For a person.
     to: String,
+    /// As [`refused`] wants it.
+    unproved: Option<u32>,
     /// Set for a message.
     queue: Option<Whither>,
 }
@@ -50,14 +52,16 @@ struct Waiting {
 }
 
 enum Request {
-    Outside(Box<Draft>),
+    Outside { draft: Box<Draft>, proved: bool },
     Within { call: Key, method: Method, lines: Lines, body: Option<Body> },
 }
 
 impl Request {
     fn queue(&self) -> Option<Whither> {
         match self {
-            Request::Outside(draft) if draft.method == Method::Message => Some(Whither::Address(draft.uri.to_string())),
+            Request::Outside { draft, .. } if draft.method == Method::Message => {
+                Some(Whither::Address(draft.uri.to_string()))
+            }
             Request::Within { call, method: Method::Message, .. } => Some(Whither::Call(*call)),
             _ => None,
         }
@@ -65,9 +69,9 @@ impl Request {
 }
 
 impl Phone {
-    /// A request of ours outside any call.
-    pub(super) fn ask(&mut self, draft: Draft, reply: Reply, turn: &mut Turn<'_>) {
-        self.ask_in_turn(Request::Outside(Box::new(draft)), reply, turn);
+    /// A request of ours outside any call. `proved`: the registrar has taken our credentials.
+    pub(super) fn ask(&mut self, draft: Box<Draft>, proved: bool, reply: Reply, turn: &mut Turn<'_>) {
+        self.ask_in_turn(Request::Outside { draft, proved }, reply, turn);
     }
 
     /// A request of ours within a call.
@@ -102,23 +106,25 @@ impl Phone {
     /// False when it did not leave; whoever asked has been told.
     fn send(&mut self, what: Request, queue: Option<Whither>, reply: Reply, turn: &mut Turn<'_>) -> bool {
         let sent = match what {
-            Request::Outside(draft) => {
+            Request::Outside { draft, proved } => {
                 let to = first_hop(&draft.routes, draft.uri.as_str());
+                let unproved = (!proved).then_some(draft.cseq);
                 let sent = turn.send_request(*draft);
-                sent.map(|tx| (tx, to.clone())).map_err(|error| CallError::Unreachable { to, why: error.to_string() })
+                sent.map(|tx| (tx, to.clone(), unproved))
+                    .map_err(|error| CallError::Unreachable { to, why: error.to_string() })
             }
             Request::Within { call, method, lines, body } => match self.calls.get(&call) {
                 None => Err(CallError::Ended),
                 Some(call) => {
                     let sent = turn.in_dialog(call.session, method, lines, body);
                     let to = call.peer.clone();
-                    sent.map(|tx| (tx, to)).map_err(|error| CallError::BadText { why: error.to_string() })
+                    sent.map(|tx| (tx, to, None)).map_err(|error| CallError::BadText { why: error.to_string() })
                 }
             },
         };
         match sent {
-            Ok((tx, to)) => {
-                self.asked.under_way.insert(tx, UnderWay { reply, to, queue });
+            Ok((tx, to, unproved)) => {
+                self.asked.under_way.insert(tx, UnderWay { reply, to, unproved, queue });
                 true
             }
             Err(error) => {
@@ -163,7 +169,7 @@ impl Phone {
                 server: server.map(|text| text.into_owned()),
             })
         } else {
-            Err(refused(response))
+            Err(refused(response, asked.unproved))
         };
         super::answer(asked.reply, answer);
         self.next(asked.queue, turn);

@@ -53,6 +53,8 @@ pub(super) struct Dialing {
     pub(super) answered_by: Option<String>,
     /// Why we gave up, when we did.
     pub(super) given_up: Option<CallError>,
+    /// As [`super::refused`] wants it.
+    pub(super) unproved: Option<u32>,
     /// Where the INVITE went, for a person.
     pub(super) hop: String,
 }

@@ -100,7 +100,7 @@ impl Phone {
                 change.crossed = true;
                 return self.crossed(key, change, turn);
             }
-            Err(Refusal::Response(response)) => Err(refused(&response)),
+            Err(Refusal::Response(response)) => Err(refused(&response, None)),
             Err(Refusal::Failure(why)) => Err(failed(why, &call.peer)),
         };
         if outcome.is_err() {

@@ -47,8 +47,8 @@ pub(crate) enum Command {
         body: Option<Body>,
         reply: oneshot::Sender<Result<Answer, CallError>>,
     },
-    /// A request outside any call.
-    Ask { draft: Box<Draft>, reply: oneshot::Sender<Result<Answer, CallError>> },
+    /// A request outside any call. `proved`: the registrar has taken our credentials.
+    Ask { draft: Box<Draft>, proved: bool, reply: oneshot::Sender<Result<Answer, CallError>> },
     /// Register an account, or again.
     Register {
         account: AccountKey,
@@ -78,6 +78,8 @@ pub(crate) struct Dial {
     pub(crate) contact_user: Option<String>,
     pub(crate) routes: Vec<String>,
     pub(crate) credentials: Credentials,
+    /// The registrar has taken them.
+    pub(crate) proved: bool,
     pub(crate) lines: Lines,
     pub(crate) media: CallMedia,
     pub(crate) ports: PortPair,

@@ -38,6 +38,7 @@ impl Phone {
             };
         }
         let hop = first_hop(&draft.routes, &peer);
+        let unproved = (!dial.proved).then_some(draft.cseq);
         let session = match turn.invite(draft) {
             Ok(session) => session,
             Err(error) => {
@@ -46,7 +47,8 @@ impl Phone {
         };
         let alarm = turn.alarm(turn.now().mono + ring_for, key.0).ok();
         let offered = media.clone();
-        let dialing = Dialing { progress, answer, alarm, ring_for, offered, answered_by: None, given_up: None, hop };
+        let (answered_by, given_up) = (None, None);
+        let dialing = Dialing { progress, answer, alarm, ring_for, offered, answered_by, given_up, unproved, hop };
         let sound = Sound::new(media, ports, self.parts.media.key());
         let stage = Stage::Dialing(Box::new(dialing));
         self.sessions.insert(session, key);
@@ -73,6 +75,8 @@ impl Phone {
             None => false,
         };
         let Some(Call { stage: Stage::Dialing(dialing), .. }) = self.calls.get_mut(&key) else { return };
+        // Who rings has let us pass.
+        dialing.unproved = None;
         let progress = Progress { code: response.code().get(), reason: reason_of(response), early_media: early };
         // Who does not read loses the newest.
         let _ = dialing.progress.try_send(progress);
@@ -149,7 +153,13 @@ impl Phone {
         let Some((key, call)) = self.call_of(session) else { return };
         let code = refusal.code();
         let (error, reason) = match refusal {
-            Refusal::Response(response) => (refused(&response), reason_of(&response)),
+            Refusal::Response(response) => {
+                let unproved = match &call.stage {
+                    Stage::Dialing(dialing) => dialing.unproved,
+                    _ => None,
+                };
+                (refused(&response, unproved), reason_of(&response))
+            }
             Refusal::Failure(why) => {
                 let to = match &call.stage {
                     Stage::Dialing(dialing) => &dialing.hop,

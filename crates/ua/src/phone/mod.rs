@@ -31,6 +31,7 @@ use std::time::Duration;
 use media::{Key, MediaEvent};
 use net::media::MediaHandle;
 use net::{App, Handle};
+use sip::message::header::Contact;
 use sip::message::{Method, Request, Response, StatusCode};
 use sip::uas::{self, Capabilities};
 use sip::{Application, Event, Origin, RegistrationId, Reply, ServerTx, SessionId, Turn};
@@ -53,6 +54,8 @@ use call::Call;
 const LOOK: Duration = Duration::from_millis(10);
 /// The alarm of that look; calls have theirs under their keys, which count from 1.
 const CLOSING: u64 = 0;
+/// Addresses of a redirection that are told.
+const ADDRESSES: usize = 8;
 
 /// What a phone is made of.
 pub(crate) struct Parts {
@@ -220,7 +223,7 @@ impl App for Phone {
             Command::InDialog { call, method, lines, body, reply } => {
                 self.ask_in_dialog(call, method, lines, body, reply, turn);
             }
-            Command::Ask { draft, reply } => self.ask(*draft, reply, turn),
+            Command::Ask { draft, proved, reply } => self.ask(draft, proved, reply, turn),
             Command::Register { account, spec, state, reply } => self.register(account, *spec, state, reply, turn),
             Command::Unregister { account, reply } => self.unregister(account, reply, turn),
             Command::Media(event) => self.media_event(event),
@@ -251,15 +254,30 @@ fn respond(turn: &mut Turn<'_>, tx: ServerTx, reply: Reply) {
     }
 }
 
-/// The refusal that a final response stands for.
-fn refused(response: &Response) -> CallError {
+/// The refusal that a final response stands for. `unproved`: the CSeq number the request began with, where nothing has shown yet that our
+/// credentials are good. It is counted up for each challenge that is answered (RFC 3261 section 22.2), so that a higher one tells that they went
+/// along.
+fn refused(response: &Response, unproved: Option<u32>) -> CallError {
     let code = response.code();
+    let signed = || unproved.is_some_and(|first| response.headers().cseq().number > first);
+    let to = if code.class() == 3 { elsewhere(response) } else { Vec::new() };
     match code {
         StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
             CallError::Authentication { code: code.get() }
         }
+        StatusCode::FORBIDDEN if signed() => CallError::Authentication { code: code.get() },
+        _ if !to.is_empty() => CallError::Redirected { code: code.get(), reason: reason_of(response), to },
         _ => CallError::Rejected { code: code.get(), reason: reason_of(response) },
     }
+}
+
+/// The addresses of a 3xx, what the peer prefers first (RFC 3261 sections 8.1.3.4 and 20.10).
+fn elsewhere(response: &Response) -> Vec<String> {
+    let contacts = response.headers().list::<Contact<'_>>().filter_map(Result::ok);
+    let uris = contacts.filter_map(|contact| Some((contact.q().unwrap_or(1_000), contact.address()?.uri.to_string())));
+    let mut uris: Vec<_> = uris.take(ADDRESSES).collect();
+    uris.sort_by_key(|(q, _)| std::cmp::Reverse(*q));
+    uris.into_iter().map(|(_, uri)| uri).collect()
 }
 
 fn reason_of(response: &Response) -> String {

@@ -165,10 +165,21 @@ async fn refusals_that_ask_for_something_keep_their_meaning() {
         assert!(matches!(error, Some(CallError::Authentication { code: 401 | 407 })), "{error:?}");
         peer.expect("ACK").await;
     }
-    let (_alice, peer, dialing, invite) = called().await;
-    peer.reply(&invite, "302 Moved Temporarily", "a", "", "").await;
-    let error = dialing.answer().await.err();
-    assert_eq!(error, Some(CallError::Rejected { code: 302, reason: "Moved Temporarily".into() }));
+}
+
+#[tokio::test]
+async fn rfc3261_8_1_3_4_redirection_is_told_with_what_the_peer_prefers_first() {
+    let (_alice, mut peer, dialing, invite) = called().await;
+    let many = (0..9).map(|n| format!("Contact: <sip:n{n}@192.0.2.9>;q=0.1\r\n")).collect::<String>();
+    let contacts = format!("Contact: \"B\" <sip:b@192.0.2.1>;q=0.2, <sip:c@192.0.2.2>;q=0.7\r\n{many}");
+    peer.reply(&invite, "302 Moved", "a", &contacts, "").await;
+    let Some(CallError::Redirected { code: 302, reason, to }) = dialing.answer().await.err() else {
+        panic!("expected a redirection");
+    };
+    // The peer's own Contact, to which it gives no other weight than 1, comes first.
+    assert_eq!((reason.as_str(), to.len()), ("Moved", 8));
+    assert_eq!(to[..4], [&peer.uri(), "sip:c@192.0.2.2", "sip:b@192.0.2.1", "sip:n0@192.0.2.9"]);
+    peer.expect("ACK").await;
 }
 
 #[tokio::test]
