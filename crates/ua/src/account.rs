@@ -8,11 +8,12 @@ use sip::message::{Quote, UriBuf};
 use sip::register::{RegisterSpec, Retry};
 use tokio::sync::watch;
 
+use crate::command::{AccountKey, Command};
 use crate::error::{CallError, RegisterError};
 use crate::link::Link;
 use crate::message::Answer;
 use crate::outgoing::OutgoingBuilder;
-use crate::phone::{AccountKey, Command};
+use crate::registration::Registration;
 use crate::request::{self, Identity, Request};
 
 /// What an account is made of. Only the address is needed.
@@ -109,30 +110,6 @@ impl AccountConfig {
         self.expires = expires;
         self
     }
-}
-
-/// How an account's registration stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Registration {
-    /// Not registered, and not trying.
-    Off,
-    /// The first REGISTER is on its way.
-    Registering,
-    /// The registrar has us; it is refreshed by itself.
-    Registered {
-        /// How long the binding holds.
-        expires: Duration,
-        /// The route of our requests by way of the registrar's proxies (RFC 3608), in order.
-        service_route: Vec<String>,
-    },
-    /// It does not stand.
-    Failed {
-        /// Why.
-        error: RegisterError,
-        /// When it is tried again by itself; `None`: not before [`Account::register`] is called again.
-        retry_in: Option<Duration>,
-    },
 }
 
 /// An account.

@@ -15,9 +15,11 @@ use sip::uas::Capabilities;
 use sip::{Timers, Transport};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::command::Command;
 use crate::endpoint::Endpoint;
-use crate::link::{Link, Place};
-use crate::phone::{Command, Parts, Phone};
+use crate::link::Link;
+use crate::phone::{Parts, Phone};
+use crate::place::Place;
 
 /// Text messages that may wait to be read.
 const MESSAGES: usize = 64;
@@ -232,6 +234,13 @@ impl Builder {
             Err(_) => Err(BuildError::Address { given: given.clone() }),
         };
         self.binds.iter().map(read).collect()
+    }
+}
+
+impl Endpoint {
+    /// To be filled in and built.
+    pub fn builder() -> Builder {
+        Builder::new()
     }
 }
 

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sip::message::{Body, Lines, Method, StatusCode};
+use sip::message::{Body, Lines, Method};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::ended::{CallStats, Ended, EndedBy, Farewell};
+use crate::command::Command;
+use crate::ended::{CallStats, Ended, Farewell};
 use crate::error::CallError;
-use crate::event::{self, Events};
-use crate::link::Line;
+use crate::event::Events;
+use crate::line::Line;
 use crate::message::Answer;
-use crate::phone::Command;
 use crate::sound::Audio;
 
 /// A call both sides have agreed to. Dropping it hangs up.
@@ -44,22 +44,6 @@ use crate::sound::Audio;
 pub struct Call {
     line: Line,
     peer: String,
-}
-
-impl Line {
-    pub(crate) async fn hang_up(&self, code: Option<StatusCode>, reason: Option<String>) -> Arc<Ended> {
-        let make = |reply| Command::HangUp { call: self.key, code, reason, farewell: None, reply: Some(reply) };
-        // Without a loop the call has ended.
-        let _ = self.link.ask(make).await;
-        self.ended().await
-    }
-
-    pub(crate) async fn ended(&self) -> Arc<Ended> {
-        event::wait(&mut self.ended.clone()).await.unwrap_or_else(|| {
-            let reason = "the endpoint has ended".to_owned();
-            Arc::new(Ended { by: EndedBy::Us, code: 200, reason, duration: Duration::ZERO, stats: None })
-        })
-    }
 }
 
 impl Call {

@@ -12,13 +12,12 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::account::{Account, AccountConfig};
-use crate::builder::Builder;
+use crate::command::{Command, Usage};
 use crate::error::CallError;
 use crate::incoming::IncomingCall;
 use crate::link::Link;
 use crate::message::{Answer, TextMessage};
 use crate::outgoing::OutgoingBuilder;
-use crate::phone::{Command, Usage};
 use crate::request::{Identity, Request};
 
 /// How long [`Endpoint::close`] waits for the network.
@@ -53,11 +52,6 @@ impl Endpoint {
             running: Some(running),
             _media: media,
         }
-    }
-
-    /// To be filled in and built.
-    pub fn builder() -> Builder {
-        Builder::new()
     }
 
     /// What it listens on, with the ports that were given.

@@ -8,11 +8,12 @@ use sip::header::{From, To};
 use sip::message::{HeaderId, LineError, Lines, Request, StatusCode};
 
 use crate::call::Call;
+use crate::command::Command;
 use crate::ended::Ended;
 use crate::error::CallError;
 use crate::event::Events;
-use crate::link::Line;
-use crate::phone::Command;
+use crate::line::Line;
+use crate::sound::Audio;
 
 /// What an INVITE says of its caller.
 pub(crate) struct Caller {
@@ -147,8 +148,8 @@ impl IncomingCall {
     }
 
     /// The audio, for early media. Silent before [`IncomingCall::progress_with_media`].
-    pub fn audio(&self) -> crate::Audio<'_> {
-        crate::Audio::new(&self.line)
+    pub fn audio(&self) -> Audio<'_> {
+        Audio::new(&self.line)
     }
 
     /// The events of the call, before and after its answer.

@@ -41,27 +41,34 @@
 //! Events of a call: the newest are dropped, the end is never lost.
 
 mod account;
+mod attached;
 mod builder;
 mod call;
+mod command;
 mod ended;
 mod endpoint;
 mod error;
 mod event;
 mod incoming;
+mod line;
 mod link;
 mod message;
 mod outgoing;
 mod phone;
+mod place;
 mod player;
+mod progress;
 mod recorder;
+mod registration;
 mod request;
 mod sound;
 
-pub use account::{Account, AccountConfig, Registration};
+pub use account::{Account, AccountConfig};
 pub use audio::codec::Codec;
 pub use audio::level::{Dbfs, Level};
 pub use builder::{BuildError, Builder};
 pub use call::Call;
+pub use command::Usage;
 pub use ended::{CallStats, Ended, EndedBy, Farewell};
 pub use endpoint::Endpoint;
 pub use error::{AudioError, CallError, RegisterError};
@@ -69,9 +76,10 @@ pub use event::{CallEvent, DigitBy, Events};
 pub use incoming::IncomingCall;
 pub use message::{Answer, TextMessage};
 pub use net::{Bound, Direction, Seen};
-pub use outgoing::{Dialing, OutgoingBuilder, Progress};
-pub use phone::Usage;
+pub use outgoing::{Dialing, OutgoingBuilder};
 pub use player::{PlayEnd, Playing};
+pub use progress::Progress;
 pub use recorder::{Recorded, Recording};
+pub use registration::Registration;
 pub use sip::{Timers, Transport};
 pub use sound::Audio;

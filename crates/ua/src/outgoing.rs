@@ -9,11 +9,13 @@ use sip::message::{LineError, Lines, Method};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::call::Call;
+use crate::command::{Command, Dial};
 use crate::ended::Ended;
 use crate::error::CallError;
 use crate::event::Events;
-use crate::link::{Line, Link};
-use crate::phone::{Command, Dial, open};
+use crate::line::Line;
+use crate::link::Link;
+use crate::progress::Progress;
 use crate::request::{self, Identity};
 
 /// Provisional responses that may wait to be read.
@@ -29,18 +31,6 @@ pub struct OutgoingBuilder {
     bad: Option<LineError>,
     ring_for: Duration,
     late_offer: bool,
-}
-
-/// What happened before the answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Progress {
-    /// The provisional status code, 101 to 199: 180 rings, 183 has early media as a rule.
-    pub code: u16,
-    /// Its reason phrase.
-    pub reason: String,
-    /// It brought a session description that can be used: what the other side says is heard from now on.
-    pub early_media: bool,
 }
 
 impl OutgoingBuilder {
@@ -81,7 +71,7 @@ impl OutgoingBuilder {
         let (link, identity) = (self.link, self.identity);
         let uri = request::target(&self.uri, &Method::Invite)?;
         let here = request::here(&link.place, &request::next_hop(&uri, &identity.routes)).await;
-        let (media, ports) = open(&link.place, here)?;
+        let (media, ports) = link.place.open(here)?;
         let key = link.media.key();
         let (line, ends) = Line::new(link.clone(), key);
         let (progress, news) = mpsc::channel(PROGRESS);

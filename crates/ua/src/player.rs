@@ -14,9 +14,9 @@ use media::Key;
 use net::media::{Desk, MediaHandle};
 use tokio::sync::oneshot;
 
+use crate::attached::{Attached, RATE};
 use crate::error::AudioError;
-use crate::link::Line;
-use crate::sound::{Attached, RATE, attached, run};
+use crate::line::Line;
 
 /// How playing ended.
 #[derive(Debug)]
@@ -121,22 +121,22 @@ fn complete(end: &mut Option<oneshot::Sender<PlayEnd>>) {
 
 pub(crate) fn play_tone(line: &Line, tone: ToneGenerator) -> Result<Playing, AudioError> {
     let (playing, end) = begin(line);
-    let (key, call, attached) = (playing.media.key, line.key, attached(line));
-    run(line, move |desk| add(desk, key, call, &attached, Box::new(Tone { tone, end: Some(end) })))?;
+    let (key, call, attached) = (playing.media.key, line.key, Arc::clone(&line.attached));
+    line.run(move |desk| add(desk, key, call, &attached, Box::new(Tone { tone, end: Some(end) })))?;
     Ok(playing)
 }
 
 pub(crate) fn play_samples(line: &Line, samples: Vec<i16>) -> Result<Playing, AudioError> {
     let (playing, end) = begin(line);
-    let (key, call, attached) = (playing.media.key, line.key, attached(line));
+    let (key, call, attached) = (playing.media.key, line.key, Arc::clone(&line.attached));
     let clip = Clip { samples, at: 0, repeat: false, end: Some(end) };
-    run(line, move |desk| add(desk, key, call, &attached, Box::new(clip)))?;
+    line.run(move |desk| add(desk, key, call, &attached, Box::new(clip)))?;
     Ok(playing)
 }
 
 pub(crate) fn play_file(line: &Line, path: PathBuf, file: File, repeat: bool) -> Result<Playing, AudioError> {
     let (playing, end) = begin(line);
-    let (key, call, attached) = (playing.media.key, line.key, attached(line));
+    let (key, call, attached) = (playing.media.key, line.key, Arc::clone(&line.attached));
     let (media, stopped) = (line.link.media.clone(), Arc::clone(&playing.media.stopped));
     let failed = path.clone();
     let load = move || {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -13,10 +14,10 @@ use media::Key;
 use net::media::{Desk, MediaHandle};
 use tokio::sync::oneshot;
 
+use crate::attached::RATE;
+use crate::command::Command;
 use crate::error::AudioError;
-use crate::link::Line;
-use crate::phone::Command;
-use crate::sound::{RATE, attached, run};
+use crate::line::Line;
 
 /// Samples that may wait to be written: four seconds.
 const RING: usize = 32_768;
@@ -113,8 +114,8 @@ fn record_into(line: &Line, path: &Path, file: impl Write + Seek + Send + 'stati
         let _ = sender.send(outcome);
     };
     thread::Builder::new().name("ua-record".into()).spawn(write).map_err(failed)?;
-    let attached = attached(line);
-    run(line, move |desk| {
+    let attached = Arc::clone(&line.attached);
+    line.run(move |desk| {
         if !attached.add(desk, key) {
             return;
         }

@@ -1,16 +1,18 @@
 //! Who we say we are, where we stand, and requests outside of calls.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use net::Sources;
 use sip::digest::Credentials;
 use sip::message::header::ContentType;
 use sip::message::{Body, Headers, Lines, Method, UriBuf};
 use sip::{ContactSpec, Draft};
 
+use crate::command::Command;
 use crate::error::CallError;
-use crate::link::{Link, Place};
+use crate::link::Link;
 use crate::message::Answer;
-use crate::phone::Command;
+use crate::place::Place;
 
 /// Who calls, and by which way.
 #[derive(Clone, Debug, Default)]
@@ -83,14 +85,10 @@ pub(crate) async fn here(place: &Place, next_hop: &UriBuf) -> IpAddr {
     bound.or_else(|| source(towards)).unwrap_or(any)
 }
 
-/// The address from which the system's routing table reaches `towards` (or the world). Nothing is sent: connecting a datagram socket only
-/// looks the route up.
+/// Our address towards `towards`, or the world.
 pub(crate) fn source(towards: Option<IpAddr>) -> Option<IpAddr> {
     let towards = towards.unwrap_or(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)));
-    let any: IpAddr = if towards.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let probe = UdpSocket::bind((any, 0)).ok()?;
-    probe.connect((towards, 9)).ok()?;
-    probe.local_addr().ok().map(|local| local.ip())
+    Sources::default().towards(SocketAddr::new(towards, 0))
 }
 
 /// A route value of a proxy's address, loose (RFC 3261 section 16.12).

@@ -2,53 +2,17 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use audio::frame::SampleRate;
 use audio::level::{Dbfs, Level};
 use audio::tone::ToneGenerator;
-use media::Key;
-use net::media::Desk;
 
+use crate::attached::RATE;
 use crate::error::{AudioError, CallError};
-use crate::link::Line;
+use crate::line::Line;
 use crate::player::{self, Playing};
 use crate::recorder::{self, Recording};
-
-/// The rate of the bridge; files of other rates are converted.
-pub(crate) const RATE: SampleRate = SampleRate::NARROW;
-
-/// Players and recorders of a call, to be taken away with it.
-#[derive(Debug, Default)]
-pub(crate) struct Attached {
-    keys: Mutex<Vec<Key>>,
-    over: AtomicBool,
-}
-
-impl Attached {
-    /// On the media thread: notes a player or recorder. False when the call has ended.
-    pub(crate) fn add(&self, desk: &mut Desk<'_>, key: Key) -> bool {
-        if self.over.load(Ordering::Acquire) {
-            return false;
-        }
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() >= 64 {
-            keys.retain(|key| desk.engine.level(*key).is_some());
-        }
-        keys.push(key);
-        true
-    }
-
-    /// On the media thread: the call has ended.
-    pub(crate) fn end(&self, desk: &mut Desk<'_>) {
-        self.over.store(true, Ordering::Release);
-        for key in self.keys.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            desk.engine.remove(key);
-        }
-    }
-}
 
 /// What is heard and said in a call. Borrowed from it.
 ///
@@ -140,8 +104,8 @@ impl<'a> Audio<'a> {
     /// [`AudioError::Media`].
     pub fn listen(&self, mut take: impl FnMut(&[i16]) + Send + 'static) -> Result<(), AudioError> {
         let (call, key) = (self.line.key, self.line.link.media.key());
-        let attached = attached(self.line);
-        run(self.line, move |desk| {
+        let attached = Arc::clone(&self.line.attached);
+        self.line.run(move |desk| {
             if !attached.add(desk, key) {
                 return;
             }
@@ -184,14 +148,4 @@ impl<'a> Audio<'a> {
         });
         if done.await? { Ok(()) } else { Err(CallError::Media("the call has no audio".into())) }
     }
-}
-
-/// Runs a job of a call's audio, without waiting.
-pub(crate) fn run(line: &Line, job: impl FnOnce(&mut Desk<'_>) + Send + 'static) -> Result<(), AudioError> {
-    line.link.media.run(job).map_err(|error| AudioError::Media(error.to_string()))
-}
-
-/// What a line's players and recorders are noted in.
-pub(crate) fn attached(line: &Line) -> Arc<Attached> {
-    Arc::clone(&line.attached)
 }

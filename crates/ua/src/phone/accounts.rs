@@ -8,19 +8,12 @@ use sip::register::{RegisterFailure, RegisterSpec, RegistrationEvent, Removal};
 use sip::{Failure, RegistrationId, Turn};
 use tokio::sync::{oneshot, watch};
 
-use super::{AccountKey, Phone};
-use crate::account::Registration;
+use super::account::Account;
+use super::state::Phone;
+use super::telling::{proxy, tell};
+use crate::command::AccountKey;
 use crate::error::RegisterError;
-
-/// An account that is registered, or on its way.
-pub(super) struct Account {
-    id: RegistrationId,
-    registrar: String,
-    proxy: Option<String>,
-    state: Arc<watch::Sender<Registration>>,
-    waiting: Vec<oneshot::Sender<Result<Duration, RegisterError>>>,
-    leaving: Vec<oneshot::Sender<()>>,
-}
+use crate::registration::Registration;
 
 impl Phone {
     pub(super) fn register(
@@ -32,7 +25,7 @@ impl Phone {
         turn: &mut Turn<'_>,
     ) {
         if self.closing.is_some() {
-            return super::answer(reply, Err(RegisterError::Ended));
+            return tell(reply, Err(RegisterError::Ended));
         }
         if let Some(account) = self.accounts.get_mut(&key) {
             account.waiting.push(reply);
@@ -44,7 +37,7 @@ impl Phone {
             return;
         }
         let registrar = spec.registrar.to_string();
-        let proxy = super::proxy(&spec.routes);
+        let proxy = proxy(&spec.routes);
         match turn.register(spec) {
             Ok(id) => {
                 state.send_replace(Registration::Registering);
@@ -53,7 +46,7 @@ impl Phone {
                 self.registrations.insert(id, key);
             }
             Err(error) => {
-                super::answer(reply, Err(RegisterError::Unreachable { registrar, proxy, why: error.to_string() }));
+                tell(reply, Err(RegisterError::Unreachable { registrar, proxy, why: error.to_string() }));
             }
         }
     }
@@ -61,7 +54,7 @@ impl Phone {
     pub(super) fn unregister(&mut self, key: AccountKey, reply: Option<oneshot::Sender<()>>, turn: &mut Turn<'_>) {
         let Some(account) = self.accounts.get_mut(&key) else {
             if let Some(reply) = reply {
-                super::answer(reply, ());
+                tell(reply, ());
             }
             return;
         };
@@ -86,14 +79,14 @@ impl Phone {
             RegistrationEvent::Registered { expires, service_route, .. } => {
                 account.state.send_replace(Registration::Registered { expires, service_route });
                 for waiting in account.waiting.drain(..) {
-                    super::answer(waiting, Ok(expires));
+                    tell(waiting, Ok(expires));
                 }
             }
             RegistrationEvent::Failed { why, retry_in } => {
                 let error = error_of(why, &account.registrar, account.proxy.clone());
                 account.state.send_replace(Registration::Failed { error: error.clone(), retry_in });
                 for waiting in account.waiting.drain(..) {
-                    super::answer(waiting, Err(error.clone()));
+                    tell(waiting, Err(error.clone()));
                 }
             }
             RegistrationEvent::Unregistered { .. } => self.forget(id),
@@ -105,10 +98,10 @@ impl Phone {
         let Some(account) = self.registrations.remove(&id).and_then(|key| self.accounts.remove(&key)) else { return };
         account.state.send_replace(Registration::Off);
         for waiting in account.waiting {
-            super::answer(waiting, Err(RegisterError::Ended));
+            tell(waiting, Err(RegisterError::Ended));
         }
         for leaving in account.leaving {
-            super::answer(leaving, ());
+            tell(leaving, ());
         }
     }
 }

@@ -3,70 +3,21 @@
 //! Messages to one address, and those within one call, go one after the other: the next leaves when the one before has its answer (RFC 3428
 //! section 8). That keeps a congested network from being congested by us.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use media::Key;
 use sip::header::Allow;
 use sip::message::{Body, HeaderId, Lines, Method, Response};
 use sip::{ClientTx, Draft, Failure, Turn};
-use tokio::sync::oneshot;
 
-use super::{Phone, failed, first_hop, reason_of, refused};
+use super::asked::{Reply, Request, UnderWay, Waiting, Whither};
+use super::state::Phone;
+use super::telling::{failed, first_hop, reason_of, refused, tell};
 use crate::error::CallError;
 use crate::message::Answer;
 
-type Reply = oneshot::Sender<Result<Answer, CallError>>;
-
 /// Messages that wait for the one before, to one address or in one call.
 const QUEUE: usize = 64;
-
-/// Requests of ours that wait for an answer, or for their turn.
-#[derive(Default)]
-pub(super) struct Asked {
-    under_way: HashMap<ClientTx, UnderWay>,
-    /// There is a queue, most often empty, where a message is under way.
-    queues: HashMap<Whither, VecDeque<Waiting>>,
-}
-
-struct UnderWay {
-    reply: Reply,
-    /// For a person.
-    to: String,
-    /// As [`refused`] wants it.
-    unproved: Option<u32>,
-    /// Set for a message.
-    queue: Option<Whither>,
-}
-
-/// Where messages go one by one.
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Whither {
-    /// The Request-URI.
-    Address(String),
-    Call(Key),
-}
-
-struct Waiting {
-    what: Request,
-    reply: Reply,
-}
-
-enum Request {
-    Outside { draft: Box<Draft>, proved: bool },
-    Within { call: Key, method: Method, lines: Lines, body: Option<Body> },
-}
-
-impl Request {
-    fn queue(&self) -> Option<Whither> {
-        match self {
-            Request::Outside { draft, .. } if draft.method == Method::Message => {
-                Some(Whither::Address(draft.uri.to_string()))
-            }
-            Request::Within { call, method: Method::Message, .. } => Some(Whither::Call(*call)),
-            _ => None,
-        }
-    }
-}
 
 impl Phone {
     /// A request of ours outside any call. `proved`: the registrar has taken our credentials.
@@ -92,7 +43,7 @@ impl Phone {
         if let Some(whither) = &whither {
             match self.asked.queues.get_mut(whither) {
                 Some(queue) if queue.len() >= QUEUE => {
-                    return super::answer(reply, Err(CallError::TooManyMessages { limit: QUEUE }));
+                    return tell(reply, Err(CallError::TooManyMessages { limit: QUEUE }));
                 }
                 Some(queue) => return queue.push_back(Waiting { what, reply }),
                 None => self.asked.queues.insert(whither.clone(), VecDeque::new()),
@@ -128,7 +79,7 @@ impl Phone {
                 true
             }
             Err(error) => {
-                super::answer(reply, Err(error));
+                tell(reply, Err(error));
                 false
             }
         }
@@ -171,14 +122,14 @@ impl Phone {
         } else {
             Err(refused(response, asked.unproved))
         };
-        super::answer(asked.reply, answer);
+        tell(asked.reply, answer);
         self.next(asked.queue, turn);
     }
 
     /// No response to one of these.
     pub(super) fn unanswered(&mut self, tx: ClientTx, why: Failure, turn: &mut Turn<'_>) {
         if let Some(asked) = self.asked.under_way.remove(&tx) {
-            super::answer(asked.reply, Err(failed(why, &asked.to)));
+            tell(asked.reply, Err(failed(why, &asked.to)));
             self.next(asked.queue, turn);
         }
     }
@@ -186,7 +137,7 @@ impl Phone {
     /// A call is over: what waits for its turn in it will not come to it.
     pub(super) fn forget_waiting(&mut self, call: Key) {
         for waiting in self.asked.queues.remove(&Whither::Call(call)).into_iter().flatten() {
-            super::answer(waiting.reply, Err(CallError::Ended));
+            tell(waiting.reply, Err(CallError::Ended));
         }
     }
 }

@@ -7,10 +7,10 @@ use net::media::PortPair;
 use sip::{AlarmId, SessionId, Time};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::command::Ends;
 use crate::error::CallError;
 use crate::event::CallEvent;
-use crate::link::Ends;
-use crate::outgoing::Progress;
+use crate::progress::Progress;
 
 /// One call.
 ///
@@ -53,7 +53,7 @@ pub(super) struct Dialing {
     pub(super) answered_by: Option<String>,
     /// Why we gave up, when we did.
     pub(super) given_up: Option<CallError>,
-    /// As [`super::refused`] wants it.
+    /// As [`super::telling::refused`] wants it.
     pub(super) unproved: Option<u32>,
     /// Where the INVITE went, for a person.
     pub(super) hop: String,

@@ -19,9 +19,10 @@ use tokio::sync::oneshot;
 
 use super::call::{Change, Stage, Step};
 use super::sound::description;
-use super::{Phone, failed, refused};
+use super::state::Phone;
+use super::telling::{failed, refused, tell};
 use crate::error::CallError;
-use crate::link::Place;
+use crate::place::Place;
 
 impl Phone {
     /// Holds or resumes: a re-INVITE whose offer says so (RFC 3264 section 8.4), as soon as nothing of the peer is in the way.
@@ -32,12 +33,12 @@ impl Phone {
         reply: oneshot::Sender<Result<(), CallError>>,
         turn: &mut Turn<'_>,
     ) {
-        let Some(call) = self.calls.get_mut(&key) else { return super::answer(reply, Err(CallError::Ended)) };
+        let Some(call) = self.calls.get_mut(&key) else { return tell(reply, Err(CallError::Ended)) };
         if call.change.is_some() || !matches!(call.stage, Stage::Standing) {
-            return super::answer(reply, Err(CallError::Busy));
+            return tell(reply, Err(CallError::Busy));
         }
         if call.sound.held_by_us == on {
-            return super::answer(reply, Ok(()));
+            return tell(reply, Ok(()));
         }
         call.change = Some(Change { hold: on, reply, step: Step::Waiting, crossed: false });
         self.change(key, turn);
@@ -69,7 +70,7 @@ impl Phone {
         if let Some(error) = error
             && let Some(change) = call.change.take()
         {
-            super::answer(change.reply, Err(error));
+            tell(change.reply, Err(error));
         }
     }
 
@@ -109,7 +110,7 @@ impl Phone {
         if let Err(CallError::Media(why)) = &outcome {
             self.hang_up(key, None, Some(why.clone()), turn);
         }
-        super::answer(change.reply, outcome);
+        tell(change.reply, outcome);
     }
 
     /// Both sides changed the call at once (RFC 3261 section 14.1): ours again after 2.1 to 4.0 s when the Call-ID is ours, after 0 to 2.0 s when
@@ -120,7 +121,7 @@ impl Phone {
         let steps = if call.caller { 210 + rand::random::<u64>() % 191 } else { rand::random::<u64>() % 201 };
         match turn.alarm(turn.now().mono + Duration::from_millis(steps * 10), key.0) {
             Ok(alarm) => call.change = Some(Change { step: Step::Crossed(alarm), ..change }),
-            Err(_) => super::answer(change.reply, Err(CallError::Busy)),
+            Err(_) => tell(change.reply, Err(CallError::Busy)),
         }
     }
 

@@ -7,20 +7,22 @@ use sip::{ContactSpec, Draft, SessionId, Turn};
 
 use super::call::{Call, Dialing, Sound, Stage};
 use super::sound::description;
-use super::{Dial, Phone, failed, first_hop, reason_of, refused};
+use super::state::Phone;
+use super::telling::{failed, first_hop, reason_of, refused, tell};
+use crate::command::Dial;
 use crate::ended::EndedBy;
 use crate::error::CallError;
-use crate::outgoing::Progress;
+use crate::progress::Progress;
 
 impl Phone {
     /// Sends the INVITE.
     pub(super) fn dial(&mut self, dial: Dial, turn: &mut Turn<'_>) {
         let key = dial.key;
         if self.closing.is_some() {
-            return super::answer(dial.answer, Err(CallError::Ended));
+            return tell(dial.answer, Err(CallError::Ended));
         }
         if self.is_full() {
-            return super::answer(dial.answer, Err(CallError::TooMany { limit: self.parts.place.max_calls }));
+            return tell(dial.answer, Err(CallError::TooMany { limit: self.parts.place.max_calls }));
         }
         let Dial { uri, from, lines, mut media, ports, ends, progress, answer, ring_for, .. } = dial;
         let peer = uri.to_string();
@@ -34,7 +36,7 @@ impl Phone {
         if !dial.late_offer {
             draft.body = match media.offer() {
                 Ok(offer) => Some(Body::sdp(offer)),
-                Err(error) => return super::answer(answer, Err(CallError::Media(error.to_string()))),
+                Err(error) => return tell(answer, Err(CallError::Media(error.to_string()))),
             };
         }
         let hop = first_hop(&draft.routes, &peer);
@@ -42,7 +44,7 @@ impl Phone {
         let session = match turn.invite(draft) {
             Ok(session) => session,
             Err(error) => {
-                return super::answer(answer, Err(CallError::Unreachable { to: hop, why: error.to_string() }));
+                return tell(answer, Err(CallError::Unreachable { to: hop, why: error.to_string() }));
             }
         };
         let alarm = turn.alarm(turn.now().mono + ring_for, key.0).ok();
@@ -121,7 +123,7 @@ impl Phone {
             turn.silence(alarm);
         }
         let failed = agreed.is_err();
-        super::answer(dialing.answer, agreed);
+        tell(dialing.answer, agreed);
         if failed {
             self.hang_up(key, None, Some("no common audio".to_owned()), turn);
         }

@@ -10,7 +10,8 @@ use sip::{Reply, ServerTx, SessionId, Turn};
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::sound::description;
-use super::{Phone, respond};
+use super::state::Phone;
+use super::telling::respond;
 use crate::event::{CallEvent, DigitBy};
 use crate::message::TextMessage;
 

@@ -8,12 +8,13 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
 use super::call::{Call, Ringing, Sound, Stage, Step};
-use super::sound::{description, open};
-use super::{Phone, respond};
+use super::sound::description;
+use super::state::Phone;
+use super::telling::{respond, tell};
 use crate::ended::EndedBy;
 use crate::error::CallError;
 use crate::incoming::{Caller, IncomingCall};
-use crate::link::Line;
+use crate::line::Line;
 
 impl Phone {
     /// An INVITE outside any dialog that has passed the general checks.
@@ -24,7 +25,7 @@ impl Phone {
         if self.is_full() {
             return respond(turn, tx, Reply::new(StatusCode::BUSY_HERE));
         }
-        let (mut media, ports) = match open(&self.parts.place, origin.local.ip()) {
+        let (mut media, ports) = match self.parts.place.open(origin.local.ip()) {
             Ok(opened) => opened,
             Err(error) => {
                 tracing::warn!(%error, "a call is refused");
@@ -90,10 +91,10 @@ impl Phone {
         reply: oneshot::Sender<Result<(), CallError>>,
         turn: &mut Turn<'_>,
     ) {
-        let Some(call) = self.calls.get_mut(&key) else { return super::answer(reply, Err(CallError::CallerGone)) };
-        let Stage::Ringing(ringing) = &mut call.stage else { return super::answer(reply, Err(CallError::Busy)) };
+        let Some(call) = self.calls.get_mut(&key) else { return tell(reply, Err(CallError::CallerGone)) };
+        let Stage::Ringing(ringing) = &mut call.stage else { return tell(reply, Err(CallError::Busy)) };
         if ringing.accepting.is_some() {
-            return super::answer(reply, Err(CallError::Busy));
+            return tell(reply, Err(CallError::Busy));
         }
         let body = match &ringing.description {
             Some(description) => Ok(description.0.clone()),
@@ -102,13 +103,13 @@ impl Phone {
         let body = match body {
             Ok(body) => body,
             Err(error) => {
-                super::answer(reply, Err(error));
+                tell(reply, Err(error));
                 return self.hang_up(key, Some(StatusCode::SERVER_INTERNAL_ERROR), None, turn);
             }
         };
         let response = Reply::new(StatusCode::OK).body(Body::sdp(body)).lines(lines);
         if turn.answer(call.session, response).is_err() {
-            return super::answer(reply, Err(CallError::CallerGone));
+            return tell(reply, Err(CallError::CallerGone));
         }
         ringing.accepting = Some(reply);
         let agreed = ringing.description.as_ref().map(|description| description.1.clone());
@@ -151,7 +152,7 @@ impl Phone {
         let Stage::Ringing(ringing) = std::mem::replace(&mut call.stage, Stage::Standing) else { return };
         let failed = agreed.is_err();
         if let Some(accepting) = ringing.accepting {
-            super::answer(accepting, agreed);
+            tell(accepting, agreed);
         }
         if failed {
             self.hang_up(key, None, Some("no common audio".to_owned()), turn);

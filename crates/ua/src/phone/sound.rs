@@ -1,6 +1,5 @@
 //! Descriptions to streams: what an exchange of offer and answer does to a call's audio.
 
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use media::{Agreed, CallMedia, Key, StreamSettings};
@@ -10,19 +9,10 @@ use sip::message::multipart::Parts;
 use sip::message::{Headers, Limits};
 
 use super::call::{Call, Sound};
-use super::{Command, Phone};
+use super::state::Phone;
+use crate::command::Command;
 use crate::error::CallError;
 use crate::event::CallEvent;
-use crate::link::Place;
-
-/// Binds the ports of a call at `address` and begins its negotiation.
-pub(crate) fn open(place: &Place, address: IpAddr) -> Result<(CallMedia, PortPair), CallError> {
-    let ports = place.ports.bind(place.media_address.unwrap_or(address));
-    let ports = ports.map_err(|error| CallError::Media(error.to_string()))?;
-    let told = place.public_address.unwrap_or(ports.address.ip());
-    let told = SocketAddr::new(told, ports.address.port());
-    Ok((CallMedia::new(told, &place.codecs, rand::random()), ports))
-}
 
 /// The session description of a message, also as part of a multipart body (RFC 3261 section 7.4.1, RFC 5621).
 pub(super) fn description(headers: &Headers) -> Option<&[u8]> {

@@ -9,7 +9,8 @@ use sip::{Reply, SessionId, Turn};
 use tokio::sync::oneshot;
 
 use super::call::{Ringing, Stage, Step};
-use super::{Phone, reason_of};
+use super::state::Phone;
+use super::telling::{reason_of, tell};
 use crate::ended::{CallStats, Ended, EndedBy, Farewell};
 use crate::error::CallError;
 
@@ -45,7 +46,7 @@ impl Phone {
             self.farewells.insert(session, farewell);
         } else {
             let why = "the BYE could not be sent".to_owned();
-            super::answer(farewell, Farewell::Unreachable { why });
+            tell(farewell, Farewell::Unreachable { why });
         }
     }
 
@@ -59,7 +60,7 @@ impl Phone {
             Some(Refusal::Failure(sip::Failure::Timeout)) => Farewell::Silent,
             Some(Refusal::Failure(why)) => Farewell::Unreachable { why: why.to_string() },
         };
-        super::answer(farewell, said);
+        tell(farewell, said);
     }
 
     /// Ends a call, whatever its state (RFC 3261 section 15). `reason` is the phrase of a refusal, and otherwise the text of Reason (RFC 3326).
@@ -122,11 +123,11 @@ impl Phone {
                 }
                 // A BYE before the 200: no refusal, and nothing that we wanted.
                 let unanswered = if by == EndedBy::Peer { CallError::CalleeGone } else { CallError::Cancelled };
-                super::answer(dialing.answer, Err(dialing.given_up.unwrap_or(unanswered)));
+                tell(dialing.answer, Err(dialing.given_up.unwrap_or(unanswered)));
             }
             Stage::Ringing(Ringing { accepting: Some(accepting), .. }) => {
                 let error = if by == EndedBy::Peer { CallError::CallerGone } else { CallError::Ended };
-                super::answer(accepting, Err(error));
+                tell(accepting, Err(error));
             }
             Stage::Ringing(_) | Stage::Standing => {}
         }
@@ -134,7 +135,7 @@ impl Phone {
             if let Step::Crossed(alarm) = change.step {
                 turn.silence(alarm);
             }
-            super::answer(change.reply, Err(CallError::Ended));
+            tell(change.reply, Err(CallError::Ended));
         }
         let mut ended = Ended { by, code: code.get(), reason, duration, stats: None };
         let (room, publish, attached) = (call.sound.room, call.ends.ended, call.ends.attached);

@@ -11,12 +11,13 @@ use sip::message::{Body, Lines, Method, StatusCode, UriBuf};
 use sip::register::RegisterSpec;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::account::Registration;
-use crate::ended::Farewell;
+use crate::attached::Attached;
+use crate::ended::{Ended, Farewell};
 use crate::error::{CallError, RegisterError};
-use crate::link::Ends;
+use crate::event::CallEvent;
 use crate::message::Answer;
-use crate::outgoing::Progress;
+use crate::progress::Progress;
+use crate::registration::Registration;
 
 /// Names an account on its loop.
 pub(crate) type AccountKey = u64;
@@ -88,6 +89,14 @@ pub(crate) struct Dial {
     pub(crate) ends: Ends,
     pub(crate) progress: mpsc::Sender<Progress>,
     pub(crate) answer: oneshot::Sender<Result<(), CallError>>,
+}
+
+/// The loop's ends of a call's channels.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    pub(crate) news: mpsc::Sender<CallEvent>,
+    pub(crate) ended: watch::Sender<Option<Arc<Ended>>>,
+    pub(crate) attached: Arc<Attached>,
 }
 
 /// What lives on the loop of an endpoint.

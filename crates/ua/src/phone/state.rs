@@ -1,0 +1,79 @@
+//! All that a phone keeps.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use media::Key;
+use net::Handle;
+use net::media::MediaHandle;
+use sip::uas::Capabilities;
+use sip::{RegistrationId, SessionId};
+use tokio::sync::{mpsc, oneshot};
+
+use super::account::Account;
+use super::asked::Asked;
+use super::call::Call;
+use crate::command::{AccountKey, Command};
+use crate::ended::Farewell;
+use crate::incoming::IncomingCall;
+use crate::link::Link;
+use crate::message::TextMessage;
+use crate::place::Place;
+
+/// What a phone is made of.
+pub(crate) struct Parts {
+    pub(crate) media: MediaHandle,
+    pub(crate) place: Arc<Place>,
+    pub(crate) commands: Arc<OnceLock<Handle<Command>>>,
+    pub(crate) incoming: mpsc::Sender<IncomingCall>,
+    pub(crate) messages: mpsc::Sender<TextMessage>,
+    pub(crate) silence: Option<Duration>,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) texts: Vec<String>,
+}
+
+/// All calls and accounts of an endpoint.
+pub(crate) struct Phone {
+    pub(super) parts: Parts,
+    pub(super) calls: HashMap<Key, Call>,
+    pub(super) sessions: HashMap<SessionId, Key>,
+    pub(super) asked: Asked,
+    pub(super) accounts: HashMap<AccountKey, Account>,
+    pub(super) registrations: HashMap<RegistrationId, AccountKey>,
+    /// Who waits for an answer to a BYE.
+    pub(super) farewells: HashMap<SessionId, oneshot::Sender<Farewell>>,
+    pub(super) closing: Option<oneshot::Sender<()>>,
+}
+
+impl Phone {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            calls: HashMap::new(),
+            sessions: HashMap::new(),
+            asked: Asked::default(),
+            accounts: HashMap::new(),
+            registrations: HashMap::new(),
+            farewells: HashMap::new(),
+            closing: None,
+        }
+    }
+
+    /// A link for handles made on the loop; `None` while the endpoint is not yet complete.
+    pub(super) fn link(&self) -> Option<Link> {
+        let commands = self.parts.commands.get()?.clone();
+        Some(Link { commands, media: self.parts.media.clone(), place: Arc::clone(&self.parts.place) })
+    }
+
+    /// The call of a session.
+    pub(super) fn call_of(&mut self, session: SessionId) -> Option<(Key, &mut Call)> {
+        let key = *self.sessions.get(&session)?;
+        Some((key, self.calls.get_mut(&key)?))
+    }
+
+    /// Whether one more call is too many.
+    pub(super) fn is_full(&self) -> bool {
+        self.calls.len() >= self.parts.place.max_calls
+    }
+}

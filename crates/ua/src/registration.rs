@@ -1,0 +1,29 @@
+//! How an account stands with its registrar.
+
+use std::time::Duration;
+
+use crate::error::RegisterError;
+
+/// How an account's registration stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Registration {
+    /// Not registered, and not trying.
+    Off,
+    /// The first REGISTER is on its way.
+    Registering,
+    /// The registrar has us; it is refreshed by itself.
+    Registered {
+        /// How long the binding holds.
+        expires: Duration,
+        /// The route of our requests by way of the registrar's proxies (RFC 3608), in order.
+        service_route: Vec<String>,
+    },
+    /// It does not stand.
+    Failed {
+        /// Why.
+        error: RegisterError,
+        /// When it is tried again by itself; `None`: not before [`crate::Account::register`] is called again.
+        retry_in: Option<Duration>,
+    },
+}
