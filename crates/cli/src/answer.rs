@@ -179,7 +179,7 @@ impl Running {
                 }
             }
             if lost > 0 {
-                out.error(&format!("{lost} news of calls are not shown: more came than can be printed"));
+                out.error(&format!("news of calls that are not shown, since more came than can be printed: {lost}"));
             }
             out.release();
             if finished {

@@ -247,7 +247,7 @@ pub(crate) struct Register {
 /// Arguments of `options`.
 #[derive(Debug, Args)]
 pub(crate) struct Ask {
-    /// Whom.
+    /// Whom: a SIP URI, user@host, a host, or a user at the account's domain; without an account, a number at the `offhook serve` of this machine.
     pub(crate) target: String,
     /// Who asks.
     #[command(flatten)]

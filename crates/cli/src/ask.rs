@@ -22,8 +22,15 @@ struct Said<'a> {
 
 /// Runs `options`.
 pub(crate) fn options(args: &args::Ask, out: &mut Out) -> Exit {
-    let result = phone::runtime().and_then(|runtime| runtime.block_on(ask(&args.target, None, &args.identity, out)));
+    let result = phone::runtime().and_then(|runtime| runtime.block_on(ask(&whom(args), None, &args.identity, out)));
     phone::conclude(result, out)
+}
+
+/// Who is asked. Without an account a name alone is a host: a number is one of the `offhook serve` of this machine.
+fn whom(args: &args::Ask) -> String {
+    let target = args.target.trim();
+    let is_host = args.identity.account.is_none() && phone::is_bare(target) && target.contains(char::is_alphabetic);
+    if is_host { format!("sip:{target}") } else { target.to_owned() }
 }
 
 /// Runs `message`.

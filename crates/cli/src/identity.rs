@@ -75,24 +75,8 @@ impl Identity {
 }
 
 /// A SIP URI as people write it: with or without scheme.
-///
-/// # Errors
-/// What was given, and what was expected.
-pub(crate) fn sip_uri(text: &str, option: &str) -> Result<UriBuf, String> {
-    let whole = if text.contains(':') && !text.starts_with(|c: char| c.is_ascii_digit()) && has_scheme(text) {
-        text.to_owned()
-    } else {
-        format!("sip:{text}")
-    };
-    whole
-        .parse()
-        .map_err(|error| format!("{option} {whole}: {error}; expected a SIP URI, for example sip:1001@127.0.0.1"))
-}
-
-fn has_scheme(text: &str) -> bool {
-    ["sip:", "sips:", "tel:"]
-        .iter()
-        .any(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
+fn sip_uri(text: &str, option: &str) -> Result<UriBuf, String> {
+    ua::read_address(text).map_err(|error| format!("{option}: {error}"))
 }
 
 fn password(given: Option<&str>) -> Result<Option<String>, String> {

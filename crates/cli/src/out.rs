@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::time::Duration;
 
 use net::{shown, without_passwords};
 use serde_json::{Map, Value};
@@ -28,6 +29,11 @@ pub(crate) struct Out {
     held: String,
     /// Something could not be printed.
     failed: bool,
+}
+
+/// A number of things, as people say it: `1 call`, `2 calls`.
+pub(crate) fn counted(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Whether what goes there has colours.
@@ -173,6 +179,20 @@ impl Out {
             self.line(&line);
         }
         let _ = writeln!(std::io::stderr().lock(), "offhook: {}", shown(what));
+    }
+
+    /// A registration does not stand; `next`: after so long it is tried again.
+    pub(crate) fn not_registered(&mut self, why: &str, next: Option<Duration>) {
+        // Rounded up: at once is not what it means.
+        let secs = next.map(|wait| wait.as_millis().div_ceil(1_000) as u64);
+        let again = secs.map(|secs| format!("; next try in {secs} s")).unwrap_or_default();
+        self.wipe();
+        if self.json {
+            let fields = [("event", "registration_failed".into()), ("why", why.into()), ("retry_secs", secs.into())];
+            let line = object(&fields);
+            self.line(&line);
+        }
+        let _ = writeln!(std::io::stderr().lock(), "offhook: not registered: {}{again}", shown(why));
     }
 
     /// Keeps lines back until [`Out::release`]: a write for each would cost more than a call.

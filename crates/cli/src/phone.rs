@@ -148,12 +148,12 @@ fn neighbour(target: &str) -> Result<AccountConfig, Fault> {
     neighbour::account().map(|(address, password)| AccountConfig::new(address).password(password)).map_err(|why| {
         Fault::usage(format!(
             "{target}: a number or name without a domain needs --account, for example --account sip:1001@pbx.local, or a running \
-             `offhook serve` on this machine: {why}"
+             `offhook serve` on this machine: {why}; a host is written as sip:{target}"
         ))
     })
 }
 
 /// Only a number or name, without a domain.
-fn is_bare(target: &str) -> bool {
+pub(crate) fn is_bare(target: &str) -> bool {
     !target.is_empty() && !target.contains([':', '@', '.', '[']) && !target.eq_ignore_ascii_case("localhost")
 }

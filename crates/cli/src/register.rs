@@ -91,9 +91,7 @@ async fn watch(account: &Account, endpoint: &Endpoint, out: &mut Out) -> Exit {
                 out.event(&format!("registered {} for {secs} s", account.address()), &fields);
             }
             Registration::Failed { error, retry_in } => {
-                let wait = retry_in.map(|wait| format!("; next try in {} s", wait.as_secs())).unwrap_or_default();
-                let fields = [("event", "registration_failed".into()), ("why", error.to_string().into())];
-                out.event(&format!("not registered: {error}{wait}"), &fields);
+                out.not_registered(&error.to_string(), retry_in);
                 if retry_in.is_none() {
                     return Fault::from(error).exit;
                 }

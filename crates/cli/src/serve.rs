@@ -13,7 +13,7 @@ use crate::home;
 use crate::identity;
 use crate::interrupt::Interrupts;
 use crate::neighbour;
-use crate::out::Out;
+use crate::out::{Out, counted};
 use crate::phone;
 
 /// Read when no file is named, where it exists.
@@ -62,11 +62,7 @@ pub(crate) fn check(args: &args::Check, out: &mut Out) -> Exit {
         ("listen", listen.clone().into()),
         ("users", users.into()),
     ];
-    let good = format!(
-        "{from}: good; {users} {}; listens on {}",
-        if users == 1 { "user" } else { "users" },
-        listen.join(", ")
-    );
+    let good = format!("{from}: good; {}; listens on {}", counted(users as u64, "user"), listen.join(", "));
     if args.print_effective {
         let effective = config.to_toml();
         fields.push(("effective", effective.as_str().into()));

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::args;
 use crate::exit::{Exit, Fault};
 use crate::neighbour;
-use crate::out::Out;
+use crate::out::{Out, counted};
 
 /// Runs the verb.
 pub(crate) fn run(args: &args::Status, out: &mut Out) -> Exit {
@@ -43,9 +43,10 @@ fn words(status: &Value) -> Vec<String> {
     let mut lines = vec![
         format!("up {} s, listens on {}", number("uptime_secs"), listen.join(", ")),
         format!(
-            "{now} calls now, {} since the start, {} registrations",
+            "{} now, {} since the start, {}",
+            counted(now, "call"),
             number("calls_total"),
-            number("registrations")
+            counted(number("registrations"), "registration")
         ),
     ];
     for one in &loops {
@@ -59,10 +60,10 @@ fn words(status: &Value) -> Vec<String> {
             ));
         } else if loops.len() > 1 || number("shed") + number("dropped") > 0 {
             lines.push(format!(
-                "loop {}  {} calls  {} transactions  {} waiting  {} shed  {} dropped by the system",
+                "loop {}  {}  {}  {} waiting  {} shed  {} dropped by the system",
                 number("shard"),
-                number("calls"),
-                number("transactions"),
+                counted(number("calls"), "call"),
+                counted(number("transactions"), "transaction"),
                 number("queue"),
                 number("shed"),
                 number("dropped")
@@ -86,7 +87,7 @@ fn words(status: &Value) -> Vec<String> {
     }
     let more = now.saturating_sub(calls.len() as u64);
     if more > 0 {
-        lines.push(format!("{more} calls more"));
+        lines.push(format!("{} more", counted(more, "call")));
     }
     lines
 }
@@ -106,7 +107,7 @@ mod tests {
         .unwrap();
         assert_eq!(
             words(&status).join("\n"),
-            "up 5 s, listens on udp:127.0.0.1:5060\n1 calls now, 3 since the start, 1 registrations\n\
+            "up 5 s, listens on udp:127.0.0.1:5060\n1 call now, 3 since the start, 1 registration\n\
              user 1001  sip:1001@127.0.0.1:5070  99 s  x\nuser 1002  not registered\ncall 1001 -> 600  up  2 s"
         );
     }
@@ -132,7 +133,7 @@ mod tests {
             lines.into_iter().filter(|line| line.starts_with("loop")).collect::<Vec<_>>()
         };
         let calm = r#"{"shard":0,"calls":1,"transactions":7,"kept_octets":900,"queue":2,"shed":0,"dropped":0}"#;
-        let line = "loop 0  1 calls  7 transactions  2 waiting  0 shed  0 dropped by the system";
+        let line = "loop 0  1 call  7 transactions  2 waiting  0 shed  0 dropped by the system";
         assert!(of(calm).is_empty());
         assert_eq!(of(&format!("{calm},{calm}")), [line, line]);
         assert_eq!(of(&calm.replace("\"dropped\":0", "\"dropped\":3")), [line.replace("0 dropped", "3 dropped")]);

@@ -55,6 +55,7 @@ impl Switch {
                 let _ = turn.trying(tx);
                 self.invite(Admitted { tx, request, origin, user }, None, turn)
             }
+            Method::Message if is_strayed(&request) => Some(Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)),
             Method::Message => self.message(Admitted { tx, request, origin, user }, None, turn),
             Method::Options => Some(self.options(&request)),
             // The stack knows its own dialogs; this one has none.
@@ -64,7 +65,9 @@ impl Switch {
 
     /// Whether the address could be called, never by whom (RFC 3261 section 11.2).
     fn options(&self, request: &Request) -> Reply {
-        let refusal = uas::scheme(request, &self.capabilities)
+        let refusal = is_strayed(request)
+            .then(|| Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST))
+            .or_else(|| uas::scheme(request, &self.capabilities))
             .or_else(|| self.unknown(request).then(|| Reply::new(StatusCode::NOT_FOUND)))
             .or_else(|| uas::extensions(request, &self.capabilities));
         refusal.unwrap_or_else(|| uas::options(StatusCode::OK, &self.capabilities))
@@ -126,6 +129,11 @@ impl Switch {
         let ours = self.calls.held() + self.relay.len() + self.findings.len() + self.studio.owed();
         ours + turn.unsettled()
     }
+}
+
+/// Within a dialog, but of none that there is (RFC 3261 section 12.2.2): the stack hands requests of its own dialogs to their sessions.
+fn is_strayed(request: &Request) -> bool {
+    request.headers().to_tag().is_some()
 }
 
 impl Application for Switch {

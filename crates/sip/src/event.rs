@@ -96,6 +96,8 @@ pub enum Failure {
     Transport(SendError),
     /// The next hop could not be found; the text is for a person.
     NoRoute(String),
+    /// The name of the next hop has no address, and the name servers are sure of it.
+    NoSuchHost,
     /// It was cancelled before anything had been sent.
     Cancelled,
     /// The dialog has counted to 2^32-1: nothing more can be asked in it, for CSeq numbers never wrap (RFC 3261 section 8.1.1.5).
@@ -108,6 +110,7 @@ impl fmt::Display for Failure {
             Self::Timeout => f.write_str("no response in time"),
             Self::Transport(why) => why.fmt(f),
             Self::NoRoute(why) => f.write_str(why),
+            Self::NoSuchHost => f.write_str("no such host"),
             Self::Cancelled => f.write_str("cancelled before anything was sent"),
             Self::NumbersUsedUp => f.write_str("the CSeq numbers of the dialog are used up"),
         }

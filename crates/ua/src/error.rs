@@ -105,7 +105,7 @@ impl fmt::Display for CallError {
             }
             Self::Media(why) => write!(f, "no audio: {why}"),
             Self::TooMany { limit } => {
-                write!(f, "the endpoint carries {limit} calls already: end one, or raise max_calls")
+                write!(f, "the endpoint carries as many calls as it may, {limit}: end one, or raise max_calls")
             }
             Self::TooManyMessages { limit } => {
                 write!(f, "{limit} messages to the same address wait already: wait for their answers first")

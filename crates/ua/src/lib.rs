@@ -81,5 +81,6 @@ pub use player::{PlayEnd, Playing};
 pub use progress::Progress;
 pub use recorder::{Recorded, Recording};
 pub use registration::Registration;
+pub use request::uri as read_address;
 pub use sip::{Timers, Transport};
 pub use sound::Audio;

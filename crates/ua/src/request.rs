@@ -41,8 +41,11 @@ impl Identity {
     }
 }
 
-/// Reads an address: a URI, or a host or user at a host without a scheme.
-pub(crate) fn uri(given: &str) -> Result<UriBuf, CallError> {
+/// Reads an address as calls, messages and accounts take it: a URI, or a host or user at a host without a scheme.
+///
+/// # Errors
+/// [`CallError::BadUri`]: what cannot be read, what is no SIP address, and what only a transport would reach that endpoints do not have.
+pub fn uri(given: &str) -> Result<UriBuf, CallError> {
     let given = given.trim();
     let lower = given.to_ascii_lowercase();
     let known = ["sip:", "sips:", "tel:"].iter().any(|scheme| lower.starts_with(scheme));
@@ -52,10 +55,14 @@ pub(crate) fn uri(given: &str) -> Result<UriBuf, CallError> {
     if !uri.as_uri().is_sip() {
         return Err(bad("only sip and sips addresses can be called without a gateway".into()));
     }
-    if uri.as_uri().is_secure() {
-        return Err(bad("this endpoint has no TLS".into()));
+    let transport = uri.as_uri().transport().map(str::to_ascii_lowercase);
+    let wanted = if uri.as_uri().is_secure() { Some("tls") } else { transport.as_deref() };
+    match wanted {
+        Some(other) if !["udp", "tcp"].contains(&other) => Err(bad(format!(
+            "the transport {other:?} is not there yet; udp and tcp are, as in sip:bob@example.com;transport=tcp"
+        ))),
+        _ => Ok(uri),
     }
-    Ok(uri)
 }
 
 /// Reads the address of a request: one that is meant for another method is none (RFC 3261 section 19.1.5).

@@ -6,13 +6,13 @@ use media::StreamReport;
 
 use super::robot::News;
 use crate::exit::Exit;
-use crate::out::Out;
+use crate::out::{Out, counted};
 
 /// Prints news; an exit code when they end the robot.
 pub(super) fn print(news: &News, out: &mut Out) -> Option<Exit> {
     match news {
         News::Registered { expires } => registered(*expires, out),
-        News::RegistrationFailed { why, retry_in } => return not_registered(why, *retry_in, out),
+        News::RegistrationFailed { why, next } => return not_registered(why, *next, out),
         News::Ringing { call, from } => {
             out.often(format_args!("call {call} from {from}"), || {
                 [("event", "ringing".into()), ("call", (*call).into()), ("from", from.as_str().into())]
@@ -62,13 +62,9 @@ fn registered(expires: Duration, out: &mut Out) {
 }
 
 /// The end of the robot, unless it is tried again.
-fn not_registered(why: &str, retry_in: Option<Duration>, out: &mut Out) -> Option<Exit> {
-    let text = match retry_in {
-        Some(wait) => format!("not registered: {why}; next try in {} s", wait.as_secs()),
-        None => format!("not registered: {why}"),
-    };
-    out.event(&text, &[("event", "registration_failed".into()), ("why", why.into())]);
-    retry_in.is_none().then_some(Exit::Authentication)
+fn not_registered(why: &str, next: Result<Duration, Exit>, out: &mut Out) -> Option<Exit> {
+    out.not_registered(why, next.ok());
+    next.err()
 }
 
 fn refused(call: u64, code: u16, why: &str, out: &mut Out) {
@@ -79,7 +75,7 @@ fn refused(call: u64, code: u16, why: &str, out: &mut Out) {
 
 fn ended(call: u64, by: &str, lasted: Option<Duration>, heard: Option<&StreamReport>, out: &mut Out) {
     let (packets, lost) = heard.map_or((0, 0), |heard| (heard.packets_received, heard.packets_lost));
-    let audio = heard.map(|_| format!(", {packets} packets, {lost} lost")).unwrap_or_default();
+    let audio = heard.map(|_| format!(", {}, {lost} lost", counted(packets, "packet"))).unwrap_or_default();
     // In tenths, rounded: the whole and its digit cost less to print than a float.
     let tenths = (lasted.unwrap_or_default().as_millis() + 50) / 100;
     let (whole, tenth) = (tenths / 10, tenths % 10);

@@ -23,6 +23,7 @@ mod sound;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use audio::codec::Codec;
@@ -37,7 +38,8 @@ use sip::{Application, Event, IdMap, RegistrationId, Reply, SessionId, Turn};
 
 use super::board::Board;
 use super::voice::{Ears, Voice};
-use describing::{Described, Silent};
+use crate::exit::Exit;
+use describing::{Described, Here};
 use sound::Sound;
 
 /// What the robot does with calls.
@@ -79,9 +81,10 @@ pub(super) enum News {
     Registered {
         expires: Duration,
     },
+    /// With the exit code when the robot ends with it, otherwise with the time after which it is tried again.
     RegistrationFailed {
         why: String,
-        retry_in: Option<Duration>,
+        next: Result<Duration, Exit>,
     },
     Ringing {
         call: u64,
@@ -125,10 +128,7 @@ pub(super) enum News {
 struct Live {
     number: u64,
     media: Described,
-    /// The number in the `o=` line of our descriptions.
-    origin: u64,
     sound: Option<Sound>,
-    local: IpAddr,
     since: sip::Time,
     standing: bool,
 }
@@ -146,10 +146,12 @@ pub(super) struct Robot {
     calls: IdMap<SessionId, Live>,
     streams: HashMap<Key, SessionId>,
     registration: Option<RegistrationId>,
+    /// It has stood once.
+    registered: bool,
     /// Where the REGISTER goes, for a person, and whether it has a password.
     registrar: (String, bool),
     /// What calls at each of our addresses have in common.
-    silent: HashMap<IpAddr, Silent>,
+    places: HashMap<IpAddr, Arc<Here>>,
     counted: u64,
     leaving: bool,
 }
@@ -179,8 +181,9 @@ impl Robot {
             calls: IdMap::default(),
             streams: HashMap::new(),
             registration: None,
+            registered: false,
             registrar: (String::new(), false),
-            silent: HashMap::new(),
+            places: HashMap::new(),
             counted: 0,
             leaving: false,
         }

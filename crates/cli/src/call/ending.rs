@@ -8,7 +8,7 @@ use ua::{Call, Ended, EndedBy, Farewell, Recording};
 use super::Heard;
 use crate::args;
 use crate::exit::{Exit, Fault};
-use crate::out::Out;
+use crate::out::{Out, counted};
 
 /// How long the other side may take to answer a BYE: it is sent four times.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -133,9 +133,9 @@ pub(super) fn judge(args: &args::Call, end: &End, heard: &Heard) -> Result<Exit,
     }
     if let Some(stats) = stats.filter(|stats| args.expect_audio && stats.far_hears == Some(false)) {
         let to = stats.remote.map_or_else(String::new, |to| format!(" to {to}"));
-        let sent = stats.packets_sent;
+        let sent = counted(stats.packets_sent, "packet");
         let why = format!(
-            "audio goes one way only: nothing of ours arrives, the other side's reports name none of {sent} packets; check that UDP gets \
+            "audio goes one way only: nothing of ours arrives, the other side's reports name none of {sent}; check that UDP gets \
              through{to}"
         );
         return Err(Fault::new(Exit::Media, why));
@@ -144,7 +144,7 @@ pub(super) fn judge(args: &args::Call, end: &End, heard: &Heard) -> Result<Exit,
         let (secs, why) = (heard.audible().as_secs_f64(), "expected at least 0.3 s above -50 dBFS");
         return Err(Fault::new(
             Exit::Expectation,
-            format!("--expect-audio: {packets} packets, {secs:.1} s that were not silence; {why}"),
+            format!("--expect-audio: {}, {secs:.1} s that were not silence; {why}", counted(packets, "packet")),
         ));
     }
     if let Some(hertz) = args.expect_tone.filter(|_| !heard.has_tone()) {

@@ -1,5 +1,9 @@
 //! `answer` as a device of a server, and its end.
 
+use std::net::UdpSocket;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::refusals::{answer_with, answering};
 use crate::run::{Going, offhook};
 use crate::strangers::Stranger;
 
@@ -50,6 +54,86 @@ fn robot_with_a_wrong_password_exits_6() {
     server.line("ready");
     let ended = offhook(&["answer", "--account", &account, "--password", "two"]);
     assert_eq!(ended.code, Some(6), "{ended:?}");
+}
+
+/// A registrar that has no time for the first two, and takes the third.
+#[test]
+fn robot_says_at_each_failure_why_and_when_it_tries_again() {
+    let asked = AtomicUsize::new(0);
+    let registrar = answering(move |request| match asked.fetch_add(1, Ordering::SeqCst) {
+        0 | 1 => answer_with(request, "503", "Retry-After: 1\r\n"),
+        _ => {
+            let contact = request.split("\r\n").find(|line| line.starts_with("Contact:")).unwrap();
+            answer_with(request, "200", &format!("{contact}\r\nExpires: 60\r\n"))
+        }
+    });
+    let mut robot = Going::start(&["answer", "--json", "--account", &format!("sip:x@{registrar}")]);
+    for _ in 0..2 {
+        // What is printed for people goes to standard error, which alone begins so.
+        robot.line("offhook: not registered: refused with 503 So it is; next try in 1 s");
+    }
+    robot.line(r#""event":"registered""#);
+    let told = robot.seen().iter().filter(|line| line.contains(r#""event":"registration_failed""#));
+    let fields = |line: &&String| line.contains(r#""retry_secs":1"#) && line.contains(r#""why":"refused with 503"#);
+    assert_eq!(told.filter(fields).count(), 2, "{:#?}", robot.seen());
+}
+
+/// RFC 5626 section 4.5: silence may end.
+#[test]
+fn robot_goes_on_where_nobody_answers_and_says_so() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let account = format!("sip:x@{}", silent.local_addr().unwrap());
+    let mut robot = Going::start(&["answer", "--t1-ms", "20", "--account", &account]);
+    let line = robot.line("offhook: not registered: ");
+    assert!(
+        line.contains("cannot reach the registrar sip:127.0.0.1:")
+            && line.contains("no response in time; next try in "),
+        "{line}"
+    );
+    // The same where the port is closed: whoever starts first waits for the other.
+    drop(silent);
+    let mut other = Going::start(&["answer", "--account", &account]);
+    assert!(other.line("offhook: not registered: ").contains("; next try in "));
+    for robot in [robot, other] {
+        robot.interrupt();
+        assert_eq!(robot.end().0, Some(130));
+    }
+}
+
+/// Answers each question with this code: 3 for a name that does not exist, 2 for a failure of its own.
+fn name_server(code: u8) -> String {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            (buffer[2], buffer[3]) = (0x81, 0x80 | code);
+            let _ = socket.send_to(&buffer[..length], from);
+        }
+    });
+    address
+}
+
+#[test]
+fn robot_ends_with_4_when_its_registrar_has_a_name_that_does_not_exist() {
+    let account = ["--account", "sip:x@missing.example"];
+    let ended = offhook(&[&["answer", "--name-server", &name_server(3)], &account[..]].concat());
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    let told = "offhook: not registered: cannot reach the registrar sip:missing.example: no such host\n";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    // A name server in trouble says nothing of the name.
+    let mut robot = Going::start(&[&["answer", "--name-server", &name_server(2)], &account[..]].concat());
+    assert!(robot.line("offhook: not registered: ").contains("; next try in "));
+    robot.interrupt();
+    assert_eq!(robot.end().0, Some(130));
+}
+
+#[test]
+fn robot_that_the_registrar_does_not_know_ends_with_6() {
+    let registrar = answering(|request| answer_with(request, "404", ""));
+    let ended = offhook(&["answer", "--account", &format!("sip:x@{registrar}")]);
+    assert_eq!(ended.code, Some(6), "{ended:?}");
+    assert!(ended.stderr.contains("not registered: refused with 404"), "{}", ended.stderr);
 }
 
 #[test]

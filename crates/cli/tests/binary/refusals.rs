@@ -10,7 +10,7 @@ pub(crate) fn peer() -> String {
 }
 
 /// Answers each request but ACK with what `answer` makes of it.
-fn answering(answer: impl Fn(&str) -> String + Send + 'static) -> String {
+pub(crate) fn answering(answer: impl Fn(&str) -> String + Send + 'static) -> String {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
@@ -49,7 +49,8 @@ fn guard(request: &str) -> String {
     }
 }
 
-fn answer_with(request: &str, status: &str, more: &str) -> String {
+/// A response with these lines of its own.
+pub(crate) fn answer_with(request: &str, status: &str, more: &str) -> String {
     let lines = |name: &'static str| request.split("\r\n").filter(move |line| line.starts_with(name));
     let to = lines("To:").next().unwrap();
     let mut answer = format!("SIP/2.0 {status} So it is\r\n{to};tag=peer\r\n{more}");

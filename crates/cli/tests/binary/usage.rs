@@ -39,7 +39,8 @@ fn output_that_cannot_be_written_ends_with_1() {
 
 #[test]
 fn what_cannot_be_understood_ends_with_2_and_says_what_was_expected() {
-    let cases: [(&[&str], &str); 23] = [
+    let not_there = "is not there yet; udp and tcp are";
+    let cases: [(&[&str], &str); 31] = [
         (&["--log-level", "net=loud=1", "check"], "log filter net=loud=1"),
         (&[], "Usage"),
         (&["dial"], "unrecognized subcommand 'dial'"),
@@ -65,6 +66,17 @@ fn what_cannot_be_understood_ends_with_2_and_says_what_was_expected() {
         (&["call", "x@127.0.0.1", "--account", "127.0.0.1"], "expected a user"),
         (&["call", "x@127.0.0.1", "--dtmf", "12x"], "'x' is no digit"),
         (&["call", "x@127.0.0.1", "--expect-tone", "5000"], "5000 Hz"),
+        (
+            &["register", "--account", "sips:x@127.0.0.1"],
+            "--account: address \"sips:x@127.0.0.1\": the transport \"tls\"",
+        ),
+        (&["register", "--account", "sips:x@127.0.0.1"], not_there),
+        (&["register", "--account", "sip:x@127.0.0.1;transport=TLS"], not_there),
+        (&["register", "--account", "sip:x@127.0.0.1", "--proxy", "sip:127.0.0.1;transport=wss"], not_there),
+        (&["answer", "--account", "sip:x@127.0.0.1;transport=tls"], not_there),
+        (&["call", "sip:x@127.0.0.1;transport=tls"], not_there),
+        (&["options", "sips:127.0.0.1"], not_there),
+        (&["message", "sip:x@127.0.0.1;transport=sctp", "x"], "the transport \"sctp\""),
         (&["serve", "--user", "1001", "--state", "/nonexistent"], "NAME:PASSWORD"),
     ];
     for (arguments, expected) in cases {
@@ -83,6 +95,14 @@ fn number_without_account_or_server_says_what_is_missing() {
     let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let ended = offhook(&["options", "localhost", "--proxy", &format!("sip:127.0.0.1:{port}")]);
     assert!(!ended.stderr.contains("--account"), "{}", ended.stderr);
+    // So is any name that is asked what it can do, and whoever calls one is told how it is written.
+    let ended = offhook(&["options", "pbx", "--proxy", &format!("sip:127.0.0.1:{port}")]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(ended.stderr.contains("sip:pbx") && !ended.stderr.contains("--account"), "{}", ended.stderr);
+    let ended = offhook(&["options", "600"]);
+    assert!(ended.code == Some(2) && ended.stderr.contains("offhook serve"), "{ended:?}");
+    let ended = offhook(&["call", "pbx"]);
+    assert!(ended.code == Some(2) && ended.stderr.contains("a host is written as sip:pbx"), "{ended:?}");
 }
 
 #[test]

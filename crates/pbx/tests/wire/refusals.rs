@@ -71,6 +71,39 @@ fn rfc3261_11_2_options_is_open_and_still_says_what_cannot_be() {
 }
 
 #[test]
+fn rfc3261_12_2_2_requests_of_a_call_that_is_over_are_481() {
+    for options_auth in [false, true] {
+        let (_running, address) = start(pbx::Config { options_auth, ..config() });
+        let mut phone = phone(address, "1001");
+        let offer = Sound::new(Codec::Pcmu).describe();
+        let (mut call, response) = phone.call("600", Some(&offer));
+        assert_eq!(response.code().get(), 200);
+        let text = Some(("text/plain", "hello"));
+        // The control: while the call stands its requests are taken.
+        let mut ask = |method: &str, body, code: u16| {
+            let uri = call.target.clone();
+            let (asked, response) = phone.again(&call, method, &uri, body, &[]);
+            call = asked;
+            let last = match response.code().get() {
+                401 => {
+                    let lines = phone.credentials(response.headers(), method, &uri, body.map_or("", |(_, text)| text));
+                    let (asked, response) = phone.again(&call, method, &uri, body, &lines);
+                    call = asked;
+                    response.code().get()
+                }
+                code => code,
+            };
+            assert_eq!(last, code, "{method}, {options_auth}");
+        };
+        ask("OPTIONS", None, 200);
+        ask("BYE", None, 200);
+        ask("OPTIONS", None, 481);
+        ask("MESSAGE", text, 481);
+        ask("INFO", None, 481);
+    }
+}
+
+#[test]
 fn options_that_want_credentials_tell_a_stranger_nothing() {
     let (_running, address) = start(pbx::Config { options_auth: true, ..config() });
     for uri in ["sip:600@127.0.0.1", "sip:1001@127.0.0.1", "sip:999@127.0.0.1", "nobodyKnows:x"] {

@@ -253,21 +253,17 @@ impl Turn<'_> {
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
         let found = match answer {
             Answer::Routes(paths) if !paths.is_empty() => Ok(paths),
-            Answer::Routes(_) | Answer::None => Err("no such host"),
-            Answer::Failed(why) => {
-                if outgoing.by_tcp != ByTcp::Asking {
-                    return self.outgoing_fail(id, Failure::NoRoute(why));
-                }
-                Err("")
-            }
-            Answer::TimedOut => Err("the look-up of the host took too long"),
+            Answer::Routes(_) => Err(Failure::NoRoute("no address of the host is reached from here".to_owned())),
+            Answer::None => Err(Failure::NoSuchHost),
+            Answer::Failed(why) => Err(Failure::NoRoute(why)),
+            Answer::TimedOut => Err(Failure::NoRoute("the look-up of the host took too long".to_owned())),
         };
         let asked_tcp = outgoing.by_tcp == ByTcp::Asking;
         match found {
             // UDP stays as the way out when TCP is refused (RFC 3261 section 18.1.1).
             Ok(paths) => paths.into_iter().take(limit).rev().for_each(|path| outgoing.paths.push_front(path)),
             Err(_) if asked_tcp => {}
-            Err(why) => return self.outgoing_fail(id, Failure::NoRoute(why.to_owned())),
+            Err(why) => return self.outgoing_fail(id, why),
         }
         if asked_tcp {
             outgoing.by_tcp = ByTcp::Asked;

@@ -50,6 +50,10 @@ const CLOSING: u64 = 0;
 impl Phone {
     /// A request outside any dialog, checked in the order of RFC 3261 section 8.2.
     fn request(&mut self, tx: ServerTx, request: &Request, origin: &Origin, turn: &mut Turn<'_>) {
+        // RFC 3261 section 12.2.2: within a dialog, but of none that there is. The stack itself refuses an INVITE of that kind.
+        if request.headers().to_tag().is_some() && *request.method() != Method::Invite {
+            return respond(turn, tx, Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST));
+        }
         let refusal = match request.method() {
             Method::Message => {
                 let accept = self.parts.texts.clone();

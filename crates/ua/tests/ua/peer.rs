@@ -183,6 +183,27 @@ async fn rfc3261_8_1_3_4_redirection_is_told_with_what_the_peer_prefers_first() 
 }
 
 #[tokio::test]
+async fn rfc3261_12_2_2_requests_of_a_call_that_is_over_are_481() {
+    let (_alice, mut peer, dialing, invite) = called().await;
+    peer.accept(&invite, "a").await;
+    let call = dialing.answer().await.unwrap();
+    peer.expect("ACK").await;
+    // The control: while the call stands its requests are taken.
+    peer.request(&invite, "a", "OPTIONS", 1, "", "").await;
+    peer.expect("SIP/2.0 200").await;
+    peer.request(&invite, "a", "BYE", 2, "", "").await;
+    peer.expect("SIP/2.0 200").await;
+    drop(call);
+    for (number, method, lines, body) in
+        [(3, "OPTIONS", "", ""), (4, "MESSAGE", "Content-Type: text/plain\r\n", "hello"), (5, "UPDATE", "", "")]
+    {
+        peer.request(&invite, "a", method, number, lines, body).await;
+        let answer = peer.expect("SIP/2.0").await;
+        assert!(answer.starts_with("SIP/2.0 481 "), "{method}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn rfc3261_14_2_a_reinvite_without_offer_gets_ours() {
     let (_alice, mut peer, dialing, invite) = called().await;
     peer.accept(&invite, "a").await;

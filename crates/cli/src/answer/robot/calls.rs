@@ -6,7 +6,7 @@ use sip::message::{Body, Lines, Method, Quote, Request, StatusCode};
 use sip::uas;
 use sip::{ContactSpec, Origin, Reply, ServerTx, SessionId, StackError, Turn};
 
-use super::describing::{Described, negotiated};
+use super::describing::describe;
 use super::sound::Sound;
 use super::{News, Robot};
 
@@ -54,14 +54,16 @@ impl Robot {
     }
 
     pub(super) fn accept(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
-        let Some(call) = self.calls.get(&session).map(|live| live.number) else { return };
-        let ready = match self.describe(session, request) {
+        let Some(live) = self.calls.get_mut(&session) else { return };
+        let call = live.number;
+        let ready = match describe(&mut live.media, self.studio.as_ref(), request.body()) {
             Ok(ready) => ready,
             Err((code, why)) => return self.refuse(session, code, call, why, turn),
         };
         let reply = Reply::new(StatusCode::OK).contact(contact()).lines(self.abilities.clone());
-        if let Err(error) = turn.answer(session, reply.body(Body::sdp(ready.body))) {
-            return self.refuse(session, StatusCode::SERVER_INTERNAL_ERROR, call, error.to_string(), turn);
+        if turn.answer(session, reply.body(Body::sdp(ready.body))).is_err() {
+            // It has an answer already, or nobody waits for one.
+            return self.ended(session, "error", turn);
         }
         let settings = ready.agreed.and_then(|agreed| agreed.settings);
         self.tell(News::Answered { call, codec: settings.as_ref().map(|settings| settings.codec) });
@@ -89,7 +91,7 @@ impl Robot {
 
     pub(super) fn reinvited(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
         let Some(live) = self.calls.get_mut(&session) else { return };
-        let Some(media) = negotiated(live.origin, live.local, &mut live.media, &self.silent) else { return };
+        let media = live.media.whole();
         let outcome = if request.body().is_empty() {
             media.offer().map(|body| (body, None))
         } else {
@@ -110,7 +112,7 @@ impl Robot {
     pub(super) fn acked(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
         let Some(live) = self.calls.get_mut(&session) else { return };
         // What was made small has no offer of ours that waits.
-        let Described::Whole(media) = &mut live.media else { return };
+        let Some(media) = live.media.made() else { return };
         if media.state() != sdp::NegotiationState::OfferSent {
             return;
         }

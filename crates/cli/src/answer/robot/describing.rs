@@ -1,24 +1,45 @@
 //! Session descriptions: what all silent calls have in common, what each has of its own.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
 
 use audio::codec::Codec;
 use media::{Agreed, CallMedia, NegotiateError};
 use sdp::LocalCapabilities;
-use sip::message::{Request, StatusCode};
-use sip::{SessionId, Turn};
+use sip::Turn;
+use sip::message::StatusCode;
 
-use super::{Live, Robot};
+use super::{Live, Robot, Studio};
 
-/// The descriptions of a call.
-pub(super) enum Described {
+/// The descriptions of a call. Those of a silent one, which may stand for hours, are made only should they change: until then its answered offer
+/// is kept, from which they come out the same. That is a tenth of their size.
+pub(super) struct Described {
+    here: Arc<Here>,
+    /// The number in the `o=` line of ours.
+    origin: u64,
+    /// Empty before there is one.
+    answered: Box<[u8]>,
+    whole: Option<Box<CallMedia>>,
+}
+
+impl Described {
     /// As they are negotiated.
-    Whole(Box<CallMedia>),
-    /// Those of a silent call, which may stand for hours: its answered offer, of which they are made should they change; empty before there is
-    /// one. That is a tenth of their size.
-    Answered(Box<[u8]>),
+    pub(super) fn whole(&mut self) -> &mut CallMedia {
+        self.whole.get_or_insert_with(|| {
+            let mut again = CallMedia::sharing(Arc::clone(&self.here.capabilities), self.origin);
+            if !self.answered.is_empty()
+                && let Err(error) = again.answer(&self.answered)
+            {
+                tracing::warn!(%error, "an offer that was answered is not any more");
+            }
+            Box::new(again)
+        })
+    }
+
+    /// Whether they have been made.
+    pub(super) fn made(&mut self) -> Option<&mut CallMedia> {
+        self.whole.as_deref_mut()
+    }
 }
 
 /// What accepts a call.
@@ -29,32 +50,32 @@ pub(super) struct Ready {
     pub(super) ports: Option<net::media::PortPair>,
 }
 
-/// What silent calls at one address have in common: a socket, bound and never read, and what their descriptions say.
-pub(super) struct Silent {
+/// What calls at one of our addresses have in common: a socket, bound and never read, for those that are silent, and what their descriptions say.
+pub(super) struct Here {
+    local: IpAddr,
     _socket: UdpSocket,
     capabilities: Arc<LocalCapabilities>,
 }
 
 impl Robot {
-    /// The call's descriptions, at an address where something listens.
+    /// A call, with descriptions at an address where something listens.
     pub(super) fn prepare(&mut self, number: u64, local: IpAddr, turn: &Turn<'_>) -> Result<Live, String> {
         let since = turn.now().mono;
         let origin = since.0 ^ (number << 20);
-        let capabilities = self.described_at(local)?;
-        let media = match self.studio {
-            Some(_) => Described::Whole(Box::new(CallMedia::sharing(capabilities, origin))),
-            None => Described::Answered(Box::default()),
-        };
-        Ok(Live { number, media, origin, sound: None, local, since, standing: false })
+        let mut media = Described { here: self.described_at(local)?, origin, answered: Box::default(), whole: None };
+        if self.studio.is_some() {
+            media.whole();
+        }
+        Ok(Live { number, media, sound: None, since, standing: false })
     }
 
     pub(super) fn speaks(&self) -> bool {
         self.conduct.echo || self.conduct.voice.is_some()
     }
 
-    pub(super) fn described_at(&mut self, local: IpAddr) -> Result<Arc<LocalCapabilities>, String> {
-        if let Some(known) = self.silent.get(&local) {
-            return Ok(Arc::clone(&known.capabilities));
+    fn described_at(&mut self, local: IpAddr) -> Result<Arc<Here>, String> {
+        if let Some(known) = self.places.get(&local) {
+            return Ok(Arc::clone(known));
         }
         let bound = UdpSocket::bind((local, 0)).and_then(|socket| Ok((socket.local_addr()?, socket)));
         let (address, socket) = bound.map_err(|error| format!("no media port on {local}: {error}"))?;
@@ -64,63 +85,43 @@ impl Robot {
                 stream.direction = sdp::Direction::RecvOnly;
             }
         }
-        let capabilities = media.shared();
-        self.silent.insert(local, Silent { _socket: socket, capabilities: Arc::clone(&capabilities) });
-        Ok(capabilities)
+        let here = Arc::new(Here { local, _socket: socket, capabilities: media.shared() });
+        self.places.insert(local, Arc::clone(&here));
+        Ok(here)
     }
+}
 
-    /// The description that accepts a call, and the sockets for it where it has some of its own; otherwise with which status it is refused, and why.
-    pub(super) fn describe(&mut self, session: SessionId, request: &Request) -> Result<Ready, (StatusCode, String)> {
-        let live = self.calls.get_mut(&session).ok_or((StatusCode::SERVER_INTERNAL_ERROR, String::new()))?;
-        let offer = request.body();
-        if let (Described::Answered(answered), Some(silent), false) =
-            (&mut live.media, self.silent.get(&live.local), offer.is_empty())
-        {
-            let (body, agreed) = CallMedia::answer_once(&silent.capabilities, live.origin, offer).map_err(refusal)?;
-            *answered = offer.into();
-            return Ok(Ready { body, agreed: Some(agreed), ports: None });
-        }
-        let media = negotiated(live.origin, live.local, &mut live.media, &self.silent)
-            .ok_or((StatusCode::SERVER_INTERNAL_ERROR, "its descriptions are gone".to_owned()))?;
-        let ports = self.studio.as_ref().map(|studio| studio.ports.bind(live.local)).transpose();
-        let ports = ports.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
-        if let Some(pair) = &ports
-            && let Some(stream) = media.capabilities().media.first_mut()
-        {
-            stream.port = pair.address.port();
-        }
-        let outcome = if offer.is_empty() {
-            media.offer().map(|body| (body, None))
-        } else {
-            media.answer(offer).map(|(body, agreed)| (body, Some(agreed)))
-        };
-        let (body, agreed) = outcome.map_err(refusal)?;
-        Ok(Ready { body, agreed, ports })
+/// The description that answers an offer, or is one where there is none, and the sockets for it where the call has some of its own; otherwise
+/// with which status it is refused, and why.
+pub(super) fn describe(
+    media: &mut Described,
+    studio: Option<&Studio>,
+    offer: &[u8],
+) -> Result<Ready, (StatusCode, String)> {
+    if media.made().is_none() && !offer.is_empty() {
+        let (body, agreed) = CallMedia::answer_once(&media.here.capabilities, media.origin, offer).map_err(refusal)?;
+        media.answered = offer.into();
+        return Ok(Ready { body, agreed: Some(agreed), ports: None });
     }
+    let ports = studio.map(|studio| studio.ports.bind(media.here.local)).transpose();
+    let ports = ports.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    let media = media.whole();
+    if let Some(pair) = &ports
+        && let Some(stream) = media.capabilities().media.first_mut()
+    {
+        stream.port = pair.address.port();
+    }
+    let outcome = if offer.is_empty() {
+        media.offer().map(|body| (body, None))
+    } else {
+        media.answer(offer).map(|(body, agreed)| (body, Some(agreed)))
+    };
+    let (body, agreed) = outcome.map_err(refusal)?;
+    Ok(Ready { body, agreed, ports })
 }
 
 /// With which status an offer is refused, and why.
 fn refusal(error: NegotiateError) -> (StatusCode, String) {
     let code = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
     (code, error.to_string())
-}
-
-/// A call's descriptions as they are negotiated, made where only the offer was kept: the same offer, number and capabilities give the same answer.
-pub(super) fn negotiated<'a>(
-    origin: u64,
-    local: IpAddr,
-    media: &'a mut Described,
-    silent: &HashMap<IpAddr, Silent>,
-) -> Option<&'a mut CallMedia> {
-    if let Described::Answered(offer) = media {
-        let mut again = CallMedia::sharing(Arc::clone(&silent.get(&local)?.capabilities), origin);
-        if !offer.is_empty() {
-            again.answer(offer).ok()?;
-        }
-        *media = Described::Whole(Box::new(again));
-    }
-    match media {
-        Described::Whole(media) => Some(media),
-        Described::Answered(_) => None,
-    }
 }

@@ -2,9 +2,10 @@
 
 use sip::digest::Credentials;
 use sip::register::{RegisterFailure, RegistrationEvent};
-use sip::{Hop, Turn};
+use sip::{Failure, Hop, Turn};
 
 use super::{News, Robot};
+use crate::exit::Exit;
 
 impl Robot {
     /// Begins to register, when there is an account. Must be called once, with the first turn.
@@ -23,15 +24,23 @@ impl Robot {
         }
         match turn.register(spec) {
             Ok(id) => self.registration = Some(id),
-            Err(error) => self.tell(News::RegistrationFailed { why: error.to_string(), retry_in: None }),
+            Err(error) => self.tell(News::RegistrationFailed { why: error.to_string(), next: Err(Exit::General) }),
         }
     }
 
     pub(super) fn registration(&mut self, event: RegistrationEvent) {
         match event {
-            RegistrationEvent::Registered { expires, .. } => self.tell(News::Registered { expires }),
+            RegistrationEvent::Registered { expires, .. } => {
+                self.registered = true;
+                self.tell(News::Registered { expires });
+            }
             RegistrationEvent::Failed { why, retry_in } => {
-                self.tell(News::RegistrationFailed { why: self.words(&why), retry_in });
+                let next = match &why {
+                    // Who waits for a name to be made has it made first. Later a name server may be wrong for a while.
+                    RegisterFailure::Unreachable(Failure::NoSuchHost) if !self.registered => Err(Exit::Unreachable),
+                    _ => retry_in.ok_or(Exit::Authentication),
+                };
+                self.tell(News::RegistrationFailed { why: self.words(&why), next });
             }
             RegistrationEvent::Unregistered { .. } => {
                 self.registration = None;
