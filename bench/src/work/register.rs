@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use proxy::{Registrar, RegistrarConfig};
 use sip::digest::{Algorithm, Client, Credential, Ha1, Server, ServerConfig, Verdict};
-use sip::message::{HeaderId, Limits, Lines, Message, Request, StatusCode};
+use sip::message::{HeaderId, Limits, Message, Request, StatusCode};
 use sip::{Action, Config, Event, FlowId, Now, Origin, Outbox, Reply, Stack, Time, Transport, WallTime};
 
 use crate::count::mark;
@@ -96,9 +96,7 @@ impl Home {
                 plan.reply
             }
             Verdict::Challenge { stale } => {
-                let mut lines = Lines::new();
-                let challenges = self.digest.challenges_to(self.now, request, origin, stale);
-                challenges.for_each(|value| lines.push_text(HeaderId::WwwAuthenticate, &value));
+                let lines = self.digest.challenge_to(self.now, request, origin, stale, |_| true);
                 Reply::new(StatusCode::UNAUTHORIZED).lines(lines).stateless()
             }
             _ => Reply::new(StatusCode::FORBIDDEN),

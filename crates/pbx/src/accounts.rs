@@ -156,6 +156,11 @@ impl Accounts {
         self.names.get(name).copied()
     }
 
+    /// The user at this place.
+    pub(crate) fn at(&self, place: usize) -> Option<&Known> {
+        self.users.get(place)
+    }
+
     /// The user that this number reaches.
     pub(crate) fn by_number(&self, number: &str) -> Option<&Known> {
         self.users.get(*self.numbers.get(number)?)

@@ -3,9 +3,9 @@
 
 use std::net::SocketAddr;
 
-use sip::digest::{Presented, Verdict};
+use sip::digest::{Algorithm, Presented, Verdict};
 use sip::header::From;
-use sip::message::{HeaderId, Lines, Method, Request, StatusCode};
+use sip::message::{HeaderId, Method, Request, StatusCode};
 use sip::{Now, Origin, Reply};
 
 use crate::command::Command;
@@ -24,22 +24,24 @@ fn knows_one_hash_only(agent: &[u8]) -> bool {
 }
 
 impl Switch {
-    /// The name of the user who proved to be one; otherwise the answer: 401, 403 for a wrong password or a From of somebody else, 400.
-    pub(crate) fn admit(&mut self, request: &Request, origin: &Origin, now: Now) -> Result<String, Box<Reply>> {
+    /// The place of the user who proved to be one; otherwise the answer: 401, 403 for a wrong password or a From of somebody else, 400.
+    pub(crate) fn admit(&mut self, request: &Request, origin: &Origin, now: Now) -> Result<usize, Box<Reply>> {
         let method = request.method().as_str();
         let presented = Presented { method, uri: request.uri_text(), body: request.body() };
-        let values = request.headers().all(HeaderId::Authorization).map(|header| header.value);
-        let accounts = &self.accounts;
-        let lookup = |user: &str, algorithm| accounts.by_name(user).and_then(|known| known.ha1.get(algorithm));
+        let values = request.headers().values(HeaderId::Authorization);
+        let (accounts, mut place) = (&self.accounts, None);
+        let lookup = |user: &str, algorithm| {
+            place = accounts.place(user);
+            accounts.at(place?)?.ha1.get(algorithm)
+        };
         let refuse = |code| Err(Box::new(Reply::new(code)));
         match self.digest.judge(now.mono, origin.remote.ip(), presented, values, lookup) {
-            Verdict::Ok(verified) => {
-                let user = verified.user.into_owned();
-                match *request.method() == Method::Register || self.is_from(request, &user) {
-                    true => Ok(user),
-                    false => refuse(StatusCode::FORBIDDEN),
+            Verdict::Ok(verified) => match place {
+                Some(place) if *request.method() == Method::Register || self.is_from(request, &verified.user) => {
+                    Ok(place)
                 }
-            }
+                _ => refuse(StatusCode::FORBIDDEN),
+            },
             Verdict::Challenge { stale } => Err(Box::new(self.challenge(request, origin, now, stale))),
             Verdict::Forbidden { reason, user } => {
                 // The only line for it: tools that ban addresses read it. The name is cut and quoted: it is the peer's choice.
@@ -53,14 +55,10 @@ impl Switch {
         }
     }
 
-    fn challenge(&mut self, request: &Request, origin: &Origin, now: Now, stale: bool) -> Reply {
-        let mut lines = Lines::new();
+    pub(crate) fn challenge(&mut self, request: &Request, origin: &Origin, now: Now, stale: bool) -> Reply {
         let md5_alone = self.offers_md5_among_others && self.is_old(request, origin, now);
-        for value in self.digest.challenges_to(now, request, origin, stale) {
-            if !md5_alone || value.contains("algorithm=MD5,") {
-                lines.push_text(HeaderId::WwwAuthenticate, &value);
-            }
-        }
+        let wanted = |algorithm| !md5_alone || algorithm == Algorithm::Md5;
+        let lines = self.digest.challenge_to(now, request, origin, stale, wanted);
         Reply::new(StatusCode::UNAUTHORIZED).lines(lines).stateless()
     }
 

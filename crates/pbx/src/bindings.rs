@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use proxy::{Kind, Overflow, Ownership, Plan, Registrar, RegistrarConfig};
 use sip::message::Request;
+use sip::uas::Addresses;
 use sip::{AlarmId, Now, Origin, Reply, ServerTx, Time, Turn};
 use store::{Durability, Journal, Options};
 
-use crate::accounts::Contacts;
+use crate::accounts::{Contacts, Known};
 use crate::config::Config;
 use crate::tally::Tally;
 
@@ -68,8 +69,18 @@ pub(crate) struct Bindings {
 #[derive(Debug)]
 struct Waiting {
     tx: ServerTx,
-    user: String,
+    user: usize,
     plan: Plan,
+}
+
+/// A REGISTER of a user who has proved to be one.
+pub(crate) struct Asked<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) addresses: Addresses<'a>,
+    pub(crate) origin: &'a Origin,
+    /// The place of the user among all.
+    pub(crate) user: usize,
+    pub(crate) known: &'a Known,
 }
 
 impl Bindings {
@@ -132,20 +143,14 @@ impl Bindings {
     }
 
     /// Whether a REGISTER of this user waits: it comes before the next of his is looked at.
-    pub(crate) fn waits(&self, user: &str) -> bool {
+    pub(crate) fn waits(&self, user: usize) -> bool {
         self.waiting.iter().any(|one| one.user == user)
     }
 
-    /// Decides about a REGISTER of `user`. The answer, unless something changes: that waits for [`Bindings::settle`].
-    pub(crate) fn register(
-        &mut self,
-        tx: ServerTx,
-        now: Now,
-        request: &Request,
-        user: String,
-        contacts: Contacts,
-        origin: &Origin,
-    ) -> Option<Reply> {
+    /// Decides about a REGISTER. The answer, unless something changes: that waits for [`Bindings::settle`].
+    pub(crate) fn register(&mut self, tx: ServerTx, now: Now, asked: Asked<'_>) -> Option<Reply> {
+        let Asked { request, addresses, origin, user, known } = asked;
+        let contacts = known.contacts;
         let usual = (contacts != Contacts::default()).then(|| {
             let usual = self.registrar.config().clone();
             self.registrar.set_config(RegistrarConfig {
@@ -155,7 +160,7 @@ impl Bindings {
             });
             usual
         });
-        let plan = self.registrar.plan(now, request, Some(&user), origin);
+        let plan = self.registrar.plan_for(now, request, &addresses, Some(&known.name), origin);
         if let Some(usual) = usual {
             self.registrar.set_config(usual);
         }

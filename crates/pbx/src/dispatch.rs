@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use net::App;
-use sip::message::{Method, Request, StatusCode};
+use sip::message::{HeaderId, Method, Request, StatusCode};
 use sip::uas;
 use sip::{Application, Event, Origin, Reply, ServerTx, Shard, Turn};
 
-use crate::bindings;
+use crate::bindings::{self, Asked};
 use crate::command::Command;
 use crate::extension::Feature;
 use crate::finding;
@@ -20,6 +20,9 @@ use crate::target::Target;
 impl Switch {
     /// The answer to a request, unless it comes later.
     fn decide(&mut self, tx: ServerTx, request: Arc<Request>, origin: Origin, turn: &mut Turn<'_>) -> Option<Reply> {
+        if *request.method() == Method::Register {
+            return self.register(tx, &request, &origin, turn);
+        }
         // What cannot be read cannot be judged by anybody's password either. Nothing is kept of it, nor of who is challenged: both are answered
         // before anybody has shown who he is.
         if let Some(refusal) = uas::syntax(&request) {
@@ -41,15 +44,8 @@ impl Switch {
         if let Some(refusal) = uas::method(&request, &self.capabilities) {
             return Some(refusal);
         }
+        let user = self.accounts.at(user)?.name.clone();
         match request.method() {
-            Method::Register => {
-                if self.bindings.waits(&user) {
-                    self.bindings.settle(turn);
-                }
-                self.tell_one_hash(&request, &origin);
-                let contacts = self.accounts.by_name(&user).map(|known| known.contacts).unwrap_or_default();
-                self.bindings.register(tx, turn.now(), &request, user, contacts, &origin)
-            }
             Method::Invite => {
                 // He has shown who he is: no more repeats of this.
                 let _ = turn.trying(tx);
@@ -61,6 +57,28 @@ impl Switch {
             // The stack knows its own dialogs; this one has none.
             _ => Some(Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)),
         }
+    }
+
+    /// The answer to a REGISTER, unless it comes later: challenged first, as every request.
+    fn register(&mut self, tx: ServerTx, request: &Request, origin: &Origin, turn: &mut Turn<'_>) -> Option<Reply> {
+        if !request.headers().has(HeaderId::Authorization) {
+            let refusal = uas::syntax(request).map(Reply::stateless);
+            return refusal.or_else(|| Some(self.challenge(request, origin, turn.now(), false)));
+        }
+        let addresses = match uas::Addresses::read(request) {
+            Ok(addresses) => addresses,
+            Err(refusal) => return Some(refusal.stateless()),
+        };
+        let user = match self.admit(request, origin, turn.now()) {
+            Ok(user) => user,
+            Err(reply) => return Some(*reply),
+        };
+        if self.bindings.waits(user) {
+            self.bindings.settle(turn);
+        }
+        self.tell_one_hash(request, origin);
+        let known = self.accounts.at(user)?;
+        self.bindings.register(tx, turn.now(), Asked { request, addresses, origin, user, known })
     }
 
     /// Whether the address could be called, never by whom (RFC 3261 section 11.2).

@@ -7,9 +7,11 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::fmt;
-use std::hash::{BuildHasher, DefaultHasher, Hasher};
+use std::hash::BuildHasherDefault;
 use std::time::Duration;
 
+use sip::TextHash;
+use sip::id::IdHasher;
 use sip::outbox::Origin;
 use sip::time::{Now, Time, WallTime};
 use smallvec::SmallVec;
@@ -18,25 +20,6 @@ use smallvec::SmallVec;
 use crate::packed::Texts;
 use crate::packed::{Packed, Piece};
 use crate::record::{Kind, Record};
-
-/// Hashes under a secret, so that nobody can choose names that collide.
-#[derive(Clone)]
-struct Keyed(DefaultHasher);
-
-impl Keyed {
-    fn new(seed: [u8; 16]) -> Keyed {
-        let mut hasher = DefaultHasher::new();
-        hasher.write(&seed);
-        Keyed(hasher)
-    }
-}
-
-impl BuildHasher for Keyed {
-    type Hasher = DefaultHasher;
-    fn build_hasher(&self) -> DefaultHasher {
-        self.0.clone()
-    }
-}
 
 #[derive(Debug)]
 struct Slot {
@@ -59,7 +42,10 @@ struct Place {
 
 /// All bindings of a registrar, or of one shard of it.
 pub struct Location {
-    index: HashMap<Box<str>, SmallVec<[u32; 2]>, Keyed>,
+    /// By the hash of their address of record, under a secret, so that nobody can choose names that collide. Those that did would be told
+    /// apart by what stands in their places.
+    index: HashMap<u64, SmallVec<[u32; 4]>, BuildHasherDefault<IdHasher>>,
+    hash: TextHash,
     places: Vec<Place>,
     free: Vec<u32>,
     /// At least one entry for each binding, at or before its end: a refresh need not touch it.
@@ -142,8 +128,8 @@ impl<'a> Binding<'a> {
 impl Location {
     /// An empty one; `seed` keys its index.
     pub fn new(seed: [u8; 16]) -> Location {
-        let index = HashMap::with_hasher(Keyed::new(seed));
-        Location { index, places: Vec::new(), free: Vec::new(), ends: BinaryHeap::new(), order: 0 }
+        let (index, hash) = (HashMap::default(), TextHash::new(seed));
+        Location { index, hash, places: Vec::new(), free: Vec::new(), ends: BinaryHeap::new(), order: 0 }
     }
 
     /// Bindings held, those included that have ended and were not collected yet.
@@ -162,10 +148,16 @@ impl Location {
     }
 
     /// The live bindings of a canonical address of record, in no particular order.
-    pub fn bindings(&self, now: Now, aor: &str) -> impl Iterator<Item = Binding<'_>> {
-        let places = self.index.get(aor).into_iter().flatten();
-        let slots = places.filter_map(|place| self.places.get(*place as usize)?.slot.as_ref());
-        slots.filter(move |slot| slot.expires > now.mono).map(|slot| Binding { slot })
+    pub fn bindings<'a, 'k>(&'a self, now: Now, aor: &'k str) -> impl Iterator<Item = Binding<'a>> + use<'a, 'k> {
+        let of_aor = self.held(aor.as_bytes()).map(|(_, slot)| slot);
+        of_aor.filter(move |slot| slot.expires > now.mono).map(|slot| Binding { slot })
+    }
+
+    /// What an address of record has, with the places.
+    fn held<'a, 'k>(&'a self, aor: &'k [u8]) -> impl Iterator<Item = (u32, &'a Slot)> + use<'a, 'k> {
+        let places = self.index.get(&self.hash.of(aor)).map(|places| places.as_slice()).unwrap_or_default();
+        let slots = places.iter().filter_map(|place| Some((*place, self.places.get(*place as usize)?.slot.as_ref()?)));
+        slots.filter(move |(_, slot)| slot.packed.piece(Piece::Aor) == aor)
     }
 
     /// The live bindings to call: highest `q` first, among equals the one refreshed last.
@@ -191,7 +183,8 @@ impl Location {
 
     /// Carries out one record. What has ended meanwhile, and a change of what is not there, has no effect.
     pub fn apply(&mut self, now: Now, record: &Record) {
-        let found = self.find(record.aor(), record.packed.piece(Piece::Uri));
+        let (aor, uri) = (record.packed.piece(Piece::Aor), record.packed.piece(Piece::Uri));
+        let found = self.held(aor).find(|(_, slot)| slot.packed.piece(Piece::Uri) == uri).map(|(place, _)| place);
         let expires = from_wall(now, record.expires);
         match (record.kind, found) {
             (Kind::Removed, Some(place)) => self.remove(place),
@@ -232,15 +225,6 @@ impl Location {
         self.ends.peek().map(|Reverse((at, ..))| *at)
     }
 
-    fn find(&self, aor: &str, uri: &[u8]) -> Option<u32> {
-        let held = |place: &u32| self.places.get(*place as usize).and_then(|place| place.slot.as_ref());
-        self.index
-            .get(aor)?
-            .iter()
-            .find(|place| held(place).is_some_and(|slot| slot.packed.piece(Piece::Uri) == uri))
-            .copied()
-    }
-
     fn insert(&mut self, record: &Record, expires: Time) {
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(Place::default());
@@ -254,12 +238,7 @@ impl Location {
         held.slot =
             Some(Slot { packed: record.packed.clone(), expires, order: self.order, cseq: record.cseq, q: record.q });
         self.ends.push(Reverse((expires, place, held.generation)));
-        match self.index.get_mut(record.aor()) {
-            Some(places) => places.push(place),
-            None => {
-                self.index.insert(record.aor().into(), SmallVec::from_slice(&[place]));
-            }
-        }
+        self.index.entry(self.hash.of(record.packed.piece(Piece::Aor))).or_default().push(place);
         self.thin_out();
     }
 
@@ -281,11 +260,11 @@ impl Location {
     fn remove(&mut self, place: u32) {
         let Some(slot) = self.places.get_mut(place as usize).and_then(|held| held.slot.take()) else { return };
         self.free.push(place);
-        let aor = slot.packed.text(Piece::Aor);
-        if let Some(places) = self.index.get_mut(aor) {
+        let hash = self.hash.of(slot.packed.piece(Piece::Aor));
+        if let Some(places) = self.index.get_mut(&hash) {
             places.retain(|one| *one != place);
             if places.is_empty() {
-                self.index.remove(aor);
+                self.index.remove(&hash);
             }
         }
         self.thin_out();

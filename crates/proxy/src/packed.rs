@@ -86,12 +86,14 @@ impl Packed {
         {
             return Ok(before.clone());
         }
-        let mut bytes = Vec::with_capacity(HEAD + pieces.iter().map(|piece| piece.len()).sum::<usize>());
+        let total = HEAD + pieces.iter().map(|piece| piece.len()).sum::<usize>();
+        let mut packed = Packed(std::iter::repeat_n(0, total).collect());
+        let mut rest = Arc::get_mut(&mut packed.0).unwrap_or_default();
         for piece in pieces {
-            bytes.extend(u16::try_from(piece.len()).map_err(|_| TooLong)?.to_le_bytes());
+            put(&mut rest, &u16::try_from(piece.len()).map_err(|_| TooLong)?.to_le_bytes());
         }
-        pieces.iter().for_each(|piece| bytes.extend_from_slice(piece));
-        Ok(Packed(bytes.into()))
+        pieces.iter().for_each(|piece| put(&mut rest, piece));
+        Ok(packed)
     }
 
     fn holds(&self, pieces: &[&[u8]; PIECES]) -> bool {
@@ -164,6 +166,14 @@ impl fmt::Debug for Packed {
     }
 }
 
+/// Writes at the start of `room` and leaves what is behind.
+fn put(room: &mut &mut [u8], octets: &[u8]) {
+    if let Some((place, rest)) = std::mem::take(room).split_at_mut_checked(octets.len()) {
+        place.copy_from_slice(octets);
+        *room = rest;
+    }
+}
+
 /// Most octets of an origin: transport, flow, two addresses.
 const ORIGIN: usize = 1 + 8 + 2 * 19;
 
@@ -175,28 +185,24 @@ fn write_origin(origin: &Origin, into: &mut [u8; ORIGIN]) -> usize {
         Transport::Ws => 3,
         Transport::Wss => 4,
     };
-    let mut bytes = into.iter_mut();
-    let mut len = 0;
-    let mut put = |from: &[u8]| {
-        from.iter().zip(&mut bytes).for_each(|(from, to)| *to = *from);
-        len += from.len();
-    };
-    put(&[transport]);
-    put(&origin.flow.0.to_le_bytes());
+    let most = into.len();
+    let mut rest = into.as_mut_slice();
+    put(&mut rest, &[transport]);
+    put(&mut rest, &origin.flow.0.to_le_bytes());
     for address in [origin.local, origin.remote] {
         match address.ip() {
             IpAddr::V4(ip) => {
-                put(&[4]);
-                put(&ip.octets());
+                put(&mut rest, &[4]);
+                put(&mut rest, &ip.octets());
             }
             IpAddr::V6(ip) => {
-                put(&[6]);
-                put(&ip.octets());
+                put(&mut rest, &[6]);
+                put(&mut rest, &ip.octets());
             }
         }
-        put(&address.port().to_le_bytes());
+        put(&mut rest, &address.port().to_le_bytes());
     }
-    len
+    most - rest.len()
 }
 
 fn read_origin(bytes: &[u8]) -> Option<Origin> {

@@ -119,7 +119,7 @@ pub struct Plan {
     /// The answer, once the records are written and committed.
     pub reply: Reply,
     /// What changes; empty for a query and for a refusal.
-    pub records: Vec<Record>,
+    pub records: SmallVec<[Record; 1]>,
 }
 
 impl Plan {
@@ -167,11 +167,23 @@ impl Registrar {
 
     /// Decides about a REGISTER that came from `origin`. `user` is who it is from, as authentication found out; `None` when nobody is asked for a password.
     pub fn plan(&self, now: Now, request: &Request, user: Option<&str>, origin: &Origin) -> Plan {
-        match Addresses::read(request).map(|addresses| self.decide(now, request, &addresses, user, origin)) {
-            Ok(Ok(plan)) => plan,
-            Ok(Err(refusal)) => Plan { reply: refusal.reply(), records: Vec::new() },
-            Err(unreadable) => Plan { reply: *unreadable, records: Vec::new() },
+        match Addresses::read(request) {
+            Ok(addresses) => self.plan_for(now, request, &addresses, user, origin),
+            Err(unreadable) => Plan { reply: *unreadable, records: SmallVec::new() },
         }
+    }
+
+    /// The same for a REGISTER whose addresses have been read.
+    pub fn plan_for(
+        &self,
+        now: Now,
+        request: &Request,
+        addresses: &Addresses<'_>,
+        user: Option<&str>,
+        origin: &Origin,
+    ) -> Plan {
+        let refused = |refusal: Refusal| Plan { reply: refusal.reply(), records: SmallVec::new() };
+        self.decide(now, request, addresses, user, origin).unwrap_or_else(refused)
     }
 
     /// Carries out what was planned and written, or what a journal held.
@@ -223,11 +235,8 @@ impl Registrar {
             return Err(Refusal::Status(StatusCode::FORBIDDEN));
         }
         let aor = reading::aor(&self.config, &to.uri).ok_or(Refusal::Status(StatusCode::NOT_FOUND))?;
-        let current: SmallVec<[Binding<'_>; 8]> = self.location.bindings(now, &aor).collect();
-        let mut draft = Draft {
-            current: current.into_iter().map(|binding| (binding, Fate::Stays)).collect(),
-            fresh: SmallVec::new(),
-        };
+        let current = self.location.bindings(now, &aor).map(|binding| (binding, Fate::Stays)).collect();
+        let mut draft = Draft { current, fresh: SmallVec::new() };
         let order = Order { call_id: headers.call_id(), cseq: headers.cseq().number };
         let asked = reading::contacts(&self.config, headers, addresses)?;
         if asked.all {
@@ -247,13 +256,12 @@ impl Registrar {
         if draft.growth() > self.config.max_bindings.saturating_sub(self.location.len()) {
             return Err(Refusal::Busy);
         }
-        let records = draft.records(now.wall, order.cseq);
         let mut lines = draft.lines(now);
         if headers.has(HeaderId::Path) && reading::supports(headers, "path") {
             lines.copy(headers, HeaderId::Path);
         }
         self.clock.show(now.wall, &mut lines);
-        Ok(Plan { reply: Reply::new(StatusCode::OK).lines(lines), records })
+        Ok(Plan { reply: Reply::new(StatusCode::OK).lines(lines), records: draft.records(now.wall, order.cseq) })
     }
 
     fn keeps_origin(&self, request: &Request, wish: &Wish<'_>, path: &str, origin: &Origin) -> bool {
@@ -376,14 +384,14 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    fn records(&self, wall: WallTime, cseq: u32) -> Vec<Record> {
+    fn records(self, wall: WallTime, cseq: u32) -> SmallVec<[Record; 1]> {
         let gone = self.current.iter().filter(|(_, fate)| *fate == Fate::Goes).map(|(binding, _)| binding.removal());
-        let fresh = self.fresh.iter().map(|fresh| Record {
+        let fresh = self.fresh.into_iter().map(|fresh| Record {
             kind: fresh.kind,
             expires: WallTime(wall.0.saturating_add(fresh.seconds.into())),
             cseq,
             q: fresh.q,
-            packed: fresh.packed.clone(),
+            packed: fresh.packed,
         });
         gone.chain(fresh).collect()
     }

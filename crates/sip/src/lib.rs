@@ -58,6 +58,7 @@ pub use message::header;
 pub use outbox::{Action, Answer, Cause, FlowChange, Origin, Outbox, Path, Question, SendError, Transport};
 pub use reply::Reply;
 pub use rng::Token;
+pub use siphash::TextHash;
 pub use spread::Spread;
 pub use stack::{Stack, StackError, Usage};
 pub use time::{Now, Time, WallTime};

@@ -16,6 +16,32 @@ pub(crate) type Sip13 = Sip<1, 3>;
 /// For proofs: as many rounds as its authors want where it is a message authentication code.
 pub(crate) type Sip24 = Sip<2, 4>;
 
+/// Hashes texts under a secret, for tables whose keys strangers choose: SipHash-1-3.
+#[derive(Clone, Copy)]
+pub struct TextHash(Sip13);
+
+impl TextHash {
+    /// Under this secret.
+    pub fn new(secret: [u8; 16]) -> Self {
+        let key = u128::from_le_bytes(secret);
+        Self(Sip13::new((key as u64, (key >> 64) as u64)))
+    }
+
+    /// The hash of a text: all 64 bits depend on all of it.
+    pub fn of(&self, text: &[u8]) -> u64 {
+        let mut hash = self.0;
+        hash.text(text);
+        hash.finish()
+    }
+}
+
+/// Never prints the secret.
+impl std::fmt::Debug for TextHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TextHash")
+    }
+}
+
 impl<const C: usize, const D: usize> Sip<C, D> {
     /// Under a key.
     pub(crate) fn new(key: (u64, u64)) -> Self {

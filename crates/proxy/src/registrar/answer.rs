@@ -8,8 +8,8 @@ use sip::header::Date;
 use sip::message::{HeaderId, Lines, ParseError, StatusCode};
 use sip::time::{Now, WallTime};
 
-use super::{Draft, Fate};
-use crate::packed::{Piece, Texts};
+use super::Draft;
+use crate::packed::{Packed, Piece};
 
 /// Seconds until a registrar that is full may be asked again.
 const LATER: u32 = 60;
@@ -53,44 +53,42 @@ impl Refusal {
     }
 }
 
-/// A Contact of the 200 (RFC 3261 section 10.3 step 8).
-fn listed(texts: &Texts<'_>, seconds: u64, q: u16) -> String {
-    let mut text = String::with_capacity(texts.uri.len() + texts.params.len() + 32);
-    text.push('<');
-    text.push_str(texts.uri);
-    text.push_str(">;expires=");
-    push_number(&mut text, seconds);
+/// Adds a Contact of the 200 (RFC 3261 section 10.3 step 8).
+fn list(lines: &mut Lines, packed: &Packed, seconds: u64, q: u16) {
+    let (mut room, mut shown) = ([0; 20], String::new());
     if q != 1_000 {
         // Writing into a String cannot fail.
-        let _ = write!(text, ";q=0.{q:03}");
+        let _ = write!(shown, ";q=0.{q:03}");
     }
-    text.push_str(texts.params);
-    text
+    let (uri, params) = (packed.piece(Piece::Uri), packed.piece(Piece::Params));
+    let seconds = decimal(seconds, &mut room);
+    lines.push_parts(HeaderId::Contact, &[b"<", uri, b">;expires=", seconds, shown.as_bytes(), params]);
 }
 
-fn push_number(text: &mut String, number: u64) {
-    if number >= 10 {
-        push_number(text, number / 10);
+/// A number as text, at the end of `room`.
+fn decimal(mut number: u64, room: &mut [u8; 20]) -> &[u8] {
+    let mut start = room.len();
+    for digit in room.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        start -= 1;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
     }
-    text.push(char::from(b'0' + (number % 10) as u8));
+    room.get(start..).unwrap_or_default()
 }
 
 impl Draft<'_> {
     /// Every binding there will be, with the time it has left.
     pub(super) fn lines(&self, now: Now) -> Lines {
         let mut lines = Lines::new();
-        for (binding, _) in self.current.iter().filter(|(_, fate)| *fate == Fate::Stays) {
+        for binding in self.staying() {
             let seconds = binding.remaining(now).as_millis().div_ceil(1_000) as u64;
-            let texts = Texts { uri: binding.uri(), params: binding.params(), ..Texts::default() };
-            lines.push_text(HeaderId::Contact, &listed(&texts, seconds, binding.q()));
+            list(&mut lines, binding.packed(), seconds, binding.q());
         }
         for fresh in &self.fresh {
-            let texts = Texts {
-                uri: fresh.packed.text(Piece::Uri),
-                params: fresh.packed.text(Piece::Params),
-                ..Texts::default()
-            };
-            lines.push_text(HeaderId::Contact, &listed(&texts, fresh.seconds.into(), fresh.q));
+            list(&mut lines, &fresh.packed, fresh.seconds.into(), fresh.q);
         }
         lines
     }

@@ -67,8 +67,8 @@ pub(super) fn check_request(config: &RegistrarConfig, uri: &Uri<'_>, headers: &H
     if !serves(config, uri) {
         return Err(Refusal::Status(StatusCode::NOT_FOUND));
     }
-    let mut unknown = String::new();
-    for option in headers.list::<Require<'_>>() {
+    let (mut unknown, asked) = (String::new(), headers.has(HeaderId::Require));
+    for option in asked.then(|| headers.list::<Require<'_>>()).into_iter().flatten() {
         let Require(option) = option?;
         if !KNOWN.iter().any(|known| known.eq_ignore_ascii_case(option)) {
             let _ = write!(unknown, "{}{option}", if unknown.is_empty() { "" } else { ", " });
@@ -95,8 +95,12 @@ pub(super) fn aor(config: &RegistrarConfig, uri: &Uri<'_>) -> Option<String> {
     if !uri.is_sip() || !serves(config, uri) {
         return None;
     }
+    let Some(host) = &config.canonical_host else { return Some(uri.aor().into()) };
+    // Without escapes a user is written in one way only.
+    if let Some(user) = uri.user().filter(|user| !user.contains('%')) {
+        return Some(["sip:", user, "@", host].concat());
+    }
     let canonical = uri.aor();
-    let Some(host) = &config.canonical_host else { return Some(canonical.as_str().to_owned()) };
     let user = canonical.as_str().split_once(':').and_then(|(_, rest)| rest.rsplit_once('@')).map(|(user, _)| user);
     Some(user.map_or_else(|| ["sip:", host].concat(), |user| ["sip:", user, "@", host].concat()))
 }
@@ -196,6 +200,9 @@ fn params(address: &NameAddr<'_>) -> Kept {
 /// The values of Path, parted by line feeds.
 pub(super) fn path(headers: &Headers) -> Result<String, Refusal> {
     let mut text = String::new();
+    if !headers.has(HeaderId::Path) {
+        return Ok(text);
+    }
     for value in headers.list::<PathValue<'_>>() {
         let _ = write!(text, "{}{}", if text.is_empty() { "" } else { "\n" }, value?);
     }
@@ -230,9 +237,15 @@ pub(super) fn hidden(headers: &Headers, contact: &Uri<'_>, origin: &Origin) -> b
 
 /// RFC 3581 section 3. Looks for the parameter alone: a whole Via need not be read for it.
 fn asks_for_rport(via: &[u8]) -> bool {
-    let top = via.split(|byte| *byte == b',').next().unwrap_or_default();
-    let mut params = top.split(|byte| *byte == b';').skip(1).map(<[u8]>::trim_ascii_start);
-    params.any(|param| param.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"rport")))
+    let mut rest = via;
+    while let Some(at) = memchr::memchr2(b';', b',', rest) {
+        let Some((b';', behind)) = rest.get(at..).and_then(<[u8]>::split_first) else { return false };
+        rest = behind;
+        if rest.trim_ascii_start().get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"rport")) {
+            return true;
+        }
+    }
+    false
 }
 
 /// True when a sent-by is this address, or a name at this port.

@@ -56,9 +56,22 @@ impl Algorithm {
 
 fn run<D: Digest>(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = D::new();
+    // Gathered first: the hash is faster with a few long parts than with many short ones.
+    let (mut gathered, mut length) = ([0; 256], 0);
     for part in parts {
-        hash.update(part);
+        match gathered.get_mut(length..length + part.len()) {
+            Some(room) => {
+                room.copy_from_slice(part);
+                length += part.len();
+            }
+            None => {
+                hash.update(gathered.get(..length).unwrap_or_default());
+                hash.update(part);
+                length = 0;
+            }
+        }
     }
+    hash.update(gathered.get(..length).unwrap_or_default());
     let done: Output<D> = hash.finalize();
     let mut bytes = [0; 32];
     bytes.iter_mut().zip(done.iter()).for_each(|(to, from)| *to = *from);
@@ -112,13 +125,10 @@ pub(crate) struct Hex {
 
 impl Hex {
     pub(crate) fn of(bytes: &[u8]) -> Hex {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |value: u8| value + if value < 10 { b'0' } else { b'a' - 10 };
         let mut text = [0; 64];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-            if let [high, low] = pair {
-                *high = DIGITS[usize::from(byte >> 4)];
-                *low = DIGITS[usize::from(byte & 15)];
-            }
+        for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+            *pair = [digit(byte >> 4), digit(byte & 15)];
         }
         Hex { text, len: 2 * bytes.len().min(32) as u8 }
     }
@@ -138,18 +148,26 @@ pub(crate) fn read_hex(text: &str, into: &mut [u8]) -> bool {
     if digits.len() != into.len() * 2 {
         return false;
     }
-    for (to, pair) in into.iter_mut().zip(digits.chunks_exact(2)) {
-        let mut value = 0;
-        for digit in pair {
-            match char::from(*digit).to_digit(16) {
-                Some(digit) => value = value << 4 | digit,
-                None => return false,
-            }
-        }
-        *to = value as u8;
+    let mut broken = 0;
+    for (to, [high, low]) in into.iter_mut().zip(digits.as_chunks::<2>().0) {
+        let (high, low) = (VALUES[usize::from(*high)], VALUES[usize::from(*low)]);
+        broken |= high | low;
+        *to = high << 4 | low & 15;
     }
-    true
+    broken <= 15
 }
+
+/// What each hexadecimal digit stands for; more than 15 for what is none.
+const VALUES: [u8; 256] = {
+    let mut values = [0xf0; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value] as usize] = value as u8;
+        values[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::message::class;
+
 /// Why a value cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FieldError {
@@ -88,71 +90,56 @@ impl<'a> Fields<'a> {
     }
 
     fn slot(&mut self, name: &str) -> Option<&mut Option<&'a str>> {
-        let (known, slot) = match (name.len(), name.as_bytes().first()?.to_ascii_lowercase()) {
-            (8, b'u') => ("username", &mut self.username),
-            (9, b'u') => ("username*", &mut self.username_star),
-            (5, b'r') => ("realm", &mut self.realm),
-            (5, b'n') => ("nonce", &mut self.nonce),
-            (3, b'u') => ("uri", &mut self.uri),
-            (8, b'r') => ("response", &mut self.response),
-            (9, b'a') => ("algorithm", &mut self.algorithm),
-            (6, b'c') => ("cnonce", &mut self.cnonce),
-            (6, b'o') => ("opaque", &mut self.opaque),
-            (3, b'q') => ("qop", &mut self.qop),
-            (2, b'n') => ("nc", &mut self.nc),
-            (5, b's') => ("stale", &mut self.stale),
-            (7, b'r') => ("rspauth", &mut self.rspauth),
-            (9, b'n') => ("nextnonce", &mut self.nextnonce),
-            _ => return None,
-        };
-        (name == known || name.eq_ignore_ascii_case(known)).then_some(slot)
+        Some(match name {
+            "username" => &mut self.username,
+            "username*" => &mut self.username_star,
+            "realm" => &mut self.realm,
+            "nonce" => &mut self.nonce,
+            "uri" => &mut self.uri,
+            "response" => &mut self.response,
+            "algorithm" => &mut self.algorithm,
+            "cnonce" => &mut self.cnonce,
+            "opaque" => &mut self.opaque,
+            "qop" => &mut self.qop,
+            "nc" => &mut self.nc,
+            "stale" => &mut self.stale,
+            "rspauth" => &mut self.rspauth,
+            "nextnonce" => &mut self.nextnonce,
+            other => {
+                let known = NAMES.into_iter().find(|known| other != *known && other.eq_ignore_ascii_case(known))?;
+                return self.slot(known);
+            }
+        })
     }
 }
 
-/// What an octet may stand in.
-const TOKEN: u8 = 1;
-/// A value that should have been quoted.
-const BARE: u8 = 2;
-
-const CLASSES: [u8; 256] = classes();
-
-const fn classes() -> [u8; 256] {
-    let mut classes = [0; 256];
-    let mut at = 0;
-    while at < 256 {
-        let byte = at as u8;
-        // RFC 3261 section 25.1 `token`.
-        if byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
-        {
-            classes[at] |= TOKEN;
-        }
-        if matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x5b | 0x5d..=0x7e) {
-            classes[at] |= BARE;
-        }
-        at += 1;
-    }
-    classes
-}
+/// The names of [`Fields::slot`].
+const NAMES: [&str; 14] = [
+    "username",
+    "username*",
+    "realm",
+    "nonce",
+    "uri",
+    "response",
+    "algorithm",
+    "cnonce",
+    "opaque",
+    "qop",
+    "nc",
+    "stale",
+    "rspauth",
+    "nextnonce",
+];
 
 struct Scan<'a> {
     text: &'a str,
     at: usize,
-    /// No control character anywhere but tabs: then none need be looked for between quotes.
-    plain: bool,
-}
-
-/// What must not stand between quotes.
-fn control(byte: &u8) -> bool {
-    *byte != b'\t' && byte.is_ascii_control()
 }
 
 impl<'a> Scan<'a> {
     fn new(value: &'a [u8]) -> Result<Self, FieldError> {
-        let broken = |why: std::str::Utf8Error| Scan { text: "", at: why.valid_up_to(), plain: false }.error("UTF-8");
-        // Seen for many octets at once.
-        let plain = !value.iter().fold(false, |any, byte| any | control(byte));
-        Ok(Scan { text: std::str::from_utf8(value).map_err(broken)?, at: 0, plain })
+        let broken = |why: std::str::Utf8Error| Scan { text: "", at: why.valid_up_to() }.error("UTF-8");
+        Ok(Scan { text: std::str::from_utf8(value).map_err(broken)?, at: 0 })
     }
 
     fn peek(&self) -> Option<u8> {
@@ -170,9 +157,12 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn skip(&mut self, class: u8) {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        self.at += rest.iter().position(|byte| CLASSES[usize::from(*byte)] & class == 0).unwrap_or(rest.len());
+    fn skip(&mut self, class: u16) {
+        self.at += class::prefix(self.rest(), class);
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
     fn since(&self, start: usize) -> &'a str {
@@ -181,7 +171,7 @@ impl<'a> Scan<'a> {
 
     fn token(&mut self) -> &'a str {
         let start = self.at;
-        self.skip(TOKEN);
+        self.skip(class::TOKEN);
         self.since(start)
     }
 
@@ -205,12 +195,7 @@ impl<'a> Scan<'a> {
         self.at += 1;
         let start = self.at;
         loop {
-            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            let run = rest.get(..memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len())).unwrap_or_default();
-            self.at += match self.plain {
-                true => run.len(),
-                false => run.iter().take_while(|byte| !control(byte)).count(),
-            };
+            self.at += class::quoted_prefix(self.rest());
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => match self.text.as_bytes().get(self.at + 1) {
@@ -229,7 +214,7 @@ impl<'a> Scan<'a> {
     /// A token, or what peers write without the quotes that belong there (nonces, URIs).
     fn bare_value(&mut self) -> Result<&'a str, FieldError> {
         let start = self.at;
-        self.skip(BARE);
+        self.skip(class::BARE);
         if self.at == start { Err(self.error("a value")) } else { Ok(self.since(start)) }
     }
 }

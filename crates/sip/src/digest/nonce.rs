@@ -1,22 +1,21 @@
 //! Nonces that carry their own proof, and the bounded memory of which counts were used (RFC 7616 sections 3.3, 3.4 `nc` and 5.4).
 //!
-//! A nonce is 32 letters: time, serial number and a keyed hash over both and the peer's address. Nothing is stored when a challenge goes out, so challenges cost no memory however
+//! A nonce is 22 letters: time, serial number and a keyed hash over both and the peer's address. Nothing is stored when a challenge goes out, so challenges cost no memory however
 //! many are asked for. Only a nonce that came back with the right response enters the replay window.
+//!
+//! It is short so that the text hashed with MD5 for a response fits into two blocks of 64 octets where the client's nonce has 16 or less.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::cmp::Ordering;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use subtle::ConstantTimeEq;
 
-use crate::siphash::Sip24;
+use crate::siphash::{Sip13, Sip24};
 use crate::time::Time;
 
 /// Letters of a nonce.
-pub(crate) const NONCE_LEN: usize = 32;
-const PLAIN: usize = 12;
-const MAC: usize = 12;
+pub(crate) const NONCE_LEN: usize = 22;
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// A nonce as text.
@@ -24,16 +23,38 @@ const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 pub(crate) struct Nonce([u8; NONCE_LEN]);
 
 impl Nonce {
+    pub(crate) fn octets(&self) -> &[u8] {
+        &self.0
+    }
+
+    #[cfg(test)]
     pub(crate) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
-/// When a nonce was made, and its number: unique for one key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Issue {
-    pub(crate) at: Time,
-    pub(crate) serial: u32,
+/// When a nonce was made, in milliseconds, and in the lowest 24 bits its serial number: unique for one key, since nobody makes so many in
+/// a millisecond, and the later one is the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Issue(u64);
+
+const SERIAL_BITS: u32 = 24;
+const SERIALS: u64 = (1 << SERIAL_BITS) - 1;
+
+impl Issue {
+    /// With the time rounded down. There is room for 34 years.
+    pub(crate) fn new(at: Time, serial: u32) -> Issue {
+        Issue(((at.0 / 1_000) << SERIAL_BITS) | (u64::from(serial) & SERIALS))
+    }
+
+    /// When it was made.
+    pub(crate) fn at(self) -> Time {
+        Time((self.0 >> SERIAL_BITS) * 1_000)
+    }
+
+    fn serial(self) -> usize {
+        (self.0 & SERIALS) as usize
+    }
 }
 
 /// Makes and checks nonces.
@@ -59,90 +80,67 @@ impl Nonces {
     /// Another one.
     pub(crate) fn issue(&mut self, now: Time) -> Issue {
         self.serial = self.serial.wrapping_add(1);
-        Issue { at: now, serial: self.serial }
+        Issue::new(now, self.serial)
     }
 
     pub(crate) fn write(&self, issue: Issue, peer: Option<IpAddr>) -> Nonce {
-        let mut bytes = [0; PLAIN + MAC];
-        let (time, rest) = bytes.split_at_mut(8);
-        let (serial, proof) = rest.split_at_mut(4);
-        time.copy_from_slice(&issue.at.0.to_be_bytes());
-        serial.copy_from_slice(&issue.serial.to_be_bytes());
-        proof.copy_from_slice(&self.prove(issue, peer));
-        Nonce(to_letters(&bytes))
+        Nonce(to_letters(u128::from(issue.0) << 64 | u128::from(self.prove(issue, peer))))
     }
 
     /// What names a request from there, for [`Recent`].
     pub(crate) fn name(&self, texts: [&[u8]; 2], number: u32, from: IpAddr) -> u64 {
-        let mut name = Sip24::new(self.key);
+        let mut name = Sip13::new(self.key);
         texts.into_iter().for_each(|text| name.text(text));
         name.word(u64::from(number));
-        match from {
-            IpAddr::V4(ip) => name.text(&ip.octets()),
-            IpAddr::V6(ip) => name.text(&ip.octets()),
-        }
+        words(from).into_iter().for_each(|word| name.word(word));
         name.finish()
     }
 
     /// When it was made, if we made it for this peer.
     pub(crate) fn read(&self, text: &str, peer: Option<IpAddr>) -> Option<Issue> {
-        let bytes = from_letters(text)?;
-        let (time, rest) = bytes.split_first_chunk::<8>()?;
-        let (serial, proof) = rest.split_first_chunk::<4>()?;
-        let issue = Issue { at: Time(u64::from_be_bytes(*time)), serial: u32::from_be_bytes(*serial) };
-        let proof = <[u8; MAC]>::try_from(proof).ok()?;
-        bool::from(number(self.prove(issue, peer)).ct_eq(&number(proof))).then_some(issue)
+        let number = from_letters(text)?;
+        let (issue, proof) = (Issue((number >> 64) as u64), number as u64);
+        bool::from(self.prove(issue, peer).ct_eq(&proof)).then_some(issue)
     }
 
-    /// What only the holder of the key can know: SipHash-2-4, 96 bits of it, over time, serial number and address.
-    fn prove(&self, issue: Issue, peer: Option<IpAddr>) -> [u8; MAC] {
+    /// What only the holder of the key can know: SipHash-2-4 over time, serial number and address.
+    fn prove(&self, issue: Issue, peer: Option<IpAddr>) -> u64 {
         let mut mac = Sip24::new(self.key);
-        mac.word(issue.at.0);
-        mac.word(u64::from(issue.serial));
-        match peer.map(|ip| ip.to_canonical()) {
-            None => mac.text(&[]),
-            Some(IpAddr::V4(ip)) => mac.text(&ip.octets()),
-            Some(IpAddr::V6(ip)) => mac.text(&ip.octets()),
-        }
-        let mut proof = [0; MAC];
-        proof.iter_mut().zip(mac.finish128().to_le_bytes()).for_each(|(to, byte)| *to = byte);
-        proof
+        mac.word(issue.0);
+        peer.into_iter().flat_map(words).for_each(|word| mac.word(word));
+        mac.finish()
     }
 }
 
-/// A proof as a number, which is compared at once.
-fn number(proof: [u8; MAC]) -> u128 {
-    let mut octets = [0; 16];
-    octets.iter_mut().zip(proof).for_each(|(to, from)| *to = from);
-    u128::from_le_bytes(octets)
+/// An address as words: an IPv4 address is the IPv6 address that maps it.
+fn words(ip: IpAddr) -> [u64; 2] {
+    let bits = match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(ip) => ip.to_bits(),
+    };
+    [(bits >> 64) as u64, bits as u64]
 }
 
-fn to_letters(bytes: &[u8; PLAIN + MAC]) -> [u8; NONCE_LEN] {
-    let mut text = [0; NONCE_LEN];
-    for (four, three) in text.chunks_exact_mut(4).zip(bytes.chunks_exact(3)) {
-        let group = three.iter().fold(0u32, |group, byte| group << 8 | u32::from(*byte));
-        for (letter, shift) in four.iter_mut().zip([18, 12, 6, 0]) {
-            *letter = LETTERS[(group >> shift & 63) as usize];
-        }
-    }
-    text
+/// Six bits a letter, the highest first.
+fn to_letters(number: u128) -> [u8; NONCE_LEN] {
+    let mut shift = 6 * NONCE_LEN as u32;
+    std::array::from_fn(|_| {
+        shift -= 6;
+        LETTERS[(number >> shift) as usize & 63]
+    })
 }
 
-fn from_letters(text: &str) -> Option<[u8; PLAIN + MAC]> {
-    if text.len() != NONCE_LEN {
-        return None;
+fn from_letters(text: &str) -> Option<u128> {
+    let letters: &[u8; NONCE_LEN] = text.as_bytes().try_into().ok()?;
+    let (mut number, mut all) = (0, 0);
+    for letter in letters {
+        let value = VALUES[usize::from(*letter)];
+        all |= value;
+        number = number << 6 | u128::from(value & 63);
     }
-    let (mut bytes, mut all) = ([0; PLAIN + MAC], 0);
-    for (three, four) in bytes.chunks_exact_mut(3).zip(text.as_bytes().chunks_exact(4)) {
-        let mut group = 0;
-        for letter in four {
-            let value = VALUES[usize::from(*letter)];
-            all |= value;
-            group = group << 6 | u32::from(value & 63);
-        }
-        three.iter_mut().zip([16, 8, 0]).for_each(|(byte, shift)| *byte = (group >> shift & 255) as u8);
-    }
-    (all & NO_LETTER == 0).then_some(bytes)
+    // The first letter has room for more than is left.
+    let fits = letters.first().is_some_and(|letter| VALUES[usize::from(*letter)] < 4);
+    (fits && all & NO_LETTER == 0).then_some(number)
 }
 
 /// In [`VALUES`]: this octet is no letter of a nonce.
@@ -174,28 +172,9 @@ impl Recent {
         self.0.resize(RECENT, None);
         let Some(place) = self.0.get_mut(request as usize % RECENT) else { return new() };
         match place {
-            Some((known, issue)) if *known == request && now.since(issue.at) <= REPEATED => *issue,
+            Some((known, issue)) if *known == request && now.since(issue.at()) <= REPEATED => *issue,
             _ => place.insert((request, new())).1,
         }
-    }
-}
-
-/// Mixes the eight bytes of a time and a serial: both are proved ours before they get here, so no peer can choose them.
-#[derive(Default)]
-pub(crate) struct Mix(u64);
-
-impl Hasher for Mix {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
-    }
-    fn write_u32(&mut self, value: u32) {
-        self.write_u64(u64::from(value));
-    }
-    fn write_u64(&mut self, value: u64) {
-        self.0 = (self.0.rotate_left(29) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-    fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 32
     }
 }
 
@@ -224,8 +203,6 @@ impl Seen {
     }
 }
 
-type Generation = HashMap<Issue, Seen, BuildHasherDefault<Mix>>;
-
 /// What became of a nonce and its count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Used {
@@ -234,69 +211,38 @@ pub(crate) enum Used {
     Before,
 }
 
-/// Counts used, in two generations that replace each other: never more than `capacity` nonces, each forgotten only once it can no longer be used.
+/// Counts used. Each nonce has its place, by its serial number, and keeps it until a later nonce of the same place is used: from then on the
+/// earlier one is no longer taken. So no count is ever good twice, and nonces that are asked for and not used put nobody out.
 #[derive(Clone)]
 pub(crate) struct Window {
-    young: Generation,
-    old: Generation,
-    young_since: Time,
-    /// The latest issue time in `old`.
-    old_until: Option<Time>,
-    young_until: Option<Time>,
-    /// Nonces made up to here were forgotten early, for lack of room: they are no longer taken.
-    floor: Option<Time>,
-    capacity: usize,
-    lifetime: Duration,
+    /// A nonce, and of [`Seen`] mask and highest. Zeros where none is yet: a page that was never used costs no memory.
+    places: Vec<[u64; 3]>,
 }
 
 impl Window {
-    pub(crate) fn new(capacity: usize, lifetime: Duration) -> Window {
-        Window {
-            young: Generation::default(),
-            old: Generation::default(),
-            young_since: Time(0),
-            old_until: None,
-            young_until: None,
-            floor: None,
-            capacity: capacity.max(2),
-            lifetime,
-        }
+    pub(crate) fn new(capacity: usize) -> Window {
+        Window { places: vec![[0; 3]; capacity.max(1)] }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.young.len() + self.old.len()
+        self.places.iter().filter(|place| **place != [0; 3]).count()
     }
 
     /// Marks `count` of a genuine nonce that is within its lifetime. `once` refuses any second use.
-    pub(crate) fn take(&mut self, now: Time, issue: Issue, count: u32, once: bool) -> Used {
-        self.turn(now);
-        if let Some(seen) = self.young.get_mut(&issue).or_else(|| self.old.get_mut(&issue)) {
-            return if !once && seen.take(count) { Used::Fresh } else { Used::Before };
-        }
-        if self.floor.is_some_and(|floor| issue.at <= floor) {
+    pub(crate) fn take(&mut self, issue: Issue, count: u32, once: bool) -> Used {
+        let at = issue.serial() % self.places.len().max(1);
+        let Some([held, mask, highest]) = self.places.get_mut(at) else { return Used::Before };
+        let mut seen = match issue.0.cmp(held) {
+            Ordering::Less => return Used::Before,
+            Ordering::Equal if once => return Used::Before,
+            Ordering::Equal => Seen { highest: *highest as u32, mask: *mask },
+            Ordering::Greater => Seen { highest: 0, mask: 0 },
+        };
+        if !seen.take(count) {
             return Used::Before;
         }
-        if self.young.len() >= self.capacity / 2 {
-            self.floor = self.floor.max(self.old_until);
-            self.shift(now);
-        }
-        self.young.insert(issue, Seen { highest: count, mask: 1 });
-        self.young_until = self.young_until.max(Some(issue.at));
+        (*held, *mask, *highest) = (issue.0, seen.mask, seen.highest.into());
         Used::Fresh
-    }
-
-    /// Lets go of what has outlived itself.
-    fn turn(&mut self, now: Time) {
-        if now.since(self.young_since) > self.lifetime {
-            // Everything in `old` was made before `young` began, so its lifetime is over.
-            self.shift(now);
-        }
-    }
-
-    fn shift(&mut self, now: Time) {
-        self.old = std::mem::take(&mut self.young);
-        self.old_until = self.young_until.take();
-        self.young_since = now;
     }
 }
 

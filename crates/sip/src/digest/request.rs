@@ -16,19 +16,23 @@ impl Server {
         lines
     }
 
-    /// The values of WWW-Authenticate or Proxy-Authenticate for a request, as [`Server::challenges`] has them: when it is repeated, with the
-    /// nonce it was given first, unless more than a thousand others have been challenged meanwhile. So an answer that nothing is kept of
+    /// The lines of the 401 to a request, one for each of the hashes that are `wanted`. When it is repeated, it is given the nonce it was given
+    /// first, unless more than a thousand others have been challenged meanwhile. So an answer that nothing is kept of
     /// ([`crate::Reply::stateless`]) is nearly always the same octets again.
-    pub fn challenges_to(
+    pub fn challenge_to(
         &mut self,
         now: Now,
         request: &Request,
         origin: &Origin,
         stale: bool,
-    ) -> impl Iterator<Item = String> {
+        wanted: impl Fn(Algorithm) -> bool,
+    ) -> Lines {
         let headers = request.headers();
         let ((branch, _), (call_id, _)) = (headers.way_back(), headers.call());
-        self.challenges_for(now.mono, origin.remote.ip(), [branch, call_id], headers.cseq().number, stale)
+        let named = ([branch, call_id], headers.cseq().number);
+        let mut lines = Lines::new();
+        self.challenge_again(now.mono, origin.remote.ip(), named, stale, wanted, &mut lines);
+        lines
     }
 
     /// Judges the Authorization (`proxy` false) or Proxy-Authorization of a request. `lookup` gives the HA1 of a user for an algorithm; it is called at most
@@ -43,11 +47,11 @@ impl Server {
     ) -> Verdict<'a> {
         let headers = request.headers();
         let id = if proxy { HeaderId::ProxyAuthorization } else { HeaderId::Authorization };
-        if !headers.has(id) {
+        let mut values = headers.values(id).peekable();
+        if values.peek().is_none() {
             return Verdict::Challenge { stale: false };
         }
         let presented = Presented { method: request.method().as_str(), uri: request.uri_text(), body: request.body() };
-        let values = headers.all(id).map(|header| header.value);
         self.judge(now.mono, origin.remote.ip(), presented, values, lookup)
     }
 }

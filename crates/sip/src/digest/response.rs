@@ -1,6 +1,6 @@
 //! The arithmetic of RFC 7616 section 3.4: A1, A2 and the response.
 
-use super::algorithm::{Algorithm, Hex, Scheme};
+use super::algorithm::{Hex, Scheme};
 use super::ha1::Ha1;
 
 /// Quality of protection, RFC 7616 section 3.4: `auth` or `auth-int`.
@@ -60,13 +60,17 @@ impl Inputs<'_> {
 
     /// The same before it is text: as many octets as the hash has, then zeros.
     pub(crate) fn octets(&self, ha1: &Ha1) -> [u8; 32] {
+        self.octets_with(ha1, &self.ha2())
+    }
+
+    /// The same with an HA2 that is known.
+    pub(crate) fn octets_with(&self, ha1: &Ha1, a2: &Hex) -> [u8; 32] {
         let algorithm = self.scheme.algorithm;
         let mut a1 = ha1.hex();
         if self.scheme.session {
             let cnonce = self.cnonce.unwrap_or_default();
             a1 = algorithm.hex(&[a1.as_bytes(), b":", self.nonce.as_bytes(), b":", cnonce.as_bytes()]);
         }
-        let a2 = self.ha2(algorithm);
         match self.protection {
             Some(Protection { quality, count, cnonce }) => algorithm.bytes(&[
                 a1.as_bytes(),
@@ -85,7 +89,9 @@ impl Inputs<'_> {
         }
     }
 
-    fn ha2(&self, algorithm: Algorithm) -> Hex {
+    /// The hash of method and URI, and of the body where that is protected.
+    pub(crate) fn ha2(&self) -> Hex {
+        let algorithm = self.scheme.algorithm;
         let (method, uri) = (self.method.as_bytes(), self.uri.as_bytes());
         match self.protection {
             Some(Protection { quality: Quality::AuthInt, .. }) => {

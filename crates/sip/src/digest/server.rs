@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use subtle::ConstantTimeEq;
 
-use super::algorithm::{Algorithm, Scheme};
+use super::algorithm::{Algorithm, Hex, Scheme};
 use super::fields::{FieldError, Fields, escape, quotable, unescape};
 use super::ha1::Ha1;
 use super::info::Proof;
-use super::nonce::{Issue, Nonces, Recent, Used, Window};
+use super::nonce::{Nonce, Nonces, Recent, Used, Window};
 use super::response::{Inputs, Protection, Quality};
+use crate::message::{HeaderId, Lines};
 use crate::time::Time;
 
 /// Credentials looked at in one request.
@@ -57,7 +58,7 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
-    /// SHA-256, then MD5; a nonce lives 300 s, bound to the address; 131,072 nonces remembered (at most 8 MB).
+    /// SHA-256, then MD5; a nonce lives 300 s, bound to the address; 131,072 nonces remembered (at most 3 MB).
     pub fn new(realm: &str) -> Self {
         ServerConfig {
             realm: realm.to_owned(),
@@ -170,6 +171,32 @@ pub struct Server {
     nobody: [u8; 32],
     window: Window,
     recent: Recent,
+    asked: Asked,
+}
+
+/// The HA2 of the last request without a protected body: devices that register mostly ask for the same.
+#[derive(Clone, Default)]
+struct Asked {
+    method: String,
+    uri: String,
+    hash: Option<(Algorithm, Hex)>,
+}
+
+impl Asked {
+    fn hash(&mut self, inputs: &Inputs<'_>) -> Hex {
+        if matches!(inputs.protection, Some(Protection { quality: Quality::AuthInt, .. })) {
+            return inputs.ha2();
+        }
+        let algorithm = inputs.scheme.algorithm;
+        match self.hash {
+            Some((known, hash)) if known == algorithm && self.uri == inputs.uri && self.method == inputs.method => hash,
+            _ => {
+                inputs.uri.clone_into(&mut self.uri);
+                inputs.method.clone_into(&mut self.method);
+                self.hash.insert((algorithm, inputs.ha2())).1
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Server {
@@ -197,13 +224,14 @@ impl Server {
         }
         let derived = |label: &[u8]| Algorithm::Sha256.bytes(&[label, &secret]);
         let (nonces, nobody) = (Nonces::new(&derived(b"nonces")), derived(b"nobody"));
-        let window = Window::new(config.window, config.lifetime);
+        let window = Window::new(config.window);
         let realm = escape(&config.realm).into_owned();
         let qop = if config.offer_integrity { "auth,auth-int" } else { "auth" };
         let behind = |algorithm: &Algorithm| format!("\", algorithm={algorithm}, qop=\"{qop}\"");
         let behind_nonce = config.algorithms.iter().map(behind).collect();
         let before_nonce = format!("Digest realm=\"{realm}\", nonce=\"");
-        Ok(Server { realm, before_nonce, behind_nonce, config, nonces, nobody, window, recent: Recent::default() })
+        let (recent, asked) = (Recent::default(), Asked::default());
+        Ok(Server { realm, before_nonce, behind_nonce, config, nonces, nobody, window, recent, asked })
     }
 
     /// The realm.
@@ -211,7 +239,7 @@ impl Server {
         &self.config.realm
     }
 
-    /// Nonces in the replay window now.
+    /// Nonces in the replay window now. Counts them.
     pub fn remembered(&self) -> usize {
         self.window.len()
     }
@@ -219,28 +247,34 @@ impl Server {
     /// The values of WWW-Authenticate or Proxy-Authenticate, one line for each algorithm in the order of preference, all with the same nonce.
     pub fn challenges(&mut self, now: Time, peer: IpAddr, stale: bool) -> impl Iterator<Item = String> {
         let issue = self.nonces.issue(now);
-        self.told(issue, peer, stale)
+        let nonce = self.nonces.write(issue, self.config.bind_address.then_some(peer));
+        let server: &Server = self;
+        let text =
+            move |behind: &String| String::from_utf8_lossy(&server.told(&nonce, behind, stale).concat()).into_owned();
+        server.behind_nonce.iter().map(text)
     }
 
-    /// The same for a request known by these texts and its CSeq number: one that comes again soon is given the same nonce.
-    pub(crate) fn challenges_for(
+    /// Adds lines with the values of [`Server::challenges`] for the hashes that are `wanted`, for a request known by these texts and its CSeq
+    /// number: one that comes again soon is given the same nonce.
+    pub(crate) fn challenge_again(
         &mut self,
         now: Time,
         peer: IpAddr,
-        texts: [&[u8]; 2],
-        number: u32,
+        (texts, number): ([&[u8]; 2], u32),
         stale: bool,
-    ) -> impl Iterator<Item = String> {
+        wanted: impl Fn(Algorithm) -> bool,
+        lines: &mut Lines,
+    ) {
         let name = self.nonces.name(texts, number, peer);
         let issue = self.recent.of(name, now, || self.nonces.issue(now));
-        self.told(issue, peer, stale)
+        let nonce = self.nonces.write(issue, self.config.bind_address.then_some(peer));
+        let told = self.config.algorithms.iter().zip(&self.behind_nonce).filter(|(algorithm, _)| wanted(**algorithm));
+        told.for_each(|(_, behind)| lines.push_parts(HeaderId::WwwAuthenticate, &self.told(&nonce, behind, stale)));
     }
 
-    fn told(&self, issue: Issue, peer: IpAddr, stale: bool) -> impl Iterator<Item = String> {
-        let nonce = self.nonces.write(issue, self.config.bind_address.then_some(peer));
-        let stale = if stale { ", stale=true" } else { "" };
-        let before = self.before_nonce.as_str();
-        self.behind_nonce.iter().map(move |behind| [before, nonce.as_str(), behind, stale].concat())
+    /// The parts of a value.
+    fn told<'a>(&'a self, nonce: &'a Nonce, behind: &'a str, stale: bool) -> [&'a [u8]; 4] {
+        [self.before_nonce.as_bytes(), nonce.octets(), behind.as_bytes(), if stale { b", stale=true" } else { b"" }]
     }
 
     /// Judges the values of Authorization (or Proxy-Authorization). `lookup` gives the HA1 of a user for an algorithm; it is called at most once.
@@ -291,15 +325,15 @@ impl Server {
         let known = lookup(&user, algorithm).filter(|ha1| ha1.algorithm() == algorithm);
         let ha1 = known.unwrap_or(Ha1::nobody(algorithm, self.nobody));
         let issue = self.nonces.read(inputs.nonce, self.config.bind_address.then_some(peer));
-        let right = words(&inputs.octets(&ha1)).ct_eq(&words(&claim.response));
+        let right = words(&inputs.octets_with(&ha1, &self.asked.hash(inputs))).ct_eq(&words(&claim.response));
         match (known, bool::from(right)) {
             (None, _) => return Verdict::Forbidden { reason: Reason::UnknownUser, user },
             (Some(_), false) => return Verdict::Forbidden { reason: Reason::WrongResponse, user },
             (Some(_), true) => {}
         }
-        let live = issue.filter(|issue| issue.at <= now && now.since(issue.at) <= self.config.lifetime);
+        let live = issue.filter(|issue| issue.at() <= now && now.since(issue.at()) <= self.config.lifetime);
         let once = self.config.once || inputs.protection.is_none();
-        match live.map(|issue| self.window.take(now, issue, claim.count, once)) {
+        match live.map(|issue| self.window.take(issue, claim.count, once)) {
             Some(Used::Fresh) => Verdict::Ok(Verified { user, proof: claim.proof(ha1) }),
             Some(Used::Before) | None => Verdict::Challenge { stale: true },
         }

@@ -1,5 +1,7 @@
 //! Classes of octets of the grammar (RFC 3261 section 25.1), one bit each in one table.
 
+use super::masks;
+
 /// `token`.
 pub(crate) const TOKEN: u16 = 1;
 /// Value of a header parameter that is not quoted: `token`, `host`, and what peers put there in practice (`/ = @ & $ ? { } ( ) | \ ^ #`);
@@ -23,6 +25,8 @@ pub(crate) const DIGIT: u16 = 512;
 pub(crate) const QUOTED: u16 = 2048;
 /// Hexadecimal digit.
 pub(crate) const HEX: u16 = 4096;
+/// Value of a credential that should have been quoted: printable, no comma, quote or backslash.
+pub(crate) const BARE: u16 = 8192;
 
 const fn among(set: &[u8], byte: u8) -> bool {
     let mut i = 0;
@@ -72,6 +76,9 @@ const fn classes(byte: u8) -> u16 {
     if byte.is_ascii_hexdigit() {
         bits |= HEX;
     }
+    if byte.is_ascii_graphic() && !among(b"\",\\", byte) {
+        bits |= BARE;
+    }
     bits
 }
 
@@ -108,6 +115,24 @@ pub(crate) fn prefix(bytes: &[u8], class: u16) -> usize {
     bytes.len() - rest.len() + rest.iter().position(stops).unwrap_or(rest.len())
 }
 
+/// How many octets at the start of `bytes` are [`QUOTED`]: sixteen at a time as long as none of them needs a look.
+#[inline(always)]
+pub(crate) fn quoted_prefix(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(chunk) = masks::chunk::<16>(bytes, at) {
+        let ends = masks::equal(chunk, b'"') | masks::equal(chunk, b'\\') | masks::equal(chunk, 0x7f);
+        match masks::below(chunk, b' ') | ends {
+            0 => at += chunk.len(),
+            // It may be a tab.
+            found => {
+                at += found.trailing_zeros() as usize;
+                break;
+            }
+        }
+    }
+    at + prefix(bytes.get(at..).unwrap_or_default(), QUOTED)
+}
+
 /// Makes blanks of control characters. The usual text has none: that is seen for many octets at once.
 pub(crate) fn blank_controls(bytes: &mut [u8]) {
     if bytes.iter().fold(false, |any, byte| any | byte.is_ascii_control()) {
@@ -118,4 +143,26 @@ pub(crate) fn blank_controls(bytes: &mut [u8]) {
 /// True when `bytes` is not empty and wholly in this class.
 pub(crate) fn all(bytes: &[u8], class: u16) -> bool {
     !bytes.is_empty() && prefix(bytes, class) == bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quoted_run_ends_at_the_same_octet_however_it_is_looked_for() {
+        let mut text = [b'x'; 50];
+        text[3] = b'\t';
+        text[20] = b'\t';
+        text[21] = 0xc3;
+        for at in 0..text.len() {
+            for octet in 0..=255 {
+                let mut one = text;
+                one[at] = octet;
+                for end in [at + 1, text.len()] {
+                    assert_eq!(quoted_prefix(&one[..end]), prefix(&one[..end], QUOTED), "{octet:#x} at {at}");
+                }
+            }
+        }
+    }
 }

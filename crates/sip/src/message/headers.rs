@@ -104,6 +104,12 @@ impl Headers {
         entries.map(|entry| RawHeader::new(*entry, &self.bytes))
     }
 
+    /// The value of every header field of this known name, in order.
+    pub fn values(&self, id: HeaderId) -> impl Iterator<Item = &[u8]> {
+        let entries = self.index.entries().iter().filter(move |entry| entry.is(id));
+        entries.map(|entry| entry.value_of(&self.bytes))
+    }
+
     /// The lines of this known name as they came, with the CRLF where it follows at once.
     pub(super) fn lines_of(&self, id: HeaderId) -> impl Iterator<Item = &[u8]> {
         self.index.entries().iter().filter(move |entry| entry.is(id)).map(|entry| entry.ended_line_of(&self.bytes))

@@ -104,6 +104,13 @@ impl Lines {
         self.close_clean(start);
     }
 
+    /// The same for a value in parts.
+    pub fn push_parts(&mut self, id: HeaderId, parts: &[&[u8]]) {
+        let start = self.open(id, id.name());
+        parts.iter().for_each(|part| self.text.extend_from_slice(part));
+        self.close_clean(start);
+    }
+
     /// A comma list.
     pub(crate) fn push_list<'a>(&mut self, id: HeaderId, items: impl Iterator<Item = &'a str>) {
         let start = self.open(id, id.name());

@@ -43,7 +43,7 @@
 //! compares both with a reader that splits plainly, and the fuzz target `lines` compares them with each other.
 
 mod body;
-mod class;
+pub(crate) mod class;
 mod error;
 mod field;
 mod framing;

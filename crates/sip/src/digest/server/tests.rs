@@ -171,11 +171,11 @@ fn rfc7616_3_3_stale_is_said_only_to_who_knows_the_password() {
         );
     }
     let mut client = client("alice", "secret");
-    challenge(&mut server, &mut client, Time(5), false);
+    challenge(&mut server, &mut client, Time(5_000), false);
     let line = line(&mut client);
-    assert_eq!(judge(&mut server, Time(4), PEER, request("REGISTER"), &line), Short::Stale, "from the future");
+    assert_eq!(judge(&mut server, Time(4_999), PEER, request("REGISTER"), &line), Short::Stale, "from the future");
     assert_eq!(
-        judge(&mut server, Time(5 + 300 * SECOND), PEER, request("REGISTER"), &line),
+        judge(&mut server, Time(5_000 + 300 * SECOND), PEER, request("REGISTER"), &line),
         Short::Ok("alice".to_owned()),
         "at the limit"
     );

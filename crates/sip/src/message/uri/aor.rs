@@ -72,6 +72,12 @@ fn tel(uri: &Uri<'_>, text: &mut String) -> fmt::Result {
     }
 }
 
+impl From<Aor> for String {
+    fn from(aor: Aor) -> String {
+        aor.0.into_string()
+    }
+}
+
 impl fmt::Display for Aor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
