@@ -149,13 +149,13 @@ impl Location {
 
     /// The live bindings of a canonical address of record, in no particular order.
     pub fn bindings<'a, 'k>(&'a self, now: Now, aor: &'k str) -> impl Iterator<Item = Binding<'a>> + use<'a, 'k> {
-        let of_aor = self.held(aor.as_bytes()).map(|(_, slot)| slot);
+        let of_aor = self.held(self.hash.of(aor.as_bytes()), aor.as_bytes()).map(|(_, slot)| slot);
         of_aor.filter(move |slot| slot.expires > now.mono).map(|slot| Binding { slot })
     }
 
-    /// What an address of record has, with the places.
-    fn held<'a, 'k>(&'a self, aor: &'k [u8]) -> impl Iterator<Item = (u32, &'a Slot)> + use<'a, 'k> {
-        let places = self.index.get(&self.hash.of(aor)).map(|places| places.as_slice()).unwrap_or_default();
+    /// What an address of record of this hash has, with the places.
+    fn held<'a, 'k>(&'a self, hash: u64, aor: &'k [u8]) -> impl Iterator<Item = (u32, &'a Slot)> + use<'a, 'k> {
+        let places = self.index.get(&hash).map(|places| places.as_slice()).unwrap_or_default();
         let slots = places.iter().filter_map(|place| Some((*place, self.places.get(*place as usize)?.slot.as_ref()?)));
         slots.filter(move |(_, slot)| slot.packed.piece(Piece::Aor) == aor)
     }
@@ -184,7 +184,8 @@ impl Location {
     /// Carries out one record. What has ended meanwhile, and a change of what is not there, has no effect.
     pub fn apply(&mut self, now: Now, record: &Record) {
         let (aor, uri) = (record.packed.piece(Piece::Aor), record.packed.piece(Piece::Uri));
-        let found = self.held(aor).find(|(_, slot)| slot.packed.piece(Piece::Uri) == uri).map(|(place, _)| place);
+        let hash = self.hash.of(aor);
+        let found = self.held(hash, aor).find(|(_, slot)| slot.packed.piece(Piece::Uri) == uri).map(|(place, _)| place);
         let expires = from_wall(now, record.expires);
         match (record.kind, found) {
             (Kind::Removed, Some(place)) => self.remove(place),
@@ -193,7 +194,7 @@ impl Location {
             (_, None) if expires <= now.mono => {}
             (Kind::Refreshed, Some(place)) => self.refresh(place, record, expires, false),
             (Kind::Added | Kind::Changed, Some(place)) => self.refresh(place, record, expires, true),
-            (Kind::Added | Kind::Changed, None) => self.insert(record, expires),
+            (Kind::Added | Kind::Changed, None) => self.insert(record, hash, expires),
         }
     }
 
@@ -225,7 +226,7 @@ impl Location {
         self.ends.peek().map(|Reverse((at, ..))| *at)
     }
 
-    fn insert(&mut self, record: &Record, expires: Time) {
+    fn insert(&mut self, record: &Record, hash: u64, expires: Time) {
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(Place::default());
             // 2^32 bindings do not fit into memory.
@@ -238,7 +239,7 @@ impl Location {
         held.slot =
             Some(Slot { packed: record.packed.clone(), expires, order: self.order, cseq: record.cseq, q: record.q });
         self.ends.push(Reverse((expires, place, held.generation)));
-        self.index.entry(self.hash.of(record.packed.piece(Piece::Aor))).or_default().push(place);
+        self.index.entry(hash).or_default().push(place);
         self.thin_out();
     }
 

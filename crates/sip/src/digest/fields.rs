@@ -54,9 +54,9 @@ impl<'a> Fields<'a> {
         if !scheme.eq_ignore_ascii_case("Digest") {
             return Ok(None);
         }
-        let before = scan.at;
+        let before = scan.at();
         scan.blanks();
-        if scan.at == before {
+        if scan.at() == before {
             return Err(scan.error("a blank after the scheme"));
         }
         Self::rest(scan).map(Some)
@@ -72,18 +72,19 @@ impl<'a> Fields<'a> {
     fn rest(mut scan: Scan<'a>) -> Result<Fields<'a>, FieldError> {
         let mut fields = Fields::default();
         loop {
-            let start = scan.at;
+            let start = scan.at();
             let (name, value) = scan.parameter()?;
             if let Some(slot) = fields.slot(name)
                 && slot.replace(value).is_some()
             {
-                return Err(Scan { at: start, ..scan }.error("each parameter once"));
+                return Err(error_at(start, "each parameter once"));
             }
             scan.blanks();
-            match scan.peek() {
-                None => return Ok(fields),
-                Some(b',') => scan.at += 1,
-                Some(_) => return Err(scan.error("a comma")),
+            if scan.rest.is_empty() {
+                return Ok(fields);
+            }
+            if !scan.eat(b',') {
+                return Err(scan.error("a comma"));
             }
             scan.blanks();
         }
@@ -133,46 +134,52 @@ const NAMES: [&str; 14] = [
 
 struct Scan<'a> {
     text: &'a str,
-    at: usize,
+    /// What has not been read of it.
+    rest: &'a [u8],
 }
 
 impl<'a> Scan<'a> {
     fn new(value: &'a [u8]) -> Result<Self, FieldError> {
-        let broken = |why: std::str::Utf8Error| Scan { text: "", at: why.valid_up_to() }.error("UTF-8");
-        Ok(Scan { text: std::str::from_utf8(value).map_err(broken)?, at: 0 })
+        match std::str::from_utf8(value) {
+            Ok(text) => Ok(Scan { text, rest: value }),
+            Err(why) => Err(error_at(why.valid_up_to(), "UTF-8")),
+        }
     }
 
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+    fn at(&self) -> usize {
+        self.text.len() - self.rest.len()
     }
 
     fn error(&self, expected: &'static str) -> FieldError {
-        FieldError { byte: u32::try_from(self.at).unwrap_or(u32::MAX), expected }
+        error_at(self.at(), expected)
     }
 
     /// Linear white space, line folds included.
     fn blanks(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
-            self.at += 1;
+        while let [b' ' | b'\t' | b'\r' | b'\n', behind @ ..] = self.rest {
+            self.rest = behind;
         }
     }
 
-    fn skip(&mut self, class: u16) {
-        self.at += class::prefix(self.rest(), class);
+    /// The next octet, if it is this one.
+    fn eat(&mut self, octet: u8) -> bool {
+        let behind = self.rest.split_first().filter(|(first, _)| **first == octet);
+        self.rest = behind.map_or(self.rest, |(_, behind)| behind);
+        behind.is_some()
     }
 
-    fn rest(&self) -> &'a [u8] {
-        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    fn skip(&mut self, octets: usize) {
+        self.rest = self.rest.get(octets..).unwrap_or_default();
     }
 
-    fn since(&self, start: usize) -> &'a str {
-        self.text.get(start..self.at).unwrap_or_default()
+    fn take(&mut self, octets: usize) -> &'a str {
+        let start = self.at();
+        self.skip(octets);
+        self.text.get(start..start + octets).unwrap_or_default()
     }
 
     fn token(&mut self) -> &'a str {
-        let start = self.at;
-        self.skip(class::TOKEN);
-        self.since(start)
+        self.take(class::prefix(self.rest, class::TOKEN))
     }
 
     fn parameter(&mut self) -> Result<(&'a str, &'a str), FieldError> {
@@ -181,42 +188,44 @@ impl<'a> Scan<'a> {
             return Err(self.error("a parameter name"));
         }
         self.blanks();
-        if self.peek() != Some(b'=') {
+        if !self.eat(b'=') {
             return Err(self.error("="));
         }
-        self.at += 1;
         self.blanks();
-        let value = if self.peek() == Some(b'"') { self.quoted()? } else { self.bare_value()? };
+        let value = if self.eat(b'"') { self.quoted()? } else { self.bare_value()? };
         Ok((name, value))
     }
 
-    /// What stands between two quotes; a line fold in there is refused, since nobody could say what it hashes to.
+    /// What stands before the next quote; a line fold in there is refused, since nobody could say what it hashes to.
     fn quoted(&mut self) -> Result<&'a str, FieldError> {
-        self.at += 1;
-        let start = self.at;
+        let start = self.at();
         loop {
-            self.at += class::quoted_prefix(self.rest());
-            match self.peek() {
-                Some(b'"') => break,
-                Some(b'\\') => match self.text.as_bytes().get(self.at + 1) {
-                    Some(0x20..=0x7e | b'\t') => self.at += 2,
-                    _ => return Err(self.error("a character after the backslash")),
-                },
-                Some(_) => return Err(self.error("no control character")),
-                None => return Err(self.error("a closing quote")),
+            self.skip(class::quoted_prefix(self.rest));
+            match self.rest {
+                [b'"', behind @ ..] => {
+                    let end = self.at();
+                    self.rest = behind;
+                    return Ok(self.text.get(start..end).unwrap_or_default());
+                }
+                [b'\\', 0x20..=0x7e | b'\t', behind @ ..] => self.rest = behind,
+                [b'\\', ..] => return Err(self.error("a character after the backslash")),
+                [_, ..] => return Err(self.error("no control character")),
+                [] => return Err(self.error("a closing quote")),
             }
         }
-        let value = self.since(start);
-        self.at += 1;
-        Ok(value)
     }
 
     /// A token, or what peers write without the quotes that belong there (nonces, URIs).
     fn bare_value(&mut self) -> Result<&'a str, FieldError> {
-        let start = self.at;
-        self.skip(class::BARE);
-        if self.at == start { Err(self.error("a value")) } else { Ok(self.since(start)) }
+        match class::prefix(self.rest, class::BARE) {
+            0 => Err(self.error("a value")),
+            length => Ok(self.take(length)),
+        }
     }
+}
+
+fn error_at(at: usize, expected: &'static str) -> FieldError {
+    FieldError { byte: u32::try_from(at).unwrap_or(u32::MAX), expected }
 }
 
 /// Takes the escapes of a quoted string away: the name a person knows, not what is hashed.
