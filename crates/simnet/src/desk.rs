@@ -35,12 +35,8 @@ impl Desk {
         let user = match verdict {
             Verdict::Ok(verified) => Some(verified.user.into_owned()),
             Verdict::Challenge { stale } => {
-                let mut reply = Reply::new(StatusCode::UNAUTHORIZED).stateless();
-                for challenge in self.digest.challenges_to(now, request, origin, stale) {
-                    reply =
-                        reply.line("WWW-Authenticate", &challenge).expect("a challenge that can stand in a message");
-                }
-                return drop(turn.respond(tx, reply));
+                let lines = self.digest.challenge_to(now, request, origin, stale, |_| true);
+                return drop(turn.respond(tx, Reply::new(StatusCode::UNAUTHORIZED).lines(lines).stateless()));
             }
             _ => return drop(turn.respond(tx, Reply::new(StatusCode::FORBIDDEN))),
         };
