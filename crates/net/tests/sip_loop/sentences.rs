@@ -2,12 +2,6 @@
 
 use super::*;
 
-/// The answer to a request of ours, as a peer without a stack would write it.
-fn answer_to(request: &str, status: &str) -> String {
-    let (_, rest) = request.split_once("\r\n").unwrap();
-    format!("SIP/2.0 {status}\r\n{rest}")
-}
-
 fn sent_by(request: &str) -> SocketAddr {
     let via = request.lines().find_map(|line| line.strip_prefix("Via: SIP/2.0/")).unwrap();
     via.split_once(' ').unwrap().1.split(';').next().unwrap().parse().unwrap()

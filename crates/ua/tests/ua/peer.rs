@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
-use ua::{CallError, CallEvent, Dialing, DigitBy, EndedBy, Endpoint, Farewell};
+use ua::{Call, CallError, CallEvent, Dialing, DigitBy, EndedBy, Endpoint, Farewell};
 
 use crate::{builder, header, until};
 
@@ -88,6 +88,15 @@ async fn called() -> (Endpoint, Peer, Dialing, String) {
     let dialing = alice.call(peer.uri()).start().await.unwrap();
     let invite = peer.expect("INVITE").await;
     (alice, peer, dialing, invite)
+}
+
+/// The same once the peer has answered, with the To tag `a`, and has our ACK.
+async fn stood() -> (Endpoint, Peer, Call, String) {
+    let (alice, mut peer, dialing, invite) = called().await;
+    peer.accept(&invite, "a").await;
+    let call = dialing.answer().await.unwrap();
+    peer.expect("ACK").await;
+    (alice, peer, call, invite)
 }
 
 #[tokio::test]
@@ -205,10 +214,7 @@ async fn rfc3261_12_2_2_requests_of_a_call_that_is_over_are_481() {
 
 #[tokio::test]
 async fn rfc3261_14_2_a_reinvite_without_offer_gets_ours() {
-    let (_alice, mut peer, dialing, invite) = called().await;
-    peer.accept(&invite, "a").await;
-    let call = dialing.answer().await.unwrap();
-    peer.expect("ACK").await;
+    let (_alice, mut peer, call, invite) = stood().await;
     peer.request(&invite, "a", "INVITE", 1, "", "").await;
     let offer = peer.expect("SIP/2.0 200").await;
     assert!(offer.contains("\r\nm=audio ") && offer.contains("telephone-event/8000"), "{offer}");
@@ -230,10 +236,7 @@ async fn rfc3261_14_2_a_reinvite_without_offer_gets_ours() {
 
 #[tokio::test]
 async fn a_change_that_cannot_be_taken_is_refused_and_the_call_goes_on() {
-    let (_alice, mut peer, dialing, invite) = called().await;
-    peer.accept(&invite, "a").await;
-    let call = dialing.answer().await.unwrap();
-    peer.expect("ACK").await;
+    let (_alice, mut peer, call, invite) = stood().await;
     let rows = [
         ("INVITE", "nonsense".to_owned(), "400"),
         ("INVITE", SDP.replace("AVP 0", "AVP 18"), "488"),
@@ -254,10 +257,7 @@ async fn a_change_that_cannot_be_taken_is_refused_and_the_call_goes_on() {
 
 #[tokio::test]
 async fn rfc3428_8_messages_in_a_call_go_one_after_the_other() {
-    let (_alice, mut peer, dialing, invite) = called().await;
-    peer.accept(&invite, "a").await;
-    let call = dialing.answer().await.unwrap();
-    peer.expect("ACK").await;
+    let (_alice, mut peer, call, _) = stood().await;
     let asked = async { tokio::join!(call.message("one"), call.message("two")) };
     let answering = async {
         let first = peer.expect("MESSAGE").await;
@@ -278,10 +278,7 @@ async fn rfc3428_8_messages_in_a_call_go_one_after_the_other() {
 
 #[tokio::test]
 async fn digits_in_info_are_read_with_care() {
-    let (_alice, mut peer, dialing, invite) = called().await;
-    peer.accept(&invite, "a").await;
-    let call = dialing.answer().await.unwrap();
-    peer.expect("ACK").await;
+    let (_alice, mut peer, call, invite) = stood().await;
     let relay = "Content-Type: application/dtmf-relay\r\n";
     let rows = [
         ("", "", "200", None),
@@ -308,10 +305,7 @@ async fn digits_in_info_are_read_with_care() {
 
 #[tokio::test]
 async fn the_peers_bye_and_its_reason_end_the_call() {
-    let (_alice, mut peer, dialing, invite) = called().await;
-    peer.accept(&invite, "a").await;
-    let call = dialing.answer().await.unwrap();
-    peer.expect("ACK").await;
+    let (_alice, mut peer, call, invite) = stood().await;
     peer.request(&invite, "a", "BYE", 1, "Reason: Q.850;cause=16;text=\"bye\"\r\n", "").await;
     peer.expect("SIP/2.0 200").await;
     let ended = call.ended().await;
@@ -320,10 +314,7 @@ async fn the_peers_bye_and_its_reason_end_the_call() {
 
 #[tokio::test]
 async fn rfc5057_a_peer_that_knows_no_such_call_ends_it() {
-    let (_alice, mut peer, dialing, invite) = called().await;
-    peer.accept(&invite, "a").await;
-    let call = dialing.answer().await.unwrap();
-    peer.expect("ACK").await;
+    let (_alice, mut peer, call, _) = stood().await;
     let (sent, ()) = tokio::join!(call.message("are you there?"), async {
         let message = peer.expect("MESSAGE").await;
         peer.reply(&message, "481 Call/Transaction Does Not Exist", "", "", "").await;
@@ -337,10 +328,7 @@ async fn rfc5057_a_peer_that_knows_no_such_call_ends_it() {
 async fn rfc3261_15_1_1_what_the_peer_says_to_our_bye_is_told() {
     let most = Duration::from_secs(20);
     for gone in [false, true] {
-        let (_alice, mut peer, dialing, invite) = called().await;
-        peer.accept(&invite, "a").await;
-        let call = dialing.answer().await.unwrap();
-        peer.expect("ACK").await;
+        let (_alice, mut peer, call, _) = stood().await;
         if gone {
             // Its port is closed: the system says so.
             drop(peer);
@@ -355,10 +343,7 @@ async fn rfc3261_15_1_1_what_the_peer_says_to_our_bye_is_told() {
         });
         assert_eq!(farewell, Farewell::Refused { code: 481, reason: "No Such Call".into() });
     }
-    let (_alice, mut peer, dialing, invite) = called().await;
-    peer.accept(&invite, "a").await;
-    let call = dialing.answer().await.unwrap();
-    peer.expect("ACK").await;
+    let (_alice, mut peer, call, _) = stood().await;
     let (ended, farewell) = call.hangup_within(Duration::from_millis(50)).await;
     assert_eq!((ended.by, farewell), (EndedBy::Us, Farewell::Silent));
     peer.expect("BYE").await;
