@@ -1,14 +1,12 @@
-//! A whole negotiation: the input is a script of steps, descriptions among them, run against one negotiation of ours.
+//! A whole negotiation: the input is a script of steps, descriptions among them, run against one negotiation of ours. The first byte of a step
+//! says what is done with the rest.
 #![no_main]
 
 use std::net::Ipv4Addr;
 
 use libfuzzer_sys::fuzz_target;
-use offhook_fuzz::plant;
-use sdp::{Codec, Hold, Limits, LocalCapabilities, LocalMedia, Negotiation, NegotiationState, Origin, Session};
-
-/// Steps of a script are parted by a line with three dashes; the first byte of a step says what is done with the rest.
-const PART: &[u8] = b"\n---\n";
+use offhook_fuzz::{plant, readable, steps};
+use sdp::{Codec, Hold, LocalCapabilities, LocalMedia, Negotiation, NegotiationState, Origin, Session};
 
 /// More steps show nothing new and take long.
 const STEPS: usize = 12;
@@ -19,7 +17,7 @@ fuzz_target!(|input: &[u8]| {
     let mut capabilities = LocalCapabilities::new(Ipv4Addr::new(192, 0, 2, 1), vec![LocalMedia::audio(4000, codecs)]);
     let mut ours = Negotiation::new(Origin::new(1, 1, Ipv4Addr::new(192, 0, 2, 1)));
     let (mut agreed, mut answered) = (0, 0);
-    for step in parts(input).take(STEPS) {
+    for step in steps(input).take(STEPS) {
         let Some((what, rest)) = step.split_first() else { continue };
         match what {
             b'o' => {
@@ -65,26 +63,3 @@ fuzz_target!(|input: &[u8]| {
     }
     plant(agreed == 1 && answered == 2 && ours.agreement().audio().is_none());
 });
-
-/// What we would send must be readable by anybody.
-fn readable(session: &Session) {
-    let mut wide = Limits::default();
-    wide.session_bytes = usize::MAX;
-    wide.line_bytes = usize::MAX;
-    wide.lines = usize::MAX;
-    let printed = session.to_string();
-    match Session::parse_with(printed.as_bytes(), &wide) {
-        Ok(again) => assert_eq!(again, *session, "printed as {printed:?}"),
-        Err(error) => panic!("{error}; printed as {printed:?}"),
-    }
-}
-
-fn parts(input: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = Some(input);
-    std::iter::from_fn(move || {
-        let current = rest?;
-        let cut = current.windows(PART.len()).position(|window| window == PART);
-        rest = cut.and_then(|at| current.get(at + PART.len()..));
-        Some(cut.and_then(|at| current.get(..at)).unwrap_or(current))
-    })
-}

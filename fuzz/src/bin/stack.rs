@@ -1,21 +1,18 @@
 //! A whole stack as user agent against a peer that says anything: messages, time, and commands of an application, then
-//! everything is hung up and the clock runs. Nothing may be left.
+//! everything is hung up and the clock runs. Nothing may be left. The input is a script of steps, whose first byte says what is done with the rest.
 #![no_main]
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use offhook_fuzz::plant;
+use offhook_fuzz::{plant, steps};
 use sip::invite::SessionEvent;
 use sip::message::{Body, Lines, Message, Method, StatusCode, UriBuf};
 use sip::{
     Action, Answer, Application, Cause, Config, ContactSpec, Draft, Event, FlowId, Now, Outbox, Path, Reply, SessionId,
     Stack, Time, Transport, Turn, WallTime,
 };
-
-/// Steps are parted by a line with three dashes; the first byte says what is done with the rest.
-const PART: &[u8] = b"\n---\n";
 
 /// More steps show nothing new and take long.
 const STEPS: usize = 16;
@@ -24,7 +21,7 @@ const SECOND: u64 = 1_000_000;
 
 fuzz_target!(|input: &[u8]| {
     let mut world = World::new();
-    for step in parts(input).take(STEPS) {
+    for step in steps(input).take(STEPS) {
         let Some((what, rest)) = step.split_first() else { continue };
         match what {
             b'm' => world.receive(rest),
@@ -246,14 +243,4 @@ impl World {
             }
         }
     }
-}
-
-fn parts(input: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = Some(input);
-    std::iter::from_fn(move || {
-        let current = rest?;
-        let cut = current.windows(PART.len()).position(|window| window == PART);
-        rest = cut.and_then(|at| current.get(at + PART.len()..));
-        Some(cut.and_then(|at| current.get(..at)).unwrap_or(current))
-    })
 }
