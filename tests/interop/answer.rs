@@ -91,28 +91,27 @@ fn sipp_that_repeats_everything_gets_the_same_answers() {
     assert!(!robot.output().contains("call 6"), "a repeated INVITE is no new call");
 }
 
-#[test]
-fn bye_that_overtakes_its_ack_ends_the_call() {
+/// Three calls of this scenario, to the end of the last.
+fn three_calls(scenario: &str) {
     let (mut robot, address) = offhook::answer(&[]);
-    let (code, output) = sipp::run("uac_bye_before_ack.xml", &address, &["-m", "3"]);
+    let (code, output) = sipp::run(scenario, &address, &["-m", "3"]);
     assert_eq!(code, 0, "{output}");
     robot.wait_for("call 3 ended by caller");
+}
+
+#[test]
+fn bye_that_overtakes_its_ack_ends_the_call() {
+    three_calls("uac_bye_before_ack.xml");
 }
 
 #[test]
 fn rfc3261_12_2_2_options_within_a_call_is_answered_and_with_a_tag_of_no_call_refused() {
-    let (mut robot, address) = offhook::answer(&[]);
-    let (code, output) = sipp::run("uac_options_within.xml", &address, &["-m", "3"]);
-    assert_eq!(code, 0, "{output}");
-    robot.wait_for("call 3 ended by caller");
+    three_calls("uac_options_within.xml");
 }
 
 #[test]
 fn cancel_that_crosses_the_answer_has_no_effect() {
-    let (mut robot, address) = offhook::answer(&[]);
-    let (code, output) = sipp::run("uac_cancel_after_answer.xml", &address, &["-m", "3"]);
-    assert_eq!(code, 0, "{output}");
-    robot.wait_for("call 3 ended by caller");
+    three_calls("uac_cancel_after_answer.xml");
 }
 
 #[test]
