@@ -220,7 +220,13 @@ impl Engine {
     /// The 20 ms tick: everything mixed is heard, mixed and said; what else is due is done. `now` is when the tick was due, however late the
     /// thread is that makes it ([`crate::Beat`]).
     pub fn tick(&mut self, now: Micros, out: &mut impl Output) {
-        let wall = self.wall(now);
+        self.tick_late(now, now, out);
+    }
+
+    /// A tick that was due at `now` and is made at `made`: reports are dated by the time they leave (RFC 3550 section 6.4.1), or the lateness of this
+    /// thread would be taken for the network's at the other end.
+    pub fn tick_late(&mut self, now: Micros, made: Micros, out: &mut impl Output) {
+        let wall = self.wall(made);
         let samples = self.frame.len();
         for (_, place) in &mut self.streams {
             let Some(carried) = place else { continue };
@@ -239,7 +245,7 @@ impl Engine {
                 }
             }
             let reports = !matches!(carried.mode, Mode::Relayed { .. });
-            carried.stream.keep(now, wall, reports, out);
+            carried.stream.keep(now, reports.then_some((made, wall)), out);
         }
         self.play(out);
         self.bridge.mix();

@@ -196,8 +196,8 @@ impl Stream {
     }
 
     /// What is due at a tick besides audio: lost ends of events, the silence watch, and our control packets unless the peers of a relay
-    /// report to each other.
-    pub(crate) fn keep(&mut self, now: Micros, wall: NtpTime, reports: bool, out: &mut impl Output) {
+    /// report to each other: these have the times at which they leave.
+    pub(crate) fn keep(&mut self, now: Micros, reports: Option<(Micros, NtpTime)>, out: &mut impl Output) {
         let key = self.key;
         if self.events_in.deadline().is_some_and(|deadline| deadline <= now) {
             self.events_in.timeout(now, |report| tell(key, report, out));
@@ -210,10 +210,8 @@ impl Stream {
             self.silent = true;
             out.event(MediaEvent::Silence { stream: key, for_ms: now.since(self.last_heard).as_millis() });
         }
-        if !reports || now < self.control.deadline() {
-            return;
-        }
-        let written = self.control.poll(now, wall, &self.sender, &mut self.reception, self.packet.as_mut_slice());
+        let Some((made, wall)) = reports.filter(|(made, _)| *made >= self.control.deadline()) else { return };
+        let written = self.control.poll(made, wall, &self.sender, &mut self.reception, self.packet.as_mut_slice());
         self.send_control(written, out);
     }
 

@@ -1,5 +1,6 @@
 //! Media threads: sockets, the tick and the engine (ARCHITECTURE.md, journey RTP).
 
+mod arrival;
 mod ports;
 mod thread;
 

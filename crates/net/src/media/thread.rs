@@ -19,6 +19,7 @@ use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use rtp::Micros;
 
+use super::arrival;
 use super::ports::PortPair;
 use crate::clock::Clock;
 use crate::error::{CommandError, StartError};
@@ -214,6 +215,7 @@ impl Sockets {
         let token = |component: u64| EpollEvent::new(EpollFlags::EPOLLIN, ((slot.index() as u64) << 1) | component);
         self.ready.add(&ports.rtp, token(0))?;
         self.ready.add(&ports.rtcp, token(1))?;
+        arrival::stamp(&ports.rtcp)?;
         if self.by_slot.len() <= slot.index() {
             self.by_slot.resize_with(slot.index() + 1, || None);
         }
@@ -314,7 +316,7 @@ impl State {
             }
             self.collect(now, &mut tokens, &mut buffer);
             while let Some(at) = beat.due(now) {
-                self.engine.tick(at, &mut self.sockets);
+                self.engine.tick_late(at, Micros(self.clock.mono().0), &mut self.sockets);
             }
         }
     }
@@ -390,7 +392,16 @@ impl State {
         };
         let slot = *slot;
         // An error here is an ICMP error of a packet of ours: reading it clears it.
-        let Ok((length, from)) = socket.recv_from(buffer) else { return };
+        let (length, from, now) = match component {
+            Component::Rtp => match socket.recv_from(buffer) {
+                Ok((length, from)) => (length, from, now),
+                Err(_) => return,
+            },
+            Component::Rtcp => match arrival::receive(socket, buffer) {
+                Some((length, from, age)) => (length, from, Micros(self.clock.mono().0.saturating_sub(age.0))),
+                None => return,
+            },
+        };
         let Some(packet) = buffer.get_mut(..length) else { return };
         self.engine.receive(now, slot, component, from, packet, &mut self.sockets);
     }

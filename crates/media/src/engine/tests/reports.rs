@@ -146,3 +146,35 @@ fn removed_stream_says_goodbye_and_its_slot_means_nothing() {
     alice.engine.receive(now, slot, Component::Rtp, at(5_000), &mut [0x80; 12], &mut alice.wire);
     assert_eq!(alice.engine.report(Key(1)).unwrap().packets_received, 0);
 }
+
+/// RFC 3550 section 6.4.1, on a network that takes 3 ms each way: however late both threads make their ticks, that is what they find.
+#[test]
+fn rfc3550_6_4_1_round_trips_do_not_tell_of_late_ticks() {
+    const WAY: Micros = Micros::from_millis(3);
+    for late in [0, 7, 19, 150].map(Micros::from_millis) {
+        let (mut alice, mut bob) = pair();
+        alice.tone(10, 440.0, 1);
+        bob.tone(10, 1_000.0, 1);
+        for tick in 1..=1_500 {
+            let due = Micros(TICK.0 * tick);
+            let made = due.plus(late);
+            let mut moved = Vec::new();
+            for host in [&mut alice, &mut bob] {
+                host.engine.tick_late(due, made, &mut host.wire);
+                while let Some((slot, component, to, packet)) = host.wire.packets.pop_front() {
+                    moved.push((at(host.port_of(slot, component)), to, packet));
+                }
+            }
+            for (from, to, mut packet) in moved {
+                for host in [&mut alice, &mut bob] {
+                    host.receive(made.plus(WAY), from, to, &mut packet);
+                }
+            }
+        }
+        for host in [&alice, &bob] {
+            let found = host.engine.report(Key(1)).unwrap().round_trip.expect("30 s have reports").0;
+            // They count in 1/65536 s.
+            assert!(found.abs_diff(2 * WAY.0) <= 50, "{found} us, late by {} us", late.0);
+        }
+    }
+}
