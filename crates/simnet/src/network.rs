@@ -233,7 +233,7 @@ impl Network {
     /// Lets happen what happens next; false when nothing does, or not before `end`.
     pub fn step(&mut self, end: Duration) -> bool {
         let arrival = self.wire.keys().next().map(|(at, _)| *at);
-        let deadline = self.nodes.iter().filter_map(|node| node.stack.deadline()).min();
+        let deadline = self.nodes.iter_mut().filter_map(|node| node.stack.deadline()).min();
         let Some(next) = arrival.into_iter().chain(deadline).min().filter(|at| at.since(BEGIN) <= end) else {
             return false;
         };
@@ -246,7 +246,7 @@ impl Network {
             return true;
         }
         for node in 0..self.nodes.len() {
-            if self.nodes.get(node).and_then(|node| node.stack.deadline()).is_some_and(|at| at <= self.now) {
+            if self.nodes.get_mut(node).and_then(|node| node.stack.deadline()).is_some_and(|at| at <= self.now) {
                 self.turn(node, |turn| turn.timeout());
             }
         }

@@ -48,6 +48,8 @@ pub struct Stack {
     pub(crate) kept: usize,
     /// Where requests find them.
     pub(crate) arrivals: Table<Id>,
+    /// The one that came last, which stands in no table and has no timer yet: see [`Stack::settle`].
+    pub(crate) fresh: Option<Id>,
     /// What their responses are printed on, one after the other.
     pub(crate) page: Vec<u8>,
     pub(crate) asks: Slab<Ask>,
@@ -106,6 +108,7 @@ impl Stack {
             servers: Slab::new(),
             kept: 0,
             arrivals: Table::default(),
+            fresh: None,
             page: Vec::new(),
             asks: Slab::new(),
             alarms: Slab::new(),
@@ -121,8 +124,10 @@ impl Stack {
         Turn { stack: self, now, out }
     }
 
-    /// When [`Turn::timeout`] must be called next. May be earlier than anything visible happens.
-    pub fn deadline(&self) -> Option<Time> {
+    /// When [`Turn::timeout`] must be called next. May be earlier than anything visible happens. To be asked when all that came has been
+    /// handled.
+    pub fn deadline(&mut self) -> Option<Time> {
+        self.settle();
         self.wheel.deadline()
     }
 
@@ -138,15 +143,16 @@ impl Stack {
 
     /// What lives now. All zero once everything has run out: tests for leaks end with this.
     pub fn usage(&self) -> Usage {
+        let (keys, timers) = self.unsettled();
         let mut usage = Usage {
             requests: self.outgoing.len(),
             client_transactions: self.clients.len(),
             server_transactions: self.servers.len(),
             kept_octets: self.kept,
-            matches: self.arrivals.len() + self.streams.len(),
+            matches: self.arrivals.len() + keys + self.streams.len(),
             asks: self.asks.len(),
             alarms: self.alarms.len(),
-            timers: self.wheel.len(),
+            timers: self.wheel.len() + timers,
             ..Usage::default()
         };
         self.sessions.usage(&mut usage);

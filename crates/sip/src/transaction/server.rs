@@ -13,7 +13,7 @@ use crate::message::{Broken, Headers, Lines, Method, Request, StatusCode, write_
 use crate::outbox::{Cause, Origin, Path, SendError};
 use crate::reply::Reply;
 use crate::rng::Token;
-use crate::stack::Timer;
+use crate::stack::{Stack, Timer};
 use crate::time::Time;
 use crate::transaction::key::Key;
 use crate::transaction::packed::PackedPath;
@@ -131,6 +131,35 @@ impl Server {
     }
     pub(super) fn is_reliable(&self) -> bool {
         self.origin.is_reliable()
+    }
+}
+
+impl Keys {
+    fn all(&self) -> impl Iterator<Item = Key> {
+        let others = [&self.merged, &self.old_ack].into_iter().flatten();
+        std::iter::once(self.own).chain(others.map(|key| **key))
+    }
+}
+
+/// The transaction that came last.
+impl Stack {
+    /// Puts it where requests find it, and starts its timer. That waits until something else comes or the next deadline is asked for: most
+    /// are answered before, many for good, and need neither a timer that is stopped at once nor, where nothing of them is kept, a place.
+    pub(crate) fn settle(&mut self) {
+        let Some(id) = self.fresh.take() else { return };
+        let Some(server) = self.servers.get_mut(id) else { return };
+        for key in server.keys.all() {
+            self.arrivals.insert(key, id);
+        }
+        if let Some(at) = server.deadline() {
+            server.timer = self.wheel.start(at, Timer::Server(id));
+        }
+    }
+
+    /// How many entries it will have in the table of arrivals, and how many timers.
+    pub(crate) fn unsettled(&self) -> (usize, usize) {
+        let server = self.fresh.and_then(|id| self.servers.get(id));
+        server.map_or((0, 0), |server| (server.keys.all().count(), usize::from(server.deadline().is_some())))
     }
 }
 
@@ -323,11 +352,7 @@ impl Turn<'_> {
         };
         self.stack.kept += octets;
         let id = self.stack.servers.insert(self.stack.config.shard, server);
-        self.stack.arrivals.insert(key, id);
-        if let Some(merged) = merged {
-            self.stack.arrivals.insert(merged, id);
-        }
-        self.server_rearm(id);
+        self.stack.fresh = Some(id);
         Some(id)
     }
 
@@ -336,9 +361,11 @@ impl Turn<'_> {
         let Some(mut server) = self.stack.servers.remove(id) else { return };
         server.take_request(&mut self.stack.kept);
         server.keep(None, &mut self.stack.kept);
+        if self.stack.fresh.take_if(|fresh| *fresh == id).is_some() {
+            return;
+        }
         self.stop(server.timer);
-        self.stack.arrivals.remove(&server.keys.own);
-        for key in [server.keys.merged, server.keys.old_ack].into_iter().flatten() {
+        for key in server.keys.all() {
             self.stack.arrivals.remove(&key);
         }
     }
@@ -418,6 +445,7 @@ impl Turn<'_> {
         self.stop(old);
         let timer = match deadline {
             Some(at) if at <= self.now.mono && over => return self.server_end(id),
+            _ if self.stack.fresh == Some(id) => return,
             Some(at) => self.start(at, Timer::Server(id)),
             None => TimerId::NONE,
         };
@@ -437,7 +465,9 @@ impl Turn<'_> {
             && key != server.keys.own
         {
             server.keys.old_ack = Some(Box::new(key));
-            self.stack.arrivals.insert(key, id);
+            if self.stack.fresh != Some(id) {
+                self.stack.arrivals.insert(key, id);
+            }
         }
     }
 

@@ -179,7 +179,7 @@ impl Network {
         let end = self.now + Duration::from_millis(millis);
         loop {
             let arrival = self.wire.keys().next().map(|(at, _)| *at);
-            let deadline = self.nodes.iter().filter_map(|node| match node {
+            let deadline = self.nodes.iter_mut().filter_map(|node| match node {
                 Node::Stack { stack, .. } => stack.deadline(),
                 Node::Raw { .. } => None,
             });
@@ -188,7 +188,8 @@ impl Network {
             self.now = self.now.max(next);
             self.deliver();
             for node in 0..self.nodes.len() {
-                if matches!(&self.nodes[node], Node::Stack { stack, .. } if stack.deadline().is_some_and(|at| at <= self.now))
+                if let Node::Stack { stack, .. } = &mut self.nodes[node]
+                    && stack.deadline().is_some_and(|at| at <= self.now)
                 {
                     self.turn(node, |turn| turn.timeout());
                 }
