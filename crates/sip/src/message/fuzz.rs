@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::header::{CSeq, Contact, From};
+use super::header::{CSeq, Contact, From, Via};
 use super::multipart::Parts;
 use super::start::{self, Start};
 use super::{Frame, Framer, Limits, Message, Uri, field, keys, masks, usual};
@@ -102,8 +102,13 @@ fn line(octets: &[u8], start: usize, limits: &Limits) -> u8 {
     if let Some(found) = usual::via(value, at) {
         let mut keys = keys::Keys::new();
         assert_eq!(keys::via(value, at, &mut keys), Ok(()), "Via");
-        assert_eq!(found, (keys.sent_by, keys.branch), "Via");
-        kinds |= if value.ends_with(b";rport") { 4 } else { 0 };
+        assert_eq!((found.sent_by, found.branch), (keys.sent_by, keys.branch), "Via");
+        let read = super::Headers::read::<Via<'_>>(value);
+        let read = read.map(|via| (via.params.get("rport").is_some(), via.params.iter().count()));
+        let rport = found.rport.is_some();
+        assert_eq!(read, Ok((rport, 1 + usize::from(rport))), "Via");
+        assert!(!rport || found.rport.bytes(octets) == b";rport", "rport");
+        kinds |= if rport { 4 } else { 0 };
     }
     if let Some(cseq) = usual::cseq(value) {
         assert_eq!(super::Headers::read::<CSeq>(value), Ok(cseq), "CSeq");

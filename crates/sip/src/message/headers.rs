@@ -35,6 +35,17 @@ pub struct RawHeader<'a> {
     line: &'a [u8],
 }
 
+/// A Via alone on its line, with a name or an IPv4 address and no parameters but branch and an `rport` without value.
+#[derive(Clone, Copy)]
+pub(crate) struct UsualVia<'a> {
+    /// Host and port.
+    pub(crate) sent_by: &'a [u8],
+    /// Whether it asks for the port.
+    pub(crate) rport: bool,
+    /// The value before and behind `;rport`.
+    pub(super) rest: [&'a [u8]; 2],
+}
+
 impl<'a> RawHeader<'a> {
     pub(super) fn new(entry: Entry, bytes: &'a [u8]) -> RawHeader<'a> {
         RawHeader {
@@ -110,9 +121,10 @@ impl Headers {
         entries.map(|entry| entry.value_of(&self.bytes))
     }
 
-    /// The lines of this known name as they came, with the CRLF where it follows at once.
-    pub(super) fn lines_of(&self, id: HeaderId) -> impl Iterator<Item = &[u8]> {
-        self.index.entries().iter().filter(move |entry| entry.is(id)).map(|entry| entry.ended_line_of(&self.bytes))
+    /// The lines of these names as they came, with the CRLF where it follows at once. The names are bits, by their numbers.
+    pub(super) fn lines_of(&self, names: u64) -> impl Iterator<Item = (HeaderId, &[u8])> {
+        let wanted = move |entry: &&Entry| names.checked_shr(entry.number().into()).is_some_and(|names| names & 1 != 0);
+        self.index.entries().iter().filter(wanted).map(|entry| (entry.id(), entry.ended_line_of(&self.bytes)))
     }
 
     /// Every header field of this name, known or not, compact form included.
@@ -201,6 +213,22 @@ impl Headers {
     /// Branch and sent-by of the top Via, in octets.
     pub(crate) fn way_back(&self) -> (&[u8], &[u8]) {
         (self.keys.branch.bytes(&self.bytes), self.keys.sent_by.bytes(&self.bytes))
+    }
+
+    /// The top Via where it is written as nearly all are.
+    pub(crate) fn usual_via(&self) -> Option<UsualVia<'_>> {
+        let keys = Some(&self.keys).filter(|keys| keys.usual_via)?;
+        let value = self.index.entries().iter().find(|entry| entry.is(HeaderId::Via))?;
+        let (front, behind) = match keys.rport.is_some() {
+            true => (value.value()..usize::from(keys.rport.start), usize::from(keys.rport.end)..value.end()),
+            false => (value.value()..value.end(), value.end()..value.end()),
+        };
+        let part = |range| self.bytes.get(range).unwrap_or_default();
+        Some(UsualVia {
+            sent_by: keys.sent_by.bytes(&self.bytes),
+            rport: keys.rport.is_some(),
+            rest: [part(front), part(behind)],
+        })
     }
 
     /// Call-ID and tag of From, in octets.

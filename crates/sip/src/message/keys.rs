@@ -39,6 +39,10 @@ pub(super) struct Keys {
     pub(super) to_tag: Span,
     pub(super) branch: Span,
     pub(super) sent_by: Span,
+    /// Whether the top Via is written as nearly all are: see [`super::usual::via`].
+    pub(super) usual_via: bool,
+    /// Its `;rport`; known of a usual one only.
+    pub(super) rport: Span,
     pub(super) cseq: CSeq,
 }
 
@@ -46,7 +50,16 @@ impl Keys {
     pub(super) fn new() -> Keys {
         let none = Span::default();
         let cseq = CSeq { number: 0, method: Method::Invite };
-        Keys { call_id: none, from_tag: none, to_tag: none, branch: none, sent_by: none, cseq }
+        Keys {
+            call_id: none,
+            from_tag: none,
+            to_tag: none,
+            branch: none,
+            sent_by: none,
+            usual_via: false,
+            rport: none,
+            cseq,
+        }
     }
 }
 

@@ -69,8 +69,9 @@ mod id {
 }
 
 /// The bit of a header field whose number is below 64.
-const fn bit(id: HeaderId) -> u64 {
-    1 << (id as u8 & 63)
+pub(super) const fn bit(id: HeaderId) -> u64 {
+    assert!((id as u8) < 64, "a header field whose number is below 64");
+    1 << (id as u8)
 }
 
 /// Header fields without which there is no transaction (RFC 3261 section 8.1.1).
@@ -230,8 +231,9 @@ impl<'b> Pass<'b> {
         }
         self.seen |= bit(HeaderId::Via);
         let value = entry.value_of(self.bytes);
-        if let Some((sent_by, branch)) = usual::via(value, entry.value()) {
-            (self.keys.sent_by, self.keys.branch) = (sent_by, branch);
+        if let Some(via) = usual::via(value, entry.value()) {
+            self.keys.usual_via = true;
+            (self.keys.sent_by, self.keys.branch, self.keys.rport) = (via.sent_by, via.branch, via.rport);
         } else if let Err(fault) = keys::via(value, entry.value(), self.keys) {
             self.note(fault.in_header(HeaderId::Via, 1));
         }

@@ -8,6 +8,7 @@ use super::header::{Header, Via};
 use super::headers::Headers;
 use super::lexer::Lexer;
 use super::lines::Lines;
+use super::parse::bit;
 use super::writer::Writer;
 use super::{Body, HeaderId, StatusCode};
 
@@ -30,6 +31,14 @@ pub fn write_response(
     writer.finish(body)
 }
 
+/// What a response copies from its request.
+const COPIED: u64 = bit(HeaderId::Via)
+    | bit(HeaderId::From)
+    | bit(HeaderId::To)
+    | bit(HeaderId::CallId)
+    | bit(HeaderId::CSeq)
+    | bit(HeaderId::Timestamp);
+
 /// The part of a response that its request decides: the status line and what is copied. It is printed on `page`, which may have been used before.
 pub(crate) fn begin(
     page: Vec<u8>,
@@ -40,19 +49,20 @@ pub(crate) fn begin(
     received: Option<(IpAddr, Option<u16>)>,
 ) -> Writer {
     let mut writer = Writer::response_on(page, code, reason);
-    let mut unstamped = 0;
-    if let (Some((ip, rport)), Some(via)) = (received, request.raw(HeaderId::Via)) {
-        stamp(&mut writer, via, ip, rport);
-        unstamped = 1;
-    }
-    request.lines_of(HeaderId::Via).skip(unstamped).for_each(|line| copy(&mut writer, line, None));
     let tag = to_tag.filter(|_| code != StatusCode::TRYING && request.to_tag_octets().is_none());
-    for id in [HeaderId::From, HeaderId::To, HeaderId::CallId, HeaderId::CSeq] {
-        let Some(line) = request.lines_of(id).next() else { continue };
-        copy(&mut writer, line, tag.filter(|_| id == HeaderId::To));
-    }
-    if code == StatusCode::TRYING {
-        request.lines_of(HeaderId::Timestamp).for_each(|line| copy(&mut writer, line, None));
+    let (mut received, mut seen) = (received, 0);
+    for (id, line) in request.lines_of(COPIED) {
+        match id {
+            HeaderId::Via => match received.take() {
+                Some((ip, rport)) => stamp(&mut writer, request, ip, rport),
+                None => copy(&mut writer, line, None),
+            },
+            HeaderId::Timestamp if code != StatusCode::TRYING => {}
+            // One that could not be read may have two.
+            HeaderId::From | HeaderId::To | HeaderId::CallId | HeaderId::CSeq if seen & bit(id) != 0 => {}
+            _ => copy(&mut writer, line, tag.filter(|_| id == HeaderId::To)),
+        }
+        seen |= bit(id);
     }
     writer
 }
@@ -66,13 +76,34 @@ fn copy(writer: &mut Writer, line: &[u8], tag: Option<&[u8]>) {
     };
 }
 
-/// Copies the top Via with `received` and `rport` set; the other Vias of the same line stay as they are.
-fn stamp(writer: &mut Writer, value: &[u8], ip: IpAddr, rport: Option<u16>) {
+/// Copies the top Via with `received` and `rport` set; the other Vias of the same line stay as they are, and so does one that cannot be read.
+fn stamp(writer: &mut Writer, request: &Headers, ip: IpAddr, rport: Option<u16>) {
     writer.octets(b"Via: ");
+    let rest = match request.usual_via() {
+        Some(usual) => {
+            let [front, behind] = usual.rest;
+            writer.octets(front).octets(behind);
+            Some(&b""[..])
+        }
+        None => unstamped(writer, request.raw(HeaderId::Via).unwrap_or_default(), rport.is_some()),
+    };
+    if let Some(rest) = rest {
+        writer.octets(b";received=").ip(ip);
+        if let Some(port) = rport {
+            writer.octets(b";rport=").number(usize::from(port));
+        }
+        writer.octets(rest);
+    }
+    writer.octets(b"\r\n");
+}
+
+/// Copies the first Via of a value without `received`, and without `rport` where that is to be set; gives what follows it. `None`: it cannot be
+/// read, and all was copied.
+fn unstamped<'a>(writer: &mut Writer, value: &'a [u8], rport: bool) -> Option<&'a [u8]> {
     let mut lexer = Lexer::new(value);
     let Ok(via) = Via::parse_value(&mut lexer) else {
-        writer.octets(value).octets(b"\r\n");
-        return;
+        writer.octets(value);
+        return None;
     };
     let (rest, params) = (lexer.rest(), via.params.raw());
     let own = value.len() - rest.len() - params.len();
@@ -81,16 +112,12 @@ fn stamp(writer: &mut Writer, value: &[u8], ip: IpAddr, rport: Option<u16>) {
     let mut start = 0;
     while let Some(param) = iter.next() {
         let end = iter.pos();
-        let replaced = param.name.eq_ignore_ascii_case("received")
-            || (rport.is_some() && param.name.eq_ignore_ascii_case("rport"));
+        let replaced =
+            param.name.eq_ignore_ascii_case("received") || (rport && param.name.eq_ignore_ascii_case("rport"));
         if !replaced {
             writer.octets(params.get(start..end).unwrap_or_default());
         }
         start = end;
     }
-    writer.octets(b";received=").ip(ip);
-    if let Some(port) = rport {
-        writer.octets(b";rport=").number(usize::from(port));
-    }
-    writer.octets(rest).octets(b"\r\n");
+    Some(rest)
 }

@@ -83,17 +83,20 @@ pub(super) fn cseq(value: &[u8]) -> Option<CSeq> {
     None
 }
 
-/// What follows the display name in quotes, if there is one, and the angle bracket.
+/// What follows the display name, if there is one, and the angle bracket. A name is in quotes or one token.
 #[inline(always)]
 fn address(value: &[u8]) -> Option<&[u8]> {
-    match value.strip_prefix(b"\"") {
-        Some(name) => name.get(class::prefix(name, class::QUOTED)..)?.strip_prefix(b"\" <"),
-        None => value.strip_prefix(b"<"),
+    match value {
+        [b'<', address @ ..] => Some(address),
+        [b'"', name @ ..] => name.get(class::prefix(name, class::QUOTED)..)?.strip_prefix(b"\" <"),
+        _ => match value.split_at_checked(class::prefix(value, class::TOKEN))? {
+            ([_, ..], behind) => behind.strip_prefix(b" <"),
+            _ => None,
+        },
     }
 }
 
-/// The tag of `<...>` or `<...>;tag=...`, with or without a plain display name in quotes, at `base` of the message, as [`super::keys::tag`]
-/// reads it.
+/// The tag of `<...>` or `<...>;tag=...`, with or without a plain display name, at `base` of the message, as [`super::keys::tag`] reads it.
 #[inline]
 pub(super) fn tag(value: &[u8], base: usize) -> Option<Span> {
     let address = address(value)?;
@@ -106,7 +109,7 @@ pub(super) fn tag(value: &[u8], base: usize) -> Option<Span> {
     class::all(tag, class::VALUE).then(|| Span::new(end - tag.len(), end))
 }
 
-/// The URI of a From, To or Contact that [`super::header::NameAddr`] reads without fault: no display name or one in quotes, a URI as
+/// The URI of a From, To or Contact that [`super::header::NameAddr`] reads without fault: a plain display name or none, a URI as
 /// [`is_uri`] takes it, parameters without blanks or quotes.
 pub(super) fn name_addr(value: &[u8]) -> Option<&[u8]> {
     let address = address(value)?;
@@ -151,27 +154,43 @@ fn are_params(mut rest: &[u8], names: u16, values: u16) -> bool {
     rest.is_empty()
 }
 
-/// Sent-by and branch of `SIP/2.0/UDP host:port;branch=...`, with `;rport` behind it or not, as [`super::keys::via`] reads them.
+/// What matters of a Via, as ranges of the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Via {
+    pub(super) sent_by: Span,
+    pub(super) branch: Span,
+    /// `;rport` without a value, where it stands.
+    pub(super) rport: Span,
+}
+
+/// Reads `SIP/2.0/UDP host:port;branch=...`, with `;rport` before or behind the branch or without it.
 #[inline]
-pub(super) fn via(value: &[u8], base: usize) -> Option<(Span, Span)> {
+pub(super) fn via(value: &[u8], base: usize) -> Option<Via> {
+    const RPORT: &[u8] = b";rport";
     let behind = value.strip_prefix(b"SIP/2.0/")?;
     let sent_by = behind.get(class::prefix(behind, class::TOKEN)..).filter(|rest| rest.len() < behind.len())?;
     let sent_by = sent_by.strip_prefix(b" ")?;
     let at = |rest: &[u8]| base + value.len() - rest.len();
-    let mut rest = sent_by.get(class::prefix(sent_by, class::HOST)..)?;
-    if rest.len() == sent_by.len() {
+    let mut params = sent_by.get(class::prefix(sent_by, class::HOST)..)?;
+    if params.len() == sent_by.len() {
         return None;
     }
-    if let Some(port) = rest.strip_prefix(b":") {
-        rest = port.get(class::prefix(port, class::DIGIT)..)?;
-        if rest.len() == port.len() {
+    if let Some(port) = params.strip_prefix(b":") {
+        params = port.get(class::prefix(port, class::DIGIT)..)?;
+        if params.len() == port.len() {
             return None;
         }
     }
-    let branch = rest.strip_prefix(b";branch=")?;
-    let behind = branch.get(class::prefix(branch, class::VALUE)..)?;
-    if behind.len() == branch.len() || !(behind.is_empty() || behind == b";rport") {
+    let first = params.strip_prefix(RPORT).filter(|rest| rest.starts_with(b";"));
+    let branch = first.unwrap_or(params).strip_prefix(b";branch=")?;
+    let last = branch.get(class::prefix(branch, class::VALUE)..)?;
+    if last.len() == branch.len() || !(last.is_empty() || last == RPORT && first.is_none()) {
         return None;
     }
-    Some((Span::new(at(sent_by), at(rest)), Span::new(at(branch), at(behind))))
+    let rport = match first {
+        Some(behind) => Span::new(at(params), at(behind)),
+        None if last.is_empty() => Span::default(),
+        None => Span::new(at(last), base + value.len()),
+    };
+    Some(Via { sent_by: Span::new(at(sent_by), at(params)), branch: Span::new(at(branch), at(last)), rport })
 }
