@@ -110,9 +110,12 @@ pub(super) fn tag(value: &[u8], base: usize) -> Option<Span> {
 }
 
 /// The URI of a From, To or Contact that [`super::header::NameAddr`] reads without fault: a plain display name or none, a URI as
-/// [`is_uri`] takes it, parameters without blanks or quotes.
+/// [`is_uri`] takes it, parameters without blanks or quotes; or such a URI alone, without brackets or parameters.
 pub(super) fn name_addr(value: &[u8]) -> Option<&[u8]> {
-    let address = address(value)?;
+    let Some(address) = address(value) else {
+        let ends = |octet: &u8| matches!(octet, b';' | b',' | b'?');
+        return Some(value).filter(|value| is_uri(value) && !value.iter().any(ends));
+    };
     let (uri, params) = address.split_at_checked(scan::find(address, b'>')?)?;
     let sound = is_uri(uri) && are_params(params.get(1..)?, class::TOKEN, class::VALUE);
     sound.then_some(uri)
