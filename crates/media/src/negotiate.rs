@@ -111,9 +111,9 @@ impl CallMedia {
         offer: &[u8],
     ) -> Result<(Vec<u8>, Agreed), NegotiateError> {
         let offer = Session::parse(offer).map_err(NegotiateError::Unreadable)?;
-        let answer = capabilities.answer(&offer, origin(capabilities, session)).map_err(NegotiateError::Answer)?;
-        let agreed = agreed(&answer.agreement)?;
-        Ok((answer.session.to_bytes(), agreed))
+        let answer = capabilities.answer(offer, origin(capabilities, session));
+        let (body, agreement) = answer.map_err(NegotiateError::Answer)?;
+        Ok((body, agreed(&agreement)?))
     }
 
     /// What we can and want, to be shared with other calls.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use audio::codec::Codec;
-use rtp::telephone_event::{Event, EventSet};
+use rtp::telephone_event::EventSet;
 use rtp::{Micros, PayloadType};
 use sdp::{Direction, StreamPlan};
 
@@ -124,7 +124,7 @@ impl StreamSettings {
         let events = plan.telephone_event.filter(|events| events.clock_rate == clock).map(|events| EventTypes {
             send: number(events.send_payload_type),
             receive: number(events.receive_payload_type),
-            taken: set(&events.events),
+            taken: EventSet::from_words(events.events.words()),
         });
         Ok(Self {
             codec,
@@ -139,12 +139,6 @@ impl StreamSettings {
             max_delay: Micros::from_millis(200),
         })
     }
-}
-
-fn set(events: &sdp::EventSet) -> EventSet {
-    let mut taken = EventSet::EMPTY;
-    events.events().for_each(|event| taken.insert(Event(event)));
-    taken
 }
 
 fn number(number: sdp::PayloadType) -> PayloadType {

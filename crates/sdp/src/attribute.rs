@@ -73,8 +73,9 @@ impl fmt::Display for Attribute {
 pub struct Attributes(Vec<Attribute>);
 
 impl Attributes {
-    pub(crate) fn with_capacity(lines: usize) -> Attributes {
-        Attributes(Vec::with_capacity(lines))
+    /// Makes room for so many more.
+    pub(crate) fn reserve(&mut self, lines: usize) {
+        self.0.reserve(lines);
     }
 
     /// The value of the first attribute with this name; `""` when it has none.

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::attribute::Attribute;
 use crate::media::Media;
 use crate::print::Printout;
-use crate::text::{Text, Token, cut, word};
+use crate::text::{Text, Token, cut, known_number, trimmed, word};
 use crate::time::read_digits;
 
 /// An RTP payload type number, 0 to 127. RFC 3550 section 5.1, RFC 8866 section 6.6.
@@ -47,6 +47,11 @@ impl PayloadType {
         usize::from(self.0)
     }
 
+    /// Its digits.
+    pub(crate) fn as_str(self) -> &'static str {
+        known_number(self.0).unwrap_or_default()
+    }
+
     pub(crate) fn token(self) -> Token {
         Token::number(self.0)
     }
@@ -81,8 +86,10 @@ struct StaticFormat {
 
 impl StaticFormat {
     fn of(number: PayloadType) -> Option<&'static StaticFormat> {
-        let last = STATIC.last()?.number;
-        STATIC.iter().find(|format| format.number == number.0).filter(|_| number.0 <= last)
+        if number.0 > STATIC.last()?.number {
+            return None;
+        }
+        STATIC.iter().find(|format| format.number == number.0)
     }
 }
 
@@ -156,6 +163,15 @@ impl Codec {
         Some(Codec { payload_type, name: Token::literal(name), clock_rate, channels, fmtp: None })
     }
 
+    /// What is known of a payload type before anything explains it: the clock rate, which is then at least 1, tells the two apart.
+    fn unexplained(payload_type: PayloadType) -> Codec {
+        Codec { payload_type, name: Token::literal("-"), clock_rate: 0, channels: 1, fmtp: None }
+    }
+
+    fn is_explained(&self) -> bool {
+        self.clock_rate > 0
+    }
+
     /// The same codec with another number of channels; 0 counts as 1.
     #[must_use]
     pub fn with_channels(mut self, channels: u16) -> Codec {
@@ -172,9 +188,7 @@ impl Codec {
 
     /// Whether name, clock rate and channels are the same, whatever the number and the parameters.
     pub fn same_encoding(&self, other: &Codec) -> bool {
-        self.clock_rate == other.clock_rate
-            && self.channels == other.channels
-            && self.name.eq_ignore_ascii_case(&other.name)
+        self.clock_rate == other.clock_rate && self.channels == other.channels && self.name.is(&other.name)
     }
 
     /// Whether both name one format: the same encoding, and equal values of those parameters which RFC 3264
@@ -216,7 +230,7 @@ impl Codec {
 
     /// Whether this is `telephone-event` (RFC 4733).
     pub fn is_telephone_event(&self) -> bool {
-        self.name.eq_ignore_ascii_case("telephone-event")
+        self.name.is("telephone-event")
     }
 
     /// Whether this format carries no speech of its own: events, comfort noise, redundancy. A stream cannot live
@@ -232,13 +246,17 @@ impl Codec {
         let known = StaticFormat::of(self.payload_type).filter(|known| {
             (known.name, known.clock_rate, known.channels) == (&self.name, self.clock_rate, self.channels)
         });
-        let value = known.map_or_else(|| Text::assembled(self.print_rtpmap()), |known| Text::literal(known.rtpmap));
+        let printed = || {
+            let mut out = Printout::with_capacity(32);
+            self.print_rtpmap(&mut out);
+            Text::assembled(out.into_string())
+        };
+        let value = known.map_or_else(printed, |known| Text::literal(known.rtpmap));
         Attribute { name: Token::literal("rtpmap"), value: Some(value) }
     }
 
-    fn print_rtpmap(&self) -> String {
-        let mut out = Printout::with_capacity(32);
-        out.decimal(u64::from(self.payload_type.get()));
+    fn print_rtpmap(&self, out: &mut Printout) {
+        out.text(self.payload_type.as_str());
         out.text(" ");
         out.text(&self.name);
         out.text("/");
@@ -247,7 +265,14 @@ impl Codec {
             out.text("/");
             out.decimal(u64::from(self.channels));
         }
-        out.into_string()
+    }
+
+    /// The lines of [`Media::push_codec`].
+    pub(crate) fn print(&self, out: &mut Printout) {
+        out.line("a=rtpmap:", |out| self.print_rtpmap(out));
+        if let Some(fmtp) = &self.fmtp {
+            out.line("a=fmtp:", |out| [self.payload_type.as_str(), " ", fmtp].iter().for_each(|part| out.text(part)));
+        }
     }
 
     /// `a=fmtp`: RFC 8866 section 6.15.
@@ -290,7 +315,7 @@ fn read_rtpmap(value: &str) -> Option<Codec> {
 /// Reads the value of `a=fmtp`: payload type and parameters.
 fn read_fmtp(value: &str) -> Option<(PayloadType, Text)> {
     let (format, parameters) = word(value)?;
-    Some((PayloadType::read(format)?, Text::new(parameters.trim()).ok()?))
+    Some((PayloadType::read(format)?, Text::of_line(trimmed(parameters))?))
 }
 
 impl Media {
@@ -318,27 +343,35 @@ impl Media {
     /// The codecs of the `m=` line in order of preference, by `a=rtpmap` or by the static numbers of RFC 3551.
     /// A payload type is listed once; one that neither explains is left out. Linear in the size of the section.
     pub fn codecs(&self) -> Vec<Codec> {
-        let mut codecs: Vec<(PayloadType, Option<Codec>)> = Vec::with_capacity(self.formats.len());
-        codecs.extend(self.payload_types().map(|number| (number, None)));
-        // At most 128 payload types are looked through for each attribute.
-        for codec in self.rtpmaps() {
-            let entry = codecs.iter_mut().find(|(number, _)| *number == codec.payload_type);
-            if let Some((_, unknown @ None)) = entry {
-                *unknown = Some(codec);
+        let mut codecs = Vec::with_capacity(self.formats.len());
+        codecs.extend(self.payload_types().map(Codec::unexplained));
+        for attribute in &self.attributes {
+            let value = attribute.value.as_deref().unwrap_or_default();
+            // At most 128 payload types are looked through for each attribute.
+            match attribute.name.as_str() {
+                "rtpmap" => {
+                    let Some(read) = read_rtpmap(value) else { continue };
+                    let entry = codecs.iter_mut().find(|codec| codec.payload_type == read.payload_type);
+                    if let Some(codec) = entry.filter(|codec| !codec.is_explained()) {
+                        *codec = Codec { fmtp: codec.fmtp.take(), ..read };
+                    }
+                }
+                "fmtp" => {
+                    let Some((number, parameters)) = read_fmtp(value) else { continue };
+                    if let Some(codec) = codecs.iter_mut().find(|codec| codec.payload_type == number) {
+                        codec.fmtp.get_or_insert(parameters);
+                    }
+                }
+                _ => {}
             }
         }
-        for (number, unknown) in codecs.iter_mut().filter(|(_, codec)| codec.is_none()) {
-            *unknown = Codec::from_static(*number);
-        }
-        for (number, parameters) in self.attributes.all("fmtp").filter_map(read_fmtp) {
-            let entry = codecs.iter_mut().find(|(listed, _)| *listed == number);
-            if let Some((_, Some(codec))) = entry {
-                codec.fmtp.get_or_insert(parameters);
+        for codec in codecs.iter_mut().filter(|codec| !codec.is_explained()) {
+            if let Some(known) = Codec::from_static(codec.payload_type) {
+                *codec = Codec { fmtp: codec.fmtp.take(), ..known };
             }
         }
-        let mut known = Vec::with_capacity(codecs.len());
-        known.extend(codecs.into_iter().filter_map(|(_, codec)| codec));
-        known
+        codecs.retain(Codec::is_explained);
+        codecs
     }
 
     /// The codec behind one payload type listed in the `m=` line.

@@ -61,9 +61,13 @@ impl Direction {
 
     /// The direction with this attribute name.
     pub fn from_name(name: &str) -> Option<Direction> {
-        [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive]
-            .into_iter()
-            .find(|direction| direction.as_str() == name)
+        match name {
+            "sendrecv" => Some(Direction::SendRecv),
+            "sendonly" => Some(Direction::SendOnly),
+            "recvonly" => Some(Direction::RecvOnly),
+            "inactive" => Some(Direction::Inactive),
+            _ => None,
+        }
     }
 }
 

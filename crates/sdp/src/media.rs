@@ -182,16 +182,21 @@ pub struct Media {
 impl Media {
     /// A section with nothing but its `m=` line.
     pub fn new(kind: MediaKind, port: u16, protocol: Protocol) -> Media {
+        Media::with_formats(kind, port, protocol, Vec::new())
+    }
+
+    /// As [`Media::new`], with these formats.
+    pub(crate) fn with_formats(kind: MediaKind, port: u16, protocol: Protocol, formats: Vec<Token>) -> Media {
         Media {
             kind,
             port,
             port_count: None,
             protocol,
-            formats: Vec::with_capacity(4),
+            formats,
             information: None,
             connections: Vec::new(),
             bandwidths: Vec::new(),
-            attributes: Attributes::with_capacity(4),
+            attributes: Attributes::default(),
         }
     }
 
@@ -204,8 +209,8 @@ impl Media {
     /// port 0, and the identification tag if there is one. RFC 3264 section 6.
     #[must_use]
     pub fn rejection(&self) -> Media {
-        let mut refused = Media::new(self.kind.clone(), 0, self.protocol.clone());
-        refused.formats = self.formats.first().cloned().into_iter().collect();
+        let formats = self.formats.first().cloned().into_iter().collect();
+        let mut refused = Media::with_formats(self.kind.clone(), 0, self.protocol.clone(), formats);
         refused.attributes =
             self.attributes.iter().filter(|attribute| attribute.name == "mid").take(1).cloned().collect();
         refused
@@ -235,22 +240,35 @@ impl Media {
     }
 
     fn print_line(&self, out: &mut Printout) {
-        out.text(self.kind.as_str());
+        let ports = (self.port, self.port_count.filter(|count| *count > 0));
+        print_line(out, &self.kind, ports, &self.protocol, self.formats.iter().map(Token::as_str));
+    }
+}
+
+/// The value of an `m=` line.
+pub(crate) fn print_line<'a>(
+    out: &mut Printout,
+    kind: &MediaKind,
+    (port, count): (u16, Option<u32>),
+    protocol: &Protocol,
+    formats: impl Iterator<Item = &'a str>,
+) {
+    out.text(kind.as_str());
+    out.text(" ");
+    out.decimal(u64::from(port));
+    if let Some(count) = count {
+        out.text("/");
+        out.decimal(u64::from(count));
+    }
+    out.text(" ");
+    out.text(protocol.as_str());
+    let mut formats = formats.peekable();
+    if formats.peek().is_none() {
+        out.text(" 0");
+    }
+    for format in formats {
         out.text(" ");
-        out.decimal(u64::from(self.port));
-        if let Some(count) = self.port_count.filter(|count| *count > 0) {
-            out.text("/");
-            out.decimal(u64::from(count));
-        }
-        out.text(" ");
-        out.text(self.protocol.as_str());
-        if self.formats.is_empty() {
-            out.text(" 0");
-        }
-        for format in &self.formats {
-            out.text(" ");
-            out.text(format);
-        }
+        out.text(format);
     }
 }
 

@@ -194,8 +194,11 @@ impl Negotiation {
         let mut slots = slots.clone();
         let mut agreement = Agreement { streams: Vec::with_capacity(slots.len()) };
         for (index, (slot, (ours, theirs))) in slots.iter_mut().zip(offer.streams().zip(answer.streams())).enumerate() {
-            let both = ((ours, ours.codecs()), (theirs, theirs.codecs()));
-            agreement.streams.push(slot.agree(index, both, Role::Offerer));
+            let (offered, answered) = (ours.codecs(), theirs.codecs());
+            let plan = StreamPlan::of_codecs(index, (ours, &offered), (theirs, &answered), Role::Offerer, slot.wanted);
+            agreement.streams.push(slot.agree(plan));
+            slot.remember(answered);
+            slot.remember(offered);
             slot.refused = if ours.is_rejected() { slot.refused } else { theirs.is_rejected() };
         }
         let accepted = |(ours, theirs): (&crate::Media, &crate::Media)| !ours.is_rejected() && !theirs.is_rejected();

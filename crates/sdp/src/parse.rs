@@ -7,6 +7,7 @@ mod printed;
 mod tests;
 
 use std::borrow::Cow;
+use std::net::Ipv4Addr;
 
 use crate::attribute::Attributes;
 use crate::limits::Limits;
@@ -54,45 +55,17 @@ fn session(bytes: &[u8], limits: &Limits) -> Result<Session, ParseError> {
     }
     let text = lines::decoded(bytes);
     let latin1 = matches!(text, Cow::Owned(_));
-    let mut session = match read(&text, limits) {
-        Ok(session) => session,
+    let mut reader = Reader::new(limits);
+    match reader.read(&text) {
+        Ok(()) => {}
         Err(error) if latin1 => return Err(lines::undecoded(bytes, &text, error)),
         Err(error) => return Err(error),
-    };
+    }
     if latin1 {
-        declare_utf8(&mut session);
+        declare_utf8(&mut reader.session);
     }
-    printed::fits(&session, bytes.len(), limits)?;
-    Ok(session)
-}
-
-fn read(text: &str, limits: &Limits) -> Result<Session, ParseError> {
-    let mut lines = Lines::new(text, limits);
-    let first = lines.next_line()?;
-    match &first {
-        Some(line) if line.letter == 'v' => fields::version(line)?,
-        other => return Err(lines.missing(other.as_ref(), 'v', "v=0 as the first line", "RFC 8866 section 5.1")),
-    }
-    let origin = match lines.next_line()? {
-        Some(line) if line.letter == 'o' => fields::origin(&line)?,
-        other => return Err(lines.missing(other.as_ref(), 'o', "o= as the second line", "RFC 8866 section 5.2")),
-    };
-    let mut reader = Reader::new(origin, limits);
-    while let Some(line) = lines.next_line()? {
-        match reader.session.media.is_empty() && line.letter != 'm' {
-            true => reader.session_line(&line)?,
-            false => reader.media_line(&line)?,
-        }
-        reader.previous = line.letter;
-    }
-    let mut session = reader.session;
-    if session.times.is_empty() {
-        session.times = vec![TimeDescription::default()];
-    }
-    match without_address(&session) {
-        Some(index) => Err(missing_address(text, index, limits)),
-        None => Ok(session),
-    }
+    printed::fits(&reader.session, bytes.len(), limits)?;
+    Ok(reader.session)
 }
 
 /// What has been read so far.
@@ -106,8 +79,38 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn new(origin: Origin, limits: &Limits) -> Reader<'_> {
+    /// Nothing read yet; the origin is filled in first.
+    fn new(limits: &Limits) -> Reader<'_> {
+        let origin = Origin::new(0, 0, Ipv4Addr::UNSPECIFIED);
         Reader { session: Session::bare(origin), limits, rank: rank('o'), previous: 'o' }
+    }
+
+    /// Reads all lines. The session is whole when there was no mistake.
+    fn read(&mut self, text: &str) -> Result<(), ParseError> {
+        let mut lines = Lines::new(text, self.limits);
+        let first = lines.next_line()?;
+        match &first {
+            Some(line) if line.letter == 'v' => fields::version(line)?,
+            other => return Err(lines.missing(other.as_ref(), 'v', "v=0 as the first line", "RFC 8866 section 5.1")),
+        }
+        self.session.origin = match lines.next_line()? {
+            Some(line) if line.letter == 'o' => fields::origin(&line)?,
+            other => return Err(lines.missing(other.as_ref(), 'o', "o= as the second line", "RFC 8866 section 5.2")),
+        };
+        while let Some(line) = lines.next_line()? {
+            match self.session.media.is_empty() && line.letter != 'm' {
+                true => self.session_line(&line)?,
+                false => self.media_line(&line)?,
+            }
+            self.previous = line.letter;
+        }
+        if self.session.times.is_empty() {
+            self.session.times = vec![TimeDescription::default()];
+        }
+        match without_address(&self.session) {
+            Some(index) => Err(missing_address(text, index, self.limits)),
+            None => Ok(()),
+        }
     }
 
     fn session_line(&mut self, line: &Line<'_>) -> Result<(), ParseError> {

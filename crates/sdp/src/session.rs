@@ -74,7 +74,7 @@ impl Session {
 }
 
 impl Session {
-    fn print(&self, out: &mut Printout) {
+    pub(crate) fn print(&self, out: &mut Printout) {
         out.text("v=0\r\n");
         out.line("o=", |out| self.origin.print(out));
         out.line("s=", |out| out.text(&self.name));

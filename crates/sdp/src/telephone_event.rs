@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::codec::Codec;
-use crate::text::Text;
+use crate::text::{Text, cut, trimmed};
 use crate::time::read_digits;
 
 /// A set of event codes 0 to 255.
@@ -31,6 +31,20 @@ impl EventSet {
         }
     }
 
+    /// Adds all events from one to another.
+    fn insert_all(&mut self, first: u8, last: u8) {
+        for (word, start) in self.0.iter_mut().zip([0, 64, 128, 192]) {
+            // The bits of the events below this one.
+            let below = |event: u32| 1_u64.checked_shl(event.saturating_sub(start)).map_or(u64::MAX, |bit| bit - 1);
+            *word |= below(u32::from(last) + 1) & !below(u32::from(first));
+        }
+    }
+
+    /// The set as bits: the lowest of the first word stands for event 0, the highest of the last for event 255.
+    pub fn words(&self) -> [u64; 4] {
+        self.0
+    }
+
     /// The events of the set, in order.
     pub fn events(&self) -> impl Iterator<Item = u8> {
         self.0.into_iter().zip([0, 64, 128, 192]).flat_map(|(word, first)| {
@@ -56,13 +70,16 @@ impl EventSet {
     /// Reads a list such as `0-15,66`. `None` for anything else: numbers above 255, a range that runs backwards.
     pub fn read(list: &str) -> Option<EventSet> {
         let mut set = EventSet::NONE;
-        for part in list.trim().split(',') {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            let (first, last) = (read_digits::<u8>(first.trim())?, read_digits::<u8>(last.trim())?);
+        let mut rest = Some(trimmed(list));
+        while let Some(list) = rest {
+            let (part, behind) = cut(list, b',').map_or((list, None), |(part, behind)| (part, Some(behind)));
+            let (first, last) = cut(part, b'-').unwrap_or((part, part));
+            let (first, last) = (read_digits::<u8>(trimmed(first))?, read_digits::<u8>(trimmed(last))?);
             if first > last {
                 return None;
             }
-            (first..=last).for_each(|event| set.insert(event));
+            set.insert_all(first, last);
+            rest = behind;
         }
         Some(set)
     }
@@ -71,8 +88,8 @@ impl EventSet {
     /// `events=0-15` is understood too, the form of the media type.
     pub fn of(codec: &Codec) -> EventSet {
         let Some(fmtp) = &codec.fmtp else { return EventSet::DTMF };
-        let list = codec.parameter("events").unwrap_or(fmtp);
-        EventSet::read(list).unwrap_or(EventSet::DTMF)
+        let named = || codec.parameter("events").and_then(EventSet::read);
+        EventSet::read(fmtp).or_else(named).unwrap_or(EventSet::DTMF)
     }
 
     /// The list for `a=fmtp`; `None` for the empty set, which has no form.
@@ -127,6 +144,16 @@ mod tests {
         assert_eq!(EventSet::DTMF.to_string(), "0-15");
         assert_eq!(EventSet::DTMF_AND_FLASH.to_string(), "0-16");
         assert_eq!(EventSet::NONE.to_text(), None);
+    }
+
+    #[test]
+    fn rfc4733_2_4_1_a_range_is_its_events() {
+        for (first, last) in
+            [(0, 0), (0, 15), (5, 63), (63, 64), (64, 127), (60, 200), (0, 255), (255, 255), (128, 191)]
+        {
+            let set = EventSet::read(&format!("{first}-{last}")).unwrap();
+            assert!(set.events().eq(first..=last), "{first}-{last}");
+        }
     }
 
     #[test]

@@ -54,6 +54,14 @@ pub(crate) fn word(text: &str) -> Option<(&str, &str)> {
     text.split_at_checked(end).filter(|(word, _)| !word.is_empty())
 }
 
+/// Without white space at either end. There is hardly ever any, which two octets tell.
+pub(crate) fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
+    }
+}
+
 /// Whether this is a `token` of RFC 8866 section 9.
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_byte)
@@ -80,8 +88,8 @@ static TOKEN_BYTES: [bool; 256] = {
 
 /// Words found in almost every description: nothing is allocated for them.
 macro_rules! known_words {
-    ($($word:literal),* $(,)?) => {
-        fn known_word(value: &str) -> Option<&'static str> {
+    ($name:ident: $($word:literal),* $(,)?) => {
+        fn $name(value: &str) -> Option<&'static str> {
             match value {
                 $($word => Some($word),)*
                 _ => None,
@@ -91,7 +99,7 @@ macro_rules! known_words {
 }
 
 known_words!(
-    "-",
+    known_token: "-",
     "rtpmap",
     "fmtp",
     "ptime",
@@ -112,11 +120,13 @@ known_words!(
     "opus",
     "0-15",
     "0-16",
-    "20",
     "IN",
     "IP4",
     "IP6",
-    "0 PCMU/8000",
+);
+
+known_words!(
+    known_text: "0 PCMU/8000",
     "8 PCMA/8000",
     "9 G722/8000",
     "18 G729/8000",
@@ -160,29 +170,38 @@ pub(crate) fn known_number(number: u8) -> Option<&'static str> {
     }
 }
 
-/// The same characters from the tables above, if they are there.
-fn known(value: &str) -> Option<&'static str> {
+/// The same number from the table above, if it is there.
+fn known_digits(value: &str) -> Option<&'static str> {
     let digit = |byte: u8| byte.is_ascii_digit().then(|| byte - b'0');
     match *value.as_bytes() {
-        [a] if a.is_ascii_digit() => known_number(digit(a)?),
+        [a] => known_number(digit(a)?),
         [a @ b'1'..=b'9', b] => known_number(digit(a)? * 10 + digit(b)?),
         [b'1', b, c] => known_number(100 + digit(b)? * 10 + digit(c)?),
-        _ => known_word(value),
+        _ => None,
     }
 }
 
-fn kept(value: &str) -> Cow<'static, str> {
-    known(value).map_or_else(|| Cow::Owned(value.to_owned()), Cow::Borrowed)
+/// The same characters from the tables above, if they are there and a token.
+fn known(value: &str) -> Option<&'static str> {
+    known_digits(value).or_else(|| known_token(value))
 }
 
 impl Token {
     /// Checks and copies `value`.
     pub fn new(value: &str) -> Result<Token, InvalidText> {
+        if let Some(known) = known(value) {
+            return Ok(Token(Cow::Borrowed(known)));
+        }
         if is_token(value) {
-            return Ok(Token(kept(value)));
+            return Ok(Token(Cow::Owned(value.to_owned())));
         }
         let wrong = value.bytes().enumerate().find(|(_, byte)| !is_token_byte(*byte));
         Err(wrong.map_or(InvalidText::Empty, |(at, byte)| InvalidText::Byte { at, byte }))
+    }
+
+    /// Whether this is the word in any case of letters. It is hardly ever written in another than everybody's.
+    pub(crate) fn is(&self, word: &str) -> bool {
+        self.0 == word || self.0.eq_ignore_ascii_case(word)
     }
 
     /// A token written in this crate's sources; the unit tests check each of them.
@@ -210,8 +229,13 @@ impl Text {
         }
         match value.bytes().enumerate().find(|(_, byte)| matches!(byte, 0 | b'\r' | b'\n')) {
             Some((at, byte)) => Err(InvalidText::Byte { at, byte }),
-            None => Ok(Text(kept(value))),
+            None => Ok(Text::copied(value)),
         }
+    }
+
+    fn copied(value: &str) -> Text {
+        let known = known_text(value).or_else(|| known(value));
+        Text(known.map_or_else(|| Cow::Owned(value.to_owned()), Cow::Borrowed))
     }
 
     /// Text this crate put together from checked parts.
@@ -229,7 +253,7 @@ impl Text {
     /// Part of a line that has been read, so without line ends and NUL; `None` when it is empty.
     pub(crate) fn of_line(value: &str) -> Option<Text> {
         debug_assert!(value.is_empty() || Text::new(value).is_ok(), "not a line of text: {value:?}");
-        (!value.is_empty()).then(|| Text(kept(value)))
+        (!value.is_empty()).then(|| Text::copied(value))
     }
 
     /// The characters.

@@ -94,6 +94,7 @@ fn survive(bytes: &[u8], ours: &mut Negotiation, capabilities: &LocalCapabilitie
         Ok(Some(session)) => {
             negotiate(ours, capabilities, &session);
             let kept = negotiation().answer(&session, capabilities);
+            let kept = kept.map(|kept| (kept.session.to_bytes(), kept.agreement));
             assert_eq!(capabilities.answer(&session, origin()), kept, "the same answer when nothing is kept");
             let mut caller = ours.clone();
             caller.offer(capabilities).unwrap();

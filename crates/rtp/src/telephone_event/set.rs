@@ -16,6 +16,11 @@ impl EventSet {
     /// The DTMF digits and the hook flash, 0-16.
     pub const DTMF_AND_FLASH: Self = Self([0x1_ffff, 0, 0, 0]);
 
+    /// A set as bits: the lowest of the first word stands for event 0, the highest of the last for event 255.
+    pub const fn from_words(words: [u64; 4]) -> Self {
+        Self(words)
+    }
+
     /// Whether `event` is in the set.
     pub fn contains(&self, event: Event) -> bool {
         self.0.get(usize::from(event.0 >> 6)).is_some_and(|word| word >> (event.0 & 63) & 1 == 1)

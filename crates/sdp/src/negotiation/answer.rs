@@ -4,18 +4,20 @@ use super::capabilities::{CodecOrder, Hold, LocalCapabilities, LocalMedia, NullA
 use super::error::AnswerError;
 use super::offer::describe;
 use super::places::Places;
-use super::plan::{Agreement, Role};
+use super::plan::{Agreement, Ours, Role, StreamPlan};
 use super::slot::Slot;
 use super::{Negotiation, Phase, bounded};
 use crate::attribute::Attribute;
 use crate::codec::Codec;
 use crate::connection::Connection;
 use crate::direction::Direction;
-use crate::media::{Media, MediaKind};
+use crate::media::{Media, MediaKind, print_line};
 use crate::origin::Origin;
+use crate::print::Printout;
 use crate::session::Session;
 use crate::telephone_event::EventSet;
 use crate::text::{Text, Token};
+use crate::time::TimeDescription;
 use crate::view::MediaView;
 
 /// An answer of ours.
@@ -63,59 +65,78 @@ impl Negotiation {
         };
         let mut slots = self.slots.clone();
         slots.resize_with(offer.media.len(), Slot::default);
-        let answer = match answered(&offer, self.origin.clone(), capabilities, &mut slots) {
-            Ok(answer) => answer,
+        let mut session = head(self.origin.clone(), offer.times.clone(), capabilities);
+        let mut media = Vec::with_capacity(offer.media.len());
+        let keep = |section: Section<'_>, theirs, slot: &mut Slot| {
+            let (section, ours) = section.into_media();
+            slot.remember(theirs);
+            slot.remember(ours);
+            media.push(section);
+        };
+        let agreement = match answered(&offer, &session, capabilities, &mut slots, keep) {
+            Ok(agreement) => agreement,
             Err(error) => {
                 self.phase = Phase::OfferReceived { offer };
                 return Err(error);
             }
         };
-        let session = self.stamp(answer.session);
-        self.settle((session, offer), slots, answer.agreement);
+        session.media = media;
+        let session = self.stamp(session);
+        self.settle((session, offer), slots, agreement);
         Ok(())
     }
 }
 
 impl LocalCapabilities {
-    /// Answers the first offer of a dialog and keeps nothing of it: the answer is that of a [`Negotiation`] with this `origin`, for
-    /// a fraction of its cost. One that is given the same offer later can go on from there.
+    /// Answers the first offer of a dialog and keeps nothing of it: the answer, printed, and what is agreed. Both are those of a
+    /// [`Negotiation`] with this `origin`, for a fraction of the cost. One that is given the same offer later can go on from there.
     ///
     /// # Errors
     /// [`AnswerError::NoCommonCodec`], as [`Negotiation::answer_pending`].
-    pub fn answer(&self, offer: &Session, origin: Origin) -> Result<Answer, AnswerError> {
-        let (origin, _) = bounded(origin);
+    pub fn answer(&self, offer: impl Into<Session>, origin: Origin) -> Result<(Vec<u8>, Agreement), AnswerError> {
+        let mut offer = offer.into();
+        let head = head(bounded(origin).0, std::mem::take(&mut offer.times), self);
+        let mut out = Printout::with_capacity(512);
+        head.print(&mut out);
         let mut slots = Vec::new();
         slots.resize_with(offer.media.len(), Slot::default);
-        answered(offer, origin, self, &mut slots)
+        let agreement = answered(&offer, &head, self, &mut slots, |section, _, _| section.print(&mut out))?;
+        Ok((out.into_bytes(), agreement))
     }
 }
 
-/// The answer to an offer whose streams have these slots.
-fn answered(
-    offer: &Session,
-    origin: Origin,
-    capabilities: &LocalCapabilities,
-    slots: &mut [Slot],
-) -> Result<Answer, AnswerError> {
+/// An answer without its sections.
+fn head(origin: Origin, times: Vec<TimeDescription>, capabilities: &LocalCapabilities) -> Session {
     let mut session = Session::bare(origin);
     session.connection = Some(Connection::from(capabilities.address.clone()));
     session.attributes = capabilities.attributes.clone();
-    session.times = offer.times.clone();
-    session.media = Vec::with_capacity(offer.media.len());
+    session.times = times;
+    session
+}
+
+/// What is agreed by the answer to an offer whose streams have these slots. `say` gets each section of it, the codecs of the section that it
+/// answers, and the slot of both.
+fn answered(
+    offer: &Session,
+    head: &Session,
+    capabilities: &LocalCapabilities,
+    slots: &mut [Slot],
+    mut say: impl FnMut(Section<'_>, Vec<Codec>, &mut Slot),
+) -> Result<Agreement, AnswerError> {
     let mut agreement = Agreement { streams: Vec::with_capacity(offer.media.len()) };
     let mut free = Places::ALL;
     slots.iter().filter_map(|slot| slot.capability).for_each(|bound| free.take(bound));
     for (index, (offered, slot)) in offer.streams().zip(slots).enumerate() {
         let theirs = offered.codecs();
-        let (media, ours) = answered_media(offered, &theirs, slot, &mut free, capabilities);
-        let both = ((MediaView::new(&session, &media), ours), (offered, theirs));
-        agreement.streams.push(slot.agree(index, both, Role::Answerer));
-        session.media.push(media);
+        let section = Section::answering(offered, &theirs, slot, &mut free, capabilities);
+        let plan = section.plan(index, head, (offered, &theirs), slot.wanted);
+        agreement.streams.push(slot.agree(plan));
+        say(section, theirs, slot);
     }
     if refuses_all(offer, &agreement, capabilities) {
         return Err(AnswerError::NoCommonCodec);
     }
-    Ok(Answer { session, agreement })
+    Ok(agreement)
 }
 
 /// Whether an answer would leave nothing of what was offered.
@@ -126,39 +147,135 @@ fn refuses_all(offer: &Session, agreement: &Agreement, capabilities: &LocalCapab
     no_audio || (offered.next().is_some() && !agreement.plans().any(|plan| plan.carries_media()))
 }
 
-/// The answer for one line: the entry it is bound to if that fits, else the first free one that does, else port 0. With the codecs it
-/// describes.
-fn answered_media(
-    offered: MediaView<'_>,
-    theirs: &[Codec],
-    slot: &mut Slot,
-    free: &mut Places,
-    capabilities: &LocalCapabilities,
-) -> (Media, Vec<Codec>) {
-    let places = *free;
-    let unbound = (0..capabilities.media.len()).filter(|at| places.has(*at));
-    for at in slot.capability.into_iter().chain(unbound) {
-        let Some(local) = capabilities.media.get(at) else { continue };
-        let Some(answered) = accepted_media(offered, theirs, local, capabilities) else { continue };
-        free.take(at);
-        slot.capability = Some(at);
-        slot.refused = false;
-        slot.wanted = local.wanted();
-        return answered;
+/// What an answer says of one line.
+enum Section<'a> {
+    /// Codecs, direction and little else.
+    Plain(Plain<'a>),
+    /// Anything, with the codecs it describes.
+    Any(Media, Vec<Codec>),
+}
+
+/// A stream that is taken as nearly all are, in lines that need not be put into a [`Media`] to be printed.
+struct Plain<'a> {
+    offered: MediaView<'a>,
+    local: &'a LocalMedia,
+    all: &'a LocalCapabilities,
+    codecs: Vec<Codec>,
+    direction: Direction,
+    rtcp_mux: bool,
+}
+
+impl<'a> Section<'a> {
+    /// The answer for one line: the entry it is bound to if that fits, else the first free one that does, else port 0.
+    fn answering(
+        offered: MediaView<'a>,
+        theirs: &[Codec],
+        slot: &mut Slot,
+        free: &mut Places,
+        capabilities: &'a LocalCapabilities,
+    ) -> Section<'a> {
+        let places = *free;
+        let unbound = (0..capabilities.media.len()).filter(|at| places.has(*at));
+        for at in slot.capability.into_iter().chain(unbound) {
+            let Some(local) = capabilities.media.get(at) else { continue };
+            let Some(section) = accepted(offered, theirs, local, capabilities) else { continue };
+            free.take(at);
+            slot.capability = Some(at);
+            slot.refused = false;
+            slot.wanted = local.wanted();
+            return section;
+        }
+        slot.refused |= offered.is_rejected();
+        let refused = offered.media().rejection();
+        let codecs = refused.codecs();
+        Section::Any(refused, codecs)
     }
-    slot.refused |= offered.is_rejected();
-    let refused = offered.media().rejection();
-    let codecs = refused.codecs();
-    (refused, codecs)
+
+    /// What it and the line that it answers agree on. `head` is what it inherits from.
+    fn plan(
+        &self,
+        index: usize,
+        head: &Session,
+        theirs: (MediaView<'_>, &[Codec]),
+        wanted: Direction,
+    ) -> Option<StreamPlan> {
+        match self {
+            Section::Any(media, codecs) => {
+                StreamPlan::of_codecs(index, (MediaView::new(head, media), codecs), theirs, Role::Answerer, wanted)
+            }
+            Section::Plain(plain) => {
+                let ours = Ours {
+                    kind: &plain.local.kind,
+                    protocol: &plain.offered.media().protocol,
+                    codecs: &plain.codecs,
+                    formats: &[],
+                    direction: plain.direction,
+                    rtcp_mux: plain.rtcp_mux,
+                    ptime: None,
+                };
+                let numbers = plain.codecs.iter().map(|codec| codec.payload_type);
+                StreamPlan::of_ours(index, ours, theirs, numbers, Role::Answerer, wanted)
+            }
+        }
+    }
+
+    fn into_media(self) -> (Media, Vec<Codec>) {
+        match self {
+            Section::Any(media, codecs) => (media, codecs),
+            Section::Plain(plain) => (plain.media(Vec::new()), plain.codecs),
+        }
+    }
+
+    fn print(&self, out: &mut Printout) {
+        match self {
+            Section::Any(media, _) => media.print(out),
+            Section::Plain(plain) => plain.print(out),
+        }
+    }
+}
+
+impl Plain<'_> {
+    /// Whether there is nothing to say that [`Plain::print`] does not.
+    fn is_all(&self) -> bool {
+        let local = self.local;
+        let bare = local.address.is_none() && local.rtcp.is_none() && local.ptime.is_none() && local.maxptime.is_none();
+        let empty = local.bandwidths.is_empty() && local.attributes.is_empty() && self.all.attributes.is_empty();
+        bare && empty && local.hold != Hold::ByNullAddress && !self.codecs.is_empty()
+    }
+
+    fn mid(&self) -> Option<&Attribute> {
+        self.offered.media().attributes.iter().find(|attribute| attribute.name == "mid")
+    }
+
+    fn media(&self, formats: Vec<Token>) -> Media {
+        let protocol = self.offered.protocol.clone();
+        let mut media = Media::with_formats(self.local.kind.clone(), self.local.port, protocol, formats);
+        media.attributes.extend(self.mid().cloned());
+        describe(&mut media, self.local, &self.codecs, self.direction, self.rtcp_mux, self.all);
+        media
+    }
+
+    fn print(&self, out: &mut Printout) {
+        let numbers = self.codecs.iter().map(|codec| codec.payload_type.as_str());
+        out.line("m=", |out| {
+            print_line(out, &self.local.kind, (self.local.port, None), &self.offered.media().protocol, numbers);
+        });
+        if let Some(mid) = self.mid() {
+            out.line("a=", |out| mid.print(out));
+        }
+        self.codecs.iter().for_each(|codec| codec.print(out));
+        out.text(if self.rtcp_mux { "a=rtcp-mux\r\n" } else { "" });
+        out.line("a=", |out| out.text(self.direction.as_str()));
+    }
 }
 
 /// The answer for one line from one entry of the capabilities; `None` when that cannot take it.
-fn accepted_media(
-    offered: MediaView<'_>,
+fn accepted<'a>(
+    offered: MediaView<'a>,
     theirs: &[Codec],
-    local: &LocalMedia,
-    all: &LocalCapabilities,
-) -> Option<(Media, Vec<Codec>)> {
+    local: &'a LocalMedia,
+    all: &'a LocalCapabilities,
+) -> Option<Section<'a>> {
     let connection = offered.connection()?;
     let multicast = connection.address.is_multicast();
     let fits = !offered.is_rejected()
@@ -169,12 +286,10 @@ fn accepted_media(
     if !fits {
         return None;
     }
-    let mut media = Media::new(local.kind.clone(), local.port, offered.protocol.clone());
-    let codecs = if media.protocol.is_rtp() { common_codecs(theirs, local, all) } else { Vec::new() };
-    if !media.protocol.is_rtp() {
-        media.formats = common_formats(offered, local);
-    }
-    if codecs.is_empty() && media.formats.is_empty() {
+    let is_rtp = offered.protocol.is_rtp();
+    let codecs = if is_rtp { common_codecs(theirs, local, all) } else { Vec::new() };
+    let formats = if is_rtp { Vec::new() } else { common_formats(offered, local) };
+    if codecs.is_empty() && formats.is_empty() {
         return None;
     }
     let mirrored = offered.is_held_by_address() && all.null_address == NullAddressAnswer::Mirror;
@@ -183,9 +298,11 @@ fn accepted_media(
         false => offered.direction().reversed().and(local.wanted()),
     };
     let rtcp_mux = local.rtcp_mux && offered.rtcp_mux();
-    let mid = offered.attributes.iter().find(|attribute| attribute.name == "mid").cloned();
-    media.attributes.extend(mid);
-    describe(&mut media, local, &codecs, direction, rtcp_mux, all);
+    let plain = Plain { offered, local, all, codecs, direction, rtcp_mux };
+    if !mirrored && !multicast && plain.is_all() {
+        return Some(Section::Plain(plain));
+    }
+    let mut media = plain.media(formats);
     if mirrored && local.hold != Hold::ByNullAddress {
         let address = local.address.as_ref().unwrap_or(&all.address);
         media.connections = vec![address.to_null().into()];
@@ -194,8 +311,8 @@ fn accepted_media(
         mirror_multicast(&mut media, offered);
     }
     // What the application adds by hand may say more of a codec.
-    let codecs = if local.attributes.is_empty() { codecs } else { media.codecs() };
-    Some((media, codecs))
+    let codecs = if local.attributes.is_empty() { plain.codecs } else { media.codecs() };
+    Some(Section::Any(media, codecs))
 }
 
 /// RFC 3264 section 6.2: address, port, direction, packet time and bandwidth of a multicast stream are those offered.
@@ -255,27 +372,26 @@ fn common_codecs(theirs: &[Codec], local: &LocalMedia, all: &LocalCapabilities) 
     if theirs.iter().any(speech) && !common.iter().any(speech) {
         return Vec::new();
     }
-    common.extend(common_events(theirs, &common, local));
+    add_events(&mut common, theirs, local);
     common
 }
 
-/// `telephone-event` at the clock rates of the codecs taken (RFC 4733 section 2.5.1.2); when the peer has none of
+/// Adds `telephone-event` at the clock rates of the codecs taken (RFC 4733 section 2.5.1.2), each rate once; when the peer has none of
 /// those, the first it has.
-fn common_events(theirs: &[Codec], common: &[Codec], local: &LocalMedia) -> Vec<Codec> {
-    let mut offered: Vec<&Codec> = Vec::new();
-    for event in theirs.iter().filter(|codec| codec.is_telephone_event()) {
-        if offered.iter().all(|known| known.clock_rate != event.clock_rate) {
-            offered.push(event);
+fn add_events(common: &mut Vec<Codec>, theirs: &[Codec], local: &LocalMedia) {
+    let Some(events) = local.telephone_event.as_ref().and_then(EventSet::to_text) else { return };
+    let offered = || theirs.iter().filter(|codec| codec.is_telephone_event());
+    let answer = |event: &Codec| Codec { name: event.name.clone(), fmtp: Some(events.clone()), ..*event };
+    let taken = common.len();
+    for event in offered() {
+        let at_this_rate = |codec: &&Codec| codec.clock_rate == event.clock_rate;
+        let mut same_rate = common.iter().filter(at_this_rate);
+        if same_rate.clone().any(|codec| !codec.is_auxiliary()) && !same_rate.any(Codec::is_telephone_event) {
+            common.push(answer(event));
         }
     }
-    let events = local.telephone_event.as_ref().filter(|_| !offered.is_empty());
-    let Some(events) = events.and_then(EventSet::to_text) else { return Vec::new() };
-    let fits = |event: &Codec| common.iter().any(|codec| !codec.is_auxiliary() && codec.clock_rate == event.clock_rate);
-    let answer = |event: &Codec| Codec { fmtp: Some(events.clone()), ..event.clone() };
-    let fitting: Vec<Codec> = offered.iter().copied().filter(|event| fits(event)).map(answer).collect();
-    match fitting.is_empty() {
-        true => offered.first().copied().map(answer).into_iter().collect(),
-        false => fitting,
+    if common.len() == taken {
+        common.extend(offered().next().map(answer));
     }
 }
 

@@ -121,6 +121,8 @@ pub(super) fn describe(
     rtcp_mux: bool,
     all: &LocalCapabilities,
 ) {
+    // A codec has two lines at most, and there are four others beside those of the application.
+    media.attributes.reserve(2 * codecs.len() + 4 + wanted.attributes.len());
     for codec in codecs {
         media.push_codec(codec);
     }

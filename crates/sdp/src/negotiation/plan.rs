@@ -152,48 +152,92 @@ impl StreamPlan {
     pub(super) fn of_codecs(
         index: usize,
         (local, ours): (MediaView<'_>, &[Codec]),
-        (remote, theirs): (MediaView<'_>, &[Codec]),
+        remote: (MediaView<'_>, &[Codec]),
         role: Role,
         wanted: Direction,
     ) -> Option<StreamPlan> {
-        if local.is_rejected() || remote.is_rejected() {
+        if local.is_rejected() {
+            return None;
+        }
+        let answer = if role == Role::Offerer { remote.0 } else { local };
+        let ours = Ours {
+            kind: &local.media().kind,
+            protocol: &local.media().protocol,
+            codecs: ours,
+            formats: &local.media().formats,
+            direction: local.direction(),
+            rtcp_mux: local.rtcp_mux(),
+            ptime: local.ptime(),
+        };
+        StreamPlan::of_ours(index, ours, remote, answer.payload_types(), role, wanted)
+    }
+
+    /// The same for a section of ours that is not rejected. `numbers` are the payload types of the answer.
+    pub(super) fn of_ours(
+        index: usize,
+        ours: Ours<'_>,
+        (remote, theirs): (MediaView<'_>, &[Codec]),
+        numbers: impl Iterator<Item = PayloadType>,
+        role: Role,
+        wanted: Direction,
+    ) -> Option<StreamPlan> {
+        if remote.is_rejected() {
             return None;
         }
         let multicast = remote.connection().is_some_and(|connection| connection.address.is_multicast());
         let agreed = match multicast {
-            true => local.direction().and(remote.direction()), // RFC 3264 section 5.2: one view for all
-            false => local.direction().and(remote.direction().reversed()),
+            true => ours.direction.and(remote.direction()), // RFC 3264 section 5.2: one view for all
+            false => ours.direction.and(remote.direction().reversed()),
         };
         let held_by_address = remote.is_held_by_address();
         let direction = Direction::from_flags(agreed.sends() && !held_by_address, agreed.receives());
-        let answer = if role == Role::Offerer { remote } else { local };
-        let (codecs, events) = common_codecs((local, ours), (remote, theirs), role);
-        let offered = if role == Role::Offerer { local } else { remote };
-        let formats: Vec<Token> = match answer.protocol.is_rtp() {
-            true => Vec::new(),
-            false => common_formats(&answer.formats, &offered.formats),
+        let mut codecs = common_codecs(numbers, ours.codecs, theirs, role);
+        let telephone_event = choose_events(&codecs);
+        let without_format = codecs.is_empty();
+        codecs.retain(|codec| !codec.local.is_telephone_event());
+        let (kind, protocol, answered, offered) = match role {
+            Role::Offerer => {
+                (&remote.media().kind, &remote.media().protocol, &remote.media().formats[..], ours.formats)
+            }
+            Role::Answerer => (ours.kind, ours.protocol, ours.formats, &remote.media().formats[..]),
         };
-        if codecs.is_empty() && events.is_empty() && formats.is_empty() {
+        let formats: Vec<Token> = match protocol.is_rtp() {
+            true => Vec::new(),
+            false => common_formats(answered, offered),
+        };
+        if without_format && formats.is_empty() {
             return None;
         }
-        let rtcp_mux = local.rtcp_mux() && remote.rtcp_mux();
+        let rtcp_mux = ours.rtcp_mux && remote.rtcp_mux();
+        let endpoint = remote.rtp_endpoint();
         Some(StreamPlan {
             index,
             capability: None,
-            kind: answer.kind.clone(),
-            protocol: answer.protocol.clone(),
+            kind: kind.clone(),
+            protocol: protocol.clone(),
             direction,
             hold: hold_state(wanted, direction),
-            remote: remote.rtp_endpoint(),
-            remote_rtcp: if rtcp_mux { remote.rtp_endpoint() } else { remote.rtcp_endpoint() },
+            remote_rtcp: if rtcp_mux { endpoint.clone() } else { remote.rtcp_endpoint() },
+            remote: endpoint,
             rtcp_mux,
-            telephone_event: choose_events(&events, &codecs),
+            telephone_event,
             codecs,
             formats,
-            ptime: send_ptime(local, remote),
+            ptime: send_ptime(ours.ptime, remote),
             bandwidth: remote.bandwidth("AS"),
         })
     }
+}
+
+/// A section of ours, as far as a plan depends on it.
+pub(super) struct Ours<'a> {
+    pub(super) kind: &'a MediaKind,
+    pub(super) protocol: &'a Protocol,
+    pub(super) codecs: &'a [Codec],
+    pub(super) formats: &'a [Token],
+    pub(super) direction: Direction,
+    pub(super) rtcp_mux: bool,
+    pub(super) ptime: Option<Duration>,
 }
 
 fn hold_state(wanted: Direction, agreed: Direction) -> HoldState {
@@ -209,46 +253,47 @@ fn common_formats(answer: &[Token], offer: &[Token]) -> Vec<Token> {
     answer.iter().filter(|format| offered(format)).cloned().collect()
 }
 
-/// Codecs in both descriptions in the order of the answer, and apart from them the events.
+/// Codecs in both descriptions in the order of the answer, which has these payload types; the events are among them.
 fn common_codecs(
-    local: (MediaView<'_>, &[Codec]),
-    remote: (MediaView<'_>, &[Codec]),
+    numbers: impl Iterator<Item = PayloadType>,
+    ours: &[Codec],
+    theirs: &[Codec],
     role: Role,
-) -> (Vec<NegotiatedCodec>, Vec<NegotiatedCodec>) {
-    let ((_, offered), (answer, explained)) = match role {
-        Role::Offerer => (local, remote),
-        Role::Answerer => (remote, local),
+) -> Vec<NegotiatedCodec> {
+    let (offered, explained) = match role {
+        Role::Offerer => (ours, theirs),
+        Role::Answerer => (theirs, ours),
     };
     let mut free = Places::ALL;
-    let (mut codecs, mut events) = (Vec::with_capacity(offered.len()), Vec::new());
-    for number in answer.payload_types() {
+    let mut codecs = Vec::with_capacity(explained.len());
+    for number in numbers {
         // A dynamic number without a=rtpmap in an answer can only mean what the offer said it means.
-        let codec = explained.iter().find(|codec| codec.payload_type == number).cloned();
-        let codec = codec.or_else(|| offered.iter().find(|codec| codec.payload_type == number).cloned());
-        let Some(answered) = codec else { continue };
+        let Some(answered) = explained.iter().chain(offered).find(|codec| codec.payload_type == number) else {
+            continue;
+        };
         let fits = |same_number: bool| {
-            offered.iter().enumerate().position(|(at, codec)| {
-                free.has(at) && codec.same_format(&answered) && (!same_number || codec.payload_type == number)
+            offered.iter().enumerate().find(|(at, codec)| {
+                free.has(*at) && (!same_number || codec.payload_type == number) && codec.same_format(answered)
             })
         };
-        let Some(at) = fits(true).or_else(|| fits(false)) else { continue };
-        let Some(offered) = offered.get(at).cloned() else { continue };
+        let Some((at, offered)) = fits(true).or_else(|| fits(false)) else { continue };
         free.take(at);
-        let list = if answered.is_telephone_event() { &mut events } else { &mut codecs };
-        list.push(match role {
-            Role::Offerer => NegotiatedCodec { local: offered, remote: answered },
-            Role::Answerer => NegotiatedCodec { local: answered, remote: offered },
-        });
+        let (local, remote) = match role {
+            Role::Offerer => (offered, answered),
+            Role::Answerer => (answered, offered),
+        };
+        codecs.push(NegotiatedCodec { local: local.clone(), remote: remote.clone() });
     }
-    (codecs, events)
+    codecs
 }
 
 /// Events share the time stamps of the audio beside them (RFC 4733 section 2.5.1.2), so the clock rate of the first
 /// codec comes first; a peer with events at another rate only is still better served by those than by none.
-fn choose_events(events: &[NegotiatedCodec], codecs: &[NegotiatedCodec]) -> Option<NegotiatedEvents> {
+fn choose_events(codecs: &[NegotiatedCodec]) -> Option<NegotiatedEvents> {
     let rate = codecs.iter().find(|codec| !codec.local.is_auxiliary()).map(|codec| codec.local.clock_rate);
-    let same_rate = events.iter().find(|event| Some(event.local.clock_rate) == rate);
-    let chosen = same_rate.or_else(|| events.first())?;
+    let mut events = codecs.iter().filter(|codec| codec.local.is_telephone_event());
+    let first = events.clone().next()?;
+    let chosen = events.find(|event| Some(event.local.clock_rate) == rate).unwrap_or(first);
     Some(NegotiatedEvents {
         send_payload_type: chosen.send_payload_type(),
         receive_payload_type: chosen.receive_payload_type(),
@@ -257,8 +302,8 @@ fn choose_events(events: &[NegotiatedCodec], codecs: &[NegotiatedCodec]) -> Opti
     })
 }
 
-fn send_ptime(local: MediaView<'_>, remote: MediaView<'_>) -> Duration {
-    let asked = remote.ptime().or_else(|| local.ptime()).unwrap_or(Duration::from_millis(20));
+fn send_ptime(ours: Option<Duration>, remote: MediaView<'_>) -> Duration {
+    let asked = remote.ptime().or(ours).unwrap_or(Duration::from_millis(20));
     let most = remote.maxptime().unwrap_or(StreamPlan::MAX_PTIME);
     asked.min(most).clamp(StreamPlan::MIN_PTIME, StreamPlan::MAX_PTIME)
 }

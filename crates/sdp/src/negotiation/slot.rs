@@ -1,10 +1,9 @@
 //! What is remembered about one `m=` line for the length of a session.
 
-use super::plan::{Role, StreamPlan};
+use super::plan::StreamPlan;
 use crate::codec::{Codec, PayloadType};
 use crate::direction::Direction;
 use crate::media::Media;
-use crate::view::MediaView;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Slot {
@@ -21,26 +20,14 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// What the two descriptions of this stream, ours and theirs, agree on; `role` says whether ours is the offer. Remembers
-    /// its direction and codecs.
-    pub(super) fn agree(
-        &mut self,
-        index: usize,
-        ((local, ours), (remote, theirs)): ((MediaView<'_>, Vec<Codec>), (MediaView<'_>, Vec<Codec>)),
-        role: Role,
-    ) -> Option<StreamPlan> {
-        let mut plan = StreamPlan::of_codecs(index, (local, &ours), (remote, &theirs), role, self.wanted);
-        if let Some(plan) = &mut plan {
-            plan.capability = self.capability;
-        }
+    /// Remembers what is agreed, and gives it the entry the line is bound to.
+    pub(super) fn agree(&mut self, plan: Option<StreamPlan>) -> Option<StreamPlan> {
         self.direction = plan.as_ref().map(|plan| plan.direction);
-        self.remember(theirs);
-        self.remember(ours);
-        plan
+        plan.map(|plan| StreamPlan { capability: self.capability, ..plan })
     }
 
     /// Remembers the meaning of the payload types of a description. At most 128 are kept.
-    fn remember(&mut self, codecs: Vec<Codec>) {
+    pub(super) fn remember(&mut self, codecs: Vec<Codec>) {
         if self.numbers.is_empty() {
             self.numbers = codecs;
             return;

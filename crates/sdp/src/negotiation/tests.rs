@@ -79,9 +79,15 @@ impl Party {
     }
 
     fn answer(&mut self, offer: &Session) -> Session {
+        let first = self.negotiation.last_sent.is_none().then(|| self.negotiation.origin.clone());
         let answer = self.negotiation.answer(offer, &self.capabilities).expect("an answer");
         assert_eq!(&answer.agreement, self.negotiation.agreement());
         check_answer(offer, &answer.session);
+        check_plans(offer, &answer);
+        if let Some(origin) = first {
+            let printed = self.capabilities.answer(offer, origin).expect("an answer");
+            assert_eq!(printed, (answer.session.to_bytes(), answer.agreement), "the same answer when nothing is kept");
+        }
         reread(&answer.session)
     }
 
@@ -96,6 +102,17 @@ impl Party {
 
     fn media(&mut self, index: usize) -> &mut LocalMedia {
         &mut self.capabilities.media[index]
+    }
+}
+
+/// What is agreed is what the two descriptions say, whoever reads them.
+fn check_plans(offer: &Session, answer: &Answer) {
+    for (index, (ours, theirs)) in answer.session.streams().zip(offer.streams()).enumerate() {
+        let plan = answer.agreement.streams[index].clone();
+        let (hold, capability) = plan.as_ref().map_or((HoldState::Active, None), |plan| (plan.hold, plan.capability));
+        let read = StreamPlan::between(index, ours, theirs, Role::Answerer, Direction::SendRecv);
+        // The descriptions do not say what our side would have liked.
+        assert_eq!(read.map(|read| StreamPlan { hold, capability, ..read }), plan, "{}", answer.session);
     }
 }
 

@@ -231,8 +231,9 @@ pub(super) fn media(line: &Line<'_>, limits: &Limits) -> Result<Media, ParseErro
     };
     let (port, port_count) = field(line, &mut fields, ports, "a port from 0 to 65535", RULE)?;
     let protocol = field(line, &mut fields, Protocol::new, "a transport such as RTP/AVP", RULE)?;
-    let mut media = Media::new(kind, port, protocol);
+    let mut media = Media::with_formats(kind, port, protocol, Vec::with_capacity(4));
     media.port_count = port_count;
+    media.attributes.reserve(4);
     for (at, format) in fields {
         if media.formats.len() >= limits.formats {
             let kind = ParseErrorKind::TooLarge(limits.formats);
