@@ -75,15 +75,15 @@ pub struct Record {
     pub path: Option<Path>,
 }
 
-/// The same, borrowed.
+/// The same, borrowed. Text of a message may be in octets.
 pub(crate) struct Sketch<'a> {
-    pub(crate) call_id: &'a str,
-    pub(crate) local: &'a str,
+    pub(crate) call_id: &'a [u8],
+    pub(crate) local: &'a [u8],
     pub(crate) local_tag: &'a str,
-    pub(crate) remote: &'a str,
-    pub(crate) remote_tag: &'a str,
-    pub(crate) remote_target: &'a str,
-    pub(crate) contact: &'a ContactSpec,
+    pub(crate) remote: &'a [u8],
+    pub(crate) remote_tag: &'a [u8],
+    pub(crate) remote_target: &'a [u8],
+    pub(crate) contact: ContactParts<'a>,
     pub(crate) routes: &'a [String],
     pub(crate) local_cseq: u32,
     pub(crate) remote_cseq: Option<u32>,
@@ -91,6 +91,37 @@ pub(crate) struct Sketch<'a> {
     pub(crate) phase: Phase,
     pub(crate) secure: bool,
     pub(crate) path: Option<Path>,
+}
+
+/// A [`ContactSpec`] as the text of a dialog has it, in parts: a letter, the user, the line end behind it, the rest.
+pub(crate) struct ContactParts<'a>([&'a str; 4]);
+
+impl<'a> ContactParts<'a> {
+    /// That of the path, with this user.
+    pub(crate) fn of_user(user: Option<&'a str>) -> Self {
+        Self::auto(user, "")
+    }
+
+    fn auto(user: Option<&'a str>, params: &'a str) -> Self {
+        match user {
+            None => Self(["a", "", "", params]),
+            Some(user) => Self(["u", user, "\n", params]),
+        }
+    }
+
+    fn of(contact: &'a ContactSpec) -> Self {
+        match contact {
+            ContactSpec::None => Self([""; 4]),
+            ContactSpec::Auto { user, params } => Self::auto(user.as_deref(), params),
+            ContactSpec::Given(value) => Self(["g", "", "", value]),
+        }
+    }
+
+    /// Whether this is the text.
+    fn is(&self, packed: &str) -> bool {
+        let rest = self.0.iter().try_fold(packed, |rest, part| rest.strip_prefix(part));
+        rest.is_some_and(str::is_empty)
+    }
 }
 
 /// Why no dialog can be made or used.
@@ -150,13 +181,13 @@ impl Dialog {
     /// Packs a record. Refused when its text is larger than [`MAX_TEXT`].
     pub fn from_record(record: &Record) -> Result<Self, DialogError> {
         Self::from_sketch(&Sketch {
-            call_id: &record.call_id,
-            local: &record.local,
+            call_id: record.call_id.as_bytes(),
+            local: record.local.as_bytes(),
             local_tag: &record.local_tag,
-            remote: &record.remote,
-            remote_tag: &record.remote_tag,
-            remote_target: &record.remote_target,
-            contact: &record.contact,
+            remote: record.remote.as_bytes(),
+            remote_tag: record.remote_tag.as_bytes(),
+            remote_target: record.remote_target.as_bytes(),
+            contact: ContactParts::of(&record.contact),
             routes: &record.routes,
             local_cseq: record.local_cseq,
             remote_cseq: record.remote_cseq,
@@ -169,17 +200,16 @@ impl Dialog {
 
     /// As [`Dialog::from_record`].
     pub(crate) fn from_sketch(sketch: &Sketch<'_>) -> Result<Self, DialogError> {
-        let contact = pack_contact(sketch.contact);
         let routes = sketch.routes.join("\n");
         let text = Text::pack([
-            sketch.call_id,
-            sketch.local,
-            sketch.local_tag,
-            sketch.remote,
-            sketch.remote_tag,
-            sketch.remote_target,
-            &contact,
-            &routes,
+            &[sketch.call_id],
+            &[sketch.local],
+            &[sketch.local_tag.as_bytes()],
+            &[sketch.remote],
+            &[sketch.remote_tag],
+            &[sketch.remote_target],
+            &sketch.contact.0.map(str::as_bytes),
+            &[routes.as_bytes()],
         ])?;
         Ok(Self {
             text,
@@ -305,16 +335,16 @@ impl Dialog {
 
     /// Target refresh (RFC 3261 sections 12.2.1.2 and 12.2.2): the peer's new Contact URI. Too large a one is refused and the old stays.
     pub fn set_remote_target(&mut self, uri: &str) -> Result<(), DialogError> {
-        self.text.set(Field::Target, uri)
+        self.text.set(Field::Target, &[uri])
     }
 
     /// The Contact we gave last.
     pub fn set_contact(&mut self, contact: &ContactSpec) -> Result<(), DialogError> {
-        if is_packed(self.text.get(Field::Contact), contact) {
+        let parts = ContactParts::of(contact);
+        if parts.is(self.text.get(Field::Contact)) {
             return Ok(());
         }
-        let packed = pack_contact(contact);
-        self.text.set(Field::Contact, &packed)
+        self.text.set(Field::Contact, &parts.0)
     }
 
     /// A 2xx confirms the dialog, and its route set counts (RFC 3261 section 13.2.2.4).
@@ -323,7 +353,7 @@ impl Dialog {
         if self.routes().eq(routes.iter().map(String::as_str)) {
             return Ok(());
         }
-        self.text.set(Field::Routes, &routes.join("\n"))
+        self.text.set(Field::Routes, &[&routes.join("\n")])
     }
 
     /// A 2xx of ours confirms the dialog.
@@ -338,7 +368,7 @@ impl Dialog {
 
     /// Bytes on the heap.
     pub fn heap_size(&self) -> usize {
-        self.text.len() + if self.path.is_some() { size_of::<Path>() } else { 0 }
+        self.text.heap_size() + if self.path.is_some() { size_of::<Path>() } else { 0 }
     }
 }
 
@@ -351,31 +381,6 @@ impl fmt::Debug for Dialog {
 fn tagged(address: &str, tag: &str) -> String {
     // A tag behind a bare addr-spec would be read as a header parameter as well, which is what we want (section 20).
     if tag.is_empty() { address.to_owned() } else { format!("{address};tag={tag}") }
-}
-
-fn pack_contact(contact: &ContactSpec) -> String {
-    match contact {
-        ContactSpec::None => String::new(),
-        ContactSpec::Auto { user: None, params } => ["a", params].concat(),
-        ContactSpec::Auto { user: Some(user), params } => ["u", user, "\n", params].concat(),
-        ContactSpec::Given(value) => ["g", value].concat(),
-    }
-}
-
-/// Whether [`pack_contact`] would give this text.
-fn is_packed(packed: &str, contact: &ContactSpec) -> bool {
-    match contact {
-        ContactSpec::None => packed.is_empty(),
-        ContactSpec::Auto { user: None, params } => packed.strip_prefix('a') == Some(params),
-        ContactSpec::Auto { user: Some(user), params } => {
-            let params_of = |packed: &'_ str| -> Option<bool> {
-                let rest = packed.strip_prefix('u')?.strip_prefix(user.as_str())?.strip_prefix('\n')?;
-                Some(rest == params)
-            };
-            params_of(packed).unwrap_or(false)
-        }
-        ContactSpec::Given(value) => packed.strip_prefix('g') == Some(value),
-    }
 }
 
 fn unpack_contact(packed: &str) -> ContactSpec {

@@ -36,6 +36,8 @@ pub(super) const NONE: u32 = u32::MAX;
 pub(super) struct Slot {
     dialog: Option<Dialog>,
     owner: SessionId,
+    /// Of Call-ID and our tag.
+    hash: u64,
     generation: u32,
     /// The next slot with the same hash, or the next free one.
     pub(super) next: u32,
@@ -99,7 +101,7 @@ impl Dialogs {
         let slot = self.take_slot(owner)?;
         let next = self.index.insert(hash, slot).unwrap_or(NONE);
         let Some(place) = self.slots.get_mut(slot as usize) else { return Err(DialogError::Full) };
-        (place.dialog, place.owner, place.next) = (Some(dialog), owner, next);
+        (place.dialog, place.owner, place.hash, place.next) = (Some(dialog), owner, hash, next);
         self.len += 1;
         Ok(DialogId(Id::new(self.shard, place.generation, slot)))
     }
@@ -111,7 +113,7 @@ impl Dialogs {
             return Ok(slot);
         }
         let slot = u32::try_from(self.slots.len()).map_err(|_| DialogError::Full)?;
-        self.slots.push(Slot { dialog: None, owner, generation: 0, next: NONE });
+        self.slots.push(Slot { dialog: None, owner, hash: 0, generation: 0, next: NONE });
         Ok(slot)
     }
 
@@ -148,7 +150,7 @@ impl Dialogs {
         remote_tag: impl AsRef<[u8]>,
     ) -> Option<DialogId> {
         let (call_id, local_tag, remote_tag) = (call_id.as_ref(), local_tag.as_ref(), remote_tag.as_ref());
-        self.find_hashed(self.hash(call_id, local_tag, remote_tag), call_id, local_tag, remote_tag)
+        self.find_hashed(self.hash(call_id, local_tag), call_id, local_tag, remote_tag)
     }
 
     fn find_hashed(&self, hash: u64, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> Option<DialogId> {
@@ -168,9 +170,9 @@ impl Dialogs {
 
     /// Takes a dialog out; its handle finds nothing any more.
     pub(crate) fn remove(&mut self, id: DialogId) -> Option<Dialog> {
-        let hash = self.hash_of(self.get(id)?);
+        self.get(id)?;
         let at = id.0.slot();
-        self.unlink(hash, at);
+        self.unlink(self.slots.get(at as usize)?.hash, at);
         let slot = self.slots.get_mut(at as usize)?;
         let dialog = slot.dialog.take();
         slot.generation += 1;
@@ -214,20 +216,16 @@ impl Dialogs {
     }
 
     pub(super) fn hash_of(&self, dialog: &Dialog) -> u64 {
-        self.hash(dialog.call_id(), dialog.local_tag(), dialog.remote_tag())
+        self.hash(dialog.call_id(), dialog.local_tag())
     }
 
-    pub(super) fn hash(
-        &self,
-        call_id: impl AsRef<[u8]>,
-        local_tag: impl AsRef<[u8]>,
-        remote_tag: impl AsRef<[u8]>,
-    ) -> u64 {
+    /// The peer's tag is left out: dialogs that differ in it alone are forks of one INVITE of ours, of which [`crate::invite::Policy`] allows
+    /// a few.
+    pub(super) fn hash(&self, call_id: impl AsRef<[u8]>, local_tag: impl AsRef<[u8]>) -> u64 {
         let mut hash = Sip13::new(self.keys.0);
         hash.word(3);
-        for part in [call_id.as_ref(), local_tag.as_ref(), remote_tag.as_ref()] {
-            hash.text(part);
-        }
+        hash.text(call_id.as_ref());
+        hash.text(local_tag.as_ref());
         hash.finish()
     }
 }

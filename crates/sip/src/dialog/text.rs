@@ -20,51 +20,70 @@ const FIELDS: usize = 8;
 /// Eight strings one behind the other; `ends[n]` is where the n-th ends.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Text {
-    packed: Box<str>,
+    packed: String,
     ends: [u16; FIELDS],
 }
 
 impl Text {
-    pub(super) fn pack(fields: [&str; FIELDS]) -> Result<Self, DialogError> {
-        let total: usize = fields.iter().map(|field| field.len()).sum();
+    /// Each field is given in parts. Of what is not UTF-8 the octets that are none are replaced by U+FFFD.
+    pub(super) fn pack(fields: [&[&[u8]]; FIELDS]) -> Result<Self, DialogError> {
+        let total: usize = fields.iter().flat_map(|field| field.iter()).map(|part| part.len()).sum();
         if total > MAX_TEXT {
             return Err(DialogError::TooLarge);
         }
-        let mut packed = String::with_capacity(total);
+        let mut packed = Vec::with_capacity(total);
         let mut ends = [0; FIELDS];
         for (field, end) in fields.iter().zip(&mut ends) {
-            packed.push_str(field);
+            for part in field.iter().filter(|part| !part.is_empty()) {
+                packed.extend_from_slice(part);
+            }
             *end = u16::try_from(packed.len()).map_err(|_| DialogError::TooLarge)?;
         }
-        Ok(Self { packed: packed.into_boxed_str(), ends })
+        match String::from_utf8(packed) {
+            Ok(packed) if ends.iter().all(|end| packed.is_char_boundary(usize::from(*end))) => {
+                Ok(Self { packed, ends })
+            }
+            _ => {
+                let fields = fields.map(|field| String::from_utf8_lossy(&field.concat()).into_owned());
+                let parts = fields.each_ref().map(|field| [field.as_bytes()]);
+                Self::pack(parts.each_ref().map(|field| field.as_slice()))
+            }
+        }
     }
 
     pub(super) fn get(&self, field: Field) -> &str {
-        self.nth(field as usize)
+        let (start, end) = self.range(field);
+        self.packed.get(start..end).unwrap_or("")
     }
 
-    fn nth(&self, n: usize) -> &str {
-        let start = n.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
-        let end = self.ends.get(n).copied().unwrap_or(start);
-        self.packed.get(usize::from(start)..usize::from(end)).unwrap_or("")
+    fn range(&self, field: Field) -> (usize, usize) {
+        let end_of = |n: usize| self.ends.get(n).copied().map(usize::from);
+        let n = field as usize;
+        let start = n.checked_sub(1).and_then(end_of).unwrap_or(0);
+        (start, end_of(n).unwrap_or(start))
     }
 
-    /// Replaces one field; on an error the text stays as it was.
-    pub(super) fn set(&mut self, field: Field, value: &str) -> Result<(), DialogError> {
-        if self.get(field) == value {
-            return Ok(());
+    /// Replaces one field by these parts; on an error the text stays as it was.
+    pub(super) fn set(&mut self, field: Field, parts: &[&str]) -> Result<(), DialogError> {
+        let (start, end) = self.range(field);
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let total = self.packed.len() - (end - start) + length;
+        if total > MAX_TEXT {
+            return Err(DialogError::TooLarge);
         }
-        let mut n = 0;
-        let fields = [(); FIELDS].map(|()| {
-            let text = if n == field as usize { value } else { self.nth(n) };
-            n += 1;
-            text
-        });
-        *self = Self::pack(fields)?;
+        self.packed.drain(start..end);
+        self.packed.reserve_exact(length);
+        for part in parts.iter().rev().filter(|part| !part.is_empty()) {
+            self.packed.insert_str(start, part);
+        }
+        for place in self.ends.iter_mut().skip(field as usize) {
+            // At most MAX_TEXT.
+            *place = (usize::from(*place) - (end - start) + length) as u16;
+        }
         Ok(())
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.packed.len()
+    pub(super) fn heap_size(&self) -> usize {
+        self.packed.capacity()
     }
 }

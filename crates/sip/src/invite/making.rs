@@ -1,9 +1,11 @@
 //! From messages to dialogs (RFC 3261 sections 12.1.1 and 12.1.2), and from dialogs to requests (section 12.2.1.1).
 
+use std::borrow::Cow;
+
 use super::event::Reach;
 use super::session::Session;
-use crate::dialog::{Dialog, Phase, Record, Role, Sketch};
-use crate::draft::{ContactSpec, Draft, Hop};
+use crate::dialog::{ContactParts, Dialog, Phase, Record, Role, Sketch};
+use crate::draft::{Draft, Hop};
 use crate::header::{Contact, From, RecordRoute};
 use crate::id::{DialogId, ServerTx, SessionId};
 use crate::message::{HeaderId, Headers, Method, Request, Response, UriBuf};
@@ -58,7 +60,7 @@ pub(super) fn of_response(
         record.remote_target = target;
     }
     let back = reach == Reach::Back || template.path.is_some();
-    record.path = only_path(&record.remote_target, record.routes.is_empty(), origin, back);
+    record.path = only_path(record.remote_target.as_bytes(), record.routes.is_empty(), origin, back);
     Dialog::from_record(&record).ok()
 }
 
@@ -80,7 +82,7 @@ pub(super) fn refresh(dialog: &mut Dialog, target: Option<String>, origin: &Orig
         && dialog.set_remote_target(&target).is_ok()
     {
         let back = reach == Reach::Back || dialog.path().is_some();
-        let path = only_path(dialog.remote_target(), dialog.routes().next().is_none(), origin, back);
+        let path = only_path(dialog.remote_target().as_bytes(), dialog.routes().next().is_none(), origin, back);
         dialog.set_path(path);
     }
 }
@@ -89,42 +91,51 @@ pub(super) fn refresh(dialog: &mut Dialog, target: Option<String>, origin: &Orig
 /// is too large. Only a peer of RFC 2543 may leave Contact out.
 pub(super) fn of_request(request: &Request, origin: &Origin, tag: &str, reach: Reach) -> Option<Dialog> {
     let headers = request.headers();
-    let (to, from) = (headers.text(HeaderId::To)?, headers.text(HeaderId::From)?);
     let routes = headers.list::<RecordRoute<'_>>().map(|item| item.map(|item| item.to_string()));
     let routes = routes.collect::<Result<Vec<_>, _>>().ok()?;
     let target = match contact(headers) {
         Some(target) => target,
         // A caller of RFC 2543 need not say where it is: requests go to who it says it is (RFC 4475 section 3.4.1).
         None if !headers.has(HeaderId::Contact) && !key::is_rfc3261(headers.way_back().0) => {
-            headers.get::<From<'_>>()?.ok()?.uri.as_str()
+            headers.get::<From<'_>>()?.ok()?.uri.as_str().as_bytes()
         }
         None => return None,
     };
+    let (call_id, remote_tag) = headers.call();
+    let uri = request.uri_text();
     let sketch = Sketch {
-        call_id: headers.call_id(),
-        local: route::without_params(&to),
+        call_id,
+        local: &address(headers, HeaderId::To)?,
         local_tag: tag,
-        remote: route::without_params(&from),
-        remote_tag: headers.from_tag().unwrap_or(""),
+        remote: &address(headers, HeaderId::From)?,
+        remote_tag,
         path: only_path(target, routes.is_empty(), origin, reach == Reach::Back),
         remote_target: target,
-        contact: &ContactSpec::Auto { user: user_of(request), params: String::new() },
+        contact: ContactParts::of_user(user_of(uri)),
         routes: &routes,
         local_cseq: 0,
         remote_cseq: Some(headers.cseq().number),
         role: Role::Callee,
         phase: Phase::Early,
-        secure: is_sips(request.uri_text()) && matches!(origin.transport, Transport::Tls | Transport::Wss),
+        secure: is_sips(uri) && matches!(origin.transport, Transport::Tls | Transport::Wss),
     };
     Dialog::from_sketch(&sketch).ok()
 }
 
+/// From or To without parameters: display name and URI.
+fn address(headers: &Headers, id: HeaderId) -> Option<Cow<'_, [u8]>> {
+    if let Some(address) = headers.usual_address(id) {
+        return Some(Cow::Borrowed(address));
+    }
+    let text = headers.text(id)?;
+    Some(Cow::Owned(route::without_params(&text).as_bytes().to_owned()))
+}
+
 /// The user part that a request was sent to: our Contact has the same.
-fn user_of(request: &Request) -> Option<String> {
-    let uri = request.uri_text();
-    let (user, _) = uri.split_once('@')?;
+fn user_of(uri: &str) -> Option<&str> {
+    let (user, _) = uri.split_at_checked(memchr::memchr(b'@', uri.as_bytes())?)?;
     let user = user.split_once(':')?.1;
-    Some(user.split(':').next().unwrap_or(user).to_owned())
+    Some(user.split(':').next().unwrap_or(user))
 }
 
 /// The dialog a response to an INVITE of ours belongs to.
@@ -138,7 +149,7 @@ pub(super) fn find(turn: &Turn<'_>, response: &Response) -> Option<DialogId> {
 pub(super) fn find_for_request(turn: &Turn<'_>, request: &Request) -> Option<DialogId> {
     let headers = request.headers();
     let (call_id, remote) = headers.call();
-    turn.stack.sessions.dialogs.find(call_id, headers.to_tag()?, remote)
+    turn.stack.sessions.dialogs.find(call_id, headers.to_tag_octets()?, remote)
 }
 
 /// Whether a request of the peer belongs to a dialog that stands.
@@ -146,17 +157,17 @@ pub(crate) fn has_dialog(turn: &Turn<'_>, request: &Request) -> bool {
     find_for_request(turn, request).is_some()
 }
 
-fn contact(headers: &Headers) -> Option<&str> {
+fn contact(headers: &Headers) -> Option<&[u8]> {
     if let Some(uri) = headers.usual_uri(HeaderId::Contact) {
-        return std::str::from_utf8(uri).ok();
+        return Some(uri);
     }
     let contact = headers.get::<Contact<'_>>()?.ok()?;
-    Some(contact.address()?.uri.as_str())
+    Some(contact.address()?.uri.as_str().as_bytes())
 }
 
 /// The URI of the first Contact, when it is one.
 pub(super) fn contact_uri(headers: &Headers) -> Option<String> {
-    contact(headers).map(str::to_owned)
+    String::from_utf8(contact(headers)?.to_owned()).ok()
 }
 
 /// Record-Route of a response, in our order (RFC 3261 section 12.1.2); what cannot be read is left out.
@@ -171,25 +182,27 @@ fn is_sips(uri: &str) -> bool {
 }
 
 /// RFC 7118 section 5: a client behind a WebSocket names itself `.invalid`; without a route set the flow it used is the only way to it.
-fn only_path(target: &str, direct: bool, origin: &Origin, back: bool) -> Option<Path> {
+fn only_path(target: &[u8], direct: bool, origin: &Origin, back: bool) -> Option<Path> {
     if !direct {
         return None;
     }
     let web = matches!(origin.transport, Transport::Ws | Transport::Wss);
-    if back || web {
-        return Some(*origin);
-    }
-    let host = target.split_once('@').map_or(target, |(_, host)| host);
-    let end = host.bytes().position(|byte| matches!(byte, b'?' | b';')).unwrap_or(host.len());
-    let host = host.get(..end).unwrap_or("");
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let is_invalid = |name: &str| {
-        const END: &[u8] = b".invalid";
-        let name = name.trim_end_matches('.').as_bytes();
-        let end = name.len().checked_sub(END.len()).and_then(|start| name.get(start..));
-        end.is_some_and(|end| end.eq_ignore_ascii_case(END))
+    (back || web || is_invalid(target)).then_some(*origin)
+}
+
+/// Whether the host of a URI is `.invalid`, with or without a port.
+fn is_invalid(uri: &[u8]) -> bool {
+    let host = memchr::memchr(b'@', uri).map_or(uri, |at| uri.get(at + 1..).unwrap_or_default());
+    let end = memchr::memchr2(b'?', b';', host).unwrap_or(host.len());
+    let host = host.get(..end).unwrap_or_default();
+    let name = memchr::memrchr(b':', host).map_or(host, |colon| host.get(..colon).unwrap_or_default());
+    let is_invalid = |mut name: &[u8]| {
+        while let [front @ .., b'.'] = name {
+            name = front;
+        }
+        name.last_chunk::<8>().is_some_and(|end| end.eq_ignore_ascii_case(b".invalid"))
     };
-    (is_invalid(name) || is_invalid(host)).then_some(*origin)
+    is_invalid(name) || is_invalid(host)
 }
 
 /// A request within a dialog (RFC 3261 section 12.2.1.1). Without `cseq` the dialog gives it a number when it leaves

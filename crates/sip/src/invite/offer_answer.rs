@@ -10,6 +10,10 @@ pub(super) fn in_message(headers: &Headers) -> bool {
     if headers.body().is_empty() {
         return false;
     }
+    // Nearly every body.
+    if headers.raw(HeaderId::ContentType) == Some(b"application/sdp") && !headers.has(HeaderId::ContentDisposition) {
+        return true;
+    }
     let disposition = headers.text(HeaderId::ContentDisposition);
     let kind = headers.text(HeaderId::ContentType);
     is_session(disposition.as_deref(), kind.as_deref().unwrap_or(""))

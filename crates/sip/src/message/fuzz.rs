@@ -88,6 +88,9 @@ fn line(octets: &[u8], start: usize, limits: &Limits) -> u8 {
         assert_eq!(keys::tag(value, at), Ok(tag), "tag");
         kinds |= if tag.is_some() && value.starts_with(b"\"") { 2 } else { 0 };
     }
+    if let (Some(address), Ok(text)) = (usual::before_params(value), std::str::from_utf8(value)) {
+        assert_eq!(address, crate::route::without_params(text).as_bytes(), "address");
+    }
     if let Some(uri) = usual::name_addr(value) {
         let uri = std::str::from_utf8(uri).expect("ASCII");
         let from = super::Headers::read::<From<'_>>(value);

@@ -155,6 +155,12 @@ impl Headers {
         usual::name_addr(only.value_of(&self.bytes))
     }
 
+    /// What stands before the parameters of the first header field of this name where that is an address written as nearly all are, from the
+    /// display name to the bracket behind the URI.
+    pub(crate) fn usual_address(&self, id: HeaderId) -> Option<&[u8]> {
+        usual::before_params(self.raw(id)?)
+    }
+
     /// Every value of a type, over all lines and items of comma lists. A broken item ends its line.
     pub fn list<'a, H: Header<'a>>(&'a self) -> List<'a, H> {
         List::new(&self.bytes, self.index.entries())

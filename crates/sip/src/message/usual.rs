@@ -121,6 +121,14 @@ pub(super) fn name_addr(value: &[u8]) -> Option<&[u8]> {
     sound.then_some(uri)
 }
 
+/// What stands before the parameters of an address whose URI has brackets: display name and URI, without folds.
+pub(super) fn before_params(value: &[u8]) -> Option<&[u8]> {
+    let address = address(value)?;
+    let (uri, params) = address.split_at_checked(scan::find(address, b'>')?)?;
+    let end = (value.len() + 1).checked_sub(params.len())?;
+    value.get(..end).filter(|_| scan::is_printable(uri))
+}
+
 /// Whether it is a SIP URI without password, escapes, headers or IPv6 address: one that [`super::Uri::parse`] takes.
 pub(super) fn is_uri(text: &[u8]) -> bool {
     let Some(part) = text.strip_prefix(b"sip:").or_else(|| text.strip_prefix(b"sips:")) else { return false };
@@ -196,4 +204,30 @@ pub(super) fn via(value: &[u8], base: usize) -> Option<Via> {
         None => Span::new(at(last), base + value.len()),
     };
     Some(Via { sent_by: Span::new(at(sent_by), at(params)), branch: Span::new(at(branch), at(last)), rport })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::before_params;
+    use crate::route::without_params;
+
+    #[test]
+    fn rfc3261_12_1_1_an_address_without_parameters_is_found_at_a_glance_or_not_at_all() {
+        for (value, at_once) in [
+            ("<sip:a@b>", true),
+            ("<sip:a@b;x=y>;tag=1", true),
+            ("\"A > B\" <sip:a@b>;tag=1", true),
+            ("\"\" <sip:a@b>", true),
+            ("\"grüße\" <sip:a@b>;tag=\">\"", true),
+            ("\"A \\\" <\" <sip:a@b>;tag=1", false),
+            ("Alice <sip:a@b>;tag=1", false),
+            ("sip:a@b;tag=1", false),
+            ("<sip:a@b>", true),
+            ("<sip:a\r\n @b>", false),
+            ("<>", false),
+        ] {
+            let found = before_params(value.as_bytes());
+            assert_eq!(found, at_once.then(|| without_params(value).as_bytes()), "{value}");
+        }
+    }
 }
