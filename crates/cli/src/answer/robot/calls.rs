@@ -2,7 +2,7 @@
 
 use sip::header::From;
 use sip::invite::{By, SessionEvent};
-use sip::message::{Body, Lines, Method, Quote, Request, StatusCode};
+use sip::message::{Body, HeaderId, Lines, Method, Quote, Request, StatusCode};
 use sip::uas;
 use sip::{ContactSpec, Origin, Reply, ServerTx, SessionId, StackError, Turn};
 
@@ -192,6 +192,11 @@ impl Robot {
 
 /// Who sent it, as he claims: name and URI. The tag says nothing to a person.
 fn caller(request: &Request) -> String {
+    // Most often a URI in brackets and no name: of a request that was checked it need not be read.
+    let plain = request.headers().raw(HeaderId::From).and_then(|from| std::str::from_utf8(from).ok());
+    if let Some((uri, _)) = plain.and_then(|from| from.strip_prefix('<')?.split_once('>')) {
+        return uri.to_owned();
+    }
     let Some(Ok(from)) = request.headers().get::<From<'_>>() else { return String::new() };
     let uri = from.0.uri.as_str();
     match from.0.display.map(|name| name.text()) {
