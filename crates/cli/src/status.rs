@@ -33,63 +33,71 @@ fn ask(args: &args::Status) -> Result<Value, Fault> {
 
 /// For a person: a line for all, then one for each SIP loop where there are several or one had no room for something, each user and each call.
 fn words(status: &Value) -> Vec<String> {
-    let number = |name: &str| status.get(name).and_then(Value::as_u64).unwrap_or_default();
-    let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
-    let (calls, users, loops) = (list(status, "calls"), list(status, "users"), list(status, "loops"));
+    let (calls, loops) = (list(status, "calls"), list(status, "loops"));
     // Of very many calls not all are listed.
     let now: u64 = loops.iter().filter_map(|one| one.get("calls")?.as_u64()).sum();
-    let listen: Vec<String> = list(status, "listen").iter().filter_map(|one| one.as_str().map(str::to_owned)).collect();
+    let listen: Vec<&str> = list(status, "listen").iter().filter_map(Value::as_str).collect();
     let mut lines = vec![
-        format!("up {} s, listens on {}", number("uptime_secs"), listen.join(", ")),
+        format!("up {} s, listens on {}", number(status, "uptime_secs"), listen.join(", ")),
         format!(
             "{} now, {} since the start, {}",
             counted(now, "call"),
-            number("calls_total"),
-            counted(number("registrations"), "registration")
+            number(status, "calls_total"),
+            counted(number(status, "registrations"), "registration")
         ),
     ];
-    for one in &loops {
-        let number = |name: &str| one.get(name).and_then(Value::as_u64).unwrap_or_default();
-        if one.get("silent") == Some(&Value::Bool(true)) {
-            lines.push(format!(
-                "loop {}  does not answer: its calls and contacts are missing here  {} waiting  {} dropped by the system",
-                number("shard"),
-                number("queue"),
-                number("dropped")
-            ));
-        } else if loops.len() > 1 || number("shed") + number("dropped") > 0 {
-            lines.push(format!(
-                "loop {}  {}  {}  {} waiting  {} shed  {} dropped by the system",
-                number("shard"),
-                counted(number("calls"), "call"),
-                counted(number("transactions"), "transaction"),
-                number("queue"),
-                number("shed"),
-                number("dropped")
-            ));
-        }
-    }
-    for user in &users {
-        let contacts = list(user, "contacts");
-        let name = text(user, "name");
-        if contacts.is_empty() {
-            lines.push(format!("user {name}  not registered"));
-        }
-        for contact in &contacts {
-            let secs = contact.get("expires_secs").and_then(Value::as_u64).unwrap_or_default();
-            lines.push(format!("user {name}  {}  {secs} s  {}", text(contact, "uri"), text(contact, "agent")));
-        }
-    }
-    for call in &calls {
-        let secs = call.get("secs").and_then(Value::as_u64).unwrap_or_default();
-        lines.push(format!("call {} -> {}  {}  {secs} s", text(call, "from"), text(call, "to"), text(call, "state")));
-    }
+    lines.extend(loops.iter().filter_map(|one| of_loop(one, loops.len() > 1)));
+    lines.extend(list(status, "users").iter().flat_map(of_user));
+    lines.extend(calls.iter().map(|call| {
+        let (from, to, state) = (text(call, "from"), text(call, "to"), text(call, "state"));
+        format!("call {from} -> {to}  {state}  {} s", number(call, "secs"))
+    }));
     let more = now.saturating_sub(calls.len() as u64);
     if more > 0 {
         lines.push(format!("{} more", counted(more, "call")));
     }
     lines
+}
+
+/// The line of a SIP loop; `None` where there is nothing to tell.
+fn of_loop(one: &Value, several: bool) -> Option<String> {
+    let (shard, queue, dropped) = (number(one, "shard"), number(one, "queue"), number(one, "dropped"));
+    if one.get("silent") == Some(&Value::Bool(true)) {
+        return Some(format!(
+            "loop {shard}  does not answer: its calls and contacts are missing here  {queue} waiting  {dropped} dropped by the system"
+        ));
+    }
+    let shed = number(one, "shed");
+    (several || shed + dropped > 0).then(|| {
+        let calls = counted(number(one, "calls"), "call");
+        let transactions = counted(number(one, "transactions"), "transaction");
+        format!("loop {shard}  {calls}  {transactions}  {queue} waiting  {shed} shed  {dropped} dropped by the system")
+    })
+}
+
+/// A line for each contact of a user, or one that says there is none.
+fn of_user(user: &Value) -> Vec<String> {
+    let (name, contacts) = (text(user, "name"), list(user, "contacts"));
+    if contacts.is_empty() {
+        return vec![format!("user {name}  not registered")];
+    }
+    let line = |contact: &Value| {
+        let (secs, uri, agent) = (number(contact, "expires_secs"), text(contact, "uri"), text(contact, "agent"));
+        format!("user {name}  {uri}  {secs} s  {agent}")
+    };
+    contacts.iter().map(line).collect()
+}
+
+fn number(value: &Value, name: &str) -> u64 {
+    value.get(name).and_then(Value::as_u64).unwrap_or_default()
+}
+
+fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or("-")
 }
 
 #[cfg(test)]
