@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ua::{CallError, CallEvent, Codec, DigitBy, EndedBy};
+use ua::{AccountConfig, CallError, CallEvent, Codec, DigitBy, EndedBy};
 
 use crate::{Wire, builder, call, header, pair, until};
 
@@ -162,6 +162,23 @@ async fn rfc3264_6_no_common_codec_is_refused_with_488() {
         tokio::join!(alice.call(uri).late_offer(), async { bob.incoming().await.unwrap().answer().await });
     assert!(matches!(placed, Err(CallError::Media(_))), "{:?}", placed.err());
     assert!(matches!(taken, Err(CallError::Media(_) | CallError::Ended | CallError::CallerGone)), "{:?}", taken.err());
+}
+
+#[tokio::test]
+async fn rfc3261_20_20_the_display_name_of_a_caller_is_told_where_he_gives_one() {
+    let (alice, bob) = pair().await;
+    let uri = bob.uri("bob").unwrap();
+    let named = AccountConfig::new("sip:alice@example.com").display("Alice \"A\" Ö");
+    let named = alice.account(named).await.unwrap();
+    let plain = alice.account(AccountConfig::new("sip:alice@example.com")).await.unwrap();
+    for (account, name) in [(named, Some("Alice \"A\" Ö")), (plain, None)] {
+        let (placed, ()) = tokio::join!(account.call(&uri), async {
+            let incoming = bob.incoming().await.unwrap();
+            assert_eq!((incoming.display_name(), incoming.from()), (name, "sip:alice@example.com"));
+            incoming.reject(486, None).await;
+        });
+        assert!(placed.is_err());
+    }
 }
 
 #[tokio::test]
