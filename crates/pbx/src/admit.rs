@@ -1,6 +1,7 @@
 //! Who a request is from, and whether it is let in: credentials come before anything that tells which
 //! numbers there are (RFC 3261 section 22).
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use sip::digest::{Algorithm, Presented, Verdict};
@@ -15,8 +16,21 @@ use crate::switch::Switch;
 /// 7616 section 3.7 and RFC 8760 section 2.4 let them choose. They are offered MD5 alone, where MD5 is offered at all.
 const ONE_HASH_ONLY: [&str; 3] = ["baresip v0.", "baresip v1.", "baresip v2."];
 
-/// Addresses of such devices of other loops; forgotten all at once when full, until they register again.
+/// Addresses of such devices of other loops that are remembered.
 const REMEMBERED: usize = 100_000;
+
+/// Where devices of other loops are that know one hash only; forgotten all at once when full, until they register again.
+#[derive(Default)]
+pub(crate) struct OneHash(HashSet<SocketAddr>);
+
+impl OneHash {
+    pub(crate) fn learn(&mut self, address: SocketAddr) {
+        if self.0.len() >= REMEMBERED && !self.0.contains(&address) {
+            self.0.clear();
+        }
+        self.0.insert(address);
+    }
+}
 
 /// Whether this is the User-Agent of such a device.
 fn knows_one_hash_only(agent: &[u8]) -> bool {
@@ -77,7 +91,7 @@ impl Switch {
                 host.parse() == Ok(origin.remote.ip()) && port == origin.remote.port()
             }),
         };
-        self.one_hash.contains(&origin.remote)
+        self.one_hash.0.contains(&origin.remote)
             || self
                 .bindings
                 .of(now, &user)
@@ -92,18 +106,29 @@ impl Switch {
         }
     }
 
-    /// Another loop has such a device.
-    pub(crate) fn learn_one_hash(&mut self, address: SocketAddr) {
-        if self.one_hash.len() >= REMEMBERED {
-            self.one_hash.clear();
-        }
-        self.one_hash.insert(address);
-    }
-
     /// Nobody speaks in another user's name.
     fn is_from(&self, request: &Request, user: &str) -> bool {
         let Some(Ok(from)) = request.headers().get::<From<'_>>() else { return false };
         let claimed = from.uri.user_unescaped().unwrap_or_default();
         claimed == user || self.accounts.by_number(&claimed).is_some_and(|known| known.name == user)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_devices_that_know_one_hash_are_forgotten_all_at_once_when_too_many() {
+        let mut known = OneHash::default();
+        let mut learn = |number: usize| {
+            let ip = [10, (number >> 16) as u8, (number >> 8) as u8, number as u8];
+            known.learn(SocketAddr::from((ip, 5060)));
+            (known.0.len(), known.0.contains(&SocketAddr::from(([10, 0, 0, 0], 5060))))
+        };
+        assert_eq!((0..REMEMBERED).map(&mut learn).last(), Some((REMEMBERED, true)));
+        // Who is known takes no room.
+        assert_eq!(learn(REMEMBERED - 1), (REMEMBERED, true));
+        assert_eq!(learn(REMEMBERED), (1, false));
     }
 }

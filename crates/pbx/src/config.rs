@@ -33,8 +33,9 @@ pub struct Config {
     pub listen: Vec<Bind>,
     /// The directory for what must survive: bindings and generated passwords (made with mode 0700). `None` keeps nothing.
     pub state: Option<PathBuf>,
-    /// The realm of digest authentication: changing it makes stored `ha1` values void.
-    pub realm: String,
+    /// The realm of digest authentication, which no other server should have (RFC 3261 section 22.1): changing it makes stored `ha1` values void.
+    /// `None`: see [`Config::realm`].
+    pub realm: Option<String>,
     /// The hashes offered for digest authentication, the most wanted first: SHA-256, then MD5. Some devices give up when they see one they
     /// do not know; for those there is MD5 alone.
     pub digest: Vec<Algorithm>,

@@ -193,7 +193,7 @@ impl App for Switch {
             Command::Metrics(answer) => told(&answer, Box::new(self.metrics.counts(self.gauges(turn)))),
             Command::Locate { user, from, ticket } => self.locate(&user, from, ticket, turn),
             Command::Located { ticket, targets } => self.located(ticket, targets, turn),
-            Command::OneHash(address) => self.learn_one_hash(address),
+            Command::OneHash(address) => self.one_hash.learn(address),
             Command::Left(answer) => told(&answer, self.held(turn)),
             Command::Finish => {
                 self.finishing = true;

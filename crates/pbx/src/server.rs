@@ -107,13 +107,21 @@ impl Server {
         // Ports first: a start that fails for want of them makes no passwords and no journal.
         let sockets = net::Sockets::bind_shared(&config.listen, usize::from(config.shards.max(1)))?;
         let watch = crate::watch::open(config.metrics, config.control.as_deref())?;
+        if config.realm.is_none() && config.has_hashes() {
+            tracing::warn!(
+                realm = config.realm(),
+                "no realm is named: it is that of stored hashes, the same on every server that names none"
+            );
+        }
+        // Looked up once: hashes of passwords and challenges must agree on it.
+        config.realm = Some(config.realm());
         let (accounts, told) = crate::accounts::Accounts::load(&config)?;
         let studio = crate::studio::start(&config, config.shards.max(1))?;
         let home = crate::bindings::open(&config)?;
         let rules = digest::ServerConfig {
             algorithms: accounts.common(&config.digest)?,
             uri: digest::UriRule::Server,
-            ..digest::ServerConfig::new(&config.realm)
+            ..digest::ServerConfig::new(&config.realm())
         };
         let listed = config.limits.calls_listed;
         let tally = Tally::new(told.len());

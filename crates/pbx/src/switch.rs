@@ -1,6 +1,5 @@
 //! What one SIP loop of the PBX has and knows. What it does with requests and events stands in `dispatch`, `admit`, `message` and `call/*`.
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use sip::uas::Capabilities;
 use sip::{Now, Reply, Turn};
 
 use crate::accounts::{Accounts, Known};
+use crate::admit::OneHash;
 use crate::bindings::{Bindings, Home};
 use crate::call::Calls;
 use crate::command::Command;
@@ -42,7 +42,7 @@ pub(crate) struct Switch {
     pub(crate) findings: Findings,
     pub(crate) tally: Arc<Tally>,
     /// Where devices of other loops are that know one hash only.
-    pub(crate) one_hash: HashSet<SocketAddr>,
+    pub(crate) one_hash: OneHash,
     pub(crate) studio: Studio,
     pub(crate) capabilities: Capabilities,
     pub(crate) calls: Calls,
@@ -108,7 +108,7 @@ impl Switch {
             neighbours,
             findings: Findings::new(config.limits.questions),
             tally,
-            one_hash: HashSet::new(),
+            one_hash: OneHash::default(),
             accounts,
             digest,
             offers_md5_among_others,

@@ -10,7 +10,7 @@ use sip::digest::Algorithm;
 use sip::{Timers, Transport};
 use store::Durability;
 
-use super::{Config, Extensions, Limits, MediaConfig, RegisterConfig};
+use super::{Config, Extensions, Limits, MediaConfig, RegisterConfig, Secret};
 
 /// The port of SIP (RFC 3261 section 19.1.2).
 const SIP_PORT: u16 = 5060;
@@ -25,7 +25,7 @@ impl Default for Config {
         Self {
             listen: listen.collect(),
             state: None,
-            realm: "offhook".to_owned(),
+            realm: None,
             digest: vec![Algorithm::Sha256, Algorithm::Md5],
             options_auth: false,
             domains: Vec::new(),
@@ -44,6 +44,27 @@ impl Default for Config {
             control: None,
             shards: 1,
         }
+    }
+}
+
+/// The realm of stored hashes that name none: what it was before there was a better one.
+const OF_HASHES: &str = "offhook";
+
+impl Config {
+    /// The realm in force: the one that is named; otherwise the first of [`Config::domains`], otherwise the name of this machine, so that servers
+    /// differ (RFC 3261 section 22.1). Where a user has a stored hash and no realm is named it is `offhook`: the hash holds the realm it was made
+    /// for, and passwords do not.
+    pub fn realm(&self) -> String {
+        let named = || self.realm.clone();
+        let hashes = || self.has_hashes().then(|| OF_HASHES.to_owned());
+        let domain = || self.domains.first().cloned();
+        let machine = || nix::unistd::gethostname().ok()?.into_string().ok().filter(|name| !name.is_empty());
+        named().or_else(hashes).or_else(domain).or_else(machine).unwrap_or_else(|| OF_HASHES.to_owned())
+    }
+
+    /// Whether a user's secret is a hash, which is good for one realm only.
+    pub(crate) fn has_hashes(&self) -> bool {
+        self.users.values().any(|user| matches!(user.secret, Secret::Ha1(_)))
     }
 }
 

@@ -17,14 +17,14 @@ impl Config {
     /// All settings in TOML, with `(not shown)` for each secret. What has no value, and users that are yet to be made, are left out.
     ///
     /// ```
-    /// let config = pbx::Config::default();
-    /// assert!(config.to_toml().contains("realm = \"offhook\""));
+    /// let config = pbx::Config { realm: Some("pbx.example.com".into()), ..pbx::Config::default() };
+    /// assert!(config.to_toml().contains("realm = \"pbx.example.com\""));
     /// ```
     pub fn to_toml(&self) -> String {
         let mut top = Table::new();
         put(&mut top, "listen", texts(self.listen.iter().map(address)));
         put(&mut top, "shards", i64::from(self.shards));
-        put(&mut top, "realm", self.realm.as_str());
+        put(&mut top, "realm", self.realm());
         let digest = |hash: &Algorithm| if *hash == Algorithm::Md5 { "md5" } else { "sha-256" }.to_owned();
         put(&mut top, "digest", texts(self.digest.iter().map(digest)));
         put(&mut top, "options_auth", self.options_auth);

@@ -3,7 +3,7 @@
 //! ```toml
 //! listen = ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060"]
 //! state = "/var/lib/offhook"
-//! realm = "offhook"
+//! realm = "pbx.example.com"
 //! digest = ["sha-256", "md5"]     # the most wanted first; ["md5"] for old devices
 //! options_auth = false            # true: OPTIONS tells nobody without a password which numbers there are
 //! domains = ["pbx.example.com"]   # none: any
@@ -195,10 +195,11 @@ impl Config {
             }
         }
         if let Some(entry) = top.get("realm") {
-            self.realm = not_empty(&entry)?;
-            if self.realm.contains(char::is_control) {
+            let realm = not_empty(&entry)?;
+            if realm.contains(char::is_control) {
                 return Err(entry.wrong_secret("a text without control characters"));
             }
+            self.realm = Some(realm);
         }
         if let Some(entry) = top.get("digest") {
             let words = [("sha-256", Algorithm::Sha256), ("md5", Algorithm::Md5)];

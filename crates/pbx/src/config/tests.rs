@@ -223,8 +223,24 @@ fn settings_that_apply_can_be_read_again_and_show_no_secret() {
         let shown = config.to_toml();
         assert!(!shown.contains("hush") && !shown.contains(HA1), "{shown}");
         let again = read(&shown.replace("ha1 = \"(not shown)\"", &format!("ha1 = \"{HA1}\""))).unwrap();
+        // A realm that is not named is shown all the same.
+        let config = Config { realm: Some(config.realm()), ..config };
         assert_eq!(format!("{again:?}"), format!("{config:?}"), "{shown}");
     }
+}
+
+#[test]
+fn rfc3261_22_1_realm_that_nobody_names_is_that_of_the_domain_or_the_machine() {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let hash = format!("users.1001.ha1 = '{HA1}'");
+    let realm = |text: &str| read(text).unwrap().realm();
+    assert_eq!(realm(""), machine.trim());
+    assert_eq!(realm("users.1001.password = 'x'"), machine.trim());
+    assert_eq!(realm("domains = ['a.example', 'b.example']"), "a.example");
+    assert_eq!(realm("realm = 'named'\ndomains = ['a.example']"), "named");
+    // A stored hash is good for its realm only.
+    assert_eq!(realm(&format!("domains = ['a.example']\n{hash}")), "offhook");
+    assert_eq!(realm(&format!("realm = 'named'\n{hash}")), "named");
 }
 
 #[test]
@@ -238,7 +254,7 @@ fn files_beside_are_read_by_name_and_the_later_counts() {
     std::fs::write(beside.join("10.toml"), "realm = 'first'\n[users.9]\npassword = 'x'").unwrap();
     std::fs::write(beside.join("30.toml.old"), "no toml").unwrap();
     let config = Config::load(&main).unwrap();
-    assert_eq!((config.realm.as_str(), config.ring), ("last", Duration::from_secs(5)));
+    assert_eq!((config.realm().as_str(), config.ring), ("last", Duration::from_secs(5)));
     assert_eq!((config.limits.calls, config.limits.calls_per_user, config.users.len()), (7, 3, 1));
     let bad = beside.join("15.toml");
     std::fs::write(&bad, "\n relam = 'x'").unwrap();

@@ -190,6 +190,23 @@ fn busy_and_decline_come_back_with_their_reason() {
 }
 
 #[test]
+fn rfc3261_22_1_servers_that_name_no_realm_do_not_share_one() {
+    let realm = |domains: &[&str]| {
+        let domains = domains.iter().map(|&domain| domain.to_owned()).collect();
+        let (_running, address) = start(pbx::Config { domains, ..config() });
+        let (_, challenge) =
+            phone(address, "1001").ask_plain("REGISTER", "sip:127.0.0.1", "sip:1001@127.0.0.1", None, &[]);
+        let text = challenge.headers().text(HeaderId::WwwAuthenticate).unwrap().into_owned();
+        text.split("realm=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned()
+    };
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    assert_eq!(
+        [realm(&[]), realm(&["one.example"]), realm(&["two.example"])],
+        [machine.trim(), "one.example", "two.example"]
+    );
+}
+
+#[test]
 fn limits_are_met_with_503_and_retry_after() {
     let limits = Limits { calls: 2, calls_per_user: 1, ..config().limits };
     let (running, mut phones) = with_config(pbx::Config { limits, ..config() }, &["1001", "1002", "1003"]);
