@@ -385,15 +385,17 @@ impl<'a> Draft<'a> {
     }
 
     fn records(self, wall: WallTime, cseq: u32) -> SmallVec<[Record; 1]> {
-        let gone = self.current.iter().filter(|(_, fate)| *fate == Fate::Goes).map(|(binding, _)| binding.removal());
-        let fresh = self.fresh.into_iter().map(|fresh| Record {
-            kind: fresh.kind,
-            expires: WallTime(wall.0.saturating_add(fresh.seconds.into())),
-            cseq,
-            q: fresh.q,
-            packed: fresh.packed,
-        });
-        gone.chain(fresh).collect()
+        let mut records = SmallVec::new();
+        for (binding, fate) in &self.current {
+            if *fate == Fate::Goes {
+                records.push(binding.removal());
+            }
+        }
+        for Fresh { packed, kind, seconds, q, .. } in self.fresh {
+            let expires = WallTime(wall.0.saturating_add(seconds.into()));
+            records.push(Record { kind, expires, cseq, q, packed });
+        }
+        records
     }
 }
 

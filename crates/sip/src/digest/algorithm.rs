@@ -99,6 +99,9 @@ impl Scheme {
 
     /// Reads a name of the registry, letters in any case; `None` for one that is not known.
     pub fn from_name(name: &str) -> Option<Scheme> {
+        if name == Algorithm::Md5.name() {
+            return Some(Scheme::MD5);
+        }
         let (plain, session) = match name.len().checked_sub(5).and_then(|cut| name.split_at_checked(cut)) {
             Some((plain, tail)) if tail.eq_ignore_ascii_case("-sess") => (plain, true),
             _ => (name, false),

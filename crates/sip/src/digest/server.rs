@@ -369,11 +369,15 @@ impl<'a> Claim<'a> {
         let (mut count, mut protection) = (1, None);
         if let Some(qop) = fields.qop {
             let quality = need_quality(qop)?;
-            let text = need(fields.nc.filter(|text| text.len() == 8), "nc of eight digits")?;
-            count = u32::from_str_radix(text, 16)
-                .ok()
-                .filter(|count| *count > 0 && !text.starts_with('+'))
-                .ok_or(FieldError { byte: 0, expected: "nc above zero" })?;
+            let text = need(fields.nc, "nc of eight digits")?;
+            let mut octets = [0; 4];
+            if !super::algorithm::read_hex(text, &mut octets) {
+                return Err(FieldError { byte: 0, expected: "nc of eight digits" });
+            }
+            count = u32::from_be_bytes(octets);
+            if count == 0 {
+                return Err(FieldError { byte: 0, expected: "nc above zero" });
+            }
             protection = Some(Protection { quality, count: text, cnonce: need(fields.cnonce, "cnonce")? });
         }
         if scheme.session {
