@@ -29,7 +29,8 @@ fuzz_target!(|input: &[u8]| {
     let of = |kind: u8| values.iter().filter(move |value| value.0 == kind).map(|value| value.1);
 
     let secret = Ha1Set::from_password("a", "r", "never guessed 5b1f").expect("a name and a realm");
-    let mut server = Server::new(ServerConfig::new("r"), [7; 32]).expect("a realm and algorithms");
+    let config = ServerConfig { window: 16, ..ServerConfig::new("r") };
+    let mut server = Server::new(config, [7; 32]).expect("a realm and algorithms");
     let request = Presented { method, uri, body };
     match server.judge(NOW, PEER, request, of(b'a'), |user, algorithm| secret.get(algorithm).filter(|_| user == "a")) {
         Verdict::Ok(_) => panic!("the password was guessed"),

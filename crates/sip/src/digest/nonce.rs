@@ -217,11 +217,12 @@ pub(crate) enum Used {
 pub(crate) struct Window {
     /// A nonce, and of [`Seen`] mask and highest. Zeros where none is yet: a page that was never used costs no memory.
     places: Vec<[u64; 3]>,
+    capacity: usize,
 }
 
 impl Window {
     pub(crate) fn new(capacity: usize) -> Window {
-        Window { places: vec![[0; 3]; capacity.max(1)] }
+        Window { places: Vec::new(), capacity: capacity.max(1) }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -230,7 +231,10 @@ impl Window {
 
     /// Marks `count` of a genuine nonce that is within its lifetime. `once` refuses any second use.
     pub(crate) fn take(&mut self, issue: Issue, count: u32, once: bool) -> Used {
-        let at = issue.serial() % self.places.len().max(1);
+        if self.places.is_empty() {
+            self.places = vec![[0; 3]; self.capacity];
+        }
+        let at = issue.serial() % self.capacity;
         let Some([held, mask, highest]) = self.places.get_mut(at) else { return Used::Before };
         let mut seen = match issue.0.cmp(held) {
             Ordering::Less => return Used::Before,
