@@ -79,12 +79,8 @@ impl<'a> Fields<'a> {
             {
                 return Err(error_at(start, "each parameter once"));
             }
-            scan.blanks();
-            if scan.rest.is_empty() {
-                return Ok(fields);
-            }
-            if !scan.eat(b',') {
-                return Err(scan.error("a comma"));
+            if !scan.eat_behind_blanks(b',') {
+                return if scan.rest.is_empty() { Ok(fields) } else { Err(scan.error("a comma")) };
             }
             scan.blanks();
         }
@@ -163,9 +159,21 @@ impl<'a> Scan<'a> {
 
     /// The next octet, if it is this one.
     fn eat(&mut self, octet: u8) -> bool {
-        let behind = self.rest.split_first().filter(|(first, _)| **first == octet);
-        self.rest = behind.map_or(self.rest, |(_, behind)| behind);
-        behind.is_some()
+        match self.rest {
+            [first, behind @ ..] if *first == octet => {
+                self.rest = behind;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The same behind blanks, which are gone in any case.
+    fn eat_behind_blanks(&mut self, octet: u8) -> bool {
+        self.eat(octet) || {
+            self.blanks();
+            self.eat(octet)
+        }
     }
 
     fn skip(&mut self, octets: usize) {
@@ -187,12 +195,10 @@ impl<'a> Scan<'a> {
         if name.is_empty() {
             return Err(self.error("a parameter name"));
         }
-        self.blanks();
-        if !self.eat(b'=') {
+        if !self.eat_behind_blanks(b'=') {
             return Err(self.error("="));
         }
-        self.blanks();
-        let value = if self.eat(b'"') { self.quoted()? } else { self.bare_value()? };
+        let value = if self.eat_behind_blanks(b'"') { self.quoted()? } else { self.bare_value()? };
         Ok((name, value))
     }
 
