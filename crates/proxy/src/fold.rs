@@ -24,9 +24,14 @@ impl Fold {
     pub fn apply(&mut self, record: Record) {
         match record.kind {
             Kind::Added | Kind::Changed => {
-                let user = self.held.entry(record.aor().into()).or_default();
                 let record = Record { kind: Kind::Added, ..record };
-                self.len += usize::from(user.insert(record.uri().into(), record).is_none());
+                match self.held.get_mut(record.aor()).and_then(|user| user.get_mut(record.uri())) {
+                    Some(known) => *known = record,
+                    None => {
+                        self.len += 1;
+                        self.held.entry(record.aor().into()).or_default().insert(record.uri().into(), record);
+                    }
+                }
             }
             Kind::Refreshed => {
                 if let Some(known) = self.held.get_mut(record.aor()).and_then(|user| user.get_mut(record.uri())) {

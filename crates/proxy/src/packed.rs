@@ -117,8 +117,15 @@ impl Packed {
         if let Some(flow) = Arc::get_mut(&mut packed.0).and_then(|bytes| bytes.get_mut(flow_at..flow_at + 8)) {
             flow.copy_from_slice(&FLOW_GONE.0.to_le_bytes());
         }
-        let texts = [Piece::Aor, Piece::Uri, Piece::Params, Piece::CallId, Piece::Path, Piece::Agent];
-        let valid = texts.into_iter().all(|piece| std::str::from_utf8(packed.piece(piece)).is_ok());
+        // The texts stand one behind the other: they are valid if all is and none begins within a character.
+        let texts = bytes.get(HEAD..bytes.len() - packed.piece(Piece::Origin).len())?;
+        let texts = std::str::from_utf8(texts).ok()?;
+        let mut start = 0;
+        let valid = packed.lengths().all(|length| {
+            let whole = texts.is_char_boundary(start);
+            start += length;
+            whole
+        });
         let origin = packed.piece(Piece::Origin);
         (valid && (origin.is_empty() || read_origin(origin).is_some())).then_some(packed)
     }
@@ -285,6 +292,11 @@ mod tests {
         let mut bad_text = good.to_vec();
         bad_text[HEAD] = 0xff;
         assert_eq!(Packed::from_bytes(&bad_text), None);
+        let umlaut = Packed::new(&Texts { aor: "\u{e4}", ..Texts::default() }, None).unwrap();
+        assert!(Packed::from_bytes(umlaut.as_bytes()).is_some());
+        let mut parted = umlaut.as_bytes().to_vec();
+        (parted[0], parted[2]) = (1, 1);
+        assert_eq!(Packed::from_bytes(&parted), None, "one character in two texts");
         let mut bad_transport = good.to_vec();
         bad_transport[HEAD + 7] = 9;
         assert_eq!(Packed::from_bytes(&bad_transport), None);
