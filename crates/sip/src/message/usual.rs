@@ -220,9 +220,10 @@ mod tests {
             ("\"\" <sip:a@b>", true),
             ("\"grüße\" <sip:a@b>;tag=\">\"", true),
             ("\"A \\\" <\" <sip:a@b>;tag=1", false),
-            ("Alice <sip:a@b>;tag=1", false),
+            ("Alice <sip:a@b>;tag=1", true),
+            ("Alice B <sip:a@b>;tag=1", false),
+            ("Alice<sip:a@b>", false),
             ("sip:a@b;tag=1", false),
-            ("<sip:a@b>", true),
             ("<sip:a\r\n @b>", false),
             ("<>", false),
         ] {

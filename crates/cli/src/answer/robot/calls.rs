@@ -192,10 +192,10 @@ impl Robot {
 
 /// Who sent it, as he claims: name and URI. The tag says nothing to a person.
 fn caller(request: &Request) -> String {
-    // Most often a URI in brackets and no name: of a request that was checked it need not be read.
-    let plain = request.headers().raw(HeaderId::From).and_then(|from| std::str::from_utf8(from).ok());
-    if let Some((uri, _)) = plain.and_then(|from| from.strip_prefix('<')?.split_once('>')) {
-        return uri.to_owned();
+    // Most often a URI in brackets, behind one word or nothing: of a request that was checked it need not be read.
+    let text = request.headers().raw(HeaderId::From).and_then(|from| std::str::from_utf8(from).ok());
+    if let Some((name, uri)) = text.and_then(name_and_uri) {
+        return if name.is_empty() { uri.to_owned() } else { ["\"", name, "\" <", uri, ">"].concat() };
     }
     let Some(Ok(from)) = request.headers().get::<From<'_>>() else { return String::new() };
     let uri = from.0.uri.as_str();
@@ -205,6 +205,43 @@ fn caller(request: &Request) -> String {
     }
 }
 
+/// Name and URI of `word <uri>` and `<uri>`.
+fn name_and_uri(from: &str) -> Option<(&str, &str)> {
+    let (name, rest) = from.split_once('<')?;
+    let name = name.strip_suffix(' ').unwrap_or(name);
+    let plain = name.bytes().all(|octet| octet.is_ascii_alphanumeric());
+    rest.split_once('>').filter(|_| plain).map(|(uri, _)| (name, uri))
+}
+
 fn contact() -> ContactSpec {
     ContactSpec::Auto { user: None, params: String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use sip::message::{Limits, Message};
+
+    use super::caller;
+
+    #[test]
+    fn rfc3261_20_20_who_calls_is_the_name_in_quotes_and_the_uri() {
+        for (from, expected) in [
+            ("<sip:a@b>;tag=1", "sip:a@b"),
+            ("sipp <sip:a@b>;tag=1", "\"sipp\" <sip:a@b>"),
+            ("sipp<sip:a@b>;tag=1", "\"sipp\" <sip:a@b>"),
+            ("A B <sip:a@b>;tag=1", "\"A B\" <sip:a@b>"),
+            ("\"A < \\\"B\" <sip:a@b>;tag=1", "\"A < \\\"B\" <sip:a@b>"),
+            ("\"\" <sip:a@b>;tag=1", "sip:a@b"),
+            ("sip:a@b;tag=1", "sip:a@b"),
+        ] {
+            let text = format!(
+                "INVITE sip:b@c SIP/2.0\r\nVia: SIP/2.0/UDP c;branch=z9hG4bK1\r\nFrom: {from}\r\nTo: <sip:b@c>\r\nCall-ID: 1\r\n\
+                 CSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
+            );
+            let Ok(Message::Request(request)) = Message::parse(text.into(), &Limits::default()) else {
+                panic!("no request from {from}")
+            };
+            assert_eq!(caller(&request), expected, "{from}");
+        }
+    }
 }
