@@ -1,41 +1,14 @@
 //! Who a request is from, and whether it is let in: credentials come before anything that tells which
 //! numbers there are (RFC 3261 section 22).
 
-use std::collections::HashSet;
-use std::net::SocketAddr;
-
 use sip::digest::{Algorithm, Presented, Verdict};
 use sip::header::From;
 use sip::message::{HeaderId, Method, Request, StatusCode};
 use sip::{Now, Origin, Reply};
 
 use crate::command::Command;
+use crate::one_hash::knows_one_hash_only;
 use crate::switch::Switch;
-
-/// How the User-Agent of devices begins that give up at a challenge with more than one hash, or with one they do not know, although RFC
-/// 7616 section 3.7 and RFC 8760 section 2.4 let them choose. They are offered MD5 alone, where MD5 is offered at all.
-const ONE_HASH_ONLY: [&str; 3] = ["baresip v0.", "baresip v1.", "baresip v2."];
-
-/// Addresses of such devices of other loops that are remembered.
-const REMEMBERED: usize = 100_000;
-
-/// Where devices of other loops are that know one hash only; forgotten all at once when full, until they register again.
-#[derive(Default)]
-pub(crate) struct OneHash(HashSet<SocketAddr>);
-
-impl OneHash {
-    pub(crate) fn learn(&mut self, address: SocketAddr) {
-        if self.0.len() >= REMEMBERED && !self.0.contains(&address) {
-            self.0.clear();
-        }
-        self.0.insert(address);
-    }
-}
-
-/// Whether this is the User-Agent of such a device.
-fn knows_one_hash_only(agent: &[u8]) -> bool {
-    ONE_HASH_ONLY.iter().any(|known| agent.starts_with(known.as_bytes()))
-}
 
 impl Switch {
     /// The place of the user who proved to be one; otherwise the answer: 401, 403 for a wrong password or a From of somebody else, 400.
@@ -91,7 +64,7 @@ impl Switch {
                 host.parse() == Ok(origin.remote.ip()) && port == origin.remote.port()
             }),
         };
-        self.one_hash.0.contains(&origin.remote)
+        self.one_hash.knows(origin.remote)
             || self
                 .bindings
                 .of(now, &user)
@@ -111,24 +84,5 @@ impl Switch {
         let Some(Ok(from)) = request.headers().get::<From<'_>>() else { return false };
         let claimed = from.uri.user_unescaped().unwrap_or_default();
         claimed == user || self.accounts.by_number(&claimed).is_some_and(|known| known.name == user)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_of_devices_that_know_one_hash_are_forgotten_all_at_once_when_too_many() {
-        let mut known = OneHash::default();
-        let mut learn = |number: usize| {
-            let ip = [10, (number >> 16) as u8, (number >> 8) as u8, number as u8];
-            known.learn(SocketAddr::from((ip, 5060)));
-            (known.0.len(), known.0.contains(&SocketAddr::from(([10, 0, 0, 0], 5060))))
-        };
-        assert_eq!((0..REMEMBERED).map(&mut learn).last(), Some((REMEMBERED, true)));
-        // Who is known takes no room.
-        assert_eq!(learn(REMEMBERED - 1), (REMEMBERED, true));
-        assert_eq!(learn(REMEMBERED), (1, false));
     }
 }

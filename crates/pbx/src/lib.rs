@@ -31,7 +31,7 @@
 //! | `server` | starting and stopping |
 //! | `switch` | what one loop has and knows |
 //! | `dispatch` | the application on the loop: which request and which event goes where |
-//! | `admit` | who a request is from, and whether it is let in |
+//! | `admit`, `one_hash` | who a request is from, and whether it is let in; devices that know one hash only |
 //! | `bindings`, `target` | where devices are; one of them, ready to be called |
 //! | `neighbours`, `finding` | the other loops; what waits while one of them is asked for the devices of its users |
 //! | `call`, `call/*` | one call: its states, legs and media |
@@ -56,6 +56,7 @@ mod headers;
 mod message;
 mod metrics;
 mod neighbours;
+mod one_hash;
 mod outcome;
 mod panel;
 mod relay;

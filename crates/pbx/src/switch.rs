@@ -13,7 +13,6 @@ use sip::uas::Capabilities;
 use sip::{Now, Reply, Turn};
 
 use crate::accounts::{Accounts, Known};
-use crate::admit::OneHash;
 use crate::bindings::{Bindings, Home};
 use crate::call::Calls;
 use crate::command::Command;
@@ -21,6 +20,7 @@ use crate::config::Config;
 use crate::finding::Findings;
 use crate::metrics::{Gauges, Metrics};
 use crate::neighbours::Neighbours;
+use crate::one_hash::OneHash;
 use crate::relay::Relay;
 use crate::status::{CallStatus, ContactStatus, LoopStatus, Status, UserStatus};
 use crate::studio::Studio;
