@@ -13,12 +13,15 @@ use crate::sound::{Sound, address, both_ways, longest};
 /// Calls enough that with four loops some begin in each: each falls to one by chance.
 const CALLS: usize = 16;
 
+/// What each must hear of the other in one piece.
+const LEAST: Duration = Duration::from_millis(150);
+
 fn sharded(shards: u8) -> Config {
     Config { shards, ..config() }
 }
 
-/// One call that is answered, with audio for `span`, and hung up by the caller. What each side heard.
-fn talk(phones: &mut [Phone], span: Duration) -> (Vec<i16>, Vec<i16>) {
+/// One call that is answered, with audio until each has heard the other for `long`, and hung up by the caller. What each side heard.
+fn talk(phones: &mut [Phone], long: Duration) -> (Vec<i16>, Vec<i16>) {
     let (mut first, mut second) = (Sound::new(Codec::Pcmu), Sound::new(Codec::Pcmu));
     let (caller, callee) = phones.split_at_mut(1);
     let (caller, callee) = (&mut caller[0], &mut callee[0]);
@@ -28,7 +31,7 @@ fn talk(phones: &mut [Phone], span: Duration) -> (Vec<i16>, Vec<i16>) {
         let (dialog, answer) = caller.call_through("1002", &first.describe());
         (dialog, answer, answering.join().unwrap())
     });
-    let heard = both_ways((&mut first, address(answer.body())), (&mut second, theirs), span);
+    let heard = both_ways((&mut first, address(answer.body()), long), (&mut second, theirs, long));
     std::thread::scope(|scope| {
         scope.spawn(|| callee.hung_up());
         caller.hang_up(&mut dialog);
@@ -41,10 +44,9 @@ fn phones_of_any_shard_are_called_from_any_other_and_heard() {
     for shards in [1, 4] {
         let (running, mut phones) = with_config(sharded(shards), &["1001", "1002"]);
         for _ in 0..CALLS {
-            let (caller, callee) = talk(&mut phones, Duration::from_millis(500));
+            let (caller, callee) = talk(&mut phones, LEAST);
             let heard = (longest(&caller, 1_000.0), longest(&callee, 440.0));
-            let least = Duration::from_millis(150);
-            assert!(heard.0 >= least && heard.1 >= least, "{shards}: {heard:?}");
+            assert!(heard.0 >= LEAST && heard.1 >= LEAST, "{shards}: {heard:?}");
         }
         nothing_left(&running);
         let metrics = running.metrics().unwrap();
