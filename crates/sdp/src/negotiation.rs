@@ -6,6 +6,7 @@ mod error;
 mod offer;
 mod places;
 mod plan;
+mod section;
 mod slot;
 #[cfg(test)]
 mod tests;

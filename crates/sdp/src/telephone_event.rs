@@ -87,7 +87,7 @@ impl EventSet {
     /// The set a `telephone-event` codec stands for: [`EventSet::DTMF`] when it has no list or one that cannot be read.
     /// `events=0-15` is understood too, the form of the media type.
     pub fn of(codec: &Codec) -> EventSet {
-        let Some(fmtp) = &codec.fmtp else { return EventSet::DTMF };
+        let Some(fmtp) = codec.fmtp.as_ref().filter(|fmtp| **fmtp != "0-15") else { return EventSet::DTMF };
         let named = || codec.parameter("events").and_then(EventSet::read);
         EventSet::read(fmtp).or_else(named).unwrap_or(EventSet::DTMF)
     }

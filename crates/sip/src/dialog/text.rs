@@ -27,7 +27,7 @@ pub(super) struct Text {
 impl Text {
     /// Each field is given in parts. Of what is not UTF-8 the octets that are none are replaced by U+FFFD.
     pub(super) fn pack(fields: [&[&[u8]]; FIELDS]) -> Result<Self, DialogError> {
-        let total: usize = fields.iter().flat_map(|field| field.iter()).map(|part| part.len()).sum();
+        let total: usize = fields.iter().map(|field| field.iter().map(|part| part.len()).sum::<usize>()).sum();
         if total > MAX_TEXT {
             return Err(DialogError::TooLarge);
         }
@@ -37,7 +37,8 @@ impl Text {
             for part in field.iter().filter(|part| !part.is_empty()) {
                 packed.extend_from_slice(part);
             }
-            *end = u16::try_from(packed.len()).map_err(|_| DialogError::TooLarge)?;
+            // At most MAX_TEXT.
+            *end = packed.len() as u16;
         }
         match String::from_utf8(packed) {
             Ok(packed) if ends.iter().all(|end| packed.is_char_boundary(usize::from(*end))) => {

@@ -91,8 +91,10 @@ pub(super) fn refresh(dialog: &mut Dialog, target: Option<String>, origin: &Orig
 /// is too large. Only a peer of RFC 2543 may leave Contact out.
 pub(super) fn of_request(request: &Request, origin: &Origin, tag: &str, reach: Reach) -> Option<Dialog> {
     let headers = request.headers();
-    let routes = headers.list::<RecordRoute<'_>>().map(|item| item.map(|item| item.to_string()));
-    let routes = routes.collect::<Result<Vec<_>, _>>().ok()?;
+    let mut routes = Vec::new();
+    for route in headers.list::<RecordRoute<'_>>() {
+        routes.push(route.ok()?.to_string());
+    }
     let target = match contact(headers) {
         Some(target) => target,
         // A caller of RFC 2543 need not say where it is: requests go to who it says it is (RFC 4475 section 3.4.1).
