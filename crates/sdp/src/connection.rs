@@ -105,12 +105,8 @@ impl Address {
     pub(crate) fn print(&self, out: &mut Printout) {
         match self {
             Address::Ip(IpAddr::V4(ip)) => {
-                let mut before = "IN IP4 ";
-                for octet in ip.octets() {
-                    out.text(before);
-                    out.decimal(u64::from(octet));
-                    before = ".";
-                }
+                out.text("IN IP4 ");
+                out.ipv4(ip.octets());
             }
             Address::Ip(IpAddr::V6(ip)) => {
                 out.text("IN IP6 ");

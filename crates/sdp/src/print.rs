@@ -45,6 +45,25 @@ impl Printout {
         self.0.push(b'0' + number % 10);
     }
 
+    /// Appends the digits of four octets with dots between them.
+    pub(crate) fn ipv4(&mut self, octets: [u8; 4]) {
+        let (mut text, mut length) = ([0; 16], 0);
+        let mut places = text.iter_mut();
+        for octet in octets {
+            let (hundreds, tens, ones) = (octet / 100, octet / 10 % 10, octet % 10);
+            let digits = [(octet > 99, hundreds), (octet > 9, tens), (true, ones)];
+            let digits = digits.into_iter().filter(|(said, _)| *said).map(|(_, digit)| b'0' + digit);
+            for octet in digits.chain([b'.']) {
+                if let Some(place) = places.next() {
+                    *place = octet;
+                    length += 1;
+                }
+            }
+        }
+        // Without the last dot.
+        self.0.extend_from_slice(text.get(..length - 1).unwrap_or_default());
+    }
+
     /// Appends a line: letter and equals sign, the value, the line end.
     pub(crate) fn line(&mut self, letter: &str, value: impl FnOnce(&mut Printout)) {
         self.text(letter);
@@ -72,6 +91,15 @@ pub(crate) fn display(f: &mut fmt::Formatter<'_>, print: impl FnOnce(&mut Printo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rfc8866_9_an_ipv4_address_is_printed_as_it_is_written() {
+        for octets in [[0, 0, 0, 0], [192, 0, 2, 1], [255, 255, 255, 255], [10, 99, 100, 9], [1, 200, 30, 109]] {
+            let mut out = Printout::with_capacity(0);
+            out.ipv4(octets);
+            assert_eq!(out.into_string(), std::net::Ipv4Addr::from(octets).to_string());
+        }
+    }
 
     #[test]
     fn rfc8866_9_decimal_prints_all_digits() {

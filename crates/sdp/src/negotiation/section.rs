@@ -266,7 +266,8 @@ fn add_events(common: &mut Vec<Codec>, theirs: &[Codec], local: &LocalMedia) {
 /// Our codec under their number. Annex B of G.729 is used only if both want it, so its refusal is repeated: RFC 3264
 /// section 6.1 on parameters that configure a format. Those which belong to the format stand in the answer when they stand in the offer.
 fn answered_codec(ours: &Codec, theirs: &Codec) -> Codec {
-    let mut codec = Codec { payload_type: theirs.payload_type, name: theirs.name.clone(), ..ours.clone() };
+    let (name, fmtp) = (theirs.name.clone(), ours.fmtp.clone());
+    let mut codec = Codec { payload_type: theirs.payload_type, name, fmtp, ..*ours };
     let refuses = |codec: &Codec| codec.parameter("annexb").is_some_and(|value| value.eq_ignore_ascii_case("no"));
     if codec.name.eq_ignore_ascii_case("G729") && refuses(theirs) {
         codec.fmtp = Some(Text::literal("annexb=no"));

@@ -53,6 +53,7 @@ pub(crate) use in_dialog::{on_request, on_responded};
 pub(crate) use making::has_dialog;
 pub(crate) use uas::{on_ack, on_cancel};
 
+use crate::config::Config;
 use crate::dialog::{Dialog, Dialogs, Phase, Record};
 use crate::event::{Event, Failure};
 use crate::id::{ClientTx, DialogId, Id, ServerTx, SessionId, Shard};
@@ -93,6 +94,8 @@ enum Kind {
 pub(crate) struct Sessions {
     table: Slab<Session>,
     dialogs: Dialogs,
+    /// Allow and Supported, printed once.
+    abilities: Option<Lines>,
 }
 
 impl Sessions {
@@ -255,8 +258,21 @@ fn emit(turn: &mut Turn<'_>, s: SessionId, event: SessionEvent) {
 }
 
 /// Allow and Supported, which an INVITE and its 2xx SHOULD carry (RFC 3261 sections 13.2.1 and 13.3.1.4).
-fn announce(turn: &Turn<'_>, lines: &mut Lines) {
+fn announce(turn: &mut Turn<'_>, lines: &mut Lines) {
     let config = &turn.stack.config;
+    if !lines.has(HeaderId::Allow) && !lines.has(HeaderId::Supported) {
+        let both = &mut turn.stack.sessions.abilities;
+        return lines.extend(both.get_or_insert_with(|| {
+            let mut both = Lines::new();
+            add_abilities(config, &mut both);
+            both
+        }));
+    }
+    add_abilities(config, lines);
+}
+
+/// Those of the two that are missing.
+fn add_abilities(config: &Config, lines: &mut Lines) {
     if !lines.has(HeaderId::Allow) && !config.allow.is_empty() {
         lines.push_list(HeaderId::Allow, config.allow.iter().map(Method::as_str));
     }
