@@ -15,7 +15,9 @@ use crate::siphash::{Sip13, Sip24};
 use crate::time::Time;
 
 /// Letters of a nonce.
-pub(crate) const NONCE_LEN: usize = 22;
+pub(crate) const NONCE_LEN: usize = 2 * HALF;
+/// Letters of 64 bits.
+const HALF: usize = 11;
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// A nonce as text.
@@ -84,7 +86,10 @@ impl Nonces {
     }
 
     pub(crate) fn write(&self, issue: Issue, peer: Option<IpAddr>) -> Nonce {
-        Nonce(to_letters(u128::from(issue.0) << 64 | u128::from(self.prove(issue, peer))))
+        let halves = [to_letters(issue.0), to_letters(self.prove(issue, peer))];
+        let mut text = [0; NONCE_LEN];
+        text.iter_mut().zip(halves.as_flattened()).for_each(|(to, from)| *to = *from);
+        Nonce(text)
     }
 
     /// What names a request from there, for [`Recent`].
@@ -98,8 +103,8 @@ impl Nonces {
 
     /// When it was made, if we made it for this peer.
     pub(crate) fn read(&self, text: &str, peer: Option<IpAddr>) -> Option<Issue> {
-        let number = from_letters(text)?;
-        let (issue, proof) = (Issue((number >> 64) as u64), number as u64);
+        let ([issue, proof], []) = text.as_bytes().as_chunks::<HALF>() else { return None };
+        let (issue, proof) = (Issue(from_letters(issue)?), from_letters(proof)?);
         bool::from(self.prove(issue, peer).ct_eq(&proof)).then_some(issue)
     }
 
@@ -121,25 +126,17 @@ fn words(ip: IpAddr) -> [u64; 2] {
     [(bits >> 64) as u64, bits as u64]
 }
 
-/// Six bits a letter, the highest first.
-fn to_letters(number: u128) -> [u8; NONCE_LEN] {
-    let mut shift = 6 * NONCE_LEN as u32;
-    std::array::from_fn(|_| {
-        shift -= 6;
-        LETTERS[(number >> shift) as usize & 63]
-    })
+/// A number as text: six bits a letter, the highest first.
+fn to_letters(number: u64) -> [u8; HALF] {
+    std::array::from_fn(|at| LETTERS[(number >> (60 - 6 * at)) as usize & 63])
 }
 
-fn from_letters(text: &str) -> Option<u128> {
-    let letters: &[u8; NONCE_LEN] = text.as_bytes().try_into().ok()?;
-    let (mut number, mut all) = (0, 0);
-    for letter in letters {
-        let value = VALUES[usize::from(*letter)];
-        all |= value;
-        number = number << 6 | u128::from(value & 63);
-    }
-    // The first letter has room for more than is left.
-    let fits = letters.first().is_some_and(|letter| VALUES[usize::from(*letter)] < 4);
+fn from_letters(text: &[u8; HALF]) -> Option<u64> {
+    let values = text.map(|letter| VALUES[usize::from(letter)]);
+    let all = values.iter().fold(0, |all, value| all | value);
+    let number = values.iter().fold(0, |number, value| number << 6 | u64::from(value & 63));
+    // The first letter has room for more than there is.
+    let fits = values.first().is_some_and(|first| *first < 16);
     (fits && all & NO_LETTER == 0).then_some(number)
 }
 
