@@ -287,7 +287,7 @@ struct Order<'a> {
 impl Order<'_> {
     /// A request of the same device must be younger than the one that made the binding (RFC 3261 section 10.3 steps 6 and 7).
     fn check(self, binding: &Binding<'_>) -> Result<(), Refusal> {
-        match binding.call_id() == self.call_id && self.cseq <= binding.cseq() {
+        match binding.packed().piece(Piece::CallId) == self.call_id.as_bytes() && self.cseq <= binding.cseq() {
             true => Err(Refusal::Status(StatusCode::SERVER_INTERNAL_ERROR)),
             false => Ok(()),
         }
@@ -332,19 +332,19 @@ impl<'a> Draft<'a> {
         if length > most {
             return Err(Refusal::Reason("Contact Too Long"));
         }
-        let at = self.current.iter().position(|(binding, _)| reading::same(binding.uri(), &wish.uri));
+        let at = self.current.iter().position(|(binding, _)| reading::same(binding.packed(), &wish.uri));
         let known = at.and_then(|at| self.current.get_mut(at));
         let before = known.as_ref().map(|(binding, _)| *binding);
+        // Another text of an equivalent URI: the old binding goes, a new one comes.
+        let same_text = before.filter(|binding| binding.packed().piece(Piece::Uri) == texts.uri.as_bytes());
         if let Some((binding, fate)) = known {
             order.check(binding)?;
-            *fate = if wish.seconds == 0 || binding.uri() != texts.uri { Fate::Goes } else { Fate::GoesOn };
+            *fate = if wish.seconds == 0 || same_text.is_none() { Fate::Goes } else { Fate::GoesOn };
         }
-        self.fresh.retain(|fresh| !reading::same(fresh.packed.text(Piece::Uri), &wish.uri));
+        self.fresh.retain(|fresh| !reading::same(&fresh.packed, &wish.uri));
         if wish.seconds == 0 {
             return Ok(());
         }
-        // Another text of an equivalent URI: the old binding goes, a new one comes.
-        let same_text = before.filter(|binding| binding.uri() == texts.uri);
         let packed = Packed::new(texts, same_text.map(|binding| binding.packed()))
             .map_err(|_| Refusal::Reason("Contact Too Long"))?;
         let kind = match same_text {

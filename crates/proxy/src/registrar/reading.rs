@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 
 use super::answer::Refusal;
 use super::{PathRule, RegistrarConfig};
+use crate::packed::{Packed, Piece};
 
 /// Contacts read from one request.
 const MOST: usize = 32;
@@ -219,8 +220,9 @@ pub(super) fn agent(headers: &Headers) -> Cow<'_, str> {
 }
 
 /// Step 7: a stored Contact and one of the request, by RFC 3261 section 19.1.4.
-pub(super) fn same(stored: &str, asked: &Uri<'_>) -> bool {
-    stored == asked.as_str() || Uri::parse(stored).is_ok_and(|stored| stored.equivalent(asked))
+pub(super) fn same(stored: &Packed, asked: &Uri<'_>) -> bool {
+    stored.piece(Piece::Uri) == asked.as_str().as_bytes()
+        || Uri::parse(stored.text(Piece::Uri)).is_ok_and(|stored| stored.equivalent(asked))
 }
 
 /// True when the device does not know under which address we see it.
