@@ -46,22 +46,12 @@ impl Printout {
     }
 
     /// Appends the digits of four octets with dots between them.
-    pub(crate) fn ipv4(&mut self, octets: [u8; 4]) {
-        let (mut text, mut length) = ([0; 16], 0);
-        let mut places = text.iter_mut();
-        for octet in octets {
-            let (hundreds, tens, ones) = (octet / 100, octet / 10 % 10, octet % 10);
-            let digits = [(octet > 99, hundreds), (octet > 9, tens), (true, ones)];
-            let digits = digits.into_iter().filter(|(said, _)| *said).map(|(_, digit)| b'0' + digit);
-            for octet in digits.chain([b'.']) {
-                if let Some(place) = places.next() {
-                    *place = octet;
-                    length += 1;
-                }
-            }
+    pub(crate) fn ipv4(&mut self, [a, b, c, d]: [u8; 4]) {
+        self.octet(a);
+        for octet in [b, c, d] {
+            self.0.push(b'.');
+            self.octet(octet);
         }
-        // Without the last dot.
-        self.0.extend_from_slice(text.get(..length - 1).unwrap_or_default());
     }
 
     /// Appends a line: letter and equals sign, the value, the line end.
