@@ -74,7 +74,7 @@ impl Devices {
 
     /// Sends the first request of a wish.
     pub(crate) fn begin(&mut self, number: usize, wish: &Wish, password: &str) {
-        let digest = Client::new(Credential::password(Some("offhook"), &wish.user, password).unwrap().into());
+        let digest = Client::new(Credential::password(None, &wish.user, password).unwrap().into());
         let request = self.text(wish, 0, "");
         self.send(&request);
         let open = Open { wish: number, digest, request, sent: Instant::now(), signed: false };
