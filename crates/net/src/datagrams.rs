@@ -7,12 +7,14 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg};
 use sip::{Cause, Path, SendError, SendId};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
+use crate::bundle::{Bundles, Parcel};
 use crate::error::Refused;
 use crate::flows;
 
@@ -45,6 +47,10 @@ pub(crate) struct Endpoint {
     backlog: VecDeque<(SendId, SocketAddr, Bytes)>,
     /// Tells the task that writes that something waits.
     pub(crate) queued: Rc<Notify>,
+    /// The system has not refused to send several at once.
+    bundles: bool,
+    #[cfg(test)]
+    bundled: usize,
 }
 
 impl Endpoint {
@@ -57,6 +63,59 @@ impl Endpoint {
         self.queued.notify_one();
         Ok(())
     }
+
+    /// Sends at once, or queues while the kernel's buffer is full.
+    fn send(&mut self, id: SendId, remote: SocketAddr, bytes: Bytes) -> Result<(), Refused> {
+        if !self.backlog.is_empty() {
+            return self.queue(id, remote, bytes);
+        }
+        for _ in 0..2 {
+            match self.socket.get_ref().send_to(&bytes, remote) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.queue(id, remote, bytes),
+                // A pending ICMP error of an earlier datagram is reported here once; this datagram was not sent.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+                Err(error) => return Err(Refused(reason(&error))),
+            }
+        }
+        Err(Refused(SendError::Unreachable))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn refuse_bundles(&mut self, refused: bool) {
+        self.bundles = !refused;
+    }
+
+    /// How many datagrams have left together with others.
+    #[cfg(test)]
+    pub(crate) fn bundled(&self) -> usize {
+        self.bundled
+    }
+
+    /// Sends several of one length at once; false when none was sent.
+    fn send_bundle(&mut self, remote: SocketAddr, parcels: &[Parcel]) -> bool {
+        let [first, _, ..] = parcels else { return false };
+        if !self.bundles || !self.backlog.is_empty() {
+            return false;
+        }
+        let length = first.bytes.len() as u16;
+        let parts: Vec<_> = parcels.iter().map(|parcel| io::IoSlice::new(&parcel.bytes)).collect();
+        let apart = [ControlMessage::UdpGsoSegments(&length)];
+        let (fd, remote) = (self.socket.as_raw_fd(), SockaddrStorage::from(remote));
+        match sendmsg(fd, &parts, &apart, MsgFlags::empty(), Some(&remote)) {
+            Ok(_) => {
+                #[cfg(test)]
+                (self.bundled += parcels.len());
+                true
+            }
+            // Each by itself is queued, or meets the error that waited for any.
+            Err(Errno::EAGAIN | Errno::ECONNREFUSED) => false,
+            Err(_) => {
+                self.bundles = false;
+                false
+            }
+        }
+    }
 }
 
 /// The datagram sockets of one loop. Flow 1 is the first.
@@ -64,6 +123,8 @@ pub(crate) struct Datagrams {
     pub(crate) endpoints: Vec<Endpoint>,
     watched: HashMap<SocketAddr, SendId>,
     buffer: Box<[u8]>,
+    /// What leaves at the end of the turn.
+    bundles: Bundles,
 }
 
 impl Datagrams {
@@ -77,10 +138,14 @@ impl Datagrams {
                     address,
                     backlog: VecDeque::new(),
                     queued: Rc::new(Notify::new()),
+                    bundles: true,
+                    #[cfg(test)]
+                    bundled: 0,
                 })
             })
             .collect::<io::Result<Vec<_>>>()?;
-        Ok(Self { endpoints, watched: HashMap::new(), buffer: vec![0; LARGEST].into_boxed_slice() })
+        let buffer = vec![0; LARGEST].into_boxed_slice();
+        Ok(Self { endpoints, watched: HashMap::new(), buffer, bundles: Bundles::default() })
     }
 
     /// The datagram that waits, and who sent it.
@@ -90,32 +155,39 @@ impl Datagrams {
         Ok((Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default()), remote))
     }
 
-    /// Sends at once, or queues while the kernel's buffer is full.
+    /// Sends at once, or queues while the kernel's buffer is full. A response waits for [`Datagrams::release`].
     pub(crate) fn send(&mut self, id: SendId, path: Path, bytes: Bytes, why: Cause) -> Result<(), Refused> {
-        let Some(endpoint) = flows::socket_of(path.flow).and_then(|index| self.endpoints.get_mut(index)) else {
-            return Err(Refused(SendError::Closed));
-        };
+        let socket = flows::socket_of(path.flow).and_then(|index| Some((index, self.endpoints.get_mut(index)?)));
+        let Some((index, endpoint)) = socket else { return Err(Refused(SendError::Closed)) };
+        if Bundles::take_in(&bytes) {
+            self.bundles.push(index, path.remote, id, bytes);
+            return Ok(());
+        }
         if matches!(why, Cause::Request | Cause::Retry) {
             if self.watched.len() >= WATCHED {
                 self.watched.clear();
             }
             self.watched.insert(path.remote, id);
         }
-        if !endpoint.backlog.is_empty() {
-            return endpoint.queue(id, path.remote, bytes);
-        }
-        for _ in 0..2 {
-            match endpoint.socket.get_ref().send_to(&bytes, path.remote) {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return endpoint.queue(id, path.remote, bytes);
-                }
-                // A pending ICMP error of an earlier datagram is reported here once; this datagram was not sent.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-                Err(error) => return Err(Refused(reason(&error))),
+        endpoint.send(id, path.remote, bytes)
+    }
+
+    /// Sends the responses of a turn; what failed.
+    pub(crate) fn release(&mut self) -> Vec<(SendId, SendError)> {
+        let Self { endpoints, bundles, .. } = self;
+        let mut failed = Vec::new();
+        bundles.each(|label, parcels| {
+            let Some(endpoint) = endpoints.get_mut(label.index) else { return };
+            if endpoint.send_bundle(label.remote, parcels) {
+                return;
             }
-        }
-        Err(Refused(SendError::Unreachable))
+            for Parcel { id, bytes, .. } in parcels {
+                if let Err(Refused(why)) = endpoint.send(*id, label.remote, bytes.clone()) {
+                    failed.push((*id, why));
+                }
+            }
+        });
+        failed
     }
 
     /// Sends what waits, as far as there is room; what failed.
@@ -183,8 +255,8 @@ fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
 
 fn reason(error: &io::Error) -> SendError {
     match (error.kind(), error.raw_os_error()) {
-        (_, Some(code)) if code == nix::errno::Errno::EMSGSIZE as i32 => SendError::TooBig,
-        (_, Some(code)) if code == nix::errno::Errno::ENOBUFS as i32 => SendError::NoBuffer,
+        (_, Some(code)) if code == Errno::EMSGSIZE as i32 => SendError::TooBig,
+        (_, Some(code)) if code == Errno::ENOBUFS as i32 => SendError::NoBuffer,
         _ => SendError::Unreachable,
     }
 }

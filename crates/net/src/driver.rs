@@ -197,9 +197,24 @@ impl<A: App + 'static> Driver<A> {
         if !self.gathering {
             self.app.settle(&mut self.stack.at(now, &mut self.out));
             self.carry_out(now);
+            self.release(now);
             self.arm();
         }
         self.draining = false;
+    }
+
+    /// Sends the responses that waited for the end of the turn. What cannot be sent is an input once more.
+    fn release(&mut self, now: Now) {
+        loop {
+            let failed = self.datagrams.release();
+            if failed.is_empty() {
+                return;
+            }
+            for (id, why) in failed {
+                self.stack.at(now, &mut self.out).unsent(id, why);
+            }
+            self.carry_out(now);
+        }
     }
 
     fn carry_out(&mut self, now: Now) {

@@ -10,6 +10,7 @@ mod app;
 mod arrivals;
 mod backlog;
 mod binding;
+mod bundle;
 mod clock;
 mod config;
 mod datagrams;

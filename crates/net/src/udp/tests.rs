@@ -97,3 +97,52 @@ fn what_had_to_wait_leaves_in_order_as_soon_as_there_is_room() {
         assert!(!driver.borrow().datagrams.is_waiting(0));
     });
 }
+
+/// BYEs that belong to no call, each of a transaction of its own: all answers are of one length, but for the one with another number of digits.
+fn stray_byes(count: usize, from: SocketAddr) -> Vec<String> {
+    let bye = |n: usize| {
+        format!(
+            "BYE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{n}\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:b@b>;tag=2\r\n\
+             Call-ID: {n}\r\nCSeq: 1 BYE\r\n\r\n"
+        )
+    };
+    (10..10 + count).map(bye).collect()
+}
+
+/// Takes them in one batch; the answers, each a datagram.
+fn answers(count: usize, together: bool) -> Vec<String> {
+    LocalSet::new().block_on(&runtime(), async {
+        let driver = assembled();
+        let (socket, bound) = {
+            let endpoint = &mut driver.borrow_mut().datagrams.endpoints[0];
+            endpoint.refuse_bundles(!together);
+            (Rc::clone(&endpoint.socket), endpoint.address)
+        };
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for bye in stray_byes(count, peer.local_addr().unwrap()) {
+            peer.send_to(bye.as_bytes(), bound).unwrap();
+        }
+        socket.readable().await.unwrap().retain_ready();
+        batch(&mut driver.borrow_mut(), &socket, bound, 0);
+        assert_eq!(driver.borrow().datagrams.endpoints[0].bundled(), if together { count } else { 0 });
+        peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut buffer = [0; 2_048];
+        let answer = |_| {
+            let length = peer.recv(&mut buffer).unwrap();
+            String::from_utf8_lossy(&buffer[..length]).into_owned()
+        };
+        (0..count).map(answer).collect()
+    })
+}
+
+#[test]
+fn responses_of_one_turn_leave_together_and_come_as_one_datagram_each() {
+    let ended = |answer: &String| answer.starts_with("SIP/2.0 481 ") && answer.ends_with("\r\n\r\n");
+    for together in [true, false] {
+        let all = answers(40, together);
+        assert!(all.iter().all(ended), "{all:?}");
+        let calls: BTreeSet<&str> =
+            all.iter().filter_map(|answer| answer.split("Call-ID: ").nth(1)?.get(..2)).collect();
+        assert_eq!(calls.len(), 40, "each is answered once: {all:?}");
+    }
+}
