@@ -65,14 +65,16 @@ impl Endpoint {
     }
 
     /// Sends at once, or queues while the kernel's buffer is full.
-    fn send(&mut self, id: SendId, remote: SocketAddr, bytes: Bytes) -> Result<(), Refused> {
+    fn send(&mut self, id: SendId, remote: SocketAddr, bytes: &Bytes) -> Result<(), Refused> {
         if !self.backlog.is_empty() {
-            return self.queue(id, remote, bytes);
+            return self.queue(id, remote, bytes.clone());
         }
         for _ in 0..2 {
-            match self.socket.get_ref().send_to(&bytes, remote) {
+            match self.socket.get_ref().send_to(bytes, remote) {
                 Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.queue(id, remote, bytes),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return self.queue(id, remote, bytes.clone());
+                }
                 // A pending ICMP error of an earlier datagram is reported here once; this datagram was not sent.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
                 Err(error) => return Err(Refused(reason(&error))),
@@ -169,7 +171,7 @@ impl Datagrams {
             }
             self.watched.insert(path.remote, id);
         }
-        endpoint.send(id, path.remote, bytes)
+        endpoint.send(id, path.remote, &bytes)
     }
 
     /// Sends the responses of a turn; what failed.
@@ -182,7 +184,7 @@ impl Datagrams {
                 return;
             }
             for Parcel { id, bytes, .. } in parcels {
-                if let Err(Refused(why)) = endpoint.send(*id, label.remote, bytes.clone()) {
+                if let Err(Refused(why)) = endpoint.send(*id, label.remote, bytes) {
                     failed.push((*id, why));
                 }
             }
