@@ -2,8 +2,8 @@
 //!
 //! A datagram costs a way through the network stack of the system; datagrams of one length to one address may share it, cut apart only at its end
 //! (`UDP_SEGMENT` of Linux). Under load a turn answers dozens of messages, many from one proxy, with responses of a few lengths: so
-//! responses wait for the end of the turn and are put together there. Those of one transaction keep their order; between transactions UDP promises
-//! none.
+//! responses wait for the end of the turn and are put together there. Those of one transaction keep their order, and no request or long response
+//! to the same address overtakes them; between responses of different transactions UDP promises no order, and none is kept.
 
 use std::net::SocketAddr;
 
@@ -61,6 +61,11 @@ impl Bundles {
             self.labels.push(label);
         }
         self.parcels.push(Parcel { bundle, id, bytes });
+    }
+
+    /// Whether one waits that goes to this address.
+    pub(crate) fn hold_for(&self, remote: SocketAddr) -> bool {
+        self.labels.iter().any(|label| label.remote == remote)
     }
 
     /// All of them, bundle by bundle; the bundles in the order in which they were begun.

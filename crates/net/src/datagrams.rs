@@ -127,6 +127,8 @@ pub(crate) struct Datagrams {
     buffer: Box<[u8]>,
     /// What leaves at the end of the turn.
     bundles: Bundles,
+    /// What of it could not leave, until somebody asks.
+    unsent: Vec<(SendId, SendError)>,
 }
 
 impl Datagrams {
@@ -147,7 +149,7 @@ impl Datagrams {
             })
             .collect::<io::Result<Vec<_>>>()?;
         let buffer = vec![0; LARGEST].into_boxed_slice();
-        Ok(Self { endpoints, watched: HashMap::new(), buffer, bundles: Bundles::default() })
+        Ok(Self { endpoints, watched: HashMap::new(), buffer, bundles: Bundles::default(), unsent: Vec::new() })
     }
 
     /// The datagram that waits, and who sent it.
@@ -157,13 +159,17 @@ impl Datagrams {
         Ok((Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default()), remote))
     }
 
-    /// Sends at once, or queues while the kernel's buffer is full. A response waits for [`Datagrams::release`].
+    /// Sends at once, or queues while the kernel's buffer is full. A response waits for [`Datagrams::release`], or for what leaves at once for
+    /// the same address: nothing overtakes it.
     pub(crate) fn send(&mut self, id: SendId, path: Path, bytes: Bytes, why: Cause) -> Result<(), Refused> {
-        let socket = flows::socket_of(path.flow).and_then(|index| Some((index, self.endpoints.get_mut(index)?)));
-        let Some((index, endpoint)) = socket else { return Err(Refused(SendError::Closed)) };
+        let index = flows::socket_of(path.flow).filter(|index| *index < self.endpoints.len());
+        let Some(index) = index else { return Err(Refused(SendError::Closed)) };
         if Bundles::take_in(&bytes) {
             self.bundles.push(index, path.remote, id, bytes);
             return Ok(());
+        }
+        if self.bundles.hold_for(path.remote) {
+            self.send_bundles();
         }
         if matches!(why, Cause::Request | Cause::Retry) {
             if self.watched.len() >= WATCHED {
@@ -171,13 +177,17 @@ impl Datagrams {
             }
             self.watched.insert(path.remote, id);
         }
-        endpoint.send(id, path.remote, &bytes)
+        self.endpoints.get_mut(index).map_or(Err(Refused(SendError::Closed)), |one| one.send(id, path.remote, &bytes))
     }
 
-    /// Sends the responses of a turn; what failed.
+    /// Sends the responses of a turn; what failed of them.
     pub(crate) fn release(&mut self) -> Vec<(SendId, SendError)> {
-        let Self { endpoints, bundles, .. } = self;
-        let mut failed = Vec::new();
+        self.send_bundles();
+        std::mem::take(&mut self.unsent)
+    }
+
+    fn send_bundles(&mut self) {
+        let Self { endpoints, bundles, unsent, .. } = self;
         bundles.each(|label, parcels| {
             let Some(endpoint) = endpoints.get_mut(label.index) else { return };
             if endpoint.send_bundle(label.remote, parcels) {
@@ -185,11 +195,10 @@ impl Datagrams {
             }
             for Parcel { id, bytes, .. } in parcels {
                 if let Err(Refused(why)) = endpoint.send(*id, label.remote, bytes) {
-                    failed.push((*id, why));
+                    unsent.push((*id, why));
                 }
             }
         });
-        failed
     }
 
     /// Sends what waits, as far as there is room; what failed.

@@ -48,7 +48,7 @@ pub struct Stack {
     pub(crate) kept: usize,
     /// Where requests find them.
     pub(crate) arrivals: Table<Id>,
-    /// The one that came last, which stands in no table and has no timer yet: see [`Stack::settle`].
+    /// The one that came last, which stands in no table and has no timer yet: see [`Stack::place_fresh`].
     pub(crate) fresh: Option<Id>,
     /// What their responses are printed on, one after the other.
     pub(crate) page: Vec<u8>,
@@ -127,7 +127,7 @@ impl Stack {
     /// When [`Turn::timeout`] must be called next. May be earlier than anything visible happens. To be asked when all that came has been
     /// handled.
     pub fn deadline(&mut self) -> Option<Time> {
-        self.settle();
+        self.place_fresh();
         self.wheel.deadline()
     }
 
@@ -143,7 +143,7 @@ impl Stack {
 
     /// What lives now. All zero once everything has run out: tests for leaks end with this.
     pub fn usage(&self) -> Usage {
-        let (keys, timers) = self.unsettled();
+        let (keys, timers) = self.fresh_usage();
         let mut usage = Usage {
             requests: self.outgoing.len(),
             client_transactions: self.clients.len(),

@@ -100,7 +100,7 @@ impl Turn<'_> {
     /// A keep-alive (nothing but line ends, or nothing) is counted and dropped. What cannot be read is answered where its Via says so
     /// (a response and an ACK never) and reported as [`Event::Rejected`].
     pub fn receive(&mut self, from: &Origin, bytes: Bytes) {
-        self.stack.settle();
+        self.stack.place_fresh();
         if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
             self.stack.counters.keepalives += 1;
             return;
@@ -138,7 +138,7 @@ impl Turn<'_> {
 
     /// The time of [`Stack::deadline`] has come. May be called at any time.
     pub fn timeout(&mut self) {
-        self.stack.settle();
+        self.stack.place_fresh();
         while let Some(timer) = self.stack.wheel.fire(self.now.mono) {
             match timer {
                 Timer::Client(id) => self.client_time(id),

@@ -3,7 +3,7 @@ use std::fs;
 use std::os::fd::AsRawFd;
 
 use bytes::Bytes;
-use sip::{Application, Event, SendId, Turn};
+use sip::{Application, Cause, Event, SendId, Turn};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 
@@ -145,4 +145,31 @@ fn responses_of_one_turn_leave_together_and_come_as_one_datagram_each() {
             all.iter().filter_map(|answer| answer.split("Call-ID: ").nth(1)?.get(..2)).collect();
         assert_eq!(calls.len(), 40, "each is answered once: {all:?}");
     }
+}
+
+#[test]
+fn nothing_overtakes_a_response_that_waits_for_the_end_of_the_turn() {
+    LocalSet::new().block_on(&runtime(), async {
+        let driver = assembled();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let datagrams = &mut driver.borrow_mut().datagrams;
+        let (local, remote) = (datagrams.endpoints[0].address, peer.local_addr().unwrap());
+        let path = Path { flow: flows::of_datagrams(0), transport: Transport::Udp, local, remote };
+        let long = format!("SIP/2.0 200 OK\r\nX: {}\r\n\r\n", "x".repeat(1_300));
+        let mut buffer = [0; 2_048];
+        for behind in ["BYE sip:a@b SIP/2.0\r\n\r\n", long.as_str()] {
+            for text in ["SIP/2.0 180 Ringing\r\n\r\n", behind] {
+                let bytes = Bytes::copy_from_slice(text.as_bytes());
+                assert!(
+                    datagrams.send(SendId(sip::Id::new(sip::Shard(0), 0, 0)), path, bytes, Cause::Response).is_ok()
+                );
+            }
+            assert!(datagrams.release().is_empty());
+            for expected in ["SIP/2.0 180 Ringing\r\n\r\n", behind] {
+                let length = peer.recv(&mut buffer).unwrap();
+                assert_eq!(String::from_utf8_lossy(&buffer[..length]), expected);
+            }
+        }
+    });
 }

@@ -145,7 +145,7 @@ impl Keys {
 impl Stack {
     /// Puts it where requests find it, and starts its timer. That waits until something else comes or the next deadline is asked for: most
     /// are answered before, many for good, and need neither a timer that is stopped at once nor, where nothing of them is kept, a place.
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn place_fresh(&mut self) {
         let Some(id) = self.fresh.take() else { return };
         let Some(server) = self.servers.get_mut(id) else { return };
         for key in server.keys.all() {
@@ -157,7 +157,7 @@ impl Stack {
     }
 
     /// How many entries it will have in the table of arrivals, and how many timers.
-    pub(crate) fn unsettled(&self) -> (usize, usize) {
+    pub(crate) fn fresh_usage(&self) -> (usize, usize) {
         let server = self.fresh.and_then(|id| self.servers.get(id));
         server.map_or((0, 0), |server| (server.keys.all().count(), usize::from(server.deadline().is_some())))
     }
