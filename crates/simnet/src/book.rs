@@ -41,6 +41,8 @@ pub struct Side {
 /// What the phones of one run wrote down.
 #[derive(Debug, Default)]
 pub struct Book {
+    /// How many reliable provisional responses were acknowledged.
+    pub pracked: u64,
     /// By Call-ID and phone.
     pub sides: BTreeMap<(String, String), Side>,
     /// OPTIONS and MESSAGE: to whom, and what came.

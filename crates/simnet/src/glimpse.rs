@@ -19,6 +19,12 @@ pub struct Glimpse {
     pub to_tag: String,
     /// Number of CSeq.
     pub cseq: u32,
+    /// Of a reliable provisional response, or what a PRACK says of one: its RSeq.
+    pub rseq: Option<u32>,
+    /// The CSeq number in the RAck of a PRACK.
+    pub racked: u32,
+    /// It has a body.
+    pub described: bool,
     /// Octets altogether.
     pub size: usize,
 }
@@ -45,6 +51,8 @@ impl Glimpse {
         let code = first
             .strip_prefix("SIP/2.0 ")
             .map(|rest| rest.get(..3).and_then(|code| code.parse().ok()).expect("a code"));
+        let mut rack = header("RAck").split(' ').map(|number| number.parse().ok());
+        let rseq = header("RSeq").parse().ok();
         let (number, method) = header("CSeq").split_once(' ').expect("a CSeq");
         Self {
             method: method.trim().to_owned(),
@@ -54,6 +62,9 @@ impl Glimpse {
             from_tag: parameter(header("From"), "tag"),
             to_tag: parameter(header("To"), "tag"),
             cseq: number.parse().expect("a number in CSeq"),
+            rseq: rseq.or(rack.next().flatten()),
+            racked: rack.next().flatten().unwrap_or(0),
+            described: text.len() > head.len() + 4,
             size: bytes.len(),
         }
     }

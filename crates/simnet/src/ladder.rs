@@ -75,6 +75,7 @@ fn reason(message: &Glimpse, why: Cause) -> &'static str {
         (Cause::RetransmitRequest, "INVITE", _) => " (timer A)",
         (Cause::RetransmitRequest, _, _) => " (timer E)",
         (Cause::RetransmitResponse, _, true) => " (no ACK yet)",
+        (Cause::RetransmitResponse, _, false) if message.rseq.is_some() => " (no PRACK)",
         (Cause::RetransmitResponse, _, false) if !message.is_final() => " (a minute without news)",
         (Cause::RetransmitResponse, _, false) => " (timer G)",
         (Cause::Answer, _, _) => " (asked again)",

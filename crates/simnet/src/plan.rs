@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sip::{RegistrationId, ServerTx, SessionId};
+use sip::{DialogId, RegistrationId, ServerTx, SessionId};
 
 use crate::chance::Chance;
 
@@ -54,8 +54,8 @@ pub enum Todo {
     Refresh(RegistrationId),
     /// REGISTER no more.
     Unregister(RegistrationId),
-    /// 180 or 183.
-    Ring(SessionId),
+    /// 180 or 183; with a description only when nobody else rings, whose answer would keep the PRACK away.
+    Ring(SessionId, bool),
     /// 200.
     Answer(SessionId),
     /// A refusal.
@@ -66,6 +66,8 @@ pub enum Todo {
     Reinvite(SessionId, bool),
     /// INFO, MESSAGE or OPTIONS in the dialog; UPDATE.
     Within(SessionId, u8),
+    /// The PRACK for a provisional response, with or without a body.
+    Prack(SessionId, DialogId),
     /// The ACK with the answer.
     Ack(SessionId),
     /// The answer to a re-INVITE.
@@ -89,6 +91,10 @@ pub struct Style {
     pub refusing: u32,
     /// Permille of INVITEs without an offer.
     pub late_offer: u32,
+    /// Permille of provisional responses sent reliably where the caller can take it.
+    pub reliable: u32,
+    /// Permille of INVITEs that require them to be.
+    pub requiring: u32,
     /// Permille of INVITEs too large for UDP.
     pub oversize: u32,
     /// Permille of wrong passwords.
@@ -107,6 +113,8 @@ impl Style {
             impatient: chance.pick(&[0, 300, 1_000]),
             refusing: chance.pick(&[0, 300, 800]),
             late_offer: chance.pick(&[0, 0, 300]),
+            reliable: chance.pick(&[0, 500, 900]),
+            requiring: chance.pick(&[0, 0, 300]),
             oversize: chance.pick(&[0, 300, 900]),
             stranger: 100,
             acts: chance.below(5),

@@ -24,6 +24,28 @@ struct Seen {
     used: BTreeMap<(String, String, String), u32>,
     /// 2xx to INVITE that came: Call-ID, CSeq, To tag, and whether an ACK for it was sent.
     won: BTreeMap<(String, u32, String), bool>,
+    /// The last reliable provisional response sent: by Call-ID, tag of the peer and CSeq.
+    promised: BTreeMap<(String, String, u32), Promised>,
+    /// Reliable provisional responses that came: by Call-ID, To tag and CSeq.
+    heard: BTreeMap<(String, String, u32), Heard>,
+}
+
+/// The reliable provisional responses of one user agent.
+#[derive(Debug, Default)]
+struct Heard {
+    /// Their RSeqs.
+    came: BTreeSet<u32>,
+    /// RSeq and CSeq of the last PRACK.
+    last: Option<(u32, u32)>,
+}
+
+/// A reliable provisional response that was sent.
+#[derive(Debug)]
+struct Promised {
+    bytes: Bytes,
+    rseq: u32,
+    described: bool,
+    acked: bool,
 }
 
 /// A request that was sent.
@@ -85,6 +107,13 @@ impl Referee {
     pub fn received(&mut self, at: Time, who: &str, message: &Glimpse) {
         let seen = self.nodes.entry(who.to_owned()).or_default();
         let Some(code) = message.code else {
+            let promised = (message.call.clone(), message.from_tag.clone(), message.racked);
+            if message.method == "PRACK"
+                && let Some(promised) = seen.promised.get_mut(&promised)
+                && Some(promised.rseq) == message.rseq
+            {
+                promised.acked = true;
+            }
             if message.method == "ACK"
                 && let Some((_, acked)) =
                     seen.accepted.get_mut(&(message.call.clone(), message.from_tag.clone(), message.cseq))
@@ -95,6 +124,10 @@ impl Referee {
         };
         if message.method == "ACK" {
             return self.foul(at, who, message, "an ACK has no answer (RFC 3261 17)");
+        }
+        if let Some(rseq) = message.rseq {
+            let key = (message.call.clone(), message.to_tag.clone(), message.cseq);
+            seen.heard.entry(key).or_default().came.insert(rseq);
         }
         let Some(asked) = seen.asked.get_mut(&(message.branch.clone(), message.method.clone())) else { return };
         if code < 200 {
@@ -170,6 +203,12 @@ fn request(seen: &mut Seen, at: Time, message: &Glimpse, bytes: &Bytes) -> Optio
     } else if seen.used.get(&dialog).is_some_and(|used| *used >= message.cseq) {
         return Some("a CSeq number that has been answered (RFC 3261 12.2.1.1, 22.2)");
     }
+    if message.method == "PRACK" {
+        let rule = prack(seen, message);
+        if rule.is_some() {
+            return rule;
+        }
+    }
     let waits = |((call, tag, _), (since, acked)): (&(String, String, u32), &(Time, bool))| {
         *call == message.call && *tag == message.to_tag && !acked && at.since(*since) < LONG
     };
@@ -186,6 +225,38 @@ fn request(seen: &mut Seen, at: Time, message: &Glimpse, bytes: &Bytes) -> Optio
         acked: false,
     };
     seen.asked.insert(key, asked);
+    None
+}
+
+/// RFC 3262 section 4.
+fn prack(seen: &mut Seen, message: &Glimpse) -> Option<&'static str> {
+    let Some(rseq) = message.rseq else { return Some("a PRACK without RAck (RFC 3262 7.2)") };
+    let Some(heard) = seen.heard.get_mut(&(message.call.clone(), message.to_tag.clone(), message.racked)) else {
+        return Some("a PRACK for what never came (RFC 3262 4)");
+    };
+    let before = heard.last.replace((rseq, message.cseq));
+    match before {
+        _ if !heard.came.contains(&rseq) => Some("a PRACK for what never came (RFC 3262 4)"),
+        // Another try, over another connection, is no new one.
+        Some((before, cseq)) if before + 1 != rseq && (before, cseq) != (rseq, message.cseq) => {
+            Some("a PRACK out of order (RFC 3262 4)")
+        }
+        _ => None,
+    }
+}
+
+/// RFC 3262 section 3.
+fn promise(seen: &mut Seen, message: &Glimpse, bytes: &Bytes, rseq: u32) -> Option<&'static str> {
+    let key = (message.call.clone(), message.from_tag.clone(), message.cseq);
+    let next = Promised { bytes: bytes.clone(), rseq, described: message.described, acked: false };
+    match seen.promised.get(&key) {
+        Some(last) if last.bytes == *bytes => return None,
+        Some(last) if !last.acked => return Some("before the PRACK for the last one (RFC 3262 3)"),
+        Some(last) if last.rseq + 1 != rseq => return Some("its RSeq is not one higher (RFC 3262 3)"),
+        None if rseq >= 1 << 31 => return Some("its first RSeq is too high (RFC 3262 3)"),
+        _ => {}
+    }
+    seen.promised.insert(key, next);
     None
 }
 
@@ -219,9 +290,12 @@ fn but_way(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// What is wrong with a response that leaves.
 fn response(seen: &mut Seen, at: Time, message: &Glimpse, bytes: &Bytes, sky: Sky) -> Option<&'static str> {
     if !message.is_final() {
-        return None;
+        return message.rseq.and_then(|rseq| promise(seen, message, bytes, rseq));
     }
     let code = message.code.unwrap_or(0);
+    if sky < Sky::Foul && code == 504 {
+        return Some("no PRACK came (RFC 3262 3)");
+    }
     let key = (message.branch.clone(), message.method.clone());
     if let Some((_, before)) = seen.answered.get(&key) {
         // On a stream the transaction ends with its answer; the request may come again over another connection.
@@ -233,6 +307,10 @@ fn response(seen: &mut Seen, at: Time, message: &Glimpse, bytes: &Bytes, sky: Sk
     seen.answered.insert(key, (code, bytes.clone()));
     if message.method != "INVITE" || !message.is_success() {
         return None;
+    }
+    let promised = (message.call.clone(), message.from_tag.clone(), message.cseq);
+    if seen.promised.get(&promised).is_some_and(|promised| promised.described && !promised.acked) {
+        return Some("before the PRACK for a session description (RFC 3262 5)");
     }
     seen.accepted.entry((message.call.clone(), message.from_tag.clone(), message.cseq)).or_insert((at, false));
     let crossing = seen.asked.iter().any(|((_, method), asked)| {

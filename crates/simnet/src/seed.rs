@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use sip::invite::{Forks, Reach};
+use sip::invite::{Forks, Pracks, Reach};
 use sip::message::Method;
 use sip::{Config, Trying};
 
@@ -15,7 +15,7 @@ use crate::ladder::Ladder;
 use crate::network::Network;
 use crate::phone::Phone;
 use crate::plan::{Style, Target, Todo};
-use crate::tally::Tally;
+use crate::tally::{PRACKED, Tally};
 use crate::verdict;
 use crate::weather::{Sky, Weather};
 
@@ -142,6 +142,7 @@ fn target(chance: &mut Chance, who: &str, hunt: bool, sky: Sky) -> Target {
 
 fn config(chance: &mut Chance, translated: bool) -> Config {
     let allow = [
+        Method::Prack,
         Method::Invite,
         Method::Ack,
         Method::Cancel,
@@ -151,7 +152,10 @@ fn config(chance: &mut Chance, translated: bool) -> Config {
         Method::Message,
         Method::Update,
     ];
-    let mut config = Config { allow: allow.to_vec(), ..Config::default() };
+    let mut config = Config { allow: allow.to_vec(), supported: vec!["100rel".to_owned()], ..Config::default() };
+    if chance.permille(300) {
+        config.session.pracks = Pracks::ByApplication;
+    }
     if chance.permille(300) {
         config.trying = Trying::After(Duration::from_millis(200));
     }
@@ -177,6 +181,9 @@ fn fates(book: &Book, tally: &mut Tally) {
     }
     for (_, outcome) in book.asked.values() {
         tally.fate(format!("request: {}", if matches!(outcome, Some(Ok(_))) { "answered" } else { "failed" }));
+    }
+    for _ in 0..book.pracked {
+        tally.fate(PRACKED);
     }
     for history in book.registered.values() {
         history.iter().for_each(|event| tally.fate(format!("registration: {}", event.split(' ').next().unwrap_or(""))));

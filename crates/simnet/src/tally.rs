@@ -89,6 +89,9 @@ const CAUSES: [Cause; 8] = [
     Cause::Retry,
 ];
 
+/// A reliable provisional response whose PRACK came: must happen.
+pub const PRACKED: &str = "reliable: acknowledged";
+
 impl Tally {
     /// A message that left for this reason could not be sent.
     pub fn unsent(&mut self, why: Cause) {
@@ -119,7 +122,7 @@ impl Tally {
         other.fates.iter().for_each(|(key, n)| *self.fates.entry(key.clone()).or_default() += n);
     }
     /// Faults that never fired (each way for a look-up to fail is one), sends that never failed, errors of [`SendError::ALL`] that no stack was
-    /// told, and states of [`sip::Stack::STATES`] that never were left.
+    /// told, states of [`sip::Stack::STATES`] that never were left, and [`PRACKED`].
     pub fn missing(&self) -> Vec<String> {
         let faults =
             Fault::ALL.iter().filter(|fault| !self.faults.contains_key(fault)).map(|fault| format!("fault {fault:?}"));
@@ -128,7 +131,9 @@ impl Tally {
         let sends = sends.map(|why| format!("failed send of {why}"));
         let errors = SendError::ALL.iter().map(|why| format!("{why:?}")).filter(|why| !self.errors.contains_key(why));
         let sends = sends.chain(errors.map(|why| format!("send error {why}")));
-        faults.chain(sends).chain(states.map(|state| format!("state {state}"))).collect()
+        let fates = [PRACKED].into_iter().filter(|fate| !self.fates.contains_key(*fate));
+        let states = states.map(|state| format!("state {state}"));
+        faults.chain(sends).chain(states).chain(fates.map(|fate| format!("fate {fate}"))).collect()
     }
 }
 
@@ -150,6 +155,8 @@ mod tests {
     fn what_never_happened_is_missing_one_by_one() {
         let mut tally = Tally::default();
         let states = sip::Stack::STATES.len();
+        assert_eq!(tally.missing().len(), Fault::ALL.len() + CAUSES.len() + SendError::ALL.len() + states + 1);
+        tally.fate(PRACKED);
         assert_eq!(tally.missing().len(), Fault::ALL.len() + CAUSES.len() + SendError::ALL.len() + states);
         for why in SendError::ALL {
             assert!(tally.missing().contains(&format!("send error {why:?}")));

@@ -97,6 +97,13 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Whether an option tag is among [`Config::supported`].
+    pub(crate) fn supports(&self, tag: &str) -> bool {
+        self.supported.iter().any(|known| known.eq_ignore_ascii_case(tag))
+    }
+}
+
 /// The base values of the timers (RFC 3261 section 17 and its table 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timers {

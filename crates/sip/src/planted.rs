@@ -31,6 +31,12 @@ pub(crate) enum Bug {
     EarlyBye,
     /// A request other than INVITE is not repeated (section 17.1.2.2).
     NoTimerE,
+    /// A reliable provisional response is not repeated (RFC 3262 section 3).
+    No1xxRepeat,
+    /// A 2xx does not wait for the PRACK of the answer before it (RFC 3262 section 5).
+    Early2xx,
+    /// A reliable provisional response out of order is acknowledged (RFC 3262 section 4).
+    RseqGap,
 }
 
 /// Whether a bug is planted.
@@ -50,7 +56,7 @@ mod chosen {
 
     use super::Bug;
 
-    const NAMES: [(&str, Bug); 13] = [
+    const NAMES: [(&str, Bug); 16] = [
         ("no-timer-b", Bug::NoTimerB),
         ("ack-branch", Bug::AckBranch),
         ("ack-tag", Bug::AckTag),
@@ -64,6 +70,9 @@ mod chosen {
         ("no-487", Bug::No487),
         ("early-bye", Bug::EarlyBye),
         ("no-timer-e", Bug::NoTimerE),
+        ("no-1xx-repeat", Bug::No1xxRepeat),
+        ("early-2xx", Bug::Early2xx),
+        ("rseq-gap", Bug::RseqGap),
     ];
 
     static CHOSEN: AtomicU8 = AtomicU8::new(0);

@@ -27,13 +27,15 @@ pub struct Reply {
     pub to_tag: Option<String>,
     /// Nothing is kept of the request once this final answer has left: see [`Reply::stateless`].
     pub stateless: bool,
+    /// See [`Reply::reliable`].
+    pub reliable: bool,
 }
 
 impl Reply {
     /// An answer without anything but the code.
     pub fn new(code: StatusCode) -> Self {
         let (lines, contact) = (Lines::default(), ContactSpec::None);
-        Self { code, reason: None, lines, body: None, contact, to_tag: None, stateless: false }
+        Self { code, reason: None, lines, body: None, contact, to_tag: None, stateless: false, reliable: false }
     }
     /// Another reason phrase. With control characters in it the reply is refused ([`crate::StackError::Text`]).
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
@@ -66,6 +68,12 @@ impl Reply {
     /// A To tag of the application's choice.
     pub fn to_tag(mut self, tag: impl Into<String>) -> Self {
         self.to_tag = Some(tag.into());
+        self
+    }
+    /// A provisional answer to the INVITE of a session that is sent reliably where the peer can take it (RFC 3262); elsewhere, and for other
+    /// answers, without effect.
+    pub fn reliable(mut self) -> Self {
+        self.reliable = true;
         self
     }
     /// A final answer that leaves nothing behind, so that a flood of requests without credentials fills no memory (RFC 3261 section 8.2.7):

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use sip::dialog::Phase;
 use sip::digest::{Credential, Credentials};
 use sip::message::{Body, Lines, Method, StatusCode, UriBuf};
 use sip::register::{RegisterSpec, Removal};
@@ -22,9 +23,15 @@ impl Phone {
             Todo::Register => self.register(turn),
             Todo::Refresh(id) => drop(turn.refresh(id)),
             Todo::Unregister(id) => drop(turn.unregister(id, Removal::Ours)),
-            Todo::Ring(s) => {
+            Todo::Ring(s, alone) => {
                 let code = if self.chance.permille(500) { StatusCode::RINGING } else { StatusCode::SESSION_PROGRESS };
-                drop(turn.answer(s, Reply::new(code)));
+                let mut reply = Reply::new(code);
+                // Who has accepted another answer acknowledges nothing more: it would be repeated.
+                if (alone || !self.style.quick) && self.chance.permille(self.style.reliable) {
+                    reply = reply.reliable();
+                    reply.body = if alone && self.chance.permille(500) { self.body_of(s, "early") } else { None };
+                }
+                drop(turn.answer(s, reply));
             }
             Todo::Answer(s) => self.answer(s, turn),
             Todo::Refuse(s, code) => self.refuse(s, code, turn),
@@ -34,6 +41,14 @@ impl Phone {
                 drop(turn.reinvite(s, body, Lines::new()));
             }
             Todo::Within(s, what) => self.within(s, what, turn),
+            Todo::Prack(s, fork) => {
+                let body = if self.chance.permille(500) { self.body_of(s, "in the PRACK") } else { None };
+                if turn.prack(s, fork, body.clone(), Lines::new()).is_err() {
+                    // With or without: one of both is what it has to be.
+                    let other = if body.is_some() { None } else { self.body_of(s, "in the PRACK") };
+                    drop(turn.prack(s, fork, other, Lines::new()));
+                }
+            }
             Todo::Ack(s) => drop(turn.ack(s, self.body_of(s, "answer in the ACK"))),
             Todo::AnswerReinvite(s, code) => {
                 let mut reply = Reply::new(code.try_into().expect("a code"));
@@ -69,6 +84,9 @@ impl Phone {
         draft.credentials = self.credentials(stranger);
         draft.contact = ContactSpec::Auto { user: Some(self.name.clone()), params: String::new() };
         let hunted = target == Target::Hunt;
+        if !(hunted && self.style.quick) && self.chance.permille(self.style.requiring) {
+            draft.lines.push("Require", "100rel").expect("a line");
+        }
         if hunted {
             // A group of phones takes no connections.
             draft.body = Some(Body::sdp(Bytes::from_static(b"v=0\r\n")));
@@ -145,11 +163,13 @@ impl Phone {
 
     fn hang_up(&mut self, s: SessionId, turn: &mut Turn<'_>) {
         let Some(call) = self.calls.get(&s).cloned() else { return };
+        // An answer that still waits for a PRACK is none.
+        let early = turn.dialog_of(s).is_some_and(|dialog| dialog.phase() == Phase::Early);
         if turn.hangup(s, None, Lines::new()).is_ok() {
             self.side(&call, |side| {
                 if !side.stood && side.called.is_some() {
                     side.gave_up = true;
-                } else if !side.stood {
+                } else if !side.stood || side.called.is_none() && early {
                     side.refused = Some(603);
                 }
             });

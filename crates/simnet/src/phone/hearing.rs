@@ -35,9 +35,11 @@ impl Phone {
         }
         let port = self.take_port(&call);
         self.open(s, &call, port);
-        if self.chance.permille(800) {
-            let after = self.moment(2_000);
-            self.later(turn, after, Todo::Ring(s));
+        for often in [800, 200] {
+            if self.chance.permille(often) {
+                let after = self.moment(2_000);
+                self.later(turn, after, Todo::Ring(s, !hunted));
+            }
         }
         let after = self.moment(8_000);
         if !hunted && self.chance.permille(self.style.refusing) {
@@ -79,6 +81,11 @@ impl Phone {
             return self.wrong(format!("{s:?} after its last event or before its first: {event:?}"));
         };
         match event {
+            SessionEvent::Progress { fork: Some(fork), prack_due: true, .. } => {
+                let after = self.thinking();
+                self.later(turn, after, Todo::Prack(s, fork));
+            }
+            SessionEvent::Pracked { .. } => self.book.borrow_mut().pracked += 1,
             SessionEvent::Answered { ack_due, .. } => {
                 self.side(&call, |side| side.stood = true);
                 self.acknowledge(s, ack_due, turn);

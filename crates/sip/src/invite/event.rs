@@ -18,6 +18,8 @@ pub enum SessionEvent {
         response: Box<Response>,
         /// The early dialog it belongs to, when it has a To tag. A forked INVITE has several.
         fork: Option<DialogId>,
+        /// It was sent reliably and waits for [`crate::Turn::prack`], because it carries an offer or with [`Pracks::ByApplication`].
+        prack_due: bool,
     },
     /// Our INVITE was answered with a 2xx: the session stands.
     Answered {
@@ -48,6 +50,12 @@ pub enum SessionEvent {
     /// The ACK for our 2xx came.
     Acked {
         /// The ACK: its body is the answer when our 2xx carried the offer.
+        request: Arc<Request>,
+    },
+    /// The PRACK for a reliable provisional response of ours came; it has been answered. One with a new offer is a
+    /// [`SessionEvent::Request`] instead, and its answer goes into the 200.
+    Pracked {
+        /// The PRACK: its body is the answer when our response carried the offer.
         request: Arc<Request>,
     },
     /// No ACK for our 2xx came within 64*T1; it is no longer repeated (RFC 3261 section 13.3.1.4). With [`NoAck::Tell`] the session stands
@@ -158,9 +166,12 @@ pub struct Policy {
     pub reach: Reach,
     /// Our change of a session was answered 491.
     pub glare: Glare,
+    /// Who acknowledges reliable provisional responses.
+    pub pracks: Pracks,
     /// Most dialogs that responses to one INVITE may make, early and confirmed; responses beyond are ignored.
     pub max_forks: usize,
-    /// Most unanswered requests of the peer in one dialog; one more is answered 503 with Retry-After.
+    /// Most unanswered requests of the peer in one dialog; one more is answered 503 with Retry-After. Also most unanswered PRACKs of ours for
+    /// one INVITE; responses beyond are ignored, and come again.
     pub max_unanswered: usize,
 }
 
@@ -171,6 +182,7 @@ impl Default for Policy {
             no_ack: NoAck::Bye,
             reach: Reach::ByContact,
             glare: Glare::Again,
+            pracks: Pracks::ByStack,
             max_forks: 16,
             max_unanswered: 16,
         }
@@ -185,6 +197,15 @@ pub enum Glare {
     /// Tell the application at once, which makes a new offer after a wait of its own: the peer's change may come first and make the old
     /// one stale.
     Tell,
+}
+
+/// Who acknowledges reliable provisional responses to our INVITE (RFC 3262 section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pracks {
+    /// The stack, at once, unless the answer to an offer is needed.
+    ByStack,
+    /// The application, with [`crate::Turn::prack`]: for who makes new offers.
+    ByApplication,
 }
 
 /// Which of several answers to keep.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::ending::{self, Final};
 use super::event::{Refusal, SessionEvent};
 use super::session::{Asked, Change, Exchange, Heard, State, Update};
-use super::{REQUEST, making, modify, offer_answer, uas};
+use super::{REQUEST, making, modify, offer_answer, reliable, uas};
 use crate::event::{Event, Failure};
 use crate::id::{ClientTx, DialogId, ServerTx, SessionId};
 use crate::message::{Body, HeaderId, Lines, Method, Request, Response, StatusCode};
@@ -21,7 +21,7 @@ impl Turn<'_> {
     /// the session besides (RFC 5057).
     ///
     /// # Errors
-    /// [`StackError::State`] for INVITE, ACK, BYE and CANCEL, which have functions of their own; when there is no dialog yet; for an
+    /// [`StackError::State`] for INVITE, ACK, PRACK, BYE and CANCEL, which have functions of their own; when there is no dialog yet; for an
     /// UPDATE that must not be sent (see [`Turn::update`]).
     pub fn in_dialog(
         &mut self,
@@ -80,7 +80,7 @@ fn ask(
     body: Option<Body>,
     change: Option<Box<Change>>,
 ) -> Result<ClientTx, StackError> {
-    if matches!(method, Method::Invite | Method::Ack | Method::Bye | Method::Cancel) {
+    if matches!(method, Method::Invite | Method::Ack | Method::Prack | Method::Bye | Method::Cancel) {
         return Err(StackError::State("a method without a function of its own"));
     }
     let session = super::get(turn, s).ok_or(StackError::Gone)?;
@@ -88,7 +88,10 @@ fn ask(
     if method == Method::Update && session.update == Update::Refused {
         return Err(StackError::State("a peer that allows UPDATE"));
     }
-    if offered && (session.our_offer_pending() || session.their_offer_pending()) {
+    let pending = || session.our_offer_pending(Some(dialog)) || session.their_offer_pending(Some(dialog));
+    // RFC 3311 section 5.1: not before the PRACK has come for the answer that we sent reliably.
+    let unheard = || session.work.as_ref().is_some_and(|work| work.is_description_open());
+    if offered && (pending() || unheard()) {
         return Err(StackError::State("no other offer without an answer"));
     }
     let mut draft = making::draft(turn, s, dialog, method.clone(), None)?;
@@ -118,7 +121,9 @@ pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, respo
         }
     }
     let refusal = (!response.code().is_success()).then(|| Refusal::Response(response.clone()));
+    let quiet = asked.is_quiet();
     match asked.change {
+        None if quiet => {}
         None => turn.emit(event(response)),
         Some(change) => match &refusal {
             None if is_live(turn, s) => super::emit(turn, s, SessionEvent::Updated { response }),
@@ -133,7 +138,9 @@ pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, respo
 pub(super) fn on_failure(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, why: Failure) {
     let Some(asked) = take_asked(turn, s, tx) else { return };
     let refusal = Refusal::Failure(why.clone());
+    let quiet = asked.is_quiet();
     match asked.change {
+        None if quiet => {}
         None => turn.emit(Event::RequestFailed { tx, why }),
         Some(change) => update_refused(turn, s, *change, &refusal, asked.known),
     }
@@ -142,7 +149,9 @@ pub(super) fn on_failure(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, why: F
 
 fn is_plain(turn: &Turn<'_>, s: SessionId, tx: ClientTx) -> bool {
     let work = super::get(turn, s).and_then(|session| session.work.as_ref());
-    work.is_some_and(|work| work.asked.iter().any(|asked| asked.tx == tx && asked.change.is_none()))
+    work.is_some_and(|work| {
+        work.asked.iter().any(|asked| asked.tx == tx && asked.change.is_none() && !asked.is_quiet())
+    })
 }
 
 /// The session exists for the application.
@@ -202,7 +211,12 @@ pub(crate) fn on_request(turn: &mut Turn<'_>, tx: ServerTx, request: &Arc<Reques
         State::Standing => session.dialog != Some(dialog),
         State::Calling(_) | State::Ringing(_) => false,
     };
-    if *request.method() == Method::Prack || over && *request.method() != Method::Bye {
+    let ends = match request.method() {
+        Method::Bye => true,
+        Method::Prack => session.work.as_ref().is_some_and(|work| work.reliable.is_some()),
+        _ => false,
+    };
+    if over && !ends {
         return false;
     }
     let cseq = request.headers().cseq().number;
@@ -225,13 +239,17 @@ pub(crate) fn on_request(turn: &mut Turn<'_>, tx: ServerTx, request: &Arc<Reques
             ending::their_bye(turn, s, dialog, tx, request);
             None
         }
+        Method::Prack => {
+            let refusal = requires_too_much(turn, request);
+            refusal.or_else(|| reliable::their_prack(turn, s, dialog, tx, request, origin))
+        }
         method => {
             let refusal = not_understood(turn, request);
             if refusal.is_none() && *method == Method::Invite {
                 modify::their_invite(turn, s, tx, request);
                 None
             } else {
-                let refusal = refusal.or_else(|| refused_at_once(turn, s, method, request));
+                let refusal = refusal.or_else(|| refused_at_once(turn, s, dialog, request));
                 if refusal.is_none() {
                     hand_on(turn, s, dialog, tx, request, origin);
                 }
@@ -253,31 +271,39 @@ fn not_understood(turn: &Turn<'_>, request: &Arc<Request>) -> Option<Reply> {
     if plain {
         return crate::uas::package(request);
     }
-    let (allow, supported) = (config.allow.clone(), config.supported.clone());
-    let capabilities = Capabilities { allow, supported, ..Capabilities::default() };
-    crate::uas::method(request, &capabilities)
-        .or_else(|| crate::uas::extensions(request, &capabilities))
+    crate::uas::method(request, &capabilities(turn))
+        .or_else(|| requires_too_much(turn, request))
         .or_else(|| crate::uas::package(request))
 }
 
+fn requires_too_much(turn: &Turn<'_>, request: &Arc<Request>) -> Option<Reply> {
+    let demands = request.headers().has(HeaderId::Require);
+    demands.then(|| crate::uas::extensions(request, &capabilities(turn))).flatten()
+}
+
+fn capabilities(turn: &Turn<'_>) -> Capabilities {
+    let config = &turn.stack.config;
+    Capabilities { allow: config.allow.clone(), supported: config.supported.clone(), ..Capabilities::default() }
+}
+
 /// The glare rules of UPDATE (RFC 3311 section 5.2), and the limit on what is unanswered.
-fn refused_at_once(turn: &mut Turn<'_>, s: SessionId, method: &Method, request: &Arc<Request>) -> Option<Reply> {
+fn refused_at_once(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, request: &Arc<Request>) -> Option<Reply> {
     let session = super::get(turn, s)?;
     let heard = session.work.as_ref().map_or(&[][..], |work| &work.heard);
     if heard.len() >= turn.stack.config.session.max_unanswered {
         return Some(uas::busy(turn));
     }
-    if *method != Method::Update {
+    if *request.method() != Method::Update {
         return None;
     }
-    if heard.iter().any(|heard| heard.update) {
+    if heard.iter().any(|heard| heard.method == Method::Update) {
         return Some(later(turn));
     }
     let offered = offer_answer::in_message(request.headers());
-    if offered && session.our_offer_pending() {
+    if offered && session.our_offer_pending(Some(dialog)) {
         return Some(Reply::new(StatusCode::REQUEST_PENDING));
     }
-    (offered && session.their_offer_pending()).then(|| later(turn))
+    (offered && session.their_offer_pending(Some(dialog))).then(|| later(turn))
 }
 
 /// 500 with Retry-After of 0 to 10 seconds (RFC 3261 section 14.2, RFC 3311 section 5.2).
@@ -287,13 +313,22 @@ pub(super) fn later(turn: &mut Turn<'_>) -> Reply {
     reply.clone().line("Retry-After", &seconds).unwrap_or(reply)
 }
 
-fn hand_on(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, tx: ServerTx, request: &Arc<Request>, origin: &Origin) {
-    let update = *request.method() == Method::Update;
+/// To the application, which answers it.
+pub(super) fn hand_on(
+    turn: &mut Turn<'_>,
+    s: SessionId,
+    dialog: DialogId,
+    tx: ServerTx,
+    request: &Arc<Request>,
+    origin: &Origin,
+) {
+    let method = request.method().clone();
+    let (update, offers) = (method == Method::Update, matches!(method, Method::Update | Method::Prack));
     let heard = Heard {
         tx,
         dialog,
-        update,
-        offered: update && offer_answer::in_message(request.headers()),
+        method,
+        offered: offers && offer_answer::in_message(request.headers()),
         contact: if update { making::contact_uri(request.headers()) } else { None },
         origin: *origin,
     };
@@ -316,6 +351,7 @@ pub(crate) fn on_responded(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, code
     {
         making::refresh(dialog, heard.contact, &heard.origin, reach);
     }
+    reliable::go_on(turn, s);
     modify::exchange_over(turn, s);
     super::settle(turn, s);
 }

@@ -8,6 +8,8 @@
 //! | `session` | the states, with their diagrams: read this first |
 //! | `uac` | our first INVITE: responses, forks, CANCEL, ACK |
 //! | `uas` | their first INVITE: responses, CANCEL, repeats of the 2xx, ACK |
+//! | `reliable` | our provisional responses, sent reliably (RFC 3262) |
+//! | `prack` | theirs, acknowledged |
 //! | `modify` | re-INVITE of either side, glare, our UPDATE |
 //! | `in_dialog` | all other requests in the dialog |
 //! | `ending` | hang-up and BYE |
@@ -39,6 +41,8 @@ mod in_dialog;
 mod making;
 mod modify;
 mod offer_answer;
+mod prack;
+mod reliable;
 mod session;
 mod uac;
 mod uas;
@@ -48,7 +52,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub use event::{By, Forks, Glare, NoAck, Policy, Reach, Refusal, SessionEvent};
+pub use event::{By, Forks, Glare, NoAck, Policy, Pracks, Reach, Refusal, SessionEvent};
 pub(crate) use in_dialog::{on_request, on_responded};
 pub(crate) use making::has_dialog;
 pub(crate) use uas::{on_ack, on_cancel};
@@ -87,6 +91,8 @@ enum Kind {
     Glare,
     /// An ACK, or the memory of forks, need not be kept any longer.
     Acks,
+    /// The reliable provisional response again.
+    Reliable,
 }
 
 /// All sessions and dialogs of a shard.
@@ -237,6 +243,7 @@ fn remove(turn: &mut Turn<'_>, s: SessionId) {
     if let Some(work) = &session.work {
         timers.push(work.acks_timer);
         timers.push(work.glare.as_ref().and_then(|glare| glare.timer));
+        timers.push(work.reliable.as_ref().and_then(|reliable| reliable.timer()));
     }
     for timer in timers.into_iter().flatten() {
         turn.stop(timer);
@@ -264,20 +271,27 @@ fn announce(turn: &mut Turn<'_>, lines: &mut Lines) {
         let both = &mut turn.stack.sessions.abilities;
         return lines.extend(both.get_or_insert_with(|| {
             let mut both = Lines::new();
-            add_abilities(config, &mut both);
+            add_abilities(config, &mut both, |_| true);
             both
         }));
     }
-    add_abilities(config, lines);
+    add_abilities(config, lines, |_| true);
+}
+
+/// The same for a re-INVITE, without `100rel`: provisional responses to it tell nobody anything, and none need be acknowledged (RFC 3262
+/// section 4).
+fn announce_again(turn: &Turn<'_>, lines: &mut Lines) {
+    add_abilities(&turn.stack.config, lines, |tag| !tag.eq_ignore_ascii_case(reliable::TAG));
 }
 
 /// Those of the two that are missing.
-fn add_abilities(config: &Config, lines: &mut Lines) {
+fn add_abilities(config: &Config, lines: &mut Lines, wanted: impl Fn(&str) -> bool) {
     if !lines.has(HeaderId::Allow) && !config.allow.is_empty() {
         lines.push_list(HeaderId::Allow, config.allow.iter().map(Method::as_str));
     }
-    if !lines.has(HeaderId::Supported) && !config.supported.is_empty() {
-        lines.push_list(HeaderId::Supported, config.supported.iter().map(String::as_str));
+    let mut tags = config.supported.iter().map(String::as_str).filter(|tag| wanted(tag)).peekable();
+    if !lines.has(HeaderId::Supported) && tags.peek().is_some() {
+        lines.push_list(HeaderId::Supported, tags);
     }
 }
 
@@ -384,6 +398,7 @@ pub(crate) fn on_timer(turn: &mut Turn<'_>, s: SessionId, kind: u8) {
     const REPEAT: u8 = Kind::Repeat as u8;
     const GLARE: u8 = Kind::Glare as u8;
     const ACKS: u8 = Kind::Acks as u8;
+    const RELIABLE: u8 = Kind::Reliable as u8;
     match kind {
         EXPIRES => {
             uac::on_expires(turn, s);
@@ -393,6 +408,7 @@ pub(crate) fn on_timer(turn: &mut Turn<'_>, s: SessionId, kind: u8) {
         REPEAT => uas::on_repeat(turn, s),
         GLARE => modify::on_glare(turn, s),
         ACKS => on_acks(turn, s),
+        RELIABLE => reliable::on_timer(turn, s),
         _ => {}
     }
     settle(turn, s);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ending::{self, Final};
 use super::event::{Glare as Crossing, Refusal, SessionEvent};
 use super::session::{Change, Exchange, Glare, Sent, State, Update};
-use super::{Kind, REINVITE, in_dialog, making, offer_answer, uac, uas};
+use super::{Kind, REINVITE, in_dialog, making, offer_answer, reliable, uac, uas};
 use crate::dialog::Role;
 use crate::event::Failure;
 use crate::id::{ClientTx, ServerTx, SessionId};
@@ -32,16 +32,20 @@ impl Turn<'_> {
         send_invite(self, s, Change { method: Method::Invite, body, lines, again: false })
     }
 
-    /// Answers the re-INVITE of [`SessionEvent::Reinvite`], like [`Turn::answer`].
+    /// Answers the re-INVITE of [`SessionEvent::Reinvite`], like [`Turn::answer`], but nothing is sent reliably.
     ///
     /// # Errors
-    /// [`StackError::State`] when there is none to answer.
+    /// [`StackError::State`] when there is none to answer, [`StackError::Forbidden`] for a provisional response other than 100 to one that
+    /// requires reliable ones (RFC 3262 section 3).
     pub fn answer_reinvite(&mut self, s: SessionId, mut reply: Reply) -> Result<(), StackError> {
         let session = super::get(self, s).ok_or(StackError::Gone)?;
         let Exchange::Received { tx, cseq, offered } = session.exchange else {
             return Err(StackError::State("a re-INVITE without a final response"));
         };
         let code = reply.code;
+        if code.is_provisional() && code != StatusCode::TRYING && self.request_of(tx).is_some_and(requires_reliable) {
+            return Err(StackError::Forbidden("a provisional response to this re-INVITE (RFC 3262 section 3)"));
+        }
         if code.class() <= 2 {
             uas::give_contact(self, s, &mut reply);
         }
@@ -82,6 +86,10 @@ impl Turn<'_> {
     }
 }
 
+fn requires_reliable(request: &Request) -> bool {
+    reliable::is_required(request.headers())
+}
+
 fn dialog_mut<'t>(turn: &'t mut Turn<'_>, s: SessionId) -> Option<&'t mut crate::dialog::Dialog> {
     let id = super::get(turn, s)?.dialog?;
     turn.stack.sessions.dialogs.get_mut(id)
@@ -98,7 +106,7 @@ fn send_invite(turn: &mut Turn<'_>, s: SessionId, change: Change) -> Result<(), 
     let dialog = super::get(turn, s).and_then(|session| session.dialog).ok_or(StackError::Gone)?;
     let mut draft = making::draft(turn, s, dialog, Method::Invite, None)?;
     (draft.body, draft.lines) = (change.body.clone(), change.lines.clone());
-    super::announce(turn, &mut draft.lines);
+    super::announce_again(turn, &mut draft.lines);
     let offered = offer_answer::in_body(change.body.as_ref(), &change.lines);
     set_exchange(turn, s, Exchange::Sent(Box::new(Sent { tx: None, offered, change })));
     match turn.request_within(dialog, draft, Owner::Session(s, REINVITE)) {
@@ -215,7 +223,7 @@ pub(super) fn on_glare(turn: &mut Turn<'_>, s: SessionId) {
 /// Nothing is in the way any more: a change whose wait is over gets its second try.
 pub(super) fn exchange_over(turn: &mut Turn<'_>, s: SessionId) {
     let Some(session) = super::get_mut(turn, s) else { return };
-    let offers = session.our_offer_pending() || session.their_offer_pending();
+    let offers = session.our_offer_pending(session.dialog) || session.their_offer_pending(session.dialog);
     if offers || !matches!(session.state, State::Standing) || !matches!(session.exchange, Exchange::Idle) {
         return;
     }
@@ -242,7 +250,7 @@ pub(super) fn their_invite(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, requ
     if planted(Bug::Glare) && matches!(session.exchange, Exchange::Sent(_)) {
         session.exchange = Exchange::Idle;
     }
-    let (ours, theirs) = (session.our_offer_pending(), session.their_offer_pending());
+    let (ours, theirs) = (session.our_offer_pending(session.dialog), session.their_offer_pending(session.dialog));
     let reply = match (&session.state, &session.exchange) {
         (State::Ringing(_), _) | (_, Exchange::Received { .. }) => in_dialog::later(turn),
         (State::Calling(_) | State::Cancelling(_), _) => Reply::new(StatusCode::REQUEST_PENDING),

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::reliable::Reliable;
 use crate::dialog::Record;
 use crate::digest;
 use crate::header::Allow;
@@ -75,6 +76,8 @@ pub(super) struct Forked {
     pub(super) template: Record,
     /// Our INVITE carries the offer.
     pub(super) offered: bool,
+    /// It says that reliable provisional responses are understood (RFC 3262 section 4).
+    pub(super) reliable: bool,
     pub(super) early: Vec<Early>,
     /// How many dialogs there have been.
     pub(super) count: usize,
@@ -86,6 +89,24 @@ pub(super) struct Early {
     pub(super) dialog: DialogId,
     /// Its BYE came before its 2xx.
     pub(super) bye: bool,
+    /// The RSeq of the last reliable provisional response (RFC 3262 section 4).
+    pub(super) rseq: Option<u32>,
+    /// RSeq and CSeq of the one whose PRACK waits for the application.
+    pub(super) due: Option<(u32, u32)>,
+    pub(super) offer: Offer,
+}
+
+/// How far the first offer has come, counting only what is sent reliably (RFC 3262 section 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// There is none yet.
+    None,
+    /// Ours has no answer.
+    Ours,
+    /// Theirs has no answer.
+    Theirs,
+    /// It is answered.
+    Settled,
 }
 
 /// An INVITE of the peer without a final response.
@@ -94,8 +115,7 @@ pub(super) struct Ringing {
     pub(super) tx: ServerTx,
     /// Its CSeq.
     pub(super) cseq: u32,
-    /// It carries the offer.
-    pub(super) offered: bool,
+    pub(super) offer: Offer,
     /// A response with our tag has been sent: the peer knows the dialog.
     pub(super) told: bool,
     /// Repeats the provisional response each minute (RFC 3261 section 13.3.1.1).
@@ -187,15 +207,30 @@ pub(super) struct Work {
     pub(super) heard: Vec<Heard>,
     /// A change refused with 491, to be tried once more (RFC 3261 section 14.1).
     pub(super) glare: Option<Glare>,
+    /// Our reliable provisional responses (RFC 3262).
+    pub(super) reliable: Option<Box<Reliable>>,
+}
+
+impl Asked {
+    /// The stack's own PRACK, or one without an offer: nobody wants to know its response.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.method == Method::Prack && !self.offered
+    }
 }
 
 impl Work {
+    /// A session description of ours in a reliable provisional response has no PRACK.
+    pub(super) fn is_description_open(&self) -> bool {
+        self.reliable.as_ref().is_some_and(|reliable| reliable.is_description_open())
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.acks.is_empty()
             && self.forks.is_none()
             && self.asked.is_empty()
             && self.heard.is_empty()
             && self.glare.is_none()
+            && self.reliable.is_none()
     }
 }
 
@@ -214,7 +249,7 @@ pub(super) struct Asked {
     pub(super) tx: ClientTx,
     pub(super) dialog: DialogId,
     pub(super) method: Method,
-    /// It carries an offer (UPDATE).
+    /// It carries an offer (UPDATE, PRACK).
     pub(super) offered: bool,
     /// The peer knew of the dialog for sure: it had acknowledged our 2xx, or has made the dialog itself. Before, a 481 only says that it has
     /// not heard of the dialog yet, and ends nothing; without an ACK the session ends all the same (RFC 3261 section 13.3.1.4).
@@ -228,8 +263,7 @@ pub(super) struct Asked {
 pub(super) struct Heard {
     pub(super) tx: ServerTx,
     pub(super) dialog: DialogId,
-    /// It is an UPDATE.
-    pub(super) update: bool,
+    pub(super) method: Method,
     /// It carries an offer.
     pub(super) offered: bool,
     /// The Contact it brings and where it came from, for when we accept (UPDATE).
@@ -334,10 +368,18 @@ impl Session {
             && self.work.as_ref().is_none_or(|work| work.is_empty())
     }
 
-    /// An offer of ours that has no answer (RFC 3264 section 4, RFC 3311 section 5).
-    pub(super) fn our_offer_pending(&self) -> bool {
+    /// How far the first offer has come in one of the early dialogs of an INVITE of ours.
+    fn offer_in(&self, dialog: Option<DialogId>) -> Option<Offer> {
+        let forks = self.forks()?;
+        let early = forks.early.iter().find(|early| Some(early.dialog) == dialog);
+        Some(early.map_or(if forks.offered { Offer::Ours } else { Offer::None }, |early| early.offer))
+    }
+
+    /// An offer of ours in a dialog that has no answer (RFC 3264 section 4, RFC 3311 section 5).
+    pub(super) fn our_offer_pending(&self, dialog: Option<DialogId>) -> bool {
         let invite = match (&self.state, &self.exchange) {
-            (State::Calling(calling) | State::Cancelling(calling), _) => calling.forks.offered,
+            (State::Calling(_) | State::Cancelling(_), _) => self.offer_in(dialog) == Some(Offer::Ours),
+            (State::Ringing(ringing), _) => ringing.offer == Offer::Ours,
             (_, Exchange::Sent(sent)) => sent.offered,
             (_, Exchange::Unacked(unacked)) => unacked.late,
             _ => false,
@@ -346,9 +388,10 @@ impl Session {
     }
 
     /// An offer of theirs that has no answer.
-    pub(super) fn their_offer_pending(&self) -> bool {
+    pub(super) fn their_offer_pending(&self, dialog: Option<DialogId>) -> bool {
         let invite = match (&self.state, &self.exchange) {
-            (State::Ringing(ringing), _) => ringing.offered,
+            (State::Calling(_) | State::Cancelling(_), _) => self.offer_in(dialog) == Some(Offer::Theirs),
+            (State::Ringing(ringing), _) => ringing.offer == Offer::Theirs,
             (_, Exchange::Received { offered, .. }) => *offered,
             (_, Exchange::AckDue { .. }) => true,
             _ => false,

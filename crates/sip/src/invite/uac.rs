@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::ending::{self, Final};
 use super::event::{By, Forks, Refusal, SessionEvent};
-use super::session::{Acked, Bye, Calling, Early, Exchange, Forked, Keys, Session, State};
-use super::{ACK, INVITE, Kind, making, offer_answer};
+use super::prack::Arrival;
+use super::session::{Acked, Bye, Calling, Early, Exchange, Forked, Keys, Offer, Session, State};
+use super::{ACK, INVITE, Kind, making, offer_answer, prack};
 use crate::dialog::Phase;
 use crate::draft::{ContactSpec, Draft};
 use crate::id::{DialogId, SessionId};
@@ -21,6 +22,9 @@ impl Turn<'_> {
     /// becomes that of the path chosen. Without a session description in the draft the offer is expected in the 2xx, and the
     /// answer is given with [`Turn::ack`].
     ///
+    /// With `100rel` in the draft's Require, or among [`crate::Config::supported`], reliable provisional responses are acknowledged (RFC 3262
+    /// section 4), by the stack itself unless they carry an offer: see [`Turn::prack`].
+    ///
     /// # Errors
     /// [`StackError::Full`] when there are too many sessions; otherwise what [`Turn::send_request`] says.
     pub fn invite(&mut self, mut draft: Draft) -> Result<SessionId, StackError> {
@@ -35,17 +39,19 @@ impl Turn<'_> {
         if draft.contact == ContactSpec::None {
             draft.contact = ContactSpec::Auto { user: None, params: String::new() };
         }
-        let calling = Calling {
+        let mut calling = Calling {
             tx: None,
             forks: Forked {
                 template: making::template(&draft),
                 offered: offer_answer::in_body(draft.body.as_ref(), &draft.lines),
+                reliable: false,
                 early: Vec::new(),
                 count: 0,
             },
             expires: None,
         };
         super::announce(self, &mut draft.lines);
+        calling.forks.reliable = prack::is_offered(&draft.lines);
         let expires = expires(&draft.lines);
         let mut session = Session::new(State::Calling(Box::new(calling)));
         if !draft.credentials.is_empty() || draft.auth.is_some() {
@@ -108,11 +114,13 @@ pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, response: Box<Respo
 
 /// RFC 3261 section 13.2.2.1: a To tag makes an early dialog.
 fn progress(turn: &mut Turn<'_>, s: SessionId, response: Box<Response>, origin: &Origin) {
-    let Some(session) = super::get_mut(turn, s) else { return };
-    if !matches!(session.state, State::Calling(_)) {
-        return;
-    }
-    session.learn_allow(response.headers());
+    let Some(session) = super::get(turn, s) else { return };
+    let calling = match session.state {
+        State::Calling(_) => true,
+        // What was sent reliably is acknowledged even now.
+        State::Cancelling(_) if prack::number(response.headers()).is_some() => false,
+        _ => return,
+    };
     let fork = match response.headers().to_tag() {
         Some(_) if response.code() != StatusCode::TRYING => match early(turn, s, &response, origin) {
             Some(dialog) => Some(dialog),
@@ -120,7 +128,18 @@ fn progress(turn: &mut Turn<'_>, s: SessionId, response: Box<Response>, origin: 
         },
         _ => None,
     };
-    super::emit(turn, s, SessionEvent::Progress { response, fork });
+    let arrival = match fork {
+        Some(dialog) => prack::receive(turn, s, dialog, &response),
+        None => Arrival::Plain,
+    };
+    if arrival == Arrival::Discarded || !calling {
+        return;
+    }
+    if let Some(session) = super::get_mut(turn, s) {
+        session.learn_allow(response.headers());
+    }
+    let prack_due = arrival == Arrival::New { due: true };
+    super::emit(turn, s, SessionEvent::Progress { response, fork, prack_due });
 }
 
 /// The early dialog of a provisional response: the one that is there, or a new one. `None` when there are too many.
@@ -133,7 +152,8 @@ fn early(turn: &mut Turn<'_>, s: SessionId, response: &Response, origin: &Origin
     let session = super::get_mut(turn, s)?;
     session.dialog.get_or_insert(dialog);
     if let Some(forks) = session.forked() {
-        forks.early.push(Early { dialog, bye: false });
+        let offer = if forks.offered { Offer::Ours } else { Offer::None };
+        forks.early.push(Early { dialog, bye: false, rseq: None, due: None, offer });
     }
     Some(dialog)
 }
@@ -186,20 +206,21 @@ fn accepted(turn: &mut Turn<'_>, s: SessionId, response: Box<Response>, origin: 
         },
     };
     let Some(session) = super::get_mut(turn, s) else { return };
-    let bye = session.forked().is_some_and(|forks| take_early(forks, dialog));
+    let early = session.forked().and_then(|forks| take_early(forks, dialog));
+    // The peer has already said BYE in it; its offer was in a provisional response, and is answered.
+    let bye = early.as_ref().is_some_and(|early| early.bye);
+    let settled = early.is_some_and(|early| early.offer == Offer::Settled);
     match session.state {
-        State::Calling(_) => first(turn, s, dialog, response, bye),
+        State::Calling(_) => first(turn, s, dialog, response, (bye, settled)),
         State::Cancelling(_) => first_after_hangup(turn, s, dialog, cseq, bye),
-        _ => fork(turn, s, dialog, response, bye),
+        _ => fork(turn, s, dialog, response, (bye, settled)),
     }
 }
 
-/// Takes the dialog out of the early ones; true when the peer has already said BYE in it.
-fn take_early(forks: &mut Forked, dialog: DialogId) -> bool {
-    match forks.early.iter().position(|early| early.dialog == dialog) {
-        Some(at) => forks.early.swap_remove(at).bye,
-        None => false,
-    }
+/// Takes the dialog out of the early ones.
+fn take_early(forks: &mut Forked, dialog: DialogId) -> Option<Early> {
+    let at = forks.early.iter().position(|early| early.dialog == dialog)?;
+    Some(forks.early.swap_remove(at))
 }
 
 /// No dialog can be made of a 2xx (too large, table full): without one there can be no ACK.
@@ -211,7 +232,7 @@ fn unusable(turn: &mut Turn<'_>, s: SessionId) {
 }
 
 /// Calling -> Standing (or Leaving when the BYE overtook the 2xx).
-fn first(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, response: Box<Response>, bye: bool) {
+fn first(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, response: Box<Response>, (bye, settled): (bool, bool)) {
     let Some(offered) = confirm(turn, s, dialog, State::Standing) else { return };
     if let Some(session) = super::get_mut(turn, s) {
         session.learn_allow(response.headers());
@@ -222,7 +243,7 @@ fn first(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, response: Box<Resp
         super::emit(turn, s, SessionEvent::Ended { by: By::Peer, request: None, refusal: None });
         return;
     }
-    let ack_due = stand(turn, s, offered, &response);
+    let ack_due = stand(turn, s, offered || settled, &response);
     super::emit(turn, s, SessionEvent::Answered { response, ack_due });
 }
 
@@ -273,7 +294,7 @@ fn stand(turn: &mut Turn<'_>, s: SessionId, offered: bool, response: &Response) 
 }
 
 /// A 2xx from another user agent (RFC 3261 section 13.2.2.4): a session of its own, kept or ended by policy.
-fn fork(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, response: Box<Response>, bye: bool) {
+fn fork(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, response: Box<Response>, (bye, settled): (bool, bool)) {
     let Some(parent) = super::get(turn, s) else { return };
     let keep = !bye && turn.stack.config.session.forks == Forks::HandAll && matches!(parent.state, State::Standing);
     let offered = parent.forks().is_some_and(|forks| forks.offered);
@@ -285,7 +306,7 @@ fn fork(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, response: Box<Respo
     let child = super::insert(turn, child);
     turn.stack.sessions.dialogs.set_owner(dialog, child);
     if keep {
-        let ack_due = stand(turn, child, offered, &response);
+        let ack_due = stand(turn, child, offered || settled, &response);
         super::emit(turn, s, SessionEvent::Forked { session: child, response, ack_due });
     } else {
         if !planted(Bug::ForkAck) {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::ending::{self, Final};
 use super::event::{By, NoAck, Refusal, SessionEvent};
-use super::session::{Exchange, Ringing, Session, State, Unacked};
-use super::{INVITE, Kind, making, offer_answer};
+use super::session::{Exchange, Offer, Ringing, Session, State, Unacked};
+use super::{INVITE, Kind, making, offer_answer, reliable};
 use crate::draft::ContactSpec;
 use crate::event::Failure;
 use crate::id::{ServerTx, SessionId};
@@ -25,7 +25,8 @@ impl Turn<'_> {
     /// [`SessionEvent::Cancelled`].
     ///
     /// # Errors
-    /// On an error the INVITE has been answered: 400 when no dialog can be made of it (Contact or Record-Route missing or broken; RFC
+    /// On an error the INVITE has been answered: 420 when it requires reliable provisional responses and [`crate::Config::supported`] lacks
+    /// `100rel` (RFC 3262 section 3), 400 when no dialog can be made of it (Contact or Record-Route missing or broken; RFC
     /// 3261 section 12.1.1), 503 when there are too many sessions or dialogs. [`StackError::Gone`] and [`StackError::State`] when there is
     /// no such INVITE: nothing is sent.
     pub fn session(&mut self, tx: ServerTx) -> Result<SessionId, StackError> {
@@ -35,6 +36,11 @@ impl Turn<'_> {
         }
         if self.owner_of(tx) != Some(Owner::Application) {
             return Err(StackError::State("an INVITE that is no session yet"));
+        }
+        if reliable::is_required(request.headers()) && !self.stack.config.supports(reliable::TAG) {
+            let refusal = Reply::new(StatusCode::BAD_EXTENSION);
+            self.respond(tx, refusal.clone().line("Unsupported", reliable::TAG).unwrap_or(refusal))?;
+            return Err(StackError::State("an INVITE that requires what is supported"));
         }
         let reach = self.stack.config.session.reach;
         let (Some(origin), Some(tag)) = (self.origin_of(tx), self.token_of(tx)) else { return Err(StackError::Gone) };
@@ -46,7 +52,7 @@ impl Turn<'_> {
         let ringing = Ringing {
             tx,
             cseq: headers.cseq().number,
-            offered: offer_answer::in_message(headers),
+            offer: if offer_answer::in_message(headers) { Offer::Theirs } else { Offer::None },
             told: false,
             again: None,
             expires: None,
@@ -82,34 +88,49 @@ impl Turn<'_> {
     /// Answers the INVITE of a session: provisional responses as often as wanted, then one final response (RFC 3261 section 13.3.1). A
     /// missing Contact becomes that of the path. A 2xx is repeated until its ACK comes; a final response above 299 ends the session.
     ///
+    /// A provisional response is sent reliably when the INVITE requires it, or supports it and [`Reply::reliable`] asks for it (RFC 3262):
+    /// it is repeated until its PRACK comes ([`SessionEvent::Pracked`]), and what is answered meanwhile waits, a 2xx only while a session
+    /// description is under way. Without a PRACK for 64*T1 the INVITE is refused with 504 and the session ends.
+    ///
     /// # Errors
     /// [`StackError::State`] when the INVITE has a final response, [`StackError::Gone`] when the session has ended.
-    pub fn answer(&mut self, s: SessionId, mut reply: Reply) -> Result<(), StackError> {
-        let session = super::get_mut(self, s).ok_or(StackError::Gone)?;
-        let State::Ringing(ringing) = &mut session.state else {
+    pub fn answer(&mut self, s: SessionId, reply: Reply) -> Result<(), StackError> {
+        let session = super::get(self, s).ok_or(StackError::Gone)?;
+        let State::Ringing(ringing) = &session.state else {
             return Err(StackError::State("an INVITE without a final response"));
         };
-        let (tx, cseq, late) = (ringing.tx, ringing.cseq, !ringing.offered);
-        let code = reply.code;
-        if code.is_provisional() {
-            ringing.told |= code != StatusCode::TRYING;
-            give_contact(self, s, &mut reply);
-            self.respond(tx, reply)?;
-            repeat_each_minute(self, s);
-        } else if code.is_success() {
-            give_contact(self, s, &mut reply);
-            super::announce(self, &mut reply.lines);
-            self.respond(tx, reply)?;
-            stop_ringing(self, s);
-            stand(self, s);
-            unacked(self, s, tx, cseq, late);
-        } else {
-            self.respond(tx, reply)?;
-            super::remove(self, s);
-            super::emit(self, s, SessionEvent::Ended { by: By::Us, request: None, refusal: None });
+        if reliable::concerns(self, session, ringing.tx, &reply) {
+            return reliable::answer(self, s, reply);
         }
-        Ok(())
+        answer_now(self, s, reply)
     }
+}
+
+/// Sends an answer that waits for nothing.
+pub(super) fn answer_now(turn: &mut Turn<'_>, s: SessionId, mut reply: Reply) -> Result<(), StackError> {
+    let session = super::get_mut(turn, s).ok_or(StackError::Gone)?;
+    let State::Ringing(ringing) = &mut session.state else { return Err(StackError::Gone) };
+    let (tx, cseq, late) = (ringing.tx, ringing.cseq, ringing.offer == Offer::None);
+    let code = reply.code;
+    if code.is_provisional() {
+        ringing.told |= code != StatusCode::TRYING;
+        give_contact(turn, s, &mut reply);
+        turn.respond(tx, reply)?;
+        repeat_after(turn, s, MINUTE);
+    } else if code.is_success() {
+        give_contact(turn, s, &mut reply);
+        super::announce(turn, &mut reply.lines);
+        turn.respond(tx, reply)?;
+        stop_ringing(turn, s);
+        stand(turn, s);
+        unacked(turn, s, tx, cseq, late);
+        reliable::retire(turn, s);
+    } else {
+        turn.respond(tx, reply)?;
+        reliable::leave(turn, s);
+        super::emit(turn, s, SessionEvent::Ended { by: By::Us, request: None, refusal: None });
+    }
+    Ok(())
 }
 
 /// 503 with Retry-After: a table is full.
@@ -141,7 +162,7 @@ fn stand(turn: &mut Turn<'_>, s: SessionId) {
     }
 }
 
-fn stop_ringing(turn: &mut Turn<'_>, s: SessionId) {
+pub(super) fn stop_ringing(turn: &mut Turn<'_>, s: SessionId) {
     let Some(State::Ringing(ringing)) = super::get_mut(turn, s).map(|session| &mut session.state) else { return };
     let timers = [ringing.again.take(), ringing.expires.take()];
     for timer in timers.into_iter().flatten() {
@@ -149,8 +170,9 @@ fn stop_ringing(turn: &mut Turn<'_>, s: SessionId) {
     }
 }
 
-fn repeat_each_minute(turn: &mut Turn<'_>, s: SessionId) {
-    let timer = super::start(turn, s, Kind::Ring, MINUTE);
+/// Starts the wait for the next provisional response anew.
+pub(super) fn repeat_after(turn: &mut Turn<'_>, s: SessionId, span: Duration) {
+    let timer = super::start(turn, s, Kind::Ring, span);
     let Some(State::Ringing(ringing)) = super::get_mut(turn, s).map(|session| &mut session.state) else {
         turn.stop(timer);
         return;
@@ -165,8 +187,8 @@ pub(super) fn on_ring(turn: &mut Turn<'_>, s: SessionId) {
     let Some(State::Ringing(ringing)) = super::get_mut(turn, s).map(|session| &mut session.state) else { return };
     ringing.again = None;
     let tx = ringing.tx;
-    if turn.repeat(tx).is_ok() {
-        repeat_each_minute(turn, s);
+    if !reliable::on_ring(turn, s) && turn.repeat(tx).is_ok() {
+        repeat_after(turn, s, MINUTE);
     }
 }
 
@@ -263,8 +285,7 @@ pub(super) fn on_expires(turn: &mut Turn<'_>, s: SessionId) {
 
 /// Ringing -> gone.
 pub(super) fn terminate(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx) {
-    ending::refuse_heard(turn, s);
-    super::remove(turn, s);
+    reliable::leave(turn, s);
     let answer = Reply::new(StatusCode::REQUEST_TERMINATED);
     let _ = if planted(Bug::No487) { Ok(()) } else { turn.respond(tx, answer) };
 }

@@ -10,7 +10,9 @@ mod forks;
 mod formed;
 mod network;
 mod pairs;
+mod pracks;
 mod records;
+mod reliable;
 mod updating;
 mod within;
 
