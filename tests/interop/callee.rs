@@ -1,6 +1,12 @@
 //! `offhook call` against SIPp as the called party.
 
+use audio::codec::Codec;
+use audio::frame::SampleRate;
+use audio::level::Dbfs;
+use audio::tone::ToneGenerator;
+
 use super::sipp;
+use crate::program::sound::seconds_of;
 use crate::program::{Program, offhook};
 
 /// Starts a call to `address`.
@@ -70,6 +76,38 @@ fn bye_that_overtakes_the_200_ends_the_call_with_an_ack() {
     let (code, output) = call("uas_bye_overtakes.xml", &[], &["--for", "5"]);
     assert_eq!(code, 7, "{output}");
     assert!(output.contains("the other side hung up before it had answered"), "{output}");
+}
+
+/// Three seconds of 1000 Hz before the answer or nothing, and what was recorded of it: seconds of the tone, and what our side said.
+fn heard_before_the_answer(speaks: bool) -> (f64, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let (speech, recording) = (folder.path().join("speech.ulaw"), folder.path().join("heard.wav"));
+    let mut tone = ToneGenerator::single(SampleRate::NARROW, 1_000.0, Dbfs(-10.0)).unwrap();
+    let (mut samples, mut encoded) = (vec![0; 24_000], vec![0; 24_000]);
+    tone.fill(&mut samples);
+    Codec::Pcmu.encoder().encode(&samples, &mut encoded).unwrap();
+    std::fs::write(&speech, encoded).unwrap();
+    let early = format!("<nop><action><exec rtp_stream=\"{},1,0\"/></action></nop>", speech.display());
+    let scenario = sipp::with("uas_early_audio.xml", "EARLY", if speaks { &early } else { "" });
+    let recorded = recording.to_str().unwrap();
+    let (code, output) = call(scenario.to_str().unwrap(), &[], &["--for", "1", "--record", recorded]);
+    assert_eq!(code, 0, "{output}");
+    (seconds_of(&recording, 1_000.0), output)
+}
+
+#[test]
+fn rfc3264_5_1_what_sipp_says_before_its_answer_is_recorded() {
+    let (seconds, output) = heard_before_the_answer(true);
+    assert!(seconds >= 2.0, "1000 Hz for {seconds} s only:\n{output}");
+    let at = |what| output.find(what).unwrap_or_else(|| panic!("{what}:\n{output}"));
+    assert!(at("180 Ringing") < at("the first packet has come"), "{output}");
+    assert!(at("the first packet has come") < at("answered after"), "{output}");
+}
+
+#[test]
+fn rfc3264_5_1_nothing_is_recorded_of_a_sipp_that_says_nothing() {
+    let (seconds, output) = heard_before_the_answer(false);
+    assert!(seconds < 0.1 && !output.contains("the first packet"), "1000 Hz for {seconds} s:\n{output}");
 }
 
 /// A scenario that waits for what must not come fails.

@@ -47,10 +47,15 @@ pub(crate) fn await_port(port: u16) {
 
 /// A scenario with `FINAL` in it replaced by a code.
 pub(crate) fn with_final(scenario: &str, code: u16) -> tempfile::TempPath {
+    with(scenario, "FINAL", &code.to_string())
+}
+
+/// A scenario with a word in it replaced.
+pub(crate) fn with(scenario: &str, word: &str, by: &str) -> tempfile::TempPath {
     let text = std::fs::read_to_string(Path::new(SCENARIOS).join(scenario)).unwrap();
-    assert!(text.contains("FINAL"), "{scenario}");
+    assert!(text.contains(word), "{scenario}");
     let file = tempfile::Builder::new().suffix(".xml").tempfile().unwrap();
-    std::fs::write(file.path(), text.replace("FINAL", &code.to_string())).unwrap();
+    std::fs::write(file.path(), text.replace(word, by)).unwrap();
     file.into_temp_path()
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use audio::wav;
-use ua::{Call, CallEvent, Dialing, Ended, PlayEnd};
+use ua::{Audio, Call, CallEvent, Dialing, Ended, PlayEnd, Progress, Recording};
 
 use crate::args;
 use crate::exit::{Exit, Fault};
@@ -51,14 +51,17 @@ async fn place(args: &args::Call, out: &mut Out) -> Result<Exit, Fault> {
             }
         }
     }
-    let call = match dial(args, &phone, &interrupts, out).await? {
-        Some(call) => call,
-        None => {
+    let mut course = Course { face: Face::new(), recording: None };
+    let call = match dial(args, &phone, &mut course, &interrupts, out).await {
+        Ok(Some(call)) => call,
+        outcome => {
+            ending::finish(course.recording, out).await?;
+            outcome?;
             phone.leave().await;
             return Ok(Exit::Interrupted);
         }
     };
-    let outcome = attend(args, call, &heard, &interrupts, out).await;
+    let outcome = attend(args, call, course, &heard, &interrupts, out).await;
     match &outcome {
         // The BYE has been waited for.
         Ok(Exit::Interrupted) | Err(Fault { exit: Exit::NoAnswer, .. }) => phone.leave().await,
@@ -67,20 +70,44 @@ async fn place(args: &args::Call, out: &mut Out) -> Result<Exit, Fault> {
     outcome
 }
 
+/// What goes on from the INVITE to the end, the answer in between or not.
+struct Course {
+    face: Face,
+    /// Begun with the first packet or with the answer, whichever comes first.
+    recording: Option<Recording>,
+}
+
+impl Course {
+    fn tell(&mut self, event: Option<CallEvent>, out: &mut Out) {
+        if let Some(event) = event {
+            self.face.tell(&event, out);
+        }
+    }
+
+    /// Begins the recording, where one is wanted and none runs.
+    fn record(&mut self, args: &args::Call, audio: Audio<'_>) -> Result<(), Fault> {
+        if let (Some(path), None) = (&args.record, &self.recording) {
+            self.recording = Some(audio.record(path)?);
+        }
+        Ok(())
+    }
+}
+
 /// From the answer to the verdict.
 async fn attend(
     args: &args::Call,
     call: Call,
+    mut course: Course,
     heard: &Heard,
     interrupts: &Interrupts,
     out: &mut Out,
 ) -> Result<Exit, Fault> {
     let meters = heard.clone();
     call.audio().listen(move |frame| meters.push(frame))?;
-    let recording = args.record.as_ref().map(|path| call.audio().record(path)).transpose()?;
-    let end = talk(args, call, heard, interrupts, out).await?;
+    course.record(args, call.audio())?;
+    let end = talk(args, call, course.face, heard, interrupts, out).await?;
     ending::report(&end, heard, out);
-    ending::finish(recording, out).await?;
+    ending::finish(course.recording, out).await?;
     if end.interrupted { Ok(Exit::Interrupted) } else { ending::judge(args, &end, heard) }
 }
 
@@ -104,7 +131,13 @@ fn check(args: &args::Call) -> Result<(), Fault> {
 }
 
 /// From the INVITE to the answer; `None` after Ctrl-C.
-async fn dial(args: &args::Call, phone: &Phone, interrupts: &Interrupts, out: &mut Out) -> Result<Option<Call>, Fault> {
+async fn dial(
+    args: &args::Call,
+    phone: &Phone,
+    course: &mut Course,
+    interrupts: &Interrupts,
+    out: &mut Out,
+) -> Result<Option<Call>, Fault> {
     let builder = match &phone.account {
         Some(account) => account.call(&args.target),
         None => phone.endpoint.call(&args.target),
@@ -114,33 +147,54 @@ async fn dial(args: &args::Call, phone: &Phone, interrupts: &Interrupts, out: &m
     let peer = dialing.peer().to_owned();
     out.event(&format!("calling {peer}"), &[("event", "calling".into()), ("peer", peer.as_str().into())]);
     let mut state = "calling".to_owned();
+    let (mut events, mut over) = (dialing.events(), false);
+    // The answer comes with an event of its own, which is told after it.
+    let mut last = None;
     loop {
         tokio::select! {
-            progress = dialing.progress() => {
-                let Some(progress) = progress else { break };
-                let early = if progress.early_media { ", with audio" } else { "" };
-                let text = format!("{} {}{early}", progress.code, progress.reason);
-                let fields = [
-                    ("event", "progress".into()),
-                    ("code", progress.code.into()),
-                    ("reason", progress.reason.as_str().into()),
-                    ("early_media", progress.early_media.into()),
-                ];
-                out.event(&text, &fields);
-                state = if progress.code == 180 { "ringing".into() } else { format!("{} {}", progress.code, progress.reason) };
-            }
-            () = tokio::time::sleep(DRAW) => out.progress(&line::dialling(&state, since.elapsed())),
+            biased;
             () = interrupts.came() => {
                 cancel(dialing, out).await;
                 return Ok(None);
             }
+            progress = dialing.progress() => {
+                let Some(progress) = progress else { break };
+                state = ringing(&progress, out);
+            }
+            event = events.next(), if !over => match event {
+                None | Some(CallEvent::Ended(_)) => over = true,
+                Some(event) => {
+                    course.tell(last.replace(event), out);
+                    if last == Some(CallEvent::Heard) {
+                        course.tell(last.take(), out);
+                        course.record(args, dialing.audio())?;
+                    }
+                }
+            },
+            () = tokio::time::sleep(DRAW) => out.progress(&line::dialling(&state, since.elapsed())),
         }
     }
     let call = dialing.answer().await.map_err(|error| phone.fault(error).of(&peer))?;
     let setup = since.elapsed().as_secs_f64();
     let fields = [("event", "answered".into()), ("peer", call.peer().into()), ("setup_secs", setup.into())];
     out.event(&format!("answered after {setup:.1} s"), &fields);
+    course.face.answered();
+    course.tell(last, out);
     Ok(Some(call))
+}
+
+/// Tells of a provisional response; what the terminal's line begins with from now on.
+fn ringing(progress: &Progress, out: &mut Out) -> String {
+    let early = if progress.early_media { ", with audio" } else { "" };
+    let said = format!("{} {}", progress.code, progress.reason);
+    let fields = [
+        ("event", "progress".into()),
+        ("code", progress.code.into()),
+        ("reason", progress.reason.as_str().into()),
+        ("early_media", progress.early_media.into()),
+    ];
+    out.event(&format!("{said}{early}"), &fields);
+    if progress.code == 180 { "ringing".to_owned() } else { said }
 }
 
 async fn cancel(dialing: Dialing, out: &mut Out) {
@@ -152,12 +206,12 @@ async fn cancel(dialing: Dialing, out: &mut Out) {
 async fn talk(
     args: &args::Call,
     call: Call,
+    mut face: Face,
     heard: &Heard,
     interrupts: &Interrupts,
     out: &mut Out,
 ) -> Result<End, Fault> {
     let tone = args.tone.map(|hertz| call.audio().tone(f64::from(hertz), None)).transpose()?;
-    let mut face = Face::new();
     let leave = follow(args, &call, &mut face, heard, interrupts, out).await;
     drop(tone);
     let interrupted = matches!(leave, Leave::Interrupted);

@@ -7,7 +7,11 @@
 //! - Another address is believed after [`PROBATION`] packets in sequence of one source, and only while nobody is believed yet.
 //! - Whoever is believed stays so. Others are strangers: nothing of theirs is played, nothing goes to them.
 //! - After [`SILENCE`] without a packet, another port of the signalled host may take over the same way: a NAT that forgot.
-//! - A new description begins anew.
+//! - While no description has named an address, because our offer waits for its answer (RFC 3264 section 5.1) or because the peer holds with a
+//!   null address, whoever proves himself is heard, and after [`SILENCE`] another: INVITEs fork, and one branch may fall silent before the next one
+//!   speaks. Nothing goes to either; where something would, because a description named a group, the first stays.
+//! - A new description begins anew, unless the address it names is the one that is heard already. So an answer costs nothing to a peer that spoke
+//!   before it, and helps no stranger who did: he is where everybody is who begins after it, and out with the first packet from the address named.
 
 use std::net::SocketAddr;
 
@@ -54,11 +58,15 @@ impl Latch {
         Self { signalled, learned: None, heard_at: Micros(0), candidate: None }
     }
 
-    /// A new description: what was learned is kept only when the address is the same as before.
-    pub(crate) fn signal(&mut self, signalled: Option<SocketAddr>) {
-        if signalled != self.signalled {
+    /// A new description: what was learned is kept only when the address is the same as before, or the one that is heard. False when it is forgotten.
+    pub(crate) fn signal(&mut self, signalled: Option<SocketAddr>) -> bool {
+        let known = signalled == self.signalled || (signalled.is_some() && signalled == self.learned);
+        if known {
+            self.signalled = signalled;
+        } else {
             *self = Self::new(signalled);
         }
+        known
     }
 
     /// Where packets for the peer go.
@@ -71,9 +79,9 @@ impl Latch {
         self.learned
     }
 
-    /// Judges a well-formed packet by where it came from.
+    /// Judges a well-formed packet by where it came from. `sends`: who is believed gets what we say.
     #[inline]
-    pub(crate) fn judge(&mut self, now: Micros, from: SocketAddr, packet: &Packet<'_>) -> Sender {
+    pub(crate) fn judge(&mut self, now: Micros, from: SocketAddr, packet: &Packet<'_>, sends: bool) -> Sender {
         if self.learned == Some(from) {
             self.heard_at = now;
             return Sender::Peer;
@@ -83,7 +91,8 @@ impl Latch {
         }
         let open = match self.learned {
             None => true,
-            Some(_) => now.since(self.heard_at) >= SILENCE && self.signalled.is_some_and(|told| told.ip() == from.ip()),
+            Some(_) if now.since(self.heard_at) < SILENCE => false,
+            Some(_) => self.signalled.map_or(!sends, |told| told.ip() == from.ip()),
         };
         if !open {
             return Sender::Stranger;
@@ -141,7 +150,13 @@ mod tests {
 
     fn hear(latch: &mut Latch, ms: u64, from: &str, ssrc: u32, number: u16) -> Sender {
         let bytes = datagram(ssrc, number);
-        latch.judge(Micros::from_millis(ms), at(from), &Packet::parse(&bytes).unwrap())
+        latch.judge(Micros::from_millis(ms), at(from), &Packet::parse(&bytes).unwrap(), true)
+    }
+
+    /// The same of a stream that only listens.
+    fn overhear(latch: &mut Latch, ms: u64, from: &str, ssrc: u32, number: u16) -> Sender {
+        let bytes = datagram(ssrc, number);
+        latch.judge(Micros::from_millis(ms), at(from), &Packet::parse(&bytes).unwrap(), false)
     }
 
     #[test]
@@ -217,5 +232,52 @@ mod tests {
         assert_eq!(latch.destination(), Some(at(NAT)));
         latch.signal(Some(at("192.0.2.1:4002")));
         assert_eq!(latch.destination(), Some(at("192.0.2.1:4002")));
+    }
+
+    #[test]
+    fn rfc3264_5_1_before_the_answer_the_first_is_heard_and_after_a_second_of_silence_another() {
+        let mut latch = Latch::new(None);
+        for number in 0..3 {
+            overhear(&mut latch, 20 * u64::from(number), NAT, 1, number);
+        }
+        assert_eq!(latch.learned(), Some(at(NAT)));
+        assert_eq!(overhear(&mut latch, 100, STRANGER, 7, 0), Sender::Stranger);
+        assert_eq!(overhear(&mut latch, 500, NAT, 1, 3), Sender::Peer);
+        assert_eq!(overhear(&mut latch, 1_499, STRANGER, 7, 1), Sender::Stranger);
+        assert_eq!(overhear(&mut latch, 1_500, STRANGER, 7, 2), Sender::Unproven);
+        assert_eq!(overhear(&mut latch, 1_520, STRANGER, 7, 3), Sender::Unproven);
+        assert_eq!(overhear(&mut latch, 1_540, STRANGER, 7, 4), Sender::NewPeer);
+        // Where something goes to who is believed, no other takes his place.
+        assert_eq!(hear(&mut latch, 60_000, NAT, 1, 4), Sender::Stranger);
+    }
+
+    #[test]
+    fn rfc3264_5_1_who_is_heard_before_the_answer_stays_if_it_names_him() {
+        let mut latch = Latch::new(None);
+        for number in 0..3 {
+            overhear(&mut latch, 0, PEER, 1, number);
+        }
+        assert!(latch.signal(Some(at(PEER))));
+        assert_eq!(hear(&mut latch, 20, PEER, 1, 3), Sender::Peer);
+    }
+
+    #[test]
+    fn rfc3264_5_1_who_is_heard_before_the_answer_is_a_stranger_if_it_names_another() {
+        let mut latch = Latch::new(None);
+        for number in 0..3 {
+            overhear(&mut latch, 0, STRANGER, 7, number);
+        }
+        assert!(!latch.signal(Some(at(PEER))));
+        assert_eq!((latch.destination(), latch.learned()), (Some(at(PEER)), None));
+        // He has to prove himself like everybody else,
+        assert_eq!(hear(&mut latch, 20, STRANGER, 7, 3), Sender::Unproven);
+        assert_eq!(hear(&mut latch, 40, STRANGER, 7, 4), Sender::Unproven);
+        assert_eq!(latch.destination(), Some(at(PEER)));
+        // and is out for good with the first packet from the address that was named.
+        assert_eq!(hear(&mut latch, 50, PEER, 1, 10), Sender::NewPeer);
+        for number in 5..200 {
+            assert_eq!(hear(&mut latch, 60 + 20 * u64::from(number), STRANGER, 7, number), Sender::Stranger);
+        }
+        assert_eq!(latch.destination(), Some(at(PEER)));
     }
 }

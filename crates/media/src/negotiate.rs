@@ -140,6 +140,14 @@ impl CallMedia {
         Ok(session.to_bytes())
     }
 
+    /// What the stream runs with while our offer waits for its answer, when it ran with `before`: an offerer is prepared to receive at once (RFC
+    /// 3264 section 5.1). `None` when no offer of ours waits, or it wants nothing to come.
+    pub fn awaiting(&self, before: Option<&StreamSettings>) -> Option<StreamSettings> {
+        let offer = self.negotiation.pending_offer().filter(|_| self.state() == NegotiationState::OfferSent)?;
+        let offered = StreamSettings::offered(offer)?;
+        Some(before.map_or_else(|| offered.clone(), |before| before.offering(&offered)))
+    }
+
     /// Answers their offer: the body of the answer and what is agreed.
     ///
     /// # Errors

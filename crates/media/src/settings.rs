@@ -7,7 +7,7 @@ use std::time::Duration;
 use audio::codec::Codec;
 use rtp::telephone_event::EventSet;
 use rtp::{Micros, PayloadType};
-use sdp::{Direction, StreamPlan};
+use sdp::{Direction, Session, StreamPlan};
 
 /// Chosen by whoever adds a stream, player, recorder or conference; unique in one engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,6 +46,13 @@ pub struct EventTypes {
     /// The events the peer takes: no others are sent (RFC 4733 section 2.5.1.1).
     pub taken: EventSet,
 }
+
+/// Payload types that a stream looks at.
+const RECEIVE_TYPES: usize = 8;
+/// The jitter buffer's shortest delay, unless set otherwise.
+const MIN_DELAY: Micros = Micros::from_millis(20);
+/// The longest.
+const MAX_DELAY: Micros = Micros::from_millis(200);
 
 /// One audio stream as negotiated.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,15 +113,57 @@ impl StreamSettings {
         self.direction == Direction::Inactive && self.remote.is_none() && self.remote_control.is_none()
     }
 
+    /// A stream of which only our offer is known (RFC 3264 section 5.1): it hears what is offered to be received, under the numbers of the offer, and
+    /// sends nothing, as nobody has said where to. `None` when the offer has no audio that may come.
+    pub fn offered(offer: &Session) -> Option<Self> {
+        let audio = offer.audio().filter(|audio| !audio.media().is_rejected() && audio.direction().receives())?;
+        let described = audio.media().codecs();
+        let known = |codec: &sdp::Codec| {
+            Some((number(codec.payload_type), Codec::named(codec.name.as_str(), codec.clock_rate)?))
+        };
+        let receive_types: Vec<_> = described.iter().filter_map(known).take(RECEIVE_TYPES).collect();
+        let (send_type, codec) = *receive_types.first()?;
+        let clock = codec.clock_rate();
+        let events = described.iter().find(|codec| codec.is_telephone_event() && codec.clock_rate == clock);
+        let events = events.map(|events| number(events.payload_type));
+        Some(Self {
+            codec,
+            send_type,
+            receive_types,
+            events: events.map(|number| EventTypes { send: number, receive: number, taken: EventSet::EMPTY }),
+            remote: None,
+            remote_control: None,
+            direction: Direction::RecvOnly,
+            ptime: audio.ptime().unwrap_or(Duration::from_millis(20)),
+            min_delay: MIN_DELAY,
+            max_delay: MAX_DELAY,
+        })
+    }
+
+    /// What a stream that runs with these runs with while an offer of ours waits for its answer: as before, and what is offered to be received is
+    /// heard already.
+    #[must_use]
+    pub fn offering(&self, offered: &Self) -> Self {
+        let mut settings = self.clone();
+        settings.direction = Direction::from_flags(self.direction.sends(), true);
+        let more = offered
+            .receive_types
+            .iter()
+            .filter(|(number, _)| self.receive_types.iter().all(|(known, _)| known != number));
+        settings.receive_types.extend(more);
+        settings.receive_types.truncate(RECEIVE_TYPES);
+        settings
+    }
+
     /// Settings from what two descriptions agree on. Where the description names an unspecified address or none, nothing is sent until
     /// the peer is heard.
     ///
     /// # Errors
     /// [`UnusablePlan`].
     pub fn from_plan(plan: &StreamPlan) -> Result<Self, UnusablePlan> {
-        let mut receive_types = Vec::with_capacity(plan.codecs.len().min(8));
+        let mut receive_types = Vec::with_capacity(plan.codecs.len().min(RECEIVE_TYPES));
         let mut first = None;
-        for agreed in plan.codecs.iter().take(8) {
+        for agreed in plan.codecs.iter().take(RECEIVE_TYPES) {
             let Some(codec) = Codec::named(agreed.local.name.as_str(), agreed.local.clock_rate) else { continue };
             receive_types.push((number(agreed.receive_payload_type()), codec));
             first.get_or_insert((codec, number(agreed.send_payload_type())));
@@ -135,8 +184,8 @@ impl StreamSettings {
             remote_control: endpoint(plan.remote_rtcp.as_ref())?,
             direction: plan.direction,
             ptime: plan.ptime,
-            min_delay: Micros::from_millis(20),
-            max_delay: Micros::from_millis(200),
+            min_delay: MIN_DELAY,
+            max_delay: MAX_DELAY,
         })
     }
 }

@@ -107,7 +107,12 @@ impl Stream {
 
     /// Takes new settings; what is the same goes on without a gap.
     pub(crate) fn update(&mut self, now: Micros, settings: StreamSettings) {
-        self.latch.signal(settings.remote);
+        if !self.latch.signal(settings.remote) && self.settings.remote.is_none() {
+            // Whoever was heard before an address was named is not the one who has it: what he said ends here.
+            self.jitter.clear();
+            self.heard.clear();
+            self.heard_from = 0;
+        }
         if settings.remote_control != self.settings.remote_control {
             self.remote_control = settings.remote_control;
         }
@@ -141,7 +146,7 @@ impl Stream {
         out: &mut impl Output,
     ) -> Option<Packet<'a>> {
         let packet = Packet::parse(datagram).ok()?;
-        match self.latch.judge(now, from, &packet) {
+        match self.latch.judge(now, from, &packet, self.settings.direction.sends()) {
             Sender::Peer => {}
             Sender::NewPeer => out.event(MediaEvent::Heard { stream: self.key, from }),
             Sender::Unproven => return None,

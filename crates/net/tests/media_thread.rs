@@ -53,6 +53,44 @@ fn settings(peer: &PortPair) -> StreamSettings {
     }
 }
 
+/// What a phone says before anybody can hear it does not come in a burst once somebody can; what has just come is heard.
+#[test]
+fn rfc3264_5_1_a_stream_begins_with_what_is_fresh() {
+    let config = MediaConfig { engine: media::Config::default(), clock: Clock::start(), commands: 8 };
+    let thread = MediaThread::spawn(config, |_| {}).unwrap();
+    let range = PortRange::default();
+    let (ports, peer) =
+        (range.bind(Ipv4Addr::LOCALHOST.into()).unwrap(), range.bind(Ipv4Addr::LOCALHOST.into()).unwrap());
+    let (audio, settings, key) = (ports.address, settings(&peer), Key(1));
+    let say = |numbers: std::ops::Range<u8>| {
+        for number in numbers {
+            let head = [0x80, 0, 0, number, 0, 0, 0, number, 0, 0, 0, 77];
+            peer.rtp.send_to(&[&head[..], &[0xff; 160]].concat(), audio).unwrap();
+        }
+    };
+    let old = Duration::from_micros(media::Beat::MAKE_UP.0) + Duration::from_millis(1);
+    // The system begins to date packets a moment after it is asked to.
+    std::thread::sleep(old);
+    say(0..60);
+    std::thread::sleep(old);
+    say(60..63);
+    let (tell, told) = channel();
+    thread.handle().run(move |desk| desk.add_stream(key, ports, settings).unwrap()).unwrap();
+    let (mut fresh, mut received) = (3, 0);
+    while received == 0 {
+        let tell = tell.clone();
+        let look = move |desk: &mut net::media::Desk<'_>| {
+            tell.send(desk.engine.report(key).unwrap().packets_received).unwrap();
+        };
+        thread.handle().run(look).unwrap();
+        received = told.recv().unwrap();
+        say(60 + fresh..61 + fresh);
+        fresh += 1;
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(received <= u64::from(fresh), "{received} packets were heard, {fresh} were fresh");
+}
+
 /// RFC 3550 section 6.4.1: both times are of the arrival of a report, however long it waits until the thread wakes. The peer looks at the clock
 /// right before and after it sends, so that nothing depends on how fast it is.
 #[test]

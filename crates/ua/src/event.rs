@@ -20,7 +20,7 @@ pub enum CallEvent {
         /// The codec, as descriptions name it.
         codec: &'static str,
     },
-    /// The peer's first packet has come.
+    /// The peer's first packet has come: before its answer perhaps, or from a new address.
     Heard,
     /// The peer sent a digit.
     Digit {

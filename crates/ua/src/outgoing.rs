@@ -17,6 +17,7 @@ use crate::line::Line;
 use crate::link::Link;
 use crate::progress::Progress;
 use crate::request::{self, Identity};
+use crate::sound::Audio;
 
 /// Provisional responses that may wait to be read.
 const PROGRESS: usize = 16;
@@ -130,6 +131,15 @@ impl Dialing {
     /// The events of the call, before and after its answer.
     pub fn events(&self) -> Events {
         self.line.events.clone()
+    }
+
+    /// What is heard before the answer, with or without a 183 that tells of it (RFC 3264 section 5.1): record it, listen to it. There is something to
+    /// hear from [`CallEvent::Heard`](crate::CallEvent::Heard) or [`CallEvent::MediaReady`](crate::CallEvent::MediaReady) on, and with
+    /// [`OutgoingBuilder::late_offer`] not before the answer. What runs goes on in the call. Until a response has named an address, nothing is sent,
+    /// and of several who speak one is heard: the first, and after a second of silence the next. Once one has, his word counts, and the last
+    /// one's who says something new.
+    pub fn audio(&self) -> Audio<'_> {
+        Audio::new(&self.line)
     }
 
     /// Waits for the answer. Dropping the future gives the call up.

@@ -1,4 +1,4 @@
-//! What is told of a call that stands: each change as a line, and the state that the terminal's line begins with.
+//! What is told of a call: each change as a line, and the state that the terminal's line begins with.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use ua::{CallEvent, CallStats};
 
 use crate::out::Out;
 
-/// What the terminal shows of a call that stands.
+/// What the terminal shows of a call.
 pub(super) struct Face {
     is_held: bool,
     pub(super) since: Instant,
@@ -24,9 +24,14 @@ pub(super) struct Quiet {
 }
 
 impl Face {
-    /// Of a call that has just been answered.
+    /// Of a call that has just begun.
     pub(super) fn new() -> Self {
         Self { is_held: false, since: Instant::now(), packets: 0, quiet: None }
+    }
+
+    /// The call has just been answered.
+    pub(super) fn answered(&mut self) {
+        self.since = Instant::now();
     }
 
     /// What the terminal's line begins with.

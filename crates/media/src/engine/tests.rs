@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_types)] // A recording leaves the engine by a channel, as it does in earnest.
 
 mod allocation;
+mod early;
 mod late;
 mod relay;
 mod reports;

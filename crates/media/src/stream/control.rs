@@ -10,10 +10,13 @@ use crate::event::{MediaEvent, Output};
 use crate::settings::Component;
 
 impl Stream {
-    /// Whether a control packet comes from the peer; its address is remembered.
+    /// Whether a control packet comes from the peer; its address is remembered, unless nothing may go there: nobody has named an address, and we
+    /// only listen.
     pub(crate) fn accept_control(&mut self, from: SocketAddr) -> bool {
         if self.latch.is_peer_host(from) {
-            self.remote_control = Some(from);
+            if self.settings.remote.is_some() || self.settings.direction.sends() {
+                self.remote_control = Some(from);
+            }
             return true;
         }
         self.remote_control.is_some_and(|peer| peer == from)

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::arrival;
+
 /// Both sockets of one stream, bound and non-blocking.
 #[derive(Debug)]
 pub struct PortPair {
@@ -105,7 +107,9 @@ fn socket(address: SocketAddr) -> io::Result<UdpSocket> {
         socket.set_only_v6(true)?;
     }
     socket.bind(&address.into())?;
-    Ok(socket.into())
+    let socket = socket.into();
+    arrival::stamp(&socket)?;
+    Ok(socket)
 }
 
 #[cfg(test)]

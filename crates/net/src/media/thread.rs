@@ -215,7 +215,9 @@ impl Sockets {
         let token = |component: u64| EpollEvent::new(EpollFlags::EPOLLIN, ((slot.index() as u64) << 1) | component);
         self.ready.add(&ports.rtp, token(0))?;
         self.ready.add(&ports.rtcp, token(1))?;
-        arrival::stamp(&ports.rtcp)?;
+        // What came while there was nobody to hear it would come in a burst now, seconds of it: a PBX has called a phone that speaks before it
+        // answers. The newest is left, which may have overtaken the answer.
+        arrival::skip_older(&ports.rtp, Duration::from_micros(Beat::MAKE_UP.0));
         if self.by_slot.len() <= slot.index() {
             self.by_slot.resize_with(slot.index() + 1, || None);
         }

@@ -72,8 +72,10 @@ pub(super) struct Sound {
     pub(super) media: CallMedia,
     /// Bound sockets until the stream has them.
     pub(super) ports: Option<PortPair>,
-    /// The settings of the stream that runs.
+    /// The settings that were agreed on.
     pub(super) settings: Option<StreamSettings>,
+    /// The stream runs with others, for an offer of ours that waits for its answer.
+    pub(super) offering: bool,
     /// The player of silence that keeps packets flowing.
     pub(super) room: Key,
     pub(super) held_by_us: bool,

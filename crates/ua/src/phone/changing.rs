@@ -57,7 +57,7 @@ impl Phone {
             Ok(offer) => match turn.reinvite(call.session, Some(Body::sdp(offer)), Lines::new()) {
                 Ok(()) => {
                     change.step = Step::Sent;
-                    return;
+                    return self.listen_now(key);
                 }
                 // The peer's exchange is not over: its ACK brings us back here.
                 Err(StackError::State(_)) => None,
@@ -132,6 +132,14 @@ impl Phone {
             call.sound.media.rollback();
             call.sound.media.capabilities().set_hold(self.parts.place.hold(!hold));
         }
+        self.listen_no_more(key);
+    }
+
+    /// What the other side says to an offer of ours is heard already; without, it is heard once it has answered.
+    fn listen_now(&mut self, key: Key) {
+        if let Err(error) = self.listen(key) {
+            tracing::warn!(%error, "what comes before the answer is not heard");
+        }
     }
 
     /// The peer's re-INVITE (RFC 3261 section 14.2): its offer is answered, or without one ours is given.
@@ -155,8 +163,9 @@ impl Phone {
                 Reply::new(StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE))
             }
         };
-        if let Err(error) = turn.answer_reinvite(session, reply) {
-            tracing::debug!(%error, "a re-INVITE could not be answered");
+        match turn.answer_reinvite(session, reply) {
+            Ok(_) => self.listen_now(key),
+            Err(error) => tracing::debug!(%error, "a re-INVITE could not be answered"),
         }
     }
 
@@ -165,6 +174,7 @@ impl Phone {
         let Some((key, call)) = self.call_of(session) else { return };
         if call.change.as_ref().is_none_or(|change| !matches!(change.step, Step::Sent)) {
             call.sound.media.rollback();
+            self.listen_no_more(key);
         }
         self.change(key, turn);
     }

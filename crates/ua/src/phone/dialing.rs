@@ -55,6 +55,9 @@ impl Phone {
         let stage = Stage::Dialing(Box::new(dialing));
         self.sessions.insert(session, key);
         self.calls.insert(key, Call { session, stage, sound, ends, caller: true, change: None, since: None, peer });
+        if let Err(error) = self.listen(key) {
+            self.give_up(key, error, turn);
+        }
     }
 
     /// The time a call of ours may ring is over.
@@ -62,7 +65,15 @@ impl Phone {
         let Some(call) = self.calls.get_mut(&key) else { return };
         let Stage::Dialing(dialing) = &mut call.stage else { return };
         dialing.alarm = None;
-        dialing.given_up = Some(CallError::NoAnswer { after: Some(dialing.ring_for) });
+        let error = CallError::NoAnswer { after: Some(dialing.ring_for) };
+        self.give_up(key, error, turn);
+    }
+
+    /// Ends a call of ours before its answer; `error` is what its user hears.
+    fn give_up(&mut self, key: Key, error: CallError, turn: &mut Turn<'_>) {
+        if let Some(Call { stage: Stage::Dialing(dialing), .. }) = self.calls.get_mut(&key) {
+            dialing.given_up = Some(error);
+        }
         self.hang_up(key, None, None, turn);
     }
 
@@ -111,7 +122,7 @@ impl Phone {
                     acknowledge(session, None, turn);
                 }
                 match self.calls.get(&key) {
-                    Some(call) if call.has_stream() => Ok(()),
+                    Some(call) if call.has_agreed() => Ok(()),
                     _ => Err(CallError::Media("the answer has no session description".into())),
                 }
             }

@@ -113,11 +113,13 @@ impl Phone {
         }
         ringing.accepting = Some(reply);
         let agreed = ringing.description.as_ref().map(|description| description.1.clone());
-        if let Some(agreed) = agreed
-            && !call.has_stream()
-            && let Err(error) = self.carry(key, &agreed)
-        {
-            self.accepted(key, Err(error), turn);
+        let carried = match agreed {
+            Some(_) if call.has_agreed() => Ok(()),
+            Some(agreed) => self.carry(key, &agreed),
+            None => self.listen(key),
+        };
+        if carried.is_err() {
+            self.accepted(key, carried, turn);
         }
     }
 
@@ -141,6 +143,7 @@ impl Phone {
         self.change(key, turn);
         if let Err(error) = agreed {
             // RFC 3264 section 8: what was agreed before stays in force.
+            self.listen_no_more(key);
             tracing::debug!(%error, "the answer in an ACK is of no use");
         }
     }

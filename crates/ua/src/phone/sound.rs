@@ -33,7 +33,8 @@ pub(super) fn description(headers: &Headers) -> Option<&[u8]> {
 
 impl Sound {
     pub(super) fn new(media: CallMedia, ports: PortPair, room: Key) -> Self {
-        Self { media, ports: Some(ports), settings: None, room, held_by_us: false, held_by_peer: false }
+        let (settings, offering) = (None, false);
+        Self { media, ports: Some(ports), settings, offering, room, held_by_us: false, held_by_peer: false }
     }
 }
 
@@ -43,7 +44,6 @@ impl Phone {
     /// # Errors
     /// [`CallError::Media`] when there is no stream and none was agreed on.
     pub(super) fn carry(&mut self, key: Key, agreed: &Agreed) -> Result<(), CallError> {
-        let watch = self.parts.silence;
         let Some(call) = self.calls.get_mut(&key) else { return Err(CallError::Ended) };
         let sound = &mut call.sound;
         let mut settings = agreed
@@ -57,18 +57,8 @@ impl Phone {
         let anew = sound.settings.as_ref() != Some(&settings);
         let held_before = std::mem::replace(&mut sound.held_by_peer, held);
         sound.settings = Some(settings.clone());
-        let (ports, room) = (sound.ports.take(), sound.room);
-        let watch = watch.filter(|_| settings.direction.receives() && !held);
-        let commands = self.parts.commands.get().cloned();
-        let started = self.parts.media.run(move |desk| {
-            if let Err(why) = run(desk, (key, room), ports, settings, watch)
-                && let Some(commands) = commands
-            {
-                // A loop that takes no command has other worries.
-                let _ = commands.try_send(Command::MediaFailed { call: key, why });
-            }
-        });
-        started.map_err(|error| CallError::Media(error.to_string()))?;
+        sound.offering = false;
+        self.stream(key, settings)?;
         if let Some(call) = self.calls.get(&key) {
             if anew {
                 call.tell(CallEvent::MediaReady { codec });
@@ -78,6 +68,48 @@ impl Phone {
             }
         }
         Ok(())
+    }
+
+    /// An offer of ours has left: what the other side says to it is heard from now on, not from its answer on (RFC 3264 section 5.1).
+    pub(super) fn listen(&mut self, key: Key) -> Result<(), CallError> {
+        let Some(call) = self.calls.get_mut(&key) else { return Err(CallError::Ended) };
+        let sound = &mut call.sound;
+        let Some(settings) = sound.media.awaiting(sound.settings.as_ref()) else { return Ok(()) };
+        if sound.settings.as_ref() == Some(&settings) {
+            return Ok(());
+        }
+        sound.offering = true;
+        self.stream(key, settings)
+    }
+
+    /// Our offer came to nothing: the audio is as it was agreed before.
+    pub(super) fn listen_no_more(&mut self, key: Key) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        if std::mem::take(&mut call.sound.offering)
+            && let Some(settings) = call.sound.settings.clone()
+            && let Err(error) = self.stream(key, settings)
+        {
+            tracing::warn!(%error, "the audio of a call is not put back");
+        }
+    }
+
+    /// Has the media thread begin the call's stream, or go on with other settings.
+    fn stream(&mut self, key: Key, settings: StreamSettings) -> Result<(), CallError> {
+        let Some(call) = self.calls.get_mut(&key) else { return Err(CallError::Ended) };
+        let sound = &mut call.sound;
+        let (ports, room) = (sound.ports.take(), sound.room);
+        let due = sound.settings.is_some() && settings.direction.receives() && !sound.held_by_peer;
+        let watch = self.parts.silence.filter(|_| due);
+        let commands = self.parts.commands.get().cloned();
+        let started = self.parts.media.run(move |desk| {
+            if let Err(why) = run(desk, (key, room), ports, settings, watch)
+                && let Some(commands) = commands
+            {
+                // A loop that takes no command has other worries.
+                let _ = commands.try_send(Command::MediaFailed { call: key, why });
+            }
+        });
+        started.map_err(|error| CallError::Media(error.to_string()))
     }
 
     /// The peer's answer to an offer of ours.
@@ -99,6 +131,11 @@ impl Phone {
 impl Call {
     /// Whether a stream runs on the media thread.
     pub(super) fn has_stream(&self) -> bool {
+        self.sound.ports.is_none()
+    }
+
+    /// Whether the two sides have agreed on audio.
+    pub(super) fn has_agreed(&self) -> bool {
         self.sound.settings.is_some()
     }
 }

@@ -115,7 +115,7 @@ impl Phone {
         self.sessions.remove(&call.session);
         self.forget_waiting(key);
         let duration = call.since.map(|since| turn.now().mono.since(since)).unwrap_or_default();
-        let streams = call.has_stream();
+        let (streams, agreed) = (call.has_stream(), call.has_agreed());
         match call.stage {
             Stage::Dialing(dialing) => {
                 if let Some(alarm) = dialing.alarm {
@@ -148,7 +148,7 @@ impl Phone {
         let last = self.parts.media.run(move |desk| {
             desk.engine.remove(room);
             attached.end(desk);
-            ended.stats = desk.remove_stream(key).map(CallStats::from);
+            ended.stats = desk.remove_stream(key).filter(|_| agreed).map(CallStats::from);
             let _ = publish.send(Some(Arc::new(ended)));
         });
         if let Err(error) = last {

@@ -1,5 +1,6 @@
 //! A peer that is played by hand: what other implementations, and hostile ones, may do.
 
+mod early;
 mod sentences;
 
 use std::net::SocketAddr;

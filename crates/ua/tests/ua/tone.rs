@@ -7,7 +7,7 @@ use std::time::Duration;
 use audio::detector::ToneMeter;
 use audio::frame::SampleRate;
 
-use ua::Call;
+use ua::{Audio, Call};
 
 use crate::{call, pair, until};
 
@@ -16,9 +16,13 @@ pub(crate) struct Ear(Arc<Mutex<ToneMeter>>);
 
 impl Ear {
     pub(crate) fn on(call: &Call) -> Self {
+        Self::listening(call.audio())
+    }
+
+    pub(crate) fn listening(audio: Audio<'_>) -> Self {
         let meter = Arc::new(Mutex::new(ToneMeter::new(SampleRate::NARROW, &[440.0, 1_000.0]).unwrap()));
         let heard = Arc::clone(&meter);
-        call.audio().listen(move |frame| heard.lock().unwrap().push(frame, |_| {})).unwrap();
+        audio.listen(move |frame| heard.lock().unwrap().push(frame, |_| {})).unwrap();
         Self(meter)
     }
 

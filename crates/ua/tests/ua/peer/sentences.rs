@@ -33,7 +33,7 @@ fn drain(socket: &UdpSocket) -> usize {
 }
 
 /// An INVITE of a peer to an endpoint.
-async fn invites(bob: &Endpoint, call_id: &str, description: &str) -> (Peer, String) {
+pub(super) async fn invites(bob: &Endpoint, call_id: &str, description: &str) -> (Peer, String) {
     let mut peer = Peer::new().await;
     let to = bob.bound()[0].address;
     peer.far = Some(to);
@@ -49,7 +49,7 @@ async fn invites(bob: &Endpoint, call_id: &str, description: &str) -> (Peer, Str
 
 impl Peer {
     /// The ACK for our INVITE's 200.
-    async fn acknowledge(&self, invite: &str, ok: &str, lines: &str, body: &str) {
+    pub(super) async fn acknowledge(&self, invite: &str, ok: &str, lines: &str, body: &str) {
         let field = |name| header(invite, name).unwrap();
         let to = header(ok, "To").unwrap();
         let target = header(ok, "Contact").unwrap().trim_matches(['<', '>']);
