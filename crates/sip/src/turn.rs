@@ -123,13 +123,13 @@ impl Turn<'_> {
     }
 
     /// A message came for which there is no room: nothing of it is kept. A request is answered 503 with Retry-After (RFC 3261 section
-    /// 21.5.4), except where the peer repeats it by itself and something under way would be lost by a refusal: an ACK, and over UDP a CANCEL and
-    /// what has a To tag. A response is dropped. True when an answer was given.
+    /// 21.5.4), except where the peer repeats it by itself and something under way would be lost by a refusal: over UDP what has a To tag. ACK and
+    /// CANCEL are ignored (section 8.2.7), and a response is dropped. True when an answer was given.
     pub fn shed(&mut self, from: &Origin, bytes: Bytes) -> bool {
         self.stack.counters.shed += 1;
         let Ok(Message::Request(request)) = Message::parse(bytes, &self.stack.config.limits) else { return false };
-        let under_way = *request.method() == Method::Cancel || request.headers().to_tag().is_some();
-        if *request.method() == Method::Ack || (under_way && !from.transport.is_reliable()) {
+        let under_way = request.headers().to_tag().is_some() && !from.transport.is_reliable();
+        if matches!(request.method(), Method::Ack | Method::Cancel) || under_way {
             return false;
         }
         self.refuse_busy(&request, from);

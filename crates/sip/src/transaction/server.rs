@@ -237,13 +237,17 @@ impl Turn<'_> {
         }
     }
 
-    /// A CANCEL is a request with a transaction of its own, and acts on another (RFC 3261 section 9.2).
+    /// A CANCEL is a request with a transaction of its own, and acts on another (RFC 3261 section 9.2). Of one that was answered without leaving a
+    /// trace nothing is known: 481, as for whatever else is not there. Nobody sends it who has heard no 1xx, and that one has not.
     fn receive_cancel(&mut self, request: Arc<Request>, origin: &Origin) {
         let key = self.stack.keys.server(&request, &Method::Cancel);
         if let Some(&id) = self.stack.arrivals.get(&key) {
             return self.server_repeat(id);
         }
         let invite = self.cancel_target(&request);
+        if !self.has_room(&request) {
+            return self.cancel_without_room(invite, &request, origin);
+        }
         let Some(id) = self.server_new(request.clone(), origin, key, None) else { return };
         let target = invite.and_then(|invite| Some((invite, self.stack.servers.get(invite)?)));
         let Some((invite, server)) = target else {
@@ -262,6 +266,21 @@ impl Turn<'_> {
         }
     }
 
+    /// A CANCEL for which no transaction can be kept. Where its INVITE is known it is carried out, since it ends what is held, and answered alike each
+    /// time it comes. All others are ignored, as a stateless UAS has to (RFC 3261 section 8.2.7).
+    fn cancel_without_room(&mut self, invite: Option<Id>, cancel: &Arc<Request>, origin: &Origin) {
+        self.stack.counters.shed += 1;
+        let Some((invite, server)) = invite.and_then(|invite| Some((invite, self.stack.servers.get(invite)?))) else {
+            return;
+        };
+        let (tag, owner) = (server.tag, server.owner);
+        let open = server.is_open() && matches!(server.machine, Machine::Invite(_));
+        self.answer_stateless(cancel.headers(), origin, StatusCode::OK, None, tag, Lines::default());
+        if open {
+            self.deliver_cancel(owner, ServerTx(invite), cancel);
+        }
+    }
+
     /// What a CANCEL would cancel: any method but ACK and CANCEL. Only an INVITE is affected by it.
     fn cancel_target(&self, cancel: &Request) -> Option<Id> {
         let find = |method: &Method| self.stack.arrivals.get(&self.stack.keys.server(cancel, method)).copied();
@@ -275,22 +294,23 @@ impl Turn<'_> {
         let (Some(method), Some(head)) = (&broken.method, &broken.head) else { return };
         if *method != Method::Ack {
             let reason = format!("{} ({})", broken.error.status.default_reason(), broken.error);
-            self.refuse_stateless(head, origin, broken.error.status, Some(&reason), Lines::default());
+            let tag = self.stack.keys.stateless_tag(head);
+            self.answer_stateless(head, origin, broken.error.status, Some(&reason), tag, Lines::default());
         }
     }
 
     /// An answer that leaves nothing behind (RFC 3261 section 8.2.7).
-    fn refuse_stateless(
+    fn answer_stateless(
         &mut self,
         headers: &Headers,
         origin: &Origin,
         code: StatusCode,
         reason: Option<&str>,
+        tag: Token,
         lines: Lines,
     ) {
         let config = &self.stack.config;
         let way = Way::of(headers, origin, config);
-        let tag = self.stack.keys.stateless_tag(headers);
         let received = way.stamp.values(origin);
         let bytes = write_response(headers, code, reason, Some(tag.as_str()), &lines, None, received);
         self.stack.counters.responses_out += 1;
@@ -301,7 +321,8 @@ impl Turn<'_> {
     pub(crate) fn refuse_busy(&mut self, request: &Request, origin: &Origin) {
         let mut lines = Lines::default();
         lines.push_id(crate::message::HeaderId::RetryAfter, self.stack.config.retry_after_secs);
-        self.refuse_stateless(request.headers(), origin, StatusCode::SERVICE_UNAVAILABLE, None, lines);
+        let tag = self.stack.keys.stateless_tag(request.headers());
+        self.answer_stateless(request.headers(), origin, StatusCode::SERVICE_UNAVAILABLE, None, tag, lines);
     }
 
     /// Whether there is room for the transaction of a request. What belongs to a dialog, or cancels a request, ends what is held: for it an

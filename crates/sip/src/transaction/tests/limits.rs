@@ -13,7 +13,7 @@ fn limit_of_server_transactions_sheds_with_503_and_keeps_nothing() {
     }
     assert_eq!(bench.took(), ["0.000 up OPTIONS", "0.000 up OPTIONS"]);
     let before = bench.stack.usage();
-    for method in ["OPTIONS", "INVITE", "CANCEL"] {
+    for method in ["OPTIONS", "INVITE"] {
         bench.receive(path(UDP, 2), &numbered(method, 3));
         assert_eq!(bench.took(), ["0.000 503 (Automatic)"], "{method}");
         assert_eq!(bench.last().value(HeaderId::RetryAfter), "9");
@@ -28,7 +28,7 @@ fn limit_of_server_transactions_sheds_with_503_and_keeps_nothing() {
     bench.took();
     bench.receive(path(UDP, 2), &numbered("ACK", 4));
     assert_eq!(bench.took(), [""; 0]);
-    assert_eq!((bench.stack.usage(), bench.stack.counters().shed), (before, 5));
+    assert_eq!((bench.stack.usage(), bench.stack.counters().shed), (before, 4));
     // Repeats of what was taken still meet their transactions.
     bench.receive(path(UDP, 2), &numbered("OPTIONS", 0));
     assert_eq!(bench.stack.counters().repeats_in, 1);
@@ -39,6 +39,34 @@ fn limit_of_server_transactions_sheds_with_503_and_keeps_nothing() {
     bench.receive(path(UDP, 2), &numbered("OPTIONS", 5));
     assert_eq!(bench.took(), ["32.000 up OPTIONS"]);
     bench.ends_empty();
+}
+
+#[test]
+fn rfc3261_8_2_7_a_cancel_without_room_is_ignored_unless_it_finds_its_invite() {
+    for transport in [UDP, TCP] {
+        let mut bench = Bench::with(Config { max_server_transactions: 2, ..Config::default() });
+        for (method, n) in [("INVITE", 0), ("OPTIONS", 1)] {
+            bench.receive(path(transport, 2), &numbered(method, n));
+        }
+        bench.took();
+        let before = bench.stack.usage();
+        for _ in 0..2 {
+            bench.receive(path(transport, 2), &numbered("CANCEL", 3));
+            assert_eq!(bench.took(), [""; 0], "of nothing that is known here");
+        }
+        assert_eq!((bench.stack.usage(), bench.stack.counters().shed), (before, 2));
+        // One that ends what is held is carried out, and each time it comes it gets the same answer.
+        let tags = [(); 2].map(|()| {
+            bench.receive(path(transport, 2), &numbered("CANCEL", 0));
+            let ok = bench.sent.iter().rfind(|sent| sent.value(HeaderId::CSeq).ends_with("CANCEL")).expect("an answer");
+            (ok.headers().to_tag().expect("a tag").to_owned(), bench.took())
+        });
+        let refused = bench.sent.iter().rfind(|sent| sent.value(HeaderId::CSeq).ends_with("INVITE")).expect("a 487");
+        assert_eq!(refused.headers().to_tag(), Some(tags[0].0.as_str()));
+        assert_eq!(tags[0].1, ["0.000 200 (Automatic)", "0.000 487 (Automatic)", "0.000 up cancelled"]);
+        assert_eq!((&tags[1].0, &tags[1].1[..]), (&tags[0].0, &["0.000 200 (Automatic)".to_owned()][..]));
+        assert_eq!(bench.stack.usage().server_transactions, 2, "nothing is kept of either");
+    }
 }
 
 #[test]
@@ -199,7 +227,7 @@ fn rfc3261_21_5_4_what_is_shed_is_answered_503_unless_the_peer_repeats_it() {
         ("INVITE", "", true, true),
         ("REGISTER", "", true, true),
         ("ACK", "", false, false),
-        ("CANCEL", "", false, true),
+        ("CANCEL", "", false, false),
         ("BYE", ";tag=b", false, true),
     ] {
         for (transport, answered) in [(Transport::Udp, by_udp), (Transport::Tcp, by_tcp)] {
