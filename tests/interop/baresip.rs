@@ -33,10 +33,19 @@ impl Baresip {
 
     /// One that has whom it can write to in its contacts: `"Bob" <sip:bob@example.com>`.
     pub(crate) fn with_contact(account: &str, hertz: u32, ports: &str, contact: &str) -> Self {
+        Self::start_with(account, hertz, ports, contact, "")
+    }
+
+    /// One with these lines in its configuration besides.
+    pub(crate) fn with_settings(account: &str, hertz: u32, settings: &str) -> Self {
+        Self::start_with(account, hertz, "21000-29999", "", settings)
+    }
+
+    fn start_with(account: &str, hertz: u32, ports: &str, contact: &str, more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (port, control_port) = (free_port(), free_port());
-        std::fs::write(directory.path().join("config"), config(directory.path(), (port, control_port, ports), hertz))
-            .unwrap();
+        let settings = config(directory.path(), (port, control_port, ports), hertz) + more;
+        std::fs::write(directory.path().join("config"), settings).unwrap();
         std::fs::write(directory.path().join("accounts"), format!("{}\n", account.replace("PORT", &port.to_string())))
             .unwrap();
         std::fs::write(directory.path().join("contacts"), format!("{contact}\n")).unwrap();

@@ -17,17 +17,35 @@ pub(super) struct Kamailio {
 
 impl Kamailio {
     pub(super) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// One that listens over TLS as well, with `certificate.pem` and `key.pem` of this folder; and where.
+    pub(super) fn start_secured(folder: &std::path::Path) -> (Self, String) {
+        let port = free_port();
+        let file = |name: &str, file: &str| format!("{name}=\"{}\"", folder.join(file).display());
+        let more = [format!("TLSPORT={port}"), file("CERTIFICATE", "certificate.pem"), file("KEY", "key.pem")];
+        (Self::start_with(&more), format!("127.0.0.1:{port}"))
+    }
+
+    fn start_with(more: &[String]) -> Self {
         let run = tempfile::tempdir().unwrap();
         let port = free_port();
         let (directory, pid) = (run.path().display().to_string(), run.path().join("pid").display().to_string());
         let define = format!("SIPPORT={port}");
         let arguments =
             ["-f", CONFIGURATION, "-DD", "-E", "-m", "64", "-M", "8", "-Y", &directory, "-P", &pid, "-A", &define];
-        let program = Program::start(Command::new("kamailio").args(arguments));
+        let more = more.iter().flat_map(|define| ["-A", define.as_str()]);
+        let program = Program::start(Command::new("kamailio").args(arguments).args(more));
         let address = format!("127.0.0.1:{port}");
         let kamailio = Self { program, address, _run: run };
         kamailio.wait_until_it_answers();
         kamailio
+    }
+
+    /// Waits for a line that it logs.
+    pub(super) fn wait_for(&mut self, text: &str) {
+        self.program.wait_for(text);
     }
 
     /// It prints nothing when it is ready: asked until it answers.

@@ -16,4 +16,5 @@ mod sipp;
 mod status;
 mod stranger;
 mod through;
+mod tls;
 mod trouble;

@@ -84,6 +84,17 @@ impl Program {
         }
     }
 
+    /// Waits until what it has printed is as `enough` says.
+    pub(crate) fn wait_until(&mut self, enough: impl Fn(&str) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !enough(&self.output()) {
+            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.seen.push(line),
+                Err(why) => panic!("{}: not seen ({why}); seen:\n{}", self.name, self.seen.join("\n")),
+            }
+        }
+    }
+
     /// Everything printed so far.
     pub(crate) fn output(&mut self) -> String {
         self.seen.extend(self.lines.try_iter());

@@ -11,7 +11,7 @@ use crate::workspace::Workspace;
 pub(crate) struct Peer {
     /// Debian package.
     package: &'static str,
-    /// A program of it, by which we see that it is there.
+    /// A program of it, or a file of it with its path, by which we see that it is there.
     program: &'static str,
     /// What we use it for.
     purpose: &'static str,
@@ -32,6 +32,8 @@ pub(crate) const PEERS: &[Peer] = &[
     needed("sip-tester", "sipp", "scripted caller and callee; the peer of the call benchmarks"),
     needed("baresip-core", "baresip", "a phone nobody here wrote"),
     needed("kamailio", "kamailio", "registrar and proxy"),
+    needed("kamailio-tls-modules", "/usr/lib/x86_64-linux-gnu/kamailio/modules/tls.so", "Kamailio over TLS"),
+    needed("openssl", "openssl", "a client and a server of TLS"),
     needed("rtpengine-daemon", "rtpengine", "the peer of the relay benchmark"),
     needed("sipsak", "sipsak", "OPTIONS and REGISTER from the command line"),
     needed("dnsmasq-base", "dnsmasq", "a name server"),
@@ -67,9 +69,9 @@ pub(crate) fn run(_workspace: &Workspace, arguments: &[String]) -> Result<(), Fa
 
 fn print_status() {
     for peer in PEERS {
-        let version = match process::which(peer.program) {
-            Some(_) => version(peer.package).unwrap_or_else(|| "there, not from a package".into()),
-            None => "missing".into(),
+        let version = match is_there(peer.program) {
+            true => version(peer.package).unwrap_or_else(|| "there, not from a package".into()),
+            false => "missing".into(),
         };
         println!("{:<18}{:<28}{}", peer.package, version, peer.purpose);
     }
@@ -82,9 +84,13 @@ fn version(package: &str) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
 }
 
+fn is_there(program: &str) -> bool {
+    process::which(program).is_some() || (program.starts_with('/') && Path::new(program).is_file())
+}
+
 /// Peers whose program is not there; with `extras` also those that only single tasks need.
 pub(crate) fn missing(extras: bool) -> Vec<&'static Peer> {
-    PEERS.iter().filter(|peer| (extras || !peer.extra) && process::which(peer.program).is_none()).collect()
+    PEERS.iter().filter(|peer| (extras || !peer.extra) && !is_there(peer.program)).collect()
 }
 
 fn how_to_install(packages: &[&str]) -> String {
@@ -143,8 +149,7 @@ pub(crate) fn install(peers: &[&Peer]) -> Result<(), Failure> {
         process::run(as_root("rm").args(["-f", POLICY]))?;
     }
     outcome?;
-    let still: Vec<&str> =
-        peers.iter().filter(|peer| process::which(peer.program).is_none()).map(|peer| peer.package).collect();
+    let still: Vec<&str> = peers.iter().filter(|peer| !is_there(peer.program)).map(|peer| peer.package).collect();
     if still.is_empty() { Ok(()) } else { Err(Failure::Missing(how_to_install(&still))) }
 }
 

@@ -58,7 +58,7 @@ fn start(args: &args::Answer) -> Result<Running, Fault> {
     let to_loop = Arc::clone(&way);
     // The media thread needs the loop's clock, and the robot needs the media thread: the robot is made when both are known.
     let (give_media, take_media) = std::sync::mpsc::channel();
-    let sip = SipLoop::spawn(listening(args), move |_, clock| {
+    let sip = SipLoop::spawn(listening(args)?, move |_, clock| {
         let media = with_media.then(|| start_media(clock, to_loop, news.clone()));
         let studio = match &media {
             Some(Ok(thread)) => Some(Studio { media: thread.handle(), ports: PortRange::default() }),
@@ -98,7 +98,7 @@ fn conduct(args: &args::Answer) -> Result<(Conduct, bool), Fault> {
 }
 
 /// The loop that calls come to.
-fn listening(args: &args::Answer) -> LoopConfig {
+fn listening(args: &args::Answer) -> Result<LoopConfig, Fault> {
     let timers = sip::Timers::with_t1(Duration::from_millis(args.t1_ms));
     let mut stack = sip::Config { user_agent: Some(crate::user_agent()), timers, ..sip::Config::default() };
     if args.trying_ms > 0 {
@@ -107,7 +107,8 @@ fn listening(args: &args::Answer) -> LoopConfig {
     stack.allow.extend([sip::message::Method::Info, sip::message::Method::Message]);
     let mut config = LoopConfig::new(phone::udp_and_tcp(&phone::addresses(&args.identity.sip)), stack);
     config.look_up(phone::names(&args.identity));
-    config
+    config.tls.client = phone::trust(&args.identity.tls)?;
+    Ok(config)
 }
 
 /// The thread that plays, echoes and records.

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A SIP phone, a PBX and their tools in one binary.
 ///
-/// Exit codes: 0 ok, 1 general, 2 usage, 3 configuration, 4 unreachable, 6 authentication refused, 7 callee refused, 8 no answer,
+/// Exit codes: 0 ok, 1 general, 2 usage, 3 configuration, 4 unreachable, 5 TLS, 6 authentication refused, 7 callee refused, 8 no answer,
 /// 9 media failed (none, one-way), 10 an --expect-* not met, 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "offhook", version, about, max_term_width = 110, propagate_version = true)]
@@ -120,6 +120,15 @@ pub(crate) struct Serve {
     /// Listen for SIP there, UDP and TCP (repeatable).
     #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     pub(crate) sip: Vec<SocketAddr>,
+    /// Listen for SIP over TLS there (repeatable).
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
+    pub(crate) tls: Vec<SocketAddr>,
+    /// The certificate shown over TLS, PEM, with those between it and its authority; by default one that signs itself is made and kept.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Keep all state in this directory, the runtime socket included (also from OFFHOOK_STATE).
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
@@ -153,6 +162,27 @@ pub(crate) struct Identity {
     /// Ask this name server instead of the system's (repeatable); port 53 by default.
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = name_server)]
     pub(crate) name_server: Vec<SocketAddr>,
+    /// Who is trusted over TLS.
+    #[command(flatten)]
+    pub(crate) tls: Tls,
+}
+
+/// Who is trusted over TLS (`sips:`, `;transport=tls`), and what we show.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "TLS")]
+pub(crate) struct Tls {
+    /// Trust the certificates in this PEM file, authorities' or a server's own, instead of those that the system trusts.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// Show this certificate where a server asks for one; PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Trust whoever answers, whatever his certificate says: anybody on the way can read and change everything. Only for finding faults.
+    #[arg(long, conflicts_with = "tls_ca")]
+    pub(crate) tls_insecure: bool,
 }
 
 /// Arguments of `call`.

@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     Configuration = 3,
     /// Nobody is there: DNS, route, connect, ICMP.
     Unreachable = 4,
+    /// There is no TLS with the next hop, or it is not who it should be.
+    Tls = 5,
     /// Credentials were refused.
     Authentication = 6,
     /// The callee refused: 486, 600, 603, 404, 484, 604, 403, 5xx.
@@ -105,6 +107,7 @@ impl From<CallError> for Fault {
             CallError::Cancelled => (Exit::Interrupted, None),
             CallError::NoAnswer { .. } => (Exit::NoAnswer, None),
             CallError::Unreachable { .. } => (Exit::Unreachable, None),
+            CallError::Untrusted { .. } => (Exit::Tls, None),
             CallError::Media(_) => (Exit::Media, None),
             CallError::BadUri { .. } | CallError::BadText { .. } => (Exit::Usage, None),
             _ => (Exit::General, None),
@@ -122,6 +125,7 @@ impl From<RegisterError> for Fault {
                 (Exit::Authentication, Some(*code))
             }
             RegisterError::Unreachable { .. } => (Exit::Unreachable, None),
+            RegisterError::Untrusted { .. } => (Exit::Tls, None),
             RegisterError::NoAnswer { .. } => (Exit::NoAnswer, None),
             _ => (Exit::General, None),
         };

@@ -15,6 +15,7 @@ mod out;
 mod phone;
 mod recording;
 mod register;
+mod reload;
 mod secrets;
 mod serve;
 mod status;

@@ -3,6 +3,7 @@
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use net::tls::{OwnCertificate, TlsClient, TlsError, Trust};
 use net::{Bind, Names};
 use sip::Transport;
 use ua::{Account, AccountConfig, Endpoint};
@@ -34,6 +35,7 @@ impl Phone {
     pub(crate) async fn open(given: &args::Identity, target: Option<&str>, expires: Duration) -> Result<Self, Fault> {
         let mut builder =
             Endpoint::builder().user_agent(crate::user_agent()).silence_after(Some(QUIET)).names(names(given));
+        builder = builder.trust(trust(&given.tls)?);
         for address in addresses(&given.sip) {
             builder = builder.udp(address).tcp(address);
         }
@@ -100,6 +102,29 @@ pub(crate) fn conclude(result: Result<Exit, Fault>, out: &mut Out) -> Exit {
 /// Who is asked for the addresses of host names.
 pub(crate) fn names(given: &args::Identity) -> Names {
     Names { servers: given.name_server.clone(), ..Names::default() }
+}
+
+/// Whom we trust over TLS.
+///
+/// # Errors
+/// When a file cannot be read or used.
+pub(crate) fn trust(given: &args::Tls) -> Result<TlsClient, Fault> {
+    let wrong = |error: TlsError| Fault::new(Exit::Configuration, error);
+    let own = match (&given.tls_cert, &given.tls_key) {
+        (Some(certificate), Some(key)) => Some(OwnCertificate::read(certificate, key).map_err(wrong)?),
+        _ => None,
+    };
+    let trust = match &given.tls_ca {
+        Some(file) => Trust::File(file.clone()),
+        None if given.tls_insecure => {
+            tracing::warn!(
+                "--tls-insecure: certificates are not looked at; whoever is on the way can read, change and answer everything, passwords' hashes included"
+            );
+            Trust::Anybody
+        }
+        None => Trust::System,
+    };
+    TlsClient::new(trust, own).map_err(wrong)
 }
 
 /// What to listen on: what is given, or a free port of all addresses, of both families where the machine has both.

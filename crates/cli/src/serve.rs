@@ -1,11 +1,14 @@
 //! `offhook serve`: the PBX, until it is told to stop; and `offhook check`.
 
+use std::io::IsTerminal as _;
 use std::net::{Ipv6Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use net::Bind;
-use pbx::{AccountError, Config, ConfigError, Running, Secret, Server, StartError, User};
+use pbx::{AccountError, Certificate, Config, ConfigError, Running, Secret, Server, StartError, User};
+
+use sip::Transport;
 
 use crate::args;
 use crate::exit::{Exit, Fault};
@@ -15,6 +18,7 @@ use crate::interrupt::Interrupts;
 use crate::neighbour;
 use crate::out::{Out, counted};
 use crate::phone;
+use crate::reload::Reloads;
 
 /// Read when no file is named, where it exists.
 const DEFAULT: &str = "/etc/offhook/offhook.toml";
@@ -25,6 +29,8 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Runs `serve`.
 pub(crate) fn run(args: &args::Serve, out: &mut Out) -> Exit {
+    // On a terminal SIGHUP says that it is gone, and ends the server with it.
+    let reloads = (!std::io::stdout().is_terminal()).then(Reloads::watch);
     let interrupts = Interrupts::watch();
     match start(args) {
         Ok((running, kept)) => {
@@ -35,6 +41,9 @@ pub(crate) fn run(args: &args::Serve, out: &mut Out) -> Exit {
                     let why =
                         format!("{lost} has ended by a fault of its own; the log says why: start `offhook serve` anew");
                     return out.fault(&Fault::general(why));
+                }
+                if reloads.as_ref().is_some_and(Reloads::take) {
+                    reload(&running, out);
                 }
                 std::thread::sleep(LOOK);
             }
@@ -100,9 +109,17 @@ struct Kept {
 fn start(args: &args::Serve) -> Result<(Running, Kept), Fault> {
     let (mut config, _) = settings(args.config.as_deref(), Config::load)?;
     if !args.sip.is_empty() {
-        config.listen = phone::udp_and_tcp(&args.sip);
+        config.listen.retain(|bind| bind.transport == Transport::Tls);
+        config.listen.splice(..0, phone::udp_and_tcp(&args.sip));
     } else if UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_err() {
         config.listen.retain(|bind| bind.address.ip() != Ipv6Addr::UNSPECIFIED);
+    }
+    if !args.tls.is_empty() {
+        config.listen.retain(|bind| bind.transport != Transport::Tls);
+        config.listen.extend(args.tls.iter().map(|&address| Bind { transport: Transport::Tls, address }));
+    }
+    if args.tls_cert.is_some() {
+        (config.tls.certificate, config.tls.key) = (args.tls_cert.clone(), args.tls_key.clone());
     }
     for user in &args.user {
         let (name, user) = read_user(user)?;
@@ -127,7 +144,9 @@ fn start(args: &args::Serve) -> Result<(Running, Kept), Fault> {
 fn refused(error: StartError) -> Fault {
     let exit = match error {
         StartError::Accounts(AccountError::State { .. }) => Exit::General,
-        StartError::Config(_) | StartError::Accounts(_) | StartError::Realm(_) => Exit::Configuration,
+        StartError::Config(_) | StartError::Accounts(_) | StartError::Realm(_) | StartError::Tls(_) => {
+            Exit::Configuration
+        }
         _ => Exit::General,
     };
     Fault::new(exit, error)
@@ -151,10 +170,34 @@ fn bind_words(bind: &Bind) -> String {
     format!("{}:{}", bind.transport.as_str().to_lowercase(), bind.address)
 }
 
+/// The certificate that devices see: those that do not know its authority are given the file, or compare.
+fn show(certificate: &Certificate, out: &mut Out) {
+    let Certificate { fingerprint, file, made_here } = certificate;
+    let file = file.as_ref().map(|file| file.display().to_string());
+    let mut fields = vec![("event", "certificate".into()), ("sha256", fingerprint.as_str().into())];
+    fields.push(("made_here", (*made_here).into()));
+    fields.extend(file.as_deref().map(|file| ("file", file.into())));
+    let whose = if *made_here { ", signed by itself" } else { "" };
+    let place = file.map(|file| format!(" {file}")).unwrap_or_default();
+    out.event(&format!("certificate{place}{whose}, SHA-256 {fingerprint}"), &fields);
+}
+
+/// Reads the certificate once more.
+fn reload(running: &Running, out: &mut Out) {
+    match running.reload_certificate() {
+        Ok(Some(certificate)) => show(&certificate, out),
+        Ok(None) => tracing::warn!("SIGHUP: there is no certificate to be read again, and nothing else is"),
+        Err(error) => tracing::error!(%error, "SIGHUP: the old certificate is shown on"),
+    }
+}
+
 /// What a person must know to use it.
 fn introduce(running: &Running, kept: &Kept, out: &mut Out) {
     for bound in running.bound() {
         phone::listening(bound.transport, bound.address, out);
+    }
+    if let Some(certificate) = running.certificate() {
+        show(&certificate, out);
     }
     if let Some(address) = running.metrics_address() {
         let url = format!("http://{address}/metrics");

@@ -17,7 +17,7 @@ const BUFFER: usize = 4 << 20;
 /// An address to listen on. Port 0 takes a free one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bind {
-    /// Protocol: UDP or TCP.
+    /// Protocol: UDP, TCP or TLS.
     pub transport: Transport,
     /// Address; 0.0.0.0 or `[::]` for all.
     pub address: SocketAddr,
@@ -35,7 +35,7 @@ pub struct Bound {
 /// Sockets that are bound, and not served yet.
 pub struct Sockets {
     pub(crate) udp: Vec<UdpSocket>,
-    pub(crate) tcp: Vec<TcpListener>,
+    pub(crate) streams: Vec<(Transport, TcpListener)>,
     pub(crate) bound: Vec<Bound>,
 }
 
@@ -74,16 +74,16 @@ impl Sockets {
         {
             let opened = first.udp.iter().map(|socket| SockRef::from(socket).set_reuse_port(true));
             opened
-                .chain(first.tcp.iter().map(|one| SockRef::from(one).set_reuse_port(true)))
+                .chain(first.streams.iter().map(|(_, one)| SockRef::from(one).set_reuse_port(true)))
                 .collect::<io::Result<()>>()?;
         }
         for _ in 1..count {
-            let mut more = Self { udp: Vec::new(), tcp: Vec::new(), bound: bound.clone() };
+            let mut more = Self { udp: Vec::new(), streams: Vec::new(), bound: bound.clone() };
             for &Bound { transport, address } in &bound {
                 let fail = |source| StartError::Bind { transport, address, source };
                 match transport {
                     Transport::Udp => more.udp.push(datagrams(address, true).map_err(fail)?),
-                    _ => more.tcp.push(listener(address, true).map_err(fail)?),
+                    _ => more.streams.push((transport, listener(address, true).map_err(fail)?)),
                 }
             }
             all.push(more);
@@ -93,7 +93,7 @@ impl Sockets {
 
     fn bind_once(binds: &[Bind]) -> Result<Self, StartError> {
         let mut udp = Vec::new();
-        let mut tcp = Vec::new();
+        let mut streams = Vec::new();
         let mut bound: Vec<Bound> = Vec::new();
         for bind in binds {
             let fail = |source| StartError::Bind { transport: bind.transport, address: bind.address, source };
@@ -101,7 +101,7 @@ impl Sockets {
             let mut address = bind.address;
             if address.port() == 0
                 && let Some(first) =
-                    bound.iter().find(|b| b.transport != bind.transport && b.address.ip() == address.ip())
+                    bound.iter().find(|b| share_ports(b.transport, bind.transport) && b.address.ip() == address.ip())
             {
                 address.set_port(first.address.port());
             }
@@ -112,18 +112,28 @@ impl Sockets {
                     udp.push(socket);
                     local
                 }
-                Transport::Tcp => {
+                Transport::Tcp | Transport::Tls => {
                     let listener = listener(address, false).map_err(fail)?;
                     let local = listener.local_addr().map_err(fail)?;
-                    tcp.push(listener);
+                    streams.push((bind.transport, listener));
                     local
                 }
-                _ => return Err(fail(io::Error::new(io::ErrorKind::Unsupported, "only UDP and TCP are listened on"))),
+                _ => {
+                    return Err(fail(io::Error::new(
+                        io::ErrorKind::Unsupported,
+                        "only UDP, TCP and TLS are listened on",
+                    )));
+                }
             };
             bound.push(Bound { transport: bind.transport, address });
         }
-        Ok(Self { udp, tcp, bound })
+        Ok(Self { udp, streams, bound })
     }
+}
+
+/// Whether two protocols may have the same port, and should: UDP beside TCP. TLS is TCP as well, so it has another.
+fn share_ports(one: Transport, other: Transport) -> bool {
+    one != other && [one, other].contains(&Transport::Udp) && [one, other].contains(&Transport::Tcp)
 }
 
 /// Binds a datagram socket: IPv6 sockets take IPv6 only, so that both families can have the same port. `shared`: beside others of this process.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::binding::Bind;
 use crate::resolve::{Names, Resolve, resolver};
 use crate::tap::Tap;
+use crate::tls::Tls;
 
 /// Limits on stream connections.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,11 @@ pub struct StreamLimits {
     pub backlogs: usize,
     /// How long connecting may take.
     pub connect: Duration,
+    /// How long a handshake of TLS may take, on either side.
+    pub handshake: Duration,
+    /// Handshakes at a time with those who connected; one more connection is closed at once. A quarter of them, and at least one, may be with
+    /// one address (IPv6: one network of 64 bits).
+    pub handshakes: usize,
     /// How long a message may take from its first byte to its last, and an accepted connection to send its first byte.
     pub message: Duration,
     /// How long a connection may stay silent.
@@ -35,6 +41,8 @@ impl Default for StreamLimits {
             backlog: 1 << 20,
             backlogs: 64 << 20,
             connect: Duration::from_secs(10),
+            handshake: Duration::from_secs(10),
+            handshakes: 1_000,
             message: Duration::from_secs(32),
             idle: Duration::from_secs(15 * 60),
         }
@@ -55,6 +63,8 @@ pub struct LoopConfig {
     pub commands: usize,
     /// What other loops may leave waiting for this one (see [`crate::SipLoop::spawn_shards`]); one more message is shed.
     pub crossings: usize,
+    /// Certificates, and whom we trust.
+    pub tls: Tls,
     /// Sees every message on the wire.
     pub tap: Option<Tap>,
     /// Makes the resolver on the loop's thread; the system's own when `None`.
@@ -71,6 +81,7 @@ impl LoopConfig {
             streams: StreamLimits::default(),
             commands: 1024,
             crossings: 4096,
+            tls: Tls::default(),
             tap: None,
             resolver: None,
         }

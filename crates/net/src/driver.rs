@@ -24,8 +24,9 @@ use crate::error::Refused;
 use crate::others::Others;
 use crate::resolve::{Resolve, Resolved, default_resolver};
 use crate::routes::Routes;
-use crate::streams::Streams;
+use crate::streams::{Peer, Streams};
 use crate::tap::{Direction, Seen, Tap};
+use crate::tls::Tls;
 use crate::wire_log::show;
 
 /// Everything one loop owns.
@@ -37,6 +38,7 @@ pub(crate) struct Driver<A: App> {
     pub(crate) clock: Clock,
     pub(crate) datagrams: Datagrams,
     pub(crate) streams: Streams,
+    pub(crate) tls: Tls,
     /// The loops beside this one.
     pub(crate) others: Option<Others>,
     routes: Routes,
@@ -55,11 +57,14 @@ impl<A: App + 'static> Driver<A> {
         config: LoopConfig,
         clock: Clock,
         app: A,
-        Sockets { udp, tcp, bound }: Sockets,
+        Sockets { udp, streams, bound }: Sockets,
         others: Option<Others>,
     ) -> io::Result<Rc<RefCell<Self>>> {
+        if config.tls.server.is_none() && bound.iter().any(|bound| bound.transport == Transport::Tls) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "listening over TLS needs a certificate"));
+        }
         let datagrams = Datagrams::new(udp)?;
-        let streams = Streams::new(tcp, config.streams, config.stack.limits, config.stack.shard)?;
+        let streams = Streams::new(streams, config.streams, config.stack.limits, config.stack.shard)?;
         let resolver: Rc<dyn Resolve> = Rc::from(config.resolver.map_or_else(default_resolver, |make| make()));
         let stack = Stack::new(config.stack, config.seed.unwrap_or_else(rand::random));
         Ok(Rc::new_cyclic(|me| {
@@ -71,6 +76,7 @@ impl<A: App + 'static> Driver<A> {
                 clock,
                 datagrams,
                 streams,
+                tls: config.tls,
                 others,
                 routes: Routes::new(bound),
                 resolver,
@@ -148,8 +154,8 @@ impl<A: App + 'static> Driver<A> {
     pub(crate) fn unsent(&mut self, sends: impl IntoIterator<Item = SendId>, why: SendError) {
         let now = self.clock.now();
         for send in sends {
-            if !self.others.as_ref().is_some_and(|others| others.tell_unsent(send, why)) {
-                self.stack.at(now, &mut self.out).unsent(send, why);
+            if !self.others.as_ref().is_some_and(|others| others.tell_unsent(send, &why)) {
+                self.stack.at(now, &mut self.out).unsent(send, why.clone());
             }
         }
         self.drain(now);
@@ -271,15 +277,16 @@ impl<A: App + 'static> Driver<A> {
             self.stack.at(now, &mut self.out).answered(id, Answer::Failed("unknown question".into()));
             return;
         };
-        if secure || !matches!(transport, None | Some(Transport::Udp | Transport::Tcp)) {
-            let answer = Answer::Failed("no TLS or WebSocket transport is configured".into());
-            self.stack.at(now, &mut self.out).answered(id, answer);
-            return;
-        }
-        let transport = transport.unwrap_or_else(|| self.routes.preferred());
+        let transport = match transport_for(transport, secure) {
+            Ok(transport) => transport.unwrap_or_else(|| self.routes.preferred()),
+            Err(why) => {
+                self.stack.at(now, &mut self.out).answered(id, Answer::Failed(why.into()));
+                return;
+            }
+        };
         let port = port.unwrap_or(transport.default_port());
         if let Ok(ip) = host.trim_matches(['[', ']']).parse() {
-            let answer = self.paths(transport, &[SocketAddr::new(ip, port)]);
+            let answer = self.paths(transport, &host, &[SocketAddr::new(ip, port)]);
             self.stack.at(now, &mut self.out).answered(id, answer);
             return;
         }
@@ -291,7 +298,7 @@ impl<A: App + 'static> Driver<A> {
             let answer = match resolved {
                 Resolved::Addresses(ips) => {
                     let remotes: Vec<_> = ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-                    driver.paths(transport, &remotes)
+                    driver.paths(transport, &host, &remotes)
                 }
                 Resolved::None => Answer::None,
                 Resolved::Failed(why) => Answer::Failed(why),
@@ -300,16 +307,22 @@ impl<A: App + 'static> Driver<A> {
         });
     }
 
-    fn paths(&mut self, transport: Transport, remotes: &[SocketAddr]) -> Answer {
+    /// The ways to a host at these addresses.
+    fn paths(&mut self, transport: Transport, host: &str, remotes: &[SocketAddr]) -> Answer {
+        let name: Option<Rc<str>> = (transport == Transport::Tls).then(|| host.trim_matches(['[', ']']).into());
         let paths: Vec<Path> = remotes
             .iter()
             .filter_map(|&remote| match transport {
                 Transport::Udp => self.routes.udp(remote),
                 _ => {
-                    let local = self.routes.tcp(remote)?;
-                    let elsewhere = || self.others.as_ref().and_then(|others| others.connection(remote));
-                    let known = self.streams.connection_to(remote).or_else(elsewhere);
-                    Some(known.unwrap_or_else(|| self.streams.new_path(local, remote)))
+                    let (local, listened) = self.routes.stream(transport, remote)?;
+                    let peer = Peer { transport, remote, name: name.clone() };
+                    let elsewhere = || match &self.others {
+                        Some(others) if transport == Transport::Tcp => others.connection(remote),
+                        _ => None,
+                    };
+                    let known = self.streams.connection_to(&peer).or_else(elsewhere);
+                    Some(known.unwrap_or_else(|| self.streams.new_path(peer, local, listened)))
                 }
             })
             .collect();
@@ -318,5 +331,18 @@ impl<A: App + 'static> Driver<A> {
         } else {
             Answer::Routes(paths)
         }
+    }
+}
+
+/// The transport that is asked for, `None` where that is left to us. What is addressed by `sips`, or comes by a `sips` hop, goes over TLS or not at all
+/// (RFC 3261 section 26.2.2); `transport=tcp` then names what is below it (RFC 5630 section 3.1.3).
+fn transport_for(asked: Option<Transport>, secure: bool) -> Result<Option<Transport>, &'static str> {
+    match (asked, secure) {
+        (Some(Transport::Ws | Transport::Wss), _) => Err("no WebSocket transport is configured"),
+        (Some(Transport::Udp), true) => {
+            Err("sips goes over TLS alone, and there is no TLS over UDP (RFC 3261 section 26.2.2)")
+        }
+        (_, true) => Ok(Some(Transport::Tls)),
+        (asked, false) => Ok(asked),
     }
 }

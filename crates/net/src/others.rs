@@ -84,12 +84,12 @@ impl Others {
     }
 
     /// Tells the loop whose message could not be sent, when that is another. One too busy to be told finds out by its timers.
-    pub(crate) fn tell_unsent(&self, id: SendId, why: SendError) -> bool {
+    pub(crate) fn tell_unsent(&self, id: SendId, why: &SendError) -> bool {
         let home = id.0.shard();
         if home == self.me {
             return false;
         }
-        let _ = self.tell(home, Crossing::Unsent { id, why });
+        let _ = self.tell(home, Crossing::Unsent { id, why: why.clone() });
         true
     }
 
@@ -121,7 +121,8 @@ impl Others {
     /// A connection of another loop has changed.
     pub(crate) fn learn(&mut self, flow: FlowId, path: Option<Path>, change: FlowChange) {
         match (change, path) {
-            (FlowChange::Opened | FlowChange::Accepted, Some(path)) => {
+            // Who is behind TLS only the loop knows that has shaken hands: the others shake hands themselves.
+            (FlowChange::Opened | FlowChange::Accepted, Some(path)) if path.transport == Transport::Tcp => {
                 if self.flows.len() >= ELSEWHERE {
                     self.flows.clear();
                     self.connections.clear();

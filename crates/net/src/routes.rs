@@ -46,15 +46,15 @@ impl Routes {
         Some(Path { flow: FlowId(number), transport: Transport::Udp, local, remote })
     }
 
-    /// Our address for a connection to `remote`: the listener's port, so that the peer can connect back.
-    pub(crate) fn tcp(&mut self, remote: SocketAddr) -> Option<SocketAddr> {
-        let ours = self
+    /// Our address for a connection to `remote`: the listener's port, so that the peer can connect back. False: there is no such listener, and the
+    /// port is another's.
+    pub(crate) fn stream(&mut self, transport: Transport, remote: SocketAddr) -> Option<(SocketAddr, bool)> {
+        let ours = *self
             .bound
             .iter()
             .filter(|bound| bound.address.is_ipv4() == remote.is_ipv4())
-            .max_by_key(|bound| bound.transport == Transport::Tcp)?
-            .address;
-        Some(self.local_towards(ours, remote))
+            .max_by_key(|bound| bound.transport == transport)?;
+        Some((self.local_towards(ours.address, remote), ours.transport == transport))
     }
 
     /// Our address as a peer at `remote` reaches it through a socket bound to `bound`.

@@ -1,32 +1,45 @@
 //! The stream connections of a loop: how many there may be, and what waits on each (RFC 3261 section 18.1.1, 18.2.2).
 
-use std::collections::hash_map::{Entry, HashMap};
+use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::{Buf, Bytes};
 use sip::message::Limits;
 use sip::{FlowId, Path, SendError, SendId, Shard, Transport};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::backlog::Backlog;
+use crate::channel::Channel;
 use crate::config::StreamLimits;
+use crate::crowd::Crowd;
 use crate::error::Refused;
 use crate::files::file_limit;
 use crate::flows;
+use crate::planned::{self, Plan, Plans};
 use crate::sparingly::Sparingly;
 
 /// Bytes read at a time.
 const CHUNK: usize = 16 * 1024;
 
+/// Who is at the other end, as far as it matters for what may be sent there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Peer {
+    pub(crate) transport: Transport,
+    pub(crate) remote: SocketAddr,
+    /// Over TLS, whose certificate it showed: another name at the same address is somebody else (RFC 5922 section 7.3). `None` for those
+    /// who connected to us.
+    pub(crate) name: Option<Rc<str>>,
+}
+
 /// One connection.
 pub(crate) struct Connection {
     pub(crate) local: SocketAddr,
-    pub(crate) remote: SocketAddr,
+    pub(crate) peer: Peer,
     /// `None` while connecting.
-    pub(crate) socket: Option<Rc<TcpStream>>,
+    pub(crate) channel: Option<Channel>,
     pub(crate) backlog: Backlog,
     /// Wakes the connection's task to write, or to end.
     pub(crate) wake: Rc<Notify>,
@@ -54,11 +67,13 @@ impl Connection {
 
 /// The listeners and connections of one loop.
 pub(crate) struct Streams {
-    pub(crate) listeners: Vec<Rc<TcpListener>>,
+    pub(crate) listeners: Vec<(Transport, Rc<TcpListener>)>,
     pub(crate) limits: StreamLimits,
     pub(crate) messages: Limits,
     pub(crate) connections: HashMap<FlowId, Connection>,
-    by_remote: HashMap<SocketAddr, FlowId>,
+    by_peer: HashMap<Peer, FlowId>,
+    /// Connections over TLS that are still to be made, or made again.
+    pub(crate) plans: Plans,
     /// Connections that are still to be begun, and where they lead.
     pub(crate) opening: Vec<(FlowId, SocketAddr)>,
     /// Tells the task that connects of them.
@@ -67,8 +82,12 @@ pub(crate) struct Streams {
     backlogs: usize,
     /// Where every connection reads into, in its turn.
     pub(crate) chunk: Vec<u8>,
-    /// How many were accepted from each network.
-    accepted: HashMap<IpAddr, usize>,
+    /// Those that were accepted.
+    accepted: Crowd,
+    /// Those of them that are still shaking hands.
+    shaking: Crowd,
+    /// One step of a handshake at a time.
+    pub(crate) handshake_turns: Rc<Semaphore>,
     /// Flows are numbered from here.
     first: u64,
     next: u64,
@@ -78,14 +97,14 @@ pub(crate) struct Streams {
 
 impl Streams {
     pub(crate) fn new(
-        listeners: Vec<std::net::TcpListener>,
+        listeners: Vec<(Transport, std::net::TcpListener)>,
         limits: StreamLimits,
         messages: Limits,
         shard: Shard,
     ) -> io::Result<Self> {
         let listeners = listeners
             .into_iter()
-            .map(|listener| Ok(Rc::new(TcpListener::from_std(listener)?)))
+            .map(|(transport, listener)| Ok((transport, Rc::new(TcpListener::from_std(listener)?))))
             .collect::<io::Result<Vec<_>>>()?;
         let connections = limits.connections.min(file_limit() / 4);
         let per_address = limits.per_address.min(connections - connections / 4);
@@ -95,12 +114,15 @@ impl Streams {
             limits,
             messages,
             connections: HashMap::new(),
-            by_remote: HashMap::new(),
+            by_peer: HashMap::new(),
+            plans: Plans::default(),
             opening: Vec::new(),
             opened: Rc::new(Notify::new()),
             backlogs: 0,
             chunk: vec![0; CHUNK],
-            accepted: HashMap::new(),
+            accepted: Crowd::default(),
+            shaking: Crowd::default(),
+            handshake_turns: Rc::new(Semaphore::new(1)),
             first: flows::first_of_streams(shard),
             next: flows::first_of_streams(shard),
             refusals: Sparingly::default(),
@@ -108,21 +130,28 @@ impl Streams {
         })
     }
 
-    /// The connection to `remote` that exists.
-    pub(crate) fn connection_to(&self, remote: SocketAddr) -> Option<Path> {
-        self.by_remote.get(&remote).and_then(|flow| self.path_of(*flow))
+    /// The connection to this peer that exists.
+    pub(crate) fn connection_to(&self, peer: &Peer) -> Option<Path> {
+        self.by_peer.get(peer).and_then(|flow| self.path_of(*flow))
     }
 
-    /// The path of a new flow to `remote` that the first send opens.
-    pub(crate) fn new_path(&mut self, local: SocketAddr, remote: SocketAddr) -> Path {
+    /// The path of a new flow to `peer` that the first send opens. Where nobody could connect to us over TLS, our end of that very connection is what
+    /// we name: a peer that keeps its connections comes back by it.
+    pub(crate) fn new_path(&mut self, peer: Peer, local: SocketAddr, listened: bool) -> Path {
+        let Peer { transport, remote, name } = peer;
         let flow = self.new_flow();
-        Path { flow, transport: Transport::Tcp, local, remote }
+        let bound = name.as_ref().filter(|_| !listened).and_then(|_| planned::bind(local).ok());
+        let local = bound.as_ref().map_or(local, |(_, bound)| *bound);
+        if let Some(name) = name {
+            self.plans.keep(flow, Plan { name, socket: bound.map(|(socket, _)| socket) });
+        }
+        Path { flow, transport, local, remote }
     }
 
     /// The ends of a connection.
     pub(crate) fn path_of(&self, flow: FlowId) -> Option<Path> {
-        let Connection { local, remote, .. } = *self.connections.get(&flow)?;
-        Some(Path { flow, transport: Transport::Tcp, local, remote })
+        let Connection { local, peer, .. } = self.connections.get(&flow)?;
+        Some(Path { flow, transport: peer.transport, local: *local, remote: peer.remote })
     }
 
     /// The number of one more connection.
@@ -137,12 +166,25 @@ impl Streams {
         let flow = match self.connections.contains_key(&path.flow) {
             true => path.flow,
             // The connection is gone: another to the same peer serves, else a new one is made (RFC 3261 section 18.2.2).
-            false => match self.by_remote.get(&path.remote) {
-                Some(&flow) => flow,
-                None => self.open(path)?,
-            },
+            false => {
+                let peer = self.peer_of(&path)?;
+                match self.by_peer.get(&peer) {
+                    Some(&flow) => flow,
+                    None => self.open(&path, peer)?,
+                }
+            }
         };
         self.write(flow, Some(id), bytes)
+    }
+
+    /// Who must be at the other end of a path whose connection is not there. Over TLS nobody is connected to who had connected to us: there
+    /// is no name that a certificate could be held against.
+    fn peer_of(&self, path: &Path) -> Result<Peer, Refused> {
+        let name = self.plans.name(path.flow);
+        if path.transport != Transport::Tcp && name.is_none() {
+            return Err(Refused(SendError::Closed));
+        }
+        Ok(Peer { transport: path.transport, remote: path.remote, name })
     }
 
     /// Writes what can be written now and keeps the rest in order. Without an id nobody is told when it is lost.
@@ -150,10 +192,16 @@ impl Streams {
         let standing = self.connections.get_mut(&flow).filter(|one| one.ending != Ending::AtOnce);
         let Some(connection) = standing else { return Err(Refused(SendError::Closed)) };
         if connection.backlog.is_empty()
-            && let Some(socket) = &connection.socket
+            && let Some(channel) = &mut connection.channel
         {
-            match socket.try_write(&bytes) {
-                Ok(written) if written == bytes.len() => return Ok(()),
+            match channel.write(&bytes) {
+                Ok(written) if written == bytes.len() => {
+                    // What is sealed and did not leave is watched for room.
+                    if !matches!(channel.flush(), Ok(true)) {
+                        connection.wake.notify_one();
+                    }
+                    return Ok(());
+                }
                 Ok(written) => bytes.advance(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => {
@@ -184,21 +232,34 @@ impl Streams {
         }
     }
 
-    fn open(&mut self, path: Path) -> Result<FlowId, Refused> {
+    fn open(&mut self, path: &Path, peer: Peer) -> Result<FlowId, Refused> {
         if self.connections.len() >= self.limits.connections {
             return Err(Refused(SendError::NoBuffer));
         }
         let flow = if path.flow.0 >= self.next || path.flow.0 < self.first { self.new_flow() } else { path.flow };
-        self.insert(flow, path.local, path.remote, None, false);
+        self.insert(flow, path.local, peer, None, false);
         self.opening.push((flow, path.remote));
         self.opened.notify_one();
         Ok(flow)
     }
 
     /// Whether one more may be accepted from this address.
-    pub(crate) fn has_room(&self, remote: SocketAddr) -> bool {
-        let theirs = self.accepted.get(&network(remote.ip())).copied().unwrap_or_default();
-        self.connections.len() < self.limits.connections && theirs < self.limits.per_address
+    pub(crate) fn has_room(&self, transport: Transport, remote: SocketAddr) -> bool {
+        let limits = &self.limits;
+        let shaking = transport == Transport::Tcp
+            || (self.shaking.all() < limits.handshakes
+                && self.shaking.of(remote.ip()) < (limits.handshakes / 4).max(1));
+        self.connections.len() < limits.connections && self.accepted.of(remote.ip()) < limits.per_address && shaking
+    }
+
+    /// One who connected has begun to shake hands.
+    pub(crate) fn shakes_hands(&mut self, remote: SocketAddr) {
+        self.shaking.enter(remote.ip());
+    }
+
+    /// It has ended, well or not.
+    pub(crate) fn shook_hands(&mut self, remote: SocketAddr) {
+        self.shaking.leave(remote.ip());
     }
 
     /// Keeps a connection.
@@ -206,20 +267,22 @@ impl Streams {
         &mut self,
         flow: FlowId,
         local: SocketAddr,
-        remote: SocketAddr,
-        socket: Option<Rc<TcpStream>>,
+        peer: Peer,
+        channel: Option<Channel>,
         accepted: bool,
     ) {
-        self.by_remote.insert(remote, flow);
         if accepted {
-            *self.accepted.entry(network(remote.ip())).or_default() += 1;
+            self.accepted.enter(peer.remote.ip());
+        }
+        if peer.transport == Transport::Tcp || peer.name.is_some() {
+            self.by_peer.insert(peer.clone(), flow);
         }
         self.connections.insert(
             flow,
             Connection {
                 local,
-                remote,
-                socket,
+                peer,
+                channel,
                 backlog: Backlog::default(),
                 wake: Rc::new(Notify::new()),
                 ending: Ending::No,
@@ -237,17 +300,19 @@ impl Streams {
 
     /// A connection has ended: what is not sent any more.
     pub(crate) fn forget(&mut self, flow: FlowId) -> Vec<SendId> {
-        let Some(gone) = self.connections.remove(&flow) else { return Vec::new() };
-        if self.by_remote.get(&gone.remote) == Some(&flow) {
-            self.by_remote.remove(&gone.remote);
+        let Some(mut gone) = self.connections.remove(&flow) else { return Vec::new() };
+        if let Some(channel) = &mut gone.channel {
+            channel.say_goodbye();
         }
-        if gone.accepted
-            && let Entry::Occupied(mut theirs) = self.accepted.entry(network(gone.remote.ip()))
-        {
-            *theirs.get_mut() -= 1;
-            if *theirs.get() == 0 {
-                theirs.remove();
-            }
+        if self.by_peer.get(&gone.peer) == Some(&flow) {
+            self.by_peer.remove(&gone.peer);
+        }
+        if gone.accepted {
+            self.accepted.leave(gone.peer.remote.ip());
+        }
+        // Who comes to it once more must find the same there.
+        if let Some(name) = gone.peer.name {
+            self.plans.keep(flow, Plan { name, socket: None });
         }
         self.backlogs -= gone.backlog.weight();
         gone.backlog.unsent()
@@ -256,9 +321,9 @@ impl Streams {
     /// Writes what waits; true when nothing waits any more.
     pub(crate) fn flush(&mut self, flow: FlowId) -> io::Result<bool> {
         let Some(connection) = self.connections.get_mut(&flow) else { return Ok(true) };
-        let Some(socket) = &connection.socket else { return Ok(true) };
+        let Some(channel) = &mut connection.channel else { return Ok(true) };
         while let Some(bytes) = connection.backlog.next() {
-            match socket.try_write(bytes) {
+            match channel.write(bytes) {
                 Ok(written) => {
                     let before = connection.backlog.weight();
                     connection.backlog.written(written);
@@ -268,15 +333,7 @@ impl Streams {
                 Err(error) => return Err(error),
             }
         }
-        Ok(true)
-    }
-}
-
-/// What one party has to itself: an address of IPv4, a network of 64 bits of IPv6.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        channel.flush()
     }
 }
 

@@ -1,7 +1,6 @@
-//! Stream connections: accepted ones, our own, and their use in both directions (RFC 3261 section 18.1.1, 18.2.2, 18.3; RFC 5626 4.4.1).
+//! Stream connections, with and without TLS: accepted ones, our own, and their use in both directions (RFC 3261 section 18.1.1, 18.2.2, 18.3; RFC 5626 4.4.1).
 
 use std::cell::RefCell;
-use std::io;
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -13,38 +12,24 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 use crate::app::App;
+use crate::channel::{Channel, Taken, Trouble};
 use crate::driver::Driver;
-use crate::streams::Ending;
+use crate::handshake;
+use crate::streams::{Ending, Peer, Streams};
+use crate::tls::{TlsClient, told};
 
 /// Starts a task per listener, and one that connects.
 pub(crate) fn start<A: App + 'static>(driver: &Rc<RefCell<Driver<A>>>) {
-    for listener in driver.borrow().streams.listeners.clone() {
-        tokio::task::spawn_local(accept(Rc::clone(driver), listener));
+    for (transport, listener) in driver.borrow().streams.listeners.clone() {
+        tokio::task::spawn_local(accept(Rc::clone(driver), transport, listener));
     }
     tokio::task::spawn_local(open(Rc::clone(driver)));
 }
 
-async fn accept<A: App + 'static>(driver: Rc<RefCell<Driver<A>>>, listener: Rc<TcpListener>) {
+async fn accept<A: App + 'static>(driver: Rc<RefCell<Driver<A>>>, transport: Transport, listener: Rc<TcpListener>) {
     loop {
         match listener.accept().await {
-            Ok((socket, remote)) => {
-                let mut borrowed = driver.borrow_mut();
-                let streams = &mut borrowed.streams;
-                if !streams.has_room(remote) {
-                    if let Some(kept_back) = streams.refusals.due(std::time::Instant::now()) {
-                        tracing::warn!(%remote, kept_back, "connection refused: there are too many, in all or of this address");
-                    }
-                    continue;
-                }
-                let Ok(local) = socket.local_addr() else { continue };
-                let _ = socket.set_nodelay(true);
-                let flow = streams.new_flow();
-                let socket = Rc::new(socket);
-                streams.insert(flow, local, remote, Some(Rc::clone(&socket)), true);
-                borrowed.flow_changed(flow, FlowChange::Accepted);
-                drop(borrowed);
-                tokio::task::spawn_local(serve(Rc::downgrade(&driver), flow, socket));
-            }
+            Ok((socket, remote)) => welcome(&driver, transport, Rc::new(socket), remote),
             Err(error) => {
                 // Out of descriptors, mostly: others end, then it goes on.
                 if let Some(kept_back) = driver.borrow_mut().streams.failures.due(std::time::Instant::now()) {
@@ -56,48 +41,169 @@ async fn accept<A: App + 'static>(driver: Rc<RefCell<Driver<A>>>, listener: Rc<T
     }
 }
 
+/// Keeps a connection that was accepted, where there is room, and begins to serve it.
+fn welcome<A: App + 'static>(
+    driver: &Rc<RefCell<Driver<A>>>,
+    transport: Transport,
+    socket: Rc<TcpStream>,
+    remote: SocketAddr,
+) {
+    let mut borrowed = driver.borrow_mut();
+    let streams = &mut borrowed.streams;
+    if !streams.has_room(transport, remote) {
+        if let Some(kept_back) = streams.refusals.due(std::time::Instant::now()) {
+            tracing::warn!(%remote, kept_back, "connection refused: there are too many, in all or of this address");
+        }
+        return;
+    }
+    let Ok(local) = socket.local_addr() else { return };
+    let _ = socket.set_nodelay(true);
+    let secured = match (transport, &borrowed.tls.server) {
+        (Transport::Tls, Some(server)) => match server.connection() {
+            Ok(tls) => Some(tls),
+            Err(error) => return tracing::error!(%error, "no TLS connection can be made"),
+        },
+        (Transport::Tls, None) => return,
+        _ => None,
+    };
+    let flow = borrowed.streams.new_flow();
+    let peer = Peer { transport, remote, name: None };
+    let weak = Rc::downgrade(driver);
+    match secured {
+        None => {
+            borrowed.streams.insert(flow, local, peer, Some(Channel::plain(Rc::clone(&socket))), true);
+            borrowed.flow_changed(flow, FlowChange::Accepted);
+            tokio::task::spawn_local(serve(weak, flow, socket));
+        }
+        Some(tls) => {
+            borrowed.streams.insert(flow, local, peer, Some(Channel::secured(Rc::clone(&socket), tls)), true);
+            borrowed.streams.shakes_hands(remote);
+            let limit = borrowed.streams.limits.handshake;
+            tokio::task::spawn_local(serve_secured(weak, flow, socket, remote, limit));
+        }
+    }
+}
+
+/// Shakes hands with who connected, then serves.
+async fn serve_secured<A: App + 'static>(
+    driver: Weak<RefCell<Driver<A>>>,
+    flow: FlowId,
+    socket: Rc<TcpStream>,
+    remote: SocketAddr,
+    limit: Duration,
+) {
+    let outcome = tokio::time::timeout(limit, handshake::shake(&driver, flow, &socket)).await;
+    {
+        let Some(driver) = driver.upgrade() else { return };
+        let mut driver = driver.borrow_mut();
+        driver.streams.shook_hands(remote);
+        if !matches!(outcome, Ok(Ok(()))) {
+            let why = match outcome {
+                Ok(Err(Trouble::Tls(error))) => told(&error, None),
+                Err(_) => "it took too long".to_owned(),
+                _ => "the connection broke".to_owned(),
+            };
+            tracing::debug!(%remote, why, "no TLS with who connected");
+            let unsent = driver.streams.forget(flow);
+            return driver.unsent(unsent, SendError::Closed);
+        }
+        driver.flow_changed(flow, FlowChange::Accepted);
+    }
+    serve(driver, flow, socket).await;
+}
+
 /// Begins the connections that are wanted.
 async fn open<A: App + 'static>(driver: Rc<RefCell<Driver<A>>>) {
     let opened = Rc::clone(&driver.borrow().streams.opened);
     loop {
         opened.notified().await;
         let streams = &mut driver.borrow_mut().streams;
-        let limit = streams.limits.connect;
         for (flow, remote) in streams.opening.drain(..) {
-            tokio::task::spawn_local(connect(Rc::downgrade(&driver), flow, remote, limit));
+            tokio::task::spawn_local(connect(Rc::downgrade(&driver), flow, remote));
         }
     }
 }
 
-async fn connect<A: App + 'static>(
-    driver: Weak<RefCell<Driver<A>>>,
-    flow: FlowId,
-    remote: SocketAddr,
-    limit: Duration,
-) {
-    let outcome = tokio::time::timeout(limit, TcpStream::connect(remote)).await;
+async fn connect<A: App + 'static>(driver: Weak<RefCell<Driver<A>>>, flow: FlowId, remote: SocketAddr) {
+    let outcome = reach(&driver, flow, remote).await;
     let Some(driver) = driver.upgrade() else { return };
-    let socket = match outcome {
-        Ok(Ok(socket)) => socket,
-        Ok(Err(_)) | Err(_) => {
+    match outcome {
+        Ok(socket) => {
+            driver.borrow_mut().flow_changed(flow, FlowChange::Opened);
+            let weak = Rc::downgrade(&driver);
+            drop(driver);
+            serve(weak, flow, socket).await;
+        }
+        Err(why) => {
             let mut driver = driver.borrow_mut();
             let unsent = driver.streams.forget(flow);
-            driver.unsent(unsent, SendError::Unreachable);
+            driver.unsent(unsent, why);
             driver.flow_changed(flow, FlowChange::OpenFailed);
-            return;
         }
+    }
+}
+
+/// Connects, and shakes hands where that is wanted.
+async fn reach<A: App + 'static>(
+    driver: &Weak<RefCell<Driver<A>>>,
+    flow: FlowId,
+    remote: SocketAddr,
+) -> Result<Rc<TcpStream>, SendError> {
+    let (limits, name, socket, client) = {
+        let driver = driver.upgrade().ok_or(SendError::Closed)?;
+        let mut driver = driver.borrow_mut();
+        let name = driver.streams.connections.get(&flow).ok_or(SendError::Closed)?.peer.name.clone();
+        let socket = driver.streams.plans.take_socket(flow);
+        (driver.streams.limits, name, socket, driver.tls.client.clone())
+    };
+    let connecting = async {
+        match socket {
+            Some(socket) => socket.connect(remote).await,
+            None => TcpStream::connect(remote).await,
+        }
+    };
+    let Ok(Ok(socket)) = tokio::time::timeout(limits.connect, connecting).await else {
+        return Err(SendError::Unreachable);
     };
     let _ = socket.set_nodelay(true);
     let socket = Rc::new(socket);
+    let secured = match &name {
+        Some(name) => Some(secure(client, name).await?),
+        None => None,
+    };
     {
+        let driver = driver.upgrade().ok_or(SendError::Closed)?;
         let mut driver = driver.borrow_mut();
-        let Some(connection) = driver.streams.connections.get_mut(&flow) else { return };
-        connection.socket = Some(Rc::clone(&socket));
-        driver.flow_changed(flow, FlowChange::Opened);
+        let connection = driver.streams.connections.get_mut(&flow).ok_or(SendError::Closed)?;
+        connection.channel = Some(match secured {
+            Some(tls) => Channel::secured(Rc::clone(&socket), tls),
+            None => Channel::plain(Rc::clone(&socket)),
+        });
     }
-    let weak = Rc::downgrade(&driver);
-    drop(driver);
-    serve(weak, flow, socket).await;
+    let Some(name) = name else { return Ok(socket) };
+    match tokio::time::timeout(limits.handshake, handshake::shake(driver, flow, &socket)).await {
+        Ok(Ok(())) => Ok(socket),
+        Ok(Err(Trouble::Tls(error))) => Err(SendError::Tls(told(&error, Some(&name)).into())),
+        Ok(Err(Trouble::Broken)) => {
+            Err(SendError::Tls(format!("{name} has closed the connection during the handshake of TLS").into()))
+        }
+        Err(_) => Err(SendError::Tls(format!("the handshake of TLS with {name} took too long").into())),
+    }
+}
+
+/// Our side of a connection to `name`. What the system trusts is read on another thread.
+async fn secure(client: TlsClient, name: &str) -> Result<rustls::Connection, SendError> {
+    let client = match client.is_ready() {
+        true => client,
+        false => tokio::task::spawn_blocking(move || {
+            // What is wrong is told below.
+            let _ = client.config();
+            client
+        })
+        .await
+        .map_err(|_| SendError::Closed)?,
+    };
+    client.connection(name).map_err(|why| SendError::Tls(why.into()))
 }
 
 /// Reads and writes one connection until it ends.
@@ -128,7 +234,7 @@ async fn serve<A: App + 'static>(driver: Weak<RefCell<Driver<A>>>, flow: FlowId,
                 if ready.is_err() {
                     break;
                 }
-                match read(&driver, flow, &socket, &mut framer) {
+                match read(&driver, flow, &mut framer) {
                     Read::Ended => break,
                     Read::Empty => {}
                     // Others get their turn: a stream that never pauses must not be all there is.
@@ -174,25 +280,23 @@ enum Read {
 }
 
 /// Takes one chunk and every message that ends in it.
-fn read<A: App + 'static>(
-    driver: &Weak<RefCell<Driver<A>>>,
-    flow: FlowId,
-    socket: &TcpStream,
-    framer: &mut Framer,
-) -> Read {
+fn read<A: App + 'static>(driver: &Weak<RefCell<Driver<A>>>, flow: FlowId, framer: &mut Framer) -> Read {
     let Some(driver) = driver.upgrade() else { return Read::Ended };
     let mut driver = driver.borrow_mut();
     let now = driver.clock.now();
-    let length = match socket.try_read(&mut driver.streams.chunk) {
-        Ok(0) => return Read::Ended,
-        Ok(length) => length,
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Read::Empty,
+    let Streams { connections, chunk, .. } = &mut driver.streams;
+    let Some(channel) = connections.get_mut(&flow).and_then(|one| one.channel.as_mut()) else { return Read::Ended };
+    let length = match channel.read(chunk) {
+        Ok(Taken::Octets(length)) => length,
+        Ok(Taken::Nothing) => return Read::More,
+        Ok(Taken::Empty) => return Read::Empty,
         Err(_) => return Read::Ended,
     };
-    framer.push(driver.streams.chunk.get(..length).unwrap_or_default());
+    framer.push(chunk.get(..length).unwrap_or_default());
     while let Some(frame) = framer.next_frame() {
         let Some(connection) = driver.streams.connections.get(&flow) else { return Read::Ended };
-        let path = Path { flow, transport: Transport::Tcp, local: connection.local, remote: connection.remote };
+        let Peer { transport, remote, .. } = connection.peer;
+        let path = Path { flow, transport, local: connection.local, remote };
         match frame {
             Ok(Frame::Message(bytes)) => driver.receive(now, path, bytes),
             // RFC 5626 section 4.4.1: a double CRLF is answered by one, behind whatever still waits. Who sends pings and reads no pong finds one.

@@ -6,6 +6,8 @@
 mod sentences;
 #[path = "sip_loop/streams.rs"]
 mod streams;
+#[path = "sip_loop/tls.rs"]
+mod tls;
 #[path = "sip_loop/turns.rs"]
 mod turns;
 #[path = "sip_loop/ways.rs"]

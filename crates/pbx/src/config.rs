@@ -66,6 +66,8 @@ pub struct Config {
     pub ring: Duration,
     /// How long a call may go on without a packet from one side; `None` (the default): for ever.
     pub silence: Option<Duration>,
+    /// Certificates, for what is listened on over TLS and for devices that are reached by it.
+    pub tls: TlsConfig,
     /// Where metrics and health are served over HTTP; `None`: nowhere. Port 0 takes a free one.
     pub metrics: Option<SocketAddr>,
     /// The path of the runtime socket; `None`: no socket.
@@ -139,6 +141,22 @@ pub struct MediaConfig {
     pub threads: Option<usize>,
 }
 
+/// Certificates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// PEM file with our certificate and those between it and its authority. `None`: one that signs itself is made at the first start and kept in
+    /// the folder `tls` of [`Config::state`].
+    pub certificate: Option<PathBuf>,
+    /// PEM file with its private key.
+    pub key: Option<PathBuf>,
+    /// PEM file with the authorities of devices' certificates. `None`: no device is asked for one.
+    pub client_ca: Option<PathBuf>,
+    /// Refuse devices without a certificate.
+    pub client_required: bool,
+    /// PEM file with those who are trusted where we connect; `None`: whom the system trusts.
+    pub ca: Option<PathBuf>,
+}
+
 /// Bindings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegisterConfig {
@@ -183,17 +201,20 @@ impl Config {
     }
 }
 
-/// Reads an address to listen on: `udp:0.0.0.0:5060`, `tcp:[::]:5060`.
+/// What an address to listen on looks like.
+pub(crate) const LISTEN: &str = "udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT, as in udp:0.0.0.0:5060";
+
+/// Reads an address to listen on: `udp:0.0.0.0:5060`, `tcp:[::]:5060`, `tls:0.0.0.0:5061`.
 ///
 /// # Errors
 /// What was expected.
 pub fn listen(text: &str) -> Result<Bind, ConfigError> {
-    let expected =
-        || ConfigError::value("listen", text, "udp:ADDRESS:PORT or tcp:ADDRESS:PORT, as in udp:0.0.0.0:5060");
+    let expected = || ConfigError::value("listen", text, LISTEN);
     let (transport, address) = text.split_once(':').ok_or_else(expected)?;
     let transport = match transport.to_ascii_lowercase().as_str() {
         "udp" => Transport::Udp,
         "tcp" => Transport::Tcp,
+        "tls" => Transport::Tls,
         _ => return Err(expected()),
     };
     Ok(Bind { transport, address: address.parse().map_err(|_| expected())? })

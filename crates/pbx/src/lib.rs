@@ -46,6 +46,7 @@ mod admit;
 mod bindings;
 mod body;
 mod call;
+mod certificate;
 mod command;
 mod config;
 mod dispatch;
@@ -70,8 +71,10 @@ mod target;
 mod watch;
 
 pub use accounts::{Account, AccountError};
+pub use certificate::Certificate;
 pub use config::{
-    Config, ConfigError, Extensions, Limits, MediaConfig, Place, RegisterConfig, Secret, User, listen, name_server,
+    Config, ConfigError, Extensions, Limits, MediaConfig, Place, RegisterConfig, Secret, TlsConfig, User, listen,
+    name_server,
 };
 pub use panel::NoAnswer;
 pub use server::{Running, Server, StartError};

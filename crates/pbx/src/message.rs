@@ -46,7 +46,10 @@ impl Switch {
             let asked = self.findings.ask(&name, message, &self.neighbours, turn);
             return (!asked).then(|| self.busy());
         }
-        let targets = self.targets(&name, found, turn.now());
+        let targets = match self.targets(&name, &message.request, found, turn.now()) {
+            Ok(targets) => targets,
+            Err(offline) => return Some(*offline),
+        };
         let copies: Vec<_> = targets.into_iter().filter_map(|target| send(&draft, target, turn)).collect();
         if copies.is_empty() {
             return Some(Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE));

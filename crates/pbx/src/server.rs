@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use net::Bound;
 use sip::digest;
 
 use crate::accounts::{Account, AccountError};
+use crate::certificate::{Certificate, Shown};
 use crate::command::Command;
 use crate::config::{Config, ConfigError};
 use crate::metrics::Metrics;
@@ -40,6 +41,8 @@ pub enum StartError {
     Realm(digest::ServerError),
     /// Sockets and threads.
     Net(net::StartError),
+    /// Certificates and keys.
+    Tls(net::tls::TlsError),
     /// The runtime socket, or the address for metrics.
     Watch(WatchError),
 }
@@ -52,6 +55,7 @@ impl fmt::Display for StartError {
             Self::Store(why) => why.fmt(f),
             Self::Realm(why) => why.fmt(f),
             Self::Net(why) => why.fmt(f),
+            Self::Tls(why) => why.fmt(f),
             Self::Watch(why) => why.fmt(f),
         }
     }
@@ -75,6 +79,7 @@ from! {
     store::StoreError => Store;
     digest::ServerError => Realm;
     net::StartError => Net;
+    net::tls::TlsError => Tls;
     WatchError => Watch;
 }
 
@@ -86,6 +91,7 @@ pub struct Running {
     // Behind `sip`: the loops end first.
     media: Vec<net::media::MediaThread>,
     watch: Watch,
+    shown: Option<Mutex<Shown>>,
 }
 
 impl fmt::Debug for Running {
@@ -106,6 +112,7 @@ impl Server {
         }
         // Ports first: a start that fails for want of them makes no passwords and no journal.
         let sockets = net::Sockets::bind_shared(&config.listen, usize::from(config.shards.max(1)))?;
+        let (tls, shown) = crate::certificate::open(&config)?;
         let watch = crate::watch::open(config.metrics, config.control.as_deref())?;
         if config.realm.is_none() && config.has_hashes() {
             tracing::warn!(
@@ -126,14 +133,14 @@ impl Server {
         let listed = config.limits.calls_listed;
         let tally = Tally::new(told.len());
         let given = Given { config, accounts: Arc::new(accounts), home, tally };
-        let members = studio.studios.into_iter().map(|studio| member(given.clone(), &rules, studio));
+        let members = studio.studios.into_iter().map(|studio| member(given.clone(), &rules, tls.clone(), studio));
         let sip = net::SipLoop::spawn_shards(sockets, members.collect::<Result<_, _>>()?)?;
         // The loops have their turn before anything arrives from the media threads.
         studio.lines.connect(sip.handles());
         let loops = Panel::new(sip.handles(), sip.intakes(), listed);
         let watch = watch.serve(loops.clone()).map_err(net::StartError::System)?;
         loops.tell(|| Command::Begin).map_err(|_| net::StartError::NothingToBind)?;
-        Ok(Running { sip, loops, accounts: told, media: studio.threads, watch })
+        Ok(Running { sip, loops, accounts: told, media: studio.threads, watch, shown: shown.map(Mutex::new) })
     }
 }
 
@@ -142,6 +149,7 @@ impl Server {
 fn member(
     given: Given,
     rules: &digest::ServerConfig,
+    tls: net::tls::Tls,
     studio: Studio,
 ) -> Result<(net::LoopConfig, impl FnOnce(net::Seat<'_, Command>) -> Switch + Send + 'static), digest::ServerError> {
     let offers_md5_among_others = rules.algorithms.len() > 1 && rules.algorithms.contains(&digest::Algorithm::Md5);
@@ -149,6 +157,7 @@ fn member(
     let mut looped = net::LoopConfig::new(Vec::new(), crate::switch::stack_config(&given.config));
     let wire = crate::metrics::Shared::default();
     looped.look_up(given.config.names.clone());
+    looped.tls = tls;
     looped.tap = Some(crate::metrics::tap(&wire));
     let make = move |seat: net::Seat<'_, Command>| {
         Switch::new(given, (digest, offers_md5_among_others), studio, Metrics::new(wire), &seat)
@@ -170,6 +179,24 @@ impl Running {
     /// Where metrics and health are served.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.watch.http
+    }
+
+    /// The certificate that is shown over TLS; `None` where nothing listens there.
+    pub fn certificate(&self) -> Option<Certificate> {
+        self.shown().map(|shown| shown.certificate.clone())
+    }
+
+    /// Reads certificate, key and the authorities of devices once more and shows them from now on. Connections that stand go on with what they
+    /// have.
+    ///
+    /// # Errors
+    /// [`net::tls::TlsError`]; then nothing has changed.
+    pub fn reload_certificate(&self) -> Result<Option<Certificate>, net::tls::TlsError> {
+        self.shown().map(|mut shown| shown.reload().cloned()).transpose()
+    }
+
+    fn shown(&self) -> Option<MutexGuard<'_, Shown>> {
+        self.shown.as_ref().map(|shown| shown.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The thread, named for people, that is gone by a fault of its own though calls cannot do without it: a server to be started anew.

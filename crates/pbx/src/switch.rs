@@ -25,7 +25,7 @@ use crate::relay::Relay;
 use crate::status::{CallStatus, ContactStatus, LoopStatus, Status, UserStatus};
 use crate::studio::Studio;
 use crate::tally::Tally;
-use crate::target::Target;
+use crate::target::{self, Target};
 
 /// When 100 leaves for an INVITE that nobody has looked at (RFC 3261 section 17.2.1).
 const TRYING: Duration = Duration::from_millis(200);
@@ -194,15 +194,25 @@ impl Switch {
         targets
     }
 
-    /// The devices of a user, ready to be called: those found elsewhere, or those that this loop keeps.
-    pub(crate) fn targets(&mut self, user: &str, found: Option<Vec<Target>>, now: Now) -> Vec<Target> {
-        let mut targets = found.unwrap_or_else(|| self.devices(user, now));
+    /// The devices of a user, ready for this request: those found elsewhere, or those that this loop keeps.
+    ///
+    /// # Errors
+    /// The refusal where there is none: 480.
+    pub(crate) fn targets(
+        &mut self,
+        user: &str,
+        request: &Request,
+        found: Option<Vec<Target>>,
+        now: Now,
+    ) -> Result<Vec<Target>, Box<Reply>> {
+        let targets = found.unwrap_or_else(|| self.devices(user, now));
+        let mut targets = target::of_request(targets, request.is_secure())?;
         for target in &mut targets {
             if target.ours.is_none() {
                 target.ours = target.next_hop().and_then(|host| self.studio.source(SocketAddr::new(host, 5060)));
             }
         }
-        targets
+        Ok(targets)
     }
 
     /// The From value of what goes out for a user: his own name, whatever the device wrote (RFC 3261 section 8.1.1.3).

@@ -3,8 +3,31 @@
 use std::net::IpAddr;
 
 use proxy::FLOW_GONE;
-use sip::message::UriBuf;
-use sip::{Hop, Transport};
+use sip::message::{HeaderId, StatusCode, UriBuf};
+use sip::{Hop, Reply, Transport};
+
+/// Those of a user's devices that a request may go to (RFC 5630 sections 4 and 5.3): where it is addressed by `sips`, those that registered so and
+/// are reached over TLS; the others would be a way in the clear. A request by `sip` goes to all, and pretends nothing to those that registered by
+/// `sips`.
+///
+/// # Errors
+/// The refusal where there is none.
+pub(crate) fn of_request(targets: Vec<Target>, secure: bool) -> Result<Vec<Target>, Box<Reply>> {
+    let were_any = !targets.is_empty();
+    let targets: Vec<Target> = match secure {
+        true => targets.into_iter().filter(Target::is_secure).collect(),
+        false => targets.into_iter().map(Target::without_sips).collect(),
+    };
+    match targets.is_empty() {
+        false => Ok(targets),
+        true if were_any => {
+            let mut refusal = Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE);
+            refusal.lines.push_id(HeaderId::Warning, "380 offhook \"SIPS Not Allowed\"");
+            Err(Box::new(refusal))
+        }
+        true => Err(Box::new(Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE))),
+    }
+}
 
 /// A device to be called, with its preference.
 #[derive(Clone, Debug)]
@@ -43,6 +66,30 @@ impl Target {
         })
     }
 
+    /// Whether it registered by `sips`, and the way to it is TLS.
+    fn is_secure(&self) -> bool {
+        let way = match &self.hop {
+            Hop::Path(path) => matches!(path.transport, Transport::Tls | Transport::Wss),
+            // The driver takes nothing but TLS there.
+            _ => true,
+        };
+        self.uri.as_uri().is_secure() && way
+    }
+
+    /// The same by `sip`, over the same way.
+    fn without_sips(mut self) -> Self {
+        let Some(sip) = self.uri.as_str().get("sips:".len()..).filter(|_| self.uri.as_uri().is_secure()) else {
+            return self;
+        };
+        if let Ok(sip) = format!("sip:{sip}").parse() {
+            let sips = std::mem::replace(&mut self.uri, sip);
+            if self.routes.is_empty() && matches!(self.hop, Hop::Auto) {
+                self.hop = Hop::Uri(sips);
+            }
+        }
+        self
+    }
+
     /// The next hop when it is an address literal.
     pub(crate) fn next_hop(&self) -> Option<IpAddr> {
         let literal = |host: &str| host.trim_start_matches('[').trim_end_matches(']').parse().ok();
@@ -55,3 +102,6 @@ impl Target {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -202,7 +202,7 @@ impl Network {
                     };
                     let Some(error) = failed else { continue };
                     let Some(at) = self.nodes.get_mut(node) else { return };
-                    self.tally.told(error);
+                    self.tally.told(&error);
                     at.stack.at(now, &mut out).unsent(id, error);
                     if path.transport != Transport::Udp {
                         at.stack.at(now, &mut out).flow(path.flow, FlowChange::OpenFailed);

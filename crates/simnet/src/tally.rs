@@ -98,7 +98,7 @@ impl Tally {
         *self.sends.entry(format!("{why:?}")).or_default() += 1;
     }
     /// A stack was told that a send of its failed, and why.
-    pub fn told(&mut self, why: SendError) {
+    pub fn told(&mut self, why: &SendError) {
         *self.errors.entry(format!("{why:?}")).or_default() += 1;
     }
     /// A fault fired.
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(tally.missing().len(), Fault::ALL.len() + CAUSES.len() + SendError::ALL.len() + states);
         for why in SendError::ALL {
             assert!(tally.missing().contains(&format!("send error {why:?}")));
-            tally.told(why);
+            tally.told(&why);
             assert!(!tally.missing().contains(&format!("send error {why:?}")));
         }
         for fault in [Fault::NoName, Fault::LookupFailed, Fault::LookupSilent] {

@@ -137,7 +137,7 @@ pub enum FlowChange {
 }
 
 /// Why a send failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
     /// Refused, or an ICMP error came back.
@@ -148,10 +148,13 @@ pub enum SendError {
     NoBuffer,
     /// The connection is gone and cannot be made again.
     Closed,
+    /// The peer was there, but is not to be trusted or spoken to in secret (RFC 3261 section 26.3.2.1, RFC 5922): for a person, what was expected
+    /// and what was found. Nothing has been sent.
+    Tls(Box<str>),
 }
 
 impl SendError {
-    /// All of them, for tests that want to have met each.
+    /// All that can happen without TLS, for tests that want to have met each.
     pub const ALL: [Self; 4] = [Self::Unreachable, Self::TooBig, Self::NoBuffer, Self::Closed];
 }
 
@@ -162,6 +165,7 @@ impl fmt::Display for SendError {
             Self::TooBig => "the message is larger than the transport carries",
             Self::NoBuffer => "too much waits to be sent already",
             Self::Closed => "the connection is gone",
+            Self::Tls(why) => why,
         })
     }
 }
@@ -230,16 +234,17 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use super::SendError::{self, Closed, NoBuffer, TooBig, Unreachable};
+    use super::SendError::{self, Closed, NoBuffer, Tls, TooBig, Unreachable};
 
     #[test]
-    fn all_send_errors_are_among_all() {
+    fn all_send_errors_but_that_of_tls_are_among_all() {
         // Does not compile when there is another.
         let place = |why: SendError| match why {
             Unreachable => 0,
             TooBig => 1,
             NoBuffer => 2,
             Closed => 3,
+            Tls(_) => 4,
         };
         assert_eq!(SendError::ALL.map(place), [0, 1, 2, 3]);
     }

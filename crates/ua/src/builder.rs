@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use audio::codec::Codec;
 use net::media::{MediaConfig, MediaThread, PortRange};
+use net::tls::TlsClient;
 use net::{Bind, Clock, Handle, LoopConfig, Names, Seen, SipLoop, StartError, Tap};
 use sdp::Hold;
 use sip::message::Method;
@@ -72,6 +73,7 @@ pub struct Builder {
     hold: Hold,
     timers: Timers,
     names: Names,
+    trust: TlsClient,
     tap: Option<Tap>,
 }
 
@@ -89,6 +91,7 @@ impl Builder {
             hold: Hold::ByDirection,
             timers: Timers::default(),
             names: Names::default(),
+            trust: TlsClient::default(),
             tap: None,
         }
     }
@@ -166,6 +169,13 @@ impl Builder {
         self
     }
 
+    /// Who is trusted where a call or an account goes over TLS (`sips:`, `;transport=tls`), and what certificate we show: those whom the system trusts
+    /// and none unless set.
+    pub fn trust(mut self, trust: TlsClient) -> Self {
+        self.trust = trust;
+        self
+    }
+
     /// Shows every SIP message that passes. Runs on the loop's thread: it must not block.
     pub fn tap(mut self, tap: impl FnMut(&Seen<'_>) + Send + 'static) -> Self {
         self.tap = Some(Box::new(tap));
@@ -182,6 +192,7 @@ impl Builder {
         let mut config = LoopConfig::new(binds, stack(self.timers, self.user_agent, &capabilities));
         config.tap = self.tap;
         config.look_up(self.names);
+        config.tls.client = self.trust;
         let commands: Arc<OnceLock<Handle<Command>>> = Arc::default();
         let thread = start_media(Arc::clone(&commands)).map_err(BuildError::Start)?;
         let (calls, incoming) = mpsc::channel(self.max_calls.max(1));

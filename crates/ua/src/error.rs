@@ -44,6 +44,13 @@ pub enum CallError {
         /// What stood in the way.
         why: String,
     },
+    /// The next hop is there, but it is not to be trusted, or there is no TLS with it. Nothing has been sent.
+    Untrusted {
+        /// Where it should have gone.
+        to: String,
+        /// What was expected, and what was found.
+        why: String,
+    },
     /// Our credentials were refused, or there are none for what asked.
     Authentication {
         /// 401 or 407; 403 when it answers our credentials and nothing has shown before that they are good.
@@ -100,6 +107,7 @@ impl fmt::Display for CallError {
             Self::Unreachable { to, why } => {
                 write!(f, "cannot reach {to}: {why}; check host name, port and transport, or set a proxy")
             }
+            Self::Untrusted { to, why } => write!(f, "nothing was sent to {to}: {why}"),
             Self::Authentication { code } => {
                 write!(f, "credentials refused ({code}): check user name and password of the account")
             }
@@ -152,6 +160,13 @@ pub enum RegisterError {
         /// What stood in the way.
         why: String,
     },
+    /// The next hop is there, but it is not to be trusted, or there is no TLS with it. Nothing has been sent.
+    Untrusted {
+        /// The registrar, or the proxy that everything is sent by.
+        first: String,
+        /// What was expected, and what was found.
+        why: String,
+    },
     /// The account was unregistered meanwhile, or its endpoint has ended.
     Ended,
 }
@@ -175,6 +190,7 @@ impl fmt::Display for RegisterError {
             Self::Unreachable { registrar, proxy: None, why } => {
                 write!(f, "cannot reach the registrar {registrar}: {why}; check host name, port and transport")
             }
+            Self::Untrusted { first, why } => write!(f, "nothing was sent to {first}: {why}"),
             Self::Ended => f.write_str("the account was unregistered, or its endpoint has ended"),
         }
     }

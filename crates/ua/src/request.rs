@@ -56,10 +56,12 @@ pub fn uri(given: &str) -> Result<UriBuf, CallError> {
         return Err(bad("only sip and sips addresses can be called without a gateway".into()));
     }
     let transport = uri.as_uri().transport().map(str::to_ascii_lowercase);
-    let wanted = if uri.as_uri().is_secure() { Some("tls") } else { transport.as_deref() };
-    match wanted {
-        Some(other) if !["udp", "tcp"].contains(&other) => Err(bad(format!(
-            "the transport {other:?} is not there yet; udp and tcp are, as in sip:bob@example.com;transport=tcp"
+    match transport.as_deref() {
+        Some("udp") if uri.as_uri().is_secure() => {
+            Err(bad("sips goes over TLS, and there is none over UDP (RFC 3261 section 26.2.2)".into()))
+        }
+        Some(other) if !["udp", "tcp", "tls"].contains(&other) => Err(bad(format!(
+            "the transport {other:?} is not there yet; udp, tcp and tls are, as in sip:bob@example.com;transport=tcp"
         ))),
         _ => Ok(uri),
     }

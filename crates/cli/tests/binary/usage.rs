@@ -39,8 +39,8 @@ fn output_that_cannot_be_written_ends_with_1() {
 
 #[test]
 fn what_cannot_be_understood_ends_with_2_and_says_what_was_expected() {
-    let not_there = "is not there yet; udp and tcp are";
-    let cases: [(&[&str], &str); 31] = [
+    let not_there = "is not there yet; udp, tcp and tls are";
+    let cases: [(&[&str], &str); 33] = [
         (&["--log-level", "net=loud=1", "check"], "log filter net=loud=1"),
         (&[], "Usage"),
         (&["dial"], "unrecognized subcommand 'dial'"),
@@ -67,15 +67,17 @@ fn what_cannot_be_understood_ends_with_2_and_says_what_was_expected() {
         (&["call", "x@127.0.0.1", "--dtmf", "12x"], "'x' is no digit"),
         (&["call", "x@127.0.0.1", "--expect-tone", "5000"], "5000 Hz"),
         (
-            &["register", "--account", "sips:x@127.0.0.1"],
-            "--account: address \"sips:x@127.0.0.1\": the transport \"tls\"",
+            &["register", "--account", "sip:x@127.0.0.1;transport=WSS"],
+            "--account: address \"sip:x@127.0.0.1;transport=WSS\": the transport \"wss\"",
         ),
-        (&["register", "--account", "sips:x@127.0.0.1"], not_there),
-        (&["register", "--account", "sip:x@127.0.0.1;transport=TLS"], not_there),
+        (&["register", "--account", "sips:x@127.0.0.1;transport=udp"], "there is none over UDP"),
         (&["register", "--account", "sip:x@127.0.0.1", "--proxy", "sip:127.0.0.1;transport=wss"], not_there),
-        (&["answer", "--account", "sip:x@127.0.0.1;transport=tls"], not_there),
-        (&["call", "sip:x@127.0.0.1;transport=tls"], not_there),
-        (&["options", "sips:127.0.0.1"], not_there),
+        (&["answer", "--account", "sip:x@127.0.0.1;transport=ws"], not_there),
+        (&["call", "sip:x@127.0.0.1;transport=ws"], not_there),
+        (&["options", "sips:127.0.0.1;transport=wss"], not_there),
+        (&["call", "sips:x@127.0.0.1", "--tls-cert", "cert.pem"], "--tls-key"),
+        (&["call", "sips:x@127.0.0.1", "--tls-ca", "ca.pem", "--tls-insecure"], "cannot be used with"),
+        (&["serve", "--tls", "5061"], "expected ADDRESS:PORT"),
         (&["message", "sip:x@127.0.0.1;transport=sctp", "x"], "the transport \"sctp\""),
         (&["serve", "--user", "1001", "--state", "/nonexistent"], "NAME:PASSWORD"),
     ];

@@ -18,7 +18,8 @@ fn connecting(count: u64, backlog: usize, backlogs: usize) -> (Streams, Vec<Flow
         .map(|number| {
             let flow = streams.new_flow();
             let remote = SocketAddr::from(([192, 0, 2, 1], 5_060 + u16::try_from(number).unwrap()));
-            streams.insert(flow, SocketAddr::from(([192, 0, 2, 2], 5_060)), remote, None, false);
+            let peer = Peer { transport: Transport::Tcp, remote, name: None };
+            streams.insert(flow, SocketAddr::from(([192, 0, 2, 2], 5_060)), peer, None, false);
             flow
         })
         .collect();

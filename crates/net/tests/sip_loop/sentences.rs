@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn sent_by(request: &str) -> SocketAddr {
+pub(super) fn sent_by(request: &str) -> SocketAddr {
     let via = request.lines().find_map(|line| line.strip_prefix("Via: SIP/2.0/")).unwrap();
     via.split_once(' ').unwrap().1.split(';').next().unwrap().parse().unwrap()
 }
@@ -39,22 +39,39 @@ fn rfc3261_18_1_1_a_response_by_a_connection_to_the_sent_by_arrives() {
 }
 
 #[test]
-fn rfc3261_8_1_2_what_is_addressed_by_sips_goes_nowhere_without_tls() {
+fn rfc3261_8_1_2_what_is_addressed_by_sips_goes_over_tls_or_nowhere() {
     let (running, seen) = start_with_page(&["127.0.0.1", "127.0.0.1"]);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let peer = listener.local_addr().unwrap();
     let datagrams = UdpSocket::bind(peer).unwrap();
-    listener.set_nonblocking(true).unwrap();
     datagrams.set_nonblocking(true).unwrap();
-    for uri in [
-        format!("sips:{peer}"),
-        format!("sips:many.example:{}", peer.port()),
-        format!("sips:{peer};transport=tcp"),
-        format!("sips:{peer};transport=udp"),
+    // A peer that knows no TLS; the first octet of what it hears, connection by connection.
+    let (heard, first) = mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut octet = [0];
+            let _ = stream.unwrap().read(&mut octet);
+            let _ = heard.send(octet[0]);
+        }
+    });
+    for (uri, tries) in [
+        (format!("sips:{peer}"), 1),
+        (format!("sips:many.example:{}", peer.port()), 2),
+        (format!("sips:{peer};transport=tcp"), 1),
+        (format!("sip:{peer};transport=tls"), 1),
+        (format!("sips:{peer};transport=udp"), 0),
     ] {
         running.handle().try_send(Order::Options(uri.clone())).unwrap();
         let told = seen.recv_timeout(PATIENCE).unwrap();
-        assert!(told.starts_with("NoRoute") && told.contains("TLS"), "{uri}: {told}");
+        let expected = if tries == 0 { "NoRoute(" } else { "Transport(Tls(" };
+        assert!(told.starts_with(expected) && told.contains("TLS"), "{uri}: {told}");
+        for _ in 0..tries {
+            assert_eq!(
+                first.recv_timeout(PATIENCE).unwrap(),
+                0x16,
+                "{uri}: the first octet of a handshake (RFC 8446 section 5.1)"
+            );
+        }
     }
-    assert!(listener.accept().is_err() && datagrams.recv(&mut [0; 64]).is_err(), "nothing came");
+    assert!(first.try_recv().is_err() && datagrams.recv(&mut [0; 64]).is_err(), "nothing else came");
 }

@@ -75,11 +75,8 @@ impl Switch {
         match destination {
             Destination::Feature(feature) => self.visit(&invite, number, feature, equipment, turn),
             Destination::User(name) => {
-                let targets = self.targets(&name, found, turn.now());
-                if targets.is_empty() {
-                    let offline = Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE);
-                    return Err((Box::new(offline), Outcome::Unavailable));
-                }
+                let targets = self.targets(&name, &invite.request, found, turn.now());
+                let targets = targets.map_err(|offline| (offline, Outcome::Unavailable))?;
                 let Some(letter) = self.letter(&invite, &number, codecs, equipment.thread) else {
                     return Err(refused(Reply::new(StatusCode::TOO_MANY_HOPS)));
                 };

@@ -67,6 +67,23 @@ impl Config {
             let expected = format!("a number that `{}` has not; give each its own", owner.join("."));
             return Err(ConfigError::Value { at, key: key.join("."), found: format!("\"{number}\""), expected });
         }
+        let tls = &self.tls;
+        for (given, needed, key, why) in [
+            (tls.certificate.is_some(), tls.key.is_some(), "certificate", "a `key` beside it, its private key"),
+            (tls.key.is_some(), tls.certificate.is_some(), "key", "a `certificate` beside it, whose key it is"),
+            (
+                tls.client_required,
+                tls.client_ca.is_some(),
+                "client_required",
+                "a `client_ca` beside it, the authorities of devices",
+            ),
+        ] {
+            if given && !needed {
+                let key = ["tls", key].map(str::to_owned);
+                let (at, key, found) = (place(sources, &key), key.join("."), String::new());
+                return Err(ConfigError::Value { at, key, found, expected: why.to_owned() });
+            }
+        }
         if let Some(name) = self.misfit() {
             let key = ["users", name, "ha1"].map(str::to_owned);
             return Err(ConfigError::Value {

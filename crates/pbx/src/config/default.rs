@@ -10,7 +10,7 @@ use sip::digest::Algorithm;
 use sip::{Timers, Transport};
 use store::Durability;
 
-use super::{Config, Extensions, Limits, MediaConfig, RegisterConfig, Secret};
+use super::{Config, Extensions, Limits, MediaConfig, RegisterConfig, Secret, TlsConfig};
 
 /// The port of SIP (RFC 3261 section 19.1.2).
 const SIP_PORT: u16 = 5060;
@@ -40,6 +40,7 @@ impl Default for Config {
             limits: Limits::default(),
             ring: Duration::from_secs(60),
             silence: None,
+            tls: TlsConfig::default(),
             metrics: None,
             control: None,
             shards: 1,

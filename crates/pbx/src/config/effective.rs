@@ -41,6 +41,7 @@ impl Config {
         put(&mut top, "media", self.media_table());
         put(&mut top, "register", self.register_table());
         put(&mut top, "dns", self.names_table());
+        put(&mut top, "tls", self.tls_table());
         put(&mut top, "sip", self.timers_table());
         put(&mut top, "limits", self.limits_table());
         top.to_string()
@@ -81,6 +82,18 @@ impl Config {
             put(&mut table, "servers", texts(self.names.servers.iter().map(ToString::to_string)));
         }
         put(&mut table, "timeout_ms", i64::try_from(self.names.timeout.as_millis()).unwrap_or(i64::MAX));
+        table
+    }
+
+    fn tls_table(&self) -> Table {
+        let mut table = Table::new();
+        let tls = &self.tls;
+        let files =
+            [("certificate", &tls.certificate), ("key", &tls.key), ("client_ca", &tls.client_ca), ("ca", &tls.ca)];
+        for (key, file) in files {
+            put_some(&mut table, key, file.as_ref().map(|path| path.display().to_string()));
+        }
+        put(&mut table, "client_required", tls.client_required);
         table
     }
 

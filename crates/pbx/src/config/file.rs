@@ -1,7 +1,7 @@
 //! Reading the settings from TOML.
 //!
 //! ```toml
-//! listen = ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060"]
+//! listen = ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060", "tls:0.0.0.0:5061"]
 //! state = "/var/lib/offhook"
 //! realm = "pbx.example.com"
 //! digest = ["sha-256", "md5"]     # the most wanted first; ["md5"] for old devices
@@ -43,6 +43,13 @@
 //! servers = ["192.0.2.53", "[2001:db8::53]:5353"] # absent: those of the system
 //! timeout_ms = 8000               # a look-up, in all
 //!
+//! [tls]                           # read again on SIGHUP
+//! certificate = "/etc/offhook/cert.pem" # absent: one that signs itself is made and kept in the state directory
+//! key = "/etc/offhook/key.pem"
+//! client_ca = "/etc/offhook/devices.pem" # absent: devices are asked for no certificate
+//! client_required = false         # true: refuses devices without one
+//! ca = "/etc/offhook/ca.pem"      # trusted where we connect; absent: whom the system trusts
+//!
 //! [sip]                           # timers of RFC 3261, appendix A; others follow from T1
 //! t1_ms = 500                     # 64 of them are waited for an answer
 //! t2_ms = 4000
@@ -69,11 +76,11 @@ use store::Durability;
 use super::error::{ConfigError, Place};
 use super::sections::{not_empty, numbers, read_user, secs};
 use super::text::{Entry, Files, Section, Source};
-use super::{Config, listen};
+use super::{Config, LISTEN, listen};
 
 /// Largest configuration file, in octets.
 const LARGEST: u64 = 4 << 20;
-pub(super) const TOP: [&str; 19] = [
+pub(super) const TOP: [&str; 20] = [
     "listen",
     "state",
     "realm",
@@ -91,6 +98,7 @@ pub(super) const TOP: [&str; 19] = [
     "media",
     "register",
     "dns",
+    "tls",
     "sip",
     "limits",
 ];
@@ -175,6 +183,9 @@ impl Config {
         if let Some(section) = each("dns")? {
             self.read_names(&section)?;
         }
+        if let Some(section) = each("tls")? {
+            self.read_tls(&section)?;
+        }
         if let Some(section) = each("sip")? {
             self.read_sip(&section)?;
         }
@@ -186,9 +197,7 @@ impl Config {
 
     fn read_top(&mut self, top: &Section<'_>) -> Result<(), ConfigError> {
         if let Some(entry) = top.get("listen") {
-            let read = |(text, entry): (String, Entry<'_>)| {
-                listen(&text).map_err(|_| entry.wrong("udp:ADDRESS:PORT or tcp:ADDRESS:PORT, as in udp:0.0.0.0:5060"))
-            };
+            let read = |(text, entry): (String, Entry<'_>)| listen(&text).map_err(|_| entry.wrong(LISTEN));
             self.listen = entry.texts()?.into_iter().map(read).collect::<Result<_, _>>()?;
             if self.listen.is_empty() {
                 return Err(entry.wrong("at least one address"));

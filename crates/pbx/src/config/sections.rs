@@ -1,4 +1,4 @@
-//! The tables of a configuration: `users`, `extensions`, `media`, `register`, `dns`, `sip`, `limits`.
+//! The tables of a configuration: `users`, `extensions`, `media`, `register`, `dns`, `tls`, `sip`, `limits`.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
@@ -36,6 +36,7 @@ pub(super) const EXTENSIONS: [&str; 4] = ["echo", "tone", "music", "conference"]
 pub(super) const MEDIA: [&str; 3] = ["address", "ports", "threads"];
 pub(super) const REGISTER: [&str; 5] = ["default_expires_secs", "min_expires_secs", "max_expires_secs", "clamp", "nat"];
 pub(super) const DNS: [&str; 2] = ["servers", "timeout_ms"];
+pub(super) const TLS: [&str; 5] = ["certificate", "key", "client_ca", "client_required", "ca"];
 pub(super) const SIP: [&str; 3] = ["t1_ms", "t2_ms", "t4_ms"];
 pub(super) const LIMITS: [&str; 8] = [
     "calls",
@@ -143,6 +144,25 @@ impl Config {
         }
         if let Some(entry) = section.get("timeout_ms") {
             self.names.timeout = entry.number(LOOK_UP).map(Duration::from_millis)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_tls(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
+        section.only(&TLS)?;
+        let tls = &mut self.tls;
+        for (key, place) in [
+            ("certificate", &mut tls.certificate),
+            ("key", &mut tls.key),
+            ("client_ca", &mut tls.client_ca),
+            ("ca", &mut tls.ca),
+        ] {
+            if let Some(entry) = section.get(key) {
+                *place = Some(not_empty(&entry)?.into());
+            }
+        }
+        if let Some(entry) = section.get("client_required") {
+            tls.client_required = entry.flag()?;
         }
         Ok(())
     }

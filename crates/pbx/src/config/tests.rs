@@ -93,7 +93,7 @@ fn mistakes_are_told_with_line_column_and_what_was_expected() {
         ("durability = 'never'", "line 1, column 14: `durability`: found \"never\", expected one of interval, sync"),
         (
             "listen = ['udp:1.2.3.4:5060', 'sctp:x']",
-            "line 1, column 31: `listen`: found \"sctp:x\", expected udp:ADDRESS:PORT or tcp:ADDRESS:PORT, as in udp:0.0.0.0:5060",
+            "line 1, column 31: `listen`: found \"sctp:x\", expected udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT, as in udp:0.0.0.0:5060",
         ),
         (
             "[media]\nports = '20-10'",
@@ -154,6 +154,15 @@ fn mistakes_are_told_with_line_column_and_what_was_expected() {
         (
             "digest = ['md5', 'md5']",
             "line 1, column 10: `digest`: found a value of type array, expected at least one of sha-256 and md5, and each once",
+        ),
+        (
+            "[tls]\ncertificate = 'a.pem'",
+            "line 2, column 15: `tls.certificate`: expected a `key` beside it, its private key",
+        ),
+        ("[tls]\nkey = 'a.pem'", "line 2, column 7: `tls.key`: expected a `certificate` beside it, whose key it is"),
+        (
+            "[tls]\nclient_required = true",
+            "line 2, column 19: `tls.client_required`: expected a `client_ca` beside it, the authorities of devices",
         ),
         ("[register]\nclamp = 1", "line 2, column 9: `register.clamp`: found 1, expected true or false"),
     ];

@@ -33,7 +33,7 @@ impl Network {
     }
 
     pub(super) fn unsent(&mut self, node: usize, send: SendId, why: SendError) {
-        self.tally.told(why);
+        self.tally.told(&why);
         self.turn(node, |turn| turn.unsent(send, why));
     }
 

@@ -30,7 +30,7 @@ impl Request {
     }
 
     /// True when the scheme of the Request-URI is `sips`.
-    pub(crate) fn is_secure(&self) -> bool {
+    pub fn is_secure(&self) -> bool {
         let uri = self.uri.bytes(self.headers.bytes());
         uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sips:"))
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sip::message::StatusCode;
 use sip::register::{RegisterFailure, RegisterSpec, RegistrationEvent, Removal};
-use sip::{Failure, RegistrationId, Turn};
+use sip::{Failure, RegistrationId, SendError, Turn};
 use tokio::sync::{oneshot, watch};
 
 use super::account::Account;
@@ -109,6 +109,9 @@ impl Phone {
 fn error_of(why: RegisterFailure, registrar: &str, proxy: Option<String>) -> RegisterError {
     if let RegisterFailure::Unreachable(Failure::Timeout) = why {
         return RegisterError::NoAnswer { first: proxy.unwrap_or_else(|| registrar.to_owned()) };
+    }
+    if let RegisterFailure::Unreachable(Failure::Transport(SendError::Tls(why))) = why {
+        return RegisterError::Untrusted { first: proxy.unwrap_or_else(|| registrar.to_owned()), why: why.into() };
     }
     let unreachable = |why: String| RegisterError::Unreachable { registrar: registrar.to_owned(), proxy, why };
     match why {

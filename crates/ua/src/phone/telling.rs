@@ -2,7 +2,7 @@
 
 use sip::message::header::Contact;
 use sip::message::{Response, StatusCode};
-use sip::{Reply, ServerTx, Turn};
+use sip::{Reply, SendError, ServerTx, Turn};
 use tokio::sync::oneshot;
 
 use crate::error::CallError;
@@ -71,6 +71,7 @@ pub(super) fn failed(why: sip::Failure, to: &str) -> CallError {
     match why {
         sip::Failure::Timeout => CallError::NoAnswer { after: None },
         sip::Failure::Cancelled => CallError::Cancelled,
+        sip::Failure::Transport(SendError::Tls(why)) => CallError::Untrusted { to: to.to_owned(), why: why.into() },
         why => CallError::Unreachable { to: to.to_owned(), why: why.to_string() },
     }
 }

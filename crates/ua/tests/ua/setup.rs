@@ -97,7 +97,7 @@ async fn one_call_more_than_there_is_room_for_is_answered_busy() {
 #[tokio::test]
 async fn addresses_that_lead_nowhere_say_so() {
     let alice = builder().build().await.unwrap();
-    for bad in ["", "sip:", "sip:bob@", "tel:+4312345", "sips:bob@example.com", "sip:bob@exa mple.com"] {
+    for bad in ["", "sip:", "sip:bob@", "tel:+4312345", "sips:bob@example.com;transport=udp", "sip:bob@exa mple.com"] {
         let error = alice.call(bad).await.err();
         assert!(matches!(error, Some(CallError::BadUri { .. })), "{bad:?}: {error:?}");
     }

@@ -2,7 +2,7 @@
 
 use sip::digest::Credentials;
 use sip::register::{RegisterFailure, RegistrationEvent};
-use sip::{Failure, Hop, Turn};
+use sip::{Failure, Hop, SendError, Turn};
 
 use super::{News, Robot};
 use crate::exit::Exit;
@@ -38,6 +38,9 @@ impl Robot {
                 let next = match &why {
                     // Who waits for a name to be made has it made first. Later a name server may be wrong for a while.
                     RegisterFailure::Unreachable(Failure::NoSuchHost) if !self.registered => Err(Exit::Unreachable),
+                    RegisterFailure::Unreachable(Failure::Transport(SendError::Tls(_))) if !self.registered => {
+                        Err(Exit::Tls)
+                    }
                     _ => retry_in.ok_or(Exit::Authentication),
                 };
                 self.tell(News::RegistrationFailed { why: self.words(&why), next });

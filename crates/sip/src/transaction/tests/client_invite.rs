@@ -140,7 +140,7 @@ fn rfc3261_17_1_4_transport_error_ends_a_calling_invite() {
         let mut bench = Bench::new();
         bench.request(Method::Invite, UDP);
         let id = bench.last().id;
-        bench.turn(|turn| turn.unsent(id, why));
+        bench.turn(|turn| turn.unsent(id, why.clone()));
         assert_eq!(bench.took(), ["0.000 INVITE (Request)".to_owned(), format!("0.000 failed Transport({why:?})")]);
         bench.ends_empty();
     }

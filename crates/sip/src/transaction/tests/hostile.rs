@@ -143,7 +143,7 @@ impl Play {
             Step::Unsent { which, why } if !bench.sent.is_empty() => {
                 let id = bench.sent[which.index(bench.sent.len())].id;
                 let all = [SendError::Unreachable, SendError::TooBig, SendError::NoBuffer, SendError::Closed];
-                bench.turn(|turn| turn.unsent(id, all[*why]));
+                bench.turn(|turn| turn.unsent(id, all[*why].clone()));
             }
             Step::Flow { flow, lost } => {
                 let change = if *lost { FlowChange::Lost } else { FlowChange::OpenFailed };

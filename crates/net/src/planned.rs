@@ -1,0 +1,55 @@
+//! Connections over TLS that may be made: who must be at the other end, and the port that has been said to be ours.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use sip::FlowId;
+use tokio::net::TcpSocket;
+
+/// Plans kept; the oldest goes for another. Each may hold a socket.
+const MOST: usize = 256;
+
+/// One of them.
+pub(crate) struct Plan {
+    /// The host that was asked for, which the certificate must be for (RFC 5922 section 7.3).
+    pub(crate) name: Rc<str>,
+    /// Bound already: its port stands in the Via and the Contact of the request that will open it.
+    pub(crate) socket: Option<TcpSocket>,
+}
+
+/// Those of one loop, by flow.
+#[derive(Default)]
+pub(crate) struct Plans {
+    of: HashMap<FlowId, Plan>,
+    order: VecDeque<FlowId>,
+}
+
+impl Plans {
+    pub(crate) fn name(&self, flow: FlowId) -> Option<Rc<str>> {
+        self.of.get(&flow).map(|plan| Rc::clone(&plan.name))
+    }
+
+    pub(crate) fn keep(&mut self, flow: FlowId, plan: Plan) {
+        if self.of.insert(flow, plan).is_none() {
+            self.order.push_back(flow);
+        }
+        while self.of.len() > MOST
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.of.remove(&oldest);
+        }
+    }
+
+    pub(crate) fn take_socket(&mut self, flow: FlowId) -> Option<TcpSocket> {
+        self.of.get_mut(&flow)?.socket.take()
+    }
+}
+
+/// A socket for a connection, with a port of its own at this address.
+pub(crate) fn bind(local: SocketAddr) -> std::io::Result<(TcpSocket, SocketAddr)> {
+    let socket = if local.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.bind(SocketAddr::new(local.ip(), 0))?;
+    let local = socket.local_addr()?;
+    Ok((socket, local))
+}

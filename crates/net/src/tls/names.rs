@@ -1,0 +1,58 @@
+//! Whom a certificate names (RFC 5922 section 7).
+
+use rustls::pki_types::{CertificateDer, ServerName};
+use webpki::EndEntityCert;
+
+/// The SIP domain identities of a certificate (RFC 5922 section 7.1): the hosts of its `sip` URIs without a user; its DNS names only where there are
+/// none of those. The common name is not looked at, as the section allows.
+pub(super) fn identities(certificate: &EndEntityCert<'_>) -> Vec<String> {
+    let uris: Vec<String> = certificate.valid_uri_names().filter_map(sip_domain).map(str::to_owned).collect();
+    if uris.is_empty() { certificate.valid_dns_names().map(str::to_owned).collect() } else { uris }
+}
+
+/// The host of a `sip` URI that names a domain: one with a user names that user.
+fn sip_domain(uri: &str) -> Option<&str> {
+    let (scheme, rest) = uri.split_once(':')?;
+    if !scheme.eq_ignore_ascii_case("sip") || rest.contains('@') {
+        return None;
+    }
+    let end = rest.find([';', '?', '/']).unwrap_or(rest.len());
+    let host = rest.get(..end)?;
+    // Port, but not the colons of an IPv6 address.
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if !name.contains(':') || name.ends_with(']') => {
+            if port.bytes().all(|digit| digit.is_ascii_digit()) { name } else { return None }
+        }
+        _ => host,
+    };
+    Some(name).filter(|name| !name.is_empty())
+}
+
+/// Whether the certificate is for this domain (RFC 5922 sections 7.2 and 7.3): DNS names, in their entirety, in any case; a wildcard stands
+/// for nothing but itself. For an address the certificate must name that address (iPAddress, as RFC 3261 section 26.3.1 knows no other name of it).
+///
+/// # Errors
+/// What it names instead.
+pub(super) fn verify(certificate: &CertificateDer<'_>, wanted: &ServerName<'_>) -> Result<(), Vec<String>> {
+    let Ok(certificate) = EndEntityCert::try_from(certificate) else { return Err(Vec::new()) };
+    let identities = identities(&certificate);
+    let matches = match wanted {
+        ServerName::DnsName(name) => identities.iter().any(|identity| same(identity, name.as_ref())),
+        ServerName::IpAddress(address) => {
+            let address = std::net::IpAddr::from(*address);
+            let named = |identity: &String| identity.trim_matches(['[', ']']).parse() == Ok(address);
+            certificate.verify_is_valid_for_subject_name(wanted).is_ok() || identities.iter().any(named)
+        }
+        _ => false,
+    };
+    if matches { Ok(()) } else { Err(identities) }
+}
+
+/// Two DNS names are the same (RFC 4343); one dot at the end says nothing.
+fn same(one: &str, other: &str) -> bool {
+    let bare = |name: &str| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    bare(one) == bare(other)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! What we show to those who connect, and what we ask of them.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::RootCertStore;
+use rustls::crypto::ring;
+use rustls::server::{NoServerSessionStorage, ServerConfig, ServerConnection, WebPkiClientVerifier};
+
+use super::error::TlsError;
+use super::own::{OwnCertificate, certificates};
+
+/// Whether those who connect are asked for a certificate (RFC 5922 section 7.4).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Clients {
+    /// No: they prove themselves by digest authentication, request by request.
+    #[default]
+    Unasked,
+    /// Who shows one must have it from an authority in this file.
+    Asked(PathBuf),
+    /// Everybody must show one from an authority in this file.
+    Required(PathBuf),
+}
+
+/// The server's side of TLS 1.2 and 1.3. Clones share it: what one replaces is replaced for all.
+#[derive(Clone)]
+pub struct TlsServer {
+    config: Arc<RwLock<Arc<ServerConfig>>>,
+}
+
+impl fmt::Debug for TlsServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsServer(..)")
+    }
+}
+
+impl TlsServer {
+    /// Shows this certificate.
+    ///
+    /// # Errors
+    /// [`TlsError`] when it does not fit its key, or the file of authorities cannot be read.
+    pub fn new(own: OwnCertificate, clients: &Clients) -> Result<Self, TlsError> {
+        Ok(Self { config: Arc::new(RwLock::new(config(own, clients)?)) })
+    }
+
+    /// Shows another certificate from now on. Connections that stand go on with what they have.
+    ///
+    /// # Errors
+    /// As [`TlsServer::new`]; then the old one is shown on.
+    pub fn replace(&self, own: OwnCertificate, clients: &Clients) -> Result<(), TlsError> {
+        let new = config(own, clients)?;
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(())
+    }
+
+    /// One more connection.
+    pub(crate) fn connection(&self) -> Result<rustls::Connection, rustls::Error> {
+        let config = Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner));
+        ServerConnection::new(config).map(rustls::Connection::Server)
+    }
+}
+
+fn config(own: OwnCertificate, clients: &Clients) -> Result<Arc<ServerConfig>, TlsError> {
+    let unusable = |error: &dyn fmt::Display| TlsError::Unusable(error.to_string());
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable(&error))?;
+    let asked = |path: &PathBuf| {
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates(path)? {
+            let wrong = |error| TlsError::Content { path: path.clone(), why: format!("{error}") };
+            roots.add(certificate).map_err(wrong)?;
+        }
+        Ok(WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider))
+    };
+    let verifier = match clients {
+        Clients::Unasked => None,
+        Clients::Asked(path) => Some(asked(path)?.allow_unauthenticated().build()),
+        Clients::Required(path) => Some(asked(path)?.build()),
+    };
+    let builder = match verifier.transpose().map_err(|error| unusable(&error))? {
+        None => builder.with_no_client_auth(),
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+    };
+    let mut config = builder.with_single_cert(own.chain, own.key).map_err(|error| unusable(&error))?;
+    // Who comes back brings what is needed for a short handshake, sealed: nothing is kept for it here.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.ticketer = ring::Ticketer::new().map_err(|error| unusable(&error))?;
+    config.send_tls13_tickets = 1;
+    Ok(Arc::new(config))
+}

@@ -1,0 +1,440 @@
+//! TLS on real sockets, with peers that have only the library: who is spoken to, who is not, and what nobody can hold up.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use net::tls::{Clients, OwnCertificate, Tls, TlsClient, TlsServer, Trust};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, ServerConnection, StreamOwned};
+
+use super::*;
+
+/// A certificate, its file and the file of its key.
+struct Paper {
+    folder: tempfile::TempDir,
+}
+
+impl Paper {
+    fn certificate(&self) -> PathBuf {
+        self.folder.path().join("certificate.pem")
+    }
+    fn key(&self) -> PathBuf {
+        self.folder.path().join("key.pem")
+    }
+    fn own(&self) -> OwnCertificate {
+        OwnCertificate::read(&self.certificate(), &self.key()).unwrap()
+    }
+    fn server(&self, clients: &Clients) -> TlsServer {
+        TlsServer::new(self.own(), clients).unwrap()
+    }
+    fn trusted(&self) -> TlsClient {
+        TlsClient::new(Trust::File(self.certificate()), None).unwrap()
+    }
+}
+
+/// A certificate with these names (`sip:` ones become URIs), changed by `change`, signed by itself.
+fn paper(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Paper {
+    let folder = tempfile::tempdir().unwrap();
+    let mut params = params(names);
+    change(&mut params);
+    let key = KeyPair::generate().unwrap();
+    std::fs::write(folder.path().join("certificate.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(folder.path().join("key.pem"), key.serialize_pem()).unwrap();
+    Paper { folder }
+}
+
+fn params(names: &[&str]) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.subject_alt_names = names
+        .iter()
+        .map(|name| match (name.parse(), name.starts_with("sip:")) {
+            (Ok(ip), _) => SanType::IpAddress(ip),
+            (_, true) => SanType::URI((*name).try_into().unwrap()),
+            _ => SanType::DnsName((*name).try_into().unwrap()),
+        })
+        .collect();
+    params
+}
+
+/// UDP, TCP and TLS, in this order.
+fn start_secured(paper: &Paper, change: impl FnOnce(&mut LoopConfig)) -> (Running<Order>, mpsc::Receiver<String>) {
+    start(|config| {
+        let address = "127.0.0.1:0".parse().unwrap();
+        config.binds.push(Bind { transport: Transport::Tls, address });
+        config.tls = Tls { server: Some(paper.server(&Clients::Unasked)), client: paper.trusted() };
+        change(config);
+    })
+}
+
+type Secured = StreamOwned<ClientConnection, TcpStream>;
+
+/// What a client of the library says of the loop's certificate is checked against this file.
+fn client_config(trusted: &Path, own: Option<&Paper>) -> Arc<rustls::ClientConfig> {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(trusted).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    Arc::new(match own {
+        None => builder.with_no_client_auth(),
+        Some(own) => {
+            let certificate = CertificateDer::from_pem_file(own.certificate()).unwrap();
+            builder.with_client_auth_cert(vec![certificate], PrivateKeyDer::from_pem_file(own.key()).unwrap()).unwrap()
+        }
+    })
+}
+
+fn raw(running: &Running<Order>) -> TcpStream {
+    let stream = TcpStream::connect(running.bound()[2].address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+fn connect(running: &Running<Order>, config: &Arc<rustls::ClientConfig>) -> Secured {
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    StreamOwned::new(ClientConnection::new(Arc::clone(config), name).unwrap(), raw(running))
+}
+
+fn ask(stream: &mut Secured, branch: &str) -> std::io::Result<String> {
+    let local = stream.sock.local_addr().unwrap();
+    stream.write_all(options("TLS", local, branch).as_bytes())?;
+    message(stream)
+}
+
+/// Reads one message without a body.
+fn message(stream: &mut impl Read) -> std::io::Result<String> {
+    let mut text = Vec::new();
+    let mut one = [0];
+    while !text.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut one)?;
+        text.push(one[0]);
+    }
+    Ok(String::from_utf8(text).unwrap())
+}
+
+const HERE: [&str; 1] = ["127.0.0.1"];
+
+#[test]
+fn rfc3261_18_2_2_what_comes_over_tls_is_answered_on_the_same_connection() {
+    let paper = paper(&HERE, |_| {});
+    let (running, _seen) = start_secured(&paper, |_| {});
+    let config = client_config(&paper.certificate(), None);
+    let mut stream = connect(&running, &config);
+    for branch in ["one", "two"] {
+        let answer = ask(&mut stream, branch).unwrap();
+        assert!(answer.starts_with("SIP/2.0 200 OK\r\nVia: SIP/2.0/TLS"), "{answer}");
+    }
+    // RFC 5626 section 4.4.1, behind TLS as elsewhere.
+    stream.write_all(b"\r\n\r\n").unwrap();
+    stream.read_exact(&mut [0; 2]).unwrap();
+    // Who speaks in the clear is not understood.
+    let mut clear = raw(&running);
+    clear.write_all(options("TLS", clear.local_addr().unwrap(), "clear").as_bytes()).unwrap();
+    let mut rest = Vec::new();
+    let _ = clear.read_to_end(&mut rest);
+    assert!(!rest.starts_with(b"SIP/2.0"), "{}", String::from_utf8_lossy(&rest));
+}
+
+#[test]
+fn thousands_of_messages_in_one_piece_are_answered_one_by_one_though_little_is_read() {
+    const ASKED: usize = 5_000;
+    let paper = paper(&HERE, |_| {});
+    let (running, _seen) = start_secured(&paper, |config| config.streams.backlog = 64 << 20);
+    let config = client_config(&paper.certificate(), None);
+    let mut stream = connect(&running, &config);
+    let local = stream.sock.local_addr().unwrap();
+    let all: String = (0..ASKED).map(|number| options("TLS", local, &number.to_string())).collect();
+    stream.write_all(all.as_bytes()).unwrap();
+    for number in 0..ASKED {
+        let answer = message(&mut stream).unwrap();
+        assert!(answer.contains(&format!("z9hG4bK{number};")), "{number}: {answer}");
+    }
+}
+
+#[test]
+fn handshake_that_stalls_is_ended_in_time_and_nobody_waits_for_it() {
+    let paper = paper(&HERE, |_| {});
+    let (running, _seen) = start_secured(&paper, |config| config.streams.handshake = Duration::from_millis(300));
+    let mut silent = raw(&running);
+    let mut half = raw(&running);
+    // The first octets of a ClientHello that never ends.
+    half.write_all(&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]).unwrap();
+    let since = Instant::now();
+    let config = client_config(&paper.certificate(), None);
+    assert!(ask(&mut connect(&running, &config), "meanwhile").unwrap().starts_with("SIP/2.0 200"));
+    for stalled in [&mut silent, &mut half] {
+        assert!(!matches!(stalled.read(&mut [0; 64]), Ok(1..)), "closed without a word");
+    }
+    assert!(since.elapsed() >= Duration::from_millis(250), "closed after {:?}", since.elapsed());
+}
+
+#[test]
+fn one_handshake_more_than_allowed_is_closed_and_places_are_free_again() {
+    let paper = paper(&HERE, |_| {});
+    // A quarter may be of one address: 2.
+    let (running, _seen) = start_secured(&paper, |config| config.streams.handshakes = 8);
+    let config = client_config(&paper.certificate(), None);
+    let mut held: Vec<_> = (0..2).map(|_| raw(&running)).collect();
+    let since = Instant::now();
+    assert!(!matches!(raw(&running).read(&mut [0; 64]), Ok(1..)), "one past the limit");
+    assert!(since.elapsed() < PATIENCE, "closed at once");
+    held.clear();
+    let until = Instant::now() + PATIENCE;
+    // As soon as the loop has seen it.
+    while ask(&mut connect(&running, &config), "again").is_err() {
+        assert!(Instant::now() < until, "places stay taken");
+    }
+    // Who has shaken hands takes no such place.
+    let mut stand = Vec::new();
+    for number in 0..6 {
+        let mut stream = connect(&running, &config);
+        assert!(ask(&mut stream, &format!("s{number}")).unwrap().starts_with("SIP/2.0 200"));
+        stand.push(stream);
+    }
+}
+
+#[test]
+fn another_certificate_is_shown_to_newcomers_and_those_who_are_there_stay() {
+    let (old, new) = (paper(&HERE, |_| {}), paper(&HERE, |_| {}));
+    let server = old.server(&Clients::Unasked);
+    let (running, _seen) = start_secured(&old, |config| config.tls.server = Some(server.clone()));
+    let (by_old, by_new) = (client_config(&old.certificate(), None), client_config(&new.certificate(), None));
+    let mut stays = connect(&running, &by_old);
+    assert!(ask(&mut stays, "before").unwrap().starts_with("SIP/2.0 200"));
+    assert!(ask(&mut connect(&running, &by_new), "too-early").is_err());
+    server.replace(new.own(), &Clients::Unasked).unwrap();
+    assert!(ask(&mut connect(&running, &by_new), "after").unwrap().starts_with("SIP/2.0 200"));
+    assert!(ask(&mut connect(&running, &client_config(&old.certificate(), None)), "too-late").is_err());
+    assert!(ask(&mut stays, "still").unwrap().starts_with("SIP/2.0 200"));
+}
+
+#[test]
+fn rfc5922_7_4_who_must_show_a_certificate_is_refused_without() {
+    let (ours, theirs, stranger) =
+        (paper(&HERE, |_| {}), paper(&["phone.example"], |_| {}), paper(&["phone.example"], |_| {}));
+    for (clients, without) in
+        [(Clients::Required(theirs.certificate()), false), (Clients::Asked(theirs.certificate()), true)]
+    {
+        let (running, _seen) = start_secured(&ours, |config| config.tls.server = Some(ours.server(&clients)));
+        let answered = |own: Option<&Paper>| {
+            ask(&mut connect(&running, &client_config(&ours.certificate(), own)), "x")
+                .is_ok_and(|one| one.contains(" 200 "))
+        };
+        assert_eq!(answered(None), without, "{clients:?}");
+        assert!(answered(Some(&theirs)), "{clients:?}");
+        assert!(!answered(Some(&stranger)), "{clients:?}");
+    }
+}
+
+/// A server of the library that answers every request on its first connections; what it was asked, and under which name.
+fn peer(paper: &Paper, clients: Option<&Paper>) -> (SocketAddr, mpsc::Receiver<(Option<String>, String)>) {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(clients) => {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(CertificateDer::from_pem_file(clients.certificate()).unwrap()).unwrap();
+            let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build().unwrap())
+        }
+    };
+    let chain = CertificateDer::pem_file_iter(paper.certificate()).unwrap().map(Result::unwrap).collect();
+    let config = builder.with_single_cert(chain, PrivateKeyDer::from_pem_file(paper.key()).unwrap()).unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (told, asked) = mpsc::channel();
+    // Ends with the process: nobody waits for it.
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), socket.unwrap());
+            let told = told.clone();
+            std::thread::spawn(move || {
+                while let Ok(request) = message(&mut stream) {
+                    let name = stream.conn.server_name().map(str::to_owned);
+                    let _ = told.send((name, request.clone()));
+                    stream.write_all(answer_to(&request, "200 OK").as_bytes()).unwrap();
+                }
+            });
+        }
+    });
+    (address, asked)
+}
+
+/// What becomes of an OPTIONS to this URI when this is trusted; every name is at 127.0.0.1.
+fn outcome(client: TlsClient, uri: &str) -> String {
+    let (running, seen) = start(|config| {
+        config.tls.client = client;
+        config.resolver = Some(Box::new(|| Box::new(Page(vec!["127.0.0.1".parse().unwrap()]))));
+    });
+    running.handle().try_send(Order::Options(uri.to_owned())).unwrap();
+    seen.recv_timeout(PATIENCE).unwrap()
+}
+
+#[test]
+fn rfc5922_7_3_the_server_must_be_who_was_asked_for() {
+    let paper = paper(&["sip.example.com"], |_| {});
+    let (address, asked) = peer(&paper, None);
+    let port = address.port();
+    for uri in [format!("sips:sip.example.com:{port}"), format!("sip:SIP.example.com:{port};transport=tls")] {
+        assert_eq!(outcome(paper.trusted(), &uri), "200", "{uri}");
+        // RFC 5922 section 7.8: the name is told to the server.
+        let (name, request) = asked.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(name.as_deref().map(str::to_ascii_lowercase).as_deref(), Some("sip.example.com"));
+        assert!(request.contains("\r\nVia: SIP/2.0/TLS "), "{request}");
+    }
+    for host in ["example.com", "www.sip.example.com", "127.0.0.1"] {
+        let told = outcome(paper.trusted(), &format!("sips:{host}:{port}"));
+        assert!(told.starts_with("Transport(Tls(") && told.contains("another name"), "{told}");
+        assert!(told.contains(&format!("expected {host}, found sip.example.com")), "{told}");
+    }
+    assert!(asked.try_recv().is_err(), "nothing was said to whom it was not for");
+}
+
+#[test]
+fn rfc5922_7_2_a_wildcard_is_for_nobody() {
+    let paper = paper(&["*.example.com"], |_| {});
+    let (address, _asked) = peer(&paper, None);
+    let told = outcome(paper.trusted(), &format!("sips:sip.example.com:{}", address.port()));
+    assert!(told.contains("expected sip.example.com, found *.example.com"), "{told}");
+}
+
+#[test]
+fn rfc5280_6_1_a_server_nobody_vouches_for_is_not_spoken_to() {
+    let (theirs, others) = (paper(&["sip.example.com"], |_| {}), paper(&["sip.example.com"], |_| {}));
+    let old = paper(&["sip.example.com"], |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));
+    let early = paper(&["sip.example.com"], |params| params.not_before = rcgen::date_time_ymd(2999, 1, 1));
+    let mail = paper(&["sip.example.com"], |params| {
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::EmailProtection];
+    });
+    for (shown, trusted, expected) in [
+        (&theirs, &others, "nobody we trust"),
+        (&old, &old, "has expired"),
+        (&early, &early, "not valid yet"),
+        (&mail, &mail, "not meant for servers of SIP"),
+    ] {
+        let (address, asked) = peer(shown, None);
+        let told = outcome(trusted.trusted(), &format!("sips:sip.example.com:{}", address.port()));
+        assert!(told.starts_with("Transport(Tls(") && told.contains(expected), "{expected}: {told}");
+        assert!(asked.try_recv().is_err(), "{expected}: something was said");
+        // Who wants to know no better is told nothing.
+        let anybody = TlsClient::new(Trust::Anybody, None).unwrap();
+        assert_eq!(outcome(anybody, &format!("sips:sip.example.com:{}", address.port())), "200");
+    }
+}
+
+#[test]
+fn an_authority_vouches_for_whom_it_has_signed_and_a_server_given_as_it_is_for_itself() {
+    // As `openssl req -x509` makes them: one that may sign others, and has signed itself.
+    let authority = paper(&["sip.example.com"], |params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
+    let (address, _asked) = peer(&authority, None);
+    assert_eq!(outcome(authority.trusted(), &format!("sips:sip.example.com:{}", address.port())), "200");
+    let expired = paper(&["sip.example.com"], |params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    });
+    let (address, _asked) = peer(&expired, None);
+    let told = outcome(expired.trusted(), &format!("sips:sip.example.com:{}", address.port()));
+    assert!(told.contains("has expired"), "{told}");
+
+    // Authority, one between, server; the server sends the one between.
+    let keys: Vec<KeyPair> = (0..3).map(|_| KeyPair::generate().unwrap()).collect();
+    let named = |name: &str, ca: bool, host: &[&str]| {
+        let mut params = params(host);
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        if ca {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        }
+        params
+    };
+    let (root, between) = (named("root", true, &[]), named("between", true, &[]));
+    let root_pem = root.self_signed(&keys[0]).unwrap().pem();
+    let between_pem = between.signed_by(&keys[1], &Issuer::from_params(&root, &keys[0])).unwrap().pem();
+    let server = named("server", false, &["sip:example.com"]);
+    let server_pem = server.signed_by(&keys[2], &Issuer::from_params(&between, &keys[1])).unwrap().pem();
+    let chain = paper(&HERE, |_| {});
+    std::fs::write(chain.certificate(), format!("{server_pem}{between_pem}")).unwrap();
+    std::fs::write(chain.key(), keys[2].serialize_pem()).unwrap();
+    let trusted = paper(&HERE, |_| {});
+    std::fs::write(trusted.certificate(), root_pem).unwrap();
+    let (address, _asked) = peer(&chain, None);
+    assert_eq!(outcome(trusted.trusted(), &format!("sips:example.com:{}", address.port())), "200");
+    let told = outcome(authority.trusted(), &format!("sips:example.com:{}", address.port()));
+    assert!(told.contains("nobody we trust"), "{told}");
+}
+
+#[test]
+fn a_server_that_wants_a_certificate_gets_ours() {
+    let (theirs, ours) = (paper(&["sip.example.com"], |_| {}), paper(&["phone.example.com"], |_| {}));
+    let (address, _asked) = peer(&theirs, Some(&ours));
+    let uri = format!("sips:sip.example.com:{}", address.port());
+    let with = TlsClient::new(Trust::File(theirs.certificate()), Some(ours.own())).unwrap();
+    assert_eq!(outcome(with, &uri), "200");
+    let without = outcome(theirs.trusted(), &uri);
+    assert_ne!(without, "200");
+}
+
+#[test]
+fn a_connection_serves_the_name_it_was_made_for_and_no_other() {
+    let paper = paper(&["one.example.com", "two.example.com"], |_| {});
+    let (address, asked) = peer(&paper, None);
+    let (running, seen) = start(|config| {
+        config.tls.client = paper.trusted();
+        config.resolver = Some(Box::new(|| Box::new(Page(vec!["127.0.0.1".parse().unwrap()]))));
+    });
+    let ask = |host: &str| {
+        running.handle().try_send(Order::Options(format!("sips:{host}:{}", address.port()))).unwrap();
+        let answer = seen.recv_timeout(PATIENCE).unwrap();
+        (answer, asked.try_recv().ok())
+    };
+    let port_of = |request: &str| sentences::sent_by(request).port();
+    let (answer, first) = ask("one.example.com");
+    let (name, first) = first.unwrap();
+    assert_eq!((answer.as_str(), name.as_deref()), ("200", Some("one.example.com")));
+    let (_, again) = ask("one.example.com");
+    assert_eq!(port_of(&again.unwrap().1), port_of(&first), "the connection that stands");
+    let (answer, other) = ask("two.example.com");
+    let (name, other) = other.unwrap();
+    assert_eq!((answer.as_str(), name.as_deref()), ("200", Some("two.example.com")));
+    assert_ne!(port_of(&other), port_of(&first), "another connection");
+    let (answer, refused) = ask("three.example.com");
+    assert!(answer.contains("expected three.example.com") && refused.is_none(), "{answer}");
+}
+
+#[test]
+fn listening_over_tls_without_a_certificate_is_refused() {
+    let binds = vec![Bind { transport: Transport::Tls, address: "127.0.0.1:0".parse().unwrap() }];
+    let config = LoopConfig::new(binds, sip::Config::default());
+    let (seen, _reports) = mpsc::channel();
+    let Err(why) = SipLoop::spawn(config, move |_, _| Robot { seen }) else { panic!("it started") };
+    assert!(why.to_string().contains("certificate"), "{why}");
+}
+
+#[test]
+fn certificate_that_was_made_is_kept_and_only_we_may_read_its_key() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("tls");
+    let names = ["pbx.example.com", "192.0.2.1"].map(str::to_owned);
+    let first = OwnCertificate::kept_in(&kept, &names).unwrap().fingerprint();
+    assert_eq!(OwnCertificate::kept_in(&kept, &[]).unwrap().fingerprint(), first);
+    assert_eq!(first.len(), 32 * 3 - 1, "{first}");
+    let mode = std::fs::metadata(OwnCertificate::files(&kept).1).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "{mode:o}");
+    // A key of another, a file of something else.
+    let other = paper(&HERE, |_| {});
+    let mixed = OwnCertificate::read(&OwnCertificate::files(&kept).0, &other.key()).unwrap();
+    assert!(TlsServer::new(mixed, &Clients::Unasked).is_err());
+    assert!(OwnCertificate::read(&other.key(), &other.key()).unwrap_err().to_string().contains("certificate"));
+    assert!(OwnCertificate::read(&other.certificate(), &other.certificate()).is_err());
+}

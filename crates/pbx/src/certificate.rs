@@ -1,0 +1,100 @@
+//! The certificate that devices see, and whom we trust where we connect.
+
+use std::path::{Path, PathBuf};
+
+use net::tls::{Clients, OwnCertificate, Tls, TlsClient, TlsError, TlsServer, Trust};
+use sip::Transport;
+
+use crate::config::{Config, TlsConfig};
+
+/// The folder of the state directory with a certificate that was made here.
+const FOLDER: &str = "tls";
+
+/// The certificate in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// SHA-256 of it, as `openssl x509 -fingerprint -sha256` shows it.
+    pub fingerprint: String,
+    /// Its file; `None` where nothing is kept.
+    pub file: Option<PathBuf>,
+    /// Made here and signed by itself: devices know it only by this file or its fingerprint.
+    pub made_here: bool,
+}
+
+/// Shows a certificate, and can show another.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    server: TlsServer,
+    config: TlsConfig,
+    state: Option<PathBuf>,
+    names: Vec<String>,
+    pub(crate) certificate: Certificate,
+}
+
+impl Shown {
+    /// Reads the files once more. Connections that stand go on.
+    pub(crate) fn reload(&mut self) -> Result<&Certificate, TlsError> {
+        let (own, certificate) = own(&self.config, self.state.as_deref(), &self.names)?;
+        self.server.replace(own, &clients(&self.config))?;
+        self.certificate = certificate;
+        Ok(&self.certificate)
+    }
+}
+
+/// Both sides of TLS, as far as these settings need them.
+pub(crate) fn open(config: &Config) -> Result<(Tls, Option<Shown>), TlsError> {
+    let listens = config.listen.iter().any(|bind| bind.transport == Transport::Tls);
+    let trust = config.tls.ca.clone().map_or(Trust::System, Trust::File);
+    if !listens {
+        return Ok((Tls { server: None, client: TlsClient::new(trust, None)? }, None));
+    }
+    let (state, names) = (config.state.clone(), names(config));
+    let (own, certificate) = own(&config.tls, state.as_deref(), &names)?;
+    let client = TlsClient::new(trust, None)?;
+    let server = TlsServer::new(own, &clients(&config.tls))?;
+    let shown = Shown { server: server.clone(), config: config.tls.clone(), state, names, certificate };
+    Ok((Tls { server: Some(server), client }, Some(shown)))
+}
+
+fn own(tls: &TlsConfig, state: Option<&Path>, names: &[String]) -> Result<(OwnCertificate, Certificate), TlsError> {
+    let folder = state.map(|state| state.join(FOLDER));
+    let (own, file, made_here) = match (&tls.certificate, &tls.key, folder) {
+        (Some(certificate), Some(key), _) => {
+            (OwnCertificate::read(certificate, key)?, Some(certificate.clone()), false)
+        }
+        (None, None, Some(folder)) => {
+            (OwnCertificate::kept_in(&folder, names)?, Some(OwnCertificate::files(&folder).0), true)
+        }
+        (None, None, None) => (OwnCertificate::made_for(names)?, None, true),
+        // A configuration that was read has both.
+        (Some(_), None, _) => return Err(TlsError::Unusable("its private key is not named".into())),
+        (None, Some(_), _) => return Err(TlsError::Unusable("only its private key is named".into())),
+    };
+    let certificate = Certificate { fingerprint: own.fingerprint(), file, made_here };
+    Ok((own, certificate))
+}
+
+fn clients(tls: &TlsConfig) -> Clients {
+    match (&tls.client_ca, tls.client_required) {
+        (None, _) => Clients::Unasked,
+        (Some(authorities), false) => Clients::Asked(authorities.clone()),
+        (Some(authorities), true) => Clients::Required(authorities.clone()),
+    }
+}
+
+/// What this server is called by: its domains, this machine's name, and the addresses that are listened on.
+fn names(config: &Config) -> Vec<String> {
+    let mut names = config.domains.clone();
+    let machine = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    names.extend(machine.filter(|name| !name.is_empty()));
+    names.push("localhost".into());
+    let here = ["127.0.0.1", "::1"].map(str::to_owned);
+    let listened = config.listen.iter().map(|bind| bind.address.ip()).filter(|ip| !ip.is_unspecified());
+    names.extend(listened.map(|ip| ip.to_string()).chain(here));
+    // An address that the world reaches us at, where we listen on all.
+    let outside = net::Sources::default().towards(([198, 51, 100, 1], 0).into());
+    names.extend(outside.map(|ip| ip.to_string()));
+    let mut seen = std::collections::BTreeSet::new();
+    names.retain(|name| name.is_ascii() && seen.insert(name.clone()));
+    names
+}

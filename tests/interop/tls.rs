@@ -1,0 +1,268 @@
+//! TLS with programs nobody here wrote: OpenSSL's `s_client` and `s_server`, baresip, Kamailio. Each with somebody who is not to be trusted.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::baresip::Baresip;
+use super::kamailio::Kamailio;
+use crate::program::offhook::{self, Server, USERS};
+use crate::program::sound::seconds_of;
+use crate::program::{Program, free_port};
+
+/// A PBX that listens over TLS as well, and where.
+fn serve(arguments: &[&str]) -> (Server, String) {
+    let address = format!("127.0.0.1:{}", free_port());
+    let server = offhook::serve(&[&USERS[..], &["--tls", &address], arguments].concat());
+    (server, address)
+}
+
+/// The certificate it has made.
+fn certificate(server: &Server) -> PathBuf {
+    server.state.path().join("state/tls/certificate.pem")
+}
+
+/// A certificate for these names made by OpenSSL as it makes them unless told otherwise, with its key: `certificate.pem`, `key.pem`.
+fn made_by_openssl(folder: &Path, names: &str) {
+    made_with(folder, names, &[]);
+}
+
+fn made_with(folder: &Path, names: &str, more: &[&str]) {
+    let names = format!("subjectAltName={names}");
+    let key = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem";
+    let certificate = "-days 2 -subj /CN=test -out certificate.pem";
+    let mut command = Command::new("openssl");
+    command.current_dir(folder).args(key.split(' ')).args(certificate.split(' '));
+    command.args(["-addext", &names]).args(more);
+    let made = command.output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// OpenSSL's client, which says this once it has shaken hands and trusts that file.
+fn s_client(address: &str, trusted: &Path, said: &str, version: &str) -> Program {
+    let folder = tempfile::tempdir().unwrap().keep();
+    let file = folder.join("said");
+    std::fs::write(&file, said).unwrap();
+    let script = format!(
+        "exec openssl s_client -connect {address} {version} -CAfile {} -verify_return_error -verify_ip 127.0.0.1 -quiet < {}",
+        trusted.display(),
+        file.display()
+    );
+    Program::start(Command::new("sh").args(["-c", &script]))
+}
+
+fn options(branch: &str) -> String {
+    format!(
+        "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bK{branch};rport\r\nFrom: <sip:s@client>;tag=s\r\n\
+         To: <sip:127.0.0.1>\r\nCall-ID: {branch}\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
+#[test]
+fn openssl_gets_an_answer_by_both_versions_and_none_with_another_certificate() {
+    let (mut server, address) = serve(&[]);
+    let (other, _) = serve(&[]);
+    for version in ["-tls1_2", "-tls1_3"] {
+        let mut client = s_client(&address, &certificate(&server), &options("x"), version);
+        client.wait_for("SIP/2.0 200 OK");
+        client.wait_for("Via: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bKx");
+        let refused = s_client(&address, &certificate(&other), &options("y"), version);
+        let (code, output) = refused.finish();
+        assert!(code != 0 && output.contains("verify error") && !output.contains("SIP/2.0"), "{version}: {output}");
+    }
+    // What is printed is what OpenSSL reckons.
+    let mut reckon = Command::new("openssl");
+    reckon.args(["x509", "-noout", "-fingerprint", "-sha256", "-in"]).arg(certificate(&server));
+    let reckoned = String::from_utf8(reckon.output().unwrap().stdout).unwrap();
+    let fingerprint = reckoned.trim().split_once('=').unwrap().1;
+    assert!(server.program.output().contains(fingerprint), "{reckoned}");
+}
+
+#[test]
+fn certificate_is_read_again_on_sighup_and_the_connection_that_stands_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    made_by_openssl(folder.path(), "IP:127.0.0.1");
+    let file = |name: &str| folder.path().join(name);
+    let (given, key) = (file("certificate.pem"), file("key.pem"));
+    let (mut server, address) = serve(&["--tls-cert", given.to_str().unwrap(), "--tls-key", key.to_str().unwrap()]);
+    let first = file("first.pem");
+    std::fs::copy(&given, &first).unwrap();
+    let ask = |trusted: &Path| {
+        let ended =
+            offhook::start(&["options", &format!("sips:{address}"), "--tls-ca", trusted.to_str().unwrap()]).finish();
+        ended.0
+    };
+    assert_eq!(ask(&first), 0);
+    // A phone that stays registered over the whole of it.
+    let account = format!("sips:1001@{address}");
+    let trusted = first.to_str().unwrap();
+    let mut phone =
+        offhook::start(&["answer", "--account", &account, "--password", "secret1", "--tls-ca", trusted, "--echo"]);
+    phone.wait_for("registered");
+    // What cannot be used changes nothing.
+    std::fs::write(&given, "nothing").unwrap();
+    server.program.signal("HUP");
+    server.program.wait_for("the old certificate is shown on");
+    assert_eq!(ask(&first), 0);
+    made_by_openssl(folder.path(), "IP:127.0.0.1");
+    let before = server.program.output().matches("SHA-256").count();
+    server.program.signal("HUP");
+    server.program.wait_until(|output| output.matches("SHA-256").count() > before);
+    assert_eq!((ask(&given), ask(&first)), (0, 5));
+    // Its connection is from before.
+    let caller = format!("sip:1002@{}", server.address);
+    let call =
+        ["call", "1001", "--account", &caller, "--password", "secret2", "--no-register", "--tone", "440", "--for", "3"];
+    let (code, output) = offhook::start(&[&call[..], &["--expect-tone", "440"]].concat()).finish();
+    assert_eq!(code, 0, "{output}\n{}", phone.output());
+    assert!(!phone.output().contains("failed"), "{}", phone.output());
+}
+
+#[test]
+fn server_of_another_name_is_told_and_not_spoken_to() {
+    let folder = tempfile::tempdir().unwrap();
+    made_by_openssl(folder.path(), "DNS:wrong.example,DNS:*.example.com");
+    let port = free_port().to_string();
+    let mut command = Command::new("openssl");
+    command.current_dir(folder.path()).args([
+        "s_server",
+        "-accept",
+        &port,
+        "-cert",
+        "certificate.pem",
+        "-key",
+        "key.pem",
+    ]);
+    let mut server = Program::start_waiting(&mut command);
+    server.wait_for("ACCEPT");
+    let certificate = folder.path().join("certificate.pem");
+    let trusted = ["--tls-ca", certificate.to_str().unwrap()];
+    let uri = format!("sips:127.0.0.1:{port}");
+    for verb in [
+        &["options", &uri][..],
+        &["message", &uri, "secret"],
+        &["call", &uri],
+        &["register", "--once", "--account", "sips:1001@127.0.0.1", "--password", "x", "--proxy", &uri],
+    ] {
+        let (code, output) = offhook::start(&[verb, &trusted].concat()).finish();
+        assert_eq!(code, 5, "{verb:?}: {output}");
+        assert!(output.contains("expected 127.0.0.1, found wrong.example, *.example.com"), "{verb:?}: {output}");
+    }
+    let (code, output) = offhook::start(&["options", &uri]).finish();
+    assert!(code == 5 && output.contains("--tls-ca"), "{code} {output}");
+    assert!(!server.output().contains("SIP/2.0"), "{}", server.output());
+}
+
+/// baresip as 1001 over TLS, with these lines in its configuration. Its version 1.0 looks at no certificate of a server.
+fn baresip(address: &str, settings: &str) -> Baresip {
+    let account =
+        format!("<sip:1001@{address};transport=tls>;auth_user=1001;auth_pass=secret1;regint=300;answermode=auto");
+    Baresip::with_settings(&account, 1000, settings)
+}
+
+#[test]
+fn baresip_registers_with_a_certificate_where_one_is_required_and_not_without() {
+    let folder = tempfile::tempdir().unwrap();
+    made_with(folder.path(), "DNS:phone.example", &["-addext", "basicConstraints=critical,CA:FALSE"]);
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let both = folder.path().join("both.pem");
+    std::fs::write(&both, read("certificate.pem") + &read("key.pem")).unwrap();
+    let file = folder.path().join("certificate.pem");
+    let text = format!("[tls]\nclient_ca = \"{}\"\nclient_required = true\n", file.display());
+    let configuration = offhook::configuration(&text);
+    let settings = ["--config", configuration.path().to_str().unwrap(), "--log-level", "net=debug"];
+    let (mut server, address) = serve(&settings);
+    let mut stranger = baresip(&address, "");
+    server.program.wait_for("no TLS with who connected");
+    assert_eq!(server.status()["users"][0]["contacts"].as_array().map(Vec::len), Some(0));
+    assert!(!stranger.has_printed("[1 binding]"));
+    stranger.stop();
+    let mut phone = baresip(&address, &format!("sip_certificate {}\n", both.display()));
+    phone.wait_for_line("[1 binding]");
+    phone.stop();
+}
+
+#[test]
+fn baresip_registers_over_tls_calls_the_echo_and_is_called() {
+    let (server, address) = serve(&[]);
+    let mut phone = baresip(&address, &format!("sip_cafile {}\n", certificate(&server).display()));
+    phone.wait_for_line("[1 binding]");
+    let contact = server.status()["users"][0]["contacts"][0].to_string();
+    assert!(contact.contains("tls"), "{contact}");
+    phone.command("dial", &format!("sip:600@{address};transport=tls"));
+    phone.wait_for("CALL_ESTABLISHED");
+    phone.talk();
+    phone.command("hangup", "");
+    phone.wait_for("CALL_CLOSED");
+    let heard = seconds_of(&phone.recording(), 1000.0);
+    assert!(heard >= 3.0, "its own 1000 Hz came back for {heard} s");
+    // From a phone without TLS: by the connection that baresip has made.
+    let caller = format!("sip:1002@{}", server.address);
+    let call = ["call", "1001", "--account", &caller, "--password", "secret2", "--no-register", "--for", "5"];
+    let (code, output) = offhook::start(&[&call[..], &["--tone", "440", "--expect-tone", "1000"]].concat()).finish();
+    assert_eq!(code, 0, "{output}");
+    phone.wait_for("CALL_CLOSED");
+    let heard = seconds_of(&phone.recording(), 440.0);
+    assert!(heard >= 3.0, "440 Hz of ours for {heard} s");
+    phone.stop();
+}
+
+#[test]
+fn our_phone_registers_and_calls_through_kamailio_over_tls_and_only_where_the_name_is_right() {
+    let folder = tempfile::tempdir().unwrap();
+    made_by_openssl(folder.path(), "URI:sip:127.0.0.1,DNS:elsewhere.example");
+    let (mut kamailio, address) = Kamailio::start_secured(folder.path());
+    let file = folder.path().join("certificate.pem");
+    let trusted = ["--tls-ca", file.to_str().unwrap()];
+    let register = |domain: &str, transport: &str| {
+        let account = format!("sip:1001@{domain}{transport}");
+        let verb = ["register", "--once", "--account", &account, "--password", "secret1001"];
+        offhook::start(&[&verb[..], &trusted].concat()).finish()
+    };
+    let (code, output) = register(&address, ";transport=tls");
+    assert_eq!(code, 0, "{output}");
+    kamailio.wait_for("registered 1001 by tls");
+    // The same server by a name that the certificate is not for.
+    let (code, output) = register(&address.replace("127.0.0.1", "localhost"), ";transport=tls");
+    assert_eq!(code, 5, "{output}");
+    assert!(output.contains("expected localhost, found 127.0.0.1"), "{output}");
+
+    // A call over it: its dialog comes back on the connection that we made.
+    let phone =
+        format!("<sip:1002@{}>;auth_user=1002;auth_pass=secret1002;regint=300;answermode=auto", kamailio.address);
+    let mut phone = Baresip::start(&phone, 1000);
+    phone.wait_for_line("[1 binding]");
+    let account = format!("sip:1001@{address};transport=tls");
+    let call = ["call", "1002", "--account", &account, "--password", "secret1001", "--tone", "440", "--for", "5"];
+    let (code, output) = offhook::start(&[&call[..], &["--expect-tone", "1000"], &trusted].concat()).finish();
+    assert_eq!(code, 0, "{output}");
+    phone.wait_for("CALL_CLOSED");
+    let heard = seconds_of(&phone.recording(), 440.0);
+    assert!(heard >= 3.0, "440 Hz for {heard} s there");
+    phone.stop();
+}
+
+#[test]
+fn who_is_called_by_sips_and_registered_without_is_not_called_in_the_clear() {
+    let (server, address) = serve(&[]);
+    let registrar = format!("sip:1001@{}", server.address);
+    let mut robot =
+        offhook::start(&["answer", "--account", &registrar, "--password", "secret1", "--sip", "127.0.0.1:0"]);
+    robot.wait_for("registered");
+    let file = certificate(&server);
+    let call = |scheme: &str| {
+        let target = format!("{scheme}:1001@{address}");
+        let account = format!("sips:1002@{address}");
+        let verb = ["call", &target, "--account", &account, "--password", "secret2", "--for", "1"];
+        offhook::start(&[&verb[..], &["--tls-ca", file.to_str().unwrap()]].concat()).finish()
+    };
+    let (code, output) = call("sips");
+    assert_eq!(code, 8, "{output}");
+    assert!(!robot.output().contains("answered"), "{}", robot.output());
+    // By sip it is.
+    let target = format!("sip:1001@{address};transport=tls");
+    let account = format!("sip:1002@{address};transport=tls");
+    let verb = ["call", &target, "--account", &account, "--password", "secret2", "--for", "1"];
+    let (code, output) = offhook::start(&[&verb[..], &["--tls-ca", file.to_str().unwrap()]].concat()).finish();
+    assert_eq!(code, 0, "{output}");
+    robot.wait_for("answered");
+}
