@@ -85,6 +85,7 @@ fn conduct(args: &args::Answer) -> Result<(Conduct, bool), Fault> {
     let conduct = Conduct {
         reject: args.reject.and_then(StatusCode::new),
         ring_only: args.ring,
+        reliable: args.reliable,
         hang_up_after: args.duration.map(Duration::from_secs),
         echo: args.echo,
         voice,
@@ -104,7 +105,8 @@ fn listening(args: &args::Answer) -> Result<LoopConfig, Fault> {
     if args.trying_ms > 0 {
         stack.trying = sip::Trying::After(Duration::from_millis(args.trying_ms));
     }
-    stack.allow.extend([sip::message::Method::Info, sip::message::Method::Message]);
+    stack.allow = Robot::capabilities().allow;
+    stack.supported = Robot::capabilities().supported;
     let mut config = LoopConfig::new(phone::udp_and_tcp(&phone::addresses(&args.identity.sip)), stack);
     config.look_up(phone::names(&args.identity));
     config.tls.client = phone::trust(&args.identity.tls)?;

@@ -211,6 +211,9 @@ pub(crate) struct Call {
     /// Hang up after so long; otherwise when the files have been played, the peer hangs up, or Ctrl-C.
     #[arg(long = "for", value_name = "SECS", value_parser = whole_secs)]
     pub(crate) duration: Option<u64>,
+    /// Insist that the callee says reliably that it rings (100rel): one that cannot refuses with 420, exit code 7.
+    #[arg(long)]
+    pub(crate) reliable: bool,
     /// Fail unless audio was heard: exit code 9 when no packet came, 10 when they held nothing but silence.
     #[arg(long)]
     pub(crate) expect_audio: bool,
@@ -240,6 +243,9 @@ pub(crate) struct Answer {
     /// Ring and never answer.
     #[arg(long)]
     pub(crate) ring: bool,
+    /// Say reliably that it rings, with the description, to callers that can take it (100rel); the 200 waits for their PRACK.
+    #[arg(long, conflicts_with = "reject")]
+    pub(crate) reliable: bool,
     /// Refuse with this status.
     #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(300..700), conflicts_with = "ring")]
     pub(crate) reject: Option<u16>,

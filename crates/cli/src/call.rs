@@ -143,7 +143,9 @@ async fn dial(
         None => phone.endpoint.call(&args.target),
     };
     let since = Instant::now();
-    let mut dialing = builder.ring_for(Duration::from_secs(args.ring_for)).start().await?;
+    let builder = builder.ring_for(Duration::from_secs(args.ring_for));
+    let builder = if args.reliable { builder.reliable() } else { builder };
+    let mut dialing = builder.start().await?;
     let peer = dialing.peer().to_owned();
     out.event(&format!("calling {peer}"), &[("event", "calling".into()), ("peer", peer.as_str().into())]);
     let mut state = "calling".to_owned();
@@ -192,6 +194,7 @@ fn ringing(progress: &Progress, out: &mut Out) -> String {
         ("code", progress.code.into()),
         ("reason", progress.reason.as_str().into()),
         ("early_media", progress.early_media.into()),
+        ("reliable", progress.reliable.into()),
     ];
     out.event(&format!("{said}{early}"), &fields);
     if progress.code == 180 { "ringing".to_owned() } else { said }

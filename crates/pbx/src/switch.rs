@@ -9,7 +9,7 @@ use net::Seat;
 use sip::digest;
 use sip::header::From;
 use sip::message::{Method, Quote, Request, StatusCode, UriBuf};
-use sip::uas::Capabilities;
+use sip::uas::{Capabilities, RELIABLE};
 use sip::{Now, Reply, Turn};
 
 use crate::accounts::{Accounts, Known};
@@ -70,6 +70,7 @@ pub(crate) fn stack_config(config: &Config) -> sip::Config {
         // Whoever is let in gets his 100 at once; who is challenged gets nothing but that, so nothing need be kept of him.
         trying: sip::Trying::After(TRYING),
         allow: methods(),
+        supported: extensions(),
         max_sessions: config.limits.calls.saturating_mul(8).max(1_000),
         max_dialogs: config.limits.calls.saturating_mul(16).max(2_000),
         retry_after_secs: u32::try_from(config.limits.retry_after.as_secs()).unwrap_or(u32::MAX),
@@ -87,8 +88,13 @@ pub(crate) fn stack_config(config: &Config) -> sip::Config {
 
 /// What is taken, for Allow.
 fn methods() -> Vec<Method> {
-    use Method::{Ack, Bye, Cancel, Info, Invite, Message, Options, Register};
-    vec![Invite, Ack, Cancel, Bye, Options, Register, Message, Info]
+    use Method::{Ack, Bye, Cancel, Info, Invite, Message, Options, Prack, Register};
+    vec![Invite, Ack, Cancel, Bye, Options, Register, Message, Info, Prack]
+}
+
+/// What is understood, for Supported.
+fn extensions() -> Vec<String> {
+    vec![RELIABLE.to_owned()]
 }
 
 impl Switch {
@@ -113,7 +119,7 @@ impl Switch {
             digest,
             offers_md5_among_others,
             studio,
-            capabilities: Capabilities { allow: methods(), ..Capabilities::default() },
+            capabilities: Capabilities { allow: methods(), supported: extensions(), ..Capabilities::default() },
             calls: Calls::default(),
             relay: Relay::new(config.limits.messages),
             metrics,

@@ -1,8 +1,8 @@
 //! Checks that every user agent server makes before it looks at what a request wants (RFC 3261 section 8.2), as pure functions.
 
 use crate::draft::makes_dialog;
-use crate::message::header::{Accept, Contact, ContentType, From, Require, To};
-use crate::message::{HeaderId, Lines, Method, ParseError, Request, StatusCode, Uri};
+use crate::message::header::{Accept, Contact, ContentType, From, Require, Supported, To};
+use crate::message::{HeaderId, Headers, Lines, Method, ParseError, Request, StatusCode, Uri};
 use crate::reply::Reply;
 
 /// What a user agent can do, for [`check`] and [`options`].
@@ -153,6 +153,35 @@ pub fn extensions(request: &Request, capabilities: &Capabilities) -> Option<Repl
     lines.push_id(HeaderId::Unsupported, join(unknown.into_iter()));
     Some(Reply::new(StatusCode::BAD_EXTENSION).lines(lines))
 }
+
+/// What an INVITE says of reliable provisional responses (RFC 3262 section 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reliability {
+    /// Nothing: none may be sent.
+    Unknown,
+    /// Supported: [`Reply::reliable`] has effect.
+    Supported,
+    /// Required: all but 100 are sent so.
+    Required,
+}
+
+impl Reliability {
+    /// What these headers say.
+    pub fn of(headers: &Headers) -> Self {
+        let has = |id| headers.has(id);
+        let is = |tag: &str| tag.eq_ignore_ascii_case(RELIABLE);
+        if has(HeaderId::Require) && headers.list::<Require<'_>>().flatten().any(|tag| is(tag.0)) {
+            Self::Required
+        } else if has(HeaderId::Supported) && headers.list::<Supported<'_>>().flatten().any(|tag| is(tag.0)) {
+            Self::Supported
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
+/// The option tag of reliable provisional responses (RFC 3262 section 8.1).
+pub const RELIABLE: &str = "100rel";
 
 /// 469 for an INFO of a package, none of which is ever asked for: the Recv-Info that says so is empty (RFC 6086 section 4.2.2). An INFO
 /// without package is one of the old kind and let through.

@@ -12,7 +12,7 @@ use net::tls::TlsClient;
 use net::{Bind, Clock, Handle, LoopConfig, Names, Seen, SipLoop, StartError, Tap};
 use sdp::Hold;
 use sip::message::Method;
-use sip::uas::Capabilities;
+use sip::uas::{Capabilities, RELIABLE};
 use sip::{Timers, Transport};
 use tokio::sync::{mpsc, oneshot};
 
@@ -72,6 +72,7 @@ pub struct Builder {
     silence: Option<Duration>,
     hold: Hold,
     timers: Timers,
+    reliable: bool,
     names: Names,
     trust: TlsClient,
     tap: Option<Tap>,
@@ -90,6 +91,7 @@ impl Builder {
             silence: Some(Duration::from_secs(10)),
             hold: Hold::ByDirection,
             timers: Timers::default(),
+            reliable: false,
             names: Names::default(),
             trust: TlsClient::default(),
             tap: None,
@@ -163,6 +165,13 @@ impl Builder {
         self
     }
 
+    /// Says reliably that it rings here, to callers that can take it (RFC 3262): with early media it is what makes sure that they are heard.
+    /// Who requires it is told reliably in any case.
+    pub fn reliable(mut self) -> Self {
+        self.reliable = true;
+        self
+    }
+
     /// Who is asked for the addresses of host names, and how long that may take: the system's name servers and 8 s unless set.
     pub fn names(mut self, names: Names) -> Self {
         self.names = names;
@@ -208,7 +217,7 @@ impl Builder {
             max_calls: self.max_calls,
             hold: self.hold,
         };
-        let silence = self.silence;
+        let (silence, reliable) = (self.silence, self.reliable);
         let (given, made) = oneshot::channel();
         let running = SipLoop::spawn(config, move |bound, _| {
             let place = Arc::new(Place { bound: bound.to_vec(), ..place });
@@ -223,6 +232,7 @@ impl Builder {
                 silence,
                 capabilities,
                 texts: vec!["text/plain".into(), "application/im-iscomposing+xml".into()],
+                reliable,
             })
         })
         .map_err(BuildError::Start)?;
@@ -257,9 +267,10 @@ impl Endpoint {
 
 /// What an endpoint takes.
 fn capabilities() -> Capabilities {
-    use Method::{Ack, Bye, Cancel, Info, Invite, Message, Options, Update};
+    use Method::{Ack, Bye, Cancel, Info, Invite, Message, Options, Prack, Update};
     Capabilities {
-        allow: vec![Invite, Ack, Cancel, Bye, Options, Info, Update, Message],
+        allow: vec![Invite, Ack, Cancel, Bye, Options, Info, Update, Message, Prack],
+        supported: vec![RELIABLE.to_owned()],
         accept: vec!["application/sdp".into(), "multipart/mixed".into()],
         ..Capabilities::default()
     }

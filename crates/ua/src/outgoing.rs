@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sip::message::{LineError, Lines, Method};
+use sip::message::{HeaderId, LineError, Lines, Method};
+use sip::uas::RELIABLE;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::call::Call;
@@ -60,6 +61,12 @@ impl OutgoingBuilder {
         self
     }
 
+    /// Insists that the callee says reliably that it rings (RFC 3262): one that cannot refuses the call with 420. Without this it may do so,
+    /// and is acknowledged.
+    pub fn reliable(mut self) -> Self {
+        self.lines.push_id(HeaderId::Require, RELIABLE);
+        self
+    }
     /// Sends the INVITE and returns at once.
     ///
     /// # Errors

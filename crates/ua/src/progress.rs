@@ -10,4 +10,6 @@ pub struct Progress {
     pub reason: String,
     /// It brought a session description that can be used: what the other side says is heard from now on.
     pub early_media: bool,
+    /// It was sent reliably (RFC 3262): the other side has been told that it came.
+    pub reliable: bool,
 }

@@ -39,13 +39,14 @@ use sip::{Application, Event, IdMap, RegistrationId, Reply, SessionId, Turn};
 use super::board::Board;
 use super::voice::{Ears, Voice};
 use crate::exit::Exit;
-use describing::{Described, Here};
+use describing::{Described, Here, Ready};
 use sound::Sound;
 
 /// What the robot does with calls.
 pub(super) struct Conduct {
     pub(super) reject: Option<StatusCode>,
     pub(super) ring_only: bool,
+    pub(super) reliable: bool,
     pub(super) hang_up_after: Option<Duration>,
     pub(super) echo: bool,
     pub(super) voice: Option<Voice>,
@@ -131,6 +132,8 @@ struct Live {
     sound: Option<Sound>,
     since: sip::Time,
     standing: bool,
+    /// What accepts it, once its description was sent in a reliable provisional response.
+    promised: Option<Box<Ready>>,
 }
 
 /// The application of `offhook answer`.
@@ -157,20 +160,19 @@ pub(super) struct Robot {
 }
 
 impl Robot {
-    pub(super) fn new(conduct: Conduct, studio: Option<Studio>, news: Board<News>) -> Self {
-        let capabilities = Capabilities {
-            allow: vec![
-                Method::Invite,
-                Method::Ack,
-                Method::Cancel,
-                Method::Bye,
-                Method::Options,
-                Method::Info,
-                Method::Message,
-            ],
+    /// What it takes.
+    pub(super) fn capabilities() -> Capabilities {
+        use Method::{Ack, Bye, Cancel, Info, Invite, Message, Options, Prack};
+        Capabilities {
+            allow: vec![Invite, Ack, Cancel, Bye, Options, Info, Message, Prack],
+            supported: vec![uas::RELIABLE.to_owned()],
             schemes: ["sip", "sips", "tel"].map(str::to_owned).to_vec(),
             ..Capabilities::default()
-        };
+        }
+    }
+
+    pub(super) fn new(conduct: Conduct, studio: Option<Studio>, news: Board<News>) -> Self {
+        let capabilities = Self::capabilities();
         Self {
             conduct,
             studio,

@@ -65,7 +65,7 @@ impl Switch {
     }
 
     /// Answers a change as far as `direction`, seen from us, allows.
-    fn answer_change(&mut self, call: &mut Call, number: u32, offer: &[u8], direction: Direction) -> Reply {
+    pub(super) fn answer_change(&mut self, call: &mut Call, number: u32, offer: &[u8], direction: Direction) -> Reply {
         let Some(leg) = call.leg_mut(number) else { return Reply::new(StatusCode::SERVER_INTERNAL_ERROR) };
         leg.line.want(direction);
         match leg.line.answer(offer, &mut self.studio) {

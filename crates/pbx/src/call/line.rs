@@ -97,6 +97,11 @@ impl Line {
         Ok(answer)
     }
 
+    /// An answer that takes nothing of an offer; `None` when that cannot be read.
+    pub(crate) fn refusal(&mut self, offer: &[u8]) -> Option<Vec<u8>> {
+        self.media.refusal(offer)
+    }
+
     /// Takes the answer to our offer, and begins or changes the stream.
     pub(crate) fn accept(&mut self, answer: &[u8], studio: &mut Studio) -> Result<(), NegotiateError> {
         let agreed = self.media.accept(answer)?;

@@ -1,10 +1,11 @@
 //! While devices are called: their answers, early media, CANCEL, and nobody answering.
 
+use sdp::Direction;
 use sip::invite::SessionEvent;
-use sip::message::{Body, Lines, Response, StatusCode};
+use sip::message::{Body, Lines, Method, Request, Response, StatusCode};
 use sip::{Reply, Turn};
 
-use super::{Call, Fate, Joined, Leg, Refused, Ringing, Stage};
+use super::{CALLER, Call, Fate, Joined, Leg, Refused, Ringing, Stage};
 use crate::outcome::Outcome;
 use crate::switch::Switch;
 use crate::{body, headers};
@@ -44,6 +45,11 @@ impl Switch {
                 self.calls.forget_session(call.caller.session);
                 let lines = request.map(|request| headers::of_ending(request.headers())).unwrap_or_default();
                 Fate::Over(Outcome::Cancelled, lines)
+            }
+            SessionEvent::Request { tx, request } if *request.method() == Method::Prack => {
+                let reply = self.pracked_with_offer(call, &request);
+                let _ = turn.respond(tx, reply);
+                Fate::Goes
             }
             SessionEvent::Request { tx, .. } => {
                 let _ = turn.respond(tx, Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE));
@@ -109,9 +115,29 @@ impl Switch {
         }
         ringing.told = Some(code);
         let mut reply = Reply::new(code).lines(headers::of_response(response.headers()));
+        // A caller that hears early media is to know whom it hears.
+        reply.reliable = body.is_some();
         reply.body = body.map(Body::sdp);
         // The caller may have gone in this very turn.
         let _ = turn.answer(call.caller.session, reply);
+    }
+
+    /// The caller's new offer in the PRACK for early media is answered here: the device may not be the one that answers. It is never refused:
+    /// what cannot be taken is answered so (RFC 3262 sections 3 and 5).
+    fn pracked_with_offer(&mut self, call: &mut Call, request: &Request) -> Reply {
+        let Some(offer) = body::description(request.headers()) else { return Reply::new(StatusCode::OK) };
+        let reply = self.answer_change(call, CALLER, &offer, Direction::SendRecv);
+        if let Stage::Ringing(ringing) = &call.stage
+            && let Some(early) = ringing.early
+        {
+            self.link(call, early);
+        }
+        if reply.code.is_success() {
+            return reply;
+        }
+        let mut reply = Reply::new(StatusCode::OK);
+        reply.body = call.caller.line.refusal(&offer).map(Body::sdp);
+        reply
     }
 
     fn early_media(&mut self, call: &mut Call, number: u32, tag: &str, description: &[u8]) -> Option<Vec<u8>> {

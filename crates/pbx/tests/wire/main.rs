@@ -12,6 +12,7 @@ mod phone;
 mod ports;
 mod refusals;
 mod registering;
+mod reliable;
 mod rules;
 mod setup;
 mod sharded;

@@ -281,7 +281,7 @@ fn announce(turn: &mut Turn<'_>, lines: &mut Lines) {
 /// The same for a re-INVITE, without `100rel`: provisional responses to it tell nobody anything, and none need be acknowledged (RFC 3262
 /// section 4).
 fn announce_again(turn: &Turn<'_>, lines: &mut Lines) {
-    add_abilities(&turn.stack.config, lines, |tag| !tag.eq_ignore_ascii_case(reliable::TAG));
+    add_abilities(&turn.stack.config, lines, |tag| !tag.eq_ignore_ascii_case(crate::uas::RELIABLE));
 }
 
 /// Those of the two that are missing.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ending::{self, Final};
 use super::event::{Glare as Crossing, Refusal, SessionEvent};
 use super::session::{Change, Exchange, Glare, Sent, State, Update};
-use super::{Kind, REINVITE, in_dialog, making, offer_answer, reliable, uac, uas};
+use super::{Kind, REINVITE, in_dialog, making, offer_answer, uac, uas};
 use crate::dialog::Role;
 use crate::event::Failure;
 use crate::id::{ClientTx, ServerTx, SessionId};
@@ -16,6 +16,7 @@ use crate::planted::{Bug, planted};
 use crate::reply::Reply;
 use crate::stack::StackError;
 use crate::turn::{Owner, Turn};
+use crate::uas::Reliability;
 
 impl Turn<'_> {
     /// Sends a re-INVITE (RFC 3261 section 14.1). Without a session description in `body` the offer is expected in the 2xx. A 491 is followed
@@ -87,7 +88,7 @@ impl Turn<'_> {
 }
 
 fn requires_reliable(request: &Request) -> bool {
-    reliable::is_required(request.headers())
+    Reliability::of(request.headers()) == Reliability::Required
 }
 
 fn dialog_mut<'t>(turn: &'t mut Turn<'_>, s: SessionId) -> Option<&'t mut crate::dialog::Dialog> {

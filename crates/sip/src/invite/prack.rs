@@ -1,7 +1,6 @@
 //! Their reliable provisional responses to our INVITE (RFC 3262 sections 4 and 5): in order, each acknowledged once.
 
 use super::event::Pracks;
-use super::reliable::TAG;
 use super::session::{Asked, Early, Offer, State};
 use super::{REQUEST, making, offer_answer};
 use crate::header::{CSeq, RAck, RSeq, Require};
@@ -10,6 +9,7 @@ use crate::message::{Body, HeaderId, Headers, Lines, Method, Response};
 use crate::planted::{Bug, planted};
 use crate::stack::StackError;
 use crate::turn::{Owner, Turn};
+use crate::uas::RELIABLE;
 
 /// What a provisional response is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,8 @@ fn early(session: &mut super::Session, dialog: DialogId) -> Option<&mut Early> {
 pub(super) fn is_offered(lines: &Lines) -> bool {
     lines.iter().any(|(name, value)| {
         let names = name.eq_ignore_ascii_case("supported") || name.eq_ignore_ascii_case("require") || name == "k";
-        names && value.split(|octet| *octet == b',').any(|tag| tag.trim_ascii().eq_ignore_ascii_case(TAG.as_bytes()))
+        names
+            && value.split(|octet| *octet == b',').any(|tag| tag.trim_ascii().eq_ignore_ascii_case(RELIABLE.as_bytes()))
     })
 }
 
@@ -80,7 +81,7 @@ pub(super) fn number(headers: &Headers) -> Option<u32> {
     if !headers.has(HeaderId::RSeq) || !headers.has(HeaderId::Require) {
         return None;
     }
-    let required = headers.list::<Require<'_>>().flatten().any(|item| item.0.eq_ignore_ascii_case(TAG));
+    let required = headers.list::<Require<'_>>().flatten().any(|item| item.0.eq_ignore_ascii_case(RELIABLE));
     let RSeq(number) = headers.get::<RSeq>()?.ok()?;
     (required && number > 0).then_some(number)
 }

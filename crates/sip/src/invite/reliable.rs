@@ -11,7 +11,7 @@ use super::event::{By, Refusal, SessionEvent};
 use super::session::{Bye, Offer, Session, State};
 use super::{Kind, ending, in_dialog, offer_answer, uas};
 use crate::event::Failure;
-use crate::header::{RAck, Require, Supported};
+use crate::header::RAck;
 use crate::id::{DialogId, ServerTx, SessionId};
 use crate::message::{HeaderId, Headers, Method, Request, StatusCode};
 use crate::outbox::Origin;
@@ -20,10 +20,8 @@ use crate::reply::Reply;
 use crate::stack::StackError;
 use crate::time::Time;
 use crate::turn::Turn;
+use crate::uas::{RELIABLE, Reliability};
 use crate::wheel::TimerId;
-
-/// The option tag.
-pub(super) const TAG: &str = "100rel";
 
 /// Most responses that wait for a PRACK.
 const WAITING: usize = 16;
@@ -70,27 +68,14 @@ impl Reliable {
     }
 }
 
-/// Whether a request demands reliable provisional responses.
-pub(super) fn is_required(headers: &Headers) -> bool {
-    headers.has(HeaderId::Require)
-        && headers.list::<Require<'_>>().flatten().any(|item| item.0.eq_ignore_ascii_case(TAG))
-}
-
-/// Whether its sender at least understands them.
-fn is_supported(headers: &Headers) -> bool {
-    headers.has(HeaderId::Supported)
-        && headers.list::<Supported<'_>>().flatten().any(|item| item.0.eq_ignore_ascii_case(TAG))
-}
-
 /// Whether an answer concerns this file: it is to be sent reliably, or something was.
 pub(super) fn concerns(turn: &Turn<'_>, session: &Session, tx: ServerTx, reply: &Reply) -> bool {
     if of(session).is_some() {
         return true;
     }
     let Some(request) = turn.request_of(tx) else { return false };
-    let headers = request.headers();
-    let able = reply.code.is_provisional() && reply.code != StatusCode::TRYING;
-    able && (is_required(headers) || reply.reliable && is_supported(headers))
+    let needed = if reply.reliable { Reliability::Supported } else { Reliability::Required };
+    reply.code.is_provisional() && reply.code != StatusCode::TRYING && Reliability::of(request.headers()) >= needed
 }
 
 /// Sends an answer, or lets it wait for the PRACK of the one before.
@@ -155,7 +140,7 @@ fn provisional(turn: &mut Turn<'_>, s: SessionId, mut reply: Reply) -> Result<()
         (Offer::None, true) => Offer::Ours,
         // The first reliable message carries the offer when the INVITE does not (section 5).
         (Offer::None, false) => {
-            if turn.request_of(tx).is_some_and(|request| is_required(request.headers())) {
+            if turn.request_of(tx).is_some_and(|request| Reliability::of(request.headers()) == Reliability::Required) {
                 return Err(StackError::State("an offer in the first reliable response to an INVITE without one"));
             }
             return uas::answer_now(turn, s, reply);
@@ -166,7 +151,7 @@ fn provisional(turn: &mut Turn<'_>, s: SessionId, mut reply: Reply) -> Result<()
         Some(reliable) => following(reliable.rseq)?,
         None => turn.stack.rng.below((1 << 31) - 1) as u32 + 1,
     };
-    reply.lines.push_id(HeaderId::Require, TAG);
+    reply.lines.push_id(HeaderId::Require, RELIABLE);
     reply.lines.push_id(HeaderId::RSeq, rseq);
     let code = reply.code;
     uas::give_contact(turn, s, &mut reply);

@@ -16,6 +16,7 @@ use crate::planted::{Bug, planted};
 use crate::reply::Reply;
 use crate::stack::StackError;
 use crate::turn::{Owner, Turn};
+use crate::uas::{RELIABLE, Reliability};
 
 /// How often a provisional response is repeated, so that no proxy gives up (RFC 3261 section 13.3.1.1).
 const MINUTE: Duration = Duration::from_secs(60);
@@ -37,9 +38,11 @@ impl Turn<'_> {
         if self.owner_of(tx) != Some(Owner::Application) {
             return Err(StackError::State("an INVITE that is no session yet"));
         }
-        if reliable::is_required(request.headers()) && !self.stack.config.supports(reliable::TAG) {
+        let needed =
+            request.headers().has(HeaderId::Require) && Reliability::of(request.headers()) == Reliability::Required;
+        if needed && !self.stack.config.supports(RELIABLE) {
             let refusal = Reply::new(StatusCode::BAD_EXTENSION);
-            self.respond(tx, refusal.clone().line("Unsupported", reliable::TAG).unwrap_or(refusal))?;
+            self.respond(tx, refusal.clone().line("Unsupported", RELIABLE).unwrap_or(refusal))?;
             return Err(StackError::State("an INVITE that requires what is supported"));
         }
         let reach = self.stack.config.session.reach;

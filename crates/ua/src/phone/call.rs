@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use media::{Agreed, CallMedia, Key, StreamSettings};
 use net::media::PortPair;
+use sip::uas::Reliability;
 use sip::{AlarmId, SessionId, Time};
 use tokio::sync::{mpsc, oneshot};
 
@@ -65,6 +66,18 @@ pub(super) struct Ringing {
     pub(super) description: Option<Box<(Vec<u8>, Agreed)>>,
     /// Who waits for the ACK; set once the 200 has left.
     pub(super) accepting: Option<oneshot::Sender<Result<(), CallError>>>,
+    /// What the caller's INVITE says of reliable provisional responses.
+    pub(super) reliability: Reliability,
+    pub(super) said: Said,
+}
+
+/// Which description of ours was sent in a reliable provisional response (RFC 3262 section 5): the 200 has none then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    Nothing,
+    Answer,
+    /// Its answer is in the PRACK.
+    Offer,
 }
 
 /// The audio of a call.

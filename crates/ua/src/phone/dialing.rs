@@ -1,9 +1,9 @@
 //! Calls we place, from the INVITE to its answer (RFC 3261 section 13.2).
 
-use media::Key;
+use media::{Agreed, Key};
 use sip::invite::Refusal;
-use sip::message::{Body, Method, Response};
-use sip::{ContactSpec, Draft, SessionId, Turn};
+use sip::message::{Body, HeaderId, Lines, Method, Response};
+use sip::{ContactSpec, DialogId, Draft, SessionId, Turn};
 
 use super::call::{Call, Dialing, Sound, Stage};
 use super::sound::description;
@@ -77,20 +77,36 @@ impl Phone {
         self.hang_up(key, None, None, turn);
     }
 
-    /// 101 to 199.
-    pub(super) fn progress(&mut self, session: SessionId, response: &Response) {
+    /// 101 to 199. `due`: it carries an offer, and its PRACK in this early dialog the answer (RFC 3262 section 5).
+    pub(super) fn progress(
+        &mut self,
+        session: SessionId,
+        response: &Response,
+        due: Option<DialogId>,
+        turn: &mut Turn<'_>,
+    ) {
         let Some((key, call)) = self.call_of(session) else { return };
         if !matches!(call.stage, Stage::Dialing(_)) {
             return;
         }
-        let early = match description(response.headers()) {
-            Some(answer) => self.fork_answered(key, response.headers().to_tag(), answer).is_ok(),
-            None => false,
+        let early = match (description(response.headers()), due) {
+            (Some(offer), Some(fork)) => {
+                let tag = response.headers().to_tag().unwrap_or_default();
+                let (answer, agreed) = self.fork_offered(key, tag, offer);
+                if let Err(error) = turn.prack(session, fork, answer.map(Body::sdp), Lines::new()) {
+                    tracing::debug!(%error, "an offer in a provisional response is not answered");
+                }
+                agreed.is_ok_and(|agreed| self.carry(key, &agreed).is_ok())
+            }
+            (Some(answer), None) => self.fork_answered(key, response.headers().to_tag(), answer).is_ok(),
+            (None, _) => false,
         };
         let Some(Call { stage: Stage::Dialing(dialing), .. }) = self.calls.get_mut(&key) else { return };
         // Who rings has let us pass.
         dialing.unproved = None;
-        let progress = Progress { code: response.code().get(), reason: reason_of(response), early_media: early };
+        let reliable = response.headers().has(HeaderId::RSeq);
+        let progress =
+            Progress { code: response.code().get(), reason: reason_of(response), early_media: early, reliable };
         // Who does not read loses the newest.
         let _ = dialing.progress.try_send(progress);
     }
@@ -108,6 +124,21 @@ impl Phone {
         }
         dialing.answered_by = Some(tag.to_owned());
         self.take_answer(key, answer)
+    }
+
+    /// An offer in a reliable response of the dialog with this To tag: the answer, or the refusal, and what is agreed.
+    fn fork_offered(&mut self, key: Key, tag: &str, offer: &[u8]) -> (Option<Vec<u8>>, Result<Agreed, CallError>) {
+        let Some(Call { stage: Stage::Dialing(dialing), sound, .. }) = self.calls.get_mut(&key) else {
+            return (None, Err(CallError::Ended));
+        };
+        if dialing.answered_by.is_some() {
+            sound.media = dialing.offered.clone();
+        }
+        dialing.answered_by = Some(tag.to_owned());
+        match sound.media.answer(offer) {
+            Ok((answer, agreed)) => (Some(answer), Ok(agreed)),
+            Err(error) => (sound.media.refusal(offer), Err(CallError::Media(error.to_string()))),
+        }
     }
 
     /// 2xx: the call stands, when there is audio.
@@ -149,6 +180,12 @@ impl Phone {
         turn: &mut Turn<'_>,
     ) -> Result<(), CallError> {
         let call = self.calls.get_mut(&key).ok_or(CallError::Ended)?;
+        if let Stage::Dialing(dialing) = &call.stage
+            && dialing.answered_by.is_some()
+        {
+            // Another fork's offer was answered before.
+            call.sound.media = dialing.offered.clone();
+        }
         match call.sound.media.answer(offer) {
             Ok((answer, agreed)) => {
                 acknowledge(session, Some(Body::sdp(answer)), turn);

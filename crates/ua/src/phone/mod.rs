@@ -9,7 +9,7 @@
 //! | `standing` | news of sessions, the end of calls |
 //! | `sound` | descriptions to streams |
 //! | `asking` | MESSAGE, OPTIONS, INFO of ours |
-//! | `requests` | MESSAGE, OPTIONS, INFO, UPDATE of peers |
+//! | `requests` | MESSAGE, OPTIONS, INFO, UPDATE of peers; offers in their PRACKs |
 //! | `accounts` | registrations |
 //! | `telling` | what users and peers are told |
 

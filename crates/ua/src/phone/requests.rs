@@ -1,4 +1,4 @@
-//! MESSAGE, OPTIONS, INFO and UPDATE of peers, in and outside of calls.
+//! MESSAGE, OPTIONS, INFO, UPDATE and PRACKs with an offer of peers, in and outside of calls.
 
 use std::time::Duration;
 
@@ -51,9 +51,23 @@ impl Phone {
             },
             Method::Options => uas::options(StatusCode::OK, &capabilities),
             Method::Update => self.updated(key, request),
+            Method::Prack => self.pracked_with_offer(key, request),
             _ => Reply::new(StatusCode::METHOD_NOT_ALLOWED),
         };
         respond(turn, tx, reply);
+    }
+
+    /// A PRACK with an offer is never refused: what cannot be taken is answered so (RFC 3262 sections 3 and 5).
+    fn pracked_with_offer(&mut self, key: Key, request: &Request) -> Reply {
+        let reply = self.updated(key, request);
+        if reply.code.is_success() {
+            return reply;
+        }
+        let mut reply = Reply::new(StatusCode::OK);
+        if let (Some(offer), Some(call)) = (description(request.headers()), self.calls.get_mut(&key)) {
+            reply.body = call.sound.media.refusal(offer).map(Body::sdp);
+        }
+        reply
     }
 
     /// The peer's UPDATE (RFC 3311 section 5.2).

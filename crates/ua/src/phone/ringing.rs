@@ -3,11 +3,12 @@
 use media::Key;
 use sdp::NegotiationState;
 use sip::message::{Body, HeaderId, Lines, Request, StatusCode};
+use sip::uas::Reliability;
 use sip::{Origin, Reply, ServerTx, SessionId, Turn};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
-use super::call::{Call, Ringing, Sound, Stage, Step};
+use super::call::{Call, Ringing, Said, Sound, Stage, Step};
 use super::sound::description;
 use super::state::Phone;
 use super::telling::{respond, tell};
@@ -49,7 +50,8 @@ impl Phone {
         let (line, ends) = Line::new(link, key);
         let caller = Caller::of(request, origin);
         let sound = Sound::new(media, ports, self.parts.media.key());
-        let stage = Stage::Ringing(Ringing { description, accepting: None });
+        let reliability = Reliability::of(request.headers());
+        let stage = Stage::Ringing(Ringing { description, accepting: None, reliability, said: Said::Nothing });
         let peer = caller.from.clone();
         self.sessions.insert(session, key);
         self.calls.insert(key, Call { session, stage, sound, ends, caller: false, change: None, since: None, peer });
@@ -62,25 +64,63 @@ impl Phone {
         self.hang_up(key, Some(code), None, turn);
     }
 
-    /// 180, or 183 with the answer and audio at once.
+    /// 180, or 183 with the answer and audio at once. Sent reliably where the caller wants it, or can take it and the endpoint says so.
     pub(super) fn ring(&mut self, key: Key, early: bool, turn: &mut Turn<'_>) -> Result<(), CallError> {
-        let call = self.calls.get(&key).ok_or(CallError::CallerGone)?;
-        let Stage::Ringing(Ringing { description, accepting: None }) = &call.stage else {
+        let wanted = self.parts.reliable;
+        let call = self.calls.get_mut(&key).ok_or(CallError::CallerGone)?;
+        let Stage::Ringing(ringing) = &mut call.stage else { return Err(CallError::Busy) };
+        if ringing.accepting.is_some() {
             return Err(CallError::Busy);
-        };
+        }
+        let required = ringing.reliability == Reliability::Required;
+        let reliably = required || wanted && ringing.reliability == Reliability::Supported;
         let mut reply = Reply::new(if early { StatusCode::SESSION_PROGRESS } else { StatusCode::RINGING });
+        reply.reliable = wanted;
         let mut agreed = None;
-        if early {
-            let (answer, settings) = description.as_deref().ok_or_else(|| {
-                CallError::Media(
+        match (&ringing.description, ringing.said) {
+            (Some(description), Said::Nothing) if early => {
+                reply = reply.body(Body::sdp(description.0.clone()));
+                agreed = Some(description.1.clone());
+                ringing.said = if reliably { Said::Answer } else { Said::Nothing };
+            }
+            // The first reliable response carries the offer when the INVITE does not (RFC 3262 section 5).
+            (None, Said::Nothing) if required || reliably && early => {
+                let offer = call.sound.media.offer().map_err(|error| CallError::Media(error.to_string()))?;
+                reply = reply.body(Body::sdp(offer));
+                ringing.said = Said::Offer;
+            }
+            (None, Said::Nothing) if early => {
+                return Err(CallError::Media(
                     "early media needs an offer in the INVITE, and it has none (RFC 3261 section 13.2.1)".into(),
-                )
-            })?;
-            reply = reply.body(Body::sdp(answer.clone()));
-            agreed = Some(settings.clone());
+                ));
+            }
+            _ => {}
         }
         turn.answer(call.session, reply).map_err(|_| CallError::CallerGone)?;
-        agreed.map_or(Ok(()), |agreed| self.carry(key, &agreed))
+        match agreed {
+            Some(agreed) => self.carry(key, &agreed),
+            None => self.listen(key),
+        }
+    }
+
+    /// The PRACK to a provisional response of ours: its body is the answer when the offer was in that.
+    pub(super) fn pracked(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
+        let Some((key, call)) = self.call_of(session) else { return };
+        let Stage::Ringing(Ringing { said: Said::Offer, .. }) = &call.stage else { return };
+        if call.sound.media.state() != NegotiationState::OfferSent {
+            return;
+        }
+        let agreed = match description(request.headers()) {
+            Some(answer) => self.take_answer(key, answer),
+            None => {
+                call.sound.media.rollback();
+                Err(CallError::Media("the PRACK has no answer to our offer".into()))
+            }
+        };
+        if let Err(error) = agreed {
+            tracing::debug!(%error, "a call is refused");
+            self.hang_up(key, Some(StatusCode::NOT_ACCEPTABLE_HERE), None, turn);
+        }
     }
 
     /// 200: the call stands once the ACK comes.
@@ -97,8 +137,9 @@ impl Phone {
             return tell(reply, Err(CallError::Busy));
         }
         let body = match &ringing.description {
-            Some(description) => Ok(description.0.clone()),
-            None => call.sound.media.offer().map_err(|error| CallError::Media(error.to_string())),
+            _ if ringing.said != Said::Nothing => Ok(None),
+            Some(description) => Ok(Some(description.0.clone())),
+            None => call.sound.media.offer().map(Some).map_err(|error| CallError::Media(error.to_string())),
         };
         let body = match body {
             Ok(body) => body,
@@ -107,7 +148,8 @@ impl Phone {
                 return self.hang_up(key, Some(StatusCode::SERVER_INTERNAL_ERROR), None, turn);
             }
         };
-        let response = Reply::new(StatusCode::OK).body(Body::sdp(body)).lines(lines);
+        let mut response = Reply::new(StatusCode::OK).lines(lines);
+        response.body = body.map(Body::sdp);
         if turn.answer(call.session, response).is_err() {
             return tell(reply, Err(CallError::CallerGone));
         }

@@ -18,7 +18,10 @@ impl Phone {
     /// News of a session, switched to where its state is handled.
     pub(super) fn session_event(&mut self, session: SessionId, event: SessionEvent, turn: &mut Turn<'_>) {
         match event {
-            SessionEvent::Progress { response, .. } => self.progress(session, &response),
+            SessionEvent::Progress { response, fork, prack_due } => {
+                self.progress(session, &response, fork.filter(|_| prack_due), turn);
+            }
+            SessionEvent::Pracked { request } => self.pracked(session, &request, turn),
             SessionEvent::Answered { response, ack_due } => self.picked_up(session, &response, ack_due, turn),
             SessionEvent::Redirected { response } => self.redirected(session, &response, turn),
             SessionEvent::Failed { refusal } => self.not_picked_up(session, refusal, turn),

@@ -31,6 +31,8 @@ pub(crate) struct Parts {
     pub(crate) silence: Option<Duration>,
     pub(crate) capabilities: Capabilities,
     pub(crate) texts: Vec<String>,
+    /// Provisional responses are sent reliably to who can take them.
+    pub(crate) reliable: bool,
 }
 
 /// All calls and accounts of an endpoint.

@@ -9,6 +9,7 @@ mod hold;
 mod peer;
 mod register;
 mod registrar;
+mod reliable;
 mod requests;
 mod setup;
 mod tone;

@@ -3,7 +3,7 @@
 use sip::header::From;
 use sip::invite::{By, SessionEvent};
 use sip::message::{Body, HeaderId, Lines, Method, Quote, Request, StatusCode};
-use sip::uas;
+use sip::uas::{self, Reliability};
 use sip::{ContactSpec, Origin, Reply, ServerTx, SessionId, StackError, Turn};
 
 use super::describing::describe;
@@ -47,21 +47,48 @@ impl Robot {
         };
         self.tell(News::Ringing { call: number, from: caller(request) });
         self.calls.insert(session, live);
-        let _ = turn.answer(session, Reply::new(StatusCode::RINGING).contact(contact()));
+        let ringing = Reply::new(StatusCode::RINGING).contact(contact());
+        let reliability = Reliability::of(request.headers());
+        if reliability == Reliability::Required || self.conduct.reliable && reliability == Reliability::Supported {
+            self.promise(session, ringing.reliable(), request, turn);
+        } else {
+            let _ = turn.answer(session, ringing);
+        }
         if !self.conduct.ring_only {
             self.accept(session, request, turn);
+        }
+    }
+
+    /// Rings reliably: the description comes with it, and is acknowledged before the call is answered (RFC 3262 section 5).
+    fn promise(&mut self, session: SessionId, mut ringing: Reply, request: &Request, turn: &mut Turn<'_>) {
+        let Some(live) = self.calls.get_mut(&session) else { return };
+        match describe(&mut live.media, self.studio.as_ref(), request.body()) {
+            Ok(mut ready) => {
+                ringing.body = Some(Body::sdp(std::mem::take(&mut ready.body)));
+                live.promised = Some(Box::new(ready));
+                let _ = turn.answer(session, ringing);
+            }
+            Err((code, why)) => {
+                let call = live.number;
+                self.refuse(session, code, call, why, turn);
+            }
         }
     }
 
     pub(super) fn accept(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
         let Some(live) = self.calls.get_mut(&session) else { return };
         let call = live.number;
-        let ready = match describe(&mut live.media, self.studio.as_ref(), request.body()) {
+        let ready = match live.promised.take() {
+            Some(promised) => Ok(*promised),
+            None => describe(&mut live.media, self.studio.as_ref(), request.body()),
+        };
+        let ready = match ready {
             Ok(ready) => ready,
             Err((code, why)) => return self.refuse(session, code, call, why, turn),
         };
-        let reply = Reply::new(StatusCode::OK).contact(contact()).lines(self.abilities.clone());
-        if turn.answer(session, reply.body(Body::sdp(ready.body))).is_err() {
+        let mut reply = Reply::new(StatusCode::OK).contact(contact()).lines(self.abilities.clone());
+        reply.body = Some(ready.body).filter(|body| !body.is_empty()).map(Body::sdp);
+        if turn.answer(session, reply).is_err() {
             // It has an answer already, or nobody waits for one.
             return self.ended(session, "error", turn);
         }
@@ -90,14 +117,21 @@ impl Robot {
     }
 
     pub(super) fn reinvited(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
-        let Some(live) = self.calls.get_mut(&session) else { return };
+        if let Some(reply) = self.changed(session, request) {
+            let _ = turn.answer_reinvite(session, reply);
+        }
+    }
+
+    /// The answer to a change the caller wants, which may be that we say what we want.
+    fn changed(&mut self, session: SessionId, request: &Request) -> Option<Reply> {
+        let live = self.calls.get_mut(&session)?;
         let media = live.media.whole();
         let outcome = if request.body().is_empty() {
             media.offer().map(|body| (body, None))
         } else {
             media.answer(request.body()).map(|(body, agreed)| (body, Some(agreed)))
         };
-        let reply = match outcome {
+        Some(match outcome {
             Ok((body, agreed)) => {
                 if let Some(agreed) = agreed {
                     self.change(session, agreed);
@@ -105,8 +139,19 @@ impl Robot {
                 Reply::new(StatusCode::OK).contact(contact()).body(Body::sdp(body))
             }
             Err(error) => Reply::new(StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE)),
-        };
-        let _ = turn.answer_reinvite(session, reply);
+        })
+    }
+
+    /// A PRACK with an offer is never refused: what cannot be taken is answered so (RFC 3262 sections 3 and 5).
+    fn pracked_with_offer(&mut self, session: SessionId, tx: ServerTx, request: &Request, turn: &mut Turn<'_>) {
+        let Some(mut reply) = self.changed(session, request) else { return };
+        if !reply.code.is_success()
+            && let Some(live) = self.calls.get_mut(&session)
+        {
+            reply = Reply::new(StatusCode::OK);
+            reply.body = live.media.whole().refusal(request.body()).map(Body::sdp);
+        }
+        let _ = turn.respond(tx, reply);
     }
 
     pub(super) fn acked(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
@@ -157,8 +202,11 @@ impl Robot {
 
     pub(super) fn session(&mut self, session: SessionId, event: SessionEvent, turn: &mut Turn<'_>) {
         match event {
-            SessionEvent::Acked { request } => self.acked(session, &request, turn),
+            SessionEvent::Acked { request } | SessionEvent::Pracked { request } => self.acked(session, &request, turn),
             SessionEvent::Reinvite { request, .. } => self.reinvited(session, &request, turn),
+            SessionEvent::Request { tx, request } if *request.method() == Method::Prack => {
+                self.pracked_with_offer(session, tx, &request, turn);
+            }
             SessionEvent::Request { tx, request } => self.asked(tx, &request, turn),
             SessionEvent::Cancelled { .. } => self.ended(session, "caller", turn),
             SessionEvent::Ended { by, .. } => {

@@ -66,7 +66,7 @@ impl Robot {
         if self.studio.is_some() {
             media.whole();
         }
-        Ok(Live { number, media, sound: None, since, standing: false })
+        Ok(Live { number, media, sound: None, since, standing: false, promised: None })
     }
 
     pub(super) fn speaks(&self) -> bool {
