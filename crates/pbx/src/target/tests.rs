@@ -1,0 +1,55 @@
+//! Who may be called by `sips`, and who by `sip`.
+
+use sip::{FlowId, Path};
+
+use super::*;
+
+fn target(uri: &str, transport: Option<Transport>) -> Target {
+    let address = "192.0.2.1:5061".parse().unwrap();
+    let path = |transport| Hop::Path(Path { flow: FlowId(1), transport, local: address, remote: address });
+    Target {
+        uri: uri.parse().unwrap(),
+        routes: Vec::new(),
+        hop: transport.map_or(Hop::Auto, path),
+        ours: None,
+        q: 1_000,
+    }
+}
+
+fn uris(targets: Vec<Target>, secure: bool) -> Result<Vec<String>, Box<Reply>> {
+    of_request(targets, secure).map(|all| all.into_iter().map(|one| one.uri.to_string()).collect())
+}
+
+#[test]
+fn rfc5630_4_what_is_addressed_by_sips_goes_only_to_who_registered_by_sips_over_tls() {
+    let devices = || {
+        vec![
+            target("sips:a@h1", Some(Transport::Tls)),
+            target("sip:b@h2;transport=tls", Some(Transport::Tls)),
+            target("sip:c@h3", Some(Transport::Udp)),
+            target("sips:d@h4", Some(Transport::Udp)),
+            target("sips:e@h5", None),
+        ]
+    };
+    assert_eq!(uris(devices(), true).unwrap(), ["sips:a@h1", "sips:e@h5"]);
+    let refused = of_request(devices()[1..4].to_vec(), true).unwrap_err();
+    assert_eq!(refused.code, StatusCode::TEMPORARILY_UNAVAILABLE);
+    let warning = refused.lines.iter().any(|line| line.1.starts_with(b"380 "));
+    assert!(warning, "{refused:?}");
+    let offline = of_request(Vec::new(), true).unwrap_err();
+    assert!(offline.lines.is_empty(), "{offline:?}");
+}
+
+#[test]
+fn rfc5630_4_what_is_addressed_by_sip_reaches_all_and_pretends_nothing() {
+    let devices = vec![
+        target("sips:a@h1", Some(Transport::Tls)),
+        target("sip:c@h3", Some(Transport::Udp)),
+        target("sips:e@h5", None),
+    ];
+    let reached = of_request(devices, false).unwrap();
+    let uris: Vec<&str> = reached.iter().map(|one| one.uri.as_str()).collect();
+    assert_eq!(uris, ["sip:a@h1", "sip:c@h3", "sip:e@h5"]);
+    assert!(matches!(reached[0].hop, Hop::Path(path) if path.transport == Transport::Tls));
+    assert!(matches!(&reached[2].hop, Hop::Uri(uri) if uri.as_str() == "sips:e@h5"), "the way stays TLS");
+}
