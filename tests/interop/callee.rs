@@ -7,7 +7,7 @@ use audio::tone::ToneGenerator;
 
 use super::sipp;
 use crate::program::sound::seconds_of;
-use crate::program::{Program, offhook};
+use crate::program::{Program, free_port, offhook};
 
 /// Starts a call to `address`.
 fn dial(address: &str, arguments: &[&str]) -> Program {
@@ -76,6 +76,17 @@ fn bye_that_overtakes_the_200_ends_the_call_with_an_ack() {
     let (code, output) = call("uas_bye_overtakes.xml", &[], &["--for", "5"]);
     assert_eq!(code, 7, "{output}");
     assert!(output.contains("the other side hung up before it had answered"), "{output}");
+}
+
+/// SIPp's mirror sends each packet back as it is: that is a line to nobody. What an echo service says is heard, see `through`.
+#[test]
+fn rfc3550_8_2_our_own_packets_from_a_mirror_are_no_audio() {
+    // It takes the port after next, too, for pictures.
+    let (port, _) = (free_port().to_string(), free_port());
+    let (code, output) =
+        call("uas", &["-rtp_echo", "-mp", &port], &["--for", "2", "--tone", "440", "--expect-tone", "440"]);
+    assert_eq!(code, 9, "{output}");
+    assert!(output.contains("what we sent came back"), "{output}");
 }
 
 /// Three seconds of 1000 Hz before the answer or nothing, and what was recorded of it: seconds of the tone, and what our side said.

@@ -45,4 +45,6 @@ pub struct StreamReport {
     pub round_trip: Option<Micros>,
     /// Packets from strangers, ignored.
     pub strangers: u64,
+    /// Packets of ours that came back, ignored (RFC 3550 section 8.2).
+    pub looped: u64,
 }

@@ -1,8 +1,9 @@
 //! One audio stream: what arrives becomes frames, frames become packets.
 //!
 //! Here: what comes and goes whatever becomes of it. In `hear` packets become frames, in `say` frames become packets, in `relay` packets pass
-//! to another stream, and `control` speaks RTCP.
+//! to another stream, `control` speaks RTCP, and `conflict` knows our own packets when they come back.
 
+mod conflict;
 mod control;
 mod hear;
 mod relay;
@@ -70,8 +71,12 @@ pub(crate) struct Stream {
     silent: bool,
     strangers: u64,
     relayed: u64,
-    /// Who used our SSRC: when he does so again, what he sends is our own coming back (RFC 3550 section 8.2).
-    collided_with: Option<SocketAddr>,
+    conflicts: conflict::Conflicts,
+    /// Packets of ours that came back.
+    looped: u64,
+    /// Sent under SSRCs that were given up.
+    sent_before: u64,
+    octets_before: u64,
 }
 
 impl Stream {
@@ -100,7 +105,10 @@ impl Stream {
             silent: false,
             strangers: 0,
             relayed: 0,
-            collided_with: None,
+            conflicts: conflict::Conflicts::default(),
+            looped: 0,
+            sent_before: 0,
+            octets_before: 0,
             settings,
         }
     }
@@ -137,8 +145,8 @@ impl Stream {
         self.silent = false;
     }
 
-    /// Judges a datagram on the RTP port. Data packets that may be played come back parsed.
-    fn accept<'a>(
+    /// Judges a datagram on the RTP port by where it comes from. What is the peer's comes back parsed.
+    fn admit<'a>(
         &mut self,
         now: Micros,
         from: SocketAddr,
@@ -155,11 +163,16 @@ impl Stream {
                 return None;
             }
         }
-        let arrival = self.reception.received(now, &packet);
+        Some(packet)
+    }
+
+    /// Counts a packet of the peer's; whether it may be played.
+    fn count(&mut self, now: Micros, packet: &Packet<'_>) -> bool {
+        let arrival = self.reception.received(now, packet);
         self.last_heard = now;
         self.silent = false;
         // A first packet waits for proof in the statistics but may be played.
-        (arrival.is_valid() || arrival == Arrival::Probation).then_some(packet)
+        arrival.is_valid() || arrival == Arrival::Probation
     }
 
     /// A datagram that came to be played here.
@@ -174,7 +187,11 @@ impl Stream {
     ) {
         match (classify(datagram), component) {
             (Protocol::Rtp, Component::Rtp) => {
-                let Some(packet) = self.accept(now, from, datagram, out) else { return };
+                let Some(packet) = self.admit(now, from, datagram, out) else { return };
+                let ours = packet.ssrc() == self.sender.ssrc();
+                if ours && self.meet_ourselves(now, wall, component, from, out) || !self.count(now, &packet) {
+                    return;
+                }
                 if self.is_event(packet.payload_type()) {
                     self.jitter.pass_over(&packet);
                     self.take_event(now, &packet, out);
@@ -241,13 +258,14 @@ impl Stream {
             reordered: totals.reordered,
             jitter: self.reception.jitter(),
             concealed_ms: jitter.lost_units.saturating_mul(1_000) / u64::from(self.settings.codec.clock_rate()),
-            packets_sent: u64::from(self.sender.packets()) + self.relayed,
-            octets_sent: u64::from(self.sender.octets()),
+            packets_sent: self.sent_before + u64::from(self.sender.packets()) + self.relayed,
+            octets_sent: self.octets_before + u64::from(self.sender.octets()),
             far_hears: far.hears_us(),
             far_lost: far.report.map_or(0, |block| i64::from(block.cumulative_lost).max(0).unsigned_abs()),
             far_jitter: far.report.map(|block| clock(self.settings.codec).micros(u64::from(block.jitter))),
             round_trip: far.round_trip,
             strangers: self.strangers,
+            looped: self.looped,
         }
     }
 }

@@ -200,7 +200,9 @@ impl RtcpSession {
 
     fn note(&mut self, wall: NtpTime, sender: &Sender, heard: &mut Heard) {
         let Some(block) = heard.about_us else {
-            self.far_end.missed_us |= heard.from.is_some() && sender.packets() >= KNOWN_AFTER;
+            // A report of ours that comes back is nobody's who could have missed us.
+            let theirs = heard.from.is_some() && !heard.collision;
+            self.far_end.missed_us |= theirs && sender.packets() >= KNOWN_AFTER;
             return;
         };
         heard.round_trip = round_trip(wall, &block);

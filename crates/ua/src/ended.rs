@@ -95,6 +95,8 @@ pub struct CallStats {
     pub round_trip: Option<Duration>,
     /// Packets from strangers, which were ignored.
     pub strangers: u64,
+    /// Packets of ours that came back, by a mirror or a loop of the network, and were ignored (RFC 3550 section 8.2).
+    pub looped: u64,
 }
 
 impl From<StreamReport> for CallStats {
@@ -114,6 +116,7 @@ impl From<StreamReport> for CallStats {
             far_jitter: report.far_jitter.map(|jitter| span(jitter.0)),
             round_trip: report.round_trip.map(|time| span(time.0)),
             strangers: report.strangers,
+            looped: report.looped,
         }
     }
 }

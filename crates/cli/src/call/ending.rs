@@ -126,6 +126,14 @@ pub(super) fn judge(args: &args::Call, end: &End, heard: &Heard) -> Result<Exit,
     let expects = args.expect_audio || args.expect_tone.is_some();
     let stats = end.ended.stats.as_ref();
     let packets = stats.map_or(0, |stats| stats.packets_received);
+    if let Some(stats) = stats.filter(|stats| expects && stats.looped > packets) {
+        let came = counted(stats.looped, "packet");
+        let why = format!(
+            "what we sent came back ({came}): a mirror, or a loop in the network; an echo service sends under an SSRC of its \
+             own (RFC 3550 section 8.2)"
+        );
+        return Err(Fault::new(Exit::Media, why));
+    }
     if expects && packets == 0 {
         let why =
             "no audio came: not one packet arrived; check that UDP gets through from the other side's media ports";

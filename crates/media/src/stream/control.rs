@@ -39,9 +39,8 @@ impl Stream {
         if heard.goodbye {
             out.event(MediaEvent::Goodbye { stream: self.key });
         }
-        if heard.collision && self.collided_with.replace(from) != Some(from) {
-            self.leave(now, wall, out);
-            self.sender.change_ssrc(now.0 ^ u64::from(self.sender.ssrc().0), self.reception.source());
+        if heard.collision {
+            self.meet_ourselves(now, wall, Component::Rtcp, from, out);
         }
     }
 

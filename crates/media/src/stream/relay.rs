@@ -31,8 +31,8 @@ impl Stream {
         datagram: &[u8],
         out: &mut impl Output,
     ) -> Option<Relayed> {
-        let packet = self.accept(now, from, datagram, out)?;
-        if !self.settings.direction.receives() {
+        let packet = self.admit(now, from, datagram, out)?;
+        if !self.count(now, &packet) || !self.settings.direction.receives() {
             return None;
         }
         let number = packet.payload_type();

@@ -130,6 +130,93 @@ fn rfc3550_8_2_reports_of_ours_that_come_back_change_the_ssrc_no_more_than_once(
     assert_eq!(sources.len(), 2);
 }
 
+/// Alice, whose packets of these components come back from where they went. What she sent, and what she heard of it after the first second.
+fn mirrored(alice: &mut Host, back: &[Component], ticks: u64) -> (Vec<u32>, Vec<(u32, bool)>, bool) {
+    alice.stream(1, 4_000, settings(5_000));
+    alice.tone(10, 440.0, 1);
+    let at_alice = alice.recorder(11, 1);
+    let (mut sources, mut reports, mut now) = (Vec::new(), Vec::new(), Micros(0));
+    for _ in 0..ticks {
+        now = now.plus(TICK);
+        alice.engine.tick(now, &mut alice.wire);
+        for (slot, component, to, mut packet) in std::mem::take(&mut alice.wire.packets) {
+            match component {
+                Component::Rtp => sources.push(fields(&[packet.clone()])[0].2),
+                Component::Rtcp => reports.push(report_of(&packet)),
+            }
+            if back.contains(&component) {
+                alice.engine.receive(now, slot, component, to, &mut packet, &mut alice.wire);
+            }
+        }
+    }
+    sources.dedup();
+    let loud = at_alice.try_iter().flatten().skip(8_000).any(|sample| sample.unsigned_abs() > 100);
+    (sources, reports, loud)
+}
+
+#[test]
+fn rfc3550_8_2_packets_of_ours_that_come_back_are_a_loop_and_not_heard() {
+    let mut alice = Host::new(1);
+    let (sources, reports, loud) = mirrored(&mut alice, &[Component::Rtp], 3_000);
+    assert_eq!(sources.len(), 2, "one change");
+    // Nothing but one packet had left under the first SSRC when it came back: that one says goodbye.
+    let byes: Vec<u32> = reports.iter().filter(|(_, bye)| *bye).map(|(source, _)| *source).collect();
+    assert_eq!(byes, sources[..1]);
+    assert!(!loud, "alice hears herself");
+    let report = alice.engine.report(Key(1)).unwrap();
+    assert!(report.looped > 2_900 && report.packets_received <= 2, "{report:?}");
+    assert!((2_999..=3_000).contains(&report.packets_sent), "none is forgotten: {}", report.packets_sent);
+}
+
+#[test]
+fn rfc3550_8_2_conflicting_data_and_control_addresses_are_kept_apart() {
+    let mut alice = Host::new(1);
+    let (sources, reports, _) = mirrored(&mut alice, &[Component::Rtp, Component::Rtcp], 6_000);
+    assert_eq!(sources.len(), 3, "one change for each kind");
+    assert_eq!(reports.iter().filter(|(_, bye)| *bye).count(), 2);
+    // Reports of ours say nothing about whether somebody else hears us.
+    assert_eq!(alice.engine.report(Key(1)).unwrap().far_hears, None);
+}
+
+#[test]
+fn rfc3550_8_2_a_stranger_with_our_ssrc_changes_nothing() {
+    let (mut alice, mut bob) = pair();
+    alice.tone(10, 440.0, 1);
+    bob.tone(10, 1_000.0, 1);
+    let (mut sources, mut mallory) = (Vec::new(), Vec::new());
+    let mut now = Micros(0);
+    for _ in 0..100 {
+        now = run(&mut [&mut alice, &mut bob], 1, now, |to, packet| {
+            if to.port() == 5_000 {
+                sources.push(fields(&[packet.to_vec()])[0].2);
+                mallory = packet.to_vec();
+            }
+            true
+        });
+        alice.receive(now, at(6_000), at(4_000), &mut mallory.clone());
+    }
+    sources.dedup();
+    assert_eq!(sources.len(), 1);
+    let report = alice.engine.report(Key(1)).unwrap();
+    assert!(report.looped == 0 && report.strangers > 90, "{report:?}");
+}
+
+#[test]
+fn rfc3550_8_2_who_has_our_ssrc_by_chance_is_heard_once_we_have_another() {
+    let (mut alice, mut bob) = (Host::new(1), Host::new(1));
+    alice.stream(1, 4_000, settings(5_000));
+    bob.stream(1, 5_000, settings(4_000));
+    alice.tone(10, 440.0, 1);
+    bob.tone(10, 1_000.0, 1);
+    let (at_alice, at_bob) = (alice.recorder(11, 1), bob.recorder(11, 1));
+    run(&mut [&mut alice, &mut bob], 500, Micros(0), |_, _| true);
+    assert!(heard(&at_alice, 1_000.0) && heard(&at_bob, 440.0));
+    for host in [&alice, &bob] {
+        let report = host.engine.report(Key(1)).unwrap();
+        assert!(report.looped == 0 && report.packets_received > 490, "{report:?}");
+    }
+}
+
 #[test]
 fn removed_stream_says_goodbye_and_its_slot_means_nothing() {
     let (mut alice, mut bob) = pair();
