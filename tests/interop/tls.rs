@@ -203,6 +203,12 @@ fn baresip_registers_over_tls_calls_the_echo_and_is_called() {
     phone.wait_for("CALL_CLOSED");
     let heard = seconds_of(&phone.recording(), 440.0);
     assert!(heard >= 3.0, "440 Hz of ours for {heard} s");
+    // Hung up by the server: its BYE goes by that connection as well, for nobody else would get it.
+    phone.command("dial", &format!("sip:600@{address};transport=tls"));
+    phone.wait_for("CALL_ESTABLISHED");
+    let (code, output) = server.program.stop("TERM");
+    assert_eq!(code, 0, "{output}");
+    phone.wait_for("CALL_CLOSED");
     phone.stop();
 }
 

@@ -108,7 +108,8 @@ impl SipLoop {
 /// than a quarter of the files that the process may have open.
 fn part(limits: StreamLimits, count: u8, files: usize) -> StreamLimits {
     let part = |limit: usize| (limit.min(files / 4) / usize::from(count)).max(1);
-    StreamLimits { connections: part(limits.connections), per_address: part(limits.per_address), ..limits }
+    let (connections, per_address) = (part(limits.connections), part(limits.per_address));
+    StreamLimits { connections, per_address, handshakes: part(limits.handshakes), ..limits }
 }
 
 #[cfg(test)]
@@ -117,13 +118,14 @@ mod tests {
 
     #[test]
     fn loops_together_have_no_more_connections_than_the_server_may() {
-        let limits = StreamLimits { connections: 1_000, per_address: 100, ..StreamLimits::default() };
+        let limits = StreamLimits { connections: 1_000, per_address: 100, handshakes: 80, ..StreamLimits::default() };
         for count in [2, 3, 7, 64] {
             for (files, most) in [(1 << 20, 1_000), (1_024, 256), (400, 100)] {
                 let part = part(limits, count, files);
                 let all = part.connections * usize::from(count);
                 assert!(all <= most && all > most - usize::from(count), "{count} loops, {files} files: {all}");
                 assert!(part.per_address * usize::from(count) <= 100, "{count}");
+                assert!(part.handshakes * usize::from(count) <= 80, "{count}");
             }
         }
         // Each has one, however few files there are.

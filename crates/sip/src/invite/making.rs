@@ -1,6 +1,7 @@
 //! From messages to dialogs (RFC 3261 sections 12.1.1 and 12.1.2), and from dialogs to requests (section 12.2.1.1).
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 
 use super::event::Reach;
 use super::session::Session;
@@ -8,7 +9,7 @@ use crate::dialog::{ContactParts, Dialog, Phase, Record, Role, Sketch};
 use crate::draft::{Draft, Hop};
 use crate::header::{Contact, From, RecordRoute};
 use crate::id::{DialogId, ServerTx, SessionId};
-use crate::message::{HeaderId, Headers, Method, Request, Response, UriBuf};
+use crate::message::{HeaderId, Headers, Method, Request, Response, Uri, UriBuf};
 use crate::outbox::{Origin, Path, Transport};
 use crate::route;
 use crate::stack::StackError;
@@ -60,7 +61,7 @@ pub(super) fn of_response(
         record.remote_target = target;
     }
     let back = reach == Reach::Back || template.path.is_some();
-    record.path = only_path(record.remote_target.as_bytes(), record.routes.is_empty(), origin, back);
+    record.path = only_path(record.remote_target.as_bytes(), record.routes.first().map(String::as_str), origin, back);
     Dialog::from_record(&record).ok()
 }
 
@@ -82,7 +83,7 @@ pub(super) fn refresh(dialog: &mut Dialog, target: Option<String>, origin: &Orig
         && dialog.set_remote_target(&target).is_ok()
     {
         let back = reach == Reach::Back || dialog.path().is_some();
-        let path = only_path(dialog.remote_target().as_bytes(), dialog.routes().next().is_none(), origin, back);
+        let path = only_path(dialog.remote_target().as_bytes(), dialog.routes().next(), origin, back);
         dialog.set_path(path);
     }
 }
@@ -111,7 +112,7 @@ pub(super) fn of_request(request: &Request, origin: &Origin, tag: &str, reach: R
         local_tag: tag,
         remote: &address(headers, HeaderId::From)?,
         remote_tag,
-        path: only_path(target, routes.is_empty(), origin, reach == Reach::Back),
+        path: only_path(target, routes.first().map(String::as_str), origin, reach == Reach::Back),
         remote_target: target,
         contact: ContactParts::of_user(user_of(uri)),
         routes: &routes,
@@ -183,13 +184,28 @@ fn is_sips(uri: &str) -> bool {
     uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"))
 }
 
-/// RFC 7118 section 5: a client behind a WebSocket names itself `.invalid`; without a route set the flow it used is the only way to it.
-fn only_path(target: &[u8], direct: bool, origin: &Origin, back: bool) -> Option<Path> {
-    if !direct {
-        return None;
+/// The flow that a dialog's requests have to take, where there is but one; `first`: the first of its route set. RFC 7118 section 5: a client behind
+/// a WebSocket names itself `.invalid`; without a route set the flow it used is the only way to it. Over TLS, what names the other end of the connection by
+/// its address is that peer, who has shown who it is: another connection would ask for a certificate of that address, which few have, and
+/// telephones none (RFC 5923 section 1).
+fn only_path(target: &[u8], first: Option<&str>, origin: &Origin, back: bool) -> Option<Path> {
+    let secured = matches!(origin.transport, Transport::Tls | Transport::Wss);
+    if let Some(first) = first {
+        let same = || place(route::uri_of(first)) == Some(origin.remote);
+        return (secured && same()).then_some(*origin);
     }
     let web = matches!(origin.transport, Transport::Ws | Transport::Wss);
-    (back || web || is_invalid(target)).then_some(*origin)
+    let same = || {
+        let target = std::str::from_utf8(target).ok().and_then(place);
+        target.is_some_and(|target| target.ip() == origin.remote.ip())
+    };
+    (back || web || is_invalid(target) || (secured && same())).then_some(*origin)
+}
+
+/// The address that a URI names, where its host is one; over TLS.
+fn place(uri: &str) -> Option<SocketAddr> {
+    let uri = Uri::parse(uri).ok()?;
+    Some(SocketAddr::new(uri.host().ip()?, uri.port().unwrap_or(Transport::Tls.default_port())))
 }
 
 /// Whether the host of a URI is `.invalid`, with or without a port.
@@ -233,14 +249,24 @@ pub(super) fn draft(
     if refreshes_target(&draft.method) {
         draft.contact = dialog.contact();
     }
-    if let Some(path) = dialog.path() {
-        draft.hop = Hop::Path(path);
+    match dialog.path() {
+        Some(path) => draft.hop = Hop::Path(path),
+        None if dialog.is_secure() => draft.hop = secured(&draft),
+        None => {}
     }
     if let Some(keys) = &session.keys {
         draft.credentials = keys.credentials.clone();
         draft.auth = keys.auth.clone();
     }
     Ok(draft)
+}
+
+/// The way of a dialog that began by `sips` (RFC 3261 section 12.1): TLS, whatever the peer has named meanwhile.
+fn secured(draft: &Draft) -> Hop {
+    let target = draft.uri.as_str();
+    let next = draft.routes.first().map_or(target, |first| route::uri_of(first));
+    let insecure = next.split_at_checked(4).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("sip:"));
+    insecure.and_then(|(_, rest)| format!("sips:{rest}").parse().ok()).map_or(Hop::Auto, Hop::Uri)
 }
 
 /// Requests that carry Contact within a dialog (RFC 3261 section 12.2.1.1, RFC 3311, RFC 3515, RFC 6665).
@@ -262,3 +288,6 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

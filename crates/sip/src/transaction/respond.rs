@@ -3,10 +3,11 @@
 use bytes::Bytes;
 
 use crate::draft::makes_dialog;
+use crate::header::{Contact, RecordRoute};
 use crate::id::{Id, ServerTx};
 use crate::invite;
 use crate::message::{HeaderId, Lines, Request, StatusCode, Writer, begin_response, unfold_bytes, write_response};
-use crate::outbox::{Cause, Origin};
+use crate::outbox::{Cause, Origin, Transport};
 use crate::reply::Reply;
 use crate::rng::Token;
 use crate::stack::StackError;
@@ -209,6 +210,23 @@ fn check(reply: &Reply) -> Result<(), StackError> {
     }
 }
 
+/// Whether our Contact has to be a `sips` URI though the Request-URI is none: the first Record-Route is one, or without any the peer's Contact
+/// (RFC 3261 section 12.1.1). Where the request did not come over TLS it could not be reached.
+fn is_asked_by_sips(request: &Request, origin: &Origin) -> bool {
+    let headers = request.headers();
+    let is_sips = |uri: &str| uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
+    if !matches!(origin.transport, Transport::Tls | Transport::Wss) {
+        return false;
+    }
+    match headers.get::<RecordRoute<'_>>() {
+        Some(first) => first.is_ok_and(|first| is_sips(first.uri.as_str())),
+        None => {
+            let contact = headers.get::<Contact<'_>>().and_then(Result::ok);
+            contact.as_ref().and_then(Contact::address).is_some_and(|address| is_sips(address.uri.as_str()))
+        }
+    }
+}
+
 /// The lines of a response that neither its request nor its reply writes.
 fn own_lines(writer: &mut Writer, request: &Request, reply: &Reply, origin: &Origin, server: Option<&str>) {
     let headers = request.headers();
@@ -217,7 +235,7 @@ fn own_lines(writer: &mut Writer, request: &Request, reply: &Reply, origin: &Ori
             writer.value(HeaderId::RecordRoute, &unfold_bytes(header.value));
         }
     }
-    print::contact(writer, &reply.contact, origin, request.is_secure());
+    print::contact(writer, &reply.contact, origin, request.is_secure() || is_asked_by_sips(request, origin));
     if let Some(server) = server.filter(|_| reply.code != StatusCode::TRYING && !reply.lines.has(HeaderId::Server)) {
         writer.value(HeaderId::Server, server.as_bytes());
     }

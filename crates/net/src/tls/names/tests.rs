@@ -49,6 +49,7 @@ fn rfc5922_7_2_names_match_in_their_entirety_and_in_any_case() {
         (["DNS:example.com"], "EXAMPLE.com"),
         (["URI:sip:eXample.com"], "example.com"),
         (["DNS:example.com"], "example.com."),
+        (["DNS:xn--bcher-kva.example"], "XN--Bcher-KVA.example"),
     ] {
         assert_eq!(is_for(&names, wanted), Ok(()), "{names:?} {wanted}");
     }

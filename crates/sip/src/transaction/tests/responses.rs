@@ -236,6 +236,27 @@ fn rfc3261_8_1_1_8_contact_follows_the_transport() {
 }
 
 #[test]
+fn rfc3261_12_1_1_contact_of_a_response_is_sips_where_the_peer_was_so() {
+    const SIPS: &str = "Contact: <sips:a@192.0.2.2>\n";
+    const SIP: &str = "Contact: <sip:a@192.0.2.2;transport=tls>\n";
+    for (transport, lines, sips) in [
+        (Transport::Tls, SIPS.to_owned(), true),
+        (Transport::Tls, SIP.to_owned(), false),
+        (Transport::Tls, format!("Record-Route: <sips:p1;lr>, <sip:p2;lr>\n{SIP}"), true),
+        (Transport::Tls, format!("Record-Route: <sip:p1;lr>, <sips:p2;lr>\n{SIPS}"), false),
+        (Transport::Udp, SIPS.to_owned(), false),
+    ] {
+        let mut bench = Bench::new();
+        bench.receive(path(transport, 2), &incoming("INVITE", transport, "z9hG4bK1", &lines));
+        let tx = bench.server_tx();
+        let contact = ContactSpec::Auto { user: Some("bob".to_owned()), params: String::new() };
+        bench.turn(|turn| turn.respond(tx, Reply::new(StatusCode::OK).contact(contact))).expect("open");
+        let is_sips = bench.last().value(HeaderId::Contact).starts_with("<sips:");
+        assert_eq!(is_sips, sips, "{transport:?} {lines}");
+    }
+}
+
+#[test]
 fn rfc3261_8_1_1_8_contact_is_sips_where_the_request_uri_or_the_first_route_is() {
     for (uri, routes, sips) in [
         ("sip:bob@192.0.2.2", &[][..], false),

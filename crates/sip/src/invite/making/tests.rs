@@ -1,0 +1,45 @@
+//! Which way a dialog's requests go.
+
+use super::*;
+use crate::id::FlowId;
+
+#[test]
+fn rfc5923_1_over_tls_the_peer_is_who_names_its_address() {
+    let origin = |transport| Path {
+        flow: FlowId(7),
+        transport,
+        local: "192.0.2.1:5061".parse().unwrap(),
+        remote: "192.0.2.9:40000".parse().unwrap(),
+    };
+    let (tls, tcp) = (origin(Transport::Tls), origin(Transport::Tcp));
+    for (target, first, expected) in [
+        ("sip:x@192.0.2.9:5061;transport=tls", None, true),
+        ("sips:x@192.0.2.9", None, true),
+        ("sips:x@192.0.2.8", None, false),
+        ("sips:x@phone.example", None, false),
+        ("sips:x@192.0.2.9", Some("<sips:192.0.2.9:40000;lr>"), true),
+        ("sips:x@10.0.0.1", Some("<sip:192.0.2.9:40000;transport=tls;lr>"), true),
+        ("sips:x@192.0.2.9", Some("<sips:192.0.2.9;lr>"), false),
+        ("sips:x@192.0.2.9:40000", Some("<sips:proxy.example;lr>"), false),
+    ] {
+        let expected = expected.then_some(tls);
+        assert_eq!(only_path(target.as_bytes(), first, &tls, false), expected, "{target} {first:?}");
+        assert_eq!(only_path(target.as_bytes(), first, &tcp, false), None, "{target} {first:?}: TCP as ever");
+    }
+}
+
+#[test]
+fn rfc3261_12_1_what_began_by_sips_goes_on_over_tls() {
+    let hop = |target: &str, routes: &[&str]| {
+        let mut draft = Draft::new(Method::Bye, target.parse().unwrap());
+        draft.routes = routes.iter().map(|route| (*route).to_owned()).collect();
+        match secured(&draft) {
+            Hop::Uri(uri) => uri.to_string(),
+            _ => String::new(),
+        }
+    };
+    assert_eq!(hop("sips:a@h", &[]), "", "as it says itself");
+    assert_eq!(hop("sip:a@h:5080", &[]), "sips:a@h:5080");
+    assert_eq!(hop("sips:a@h", &["<sip:p;lr>", "<sips:q;lr>"]), "sips:p;lr");
+    assert_eq!(hop("sip:a@h", &["<sips:p;lr>"]), "");
+}
