@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "shards/secured.rs"]
+mod secured;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -83,7 +86,11 @@ fn config(t1: Duration) -> LoopConfig {
 }
 
 fn start_with(count: usize, settings: impl Fn(&mut LoopConfig)) -> Server {
-    let sockets = Sockets::bind_shared(&binds("127.0.0.1:0"), count).unwrap();
+    start_on(&binds("127.0.0.1:0"), count, settings)
+}
+
+fn start_on(binds: &[Bind], count: usize, settings: impl Fn(&mut LoopConfig)) -> Server {
+    let sockets = Sockets::bind_shared(binds, count).unwrap();
     let (seen, reports) = mpsc::channel();
     let members = (0..count).map(|_| {
         let (mut config, seen) = (config(Duration::from_millis(500)), seen.clone());
