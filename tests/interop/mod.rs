@@ -12,6 +12,7 @@ mod message;
 mod names;
 mod overload;
 mod pbx;
+mod reliable;
 mod sipp;
 mod status;
 mod stranger;
