@@ -167,13 +167,13 @@ impl Application for Switch {
             Event::Alarm { token, .. } if token >= finding::ALARMS => self.not_located(token, turn),
             Event::Alarm { token, .. } => self.call_alarm(token, turn),
             Event::Response { tx, response, .. } => {
-                if let Some((tx, reply)) = self.relay.response(tx, &response) {
+                for (tx, reply) in self.relay.response(tx, &response, turn) {
                     self.reply(tx, Some(reply), turn);
                 }
             }
             Event::RequestFailed { tx, why } => {
                 tracing::debug!(?why, "no answer to a request that was passed on");
-                if let Some((tx, reply)) = self.relay.failure(tx) {
+                for (tx, reply) in self.relay.failure(tx) {
                     self.reply(tx, Some(reply), turn);
                 }
             }

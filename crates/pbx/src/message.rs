@@ -50,12 +50,9 @@ impl Switch {
             Ok(targets) => targets,
             Err(offline) => return Some(*offline),
         };
-        let copies: Vec<_> = targets.into_iter().filter_map(|target| send(&draft, target, turn)).collect();
-        if copies.is_empty() {
-            return Some(Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE));
-        }
-        self.relay.message(message.tx, copies);
-        None
+        let copies = targets.into_iter().map(|target| copy(&draft, target, turn)).collect();
+        let passed_on = self.relay.message(message.tx, copies, turn);
+        (!passed_on).then(|| Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE))
     }
 
     /// What all copies have in common; the code to refuse with when it cannot be passed on.
@@ -72,14 +69,13 @@ impl Switch {
     }
 }
 
-/// Sends a copy, which has a tag and a Call-ID of its own, to a device.
-fn send(common: &Draft, target: Target, turn: &mut Turn<'_>) -> Option<sip::ClientTx> {
+/// The copy for a device, which has a tag and a Call-ID of its own.
+fn copy(common: &Draft, target: Target, turn: &mut Turn<'_>) -> Draft {
     let mut draft = common.clone();
     draft.uri = target.uri;
     draft.routes = target.routes;
     draft.hop = target.hop;
     draft.from = format!("{};tag={:016x}", common.from, rand::random::<u64>());
     draft.call_id = turn.call_id();
-    let sent = turn.send_request(draft);
-    sent.inspect_err(|error| tracing::warn!(%error, "a message is not passed on")).ok()
+    draft
 }

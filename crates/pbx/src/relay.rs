@@ -1,9 +1,17 @@
 //! Requests that have been passed on, and where their answers belong: MESSAGE between users (RFC 3428), and what devices say within a call.
+//!
+//! One MESSAGE at a time goes to a device, whoever sends it: the next ones wait for its answer (RFC 3428 section 8), each loop's for its own. A
+//! device that does not answer one is given up for those that wait, so none waits for longer than that takes, and what has waited for half of
+//! the time that senders have is not sent any more.
+
+mod queues;
 
 use std::collections::{BTreeSet, HashMap};
 
 use sip::message::{Method, Response, StatusCode};
-use sip::{ClientTx, Id, IdMap, Reply, ServerTx, SessionId};
+use sip::{ClientTx, Draft, Id, IdMap, Reply, ServerTx, SessionId, Turn};
+
+use queues::{Queues, Waiting};
 
 use crate::body;
 
@@ -24,6 +32,8 @@ enum Passed {
     Copy {
         /// Of which.
         message: u64,
+        /// The device that others wait for.
+        device: String,
     },
 }
 
@@ -31,7 +41,7 @@ enum Passed {
 #[derive(Debug)]
 struct Message {
     tx: ServerTx,
-    /// Copies without a final answer.
+    /// Copies without a final answer, sent or not.
     open: usize,
     best: Option<StatusCode>,
 }
@@ -45,18 +55,23 @@ pub(crate) struct Relay {
     /// Those within calls, by the leg they were passed on to.
     by_leg: BTreeSet<(SessionId, ClientTx)>,
     messages: HashMap<u64, Message>,
+    queues: Queues,
     last: u64,
 }
+
+/// What to answer, and to whom.
+pub(crate) type Replies = Vec<(ServerTx, Reply)>;
 
 impl Relay {
     /// With room for so many messages.
     pub(crate) fn new(most: usize) -> Self {
-        Self { most, passed: IdMap::default(), by_leg: BTreeSet::new(), messages: HashMap::new(), last: 0 }
+        let (messages, queues) = (HashMap::new(), Queues::default());
+        Self { most, passed: IdMap::default(), by_leg: BTreeSet::new(), messages, queues, last: 0 }
     }
 
     /// How much waits for an answer.
     pub(crate) fn len(&self) -> usize {
-        self.passed.len() + self.messages.len()
+        self.passed.len() + self.messages.len() + self.queues.waiting()
     }
 
     /// Whether one more MESSAGE may be under way.
@@ -70,11 +85,50 @@ impl Relay {
         self.by_leg.insert((over, client));
     }
 
-    /// A MESSAGE has been passed on in so many copies, at least one.
-    pub(crate) fn message(&mut self, tx: ServerTx, copies: Vec<ClientTx>) {
+    /// Passes a MESSAGE on in these copies, each to a device of its own: at once, or when the device has answered the one before. False when
+    /// there was room or a way for none.
+    pub(crate) fn message(&mut self, tx: ServerTx, copies: Vec<Draft>, turn: &mut Turn<'_>) -> bool {
         self.last += 1;
-        self.messages.insert(self.last, Message { tx, open: copies.len(), best: None });
-        self.passed.extend(copies.into_iter().map(|client| (client, Passed::Copy { message: self.last })));
+        let (message, since) = (self.last, turn.now().mono);
+        let mut open = 0;
+        for draft in copies {
+            let device = draft.uri.to_string();
+            if self.queues.is_busy(&device) {
+                open += usize::from(self.queues.wait(&device, Waiting { message, draft, since }));
+            } else if self.send(message, &device, draft, turn) {
+                open += 1;
+            }
+        }
+        if open > 0 {
+            self.messages.insert(message, Message { tx, open, best: None });
+        }
+        open > 0
+    }
+
+    /// Sends a copy to a device that has nothing else to answer.
+    fn send(&mut self, message: u64, device: &str, draft: Draft, turn: &mut Turn<'_>) -> bool {
+        match turn.send_request(draft) {
+            Ok(client) => {
+                self.passed.insert(client, Passed::Copy { message, device: device.to_owned() });
+                self.queues.engage(device);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a message is not passed on");
+                false
+            }
+        }
+    }
+
+    /// The device has answered: the next copy for it leaves.
+    fn next(&mut self, device: &str, turn: &mut Turn<'_>, replies: &mut Replies) {
+        while let Some(Waiting { message, draft, since }) = self.queues.next(device) {
+            let in_time = turn.now().mono.since(since) < queues::PATIENCE;
+            if in_time && self.send(message, device, draft, turn) {
+                return;
+            }
+            replies.extend(self.copy_answered(message, StatusCode::TEMPORARILY_UNAVAILABLE));
+        }
     }
 
     /// A leg has ended: what was passed on over it will not be answered.
@@ -96,29 +150,44 @@ impl Relay {
         Some(passed)
     }
 
-    /// A response to a request that was passed on: what to answer now, and to whom.
-    pub(crate) fn response(&mut self, client: ClientTx, response: &Response) -> Option<(ServerTx, Reply)> {
+    /// A response to a request that was passed on: what to answer now.
+    pub(crate) fn response(&mut self, client: ClientTx, response: &Response, turn: &mut Turn<'_>) -> Replies {
+        let mut replies = Replies::new();
         if response.code().is_provisional() {
-            return None;
+            return replies;
         }
-        match self.take(client)? {
-            Passed::Within { tx, .. } => {
+        match self.take(client) {
+            None => {}
+            Some(Passed::Within { tx, .. }) => {
                 let mut reply = Reply::new(response.code());
                 // RFC 3428 section 7: no body in a 2xx to MESSAGE.
                 let bare = response.code().is_success() && response.headers().cseq().method == Method::Message;
                 reply.body = if bare { None } else { body::whole(response.headers()) };
-                Some((tx, reply))
+                replies.push((tx, reply));
             }
-            Passed::Copy { message } => self.copy_answered(message, response.code()),
+            Some(Passed::Copy { message, device }) => {
+                replies.extend(self.copy_answered(message, response.code()));
+                self.next(&device, turn, &mut replies);
+            }
         }
+        replies
     }
 
-    /// No response came to a request that was passed on: what to answer now, and to whom.
-    pub(crate) fn failure(&mut self, client: ClientTx) -> Option<(ServerTx, Reply)> {
-        match self.take(client)? {
-            Passed::Within { tx, .. } => Some((tx, Reply::new(StatusCode::REQUEST_TIMEOUT))),
-            Passed::Copy { message } => self.copy_answered(message, StatusCode::TEMPORARILY_UNAVAILABLE),
+    /// No response came to a request that was passed on: what to answer now.
+    pub(crate) fn failure(&mut self, client: ClientTx) -> Replies {
+        let mut replies = Replies::new();
+        match self.take(client) {
+            None => {}
+            Some(Passed::Within { tx, .. }) => replies.push((tx, Reply::new(StatusCode::REQUEST_TIMEOUT))),
+            Some(Passed::Copy { message, device }) => {
+                replies.extend(self.copy_answered(message, StatusCode::TEMPORARILY_UNAVAILABLE));
+                // Who does not answer this one answers those that wait for it no sooner.
+                while let Some(waiting) = self.queues.next(&device) {
+                    replies.extend(self.copy_answered(waiting.message, StatusCode::TEMPORARILY_UNAVAILABLE));
+                }
+            }
         }
+        replies
     }
 
     /// The first device that takes a message makes it delivered; when none does, the last word is the lowest code.
@@ -149,28 +218,16 @@ mod tests {
     }
 
     #[test]
-    fn there_is_room_for_so_many_messages_whatever_their_copies_and_it_comes_back() {
-        let mut relay = Relay::new(2);
-        relay.message(ServerTx(id(1)), vec![ClientTx(id(11)), ClientTx(id(12))]);
-        relay.within(ServerTx(id(3)), ClientTx(id(31)), SessionId(id(101)));
-        assert!(relay.has_room());
-        relay.message(ServerTx(id(2)), vec![ClientTx(id(21))]);
-        assert!(!relay.has_room());
-        assert!(relay.failure(ClientTx(id(11))).is_none() && !relay.has_room());
-        assert!(relay.failure(ClientTx(id(12))).is_some() && relay.has_room());
-    }
-
-    #[test]
     fn what_went_over_a_leg_goes_with_it_and_nothing_else() {
         let mut relay = Relay::new(1);
         for number in 1..=6 {
             relay.within(ServerTx(id(number)), ClientTx(id(10 + number)), SessionId(id(100 + number % 2)));
         }
-        assert!(relay.failure(ClientTx(id(11))).is_some());
+        assert_eq!(relay.failure(ClientTx(id(11))).len(), 1);
         relay.leg_ended(SessionId(id(101)));
         assert_eq!((relay.len(), relay.by_leg.len()), (3, 3));
         for number in 1..=6 {
-            assert_eq!(relay.failure(ClientTx(id(10 + number))).is_some(), number % 2 == 0, "{number}");
+            assert_eq!(relay.failure(ClientTx(id(10 + number))).len() == 1, number % 2 == 0, "{number}");
         }
         assert_eq!((relay.len(), relay.by_leg.len()), (0, 0));
     }

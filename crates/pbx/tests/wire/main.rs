@@ -7,6 +7,7 @@ mod counting;
 mod digest;
 mod hold;
 mod limits;
+mod messages;
 mod paths;
 mod phone;
 mod ports;

@@ -152,6 +152,11 @@ impl Phone {
         !self.waiting.iter().any(|message| matches!(message, Message::Request(request) if request.method() == method))
     }
 
+    /// The next request of this kind of those that have come by now.
+    pub(crate) fn next_heard(&mut self, method: &Method) -> Option<Request> {
+        (!self.hears_no(method)).then(|| self.request(method.clone()))
+    }
+
     /// How many answers to this method have come that nobody has waited for, before the answer to a question that is asked now.
     pub(crate) fn answers_to(&mut self, method: &Method) -> usize {
         assert!(self.hears_no(method));

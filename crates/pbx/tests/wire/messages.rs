@@ -1,0 +1,104 @@
+//! MESSAGE between users: one at a time to each device (RFC 3428 section 8).
+
+use std::time::Duration;
+
+use sip::message::Method;
+
+use crate::phone::Phone;
+use crate::setup::{config, nothing_left, with_config, with_phones};
+
+/// Sends a message with what its own challenge asks for, and waits for no answer.
+fn write(sender: &mut Phone, to: &str, text: &str) {
+    let (uri, body) = (format!("sip:{to}@127.0.0.1"), Some(("text/plain", text)));
+    let challenged = sender.ask_plain("MESSAGE", &uri, &uri, body, &[]).1;
+    let lines = sender.credentials(challenged.headers(), "MESSAGE", &uri, text);
+    let message = sender.draft("MESSAGE", &uri, &uri, body, &lines);
+    sender.send(&message);
+}
+
+#[test]
+fn rfc3428_8_one_message_at_a_time_goes_to_a_device() {
+    let (running, mut phones) = with_phones(&["1001", "1002", "1003"]);
+    let [one, device, other] = &mut phones[..] else { panic!("three phones") };
+    write(one, "1002", "first");
+    let first = device.request(Method::Message);
+    assert_eq!(first.body(), b"first");
+    write(other, "1002", "second");
+    write(one, "1002", "third");
+    // The control: who has nothing to answer gets his at once.
+    write(one, "1003", "elsewhere");
+    let elsewhere = other.request(Method::Message);
+    other.respond(&elsewhere, 200, None);
+    one.wait_for_code(200);
+    assert!(device.hears_no(&Method::Message));
+    // A refusal is an answer, too.
+    device.respond(&first, 486, None);
+    one.wait_for_code(486);
+    for (sender, text) in [(&mut *other, "second"), (&mut *one, "third")] {
+        let next = device.request(Method::Message);
+        assert_eq!(next.body(), text.as_bytes());
+        assert!(device.hears_no(&Method::Message));
+        device.respond(&next, 202, None);
+        sender.wait_for_code(202);
+    }
+    write(other, "1002", "later");
+    let later = device.request(Method::Message);
+    device.respond(&later, 200, None);
+    other.wait_for_code(200);
+    nothing_left(&running);
+}
+
+#[test]
+fn rfc3428_8_each_of_several_devices_has_its_own_turn() {
+    let (running, mut phones) = with_phones(&["1001", "1002", "1002"]);
+    let [sender, quick, slow] = &mut phones[..] else { panic!("three phones") };
+    write(sender, "1002", "first");
+    let (here, there) = (quick.request(Method::Message), slow.request(Method::Message));
+    quick.respond(&here, 200, None);
+    sender.wait_for_code(200);
+    // The quick one has it, and the slow one gets it when he has answered.
+    write(sender, "1002", "second");
+    let here = quick.request(Method::Message);
+    quick.respond(&here, 200, None);
+    sender.wait_for_code(200);
+    assert!(slow.hears_no(&Method::Message));
+    slow.respond(&there, 200, None);
+    let there = slow.request(Method::Message);
+    assert_eq!(there.body(), b"second");
+    slow.respond(&there, 200, None);
+    nothing_left(&running);
+}
+
+#[test]
+fn rfc3428_8_who_waits_for_a_device_that_is_silent_hears_of_it_with_the_first() {
+    let timers = sip::Timers { t1: Duration::from_millis(20), ..sip::Timers::default() };
+    let (running, mut phones) = with_config(pbx::Config { timers, ..config() }, &["1001", "1002"]);
+    let [sender, device] = &mut phones[..] else { panic!("two phones") };
+    write(sender, "1002", "first");
+    let first = device.request(Method::Message);
+    write(sender, "1002", "second");
+    // Of the first its sender has given up at the same moment (timer F).
+    sender.wait_for_code(480);
+    nothing_left(&running);
+    let heard: Vec<_> = std::iter::from_fn(|| device.next_heard(&Method::Message)).collect();
+    assert!(heard.iter().all(|repeat| repeat.body() == first.body()), "the second has been sent after all");
+}
+
+#[test]
+fn so_many_messages_wait_for_a_device_and_no_more() {
+    let (_running, mut phones) = with_phones(&["1001", "1002"]);
+    let [sender, device] = &mut phones[..] else { panic!("two phones") };
+    write(sender, "1002", "0");
+    let mut request = device.request(Method::Message);
+    (1..=65).for_each(|number| write(sender, "1002", &number.to_string()));
+    sender.wait_for_code(480);
+    for number in 1..=64 {
+        device.respond(&request, 200, None);
+        sender.wait_for_code(200);
+        request = device.request(Method::Message);
+        assert_eq!(request.body(), number.to_string().as_bytes());
+    }
+    device.respond(&request, 200, None);
+    sender.wait_for_code(200);
+    assert!(device.hears_no(&Method::Message));
+}
