@@ -150,5 +150,7 @@ mod tests {
         let absent =
             RegisterError::Unreachable { registrar: "sip:pbx.example".into(), proxy: None, why: "no such host".into() };
         assert_eq!(Fault::from(absent).exit, Exit::Unreachable);
+        let untrusted = RegisterError::Untrusted { first: "sips:pbx.example".into(), why: "another name".into() };
+        assert_eq!(Fault::from(untrusted).exit, Exit::Tls);
     }
 }

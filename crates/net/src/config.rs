@@ -24,7 +24,7 @@ pub struct StreamLimits {
     pub connect: Duration,
     /// How long a handshake of TLS may take, on either side.
     pub handshake: Duration,
-    /// Handshakes at a time with those who connected; one more connection is closed at once. A quarter of them, and at least one, may be with
+    /// Handshakes at a time with those who connected, each of which may take up to 64 KiB; one more connection is closed at once. A quarter of them, and at least one, may be with
     /// one address (IPv6: one network of 64 bits).
     pub handshakes: usize,
     /// How long a message may take from its first byte to its last, and an accepted connection to send its first byte.
@@ -42,7 +42,7 @@ impl Default for StreamLimits {
             backlogs: 64 << 20,
             connect: Duration::from_secs(10),
             handshake: Duration::from_secs(10),
-            handshakes: 1_000,
+            handshakes: 512,
             message: Duration::from_secs(32),
             idle: Duration::from_secs(15 * 60),
         }

@@ -44,3 +44,21 @@ fn network(address: IpAddr) -> IpAddr {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_party_is_an_address_of_ipv4_or_a_network_of_ipv6() {
+        let mut crowd = Crowd::default();
+        let at = |text: &str| -> IpAddr { text.parse().unwrap() };
+        for one in ["192.0.2.1", "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1"] {
+            crowd.enter(at(one));
+        }
+        let of = |crowd: &Crowd, one: &str| crowd.of(at(one));
+        assert_eq!((crowd.all(), of(&crowd, "192.0.2.1"), of(&crowd, "2001:db8::9")), (6, 2, 2));
+        ["192.0.2.1", "192.0.2.1", "198.51.100.1"].into_iter().for_each(|one| crowd.leave(at(one)));
+        assert_eq!((crowd.all(), of(&crowd, "192.0.2.1"), crowd.of.len()), (4, 0, 3), "who never came leaves nothing");
+    }
+}

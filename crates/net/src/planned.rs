@@ -53,3 +53,21 @@ pub(crate) fn bind(local: SocketAddr) -> std::io::Result<(TcpSocket, SocketAddr)
     let local = socket.local_addr()?;
     Ok((socket, local))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_plan_goes_when_there_are_too_many() {
+        let mut plans = Plans::default();
+        let mut keep = |flow: u64| plans.keep(FlowId(flow), Plan { name: "example.com".into(), socket: None });
+        // One that is kept once more takes no more room.
+        (0..MOST as u64).chain([0]).for_each(&mut keep);
+        assert_eq!((plans.of.len(), plans.order.len()), (MOST, MOST));
+        assert!(plans.name(FlowId(0)).is_some());
+        plans.keep(FlowId(MOST as u64), Plan { name: "example.com".into(), socket: None });
+        assert_eq!((plans.of.len(), plans.order.len()), (MOST, MOST));
+        assert!(plans.name(FlowId(0)).is_none() && plans.name(FlowId(1)).is_some());
+    }
+}

@@ -1,6 +1,7 @@
 //! Stream connections, with and without TLS: accepted ones, our own, and their use in both directions (RFC 3261 section 18.1.1, 18.2.2, 18.3; RFC 5626 4.4.1).
 
 use std::cell::RefCell;
+use std::io;
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::app::App;
 use crate::channel::{Channel, Taken, Trouble};
 use crate::driver::Driver;
 use crate::handshake;
-use crate::streams::{Ending, Peer, Streams};
+use crate::streams::{Connection, Ending, Peer, Streams};
 use crate::tls::{TlsClient, told};
 
 /// Starts a task per listener, and one that connects.
@@ -285,12 +286,20 @@ fn read<A: App + 'static>(driver: &Weak<RefCell<Driver<A>>>, flow: FlowId, frame
     let mut driver = driver.borrow_mut();
     let now = driver.clock.now();
     let Streams { connections, chunk, .. } = &mut driver.streams;
-    let Some(channel) = connections.get_mut(&flow).and_then(|one| one.channel.as_mut()) else { return Read::Ended };
+    let Some(Connection { channel: Some(channel), peer, accepted, .. }) = connections.get_mut(&flow) else {
+        return Read::Ended;
+    };
     let length = match channel.read(chunk) {
         Ok(Taken::Octets(length)) => length,
         Ok(Taken::Nothing) => return Read::More,
         Ok(Taken::Empty) => return Read::Empty,
-        Err(_) => return Read::Ended,
+        Err(error) => {
+            // What TLS does not allow, or an alert: one of a server that wants a certificate comes only now (RFC 8446 section 4.4.2.4).
+            if error.kind() == io::ErrorKind::Other && !*accepted {
+                tracing::warn!(remote = %peer.remote, %error, "a connection over TLS has been ended");
+            }
+            return Read::Ended;
+        }
     };
     framer.push(chunk.get(..length).unwrap_or_default());
     while let Some(frame) = framer.next_frame() {

@@ -66,3 +66,31 @@ fn empty_messages_weigh_as_well() {
     assert!((0..10).all(|_| empty(&mut streams)));
     assert!(!empty(&mut streams));
 }
+
+fn path(transport: Transport, flow: u64) -> Path {
+    let (local, remote) = (SocketAddr::from(([192, 0, 2, 2], 5_061)), SocketAddr::from(([192, 0, 2, 1], 5_061)));
+    Path { flow: FlowId(flow), transport, local, remote }
+}
+
+#[test]
+fn rfc5922_7_3_nobody_is_connected_to_over_tls_without_a_name_to_hold_a_certificate_against() {
+    let (mut streams, _) = connecting(0, usize::MAX, usize::MAX);
+    let tls = path(Transport::Tls, (1 << 32) + 9);
+    assert!(matches!(streams.send(send(), tls, Bytes::from_static(HUNDRED)), Err(Refused(SendError::Closed))));
+    assert!(streams.opening.is_empty());
+    // TCP has no such names; and a connection over it is none over TLS.
+    assert!(streams.send(send(), path(Transport::Tcp, (1 << 32) + 9), Bytes::from_static(HUNDRED)).is_ok());
+    assert_eq!(streams.opening.len(), 1);
+    assert!(streams.send(send(), tls, Bytes::from_static(HUNDRED)).is_err());
+    let peer = |transport, name: Option<&str>| Peer { transport, remote: tls.remote, name: name.map(Into::into) };
+    assert!(streams.connection_to(&peer(Transport::Tcp, None)).is_some());
+    assert!(streams.connection_to(&peer(Transport::Tls, Some("example.com"))).is_none());
+    // Where a name was planned, the same is wanted there as often as the connection is made.
+    let planned = streams.new_path(peer(Transport::Tls, Some("example.com")), tls.local, true);
+    for _ in 0..2 {
+        assert!(streams.send(send(), planned, Bytes::from_static(HUNDRED)).is_ok());
+        let (flow, _) = streams.opening.pop().unwrap();
+        assert_eq!(streams.connections.get(&flow).unwrap().peer, peer(Transport::Tls, Some("example.com")));
+        assert_eq!(streams.forget(flow).len(), 1);
+    }
+}

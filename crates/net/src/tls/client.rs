@@ -80,7 +80,12 @@ impl TlsClient {
         } else {
             // One among many that cannot be read takes nothing from the others.
             let anchor = |one| webpki::anchor_from_trusted_cert(one).ok().map(|anchor| anchor.to_owned());
-            Arc::new(SipDomains { anchors: given.iter().filter_map(anchor).collect(), given, algorithms })
+            let anchors: Vec<_> = given.iter().filter_map(anchor).collect();
+            if let (true, Trust::File(path)) = (anchors.is_empty(), &self.trust) {
+                let why = "expected certificates of X.509 that can be trusted".to_owned();
+                return Err(TlsError::Content { path: path.clone(), why });
+            }
+            Arc::new(SipDomains { anchors, given, algorithms })
         };
         let builder = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()

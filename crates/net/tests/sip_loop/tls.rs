@@ -199,6 +199,41 @@ fn one_handshake_more_than_allowed_is_closed_and_places_are_free_again() {
 }
 
 #[test]
+fn handshakes_without_end_leave_the_others_their_turn() {
+    let paper = paper(&HERE, |_| {});
+    let (running, _seen) = start_secured(&paper, |_| {});
+    let config = client_config(&paper.certificate(), None);
+    let (over, made) = (std::sync::atomic::AtomicBool::new(false), std::sync::atomic::AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    let name = ServerName::try_from("127.0.0.1").unwrap();
+                    let mut tls = ClientConnection::new(Arc::clone(&config), name).unwrap();
+                    if tls.complete_io(&mut raw(&running)).is_ok() {
+                        made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        let socket = udp();
+        let (local, server) = (socket.local_addr().unwrap(), running.bound()[0].address);
+        let mut slowest = Duration::ZERO;
+        for number in 0.. {
+            socket.send_to(options("UDP", local, &format!("calm{number}")).as_bytes(), server).unwrap();
+            let asked = Instant::now();
+            receive(&socket);
+            slowest = slowest.max(asked.elapsed());
+            if number >= 20 && made.load(std::sync::atomic::Ordering::Relaxed) >= 100 {
+                break;
+            }
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(slowest < Duration::from_secs(1), "an answer took {slowest:?}");
+    });
+}
+
+#[test]
 fn another_certificate_is_shown_to_newcomers_and_those_who_are_there_stay() {
     let (old, new) = (paper(&HERE, |_| {}), paper(&HERE, |_| {}));
     let server = old.server(&Clients::Unasked);
@@ -233,6 +268,15 @@ fn rfc5922_7_4_who_must_show_a_certificate_is_refused_without() {
 
 /// A server of the library that answers every request on its first connections; what it was asked, and under which name.
 fn peer(paper: &Paper, clients: Option<&Paper>) -> (SocketAddr, mpsc::Receiver<(Option<String>, String)>) {
+    peer_that(paper, clients, |_| true)
+}
+
+/// The same; it closes the connections, counted from 0, for which `answers` is false instead of answering on them.
+fn peer_that(
+    paper: &Paper,
+    clients: Option<&Paper>,
+    answers: fn(usize) -> bool,
+) -> (SocketAddr, mpsc::Receiver<(Option<String>, String)>) {
     use rustls::pki_types::pem::PemObject as _;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -256,13 +300,16 @@ fn peer(paper: &Paper, clients: Option<&Paper>) -> (SocketAddr, mpsc::Receiver<(
     let (told, asked) = mpsc::channel();
     // Ends with the process: nobody waits for it.
     std::thread::spawn(move || {
-        for socket in listener.incoming() {
+        for (number, socket) in listener.incoming().enumerate() {
             let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), socket.unwrap());
             let told = told.clone();
             std::thread::spawn(move || {
                 while let Ok(request) = message(&mut stream) {
                     let name = stream.conn.server_name().map(str::to_owned);
                     let _ = told.send((name, request.clone()));
+                    if !answers(number) {
+                        return;
+                    }
                     stream.write_all(answer_to(&request, "200 OK").as_bytes()).unwrap();
                 }
             });
@@ -409,6 +456,17 @@ fn a_connection_serves_the_name_it_was_made_for_and_no_other() {
     assert_ne!(port_of(&other), port_of(&first), "another connection");
     let (answer, refused) = ask("three.example.com");
     assert!(answer.contains("expected three.example.com") && refused.is_none(), "{answer}");
+}
+
+#[test]
+fn request_whose_connection_is_lost_goes_once_more_to_the_same_name() {
+    let paper = paper(&["sip.example.com"], |_| {});
+    let (address, asked) = peer_that(&paper, None, |number| number > 0);
+    assert_eq!(outcome(paper.trusted(), &format!("sips:sip.example.com:{}", address.port())), "200");
+    let told: Vec<_> = asked.try_iter().collect();
+    let [(first, request), (again, repeated)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((first.as_deref(), again.as_deref()), (Some("sip.example.com"), Some("sip.example.com")));
+    assert_eq!(request, repeated);
 }
 
 #[test]

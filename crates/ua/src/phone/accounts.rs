@@ -144,6 +144,8 @@ mod tests {
         };
         assert_eq!(of(Failure::Timeout, None), RegisterError::NoAnswer { first: "sip:pbx.example".into() });
         assert_eq!(of(Failure::Timeout, Some("sip:edge")), RegisterError::NoAnswer { first: "sip:edge".into() });
+        let untrusted = of(Failure::Transport(SendError::Tls("another name".into())), Some("sips:edge"));
+        assert_eq!(untrusted, RegisterError::Untrusted { first: "sips:edge".into(), why: "another name".into() });
         let refused = of(Failure::NoRoute("nobody listens there".into()), None);
         assert!(matches!(refused, RegisterError::Unreachable { .. }), "{refused:?}");
     }
