@@ -1,4 +1,4 @@
-//! Reliable provisional responses (RFC 3262) with SIPp on the other side.
+//! Reliable provisional responses (RFC 3262) and UPDATE (RFC 3311) with SIPp on the other side.
 
 use super::sipp;
 use crate::program::{Program, offhook};
@@ -106,4 +106,39 @@ fn rfc3262_4_sipp_that_cannot_refuses_who_insists() {
     let ((code, ours), (seen, output)) = called("uas_420.xml", &[], &["--reliable"]);
     assert_eq!((code, seen), (7, 0), "{ours}\n{output}");
     assert!(ours.contains("420"), "{ours}");
+}
+
+#[test]
+fn rfc3311_5_2_sipp_holds_resumes_and_asks_for_what_cannot_be_had() {
+    let (mut robot, code, output) = calls("uac_update.xml", &[], &["--echo"]);
+    assert_eq!(code, 0, "{output}");
+    robot.wait_for("call 1 ended by caller");
+}
+
+#[test]
+fn rfc3311_5_2_sipp_changes_its_call_while_it_rings_once_it_is_told_reliably() {
+    let (_robot, code, output) = calls("uac_update_early.xml", &[], &["--ring", "--echo"]);
+    assert_eq!(code, 0, "{output}");
+    // The control, and what it is told instead.
+    let (_robot, address) = offhook::answer(&["--ring"]);
+    let (code, output) = sipp::run("uac_update_early.xml", &address, &["-m", "1", "-recv_timeout", "3000"]);
+    assert_ne!(code, 0, "{output}");
+    let (code, output) = sipp::run("uac_update_open.xml", &address, &["-m", "1"]);
+    assert_eq!(code, 0, "{output}");
+}
+
+#[test]
+fn rfc3311_5_2_sipp_as_the_callee_changes_the_call_before_and_after_the_answer() {
+    let ((code, ours), (seen, output)) = called("uas_update.xml", &[], &["--for", "2"]);
+    assert_eq!((code, seen), (0, 0), "{ours}\n{output}");
+    let place = |text: &str| ours.find(text).unwrap_or_else(|| panic!("no {text}: {ours}"));
+    assert!(place("answered") < place("held by the other side"), "{ours}");
+}
+
+/// The control: a phone that forgets to say its 183 reliably has its offer refused.
+#[test]
+fn rfc3311_5_2_sipp_whose_answer_is_not_for_sure_has_its_offer_refused() {
+    let plain = sipp::with("uas_update.xml", "Require: 100rel\nRSeq: 4711\n", "");
+    let (_, (seen, output)) = called(plain.to_str().unwrap(), &["-recv_timeout", "3000"], &["--ring-for", "5"]);
+    assert_ne!(seen, 0, "{output}");
 }

@@ -27,7 +27,7 @@ use std::collections::{HashMap, VecDeque};
 
 use media::Key;
 use sip::message::{Lines, StatusCode};
-use sip::{AlarmId, IdMap, SessionId, Shard, Time};
+use sip::{AlarmId, IdMap, ServerTx, SessionId, Shard, Time};
 
 use crate::extension::Room;
 use crate::outcome::Outcome;
@@ -130,7 +130,17 @@ pub(crate) struct Joined {
 struct Change {
     /// The leg that asked.
     asker: u32,
+    asked: Asked,
     offer: Vec<u8>,
+}
+
+/// How a change was asked for.
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    /// With a re-INVITE.
+    Invite,
+    /// With an UPDATE (RFC 3311).
+    Update(ServerTx),
 }
 
 /// What has become of a call.

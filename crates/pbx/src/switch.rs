@@ -88,8 +88,8 @@ pub(crate) fn stack_config(config: &Config) -> sip::Config {
 
 /// What is taken, for Allow.
 fn methods() -> Vec<Method> {
-    use Method::{Ack, Bye, Cancel, Info, Invite, Message, Options, Prack, Register};
-    vec![Invite, Ack, Cancel, Bye, Options, Register, Message, Info, Prack]
+    use Method::{Ack, Bye, Cancel, Info, Invite, Message, Options, Prack, Register, Update};
+    vec![Invite, Ack, Cancel, Bye, Options, Register, Message, Info, Prack, Update]
 }
 
 /// What is understood, for Supported.

@@ -162,9 +162,9 @@ pub(super) struct Robot {
 impl Robot {
     /// What it takes.
     pub(super) fn capabilities() -> Capabilities {
-        use Method::{Ack, Bye, Cancel, Info, Invite, Message, Options, Prack};
+        use Method::{Ack, Bye, Cancel, Info, Invite, Message, Options, Prack, Update};
         Capabilities {
-            allow: vec![Invite, Ack, Cancel, Bye, Options, Info, Message, Prack],
+            allow: vec![Invite, Ack, Cancel, Bye, Options, Info, Message, Prack, Update],
             supported: vec![uas::RELIABLE.to_owned()],
             schemes: ["sip", "sips", "tel"].map(str::to_owned).to_vec(),
             ..Capabilities::default()

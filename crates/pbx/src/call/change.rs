@@ -2,9 +2,9 @@
 
 use sdp::{Direction, Session};
 use sip::message::{Body, Lines, Request, Response, StatusCode};
-use sip::{Reply, Turn};
+use sip::{Reply, SessionId, Turn};
 
-use super::{Call, Change, Stage};
+use super::{Asked, Call, Change, Stage};
 use crate::body;
 use crate::switch::Switch;
 
@@ -17,16 +17,37 @@ fn wanted(offer: &[u8]) -> Option<Direction> {
 }
 
 impl Switch {
-    /// A re-INVITE. Everything but the offer of a caller whose call ends here goes to the other side first (RFC 3261 section 14.2).
-    pub(super) fn their_change(&mut self, call: &mut Call, number: u32, request: &Request, turn: &mut Turn<'_>) {
+    /// A re-INVITE, or an UPDATE (RFC 3311 section 5.2). Everything but the offer of a caller whose call ends here goes to the other side first
+    /// (RFC 3261 section 14.2).
+    pub(super) fn their_change(
+        &mut self,
+        call: &mut Call,
+        number: u32,
+        asked: Asked,
+        request: &Request,
+        turn: &mut Turn<'_>,
+    ) {
         let session = self.session_of(call, number);
-        if let Some(reply) = self.change(call, number, body::description(request.headers()), turn) {
-            let _ = turn.answer_reinvite(session, reply);
+        let offer = body::description(request.headers());
+        let reply = match (&offer, asked) {
+            // A sign of life, or another Contact.
+            (None, Asked::Update(_)) => Some(Reply::new(StatusCode::OK)),
+            _ => self.change(call, number, asked, offer, turn),
+        };
+        if let Some(reply) = reply {
+            asked.answer(session, reply, turn);
         }
     }
 
-    /// The answer to a re-INVITE, unless the other side is asked first.
-    fn change(&mut self, call: &mut Call, number: u32, offer: Option<Vec<u8>>, turn: &mut Turn<'_>) -> Option<Reply> {
+    /// The answer to a change, unless the other side is asked first.
+    fn change(
+        &mut self,
+        call: &mut Call,
+        number: u32,
+        asked: Asked,
+        offer: Option<Vec<u8>>,
+        turn: &mut Turn<'_>,
+    ) -> Option<Reply> {
         let failed = |status: u16| Reply::new(StatusCode::new(status).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE));
         let Some(offer) = offer else {
             // Without an offer it asks for ours, which is what we would have anyway: the other side is not bothered.
@@ -54,12 +75,20 @@ impl Switch {
             Ok(ours) => ours,
             Err(_) => return Some(Reply::new(StatusCode::REQUEST_PENDING)),
         };
-        if turn.reinvite(other.session, Some(Body::sdp(ours)), Lines::new()).is_err() {
+        // An UPDATE is to be answered promptly, and what it becomes is so too, where the other side takes one.
+        let body = Some(Body::sdp(ours));
+        let sent = match asked {
+            Asked::Update(_) if turn.takes_update(other.session) => {
+                turn.update(other.session, body, Lines::new()).map(|_| ())
+            }
+            _ => turn.reinvite(other.session, body, Lines::new()),
+        };
+        if sent.is_err() {
             other.line.take_back();
             return Some(Reply::new(StatusCode::REQUEST_PENDING));
         }
         if let Stage::Joined(joined) = &mut call.stage {
-            joined.change = Some(Change { asker: number, offer });
+            joined.change = Some(Change { asker: number, asked, offer });
         }
         None
     }
@@ -98,7 +127,7 @@ impl Switch {
             true => self.answer_change(call, change.asker, &change.offer, direction),
             false => Reply::new(StatusCode::NOT_ACCEPTABLE_HERE),
         };
-        let _ = turn.answer_reinvite(session, reply);
+        change.asked.answer(session, reply, turn);
     }
 
     /// The other side has refused: everything stays as it was (RFC 3261 section 14.1).
@@ -113,7 +142,7 @@ impl Switch {
             401 | 407 | 500..=599 => StatusCode::NOT_ACCEPTABLE_HERE,
             _ => code,
         };
-        let _ = turn.answer_reinvite(session, Reply::new(code));
+        change.asked.answer(session, Reply::new(code), turn);
     }
 
     /// Whoever asked has given up (487 has been sent); the other side's answer still comes.
@@ -123,6 +152,16 @@ impl Switch {
         {
             joined.change = None;
         }
+    }
+}
+
+impl Asked {
+    fn answer(self, session: SessionId, reply: Reply, turn: &mut Turn<'_>) {
+        // Whoever asked may have given up.
+        let _ = match self {
+            Asked::Invite => turn.answer_reinvite(session, reply),
+            Asked::Update(tx) => turn.respond(tx, reply),
+        };
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Line {
     settings: Option<StreamSettings>,
     /// The answer that came in a provisional response, and the To tag of its dialog.
     early: Option<(String, Vec<u8>)>,
+    /// That answer counts, whatever comes: offers have followed it.
+    settled: bool,
 }
 
 impl Line {
@@ -32,7 +34,7 @@ impl Line {
         let mut media = CallMedia::new(address, codecs, rand::random());
         // One codec in an answer of ours: nothing changes in the middle of a call unseen.
         media.capabilities().single_codec = true;
-        Ok(Self { media, key: studio.key(thread), ports: Some(ports), settings: None, early: None })
+        Ok(Self { media, key: studio.key(thread), ports: Some(ports), settings: None, early: None, settled: false })
     }
 
     /// The stream's name.
@@ -119,6 +121,25 @@ impl Line {
         self.early = Some((tag.to_owned(), answer.to_vec()));
         self.carry_out(agreed, studio);
         Ok(())
+    }
+
+    /// Takes an early answer for good: the dialog with this To tag has sent it reliably, and makes an offer now (RFC 3311 section 5.1). False when
+    /// it is another dialog, or none.
+    pub(crate) fn settle(&mut self, tag: &str) -> bool {
+        match &self.early {
+            Some((known, answer)) if known == tag => {
+                self.settled || {
+                    self.settled = self.media.accept(answer).is_ok();
+                    self.settled
+                }
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether an early answer was taken for good: what the final response says is no news.
+    pub(crate) fn is_settled(&self, tag: &str) -> bool {
+        self.settled && self.early.as_ref().is_some_and(|(known, _)| known == tag)
     }
 
     /// The answer that the dialog with this To tag gave before its final response.

@@ -51,6 +51,14 @@ impl Switch {
                 let _ = turn.respond(tx, reply);
                 Fate::Goes
             }
+            SessionEvent::Request { tx, request } if *request.method() == Method::Update => {
+                let reply = match body::description(request.headers()) {
+                    Some(offer) => self.offered_early(call, CALLER, &offer),
+                    None => Reply::new(StatusCode::OK),
+                };
+                let _ = turn.respond(tx, reply);
+                Fate::Goes
+            }
             SessionEvent::Request { tx, .. } => {
                 let _ = turn.respond(tx, Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE));
                 Fate::Goes
@@ -90,6 +98,11 @@ impl Switch {
             SessionEvent::Ended { .. } => {
                 self.device_refused(call, number, StatusCode::TEMPORARILY_UNAVAILABLE, Lines::new(), turn)
             }
+            SessionEvent::Request { tx, request } if *request.method() == Method::Update => {
+                let reply = self.device_updates(call, number, &request);
+                let _ = turn.respond(tx, reply);
+                Fate::Goes
+            }
             SessionEvent::Request { tx, .. } => {
                 let _ = turn.respond(tx, Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE));
                 Fate::Goes
@@ -124,20 +137,36 @@ impl Switch {
 
     /// The caller's new offer in the PRACK for early media is answered here: the device may not be the one that answers. It is never refused:
     /// what cannot be taken is answered so (RFC 3262 sections 3 and 5).
-    fn pracked_with_offer(&mut self, call: &mut Call, request: &Request) -> Reply {
+    pub(super) fn pracked_with_offer(&mut self, call: &mut Call, request: &Request) -> Reply {
         let Some(offer) = body::description(request.headers()) else { return Reply::new(StatusCode::OK) };
-        let reply = self.answer_change(call, CALLER, &offer, Direction::SendRecv);
-        if let Stage::Ringing(ringing) = &call.stage
-            && let Some(early) = ringing.early
-        {
-            self.link(call, early);
-        }
+        let reply = self.offered_early(call, CALLER, &offer);
         if reply.code.is_success() {
             return reply;
         }
         let mut reply = Reply::new(StatusCode::OK);
         reply.body = call.caller.line.refusal(&offer).map(Body::sdp);
         reply
+    }
+
+    /// An offer of either side while devices ring is answered here: what the other side has agreed on need not change for it.
+    fn offered_early(&mut self, call: &mut Call, number: u32, offer: &[u8]) -> Reply {
+        let reply = self.answer_change(call, number, offer, Direction::SendRecv);
+        if let Stage::Ringing(ringing) = &call.stage
+            && let Some(early) = ringing.early
+        {
+            self.link(call, early);
+        }
+        reply
+    }
+
+    /// An UPDATE of a device that rings: the stack lets an offer pass only where its first answer was sent reliably (RFC 3311 section 5.1).
+    fn device_updates(&mut self, call: &mut Call, number: u32, request: &Request) -> Reply {
+        let Some(offer) = body::description(request.headers()) else { return Reply::new(StatusCode::OK) };
+        let tag = request.headers().from_tag().unwrap_or_default();
+        if !call.leg_mut(number).is_some_and(|leg| leg.line.settle(tag)) {
+            return Reply::new(StatusCode::NOT_ACCEPTABLE_HERE);
+        }
+        self.offered_early(call, number, &offer)
     }
 
     fn early_media(&mut self, call: &mut Call, number: u32, tag: &str, description: &[u8]) -> Option<Vec<u8>> {
@@ -164,9 +193,14 @@ impl Switch {
         let Stage::Ringing(ringing) = &mut call.stage else { return Fate::Goes };
         let Some(mut leg) = ringing.take(number) else { return Fate::Goes };
         // RFC 3261 section 13.2.1: what a dialog said first is its answer.
-        let previewed = leg.line.previewed(response.headers().to_tag().unwrap_or_default());
+        let tag = response.headers().to_tag().unwrap_or_default();
+        let settled = leg.line.is_settled(tag);
+        let previewed = leg.line.previewed(tag);
         let description = previewed.or_else(|| body::description(response.headers()));
-        let accepted = description.map(|description| leg.line.accept(&description, &mut self.studio));
+        let accepted = description.map(|description| match settled {
+            true => Ok(()),
+            false => leg.line.accept(&description, &mut self.studio),
+        });
         if !matches!(accepted, Some(Ok(()))) || leg.line.codec().is_none() {
             tracing::info!(call = call.id, "a device answered with a description that is of no use");
             self.hang_up(leg, None, headers::reason(488, "Not Acceptable Here"), turn);

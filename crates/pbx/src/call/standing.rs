@@ -6,7 +6,7 @@ use sip::uas;
 use sip::{Reply, ServerTx, Turn};
 
 use super::ending::reason_of;
-use super::{Call, Fate, Stage};
+use super::{Asked, Call, Fate, Stage};
 use crate::outcome::Outcome;
 use crate::switch::Switch;
 use crate::{body, headers};
@@ -24,16 +24,26 @@ impl Switch {
         turn: &mut Turn<'_>,
     ) -> Fate {
         match event {
-            SessionEvent::Reinvite { request, .. } => self.their_change(call, number, &request, turn),
+            SessionEvent::Reinvite { request, .. } => self.their_change(call, number, Asked::Invite, &request, turn),
             SessionEvent::Reinvited { response, ack_due } => {
                 if ack_due {
                     let _ = turn.ack(self.session_of(call, number), None);
                 }
                 self.change_accepted(call, number, &response, turn);
             }
-            SessionEvent::ReinviteFailed { refusal } => self.change_refused(call, number, refusal.code(), turn),
+            SessionEvent::Updated { response } => self.change_accepted(call, number, &response, turn),
+            SessionEvent::ReinviteFailed { refusal } | SessionEvent::UpdateFailed { refusal } => {
+                self.change_refused(call, number, refusal.code(), turn)
+            }
             SessionEvent::ReinviteCancelled { .. } => self.change_cancelled(call, number),
             SessionEvent::Acked { request } => return self.acked(call, number, &request),
+            SessionEvent::Request { tx, request } if *request.method() == Method::Update => {
+                self.their_change(call, number, Asked::Update(tx), &request, turn);
+            }
+            SessionEvent::Request { tx, request } if *request.method() == Method::Prack => {
+                let reply = self.pracked_with_offer(call, &request);
+                let _ = turn.respond(tx, reply);
+            }
             SessionEvent::Request { tx, request } => self.within(call, number, tx, &request, turn),
             SessionEvent::Ended { request, refusal, .. } => {
                 let lines = match (&request, &refusal) {

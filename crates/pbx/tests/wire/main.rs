@@ -18,4 +18,5 @@ mod rules;
 mod setup;
 mod sharded;
 mod sound;
+mod updating;
 mod watching;

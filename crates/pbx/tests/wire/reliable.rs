@@ -15,7 +15,7 @@ fn rseq(response: &Response) -> Option<u32> {
 }
 
 /// Sends the PRACK for a response; the branch.
-fn prack(phone: &mut Phone, dialog: &mut Dialog, response: &Response, offer: Option<&str>) -> String {
+pub(crate) fn prack(phone: &mut Phone, dialog: &mut Dialog, response: &Response, offer: Option<&str>) -> String {
     phone.extra = format!("RAck: {} {}\r\n", rseq(response).unwrap(), response.headers().text(HeaderId::CSeq).unwrap());
     phone.within(dialog, "PRACK", offer.map(|offer| ("application/sdp", offer)));
     phone.extra.clear();

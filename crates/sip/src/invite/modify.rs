@@ -85,6 +85,12 @@ impl Turn<'_> {
         let change = Change { method: Method::Update, body, lines, again: false };
         in_dialog::ask_change(self, s, change)
     }
+
+    /// Whether the peer has said in an Allow that it takes UPDATE (RFC 3311 section 4). [`Turn::update`] may be tried, too, on one that has said
+    /// nothing.
+    pub fn takes_update(&self, s: SessionId) -> bool {
+        super::get(self, s).is_some_and(|session| session.update == Update::Allowed)
+    }
 }
 
 fn requires_reliable(request: &Request) -> bool {
@@ -225,11 +231,15 @@ pub(super) fn on_glare(turn: &mut Turn<'_>, s: SessionId) {
 pub(super) fn exchange_over(turn: &mut Turn<'_>, s: SessionId) {
     let Some(session) = super::get_mut(turn, s) else { return };
     let offers = session.our_offer_pending(session.dialog) || session.their_offer_pending(session.dialog);
-    if offers || !matches!(session.state, State::Standing) || !matches!(session.exchange, Exchange::Idle) {
+    if offers || !matches!(session.exchange, Exchange::Idle) {
         return;
     }
+    let standing = matches!(session.state, State::Standing);
+    let early = matches!(session.state, State::Calling(_) | State::Ringing(_));
     let Some(work) = &mut session.work else { return };
-    let Some(glare) = work.glare.take_if(|glare| glare.timer.is_none()) else { return };
+    let ready =
+        |glare: &mut Glare| glare.timer.is_none() && (standing || early && glare.change.method == Method::Update);
+    let Some(glare) = work.glare.take_if(ready) else { return };
     let update = glare.change.method == Method::Update;
     let sent = if update {
         in_dialog::ask_change(turn, s, glare.change).map(|_| ())

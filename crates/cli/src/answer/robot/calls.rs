@@ -207,6 +207,13 @@ impl Robot {
             SessionEvent::Request { tx, request } if *request.method() == Method::Prack => {
                 self.pracked_with_offer(session, tx, &request, turn);
             }
+            SessionEvent::Request { tx, request }
+                if *request.method() == Method::Update && !request.body().is_empty() =>
+            {
+                if let Some(reply) = self.changed(session, &request) {
+                    let _ = turn.respond(tx, reply);
+                }
+            }
             SessionEvent::Request { tx, request } => self.asked(tx, &request, turn),
             SessionEvent::Cancelled { .. } => self.ended(session, "caller", turn),
             SessionEvent::Ended { by, .. } => {

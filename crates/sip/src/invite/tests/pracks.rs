@@ -316,6 +316,55 @@ fn rfc3311_5_1_an_answer_in_a_plain_response_lets_nobody_make_an_offer() {
 }
 
 #[test]
+fn rfc3311_5_2_updates_that_cross_in_an_early_dialog_are_491_and_ours_comes_again() {
+    let mut scene = scene(true);
+    scene.hear(183, "one", 1, ANSWER);
+    scene.racks();
+    scene.net.events(scene.a);
+    scene.net.turn(scene.a, |turn| turn.update(scene.s, sdp(OFFER), Lines::default())).unwrap();
+    scene.net.settle();
+    let ours = scene.net.one(scene.r);
+    let mut peer = RawDialog::called(scene.r, &scene.invite, "one");
+    let theirs = peer.request("UPDATE", "", OFFER);
+    scene.net.say(scene.r, scene.a, &theirs);
+    scene.net.settle();
+    assert_eq!(kinds(&scene.net.inbox(scene.r)), ["491 UPDATE"]);
+    scene.net.say(scene.r, scene.a, &respond(&ours, 491, "", "", ""));
+    scene.net.run(2_050);
+    assert!(scene.net.inbox(scene.r).is_empty(), "not before 2.1 s: the Call-ID is ours");
+    scene.net.run(2_000);
+    let again = scene.net.inbox(scene.r).remove(0);
+    assert_eq!((kind(&again).as_str(), body(&again), cseq(&again)), ("UPDATE", OFFER, cseq(&ours) + 1));
+    scene.net.say(scene.r, scene.a, &respond(&again, 200, "", "", ANSWER));
+    scene.net.settle();
+    assert_eq!(scene.net.news(scene.a), ["Updated"]);
+    // And theirs, with nothing in its way.
+    let theirs = peer.request("UPDATE", "", OFFER);
+    scene.net.say(scene.r, scene.a, &theirs);
+    scene.net.settle();
+    assert_eq!(scene.net.news(scene.a), ["Request"]);
+    let second = peer.request("UPDATE", "", OFFER);
+    scene.net.say(scene.r, scene.a, &second);
+    scene.net.settle();
+    let refusals = scene.net.inbox(scene.r);
+    let refusal = refusals.last().unwrap();
+    assert_eq!(kind(refusal), "500 UPDATE");
+    assert!(!header(refusal, "Retry-After").is_empty());
+    scene.end();
+}
+
+#[test]
+fn rfc3311_4_the_peer_says_whether_it_takes_update() {
+    for (allow, known) in [("", false), ("Allow: INVITE, ACK\r\n", false), ("Allow: INVITE, UPDATE\r\n", true)] {
+        let mut scene = scene(true);
+        scene.say(180, "one", &(contact(scene.r) + allow), "");
+        let takes = scene.net.turn(scene.a, |turn| turn.takes_update(scene.s));
+        assert_eq!(takes, known, "{allow}");
+        scene.end();
+    }
+}
+
+#[test]
 fn rfc3262_4_a_reinvite_does_not_offer_100rel() {
     let mut scene = scene(true);
     scene.say(200, "one", &contact(scene.r), ANSWER);
