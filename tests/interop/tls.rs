@@ -244,6 +244,14 @@ fn our_phone_registers_and_calls_through_kamailio_over_tls_and_only_where_the_na
     phone.wait_for("CALL_CLOSED");
     let heard = seconds_of(&phone.recording(), 440.0);
     assert!(heard >= 3.0, "440 Hz for {heard} s there");
+    // Hung up there: we listen nowhere over TLS, so that comes back on the connection that we made.
+    let call = ["call", "1002", "--account", &account, "--password", "secret1001", "--for", "60"];
+    let mut caller = offhook::start(&[&call[..], &trusted].concat());
+    caller.wait_for("answered");
+    phone.wait_for("CALL_ESTABLISHED");
+    phone.command("hangup", "");
+    let (code, output) = caller.finish();
+    assert!(code == 0 && output.contains("ended by peer"), "{code} {output}");
     phone.stop();
 }
 

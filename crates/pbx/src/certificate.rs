@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use net::tls::{Clients, OwnCertificate, Tls, TlsClient, TlsError, TlsServer, Trust};
+use net::tls::{OwnCertificate, Tls, TlsClient, TlsError, TlsServer, Trust};
 use sip::Transport;
 
 use crate::config::{Config, TlsConfig};
@@ -35,7 +35,7 @@ impl Shown {
     /// Reads the files once more. Connections that stand go on.
     pub(crate) fn reload(&mut self) -> Result<&Certificate, TlsError> {
         let (own, certificate) = own(&self.config, self.state.as_deref(), &self.names)?;
-        self.server.replace(own, &clients(&self.config))?;
+        self.server.replace(own, &self.config.clients())?;
         self.certificate = certificate;
         Ok(&self.certificate)
     }
@@ -51,7 +51,7 @@ pub(crate) fn open(config: &Config) -> Result<(Tls, Option<Shown>), TlsError> {
     let (state, names) = (config.state.clone(), names(config));
     let (own, certificate) = own(&config.tls, state.as_deref(), &names)?;
     let client = TlsClient::new(trust, None)?;
-    let server = TlsServer::new(own, &clients(&config.tls))?;
+    let server = TlsServer::new(own, &config.tls.clients())?;
     let shown = Shown { server: server.clone(), config: config.tls.clone(), state, names, certificate };
     Ok((Tls { server: Some(server), client }, Some(shown)))
 }
@@ -72,14 +72,6 @@ fn own(tls: &TlsConfig, state: Option<&Path>, names: &[String]) -> Result<(OwnCe
     };
     let certificate = Certificate { fingerprint: own.fingerprint(), file, made_here };
     Ok((own, certificate))
-}
-
-fn clients(tls: &TlsConfig) -> Clients {
-    match (&tls.client_ca, tls.client_required) {
-        (None, _) => Clients::Unasked,
-        (Some(authorities), false) => Clients::Asked(authorities.clone()),
-        (Some(authorities), true) => Clients::Required(authorities.clone()),
-    }
 }
 
 /// What this server is called by: its domains, this machine's name, and the addresses that are listened on.

@@ -1,6 +1,7 @@
 //! The settings of a PBX. Every field has a default; [`Config::from_toml`] reads them from text.
 
 mod agreement;
+mod certificates;
 mod default;
 mod effective;
 mod error;

@@ -51,7 +51,8 @@ impl Transport {
     }
 }
 
-/// Where something goes: which flow, and both its ends. When a stream flow is gone, the driver connects to `remote` anew.
+/// Where something goes: which flow, and both its ends. When a stream flow is gone, the driver connects to `remote` anew; over
+/// TLS only where it knows whom it must find there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Path {
     /// The socket or connection.

@@ -99,7 +99,7 @@ impl Config {
 }
 
 /// Where a key stands in the last of the texts that has it: that one counts.
-fn place(sources: &[Source<'_>], key: &[String]) -> Option<Place> {
+pub(super) fn place(sources: &[Source<'_>], key: &[String]) -> Option<Place> {
     sources.iter().rev().find_map(|source| {
         let table = source.parse().ok()?;
         let (last, tables) = key.split_last()?;

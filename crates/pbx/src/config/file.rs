@@ -113,7 +113,7 @@ impl Config {
         Self::load_with(path, Files::Read)
     }
 
-    /// The same, and refuses what a server only warns of: password files that everybody may read.
+    /// The same, and refuses what a server only warns of, password files that everybody may read, and certificates that it could not use.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -126,7 +126,12 @@ impl Config {
         let texts = paths.map(|path| Ok((text_of(&path)?, path))).collect::<Result<Vec<_>, ConfigError>>()?;
         let environment = |name: &str| std::env::var(name).ok();
         let source = |(text, path)| Source::new(text, Some(path), &environment, files);
-        Self::of(&texts.iter().map(|(text, path)| source((text, path))).collect::<Vec<_>>())
+        let sources: Vec<_> = texts.iter().map(|(text, path)| source((text, path))).collect();
+        let config = Self::of(&sources)?;
+        if files == Files::Private {
+            config.has_usable_certificates(&sources)?;
+        }
+        Ok(config)
     }
 
     /// What these texts say together.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::file::TOP;
-use super::sections::{DNS, EXTENSIONS, LIMITS, MEDIA, REGISTER, SIP, USER};
+use super::sections::{DNS, EXTENSIONS, LIMITS, MEDIA, REGISTER, SIP, TLS, USER};
 use super::{Config, Secret};
 
 fn read(text: &str) -> Result<Config, String> {
@@ -59,6 +59,37 @@ fn everything_the_page_of_this_module_shows_can_be_read() {
     // The page says the defaults, so that nothing of it can be wrong unseen.
     let default = Config::default();
     assert_eq!((config.limits, config.register, config.ring), (default.limits, default.register, default.ring));
+}
+
+#[test]
+fn certificates_that_no_server_could_use_are_found_by_a_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let own = |name: &str| {
+        let kept = folder.path().join(name);
+        net::tls::OwnCertificate::kept_in(&kept, &["pbx.example".to_owned()]).unwrap();
+        net::tls::OwnCertificate::files(&kept)
+    };
+    let ((certificate, key), (_, other)) = (own("one"), own("two"));
+    let pair = |key: &Path| format!("certificate = '{}'\nkey = '{}'\n", certificate.display(), key.display());
+    write("nothing.pem", "nothing");
+    let nothing = folder.path().join("nothing.pem");
+    for (tls, expected) in [
+        (pair(&key), None),
+        (pair(&other), Some("offhook.toml:2:15: `tls.certificate`: expected a file that can be used")),
+        (pair(&nothing), Some("expected a private key")),
+        (format!("client_ca = '{}'", nothing.display()), Some("offhook.toml:2:13: `tls.client_ca`")),
+        (format!("ca = '{}'", nothing.display()), Some("offhook.toml:2:6: `tls.ca`")),
+        (format!("ca = '{}'\nclient_ca = '{0}'", certificate.display()), None),
+    ] {
+        write("offhook.toml", &format!("[tls]\n{tls}"));
+        let path = folder.path().join("offhook.toml");
+        let told = Config::check(&path).err().map(|error| error.to_string());
+        match expected {
+            None => assert_eq!(told, None, "{tls}"),
+            Some(expected) => assert!(told.as_ref().is_some_and(|told| told.contains(expected)), "{tls}: {told:?}"),
+        }
+    }
 }
 
 #[test]
@@ -221,6 +252,7 @@ extensions = { echo = "1", tone = [], music = "2", conference = ["3", "4"] }
 media = { address = "192.0.2.1", ports = "2000-3000", threads = 5 }
 register = { default_expires_secs = 11, min_expires_secs = 10, max_expires_secs = 12, clamp = true, nat = "always" }
 dns = { servers = ["127.0.0.1:5353", "::1"], timeout_ms = 100 }
+tls = { certificate = "own.pem", key = "key.pem", client_ca = "devices.pem", client_required = true, ca = "ca.pem" }
 sip = { t1_ms = 1000, t2_ms = 1001, t4_ms = 1002 }
 limits = { calls = 1, calls_per_user = 2, registrations = 3, contacts_per_user = 4, retry_after_secs = 6 }
 "#;
@@ -280,7 +312,7 @@ fn every_key_is_in_the_example_on_the_page_and_among_the_settings_that_apply() {
         ("the page of the module", include_str!("file.rs").split("```").nth(1).unwrap()),
         ("what applies", shown.as_str()),
     ];
-    let groups: [&[&str]; 8] = [&TOP, &USER, &EXTENSIONS, &MEDIA, &REGISTER, &DNS, &SIP, &LIMITS];
+    let groups: [&[&str]; 9] = [&TOP, &USER, &EXTENSIONS, &MEDIA, &REGISTER, &DNS, &TLS, &SIP, &LIMITS];
     for (key, (name, text)) in groups.concat().into_iter().flat_map(|key| told.map(|told| (key, told))) {
         let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
         assert!(words.into_iter().any(|word| word == key), "{name} does not tell of {key}");

@@ -1,0 +1,46 @@
+//! The files of the table `tls`, looked into before a server needs them.
+
+use net::tls::{Clients, OwnCertificate, TlsClient, TlsError, TlsServer, Trust};
+
+use super::agreement::place;
+use super::error::ConfigError;
+use super::text::Source;
+use super::{Config, TlsConfig};
+
+impl TlsConfig {
+    /// What is asked of devices.
+    pub(crate) fn clients(&self) -> Clients {
+        match (&self.client_ca, self.client_required) {
+            (None, _) => Clients::Unasked,
+            (Some(authorities), false) => Clients::Asked(authorities.clone()),
+            (Some(authorities), true) => Clients::Required(authorities.clone()),
+        }
+    }
+
+    /// The key that names the first file that cannot be used, and why.
+    fn fault(&self) -> Result<(), (&'static str, TlsError)> {
+        if let (Some(certificate), Some(key)) = (&self.certificate, &self.key) {
+            let own = OwnCertificate::read(certificate, key).map_err(|why| ("certificate", why))?;
+            TlsServer::new(own, &Clients::Unasked).map_err(|why| ("certificate", why))?;
+        }
+        if self.client_ca.is_some() {
+            let made = OwnCertificate::made_for(&["localhost".to_owned()]);
+            made.and_then(|own| TlsServer::new(own, &self.clients())).map_err(|why| ("client_ca", why))?;
+        }
+        if let Some(trusted) = &self.ca {
+            TlsClient::new(Trust::File(trusted.clone()), None).map_err(|why| ("ca", why))?;
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// # Errors
+    /// The first file with certificates or a key that no server could use, at its place in the texts.
+    pub(super) fn has_usable_certificates(&self, sources: &[Source<'_>]) -> Result<(), ConfigError> {
+        let Err((key, why)) = self.tls.fault() else { return Ok(()) };
+        let key = ["tls", key].map(str::to_owned);
+        let (at, expected) = (place(sources, &key), format!("a file that can be used: {why}"));
+        Err(ConfigError::Value { at, key: key.join("."), found: String::new(), expected })
+    }
+}
