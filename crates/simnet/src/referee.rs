@@ -231,12 +231,21 @@ fn request(seen: &mut Seen, at: Time, message: &Glimpse, bytes: &Bytes) -> Optio
 /// RFC 3262 section 4.
 fn prack(seen: &mut Seen, message: &Glimpse) -> Option<&'static str> {
     let Some(rseq) = message.rseq else { return Some("a PRACK without RAck (RFC 3262 7.2)") };
+    let refused = |cseq: u32| {
+        let is = |asked: &Asked| asked.call == message.call && asked.to_tag == message.to_tag && asked.cseq == cseq;
+        let all = seen.asked.iter().filter(|((_, method), asked)| method == "PRACK" && is(asked));
+        all.flat_map(|(_, asked)| &asked.finals).any(|(code, _)| *code == 500)
+    };
+    let before = seen.heard.get(&(message.call.clone(), message.to_tag.clone(), message.racked));
+    let refused = before.and_then(|heard| heard.last).is_some_and(|(before, cseq)| before == rseq && refused(cseq));
     let Some(heard) = seen.heard.get_mut(&(message.call.clone(), message.to_tag.clone(), message.racked)) else {
         return Some("a PRACK for what never came (RFC 3262 4)");
     };
     let before = heard.last.replace((rseq, message.cseq));
     match before {
         _ if !heard.came.contains(&rseq) => Some("a PRACK for what never came (RFC 3262 4)"),
+        // One that was overtaken by another request comes again.
+        Some(_) if refused => None,
         // Another try, over another connection, is no new one.
         Some((before, cseq)) if before + 1 != rseq && (before, cseq) != (rseq, message.cseq) => {
             Some("a PRACK out of order (RFC 3262 4)")

@@ -85,7 +85,11 @@ impl Phone {
                 let after = self.thinking();
                 self.later(turn, after, Todo::Prack(s, fork));
             }
-            SessionEvent::Pracked { .. } => self.book.borrow_mut().pracked += 1,
+            SessionEvent::Progress { .. } => self.change_early(s, turn),
+            SessionEvent::Pracked { .. } => {
+                self.book.borrow_mut().pracked += 1;
+                self.change_early(s, turn);
+            }
             SessionEvent::Answered { ack_due, .. } => {
                 self.side(&call, |side| side.stood = true);
                 self.acknowledge(s, ack_due, turn);
@@ -122,6 +126,14 @@ impl Phone {
                 self.ended(s, &call, end);
             }
             _ => {}
+        }
+    }
+
+    /// An UPDATE before the answer; the stack refuses it where no offer may be made yet.
+    fn change_early(&mut self, s: SessionId, turn: &mut Turn<'_>) {
+        if self.chance.permille(self.style.reliable / 3) {
+            let after = self.moment(1_000);
+            self.later(turn, after, Todo::Within(s, 3));
         }
     }
 

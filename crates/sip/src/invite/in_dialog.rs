@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::ending::{self, Final};
 use super::event::{Refusal, SessionEvent};
 use super::session::{Asked, Change, Exchange, Heard, State, Update};
-use super::{REQUEST, making, modify, offer_answer, reliable, uas};
+use super::{REQUEST, making, modify, offer_answer, prack, reliable, uas};
 use crate::event::{Event, Failure};
 use crate::id::{ClientTx, DialogId, ServerTx, SessionId};
 use crate::message::{Body, HeaderId, Lines, Method, Request, Response, StatusCode};
@@ -122,6 +122,9 @@ pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, respo
     }
     let refusal = (!response.code().is_success()).then(|| Refusal::Response(response.clone()));
     let quiet = asked.is_quiet();
+    if asked.method == Method::Prack && response.code() == StatusCode::SERVER_INTERNAL_ERROR {
+        prack::refused(turn, s, asked.dialog);
+    }
     match asked.change {
         None if quiet => {}
         None => turn.emit(event(response)),

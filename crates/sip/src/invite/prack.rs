@@ -52,9 +52,11 @@ impl Turn<'_> {
             Offer::Settled if described && ours => return Err(StackError::State("no other offer without an answer")),
             _ => {}
         }
+        let answer = body.clone().filter(|_| offer == Offer::Theirs);
         let tx = send(self, s, fork, due, body, lines, described && offer == Offer::Settled)?;
         if let Some(early) = super::get_mut(self, s).and_then(|session| self::early(session, fork)) {
             early.due = None;
+            early.answer = answer;
             if offer == Offer::Theirs {
                 early.offer = Offer::Settled;
             }
@@ -99,6 +101,12 @@ pub(super) fn receive(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, respo
         return Arrival::Plain;
     }
     let Some(early) = early(session, dialog) else { return Arrival::Plain };
+    if early.rseq == Some(rseq) && std::mem::take(&mut early.again) {
+        let (numbers, answer) = ((rseq, headers.cseq().number), early.answer.clone());
+        // What cannot be sent is no worse than what was refused.
+        let _ = send(turn, s, dialog, numbers, answer, Lines::default(), false);
+        return Arrival::Discarded;
+    }
     let in_order = early.rseq.is_none_or(|last| last.checked_add(1) == Some(rseq)) || planted(Bug::RseqGap);
     if !in_order || early.due.is_some() || under_way >= policy.max_unanswered {
         return Arrival::Discarded;
@@ -122,9 +130,17 @@ pub(super) fn receive(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, respo
         return Arrival::Discarded;
     }
     if let Some(early) = super::get_mut(turn, s).and_then(|session| self::early(session, dialog)) {
-        (early.rseq, early.offer) = (Some(rseq), offer);
+        (early.rseq, early.offer, early.answer) = (Some(rseq), offer, None);
     }
     Arrival::New { due }
+}
+
+/// A PRACK was refused. When it was overtaken by another request of ours (500, RFC 3261 section 12.2.2) the peer still waits for it, and says so by
+/// its repeats.
+pub(super) fn refused(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId) {
+    if let Some(early) = super::get_mut(turn, s).and_then(|session| early(session, dialog)) {
+        early.again = true;
+    }
 }
 
 /// Sends a PRACK for the response with the RSeq and CSeq `numbers`.

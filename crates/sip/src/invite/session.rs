@@ -93,6 +93,10 @@ pub(super) struct Early {
     pub(super) rseq: Option<u32>,
     /// RSeq and CSeq of the one whose PRACK waits for the application.
     pub(super) due: Option<(u32, u32)>,
+    /// The answer in its PRACK.
+    pub(super) answer: Option<Body>,
+    /// That PRACK was refused: the next repeat of the response gets another.
+    pub(super) again: bool,
     pub(super) offer: Offer,
 }
 

@@ -153,7 +153,7 @@ fn early(turn: &mut Turn<'_>, s: SessionId, response: &Response, origin: &Origin
     session.dialog.get_or_insert(dialog);
     if let Some(forks) = session.forked() {
         let offer = if forks.offered { Offer::Ours } else { Offer::None };
-        forks.early.push(Early { dialog, bye: false, rseq: None, due: None, offer });
+        forks.early.push(Early { dialog, bye: false, rseq: None, due: None, answer: None, again: false, offer });
     }
     Some(dialog)
 }

@@ -217,6 +217,29 @@ fn rfc3262_4_a_refused_prack_does_not_end_the_call() {
 }
 
 #[test]
+fn rfc3261_12_2_2_a_prack_that_was_overtaken_is_sent_again_for_the_next_repeat_alone() {
+    for offer in [true, false] {
+        let mut scene = scene(offer);
+        scene.hear(183, "one", 7, if offer { "" } else { OFFER });
+        if !offer {
+            let (fork, _) = due(&scene.net.events(scene.a));
+            scene.net.turn(scene.a, |turn| turn.prack(scene.s, fork, sdp(ANSWER), Lines::default())).unwrap();
+            scene.net.settle();
+        }
+        let first = scene.net.one(scene.r);
+        scene.net.say(scene.r, scene.a, &respond(&first, 500, "", "", ""));
+        scene.hear(183, "one", 7, if offer { "" } else { OFFER });
+        let second = scene.net.one(scene.r);
+        assert_eq!((header(&second, "RAck"), cseq(&second)), ("7 10 INVITE", cseq(&first) + 1));
+        assert_eq!(body(&second), body(&first));
+        scene.net.say(scene.r, scene.a, &respond(&second, 200, "", "", ""));
+        scene.hear(183, "one", 7, "");
+        assert!(scene.racks().is_empty());
+        scene.end();
+    }
+}
+
+#[test]
 fn rfc3262_4_after_the_final_response_nothing_is_acknowledged() {
     let mut scene = scene(true);
     scene.hear(180, "one", 1, "");
