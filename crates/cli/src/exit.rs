@@ -109,7 +109,7 @@ impl From<CallError> for Fault {
             CallError::Unreachable { .. } => (Exit::Unreachable, None),
             CallError::Untrusted { .. } => (Exit::Tls, None),
             CallError::Media(_) => (Exit::Media, None),
-            CallError::BadUri { .. } | CallError::BadText { .. } => (Exit::Usage, None),
+            CallError::BadUri { .. } | CallError::BadText { .. } | CallError::TooLong { .. } => (Exit::Usage, None),
             _ => (Exit::General, None),
         };
         let what = error.to_string();

@@ -173,7 +173,7 @@ impl Application for Switch {
             }
             Event::RequestFailed { tx, why } => {
                 tracing::debug!(?why, "no answer to a request that was passed on");
-                for (tx, reply) in self.relay.failure(tx) {
+                for (tx, reply) in self.relay.failure(tx, &why, turn) {
                     self.reply(tx, Some(reply), turn);
                 }
             }

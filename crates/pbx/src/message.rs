@@ -10,7 +10,7 @@ use crate::request::{Admitted, dialled};
 use crate::switch::Switch;
 use crate::target::Target;
 
-/// Largest message, in octets (RFC 3428 section 8 wants at most 1300 for the whole request; devices on streams send more).
+/// Largest text, in octets. To a device by UDP, or behind a proxy that may take UDP, the whole request has 1300 at most (RFC 3428 section 8).
 const LARGEST: usize = 16_384;
 
 impl Switch {
@@ -72,6 +72,7 @@ impl Switch {
 /// The copy for a device, which has a tag and a Call-ID of its own.
 fn copy(common: &Draft, target: Target, turn: &mut Turn<'_>) -> Draft {
     let mut draft = common.clone();
+    draft.by_streams = target.is_by_stream();
     draft.uri = target.uri;
     draft.routes = target.routes;
     draft.hop = target.hop;

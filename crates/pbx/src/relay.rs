@@ -9,7 +9,7 @@ mod queues;
 use std::collections::{BTreeSet, HashMap};
 
 use sip::message::{Method, Response, StatusCode};
-use sip::{ClientTx, Draft, Id, IdMap, Reply, ServerTx, SessionId, Turn};
+use sip::{ClientTx, Draft, Failure, Id, IdMap, Reply, ServerTx, SessionId, Turn};
 
 use queues::{Queues, Waiting};
 
@@ -174,11 +174,19 @@ impl Relay {
     }
 
     /// No response came to a request that was passed on: what to answer now.
-    pub(crate) fn failure(&mut self, client: ClientTx) -> Replies {
+    pub(crate) fn failure(&mut self, client: ClientTx, why: &Failure, turn: &mut Turn<'_>) -> Replies {
         let mut replies = Replies::new();
+        let too_large = matches!(why, Failure::TooLarge { .. });
         match self.take(client) {
             None => {}
+            Some(Passed::Within { tx, .. }) if too_large => {
+                replies.push((tx, Reply::new(StatusCode::REQUEST_ENTITY_TOO_LARGE)));
+            }
             Some(Passed::Within { tx, .. }) => replies.push((tx, Reply::new(StatusCode::REQUEST_TIMEOUT))),
+            Some(Passed::Copy { message, device }) if too_large => {
+                replies.extend(self.copy_answered(message, StatusCode::REQUEST_ENTITY_TOO_LARGE));
+                self.next(&device, turn, &mut replies);
+            }
             Some(Passed::Copy { message, device }) => {
                 replies.extend(self.copy_answered(message, StatusCode::TEMPORARILY_UNAVAILABLE));
                 // Who does not answer this one answers those that wait for it no sooner.
@@ -223,11 +231,11 @@ mod tests {
         for number in 1..=6 {
             relay.within(ServerTx(id(number)), ClientTx(id(10 + number)), SessionId(id(100 + number % 2)));
         }
-        assert_eq!(relay.failure(ClientTx(id(11))).len(), 1);
+        assert!(relay.take(ClientTx(id(11))).is_some());
         relay.leg_ended(SessionId(id(101)));
         assert_eq!((relay.len(), relay.by_leg.len()), (3, 3));
         for number in 1..=6 {
-            assert_eq!(relay.failure(ClientTx(id(10 + number))).len() == 1, number % 2 == 0, "{number}");
+            assert_eq!(relay.take(ClientTx(id(10 + number))).is_some(), number % 2 == 0, "{number}");
         }
         assert_eq!((relay.len(), relay.by_leg.len()), (0, 0));
     }

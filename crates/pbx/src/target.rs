@@ -66,6 +66,11 @@ impl Target {
         })
     }
 
+    /// Whether the whole way to it is one stream: the connection by which it registered, with nobody in between (RFC 3327).
+    pub(crate) fn is_by_stream(&self) -> bool {
+        matches!(&self.hop, Hop::Path(path) if path.transport.is_reliable()) && self.routes.is_empty()
+    }
+
     /// Whether it registered by `sips`, and the way to it is TLS.
     fn is_secure(&self) -> bool {
         let way = match &self.hop {

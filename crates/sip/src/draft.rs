@@ -31,6 +31,9 @@ pub struct Draft {
     pub body: Option<Body>,
     /// Where it goes.
     pub hop: Hop,
+    /// It is known to go over streams on its whole way, and not over this hop alone: only then may a MESSAGE have more than 1300 octets (RFC 3428
+    /// section 8). False at first.
+    pub by_streams: bool,
     /// For 401 and 407; when empty, challenges go to the owner as any response does.
     pub credentials: digest::Credentials,
     /// What an earlier request learned (nonce, count): its credentials are sent at once, without waiting for a challenge.
@@ -52,6 +55,7 @@ impl Draft {
             lines: Lines::default(),
             body: None,
             hop: Hop::Auto,
+            by_streams: false,
             credentials: digest::Credentials::default(),
             auth: None,
         }

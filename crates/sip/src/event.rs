@@ -100,6 +100,14 @@ pub enum Failure {
     NoSuchHost,
     /// It was cancelled before anything had been sent.
     Cancelled,
+    /// A MESSAGE would have more octets than it may where a hop on its way could be UDP (RFC 3428 section 8). Nothing was sent, or no more than what
+    /// was challenged: the credentials are what is too much.
+    TooLarge {
+        /// So many it would have.
+        octets: usize,
+        /// So many it may have.
+        most: usize,
+    },
     /// The dialog has counted to 2^32-1: nothing more can be asked in it, for CSeq numbers never wrap (RFC 3261 section 8.1.1.5).
     NumbersUsedUp,
 }
@@ -112,6 +120,9 @@ impl fmt::Display for Failure {
             Self::NoRoute(why) => f.write_str(why),
             Self::NoSuchHost => f.write_str("no such host"),
             Self::Cancelled => f.write_str("cancelled before anything was sent"),
+            Self::TooLarge { octets, most } => {
+                write!(f, "the request has {octets} octets, and a message may have {most} (RFC 3428 section 8)")
+            }
             Self::NumbersUsedUp => f.write_str("the CSeq numbers of the dialog are used up"),
         }
     }

@@ -75,6 +75,13 @@ pub enum CallError {
         /// What is wrong with it.
         why: String,
     },
+    /// A message would be larger than it may where a hop on its way could be UDP (RFC 3428 section 8).
+    TooLong {
+        /// So many octets it would have, header fields included.
+        octets: usize,
+        /// So many it may have.
+        most: usize,
+    },
     /// A header line, digit or body that cannot be sent.
     BadText {
         /// What is wrong.
@@ -122,6 +129,10 @@ impl fmt::Display for CallError {
                 write!(f, "address {uri:?}: {why}; expected one such as sip:bob@example.com")
             }
             Self::BadText { why } => write!(f, "cannot be sent: {why}"),
+            Self::TooLong { octets, most } => write!(
+                f,
+                "the text is too long: with its header the message has {octets} octets, {most} at most (RFC 3428 section 8); send it in parts"
+            ),
             Self::Busy => f.write_str("another change of this call is under way: wait for it first"),
             Self::Ended => f.write_str("the call or its endpoint has ended"),
         }

@@ -53,3 +53,13 @@ fn rfc5630_4_what_is_addressed_by_sip_reaches_all_and_pretends_nothing() {
     assert!(matches!(reached[0].hop, Hop::Path(path) if path.transport == Transport::Tls));
     assert!(matches!(&reached[2].hop, Hop::Uri(uri) if uri.as_str() == "sips:e@h5"), "the way stays TLS");
 }
+
+#[test]
+fn rfc3428_8_only_a_connection_without_a_proxy_is_known_to_be_a_stream_on_the_whole_way() {
+    let of = |transport| target("sip:a@h", transport).is_by_stream();
+    assert!(of(Some(Transport::Tcp)) && of(Some(Transport::Tls)));
+    assert!(!of(Some(Transport::Udp)) && !of(None));
+    let behind =
+        Target { routes: vec!["<sip:edge.example.com;lr>".to_owned()], ..target("sip:a@h", Some(Transport::Tcp)) };
+    assert!(!behind.is_by_stream());
+}

@@ -1,11 +1,13 @@
 //! MESSAGE between users: one at a time to each device (RFC 3428 section 8).
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
-use sip::message::Method;
+use sip::message::{Limits, Message, Method};
 
 use crate::phone::Phone;
-use crate::setup::{config, nothing_left, with_config, with_phones};
+use crate::setup::{config, nothing_left, phone, with_config, with_phones};
 
 /// Sends a message with what its own challenge asks for, and waits for no answer.
 fn write(sender: &mut Phone, to: &str, text: &str) {
@@ -101,4 +103,77 @@ fn so_many_messages_wait_for_a_device_and_no_more() {
     device.respond(&request, 200, None);
     sender.wait_for_code(200);
     assert!(device.hears_no(&Method::Message));
+}
+
+/// A device on a connection.
+struct Connected(TcpStream);
+
+impl Connected {
+    /// Registers there as the user of this phone, which makes the texts.
+    fn register(mut device: Phone, server: std::net::SocketAddr) -> Self {
+        let stream = TcpStream::connect(server).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut line = Self(stream);
+        let (uri, to) = ("sip:127.0.0.1", format!("sip:{}@127.0.0.1", device.name));
+        device.extra = "Expires: 120\r\n".to_owned();
+        let ask = device.draft("REGISTER", uri, &to, None, &[]);
+        line.send(&ask);
+        let Message::Response(challenge) = line.read() else { panic!("a challenge") };
+        let lines = device.credentials(challenge.headers(), "REGISTER", uri, "");
+        let ask = device.draft("REGISTER", uri, &to, None, &lines);
+        line.send(&ask);
+        let answer = line.read();
+        assert!(matches!(&answer, Message::Response(answer) if answer.code().get() == 200), "{answer:?}");
+        line
+    }
+
+    fn send(&mut self, text: &str) {
+        self.0.write_all(text.replacen("SIP/2.0/UDP", "SIP/2.0/TCP", 1).as_bytes()).unwrap();
+    }
+
+    /// The next message, octet by octet as far as it goes.
+    fn read(&mut self) -> Message {
+        let mut read = Vec::new();
+        let mut octet = [0];
+        while !read.ends_with(b"\r\n\r\n") {
+            self.0.read_exact(&mut octet).unwrap();
+            read.push(octet[0]);
+        }
+        let head = String::from_utf8(read.clone()).unwrap();
+        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse().ok()).unwrap_or(0);
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).unwrap();
+        read.extend(body);
+        Message::parse(read.into(), &Limits::default()).unwrap()
+    }
+}
+
+#[test]
+fn rfc3428_8_a_long_message_goes_to_a_device_on_a_connection_and_to_no_other() {
+    let (running, mut phones) = with_phones(&["1001", "1003"]);
+    let by_tcp = running.bound()[1].address;
+    let mut connected = Connected::register(phone(phones[0].server, "1002"), by_tcp);
+    let [sender, device] = &mut phones[..] else { panic!("two phones") };
+    let long = "x".repeat(2_000);
+    // By UDP, whatever is on the way: a short one goes, a long one does not.
+    for (text, code) in [("short", 200), (long.as_str(), 413)] {
+        write(sender, "1003", text);
+        if code == 200 {
+            let message = device.request(Method::Message);
+            device.respond(&message, 200, None);
+        }
+        sender.wait_for_code(code);
+    }
+    assert!(device.hears_no(&Method::Message));
+    write(sender, "1002", &long);
+    let Message::Request(message) = connected.read() else { panic!("a request") };
+    assert_eq!((message.method(), message.body().len()), (&Method::Message, 2_000));
+    let head = String::from_utf8_lossy(message.bytes()).into_owned();
+    let lines = ["Via", "From", "To", "Call-ID", "CSeq"].map(|name| {
+        let line = head.lines().find(|line| line.starts_with(&format!("{name}: "))).unwrap();
+        format!("{line}\r\n")
+    });
+    connected.send(&format!("SIP/2.0 200 OK\r\n{}Content-Length: 0\r\n\r\n", lines.concat()));
+    sender.wait_for_code(200);
+    nothing_left(&running);
 }

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use crate::config::Role;
 use crate::digest;
 use crate::draft::{Draft, Hop};
 use crate::event::Failure;
@@ -19,6 +20,8 @@ use crate::wheel::TimerId;
 
 /// 401 and 407 answered within one request.
 const CHALLENGES: u8 = 4;
+/// Most octets of a MESSAGE whose whole way is not known (RFC 3428 section 8).
+const MESSAGE: usize = 1_300;
 
 /// A request of ours without its final response (for an INVITE: until the last 2xx can have come).
 #[derive(Debug)]
@@ -287,7 +290,7 @@ impl Turn<'_> {
         {
             return self.outgoing_fail(id, failure);
         }
-        let cnonce = self.stack.rng.u64();
+        let (cnonce, role) = (self.stack.rng.u64(), self.stack.config.role);
         let (client, branch) = self.client_new(&method, path, Some(id));
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
         let draft = &outgoing.draft;
@@ -301,10 +304,12 @@ impl Turn<'_> {
         let routes = &outgoing.target.routes;
         let this = print::Try { uri, routes, cseq: draft.cseq, branch, path: &path, authorization };
         let bytes = print::request(draft, &this, &self.stack.config);
-        if path.transport == Transport::Udp
-            && bytes.len() > self.stack.config.max_datagram
-            && self.outgoing_wants_tcp(id)
-        {
+        let octets = bytes.len();
+        if method == Method::Message && octets > MESSAGE && !draft.by_streams && role == Role::UserAgent {
+            self.client_end(client);
+            return self.outgoing_fail(id, Failure::TooLarge { octets, most: MESSAGE });
+        }
+        if path.transport == Transport::Udp && octets > self.stack.config.max_datagram && self.outgoing_wants_tcp(id) {
             self.client_end(client);
             return self.outgoing_ask_tcp(id, Some(path));
         }

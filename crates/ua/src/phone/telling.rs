@@ -71,6 +71,7 @@ pub(super) fn failed(why: sip::Failure, to: &str) -> CallError {
     match why {
         sip::Failure::Timeout => CallError::NoAnswer { after: None },
         sip::Failure::Cancelled => CallError::Cancelled,
+        sip::Failure::TooLarge { octets, most } => CallError::TooLong { octets, most },
         sip::Failure::Transport(SendError::Tls(why)) => CallError::Untrusted { to: to.to_owned(), why: why.into() },
         why => CallError::Unreachable { to: to.to_owned(), why: why.to_string() },
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::net::UdpSocket;
 use ua::{CallError, Endpoint};
 
-use crate::{builder, header, pair, socket};
+use crate::{Wire, builder, call, header, pair, socket};
 
 /// Sends a request from a bare socket and returns the final answer.
 async fn ask(socket: &UdpSocket, to: &Endpoint, method: &str, uri: &str, lines: &str, body: &str) -> String {
@@ -229,4 +229,25 @@ async fn an_offer_in_a_multipart_body_is_found() {
         answer.starts_with("SIP/2.0 200") && answer.contains("\r\nm=audio ") && answer.contains(" RTP/AVP 8"),
         "{answer}"
     );
+}
+
+#[tokio::test]
+async fn rfc3428_8_a_text_that_is_too_long_is_not_sent() {
+    let wire = Wire::default();
+    let alice = wire.tap(builder()).build().await.unwrap();
+    let bob = builder().build().await.unwrap();
+    let uri = bob.uri("bob").unwrap();
+    alice.message(&uri, &"x".repeat(800)).await.unwrap();
+    // Not by TCP either: nobody knows what is behind the next hop.
+    for to in [uri.clone(), format!("{uri};transport=tcp")] {
+        let error = alice.message(&to, &"x".repeat(1_300)).await.unwrap_err();
+        assert!(matches!(error, CallError::TooLong { octets: 1_301.., most: 1_300 }), "{error:?}");
+        assert!(error.to_string().starts_with("the text is too long"), "{error}");
+    }
+    let (placed, taken) = call(&alice, &bob).await;
+    let error = placed.message(&"x".repeat(1_300)).await.unwrap_err();
+    assert!(matches!(error, CallError::TooLong { .. }), "{error:?}");
+    placed.message("short").await.unwrap();
+    drop(taken);
+    assert_eq!(wire.lines().iter().filter(|line| *line == "> MESSAGE").count(), 2);
 }

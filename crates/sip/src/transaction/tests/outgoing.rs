@@ -186,9 +186,34 @@ fn rfc3263_4_3_a_cancelled_invite_goes_nowhere_else() {
 }
 
 fn large(bench: &mut Bench, size: usize) -> ClientTx {
-    let mut draft = draft(Method::Message);
+    let mut draft = draft(Method::Options);
     draft.body = Some(message::Body::new("text/plain", vec![b'x'; size]));
     bench.turn(|turn| turn.send_request(draft)).expect("taken")
+}
+
+#[test]
+fn rfc3428_8_a_message_has_1300_octets_at_most_unless_all_hops_are_known_to_be_streams() {
+    let message = |octets: usize, by_streams: bool| {
+        let body = Some(message::Body::new("text/plain", vec![b'x'; octets]));
+        Draft { body, by_streams, ..draft(Method::Message) }
+    };
+    let mut probe = Bench::new();
+    probe.turn(|turn| turn.send_request(message(100, false))).expect("taken");
+    routes(&mut probe, &[path(TCP, 2)]);
+    let most = 1_300 - (probe.last().bytes.len() - 100);
+    for (octets, by_streams, leaves) in
+        [(most, false, true), (most + 1, false, false), (most + 1, true, true), (60_000, true, true)]
+    {
+        // By TCP: what is behind the next hop may be another matter.
+        let mut bench = Bench::new();
+        bench.turn(|turn| turn.send_request(message(octets, by_streams))).expect("taken");
+        bench.took();
+        routes(&mut bench, &[path(TCP, 2)]);
+        assert_eq!(bench.sent.len(), usize::from(leaves), "{octets}");
+        let failed = bench.took().iter().any(|line| line.contains("TooLarge"));
+        assert_eq!(failed, !leaves, "{octets}");
+        bench.ends_empty();
+    }
 }
 
 #[test]
@@ -262,7 +287,7 @@ fn rfc3261_18_1_1_too_big_for_the_path_is_tried_by_tcp_once() {
 #[test]
 fn rfc3261_18_1_1_a_fixed_path_is_kept_whatever_the_size() {
     let mut bench = Bench::new();
-    let mut draft = Draft { hop: Hop::Path(path(UDP, 2)), ..draft(Method::Message) };
+    let mut draft = Draft { hop: Hop::Path(path(UDP, 2)), ..draft(Method::Options) };
     draft.body = Some(message::Body::new("text/plain", vec![b'x'; 2_000]));
     bench.turn(|turn| turn.send_request(draft)).expect("sent");
     assert_eq!((bench.last().path, bench.asked.len()), (path(UDP, 2), 0));
