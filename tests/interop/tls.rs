@@ -272,6 +272,9 @@ fn who_is_called_by_sips_and_registered_without_is_not_called_in_the_clear() {
     let (code, output) = call("sips");
     assert_eq!(code, 8, "{output}");
     assert!(!robot.output().contains("answered"), "{}", robot.output());
+    // Who wants to know no better gets through, and is warned.
+    let (code, output) = offhook::start(&["options", &format!("sips:{address}"), "--tls-insecure"]).finish();
+    assert!(code == 0 && output.contains("WARN") && output.contains("certificates are not looked at"), "{output}");
     // By sip it is.
     let target = format!("sip:1001@{address};transport=tls");
     let account = format!("sip:1002@{address};transport=tls");

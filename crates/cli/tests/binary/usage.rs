@@ -198,3 +198,23 @@ fn settings_that_apply_are_printed_without_secrets_and_read_again() {
         missing.stderr
     );
 }
+
+#[test]
+fn certificates_that_cannot_be_used_are_told_with_their_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let state = state.to_str().unwrap();
+    let serve = ["serve", "--sip", "127.0.0.1:0", "--tls", "127.0.0.1:0", "--state", state];
+    let cases: [(&[&str], &str); 4] = [
+        (&["--tls-cert", "/nonexistent/own.pem", "--tls-key", "/dev/null"], "/nonexistent/own.pem: "),
+        (&["--tls-cert", "/dev/null", "--tls-key", "/dev/null"], "/dev/null: expected a certificate in PEM"),
+        (&["--tls-ca", "/nonexistent/ca.pem"], "/nonexistent/ca.pem: "),
+        (&["--tls-ca", "/dev/null"], "/dev/null: expected a certificate in PEM"),
+    ];
+    for (given, expected) in cases {
+        let verb: &[&str] = if given[0] == "--tls-ca" { &["options", "sips:127.0.0.1"] } else { &serve };
+        let ended = offhook(&[verb, given].concat());
+        assert_eq!(ended.code, Some(3), "{given:?}: {ended:?}");
+        assert!(ended.stderr.contains(expected), "{given:?}: {}", ended.stderr);
+    }
+}
