@@ -73,6 +73,7 @@ pub struct Builder {
     hold: Hold,
     timers: Timers,
     reliable: bool,
+    by_update: bool,
     names: Names,
     trust: TlsClient,
     tap: Option<Tap>,
@@ -92,6 +93,7 @@ impl Builder {
             hold: Hold::ByDirection,
             timers: Timers::default(),
             reliable: false,
+            by_update: false,
             names: Names::default(),
             trust: TlsClient::default(),
             tap: None,
@@ -159,6 +161,13 @@ impl Builder {
         self
     }
 
+    /// Holds and resumes with UPDATE (RFC 3311) where the other side's Allow has it, else with a re-INVITE as everywhere without this: one message and
+    /// its answer instead of three, but no person is asked there.
+    pub fn hold_by_update(mut self) -> Self {
+        self.by_update = true;
+        self
+    }
+
     /// Other base values of the protocol's timers: for tests, and for networks that need them.
     pub fn timers(mut self, timers: Timers) -> Self {
         self.timers = timers;
@@ -217,7 +226,7 @@ impl Builder {
             max_calls: self.max_calls,
             hold: self.hold,
         };
-        let (silence, reliable) = (self.silence, self.reliable);
+        let (silence, reliable, by_update) = (self.silence, self.reliable, self.by_update);
         let (given, made) = oneshot::channel();
         let running = SipLoop::spawn(config, move |bound, _| {
             let place = Arc::new(Place { bound: bound.to_vec(), ..place });
@@ -233,6 +242,7 @@ impl Builder {
                 capabilities,
                 texts: vec!["text/plain".into(), "application/im-iscomposing+xml".into()],
                 reliable,
+                by_update,
             })
         })
         .map_err(BuildError::Start)?;

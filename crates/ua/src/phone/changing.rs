@@ -1,7 +1,7 @@
 //! Changes of a call that stands: hold and resume, ours and the peer's (RFC 3261 section 14, RFC 3264 section 8).
 //!
 //! ```text
-//!   Waiting --INVITE sent--> Sent --2xx--> done
+//!   Waiting --offer sent---> Sent --2xx--> done
 //!      ^                      |
 //!      |  ACK or end of the   | 491, the first time: an alarm of RFC 3261 section 14.1
 //!      |  peer's exchange     v
@@ -44,7 +44,7 @@ impl Phone {
         self.change(key, turn);
     }
 
-    /// Sends the re-INVITE of a change that waits, if it can be sent now.
+    /// Sends the re-INVITE or UPDATE of a change that waits, if it can be sent now.
     pub(super) fn change(&mut self, key: Key, turn: &mut Turn<'_>) {
         let Some(call) = self.calls.get_mut(&key) else { return };
         let Some(change) = call.change.as_mut().filter(|change| matches!(change.step, Step::Waiting)) else { return };
@@ -54,7 +54,7 @@ impl Phone {
         }
         media.capabilities().set_hold(place.hold(hold));
         let error = match media.offer() {
-            Ok(offer) => match turn.reinvite(call.session, Some(Body::sdp(offer)), Lines::new()) {
+            Ok(offer) => match offer_change(self.parts.by_update, call.session, Body::sdp(offer), turn) {
                 Ok(()) => {
                     change.step = Step::Sent;
                     return self.listen_now(key);
@@ -84,7 +84,7 @@ impl Phone {
         }
     }
 
-    /// Our re-INVITE has its final answer.
+    /// Our re-INVITE or UPDATE has its final answer.
     pub(super) fn changed(&mut self, session: SessionId, outcome: Result<&Response, Refusal>, turn: &mut Turn<'_>) {
         let Some((key, call)) = self.call_of(session) else { return };
         let Some(mut change) = call.change.take() else { return };
@@ -95,7 +95,7 @@ impl Phone {
                     call.sound.held_by_us = hold;
                     self.take_answer(key, answer)
                 }
-                None => Err(CallError::Media("the answer to our re-INVITE has no session description".into())),
+                None => Err(CallError::Media("the answer to our change of the call has no session description".into())),
             },
             Err(refusal) if refusal.code() == StatusCode::REQUEST_PENDING && !change.crossed => {
                 change.crossed = true;
@@ -177,6 +177,14 @@ impl Phone {
             self.listen_no_more(key);
         }
         self.change(key, turn);
+    }
+}
+
+fn offer_change(by_update: bool, session: SessionId, offer: Body, turn: &mut Turn<'_>) -> Result<(), StackError> {
+    if by_update && turn.takes_update(session) {
+        turn.update(session, Some(offer), Lines::new()).map(|_| ())
+    } else {
+        turn.reinvite(session, Some(offer), Lines::new())
     }
 }
 

@@ -27,8 +27,12 @@ impl Phone {
             SessionEvent::Failed { refusal } => self.not_picked_up(session, refusal, turn),
             SessionEvent::Acked { request } => self.acked(session, &request, turn),
             SessionEvent::Reinvite { request, .. } => self.reinvited(session, &request, turn),
-            SessionEvent::Reinvited { response, .. } => self.changed(session, Ok(&response), turn),
-            SessionEvent::ReinviteFailed { refusal } => self.changed(session, Err(refusal), turn),
+            SessionEvent::Reinvited { response, .. } | SessionEvent::Updated { response } => {
+                self.changed(session, Ok(&response), turn);
+            }
+            SessionEvent::ReinviteFailed { refusal } | SessionEvent::UpdateFailed { refusal } => {
+                self.changed(session, Err(refusal), turn)
+            }
             SessionEvent::ReinviteCancelled { .. } => self.reinvite_cancelled(session, turn),
             SessionEvent::Request { tx, request } => self.request_within(session, tx, &request, turn),
             SessionEvent::Cancelled { request } => self.caller_gone(session, request.as_deref(), turn),

@@ -33,6 +33,8 @@ pub(crate) struct Parts {
     pub(crate) texts: Vec<String>,
     /// Provisional responses are sent reliably to who can take them.
     pub(crate) reliable: bool,
+    /// Calls are held with UPDATE where the peer takes it.
+    pub(crate) by_update: bool,
 }
 
 /// All calls and accounts of an endpoint.

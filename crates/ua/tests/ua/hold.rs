@@ -74,6 +74,30 @@ async fn rfc3264_8_4_while_a_call_is_held_no_packet_flows() {
 }
 
 #[tokio::test]
+async fn rfc3311_5_1_a_call_may_be_held_with_update() {
+    let wire = Wire::default();
+    let alice = wire.tap(builder().hold_by_update()).build().await.unwrap();
+    let bob = builder().hold_by_update().build().await.unwrap();
+    let (placed, taken) = call(&alice, &bob).await;
+    let (mut at_alice, mut at_bob) = (placed.events(), taken.events());
+    placed.hold().await.unwrap();
+    next(&mut at_bob, |event| *event == CallEvent::HeldByPeer).await;
+    placed.resume().await.unwrap();
+    next(&mut at_bob, |event| *event == CallEvent::Resumed).await;
+    // Both at once: one of them may have to wait and ask again.
+    let (ours, theirs) = tokio::join!(placed.hold(), taken.hold());
+    (ours.unwrap(), theirs.unwrap());
+    placed.resume().await.unwrap();
+    next(&mut at_alice, |event| *event == CallEvent::HeldByPeer).await;
+    taken.resume().await.unwrap();
+    next(&mut at_alice, |event| *event == CallEvent::Resumed).await;
+    more_packets(&placed, &taken, 15).await;
+    let updates = wire.messages(true, "UPDATE");
+    assert!(updates.len() >= 3 && updates[0].contains("\r\na=sendonly\r\n"), "{updates:?}");
+    assert_eq!(wire.messages(true, "INVITE").len(), 1);
+}
+
+#[tokio::test]
 async fn both_sides_may_hold_and_a_held_side_stays_held() {
     let (alice, bob) = pair().await;
     let (placed, taken) = call(&alice, &bob).await;

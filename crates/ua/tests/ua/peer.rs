@@ -214,6 +214,29 @@ async fn rfc3261_12_2_2_requests_of_a_call_that_is_over_are_481() {
 }
 
 #[tokio::test]
+async fn rfc3311_4_a_call_is_held_with_update_only_where_the_peer_takes_it() {
+    for (allow, method) in
+        [("", "INVITE"), ("Allow: INVITE, ACK, BYE\r\n", "INVITE"), ("Allow: INVITE, ACK, BYE, UPDATE\r\n", "UPDATE")]
+    {
+        let alice = builder().hold_by_update().build().await.unwrap();
+        let mut peer = Peer::new().await;
+        let dialing = alice.call(peer.uri()).start().await.unwrap();
+        let invite = peer.expect("INVITE").await;
+        let lines = format!("{allow}Content-Type: application/sdp\r\n");
+        peer.reply(&invite, "200 OK", "a", &lines, SDP).await;
+        let call = dialing.answer().await.unwrap();
+        peer.expect("ACK").await;
+        let (held, ()) = tokio::join!(call.hold(), async {
+            let change = peer.expect(method).await;
+            assert!(change.contains("\r\na=sendonly\r\n"), "{change}");
+            peer.reply(&change, "488 Not Acceptable Here", "a", "", "").await;
+        });
+        assert!(matches!(held, Err(CallError::Rejected { code: 488, .. })), "{allow}: {held:?}");
+        assert!(!call.is_over());
+    }
+}
+
+#[tokio::test]
 async fn rfc3261_14_2_a_reinvite_without_offer_gets_ours() {
     let (_alice, mut peer, call, invite) = stood().await;
     peer.request(&invite, "a", "INVITE", 1, "", "").await;
