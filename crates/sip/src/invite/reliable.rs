@@ -23,7 +23,7 @@ use crate::turn::Turn;
 use crate::uas::{RELIABLE, Reliability};
 use crate::wheel::TimerId;
 
-/// Most responses that wait for a PRACK.
+/// Most provisional responses that wait for a PRACK.
 const WAITING: usize = 16;
 
 /// How often a new response is sent, so that no proxy gives up (RFC 3262 section 3).
@@ -97,7 +97,9 @@ pub(super) fn answer(turn: &mut Turn<'_>, s: SessionId, reply: Reply) -> Result<
         // A 2xx overtakes what only says that it rings.
         let behind = reliable.waiting.iter().any(|before| code.is_provisional() || describes(before));
         if waits || behind {
-            if reliable.waiting.len() >= WAITING {
+            if code.is_final() {
+                reliable.waiting.retain(describes);
+            } else if reliable.waiting.len() >= WAITING {
                 return Err(StackError::Full { what: "responses that wait for a PRACK", limit: WAITING });
             }
             reliable.waiting.push_back(reply);

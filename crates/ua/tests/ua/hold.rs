@@ -86,7 +86,8 @@ async fn rfc3311_5_1_a_call_may_be_held_with_update() {
     next(&mut at_bob, |event| *event == CallEvent::Resumed).await;
     // Both at once: one of them may have to wait and ask again.
     let (ours, theirs) = tokio::join!(placed.hold(), taken.hold());
-    (ours.unwrap(), theirs.unwrap());
+    ours.unwrap();
+    theirs.unwrap();
     placed.resume().await.unwrap();
     next(&mut at_alice, |event| *event == CallEvent::HeldByPeer).await;
     taken.resume().await.unwrap();

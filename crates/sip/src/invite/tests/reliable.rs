@@ -291,6 +291,22 @@ fn rfc3262_3_what_waits_for_a_prack_is_limited() {
 }
 
 #[test]
+fn rfc3262_5_an_answer_is_never_too_much_and_overtakes_what_only_rings() {
+    let mut scene = scene(SUPPORTS, OFFER);
+    scene.answer(183, Some(ANSWER)).unwrap();
+    for _ in 0..16 {
+        scene.answer(180, None).unwrap();
+    }
+    let (_, rseq, _) = scene.heard();
+    scene.answer(200, None).unwrap();
+    assert!(scene.kinds().is_empty());
+    scene.prack(rseq, "");
+    assert_eq!(scene.kinds(), ["200 PRACK", "200 INVITE"]);
+    scene.ack();
+    scene.end();
+}
+
+#[test]
 fn rfc3262_5_the_2xx_waits_for_the_prack_of_a_session_description() {
     let mut scene = scene(SUPPORTS, OFFER);
     scene.answer(183, Some(ANSWER)).unwrap();
