@@ -17,6 +17,8 @@ const LONGEST: usize = 1_280 - 40 - 8;
 const OPEN: usize = 32;
 /// Datagrams in a bundle, as many as any Linux takes at once.
 pub(crate) const MOST: usize = 64;
+/// Responses that wait at a time: what two bundles carry. One more sends them first.
+const WAITING: usize = 2 * MOST;
 
 /// A response that waits for the end of the turn.
 #[derive(Debug)]
@@ -33,8 +35,6 @@ pub(crate) struct Label {
     pub(crate) index: usize,
     pub(crate) remote: SocketAddr,
     length: usize,
-    /// How many responses of the same transaction go before.
-    round: usize,
 }
 
 /// The responses of a turn.
@@ -50,13 +50,21 @@ impl Bundles {
         bytes.len() <= LONGEST && bytes.starts_with(b"SIP/2.0 ")
     }
 
-    /// Adds a response that leaves by the socket `index`.
+    /// Whether no other may wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.parcels.len() >= WAITING
+    }
+
+    /// Adds a response that leaves by the socket `index`: to a bundle that leaves no earlier than what its transaction has sent before.
     pub(crate) fn push(&mut self, index: usize, remote: SocketAddr, id: SendId, bytes: Bytes) {
-        let before = self.parcels.last().filter(|last| last.id == id).and_then(|last| self.labels.get(last.bundle));
-        let round = before.map_or(0, |before| before.round + 1);
-        let label = Label { index, remote, length: bytes.len(), round };
-        let known = self.labels.iter().rev().take(OPEN).position(|one| *one == label);
-        let bundle = known.map_or(self.labels.len(), |back| self.labels.len() - 1 - back);
+        let before = match id.is_told() {
+            true => self.parcels.iter().rfind(|parcel| parcel.id == id).map_or(0, |parcel| parcel.bundle),
+            false => 0,
+        };
+        let label = Label { index, remote, length: bytes.len() };
+        let open = self.labels.iter().enumerate().skip(before).rev().take(OPEN);
+        let known = open.into_iter().find(|(_, one)| **one == label).map(|(bundle, _)| bundle);
+        let bundle = known.unwrap_or(self.labels.len());
         if known.is_none() {
             self.labels.push(label);
         }
@@ -89,17 +97,20 @@ mod tests {
 
     use super::*;
 
+    fn request(method: &str, n: usize) -> String {
+        format!(
+            "{method} sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{n}\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:b@b>;tag=2\r\n\
+             Call-ID: {n}\r\nCSeq: 1 {method}\r\n\r\n"
+        )
+    }
+
     /// Handles as a stack gives them.
     fn ids(count: usize) -> Vec<SendId> {
         let (mut stack, mut out) = (Stack::new(Config::default(), [1; 32]), Outbox::new());
         let address: SocketAddr = "192.0.2.1:5060".parse().expect("an address");
         let from = Origin { flow: sip::FlowId(1), transport: Transport::Udp, local: address, remote: address };
         for n in 0..count {
-            let text = format!(
-                "BYE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{n}\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:b@b>;tag=2\r\n\
-                 Call-ID: {n}\r\nCSeq: 1 BYE\r\n\r\n"
-            );
-            stack.at(Now::default(), &mut out).receive(&from, Bytes::from(text));
+            stack.at(Now::default(), &mut out).receive(&from, Bytes::from(request("BYE", n)));
         }
         let sent = std::iter::from_fn(|| out.pop()).filter_map(|action| match action {
             Action::Send { id, .. } => Some(id),
@@ -139,11 +150,35 @@ mod tests {
                 (2, vec!["180".into()])
             ]
         );
-        // Two of one length, of one transaction, are never in one bundle with others between them.
+        // Two of one length, of one transaction, stay in order in one bundle.
         push(&mut bundles, 1, ids[0], "180");
         push(&mut bundles, 1, ids[0], "200");
         push(&mut bundles, 1, ids[1], "180");
-        assert_eq!(sent(&mut bundles), [(1, vec!["180".into(), "180".into()]), (1, vec!["200".into()])]);
+        assert_eq!(sent(&mut bundles), [(1, vec!["180".into(), "200".into(), "180".into()])]);
+        // No bundle of others is joined that leaves before an earlier response of the same transaction, whatever was sent in between.
+        push(&mut bundles, 1, ids[0], "200 ok");
+        push(&mut bundles, 1, ids[1], "180");
+        push(&mut bundles, 1, ids[2], "404");
+        push(&mut bundles, 1, ids[1], "200 ok");
+        let all = [vec!["200 ok".into()], vec!["180".into(), "404".into()], vec!["200 ok".into()]];
+        assert_eq!(sent(&mut bundles), all.map(|texts| (1, texts)));
+    }
+
+    #[test]
+    fn responses_of_which_nothing_is_kept_leave_together() {
+        let (mut stack, mut out) = (Stack::new(Config::default(), [1; 32]), Outbox::new());
+        let address: SocketAddr = "192.0.2.1:5060".parse().expect("an address");
+        let from = Origin { flow: sip::FlowId(1), transport: Transport::Udp, local: address, remote: address };
+        let mut bundles = Bundles::default();
+        for _ in 0..3 {
+            stack.at(Now::default(), &mut out).shed(&from, Bytes::from(request("OPTIONS", 1).replace(";tag=2", "")));
+            let sent = std::iter::from_fn(|| out.pop()).find_map(|action| match action {
+                Action::Send { id, .. } => Some(id),
+                _ => None,
+            });
+            push(&mut bundles, 1, sent.expect("an OPTIONS without room is answered"), "503");
+        }
+        assert_eq!(sent(&mut bundles), [(1, vec!["503".into(), "503".into(), "503".into()])]);
     }
 
     #[test]

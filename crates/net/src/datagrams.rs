@@ -165,6 +165,9 @@ impl Datagrams {
         let index = flows::socket_of(path.flow).filter(|index| *index < self.endpoints.len());
         let Some(index) = index else { return Err(Refused(SendError::Closed)) };
         if Bundles::take_in(&bytes) {
+            if self.bundles.is_full() {
+                self.send_bundles();
+            }
             self.bundles.push(index, path.remote, id, bytes);
             return Ok(());
         }

@@ -72,6 +72,13 @@ impl Sender {
     }
 }
 
+impl SendId {
+    /// Whether it names a transaction, which is told when the message cannot be sent. All others, of which the stack keeps nothing, are equal.
+    pub fn is_told(self) -> bool {
+        Sender::of(self) != Sender::Nobody
+    }
+}
+
 /// Inputs from the driver.
 impl Turn<'_> {
     /// The instant of this turn.
