@@ -13,6 +13,7 @@ mod names;
 mod overload;
 mod pbx;
 mod reliable;
+mod rests;
 mod sipp;
 mod status;
 mod stranger;

@@ -49,6 +49,9 @@ impl Default for StreamLimits {
     }
 }
 
+/// The longest rest between turns, unless configured.
+pub const REST: Duration = Duration::from_millis(4);
+
 /// How a loop is made.
 pub struct LoopConfig {
     /// Addresses to listen on; at least one.
@@ -65,6 +68,8 @@ pub struct LoopConfig {
     pub crossings: usize,
     /// Certificates, and whom we trust.
     pub tls: Tls,
+    /// The longest rest between turns under steady load (see `pace`), so what an answer may be delayed to be cheaper; zero: never any.
+    pub rest: Duration,
     /// Sees every message on the wire.
     pub tap: Option<Tap>,
     /// Makes the resolver on the loop's thread; the system's own when `None`.
@@ -82,6 +87,7 @@ impl LoopConfig {
             commands: 1024,
             crossings: 4096,
             tls: Tls::default(),
+            rest: REST,
             tap: None,
             resolver: None,
         }

@@ -22,6 +22,7 @@ use crate::config::LoopConfig;
 use crate::datagrams::Datagrams;
 use crate::error::Refused;
 use crate::others::Others;
+use crate::pace::Count;
 use crate::resolve::{Resolve, Resolved, default_resolver};
 use crate::routes::Routes;
 use crate::streams::{Peer, Streams};
@@ -50,6 +51,7 @@ pub(crate) struct Driver<A: App> {
     draining: bool,
     /// More is about to be received: see [`Driver::gather`].
     gathering: bool,
+    count: Count,
 }
 
 impl<A: App + 'static> Driver<A> {
@@ -59,6 +61,7 @@ impl<A: App + 'static> Driver<A> {
         app: A,
         Sockets { udp, streams, bound }: Sockets,
         others: Option<Others>,
+        count: Count,
     ) -> io::Result<Rc<RefCell<Self>>> {
         if config.tls.server.is_none() && bound.iter().any(|bound| bound.transport == Transport::Tls) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "listening over TLS needs a certificate"));
@@ -85,6 +88,7 @@ impl<A: App + 'static> Driver<A> {
                 alarm: Rc::new(Notify::new()),
                 draining: false,
                 gathering: false,
+                count,
             })
         }))
     }
@@ -113,6 +117,7 @@ impl<A: App + 'static> Driver<A> {
     }
 
     fn heard(&mut self, now: Now, from: &Path, bytes: &Bytes) {
+        self.count.more();
         self.passes(&Seen {
             at: now.mono,
             direction: Direction::In,

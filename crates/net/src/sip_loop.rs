@@ -3,8 +3,11 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
@@ -16,6 +19,7 @@ use crate::driver::Driver;
 use crate::error::StartError;
 use crate::handle::{Handle, Running};
 use crate::others::{Crossing, Others};
+use crate::pace::{Count, Pace};
 use crate::{arrivals, tcp, udp};
 
 /// Commands carried out before others get their turn.
@@ -68,7 +72,8 @@ impl SipLoop {
         let (ready, started) = std::sync::mpsc::channel();
         let bound = sockets.bound.clone();
         let thread = thread::Builder::new().name("sip".into()).spawn(move || {
-            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            let count = Count::default();
+            let runtime = match resting(config.rest, &count) {
                 Ok(runtime) => runtime,
                 Err(error) => {
                     let _ = ready.send(Err(error));
@@ -79,7 +84,7 @@ impl SipLoop {
             local.block_on(&runtime, async move {
                 let app = make(&sockets.bound, clock);
                 let (others, arrivals) = others.unzip();
-                match Driver::assemble(config, clock, app, sockets, others) {
+                match Driver::assemble(config, clock, app, sockets, others, count) {
                     Ok(driver) => {
                         let _ = ready.send(Ok(()));
                         if let Some(arrivals) = arrivals {
@@ -100,6 +105,19 @@ impl SipLoop {
         }
         Ok(Running::new(handle, bound, clock, stop, thread))
     }
+}
+
+/// A runtime that rests when nothing is left to do, as [`Pace`] has it.
+fn resting(longest: Duration, count: &Count) -> io::Result<Runtime> {
+    // Nobody else ever takes this lock: the runtime wants something that could be shared.
+    let pace = Mutex::new(Pace::new(longest, count.clone(), Instant::now()));
+    let rest = move || {
+        let rest = pace.lock().unwrap_or_else(PoisonError::into_inner).rest(Instant::now());
+        if !rest.is_zero() {
+            thread::sleep(rest);
+        }
+    };
+    Builder::new_current_thread().enable_all().on_thread_park(rest).build()
 }
 
 async fn run<A: App + 'static>(

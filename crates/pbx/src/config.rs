@@ -61,6 +61,8 @@ pub struct Config {
     pub names: Names,
     /// Base values of the timers of RFC 3261.
     pub timers: Timers,
+    /// The longest rest of a SIP loop between turns (see [`net::LoopConfig::rest`]).
+    pub rest: Duration,
     /// Limits.
     pub limits: Limits,
     /// How long a callee may ring before the caller is told that nobody answers. 60 s.

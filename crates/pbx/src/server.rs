@@ -156,6 +156,7 @@ fn member(
     let digest = digest::Server::new(rules.clone(), rand::random())?;
     let mut looped = net::LoopConfig::new(Vec::new(), crate::switch::stack_config(&given.config));
     let wire = crate::metrics::Shared::default();
+    looped.rest = given.config.rest;
     looped.look_up(given.config.names.clone());
     looped.tls = tls;
     looped.tap = Some(crate::metrics::tap(&wire));

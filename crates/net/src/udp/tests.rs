@@ -11,6 +11,7 @@ use super::*;
 use crate::binding::{Bind, Sockets};
 use crate::clock::Clock;
 use crate::config::LoopConfig;
+use crate::pace::Count;
 
 struct Nothing;
 
@@ -28,7 +29,7 @@ fn assembled() -> Rc<RefCell<Driver<Nothing>>> {
     let bind = Bind { transport: Transport::Udp, address: "127.0.0.1:0".parse().unwrap() };
     let sockets = Sockets::bind(&[bind]).unwrap();
     let config = LoopConfig::new(vec![bind], sip::Config::default());
-    Driver::assemble(config, Clock::start(), Nothing, sockets, None).unwrap()
+    Driver::assemble(config, Clock::start(), Nothing, sockets, None, Count::default()).unwrap()
 }
 
 fn runtime() -> Runtime {

@@ -37,6 +37,7 @@ impl Default for Config {
             register: RegisterConfig::default(),
             names: Names::default(),
             timers: Timers::default(),
+            rest: net::REST,
             limits: Limits::default(),
             ring: Duration::from_secs(60),
             silence: None,

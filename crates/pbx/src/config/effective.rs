@@ -98,7 +98,8 @@ impl Config {
     }
 
     fn timers_table(&self) -> Table {
-        let timers = [("t1_ms", self.timers.t1), ("t2_ms", self.timers.t2), ("t4_ms", self.timers.t4)];
+        let timers =
+            [("t1_ms", self.timers.t1), ("t2_ms", self.timers.t2), ("t4_ms", self.timers.t4), ("rest_ms", self.rest)];
         let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         timers.into_iter().map(|(name, span)| (name.to_owned(), millis(span).into())).collect()
     }

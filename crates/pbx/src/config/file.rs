@@ -54,6 +54,7 @@
 //! t1_ms = 500                     # 64 of them are waited for an answer
 //! t2_ms = 4000
 //! t4_ms = 5000
+//! rest_ms = 4                     # longest rest of a loop under steady load, to do more at a time; 0: never any
 //!
 //! [limits]
 //! calls = 1000

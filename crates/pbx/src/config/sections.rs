@@ -27,6 +27,8 @@ const NAME_SERVERS: usize = 8;
 const T1: RangeInclusive<u64> = 20..=5_000;
 /// The same for T2 and T4.
 const T2: RangeInclusive<u64> = 20..=60_000;
+/// The longest rest between turns, in milliseconds.
+const REST: RangeInclusive<u64> = 0..=20;
 /// Most media threads.
 const THREADS: u64 = 256;
 
@@ -37,7 +39,7 @@ pub(super) const MEDIA: [&str; 3] = ["address", "ports", "threads"];
 pub(super) const REGISTER: [&str; 5] = ["default_expires_secs", "min_expires_secs", "max_expires_secs", "clamp", "nat"];
 pub(super) const DNS: [&str; 2] = ["servers", "timeout_ms"];
 pub(super) const TLS: [&str; 5] = ["certificate", "key", "client_ca", "client_required", "ca"];
-pub(super) const SIP: [&str; 3] = ["t1_ms", "t2_ms", "t4_ms"];
+pub(super) const SIP: [&str; 4] = ["t1_ms", "t2_ms", "t4_ms", "rest_ms"];
 pub(super) const LIMITS: [&str; 8] = [
     "calls",
     "calls_per_user",
@@ -125,6 +127,9 @@ impl Config {
             return Err(entry.wrong("t1_ms not above t2_ms"));
         }
         *timers = timers.whole();
+        if let Some(entry) = section.get("rest_ms") {
+            self.rest = entry.number(REST).map(Duration::from_millis)?;
+        }
         Ok(())
     }
 

@@ -253,7 +253,7 @@ media = { address = "192.0.2.1", ports = "2000-3000", threads = 5 }
 register = { default_expires_secs = 11, min_expires_secs = 10, max_expires_secs = 12, clamp = true, nat = "always" }
 dns = { servers = ["127.0.0.1:5353", "::1"], timeout_ms = 100 }
 tls = { certificate = "own.pem", key = "key.pem", client_ca = "devices.pem", client_required = true, ca = "ca.pem" }
-sip = { t1_ms = 1000, t2_ms = 1001, t4_ms = 1002 }
+sip = { t1_ms = 1000, t2_ms = 1001, t4_ms = 1002, rest_ms = 1 }
 limits = { calls = 1, calls_per_user = 2, registrations = 3, contacts_per_user = 4, retry_after_secs = 6 }
 "#;
 
