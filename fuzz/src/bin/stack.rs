@@ -8,7 +8,7 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use offhook_fuzz::{plant, steps};
 use sip::invite::SessionEvent;
-use sip::message::{Body, Lines, Message, Method, StatusCode, UriBuf};
+use sip::message::{Body, HeaderId, Lines, Message, Method, StatusCode, UriBuf};
 use sip::{
     Action, Answer, Application, Cause, Config, ContactSpec, Draft, Event, FlowId, Now, Outbox, Path, Reply, SessionId,
     Stack, Time, Transport, Turn, WallTime,
@@ -33,6 +33,12 @@ fuzz_target!(|input: &[u8]| {
             b'h' => world.hang_up(),
             b'b' => world.phone.answer = busy,
             b'r' => world.phone.answer = ring,
+            b'e' => world.phone.answer = early,
+            b'u' => world.command(|phone, turn| {
+                for session in phone.sessions.clone() {
+                    let _ = turn.update(session, Some(Body::sdp(&b"v=0\r\n"[..])), Lines::default());
+                }
+            }),
             b'v' => world.command(|phone, turn| {
                 for session in phone.sessions.clone() {
                     let _ = turn.reinvite(session, Some(Body::sdp(&b"v=0\r\n"[..])), Lines::default());
@@ -74,6 +80,14 @@ fn accept(session: SessionId, turn: &mut Turn<'_>) {
 
 fn ring(session: SessionId, turn: &mut Turn<'_>) {
     let _ = turn.answer(session, Reply::new(StatusCode::RINGING));
+}
+
+/// Reliably, and the answer behind it.
+fn early(session: SessionId, turn: &mut Turn<'_>) {
+    let description = || Body::sdp(&b"v=0\r\n"[..]);
+    let _ = turn.answer(session, Reply::new(StatusCode::SESSION_PROGRESS).body(description()).reliable());
+    let _ = turn.answer(session, Reply::new(StatusCode::RINGING).reliable());
+    let _ = turn.answer(session, Reply::new(StatusCode::OK));
 }
 
 fn busy(session: SessionId, turn: &mut Turn<'_>) {
@@ -120,6 +134,9 @@ impl Application for Phone {
                         let _ = turn.ack(session, Some(Body::sdp(&b"v=0\r\n"[..])));
                     }
                 }
+                SessionEvent::Progress { fork: Some(fork), prack_due: true, .. } => {
+                    let _ = turn.prack(session, fork, Some(Body::sdp(&b"v=0\r\n"[..])), Lines::default());
+                }
                 SessionEvent::Acked { .. } => self.seen.acked += 1,
                 _ => {}
             },
@@ -135,13 +152,14 @@ struct World {
     phone: Phone,
     now: Time,
     sent: usize,
-    learned: [String; 4],
+    learned: [String; 5],
 }
 
 impl World {
     fn new() -> Self {
         let phone = Phone { sessions: Vec::new(), answer: accept, calls: 0, seen: Seen::default() };
-        let stack = Stack::new(Config::default(), [1; 32]);
+        let config = Config { supported: vec!["100rel".to_owned()], ..Config::default() };
+        let stack = Stack::new(config, [1; 32]);
         World { stack, out: Outbox::new(), phone, now: Time(SECOND), sent: 0, learned: Default::default() }
     }
 
@@ -154,14 +172,14 @@ impl World {
         Now { mono: self.now, wall: WallTime(1_700_000_000 * SECOND + self.now.0) }
     }
 
-    /// `$T`, `$F`, `$B` and `$C` stand for the To tag, From tag, branch and Call-ID last seen in a message of ours.
+    /// `$T`, `$F`, `$B`, `$C` and `$R` stand for the To tag, From tag, branch, Call-ID and RSeq last seen in a message of ours.
     fn receive(&mut self, bytes: &[u8]) {
         let mut filled = Vec::with_capacity(bytes.len());
         let mut rest = bytes;
         while let Some((first, after)) = rest.split_first() {
             rest = after;
             let known = (*first == b'$')
-                .then(|| after.first().and_then(|name| b"TFBC".iter().position(|known| known == name)))
+                .then(|| after.first().and_then(|name| b"TFBCR".iter().position(|known| known == name)))
                 .flatten();
             match known.and_then(|at| self.learned.get(at)) {
                 Some(text) => {
@@ -236,7 +254,8 @@ impl World {
             Err(broken) => panic!("we sent {:?}: {broken}", String::from_utf8_lossy(&bytes)),
         };
         let headers = message.headers();
-        let seen = [headers.to_tag(), headers.from_tag(), headers.branch(), Some(headers.call_id())];
+        let rseq = headers.text(HeaderId::RSeq);
+        let seen = [headers.to_tag(), headers.from_tag(), headers.branch(), Some(headers.call_id()), rseq.as_deref()];
         for (place, text) in self.learned.iter_mut().zip(seen) {
             if let Some(text) = text {
                 *place = text.to_string();
