@@ -146,6 +146,7 @@ impl Stream {
     }
 
     /// Judges a datagram on the RTP port by where it comes from. What is the peer's comes back parsed.
+    #[inline]
     fn admit<'a>(
         &mut self,
         now: Micros,
@@ -167,6 +168,7 @@ impl Stream {
     }
 
     /// Counts a packet of the peer's; whether it may be played.
+    #[inline]
     fn count(&mut self, now: Micros, packet: &Packet<'_>) -> bool {
         let arrival = self.reception.received(now, packet);
         self.last_heard = now;

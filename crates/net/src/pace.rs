@@ -66,6 +66,10 @@ impl Pace {
     pub(crate) fn rest(&mut self, now: Instant) -> Duration {
         let passed = now.duration_since(self.begun);
         if passed >= EPOCH {
+            if passed > EPOCH * 2 {
+                // There was a silence: what came before it and what comes after are not compared.
+                (self.epoch, self.fallen) = (0, None);
+            }
             let count = self.count.0.load(Relaxed);
             let messages = count.wrapping_sub(self.counted);
             self.end_epoch((f64::from(messages) / passed.as_secs_f64()) as u32);

@@ -114,6 +114,18 @@ fn a_slow_second_does_not_end_rests_for_good() {
 }
 
 #[test]
+fn a_silence_says_nothing_about_rests() {
+    let mut scene = Scene::new(LONGEST);
+    steady(&mut scene, 2_000, Duration::from_secs(1));
+    for _ in 0..4 {
+        scene.now += Duration::from_secs(1);
+        (scene.turns, scene.messages) = (0, 0);
+        steady(&mut scene, 2_000, Duration::from_secs(3));
+        assert!(scene.a_turn() > 5.0, "{}", scene.a_turn());
+    }
+}
+
+#[test]
 fn without_rests_there_are_none() {
     let mut scene = Scene::new(Duration::ZERO);
     steady(&mut scene, 10_000, Duration::from_secs(2));
