@@ -187,10 +187,11 @@ pub(super) fn via(value: &[u8], base: usize) -> Option<Via> {
         return None;
     }
     if let Some(port) = params.strip_prefix(b":") {
-        params = port.get(class::prefix(port, class::DIGIT)..)?;
-        if params.len() == port.len() {
+        let digits = class::prefix(port, class::DIGIT);
+        if !port.get(..digits).is_some_and(is_port) {
             return None;
         }
+        params = port.get(digits..)?;
     }
     let first = params.strip_prefix(RPORT).filter(|rest| rest.starts_with(b";"));
     let branch = first.unwrap_or(params).strip_prefix(b";branch=")?;
@@ -206,9 +207,15 @@ pub(super) fn via(value: &[u8], base: usize) -> Option<Via> {
     Some(Via { sent_by: Span::new(at(sent_by), at(params)), branch: Span::new(at(branch), at(last)), rport })
 }
 
+/// Digits that are a port without more ado: the typed reader takes more zeros before it.
+fn is_port(digits: &[u8]) -> bool {
+    let number = |digits: &[u8]| digits.iter().fold(0, |number, digit| number * 10 + u32::from(digit & 0xf));
+    (1..=5).contains(&digits.len()) && number(digits) <= u32::from(u16::MAX)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::before_params;
+    use super::{before_params, via};
     use crate::route::without_params;
 
     #[test]
@@ -229,6 +236,26 @@ mod tests {
         ] {
             let found = before_params(value.as_bytes());
             assert_eq!(found, at_once.then(|| without_params(value).as_bytes()), "{value}");
+        }
+    }
+
+    #[test]
+    fn rfc3261_20_42_a_via_is_read_at_a_glance_only_with_a_port_that_there_is() {
+        for (port, usual) in [
+            (":0", true),
+            (":5060", true),
+            (":65535", true),
+            (":65536", false),
+            (":99999", false),
+            (":100000", false),
+            (":50777777777760", false),
+            (":05060", true),
+            (":005060", false),
+            (":", false),
+            ("", true),
+        ] {
+            let value = format!("SIP/2.0/UDP 192.0.2.1{port};branch=z9hG4bK1;rport");
+            assert_eq!(via(value.as_bytes(), 0).is_some(), usual, "{value}");
         }
     }
 }
