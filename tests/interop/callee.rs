@@ -82,7 +82,9 @@ fn bye_that_overtakes_the_200_ends_the_call_with_an_ack() {
 #[test]
 fn rfc3550_8_2_our_own_packets_from_a_mirror_are_no_audio() {
     // It takes the port after next, too, for pictures.
-    let (port, _) = (free_port().to_string(), free_port());
+    let mut pairs = std::iter::repeat_with(|| (free_port(), free_port()));
+    let (port, _) = pairs.find(|(port, next)| *next == port + 2).expect("they never end");
+    let port = port.to_string();
     let (code, output) =
         call("uas", &["-rtp_echo", "-mp", &port], &["--for", "2", "--tone", "440", "--expect-tone", "440"]);
     assert_eq!(code, 9, "{output}");
