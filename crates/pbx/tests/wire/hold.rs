@@ -1,40 +1,13 @@
 //! Changes of a standing call: hold, resume, refusals, glare; and digits.
 
-use audio::codec::Codec;
-use sdp::{Direction, Session};
 use sip::message::{Message, Method};
 
-use crate::phone::{Dialog, Phone};
-use crate::setup::{nothing_left, with_phones};
-use crate::sound::Sound;
-
-struct Pair {
-    running: pbx::Running,
-    caller: Phone,
-    callee: Phone,
-    sounds: (Sound, Sound),
-    dialogs: (Dialog, Dialog),
-}
-
-fn pair() -> Pair {
-    let (running, mut phones) = with_phones(&["1001", "1002"]);
-    let (mut callee, mut caller) = (phones.remove(1), phones.remove(0));
-    let sounds = (Sound::new(Codec::Pcmu), Sound::new(Codec::Pcmu));
-    let dialogs = std::thread::scope(|scope| {
-        let answering = scope.spawn(|| callee.answers(&sounds.1.describe()).1);
-        let (dialog, _) = caller.call_through("1002", &sounds.0.describe());
-        (dialog, answering.join().unwrap())
-    });
-    Pair { running, caller, callee, sounds, dialogs }
-}
-
-fn direction(body: &[u8]) -> Direction {
-    Session::parse(body).unwrap().audio().unwrap().direction()
-}
+use crate::pair::{direction, pair};
+use crate::setup::nothing_left;
 
 #[test]
 fn hold_and_resume_go_through_to_the_other_side() {
-    let mut pair = pair();
+    let mut pair = pair(false, false);
     for (asked, expected_state) in [("sendonly", "held"), ("sendrecv", "up"), ("inactive", "held"), ("sendrecv", "up")]
     {
         let description = pair.sounds.0.describe_as(asked);
@@ -54,14 +27,12 @@ fn hold_and_resume_go_through_to_the_other_side() {
         pair.caller.ack(&pair.dialogs.0.clone(), answered.headers(), false, None);
         assert_eq!(pair.running.status().unwrap().calls[0].state, expected_state, "{asked}");
     }
-    pair.caller.hang_up(&mut pair.dialogs.0);
-    pair.callee.hung_up();
-    nothing_left(&pair.running);
+    pair.end();
 }
 
 #[test]
 fn rfc3261_14_1_a_refused_change_leaves_the_call_as_it_was() {
-    let mut pair = pair();
+    let mut pair = pair(false, false);
     let description = pair.sounds.1.describe_as("sendonly");
     pair.callee.within(&mut pair.dialogs.1, "INVITE", Some(("application/sdp", &description)));
     let invite = pair.caller.request(Method::Invite);
@@ -78,7 +49,7 @@ fn rfc3261_14_1_a_refused_change_leaves_the_call_as_it_was() {
 
 #[test]
 fn rfc3261_14_2_both_sides_at_once_is_491() {
-    let mut pair = pair();
+    let mut pair = pair(false, false);
     let (first, second) = (pair.sounds.0.describe_as("sendonly"), pair.sounds.1.describe_as("sendonly"));
     pair.caller.within(&mut pair.dialogs.0, "INVITE", Some(("application/sdp", &first)));
     let invite = pair.callee.request(Method::Invite);
@@ -92,14 +63,12 @@ fn rfc3261_14_2_both_sides_at_once_is_491() {
     let answered = pair.caller.final_response(&branch);
     assert_eq!(answered.code().get(), 200);
     pair.caller.ack(&pair.dialogs.0.clone(), answered.headers(), false, None);
-    pair.caller.hang_up(&mut pair.dialogs.0);
-    pair.callee.hung_up();
-    nothing_left(&pair.running);
+    pair.end();
 }
 
 #[test]
 fn rfc3428_7_the_answer_to_a_message_in_a_call_has_neither_body_nor_contact() {
-    let mut pair = pair();
+    let mut pair = pair(false, false);
     for (method, kept) in [("MESSAGE", false), ("INFO", true)] {
         pair.caller.within(&mut pair.dialogs.0, method, Some(("text/plain", "lunch?")));
         let request = pair.callee.request(method.parse().unwrap());
@@ -110,14 +79,12 @@ fn rfc3428_7_the_answer_to_a_message_in_a_call_has_neither_body_nor_contact() {
         assert_eq!((answer.code().get(), answer.body().is_empty()), (200, !kept), "{method}");
         assert!(!answer.headers().has(sip::message::HeaderId::Contact), "{method}");
     }
-    pair.caller.hang_up(&mut pair.dialogs.0);
-    pair.callee.hung_up();
-    nothing_left(&pair.running);
+    pair.end();
 }
 
 #[test]
 fn info_goes_through_with_its_answer() {
-    let mut pair = pair();
+    let mut pair = pair(false, false);
     let digit = "Signal=5\r\nDuration=160\r\n";
     pair.caller.within(&mut pair.dialogs.0, "INFO", Some(("application/dtmf-relay", digit)));
     let info = pair.callee.request(Method::Info);
@@ -128,14 +95,12 @@ fn info_goes_through_with_its_answer() {
     // One that is never answered does not outlive the call.
     pair.caller.within(&mut pair.dialogs.0, "INFO", Some(("application/dtmf-relay", digit)));
     pair.callee.request(Method::Info);
-    pair.caller.hang_up(&mut pair.dialogs.0);
-    pair.callee.hung_up();
-    nothing_left(&pair.running);
+    pair.end();
 }
 
 #[test]
 fn a_device_that_vanished_ends_the_call_of_the_other() {
-    let mut pair = pair();
+    let mut pair = pair(false, false);
     pair.caller.within(&mut pair.dialogs.0, "INFO", Some(("text/plain", "x")));
     let info = pair.callee.request(Method::Info);
     pair.callee.respond(&info, 481, None);

@@ -8,6 +8,7 @@ mod digest;
 mod hold;
 mod limits;
 mod messages;
+mod pair;
 mod paths;
 mod phone;
 mod ports;

@@ -3,57 +3,12 @@
 use std::time::Duration;
 
 use audio::codec::Codec;
-use sdp::{Direction, Session};
 use sip::message::{HeaderId, Method};
 
-use crate::phone::{Dialog, Phone};
+use crate::pair::{direction, pair};
 use crate::reliable::prack;
 use crate::setup::{nothing_left, with_phones};
 use crate::sound::{Sound, address, longest};
-
-const ALLOW: &str = "Allow: INVITE, ACK, BYE, CANCEL, UPDATE\r\n";
-
-struct Pair {
-    running: pbx::Running,
-    caller: Phone,
-    callee: Phone,
-    sounds: (Sound, Sound),
-    dialogs: (Dialog, Dialog),
-}
-
-/// A call that stands; whether each of them takes UPDATE.
-fn pair(caller_takes: bool, callee_takes: bool) -> Pair {
-    let (running, mut phones) = with_phones(&["1001", "1002"]);
-    let (mut callee, mut caller) = (phones.remove(1), phones.remove(0));
-    let sounds = (Sound::new(Codec::Pcmu), Sound::new(Codec::Pcmu));
-    let lines = |takes| if takes { ALLOW } else { "" };
-    caller.extra = lines(caller_takes).to_owned();
-    let dialogs = std::thread::scope(|scope| {
-        let answering = scope.spawn(|| {
-            let invite = callee.request(Method::Invite);
-            let dialog = callee.respond_with(&invite, 200, lines(callee_takes), Some(&sounds.1.describe()));
-            callee.request(Method::Ack);
-            dialog
-        });
-        let (dialog, response) = caller.call_through("1002", &sounds.0.describe());
-        assert!(response.headers().text(HeaderId::Allow).unwrap().contains("UPDATE"));
-        (dialog, answering.join().unwrap())
-    });
-    caller.extra.clear();
-    Pair { running, caller, callee, sounds, dialogs }
-}
-
-impl Pair {
-    fn end(mut self) {
-        self.caller.hang_up(&mut self.dialogs.0);
-        self.callee.hung_up();
-        nothing_left(&self.running);
-    }
-}
-
-fn direction(body: &[u8]) -> Direction {
-    Session::parse(body).unwrap().audio().unwrap().direction()
-}
 
 #[test]
 fn rfc3311_5_2_an_update_goes_to_the_other_side_as_what_it_takes() {

@@ -1,0 +1,56 @@
+//! A call that stands.
+
+use audio::codec::Codec;
+use sdp::{Direction, Session};
+use sip::message::{HeaderId, Method};
+
+use crate::phone::{Dialog, Phone};
+use crate::setup::{nothing_left, with_phones};
+use crate::sound::Sound;
+
+const ALLOW: &str = "Allow: INVITE, ACK, BYE, CANCEL, UPDATE\r\n";
+
+/// Two telephones in a call.
+pub(crate) struct Pair {
+    pub(crate) running: pbx::Running,
+    pub(crate) caller: Phone,
+    pub(crate) callee: Phone,
+    pub(crate) sounds: (Sound, Sound),
+    pub(crate) dialogs: (Dialog, Dialog),
+}
+
+/// A call that stands; whether each of them takes UPDATE.
+pub(crate) fn pair(caller_takes: bool, callee_takes: bool) -> Pair {
+    let (running, mut phones) = with_phones(&["1001", "1002"]);
+    let (mut callee, mut caller) = (phones.remove(1), phones.remove(0));
+    let sounds = (Sound::new(Codec::Pcmu), Sound::new(Codec::Pcmu));
+    let lines = |takes| if takes { ALLOW } else { "" };
+    caller.extra = lines(caller_takes).to_owned();
+    let dialogs = std::thread::scope(|scope| {
+        let answering = scope.spawn(|| {
+            let invite = callee.request(Method::Invite);
+            let dialog = callee.respond_with(&invite, 200, lines(callee_takes), Some(&sounds.1.describe()));
+            callee.request(Method::Ack);
+            dialog
+        });
+        let (dialog, response) = caller.call_through("1002", &sounds.0.describe());
+        assert!(response.headers().text(HeaderId::Allow).unwrap().contains("UPDATE"));
+        (dialog, answering.join().unwrap())
+    });
+    caller.extra.clear();
+    Pair { running, caller, callee, sounds, dialogs }
+}
+
+impl Pair {
+    /// The caller hangs up.
+    pub(crate) fn end(mut self) {
+        self.caller.hang_up(&mut self.dialogs.0);
+        self.callee.hung_up();
+        nothing_left(&self.running);
+    }
+}
+
+/// The direction of the audio of a description.
+pub(crate) fn direction(body: &[u8]) -> Direction {
+    Session::parse(body).unwrap().audio().unwrap().direction()
+}
