@@ -1,6 +1,7 @@
 //! Media threads: sockets, the tick and the engine (ARCHITECTURE.md, journey RTP).
 
 mod arrival;
+mod line;
 mod ports;
 mod thread;
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
@@ -20,6 +20,7 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use rtp::Micros;
 
 use super::arrival;
+use super::line::{Line, Port};
 use super::ports::PortPair;
 use crate::clock::Clock;
 use crate::error::{CommandError, StartError};
@@ -188,23 +189,16 @@ impl Desk<'_> {
     /// Drops every packet of a stream right before its socket, or no longer: a line that is cut in one direction, for tests that must
     /// fail and for demonstrations. False for an unknown stream.
     pub fn cut(&mut self, key: Key, on: bool) -> bool {
-        let Some(pair) = self.sockets.pair(key) else { return false };
-        pair.cut = on;
+        let Some(line) = self.sockets.line(key) else { return false };
+        line.cut = on;
         true
     }
-}
-
-struct Pair {
-    rtp: UdpSocket,
-    rtcp: UdpSocket,
-    /// Nothing leaves.
-    cut: bool,
 }
 
 /// The sockets of all streams, by the engine's slots.
 struct Sockets {
     ready: Epoll,
-    by_slot: Vec<Option<(Slot, Pair)>>,
+    by_slot: Vec<Option<(Slot, Line)>>,
     keys: HashMap<Key, Slot>,
     events: Box<dyn FnMut(MediaEvent) + Send>,
     count: usize,
@@ -212,9 +206,9 @@ struct Sockets {
 
 impl Sockets {
     fn add(&mut self, key: Key, slot: Slot, ports: PortPair) -> io::Result<()> {
-        let token = |component: u64| EpollEvent::new(EpollFlags::EPOLLIN, ((slot.index() as u64) << 1) | component);
-        self.ready.add(&ports.rtp, token(0))?;
-        self.ready.add(&ports.rtcp, token(1))?;
+        let event = |port| EpollEvent::new(EpollFlags::EPOLLIN, token(slot.index(), port));
+        self.ready.add(&ports.rtp, event(Port::Rtp))?;
+        self.ready.add(&ports.rtcp, event(Port::Rtcp))?;
         // What came while there was nobody to hear it would come in a burst now, seconds of it: a PBX has called a phone that speaks before it
         // answers. The newest is left, which may have overtaken the answer.
         arrival::skip_older(&ports.rtp, Duration::from_micros(Beat::MAKE_UP.0));
@@ -222,7 +216,7 @@ impl Sockets {
             self.by_slot.resize_with(slot.index() + 1, || None);
         }
         if let Some(place) = self.by_slot.get_mut(slot.index()) {
-            *place = Some((slot, Pair { rtp: ports.rtp, rtcp: ports.rtcp, cut: false }));
+            *place = Some((slot, Line::new(ports)));
             self.keys.insert(key, slot);
             self.count += 1;
         }
@@ -239,36 +233,23 @@ impl Sockets {
         }
     }
 
-    fn pair(&mut self, key: Key) -> Option<&mut Pair> {
+    fn line(&mut self, key: Key) -> Option<&mut Line> {
         let slot = self.keys.get(&key)?;
-        self.by_slot.get_mut(slot.index())?.as_mut().map(|(_, pair)| pair)
-    }
-
-    fn socket(&self, slot: Slot, component: Component) -> Option<&UdpSocket> {
-        let (held, pair) = self.by_slot.get(slot.index())?.as_ref()?;
-        (*held == slot).then_some(match component {
-            Component::Rtp => &pair.rtp,
-            Component::Rtcp => &pair.rtcp,
-        })
+        self.by_slot.get_mut(slot.index())?.as_mut().map(|(_, line)| line)
     }
 }
 
-impl Sockets {
-    /// The socket that a packet leaves by; `None` where the line is cut.
-    fn way_out(&self, slot: Slot, component: Component) -> Option<&UdpSocket> {
-        let cut = self.by_slot.get(slot.index())?.as_ref().is_some_and(|(_, pair)| pair.cut);
-        if cut { None } else { self.socket(slot, component) }
-    }
+/// What the epoll tells of a socket: the stream's place and which of its sockets.
+fn token(index: usize, port: Port) -> u64 {
+    ((index as u64) << 2) | port as u64
 }
 
 impl Output for Sockets {
     fn send(&mut self, slot: Slot, component: Component, to: SocketAddr, bytes: &[u8]) {
-        // A packet that cannot leave now is late: media never queues. An ICMP error of an earlier one shows up here once.
-        if let Some(socket) = self.way_out(slot, component)
-            && let Err(error) = socket.send_to(bytes, to)
-            && error.kind() == io::ErrorKind::ConnectionRefused
+        if let Some(Some((held, line))) = self.by_slot.get_mut(slot.index())
+            && *held == slot
         {
-            let _ = socket.send_to(bytes, to);
+            line.send(component, to, bytes, &self.ready, token(slot.index(), Port::Connected));
         }
     }
 
@@ -385,25 +366,27 @@ impl State {
     }
 
     fn take(&mut self, now: Micros, token: u64, buffer: &mut [u8]) {
-        let component = if token & 1 == 0 { Component::Rtp } else { Component::Rtcp };
-        let Ok(index) = usize::try_from(token >> 1) else { return };
-        let Some(Some((slot, pair))) = self.sockets.by_slot.get(index) else { return };
-        let socket = match component {
-            Component::Rtp => &pair.rtp,
-            Component::Rtcp => &pair.rtcp,
+        let port = match token & 3 {
+            0 => Port::Rtp,
+            1 => Port::Rtcp,
+            _ => Port::Connected,
         };
+        let Ok(index) = usize::try_from(token >> 2) else { return };
+        let Some(Some((slot, line))) = self.sockets.by_slot.get(index) else { return };
+        let Some(socket) = line.socket(port) else { return };
         let slot = *slot;
         // An error here is an ICMP error of a packet of ours: reading it clears it.
-        let (length, from, now) = match component {
-            Component::Rtp => match socket.recv_from(buffer) {
-                Ok((length, from)) => (length, from, now),
-                Err(_) => return,
-            },
-            Component::Rtcp => match arrival::receive(socket, buffer) {
-                Some((length, from, age)) => (length, from, Micros(self.clock.mono().0.saturating_sub(age.0))),
-                None => return,
-            },
+        let (component, taken) = match port {
+            Port::Rtp | Port::Connected => {
+                (Component::Rtp, socket.recv_from(buffer).ok().map(|(length, from)| (length, from, now)))
+            }
+            Port::Rtcp => {
+                let dated = |age: Micros| Micros(self.clock.mono().0.saturating_sub(age.0));
+                let taken = arrival::receive(socket, buffer);
+                (Component::Rtcp, taken.map(|(length, from, age)| (length, from, dated(age))))
+            }
         };
+        let Some((length, from, now)) = taken else { return };
         let Some(packet) = buffer.get_mut(..length) else { return };
         self.engine.receive(now, slot, component, from, packet, &mut self.sockets);
     }
