@@ -1,11 +1,12 @@
 //! The sockets of one stream.
 //!
 //! What a connected socket sends takes a way that the system looked up once: an eighth cheaper. So a stream that has sent to one address for a second
-//! gets a second socket on its port, connected to that address. The first one stays as it was: whoever else speaks to the port is heard there and
-//! judged as before (see the engine's latch).
+//! gets a second socket on its port, connected to that address, as long as half of all descriptors are free. The first one stays as it was: whoever
+//! else speaks to the port is heard there and judged as before (see the engine's latch).
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
 
 use media::Component;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
@@ -13,6 +14,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::ports::PortPair;
+use crate::files::file_limit;
 
 /// Packets sent to one address before it is worth a socket: a second of speech.
 const STEADY: u8 = 50;
@@ -79,8 +81,8 @@ impl Line {
                     ready.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, token))?;
                     Ok(socket)
                 };
-                // Without it, for want of a descriptor perhaps, all goes on as it was.
-                self.connected = connected(&self.rtp, to).and_then(watched).ok();
+                // Without it all goes on as it was.
+                self.connected = connected(&self.rtp, to, file_limit() / 2).and_then(watched).ok();
             }
         }
     }
@@ -93,10 +95,14 @@ fn again(send: impl Fn() -> io::Result<usize>) {
     }
 }
 
-/// A socket on the port of this one, connected. The port is open to further sockets, of the same user, for this moment only.
-fn connected(beside: &UdpSocket, to: SocketAddr) -> io::Result<UdpSocket> {
+/// A socket on the port of this one, connected, whose descriptor is below `most`: the system gives out the lowest that is free. The port is open to
+/// further sockets, of the same user, for this moment only.
+fn connected(beside: &UdpSocket, to: SocketAddr, most: usize) -> io::Result<UdpSocket> {
     let local = beside.local_addr()?;
     let socket = Socket::new(Domain::for_address(local), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    if usize::try_from(socket.as_raw_fd()).is_ok_and(|number| number >= most) {
+        return Err(io::ErrorKind::QuotaExceeded.into());
+    }
     if local.is_ipv6() {
         socket.set_only_v6(true)?;
     }
@@ -173,6 +179,14 @@ mod tests {
         moved.0.send_to(&[2], audio).unwrap();
         bob.0.send_to(&[3], audio).unwrap();
         assert_eq!(heard(&line, Port::Rtp), [2, 3]);
+    }
+
+    #[test]
+    fn descriptors_that_new_calls_need_are_left_to_them() {
+        let (bob, beside) = (peer(), peer().0);
+        let most = usize::try_from(beside.as_raw_fd()).unwrap();
+        assert_eq!(connected(&beside, bob.1, most).unwrap_err().kind(), io::ErrorKind::QuotaExceeded);
+        assert!(connected(&beside, bob.1, 100_000).is_ok());
     }
 
     #[test]
