@@ -14,6 +14,8 @@ use sdp::Session;
 /// One media port of a phone.
 pub(crate) struct Sound {
     socket: UdpSocket,
+    /// The port above is its own as well (RFC 3550 section 11): the server sends reports there, which are no business of another telephone's.
+    _reports: UdpSocket,
     codec: Codec,
     sequence: u16,
     stamp: u32,
@@ -23,10 +25,15 @@ pub(crate) struct Sound {
 
 impl Sound {
     pub(crate) fn new(codec: Codec) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let pair = || {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let port = socket.local_addr().unwrap().port();
+            Some((socket, UdpSocket::bind(("127.0.0.1", port.checked_add(1)?)).ok()?))
+        };
+        let (socket, reports) = std::iter::repeat_with(pair).flatten().next().unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
         let ssrc = u32::from(socket.local_addr().unwrap().port()) << 8;
-        Self { socket, codec, sequence: 1, stamp: 160, ssrc, digits: Vec::new() }
+        Self { socket, _reports: reports, codec, sequence: 1, stamp: 160, ssrc, digits: Vec::new() }
     }
 
     pub(crate) fn describe(&self) -> String {
