@@ -43,6 +43,10 @@ pub struct Side {
 pub struct Book {
     /// How many reliable provisional responses were acknowledged.
     pub pracked: u64,
+    /// How often a session was refreshed.
+    pub refreshed: u64,
+    /// How many sessions ended because nobody did.
+    pub expired: u64,
     /// By Call-ID and phone.
     pub sides: BTreeMap<(String, String), Side>,
     /// OPTIONS and MESSAGE: to whom, and what came.

@@ -18,6 +18,9 @@ use crate::plan::{Style, Todo};
 /// The password everybody knows.
 const PASSWORD: &str = "secret";
 
+/// What the re-INVITE that refreshes a session is about: it is always accepted.
+const REFRESH: &str = "refresh";
+
 /// The first media port of every phone.
 const FIRST_PORT: u16 = 16_384;
 

@@ -51,7 +51,7 @@ pub enum Todo {
     /// REGISTER, kept up.
     Register,
     /// REGISTER now.
-    Refresh(RegistrationId),
+    Renew(RegistrationId),
     /// REGISTER no more.
     Unregister(RegistrationId),
     /// 180 or 183; with a description only when nobody else rings, whose answer would keep the PRACK away.
@@ -62,6 +62,10 @@ pub enum Todo {
     Refuse(SessionId, u16),
     /// Hang up, whatever the state.
     Hangup(SessionId),
+    /// Hang up unless it was answered.
+    GiveUp(SessionId),
+    /// The re-INVITE that keeps a session from ending.
+    Refresh(SessionId),
     /// re-INVITE, with an offer or without.
     Reinvite(SessionId, bool),
     /// INFO, MESSAGE or OPTIONS in the dialog; UPDATE.
@@ -99,6 +103,8 @@ pub struct Style {
     pub oversize: u32,
     /// Permille of wrong passwords.
     pub stranger: u32,
+    /// Permille of calls that outlast session timers.
+    pub long: u32,
     /// Most things done in a call by one side.
     pub acts: u64,
 }
@@ -118,6 +124,7 @@ impl Style {
             oversize: chance.pick(&[0, 300, 900]),
             stranger: 100,
             acts: chance.below(5),
+            long: chance.pick(&[0, 0, 500, 1_000]),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use sip::invite::{Forks, Pracks, Reach};
+use sip::invite::{Forks, Pracks, Reach, SessionTimer};
 use sip::message::Method;
 use sip::{Config, Trying};
 
@@ -15,7 +15,7 @@ use crate::ladder::Ladder;
 use crate::network::Network;
 use crate::phone::Phone;
 use crate::plan::{Style, Target, Todo};
-use crate::tally::{PRACKED, Tally};
+use crate::tally::{EXPIRED, PRACKED, REFRESHED, Tally};
 use crate::verdict;
 use crate::weather::{Sky, Weather};
 
@@ -106,7 +106,12 @@ fn people(network: &mut Network, chance: &mut Chance, weather: &Weather, book: &
         if chance.permille(300) {
             plans.push((chance.millis(0, 5_000), phone.plan(Todo::Register)));
         }
-        let number = network.add(name, config(chance, translated), Box::new(phone));
+        let mut config = config(chance, translated, weather.sky);
+        if hunt {
+            // Nobody stands between caller and group who would end the other fork when one asks for more (RFC 3261 section 16.7).
+            config.session.timer.least = Duration::from_secs(1);
+        }
+        let number = network.add(name, config, Box::new(phone));
         if name == "alice" && translated {
             network.translate(number);
         } else if weather.mtu.is_none() && chance.permille(200) {
@@ -121,7 +126,7 @@ fn people(network: &mut Network, chance: &mut Chance, weather: &Weather, book: &
     }
     network.group("hunt", &[1, 2]);
     let desk = Desk::new(chance.split(), book.clone());
-    network.add("home", config(chance, false), Box::new(desk));
+    network.add("home", config(chance, false, weather.sky), Box::new(desk));
 }
 
 fn target(chance: &mut Chance, who: &str, hunt: bool, sky: Sky) -> Target {
@@ -140,7 +145,7 @@ fn target(chance: &mut Chance, who: &str, hunt: bool, sky: Sky) -> Target {
     }
 }
 
-fn config(chance: &mut Chance, translated: bool) -> Config {
+fn config(chance: &mut Chance, translated: bool, sky: Sky) -> Config {
     let allow = [
         Method::Prack,
         Method::Invite,
@@ -166,7 +171,28 @@ fn config(chance: &mut Chance, translated: bool) -> Config {
         config.session.reach = Reach::Back;
         config.force_rport = true;
     }
+    if chance.permille(700) {
+        config.supported.push("timer".to_owned());
+        config.session.timer = session_timer(chance, sky);
+    }
+    if chance.permille(300) {
+        config.allow.retain(|method| *method != Method::Update);
+    }
     config
+}
+
+/// Where everything arrives in the end, no session may end for want of a refresh: there the intervals leave time for that.
+fn session_timer(chance: &mut Chance, sky: Sky) -> SessionTimer {
+    let (intervals, least) = match sky {
+        Sky::Foul => ([2, 5, 20, 60], [1, 90]),
+        _ => ([200, 200, 400, 600], [90, 300]),
+    };
+    let interval = chance.pick(&intervals.map(|seconds| Some(Duration::from_secs(seconds))));
+    SessionTimer {
+        interval: interval.filter(|_| chance.permille(800)),
+        least: Duration::from_secs(chance.pick(&least)),
+        alone: chance.permille(300),
+    }
 }
 
 /// Counts what the calls came to.
@@ -182,8 +208,8 @@ fn fates(book: &Book, tally: &mut Tally) {
     for (_, outcome) in book.asked.values() {
         tally.fate(format!("request: {}", if matches!(outcome, Some(Ok(_))) { "answered" } else { "failed" }));
     }
-    for _ in 0..book.pracked {
-        tally.fate(PRACKED);
+    for (many, fate) in [(book.pracked, PRACKED), (book.refreshed, REFRESHED), (book.expired, EXPIRED)] {
+        (0..many).for_each(|_| tally.fate(fate));
     }
     for history in book.registered.values() {
         history.iter().for_each(|event| tally.fate(format!("registration: {}", event.split(' ').next().unwrap_or(""))));

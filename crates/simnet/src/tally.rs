@@ -91,6 +91,12 @@ const CAUSES: [Cause; 8] = [
 
 /// A reliable provisional response whose PRACK came: must happen.
 pub const PRACKED: &str = "reliable: acknowledged";
+/// A session that was refreshed: must happen.
+pub const REFRESHED: &str = "session: refreshed";
+/// One that was not, and ended: must happen.
+pub const EXPIRED: &str = "session: not refreshed";
+/// What must happen to phones.
+const FATES: [&str; 3] = [PRACKED, REFRESHED, EXPIRED];
 
 impl Tally {
     /// A message that left for this reason could not be sent.
@@ -122,7 +128,7 @@ impl Tally {
         other.fates.iter().for_each(|(key, n)| *self.fates.entry(key.clone()).or_default() += n);
     }
     /// Faults that never fired (each way for a look-up to fail is one), sends that never failed, errors of [`SendError::ALL`] that no stack was
-    /// told, states of [`sip::Stack::STATES`] that never were left, and [`PRACKED`].
+    /// told, states of [`sip::Stack::STATES`] that never were left, and [`PRACKED`], [`REFRESHED`] and [`EXPIRED`].
     pub fn missing(&self) -> Vec<String> {
         let faults =
             Fault::ALL.iter().filter(|fault| !self.faults.contains_key(fault)).map(|fault| format!("fault {fault:?}"));
@@ -131,7 +137,7 @@ impl Tally {
         let sends = sends.map(|why| format!("failed send of {why}"));
         let errors = SendError::ALL.iter().map(|why| format!("{why:?}")).filter(|why| !self.errors.contains_key(why));
         let sends = sends.chain(errors.map(|why| format!("send error {why}")));
-        let fates = [PRACKED].into_iter().filter(|fate| !self.fates.contains_key(*fate));
+        let fates = FATES.into_iter().filter(|fate| !self.fates.contains_key(*fate));
         let states = states.map(|state| format!("state {state}"));
         faults.chain(sends).chain(states).chain(fates.map(|fate| format!("fate {fate}"))).collect()
     }
@@ -155,8 +161,11 @@ mod tests {
     fn what_never_happened_is_missing_one_by_one() {
         let mut tally = Tally::default();
         let states = sip::Stack::STATES.len();
-        assert_eq!(tally.missing().len(), Fault::ALL.len() + CAUSES.len() + SendError::ALL.len() + states + 1);
-        tally.fate(PRACKED);
+        assert_eq!(
+            tally.missing().len(),
+            Fault::ALL.len() + CAUSES.len() + SendError::ALL.len() + states + FATES.len()
+        );
+        FATES.into_iter().for_each(|fate| tally.fate(fate));
         assert_eq!(tally.missing().len(), Fault::ALL.len() + CAUSES.len() + SendError::ALL.len() + states);
         for why in SendError::ALL {
             assert!(tally.missing().contains(&format!("send error {why:?}")));

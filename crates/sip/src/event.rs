@@ -108,6 +108,9 @@ pub enum Failure {
         /// So many it may have.
         most: usize,
     },
+    /// The other side has let the time pass in which it had to refresh the session, or refused to have it refreshed (RFC 4028 section 10; treated as
+    /// 408).
+    NotRefreshed,
     /// The dialog has counted to 2^32-1: nothing more can be asked in it, for CSeq numbers never wrap (RFC 3261 section 8.1.1.5).
     NumbersUsedUp,
 }
@@ -123,6 +126,7 @@ impl fmt::Display for Failure {
             Self::TooLarge { octets, most } => {
                 write!(f, "the request has {octets} octets, and a message may have {most} (RFC 3428 section 8)")
             }
+            Self::NotRefreshed => f.write_str("the session was not refreshed in time"),
             Self::NumbersUsedUp => f.write_str("the CSeq numbers of the dialog are used up"),
         }
     }

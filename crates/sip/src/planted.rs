@@ -37,6 +37,10 @@ pub(crate) enum Bug {
     Early2xx,
     /// A reliable provisional response out of order is acknowledged (RFC 3262 section 4).
     RseqGap,
+    /// A session is not refreshed (RFC 4028 section 10).
+    NoRefresh,
+    /// A session that was not refreshed goes on (RFC 4028 section 10).
+    NoExpiry,
 }
 
 /// Whether a bug is planted.
@@ -56,7 +60,7 @@ mod chosen {
 
     use super::Bug;
 
-    const NAMES: [(&str, Bug); 16] = [
+    const NAMES: [(&str, Bug); 18] = [
         ("no-timer-b", Bug::NoTimerB),
         ("ack-branch", Bug::AckBranch),
         ("ack-tag", Bug::AckTag),
@@ -73,6 +77,8 @@ mod chosen {
         ("no-1xx-repeat", Bug::No1xxRepeat),
         ("early-2xx", Bug::Early2xx),
         ("rseq-gap", Bug::RseqGap),
+        ("no-refresh", Bug::NoRefresh),
+        ("no-expiry", Bug::NoExpiry),
     ];
 
     static CHOSEN: AtomicU8 = AtomicU8::new(0);

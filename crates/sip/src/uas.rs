@@ -183,6 +183,9 @@ impl Reliability {
 /// The option tag of reliable provisional responses (RFC 3262 section 8.1).
 pub const RELIABLE: &str = "100rel";
 
+/// The option tag of session timers (RFC 4028 section 12.3).
+pub const TIMER: &str = "timer";
+
 /// 469 for an INFO of a package, none of which is ever asked for: the Recv-Info that says so is empty (RFC 6086 section 4.2.2). An INFO
 /// without package is one of the old kind and let through.
 pub fn package(request: &Request) -> Option<Reply> {

@@ -9,7 +9,7 @@ use sip::message::{Body, Lines, Method, StatusCode, UriBuf};
 use sip::register::{RegisterSpec, Removal};
 use sip::{ContactSpec, Draft, Reply, SessionId, Turn};
 
-use super::{PASSWORD, Phone};
+use super::{PASSWORD, Phone, REFRESH};
 use crate::book::Side;
 use crate::plan::{Target, Todo};
 
@@ -21,7 +21,7 @@ impl Phone {
             Todo::Options(target) => self.ask(target, Method::Options, turn),
             Todo::Message(target) => self.ask(target, Method::Message, turn),
             Todo::Register => self.register(turn),
-            Todo::Refresh(id) => drop(turn.refresh(id)),
+            Todo::Renew(id) => drop(turn.refresh(id)),
             Todo::Unregister(id) => drop(turn.unregister(id, Removal::Ours)),
             Todo::Ring(s, alone) => {
                 let code = if self.chance.permille(500) { StatusCode::RINGING } else { StatusCode::SESSION_PROGRESS };
@@ -36,6 +36,15 @@ impl Phone {
             Todo::Answer(s) => self.answer(s, turn),
             Todo::Refuse(s, code) => self.refuse(s, code, turn),
             Todo::Hangup(s) => self.hang_up(s, turn),
+            Todo::GiveUp(s) => {
+                if turn.dialog_of(s).is_none_or(|dialog| dialog.phase() == Phase::Early) {
+                    self.hang_up(s, turn);
+                }
+            }
+            Todo::Refresh(s) => {
+                let body = self.body_of(s, REFRESH);
+                drop(turn.reinvite(s, body, Lines::new()));
+            }
             Todo::Reinvite(s, offer) => {
                 let body = if offer { self.body_of(s, "change") } else { None };
                 drop(turn.reinvite(s, body, Lines::new()));
@@ -102,7 +111,7 @@ impl Phone {
         } else {
             Duration::from_secs(100)
         };
-        self.later(turn, patience, Todo::Hangup(s));
+        self.later(turn, patience, Todo::GiveUp(s));
     }
 
     pub(super) fn open(&mut self, s: SessionId, call: &str, port: u16) {
@@ -134,7 +143,7 @@ impl Phone {
         self.book.borrow_mut().registered.entry(self.name.clone()).or_default();
         if self.chance.permille(300) {
             let after = self.moment(30_000);
-            self.later(turn, after, Todo::Refresh(id));
+            self.later(turn, after, Todo::Renew(id));
         }
         let end = self.chance.millis(30_000, 150_000);
         self.later(turn, end, Todo::Unregister(id));
@@ -162,6 +171,7 @@ impl Phone {
     }
 
     fn hang_up(&mut self, s: SessionId, turn: &mut Turn<'_>) {
+        self.look_at_the_clock(s, turn);
         let Some(call) = self.calls.get(&s).cloned() else { return };
         // An answer that still waits for a PRACK is none.
         let early = turn.dialog_of(s).is_some_and(|dialog| dialog.phase() == Phase::Early);
@@ -197,7 +207,14 @@ impl Phone {
             };
             self.later(turn, after, todo);
         }
-        let end = if self.chance.permille(500) { self.moment(10_000) } else { self.chance.millis(5_000, 60_000) };
+        let long = self.chance.permille(self.style.long);
+        let end = if long {
+            self.chance.millis(100_000, 1_000_000)
+        } else if self.chance.permille(500) {
+            self.moment(10_000)
+        } else {
+            self.chance.millis(5_000, 60_000)
+        };
         self.later(turn, end, Todo::Hangup(s));
     }
 }

@@ -1,14 +1,20 @@
 //! What a phone does about what it hears.
 
+use std::time::Duration;
+
+use sip::Failure;
 use sip::digest::{Ha1, Presented, Verdict};
-use sip::invite::{By, SessionEvent};
+use sip::invite::{By, Refusal, SessionEvent};
 use sip::message::{HeaderId, Method, Request, StatusCode};
 use sip::register::RegistrationEvent;
 use sip::{Origin, RegistrationId, Reply, ServerTx, SessionId, Turn};
 
-use super::{PASSWORD, Phone};
+use super::{PASSWORD, Phone, REFRESH};
 use crate::book::{End, Side};
 use crate::plan::Todo;
+
+/// 64*T1.
+const PATIENCE: Duration = Duration::from_secs(32);
 
 impl Phone {
     pub(super) fn request(&mut self, tx: ServerTx, request: &Request, origin: &Origin, turn: &mut Turn<'_>) {
@@ -28,7 +34,12 @@ impl Phone {
             return;
         }
         let call = request.headers().call_id().to_owned();
-        let s = turn.session(tx).expect("an INVITE of which a session can be made");
+        let s = match turn.session(tx) {
+            Ok(s) => s,
+            // 422 has been sent, and the caller will ask for more (RFC 4028 section 7.3).
+            Err(_) if request.headers().has(HeaderId::SessionExpires) => return,
+            Err(error) => panic!("an INVITE of which no session can be made: {error}"),
+        };
         let side = Side { called: None, stood: false, refused: None, gave_up: false, stranger: false, end: None };
         if self.book.borrow_mut().sides.insert((call.clone(), self.name.clone()), side).is_some() {
             self.wrong(format!("{call} rang twice"));
@@ -80,7 +91,13 @@ impl Phone {
         let Some(call) = self.calls.get(&s).cloned() else {
             return self.wrong(format!("{s:?} after its last event or before its first: {event:?}"));
         };
+        self.look_at_the_clock(s, turn);
         match event {
+            SessionEvent::RefreshDue => {
+                let after = self.thinking();
+                self.later(turn, after, Todo::Refresh(s));
+            }
+            SessionEvent::Refreshed { .. } => self.book.borrow_mut().refreshed += 1,
             SessionEvent::Progress { fork: Some(fork), prack_due: true, .. } => {
                 let after = self.thinking();
                 self.later(turn, after, Todo::Prack(s, fork));
@@ -103,7 +120,8 @@ impl Phone {
             }
             SessionEvent::Reinvite { request, .. } => {
                 let after = self.thinking();
-                let code = if self.chance.permille(850) || request.body().is_empty() { 200 } else { 488 };
+                let needed = request.body().is_empty() || String::from_utf8_lossy(request.body()).contains(REFRESH);
+                let code = if needed || self.chance.permille(850) { 200 } else { 488 };
                 self.later(turn, after, Todo::AnswerReinvite(s, code));
             }
             SessionEvent::NoAck => {
@@ -117,7 +135,10 @@ impl Phone {
             SessionEvent::Redirected { response } => self.ended(s, &call, End::Failed(response.code().get())),
             SessionEvent::Failed { refusal } => self.ended(s, &call, End::Failed(refusal.code().get())),
             SessionEvent::Cancelled { .. } => self.ended(s, &call, End::Cancelled),
-            SessionEvent::Ended { by, .. } => {
+            SessionEvent::Ended { by, refusal, .. } => {
+                if matches!(refusal, Some(Refusal::Failure(Failure::NotRefreshed))) {
+                    self.book.borrow_mut().expired += 1;
+                }
                 let end = match by {
                     By::Us => End::Us,
                     By::Peer => End::Peer,
@@ -141,6 +162,14 @@ impl Phone {
         if due {
             let after = self.thinking();
             self.later(turn, after, Todo::Ack(s));
+        }
+    }
+
+    /// No session outlasts its interval but for an answer that may still come (RFC 4028 section 10).
+    pub(super) fn look_at_the_clock(&self, s: SessionId, turn: &Turn<'_>) {
+        let Some(lasting) = turn.session_timer(s) else { return };
+        if turn.now().mono > lasting.expires + PATIENCE {
+            self.wrong(format!("a session goes on that nobody has refreshed: {lasting:?}"));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::session_timer::{Lasting, SessionTimer};
 use crate::event::Failure;
 use crate::id::{DialogId, ServerTx, SessionId};
 use crate::message::{Request, Response, StatusCode};
@@ -95,6 +96,15 @@ pub enum SessionEvent {
         /// What came instead of a 2xx.
         refusal: Refusal,
     },
+    /// The session has to be refreshed by a re-INVITE (RFC 4028 section 7.4): [`crate::Turn::reinvite`], with the description that is in force, its
+    /// version unchanged. What comes of it is a [`SessionEvent::Reinvited`] or [`SessionEvent::ReinviteFailed`] like any other. Told again every few
+    /// seconds (T2) until the re-INVITE leaves.
+    RefreshDue,
+    /// The session was refreshed, by either side and by whatever request (RFC 4028): it lasts so long from now on.
+    Refreshed {
+        /// Interval, and who refreshes next.
+        lasting: Lasting,
+    },
     /// Any other request in the dialog (INFO, UPDATE, MESSAGE, OPTIONS, REFER, ..): answer with [`crate::Turn::respond`].
     Request {
         /// The transaction.
@@ -144,11 +154,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The code it stands for: a time-out counts as 408, everything else that stopped a request as 503 (RFC 3261 section 8.1.3.1).
+    /// The code it stands for: a time-out and the end of a session count as 408, everything else that stopped a request as 503 (RFC 3261 section 8.1.3.1).
     pub fn code(&self) -> StatusCode {
         match self {
             Refusal::Response(response) => response.code(),
-            Refusal::Failure(Failure::Timeout) => StatusCode::REQUEST_TIMEOUT,
+            Refusal::Failure(Failure::Timeout | Failure::NotRefreshed) => StatusCode::REQUEST_TIMEOUT,
             Refusal::Failure(Failure::Cancelled) => StatusCode::REQUEST_TERMINATED,
             Refusal::Failure(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -168,6 +178,8 @@ pub struct Policy {
     pub glare: Glare,
     /// Who acknowledges reliable provisional responses.
     pub pracks: Pracks,
+    /// How long sessions last without a refresh.
+    pub timer: SessionTimer,
     /// Most dialogs that responses to one INVITE may make, early and confirmed; responses beyond are ignored.
     pub max_forks: usize,
     /// Most unanswered requests of the peer in one dialog; one more is answered 503 with Retry-After. Also most unanswered PRACKs of ours for
@@ -183,6 +195,7 @@ impl Default for Policy {
             reach: Reach::ByContact,
             glare: Glare::Again,
             pracks: Pracks::ByStack,
+            timer: SessionTimer::default(),
             max_forks: 16,
             max_unanswered: 16,
         }

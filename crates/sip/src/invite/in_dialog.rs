@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::ending::{self, Final};
 use super::event::{Refusal, SessionEvent};
 use super::session::{Asked, Change, Exchange, Heard, State, Update};
+use super::session_timer::{self, Asked as Timer};
 use super::{REQUEST, making, modify, offer_answer, prack, reliable, uas};
 use crate::event::{Event, Failure};
 use crate::id::{ClientTx, DialogId, ServerTx, SessionId};
@@ -31,7 +32,7 @@ impl Turn<'_> {
         body: Option<Body>,
     ) -> Result<ClientTx, StackError> {
         let dialog = dialog_to_use(self, s)?;
-        ask(self, s, dialog, method, lines, body, None)
+        ask(self, s, dialog, method, lines, body, Why::Asked)
     }
 
     /// The same in one of several early dialogs ([`SessionEvent::Progress`]).
@@ -50,7 +51,7 @@ impl Turn<'_> {
         if self.stack.sessions.dialogs.owner(fork) != Some(s) {
             return Err(StackError::Gone);
         }
-        ask(self, s, fork, method, lines, body, None)
+        ask(self, s, fork, method, lines, body, Why::Asked)
     }
 }
 
@@ -68,7 +69,23 @@ fn dialog_to_use(turn: &Turn<'_>, s: SessionId) -> Result<DialogId, StackError> 
 pub(super) fn ask_change(turn: &mut Turn<'_>, s: SessionId, change: Change) -> Result<ClientTx, StackError> {
     let dialog = dialog_to_use(turn, s)?;
     let (method, lines, body) = (change.method.clone(), change.lines.clone(), change.body.clone());
-    ask(turn, s, dialog, method, lines, body, Some(Box::new(change)))
+    ask(turn, s, dialog, method, lines, body, Why::Change(Box::new(change)))
+}
+
+/// Refreshes the session with an UPDATE that changes nothing (RFC 4028 section 7.4).
+pub(super) fn refresh(turn: &mut Turn<'_>, s: SessionId) -> Result<ClientTx, StackError> {
+    let dialog = dialog_to_use(turn, s)?;
+    ask(turn, s, dialog, Method::Update, Lines::default(), None, Why::Refresh)
+}
+
+/// What a request is for.
+enum Why {
+    /// The application wants it.
+    Asked,
+    /// It may be tried again.
+    Change(Box<Change>),
+    /// RFC 4028.
+    Refresh,
 }
 
 fn ask(
@@ -78,7 +95,7 @@ fn ask(
     method: Method,
     lines: Lines,
     body: Option<Body>,
-    change: Option<Box<Change>>,
+    why: Why,
 ) -> Result<ClientTx, StackError> {
     if matches!(method, Method::Invite | Method::Ack | Method::Prack | Method::Bye | Method::Cancel) {
         return Err(StackError::State("a method without a function of its own"));
@@ -99,12 +116,23 @@ fn ask(
     let tx = turn.request_within(dialog, draft, Owner::Session(s, REQUEST))?;
     let session = super::get_mut(turn, s).ok_or(StackError::Gone)?;
     let known = !matches!((&session.state, &session.exchange), (State::Ringing(_), _) | (_, Exchange::Unacked(_)));
-    session.work().asked.push(Asked { tx, dialog, method, offered, known, change });
+    let (change, refresh) = match why {
+        Why::Asked => (None, false),
+        Why::Change(change) => (Some(change), false),
+        Why::Refresh => (None, true),
+    };
+    session.work().asked.push(Asked { tx, dialog, method, offered, known, change, refresh });
     Ok(tx)
 }
 
 /// A response to one of these.
-pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, response: Box<Response>, origin: &Origin) {
+pub(super) fn on_response(
+    turn: &mut Turn<'_>,
+    s: SessionId,
+    (tx, timer): (ClientTx, Option<Timer>),
+    response: Box<Response>,
+    origin: &Origin,
+) {
     let event = |response| Event::Response { tx, response, origin: *origin };
     if response.code().is_provisional() {
         if is_plain(turn, s, tx) {
@@ -122,6 +150,9 @@ pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, respo
     }
     let refusal = (!response.code().is_success()).then(|| Refusal::Response(response.clone()));
     let quiet = asked.is_quiet();
+    if asked.method == Method::Update && response.code().is_success() && is_standing(turn, s) {
+        session_timer::answered(turn, s, timer, response.headers());
+    }
     if asked.method == Method::Prack && response.code() == StatusCode::SERVER_INTERNAL_ERROR {
         prack::refused(turn, s, asked.dialog);
     }
@@ -134,7 +165,8 @@ pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, respo
             None => {}
         },
     }
-    after(turn, s, &asked.method, refusal, asked.known);
+    let refreshed = asked.refresh;
+    after(turn, s, &asked.method, refusal, (asked.known, refreshed));
 }
 
 /// No response to one of these.
@@ -147,7 +179,7 @@ pub(super) fn on_failure(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, why: F
         None => turn.emit(Event::RequestFailed { tx, why }),
         Some(change) => update_refused(turn, s, *change, &refusal, asked.known),
     }
-    after(turn, s, &asked.method, Some(refusal), asked.known);
+    after(turn, s, &asked.method, Some(refusal), (asked.known, asked.refresh));
 }
 
 fn is_plain(turn: &Turn<'_>, s: SessionId, tx: ClientTx) -> bool {
@@ -180,13 +212,22 @@ fn update_refused(turn: &mut Turn<'_>, s: SessionId, change: Change, refusal: &R
     }
 }
 
-fn after(turn: &mut Turn<'_>, s: SessionId, method: &Method, refusal: Option<Refusal>, known: bool) {
-    let standing = super::get(turn, s).is_some_and(|session| matches!(session.state, State::Standing));
+fn is_standing(turn: &Turn<'_>, s: SessionId) -> bool {
+    super::get(turn, s).is_some_and(|session| matches!(session.state, State::Standing))
+}
+
+fn after(turn: &mut Turn<'_>, s: SessionId, method: &Method, refusal: Option<Refusal>, (known, refresh): (bool, bool)) {
+    let standing = is_standing(turn, s);
     match refusal {
         Some(refusal) if standing && known && ends_dialog(method, &refusal) => {
             ending::leave(turn, s, Lines::default(), Final::Error(refusal));
         }
-        _ => modify::exchange_over(turn, s),
+        refusal => {
+            if let Some(refusal) = refusal.filter(|_| refresh) {
+                session_timer::refused(turn, s, &refusal);
+            }
+            modify::exchange_over(turn, s);
+        }
     }
 }
 
@@ -247,6 +288,9 @@ pub(crate) fn on_request(turn: &mut Turn<'_>, tx: ServerTx, request: &Arc<Reques
             refusal.or_else(|| reliable::their_prack(turn, s, dialog, tx, request, origin))
         }
         method => {
+            if matches!(method, Method::Invite | Method::Update) {
+                session_timer::heard(turn, s, request);
+            }
             let refusal = not_understood(turn, request);
             if refusal.is_none() && *method == Method::Invite {
                 modify::their_invite(turn, s, tx, request);
@@ -298,6 +342,10 @@ fn refused_at_once(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, request:
     }
     if *request.method() != Method::Update {
         return None;
+    }
+    let too_small = session_timer::refusal(&turn.stack.config, request);
+    if too_small.is_some() {
+        return too_small;
     }
     if heard.iter().any(|heard| heard.method == Method::Update) {
         return Some(later(turn));

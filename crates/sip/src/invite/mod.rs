@@ -10,6 +10,7 @@
 //! | `uas` | their first INVITE: responses, CANCEL, repeats of the 2xx, ACK |
 //! | `reliable` | our provisional responses, sent reliably (RFC 3262) |
 //! | `prack` | theirs, acknowledged |
+//! | `session_timer` | how long a session lasts without a refresh (RFC 4028) |
 //! | `modify` | re-INVITE of either side, glare, our UPDATE |
 //! | `in_dialog` | all other requests in the dialog |
 //! | `ending` | hang-up and BYE |
@@ -44,6 +45,7 @@ mod offer_answer;
 mod prack;
 mod reliable;
 mod session;
+mod session_timer;
 mod uac;
 mod uas;
 
@@ -55,6 +57,8 @@ use std::time::Duration;
 pub use event::{By, Forks, Glare, NoAck, Policy, Pracks, Reach, Refusal, SessionEvent};
 pub(crate) use in_dialog::{on_request, on_responded};
 pub(crate) use making::has_dialog;
+pub(crate) use session_timer::{Asked, answer as on_success, asked};
+pub use session_timer::{Lasting, SessionTimer};
 pub(crate) use uas::{on_ack, on_cancel};
 
 use crate::config::Config;
@@ -93,6 +97,8 @@ enum Kind {
     Acks,
     /// The reliable provisional response again.
     Reliable,
+    /// A refresh is due, or the session has ended for want of one (RFC 4028).
+    Lifetime,
 }
 
 /// All sessions and dialogs of a shard.
@@ -240,6 +246,7 @@ fn remove(turn: &mut Turn<'_>, s: SessionId) {
     if let Exchange::Unacked(unacked) = &session.exchange {
         timers.push(Some(unacked.timer));
     }
+    timers.push(session.lifetime.as_ref().and_then(|lifetime| lifetime.timer()));
     if let Some(work) = &session.work {
         timers.push(work.acks_timer);
         timers.push(work.glare.as_ref().and_then(|glare| glare.timer));
@@ -356,14 +363,18 @@ pub(crate) fn on_response(
             keys.shown = shown;
         }
     }
+    let asked = if response.code().is_final() { turn.asked_timer(tx) } else { None };
+    if purpose != INVITE {
+        session_timer::tried(turn, s, asked);
+    }
     match purpose {
-        INVITE => uac::on_response(turn, s, response, origin),
-        REINVITE => modify::on_response(turn, s, tx, response, origin),
+        INVITE => uac::on_response(turn, s, response, origin, asked),
+        REINVITE => modify::on_response(turn, s, (tx, asked), response, origin),
         BYE if response.code().is_success() => ending::bye_done(turn, s, None),
         BYE if response.code().is_final() => {
             ending::bye_done(turn, s, Some(Refusal::Response(response)));
         }
-        REQUEST => in_dialog::on_response(turn, s, tx, response, origin),
+        REQUEST => in_dialog::on_response(turn, s, (tx, asked), response, origin),
         _ => {}
     }
     settle(turn, s);
@@ -399,6 +410,7 @@ pub(crate) fn on_timer(turn: &mut Turn<'_>, s: SessionId, kind: u8) {
     const GLARE: u8 = Kind::Glare as u8;
     const ACKS: u8 = Kind::Acks as u8;
     const RELIABLE: u8 = Kind::Reliable as u8;
+    const LIFETIME: u8 = Kind::Lifetime as u8;
     match kind {
         EXPIRES => {
             uac::on_expires(turn, s);
@@ -409,6 +421,7 @@ pub(crate) fn on_timer(turn: &mut Turn<'_>, s: SessionId, kind: u8) {
         GLARE => modify::on_glare(turn, s),
         ACKS => on_acks(turn, s),
         RELIABLE => reliable::on_timer(turn, s),
+        LIFETIME => session_timer::on_timer(turn, s),
         _ => {}
     }
     settle(turn, s);

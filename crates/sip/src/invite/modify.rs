@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::ending::{self, Final};
 use super::event::{Glare as Crossing, Refusal, SessionEvent};
 use super::session::{Change, Exchange, Glare, Sent, State, Update};
+use super::session_timer::{self, Asked as Timer};
 use super::{Kind, REINVITE, in_dialog, making, offer_answer, uac, uas};
 use crate::dialog::Role;
 use crate::event::Failure;
@@ -131,14 +132,20 @@ fn send_invite(turn: &mut Turn<'_>, s: SessionId, change: Change) -> Result<(), 
 }
 
 /// A response to our re-INVITE.
-pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, response: Box<Response>, origin: &Origin) {
+pub(super) fn on_response(
+    turn: &mut Turn<'_>,
+    s: SessionId,
+    (tx, timer): (ClientTx, Option<Timer>),
+    response: Box<Response>,
+    origin: &Origin,
+) {
     let code = response.code();
     if code.is_provisional() {
         return;
     }
     let cseq = response.headers().cseq().number;
     match take_sent(turn, s, tx) {
-        Some(sent) if code.is_success() => accepted(turn, s, &sent, response, origin),
+        Some(sent) if code.is_success() => accepted(turn, s, &sent, response, origin, timer),
         Some(sent) => refused(turn, s, sent, Refusal::Response(response)),
         None if code.is_success() => uac::repeat_ack(turn, s, cseq),
         None => {}
@@ -164,7 +171,14 @@ fn take_sent(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx) -> Option<Sent> {
 }
 
 /// Sent -> Idle or AckDue: 2xx (RFC 3261 sections 12.2.1.2 and 14.1).
-fn accepted(turn: &mut Turn<'_>, s: SessionId, sent: &Sent, response: Box<Response>, origin: &Origin) {
+fn accepted(
+    turn: &mut Turn<'_>,
+    s: SessionId,
+    sent: &Sent,
+    response: Box<Response>,
+    origin: &Origin,
+    timer: Option<Timer>,
+) {
     let cseq = response.headers().cseq().number;
     let reach = turn.stack.config.session.reach;
     if let Some(dialog) = dialog_mut(turn, s) {
@@ -181,6 +195,7 @@ fn accepted(turn: &mut Turn<'_>, s: SessionId, sent: &Sent, response: Box<Respon
         uac::acknowledge(turn, s, cseq, None);
     }
     if standing {
+        session_timer::answered(turn, s, timer, response.headers());
         super::emit(turn, s, SessionEvent::Reinvited { response, ack_due });
         exchange_over(turn, s);
     }
@@ -196,6 +211,7 @@ fn refused(turn: &mut Turn<'_>, s: SessionId, sent: Sent, refusal: Refusal) {
     } else if is_glare(turn, &refusal) && !sent.change.again {
         glare(turn, s, sent.change);
     } else {
+        session_timer::refused(turn, s, &refusal);
         super::emit(turn, s, SessionEvent::ReinviteFailed { refusal });
         exchange_over(turn, s);
     }
@@ -207,13 +223,18 @@ pub(super) fn is_glare(turn: &Turn<'_>, refusal: &Refusal) -> bool {
 }
 
 /// RFC 3261 section 14.1: after a 491 we wait 2.1 to 4.0 s when the Call-ID is ours, otherwise 0 to 2.0 s, in steps of 10 ms.
-pub(super) fn glare(turn: &mut Turn<'_>, s: SessionId, change: Change) {
-    let Some(role) = dialog_mut(turn, s).map(|dialog| dialog.role()) else { return };
-    let steps = match role {
-        Role::Caller => 210 + turn.stack.rng.below(191),
-        Role::Callee => turn.stack.rng.below(201),
+pub(super) fn pause(turn: &mut Turn<'_>, s: SessionId) -> Duration {
+    let steps = match dialog_mut(turn, s).map(|dialog| dialog.role()) {
+        Some(Role::Callee) => turn.stack.rng.below(201),
+        _ => 210 + turn.stack.rng.below(191),
     };
-    let timer = super::start(turn, s, Kind::Glare, Duration::from_millis(steps * 10));
+    Duration::from_millis(steps * 10)
+}
+
+/// Keeps a change for its second try.
+pub(super) fn glare(turn: &mut Turn<'_>, s: SessionId, change: Change) {
+    let span = pause(turn, s);
+    let timer = super::start(turn, s, Kind::Glare, span);
     if let Some(session) = super::get_mut(turn, s) {
         session.work().glare = Some(Glare { timer: Some(timer), change: Change { again: true, ..change } });
     }
@@ -257,6 +278,7 @@ pub(super) fn exchange_over(turn: &mut Turn<'_>, s: SessionId) {
 /// An INVITE of the peer in the dialog (RFC 3261 section 14.2).
 pub(super) fn their_invite(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, request: &Arc<Request>) {
     let offered = offer_answer::in_message(request.headers());
+    let too_small = session_timer::refusal(&turn.stack.config, request);
     let Some(session) = super::get_mut(turn, s) else { return };
     if planted(Bug::Glare) && matches!(session.exchange, Exchange::Sent(_)) {
         session.exchange = Exchange::Idle;
@@ -270,6 +292,7 @@ pub(super) fn their_invite(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, requ
         }
         (_, Exchange::Idle) if offered && ours => Reply::new(StatusCode::REQUEST_PENDING),
         (_, Exchange::Idle) if offered && theirs => in_dialog::later(turn),
+        (_, Exchange::Idle) if too_small.is_some() => too_small.unwrap_or_else(|| in_dialog::later(turn)),
         (_, Exchange::Idle) => {
             session.exchange = Exchange::Received { tx, cseq: request.headers().cseq().number, offered };
             session.learn_allow(request.headers());

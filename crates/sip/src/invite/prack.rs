@@ -160,6 +160,14 @@ fn send(
     let tx = turn.request_within(dialog, draft, Owner::Session(s, REQUEST))?;
     let session = super::get_mut(turn, s).ok_or(StackError::Gone)?;
     // Its failure ends nothing: the final response to the INVITE says what becomes of the call.
-    session.work().asked.push(Asked { tx, dialog, method: Method::Prack, offered, known: false, change: None });
+    session.work().asked.push(Asked {
+        tx,
+        dialog,
+        method: Method::Prack,
+        offered,
+        known: false,
+        change: None,
+        refresh: false,
+    });
     Ok(tx)
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::reliable::Reliable;
+use super::session_timer::Lifetime;
 use crate::dialog::Record;
 use crate::digest;
 use crate::header::Allow;
@@ -26,6 +27,8 @@ pub(crate) struct Session {
     pub(super) keys: Option<Box<Keys>>,
     /// Whether the peer's Allow has UPDATE (RFC 3311 section 4).
     pub(super) update: Update,
+    /// How long it lasts without a refresh (RFC 4028).
+    pub(super) lifetime: Option<Box<Lifetime>>,
 }
 
 /// How far the session has come.
@@ -216,9 +219,9 @@ pub(super) struct Work {
 }
 
 impl Asked {
-    /// The stack's own PRACK, or one without an offer: nobody wants to know its response.
+    /// The stack's own PRACK or refresh, or a PRACK without an offer: nobody wants to know its response.
     pub(super) fn is_quiet(&self) -> bool {
-        self.method == Method::Prack && !self.offered
+        self.refresh || self.method == Method::Prack && !self.offered
     }
 }
 
@@ -260,6 +263,8 @@ pub(super) struct Asked {
     pub(super) known: bool,
     /// For [`crate::Turn::update`].
     pub(super) change: Option<Box<Change>>,
+    /// The stack's own refresh (RFC 4028).
+    pub(super) refresh: bool,
 }
 
 /// A request of the peer in the dialog.
@@ -303,7 +308,15 @@ pub(super) enum Update {
 
 impl Session {
     pub(super) fn new(state: State) -> Self {
-        Self { state, dialog: None, exchange: Exchange::Idle, work: None, keys: None, update: Update::Unknown }
+        Self {
+            state,
+            dialog: None,
+            exchange: Exchange::Idle,
+            work: None,
+            keys: None,
+            update: Update::Unknown,
+            lifetime: None,
+        }
     }
 
     pub(super) fn work(&mut self) -> &mut Work {

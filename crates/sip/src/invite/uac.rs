@@ -6,7 +6,8 @@ use super::ending::{self, Final};
 use super::event::{By, Forks, Refusal, SessionEvent};
 use super::prack::Arrival;
 use super::session::{Acked, Bye, Calling, Early, Exchange, Forked, Keys, Offer, Session, State};
-use super::{ACK, INVITE, Kind, making, offer_answer, prack};
+use super::session_timer::Asked as Timer;
+use super::{ACK, INVITE, Kind, making, offer_answer, prack, session_timer};
 use crate::dialog::Phase;
 use crate::draft::{ContactSpec, Draft};
 use crate::id::{DialogId, SessionId};
@@ -101,12 +102,18 @@ fn expires(lines: &Lines) -> Option<Duration> {
 }
 
 /// A response to our first INVITE.
-pub(super) fn on_response(turn: &mut Turn<'_>, s: SessionId, response: Box<Response>, origin: &Origin) {
+pub(super) fn on_response(
+    turn: &mut Turn<'_>,
+    s: SessionId,
+    response: Box<Response>,
+    origin: &Origin,
+    timer: Option<Timer>,
+) {
     let code = response.code();
     if code.is_provisional() {
         progress(turn, s, response, origin);
     } else if code.is_success() {
-        accepted(turn, s, response, origin);
+        accepted(turn, s, response, origin, timer);
     } else {
         over(turn, s, Refusal::Response(response));
     }
@@ -177,7 +184,7 @@ fn new_dialog(
 }
 
 /// RFC 3261 section 13.2.2.4: every 2xx is acknowledged, each time it comes.
-fn accepted(turn: &mut Turn<'_>, s: SessionId, response: Box<Response>, origin: &Origin) {
+fn accepted(turn: &mut Turn<'_>, s: SessionId, response: Box<Response>, origin: &Origin, timer: Option<Timer>) {
     let cseq = response.headers().cseq().number;
     let known = making::find(turn, &response);
     let dialogs = &turn.stack.sessions.dialogs;
@@ -211,9 +218,9 @@ fn accepted(turn: &mut Turn<'_>, s: SessionId, response: Box<Response>, origin: 
     let bye = early.as_ref().is_some_and(|early| early.bye);
     let settled = early.is_some_and(|early| early.offer == Offer::Settled);
     match session.state {
-        State::Calling(_) => first(turn, s, dialog, response, (bye, settled)),
+        State::Calling(_) => first(turn, s, dialog, response, (bye, settled), timer),
         State::Cancelling(_) => first_after_hangup(turn, s, dialog, cseq, bye),
-        _ => fork(turn, s, dialog, response, (bye, settled)),
+        _ => fork(turn, s, dialog, response, (bye, settled), timer),
     }
 }
 
@@ -232,7 +239,14 @@ fn unusable(turn: &mut Turn<'_>, s: SessionId) {
 }
 
 /// Calling -> Standing (or Leaving when the BYE overtook the 2xx).
-fn first(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, response: Box<Response>, (bye, settled): (bool, bool)) {
+fn first(
+    turn: &mut Turn<'_>,
+    s: SessionId,
+    dialog: DialogId,
+    response: Box<Response>,
+    (bye, settled): (bool, bool),
+    timer: Option<Timer>,
+) {
     let Some(offered) = confirm(turn, s, dialog, State::Standing) else { return };
     if let Some(session) = super::get_mut(turn, s) {
         session.learn_allow(response.headers());
@@ -243,6 +257,7 @@ fn first(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, response: Box<Resp
         super::emit(turn, s, SessionEvent::Ended { by: By::Peer, request: None, refusal: None });
         return;
     }
+    session_timer::answered(turn, s, timer, response.headers());
     let ack_due = stand(turn, s, offered || settled, &response);
     super::emit(turn, s, SessionEvent::Answered { response, ack_due });
 }
@@ -294,7 +309,14 @@ fn stand(turn: &mut Turn<'_>, s: SessionId, offered: bool, response: &Response) 
 }
 
 /// A 2xx from another user agent (RFC 3261 section 13.2.2.4): a session of its own, kept or ended by policy.
-fn fork(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, response: Box<Response>, (bye, settled): (bool, bool)) {
+fn fork(
+    turn: &mut Turn<'_>,
+    s: SessionId,
+    dialog: DialogId,
+    response: Box<Response>,
+    (bye, settled): (bool, bool),
+    timer: Option<Timer>,
+) {
     let Some(parent) = super::get(turn, s) else { return };
     let keep = !bye && turn.stack.config.session.forks == Forks::HandAll && matches!(parent.state, State::Standing);
     let offered = parent.forks().is_some_and(|forks| forks.offered);
@@ -306,6 +328,7 @@ fn fork(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, response: Box<Respo
     let child = super::insert(turn, child);
     turn.stack.sessions.dialogs.set_owner(dialog, child);
     if keep {
+        session_timer::answered(turn, child, timer, response.headers());
         let ack_due = stand(turn, child, offered || settled, &response);
         super::emit(turn, s, SessionEvent::Forked { session: child, response, ack_due });
     } else {

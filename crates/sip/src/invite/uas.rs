@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ending::{self, Final};
 use super::event::{By, NoAck, Refusal, SessionEvent};
 use super::session::{Exchange, Offer, Ringing, Session, State, Unacked};
-use super::{INVITE, Kind, making, offer_answer, reliable};
+use super::{INVITE, Kind, making, offer_answer, reliable, session_timer};
 use crate::draft::ContactSpec;
 use crate::event::Failure;
 use crate::id::{ServerTx, SessionId};
@@ -27,7 +27,7 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// On an error the INVITE has been answered: 420 when it requires reliable provisional responses and [`crate::Config::supported`] lacks
-    /// `100rel` (RFC 3262 section 3), 400 when no dialog can be made of it (Contact or Record-Route missing or broken; RFC
+    /// `100rel` (RFC 3262 section 3), 422 when its session interval is smaller than the policy takes (RFC 4028 section 9), 400 when no dialog can be made of it (Contact or Record-Route missing or broken; RFC
     /// 3261 section 12.1.1), 503 when there are too many sessions or dialogs. [`StackError::Gone`] and [`StackError::State`] when there is
     /// no such INVITE: nothing is sent.
     pub fn session(&mut self, tx: ServerTx) -> Result<SessionId, StackError> {
@@ -44,6 +44,10 @@ impl Turn<'_> {
             let refusal = Reply::new(StatusCode::BAD_EXTENSION);
             self.respond(tx, refusal.clone().line("Unsupported", RELIABLE).unwrap_or(refusal))?;
             return Err(StackError::State("an INVITE that requires what is supported"));
+        }
+        if let Some(refusal) = session_timer::refusal(&self.stack.config, request) {
+            self.respond(tx, refusal)?;
+            return Err(StackError::State("an INVITE whose session interval is long enough"));
         }
         let reach = self.stack.config.session.reach;
         let (Some(origin), Some(tag)) = (self.origin_of(tx), self.token_of(tx)) else { return Err(StackError::Gone) };

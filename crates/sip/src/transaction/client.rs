@@ -355,7 +355,7 @@ impl Turn<'_> {
         }
         let Machine::Invite { state, .. } = &mut client.machine else { return };
         state.step(client_invite::Input::Cancelled, now, path.transport.is_reliable(), &timers);
-        let Some(bytes) = print::cancel(&client.bytes, lines, &self.stack.config.limits) else { return };
+        let Some(bytes) = print::cancel(&client.bytes, lines, &self.stack.config) else { return };
         self.client_rearm(id);
         let (cancel, _) = self.client_new(&Method::Cancel, path, None);
         if let Some(made) = self.stack.clients.get_mut(cancel) {

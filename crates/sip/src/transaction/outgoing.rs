@@ -8,6 +8,7 @@ use crate::digest;
 use crate::draft::{Draft, Hop};
 use crate::event::Failure;
 use crate::id::{AskId, ClientTx, DialogId, Id};
+use crate::invite;
 use crate::message::{HeaderId, Lines, Method, Response, StatusCode};
 use crate::outbox::{Action, Answer, Cause, Origin, Path, Question, SendError, Transport};
 use crate::planted::{Bug, planted};
@@ -20,6 +21,8 @@ use crate::wheel::TimerId;
 
 /// 401 and 407 answered within one request.
 const CHALLENGES: u8 = 4;
+/// 422 answered within one request: as many elements on the way may each have a larger Min-SE than the one before (RFC 4028 section 7.3).
+const INTERVALS: u8 = 5;
 /// Most octets of a MESSAGE whose whole way is not known (RFC 3428 section 8).
 const MESSAGE: usize = 1_300;
 
@@ -30,6 +33,8 @@ pub(crate) struct Outgoing {
     /// Request-URI and Route values after RFC 3261 section 12.2.1.1.
     target: route::Target,
     owner: Owner,
+    /// What it says of the session's length (RFC 4028).
+    timer: Option<invite::Asked>,
     auth: Option<Box<digest::Client>>,
     /// The credentials in the present try; true for those of Proxy-Authorization.
     signed: Vec<(bool, String)>,
@@ -40,6 +45,8 @@ pub(crate) struct Outgoing {
     path: Option<Path>,
     by_tcp: ByTcp,
     challenges: u8,
+    /// How often its session interval was too small.
+    intervals: u8,
     /// A provisional response came in this try.
     provisional: bool,
     /// The owner wants it no more; the lines are for the CANCEL.
@@ -154,10 +161,15 @@ impl Turn<'_> {
             _ => (None, Some(next_hop::question(&draft, &target)?)),
         };
         let auth = draft.auth.take();
+        let timer = match owner {
+            Owner::Session(session, _) => invite::asked(self, session, &draft.method),
+            _ => None,
+        };
         let outgoing = Outgoing {
             draft: Box::new(draft),
             target,
             owner,
+            timer,
             auth,
             signed: Vec::new(),
             stage: Stage::Trying(Id::from_u64(0)),
@@ -165,6 +177,7 @@ impl Turn<'_> {
             path: None,
             by_tcp: ByTcp::NotAsked,
             challenges: 0,
+            intervals: 0,
             provisional: false,
             cancelled: None,
             numbers,
@@ -226,6 +239,11 @@ impl Turn<'_> {
     /// What has been learned from challenges: for the next request of the same owner, while the final response is being delivered.
     pub(crate) fn take_auth(&mut self, tx: ClientTx) -> Option<Box<digest::Client>> {
         self.stack.outgoing.get_mut(tx.0)?.auth.take()
+    }
+
+    /// What the last try said of the session's length (RFC 4028): while the final response is being delivered.
+    pub(crate) fn asked_timer(&self, tx: ClientTx) -> Option<invite::Asked> {
+        self.stack.outgoing.get(tx.0)?.timer
     }
 
     /// The credentials that the last try carried, as lines: the ACK for its 2xx repeats them (RFC 3261 sections 13.2.2.4 and 22.1).
@@ -302,7 +320,8 @@ impl Turn<'_> {
         };
         let authorization = outgoing.signed.as_slice();
         let routes = &outgoing.target.routes;
-        let this = print::Try { uri, routes, cseq: draft.cseq, branch, path: &path, authorization };
+        let this =
+            print::Try { uri, routes, cseq: draft.cseq, branch, path: &path, authorization, timer: outgoing.timer };
         let bytes = print::request(draft, &this, &self.stack.config);
         let octets = bytes.len();
         if method == Method::Message && octets > MESSAGE && !draft.by_streams && role == Role::UserAgent {
@@ -371,7 +390,8 @@ impl Turn<'_> {
         let branch = Branch::new(&self.stack.keys, self.stack.rng.u64(), Id::from_u64(0));
         let Some(outgoing) = self.stack.outgoing.remove(id) else { return };
         let (uri, routes) = (outgoing.target.uri.as_str(), outgoing.target.routes.as_slice());
-        let this = print::Try { uri, routes, cseq: outgoing.draft.cseq, branch, path: &path, authorization: &[] };
+        let this =
+            print::Try { uri, routes, cseq: outgoing.draft.cseq, branch, path: &path, authorization: &[], timer: None };
         let bytes = print::request(&outgoing.draft, &this, &self.stack.config);
         self.stack.counters.requests_out += 1;
         self.send_raw(path, bytes.clone(), Cause::Ack);
@@ -411,6 +431,9 @@ impl Turn<'_> {
             if challenged && self.outgoing_authorize(id, &response) {
                 return;
             }
+            if code == StatusCode::SESSION_INTERVAL_TOO_SMALL && self.outgoing_lengthen(id, &response) {
+                return;
+            }
             let another = self.stack.outgoing.get(id).is_some_and(|outgoing| !outgoing.paths.is_empty());
             if code == StatusCode::SERVICE_UNAVAILABLE && another {
                 self.stack.counters.failovers += 1;
@@ -439,6 +462,24 @@ impl Turn<'_> {
             return false;
         }
         outgoing.challenges += 1;
+        self.stack.counters.authorized += u64::from(self.outgoing_anew(id));
+        true
+    }
+
+    /// Answers a 422: the same request again with the Min-SE of the response and an interval that is no less, and with the next CSeq number (RFC 4028
+    /// sections 7.3 and 7.4).
+    fn outgoing_lengthen(&mut self, id: Id, response: &Response) -> bool {
+        let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return false };
+        let Some(timer) = outgoing.timer.as_mut().filter(|_| outgoing.intervals < INTERVALS) else {
+            return false;
+        };
+        outgoing.intervals += 1;
+        timer.raise(response.headers()) && self.outgoing_anew(id)
+    }
+
+    /// The same request again, as a new transaction with the next CSeq number.
+    fn outgoing_anew(&mut self, id: Id) -> bool {
+        let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return false };
         let used = outgoing.draft.cseq;
         // In a dialog another request may have taken the next number meanwhile.
         let cseq = match outgoing.numbers {
@@ -451,7 +492,6 @@ impl Turn<'_> {
         if let Some(path) = outgoing.path {
             outgoing.paths.push_front(path);
         }
-        self.stack.counters.authorized += 1;
         self.outgoing_try(id, Cause::Retry);
         true
     }

@@ -6,12 +6,14 @@ use bytes::Bytes;
 
 use crate::config::Config;
 use crate::draft::{ContactSpec, Draft};
+use crate::invite::Asked;
 use crate::message::{HeaderId, Headers, Limits, Lines, Message, Method, Request, Writer};
 use crate::outbox::{Path, Transport};
 use crate::planted::{Bug, planted};
 use crate::route;
 use crate::stack::StackError;
 use crate::transaction::key::{Branch, COOKIE};
+use crate::uas::TIMER;
 
 /// Our Via (RFC 3261 section 18.1.1); over UDP with `rport` (RFC 3581 section 3).
 fn via(writer: &mut Writer, path: &Path, branch: Branch) {
@@ -77,6 +79,8 @@ pub(super) struct Try<'a> {
     pub(super) branch: Branch,
     pub(super) path: &'a Path,
     pub(super) authorization: &'a [(bool, String)],
+    /// What it says of the session's length (RFC 4028).
+    pub(super) timer: Option<Asked>,
 }
 
 /// One try of a request.
@@ -100,6 +104,13 @@ pub(super) fn request(draft: &Draft, this: &Try<'_>, config: &Config) -> Bytes {
     }
     if let (Some(agent), false) = (&config.user_agent, draft.lines.has(HeaderId::UserAgent)) {
         writer.line(HeaderId::UserAgent, agent);
+    }
+    if let Some(timer) = this.timer.filter(|_| !draft.lines.has(HeaderId::SessionExpires)) {
+        timer.write(&mut writer);
+    }
+    // Session timers are said to be understood in each request but ACK (RFC 4028 section 7.1).
+    if draft.method != Method::Ack && config.supports(TIMER) && !draft.lines.has(HeaderId::Supported) {
+        writer.value(HeaderId::Supported, TIMER.as_bytes());
     }
     writer.lines(&draft.lines);
     writer.finish(draft.body.as_ref())
@@ -150,12 +161,15 @@ pub(super) fn planted_branch(ack: &Bytes) -> Bytes {
 }
 
 /// The CANCEL for a request (RFC 3261 section 9.1): the same but for the method; To without the tag of any response.
-pub(super) fn cancel(invite: &Bytes, lines: &Lines, limits: &Limits) -> Option<Bytes> {
-    let invite = reread(invite, limits)?;
+pub(super) fn cancel(invite: &Bytes, lines: &Lines, config: &Config) -> Option<Bytes> {
+    let invite = reread(invite, &config.limits)?;
     let to = invite.headers().all(HeaderId::To).next()?;
     let mut writer = cut(&invite, &Method::Cancel);
     writer.raw(to);
     writer.line(HeaderId::CSeq, format_args!("{} CANCEL", invite.headers().cseq().number));
+    if config.supports(TIMER) && !lines.has(HeaderId::Supported) {
+        writer.value(HeaderId::Supported, TIMER.as_bytes());
+    }
     writer.lines(lines);
     Some(writer.finish(None))
 }

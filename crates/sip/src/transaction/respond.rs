@@ -26,7 +26,12 @@ impl Turn<'_> {
     /// [`StackError::Gone`]; [`StackError::State`] after a final response; [`StackError::Forbidden`] for 408 or a 1xx other than 100 to a
     /// non-INVITE, and for a 100 over UDP before the client's timer E has grown to T2 (RFC 4320 section 4); [`StackError::Text`] for a
     /// reply that would break its lines.
-    pub fn respond(&mut self, tx: ServerTx, reply: Reply) -> Result<(), StackError> {
+    pub fn respond(&mut self, tx: ServerTx, mut reply: Reply) -> Result<(), StackError> {
+        if reply.code.is_success()
+            && let Some(Owner::Session(session, _)) = self.owner_of(tx)
+        {
+            invite::on_success(self, session, tx, &mut reply);
+        }
         self.respond_as(tx, reply, Cause::Response)
     }
 
