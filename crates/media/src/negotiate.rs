@@ -140,6 +140,20 @@ impl CallMedia {
         Ok(session.to_bytes())
     }
 
+    /// The body of an offer that changes nothing: the description in force again, its version unchanged (RFC 4028 section 7.4).
+    ///
+    /// # Errors
+    /// As [`CallMedia::offer`].
+    pub fn offer_again(&mut self) -> Result<Vec<u8>, NegotiateError> {
+        let session = self.negotiation.offer_again(&self.capabilities).map_err(NegotiateError::Offer)?;
+        Ok(session.to_bytes())
+    }
+
+    /// Whether their offer says what they said before, to the letter.
+    pub fn is_in_force(&self, offer: &[u8]) -> bool {
+        Session::parse(offer).is_ok_and(|offer| self.negotiation.remote() == Some(&offer))
+    }
+
     /// What the stream runs with while our offer waits for its answer, when it ran with `before`: an offerer is prepared to receive at once (RFC
     /// 3264 section 5.1). `None` when no offer of ours waits, or it wants nothing to come.
     pub fn awaiting(&self, before: Option<&StreamSettings>) -> Option<StreamSettings> {

@@ -20,6 +20,7 @@ use std::time::Duration;
 use net::{Bind, Names};
 use proxy::Nat;
 use sip::digest::Algorithm;
+use sip::invite::SessionTimer;
 use sip::{Timers, Transport};
 use store::Durability;
 
@@ -61,6 +62,9 @@ pub struct Config {
     pub names: Names,
     /// Base values of the timers of RFC 3261.
     pub timers: Timers,
+    /// How long a call lasts without a refresh (RFC 4028), for devices that know of it: 1800 s, and no less than 90. `None`: for ever, whatever they
+    /// ask for.
+    pub session_timer: Option<SessionTimer>,
     /// The longest rest of a SIP loop between turns (see [`net::LoopConfig::rest`]).
     pub rest: Duration,
     /// Limits.

@@ -9,7 +9,7 @@ use net::Seat;
 use sip::digest;
 use sip::header::From;
 use sip::message::{Method, Quote, Request, StatusCode, UriBuf};
-use sip::uas::{Capabilities, RELIABLE};
+use sip::uas::{Capabilities, RELIABLE, TIMER};
 use sip::{Now, Reply, Turn};
 
 use crate::accounts::{Accounts, Known};
@@ -70,7 +70,7 @@ pub(crate) fn stack_config(config: &Config) -> sip::Config {
         // Whoever is let in gets his 100 at once; who is challenged gets nothing but that, so nothing need be kept of him.
         trying: sip::Trying::After(TRYING),
         allow: methods(),
-        supported: extensions(),
+        supported: extensions(config),
         max_sessions: config.limits.calls.saturating_mul(8).max(1_000),
         max_dialogs: config.limits.calls.saturating_mul(16).max(2_000),
         retry_after_secs: u32::try_from(config.limits.retry_after.as_secs()).unwrap_or(u32::MAX),
@@ -79,6 +79,7 @@ pub(crate) fn stack_config(config: &Config) -> sip::Config {
                 proxy::Nat::Always => sip::invite::Reach::Back,
                 _ => sip::invite::Reach::ByContact,
             },
+            timer: config.session_timer.unwrap_or_default(),
             ..sip::invite::Policy::default()
         },
         force_rport: config.register.nat == proxy::Nat::Always,
@@ -93,8 +94,9 @@ fn methods() -> Vec<Method> {
 }
 
 /// What is understood, for Supported.
-fn extensions() -> Vec<String> {
-    vec![RELIABLE.to_owned()]
+fn extensions(config: &Config) -> Vec<String> {
+    let timer = config.session_timer.map(|_| TIMER);
+    [RELIABLE].into_iter().chain(timer).map(str::to_owned).collect()
 }
 
 impl Switch {
@@ -119,7 +121,7 @@ impl Switch {
             digest,
             offers_md5_among_others,
             studio,
-            capabilities: Capabilities { allow: methods(), supported: extensions(), ..Capabilities::default() },
+            capabilities: Capabilities { allow: methods(), supported: extensions(&config), ..Capabilities::default() },
             calls: Calls::default(),
             relay: Relay::new(config.limits.messages),
             metrics,

@@ -137,3 +137,47 @@ fn rfc4733_2_5_1_1_exactly_the_events_of_the_peer_are_taken() {
     let listed: Vec<u8> = (0..=255).filter(|event| taken.contains(rtp::telephone_event::Event(*event))).collect();
     assert_eq!(listed, expected);
 }
+
+#[test]
+fn rfc4028_7_4_a_refresh_offers_what_is_in_force_under_the_same_version() {
+    let (mut caller, mut callee) = (ours(), ours());
+    let offer = caller.offer().unwrap();
+    let (answer, _) = callee.answer(&offer).unwrap();
+    let agreed = caller.accept(&answer).unwrap();
+    // Of either side, again and again; and each knows that the other says nothing new.
+    for _ in 0..3 {
+        let again = caller.offer_again().unwrap();
+        assert_eq!(again, offer);
+        assert!(callee.is_in_force(&again));
+        assert_eq!(callee.answer(&again).unwrap().0, answer);
+        assert_eq!(caller.accept(&answer).unwrap(), agreed);
+        let theirs = callee.offer_again().unwrap();
+        assert_eq!(theirs, answer);
+        assert!(caller.is_in_force(&theirs));
+        let (back, _) = caller.answer(&theirs).unwrap();
+        callee.accept(&back).unwrap();
+        // Both took the same of it, so nothing is new in that either.
+        assert_eq!((back, callee.local().unwrap()), (offer.clone(), theirs));
+    }
+    assert!(!callee.is_in_force(b"nonsense") && !callee.is_in_force(&plain(9)));
+}
+
+#[test]
+fn rfc4028_7_4_after_a_change_that_was_refused_the_refresh_offers_what_stayed() {
+    let (mut caller, mut callee) = (ours(), ours());
+    let first = caller.offer().unwrap();
+    let (answer, _) = callee.answer(&first).unwrap();
+    caller.accept(&answer).unwrap();
+    caller.capabilities().set_hold(sdp::Hold::ByDirection);
+    let hold = caller.offer().unwrap();
+    assert!(caller.offer_again().is_err(), "one at a time");
+    caller.rollback();
+    let again = caller.offer_again().unwrap();
+    let but_origin = |text: &[u8]| {
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        text.lines().filter(|line| !line.starts_with("o=")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(but_origin(&again), but_origin(&first));
+    assert_ne!(but_origin(&again), but_origin(&hold));
+    assert_eq!(version(&again), version(&hold) + 1, "the peer has seen the other");
+}

@@ -1,4 +1,5 @@
-//! Changes of a standing call: hold, resume, other addresses. What one side asks for is asked of the other, with our addresses.
+//! Changes of a standing call: hold, resume, other addresses. What one side asks for is asked of the other, with our addresses; what only keeps
+//! its session up (RFC 4028) is answered here.
 
 use sdp::{Direction, Session};
 use sip::message::{Body, Lines, Request, Response, StatusCode};
@@ -62,6 +63,9 @@ impl Switch {
         if let Err(error) = looked_at {
             return Some(failed(error.status()));
         }
+        if call.leg(number)?.line.is_in_force(&offer) {
+            return Some(self.answer_refresh(call, number, &offer));
+        }
         if let Stage::Joined(joined) = &call.stage
             && joined.change.is_some()
         {
@@ -93,10 +97,27 @@ impl Switch {
         None
     }
 
+    /// Our session with a device has to be refreshed (RFC 4028 section 7.4). Nothing changes, and the other side hears nothing of it. If it cannot be
+    /// done now, we are told again.
+    pub(super) fn refresh(&mut self, call: &mut Call, number: u32, turn: &mut Turn<'_>) {
+        let Some(leg) = call.leg_mut(number) else { return };
+        let Ok(offer) = leg.line.offer_again() else { return };
+        if turn.reinvite(leg.session, Some(Body::sdp(offer)), Lines::new()).is_err() {
+            leg.line.take_back();
+        }
+    }
+
     /// Answers a change as far as `direction`, seen from us, allows.
     pub(super) fn answer_change(&mut self, call: &mut Call, number: u32, offer: &[u8], direction: Direction) -> Reply {
+        if let Some(leg) = call.leg_mut(number) {
+            leg.line.want(direction);
+        }
+        self.answer_refresh(call, number, offer)
+    }
+
+    /// Answers what changes nothing.
+    fn answer_refresh(&mut self, call: &mut Call, number: u32, offer: &[u8]) -> Reply {
         let Some(leg) = call.leg_mut(number) else { return Reply::new(StatusCode::SERVER_INTERNAL_ERROR) };
-        leg.line.want(direction);
         match leg.line.answer(offer, &mut self.studio) {
             Ok(answer) => {
                 self.connect(call);

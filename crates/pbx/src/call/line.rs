@@ -87,6 +87,16 @@ impl Line {
         self.media.offer()
     }
 
+    /// Our description in force as an offer: it changes nothing.
+    pub(crate) fn offer_again(&mut self) -> Result<Vec<u8>, NegotiateError> {
+        self.media.offer_again()
+    }
+
+    /// Whether an offer says what the peer said before.
+    pub(crate) fn is_in_force(&self, offer: &[u8]) -> bool {
+        self.media.is_in_force(offer)
+    }
+
     /// The offer was refused.
     pub(crate) fn take_back(&mut self) {
         self.media.rollback();

@@ -31,6 +31,7 @@ impl Switch {
                 }
                 self.change_accepted(call, number, &response, turn);
             }
+            SessionEvent::RefreshDue => self.refresh(call, number, turn),
             SessionEvent::Updated { response } => self.change_accepted(call, number, &response, turn),
             SessionEvent::ReinviteFailed { refusal } | SessionEvent::UpdateFailed { refusal } => {
                 self.change_refused(call, number, refusal.code(), turn)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use net::{Bind, Names};
 use proxy::Nat;
 use sip::digest::Algorithm;
+use sip::invite::SessionTimer;
 use sip::{Timers, Transport};
 use store::Durability;
 
@@ -37,6 +38,7 @@ impl Default for Config {
             register: RegisterConfig::default(),
             names: Names::default(),
             timers: Timers::default(),
+            session_timer: Some(SessionTimer::default()),
             rest: net::REST,
             limits: Limits::default(),
             ring: Duration::from_secs(60),

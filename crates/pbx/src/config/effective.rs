@@ -101,7 +101,11 @@ impl Config {
         let timers =
             [("t1_ms", self.timers.t1), ("t2_ms", self.timers.t2), ("t4_ms", self.timers.t4), ("rest_ms", self.rest)];
         let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-        timers.into_iter().map(|(name, span)| (name.to_owned(), millis(span).into())).collect()
+        let mut table: Table = timers.into_iter().map(|(name, span)| (name.to_owned(), millis(span).into())).collect();
+        let interval = self.session_timer.and_then(|timer| timer.interval).unwrap_or_default();
+        put(&mut table, "session_timer_secs", secs(interval));
+        put(&mut table, "session_timer_min_secs", secs(self.session_timer.unwrap_or_default().least));
+        table
     }
 
     fn limits_table(&self) -> Table {

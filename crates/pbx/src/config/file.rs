@@ -54,6 +54,8 @@
 //! t1_ms = 500                     # 64 of them are waited for an answer
 //! t2_ms = 4000
 //! t4_ms = 5000
+//! session_timer_secs = 1800       # how long a call lasts without a refresh (RFC 4028), where the device knows of it; 0: for ever
+//! session_timer_min_secs = 90     # a device that wants less is told 422; below 90 only for tests (RFC 4028 section 5)
 //! rest_ms = 4                     # longest rest of a loop under steady load, to do more at a time; 0: never any
 //!
 //! [limits]

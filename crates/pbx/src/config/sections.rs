@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use proxy::Nat;
+use sip::invite::SessionTimer;
 
 use super::error::ConfigError;
 use super::text::{Entry, Files, Section};
@@ -27,6 +28,8 @@ const NAME_SERVERS: usize = 8;
 const T1: RangeInclusive<u64> = 20..=5_000;
 /// The same for T2 and T4.
 const T2: RangeInclusive<u64> = 20..=60_000;
+/// The longest session interval, in seconds, and the least of those that are agreed to: RFC 4028 section 5 has no less than 90, and tests have no time for that.
+const SESSION: u64 = 86_400;
 /// The longest rest between turns, in milliseconds.
 const REST: RangeInclusive<u64> = 0..=20;
 /// Most media threads.
@@ -39,7 +42,8 @@ pub(super) const MEDIA: [&str; 3] = ["address", "ports", "threads"];
 pub(super) const REGISTER: [&str; 5] = ["default_expires_secs", "min_expires_secs", "max_expires_secs", "clamp", "nat"];
 pub(super) const DNS: [&str; 2] = ["servers", "timeout_ms"];
 pub(super) const TLS: [&str; 5] = ["certificate", "key", "client_ca", "client_required", "ca"];
-pub(super) const SIP: [&str; 4] = ["t1_ms", "t2_ms", "t4_ms", "rest_ms"];
+pub(super) const SIP: [&str; 6] =
+    ["t1_ms", "t2_ms", "t4_ms", "session_timer_secs", "session_timer_min_secs", "rest_ms"];
 pub(super) const LIMITS: [&str; 8] = [
     "calls",
     "calls_per_user",
@@ -127,9 +131,30 @@ impl Config {
             return Err(entry.wrong("t1_ms not above t2_ms"));
         }
         *timers = timers.whole();
+        self.read_session_timer(section)?;
         if let Some(entry) = section.get("rest_ms") {
             self.rest = entry.number(REST).map(Duration::from_millis)?;
         }
+        Ok(())
+    }
+
+    fn read_session_timer(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
+        let mut timer = SessionTimer::default();
+        if let Some(entry) = section.get("session_timer_min_secs") {
+            timer.least = entry.number(1..=SESSION).map(Duration::from_secs)?;
+        }
+        let entry = section.get("session_timer_secs");
+        if let Some(entry) = &entry {
+            timer.interval = Some(entry.number(0..=SESSION).map(Duration::from_secs)?);
+        }
+        let off = timer.interval == Some(Duration::ZERO);
+        if !off
+            && timer.interval < Some(timer.least)
+            && let Some(entry) = entry.or_else(|| section.get("session_timer_min_secs"))
+        {
+            return Err(entry.wrong("0, or no less than session_timer_min_secs"));
+        }
+        self.session_timer = Some(timer).filter(|_| !off);
         Ok(())
     }
 

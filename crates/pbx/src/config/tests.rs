@@ -162,6 +162,18 @@ fn mistakes_are_told_with_line_column_and_what_was_expected() {
         ),
         ("[sip]\nt1_ms = 300\nt2_ms = 299", "line 2, column 9: `sip.t1_ms`: found 300, expected t1_ms not above t2_ms"),
         (
+            "[sip]\nsession_timer_secs = 86401",
+            "line 2, column 22: `sip.session_timer_secs`: found 86401, expected a whole number from 0 to 86400",
+        ),
+        (
+            "[sip]\nsession_timer_secs = 89",
+            "line 2, column 22: `sip.session_timer_secs`: found 89, expected 0, or no less than session_timer_min_secs",
+        ),
+        (
+            "[sip]\nsession_timer_min_secs = 1801",
+            "line 2, column 26: `sip.session_timer_min_secs`: found 1801, expected 0, or no less than session_timer_min_secs",
+        ),
+        (
             "[users.1001]\n",
             "line 1, column 1: `users.1001`: found none of them, expected exactly one of password, password_file and ha1",
         ),
@@ -253,7 +265,7 @@ media = { address = "192.0.2.1", ports = "2000-3000", threads = 5 }
 register = { default_expires_secs = 11, min_expires_secs = 10, max_expires_secs = 12, clamp = true, nat = "always" }
 dns = { servers = ["127.0.0.1:5353", "::1"], timeout_ms = 100 }
 tls = { certificate = "own.pem", key = "key.pem", client_ca = "devices.pem", client_required = true, ca = "ca.pem" }
-sip = { t1_ms = 1000, t2_ms = 1001, t4_ms = 1002, rest_ms = 1 }
+sip = { t1_ms = 1000, t2_ms = 1001, t4_ms = 1002, rest_ms = 1, session_timer_secs = 300, session_timer_min_secs = 200 }
 limits = { calls = 1, calls_per_user = 2, registrations = 3, contacts_per_user = 4, retry_after_secs = 6 }
 "#;
 
@@ -323,6 +335,21 @@ fn every_key_is_in_the_example_on_the_page_and_among_the_settings_that_apply() {
 fn rfc3261_17_1_1_2_timer_d_is_64_t1_and_never_under_32_s() {
     for (text, d) in [("", 32), ("sip.t1_ms = 20", 32), ("sip.t1_ms = 1000", 64)] {
         assert_eq!(read(text).unwrap().timers.d, Duration::from_secs(d), "{text}");
+    }
+}
+
+#[test]
+fn session_timers_are_on_unless_their_interval_is_zero() {
+    for (text, expected) in [
+        ("", Some((1_800, 90))),
+        ("sip.session_timer_secs = 90", Some((90, 90))),
+        ("sip = { session_timer_secs = 4, session_timer_min_secs = 2 }", Some((4, 2))),
+        ("sip.session_timer_secs = 0", None),
+    ] {
+        let timer = read(text).unwrap().session_timer;
+        let found = timer.map(|timer| (timer.interval.unwrap().as_secs(), timer.least.as_secs()));
+        assert_eq!(found, expected, "{text}");
+        assert!(timer.is_none_or(|timer| !timer.alone));
     }
 }
 

@@ -19,5 +19,6 @@ mod rules;
 mod setup;
 mod sharded;
 mod sound;
+mod timers;
 mod updating;
 mod watching;

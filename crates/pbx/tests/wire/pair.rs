@@ -1,11 +1,12 @@
 //! A call that stands.
 
 use audio::codec::Codec;
+use pbx::Config;
 use sdp::{Direction, Session};
-use sip::message::{HeaderId, Method};
+use sip::message::{HeaderId, Method, Request, Response};
 
 use crate::phone::{Dialog, Phone};
-use crate::setup::{nothing_left, with_phones};
+use crate::setup::{config, nothing_left, with_config};
 use crate::sound::Sound;
 
 const ALLOW: &str = "Allow: INVITE, ACK, BYE, CANCEL, UPDATE\r\n";
@@ -17,28 +18,36 @@ pub(crate) struct Pair {
     pub(crate) callee: Phone,
     pub(crate) sounds: (Sound, Sound),
     pub(crate) dialogs: (Dialog, Dialog),
+    /// What the callee was asked, and the caller answered.
+    pub(crate) said: (Request, Response),
 }
 
 /// A call that stands; whether each of them takes UPDATE.
 pub(crate) fn pair(caller_takes: bool, callee_takes: bool) -> Pair {
-    let (running, mut phones) = with_phones(&["1001", "1002"]);
+    let lines = |takes| if takes { ALLOW } else { "" };
+    pair_with(config(), lines(caller_takes), lines(callee_takes))
+}
+
+/// The same; what the INVITE of the caller and the 200 of the callee say besides.
+pub(crate) fn pair_with(config: Config, caller_says: &str, callee_says: &str) -> Pair {
+    let (running, mut phones) = with_config(config, &["1001", "1002"]);
     let (mut callee, mut caller) = (phones.remove(1), phones.remove(0));
     let sounds = (Sound::new(Codec::Pcmu), Sound::new(Codec::Pcmu));
-    let lines = |takes| if takes { ALLOW } else { "" };
-    caller.extra = lines(caller_takes).to_owned();
-    let dialogs = std::thread::scope(|scope| {
+    caller.extra = caller_says.to_owned();
+    let (dialogs, said) = std::thread::scope(|scope| {
         let answering = scope.spawn(|| {
             let invite = callee.request(Method::Invite);
-            let dialog = callee.respond_with(&invite, 200, lines(callee_takes), Some(&sounds.1.describe()));
+            let dialog = callee.respond_with(&invite, 200, callee_says, Some(&sounds.1.describe()));
             callee.request(Method::Ack);
-            dialog
+            (invite, dialog)
         });
         let (dialog, response) = caller.call_through("1002", &sounds.0.describe());
         assert!(response.headers().text(HeaderId::Allow).unwrap().contains("UPDATE"));
-        (dialog, answering.join().unwrap())
+        let (invite, called) = answering.join().unwrap();
+        ((dialog, called), (invite, response))
     });
     caller.extra.clear();
-    Pair { running, caller, callee, sounds, dialogs }
+    Pair { running, caller, callee, sounds, dialogs, said }
 }
 
 impl Pair {

@@ -48,6 +48,19 @@ impl Negotiation {
         Ok(self.offer_out(session, slots))
     }
 
+    /// Offers the description in force once more, to refresh a session without changing it (RFC 4028 section 7.4): with the same version, unless
+    /// another was sent meanwhile and refused. Before there is one, as [`Negotiation::offer`].
+    ///
+    /// # Errors
+    /// [`OfferError`].
+    pub fn offer_again(&mut self, capabilities: &LocalCapabilities) -> Result<&Session, OfferError> {
+        self.may_offer()?;
+        match self.local().cloned() {
+            Some(session) => Ok(self.offer_out(session, self.slots.clone())),
+            None => self.offer(capabilities),
+        }
+    }
+
     pub(super) fn may_offer(&self) -> Result<(), OfferError> {
         match self.phase {
             Phase::Stable => Ok(()),
