@@ -8,6 +8,7 @@ mod faults;
 mod flushed;
 pub(crate) mod full_disk;
 mod kamailio;
+mod located;
 mod message;
 mod names;
 mod overload;

@@ -12,8 +12,14 @@ const LOOK_UP: Duration = Duration::from_secs(8 + 6);
 
 /// A name server, and where it listens.
 fn dnsmasq() -> (Program, String) {
+    dnsmasq_with(&[])
+}
+
+/// The same with further records, as options of dnsmasq.
+pub(super) fn dnsmasq_with(records: &[String]) -> (Program, String) {
     let port = free_port();
-    let mut server = Program::start(Command::new("dnsmasq").args([
+    let mut command = Command::new("dnsmasq");
+    command.args([
         "--keep-in-foreground",
         "--conf-file=/dev/null",
         "--no-resolv",
@@ -31,7 +37,8 @@ fn dnsmasq() -> (Program, String) {
         "--host-record=both.example,127.0.0.1,::1",
         "--host-record=dead.example,127.0.0.9",
         "--cname=alias.example,four.example",
-    ]));
+    ]);
+    let mut server = Program::start(command.args(records));
     server.wait_for("started");
     (server, format!("127.0.0.1:{port}"))
 }

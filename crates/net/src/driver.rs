@@ -9,9 +9,10 @@ use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
+use sip::locate::{Located, Target, Wanted};
 use sip::{
-    Action, Answer, AskId, Cause, FlowChange, FlowId, Now, Outbox, Path, Question, SendError, SendId, Stack, Time,
-    Transport,
+    Action, Answer, AskId, Cause, Event, FlowChange, FlowId, Now, Outbox, Path, Question, SendError, SendId, Stack,
+    TargetFailure, Time, Transport,
 };
 use tokio::sync::Notify;
 
@@ -23,7 +24,7 @@ use crate::datagrams::Datagrams;
 use crate::error::Refused;
 use crate::others::Others;
 use crate::pace::Count;
-use crate::resolve::{Resolve, Resolved, default_resolver};
+use crate::resolve::{LookingUp, default_resolver};
 use crate::routes::Routes;
 use crate::streams::{Peer, Streams};
 use crate::tap::{Direction, Seen, Tap};
@@ -43,7 +44,7 @@ pub(crate) struct Driver<A: App> {
     /// The loops beside this one.
     pub(crate) others: Option<Others>,
     routes: Routes,
-    resolver: Rc<dyn Resolve>,
+    names: Rc<LookingUp>,
     tap: Option<Tap>,
     armed: Option<Time>,
     /// Tells who sleeps until the next deadline that there is an earlier one.
@@ -68,8 +69,11 @@ impl<A: App + 'static> Driver<A> {
         }
         let datagrams = Datagrams::new(udp)?;
         let streams = Streams::new(streams, config.streams, config.stack.limits, config.stack.shard)?;
-        let resolver: Rc<dyn Resolve> = Rc::from(config.resolver.map_or_else(default_resolver, |make| make()));
-        let stack = Stack::new(config.stack, config.seed.unwrap_or_else(rand::random));
+        let resolver = config.resolver.map_or_else(default_resolver, |make| make());
+        let seed: [u8; 32] = config.seed.unwrap_or_else(rand::random);
+        let lots = seed.iter().fold(0_u64, |lots, octet| lots.rotate_left(8) ^ u64::from(*octet));
+        let names = Rc::new(LookingUp::new(resolver, config.stack.ask_timeout, lots));
+        let stack = Stack::new(config.stack, seed);
         Ok(Rc::new_cyclic(|me| {
             RefCell::new(Self {
                 me: me.clone(),
@@ -82,7 +86,7 @@ impl<A: App + 'static> Driver<A> {
                 tls: config.tls,
                 others,
                 routes: Routes::new(bound),
-                resolver,
+                names,
                 tap: config.tap,
                 armed: None,
                 alarm: Rc::new(Notify::new()),
@@ -232,7 +236,12 @@ impl<A: App + 'static> Driver<A> {
         while let Some(action) = self.out.pop() {
             match action {
                 Action::Send { id, path, bytes, why } => self.send(now, id, path, bytes, why),
-                Action::Event(event) => self.app.event(event, &mut self.stack.at(now, &mut self.out)),
+                Action::Event(event) => {
+                    if let Event::TargetFailed { path, why, next, .. } = &event {
+                        told(path, why, next.as_ref());
+                    }
+                    self.app.event(event, &mut self.stack.at(now, &mut self.out));
+                }
                 Action::Ask { id, question, .. } => self.ask(now, id, question),
                 Action::Close { flow } => self.streams.close(flow),
                 other => tracing::error!(?other, "an action this driver does not know"),
@@ -282,46 +291,44 @@ impl<A: App + 'static> Driver<A> {
             self.stack.at(now, &mut self.out).answered(id, Answer::Failed("unknown question".into()));
             return;
         };
-        let transport = match transport_for(transport, secure) {
-            Ok(transport) => transport.unwrap_or_else(|| self.routes.preferred()),
-            Err(why) => {
-                self.stack.at(now, &mut self.out).answered(id, Answer::Failed(why.into()));
-                return;
-            }
+        let (wanted, ours) = (Wanted { host, port, transport, secure }, self.routes.transports());
+        let answer = match wanted.numeric(ours) {
+            Ok(Some(target)) => self.paths(&wanted.host, &[target]),
+            Ok(None) => return self.locate(id, wanted, ours),
+            Err(why) => Answer::Failed(why.into()),
         };
-        let port = port.unwrap_or(transport.default_port());
-        if let Ok(ip) = host.trim_matches(['[', ']']).parse() {
-            let answer = self.paths(transport, &host, &[SocketAddr::new(ip, port)]);
-            self.stack.at(now, &mut self.out).answered(id, answer);
-            return;
-        }
-        let (lookup, me) = (self.resolver.addresses(&host), self.me.clone());
+        self.stack.at(now, &mut self.out).answered(id, answer);
+    }
+
+    /// Has name servers asked about a host, and answers the stack when that is done.
+    fn locate(&mut self, id: AskId, wanted: Wanted, ours: &'static [Transport]) {
+        let (names, me) = (Rc::clone(&self.names), self.me.clone());
         tokio::task::spawn_local(async move {
-            let resolved = lookup.await;
+            let host = wanted.host.clone();
+            let located = names.locate(wanted, ours).await;
             let Some(driver) = me.upgrade() else { return };
             let mut driver = driver.borrow_mut();
-            let answer = match resolved {
-                Resolved::Addresses(ips) => {
-                    let remotes: Vec<_> = ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-                    driver.paths(transport, &host, &remotes)
-                }
-                Resolved::None => Answer::None,
-                Resolved::Failed(why) => Answer::Failed(why),
+            let answer = match located {
+                Located::Targets(targets) => driver.paths(&host, &targets),
+                Located::NoSuchHost => Answer::None,
+                Located::Failed(why) => Answer::Failed(why),
             };
             driver.answered(id, answer);
         });
     }
 
-    /// The ways to a host at these addresses.
-    fn paths(&mut self, transport: Transport, host: &str, remotes: &[SocketAddr]) -> Answer {
-        let name: Option<Rc<str>> = (transport == Transport::Tls).then(|| host.trim_matches(['[', ']']).into());
-        let paths: Vec<Path> = remotes
+    /// The ways to these targets of a host, whose name is the one that a certificate must be for, whatever DNS says (RFC 5922 section 7.2).
+    fn paths(&mut self, host: &str, targets: &[Target]) -> Answer {
+        let is_secure = targets.iter().any(|target| target.transport == Transport::Tls);
+        let name: Option<Rc<str>> = is_secure.then(|| host.trim_matches(['[', ']']).trim_end_matches('.').into());
+        let paths: Vec<Path> = targets
             .iter()
-            .filter_map(|&remote| match transport {
+            .filter_map(|&Target { transport, address: remote }| match transport {
                 Transport::Udp => self.routes.udp(remote),
                 _ => {
                     let (local, listened) = self.routes.stream(transport, remote)?;
-                    let peer = Peer { transport, remote, name: name.clone() };
+                    let name = name.clone().filter(|_| transport == Transport::Tls);
+                    let peer = Peer { transport, remote, name };
                     let elsewhere = || match &self.others {
                         Some(others) if transport == Transport::Tcp => others.connection(remote),
                         _ => None,
@@ -339,15 +346,11 @@ impl<A: App + 'static> Driver<A> {
     }
 }
 
-/// The transport that is asked for, `None` where that is left to us. What is addressed by `sips`, or comes by a `sips` hop, goes over TLS or not at all
-/// (RFC 3261 section 26.2.2); `transport=tcp` then names what is below it (RFC 5630 section 3.1.3).
-fn transport_for(asked: Option<Transport>, secure: bool) -> Result<Option<Transport>, &'static str> {
-    match (asked, secure) {
-        (Some(Transport::Ws | Transport::Wss), _) => Err("no WebSocket transport is configured"),
-        (Some(Transport::Udp), true) => {
-            Err("sips goes over TLS alone, and there is no TLS over UDP (RFC 3261 section 26.2.2)")
-        }
-        (_, true) => Ok(Some(Transport::Tls)),
-        (asked, false) => Ok(asked),
+/// A server that a name has led to has failed: to the log.
+fn told(path: &Path, why: &TargetFailure, next: Option<&Path>) {
+    let server = |path: &Path| format!("{} {}", path.transport.as_str().to_lowercase(), path.remote);
+    match next {
+        Some(next) => tracing::warn!("{}: {why}; next is {}", server(path), server(next)),
+        None => tracing::warn!("{}: {why}; no other server is left", server(path)),
     }
 }

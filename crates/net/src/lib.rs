@@ -51,7 +51,7 @@ pub use handle::{Handle, Running};
 pub use intake::Intake;
 #[cfg(feature = "dns")]
 pub use resolve::SystemResolver;
-pub use resolve::{LiteralsOnly, Lookup, Names, Resolve, Resolved};
+pub use resolve::{LiteralsOnly, Lookup, Names, Resolve};
 pub use shards::{Seat, Shards};
 pub use shown::{shown, without_passwords};
 pub use sip_loop::SipLoop;

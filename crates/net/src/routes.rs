@@ -18,9 +18,13 @@ impl Routes {
         Self { bound, sources: Sources::default() }
     }
 
-    /// The protocol for a next hop that names none (RFC 3263 section 4.1: UDP for `sip:`), among those we have.
-    pub(crate) fn preferred(&self) -> Transport {
-        if self.bound.iter().any(|bound| bound.transport == Transport::Udp) { Transport::Udp } else { Transport::Tcp }
+    /// The protocols for requests of ours, the one for a next hop that names none first (RFC 3263 section 4.1: UDP for `sip:`, where we have it).
+    pub(crate) fn transports(&self) -> &'static [Transport] {
+        if self.bound.iter().any(|bound| bound.transport == Transport::Udp) {
+            &[Transport::Udp, Transport::Tcp, Transport::Tls]
+        } else {
+            &[Transport::Tcp, Transport::Tls]
+        }
     }
 
     /// The path for a datagram to `remote`; `None` without a socket of that family.

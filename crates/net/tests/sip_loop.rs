@@ -19,6 +19,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use net::{App, Bind, LiteralsOnly, LoopConfig, Resolve, Running, SipLoop};
+use sip::locate::{Found, Query, Record};
 use sip::message::{Method, StatusCode};
 use sip::{Application, Draft, Event, Failure, Reply, Transport, Turn};
 use socket2::{Domain, Socket, Type};
@@ -121,9 +122,14 @@ fn answer_to(request: &str, status: &str) -> String {
 struct Page(Vec<IpAddr>);
 
 impl Resolve for Page {
-    fn addresses(&self, _: &str) -> net::Lookup {
-        let page = self.0.clone();
-        Box::pin(async move { net::Resolved::Addresses(page) })
+    fn look_up(&self, query: &Query) -> net::Lookup {
+        let found = match query {
+            Query::Addresses(_) => {
+                Found::Records(self.0.iter().copied().map(Record::Address).collect(), Duration::from_secs(60))
+            }
+            _ => Found::None(Duration::ZERO),
+        };
+        Box::pin(async move { found })
     }
 }
 

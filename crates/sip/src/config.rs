@@ -38,6 +38,9 @@ pub struct Config {
     pub max_alarms: usize,
     /// Most addresses tried for one request (RFC 3263 section 4.3).
     pub max_routes: usize,
+    /// How long a server found by name that did not answer, or was not there, comes last among several (RFC 3263 section 4.3). One that says 503 with
+    /// Retry-After is left out for as long as it says, ten minutes at most.
+    pub avoid: Duration,
     /// When 100 (Trying) is sent for an INVITE (RFC 3261 section 17.2.1).
     pub trying: Trying,
     /// The `Server` header of responses and the `User-Agent` header of requests; `None` sends neither.
@@ -81,6 +84,7 @@ impl Default for Config {
             max_registrations: 10_000,
             max_alarms: 200_000,
             max_routes: 8,
+            avoid: Duration::from_secs(60),
             trying: Trying::AtOnce,
             user_agent: None,
             allow: vec![Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options],

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::id::{AlarmId, ClientTx, RegistrationId, ServerTx, SessionId};
 use crate::invite::SessionEvent;
 use crate::message::{ParseError, Request, Response};
-use crate::outbox::{Origin, SendError};
+use crate::outbox::{Origin, Path, SendError};
 use crate::register::RegistrationEvent;
 use crate::turn::Turn;
 
@@ -46,6 +46,17 @@ pub enum Event {
         response: Box<Response>,
         /// Where it came from.
         origin: Origin,
+    },
+    /// A server of a next hop that was found by name has failed (RFC 3263 section 4.3): for logs. The request has gone on to the next, or fails.
+    TargetFailed {
+        /// The request.
+        tx: ClientTx,
+        /// The server.
+        path: Path,
+        /// Why.
+        why: TargetFailure,
+        /// Which is tried now.
+        next: Option<Path>,
     },
     /// Nothing (more) comes for this request.
     RequestFailed {
@@ -128,6 +139,34 @@ impl fmt::Display for Failure {
             }
             Self::NotRefreshed => f.write_str("the session was not refreshed in time"),
             Self::NumbersUsedUp => f.write_str("the CSeq numbers of the dialog are used up"),
+        }
+    }
+}
+
+/// Why a server is passed over (RFC 3263 section 4.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TargetFailure {
+    /// No response at all in time.
+    NoAnswer,
+    /// The request could not be sent.
+    Unsent(SendError),
+    /// 503, with the seconds of its Retry-After.
+    Unavailable {
+        /// How long it wants to be left alone.
+        retry_after: Option<u32>,
+    },
+}
+
+impl fmt::Display for TargetFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAnswer => Failure::Timeout.fmt(f),
+            Self::Unsent(why) => why.fmt(f),
+            Self::Unavailable { retry_after: None } => f.write_str("503 (Service Unavailable)"),
+            Self::Unavailable { retry_after: Some(secs) } => {
+                write!(f, "503 (Service Unavailable), to be tried again in {secs} s")
+            }
         }
     }
 }

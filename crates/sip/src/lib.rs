@@ -17,6 +17,7 @@
 //!
 //! [`Stack::deadline`] says when [`Turn::timeout`] must be called next; being late or early is harmless.
 
+mod avoided;
 mod chunks;
 pub mod config;
 pub mod counters;
@@ -26,6 +27,7 @@ pub mod draft;
 pub mod event;
 pub mod id;
 pub mod invite;
+pub mod locate;
 pub mod message;
 pub mod outbox;
 #[cfg(feature = "planted")]
@@ -50,7 +52,7 @@ mod wheel;
 pub use config::{Config, Role, Timers, Trying};
 pub use counters::Counters;
 pub use draft::{ContactSpec, Draft, Hop};
-pub use event::{Application, Event, Failure};
+pub use event::{Application, Event, Failure, TargetFailure};
 pub use id::{
     AlarmId, AskId, ClientTx, DialogId, FlowId, Id, IdHasher, IdMap, RegistrationId, SendId, ServerTx, SessionId, Shard,
 };

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::avoided::Avoided;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::id::{AskId, FlowId, Id, RegistrationId, SessionId};
@@ -52,6 +53,8 @@ pub struct Stack {
     pub(crate) fresh: Option<Id>,
     /// What their responses are printed on, one after the other.
     pub(crate) page: Vec<u8>,
+    /// Servers that are passed over for a time.
+    pub(crate) avoided: Avoided,
     pub(crate) asks: Slab<Ask>,
     pub(crate) alarms: Slab<Alarm>,
     pub(crate) sessions: invite::Sessions,
@@ -110,6 +113,7 @@ impl Stack {
             arrivals: Table::default(),
             fresh: None,
             page: Vec::new(),
+            avoided: Avoided::default(),
             asks: Slab::new(),
             alarms: Slab::new(),
             sessions: invite::Sessions::default(),

@@ -69,6 +69,7 @@ impl Rig {
                     other => panic!("sent {other:?}"),
                 },
                 Action::Event(Event::Registration(_, event)) => self.events.push((self.now, event)),
+                Action::Event(Event::TargetFailed { .. }) => {}
                 other => panic!("{other:?}"),
             }
         }

@@ -7,6 +7,7 @@
 pub(crate) mod client;
 mod client_invite;
 mod client_other;
+mod failover;
 pub(crate) mod key;
 mod next_hop;
 pub(crate) mod outgoing;

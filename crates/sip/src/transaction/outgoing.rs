@@ -2,6 +2,7 @@
 //! addresses (RFC 3263 section 4.3) and with credentials (RFC 3261 section 22).
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 use crate::config::Role;
 use crate::digest;
@@ -15,7 +16,7 @@ use crate::planted::{Bug, planted};
 use crate::route;
 use crate::stack::{Ask, StackError, Timer};
 use crate::transaction::key::Branch;
-use crate::transaction::{next_hop, print};
+use crate::transaction::{failover, next_hop, print};
 use crate::turn::{Owner, Turn};
 use crate::wheel::TimerId;
 
@@ -96,6 +97,20 @@ enum ByTcp {
 }
 
 impl Outgoing {
+    /// Whether the next hop is a name, so that there may be several servers. Asked only where something has failed.
+    pub(super) fn is_named(&self) -> bool {
+        let is_name = |host: &str| host.parse::<IpAddr>().is_err();
+        !matches!(self.draft.hop, Hop::Path(_))
+            && matches!(next_hop::question(&self.draft, &self.target), Ok(Question::Route { host, .. }) if is_name(&host))
+    }
+    /// The path of the present or last try.
+    pub(super) fn path(&self) -> Option<Path> {
+        self.path
+    }
+    /// The path of the next try.
+    pub(super) fn next_path(&self) -> Option<Path> {
+        self.paths.front().copied()
+    }
     /// For [`crate::Stack::states`].
     pub(crate) fn state_name(&self) -> &'static str {
         match self.stage {
@@ -273,7 +288,10 @@ impl Turn<'_> {
         let limit = self.stack.config.max_routes;
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
         let found = match answer {
-            Answer::Routes(paths) if !paths.is_empty() => Ok(paths),
+            Answer::Routes(mut paths) if !paths.is_empty() => {
+                self.stack.avoided.arrange(&mut paths, self.now.mono);
+                Ok(paths)
+            }
             Answer::Routes(_) => Err(Failure::NoRoute("no address of the host is reached from here".to_owned())),
             Answer::None => Err(Failure::NoSuchHost),
             Answer::Failed(why) => Err(Failure::NoRoute(why)),
@@ -434,10 +452,14 @@ impl Turn<'_> {
             if code == StatusCode::SESSION_INTERVAL_TOO_SMALL && self.outgoing_lengthen(id, &response) {
                 return;
             }
-            let another = self.stack.outgoing.get(id).is_some_and(|outgoing| !outgoing.paths.is_empty());
-            if code == StatusCode::SERVICE_UNAVAILABLE && another {
-                self.stack.counters.failovers += 1;
-                return self.outgoing_try(id, Cause::Retry);
+            if code == StatusCode::SERVICE_UNAVAILABLE {
+                self.target_failed(id, failover::unavailable(&response));
+                if self.outgoing_has_another(id) {
+                    self.stack.counters.failovers += 1;
+                    return self.outgoing_try(id, Cause::Retry);
+                }
+            } else {
+                self.target_answered(id);
             }
         }
         self.deliver(owner, tx, response, origin);
@@ -496,21 +518,32 @@ impl Turn<'_> {
         true
     }
 
-    /// The present try has failed: the next path, or the end.
+    /// The present try has failed: the next path, or the end. One that brought a provisional response has reached its server, which goes on with
+    /// it (RFC 3263 section 4.3).
     pub(super) fn outgoing_failed(&mut self, id: Id, why: Failure) {
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
+        let provisional = outgoing.provisional;
         if outgoing.cancelled.is_some() {
             return self.outgoing_fail(id, why);
         }
         if why == Failure::Transport(SendError::TooBig) && self.outgoing_wants_tcp(id) {
             return self.outgoing_ask_tcp(id, None);
         }
-        let another = self.stack.outgoing.get(id).is_some_and(|outgoing| !outgoing.paths.is_empty());
-        if another {
+        if why == Failure::Timeout && provisional {
+            return self.outgoing_fail(id, why);
+        }
+        if let Some(why) = failover::of_failure(&why) {
+            self.target_failed(id, why);
+        }
+        if self.outgoing_has_another(id) {
             self.stack.counters.failovers += 1;
             return self.outgoing_try(id, Cause::Retry);
         }
         self.outgoing_fail(id, why);
+    }
+
+    fn outgoing_has_another(&self, id: Id) -> bool {
+        self.stack.outgoing.get(id).is_some_and(|outgoing| !outgoing.paths.is_empty())
     }
 
     fn outgoing_fail(&mut self, id: Id, why: Failure) {

@@ -3,6 +3,7 @@
 
 mod client_invite;
 mod client_other;
+mod failover;
 mod hostile;
 mod limits;
 mod matching;

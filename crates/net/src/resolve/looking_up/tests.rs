@@ -1,0 +1,206 @@
+//! A search against resolvers that fail in every way; the clock is tokio's own, which jumps.
+
+use std::collections::HashMap;
+
+use sip::locate::{Record, Srv};
+use tokio::runtime::Builder;
+use tokio::task::LocalSet;
+
+use super::*;
+use crate::resolve::Lookup;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const OURS: &[Transport] = &[Transport::Udp, Transport::Tcp, Transport::Tls];
+
+/// What a resolver does with a question.
+#[derive(Clone)]
+enum Way {
+    Says(Found),
+    SaysAfter(Duration, Found),
+    IsSilent,
+}
+
+/// A resolver that writes down what it was asked.
+struct Scripted {
+    of: HashMap<Query, Way>,
+    asked: Rc<RefCell<Vec<Query>>>,
+    under_way: Rc<Cell<(usize, usize)>>,
+}
+
+impl Resolve for Scripted {
+    fn look_up(&self, query: &Query) -> Lookup {
+        self.asked.borrow_mut().push(query.clone());
+        let way = self.of.get(query).cloned().unwrap_or(Way::Says(Found::None(HOUR)));
+        let under_way = Rc::clone(&self.under_way);
+        let (now, most) = under_way.get();
+        under_way.set((now + 1, most.max(now + 1)));
+        Box::pin(async move {
+            let found = match way {
+                Way::Says(found) => found,
+                Way::SaysAfter(span, found) => {
+                    tokio::time::sleep(span).await;
+                    found
+                }
+                Way::IsSilent => std::future::pending().await,
+            };
+            let (now, most) = under_way.get();
+            under_way.set((now - 1, most));
+            found
+        })
+    }
+}
+
+struct Bench {
+    names: Rc<LookingUp>,
+    asked: Rc<RefCell<Vec<Query>>>,
+    under_way: Rc<Cell<(usize, usize)>>,
+}
+
+impl Bench {
+    fn new(of: impl IntoIterator<Item = (Query, Way)>) -> Self {
+        let (asked, under_way) = (Rc::default(), Rc::new(Cell::new((0, 0))));
+        let scripted =
+            Scripted { of: of.into_iter().collect(), asked: Rc::clone(&asked), under_way: Rc::clone(&under_way) };
+        Self { names: Rc::new(LookingUp::new(Box::new(scripted), Duration::from_secs(8), 1)), asked, under_way }
+    }
+
+    /// What comes of a search for `example.com`, and how long it takes.
+    async fn locate(&self, port: Option<u16>) -> (Located, Duration) {
+        let wanted = Wanted { host: "example.com".into(), port, transport: None, secure: false };
+        let begun = Instant::now();
+        (Rc::clone(&self.names).locate(wanted, OURS).await, begun.elapsed())
+    }
+}
+
+/// Runs on a loop's thread as it is, but for the clock.
+fn run<F: Future>(test: F) -> F::Output {
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+    LocalSet::new().block_on(&runtime, test)
+}
+
+fn naptr() -> Query {
+    Query::Naptr("example.com.".into())
+}
+
+fn udp() -> Query {
+    Query::Srv("_sip._udp.example.com.".into())
+}
+
+fn tcp() -> Query {
+    Query::Srv("_sip._tcp.example.com.".into())
+}
+
+fn addresses(host: &str) -> Query {
+    Query::Addresses(host.into())
+}
+
+fn address(last: u8, secs: u64) -> Found {
+    Found::Records(vec![Record::Address([192, 0, 2, last].into())], Duration::from_secs(secs))
+}
+
+fn servers(targets: &[&str]) -> Found {
+    let one = |(priority, target): (u16, &&str)| {
+        Record::Srv(Srv { priority, weight: 0, port: 5070 + priority, target: (*target).into() })
+    };
+    Found::Records((0..).zip(targets).map(one).collect(), HOUR)
+}
+
+fn remotes(located: &Located) -> Vec<String> {
+    match located {
+        Located::Targets(targets) => targets.iter().map(|target| target.address.to_string()).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn answers_are_kept_until_their_time_is_over_and_failures_are_not() {
+    run(async {
+        let failing = Way::Says(Found::Failed("SERVFAIL".into()));
+        let bench = Bench::new([(naptr(), failing), (addresses("example.com"), Way::Says(address(1, 60)))]);
+        for (after, asked) in [(0, 4), (59, 1), (2, 2)] {
+            tokio::time::advance(Duration::from_secs(after)).await;
+            assert_eq!(remotes(&bench.locate(None).await.0), ["192.0.2.1:5060"]);
+            let now = std::mem::take(&mut *bench.asked.borrow_mut());
+            assert_eq!(now.len(), asked, "after {after} s: {now:?}");
+        }
+    });
+}
+
+#[test]
+fn a_name_server_that_does_not_answer_some_questions_leaves_time_for_the_others() {
+    run(async {
+        let silent = [naptr(), udp(), tcp()].map(|query| (query, Way::IsSilent));
+        let bench = Bench::new(silent.into_iter().chain([(addresses("example.com"), Way::Says(address(1, 60)))]));
+        let (located, took) = bench.locate(None).await;
+        assert_eq!(remotes(&located), ["192.0.2.1:5060"]);
+        assert!(took < Duration::from_secs(6), "{took:?}");
+        // One that answers nothing: known before nobody waits any more.
+        let bench = Bench::new([naptr(), udp(), tcp(), addresses("example.com")].map(|query| (query, Way::IsSilent)));
+        let (located, took) = bench.locate(None).await;
+        assert!(
+            matches!(&located, Located::Failed(why) if why.contains("did not answer about example.com")),
+            "{located:?}"
+        );
+        assert!(took < Duration::from_secs(8), "{took:?}");
+    });
+}
+
+#[test]
+fn servers_further_down_are_not_waited_for_when_the_first_is_known() {
+    run(async {
+        let late = Way::SaysAfter(Duration::from_secs(5), address(2, 60));
+        let bench = Bench::new([
+            (udp(), Way::Says(servers(&["a.example.com", "b.example.com"]))),
+            (addresses("a.example.com."), Way::Says(address(1, 60))),
+            (addresses("b.example.com."), late.clone()),
+        ]);
+        let (located, took) = bench.locate(None).await;
+        assert_eq!(remotes(&located), ["192.0.2.1:5070"]);
+        assert!(took <= GRACE, "{took:?}");
+        // The control: the first is waited for.
+        let bench = Bench::new([
+            (udp(), Way::Says(servers(&["b.example.com", "a.example.com"]))),
+            (addresses("a.example.com."), Way::Says(address(1, 60))),
+            (addresses("b.example.com."), late),
+        ]);
+        assert_eq!(remotes(&bench.locate(None).await.0), ["192.0.2.2:5070", "192.0.2.1:5071"]);
+    });
+}
+
+#[test]
+fn names_that_are_not_there_and_name_servers_that_fail_are_told_apart() {
+    run(async {
+        assert_eq!(Bench::new([]).locate(None).await.0, Located::NoSuchHost);
+        let why = || Found::Failed("SERVFAIL".into());
+        let bench =
+            Bench::new([naptr(), udp(), tcp(), addresses("example.com")].map(|query| (query, Way::Says(why()))));
+        assert_eq!(bench.locate(None).await.0, Located::Failed("SERVFAIL".into()));
+        let round = |name: &str| Way::Says(Found::Records(vec![Record::Alias(name.into())], HOUR));
+        let bench = Bench::new([
+            (addresses("example.com"), round("other.com")),
+            (addresses("other.com."), round("example.com")),
+            (addresses("example.com."), round("other.com")),
+        ]);
+        let (located, _) = bench.locate(Some(5060)).await;
+        assert!(matches!(&located, Located::Failed(why) if why.contains("lead nowhere")), "{located:?}");
+        assert!(bench.asked.borrow().len() <= 3, "round once, the rest is known: {:?}", bench.asked);
+    });
+}
+
+#[test]
+fn limit_of_questions_at_a_time_holds_for_many_searches() {
+    run(async {
+        let slow = Way::SaysAfter(Duration::from_millis(100), address(1, 0));
+        let bench = Bench::new([(addresses("example.com"), slow)]);
+        let mut all = JoinSet::new();
+        for _ in 0..1_000 {
+            let names = Rc::clone(&bench.names);
+            let wanted = Wanted { host: "example.com".into(), port: Some(1), transport: None, secure: false };
+            all.spawn_local(names.locate(wanted, OURS));
+        }
+        while let Some(located) = all.join_next().await {
+            assert_eq!(remotes(&located.expect("no panic")), ["192.0.2.1:1"]);
+        }
+        assert_eq!(bench.under_way.get(), (0, AT_A_TIME));
+    });
+}

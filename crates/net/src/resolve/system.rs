@@ -1,0 +1,125 @@
+//! The hosts file, and the name servers of the system or others. Nothing outside this file knows which crate speaks to them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ServerOrderingStrategy};
+use hickory_resolver::lookup::Lookup as Answered;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::{Hosts, TokioResolver};
+use sip::locate::{Found, Naptr, Query, Record, Srv};
+
+use super::{Lookup, Names, Resolve};
+
+/// The hosts file, and the name servers of the system or others.
+pub struct SystemResolver {
+    resolver: TokioResolver,
+    hosts: Hosts,
+}
+
+impl SystemResolver {
+    /// Reads the system's configuration (`/etc/resolv.conf`, `/etc/hosts`), and asks the servers named here, where there are any, instead of
+    /// those named there.
+    ///
+    /// # Errors
+    /// When that configuration cannot be read.
+    pub fn new(names: &Names) -> io::Result<Self> {
+        let mut builder = if names.servers.is_empty() {
+            TokioResolver::builder_tokio().map_err(|error| io::Error::other(error.to_string()))?
+        } else {
+            let config = ResolverConfig::from_name_servers(names.servers.iter().map(server).collect());
+            let mut builder = TokioResolver::builder_with_config(config, Default::default());
+            builder.options_mut().server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
+            builder
+        };
+        let options = builder.options_mut();
+        // A try and its repeats fit into half of what it may take in all: services, servers and addresses are asked for one after the other.
+        let tries = u32::try_from(options.attempts).unwrap_or(2) + 1;
+        options.timeout = options.timeout.min(names.timeout / (2 * tries));
+        // What is kept is kept in a cache of ours, whose size in octets is bounded.
+        options.cache_size = 0;
+        let resolver = builder.build().map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(Self { resolver, hosts: Hosts::from_system().unwrap_or_default() })
+    }
+
+    /// Whether the hosts file has the name, or the domain of a service: then no name server is asked about it.
+    fn is_in_hosts(&self, name: &Name) -> bool {
+        let labels = name.iter().filter(|label| !label.starts_with(b"_")).count();
+        let host = name.trim_to(labels);
+        let has = |kind| self.hosts.lookup_static_host(&op::Query::query(host.clone(), kind)).is_some();
+        has(RecordType::A) || has(RecordType::AAAA)
+    }
+}
+
+fn server(address: &SocketAddr) -> NameServerConfig {
+    let at = |mut connection: ConnectionConfig| {
+        connection.port = address.port();
+        connection
+    };
+    let ways = vec![at(ConnectionConfig::udp()), at(ConnectionConfig::tcp())];
+    NameServerConfig::new(address.ip(), true, ways)
+}
+
+impl Resolve for SystemResolver {
+    fn look_up(&self, query: &Query) -> Lookup {
+        let resolver = self.resolver.clone();
+        let kind = match query {
+            Query::Naptr(_) => RecordType::NAPTR,
+            Query::Srv(_) => RecordType::SRV,
+            Query::Addresses(host) => {
+                let host = host.clone();
+                return Box::pin(async move {
+                    found(resolver.lookup_ip(host.as_str()).await.map(|found| found.as_lookup().clone()))
+                });
+            }
+        };
+        let name = match Name::from_ascii(query.name()) {
+            Ok(name) if self.is_in_hosts(&name) => return Box::pin(async { Found::None(Duration::ZERO) }),
+            Ok(name) => name,
+            Err(error) => return Box::pin(async move { Found::Failed(error.to_string()) }),
+        };
+        Box::pin(async move { found(resolver.lookup(name, kind).await) })
+    }
+}
+
+fn found(result: Result<Answered, NetError>) -> Found {
+    match result {
+        Ok(answered) => {
+            let records: Vec<Record> = answered.answers().iter().filter_map(|record| record_of(&record.data)).collect();
+            match answered.valid_until().saturating_duration_since(Instant::now()) {
+                ttl if records.is_empty() => Found::None(ttl),
+                ttl => Found::Records(records, ttl),
+            }
+        }
+        Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
+            Found::None(Duration::from_secs(none.negative_ttl.unwrap_or(0).into()))
+        }
+        Err(error) => Found::Failed(error.to_string()),
+    }
+}
+
+fn record_of(data: &RData) -> Option<Record> {
+    let text = |octets: &[u8]| std::str::from_utf8(octets).unwrap_or_default().to_owned();
+    Some(match data {
+        RData::A(ip) => Record::Address(ip.0.into()),
+        RData::AAAA(ip) => Record::Address(ip.0.into()),
+        RData::SRV(srv) => Record::Srv(Srv {
+            priority: srv.priority,
+            weight: srv.weight,
+            port: srv.port,
+            target: srv.target.to_ascii(),
+        }),
+        RData::NAPTR(naptr) => Record::Naptr(Naptr {
+            order: naptr.order,
+            preference: naptr.preference,
+            flags: text(&naptr.flags),
+            services: text(&naptr.services),
+            regexp: text(&naptr.regexp),
+            replacement: naptr.replacement.to_ascii(),
+        }),
+        _ => return None,
+    })
+}
