@@ -21,3 +21,4 @@ mod stranger;
 mod through;
 mod tls;
 mod trouble;
+mod websocket;

@@ -5,7 +5,7 @@ pub(crate) mod registering;
 pub(crate) mod sound;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -63,6 +63,13 @@ impl Program {
     /// The process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Gives a line to a program that was started with an input.
+    pub(crate) fn say(&mut self, line: &str) {
+        let name = &self.name;
+        let input = self.child.stdin.as_mut().unwrap_or_else(|| panic!("{name} has no input"));
+        writeln!(input, "{line}").unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 
     /// Waits for a line that holds `text`, also among those seen before, and returns it.

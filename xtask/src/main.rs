@@ -15,6 +15,7 @@ mod fuzz;
 mod gaps;
 mod layers;
 mod mutants;
+mod node_modules;
 mod peers;
 mod process;
 mod rfc;

@@ -1,11 +1,11 @@
-//! `cargo xtask peers`: the programs from outside that tests, fuzzing and benches need, all of them Debian packages.
+//! `cargo xtask peers`: the programs from outside that tests, fuzzing and benches need: Debian packages, and what [`node_modules`] brings.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::failure::Failure;
-use crate::process;
 use crate::workspace::Workspace;
+use crate::{node_modules, process};
 
 /// One program and the package that brings it.
 pub(crate) struct Peer {
@@ -41,6 +41,8 @@ pub(crate) const PEERS: &[Peer] = &[
     needed("iptables", "iptables", "cutting one direction of a call"),
     needed("strace", "strace", "seeing what is flushed before an answer"),
     needed("valgrind", "valgrind", "instructions per message"),
+    needed("nodejs", "node", "runs JsSIP, a phone for browsers"),
+    needed("npm", "npm", "brings JsSIP"),
     needed("python3", "python3", "drivers of the foreign phones"),
     needed("g++", "g++", "libFuzzer"),
     extra("debootstrap", "debootstrap", "the bare root of `cargo xtask fresh`"),
@@ -51,15 +53,20 @@ const DAEMONS: &[&str] = &["kamailio", "rtpengine-daemon"];
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
-pub(crate) fn run(_workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [] | ["status"] => {
             print_status();
             let missing: Vec<&str> = missing(false).iter().map(|peer| peer.package).collect();
-            if missing.is_empty() { Ok(()) } else { Err(Failure::Missing(how_to_install(&missing))) }
+            if missing.is_empty() {
+                node_modules::status(workspace)
+            } else {
+                Err(Failure::Missing(how_to_install(&missing)))
+            }
         }
         ["install"] => {
             install(&missing(false))?;
+            node_modules::install(workspace)?;
             print_status();
             Ok(())
         }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::failure::Failure;
 use crate::workspace::Workspace;
-use crate::{peers, process, source};
+use crate::{node_modules, peers, process, source};
 
 /// Tests in this module of the integration binary talk to foreign programs.
 const INTEROP: &str = "interop::";
@@ -28,6 +28,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     };
     if !without_peers {
         peers::install(&peers::missing(false))?;
+        node_modules::install(workspace)?;
     }
     let has_ipv6 = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
     let skipped: Vec<&str> =

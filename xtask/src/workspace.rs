@@ -74,7 +74,7 @@ pub(crate) struct TextFile {
 pub(crate) const FUZZ: &str = "fuzz/Cargo.toml";
 
 /// Folders that hold no text of ours.
-const SKIPPED: &[&str] = &["target", ".git", "corpus", "seeds", "artifacts"];
+const SKIPPED: &[&str] = &["target", ".git", "corpus", "seeds", "artifacts", "node_modules"];
 
 impl Workspace {
     /// The repository this tool was built from (cargo tells), else the nearest folder upwards with our `xtask` in it.

@@ -123,6 +123,12 @@ pub(crate) struct Serve {
     /// Listen for SIP over TLS there (repeatable).
     #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     pub(crate) tls: Vec<SocketAddr>,
+    /// Listen for SIP over WebSocket there (repeatable).
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
+    pub(crate) ws: Vec<SocketAddr>,
+    /// Listen for SIP over secure WebSocket there (repeatable).
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
+    pub(crate) wss: Vec<SocketAddr>,
     /// The certificate shown over TLS, PEM, with those between it and its authority; by default one that signs itself is made and kept.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub(crate) tls_cert: Option<PathBuf>,

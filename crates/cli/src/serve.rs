@@ -109,14 +109,16 @@ struct Kept {
 fn start(args: &args::Serve) -> Result<(Running, Kept), Fault> {
     let (mut config, _) = settings(args.config.as_deref(), Config::load)?;
     if !args.sip.is_empty() {
-        config.listen.retain(|bind| bind.transport == Transport::Tls);
+        config.listen.retain(|bind| !matches!(bind.transport, Transport::Udp | Transport::Tcp));
         config.listen.splice(..0, phone::udp_and_tcp(&args.sip));
     } else if UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_err() {
         config.listen.retain(|bind| bind.address.ip() != Ipv6Addr::UNSPECIFIED);
     }
-    if !args.tls.is_empty() {
-        config.listen.retain(|bind| bind.transport != Transport::Tls);
-        config.listen.extend(args.tls.iter().map(|&address| Bind { transport: Transport::Tls, address }));
+    for (transport, given) in [(Transport::Tls, &args.tls), (Transport::Ws, &args.ws), (Transport::Wss, &args.wss)] {
+        if !given.is_empty() {
+            config.listen.retain(|bind| bind.transport != transport);
+            config.listen.extend(given.iter().map(|&address| Bind { transport, address }));
+        }
     }
     if args.tls_cert.is_some() {
         (config.tls.certificate, config.tls.key) = (args.tls_cert.clone(), args.tls_key.clone());

@@ -17,7 +17,7 @@ const BUFFER: usize = 4 << 20;
 /// An address to listen on. Port 0 takes a free one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bind {
-    /// Protocol: UDP, TCP or TLS.
+    /// Protocol.
     pub transport: Transport,
     /// Address; 0.0.0.0 or `[::]` for all.
     pub address: SocketAddr,
@@ -112,17 +112,15 @@ impl Sockets {
                     udp.push(socket);
                     local
                 }
-                Transport::Tcp | Transport::Tls => {
+                Transport::Ws | Transport::Wss if cfg!(not(feature = "websocket")) => {
+                    let why = "WebSockets are not part of this build";
+                    return Err(fail(io::Error::new(io::ErrorKind::Unsupported, why)));
+                }
+                _ => {
                     let listener = listener(address, false).map_err(fail)?;
                     let local = listener.local_addr().map_err(fail)?;
                     streams.push((bind.transport, listener));
                     local
-                }
-                _ => {
-                    return Err(fail(io::Error::new(
-                        io::ErrorKind::Unsupported,
-                        "only UDP, TCP and TLS are listened on",
-                    )));
                 }
             };
             bound.push(Bound { transport: bind.transport, address });

@@ -1,5 +1,6 @@
 //! How a loop is made.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::binding::Bind;
@@ -22,7 +23,7 @@ pub struct StreamLimits {
     pub backlogs: usize,
     /// How long connecting may take.
     pub connect: Duration,
-    /// How long a handshake of TLS may take, on either side.
+    /// How long the handshakes of TLS and of a WebSocket may take together, on either side.
     pub handshake: Duration,
     /// Handshakes at a time with those who connected, each of which may take up to 64 KiB; one more connection is closed at once. A quarter of them, and at least one, may be with
     /// one address (IPv6: one network of 64 bits).
@@ -49,6 +50,22 @@ impl Default for StreamLimits {
     }
 }
 
+/// How WebSockets are made (RFC 7118).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebSockets {
+    /// The origins whose pages may connect, as browsers write them: `https://phone.example.com`; empty: any. Programs that are no browsers send none
+    /// and may connect in either case (RFC 6455 section 10.2).
+    pub origins: Vec<String>,
+    /// The resource that is asked for where we connect: path and query of a WebSocket URI, with nothing in it that may not stand there.
+    pub resource: String,
+}
+
+impl Default for WebSockets {
+    fn default() -> Self {
+        Self { origins: Vec::new(), resource: "/".into() }
+    }
+}
+
 /// The longest rest between turns, unless configured.
 pub const REST: Duration = Duration::from_millis(4);
 
@@ -68,6 +85,8 @@ pub struct LoopConfig {
     pub crossings: usize,
     /// Certificates, and whom we trust.
     pub tls: Tls,
+    /// WebSockets, accepted and our own.
+    pub web: Arc<WebSockets>,
     /// The longest rest between turns under steady load (see `pace`), so what an answer may be delayed to be cheaper; zero: never any.
     pub rest: Duration,
     /// Sees every message on the wire.
@@ -87,6 +106,7 @@ impl LoopConfig {
             commands: 1024,
             crossings: 4096,
             tls: Tls::default(),
+            web: Arc::default(),
             rest: REST,
             tap: None,
             resolver: None,

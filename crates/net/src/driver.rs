@@ -41,6 +41,8 @@ pub(crate) struct Driver<A: App> {
     pub(crate) datagrams: Datagrams,
     pub(crate) streams: Streams,
     pub(crate) tls: Tls,
+    #[cfg(feature = "websocket")]
+    pub(crate) web: std::sync::Arc<crate::config::WebSockets>,
     /// The loops beside this one.
     pub(crate) others: Option<Others>,
     routes: Routes,
@@ -64,7 +66,7 @@ impl<A: App + 'static> Driver<A> {
         others: Option<Others>,
         count: Count,
     ) -> io::Result<Rc<RefCell<Self>>> {
-        if config.tls.server.is_none() && bound.iter().any(|bound| bound.transport == Transport::Tls) {
+        if config.tls.server.is_none() && bound.iter().any(|bound| bound.transport.is_secured()) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "listening over TLS needs a certificate"));
         }
         let datagrams = Datagrams::new(udp)?;
@@ -84,6 +86,8 @@ impl<A: App + 'static> Driver<A> {
                 datagrams,
                 streams,
                 tls: config.tls,
+                #[cfg(feature = "websocket")]
+                web: config.web,
                 others,
                 routes: Routes::new(bound),
                 names,
@@ -291,6 +295,10 @@ impl<A: App + 'static> Driver<A> {
             self.stack.at(now, &mut self.out).answered(id, Answer::Failed("unknown question".into()));
             return;
         };
+        if cfg!(not(feature = "websocket")) && transport.is_some_and(Transport::is_web) {
+            let why = "WebSockets are not part of this build".to_owned();
+            return self.stack.at(now, &mut self.out).answered(id, Answer::Failed(why));
+        }
         let (wanted, ours) = (Wanted { host, port, transport, secure }, self.routes.transports());
         let answer = match wanted.numeric(ours) {
             Ok(Some(target)) => self.paths(&wanted.host, &[target]),
@@ -319,15 +327,17 @@ impl<A: App + 'static> Driver<A> {
 
     /// The ways to these targets of a host, whose name is the one that a certificate must be for, whatever DNS says (RFC 5922 section 7.2).
     fn paths(&mut self, host: &str, targets: &[Target]) -> Answer {
-        let is_secure = targets.iter().any(|target| target.transport == Transport::Tls);
-        let name: Option<Rc<str>> = is_secure.then(|| host.trim_matches(['[', ']']).trim_end_matches('.').into());
+        // Who is not merely an address: a certificate is for it, or a server of WebSockets is asked for it.
+        let is_named = |transport: Transport| !matches!(transport, Transport::Udp | Transport::Tcp);
+        let any_named = targets.iter().any(|target| is_named(target.transport));
+        let name: Option<Rc<str>> = any_named.then(|| host.trim_matches(['[', ']']).trim_end_matches('.').into());
         let paths: Vec<Path> = targets
             .iter()
             .filter_map(|&Target { transport, address: remote }| match transport {
                 Transport::Udp => self.routes.udp(remote),
                 _ => {
                     let (local, listened) = self.routes.stream(transport, remote)?;
-                    let name = name.clone().filter(|_| transport == Transport::Tls);
+                    let name = name.clone().filter(|_| is_named(transport));
                     let peer = Peer { transport, remote, name };
                     let elsewhere = || match &self.others {
                         Some(others) if transport == Transport::Tcp => others.connection(remote),

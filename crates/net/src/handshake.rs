@@ -1,4 +1,4 @@
-//! Handshakes of TLS: bounded in time and in number, and one step at a time in each loop, so that the thousandth costs the others no more than the
+//! Handshakes of TLS and of WebSockets: bounded in time and in number, and one step at a time in each loop, so that the thousandth costs the others no more than the
 //! first.
 
 use std::cell::RefCell;
@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use crate::app::App;
-use crate::channel::{Shaking, Trouble};
 use crate::driver::Driver;
+use crate::octets::{Shaking, Trouble};
 use crate::streams::Ending;
 
 /// Shakes hands on a connection whose channel is there; both sides.

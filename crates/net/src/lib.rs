@@ -24,6 +24,8 @@ mod handle;
 mod handshake;
 mod intake;
 pub mod media;
+mod octets;
+mod opening;
 mod others;
 mod pace;
 mod planned;
@@ -39,12 +41,14 @@ mod tap;
 mod tcp;
 pub mod tls;
 mod udp;
+#[cfg(feature = "websocket")]
+mod websocket;
 mod wire_log;
 
 pub use app::App;
 pub use binding::{Bind, Bound, Sockets};
 pub use clock::Clock;
-pub use config::{LoopConfig, REST, StreamLimits};
+pub use config::{LoopConfig, REST, StreamLimits, WebSockets};
 pub use error::{CommandError, StartError};
 pub use files::raise_file_limit;
 pub use handle::{Handle, Running};

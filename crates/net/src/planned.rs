@@ -1,4 +1,4 @@
-//! Connections over TLS that may be made: who must be at the other end, and the port that has been said to be ours.
+//! Connections over TLS and WebSockets that may be made: who must be at the other end, and the port that has been said to be ours.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;

@@ -29,8 +29,8 @@ const CHUNK: usize = 16 * 1024;
 pub(crate) struct Peer {
     pub(crate) transport: Transport,
     pub(crate) remote: SocketAddr,
-    /// Over TLS, whose certificate it showed: another name at the same address is somebody else (RFC 5922 section 7.3). `None` for those
-    /// who connected to us.
+    /// Over TLS, whose certificate it showed, and of a WebSocket, who was asked for: another name at the same address is somebody else (RFC 5922
+    /// section 7.3). `None` for those who connected to us.
     pub(crate) name: Option<Rc<str>>,
 }
 
@@ -72,7 +72,7 @@ pub(crate) struct Streams {
     pub(crate) messages: Limits,
     pub(crate) connections: HashMap<FlowId, Connection>,
     by_peer: HashMap<Peer, FlowId>,
-    /// Connections over TLS that are still to be made, or made again.
+    /// Connections to somebody with a name that are still to be made, or made again.
     pub(crate) plans: Plans,
     /// Connections that are still to be begun, and where they lead.
     pub(crate) opening: Vec<(FlowId, SocketAddr)>,
@@ -135,8 +135,8 @@ impl Streams {
         self.by_peer.get(peer).and_then(|flow| self.path_of(*flow))
     }
 
-    /// The path of a new flow to `peer` that the first send opens. Where nobody could connect to us over TLS, our end of that very connection is what
-    /// we name: a peer that keeps its connections comes back by it.
+    /// The path of a new flow to `peer` that the first send opens. Where nobody could connect to us over TLS or by a WebSocket, our end of that very
+    /// connection is what we name: a peer that keeps its connections comes back by it.
     pub(crate) fn new_path(&mut self, peer: Peer, local: SocketAddr, listened: bool) -> Path {
         let Peer { transport, remote, name } = peer;
         let flow = self.new_flow();
@@ -178,7 +178,7 @@ impl Streams {
     }
 
     /// Who must be at the other end of a path whose connection is not there. Over TLS nobody is connected to who had connected to us: there
-    /// is no name that a certificate could be held against.
+    /// is no name that a certificate could be held against. Nor is anybody behind a WebSocket, whom its connection alone reaches (RFC 7118 section 5).
     fn peer_of(&self, path: &Path) -> Result<Peer, Refused> {
         let name = self.plans.name(path.flow);
         if path.transport != Transport::Tcp && name.is_none() {

@@ -1,9 +1,11 @@
-//! Stream connections, with and without TLS: accepted ones, our own, and their use in both directions (RFC 3261 section 18.1.1, 18.2.2, 18.3; RFC 5626 4.4.1).
+//! Stream connections, with and without TLS, and WebSockets: accepted ones, our own, and their use in both directions (RFC 3261 section 18.1.1, 18.2.2, 18.3; RFC 5626 4.4.1).
 
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
+#[cfg(feature = "websocket")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,18 +15,21 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::channel::{Channel, Taken, Trouble};
+use crate::channel::Channel;
 use crate::driver::Driver;
-use crate::handshake;
+use crate::octets::{Taken, Trouble};
 use crate::streams::{Connection, Ending, Peer, Streams};
-use crate::tls::{TlsClient, told};
+use crate::tls::told;
+#[cfg(feature = "websocket")]
+use crate::websocket::Handshake;
+use crate::{handshake, opening};
 
 /// Starts a task per listener, and one that connects.
 pub(crate) fn start<A: App + 'static>(driver: &Rc<RefCell<Driver<A>>>) {
     for (transport, listener) in driver.borrow().streams.listeners.clone() {
         tokio::task::spawn_local(accept(Rc::clone(driver), transport, listener));
     }
-    tokio::task::spawn_local(open(Rc::clone(driver)));
+    tokio::task::spawn_local(opening::open(Rc::clone(driver)));
 }
 
 async fn accept<A: App + 'static>(driver: Rc<RefCell<Driver<A>>>, transport: Transport, listener: Rc<TcpListener>) {
@@ -59,34 +64,35 @@ fn welcome<A: App + 'static>(
     }
     let Ok(local) = socket.local_addr() else { return };
     let _ = socket.set_nodelay(true);
-    let secured = match (transport, &borrowed.tls.server) {
-        (Transport::Tls, Some(server)) => match server.connection() {
+    let secured = match (transport.is_secured(), &borrowed.tls.server) {
+        (true, Some(server)) => match server.connection() {
             Ok(tls) => Some(tls),
             Err(error) => return tracing::error!(%error, "no TLS connection can be made"),
         },
-        (Transport::Tls, None) => return,
-        _ => None,
+        (true, None) => return,
+        (false, _) => None,
+    };
+    let channel = Channel::new(Rc::clone(&socket), secured);
+    #[cfg(feature = "websocket")]
+    let channel = match transport.is_web() {
+        true => channel.agreeing(Handshake::accepting(Arc::clone(&borrowed.web), borrowed.streams.messages.message)),
+        false => channel,
     };
     let flow = borrowed.streams.new_flow();
-    let peer = Peer { transport, remote, name: None };
+    borrowed.streams.insert(flow, local, Peer { transport, remote, name: None }, Some(channel), true);
     let weak = Rc::downgrade(driver);
-    match secured {
-        None => {
-            borrowed.streams.insert(flow, local, peer, Some(Channel::plain(Rc::clone(&socket))), true);
-            borrowed.flow_changed(flow, FlowChange::Accepted);
-            tokio::task::spawn_local(serve(weak, flow, socket));
-        }
-        Some(tls) => {
-            borrowed.streams.insert(flow, local, peer, Some(Channel::secured(Rc::clone(&socket), tls)), true);
-            borrowed.streams.shakes_hands(remote);
-            let limit = borrowed.streams.limits.handshake;
-            tokio::task::spawn_local(serve_secured(weak, flow, socket, remote, limit));
-        }
+    if transport == Transport::Tcp {
+        borrowed.flow_changed(flow, FlowChange::Accepted);
+        tokio::task::spawn_local(serve(weak, flow, socket));
+    } else {
+        borrowed.streams.shakes_hands(remote);
+        let limit = borrowed.streams.limits.handshake;
+        tokio::task::spawn_local(serve_agreed(weak, flow, socket, remote, limit));
     }
 }
 
 /// Shakes hands with who connected, then serves.
-async fn serve_secured<A: App + 'static>(
+async fn serve_agreed<A: App + 'static>(
     driver: Weak<RefCell<Driver<A>>>,
     flow: FlowId,
     socket: Rc<TcpStream>,
@@ -100,11 +106,13 @@ async fn serve_secured<A: App + 'static>(
         driver.streams.shook_hands(remote);
         if !matches!(outcome, Ok(Ok(()))) {
             let why = match outcome {
-                Ok(Err(Trouble::Tls(error))) => told(&error, None),
-                Err(_) => "it took too long".to_owned(),
-                _ => "the connection broke".to_owned(),
+                Ok(Err(Trouble::Tls(error))) => format!("no TLS with who connected: {}", told(&error, None)),
+                #[cfg(feature = "websocket")]
+                Ok(Err(Trouble::Web(why))) => format!("no WebSocket with who connected: {why}"),
+                Err(_) => "a handshake took too long".to_owned(),
+                _ => "a connection broke in its handshake".to_owned(),
             };
-            tracing::debug!(%remote, why, "no TLS with who connected");
+            tracing::debug!(%remote, "{why}");
             let unsent = driver.streams.forget(flow);
             return driver.unsent(unsent, SendError::Closed);
         }
@@ -113,102 +121,8 @@ async fn serve_secured<A: App + 'static>(
     serve(driver, flow, socket).await;
 }
 
-/// Begins the connections that are wanted.
-async fn open<A: App + 'static>(driver: Rc<RefCell<Driver<A>>>) {
-    let opened = Rc::clone(&driver.borrow().streams.opened);
-    loop {
-        opened.notified().await;
-        let streams = &mut driver.borrow_mut().streams;
-        for (flow, remote) in streams.opening.drain(..) {
-            tokio::task::spawn_local(connect(Rc::downgrade(&driver), flow, remote));
-        }
-    }
-}
-
-async fn connect<A: App + 'static>(driver: Weak<RefCell<Driver<A>>>, flow: FlowId, remote: SocketAddr) {
-    let outcome = reach(&driver, flow, remote).await;
-    let Some(driver) = driver.upgrade() else { return };
-    match outcome {
-        Ok(socket) => {
-            driver.borrow_mut().flow_changed(flow, FlowChange::Opened);
-            let weak = Rc::downgrade(&driver);
-            drop(driver);
-            serve(weak, flow, socket).await;
-        }
-        Err(why) => {
-            let mut driver = driver.borrow_mut();
-            let unsent = driver.streams.forget(flow);
-            driver.unsent(unsent, why);
-            driver.flow_changed(flow, FlowChange::OpenFailed);
-        }
-    }
-}
-
-/// Connects, and shakes hands where that is wanted.
-async fn reach<A: App + 'static>(
-    driver: &Weak<RefCell<Driver<A>>>,
-    flow: FlowId,
-    remote: SocketAddr,
-) -> Result<Rc<TcpStream>, SendError> {
-    let (limits, name, socket, client) = {
-        let driver = driver.upgrade().ok_or(SendError::Closed)?;
-        let mut driver = driver.borrow_mut();
-        let name = driver.streams.connections.get(&flow).ok_or(SendError::Closed)?.peer.name.clone();
-        let socket = driver.streams.plans.take_socket(flow);
-        (driver.streams.limits, name, socket, driver.tls.client.clone())
-    };
-    let connecting = async {
-        match socket {
-            Some(socket) => socket.connect(remote).await,
-            None => TcpStream::connect(remote).await,
-        }
-    };
-    let Ok(Ok(socket)) = tokio::time::timeout(limits.connect, connecting).await else {
-        return Err(SendError::Unreachable);
-    };
-    let _ = socket.set_nodelay(true);
-    let socket = Rc::new(socket);
-    let secured = match &name {
-        Some(name) => Some(secure(client, name).await?),
-        None => None,
-    };
-    {
-        let driver = driver.upgrade().ok_or(SendError::Closed)?;
-        let mut driver = driver.borrow_mut();
-        let connection = driver.streams.connections.get_mut(&flow).ok_or(SendError::Closed)?;
-        connection.channel = Some(match secured {
-            Some(tls) => Channel::secured(Rc::clone(&socket), tls),
-            None => Channel::plain(Rc::clone(&socket)),
-        });
-    }
-    let Some(name) = name else { return Ok(socket) };
-    match tokio::time::timeout(limits.handshake, handshake::shake(driver, flow, &socket)).await {
-        Ok(Ok(())) => Ok(socket),
-        Ok(Err(Trouble::Tls(error))) => Err(SendError::Tls(told(&error, Some(&name)).into())),
-        Ok(Err(Trouble::Broken)) => {
-            Err(SendError::Tls(format!("{name} has closed the connection during the handshake of TLS").into()))
-        }
-        Err(_) => Err(SendError::Tls(format!("the handshake of TLS with {name} took too long").into())),
-    }
-}
-
-/// Our side of a connection to `name`. What the system trusts is read on another thread.
-async fn secure(client: TlsClient, name: &str) -> Result<rustls::Connection, SendError> {
-    let client = match client.is_ready() {
-        true => client,
-        false => tokio::task::spawn_blocking(move || {
-            // What is wrong is told below.
-            let _ = client.config();
-            client
-        })
-        .await
-        .map_err(|_| SendError::Closed)?,
-    };
-    client.connection(name).map_err(|why| SendError::Tls(why.into()))
-}
-
 /// Reads and writes one connection until it ends.
-async fn serve<A: App + 'static>(driver: Weak<RefCell<Driver<A>>>, flow: FlowId, socket: Rc<TcpStream>) {
+pub(crate) async fn serve<A: App + 'static>(driver: Weak<RefCell<Driver<A>>>, flow: FlowId, socket: Rc<TcpStream>) {
     let Some((wake, limits, messages, mut silent)) = driver.upgrade().and_then(|driver| {
         let driver = driver.borrow();
         let connection = driver.streams.connections.get(&flow)?;
@@ -217,19 +131,19 @@ async fn serve<A: App + 'static>(driver: Weak<RefCell<Driver<A>>>, flow: FlowId,
         return;
     };
     let mut framer = Framer::new(messages);
-    let mut begun = false;
+    let (mut begun, mut had_begun) = (false, false);
     let mut patience = Instant::now() + limits.message;
     // Write what was queued while connecting.
     wake.notify_one();
     while let Some(waiting) = after_wake(&driver, flow) {
         // A message begun must end in time, however slowly its octets drip in, and who connects must say something.
-        match framer.buffered() {
-            0 if silent => {}
-            0 => patience = Instant::now() + limits.idle,
-            _ if !begun => patience = Instant::now() + limits.message,
-            _ => {}
+        match begun {
+            false if silent => {}
+            false => patience = Instant::now() + limits.idle,
+            true if !had_begun => patience = Instant::now() + limits.message,
+            true => {}
         }
-        begun = framer.buffered() > 0;
+        had_begun = begun;
         tokio::select! {
             ready = socket.readable() => {
                 if ready.is_err() {
@@ -239,8 +153,8 @@ async fn serve<A: App + 'static>(driver: Weak<RefCell<Driver<A>>>, flow: FlowId,
                     Read::Ended => break,
                     Read::Empty => {}
                     // Others get their turn: a stream that never pauses must not be all there is.
-                    Read::More => {
-                        silent = false;
+                    Read::More(partly) => {
+                        (silent, begun) = (false, partly);
                         tokio::task::yield_now().await;
                     }
                 }
@@ -276,8 +190,8 @@ enum Read {
     Ended,
     /// The socket is empty.
     Empty,
-    /// More may wait.
-    More,
+    /// More may wait; whether a message has begun that must end.
+    More(bool),
 }
 
 /// Takes one chunk and every message that ends in it.
@@ -289,15 +203,27 @@ fn read<A: App + 'static>(driver: &Weak<RefCell<Driver<A>>>, flow: FlowId, frame
     let Some(Connection { channel: Some(channel), peer, accepted, .. }) = connections.get_mut(&flow) else {
         return Read::Ended;
     };
+    #[cfg(feature = "websocket")]
+    if let Some((web, octets)) = channel.web() {
+        let mut messages = Vec::new();
+        let taken = web.read(octets, &mut messages);
+        let begun = web.has_begun();
+        if let Err(error) = &taken {
+            tell_end(peer, *accepted, error);
+        }
+        return match (hear(&mut driver, now, flow, messages), taken) {
+            (Read::Ended, _) => Read::Ended,
+            (_, Ok(Taken::Empty)) => Read::Empty,
+            (_, Ok(_)) => Read::More(begun),
+            (_, Err(_)) => Read::Ended,
+        };
+    }
     let length = match channel.read(chunk) {
         Ok(Taken::Octets(length)) => length,
-        Ok(Taken::Nothing) => return Read::More,
+        Ok(Taken::Nothing) => return Read::More(framer.buffered() > 0),
         Ok(Taken::Empty) => return Read::Empty,
         Err(error) => {
-            // What TLS does not allow, or an alert: one of a server that wants a certificate comes only now (RFC 8446 section 4.4.2.4).
-            if error.kind() == io::ErrorKind::Other && !*accepted {
-                tracing::warn!(remote = %peer.remote, %error, "a connection over TLS has been ended");
-            }
+            tell_end(peer, *accepted, &error);
             return Read::Ended;
         }
     };
@@ -323,5 +249,38 @@ fn read<A: App + 'static>(driver: &Weak<RefCell<Driver<A>>>, flow: FlowId, frame
             }
         }
     }
-    Read::More
+    Read::More(framer.buffered() > 0)
+}
+
+/// Tells of a connection that ends as none should.
+fn tell_end(peer: &Peer, accepted: bool, error: &io::Error) {
+    match error.kind() {
+        // What TLS does not allow, or an alert: one of a server that wants a certificate comes only now (RFC 8446 section 4.4.2.4).
+        io::ErrorKind::Other if !accepted => {
+            tracing::warn!(remote = %peer.remote, %error, "a connection over TLS has been ended");
+        }
+        io::ErrorKind::InvalidData => tracing::debug!(remote = %peer.remote, %error, "a WebSocket has been ended"),
+        _ => {}
+    }
+}
+
+/// Takes the messages of a WebSocket: each is one of SIP (RFC 7118 section 5), or a ping, or empty (RFC 5626 section 4.4.1).
+#[cfg(feature = "websocket")]
+fn hear<A: App + 'static>(driver: &mut Driver<A>, now: sip::Now, flow: FlowId, messages: Vec<Bytes>) -> Read {
+    for bytes in messages {
+        let Some(connection) = driver.streams.connections.get(&flow) else { return Read::Ended };
+        let Peer { transport, remote, .. } = connection.peer;
+        let path = Path { flow, transport, local: connection.local, remote };
+        match &*bytes {
+            b"\r\n\r\n" if connection.backlog.ends_with_pong() => {}
+            b"\r\n\r\n" => {
+                if driver.streams.write(flow, None, Bytes::from_static(b"\r\n")).is_err() {
+                    return Read::Ended;
+                }
+            }
+            b"\r\n" | b"" => {}
+            _ => driver.receive(now, path, bytes),
+        }
+    }
+    Read::More(false)
 }

@@ -1,4 +1,4 @@
-//! TLS 1.2 and 1.3 for SIP (RFC 3261 section 26, RFC 5922): certificates, whom we trust, and what went wrong. The octets are in `channel`.
+//! TLS 1.2 and 1.3 for SIP (RFC 3261 section 26, RFC 5922): certificates, whom we trust, and what went wrong. The octets are in `octets`.
 
 mod client;
 mod error;

@@ -12,6 +12,9 @@ mod tls;
 mod turns;
 #[path = "sip_loop/ways.rs"]
 mod ways;
+#[cfg(feature = "websocket")]
+#[path = "sip_loop/websocket.rs"]
+mod websocket;
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};

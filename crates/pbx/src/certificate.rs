@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use net::tls::{OwnCertificate, Tls, TlsClient, TlsError, TlsServer, Trust};
-use sip::Transport;
 
 use crate::config::{Config, TlsConfig};
 
@@ -43,7 +42,7 @@ impl Shown {
 
 /// Both sides of TLS, as far as these settings need them.
 pub(crate) fn open(config: &Config) -> Result<(Tls, Option<Shown>), TlsError> {
-    let listens = config.listen.iter().any(|bind| bind.transport == Transport::Tls);
+    let listens = config.listen.iter().any(|bind| bind.transport.is_secured());
     let trust = config.tls.ca.clone().map_or(Trust::System, Trust::File);
     if !listens {
         return Ok((Tls { server: None, client: TlsClient::new(trust, None)? }, None));

@@ -73,8 +73,10 @@ pub struct Config {
     pub ring: Duration,
     /// How long a call may go on without a packet from one side; `None` (the default): for ever.
     pub silence: Option<Duration>,
-    /// Certificates, for what is listened on over TLS and for devices that are reached by it.
+    /// Certificates, for what is listened on over TLS, secure WebSockets too, and for devices that are reached by it.
     pub tls: TlsConfig,
+    /// The origins of web pages that may connect by WebSocket; empty (the default): any. See [`net::WebSockets::origins`].
+    pub origins: Vec<String>,
     /// Where metrics and health are served over HTTP; `None`: nowhere. Port 0 takes a free one.
     pub metrics: Option<SocketAddr>,
     /// The path of the runtime socket; `None`: no socket.
@@ -209,9 +211,9 @@ impl Config {
 }
 
 /// What an address to listen on looks like.
-pub(crate) const LISTEN: &str = "udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT, as in udp:0.0.0.0:5060";
+pub(crate) const LISTEN: &str = "PROTOCOL:ADDRESS:PORT with udp, tcp, tls, ws or wss, as in udp:0.0.0.0:5060";
 
-/// Reads an address to listen on: `udp:0.0.0.0:5060`, `tcp:[::]:5060`, `tls:0.0.0.0:5061`.
+/// Reads an address to listen on: `udp:0.0.0.0:5060`, `tcp:[::]:5060`, `tls:0.0.0.0:5061`, `ws:127.0.0.1:8080`, `wss:0.0.0.0:8443`.
 ///
 /// # Errors
 /// What was expected.
@@ -222,6 +224,8 @@ pub fn listen(text: &str) -> Result<Bind, ConfigError> {
         "udp" => Transport::Udp,
         "tcp" => Transport::Tcp,
         "tls" => Transport::Tls,
+        "ws" => Transport::Ws,
+        "wss" => Transport::Wss,
         _ => return Err(expected()),
     };
     Ok(Bind { transport, address: address.parse().map_err(|_| expected())? })

@@ -159,6 +159,7 @@ fn member(
     looped.rest = given.config.rest;
     looped.look_up(given.config.names.clone());
     looped.tls = tls;
+    looped.web = Arc::new(net::WebSockets { origins: given.config.origins.clone(), ..net::WebSockets::default() });
     looped.tap = Some(crate::metrics::tap(&wire));
     let make = move |seat: net::Seat<'_, Command>| {
         Switch::new(given, (digest, offers_md5_among_others), studio, Metrics::new(wire), &seat)

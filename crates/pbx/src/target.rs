@@ -52,6 +52,8 @@ impl Target {
                 let text = format!("sip:{};transport={}", origin.remote, origin.transport.as_str().to_lowercase());
                 match origin.transport {
                     Transport::Udp | Transport::Tcp => Hop::Uri(text.parse().ok()?),
+                    // Nothing but its connection reached it (RFC 7118 section 5): it registers again on another.
+                    transport if transport.is_web() => return None,
                     _ => Hop::Auto,
                 }
             }
@@ -74,7 +76,7 @@ impl Target {
     /// Whether it registered by `sips`, and the way to it is TLS.
     fn is_secure(&self) -> bool {
         let way = match &self.hop {
-            Hop::Path(path) => matches!(path.transport, Transport::Tls | Transport::Wss),
+            Hop::Path(path) => path.transport.is_secured(),
             // The driver takes nothing but TLS there.
             _ => true,
         };

@@ -268,7 +268,8 @@ impl Registrar {
         // Behind a Path stands a proxy, not the device.
         path.is_empty()
             && match self.config.nat {
-                Nat::Never => false,
+                // Nothing but its connection reaches who is behind a WebSocket (RFC 7118 section 5).
+                Nat::Never => origin.transport.is_web(),
                 Nat::Always => true,
                 Nat::Auto => {
                     origin.transport != Transport::Udp || reading::hidden(request.headers(), &wish.uri, origin)

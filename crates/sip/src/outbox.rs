@@ -30,6 +30,14 @@ impl Transport {
     pub const fn is_reliable(self) -> bool {
         !matches!(self, Transport::Udp)
     }
+    /// True where what is sent goes through TLS.
+    pub const fn is_secured(self) -> bool {
+        matches!(self, Transport::Tls | Transport::Wss)
+    }
+    /// True for a WebSocket (RFC 7118).
+    pub const fn is_web(self) -> bool {
+        matches!(self, Transport::Ws | Transport::Wss)
+    }
     /// The protocol as written in Via (RFC 3261 section 20.42).
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -152,10 +160,13 @@ pub enum SendError {
     /// The peer was there, but is not to be trusted or spoken to in secret (RFC 3261 section 26.3.2.1, RFC 5922): for a person, what was expected
     /// and what was found. Nothing has been sent.
     Tls(Box<str>),
+    /// The peer was there, but would not have a WebSocket for SIP (RFC 7118 section 4.1): for a person, what was expected and what was found. Nothing
+    /// has been sent.
+    NoWebSocket(Box<str>),
 }
 
 impl SendError {
-    /// All that can happen without TLS, for tests that want to have met each.
+    /// All that can happen without TLS and WebSockets, for tests that want to have met each.
     pub const ALL: [Self; 4] = [Self::Unreachable, Self::TooBig, Self::NoBuffer, Self::Closed];
 }
 
@@ -166,7 +177,7 @@ impl fmt::Display for SendError {
             Self::TooBig => "the message is larger than the transport carries",
             Self::NoBuffer => "too much waits to be sent already",
             Self::Closed => "the connection is gone",
-            Self::Tls(why) => why,
+            Self::Tls(why) | Self::NoWebSocket(why) => why,
         })
     }
 }
@@ -235,10 +246,19 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use super::SendError::{self, Closed, NoBuffer, Tls, TooBig, Unreachable};
+    use super::SendError::{self, Closed, NoBuffer, NoWebSocket, Tls, TooBig, Unreachable};
+    use super::Transport;
 
     #[test]
-    fn all_send_errors_but_that_of_tls_are_among_all() {
+    fn rfc7118_5_websockets_are_reliable() {
+        let all = [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
+        assert_eq!(all.map(Transport::is_reliable), [false, true, true, true, true]);
+        // RFC 7118 section 5.5.
+        assert_eq!(all.map(Transport::default_port), [5060, 5060, 5061, 80, 443]);
+    }
+
+    #[test]
+    fn all_send_errors_but_those_of_tls_and_websockets_are_among_all() {
         // Does not compile when there is another.
         let place = |why: SendError| match why {
             Unreachable => 0,
@@ -246,6 +266,7 @@ mod tests {
             NoBuffer => 2,
             Closed => 3,
             Tls(_) => 4,
+            NoWebSocket(_) => 5,
         };
         assert_eq!(SendError::ALL.map(place), [0, 1, 2, 3]);
     }

@@ -11,7 +11,7 @@ use rustls::pki_types::ServerName;
 
 use super::error::TlsError;
 use super::own::{OwnCertificate, certificates};
-use super::verify::{Anybody, SipDomains};
+use super::verify::{Anybody, Named, Servers};
 
 /// Who may say that a server is who it says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,7 +30,16 @@ pub enum Trust {
 pub struct TlsClient {
     trust: Trust,
     own: Option<OwnCertificate>,
-    config: Arc<OnceLock<Arc<ClientConfig>>>,
+    config: Arc<OnceLock<Configs>>,
+}
+
+/// What differs by who must be named in a certificate.
+#[derive(Clone)]
+pub(crate) struct Configs {
+    /// SIP domains (RFC 5922).
+    sip: Arc<ClientConfig>,
+    /// Servers of WebSockets, as those of the web (RFC 7118 section 9.1).
+    web: Arc<ClientConfig>,
 }
 
 impl fmt::Debug for TlsClient {
@@ -58,36 +67,41 @@ impl TlsClient {
     }
 
     /// Reads what is needed, unless that was done. May take some ten milliseconds.
-    pub(crate) fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {
+    pub(crate) fn config(&self) -> Result<Configs, TlsError> {
         if let Some(config) = self.config.get() {
-            return Ok(Arc::clone(config));
+            return Ok(config.clone());
         }
         let made = self.make()?;
-        Ok(Arc::clone(self.config.get_or_init(|| made)))
+        Ok(self.config.get_or_init(|| made).clone())
     }
 
-    fn make(&self) -> Result<Arc<ClientConfig>, TlsError> {
-        let unusable = |error: rustls::Error| TlsError::Unusable(error.to_string());
-        let provider = ring::default_provider();
-        let algorithms = provider.signature_verification_algorithms;
+    fn make(&self) -> Result<Configs, TlsError> {
+        let algorithms = ring::default_provider().signature_verification_algorithms;
         let given = match &self.trust {
             Trust::System => system()?,
             Trust::File(path) => certificates(path)?,
             Trust::Anybody => Vec::new(),
         };
-        let verifier: Arc<dyn ServerCertVerifier> = if self.trust == Trust::Anybody {
-            Arc::new(Anybody(algorithms))
-        } else {
-            // One among many that cannot be read takes nothing from the others.
-            let anchor = |one| webpki::anchor_from_trusted_cert(one).ok().map(|anchor| anchor.to_owned());
-            let anchors: Vec<_> = given.iter().filter_map(anchor).collect();
-            if let (true, Trust::File(path)) = (anchors.is_empty(), &self.trust) {
-                let why = "expected certificates of X.509 that can be trusted".to_owned();
-                return Err(TlsError::Content { path: path.clone(), why });
-            }
-            Arc::new(SipDomains { anchors, given, algorithms })
-        };
-        let builder = ClientConfig::builder_with_provider(Arc::new(provider))
+        if self.trust == Trust::Anybody {
+            let config = self.trusting(Arc::new(Anybody(algorithms)))?;
+            return Ok(Configs { sip: Arc::clone(&config), web: config });
+        }
+        // One among many that cannot be read takes nothing from the others.
+        let anchor = |one| webpki::anchor_from_trusted_cert(one).ok().map(|anchor| anchor.to_owned());
+        let anchors: Vec<_> = given.iter().filter_map(anchor).collect();
+        if let (true, Trust::File(path)) = (anchors.is_empty(), &self.trust) {
+            let why = "expected certificates of X.509 that can be trusted".to_owned();
+            return Err(TlsError::Content { path: path.clone(), why });
+        }
+        let sip = Arc::new(Servers { named: Named::SipDomain, anchors, given, algorithms });
+        let web = Arc::new(Servers { named: Named::Web, ..Servers::clone(&sip) });
+        Ok(Configs { sip: self.trusting(sip)?, web: self.trusting(web)? })
+    }
+
+    /// What is done with servers that this one trusts.
+    fn trusting(&self, verifier: Arc<dyn ServerCertVerifier>) -> Result<Arc<ClientConfig>, TlsError> {
+        let unusable = |error: rustls::Error| TlsError::Unusable(error.to_string());
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(unusable)?
             .dangerous()
@@ -99,9 +113,10 @@ impl TlsClient {
         Ok(Arc::new(config))
     }
 
-    /// A connection to a server that must be `name`, a host name or an address. A host name is told to it (SNI).
-    pub(crate) fn connection(&self, name: &str) -> Result<rustls::Connection, String> {
-        let config = self.config().map_err(|error| error.to_string())?;
+    /// A connection to a server that must be `name`, a host name or an address, as servers of SIP or of the web are. A host name is told to it (SNI).
+    pub(crate) fn connection(&self, name: &str, web: bool) -> Result<rustls::Connection, String> {
+        let configs = self.config().map_err(|error| error.to_string())?;
+        let config = if web { configs.web } else { configs.sip };
         let server = ServerName::try_from(name.to_owned())
             .map_err(|_| format!("{name:?} can be in no certificate: expected a host name or an address"))?;
         let connection = ClientConnection::new(config, server).map_err(|error| error.to_string())?;

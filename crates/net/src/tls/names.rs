@@ -48,6 +48,16 @@ pub(super) fn verify(certificate: &CertificateDer<'_>, wanted: &ServerName<'_>) 
     if matches { Ok(()) } else { Err(identities) }
 }
 
+/// Whether the certificate is for this server of the web (RFC 6125).
+///
+/// # Errors
+/// What it names instead.
+pub(super) fn verify_web(certificate: &CertificateDer<'_>, wanted: &ServerName<'_>) -> Result<(), Vec<String>> {
+    let Ok(certificate) = EndEntityCert::try_from(certificate) else { return Err(Vec::new()) };
+    let named = certificate.verify_is_valid_for_subject_name(wanted);
+    named.map_err(|_| certificate.valid_dns_names().map(str::to_owned).collect())
+}
+
 /// Two DNS names are the same (RFC 4343); one dot at the end says nothing.
 fn same(one: &str, other: &str) -> bool {
     let bare = |name: &str| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! Whether a server's certificate is to be trusted, and for whom (RFC 5922 section 7.3, RFC 5280).
+//! Whether a server's certificate is to be trusted, and for whom (RFC 5922 section 7.3, RFC 7118 section 9.1, RFC 5280).
 
 use std::sync::Arc;
 
@@ -10,9 +10,19 @@ use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter};
 
 use super::names;
 
+/// How a certificate names a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// As SIP domain (RFC 5922).
+    SipDomain,
+    /// As a server of the web: by DNS names, wildcards too, or addresses (RFC 6125, as RFC 7118 section 9.1 and RFC 6455 section 4.1 have it).
+    Web,
+}
+
 /// Follows a certificate to an authority, then looks whom it names.
-#[derive(Debug)]
-pub(super) struct SipDomains {
+#[derive(Clone, Debug)]
+pub(super) struct Servers {
+    pub(super) named: Named,
     /// Authorities.
     pub(super) anchors: Vec<TrustAnchor<'static>>,
     /// Certificates that were given as they are: one of them is trusted though it may sign others (RFC 5280 section 4.2.1.9), which those are that
@@ -21,7 +31,7 @@ pub(super) struct SipDomains {
     pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl SipDomains {
+impl Servers {
     fn follow(&self, end: &CertificateDer<'_>, between: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Error> {
         let certificate = EndEntityCert::try_from(end).map_err(of_webpki)?;
         let path = certificate.verify_for_usage(self.algorithms.all, &self.anchors, between, now, ForSip, None, None);
@@ -34,7 +44,7 @@ impl SipDomains {
     }
 }
 
-impl ServerCertVerifier for SipDomains {
+impl ServerCertVerifier for Servers {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -44,7 +54,11 @@ impl ServerCertVerifier for SipDomains {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         self.follow(end_entity, intermediates, now)?;
-        match names::verify(end_entity, server_name) {
+        let named = match self.named {
+            Named::SipDomain => names::verify(end_entity, server_name),
+            Named::Web => names::verify_web(end_entity, server_name),
+        };
+        match named {
             Ok(()) => Ok(ServerCertVerified::assertion()),
             Err(presented) => {
                 let expected = server_name.to_owned();

@@ -11,12 +11,12 @@ use rustls::{ClientConnection, ServerConnection, StreamOwned};
 use super::*;
 
 /// A certificate, its file and the file of its key.
-struct Paper {
+pub(crate) struct Paper {
     folder: tempfile::TempDir,
 }
 
 impl Paper {
-    fn certificate(&self) -> PathBuf {
+    pub(crate) fn certificate(&self) -> PathBuf {
         self.folder.path().join("certificate.pem")
     }
     fn key(&self) -> PathBuf {
@@ -25,16 +25,16 @@ impl Paper {
     fn own(&self) -> OwnCertificate {
         OwnCertificate::read(&self.certificate(), &self.key()).unwrap()
     }
-    fn server(&self, clients: &Clients) -> TlsServer {
+    pub(crate) fn server(&self, clients: &Clients) -> TlsServer {
         TlsServer::new(self.own(), clients).unwrap()
     }
-    fn trusted(&self) -> TlsClient {
+    pub(crate) fn trusted(&self) -> TlsClient {
         TlsClient::new(Trust::File(self.certificate()), None).unwrap()
     }
 }
 
 /// A certificate with these names (`sip:` ones become URIs), changed by `change`, signed by itself.
-fn paper(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Paper {
+pub(crate) fn paper(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Paper {
     let folder = tempfile::tempdir().unwrap();
     let mut params = params(names);
     change(&mut params);
@@ -70,7 +70,7 @@ fn start_secured(paper: &Paper, change: impl FnOnce(&mut LoopConfig)) -> (Runnin
 type Secured = StreamOwned<ClientConnection, TcpStream>;
 
 /// What a client of the library says of the loop's certificate is checked against this file.
-fn client_config(trusted: &Path, own: Option<&Paper>) -> Arc<rustls::ClientConfig> {
+pub(crate) fn client_config(trusted: &Path, own: Option<&Paper>) -> Arc<rustls::ClientConfig> {
     use rustls::pki_types::pem::PemObject as _;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     let mut roots = rustls::RootCertStore::empty();

@@ -44,6 +44,7 @@ impl Default for Config {
             ring: Duration::from_secs(60),
             silence: None,
             tls: TlsConfig::default(),
+            origins: Vec::new(),
             metrics: None,
             control: None,
             shards: 1,

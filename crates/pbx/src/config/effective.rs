@@ -42,6 +42,10 @@ impl Config {
         put(&mut top, "register", self.register_table());
         put(&mut top, "dns", self.names_table());
         put(&mut top, "tls", self.tls_table());
+        if !self.origins.is_empty() {
+            let origins = ("origins".to_owned(), texts(self.origins.iter().cloned()));
+            put(&mut top, "websocket", Table::from_iter([origins]));
+        }
         put(&mut top, "sip", self.timers_table());
         put(&mut top, "limits", self.limits_table());
         top.to_string()

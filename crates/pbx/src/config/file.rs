@@ -1,7 +1,7 @@
 //! Reading the settings from TOML.
 //!
 //! ```toml
-//! listen = ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060", "tls:0.0.0.0:5061"]
+//! listen = ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060", "tls:0.0.0.0:5061", "wss:0.0.0.0:8443"]
 //! state = "/var/lib/offhook"
 //! realm = "pbx.example.com"
 //! digest = ["sha-256", "md5"]     # the most wanted first; ["md5"] for old devices
@@ -50,6 +50,9 @@
 //! client_required = false         # true: refuses devices without one
 //! ca = "/etc/offhook/ca.pem"      # trusted where we connect; absent: whom the system trusts
 //!
+//! [websocket]
+//! origins = ["https://phone.example.com"] # pages that browsers may connect from; absent: any
+//!
 //! [sip]                           # timers of RFC 3261, appendix A; others follow from T1
 //! t1_ms = 500                     # 64 of them are waited for an answer
 //! t2_ms = 4000
@@ -83,7 +86,7 @@ use super::{Config, LISTEN, listen};
 
 /// Largest configuration file, in octets.
 const LARGEST: u64 = 4 << 20;
-pub(super) const TOP: [&str; 20] = [
+pub(super) const TOP: [&str; 21] = [
     "listen",
     "state",
     "realm",
@@ -102,6 +105,7 @@ pub(super) const TOP: [&str; 20] = [
     "register",
     "dns",
     "tls",
+    "websocket",
     "sip",
     "limits",
 ];
@@ -193,6 +197,9 @@ impl Config {
         }
         if let Some(section) = each("tls")? {
             self.read_tls(&section)?;
+        }
+        if let Some(section) = each("websocket")? {
+            self.read_websocket(&section)?;
         }
         if let Some(section) = each("sip")? {
             self.read_sip(&section)?;

@@ -1,4 +1,4 @@
-//! The tables of a configuration: `users`, `extensions`, `media`, `register`, `dns`, `tls`, `sip`, `limits`.
+//! The tables of a configuration: `users`, `extensions`, `media`, `register`, `dns`, `tls`, `websocket`, `sip`, `limits`.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
@@ -42,6 +42,7 @@ pub(super) const MEDIA: [&str; 3] = ["address", "ports", "threads"];
 pub(super) const REGISTER: [&str; 5] = ["default_expires_secs", "min_expires_secs", "max_expires_secs", "clamp", "nat"];
 pub(super) const DNS: [&str; 2] = ["servers", "timeout_ms"];
 pub(super) const TLS: [&str; 5] = ["certificate", "key", "client_ca", "client_required", "ca"];
+pub(super) const WEBSOCKET: [&str; 1] = ["origins"];
 pub(super) const SIP: [&str; 6] =
     ["t1_ms", "t2_ms", "t4_ms", "session_timer_secs", "session_timer_min_secs", "rest_ms"];
 pub(super) const LIMITS: [&str; 8] = [
@@ -197,6 +198,21 @@ impl Config {
         Ok(())
     }
 
+    pub(super) fn read_websocket(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
+        section.only(&WEBSOCKET)?;
+        if let Some(entry) = section.get("origins") {
+            let read = |(text, entry): (String, Entry<'_>)| match is_origin(&text) {
+                true => Ok(text),
+                false => Err(entry.wrong("SCHEME://HOST or SCHEME://HOST:PORT, as in https://phone.example.com")),
+            };
+            self.origins = entry.texts()?.into_iter().map(read).collect::<Result<_, _>>()?;
+            if self.origins.is_empty() {
+                return Err(entry.wrong("at least one origin"));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn read_limits(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
         section.only(&LIMITS)?;
         let limits = &mut self.limits;
@@ -218,6 +234,17 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Whether this is an origin as browsers write it (RFC 6455 section 4.1): no path and no slash at the end.
+fn is_origin(text: &str) -> bool {
+    let host = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+    text.split_once("://").is_some_and(|(scheme, rest)| {
+        !scheme.is_empty()
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric())
+            && !rest.is_empty()
+            && rest.chars().all(host)
+    })
 }
 
 /// The address of a name server, on port 53 unless another is told.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::file::TOP;
-use super::sections::{DNS, EXTENSIONS, LIMITS, MEDIA, REGISTER, SIP, TLS, USER};
+use super::sections::{DNS, EXTENSIONS, LIMITS, MEDIA, REGISTER, SIP, TLS, USER, WEBSOCKET};
 use super::{Config, Secret};
 
 fn read(text: &str) -> Result<Config, String> {
@@ -124,7 +124,11 @@ fn mistakes_are_told_with_line_column_and_what_was_expected() {
         ("durability = 'never'", "line 1, column 14: `durability`: found \"never\", expected one of interval, sync"),
         (
             "listen = ['udp:1.2.3.4:5060', 'sctp:x']",
-            "line 1, column 31: `listen`: found \"sctp:x\", expected udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT, as in udp:0.0.0.0:5060",
+            "line 1, column 31: `listen`: found \"sctp:x\", expected PROTOCOL:ADDRESS:PORT with udp, tcp, tls, ws or wss, as in udp:0.0.0.0:5060",
+        ),
+        (
+            "[websocket]\norigins = ['https://a.example/']",
+            "line 2, column 12: `websocket.origins`: found \"https://a.example/\", expected SCHEME://HOST or SCHEME://HOST:PORT, as in https://phone.example.com",
         ),
         (
             "[media]\nports = '20-10'",
@@ -245,7 +249,7 @@ const HA1: &str = "0123456789abcdef0123456789abcdef";
 
 /// Every key, with a value that is not its default.
 const EVERYTHING: &str = r#"
-listen = ["tcp:[::1]:5070"]
+listen = ["tcp:[::1]:5070", "ws:127.0.0.1:8080", "wss:127.0.0.1:8443"]
 shards = 3
 state = "/s"
 realm = "other \"realm\""
@@ -265,6 +269,7 @@ media = { address = "192.0.2.1", ports = "2000-3000", threads = 5 }
 register = { default_expires_secs = 11, min_expires_secs = 10, max_expires_secs = 12, clamp = true, nat = "always" }
 dns = { servers = ["127.0.0.1:5353", "::1"], timeout_ms = 100 }
 tls = { certificate = "own.pem", key = "key.pem", client_ca = "devices.pem", client_required = true, ca = "ca.pem" }
+websocket = { origins = ["https://phone.example.com", "http://localhost:3000"] }
 sip = { t1_ms = 1000, t2_ms = 1001, t4_ms = 1002, rest_ms = 1, session_timer_secs = 300, session_timer_min_secs = 200 }
 limits = { calls = 1, calls_per_user = 2, registrations = 3, contacts_per_user = 4, retry_after_secs = 6 }
 "#;
@@ -324,7 +329,7 @@ fn every_key_is_in_the_example_on_the_page_and_among_the_settings_that_apply() {
         ("the page of the module", include_str!("file.rs").split("```").nth(1).unwrap()),
         ("what applies", shown.as_str()),
     ];
-    let groups: [&[&str]; 9] = [&TOP, &USER, &EXTENSIONS, &MEDIA, &REGISTER, &DNS, &TLS, &SIP, &LIMITS];
+    let groups: [&[&str]; 10] = [&TOP, &USER, &EXTENSIONS, &MEDIA, &REGISTER, &DNS, &TLS, &WEBSOCKET, &SIP, &LIMITS];
     for (key, (name, text)) in groups.concat().into_iter().flat_map(|key| told.map(|told| (key, told))) {
         let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
         assert!(words.into_iter().any(|word| word == key), "{name} does not tell of {key}");

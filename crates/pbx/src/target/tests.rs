@@ -55,6 +55,32 @@ fn rfc5630_4_what_is_addressed_by_sip_reaches_all_and_pretends_nothing() {
 }
 
 #[test]
+fn rfc7118_5_a_device_behind_a_websocket_is_gone_with_a_restart() {
+    let after_restart = |transport: Transport, contact: &str| {
+        let text = format!(
+            "REGISTER sip:h SIP/2.0\r\nVia: SIP/2.0/{} a.invalid;branch=z9hG4bK1\r\nTo: <sip:a@h>\r\nFrom: <sip:a@h>;tag=1\r\n\
+             Call-ID: 1\r\nCSeq: 1 REGISTER\r\nContact: <{contact}>\r\nContent-Length: 0\r\n\r\n",
+            transport.as_str()
+        );
+        let request = match sip::message::Message::parse(text.into(), &sip::message::Limits::default()) {
+            Ok(sip::message::Message::Request(request)) => request,
+            other => panic!("{other:?}"),
+        };
+        let address = "192.0.2.1:8080".parse().unwrap();
+        let mut registrar = proxy::Registrar::new(proxy::RegistrarConfig::default(), [0; 16]);
+        let (now, origin) = (sip::Now::default(), Path { flow: FLOW_GONE, transport, local: address, remote: address });
+        registrar.handle(now, &request, None, &origin);
+        let bindings = registrar.location().lookup(now, "sip:a@h");
+        assert_eq!(bindings.len(), 1);
+        Target::of(&bindings[0]).map(|target| target.hop)
+    };
+    for transport in [Transport::Ws, Transport::Wss] {
+        assert!(after_restart(transport, "sip:a@df7jal23ls0d.invalid;transport=ws").is_none());
+    }
+    assert!(matches!(after_restart(Transport::Tcp, "sip:a@192.0.2.1"), Some(Hop::Uri(_))));
+}
+
+#[test]
 fn rfc3428_8_only_a_connection_without_a_proxy_is_known_to_be_a_stream_on_the_whole_way() {
     let of = |transport| target("sip:a@h", transport).is_by_stream();
     assert!(of(Some(Transport::Tcp)) && of(Some(Transport::Tls)));

@@ -428,6 +428,9 @@ fn rfc3581_the_origin_is_kept_for_who_does_not_know_its_address() {
         (Nat::Auto, Transport::Tls, "192.0.2.7:5060", "192.0.2.7", true),
         (Nat::Always, Transport::Udp, "192.0.2.7:5060", "192.0.2.7", true),
         (Nat::Never, Transport::Tls, "10.0.0.7:5060;rport", "10.0.0.7", false),
+        // RFC 7118 section 5: nothing else leads there.
+        (Nat::Never, Transport::Ws, "df7jal23ls0d.invalid", "df7jal23ls0d.invalid;transport=ws", true),
+        (Nat::Auto, Transport::Wss, "df7jal23ls0d.invalid", "df7jal23ls0d.invalid;transport=ws", true),
     ] {
         let mut home = Home::new(|config| config.nat = nat);
         let from = origin(transport, "192.0.2.7:5060");

@@ -120,7 +120,7 @@ pub(super) fn of_request(request: &Request, origin: &Origin, tag: &str, reach: R
         remote_cseq: Some(headers.cseq().number),
         role: Role::Callee,
         phase: Phase::Early,
-        secure: is_sips(uri) && matches!(origin.transport, Transport::Tls | Transport::Wss),
+        secure: is_sips(uri) && origin.transport.is_secured(),
     };
     Dialog::from_sketch(&sketch).ok()
 }
@@ -185,27 +185,27 @@ fn is_sips(uri: &str) -> bool {
 }
 
 /// The flow that a dialog's requests have to take, where there is but one; `first`: the first of its route set. RFC 7118 section 5: a client behind
-/// a WebSocket names itself `.invalid`; without a route set the flow it used is the only way to it. Over TLS, what names the other end of the connection by
+/// a WebSocket names itself `.invalid`; without a route set the flow it used is the only way to it. Over TLS or a WebSocket, what names the other end of the connection by
 /// its address is that peer, who has shown who it is: another connection would ask for a certificate of that address, which few have, and
 /// telephones none (RFC 5923 section 1).
 fn only_path(target: &[u8], first: Option<&str>, origin: &Origin, back: bool) -> Option<Path> {
-    let secured = matches!(origin.transport, Transport::Tls | Transport::Wss);
+    let web = origin.transport.is_web();
+    let secured = origin.transport.is_secured();
     if let Some(first) = first {
-        let same = || place(route::uri_of(first)) == Some(origin.remote);
-        return (secured && same()).then_some(*origin);
+        let same = || place(route::uri_of(first), origin.transport) == Some(origin.remote);
+        return ((secured || web) && same()).then_some(*origin);
     }
-    let web = matches!(origin.transport, Transport::Ws | Transport::Wss);
     let same = || {
-        let target = std::str::from_utf8(target).ok().and_then(place);
+        let target = std::str::from_utf8(target).ok().and_then(|target| place(target, origin.transport));
         target.is_some_and(|target| target.ip() == origin.remote.ip())
     };
     (back || web || is_invalid(target) || (secured && same())).then_some(*origin)
 }
 
-/// The address that a URI names, where its host is one; over TLS.
-fn place(uri: &str) -> Option<SocketAddr> {
+/// The address that a URI names, where its host is one; over this transport.
+fn place(uri: &str, transport: Transport) -> Option<SocketAddr> {
     let uri = Uri::parse(uri).ok()?;
-    Some(SocketAddr::new(uri.host().ip()?, uri.port().unwrap_or(Transport::Tls.default_port())))
+    Some(SocketAddr::new(uri.host().ip()?, uri.port().unwrap_or(transport.default_port())))
 }
 
 /// Whether the host of a URI is `.invalid`, with or without a port.

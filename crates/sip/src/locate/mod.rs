@@ -83,10 +83,11 @@ impl Wanted {
     }
 
     /// The transport that is asked for, `None` where that is left to us. What is addressed by `sips`, or comes by a `sips` hop, goes over TLS or
-    /// not at all (RFC 3261 section 26.2.2); `transport=tcp` then names what is below it (RFC 5630 section 3.1.3).
+    /// not at all (RFC 3261 section 26.2.2); `transport=tcp` then names what is below it (RFC 5630 section 3.1.3), and `transport=ws` a WebSocket
+    /// on it (RFC 7118 section 9.2).
     fn transport(&self) -> Result<Option<Transport>, &'static str> {
         match (self.transport, self.secure) {
-            (Some(Transport::Ws | Transport::Wss), _) => Err("no WebSocket transport is configured"),
+            (Some(Transport::Ws | Transport::Wss), true) => Ok(Some(Transport::Wss)),
             (Some(Transport::Udp), true) => {
                 Err("sips goes over TLS alone, and there is no TLS over UDP (RFC 3261 section 26.2.2)")
             }
@@ -101,9 +102,12 @@ impl Wanted {
     }
 
     /// Whether the name may have services: no port stands beside it, and it is no host of one label, which is looked for in the hosts file and the
-    /// domains that are searched.
+    /// domains that are searched. RFC 7118 section 5.5 has no name
+    /// for the service of a WebSocket that is asked for.
     fn may_have_services(&self) -> bool {
-        self.port.is_none() && self.host.trim_end_matches('.').contains('.')
+        self.port.is_none()
+            && !self.transport.is_some_and(Transport::is_web)
+            && self.host.trim_end_matches('.').contains('.')
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::outbox::Transport::{Tcp, Tls, Udp, Ws};
+use crate::outbox::Transport::{Tcp, Tls, Udp, Ws, Wss};
 
 const OURS: &[Transport] = &[Udp, Tcp, Tls];
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -93,7 +93,7 @@ fn wanted(text: &str) -> Wanted {
             ("sips", ..) => wanted.secure = true,
             (_, Some(port), _) if !port.contains(':') => wanted.port = port.parse().ok(),
             (_, _, Some(name)) => {
-                wanted.transport = [Udp, Tcp, Tls, Ws].into_iter().find(|t| t.as_str().eq_ignore_ascii_case(name));
+                wanted.transport = [Udp, Tcp, Tls, Ws, Wss].into_iter().find(|t| t.as_str().eq_ignore_ascii_case(name));
             }
             _ => wanted.host = word.into(),
         }
@@ -143,14 +143,27 @@ fn rfc3263_4_1_numeric_hosts_take_udp_for_sip_and_tls_for_sips_and_ask_nobody() 
 }
 
 #[test]
-fn rfc3261_26_2_2_sips_over_udp_and_websockets_lead_nowhere() {
-    for (uri, why) in
-        [("sips 192.0.2.9 ;udp", "TLS"), ("sips example.com ;udp", "TLS"), ("sip example.com ;ws", "WebSocket")]
-    {
+fn rfc3261_26_2_2_sips_over_udp_leads_nowhere() {
+    for uri in ["sips 192.0.2.9 ;udp", "sips example.com ;udp"] {
         let mut zone = Zone::new(EXAMPLE);
         let located = zone.locate(wanted(uri));
-        assert!(matches!(&located, Located::Failed(told) if told.contains(why)), "{uri}: {located:?}");
+        assert!(matches!(&located, Located::Failed(told) if told.contains("TLS")), "{uri}: {located:?}");
         assert!(zone.asked.is_empty(), "{uri}");
+    }
+}
+
+#[test]
+fn rfc7118_5_5_and_9_2_websockets_are_at_the_ports_of_the_web_and_secure_ones_where_sips_asks() {
+    for (uri, transport, port) in [
+        ("sip example.com ;ws", Ws, 80),
+        ("sip example.com :8080 ;ws", Ws, 8080),
+        ("sip example.com ;wss", Wss, 443),
+        ("sips example.com ;ws", Wss, 443),
+        ("sips example.com :8443 ;wss", Wss, 8443),
+    ] {
+        let mut zone = Zone::new(EXAMPLE);
+        assert_eq!(zone.locate(wanted(uri)), targets(transport, &[&format!("192.0.2.80:{port}")]), "{uri}");
+        assert_eq!(zone.asked, [Query::Addresses("example.com".into())], "{uri}");
     }
 }
 

@@ -49,8 +49,8 @@ pub(super) fn contact(writer: &mut Writer, spec: &ContactSpec, path: &Path, secu
                 (Transport::Udp, _) | (Transport::Tls, true) => b">",
                 (Transport::Tcp, _) => b";transport=tcp>",
                 (Transport::Tls, false) => b";transport=tls>",
-                (Transport::Ws, _) | (Transport::Wss, true) => b";transport=ws>",
-                (Transport::Wss, false) => b";transport=wss>",
+                // The only value there is, over TLS too (RFC 7118 sections 5.2 and 8.2).
+                (Transport::Ws | Transport::Wss, _) => b";transport=ws>",
             };
             writer.host_port(path.local).octets(transport).text(params.as_bytes()).octets(b"\r\n");
         }

@@ -7,7 +7,7 @@ use crate::header::{Contact, RecordRoute};
 use crate::id::{Id, ServerTx};
 use crate::invite;
 use crate::message::{HeaderId, Lines, Request, StatusCode, Writer, begin_response, unfold_bytes, write_response};
-use crate::outbox::{Cause, Origin, Transport};
+use crate::outbox::{Cause, Origin};
 use crate::reply::Reply;
 use crate::rng::Token;
 use crate::stack::StackError;
@@ -220,7 +220,7 @@ fn check(reply: &Reply) -> Result<(), StackError> {
 fn is_asked_by_sips(request: &Request, origin: &Origin) -> bool {
     let headers = request.headers();
     let is_sips = |uri: &str| uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
-    if !matches!(origin.transport, Transport::Tls | Transport::Wss) {
+    if !origin.transport.is_secured() {
         return false;
     }
     match headers.get::<RecordRoute<'_>>() {

@@ -225,6 +225,7 @@ fn rfc3261_8_1_1_8_contact_follows_the_transport() {
         (Transport::Tcp, "<sip:bob@192.0.2.1:5060;transport=tcp>"),
         (Transport::Tls, "<sip:bob@192.0.2.1:5060;transport=tls>"),
         (Transport::Ws, "<sip:bob@192.0.2.1:5060;transport=ws>"),
+        (Transport::Wss, "<sip:bob@192.0.2.1:5060;transport=ws>"),
     ] {
         let mut bench = Bench::new();
         bench.receive(path(transport, 2), &incoming("INVITE", transport, "z9hG4bK1", ""));

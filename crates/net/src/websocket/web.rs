@@ -1,0 +1,172 @@
+//! A WebSocket that both sides have agreed on: one SIP message in each of its messages (RFC 7118 section 5).
+
+use std::io::{self, Read, Write};
+
+use bytes::Bytes;
+use tungstenite::Utf8Bytes;
+use tungstenite::error::{CapacityError, Error, ProtocolError};
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig, WebSocketContext};
+
+use crate::octets::{Octets, Taken};
+
+/// What is read at a time.
+const PIECE: usize = 4_096;
+
+/// One of the two sides.
+pub(crate) struct Web {
+    context: WebSocketContext,
+    role: Role,
+    /// Octets of what has begun and not ended: frames in part, messages in fragments.
+    begun: usize,
+    /// What is said when it ends.
+    goodbye: CloseCode,
+}
+
+impl Web {
+    /// `early`: what has been read already. A message of more octets than `message` ends the connection, and so does a frame without a mask that
+    /// comes to a server (RFC 6455 section 5.1).
+    pub(super) fn new(role: Role, early: Vec<u8>, message: usize) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(PIECE)
+            .write_buffer_size(0)
+            .max_message_size(Some(message))
+            .max_frame_size(Some(message))
+            .accept_unmasked_frames(false);
+        let begun = early.len();
+        let context = WebSocketContext::from_partially_read(early, role, Some(config));
+        Self { context, role, begun, goodbye: CloseCode::Normal }
+    }
+
+    /// Whether something has begun that must end.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun > 0
+    }
+
+    /// Takes one piece of what came, and puts each message that ends in it behind the others. Pings are answered, by the last of them.
+    ///
+    /// # Errors
+    /// The connection has ended: by its peer, by a fault, or by what WebSockets do not allow. What came before that counts.
+    pub(crate) fn read(&mut self, octets: &mut Octets, into: &mut Vec<Bytes>) -> io::Result<Taken> {
+        let mut wire = Wire::new(octets);
+        loop {
+            let outcome = self.context.read(&mut wire);
+            self.begun += std::mem::take(&mut wire.fresh);
+            match outcome {
+                Ok(Message::Text(text)) => into.push(text.into()),
+                Ok(Message::Binary(bytes)) => into.push(bytes),
+                Ok(Message::Ping(payload) | Message::Pong(payload)) => {
+                    self.begun = self.begun.saturating_sub(self.control_frame(payload.len()));
+                    continue;
+                }
+                // The answer leaves with the next step.
+                Ok(Message::Close(_) | Message::Frame(_)) => continue,
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(wire.taken.unwrap_or(Taken::Nothing));
+                }
+                Err(error) => return Err(self.ended(error)),
+            }
+            // What of the piece belongs to the next message is not known, and is less than a piece.
+            self.begun = 0;
+        }
+    }
+
+    /// The octets of a control frame.
+    fn control_frame(&self, payload: usize) -> usize {
+        payload + if self.role == Role::Server { 6 } else { 2 }
+    }
+
+    /// Takes a message when none before it waits. As text where it is one, since browsers read that (RFC 7118 section 4.2).
+    ///
+    /// # Errors
+    /// `WouldBlock` while another waits; anything else ends the connection.
+    pub(crate) fn write(&mut self, octets: &mut Octets, bytes: &Bytes) -> io::Result<usize> {
+        if !self.flush(octets)? {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let message = match Utf8Bytes::try_from(bytes.clone()) {
+            Ok(text) => Message::Text(text),
+            Err(_) => Message::Binary(bytes.clone()),
+        };
+        match self.context.write(&mut Wire::new(octets), message) {
+            Ok(()) => {}
+            // It is kept.
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(self.ended(error)),
+        }
+        Ok(bytes.len())
+    }
+
+    /// Sends what is ready, pongs too; false when some of it still waits.
+    pub(crate) fn flush(&mut self, octets: &mut Octets) -> io::Result<bool> {
+        match self.context.flush(&mut Wire::new(octets)) {
+            Ok(()) => octets.flush(),
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(self.ended(error)),
+        }
+    }
+
+    /// Tells the peer that this is the end, and whose fault it was (RFC 6455 section 7.4), if that can be said at once.
+    pub(crate) fn say_goodbye(&mut self, octets: &mut Octets) {
+        let frame = CloseFrame { code: self.goodbye, reason: Utf8Bytes::default() };
+        let _ = self.context.close(&mut Wire::new(octets), Some(frame));
+    }
+
+    /// Why there will be nothing more.
+    fn ended(&mut self, error: Error) -> io::Error {
+        self.goodbye = match &error {
+            Error::Io(_) | Error::ConnectionClosed | Error::AlreadyClosed => CloseCode::Normal,
+            Error::Capacity(CapacityError::MessageTooLong { .. }) => CloseCode::Size,
+            Error::Utf8(_) => CloseCode::Invalid,
+            _ => CloseCode::Protocol,
+        };
+        match error {
+            Error::Io(error) => error,
+            Error::ConnectionClosed
+            | Error::AlreadyClosed
+            | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake | ProtocolError::SendAfterClosing) => {
+                io::ErrorKind::UnexpectedEof.into()
+            }
+            other => io::Error::new(io::ErrorKind::InvalidData, other),
+        }
+    }
+}
+
+/// What tungstenite reads from and writes to. It reads on until the socket is empty: here it gets one piece, so that others get their turn.
+struct Wire<'a> {
+    octets: &'a mut Octets,
+    /// What came of reading.
+    taken: Option<Taken>,
+    /// Octets that came and have not been counted.
+    fresh: usize,
+}
+
+impl<'a> Wire<'a> {
+    fn new(octets: &'a mut Octets) -> Self {
+        Self { octets, taken: None, fresh: 0 }
+    }
+}
+
+impl Read for Wire<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.taken.is_some() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let taken = self.octets.read(into)?;
+        if let Taken::Octets(length) = taken {
+            self.fresh = length;
+        }
+        self.taken = Some(taken);
+        if self.fresh == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(self.fresh) }
+    }
+}
+
+impl Write for Wire<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.octets.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

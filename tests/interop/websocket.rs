@@ -1,0 +1,116 @@
+//! SIP over WebSocket with JsSIP, a telephone for browsers that nobody here wrote, run by Node.js; each time with somebody who must fail.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::program::offhook::{self, Server, USERS};
+use crate::program::{Program, free_port};
+
+/// A PBX that listens on a WebSocket as well, plain or secure, and its URL.
+fn serve(scheme: &str, arguments: &[&str]) -> (Server, String) {
+    let address = format!("127.0.0.1:{}", free_port());
+    let option = format!("--{scheme}");
+    let server = offhook::serve(&[&USERS[..], &[&option, &address], arguments].concat());
+    (server, format!("{scheme}://{address}"))
+}
+
+/// JsSIP as this user of the PBX.
+fn jssip(server: &Server, url: &str, user: &str, password: &str) -> Program {
+    jssip_with(server, url, user, password, |_| {})
+}
+
+fn jssip_with(server: &Server, url: &str, user: &str, password: &str, change: impl FnOnce(&mut Command)) -> Program {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/jssip");
+    let mut command = Command::new("node");
+    command.current_dir(folder).args(["client.mjs", url, &format!("sip:{user}@{}", server.address), password]);
+    change(&mut command);
+    Program::start_waiting(&mut command)
+}
+
+/// `offhook message` from 1002, over UDP: its exit code and output.
+fn message(server: &Server, text: &str) -> (i32, String) {
+    let (to, from) = (format!("sip:1001@{}", server.address), format!("sip:1002@{}", server.address));
+    offhook::start(&["message", &to, text, "--account", &from, "--password", "secret2"]).finish()
+}
+
+#[test]
+fn jssip_registers_with_digest_and_messages_go_both_ways_and_with_another_password_nothing_does() {
+    let (server, url) = serve("ws", &[]);
+    let mut alice = jssip(&server, &url, "1001", "secret1");
+    alice.wait_for("connected, speaking sip");
+    let registered = alice.wait_for("registered as");
+    assert!(registered.contains(".invalid;transport=ws"), "{registered}");
+    let mut bob = jssip(&server, &url, "1002", "secret2");
+    bob.wait_for("registered as");
+    alice.say(&format!("message sip:1002@{} good morning", server.address));
+    bob.wait_for("message from 1001: good morning");
+    alice.wait_for("message answered 200");
+    let via = bob.wait_for("via ");
+    assert!(via.starts_with("via SIP/2.0/WS 127.0.0.1:"), "{via}");
+    bob.say(&format!("message sip:1001@{} äöü ☎", server.address));
+    alice.wait_for("message from 1002: äöü ☎");
+    // From another transport.
+    let (code, output) = message(&server, "over UDP");
+    assert_eq!(code, 0, "{output}");
+    alice.wait_for("message from 1002: over UDP");
+    alice.say("ping");
+    alice.wait_for("pong");
+    alice.say("quit");
+    alice.wait_for("unregistered");
+    // Nobody with a wrong password is registered, nor does he hear or say anything.
+    let mut mallory = jssip(&server, &url, "1001", "wrong");
+    mallory.wait_for("not registered: 403");
+    mallory.say(&format!("message sip:1002@{} who am I", server.address));
+    mallory.wait_for("message refused 403");
+    let (code, output) = message(&server, "for nobody");
+    assert_eq!(code, 8, "{output}");
+    assert!(!mallory.output().contains("message from"), "{}", mallory.output());
+    assert!(!bob.output().contains("who am I"), "{}", bob.output());
+}
+
+#[test]
+fn rfc7118_5_whose_connection_is_gone_is_reached_no_more_until_it_registers_on_another() {
+    let (server, url) = serve("ws", &["--log-level", "debug"]);
+    let mut first = jssip(&server, &url, "1001", "secret1");
+    first.wait_for("registered as");
+    assert_eq!(message(&server, "one").0, 0);
+    first.wait_for("message from 1002: one");
+    // No good-bye: its binding stays.
+    first.stop("KILL");
+    let (code, output) = message(&server, "two");
+    assert_eq!(code, 8, "{output}");
+    let mut second = jssip(&server, &url, "1001", "secret1");
+    second.wait_for("registered as");
+    assert_eq!(message(&server, "three").0, 0);
+    second.wait_for("message from 1002: three");
+}
+
+#[test]
+fn over_tls_jssip_speaks_to_the_server_whose_certificate_it_knows_and_to_no_other() {
+    let (server, url) = serve("wss", &[]);
+    let certificate = std::fs::read_to_string(server.state.path().join("state/tls/certificate.pem")).unwrap();
+    let mut alice = jssip_with(&server, &url, "1001", "secret1", |command| {
+        command.env("CA", &certificate);
+    });
+    alice.wait_for("registered as");
+    assert_eq!(message(&server, "sealed").0, 0);
+    let via = alice.wait_for("via ");
+    assert!(via.starts_with("via SIP/2.0/WSS 127.0.0.1:"), "{via}");
+    alice.wait_for("message from 1002: sealed");
+    let mut careful = jssip(&server, &url, "1001", "secret1");
+    careful.wait_for("error self-signed certificate");
+    assert!(!careful.output().contains("registered as"), "{}", careful.output());
+}
+
+#[test]
+fn rfc6455_10_2_a_page_of_an_origin_that_is_not_listed_does_not_get_in() {
+    let file = offhook::configuration("[websocket]\norigins = [\"https://phone.example.com\"]\n");
+    let (server, url) = serve("ws", &["--config", file.path().to_str().unwrap()]);
+    let from = |origin: &str| {
+        jssip_with(&server, &url, "1001", "secret1", |command| {
+            command.env("ORIGIN", origin);
+        })
+    };
+    from("https://phone.example.com").wait_for("registered as");
+    from("https://evil.example").wait_for("handshake 403");
+}
