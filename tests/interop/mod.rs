@@ -20,5 +20,6 @@ mod status;
 mod stranger;
 mod through;
 mod tls;
+mod transfers;
 mod trouble;
 mod websocket;

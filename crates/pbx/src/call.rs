@@ -11,6 +11,9 @@
 //!                                  +------------+
 //! ```
 //!
+//! A side of a joined call may have the other one transferred (`transfer`): then devices are called while it stands, and whoever answers takes the
+//! place of the side that asked. That side may hang up meanwhile.
+//!
 //! A call leaves the table on every way to *gone* through `bury` (`ending`), which hangs up whatever leg still stands, gives back streams,
 //! ports, players and conference seats, and stops the alarm.
 
@@ -19,21 +22,24 @@ mod change;
 mod dialling;
 mod ending;
 mod events;
+mod hunt;
 mod line;
 mod ringing;
 mod standing;
+mod transfer;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use media::Key;
 use sip::message::{Lines, StatusCode};
-use sip::{AlarmId, IdMap, ServerTx, SessionId, Shard, Time};
+use sip::{IdMap, ServerTx, SessionId, Shard, Time};
 
 use crate::extension::Room;
 use crate::outcome::Outcome;
 use crate::tally::Seat;
-use crate::target::Target;
+use hunt::{Hunt, Numbers};
 use line::Line;
+use transfer::Transfer;
 
 /// The caller's leg; those of devices count from 1.
 pub(crate) const CALLER: u32 = 0;
@@ -59,6 +65,8 @@ pub(crate) struct Call {
     pub(crate) since: Time,
     /// The caller's offer, until it is answered.
     offer: Option<Vec<u8>>,
+    /// Numbers given to legs and transfers so far.
+    numbers: u32,
     pub(crate) stage: Stage,
     /// Its room within the limits.
     _seat: Seat,
@@ -75,54 +83,41 @@ pub(crate) enum Stage {
     Joined(Box<Joined>),
 }
 
-/// Devices being called, one group of equal preference after the other.
+/// The devices of whom the caller wants.
 #[derive(Debug)]
 pub(crate) struct Ringing {
-    legs: Vec<Leg>,
-    groups: VecDeque<Vec<Target>>,
-    /// The number of the next leg.
-    next: u32,
-    alarm: Option<AlarmId>,
-    /// The most telling refusal so far.
-    best: Option<Refused>,
-    /// A device was not called since there was no room here.
-    no_room: bool,
+    hunt: Hunt,
     /// The leg whose early media the caller hears.
     early: Option<u32>,
     /// The provisional response last passed on.
     told: Option<StatusCode>,
-    /// What every INVITE of this call has in common.
-    letter: Letter,
-}
-
-/// What the INVITEs of a call have in common.
-#[derive(Debug)]
-struct Letter {
-    from: String,
-    to: String,
-    /// The user part of our Contact, escaped.
-    contact: String,
-    lines: Lines,
-    codecs: Vec<audio::codec::Codec>,
-    /// The media thread of the call.
-    thread: usize,
-    /// Our address, for devices whose route is not known yet.
-    ours: std::net::IpAddr,
-}
-
-/// A refusal of one device.
-#[derive(Clone, Debug)]
-struct Refused {
-    code: StatusCode,
-    lines: Lines,
 }
 
 /// Two legs that talk.
 #[derive(Debug)]
 pub(crate) struct Joined {
-    callee: Leg,
+    /// `None`: it has hung up after it had asked for a transfer.
+    callee: Option<Leg>,
     /// A change that one side asked for and the other has not answered.
     change: Option<Change>,
+    /// Under way.
+    transfers: Vec<Transfer>,
+    /// The caller was put on hold by a side that is gone: it is asked to go on once nothing else is asked of it.
+    resumes: bool,
+}
+
+impl Joined {
+    fn new(callee: Leg) -> Box<Self> {
+        Box::new(Self { callee: Some(callee), change: None, transfers: Vec::new(), resumes: false })
+    }
+
+    fn legs(&self) -> impl Iterator<Item = &Leg> {
+        self.callee.iter().chain(self.transfers.iter().flat_map(|transfer| &transfer.hunt.legs))
+    }
+
+    fn legs_mut(&mut self) -> impl Iterator<Item = &mut Leg> {
+        self.callee.iter_mut().chain(self.transfers.iter_mut().flat_map(|transfer| &mut transfer.hunt.legs))
+    }
 }
 
 /// A change on its way to the other leg.
@@ -186,6 +181,11 @@ impl Calls {
         self.streams.remove(&leg.line.key());
     }
 
+    /// A stream has another name.
+    fn forget_stream(&mut self, key: Key) {
+        self.streams.remove(&key);
+    }
+
     /// A session has ended, or will by what was just sent. True when it was there.
     fn forget_session(&mut self, session: SessionId) -> bool {
         self.sessions.remove(&session).is_some()
@@ -199,13 +199,21 @@ impl Calls {
 }
 
 impl Call {
+    /// Whom the caller wants, while that is being called.
+    fn hunt(&mut self) -> Option<(Numbers<'_>, &mut Hunt)> {
+        match &mut self.stage {
+            Stage::Ringing(ringing) => Some(((self.id, &mut self.numbers), &mut ringing.hunt)),
+            _ => None,
+        }
+    }
+
     fn leg(&self, number: u32) -> Option<&Leg> {
         if number == CALLER {
             return Some(&self.caller);
         }
         match &self.stage {
-            Stage::Ringing(ringing) => ringing.legs.iter().find(|leg| leg.number == number),
-            Stage::Joined(joined) => (joined.callee.number == number).then_some(&joined.callee),
+            Stage::Ringing(ringing) => ringing.hunt.legs.iter().find(|leg| leg.number == number),
+            Stage::Joined(joined) => joined.legs().find(|leg| leg.number == number),
             Stage::Alone(_) => None,
         }
     }
@@ -215,8 +223,8 @@ impl Call {
             return Some(&mut self.caller);
         }
         match &mut self.stage {
-            Stage::Ringing(ringing) => ringing.legs.iter_mut().find(|leg| leg.number == number),
-            Stage::Joined(joined) => (joined.callee.number == number).then_some(&mut joined.callee),
+            Stage::Ringing(ringing) => ringing.hunt.legs.iter_mut().find(|leg| leg.number == number),
+            Stage::Joined(joined) => joined.legs_mut().find(|leg| leg.number == number),
             Stage::Alone(_) => None,
         }
     }
@@ -224,7 +232,10 @@ impl Call {
     /// The other side of a call that is connected to a device.
     fn across(&mut self, number: u32) -> Option<&mut Leg> {
         let Stage::Joined(joined) = &mut self.stage else { return None };
-        Some(if number == CALLER { &mut joined.callee } else { &mut self.caller })
+        match number {
+            CALLER => joined.callee.as_mut(),
+            _ => joined.callee.as_ref().filter(|callee| callee.number == number).map(|_| &mut self.caller),
+        }
     }
 
     /// `ringing`, `up` or `held`.
@@ -232,7 +243,7 @@ impl Call {
         let held = |leg: &Leg| leg.line.is_held();
         match &self.stage {
             Stage::Ringing(_) => "ringing",
-            Stage::Joined(joined) if held(&self.caller) || held(&joined.callee) => "held",
+            Stage::Joined(joined) if held(&self.caller) || joined.callee.as_ref().is_some_and(held) => "held",
             Stage::Alone(_) if held(&self.caller) => "held",
             _ => "up",
         }

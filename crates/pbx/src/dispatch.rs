@@ -11,7 +11,7 @@ use sip::{Application, Event, Origin, Reply, ServerTx, Shard, Turn};
 use crate::bindings::{self, Asked};
 use crate::command::Command;
 use crate::extension::Feature;
-use crate::finding;
+use crate::finding::{self, Seeker};
 use crate::outcome::Outcome;
 use crate::request::{Admitted, dialled};
 use crate::switch::Switch;
@@ -54,6 +54,8 @@ impl Switch {
             Method::Message if is_strayed(&request) => Some(Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)),
             Method::Message => self.message(Admitted { tx, request, origin, user }, None, turn),
             Method::Options => Some(self.options(&request)),
+            // Only whom one talks to can be transferred.
+            Method::Refer if !is_strayed(&request) => Some(Reply::new(StatusCode::DECLINE)),
             // The stack knows its own dialogs; this one has none.
             _ => Some(Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)),
         }
@@ -116,7 +118,13 @@ impl Switch {
 
     /// Another loop has said where the devices of a user are: the request that waited for it goes on.
     fn located(&mut self, ticket: u64, targets: Vec<Target>, turn: &mut Turn<'_>) {
-        let Some(waited) = self.findings.answered(ticket, turn) else { return };
+        let waited = match self.findings.answered(ticket, turn) {
+            Some(Seeker::Request(waited)) => waited,
+            Some(Seeker::Transfer { call, transfer }) => {
+                return self.transfer_located(call, transfer, Some(targets), turn);
+            }
+            None => return,
+        };
         let tx = waited.tx;
         let reply = match waited.request.method() {
             Method::Invite => self.invite(waited, Some(targets), turn),
@@ -127,8 +135,12 @@ impl Switch {
 
     /// Another loop has not said in time where the devices of a user are.
     fn not_located(&mut self, alarm: u64, turn: &mut Turn<'_>) {
-        let Some(Admitted { tx, request, .. }) = self.findings.expired(alarm) else { return };
+        let Some(seeker) = self.findings.expired(alarm) else { return };
         tracing::warn!("a SIP loop did not say in time where a user is");
+        let Admitted { tx, request, .. } = match seeker {
+            Seeker::Request(admitted) => admitted,
+            Seeker::Transfer { call, transfer } => return self.transfer_located(call, transfer, None, turn),
+        };
         if *request.method() == Method::Invite {
             self.metrics.call_refused(Outcome::Shed);
         }
@@ -165,7 +177,7 @@ impl Application for Switch {
             Event::Session(session, event) => self.session_event(session, event, turn),
             Event::Alarm { token: bindings::ALARM, .. } => self.bindings.expire(turn),
             Event::Alarm { token, .. } if token >= finding::ALARMS => self.not_located(token, turn),
-            Event::Alarm { token, .. } => self.call_alarm(token, turn),
+            Event::Alarm { token, alarm } => self.call_alarm(token, alarm, turn),
             Event::Response { tx, response, .. } => {
                 for (tx, reply) in self.relay.response(tx, &response, turn) {
                     self.reply(tx, Some(reply), turn);
@@ -201,6 +213,7 @@ impl App for Switch {
             }
             Command::Media(event) => self.media_event(event, turn),
             Command::Streamed(report) => self.metrics.streamed(&report),
+            Command::Moved(key) => self.studio.moved(key),
         }
     }
 

@@ -18,11 +18,19 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The alarms of questions have numbers from here.
 pub(crate) const ALARMS: u64 = 1 << 63;
 
-/// Requests that wait, by the number of the question, with the alarms that end the wait.
+/// Who wants to know where the devices of a user are.
+pub(crate) enum Seeker {
+    /// A request of another user.
+    Request(Admitted),
+    /// A transfer of a call, by their numbers.
+    Transfer { call: u64, transfer: u32 },
+}
+
+/// What waits, by the number of the question, with the alarms that end the wait.
 pub(crate) struct Findings {
     /// Requests that wait at a time.
     most: usize,
-    table: HashMap<u64, (Admitted, AlarmId)>,
+    table: HashMap<u64, (Seeker, AlarmId)>,
     by_request: IdMap<ServerTx, u64>,
     last: u64,
 }
@@ -38,8 +46,8 @@ impl Findings {
         self.table.len()
     }
 
-    /// Asks the loop that keeps `name` for its devices; the request waits for the answer. False when there is no room.
-    pub(crate) fn ask(&mut self, name: &str, request: Admitted, neighbours: &Neighbours, turn: &mut Turn<'_>) -> bool {
+    /// Asks the loop that keeps `name` for its devices; who seeks waits for the answer. False when there is no room.
+    pub(crate) fn ask(&mut self, name: &str, seeker: Seeker, neighbours: &Neighbours, turn: &mut Turn<'_>) -> bool {
         if self.len() >= self.most {
             return false;
         }
@@ -50,27 +58,31 @@ impl Findings {
             return false;
         }
         let Ok(alarm) = turn.alarm(turn.now().mono + PATIENCE, ALARMS | ticket) else { return false };
-        self.by_request.insert(request.tx, ticket);
-        self.table.insert(ticket, (request, alarm));
+        if let Seeker::Request(request) = &seeker {
+            self.by_request.insert(request.tx, ticket);
+        }
+        self.table.insert(ticket, (seeker, alarm));
         true
     }
 
-    fn take(&mut self, ticket: u64) -> Option<(Admitted, AlarmId)> {
+    fn take(&mut self, ticket: u64) -> Option<(Seeker, AlarmId)> {
         let found = self.table.remove(&ticket)?;
-        self.by_request.remove(&found.0.tx);
+        if let Seeker::Request(request) = &found.0 {
+            self.by_request.remove(&request.tx);
+        }
         Some(found)
     }
 
-    /// The answer has come: the request that waited for it. One that comes too late finds nothing.
-    pub(crate) fn answered(&mut self, ticket: u64, turn: &mut Turn<'_>) -> Option<Admitted> {
-        let (request, alarm) = self.take(ticket)?;
+    /// The answer has come: who waited for it. One that comes too late finds nothing.
+    pub(crate) fn answered(&mut self, ticket: u64, turn: &mut Turn<'_>) -> Option<Seeker> {
+        let (seeker, alarm) = self.take(ticket)?;
         turn.silence(alarm);
-        Some(request)
+        Some(seeker)
     }
 
-    /// The alarm with this number has come: the request that has waited long enough.
-    pub(crate) fn expired(&mut self, alarm: u64) -> Option<Admitted> {
-        self.take(alarm & !ALARMS).map(|(request, _)| request)
+    /// The alarm with this number has come: who has waited long enough.
+    pub(crate) fn expired(&mut self, alarm: u64) -> Option<Seeker> {
+        self.take(alarm & !ALARMS).map(|(seeker, _)| seeker)
     }
 
     /// Whoever sent the request has given up; true when it waited here.

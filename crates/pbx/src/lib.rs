@@ -60,6 +60,7 @@ mod neighbours;
 mod one_hash;
 mod outcome;
 mod panel;
+mod referral;
 mod relay;
 mod request;
 mod server;

@@ -5,6 +5,7 @@ use sip::uas;
 use sip::{Draft, Reply, Turn};
 
 use crate::body;
+use crate::finding::Seeker;
 use crate::headers;
 use crate::request::{Admitted, dialled};
 use crate::switch::Switch;
@@ -43,10 +44,10 @@ impl Switch {
             Err(code) => return Some(Reply::new(code)),
         };
         if found.is_none() && !self.neighbours.keeps(&name) {
-            let asked = self.findings.ask(&name, message, &self.neighbours, turn);
+            let asked = self.findings.ask(&name, Seeker::Request(message), &self.neighbours, turn);
             return (!asked).then(|| self.busy());
         }
-        let targets = match self.targets(&name, &message.request, found, turn.now()) {
+        let targets = match self.targets(&name, message.request.is_secure(), found, turn.now()) {
             Ok(targets) => targets,
             Err(offline) => return Some(*offline),
         };

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use media::{Key, MediaEvent};
+use media::{Key, MediaEvent, StreamSettings};
 use net::media::{Desk, MediaHandle, MediaThread, NoPorts, PortPair, PortRange};
 use net::{Clock, Handle, Sources, Sparingly};
 use rtp::Micros;
@@ -81,6 +81,8 @@ pub(crate) struct Studio {
     sources: Sources,
     /// Streams and players that could not be taken away because the queue was full: tried again.
     owed: Vec<VecDeque<(Key, bool)>>,
+    /// Streams on their way to another thread, and the threads that they come over.
+    moving: HashMap<Key, Vec<usize>>,
     drops: Sparingly,
 }
 
@@ -89,6 +91,17 @@ pub(crate) struct Started {
     pub(crate) studios: Vec<Studio>,
     pub(crate) threads: Vec<MediaThread>,
     pub(crate) lines: Lines,
+}
+
+/// What a media thread is asked to do.
+type Job = Box<dyn FnOnce(&mut Desk<'_>) + Send>;
+
+/// Begins a stream; the loop is told when nothing has been heard for `silence`.
+pub(crate) fn begin(desk: &mut Desk<'_>, key: Key, ports: PortPair, settings: StreamSettings, silence: Option<Micros>) {
+    if let Err(error) = desk.add_stream(key, ports, settings) {
+        tracing::error!(%error, "a stream could not begin");
+    }
+    desk.engine.watch_silence(desk.now, key, silence);
 }
 
 /// Starts the media threads, for so many loops.
@@ -120,6 +133,7 @@ pub(crate) fn start(config: &Config, loops: u8) -> Result<Started, net::StartErr
         conferences: Arc::clone(&conferences),
         sources: Sources::default(),
         owed: vec![VecDeque::new(); count],
+        moving: HashMap::new(),
         drops: Sparingly::default(),
     };
     Ok(Started { studios: (0..loops).map(studio).collect(), threads, lines })
@@ -189,11 +203,61 @@ impl Studio {
     /// Has a job run on the thread that carries `key`; false when its queue is full.
     pub(crate) fn run(&mut self, key: Key, job: impl FnOnce(&mut Desk<'_>) + Send + 'static) -> bool {
         self.settle();
-        let done = self.threads.get(thread_of(key)).is_some_and(|thread| thread.run(job).is_ok());
+        let done = match self.moving.get(&key) {
+            None => self.threads.get(thread_of(key)).is_some_and(|thread| thread.run(job).is_ok()),
+            Some(way) => self.run_after(way, key, Box::new(job)),
+        };
         if !done && let Some(kept_back) = self.drops.due(Instant::now()) {
             tracing::error!(kept_back, "the media thread does not keep up: a command was dropped");
         }
         done
+    }
+
+    /// Has a job run on the thread that carries `key`, behind what comes there over these threads.
+    fn run_after(&self, way: &[usize], key: Key, mut job: Job) -> bool {
+        let mut last = thread_of(key);
+        for &hop in way.iter().rev() {
+            let Some(to) = self.threads.get(std::mem::replace(&mut last, hop)).cloned() else { return false };
+            job = Box::new(move |_| {
+                if to.run(job).is_err() {
+                    tracing::error!("a media thread does not keep up: a command to another one was dropped");
+                }
+            });
+        }
+        self.threads.get(last).is_some_and(|thread| thread.run(job).is_ok())
+    }
+
+    /// Has a job run that concerns two streams of one thread, one of which may be on its way there.
+    pub(crate) fn run_for_both(&mut self, a: Key, b: Key, job: impl FnOnce(&mut Desk<'_>) + Send + 'static) -> bool {
+        let key = if self.moving.contains_key(&b) { b } else { a };
+        self.run(key, job)
+    }
+
+    /// Has another thread carry a stream, under another name: its sockets go there. Its figures so far come back as [`Command::Streamed`]; what
+    /// is asked of it from now on comes after it.
+    pub(crate) fn move_stream(&mut self, old: Key, new: Key, settings: StreamSettings) {
+        let Some(to) = self.threads.get(thread_of(new)).cloned() else { return };
+        let (silence, lines) = (self.silence, self.lines.clone());
+        self.run(old, move |desk| {
+            let Some((report, ports)) = desk.release_stream(old) else { return };
+            lines.tell(old, Command::Streamed(Box::new(report)));
+            let there = move |desk: &mut Desk<'_>| {
+                begin(desk, new, ports, settings, silence);
+                lines.tell(new, Command::Moved(new));
+            };
+            if to.run(there).is_err() {
+                tracing::error!("a media thread does not keep up: a stream was lost");
+            }
+        });
+        let mut way = self.moving.remove(&old).unwrap_or_default();
+        way.push(thread_of(old));
+        self.moving.insert(new, way);
+    }
+
+    /// A stream has come to the thread it was moved to.
+    pub(crate) fn moved(&mut self, key: Key) {
+        self.moving.remove(&key);
+        self.settle();
     }
 
     /// Takes a stream away; its figures come back as [`Command::Streamed`].
@@ -221,7 +285,8 @@ impl Studio {
     /// Tells the media threads what they are owed, each as much as its queue has room for.
     fn settle(&mut self) {
         for (thread, owed) in self.threads.iter().zip(&mut self.owed) {
-            while let Some(&(key, stream)) = owed.front() {
+            // One that is on its way comes first.
+            while let Some(&(key, stream)) = owed.front().filter(|(key, _)| !self.moving.contains_key(key)) {
                 let lines = self.lines.clone();
                 let sent = match stream {
                     true => thread.run(move |desk| {

@@ -21,6 +21,7 @@ use crate::finding::Findings;
 use crate::metrics::{Gauges, Metrics};
 use crate::neighbours::Neighbours;
 use crate::one_hash::OneHash;
+use crate::referral::NO_REPORTS;
 use crate::relay::Relay;
 use crate::status::{CallStatus, ContactStatus, LoopStatus, Status, UserStatus};
 use crate::studio::Studio;
@@ -89,14 +90,14 @@ pub(crate) fn stack_config(config: &Config) -> sip::Config {
 
 /// What is taken, for Allow.
 fn methods() -> Vec<Method> {
-    use Method::{Ack, Bye, Cancel, Info, Invite, Message, Options, Prack, Register, Update};
-    vec![Invite, Ack, Cancel, Bye, Options, Register, Message, Info, Prack, Update]
+    use Method::{Ack, Bye, Cancel, Info, Invite, Message, Options, Prack, Refer, Register, Update};
+    vec![Invite, Ack, Cancel, Bye, Options, Register, Message, Info, Prack, Update, Refer]
 }
 
 /// What is understood, for Supported.
 fn extensions(config: &Config) -> Vec<String> {
     let timer = config.session_timer.map(|_| TIMER);
-    [RELIABLE].into_iter().chain(timer).map(str::to_owned).collect()
+    [RELIABLE, NO_REPORTS].into_iter().chain(timer).map(str::to_owned).collect()
 }
 
 impl Switch {
@@ -202,19 +203,19 @@ impl Switch {
         targets
     }
 
-    /// The devices of a user, ready for this request: those found elsewhere, or those that this loop keeps.
+    /// The devices of a user, ready to be called, by `sips` or `sip`: those found elsewhere, or those that this loop keeps.
     ///
     /// # Errors
     /// The refusal where there is none: 480.
     pub(crate) fn targets(
         &mut self,
         user: &str,
-        request: &Request,
+        secure: bool,
         found: Option<Vec<Target>>,
         now: Now,
     ) -> Result<Vec<Target>, Box<Reply>> {
         let targets = found.unwrap_or_else(|| self.devices(user, now));
-        let mut targets = target::of_request(targets, request.is_secure())?;
+        let mut targets = target::of_request(targets, secure)?;
         for target in &mut targets {
             if target.ours.is_none() {
                 target.ours = target.next_hop().and_then(|host| self.studio.source(SocketAddr::new(host, 5060)));

@@ -45,6 +45,16 @@ impl Line {
         Self { rtp: ports.rtp, rtcp: ports.rtcp, connected: None, to: None, sent: 0, cut: false }
     }
 
+    /// The two sockets, watched no more; the connected one is closed. `None` when the system does not tell their address.
+    pub(super) fn into_ports(self, ready: &Epoll) -> Option<PortPair> {
+        for socket in [&self.rtp, &self.rtcp] {
+            // It was added when the line was.
+            let _ = ready.delete(socket);
+        }
+        let address = self.rtp.local_addr().ok()?;
+        Some(PortPair { rtp: self.rtp, rtcp: self.rtcp, address })
+    }
+
     /// Where packets wait.
     pub(super) fn socket(&self, port: Port) -> Option<&UdpSocket> {
         match port {

@@ -186,6 +186,13 @@ impl Desk<'_> {
         report
     }
 
+    /// Takes a stream away like [`Desk::remove_stream`], but keeps its sockets open: for another thread.
+    pub fn release_stream(&mut self, key: Key) -> Option<(media::StreamReport, PortPair)> {
+        let report = self.engine.remove_stream(self.now, key, self.sockets)?;
+        let line = self.sockets.remove(key)?;
+        Some((report, line.into_ports(&self.sockets.ready)?))
+    }
+
     /// Drops every packet of a stream right before its socket, or no longer: a line that is cut in one direction, for tests that must
     /// fail and for demonstrations. False for an unknown stream.
     pub fn cut(&mut self, key: Key, on: bool) -> bool {
@@ -223,14 +230,12 @@ impl Sockets {
         Ok(())
     }
 
-    fn remove(&mut self, key: Key) {
-        let Some(slot) = self.keys.remove(&key) else { return };
-        // Closing a socket takes it out of the epoll (epoll(7)): no other descriptor refers to it.
-        if let Some(place) = self.by_slot.get_mut(slot.index())
-            && place.take().is_some()
-        {
-            self.count -= 1;
-        }
+    /// Closing a socket takes it out of the epoll (epoll(7)): no other descriptor refers to it. One that stays open is to be taken out.
+    fn remove(&mut self, key: Key) -> Option<Line> {
+        let slot = self.keys.remove(&key)?;
+        let (_, line) = self.by_slot.get_mut(slot.index())?.take()?;
+        self.count -= 1;
+        Some(line)
     }
 
     fn line(&mut self, key: Key) -> Option<&mut Line> {

@@ -9,6 +9,7 @@ use super::line::{CODECS, Line};
 use super::{CALLER, Call, Fate, Leg, Stage};
 use crate::body;
 use crate::extension::{Feature, Room};
+use crate::finding::Seeker;
 use crate::outcome::Outcome;
 use crate::request::{Admitted, dialled};
 use crate::switch::Switch;
@@ -64,7 +65,7 @@ impl Switch {
             && found.is_none()
             && !self.neighbours.keeps(name)
         {
-            let asked = self.findings.ask(name, invite, &self.neighbours, turn);
+            let asked = self.findings.ask(name, Seeker::Request(invite), &self.neighbours, turn);
             return if asked { Ok(()) } else { Err(self.shed()) };
         }
         let equipment = self.equip(&invite, &number, &destination)?;
@@ -75,7 +76,7 @@ impl Switch {
         match destination {
             Destination::Feature(feature) => self.visit(&invite, number, feature, equipment, turn),
             Destination::User(name) => {
-                let targets = self.targets(&name, &invite.request, found, turn.now());
+                let targets = self.targets(&name, invite.request.is_secure(), found, turn.now());
                 let targets = targets.map_err(|offline| (offline, Outcome::Unavailable))?;
                 let Some(letter) = self.letter(&invite, &number, codecs, equipment.thread) else {
                     return Err(refused(Reply::new(StatusCode::TOO_MANY_HOPS)));
@@ -149,6 +150,7 @@ impl Switch {
             number,
             since: turn.now().mono,
             offer,
+            numbers: CALLER,
             stage: Stage::Alone(Room::Echo),
             _seat: seat,
         });

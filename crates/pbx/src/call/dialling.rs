@@ -1,13 +1,14 @@
 //! Calling the devices of a user: where they are, and the INVITEs that go out.
 
-use std::collections::VecDeque;
+use std::net::IpAddr;
 
 use audio::codec::Codec;
 use sip::message::{Body, Lines, Method, StatusCode, UriBuf};
 use sip::{ContactSpec, Draft, Reply, StackError, Turn};
 
+use super::hunt::Hunt;
 use super::line::{CODECS, Line};
-use super::{Call, Fate, Leg, Letter, Refused, Ringing, Stage};
+use super::{Call, Fate, Leg, Ringing, Stage};
 use crate::bindings::HOME;
 use crate::headers;
 use crate::outcome::Outcome;
@@ -15,8 +16,30 @@ use crate::request::Admitted;
 use crate::switch::Switch;
 use crate::target::Target;
 
+/// What the INVITEs of a call have in common.
+#[derive(Debug)]
+pub(super) struct Letter {
+    pub(super) from: String,
+    pub(super) to: String,
+    /// The user part of our Contact, escaped.
+    pub(super) contact: String,
+    pub(super) lines: Lines,
+    pub(super) codecs: Vec<Codec>,
+    /// The media thread of the call.
+    pub(super) thread: usize,
+    /// Our address, for devices whose route is not known yet.
+    pub(super) ours: IpAddr,
+}
+
+/// A refusal of one device.
+#[derive(Clone, Debug)]
+pub(super) struct Refused {
+    pub(super) code: StatusCode,
+    pub(super) lines: Lines,
+}
+
 /// Why a device was not called.
-enum NotCalled {
+pub(super) enum NotCalled {
     /// No ports, or a table is full.
     NoRoom,
     /// What its binding says makes no INVITE.
@@ -29,20 +52,15 @@ impl Switch {
         &self,
         Admitted { request, origin, user, .. }: &Admitted,
         number: &str,
-        mut codecs: Vec<Codec>,
+        codecs: Vec<Codec>,
         thread: usize,
     ) -> Option<Letter> {
-        let lines = headers::of_invite(request.headers())?;
-        let contact = UriBuf::sip(false, Some(user), HOME, None).ok()?;
-        let contact = contact.as_uri().user().unwrap_or_default().to_owned();
-        // What the caller does not speak is transcoded.
-        codecs.extend(CODECS.into_iter().filter(|codec| !codecs.contains(codec)).collect::<Vec<_>>());
         Some(Letter {
             from: self.identity(request, user)?,
             to: format!("<{}>", self.address(request, number)?.as_str()),
-            contact,
-            lines,
-            codecs,
+            contact: as_contact(user)?,
+            lines: headers::of_invite(request.headers())?,
+            codecs: and_others(codecs),
             thread,
             ours: origin.local.ip(),
         })
@@ -50,57 +68,30 @@ impl Switch {
 
     /// Starts to call devices.
     pub(super) fn ring(&mut self, call: &mut Call, targets: Vec<Target>, letter: Letter, turn: &mut Turn<'_>) -> Fate {
-        let mut groups: VecDeque<Vec<Target>> = VecDeque::new();
-        for target in targets {
-            match groups.back_mut() {
-                Some(group) if group.first().is_some_and(|first| first.q == target.q) => group.push(target),
-                _ => groups.push_back(vec![target]),
-            }
-        }
-        call.stage = Stage::Ringing(Box::new(Ringing {
-            legs: Vec::new(),
-            groups,
-            next: super::CALLER + 1,
-            alarm: None,
-            best: None,
-            no_room: false,
-            early: None,
-            told: None,
-            letter,
-        }));
+        call.stage = Stage::Ringing(Box::new(Ringing { hunt: Hunt::new(targets, letter), early: None, told: None }));
         self.ring_next(call, turn)
     }
 
     /// Calls the next group; the call is over when there is none left.
     pub(super) fn ring_next(&mut self, call: &mut Call, turn: &mut Turn<'_>) -> Fate {
-        let id = call.id;
-        let Stage::Ringing(ringing) = &mut call.stage else { return Fate::Goes };
-        while let Some(group) = ringing.groups.pop_front() {
-            for target in group {
-                match self.dial(id, ringing.next, &ringing.letter, target, turn) {
-                    Ok(leg) => ringing.legs.push(leg),
-                    Err(NotCalled::NoRoom) => ringing.no_room = true,
-                    Err(NotCalled::Impossible) => ringing.note(StatusCode::TEMPORARILY_UNAVAILABLE, Lines::new()),
-                }
-                ringing.next += 1;
-            }
-            if ringing.legs.is_empty() {
-                continue;
-            }
-            if let Some(alarm) = ringing.alarm.take() {
-                turn.silence(alarm);
-            }
-            ringing.alarm = turn.alarm(turn.now().mono + self.config.ring, id).ok();
-            return Fate::Goes;
+        let Some((numbers, hunt)) = call.hunt() else { return Fate::Goes };
+        match self.call_next(numbers, hunt, turn) {
+            true => Fate::Goes,
+            false => self.nobody_left(call, turn),
         }
-        match ringing.best.take() {
-            None if ringing.no_room => self.refuse_caller_for_now(call, turn),
+    }
+
+    /// Nobody is called any more.
+    pub(super) fn nobody_left(&mut self, call: &mut Call, turn: &mut Turn<'_>) -> Fate {
+        let Some((_, hunt)) = call.hunt() else { return Fate::Goes };
+        match hunt.best.take() {
+            None if hunt.no_room => self.refuse_caller_for_now(call, turn),
             refused => self.refuse_caller(call, refused, turn),
         }
     }
 
     /// One INVITE.
-    fn dial(
+    pub(super) fn dial(
         &mut self,
         id: u64,
         number: u32,
@@ -155,6 +146,18 @@ impl Switch {
         self.calls.forget_session(call.caller.session);
         Fate::Over(Outcome::of(code), Lines::new())
     }
+}
+
+/// A user as the user part of our Contact.
+pub(super) fn as_contact(user: &str) -> Option<String> {
+    let contact = UriBuf::sip(false, Some(user), HOME, None).ok()?;
+    Some(contact.as_uri().user().unwrap_or_default().to_owned())
+}
+
+/// These codecs and then all others: what one side does not speak is transcoded.
+pub(super) fn and_others(mut codecs: Vec<Codec>) -> Vec<Codec> {
+    codecs.extend(CODECS.into_iter().filter(|codec| !codecs.contains(codec)).collect::<Vec<_>>());
+    codecs
 }
 
 /// What a device's refusal means to the caller. A challenge, a redirection, a device that cannot be reached or knows nothing of its own

@@ -22,21 +22,19 @@ impl Switch {
     }
 
     /// Ends a call that is no longer in the table. Legs that still stand are hung up with `lines`.
-    pub(super) fn bury(&mut self, call: Box<Call>, outcome: Outcome, lines: &Lines, turn: &mut Turn<'_>) {
+    pub(super) fn bury(&mut self, mut call: Box<Call>, outcome: Outcome, lines: &Lines, turn: &mut Turn<'_>) {
+        self.end_transfers(&mut call, StatusCode::REQUEST_TERMINATED, turn);
         let Call { caller, user, stage, id, number, since, .. } = *call;
         let lasted = turn.now().mono.since(since);
         tracing::info!(call = id, from = %user, to = %number, result = outcome.as_str(), ms = lasted.as_millis(), "call over");
         self.hang_up(caller, Some(StatusCode::TEMPORARILY_UNAVAILABLE), lines.clone(), turn);
         match stage {
-            Stage::Ringing(ringing) => {
-                if let Some(alarm) = ringing.alarm {
-                    turn.silence(alarm);
-                }
-                for leg in ringing.legs {
-                    self.hang_up(leg, None, lines.clone(), turn);
+            Stage::Ringing(mut ringing) => self.stop_calling(&mut ringing.hunt, lines, turn),
+            Stage::Joined(joined) => {
+                if let Some(callee) = joined.callee {
+                    self.hang_up(callee, None, lines.clone(), turn);
                 }
             }
-            Stage::Joined(joined) => self.hang_up(joined.callee, None, lines.clone(), turn),
             Stage::Alone(room) => room.close(&mut self.studio),
         }
         self.metrics.call_over(outcome);

@@ -3,7 +3,7 @@
 use media::MediaEvent;
 use sip::invite::SessionEvent;
 use sip::message::StatusCode;
-use sip::{Reply, SessionId, Turn};
+use sip::{AlarmId, Reply, SessionId, Turn};
 
 use super::{CALLER, Call, Fate, Stage};
 use crate::headers;
@@ -21,15 +21,21 @@ impl Switch {
         let fate = match (&call.stage, number) {
             (Stage::Ringing(_), CALLER) => self.caller_while_ringing(&mut call, event, turn),
             (Stage::Ringing(_), _) => self.device_while_ringing(&mut call, number, event, turn),
+            (Stage::Joined(_), _) if call.is_called_for_transfer(number) => {
+                self.device_for_transfer(&mut call, number, event, turn)
+            }
             (Stage::Alone(_) | Stage::Joined(_), _) => self.while_standing(&mut call, number, event, turn),
         };
         self.settle(call, fate, turn);
     }
 
     /// An alarm of a call: nobody has answered.
-    pub(crate) fn call_alarm(&mut self, id: u64, turn: &mut Turn<'_>) {
+    pub(crate) fn call_alarm(&mut self, id: u64, alarm: AlarmId, turn: &mut Turn<'_>) {
         let Some(mut call) = self.calls.table.remove(&id) else { return };
-        let fate = self.no_answer(&mut call, turn);
+        let fate = match &call.stage {
+            Stage::Joined(_) => self.no_answer_for_transfer(&mut call, alarm, turn),
+            _ => self.no_answer(&mut call, turn),
+        };
         self.settle(call, fate, turn);
     }
 
@@ -42,6 +48,8 @@ impl Switch {
         let Some(&(id, number)) = self.calls.streams.get(&stream) else { return };
         let Some(mut call) = self.calls.table.remove(&id) else { return };
         let fate = match event {
+            // Nobody talks to it yet.
+            _ if call.is_called_for_transfer(number) => Fate::Goes,
             MediaEvent::DigitEnded { digit, .. } => {
                 self.pass_digit(&mut call, number, digit);
                 Fate::Goes

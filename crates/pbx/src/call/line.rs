@@ -7,7 +7,7 @@ use media::{Agreed, CallMedia, Key, NegotiateError, StreamSettings};
 use net::media::{NoPorts, PortPair};
 use sdp::{CodecOrder, Direction};
 
-use crate::studio::Studio;
+use crate::studio::{self, Studio};
 
 /// What we speak, the most wanted first.
 pub(crate) const CODECS: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
@@ -16,6 +16,7 @@ pub(crate) const CODECS: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
 #[derive(Debug)]
 pub(crate) struct Line {
     media: CallMedia,
+    ours: IpAddr,
     key: Key,
     /// Held until the stream begins.
     ports: Option<PortPair>,
@@ -34,12 +35,34 @@ impl Line {
         let mut media = CallMedia::new(address, codecs, rand::random());
         // One codec in an answer of ours: nothing changes in the middle of a call unseen.
         media.capabilities().single_codec = true;
-        Ok(Self { media, key: studio.key(thread), ports: Some(ports), settings: None, early: None, settled: false })
+        Ok(Self {
+            media,
+            ours: address.ip(),
+            key: studio.key(thread),
+            ports: Some(ports),
+            settings: None,
+            early: None,
+            settled: false,
+        })
     }
 
     /// The stream's name.
     pub(crate) fn key(&self) -> Key {
         self.key
+    }
+
+    /// Our address, as the peer is told.
+    pub(crate) fn ours(&self) -> IpAddr {
+        self.ours
+    }
+
+    /// Goes on with another media thread, under another name.
+    pub(crate) fn move_to(&mut self, thread: usize, studio: &mut Studio) {
+        let key = studio.key(thread);
+        if let Some(settings) = &self.settings {
+            studio.move_stream(self.key, key, settings.clone());
+        }
+        self.key = key;
     }
 
     /// The codec in use.
@@ -180,12 +203,7 @@ impl Line {
         match self.ports.take() {
             Some(ports) => {
                 let silence = studio.silence;
-                studio.run(key, move |desk| {
-                    if let Err(error) = desk.add_stream(key, ports, fresh) {
-                        tracing::error!(%error, "a stream could not begin");
-                    }
-                    desk.engine.watch_silence(desk.now, key, silence);
-                });
+                studio.run(key, move |desk| studio::begin(desk, key, ports, fresh, silence));
             }
             None => {
                 studio.run(key, move |desk| {

@@ -5,37 +5,11 @@ use sip::invite::SessionEvent;
 use sip::message::{Body, Lines, Method, Request, Response, StatusCode};
 use sip::{Reply, Turn};
 
-use super::{CALLER, Call, Fate, Joined, Leg, Refused, Ringing, Stage};
+use super::dialling::Refused;
+use super::{CALLER, Call, Fate, Joined, Leg, Stage};
 use crate::outcome::Outcome;
 use crate::switch::Switch;
 use crate::{body, headers};
-
-impl Ringing {
-    /// Remembers a refusal when it says more than those before (RFC 3261 section 16.7 step 6).
-    pub(super) fn note(&mut self, code: StatusCode, lines: Lines) {
-        if self.best.as_ref().is_none_or(|best| weight(code) < weight(best.code)) {
-            self.best = Some(Refused { code, lines });
-        }
-    }
-
-    fn take(&mut self, number: u32) -> Option<Leg> {
-        let at = self.legs.iter().position(|leg| leg.number == number)?;
-        Some(self.legs.swap_remove(at))
-    }
-}
-
-/// The lower, the more a refusal says: 6xx, then what a person did, then what a device could not do, then the rest by class.
-fn weight(code: StatusCode) -> u16 {
-    match code.get() {
-        600..=699 => 0,
-        486 => 1,
-        488 | 415 => 2,
-        480 => 3,
-        400..=499 => 4,
-        300..=399 => 5,
-        _ => 6,
-    }
-}
 
 impl Switch {
     /// The caller, while devices ring.
@@ -160,7 +134,7 @@ impl Switch {
     }
 
     /// An UPDATE of a device that rings: the stack lets an offer pass only where its first answer was sent reliably (RFC 3311 section 5.1).
-    fn device_updates(&mut self, call: &mut Call, number: u32, request: &Request) -> Reply {
+    pub(super) fn device_updates(&mut self, call: &mut Call, number: u32, request: &Request) -> Reply {
         let Some(offer) = body::description(request.headers()) else { return Reply::new(StatusCode::OK) };
         let tag = request.headers().from_tag().unwrap_or_default();
         if !call.leg_mut(number).is_some_and(|leg| leg.line.settle(tag)) {
@@ -174,7 +148,7 @@ impl Switch {
         if ringing.early.is_some_and(|early| early != number) {
             return None;
         }
-        let leg = ringing.legs.iter_mut().find(|leg| leg.number == number)?;
+        let leg = ringing.hunt.legs.iter_mut().find(|leg| leg.number == number)?;
         if let Err(error) = leg.line.preview(tag, description, &mut self.studio) {
             tracing::debug!(%error, "early media are ignored");
             return None;
@@ -191,32 +165,17 @@ impl Switch {
     /// The first device that answers gets the call; the others are told so (RFC 3326).
     fn answered(&mut self, call: &mut Call, number: u32, response: &Response, turn: &mut Turn<'_>) -> Fate {
         let Stage::Ringing(ringing) = &mut call.stage else { return Fate::Goes };
-        let Some(mut leg) = ringing.take(number) else { return Fate::Goes };
-        // RFC 3261 section 13.2.1: what a dialog said first is its answer.
-        let tag = response.headers().to_tag().unwrap_or_default();
-        let settled = leg.line.is_settled(tag);
-        let previewed = leg.line.previewed(tag);
-        let description = previewed.or_else(|| body::description(response.headers()));
-        let accepted = description.map(|description| match settled {
-            true => Ok(()),
-            false => leg.line.accept(&description, &mut self.studio),
-        });
-        if !matches!(accepted, Some(Ok(()))) || leg.line.codec().is_none() {
+        let Some(mut leg) = ringing.hunt.take(number) else { return Fate::Goes };
+        if !self.agrees(&mut leg, response) {
             tracing::info!(call = call.id, "a device answered with a description that is of no use");
             self.hang_up(leg, None, headers::reason(488, "Not Acceptable Here"), turn);
             return self.after_refusal(call, StatusCode::NOT_ACCEPTABLE_HERE, Lines::new(), turn);
         }
-        let Stage::Ringing(ringing) = &mut call.stage else { return Fate::Goes };
-        if let Some(alarm) = ringing.alarm.take() {
-            turn.silence(alarm);
-        }
-        for other in std::mem::take(&mut ringing.legs) {
-            self.hang_up(other, None, headers::reason(200, "Call completed elsewhere"), turn);
-        }
+        self.stop_calling(&mut ringing.hunt, &headers::reason(200, "Call completed elsewhere"), turn);
         if let Some(codec) = leg.line.codec() {
             call.caller.line.prefer(codec);
         }
-        call.stage = Stage::Joined(Box::new(Joined { callee: leg, change: None }));
+        call.stage = Stage::Joined(Joined::new(leg));
         let body = match self.describe(call) {
             Ok(body) => body,
             Err(code) => {
@@ -234,6 +193,17 @@ impl Switch {
         Fate::Goes
     }
 
+    /// Takes a device's answer; false when it is of no use.
+    pub(super) fn agrees(&mut self, leg: &mut Leg, response: &Response) -> bool {
+        // RFC 3261 section 13.2.1: what a dialog said first is its answer.
+        let tag = response.headers().to_tag().unwrap_or_default();
+        let settled = leg.line.is_settled(tag);
+        let previewed = leg.line.previewed(tag);
+        let description = previewed.or_else(|| body::description(response.headers()));
+        let accepted = description.is_some_and(|answer| settled || leg.line.accept(&answer, &mut self.studio).is_ok());
+        accepted && leg.line.codec().is_some()
+    }
+
     fn device_refused(
         &mut self,
         call: &mut Call,
@@ -243,7 +213,7 @@ impl Switch {
         turn: &mut Turn<'_>,
     ) -> Fate {
         let Stage::Ringing(ringing) = &mut call.stage else { return Fate::Goes };
-        let Some(leg) = ringing.take(number) else { return Fate::Goes };
+        let Some(leg) = ringing.hunt.take(number) else { return Fate::Goes };
         if ringing.early == Some(number) {
             ringing.early = None;
         }
@@ -252,32 +222,20 @@ impl Switch {
         self.after_refusal(call, code, lines, turn)
     }
 
-    /// 6xx ends the search (RFC 3261 section 16.7 step 5); otherwise the others go on, or the next group is called.
     fn after_refusal(&mut self, call: &mut Call, code: StatusCode, lines: Lines, turn: &mut Turn<'_>) -> Fate {
-        let Stage::Ringing(ringing) = &mut call.stage else { return Fate::Goes };
-        ringing.note(code, lines);
-        if code.class() == 6 {
-            ringing.groups.clear();
-            for other in std::mem::take(&mut ringing.legs) {
-                self.hang_up(other, None, Lines::new(), turn);
-            }
-        }
-        match &call.stage {
-            Stage::Ringing(ringing) if ringing.legs.is_empty() => self.ring_next(call, turn),
-            _ => Fate::Goes,
+        let Some((numbers, hunt)) = call.hunt() else { return Fate::Goes };
+        match self.calls_on(numbers, hunt, code, lines, turn) {
+            true => Fate::Goes,
+            false => self.nobody_left(call, turn),
         }
     }
 
     /// The time to ring is over: the next group, or 480.
     pub(super) fn no_answer(&mut self, call: &mut Call, turn: &mut Turn<'_>) -> Fate {
         let Stage::Ringing(ringing) = &mut call.stage else { return Fate::Goes };
-        ringing.alarm = None;
         ringing.early = None;
-        for leg in std::mem::take(&mut ringing.legs) {
-            self.hang_up(leg, None, headers::reason(480, "No answer"), turn);
-        }
-        let Stage::Ringing(ringing) = &mut call.stage else { return Fate::Goes };
-        if ringing.groups.is_empty() {
+        self.stop_calling(&mut ringing.hunt, &headers::reason(480, "No answer"), turn);
+        if ringing.hunt.groups.is_empty() {
             let _ =
                 turn.answer(call.caller.session, Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE).reason("No Answer"));
             self.calls.forget_session(call.caller.session);
@@ -293,23 +251,8 @@ impl Switch {
             return;
         }
         let (a, b) = (call.caller.line.key(), leg.line.key());
-        self.studio.run(a, move |desk| {
+        self.studio.run_for_both(a, b, move |desk| {
             desk.engine.link(a, b);
         });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rfc3261_16_7_the_most_telling_refusal_counts() {
-        let best = |codes: &[u16]| {
-            codes.iter().filter_map(|code| StatusCode::new(*code)).min_by_key(|code| weight(*code)).map(StatusCode::get)
-        };
-        assert_eq!(best(&[503, 486, 480]), Some(486));
-        assert_eq!(best(&[486, 603]), Some(603));
-        assert_eq!(best(&[500, 404]), Some(404));
     }
 }

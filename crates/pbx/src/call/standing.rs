@@ -45,6 +45,9 @@ impl Switch {
                 let reply = self.pracked_with_offer(call, &request);
                 let _ = turn.respond(tx, reply);
             }
+            SessionEvent::Request { tx, request } if *request.method() == Method::Refer => {
+                return self.referred(call, number, tx, &request, turn);
+            }
             SessionEvent::Request { tx, request } => self.within(call, number, tx, &request, turn),
             SessionEvent::Ended { request, refusal, .. } => {
                 let lines = match (&request, &refusal) {
@@ -54,6 +57,9 @@ impl Switch {
                 };
                 if let Some(leg) = call.leg(number) {
                     self.calls.forget_session(leg.session);
+                }
+                if self.leaves_to_transfer(call, number, turn) {
+                    return Fate::Goes;
                 }
                 return Fate::Over(Outcome::Answered, lines);
             }
@@ -104,8 +110,9 @@ impl Switch {
     pub(super) fn connect(&mut self, call: &Call) {
         match &call.stage {
             Stage::Joined(joined) => {
-                let callee = joined.callee.number;
-                self.link(call, callee);
+                if let Some(callee) = &joined.callee {
+                    self.link(call, callee.number);
+                }
             }
             Stage::Alone(room) => {
                 if call.caller.line.codec().is_some() {

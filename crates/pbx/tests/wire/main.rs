@@ -20,5 +20,6 @@ mod setup;
 mod sharded;
 mod sound;
 mod timers;
+mod transfers;
 mod updating;
 mod watching;

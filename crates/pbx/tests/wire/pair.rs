@@ -1,5 +1,7 @@
 //! A call that stands.
 
+use std::net::SocketAddr;
+
 use audio::codec::Codec;
 use pbx::Config;
 use sdp::{Direction, Session};
@@ -7,7 +9,7 @@ use sip::message::{HeaderId, Method, Request, Response};
 
 use crate::phone::{Dialog, Phone};
 use crate::setup::{config, nothing_left, with_config};
-use crate::sound::Sound;
+use crate::sound::{Sound, address};
 
 const ALLOW: &str = "Allow: INVITE, ACK, BYE, CANCEL, UPDATE\r\n";
 
@@ -20,6 +22,8 @@ pub(crate) struct Pair {
     pub(crate) dialogs: (Dialog, Dialog),
     /// What the callee was asked, and the caller answered.
     pub(crate) said: (Request, Response),
+    /// Where each of them sends its audio.
+    pub(crate) ports: (SocketAddr, SocketAddr),
 }
 
 /// A call that stands; whether each of them takes UPDATE.
@@ -47,7 +51,8 @@ pub(crate) fn pair_with(config: Config, caller_says: &str, callee_says: &str) ->
         ((dialog, called), (invite, response))
     });
     caller.extra.clear();
-    Pair { running, caller, callee, sounds, dialogs, said }
+    let ports = (address(said.1.body()), address(said.0.body()));
+    Pair { running, caller, callee, sounds, dialogs, said, ports }
 }
 
 impl Pair {

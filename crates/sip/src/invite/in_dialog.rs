@@ -233,9 +233,11 @@ fn after(turn: &mut Turn<'_>, s: SessionId, method: &Method, refusal: Option<Ref
 
 /// Which failures of our requests end the dialog (RFC 3261 section 12.2.1.2, RFC 5057 section 5.1). 481 always does. No answer does, except
 /// to INFO: a digit that is lost costs no call. The codes that say that the remote target is wrong do so for the
-/// requests that the session itself needs, INVITE and UPDATE.
+/// requests that the session itself needs, INVITE and UPDATE. What becomes of a NOTIFY concerns its subscription, which shares the dialog, and
+/// never the call.
 pub(super) fn ends_dialog(method: &Method, refusal: &Refusal) -> bool {
     match (refusal, refusal.code().get()) {
+        _ if *method == Method::Notify => false,
         (Refusal::Failure(Failure::Timeout), _) | (_, 408) => *method != Method::Info,
         (Refusal::Failure(_), _) => false,
         (_, 481) => true,

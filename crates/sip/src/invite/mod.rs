@@ -160,6 +160,12 @@ impl Turn<'_> {
         self.stack.sessions.dialogs.get(dialog)
     }
 
+    /// The session of a dialog: Call-ID, our tag, the peer's tag (RFC 3261 section 12), as Replaces (RFC 3891 section 3) names them.
+    pub fn session_of(&self, call_id: &str, local_tag: &str, remote_tag: &str) -> Option<SessionId> {
+        let dialogs = &self.stack.sessions.dialogs;
+        dialogs.owner(dialogs.find(call_id, local_tag, remote_tag)?)
+    }
+
     /// How many sessions are over for the application while the peer has not confirmed it: BYE or CANCEL are under way. Looks at every
     /// session: for who waits before it stops.
     pub fn unsettled(&self) -> usize {

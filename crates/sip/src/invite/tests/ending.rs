@@ -365,6 +365,9 @@ fn rfc5057_5_1_failures_of_requests_in_the_dialog() {
         (Method::Update, 483, true),
         (Method::Update, 488, false),
         (Method::Update, 504, false),
+        (Method::Notify, 481, false),
+        (Method::Notify, 408, false),
+        (Method::Notify, 0, false),
     ] {
         let mut net = Network::new();
         let (a, r, s, _) = calls(&mut net);

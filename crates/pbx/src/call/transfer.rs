@@ -1,0 +1,406 @@
+//! Transfers (RFC 3515, RFC 3891, RFC 5589): one side of a call wants the other one to talk to somebody else.
+//!
+//! The server carries them out itself. Whoever is transferred keeps its leg and hears another one from then on; nothing is asked of its device but to
+//! go on, when it was on hold. The side that asked is told how it goes (NOTIFY) and is hung up once it has come to pass; when it fails, the
+//! call is as it was, unless that side has hung up meanwhile.
+//!
+//! * *Blind*: the devices of a user are called, or an extension answers.
+//! * *Attended*: Replaces names a call between the one that asks and the other: whom it talks to there is joined with the one that is transferred.
+//!   Before an answer there, the devices that ring for it go on ringing for the one that is transferred.
+//!
+//! Here stands how it is asked for and carried out; in `course`, how it goes meanwhile and what is told of it.
+
+mod course;
+
+use sip::message::{Body, HeaderId, Lines, Request, StatusCode, UriBuf};
+use sip::{Reply, ServerTx, Turn};
+
+use super::dialling::{Letter, Refused, and_others, as_contact};
+use super::hunt::Hunt;
+use super::{CALLER, Call, Fate, Joined, Leg, Stage};
+use crate::extension::{Feature, Room};
+use crate::finding::Seeker;
+use crate::headers;
+use crate::outcome::Outcome;
+use crate::referral::{Referral, Replaced};
+use crate::studio::thread_of;
+use crate::switch::Switch;
+use crate::target::Target;
+
+/// Most transfers of a call under way at a time.
+const MOST: usize = 4;
+
+/// A transfer under way.
+#[derive(Debug)]
+pub(crate) struct Transfer {
+    /// Its own among those of the call's legs.
+    id: u32,
+    /// The leg that has asked for it.
+    referrer: u32,
+    /// The number of its REFER, which NOTIFYs name (RFC 3515 section 2.4.6); `None` when it wants none, or is gone.
+    event: Option<u32>,
+    /// Who is called.
+    number: String,
+    secure: bool,
+    /// What the referrer was told last.
+    told: StatusCode,
+    pub(super) hunt: Hunt,
+}
+
+impl Joined {
+    fn take_transfer(&mut self, wanted: impl FnMut(&Transfer) -> bool) -> Option<Transfer> {
+        let at = self.transfers.iter().position(wanted)?;
+        Some(self.transfers.swap_remove(at))
+    }
+}
+
+impl Call {
+    fn take_transfer(&mut self, wanted: impl FnMut(&Transfer) -> bool) -> Option<Transfer> {
+        let Stage::Joined(joined) = &mut self.stage else { return None };
+        joined.take_transfer(wanted)
+    }
+
+    fn keep(&mut self, transfer: Transfer) {
+        if let Stage::Joined(joined) = &mut self.stage {
+            joined.transfers.push(transfer);
+        }
+    }
+
+    /// Whether this leg is called for a transfer and has not answered.
+    pub(super) fn is_called_for_transfer(&self, number: u32) -> bool {
+        let has = |transfer: &Transfer| transfer.hunt.legs.iter().any(|leg| leg.number == number);
+        matches!(&self.stage, Stage::Joined(joined) if joined.transfers.iter().any(has))
+    }
+}
+
+/// Being asked.
+impl Switch {
+    /// A REFER within a call.
+    pub(super) fn referred(
+        &mut self,
+        call: &mut Call,
+        number: u32,
+        tx: ServerTx,
+        request: &Request,
+        turn: &mut Turn<'_>,
+    ) -> Fate {
+        let asked = referral(call, request).and_then(|referral| {
+            let letter = self.introduction(call, number, &referral, request, turn);
+            letter.map(|letter| (referral, letter)).ok_or_else(|| Box::new(Reply::new(StatusCode::TOO_MANY_HOPS)))
+        });
+        let (Referral { number: wanted, secure, replaces, silent }, letter) = match asked {
+            Ok(asked) => asked,
+            Err(refusal) => {
+                let _ = turn.respond(tx, *refusal);
+                return Fate::Goes;
+            }
+        };
+        let mut reply = Reply::new(StatusCode::ACCEPTED);
+        if silent {
+            reply.lines.push_id(HeaderId::ReferSub, "false");
+        }
+        let _ = turn.respond(tx, reply);
+        call.numbers += 1;
+        let transfer = Transfer {
+            id: call.numbers,
+            referrer: number,
+            event: (!silent).then(|| request.headers().cseq().number),
+            number: wanted,
+            secure,
+            told: StatusCode::TRYING,
+            hunt: Hunt::new(Vec::new(), letter),
+        };
+        tracing::info!(call = call.id, to = %transfer.number, attended = replaces.is_some(), "a transfer is asked for");
+        self.report(call, &transfer, StatusCode::TRYING, turn);
+        match replaces {
+            Some(replaced) => self.take_over(call, transfer, &replaced, turn),
+            None => self.send_on(call, transfer, turn),
+        }
+    }
+
+    /// What the INVITEs for a transfer have in common: they come from the one that is transferred, and name the one that asked (RFC 3892). `None`
+    /// when the REFER has come too far.
+    fn introduction(
+        &self,
+        call: &Call,
+        referrer: u32,
+        referral: &Referral,
+        request: &Request,
+        turn: &Turn<'_>,
+    ) -> Option<Letter> {
+        let Stage::Joined(joined) = &call.stage else { return None };
+        let callee = joined.callee.as_ref()?;
+        // The dialog with the callee knows both by the names that the server has given them.
+        let dialog = turn.dialog_of(callee.session)?;
+        let (caller, other) = ((dialog.local(), call.user.clone()), (dialog.remote(), self.user_of(&call.number)));
+        let ((from, user), (by, _), stays) = match referrer {
+            CALLER => (other, caller, callee),
+            _ => (caller, other, &call.caller),
+        };
+        let host = sip::header::NameAddr::parse(from).ok()?.uri.host_text();
+        let mut lines = Lines::new();
+        lines.push_id(HeaderId::MaxForwards, headers::hops(request.headers())?);
+        lines.push_text(HeaderId::ReferredBy, by);
+        Some(Letter {
+            from: from.to_owned(),
+            to: format!("<{}>", UriBuf::sip(false, Some(&referral.number), host, None).ok()?.as_str()),
+            contact: as_contact(&user)?,
+            lines,
+            codecs: and_others(stays.line.codec().into_iter().collect()),
+            thread: thread_of(stays.line.key()),
+            ours: stays.line.ours(),
+        })
+    }
+
+    /// The user of one of the two sides of a call.
+    fn user_at(&self, call: &Call, number: u32) -> String {
+        if number == CALLER { call.user.clone() } else { self.user_of(&call.number) }
+    }
+
+    /// The user who has a number; the number itself where none has.
+    fn user_of(&self, number: &str) -> String {
+        self.accounts.by_number(number).map_or_else(|| number.to_owned(), |known| known.name.clone())
+    }
+}
+
+/// Carrying it out.
+impl Switch {
+    /// A blind transfer: calls who is wanted.
+    fn send_on(&mut self, call: &mut Call, transfer: Transfer, turn: &mut Turn<'_>) -> Fate {
+        if let Some(feature) = Feature::of(&self.config.extensions, &transfer.number) {
+            return self.send_to_extension(call, transfer, feature, turn);
+        }
+        let Some(name) = self.accounts.by_number(&transfer.number).map(|known| known.name.clone()) else {
+            return self.transfer_failed(call, transfer, StatusCode::NOT_FOUND, turn);
+        };
+        if !self.neighbours.keeps(&name) {
+            let seeker = Seeker::Transfer { call: call.id, transfer: transfer.id };
+            if !self.findings.ask(&name, seeker, &self.neighbours, turn) {
+                return self.transfer_failed(call, transfer, StatusCode::SERVICE_UNAVAILABLE, turn);
+            }
+            call.keep(transfer);
+            return Fate::Goes;
+        }
+        self.call_for(call, transfer, None, turn)
+    }
+
+    /// Another loop has said where the devices of who is wanted are; `None`: it has not, in time.
+    pub(crate) fn transfer_located(&mut self, id: u64, transfer: u32, found: Option<Vec<Target>>, turn: &mut Turn<'_>) {
+        let Some(mut call) = self.calls.table.remove(&id) else { return };
+        let fate = match (call.take_transfer(|one| one.id == transfer), found) {
+            (Some(transfer), Some(found)) => self.call_for(&mut call, transfer, Some(found), turn),
+            (Some(transfer), None) => self.transfer_failed(&mut call, transfer, StatusCode::SERVICE_UNAVAILABLE, turn),
+            (None, _) => Fate::Goes,
+        };
+        self.settle(call, fate, turn);
+    }
+
+    fn call_for(
+        &mut self,
+        call: &mut Call,
+        mut transfer: Transfer,
+        found: Option<Vec<Target>>,
+        turn: &mut Turn<'_>,
+    ) -> Fate {
+        let name = self.user_of(&transfer.number);
+        match self.targets(&name, transfer.secure, found, turn.now()) {
+            Ok(targets) => transfer.hunt.will_call(targets),
+            Err(offline) => return self.transfer_failed(call, transfer, offline.code, turn),
+        }
+        let called = self.call_next((call.id, &mut call.numbers), &mut transfer.hunt, turn);
+        self.after_call(call, transfer, called, turn)
+    }
+
+    /// Devices are being `called`, or none is left.
+    fn after_call(&mut self, call: &mut Call, mut transfer: Transfer, called: bool, turn: &mut Turn<'_>) -> Fate {
+        if called {
+            call.keep(transfer);
+            return Fate::Goes;
+        }
+        let code = match transfer.hunt.best.take() {
+            Some(Refused { code, .. }) => code,
+            None => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        self.transfer_failed(call, transfer, code, turn)
+    }
+
+    /// A transfer to an extension is answered at once.
+    fn send_to_extension(
+        &mut self,
+        call: &mut Call,
+        transfer: Transfer,
+        feature: Feature,
+        turn: &mut Turn<'_>,
+    ) -> Fate {
+        self.report(call, &transfer, StatusCode::OK, turn);
+        self.end_transfers(call, StatusCode::REQUEST_TERMINATED, turn);
+        self.release(call, transfer.referrer, turn);
+        let conference = (feature == Feature::Conference).then_some(transfer.number.as_str());
+        if conference.is_some() {
+            let thread = self.studio.thread(conference);
+            self.move_caller(call, thread);
+        }
+        let room = Room::open(feature, &transfer.number, call.caller.line.key(), &mut self.studio);
+        self.enter_room(call, room, transfer.number, turn);
+        Fate::Goes
+    }
+
+    fn enter_room(&mut self, call: &mut Call, room: Room, number: String, turn: &mut Turn<'_>) {
+        call.stage = Stage::Alone(room);
+        call.number = number;
+        self.connect(call);
+        self.resume(call, CALLER, turn);
+    }
+
+    /// An attended transfer: the call that Replaces names is joined with this one (RFC 3891 section 3).
+    fn take_over(&mut self, call: &mut Call, transfer: Transfer, replaced: &Replaced, turn: &mut Turn<'_>) -> Fate {
+        let session = turn.session_of(&replaced.call_id, &replaced.local_tag, &replaced.remote_tag);
+        let named = session.and_then(|session| self.calls.sessions.get(&session).copied());
+        // A call is not transferred to itself: it is not in the table now.
+        let other = named.and_then(|(id, number)| Some((self.calls.table.remove(&id)?, number)));
+        let Some((mut other, number)) = other else {
+            return self.transfer_failed(call, transfer, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST, turn);
+        };
+        // RFC 3891 section 3: only who has a part in a call may give it away.
+        if self.user_at(&other, number) != self.user_at(call, transfer.referrer) {
+            self.calls.table.insert(other.id, other);
+            return self.transfer_failed(call, transfer, StatusCode::FORBIDDEN, turn);
+        }
+        let (is_early, called) = (matches!(other.stage, Stage::Ringing(_)), other.is_called_for_transfer(number));
+        if replaced.early_only && !is_early {
+            self.calls.table.insert(other.id, other);
+            return self.transfer_failed(call, transfer, StatusCode::BUSY_HERE, turn);
+        }
+        let number_there = other.number.clone();
+        match std::mem::replace(&mut other.stage, Stage::Alone(Room::Echo)) {
+            Stage::Alone(room) => {
+                self.report(call, &transfer, StatusCode::OK, turn);
+                self.end_transfers(call, StatusCode::REQUEST_TERMINATED, turn);
+                self.release(call, transfer.referrer, turn);
+                self.move_caller(call, thread_of(other.caller.line.key()));
+                self.bury(other, Outcome::Answered, &Lines::new(), turn);
+                self.enter_room(call, room, number_there, turn);
+                Fate::Goes
+            }
+            Stage::Joined(mut joined) if joined.callee.is_some() && !called => {
+                let callee = joined.callee.take();
+                let (mut who, user) = match callee {
+                    Some(callee) if number == CALLER => (callee, self.user_of(&number_there)),
+                    Some(callee) => (std::mem::replace(&mut other.caller, callee), other.user.clone()),
+                    None => return Fate::Goes,
+                };
+                other.stage = Stage::Joined(joined);
+                call.numbers += 1;
+                who.number = call.numbers;
+                self.calls.enter_leg(call.id, &who);
+                self.bury(other, Outcome::Answered, &Lines::new(), turn);
+                self.take_place(call, Transfer { number: user, ..transfer }, who, turn);
+                Fate::Goes
+            }
+            Stage::Ringing(ringing) if number == CALLER => {
+                self.ring_on(call, Transfer { number: number_there, ..transfer }, ringing.hunt, turn);
+                self.bury(other, Outcome::Cancelled, &Lines::new(), turn);
+                Fate::Goes
+            }
+            stage => {
+                other.stage = stage;
+                self.calls.table.insert(other.id, other);
+                self.transfer_failed(call, transfer, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST, turn)
+            }
+        }
+    }
+
+    /// Devices that ring for the one that asks go on ringing for the one that is transferred.
+    fn ring_on(&mut self, call: &mut Call, mut transfer: Transfer, mut hunt: Hunt, turn: &mut Turn<'_>) {
+        for leg in &mut hunt.legs {
+            call.numbers += 1;
+            leg.number = call.numbers;
+            self.calls.enter_leg(call.id, leg);
+        }
+        if let Some(alarm) = hunt.alarm.take() {
+            turn.silence(alarm);
+        }
+        hunt.alarm = turn.alarm(turn.now().mono + self.config.ring, call.id).ok();
+        transfer.hunt = hunt;
+        call.keep(transfer);
+    }
+
+    /// Whoever was wanted talks to the one that is transferred from now on.
+    fn take_place(&mut self, call: &mut Call, transfer: Transfer, mut who: Leg, turn: &mut Turn<'_>) {
+        self.report(call, &transfer, StatusCode::OK, turn);
+        self.end_transfers(call, StatusCode::REQUEST_TERMINATED, turn);
+        self.release(call, transfer.referrer, turn);
+        let thread = thread_of(call.caller.line.key());
+        self.move_leg(call.id, &mut who, thread);
+        let number = who.number;
+        call.number = transfer.number;
+        call.stage = Stage::Joined(Joined::new(who));
+        self.link(call, number);
+        self.resume(call, CALLER, turn);
+        self.resume(call, number, turn);
+    }
+
+    /// The side that asked has no part in the call any more: the other one is its caller from now on. It is hung up if it still stands.
+    fn release(&mut self, call: &mut Call, referrer: u32, turn: &mut Turn<'_>) {
+        let Stage::Joined(joined) = &mut call.stage else { return };
+        let Some(callee) = joined.callee.take() else { return };
+        let asked = joined.change.take().filter(|change| change.asker != referrer);
+        let gone = match referrer {
+            CALLER => {
+                call.user = self.user_of(&call.number);
+                let gone = std::mem::replace(&mut call.caller, callee);
+                call.caller.number = CALLER;
+                self.calls.enter_leg(call.id, &call.caller);
+                gone
+            }
+            _ => callee,
+        };
+        if let Some(change) = asked {
+            change.asked.answer(call.caller.session, Reply::new(StatusCode::REQUEST_PENDING), turn);
+        }
+        self.hang_up(gone, None, Lines::new(), turn);
+    }
+
+    /// Moves a leg's audio to another media thread.
+    fn move_leg(&mut self, call: u64, leg: &mut Leg, thread: usize) {
+        if thread_of(leg.line.key()) != thread {
+            self.calls.forget_stream(leg.line.key());
+            leg.line.move_to(thread, &mut self.studio);
+            self.calls.enter_leg(call, leg);
+        }
+    }
+
+    fn move_caller(&mut self, call: &mut Call, thread: usize) {
+        let id = call.id;
+        self.move_leg(id, &mut call.caller, thread);
+    }
+
+    /// Asks a side that was put on hold by one that is gone to go on.
+    pub(super) fn resume(&mut self, call: &mut Call, number: u32, turn: &mut Turn<'_>) {
+        let Some(leg) = call.leg_mut(number).filter(|leg| leg.line.is_held()) else { return };
+        leg.line.want(sdp::Direction::SendRecv);
+        let session = leg.session;
+        let asked = leg.line.offer().is_ok_and(|offer| {
+            turn.reinvite(session, Some(Body::sdp(offer)), Lines::new()).is_ok() || {
+                leg.line.take_back();
+                false
+            }
+        });
+        if let Stage::Joined(joined) = &mut call.stage {
+            joined.resumes |= !asked;
+        }
+    }
+}
+
+/// What a REFER asks for, if this call can be transferred.
+fn referral(call: &Call, request: &Request) -> Result<Referral, Box<Reply>> {
+    let referral = Referral::of(request)?;
+    match &call.stage {
+        Stage::Joined(joined) if joined.callee.is_none() || joined.transfers.len() >= MOST => {
+            Err(Box::new(Reply::new(StatusCode::REQUEST_PENDING)))
+        }
+        Stage::Joined(_) => Ok(referral),
+        // Nobody is there to be transferred.
+        Stage::Alone(_) | Stage::Ringing(_) => Err(Box::new(Reply::new(StatusCode::DECLINE))),
+    }
+}

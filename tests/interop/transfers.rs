@@ -1,0 +1,138 @@
+//! Transfers through `offhook serve`: phones of baresip that are sent on, by one of themselves and by SIPp.
+
+use std::path::Path;
+use std::time::Instant;
+
+use super::baresip::Baresip;
+use super::sipp;
+use crate::program::PATIENCE;
+use crate::program::offhook::{self, Server};
+use crate::program::sound::seconds_of;
+
+const USERS: [&str; 6] = ["--user", "1001:secret1", "--user", "1002:secret2", "--user", "1003:secret3"];
+/// Audio that counts as heard, and as not heard.
+const HEARD: f64 = 3.0;
+const UNHEARD: f64 = 0.2;
+
+/// A phone of baresip that is registered and answers by itself.
+fn registered(server: &Server, user: &str, password: &str, hertz: u32) -> Baresip {
+    let account =
+        format!("<sip:{user}@{}>;auth_user={user};auth_pass={password};regint=300;answermode=auto", server.address);
+    let mut phone = Baresip::start(&account, hertz);
+    phone.wait_for_line("200 OK (Offhook");
+    phone
+}
+
+/// 1001 (440 Hz) calls 1002 (1000 Hz), which sends it on to 1003 (1500 Hz): how long 1001 heard each of the two, and 1003 heard 1001.
+fn sent_on(to: &str) -> (f64, f64, f64) {
+    let server = offhook::serve(&USERS);
+    let mut caller = registered(&server, "1001", "secret1", 440);
+    let mut asks = registered(&server, "1002", "secret2", 1000);
+    let mut third = registered(&server, "1003", "secret3", 1500);
+    caller.command("dial", &format!("sip:1002@{}", server.address));
+    caller.wait_for("CALL_ESTABLISHED");
+    asks.wait_for("CALL_ESTABLISHED");
+    caller.talk();
+    asks.command("transfer", &format!("sip:{to}@{}", server.address));
+    if to == "1003" {
+        third.wait_for("CALL_ESTABLISHED");
+        asks.wait_for("CALL_CLOSED");
+        third.talk();
+    } else {
+        asks.wait_for("TRANSFER_FAILED");
+    }
+    caller.command("hangup", "");
+    let heard = |phone: &Baresip, hertz| match phone.has_recording() {
+        true => seconds_of(&phone.recording(), hertz),
+        false => 0.0,
+    };
+    caller.wait_for("CALL_CLOSED");
+    let seconds = (heard(&caller, 1000.0), heard(&caller, 1500.0), heard(&third, 440.0));
+    for phone in [caller, asks, third] {
+        phone.stop();
+    }
+    let (code, output) = server.program.stop("TERM");
+    assert_eq!(code, 0, "{output}");
+    seconds
+}
+
+#[test]
+fn rfc3515_a_phone_of_baresip_sends_its_caller_on_and_they_hear_each_other() {
+    let (first, second, by_third) = sent_on("1003");
+    assert!(first >= HEARD && second >= HEARD && by_third >= HEARD, "{first} {second} {by_third}");
+}
+
+/// The control: nobody has that number.
+#[test]
+fn rfc3515_baresip_is_told_that_nobody_has_the_number_it_sends_its_caller_to() {
+    let (first, second, by_third) = sent_on("1009");
+    assert!(first >= HEARD && second < UNHEARD && by_third < UNHEARD, "{first} {second} {by_third}");
+}
+
+/// Waits for what SIPp writes down behind this word.
+fn noted(log: &Path, word: &str) -> Vec<String> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let text = std::fs::read_to_string(log).unwrap();
+        if let Some((_, noted)) = text.lines().find_map(|line| line.split_once(word)) {
+            return noted.split_whitespace().map(str::to_owned).collect();
+        }
+        assert!(Instant::now() < end, "SIPp has written down: {text}");
+        std::thread::yield_now();
+    }
+}
+
+/// SIPp is 1002: it calls 1003 (1500 Hz) and 1001 (440 Hz), and wants 1001 in the place that it has with 1003, or in one that there is not. It must
+/// be told `outcome`. How long each of the two phones heard the other.
+fn joined(is_there: bool, outcome: &str) -> (f64, f64) {
+    let file = offhook::configuration("digest = [\"md5\"]\n");
+    let server = offhook::serve(&[&["--config", file.path().to_str().unwrap()], &USERS[..]].concat());
+    let mut first = registered(&server, "1001", "secret1", 440);
+    let mut third = registered(&server, "1003", "secret3", 1500);
+    let logs = [(); 2].map(|()| tempfile::NamedTempFile::new().unwrap().into_temp_path());
+    let sipp = |scenario: &str, number: &str, log: &Path, more: &[&str]| {
+        let me = ["-m", "1", "-au", "1002", "-ap", "secret2", "-s", number];
+        let noting = ["-trace_logs", "-log_file", log.to_str().unwrap()];
+        sipp::start(scenario, &server.address, &[&me[..], &noting[..], more].concat())
+    };
+    let consulting = sipp("pbx_caller_consults.xml", "1003", &logs[0], &[]);
+    third.wait_for("CALL_ESTABLISHED");
+    // Call-ID, the server's tag, its own.
+    let names = noted(&logs[0], "Replaces ");
+    let theirs = if is_there { &names[1] } else { "another" };
+    let replaces = format!("{}%3Bto-tag%3D{theirs}%3Bfrom-tag%3D{}", names[0].replace('@', "%40"), names[2]);
+    let target = format!("sip:1003@{}?Replaces={replaces}", server.address);
+    let scenario = sipp::with("pbx_caller_refers.xml", "OUTCOME", outcome);
+    let asks = sipp(scenario.to_str().unwrap(), "1001", &logs[1], &["-key", "refer_to", &target]);
+    first.wait_for("CALL_ESTABLISHED");
+    noted(&logs[1], "Told ");
+    if is_there {
+        first.talk();
+    }
+    first.command("hangup", "");
+    if !is_there {
+        third.command("hangup", "");
+    }
+    for sipp in [asks, consulting] {
+        let (code, output) = sipp.finish();
+        assert_eq!(code, 0, "{output}");
+    }
+    third.wait_for("CALL_CLOSED");
+    let seconds = (seconds_of(&first.recording(), 1500.0), seconds_of(&third.recording(), 440.0));
+    first.stop();
+    third.stop();
+    seconds
+}
+
+#[test]
+fn rfc5589_7_sipp_has_two_phones_of_baresip_joined_and_they_hear_each_other() {
+    let (first, third) = joined(true, "200");
+    assert!(first >= HEARD && third >= HEARD, "{first} {third}");
+}
+
+/// The control: there is no such call.
+#[test]
+fn rfc3891_3_sipp_is_told_that_there_is_no_such_call_and_nobody_is_joined() {
+    let (first, third) = joined(false, "481");
+    assert!(first < UNHEARD && third < UNHEARD, "{first} {third}");
+}
