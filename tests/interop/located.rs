@@ -1,5 +1,7 @@
 //! RFC 3263 by a real name server, dnsmasq on loopback, with SIPp on the ports that its records name. Which server answered is in its Server line.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -167,4 +169,43 @@ fn rfc3263_4_3_registrations_and_calls_go_to_the_next_server_too() {
     assert!(took < Duration::from_secs(20), "{took:?}: {output}");
     let (code, output, _) = call("gone.example");
     assert_eq!(code, 4, "{output}");
+}
+
+/// An INVITE over TCP from who names this as his sent-by, and wants to wait two seconds at most.
+fn invite(sent_by: &str, target: &str) -> String {
+    format!(
+        "INVITE sip:{target} SIP/2.0\r\nVia: SIP/2.0/TCP {sent_by};branch=z9hG4bKgone\r\nFrom: <sip:s@client>;tag=s\r\n\
+         To: <sip:{target}>\r\nCall-ID: gone\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\nExpires: 2\r\nContact: <sip:s@{sent_by};transport=tcp>\r\n\
+         Content-Length: 0\r\n\r\n"
+    )
+}
+
+#[test]
+fn rfc3263_5_the_answer_to_a_caller_who_has_gone_goes_to_the_host_that_his_via_names() {
+    let backup = TcpListener::bind("127.0.0.44:0").unwrap();
+    let port = backup.local_addr().unwrap().port();
+    let (_names, at) = dnsmasq_with(&["--host-record=back.example,127.0.0.44".to_owned()]);
+    let (_robot, target) = offhook::answer(&["--name-server", &at, "--ring"]);
+    // The control comes first: who names the address that he came from, where nobody listens, gets no answer.
+    for sent_by in [format!("127.0.0.1:{port}"), format!("back.example:{port}")] {
+        let mut caller = TcpStream::connect(&target).unwrap();
+        let named = invite(&sent_by, &target).replace("gone", &sent_by.replace(':', "-"));
+        caller.write_all(named.as_bytes()).unwrap();
+        let mut ringing = [0; 4_096];
+        let length = caller.read(&mut ringing).unwrap();
+        assert!(length > 0, "it is read");
+    }
+    let (mut stream, _) = backup.accept().unwrap();
+    stream.set_read_timeout(Some(crate::program::PATIENCE)).unwrap();
+    let mut answer = String::new();
+    let mut octets = [0; 4_096];
+    while !answer.contains("\r\n\r\n") {
+        let length = stream.read(&mut octets).unwrap();
+        assert!(length > 0, "{answer}");
+        answer.push_str(&String::from_utf8_lossy(&octets[..length]));
+    }
+    assert!(
+        answer.starts_with("SIP/2.0 200 OK\r\n") && answer.contains(&format!("Via: SIP/2.0/TCP back.example:{port}")),
+        "{answer}"
+    );
 }

@@ -49,6 +49,7 @@ impl Application for Robot {
             Event::Response { response, .. } => response.code().get().to_string(),
             Event::RequestFailed { why: Failure::Timeout, .. } => "timeout".into(),
             Event::RequestFailed { why, .. } => format!("{why:?}"),
+            Event::TargetFailed { .. } => return,
             other => format!("{other:?}"),
         };
         let _ = self.seen.send(said);

@@ -46,9 +46,14 @@ impl Avoided {
         self.put(path, now, Entry { until, asked: true });
     }
 
+    /// Nobody is remembered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
     /// It is there again.
     pub(crate) fn answered(&mut self, path: &Path) {
-        if !self.of.is_empty() && self.of.get(&key(path)).is_some_and(|entry| !entry.asked) {
+        if self.of.get(&key(path)).is_some_and(|entry| !entry.asked) {
             self.of.remove(&key(path));
         }
     }

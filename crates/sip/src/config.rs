@@ -60,8 +60,8 @@ pub struct Config {
     /// Answer UDP requests at the port they came from even when the client did not ask for it with `rport` (RFC 3581): reaches phones
     /// behind address translators that do not know it.
     pub force_rport: bool,
-    /// Follow `maddr` in the Via of a request (RFC 3261 section 18.2.2). It lets the sender choose where the answer goes: switched off,
-    /// the answer goes to where the request came from.
+    /// Follow `maddr` in the Via of a request (RFC 3261 section 18.2.2), and its sent-by where the way back has failed (RFC 3263 section 5). Both let
+    /// the sender choose where the answer goes: switched off, the answer goes to where the request came from.
     pub follow_maddr: bool,
     /// Hand 100 (Trying) to the owner of a request as well; otherwise it only stops the repeats.
     pub hand_trying: bool,

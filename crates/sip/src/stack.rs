@@ -9,7 +9,7 @@ use crate::counters::Counters;
 use crate::id::{AskId, FlowId, Id, RegistrationId, SessionId};
 use crate::invite;
 use crate::message::{LineError, ParseError};
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, SendError};
 use crate::register;
 use crate::rng::Rng;
 use crate::slab::Slab;
@@ -64,9 +64,17 @@ pub struct Stack {
 /// A question that waits for its answer.
 #[derive(Debug)]
 pub(crate) struct Ask {
-    /// The request that waits: an [`Outgoing`].
-    pub(crate) outgoing: Id,
+    pub(crate) asker: Asker,
     pub(crate) timer: TimerId,
+}
+
+/// Who waits for an answer.
+#[derive(Debug)]
+pub(crate) enum Asker {
+    /// A request of ours: an [`Outgoing`].
+    Request(Id),
+    /// A response whose way back has failed so: a [`Server`].
+    Response(Id, SendError),
 }
 
 /// An alarm of the application.

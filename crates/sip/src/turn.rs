@@ -12,9 +12,9 @@ use crate::event::{Event, Failure};
 use crate::id::{AlarmId, AskId, ClientTx, FlowId, Id, RegistrationId, SendId, ServerTx, SessionId};
 use crate::invite;
 use crate::message::{Message, Method, Request, Response};
-use crate::outbox::{Action, Answer, Cause, FlowChange, Origin, Outbox, Path, SendError};
+use crate::outbox::{Action, Answer, Cause, FlowChange, Origin, Outbox, Path, Question, SendError};
 use crate::register;
-use crate::stack::{Alarm, Stack, StackError, Timer, Usage};
+use crate::stack::{Alarm, Ask, Asker, Stack, StackError, Timer, Usage};
 use crate::time::{Now, Time};
 use crate::wheel::TimerId;
 
@@ -166,7 +166,10 @@ impl Turn<'_> {
     pub fn answered(&mut self, ask: AskId, answer: Answer) {
         if let Some(waiting) = self.stack.asks.remove(ask.0) {
             self.stop(waiting.timer);
-            self.outgoing_answered(waiting.outgoing, answer);
+            match waiting.asker {
+                Asker::Request(id) => self.outgoing_answered(id, answer),
+                Asker::Response(id, why) => self.response_answered(id, why, answer),
+            }
         }
     }
 
@@ -286,6 +289,18 @@ impl Turn<'_> {
     /// A message that belongs to no transaction: an ACK repeated byte for byte.
     pub(crate) fn send_raw(&mut self, path: Path, bytes: Bytes, why: Cause) {
         self.send(Sender::Nobody, path, bytes, why);
+    }
+
+    /// Asks the driver.
+    pub(crate) fn ask(&mut self, asker: Asker, question: Question) -> AskId {
+        let until = self.now.mono + self.stack.config.ask_timeout;
+        let id = AskId(self.stack.asks.insert(self.stack.config.shard, Ask { asker, timer: TimerId::NONE }));
+        let timer = self.start(until, Timer::Ask(id));
+        if let Some(waiting) = self.stack.asks.get_mut(id.0) {
+            waiting.timer = timer;
+        }
+        self.out.push(Action::Ask { id, question, until });
+        id
     }
 
     /// Starts a timer.

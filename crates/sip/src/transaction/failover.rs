@@ -26,9 +26,11 @@ impl Turn<'_> {
         self.emit(Event::TargetFailed { tx: ClientTx(id), path, why, next });
     }
 
-    /// A final response came from it.
+    /// A response came from it.
     pub(super) fn target_answered(&mut self, id: Id) {
-        if let Some(path) = self.stack.outgoing.get(id).and_then(|outgoing| outgoing.path()) {
+        if !self.stack.avoided.is_empty()
+            && let Some(path) = self.stack.outgoing.get(id).and_then(|outgoing| outgoing.path())
+        {
             self.stack.avoided.answered(&path);
         }
     }

@@ -18,6 +18,7 @@ pub(crate) mod server;
 mod server_invite;
 mod server_other;
 mod way_back;
+mod way_on;
 
 #[cfg(test)]
 mod tests;

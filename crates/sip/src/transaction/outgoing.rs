@@ -11,14 +11,13 @@ use crate::event::Failure;
 use crate::id::{AskId, ClientTx, DialogId, Id};
 use crate::invite;
 use crate::message::{HeaderId, Lines, Method, Response, StatusCode};
-use crate::outbox::{Action, Answer, Cause, Origin, Path, Question, SendError, Transport};
+use crate::outbox::{Answer, Cause, Origin, Path, Question, SendError, Transport};
 use crate::planted::{Bug, planted};
 use crate::route;
-use crate::stack::{Ask, StackError, Timer};
+use crate::stack::{Asker, StackError};
 use crate::transaction::key::Branch;
 use crate::transaction::{failover, next_hop, print};
 use crate::turn::{Owner, Turn};
-use crate::wheel::TimerId;
 
 /// 401 and 407 answered within one request.
 const CHALLENGES: u8 = 4;
@@ -271,16 +270,10 @@ impl Turn<'_> {
     }
 
     fn outgoing_ask(&mut self, id: Id, question: Question) {
-        let until = self.now.mono + self.stack.config.ask_timeout;
-        let ask = self.stack.asks.insert(self.stack.config.shard, Ask { outgoing: id, timer: TimerId::NONE });
-        let timer = self.start(until, Timer::Ask(AskId(ask)));
-        if let Some(waiting) = self.stack.asks.get_mut(ask) {
-            waiting.timer = timer;
-        }
+        let ask = self.ask(Asker::Request(id), question);
         if let Some(outgoing) = self.stack.outgoing.get_mut(id) {
-            outgoing.stage = Stage::Asking(AskId(ask));
+            outgoing.stage = Stage::Asking(ask);
         }
-        self.out.push(Action::Ask { id: AskId(ask), question, until });
     }
 
     /// The driver's answer.
@@ -419,6 +412,9 @@ impl Turn<'_> {
     /// A response came up from the present try.
     pub(super) fn outgoing_response(&mut self, id: Id, client: Id, response: Box<Response>, origin: &Origin) {
         let code = response.code();
+        if code != StatusCode::SERVICE_UNAVAILABLE {
+            self.target_answered(id);
+        }
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
         let (owner, tx) = (outgoing.owner, ClientTx(id));
         if code.is_provisional() {
@@ -458,8 +454,6 @@ impl Turn<'_> {
                     self.stack.counters.failovers += 1;
                     return self.outgoing_try(id, Cause::Retry);
                 }
-            } else {
-                self.target_answered(id);
             }
         }
         self.deliver(owner, tx, response, origin);

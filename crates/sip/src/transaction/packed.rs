@@ -56,9 +56,6 @@ impl PackedPath {
         let (local, remote) = (self.local.get(), self.remote.get());
         Path { flow: self.flow, transport: self.transport, local, remote }
     }
-    pub(super) fn remote(&self) -> SocketAddr {
-        self.remote.get()
-    }
     pub(super) fn is_reliable(&self) -> bool {
         self.transport.is_reliable()
     }
@@ -84,7 +81,6 @@ mod tests {
             for remote in addresses {
                 let path = Path { flow: FlowId(u64::MAX), transport: Transport::Wss, local, remote };
                 assert_eq!(PackedPath::new(&path).get(), path);
-                assert_eq!(PackedPath::new(&path).remote(), remote);
             }
         }
     }

@@ -1,6 +1,5 @@
 //! Server transactions at work: requests that come in, and the responses that go back.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +9,7 @@ use crate::event::Event;
 use crate::id::{Id, ServerTx};
 use crate::invite;
 use crate::message::{Broken, Headers, Lines, Method, Request, StatusCode, write_response};
-use crate::outbox::{Cause, Origin, Path, SendError};
+use crate::outbox::{Cause, Origin, Path};
 use crate::reply::Reply;
 use crate::rng::Token;
 use crate::stack::{Stack, Timer};
@@ -18,6 +17,7 @@ use crate::time::Time;
 use crate::transaction::key::Key;
 use crate::transaction::packed::PackedPath;
 use crate::transaction::way_back::{Stamp, Way};
+use crate::transaction::way_on::Detour;
 use crate::transaction::{respond, server_invite, server_other};
 use crate::turn::{Owner, Sender, Turn};
 use crate::wheel::TimerId;
@@ -38,7 +38,7 @@ pub(crate) struct Server {
     last: Option<Box<[u8]>>,
     pub(super) origin: PackedPath,
     /// Where responses go when that is not where the request came from.
-    pub(super) detour: Option<Box<SocketAddr>>,
+    pub(super) detour: Option<Box<Detour>>,
     /// What the top Via is given (RFC 3261 section 18.2.1, RFC 3581 section 4).
     pub(super) stamp: Stamp,
     /// Where a new connection to the peer goes: the port of its sent-by.
@@ -121,7 +121,7 @@ impl Server {
     }
     pub(super) fn path(&self) -> Path {
         match &self.detour {
-            Some(remote) => Path { remote: **remote, ..self.origin() },
+            Some(detour) => detour.path(),
             None => self.origin(),
         }
     }
@@ -365,7 +365,7 @@ impl Turn<'_> {
             request: Some(request),
             last: None,
             origin: PackedPath::new(origin),
-            detour: (way.to != origin.remote).then(|| Box::new(way.to)),
+            detour: (way.to != origin.remote).then(|| Detour::to(way.to, origin)),
             stamp: way.stamp,
             home: way.home,
             tag: self.stack.rng.token(),
@@ -444,19 +444,6 @@ impl Turn<'_> {
             },
         }
         self.server_rearm(id);
-    }
-
-    /// A send failed: the transaction stays (RFC 6026 section 7.1). A response whose connection is gone is sent once more, over a new one
-    /// to the port in the Via (RFC 3261 section 18.2.2).
-    pub(crate) fn server_unsent(&mut self, id: Id, why: SendError) {
-        let Some(server) = self.stack.servers.get_mut(id) else { return };
-        let home = SocketAddr::new(server.origin.remote().ip(), server.home);
-        if server.is_reliable() && server.path().remote != home {
-            server.detour = Some(Box::new(home));
-            return self.server_again(id, Cause::Retry);
-        }
-        let owner = server.owner;
-        self.deliver_unsent(owner, ServerTx(id), why);
     }
 
     /// Sets the timer to what the state says; a time that has come already (timers I and J on reliable transports) counts at once.

@@ -12,6 +12,7 @@ mod responses;
 mod server_invite;
 mod server_other;
 mod timers;
+mod way_on;
 
 use std::net::SocketAddr;
 
