@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempPath;
 
-use super::names::dnsmasq_with;
+use super::names::{call_to_a_contact, dnsmasq_with, robot};
 use super::sipp;
+use super::tls::made_by_openssl;
 use crate::program::{Program, free_port, offhook};
 
 /// A server that answers OPTIONS so, over this transport, and its port.
@@ -205,7 +206,49 @@ fn rfc3263_5_the_answer_to_a_caller_who_has_gone_goes_to_the_host_that_his_via_n
         answer.push_str(&String::from_utf8_lossy(&octets[..length]));
     }
     assert!(
-        answer.starts_with("SIP/2.0 200 OK\r\n") && answer.contains(&format!("Via: SIP/2.0/TCP back.example:{port}")),
+        answer.starts_with("SIP/2.0 487 ") && answer.contains(&format!("Via: SIP/2.0/TCP back.example:{port}")),
         "{answer}"
     );
+}
+
+#[test]
+fn rfc3263_4_3_the_legs_of_a_pbx_go_to_the_next_server_of_a_device_too() {
+    let (_robot, port) = robot(&["127.0.0.1"]);
+    let dead = free_port();
+    let (_names, at) = dnsmasq_with(&[
+        srv("_sip._udp.device.example", dead, 10, 0),
+        srv("_sip._udp.device.example", port, 20, 0),
+        srv("_sip._udp.gone.example", dead, 10, 0),
+    ]);
+    let settings = format!("[dns]\nservers = [\"{at}\"]\n");
+    let (code, output, _) = call_to_a_contact("sip:1002@device.example", &settings);
+    assert_eq!(code, 0, "{output}");
+    // The control: nobody else to ask.
+    let (code, output, _) = call_to_a_contact("sip:1002@gone.example", &settings);
+    assert_eq!(code, 8, "{output}");
+}
+
+#[test]
+fn rfc5922_4_a_server_that_dns_has_led_to_must_be_the_domain_that_was_asked_for() {
+    for (names, expected) in [("DNS:secure.example", 0), ("DNS:four.example", 5)] {
+        let folder = tempfile::tempdir().unwrap();
+        made_by_openssl(folder.path(), names);
+        let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let (certificate, key) = (file("certificate.pem"), file("key.pem"));
+        let port = free_port();
+        let address = format!("127.0.0.1:{port}");
+        let tls = ["--tls", &address, "--tls-cert", &certificate, "--tls-key", &key];
+        let _server = offhook::serve(&[&offhook::USERS[..], &tls].concat());
+        let (_names, at) = dnsmasq_with(&[
+            naptr("secure.example", 10, "SIPS+D2T", "_sips._tcp.secure.example"),
+            naptr("secure.example", 20, "SIP+D2U", "_sip._udp.secure.example"),
+            srv("_sips._tcp.secure.example", port, 0, 0),
+        ]);
+        for target in ["sip:secure.example", "sips:secure.example"] {
+            let arguments = ["options", target, "--name-server", &at, "--tls-ca", &certificate];
+            let (code, output) = offhook::start(&arguments).finish();
+            assert_eq!(code, expected, "{target} {names}: {output}");
+            assert!(expected == 0 || output.contains("secure.example"), "{output}");
+        }
+    }
 }

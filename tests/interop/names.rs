@@ -44,7 +44,7 @@ pub(super) fn dnsmasq_with(records: &[String]) -> (Program, String) {
 }
 
 /// A robot on both loopbacks, or on one; its port.
-fn robot(hosts: &[&str]) -> (Program, u16) {
+pub(super) fn robot(hosts: &[&str]) -> (Program, u16) {
     let port = free_port();
     let addresses: Vec<String> = hosts.iter().map(|host| format!("{host}:{port}")).collect();
     let listening: Vec<&str> = addresses.iter().flat_map(|address| ["--sip", address]).collect();
@@ -145,11 +145,16 @@ fn a_second_name_server_serves_where_the_first_says_nothing() {
 /// A call by a user of a server to a device whose contact is `host`: exit code, output, time.
 fn to_a_device(host: &str, settings: &str) -> (i32, String, Duration) {
     let (_robot, port) = robot(&["127.0.0.1"]);
+    call_to_a_contact(&format!("sip:1002@{host}:{port}"), settings)
+}
+
+/// The same to a device with this contact.
+pub(super) fn call_to_a_contact(contact: &str, settings: &str) -> (i32, String, Duration) {
     let config = offhook::configuration(&format!("digest = [\"md5\"]\n[register]\nnat = \"never\"\n{settings}"));
     let server = offhook::serve(&[&offhook::USERS[..], &["--config", config.path().to_str().unwrap()]].concat());
     let wish = Wish {
         user: "1002".to_owned(),
-        contact: Some(format!("sip:1002@{host}:{port}")),
+        contact: Some(contact.to_owned()),
         expires: 900,
         call_id: "named".to_owned(),
         cseq: 1,
