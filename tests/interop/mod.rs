@@ -19,6 +19,7 @@ mod sipp;
 mod status;
 mod stranger;
 mod through;
+mod timers;
 mod tls;
 mod transfers;
 mod trouble;

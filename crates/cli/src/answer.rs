@@ -86,6 +86,7 @@ fn conduct(args: &args::Answer) -> Result<(Conduct, bool), Fault> {
         reject: args.reject.and_then(StatusCode::new),
         ring_only: args.ring,
         reliable: args.reliable,
+        timed: args.timer.read()?.is_some(),
         hang_up_after: args.duration.map(Duration::from_secs),
         echo: args.echo,
         voice,
@@ -105,8 +106,10 @@ fn listening(args: &args::Answer) -> Result<LoopConfig, Fault> {
     if args.trying_ms > 0 {
         stack.trying = sip::Trying::After(Duration::from_millis(args.trying_ms));
     }
-    stack.allow = Robot::capabilities().allow;
-    stack.supported = Robot::capabilities().supported;
+    let timer = args.timer.read()?;
+    let capabilities = Robot::capabilities(timer.is_some());
+    (stack.allow, stack.supported) = (capabilities.allow, capabilities.supported);
+    stack.session.timer = timer.unwrap_or_default();
     let mut config = LoopConfig::new(phone::udp_and_tcp(&phone::addresses(&args.identity.sip)), stack);
     config.look_up(phone::names(&args.identity));
     config.tls.client = phone::trust(&args.identity.tls)?;

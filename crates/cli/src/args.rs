@@ -2,8 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ua::SessionTimer;
+
+use crate::exit::Fault;
 
 /// A SIP phone, a PBX and their tools in one binary.
 ///
@@ -191,6 +195,52 @@ pub(crate) struct Tls {
     pub(crate) tls_insecure: bool,
 }
 
+/// How long a call lasts without a refresh (RFC 4028).
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Session timer")]
+pub(crate) struct Timer {
+    /// End the call when it was not refreshed for so long; we refresh if the other side does not. By default 1800, and only where it knows of that;
+    /// off (or 0): never.
+    #[arg(long, value_name = "SECS|off", value_parser = timer_secs)]
+    pub(crate) timer: Option<u32>,
+    /// Agree to no less. Below 90 only for tests (RFC 4028 section 5).
+    #[arg(long, value_name = "SECS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(crate) timer_min: u32,
+}
+
+fn timer_secs(text: &str) -> Result<u32, String> {
+    match text {
+        "off" => Ok(0),
+        _ => text
+            .parse()
+            .ok()
+            .filter(|secs| *secs <= 86_400)
+            .ok_or_else(|| "expected up to 86400 seconds, or off".into()),
+    }
+}
+
+impl Timer {
+    /// What is wanted; `None`: no session timer.
+    ///
+    /// # Errors
+    /// When the two contradict each other.
+    pub(crate) fn read(&self) -> Result<Option<SessionTimer>, Fault> {
+        let least = Duration::from_secs(self.timer_min.into());
+        let usual = SessionTimer { least, ..SessionTimer::default() };
+        match self.timer {
+            Some(0) => Ok(None),
+            Some(secs) if secs < self.timer_min => Err(Fault::usage(format!(
+                "--timer {secs}: expected off, or no less than {} (--timer-min)",
+                self.timer_min
+            ))),
+            Some(secs) => {
+                Ok(Some(SessionTimer { interval: Some(Duration::from_secs(secs.into())), alone: true, ..usual }))
+            }
+            None => Ok(Some(usual)),
+        }
+    }
+}
+
 /// Arguments of `call`.
 #[derive(Debug, Args)]
 pub(crate) struct Call {
@@ -226,6 +276,9 @@ pub(crate) struct Call {
     /// Fail unless a tone of this frequency was heard for a second, 20 dB over everything else: exit codes as above.
     #[arg(long, value_name = "HZ")]
     pub(crate) expect_tone: Option<u32>,
+    /// How long it lasts.
+    #[command(flatten)]
+    pub(crate) timer: Timer,
     /// Who calls.
     #[command(flatten)]
     pub(crate) identity: Identity,
@@ -267,6 +320,9 @@ pub(crate) struct Answer {
     /// Send 100 (Trying) to calls that have had no answer for so long (RFC 3261 section 17.2.1 has 200); 0: to each at once.
     #[arg(long, value_name = "MILLIS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=200))]
     pub(crate) trying_ms: u64,
+    /// How long calls last.
+    #[command(flatten)]
+    pub(crate) timer: Timer,
     /// Who answers; with an account it registers, without it takes calls to any user.
     #[command(flatten)]
     pub(crate) identity: Identity,

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use ua::{Answer, CallError};
+use ua::{Answer, CallError, SessionTimer};
 
 use crate::args;
 use crate::exit::{Exit, Fault};
@@ -48,7 +48,7 @@ pub(crate) fn message(args: &args::Message, out: &mut Out) -> Exit {
 
 async fn ask(target: &str, said: Option<Said<'_>>, identity: &args::Identity, out: &mut Out) -> Result<Exit, Fault> {
     let interrupts = Interrupts::watch();
-    let phone = Phone::open(identity, Some(target), Duration::from_secs(60)).await?;
+    let phone = Phone::open(identity, Some(target), Duration::from_secs(60), Some(SessionTimer::default())).await?;
     let asked = Instant::now();
     let answer = tokio::select! {
         answer = send(&phone, target, said.as_ref()) => answer.map_err(|error| phone.fault(error).of(target))?,

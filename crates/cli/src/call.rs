@@ -41,7 +41,8 @@ async fn place(args: &args::Call, out: &mut Out) -> Result<Exit, Fault> {
     let heard = Heard::new(&wanted).map_err(|why| Fault::usage(format!("--expect-tone: {why}")))?;
     check(args)?;
     let interrupts = Interrupts::watch();
-    let phone = Phone::open(&args.identity, Some(&args.target), Duration::from_secs(300)).await?;
+    let timer = args.timer.read()?;
+    let phone = Phone::open(&args.identity, Some(&args.target), Duration::from_secs(300), timer).await?;
     if !args.no_register && args.identity.account.is_some() {
         tokio::select! {
             registered = phone.register(out) => registered?,

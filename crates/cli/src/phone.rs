@@ -6,7 +6,7 @@ use std::time::Duration;
 use net::tls::{OwnCertificate, TlsClient, TlsError, Trust};
 use net::{Bind, Names};
 use sip::Transport;
-use ua::{Account, AccountConfig, Endpoint};
+use ua::{Account, AccountConfig, Endpoint, SessionTimer};
 
 use crate::args;
 use crate::exit::{Exit, Fault};
@@ -32,9 +32,14 @@ pub(crate) struct Phone {
 impl Phone {
     /// Binds, and reads the account. A bare number as `target` without an account is one of the `offhook serve` of this machine: it is
     /// called as one of its users.
-    pub(crate) async fn open(given: &args::Identity, target: Option<&str>, expires: Duration) -> Result<Self, Fault> {
-        let mut builder =
-            Endpoint::builder().user_agent(crate::user_agent()).silence_after(Some(QUIET)).names(names(given));
+    pub(crate) async fn open(
+        given: &args::Identity,
+        target: Option<&str>,
+        expires: Duration,
+        timer: Option<SessionTimer>,
+    ) -> Result<Self, Fault> {
+        let mut builder = Endpoint::builder().user_agent(crate::user_agent()).silence_after(Some(QUIET));
+        builder = builder.names(names(given)).session_timer(timer);
         builder = builder.trust(trust(&given.tls)?);
         for address in addresses(&given.sip) {
             builder = builder.udp(address).tcp(address);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ua::{Account, Endpoint, Registration};
+use ua::{Account, Endpoint, Registration, SessionTimer};
 
 use crate::args;
 use crate::exit::{Exit, Fault};
@@ -26,7 +26,9 @@ async fn register(args: &args::Register, out: &mut Out) -> Result<Exit, Fault> {
         ));
     }
     let interrupts = Interrupts::watch();
-    let phone = Phone::open(&args.identity, None, Duration::from_secs(args.expires.into())).await?;
+    let phone =
+        Phone::open(&args.identity, None, Duration::from_secs(args.expires.into()), Some(SessionTimer::default()))
+            .await?;
     tokio::select! {
         registered = phone.register(out) => registered?,
         () = interrupts.came() => {

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::id::{AskId, FlowId, Id, RegistrationId, SessionId};
 use crate::invite;
-use crate::message::{LineError, ParseError};
+use crate::message::{LineError, ParseError, StatusCode};
 use crate::outbox::{Outbox, SendError};
 use crate::register;
 use crate::rng::Rng;
@@ -216,6 +216,13 @@ pub enum StackError {
     },
     /// Not possible in the present state; the text says what was expected.
     State(&'static str),
+    /// A request of the peer has been refused instead; the text says what was expected of it.
+    Refused {
+        /// With which status.
+        code: StatusCode,
+        /// What it lacks.
+        expected: &'static str,
+    },
     /// RFC 3261 or its family forbids it; the text says what and where.
     Forbidden(&'static str),
     /// A text cannot stand in a message: a control character, or nothing at all.
@@ -237,6 +244,7 @@ impl fmt::Display for StackError {
             StackError::Gone => f.write_str("it has already ended"),
             StackError::Full { what, limit } => write!(f, "the limit of {limit} {what} is reached"),
             StackError::State(expected) => write!(f, "not possible now: expected {expected}"),
+            StackError::Refused { code, expected } => write!(f, "refused with {}: expected {expected}", code.get()),
             StackError::Forbidden(rule) => write!(f, "not allowed: {rule}"),
             StackError::Text { what } => write!(f, "{what}: expected text without control characters"),
             StackError::Line(error) => write!(f, "{error}"),

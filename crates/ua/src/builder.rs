@@ -11,8 +11,9 @@ use net::media::{MediaConfig, MediaThread, PortRange};
 use net::tls::TlsClient;
 use net::{Bind, Clock, Handle, LoopConfig, Names, Seen, SipLoop, StartError, Tap};
 use sdp::Hold;
+use sip::invite::SessionTimer;
 use sip::message::Method;
-use sip::uas::{Capabilities, RELIABLE};
+use sip::uas::{Capabilities, RELIABLE, TIMER};
 use sip::{Timers, Transport};
 use tokio::sync::{mpsc, oneshot};
 
@@ -74,6 +75,7 @@ pub struct Builder {
     timers: Timers,
     reliable: bool,
     by_update: bool,
+    session_timer: Option<SessionTimer>,
     names: Names,
     trust: TlsClient,
     tap: Option<Tap>,
@@ -94,6 +96,7 @@ impl Builder {
             timers: Timers::default(),
             reliable: false,
             by_update: false,
+            session_timer: Some(SessionTimer::default()),
             names: Names::default(),
             trust: TlsClient::default(),
             tap: None,
@@ -181,6 +184,14 @@ impl Builder {
         self
     }
 
+    /// How long calls last without a refresh (RFC 4028): 1800 s where the other side knows of it, unless set. `None`: for ever, and the other side is told
+    /// that it is not understood here. Refreshes are [`crate::CallEvent::Refreshed`]; a call whose other side has gone without a word ends by an error, with
+    /// code 408.
+    pub fn session_timer(mut self, timer: Option<SessionTimer>) -> Self {
+        self.session_timer = timer;
+        self
+    }
+
     /// Who is asked for the addresses of host names, and how long that may take: the system's name servers and 8 s unless set.
     pub fn names(mut self, names: Names) -> Self {
         self.names = names;
@@ -206,8 +217,10 @@ impl Builder {
     /// [`BuildError`].
     pub async fn build(self) -> Result<Endpoint, BuildError> {
         let binds = self.addresses()?;
-        let capabilities = capabilities();
-        let mut config = LoopConfig::new(binds, stack(self.timers, self.user_agent, &capabilities));
+        let capabilities = capabilities(self.session_timer.is_some());
+        let mut stack = stack(self.timers, self.user_agent, &capabilities);
+        stack.session.timer = self.session_timer.unwrap_or_default();
+        let mut config = LoopConfig::new(binds, stack);
         config.tap = self.tap;
         config.look_up(self.names);
         config.tls.client = self.trust;
@@ -275,12 +288,12 @@ impl Endpoint {
     }
 }
 
-/// What an endpoint takes.
-fn capabilities() -> Capabilities {
+/// What an endpoint takes; session timers where they are wanted.
+fn capabilities(timed: bool) -> Capabilities {
     use Method::{Ack, Bye, Cancel, Info, Invite, Message, Options, Prack, Update};
     Capabilities {
         allow: vec![Invite, Ack, Cancel, Bye, Options, Info, Update, Message, Prack],
-        supported: vec![RELIABLE.to_owned()],
+        supported: [RELIABLE].into_iter().chain(timed.then_some(TIMER)).map(str::to_owned).collect(),
         accept: vec!["application/sdp".into(), "multipart/mixed".into()],
         ..Capabilities::default()
     }

@@ -40,6 +40,13 @@ pub enum CallEvent {
         /// Since when.
         lasting: Duration,
     },
+    /// The call was refreshed, by whatever either side has asked for: it goes on for so long at least (RFC 4028).
+    Refreshed {
+        /// How long it lasts without another refresh.
+        interval: Duration,
+        /// The next is on us.
+        by_us: bool,
+    },
     /// A text message within the call.
     Message(TextMessage),
     /// Audio failed; the call goes on without.

@@ -82,5 +82,6 @@ pub use progress::Progress;
 pub use recorder::{Recorded, Recording};
 pub use registration::Registration;
 pub use request::uri as read_address;
+pub use sip::invite::SessionTimer;
 pub use sip::{Timers, Transport};
 pub use sound::Audio;

@@ -47,6 +47,8 @@ pub(super) struct Conduct {
     pub(super) reject: Option<StatusCode>,
     pub(super) ring_only: bool,
     pub(super) reliable: bool,
+    /// Session timers are understood (RFC 4028).
+    pub(super) timed: bool,
     pub(super) hang_up_after: Option<Duration>,
     pub(super) echo: bool,
     pub(super) voice: Option<Voice>,
@@ -160,19 +162,19 @@ pub(super) struct Robot {
 }
 
 impl Robot {
-    /// What it takes.
-    pub(super) fn capabilities() -> Capabilities {
+    /// What it takes; session timers where they are wanted.
+    pub(super) fn capabilities(timed: bool) -> Capabilities {
         use Method::{Ack, Bye, Cancel, Info, Invite, Message, Options, Prack, Update};
         Capabilities {
             allow: vec![Invite, Ack, Cancel, Bye, Options, Info, Message, Prack, Update],
-            supported: vec![uas::RELIABLE.to_owned()],
+            supported: [uas::RELIABLE].into_iter().chain(timed.then_some(uas::TIMER)).map(str::to_owned).collect(),
             schemes: ["sip", "sips", "tel"].map(str::to_owned).to_vec(),
             ..Capabilities::default()
         }
     }
 
     pub(super) fn new(conduct: Conduct, studio: Option<Studio>, news: Board<News>) -> Self {
-        let capabilities = Self::capabilities();
+        let capabilities = Self::capabilities(conduct.timed);
         Self {
             conduct,
             studio,

@@ -78,6 +78,14 @@ impl Face {
                 let text = format!("no packet for {secs:.0} s: the other side may be gone");
                 out.event(&text, &[("event", "silence".into()), ("secs", secs.into())]);
             }
+            CallEvent::Refreshed { interval, by_us } => {
+                let (secs, by) = (interval.as_secs(), if *by_us { "us" } else { "peer" });
+                let whose = if *by_us { "us" } else { "the other side" };
+                out.event(
+                    &format!("refreshed for {secs} s, the next by {whose}"),
+                    &[("event", "refreshed".into()), ("interval_secs", secs.into()), ("next_by", by.into())],
+                );
+            }
             CallEvent::Message(message) => {
                 let fields = [("event", "message".into()), ("text", message.text.as_str().into())];
                 out.event(&format!("message: {}", message.text), &fields);

@@ -26,10 +26,11 @@ impl Turn<'_> {
     /// [`SessionEvent::Cancelled`].
     ///
     /// # Errors
-    /// On an error the INVITE has been answered: 420 when it requires reliable provisional responses and [`crate::Config::supported`] lacks
-    /// `100rel` (RFC 3262 section 3), 422 when its session interval is smaller than the policy takes (RFC 4028 section 9), 400 when no dialog can be made of it (Contact or Record-Route missing or broken; RFC
-    /// 3261 section 12.1.1), 503 when there are too many sessions or dialogs. [`StackError::Gone`] and [`StackError::State`] when there is
-    /// no such INVITE: nothing is sent.
+    /// On an error the INVITE has been answered. [`StackError::Refused`]: 420 when it requires reliable provisional responses and
+    /// [`crate::Config::supported`] lacks `100rel` (RFC 3262 section 3), 422 when its session interval is smaller than the policy takes (RFC
+    /// 4028 section 9), 400 when no dialog can be made of it (Contact or Record-Route missing or broken; RFC 3261 section 12.1.1).
+    /// [`StackError::Full`]: 503, there are too many sessions or dialogs. [`StackError::Gone`] and [`StackError::State`] when there is no such
+    /// INVITE: nothing is sent.
     pub fn session(&mut self, tx: ServerTx) -> Result<SessionId, StackError> {
         let request = self.request_of(tx).ok_or(StackError::Gone)?;
         if *request.method() != Method::Invite || request.headers().to_tag_octets().is_some() {
@@ -43,17 +44,20 @@ impl Turn<'_> {
         if needed && !self.stack.config.supports(RELIABLE) {
             let refusal = Reply::new(StatusCode::BAD_EXTENSION);
             self.respond(tx, refusal.clone().line("Unsupported", RELIABLE).unwrap_or(refusal))?;
-            return Err(StackError::State("an INVITE that requires what is supported"));
+            let code = StatusCode::BAD_EXTENSION;
+            return Err(StackError::Refused { code, expected: "an INVITE that requires what is supported" });
         }
         if let Some(refusal) = session_timer::refusal(&self.stack.config, request) {
+            let code = refusal.code;
             self.respond(tx, refusal)?;
-            return Err(StackError::State("an INVITE whose session interval is long enough"));
+            return Err(StackError::Refused { code, expected: "a longer session interval" });
         }
         let reach = self.stack.config.session.reach;
         let (Some(origin), Some(tag)) = (self.origin_of(tx), self.token_of(tx)) else { return Err(StackError::Gone) };
         let Some(dialog) = making::of_request(request, &origin, tag.as_str(), reach) else {
             self.respond(tx, Reply::new(StatusCode::BAD_REQUEST).reason("Missing or broken Contact or Record-Route"))?;
-            return Err(StackError::State("an INVITE that a dialog can be made of"));
+            let code = StatusCode::BAD_REQUEST;
+            return Err(StackError::Refused { code, expected: "an INVITE that a dialog can be made of" });
         };
         let headers = request.headers();
         let ringing = Ringing {

@@ -29,6 +29,8 @@ pub(super) struct Call {
     pub(super) caller: bool,
     /// Our hold or resume that is under way.
     pub(super) change: Option<Change>,
+    /// The re-INVITE that is under way changes nothing: it keeps the call up.
+    pub(super) refreshing: bool,
     /// When it was answered.
     pub(super) since: Option<Time>,
     /// Who is called or calls, for error messages.

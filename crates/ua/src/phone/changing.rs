@@ -1,4 +1,4 @@
-//! Changes of a call that stands: hold and resume, ours and the peer's (RFC 3261 section 14, RFC 3264 section 8).
+//! Changes of a call that stands: hold and resume, ours and the peer's (RFC 3261 section 14, RFC 3264 section 8), and what keeps it up (RFC 4028).
 //!
 //! ```text
 //!   Waiting --offer sent---> Sent --2xx--> done
@@ -87,6 +87,9 @@ impl Phone {
     /// Our re-INVITE or UPDATE has its final answer.
     pub(super) fn changed(&mut self, session: SessionId, outcome: Result<&Response, Refusal>, turn: &mut Turn<'_>) {
         let Some((key, call)) = self.call_of(session) else { return };
+        if std::mem::take(&mut call.refreshing) {
+            return self.refreshed(key, outcome.ok(), turn);
+        }
         let Some(mut change) = call.change.take() else { return };
         let hold = change.hold;
         let outcome = match outcome {
@@ -111,6 +114,34 @@ impl Phone {
             self.hang_up(key, None, Some(why.clone()), turn);
         }
         tell(change.reply, outcome);
+    }
+
+    /// The call has to be refreshed (RFC 4028 section 7.4): our description once more. If it cannot be done now, we are told again.
+    pub(super) fn refresh(&mut self, session: SessionId, turn: &mut Turn<'_>) {
+        let Some((_, call)) = self.call_of(session) else { return };
+        let Ok(offer) = call.sound.media.offer_again() else { return };
+        match turn.reinvite(session, Some(Body::sdp(offer)), Lines::new()) {
+            Ok(()) => call.refreshing = true,
+            Err(error) => {
+                tracing::debug!(%error, "a call is not refreshed now");
+                call.sound.media.rollback();
+            }
+        }
+    }
+
+    /// The answer to that, which may be new; what was refused, the stack tries again or ends the call for.
+    fn refreshed(&mut self, key: Key, response: Option<&Response>, turn: &mut Turn<'_>) {
+        let taken = match response.and_then(|response| description(response.headers())) {
+            Some(answer) => self.take_answer(key, answer),
+            None => Err(CallError::Busy),
+        };
+        if taken.is_err()
+            && let Some(call) = self.calls.get_mut(&key)
+        {
+            // Everything stays as it was (RFC 3261 section 14.1).
+            call.sound.media.rollback();
+        }
+        self.change(key, turn);
     }
 
     /// Both sides changed the call at once (RFC 3261 section 14.1): ours again after 2.1 to 4.0 s when the Call-ID is ours, after 0 to 2.0 s when

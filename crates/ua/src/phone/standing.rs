@@ -13,6 +13,7 @@ use super::state::Phone;
 use super::telling::{reason_of, tell};
 use crate::ended::{CallStats, Ended, EndedBy, Farewell};
 use crate::error::CallError;
+use crate::event::CallEvent;
 
 impl Phone {
     /// News of a session, switched to where its state is handled.
@@ -27,6 +28,12 @@ impl Phone {
             SessionEvent::Failed { refusal } => self.not_picked_up(session, refusal, turn),
             SessionEvent::Acked { request } => self.acked(session, &request, turn),
             SessionEvent::Reinvite { request, .. } => self.reinvited(session, &request, turn),
+            SessionEvent::RefreshDue => self.refresh(session, turn),
+            SessionEvent::Refreshed { lasting } => {
+                if let Some((_, call)) = self.call_of(session) {
+                    call.tell(CallEvent::Refreshed { interval: lasting.interval, by_us: lasting.by_us });
+                }
+            }
             SessionEvent::Reinvited { response, .. } | SessionEvent::Updated { response } => {
                 self.changed(session, Ok(&response), turn);
             }
@@ -111,6 +118,7 @@ impl Phone {
         };
         let reason = reason.unwrap_or_else(|| match &refusal {
             Some(Refusal::Response(response)) => reason_of(response),
+            Some(Refusal::Failure(why @ sip::Failure::NotRefreshed)) => why.to_string(),
             _ => phrase(code),
         });
         self.over(key, by, code, reason, turn);

@@ -12,6 +12,7 @@ mod registrar;
 mod reliable;
 mod requests;
 mod setup;
+mod timers;
 mod tone;
 
 use std::net::SocketAddr;

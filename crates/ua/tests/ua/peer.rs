@@ -2,6 +2,7 @@
 
 mod early;
 mod sentences;
+mod timers;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -179,7 +179,7 @@ async fn rfc3261_11_2_options_tells_what_is_possible() {
     let (socket, _) = socket().await;
     let answer = ask(&socket, &bob, "OPTIONS", "sip:bob@127.0.0.1", "", "").await;
     assert!(header(&answer, "Accept").unwrap().contains("application/sdp"), "{answer}");
-    assert_eq!(header(&answer, "Supported"), Some("100rel"), "the extensions that there are");
+    assert_eq!(header(&answer, "Supported"), Some("100rel, timer"), "the extensions that there are");
 }
 
 #[tokio::test]

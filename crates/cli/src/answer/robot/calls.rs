@@ -32,7 +32,11 @@ impl Robot {
             Err(StackError::Gone) => return,
             // The stack has answered.
             Err(error) => {
-                let code = if matches!(error, StackError::Full { .. }) { 503 } else { 400 };
+                let code = match &error {
+                    StackError::Full { .. } => 503,
+                    StackError::Refused { code, .. } => code.get(),
+                    _ => 400,
+                };
                 return self.tell(News::Refused { call: number, code, why: error.to_string() });
             }
         };
@@ -142,6 +146,27 @@ impl Robot {
         })
     }
 
+    /// The call has to be refreshed (RFC 4028 section 7.4): what was agreed once more.
+    fn refresh(&mut self, session: SessionId, turn: &mut Turn<'_>) {
+        let Some(live) = self.calls.get_mut(&session) else { return };
+        let media = live.media.whole();
+        let Ok(offer) = media.offer_again() else { return };
+        if turn.reinvite(session, Some(Body::sdp(offer)), Lines::default()).is_err() {
+            media.rollback();
+        }
+    }
+
+    /// The answer to that; `None` where it was refused.
+    fn refreshed(&mut self, session: SessionId, answer: Option<&[u8]>) {
+        let Some(live) = self.calls.get_mut(&session) else { return };
+        let media = live.media.whole();
+        match answer.map(|answer| media.accept(answer)) {
+            Some(Ok(agreed)) => self.change(session, agreed),
+            // As it was before.
+            _ => drop(media.rollback()),
+        }
+    }
+
     /// A PRACK with an offer is never refused: what cannot be taken is answered so (RFC 3262 sections 3 and 5).
     fn pracked_with_offer(&mut self, session: SessionId, tx: ServerTx, request: &Request, turn: &mut Turn<'_>) {
         let Some(mut reply) = self.changed(session, request) else { return };
@@ -204,6 +229,9 @@ impl Robot {
         match event {
             SessionEvent::Acked { request } | SessionEvent::Pracked { request } => self.acked(session, &request, turn),
             SessionEvent::Reinvite { request, .. } => self.reinvited(session, &request, turn),
+            SessionEvent::RefreshDue => self.refresh(session, turn),
+            SessionEvent::Reinvited { response, .. } => self.refreshed(session, Some(response.body())),
+            SessionEvent::ReinviteFailed { .. } => self.refreshed(session, None),
             SessionEvent::Request { tx, request } if *request.method() == Method::Prack => {
                 self.pracked_with_offer(session, tx, &request, turn);
             }
