@@ -137,6 +137,9 @@ impl Application for Phone {
                 SessionEvent::Progress { fork: Some(fork), prack_due: true, .. } => {
                     let _ = turn.prack(session, fork, Some(Body::sdp(&b"v=0\r\n"[..])), Lines::default());
                 }
+                SessionEvent::RefreshDue => {
+                    let _ = turn.reinvite(session, Some(Body::sdp(&b"v=0\r\n"[..])), Lines::default());
+                }
                 SessionEvent::Acked { .. } => self.seen.acked += 1,
                 _ => {}
             },
@@ -158,7 +161,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let phone = Phone { sessions: Vec::new(), answer: accept, calls: 0, seen: Seen::default() };
-        let config = Config { supported: vec!["100rel".to_owned()], ..Config::default() };
+        let config = Config { supported: ["100rel", "timer"].map(str::to_owned).to_vec(), ..Config::default() };
         let stack = Stack::new(config, [1; 32]);
         World { stack, out: Outbox::new(), phone, now: Time(SECOND), sent: 0, learned: Default::default() }
     }
