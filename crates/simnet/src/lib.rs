@@ -23,6 +23,7 @@ mod streams;
 pub mod tally;
 pub mod verdict;
 pub mod weather;
+mod zone;
 
 pub use chance::Chance;
 pub use ladder::Ladder;

@@ -21,6 +21,7 @@ use crate::referee::Referee;
 use crate::streams::Streams;
 use crate::tally::Tally;
 use crate::weather::{Sky, Weather};
+use crate::zone::Zone;
 
 /// Where all datagrams of a node come from.
 const UDP: FlowId = FlowId(1);
@@ -76,6 +77,7 @@ pub struct Network {
     /// Addresses at which several nodes hear each datagram: a forking server without a will.
     groups: BTreeMap<SocketAddr, Vec<usize>>,
     names: BTreeMap<String, SocketAddr>,
+    zone: Zone,
     /// How often each message has been lost.
     lost: BTreeMap<String, u32>,
     /// The newest datagram that has arrived, by sender and receiver.
@@ -104,6 +106,7 @@ impl Network {
             streams: Streams::default(),
             groups: BTreeMap::new(),
             names: BTreeMap::new(),
+            zone: Zone::plain(),
             lost: BTreeMap::new(),
             newest: BTreeMap::new(),
             turns: 0,
@@ -127,6 +130,11 @@ impl Network {
         self.nodes.push(Node::new(name, config, seed, local, application));
         self.names.insert(format!("{name}.sim"), local);
         number
+    }
+
+    /// Names have records of servers, as a seed says.
+    pub fn servers(&mut self, chance: Chance) {
+        self.zone = Zone::draw(chance);
     }
 
     /// Puts a node behind an address translator.

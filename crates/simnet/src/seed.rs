@@ -67,6 +67,8 @@ pub fn run(seed: u64) -> Outcome {
     let weather = Weather::draw(&mut chance);
     let book: Shared = Rc::new(RefCell::new(Book::default()));
     let mut network = Network::new(weather.clone(), chance.split());
+    // A generator beside the others: what they draw stays as it was.
+    network.servers(Chance::new(seed ^ 0x3263).split());
     people(&mut network, &mut chance, &weather, &book);
     while network.turns() < MOST_TURNS && network.step(LONGEST) {}
     let mut wrong = verdict::judge(&book.borrow(), weather.sky);

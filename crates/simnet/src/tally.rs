@@ -42,11 +42,13 @@ pub enum Fault {
     LookupFailed,
     /// A look-up was never answered.
     LookupSilent,
+    /// The first of two servers of a name was dead.
+    DeadServer,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 17] = [
+    pub const ALL: [Fault; 18] = [
         Fault::Loss,
         Fault::Double,
         Fault::Late,
@@ -64,6 +66,7 @@ impl Fault {
         Fault::NoName,
         Fault::LookupFailed,
         Fault::LookupSilent,
+        Fault::DeadServer,
     ];
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use sip::locate::Target;
 use sip::{Answer, Cause, Path, Question, SendError, SendId, Time, Transport};
 
 use super::{Arrival, Network, UDP};
@@ -11,6 +12,7 @@ use crate::glimpse::Glimpse;
 use crate::ladder::{Leg, Way};
 use crate::node::Node;
 use crate::tally::Fault;
+use crate::zone::DEAD;
 
 /// A message that leaves a node, between whom and when.
 struct Leaving {
@@ -36,7 +38,7 @@ impl Network {
                 self.tally.fault(Fault::LookupSilent);
                 return None;
             }
-            "nobody.sim" => SocketAddr::from(([10, 0, 8, 8], 5060)),
+            "nobody.sim" => DEAD,
             name => match (self.names.get(name), name.parse()) {
                 (Some(known), _) => self
                     .nodes
@@ -47,13 +49,25 @@ impl Network {
                 (None, Err(_)) => return Some(Answer::None),
             },
         };
-        let transport = transport.unwrap_or(Transport::Udp);
-        let flow = match transport {
-            Transport::Udp => UDP,
-            _ => self.streams.flow_to(node, remote).unwrap_or_else(|| self.streams.new_flow()),
+        let usual = Target { transport: transport.unwrap_or(Transport::Udp), address: remote };
+        let is_node = self.nodes.iter().any(|node| format!("{}.sim", node.name) == *host);
+        let targets = match is_node.then(|| self.zone.targets(host, *transport, remote)).flatten() {
+            None => vec![usual],
+            Some(Ok(targets)) => targets,
+            Some(Err(why)) => panic!("{host} was not found: {why}"),
         };
         let local = self.nodes.get(node)?.local;
-        Some(Answer::Routes(vec![Path { flow, transport, local, remote }]))
+        let path = |Target { transport, address: remote }| {
+            let flow = match transport {
+                Transport::Udp => UDP,
+                _ => self.streams.flow_to(node, remote).unwrap_or_else(|| self.streams.new_flow()),
+            };
+            if is_node && remote == DEAD {
+                self.tally.fault(Fault::DeadServer);
+            }
+            Path { flow, transport, local, remote }
+        };
+        Some(Answer::Routes(targets.into_iter().map(path).collect()))
     }
 
     fn name_of(&self, address: SocketAddr) -> String {
@@ -154,7 +168,7 @@ impl Network {
     }
 
     fn is_nobody(&self, address: SocketAddr) -> bool {
-        address == SocketAddr::from(([10, 0, 8, 8], 5060))
+        address == DEAD
     }
 
     /// What happens to a datagram. Nothing twice, so that each is counted.

@@ -13,6 +13,7 @@ use crate::message::{Limits, Message};
 use crate::outbox::{Answer, Cause, Path, Question, SendError, Transport};
 use crate::stack::Asker;
 use crate::transaction::server::Server;
+use crate::transaction::way_back::Stamp;
 use crate::turn::Turn;
 
 /// Questions under way beside which no other is put for a response: who has many requests answered and is gone keeps nobody else waiting.
@@ -22,7 +23,9 @@ const MOST_ASKS: usize = 1_024;
 #[derive(Debug)]
 pub(super) struct Detour {
     path: Path,
-    /// Where they go when that fails, too.
+    /// Where they went at first, and go again when all else has failed: who repeats his request is there after all.
+    first: Path,
+    /// Where they go when the present way fails, too.
     rest: VecDeque<Path>,
     /// The sent-by has been asked about.
     asked: bool,
@@ -31,7 +34,8 @@ pub(super) struct Detour {
 impl Detour {
     /// To another address on the flow of the request.
     pub(super) fn to(remote: SocketAddr, origin: &Path) -> Box<Self> {
-        Box::new(Self { path: Path { remote, ..*origin }, rest: VecDeque::new(), asked: false })
+        let path = Path { remote, ..*origin };
+        Box::new(Self { path, first: path, rest: VecDeque::new(), asked: false })
     }
 
     pub(super) fn path(&self) -> Path {
@@ -47,17 +51,23 @@ impl Turn<'_> {
         let asked = server.detour.as_ref().is_some_and(|detour| detour.asked);
         let origin = server.origin();
         let home = SocketAddr::new(origin.remote.ip(), server.home);
-        if let Some(detour) = server.detour.as_mut().filter(|detour| detour.asked)
-            && let Some(next) = detour.rest.pop_front()
-        {
-            detour.path = next;
-            return self.server_again(id, Cause::Retry);
+        if let Some(detour) = server.detour.as_mut().filter(|detour| detour.asked) {
+            let next = detour.rest.pop_front();
+            detour.path = next.unwrap_or(detour.first);
+            if next.is_some() {
+                return self.server_again(id, Cause::Retry);
+            }
         }
         if !asked && server.is_reliable() && server.path().remote != home {
             server.detour = Some(Detour::to(home, &origin));
             return self.server_again(id, Cause::Retry);
         }
-        if !asked && let Some(question) = self.question_about_sent_by(id) {
+        // A full queue is a lost datagram, which a repeat mends, and another way carries no more octets.
+        let is_fatal = !matches!(why, SendError::NoBuffer | SendError::TooBig);
+        if !asked
+            && is_fatal
+            && let Some(question) = self.question_about_sent_by(id)
+        {
             self.ask(Asker::Response(id, why), question);
             return;
         }
@@ -73,9 +83,11 @@ impl Turn<'_> {
         }
         let server = self.stack.servers.get_mut(id)?;
         let (path, question) = (server.path(), sent_by(server, &self.stack.config.limits)?);
+        // An address in the Via of who asks to be answered where he sends from is that behind his translator (RFC 3581 section 4).
         if let Question::Route { host, port, transport, .. } = &question
             && let (Ok(ip), Some(transport)) = (host.parse(), transport)
-            && path.remote == SocketAddr::new(ip, port.unwrap_or(transport.default_port()))
+            && (server.stamp == Stamp::ReceivedAndRport
+                || path.remote == SocketAddr::new(ip, port.unwrap_or(transport.default_port())))
         {
             return None;
         }

@@ -108,3 +108,38 @@ fn rfc3263_5_what_came_over_tls_is_not_answered_in_the_clear_and_switched_off_no
     fails(&mut bench, id);
     assert_eq!((bench.asked.len(), bench.took()), (0, vec!["0.000 unsent Closed".to_owned()]));
 }
+
+#[test]
+fn rfc3263_5_a_full_queue_and_a_size_are_no_failures_of_the_way_back() {
+    for why in [SendError::NoBuffer, SendError::TooBig] {
+        let mut bench = Bench::new();
+        let id = answered(&mut bench, UDP, "pbx.example:5070");
+        bench.turn(|turn| turn.unsent(id, why.clone()));
+        assert_eq!((bench.asked.len(), bench.took()), (0, vec![format!("0.000 unsent {why:?}")]));
+    }
+}
+
+#[test]
+fn rfc3581_4_who_asks_for_the_port_he_sends_from_is_not_answered_at_the_address_he_writes() {
+    let mut bench = Bench::new();
+    let id = answered(&mut bench, UDP, "10.0.0.7:5070;rport");
+    assert_eq!(bench.last().path.remote, address("192.0.2.2:40000"));
+    fails(&mut bench, id);
+    assert_eq!((bench.asked.len(), bench.took()), (0, vec!["0.000 unsent Closed".to_owned()]));
+}
+
+#[test]
+fn rfc3263_5_where_all_ways_have_failed_the_first_is_taken_again() {
+    let mut bench = Bench::new();
+    let id = answered(&mut bench, UDP, "pbx.example:5070");
+    let first = bench.last().path;
+    fails(&mut bench, id);
+    let ask = bench.asked[0].0;
+    bench.turn(|turn| turn.answered(ask, Answer::Routes(vec![path(UDP, 8)])));
+    fails(&mut bench, id);
+    // Whoever repeats his request is there after all.
+    let from = Path { remote: address("192.0.2.2:40000"), ..path(UDP, 2) };
+    let again = incoming("INVITE", UDP, "z9hG4bK1", "").replace("192.0.2.2:5060;", "pbx.example:5070;");
+    bench.receive(from, &again);
+    assert_eq!((bench.last().path, bench.asked.len()), (first, 1));
+}
