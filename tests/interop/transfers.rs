@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Instant;
 
+use ua::{AccountConfig, CallEvent, Endpoint, Events};
+
 use super::baresip::Baresip;
 use super::sipp;
 use crate::program::PATIENCE;
@@ -134,5 +136,95 @@ fn rfc5589_7_sipp_has_two_phones_of_baresip_joined_and_they_hear_each_other() {
 #[test]
 fn rfc3891_3_sipp_is_told_that_there_is_no_such_call_and_nobody_is_joined() {
     let (first, third) = joined(false, "481");
+    assert!(first < UNHEARD && third < UNHEARD, "{first} {third}");
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// The next news of a transfer: code, words, and whether it is the last.
+async fn transfer_of(events: &mut Events) -> (u16, String, bool) {
+    loop {
+        match events.next().await {
+            Some(CallEvent::Transfer { code, reason, last }) => return (code, reason, last),
+            Some(_) => {}
+            None => panic!("the call has ended"),
+        }
+    }
+}
+
+/// Has SIPp call somebody else: what it tells of that.
+fn sipp_is_sent_on(outcome: &str) -> Vec<(u16, String, bool)> {
+    let scenario = sipp::with("uas_refer.xml", "OUTCOME", outcome);
+    let (sipp, address) = sipp::waits(scenario.to_str().unwrap(), &["-m", "1"]);
+    let told = runtime().block_on(async {
+        let phone = Endpoint::builder().udp("127.0.0.1:0").build().await.unwrap();
+        let call = phone.call(format!("sip:1002@{address}")).await.unwrap();
+        let mut events = call.events();
+        call.transfer("sip:1003@example.com").await.unwrap();
+        let mut told = vec![transfer_of(&mut events).await];
+        while told.last().is_some_and(|(_, _, last)| !last) {
+            told.push(transfer_of(&mut events).await);
+        }
+        assert!(!call.is_over());
+        call.hangup_within(PATIENCE).await;
+        phone.close().await;
+        told
+    });
+    let (code, output) = sipp.finish();
+    assert_eq!(code, 0, "{output}");
+    told
+}
+
+#[test]
+fn rfc3515_sipp_tells_our_phone_how_the_transfer_goes_that_it_asked_for() {
+    let news = |code, reason: &str, last| (code, reason.to_owned(), last);
+    let begun = [news(100, "Trying", false), news(180, "Ringing", false)];
+    assert_eq!(sipp_is_sent_on("200 OK"), [&begun[..], &[news(200, "OK", true)]].concat());
+    assert_eq!(sipp_is_sent_on("486 Busy Here"), [&begun[..], &[news(486, "Busy Here", true)]].concat());
+}
+
+/// Our phone is 1002: it calls 1001 (440 Hz) and 1003 (1500 Hz) of baresip and has them take its place. How long each heard the other.
+fn handed_over(does_it: bool) -> (f64, f64) {
+    let server = offhook::serve(&USERS);
+    let mut first = registered(&server, "1001", "secret1", 440);
+    let mut third = registered(&server, "1003", "secret3", 1500);
+    runtime().block_on(async {
+        let phone = Endpoint::builder().udp("127.0.0.1:0").build().await.unwrap();
+        let config = AccountConfig::new(format!("sip:1002@{}", server.address)).password("secret2");
+        let account = phone.account(config).await.unwrap();
+        let one = account.call(format!("sip:1001@{}", server.address)).await.unwrap();
+        let other = account.call(format!("sip:1003@{}", server.address)).await.unwrap();
+        if does_it {
+            let mut events = one.events();
+            one.transfer_to(&other).await.unwrap();
+            assert_eq!(transfer_of(&mut events).await.0, 100);
+            assert_eq!(transfer_of(&mut events).await, (200, "OK".to_owned(), true));
+            one.ended().await;
+            other.ended().await;
+        }
+        for phone in [&mut first, &mut third] {
+            phone.wait_for("CALL_ESTABLISHED");
+            phone.talk();
+        }
+        phone.close().await;
+    });
+    first.command("hangup", "");
+    third.command("hangup", "");
+    for phone in [&mut first, &mut third] {
+        phone.wait_for("CALL_CLOSED");
+    }
+    let seconds = (seconds_of(&first.recording(), 1500.0), seconds_of(&third.recording(), 440.0));
+    first.stop();
+    third.stop();
+    seconds
+}
+
+#[test]
+fn rfc5589_7_our_phone_has_two_of_baresip_take_its_place_and_they_hear_each_other() {
+    let (first, third) = handed_over(true);
+    assert!(first >= HEARD && third >= HEARD, "{first} {third}");
+    let (first, third) = handed_over(false);
     assert!(first < UNHEARD && third < UNHEARD, "{first} {third}");
 }

@@ -290,9 +290,9 @@ impl Endpoint {
 
 /// What an endpoint takes; session timers where they are wanted.
 fn capabilities(timed: bool) -> Capabilities {
-    use Method::{Ack, Bye, Cancel, Info, Invite, Message, Options, Prack, Update};
+    use Method::{Ack, Bye, Cancel, Info, Invite, Message, Notify, Options, Prack, Update};
     Capabilities {
-        allow: vec![Invite, Ack, Cancel, Bye, Options, Info, Update, Message, Prack],
+        allow: vec![Invite, Ack, Cancel, Bye, Options, Info, Update, Message, Prack, Notify],
         supported: [RELIABLE].into_iter().chain(timed.then_some(TIMER)).map(str::to_owned).collect(),
         accept: vec!["application/sdp".into(), "multipart/mixed".into()],
         ..Capabilities::default()

@@ -7,12 +7,13 @@ use sip::message::{Body, Lines, Method};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::command::Command;
+use crate::command::{Command, Successor};
 use crate::ended::{CallStats, Ended, Farewell};
 use crate::error::CallError;
 use crate::event::Events;
 use crate::line::Line;
 use crate::message::Answer;
+use crate::request;
 use crate::sound::Audio;
 
 /// A call both sides have agreed to. Dropping it hangs up.
@@ -116,6 +117,32 @@ impl Call {
     /// [`CallError`]; the call goes on, except after a 481 (RFC 5057).
     pub async fn message(&self, text: &str) -> Result<Answer, CallError> {
         self.request(Method::Message, Some(Body::new("text/plain;charset=UTF-8", text.as_bytes().to_vec()))).await
+    }
+
+    /// Asks the other side to call `target` instead of us (RFC 3515). It has agreed to try when this returns; how that goes is told by
+    /// [`CallEvent::Transfer`](crate::CallEvent::Transfer). This call stands until somebody hangs up.
+    ///
+    /// # Errors
+    /// [`CallError::BadUri`] before anything is sent, [`CallError::Busy`] with four under way, [`CallError::Rejected`] when it refuses; the call goes
+    /// on.
+    pub async fn transfer(&self, target: &str) -> Result<(), CallError> {
+        let target = request::target(target, &Method::Invite)?;
+        self.hand_over(Successor::Address(target)).await
+    }
+
+    /// Asks the other side to take our place in `other` (Replaces, RFC 3891): the two others talk to each other then, and `other` is hung up by
+    /// its other side. As [`Call::transfer`] otherwise.
+    ///
+    /// # Errors
+    /// As [`Call::transfer`]; [`CallError::Media`] for calls of two endpoints, [`CallError::Ended`] when one is over.
+    pub async fn transfer_to(&self, other: &Call) -> Result<(), CallError> {
+        self.same_place(other)?;
+        self.hand_over(Successor::Call(other.line.key)).await
+    }
+
+    async fn hand_over(&self, to: Successor) -> Result<(), CallError> {
+        let call = self.line.key;
+        self.line.link.ask(|reply| Command::Transfer { call, to, reply }).await?.map(drop)
     }
 
     async fn request(&self, method: Method, body: Option<Body>) -> Result<Answer, CallError> {

@@ -48,6 +48,8 @@ pub(crate) enum Command {
         body: Option<Body>,
         reply: oneshot::Sender<Result<Answer, CallError>>,
     },
+    /// Ask the other side to call somebody else.
+    Transfer { call: Key, to: Successor, reply: oneshot::Sender<Result<Answer, CallError>> },
     /// A request outside any call. `proved`: the registrar has taken our credentials.
     Ask { draft: Box<Draft>, proved: bool, reply: oneshot::Sender<Result<Answer, CallError>> },
     /// Register an account, or again.
@@ -69,6 +71,13 @@ pub(crate) enum Command {
     Usage { reply: oneshot::Sender<Usage> },
     /// End everything.
     Close { done: oneshot::Sender<()> },
+}
+
+/// Whom the other side of a call is to talk to.
+pub(crate) enum Successor {
+    Address(UriBuf),
+    /// The other side of this call, in our place.
+    Call(Key),
 }
 
 /// A call to be placed.

@@ -47,6 +47,16 @@ pub enum CallEvent {
         /// The next is on us.
         by_us: bool,
     },
+    /// How a transfer goes that was asked for by [`Call::transfer`](crate::Call::transfer) or
+    /// [`Call::transfer_to`](crate::Call::transfer_to).
+    Transfer {
+        /// What the other side has heard from the one it calls: 100, 180, 200, 486; 0 when it ends without saying.
+        code: u16,
+        /// In words.
+        reason: String,
+        /// Nothing more comes of it. From 200 to 299 the two talk, and this call can be hung up.
+        last: bool,
+    },
     /// A text message within the call.
     Message(TextMessage),
     /// Audio failed; the call goes on without.

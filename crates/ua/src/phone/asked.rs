@@ -28,6 +28,8 @@ pub(super) struct UnderWay {
     pub(super) to: String,
     /// As [`super::telling::refused`] wants it.
     pub(super) unproved: Option<u32>,
+    /// Set for a REFER.
+    pub(super) transfer: Option<Key>,
     /// Set for a message.
     pub(super) queue: Option<Whither>,
 }

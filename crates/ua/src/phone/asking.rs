@@ -1,4 +1,4 @@
-//! MESSAGE, OPTIONS and INFO of ours, in and outside of calls.
+//! MESSAGE, OPTIONS, INFO and REFER of ours, in and outside of calls.
 //!
 //! Messages to one address, and those within one call, go one after the other: the next leaves when the one before has its answer (RFC 3428
 //! section 8). That keeps a congested network from being congested by us.
@@ -56,6 +56,10 @@ impl Phone {
 
     /// False when it did not leave; whoever asked has been told.
     fn send(&mut self, what: Request, queue: Option<Whither>, reply: Reply, turn: &mut Turn<'_>) -> bool {
+        let transfer = match &what {
+            Request::Within { call, method: Method::Refer, .. } => Some(*call),
+            _ => None,
+        };
         let sent = match what {
             Request::Outside { draft, proved } => {
                 let to = first_hop(&draft.routes, draft.uri.as_str());
@@ -75,7 +79,10 @@ impl Phone {
         };
         match sent {
             Ok((tx, to, unproved)) => {
-                self.asked.under_way.insert(tx, UnderWay { reply, to, unproved, queue });
+                if let Some(call) = transfer {
+                    self.asked_for_transfer(call, tx, turn);
+                }
+                self.asked.under_way.insert(tx, UnderWay { reply, to, unproved, transfer, queue });
                 true
             }
             Err(error) => {
@@ -111,6 +118,9 @@ impl Phone {
         }
         let Some(asked) = self.asked.under_way.remove(&tx) else { return };
         let headers = response.headers();
+        if let Some(call) = asked.transfer {
+            self.transfer_answered(call, tx, response.code().is_success().then_some(headers));
+        }
         let answer = if response.code().is_success() {
             let server = headers.text(HeaderId::Server).or_else(|| headers.text(HeaderId::UserAgent));
             Ok(Answer {
@@ -129,6 +139,9 @@ impl Phone {
     /// No response to one of these.
     pub(super) fn unanswered(&mut self, tx: ClientTx, why: Failure, turn: &mut Turn<'_>) {
         if let Some(asked) = self.asked.under_way.remove(&tx) {
+            if let Some(call) = asked.transfer {
+                self.transfer_answered(call, tx, None);
+            }
             tell(asked.reply, Err(failed(why, &asked.to)));
             self.next(asked.queue, turn);
         }

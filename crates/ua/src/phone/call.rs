@@ -8,6 +8,7 @@ use sip::uas::Reliability;
 use sip::{AlarmId, SessionId, Time};
 use tokio::sync::{mpsc, oneshot};
 
+use super::transferring::Transfer;
 use crate::command::Ends;
 use crate::error::CallError;
 use crate::event::CallEvent;
@@ -31,6 +32,8 @@ pub(super) struct Call {
     pub(super) change: Option<Change>,
     /// The re-INVITE that is under way changes nothing: it keeps the call up.
     pub(super) refreshing: bool,
+    /// Transfers that we have asked for and that have not come to an end.
+    pub(super) transfers: Vec<Transfer>,
     /// When it was answered.
     pub(super) since: Option<Time>,
     /// Who is called or calls, for error messages.
@@ -117,6 +120,17 @@ pub(super) enum Step {
 }
 
 impl Call {
+    /// One that has just begun; whether we placed it.
+    pub(super) fn new(
+        (session, stage, caller): (SessionId, Stage, bool),
+        sound: Sound,
+        ends: Ends,
+        peer: String,
+    ) -> Self {
+        let (change, transfers) = (None, Vec::new());
+        Self { session, stage, sound, ends, caller, change, refreshing: false, transfers, since: None, peer }
+    }
+
     /// Tells the user. False when he does not read and the news is dropped.
     pub(super) fn tell(&self, news: CallEvent) -> bool {
         match self.ends.news.try_send(news) {

@@ -54,10 +54,7 @@ impl Phone {
         let sound = Sound::new(media, ports, self.parts.media.key());
         let stage = Stage::Dialing(Box::new(dialing));
         self.sessions.insert(session, key);
-        self.calls.insert(
-            key,
-            Call { session, stage, sound, ends, caller: true, change: None, refreshing: false, since: None, peer },
-        );
+        self.calls.insert(key, Call::new((session, stage, true), sound, ends, peer));
         if let Err(error) = self.listen(key) {
             self.give_up(key, error, turn);
         }

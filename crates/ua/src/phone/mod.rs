@@ -10,6 +10,7 @@
 //! | `sound` | descriptions to streams |
 //! | `asking` | MESSAGE, OPTIONS, INFO of ours |
 //! | `requests` | MESSAGE, OPTIONS, INFO, UPDATE of peers; offers in their PRACKs |
+//! | `transferring` | transfers that we ask for |
 //! | `accounts` | registrations |
 //! | `telling` | what users and peers are told |
 
@@ -26,6 +27,7 @@ mod sound;
 mod standing;
 mod state;
 mod telling;
+mod transferring;
 
 use std::time::Duration;
 
@@ -164,6 +166,7 @@ impl App for Phone {
             Command::InDialog { call, method, lines, body, reply } => {
                 self.ask_in_dialog(call, method, lines, body, reply, turn);
             }
+            Command::Transfer { call, to, reply } => self.transfer(call, to, reply, turn),
             Command::Ask { draft, proved, reply } => self.ask(draft, proved, reply, turn),
             Command::Register { account, spec, state, reply } => self.register(account, *spec, state, reply, turn),
             Command::Unregister { account, reply } => self.unregister(account, reply, turn),

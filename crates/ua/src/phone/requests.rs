@@ -1,4 +1,4 @@
-//! MESSAGE, OPTIONS, INFO, UPDATE and PRACKs with an offer of peers, in and outside of calls.
+//! MESSAGE, OPTIONS, INFO, UPDATE, NOTIFY and PRACKs with an offer of peers, in and outside of calls.
 
 use std::time::Duration;
 
@@ -52,6 +52,7 @@ impl Phone {
             Method::Options => uas::options(StatusCode::OK, &capabilities),
             Method::Update => self.updated(key, request),
             Method::Prack => self.pracked_with_offer(key, request),
+            Method::Notify => self.notified(key, request),
             _ => Reply::new(StatusCode::METHOD_NOT_ALLOWED),
         };
         respond(turn, tx, reply);

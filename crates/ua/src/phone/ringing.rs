@@ -54,10 +54,7 @@ impl Phone {
         let stage = Stage::Ringing(Ringing { description, accepting: None, reliability, said: Said::Nothing });
         let peer = caller.from.clone();
         self.sessions.insert(session, key);
-        self.calls.insert(
-            key,
-            Call { session, stage, sound, ends, caller: false, change: None, refreshing: false, since: None, peer },
-        );
+        self.calls.insert(key, Call::new((session, stage, false), sound, ends, peer));
         // A call that comes back is dropped here, and hangs up with 603 if it is not refused before.
         let code = match self.parts.incoming.try_send(IncomingCall::new(line, caller)) {
             Ok(()) => return,

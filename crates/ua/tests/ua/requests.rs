@@ -174,7 +174,10 @@ async fn rfc3261_11_2_options_tells_what_is_possible() {
     let (alice, bob) = pair().await;
     let answer = alice.options(&bob.uri("bob").unwrap()).await.unwrap();
     assert_eq!(answer.code, 200);
-    assert_eq!(answer.allow, ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "MESSAGE", "PRACK"]);
+    assert_eq!(
+        answer.allow,
+        ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "MESSAGE", "PRACK", "NOTIFY"]
+    );
     assert!(answer.server.unwrap().starts_with("Offhook/"));
     let (socket, _) = socket().await;
     let answer = ask(&socket, &bob, "OPTIONS", "sip:bob@127.0.0.1", "", "").await;

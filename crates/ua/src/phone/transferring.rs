@@ -1,0 +1,156 @@
+//! Transfers that we ask for: REFER, and what the other side tells of how they go (RFC 3515, RFC 4488, RFC 5589).
+
+use media::Key;
+use sip::header::{Event, NameAddr, SubscriptionState};
+use sip::message::uri::Escaped;
+use sip::message::{HeaderId, Headers, Lines, Method, Request, StatusCode};
+use sip::{ClientTx, Reply, Turn};
+
+use super::asked;
+use super::state::Phone;
+use super::telling::tell;
+use crate::command::Successor;
+use crate::error::CallError;
+use crate::event::CallEvent;
+
+/// Most transfers of a call under way at a time.
+const MOST: usize = 4;
+/// Where the line of a NOTIFY ends at the latest, in octets.
+const LONGEST: usize = 512;
+
+/// A transfer under way.
+pub(super) struct Transfer {
+    /// Our REFER.
+    tx: ClientTx,
+    /// Its number, which NOTIFYs name.
+    number: u32,
+}
+
+impl Phone {
+    /// Asks the other side to call somebody else.
+    pub(super) fn transfer(&mut self, key: Key, to: Successor, reply: asked::Reply, turn: &mut Turn<'_>) {
+        let lines = match self.referral(key, to, turn) {
+            Ok(lines) => lines,
+            Err(error) => return tell(reply, Err(error)),
+        };
+        self.ask_in_dialog(key, Method::Refer, lines, None, reply, turn);
+    }
+
+    fn referral(&self, key: Key, to: Successor, turn: &Turn<'_>) -> Result<Lines, CallError> {
+        let call = self.calls.get(&key).ok_or(CallError::Ended)?;
+        if call.transfers.len() >= MOST {
+            return Err(CallError::Busy);
+        }
+        let dialog = turn.dialog_of(call.session).ok_or(CallError::Ended)?;
+        let refer_to = match to {
+            Successor::Address(uri) => format!("<{uri}>"),
+            Successor::Call(other) => {
+                let other = self.calls.get(&other).ok_or(CallError::Ended)?;
+                let dialog = turn.dialog_of(other.session).ok_or(CallError::Ended)?;
+                let bad = |why: String| CallError::BadUri { uri: dialog.remote().to_owned(), why };
+                let uri = NameAddr::parse(dialog.remote()).map_err(|error| bad(error.to_string()))?.uri;
+                // Its tags as the other side of that call must know them: ours is the remote one there (RFC 3891 section 3).
+                let (call_id, to, from) = (dialog.call_id(), dialog.remote_tag(), dialog.local_tag());
+                let replaces = format!("{call_id};to-tag={to};from-tag={from}");
+                format!("<{uri}?Require=replaces&Replaces={}>", Escaped::header(replaces.as_bytes()))
+            }
+        };
+        let mut lines = Lines::new();
+        lines.push_id(HeaderId::ReferTo, refer_to);
+        lines.push_text(HeaderId::ReferredBy, dialog.local());
+        Ok(lines)
+    }
+
+    /// A REFER has left.
+    pub(super) fn asked_for_transfer(&mut self, key: Key, tx: ClientTx, turn: &Turn<'_>) {
+        if let Some(call) = self.calls.get_mut(&key) {
+            let number = turn.dialog_of(call.session).map_or(0, sip::dialog::Dialog::local_cseq);
+            call.transfers.push(Transfer { tx, number });
+        }
+    }
+
+    /// The answer to a REFER; `None`: there is none. Who agrees without a subscription tells nothing more (RFC 4488 section 4).
+    pub(super) fn transfer_answered(&mut self, key: Key, tx: ClientTx, agreed: Option<&Headers>) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(at) = call.transfers.iter().position(|transfer| transfer.tx == tx) else { return };
+        match agreed {
+            None => drop(call.transfers.swap_remove(at)),
+            Some(headers) if is_false(headers.text(HeaderId::ReferSub).as_deref()) => {
+                call.transfers.swap_remove(at);
+                let code = StatusCode::OK;
+                let reason = code.default_reason().to_owned();
+                call.tell(CallEvent::Transfer { code: code.get(), reason, last: true });
+            }
+            // With credentials it has another number.
+            Some(headers) => {
+                if let Some(transfer) = call.transfers.get_mut(at) {
+                    transfer.number = headers.cseq().number;
+                }
+            }
+        }
+    }
+
+    /// A NOTIFY within a call: how a transfer goes.
+    pub(super) fn notified(&mut self, key: Key, request: &Request) -> Reply {
+        let headers = request.headers();
+        let id = match headers.get::<Event<'_>>() {
+            Some(Ok(event)) if event.package.eq_ignore_ascii_case("refer") => event.id().map(str::parse::<u32>),
+            _ => return Reply::new(StatusCode::BAD_EVENT),
+        };
+        let gone = Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
+        let Some(call) = self.calls.get_mut(&key) else { return gone };
+        let at = match id {
+            None => (!call.transfers.is_empty()).then_some(0),
+            Some(id) => call.transfers.iter().position(|one| id == Ok(one.number)),
+        };
+        let Some(at) = at else { return gone };
+        let Some(Ok(state)) = headers.get::<SubscriptionState<'_>>() else {
+            return Reply::new(StatusCode::BAD_REQUEST).reason("Bad Request (expected Subscription-State)");
+        };
+        let is_fragment =
+            headers.content_type().is_some_and(|kind| kind.is_ok_and(|kind| kind.is("message", "sipfrag")));
+        let said = if is_fragment { said(request.body()) } else { None };
+        let last =
+            state.state.eq_ignore_ascii_case("terminated") || said.as_ref().is_some_and(|(code, _)| *code >= 200);
+        if last {
+            call.transfers.swap_remove(at);
+        }
+        // A subscription that ends without a word: nobody knows how it went.
+        let silent = || (last, (0, state.reason().unwrap_or_default().to_owned()));
+        if let Some((code, reason)) = said.or_else(|| silent().0.then(|| silent().1)) {
+            call.tell(CallEvent::Transfer { code, reason, last });
+        }
+        Reply::new(StatusCode::OK)
+    }
+}
+
+/// Code and reason of the status line that a body begins with (RFC 3515 section 2.4.5).
+fn said(body: &[u8]) -> Option<(u16, String)> {
+    let line = body.get(..LONGEST.min(body.len()))?.split(|octet| matches!(octet, b'\r' | b'\n')).next()?;
+    let line = String::from_utf8_lossy(line);
+    let (code, reason) = line.strip_prefix("SIP/2.0 ")?.split_once(' ').or_else(|| Some((line.get(8..)?, "")))?;
+    let code = StatusCode::new(code.parse().ok().filter(|_| code.len() == 3)?)?;
+    Some((code.get(), reason.to_owned()))
+}
+
+fn is_false(value: Option<&str>) -> bool {
+    value.and_then(|value| value.split(';').next()).is_some_and(|value| value.trim().eq_ignore_ascii_case("false"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3515_2_4_5_a_body_begins_with_a_status_line() {
+        let told = |code, reason: &str| Some((code, reason.to_owned()));
+        assert_eq!(said(b"SIP/2.0 180 Ringing\r\n"), told(180, "Ringing"));
+        assert_eq!(said(b"SIP/2.0 200 OK"), told(200, "OK"));
+        assert_eq!(said(b"SIP/2.0 486\r\nVia: x\r\n"), told(486, ""));
+        for other in
+            [&b""[..], b"SIP/2.0", b"SIP/2.0 1800 x", b"SIP/2.0 20 x", b"200 OK", b"SIP/2.0 999 x\r\n", &[b'x'; 9_000]]
+        {
+            assert_eq!(said(other), None, "{}", String::from_utf8_lossy(&other[..other.len().min(40)]));
+        }
+    }
+}
