@@ -10,7 +10,7 @@
 //! | `uas` | their first INVITE: responses, CANCEL, repeats of the 2xx, ACK |
 //! | `reliable` | our provisional responses, sent reliably (RFC 3262) |
 //! | `prack` | theirs, acknowledged |
-//! | `session_timer` | how long a session lasts without a refresh (RFC 4028) |
+//! | `session_timer` | how long a session lasts without a refresh (RFC 4028); `interval`: what is agreed |
 //! | `modify` | re-INVITE of either side, glare, our UPDATE |
 //! | `in_dialog` | all other requests in the dialog |
 //! | `ending` | hang-up and BYE |

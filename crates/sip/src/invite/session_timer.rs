@@ -13,6 +13,8 @@
 //!   for counts as what we asked for, or as two days.
 //! * An UPDATE in an early dialog neither asks for an interval nor agrees to one: the 2xx to the INVITE does.
 
+mod interval;
+
 use std::time::Duration;
 
 use super::ending::{self, Final};
@@ -21,57 +23,22 @@ use super::session::{Exchange, Session, State, Update};
 use super::{Kind, in_dialog, modify};
 use crate::config::Config;
 use crate::event::Failure;
-use crate::header::{MinSe, Refresher, Require, RetryAfter, SessionExpires, Supported};
+use crate::header::{Refresher, RetryAfter};
 use crate::id::{ServerTx, SessionId};
-use crate::message::{HeaderId, Headers, Lines, Method, Request, StatusCode, Writer};
+use crate::message::{HeaderId, Headers, Lines, Method, Request, StatusCode};
 use crate::planted::{Bug, planted};
 use crate::reply::Reply;
 use crate::time::Time;
 use crate::turn::Turn;
 use crate::uas::TIMER;
 use crate::wheel::TimerId;
+pub(crate) use interval::Asked;
+pub use interval::SessionTimer;
+pub(super) use interval::refusal;
+use interval::{Who, Wish, agree, expires, min_se, of_first};
 
-/// The least that Session-Expires and Min-SE may say, in seconds (RFC 4028 sections 4 and 5).
-const LOWEST: u32 = 90;
 /// The largest interval that is on us to refresh where we have asked for none: two days.
 const LONGEST: u32 = 2 * 86_400;
-
-/// What is wanted of session timers. It counts where [`crate::Config::supported`] has `timer` ([`crate::uas::TIMER`]); elsewhere they are neither
-/// said to be understood nor followed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionTimer {
-    /// The session interval that is asked for, and the most that is agreed to; 1800 s as RFC 4028 section 4 recommends. `None`: none is asked
-    /// for, and what the other side asks for is agreed to.
-    pub interval: Option<Duration>,
-    /// The least that is agreed to: 90 s, and by RFC 4028 section 5 no less. Where it is less, for a test, the Min-SE of a 422 still says 90.
-    pub least: Duration,
-    /// A session whose other side knows nothing of session timers has one as well; then we refresh (RFC 4028 sections 7.2 and 9).
-    pub alone: bool,
-}
-
-impl Default for SessionTimer {
-    fn default() -> Self {
-        let (interval, least) = (Some(Duration::from_secs(1_800)), Duration::from_secs(LOWEST.into()));
-        Self { interval, least, alone: false }
-    }
-}
-
-impl SessionTimer {
-    fn least(&self) -> u32 {
-        seconds(self.least).max(1)
-    }
-    fn wanted(&self) -> Option<u32> {
-        self.interval.map(|interval| seconds(interval).max(self.least()))
-    }
-    /// What a Min-SE of ours says of it: nothing of what holds without one (RFC 4028 section 5).
-    fn told(&self) -> u32 {
-        if self.least() > LOWEST { self.least() } else { 0 }
-    }
-}
-
-fn seconds(span: Duration) -> u32 {
-    u32::try_from(span.as_secs()).unwrap_or(u32::MAX)
-}
 
 /// How long a session lasts without a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,46 +49,6 @@ pub struct Lasting {
     pub by_us: bool,
     /// When it ends if nobody does.
     pub expires: Time,
-}
-
-/// What an INVITE or UPDATE of ours says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Asked {
-    /// Session-Expires; 0: none.
-    seconds: u32,
-    refresher: Option<Refresher>,
-    /// Min-SE; 0: none.
-    least: u32,
-}
-
-impl Asked {
-    /// Its header lines.
-    pub(crate) fn write(&self, writer: &mut Writer) {
-        if self.seconds > 0 {
-            let who = match self.refresher {
-                Some(Refresher::Uac) => ";refresher=uac",
-                Some(Refresher::Uas) => ";refresher=uas",
-                None => "",
-            };
-            writer.line(HeaderId::SessionExpires, format_args!("{}{who}", self.seconds));
-        }
-        if self.least > 0 {
-            writer.line(HeaderId::MinSe, self.least);
-        }
-    }
-
-    /// After a 422: the same with the Min-SE of the response (RFC 4028 section 7.4). False when that changes nothing, or is missing.
-    pub(crate) fn raise(&mut self, response: &Headers) -> bool {
-        let Some(least) = min_se(response).filter(|least| *least > self.least) else { return false };
-        if self.seconds >= least {
-            return false;
-        }
-        self.least = least;
-        if self.seconds > 0 {
-            self.seconds = least;
-        }
-        true
-    }
 }
 
 /// What is agreed in a dialog (RFC 4028 section 7.2).
@@ -135,15 +62,6 @@ pub(super) struct Lifetime {
     expires: Time,
     timer: Option<TimerId>,
     refresh: Refresh,
-}
-
-/// Who refreshes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Who {
-    Us,
-    /// We do, for ourselves: nobody else knows of an end.
-    UsAlone,
-    Peer,
 }
 
 /// How far our refresh has come.
@@ -186,46 +104,6 @@ impl Turn<'_> {
     }
 }
 
-/// What a request says.
-struct Wish {
-    /// Its sender knows session timers.
-    supported: bool,
-    seconds: Option<u32>,
-    refresher: Option<Refresher>,
-    least: u32,
-}
-
-impl Wish {
-    fn of(headers: &Headers) -> Self {
-        let is = |tag: &str| tag.eq_ignore_ascii_case(TIMER);
-        let has = |id| headers.has(id);
-        let supported = has(HeaderId::Supported) && headers.list::<Supported<'_>>().flatten().any(|tag| is(tag.0))
-            || has(HeaderId::Require) && headers.list::<Require<'_>>().flatten().any(|tag| is(tag.0));
-        let expires = expires(headers);
-        Self {
-            supported,
-            seconds: expires.map(|expires| expires.seconds),
-            refresher: expires.and_then(|expires| expires.refresher()),
-            least: min_se(headers).unwrap_or(0),
-        }
-    }
-}
-
-/// One that cannot be read counts as none.
-fn expires(headers: &Headers) -> Option<SessionExpires<'_>> {
-    if !headers.has(HeaderId::SessionExpires) {
-        return None;
-    }
-    headers.get::<SessionExpires<'_>>()?.ok()
-}
-
-fn min_se(headers: &Headers) -> Option<u32> {
-    if !headers.has(HeaderId::MinSe) {
-        return None;
-    }
-    Some(headers.get::<MinSe<'_>>()?.ok()?.seconds)
-}
-
 /// What an INVITE or UPDATE of ours is to say.
 pub(crate) fn asked(turn: &Turn<'_>, s: SessionId, method: &Method) -> Option<Asked> {
     let config = &turn.stack.config;
@@ -234,12 +112,6 @@ pub(crate) fn asked(turn: &Turn<'_>, s: SessionId, method: &Method) -> Option<As
         (State::Standing, Method::Invite | Method::Update) => of_next(config, super::get(turn, s)?),
         _ => None,
     }
-}
-
-/// What an INVITE outside a dialog says (RFC 4028 section 7.1).
-fn of_first(config: &Config) -> Option<Asked> {
-    let timer = &config.session.timer;
-    config.supports(TIMER).then(|| Asked { seconds: timer.wanted().unwrap_or(0), refresher: None, least: timer.told() })
 }
 
 /// What one in a dialog says (RFC 4028 section 7.4).
@@ -253,22 +125,6 @@ fn of_next(config: &Config, session: &Session) -> Option<Asked> {
     }
     let refresher = if lifetime.who == Who::Peer { Refresher::Uas } else { Refresher::Uac };
     Some(Asked { seconds: lifetime.seconds.max(least), refresher: Some(refresher), least })
-}
-
-/// An INVITE or UPDATE of the peer: 422 when its interval is too small (RFC 4028 section 9). Who does not know session timers gets none.
-pub(super) fn refusal(config: &Config, request: &Request) -> Option<Reply> {
-    let headers = request.headers();
-    if !headers.has(HeaderId::SessionExpires) || !config.supports(TIMER) {
-        return None;
-    }
-    let wish = Wish::of(headers);
-    let least = config.session.timer.least().max(wish.least);
-    if !wish.supported || wish.seconds.is_none_or(|seconds| seconds >= least) {
-        return None;
-    }
-    let mut lines = Lines::new();
-    lines.push_id(HeaderId::MinSe, least.max(LOWEST));
-    Some(Reply::new(StatusCode::SESSION_INTERVAL_TOO_SMALL).lines(lines))
 }
 
 /// An INVITE or UPDATE of the peer in the dialog: its Min-SE counts, whatever becomes of it (RFC 4028 section 7.4).
@@ -299,29 +155,6 @@ impl Lifetime {
     }
 }
 
-/// Interval and refresher that we answer with (RFC 4028 section 9 and its table 2).
-fn agree(timer: &SessionTimer, wish: &Wish, now: Option<&Lifetime>) -> Option<(u32, Who)> {
-    let least = timer.least().max(wish.least);
-    let Some(asked) = wish.seconds else {
-        let wanted = timer.wanted().filter(|_| wish.supported || timer.alone)?.max(least);
-        return Some(match (wish.supported, now.filter(|now| now.seconds > 0)) {
-            (false, _) => (wanted, Who::UsAlone),
-            (true, None) => (wanted, Who::Peer),
-            (true, Some(now)) if now.who == Who::Peer => (now.seconds.max(least), Who::Peer),
-            (true, Some(now)) => (now.seconds.max(least), Who::Us),
-        });
-    };
-    if asked < least {
-        return None;
-    }
-    let seconds = asked.min(timer.wanted().unwrap_or(asked)).max(least);
-    let who = match (wish.supported, wish.refresher) {
-        (false, _) | (true, Some(Refresher::Uas)) => Who::Us,
-        (true, Some(Refresher::Uac) | None) => Who::Peer,
-    };
-    Some((seconds, who))
-}
-
 /// Our 2xx to an INVITE or UPDATE is about to leave.
 pub(crate) fn answer(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, reply: &mut Reply) {
     let Some(request) = turn.request_of(tx) else { return };
@@ -336,7 +169,8 @@ pub(crate) fn answer(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, reply: &mu
         return;
     }
     let least = session.lifetime.as_ref().map_or(0, |lifetime| lifetime.least).max(wish.least);
-    let agreed = agree(&turn.stack.config.session.timer, &wish, session.lifetime.as_deref());
+    let now = session.lifetime.as_ref().filter(|now| now.seconds > 0).map(|now| (now.seconds, now.who));
+    let agreed = agree(&turn.stack.config.session.timer, &wish, now);
     if let Some((seconds, who)) = agreed {
         let refresher = if who == Who::Peer { "uac" } else { "uas" };
         reply.lines.push_id(HeaderId::SessionExpires, format_args!("{seconds};refresher={refresher}"));
