@@ -53,10 +53,7 @@ impl LookingUp {
             }
             let patience = grace.map_or(end, |grace| end.min(grace));
             match timeout_at(patience, asked.join_next()).await {
-                Ok(Some(Ok((query, found)))) => {
-                    self.cache.borrow_mut().keep(&query, &found, Instant::now());
-                    locate.answer(&query, found);
-                }
+                Ok(Some(Ok((query, found)))) => locate.answer(&query, found),
                 Ok(Some(Err(_))) => {}
                 Ok(None) | Err(_) => locate.give_up(),
             }
@@ -93,7 +90,11 @@ impl LookingUp {
             let _room = self.room.acquire().await;
             match self.known(&query) {
                 Some(found) => found,
-                None => self.resolver.look_up(&query).await.limited(),
+                None => {
+                    let found = self.resolver.look_up(&query).await.limited();
+                    self.cache.borrow_mut().keep(&query, &found, Instant::now());
+                    found
+                }
             }
         };
         let found = match timeout_at(Instant::now() + longest, asking).await {

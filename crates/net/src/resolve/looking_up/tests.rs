@@ -204,3 +204,28 @@ fn limit_of_questions_at_a_time_holds_for_many_searches() {
         assert_eq!(bench.under_way.get(), (0, AT_A_TIME));
     });
 }
+
+#[test]
+fn rfc1035_3_2_1_who_waited_for_room_makes_no_answer_last_longer() {
+    run(async {
+        let after = |millis, found| Way::SaysAfter(Duration::from_millis(millis), found);
+        let other = || addresses("other.com");
+        let bench =
+            Bench::new([(addresses("example.com"), after(20, address(1, 60))), (other(), after(100, address(2, 0)))]);
+        let begun = Instant::now();
+        // One asks, others take all the room and one place more; the last waits until those are done, and knows it by then.
+        let mut all = JoinSet::new();
+        for number in 0..AT_A_TIME + 2 {
+            let is_other = (1..=AT_A_TIME).contains(&number);
+            let host = if is_other { "other.com" } else { "example.com" };
+            let wanted = Wanted { host: host.into(), port: Some(1), transport: None, secure: false };
+            all.spawn_local(Rc::clone(&bench.names).locate(wanted, OURS));
+        }
+        while all.join_next().await.is_some() {}
+        let asked = || bench.asked.borrow().iter().filter(|query| **query != other()).count();
+        assert_eq!(asked(), 1, "the last knew it");
+        tokio::time::sleep_until(begun + Duration::from_millis(60_050)).await;
+        bench.locate(Some(1)).await;
+        assert_eq!(asked(), 2);
+    });
+}
