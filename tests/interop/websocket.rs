@@ -1,4 +1,5 @@
-//! SIP over WebSocket with JsSIP, a telephone for browsers that nobody here wrote, run by Node.js; each time with somebody who must fail.
+//! SIP over WebSocket with JsSIP, a telephone for browsers that nobody here wrote, run by Node.js, and our own verbs; each time with somebody who
+//! must fail.
 
 use std::path::Path;
 use std::process::Command;
@@ -113,4 +114,54 @@ fn rfc6455_10_2_a_page_of_an_origin_that_is_not_listed_does_not_get_in() {
     };
     from("https://phone.example.com").wait_for("registered as");
     from("https://evil.example").wait_for("handshake 403");
+}
+
+#[test]
+fn verbs_speak_through_a_websocket_and_not_with_who_is_no_server_of_one() {
+    let (server, url) = serve("ws", &[]);
+    let account = |user: &str| format!("sip:{user}@{}", server.address);
+    let (one, two) = (account("1001"), account("1002"));
+    let by = |first: &[&str], url: &str| {
+        offhook::start(&[first, &["--account", &two, "--password", "secret2", "--ws", url]].concat()).finish()
+    };
+    // Reached on the WebSocket that it has opened itself.
+    let mut robot = offhook::start(&["answer", "--account", &one, "--password", "secret1", "--ws", &url, "--echo"]);
+    robot.wait_for("registered");
+    let heard = ["--tone", "440", "--for", "4", "--expect-tone", "440"];
+    let (code, output) = by(&[&["call", "1001"], &heard[..]].concat(), &url);
+    assert_eq!(code, 0, "{output}");
+    robot.wait_for("ended by caller");
+    let mut jssip = jssip(&server, &url, "1001", "secret1");
+    jssip.wait_for("registered as");
+    for (verb, expected) in [
+        (&["register", "--once"][..], "registered sip:1002@"),
+        (&["options", &account("600")], "200 OK"),
+        (&["message", &one, "from a program"], "200 OK"),
+    ] {
+        let (code, output) = by(verb, &url);
+        assert!(code == 0 && output.contains(expected), "{verb:?}: {code} {output}");
+    }
+    jssip.wait_for("message from 1002: from a program");
+    jssip.wait_for("via SIP/2.0/WS");
+    // That port speaks SIP, but no HTTP.
+    let (code, output) = by(&["message", &one, "lost"], &format!("ws://{}", server.address));
+    assert!(code == 4 && output.contains("handshake of a WebSocket"), "{code} {output}");
+    assert!(!jssip.output().contains("lost"), "{}", jssip.output());
+    // Addresses may say so themselves.
+    let (code, output) = offhook::start(&["options", &format!("sip:{};transport=ws", &url["ws://".len()..])]).finish();
+    assert!(code == 0 && output.contains("200 OK"), "{code} {output}");
+}
+
+#[test]
+fn rfc7118_9_1_verbs_speak_to_nobody_but_the_server_whose_certificate_is_trusted() {
+    let (server, url) = serve("wss", &[]);
+    let account = format!("sip:1002@{}", server.address);
+    let call =
+        ["call", "600", "--account", &account, "--password", "secret2", "--ws", &url, "--tone", "440", "--for", "4"];
+    let certificate = server.state.path().join("state/tls/certificate.pem");
+    let trusted = ["--tls-ca", certificate.to_str().unwrap(), "--expect-tone", "440"];
+    let (code, output) = offhook::start(&[&call[..], &trusted].concat()).finish();
+    assert_eq!(code, 0, "{output}");
+    let (code, output) = offhook::start(&call).finish();
+    assert!(code == 5 && output.contains("nobody we trust"), "{code} {output}");
 }

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use media::MediaEvent;
 use net::media::{MediaConfig, MediaThread, PortRange};
-use net::{Clock, CommandError, LoopConfig, SipLoop, StartError};
+use net::{Clock, CommandError, LoopConfig, SipLoop, StartError, WebSockets};
 use sip::message::StatusCode;
 
 use crate::args;
 use crate::exit::{Exit, Fault};
-use crate::identity::Identity;
+use crate::identity::{self, Identity};
 use crate::interrupt::Interrupts;
 use crate::out::Out;
 use crate::phone;
@@ -113,6 +113,9 @@ fn listening(args: &args::Answer) -> Result<LoopConfig, Fault> {
     let mut config = LoopConfig::new(phone::udp_and_tcp(&phone::addresses(&args.identity.sip)), stack);
     config.look_up(phone::names(&args.identity));
     config.tls.client = phone::trust(&args.identity.tls)?;
+    if let Some(server) = identity::websocket(&args.identity).map_err(Fault::usage)? {
+        config.web = Arc::new(WebSockets { resource: server.resource().to_owned(), ..WebSockets::default() });
+    }
     Ok(config)
 }
 

@@ -166,6 +166,9 @@ pub(crate) struct Identity {
     /// Send everything to this address first, for example sip:127.0.0.1:5060;lr.
     #[arg(long, value_name = "URI")]
     pub(crate) proxy: Option<String>,
+    /// Send everything through a WebSocket with this server first, and be reached on it: ws://pbx.example.com:8080/sip, or wss: over TLS.
+    #[arg(long, value_name = "URL", requires = "account", conflicts_with = "proxy")]
+    pub(crate) ws: Option<String>,
     /// Listen for SIP there, UDP and TCP (repeatable); a free port of all addresses by default.
     #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     pub(crate) sip: Vec<SocketAddr>,

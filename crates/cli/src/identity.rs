@@ -4,6 +4,7 @@ use sip::Hop;
 use sip::digest::Credential;
 use sip::message::UriBuf;
 use sip::register::RegisterSpec;
+use ua::WebSocketUrl;
 
 use crate::args;
 
@@ -18,6 +19,8 @@ pub(crate) struct Identity {
     pub(crate) auth_user: String,
     /// Where everything goes first.
     pub(crate) proxy: Option<UriBuf>,
+    /// The server of WebSockets that everything goes through instead.
+    pub(crate) websocket: Option<WebSocketUrl>,
 }
 
 impl Identity {
@@ -43,6 +46,7 @@ impl Identity {
             password: password(given.password.as_deref())?,
             auth_user: given.auth_user.clone().unwrap_or(user),
             proxy,
+            websocket: websocket(given)?,
         }))
     }
 
@@ -55,8 +59,8 @@ impl Identity {
     pub(crate) fn register_spec(&self, expires: u32) -> RegisterSpec {
         let mut spec = RegisterSpec::new(self.registrar(), self.aor.clone());
         spec.expires = expires;
-        if let Some(proxy) = &self.proxy {
-            spec.hop = Hop::Uri(proxy.clone());
+        if let Some(first) = self.proxy.as_ref().or(self.websocket.as_ref().map(WebSocketUrl::hop)) {
+            spec.hop = Hop::Uri(first.clone());
         }
         spec
     }
@@ -72,6 +76,15 @@ impl Identity {
             self.aor.clone()
         })
     }
+}
+
+/// The server of WebSockets, where one is given.
+///
+/// # Errors
+/// What was expected.
+pub(crate) fn websocket(given: &args::Identity) -> Result<Option<WebSocketUrl>, String> {
+    let url = given.ws.as_deref().map(WebSocketUrl::parse).transpose();
+    url.map_err(|error| format!("--ws: {error}"))
 }
 
 /// A SIP URI as people write it: with or without scheme.

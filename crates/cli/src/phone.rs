@@ -10,7 +10,7 @@ use ua::{Account, AccountConfig, Endpoint, SessionTimer};
 
 use crate::args;
 use crate::exit::{Exit, Fault};
-use crate::identity::Identity;
+use crate::identity::{self, Identity};
 use crate::neighbour;
 use crate::out::Out;
 
@@ -43,6 +43,9 @@ impl Phone {
         builder = builder.trust(trust(&given.tls)?);
         for address in addresses(&given.sip) {
             builder = builder.udp(address).tcp(address);
+        }
+        if let Some(server) = identity::websocket(given).map_err(Fault::usage)? {
+            builder = builder.websocket(&server);
         }
         let config = match (Identity::read(given).map_err(Fault::usage)?, target) {
             (Some(identity), _) => Some((config(&identity), identity.password.is_some())),
@@ -169,6 +172,9 @@ fn config(identity: &Identity) -> AccountConfig {
     }
     if let Some(proxy) = &identity.proxy {
         config = config.proxy(proxy.as_str());
+    }
+    if let Some(server) = &identity.websocket {
+        config = config.websocket(server);
     }
     config
 }

@@ -100,7 +100,7 @@ async fn reach<A: App + 'static>(
     };
     match tokio::time::timeout(limits.handshake, handshake::shake(driver, flow, &socket)).await {
         Ok(Ok(())) => Ok(socket),
-        Ok(Err(Trouble::Tls(error))) => Err(SendError::Tls(told(&error, Some(&name)).into())),
+        Ok(Err(Trouble::Tls(error))) => Err(SendError::Tls(told(&error, Some((&*name, transport.is_web()))).into())),
         #[cfg(feature = "websocket")]
         Ok(Err(Trouble::Web(why))) => Err(SendError::NoWebSocket(format!("no WebSocket with {name}: {why}").into())),
         Ok(Err(Trouble::Broken)) => {

@@ -15,6 +15,9 @@ mod ways;
 #[cfg(feature = "websocket")]
 #[path = "sip_loop/websocket.rs"]
 mod websocket;
+#[cfg(feature = "websocket")]
+#[path = "sip_loop/websocket_client.rs"]
+mod websocket_client;
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sip::Hop;
 use sip::digest::{Credential, Credentials};
 use sip::message::{Quote, UriBuf};
 use sip::register::{RegisterSpec, Retry};
@@ -15,6 +16,7 @@ use crate::message::Answer;
 use crate::outgoing::OutgoingBuilder;
 use crate::registration::Registration;
 use crate::request::{self, Identity, Request};
+use crate::websocket::WebSocketUrl;
 
 /// What an account is made of. Only the address is needed.
 #[derive(Clone, Debug)]
@@ -25,6 +27,7 @@ pub struct AccountConfig {
     password: Option<Password>,
     realm: Option<String>,
     proxy: Option<String>,
+    websocket: Option<WebSocketUrl>,
     registrar: Option<String>,
     expires: Duration,
     retry: Retry,
@@ -50,6 +53,7 @@ impl AccountConfig {
             password: None,
             realm: None,
             proxy: None,
+            websocket: None,
             registrar: None,
             expires: Duration::from_secs(300),
             retry: Retry::default(),
@@ -77,6 +81,13 @@ impl AccountConfig {
     /// Answers challenges of this realm only. Without it any server on the way may ask for a proof of the password.
     pub fn realm(mut self, realm: impl Into<String>) -> Self {
         self.realm = Some(realm.into());
+        self
+    }
+
+    /// Sends everything through a WebSocket with this server first (RFC 7118), whatever proxy there is behind it, and is reached on it. What is asked for
+    /// there is told by [`crate::Builder::websocket`].
+    pub fn websocket(mut self, server: &WebSocketUrl) -> Self {
+        self.websocket = Some(server.clone());
         self
     }
 
@@ -161,6 +172,7 @@ impl Account {
             from: format!("{display}<{aor}>"),
             user: aor.as_uri().user().map(str::to_owned),
             routes: proxy.iter().map(request::route).collect(),
+            hop: config.websocket.as_ref().map_or(Hop::Auto, WebSocketUrl::as_hop),
             credentials: credentials.clone(),
             proved: false,
         };
@@ -170,6 +182,7 @@ impl Account {
         spec.expires = u32::try_from(config.expires.as_secs()).unwrap_or(u32::MAX).max(1);
         spec.retry = config.retry;
         spec.routes = identity.routes.clone();
+        spec.hop = identity.hop.clone();
         spec.credentials = credentials;
         let state = Arc::new(watch::Sender::new(Registration::Off));
         Ok(Self { link, key, identity: Arc::new(identity), spec: Arc::new(spec), state, address })

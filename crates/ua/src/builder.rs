@@ -22,6 +22,7 @@ use crate::endpoint::Endpoint;
 use crate::link::Link;
 use crate::phone::{Parts, Phone};
 use crate::place::Place;
+use crate::websocket::WebSocketUrl;
 
 /// Text messages that may wait to be read.
 const MESSAGES: usize = 64;
@@ -78,6 +79,7 @@ pub struct Builder {
     session_timer: Option<SessionTimer>,
     names: Names,
     trust: TlsClient,
+    resource: Option<String>,
     tap: Option<Tap>,
 }
 
@@ -99,6 +101,7 @@ impl Builder {
             session_timer: Some(SessionTimer::default()),
             names: Names::default(),
             trust: TlsClient::default(),
+            resource: None,
             tap: None,
         }
     }
@@ -205,6 +208,12 @@ impl Builder {
         self
     }
 
+    /// What is asked for where a WebSocket is opened: the path of this URL; `/` unless set. For a single server: others are asked for the same.
+    pub fn websocket(mut self, server: &WebSocketUrl) -> Self {
+        self.resource = Some(server.resource().to_owned());
+        self
+    }
+
     /// Shows every SIP message that passes. Runs on the loop's thread: it must not block.
     pub fn tap(mut self, tap: impl FnMut(&Seen<'_>) + Send + 'static) -> Self {
         self.tap = Some(Box::new(tap));
@@ -224,6 +233,9 @@ impl Builder {
         config.tap = self.tap;
         config.look_up(self.names);
         config.tls.client = self.trust;
+        if let Some(resource) = self.resource {
+            config.web = Arc::new(net::WebSockets { resource, ..net::WebSockets::default() });
+        }
         let commands: Arc<OnceLock<Handle<Command>>> = Arc::default();
         let thread = start_media(Arc::clone(&commands)).map_err(BuildError::Start)?;
         let (calls, incoming) = mpsc::channel(self.max_calls.max(1));

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use media::{CallMedia, Key, MediaEvent};
 use net::media::PortPair;
-use sip::Draft;
 use sip::digest::Credentials;
 use sip::message::{Body, Lines, Method, StatusCode, UriBuf};
 use sip::register::RegisterSpec;
+use sip::{Draft, Hop};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::attached::Attached;
@@ -87,6 +87,7 @@ pub(crate) struct Dial {
     pub(crate) from: String,
     pub(crate) contact_user: Option<String>,
     pub(crate) routes: Vec<String>,
+    pub(crate) hop: Hop,
     pub(crate) credentials: Credentials,
     /// The registrar has taken them.
     pub(crate) proved: bool,

@@ -62,6 +62,7 @@ mod recorder;
 mod registration;
 mod request;
 mod sound;
+mod websocket;
 
 pub use account::{Account, AccountConfig};
 pub use audio::codec::Codec;
@@ -85,3 +86,4 @@ pub use request::uri as read_address;
 pub use sip::invite::SessionTimer;
 pub use sip::{Timers, Transport};
 pub use sound::Audio;
+pub use websocket::WebSocketUrl;

@@ -78,7 +78,7 @@ impl OutgoingBuilder {
         }
         let (link, identity) = (self.link, self.identity);
         let uri = request::target(&self.uri, &Method::Invite)?;
-        let here = request::here(&link.place, &request::next_hop(&uri, &identity.routes)).await;
+        let here = request::here(&link.place, &request::next_hop(&uri, &identity)).await;
         let (media, ports) = link.place.open(here)?;
         let key = link.media.key();
         let (line, ends) = Line::new(link.clone(), key);
@@ -89,6 +89,7 @@ impl OutgoingBuilder {
             from: identity.from(&link.place, here),
             contact_user: identity.user,
             routes: identity.routes,
+            hop: identity.hop,
             credentials: identity.credentials,
             proved: identity.proved,
             lines: self.lines,

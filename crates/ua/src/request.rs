@@ -6,7 +6,7 @@ use net::Sources;
 use sip::digest::Credentials;
 use sip::message::header::ContentType;
 use sip::message::{Body, Headers, Lines, Method, UriBuf};
-use sip::{ContactSpec, Draft};
+use sip::{ContactSpec, Draft, Hop};
 
 use crate::command::Command;
 use crate::error::CallError;
@@ -21,6 +21,8 @@ pub(crate) struct Identity {
     pub(crate) from: String,
     pub(crate) user: Option<String>,
     pub(crate) routes: Vec<String>,
+    /// Where everything goes first though no route says so.
+    pub(crate) hop: Hop,
     pub(crate) credentials: Credentials,
     /// The registrar has taken them.
     pub(crate) proved: bool,
@@ -60,8 +62,8 @@ pub fn uri(given: &str) -> Result<UriBuf, CallError> {
         Some("udp") if uri.as_uri().is_secure() => {
             Err(bad("sips goes over TLS, and there is none over UDP (RFC 3261 section 26.2.2)".into()))
         }
-        Some(other) if !["udp", "tcp", "tls"].contains(&other) => Err(bad(format!(
-            "the transport {other:?} is not there yet; udp, tcp and tls are, as in sip:bob@example.com;transport=tcp"
+        Some(other) if !["udp", "tcp", "tls", "ws", "wss"].contains(&other) => Err(bad(format!(
+            "the transport {other:?} is not there yet; udp, tcp, tls, ws and wss are, as in sip:bob@example.com;transport=tcp"
         ))),
         _ => Ok(uri),
     }
@@ -106,7 +108,10 @@ pub(crate) fn route(proxy: &UriBuf) -> String {
 }
 
 /// The next hop of a request.
-pub(crate) fn next_hop(uri: &UriBuf, routes: &[String]) -> UriBuf {
+pub(crate) fn next_hop(uri: &UriBuf, Identity { hop, routes, .. }: &Identity) -> UriBuf {
+    if let Hop::Uri(hop) = hop {
+        return hop.clone();
+    }
     let first = routes.first().and_then(|route| route.trim_matches(['<', '>']).parse().ok());
     first.unwrap_or_else(|| uri.clone())
 }
@@ -154,7 +159,7 @@ impl<'a> Request<'a> {
         let target = target(self.uri, &self.method)?;
         let from = match &self.identity.from {
             from if from.is_empty() => {
-                let here = here(&link.place, &next_hop(&target, &self.identity.routes)).await;
+                let here = here(&link.place, &next_hop(&target, self.identity)).await;
                 self.identity.from(&link.place, here)
             }
             from => from.clone(),
@@ -169,6 +174,7 @@ impl<'a> Request<'a> {
             to,
             call_id: format!("{:032x}", rand::random::<u128>()),
             routes: self.identity.routes.clone(),
+            hop: self.identity.hop.clone(),
             contact,
             lines: self.lines,
             body: self.body,

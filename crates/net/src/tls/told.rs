@@ -2,14 +2,18 @@
 
 use rustls::{AlertDescription, CertificateError, Error};
 
-/// What went wrong, with what was expected and found. `name`: the server that was wanted, where we are the client.
-pub(crate) fn told(error: &Error, name: Option<&str>) -> String {
-    let of = name.map(|name| format!(" of {name}")).unwrap_or_default();
+/// What went wrong, with what was expected and found. `name`: the server that was wanted, where we are the client, and whether it is one of the web.
+pub(crate) fn told(error: &Error, name: Option<(&str, bool)>) -> String {
+    let of = name.map(|(name, _)| format!(" of {name}")).unwrap_or_default();
     match error {
         Error::InvalidCertificate(CertificateError::NotValidForNameContext { expected, presented }) => {
             let expected = expected.to_str();
-            let found = if presented.is_empty() { "no SIP domain at all".to_owned() } else { presented.join(", ") };
-            format!("the certificate is for another name: expected {expected}, found {found} (RFC 5922)")
+            let (kind, rule) = match name {
+                Some((_, true)) => ("DNS name", "RFC 6125"),
+                _ => ("SIP domain", "RFC 5922"),
+            };
+            let found = if presented.is_empty() { format!("no {kind} at all") } else { presented.join(", ") };
+            format!("the certificate is for another name: expected {expected}, found {found} ({rule})")
         }
         // One of the same name as an authority of ours that is not it says no more than one of another name.
         Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {

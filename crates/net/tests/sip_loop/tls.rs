@@ -19,7 +19,7 @@ impl Paper {
     pub(crate) fn certificate(&self) -> PathBuf {
         self.folder.path().join("certificate.pem")
     }
-    fn key(&self) -> PathBuf {
+    pub(crate) fn key(&self) -> PathBuf {
         self.folder.path().join("key.pem")
     }
     fn own(&self) -> OwnCertificate {
@@ -319,7 +319,7 @@ fn peer_that(
 }
 
 /// What becomes of an OPTIONS to this URI when this is trusted; every name is at 127.0.0.1.
-fn outcome(client: TlsClient, uri: &str) -> String {
+pub(crate) fn outcome(client: TlsClient, uri: &str) -> String {
     let (running, seen) = start(|config| {
         config.tls.client = client;
         config.resolver = Some(Box::new(|| Box::new(Page(vec!["127.0.0.1".parse().unwrap()]))));

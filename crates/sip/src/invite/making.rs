@@ -184,28 +184,30 @@ fn is_sips(uri: &str) -> bool {
     uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"))
 }
 
-/// The flow that a dialog's requests have to take, where there is but one; `first`: the first of its route set. RFC 7118 section 5: a client behind
-/// a WebSocket names itself `.invalid`; without a route set the flow it used is the only way to it. Over TLS or a WebSocket, what names the other end of the connection by
-/// its address is that peer, who has shown who it is: another connection would ask for a certificate of that address, which few have, and
-/// telephones none (RFC 5923 section 1).
+/// The flow that a dialog's requests have to take, where there is but one; `first`: the first of its route set. RFC 7118 sections 5 and 8.2: on either
+/// side of a WebSocket that is the way, whatever is named; a client behind it names itself `.invalid`, and a server `transport=ws` over TLS as well.
+/// Over TLS, what names the other end of the connection by its address is that peer, who has shown who it is: another connection would ask for a
+/// certificate of that address, which few have, and telephones none (RFC 5923 section 1).
 fn only_path(target: &[u8], first: Option<&str>, origin: &Origin, back: bool) -> Option<Path> {
-    let web = origin.transport.is_web();
-    let secured = origin.transport.is_secured();
+    if origin.transport.is_web() {
+        return Some(*origin);
+    }
+    let secured = origin.transport == Transport::Tls;
     if let Some(first) = first {
-        let same = || place(route::uri_of(first), origin.transport) == Some(origin.remote);
-        return ((secured || web) && same()).then_some(*origin);
+        let same = || place(route::uri_of(first)) == Some(origin.remote);
+        return (secured && same()).then_some(*origin);
     }
     let same = || {
-        let target = std::str::from_utf8(target).ok().and_then(|target| place(target, origin.transport));
+        let target = std::str::from_utf8(target).ok().and_then(place);
         target.is_some_and(|target| target.ip() == origin.remote.ip())
     };
-    (back || web || is_invalid(target) || (secured && same())).then_some(*origin)
+    (back || is_invalid(target) || (secured && same())).then_some(*origin)
 }
 
-/// The address that a URI names, where its host is one; over this transport.
-fn place(uri: &str, transport: Transport) -> Option<SocketAddr> {
+/// The address that a URI names, where its host is one; over TLS.
+fn place(uri: &str) -> Option<SocketAddr> {
     let uri = Uri::parse(uri).ok()?;
-    Some(SocketAddr::new(uri.host().ip()?, uri.port().unwrap_or(transport.default_port())))
+    Some(SocketAddr::new(uri.host().ip()?, uri.port().unwrap_or(Transport::Tls.default_port())))
 }
 
 /// Whether the host of a URI is `.invalid`, with or without a port.

@@ -37,7 +37,7 @@ impl Phone {
             return;
         }
         let registrar = spec.registrar.to_string();
-        let proxy = proxy(&spec.routes);
+        let proxy = proxy(&spec.hop, &spec.routes);
         match turn.register(spec) {
             Ok(id) => {
                 state.send_replace(Registration::Registering);

@@ -62,7 +62,7 @@ impl Phone {
         };
         let sent = match what {
             Request::Outside { draft, proved } => {
-                let to = first_hop(&draft.routes, draft.uri.as_str());
+                let to = first_hop(&draft.hop, &draft.routes, draft.uri.as_str());
                 let unproved = (!proved).then_some(draft.cseq);
                 let sent = turn.send_request(*draft);
                 sent.map(|tx| (tx, to.clone(), unproved))

@@ -30,6 +30,7 @@ impl Phone {
         draft.to = format!("<{peer}>");
         draft.from = from;
         draft.routes = dial.routes;
+        draft.hop = dial.hop;
         draft.credentials = dial.credentials;
         draft.contact = ContactSpec::Auto { user: dial.contact_user, params: String::new() };
         draft.lines = lines;
@@ -39,7 +40,7 @@ impl Phone {
                 Err(error) => return tell(answer, Err(CallError::Media(error.to_string()))),
             };
         }
-        let hop = first_hop(&draft.routes, &peer);
+        let hop = first_hop(&draft.hop, &draft.routes, &peer);
         let unproved = (!dial.proved).then_some(draft.cseq);
         let session = match turn.invite(draft) {
             Ok(session) => session,

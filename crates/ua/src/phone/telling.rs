@@ -2,7 +2,7 @@
 
 use sip::message::header::Contact;
 use sip::message::{Response, StatusCode};
-use sip::{Reply, SendError, ServerTx, Turn};
+use sip::{Hop, Reply, SendError, ServerTx, Turn};
 use tokio::sync::oneshot;
 
 use crate::error::CallError;
@@ -56,14 +56,17 @@ pub(super) fn reason_of(response: &Response) -> String {
     }
 }
 
-/// The proxy that a request with these routes goes to first, for a person.
-pub(super) fn proxy(routes: &[String]) -> Option<String> {
+/// The proxy that a request by this hop or these routes goes to first, for a person.
+pub(super) fn proxy(hop: &Hop, routes: &[String]) -> Option<String> {
+    if let Hop::Uri(hop) = hop {
+        return Some(hop.to_string());
+    }
     routes.first().map(|route| route.trim_matches(['<', '>']).trim_end_matches(";lr").to_owned())
 }
 
 /// Where a request to `uri` goes first, for a person.
-pub(super) fn first_hop(routes: &[String], uri: &str) -> String {
-    proxy(routes).map_or_else(|| uri.to_owned(), |proxy| format!("the proxy {proxy}"))
+pub(super) fn first_hop(hop: &Hop, routes: &[String], uri: &str) -> String {
+    proxy(hop, routes).map_or_else(|| uri.to_owned(), |proxy| format!("the proxy {proxy}"))
 }
 
 /// Why nothing came back.

@@ -93,6 +93,18 @@ fn rfc3263_5_names_that_lead_nowhere_or_back_are_told_as_failures() {
 }
 
 #[test]
+fn rfc7118_5_3_what_came_by_a_websocket_is_answered_on_it_or_not_at_all() {
+    for transport in [Transport::Ws, Transport::Wss] {
+        for sent_by in ["df7jal23ls0d.invalid", "192.0.2.7:5070"] {
+            let mut bench = Bench::new();
+            let id = answered(&mut bench, transport, sent_by);
+            fails(&mut bench, id);
+            assert_eq!((bench.asked.len(), bench.took()), (0, vec!["0.000 unsent Closed".to_owned()]), "{sent_by}");
+        }
+    }
+}
+
+#[test]
 fn rfc3263_5_what_came_over_tls_is_not_answered_in_the_clear_and_switched_off_nothing_is_asked() {
     let mut bench = Bench::new();
     let from = Path { remote: address("192.0.2.2:40000"), ..path(TLS, 2) };
