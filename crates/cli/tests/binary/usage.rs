@@ -40,7 +40,7 @@ fn output_that_cannot_be_written_ends_with_1() {
 #[test]
 fn what_cannot_be_understood_ends_with_2_and_says_what_was_expected() {
     let not_there = "is not there yet; udp, tcp, tls, ws and wss are";
-    let cases: [(&[&str], &str); 33] = [
+    let cases: [(&[&str], &str); 36] = [
         (&["--log-level", "net=loud=1", "check"], "log filter net=loud=1"),
         (&[], "Usage"),
         (&["dial"], "unrecognized subcommand 'dial'"),
@@ -67,8 +67,8 @@ fn what_cannot_be_understood_ends_with_2_and_says_what_was_expected() {
         (&["call", "x@127.0.0.1", "--dtmf", "12x"], "'x' is no digit"),
         (&["call", "x@127.0.0.1", "--expect-tone", "5000"], "5000 Hz"),
         (
-            &["register", "--account", "sip:x@127.0.0.1;transport=WSS"],
-            "--account: address \"sip:x@127.0.0.1;transport=WSS\": the transport \"wss\"",
+            &["register", "--account", "sip:x@127.0.0.1;transport=SCTP"],
+            "--account: address \"sip:x@127.0.0.1;transport=SCTP\": the transport \"sctp\"",
         ),
         (&["register", "--account", "sips:x@127.0.0.1;transport=udp"], "there is none over UDP"),
         (&["register", "--account", "sip:x@127.0.0.1", "--proxy", "sip:127.0.0.1;transport=sctp"], not_there),
@@ -76,6 +76,9 @@ fn what_cannot_be_understood_ends_with_2_and_says_what_was_expected() {
         (&["call", "sip:x@127.0.0.1;transport=sctp"], not_there),
         (&["options", "sips:127.0.0.1;transport=sctp"], not_there),
         (&["call", "sips:x@127.0.0.1", "--tls-cert", "cert.pem"], "--tls-key"),
+        (&["register", "--account", "sip:x@127.0.0.1", "--ws", "http://127.0.0.1"], "--ws: address"),
+        (&["register", "--account", "sip:x@127.0.0.1", "--ws", "ws://h", "--proxy", "sip:p"], "cannot be used with"),
+        (&["options", "sip:x@127.0.0.1", "--ws", "ws://127.0.0.1"], "--account"),
         (&["call", "sips:x@127.0.0.1", "--tls-ca", "ca.pem", "--tls-insecure"], "cannot be used with"),
         (&["serve", "--tls", "5061"], "expected ADDRESS:PORT"),
         (&["message", "sip:x@127.0.0.1;transport=sctp", "x"], "the transport \"sctp\""),

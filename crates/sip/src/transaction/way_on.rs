@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::id::{Id, ServerTx};
 use crate::message::header::Via;
 use crate::message::{Limits, Message};
-use crate::outbox::{Answer, Cause, Path, Question, SendError, Transport};
+use crate::outbox::{Answer, Cause, Path, Question, SendError};
 use crate::stack::Asker;
 use crate::transaction::server::Server;
 use crate::transaction::way_back::Stamp;
@@ -45,11 +45,12 @@ impl Detour {
 
 impl Turn<'_> {
     /// A send failed: the transaction stays (RFC 6026 section 7.1). A response whose connection is gone is sent once more, over a new one to the port
-    /// in the Via (RFC 3261 section 18.2.2); then, and over UDP at once, to where the sent-by leads.
+    /// in the Via (RFC 3261 section 18.2.2); then, and over UDP at once, to where the sent-by leads. By a WebSocket there is no other way than the one that
+    /// has failed (RFC 7118 section 5.3).
     pub(crate) fn server_unsent(&mut self, id: Id, why: SendError) {
         let Some(server) = self.stack.servers.get_mut(id) else { return };
-        let asked = server.detour.as_ref().is_some_and(|detour| detour.asked);
         let origin = server.origin();
+        let no_more = origin.transport.is_web() || server.detour.as_ref().is_some_and(|detour| detour.asked);
         let home = SocketAddr::new(origin.remote.ip(), server.home);
         if let Some(detour) = server.detour.as_mut().filter(|detour| detour.asked) {
             let next = detour.rest.pop_front();
@@ -58,13 +59,13 @@ impl Turn<'_> {
                 return self.server_again(id, Cause::Retry);
             }
         }
-        if !asked && server.is_reliable() && server.path().remote != home {
+        if !no_more && server.is_reliable() && server.path().remote != home {
             server.detour = Some(Detour::to(home, &origin));
             return self.server_again(id, Cause::Retry);
         }
         // A full queue is a lost datagram, which a repeat mends, and another way carries no more octets.
         let is_fatal = !matches!(why, SendError::NoBuffer | SendError::TooBig);
-        if !asked
+        if !no_more
             && is_fatal
             && let Some(question) = self.question_about_sent_by(id)
         {
@@ -135,6 +136,5 @@ fn sent_by(server: &Server, limits: &Limits) -> Option<Question> {
         Some(ip) => ip.to_string(),
         None => via.host.name()?.to_owned(),
     };
-    let secure = matches!(transport, Transport::Tls | Transport::Wss);
-    Some(Question::Route { host, port: via.port, transport: Some(transport), secure })
+    Some(Question::Route { host, port: via.port, transport: Some(transport), secure: transport.is_secured() })
 }
