@@ -28,6 +28,12 @@ impl Kamailio {
         (Self::start_with(&more), format!("127.0.0.1:{port}"))
     }
 
+    /// One that listens on a WebSocket as well, and its URL.
+    pub(super) fn start_web() -> (Self, String) {
+        let port = free_port();
+        (Self::start_with(&[format!("WSPORT={port}")]), format!("ws://127.0.0.1:{port}"))
+    }
+
     fn start_with(more: &[String]) -> Self {
         let run = tempfile::tempdir().unwrap();
         let port = free_port();

@@ -1,9 +1,10 @@
-//! SIP over WebSocket with JsSIP, a telephone for browsers that nobody here wrote, run by Node.js, and our own verbs; each time with somebody who
+//! SIP over WebSocket with JsSIP, a telephone for browsers that nobody here wrote, run by Node.js, and our own verbs, through `serve` and Kamailio; each time with somebody who
 //! must fail.
 
 use std::path::Path;
 use std::process::Command;
 
+use super::kamailio::Kamailio;
 use crate::program::offhook::{self, Server, USERS};
 use crate::program::{Program, free_port};
 
@@ -164,4 +165,27 @@ fn rfc7118_9_1_verbs_speak_to_nobody_but_the_server_whose_certificate_is_trusted
     assert_eq!(code, 0, "{output}");
     let (code, output) = offhook::start(&call).finish();
     assert!(code == 5 && output.contains("nobody we trust"), "{code} {output}");
+}
+
+#[test]
+fn call_by_the_websocket_of_kamailio_is_heard_and_without_the_password_nobody_is_registered() {
+    let (mut kamailio, url) = Kamailio::start_web();
+    let account = |user: &str| format!("sip:{user}@{}", kamailio.address);
+    let (one, two) = (account("1001"), account("1002"));
+    let by = |user: &'_ str, password: &'_ str| {
+        ["--account", user, "--password", password, "--ws", &url].map(str::to_owned).to_vec()
+    };
+    let run = |words: &[&str], who: Vec<String>| {
+        let who: Vec<&str> = who.iter().map(String::as_str).collect();
+        offhook::start(&[words, &who].concat())
+    };
+    let mut robot = run(&["answer", "--echo"], by(&two, "secret1002"));
+    robot.wait_for("registered");
+    kamailio.wait_for("registered 1002 by ws");
+    let call = ["call", &two, "--tone", "440", "--for", "4", "--expect-tone", "440"];
+    let (code, output) = run(&call, by(&one, "secret1001")).finish();
+    assert_eq!(code, 0, "{output}\n{}", robot.output());
+    robot.wait_for("ended by caller");
+    let (code, output) = run(&["register", "--once"], by(&one, "wrong")).finish();
+    assert_eq!(code, 6, "{output}");
 }

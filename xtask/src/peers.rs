@@ -33,6 +33,11 @@ pub(crate) const PEERS: &[Peer] = &[
     needed("baresip-core", "baresip", "a phone nobody here wrote"),
     needed("kamailio", "kamailio", "registrar and proxy"),
     needed("kamailio-tls-modules", "/usr/lib/x86_64-linux-gnu/kamailio/modules/tls.so", "Kamailio over TLS"),
+    needed(
+        "kamailio-websocket-modules",
+        "/usr/lib/x86_64-linux-gnu/kamailio/modules/websocket.so",
+        "Kamailio over WebSocket",
+    ),
     needed("openssl", "openssl", "a client and a server of TLS"),
     needed("rtpengine-daemon", "rtpengine", "the peer of the relay benchmark"),
     needed("sipsak", "sipsak", "OPTIONS and REGISTER from the command line"),
