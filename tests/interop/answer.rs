@@ -138,3 +138,16 @@ fn interrupt_ends_the_calls_and_exits_with_130() {
     let (code, output) = caller.finish();
     assert_eq!(code, 0, "the caller saw the BYE:\n{output}");
 }
+
+/// Digits may come in INFO (`application/dtmf-relay` and `application/dtmf`).
+#[test]
+fn digits_of_sipp_in_info_are_told_and_what_is_none_is_refused() {
+    let (mut robot, address) = offhook::answer(&[]);
+    let (code, output) = sipp::run("uac_info.xml", &address, &["-m", "1"]);
+    assert_eq!(code, 0, "{output}");
+    robot.wait_for("call 1 ended by caller");
+    let (_, said) = robot.stop("INT");
+    let place = |text: &str| said.find(text).unwrap_or_else(|| panic!("no {text}: {said}"));
+    assert!(place("call 1 digit 5") < place("call 1 digit #"), "{said}");
+    assert_eq!(said.matches("digit").count(), 2, "{said}");
+}

@@ -1,7 +1,5 @@
 //! MESSAGE, OPTIONS, INFO, UPDATE, NOTIFY and PRACKs with an offer of peers, in and outside of calls.
 
-use std::time::Duration;
-
 use media::Key;
 use sip::header::{From, To};
 use sip::message::{Body, HeaderId, Method, Quote, Request, StatusCode};
@@ -13,6 +11,7 @@ use super::sound::description;
 use super::state::Phone;
 use super::telling::respond;
 use crate::event::{CallEvent, DigitBy};
+use crate::info::{InfoDigit, info_digit, no_digit};
 use crate::message::TextMessage;
 
 impl Phone {
@@ -32,17 +31,14 @@ impl Phone {
         let capabilities = self.parts.capabilities.clone();
         let Some((key, call)) = self.call_of(session) else { return };
         let reply = match request.method() {
-            Method::Info => match digit_of(request) {
-                Digit::Pressed(digit, duration) => {
+            Method::Info => match info_digit(request) {
+                InfoDigit::Pressed(digit, duration) => {
                     call.tell(CallEvent::Digit { digit, duration, by: DigitBy::Info });
                     Reply::new(StatusCode::OK)
                 }
-                Digit::None => Reply::new(StatusCode::OK),
-                Digit::Broken => Reply::new(StatusCode::BAD_REQUEST).reason("No digit in Signal"),
-                Digit::OtherType => {
-                    uas::body(request, &uas::Capabilities { accept: vec![RELAY.into()], ..capabilities })
-                        .unwrap_or_else(|| Reply::new(StatusCode::UNSUPPORTED_MEDIA_TYPE))
-                }
+                InfoDigit::None => Reply::new(StatusCode::OK),
+                InfoDigit::Broken => Reply::new(StatusCode::BAD_REQUEST).reason("No digit in Signal"),
+                InfoDigit::OtherType => no_digit(request, capabilities),
             },
             Method::Message => match uas::body(request, &uas::Capabilities { accept: texts, ..capabilities }) {
                 Some(refusal) => refusal,
@@ -86,52 +82,6 @@ impl Phone {
             Err(error) => Reply::new(StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE)),
         }
     }
-}
-
-/// The body type of digits in INFO.
-const RELAY: &str = "application/dtmf-relay";
-
-enum Digit {
-    Pressed(char, Duration),
-    /// An empty INFO: only a sign of life.
-    None,
-    Broken,
-    OtherType,
-}
-
-fn digit_of(request: &Request) -> Digit {
-    let kind = match request.headers().content_type() {
-        _ if request.body().is_empty() => return Digit::None,
-        Some(Ok(kind)) => kind,
-        _ => return Digit::OtherType,
-    };
-    let text = String::from_utf8_lossy(request.body());
-    if kind.is("application", "dtmf") {
-        return pressed(text.trim(), Duration::ZERO);
-    }
-    if !kind.is("application", "dtmf-relay") {
-        return Digit::OtherType;
-    }
-    let field = |name: &str| {
-        let mut fields = text.lines().take(16).filter_map(|line| line.split_once('='));
-        fields.find(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-    };
-    let duration = field("Duration").and_then(|value| value.parse::<u16>().ok()).unwrap_or(0);
-    field("Signal").map_or(Digit::Broken, |signal| pressed(signal, Duration::from_millis(duration.into())))
-}
-
-fn pressed(signal: &str, duration: Duration) -> Digit {
-    let digit = match signal {
-        "10" => '*',
-        "11" => '#',
-        "16" | "R" | "r" => 'R',
-        one => match one.chars().next() {
-            Some(first) if one.len() == 1 => first.to_ascii_uppercase(),
-            _ => return Digit::Broken,
-        },
-    };
-    let known = matches!(digit, '0'..='9' | 'A'..='D' | '*' | '#' | 'R');
-    if known { Digit::Pressed(digit, duration) } else { Digit::Broken }
 }
 
 /// Name and URI of who sent it. The tag says nothing to a person.

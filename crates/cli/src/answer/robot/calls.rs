@@ -6,6 +6,8 @@ use sip::message::{Body, HeaderId, Lines, Method, Quote, Request, StatusCode};
 use sip::uas::{self, Reliability};
 use sip::{ContactSpec, Origin, Reply, ServerTx, SessionId, StackError, Turn};
 
+use ua::InfoDigit;
+
 use super::describing::describe;
 use super::sound::Sound;
 use super::{News, Robot};
@@ -242,6 +244,10 @@ impl Robot {
                     let _ = turn.respond(tx, reply);
                 }
             }
+            SessionEvent::Request { tx, request } if *request.method() == Method::Info => {
+                let reply = self.informed(session, &request);
+                let _ = turn.respond(tx, reply);
+            }
             SessionEvent::Request { tx, request } => self.asked(tx, &request, turn),
             SessionEvent::Cancelled { .. } => self.ended(session, "caller", turn),
             SessionEvent::Ended { by, .. } => {
@@ -253,6 +259,21 @@ impl Robot {
                 self.ended(session, by, turn);
             }
             _ => {}
+        }
+    }
+
+    /// A digit, in a request instead of in the audio.
+    fn informed(&self, session: SessionId, request: &Request) -> Reply {
+        match ua::info_digit(request) {
+            InfoDigit::Pressed(digit, _) => {
+                if let Some(live) = self.calls.get(&session) {
+                    self.tell(News::Digit { call: live.number, digit });
+                }
+                Reply::new(StatusCode::OK)
+            }
+            InfoDigit::None => Reply::new(StatusCode::OK),
+            InfoDigit::Broken => Reply::new(StatusCode::BAD_REQUEST).reason("No digit in Signal"),
+            InfoDigit::OtherType => ua::no_digit(request, self.capabilities.clone()),
         }
     }
 
