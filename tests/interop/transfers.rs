@@ -1,7 +1,7 @@
 //! Transfers through `offhook serve`: phones of baresip that are sent on, by one of themselves and by SIPp.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ua::{AccountConfig, CallEvent, Endpoint, Events};
 
@@ -42,6 +42,7 @@ fn sent_on(to: &str) -> (f64, f64, f64) {
         third.talk();
     } else {
         asks.wait_for("TRANSFER_FAILED");
+        caller.talk();
     }
     caller.command("hangup", "");
     let heard = |phone: &Baresip, hertz| match phone.has_recording() {
@@ -80,7 +81,7 @@ fn noted(log: &Path, word: &str) -> Vec<String> {
             return noted.split_whitespace().map(str::to_owned).collect();
         }
         assert!(Instant::now() < end, "SIPp has written down: {text}");
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

@@ -51,6 +51,14 @@ pub(crate) struct Leg {
     pub(crate) number: u32,
     pub(crate) session: SessionId,
     pub(crate) line: Line,
+    /// It may have been put on hold by a side that is gone: it is asked to go on once nothing else is asked of it.
+    resumes: bool,
+}
+
+impl Leg {
+    fn new(number: u32, session: SessionId, line: Line) -> Self {
+        Self { number, session, line, resumes: false }
+    }
 }
 
 /// A call.
@@ -69,7 +77,7 @@ pub(crate) struct Call {
     numbers: u32,
     pub(crate) stage: Stage,
     /// Its room within the limits.
-    _seat: Seat,
+    seat: Seat,
 }
 
 /// How far a call is.
@@ -102,13 +110,11 @@ pub(crate) struct Joined {
     change: Option<Change>,
     /// Under way.
     transfers: Vec<Transfer>,
-    /// The caller was put on hold by a side that is gone: it is asked to go on once nothing else is asked of it.
-    resumes: bool,
 }
 
 impl Joined {
     fn new(callee: Leg) -> Box<Self> {
-        Box::new(Self { callee: Some(callee), change: None, transfers: Vec::new(), resumes: false })
+        Box::new(Self { callee: Some(callee), change: None, transfers: Vec::new() })
     }
 
     fn legs(&self) -> impl Iterator<Item = &Leg> {

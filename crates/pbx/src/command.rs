@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::mpsc::SyncSender;
 
-use media::{Key, MediaEvent, StreamReport};
+use media::{MediaEvent, StreamReport};
 use sip::Shard;
 
 use crate::metrics::Counts;
@@ -28,8 +28,8 @@ pub(crate) enum Command {
     Media(MediaEvent),
     /// The figures of a stream that has ended.
     Streamed(Box<StreamReport>),
-    /// A stream has come to the media thread it was moved to.
-    Moved(Key),
+    /// A stream has come to the media thread it was moved to: what waits for that can go on.
+    Moved,
     /// Another loop asks for the devices of a user of this one.
     Locate {
         /// Whose.

@@ -206,14 +206,17 @@ impl App for Switch {
             Command::Locate { user, from, ticket } => self.locate(&user, from, ticket, turn),
             Command::Located { ticket, targets } => self.located(ticket, targets, turn),
             Command::OneHash(address) => self.one_hash.learn(address),
-            Command::Left(answer) => told(&answer, self.held(turn)),
+            Command::Left(answer) => {
+                self.studio.settle();
+                told(&answer, self.held(turn));
+            }
             Command::Finish => {
                 self.finishing = true;
                 self.end_all(turn);
             }
             Command::Media(event) => self.media_event(event, turn),
             Command::Streamed(report) => self.metrics.streamed(&report),
-            Command::Moved(key) => self.studio.moved(key),
+            Command::Moved => self.studio.settle(),
         }
     }
 

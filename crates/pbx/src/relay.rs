@@ -131,14 +131,18 @@ impl Relay {
         }
     }
 
-    /// A leg has ended: what was passed on over it will not be answered.
-    pub(crate) fn leg_ended(&mut self, session: SessionId) {
+    /// A leg has ended: what was passed on over it will not be answered. Who waits for that.
+    pub(crate) fn leg_ended(&mut self, session: SessionId) -> Vec<ServerTx> {
+        let mut waiting = Vec::new();
         while let Some(&(over, client)) =
             self.by_leg.range((session, FIRST)..).next().filter(|(over, _)| *over == session)
         {
             self.by_leg.remove(&(over, client));
-            self.passed.remove(&client);
+            if let Some(Passed::Within { tx, .. }) = self.passed.remove(&client) {
+                waiting.push(tx);
+            }
         }
+        waiting
     }
 
     /// What was passed on as `client`, which has come to its end.
@@ -232,7 +236,7 @@ mod tests {
             relay.within(ServerTx(id(number)), ClientTx(id(10 + number)), SessionId(id(100 + number % 2)));
         }
         assert!(relay.take(ClientTx(id(11))).is_some());
-        relay.leg_ended(SessionId(id(101)));
+        assert_eq!(relay.leg_ended(SessionId(id(101))), [3, 5].map(|number| ServerTx(id(number))));
         assert_eq!((relay.len(), relay.by_leg.len()), (3, 3));
         for number in 1..=6 {
             assert_eq!(relay.take(ClientTx(id(10 + number))).is_some(), number % 2 == 0, "{number}");

@@ -81,8 +81,8 @@ pub(crate) struct Studio {
     sources: Sources,
     /// Streams and players that could not be taken away because the queue was full: tried again.
     owed: Vec<VecDeque<(Key, bool)>>,
-    /// Streams on their way to another thread, and the threads that they come over.
-    moving: HashMap<Key, Vec<usize>>,
+    /// Streams on their way to another thread.
+    moving: HashMap<Key, Moving>,
     drops: Sparingly,
 }
 
@@ -91,6 +91,25 @@ pub(crate) struct Started {
     pub(crate) studios: Vec<Studio>,
     pub(crate) threads: Vec<MediaThread>,
     pub(crate) lines: Lines,
+}
+
+/// A stream on its way from one thread to another.
+struct Moving {
+    /// The threads it comes over.
+    over: Vec<usize>,
+    /// Held by all jobs for it that are under way; what is dropped on the way lets go of it as well.
+    under_way: Arc<()>,
+}
+
+impl Moving {
+    fn one_more(&self) -> Arc<()> {
+        Arc::clone(&self.under_way)
+    }
+
+    /// Nothing for it is under way any more.
+    fn has_arrived(&self) -> bool {
+        Arc::strong_count(&self.under_way) == 1
+    }
 }
 
 /// What a media thread is asked to do.
@@ -203,9 +222,12 @@ impl Studio {
     /// Has a job run on the thread that carries `key`; false when its queue is full.
     pub(crate) fn run(&mut self, key: Key, job: impl FnOnce(&mut Desk<'_>) + Send + 'static) -> bool {
         self.settle();
-        let done = match self.moving.get(&key) {
+        let done = match self.moving.get(&key).filter(|moving| !moving.has_arrived()).map(Moving::one_more) {
             None => self.threads.get(thread_of(key)).is_some_and(|thread| thread.run(job).is_ok()),
-            Some(way) => self.run_after(way, key, Box::new(job)),
+            Some(under_way) => self.run_over(&self.way(key), move |desk| {
+                job(desk);
+                drop(under_way);
+            }),
         };
         if !done && let Some(kept_back) = self.drops.due(Instant::now()) {
             tracing::error!(kept_back, "the media thread does not keep up: a command was dropped");
@@ -213,10 +235,12 @@ impl Studio {
         done
     }
 
-    /// Has a job run on the thread that carries `key`, behind what comes there over these threads.
-    fn run_after(&self, way: &[usize], key: Key, mut job: Job) -> bool {
-        let mut last = thread_of(key);
-        for &hop in way.iter().rev() {
+    /// Has a job run on the last of these threads, behind what comes there over the others.
+    fn run_over(&self, way: &[usize], job: impl FnOnce(&mut Desk<'_>) + Send + 'static) -> bool {
+        let Some((&last, before)) = way.split_last() else { return false };
+        let mut job: Job = Box::new(job);
+        let mut last = last;
+        for &hop in before.iter().rev() {
             let Some(to) = self.threads.get(std::mem::replace(&mut last, hop)).cloned() else { return false };
             job = Box::new(move |_| {
                 if to.run(job).is_err() {
@@ -227,37 +251,53 @@ impl Studio {
         self.threads.get(last).is_some_and(|thread| thread.run(job).is_ok())
     }
 
-    /// Has a job run that concerns two streams of one thread, one of which may be on its way there.
+    /// The way to the thread that carries `key`: longer than that one only while something is under way there.
+    fn way(&self, key: Key) -> Vec<usize> {
+        let moving = self.moving.get(&key).filter(|moving| !moving.has_arrived());
+        moving.map_or_else(Vec::new, |moving| moving.over.clone()).into_iter().chain([thread_of(key)]).collect()
+    }
+
+    /// Has a job run that concerns two streams of one thread, each of which may be on its way there.
     pub(crate) fn run_for_both(&mut self, a: Key, b: Key, job: impl FnOnce(&mut Desk<'_>) + Send + 'static) -> bool {
-        let key = if self.moving.contains_key(&b) { b } else { a };
-        self.run(key, job)
+        match (self.way(a).len(), self.way(b).len()) {
+            (1, 1) => self.run(a, job),
+            _ => {
+                let under_way = [a, b].map(|key| self.moving.get(&key).map(Moving::one_more));
+                let way = [self.way(a), self.way(b)].concat();
+                self.run_over(&way, move |desk| {
+                    job(desk);
+                    drop(under_way);
+                })
+            }
+        }
     }
 
     /// Has another thread carry a stream, under another name: its sockets go there. Its figures so far come back as [`Command::Streamed`]; what
-    /// is asked of it from now on comes after it.
+    /// is asked of it from now on comes after it. Without room in a queue on the way the stream is lost.
     pub(crate) fn move_stream(&mut self, old: Key, new: Key, settings: StreamSettings) {
+        let over = self.way(old);
+        let moving = Moving { over: over.clone(), under_way: Arc::default() };
         let Some(to) = self.threads.get(thread_of(new)).cloned() else { return };
-        let (silence, lines) = (self.silence, self.lines.clone());
-        self.run(old, move |desk| {
+        let (silence, lines, under_way) = (self.silence, self.lines.clone(), moving.one_more());
+        let sent = self.run_over(&over, move |desk| {
             let Some((report, ports)) = desk.release_stream(old) else { return };
             lines.tell(old, Command::Streamed(Box::new(report)));
             let there = move |desk: &mut Desk<'_>| {
                 begin(desk, new, ports, settings, silence);
-                lines.tell(new, Command::Moved(new));
+                drop(under_way);
+                lines.tell(new, Command::Moved);
             };
             if to.run(there).is_err() {
                 tracing::error!("a media thread does not keep up: a stream was lost");
             }
         });
-        let mut way = self.moving.remove(&old).unwrap_or_default();
-        way.push(thread_of(old));
-        self.moving.insert(new, way);
-    }
-
-    /// A stream has come to the thread it was moved to.
-    pub(crate) fn moved(&mut self, key: Key) {
-        self.moving.remove(&key);
-        self.settle();
+        self.moving.remove(&old);
+        if sent {
+            self.moving.insert(new, moving);
+        } else {
+            tracing::error!("a media thread does not keep up: a stream could not be moved");
+            self.remove_stream(old);
+        }
     }
 
     /// Takes a stream away; its figures come back as [`Command::Streamed`].
@@ -283,7 +323,8 @@ impl Studio {
     }
 
     /// Tells the media threads what they are owed, each as much as its queue has room for.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
+        self.moving.retain(|_, moving| !moving.has_arrived());
         for (thread, owed) in self.threads.iter().zip(&mut self.owed) {
             // One that is on its way comes first.
             while let Some(&(key, stream)) = owed.front().filter(|(key, _)| !self.moving.contains_key(key)) {

@@ -226,10 +226,15 @@ impl Switch {
 
     /// The From value of what goes out for a user: his own name, whatever the device wrote (RFC 3261 section 8.1.1.3).
     pub(crate) fn identity(&self, request: &Request, user: &str) -> Option<String> {
-        let uri = self.address(request, user)?;
-        let written = request.headers().get::<From<'_>>().and_then(Result::ok).and_then(|from| from.display);
+        let from = request.headers().get::<From<'_>>()?.ok()?;
+        self.named(user, from.display.map(|written| written.text().into_owned()), from.uri.host_text())
+    }
+
+    /// The same under this host, with the name that he is known by or else has `written`.
+    pub(crate) fn named(&self, user: &str, written: Option<String>, host: &str) -> Option<String> {
+        let uri = UriBuf::sip(false, Some(user), host, None).ok()?;
         let known = self.accounts.by_name(user).and_then(|known| known.display.clone());
-        let display = known.or_else(|| written.map(|written| written.text().into_owned()));
+        let display = known.or(written);
         Some(match display.map(|display| display.chars().take(64).collect::<String>()) {
             Some(display) if !display.trim().is_empty() => {
                 format!("{} <{}>", Quote(&display), uri.as_str())

@@ -61,6 +61,17 @@ pub(crate) struct Seat {
     user: usize,
 }
 
+impl Seat {
+    /// Another user takes the call over, whatever the limit: it is one of his from now on.
+    pub(crate) fn pass_to(&mut self, user: usize) {
+        if let (Some(before), Some(now)) = (self.tally.users.get(self.user), self.tally.users.get(user)) {
+            now.fetch_add(1, Ordering::Relaxed);
+            before.fetch_sub(1, Ordering::Relaxed);
+            self.user = user;
+        }
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         self.tally.calls.fetch_sub(1, Ordering::Relaxed);
@@ -80,6 +91,10 @@ mod tests {
         let tally = Tally::new(2);
         let held: Vec<_> = [0, 0, 0, 1, 1].map(|user| tally.seat(user, &limits)).into_iter().collect();
         assert_eq!(held.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false, true, false]);
+        let mut held = held;
+        // One more of the second user's, though he has one already and the limit is two: and the first has room again.
+        held[0].as_mut().unwrap().pass_to(1);
+        assert!(tally.users.iter().map(|held| held.load(Ordering::Relaxed)).eq([1, 2]));
         drop(held);
         assert!(tally.seat(2, &limits).is_none(), "nobody");
         let again: Vec<_> = [1, 1].map(|user| tally.seat(user, &limits)).into_iter().collect();

@@ -145,14 +145,14 @@ impl Switch {
         };
         let call = Box::new(Call {
             id: self.calls.number(self.neighbours.me, self.neighbours.spread.count()),
-            caller: Leg { number: CALLER, session, line },
+            caller: Leg::new(CALLER, session, line),
             user: invite.user.clone(),
             number,
             since: turn.now().mono,
             offer,
             numbers: CALLER,
             stage: Stage::Alone(Room::Echo),
-            _seat: seat,
+            seat,
         });
         self.calls.enter_leg(call.id, &call.caller);
         self.metrics.call_began();

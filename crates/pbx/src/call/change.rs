@@ -5,7 +5,7 @@ use sdp::{Direction, Session};
 use sip::message::{Body, Lines, Request, Response, StatusCode};
 use sip::{Reply, SessionId, Turn};
 
-use super::{Asked, CALLER, Call, Change, Stage};
+use super::{Asked, Call, Change, Stage};
 use crate::body;
 use crate::switch::Switch;
 
@@ -141,7 +141,6 @@ impl Switch {
         let Some(change) = take_change(call, number) else {
             // Whoever asked has given up meanwhile, or is gone.
             self.connect(call);
-            self.resume_later(call, turn);
             return;
         };
         let session = self.session_of(call, change.asker);
@@ -157,10 +156,7 @@ impl Switch {
         if let Some(leg) = call.leg_mut(number) {
             leg.line.take_back();
         }
-        let Some(change) = take_change(call, number) else {
-            self.resume_later(call, turn);
-            return;
-        };
+        let Some(change) = take_change(call, number) else { return };
         let session = self.session_of(call, change.asker);
         let code = match code.get() {
             // Not about this request, but about credentials or servers between us and the device.
@@ -168,15 +164,6 @@ impl Switch {
             _ => code,
         };
         change.asked.answer(session, Reply::new(code), turn);
-    }
-
-    /// Nothing is asked of the caller any more: now it can be asked to go on.
-    fn resume_later(&mut self, call: &mut Call, turn: &mut Turn<'_>) {
-        if let Stage::Joined(joined) = &mut call.stage
-            && std::mem::take(&mut joined.resumes)
-        {
-            self.resume(call, CALLER, turn);
-        }
     }
 
     /// Whoever asked has given up (487 has been sent); the other side's answer still comes.

@@ -118,7 +118,7 @@ impl Switch {
         draft.body = Some(Body::sdp(offer));
         match turn.invite(draft) {
             Ok(session) => {
-                let leg = Leg { number, session, line };
+                let leg = Leg::new(number, session, line);
                 self.calls.enter_leg(id, &leg);
                 self.metrics.leg_began();
                 Ok(leg)

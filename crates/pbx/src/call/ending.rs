@@ -1,8 +1,8 @@
 //! The end of calls: every way there gives everything back.
 
-use sip::Turn;
 use sip::invite::Refusal;
 use sip::message::{Lines, StatusCode};
+use sip::{Reply, Turn};
 
 use super::{Call, Leg, Stage};
 use crate::headers;
@@ -17,7 +17,10 @@ impl Switch {
             let _ = turn.hangup(leg.session, code, lines);
         }
         self.calls.forget_leg(&leg);
-        self.relay.leg_ended(leg.session);
+        for tx in self.relay.leg_ended(leg.session) {
+            // Those whose own leg has ended are over.
+            let _ = turn.respond(tx, Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE));
+        }
         leg.line.close(&mut self.studio);
     }
 

@@ -105,6 +105,11 @@ impl Line {
         }
     }
 
+    /// Whether an offer of ours waits for its answer.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.media.clone().rollback()
+    }
+
     /// Our offer.
     pub(crate) fn offer(&mut self) -> Result<Vec<u8>, NegotiateError> {
         self.media.offer()

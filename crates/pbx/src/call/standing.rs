@@ -37,7 +37,11 @@ impl Switch {
                 self.change_refused(call, number, refusal.code(), turn)
             }
             SessionEvent::ReinviteCancelled { .. } => self.change_cancelled(call, number),
-            SessionEvent::Acked { request } => return self.acked(call, number, &request),
+            SessionEvent::Acked { request } => {
+                if let over @ Fate::Over(..) = self.acked(call, number, &request) {
+                    return over;
+                }
+            }
             SessionEvent::Request { tx, request } if *request.method() == Method::Update => {
                 self.their_change(call, number, Asked::Update(tx), &request, turn);
             }
@@ -70,6 +74,9 @@ impl Switch {
                 return Fate::Over(Outcome::Failed, Lines::new());
             }
             _ => {}
+        }
+        if call.leg(number).is_some_and(|leg| leg.resumes) {
+            self.resume(call, number, turn);
         }
         Fate::Goes
     }

@@ -12,6 +12,7 @@
 
 mod course;
 
+use sip::header::NameAddr;
 use sip::message::{Body, HeaderId, Lines, Request, StatusCode, UriBuf};
 use sip::{Reply, ServerTx, Turn};
 
@@ -29,6 +30,8 @@ use crate::target::Target;
 
 /// Most transfers of a call under way at a time.
 const MOST: usize = 4;
+/// Most requests to the side that asks without an answer: half of what the stack allows.
+const UNCONFIRMED: usize = 8;
 
 /// A transfer under way.
 #[derive(Debug)]
@@ -84,7 +87,7 @@ impl Switch {
         request: &Request,
         turn: &mut Turn<'_>,
     ) -> Fate {
-        let asked = referral(call, request).and_then(|referral| {
+        let asked = self.referral(call, number, request, turn).and_then(|referral| {
             let letter = self.introduction(call, number, &referral, request, turn);
             letter.map(|letter| (referral, letter)).ok_or_else(|| Box::new(Reply::new(StatusCode::TOO_MANY_HOPS)))
         });
@@ -118,6 +121,23 @@ impl Switch {
         }
     }
 
+    /// What a REFER asks for, if this call can be transferred.
+    fn referral(&self, call: &Call, referrer: u32, request: &Request, turn: &Turn<'_>) -> Result<Referral, Box<Reply>> {
+        let referral = Referral::of(request)?;
+        match &call.stage {
+            Stage::Joined(joined) if joined.callee.is_none() || joined.transfers.len() >= MOST => {
+                Err(Box::new(Reply::new(StatusCode::REQUEST_PENDING)))
+            }
+            // Who confirms nothing of what it is told is told nothing more.
+            Stage::Joined(_) if turn.unanswered(self.session_of(call, referrer)) >= UNCONFIRMED => {
+                Err(Box::new(self.busy()))
+            }
+            Stage::Joined(_) => Ok(referral),
+            // Nobody is there to be transferred.
+            Stage::Alone(_) | Stage::Ringing(_) => Err(Box::new(Reply::new(StatusCode::DECLINE))),
+        }
+    }
+
     /// What the INVITEs for a transfer have in common: they come from the one that is transferred, and name the one that asked (RFC 3892). `None`
     /// when the REFER has come too far.
     fn introduction(
@@ -130,19 +150,20 @@ impl Switch {
     ) -> Option<Letter> {
         let Stage::Joined(joined) = &call.stage else { return None };
         let callee = joined.callee.as_ref()?;
-        // The dialog with the callee knows both by the names that the server has given them.
-        let dialog = turn.dialog_of(callee.session)?;
-        let (caller, other) = ((dialog.local(), call.user.clone()), (dialog.remote(), self.user_of(&call.number)));
-        let ((from, user), (by, _), stays) = match referrer {
-            CALLER => (other, caller, callee),
-            _ => (caller, other, &call.caller),
+        let (other, stays) = match referrer {
+            CALLER => (callee.number, callee),
+            _ => (CALLER, &call.caller),
         };
-        let host = sip::header::NameAddr::parse(from).ok()?.uri.host_text();
+        let (user, by) = (self.user_at(call, other), self.user_at(call, referrer));
+        // Under the host by which the devices know us.
+        let dialog = turn.dialog_of(callee.session)?;
+        let host = NameAddr::parse(dialog.local()).ok()?.uri.host_text();
+        let from = self.named(&user, None, host)?;
         let mut lines = Lines::new();
         lines.push_id(HeaderId::MaxForwards, headers::hops(request.headers())?);
-        lines.push_text(HeaderId::ReferredBy, by);
+        lines.push_text(HeaderId::ReferredBy, &self.named(&by, None, host)?);
         Some(Letter {
-            from: from.to_owned(),
+            from,
             to: format!("<{}>", UriBuf::sip(false, Some(&referral.number), host, None).ok()?.as_str()),
             contact: as_contact(&user)?,
             lines,
@@ -271,6 +292,9 @@ impl Switch {
             self.calls.table.insert(other.id, other);
             return self.transfer_failed(call, transfer, StatusCode::BUSY_HERE, turn);
         }
+        if !called && matches!(&other.stage, Stage::Joined(joined) if joined.callee.is_some()) {
+            self.end_transfers(&mut other, StatusCode::REQUEST_TERMINATED, turn);
+        }
         let number_there = other.number.clone();
         match std::mem::replace(&mut other.stage, Stage::Alone(Room::Echo)) {
             Stage::Alone(room) => {
@@ -289,6 +313,9 @@ impl Switch {
                     Some(callee) => (std::mem::replace(&mut other.caller, callee), other.user.clone()),
                     None => return Fate::Goes,
                 };
+                if let Some(change) = joined.change.take().filter(|change| change.asker != number) {
+                    change.asked.answer(who.session, Reply::new(StatusCode::REQUEST_PENDING), turn);
+                }
                 other.stage = Stage::Joined(joined);
                 call.numbers += 1;
                 who.number = call.numbers;
@@ -348,6 +375,9 @@ impl Switch {
         let gone = match referrer {
             CALLER => {
                 call.user = self.user_of(&call.number);
+                if let Some(place) = self.accounts.place(&call.user) {
+                    call.seat.pass_to(place);
+                }
                 let gone = std::mem::replace(&mut call.caller, callee);
                 call.caller.number = CALLER;
                 self.calls.enter_leg(call.id, &call.caller);
@@ -375,9 +405,13 @@ impl Switch {
         self.move_leg(id, &mut call.caller, thread);
     }
 
-    /// Asks a side that was put on hold by one that is gone to go on.
+    /// Asks a side that was put on hold by one that is gone to go on; while something else is asked of it, later.
     pub(super) fn resume(&mut self, call: &mut Call, number: u32, turn: &mut Turn<'_>) {
-        let Some(leg) = call.leg_mut(number).filter(|leg| leg.line.is_held()) else { return };
+        let Some(leg) = call.leg_mut(number) else { return };
+        leg.resumes = leg.line.is_asked();
+        if leg.resumes || !leg.line.is_held() {
+            return;
+        }
         leg.line.want(sdp::Direction::SendRecv);
         let session = leg.session;
         let asked = leg.line.offer().is_ok_and(|offer| {
@@ -386,21 +420,6 @@ impl Switch {
                 false
             }
         });
-        if let Stage::Joined(joined) = &mut call.stage {
-            joined.resumes |= !asked;
-        }
-    }
-}
-
-/// What a REFER asks for, if this call can be transferred.
-fn referral(call: &Call, request: &Request) -> Result<Referral, Box<Reply>> {
-    let referral = Referral::of(request)?;
-    match &call.stage {
-        Stage::Joined(joined) if joined.callee.is_none() || joined.transfers.len() >= MOST => {
-            Err(Box::new(Reply::new(StatusCode::REQUEST_PENDING)))
-        }
-        Stage::Joined(_) => Ok(referral),
-        // Nobody is there to be transferred.
-        Stage::Alone(_) | Stage::Ringing(_) => Err(Box::new(Reply::new(StatusCode::DECLINE))),
+        leg.resumes = !asked;
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use pbx::{Config, Limits, Running, Secret, Server, User, listen};
+use pbx::{Config, Limits, MediaConfig, Running, Secret, Server, User, listen};
 
 use crate::phone::Phone;
 
@@ -20,6 +20,8 @@ pub(crate) fn config() -> Config {
         listen: vec![listen("udp:127.0.0.1:0").unwrap(), listen("tcp:127.0.0.1:0").unwrap()],
         users,
         limits: Limits { retry_after: Duration::from_secs(7), ..Limits::default() },
+        // So that there is something to move between, on a machine with one core, too.
+        media: MediaConfig { threads: Some(2), ..MediaConfig::default() },
         ..Config::default()
     }
 }

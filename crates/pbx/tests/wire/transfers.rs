@@ -8,9 +8,9 @@ use sdp::Direction;
 use sip::header::NameAddr;
 use sip::message::{HeaderId, Method, Request};
 
-use crate::pair::{Pair, direction, pair};
+use crate::pair::{Pair, direction, pair, pair_with};
 use crate::phone::{Dialog, Phone};
-use crate::setup::{nothing_left, phone};
+use crate::setup::{config, nothing_left, phone};
 use crate::sound::{Sound, address, both_ways, longest};
 
 /// What must be heard in one piece.
@@ -224,9 +224,11 @@ fn who_is_to_be_transferred_may_hang_up() {
 /// Who was put on hold before is asked to go on.
 #[test]
 fn an_extension_takes_who_is_sent_there_off_hold() {
-    // A conference has a media thread of its own: with the second of two, one of two calls moves there.
-    for (number, pitch) in [("601", 440.0), ("610", 0.0), ("610", 0.0)] {
-        let mut pair = pair(false, false);
+    // Calls take turns with the media threads and so do conferences: the first call is on that of the first, and moves to the second.
+    let mut config = config();
+    config.extensions.conference = vec!["610".to_owned(), "611".to_owned()];
+    for (number, pitch) in [("601", 440.0), ("610", 0.0), ("611", 0.0)] {
+        let mut pair = pair_with(config.clone(), "", "");
         let hold = pair.sounds.1.describe_as("sendonly");
         pair.callee.within(&mut pair.dialogs.1, "INVITE", Some(("application/sdp", &hold)));
         let invite = pair.caller.request(Method::Invite);
@@ -425,4 +427,201 @@ fn rfc3515_2_4_6_two_at_a_time_are_told_apart_and_the_first_answer_counts() {
     pair.caller.hang_up(&mut pair.dialogs.0);
     third.hung_up();
     nothing_left(&pair.running);
+}
+
+fn consult(asks: &mut Phone, third: &mut Phone, consulting: &Sound, sound: &Sound) -> (Dialog, Dialog) {
+    std::thread::scope(|scope| {
+        let answering = scope.spawn(|| third.answers(&sound.describe()));
+        let (dialog, _) = asks.call_through("1003", &consulting.describe());
+        let (_, other) = answering.join().unwrap();
+        (dialog, other)
+    })
+}
+
+#[test]
+fn rfc3892_who_is_transferred_again_is_named_as_before() {
+    let mut pair = pair(false, false);
+    let (mut third, sound) = (another(&pair, "1003"), Sound::new(Codec::Pcmu));
+    let consulting = Sound::new(Codec::Pcmu);
+    let asks = &mut pair.callee;
+    let (second, mut there) = consult(asks, &mut third, &consulting, &sound);
+    assert_eq!(refer(asks, &mut pair.dialogs.1, &instead_of(&second, "")), 202);
+    told_of(asks, TRYING);
+    told_of(asks, "SIP/2.0 200 OK\r\n");
+    for _ in 0..2 {
+        asks.hung_up();
+    }
+    assert_eq!(refer(&mut third, &mut there, "Refer-To: <sip:1002@127.0.0.1>\r\n"), 202);
+    let invite = asks.request(Method::Invite);
+    assert_eq!((name(&invite, HeaderId::From), name(&invite, HeaderId::ReferredBy)), ("1001".into(), "1003".into()));
+}
+
+#[test]
+fn rfc3261_14_2_a_change_that_the_one_that_leaves_was_asked_for_is_answered_491() {
+    let mut pair = pair(false, false);
+    let (mut third, sound) = (another(&pair, "1003"), Sound::new(Codec::Pcmu));
+    let consulting = Sound::new(Codec::Pcmu);
+    let asks = &mut pair.callee;
+    let (second, mut there) = consult(asks, &mut third, &consulting, &sound);
+    third.within(&mut there, "INVITE", Some(("application/sdp", &sound.describe_as("sendonly"))));
+    let _pending = asks.request(Method::Invite);
+    assert_eq!(refer(asks, &mut pair.dialogs.1, &instead_of(&second, "")), 202);
+    told_of(asks, TRYING);
+    told_of(asks, "SIP/2.0 200 OK\r\n");
+    let answer = third.final_response(&there.branch.clone());
+    assert_eq!(answer.code().get(), 491);
+}
+
+#[test]
+fn a_hold_that_is_answered_after_the_transfer_is_taken_back() {
+    let mut pair = pair(false, false);
+    let hold = pair.sounds.1.describe_as("sendonly");
+    pair.callee.within(&mut pair.dialogs.1, "INVITE", Some(("application/sdp", &hold)));
+    let invite = pair.caller.request(Method::Invite);
+    let asks = &mut pair.callee;
+    assert_eq!(refer(asks, &mut pair.dialogs.1, "Refer-To: <sip:601@127.0.0.1>\r\n"), 202);
+    told_of(asks, TRYING);
+    told_of(asks, "SIP/2.0 200 OK\r\n");
+    pair.caller.respond(&invite, 200, Some(&pair.sounds.0.describe_as("recvonly")));
+    pair.caller.request(Method::Ack);
+    let again = pair.caller.request(Method::Invite);
+    assert_eq!(direction(again.body()), Direction::SendRecv);
+}
+
+#[test]
+fn what_was_passed_on_to_the_one_that_leaves_is_answered() {
+    let mut pair = pair(false, false);
+    pair.caller.within(&mut pair.dialogs.0, "INFO", Some(("application/dtmf-relay", "Signal=1\r\n")));
+    let _info = pair.callee.request(Method::Info);
+    let asks = &mut pair.callee;
+    assert_eq!(refer(asks, &mut pair.dialogs.1, "Refer-To: <sip:601@127.0.0.1>\r\n"), 202);
+    told_of(asks, TRYING);
+    told_of(asks, "SIP/2.0 200 OK\r\n");
+    let answer = pair.caller.final_response(&pair.dialogs.0.branch.clone());
+    assert!(answer.code().is_final());
+}
+
+#[test]
+fn a_hold_of_the_one_that_was_consulted_is_taken_back() {
+    let mut pair = pair(false, false);
+    let (mut third, sound) = (another(&pair, "1003"), Sound::new(Codec::Pcmu));
+    let consulting = Sound::new(Codec::Pcmu);
+    let asks = &mut pair.callee;
+    let (mut second, _there) = consult(asks, &mut third, &consulting, &sound);
+    // Hold of the third is under way.
+    asks.within(&mut second, "INVITE", Some(("application/sdp", &consulting.describe_as("sendonly"))));
+    let invite = third.request(Method::Invite);
+    assert_eq!(refer(asks, &mut pair.dialogs.1, &instead_of(&second, "")), 202);
+    told_of(asks, TRYING);
+    told_of(asks, "SIP/2.0 200 OK\r\n");
+    third.respond(&invite, 200, Some(&sound.describe_as("recvonly")));
+    third.request(Method::Ack);
+    let again = third.request(Method::Invite);
+    assert_eq!(direction(again.body()), Direction::SendRecv);
+}
+
+#[test]
+fn a_call_counts_for_the_one_that_stays() {
+    let mut config = config();
+    config.limits.calls_per_user = 1;
+    let mut pair = pair_with(config, "", "");
+    let (mut third, sound) = (another(&pair, "1003"), Sound::new(Codec::Pcmu));
+    let asks = &mut pair.caller;
+    assert_eq!(refer(asks, &mut pair.dialogs.0, "Refer-To: <sip:1003@127.0.0.1>\r\n"), 202);
+    told_of(asks, TRYING);
+    let invite = third.request(Method::Invite);
+    takes(&mut third, &invite, &sound);
+    told_of(asks, "SIP/2.0 200 OK\r\n");
+    asks.hung_up();
+    // 1001 has no call now; 1002 has one.
+    let (_, answer) = asks.call("600", Some(&pair.sounds.0.describe()));
+    assert_eq!(answer.code().get(), 200);
+}
+
+#[test]
+fn rfc3515_who_is_wanted_may_be_kept_by_another_loop() {
+    for _ in 0..4 {
+        let mut pair = pair_with(pbx::Config { shards: 4, ..config() }, "", "");
+        let (mut third, mut sound) = (another(&pair, "1003"), Sound::new(Codec::Pcmu));
+        let asks = &mut pair.callee;
+        assert_eq!(refer(asks, &mut pair.dialogs.1, "Refer-To: <sip:1003@127.0.0.1>\r\n"), 202);
+        told_of(asks, TRYING);
+        let invite = third.request(Method::Invite);
+        let (port, _) = takes(&mut third, &invite, &sound);
+        told_of(asks, "SIP/2.0 200 OK\r\n");
+        asks.hung_up();
+        hear_each_other((&mut pair.sounds.0, pair.ports.0), (&mut sound, port));
+        pair.caller.hang_up(&mut pair.dialogs.0);
+        third.hung_up();
+        nothing_left(&pair.running);
+    }
+}
+
+#[test]
+fn rfc5589_7_a_call_may_be_joined_again_and_again() {
+    let mut pair = pair(false, false);
+    let mut third = another(&pair, "1003");
+    let mut x_dialog = pair.dialogs.1.clone();
+    for round in 0..5 {
+        let (x, y, number) = if round % 2 == 0 {
+            (&mut pair.callee, &mut third, "1003")
+        } else {
+            (&mut third, &mut pair.callee, "1002")
+        };
+        let (consulting, mut sound) = (Sound::new(Codec::Pcmu), Sound::new(Codec::Pcmu));
+        let (second, there, port) = std::thread::scope(|scope| {
+            let answering = scope.spawn(|| y.answers(&sound.describe()));
+            let (dialog, _) = x.call_through(number, &consulting.describe());
+            let (invite, other) = answering.join().unwrap();
+            (dialog, other, address(invite.body()))
+        });
+        assert_eq!(refer(x, &mut x_dialog, &instead_of(&second, "")), 202);
+        told_of(x, TRYING);
+        told_of(x, "SIP/2.0 200 OK\r\n");
+        x.hung_up();
+        x.hung_up();
+        hear_each_other((&mut pair.sounds.0, pair.ports.0), (&mut sound, port));
+        x_dialog = there;
+    }
+    pair.caller.hang_up(&mut pair.dialogs.0);
+    third.hung_up();
+    nothing_left(&pair.running);
+}
+
+/// Sixteen transactions are a few kilobytes; without an end they would fill the tables.
+#[test]
+fn who_confirms_nothing_is_told_nothing_more() {
+    let mut pair = pair(false, false);
+    let mut codes = Vec::new();
+    for _ in 0..20 {
+        codes.push(refer(&mut pair.callee, &mut pair.dialogs.1, "Refer-To: <sip:1009@127.0.0.1>\r\n"));
+    }
+    // Each that is accepted is followed by two NOTIFYs.
+    assert_eq!(codes, [[202; 4].to_vec(), [503; 16].to_vec()].concat());
+    for _ in 0..8 {
+        told(&mut pair.callee);
+    }
+    assert_eq!(refer(&mut pair.callee, &mut pair.dialogs.1, "Refer-To: <sip:1009@127.0.0.1>\r\n"), 202);
+    pair.end();
+}
+
+#[test]
+fn rfc3515_2_4_7_transfers_of_the_call_that_is_joined_end_for_who_asked() {
+    let mut pair = pair(false, false);
+    let (mut third, sound) = (another(&pair, "1003"), Sound::new(Codec::Pcmu));
+    let consulting = Sound::new(Codec::Pcmu);
+    // 1003 calls 1001 (the caller of the pair), and has a transfer of its own under way there when 1001 joins it with 1002.
+    let (mut there, second) = std::thread::scope(|scope| {
+        let caller = &mut pair.caller;
+        let answering = scope.spawn(|| caller.answers(&consulting.describe()));
+        let (dialog, _) = third.call_through("1001", &sound.describe());
+        (dialog, answering.join().unwrap().1)
+    });
+    assert_eq!(refer(&mut third, &mut there, "Refer-To: <sip:1002@127.0.0.1>\r\n"), 202);
+    told_of(&mut third, TRYING);
+    let _ringing = pair.callee.request(Method::Invite);
+    assert_eq!(refer(&mut pair.caller, &mut pair.dialogs.0, &instead_of(&second, "")), 202);
+    told_of(&mut third, "SIP/2.0 487 Request Terminated\r\n");
+    told_of(&mut pair.caller, TRYING);
+    told_of(&mut pair.caller, "SIP/2.0 200 OK\r\n");
 }

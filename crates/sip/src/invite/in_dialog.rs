@@ -23,7 +23,7 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// [`StackError::State`] for INVITE, ACK, PRACK, BYE and CANCEL, which have functions of their own; when there is no dialog yet; for an
-    /// UPDATE that must not be sent (see [`Turn::update`]).
+    /// UPDATE that must not be sent (see [`Turn::update`]). [`StackError::Full`] when too many wait for their answers.
     pub fn in_dialog(
         &mut self,
         s: SessionId,
@@ -33,6 +33,11 @@ impl Turn<'_> {
     ) -> Result<ClientTx, StackError> {
         let dialog = dialog_to_use(self, s)?;
         ask(self, s, dialog, method, lines, body, Why::Asked)
+    }
+
+    /// How many of these wait for their answers: [`Policy::max_unanswered`](super::Policy::max_unanswered) at most.
+    pub fn unanswered(&self, s: SessionId) -> usize {
+        super::get(self, s).and_then(|session| session.work.as_ref()).map_or(0, |work| work.asked.len())
     }
 
     /// The same in one of several early dialogs ([`SessionEvent::Progress`]).
@@ -99,6 +104,10 @@ fn ask(
 ) -> Result<ClientTx, StackError> {
     if matches!(method, Method::Invite | Method::Ack | Method::Prack | Method::Bye | Method::Cancel) {
         return Err(StackError::State("a method without a function of its own"));
+    }
+    let limit = turn.stack.config.session.max_unanswered;
+    if turn.unanswered(s) >= limit {
+        return Err(StackError::Full { what: "requests without an answer in a session", limit });
     }
     let session = super::get(turn, s).ok_or(StackError::Gone)?;
     let offered = method == Method::Update && offer_answer::in_body(body.as_ref(), &lines);

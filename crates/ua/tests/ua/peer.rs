@@ -4,6 +4,7 @@ mod early;
 mod sentences;
 mod timers;
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -18,19 +19,21 @@ struct Peer {
     socket: UdpSocket,
     address: SocketAddr,
     far: Option<SocketAddr>,
+    /// All that have come.
+    invites: HashSet<String>,
 }
 
 impl Peer {
     async fn new() -> Self {
         let (socket, address) = crate::socket().await;
-        Self { socket, address, far: None }
+        Self { socket, address, far: None, invites: HashSet::new() }
     }
 
     fn uri(&self) -> String {
         format!("sip:peer@{}", self.address)
     }
 
-    /// The next message that begins so; others are passed over.
+    /// The next message that begins so; others are passed over, and so is an INVITE that comes again on a slow machine.
     async fn expect(&mut self, begin: &str) -> String {
         let mut buffer = [0; 8_192];
         let waiting = async {
@@ -38,7 +41,8 @@ impl Peer {
                 let (length, from) = self.socket.recv_from(&mut buffer).await.unwrap();
                 let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
                 self.far = Some(from);
-                if text.starts_with(begin) {
+                let is_repeat = text.starts_with("INVITE") && !self.invites.insert(text.clone());
+                if text.starts_with(begin) && !is_repeat {
                     return text;
                 }
             }

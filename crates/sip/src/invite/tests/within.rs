@@ -6,6 +6,7 @@ use crate::digest::{Credential, Credentials};
 use crate::draft::Hop;
 use crate::invite::{Reach, SessionEvent};
 use crate::message::{Lines, Method};
+use crate::stack::StackError;
 
 #[test]
 fn rfc3261_12_2_2_cseq_gaps_are_accepted_and_lower_ones_are_500() {
@@ -440,5 +441,26 @@ fn two_calls_of_one_call_id_and_tag_do_not_share_a_dialog() {
     net.turn(a, |turn| assert_eq!(turn.dialog_of(sessions[0]).unwrap().local_cseq(), 10));
     assert_eq!(kinds(&net.inbox(r)), ["ACK"]);
     net.turn(a, |turn| turn.hangup(sessions[0], NO_CODE, Lines::default())).unwrap();
+    net.assert_nothing_left();
+}
+
+#[test]
+fn so_many_requests_of_a_session_wait_for_their_answers_and_no_more() {
+    let mut net = Network::new();
+    let (a, r, s, _) = calls(&mut net);
+    let limit = 16;
+    let info = |turn: &mut crate::Turn<'_>| turn.in_dialog(s, Method::Info, Lines::default(), None);
+    for count in 0..limit {
+        net.turn(a, |turn| assert_eq!(turn.unanswered(s), count));
+        net.turn(a, info).unwrap();
+    }
+    let what = "requests without an answer in a session";
+    assert_eq!(net.turn(a, info), Err(StackError::Full { what, limit }));
+    net.settle();
+    let first = net.inbox(r).remove(0);
+    net.say(r, a, &respond(&first, 200, "", "", ""));
+    net.settle();
+    assert!(net.turn(a, info).is_ok());
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
     net.assert_nothing_left();
 }
