@@ -153,8 +153,9 @@ const VALUES: [u8; 256] = {
     values
 };
 
-/// Requests whose nonce is remembered.
+/// Requests whose nonce is remembered, in rows of [`ROW`].
 pub(crate) const RECENT: usize = 1_024;
+const ROW: usize = 4;
 /// How long a client repeats a request: 64*T1 (RFC 3261 section 17.1.2.2).
 const REPEATED: Duration = Duration::from_secs(32);
 
@@ -167,11 +168,17 @@ impl Recent {
     /// The nonce of the request of that name, by [`Nonces::name`]: the one it has been given, or a new one.
     pub(crate) fn of(&mut self, request: u64, now: Time, new: impl FnOnce() -> Issue) -> Issue {
         self.0.resize(RECENT, None);
-        let Some(place) = self.0.get_mut(request as usize % RECENT) else { return new() };
-        match place {
-            Some((known, issue)) if *known == request && now.since(issue.at()) <= REPEATED => *issue,
-            _ => place.insert((request, new())).1,
+        let (rows, _) = self.0.as_chunks_mut::<ROW>();
+        let Some(row) = rows.get_mut(request as usize % (RECENT / ROW)) else { return new() };
+        let counts = |(known, issue): &&(u64, Issue)| *known == request && now.since(issue.at()) <= REPEATED;
+        if let Some((_, issue)) = row.iter().flatten().find(counts) {
+            return *issue;
         }
+        let issue = new();
+        if let Some(oldest) = row.iter_mut().min_by_key(|place| place.map(|(_, issue)| issue)) {
+            *oldest = Some((request, issue));
+        }
+        issue
     }
 }
 

@@ -128,7 +128,14 @@ fn rfc3261_8_2_7_a_repeat_is_given_its_nonce_again_while_it_is_remembered() {
     ] {
         assert_ne!(other, one);
     }
-    // Two requests of one place in the table put each other out of it.
-    given(&mut nonces, one.wrapping_add(RECENT as u64), 40_000_001);
-    assert_ne!(given(&mut nonces, one, 40_000_002), again);
+    // Of the requests that share a row of the table four are remembered, and the oldest goes.
+    let other = |number| one.wrapping_add(number * RECENT as u64);
+    for number in 1..4 {
+        given(&mut nonces, other(number), 40_000_000 + number * 1_000);
+    }
+    assert_eq!(given(&mut nonces, one, 40_004_000), again);
+    let second = given(&mut nonces, other(1), 40_004_000);
+    given(&mut nonces, other(4), 40_005_000);
+    assert_eq!(given(&mut nonces, other(1), 40_006_000), second);
+    assert_ne!(given(&mut nonces, one, 40_006_000), again);
 }
