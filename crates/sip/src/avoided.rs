@@ -34,8 +34,9 @@ impl Avoided {
     /// It did not answer, or could not be reached.
     pub(crate) fn failed(&mut self, path: &Path, now: Time, span: Duration) {
         let until = now + span;
-        // What it has asked for itself stands.
-        if self.of.get(&key(path)).is_none_or(|entry| entry.until < until && !entry.asked) {
+        // What it has asked for itself stands as long as it has asked for.
+        let stands = |entry: &Entry| now < entry.until && (entry.asked || entry.until >= until);
+        if !self.of.get(&key(path)).is_some_and(stands) {
             self.put(path, now, Entry { until, asked: false });
         }
     }
@@ -124,6 +125,16 @@ mod tests {
         avoided.failed(&path(2), Time(0), Duration::from_secs(900));
         avoided.answered(&path(2));
         assert_eq!(arranged(&avoided, 600), [1, 2, 3], "it has answered");
+    }
+
+    #[test]
+    fn rfc3263_4_3_who_fails_after_the_time_it_has_asked_for_comes_last_like_any_other() {
+        let mut avoided = Avoided::default();
+        avoided.asked(&path(2), Time(0), 5);
+        avoided.failed(&path(2), Time(100_000_000), Duration::from_secs(60));
+        assert_eq!(arranged(&avoided, 101), [1, 3, 2]);
+        avoided.answered(&path(2));
+        assert_eq!(arranged(&avoided, 101), [1, 2, 3]);
     }
 
     #[test]

@@ -12,6 +12,10 @@ use crate::octets::{Octets, Taken};
 
 /// What is read at a time.
 const PIECE: usize = 4_096;
+/// The longest head of a control frame.
+const LONGEST_HEAD: usize = 6;
+/// Octets of pongs that may wait to be sent.
+const PONGS: usize = 4_096;
 
 /// One of the two sides.
 pub(crate) struct Web {
@@ -19,6 +23,8 @@ pub(crate) struct Web {
     role: Role,
     /// Octets of what has begun and not ended: frames in part, messages in fragments.
     begun: usize,
+    /// Octets of pongs that the peer does not take, at most.
+    pongs: usize,
     /// What is said when it ends.
     goodbye: CloseCode,
 }
@@ -35,7 +41,7 @@ impl Web {
             .accept_unmasked_frames(false);
         let begun = early.len();
         let context = WebSocketContext::from_partially_read(early, role, Some(config));
-        Self { context, role, begun, goodbye: CloseCode::Normal }
+        Self { context, role, begun, pongs: 0, goodbye: CloseCode::Normal }
     }
 
     /// Whether something has begun that must end.
@@ -43,7 +49,8 @@ impl Web {
         self.begun > 0
     }
 
-    /// Takes one piece of what came, and puts each message that ends in it behind the others. Pings are answered, by the last of them.
+    /// Takes one piece of what came, and puts each message that ends in it behind the others. Pings are answered; who sends them and takes no answers
+    /// is not listened to for long.
     ///
     /// # Errors
     /// The connection has ended: by its peer, by a fault, or by what WebSockets do not allow. What came before that counts.
@@ -55,8 +62,18 @@ impl Web {
             match outcome {
                 Ok(Message::Text(text)) => into.push(text.into()),
                 Ok(Message::Binary(bytes)) => into.push(bytes),
-                Ok(Message::Ping(payload) | Message::Pong(payload)) => {
+                Ok(Message::Pong(payload)) => {
                     self.begun = self.begun.saturating_sub(self.control_frame(payload.len()));
+                    continue;
+                }
+                Ok(Message::Ping(payload)) => {
+                    self.begun = self.begun.saturating_sub(self.control_frame(payload.len()));
+                    // All before this one have left, unless something is in their way.
+                    self.pongs = payload.len() + LONGEST_HEAD + if wire.is_blocked { self.pongs } else { 0 };
+                    if self.pongs > PONGS {
+                        self.goodbye = CloseCode::Policy;
+                        return Err(io::Error::new(io::ErrorKind::InvalidData, "pings whose answers are not taken"));
+                    }
                     continue;
                 }
                 // The answer leaves with the next step.
@@ -100,7 +117,10 @@ impl Web {
     /// Sends what is ready, pongs too; false when some of it still waits.
     pub(crate) fn flush(&mut self, octets: &mut Octets) -> io::Result<bool> {
         match self.context.flush(&mut Wire::new(octets)) {
-            Ok(()) => octets.flush(),
+            Ok(()) => {
+                self.pongs = 0;
+                octets.flush()
+            }
             Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
             Err(error) => Err(self.ended(error)),
         }
@@ -139,11 +159,13 @@ struct Wire<'a> {
     taken: Option<Taken>,
     /// Octets that came and have not been counted.
     fresh: usize,
+    /// Something could not be written.
+    is_blocked: bool,
 }
 
 impl<'a> Wire<'a> {
     fn new(octets: &'a mut Octets) -> Self {
-        Self { octets, taken: None, fresh: 0 }
+        Self { octets, taken: None, fresh: 0, is_blocked: false }
     }
 }
 
@@ -163,7 +185,9 @@ impl Read for Wire<'_> {
 
 impl Write for Wire<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.octets.write(bytes)
+        let written = self.octets.write(bytes);
+        self.is_blocked |= written.is_err();
+        written
     }
 
     fn flush(&mut self) -> io::Result<()> {

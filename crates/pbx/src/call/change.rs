@@ -63,8 +63,11 @@ impl Switch {
         if let Err(error) = looked_at {
             return Some(failed(error.status()));
         }
-        if call.leg(number)?.line.is_in_force(&offer) {
-            return Some(self.answer_refresh(call, number, &offer));
+        let line = &call.leg(number)?.line;
+        if line.is_in_force(&offer) {
+            // Not by what was wanted last: that may have been refused.
+            let now = line.direction();
+            return Some(self.answer_change(call, number, &offer, now));
         }
         if let Stage::Joined(joined) = &call.stage
             && joined.change.is_some()
@@ -109,15 +112,8 @@ impl Switch {
 
     /// Answers a change as far as `direction`, seen from us, allows.
     pub(super) fn answer_change(&mut self, call: &mut Call, number: u32, offer: &[u8], direction: Direction) -> Reply {
-        if let Some(leg) = call.leg_mut(number) {
-            leg.line.want(direction);
-        }
-        self.answer_refresh(call, number, offer)
-    }
-
-    /// Answers what changes nothing.
-    fn answer_refresh(&mut self, call: &mut Call, number: u32, offer: &[u8]) -> Reply {
         let Some(leg) = call.leg_mut(number) else { return Reply::new(StatusCode::SERVER_INTERNAL_ERROR) };
+        leg.line.want(direction);
         match leg.line.answer(offer, &mut self.studio) {
             Ok(answer) => {
                 self.connect(call);

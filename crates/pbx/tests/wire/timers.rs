@@ -142,6 +142,25 @@ fn rfc4028_7_4_a_call_on_hold_is_refreshed_as_it_is() {
 }
 
 #[test]
+fn rfc4028_7_4_what_was_refused_does_not_come_by_the_next_refresh() {
+    let mut pair = pair_with(lasting(20), &format!("{KNOWS}Session-Expires: 20\r\n"), "");
+    let description = pair.sounds.0.describe();
+    let hold = pair.sounds.1.describe_as("sendonly");
+    pair.callee.within(&mut pair.dialogs.1, "INVITE", Some(("application/sdp", &hold)));
+    let asked = pair.caller.request(Method::Invite);
+    assert_eq!(direction(asked.body()).as_str(), "sendonly");
+    pair.caller.respond(&asked, 488, None);
+    pair.caller.request(Method::Ack);
+    let refused = pair.callee.final_response(&pair.dialogs.1.branch.clone());
+    assert_eq!(refused.code().get(), 488);
+    pair.callee.ack(&pair.dialogs.1.clone(), refused.headers(), true, None);
+    let answered = refresh(&mut pair, "INVITE", Some(&description));
+    assert_eq!((answered.code().get(), direction(answered.body()).as_str()), (200, "sendrecv"));
+    assert_eq!(pair.running.status().unwrap().calls[0].state, "up");
+    pair.end();
+}
+
+#[test]
 fn rfc4028_7_4_a_device_that_refreshes_is_answered_as_before_and_the_other_side_hears_nothing() {
     let mut pair = pair_with(lasting(2), &format!("{KNOWS}Session-Expires: 2\r\n"), ALLOW);
     let (description, answer) = (pair.sounds.0.describe(), pair.said.1.body().to_vec());

@@ -314,7 +314,7 @@ fn refresh(turn: &mut Turn<'_>, s: SessionId) {
 /// A re-INVITE of ours or the stack's own UPDATE was refused and the session goes on (RFC 4028 section 10). Twice the same code, and
 /// no more is tried; a peer that knows nothing of all this lives, whatever it answers.
 pub(super) fn refused(turn: &mut Turn<'_>, s: SessionId, refusal: &Refusal) {
-    let now = turn.now.mono;
+    let (now, soonest) = (turn.now.mono, turn.stack.config.timers.t2);
     let Some(session) = super::get_mut(turn, s) else { return };
     let standing = matches!(session.state, State::Standing);
     let Some(lifetime) = session.lifetime.as_mut().filter(|_| standing) else { return };
@@ -334,7 +334,10 @@ pub(super) fn refused(turn: &mut Turn<'_>, s: SessionId, refusal: &Refusal) {
     }
     let span = match refusal {
         _ if crossed && last != Some(code) => modify::pause(turn, s),
-        Refusal::Response(response) => retry_after(response.headers()).map_or(half, |after| after.min(half)),
+        // Who says "at once" each time is not asked without a pause.
+        Refusal::Response(response) => {
+            retry_after(response.headers()).map_or(half, |after| after.min(half)).max(soonest)
+        }
         Refusal::Failure(_) => half,
     };
     wait(turn, s, span);

@@ -17,7 +17,7 @@ use crate::transaction::way_back::Stamp;
 use crate::turn::Turn;
 
 /// Questions under way beside which no other is put for a response: who has many requests answered and is gone keeps nobody else waiting.
-const MOST_ASKS: usize = 1_024;
+const MOST_ASKS: usize = 32;
 
 /// Where responses go when that is not where the request came from.
 #[derive(Debug)]

@@ -80,7 +80,7 @@ impl Phone {
         match sent {
             Ok((tx, to, unproved)) => {
                 if let Some(call) = transfer {
-                    self.asked_for_transfer(call, tx, turn);
+                    self.asked_for_transfer(call, tx);
                 }
                 self.asked.under_way.insert(tx, UnderWay { reply, to, unproved, transfer, queue });
                 true

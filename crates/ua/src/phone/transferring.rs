@@ -22,8 +22,8 @@ const LONGEST: usize = 512;
 pub(super) struct Transfer {
     /// Our REFER.
     tx: ClientTx,
-    /// Its number, which NOTIFYs name.
-    number: u32,
+    /// Its number, which NOTIFYs name; `None` until its answer says which one counted.
+    number: Option<u32>,
 }
 
 impl Phone {
@@ -62,10 +62,9 @@ impl Phone {
     }
 
     /// A REFER has left.
-    pub(super) fn asked_for_transfer(&mut self, key: Key, tx: ClientTx, turn: &Turn<'_>) {
+    pub(super) fn asked_for_transfer(&mut self, key: Key, tx: ClientTx) {
         if let Some(call) = self.calls.get_mut(&key) {
-            let number = turn.dialog_of(call.session).map_or(0, sip::dialog::Dialog::local_cseq);
-            call.transfers.push(Transfer { tx, number });
+            call.transfers.push(Transfer { tx, number: None });
         }
     }
 
@@ -81,10 +80,9 @@ impl Phone {
                 let reason = code.default_reason().to_owned();
                 call.tell(CallEvent::Transfer { code: code.get(), reason, last: true });
             }
-            // With credentials it has another number.
             Some(headers) => {
                 if let Some(transfer) = call.transfers.get_mut(at) {
-                    transfer.number = headers.cseq().number;
+                    transfer.number = Some(headers.cseq().number);
                 }
             }
         }
@@ -101,7 +99,12 @@ impl Phone {
         let Some(call) = self.calls.get_mut(&key) else { return gone };
         let at = match id {
             None => (!call.transfers.is_empty()).then_some(0),
-            Some(id) => call.transfers.iter().position(|one| id == Ok(one.number)),
+            // It may come before the answer (RFC 3515 section 2.4.4).
+            Some(Ok(id)) => {
+                let place = |number| call.transfers.iter().position(|one| one.number == number);
+                place(Some(id)).or_else(|| place(None))
+            }
+            Some(Err(_)) => None,
         };
         let Some(at) = at else { return gone };
         let Some(Ok(state)) = headers.get::<SubscriptionState<'_>>() else {

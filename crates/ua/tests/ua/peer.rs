@@ -395,3 +395,45 @@ async fn rfc3261_13_3_1_4_an_answer_that_is_never_acknowledged_is_no_call() {
     assert_eq!(answered.err(), Some(CallError::Ended));
     peer.expect("BYE").await;
 }
+
+#[tokio::test]
+async fn rfc3515_2_4_4_news_of_a_transfer_may_come_before_its_answer() {
+    let (_alice, mut peer, call, invite) = stood().await;
+    let mut events = call.events();
+    let asking = tokio::spawn(async move { call.transfer("sip:carol@example.com").await.map(|()| call) });
+    let refer = peer.expect("REFER").await;
+    assert!(refer.contains("\r\nRefer-To: <sip:carol@example.com>\r\n"), "{refer}");
+    let number = header(&refer, "CSeq").unwrap().split(' ').next().unwrap().to_owned();
+    let (from, to) = (header(&refer, "To").unwrap(), header(&refer, "From").unwrap());
+    let notify = |id: &str, count: u32, state: &str, line: &str| {
+        format!(
+            "NOTIFY sip:alice@invalid SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKn{count}\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {count} NOTIFY\r\n\
+             Max-Forwards: 70\r\nContact: <sip:peer@{}>\r\nEvent: refer;id={id}\r\nSubscription-State: {state}\r\nContent-Type: message/sipfrag\r\n\
+             Content-Length: {}\r\n\r\n{line}",
+            peer.address,
+            header(&invite, "Call-ID").unwrap(),
+            peer.address,
+            line.len(),
+        )
+    };
+    let first = notify(&number, 1, "active;expires=60", "SIP/2.0 100 Trying\r\n");
+    let other = notify("77", 2, "active;expires=60", "SIP/2.0 180 Ringing\r\n");
+    let last = notify(&number, 3, "terminated;reason=noresource", "SIP/2.0 486 Busy Here\r\n");
+    peer.send(&first).await;
+    peer.expect("SIP/2.0 200 ").await;
+    peer.reply(&refer, "202 Accepted", "a", "", "").await;
+    let call = asking.await.unwrap().unwrap();
+    // Now it is known which one counts.
+    peer.send(&other).await;
+    peer.expect("SIP/2.0 481 ").await;
+    peer.send(&last).await;
+    peer.expect("SIP/2.0 200 ").await;
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        if let CallEvent::Transfer { code, reason, last } = events.next().await.unwrap() {
+            told.push((code, reason, last));
+        }
+    }
+    assert_eq!(told, [(100, "Trying".to_owned(), false), (486, "Busy Here".to_owned(), true)]);
+    drop(call);
+}

@@ -38,7 +38,9 @@ async fn rfc4028_7_4_two_endpoints_keep_their_call_up_with_update() {
     let bob = timed(60).build().await.unwrap();
     let (placed, taken) = call(&alice, &bob).await;
     refreshes(3, 2, &placed, &taken).await;
-    let updates = wire.messages(true, "UPDATE");
+    let mut updates = wire.messages(true, "UPDATE");
+    // One that comes again, on a slow machine, is the same.
+    updates.dedup();
     assert_eq!(updates.len(), 3);
     for update in updates {
         assert_eq!(header(&update, "Session-Expires"), Some("2;refresher=uac"));

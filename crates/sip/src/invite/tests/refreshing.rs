@@ -275,6 +275,24 @@ fn rfc4028_10_retry_after_is_kept_to() {
 }
 
 #[test]
+fn rfc4028_10_who_refuses_at_once_each_time_is_not_asked_without_a_pause() {
+    for statuses in [[491, 491], [500, 488]] {
+        let mut net = Network::new();
+        let (a, r, ..) = standing(&mut net, &format!("{BY_US}{UPDATES}"));
+        net.run(300_000);
+        let mut asked = 0;
+        for _ in 0..100 {
+            for update in net.inbox(r) {
+                net.say(r, a, &respond(&update, statuses[asked % 2], "", "Retry-After: 0\r\n", ""));
+                asked += 1;
+            }
+            net.run(300);
+        }
+        assert!((3..=16).contains(&asked), "{asked} in 30 s after {statuses:?}");
+    }
+}
+
+#[test]
 fn rfc4028_10_a_peer_that_takes_no_update_after_all_gets_a_reinvite() {
     for status in [405, 501] {
         let mut net = Network::new();
