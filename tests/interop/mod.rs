@@ -21,6 +21,7 @@ mod stranger;
 mod through;
 mod timers;
 mod tls;
+mod trace;
 mod transfers;
 mod trouble;
 mod websocket;

@@ -12,6 +12,12 @@ pub(crate) fn start(arguments: &[&str]) -> Program {
     Program::start(command.args(arguments).env("OFFHOOK_RUNTIME", "/dev/null/offhook"))
 }
 
+/// The same with a directory for runtime sockets.
+pub(crate) fn start_in(runtime: &Path, arguments: &[&str]) -> Program {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
+    Program::start(command.args(arguments).env("OFFHOOK_RUNTIME", runtime).env_remove("OFFHOOK_STATE"))
+}
+
 /// Starts `offhook answer` on a free port of loopback and waits until it listens. Returns it and its address.
 pub(crate) fn answer(arguments: &[&str]) -> (Program, String) {
     let port = super::free_port();

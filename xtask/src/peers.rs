@@ -38,6 +38,8 @@ pub(crate) const PEERS: &[Peer] = &[
         "/usr/lib/x86_64-linux-gnu/kamailio/modules/websocket.so",
         "Kamailio over WebSocket",
     ),
+    needed("tcpdump", "tcpdump", "reads captures"),
+    needed("tshark", "tshark", "reads captures, message by message"),
     needed("openssl", "openssl", "a client and a server of TLS"),
     needed("rtpengine-daemon", "rtpengine", "the peer of the relay benchmark"),
     needed("sipsak", "sipsak", "OPTIONS and REGISTER from the command line"),

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use media::MediaEvent;
 use net::media::{MediaConfig, MediaThread, PortRange};
+use net::trace::Trace;
 use net::{Clock, CommandError, LoopConfig, SipLoop, StartError, WebSockets};
 use sip::message::StatusCode;
 
@@ -20,6 +21,7 @@ use crate::identity::{self, Identity};
 use crate::interrupt::Interrupts;
 use crate::out::Out;
 use crate::phone;
+use crate::trace::Own;
 use board::Board;
 use robot::{Account, Conduct, News, Order, Robot, Studio};
 use voice::{Ears, Voice};
@@ -45,9 +47,13 @@ struct Running {
     /// Recordings that are being written.
     recordings: Arc<AtomicUsize>,
     registers: bool,
+    /// Ends behind the loop: its last messages are shown too.
+    _traced: Own,
 }
 
 fn start(args: &args::Answer) -> Result<Running, Fault> {
+    let trace = Trace::default();
+    let traced = Own::begin(Some("answer"), &args.traced, &trace)?;
     let (conduct, registers) = conduct(args)?;
     let recordings = conduct.ears.as_ref().map(Ears::unfinished).unwrap_or_default();
     let with_media = conduct.echo || conduct.voice.is_some() || conduct.ears.is_some();
@@ -58,7 +64,7 @@ fn start(args: &args::Answer) -> Result<Running, Fault> {
     let to_loop = Arc::clone(&way);
     // The media thread needs the loop's clock, and the robot needs the media thread: the robot is made when both are known.
     let (give_media, take_media) = std::sync::mpsc::channel();
-    let sip = SipLoop::spawn(listening(args)?, move |_, clock| {
+    let sip = SipLoop::spawn(listening(args, trace)?, move |_, clock| {
         let media = with_media.then(|| start_media(clock, to_loop, news.clone()));
         let studio = match &media {
             Some(Ok(thread)) => Some(Studio { media: thread.handle(), ports: PortRange::default() }),
@@ -70,7 +76,7 @@ fn start(args: &args::Answer) -> Result<Running, Fault> {
     .map_err(Fault::general)?;
     let _ = way.set(sip.handle());
     let media = take_media.recv().ok().flatten().transpose().map_err(Fault::general)?;
-    Ok(Running { sip, media, news: inbox, recordings, registers })
+    Ok(Running { sip, media, news: inbox, recordings, registers, _traced: traced })
 }
 
 /// What the robot is to do, and whether it registers.
@@ -100,7 +106,7 @@ fn conduct(args: &args::Answer) -> Result<(Conduct, bool), Fault> {
 }
 
 /// The loop that calls come to.
-fn listening(args: &args::Answer) -> Result<LoopConfig, Fault> {
+fn listening(args: &args::Answer, trace: Trace) -> Result<LoopConfig, Fault> {
     let timers = sip::Timers::with_t1(Duration::from_millis(args.t1_ms));
     let mut stack = sip::Config { user_agent: Some(crate::user_agent()), timers, ..sip::Config::default() };
     if args.trying_ms > 0 {
@@ -111,6 +117,7 @@ fn listening(args: &args::Answer) -> Result<LoopConfig, Fault> {
     (stack.allow, stack.supported) = (capabilities.allow, capabilities.supported);
     stack.session.timer = timer.unwrap_or_default();
     let mut config = LoopConfig::new(phone::udp_and_tcp(&phone::addresses(&args.identity.sip)), stack);
+    config.trace = trace;
     config.look_up(phone::names(&args.identity));
     config.tls.client = phone::trust(&args.identity.tls)?;
     if let Some(server) = identity::websocket(&args.identity).map_err(Fault::usage)? {

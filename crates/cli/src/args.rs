@@ -94,6 +94,8 @@ pub(crate) enum Verb {
     Check(Check),
     /// What a running `offhook serve` is doing.
     Status(Status),
+    /// Show the messages that pass a running `serve`, `answer` or `call`, without secrets: as a ladder, into a file, to a capture server.
+    Trace(Trace),
     /// Print a completion script for a shell.
     Completions(Completions),
 }
@@ -148,6 +150,9 @@ pub(crate) struct Serve {
     /// Serve /metrics and /healthz there; loopback is wise.
     #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     pub(crate) http: Option<SocketAddr>,
+    /// Where its messages go.
+    #[command(flatten)]
+    pub(crate) traced: Traced,
 }
 
 /// Who we are and where we listen.
@@ -282,6 +287,9 @@ pub(crate) struct Call {
     /// How long it lasts.
     #[command(flatten)]
     pub(crate) timer: Timer,
+    /// Where its messages go.
+    #[command(flatten)]
+    pub(crate) traced: Traced,
     /// Who calls.
     #[command(flatten)]
     pub(crate) identity: Identity,
@@ -326,6 +334,9 @@ pub(crate) struct Answer {
     /// How long calls last.
     #[command(flatten)]
     pub(crate) timer: Timer,
+    /// Where its messages go.
+    #[command(flatten)]
+    pub(crate) traced: Traced,
     /// Who answers; with an account it registers, without it takes calls to any user.
     #[command(flatten)]
     pub(crate) identity: Identity,
@@ -386,6 +397,44 @@ pub(crate) struct Status {
     /// The state directory of the `serve` that is asked (also from OFFHOOK_STATE).
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
+}
+
+/// Arguments of `trace`.
+#[derive(Debug, Args)]
+pub(crate) struct Trace {
+    /// Only messages of this user: in Request-URI, From or To.
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// Only messages with this Call-ID.
+    #[arg(long, value_name = "ID")]
+    pub(crate) call_id: Option<String>,
+    /// Write them into this file as well, for Wireshark and tcpdump.
+    #[arg(long, value_name = "FILE.pcapng")]
+    pub(crate) write: Option<PathBuf>,
+    /// Send them to this capture server as well (HEPv3 over UDP, as Homer takes it).
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
+    pub(crate) hep: Option<SocketAddr>,
+    /// End after so long; otherwise with Ctrl-C, or with the process.
+    #[arg(long = "for", value_name = "SECS", value_parser = whole_secs)]
+    pub(crate) duration: Option<u64>,
+    /// The process, where several run.
+    #[arg(long, conflicts_with = "state")]
+    pub(crate) pid: Option<u32>,
+    /// The state directory of the `serve` that is watched (also from OFFHOOK_STATE).
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+}
+
+/// Where a process of ours has its own messages go.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Trace")]
+pub(crate) struct Traced {
+    /// Write every SIP message that passes, without secrets, into this file, for Wireshark and tcpdump.
+    #[arg(long, value_name = "FILE.pcapng")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Send them to this capture server (HEPv3 over UDP, as Homer takes it).
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
+    pub(crate) hep: Option<SocketAddr>,
 }
 
 /// Arguments of `completions`.

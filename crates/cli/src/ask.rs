@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
+use net::trace::Trace;
 use ua::{Answer, CallError, SessionTimer};
 
 use crate::args;
@@ -48,7 +49,8 @@ pub(crate) fn message(args: &args::Message, out: &mut Out) -> Exit {
 
 async fn ask(target: &str, said: Option<Said<'_>>, identity: &args::Identity, out: &mut Out) -> Result<Exit, Fault> {
     let interrupts = Interrupts::watch();
-    let phone = Phone::open(identity, Some(target), Duration::from_secs(60), Some(SessionTimer::default())).await?;
+    let (lifetime, timer) = (Duration::from_secs(60), Some(SessionTimer::default()));
+    let phone = Phone::open(identity, Some(target), lifetime, timer, &Trace::default()).await?;
     let asked = Instant::now();
     let answer = tokio::select! {
         answer = send(&phone, target, said.as_ref()) => answer.map_err(|error| phone.fault(error).of(target))?,

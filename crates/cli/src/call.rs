@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use audio::wav;
+use net::trace::Trace;
 use ua::{Audio, Call, CallEvent, Dialing, Ended, PlayEnd, Progress, Recording};
 
 use crate::args;
@@ -19,6 +20,7 @@ use crate::interrupt::Interrupts;
 use crate::out::Out;
 use crate::phone::{self, Phone};
 use crate::recording;
+use crate::trace::Own;
 use ending::End;
 use face::Face;
 pub(crate) use heard::Heard;
@@ -42,7 +44,10 @@ async fn place(args: &args::Call, out: &mut Out) -> Result<Exit, Fault> {
     check(args)?;
     let interrupts = Interrupts::watch();
     let timer = args.timer.read()?;
-    let phone = Phone::open(&args.identity, Some(&args.target), Duration::from_secs(300), timer).await?;
+    let trace = Trace::default();
+    // Ends behind the phone: its last messages are shown too.
+    let _traced = Own::begin(Some("call"), &args.traced, &trace)?;
+    let phone = Phone::open(&args.identity, Some(&args.target), Duration::from_secs(300), timer, &trace).await?;
     if !args.no_register && args.identity.account.is_some() {
         tokio::select! {
             registered = phone.register(out) => registered?,

@@ -19,6 +19,7 @@ mod reload;
 mod secrets;
 mod serve;
 mod status;
+mod trace;
 
 use std::fmt::Debug;
 use std::io::{IsTerminal, Write};
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         Verb::Message(args) => ask::message(args, &mut out),
         Verb::Check(args) => serve::check(args, &mut out),
         Verb::Status(args) => status::run(args, &mut out),
+        Verb::Trace(args) => trace::run(args, &mut out),
         Verb::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "offhook", &mut script);

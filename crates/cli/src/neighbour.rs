@@ -7,6 +7,11 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::home;
@@ -34,7 +39,7 @@ pub(crate) fn announce(socket: &Path) -> Option<Announced> {
     let target = std::path::absolute(socket).ok()?;
     // One that leads here is of a server that was killed.
     let is_old = |link: &PathBuf| !is_served(link) || fs::read_link(link).is_ok_and(|path| path == target);
-    for link in links(&folder).into_iter().filter(is_old) {
+    for link in links(&folder, LINK.0).into_iter().filter(is_old) {
         // It may be somebody else's.
         let _ = fs::remove_file(link);
     }
@@ -59,7 +64,7 @@ pub(crate) fn find(given: Option<&Path>) -> Result<(PathBuf, Value), String> {
     if home::asked_for(given).is_none()
         && let Some(folder) = home::runtime()
     {
-        sockets.extend(links(&folder).into_iter().filter(|link| is_served(link)));
+        sockets.extend(links(&folder, LINK.0).into_iter().filter(|link| is_served(link)));
     }
     let mut answers: Vec<(PathBuf, String)> = Vec::new();
     let mut why = None;
@@ -90,16 +95,88 @@ pub(crate) fn find(given: Option<&Path>) -> Result<(PathBuf, Value), String> {
     }
 }
 
-/// The links in this directory.
-fn links(folder: &Path) -> Vec<PathBuf> {
+/// The links and sockets in this directory whose names begin so.
+fn links(folder: &Path, prefix: &str) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let is_link = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| name.starts_with(LINK.0) && name.ends_with(LINK.1))
+        name.is_some_and(|name| name.starts_with(prefix) && name.ends_with(LINK.1))
     };
     let mut links: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_link).collect();
     links.sort();
     links
+}
+
+/// Verbs, besides `serve`, with a runtime socket of their own.
+const OTHERS: [&str; 2] = ["answer", "call"];
+
+/// Where this process, which runs that verb, has its runtime socket. Those that were left by processes that are no more are taken away.
+pub(crate) fn place(verb: &str) -> Option<PathBuf> {
+    let folder = home::runtime()?;
+    let is_over = |socket: &PathBuf| {
+        let pid = || socket.file_stem()?.to_str()?.rsplit_once('-')?.1.parse().ok();
+        pid().is_some_and(|pid| kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH))
+    };
+    for socket in OTHERS.iter().flat_map(|verb| links(&folder, &format!("{verb}-"))).filter(is_over) {
+        // It may be somebody else's.
+        let _ = fs::remove_file(socket);
+    }
+    Some(folder.join(format!("{verb}-{}{}", std::process::id(), LINK.1)))
+}
+
+/// A process that can be watched.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) socket: PathBuf,
+    pub(crate) pid: u32,
+    /// The verb that it runs.
+    pub(crate) kind: String,
+}
+
+/// The process that can be watched: the `serve` whose state directory is given or in OFFHOOK_STATE, the one with this process id, or the only one there is.
+///
+/// # Errors
+/// What stood in the way, for a person.
+pub(crate) fn process(given: Option<&Path>, pid: Option<u32>) -> Result<Process, String> {
+    let usual = home::socket(given);
+    let mut sockets = vec![usual.clone()];
+    if (pid.is_some() || home::asked_for(given).is_none())
+        && let Some(folder) = home::runtime()
+    {
+        let kinds = [LINK.0.to_owned()].into_iter().chain(OTHERS.map(|verb| format!("{verb}-")));
+        sockets.extend(kinds.flat_map(|kind| links(&folder, &kind)));
+    }
+    let mut found: Vec<Process> = sockets.into_iter().filter_map(behind).collect();
+    // One that is linked to is found twice.
+    found.sort_by_key(|process| process.pid);
+    found.dedup_by_key(|process| process.pid);
+    if let Some(pid) = pid {
+        found.retain(|process| process.pid == pid);
+    }
+    match (found.pop(), found.as_slice()) {
+        (Some(process), []) => Ok(process),
+        (Some(process), others) => {
+            let names = others.iter().chain([&process]).map(|process| format!("{} ({})", process.pid, process.kind));
+            Err(format!("several run: name one with --pid: {}", names.collect::<Vec<_>>().join(", ")))
+        }
+        (None, _) => {
+            let which = pid.map(|pid| format!(" as process {pid}")).unwrap_or_default();
+            Err(format!(
+                "no `offhook serve`, `answer` or `call` of this user runs{which} that could be watched: a `serve` with another state directory is \
+                 found with --state; {} was looked at",
+                usual.display()
+            ))
+        }
+    }
+}
+
+/// Who listens on a socket.
+fn behind(socket: PathBuf) -> Option<Process> {
+    let stream = std::os::unix::net::UnixStream::connect(&socket).ok()?;
+    let pid = u32::try_from(getsockopt(&stream, PeerCredentials).ok()?.pid()).ok()?;
+    let name = socket.file_stem()?.to_str()?;
+    let kind = name.split_once('-').map_or("serve", |(kind, _)| kind).to_owned();
+    Some(Process { socket, pid, kind })
 }
 
 /// Whether a server is behind it: nobody is behind the link of one that was killed.

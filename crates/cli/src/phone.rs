@@ -4,6 +4,7 @@ use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use net::tls::{OwnCertificate, TlsClient, TlsError, Trust};
+use net::trace::Trace;
 use net::{Bind, Names};
 use sip::Transport;
 use ua::{Account, AccountConfig, Endpoint, SessionTimer};
@@ -37,9 +38,10 @@ impl Phone {
         target: Option<&str>,
         expires: Duration,
         timer: Option<SessionTimer>,
+        trace: &Trace,
     ) -> Result<Self, Fault> {
         let mut builder = Endpoint::builder().user_agent(crate::user_agent()).silence_after(Some(QUIET));
-        builder = builder.names(names(given)).session_timer(timer);
+        builder = builder.names(names(given)).session_timer(timer).trace(trace.clone());
         builder = builder.trust(trust(&given.tls)?);
         for address in addresses(&given.sip) {
             builder = builder.udp(address).tcp(address);

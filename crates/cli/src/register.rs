@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use net::trace::Trace;
 use ua::{Account, Endpoint, Registration, SessionTimer};
 
 use crate::args;
@@ -26,9 +27,8 @@ async fn register(args: &args::Register, out: &mut Out) -> Result<Exit, Fault> {
         ));
     }
     let interrupts = Interrupts::watch();
-    let phone =
-        Phone::open(&args.identity, None, Duration::from_secs(args.expires.into()), Some(SessionTimer::default()))
-            .await?;
+    let (lifetime, timer) = (Duration::from_secs(args.expires.into()), Some(SessionTimer::default()));
+    let phone = Phone::open(&args.identity, None, lifetime, timer, &Trace::default()).await?;
     tokio::select! {
         registered = phone.register(out) => registered?,
         () = interrupts.came() => {

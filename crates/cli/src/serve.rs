@@ -19,6 +19,7 @@ use crate::neighbour;
 use crate::out::{Out, counted};
 use crate::phone;
 use crate::reload::Reloads;
+use crate::trace::Own;
 
 /// Read when no file is named, where it exists.
 const DEFAULT: &str = "/etc/offhook/offhook.toml";
@@ -35,6 +36,10 @@ pub(crate) fn run(args: &args::Serve, out: &mut Out) -> Exit {
     match start(args) {
         Ok((running, kept)) => {
             let _announced = neighbour::announce(&kept.socket);
+            let _traced = match Own::begin(None, &args.traced, running.trace()) {
+                Ok(own) => own,
+                Err(fault) => return out.fault(&fault),
+            };
             introduce(&running, &kept, out);
             while !interrupts.seen() {
                 if let Some(lost) = running.lost() {

@@ -7,6 +7,7 @@ use crate::binding::Bind;
 use crate::resolve::{Names, Resolve, resolver};
 use crate::tap::Tap;
 use crate::tls::Tls;
+use crate::trace::Trace;
 
 /// Limits on stream connections.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +92,8 @@ pub struct LoopConfig {
     pub rest: Duration,
     /// Sees every message on the wire.
     pub tap: Option<Tap>,
+    /// Shows every message to whoever watches.
+    pub trace: Trace,
     /// Makes the resolver on the loop's thread; the system's own when `None`.
     pub resolver: Option<Box<dyn FnOnce() -> Box<dyn Resolve> + Send>>,
 }
@@ -109,6 +112,7 @@ impl LoopConfig {
             web: Arc::default(),
             rest: REST,
             tap: None,
+            trace: Trace::default(),
             resolver: None,
         }
     }

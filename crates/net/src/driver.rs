@@ -29,6 +29,7 @@ use crate::routes::Routes;
 use crate::streams::{Peer, Streams};
 use crate::tap::{Direction, Seen, Tap};
 use crate::tls::Tls;
+use crate::trace::Trace;
 use crate::wire_log::show;
 
 /// Everything one loop owns.
@@ -48,6 +49,7 @@ pub(crate) struct Driver<A: App> {
     routes: Routes,
     names: Rc<LookingUp>,
     tap: Option<Tap>,
+    trace: Trace,
     armed: Option<Time>,
     /// Tells who sleeps until the next deadline that there is an earlier one.
     pub(crate) alarm: Rc<Notify>,
@@ -92,6 +94,7 @@ impl<A: App + 'static> Driver<A> {
                 routes: Routes::new(bound),
                 names,
                 tap: config.tap,
+                trace: config.trace,
                 armed: None,
                 alarm: Rc::new(Notify::new()),
                 draining: false,
@@ -138,6 +141,9 @@ impl<A: App + 'static> Driver<A> {
 
     fn passes(&mut self, seen: &Seen<'_>) {
         show(seen);
+        if self.trace.is_watched() {
+            self.trace.show(seen);
+        }
         if let Some(tap) = &mut self.tap {
             tap(seen);
         }

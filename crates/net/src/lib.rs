@@ -40,6 +40,7 @@ mod streams;
 mod tap;
 mod tcp;
 pub mod tls;
+pub mod trace;
 mod udp;
 #[cfg(feature = "websocket")]
 mod websocket;

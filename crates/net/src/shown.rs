@@ -1,6 +1,7 @@
 //! What peers wrote, as it may be put on a terminal or into a log.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// `text` on one line that draws nothing but itself: control characters, line breaks and what turns the direction of writing are shown
 /// escaped, as in `\u{1b}[2J`. A stranger's text can neither move the cursor nor pretend to be a line of ours. Passwords in URIs are cut
@@ -16,19 +17,11 @@ pub fn shown(text: &str) -> Cow<'_, str> {
 /// needed.
 pub fn without_passwords(text: &str) -> Cow<'_, str> {
     let mut cut = String::new();
-    // All up to here is in `cut`, where anything has been cut; all up to `at` has been looked at.
-    let (mut copied, mut at) = (0, 0);
-    while let Some(found) = scheme(text.get(at..).unwrap_or_default()) {
-        let begin = at + found;
-        let rest = text.get(begin..).unwrap_or_default();
-        let end = rest.find(|letter: char| letter == '@' || ends_uri(letter)).unwrap_or(rest.len());
-        let user_info = rest.get(..end).unwrap_or_default();
-        at = begin + end;
-        if let Some(colon) = user_info.find(':').filter(|_| rest.get(end..).is_some_and(|rest| rest.starts_with('@'))) {
-            cut.push_str(text.get(copied..=begin + colon).unwrap_or_default());
-            cut.push_str("(cut)");
-            copied = at;
-        }
+    let mut copied = 0;
+    for password in passwords(text.as_bytes()) {
+        cut.push_str(text.get(copied..password.start).unwrap_or_default());
+        cut.push_str("(cut)");
+        copied = password.end;
     }
     if copied == 0 {
         return Cow::Borrowed(text);
@@ -37,25 +30,40 @@ pub fn without_passwords(text: &str) -> Cow<'_, str> {
     Cow::Owned(cut)
 }
 
+/// Where the passwords of SIP URIs stand, in order. They begin and end beside ASCII.
+pub(crate) fn passwords(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    // All up to here has been looked at.
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let begin = at + scheme(text.get(at..).unwrap_or_default())?;
+            let rest = text.get(begin..).unwrap_or_default();
+            let end = rest.iter().position(|octet| *octet == b'@' || ends_uri(*octet)).unwrap_or(rest.len());
+            let colon = rest.iter().take(end).position(|octet| *octet == b':');
+            at = begin + end;
+            if let Some(colon) = colon.filter(|_| rest.get(end) == Some(&b'@')) {
+                return Some(begin + colon + 1..at);
+            }
+        }
+    })
+}
+
 /// Where the first `sip:` or `sips:` ends.
-fn scheme(text: &str) -> Option<usize> {
-    let is_scheme = |colon: usize| {
-        let before = text.as_bytes().get(..colon).unwrap_or_default();
+fn scheme(text: &[u8]) -> Option<usize> {
+    let is_scheme = |colon: &usize| {
+        let before = text.get(..*colon).unwrap_or_default();
         let ends = |name: &[u8]| {
-            before
-                .len()
-                .checked_sub(name.len())
-                .and_then(|at| before.get(at..))
-                .is_some_and(|end| end.eq_ignore_ascii_case(name))
+            let begin = before.len().checked_sub(name.len());
+            begin.and_then(|at| before.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(name))
         };
         ends(b"sip") || ends(b"sips")
     };
-    text.match_indices(':').map(|(colon, _)| colon).find(|colon| is_scheme(*colon)).map(|colon| colon + 1)
+    memchr::memchr_iter(b':', text).find(is_scheme).map(|colon| colon + 1)
 }
 
 /// What no URI holds.
-fn ends_uri(letter: char) -> bool {
-    letter.is_whitespace() || matches!(letter, '<' | '>' | '"')
+fn ends_uri(octet: u8) -> bool {
+    octet.is_ascii_whitespace() || matches!(octet, b'<' | b'>' | b'"')
 }
 
 fn escaped(text: &str) -> Cow<'_, str> {

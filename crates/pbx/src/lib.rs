@@ -54,6 +54,7 @@ mod extension;
 mod finding;
 mod gate;
 mod headers;
+mod lookout;
 mod message;
 mod metrics;
 mod neighbours;
@@ -69,6 +70,7 @@ mod studio;
 mod switch;
 mod tally;
 mod target;
+mod trace;
 mod watch;
 
 pub use accounts::{Account, AccountError};
@@ -77,7 +79,9 @@ pub use config::{
     Config, ConfigError, Extensions, Limits, MediaConfig, Place, RegisterConfig, Secret, TlsConfig, User, listen,
     name_server,
 };
+pub use lookout::Lookout;
 pub use panel::NoAnswer;
 pub use server::{Running, Server, StartError};
 pub use status::{CallStatus, ContactStatus, LoopStatus, Status, UserStatus};
+pub use trace::{Following, fields as trace_fields, follow};
 pub use watch::{WatchError, ask_status};

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use net::Bound;
+use net::trace::Trace;
 use sip::digest;
 
 use crate::accounts::{Account, AccountError};
@@ -91,6 +92,7 @@ pub struct Running {
     // Behind `sip`: the loops end first.
     media: Vec<net::media::MediaThread>,
     watch: Watch,
+    trace: Trace,
     shown: Option<Mutex<Shown>>,
 }
 
@@ -133,14 +135,16 @@ impl Server {
         let listed = config.limits.calls_listed;
         let tally = Tally::new(told.len());
         let given = Given { config, accounts: Arc::new(accounts), home, tally };
-        let members = studio.studios.into_iter().map(|studio| member(given.clone(), &rules, tls.clone(), studio));
+        let trace = Trace::default();
+        let member = |studio| member(given.clone(), &rules, (tls.clone(), trace.clone()), studio);
+        let members = studio.studios.into_iter().map(member);
         let sip = net::SipLoop::spawn_shards(sockets, members.collect::<Result<_, _>>()?)?;
         // The loops have their turn before anything arrives from the media threads.
         studio.lines.connect(sip.handles());
         let loops = Panel::new(sip.handles(), sip.intakes(), listed);
-        let watch = watch.serve(loops.clone()).map_err(net::StartError::System)?;
+        let watch = watch.serve(loops.clone(), trace.clone()).map_err(net::StartError::System)?;
         loops.tell(|| Command::Begin).map_err(|_| net::StartError::NothingToBind)?;
-        Ok(Running { sip, loops, accounts: told, media: studio.threads, watch, shown: shown.map(Mutex::new) })
+        Ok(Running { sip, loops, accounts: told, media: studio.threads, watch, trace, shown: shown.map(Mutex::new) })
     }
 }
 
@@ -149,7 +153,7 @@ impl Server {
 fn member(
     given: Given,
     rules: &digest::ServerConfig,
-    tls: net::tls::Tls,
+    (tls, trace): (net::tls::Tls, Trace),
     studio: Studio,
 ) -> Result<(net::LoopConfig, impl FnOnce(net::Seat<'_, Command>) -> Switch + Send + 'static), digest::ServerError> {
     let offers_md5_among_others = rules.algorithms.len() > 1 && rules.algorithms.contains(&digest::Algorithm::Md5);
@@ -159,6 +163,7 @@ fn member(
     looped.rest = given.config.rest;
     looped.look_up(given.config.names.clone());
     looped.tls = tls;
+    looped.trace = trace;
     looped.web = Arc::new(net::WebSockets { origins: given.config.origins.clone(), ..net::WebSockets::default() });
     looped.tap = Some(crate::metrics::tap(&wire));
     let make = move |seat: net::Seat<'_, Command>| {
@@ -181,6 +186,11 @@ impl Running {
     /// Where metrics and health are served.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.watch.http
+    }
+
+    /// Shows what passes the loops.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
     }
 
     /// The certificate that is shown over TLS; `None` where nothing listens there.

@@ -2,8 +2,9 @@
 //! waited for on the SIP loop.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read, Write as _};
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream as Probe;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,8 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use net::Sparingly;
+use net::trace::Trace;
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, oneshot};
@@ -23,6 +26,7 @@ use tokio::time::timeout;
 
 use crate::gate::Gate;
 use crate::panel::{NoAnswer, Panel};
+use crate::trace::{self, Tellers};
 
 /// Readers of the runtime socket at a time.
 const READERS: usize = 32;
@@ -34,6 +38,8 @@ const CONNECTIONS: usize = 32;
 const LIFETIME: Duration = Duration::from_secs(10);
 /// Questions to the SIP loop at a time; each waits on a thread of its own.
 const QUESTIONS: usize = 8;
+/// What may be asked on the runtime socket of a server.
+const EXPECTED: &str = "expected status, metrics or trace";
 /// How long a reader may take to ask, and to read the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -99,7 +105,7 @@ pub(crate) struct Opened {
 }
 
 /// The runtime socket's place among the files: taken away when nobody listens there any more.
-struct SocketFile(PathBuf);
+pub(crate) struct SocketFile(PathBuf);
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
@@ -128,7 +134,7 @@ pub(crate) fn open(http: Option<SocketAddr>, socket: Option<&Path>) -> Result<Op
 }
 
 /// A socket with mode 0600 in a directory that is made with mode 0700. One that nobody listens on any more is replaced.
-fn open_socket(path: &Path) -> Result<(std::os::unix::net::UnixListener, SocketFile), WatchError> {
+pub(crate) fn open_socket(path: &Path) -> Result<(std::os::unix::net::UnixListener, SocketFile), WatchError> {
     let failed = |source| WatchError::Socket { path: path.to_owned(), source };
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
@@ -150,7 +156,7 @@ fn open_socket(path: &Path) -> Result<(std::os::unix::net::UnixListener, SocketF
 
 impl Opened {
     /// Starts to serve.
-    pub(crate) fn serve(self, to: Panel) -> io::Result<Watch> {
+    pub(crate) fn serve(self, to: Panel, trace: Trace) -> io::Result<Watch> {
         let http = self.http.as_ref().and_then(|listener| listener.local_addr().ok());
         if self.http.is_none() && self.socket.is_none() {
             return Ok(Watch { stop: None, thread: None, http });
@@ -158,20 +164,20 @@ impl Opened {
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("watch".to_owned()).spawn(move || {
             match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                Ok(runtime) => runtime.block_on(self.run(to, stopped)),
+                Ok(runtime) => runtime.block_on(self.run(to, (trace, Arc::default()), stopped)),
                 Err(error) => tracing::error!(%error, "nothing can be watched"),
             }
         })?;
         Ok(Watch { stop: Some(stop), thread: Some(thread), http })
     }
 
-    async fn run(self, to: Panel, stopped: oneshot::Receiver<()>) {
+    async fn run(self, to: Panel, shown: Shown, stopped: oneshot::Receiver<()>) {
         let to = Asking { to, room: Arc::new(Semaphore::new(QUESTIONS)) };
         if let Some(listener) = self.http {
             tokio::spawn(serve_http(listener, to.clone()));
         }
         let _file = self.socket.map(|(listener, file)| {
-            tokio::spawn(serve_socket(listener, to));
+            tokio::spawn(serve_socket(listener, to, shown));
             file
         });
         // Also when the sender is dropped.
@@ -239,7 +245,7 @@ impl Asking {
     }
 }
 
-async fn serve_socket(listener: std::os::unix::net::UnixListener, to: Asking) {
+async fn serve_socket(listener: std::os::unix::net::UnixListener, to: Asking, shown: Shown) {
     let listener = match UnixListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "the runtime socket cannot be served"),
@@ -250,10 +256,10 @@ async fn serve_socket(listener: std::os::unix::net::UnixListener, to: Asking) {
         let Ok(seat) = Arc::clone(&room).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let to = to.clone();
+                let (to, shown) = (to.clone(), shown.clone());
                 tokio::spawn(async move {
                     // Who is too slow, or closes, loses nothing of ours.
-                    let _ = answer(stream, to).await;
+                    let _ = answer(stream, to, shown).await;
                     drop(seat);
                 });
             }
@@ -267,15 +273,19 @@ async fn serve_socket(listener: std::os::unix::net::UnixListener, to: Asking) {
     }
 }
 
-/// One question, one line of JSON. Only our own user and root may ask.
-async fn answer(mut stream: UnixStream, to: Asking) -> io::Result<()> {
-    let ours = nix::unistd::geteuid().as_raw();
-    if !matches!(stream.peer_cred()?.uid(), uid if uid == ours || uid == 0) {
+/// One question, one line of JSON, or for a trace one after the other. Only our own user and root may ask.
+async fn answer(mut stream: UnixStream, to: Asking, shown: Shown) -> io::Result<()> {
+    if !may_ask(&stream)? {
         return Ok(());
     }
-    let question = timeout(PATIENCE, question(&mut stream)).await??;
+    let question = timeout(PATIENCE, question_of(&mut stream)).await??;
     // The loops have a time of their own to answer.
     let reply = match question.as_slice().trim_ascii() {
+        question if question.starts_with(b"trace") => {
+            let (stream, question) = (stream.into_std()?, question.to_vec());
+            stream.set_nonblocking(false)?;
+            return show(stream, &question, &shown, EXPECTED);
+        }
         b"status" => match to.ask(Panel::status).await {
             Some(status) => serde_json::to_string(&status).map_err(io::Error::other)?,
             None => refusal("the server does not answer"),
@@ -284,13 +294,42 @@ async fn answer(mut stream: UnixStream, to: Asking) -> io::Result<()> {
             Some(text) => serde_json::json!({ "v": 1, "metrics": text }).to_string(),
             None => refusal("the server does not answer"),
         },
-        _ => refusal("expected status or metrics"),
+        _ => refusal(EXPECTED),
     };
     timeout(PATIENCE, tell(&mut stream, &reply)).await?
 }
 
+/// Whether who is at the other end is our own user, or root.
+pub(crate) fn may_ask(stream: &impl AsFd) -> io::Result<bool> {
+    let theirs = getsockopt(stream, PeerCredentials)?.uid();
+    Ok(theirs == 0 || theirs == nix::unistd::geteuid().as_raw())
+}
+
+/// A trace, and who tells of it.
+pub(crate) type Shown = (Trace, Arc<Tellers>);
+
+/// Shows a trace to who has asked for one, on a thread of its own; says what is expected to who has asked for anything else.
+pub(crate) fn show(mut stream: Probe, question: &[u8], (trace, tellers): &Shown, expected: &str) -> io::Result<()> {
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let wanted = trace::asked(question).unwrap_or_else(|| Err(expected.to_owned()));
+    match wanted.and_then(|filter| trace.watch(filter).map_err(|why| why.to_string())) {
+        Ok(reader) => tellers.tell(stream, reader),
+        Err(why) => writeln!(stream, "{}", refusal(&why)),
+    }
+}
+
 /// A line, without its end.
-async fn question(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
+pub(crate) fn question(stream: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut question = Vec::new();
+    let mut byte = [0; 1];
+    while question.len() < QUESTION && stream.read(&mut byte)? == 1 && byte != *b"\n" {
+        question.extend_from_slice(&byte);
+    }
+    Ok(question)
+}
+
+/// The same where others wait.
+async fn question_of(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
     let mut question = Vec::new();
     let mut byte = [0; 1];
     while question.len() < QUESTION && stream.read(&mut byte).await? == 1 && byte != *b"\n" {
@@ -314,7 +353,6 @@ fn refusal(why: &str) -> String {
 /// # Errors
 /// Nobody listens there, or this user may not ask.
 pub fn ask_status(path: &Path) -> io::Result<String> {
-    use std::io::{Read as _, Write as _};
     let mut stream = Probe::connect(path)?;
     stream.set_read_timeout(Some(PATIENCE + PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;

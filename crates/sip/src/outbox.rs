@@ -100,6 +100,27 @@ pub enum Cause {
     KeepAlive,
 }
 
+impl Cause {
+    /// In the words of RFC 3261, for a trace: `timer A` rather than a repeat. What is sent decides between the timers: an INVITE or another request, and the status
+    /// code of a response.
+    pub const fn words(self, invite: bool, code: Option<u16>) -> &'static str {
+        match (self, code) {
+            (Self::Request, _) => "request",
+            (Self::Response, _) => "response",
+            (Self::Automatic, _) => "automatic",
+            (Self::RetransmitRequest, _) if invite => "timer A",
+            (Self::RetransmitRequest, _) => "timer E",
+            (Self::RetransmitResponse, Some(300..)) => "timer G",
+            (Self::RetransmitResponse, Some(..200)) => "again until PRACK",
+            (Self::RetransmitResponse, _) => "again until ACK",
+            (Self::Answer, _) => "answer",
+            (Self::Ack, _) => "ack",
+            (Self::Retry, _) => "retry",
+            (Self::KeepAlive, _) => "keep-alive",
+        }
+    }
+}
+
 /// What the driver is asked to find out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

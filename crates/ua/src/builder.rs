@@ -9,6 +9,7 @@ use std::time::Duration;
 use audio::codec::Codec;
 use net::media::{MediaConfig, MediaThread, PortRange};
 use net::tls::TlsClient;
+use net::trace::Trace;
 use net::{Bind, Clock, Handle, LoopConfig, Names, Seen, SipLoop, StartError, Tap};
 use sdp::Hold;
 use sip::invite::SessionTimer;
@@ -81,6 +82,7 @@ pub struct Builder {
     trust: TlsClient,
     resource: Option<String>,
     tap: Option<Tap>,
+    trace: Trace,
 }
 
 impl Builder {
@@ -103,6 +105,7 @@ impl Builder {
             trust: TlsClient::default(),
             resource: None,
             tap: None,
+            trace: Trace::default(),
         }
     }
 
@@ -220,6 +223,12 @@ impl Builder {
         self
     }
 
+    /// Shows every SIP message that passes, without secrets, to whoever watches this trace.
+    pub fn trace(mut self, trace: Trace) -> Self {
+        self.trace = trace;
+        self
+    }
+
     /// Binds the sockets and starts the threads.
     ///
     /// # Errors
@@ -231,6 +240,7 @@ impl Builder {
         stack.session.timer = self.session_timer.unwrap_or_default();
         let mut config = LoopConfig::new(binds, stack);
         config.tap = self.tap;
+        config.trace = self.trace;
         config.look_up(self.names);
         config.tls.client = self.trust;
         if let Some(resource) = self.resource {

@@ -78,6 +78,7 @@ pub use event::{CallEvent, DigitBy, Events};
 pub use incoming::IncomingCall;
 pub use info::{InfoDigit, info_digit, no_digit};
 pub use message::{Answer, TextMessage};
+pub use net::trace;
 pub use net::{Bound, Direction, Seen};
 pub use outgoing::{Dialing, OutgoingBuilder};
 pub use player::{PlayEnd, Playing};

@@ -114,6 +114,30 @@ fn serve_json(state: &str) -> (Going, Vec<String>) {
     (server, first)
 }
 
+/// A server that is watched while it is asked what it can do, and by somebody who sends what is no UTF-8.
+fn of_a_trace() -> Printed {
+    let state = tempfile::tempdir().unwrap();
+    let state = state.path().to_str().unwrap();
+    let (server, first) = serve_json(state);
+    let mut trace = Going::start(&["trace", "--json", "--state", state]);
+    trace.line("\"event\":\"tracing\"");
+    let address = format!("127.0.0.1:{}", port(&first[0]));
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.send_to(b"OPTIONS sip:h SIP/2.0\r\n\xff\r\n\r\n", &address).unwrap();
+    trace.line("\"octets\":");
+    let asked = offhook(&["options", &format!("sip:{address}")]);
+    assert_eq!(asked.code, Some(0), "{asked:?}");
+    trace.line("SIP/2.0 200 OK");
+    trace.interrupt();
+    let (code, lines) = trace.end();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    server.terminate();
+    server.end();
+    let printed = held_against_the_document(objects(&lines));
+    assert_printed(&printed, &["tracing", "sip_message", "traced"]);
+    printed
+}
+
 /// The port of a line `listening`.
 fn port(listening: &str) -> String {
     let value: serde_json::Value = serde_json::from_str(listening).unwrap();
@@ -123,8 +147,16 @@ fn port(listening: &str) -> String {
 /// Runs what prints JSON, each kind beside the others, and holds each line against the document: and the document against all that was printed.
 #[test]
 fn json_lines_and_their_document_agree() {
-    let runs: [fn() -> Printed; 7] =
-        [of_a_server, of_the_robot, of_a_binding, of_a_registrar_in_trouble, of_a_call, of_a_silence, of_a_ring];
+    let runs: [fn() -> Printed; 8] = [
+        of_a_trace,
+        of_a_server,
+        of_the_robot,
+        of_a_binding,
+        of_a_registrar_in_trouble,
+        of_a_call,
+        of_a_silence,
+        of_a_ring,
+    ];
     let mut printed = Printed::new();
     std::thread::scope(|scope| {
         let runs = runs.map(|run| scope.spawn(run));
