@@ -3,6 +3,7 @@
 mod answer;
 mod baresip;
 mod blocked;
+mod browser;
 mod callee;
 mod faults;
 mod flushed;

@@ -1,8 +1,9 @@
-// A JsSIP user agent driven by lines: `client.mjs URL ADDRESS-OF-RECORD PASSWORD`. Tells on its output what happens; takes `message URI TEXT` and
-// `quit` from its input.
+// JsSIP in Node.js: `client.mjs URL ADDRESS-OF-RECORD PASSWORD`. Tells on its output what happens, and takes the lines of `telephone.js` and `ping`
+// from its input.
 import readline from 'node:readline';
 import { WebSocket } from 'ws';
 import JsSIP from 'jssip';
+import { telephone } from './telephone.js';
 
 const [url, uri, password] = process.argv.slice(2);
 
@@ -18,32 +19,8 @@ globalThis.WebSocket = class extends WebSocket {
   }
 };
 
-const agent = new JsSIP.UA({
-  sockets: [new JsSIP.WebSocketInterface(url)], uri, password, register: true, register_expires: 120, session_timers: false,
-});
-agent.on('connected', () => console.log(`connected, speaking ${globalThis.socket.protocol}`));
-agent.on('disconnected', ({ error, code }) => console.log(`disconnected ${error ? 'by an error' : 'in order'} ${code}`));
-agent.on('registered', ({ response }) => console.log(`registered as ${response.getHeader('contact')}`));
-agent.on('unregistered', () => console.log('unregistered'));
-agent.on('registrationFailed', ({ response, cause }) => console.log(`not registered: ${response?.status_code} ${cause}`));
-agent.on('newMessage', ({ originator, request }) => {
-  if (originator !== 'remote') return;
-  console.log(`via ${request.getHeader('via')}`);
-  console.log(`message from ${request.from.uri.user}: ${request.body}`);
-});
-agent.start();
-
-const verbs = {
-  message: (to, ...words) => agent.sendMessage(to, words.join(' '), {
-    eventHandlers: {
-      succeeded: ({ response }) => console.log(`message answered ${response.status_code}`),
-      failed: ({ response, cause }) => console.log(`message refused ${response?.status_code} ${cause}`),
-    },
-  }),
-  ping: () => globalThis.socket.ping('are you there'),
-  quit: () => agent.stop(),
-};
+const does = telephone(JsSIP, url, uri, password, (line) => console.log(line));
 readline.createInterface({ input: process.stdin }).on('line', (line) => {
-  const [verb, ...rest] = line.trim().split(' ');
-  verbs[verb]?.(...rest);
+  if (line === 'ping') globalThis.socket.ping('are you there');
+  else does(line);
 }).on('close', () => process.exit(0));

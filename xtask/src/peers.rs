@@ -50,6 +50,7 @@ pub(crate) const PEERS: &[Peer] = &[
     needed("valgrind", "valgrind", "instructions per message"),
     needed("nodejs", "node", "runs JsSIP, a phone for browsers"),
     needed("npm", "npm", "brings JsSIP"),
+    needed("chromium-headless-shell", "chromium-headless-shell", "the browser that JsSIP is made for"),
     needed("python3", "python3", "drivers of the foreign phones"),
     needed("g++", "g++", "libFuzzer"),
     extra("debootstrap", "debootstrap", "the bare root of `cargo xtask fresh`"),
