@@ -5,17 +5,7 @@ use crate::program::{Program, offhook};
 
 /// One call of this scenario to a robot that rings reliably.
 fn calls(scenario: &str, of_sipp: &[&str], of_robot: &[&str]) -> (Program, i32, String) {
-    let (robot, address) = offhook::answer(&[&["--reliable"], of_robot].concat());
-    let (code, output) = sipp::run(scenario, &address, &[&["-m", "1"], of_sipp].concat());
-    (robot, code, output)
-}
-
-/// One call of `offhook call` to SIPp with this scenario: how ours ended, and whether SIPp saw what its scenario says.
-fn called(scenario: &str, of_sipp: &[&str], arguments: &[&str]) -> ((i32, String), (i32, String)) {
-    let (phone, address) = sipp::waits(scenario, &[&["-m", "1"], of_sipp].concat());
-    let call = ["call", &format!("sip:1002@{address}"), "--sip", "127.0.0.1:0"];
-    let ours = offhook::start(&[&call, arguments].concat()).finish();
-    (ours, phone.finish())
+    sipp::calls_robot(scenario, of_sipp, &[&["--reliable"], of_robot].concat())
 }
 
 #[test]
@@ -73,7 +63,7 @@ fn rfc3262_5_sipp_without_an_offer_answers_ours_in_its_prack() {
 fn rfc3262_4_what_sipp_says_reliably_is_acknowledged_in_its_order() {
     for (options, arguments) in [("Supported", vec!["--for", "1"]), ("Require", vec!["--for", "1", "--reliable"])] {
         let scenario = sipp::with("uas_prack.xml", "OPTIONS", options);
-        let ((code, ours), (seen, output)) = called(scenario.to_str().unwrap(), &[], &arguments);
+        let ((code, ours), (seen, output)) = sipp::called(scenario.to_str().unwrap(), &[], &arguments);
         assert_eq!((code, seen), (0, 0), "{ours}\n{output}");
         assert!(ours.contains("183 Session Progress, with audio") && ours.contains("180 Ringing"), "{ours}");
     }
@@ -84,18 +74,18 @@ fn rfc3262_4_what_sipp_says_reliably_is_acknowledged_in_its_order() {
 fn sipp_that_waits_for_a_prack_in_vain_fails() {
     let insists = sipp::with("uas_prack.xml", "OPTIONS", "Require");
     let (_, (seen, output)) =
-        called(insists.to_str().unwrap(), &["-recv_timeout", "3000"], &["--ring-for", "5", "--for", "1"]);
+        sipp::called(insists.to_str().unwrap(), &["-recv_timeout", "3000"], &["--ring-for", "5", "--for", "1"]);
     assert_ne!(seen, 0, "{output}");
     let plain = sipp::with("uas_prack.xml", "Require: 100rel\n", "");
     let plain = sipp::with(plain.to_str().unwrap(), "OPTIONS", "Supported");
     let (_, (seen, output)) =
-        called(plain.to_str().unwrap(), &["-recv_timeout", "3000"], &["--ring-for", "5", "--for", "1"]);
+        sipp::called(plain.to_str().unwrap(), &["-recv_timeout", "3000"], &["--ring-for", "5", "--for", "1"]);
     assert_ne!(seen, 0, "{output}");
 }
 
 #[test]
 fn rfc3262_4_repeats_and_gaps_of_sipp_are_not_acknowledged_and_a_lost_prack_comes_again() {
-    let ((code, ours), (seen, output)) = called("uas_prack_lost.xml", &["-nr"], &["--for", "1"]);
+    let ((code, ours), (seen, output)) = sipp::called("uas_prack_lost.xml", &["-nr"], &["--for", "1"]);
     assert_eq!((code, seen), (0, 0), "{ours}\n{output}");
     assert_eq!(ours.matches("183 Session Progress").count(), 1, "{ours}");
     assert_eq!(ours.matches("180 Ringing").count(), 1, "{ours}");
@@ -103,7 +93,7 @@ fn rfc3262_4_repeats_and_gaps_of_sipp_are_not_acknowledged_and_a_lost_prack_come
 
 #[test]
 fn rfc3262_4_sipp_that_cannot_refuses_who_insists() {
-    let ((code, ours), (seen, output)) = called("uas_420.xml", &[], &["--reliable"]);
+    let ((code, ours), (seen, output)) = sipp::called("uas_420.xml", &[], &["--reliable"]);
     assert_eq!((code, seen), (7, 0), "{ours}\n{output}");
     assert!(ours.contains("420"), "{ours}");
 }
@@ -129,7 +119,7 @@ fn rfc3311_5_2_sipp_changes_its_call_while_it_rings_once_it_is_told_reliably() {
 
 #[test]
 fn rfc3311_5_2_sipp_as_the_callee_changes_the_call_before_and_after_the_answer() {
-    let ((code, ours), (seen, output)) = called("uas_update.xml", &[], &["--for", "2"]);
+    let ((code, ours), (seen, output)) = sipp::called("uas_update.xml", &[], &["--for", "2"]);
     assert_eq!((code, seen), (0, 0), "{ours}\n{output}");
     let place = |text: &str| ours.find(text).unwrap_or_else(|| panic!("no {text}: {ours}"));
     assert!(place("answered") < place("held by the other side"), "{ours}");
@@ -139,6 +129,6 @@ fn rfc3311_5_2_sipp_as_the_callee_changes_the_call_before_and_after_the_answer()
 #[test]
 fn rfc3311_5_2_sipp_whose_answer_is_not_for_sure_has_its_offer_refused() {
     let plain = sipp::with("uas_update.xml", "Require: 100rel\nRSeq: 4711\n", "");
-    let (_, (seen, output)) = called(plain.to_str().unwrap(), &["-recv_timeout", "3000"], &["--ring-for", "5"]);
+    let (_, (seen, output)) = sipp::called(plain.to_str().unwrap(), &["-recv_timeout", "3000"], &["--ring-for", "5"]);
     assert_ne!(seen, 0, "{output}");
 }

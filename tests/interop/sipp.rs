@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::program::{PATIENCE, Program, free_port};
+use crate::program::{PATIENCE, Program, free_port, offhook};
 
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/sipp");
 
@@ -62,4 +62,19 @@ pub(crate) fn with(scenario: &str, word: &str, by: &str) -> tempfile::TempPath {
 /// Runs SIPp to its end; its exit code is 0 when every call went as the scenario says.
 pub(crate) fn run(scenario: &str, target: &str, arguments: &[&str]) -> (i32, String) {
     start(scenario, target, arguments).finish()
+}
+
+/// One call of this scenario to a robot with these arguments: the robot, and how SIPp ended.
+pub(crate) fn calls_robot(scenario: &str, of_sipp: &[&str], of_robot: &[&str]) -> (Program, i32, String) {
+    let (robot, address) = offhook::answer(of_robot);
+    let (code, output) = run(scenario, &address, &[&["-m", "1"], of_sipp].concat());
+    (robot, code, output)
+}
+
+/// One call of `offhook call` to SIPp with this scenario: how ours ended, and whether SIPp saw what its scenario says.
+pub(crate) fn called(scenario: &str, of_sipp: &[&str], arguments: &[&str]) -> ((i32, String), (i32, String)) {
+    let (phone, address) = waits(scenario, &[&["-m", "1"], of_sipp].concat());
+    let call = ["call", &format!("sip:1002@{address}"), "--sip", "127.0.0.1:0"];
+    let ours = offhook::start(&[&call, arguments].concat()).finish();
+    (ours, phone.finish())
 }

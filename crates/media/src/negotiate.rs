@@ -208,6 +208,11 @@ impl CallMedia {
         self.negotiation.rollback()
     }
 
+    /// Whether an offer, ours or theirs, waits for its answer.
+    pub fn is_pending(&self) -> bool {
+        self.negotiation.pending_offer().is_some()
+    }
+
     /// The description of ours in force, to be repeated in a later response.
     pub fn local(&self) -> Option<Vec<u8>> {
         self.negotiation.local().map(Session::to_bytes)

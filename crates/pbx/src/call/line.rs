@@ -105,9 +105,9 @@ impl Line {
         }
     }
 
-    /// Whether an offer of ours waits for its answer.
+    /// Whether an offer waits for its answer.
     pub(crate) fn is_asked(&self) -> bool {
-        self.media.clone().rollback()
+        self.media.is_pending()
     }
 
     /// Our offer.

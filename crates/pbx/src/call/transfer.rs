@@ -253,9 +253,7 @@ impl Switch {
         feature: Feature,
         turn: &mut Turn<'_>,
     ) -> Fate {
-        self.report(call, &transfer, StatusCode::OK, turn);
-        self.end_transfers(call, StatusCode::REQUEST_TERMINATED, turn);
-        self.release(call, transfer.referrer, turn);
+        self.comes_to_pass(call, &transfer, turn);
         let conference = (feature == Feature::Conference).then_some(transfer.number.as_str());
         if conference.is_some() {
             let thread = self.studio.thread(conference);
@@ -298,30 +296,22 @@ impl Switch {
         let number_there = other.number.clone();
         match std::mem::replace(&mut other.stage, Stage::Alone(Room::Echo)) {
             Stage::Alone(room) => {
-                self.report(call, &transfer, StatusCode::OK, turn);
-                self.end_transfers(call, StatusCode::REQUEST_TERMINATED, turn);
-                self.release(call, transfer.referrer, turn);
+                self.comes_to_pass(call, &transfer, turn);
                 self.move_caller(call, thread_of(other.caller.line.key()));
                 self.bury(other, Outcome::Answered, &Lines::new(), turn);
                 self.enter_room(call, room, number_there, turn);
                 Fate::Goes
             }
-            Stage::Joined(mut joined) if joined.callee.is_some() && !called => {
-                let callee = joined.callee.take();
-                let (mut who, user) = match callee {
-                    Some(callee) if number == CALLER => (callee, self.user_of(&number_there)),
-                    Some(callee) => (std::mem::replace(&mut other.caller, callee), other.user.clone()),
-                    None => return Fate::Goes,
-                };
-                if let Some(change) = joined.change.take().filter(|change| change.asker != number) {
-                    change.asked.answer(who.session, Reply::new(StatusCode::REQUEST_PENDING), turn);
-                }
+            Stage::Joined(joined) if joined.callee.is_some() && !called => {
                 other.stage = Stage::Joined(joined);
-                call.numbers += 1;
-                who.number = call.numbers;
-                self.calls.enter_leg(call.id, &who);
+                let taken = self.take_other_side(&mut other, number, turn);
                 self.bury(other, Outcome::Answered, &Lines::new(), turn);
-                self.take_place(call, Transfer { number: user, ..transfer }, who, turn);
+                if let Some((mut who, user)) = taken {
+                    call.numbers += 1;
+                    who.number = call.numbers;
+                    self.calls.enter_leg(call.id, &who);
+                    self.take_place(call, Transfer { number: user, ..transfer }, who, turn);
+                }
                 Fate::Goes
             }
             Stage::Ringing(ringing) if number == CALLER => {
@@ -335,6 +325,20 @@ impl Switch {
                 self.transfer_failed(call, transfer, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST, turn)
             }
         }
+    }
+
+    /// Takes the leg out that talks to this one, with its user. What it has asked for will not be answered by the one that goes.
+    fn take_other_side(&self, other: &mut Call, number: u32, turn: &mut Turn<'_>) -> Option<(Leg, String)> {
+        let Stage::Joined(joined) = &mut other.stage else { return None };
+        let (callee, change) = (joined.callee.take()?, joined.change.take());
+        let (who, user) = match number {
+            CALLER => (callee, self.user_of(&other.number)),
+            _ => (std::mem::replace(&mut other.caller, callee), other.user.clone()),
+        };
+        if let Some(change) = change.filter(|change| change.asker != number) {
+            change.asked.answer(who.session, Reply::new(StatusCode::REQUEST_PENDING), turn);
+        }
+        Some((who, user))
     }
 
     /// Devices that ring for the one that asks go on ringing for the one that is transferred.
@@ -354,9 +358,7 @@ impl Switch {
 
     /// Whoever was wanted talks to the one that is transferred from now on.
     fn take_place(&mut self, call: &mut Call, transfer: Transfer, mut who: Leg, turn: &mut Turn<'_>) {
-        self.report(call, &transfer, StatusCode::OK, turn);
-        self.end_transfers(call, StatusCode::REQUEST_TERMINATED, turn);
-        self.release(call, transfer.referrer, turn);
+        self.comes_to_pass(call, &transfer, turn);
         let thread = thread_of(call.caller.line.key());
         self.move_leg(call.id, &mut who, thread);
         let number = who.number;
@@ -365,6 +367,13 @@ impl Switch {
         self.link(call, number);
         self.resume(call, CALLER, turn);
         self.resume(call, number, turn);
+    }
+
+    /// A transfer is done: the side that asked is told and goes, and no other one is wanted.
+    fn comes_to_pass(&mut self, call: &mut Call, transfer: &Transfer, turn: &mut Turn<'_>) {
+        self.report(call, transfer, StatusCode::OK, turn);
+        self.end_transfers(call, StatusCode::REQUEST_TERMINATED, turn);
+        self.release(call, transfer.referrer, turn);
     }
 
     /// The side that asked has no part in the call any more: the other one is its caller from now on. It is hung up if it still stands.

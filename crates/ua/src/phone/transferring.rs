@@ -119,8 +119,8 @@ impl Phone {
             call.transfers.swap_remove(at);
         }
         // A subscription that ends without a word: nobody knows how it went.
-        let silent = || (last, (0, state.reason().unwrap_or_default().to_owned()));
-        if let Some((code, reason)) = said.or_else(|| silent().0.then(|| silent().1)) {
+        let unknown = || (0, state.reason().unwrap_or_default().to_owned());
+        if let Some((code, reason)) = said.or_else(|| last.then(unknown)) {
             call.tell(CallEvent::Transfer { code, reason, last });
         }
         Reply::new(StatusCode::OK)
