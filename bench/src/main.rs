@@ -17,6 +17,7 @@ mod oracle;
 mod page;
 mod parse;
 mod phone;
+mod proxy;
 mod register;
 mod relay;
 mod server;
@@ -31,15 +32,16 @@ use figure::{Check, Report};
 type Bench = fn() -> Result<Report, String>;
 
 /// Every measurement, in the order of the page.
-const BENCHES: [(&str, Bench); 5] = [
+const BENCHES: [(&str, Bench); 6] = [
     ("parse", parse::run),
     ("uas", uas::run),
     ("register", register::run),
+    ("proxy", proxy::run),
     ("relay", relay::run),
     ("bridge", bridge::run),
 ];
 
-const USAGE: &str = "bench takes parse, uas, register, relay or bridge, with --json where a program reads it; all, with --write for \
+const USAGE: &str = "bench takes parse, uas, register, proxy, relay or bridge, with --json where a program reads it; all, with --write for \
                      bench/RESULTS.md; guard, with --write for bench/guard.txt";
 /// A peer was not itself.
 const DOES_NOT_COUNT: u8 = 3;
@@ -69,6 +71,7 @@ fn run(words: &[&str]) -> Result<ExitCode, String> {
         ["again", file, times] => done(|| work::read_again(file, times.parse().unwrap_or_default())),
         ["null-uas", address] => null::answer_calls(address).map(|_| ExitCode::FAILURE),
         ["null-registrar", address] => null::register(address).map(|_| ExitCode::FAILURE),
+        ["null-proxy", address, callee] => null::pass_calls_on(address, callee).map(|_| ExitCode::FAILURE),
         ["null-relay", first, count] => relay::null::relay(first, count).map(|_| ExitCode::FAILURE),
         [name] | [name, "--json"] | ["--json", name] => match BENCHES.iter().find(|(known, _)| *known == name) {
             Some((_, bench)) => {

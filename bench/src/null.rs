@@ -27,6 +27,28 @@ pub(crate) fn register(address: &str) -> Result<Report, String> {
     })
 }
 
+/// Passes what comes from `callee` on to whoever came last from elsewhere, and what comes from elsewhere on to `callee`, with a 100 for each INVITE,
+/// until it is killed.
+pub(crate) fn pass_calls_on(address: &str, callee: &str) -> Result<Report, String> {
+    let callee: std::net::SocketAddr = callee.parse().map_err(|error| format!("{callee}: {error}"))?;
+    let socket = UdpSocket::bind(address).map_err(|error| error.to_string())?;
+    let mut message = [0_u8; 65_536];
+    let mut trying = Vec::with_capacity(4_096);
+    let mut caller = callee;
+    loop {
+        let (length, from) = socket.recv_from(&mut message).map_err(|error| error.to_string())?;
+        let message = message.get(..length).unwrap_or_default();
+        if from != callee {
+            caller = from;
+            if message.first() == Some(&b'I') {
+                answer(&mut trying, b"100 Trying", message);
+                socket.send_to(&trying, from).map_err(|error| error.to_string())?;
+            }
+        }
+        socket.send_to(message, if from == callee { caller } else { callee }).map_err(|error| error.to_string())?;
+    }
+}
+
 fn serve(address: &str, due: impl Fn(&[u8]) -> &'static [&'static [u8]]) -> Result<Report, String> {
     let socket = UdpSocket::bind(address).map_err(|error| error.to_string())?;
     let mut request = [0_u8; 65_536];

@@ -108,6 +108,18 @@ impl Drop for Server {
     }
 }
 
+/// Waits until something is bound to a UDP port.
+pub(crate) fn await_port(port: u16) -> Result<(), String> {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !is_bound(port) {
+        if Instant::now() > end {
+            return Err(format!("nothing listens on port {port}"));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
 /// The fields of a process behind its name: state, parent, and so on.
 fn stat(pid: u32) -> Option<Vec<String>> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

@@ -113,7 +113,7 @@ fn a_call(running: &Server, address: &str, calls: u32, arguments: &[&str]) -> Re
 }
 
 /// The number of failed calls in SIPp's last screen.
-fn failed(screen: &str) -> Option<u32> {
+pub(crate) fn failed(screen: &str) -> Option<u32> {
     let line = screen.lines().rfind(|line| line.trim_start().starts_with("Failed call"))?;
     line.rsplit('|').next()?.trim().parse().ok()
 }

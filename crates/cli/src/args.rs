@@ -123,6 +123,9 @@ pub(crate) struct Serve {
     /// Configuration file, with conf.d/*.toml beside it; without it /etc/offhook/offhook.toml where that exists.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// What to be for domains to which the configuration gives no role: a PBX by default.
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<Role>,
     /// Listen for SIP there, UDP and TCP (repeatable).
     #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     pub(crate) sip: Vec<SocketAddr>,
@@ -153,6 +156,30 @@ pub(crate) struct Serve {
     /// Where its messages go.
     #[command(flatten)]
     pub(crate) traced: Traced,
+}
+
+/// What `serve` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Both sides of a call talk to us.
+    Pbx,
+    /// Both sides talk to each other, through us (RFC 3261 section 16).
+    Proxy,
+    /// Tells who calls where somebody is (RFC 3261 section 8.3).
+    Redirect,
+    /// Takes REGISTERs and nothing else.
+    Registrar,
+}
+
+impl From<Role> for pbx::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Pbx => Self::Pbx,
+            Role::Proxy => Self::Proxy,
+            Role::Redirect => Self::Redirect,
+            Role::Registrar => Self::Registrar,
+        }
+    }
 }
 
 /// Who we are and where we listen.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use net::Bind;
-use pbx::{AccountError, Certificate, Config, ConfigError, Running, Secret, Server, StartError, User};
+use pbx::{AccountError, Certificate, Config, ConfigError, Role, Running, Secret, Server, StartError, User};
 
 use sip::Transport;
 
@@ -139,6 +139,7 @@ fn start(args: &args::Serve) -> Result<(Running, Kept), Fault> {
         config.control = Some(home::socket(args.state.as_deref()));
     }
     config.metrics = args.http.or(config.metrics);
+    config.role = args.role.map_or(config.role, Into::into);
     let kept = Kept {
         state: config.state.clone().unwrap_or_default(),
         socket: config.control.clone().unwrap_or_default(),
@@ -221,6 +222,11 @@ fn introduce(running: &Running, kept: &Kept, out: &mut Out) {
             None => out.event(&format!("user {name}"), &fields),
         }
     }
+    if kept.config.role != Role::Pbx {
+        let word = Role::WORDS.iter().find(|(_, role)| *role == kept.config.role).map_or("", |(word, _)| word);
+        out.event(&format!("role {word}"), &[("event", "role".into()), ("role", word.into())]);
+        return ready(kept, out);
+    }
     let extensions = &kept.config.extensions;
     let kinds = [
         ("echo", &extensions.echo),
@@ -234,6 +240,10 @@ fn introduce(running: &Running, kept: &Kept, out: &mut Out) {
             out.event(&format!("call {number}  {kind}"), &fields);
         }
     }
+    ready(kept, out);
+}
+
+fn ready(kept: &Kept, out: &mut Out) {
     let (state, socket) = (kept.state.display().to_string(), kept.socket.display().to_string());
     let fields = [("event", "ready".into()), ("state", state.as_str().into()), ("socket", socket.as_str().into())];
     out.event(&format!("ready; state in {state}"), &fields);

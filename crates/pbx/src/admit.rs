@@ -13,9 +13,21 @@ use crate::switch::Switch;
 impl Switch {
     /// The place of the user who proved to be one; otherwise the answer: 401, 403 for a wrong password or a From of somebody else, 400.
     pub(crate) fn admit(&mut self, request: &Request, origin: &Origin, now: Now) -> Result<usize, Box<Reply>> {
+        self.admit_by(request, origin, now, false)
+    }
+
+    /// The same; a proxy asks with 407 and reads Proxy-Authorization (RFC 3261 section 22.3).
+    pub(crate) fn admit_by(
+        &mut self,
+        request: &Request,
+        origin: &Origin,
+        now: Now,
+        as_proxy: bool,
+    ) -> Result<usize, Box<Reply>> {
         let method = request.method().as_str();
         let presented = Presented { method, uri: request.uri_text(), body: request.body() };
-        let values = request.headers().values(HeaderId::Authorization);
+        let header = if as_proxy { HeaderId::ProxyAuthorization } else { HeaderId::Authorization };
+        let values = request.headers().values(header);
         let (accounts, mut place) = (&self.accounts, None);
         let lookup = |user: &str, algorithm| {
             place = accounts.place(user);
@@ -29,6 +41,10 @@ impl Switch {
                 }
                 _ => refuse(StatusCode::FORBIDDEN),
             },
+            Verdict::Challenge { stale } if as_proxy => {
+                let lines = self.digest.challenge(now, origin, true, stale);
+                Err(Box::new(Reply::new(StatusCode::PROXY_AUTHENTICATION_REQUIRED).lines(lines).stateless()))
+            }
             Verdict::Challenge { stale } => Err(Box::new(self.challenge(request, origin, now, stale))),
             Verdict::Forbidden { reason, user } => {
                 // The only line for it: tools that ban addresses read it. The name is cut and quoted: it is the peer's choice.

@@ -6,6 +6,7 @@ mod default;
 mod effective;
 mod error;
 mod file;
+mod roles;
 mod sections;
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,12 @@ pub struct Config {
     pub domains: Vec<String>,
     /// When a REGISTER counts as written.
     pub durability: Durability,
+    /// What the server is for requests to domains that [`Config::roles`] does not name.
+    pub role: Role,
+    /// What it is for requests to these domains, which are served too.
+    pub roles: BTreeMap<String, Role>,
+    /// Rules of the proxy and the redirect server.
+    pub proxy: ProxyRules,
     /// The users. Without any, [`Config::generated`] names those that get a random password.
     pub users: BTreeMap<String, User>,
     /// Users made when [`Config::users`] is empty: 1001 and 1002.
@@ -84,6 +91,57 @@ pub struct Config {
     /// SIP loops, each with the calls that fall to it; at most [`sip::Spread::MOST`]. 1: a loop does thousands of calls a second, and handing a
     /// message over to another costs as much as reading ten.
     pub shards: u8,
+}
+
+/// What the server is for whoever sends it a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// A PBX: both sides of a call talk to us.
+    #[default]
+    Pbx,
+    /// A proxy with registrar (RFC 3261 section 16): both sides of a call talk to each other, through us.
+    Proxy,
+    /// A redirect server with registrar (RFC 3261 section 8.3): tells who asks where somebody is.
+    Redirect,
+    /// A registrar and nothing else.
+    Registrar,
+}
+
+impl Role {
+    /// By the words that stand for them.
+    pub const WORDS: [(&'static str, Self); 4] =
+        [("pbx", Self::Pbx), ("proxy", Self::Proxy), ("redirect", Self::Redirect), ("registrar", Self::Registrar)];
+}
+
+/// Of whom a proxy or redirect server wants credentials, outside dialogs that were made through it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Authenticate {
+    /// Of who says he is one of ours, and of who wants to reach others than ours.
+    #[default]
+    Own,
+    /// Of everybody.
+    All,
+    /// Of nobody; and nobody reaches others than ours, unless [`ProxyRules::relay`] says so.
+    Off,
+}
+
+/// Rules of the proxy and the redirect server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyRules {
+    /// Of whom credentials are wanted.
+    pub authenticate: Authenticate,
+    /// Pass requests on to others than ours for whoever sends them, without credentials: an open relay, for closed networks only. False.
+    pub relay: bool,
+    /// Stay in the way of calls (Record-Route). True.
+    pub record_route: bool,
+    /// In which order the devices of a user are tried. By preference: those with the highest `q` at once, then those of the next.
+    pub forking: proxy::Forking,
+    /// Follow redirections of devices for callers with credentials, instead of passing them back. False.
+    pub recurse: bool,
+    /// How long devices of one preference may ring before the next are tried. 20 s.
+    pub turn: Duration,
+    /// How long a call may ring at all (timer C). 190 s, and more than 180.
+    pub timer_c: Duration,
 }
 
 /// A user: one or more devices that share a name and a secret.
@@ -194,6 +252,9 @@ pub struct Limits {
     pub contacts_per_user: usize,
     /// MESSAGEs under way at a time in each SIP loop; one more is answered 503 with Retry-After. 10,000.
     pub messages: usize,
+    /// Requests at a time in each SIP loop that a proxy has passed on and that have no final response; one more is answered 503 with Retry-After.
+    /// 100,000.
+    pub forwarded: usize,
     /// Requests at a time in each SIP loop that wait until another loop has said where a user is; one more is answered 503 with Retry-After.
     /// 10,000.
     pub questions: usize,
@@ -204,6 +265,11 @@ pub struct Limits {
 }
 
 impl Config {
+    /// Whether anything but a PBX is asked for.
+    pub fn is_more_than_pbx(&self) -> bool {
+        self.role != Role::Pbx || self.roles.values().any(|role| *role != Role::Pbx)
+    }
+
     /// The number of users that will exist.
     pub fn user_count(&self) -> usize {
         if self.users.is_empty() { self.generated.len() } else { self.users.len() }

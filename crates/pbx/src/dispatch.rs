@@ -10,16 +10,22 @@ use sip::{Application, Event, Origin, Reply, ServerTx, Shard, Turn};
 
 use crate::bindings::{self, Asked};
 use crate::command::Command;
+use crate::config::Role;
 use crate::extension::Feature;
 use crate::finding::{self, Seeker};
 use crate::outcome::Outcome;
 use crate::request::{Admitted, dialled};
+use crate::roles;
 use crate::switch::Switch;
 use crate::target::Target;
 
 impl Switch {
     /// The answer to a request, unless it comes later.
     fn decide(&mut self, tx: ServerTx, request: Arc<Request>, origin: Origin, turn: &mut Turn<'_>) -> Option<Reply> {
+        let role = self.roles.of(&request);
+        if role != Role::Pbx {
+            return self.by_role(role, tx, request, origin, turn);
+        }
         if *request.method() == Method::Register {
             return self.register(tx, &request, &origin, turn);
         }
@@ -46,6 +52,7 @@ impl Switch {
         }
         let user = self.accounts.at(user)?.name.clone();
         match request.method() {
+            Method::Invite if is_strayed(&request) => Some(Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)),
             Method::Invite => {
                 // He has shown who he is: no more repeats of this.
                 let _ = turn.trying(tx);
@@ -62,7 +69,13 @@ impl Switch {
     }
 
     /// The answer to a REGISTER, unless it comes later: challenged first, as every request.
-    fn register(&mut self, tx: ServerTx, request: &Request, origin: &Origin, turn: &mut Turn<'_>) -> Option<Reply> {
+    pub(crate) fn register(
+        &mut self,
+        tx: ServerTx,
+        request: &Request,
+        origin: &Origin,
+        turn: &mut Turn<'_>,
+    ) -> Option<Reply> {
         if !request.headers().has(HeaderId::Authorization) {
             let refusal = uas::syntax(request).map(Reply::stateless);
             return refusal.or_else(|| Some(self.challenge(request, origin, turn.now(), false)));
@@ -120,6 +133,11 @@ impl Switch {
     fn located(&mut self, ticket: u64, targets: Vec<Target>, turn: &mut Turn<'_>) {
         let waited = match self.findings.answered(ticket, turn) {
             Some(Seeker::Request(waited)) => waited,
+            Some(Seeker::Passed(role, job)) => {
+                let tx = job.tx;
+                let reply = self.pass_to_devices(role, *job, targets, turn);
+                return self.reply(tx, reply, turn);
+            }
             Some(Seeker::Transfer { call, transfer }) => {
                 return self.transfer_located(call, transfer, Some(targets), turn);
             }
@@ -139,6 +157,7 @@ impl Switch {
         tracing::warn!("a SIP loop did not say in time where a user is");
         let Admitted { tx, request, .. } = match seeker {
             Seeker::Request(admitted) => admitted,
+            Seeker::Passed(_, job) => return self.reply(job.tx, Some(self.busy()), turn),
             Seeker::Transfer { call, transfer } => return self.transfer_located(call, transfer, None, turn),
         };
         if *request.method() == Method::Invite {
@@ -149,6 +168,13 @@ impl Switch {
 
     /// The caller has given up before its INVITE was made a call.
     fn cancelled(&mut self, tx: ServerTx, turn: &mut Turn<'_>) {
+        if let Some(proxy) = &mut self.roles.proxy {
+            if proxy.cancelled(tx, turn) {
+                return;
+            }
+            // Not passed on yet: the stack leaves it to us.
+            self.reply(tx, Some(Reply::new(StatusCode::REQUEST_TERMINATED)), turn);
+        }
         if self.findings.cancelled(tx, turn) {
             self.metrics.call_refused(Outcome::Cancelled);
         }
@@ -156,7 +182,7 @@ impl Switch {
 
     /// How much is held for calls and messages, and how many ends the peers have not confirmed yet.
     fn held(&self, turn: &Turn<'_>) -> usize {
-        let ours = self.calls.held() + self.relay.len() + self.findings.len() + self.studio.owed();
+        let ours = self.calls.held() + self.relay.len() + self.findings.len() + self.studio.owed() + self.roles.held();
         ours + turn.unsettled()
     }
 }
@@ -177,13 +203,29 @@ impl Application for Switch {
             Event::Session(session, event) => self.session_event(session, event, turn),
             Event::Alarm { token: bindings::ALARM, .. } => self.bindings.expire(turn),
             Event::Alarm { token, .. } if token >= finding::ALARMS => self.not_located(token, turn),
+            Event::Alarm { token, .. } if token >= roles::ALARMS => {
+                if let Some(proxy) = &mut self.roles.proxy {
+                    proxy.alarm(token, turn);
+                }
+            }
             Event::Alarm { token, alarm } => self.call_alarm(token, alarm, turn),
+            Event::Ack { request, origin } => {
+                if let Some(proxy) = &mut self.roles.proxy {
+                    proxy.ack(&request, &origin, turn);
+                }
+            }
             Event::Response { tx, response, .. } => {
+                if let Some(proxy) = self.roles.proxy.as_mut().filter(|proxy| proxy.owns(tx)) {
+                    return proxy.response(tx, response, turn);
+                }
                 for (tx, reply) in self.relay.response(tx, &response, turn) {
                     self.reply(tx, Some(reply), turn);
                 }
             }
             Event::RequestFailed { tx, why } => {
+                if let Some(proxy) = self.roles.proxy.as_mut().filter(|proxy| proxy.owns(tx)) {
+                    return proxy.failed(tx, &why, turn);
+                }
                 tracing::debug!(?why, "no answer to a request that was passed on");
                 for (tx, reply) in self.relay.failure(tx, &why, turn) {
                     self.reply(tx, Some(reply), turn);

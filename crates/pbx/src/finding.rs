@@ -7,9 +7,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use proxy::Job;
 use sip::{AlarmId, IdMap, ServerTx, Turn};
 
 use crate::command::Command;
+use crate::config::Role;
 use crate::neighbours::Neighbours;
 use crate::request::Admitted;
 
@@ -22,8 +24,21 @@ pub(crate) const ALARMS: u64 = 1 << 63;
 pub(crate) enum Seeker {
     /// A request of another user.
     Request(Admitted),
+    /// A request that is passed on in this role.
+    Passed(Role, Box<Job>),
     /// A transfer of a call, by their numbers.
     Transfer { call: u64, transfer: u32 },
+}
+
+impl Seeker {
+    /// The request that waits for an answer.
+    fn request(&self) -> Option<ServerTx> {
+        match self {
+            Self::Request(request) => Some(request.tx),
+            Self::Passed(_, job) => Some(job.tx),
+            Self::Transfer { .. } => None,
+        }
+    }
 }
 
 /// What waits, by the number of the question, with the alarms that end the wait.
@@ -58,8 +73,8 @@ impl Findings {
             return false;
         }
         let Ok(alarm) = turn.alarm(turn.now().mono + PATIENCE, ALARMS | ticket) else { return false };
-        if let Seeker::Request(request) = &seeker {
-            self.by_request.insert(request.tx, ticket);
+        if let Some(tx) = seeker.request() {
+            self.by_request.insert(tx, ticket);
         }
         self.table.insert(ticket, (seeker, alarm));
         true
@@ -67,8 +82,8 @@ impl Findings {
 
     fn take(&mut self, ticket: u64) -> Option<(Seeker, AlarmId)> {
         let found = self.table.remove(&ticket)?;
-        if let Seeker::Request(request) = &found.0 {
-            self.by_request.remove(&request.tx);
+        if let Some(tx) = found.0.request() {
+            self.by_request.remove(&tx);
         }
         Some(found)
     }

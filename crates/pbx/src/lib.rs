@@ -34,6 +34,7 @@
 //! | `admit`, `one_hash` | who a request is from, and whether it is let in; devices that know one hash only |
 //! | `bindings`, `target` | where devices are; one of them, ready to be called |
 //! | `neighbours`, `finding` | the other loops; what waits while one of them is asked for the devices of its users |
+//! | `roles` | what the server is besides, by domain: proxy, redirect server, registrar alone |
 //! | `call`, `call/*` | one call: its states, legs and media |
 //! | `extension` | numbers that the PBX answers itself |
 //! | `message`, `relay` | MESSAGE between users; where the answers to what was passed on belong |
@@ -64,6 +65,7 @@ mod panel;
 mod referral;
 mod relay;
 mod request;
+mod roles;
 mod server;
 mod status;
 mod studio;
@@ -76,8 +78,8 @@ mod watch;
 pub use accounts::{Account, AccountError};
 pub use certificate::Certificate;
 pub use config::{
-    Config, ConfigError, Extensions, Limits, MediaConfig, Place, RegisterConfig, Secret, TlsConfig, User, listen,
-    name_server,
+    Authenticate, Config, ConfigError, Extensions, Limits, MediaConfig, Place, ProxyRules, RegisterConfig, Role,
+    Secret, TlsConfig, User, listen, name_server,
 };
 pub use lookout::Lookout;
 pub use panel::NoAnswer;

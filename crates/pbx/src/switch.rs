@@ -23,6 +23,7 @@ use crate::neighbours::Neighbours;
 use crate::one_hash::OneHash;
 use crate::referral::NO_REPORTS;
 use crate::relay::Relay;
+use crate::roles::Roles;
 use crate::status::{CallStatus, ContactStatus, LoopStatus, Status, UserStatus};
 use crate::studio::Studio;
 use crate::tally::Tally;
@@ -48,6 +49,7 @@ pub(crate) struct Switch {
     pub(crate) capabilities: Capabilities,
     pub(crate) calls: Calls,
     pub(crate) relay: Relay,
+    pub(crate) roles: Roles,
     pub(crate) metrics: Metrics,
     listen: Vec<String>,
     began: Now,
@@ -61,6 +63,8 @@ pub(crate) struct Given {
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) home: Home,
     pub(crate) tally: Arc<Tally>,
+    /// Under which proxies prove to themselves what has passed them.
+    pub(crate) secret: [u8; 16],
 }
 
 /// The stack's settings.
@@ -83,6 +87,7 @@ pub(crate) fn stack_config(config: &Config) -> sip::Config {
             timer: config.session_timer.unwrap_or_default(),
             ..sip::invite::Policy::default()
         },
+        role: if config.is_more_than_pbx() { sip::Role::Proxy } else { sip::Role::UserAgent },
         force_rport: config.register.nat == proxy::Nat::Always,
         ..sip::Config::default()
     }
@@ -103,7 +108,7 @@ fn extensions(config: &Config) -> Vec<String> {
 impl Switch {
     /// On the loop's thread, before anything is received.
     pub(crate) fn new(
-        Given { config, accounts, home, tally }: Given,
+        Given { config, accounts, home, tally, secret }: Given,
         (digest, offers_md5_among_others): (digest::Server, bool),
         studio: Studio,
         metrics: Metrics,
@@ -125,6 +130,7 @@ impl Switch {
             capabilities: Capabilities { allow: methods(), supported: extensions(&config), ..Capabilities::default() },
             calls: Calls::default(),
             relay: Relay::new(config.limits.messages),
+            roles: Roles::new(&config, secret),
             metrics,
             listen: listen.collect(),
             began: now,

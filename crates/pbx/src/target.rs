@@ -68,6 +68,12 @@ impl Target {
         })
     }
 
+    /// The same for the proxy.
+    pub(crate) fn into_pass(self) -> proxy::Target {
+        let Self { uri, routes, hop, q, .. } = self;
+        proxy::Target { uri, routes, hop, q }
+    }
+
     /// Whether the whole way to it is one stream: the connection by which it registered, with nobody in between (RFC 3327).
     pub(crate) fn is_by_stream(&self) -> bool {
         matches!(&self.hop, Hop::Path(path) if path.transport.is_reliable()) && self.routes.is_empty()

@@ -1,17 +1,31 @@
-//! Who is reachable where: the rules of location service and registrar (RFC 3261 section 10).
+//! Who is reachable where, and how requests get there: the rules of location service and registrar (RFC 3261 section 10), proxy (section 16) and
+//! redirect server (section 8.3).
 //!
-//! What it is not: it sends nothing, stores nothing on disk, reads no clock and asks for no password. [`registrar::Registrar`] takes a REGISTER whose sender is known, and
-//! returns an answer and [`record::Record`]s; whoever drives it writes those down before the answer leaves.
+//! What it is not: it opens no socket, stores nothing on disk, reads no clock and asks for no password. [`registrar::Registrar`] takes a REGISTER whose
+//! sender is known, and returns an answer and [`record::Record`]s; whoever drives it writes those down before the answer leaves. [`passing::Proxy`] uses
+//! the transactions of [`sip`] in turns that its driver opens, and is told the targets of a request.
 
+pub mod arrival;
+pub mod choice;
 mod crc;
 pub mod fold;
+pub mod fork;
 pub mod location;
+pub mod own;
 mod packed;
+pub mod passing;
 pub mod record;
+pub mod redirect;
 pub mod registrar;
+pub mod tokens;
 
+pub use arrival::Arrival;
 pub use fold::Fold;
+pub use fork::{Forking, Target};
 pub use location::{Binding, Location};
+pub use own::Own;
 pub use packed::{FLOW_GONE, Texts, TooLong};
+pub use passing::{Job, Proxy, ProxyConfig};
 pub use record::{Kind, Record};
 pub use registrar::{Nat, Overflow, Ownership, PathRule, Plan, Registrar, RegistrarConfig};
+pub use tokens::Tokens;

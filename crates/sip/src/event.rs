@@ -24,8 +24,8 @@ pub enum Event {
         /// Where it came from.
         origin: Origin,
     },
-    /// The peer cancelled an INVITE that was never made a session (RFC 3261 section 9.2). Both the 200 for the CANCEL and the 487 for the
-    /// INVITE have been sent.
+    /// The peer cancelled an INVITE that was never made a session (RFC 3261 section 9.2). The 200 for the CANCEL has been sent, and the 487 for the
+    /// INVITE too, except with [`crate::Role::Proxy`]: a proxy cancels what it has passed on, and passes back what comes of that (section 16.10).
     Cancelled {
         /// The INVITE.
         tx: ServerTx,

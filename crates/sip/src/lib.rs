@@ -25,6 +25,7 @@ pub mod dialog;
 pub mod digest;
 pub mod draft;
 pub mod event;
+pub mod forward;
 pub mod id;
 pub mod invite;
 pub mod locate;
@@ -53,6 +54,7 @@ pub use config::{Config, Role, Timers, Trying};
 pub use counters::Counters;
 pub use draft::{ContactSpec, Draft, Hop};
 pub use event::{Application, Event, Failure, TargetFailure};
+pub use forward::{Forward, Record};
 pub use id::{
     AlarmId, AskId, ClientTx, DialogId, FlowId, Id, IdHasher, IdMap, RegistrationId, SendId, ServerTx, SessionId, Shard,
 };

@@ -27,6 +27,13 @@ impl TextHash {
         Self(Sip13::new((key as u64, (key >> 64) as u64)))
     }
 
+    /// The hash of several texts in this order.
+    pub fn of_all<'a>(&self, texts: impl IntoIterator<Item = &'a [u8]>) -> u64 {
+        let mut hash = self.0;
+        texts.into_iter().for_each(|text| hash.text(text));
+        hash.finish()
+    }
+
     /// The hash of a text: all 64 bits depend on all of it.
     pub fn of(&self, text: &[u8]) -> u64 {
         let mut hash = self.0;

@@ -206,8 +206,10 @@ fn of_a_server() -> Printed {
     printed.extend(server.end().1);
     // One that makes passwords.
     let other = folder.path().join("other");
-    let mut other = Going::start(&["serve", "--json", "--sip", "127.0.0.1:0", "--state", other.to_str().unwrap()]);
+    let other = other.to_str().unwrap();
+    let mut other = Going::start(&["serve", "--json", "--role", "proxy", "--sip", "127.0.0.1:0", "--state", other]);
     printed.push(other.line(r#""event":"user""#));
+    printed.push(other.line(r#""event":"role""#));
     let printed = held_against_the_document(printed.iter().flat_map(|all| all.lines()));
     let wanted = ["listening", "ready", "metrics", "sip", "verdict", "answered", "ended", "recorded", "error"];
     assert_printed(&printed, &wanted);

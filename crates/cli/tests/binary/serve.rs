@@ -325,3 +325,22 @@ fn message_to_a_user_reaches_its_device() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     device.line("hello");
 }
+
+/// Two of our own telephones through the proxy: one waits, the other calls it and hears itself.
+#[test]
+fn rfc3261_16_2_phones_talk_to_each_other_through_the_proxy() {
+    let users = ["--user", "1001:secret1", "--user", "1002:secret2"];
+    for (role, code) in [("proxy", 0), ("redirect", 7), ("registrar", 7)] {
+        let served = Served::ready(&[&["--role", role], &users[..]].concat());
+        let (caller, callee) = (served.account("1001"), served.account("1002"));
+        let waits = ["answer", "--echo", "--sip", "127.0.0.1:0", "--account", &callee, "--password", "secret2"];
+        let mut robot = Going::start(&waits);
+        robot.line("registered");
+        let calls = ["call", &callee, "--account", &caller, "--password", "secret1", "--sip", "127.0.0.1:0"];
+        let hears = ["--tone", "440", "--for", "2", "--expect-tone", "440"];
+        let ended = offhook(&[&calls[..], &hears[..]].concat());
+        assert_eq!(ended.code, Some(code), "{role}: {ended:?}");
+        robot.interrupt();
+        robot.end();
+    }
+}

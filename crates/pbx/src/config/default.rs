@@ -11,7 +11,9 @@ use sip::invite::SessionTimer;
 use sip::{Timers, Transport};
 use store::Durability;
 
-use super::{Config, Extensions, Limits, MediaConfig, RegisterConfig, Secret, TlsConfig};
+use super::{
+    Authenticate, Config, Extensions, Limits, MediaConfig, ProxyRules, RegisterConfig, Role, Secret, TlsConfig,
+};
 
 /// The port of SIP (RFC 3261 section 19.1.2).
 const SIP_PORT: u16 = 5060;
@@ -31,6 +33,9 @@ impl Default for Config {
             options_auth: false,
             domains: Vec::new(),
             durability: Durability::Second,
+            role: Role::default(),
+            roles: BTreeMap::new(),
+            proxy: ProxyRules::default(),
             users: BTreeMap::new(),
             generated: vec!["1001".to_owned(), "1002".to_owned()],
             extensions: Extensions::default(),
@@ -98,6 +103,20 @@ impl Default for RegisterConfig {
     }
 }
 
+impl Default for ProxyRules {
+    fn default() -> Self {
+        Self {
+            authenticate: Authenticate::default(),
+            relay: false,
+            record_route: true,
+            forking: proxy::Forking::default(),
+            recurse: false,
+            turn: Duration::from_secs(20),
+            timer_c: Duration::from_secs(190),
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -106,6 +125,7 @@ impl Default for Limits {
             registrations: 100_000,
             contacts_per_user: 5,
             messages: 10_000,
+            forwarded: 100_000,
             questions: 10_000,
             calls_listed: 1_000,
             retry_after: Duration::from_secs(5),

@@ -29,6 +29,7 @@ impl Config {
         put(&mut top, "digest", texts(self.digest.iter().map(digest)));
         put(&mut top, "options_auth", self.options_auth);
         put(&mut top, "domains", texts(self.domains.iter().cloned()));
+        self.show_roles(&mut top);
         put(&mut top, "durability", if self.durability == Durability::Sync { "sync" } else { "interval" });
         put(&mut top, "ring_secs", secs(self.ring));
         put_some(&mut top, "silence_secs", self.silence.map(secs));
@@ -120,6 +121,7 @@ impl Config {
         put(&mut table, "registrations", number(limits.registrations));
         put(&mut table, "contacts_per_user", number(limits.contacts_per_user));
         put(&mut table, "messages", number(limits.messages));
+        put(&mut table, "forwarded", number(limits.forwarded));
         put(&mut table, "questions", number(limits.questions));
         put(&mut table, "calls_listed", number(limits.calls_listed));
         put(&mut table, "retry_after_secs", secs(limits.retry_after));

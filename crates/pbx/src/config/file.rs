@@ -14,6 +14,20 @@
 //! control = "/run/offhook/offhook.sock"
 //! shards = 1                      # SIP loops; more are worth it where one core cannot take all calls
 //!
+//! role = "pbx"                    # proxy, redirect, registrar: what to be for domains that [roles] does not name
+//!
+//! [roles]                         # these domains are served, too
+//! "example.com" = "proxy"
+//!
+//! [proxy]                         # for the roles proxy and redirect
+//! authenticate = "own"            # who says he is ours or wants to reach others; "all"; "off": nobody
+//! relay = false                   # true: pass requests on to others for anybody
+//! record_route = true             # stay in the way of calls
+//! forking = "preference"          # devices of one q at once; "parallel": all; "serial": one by one
+//! turn_secs = 20                  # how long those of one q may ring before the next
+//! recurse = false                 # true: follow 3xx of devices for callers with credentials
+//! timer_c_secs = 190              # how long a call may ring at all; more than 180
+//!
 //! [users.1001]
 //! password = "${PHONE_PASSWORD}"  # or password_file, or ha1
 //! display = "Alice"
@@ -67,6 +81,7 @@
 //! registrations = 100000
 //! contacts_per_user = 5
 //! messages = 10000                # under way, for each SIP loop
+//! forwarded = 100000              # requests that a proxy has passed on, for each SIP loop
 //! questions = 10000               # of each SIP loop to the others
 //! calls_listed = 1000             # in a status
 //! retry_after_secs = 5
@@ -86,7 +101,7 @@ use super::{Config, LISTEN, listen};
 
 /// Largest configuration file, in octets.
 const LARGEST: u64 = 4 << 20;
-pub(super) const TOP: [&str; 21] = [
+pub(super) const TOP: [&str; 24] = [
     "listen",
     "state",
     "realm",
@@ -99,6 +114,9 @@ pub(super) const TOP: [&str; 21] = [
     "metrics",
     "control",
     "shards",
+    "role",
+    "roles",
+    "proxy",
     "users",
     "extensions",
     "media",
@@ -173,6 +191,7 @@ impl Config {
         let top = source.top(table.get_ref());
         top.only(&TOP)?;
         self.read_top(&top)?;
+        self.read_roles(&top)?;
         let each = |key: &str| top.get(key).map(|entry| entry.section()).transpose();
         if let Some(users) = each("users")? {
             for (name, entry) in users.entries() {

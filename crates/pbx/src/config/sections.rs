@@ -45,12 +45,13 @@ pub(super) const TLS: [&str; 5] = ["certificate", "key", "client_ca", "client_re
 pub(super) const WEBSOCKET: [&str; 1] = ["origins"];
 pub(super) const SIP: [&str; 6] =
     ["t1_ms", "t2_ms", "t4_ms", "session_timer_secs", "session_timer_min_secs", "rest_ms"];
-pub(super) const LIMITS: [&str; 8] = [
+pub(super) const LIMITS: [&str; 9] = [
     "calls",
     "calls_per_user",
     "registrations",
     "contacts_per_user",
     "messages",
+    "forwarded",
     "questions",
     "calls_listed",
     "retry_after_secs",
@@ -222,6 +223,7 @@ impl Config {
             ("registrations", &mut limits.registrations),
             ("contacts_per_user", &mut limits.contacts_per_user),
             ("messages", &mut limits.messages),
+            ("forwarded", &mut limits.forwarded),
             ("questions", &mut limits.questions),
             ("calls_listed", &mut limits.calls_listed),
         ] {

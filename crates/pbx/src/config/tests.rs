@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::file::TOP;
+use super::roles::PROXY;
 use super::sections::{DNS, EXTENSIONS, LIMITS, MEDIA, REGISTER, SIP, TLS, USER, WEBSOCKET};
 use super::{Config, Secret};
 
@@ -261,6 +262,9 @@ ring_secs = 7
 silence_secs = 8
 metrics = "127.0.0.1:1"
 control = "/c"
+role = "redirect"
+roles = { "a.example" = "proxy", "b.example" = "registrar", "c.example" = "pbx" }
+proxy = { authenticate = "all", relay = true, record_route = false, forking = "serial", recurse = true, turn_secs = 4, timer_c_secs = 181 }
 users.1001 = { password = "hush", display = "Ä", numbers = ["21", "22"], max_contacts = 4, remove_existing = true }
 users.1002 = { password_file = "/f" }
 users."a.b" = { ha1 = "0123456789abcdef0123456789abcdef" }
@@ -329,7 +333,8 @@ fn every_key_is_in_the_example_on_the_page_and_among_the_settings_that_apply() {
         ("the page of the module", include_str!("file.rs").split("```").nth(1).unwrap()),
         ("what applies", shown.as_str()),
     ];
-    let groups: [&[&str]; 10] = [&TOP, &USER, &EXTENSIONS, &MEDIA, &REGISTER, &DNS, &TLS, &WEBSOCKET, &SIP, &LIMITS];
+    let groups: [&[&str]; 11] =
+        [&TOP, &USER, &EXTENSIONS, &MEDIA, &REGISTER, &DNS, &TLS, &WEBSOCKET, &SIP, &LIMITS, &PROXY];
     for (key, (name, text)) in groups.concat().into_iter().flat_map(|key| told.map(|told| (key, told))) {
         let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
         assert!(words.into_iter().any(|word| word == key), "{name} does not tell of {key}");
@@ -420,4 +425,22 @@ fn users_that_share_no_hash_are_told() {
     assert!(error.starts_with("line 3, column 7: `users.2.ha1`"), "{error}");
     read(&format!("digest = 'md5'\n[users.2]\nha1 = '{md5}'\n[users.3]\npassword = 'x'\n")).unwrap();
     read(&format!("[users.2]\nha1 = '{md5}'\n")).unwrap();
+}
+
+#[test]
+fn roles_are_words_and_timer_c_is_more_than_three_minutes() {
+    for (text, expected) in [
+        ("role = 'gateway'", "`role`: found \"gateway\", expected one of pbx, proxy, redirect, registrar"),
+        ("roles.'a.example' = 'x'", "expected one of pbx, proxy, redirect, registrar"),
+        ("proxy.timer_c_secs = 180", "expected"),
+        ("proxy.forking = 'all'", "expected one of preference, parallel, serial"),
+        ("proxy.relays = true", "did you mean `proxy.relay`?"),
+    ] {
+        let error = read(text).unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+    assert!(!read("").unwrap().is_more_than_pbx());
+    assert!(!read("roles.'a.example' = 'pbx'").unwrap().is_more_than_pbx());
+    assert!(read("roles.'a.example' = 'proxy'").unwrap().is_more_than_pbx());
+    assert!(read("role = 'registrar'").unwrap().is_more_than_pbx());
 }

@@ -15,6 +15,7 @@ mod ports;
 mod refusals;
 mod registering;
 mod reliable;
+mod roles;
 mod rules;
 mod setup;
 mod sharded;

@@ -182,7 +182,7 @@ impl Phone {
     /// Sends a request outside a dialog, answers a challenge once, and gives the dialog and the branch of the last try.
     pub(crate) fn ask(&mut self, method: &str, uri: &str, to: &str, body: Option<(&str, &str)>) -> (Dialog, Response) {
         let (dialog, response) = self.ask_plain(method, uri, to, body, &[]);
-        if response.code().get() != 401 {
+        if !matches!(response.code().get(), 401 | 407) {
             return (dialog, response);
         }
         let lines = self.credentials(response.headers(), method, uri, body.map_or("", |(_, body)| body));
@@ -193,10 +193,12 @@ impl Phone {
         let mut credentials = Credentials::new();
         credentials.add(Credential::password(None, &self.name, &self.password).unwrap());
         let mut client = Client::new(credentials);
-        let values = challenge.all(HeaderId::WwwAuthenticate).map(|header| (false, header.value));
-        client.take_challenges(values).unwrap();
+        let www = challenge.all(HeaderId::WwwAuthenticate).map(|header| (false, header.value));
+        let proxy = challenge.all(HeaderId::ProxyAuthenticate).map(|header| (true, header.value));
+        client.take_challenges(www.chain(proxy)).unwrap();
         let lines = client.lines_for(method, uri, body.as_bytes(), 0x1234_5678_9abc_def0);
-        lines.into_iter().map(|(_, value)| format!("Authorization: {value}\r\n")).collect()
+        let name = |proxy| if proxy { "Proxy-Authorization" } else { "Authorization" };
+        lines.into_iter().map(|(proxy, value)| format!("{}: {value}\r\n", name(proxy))).collect()
     }
 
     /// A request outside a dialog, not sent.

@@ -127,6 +127,11 @@ impl Headers {
         self.index.entries().iter().filter(wanted).map(|entry| (entry.id(), entry.ended_line_of(&self.bytes)))
     }
 
+    /// Every line as it came, with the CRLF where it follows at once.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (HeaderId, &[u8])> {
+        self.index.entries().iter().map(|entry| (entry.id(), entry.ended_line_of(&self.bytes)))
+    }
+
     /// Every header field of this name, known or not, compact form included.
     pub fn by_name<'a>(&'a self, name: &'a str) -> impl Iterator<Item = RawHeader<'a>> {
         let id = HeaderId::from_name(name.as_bytes());

@@ -70,6 +70,7 @@ mod reply;
 mod request;
 mod response;
 mod scan;
+pub(crate) mod splice;
 mod start;
 mod status;
 mod typed;

@@ -68,7 +68,7 @@ pub(crate) fn begin(
 }
 
 /// Copies a line, with a tag behind it.
-fn copy(writer: &mut Writer, line: &[u8], tag: Option<&[u8]>) {
+pub(super) fn copy(writer: &mut Writer, line: &[u8], tag: Option<&[u8]>) {
     match (line.strip_suffix(b"\r\n"), tag) {
         (Some(_), None) => writer.octets(line),
         (bare, None) => writer.octets(bare.unwrap_or(line)).octets(b"\r\n"),
@@ -77,7 +77,7 @@ fn copy(writer: &mut Writer, line: &[u8], tag: Option<&[u8]>) {
 }
 
 /// Copies the top Via with `received` and `rport` set; the other Vias of the same line stay as they are, and so does one that cannot be read.
-fn stamp(writer: &mut Writer, request: &Headers, ip: IpAddr, rport: Option<u16>) {
+pub(super) fn stamp(writer: &mut Writer, request: &Headers, ip: IpAddr, rport: Option<u16>) {
     writer.octets(b"Via: ");
     let rest = match request.usual_via() {
         Some(usual) => {

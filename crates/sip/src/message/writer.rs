@@ -53,6 +53,19 @@ impl Writer {
         writer
     }
 
+    /// The same on a page that has been used before.
+    pub(super) fn status_on(mut page: Vec<u8>, code: StatusCode, reason: &[u8]) -> Writer {
+        page.clear();
+        let mut writer = Writer { out: page };
+        writer.octets(b"SIP/2.0 ").number(usize::from(code.get())).octets(b" ").octets(reason).octets(b"\r\n");
+        writer
+    }
+
+    /// What has been printed, to be used again.
+    pub(crate) fn into_page(self) -> Vec<u8> {
+        self.out
+    }
+
     /// Begins with no start line.
     pub(crate) fn lines_only() -> Writer {
         Writer { out: Vec::new() }

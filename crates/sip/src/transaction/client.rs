@@ -29,6 +29,8 @@ pub(crate) struct Client {
     timer: TimerId,
     /// A lost connection was made again once.
     reconnected: bool,
+    /// The request is somebody else's, whose Via is in the responses below ours.
+    passed: bool,
 }
 
 /// The machine, by the method of the request.
@@ -123,7 +125,13 @@ impl From<client_other::Effect> for Effect {
 
 impl Turn<'_> {
     /// Reserves the place of a client transaction, so that its branch can be written into the request; [`Turn::client_send`] follows.
-    pub(super) fn client_new(&mut self, method: &Method, path: Path, outgoing: Option<Id>) -> (Id, Branch) {
+    pub(super) fn client_new(
+        &mut self,
+        method: &Method,
+        path: Path,
+        outgoing: Option<Id>,
+        passed: bool,
+    ) -> (Id, Branch) {
         let (now, reliable, timers) = (self.now.mono, path.transport.is_reliable(), &self.stack.config.timers);
         let machine = match method {
             Method::Invite => Machine::Invite { state: client_invite::State::new(now, reliable, timers), ack: None },
@@ -140,6 +148,7 @@ impl Turn<'_> {
             partner: None,
             timer: TimerId::NONE,
             reconnected: false,
+            passed,
         };
         let id = self.stack.clients.insert(self.stack.config.shard, client);
         let branch = Branch::new(&self.stack.keys, nonce, id);
@@ -181,9 +190,10 @@ impl Turn<'_> {
 
     /// A response came in (RFC 3261 sections 17.1.3 and 18.1.2): one whose top Via is not ours, sent-by and branch, is dropped.
     pub(crate) fn receive_response(&mut self, response: Box<Response>, origin: &Origin) {
-        // Section 8.1.3.3: a response with somebody else's Via under ours is not for us.
-        let only = response.headers().list::<Via<'_>>().nth(1).is_none();
-        match self.client_of(response.headers()).filter(|_| only) {
+        // Section 8.1.3.3: a response with somebody else's Via under ours is not for us; section 16.7 step 3: one without is for nobody else.
+        let only = || response.headers().list::<Via<'_>>().nth(1).is_none();
+        let passed = |id: &Id| self.stack.clients.get(*id).is_some_and(|client| client.passed);
+        match self.client_of(response.headers()).filter(|id| only() != passed(id)) {
             Some(id) => self.client_response(id, response, origin),
             None => self.stack.counters.stray_responses += 1,
         }
@@ -229,7 +239,7 @@ impl Turn<'_> {
             Effect::Up | Effect::AckAndUp => {
                 if effect == Effect::AckAndUp {
                     self.client_ack(id, response.headers());
-                } else if code.is_final() && !self.client_is_invite(id) {
+                } else if code.is_final() {
                     self.client_forget_request(id);
                 }
                 // A refusal ends the request: the transaction stays behind to absorb repeats, and tells nobody.
@@ -357,7 +367,7 @@ impl Turn<'_> {
         state.step(client_invite::Input::Cancelled, now, path.transport.is_reliable(), &timers);
         let Some(bytes) = print::cancel(&client.bytes, lines, &self.stack.config) else { return };
         self.client_rearm(id);
-        let (cancel, _) = self.client_new(&Method::Cancel, path, None);
+        let (cancel, _) = self.client_new(&Method::Cancel, path, None, false);
         if let Some(made) = self.stack.clients.get_mut(cancel) {
             (made.partner, made.branch) = (Some(id), branch);
         }

@@ -14,6 +14,9 @@ use crate::message::{HeaderId, Headers, Method, Request};
 use crate::rng::Token;
 use crate::siphash::Sip13;
 
+/// Octets that a proxy adds to a branch of ours: a dot, and a token by which it knows a request of its own that comes back.
+const MARK: usize = 14;
+
 /// The text every branch of RFC 3261 starts with (section 8.1.1.7).
 pub(crate) const COOKIE: &str = "z9hG4bK";
 
@@ -135,6 +138,25 @@ impl Keys {
         hash.text(headers.call_id().as_bytes());
         Token::from_u64(hash.finish())
     }
+    /// The branch of a request that is passed on without a transaction: the same whenever the same request comes (RFC 3261 section 16.11).
+    pub(crate) fn stateless_branch(&self, request: &Request) -> Branch {
+        let headers = request.headers();
+        let (branch, sent_by) = headers.way_back();
+        let mut hash = Sip13::new(self.0);
+        hash.word(6);
+        if is_rfc3261(branch) {
+            hash.text(branch);
+            lower(&mut hash, sent_by);
+        } else {
+            hash.text(headers.raw(HeaderId::Via).unwrap_or(b""));
+            hash.text(headers.from_tag().unwrap_or("").as_bytes());
+            hash.text(headers.to_tag_octets().unwrap_or_default());
+            hash.text(headers.call_id().as_bytes());
+            hash.word(u64::from(headers.cseq().number));
+            hash.text(request.uri_text().as_bytes());
+        }
+        Branch::new(self, hash.finish(), Id::from_u64(0))
+    }
     fn mask(&self, nonce: u64) -> u64 {
         let mut hash = Sip13::new(self.0);
         hash.word(5);
@@ -174,7 +196,11 @@ impl Branch {
     /// Reads a branch of ours back.
     pub(crate) fn parse(keys: &Keys, text: &str) -> Option<(Branch, Id)> {
         let rest = text.as_bytes().strip_prefix(COOKIE.as_bytes())?;
-        let (nonce, hidden) = rest.split_at_checked(13)?;
+        let (nonce, rest) = rest.split_at_checked(13)?;
+        let (hidden, mark) = rest.split_at_checked(13)?;
+        if !mark.is_empty() && (mark.len() != MARK || !mark.starts_with(b".")) {
+            return None;
+        }
         let branch = Branch { nonce: Token::parse(nonce)?, hidden: Token::parse(hidden)? };
         Some((branch, Id::from_u64(branch.hidden ^ keys.mask(branch.nonce))))
     }

@@ -12,6 +12,7 @@ pub(crate) mod key;
 mod next_hop;
 pub(crate) mod outgoing;
 mod packed;
+mod pass;
 pub(crate) mod print;
 mod respond;
 pub(crate) mod server;

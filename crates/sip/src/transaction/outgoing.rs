@@ -8,7 +8,8 @@ use crate::config::Role;
 use crate::digest;
 use crate::draft::{Draft, Hop};
 use crate::event::Failure;
-use crate::id::{AskId, ClientTx, DialogId, Id};
+use crate::forward::Forward;
+use crate::id::{AskId, ClientTx, DialogId, Id, ServerTx};
 use crate::invite;
 use crate::message::{HeaderId, Lines, Method, Response, StatusCode};
 use crate::outbox::{Answer, Cause, Origin, Path, Question, SendError, Transport};
@@ -16,7 +17,7 @@ use crate::planted::{Bug, planted};
 use crate::route;
 use crate::stack::{Asker, StackError};
 use crate::transaction::key::Branch;
-use crate::transaction::{failover, next_hop, print};
+use crate::transaction::{failover, next_hop, pass, print};
 use crate::turn::{Owner, Turn};
 
 /// 401 and 407 answered within one request.
@@ -26,10 +27,22 @@ const INTERVALS: u8 = 5;
 /// Most octets of a MESSAGE whose whole way is not known (RFC 3428 section 8).
 const MESSAGE: usize = 1_300;
 
+/// A request that is passed on.
+#[derive(Debug)]
+pub(super) struct Passing {
+    pub(super) forward: Forward,
+    /// It has no transaction.
+    pub(super) stateless: bool,
+}
+
 /// A request of ours without its final response (for an INVITE: until the last 2xx can have come).
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     draft: Box<Draft>,
+    /// Set when it is somebody else's and passed on: then this is what it is printed from. Let go of when a 2xx has come.
+    passing: Option<Box<Passing>>,
+    /// A further 2xx goes back by this one.
+    back: Option<ServerTx>,
     /// Request-URI and Route values after RFC 3261 section 12.2.1.1.
     target: route::Target,
     owner: Owner,
@@ -160,13 +173,34 @@ impl Turn<'_> {
         self.outgoing_new(draft, owner, Numbers::Draft)
     }
 
-    fn outgoing_new(&mut self, mut draft: Draft, owner: Owner, numbers: Numbers) -> Result<ClientTx, StackError> {
+    fn outgoing_new(&mut self, draft: Draft, owner: Owner, numbers: Numbers) -> Result<ClientTx, StackError> {
+        print::check(&draft)?;
+        let target = route::target(draft.uri.as_str(), draft.routes.iter().map(String::as_str));
+        self.outgoing_add(draft, target, owner, numbers, None)
+    }
+
+    /// The same for a request that is passed on.
+    pub(super) fn outgoing_pass(&mut self, draft: Draft, passing: Passing) -> Result<ClientTx, StackError> {
+        let routes = &passing.forward.routes;
+        if !routes.iter().all(|route| print::clean(route)) {
+            return Err(StackError::Text { what: "Route" });
+        }
+        let target = route::target(draft.uri.as_str(), routes.iter().map(String::as_str));
+        self.outgoing_add(draft, target, Owner::Application, Numbers::Draft, Some(Box::new(passing)))
+    }
+
+    fn outgoing_add(
+        &mut self,
+        mut draft: Draft,
+        target: route::Target,
+        owner: Owner,
+        numbers: Numbers,
+        passing: Option<Box<Passing>>,
+    ) -> Result<ClientTx, StackError> {
         let limit = self.stack.config.max_client_transactions;
         if self.stack.outgoing.len() >= limit || self.stack.clients.len() >= limit {
             return Err(StackError::Full { what: "requests under way", limit });
         }
-        print::check(&draft)?;
-        let target = route::target(draft.uri.as_str(), draft.routes.iter().map(String::as_str));
         if !print::clean(&target.uri) {
             return Err(StackError::Text { what: "Request-URI" });
         }
@@ -181,6 +215,8 @@ impl Turn<'_> {
         };
         let outgoing = Outgoing {
             draft: Box::new(draft),
+            back: passing.as_ref().and_then(|passing| passing.forward.server),
+            passing,
             target,
             owner,
             timer,
@@ -311,7 +347,8 @@ impl Turn<'_> {
         };
         (outgoing.path, outgoing.provisional) = (Some(path), false);
         let method = outgoing.draft.method.clone();
-        if method == Method::Ack {
+        let passed = outgoing.passing.is_some();
+        if method == Method::Ack || outgoing.passing.as_ref().is_some_and(|passing| passing.stateless) {
             return self.outgoing_ack(id, path);
         }
         if why == Cause::Request
@@ -320,7 +357,7 @@ impl Turn<'_> {
             return self.outgoing_fail(id, failure);
         }
         let (cnonce, role) = (self.stack.rng.u64(), self.stack.config.role);
-        let (client, branch) = self.client_new(&method, path, Some(id));
+        let (client, branch) = self.client_new(&method, path, Some(id), passed);
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
         let draft = &outgoing.draft;
         let body = draft.body.as_ref().map_or(&b""[..], |body| &body.bytes);
@@ -333,9 +370,12 @@ impl Turn<'_> {
         let routes = &outgoing.target.routes;
         let this =
             print::Try { uri, routes, cseq: draft.cseq, branch, path: &path, authorization, timer: outgoing.timer };
-        let bytes = print::request(draft, &this, &self.stack.config);
+        let bytes = match &outgoing.passing {
+            Some(passing) => pass::request(&passing.forward, &this, &self.stack.config),
+            None => print::request(draft, &this, &self.stack.config),
+        };
         let octets = bytes.len();
-        if method == Method::Message && octets > MESSAGE && !draft.by_streams && role == Role::UserAgent {
+        if method == Method::Message && !passed && octets > MESSAGE && !draft.by_streams && role == Role::UserAgent {
             self.client_end(client);
             return self.outgoing_fail(id, Failure::TooLarge { octets, most: MESSAGE });
         }
@@ -398,14 +438,21 @@ impl Turn<'_> {
     }
 
     fn outgoing_ack(&mut self, id: Id, path: Path) {
-        let branch = Branch::new(&self.stack.keys, self.stack.rng.u64(), Id::from_u64(0));
         let Some(outgoing) = self.stack.outgoing.remove(id) else { return };
+        let branch = match &outgoing.passing {
+            Some(passing) => self.stack.keys.stateless_branch(&passing.forward.request),
+            None => Branch::new(&self.stack.keys, self.stack.rng.u64(), Id::from_u64(0)),
+        };
         let (uri, routes) = (outgoing.target.uri.as_str(), outgoing.target.routes.as_slice());
         let this =
             print::Try { uri, routes, cseq: outgoing.draft.cseq, branch, path: &path, authorization: &[], timer: None };
-        let bytes = print::request(&outgoing.draft, &this, &self.stack.config);
+        let bytes = match &outgoing.passing {
+            Some(passing) => pass::request(&passing.forward, &this, &self.stack.config),
+            None => print::request(&outgoing.draft, &this, &self.stack.config),
+        };
         self.stack.counters.requests_out += 1;
-        self.send_raw(path, bytes.clone(), Cause::Ack);
+        let why = if outgoing.draft.method == Method::Ack { Cause::Ack } else { Cause::Request };
+        self.send_raw(path, bytes.clone(), why);
         self.deliver_ack_sent(outgoing.owner, path, bytes);
     }
 
@@ -429,6 +476,12 @@ impl Turn<'_> {
         }
         let accepted = code.is_success() && outgoing.draft.method == Method::Invite;
         if accepted {
+            outgoing.passing = None;
+            if let (Stage::Accepted(_), Some(back)) = (outgoing.stage, outgoing.back) {
+                // Its own transaction may have ended a moment before this one: then nobody waits for it any more.
+                let _ = self.pass_back(back, &response, &Lines::default());
+                return;
+            }
             outgoing.stage = Stage::Accepted(client);
         }
         if let (true, Some(auth)) = (code.is_success(), &mut outgoing.auth) {

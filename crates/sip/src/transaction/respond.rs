@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::config::Timers;
 use crate::draft::makes_dialog;
 use crate::header::{Contact, RecordRoute};
 use crate::id::{Id, ServerTx};
@@ -11,6 +12,7 @@ use crate::outbox::{Cause, Origin};
 use crate::reply::Reply;
 use crate::rng::Token;
 use crate::stack::StackError;
+use crate::time::Time;
 use crate::transaction::server::Machine;
 use crate::transaction::{print, server_invite, server_other};
 use crate::turn::{Owner, Sender, Turn};
@@ -51,38 +53,7 @@ impl Turn<'_> {
             };
         let own = if stateless { server.stateless_tag() } else { server.tag };
         let tag = reply.to_tag.as_deref().map_or(own.as_bytes(), str::as_bytes);
-        match &mut server.machine {
-            Machine::Invite(state) => {
-                let input = match code.class() {
-                    1 => server_invite::Input::Provisional,
-                    2 => server_invite::Input::Success,
-                    _ => server_invite::Input::Refusal,
-                };
-                match state.step(input, now, reliable, &timers) {
-                    server_invite::Effect::Send => {}
-                    _ => return Err(StackError::State("an INVITE without a final response")),
-                }
-            }
-            Machine::Other(state) => {
-                let input = match (code, code.is_provisional()) {
-                    (StatusCode::REQUEST_TIMEOUT, _) => {
-                        return Err(StackError::Forbidden("408 is no answer to a non-INVITE (RFC 4320 4.2)"));
-                    }
-                    (StatusCode::TRYING, _) => server_other::Input::Trying,
-                    (_, true) => {
-                        return Err(StackError::Forbidden("100 is the only 1xx to a non-INVITE (RFC 4320 4.1)"));
-                    }
-                    _ => server_other::Input::Final,
-                };
-                match state.step(input, now, reliable, &timers) {
-                    server_other::Effect::Send => {}
-                    server_other::Effect::TooEarly => {
-                        return Err(StackError::Forbidden("no 100 to a non-INVITE so early (RFC 4320 4.1)"));
-                    }
-                    _ => return Err(StackError::State("a request without a final response")),
-                }
-            }
-        }
+        step(&mut server.machine, code, now, reliable, &timers)?;
         let origin = server.origin.get();
         let received = server.stamp.values(&origin);
         let page = std::mem::take(&mut self.stack.page);
@@ -110,6 +81,14 @@ impl Turn<'_> {
             invite::on_responded(self, session, tx, code);
         }
         Ok(())
+    }
+
+    /// What a response that is made elsewhere does to the transaction.
+    pub(super) fn server_step(&mut self, tx: ServerTx, code: StatusCode) -> Result<(), StackError> {
+        let (now, timers) = (self.now.mono, self.stack.config.timers);
+        let server = self.stack.servers.get_mut(tx.0).ok_or(StackError::Gone)?;
+        let reliable = server.is_reliable();
+        step(&mut server.machine, code, now, reliable, &timers)
     }
 
     /// Sends 100 (Trying) now, unless something has been sent already: for an application that has looked at an INVITE and will take its time,
@@ -183,6 +162,43 @@ impl Turn<'_> {
         self.stack.servers.get_mut(tx.0).ok_or(StackError::Gone)?.owner = owner;
         Ok(())
     }
+}
+
+/// Whether a response fits, and what it makes of the transaction.
+fn step(machine: &mut Machine, code: StatusCode, now: Time, reliable: bool, timers: &Timers) -> Result<(), StackError> {
+    match machine {
+        Machine::Invite(state) => {
+            let input = match code.class() {
+                1 => server_invite::Input::Provisional,
+                2 => server_invite::Input::Success,
+                _ => server_invite::Input::Refusal,
+            };
+            match state.step(input, now, reliable, timers) {
+                server_invite::Effect::Send => {}
+                _ => return Err(StackError::State("an INVITE without a final response")),
+            }
+        }
+        Machine::Other(state) => {
+            let input = match (code, code.is_provisional()) {
+                (StatusCode::REQUEST_TIMEOUT, _) => {
+                    return Err(StackError::Forbidden("408 is no answer to a non-INVITE (RFC 4320 4.2)"));
+                }
+                (StatusCode::TRYING, _) => server_other::Input::Trying,
+                (_, true) => {
+                    return Err(StackError::Forbidden("100 is the only 1xx to a non-INVITE (RFC 4320 4.1)"));
+                }
+                _ => server_other::Input::Final,
+            };
+            match state.step(input, now, reliable, timers) {
+                server_other::Effect::Send => {}
+                server_other::Effect::TooEarly => {
+                    return Err(StackError::Forbidden("no 100 to a non-INVITE so early (RFC 4320 4.1)"));
+                }
+                _ => return Err(StackError::State("a request without a final response")),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The 100 of the stack itself (RFC 3261 section 8.2.6.1, RFC 4320 section 4.1): no tag, nothing added.

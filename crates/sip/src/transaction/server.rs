@@ -132,6 +132,9 @@ impl Server {
     pub(super) fn is_reliable(&self) -> bool {
         self.origin.is_reliable()
     }
+    pub(super) fn is_invite(&self) -> bool {
+        matches!(self.machine, Machine::Invite(_))
+    }
 }
 
 impl Keys {
@@ -485,9 +488,11 @@ impl Turn<'_> {
         let _ = self.respond_as(ServerTx(id), Reply::new(code), Cause::Automatic);
     }
 
-    /// The peer cancelled an INVITE of the application's.
+    /// The peer cancelled an INVITE of the application's. A proxy answers it with what comes back from its targets (RFC 3261 section 16.10).
     pub(crate) fn cancelled_by_peer(&mut self, tx: ServerTx) {
-        self.server_refuse(tx.0, StatusCode::REQUEST_TERMINATED);
+        if self.stack.config.role == Role::UserAgent {
+            self.server_refuse(tx.0, StatusCode::REQUEST_TERMINATED);
+        }
         self.emit(Event::Cancelled { tx });
     }
 

@@ -1,0 +1,187 @@
+//! What the server is for whom (RFC 3261 sections 8.3, 10 and 16): a PBX, a proxy, a redirect server or a registrar alone, by the domain that a request is
+//! for.
+
+use std::sync::Arc;
+
+use proxy::passing::way_of;
+use proxy::{Arrival, Job, Own, Proxy, ProxyConfig};
+use sip::message::{HeaderId, Method, Request, StatusCode};
+use sip::uas::{self, Capabilities};
+use sip::{Origin, Reply, ServerTx, Turn};
+
+use crate::config::{Authenticate, Config, ProxyRules, Role};
+use crate::finding::Seeker;
+use crate::switch::Switch;
+use crate::target::{self, Target};
+
+/// The alarms of the proxy have numbers from here, below those of questions.
+pub(crate) const ALARMS: u64 = 1 << 62;
+
+/// The roles of one loop.
+pub(crate) struct Roles {
+    usual: Role,
+    by_domain: Vec<(String, Role)>,
+    rules: ProxyRules,
+    /// Where anything but a PBX is asked for.
+    pub(crate) proxy: Option<Proxy>,
+    capabilities: Capabilities,
+}
+
+impl Roles {
+    /// As the configuration says; `secret` is the same in all loops.
+    pub(crate) fn new(config: &Config, secret: [u8; 16]) -> Self {
+        let by_domain: Vec<(String, Role)> =
+            config.roles.iter().map(|(domain, role)| (domain.to_ascii_lowercase(), *role)).collect();
+        let domains = config.domains.iter().chain(config.roles.keys()).cloned();
+        let rules = config.proxy.clone();
+        let settings = ProxyConfig {
+            record_route: rules.record_route,
+            forking: rules.forking,
+            recurse: rules.recurse,
+            timer_c: rules.timer_c,
+            turn: rules.turn,
+            max_forks: config.limits.forwarded,
+            alarms: ALARMS,
+            ..ProxyConfig::default()
+        };
+        let proxy = config.is_more_than_pbx().then(|| Proxy::new(settings, Own::new(domains), secret));
+        let allow = vec![Method::Register, Method::Options];
+        let capabilities = Capabilities { allow, accept: Vec::new(), ..Capabilities::default() };
+        Self { usual: config.role, by_domain, rules, proxy, capabilities }
+    }
+
+    /// What the server is for a request: by the domain of its Request-URI; what has a Route is for the proxy wherever there is one.
+    pub(crate) fn of(&self, request: &Request) -> Role {
+        if self.proxy.is_none() || self.by_domain.is_empty() {
+            return self.usual;
+        }
+        if request.headers().has(HeaderId::Route) && self.by_domain.iter().any(|(_, role)| *role == Role::Proxy) {
+            return Role::Proxy;
+        }
+        let Ok(uri) = request.uri() else { return self.usual };
+        let host = uri.host_text();
+        let named = self.by_domain.iter().find(|(domain, _)| domain.eq_ignore_ascii_case(host));
+        named.map_or(self.usual, |(_, role)| *role)
+    }
+
+    /// Requests that are under way to others.
+    pub(crate) fn held(&self) -> usize {
+        self.proxy.as_ref().map_or(0, Proxy::len)
+    }
+}
+
+impl Switch {
+    /// The answer to a request that is not for the PBX, unless it comes later.
+    pub(crate) fn by_role(
+        &mut self,
+        role: Role,
+        tx: ServerTx,
+        request: Arc<Request>,
+        origin: Origin,
+        turn: &mut Turn<'_>,
+    ) -> Option<Reply> {
+        let arrival = match self.roles.proxy.as_mut()?.arrived(&request, &origin) {
+            Ok(arrival) => arrival,
+            Err(reply) if reply.code.is_success() => return Some(self.role_options()),
+            Err(reply) => return Some(reply.stateless()),
+        };
+        let method = request.method();
+        if arrival.ours && *method == Method::Register {
+            return self.register(tx, &request, &origin, turn);
+        }
+        if arrival.ours && *method == Method::Options && arrival.uri.as_uri().user_unescaped().is_none() {
+            return Some(self.role_options());
+        }
+        if role == Role::Registrar {
+            let mut reply = Reply::new(StatusCode::METHOD_NOT_ALLOWED).stateless();
+            reply.lines.push_id(HeaderId::Allow, "REGISTER, OPTIONS");
+            return Some(reply);
+        }
+        let authorized = match self.let_in(role, &request, &origin, &arrival, turn) {
+            Ok(authorized) => authorized,
+            Err(reply) => return Some(*reply),
+        };
+        if self.finishing && !arrival.within {
+            return Some(self.busy());
+        }
+        if role == Role::Redirect && !arrival.ours {
+            return Some(Reply::new(StatusCode::NOT_FOUND));
+        }
+        if !arrival.ours {
+            let target = way_of(&arrival);
+            let job = Job { tx, request, origin, arrival, authorized, trusted: authorized || self.roles.rules.relay };
+            return self.roles.proxy.as_mut()?.pass(job, vec![target], turn);
+        }
+        let number = arrival.uri.as_uri().user_unescaped().map(std::borrow::Cow::into_owned).unwrap_or_default();
+        let Some(name) = self.accounts.by_number(&number).map(|known| known.name.clone()) else {
+            return Some(Reply::new(StatusCode::NOT_FOUND));
+        };
+        let job = Job { tx, request, origin, arrival, authorized, trusted: authorized || self.roles.rules.relay };
+        if self.neighbours.keeps(&name) {
+            let devices = self.devices(&name, turn.now());
+            return self.pass_to_devices(role, job, devices, turn);
+        }
+        if job.request.method() == &Method::Invite {
+            let _ = turn.trying(tx);
+        }
+        let asked = self.findings.ask(&name, Seeker::Passed(role, Box::new(job)), &self.neighbours, turn);
+        if asked { None } else { Some(self.busy()) }
+    }
+
+    /// A request for a user whose devices these are.
+    pub(crate) fn pass_to_devices(
+        &mut self,
+        role: Role,
+        job: Job,
+        devices: Vec<Target>,
+        turn: &mut Turn<'_>,
+    ) -> Option<Reply> {
+        let devices = match target::of_request(devices, job.arrival.uri.as_uri().is_secure()) {
+            Ok(devices) => devices,
+            Err(reply) => return Some(*reply),
+        };
+        let targets: Vec<proxy::Target> = devices.into_iter().map(Target::into_pass).collect();
+        match role {
+            Role::Redirect => Some(proxy::redirect::reply(&job.arrival.uri.as_uri(), &targets)),
+            _ => self.roles.proxy.as_mut()?.pass(job, targets, turn),
+        }
+    }
+
+    /// Whether a request is let in (RFC 3261 section 16.3 step 6): what belongs to a dialog that was made through us always; for the rest see
+    /// [`Authenticate`]. True when its sender has shown who he is. Nobody uses us to reach others without that, unless the configuration says so.
+    fn let_in(
+        &mut self,
+        role: Role,
+        request: &Request,
+        origin: &Origin,
+        arrival: &Arrival,
+        turn: &Turn<'_>,
+    ) -> Result<bool, Box<Reply>> {
+        if arrival.within {
+            return Ok(false);
+        }
+        let (ours, relay) = (arrival.ours, self.roles.rules.relay);
+        let asked = match self.roles.rules.authenticate {
+            Authenticate::All => true,
+            Authenticate::Own => self.is_from_us(request) || !ours && !relay,
+            Authenticate::Off => false,
+        };
+        if asked {
+            return self.admit_by(request, origin, turn.now(), role == Role::Proxy).map(|_| role == Role::Proxy);
+        }
+        if ours || relay {
+            return Ok(false);
+        }
+        Err(Box::new(Reply::new(StatusCode::FORBIDDEN).stateless()))
+    }
+
+    /// Whether a request says that it is from one of our users.
+    fn is_from_us(&self, request: &Request) -> bool {
+        let Some(Ok(from)) = request.headers().get::<sip::header::From<'_>>() else { return true };
+        self.roles.proxy.as_ref().is_some_and(|proxy| proxy.own().is(&from.uri))
+    }
+
+    fn role_options(&self) -> Reply {
+        uas::options(StatusCode::OK, &self.roles.capabilities)
+    }
+}

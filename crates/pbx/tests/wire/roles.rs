@@ -1,0 +1,199 @@
+//! The server as a proxy, a redirect server, and a registrar alone.
+
+use std::net::SocketAddr;
+
+use pbx::{Authenticate, Config, ProxyRules, Role, Running};
+use sip::message::{HeaderId, Method, Response};
+
+use crate::phone::Phone;
+use crate::setup::{config, nothing_left, phone, start};
+
+/// One that serves the domain of the phones.
+fn serving(role: Role) -> Config {
+    Config { role, domains: vec!["127.0.0.1".to_owned()], ..config() }
+}
+
+/// With two registered phones.
+fn with_two(config: Config) -> (Running, Phone, Phone) {
+    let (running, address) = start(config);
+    let mut phones = ["1001", "1002"].map(|name| phone(address, name));
+    phones.iter_mut().for_each(|phone| assert_eq!(phone.register(120).code().get(), 200));
+    let [caller, callee] = phones;
+    (running, caller, callee)
+}
+
+/// The Route of the caller's requests within a dialog that a response makes (RFC 3261 section 12.1.2).
+fn route(response: &Response) -> String {
+    let mut values: Vec<_> = response.headers().all(HeaderId::RecordRoute).map(|one| one.text().into_owned()).collect();
+    values.reverse();
+    format!("Route: {}\r\n", values.join(", "))
+}
+
+fn uri(number: &str, server: SocketAddr) -> String {
+    format!("sip:{number}@127.0.0.1:{}", server.port())
+}
+
+#[test]
+fn rfc3261_16_2_two_phones_call_each_other_through_the_proxy() {
+    for shards in [1, 4] {
+        let (running, mut caller, mut callee) = with_two(Config { shards, ..serving(Role::Proxy) });
+        let (invite, dialog) = std::thread::scope(|scope| {
+            let rings = scope.spawn(|| {
+                let invite = callee.request(Method::Invite);
+                callee.respond(&invite, 180, None);
+                invite
+            });
+            let (dialog, response) = caller.call("1002", None);
+            assert_eq!(response.code().get(), 180);
+            (rings.join().unwrap(), dialog)
+        });
+        assert_eq!(invite.uri_text(), callee.contact().trim_matches(['<', '>']));
+        assert_eq!(invite.headers().count(HeaderId::Via), 2);
+        assert!(!invite.headers().has(HeaderId::ProxyAuthorization), "the credentials were for us");
+        let records: Vec<_> = invite.headers().all(HeaderId::RecordRoute).map(|one| one.text().into_owned()).collect();
+        let echoed: String = records.iter().map(|one| format!("Record-Route: {one}\r\n")).collect();
+        callee.respond_with(&invite, 200, &echoed, None);
+        let answer = caller.final_response(&dialog.branch);
+        assert_eq!(answer.code().get(), 200);
+        assert_eq!(answer.headers().count(HeaderId::Via), 1);
+        caller.extra = route(&answer);
+        let text = |method: &str, branch: &str, cseq: u32, extra: &str, port: u16| {
+            let (from, to) =
+                (invite.headers().text(HeaderId::From).unwrap(), answer.headers().text(HeaderId::To).unwrap());
+            format!(
+                "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK{branch};rport\r\nMax-Forwards: 70\r\nFrom: {from}\r\n\
+                 To: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{extra}Content-Length: 0\r\n\r\n",
+                target = invite.uri_text(),
+                call_id = invite.headers().call_id(),
+            )
+        };
+        caller.send(&text("ACK", "ack", 1, &caller.extra, caller.port()));
+        assert!(!callee.request(Method::Ack).headers().has(HeaderId::Route));
+        caller.send(&text("BYE", "bye", 2, &caller.extra, caller.port()));
+        let bye = callee.request(Method::Bye);
+        assert_eq!(bye.headers().count(HeaderId::Via), 2, "through the proxy");
+        callee.respond(&bye, 200, None);
+        assert_eq!(caller.final_response("z9hG4bKbye").code().get(), 200);
+        caller.extra.clear();
+        nothing_left(&running);
+    }
+}
+
+#[test]
+fn rfc3261_16_10_a_caller_gives_up_through_the_proxy() {
+    for shards in [1, 4] {
+        let (running, mut caller, mut callee) = with_two(Config { shards, ..serving(Role::Proxy) });
+        std::thread::scope(|scope| {
+            let rings = scope.spawn(|| callee.rings_in_vain());
+            let (dialog, response) = caller.call("1002", None);
+            assert_eq!(response.code().get(), 180);
+            caller.cancel(&dialog);
+            let terminated = caller.final_response(&dialog.branch);
+            let terminated = if terminated.code().get() == 200 { caller.wait_for_code(487) } else { terminated };
+            assert_eq!(terminated.code().get(), 487);
+            caller.ack(&dialog, terminated.headers(), true, None);
+            rings.join().unwrap();
+        });
+        nothing_left(&running);
+    }
+}
+
+#[test]
+fn rfc3261_16_3_6_nobody_is_passed_on_without_showing_who_he_is() {
+    let (running, mut caller, mut callee) = with_two(serving(Role::Proxy));
+    let foreign = "sip:somebody@198.51.100.1";
+    // In the name of one of ours.
+    let refused =
+        |caller: &mut Phone, target: &str| caller.ask_plain("MESSAGE", target, target, None, &[]).1.code().get();
+    let ours = uri("1002", caller.server);
+    assert_eq!(refused(&mut caller, &ours), 407);
+    assert_eq!(refused(&mut caller, foreign), 407);
+    // A wrong password, and the name of another.
+    let mut thief = Phone::new(caller.server, "1001", "guessed");
+    assert_eq!(thief.ask("MESSAGE", &uri("1002", caller.server), "sip:1002@127.0.0.1", None).1.code().get(), 403);
+    thief = phone(caller.server, "1001");
+    thief.says = "1003".to_owned();
+    assert_eq!(thief.ask("MESSAGE", &uri("1002", caller.server), "sip:1002@127.0.0.1", None).1.code().get(), 403);
+    assert!(callee.hears_no(&Method::Message));
+    // Ours in a Route changes nothing.
+    caller.extra = format!("Route: <sip:127.0.0.1:{};lr;d=aaaaaaaaaaaaa>\r\n", caller.server.port());
+    assert_eq!(refused(&mut caller, foreign), 407);
+    caller.extra.clear();
+    nothing_left(&running);
+}
+
+#[test]
+fn strangers_reach_our_users_and_nobody_else() {
+    let rules = ProxyRules { authenticate: Authenticate::Off, ..ProxyRules::default() };
+    let (running, mut caller, mut callee) = with_two(Config { proxy: rules, ..serving(Role::Proxy) });
+    let foreign = caller.ask_plain("MESSAGE", "sip:somebody@198.51.100.1", "sip:somebody@198.51.100.1", None, &[]);
+    assert_eq!(foreign.1.code().get(), 403);
+    let target = uri("1002", caller.server);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let message = callee.request(Method::Message);
+            callee.respond(&message, 200, None);
+        });
+        assert_eq!(caller.ask_plain("MESSAGE", &target, "sip:1002@127.0.0.1", None, &[]).1.code().get(), 200);
+    });
+    let none = |caller: &mut Phone, number| {
+        let uri = uri(number, caller.server);
+        caller.ask_plain("MESSAGE", &uri, "sip:x@127.0.0.1", None, &[]).1
+    };
+    assert_eq!(none(&mut caller, "999").code().get(), 404);
+    assert_eq!(none(&mut caller, "1003").code().get(), 480);
+    nothing_left(&running);
+}
+
+#[test]
+fn rfc3261_8_3_a_redirect_server_tells_where_somebody_is() {
+    let (running, mut caller, mut callee) = with_two(serving(Role::Redirect));
+    let (_, moved) = caller.call("1002", None);
+    assert_eq!(moved.code().get(), 302);
+    assert_eq!(moved.headers().text(HeaderId::Contact).unwrap(), callee.contact());
+    assert!(callee.hears_no(&Method::Invite), "nothing is passed on");
+    let (_, nobody) = caller.call("1003", None);
+    assert_eq!(nobody.code().get(), 480);
+    let (_, unknown) = caller.call("999", None);
+    assert_eq!(unknown.code().get(), 404);
+    let (_, challenge) = caller.ask_plain("INVITE", &uri("1002", caller.server), "sip:1002@127.0.0.1", None, &[]);
+    assert_eq!(challenge.code().get(), 401, "an end of a transaction asks as one (RFC 3261 section 22.2)");
+    nothing_left(&running);
+}
+
+#[test]
+fn rfc3261_10_3_a_registrar_alone_takes_nothing_else() {
+    let (running, mut caller, mut callee) = with_two(serving(Role::Registrar));
+    let (_, refused) = caller.call("1002", None);
+    assert_eq!(refused.code().get(), 405);
+    assert_eq!(refused.headers().text(HeaderId::Allow).unwrap(), "REGISTER, OPTIONS");
+    assert!(callee.hears_no(&Method::Invite));
+    assert_eq!(running.status().unwrap().registrations, 2);
+    nothing_left(&running);
+}
+
+#[test]
+fn each_domain_has_its_role() {
+    let roles =
+        [("proxied.example", Role::Proxy), ("moved.example", Role::Redirect), ("names.example", Role::Registrar)];
+    let roles = roles.into_iter().map(|(domain, role)| (domain.to_owned(), role)).collect();
+    let (running, mut caller, mut callee) = with_two(Config { roles, ..config() });
+    let mut called = |domain: &str| {
+        let uri = format!("sip:1002@{domain}");
+        let (dialog, response) = caller.ask("INVITE", &uri, &uri, None);
+        (dialog, response.code().get())
+    };
+    assert_eq!(called("moved.example").1, 302);
+    assert_eq!(called("names.example").1, 405);
+    std::thread::scope(|scope| {
+        scope.spawn(|| callee.refuses(486, ""));
+        assert_eq!(called("proxied.example").1, 486);
+    });
+    // The PBX asks as an end of the call, and has extensions.
+    let uri = format!("sip:600@127.0.0.1:{}", caller.server.port());
+    let (_, challenge) = caller.ask_plain("INVITE", &uri, &uri, None, &[]);
+    assert_eq!(challenge.code().get(), 401);
+    let (_, options) = caller.ask_plain("OPTIONS", &uri, &uri, None, &[]);
+    assert_eq!(options.code().get(), 200);
+    nothing_left(&running);
+}

@@ -1,0 +1,208 @@
+//! What a request is when it arrives: whether it can be passed on (RFC 3261 section 16.3), and what its Route header fields say (section 16.4).
+
+use sip::header::{MaxForwards, ProxyRequire, Route};
+use sip::message::{HeaderId, Lines, Method, Request, StatusCode, UriBuf};
+use sip::outbox::Origin;
+use sip::{Path, Reply, uas};
+
+use crate::own::Own;
+use crate::tokens::Tokens;
+
+/// Max-Forwards where a request has none (RFC 3261 section 16.6 step 3).
+const HOPS: u8 = 70;
+/// Max-Breadth where a request has none (RFC 5393 section 5.3.3).
+pub const BREADTH: u32 = 60;
+/// The most Vias and the most Route values that are looked at; more have come round too often.
+const MOST: usize = 70;
+
+/// A request that may be passed on, after section 16.4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Its Request-URI.
+    pub uri: UriBuf,
+    /// Its Route values, without ours.
+    pub routes: Vec<String>,
+    /// Whether that URI is ours to resolve (section 16.5), and no Route says to go elsewhere first.
+    pub ours: bool,
+    /// Whether our own Route value proves that its dialog was made through us.
+    pub within: bool,
+    /// The flow that our own Route value names (RFC 5626 section 5.3).
+    pub flow: Option<Path>,
+    /// Max-Forwards to be sent on.
+    pub hops: u8,
+    /// Max-Breadth as it came, or what counts instead.
+    pub breadth: u32,
+    /// See [`Tokens::mark`].
+    pub mark: u64,
+}
+
+/// Validates a request (section 16.3, but for credentials) and reads its way (section 16.4).
+///
+/// # Errors
+/// The answer: 400, 416, 420, 482, 483; for an OPTIONS that may go no further 200.
+pub fn read(request: &Request, own: &Own, tokens: &Tokens) -> Result<Arrival, Box<Reply>> {
+    if let Some(refusal) = uas::syntax(request) {
+        return Err(Box::new(refusal));
+    }
+    let headers = request.headers();
+    let bad = |error: sip::message::ParseError| Box::new(Reply::new(error.status).reason(error.to_string()));
+    let refuse = |code| Err(Box::new(Reply::new(code)));
+    let uri = request.uri().map_err(bad)?;
+    if !uri.is_sip() && !headers.has(HeaderId::Route) {
+        return refuse(StatusCode::UNSUPPORTED_URI_SCHEME);
+    }
+    let hops = headers.get::<MaxForwards>().transpose().map_err(bad)?.map_or(HOPS + 1, |hops| hops.0);
+    if hops == 0 {
+        // Who may pass it no further may answer it himself (section 16.3 step 3, section 11.2).
+        let own = *request.method() == Method::Options;
+        return refuse(if own { StatusCode::OK } else { StatusCode::TOO_MANY_HOPS });
+    }
+    if headers.count(HeaderId::Via) > MOST || headers.count(HeaderId::Route) > MOST {
+        return refuse(StatusCode::TOO_MANY_HOPS);
+    }
+    let mark = tokens.mark(request);
+    if tokens.has_passed(mark, request) {
+        return refuse(StatusCode::LOOP_DETECTED);
+    }
+    unsupported(request)?;
+    let mut routes = Vec::new();
+    for route in headers.list::<Route<'_>>() {
+        routes.push(route.map_err(bad)?.to_string());
+        if routes.len() > MOST {
+            return refuse(StatusCode::TOO_MANY_HOPS);
+        }
+    }
+    let breadth = headers.text(HeaderId::MaxBreadth).map(|text| text.trim().parse::<u32>());
+    let breadth = match breadth {
+        None => BREADTH,
+        Some(Ok(breadth)) if breadth > 0 => breadth,
+        Some(_) => return refuse(StatusCode::BAD_REQUEST),
+    };
+    let mut way = Way { uri: uri.to_buf(), routes, within: false, flow: None };
+    way.undo_strict_router(headers.call_id(), tokens);
+    way.undo_maddr(own)?;
+    way.leave_us(headers.call_id(), own, tokens);
+    let ours = way.routes.is_empty() && way.flow.is_none() && own.is(&way.uri.as_uri()) && !has_maddr(&way.uri);
+    if !ours && !way.uri.as_uri().is_sip() && way.routes.is_empty() && way.flow.is_none() {
+        return refuse(StatusCode::UNSUPPORTED_URI_SCHEME);
+    }
+    let Way { uri, routes, within, flow } = way;
+    Ok(Arrival { uri, routes, ours, within, flow, hops: hops - 1, breadth, mark })
+}
+
+/// 420 for whatever a proxy has to know: we know none of it (section 16.3 step 5).
+fn unsupported(request: &Request) -> Result<(), Box<Reply>> {
+    let headers = request.headers();
+    if !headers.has(HeaderId::ProxyRequire) {
+        return Ok(());
+    }
+    let tags: Vec<&str> = headers.list::<ProxyRequire<'_>>().filter_map(Result::ok).map(|tag| tag.0).collect();
+    if tags.is_empty() {
+        return Ok(());
+    }
+    let mut lines = Lines::new();
+    lines.push_id(HeaderId::Unsupported, tags.join(", "));
+    Err(Box::new(Reply::new(StatusCode::BAD_EXTENSION).lines(lines)))
+}
+
+fn has_maddr(uri: &UriBuf) -> bool {
+    uri.as_uri().params().has("maddr")
+}
+
+/// A value of Route, read once more.
+fn uri_of(route: &str) -> Option<UriBuf> {
+    sip::route::uri_of(route).parse().ok()
+}
+
+struct Way {
+    uri: UriBuf,
+    routes: Vec<String>,
+    within: bool,
+    flow: Option<Path>,
+}
+
+impl Way {
+    /// A strict router has put our Record-Route into the Request-URI, and what was there behind the last Route.
+    fn undo_strict_router(&mut self, call_id: &str, tokens: &Tokens) {
+        if !is_recorded(&self.uri, call_id, tokens) {
+            return;
+        }
+        let Some(last) = self.routes.last().and_then(|last| uri_of(last)) else { return };
+        self.routes.pop();
+        let ours = std::mem::replace(&mut self.uri, last);
+        self.routes.insert(0, format!("<{}>", ours.as_str()));
+    }
+
+    /// A `maddr` that is ours says no more than that the request was to come here.
+    fn undo_maddr(&mut self, own: &Own) -> Result<(), Box<Reply>> {
+        let uri = self.uri.as_uri();
+        let Some(maddr) = uri.params().get("maddr") else { return Ok(()) };
+        let here = UriBuf::sip(uri.is_secure(), None, maddr, uri.port()).ok();
+        if !here.is_some_and(|here| own.is(&here.as_uri())) {
+            return Ok(());
+        }
+        let kept = uri.as_str().split(';').enumerate().filter(|(at, param)| {
+            let name = param.split('=').next().unwrap_or_default();
+            *at == 0 || !(name.eq_ignore_ascii_case("maddr") || name.eq_ignore_ascii_case("transport"))
+        });
+        let text = kept.map(|(_, part)| part).collect::<Vec<_>>().join(";");
+        let text = match uri.port() {
+            Some(port) => text.replacen(&format!("{}:{port}", uri.host_text()), uri.host_text(), 1),
+            None => text,
+        };
+        self.uri = text.parse().map_err(|_| Box::new(Reply::new(StatusCode::BAD_REQUEST)))?;
+        Ok(())
+    }
+
+    /// Takes our own values off the top of the Route: one, or those of both our sides.
+    fn leave_us(&mut self, call_id: &str, own: &Own, tokens: &Tokens) {
+        let mut left = 0;
+        for route in self.routes.iter().take(2) {
+            let Some(uri) = uri_of(route) else { break };
+            let recorded = is_recorded(&uri, call_id, tokens);
+            if !recorded && (left > 0 || !own.is(&uri.as_uri())) {
+                // A flow token stands for us, under whatever address we wrote it.
+                let flow = uri.as_uri().user_unescaped().and_then(|user| tokens.flow_of(&user));
+                if left > 0 || flow.is_none() {
+                    break;
+                }
+            }
+            self.within |= recorded;
+            self.flow = uri.as_uri().user_unescaped().and_then(|user| tokens.flow_of(&user));
+            left += 1;
+            if !recorded {
+                break;
+            }
+        }
+        self.routes.drain(..left);
+        if !self.routes.is_empty() {
+            // A flow leads to the device, not to another proxy.
+            self.flow = None;
+        }
+    }
+}
+
+/// Whether a URI is our Record-Route of this dialog.
+fn is_recorded(uri: &UriBuf, call_id: &str, tokens: &Tokens) -> bool {
+    uri.as_uri().params().get("d").is_some_and(|token| tokens.is_dialog(token, call_id))
+}
+
+/// Whether what is behind the origin of a request must be reached by the flow it came by: a stream, or an address that its Contact does not tell.
+pub(crate) fn is_hidden(request: &Request, origin: &Origin) -> bool {
+    let headers = request.headers();
+    if headers.has(HeaderId::RecordRoute) {
+        return false;
+    }
+    if origin.transport.is_reliable() {
+        return true;
+    }
+    let Some(Ok(contact)) = headers.get::<sip::header::Contact<'_>>() else { return false };
+    let Some(address) = contact.address() else { return false };
+    match address.uri.host().ip() {
+        Some(ip) => ip != origin.remote.ip() || address.uri.port().unwrap_or(5_060) != origin.remote.port(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

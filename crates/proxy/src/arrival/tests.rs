@@ -1,0 +1,189 @@
+use bytes::Bytes;
+use sip::message::{Limits, Message};
+
+use super::*;
+
+const SECRET: [u8; 16] = [3; 16];
+
+fn request(text: &str) -> Request {
+    let (start, lines) = text.split_once('\n').unwrap_or((text, ""));
+    let method = start.split(' ').next().unwrap_or_default();
+    let text = format!(
+        "{start} SIP/2.0\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\n{lines}From: <sip:a@a>;tag=1\nTo: <sip:b@b>\nCall-ID: c\nCSeq: 1 {method}\n\n"
+    );
+    match Message::parse(Bytes::from(text.replace('\n', "\r\n")), &Limits::default()) {
+        Ok(Message::Request(request)) => request,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn own() -> Own {
+    let mut own = Own::new(["home.example".to_owned()]);
+    own.reached_at("192.0.2.1:5060".parse().unwrap());
+    own
+}
+
+fn tokens() -> Tokens {
+    Tokens::new(SECRET)
+}
+
+fn arrived(text: &str) -> Arrival {
+    read(&request(text), &own(), &tokens()).unwrap_or_else(|reply| panic!("{}: {text}", reply.code))
+}
+
+fn refused(text: &str) -> Box<Reply> {
+    read(&request(text), &own(), &tokens()).expect_err(text)
+}
+
+/// Our Record-Route in dialog `c`.
+fn recorded(host: &str) -> String {
+    format!("<sip:{host};lr;d={}>", tokens().dialog("c"))
+}
+
+#[test]
+fn rfc3261_16_3_3_max_forwards_of_zero_goes_no_further() {
+    assert_eq!(refused("INVITE sip:b@b\nMax-Forwards: 0\n").code.get(), 483);
+    assert_eq!(refused("OPTIONS sip:b@b\nMax-Forwards: 0\n").code.get(), 200);
+    assert_eq!(arrived("INVITE sip:b@b\nMax-Forwards: 1\n").hops, 0);
+    assert_eq!(arrived("INVITE sip:b@b\nMax-Forwards: 70\n").hops, 69);
+    assert_eq!(refused("INVITE sip:b@b\nMax-Forwards: 256\n").code.get(), 400);
+}
+
+#[test]
+fn rfc3261_16_6_3_without_max_forwards_it_is_70() {
+    assert_eq!(arrived("INVITE sip:b@b\n").hops, 70);
+}
+
+#[test]
+fn rfc3261_16_3_2_a_scheme_that_is_not_known_is_refused() {
+    assert_eq!(refused("INVITE tel:+4930\n").code.get(), 416);
+    assert_eq!(refused("OPTIONS urn:service:sos\n").code.get(), 416);
+    assert_eq!(arrived("INVITE tel:+4930\nRoute: <sip:gateway.example;lr>\n").routes, ["<sip:gateway.example;lr>"]);
+    // Taking our own Route away leaves nowhere to go.
+    assert_eq!(refused("INVITE tel:+4930\nRoute: <sip:home.example;lr>\n").code.get(), 416);
+}
+
+#[test]
+fn rfc3261_16_3_5_what_a_proxy_must_know_is_refused_with_its_names() {
+    let reply = refused("INVITE sip:b@b\nProxy-Require: privacy, sec-agree\n");
+    assert_eq!(reply.code.get(), 420);
+    assert_eq!(String::from_utf8_lossy(reply.lines.as_bytes()), "Unsupported: privacy, sec-agree\r\n");
+    // Require is not for proxies, and what a proxy does not know it passes on.
+    assert_eq!(arrived("FROBNICATE sip:b@b\nRequire: nobody-knows\nX-Own: 1\n").hops, 70);
+}
+
+#[test]
+fn rfc3261_16_3_4_a_request_that_has_been_here_is_a_loop() {
+    let fresh = request("INVITE sip:b@b\n");
+    let mark = sip::Token::from_u64(tokens().mark(&fresh));
+    let back = |uri: &str| format!("INVITE {uri}\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx.{mark}\n");
+    assert_eq!(refused(&back("sip:b@b")).code.get(), 482);
+    // A spiral is none: it comes back for another target.
+    assert!(!arrived(&back("sip:c@b")).ours);
+}
+
+#[test]
+fn rfc3261_16_3_too_many_hops_are_not_looked_at() {
+    let many = |name: &str, value: &str, count: usize| format!("{name}: {value}\n").repeat(count);
+    assert_eq!(
+        refused(&format!("INVITE sip:b@b\n{}", many("Via", "SIP/2.0/UDP x;branch=z9hG4bK", 70))).code.get(),
+        483
+    );
+    assert_eq!(refused(&format!("INVITE sip:b@b\n{}", many("Route", "<sip:x;lr>", 71))).code.get(), 483);
+    let list = vec!["<sip:x;lr>"; 71].join(",");
+    assert_eq!(refused(&format!("INVITE sip:b@b\nRoute: {list}\n")).code.get(), 483);
+    assert_eq!(arrived(&format!("INVITE sip:b@b\n{}", many("Route", "<sip:x;lr>", 70))).routes.len(), 70);
+}
+
+#[test]
+fn rfc3261_16_4_our_own_value_comes_off_the_route() {
+    for (routes, left, ours, within) in [
+        ("<sip:home.example;lr>".to_owned(), vec![], true, false),
+        ("<sip:192.0.2.1;lr>, <sip:next;lr>".to_owned(), vec!["<sip:next;lr>"], false, false),
+        ("<sip:next;lr>, <sip:192.0.2.1;lr>".to_owned(), vec!["<sip:next;lr>", "<sip:192.0.2.1;lr>"], false, false),
+        (recorded("192.0.2.1"), vec![], true, true),
+        // Both our sides, whatever address we wrote then.
+        (
+            format!("{}, {}, <sip:next;lr>", recorded("10.0.0.1"), recorded("192.0.2.1")),
+            vec!["<sip:next;lr>"],
+            false,
+            true,
+        ),
+        // Not of this dialog, and not our address: somebody else's.
+        ("<sip:10.0.0.1;lr;d=aaaaaaaaaaaaa>".to_owned(), vec!["<sip:10.0.0.1;lr;d=aaaaaaaaaaaaa>"], false, false),
+        ("<sip:192.0.2.1;lr;d=aaaaaaaaaaaaa>".to_owned(), vec![], true, false),
+    ] {
+        let arrival = arrived(&format!("BYE sip:b@home.example\nRoute: {routes}\n"));
+        assert_eq!(
+            (arrival.routes, arrival.ours, arrival.within),
+            (left.into_iter().map(str::to_owned).collect(), ours, within),
+            "{routes}"
+        );
+    }
+}
+
+#[test]
+fn rfc3261_16_4_a_strict_router_before_us_is_undone() {
+    let ours = recorded("192.0.2.1");
+    let uri = ours.trim_matches(['<', '>']);
+    let arrival = arrived(&format!("BYE {uri}\nRoute: <sip:next;lr>, <sip:b@device.example>\n"));
+    assert_eq!(arrival.uri.as_str(), "sip:b@device.example");
+    assert_eq!(arrival.routes, ["<sip:next;lr>"]);
+    assert!(arrival.within);
+    // RFC 3261 section 16.12.1.2: an address of ours that we have not put there stays the Request-URI.
+    assert_eq!(arrived("BYE sip:192.0.2.1\nRoute: <sip:b@device.example>\n").uri.as_str(), "sip:192.0.2.1");
+}
+
+#[test]
+fn rfc3261_16_4_our_own_maddr_is_taken_away() {
+    for (uri, expected, ours) in [
+        (
+            "sip:b@home.example:5070;maddr=192.0.2.1;transport=tcp;x=1",
+            "sip:b@home.example:5070;maddr=192.0.2.1;transport=tcp;x=1",
+            false,
+        ),
+        ("sip:b@home.example;maddr=192.0.2.1;transport=tcp;x=1", "sip:b@home.example;x=1", true),
+        ("sip:b@home.example:5060;maddr=192.0.2.1", "sip:b@home.example", true),
+        ("sip:b@home.example;maddr=192.0.2.9", "sip:b@home.example;maddr=192.0.2.9", false),
+    ] {
+        let arrival = arrived(&format!("INVITE {uri}\n"));
+        assert_eq!((arrival.uri.as_str(), arrival.ours), (expected, ours), "{uri}");
+    }
+}
+
+#[test]
+fn rfc3261_16_5_a_foreign_uri_is_its_own_target() {
+    assert!(!arrived("INVITE sip:b@elsewhere.example\n").ours);
+    assert!(arrived("INVITE sip:b@home.example\n").ours);
+    assert!(arrived("INVITE sip:b@192.0.2.1\n").ours);
+}
+
+#[test]
+fn rfc5626_5_3_our_flow_token_names_the_way() {
+    let flow = sip::Path {
+        flow: sip::FlowId(7),
+        transport: sip::Transport::Tcp,
+        local: "192.0.2.1:5060".parse().unwrap(),
+        remote: "198.51.100.7:40000".parse().unwrap(),
+    };
+    let token = tokens().flow(&flow);
+    let value = |host: &str| recorded(host).replace("sip:", &format!("sip:{token}@"));
+    let arrival = arrived(&format!("BYE sip:b@10.0.0.1;transport=tcp\nRoute: {}\n", value("192.0.2.1")));
+    assert_eq!((arrival.flow, arrival.within, arrival.ours), (Some(flow), true, false));
+    // Of both our values the last one is that of the side where the request goes to.
+    let both = format!("{}, {}", value("192.0.2.1"), recorded("192.0.2.1"));
+    assert_eq!(arrived(&format!("BYE sip:b@10.0.0.1\nRoute: {both}\n")).flow, None);
+    let both = format!("{}, {}", recorded("192.0.2.1"), value("192.0.2.1"));
+    assert_eq!(arrived(&format!("BYE sip:b@10.0.0.1\nRoute: {both}\n")).flow, Some(flow));
+    // Behind it stands another proxy.
+    assert_eq!(arrived(&format!("BYE sip:b@10.0.0.1\nRoute: {both}, <sip:next;lr>\n")).flow, None);
+}
+
+#[test]
+fn rfc5393_5_3_3_max_breadth_is_read_or_60() {
+    assert_eq!(arrived("INVITE sip:b@b\n").breadth, 60);
+    assert_eq!(arrived("INVITE sip:b@b\nMax-Breadth: 3\n").breadth, 3);
+    for wrong in ["0", "-1", "x", "99999999999", "1;a=b"] {
+        assert_eq!(refused(&format!("INVITE sip:b@b\nMax-Breadth: {wrong}\n")).code.get(), 400, "{wrong}");
+    }
+}

@@ -1,0 +1,118 @@
+//! One request that is passed on: its targets, its branches, and what has come of them (RFC 3261 section 16.7, "response context").
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sip::message::{Request, UriBuf};
+use sip::outbox::Origin;
+use sip::{AlarmId, ClientTx, Hop, ServerTx, Time};
+use smallvec::SmallVec;
+
+use crate::arrival::Arrival;
+use crate::choice::Choice;
+
+/// Where a request may go (RFC 3261 section 16.5).
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its Request-URI there.
+    pub uri: UriBuf,
+    /// Route values before those that the request brought: the Path of a binding (RFC 3327 section 5.4).
+    pub routes: Vec<String>,
+    /// The way there.
+    pub hop: Hop,
+    /// Its preference in thousandths.
+    pub q: u16,
+}
+
+impl Target {
+    /// A URI as it is.
+    pub fn new(uri: UriBuf) -> Self {
+        Self { uri, routes: Vec::new(), hop: Hop::Auto, q: 1_000 }
+    }
+}
+
+/// In which order targets are tried (RFC 3261 section 16.6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Forking {
+    /// All at once.
+    Parallel,
+    /// Those of the highest preference at once, then those of the next.
+    #[default]
+    ByPreference,
+    /// One after the other, by preference.
+    Serial,
+}
+
+/// One of its client transactions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Branch {
+    pub(crate) client: ClientTx,
+    /// Timer C, or when the next targets have their turn.
+    pub(crate) until: Time,
+    /// A response other than 100 has come, or its CANCEL is on its way.
+    pub(crate) cancelled: bool,
+    /// What it has of Max-Breadth.
+    pub(crate) breadth: u32,
+    /// It goes by a flow that a token names.
+    pub(crate) by_flow: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Fork {
+    pub(crate) tx: ServerTx,
+    pub(crate) invite: bool,
+    pub(crate) request: Arc<Request>,
+    pub(crate) origin: Origin,
+    pub(crate) arrival: Arrival,
+    /// See [`sip::Forward::authorized`].
+    pub(crate) authorized: bool,
+    /// Whether its sender may go where targets send it (3xx recursion).
+    pub(crate) trusted: bool,
+    /// Targets that have not had their turn, the best first.
+    pub(crate) waiting: VecDeque<Target>,
+    pub(crate) branches: SmallVec<[Branch; 1]>,
+    /// URIs that have been tried, where a redirection could name one again.
+    pub(crate) tried: Vec<UriBuf>,
+    pub(crate) choice: Choice,
+    /// A final response has gone back.
+    pub(crate) answered: bool,
+    /// The caller wants it no more.
+    pub(crate) cancelled: bool,
+    pub(crate) alarm: Option<(AlarmId, Time)>,
+}
+
+impl Fork {
+    /// The targets whose turn it is now.
+    pub(crate) fn next_group(&mut self, forking: Forking) -> SmallVec<[Target; 2]> {
+        let Some(first) = self.waiting.pop_front() else { return SmallVec::new() };
+        let q = first.q;
+        let mut group = SmallVec::from_elem(first, 1);
+        let belongs = |target: &Target| match forking {
+            Forking::Parallel => true,
+            Forking::ByPreference => target.q == q,
+            Forking::Serial => false,
+        };
+        while self.waiting.front().is_some_and(belongs) {
+            group.extend(self.waiting.pop_front());
+        }
+        group
+    }
+
+    /// What of Max-Breadth is left for new branches (RFC 5393 section 5.3.3.1).
+    pub(crate) fn breadth_left(&self, most: u32) -> u32 {
+        let used = self.branches.iter().map(|branch| branch.breadth).fold(0, u32::saturating_add);
+        self.arrival.breadth.min(most).saturating_sub(used)
+    }
+
+    /// The earliest time at which something is due.
+    pub(crate) fn due(&self) -> Option<Time> {
+        self.branches.iter().filter(|branch| !branch.cancelled).map(|branch| branch.until).min()
+    }
+
+    /// How long a branch may take: timer C, unless others wait for their turn.
+    pub(crate) fn patience(&self, timer_c: Duration, turn: Duration) -> Duration {
+        if self.waiting.is_empty() { timer_c } else { turn.min(timer_c) }
+    }
+}

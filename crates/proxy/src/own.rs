@@ -1,0 +1,94 @@
+//! Which URIs are ours: the domains that we are responsible for (RFC 3261 section 16.5), and the addresses that we are reached at.
+
+use std::net::SocketAddr;
+
+use sip::message::Uri;
+
+/// Addresses of ours that are remembered: more than a machine has ways in.
+const MOST: usize = 64;
+
+/// Who we are.
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    domains: Vec<String>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Own {
+    /// Responsible for these domains.
+    pub fn new(domains: impl IntoIterator<Item = String>) -> Self {
+        let lower = |domain: String| domain.to_ascii_lowercase();
+        Self { domains: domains.into_iter().map(lower).collect(), addresses: Vec::new() }
+    }
+
+    /// An address of ours at which something has arrived.
+    pub fn reached_at(&mut self, address: SocketAddr) {
+        if !self.addresses.contains(&address) && self.addresses.len() < MOST {
+            self.addresses.push(address);
+        }
+    }
+
+    /// The domains.
+    pub fn domains(&self) -> &[String] {
+        &self.domains
+    }
+
+    /// Whether a URI is one of ours: host and port one of our addresses, or its host one of our domains and its port, where it has one, one of ours: on
+    /// the machines of our domain others may be reached at other ports, telephones for instance.
+    pub fn is(&self, uri: &Uri<'_>) -> bool {
+        if !uri.is_sip() {
+            return false;
+        }
+        let by_address = |ip| {
+            let port = uri.port().unwrap_or_else(|| if is_tls(uri) { 5_061 } else { 5_060 });
+            self.addresses.iter().any(|own| own.ip() == ip && own.port() == port)
+        };
+        let port_is_ours = || uri.port().is_none_or(|port| self.addresses.iter().any(|own| own.port() == port));
+        uri.host().ip().is_some_and(by_address) || self.has_domain(uri.host_text()) && port_is_ours()
+    }
+
+    fn has_domain(&self, host: &str) -> bool {
+        let host = host.strip_suffix('.').unwrap_or(host);
+        self.domains.iter().any(|domain| domain.eq_ignore_ascii_case(host))
+    }
+}
+
+fn is_tls(uri: &Uri<'_>) -> bool {
+    uri.is_secure() || uri.transport().is_some_and(|transport| transport.eq_ignore_ascii_case("tls"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3261_16_5_what_we_are_responsible_for() {
+        let mut own = Own::new(["Example.com".to_owned()]);
+        own.reached_at("192.0.2.1:5060".parse().unwrap());
+        own.reached_at("[2001:db8::1]:5062".parse().unwrap());
+        for (uri, expected) in [
+            ("sip:a@example.com", true),
+            ("sip:a@EXAMPLE.com.:5062", true),
+            ("sip:a@example.com:5070", false),
+            ("sips:a@example.com", true),
+            ("sip:a@sub.example.com", false),
+            ("sip:a@192.0.2.1", true),
+            ("sip:192.0.2.1:5060", true),
+            ("sip:a@192.0.2.1:5061", false),
+            ("sips:a@192.0.2.1", false),
+            ("sip:a@[2001:db8::1]:5062", true),
+            ("sip:a@[2001:DB8:0::1]:5062", true),
+            ("sip:a@192.0.2.2", false),
+            ("tel:+49", false),
+        ] {
+            assert_eq!(own.is(&Uri::parse(uri).unwrap()), expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_ours_are_bounded() {
+        let mut own = Own::new([]);
+        (1..=1_000).for_each(|port| own.reached_at(([192, 0, 2, 1], port).into()));
+        assert_eq!(own.addresses.len(), MOST);
+    }
+}

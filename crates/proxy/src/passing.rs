@@ -1,0 +1,433 @@
+//! The stateful proxy (RFC 3261 section 16.2): requests are passed on to their targets, and the best of what comes back goes back.
+//!
+//! It uses the transactions of the stack by turns of its driver, and keeps one [`Fork`] for each request without a final response. What arrives is
+//! read by [`crate::arrival`], where it goes is the driver's to say (a location service, section 16.5), and so is who may (section 22.3).
+
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sip::header::Contact;
+use sip::id::IdHasher;
+use sip::message::{Lines, Method, Request, Response, StatusCode, UriBuf};
+use sip::outbox::Origin;
+use sip::{ClientTx, Failure, Forward, Hop, IdMap, Record, Reply, ServerTx, Turn};
+use smallvec::SmallVec;
+
+use crate::arrival::{self, Arrival, is_hidden};
+use crate::choice::{Choice, Outcome};
+use crate::fork::{Branch, Fork, Forking, Target};
+use crate::own::Own;
+use crate::tokens::Tokens;
+
+/// The settings of a [`Proxy`].
+#[derive(Clone, Debug)]
+pub struct ProxyConfig {
+    /// Stay in the way of dialogs that are made through us (RFC 3261 section 16.6 step 4).
+    pub record_route: bool,
+    /// In which order the targets of a request are tried.
+    pub forking: Forking,
+    /// Follow redirections instead of passing them back (section 16.7 step 4): for those who may go anywhere.
+    pub recurse: bool,
+    /// Timer C: how long an INVITE may go without a final response after its last provisional one. More than 3 minutes.
+    pub timer_c: Duration,
+    /// How long targets of one preference may ring before the next have their turn.
+    pub turn: Duration,
+    /// The most targets of one request.
+    pub max_targets: usize,
+    /// The most requests under way; one more is answered 503.
+    pub max_forks: usize,
+    /// The most Max-Breadth that is let in (RFC 5393 section 5.3.3).
+    pub max_breadth: u32,
+    /// Alarms have numbers from here.
+    pub alarms: u64,
+}
+
+impl Default for ProxyConfig {
+    fn default() -> Self {
+        Self {
+            record_route: true,
+            forking: Forking::default(),
+            recurse: false,
+            timer_c: Duration::from_secs(190),
+            turn: Duration::from_secs(20),
+            max_targets: 16,
+            max_forks: 100_000,
+            max_breadth: arrival::BREADTH,
+            alarms: 0,
+        }
+    }
+}
+
+/// A request to be passed on, and what its driver knows of it.
+#[derive(Debug)]
+pub struct Job {
+    /// Its transaction.
+    pub tx: ServerTx,
+    /// The request as it came.
+    pub request: Arc<Request>,
+    /// Where it came from.
+    pub origin: Origin,
+    /// As [`Proxy::arrived`] read it.
+    pub arrival: Arrival,
+    /// Its credentials were for us: they go no further.
+    pub authorized: bool,
+    /// Its sender may go anywhere: redirections are followed for him.
+    pub trusted: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Proxy {
+    config: ProxyConfig,
+    own: Own,
+    tokens: Tokens,
+    forks: HashMap<u64, Box<Fork>, BuildHasherDefault<IdHasher>>,
+    by_server: IdMap<ServerTx, u64>,
+    by_client: IdMap<ClientTx, u64>,
+    last: u64,
+}
+
+impl Proxy {
+    /// Responsible for `own`; `secret` keys what is written into Record-Route and branches, and is the same in all shards of a server.
+    pub fn new(config: ProxyConfig, own: Own, secret: [u8; 16]) -> Self {
+        let (forks, by_server, by_client) = (HashMap::default(), IdMap::default(), IdMap::default());
+        Self { config, own, tokens: Tokens::new(secret), forks, by_server, by_client, last: 0 }
+    }
+
+    /// Requests without a final response.
+    pub fn len(&self) -> usize {
+        self.forks.len()
+    }
+
+    /// True without any.
+    pub fn is_empty(&self) -> bool {
+        self.forks.is_empty()
+    }
+
+    /// Which URIs are ours.
+    pub fn own(&self) -> &Own {
+        &self.own
+    }
+
+    /// Validates a request that has arrived and reads its way.
+    ///
+    /// # Errors
+    /// See [`arrival::read`].
+    pub fn arrived(&mut self, request: &Request, origin: &Origin) -> Result<Arrival, Box<Reply>> {
+        self.own.reached_at(origin.local);
+        arrival::read(request, &self.own, &self.tokens)
+    }
+
+    /// Passes a request on to its targets. The answer when there are none (480), or no more room (503).
+    pub fn pass(&mut self, job: Job, mut targets: Vec<Target>, turn: &mut Turn<'_>) -> Option<Reply> {
+        if targets.is_empty() {
+            return Some(Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE));
+        }
+        if self.forks.len() >= self.config.max_forks {
+            let reply = Reply::new(StatusCode::SERVICE_UNAVAILABLE);
+            return Some(reply.clone().line("Retry-After", "5").unwrap_or(reply));
+        }
+        targets.sort_by_key(|target| std::cmp::Reverse(target.q));
+        targets.truncate(self.config.max_targets);
+        let Job { tx, request, origin, arrival, authorized, trusted } = job;
+        let invite = *request.method() == Method::Invite;
+        if invite {
+            // Section 16.2: at once. One that has ended meanwhile needs none.
+            let _ = turn.trying(tx);
+        }
+        self.last += 1;
+        let number = self.last;
+        let fork = Fork {
+            tx,
+            invite,
+            request,
+            origin,
+            arrival,
+            authorized,
+            trusted,
+            waiting: targets.into(),
+            branches: SmallVec::new(),
+            tried: Vec::new(),
+            choice: Choice::default(),
+            answered: false,
+            cancelled: false,
+            alarm: None,
+        };
+        self.forks.insert(number, Box::new(fork));
+        if invite {
+            self.by_server.insert(tx, number);
+        }
+        self.go_on(number, turn);
+        None
+    }
+
+    /// Passes the ACK of a 2xx on, without state; dropped unless our Record-Route in it shows that its dialog was made through us.
+    pub fn ack(&mut self, request: &Arc<Request>, origin: &Origin, turn: &mut Turn<'_>) {
+        let Ok(arrival) = self.arrived(request, origin) else { return };
+        if !arrival.within {
+            return;
+        }
+        let target = way_of(&arrival);
+        let forward = Forward {
+            request: Arc::clone(request),
+            origin: *origin,
+            server: None,
+            uri: target.uri,
+            routes: target.routes,
+            hop: target.hop,
+            max_forwards: arrival.hops,
+            max_breadth: None,
+            mark: arrival.mark,
+            record: None,
+            lines: Lines::new(),
+            authorized: false,
+        };
+        // Without room or a way it is lost, like any datagram: the 2xx comes again, and so does the ACK.
+        let _ = turn.forward_stateless(forward);
+    }
+
+    /// Whether a request is one of our branches.
+    pub fn owns(&self, client: ClientTx) -> bool {
+        self.by_client.contains_key(&client)
+    }
+
+    /// A response to one of our branches.
+    pub fn response(&mut self, client: ClientTx, response: Box<Response>, turn: &mut Turn<'_>) {
+        let Some(&number) = self.by_client.get(&client) else { return };
+        let Some(fork) = self.forks.get_mut(&number) else { return };
+        let code = response.code();
+        if code.is_provisional() {
+            let until = turn.now().mono + fork.patience(self.config.timer_c, self.config.turn);
+            if let Some(branch) = fork.branches.iter_mut().find(|branch| branch.client == client)
+                && fork.waiting.is_empty()
+            {
+                branch.until = until;
+            }
+            if !fork.answered && code != StatusCode::TRYING {
+                // To a non-INVITE none is passed back (RFC 4320 section 4.1).
+                let _ = turn.pass_back(fork.tx, &response, &Lines::new());
+            }
+            return;
+        }
+        self.by_client.remove(&client);
+        fork.branches.retain(|branch| branch.client != client);
+        match code.class() {
+            2 => {
+                if !fork.answered || fork.invite {
+                    let _ = turn.pass_back(fork.tx, &response, &Lines::new());
+                }
+                fork.answered = true;
+            }
+            3 if self.config.recurse && fork.trusted && fork.follow(&response, self.config.max_targets) => {}
+            _ => fork.choice.add(Outcome::Received(response)),
+        }
+        self.go_on(number, turn);
+    }
+
+    /// Nothing (more) comes from one of our branches.
+    pub fn failed(&mut self, client: ClientTx, why: &Failure, turn: &mut Turn<'_>) {
+        let Some(number) = self.by_client.remove(&client) else { return };
+        let Some(fork) = self.forks.get_mut(&number) else { return };
+        let by_flow = fork.branches.iter().any(|branch| branch.client == client && branch.by_flow);
+        fork.branches.retain(|branch| branch.client != client);
+        let code = match why {
+            Failure::Cancelled => StatusCode::REQUEST_TERMINATED,
+            Failure::Timeout | Failure::NotRefreshed => StatusCode::REQUEST_TIMEOUT,
+            // RFC 5626 section 5.3.1.
+            Failure::Transport(_) if by_flow => StatusCode::FLOW_FAILED,
+            // Section 16.9, RFC 3263 section 4.3.
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        fork.choice.add(Outcome::Made(code));
+        self.go_on(number, turn);
+    }
+
+    /// The caller has cancelled an INVITE (section 16.10); false when it is none of ours.
+    pub fn cancelled(&mut self, tx: ServerTx, turn: &mut Turn<'_>) -> bool {
+        let Some(&number) = self.by_server.get(&tx) else { return false };
+        let Some(fork) = self.forks.get_mut(&number) else { return true };
+        fork.cancelled = true;
+        cancel_all(fork, turn);
+        self.go_on(number, turn);
+        true
+    }
+
+    /// An alarm with a number of ours has come: timer C (section 16.8), or the turn of the next targets.
+    pub fn alarm(&mut self, token: u64, turn: &mut Turn<'_>) {
+        let number = token.wrapping_sub(self.config.alarms);
+        let Some(fork) = self.forks.get_mut(&number) else { return };
+        fork.alarm = None;
+        let now = turn.now().mono;
+        for branch in fork.branches.iter_mut().filter(|branch| !branch.cancelled && branch.until <= now) {
+            branch.cancelled = true;
+            // One without a provisional response goes on until its own timer B: its CANCEL waits for one.
+            let _ = turn.cancel(branch.client);
+        }
+        self.arm(number, turn);
+    }
+
+    /// Starts what can be started, and answers when nothing is under way any more.
+    fn go_on(&mut self, number: u64, turn: &mut Turn<'_>) {
+        loop {
+            let Some(fork) = self.forks.get_mut(&number) else { return };
+            let stop = fork.answered || fork.cancelled || fork.choice.is_final();
+            if stop {
+                fork.waiting.clear();
+                cancel_all(fork, turn);
+            }
+            if !fork.branches.is_empty() {
+                return self.arm(number, turn);
+            }
+            if fork.waiting.is_empty() {
+                return self.end(number, turn);
+            }
+            self.start_group(number, turn);
+        }
+    }
+
+    fn start_group(&mut self, number: u64, turn: &mut Turn<'_>) {
+        let Some(fork) = self.forks.get_mut(&number) else { return };
+        let group = fork.next_group(self.config.forking);
+        let share = fork.breadth_left(self.config.max_breadth) / u32::try_from(group.len()).unwrap_or(u32::MAX).max(1);
+        if share == 0 {
+            // RFC 5393 section 5.3.3.
+            fork.waiting.clear();
+            fork.choice.add(Outcome::Made(StatusCode::MAX_BREADTH_EXCEEDED));
+            return;
+        }
+        let until = turn.now().mono + fork.patience(self.config.timer_c, self.config.turn);
+        for target in group {
+            let by_flow = fork.arrival.flow.is_some();
+            let forward = forward(fork, target, share, &self.config, &self.tokens);
+            match turn.forward(forward) {
+                Ok(client) => {
+                    fork.branches.push(Branch { client, until, cancelled: false, breadth: share, by_flow });
+                    self.by_client.insert(client, number);
+                }
+                // No room for it, or nowhere to go: as if it could not be sent (section 16.9).
+                Err(_) => fork.choice.add(Outcome::Made(StatusCode::SERVICE_UNAVAILABLE)),
+            }
+        }
+    }
+
+    /// Sees to it that timer C of the next branch is noticed. It may come too early after a provisional response, and is then started anew.
+    fn arm(&mut self, number: u64, turn: &mut Turn<'_>) {
+        let Some(fork) = self.forks.get_mut(&number).filter(|fork| fork.invite) else { return };
+        let Some(due) = fork.due() else { return };
+        if let Some((alarm, at)) = fork.alarm {
+            if at <= due {
+                return;
+            }
+            turn.silence(alarm);
+        }
+        fork.alarm = turn.alarm(due, self.config.alarms.wrapping_add(number)).ok().map(|alarm| (alarm, due));
+    }
+
+    /// All branches have ended: the best response goes back (section 16.7 step 6), unless one has.
+    fn end(&mut self, number: u64, turn: &mut Turn<'_>) {
+        let Some(mut fork) = self.forks.remove(&number) else { return };
+        if fork.invite {
+            self.by_server.remove(&fork.tx);
+        }
+        if let Some((alarm, _)) = fork.alarm {
+            turn.silence(alarm);
+        }
+        if fork.answered {
+            return;
+        }
+        if fork.cancelled && fork.choice.is_empty() {
+            fork.choice.add(Outcome::Made(StatusCode::REQUEST_TERMINATED));
+        }
+        let (best, lines) = fork.choice.take();
+        let sent = match best {
+            // 408 to a non-INVITE comes too late for whoever waits for it, and is not sent (RFC 4320 section 4.2).
+            Outcome::Received(response) if response.code() == StatusCode::REQUEST_TIMEOUT && !fork.invite => Ok(()),
+            Outcome::Made(StatusCode::REQUEST_TIMEOUT) if !fork.invite => Ok(()),
+            Outcome::Received(response) => turn.pass_back(fork.tx, &response, &lines),
+            Outcome::Made(code) => turn.respond(fork.tx, Reply::new(code)),
+        };
+        // The only way to fail: nobody waits any more.
+        let _ = sent;
+    }
+}
+
+impl Fork {
+    /// Takes the targets of a redirection over, when all can be followed and are new; false when it is to be passed back.
+    fn follow(&mut self, response: &Response, most: usize) -> bool {
+        let mut found = Vec::new();
+        for contact in response.headers().list::<Contact<'_>>() {
+            let Ok(contact) = contact else { return false };
+            let Some(address) = contact.address() else { return false };
+            let Ok(uri) = sip::route::request_uri(address.uri.as_str()).parse::<UriBuf>() else { return false };
+            if !uri.as_uri().is_sip() || self.arrival.uri.as_uri().is_secure() && !uri.as_uri().is_secure() {
+                return false;
+            }
+            let known = |tried: &UriBuf| tried.as_uri().equivalent(&uri.as_uri());
+            if self.tried.iter().any(known) || found.len() + self.tried.len() >= most {
+                return false;
+            }
+            found.push(Target { q: contact.q().unwrap_or(1_000), ..Target::new(uri) });
+        }
+        self.tried.extend(found.iter().map(|target| target.uri.clone()));
+        self.waiting.extend(found.iter().cloned());
+        self.waiting.make_contiguous().sort_by_key(|target| std::cmp::Reverse(target.q));
+        !found.is_empty()
+    }
+}
+
+fn cancel_all(fork: &mut Fork, turn: &mut Turn<'_>) {
+    if fork.invite {
+        for branch in fork.branches.iter_mut().filter(|branch| !branch.cancelled) {
+            branch.cancelled = true;
+            let _ = turn.cancel(branch.client);
+        }
+    }
+}
+
+/// Where a request goes that is not ours to resolve: by its own way.
+pub fn way_of(arrival: &Arrival) -> Target {
+    let hop = arrival.flow.map_or(Hop::Auto, Hop::Path);
+    Target { hop, ..Target::new(arrival.uri.clone()) }
+}
+
+/// The copy for one target (section 16.6).
+fn forward(fork: &Fork, target: Target, breadth: u32, config: &ProxyConfig, tokens: &Tokens) -> Forward {
+    let Target { uri, routes, hop, .. } = target;
+    let arrival = &fork.arrival;
+    let record = (config.record_route && makes_dialog(&fork.request)).then(|| {
+        let first = routes.iter().chain(&arrival.routes).next();
+        let secure =
+            uri.as_uri().is_secure() || first.is_some_and(|first| sip::route::uri_of(first).starts_with("sips:"));
+        let inward = is_hidden(&fork.request, &fork.origin).then(|| tokens.flow(&fork.origin));
+        let outward = match &hop {
+            Hop::Path(path) if routes.is_empty() => Some(tokens.flow(path)),
+            _ => None,
+        };
+        Record { secure, token: tokens.dialog(fork.request.headers().call_id()), inward, outward }
+    });
+    Forward {
+        request: Arc::clone(&fork.request),
+        origin: fork.origin,
+        server: Some(fork.tx),
+        uri,
+        routes: routes.into_iter().chain(arrival.routes.iter().cloned()).collect(),
+        hop,
+        max_forwards: arrival.hops,
+        max_breadth: Some(breadth),
+        mark: arrival.mark,
+        record,
+        lines: Lines::new(),
+        authorized: fork.authorized,
+    }
+}
+
+/// Requests that make a dialog, or may be needed by one (section 16.6 step 4): those without a To tag, of the methods that make one.
+fn makes_dialog(request: &Request) -> bool {
+    let methods = matches!(request.method(), Method::Invite | Method::Subscribe | Method::Refer | Method::Notify);
+    methods && request.headers().to_tag().is_none()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+use super::*;
+
+#[test]
+fn rfc3261_16_2_a_whole_call_goes_through_the_proxy() {
+    let mut desk = Desk::to(&[(3, 1_000)]);
+    desk.hears(2, &invite());
+    desk.next(2, "SIP/2.0 100");
+    let passed = desk.next(3, "INVITE sip:b@192.0.2.3 SIP/2.0");
+    assert_eq!(passed.all(HeaderId::Via).len(), 2);
+    assert!(passed.value(HeaderId::Via).starts_with("SIP/2.0/UDP 192.0.2.1:5060;rport;branch=z9hG4bK"));
+    assert_eq!(passed.value(HeaderId::MaxForwards), "69");
+    assert_eq!(passed.value(HeaderId::MaxBreadth), "60");
+    let record = passed.value(HeaderId::RecordRoute);
+    assert!(record.starts_with("<sip:192.0.2.1:5060;lr;d="), "{record}");
+    // 100 is for the neighbour only.
+    desk.answers(3, &passed, 100, "");
+    desk.silent();
+    desk.answers(3, &passed, 180, "");
+    let ringing = desk.next(2, "SIP/2.0 180 Said");
+    assert_eq!(ringing.all(HeaderId::Via), ["SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK1"]);
+    desk.answers(3, &passed, 200, "Contact: <sip:b@192.0.2.3>\n");
+    assert_eq!(desk.next(2, "SIP/2.0 200 Said").value(HeaderId::To), "<sip:b@home.example>;tag=of3");
+    assert!(desk.proxy.is_empty(), "a call that is answered is no longer ours to keep");
+    // RFC 6026 section 7.2: a repeat of the 2xx goes through again, and nobody else repeats it.
+    desk.answers(3, &passed, 200, "Contact: <sip:b@192.0.2.3>\n");
+    desk.next(2, "SIP/2.0 200 Said");
+    let route = format!("Route: {record}\n");
+    desk.hears(2, &request("ACK", "sip:b@192.0.2.3", "2", &route));
+    let ack = desk.next(3, "ACK sip:b@192.0.2.3");
+    assert_eq!(ack.all(HeaderId::Route), Vec::<String>::new());
+    desk.hears(2, &request("ACK", "sip:b@192.0.2.3", "2", &route));
+    assert_eq!(desk.next(3, "ACK").value(HeaderId::Via), ack.value(HeaderId::Via), "the same branch for the same ACK");
+    desk.hears(2, &request("BYE", "sip:b@192.0.2.3", "3", &route).replace("CSeq: 1", "CSeq: 2"));
+    let bye = desk.next(3, "BYE sip:b@192.0.2.3");
+    assert!(!bye.headers.has(HeaderId::RecordRoute) && !bye.headers.has(HeaderId::Route));
+    desk.answers(3, &bye, 200, "");
+    desk.next(2, "SIP/2.0 200");
+    desk.silent();
+    desk.empty();
+    desk.silent();
+}
+
+#[test]
+fn rfc3261_16_6_6_a_strict_router_ahead_gets_its_uri() {
+    let mut desk = Desk::to(&[]);
+    let routes = "Route: <sip:192.0.2.1;lr>, <sip:192.0.2.4>, <sip:p5;lr>\n";
+    desk.hears(2, &request("INVITE", "sip:b@elsewhere.example", "1", routes));
+    desk.next(2, "SIP/2.0 100");
+    let passed = desk.next(4, "INVITE sip:192.0.2.4 SIP/2.0");
+    assert_eq!(passed.all(HeaderId::Route), ["<sip:p5;lr>", "<sip:b@elsewhere.example>"]);
+}
+
+#[test]
+fn rfc3261_16_7_10_a_refusal_goes_back_and_its_ack_stays_here() {
+    let mut desk = Desk::to(&[(3, 1_000)]);
+    desk.hears(2, &invite());
+    desk.next(2, "SIP/2.0 100");
+    let passed = desk.next(3, "INVITE");
+    desk.answers(3, &passed, 486, "");
+    assert_eq!(desk.next(3, "ACK sip:b@192.0.2.3").headers.branch(), passed.headers.branch());
+    desk.next(2, "SIP/2.0 486 Said");
+    desk.hears(2, &request("ACK", "sip:b@home.example", "1", ""));
+    desk.silent();
+    desk.empty();
+    desk.silent();
+}
+
+#[test]
+fn rfc3261_16_10_a_cancel_is_answered_and_passed_on_as_our_own() {
+    let mut desk = Desk::to(&[(3, 1_000)]);
+    desk.hears(2, &invite());
+    desk.next(2, "SIP/2.0 100");
+    let passed = desk.next(3, "INVITE");
+    desk.hears(2, &request("CANCEL", "sip:b@home.example", "1", ""));
+    assert_eq!(desk.next(2, "SIP/2.0 200").value(HeaderId::CSeq), "1 CANCEL");
+    // Held back until something has come (RFC 3261 section 9.1).
+    desk.silent();
+    desk.answers(3, &passed, 180, "");
+    let cancel = desk.next(3, "CANCEL sip:b@192.0.2.3");
+    assert_eq!(cancel.headers.branch(), passed.headers.branch());
+    desk.next(2, "SIP/2.0 180");
+    desk.answers(3, &cancel, 200, "");
+    desk.silent();
+    desk.answers(3, &passed, 487, "");
+    desk.next(3, "ACK");
+    desk.next(2, "SIP/2.0 487 Said");
+    desk.hears(2, &request("ACK", "sip:b@home.example", "1", ""));
+    desk.silent();
+    desk.empty();
+    // One of nothing we know.
+    desk.hears(2, &request("CANCEL", "sip:b@home.example", "77", ""));
+    desk.next(2, "SIP/2.0 481");
+    desk.silent();
+}
+
+#[test]
+fn rfc3261_16_9_what_cannot_be_sent_is_a_503_and_told_as_500() {
+    let mut desk = Desk::to(&[(3, 1_000)]);
+    desk.hears(2, &invite());
+    desk.next(2, "SIP/2.0 100");
+    let passed = desk.next(3, "INVITE");
+    desk.unsent(&passed);
+    desk.next(2, "SIP/2.0 500");
+    desk.silent();
+}
+
+#[test]
+fn rfc3261_16_7_3_responses_that_are_not_of_what_we_sent_go_nowhere() {
+    let mut desk = Desk::to(&[(3, 1_000)]);
+    desk.hears(2, &invite());
+    desk.next(2, "SIP/2.0 100");
+    let passed = desk.next(3, "INVITE");
+    let vias: Vec<String> = passed.all(HeaderId::Via);
+    let text = |vias: &[&str]| {
+        let vias: String = vias.iter().map(|via| format!("Via: {via}\n")).collect();
+        let rest = "From: <sip:a@192.0.2.2>;tag=a\nTo: <sip:b@home.example>;tag=x\nCall-ID: c\nCSeq: 1 INVITE\n\n";
+        format!("SIP/2.0 200 OK\n{vias}{rest}")
+    };
+    // Ours alone; somebody else's on top; a branch that was guessed.
+    desk.hears(3, &text(&[&vias[0]]));
+    desk.hears(3, &text(&["SIP/2.0/UDP 192.0.2.77;branch=z9hG4bKx", &vias[0], &vias[1]]));
+    desk.hears(3, &text(&[&vias[0].replace("branch=z9hG4bK", "branch=z9hG4bKaaaa"), &vias[1]]));
+    desk.silent();
+    desk.hears(3, &text(&[&vias[0], &vias[1]]));
+    desk.next(2, "SIP/2.0 200");
+}
+
+#[test]
+fn rfc3261_16_6_4_both_sides_of_a_change_of_transport_are_recorded() {
+    let by_tcp = Target { uri: "sip:b@192.0.2.3;transport=tcp".parse().expect("a uri"), ..target(3, 1_000) };
+    let mut desk = Desk::new(ProxyConfig::default(), vec![by_tcp]);
+    desk.hears(2, &invite());
+    desk.next(2, "SIP/2.0 100");
+    let records = desk.next(3, "INVITE").all(HeaderId::RecordRoute);
+    assert_eq!(records.len(), 2, "{records:?}");
+    assert!(records[0].starts_with("<sip:192.0.2.1:5060;transport=tcp;lr;d="), "{records:?}");
+    assert!(records[1].starts_with("<sip:192.0.2.1:5060;lr;d="), "{records:?}");
+    // The caller meets his side first; both come off.
+    let mut back = records;
+    back.reverse();
+    let route = format!("Route: {}\n", back.join(", "));
+    desk.hears(2, &request("BYE", "sip:b@192.0.2.3;transport=tcp", "3", &route));
+    assert!(!desk.next(3, "BYE").headers.has(HeaderId::Route));
+}
+
+#[test]
+fn rfc5626_5_3_2_a_device_behind_a_connection_is_reached_by_it() {
+    let stream = Path { remote: ([192, 0, 2, 3], 40_000).into(), ..path(Transport::Tcp, 33) };
+    let uri = "sip:b@10.0.0.3;transport=tcp".parse().expect("a uri");
+    let behind = Target { uri, hop: Hop::Path(stream), ..target(3, 1_000) };
+    let mut desk = Desk::new(ProxyConfig::default(), vec![behind]);
+    desk.hears(2, &invite());
+    desk.next(2, "SIP/2.0 100");
+    let passed = desk.next(3, "INVITE sip:b@10.0.0.3;transport=tcp");
+    let mut records = passed.all(HeaderId::RecordRoute);
+    records.reverse();
+    let route = format!("Route: {}\n", records.join(", "));
+    desk.hears(2, &request("BYE", "sip:b@10.0.0.3;transport=tcp", "3", &route));
+    let bye = desk.next(3, "BYE sip:b@10.0.0.3;transport=tcp");
+    assert_eq!(bye.to, "192.0.2.3:40000");
+    // RFC 5626 section 5.3.1: when that connection is gone the caller is told so.
+    desk.unsent(&bye);
+    desk.next(2, "SIP/2.0 430");
+}
+
+#[test]
+fn rfc3261_16_7_nobody_is_passed_on_by_writing_us_into_a_route() {
+    let mut desk = Desk::to(&[(3, 1_000)]);
+    let ack = request("ACK", "sip:victim@192.0.2.77", "2", "Route: <sip:192.0.2.1;lr>\n");
+    desk.hears(2, &ack);
+    desk.hears(2, &ack.replace(";lr>", ";lr;d=aaaaaaaaaaaaa>"));
+    desk.silent();
+}
+
+#[test]
+fn rfc4320_4_2_a_request_that_nobody_answers_gets_no_408() {
+    let mut desk = Desk::to(&[(3, 1_000)]);
+    desk.hears(2, &request("MESSAGE", "sip:b@home.example", "1", ""));
+    let passed = desk.next(3, "MESSAGE");
+    desk.answers(3, &passed, 180, "");
+    desk.silent();
+    desk.passes(Duration::from_secs(40));
+    // A 100 tells the caller to wait (section 4.1), and nothing comes after it.
+    let told = |sent: &Sent| sent.start().starts_with("MESSAGE") || sent.start().starts_with("SIP/2.0 100");
+    assert!(desk.sent.iter().all(told));
+    desk.sent.clear();
+    desk.empty();
+}

@@ -1,0 +1,207 @@
+use super::*;
+
+/// An INVITE has gone to each of these.
+fn forked(desk: &mut Desk, hosts: &[u8]) -> Vec<Sent> {
+    hosts.iter().map(|host| desk.next(*host, "INVITE")).collect()
+}
+
+fn begun(desk: &mut Desk) {
+    desk.hears(2, &invite());
+    desk.next(2, "SIP/2.0 100");
+}
+
+#[test]
+fn rfc3261_16_7_5_the_first_2xx_goes_back_and_the_others_are_cancelled() {
+    let mut desk = Desk::to(&[(3, 500), (4, 500)]);
+    begun(&mut desk);
+    let passed = forked(&mut desk, &[3, 4]);
+    assert_ne!(passed[0].headers.branch(), passed[1].headers.branch());
+    assert_eq!(passed[0].value(HeaderId::MaxBreadth), "30");
+    desk.answers(3, &passed[0], 180, "");
+    desk.answers(4, &passed[1], 183, "");
+    assert_eq!(desk.next(2, "SIP/2.0 180").value(HeaderId::To), "<sip:b@home.example>;tag=of3");
+    assert_eq!(desk.next(2, "SIP/2.0 183").value(HeaderId::To), "<sip:b@home.example>;tag=of4");
+    desk.answers(4, &passed[1], 200, "");
+    desk.next(2, "SIP/2.0 200");
+    let cancel = desk.next(3, "CANCEL");
+    desk.answers(3, &cancel, 200, "");
+    desk.answers(3, &passed[0], 487, "");
+    desk.next(3, "ACK");
+    desk.silent();
+    desk.empty();
+    desk.silent();
+}
+
+#[test]
+fn rfc3261_16_7_5_each_2xx_goes_back() {
+    let mut desk = Desk::to(&[(3, 500), (4, 500)]);
+    begun(&mut desk);
+    let passed = forked(&mut desk, &[3, 4]);
+    desk.answers(3, &passed[0], 200, "");
+    desk.answers(4, &passed[1], 200, "");
+    assert_eq!(desk.next(2, "SIP/2.0 200").value(HeaderId::To), "<sip:b@home.example>;tag=of3");
+    assert_eq!(desk.next(2, "SIP/2.0 200").value(HeaderId::To), "<sip:b@home.example>;tag=of4");
+    desk.silent();
+    desk.empty();
+}
+
+#[test]
+fn rfc3261_16_7_6_the_best_refusal_goes_back_when_all_have_refused() {
+    let mut desk = Desk::to(&[(3, 500), (4, 500)]);
+    begun(&mut desk);
+    let passed = forked(&mut desk, &[3, 4]);
+    desk.answers(3, &passed[0], 486, "");
+    desk.next(3, "ACK");
+    desk.silent();
+    desk.answers(4, &passed[1], 407, "Proxy-Authenticate: Digest realm=\"x\", nonce=\"1\"\n");
+    desk.next(4, "ACK");
+    let refusal = desk.next(2, "SIP/2.0 407");
+    assert_eq!(refusal.all(HeaderId::ProxyAuthenticate), ["Digest realm=\"x\", nonce=\"1\""]);
+    desk.silent();
+}
+
+#[test]
+fn rfc3261_16_7_7_challenges_of_both_go_back() {
+    let mut desk = Desk::to(&[(3, 500), (4, 500)]);
+    begun(&mut desk);
+    let passed = forked(&mut desk, &[3, 4]);
+    desk.answers(3, &passed[0], 401, "WWW-Authenticate: Digest realm=\"x\", nonce=\"1\"\n");
+    desk.answers(4, &passed[1], 407, "Proxy-Authenticate: Digest realm=\"y\", nonce=\"2\"\n");
+    let refusal = desk.sent.iter().find(|sent| sent.to.starts_with("192.0.2.2:")).expect("a refusal");
+    assert_eq!(refusal.headers.count(HeaderId::WwwAuthenticate), 1);
+    assert_eq!(refusal.headers.count(HeaderId::ProxyAuthenticate), 1);
+}
+
+#[test]
+fn rfc3261_16_7_5_a_6xx_ends_the_search_and_waits_for_the_others() {
+    let mut desk = Desk::to(&[(3, 500), (4, 500), (5, 100)]);
+    begun(&mut desk);
+    let passed = forked(&mut desk, &[3, 4]);
+    desk.answers(4, &passed[1], 180, "");
+    desk.next(2, "SIP/2.0 180");
+    desk.answers(3, &passed[0], 603, "");
+    desk.next(3, "ACK");
+    desk.next(4, "CANCEL");
+    // Not before the others have ended; a 2xx would still be better.
+    desk.silent();
+    desk.answers(4, &passed[1], 487, "");
+    desk.next(4, "ACK");
+    desk.next(2, "SIP/2.0 603");
+    desk.silent();
+}
+
+#[test]
+fn rfc3261_16_6_targets_are_tried_by_preference() {
+    let mut desk = Desk::to(&[(5, 100), (3, 500), (4, 500)]);
+    begun(&mut desk);
+    let passed = forked(&mut desk, &[3, 4]);
+    desk.answers(3, &passed[0], 486, "");
+    desk.next(3, "ACK");
+    desk.answers(4, &passed[1], 480, "");
+    desk.next(4, "ACK");
+    let last = desk.next(5, "INVITE");
+    assert_eq!(last.value(HeaderId::MaxBreadth), "60");
+    desk.answers(5, &last, 200, "");
+    desk.next(2, "SIP/2.0 200");
+    desk.silent();
+    desk.empty();
+}
+
+#[test]
+fn rfc3261_16_6_the_next_have_their_turn_when_nobody_answers() {
+    let config = ProxyConfig { forking: Forking::Serial, turn: Duration::from_secs(5), ..ProxyConfig::default() };
+    let mut desk = Desk::new(config, vec![target(3, 500), target(4, 500)]);
+    begun(&mut desk);
+    let first = desk.next(3, "INVITE");
+    desk.answers(3, &first, 180, "");
+    desk.next(2, "SIP/2.0 180");
+    desk.passes(Duration::from_millis(4_900));
+    desk.silent();
+    desk.passes(Duration::from_millis(200));
+    desk.next(3, "CANCEL");
+    desk.answers(3, &first, 487, "");
+    desk.next(3, "ACK");
+    let second = desk.next(4, "INVITE");
+    desk.answers(4, &second, 200, "");
+    desk.next(2, "SIP/2.0 200");
+}
+
+#[test]
+fn rfc3261_16_10_a_cancel_ends_all_branches_and_starts_no_other() {
+    let mut desk = Desk::to(&[(3, 500), (4, 500), (5, 100)]);
+    begun(&mut desk);
+    let passed = forked(&mut desk, &[3, 4]);
+    desk.answers(3, &passed[0], 180, "");
+    desk.answers(4, &passed[1], 180, "");
+    desk.sent.clear();
+    desk.hears(2, &request("CANCEL", "sip:b@home.example", "1", ""));
+    desk.next(2, "SIP/2.0 200");
+    desk.next(3, "CANCEL");
+    desk.next(4, "CANCEL");
+    desk.answers(3, &passed[0], 487, "");
+    desk.next(3, "ACK");
+    desk.answers(4, &passed[1], 487, "");
+    desk.next(4, "ACK");
+    desk.next(2, "SIP/2.0 487");
+    desk.silent();
+    desk.hears(2, &request("ACK", "sip:b@home.example", "1", ""));
+    desk.sent.clear();
+    desk.empty();
+}
+
+#[test]
+fn rfc5393_5_3_3_more_branches_than_max_breadth_are_a_440() {
+    let mut desk = Desk::to(&[(3, 500), (4, 500)]);
+    desk.hears(2, &request("INVITE", "sip:b@home.example", "1", "Max-Breadth: 1\n"));
+    desk.next(2, "SIP/2.0 100");
+    desk.next(2, "SIP/2.0 440");
+    desk.silent();
+    // One after the other is no breadth.
+    let mut desk = Desk::to(&[(3, 500), (4, 100)]);
+    desk.hears(2, &request("INVITE", "sip:b@home.example", "1", "Max-Breadth: 1\n"));
+    desk.next(2, "SIP/2.0 100");
+    assert_eq!(desk.next(3, "INVITE").value(HeaderId::MaxBreadth), "1");
+}
+
+#[test]
+fn rfc3261_16_7_4_redirections_are_followed_for_those_who_may_go_anywhere() {
+    let moved = "Contact: <sip:c@192.0.2.5>;q=0.2, <sip:c@192.0.2.4>\n";
+    for (recurse, trusted) in [(true, true), (true, false), (false, true)] {
+        let mut desk = Desk::new(ProxyConfig { recurse, ..ProxyConfig::default() }, vec![target(3, 1_000)]);
+        desk.trusted = trusted;
+        begun(&mut desk);
+        let passed = desk.next(3, "INVITE");
+        desk.answers(3, &passed, 302, moved);
+        desk.next(3, "ACK");
+        if !(recurse && trusted) {
+            assert_eq!(desk.next(2, "SIP/2.0 302").headers.count(HeaderId::Contact), 1);
+            continue;
+        }
+        let best = desk.next(4, "INVITE sip:c@192.0.2.4");
+        // One that leads back to where we have been is not followed.
+        desk.answers(4, &best, 302, "Contact: <sip:c@192.0.2.5>\n");
+        desk.next(4, "ACK");
+        let last = desk.next(5, "INVITE sip:c@192.0.2.5");
+        desk.answers(5, &last, 404, "");
+        desk.next(5, "ACK");
+        desk.next(2, "SIP/2.0 302");
+        desk.silent();
+    }
+}
+
+#[test]
+fn what_one_request_may_start_is_bounded() {
+    let config = ProxyConfig { max_targets: 2, max_forks: 1, ..ProxyConfig::default() };
+    let mut desk = Desk::new(config, vec![target(3, 500), target(4, 500), target(5, 500)]);
+    begun(&mut desk);
+    forked(&mut desk, &[3, 4]);
+    desk.silent();
+    desk.hears(2, &request("INVITE", "sip:b@home.example", "2", "").replace("Call-ID: c", "Call-ID: d"));
+    desk.sent.retain(|sent| !sent.start().starts_with("SIP/2.0 100"));
+    desk.next(2, "SIP/2.0 503");
+    desk.silent();
+    let mut desk = Desk::to(&[]);
+    desk.hears(2, &invite());
+    desk.sent.retain(|sent| !sent.start().starts_with("SIP/2.0 100"));
+    desk.next(2, "SIP/2.0 480");
+}

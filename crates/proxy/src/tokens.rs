@@ -1,0 +1,217 @@
+//! What we write into our own Record-Route and Path, to know it again: proofs under a secret that nobody else can make.
+//!
+//! * The *dialog token* shows that a request of this Call-ID has passed through us and was let in: later requests of the dialog are passed on wherever
+//!   they go, and nobody else is by writing us into a Route.
+//! * The *flow token* (RFC 5626 section 5.2) names a flow: what arrives with it leaves by that flow.
+//! * The *mark* of a request is in the branch of our Via: who finds it in a request that arrives has sent this very request (RFC 5393 section 4).
+
+use std::net::{IpAddr, SocketAddr};
+
+use sip::message::{HeaderId, Request};
+use sip::outbox::Origin;
+use sip::{FlowId, Path, TextHash, Token, Transport};
+
+/// Makes and checks them.
+#[derive(Clone, Debug)]
+pub struct Tokens(TextHash);
+
+/// Characters of one word of a token.
+const WORD: usize = 13;
+const TRANSPORTS: [Transport; 5] = [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
+
+impl Tokens {
+    /// Under this secret.
+    pub fn new(secret: [u8; 16]) -> Self {
+        Self(TextHash::new(secret))
+    }
+
+    /// The token of a dialog.
+    pub fn dialog(&self, call_id: &str) -> Token {
+        Token::from_u64(self.0.of_all([&b"dialog"[..], call_id.as_bytes()]))
+    }
+
+    /// Whether a text is the token of this dialog.
+    pub fn is_dialog(&self, token: &str, call_id: &str) -> bool {
+        token == self.dialog(call_id).as_str()
+    }
+
+    /// The mark of a request: all that says where it goes from here, and nothing that a proxy it has passed adds (RFC 5393 section 4.2.1). The method
+    /// has no part in it (RFC 3261 section 16.6 step 8).
+    pub fn mark(&self, request: &Request) -> u64 {
+        let headers = request.headers();
+        let number = headers.cseq().number.to_le_bytes();
+        let fixed = [
+            b"mark",
+            request.uri_text().as_bytes(),
+            headers.call_id().as_bytes(),
+            headers.from_tag().unwrap_or_default().as_bytes(),
+            headers.to_tag().unwrap_or_default().as_bytes(),
+            &number[..],
+        ];
+        let others = [HeaderId::Route, HeaderId::ProxyRequire, HeaderId::ProxyAuthorization];
+        self.0.of_all(fixed.into_iter().chain(others.into_iter().flat_map(|id| headers.values(id))))
+    }
+
+    /// Whether a request with this mark has been here: one of its Vias is ours and has it.
+    pub fn has_passed(&self, mark: u64, request: &Request) -> bool {
+        let mark = Token::from_u64(mark);
+        let mut vias = request.headers().values(HeaderId::Via);
+        vias.any(|via| memchr::memmem::find_iter(via, mark.as_str()).any(|at| at > 0 && via.get(at - 1) == Some(&b'.')))
+    }
+
+    /// The token of a flow: a user part.
+    pub fn flow(&self, path: &Path) -> String {
+        let octets = octets(path);
+        let words = octets.chunks(8).map(|chunk| {
+            let mut word = [0; 8];
+            word.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
+            u64::from_le_bytes(word)
+        });
+        let proof = self.0.of_all([&b"flow"[..], &octets]);
+        words.chain([proof]).map(|word| Token::from_u64(word).to_string()).collect()
+    }
+
+    /// The flow of a token; `None` for what we have not made.
+    pub fn flow_of(&self, token: &str) -> Option<Path> {
+        let words: Option<Vec<u64>> = token.as_bytes().chunks(WORD).take(16).map(Token::parse).collect();
+        let words = words?;
+        let (proof, words) = words.split_last()?;
+        let mut octets: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let length = if *octets.get(9)? == 4 { V4 } else { V6 };
+        let padding = octets.len().checked_sub(length).filter(|padding| *padding < 8)?;
+        let padded = octets.split_off(octets.len() - padding);
+        if padded.iter().any(|octet| *octet != 0) {
+            return None;
+        }
+        (*proof == self.0.of_all([&b"flow"[..], &octets])).then(|| path(&octets)).flatten()
+    }
+}
+
+/// Octets of a flow, by the version of its addresses.
+const V4: usize = 10 + 2 * 6;
+const V6: usize = 10 + 2 * 18;
+
+fn octets(path: &Path) -> Vec<u8> {
+    let mut octets = Vec::with_capacity(V6);
+    octets.extend(path.flow.0.to_le_bytes());
+    octets.push(TRANSPORTS.iter().position(|one| *one == path.transport).unwrap_or_default() as u8);
+    let v4 = path.local.is_ipv4() && path.remote.is_ipv4();
+    octets.push(if v4 { 4 } else { 6 });
+    for address in [path.local, path.remote] {
+        match (address.ip(), v4) {
+            (IpAddr::V4(ip), true) => octets.extend(ip.octets()),
+            (IpAddr::V4(ip), false) => octets.extend(ip.to_ipv6_mapped().octets()),
+            (IpAddr::V6(ip), _) => octets.extend(ip.octets()),
+        }
+        octets.extend(address.port().to_be_bytes());
+    }
+    octets
+}
+
+fn path(octets: &[u8]) -> Option<Path> {
+    let (flow, rest) = octets.split_first_chunk::<8>()?;
+    let ([transport, version], rest) = rest.split_first_chunk::<2>()?;
+    let (local, remote) = rest.split_at_checked(rest.len() / 2)?;
+    let address = |octets: &[u8]| -> Option<SocketAddr> {
+        let (ip, port) = octets.split_last_chunk::<2>()?;
+        let ip = match version {
+            4 => IpAddr::from(<[u8; 4]>::try_from(ip).ok()?),
+            _ => IpAddr::from(<[u8; 16]>::try_from(ip).ok()?),
+        };
+        Some(SocketAddr::new(ip, u16::from_be_bytes(*port)))
+    };
+    Some(Origin {
+        flow: FlowId(u64::from_le_bytes(*flow)),
+        transport: *TRANSPORTS.get(usize::from(*transport))?,
+        local: address(local)?,
+        remote: address(remote)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use sip::message::{Limits, Message};
+
+    use super::*;
+
+    fn request(text: &str) -> Request {
+        let text =
+            format!("{text}From: <sip:a@a>;tag=1\nTo: <sip:b@b>\nCall-ID: c\nCSeq: 1 INVITE\n\n").replace('\n', "\r\n");
+        match Message::parse(Bytes::from(text), &Limits::default()) {
+            Ok(Message::Request(request)) => request,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn rfc5626_5_2_a_flow_token_names_its_flow_and_no_other_can_be_made() {
+        let tokens = Tokens::new([1; 16]);
+        let addresses: [SocketAddr; 3] =
+            ["192.0.2.1:5060", "[2001:db8::1]:65535", "255.255.255.255:1"].map(|text| text.parse().unwrap());
+        for transport in TRANSPORTS {
+            for (local, remote) in [(0, 2), (1, 1)] {
+                let (local, remote) = (addresses[local], addresses[remote]);
+                let path = Path { flow: FlowId(u64::MAX - 5), transport, local, remote };
+                let token = tokens.flow(&path);
+                assert_eq!(tokens.flow_of(&token), Some(path), "{token}");
+                assert_eq!(Tokens::new([2; 16]).flow_of(&token), None);
+                for at in 0..token.len() {
+                    let mut broken = token.clone().into_bytes();
+                    broken[at] = if broken[at] == b'b' { b'c' } else { b'b' };
+                    let broken = String::from_utf8(broken).unwrap();
+                    assert_eq!(tokens.flow_of(&broken), None, "{broken}");
+                    assert_eq!(tokens.flow_of(&token[..at]), None);
+                }
+                assert_eq!(tokens.flow_of(&format!("{token}{token}")), None);
+            }
+        }
+        for text in ["", "a", "aaaaaaaaaaaaa", &"a".repeat(1_000), "\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}"] {
+            assert_eq!(tokens.flow_of(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn rfc5393_4_2_1_the_mark_depends_on_what_routes_and_on_no_via() {
+        let tokens = Tokens::new([1; 16]);
+        let mark = |text: &str| tokens.mark(&request(text));
+        let first = mark("INVITE sip:b@b SIP/2.0\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\n");
+        assert_eq!(
+            first,
+            mark(
+                "INVITE sip:b@b SIP/2.0\nVia: SIP/2.0/UDP p;branch=z9hG4bK2\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\nMax-Forwards: 3\n"
+            )
+        );
+        for other in [
+            "INVITE sip:b@c SIP/2.0\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\n",
+            "INVITE sip:b@b SIP/2.0\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\nRoute: <sip:p;lr>\n",
+            "INVITE sip:b@b SIP/2.0\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\nProxy-Require: x\n",
+            "INVITE sip:b@b SIP/2.0\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\nProxy-Authorization: Digest x=1\n",
+        ] {
+            assert_ne!(first, mark(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn rfc5393_4_2_2_a_request_that_has_been_here_is_known() {
+        let tokens = Tokens::new([1; 16]);
+        let fresh = request("INVITE sip:b@b SIP/2.0\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\n");
+        let mark = tokens.mark(&fresh);
+        assert!(!tokens.has_passed(mark, &fresh));
+        let word = Token::from_u64(mark);
+        for (vias, passed) in [
+            (format!("Via: SIP/2.0/UDP x;branch=z9hG4bK3, SIP/2.0/UDP p;branch=z9hG4bKaa.{word}\n"), true),
+            (
+                format!(
+                    "Via: SIP/2.0/UDP x;branch=z9hG4bK3\nVia: SIP/2.0/UDP p;branch=z9hG4bKaa.{word};received=1.2.3.4\n"
+                ),
+                true,
+            ),
+            (format!("Via: SIP/2.0/UDP p;branch=z9hG4bK{word}\n"), false),
+            (format!("Via: SIP/2.0/UDP p;branch=z9hG4bKaa.{}\n", Token::from_u64(mark ^ 1)), false),
+        ] {
+            let back = request(&format!("INVITE sip:b@b SIP/2.0\n{vias}"));
+            assert_eq!(tokens.has_passed(tokens.mark(&back), &back), passed, "{vias}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! A request to be passed on by a proxy (RFC 3261 section 16.6), before it is sent.
+
+use std::sync::Arc;
+
+use crate::draft::Hop;
+use crate::id::ServerTx;
+use crate::message::{Lines, Request, UriBuf};
+use crate::outbox::Origin;
+use crate::rng::Token;
+
+/// A copy of a request on its way to one target. What is not named here is passed on as it came; the stack adds our Via, and tells the one below it
+/// where the request came from.
+#[derive(Clone, Debug)]
+pub struct Forward {
+    /// The request as it came.
+    pub request: Arc<Request>,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Its transaction: once a 2xx to an INVITE has been handed up, later ones from the same target go back by it without a question (RFC 6026
+    /// section 7.2).
+    pub server: Option<ServerTx>,
+    /// The Request-URI (16.6 step 2). With a strict router first in `routes` the stack swaps them (step 6).
+    pub uri: UriBuf,
+    /// The Route values, in place of those that came (steps 1 and 6).
+    pub routes: Vec<String>,
+    /// Where it goes.
+    pub hop: Hop,
+    /// Max-Forwards (step 3).
+    pub max_forwards: u8,
+    /// Max-Breadth (RFC 5393 section 5.3).
+    pub max_breadth: Option<u32>,
+    /// What becomes part of our branch: by it we know the request when it comes back (step 8).
+    pub mark: u64,
+    /// Whether later requests of the dialog come by us (step 4).
+    pub record: Option<Record>,
+    /// Further lines, above those that came.
+    pub lines: Lines,
+    /// The credentials in Proxy-Authorization were for us, and go no further (RFC 3261 section 22.3).
+    pub authorized: bool,
+}
+
+/// What our Record-Route says (RFC 3261 section 16.6 step 4). The addresses are those of both sides of us; where they differ, or one has a user
+/// part, each side gets a value of its own (RFC 5658).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// A `sips` URI.
+    pub secure: bool,
+    /// The value of its parameter `d`: by it we know the dialog again.
+    pub token: Token,
+    /// The user part of the value for the side the request came from.
+    pub inward: Option<String>,
+    /// The same for the side it goes to.
+    pub outward: Option<String>,
+}

@@ -1,0 +1,147 @@
+//! What a proxy passes on (RFC 3261 sections 16.6 and 16.7): header fields that it does not change are copied as they came, line by line.
+
+use std::net::IpAddr;
+
+use super::header::{Header, Via};
+use super::headers::Headers;
+use super::lexer::Lexer;
+use super::lines::Lines;
+use super::reply::{copy, stamp};
+use super::writer::Writer;
+use super::{HeaderId, Response};
+
+/// Copies the header fields of a request and its body. Left out are those that a proxy writes anew: Route, Max-Forwards and Max-Breadth;
+/// and Proxy-Authorization, where the credentials were for us. The top Via says where the request came from (RFC 3261 section 18.2.1), and
+/// Content-Length is that of the body.
+pub(crate) fn request(
+    writer: &mut Writer,
+    request: &Headers,
+    received: Option<(IpAddr, Option<u16>)>,
+    authorized: bool,
+) {
+    let mut received = received;
+    for (id, line) in request.lines() {
+        match id {
+            HeaderId::Route | HeaderId::MaxForwards | HeaderId::MaxBreadth | HeaderId::ContentLength => {}
+            HeaderId::ProxyAuthorization if authorized => {}
+            HeaderId::Via => match received.take() {
+                Some((ip, rport)) => stamp(writer, request, ip, rport),
+                None => copy(writer, line, None),
+            },
+            _ => copy(writer, line, None),
+        }
+    }
+    end(writer, request);
+}
+
+/// A response without its first Via, and with further lines; `None` when that was the only one or cannot be read: it is for nobody else then
+/// (RFC 3261 section 16.7 step 3).
+pub(crate) fn response(page: Vec<u8>, response: &Response, lines: &Lines) -> Option<Writer> {
+    let headers = response.headers();
+    let mut writer = Writer::status_on(page, response.code(), response.reason_bytes());
+    let (mut first, mut left) = (true, false);
+    for (id, line) in headers.lines() {
+        match id {
+            HeaderId::ContentLength => {}
+            HeaderId::Via if first => {
+                first = false;
+                if headers.usual_via().is_none() {
+                    left |= behind_first(&mut writer, headers.raw(HeaderId::Via)?)?;
+                }
+            }
+            HeaderId::Via => {
+                left = true;
+                copy(&mut writer, line, None);
+            }
+            _ => copy(&mut writer, line, None),
+        }
+    }
+    writer.lines(lines);
+    end(&mut writer, headers);
+    left.then_some(writer)
+}
+
+/// Writes the Vias of a line behind its first one; whether there are any. `None`: the first one cannot be read.
+fn behind_first(writer: &mut Writer, value: &[u8]) -> Option<bool> {
+    let mut lexer = Lexer::new(value);
+    Via::parse_value(&mut lexer).ok()?;
+    let more = lexer.separator(b',');
+    if more {
+        writer.octets(b"Via: ").octets(lexer.rest()).octets(b"\r\n");
+    }
+    Some(more)
+}
+
+fn end(writer: &mut Writer, headers: &Headers) {
+    let body = headers.body();
+    writer.octets(b"Content-Length: ").number(body.len()).octets(b"\r\n\r\n").octets(body);
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::message::{Limits, Message, Method};
+
+    fn parsed(text: &str) -> Message {
+        Message::parse(Bytes::from(text.replace('\n', "\r\n")), &Limits::default()).expect("a message")
+    }
+
+    #[test]
+    fn rfc3261_16_6_1_a_request_is_copied_as_it_came() {
+        let message = parsed(
+            "INVITE sip:b@b SIP/2.0\nv: SIP/2.0/UDP a;branch=z9hG4bK1\nMax-Forwards: 70\nX-Fold: one\n  two\nf: <sip:a@a>;tag=1\nt: <sip:b@b>\n\
+             Route: <sip:p;lr>\nCall-ID: 1\nCSeq: 1 INVITE\nProxy-Authorization: Digest x=1\nmax-breadth: 3\nl: 3\n\nabcdef",
+        );
+        let mut writer = Writer::request(&Method::Invite, "sip:c@c");
+        request(&mut writer, message.headers(), Some(([192, 0, 2, 1].into(), None)), true);
+        let text = String::from_utf8(writer.as_bytes().to_vec()).expect("text");
+        assert_eq!(
+            text,
+            "INVITE sip:c@c SIP/2.0\nVia: SIP/2.0/UDP a;branch=z9hG4bK1;received=192.0.2.1\nX-Fold: one\n  two\nf: <sip:a@a>;tag=1\nt: <sip:b@b>\n\
+             Call-ID: 1\nCSeq: 1 INVITE\nContent-Length: 3\n\nabc"
+                .replace('\n', "\r\n")
+        );
+    }
+
+    #[test]
+    fn rfc3261_16_7_3_a_response_loses_its_first_via_and_nothing_else() {
+        for (vias, left) in [
+            (
+                "Via: SIP/2.0/UDP p;branch=z9hG4bK2\nVia: SIP/2.0/UDP a;branch=z9hG4bK1;received=1.2.3.4\n",
+                "Via: SIP/2.0/UDP a;branch=z9hG4bK1;received=1.2.3.4\n",
+            ),
+            (
+                "v: SIP/2.0/UDP p;branch=z9hG4bK2, SIP/2.0/UDP a;branch=z9hG4bK1\n",
+                "Via: SIP/2.0/UDP a;branch=z9hG4bK1\n",
+            ),
+            (
+                "Via: SIP/2.0/UDP p;branch=z9hG4bK2;x=\",\" ,SIP/2.0/UDP a,SIP/2.0/UDP c\nVia: SIP/2.0/UDP d\n",
+                "Via: SIP/2.0/UDP a,SIP/2.0/UDP c\nVia: SIP/2.0/UDP d\n",
+            ),
+        ] {
+            let rest = "From: <sip:a@a>;tag=1\nTo: <sip:b@b>;tag=2\nCall-ID: 1\nCSeq: 1 INVITE\n";
+            let Message::Response(message) =
+                parsed(&format!("SIP/2.0 299 Odd  one\n{vias}{rest}Content-Length: 2\n\nab"))
+            else {
+                panic!("a response")
+            };
+            let writer = response(Vec::new(), &message, &Lines::default()).expect("for somebody else");
+            let expected = format!("SIP/2.0 299 Odd  one\n{left}{rest}Content-Length: 2\n\nab").replace('\n', "\r\n");
+            assert_eq!(String::from_utf8_lossy(writer.as_bytes()), expected);
+        }
+    }
+
+    #[test]
+    fn rfc3261_16_7_3_a_response_with_our_via_alone_is_for_nobody_else() {
+        let rest = "From: <sip:a@a>;tag=1\nTo: <sip:b@b>;tag=2\nCall-ID: 1\nCSeq: 1 INVITE\n\n";
+        for vias in ["Via: SIP/2.0/UDP p;branch=z9hG4bK2\n", "Via: SIP/2.0/UDP p;branch=z9hG4bK2;received=192.0.2.1\n"]
+        {
+            let Message::Response(message) = parsed(&format!("SIP/2.0 200 OK\n{vias}{rest}")) else {
+                panic!("a response")
+            };
+            assert!(response(Vec::new(), &message, &Lines::default()).is_none(), "{vias}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! A proxy's part: requests passed on, and their responses passed back (RFC 3261 sections 16.6 and 16.7).
+
+use bytes::Bytes;
+
+use crate::config::Config;
+use crate::draft::Draft;
+use crate::forward::{Forward, Record};
+use crate::id::{ClientTx, ServerTx};
+use crate::message::{HeaderId, Lines, Method, Response, Writer, splice};
+use crate::outbox::{Cause, Path, Transport};
+use crate::rng::Token;
+use crate::stack::StackError;
+use crate::transaction::outgoing::Passing;
+use crate::transaction::print::{self, Try};
+use crate::transaction::way_back::Way;
+use crate::turn::{Sender, Turn};
+
+impl Turn<'_> {
+    /// Passes a request on, in a client transaction of its own (RFC 3261 section 16.6 step 10). What comes of it is told as for
+    /// [`Turn::send_request`].
+    ///
+    /// # Errors
+    /// [`StackError::Full`] at the limit; [`StackError::NoHop`] when the target says nowhere to go; [`StackError::Forbidden`] for ACK and CANCEL.
+    pub fn forward(&mut self, forward: Forward) -> Result<ClientTx, StackError> {
+        match forward.request.method() {
+            Method::Ack => {
+                return Err(StackError::Forbidden("an ACK is passed on without a transaction (RFC 3261 17)"));
+            }
+            Method::Cancel => return Err(StackError::Forbidden("a CANCEL is a proxy's own (RFC 3261 16.10)")),
+            _ => {}
+        }
+        let draft = draft(&forward);
+        self.outgoing_pass(draft, Passing { forward, stateless: false })
+    }
+
+    /// Passes a request on and keeps nothing of it: the ACK of a 2xx, and all that a stateless proxy gets (RFC 3261 section 16.11). Our branch is
+    /// the same whenever the same request comes.
+    ///
+    /// # Errors
+    /// As [`Turn::forward`].
+    pub fn forward_stateless(&mut self, forward: Forward) -> Result<(), StackError> {
+        let draft = draft(&forward);
+        self.outgoing_pass(draft, Passing { forward, stateless: true }).map(|_| ())
+    }
+
+    /// Passes a response back to where the request came from, without our Via and with further lines (RFC 3261 section 16.7 steps 3, 7 and 9). After a
+    /// 2xx to an INVITE any number of further 2xx may follow.
+    ///
+    /// # Errors
+    /// [`StackError::Gone`]; [`StackError::State`] after a final response; [`StackError::Forbidden`] where RFC 4320 section 4 does, or when no Via but
+    /// ours is left.
+    pub fn pass_back(&mut self, tx: ServerTx, response: &Response, lines: &Lines) -> Result<(), StackError> {
+        let code = response.code();
+        let page = std::mem::take(&mut self.stack.page);
+        let Some(writer) = splice::response(page, response, lines) else {
+            return Err(StackError::Forbidden("a response with our Via alone is for nobody else (RFC 3261 16.7)"));
+        };
+        let page = writer.into_page();
+        let stepped = self.server_step(tx, code);
+        let bytes = Bytes::copy_from_slice(&page);
+        self.stack.page = page;
+        stepped?;
+        let server = self.stack.servers.get_mut(tx.0).ok_or(StackError::Gone)?;
+        let path = server.path();
+        // Nothing sends the 2xx to an INVITE again but the one who made it.
+        let repeated = !(code.is_success() && server.is_invite());
+        server.keep(repeated.then(|| bytes.as_ref().into()), &mut self.stack.kept);
+        self.stack.counters.responses_out += 1;
+        if code.is_final() {
+            let tag = response.headers().to_tag_octets().unwrap_or_default();
+            self.server_close(tx.0, tag);
+        }
+        self.send(Sender::Server(tx.0), path, bytes, Cause::Response);
+        self.server_rearm(tx.0);
+        Ok(())
+    }
+}
+
+/// What the machinery of requests has to know of it.
+fn draft(forward: &Forward) -> Draft {
+    let mut draft = Draft::new(forward.request.method().clone(), forward.uri.clone());
+    draft.hop = forward.hop.clone();
+    draft
+}
+
+/// One try.
+pub(super) fn request(forward: &Forward, this: &Try<'_>, config: &Config) -> Bytes {
+    let request = &forward.request;
+    let mut writer = Writer::request(request.method(), this.uri);
+    print::via(&mut writer, this.path, this.branch, Some(Token::from_u64(forward.mark)));
+    if let Some(record) = &forward.record {
+        record_route(&mut writer, record, forward, this.path);
+    }
+    for route in this.routes {
+        writer.line(HeaderId::Route, route);
+    }
+    writer.octets(b"Max-Forwards: ").number(usize::from(forward.max_forwards)).octets(b"\r\n");
+    if let Some(breadth) = forward.max_breadth {
+        writer.line(HeaderId::MaxBreadth, breadth);
+    }
+    writer.lines(&forward.lines);
+    let headers = request.headers();
+    let received = Way::of(headers, &forward.origin, config).stamp.values(&forward.origin);
+    splice::request(&mut writer, headers, received, forward.authorized);
+    Bytes::from(writer.into_page())
+}
+
+/// The value of the side that the request goes to stands above the other (RFC 5658 section 3).
+fn record_route(writer: &mut Writer, record: &Record, forward: &Forward, path: &Path) {
+    let origin = &forward.origin;
+    let differ = path.transport != origin.transport || path.local != origin.local;
+    if differ || record.inward.is_some() || record.outward.is_some() {
+        record_value(writer, record, record.outward.as_deref(), path);
+    }
+    record_value(writer, record, record.inward.as_deref(), origin);
+}
+
+fn record_value(writer: &mut Writer, record: &Record, user: Option<&str>, side: &Path) {
+    writer.octets(if record.secure { b"Record-Route: <sips:" } else { b"Record-Route: <sip:" });
+    if let Some(user) = user {
+        writer.text(user.as_bytes()).octets(b"@");
+    }
+    let transport: &[u8] = match (side.transport, record.secure) {
+        (Transport::Udp, _) | (Transport::Tls, true) => b"",
+        (Transport::Tcp, _) => b";transport=tcp",
+        (Transport::Tls, false) => b";transport=tls",
+        (Transport::Ws | Transport::Wss, _) => b";transport=ws",
+    };
+    writer.host_port(side.local).octets(transport);
+    writer.octets(b";lr;d=").octets(record.token.as_bytes()).octets(b">\r\n");
+}
