@@ -90,6 +90,8 @@ pub(crate) enum Verb {
     Options(Ask),
     /// Send a text message (MESSAGE).
     Message(Message),
+    /// Show the state of somebody or something as it changes (SUBSCRIBE).
+    Subscribe(Subscribe),
     /// Check a configuration file without starting anything.
     Check(Check),
     /// What a running `offhook serve` is doing.
@@ -404,6 +406,37 @@ pub(crate) struct Message {
     #[arg(long, value_name = "TYPE")]
     pub(crate) content_type: Option<String>,
     /// Who writes.
+    #[command(flatten)]
+    pub(crate) identity: Identity,
+}
+
+/// Arguments of `subscribe`.
+#[derive(Debug, Args)]
+pub(crate) struct Subscribe {
+    /// Whose state: a SIP URI, user@host, or just a user at the account's domain; without an account, at the `offhook serve` of this machine.
+    pub(crate) target: String,
+    /// Which: the name of an event package, with its parameters if there are any.
+    #[arg(long, value_name = "PACKAGE", default_value = "presence")]
+    pub(crate) event: String,
+    /// End after so long; otherwise with Ctrl-C, or when the other side ends it for good.
+    #[arg(long, value_name = "SECS", value_parser = whole_secs)]
+    pub(crate) r#for: Option<u64>,
+    /// Ask for the state once, and end.
+    #[arg(long, conflicts_with = "expires")]
+    pub(crate) once: bool,
+    /// Ask for so long at a time; it is refreshed in time.
+    #[arg(long, value_name = "SECS", default_value_t = 3600, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(crate) expires: u32,
+    /// Take bodies of this type, instead of the package's own (repeatable).
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) accept: Vec<String>,
+    /// The target may be a list of several resources (RFC 4662).
+    #[arg(long)]
+    pub(crate) lists: bool,
+    /// Show also what so many further notifiers say, where a proxy asks several.
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    pub(crate) forks: usize,
+    /// Who asks.
     #[command(flatten)]
     pub(crate) identity: Identity,
 }

@@ -19,6 +19,7 @@ mod reload;
 mod secrets;
 mod serve;
 mod status;
+mod subscribe;
 mod trace;
 
 use std::fmt::Debug;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         Verb::Register(args) => register::run(args, &mut out),
         Verb::Options(args) => ask::options(args, &mut out),
         Verb::Message(args) => ask::message(args, &mut out),
+        Verb::Subscribe(args) => subscribe::run(args, &mut out),
         Verb::Check(args) => serve::check(args, &mut out),
         Verb::Status(args) => status::run(args, &mut out),
         Verb::Trace(args) => trace::run(args, &mut out),

@@ -178,14 +178,17 @@ impl Bindings {
     }
 
     /// Writes down what waits, carries it out and answers: all of it, or none and 500 for each (RFC 3261 section 10.3 step 7).
-    pub(crate) fn settle(&mut self, turn: &mut Turn<'_>) {
+    ///
+    /// Where somebody watches: the places of the users whose bindings are others.
+    pub(crate) fn settle(&mut self, watched: bool, turn: &mut Turn<'_>) -> Vec<usize> {
         if self.waiting.is_empty() {
-            return;
+            return Vec::new();
         }
         let written = self.write(self.waiting.iter().map(|one| one.plan.records.as_slice()));
         if let Err(error) = &written {
             tracing::error!(%error, requests = self.waiting.len(), "a REGISTER could not be written down");
         }
+        let changed = if watched { self.waiting.iter().map(|one| one.user).collect() } else { Vec::new() };
         for Waiting { tx, plan, .. } in self.waiting.drain(..) {
             let reply = match written {
                 Ok(()) => {
@@ -200,6 +203,7 @@ impl Bindings {
         }
         self.count();
         self.arm(turn);
+        changed
     }
 
     /// Sees to it that the next end of a binding is noticed.
@@ -214,8 +218,8 @@ impl Bindings {
         self.alarm = turn.alarm(due, ALARM).ok().map(|alarm| (alarm, due));
     }
 
-    /// The alarm has come: takes out what has ended.
-    pub(crate) fn expire(&mut self, turn: &mut Turn<'_>) {
+    /// The alarm has come: takes out what has ended, and tells whose that was.
+    pub(crate) fn expire(&mut self, turn: &mut Turn<'_>) -> Vec<proxy::Record> {
         self.alarm = None;
         let mut gone = Vec::new();
         self.registrar.expire(turn.now(), AT_ONCE, &mut gone);
@@ -225,5 +229,6 @@ impl Bindings {
         }
         self.count();
         self.arm(turn);
+        gone
     }
 }

@@ -46,6 +46,10 @@ pub(crate) enum Command {
         /// The devices.
         targets: Vec<Target>,
     },
+    /// Somebody watches now: what each loop knows goes on the board.
+    Watched,
+    /// The state of a user or extension is another, for those who watch it here.
+    Changed(String),
     /// From this address another loop has a device that knows one hash only.
     OneHash(SocketAddr),
 }

@@ -18,6 +18,7 @@ use crate::request::{Admitted, dialled};
 use crate::roles;
 use crate::switch::Switch;
 use crate::target::Target;
+use crate::watching;
 
 impl Switch {
     /// The answer to a request, unless it comes later.
@@ -60,6 +61,9 @@ impl Switch {
             }
             Method::Message if is_strayed(&request) => Some(Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)),
             Method::Message => self.message(Admitted { tx, request, origin, user }, None, turn),
+            Method::Subscribe => self.subscribe(Admitted { tx, request, origin, user }, turn),
+            Method::Publish if is_strayed(&request) => Some(Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)),
+            Method::Publish => Some(self.publish(&Admitted { tx, request, origin, user }, turn)),
             Method::Options => Some(self.options(&request)),
             // Only whom one talks to can be transferred.
             Method::Refer if !is_strayed(&request) => Some(Reply::new(StatusCode::DECLINE)),
@@ -89,7 +93,7 @@ impl Switch {
             Err(reply) => return Some(*reply),
         };
         if self.bindings.waits(user) {
-            self.bindings.settle(turn);
+            self.settle_bindings(turn);
         }
         self.tell_one_hash(request, origin);
         let known = self.accounts.at(user)?;
@@ -103,7 +107,7 @@ impl Switch {
             .or_else(|| uas::scheme(request, &self.capabilities))
             .or_else(|| self.unknown(request).then(|| Reply::new(StatusCode::NOT_FOUND)))
             .or_else(|| uas::extensions(request, &self.capabilities));
-        refusal.unwrap_or_else(|| uas::options(StatusCode::OK, &self.capabilities))
+        refusal.unwrap_or_else(|| watching::allow_events(uas::options(StatusCode::OK, &self.capabilities)))
     }
 
     fn unknown(&self, request: &Request) -> bool {
@@ -201,7 +205,12 @@ impl Application for Switch {
             }
             Event::Cancelled { tx } => self.cancelled(tx, turn),
             Event::Session(session, event) => self.session_event(session, event, turn),
-            Event::Alarm { token: bindings::ALARM, .. } => self.bindings.expire(turn),
+            Event::Watcher(id, event) => self.watcher_event(id, event, turn),
+            Event::Alarm { token: bindings::ALARM, .. } => {
+                let gone = self.bindings.expire(turn);
+                self.write_devices_of(gone, turn);
+            }
+            Event::Alarm { token: watching::ALARM, .. } => self.publications_expire(turn),
             Event::Alarm { token, .. } if token >= finding::ALARMS => self.not_located(token, turn),
             Event::Alarm { token, .. } if token >= roles::ALARMS => {
                 if let Some(proxy) = &mut self.roles.proxy {
@@ -254,16 +263,20 @@ impl App for Switch {
             }
             Command::Finish => {
                 self.finishing = true;
+                self.end_watchers(turn);
                 self.end_all(turn);
             }
             Command::Media(event) => self.media_event(event, turn),
             Command::Streamed(report) => self.metrics.streamed(&report),
             Command::Moved => self.studio.settle(),
+            Command::Watched => self.write_all(turn),
+            Command::Changed(resource) => self.state_changed_elsewhere(resource),
         }
     }
 
     fn settle(&mut self, turn: &mut Turn<'_>) {
-        self.bindings.settle(turn);
+        self.settle_bindings(turn);
+        self.tell_watchers(turn);
     }
 }
 

@@ -38,6 +38,7 @@
 //! | `call`, `call/*` | one call: its states, legs and media |
 //! | `extension` | numbers that the PBX answers itself |
 //! | `message`, `relay` | MESSAGE between users; where the answers to what was passed on belong |
+//! | `watching`, `watching/*`, `board` | who watches whose state, what is published, and what is told of it; what all loops know of that |
 //! | `studio` | the media threads: ports, streams, players, conferences |
 //! | `tally`, `metrics` | what all loops count together, for limits; what each counts, for Prometheus |
 //! | `command`, `panel`, `watch` | what other threads tell a loop; questions to all loops; who may ask from outside |
@@ -45,6 +46,7 @@
 mod accounts;
 mod admit;
 mod bindings;
+mod board;
 mod body;
 mod call;
 mod certificate;
@@ -74,6 +76,7 @@ mod tally;
 mod target;
 mod trace;
 mod watch;
+mod watching;
 
 pub use accounts::{Account, AccountError};
 pub use certificate::Certificate;

@@ -134,7 +134,8 @@ impl Server {
         };
         let listed = config.limits.calls_listed;
         let tally = Tally::new(told.len());
-        let given = Given { config, accounts: Arc::new(accounts), home, tally, secret: rand::random() };
+        let board = crate::board::Board::new();
+        let given = Given { config, accounts: Arc::new(accounts), home, tally, board, secret: rand::random() };
         let trace = Trace::default();
         let member = |studio| member(given.clone(), &rules, (tls.clone(), trace.clone()), studio);
         let members = studio.studios.into_iter().map(member);

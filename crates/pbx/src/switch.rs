@@ -14,6 +14,7 @@ use sip::{Now, Reply, Turn};
 
 use crate::accounts::{Accounts, Known};
 use crate::bindings::{Bindings, Home};
+use crate::board::Board;
 use crate::call::Calls;
 use crate::command::Command;
 use crate::config::Config;
@@ -28,6 +29,7 @@ use crate::status::{CallStatus, ContactStatus, LoopStatus, Status, UserStatus};
 use crate::studio::Studio;
 use crate::tally::Tally;
 use crate::target::{self, Target};
+use crate::watching::Watching;
 
 /// When 100 leaves for an INVITE that nobody has looked at (RFC 3261 section 17.2.1).
 const TRYING: Duration = Duration::from_millis(200);
@@ -50,6 +52,9 @@ pub(crate) struct Switch {
     pub(crate) calls: Calls,
     pub(crate) relay: Relay,
     pub(crate) roles: Roles,
+    /// Subscriptions of users with this loop.
+    pub(crate) watching: Watching,
+    pub(crate) board: Arc<Board>,
     pub(crate) metrics: Metrics,
     listen: Vec<String>,
     began: Now,
@@ -65,6 +70,7 @@ pub(crate) struct Given {
     pub(crate) tally: Arc<Tally>,
     /// Under which proxies prove to themselves what has passed them.
     pub(crate) secret: [u8; 16],
+    pub(crate) board: Arc<Board>,
 }
 
 /// The stack's settings.
@@ -95,8 +101,10 @@ pub(crate) fn stack_config(config: &Config) -> sip::Config {
 
 /// What is taken, for Allow.
 fn methods() -> Vec<Method> {
-    use Method::{Ack, Bye, Cancel, Info, Invite, Message, Options, Prack, Refer, Register, Update};
-    vec![Invite, Ack, Cancel, Bye, Options, Register, Message, Info, Prack, Update, Refer]
+    use Method::{
+        Ack, Bye, Cancel, Info, Invite, Message, Options, Prack, Publish, Refer, Register, Subscribe, Update,
+    };
+    vec![Invite, Ack, Cancel, Bye, Options, Register, Message, Info, Prack, Update, Refer, Subscribe, Publish]
 }
 
 /// What is understood, for Supported.
@@ -108,7 +116,7 @@ fn extensions(config: &Config) -> Vec<String> {
 impl Switch {
     /// On the loop's thread, before anything is received.
     pub(crate) fn new(
-        Given { config, accounts, home, tally, secret }: Given,
+        Given { config, accounts, home, tally, board, secret }: Given,
         (digest, offers_md5_among_others): (digest::Server, bool),
         studio: Studio,
         metrics: Metrics,
@@ -131,6 +139,8 @@ impl Switch {
             calls: Calls::default(),
             relay: Relay::new(config.limits.messages),
             roles: Roles::new(&config, secret),
+            watching: Watching::default(),
+            board,
             metrics,
             listen: listen.collect(),
             began: now,

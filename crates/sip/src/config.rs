@@ -34,6 +34,12 @@ pub struct Config {
     pub max_sessions: usize,
     /// Most registrations of ours at once.
     pub max_registrations: usize,
+    /// Most subscriptions of ours at once, forks included.
+    pub max_subscriptions: usize,
+    /// Most publications of ours at once.
+    pub max_publications: usize,
+    /// Most watchers at once: subscriptions of peers with us.
+    pub max_watchers: usize,
     /// Most alarms of the application at once.
     pub max_alarms: usize,
     /// Most addresses tried for one request (RFC 3263 section 4.3).
@@ -82,6 +88,9 @@ impl Default for Config {
             max_dialogs: 100_000,
             max_sessions: 100_000,
             max_registrations: 10_000,
+            max_subscriptions: 10_000,
+            max_publications: 10_000,
+            max_watchers: 100_000,
             max_alarms: 200_000,
             max_routes: 8,
             avoid: Duration::from_secs(60),

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::id::{AlarmId, ClientTx, RegistrationId, ServerTx, SessionId};
+use crate::id::{AlarmId, ClientTx, PublicationId, RegistrationId, ServerTx, SessionId, SubscriptionId, WatcherId};
 use crate::invite::SessionEvent;
 use crate::message::{ParseError, Request, Response};
 use crate::outbox::{Origin, Path, SendError};
+use crate::publish::PublicationEvent;
 use crate::register::RegistrationEvent;
+use crate::subscribe::{SubscriptionEvent, WatcherEvent};
 use crate::turn::Turn;
 
 /// One piece of news. Plain data; ids in it may have ended by the time it is read.
@@ -77,6 +79,12 @@ pub enum Event {
         /// The INVITE that was refused; gone.
         tx: ServerTx,
     },
+    /// News of a publication of ours.
+    Publication(PublicationId, PublicationEvent),
+    /// News of a subscription of ours.
+    Subscription(SubscriptionId, SubscriptionEvent),
+    /// News of a watcher: a subscription of a peer with us.
+    Watcher(WatcherId, WatcherEvent),
     /// News of a session.
     Session(SessionId, SessionEvent),
     /// News of a registration of ours.

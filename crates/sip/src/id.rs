@@ -64,6 +64,12 @@ handle! {
     SessionId;
     /// A registration of ours with a registrar.
     RegistrationId;
+    /// A subscription of ours with a notifier (RFC 6665).
+    SubscriptionId;
+    /// A watcher: a subscription of a peer with us (RFC 6665).
+    WatcherId;
+    /// A publication of ours with a compositor (RFC 3903).
+    PublicationId;
     /// A question to the driver.
     AskId;
     /// A message handed to the driver; its repeats share it.

@@ -35,6 +35,7 @@ pub mod outbox;
 pub mod planted;
 #[cfg(not(feature = "planted"))]
 mod planted;
+pub mod publish;
 pub mod register;
 pub mod reply;
 mod rng;
@@ -44,6 +45,7 @@ mod slab;
 mod spread;
 pub mod stack;
 mod states;
+pub mod subscribe;
 pub mod time;
 mod transaction;
 mod turn;
@@ -56,7 +58,8 @@ pub use draft::{ContactSpec, Draft, Hop};
 pub use event::{Application, Event, Failure, TargetFailure};
 pub use forward::{Forward, Record};
 pub use id::{
-    AlarmId, AskId, ClientTx, DialogId, FlowId, Id, IdHasher, IdMap, RegistrationId, SendId, ServerTx, SessionId, Shard,
+    AlarmId, AskId, ClientTx, DialogId, FlowId, Id, IdHasher, IdMap, PublicationId, RegistrationId, SendId, ServerTx,
+    SessionId, Shard, SubscriptionId, WatcherId,
 };
 pub use message::header;
 pub use outbox::{Action, Answer, Cause, FlowChange, Origin, Outbox, Path, Question, SendError, Transport};

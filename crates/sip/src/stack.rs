@@ -6,13 +6,15 @@ use std::fmt;
 use crate::avoided::Avoided;
 use crate::config::Config;
 use crate::counters::Counters;
-use crate::id::{AskId, FlowId, Id, RegistrationId, SessionId};
+use crate::id::{AskId, FlowId, Id, PublicationId, RegistrationId, SessionId, SubscriptionId, WatcherId};
 use crate::invite;
 use crate::message::{LineError, ParseError, StatusCode};
 use crate::outbox::{Outbox, SendError};
+use crate::publish;
 use crate::register;
 use crate::rng::Rng;
 use crate::slab::Slab;
+use crate::subscribe;
 use crate::time::{Now, Time};
 use crate::transaction::client::Client;
 use crate::transaction::key::{Keys, Table};
@@ -59,6 +61,9 @@ pub struct Stack {
     pub(crate) alarms: Slab<Alarm>,
     pub(crate) sessions: invite::Sessions,
     pub(crate) registrations: register::Registrations,
+    pub(crate) subscriptions: subscribe::Subscriptions,
+    pub(crate) watchers: subscribe::Watchers,
+    pub(crate) publications: publish::Publications,
 }
 
 /// A question that waits for its answer.
@@ -99,6 +104,12 @@ pub(crate) enum Timer {
     Session(SessionId, u8),
     /// A registration's, with a number of its choice.
     Registration(RegistrationId, u8),
+    /// A subscription's.
+    Subscription(SubscriptionId),
+    /// A watcher's.
+    Watcher(WatcherId),
+    /// A publication's.
+    Publication(PublicationId),
 }
 
 impl Stack {
@@ -126,6 +137,9 @@ impl Stack {
             alarms: Slab::new(),
             sessions: invite::Sessions::default(),
             registrations: register::Registrations::default(),
+            subscriptions: subscribe::Subscriptions::default(),
+            watchers: subscribe::Watchers::default(),
+            publications: publish::Publications::default(),
         }
     }
 
@@ -169,6 +183,9 @@ impl Stack {
         };
         self.sessions.usage(&mut usage);
         self.registrations.usage(&mut usage);
+        self.subscriptions.usage(&mut usage);
+        self.watchers.usage(&mut usage);
+        self.publications.usage(&mut usage);
         usage
     }
 }
@@ -199,6 +216,12 @@ pub struct Usage {
     pub sessions: usize,
     /// Registrations of ours.
     pub registrations: usize,
+    /// Subscriptions of ours, forks included.
+    pub subscriptions: usize,
+    /// Watchers: subscriptions of peers with us.
+    pub watchers: usize,
+    /// Publications of ours.
+    pub publications: usize,
 }
 
 /// Why a command was not carried out. Nothing has changed then.

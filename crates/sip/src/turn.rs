@@ -9,12 +9,17 @@ use bytes::Bytes;
 
 use crate::counters::Counters;
 use crate::event::{Event, Failure};
-use crate::id::{AlarmId, AskId, ClientTx, FlowId, Id, RegistrationId, SendId, ServerTx, SessionId};
+use crate::id::{
+    AlarmId, AskId, ClientTx, FlowId, Id, PublicationId, RegistrationId, SendId, ServerTx, SessionId, SubscriptionId,
+    WatcherId,
+};
 use crate::invite;
 use crate::message::{Message, Method, Request, Response};
 use crate::outbox::{Action, Answer, Cause, FlowChange, Origin, Outbox, Path, Question, SendError};
+use crate::publish;
 use crate::register;
 use crate::stack::{Alarm, Ask, Asker, Stack, StackError, Timer, Usage};
+use crate::subscribe;
 use crate::time::{Now, Time};
 use crate::wheel::TimerId;
 
@@ -38,6 +43,12 @@ pub(crate) enum Owner {
     Session(SessionId, u16),
     /// A registration; the number is the registration's own.
     Registration(RegistrationId, u16),
+    /// A subscription of ours; the number is its own.
+    Subscription(SubscriptionId, u16),
+    /// A watcher; the number is its own.
+    Watcher(WatcherId, u16),
+    /// A publication; the number is its own.
+    Publication(PublicationId, u16),
 }
 
 /// What a [`SendId`] names: the object whose message it is. All copies of a message share it.
@@ -158,6 +169,9 @@ impl Turn<'_> {
                 }
                 Timer::Session(id, kind) => invite::on_timer(self, id, kind),
                 Timer::Registration(id, kind) => register::on_timer(self, id, kind),
+                Timer::Subscription(id) => subscribe::on_timer(self, id),
+                Timer::Watcher(id) => subscribe::on_watcher_timer(self, id),
+                Timer::Publication(id) => publish::on_timer(self, id),
             }
         }
     }
@@ -236,6 +250,9 @@ impl Turn<'_> {
             Owner::Application => self.emit(Event::Response { tx, response, origin: *origin }),
             Owner::Session(id, purpose) => invite::on_response(self, id, purpose, tx, response, origin),
             Owner::Registration(id, purpose) => register::on_response(self, id, purpose, tx, response, origin),
+            Owner::Subscription(id, attempt) => subscribe::on_response(self, id, attempt, tx, &response),
+            Owner::Watcher(id, attempt) => subscribe::on_notify_response(self, id, attempt, &response),
+            Owner::Publication(id, attempt) => publish::on_response(self, id, attempt, tx, &response),
         }
     }
 
@@ -245,6 +262,9 @@ impl Turn<'_> {
             Owner::Application => self.emit(Event::RequestFailed { tx, why }),
             Owner::Session(id, purpose) => invite::on_failure(self, id, purpose, tx, why),
             Owner::Registration(id, purpose) => register::on_failure(self, id, purpose, used, why),
+            Owner::Subscription(id, attempt) => subscribe::on_failure(self, id, attempt, used, why),
+            Owner::Watcher(id, attempt) => subscribe::on_notify_failure(self, id, attempt, why),
+            Owner::Publication(id, attempt) => publish::on_failure(self, id, attempt, used, why),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::message::Answer;
 use crate::outgoing::OutgoingBuilder;
 use crate::registration::Registration;
 use crate::request::{self, Identity, Request};
+use crate::subscription::SubscribeBuilder;
 use crate::websocket::WebSocketUrl;
 
 /// What an account is made of. Only the address is needed.
@@ -247,6 +248,21 @@ impl Account {
     /// [`CallError`].
     pub async fn options(&self, uri: &str) -> Result<Answer, CallError> {
         Request::options(&self.complete(uri), &self.identity()).send(&self.link).await
+    }
+
+    /// Subscribes to the state of an address (RFC 6665): `presence`, `dialog`, `message-summary`, `reg`, `conference`, or whatever package the
+    /// notifier knows.
+    ///
+    /// ```no_run
+    /// # async fn example(alice: &ua::Account) -> Result<(), ua::CallError> {
+    /// let mut bob = alice.subscribe("sip:bob@example.com", "presence").start().await?;
+    /// while let Some(news) = bob.next().await {
+    ///     println!("{news:?}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn subscribe(&self, resource: &str, event: &str) -> SubscribeBuilder {
+        SubscribeBuilder::new(self.link.clone(), self.complete(resource), event.to_owned(), self.identity())
     }
 
     /// What the account calls as: its own route, then what the registrar told (RFC 3608 section 6.1).

@@ -8,7 +8,8 @@ use net::media::PortPair;
 use sip::digest::Credentials;
 use sip::message::{Body, Lines, Method, StatusCode, UriBuf};
 use sip::register::RegisterSpec;
-use sip::{Draft, Hop};
+use sip::subscribe::SubscribeSpec;
+use sip::{Draft, Hop, SubscriptionId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::attached::Attached;
@@ -18,6 +19,7 @@ use crate::event::CallEvent;
 use crate::message::Answer;
 use crate::progress::Progress;
 use crate::registration::Registration;
+use crate::subscription::SubscriptionNews;
 
 /// Names an account on its loop.
 pub(crate) type AccountKey = u64;
@@ -61,6 +63,16 @@ pub(crate) enum Command {
     },
     /// Take the binding back.
     Unregister { account: AccountKey, reply: Option<oneshot::Sender<()>> },
+    /// Subscribe to somebody's state.
+    Subscribe {
+        spec: Box<SubscribeSpec>,
+        news: mpsc::Sender<SubscriptionNews>,
+        reply: oneshot::Sender<Result<SubscriptionId, CallError>>,
+    },
+    /// Ask for it again.
+    Resubscribe { id: SubscriptionId, reply: oneshot::Sender<Result<(), CallError>> },
+    /// No more.
+    Unsubscribe { id: SubscriptionId },
     /// News of the media thread.
     Media(MediaEvent),
     /// A stream could not be set up.

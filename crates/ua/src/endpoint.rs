@@ -19,6 +19,7 @@ use crate::link::Link;
 use crate::message::{Answer, TextMessage};
 use crate::outgoing::OutgoingBuilder;
 use crate::request::{Identity, Request};
+use crate::subscription::SubscribeBuilder;
 
 /// How long [`Endpoint::close`] waits for the network.
 const GRACE: Duration = Duration::from_secs(4);
@@ -115,6 +116,11 @@ impl Endpoint {
     /// [`CallError`].
     pub async fn options(&self, uri: &str) -> Result<Answer, CallError> {
         Request::options(uri, &Identity::nobody()).send(&self.link).await
+    }
+
+    /// Subscribes to the state of an address, without an account: see [`Account::subscribe`].
+    pub fn subscribe(&self, resource: &str, event: &str) -> SubscribeBuilder {
+        SubscribeBuilder::new(self.link.clone(), resource.to_owned(), event.to_owned(), Identity::nobody())
     }
 
     /// What lives in it now; `None` when its loop has ended.

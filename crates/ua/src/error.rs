@@ -209,6 +209,42 @@ impl fmt::Display for RegisterError {
 
 impl std::error::Error for RegisterError {}
 
+/// Why a subscription does not stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The SUBSCRIBE was refused, or brought nothing.
+    Refused(CallError),
+    /// It was taken, but the state was never told (RFC 6665 section 4.1.2.4).
+    NotNotified,
+    /// The notifier has ended it.
+    Terminated {
+        /// Why: `rejected`, `noresource`, `deactivated`, ...
+        reason: Option<String>,
+    },
+    /// It could not be refreshed in time.
+    Expired,
+}
+
+impl fmt::Display for SubscribeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(CallError::Rejected { code: 489, .. }) => {
+                f.write_str("the other side does not know this event package (489)")
+            }
+            Self::Refused(why) => why.fmt(f),
+            Self::NotNotified => f.write_str(
+                "the subscription was taken, but no NOTIFY came: check that our address can be reached from there",
+            ),
+            Self::Terminated { reason: Some(reason) } => write!(f, "ended by the other side: {reason}"),
+            Self::Terminated { reason: None } => f.write_str("ended by the other side"),
+            Self::Expired => f.write_str("it could not be refreshed in time"),
+        }
+    }
+}
+
+impl std::error::Error for SubscribeError {}
+
 /// Why sound was not played or recorded.
 #[derive(Debug)]
 #[non_exhaustive]

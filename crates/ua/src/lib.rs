@@ -63,8 +63,12 @@ mod recorder;
 mod registration;
 mod request;
 mod sound;
+mod state;
+mod subscription;
 mod websocket;
 
+/// The bodies of event packages.
+pub use ::event as package;
 pub use account::{Account, AccountConfig};
 pub use audio::codec::Codec;
 pub use audio::level::{Dbfs, Level};
@@ -73,7 +77,7 @@ pub use call::Call;
 pub use command::Usage;
 pub use ended::{CallStats, Ended, EndedBy, Farewell};
 pub use endpoint::Endpoint;
-pub use error::{AudioError, CallError, RegisterError};
+pub use error::{AudioError, CallError, RegisterError, SubscribeError};
 pub use event::{CallEvent, DigitBy, Events};
 pub use incoming::IncomingCall;
 pub use info::{InfoDigit, info_digit, no_digit};
@@ -89,4 +93,6 @@ pub use request::uri as read_address;
 pub use sip::invite::SessionTimer;
 pub use sip::{Timers, Transport};
 pub use sound::Audio;
+pub use state::ResourceState;
+pub use subscription::{SubscribeBuilder, Subscription, SubscriptionNews};
 pub use websocket::WebSocketUrl;

@@ -20,6 +20,7 @@ mod rules;
 mod setup;
 mod sharded;
 mod sound;
+mod subscribing;
 mod timers;
 mod transfers;
 mod updating;

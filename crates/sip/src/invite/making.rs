@@ -78,7 +78,7 @@ pub(super) fn confirm(turn: &mut Turn<'_>, dialog: DialogId, response: &Response
 }
 
 /// Target refresh (RFC 3261 section 12.2.1.2): the peer's Contact, and the path it alone is reached by.
-pub(super) fn refresh(dialog: &mut Dialog, target: Option<String>, origin: &Origin, reach: Reach) {
+pub(crate) fn refresh(dialog: &mut Dialog, target: Option<String>, origin: &Origin, reach: Reach) {
     if let Some(target) = target
         && dialog.set_remote_target(&target).is_ok()
     {
@@ -90,7 +90,7 @@ pub(super) fn refresh(dialog: &mut Dialog, target: Option<String>, origin: &Orig
 
 /// The dialog an INVITE of the peer makes (RFC 3261 section 12.1.1). `None` when its Contact or Record-Route is missing or broken, or it
 /// is too large. Only a peer of RFC 2543 may leave Contact out.
-pub(super) fn of_request(request: &Request, origin: &Origin, tag: &str, reach: Reach) -> Option<Dialog> {
+pub(crate) fn of_request(request: &Request, origin: &Origin, tag: &str, reach: Reach) -> Option<Dialog> {
     let headers = request.headers();
     let mut routes = Vec::new();
     for route in headers.list::<RecordRoute<'_>>() {
@@ -169,7 +169,7 @@ fn contact(headers: &Headers) -> Option<&[u8]> {
 }
 
 /// The URI of the first Contact, when it is one.
-pub(super) fn contact_uri(headers: &Headers) -> Option<String> {
+pub(crate) fn contact_uri(headers: &Headers) -> Option<String> {
     String::from_utf8(contact(headers)?.to_owned()).ok()
 }
 
@@ -236,6 +236,16 @@ pub(super) fn draft(
 ) -> Result<Draft, StackError> {
     let session = turn.stack.sessions.table.get(s.0).ok_or(StackError::Gone)?;
     let dialog = turn.stack.sessions.dialogs.get(dialog).ok_or(StackError::Gone)?;
+    let mut draft = within(dialog, method, cseq)?;
+    if let Some(keys) = &session.keys {
+        draft.credentials = keys.credentials.clone();
+        draft.auth = keys.auth.clone();
+    }
+    Ok(draft)
+}
+
+/// The same of any dialog, without credentials.
+pub(crate) fn within(dialog: &Dialog, method: Method, cseq: Option<u32>) -> Result<Draft, StackError> {
     let uri =
         dialog.remote_target().parse::<UriBuf>().map_err(|_| StackError::State("a remote target that is a URI"))?;
     let cseq = match cseq {
@@ -255,10 +265,6 @@ pub(super) fn draft(
         Some(path) => draft.hop = Hop::Path(path),
         None if dialog.is_secure() => draft.hop = secured(&draft),
         None => {}
-    }
-    if let Some(keys) = &session.keys {
-        draft.credentials = keys.credentials.clone();
-        draft.auth = keys.auth.clone();
     }
     Ok(draft)
 }

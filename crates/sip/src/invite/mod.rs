@@ -39,7 +39,7 @@
 mod ending;
 mod event;
 mod in_dialog;
-mod making;
+pub(crate) mod making;
 mod modify;
 mod offer_answer;
 mod prack;

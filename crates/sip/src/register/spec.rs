@@ -175,7 +175,7 @@ impl Retry {
     }
 
     /// The longest wait after so many failures in a row; `None` to give up.
-    pub(super) fn longest(self, failures: u32, others_stand: bool) -> Option<Duration> {
+    pub(crate) fn longest(self, failures: u32, others_stand: bool) -> Option<Duration> {
         match self {
             Retry::Doubling { all_failed, some_stand, max } => {
                 let base = if others_stand { some_stand } else { all_failed };
@@ -188,7 +188,7 @@ impl Retry {
     }
 
     /// The wait itself; `random` draws from a range.
-    pub(super) fn wait(self, longest: Duration, random: impl FnOnce(Duration, Duration) -> Duration) -> Duration {
+    pub(crate) fn wait(self, longest: Duration, random: impl FnOnce(Duration, Duration) -> Duration) -> Duration {
         match self {
             Retry::Doubling { .. } => random(longest / 2, longest),
             _ => longest,

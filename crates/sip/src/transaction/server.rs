@@ -13,6 +13,7 @@ use crate::outbox::{Cause, Origin, Path};
 use crate::reply::Reply;
 use crate::rng::Token;
 use crate::stack::{Stack, Timer};
+use crate::subscribe;
 use crate::time::Time;
 use crate::transaction::key::Key;
 use crate::transaction::packed::PackedPath;
@@ -206,6 +207,9 @@ impl Turn<'_> {
         // These mean nothing outside a dialog, tag or no tag (RFC 3261 section 12.2.2, RFC 3262 section 3, RFC 3311 section 5.2, RFC 6086
         // section 4.2.2).
         let bound = matches!(method, Method::Bye | Method::Prack | Method::Update | Method::Info);
+        if tagged && belongs_to_packages(method) && subscribe::on_request(self, tx, &request, origin) {
+            return;
+        }
         if (tagged || bound) && invite::on_request(self, tx, &request, origin) {
             return;
         }
@@ -339,6 +343,7 @@ impl Turn<'_> {
         };
         let stands = || match request.method() {
             Method::Cancel => self.cancel_target(request).is_some(),
+            method if belongs_to_packages(method) && subscribe::has_dialog(self, request) => true,
             _ => invite::has_dialog(self, request),
         };
         within(false) || within(true) && stands()
@@ -499,6 +504,11 @@ impl Turn<'_> {
     fn server_trying(&mut self, id: Id) {
         respond::trying(self, id);
     }
+}
+
+/// Methods of event packages (RFC 6665), which subscriptions have before calls.
+fn belongs_to_packages(method: &Method) -> bool {
+    matches!(method, Method::Subscribe | Method::Notify)
 }
 
 /// Methods that, with a To tag, belong to a dialog and to nothing else (RFC 3261 section 12.2.2). REGISTER, OPTIONS, MESSAGE, PUBLISH and

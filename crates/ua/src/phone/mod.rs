@@ -12,6 +12,7 @@
 //! | `requests` | MESSAGE, OPTIONS, INFO, UPDATE of peers; offers in their PRACKs |
 //! | `transferring` | transfers that we ask for |
 //! | `accounts` | registrations |
+//! | `subscribing` | subscriptions of ours |
 //! | `telling` | what users and peers are told |
 
 mod account;
@@ -26,6 +27,7 @@ mod ringing;
 mod sound;
 mod standing;
 mod state;
+mod subscribing;
 mod telling;
 mod transferring;
 
@@ -110,12 +112,13 @@ impl Phone {
         for call in calls {
             self.hang_up(call, Some(StatusCode::TEMPORARILY_UNAVAILABLE), None, turn);
         }
+        self.unsubscribe_all(turn);
         self.unregister_all(turn);
         self.look(turn);
     }
 
     fn look(&mut self, turn: &mut Turn<'_>) {
-        if turn.unsettled() == 0 && turn.usage().registrations == 0 {
+        if turn.unsettled() == 0 && turn.usage().registrations + turn.usage().subscriptions == 0 {
             if let Some(done) = self.closing.take() {
                 // Whoever asked may be gone.
                 let _ = done.send(());
@@ -135,6 +138,7 @@ impl Application for Phone {
             Event::Response { tx, response, .. } => self.answered(tx, &response, turn),
             Event::RequestFailed { tx, why } => self.unanswered(tx, why, turn),
             Event::Registration(id, event) => self.registration_event(id, event),
+            Event::Subscription(id, event) => self.subscription_event(id, event, turn),
             Event::Alarm { token, .. } => self.alarm(token, turn),
             Event::Rejected { origin, error } => {
                 tracing::debug!(remote = %origin.remote, %error, "an unreadable message");
@@ -170,6 +174,9 @@ impl App for Phone {
             Command::Ask { draft, proved, reply } => self.ask(draft, proved, reply, turn),
             Command::Register { account, spec, state, reply } => self.register(account, *spec, state, reply, turn),
             Command::Unregister { account, reply } => self.unregister(account, reply, turn),
+            Command::Subscribe { spec, news, reply } => self.subscribe(*spec, news, reply, turn),
+            Command::Resubscribe { id, reply } => self.resubscribe(id, reply, turn),
+            Command::Unsubscribe { id } => self.unsubscribe(id, turn),
             Command::Media(event) => self.media_event(event),
             Command::MediaFailed { call, why } => self.media_failed(call, why),
             Command::RecordingFailed { call, why } => {

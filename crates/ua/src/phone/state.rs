@@ -8,12 +8,13 @@ use media::Key;
 use net::Handle;
 use net::media::MediaHandle;
 use sip::uas::Capabilities;
-use sip::{RegistrationId, SessionId};
+use sip::{RegistrationId, SessionId, SubscriptionId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::account::Account;
 use super::asked::Asked;
 use super::call::Call;
+use super::subscribing::Reader;
 use crate::command::{AccountKey, Command};
 use crate::ended::Farewell;
 use crate::incoming::IncomingCall;
@@ -45,6 +46,8 @@ pub(crate) struct Phone {
     pub(super) asked: Asked,
     pub(super) accounts: HashMap<AccountKey, Account>,
     pub(super) registrations: HashMap<RegistrationId, AccountKey>,
+    /// Who reads the news of which subscription.
+    pub(super) readers: HashMap<SubscriptionId, Reader>,
     /// Who waits for an answer to a BYE.
     pub(super) farewells: HashMap<SessionId, oneshot::Sender<Farewell>>,
     pub(super) closing: Option<oneshot::Sender<()>>,
@@ -59,6 +62,7 @@ impl Phone {
             asked: Asked::default(),
             accounts: HashMap::new(),
             registrations: HashMap::new(),
+            readers: HashMap::new(),
             farewells: HashMap::new(),
             closing: None,
         }

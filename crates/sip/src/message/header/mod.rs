@@ -228,5 +228,7 @@ modules! {
     rseq: RSeq;
     service_route: ServiceRoute;
     session_expires: Refresher, SessionExpires;
+    sip_etag: SipEtag;
+    sip_if_match: SipIfMatch;
     subscription_state: SubscriptionState;
 }

@@ -1,0 +1,159 @@
+//! Presence documents (RFC 3863) with what RFC 4479 and RFC 4480 add for people: notes and activities.
+
+use crate::xml::{Element, Writer, XmlError};
+
+/// The name of the package.
+pub const PACKAGE: &str = "presence";
+/// The type of its body.
+pub const TYPE: &str = "application/pidf+xml";
+
+/// Whether somebody can be reached (RFC 3863 section 4.1.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basic {
+    /// Ready to take communication.
+    Open,
+    /// Not.
+    Closed,
+}
+
+impl Basic {
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// One way of reaching somebody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tuple {
+    /// Tells the tuples of a document apart.
+    pub id: String,
+    /// Open or closed; others have extensions of their own.
+    pub basic: Option<Basic>,
+    /// Where.
+    pub contact: Option<String>,
+    /// Thousandths, 1000 first.
+    pub priority: Option<u16>,
+    /// For people.
+    pub note: Option<String>,
+    /// When it was so.
+    pub timestamp: Option<String>,
+}
+
+/// Whose presence, and how it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Presence {
+    /// Whose: `pres:bob@example.com`, or a SIP address.
+    pub entity: String,
+    /// The ways of reaching him.
+    pub tuples: Vec<Tuple>,
+    /// What he is doing, by the names of RFC 4480 section 3.2: `on-the-phone`, `away`, `meeting`.
+    pub activities: Vec<String>,
+    /// For people.
+    pub note: Option<String>,
+}
+
+impl Presence {
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// [`XmlError`].
+    pub fn read(body: &[u8]) -> Result<Self, XmlError> {
+        let root = Element::read(body, "presence")?;
+        let person = root.child("person");
+        let text = |of: &Element, name| of.text_of(name).map(str::to_owned);
+        let activities = person.into_iter().chain(root.all("tuple")).flat_map(|one| one.all("activities"));
+        // A note among the activities is none of them; `other` has its name in it.
+        let named = |one: &Element| match one.name.as_str() {
+            "note" => None,
+            "other" if !one.text.is_empty() => Some(one.text.clone()),
+            name => Some(name.to_owned()),
+        };
+        Ok(Self {
+            entity: root.attribute("entity").unwrap_or_default().to_owned(),
+            tuples: root.all("tuple").map(tuple).collect(),
+            activities: activities.flat_map(|one| one.children.iter().filter_map(named)).collect(),
+            note: text(&root, "note").or_else(|| person.and_then(|person| text(person, "note"))),
+        })
+    }
+
+    /// Open where one of the tuples is; `None` where none says either.
+    pub fn basic(&self) -> Option<Basic> {
+        let any = |wanted| self.tuples.iter().any(|one| one.basic == Some(wanted)).then_some(wanted);
+        any(Basic::Open).or_else(|| any(Basic::Closed))
+    }
+
+    /// The document.
+    pub fn write(&self) -> String {
+        let mut namespaces = vec![("xmlns", "urn:ietf:params:xml:ns:pidf")];
+        if !self.activities.is_empty() {
+            namespaces.push(("xmlns:dm", "urn:ietf:params:xml:ns:pidf:data-model"));
+            namespaces.push(("xmlns:rpid", "urn:ietf:params:xml:ns:pidf:rpid"));
+        }
+        namespaces.push(("entity", &self.entity));
+        let mut writer = Writer::new("presence", &namespaces);
+        for one in &self.tuples {
+            writer.open("tuple", &[("id", &one.id)]).open("status", &[]);
+            writer.leaf_of("basic", one.basic.map(Basic::as_str)).close();
+            if let Some(contact) = &one.contact {
+                let priority = one.priority.map(|priority| format!("{}.{:03}", priority / 1_000, priority % 1_000));
+                let priority = priority.as_deref().map(|priority| ("priority", priority));
+                writer.leaf("contact", priority.as_slice(), contact);
+            }
+            writer.leaf_of("note", one.note.as_deref()).leaf_of("timestamp", one.timestamp.as_deref()).close();
+        }
+        writer.leaf_of("note", self.note.as_deref());
+        if !self.activities.is_empty() {
+            writer.open("dm:person", &[("id", "person")]).open("rpid:activities", &[]);
+            for name in &self.activities {
+                if is_activity(name) {
+                    writer.empty(&format!("rpid:{name}"), &[]);
+                } else {
+                    writer.leaf("rpid:other", &[], name);
+                }
+            }
+            writer.close().close();
+        }
+        writer.finish()
+    }
+}
+
+/// A name that may be an element's: those of RFC 4480 are letters and hyphens.
+fn is_activity(name: &str) -> bool {
+    name.starts_with(|one: char| one.is_ascii_lowercase())
+        && name.chars().all(|one| one.is_ascii_lowercase() || one == '-')
+        && !matches!(name, "note" | "other")
+}
+
+fn tuple(one: &Element) -> Tuple {
+    let contact = one.child("contact");
+    Tuple {
+        id: one.attribute("id").unwrap_or_default().to_owned(),
+        basic: one.child("status").and_then(|status| match status.text_of("basic")?.to_ascii_lowercase().as_str() {
+            "open" => Some(Basic::Open),
+            "closed" => Some(Basic::Closed),
+            _ => None,
+        }),
+        contact: contact.map(|contact| contact.text.clone()).filter(|text| !text.is_empty()),
+        priority: contact.and_then(|contact| thousandths(contact.attribute("priority")?)),
+        note: one.text_of("note").map(str::to_owned),
+        timestamp: one.text_of("timestamp").map(str::to_owned),
+    }
+}
+
+/// A `qvalue`: 0 to 1 with three digits behind the point at most.
+pub(crate) fn thousandths(text: &str) -> Option<u16> {
+    let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
+    if rest.len() > 3 || !rest.bytes().all(|one| one.is_ascii_digit()) {
+        return None;
+    }
+    let value = whole.parse::<u16>().ok().filter(|whole| *whole <= 1)? * 1_000;
+    let rest: u16 = format!("{rest:0<3}").parse().ok()?;
+    Some(value + rest).filter(|value| *value <= 1_000)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! What watchers may be told, of all loops together: calls, devices and publications of each user, and who watches.
+//!
+//! A subscription lives in the loop to which its Call-ID falls, a call in another, a device's binding in a third. Each loop writes here what it
+//! knows, and tells the others whose state has changed; a loop with watchers reads. Nothing is written while nobody watches: then this costs a
+//! call one look at a number.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use event::dialog::State;
+use sip::publish::Compositor;
+
+/// A call of somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Talk {
+    /// How far it is.
+    pub(crate) state: State,
+    /// The other side's number or name.
+    pub(crate) remote: String,
+    /// What it is called.
+    pub(crate) display: Option<String>,
+}
+
+/// A device of somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Device {
+    pub(crate) uri: String,
+    pub(crate) expires: u32,
+}
+
+/// Somebody who watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Onlooker {
+    /// Who, by name.
+    pub(crate) user: String,
+    pub(crate) package: &'static str,
+}
+
+/// The calls of somebody, by their number and by whether he began them.
+pub(crate) type Talks = BTreeMap<(u64, bool), Talk>;
+
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// By name of the user, or number of the extension.
+    pub(crate) talks: HashMap<String, Talks>,
+    /// By name of the user.
+    pub(crate) devices: HashMap<String, Vec<Device>>,
+    /// By name of the user, then by subscription.
+    pub(crate) onlookers: HashMap<String, BTreeMap<u64, Onlooker>>,
+    pub(crate) published: Compositor,
+}
+
+/// The board.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    watchers: AtomicUsize,
+    notes: Mutex<Notes>,
+}
+
+impl Board {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Whether anybody watches anything.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watchers.load(Ordering::Relaxed) > 0
+    }
+
+    /// Held for as long as it takes to read or write one resource.
+    pub(crate) fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Room for one more watcher: `None` at the limit, else whether it is the first, and each loop has to write down what it knows.
+    pub(crate) fn enter(&self, limit: usize) -> Option<bool> {
+        let next = |held: usize| (held < limit).then_some(held + 1);
+        self.watchers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok().map(|before| before == 0)
+    }
+
+    /// One is gone. With the last goes what only watchers want.
+    pub(crate) fn leave(&self) {
+        let mut notes = self.notes();
+        if self.watchers.fetch_sub(1, Ordering::Relaxed) == 1 {
+            (notes.talks, notes.devices) = (HashMap::new(), HashMap::new());
+        }
+    }
+}
+
+impl Notes {
+    /// A call of `name` is so now; `None`: it is over. True when that is new.
+    pub(crate) fn talk(&mut self, name: &str, key: (u64, bool), talk: Option<Talk>) -> bool {
+        match talk {
+            Some(talk) => {
+                let talks = self.talks.entry(name.to_owned()).or_default();
+                talks.insert(key, talk.clone()).as_ref() != Some(&talk)
+            }
+            None => {
+                let Some(talks) = self.talks.get_mut(name) else { return false };
+                let gone = talks.remove(&key).is_some();
+                if talks.is_empty() {
+                    self.talks.remove(name);
+                }
+                gone
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn talk(state: State) -> Option<Talk> {
+        Some(Talk { state, remote: "1002".into(), display: None })
+    }
+
+    #[test]
+    fn with_the_last_watcher_goes_what_only_watchers_want() {
+        let board = Board::new();
+        assert_eq!((board.enter(2), board.enter(2), board.enter(2)), (Some(true), Some(false), None));
+        assert!(board.notes().talk("1001", (1, true), talk(State::Early)));
+        assert!(!board.notes().talk("1001", (1, true), talk(State::Early)), "nothing new");
+        assert!(board.notes().talk("1001", (1, true), talk(State::Confirmed)));
+        board.leave();
+        assert_eq!(board.notes().talks.len(), 1);
+        board.leave();
+        assert!(!board.is_watched() && board.notes().talks.is_empty());
+    }
+
+    #[test]
+    fn a_call_that_is_over_leaves_nothing() {
+        let mut notes = Notes::default();
+        assert!(!notes.talk("1001", (1, true), None));
+        notes.talk("1001", (1, true), talk(State::Early));
+        assert!(notes.talk("1001", (1, true), None));
+        assert!(notes.talks.is_empty());
+    }
+}

@@ -1,0 +1,385 @@
+//! Who watches whose state (RFC 6665), and what users publish of theirs (RFC 3903).
+//!
+//! Only users may watch, whoever asks is challenged first. Presence and calls of any user, the calls of an extension and who is in a conference may be
+//! watched by every user; messages waiting, devices and watchers of somebody only by himself.
+
+mod documents;
+mod publishing;
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use event::dialog::State;
+use sip::message::{Body, HeaderId, Request, StatusCode};
+use sip::subscribe::{EndReason, Terms, WatcherEvent};
+use sip::{IdMap, Reply, StackError, Turn, WatcherId, uas};
+
+use crate::board::{Device, Onlooker, Talk};
+use crate::call::{Call, Stage};
+use crate::command::Command;
+use crate::extension::Feature;
+use crate::request::{Admitted, dialled};
+use crate::switch::Switch;
+
+pub(crate) use publishing::ALARM;
+
+/// Most subscriptions at once, of all loops.
+const MOST: usize = 20_000;
+/// Most of one user in one loop.
+const MOST_EACH: usize = 256;
+
+/// What may be watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Package {
+    Presence,
+    Dialog,
+    Summary,
+    Devices,
+    Conference,
+    Watchers,
+}
+
+/// Names with the types of their bodies, for checks and Allow-Events.
+pub(crate) const PACKAGES: [(&str, &str); 6] = [
+    (event::presence::PACKAGE, event::presence::TYPE),
+    (event::dialog::PACKAGE, event::dialog::TYPE),
+    (event::summary::PACKAGE, event::summary::TYPE),
+    (event::registration::PACKAGE, event::registration::TYPE),
+    (event::conference::PACKAGE, event::conference::TYPE),
+    ("presence.winfo", event::watchers::TYPE),
+];
+
+impl Package {
+    const ALL: [Self; 6] =
+        [Self::Presence, Self::Dialog, Self::Summary, Self::Devices, Self::Conference, Self::Watchers];
+
+    fn of(request: &Request) -> Option<Self> {
+        let event = request.headers().get::<sip::header::Event<'_>>()?.ok()?;
+        Self::ALL.into_iter().find(|package| package.name() == event.package)
+    }
+
+    fn entry(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Presence => (event::presence::PACKAGE, event::presence::TYPE),
+            Self::Dialog => (event::dialog::PACKAGE, event::dialog::TYPE),
+            Self::Summary => (event::summary::PACKAGE, event::summary::TYPE),
+            Self::Devices => (event::registration::PACKAGE, event::registration::TYPE),
+            Self::Conference => (event::conference::PACKAGE, event::conference::TYPE),
+            Self::Watchers => ("presence.winfo", event::watchers::TYPE),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        self.entry().0
+    }
+
+    /// What the RFC of the package recommends: how long without Expires, and how seldom a watcher is told.
+    fn terms(self) -> Terms {
+        let (usual, secs) = match self {
+            // RFC 3856 sections 6.4 and 6.10, RFC 4575 sections 3.3 and 3.10, RFC 3857 sections 4.3 and 4.10.
+            Self::Presence | Self::Conference | Self::Watchers => (3_600, 5),
+            // RFC 4235 sections 3.4 and 3.10.
+            Self::Dialog => (3_600, 1),
+            // RFC 3842 sections 3.4 and 3.11.
+            Self::Summary => (3_600, 1),
+            // RFC 3680 sections 4.3 and 4.9.
+            Self::Devices => (3_761, 5),
+        };
+        Terms { usual, interval: Duration::from_secs(secs), ..Terms::default() }
+    }
+
+    /// Only who it is about may watch it.
+    fn is_private(self) -> bool {
+        matches!(self, Self::Summary | Self::Devices | Self::Watchers)
+    }
+}
+
+/// A subscription of a user.
+#[derive(Debug)]
+struct Watch {
+    /// Who watches, by name.
+    user: String,
+    package: Package,
+    /// The name of a user, or the number of an extension.
+    resource: String,
+    /// The address that is watched, as it was asked for.
+    entity: String,
+    /// The host of that, for the addresses of others.
+    host: String,
+    /// Of the next document.
+    version: u32,
+    /// Of the last, without its version.
+    told: Option<u64>,
+}
+
+/// The subscriptions of one loop.
+#[derive(Debug, Default)]
+pub(crate) struct Watching {
+    all: IdMap<WatcherId, Watch>,
+    by_resource: HashMap<String, BTreeSet<WatcherId>>,
+    by_user: HashMap<String, usize>,
+    /// Whose state has changed.
+    changed: BTreeSet<String>,
+    publications: publishing::Timer,
+}
+
+impl Watching {
+    fn add(&mut self, id: WatcherId, watch: Watch) {
+        self.by_resource.entry(watch.resource.clone()).or_default().insert(id);
+        *self.by_user.entry(watch.user.clone()).or_default() += 1;
+        self.all.insert(id, watch);
+    }
+
+    fn remove(&mut self, id: WatcherId) -> Option<Watch> {
+        let gone = self.all.remove(&id)?;
+        if let Some(ids) = self.by_resource.get_mut(&gone.resource) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_resource.remove(&gone.resource);
+            }
+        }
+        if let Some(count) = self.by_user.get_mut(&gone.user) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_user.remove(&gone.user);
+            }
+        }
+        Some(gone)
+    }
+}
+
+impl Switch {
+    /// A SUBSCRIBE of an authenticated user outside of any dialog: the answer, unless it has been given.
+    pub(crate) fn subscribe(&mut self, asked: Admitted, turn: &mut Turn<'_>) -> Option<Reply> {
+        let Admitted { tx, request, user, .. } = asked;
+        let (package, resource, entity, host) = match self.watchable(&request, &user) {
+            Ok(found) => found,
+            Err(refusal) => return Some(*refusal),
+        };
+        let full = self.watching.by_user.get(&user).is_some_and(|count| *count >= MOST_EACH);
+        if full || self.finishing {
+            return Some(self.busy());
+        }
+        let Some(first) = self.board.enter(MOST) else { return Some(self.busy()) };
+        let id = match turn.accept_subscription(tx, package.terms(), false) {
+            Ok(id) => id,
+            Err(error) => {
+                self.board.leave();
+                // Others have been answered by the stack.
+                return matches!(error, StackError::Full { .. }).then(|| self.busy());
+            }
+        };
+        if first {
+            self.write_all(turn);
+            self.neighbours.tell_others(|| Command::Watched);
+        }
+        let onlooker = Onlooker { user: user.clone(), package: package.name() };
+        self.board.notes().onlookers.entry(resource.clone()).or_default().insert(id.0.to_u64(), onlooker);
+        self.watching
+            .add(id, Watch { user, package, resource: resource.clone(), entity, host, version: 0, told: None });
+        self.tell_watcher(id, true, turn);
+        if package == Package::Presence {
+            self.state_changed(&resource);
+        }
+        None
+    }
+
+    /// What is to be watched, if this user may.
+    fn watchable(&self, request: &Request, user: &str) -> Result<(Package, String, String, String), Box<Reply>> {
+        let refuse = |code| Err(Box::new(Reply::new(code)));
+        let refusal = uas::scheme(request, &self.capabilities)
+            .or_else(|| uas::extensions(request, &self.capabilities))
+            .or_else(|| sip::subscribe::check(request, &PACKAGES));
+        if let Some(refusal) = refusal {
+            return Err(Box::new(refusal));
+        }
+        let (Some(package), Some(number), Ok(uri)) = (Package::of(request), dialled(request), request.uri()) else {
+            return refuse(StatusCode::NOT_FOUND);
+        };
+        let feature = Feature::of(&self.config.extensions, &number);
+        let known = self.accounts.by_number(&number).map(|known| known.name.clone());
+        let resource = match (package, feature, known) {
+            (Package::Conference, Some(Feature::Conference), _) | (Package::Dialog, Some(_), _) => number.clone(),
+            (Package::Conference, ..) | (_, Some(_), _) | (_, None, None) => return refuse(StatusCode::NOT_FOUND),
+            (_, None, Some(name)) => name,
+        };
+        if package.is_private() && resource != user {
+            // Not 403, by which who gave a wrong password is told.
+            return refuse(StatusCode::DECLINE);
+        }
+        let host = uri.host_text().to_owned();
+        let entity = format!("sip:{}@{host}", uri.user().unwrap_or(&number));
+        Ok((package, resource, entity, host))
+    }
+
+    /// News of a watcher.
+    pub(crate) fn watcher_event(&mut self, id: WatcherId, event: WatcherEvent, turn: &mut Turn<'_>) {
+        match event {
+            WatcherEvent::Wanted { .. } => self.tell_watcher(id, true, turn),
+            WatcherEvent::Ended { .. } => self.watcher_gone(id),
+            _ => {}
+        }
+    }
+
+    fn watcher_gone(&mut self, id: WatcherId) {
+        let Some(gone) = self.watching.remove(id) else { return };
+        {
+            let mut notes = self.board.notes();
+            if let Some(all) = notes.onlookers.get_mut(&gone.resource) {
+                all.remove(&id.0.to_u64());
+                if all.is_empty() {
+                    notes.onlookers.remove(&gone.resource);
+                }
+            }
+        }
+        self.board.leave();
+        if gone.package == Package::Presence {
+            self.state_changed(&gone.resource);
+        }
+    }
+
+    /// Sends the state to a watcher: always, or when it is another than what was told last.
+    fn tell_watcher(&mut self, id: WatcherId, always: bool, turn: &mut Turn<'_>) {
+        let now = turn.now();
+        let Some(watch) = self.watching.all.get(&id) else { return };
+        let document = |version| documents::of(watch, version, &self.board.notes(), &self.accounts, now.mono);
+        let mut hasher = DefaultHasher::new();
+        document(0).hash(&mut hasher);
+        let told = Some(hasher.finish());
+        if !always && watch.told == told {
+            return;
+        }
+        let text = document(watch.version);
+        let (_, kind) = watch.package.entry();
+        if let Some(watch) = self.watching.all.get_mut(&id) {
+            (watch.version, watch.told) = (watch.version.wrapping_add(1), told);
+        }
+        if turn.notify(id, Some(Body::new(kind, text.into_bytes()))).is_err() {
+            self.watcher_gone(id);
+        }
+        // A single question: the NOTIFY that answers it is the last.
+        if turn.watcher_left(id).is_none() {
+            self.watcher_gone(id);
+        }
+    }
+
+    /// Somebody's state is another: this loop and the others tell those who watch it.
+    pub(crate) fn state_changed(&mut self, resource: &str) {
+        self.watching.changed.insert(resource.to_owned());
+        self.neighbours.tell_others(|| Command::Changed(resource.to_owned()));
+    }
+
+    /// Another loop says so.
+    pub(crate) fn state_changed_elsewhere(&mut self, resource: String) {
+        if self.watching.by_resource.contains_key(&resource) {
+            self.watching.changed.insert(resource);
+        }
+    }
+
+    /// Tells what has changed, when all that came has been looked at.
+    pub(crate) fn tell_watchers(&mut self, turn: &mut Turn<'_>) {
+        for resource in std::mem::take(&mut self.watching.changed) {
+            let ids: Vec<WatcherId> = self.watching.by_resource.get(&resource).into_iter().flatten().copied().collect();
+            for id in ids {
+                self.tell_watcher(id, false, turn);
+            }
+        }
+    }
+
+    /// Somebody watches now: what this loop knows is written down.
+    pub(crate) fn write_all(&mut self, turn: &Turn<'_>) {
+        let entries: Vec<_> = self.calls.iter().flat_map(|call| self.talks_of(call, false)).collect();
+        for (name, key, talk) in entries {
+            self.board.notes().talk(&name, key, talk);
+            self.state_changed(&name);
+        }
+        let names: Vec<String> =
+            self.accounts.iter().map(|known| known.name.clone()).filter(|name| self.neighbours.keeps(name)).collect();
+        for name in names {
+            self.write_devices(&name, turn);
+        }
+    }
+
+    /// The devices of a user of this loop are others, perhaps.
+    pub(crate) fn write_devices(&mut self, name: &str, turn: &Turn<'_>) {
+        if !self.board.is_watched() {
+            return;
+        }
+        let device = |binding: proxy::Binding<'_>| Device {
+            uri: binding.uri().to_owned(),
+            expires: u32::try_from(binding.remaining(turn.now()).as_secs()).unwrap_or(u32::MAX),
+        };
+        let devices: Vec<Device> = self.bindings.of(turn.now(), name).map(device).collect();
+        if devices.is_empty() {
+            self.board.notes().devices.remove(name);
+        } else {
+            self.board.notes().devices.insert(name.to_owned(), devices);
+        }
+        self.state_changed(name);
+    }
+
+    /// Writes down and answers the REGISTERs that wait.
+    pub(crate) fn settle_bindings(&mut self, turn: &mut Turn<'_>) {
+        for place in self.bindings.settle(self.board.is_watched(), turn) {
+            if let Some(name) = self.accounts.at(place).map(|known| known.name.clone()) {
+                self.write_devices(&name, turn);
+            }
+        }
+    }
+
+    /// These bindings have ended.
+    pub(crate) fn write_devices_of(&mut self, gone: Vec<proxy::Record>, turn: &Turn<'_>) {
+        for record in gone {
+            let uri = sip::message::Uri::parse(record.aor()).ok();
+            if let Some(name) = uri.and_then(|uri| uri.user_unescaped()) {
+                self.write_devices(&name, turn);
+            }
+        }
+    }
+
+    /// A call is so now, or over.
+    pub(crate) fn write_call(&mut self, call: &Call, over: bool) {
+        if !self.board.is_watched() {
+            return;
+        }
+        for (name, key, talk) in self.talks_of(call, over) {
+            if self.board.notes().talk(&name, key, talk) {
+                self.state_changed(&name);
+            }
+        }
+    }
+
+    /// A call as both sides see it.
+    fn talks_of(&self, call: &Call, over: bool) -> [(String, (u64, bool), Option<Talk>); 2] {
+        let known = self.accounts.by_number(&call.number);
+        let callee = known.map_or_else(|| call.number.clone(), |known| known.name.clone());
+        let caller = self.accounts.by_name(&call.user);
+        let state = match &call.stage {
+            Stage::Ringing(_) => State::Early,
+            Stage::Alone(_) | Stage::Joined(_) => State::Confirmed,
+        };
+        let talk =
+            |remote: &str, display: Option<String>| (!over).then(|| Talk { state, remote: remote.to_owned(), display });
+        let to = talk(&call.number, known.and_then(|known| known.display.clone()));
+        let from = talk(&call.user, caller.and_then(|known| known.display.clone()));
+        [(call.user.clone(), (call.id, true), to), (callee, (call.id, false), from)]
+    }
+
+    /// The server ends: who watches may subscribe again elsewhere, or later.
+    pub(crate) fn end_watchers(&mut self, turn: &mut Turn<'_>) {
+        let ids: Vec<WatcherId> = self.watching.all.keys().copied().collect();
+        for id in ids {
+            // One that has ended in this very turn is gone.
+            let _ = turn.end_watcher(id, EndReason::Probation, Some(30), None);
+            self.watcher_gone(id);
+        }
+    }
+}
+
+/// The packages, for Allow-Events (RFC 6665 section 4.4.7).
+pub(crate) fn allow_events(mut reply: Reply) -> Reply {
+    let names: Vec<&str> = PACKAGES.iter().map(|(name, _)| *name).collect();
+    reply.lines.push_id(HeaderId::AllowEvents, names.join(", "));
+    reply
+}

@@ -1,0 +1,94 @@
+//! What users publish of theirs (RFC 3903 section 6).
+
+use sip::message::{Request, StatusCode};
+use sip::subscribe::Terms;
+use sip::{AlarmId, Reply, Time, Turn, uas};
+
+use super::{Package, Switch};
+use crate::request::{Admitted, dialled};
+
+/// The number of the alarm for the next end of a publication; those of calls are from 1, those of other roles and of questions from 2^62.
+pub(crate) const ALARM: u64 = (1 << 62) - 1;
+
+/// What may be published.
+const PACKAGES: [(&str, &str); 2] =
+    [(event::presence::PACKAGE, event::presence::TYPE), (event::summary::PACKAGE, event::summary::TYPE)];
+
+/// The alarm of this loop for the next end.
+pub(super) type Timer = Option<(AlarmId, Time)>;
+
+impl Switch {
+    /// A PUBLISH of an authenticated user: for himself only.
+    pub(crate) fn publish(&mut self, asked: &Admitted, turn: &mut Turn<'_>) -> Reply {
+        let Admitted { request, user, .. } = asked;
+        let refusal = uas::scheme(request, &self.capabilities)
+            .or_else(|| uas::extensions(request, &self.capabilities))
+            .or_else(|| sip::subscribe::check(request, &PACKAGES));
+        if let Some(refusal) = refusal {
+            return refusal;
+        }
+        let name = dialled(request).and_then(|number| self.accounts.by_number(&number)).map(|known| known.name.clone());
+        let (Some(name), Some(package)) = (name, Package::of(request)) else {
+            return Reply::new(StatusCode::NOT_FOUND);
+        };
+        if name != *user {
+            return Reply::new(StatusCode::DECLINE);
+        }
+        if let Some(refusal) = unreadable(package, request) {
+            return refusal;
+        }
+        let now = turn.now().mono;
+        let (_, kind) = package.entry();
+        let published = {
+            let mut notes = self.board.notes();
+            notes.published.publish(now, rand::random(), (&name, kind), request, &Terms::default())
+        };
+        match published {
+            Err(refusal) => *refusal,
+            Ok(published) => {
+                self.arm_publications(turn);
+                if published.changed {
+                    self.state_changed(&name);
+                }
+                published.reply
+            }
+        }
+    }
+
+    /// The next end of a publication is noticed, by the loop that took it.
+    fn arm_publications(&mut self, turn: &mut Turn<'_>) {
+        let Some(due) = self.board.notes().published.deadline() else { return };
+        if let Some((alarm, at)) = self.watching.publications {
+            if at <= due {
+                return;
+            }
+            turn.silence(alarm);
+        }
+        self.watching.publications = turn.alarm(due, ALARM).ok().map(|alarm| (alarm, due));
+    }
+
+    /// The alarm has come: takes out what has ended.
+    pub(crate) fn publications_expire(&mut self, turn: &mut Turn<'_>) {
+        self.watching.publications = None;
+        let gone = self.board.notes().published.expire(turn.now().mono);
+        for (_, name) in gone {
+            self.state_changed(&name);
+        }
+        self.arm_publications(turn);
+    }
+}
+
+/// 400 for a document that cannot be read: watchers are spared it.
+fn unreadable(package: Package, request: &Request) -> Option<Reply> {
+    let body = request.body();
+    if body.is_empty() {
+        return None;
+    }
+    let read = match package {
+        Package::Presence => event::presence::Presence::read(body).map(drop),
+        _ => event::summary::Summary::read(body).map(drop),
+    };
+    let why = read.err()?.to_string();
+    let why: String = why.chars().filter(|one| !one.is_control()).take(120).collect();
+    Some(Reply::new(StatusCode::BAD_REQUEST).reason(format!("Bad Request ({why})")))
+}

@@ -1,0 +1,254 @@
+//! Users watch each other's state (RFC 6665) and publish their own (RFC 3903).
+
+use std::time::{Duration, Instant};
+
+use audio::codec::Codec;
+use event::dialog::{DialogInfo, State};
+use event::presence::{Basic, Presence};
+use sip::header::Expires;
+use sip::message::{HeaderId, Method, Request, Response};
+
+use crate::phone::{Dialog, Phone};
+use crate::setup::{config, nothing_left, phone, start, with_config, with_phones};
+use crate::sound::Sound;
+
+/// Asks, with these lines.
+fn ask(phone: &mut Phone, method: &str, whom: &str, lines: &str, body: Option<(&str, &str)>) -> (Dialog, Response) {
+    phone.extra = lines.to_owned();
+    let uri = format!("sip:{whom}@127.0.0.1");
+    let answer = phone.ask(method, &uri, &uri, body);
+    phone.extra.clear();
+    answer
+}
+
+fn subscribe(phone: &mut Phone, whom: &str, package: &str) -> (Dialog, Response) {
+    ask(phone, "SUBSCRIBE", whom, &format!("Event: {package}\r\nExpires: 600\r\n"), None)
+}
+
+/// The next NOTIFY, answered. Some packages tell a watcher of a change every five seconds at most.
+fn told(phone: &mut Phone) -> Request {
+    let until = Instant::now() + Duration::from_secs(10);
+    let notify = loop {
+        if let Some(notify) = phone.next_heard(&Method::Notify) {
+            break notify;
+        }
+        assert!(Instant::now() < until, "{} waited in vain for a NOTIFY", phone.name);
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    phone.respond(&notify, 200, None);
+    notify
+}
+
+/// A call to a number that answers by itself.
+fn call(phone: &mut Phone, number: &str) -> Dialog {
+    phone.call_through(number, &Sound::new(Codec::Pcmu).describe()).0
+}
+
+fn state(notify: &Request) -> String {
+    notify.headers().text(HeaderId::SubscriptionState).unwrap().into_owned()
+}
+
+fn calls(notify: &Request) -> Vec<State> {
+    DialogInfo::read(notify.body()).unwrap().dialogs.iter().map(|one| one.state).collect()
+}
+
+fn presence(notify: &Request) -> Presence {
+    Presence::read(notify.body()).unwrap()
+}
+
+#[test]
+fn rfc4235_3_7_a_call_is_told_from_its_begin_to_its_end() {
+    let (running, mut phones) = with_phones(&["1001", "1002", "1003"]);
+    let [caller, callee, watcher] = &mut phones[..] else { panic!("three phones") };
+    for (number, whom) in ["1001", "1002"].into_iter().enumerate() {
+        let (_, answer) = subscribe(watcher, whom, "dialog");
+        assert_eq!(
+            (answer.code().get(), answer.headers().get::<Expires>().unwrap().unwrap().0),
+            (200, 600),
+            "{number}"
+        );
+        let first = told(watcher);
+        assert_eq!((calls(&first), state(&first).as_str()), (vec![], "active;expires=600"));
+    }
+    let description = Sound::new(Codec::Pcmu).describe();
+    let mut dialog = std::thread::scope(|scope| {
+        scope.spawn(|| callee.answers(&description));
+        call(caller, "1002")
+    });
+    // Each of the two is told of, once it stands at the latest.
+    let mut seen = Vec::new();
+    while seen.iter().filter(|(_, states)| *states == [State::Confirmed]).count() < 2 {
+        let notify = told(watcher);
+        let info = DialogInfo::read(notify.body()).unwrap();
+        seen.push((info.entity.clone(), calls(&notify)));
+        for one in &info.dialogs {
+            let other = if info.entity.contains("1001") { "sip:1002@127.0.0.1" } else { "sip:1001@127.0.0.1" };
+            assert_eq!(one.remote.identity.as_deref(), Some(other));
+        }
+    }
+    assert!(seen.iter().all(|(_, states)| states.len() == 1), "{seen:?}");
+    std::thread::scope(|scope| {
+        scope.spawn(|| callee.hung_up());
+        caller.hang_up(&mut dialog);
+    });
+    for _ in 0..2 {
+        assert_eq!(calls(&told(watcher)), []);
+    }
+    nothing_left(&running);
+}
+
+#[test]
+fn rfc6665_4_2_1_3_only_users_watch_and_some_states_only_their_own() {
+    let (_running, server) = start(config());
+    let mut user = phone(server, "1001");
+    let (_, challenged) = {
+        user.extra = "Event: dialog\r\n".into();
+        user.ask_plain("SUBSCRIBE", "sip:1002@127.0.0.1", "sip:1002@127.0.0.1", None, &[])
+    };
+    assert_eq!(challenged.code().get(), 401);
+    let mut code = |whom: &str, package: &str| {
+        let code = subscribe(&mut user, whom, package).1.code().get();
+        if code == 200 {
+            told(&mut user);
+        }
+        code
+    };
+    for (whom, package, expected) in [
+        ("1002", "dialog", 200),
+        ("2002", "presence", 200),
+        ("600", "dialog", 200),
+        ("610", "conference", 200),
+        ("1001", "reg", 200),
+        ("1001", "message-summary", 200),
+        ("1001", "presence.winfo", 200),
+        ("1002", "reg", 603),
+        ("1002", "message-summary", 603),
+        ("1002", "presence.winfo", 603),
+        ("1999", "dialog", 404),
+        ("600", "presence", 404),
+        ("600", "conference", 404),
+        ("1002", "conference", 404),
+        ("1002", "weather", 489),
+    ] {
+        assert_eq!(code(whom, package), expected, "{package} of {whom}");
+    }
+    let mut wrong = Phone::new(server, "1001", "not it");
+    assert_eq!(subscribe(&mut wrong, "1002", "dialog").1.code().get(), 403);
+}
+
+#[test]
+fn rfc6665_4_4_7_packages_are_named() {
+    let (_running, mut phones) = with_phones(&["1001"]);
+    let refused = subscribe(&mut phones[0], "1001", "weather").1;
+    let named = refused.headers().text(HeaderId::AllowEvents).unwrap().into_owned();
+    assert!(named.contains("dialog") && named.contains("presence"), "{named}");
+    let uri = "sip:127.0.0.1";
+    let options = phones[0].ask("OPTIONS", uri, uri, None).1;
+    assert_eq!(options.headers().text(HeaderId::AllowEvents).unwrap(), named);
+}
+
+#[test]
+fn rfc3856_6_11_2_presence_by_registration_and_by_publication() {
+    let (running, server) = start(config());
+    let (mut watcher, mut bob) = (phone(server, "1001"), phone(server, "1002"));
+    assert_eq!(subscribe(&mut watcher, "1002", "presence").1.code().get(), 200);
+    assert_eq!(presence(&told(&mut watcher)).basic(), Some(Basic::Closed));
+    bob.register(120);
+    assert_eq!(presence(&told(&mut watcher)).basic(), Some(Basic::Open));
+    let body = "<presence entity='sip:1002@x'><tuple id='a'><status><basic>closed</basic></status><note>lunch</note></tuple></presence>";
+    let pidf = Some(("application/pidf+xml", body));
+    let (_, published) = ask(&mut bob, "PUBLISH", "1002", "Event: presence\r\nExpires: 300\r\n", pidf);
+    assert_eq!(published.code().get(), 200);
+    let tag = published.headers().text(HeaderId::SipEtag).unwrap().into_owned();
+    let now = presence(&told(&mut watcher));
+    assert_eq!((now.basic(), now.tuples[0].note.as_deref()), (Some(Basic::Closed), Some("lunch")));
+    // Another's cannot be published, one that is none is refused, and what was named by an old tag is not there.
+    let code =
+        |phone: &mut Phone, whom: &str, lines: &str, body| ask(phone, "PUBLISH", whom, lines, body).1.code().get();
+    assert_eq!(code(&mut watcher, "1002", "Event: presence\r\n", pidf), 603);
+    assert_eq!(code(&mut bob, "1002", "Event: dialog\r\n", pidf), 489);
+    assert_eq!(code(&mut bob, "1002", "Event: presence\r\n", Some(("application/pidf+xml", "<presence"))), 400);
+    assert_eq!(code(&mut bob, "1002", "Event: presence\r\n", Some(("text/plain", body))), 415);
+    assert_eq!(code(&mut bob, "1002", "Event: presence\r\nSIP-If-Match: nothing\r\n", None), 412);
+    // Taken back: registered is what is left.
+    let lines = format!("Event: presence\r\nSIP-If-Match: {tag}\r\nExpires: 0\r\n");
+    assert_eq!(code(&mut bob, "1002", &lines, None), 200);
+    assert_eq!(presence(&told(&mut watcher)).basic(), Some(Basic::Open));
+    nothing_left(&running);
+}
+
+#[test]
+fn rfc3842_3_messages_waiting_are_what_was_published() {
+    let (_running, mut phones) = with_phones(&["1001"]);
+    let user = &mut phones[0];
+    assert_eq!(subscribe(user, "1001", "message-summary").1.code().get(), 200);
+    assert!(!event::summary::Summary::read(told(user).body()).unwrap().waiting);
+    let body = Some(("application/simple-message-summary", "Messages-Waiting: yes\r\nVoice-Message: 2/1 (0/0)\r\n"));
+    let answer = ask(user, "PUBLISH", "1001", "Event: message-summary\r\nExpires: 300\r\n", body).1;
+    assert_eq!(answer.code().get(), 200);
+    let summary = event::summary::Summary::read(told(user).body()).unwrap();
+    assert_eq!((summary.waiting, summary.count("voice-message").unwrap().new), (true, 2));
+}
+
+#[test]
+fn rfc3680_4_devices_come_and_go() {
+    let (_running, server) = start(config());
+    let mut user = phone(server, "1001");
+    subscribe(&mut user, "1001", "reg");
+    let read = |notify: &Request| event::registration::RegInfo::read(notify.body()).unwrap().registrations.remove(0);
+    assert!(read(&told(&mut user)).contacts.is_empty());
+    user.register(120);
+    let one = read(&told(&mut user));
+    assert_eq!(one.contacts.len(), 1);
+    assert!(one.contacts[0].uri.contains(&user.port().to_string()), "{one:?}");
+}
+
+#[test]
+fn rfc3857_3_who_watches_is_told_to_whom_it_is_about() {
+    let (_running, mut phones) = with_phones(&["1001", "1002"]);
+    let [alice, bob] = &mut phones[..] else { panic!("two phones") };
+    subscribe(bob, "1002", "presence.winfo");
+    let read = |notify: &Request| event::watchers::WatcherInfo::read(notify.body()).unwrap().lists.remove(0).watchers;
+    assert!(read(&told(bob)).is_empty());
+    subscribe(alice, "1002", "presence");
+    told(alice);
+    let watchers = read(&told(bob));
+    assert_eq!((watchers.len(), watchers[0].uri.as_str()), (1, "sip:1001@127.0.0.1"));
+}
+
+#[test]
+fn a_watcher_that_says_481_is_told_nothing_any_more() {
+    let (running, mut phones) = with_phones(&["1001", "1002"]);
+    let [caller, watcher] = &mut phones[..] else { panic!("two phones") };
+    for code in [481, 200] {
+        subscribe(watcher, "600", "dialog");
+        let first = watcher.request(Method::Notify);
+        watcher.respond(&first, code, None);
+    }
+    let mut dialog = call(caller, "600");
+    assert_eq!(calls(&told(watcher)), [State::Confirmed]);
+    assert!(watcher.hears_no(&Method::Notify), "the other subscription is over");
+    caller.hang_up(&mut dialog);
+    nothing_left(&running);
+}
+
+#[test]
+fn states_are_the_same_from_every_loop() {
+    let several = pbx::Config { shards: 3, ..config() };
+    let (running, mut phones) = with_config(several, &["1001", "1002"]);
+    let [caller, watcher] = &mut phones[..] else { panic!("two phones") };
+    // Call-IDs of their own: some of these are in another loop than the call.
+    for _ in 0..6 {
+        assert_eq!(subscribe(watcher, "1001", "dialog").1.code().get(), 200);
+        assert_eq!(calls(&told(watcher)), []);
+    }
+    let mut dialog = call(caller, "600");
+    for _ in 0..6 {
+        assert_eq!(calls(&told(watcher)), [State::Confirmed]);
+    }
+    caller.hang_up(&mut dialog);
+    for _ in 0..6 {
+        assert_eq!(calls(&told(watcher)), []);
+    }
+    nothing_left(&running);
+}

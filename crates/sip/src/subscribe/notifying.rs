@@ -1,0 +1,141 @@
+//! NOTIFYs of ours (RFC 6665 section 4.2.2): one under way to each watcher, the newest state next.
+
+use std::time::Duration;
+
+use super::ending;
+use super::watcher::{Watcher, WatcherEnd, WatcherEvent};
+use crate::draft::Draft;
+use crate::event::Failure;
+use crate::header::RetryAfter;
+use crate::id::WatcherId;
+use crate::invite::making;
+use crate::message::{Body, HeaderId, Method, Response};
+use crate::stack::{StackError, Timer};
+use crate::turn::{Owner, Turn};
+use crate::wheel::TimerId;
+
+/// The longest Retry-After that is believed, in seconds.
+const LONGEST: u32 = 3_600;
+
+impl Turn<'_> {
+    /// Sends what waits, if it may leave now.
+    pub(super) fn watcher_pump(&mut self, id: WatcherId) {
+        let now = self.now.mono;
+        let Some(one) = self.stack.watchers.get_mut(id) else { return };
+        let early = now < one.not_before && !one.urgent;
+        if one.under_way.is_none()
+            && !early
+            && let Some(body) = one.waiting.take()
+        {
+            one.urgent = false;
+            one.not_before = now + one.terms.interval;
+            one.attempt = one.attempt.wrapping_add(1);
+            one.under_way = Some(body.clone());
+            let (attempt, draft) = (one.attempt, draft(one, body, now));
+            let sent = draft.and_then(|draft| self.request(draft, Owner::Watcher(id, attempt)));
+            if let Err(why) = sent {
+                return self.watcher_lost(id, WatcherEnd::Unreachable(Failure::NoRoute(why.to_string())));
+            }
+        }
+        self.watcher_arm(id);
+    }
+
+    /// It is gone without a further word.
+    fn watcher_lost(&mut self, id: WatcherId, why: WatcherEnd) {
+        let Some(gone) = self.stack.watchers.remove(id) else { return };
+        self.stop(gone.timer);
+        if gone.ending.is_none() {
+            self.watcher_tell(id, WatcherEvent::Ended { why });
+        }
+    }
+
+    pub(super) fn watcher_arm(&mut self, id: WatcherId) {
+        let Some(one) = self.stack.watchers.get_mut(id) else { return };
+        let held = one.waiting.is_some() && one.under_way.is_none();
+        let at = match (one.ending.is_some(), held) {
+            (_, true) => Some(one.not_before.min(one.ends_at)),
+            (true, false) => None,
+            (false, false) => Some(one.ends_at),
+        };
+        let before = std::mem::replace(&mut one.timer, TimerId::NONE);
+        self.stop(before);
+        let Some(at) = at else { return };
+        let timer = self.start(at, Timer::Watcher(id));
+        if let Some(one) = self.stack.watchers.get_mut(id) {
+            one.timer = timer;
+        }
+    }
+
+    fn watcher_answered(&mut self, id: WatcherId, response: &Response) {
+        let now = self.now.mono;
+        let Some(one) = self.stack.watchers.get_mut(id) else { return };
+        one.dialog.follow_cseq(response.headers().cseq().number);
+        let code = response.code();
+        let sent = one.under_way.take();
+        let last = one.ending.is_some() && one.waiting.is_none();
+        if last || ending::ends(code.get()) {
+            return self.watcher_lost(id, WatcherEnd::Refused(code));
+        }
+        let told = response.headers().get::<RetryAfter<'_>>().and_then(Result::ok).map(|told| told.seconds);
+        if let (false, Some(secs)) = (code.is_success(), told) {
+            one.not_before = now + Duration::from_secs(secs.clamp(1, LONGEST).into());
+            one.urgent = false;
+            if one.waiting.is_none() {
+                one.waiting = sent;
+            }
+        }
+        self.watcher_pump(id);
+    }
+}
+
+/// A NOTIFY within the dialog.
+fn draft(one: &mut Watcher, body: Option<Body>, now: crate::time::Time) -> Result<Draft, StackError> {
+    let cseq = one.dialog.next_cseq().map_err(|_| StackError::State("CSeq numbers that are not used up"))?;
+    let mut draft = making::within(&one.dialog, Method::Notify, Some(cseq))?;
+    draft.lines.push_id(HeaderId::Event, &one.event);
+    let left = one.ends_at.since(now).as_secs();
+    match one.ending {
+        Some((reason, None)) => {
+            draft.lines.push_id(HeaderId::SubscriptionState, format_args!("terminated;reason={}", reason.as_str()));
+        }
+        Some((reason, Some(secs))) => {
+            let reason = reason.as_str();
+            draft
+                .lines
+                .push_id(HeaderId::SubscriptionState, format_args!("terminated;reason={reason};retry-after={secs}"));
+        }
+        None => {
+            let state = if one.pending { "pending" } else { "active" };
+            draft.lines.push_id(HeaderId::SubscriptionState, format_args!("{state};expires={left}"));
+        }
+    }
+    draft.body = body;
+    Ok(draft)
+}
+
+/// The final response to a NOTIFY of ours.
+pub(crate) fn on_notify_response(turn: &mut Turn<'_>, id: WatcherId, attempt: u16, response: &Response) {
+    let current = turn.stack.watchers.get(id).is_some_and(|one| one.attempt == attempt);
+    if current && response.code().is_final() {
+        turn.watcher_answered(id, response);
+    }
+}
+
+/// No response to a NOTIFY of ours (section 4.2.2).
+pub(crate) fn on_notify_failure(turn: &mut Turn<'_>, id: WatcherId, attempt: u16, why: Failure) {
+    if turn.stack.watchers.get(id).is_some_and(|one| one.attempt == attempt) {
+        turn.watcher_lost(id, WatcherEnd::Unreachable(why));
+    }
+}
+
+/// It expires, or what was held back leaves.
+pub(crate) fn on_watcher_timer(turn: &mut Turn<'_>, id: WatcherId) {
+    let now = turn.now.mono;
+    let Some(one) = turn.stack.watchers.get_mut(id) else { return };
+    one.timer = TimerId::NONE;
+    if one.ending.is_none() && one.ends_at <= now {
+        turn.watcher_ends(id, WatcherEnd::Expired);
+    } else {
+        turn.watcher_pump(id);
+    }
+}

@@ -1,0 +1,134 @@
+//! Subscriptions of ours (RFC 6665).
+
+use sip::message::StatusCode;
+use sip::subscribe::{Standing, SubscribeFailure, SubscribeSpec, SubscriptionEvent};
+use sip::{SubscriptionId, Turn};
+use tokio::sync::{mpsc, oneshot};
+
+use super::state::Phone;
+use super::telling::{failed, first_hop, tell};
+use crate::error::{CallError, SubscribeError};
+use crate::state::ResourceState;
+use crate::subscription::SubscriptionNews;
+
+/// Who reads the news of a subscription.
+#[derive(Clone)]
+pub(super) struct Reader {
+    news: mpsc::Sender<SubscriptionNews>,
+    /// Where it goes first, for a person.
+    first: String,
+    /// The subscription that was asked for, of which this is one.
+    root: SubscriptionId,
+    /// Which of its notifiers this is.
+    notifier: u32,
+}
+
+impl Phone {
+    pub(super) fn subscribe(
+        &mut self,
+        spec: SubscribeSpec,
+        news: mpsc::Sender<SubscriptionNews>,
+        reply: oneshot::Sender<Result<SubscriptionId, CallError>>,
+        turn: &mut Turn<'_>,
+    ) {
+        if self.closing.is_some() {
+            return tell(reply, Err(CallError::Ended));
+        }
+        let first = first_hop(&spec.hop, &spec.routes, spec.resource.as_str());
+        match turn.subscribe(spec) {
+            Ok(id) => {
+                self.readers.insert(id, Reader { news, first, root: id, notifier: 0 });
+                tell(reply, Ok(id));
+            }
+            Err(error) => tell(reply, Err(CallError::BadText { why: error.to_string() })),
+        }
+    }
+
+    pub(super) fn resubscribe(
+        &mut self,
+        id: SubscriptionId,
+        reply: oneshot::Sender<Result<(), CallError>>,
+        turn: &mut Turn<'_>,
+    ) {
+        tell(reply, turn.resubscribe(id).map_err(|_| CallError::Ended));
+    }
+
+    /// Ends a subscription with all its forks.
+    pub(super) fn unsubscribe(&mut self, root: SubscriptionId, turn: &mut Turn<'_>) {
+        let all: Vec<SubscriptionId> =
+            self.readers.iter().filter(|(_, reader)| reader.root == root).map(|(id, _)| *id).collect();
+        for id in all {
+            // One that is over is over.
+            let _ = turn.unsubscribe(id);
+        }
+    }
+
+    /// The endpoint ends.
+    pub(super) fn unsubscribe_all(&mut self, turn: &mut Turn<'_>) {
+        let all: Vec<SubscriptionId> = self.readers.keys().copied().collect();
+        for id in all {
+            let _ = turn.unsubscribe(id);
+        }
+    }
+
+    pub(super) fn subscription_event(&mut self, id: SubscriptionId, event: SubscriptionEvent, turn: &mut Turn<'_>) {
+        let Some(reader) = self.readers.get(&id).cloned() else { return };
+        let news = match event {
+            SubscriptionEvent::Accepted { expires, .. } => SubscriptionNews::Accepted { expires },
+            SubscriptionEvent::Notified { request, standing } => SubscriptionNews::State {
+                state: ResourceState::of(request.headers()),
+                active: standing != Standing::Pending,
+                notifier: reader.notifier,
+            },
+            SubscriptionEvent::Forked { subscription } => {
+                let others = self.readers.values().filter(|other| other.root == reader.root).count();
+                let notifier = u32::try_from(others).unwrap_or(u32::MAX);
+                self.readers.insert(subscription, Reader { notifier, ..reader });
+                return;
+            }
+            SubscriptionEvent::Failed { why, retry_in } => {
+                if retry_in.is_none() {
+                    self.readers.remove(&id);
+                }
+                SubscriptionNews::Failed { error: error_of(why, &reader.first), retry_in }
+            }
+            SubscriptionEvent::Ended => {
+                self.readers.remove(&id);
+                SubscriptionNews::Ended
+            }
+            _ => return,
+        };
+        // The end of a fork is not that of the whole.
+        let of_fork = reader.root != id
+            && matches!(news, SubscriptionNews::Ended | SubscriptionNews::Failed { retry_in: None, .. });
+        if !of_fork && reader.news.try_send(news).is_err() {
+            tracing::debug!("news of a subscription is lost: nobody reads it");
+            if reader.news.is_closed() {
+                let _ = turn.unsubscribe(id);
+            }
+        }
+    }
+}
+
+fn error_of(why: SubscribeFailure, first: &str) -> SubscribeError {
+    match why {
+        SubscribeFailure::Refused { code, signed, .. }
+            if matches!(code, StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED)
+                || signed && code == StatusCode::FORBIDDEN =>
+        {
+            SubscribeError::Refused(CallError::Authentication { code: code.get() })
+        }
+        SubscribeFailure::Refused { code, reason, .. } => {
+            let reason = if reason.is_empty() { code.default_reason().to_owned() } else { reason };
+            SubscribeError::Refused(CallError::Rejected { code: code.get(), reason })
+        }
+        SubscribeFailure::Unreachable(why) => SubscribeError::Refused(failed(why, first)),
+        SubscribeFailure::NotNotified => SubscribeError::NotNotified,
+        SubscribeFailure::Terminated { reason } => SubscribeError::Terminated { reason },
+        SubscribeFailure::Expired => SubscribeError::Expired,
+        SubscribeFailure::NotSent(error) => {
+            SubscribeError::Refused(CallError::Unreachable { to: first.to_owned(), why: error.to_string() })
+        }
+        _ => SubscribeError::NotNotified,
+    }
+}

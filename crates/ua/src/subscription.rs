@@ -1,0 +1,164 @@
+//! Subscriptions to the state of others (RFC 6665).
+
+use std::time::Duration;
+
+use sip::SubscriptionId;
+use sip::message::{HeaderId, Lines};
+use sip::subscribe::SubscribeSpec;
+use sip::{ContactSpec, register};
+use tokio::sync::mpsc;
+
+use crate::command::Command;
+use crate::error::{CallError, SubscribeError};
+use crate::link::Link;
+use crate::request::{self, Identity};
+use crate::state::{ResourceState, types_of};
+
+/// News that wait for who reads them.
+const QUEUE: usize = 64;
+
+/// News of a subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubscriptionNews {
+    /// The notifier has taken it, or its refresh; it is refreshed without being asked.
+    Accepted {
+        /// How long it holds.
+        expires: Duration,
+    },
+    /// The state, told by a NOTIFY.
+    State {
+        /// It.
+        state: ResourceState,
+        /// False while nobody has decided whether we may know: then the state says nothing.
+        active: bool,
+        /// Which notifier says so, where a SUBSCRIBE was taken by several: 0 is the first.
+        notifier: u32,
+    },
+    /// It does not stand, or was not refreshed.
+    Failed {
+        /// Why.
+        error: SubscribeError,
+        /// When it is tried again; `None`: never, and this was the last.
+        retry_in: Option<Duration>,
+    },
+    /// It was ended by us, or it was a single question. The last.
+    Ended,
+}
+
+/// A subscription to be made: see [`crate::Account::subscribe`].
+#[derive(Clone)]
+#[must_use = "nothing is sent before start()"]
+pub struct SubscribeBuilder {
+    link: Link,
+    identity: Identity,
+    resource: String,
+    event: String,
+    accept: Option<Vec<String>>,
+    expires: Duration,
+    forks: usize,
+    lists: bool,
+    retry: register::Retry,
+}
+
+impl SubscribeBuilder {
+    pub(crate) fn new(link: Link, resource: String, event: String, identity: Identity) -> Self {
+        let expires = Duration::from_secs(3_600);
+        let retry = register::Retry::default();
+        Self { link, identity, resource, event, accept: None, expires, forks: 0, lists: false, retry }
+    }
+
+    /// How long it is asked to hold; an hour unless set. Zero asks for the state once.
+    pub fn expires(mut self, expires: Duration) -> Self {
+        self.expires = expires;
+        self
+    }
+
+    /// Types of bodies that are taken, instead of the package's own.
+    pub fn accept(mut self, types: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.accept = Some(types.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// So many further notifiers may take the subscription as well (RFC 6665 section 4.1.4); none unless set.
+    pub fn forks(mut self, most: usize) -> Self {
+        self.forks = most;
+        self
+    }
+
+    /// The resource may be a list of several (RFC 4662).
+    pub fn lists(mut self) -> Self {
+        self.lists = true;
+        self
+    }
+
+    /// When one that failed is made again: as [`crate::AccountConfig::retry`].
+    pub fn retry(mut self, first: Duration, longest: Duration) -> Self {
+        self.retry = register::Retry::doubling(first, longest);
+        self
+    }
+
+    /// Subscribes. What comes of it is told by [`Subscription::next`].
+    ///
+    /// # Errors
+    /// [`CallError::BadUri`] and [`CallError::BadText`] for what cannot be sent; [`CallError::Ended`].
+    pub async fn start(self) -> Result<Subscription, CallError> {
+        let resource = request::target(&self.resource, &sip::message::Method::Subscribe)?;
+        let here = request::here(&self.link.place, &request::next_hop(&resource, &self.identity)).await;
+        let from = self.identity.from(&self.link.place, here);
+        let package = self.event.split(';').next().unwrap_or_default().trim().to_owned();
+        let mut spec = SubscribeSpec::new(resource, from, self.event);
+        spec.accept = self.accept.unwrap_or_else(|| types_of(&package));
+        spec.expires = u32::try_from(self.expires.as_secs()).unwrap_or(u32::MAX);
+        spec.contact = ContactSpec::Auto { user: self.identity.user.clone(), params: String::new() };
+        spec.routes = self.identity.routes;
+        spec.hop = self.identity.hop;
+        spec.credentials = self.identity.credentials;
+        spec.forks = self.forks;
+        spec.retry = self.retry;
+        if self.lists {
+            let mut lines = Lines::new();
+            lines.push_id(HeaderId::Supported, event::list::OPTION);
+            spec.lines = lines;
+            spec.accept.extend([event::list::WHOLE_TYPE.to_owned(), event::list::TYPE.to_owned()]);
+        }
+        let (news, told) = mpsc::channel(QUEUE);
+        let spec = Box::new(spec);
+        let id = self.link.ask(|reply| Command::Subscribe { spec, news, reply }).await??;
+        Ok(Subscription { link: self.link, id, told })
+    }
+}
+
+/// A subscription that is kept up. Dropping it ends it.
+pub struct Subscription {
+    link: Link,
+    id: SubscriptionId,
+    told: mpsc::Receiver<SubscriptionNews>,
+}
+
+impl Subscription {
+    /// The next news; `None` after the last. Dropping the future loses nothing. At most 64 wait; what comes then is dropped until some are read.
+    pub async fn next(&mut self) -> Option<SubscriptionNews> {
+        self.told.recv().await
+    }
+
+    /// Asks for the state again now.
+    ///
+    /// # Errors
+    /// [`CallError::Ended`] when it is over.
+    pub async fn refresh(&self) -> Result<(), CallError> {
+        self.link.ask(|reply| Command::Resubscribe { id: self.id, reply }).await?
+    }
+
+    /// Ends it, and waits until the notifier has said so, or should have (64*T1).
+    pub async fn end(mut self) {
+        self.link.tell(|| Command::Unsubscribe { id: self.id });
+        while self.told.recv().await.is_some() {}
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.link.tell(|| Command::Unsubscribe { id: self.id });
+    }
+}
