@@ -1,6 +1,7 @@
 //! `offhook` against SIPp, baresip and Kamailio, on loopback and without a sound card.
 
 mod answer;
+mod balancer;
 mod baresip;
 mod blocked;
 mod browser;
@@ -10,6 +11,7 @@ mod flushed;
 pub(crate) mod full_disk;
 mod kamailio;
 mod located;
+mod marked;
 mod message;
 mod names;
 mod overload;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::binding::Bind;
+use crate::dscp::Dscp;
+use crate::proxy_protocol::Network;
 use crate::resolve::{Names, Resolve, resolver};
 use crate::tap::Tap;
 use crate::tls::Tls;
@@ -90,6 +92,10 @@ pub struct LoopConfig {
     pub web: Arc<WebSockets>,
     /// The longest rest between turns under steady load (see `pace`), so what an answer may be delayed to be cheaper; zero: never any.
     pub rest: Duration,
+    /// Who connects for others and says so by the PROXY protocol, which must come first on every connection from there. Whoever else sends it is closed.
+    pub proxies: Vec<Network>,
+    /// How urgent SIP packets are.
+    pub dscp: Dscp,
     /// Sees every message on the wire.
     pub tap: Option<Tap>,
     /// Shows every message to whoever watches.
@@ -111,6 +117,8 @@ impl LoopConfig {
             tls: Tls::default(),
             web: Arc::default(),
             rest: REST,
+            proxies: Vec::new(),
+            dscp: Dscp::default(),
             tap: None,
             trace: Trace::default(),
             resolver: None,

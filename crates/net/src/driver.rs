@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
@@ -21,9 +22,11 @@ use crate::binding::Sockets;
 use crate::clock::Clock;
 use crate::config::LoopConfig;
 use crate::datagrams::Datagrams;
+use crate::dscp::Dscp;
 use crate::error::Refused;
 use crate::others::Others;
 use crate::pace::Count;
+use crate::proxy_protocol::Network;
 use crate::resolve::{LookingUp, default_resolver};
 use crate::routes::Routes;
 use crate::streams::{Peer, Streams};
@@ -48,6 +51,8 @@ pub(crate) struct Driver<A: App> {
     pub(crate) others: Option<Others>,
     routes: Routes,
     names: Rc<LookingUp>,
+    pub(crate) proxies: Vec<Network>,
+    pub(crate) dscp: Dscp,
     tap: Option<Tap>,
     trace: Trace,
     armed: Option<Time>,
@@ -71,6 +76,11 @@ impl<A: App + 'static> Driver<A> {
         if config.tls.server.is_none() && bound.iter().any(|bound| bound.transport.is_secured()) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "listening over TLS needs a certificate"));
         }
+        let ours = udp.iter().map(|socket| (socket.as_fd(), socket.local_addr()));
+        let ours = ours.chain(streams.iter().map(|(_, listener)| (listener.as_fd(), listener.local_addr())));
+        for (socket, address) in ours {
+            config.dscp.try_mark(&socket, address?);
+        }
         let datagrams = Datagrams::new(udp)?;
         let streams = Streams::new(streams, config.streams, config.stack.limits, config.stack.shard)?;
         let resolver = config.resolver.map_or_else(default_resolver, |make| make());
@@ -93,6 +103,8 @@ impl<A: App + 'static> Driver<A> {
                 others,
                 routes: Routes::new(bound),
                 names,
+                proxies: config.proxies,
+                dscp: config.dscp,
                 tap: config.tap,
                 trace: config.trace,
                 armed: None,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 
 use sip::{FlowChange, FlowId, SendError, Transport};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::app::App;
 use crate::channel::Channel;
@@ -55,18 +55,21 @@ async fn reach<A: App + 'static>(
     flow: FlowId,
     remote: SocketAddr,
 ) -> Result<Rc<TcpStream>, SendError> {
-    let (limits, Peer { transport, name, .. }, socket, client) = {
+    let (limits, Peer { transport, name, .. }, socket, client, dscp) = {
         let driver = driver.upgrade().ok_or(SendError::Closed)?;
         let mut driver = driver.borrow_mut();
         let peer = driver.streams.connections.get(&flow).ok_or(SendError::Closed)?.peer.clone();
         let socket = driver.streams.plans.take_socket(flow);
-        (driver.streams.limits, peer, socket, driver.tls.client.clone())
+        (driver.streams.limits, peer, socket, driver.tls.client.clone(), driver.dscp)
     };
     let connecting = async {
-        match socket {
-            Some(socket) => socket.connect(remote).await,
-            None => TcpStream::connect(remote).await,
-        }
+        let socket = match (socket, remote) {
+            (Some(socket), _) => socket,
+            (None, SocketAddr::V4(_)) => TcpSocket::new_v4()?,
+            (None, SocketAddr::V6(_)) => TcpSocket::new_v6()?,
+        };
+        dscp.try_mark(&socket, remote);
+        socket.connect(remote).await
     };
     let Ok(Ok(socket)) = tokio::time::timeout(limits.connect, connecting).await else {
         return Err(SendError::Unreachable);

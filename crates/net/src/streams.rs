@@ -252,6 +252,11 @@ impl Streams {
         self.connections.len() < limits.connections && self.accepted.of(remote.ip()) < limits.per_address && shaking
     }
 
+    /// Whether one more may be accepted from a proxy, which connects for many.
+    pub(crate) fn has_room_for_proxy(&self) -> bool {
+        self.connections.len() < self.limits.connections && self.shaking.all() < self.limits.handshakes
+    }
+
     /// One who connected has begun to shake hands.
     pub(crate) fn shakes_hands(&mut self, remote: SocketAddr) {
         self.shaking.enter(remote.ip());

@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::channel::Channel;
 use crate::driver::Driver;
 use crate::octets::{Taken, Trouble};
+use crate::proxy_protocol::{Ends, introduction};
 use crate::streams::{Connection, Ending, Peer, Streams};
 use crate::tls::told;
 #[cfg(feature = "websocket")]
@@ -35,7 +36,13 @@ pub(crate) fn start<A: App + 'static>(driver: &Rc<RefCell<Driver<A>>>) {
 async fn accept<A: App + 'static>(driver: Rc<RefCell<Driver<A>>>, transport: Transport, listener: Rc<TcpListener>) {
     loop {
         match listener.accept().await {
-            Ok((socket, remote)) => welcome(&driver, transport, Rc::new(socket), remote),
+            Ok((socket, remote)) => {
+                if driver.borrow().proxies.iter().any(|proxy| proxy.contains(remote.ip())) {
+                    introduce(&driver, transport, socket, remote);
+                } else if let Ok(local) = socket.local_addr() {
+                    welcome(&driver, transport, Rc::new(socket), Ends { from: remote, at: local });
+                }
+            }
             Err(error) => {
                 // Out of descriptors, mostly: others end, then it goes on.
                 if let Some(kept_back) = driver.borrow_mut().streams.failures.due(std::time::Instant::now()) {
@@ -47,22 +54,59 @@ async fn accept<A: App + 'static>(driver: Rc<RefCell<Driver<A>>>, transport: Tra
     }
 }
 
+/// Hears from a proxy who it connects for, where there is room.
+fn introduce<A: App + 'static>(
+    driver: &Rc<RefCell<Driver<A>>>,
+    transport: Transport,
+    socket: TcpStream,
+    remote: SocketAddr,
+) {
+    let (limit, driver) = {
+        let streams = &mut driver.borrow_mut().streams;
+        if !streams.has_room_for_proxy() {
+            return refuse(streams, remote);
+        }
+        streams.shakes_hands(remote);
+        (streams.limits.handshake, Rc::downgrade(driver))
+    };
+    tokio::task::spawn_local(async move {
+        let said = tokio::time::timeout(limit, introduction(&socket)).await;
+        let Some(driver) = driver.upgrade() else { return };
+        driver.borrow_mut().streams.shook_hands(remote);
+        let ends = match said {
+            Ok(Ok(Some(ends))) => Ok(ends),
+            // It looks whether we are there.
+            Ok(Ok(None)) => socket.local_addr().map(|local| Ends { from: remote, at: local }),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        };
+        match ends {
+            Ok(ends) => welcome(&driver, transport, Rc::new(socket), ends),
+            Err(error) => {
+                tracing::debug!(%remote, %error, "a proxy did not say in time, or not rightly, who it connects for")
+            }
+        }
+    });
+}
+
+fn refuse(streams: &mut Streams, remote: SocketAddr) {
+    if let Some(kept_back) = streams.refusals.due(std::time::Instant::now()) {
+        tracing::warn!(%remote, kept_back, "connection refused: there are too many, in all or of this address");
+    }
+}
+
 /// Keeps a connection that was accepted, where there is room, and begins to serve it.
 fn welcome<A: App + 'static>(
     driver: &Rc<RefCell<Driver<A>>>,
     transport: Transport,
     socket: Rc<TcpStream>,
-    remote: SocketAddr,
+    Ends { from: remote, at: local }: Ends,
 ) {
     let mut borrowed = driver.borrow_mut();
     let streams = &mut borrowed.streams;
     if !streams.has_room(transport, remote) {
-        if let Some(kept_back) = streams.refusals.due(std::time::Instant::now()) {
-            tracing::warn!(%remote, kept_back, "connection refused: there are too many, in all or of this address");
-        }
-        return;
+        return refuse(streams, remote);
     }
-    let Ok(local) = socket.local_addr() else { return };
     let _ = socket.set_nodelay(true);
     let secured = match (transport.is_secured(), &borrowed.tls.server) {
         (true, Some(server)) => match server.connection() {

@@ -18,7 +18,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use net::{Bind, Names};
+use net::{Bind, Dscp, Names, Network};
 use proxy::Nat;
 use sip::digest::Algorithm;
 use sip::invite::SessionTimer;
@@ -72,6 +72,10 @@ pub struct Config {
     /// How long a call lasts without a refresh (RFC 4028), for devices that know of it: 1800 s, and no less than 90. `None`: for ever, whatever they
     /// ask for.
     pub session_timer: Option<SessionTimer>,
+    /// Load balancers that say by the PROXY protocol who they connect for. None by default: nobody is believed that.
+    pub proxies: Vec<Network>,
+    /// How urgent SIP packets are, for routers that look.
+    pub dscp: Dscp,
     /// The longest rest of a SIP loop between turns (see [`net::LoopConfig::rest`]).
     pub rest: Duration,
     /// Limits.
@@ -204,6 +208,8 @@ pub struct MediaConfig {
     pub address: Option<IpAddr>,
     /// Ports for RTP (even) and RTCP (the odd ones above).
     pub ports: RangeInclusive<u16>,
+    /// How urgent RTP packets are, for routers that look.
+    pub dscp: Dscp,
     /// Media threads; `None`: one for each core.
     pub threads: Option<usize>,
 }

@@ -162,6 +162,8 @@ fn member(
     let mut looped = net::LoopConfig::new(Vec::new(), crate::switch::stack_config(&given.config));
     let wire = crate::metrics::Shared::default();
     looped.rest = given.config.rest;
+    looped.dscp = given.config.dscp;
+    looped.proxies = given.config.proxies.clone();
     looped.look_up(given.config.names.clone());
     looped.tls = tls;
     looped.trace = trace;

@@ -138,7 +138,7 @@ pub(crate) fn start(config: &Config, loops: u8) -> Result<Started, net::StartErr
     let threads = threads.collect::<Result<Vec<_>, _>>()?;
     let handles: Vec<MediaHandle> = threads.iter().map(MediaThread::handle).collect();
     let conferences = Arc::new(conferences(config, &handles));
-    let ports = PortRange::new(config.media.ports.clone());
+    let ports = PortRange::new(config.media.ports.clone()).marked(config.media.dscp);
     let millis = |span: std::time::Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX / 1_000);
     let studio = |shard| Studio {
         shard,

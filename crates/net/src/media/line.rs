@@ -14,6 +14,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::ports::PortPair;
+use crate::dscp::Dscp;
 use crate::files::file_limit;
 
 /// Packets sent to one address before it is worth a socket: a second of speech.
@@ -121,6 +122,7 @@ fn connected(beside: &UdpSocket, to: SocketAddr, most: usize) -> io::Result<UdpS
     let bound = socket.bind(&local.into());
     setsockopt(beside, sockopt::ReusePort, &false)?;
     bound?;
+    Dscp::of(beside, local).try_mark(&socket, local);
     socket.connect(&to.into())?;
     setsockopt(&socket, sockopt::ReusePort, &false)?;
     Ok(socket.into())

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::arrival;
+use crate::dscp::Dscp;
 
 /// Both sockets of one stream, bound and non-blocking.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub struct PortRange {
     first: u16,
     pairs: u32,
     cursor: Arc<AtomicU32>,
+    dscp: Dscp,
 }
 
 /// No pair of ports is free in the range.
@@ -66,7 +68,13 @@ impl PortRange {
     pub fn new(range: RangeInclusive<u16>) -> Self {
         let first = range.start().checked_add(range.start() % 2).unwrap_or(u16::MAX);
         let pairs = (u32::from(*range.end()) + 1).saturating_sub(u32::from(first)) / 2;
-        Self { first, pairs, cursor: Arc::new(AtomicU32::new(rand::random())) }
+        Self { first, pairs, cursor: Arc::new(AtomicU32::new(rand::random())), dscp: Dscp::default() }
+    }
+
+    /// Has what leaves by these ports, RTCP too, marked as that urgent.
+    pub fn marked(mut self, dscp: Dscp) -> Self {
+        self.dscp = dscp;
+        self
     }
 
     /// Binds the next free pair on `address`.
@@ -79,7 +87,7 @@ impl PortRange {
             let turn = self.cursor.fetch_add(1, Ordering::Relaxed) % self.pairs;
             let Ok(offset) = u16::try_from(turn * 2) else { continue };
             let port = self.first.saturating_add(offset);
-            match pair(address, port) {
+            match pair(address, port, self.dscp) {
                 Ok(pair) => return Ok(pair),
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = Some(error),
                 Err(error) => {
@@ -93,20 +101,21 @@ impl PortRange {
     }
 }
 
-fn pair(address: IpAddr, port: u16) -> io::Result<PortPair> {
-    let rtp = socket(SocketAddr::new(address, port))?;
-    let rtcp = socket(SocketAddr::new(address, port.saturating_add(1)))?;
+fn pair(address: IpAddr, port: u16, dscp: Dscp) -> io::Result<PortPair> {
+    let rtp = socket(SocketAddr::new(address, port), dscp)?;
+    let rtcp = socket(SocketAddr::new(address, port.saturating_add(1)), dscp)?;
     let address = rtp.local_addr()?;
     Ok(PortPair { rtp, rtcp, address })
 }
 
-fn socket(address: SocketAddr) -> io::Result<UdpSocket> {
+fn socket(address: SocketAddr, dscp: Dscp) -> io::Result<UdpSocket> {
     let kind = Type::DGRAM.nonblocking();
     let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
     socket.bind(&address.into())?;
+    dscp.try_mark(&socket, address);
     let socket = socket.into();
     arrival::stamp(&socket)?;
     Ok(socket)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use net::{Bind, Names};
+use net::{Bind, Dscp, Names};
 use proxy::Nat;
 use sip::digest::Algorithm;
 use sip::invite::SessionTimer;
@@ -44,6 +44,8 @@ impl Default for Config {
             names: Names::default(),
             timers: Timers::default(),
             session_timer: Some(SessionTimer::default()),
+            proxies: Vec::new(),
+            dscp: Dscp::default(),
             rest: net::REST,
             limits: Limits::default(),
             ring: Duration::from_secs(60),
@@ -87,7 +89,7 @@ impl Default for Extensions {
 
 impl Default for MediaConfig {
     fn default() -> Self {
-        Self { address: None, ports: 10_000..=19_999, threads: None }
+        Self { address: None, ports: 10_000..=19_999, dscp: Dscp::default(), threads: None }
     }
 }
 

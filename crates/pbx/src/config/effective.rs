@@ -63,6 +63,7 @@ impl Config {
         put_some(&mut table, "address", self.media.address.map(|address| address.to_string()));
         put(&mut table, "ports", format!("{}-{}", self.media.ports.start(), self.media.ports.end()));
         put_some(&mut table, "threads", self.media.threads.map(number));
+        put(&mut table, "dscp", self.media.dscp.number().to_string());
         table
     }
 
@@ -110,6 +111,10 @@ impl Config {
         let interval = self.session_timer.and_then(|timer| timer.interval).unwrap_or_default();
         put(&mut table, "session_timer_secs", secs(interval));
         put(&mut table, "session_timer_min_secs", secs(self.session_timer.unwrap_or_default().least));
+        put(&mut table, "dscp", self.dscp.number().to_string());
+        if !self.proxies.is_empty() {
+            put(&mut table, "proxies", texts(self.proxies.iter().map(ToString::to_string)));
+        }
         table
     }
 

@@ -44,6 +44,7 @@
 //! [media]
 //! address = "203.0.113.9"
 //! ports = "10000-19999"
+//! dscp = "ef"                     # how urgent audio is, for routers that look; "0" (the default): not marked
 //! threads = 2                     # absent: one for each core
 //!
 //! [register]
@@ -73,6 +74,8 @@
 //! t4_ms = 5000
 //! session_timer_secs = 1800       # how long a call lasts without a refresh (RFC 4028), where the device knows of it; 0: for ever
 //! session_timer_min_secs = 90     # a device that wants less is told 422; below 90 only for tests (RFC 4028 section 5)
+//! proxies = ["192.0.2.9"]         # load balancers that say by the PROXY protocol who connects: addresses or networks; none by default
+//! dscp = "cs3"                    # how urgent SIP is; "0" (the default): not marked
 //! rest_ms = 4                     # longest rest of a loop under steady load, to do more at a time; 0: never any
 //!
 //! [limits]

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use net::{Dscp, Network};
 use proxy::Nat;
 use sip::invite::SessionTimer;
 
@@ -32,19 +33,21 @@ const T2: RangeInclusive<u64> = 20..=60_000;
 const SESSION: u64 = 86_400;
 /// The longest rest between turns, in milliseconds.
 const REST: RangeInclusive<u64> = 0..=20;
+/// Most load balancers.
+const PROXIES: usize = 64;
 /// Most media threads.
 const THREADS: u64 = 256;
 
 pub(super) const USER: [&str; 7] =
     ["password", "password_file", "ha1", "display", "numbers", "max_contacts", "remove_existing"];
 pub(super) const EXTENSIONS: [&str; 4] = ["echo", "tone", "music", "conference"];
-pub(super) const MEDIA: [&str; 3] = ["address", "ports", "threads"];
+pub(super) const MEDIA: [&str; 4] = ["address", "ports", "threads", "dscp"];
 pub(super) const REGISTER: [&str; 5] = ["default_expires_secs", "min_expires_secs", "max_expires_secs", "clamp", "nat"];
 pub(super) const DNS: [&str; 2] = ["servers", "timeout_ms"];
 pub(super) const TLS: [&str; 5] = ["certificate", "key", "client_ca", "client_required", "ca"];
 pub(super) const WEBSOCKET: [&str; 1] = ["origins"];
-pub(super) const SIP: [&str; 6] =
-    ["t1_ms", "t2_ms", "t4_ms", "session_timer_secs", "session_timer_min_secs", "rest_ms"];
+pub(super) const SIP: [&str; 8] =
+    ["t1_ms", "t2_ms", "t4_ms", "session_timer_secs", "session_timer_min_secs", "rest_ms", "dscp", "proxies"];
 pub(super) const LIMITS: [&str; 9] = [
     "calls",
     "calls_per_user",
@@ -87,6 +90,9 @@ impl Config {
         }
         if let Some(entry) = section.get("threads") {
             self.media.threads = Some(entry.number(1..=THREADS).map(|number| usize::try_from(number).unwrap_or(1))?);
+        }
+        if let Some(entry) = section.get("dscp") {
+            self.media.dscp = dscp(&entry)?;
         }
         Ok(())
     }
@@ -136,6 +142,19 @@ impl Config {
         self.read_session_timer(section)?;
         if let Some(entry) = section.get("rest_ms") {
             self.rest = entry.number(REST).map(Duration::from_millis)?;
+        }
+        if let Some(entry) = section.get("dscp") {
+            self.dscp = dscp(&entry)?;
+        }
+        if let Some(entry) = section.get("proxies") {
+            let read = |(text, entry): (String, Entry<'_>)| {
+                Network::read(&text)
+                    .ok_or_else(|| entry.wrong("ADDRESS or ADDRESS/BITS, as in 192.0.2.9 or 10.0.0.0/8"))
+            };
+            self.proxies = entry.texts()?.into_iter().map(read).collect::<Result<_, _>>()?;
+            if self.proxies.len() > PROXIES {
+                return Err(entry.wrong("at most 64 addresses or networks"));
+            }
         }
         Ok(())
     }
@@ -343,6 +362,11 @@ pub(super) fn numbers(entry: &Entry<'_>) -> Result<Vec<String>, ConfigError> {
         false => Ok(text),
     };
     entry.texts()?.into_iter().map(read).collect()
+}
+
+fn dscp(entry: &Entry<'_>) -> Result<Dscp, ConfigError> {
+    Dscp::read(&entry.text()?)
+        .ok_or_else(|| entry.wrong("a code point by name or number, as in \"ef\", \"cs3\" or \"46\""))
 }
 
 pub(super) fn secs(entry: &Entry<'_>, least: u64) -> Result<Duration, ConfigError> {

@@ -269,12 +269,12 @@ users.1001 = { password = "hush", display = "Ä", numbers = ["21", "22"], max_co
 users.1002 = { password_file = "/f" }
 users."a.b" = { ha1 = "0123456789abcdef0123456789abcdef" }
 extensions = { echo = "1", tone = [], music = "2", conference = ["3", "4"] }
-media = { address = "192.0.2.1", ports = "2000-3000", threads = 5 }
+media = { address = "192.0.2.1", ports = "2000-3000", threads = 5, dscp = "ef" }
 register = { default_expires_secs = 11, min_expires_secs = 10, max_expires_secs = 12, clamp = true, nat = "always" }
 dns = { servers = ["127.0.0.1:5353", "::1"], timeout_ms = 100 }
 tls = { certificate = "own.pem", key = "key.pem", client_ca = "devices.pem", client_required = true, ca = "ca.pem" }
 websocket = { origins = ["https://phone.example.com", "http://localhost:3000"] }
-sip = { t1_ms = 1000, t2_ms = 1001, t4_ms = 1002, rest_ms = 1, session_timer_secs = 300, session_timer_min_secs = 200 }
+sip = { t1_ms = 1000, t2_ms = 1001, t4_ms = 1002, rest_ms = 1, dscp = "24", proxies = ["10.0.0.0/8", "::1"], session_timer_secs = 300, session_timer_min_secs = 200 }
 limits = { calls = 1, calls_per_user = 2, registrations = 3, contacts_per_user = 4, retry_after_secs = 6 }
 "#;
 
