@@ -51,9 +51,11 @@ impl Switch {
     ) -> Option<Reply> {
         let failed = |status: u16| Reply::new(StatusCode::new(status).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE));
         let Some(offer) = offer else {
-            // Without an offer it asks for ours, which is what we would have anyway: the other side is not bothered.
+            // Without an offer it asks for ours, which is what we would have anyway: the other side is not bothered. Where that one holds,
+            // it goes on doing so.
+            let held = call.across(number).map_or(Direction::SendRecv, |other| other.line.direction().reversed());
             let leg = call.leg_mut(number)?;
-            leg.line.want(Direction::SendRecv);
+            leg.line.want(if held == Direction::RecvOnly { Direction::SendRecv } else { held });
             return Some(match leg.line.offer() {
                 Ok(offer) => Reply::new(StatusCode::OK).body(Body::sdp(offer)),
                 Err(error) => failed(error.status()),
@@ -105,7 +107,7 @@ impl Switch {
     pub(super) fn refresh(&mut self, call: &mut Call, number: u32, turn: &mut Turn<'_>) {
         let Some(leg) = call.leg_mut(number) else { return };
         let Ok(offer) = leg.line.offer_again() else { return };
-        if turn.reinvite(leg.session, Some(Body::sdp(offer)), Lines::new()).is_err() {
+        if turn.refresh_session(leg.session, Some(Body::sdp(offer)), Lines::new()).is_err() {
             leg.line.take_back();
         }
     }
@@ -155,8 +157,8 @@ impl Switch {
         let Some(change) = take_change(call, number) else { return };
         let session = self.session_of(call, change.asker);
         let code = match code.get() {
-            // Not about this request, but about credentials or servers between us and the device.
-            401 | 407 | 500..=599 => StatusCode::NOT_ACCEPTABLE_HERE,
+            // Not about this request, but about credentials, the time our session with the device lasts, or servers between us and it.
+            401 | 407 | 422 | 500..=599 => StatusCode::NOT_ACCEPTABLE_HERE,
             _ => code,
         };
         change.asked.answer(session, Reply::new(code), turn);

@@ -66,6 +66,47 @@ fn rfc3261_14_2_both_sides_at_once_is_491() {
     pair.end();
 }
 
+/// What a device is offered that wants an offer is what the other side wants just now.
+#[test]
+fn rfc3261_14_2_who_asks_for_an_offer_is_held_as_long_as_the_other_side_holds() {
+    let mut pair = pair(false, false);
+    let held = pair.sounds.0.describe_as("sendonly");
+    pair.caller.within(&mut pair.dialogs.0, "INVITE", Some(("application/sdp", &held)));
+    let invite = pair.callee.request(Method::Invite);
+    pair.callee.respond(&invite, 200, Some(&pair.sounds.1.describe_as("recvonly")));
+    pair.callee.request(Method::Ack);
+    let branch = pair.dialogs.0.branch.clone();
+    let answered = pair.caller.final_response(&branch);
+    pair.caller.ack(&pair.dialogs.0.clone(), answered.headers(), false, None);
+    for (who, expected, answer) in [("callee", "sendonly", "recvonly"), ("caller", "sendrecv", "sendonly")] {
+        let (phone, dialog, sound) = match who {
+            "callee" => (&mut pair.callee, &mut pair.dialogs.1, &pair.sounds.1),
+            _ => (&mut pair.caller, &mut pair.dialogs.0, &pair.sounds.0),
+        };
+        phone.within(dialog, "INVITE", None);
+        let offer = phone.final_response(&dialog.branch.clone());
+        assert_eq!(direction(offer.body()).as_str(), expected, "{who}");
+        phone.ack(&dialog.clone(), offer.headers(), false, Some(&sound.describe_as(answer)));
+        assert_eq!(pair.running.status().unwrap().calls[0].state, "held", "{who}");
+    }
+    pair.end();
+}
+
+#[test]
+fn rfc4028_5_what_a_device_says_of_its_own_session_timer_is_no_answer_to_the_other_side() {
+    let mut pair = pair(false, false);
+    let held = pair.sounds.0.describe_as("sendonly");
+    pair.caller.within(&mut pair.dialogs.0, "INVITE", Some(("application/sdp", &held)));
+    // A 422 that says no Min-SE cannot be done anything about.
+    let invite = pair.callee.request(Method::Invite);
+    pair.callee.respond(&invite, 422, None);
+    let branch = pair.dialogs.0.branch.clone();
+    let refused = pair.caller.final_response(&branch);
+    assert_eq!(refused.code().get(), 488);
+    pair.caller.ack(&pair.dialogs.0.clone(), refused.headers(), true, None);
+    pair.end();
+}
+
 #[test]
 fn rfc3428_7_the_answer_to_a_message_in_a_call_has_neither_body_nor_contact() {
     let mut pair = pair(false, false);

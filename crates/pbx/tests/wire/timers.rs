@@ -141,6 +141,29 @@ fn rfc4028_7_4_a_call_on_hold_is_refreshed_as_it_is() {
     pair.end();
 }
 
+/// The first try and our refresh are both refused with 491; which of the two comes first then is theirs to say.
+#[test]
+fn rfc4028_4_a_hold_that_crosses_our_refresh_passes_at_its_second_try() {
+    let mut pair = pair_with(lasting(6), "", "Session-Expires: 6;refresher=uac\r\nRequire: timer\r\n");
+    let refresh = pair.callee.request(Method::Invite);
+    let hold = pair.sounds.1.describe_as("sendonly");
+    pair.callee.within(&mut pair.dialogs.1, "INVITE", Some(("application/sdp", &hold)));
+    let crossed = pair.callee.final_response(&pair.dialogs.1.branch.clone());
+    assert_eq!(crossed.code().get(), 491);
+    pair.callee.ack(&pair.dialogs.1.clone(), crossed.headers(), true, None);
+    pair.callee.respond(&refresh, 491, None);
+    pair.callee.request(Method::Ack);
+    pair.callee.within(&mut pair.dialogs.1, "INVITE", Some(("application/sdp", &hold)));
+    let asked = pair.caller.request(Method::Invite);
+    assert_eq!(direction(asked.body()).as_str(), "sendonly");
+    pair.caller.respond(&asked, 200, Some(&pair.sounds.0.describe_as("recvonly")));
+    pair.caller.request(Method::Ack);
+    let held = pair.callee.final_response(&pair.dialogs.1.branch.clone());
+    assert_eq!((held.code().get(), direction(held.body()).as_str()), (200, "recvonly"));
+    pair.callee.ack(&pair.dialogs.1.clone(), held.headers(), false, None);
+    pair.end();
+}
+
 #[test]
 fn rfc4028_7_4_what_was_refused_does_not_come_by_the_next_refresh() {
     let mut pair = pair_with(lasting(20), &format!("{KNOWS}Session-Expires: 20\r\n"), "");

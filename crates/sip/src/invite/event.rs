@@ -96,7 +96,7 @@ pub enum SessionEvent {
         /// What came instead of a 2xx.
         refusal: Refusal,
     },
-    /// The session has to be refreshed by a re-INVITE (RFC 4028 section 7.4): [`crate::Turn::reinvite`], with the description that is in force, its
+    /// The session has to be refreshed by a re-INVITE (RFC 4028 section 7.4): [`crate::Turn::refresh_session`], with the description that is in force, its
     /// version unchanged. What comes of it is a [`SessionEvent::Reinvited`] or [`SessionEvent::ReinviteFailed`] like any other. Told again every few
     /// seconds (T2) until the re-INVITE leaves.
     RefreshDue,

@@ -114,6 +114,11 @@ fn ask(
     if method == Method::Update && session.update == Update::Refused {
         return Err(StackError::State("a peer that allows UPDATE"));
     }
+    // RFC 3311 section 5.2: it would be refused.
+    let refreshed = || session.work.as_ref().is_some_and(|work| work.asked.iter().any(|one| one.refresh));
+    if method == Method::Update && refreshed() {
+        return Err(StackError::State("no refresh without an answer"));
+    }
     let pending = || session.our_offer_pending(Some(dialog)) || session.their_offer_pending(Some(dialog));
     // RFC 3311 section 5.1: not before the PRACK has come for the answer that we sent reliably.
     let unheard = || session.work.as_ref().is_some_and(|work| work.is_description_open());

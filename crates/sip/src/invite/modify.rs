@@ -26,12 +26,25 @@ impl Turn<'_> {
     /// # Errors
     /// [`StackError::State`] while another INVITE transaction of either side is under way, or the session does not stand.
     pub fn reinvite(&mut self, s: SessionId, body: Option<Body>, lines: Lines) -> Result<(), StackError> {
+        self.reinvite_as(s, Change { method: Method::Invite, body, lines, again: false })
+    }
+
+    /// Sends the re-INVITE that [`SessionEvent::RefreshDue`] asks for. After a 491 it is not sent again: the change of the peer that it has
+    /// crossed comes first, and then the application is asked once more, for what is in force by then.
+    ///
+    /// # Errors
+    /// As [`Turn::reinvite`].
+    pub fn refresh_session(&mut self, s: SessionId, body: Option<Body>, lines: Lines) -> Result<(), StackError> {
+        self.reinvite_as(s, Change { method: Method::Invite, body, lines, again: true })
+    }
+
+    fn reinvite_as(&mut self, s: SessionId, change: Change) -> Result<(), StackError> {
         let session = super::get(self, s).ok_or(StackError::Gone)?;
         let glare = session.work.as_ref().is_some_and(|work| work.glare.is_some());
         if !matches!(session.state, State::Standing) || !matches!(session.exchange, Exchange::Idle) || glare {
             return Err(StackError::State("a standing session without an INVITE transaction under way"));
         }
-        send_invite(self, s, Change { method: Method::Invite, body, lines, again: false })
+        send_invite(self, s, change)
     }
 
     /// Answers the re-INVITE of [`SessionEvent::Reinvite`], like [`Turn::answer`], but nothing is sent reliably.
@@ -73,8 +86,8 @@ impl Turn<'_> {
     /// treated as for [`Turn::reinvite`].
     ///
     /// # Errors
-    /// [`StackError::State`] when the peer's Allow lacks UPDATE, when there is no dialog yet, or, with an offer, while another offer of
-    /// either side is unanswered.
+    /// [`StackError::State`] when the peer's Allow lacks UPDATE, when there is no dialog yet, while an UPDATE of the stack's own that refreshes the
+    /// session is unanswered ([`SessionEvent::Refreshed`] tells of its end), or, with an offer, while another offer of either side is.
     pub fn update(&mut self, s: SessionId, body: Option<Body>, lines: Lines) -> Result<ClientTx, StackError> {
         let session = super::get(self, s).ok_or(StackError::Gone)?;
         if session.update == Update::Refused {

@@ -178,7 +178,7 @@ pub(crate) fn answer(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, reply: &mu
             reply.lines.push_id(HeaderId::Require, TIMER);
         }
     }
-    begin(turn, s, agreed, least);
+    begin(turn, s, agreed, least, News::Told);
 }
 
 /// A 2xx to an INVITE or UPDATE of ours has come (RFC 4028 section 7.2).
@@ -198,11 +198,19 @@ pub(super) fn answered(turn: &mut Turn<'_>, s: SessionId, asked: Option<Asked>, 
         None => None,
     };
     let least = super::get(turn, s).and_then(|session| session.lifetime.as_ref()).map_or(0, |lifetime| lifetime.least);
-    begin(turn, s, agreed, least);
+    begin(turn, s, agreed, least, News::Told);
+}
+
+/// Whether the application hears that a session was refreshed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    Told,
+    /// The peer has refused, which shows that it lives, and no more.
+    Kept,
 }
 
 /// The session lasts from now on as agreed.
-fn begin(turn: &mut Turn<'_>, s: SessionId, agreed: Option<(u32, Who)>, least: u32) {
+fn begin(turn: &mut Turn<'_>, s: SessionId, agreed: Option<(u32, Who)>, least: u32, news: News) {
     let now = turn.now.mono;
     let Some(session) = super::get_mut(turn, s) else { return };
     let old = session.lifetime.take();
@@ -224,7 +232,10 @@ fn begin(turn: &mut Turn<'_>, s: SessionId, agreed: Option<(u32, Who)>, least: u
         Who::Us | Who::UsAlone => wait(turn, s, Duration::from_millis(u64::from(seconds) * 500)),
         Who::Peer => wait_until_end(turn, s),
     }
-    if again && let Some(lasting) = turn.session_timer(s) {
+    if again
+        && news == News::Told
+        && let Some(lasting) = turn.session_timer(s)
+    {
         super::emit(turn, s, SessionEvent::Refreshed { lasting });
     }
 }
@@ -255,7 +266,7 @@ fn wait_until(turn: &mut Turn<'_>, s: SessionId, at: impl FnOnce(&Lifetime) -> T
 pub(super) fn on_timer(turn: &mut Turn<'_>, s: SessionId) {
     let (now, patience) = (turn.now.mono, turn.stack.config.timers.t1_64());
     let Some(session) = super::get_mut(turn, s) else { return };
-    let unanswered = is_asked(session);
+    let unanswered = is_asked(session) || asks(session);
     let Some(lifetime) = session.lifetime.as_mut() else { return };
     lifetime.timer = None;
     if !matches!(session.state, State::Standing) || lifetime.seconds == 0 {
@@ -265,7 +276,7 @@ pub(super) fn on_timer(turn: &mut Turn<'_>, s: SessionId) {
     if now < lifetime.end() {
         return refresh(turn, s);
     }
-    // Their refresh has come in time; our answer may still.
+    // Their refresh has come in time, or a change of ours has left in time; the answer may still come.
     if lifetime.who == Who::Peer && unanswered && now < last {
         return wait_until(turn, s, |_| last);
     }
@@ -275,6 +286,12 @@ pub(super) fn on_timer(turn: &mut Turn<'_>, s: SessionId) {
     let mut lines = Lines::new();
     lines.push_id(HeaderId::Reason, "SIP;cause=408;text=\"Session not refreshed\"");
     ending::leave(turn, s, lines, Final::Error(Refusal::Failure(Failure::NotRefreshed)));
+}
+
+/// A change of ours waits for their answer: a 2xx refreshes the session like any.
+fn asks(session: &Session) -> bool {
+    let update = |work: &super::session::Work| work.asked.iter().any(|asked| asked.method == Method::Update);
+    matches!(session.exchange, Exchange::Sent(_)) || session.work.as_deref().is_some_and(update)
 }
 
 /// An INVITE or UPDATE of theirs waits for our answer.
@@ -287,11 +304,8 @@ fn is_asked(session: &Session) -> bool {
 /// application does not get round to it, a little later.
 fn refresh(turn: &mut Turn<'_>, s: SessionId) {
     let Some(session) = super::get_mut(turn, s) else { return };
-    let under_way = session
-        .work
-        .as_deref()
-        .is_some_and(|work| work.glare.is_some() || work.asked.iter().any(|asked| asked.method == Method::Update));
-    let busy = under_way || !matches!(session.exchange, Exchange::Idle);
+    let under_way = session.work.as_deref().is_some_and(|work| work.glare.is_some());
+    let busy = under_way || asks(session) || is_asked(session) || !matches!(session.exchange, Exchange::Idle);
     let by_update = session.update == Update::Allowed;
     let Some(lifetime) = session.lifetime.as_mut() else { return };
     if lifetime.refresh == Refresh::GivenUp {
@@ -321,7 +335,7 @@ pub(super) fn refused(turn: &mut Turn<'_>, s: SessionId, refusal: &Refusal) {
     let Refresh::Trying(last) = lifetime.refresh else { return };
     let (seconds, who, least) = (lifetime.seconds, lifetime.who, lifetime.least);
     if let (Who::UsAlone, Refusal::Response(_)) = (who, refusal) {
-        return begin(turn, s, Some((seconds, who)), least);
+        return begin(turn, s, Some((seconds, who)), least, News::Kept);
     }
     let code = refusal.code();
     let half = lifetime.expires.since(now) / 2;

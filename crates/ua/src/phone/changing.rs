@@ -120,7 +120,7 @@ impl Phone {
     pub(super) fn refresh(&mut self, session: SessionId, turn: &mut Turn<'_>) {
         let Some((_, call)) = self.call_of(session) else { return };
         let Ok(offer) = call.sound.media.offer_again() else { return };
-        match turn.reinvite(session, Some(Body::sdp(offer)), Lines::new()) {
+        match turn.refresh_session(session, Some(Body::sdp(offer)), Lines::new()) {
             Ok(()) => call.refreshing = true,
             Err(error) => {
                 tracing::debug!(%error, "a call is not refreshed now");
@@ -220,7 +220,7 @@ fn offer_change(by_update: bool, session: SessionId, offer: Body, turn: &mut Tur
 }
 
 impl Place {
-    fn hold(&self, on: bool) -> Hold {
+    pub(super) fn hold(&self, on: bool) -> Hold {
         if on { self.hold } else { Hold::Off }
     }
 }

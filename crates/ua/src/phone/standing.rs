@@ -30,8 +30,10 @@ impl Phone {
             SessionEvent::Reinvite { request, .. } => self.reinvited(session, &request, turn),
             SessionEvent::RefreshDue => self.refresh(session, turn),
             SessionEvent::Refreshed { lasting } => {
-                if let Some((_, call)) = self.call_of(session) {
+                if let Some((key, call)) = self.call_of(session) {
                     call.tell(CallEvent::Refreshed { interval: lasting.interval, by_us: lasting.by_us });
+                    // It may have waited for that.
+                    self.change(key, turn);
                 }
             }
             SessionEvent::Reinvited { response, .. } | SessionEvent::Updated { response } => {
@@ -138,6 +140,10 @@ impl Phone {
                 }
                 // A BYE before the 200: no refusal, and nothing that we wanted.
                 let unanswered = if by == EndedBy::Peer { CallError::CalleeGone } else { CallError::Cancelled };
+                if let Some(referred) = dialing.referred {
+                    let code = if code.get() < 300 { StatusCode::REQUEST_TERMINATED } else { code };
+                    self.report(referred, code, &reason, turn);
+                }
                 tell(dialing.answer, Err(dialing.given_up.unwrap_or(unanswered)));
             }
             Stage::Ringing(Ringing { accepting: Some(accepting), .. }) => {

@@ -153,7 +153,7 @@ impl Robot {
         let Some(live) = self.calls.get_mut(&session) else { return };
         let media = live.media.whole();
         let Ok(offer) = media.offer_again() else { return };
-        if turn.reinvite(session, Some(Body::sdp(offer)), Lines::default()).is_err() {
+        if turn.refresh_session(session, Some(Body::sdp(offer)), Lines::default()).is_err() {
             media.rollback();
         }
     }

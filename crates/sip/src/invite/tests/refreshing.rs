@@ -38,6 +38,10 @@ fn ended(net: &mut Network, a: usize) -> (By, Option<Refusal>) {
     })
 }
 
+fn branch(text: &str) -> &str {
+    header(text, "Via").split("branch=").nth(1).unwrap().split(';').next().unwrap()
+}
+
 /// The session was not refreshed: the BYE has left, and says why.
 fn assert_expired(net: &mut Network, a: usize, r: usize) {
     let (by, refusal) = ended(net, a);
@@ -329,6 +333,103 @@ fn rfc4028_4_a_refresh_that_crosses_theirs_is_tried_again() {
 }
 
 #[test]
+fn rfc4028_4_a_refresh_that_crosses_a_change_of_theirs_gives_way_to_it() {
+    let mut net = Network::new();
+    let (a, r, s, mut peer) = standing(&mut net, BY_US);
+    net.run(300_000);
+    assert_eq!(net.news(a), ["RefreshDue"]);
+    net.turn(a, |turn| turn.refresh_session(s, sdp(OFFER), Lines::default())).unwrap();
+    net.settle();
+    let ours = net.one(r);
+    let theirs = peer.request("INVITE", "", OFFER);
+    net.say(r, a, &theirs);
+    net.say(r, a, &respond(&ours, 491, "", "", ""));
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)), ["100 INVITE", "491 INVITE", "ACK"]);
+    let ack = peer.numbered("ACK", peer.cseq, "", "");
+    net.say(r, a, &ack.replace(branch(&ack), branch(&theirs)));
+    // They try again before we do.
+    assert_eq!(net.news(a), ["ReinviteFailed"]);
+    let again = peer.request("INVITE", "", OFFER);
+    net.say(r, a, &again);
+    net.settle();
+    assert_eq!(net.news(a), ["Reinvite"]);
+    // While it waits for its answer, and after a refusal too, ours is not sent of itself.
+    net.run(10_000);
+    net.turn(a, |turn| turn.answer_reinvite(s, reply(488, None))).unwrap();
+    net.settle();
+    let ack = peer.numbered("ACK", peer.cseq, "", "");
+    net.say(r, a, &ack.replace(branch(&ack), branch(&again)));
+    assert_eq!(kinds(&net.inbox(r)), ["100 INVITE", "488 INVITE"]);
+    net.run(4_100);
+    assert!(net.inbox(r).is_empty());
+    assert_eq!(net.news(a)[0], "RefreshDue");
+}
+
+#[test]
+fn rfc4028_7_4_while_their_update_waits_for_our_answer_no_refresh_leaves() {
+    for code in [200, 488] {
+        let mut net = Network::new();
+        let (a, r, _, mut peer) = standing(&mut net, &format!("{BY_US}{UPDATES}"));
+        net.run(299_000);
+        let theirs = peer.request("UPDATE", "Supported: timer\r\nSession-Expires: 600;refresher=uas\r\n", "");
+        net.say(r, a, &theirs);
+        net.run(10_000);
+        assert!(!kinds(&net.inbox(r)).contains(&"UPDATE".to_owned()));
+        let tx = pick(&net.events(a), |_, event| match event {
+            SessionEvent::Request { tx, .. } => Some(*tx),
+            _ => None,
+        });
+        net.turn(a, |turn| turn.respond(tx, reply(code, None))).unwrap();
+        net.settle();
+        assert_eq!(kinds(&net.inbox(r)), [format!("{code} UPDATE")]);
+        // What was agreed on is a refresh; what was refused is none, and ours follows.
+        net.run(4_100);
+        assert_eq!(kinds(&net.inbox(r)).contains(&"UPDATE".to_owned()), code == 488, "{code}");
+    }
+}
+
+#[test]
+fn rfc3311_5_2_no_update_of_ours_leaves_beside_the_refresh() {
+    let mut net = Network::new();
+    let (a, r, s, _) = standing(&mut net, &format!("{BY_US}{UPDATES}"));
+    net.run(300_000);
+    let refresh = net.one(r);
+    let beside = net.turn(a, |turn| turn.update(s, sdp(OFFER), Lines::default()));
+    assert!(matches!(beside, Err(crate::StackError::State(_))), "{beside:?}");
+    net.say(r, a, &respond(&refresh, 200, "", BY_US, ""));
+    net.settle();
+    assert_eq!(net.news(a), ["Refreshed"]);
+    net.turn(a, |turn| turn.update(s, sdp(OFFER), Lines::default())).unwrap();
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)), ["UPDATE"]);
+}
+
+#[test]
+fn rfc4028_10_a_change_of_ours_that_left_in_time_may_be_answered_late() {
+    for by_update in [false, true] {
+        let mut net = Network::new();
+        let (a, r, s, _) = standing(&mut net, &format!("{BY_PEER}{UPDATES}"));
+        net.run(560_000);
+        net.turn(a, |turn| match by_update {
+            true => turn.update(s, sdp(OFFER), Lines::default()).map(drop),
+            false => turn.reinvite(s, sdp(OFFER), Lines::default()),
+        })
+        .unwrap();
+        net.settle();
+        let change = net.inbox(r).pop().unwrap();
+        net.run(20_000);
+        assert!(net.news(a).is_empty() && !kinds(&net.inbox(r)).contains(&"BYE".to_owned()));
+        net.say(r, a, &respond(&change, 200, "", &(contact(r) + BY_PEER), ANSWER));
+        net.settle();
+        assert_eq!(net.news(a)[0], "Refreshed");
+        assert_eq!(lasting(&mut net, a, s), Some((600, false)));
+        net.run(560_000);
+        assert!(net.news(a).is_empty());
+    }
+}
+
+#[test]
 fn rfc4028_4_an_application_that_deals_with_491_itself_is_asked_again() {
     let mut net = Network::new();
     let a = net.stack(|config| {
@@ -389,6 +490,8 @@ fn rfc4028_7_2_a_peer_that_knows_nothing_of_it_lives_whatever_it_answers() {
         net.say(r, a, &respond(&update, status, "", "", ""));
         net.settle();
         assert_eq!(lasting(&mut net, a, s).is_some(), lives, "{status}");
+        // That it lives is no refresh, which both sides would have agreed on.
+        assert_eq!(net.news(a).contains(&"Refreshed".to_owned()), status == 200, "{status}");
         assert_eq!(kinds(&net.inbox(r)), if lives { [].as_slice() } else { &["BYE"] });
         net.run(901_000);
         assert_eq!(kinds(&net.inbox(r)).contains(&"UPDATE".to_owned()), lives);
