@@ -18,6 +18,7 @@ pub(crate) struct Baresip {
     received: Vec<u8>,
     events: Vec<String>,
     directory: tempfile::TempDir,
+    port: u16,
 }
 
 impl Baresip {
@@ -54,7 +55,12 @@ impl Baresip {
         program.wait_for("baresip is ready");
         let control = TcpStream::connect(("127.0.0.1", control_port)).unwrap();
         control.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-        Self { program, control, received: Vec::new(), events: Vec::new(), directory }
+        Self { program, control, received: Vec::new(), events: Vec::new(), directory, port }
+    }
+
+    /// Where it listens for SIP.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// Gives a command, as one would type it after a slash.

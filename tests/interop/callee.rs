@@ -132,3 +132,29 @@ fn callee_that_waits_for_a_bye_in_vain_fails() {
     assert_ne!(code, 0, "{output}");
     drop(ours);
 }
+
+/// SIPp has no telephone events, and takes two digits of three in INFO requests.
+#[test]
+fn rfc6086_2_sipp_gets_digits_in_info_and_one_that_it_refuses_is_told() {
+    for (mode, kind, body) in [("info", "application/dtmf-relay", "Signal="), ("info-dtmf", "application/dtmf", "")] {
+        let typed = sipp::with("uas_info.xml", "TYPE", kind);
+        let scenario = sipp::with(typed.to_str().unwrap(), "BODY", body);
+        let options = ["--dtmf", "567", "--dtmf-mode", mode, "--for", "2"];
+        let (code, output) = call(scenario.to_str().unwrap(), &[], &options);
+        assert_eq!(code, 0, "{output}");
+        let told: Vec<_> = output.lines().filter(|line| line.starts_with("digit ")).collect();
+        assert!(
+            matches!(told[..], [one] if one.starts_with("digit 6 was not taken") && one.contains("415")),
+            "{output}"
+        );
+    }
+}
+
+/// The control: in the audio there is no way, and nothing is dialled.
+#[test]
+fn rfc4733_2_sipp_without_telephone_events_gets_no_digit() {
+    let (sipp, address) = sipp::waits("uas", &["-m", "1"]);
+    let (code, output) = dial(&address, &["--dtmf", "5", "--for", "2"]).finish();
+    assert!(code != 0 && output.contains("telephone"), "{code} {output}");
+    sipp.finish();
+}

@@ -25,6 +25,7 @@ mod through;
 mod timers;
 mod tls;
 mod trace;
+mod transferred;
 mod transfers;
 mod trouble;
 mod websocket;

@@ -53,6 +53,17 @@ pub(crate) enum Color {
     Never,
 }
 
+/// How digits are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DtmfMode {
+    /// In the audio, as telephone events (RFC 4733).
+    Rfc4733,
+    /// In INFO requests, as application/dtmf-relay. One that is refused or not answered is told, and the call goes on.
+    Info,
+    /// The same as application/dtmf, for telephones that know nothing else.
+    InfoDtmf,
+}
+
 /// Frequencies in Hz that audio of 8 kHz can carry.
 fn tones() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..4_000)
@@ -298,6 +309,9 @@ pub(crate) struct Call {
     /// Dial these digits once connected (0-9 A-D * #, comma: a pause of one second).
     #[arg(long, value_name = "DIGITS")]
     pub(crate) dtmf: Option<String>,
+    /// How they are sent.
+    #[arg(long, value_name = "MODE", default_value = "rfc4733", requires = "dtmf")]
+    pub(crate) dtmf_mode: DtmfMode,
     /// Let it ring at most so long.
     #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) ring_for: u64,
@@ -307,6 +321,9 @@ pub(crate) struct Call {
     /// Insist that the callee says reliably that it rings (100rel): one that cannot refuses with 420, exit code 7.
     #[arg(long)]
     pub(crate) reliable: bool,
+    /// Let the other side transfer us: call whom it names, at our cost, or go on with who takes its place. Otherwise it is refused.
+    #[arg(long)]
+    pub(crate) allow_transfer: bool,
     /// Fail unless audio was heard: exit code 9 when no packet came, 10 when they held nothing but silence.
     #[arg(long)]
     pub(crate) expect_audio: bool,

@@ -50,7 +50,7 @@ pub(crate) fn message(args: &args::Message, out: &mut Out) -> Exit {
 async fn ask(target: &str, said: Option<Said<'_>>, identity: &args::Identity, out: &mut Out) -> Result<Exit, Fault> {
     let interrupts = Interrupts::watch();
     let (lifetime, timer) = (Duration::from_secs(60), Some(SessionTimer::default()));
-    let phone = Phone::open(identity, Some(target), lifetime, timer, &Trace::default()).await?;
+    let phone = Phone::open(identity, Some(target), lifetime, timer, false, &Trace::default()).await?;
     let asked = Instant::now();
     let answer = tokio::select! {
         answer = send(&phone, target, said.as_ref()) => answer.map_err(|error| phone.fault(error).of(target))?,

@@ -4,7 +4,9 @@ mod ending;
 mod face;
 mod heard;
 mod line;
+mod transferred;
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::BufReader;
 use std::sync::Arc;
@@ -12,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use audio::wav;
 use net::trace::Trace;
-use ua::{Audio, Call, CallEvent, Dialing, Ended, PlayEnd, Progress, Recording};
+use ua::{Audio, Call, CallEvent, Dialing, Ended, InfoKind, PlayEnd, Progress, Recording};
 
-use crate::args;
+use crate::args::{self, DtmfMode};
 use crate::exit::{Exit, Fault};
 use crate::interrupt::Interrupts;
 use crate::out::Out;
@@ -24,6 +26,7 @@ use crate::trace::Own;
 use ending::End;
 use face::Face;
 pub(crate) use heard::Heard;
+use transferred::Successor;
 
 /// How often the terminal's line is drawn.
 const DRAW: Duration = Duration::from_millis(200);
@@ -47,7 +50,8 @@ async fn place(args: &args::Call, out: &mut Out) -> Result<Exit, Fault> {
     let trace = Trace::default();
     // Ends behind the phone: its last messages are shown too.
     let _traced = Own::begin(Some("call"), &args.traced, &trace)?;
-    let phone = Phone::open(&args.identity, Some(&args.target), Duration::from_secs(300), timer, &trace).await?;
+    let (lifetime, transfers) = (Duration::from_secs(300), args.allow_transfer);
+    let phone = Phone::open(&args.identity, Some(&args.target), lifetime, timer, transfers, &trace).await?;
     if !args.no_register && args.identity.account.is_some() {
         tokio::select! {
             registered = phone.register(out) => registered?,
@@ -57,7 +61,7 @@ async fn place(args: &args::Call, out: &mut Out) -> Result<Exit, Fault> {
             }
         }
     }
-    let mut course = Course { face: Face::new(), recording: None };
+    let mut course = Course { face: Face::new(), recording: None, transfers: 0 };
     let call = match dial(args, &phone, &mut course, &interrupts, out).await {
         Ok(Some(call)) => call,
         outcome => {
@@ -67,7 +71,7 @@ async fn place(args: &args::Call, out: &mut Out) -> Result<Exit, Fault> {
             return Ok(Exit::Interrupted);
         }
     };
-    let outcome = attend(args, call, course, &heard, &interrupts, out).await;
+    let outcome = attend(args, &phone, call, course, &heard, &interrupts, out).await;
     match &outcome {
         // The BYE has been waited for.
         Ok(Exit::Interrupted) | Err(Fault { exit: Exit::NoAnswer, .. }) => phone.leave().await,
@@ -81,6 +85,8 @@ struct Course {
     face: Face,
     /// Begun with the first packet or with the answer, whichever comes first.
     recording: Option<Recording>,
+    /// How often we have been transferred.
+    transfers: usize,
 }
 
 impl Course {
@@ -93,25 +99,30 @@ impl Course {
     /// Begins the recording, where one is wanted and none runs.
     fn record(&mut self, args: &args::Call, audio: Audio<'_>) -> Result<(), Fault> {
         if let (Some(path), None) = (&args.record, &self.recording) {
-            self.recording = Some(audio.record(path)?);
+            self.recording = Some(audio.record(transferred::recording(path, self.transfers))?);
         }
         Ok(())
+    }
+
+    /// Goes on with another call.
+    async fn turn_to(&mut self, out: &mut Out) -> Result<(), Fault> {
+        self.transfers += 1;
+        self.face = Face::new();
+        ending::finish(self.recording.take(), out).await
     }
 }
 
 /// From the answer to the verdict.
 async fn attend(
     args: &args::Call,
+    phone: &Phone,
     call: Call,
     mut course: Course,
     heard: &Heard,
     interrupts: &Interrupts,
     out: &mut Out,
 ) -> Result<Exit, Fault> {
-    let meters = heard.clone();
-    call.audio().listen(move |frame| meters.push(frame))?;
-    course.record(args, call.audio())?;
-    let end = talk(args, call, course.face, heard, interrupts, out).await?;
+    let end = talk(args, phone, call, &mut course, heard, interrupts, out).await?;
     ending::report(&end, heard, out);
     ending::finish(course.recording, out).await?;
     if end.interrupted { Ok(Exit::Interrupted) } else { ending::judge(args, &end, heard) }
@@ -211,43 +222,59 @@ async fn cancel(dialing: Dialing, out: &mut Out) {
     out.event(&format!("given up: {} {}", ended.code, ended.reason), &[("event", "cancelled".into())]);
 }
 
-/// From the answer to the end.
+/// From the answer to the end, in this call and in those that we are sent to.
 async fn talk(
     args: &args::Call,
-    call: Call,
-    mut face: Face,
+    phone: &Phone,
+    mut call: Call,
+    course: &mut Course,
     heard: &Heard,
     interrupts: &Interrupts,
     out: &mut Out,
 ) -> Result<End, Fault> {
-    let tone = args.tone.map(|hertz| call.audio().tone(f64::from(hertz), None)).transpose()?;
-    let leave = follow(args, &call, &mut face, heard, interrupts, out).await;
-    drop(tone);
-    let interrupted = matches!(leave, Leave::Interrupted);
-    let mut end = match leave {
-        Leave::Gone(ended) => End::of(ended),
-        Leave::Over | Leave::Interrupted => End::hang_up(call).await,
-        Leave::Failed(fault) => {
-            call.hangup().await;
-            return Err(fault);
-        }
-    };
-    end.interrupted = interrupted;
-    end.silent = face.quiet.map(|quiet| quiet.since.elapsed());
-    Ok(end)
+    loop {
+        let meters = heard.clone();
+        call.audio().listen(move |frame| meters.push(frame))?;
+        course.record(args, call.audio())?;
+        let tone = args.tone.map(|hertz| call.audio().tone(f64::from(hertz), None)).transpose()?;
+        let leave = follow(args, phone, &call, course, heard, interrupts, out).await;
+        drop(tone);
+        let interrupted = matches!(leave, Leave::Interrupted);
+        let mut end = match leave {
+            Leave::Transferred(next) => {
+                call.hangup().await;
+                course.turn_to(out).await?;
+                call = *next;
+                continue;
+            }
+            Leave::Gone(ended) => End::of(ended),
+            Leave::Over | Leave::Interrupted => End::hang_up(call).await,
+            Leave::Failed(fault) => {
+                call.hangup().await;
+                return Err(fault);
+            }
+        };
+        end.interrupted = interrupted;
+        end.silent = course.face.quiet.as_ref().map(|quiet| quiet.since.elapsed());
+        return Ok(end);
+    }
 }
 
 /// Carries out what is asked for, and tells what happens, until there is a reason to end.
 async fn follow(
     args: &args::Call,
+    phone: &Phone,
     call: &Call,
-    face: &mut Face,
+    course: &mut Course,
     heard: &Heard,
     interrupts: &Interrupts,
     out: &mut Out,
 ) -> Leave {
-    let mut events = call.events();
-    let script = script(args, call);
+    let (mut events, mut gone) = (call.events(), None);
+    let mut successor = Successor::default();
+    let failed = Failed::default();
+    let script = script(args, call, course.transfers == 0, &failed);
+    let face = &mut course.face;
     tokio::pin!(script);
     let time_out = async {
         match args.duration {
@@ -258,14 +285,31 @@ async fn follow(
     tokio::pin!(time_out);
     let mut scripted = false;
     loop {
+        tell_failed(&failed, out);
         tokio::select! {
-            event = events.next() => match event {
+            event = events.next(), if gone.is_none() => match event {
+                // Who has sent us on may hang up before the other one has answered.
+                Some(CallEvent::Ended(ended)) if successor.is_there() => gone = Some(ended),
                 Some(CallEvent::Ended(ended)) => return Leave::Gone(ended),
                 Some(event) => face.tell(&event, out),
                 None => return Leave::Over,
             },
-            done = &mut script, if !scripted => match done {
-                Ok(true) if args.duration.is_none() => return Leave::Over,
+            Some(referral) = phone.endpoint.referral(), if !successor.is_there() => {
+                successor.place(referral, args, phone, out);
+            }
+            outcome = successor.answered() => {
+                transferred::tell(&outcome, out);
+                match (outcome, gone.take()) {
+                    (Ok(next), _) => return Leave::Transferred(Box::new(next)),
+                    (Err(_), Some(ended)) => return Leave::Gone(ended),
+                    (Err(_), None) => {}
+                }
+            }
+            done = &mut script, if !scripted && gone.is_none() => match done {
+                Ok(true) if args.duration.is_none() => {
+                    tell_failed(&failed, out);
+                    return Leave::Over;
+                }
                 Ok(_) => scripted = true,
                 Err(fault) => return Leave::Failed(fault),
             },
@@ -282,23 +326,53 @@ async fn follow(
 
 /// Why a call ends.
 enum Leave {
+    Transferred(Box<Call>),
     Gone(Arc<Ended>),
     Over,
     Interrupted,
     Failed(Fault),
 }
 
-/// Dials the digits, then plays the files. True when there was something to do.
-async fn script(args: &args::Call, call: &Call) -> Result<bool, Fault> {
-    if let Some(digits) = &args.dtmf {
+/// Digits between two pauses. In INFO requests each may fail alone: the call goes on, and it is told.
+async fn dial_digits(args: &args::Call, call: &Call, digits: &str, failed: &Failed) -> Result<(), Fault> {
+    let kind = match args.dtmf_mode {
+        DtmfMode::Rfc4733 if digits.is_empty() => return Ok(()),
+        DtmfMode::Rfc4733 => {
+            call.dtmf(digits).await?;
+            tokio::time::sleep(DIGIT * u32::try_from(digits.len()).unwrap_or(1)).await;
+            return Ok(());
+        }
+        DtmfMode::Info => InfoKind::Relay,
+        DtmfMode::InfoDtmf => InfoKind::Plain,
+    };
+    for digit in digits.chars() {
+        if let Err(error) = call.dtmf_info_as(kind, digit.encode_utf8(&mut [0; 4])).await {
+            failed.borrow_mut().push((digit, error.to_string()));
+        }
+    }
+    Ok(())
+}
+
+/// Digits that nobody has taken, and why, until they are told.
+type Failed = RefCell<Vec<(char, String)>>;
+
+fn tell_failed(failed: &Failed, out: &mut Out) {
+    for (digit, why) in failed.take() {
+        let digit = digit.to_string();
+        let fields =
+            [("event", "digit_failed".into()), ("digit", digit.as_str().into()), ("reason", why.as_str().into())];
+        out.event(&format!("digit {digit} was not taken: {why}"), &fields);
+    }
+}
+
+/// Dials the digits, which are for the first that is called, then plays the files. True when there was something to do.
+async fn script(args: &args::Call, call: &Call, is_first: bool, failed: &Failed) -> Result<bool, Fault> {
+    if let Some(digits) = args.dtmf.as_ref().filter(|_| is_first) {
         for (place, part) in digits.split(',').enumerate() {
             if place > 0 {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
-            if !part.is_empty() {
-                call.dtmf(&part.to_ascii_uppercase()).await?;
-                tokio::time::sleep(DIGIT * u32::try_from(part.len()).unwrap_or(1)).await;
-            }
+            dial_digits(args, call, &part.to_ascii_uppercase(), failed).await?;
         }
     }
     for path in &args.play {

@@ -32,17 +32,21 @@ pub(crate) struct Phone {
 
 impl Phone {
     /// Binds, and reads the account. A bare number as `target` without an account is one of the `offhook serve` of this machine: it is
-    /// called as one of its users.
+    /// called as one of its users. `transfers`: the other side of a call may transfer us.
     pub(crate) async fn open(
         given: &args::Identity,
         target: Option<&str>,
         expires: Duration,
         timer: Option<SessionTimer>,
+        transfers: bool,
         trace: &Trace,
     ) -> Result<Self, Fault> {
         let mut builder = Endpoint::builder().user_agent(crate::user_agent()).silence_after(Some(QUIET));
         builder = builder.names(names(given)).session_timer(timer).trace(trace.clone());
         builder = builder.trust(trust(&given.tls)?);
+        if transfers {
+            builder = builder.allow_transfer();
+        }
         for address in addresses(&given.sip) {
             builder = builder.udp(address).tcp(address);
         }

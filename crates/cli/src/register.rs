@@ -28,7 +28,7 @@ async fn register(args: &args::Register, out: &mut Out) -> Result<Exit, Fault> {
     }
     let interrupts = Interrupts::watch();
     let (lifetime, timer) = (Duration::from_secs(args.expires.into()), Some(SessionTimer::default()));
-    let phone = Phone::open(&args.identity, None, lifetime, timer, &Trace::default()).await?;
+    let phone = Phone::open(&args.identity, None, lifetime, timer, false, &Trace::default()).await?;
     tokio::select! {
         registered = phone.register(out) => registered?,
         () = interrupts.came() => {

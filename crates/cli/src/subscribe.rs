@@ -26,7 +26,7 @@ async fn subscribe(args: &args::Subscribe, out: &mut Out) -> Result<Exit, Fault>
     let interrupts = Interrupts::watch();
     let target = args.target.trim();
     let (lifetime, timer) = (Duration::from_secs(60), Some(SessionTimer::default()));
-    let phone = Phone::open(&args.identity, Some(target), lifetime, timer, &Trace::default()).await?;
+    let phone = Phone::open(&args.identity, Some(target), lifetime, timer, false, &Trace::default()).await?;
     let expires = if args.once { 0 } else { args.expires };
     let builder = match &phone.account {
         Some(account) => account.subscribe(target, &args.event),

@@ -24,6 +24,7 @@ mod ending;
 mod events;
 mod hunt;
 mod line;
+mod replacing;
 mod ringing;
 mod standing;
 mod transfer;

@@ -51,6 +51,12 @@ impl Switch {
         if let Some(refusal) = uas::method(&request, &self.capabilities) {
             return Some(refusal);
         }
+        // RFC 3891 section 3, RFC 3911 section 4: only an INVITE replaces or joins anything.
+        if *request.method() != Method::Invite
+            && let Err(refusal) = turn.replaced(&request).and_then(|_| turn.joined(&request))
+        {
+            return Some(*refusal);
+        }
         let user = self.accounts.at(user)?.name.clone();
         match request.method() {
             Method::Invite if is_strayed(&request) => Some(Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use net::Seat;
 use sip::digest;
 use sip::header::From;
+use sip::invite::{NO_REPORTS, REPLACES};
 use sip::message::{Method, Quote, Request, StatusCode, UriBuf};
 use sip::uas::{Capabilities, RELIABLE, TIMER};
 use sip::{Now, Reply, Turn};
@@ -22,7 +23,6 @@ use crate::finding::Findings;
 use crate::metrics::{Gauges, Metrics};
 use crate::neighbours::Neighbours;
 use crate::one_hash::OneHash;
-use crate::referral::NO_REPORTS;
 use crate::relay::Relay;
 use crate::roles::Roles;
 use crate::status::{CallStatus, ContactStatus, LoopStatus, Status, UserStatus};
@@ -110,7 +110,7 @@ fn methods() -> Vec<Method> {
 /// What is understood, for Supported.
 fn extensions(config: &Config) -> Vec<String> {
     let timer = config.session_timer.map(|_| TIMER);
-    [RELIABLE, NO_REPORTS].into_iter().chain(timer).map(str::to_owned).collect()
+    [RELIABLE, NO_REPORTS, REPLACES].into_iter().chain(timer).map(str::to_owned).collect()
 }
 
 impl Switch {

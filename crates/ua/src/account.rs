@@ -266,7 +266,7 @@ impl Account {
     }
 
     /// What the account calls as: its own route, then what the registrar told (RFC 3608 section 6.1).
-    fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self) -> Identity {
         let mut identity = Identity::clone(&self.identity);
         if let Registration::Registered { service_route, .. } = &*self.state.borrow() {
             identity.routes.extend(service_route.iter().cloned());

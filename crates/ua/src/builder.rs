@@ -12,7 +12,7 @@ use net::tls::TlsClient;
 use net::trace::Trace;
 use net::{Bind, Clock, Handle, LoopConfig, Names, Seen, SipLoop, StartError, Tap};
 use sdp::Hold;
-use sip::invite::SessionTimer;
+use sip::invite::{NO_REPORTS, REPLACES, SessionTimer};
 use sip::message::Method;
 use sip::uas::{Capabilities, RELIABLE, TIMER};
 use sip::{Timers, Transport};
@@ -27,6 +27,8 @@ use crate::websocket::WebSocketUrl;
 
 /// Text messages that may wait to be read.
 const MESSAGES: usize = 64;
+/// Transfers that may wait to be decided on.
+const REFERRALS: usize = 16;
 /// Jobs that may wait on the media thread.
 const JOBS: usize = 16_384;
 
@@ -77,6 +79,7 @@ pub struct Builder {
     timers: Timers,
     reliable: bool,
     by_update: bool,
+    transfers: bool,
     session_timer: Option<SessionTimer>,
     names: Names,
     trust: TlsClient,
@@ -100,6 +103,7 @@ impl Builder {
             timers: Timers::default(),
             reliable: false,
             by_update: false,
+            transfers: false,
             session_timer: Some(SessionTimer::default()),
             names: Names::default(),
             trust: TlsClient::default(),
@@ -190,6 +194,18 @@ impl Builder {
         self
     }
 
+    /// Lets the other side of a call transfer us: it may have us call somebody else (REFER, RFC 3515), for which [`Endpoint::referral`] asks, and who
+    /// stands in for it may take its place in a call (Replaces, RFC 3891). Without this the one is refused (603), since it lets others spend
+    /// our money, and the other is a call like any.
+    ///
+    /// Who may take the place of the other side: that one itself, and whom it has sent, as its Referred-By says (RFC 3892); others are
+    /// refused (403). Both are claims, and their proof is that the tags of the call are known, which nobody but its sides and who reads along
+    /// does.
+    pub fn allow_transfer(mut self) -> Self {
+        self.transfers = true;
+        self
+    }
+
     /// How long calls last without a refresh (RFC 4028): 1800 s where the other side knows of it, unless set. `None`: for ever, and the other side is told
     /// that it is not understood here. Refreshes are [`crate::CallEvent::Refreshed`]; a call whose other side has gone without a word ends by an error, with
     /// code 408.
@@ -235,7 +251,7 @@ impl Builder {
     /// [`BuildError`].
     pub async fn build(self) -> Result<Endpoint, BuildError> {
         let binds = self.addresses()?;
-        let capabilities = capabilities(self.session_timer.is_some());
+        let capabilities = capabilities(self.session_timer.is_some(), self.transfers);
         let mut stack = stack(self.timers, self.user_agent, &capabilities);
         stack.session.timer = self.session_timer.unwrap_or_default();
         let mut config = LoopConfig::new(binds, stack);
@@ -250,6 +266,7 @@ impl Builder {
         let thread = start_media(Arc::clone(&commands)).map_err(BuildError::Start)?;
         let (calls, incoming) = mpsc::channel(self.max_calls.max(1));
         let (texts, messages) = mpsc::channel(MESSAGES);
+        let (referred, referrals) = mpsc::channel(REFERRALS);
         let media = thread.handle();
         let (parts_media, parts_commands) = (media.clone(), Arc::clone(&commands));
         let place = Place {
@@ -261,7 +278,7 @@ impl Builder {
             max_calls: self.max_calls,
             hold: self.hold,
         };
-        let (silence, reliable, by_update) = (self.silence, self.reliable, self.by_update);
+        let (silence, reliable, by_update, transfers) = (self.silence, self.reliable, self.by_update, self.transfers);
         let (given, made) = oneshot::channel();
         let running = SipLoop::spawn(config, move |bound, _| {
             let place = Arc::new(Place { bound: bound.to_vec(), ..place });
@@ -278,6 +295,8 @@ impl Builder {
                 texts: vec!["text/plain".into(), "application/im-iscomposing+xml".into()],
                 reliable,
                 by_update,
+                transfers,
+                referrals: referred,
             })
         })
         .map_err(BuildError::Start)?;
@@ -287,7 +306,7 @@ impl Builder {
         // Nobody else sets it.
         let _ = commands.set(running.handle());
         let link = Link { commands: running.handle(), media, place };
-        Ok(Endpoint::new(link, incoming, messages, running, thread))
+        Ok(Endpoint::new(link, incoming, messages, referrals, running, thread))
     }
 
     /// Where to listen, read.
@@ -310,12 +329,14 @@ impl Endpoint {
     }
 }
 
-/// What an endpoint takes; session timers where they are wanted.
-fn capabilities(timed: bool) -> Capabilities {
-    use Method::{Ack, Bye, Cancel, Info, Invite, Message, Notify, Options, Prack, Update};
+/// What an endpoint takes; session timers and transfers where they are wanted.
+fn capabilities(timed: bool, transfers: bool) -> Capabilities {
+    use Method::{Ack, Bye, Cancel, Info, Invite, Message, Notify, Options, Prack, Refer, Subscribe, Update};
+    let transferred: &[&str] = if transfers { &[REPLACES, NO_REPORTS] } else { &[] };
+    let supported = [RELIABLE].iter().chain(timed.then_some(&TIMER)).chain(transferred);
     Capabilities {
-        allow: vec![Invite, Ack, Cancel, Bye, Options, Info, Update, Message, Prack, Notify],
-        supported: [RELIABLE].into_iter().chain(timed.then_some(TIMER)).map(str::to_owned).collect(),
+        allow: vec![Invite, Ack, Cancel, Bye, Options, Info, Update, Message, Prack, Notify, Refer, Subscribe],
+        supported: supported.map(|&tag| tag.to_owned()).collect(),
         accept: vec!["application/sdp".into(), "multipart/mixed".into()],
         ..Capabilities::default()
     }

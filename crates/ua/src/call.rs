@@ -11,6 +11,7 @@ use crate::command::{Command, Successor};
 use crate::ended::{CallStats, Ended, Farewell};
 use crate::error::CallError;
 use crate::event::Events;
+use crate::info::InfoKind;
 use crate::line::Line;
 use crate::message::Answer;
 use crate::request;
@@ -50,6 +51,10 @@ pub struct Call {
 impl Call {
     pub(crate) fn new(line: Line, peer: String) -> Self {
         Self { line, peer }
+    }
+
+    pub(crate) fn line(&self) -> &Line {
+        &self.line
     }
 
     /// The other side's address.
@@ -99,14 +104,22 @@ impl Call {
     /// Sends digits as INFO requests (`application/dtmf-relay`), one after the other.
     ///
     /// # Errors
-    /// [`CallError::BadText`] before anything is sent; [`CallError::Rejected`] at the first that is refused; the call goes on.
+    /// [`CallError::BadText`] before anything is sent; [`CallError::Rejected`] and [`CallError::NoAnswer`] at the first that is refused or not
+    /// answered; the call goes on.
     pub async fn dtmf_info(&self, digits: &str) -> Result<(), CallError> {
+        self.dtmf_info_as(InfoKind::Relay, digits).await
+    }
+
+    /// The same, written in this way.
+    ///
+    /// # Errors
+    /// As [`Call::dtmf_info`].
+    pub async fn dtmf_info_as(&self, kind: InfoKind, digits: &str) -> Result<(), CallError> {
         if let Some(other) = digits.chars().find(|digit| !matches!(digit, '0'..='9' | 'A'..='D' | '*' | '#')) {
             return Err(CallError::BadText { why: format!("{other:?} is no digit: expected 0-9 A-D * #") });
         }
         for digit in digits.chars() {
-            let body = Body::new("application/dtmf-relay", format!("Signal={digit}\r\nDuration=160\r\n"));
-            self.request(Method::Info, Some(body)).await?;
+            self.request(Method::Info, Some(kind.body(digit))).await?;
         }
         Ok(())
     }

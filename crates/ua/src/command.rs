@@ -18,6 +18,7 @@ use crate::error::{CallError, RegisterError};
 use crate::event::CallEvent;
 use crate::message::Answer;
 use crate::progress::Progress;
+use crate::referral::Owed;
 use crate::registration::Registration;
 use crate::subscription::SubscriptionNews;
 
@@ -52,6 +53,8 @@ pub(crate) enum Command {
     },
     /// Ask the other side to call somebody else.
     Transfer { call: Key, to: Successor, reply: oneshot::Sender<Result<Answer, CallError>> },
+    /// The other side wanted somebody to be called, and we do not.
+    Decline { referred: Referred, code: StatusCode },
     /// A request outside any call. `proved`: the registrar has taken our credentials.
     Ask { draft: Box<Draft>, proved: bool, reply: oneshot::Sender<Result<Answer, CallError>> },
     /// Register an account, or again.
@@ -92,6 +95,13 @@ pub(crate) enum Successor {
     Call(Key),
 }
 
+/// Which transfer of which call: the number of its REFER.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Referred {
+    pub(crate) call: Key,
+    pub(crate) number: u32,
+}
+
 /// A call to be placed.
 pub(crate) struct Dial {
     pub(crate) key: Key,
@@ -111,6 +121,8 @@ pub(crate) struct Dial {
     pub(crate) ends: Ends,
     pub(crate) progress: mpsc::Sender<Progress>,
     pub(crate) answer: oneshot::Sender<Result<(), CallError>>,
+    /// Who wants it is told how it goes.
+    pub(crate) owed: Option<Owed>,
 }
 
 /// The loop's ends of a call's channels.

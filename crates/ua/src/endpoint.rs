@@ -18,6 +18,7 @@ use crate::incoming::IncomingCall;
 use crate::link::Link;
 use crate::message::{Answer, TextMessage};
 use crate::outgoing::OutgoingBuilder;
+use crate::referral::Referral;
 use crate::request::{Identity, Request};
 use crate::subscription::SubscribeBuilder;
 
@@ -31,6 +32,7 @@ pub struct Endpoint {
     link: Link,
     incoming: Mutex<mpsc::Receiver<IncomingCall>>,
     messages: Mutex<mpsc::Receiver<TextMessage>>,
+    referrals: Mutex<mpsc::Receiver<Referral>>,
     accounts: AtomicU64,
     running: Option<Running<Command>>,
     /// Ends after the loop.
@@ -42,6 +44,7 @@ impl Endpoint {
         link: Link,
         incoming: mpsc::Receiver<IncomingCall>,
         messages: mpsc::Receiver<TextMessage>,
+        referrals: mpsc::Receiver<Referral>,
         running: Running<Command>,
         media: MediaThread,
     ) -> Self {
@@ -49,6 +52,7 @@ impl Endpoint {
             link,
             incoming: Mutex::new(incoming),
             messages: Mutex::new(messages),
+            referrals: Mutex::new(referrals),
             accounts: AtomicU64::new(1),
             running: Some(running),
             _media: media,
@@ -91,6 +95,12 @@ impl Endpoint {
     /// The next text message that comes in outside of calls. At most 64 wait; further ones are answered 503.
     pub async fn messages(&self) -> Option<TextMessage> {
         self.messages.lock().await.recv().await
+    }
+
+    /// The next transfer that the other side of a call asks for, with [`crate::Builder::allow_transfer`]; never without. At most 16 wait; further
+    /// ones are answered 503.
+    pub async fn referral(&self) -> Option<Referral> {
+        self.referrals.lock().await.recv().await
     }
 
     /// Sends a text message (RFC 3428). Messages to one address go one after the other (section 8): this one leaves when those before have their

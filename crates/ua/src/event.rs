@@ -47,6 +47,11 @@ pub enum CallEvent {
         /// The next is on us.
         by_us: bool,
     },
+    /// Another one has taken the place of the other side ([`crate::Builder::allow_transfer`]). The call goes on with it.
+    Replaced {
+        /// Its address, as it claims.
+        peer: String,
+    },
     /// How a transfer goes that was asked for by [`Call::transfer`](crate::Call::transfer) or
     /// [`Call::transfer_to`](crate::Call::transfer_to).
     Transfer {

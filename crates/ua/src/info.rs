@@ -3,11 +3,29 @@
 use std::time::Duration;
 
 use sip::Reply;
-use sip::message::{Request, StatusCode};
+use sip::message::{Body, Request, StatusCode};
 use sip::uas::{self, Capabilities};
 
 /// The body types of digits in INFO.
 const KINDS: [&str; 2] = ["application/dtmf-relay", "application/dtmf"];
+
+/// How a digit is written in an INFO of ours: both are old usages without a package, of which no document tells (RFC 6086 section 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InfoKind {
+    /// `application/dtmf-relay`: the digit and how long it is held.
+    Relay,
+    /// `application/dtmf`: the digit alone.
+    Plain,
+}
+
+impl InfoKind {
+    pub(crate) fn body(self, digit: char) -> Body {
+        match self {
+            Self::Relay => Body::new("application/dtmf-relay", format!("Signal={digit}\r\nDuration=160\r\n")),
+            Self::Plain => Body::new("application/dtmf", digit.to_string()),
+        }
+    }
+}
 
 /// What an INFO says of digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

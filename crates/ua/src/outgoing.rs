@@ -17,6 +17,7 @@ use crate::event::Events;
 use crate::line::Line;
 use crate::link::Link;
 use crate::progress::Progress;
+use crate::referral::Owed;
 use crate::request::{self, Identity};
 use crate::sound::Audio;
 
@@ -33,12 +34,18 @@ pub struct OutgoingBuilder {
     bad: Option<LineError>,
     ring_for: Duration,
     late_offer: bool,
+    owed: Option<Owed>,
 }
 
 impl OutgoingBuilder {
     pub(crate) fn new(link: Link, uri: String, identity: Identity) -> Self {
         let ring_for = Duration::from_secs(180);
-        Self { link, uri, identity, lines: Lines::new(), bad: None, ring_for, late_offer: false }
+        Self { link, uri, identity, lines: Lines::new(), bad: None, ring_for, late_offer: false, owed: None }
+    }
+
+    /// A call that somebody wants who is told how it goes.
+    pub(crate) fn referred(link: Link, uri: String, identity: Identity, lines: Lines, owed: Owed) -> Self {
+        Self { lines, owed: Some(owed), ..Self::new(link, uri, identity) }
     }
 
     /// Gives up after so long without an answer; 180 s unless set.
@@ -67,6 +74,7 @@ impl OutgoingBuilder {
         self.lines.push_id(HeaderId::Require, RELIABLE);
         self
     }
+
     /// Sends the INVITE and returns at once.
     ///
     /// # Errors
@@ -100,6 +108,7 @@ impl OutgoingBuilder {
             ends,
             progress,
             answer,
+            owed: self.owed,
             uri: uri.clone(),
         };
         link.commands.send(Command::Dial(Box::new(dial))).await.map_err(|_| CallError::Ended)?;

@@ -86,6 +86,10 @@ impl Face {
                     &[("event", "refreshed".into()), ("interval_secs", secs.into()), ("next_by", by.into())],
                 );
             }
+            CallEvent::Replaced { peer } => {
+                let fields = [("event", "replaced".into()), ("peer", peer.as_str().into())];
+                out.event(&format!("another has taken the place of the other side: {peer}"), &fields);
+            }
             CallEvent::Message(message) => {
                 let fields = [("event", "message".into()), ("text", message.text.as_str().into())];
                 out.event(&format!("message: {}", message.text), &fields);

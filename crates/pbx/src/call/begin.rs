@@ -34,9 +34,9 @@ struct Equipment {
 }
 
 /// An answer that refuses, and how it counts.
-type Refusal = (Box<Reply>, Outcome);
+pub(super) type Refusal = (Box<Reply>, Outcome);
 
-fn refused(reply: Reply) -> Refusal {
+pub(super) fn refused(reply: Reply) -> Refusal {
     (Box::new(reply), Outcome::Rejected)
 }
 
@@ -60,6 +60,10 @@ impl Switch {
 
     /// The checks of RFC 3261 section 8.2 in their order, credentials before them: scheme, user, extensions, body, then what there is room for.
     fn begin(&mut self, invite: Admitted, found: Option<Vec<Target>>, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+        if let Some(session) = turn.replaced(&invite.request).map_err(|refusal| refused(*refusal))? {
+            self.acceptable(&invite.request)?;
+            return self.take_leg_over(&invite, session, turn);
+        }
         let (number, destination) = self.destination(&invite.request)?;
         if let Destination::User(name) = &destination
             && found.is_none()
@@ -100,13 +104,16 @@ impl Switch {
         let user = || self.accounts.by_number(&number).map(|known| Destination::User(known.name.clone()));
         let feature = Feature::of(&self.config.extensions, &number).map(Destination::Feature);
         let Some(destination) = feature.or_else(user) else { return refuse(Reply::new(StatusCode::NOT_FOUND)) };
+        self.acceptable(request)?;
+        Ok((number, destination))
+    }
+
+    /// Whether everything an INVITE asks for can be had, whomever it is for.
+    fn acceptable(&self, request: &Request) -> Result<(), Refusal> {
         let refusal = uas::extensions(request, &self.capabilities)
             .or_else(|| uas::body(request, &self.capabilities))
             .or_else(|| uas::accept(request));
-        match refusal {
-            Some(reply) => refuse(reply),
-            None => Ok((number, destination)),
-        }
+        refusal.map_or(Ok(()), |reply| Err(refused(reply)))
     }
 
     /// What a new call needs; 503 when a limit is reached or the media have no room.
@@ -122,7 +129,7 @@ impl Switch {
         Ok(Equipment { seat, line, thread, offer: body::description(invite.request.headers()) })
     }
 
-    fn shed(&self) -> Refusal {
+    pub(super) fn shed(&self) -> Refusal {
         (Box::new(self.busy()), Outcome::Shed)
     }
 
@@ -211,7 +218,7 @@ impl Switch {
 }
 
 /// The codecs of an offer that can be used, in the caller's order.
-fn usable(offer: &[u8], line: &Line) -> Result<Vec<Codec>, Refusal> {
+pub(super) fn usable(offer: &[u8], line: &Line) -> Result<Vec<Codec>, Refusal> {
     let error = match line.look_at(offer) {
         Ok(codecs) if codecs.is_empty() => return Err(refused(Reply::new(StatusCode::NOT_ACCEPTABLE_HERE))),
         Ok(codecs) => return Ok(codecs),

@@ -52,6 +52,9 @@ impl Switch {
             SessionEvent::Request { tx, request } if *request.method() == Method::Refer => {
                 return self.referred(call, number, tx, &request, turn);
             }
+            SessionEvent::Request { tx, request } if *request.method() == Method::Subscribe => {
+                self.resubscribed(call, number, &request, tx, turn);
+            }
             SessionEvent::Request { tx, request } => self.within(call, number, tx, &request, turn),
             SessionEvent::Ended { request, refusal, .. } => {
                 let lines = match (&request, &refusal) {

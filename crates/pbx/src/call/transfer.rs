@@ -13,6 +13,7 @@
 mod course;
 
 use sip::header::NameAddr;
+use sip::invite::{Named, NamedDialog};
 use sip::message::{Body, HeaderId, Lines, Request, StatusCode, UriBuf};
 use sip::{Reply, ServerTx, Turn};
 
@@ -23,7 +24,7 @@ use crate::extension::{Feature, Room};
 use crate::finding::Seeker;
 use crate::headers;
 use crate::outcome::Outcome;
-use crate::referral::{Referral, Replaced};
+use crate::referral::Referral;
 use crate::studio::thread_of;
 use crate::switch::Switch;
 use crate::target::Target;
@@ -98,7 +99,9 @@ impl Switch {
                 return Fate::Goes;
             }
         };
-        let mut reply = Reply::new(StatusCode::ACCEPTED);
+        // RFC 3515 section 2.2: it makes a subscription, and so has a Contact.
+        let contact = turn.dialog_of(self.session_of(call, number)).map(sip::dialog::Dialog::contact);
+        let mut reply = Reply::new(StatusCode::ACCEPTED).contact(contact.unwrap_or_default());
         if silent {
             reply.lines.push_id(HeaderId::ReferSub, "false");
         }
@@ -174,12 +177,12 @@ impl Switch {
     }
 
     /// The user of one of the two sides of a call.
-    fn user_at(&self, call: &Call, number: u32) -> String {
+    pub(super) fn user_at(&self, call: &Call, number: u32) -> String {
         if number == CALLER { call.user.clone() } else { self.user_of(&call.number) }
     }
 
     /// The user who has a number; the number itself where none has.
-    fn user_of(&self, number: &str) -> String {
+    pub(super) fn user_of(&self, number: &str) -> String {
         self.accounts.by_number(number).map_or_else(|| number.to_owned(), |known| known.name.clone())
     }
 }
@@ -272,8 +275,13 @@ impl Switch {
     }
 
     /// An attended transfer: the call that Replaces names is joined with this one (RFC 3891 section 3).
-    fn take_over(&mut self, call: &mut Call, transfer: Transfer, replaced: &Replaced, turn: &mut Turn<'_>) -> Fate {
-        let session = turn.session_of(&replaced.call_id, &replaced.local_tag, &replaced.remote_tag);
+    fn take_over(&mut self, call: &mut Call, transfer: Transfer, replaced: &NamedDialog, turn: &mut Turn<'_>) -> Fate {
+        let session = match turn.named(replaced) {
+            Named::Standing(session) | Named::Early { session, .. } => Some(session),
+            // It has just ended: who is transferred is not to ring for it either (RFC 3891 section 3).
+            Named::Over => return self.transfer_failed(call, transfer, StatusCode::DECLINE, turn),
+            Named::Nothing => None,
+        };
         let named = session.and_then(|session| self.calls.sessions.get(&session).copied());
         // A call is not transferred to itself: it is not in the table now.
         let other = named.and_then(|(id, number)| Some((self.calls.table.remove(&id)?, number)));

@@ -15,6 +15,7 @@ mod ports;
 mod refusals;
 mod registering;
 mod reliable;
+mod replacing;
 mod roles;
 mod rules;
 mod setup;

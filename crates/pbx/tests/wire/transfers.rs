@@ -181,6 +181,45 @@ fn rfc4488_4_who_wants_no_reports_gets_none() {
     pair.end();
 }
 
+#[test]
+fn rfc3515_2_4_4_a_subscribe_refreshes_what_a_refer_has_made_or_ends_it() {
+    let mut pair = pair(false, false);
+    let mut third = another(&pair, "1003");
+    let asks = &mut pair.callee;
+    asks.extra = "Refer-To: <sip:1003@127.0.0.1>\r\n".to_owned();
+    asks.within(&mut pair.dialogs.1, "REFER", None);
+    let accepted = asks.final_response(&pair.dialogs.1.branch.clone());
+    assert_eq!(accepted.code().get(), 202);
+    assert!(accepted.headers().has(HeaderId::Contact), "RFC 3515 section 2.2");
+    told_of(asks, TRYING);
+    let number = pair.dialogs.1.cseq;
+    let invite = third.request(Method::Invite);
+    third.respond(&invite, 180, None);
+    told_of(asks, "SIP/2.0 180 Ringing\r\n");
+    let mut subscribe = |asks: &mut Phone, lines: String| {
+        asks.extra = lines;
+        asks.within(&mut pair.dialogs.1, "SUBSCRIBE", None);
+        asks.extra.clear();
+        asks.final_response(&pair.dialogs.1.branch.clone())
+    };
+    for (event, code) in [("presence", 489), ("refer;id=x", 403), ("refer;id=1", 403)] {
+        assert_eq!(subscribe(asks, format!("Event: {event}\r\nExpires: 60\r\n")).code().get(), code, "{event}");
+    }
+    let taken = subscribe(asks, format!("Event: refer;id={number}\r\nExpires: 60\r\n"));
+    assert_eq!((taken.code().get(), taken.headers().has(HeaderId::Contact)), (200, true));
+    assert!(taken.headers().has(HeaderId::Expires));
+    told_of(asks, "SIP/2.0 180 Ringing\r\n");
+    let ended = subscribe(asks, "Event: refer\r\nExpires: 0\r\n".to_owned());
+    assert_eq!(ended.headers().text(HeaderId::Expires).unwrap(), "0");
+    let (_, state, line) = told(asks);
+    assert_eq!((state.as_str(), line.as_str()), ("terminated;reason=timeout", "SIP/2.0 180 Ringing\r\n"));
+    // The transfer goes on without a word.
+    third.respond(&invite, 486, None);
+    third.request(Method::Ack);
+    assert!(asks.hears_no(&Method::Notify));
+    pair.end();
+}
+
 /// A telephone hangs up as soon as its request has been accepted.
 #[test]
 fn rfc5589_6_1_who_has_asked_may_hang_up_at_once() {

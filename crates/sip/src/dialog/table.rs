@@ -1,7 +1,7 @@
 //! The table of all dialogs, and how it finds one (RFC 3261 section 12).
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -31,6 +31,8 @@ impl Hasher for AsIs {
 
 /// No slot.
 pub(super) const NONE: u32 = u32::MAX;
+/// So many dialogs that have ended are known as such.
+const REMEMBERED: usize = 256;
 
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -52,6 +54,8 @@ pub(crate) struct Dialogs {
     max: usize,
     shard: Shard,
     keys: Keys,
+    /// The last that have ended, by the hash of Call-ID and our tag.
+    ended: VecDeque<u64>,
 }
 
 impl Default for Dialogs {
@@ -64,6 +68,7 @@ impl Default for Dialogs {
             max: 0,
             shard: Shard(0),
             keys: Keys((0, 0)),
+            ended: VecDeque::new(),
         }
     }
 }
@@ -172,7 +177,12 @@ impl Dialogs {
     pub(crate) fn remove(&mut self, id: DialogId) -> Option<Dialog> {
         self.get(id)?;
         let at = id.0.slot();
-        self.unlink(self.slots.get(at as usize)?.hash, at);
+        let hash = self.slots.get(at as usize)?.hash;
+        self.unlink(hash, at);
+        if self.ended.len() >= REMEMBERED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(hash);
         let slot = self.slots.get_mut(at as usize)?;
         let dialog = slot.dialog.take();
         slot.generation += 1;
@@ -183,6 +193,12 @@ impl Dialogs {
         }
         self.len -= 1;
         dialog
+    }
+
+    /// Whether a dialog with this Call-ID and tag of ours was among the last that have ended.
+    pub(crate) fn has_ended(&self, call_id: &str, local_tag: &str) -> bool {
+        let hash = self.hash(call_id, local_tag);
+        self.ended.contains(&hash)
     }
 
     pub(super) fn unlink(&mut self, hash: u64, at: u32) {
@@ -212,7 +228,7 @@ impl Dialogs {
         // A hash table of the standard library: one control byte an entry, at most seven eighths full.
         let index = (self.index.capacity() * 8 / 7).next_power_of_two() * (size_of::<(u64, u32)>() + 1);
         let texts: usize = self.slots.iter().filter_map(|slot| slot.dialog.as_ref()).map(Dialog::heap_size).sum();
-        self.slots.heap_size() + index + texts
+        self.slots.heap_size() + index + texts + self.ended.capacity() * size_of::<u64>()
     }
 
     pub(super) fn hash_of(&self, dialog: &Dialog) -> u64 {

@@ -14,6 +14,8 @@
 //! | `modify` | re-INVITE of either side, glare, our UPDATE |
 //! | `in_dialog` | all other requests in the dialog |
 //! | `ending` | hang-up and BYE |
+//! | `named` | the session that Replaces (RFC 3891) and Join (RFC 3911) name |
+//! | `referral` | what a REFER asks for (RFC 3515) |
 //! | `offer_answer` | which bodies count |
 //! | `making` | from messages to dialogs and back to requests |
 //! | `event` | what the application hears; policies |
@@ -41,8 +43,10 @@ mod event;
 mod in_dialog;
 pub(crate) mod making;
 mod modify;
+mod named;
 mod offer_answer;
 mod prack;
+mod referral;
 mod reliable;
 mod session;
 mod session_timer;
@@ -57,6 +61,8 @@ use std::time::Duration;
 pub use event::{By, Forks, Glare, NoAck, Policy, Pracks, Reach, Refusal, SessionEvent};
 pub(crate) use in_dialog::{on_request, on_responded};
 pub(crate) use making::has_dialog;
+pub use named::{JOIN, Named, NamedDialog, REPLACES};
+pub use referral::{NO_REPORTS, Referral, resubscribed};
 pub(crate) use session_timer::{Asked, answer as on_success, asked};
 pub use session_timer::{Lasting, SessionTimer};
 pub(crate) use uas::{on_ack, on_cancel};
@@ -158,12 +164,6 @@ impl Turn<'_> {
     /// A dialog by its handle, for early ones of [`SessionEvent::Progress`].
     pub fn dialog(&self, dialog: DialogId) -> Option<&Dialog> {
         self.stack.sessions.dialogs.get(dialog)
-    }
-
-    /// The session of a dialog: Call-ID, our tag, the peer's tag (RFC 3261 section 12), as Replaces (RFC 3891 section 3) names them.
-    pub fn session_of(&self, call_id: &str, local_tag: &str, remote_tag: &str) -> Option<SessionId> {
-        let dialogs = &self.stack.sessions.dialogs;
-        dialogs.owner(dialogs.find(call_id, local_tag, remote_tag)?)
     }
 
     /// How many sessions are over for the application while the peer has not confirmed it: BYE or CANCEL are under way. Looks at every

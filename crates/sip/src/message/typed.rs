@@ -33,7 +33,7 @@ types! {
         ContentDisposition ContentEncoding ContentLanguage ContentType ErrorInfo From InReplyTo MimeVersion Organization Priority
         ProxyAuthenticate ProxyAuthorization ProxyRequire RecordRoute ReplyTo Require RetryAfter Route Server Subject Supported
         Timestamp To Unsupported UserAgent Via Warning WwwAuthenticate
-        AllowEvents Diversion Event HistoryInfo MinSe PAssertedIdentity PPreferredIdentity Path Privacy Reason ReferTo ReferredBy Replaces
+        AllowEvents Diversion Event HistoryInfo Join MinSe PAssertedIdentity PPreferredIdentity Path Privacy Reason ReferTo ReferredBy Replaces
         ServiceRoute SessionExpires SubscriptionState;
 }
 

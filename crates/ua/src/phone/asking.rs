@@ -116,7 +116,12 @@ impl Phone {
         if response.code().is_provisional() {
             return;
         }
-        let Some(asked) = self.asked.under_way.remove(&tx) else { return };
+        let Some(asked) = self.asked.under_way.remove(&tx) else {
+            if !response.code().is_success() {
+                self.not_notified(tx);
+            }
+            return;
+        };
         let headers = response.headers();
         if let Some(call) = asked.transfer {
             self.transfer_answered(call, tx, response.code().is_success().then_some(headers));
@@ -144,6 +149,8 @@ impl Phone {
             }
             tell(asked.reply, Err(failed(why, &asked.to)));
             self.next(asked.queue, turn);
+        } else {
+            self.not_notified(tx);
         }
     }
 

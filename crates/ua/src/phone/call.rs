@@ -8,8 +8,9 @@ use sip::uas::Reliability;
 use sip::{AlarmId, SessionId, Time};
 use tokio::sync::{mpsc, oneshot};
 
+use super::referred;
 use super::transferring::Transfer;
-use crate::command::Ends;
+use crate::command::{Ends, Referred};
 use crate::error::CallError;
 use crate::event::CallEvent;
 use crate::progress::Progress;
@@ -34,6 +35,8 @@ pub(super) struct Call {
     pub(super) refreshing: bool,
     /// Transfers that we have asked for and that have not come to an end.
     pub(super) transfers: Vec<Transfer>,
+    /// Those that the other side has asked for.
+    pub(super) referrals: Vec<referred::Asked>,
     /// When it was answered.
     pub(super) since: Option<Time>,
     /// Who is called or calls, for error messages.
@@ -63,6 +66,8 @@ pub(super) struct Dialing {
     pub(super) unproved: Option<u32>,
     /// Where the INVITE went, for a person.
     pub(super) hop: String,
+    /// Who wants this call is told how it goes.
+    pub(super) referred: Option<Referred>,
 }
 
 /// A call to us before its ACK.
@@ -127,8 +132,19 @@ impl Call {
         ends: Ends,
         peer: String,
     ) -> Self {
-        let (change, transfers) = (None, Vec::new());
-        Self { session, stage, sound, ends, caller, change, refreshing: false, transfers, since: None, peer }
+        Self {
+            session,
+            stage,
+            sound,
+            ends,
+            caller,
+            change: None,
+            refreshing: false,
+            transfers: Vec::new(),
+            referrals: Vec::new(),
+            since: None,
+            peer,
+        }
     }
 
     /// Tells the user. False when he does not read and the news is dropped.

@@ -2,7 +2,7 @@
 
 use media::{Agreed, Key};
 use sip::invite::Refusal;
-use sip::message::{Body, HeaderId, Lines, Method, Response};
+use sip::message::{Body, HeaderId, Lines, Method, Response, StatusCode};
 use sip::{ContactSpec, DialogId, Draft, SessionId, Turn};
 
 use super::call::{Call, Dialing, Sound, Stage};
@@ -13,6 +13,7 @@ use crate::command::Dial;
 use crate::ended::EndedBy;
 use crate::error::CallError;
 use crate::progress::Progress;
+use crate::referral::Owed;
 
 impl Phone {
     /// Sends the INVITE.
@@ -51,7 +52,9 @@ impl Phone {
         let alarm = turn.alarm(turn.now().mono + ring_for, key.0).ok();
         let offered = media.clone();
         let (answered_by, given_up) = (None, None);
-        let dialing = Dialing { progress, answer, alarm, ring_for, offered, answered_by, given_up, unproved, hop };
+        let referred = dial.owed.and_then(Owed::paid);
+        let dialing =
+            Dialing { progress, answer, alarm, ring_for, offered, answered_by, given_up, unproved, hop, referred };
         let sound = Sound::new(media, ports, self.parts.media.key());
         let stage = Stage::Dialing(Box::new(dialing));
         self.sessions.insert(session, key);
@@ -108,8 +111,12 @@ impl Phone {
         let reliable = response.headers().has(HeaderId::RSeq);
         let progress =
             Progress { code: response.code().get(), reason: reason_of(response), early_media: early, reliable };
+        let (referred, reason) = (dialing.referred, progress.reason.clone());
         // Who does not read loses the newest.
         let _ = dialing.progress.try_send(progress);
+        if let Some(referred) = referred {
+            self.report(referred, response.code(), &reason, turn);
+        }
     }
 
     /// An answer in a response of the dialog with this To tag. The same dialog answers once: what it repeats is passed over (RFC 3261
@@ -167,6 +174,10 @@ impl Phone {
         }
         let failed = agreed.is_err();
         tell(dialing.answer, agreed);
+        if let Some(referred) = dialing.referred {
+            let code = if failed { StatusCode::NOT_ACCEPTABLE_HERE } else { response.code() };
+            self.report(referred, code, code.default_reason(), turn);
+        }
         if failed {
             self.hang_up(key, None, Some("no common audio".to_owned()), turn);
         }

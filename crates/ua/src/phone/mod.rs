@@ -11,6 +11,8 @@
 //! | `asking` | MESSAGE, OPTIONS, INFO of ours |
 //! | `requests` | MESSAGE, OPTIONS, INFO, UPDATE of peers; offers in their PRACKs |
 //! | `transferring` | transfers that we ask for |
+//! | `referred` | those that the other side asks for |
+//! | `replacing` | who takes the place of the other side of a call |
 //! | `accounts` | registrations |
 //! | `subscribing` | subscriptions of ours |
 //! | `telling` | what users and peers are told |
@@ -22,6 +24,8 @@ mod asking;
 mod call;
 mod changing;
 mod dialing;
+mod referred;
+mod replacing;
 mod requests;
 mod ringing;
 mod sound;
@@ -35,6 +39,7 @@ use std::time::Duration;
 
 use media::{Key, MediaEvent};
 use net::App;
+use sip::invite;
 use sip::message::{Method, Request, StatusCode};
 use sip::uas::{self, Capabilities};
 use sip::{Application, Event, Origin, Reply, ServerTx, Turn};
@@ -68,6 +73,13 @@ impl Phone {
         if let Some(reply) = refusal {
             return respond(turn, tx, reply);
         }
+        // RFC 3891 section 3: only an INVITE replaces anything.
+        if *request.method() != Method::Invite
+            && self.parts.transfers
+            && let Err(refusal) = turn.replaced(request)
+        {
+            return respond(turn, tx, *refusal);
+        }
         match request.method() {
             Method::Invite => self.invited(tx, request, origin, turn),
             Method::Options => {
@@ -75,6 +87,13 @@ impl Phone {
                 respond(turn, tx, uas::options(code, &self.parts.capabilities));
             }
             Method::Message => self.message(tx, request, turn),
+            // Only whom one talks to can be transferred.
+            Method::Refer => respond(turn, tx, Reply::new(StatusCode::DECLINE)),
+            // A REFER within a call is all that makes a subscription.
+            Method::Subscribe => {
+                let refusal = invite::resubscribed(request).err();
+                respond(turn, tx, refusal.map_or_else(|| Reply::new(StatusCode::FORBIDDEN), |refusal| *refusal));
+            }
             // INFO and UPDATE make no sense without a dialog (RFC 3261 section 12.2.2).
             _ => respond(turn, tx, Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)),
         }
@@ -171,6 +190,7 @@ impl App for Phone {
                 self.ask_in_dialog(call, method, lines, body, reply, turn);
             }
             Command::Transfer { call, to, reply } => self.transfer(call, to, reply, turn),
+            Command::Decline { referred, code } => self.report(referred, code, code.default_reason(), turn),
             Command::Ask { draft, proved, reply } => self.ask(draft, proved, reply, turn),
             Command::Register { account, spec, state, reply } => self.register(account, *spec, state, reply, turn),
             Command::Unregister { account, reply } => self.unregister(account, reply, turn),

@@ -49,6 +49,8 @@ impl Phone {
             Method::Update => self.updated(key, request),
             Method::Prack => self.pracked_with_offer(key, request),
             Method::Notify => self.notified(key, request),
+            Method::Refer => return self.referred(key, tx, request, turn),
+            Method::Subscribe => return self.resubscribed(key, (session, tx), request, turn),
             _ => Reply::new(StatusCode::METHOD_NOT_ALLOWED),
         };
         respond(turn, tx, reply);

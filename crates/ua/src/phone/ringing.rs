@@ -23,6 +23,14 @@ impl Phone {
         let Some(link) = self.link().filter(|_| self.closing.is_none()) else {
             return respond(turn, tx, Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE));
         };
+        // Who does not allow it does not know of it either: then it is a call like any other.
+        if self.parts.transfers {
+            match turn.replaced(request) {
+                Ok(None) => {}
+                Ok(Some(session)) => return self.replaced(session, tx, request, turn),
+                Err(refusal) => return respond(turn, tx, *refusal),
+            }
+        }
         if self.is_full() {
             return respond(turn, tx, Reply::new(StatusCode::BUSY_HERE));
         }

@@ -21,6 +21,7 @@ use crate::incoming::IncomingCall;
 use crate::link::Link;
 use crate::message::TextMessage;
 use crate::place::Place;
+use crate::referral::Referral;
 
 /// What a phone is made of.
 pub(crate) struct Parts {
@@ -36,6 +37,9 @@ pub(crate) struct Parts {
     pub(crate) reliable: bool,
     /// Calls are held with UPDATE where the peer takes it.
     pub(crate) by_update: bool,
+    /// The other side may have us call somebody else, or somebody else take its place.
+    pub(crate) transfers: bool,
+    pub(crate) referrals: mpsc::Sender<Referral>,
 }
 
 /// All calls and accounts of an endpoint.

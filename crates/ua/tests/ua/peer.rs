@@ -3,6 +3,7 @@
 mod early;
 mod sentences;
 mod timers;
+mod transfers;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;

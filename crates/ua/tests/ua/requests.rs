@@ -176,7 +176,20 @@ async fn rfc3261_11_2_options_tells_what_is_possible() {
     assert_eq!(answer.code, 200);
     assert_eq!(
         answer.allow,
-        ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "MESSAGE", "PRACK", "NOTIFY"]
+        [
+            "INVITE",
+            "ACK",
+            "CANCEL",
+            "BYE",
+            "OPTIONS",
+            "INFO",
+            "UPDATE",
+            "MESSAGE",
+            "PRACK",
+            "NOTIFY",
+            "REFER",
+            "SUBSCRIBE"
+        ]
     );
     assert!(answer.server.unwrap().starts_with("Offhook/"));
     let (socket, _) = socket().await;

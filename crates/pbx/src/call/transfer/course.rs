@@ -1,8 +1,8 @@
 //! How a transfer goes: who rings, who answers, who hangs up, and what the side that asked is told (RFC 3515 section 2.4.4).
 
-use sip::invite::SessionEvent;
-use sip::message::{Body, HeaderId, Lines, Method, Response, StatusCode};
-use sip::{AlarmId, Reply, Turn};
+use sip::invite::{self, SessionEvent};
+use sip::message::{Body, HeaderId, Lines, Method, Request, Response, StatusCode};
+use sip::{AlarmId, Reply, ServerTx, Turn};
 
 use super::Transfer;
 use crate::call::{Call, Fate, Leg, Stage};
@@ -79,6 +79,23 @@ impl Switch {
         Fate::Goes
     }
 
+    /// Another one has picked up what rang for a transfer.
+    pub(in crate::call) fn take_transferred(
+        &mut self,
+        call: &mut Call,
+        number: u32,
+        who: Leg,
+        user: &str,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(mut transfer) = call.take_transfer(|one| one.hunt.legs.iter().any(|leg| leg.number == number)) else {
+            return self.hang_up(who, None, Lines::new(), turn);
+        };
+        self.stop_calling(&mut transfer.hunt, &headers::reason(200, "Call completed elsewhere"), turn);
+        user.clone_into(&mut transfer.number);
+        self.take_place(call, transfer, who, turn);
+    }
+
     /// Nobody has answered in time.
     pub(in crate::call) fn no_answer_for_transfer(
         &mut self,
@@ -141,21 +158,64 @@ impl Switch {
 
     /// Tells the side that asked how it goes (RFC 3515 section 2.4.4).
     pub(super) fn report(&self, call: &Call, transfer: &Transfer, code: StatusCode, turn: &mut Turn<'_>) {
+        let state = match code.is_final() {
+            true => "terminated;reason=noresource".to_owned(),
+            false => format!("active;expires={}", self.lasting(transfer)),
+        };
+        self.report_as(call, transfer, code, &state, turn);
+    }
+
+    /// How long a subscription is said to last, in seconds.
+    fn lasting(&self, transfer: &Transfer) -> u64 {
+        let groups = 1 + transfer.hunt.groups.len() as u64;
+        self.config.ring.as_secs().saturating_mul(groups).max(SHORTEST)
+    }
+
+    fn report_as(&self, call: &Call, transfer: &Transfer, code: StatusCode, state: &str, turn: &mut Turn<'_>) {
         let (Some(event), Some(leg)) = (transfer.event, call.leg(transfer.referrer)) else { return };
         let mut lines = Lines::new();
         lines.push_id(HeaderId::Event, format_args!("refer;id={event}"));
-        match code.is_final() {
-            true => lines.push_id(HeaderId::SubscriptionState, "terminated;reason=noresource"),
-            false => {
-                let groups = 1 + transfer.hunt.groups.len() as u64;
-                let secs = self.config.ring.as_secs().saturating_mul(groups).max(SHORTEST);
-                lines.push_id(HeaderId::SubscriptionState, format_args!("active;expires={secs}"));
-            }
-        }
+        lines.push_id(HeaderId::SubscriptionState, state);
         let line = format!("SIP/2.0 {} {}\r\n", code.get(), code.default_reason());
         let body = Body::new("message/sipfrag;version=2.0", line);
         // Who has just hung up is told nothing.
         let _ = turn.in_dialog(leg.session, Method::Notify, lines, Some(body));
+    }
+}
+
+impl Switch {
+    /// A SUBSCRIBE of the side that asked: its subscription goes on, or ends and the transfer goes on without a word (RFC 3515 section 2.4.4).
+    pub(in crate::call) fn resubscribed(
+        &mut self,
+        call: &mut Call,
+        number: u32,
+        request: &Request,
+        tx: ServerTx,
+        turn: &mut Turn<'_>,
+    ) {
+        let gone = || Box::new(Reply::new(StatusCode::FORBIDDEN));
+        let found = invite::resubscribed(request).and_then(|(event, lasting)| {
+            let is_it = |one: &Transfer| one.event.is_some_and(|known| event.is_none_or(|event| event == known));
+            let transfer = call.take_transfer(|one| one.referrer == number && is_it(one)).ok_or_else(gone)?;
+            Ok((transfer, lasting))
+        });
+        let (mut transfer, lasting) = match found {
+            Ok(found) => found,
+            Err(refusal) => return drop(turn.respond(tx, *refusal)),
+        };
+        let ends = lasting.is_some_and(|lasting| lasting.is_zero());
+        let seconds = if ends { 0 } else { self.lasting(&transfer) };
+        let contact = turn.dialog_of(self.session_of(call, number)).map(sip::dialog::Dialog::contact);
+        let mut reply = Reply::new(StatusCode::OK).contact(contact.unwrap_or_default());
+        reply.lines.push_id(HeaderId::Expires, seconds);
+        let _ = turn.respond(tx, reply);
+        if ends {
+            self.report_as(call, &transfer, transfer.told, "terminated;reason=timeout", turn);
+            transfer.event = None;
+        } else {
+            self.report(call, &transfer, transfer.told, turn);
+        }
+        call.keep(transfer);
     }
 }
 

@@ -215,6 +215,7 @@ modules! {
     diversion: Diversion;
     event: Event;
     history_info: HistoryInfo;
+    join: Join;
     min_se: MinSe;
     p_asserted_identity: PAssertedIdentity;
     p_preferred_identity: PPreferredIdentity;

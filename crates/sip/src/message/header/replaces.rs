@@ -36,25 +36,30 @@ impl<'a> Header<'a> for Replaces<'a> {
     const ID: HeaderId = HeaderId::Replaces;
     const LIST: bool = false;
     fn parse_value(lexer: &mut Lexer<'a>) -> Result<Self, Fault> {
-        let expected = rule!("a Call-ID", "RFC 3891 6.1");
-        let rest = lexer.rest();
-        let ends = |byte: &u8| !byte.is_ascii_graphic() || matches!(byte, b';' | b',');
-        let taken = rest.get(..rest.iter().position(ends).unwrap_or(rest.len())).unwrap_or_default();
-        let call_id = match std::str::from_utf8(taken) {
-            Ok(text) if !text.is_empty() => text,
-            _ => return Err(lexer.fault(expected)),
-        };
-        lexer.advance(taken.len());
-        let replaces = Replaces { call_id, params: Params::parse(lexer)? };
-        // RFC 3891 section 6.1: exactly one of each.
-        for name in ["to-tag", "from-tag"] {
-            let count = replaces.params.iter().filter(|param| param.name.eq_ignore_ascii_case(name)).count();
-            if count != 1 {
-                return Err(lexer.fault(rule!("one to-tag and one from-tag", "RFC 3891 6.1")));
-            }
-        }
-        Ok(replaces)
+        let (call_id, params) = dialog(lexer)?;
+        Ok(Replaces { call_id, params })
     }
+}
+
+/// A dialog as Replaces and Join name it: exactly one of each tag (RFC 3891 section 6.1, RFC 3911 section 7.1).
+pub(super) fn dialog<'a>(lexer: &mut Lexer<'a>) -> Result<(&'a str, Params<'a>), Fault> {
+    let expected = rule!("a Call-ID", "RFC 3891 6.1");
+    let rest = lexer.rest();
+    let ends = |byte: &u8| !byte.is_ascii_graphic() || matches!(byte, b';' | b',');
+    let taken = rest.get(..rest.iter().position(ends).unwrap_or(rest.len())).unwrap_or_default();
+    let call_id = match std::str::from_utf8(taken) {
+        Ok(text) if !text.is_empty() => text,
+        _ => return Err(lexer.fault(expected)),
+    };
+    lexer.advance(taken.len());
+    let params = Params::parse(lexer)?;
+    for name in ["to-tag", "from-tag"] {
+        let mut found = params.iter().filter(|param| param.name.eq_ignore_ascii_case(name));
+        if found.next().is_none() || found.next().is_some() {
+            return Err(lexer.fault(rule!("one to-tag and one from-tag", "RFC 3891 6.1")));
+        }
+    }
+    Ok((call_id, params))
 }
 
 impl fmt::Display for Replaces<'_> {

@@ -1,0 +1,110 @@
+//! Who takes the place of the other side of a call (Replaces, RFC 3891).
+//!
+//! The call stays what it is for its user: its handle, its audio and what is played in it go on; with whom, is told by an event. So a new
+//! session takes the place of the old one, which is hung up.
+
+use media::{CallMedia, Key};
+use sip::header::{From, NameAddr, ReferredBy};
+use sip::message::{Body, Headers, Lines, Request, StatusCode, Uri};
+use sip::{Reply, ServerTx, SessionId, Turn};
+
+use super::call::{Change, Stage, Step};
+use super::sound::description;
+use super::state::Phone;
+use super::telling::{respond, tell};
+use crate::error::CallError;
+use crate::event::CallEvent;
+
+impl Phone {
+    /// An INVITE that names a session of ours. Where it cannot be taken, everything stays as it was (RFC 3891 section 3).
+    pub(super) fn replaced(&mut self, session: SessionId, tx: ServerTx, request: &Request, turn: &mut Turn<'_>) {
+        let Some((key, call)) = self.call_of(session) else {
+            return respond(turn, tx, Reply::new(StatusCode::DECLINE));
+        };
+        let other = turn.dialog_of(session).map(|dialog| dialog.remote().to_owned()).unwrap_or_default();
+        if !may_stand_in(request.headers(), &other) {
+            return respond(turn, tx, Reply::new(StatusCode::FORBIDDEN));
+        }
+        let mut media = CallMedia::sharing(call.sound.media.shared(), rand::random());
+        media.capabilities().set_hold(self.parts.place.hold(false));
+        let described = match description(request.headers()) {
+            Some(offer) => media.answer(offer).map(|(answer, agreed)| (answer, Some(agreed))),
+            None => media.offer().map(|offer| (offer, None)),
+        };
+        let (body, agreed) = match described {
+            Ok((_, Some(agreed))) if agreed.settings.is_none() => {
+                return respond(turn, tx, Reply::new(StatusCode::NOT_ACCEPTABLE_HERE));
+            }
+            Ok(described) => described,
+            Err(error) => {
+                tracing::debug!(%error, "who would stand in is refused");
+                let code = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
+                return respond(turn, tx, Reply::new(code));
+            }
+        };
+        // On an error the stack has answered.
+        let Ok(new) = turn.session(tx) else { return };
+        if turn.answer(new, Reply::new(StatusCode::OK).body(Body::sdp(body))).is_err() {
+            return;
+        }
+        self.stand_in(key, (session, new), media, request, turn);
+        if let Some(agreed) = agreed
+            && let Err(error) = self.carry(key, &agreed)
+        {
+            tracing::warn!(%error, "the audio of who stands in is not carried");
+        }
+    }
+
+    /// The new session takes the place of the old one, which is hung up.
+    fn stand_in(
+        &mut self,
+        key: Key,
+        (old, new): (SessionId, SessionId),
+        media: CallMedia,
+        request: &Request,
+        turn: &mut Turn<'_>,
+    ) {
+        self.sessions.remove(&old);
+        self.sessions.insert(new, key);
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        let from = request.headers().get::<From<'_>>().and_then(Result::ok);
+        call.peer = from.map(|from| from.0.uri.to_string()).unwrap_or_default();
+        (call.session, call.caller, call.sound.media) = (new, false, media);
+        (call.sound.held_by_us, call.refreshing) = (false, false);
+        call.transfers.clear();
+        call.referrals.clear();
+        call.since.get_or_insert(turn.now().mono);
+        let change = call.change.take();
+        let before = std::mem::replace(&mut call.stage, Stage::Standing);
+        call.tell(CallEvent::Replaced { peer: call.peer.clone() });
+        if let Some(Change { reply, step, .. }) = change {
+            if let Step::Crossed(alarm) = step {
+                turn.silence(alarm);
+            }
+            tell(reply, Err(CallError::Ended));
+        }
+        if let Stage::Dialing(dialing) = before {
+            if let Some(alarm) = dialing.alarm {
+                turn.silence(alarm);
+            }
+            tell(dialing.answer, Ok(()));
+            if let Some(referred) = dialing.referred {
+                self.report(referred, StatusCode::OK, StatusCode::OK.default_reason(), turn);
+            }
+        }
+        // An error means that it has ended in this very turn.
+        let _ = turn.hangup(old, None, Lines::new());
+    }
+}
+
+/// Whether an INVITE comes from the `other` side of a session, or from whom it has sent (RFC 3891 section 3).
+fn may_stand_in(headers: &Headers, other: &str) -> bool {
+    let Ok(other) = NameAddr::parse(other) else { return false };
+    let same = |uri: &Uri<'_>| {
+        uri.user_unescaped() == other.uri.user_unescaped()
+            && uri.host_text().eq_ignore_ascii_case(other.uri.host_text())
+    };
+    let from = headers.get::<From<'_>>().and_then(Result::ok);
+    let sent_by = headers.get::<ReferredBy<'_>>().and_then(Result::ok);
+    from.is_some_and(|from| same(&from.0.uri)) || sent_by.is_some_and(|by| same(&by.0.uri))
+}

@@ -1,0 +1,105 @@
+//! Others who want us to call somebody.
+
+use sip::invite;
+use sip::message::{HeaderId, Lines, StatusCode};
+
+use crate::account::Account;
+use crate::call::Call;
+use crate::command::{Command, Referred};
+use crate::link::Link;
+use crate::outgoing::OutgoingBuilder;
+use crate::request::Identity;
+
+/// The other side of a call wants us to call somebody else (REFER, RFC 3515): see [`crate::Builder::allow_transfer`]. Dropping it declines.
+///
+/// How that call goes is told to the one that asked, and nothing else happens to the call in which it was asked for: it stands until somebody
+/// hangs up.
+///
+/// Whom we call is the choice of the other side. A call that costs money costs ours.
+pub struct Referral {
+    owed: Owed,
+    what: invite::Referral,
+}
+
+impl Referral {
+    pub(crate) fn new(link: Link, whose: Referred, what: invite::Referral) -> Self {
+        Self { owed: Owed { link, whose: Some(whose) }, what }
+    }
+
+    /// The address that is to be called.
+    pub fn target(&self) -> &str {
+        self.what.uri.as_str()
+    }
+
+    /// Who wants it, as he claims: the Referred-By of the request (RFC 3892).
+    pub fn referred_by(&self) -> Option<&str> {
+        self.what.referred_by.as_deref()
+    }
+
+    /// Whether a call is to be replaced that the address has with somebody else, most often with the one that asks (RFC 3891): an attended transfer.
+    pub fn is_attended(&self) -> bool {
+        self.what.replaces.is_some()
+    }
+
+    /// Whether it was asked for in this call.
+    pub fn is_of(&self, call: &Call) -> bool {
+        self.owed.whose.as_ref().is_some_and(|whose| whose.call == call.line().key)
+    }
+
+    /// Agrees: the call, to be placed without an account. If it is not placed, it is declined after all.
+    pub fn accept(self) -> OutgoingBuilder {
+        self.accept_as(Identity::nobody())
+    }
+
+    /// Agrees: the call, to be placed from this account.
+    pub fn accept_by(self, account: &Account) -> OutgoingBuilder {
+        let identity = account.identity();
+        self.accept_as(identity)
+    }
+
+    fn accept_as(self, identity: Identity) -> OutgoingBuilder {
+        let Self { owed, what } = self;
+        let mut lines = Lines::new();
+        // RFC 3892 section 2.2: as it came.
+        if let Some(referred_by) = &what.referred_by {
+            lines.push_text(HeaderId::ReferredBy, referred_by);
+        }
+        if let Some(replaces) = &what.replaces {
+            lines.push_text(HeaderId::Replaces, &replaces.to_string());
+            lines.push_id(HeaderId::Require, invite::REPLACES);
+        }
+        let uri = what.uri.to_string();
+        OutgoingBuilder::referred(owed.link.clone(), uri, identity, lines, owed)
+    }
+
+    /// Declines with a code of 300 to 699; others count as 603.
+    pub fn refuse(mut self, code: u16) {
+        let code = StatusCode::new(code).filter(|code| code.get() >= 300).unwrap_or(StatusCode::DECLINE);
+        self.owed.decline(code);
+    }
+}
+
+/// Who asked is owed an answer. Dropping it declines.
+pub(crate) struct Owed {
+    link: Link,
+    whose: Option<Referred>,
+}
+
+impl Owed {
+    /// The call is placed: its course is the answer.
+    pub(crate) fn paid(mut self) -> Option<Referred> {
+        self.whose.take()
+    }
+
+    fn decline(&mut self, code: StatusCode) {
+        if let Some(whose) = self.whose.take() {
+            self.link.tell(|| Command::Decline { referred: whose, code });
+        }
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        self.decline(StatusCode::DECLINE);
+    }
+}

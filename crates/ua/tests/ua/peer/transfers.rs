@@ -1,0 +1,380 @@
+//! Transfers that a peer asks for, and peers that take another's place.
+
+use std::time::Duration;
+
+use ua::{CallError, CallEvent, EndedBy};
+
+use super::{Peer, SDP};
+use crate::tone::Ear;
+use crate::{builder, call, header, until};
+
+const TO_CAROL: &str = "Refer-To: <sip:carol@127.0.0.1:9>\r\nReferred-By: <sip:peer@example.com>\r\n";
+
+/// An endpoint that allows transfers, in a call with a peer, and the INVITE of that.
+async fn stood() -> (ua::Endpoint, Peer, ua::Call, String) {
+    let (alice, mut peer) = (builder().allow_transfer().build().await.unwrap(), Peer::new().await);
+    let dialing = alice.call(peer.uri()).start().await.unwrap();
+    let invite = peer.expect("INVITE").await;
+    peer.accept(&invite, "a").await;
+    let call = dialing.answer().await.unwrap();
+    peer.expect("ACK").await;
+    (alice, peer, call, invite)
+}
+
+/// What the peer is told next: the state of its subscription, and the line.
+async fn told(peer: &mut Peer) -> (String, String) {
+    let notify = peer.expect("NOTIFY").await;
+    peer.reply(&notify, "200 OK", "a", "", "").await;
+    assert_eq!(header(&notify, "Content-Type"), Some("message/sipfrag;version=2.0"));
+    (
+        header(&notify, "Subscription-State").unwrap().to_owned(),
+        notify.split("\r\n\r\n").nth(1).unwrap().trim().to_owned(),
+    )
+}
+
+async fn told_last(peer: &mut Peer, line: &str) {
+    assert_eq!(told(peer).await, ("terminated;reason=noresource".to_owned(), line.to_owned()));
+}
+
+#[tokio::test]
+async fn rfc3515_2_4_2_a_transfer_is_refused_unless_it_is_allowed() {
+    let (alice, mut peer, call, invite) = super::stood().await;
+    peer.request(&invite, "a", "REFER", 1, TO_CAROL, "").await;
+    peer.expect("SIP/2.0 603 ").await;
+    // Nobody is asked, and the call stands.
+    assert!(tokio::time::timeout(Duration::from_millis(50), alice.referral()).await.is_err());
+    assert!(!call.is_over());
+    // The control: the same where it is allowed.
+    let (alice, mut peer, _call, invite) = stood().await;
+    peer.request(&invite, "a", "REFER", 1, TO_CAROL, "").await;
+    peer.expect("SIP/2.0 202 ").await;
+    assert_eq!(alice.referral().await.unwrap().target(), "sip:carol@127.0.0.1:9");
+}
+
+#[tokio::test]
+async fn rfc3515_2_4_4_who_asks_is_told_how_the_call_goes_that_we_place() {
+    let (alice, mut peer, call, invite) = stood().await;
+    let bob = builder().build().await.unwrap();
+    let target = bob.uri("bob").unwrap();
+    let lines = format!("Refer-To: <{target}?Subject=x>\r\nReferred-By: \"P\" <sip:peer@example.com>\r\n");
+    peer.request(&invite, "a", "REFER", 7, &lines, "").await;
+    let accepted = peer.expect("SIP/2.0 202 ").await;
+    assert!(header(&accepted, "Contact").is_some_and(|contact| contact.starts_with("<sip:")), "{accepted}");
+    let notify = peer.expect("NOTIFY").await;
+    assert_eq!(header(&notify, "Event"), Some("refer;id=7"));
+    assert!(header(&notify, "Subscription-State").unwrap().starts_with("active;expires="), "{notify}");
+    assert!(notify.ends_with("\r\n\r\nSIP/2.0 100 Trying\r\n"), "{notify}");
+    peer.reply(&notify, "200 OK", "a", "", "").await;
+    let referral = alice.referral().await.unwrap();
+    assert_eq!((referral.target(), referral.referred_by()), (target.as_str(), Some("\"P\" <sip:peer@example.com>")));
+    assert!(referral.is_of(&call) && !referral.is_attended());
+    let dialing = referral.accept().start().await.unwrap();
+    let incoming = bob.incoming().await.unwrap();
+    assert_eq!(incoming.header("Referred-By").as_deref(), Some("\"P\" <sip:peer@example.com>"));
+    assert_eq!((incoming.header("Subject"), incoming.uri()), (None, target.as_str()));
+    incoming.ring().await.unwrap();
+    assert_eq!(told(&mut peer).await.1, "SIP/2.0 180 Ringing");
+    let (placed, taken) = tokio::join!(dialing.answer(), incoming.answer());
+    told_last(&mut peer, "SIP/2.0 200 OK").await;
+    let (placed, taken) = (placed.unwrap(), taken.unwrap());
+    let _tone = placed.audio().tone(440.0, None).unwrap();
+    let ear = Ear::on(&taken);
+    until("a second of tone", async || ear.heard(0) >= Duration::from_secs(1)).await;
+    assert!(!call.is_over(), "who asked hangs up");
+}
+
+#[tokio::test]
+async fn rfc3515_2_4_5_what_comes_to_nothing_is_told() {
+    let (alice, mut peer, call, invite) = stood().await;
+    let bob = builder().build().await.unwrap();
+    let lines = format!("Refer-To: <{}>\r\n", bob.uri("bob").unwrap());
+    let mut number = 0;
+    let mut refer = async |peer: &mut Peer| {
+        number += 1;
+        peer.request(&invite, "a", "REFER", number, &lines, "").await;
+        peer.expect("SIP/2.0 202 ").await;
+        assert_eq!(told(peer).await.1, "SIP/2.0 100 Trying");
+    };
+    // Dropped.
+    refer(&mut peer).await;
+    drop(alice.referral().await.unwrap());
+    told_last(&mut peer, "SIP/2.0 603 Decline").await;
+    // Refused in one's own way.
+    refer(&mut peer).await;
+    alice.referral().await.unwrap().refuse(480);
+    told_last(&mut peer, "SIP/2.0 480 Temporarily Unavailable").await;
+    // Agreed to, and not placed.
+    refer(&mut peer).await;
+    drop(alice.referral().await.unwrap().accept());
+    told_last(&mut peer, "SIP/2.0 603 Decline").await;
+    // Refused there.
+    refer(&mut peer).await;
+    let dialing = alice.referral().await.unwrap().accept().start().await.unwrap();
+    bob.incoming().await.unwrap().reject(486, None).await;
+    assert!(matches!(dialing.answer().await.err(), Some(CallError::Rejected { code: 486, .. })));
+    told_last(&mut peer, "SIP/2.0 486 Busy Here").await;
+    // Given up here.
+    refer(&mut peer).await;
+    let dialing = alice.referral().await.unwrap().accept().start().await.unwrap();
+    let incoming = bob.incoming().await.unwrap();
+    dialing.cancel().await;
+    told_last(&mut peer, "SIP/2.0 487 Request Terminated").await;
+    incoming.gone().await;
+    assert!(!call.is_over());
+}
+
+#[tokio::test]
+async fn rfc4488_4_who_wants_no_reports_gets_none() {
+    let (alice, mut peer, _call, invite) = stood().await;
+    let lines = format!("{TO_CAROL}Refer-Sub: false\r\nSupported: norefersub\r\n");
+    peer.request(&invite, "a", "REFER", 1, &lines, "").await;
+    let accepted = peer.expect("SIP/2.0 202 ").await;
+    assert_eq!(header(&accepted, "Refer-Sub"), Some("false"));
+    alice.referral().await.unwrap().refuse(603);
+    peer.request(&invite, "a", "OPTIONS", 2, "", "").await;
+    // What comes next is the answer to that, and no NOTIFY.
+    assert!(peer.expect("").await.starts_with("SIP/2.0 200 "));
+}
+
+#[tokio::test]
+async fn rfc3515_2_4_2_what_cannot_be_asked_for_is_refused_at_once() {
+    let (_alice, mut peer, call, invite) = stood().await;
+    for (number, (lines, code)) in (1..).zip([
+        ("", 400),
+        ("Refer-To: <sip:a@h>\r\nRefer-To: <sip:a@h>\r\n", 400),
+        ("Refer-To: <tel:1003>\r\n", 416),
+        ("Refer-To: <sip:a@h;method=BYE>\r\n", 603),
+        ("Refer-To: <sip:a@h?Replaces=x>\r\n", 400),
+    ]) {
+        peer.request(&invite, "a", "REFER", number, lines, "").await;
+        peer.expect(&format!("SIP/2.0 {code} ")).await;
+    }
+    // Four at a time: one more has to wait for its turn.
+    for number in 11..15 {
+        peer.request(&invite, "a", "REFER", number, TO_CAROL, "").await;
+        peer.expect("SIP/2.0 202 ").await;
+        told(&mut peer).await;
+    }
+    peer.request(&invite, "a", "REFER", 15, TO_CAROL, "").await;
+    peer.expect("SIP/2.0 491 ").await;
+    assert!(!call.is_over());
+}
+
+#[tokio::test]
+async fn rfc3515_2_4_4_a_subscribe_refreshes_what_a_refer_has_made_or_ends_it() {
+    let (alice, mut peer, _call, invite) = stood().await;
+    peer.request(&invite, "a", "REFER", 1, TO_CAROL, "").await;
+    peer.expect("SIP/2.0 202 ").await;
+    told(&mut peer).await;
+    for (number, lines, code) in [
+        (2, "Event: presence\r\nExpires: 60\r\n", "489"),
+        (3, "Event: refer;id=9\r\nExpires: 60\r\n", "403"),
+        (4, "Event: refer;id=x\r\nExpires: 60\r\n", "403"),
+    ] {
+        peer.request(&invite, "a", "SUBSCRIBE", number, lines, "").await;
+        peer.expect(&format!("SIP/2.0 {code} ")).await;
+    }
+    peer.request(&invite, "a", "SUBSCRIBE", 5, "Event: refer;id=1\r\nExpires: 60\r\n", "").await;
+    let taken = peer.expect("SIP/2.0 200 ").await;
+    assert_eq!(header(&taken, "Expires"), Some("60"));
+    assert!(header(&taken, "Contact").is_some(), "{taken}");
+    assert_eq!(told(&mut peer).await, ("active;expires=60".to_owned(), "SIP/2.0 100 Trying".to_owned()));
+    peer.request(&invite, "a", "SUBSCRIBE", 6, "Event: refer\r\nExpires: 0\r\n", "").await;
+    peer.expect("SIP/2.0 200 ").await;
+    assert_eq!(told(&mut peer).await, ("terminated;reason=timeout".to_owned(), "SIP/2.0 100 Trying".to_owned()));
+    // Nothing more is told.
+    alice.referral().await.unwrap().refuse(603);
+    peer.request(&invite, "a", "OPTIONS", 7, "", "").await;
+    assert!(peer.expect("").await.starts_with("SIP/2.0 200 "));
+}
+
+#[tokio::test]
+async fn rfc6665_4_2_2_who_refuses_a_notify_gets_no_more_and_the_call_stands() {
+    let (alice, mut peer, call, invite) = stood().await;
+    peer.request(&invite, "a", "REFER", 1, TO_CAROL, "").await;
+    peer.expect("SIP/2.0 202 ").await;
+    let notify = peer.expect("NOTIFY").await;
+    peer.reply(&notify, "481 Subscription Does Not Exist", "a", "", "").await;
+    let referral = alice.referral().await.unwrap();
+    // The answer to this comes behind that one.
+    peer.request(&invite, "a", "OPTIONS", 2, "", "").await;
+    peer.expect("SIP/2.0 200 ").await;
+    referral.refuse(603);
+    peer.request(&invite, "a", "OPTIONS", 3, "", "").await;
+    assert!(peer.expect("").await.starts_with("SIP/2.0 200 "));
+    assert!(!call.is_over());
+}
+
+/// An INVITE of a stranger with these lines, from this address.
+async fn stranger(peer: &Peer, far: &ua::Endpoint, from: &str, call_id: &str, lines: &str, sdp: &str) {
+    let (to, here, length) = (far.bound()[0].address, peer.address, sdp.len());
+    let text = format!(
+        "INVITE sip:alice@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK{call_id}\r\nMax-Forwards: 70\r\nFrom: <{from}>;tag=s\r\n\
+         To: <sip:alice@{to}>\r\nCall-ID: {call_id}\r\nCSeq: 1 INVITE\r\nContact: <sip:s@{here}>\r\n{lines}Content-Type: application/sdp\r\n\
+         Content-Length: {length}\r\n\r\n{sdp}"
+    );
+    peer.socket.send_to(text.as_bytes(), to).await.unwrap();
+}
+
+/// The final answer to the call of this Call-ID.
+async fn answered(peer: &mut Peer, call_id: &str) -> String {
+    loop {
+        let answer = peer.expect("SIP/2.0 ").await;
+        if header(&answer, "Call-ID") == Some(call_id) && !answer.starts_with("SIP/2.0 1") {
+            return answer;
+        }
+    }
+}
+
+/// The dialog that `invite` and the tag `a` made, as Replaces names it.
+fn named(invite: &str) -> String {
+    let tag = header(invite, "From").unwrap().split(";tag=").nth(1).unwrap();
+    format!("{};to-tag={tag};from-tag=a", header(invite, "Call-ID").unwrap())
+}
+
+#[tokio::test]
+async fn rfc3891_3_replaces_is_refused_with_the_code_for_each_case() {
+    let (alice, mut peer, call, invite) = stood().await;
+    let (mut other, own) = (Peer::new().await, peer.uri());
+    let name = named(&invite);
+    let far = SDP.replace("AVP 0", "AVP 18");
+    for (count, (lines, from, sdp, code)) in (0..).zip([
+        (format!("Replaces: {name}\r\nReplaces: {name}\r\n"), own.as_str(), SDP, 400),
+        (format!("Replaces: {name}\r\nJoin: {name}\r\n"), &own, SDP, 400),
+        ("Replaces: x;to-tag=1\r\n".to_owned(), &own, SDP, 400),
+        ("Replaces: x;to-tag=1;from-tag=2\r\n".to_owned(), &own, SDP, 481),
+        (format!("Replaces: {name}x\r\n"), &own, SDP, 481),
+        (format!("Replaces: {name};early-only\r\n"), &own, SDP, 486),
+        (format!("Replaces: {name}\r\n"), "sip:mallory@example.com", SDP, 403),
+        (
+            format!("Replaces: {name}\r\nReferred-By: <sip:mallory@example.com>\r\n"),
+            "sip:mallory@example.com",
+            SDP,
+            403,
+        ),
+        (format!("Replaces: {name}\r\n"), &own, &far, 488),
+    ]) {
+        let call_id = format!("refused{count}");
+        stranger(&other, &alice, from, &call_id, &lines, sdp).await;
+        let answer = answered(&mut other, &call_id).await;
+        assert!(answer.starts_with(&format!("SIP/2.0 {code} ")), "{lines}: {answer}");
+    }
+    assert!(!call.is_over());
+    // It has ended: 603, whether the BYE has been confirmed or not.
+    call.hangup().await;
+    stranger(&other, &alice, &own, "late", &format!("Replaces: {name}\r\n"), SDP).await;
+    assert!(answered(&mut other, "late").await.starts_with("SIP/2.0 603 "));
+    let bye = peer.expect("BYE").await;
+    peer.reply(&bye, "200 OK", "a", "", "").await;
+    until("the BYE is confirmed", async || alice.usage().await.unwrap().stack.sessions == 0).await;
+    stranger(&other, &alice, &own, "after", &format!("Replaces: {name}\r\n"), SDP).await;
+    assert!(answered(&mut other, "after").await.starts_with("SIP/2.0 603 "));
+}
+
+#[tokio::test]
+async fn rfc3891_3_who_stands_in_gets_the_call_and_the_replaced_one_a_bye() {
+    let (alice, mut peer, call, invite) = stood().await;
+    let (mut other, mut events) = (Peer::new().await, call.events());
+    let lines = format!("Require: replaces\r\nReplaces: {}\r\nReferred-By: <{}>\r\n", named(&invite), peer.uri());
+    stranger(&other, &alice, "sip:carol@example.com", "standsin", &lines, SDP).await;
+    let accepted = other.expect("SIP/2.0 200 ").await;
+    assert!(accepted.contains("\r\nm=audio "), "{accepted}");
+    peer.expect("BYE").await;
+    until("the news", async || {
+        events.next().await == Some(CallEvent::Replaced { peer: "sip:carol@example.com".to_owned() })
+    })
+    .await;
+    assert!(!call.is_over());
+    // The call is with the new one now.
+    let to = header(&accepted, "To").unwrap();
+    let bye = format!(
+        "BYE sip:alice@{} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKbye\r\nMax-Forwards: 70\r\nFrom: <sip:carol@example.com>;tag=s\r\nTo: {to}\r\n\
+         Call-ID: standsin\r\nCSeq: 2 BYE\r\nContent-Length: 0\r\n\r\n",
+        alice.bound()[0].address,
+        other.address
+    );
+    other.send(&bye).await;
+    assert_eq!(call.ended().await.by, EndedBy::Peer);
+}
+
+#[tokio::test]
+async fn rfc3891_3_a_call_that_we_place_is_picked_up_by_who_stands_in() {
+    let (alice, mut peer) = (builder().allow_transfer().build().await.unwrap(), Peer::new().await);
+    let mut dialing = alice.call(peer.uri()).start().await.unwrap();
+    let invite = peer.expect("INVITE").await;
+    peer.reply(&invite, "180 Ringing", "a", "", "").await;
+    assert_eq!(dialing.progress().await.unwrap().code, 180);
+    let mut other = Peer::new().await;
+    let lines = format!("Replaces: {};early-only\r\n", named(&invite));
+    stranger(&other, &alice, &peer.uri(), "pickup", &lines, SDP).await;
+    other.expect("SIP/2.0 200 ").await;
+    let call = dialing.answer().await.unwrap();
+    peer.expect("CANCEL").await;
+    assert!(!call.is_over());
+}
+
+#[tokio::test]
+async fn rfc3891_3_a_call_that_rings_here_is_no_match() {
+    let (alice, mut peer) = (builder().allow_transfer().build().await.unwrap(), Peer::new().await);
+    stranger(&peer, &alice, "sip:carol@example.com", "rings", "", SDP).await;
+    let incoming = alice.incoming().await.unwrap();
+    incoming.ring().await.unwrap();
+    let ringing = peer.expect("SIP/2.0 180 ").await;
+    let tag = header(&ringing, "To").unwrap().split(";tag=").nth(1).unwrap();
+    let lines = format!("Replaces: rings;to-tag={tag};from-tag=s\r\n");
+    stranger(&peer, &alice, "sip:carol@example.com", "second", &lines, SDP).await;
+    peer.expect("SIP/2.0 481 ").await;
+    drop(incoming);
+}
+
+#[tokio::test]
+async fn rfc3891_6_2_who_takes_replaces_says_so() {
+    for (builder, takes) in [(builder(), false), (builder().allow_transfer(), true)] {
+        let (alice, mut peer) = (builder.build().await.unwrap(), Peer::new().await);
+        let _dialing = alice.call(peer.uri()).start().await.unwrap();
+        let invite = peer.expect("INVITE").await;
+        assert_eq!(header(&invite, "Supported").unwrap().contains("replaces"), takes, "{invite}");
+        stranger(&peer, &alice, "sip:x@example.com", "needs", "Require: replaces\r\n", SDP).await;
+        let answer = answered(&mut peer, "needs");
+        if takes {
+            let (answer, incoming) = tokio::join!(answer, async {
+                let incoming = alice.incoming().await.unwrap();
+                incoming.reject(486, None).await
+            });
+            assert!(answer.starts_with("SIP/2.0 486 ") && incoming.code == 486, "{answer}");
+        } else {
+            let answer = answer.await;
+            assert!(answer.starts_with("SIP/2.0 420 "), "{answer}");
+            assert_eq!(header(&answer, "Unsupported"), Some("replaces"));
+        }
+    }
+}
+
+/// All three roles are ours: one that transfers, one that is transferred, one it is transferred to.
+#[tokio::test]
+async fn rfc5589_7_1_an_attended_transfer_between_three_phones_and_the_two_hear_each_other() {
+    let one = builder().build().await.unwrap();
+    let two = builder().allow_transfer().build().await.unwrap();
+    let three = builder().allow_transfer().build().await.unwrap();
+    let (first, at_two) = call(&one, &two).await;
+    let (second, at_three) = call(&one, &three).await;
+    let _tone = at_three.audio().tone(1_000.0, None).unwrap();
+    let mut events = first.events();
+    first.transfer_to(&second).await.unwrap();
+    let referral = two.referral().await.unwrap();
+    assert!(referral.is_attended() && referral.is_of(&at_two));
+    let joined = referral.accept().await.unwrap();
+    until("the outcome", async || {
+        matches!(events.next().await, Some(CallEvent::Transfer { code: 200, last: true, .. }))
+    })
+    .await;
+    assert_eq!(second.ended().await.by, EndedBy::Peer);
+    first.hangup().await;
+    assert_eq!(at_two.ended().await.by, EndedBy::Peer);
+    let _other_tone = joined.audio().tone(440.0, None).unwrap();
+    let ears = (Ear::on(&joined), Ear::on(&at_three));
+    let long = Duration::from_secs(1);
+    until("a second of tone both ways", async || ears.0.heard(1) >= long && ears.1.heard(0) >= long).await;
+    joined.hangup().await;
+    assert_eq!(at_three.ended().await.by, EndedBy::Peer);
+}
