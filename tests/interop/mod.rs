@@ -16,6 +16,7 @@ mod message;
 mod names;
 mod overload;
 mod pbx;
+mod proxy;
 mod reliable;
 mod rests;
 mod sipp;

@@ -96,7 +96,7 @@ impl Home {
                 plan.reply
             }
             Verdict::Challenge { stale } => {
-                let lines = self.digest.challenge_to(self.now, request, origin, stale, |_| true);
+                let lines = self.digest.challenge_to(self.now, request, origin, false, stale, |_| true);
                 Reply::new(StatusCode::UNAUTHORIZED).lines(lines).stateless()
             }
             _ => Reply::new(StatusCode::FORBIDDEN),

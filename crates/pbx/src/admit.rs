@@ -41,11 +41,7 @@ impl Switch {
                 }
                 _ => refuse(StatusCode::FORBIDDEN),
             },
-            Verdict::Challenge { stale } if as_proxy => {
-                let lines = self.digest.challenge(now, origin, true, stale);
-                Err(Box::new(Reply::new(StatusCode::PROXY_AUTHENTICATION_REQUIRED).lines(lines).stateless()))
-            }
-            Verdict::Challenge { stale } => Err(Box::new(self.challenge(request, origin, now, stale))),
+            Verdict::Challenge { stale } => Err(Box::new(self.challenge_as(request, origin, now, as_proxy, stale))),
             Verdict::Forbidden { reason, user } => {
                 // The only line for it: tools that ban addresses read it. The name is cut and quoted: it is the peer's choice.
                 let name: String = user.chars().take(64).collect();
@@ -59,10 +55,15 @@ impl Switch {
     }
 
     pub(crate) fn challenge(&mut self, request: &Request, origin: &Origin, now: Now, stale: bool) -> Reply {
+        self.challenge_as(request, origin, now, false, stale)
+    }
+
+    fn challenge_as(&mut self, request: &Request, origin: &Origin, now: Now, as_proxy: bool, stale: bool) -> Reply {
         let md5_alone = self.offers_md5_among_others && self.is_old(request, origin, now);
         let wanted = |algorithm| !md5_alone || algorithm == Algorithm::Md5;
-        let lines = self.digest.challenge_to(now, request, origin, stale, wanted);
-        Reply::new(StatusCode::UNAUTHORIZED).lines(lines).stateless()
+        let lines = self.digest.challenge_to(now, request, origin, as_proxy, stale, wanted);
+        let code = if as_proxy { StatusCode::PROXY_AUTHENTICATION_REQUIRED } else { StatusCode::UNAUTHORIZED };
+        Reply::new(code).lines(lines).stateless()
     }
 
     /// Whether a request comes from a device that knows one hash only: by its User-Agent or, since not every request has one, by that of

@@ -345,7 +345,10 @@ impl Proxy {
             // 408 to a non-INVITE comes too late for whoever waits for it, and is not sent (RFC 4320 section 4.2).
             Outcome::Received(response) if response.code() == StatusCode::REQUEST_TIMEOUT && !fork.invite => Ok(()),
             Outcome::Made(StatusCode::REQUEST_TIMEOUT) if !fork.invite => Ok(()),
-            Outcome::Received(response) => turn.pass_back(fork.tx, &response, &lines),
+            // One that names nobody but us cannot go back as it is: its code does.
+            Outcome::Received(response) => turn
+                .pass_back(fork.tx, &response, &lines)
+                .or_else(|_| turn.respond(fork.tx, Reply::new(response.code()))),
             Outcome::Made(code) => turn.respond(fork.tx, Reply::new(code)),
         };
         // The only way to fail: nobody waits any more.

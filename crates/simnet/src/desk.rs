@@ -35,7 +35,7 @@ impl Desk {
         let user = match verdict {
             Verdict::Ok(verified) => Some(verified.user.into_owned()),
             Verdict::Challenge { stale } => {
-                let lines = self.digest.challenge_to(now, request, origin, stale, |_| true);
+                let lines = self.digest.challenge_to(now, request, origin, false, stale, |_| true);
                 return drop(turn.respond(tx, Reply::new(StatusCode::UNAUTHORIZED).lines(lines).stateless()));
             }
             _ => return drop(turn.respond(tx, Reply::new(StatusCode::FORBIDDEN))),

@@ -16,7 +16,7 @@ impl Server {
         lines
     }
 
-    /// The lines of the 401 to a request, one for each of the hashes that are `wanted`. When it is repeated, it is given the nonce it was given
+    /// The lines of the 401 (`proxy` false) or 407 to a request, one for each of the hashes that are `wanted`. When it is repeated, it is given the nonce it was given
     /// first, unless more than a thousand others have been challenged meanwhile. So an answer that nothing is kept of
     /// ([`crate::Reply::stateless`]) is nearly always the same octets again.
     pub fn challenge_to(
@@ -24,14 +24,17 @@ impl Server {
         now: Now,
         request: &Request,
         origin: &Origin,
+        proxy: bool,
         stale: bool,
         wanted: impl Fn(Algorithm) -> bool,
     ) -> Lines {
         let headers = request.headers();
         let ((branch, _), (call_id, _)) = (headers.way_back(), headers.call());
         let named = ([branch, call_id], headers.cseq().number);
+        let id = if proxy { HeaderId::ProxyAuthenticate } else { HeaderId::WwwAuthenticate };
         let mut lines = Lines::new();
-        self.challenge_again(now.mono, origin.remote.ip(), named, stale, wanted, &mut lines);
+        let add = |value: [&[u8]; 4]| lines.push_parts(id, &value);
+        self.challenge_again(now.mono, origin.remote.ip(), named, stale, wanted, add);
         lines
     }
 

@@ -13,7 +13,6 @@ use super::ha1::Ha1;
 use super::info::Proof;
 use super::nonce::{Nonce, Nonces, Recent, Used, Window};
 use super::response::{Inputs, Protection, Quality};
-use crate::message::{HeaderId, Lines};
 use crate::time::Time;
 
 /// Credentials looked at in one request.
@@ -254,7 +253,7 @@ impl Server {
         server.behind_nonce.iter().map(text)
     }
 
-    /// Adds lines with the values of [`Server::challenges`] for the hashes that are `wanted`, for a request known by these texts and its CSeq
+    /// Gives the values of [`Server::challenges`], in parts, for the hashes that are `wanted`, for a request known by these texts and its CSeq
     /// number: one that comes again soon is given the same nonce.
     pub(crate) fn challenge_again(
         &mut self,
@@ -263,13 +262,13 @@ impl Server {
         (texts, number): ([&[u8]; 2], u32),
         stale: bool,
         wanted: impl Fn(Algorithm) -> bool,
-        lines: &mut Lines,
+        mut give: impl FnMut([&[u8]; 4]),
     ) {
         let name = self.nonces.name(texts, number, peer);
         let issue = self.recent.of(name, now, || self.nonces.issue(now));
         let nonce = self.nonces.write(issue, self.config.bind_address.then_some(peer));
         let told = self.config.algorithms.iter().zip(&self.behind_nonce).filter(|(algorithm, _)| wanted(**algorithm));
-        told.for_each(|(_, behind)| lines.push_parts(HeaderId::WwwAuthenticate, &self.told(&nonce, behind, stale)));
+        told.for_each(|(_, behind)| give(self.told(&nonce, behind, stale)));
     }
 
     /// The parts of a value.

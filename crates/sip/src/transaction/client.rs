@@ -190,10 +190,14 @@ impl Turn<'_> {
 
     /// A response came in (RFC 3261 sections 17.1.3 and 18.1.2): one whose top Via is not ours, sent-by and branch, is dropped.
     pub(crate) fn receive_response(&mut self, response: Box<Response>, origin: &Origin) {
-        // Section 8.1.3.3: a response with somebody else's Via under ours is not for us; section 16.7 step 3: one without is for nobody else.
+        // Section 8.1.3.3: a response with somebody else's Via under ours is not for us. Section 16.7 step 3: one to what was passed on and without
+        // another Via is for nobody else; a refusal is acknowledged all the same, and ends the branch.
         let only = || response.headers().list::<Via<'_>>().nth(1).is_none();
-        let passed = |id: &Id| self.stack.clients.get(*id).is_some_and(|client| client.passed);
-        match self.client_of(response.headers()).filter(|id| only() != passed(id)) {
+        let fits = |id: &Id| match self.stack.clients.get(*id) {
+            Some(client) if client.passed => response.code().class() > 2 || !only(),
+            _ => only(),
+        };
+        match self.client_of(response.headers()).filter(fits) {
             Some(id) => self.client_response(id, response, origin),
             None => self.stack.counters.stray_responses += 1,
         }

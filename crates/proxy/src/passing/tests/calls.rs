@@ -186,3 +186,20 @@ fn rfc4320_4_2_a_request_that_nobody_answers_gets_no_408() {
     desk.sent.clear();
     desk.empty();
 }
+
+#[test]
+fn rfc3261_16_7_3_a_refusal_that_names_only_us_is_acknowledged_and_its_code_goes_back() {
+    let mut desk = Desk::to(&[(3, 1_000)]);
+    desk.hears(2, &invite());
+    desk.next(2, "SIP/2.0 100");
+    let passed = desk.next(3, "INVITE");
+    let via = passed.value(HeaderId::Via);
+    let rest = "From: <sip:a@192.0.2.2>;tag=a\nTo: <sip:b@home.example>;tag=x\nCall-ID: c\nCSeq: 1 INVITE\n\n";
+    desk.hears(3, &format!("SIP/2.0 486 Mine\nVia: {via}\n{rest}"));
+    desk.next(3, "ACK");
+    assert_eq!(
+        desk.next(2, "SIP/2.0 486 Busy Here").all(HeaderId::Via),
+        ["SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK1"]
+    );
+    desk.silent();
+}

@@ -1,0 +1,201 @@
+//! `offhook serve --role proxy` between SIPp, baresip, Kamailio and phones of our own.
+
+use super::baresip::Baresip;
+use super::kamailio::Kamailio;
+use super::sipp;
+use crate::program::offhook::{self, Server, USERS};
+use crate::program::sound::seconds_of;
+use crate::program::{Program, free_port};
+
+/// Audio that counts as heard, and as not heard.
+const HEARD: f64 = 3.0;
+const UNHEARD: f64 = 0.2;
+
+/// A proxy for SIPp, which knows no digest but MD5.
+fn serve(settings: &str) -> Server {
+    let file = offhook::configuration(&format!("digest = [\"md5\"]\nrole = \"proxy\"\n{settings}"));
+    offhook::serve(&[&["--config", file.path().to_str().unwrap()], &USERS[..]].concat())
+}
+
+/// Registers 1002 from a port and waits there for one call.
+fn callee(server: &Server, scenario: &str) -> Program {
+    let port = free_port();
+    let credentials = ["-m", "1", "-s", "1002", "-au", "1002", "-ap", "secret2"];
+    let (code, output) = sipp::start_at(port, "uas_registers.xml", &server.address, &credentials).finish();
+    assert_eq!(code, 0, "{output}");
+    let phone = sipp::start_at(port, scenario, &server.address, &["-m", "1"]);
+    sipp::await_port(port);
+    phone
+}
+
+/// 1001 calls 1002 with this scenario and password.
+fn call(server: &Server, scenario: &str, password: &str) -> (i32, String) {
+    let arguments = ["-m", "1", "-s", "1002", "-au", "1001", "-ap", password];
+    sipp::run(scenario, &server.address, &arguments)
+}
+
+/// The scenario of a caller of a PBX for a proxy, which asks with 407, and refuses at the end with `code`.
+fn asked_by_proxy(scenario: &str, code: u16) -> tempfile::TempPath {
+    let file = sipp::with(scenario, "response=\"401\"", "response=\"407\"");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("FINAL", &code.to_string())).unwrap();
+    file
+}
+
+fn went_well((code, output): (i32, String)) {
+    assert_eq!(code, 0, "{output}");
+}
+
+#[test]
+fn sipp_calls_sipp_through_the_proxy_with_one_loop_and_four() {
+    for settings in ["", "shards = 4\n"] {
+        let server = serve(settings);
+        let phone = callee(&server, "proxied_callee.xml");
+        went_well(call(&server, "proxied_caller_answered.xml", "secret1"));
+        went_well(phone.finish());
+    }
+}
+
+#[test]
+fn scenario_that_wants_a_record_route_fails_where_there_is_none() {
+    let server = serve("proxy.record_route = false\n");
+    let mut phone = callee(&server, "proxied_callee.xml");
+    let (code, output) = call(&server, "proxied_caller_answered.xml", "secret1");
+    assert_ne!(code, 0, "{output}");
+    phone.kill();
+}
+
+#[test]
+fn of_two_phones_that_ring_one_answers_and_the_other_is_cancelled() {
+    let server = serve("");
+    let rings = callee(&server, "uas_rings.xml");
+    let answers = callee(&server, "proxied_callee.xml");
+    went_well(call(&server, "proxied_caller_answered.xml", "secret1"));
+    went_well(answers.finish());
+    went_well(rings.finish());
+}
+
+#[test]
+fn of_two_phones_of_which_one_is_busy_the_other_answers() {
+    let server = serve("proxy.forking = \"serial\"\n");
+    let answers = callee(&server, "proxied_callee.xml");
+    let busy = callee(&server, "uas_busy.xml");
+    went_well(call(&server, "proxied_caller_answered.xml", "secret1"));
+    went_well(answers.finish());
+    let mut busy = busy;
+    busy.kill();
+}
+
+#[test]
+fn refusals_of_all_phones_are_one_refusal_and_another_code_fails() {
+    let server = serve("");
+    let phones = [callee(&server, "uas_busy.xml"), callee(&server, "uas_busy.xml")];
+    went_well(call(&server, asked_by_proxy("pbx_caller_refused.xml", 486).to_str().unwrap(), "secret1"));
+    phones.into_iter().for_each(|phone| went_well(phone.finish()));
+    let server = serve("");
+    let _phone = callee(&server, "uas_busy.xml");
+    let (code, output) = call(&server, asked_by_proxy("pbx_caller_refused.xml", 603).to_str().unwrap(), "secret1");
+    assert_ne!(code, 0, "{output}");
+}
+
+#[test]
+fn caller_who_gives_up_stops_the_ringing() {
+    let server = serve("");
+    let phone = callee(&server, "uas_rings.xml");
+    went_well(call(&server, asked_by_proxy("pbx_caller_cancels.xml", 487).to_str().unwrap(), "secret1"));
+    went_well(phone.finish());
+}
+
+#[test]
+fn callers_without_the_password_do_not_get_through() {
+    let mut server = serve("");
+    went_well(call(&server, asked_by_proxy("pbx_caller_refused.xml", 403).to_str().unwrap(), "guessed"));
+    server.program.wait_for("auth_failed ip=127.0.0.1");
+}
+
+/// baresip at the proxy, over this transport.
+fn registered(server: &Server, user: &str, password: &str, transport: &str, hertz: u32) -> Baresip {
+    let account = format!(
+        "<sip:{user}@{};transport={transport}>;auth_user={user};auth_pass={password};regint=300;answermode=auto",
+        server.address
+    );
+    let mut phone = Baresip::start(&account, hertz);
+    phone.wait_for_line("200 OK (Offhook");
+    phone
+}
+
+#[test]
+fn baresip_calls_baresip_through_the_proxy_and_both_hear() {
+    for (calling, called) in [("udp", "udp"), ("udp", "tcp"), ("tcp", "udp")] {
+        let server = offhook::serve(&[&["--role", "proxy"], &USERS[..]].concat());
+        let mut caller = registered(&server, "1001", "secret1", calling, 440);
+        let mut callee = registered(&server, "1002", "secret2", called, 1000);
+        caller.command("dial", &format!("sip:1002@{}", server.address));
+        caller.wait_for("CALL_ESTABLISHED");
+        callee.wait_for("CALL_ESTABLISHED");
+        caller.talk();
+        // The BYE of the called side finds the caller, whatever his transport.
+        callee.command("hangup", "");
+        caller.wait_for("CALL_CLOSED");
+        let heard = |phone: &Baresip, hertz| seconds_of(&phone.recording(), hertz);
+        let way = format!("{calling} to {called}");
+        assert!(heard(&caller, 1000.0) >= HEARD && heard(&callee, 440.0) >= HEARD, "{way}");
+        assert!(heard(&caller, 440.0) < UNHEARD && heard(&callee, 1000.0) < UNHEARD, "{way}");
+        caller.stop();
+        callee.stop();
+        let (code, output) = server.program.stop("TERM");
+        assert_eq!(code, 0, "{output}");
+    }
+}
+
+#[test]
+fn baresip_with_a_wrong_password_does_not_get_through() {
+    let server = offhook::serve(&[&["--role", "proxy"], &USERS[..]].concat());
+    let callee = registered(&server, "1002", "secret2", "udp", 1000);
+    let account = format!("<sip:1001@{}>;auth_user=1001;auth_pass=guessed;regint=0", server.address);
+    let mut caller = Baresip::start(&account, 440);
+    caller.command("dial", &format!("sip:1002@{}", server.address));
+    let closed = caller.wait_for("CALL_CLOSED");
+    assert!(closed.contains("403"), "{closed}");
+    assert!(!callee.has_recording() && !caller.has_recording());
+    caller.stop();
+    callee.stop();
+}
+
+/// A robot of ours at a registrar, that echoes.
+fn robot(account: &str, password: &str) -> Program {
+    let mut robot =
+        offhook::start(&["answer", "--echo", "--sip", "127.0.0.1:0", "--account", account, "--password", password]);
+    robot.wait_for("registered");
+    robot
+}
+
+/// A phone of ours calls by an outbound proxy and expects to hear itself.
+fn calls(target: &str, account: &str, password: &str, proxy: &str) -> (i32, String) {
+    let proxy = format!("sip:{proxy};lr");
+    let identity = ["--account", account, "--password", password, "--proxy", &proxy, "--sip", "127.0.0.1:0"];
+    let sound = ["--tone", "440", "--for", "3", "--expect-tone", "440"];
+    offhook::start(&[&["call", target], &identity[..], &sound[..]].concat()).finish()
+}
+
+#[test]
+fn kamailio_behind_us_takes_the_calls_of_our_users() {
+    let (server, kamailio) = (offhook::serve(&[&["--role", "proxy"], &USERS[..]].concat()), Kamailio::start_open());
+    let _robot = robot(&format!("sip:1002@{}", kamailio.address), "secret1002");
+    let account = format!("sip:1001@{}", server.address);
+    let there = |number: &str| format!("sip:{number}@{}", kamailio.address);
+    went_well(calls(&there("1002"), &account, "secret1", &server.address));
+    // Nobody is there; and a stranger gets nowhere by us.
+    assert_eq!(calls(&there("1003"), &account, "secret1", &server.address).0, 7);
+    assert_ne!(calls(&there("1002"), &account, "guessed", &server.address).0, 0);
+}
+
+#[test]
+fn kamailio_before_us_brings_calls_to_our_users_and_to_nobody_else() {
+    let (server, kamailio) = (offhook::serve(&[&["--role", "proxy"], &USERS[..]].concat()), Kamailio::start_open());
+    let _robot = robot(&format!("sip:1002@{}", server.address), "secret2");
+    let account = format!("sip:1001@{}", kamailio.address);
+    let here = |number: &str| format!("sip:{number}@{}", server.address);
+    went_well(calls(&here("1002"), &account, "secret1001", &kamailio.address));
+    assert_eq!(calls(&here("999"), &account, "secret1001", &kamailio.address).0, 7);
+}
