@@ -60,6 +60,41 @@ fn rfc3515_2_4_2_baresip_sends_our_phone_nowhere_unless_that_is_allowed() {
     assert!(output.contains("--expect-tone 1500") && heard < UNHEARD, "{heard} {output}");
 }
 
+/// A phone of baresip (1000 Hz) calls our robot (440 Hz) and sends it on to another (1500 Hz). What the robot has said, and how long the other one heard it.
+fn robot_sent_on(more: &[&str]) -> (String, f64) {
+    let (mut asks, mut third) = (phone(1000), phone(1500));
+    let (mut robot, address) = offhook::answer(&[&["--tone", "440"], more].concat());
+    asks.command("dial", &format!("sip:robot@{address}"));
+    asks.wait_for("CALL_ESTABLISHED");
+    asks.talk();
+    asks.command("transfer", &format!("sip:phone@{}", third.address()));
+    if more.is_empty() {
+        asks.wait_for("TRANSFER_FAILED");
+        asks.command("hangup", "");
+        robot.wait_for("call 1 ended by caller");
+    } else {
+        third.wait_for("CALL_ESTABLISHED");
+        asks.wait_for("CALL_CLOSED");
+        third.talk();
+        third.command("hangup", "");
+        robot.wait_for("call 2 ended by caller");
+    }
+    let (_, output) = robot.stop("TERM");
+    let heard = if third.has_recording() { seconds_of(&third.recording(), 440.0) } else { 0.0 };
+    asks.stop();
+    third.stop();
+    (output, heard)
+}
+
+#[test]
+fn rfc3515_2_4_baresip_sends_our_robot_on_and_is_hung_up() {
+    let (output, heard) = robot_sent_on(&["--allow-transfer"]);
+    assert!(heard >= HEARD && output.contains("the other side has us call sip:phone@"), "{heard} {output}");
+    // The control.
+    let (output, heard) = robot_sent_on(&[]);
+    assert!(heard < UNHEARD && !output.contains("has us call"), "{heard} {output}");
+}
+
 /// Waits for what SIPp writes down behind this word.
 fn noted(log: &Path, word: &str) -> Vec<String> {
     let end = Instant::now() + PATIENCE;

@@ -93,6 +93,7 @@ fn conduct(args: &args::Answer) -> Result<(Conduct, bool), Fault> {
         ring_only: args.ring,
         reliable: args.reliable,
         timed: args.timer.read()?.is_some(),
+        allow_transfer: args.allow_transfer,
         hang_up_after: args.duration.map(Duration::from_secs),
         echo: args.echo,
         voice,

@@ -362,6 +362,9 @@ pub(crate) struct Answer {
     /// Say reliably that it rings, with the description, to callers that can take it (100rel); the 200 waits for their PRACK.
     #[arg(long, conflicts_with = "reject")]
     pub(crate) reliable: bool,
+    /// Let the other side of a call have us call somebody else, at our cost. Otherwise it is refused.
+    #[arg(long)]
+    pub(crate) allow_transfer: bool,
     /// Refuse with this status.
     #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(300..700), conflicts_with = "ring")]
     pub(crate) reject: Option<u16>,

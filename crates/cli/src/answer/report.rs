@@ -25,6 +25,12 @@ pub(super) fn print(news: &News, out: &mut Out) -> Option<Exit> {
                 [("event", "answered".into()), ("call", (*call).into()), ("codec", codec.into())]
             });
         }
+        News::Transfer { call, to } => {
+            out.event(
+                &format!("call {call}: the other side has us call {to}"),
+                &[("event", "transfer".into()), ("call", (*call).into()), ("to", to.as_str().into())],
+            );
+        }
         News::Digit { call, digit } => {
             let digit = digit.to_string();
             out.event(

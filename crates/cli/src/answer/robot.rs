@@ -15,11 +15,13 @@
 //! | `describing` | their session descriptions |
 //! | `sound` | their streams |
 //! | `registering` | the registration of an account |
+//! | `transferring` | calls that others want the robot to place |
 
 mod calls;
 mod describing;
 mod registering;
 mod sound;
+mod transferring;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -41,6 +43,7 @@ use super::voice::{Ears, Voice};
 use crate::exit::Exit;
 use describing::{Described, Here, Ready};
 use sound::Sound;
+use transferring::{Own, Transfer};
 
 /// What the robot does with calls.
 pub(super) struct Conduct {
@@ -49,6 +52,8 @@ pub(super) struct Conduct {
     pub(super) reliable: bool,
     /// Session timers are understood (RFC 4028).
     pub(super) timed: bool,
+    /// The other side of a call may have somebody else called.
+    pub(super) allow_transfer: bool,
     pub(super) hang_up_after: Option<Duration>,
     pub(super) echo: bool,
     pub(super) voice: Option<Voice>,
@@ -102,6 +107,11 @@ pub(super) enum News {
         call: u64,
         codec: Option<Codec>,
     },
+    /// Somebody else is called, since the other side wants it.
+    Transfer {
+        call: u64,
+        to: String,
+    },
     Digit {
         call: u64,
         digit: char,
@@ -136,6 +146,7 @@ struct Live {
     standing: bool,
     /// What accepts it, once its description was sent in a reliable provisional response.
     promised: Option<Box<Ready>>,
+    transfer: Option<Box<Transfer>>,
 }
 
 /// The application of `offhook answer`.
@@ -151,6 +162,8 @@ pub(super) struct Robot {
     calls: IdMap<SessionId, Live>,
     streams: HashMap<Key, SessionId>,
     registration: Option<RegistrationId>,
+    /// Who calls, where there is an account.
+    own: Option<Own>,
     /// It has stood once.
     registered: bool,
     /// Where the REGISTER goes, for a person, and whether it has a password.
@@ -164,9 +177,9 @@ pub(super) struct Robot {
 impl Robot {
     /// What it takes; session timers where they are wanted.
     pub(super) fn capabilities(timed: bool) -> Capabilities {
-        use Method::{Ack, Bye, Cancel, Info, Invite, Message, Options, Prack, Update};
+        use Method::{Ack, Bye, Cancel, Info, Invite, Message, Options, Prack, Refer, Update};
         Capabilities {
-            allow: vec![Invite, Ack, Cancel, Bye, Options, Info, Message, Prack, Update],
+            allow: vec![Invite, Ack, Cancel, Bye, Options, Info, Message, Prack, Update, Refer],
             supported: [uas::RELIABLE].into_iter().chain(timed.then_some(uas::TIMER)).map(str::to_owned).collect(),
             schemes: ["sip", "sips", "tel"].map(str::to_owned).to_vec(),
             ..Capabilities::default()
@@ -185,6 +198,7 @@ impl Robot {
             calls: IdMap::default(),
             streams: HashMap::new(),
             registration: None,
+            own: None,
             registered: false,
             registrar: (String::new(), false),
             places: HashMap::new(),

@@ -1,5 +1,7 @@
 //! Calls, from the INVITE to the end, and other requests.
 
+use media::Agreed;
+use net::media::PortPair;
 use sip::header::From;
 use sip::invite::{By, SessionEvent};
 use sip::message::{Body, HeaderId, Lines, Method, Quote, Request, StatusCode};
@@ -10,7 +12,7 @@ use ua::InfoDigit;
 
 use super::describing::describe;
 use super::sound::Sound;
-use super::{News, Robot};
+use super::{Live, News, Robot};
 
 impl Robot {
     pub(super) fn invited(&mut self, tx: ServerTx, request: &Request, origin: &Origin, turn: &mut Turn<'_>) {
@@ -98,9 +100,21 @@ impl Robot {
             // It has an answer already, or nobody waits for one.
             return self.ended(session, "error", turn);
         }
-        let settings = ready.agreed.and_then(|agreed| agreed.settings);
+        self.begin(session, ready.ports, ready.agreed, turn);
+    }
+
+    /// A call stands: its sound begins, and the time until it is hung up.
+    pub(super) fn begin(
+        &mut self,
+        session: SessionId,
+        ports: Option<PortPair>,
+        agreed: Option<Agreed>,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(call) = self.calls.get(&session).map(|live| live.number) else { return };
+        let settings = agreed.and_then(|agreed| agreed.settings);
         self.tell(News::Answered { call, codec: settings.as_ref().map(|settings| settings.codec) });
-        let sound = ready.ports.zip(self.studio.as_ref()).map(|(ports, studio)| (ports, Sound::new(&studio.media)));
+        let sound = ports.zip(self.studio.as_ref()).map(|(ports, studio)| (ports, Sound::new(&studio.media)));
         if let Some(live) = self.calls.get_mut(&session) {
             live.standing = true;
             live.since = turn.now().mono;
@@ -197,7 +211,10 @@ impl Robot {
         }
     }
 
-    pub(super) fn ended(&mut self, session: SessionId, by: &'static str, turn: &Turn<'_>) {
+    pub(super) fn ended(&mut self, session: SessionId, by: &'static str, turn: &mut Turn<'_>) {
+        if let Some(wanted_by) = self.calls.get(&session).and_then(Live::wanted_by) {
+            self.report(wanted_by, StatusCode::REQUEST_TERMINATED, turn);
+        }
         let Some(live) = self.calls.remove(&session) else { return };
         let (call, lasted) = (live.number, turn.now().mono.since(live.since));
         let lasted = live.standing.then_some(lasted);
@@ -248,6 +265,13 @@ impl Robot {
                 let reply = self.informed(session, &request);
                 let _ = turn.respond(tx, reply);
             }
+            SessionEvent::Request { tx, request } if *request.method() == Method::Refer => {
+                self.referred(session, tx, &request, turn);
+            }
+            SessionEvent::Progress { response, .. } => self.placed_rings(session, &response, turn),
+            SessionEvent::Answered { response, .. } => self.placed_answered(session, &response, turn),
+            SessionEvent::Redirected { response } => self.placed_failed(session, response.code(), turn),
+            SessionEvent::Failed { refusal } => self.placed_failed(session, refusal.code(), turn),
             SessionEvent::Request { tx, request } => self.asked(tx, &request, turn),
             SessionEvent::Cancelled { .. } => self.ended(session, "caller", turn),
             SessionEvent::Ended { by, .. } => {
@@ -287,6 +311,8 @@ impl Robot {
                 self.tell(News::Message { from: caller(request), text });
                 Reply::new(StatusCode::OK)
             }
+            // Only whom one talks to can be transferred.
+            None if *request.method() == Method::Refer => Reply::new(StatusCode::DECLINE),
             None if *request.method() == Method::Options => uas::options(StatusCode::OK, &self.capabilities),
             None => Reply::new(StatusCode::OK),
         };

@@ -36,6 +36,11 @@ impl Described {
         })
     }
 
+    /// Our address.
+    pub(super) fn local(&self) -> IpAddr {
+        self.here.local
+    }
+
     /// Whether they have been made.
     pub(super) fn made(&mut self) -> Option<&mut CallMedia> {
         self.whole.as_deref_mut()
@@ -66,7 +71,7 @@ impl Robot {
         if self.studio.is_some() {
             media.whole();
         }
-        Ok(Live { number, media, sound: None, since, standing: false, promised: None })
+        Ok(Live { number, media, sound: None, since, standing: false, promised: None, transfer: None })
     }
 
     pub(super) fn speaks(&self) -> bool {

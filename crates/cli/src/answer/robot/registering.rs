@@ -4,6 +4,7 @@ use sip::digest::Credentials;
 use sip::register::{RegisterFailure, RegistrationEvent};
 use sip::{Failure, Hop, SendError, Turn};
 
+use super::transferring::Own;
 use super::{News, Robot};
 use crate::exit::Exit;
 
@@ -22,6 +23,12 @@ impl Robot {
             credentials.add(credential);
             spec.credentials = credentials;
         }
+        self.own = Some(Own {
+            from: format!("<{}>", spec.aor),
+            routes: spec.routes.clone(),
+            hop: spec.hop.clone(),
+            credentials: spec.credentials.clone(),
+        });
         match turn.register(spec) {
             Ok(id) => self.registration = Some(id),
             Err(error) => self.tell(News::RegistrationFailed { why: error.to_string(), next: Err(Exit::General) }),
