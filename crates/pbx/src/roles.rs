@@ -22,6 +22,7 @@ pub(crate) struct Roles {
     usual: Role,
     by_domain: Vec<(String, Role)>,
     rules: ProxyRules,
+    realm: Arc<str>,
     /// Where anything but a PBX is asked for.
     pub(crate) proxy: Option<Proxy>,
     capabilities: Capabilities,
@@ -47,7 +48,7 @@ impl Roles {
         let proxy = config.is_more_than_pbx().then(|| Proxy::new(settings, Own::new(domains), secret));
         let allow = vec![Method::Register, Method::Options];
         let capabilities = Capabilities { allow, accept: Vec::new(), ..Capabilities::default() };
-        Self { usual: config.role, by_domain, rules, proxy, capabilities }
+        Self { usual: config.role, by_domain, rules, realm: config.realm().into(), proxy, capabilities }
     }
 
     /// What the server is for a request: by the domain of its Request-URI; what has a Route is for the proxy wherever there is one.
@@ -109,14 +110,14 @@ impl Switch {
         }
         if !arrival.ours {
             let target = way_of(&arrival);
-            let job = Job { tx, request, origin, arrival, authorized, trusted: authorized || self.roles.rules.relay };
+            let job = self.job(tx, request, origin, arrival, authorized);
             return self.roles.proxy.as_mut()?.pass(job, vec![target], turn);
         }
         let number = arrival.uri.as_uri().user_unescaped().map(std::borrow::Cow::into_owned).unwrap_or_default();
         let Some(name) = self.accounts.by_number(&number).map(|known| known.name.clone()) else {
             return Some(Reply::new(StatusCode::NOT_FOUND));
         };
-        let job = Job { tx, request, origin, arrival, authorized, trusted: authorized || self.roles.rules.relay };
+        let job = self.job(tx, request, origin, arrival, authorized);
         if self.neighbours.keeps(&name) {
             let devices = self.devices(&name, turn.now());
             return self.pass_to_devices(role, job, devices, turn);
@@ -126,6 +127,12 @@ impl Switch {
         }
         let asked = self.findings.ask(&name, Seeker::Passed(role, Box::new(job)), &self.neighbours, turn);
         if asked { None } else { Some(self.busy()) }
+    }
+
+    fn job(&self, tx: ServerTx, request: Arc<Request>, origin: Origin, arrival: Arrival, authorized: bool) -> Job {
+        let trusted = authorized || self.roles.rules.relay;
+        let authorized = authorized.then(|| Arc::clone(&self.roles.realm));
+        Job { tx, request, origin, arrival, authorized, trusted }
     }
 
     /// A request for a user whose devices these are.

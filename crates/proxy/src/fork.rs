@@ -67,7 +67,7 @@ pub(crate) struct Fork {
     pub(crate) origin: Origin,
     pub(crate) arrival: Arrival,
     /// See [`sip::Forward::authorized`].
-    pub(crate) authorized: bool,
+    pub(crate) authorized: Option<Arc<str>>,
     /// Whether its sender may go where targets send it (3xx recursion).
     pub(crate) trusted: bool,
     /// Targets that have not had their turn, the best first.

@@ -71,8 +71,8 @@ pub struct Job {
     pub origin: Origin,
     /// As [`Proxy::arrived`] read it.
     pub arrival: Arrival,
-    /// Its credentials were for us: they go no further.
-    pub authorized: bool,
+    /// The realm for which it has shown credentials: those go no further.
+    pub authorized: Option<Arc<str>>,
     /// Its sender may go anywhere: redirections are followed for him.
     pub trusted: bool,
 }
@@ -182,7 +182,7 @@ impl Proxy {
             mark: arrival.mark,
             record: None,
             lines: Lines::new(),
-            authorized: false,
+            authorized: None,
         };
         // Without room or a way it is lost, like any datagram: the 2xx comes again, and so does the ACK.
         let _ = turn.forward_stateless(forward);
@@ -422,7 +422,7 @@ fn forward(fork: &Fork, target: Target, breadth: u32, config: &ProxyConfig, toke
         mark: arrival.mark,
         record,
         lines: Lines::new(),
-        authorized: fork.authorized,
+        authorized: fork.authorized.clone(),
     }
 }
 

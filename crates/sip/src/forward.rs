@@ -35,8 +35,8 @@ pub struct Forward {
     pub record: Option<Record>,
     /// Further lines, above those that came.
     pub lines: Lines,
-    /// The credentials in Proxy-Authorization were for us, and go no further (RFC 3261 section 22.3).
-    pub authorized: bool,
+    /// The realm whose credentials were for us: they go no further, those for others do (RFC 3261 section 22.3).
+    pub authorized: Option<Arc<str>>,
 }
 
 /// What our Record-Route says (RFC 3261 section 16.6 step 4). The addresses are those of both sides of us; where they differ, or one has a user

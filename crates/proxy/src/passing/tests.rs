@@ -85,8 +85,11 @@ impl Desk {
                     let (to, text) = (path.remote.to_string(), String::from_utf8(bytes.to_vec()).expect("text"));
                     self.sent.push(Sent { id, to, text, headers });
                 }
-                Action::Ask { id, question: Question::Route { host, port, transport, .. }, .. } => {
+                Action::Ask { id, question: Question::Route { host, port, transport, secure }, .. } => {
+                    let transport = if secure { Some(Transport::Tls) } else { transport };
+                    let two = || [3, 4].map(|host| path(Transport::Udp, host)).to_vec();
                     let answer = match host.parse() {
+                        _ if host == "two.example" => Answer::Routes(two()),
                         Ok(ip) => {
                             let remote = std::net::SocketAddr::new(ip, port.unwrap_or(5_060));
                             Answer::Routes(vec![Path { remote, ..path(transport.unwrap_or(Transport::Udp), 9) }])
@@ -184,7 +187,11 @@ impl Proxy {
                     Err(reply) => Some(*reply),
                     Ok(arrival) => {
                         let targets = if arrival.ours { targets.to_vec() } else { vec![way_of(&arrival)] };
-                        self.pass(Job { tx, request, origin, arrival, authorized: false, trusted }, targets, turn)
+                        self.pass(
+                            Job { tx, request, origin, arrival, authorized: Some("ours".into()), trusted },
+                            targets,
+                            turn,
+                        )
                     }
                 };
                 if let Some(reply) = reply {

@@ -24,6 +24,12 @@ pub use info::{InfoError, Proof};
 pub use response::{Protection, Quality};
 pub use server::{Presented, Reason, Server, ServerConfig, ServerError, UriRule, Verdict, Verified};
 
+/// Whether credentials are for this realm.
+pub(crate) fn is_for(value: &[u8], realm: &str) -> bool {
+    let fields = fields::Fields::with_scheme(value).ok().flatten();
+    fields.is_some_and(|fields| fields.realm == Some(&*quoted(realm)))
+}
+
 /// A text as it stands between quotes: quotes and backslashes escaped. Control characters must have been refused before.
 pub(crate) fn quoted(text: &str) -> std::borrow::Cow<'_, str> {
     fields::escape(text)

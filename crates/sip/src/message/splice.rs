@@ -11,19 +11,19 @@ use super::writer::Writer;
 use super::{HeaderId, Response};
 
 /// Copies the header fields of a request and its body. Left out are those that a proxy writes anew: Route, Max-Forwards and Max-Breadth;
-/// and Proxy-Authorization, where the credentials were for us. The top Via says where the request came from (RFC 3261 section 18.2.1), and
+/// and the Proxy-Authorizations that are `ours`. The top Via says where the request came from (RFC 3261 section 18.2.1), and
 /// Content-Length is that of the body.
 pub(crate) fn request(
     writer: &mut Writer,
     request: &Headers,
     received: Option<(IpAddr, Option<u16>)>,
-    authorized: bool,
+    ours: impl Fn(&[u8]) -> bool,
 ) {
     let mut received = received;
     for (id, line) in request.lines() {
         match id {
             HeaderId::Route | HeaderId::MaxForwards | HeaderId::MaxBreadth | HeaderId::ContentLength => {}
-            HeaderId::ProxyAuthorization if authorized => {}
+            HeaderId::ProxyAuthorization if ours(value_of(line)) => {}
             HeaderId::Via => match received.take() {
                 Some((ip, rport)) => stamp(writer, request, ip, rport),
                 None => copy(writer, line, None),
@@ -72,6 +72,12 @@ fn behind_first(writer: &mut Writer, value: &[u8]) -> Option<bool> {
     Some(more)
 }
 
+/// What stands behind the colon of a line.
+fn value_of(line: &[u8]) -> &[u8] {
+    let colon = memchr::memchr(b':', line).map_or(line.len(), |colon| colon + 1);
+    line.get(colon..).unwrap_or_default().trim_ascii()
+}
+
 fn end(writer: &mut Writer, headers: &Headers) {
     let body = headers.body();
     writer.octets(b"Content-Length: ").number(body.len()).octets(b"\r\n\r\n").octets(body);
@@ -92,15 +98,15 @@ mod tests {
     fn rfc3261_16_6_1_a_request_is_copied_as_it_came() {
         let message = parsed(
             "INVITE sip:b@b SIP/2.0\nv: SIP/2.0/UDP a;branch=z9hG4bK1\nMax-Forwards: 70\nX-Fold: one\n  two\nf: <sip:a@a>;tag=1\nt: <sip:b@b>\n\
-             Route: <sip:p;lr>\nCall-ID: 1\nCSeq: 1 INVITE\nProxy-Authorization: Digest x=1\nmax-breadth: 3\nl: 3\n\nabcdef",
+             Route: <sip:p;lr>\nCall-ID: 1\nCSeq: 1 INVITE\nProxy-Authorization: Digest x=1\nProxy-Authorization: Digest x=2\nmax-breadth: 3\nl: 3\n\nabcdef",
         );
         let mut writer = Writer::request(&Method::Invite, "sip:c@c");
-        request(&mut writer, message.headers(), Some(([192, 0, 2, 1].into(), None)), true);
+        request(&mut writer, message.headers(), Some(([192, 0, 2, 1].into(), None)), |value| value == b"Digest x=1");
         let text = String::from_utf8(writer.as_bytes().to_vec()).expect("text");
         assert_eq!(
             text,
             "INVITE sip:c@c SIP/2.0\nVia: SIP/2.0/UDP a;branch=z9hG4bK1;received=192.0.2.1\nX-Fold: one\n  two\nf: <sip:a@a>;tag=1\nt: <sip:b@b>\n\
-             Call-ID: 1\nCSeq: 1 INVITE\nContent-Length: 3\n\nabc"
+             Call-ID: 1\nCSeq: 1 INVITE\nProxy-Authorization: Digest x=2\nContent-Length: 3\n\nabc"
                 .replace('\n', "\r\n")
         );
     }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::config::Config;
+use crate::digest;
 use crate::draft::Draft;
 use crate::forward::{Forward, Record};
 use crate::id::{ClientTx, ServerTx};
@@ -101,7 +102,8 @@ pub(super) fn request(forward: &Forward, this: &Try<'_>, config: &Config) -> Byt
     writer.lines(&forward.lines);
     let headers = request.headers();
     let received = Way::of(headers, &forward.origin, config).stamp.values(&forward.origin);
-    splice::request(&mut writer, headers, received, forward.authorized);
+    let ours = |value: &[u8]| forward.authorized.as_deref().is_some_and(|realm| digest::is_for(value, realm));
+    splice::request(&mut writer, headers, received, ours);
     Bytes::from(writer.into_page())
 }
 

@@ -203,3 +203,58 @@ fn rfc3261_16_7_3_a_refusal_that_names_only_us_is_acknowledged_and_its_code_goes
     );
     desk.silent();
 }
+
+#[test]
+fn rfc3261_22_3_credentials_for_others_go_on() {
+    let mut desk = Desk::to(&[(3, 1_000)]);
+    let lines = "Proxy-Authorization: Digest username=\"a\", realm=\"ours\", nonce=\"1\"\n\
+                 Proxy-Authorization: Digest username=\"a\", realm=\"theirs\", nonce=\"2\"\n\
+                 Authorization: Digest username=\"a\", realm=\"ours\", nonce=\"3\"\n";
+    desk.hears(2, &request("INVITE", "sip:b@home.example", "1", lines));
+    desk.next(2, "SIP/2.0 100");
+    let passed = desk.next(3, "INVITE");
+    let theirs = ["Digest username=\"a\", realm=\"theirs\", nonce=\"2\""];
+    assert_eq!(passed.all(HeaderId::ProxyAuthorization), theirs);
+    assert_eq!(passed.headers.count(HeaderId::Authorization), 1, "for the end of the way");
+}
+
+#[test]
+fn rfc3261_16_6_4_where_a_sips_uri_goes_sips_is_recorded() {
+    for (uri, routes, secure) in [
+        ("sips:b@192.0.2.3", vec![], true),
+        ("sip:b@192.0.2.3", vec!["<sips:192.0.2.3;lr>".to_owned()], true),
+        ("sip:b@192.0.2.3", vec![], false),
+    ] {
+        let target = Target { uri: uri.parse().expect("a uri"), routes, ..target(3, 1_000) };
+        let mut desk = Desk::new(ProxyConfig::default(), vec![target]);
+        // Over TLS it came; where it goes on by another transport both are told.
+        desk.hears_on(path(Transport::Tls, 2), &invite().replace("SIP/2.0/UDP", "SIP/2.0/TLS"));
+        desk.next(2, "SIP/2.0 100");
+        let records = desk.next(3, "INVITE").all(HeaderId::RecordRoute);
+        assert!(!records.is_empty());
+        let scheme = |record: &String| record.contains(if secure { "<sips:" } else { "<sip:" });
+        assert!(records.iter().all(scheme), "{uri}: {records:?}");
+    }
+}
+
+#[test]
+fn rfc3263_4_3_a_request_that_is_passed_on_goes_to_the_next_server_with_a_branch_of_its_own() {
+    let at_two = Target::new("sip:b@two.example".parse().expect("a uri"));
+    for unavailable in [true, false] {
+        let mut desk = Desk::new(ProxyConfig::default(), vec![at_two.clone()]);
+        desk.hears(2, &invite());
+        desk.next(2, "SIP/2.0 100");
+        let first = desk.next(3, "INVITE sip:b@two.example");
+        if unavailable {
+            desk.answers(3, &first, 503, "");
+            desk.next(3, "ACK");
+        } else {
+            desk.unsent(&first);
+        }
+        let second = desk.next(4, "INVITE sip:b@two.example");
+        assert_ne!(first.headers.branch(), second.headers.branch());
+        desk.answers(4, &second, 200, "");
+        desk.next(2, "SIP/2.0 200");
+        desk.silent();
+    }
+}
