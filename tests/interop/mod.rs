@@ -24,7 +24,7 @@ mod status;
 mod stranger;
 mod through;
 mod timers;
-mod tls;
+pub(crate) mod tls;
 mod trace;
 mod transferred;
 mod transfers;

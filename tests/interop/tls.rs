@@ -22,7 +22,7 @@ fn certificate(server: &Server) -> PathBuf {
 }
 
 /// A certificate for these names made by OpenSSL as it makes them unless told otherwise, with its key: `certificate.pem`, `key.pem`.
-pub(super) fn made_by_openssl(folder: &Path, names: &str) {
+pub(crate) fn made_by_openssl(folder: &Path, names: &str) {
     made_with(folder, names, &[]);
 }
 

@@ -27,7 +27,7 @@ http.createServer((request, response) => {
 // The DevTools protocol: JSON texts, each ended by a zero octet, on descriptors 3 and 4.
 function open() {
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'offhook-chromium-'));
-  const flags = ['--no-sandbox', '--headless', '--disable-gpu', '--remote-debugging-pipe', `--user-data-dir=${profile}`];
+  const flags = ['--no-sandbox', '--headless', '--disable-gpu', '--disable-dev-shm-usage', '--remote-debugging-pipe', `--user-data-dir=${profile}`];
   const chromium = spawn('chromium-headless-shell', [...flags, 'about:blank'], { stdio: ['ignore', 'ignore', 'inherit', 'pipe', 'pipe'] });
   const end = () => {
     chromium.kill('SIGKILL');

@@ -1,4 +1,4 @@
-//! The torture messages of RFC 4475 and RFC 5118, over UDP and TCP: the due answer or the due silence, and alive after each.
+//! The torture messages of RFC 4475 and RFC 5118, over UDP, TCP, TLS and WebSocket: the due answer or the due silence, and alive after each.
 //!
 //! `tests/data/torture.json` says for each role which codes are right; `tests/data/torture-gaps.txt` lists what is known to be wrong.
 //! Sample addresses in the messages are no reason to send anything out of this machine: the answer is looked for at the socket the message
@@ -6,42 +6,47 @@
 
 mod judge;
 mod peer;
+mod way;
 
 use std::collections::BTreeSet;
 
 use sip::message::{Limits, Message};
 
 use self::judge::{Case, Transport, known_gaps, weigh};
-use self::peer::{SECRET, ask, code_of, is_alive, sender, with_credentials};
-use crate::program::{Program, offhook};
+use self::peer::{SECRET, code_of, is_alive, sender, with_credentials};
+use self::way::{Registrar, Server, Way};
+use crate::program::{Program, free_port, offhook};
 
 /// Who is asked, and how far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
     /// A phone, which challenges nobody.
     Phone,
-    /// A PBX by somebody without a password: what can be read and is no OPTIONS is challenged before anything else is looked at.
+    /// A PBX or proxy by somebody without a password: what can be read and is no OPTIONS is challenged before anything else is looked at.
     Stranger,
-    /// A PBX by its users, each of whom answers the challenge.
+    /// A PBX or proxy by its users, each of whom answers the challenge.
     User,
 }
 
-/// Sends every message to `to` and says what was wrong.
-fn torture(program: &mut Program, to: &str, role: &str, asked: Asked, transport: Transport) -> String {
+/// Sends every message on this way and says what was wrong; whether the program lives is asked at `to`, over UDP.
+fn torture(program: &mut Program, to: &str, role: &str, asked: Asked, way: &mut dyn Way) -> String {
+    let transport = way.transport();
     let mut faults = Vec::new();
     let mut seen = Vec::new();
     for (number, case) in Case::all(role).iter().enumerate() {
-        let mut answer = ask(&case.bytes, to, transport);
+        let mut answer = way.ask(&case.bytes);
         let again = seen.contains(&case.identity());
         if asked == Asked::User
-            && let Some(challenge) = answer.as_ref().filter(|answer| code_of(answer) == Some(401))
+            && let Some(challenge) = answer.as_ref().filter(|answer| matches!(code_of(answer), Some(401 | 407)))
             && let Some(bytes) = with_credentials(&case.bytes, challenge)
         {
-            answer = ask(&bytes, to, transport);
+            answer = way.ask(&bytes);
         }
         let got = answer.as_deref().and_then(code_of);
-        let challenged =
-            got == Some(401) && asked == Asked::Stranger && !case.is_unreadable && case.method() != "OPTIONS";
+        let challenged = matches!(got, Some(401 | 407))
+            && asked == Asked::Stranger
+            && !case.is_unreadable
+            && case.method() != "OPTIONS";
         if let Some(what) = case.fault(got, transport, again).filter(|_| !challenged) {
             let answer = String::from_utf8_lossy(answer.as_deref().unwrap_or_default()).into_owned();
             faults.push((case.name.clone(), format!("{what}\n{answer}")));
@@ -49,7 +54,7 @@ fn torture(program: &mut Program, to: &str, role: &str, asked: Asked, transport:
         seen.push(case.identity());
         assert!(is_alive(number, to) && program.is_alive(), "dead after {}:\n{}", case.name, program.output());
     }
-    let transport = if transport == Transport::Udp { "udp" } else { "tcp" };
+    let transport = transport.name().to_lowercase();
     let who = match asked {
         Asked::Phone => "phone",
         Asked::Stranger => "stranger",
@@ -60,22 +65,56 @@ fn torture(program: &mut Program, to: &str, role: &str, asked: Asked, transport:
 
 fn phone(transport: Transport) {
     let (mut robot, address) = offhook::answer(&[]);
-    let told = torture(&mut robot, &address, "uas", Asked::Phone, transport);
+    let mut way = Server(transport, address.clone());
+    let told = torture(&mut robot, &address, "uas", Asked::Phone, &mut way);
+    assert!(told.is_empty(), "{told}");
+}
+
+/// A phone that is reached on the connection which it has opened to its registrar.
+fn registered_phone(transport: Transport) {
+    let mut way = Registrar::new(transport);
+    let (registrar, url) = (way.address(), format!("ws://{}", way.address()));
+    let account = match transport {
+        Transport::Tls => format!("sip:user@{registrar};transport=tls"),
+        _ => format!("sip:user@{registrar}"),
+    };
+    let towards = if transport == Transport::Tls { vec!["--tls-insecure"] } else { vec!["--ws", &url] };
+    let (mut robot, address) =
+        offhook::answer(&[&["--account", &account, "--password", SECRET][..], &towards].concat());
+    way.wait();
+    robot.wait_for("registered");
+    let told = torture(&mut robot, &address, "uas", Asked::Phone, &mut way);
     assert!(told.is_empty(), "{told}");
 }
 
 /// Everybody who sends one of the messages has an account, and so has `user`, whom many of them ask for.
 fn pbx(role: &str, asked: Asked, transport: Transport) {
     let mut names = BTreeSet::from(["user".to_owned()]);
+    let mut domains = BTreeSet::new();
     for case in Case::all(role) {
         if let Ok(Message::Request(request)) = Message::parse(case.bytes.into(), &Limits::default()) {
             names.insert(sender(&request));
+            let host = request.uri().ok().map(|uri| uri.host_text().to_owned());
+            domains.extend(host.filter(|host| !host.is_empty()));
         }
     }
     let users: Vec<String> = names.iter().map(|name| format!("{name}:{SECRET}")).collect();
-    let arguments: Vec<&str> = users.iter().flat_map(|user| ["--user", user.as_str()]).collect();
+    let mut arguments: Vec<&str> = users.iter().flat_map(|user| ["--user", user.as_str()]).collect();
+    let other = format!("127.0.0.1:{}", free_port());
+    match transport {
+        Transport::Udp | Transport::Tcp => {}
+        Transport::Tls => arguments.extend(["--tls", &other]),
+        Transport::Ws => arguments.extend(["--ws", &other]),
+    }
+    // Nobody else's domain: nothing is to go out of this machine.
+    let domains = offhook::configuration(&format!("domains = {:?}\n", Vec::from_iter(domains)));
+    if role == "proxy" {
+        arguments.extend(["--role", "proxy", "--config", domains.path().to_str().unwrap()]);
+    }
     let mut server = offhook::serve(&arguments);
-    let told = torture(&mut server.program, &server.address, role, asked, transport);
+    let is_other = matches!(transport, Transport::Tls | Transport::Ws);
+    let mut way = Server(transport, if is_other { other } else { server.address.clone() });
+    let told = torture(&mut server.program, &server.address, role, asked, &mut way);
     assert!(told.is_empty(), "{told}");
 }
 
@@ -127,4 +166,94 @@ fn rfc4475_and_rfc5118_over_udp_to_a_back_to_back_user_agent_that_knows_the_send
 #[test]
 fn rfc4475_and_rfc5118_over_tcp_to_a_back_to_back_user_agent_that_knows_the_senders() {
     pbx("b2bua", Asked::User, Transport::Tcp);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tls_to_a_user_agent() {
+    registered_phone(Transport::Tls);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tls_to_a_registrar() {
+    pbx("registrar", Asked::Stranger, Transport::Tls);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tls_to_a_back_to_back_user_agent() {
+    pbx("b2bua", Asked::Stranger, Transport::Tls);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tls_to_a_registrar_that_knows_the_senders() {
+    pbx("registrar", Asked::User, Transport::Tls);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tls_to_a_back_to_back_user_agent_that_knows_the_senders() {
+    pbx("b2bua", Asked::User, Transport::Tls);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_websocket_to_a_user_agent() {
+    registered_phone(Transport::Ws);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_websocket_to_a_registrar() {
+    pbx("registrar", Asked::Stranger, Transport::Ws);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_websocket_to_a_back_to_back_user_agent() {
+    pbx("b2bua", Asked::Stranger, Transport::Ws);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_websocket_to_a_registrar_that_knows_the_senders() {
+    pbx("registrar", Asked::User, Transport::Ws);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_websocket_to_a_back_to_back_user_agent_that_knows_the_senders() {
+    pbx("b2bua", Asked::User, Transport::Ws);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_udp_to_a_proxy() {
+    pbx("proxy", Asked::Stranger, Transport::Udp);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_udp_to_a_proxy_that_knows_the_senders() {
+    pbx("proxy", Asked::User, Transport::Udp);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tcp_to_a_proxy() {
+    pbx("proxy", Asked::Stranger, Transport::Tcp);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tcp_to_a_proxy_that_knows_the_senders() {
+    pbx("proxy", Asked::User, Transport::Tcp);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tls_to_a_proxy() {
+    pbx("proxy", Asked::Stranger, Transport::Tls);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tls_to_a_proxy_that_knows_the_senders() {
+    pbx("proxy", Asked::User, Transport::Tls);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_websocket_to_a_proxy() {
+    pbx("proxy", Asked::Stranger, Transport::Ws);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_websocket_to_a_proxy_that_knows_the_senders() {
+    pbx("proxy", Asked::User, Transport::Ws);
 }

@@ -39,7 +39,7 @@ pub struct Arrival {
 /// Validates a request (section 16.3, but for credentials) and reads its way (section 16.4).
 ///
 /// # Errors
-/// The answer: 400, 416, 420, 482, 483; for an OPTIONS that may go no further 200.
+/// The answer: 400, 416, 420, 482, 483; for an OPTIONS that asks us and may go no further 200.
 pub fn read(request: &Request, own: &Own, tokens: &Tokens) -> Result<Arrival, Box<Reply>> {
     if let Some(refusal) = uas::syntax(request) {
         return Err(Box::new(refusal));
@@ -53,9 +53,9 @@ pub fn read(request: &Request, own: &Own, tokens: &Tokens) -> Result<Arrival, Bo
     }
     let hops = headers.get::<MaxForwards>().transpose().map_err(bad)?.map_or(HOPS + 1, |hops| hops.0);
     if hops == 0 {
-        // Who may pass it no further may answer it himself (section 16.3 step 3, section 11.2).
-        let own = *request.method() == Method::Options;
-        return refuse(if own { StatusCode::OK } else { StatusCode::TOO_MANY_HOPS });
+        // We may answer it ourselves (section 16.3 step 3), and do where it asks for nobody behind us.
+        let asks_us = *request.method() == Method::Options && uri.user().is_none() && own.is(&uri);
+        return refuse(if asks_us { StatusCode::OK } else { StatusCode::TOO_MANY_HOPS });
     }
     if headers.count(HeaderId::Via) > MOST || headers.count(HeaderId::Route) > MOST {
         return refuse(StatusCode::TOO_MANY_HOPS);

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
+use sip::message::{HeaderId, Limits, Message};
 
 /// Where the messages and what is expected stand.
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data");
@@ -16,6 +17,8 @@ pub(super) struct Case {
     pub(super) expect: Vec<String>,
     /// A parser must see that it is wrong, before anybody is asked who he is.
     pub(super) is_unreadable: bool,
+    /// Somebody whom a proxy knows nothing of, and does not reach, is who it is for.
+    is_beyond: bool,
     /// Silence is right too.
     silence: bool,
     is_response: bool,
@@ -28,6 +31,25 @@ pub(super) struct Case {
 pub(super) enum Transport {
     Udp,
     Tcp,
+    Tls,
+    Ws,
+}
+
+impl Transport {
+    /// As a Via has it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+            Self::Ws => "WS",
+        }
+    }
+
+    /// Whether Content-Length alone tells where a message ends. A WebSocket has frames (RFC 7118 section 5).
+    pub(super) fn is_stream(self) -> bool {
+        matches!(self, Self::Tcp | Self::Tls)
+    }
 }
 
 /// A line of the list of known gaps.
@@ -42,7 +64,11 @@ impl Case {
     pub(super) fn all(role: &str) -> Vec<Case> {
         let table: Value =
             serde_json::from_str(&std::fs::read_to_string(format!("{DATA}/torture.json")).unwrap()).unwrap();
-        table["messages"].as_array().unwrap().iter().map(|row| Case::read(row, role)).collect()
+        let mut cases: Vec<Case> =
+            table["messages"].as_array().unwrap().iter().map(|row| Case::read(row, role)).collect();
+        // What is registered would be looked for at its address.
+        cases.sort_by_key(|case| case.method() == "REGISTER");
+        cases
     }
 
     fn read(row: &Value, role: &str) -> Case {
@@ -50,9 +76,10 @@ impl Case {
             value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
         };
         let bytes = std::fs::read(format!("{DATA}/{}", row["file"].as_str().unwrap())).unwrap();
-        // A PBX is a user agent to callers and a registrar to phones.
+        // A PBX is a user agent to callers and a registrar to phones; so is a proxy to the phones of its domains.
+        let is_beyond = role == "proxy" && !is_for_a_domain(&bytes);
         let role = match role {
-            "b2bua" if bytes.starts_with(b"REGISTER ") => "registrar",
+            "b2bua" | "proxy" if bytes.starts_with(b"REGISTER ") => "registrar",
             "b2bua" => "uas",
             role => role,
         };
@@ -61,6 +88,7 @@ impl Case {
             bytes,
             expect: words(&row["expect"][role]),
             is_unreadable: row["layer"] == "syntax",
+            is_beyond,
             silence: row["silence_ok"] == Value::Bool(true),
             is_response: row["kind"] == "response",
             ends_stream: row["tcp"].as_str().is_some_and(|word| word.contains("close")),
@@ -87,12 +115,14 @@ impl Case {
     pub(super) fn fault(&self, got: Option<u16>, transport: Transport, again: bool) -> Option<String> {
         let right = match got {
             _ if self.is_response => got.is_none(),
-            _ if transport == Transport::Tcp && self.ends_stream => got.is_none_or(|code| code >= 300),
+            _ if transport.is_stream() && self.ends_stream => got.is_none_or(|code| code >= 300),
             None => self.silence,
             // Several messages of RFC 5118 share From tag, Call-ID and CSeq: over another path that is one request twice (RFC 3261 8.2.2.2).
             Some(482) if again => true,
             // And to a registrar a REGISTER with a CSeq it has seen (RFC 3261 section 10.3, step 7).
             Some(500) if again && self.method() == "REGISTER" => true,
+            // What cannot be sent on is a 503, which a proxy tells as a 500 (RFC 3261 sections 16.9 and 16.7, step 6).
+            Some(500) if self.is_beyond => true,
             Some(code) => fits(code, &self.expect),
         };
         (!right).then(|| {
@@ -100,6 +130,12 @@ impl Case {
             format!("{got:?}, expected one of {due:?}")
         })
     }
+}
+
+/// Whether a request goes by the name of its domain, which is the proxy's: no Route, and no address.
+fn is_for_a_domain(bytes: &[u8]) -> bool {
+    let Ok(Message::Request(request)) = Message::parse(bytes.to_vec().into(), &Limits::default()) else { return true };
+    !request.headers().has(HeaderId::Route) && request.uri().is_ok_and(|uri| uri.host().ip().is_none())
 }
 
 fn fits(code: u16, words: &[String]) -> bool {
@@ -139,6 +175,8 @@ pub(super) fn weigh(role: &str, faults: &[(String, String)], gaps: &[Gap]) -> St
 mod tests {
     use super::*;
 
+    const HEAD: &str = "Via: SIP/2.0/UDP a;branch=z9hG4bKa\r\nFrom: <sip:a@a>;tag=a\r\nTo: <sip:a@b>\r\nCall-ID: a\r\nCSeq: 1 INVITE\r\n\r\n";
+
     fn request(expect: &[&str]) -> Case {
         Case { expect: expect.iter().map(|word| (*word).to_owned()).collect(), ..Case::default() }
     }
@@ -163,11 +201,29 @@ mod tests {
     }
 
     #[test]
+    fn a_500_is_right_for_what_cannot_be_sent_on_and_for_nothing_else() {
+        let beyond = Case { is_beyond: true, ..request(&["200"]) };
+        assert_eq!(beyond.fault(Some(500), Transport::Udp, false), None);
+        assert!(request(&["200"]).fault(Some(500), Transport::Udp, false).is_some());
+        for (line, expected) in [
+            ("INVITE sip:a@example.com SIP/2.0\r\n", true),
+            ("INVITE sip:a@192.0.2.1 SIP/2.0\r\n", false),
+            ("INVITE sip:a@example.com SIP/2.0\r\nRoute: <sip:b>\r\n", false),
+        ] {
+            assert_eq!(is_for_a_domain(format!("{line}{HEAD}").as_bytes()), expected, "{line}");
+        }
+    }
+
+    #[test]
     fn a_stream_that_ends_may_do_so_without_a_word_but_not_with_a_success() {
         let case = Case { ends_stream: true, ..request(&["400"]) };
-        assert_eq!(case.fault(None, Transport::Tcp, false), None);
-        assert!(case.fault(Some(200), Transport::Tcp, false).is_some());
-        assert!(case.fault(None, Transport::Udp, false).is_some());
+        for stream in [Transport::Tcp, Transport::Tls] {
+            assert_eq!(case.fault(None, stream, false), None);
+            assert!(case.fault(Some(200), stream, false).is_some());
+        }
+        for framed in [Transport::Udp, Transport::Ws] {
+            assert!(case.fault(None, framed, false).is_some());
+        }
     }
 
     #[test]

@@ -1,30 +1,15 @@
-//! A peer that sends torture messages and waits for what comes back.
+//! What a peer that sends torture messages knows of SIP: its own Via, its password, and what comes back.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::time::Duration;
+use std::net::{SocketAddr, UdpSocket};
 
 use sip::digest::{Client, Credential};
 use sip::header::From;
 use sip::message::{HeaderId, Limits, Message, Request};
 
-use super::judge::Transport;
 use crate::program::PATIENCE;
-
-/// How long an answer may take; the check that the program lives bounds it from the other side.
-const ANSWER: Duration = Duration::from_millis(300);
 
 /// The password of everybody who sends one of the messages.
 pub(super) const SECRET: &str = "unguessed";
-
-/// Sends `bytes` from a socket of its own (late answers to one message are not taken for those to another) and returns the first final
-/// answer, or a provisional one where no final one follows in time.
-pub(super) fn ask(bytes: &[u8], to: &str, transport: Transport) -> Option<Vec<u8>> {
-    match transport {
-        Transport::Udp => by_udp(bytes, to),
-        Transport::Tcp => by_tcp(bytes, to),
-    }
-}
 
 /// The code of an answer.
 pub(super) fn code_of(answer: &[u8]) -> Option<u16> {
@@ -32,43 +17,8 @@ pub(super) fn code_of(answer: &[u8]) -> Option<u16> {
     text.strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()
 }
 
-fn by_udp(bytes: &[u8], to: &str) -> Option<Vec<u8>> {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.send_to(&homeward(bytes, socket.local_addr().unwrap(), "UDP"), to).unwrap();
-    socket.set_read_timeout(Some(ANSWER)).unwrap();
-    let mut answer = None;
-    let mut buffer = [0; 65_536];
-    while let Ok(length) = socket.recv(&mut buffer) {
-        let code = code_of(&buffer[..length]);
-        answer = code.map(|_| buffer[..length].to_vec()).or(answer);
-        if code.is_some_and(|code| code >= 200) {
-            break;
-        }
-    }
-    answer
-}
-
-fn by_tcp(bytes: &[u8], to: &str) -> Option<Vec<u8>> {
-    let mut stream = TcpStream::connect(to).unwrap();
-    let local = stream.local_addr().unwrap();
-    stream.write_all(&ended(&homeward(bytes, local, "TCP"))).unwrap();
-    stream.set_read_timeout(Some(ANSWER)).unwrap();
-    let mut received = Vec::new();
-    let mut chunk = [0; 65_536];
-    let mut answer = None;
-    while let Ok(length @ 1..) = stream.read(&mut chunk) {
-        received.extend_from_slice(&chunk[..length]);
-        // One of the messages is followed by another in the same stream: the first final answer is what is judged.
-        answer = answers(&received).find(is_final).or(answers(&received).last()).map(<[u8]>::to_vec);
-        if answer.as_deref().as_ref().is_some_and(is_final) {
-            break;
-        }
-    }
-    answer
-}
-
 /// The whole answers of a stream.
-fn answers(received: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn answers(received: &[u8]) -> impl Iterator<Item = &[u8]> {
     let starts = find_all(received, b"SIP/2.0 ").filter(|at| *at == 0 || received[at - 1] == b'\n');
     starts
         .map(|start| {
@@ -78,24 +28,24 @@ fn answers(received: &[u8]) -> impl Iterator<Item = &[u8]> {
         .filter(|answer| code_of(answer).is_some() && find_all(answer, b"\r\n\r\n").next().is_some())
 }
 
-fn is_final(answer: &&[u8]) -> bool {
+pub(super) fn is_final(answer: &&[u8]) -> bool {
     code_of(answer).is_some_and(|code| code >= 200)
 }
 
-fn find_all<'a>(text: &'a [u8], wanted: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+pub(super) fn find_all<'a>(text: &'a [u8], wanted: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
     text.windows(wanted.len()).enumerate().filter(move |(_, window)| *window == wanted).map(|(at, _)| at)
 }
 
 /// The message with the empty line behind its head, which the file of one lacks although RFC 4475 prints it: on a stream the message would
 /// not be there yet.
-fn ended(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn ended(bytes: &[u8]) -> Vec<u8> {
     let is_whole = find_all(bytes, b"\r\n\r\n").next().is_some();
     [bytes, if is_whole { b"" } else { b"\r\n" }].concat()
 }
 
 /// The message with its topmost Via pointing at `local`, so that the answer comes back to us and nowhere else; untouched where there is no
 /// Via to be found.
-fn homeward(bytes: &[u8], local: SocketAddr, transport: &str) -> Vec<u8> {
+pub(super) fn homeward(bytes: &[u8], local: SocketAddr, transport: &str) -> Vec<u8> {
     let text: Vec<char> = bytes.iter().map(|byte| char::from(*byte)).collect();
     let text: String = text.into_iter().collect();
     let lower = text.to_ascii_lowercase();
@@ -121,12 +71,14 @@ pub(super) fn with_credentials(bytes: &[u8], answer: &[u8]) -> Option<Vec<u8>> {
     let (Message::Request(request), Message::Response(challenge)) = (read(bytes)?, read(answer)?) else { return None };
     let user = sender(&request);
     let mut client = Client::new(Credential::password(None, &user, SECRET).ok()?.into());
-    let challenges = challenge.headers().all(HeaderId::WwwAuthenticate).map(|header| (false, header.value));
+    let by = |id, is_proxy: bool| challenge.headers().all(id).map(move |header| (is_proxy, header.value));
+    let challenges = by(HeaderId::WwwAuthenticate, false).chain(by(HeaderId::ProxyAuthenticate, true));
     client.take_challenges(challenges).ok()?;
     let lines = client.lines_for(request.method().as_str(), request.uri_text(), request.body(), 1);
     let again = next_cseq(bytes);
     let head = find_all(&again, b"\r\n\r\n").next()? + 2;
-    let lines: String = lines.iter().map(|(_, value)| format!("Authorization: {value}\r\n")).collect();
+    let name = |is_proxy| if is_proxy { "Proxy-Authorization" } else { "Authorization" };
+    let lines: String = lines.iter().map(|(is_proxy, value)| format!("{}: {value}\r\n", name(*is_proxy))).collect();
     Some([&again[..head], lines.as_bytes(), &again[head..]].concat())
 }
 

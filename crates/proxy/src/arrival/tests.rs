@@ -43,7 +43,9 @@ fn recorded(host: &str) -> String {
 #[test]
 fn rfc3261_16_3_3_max_forwards_of_zero_goes_no_further() {
     assert_eq!(refused("INVITE sip:b@b\nMax-Forwards: 0\n").code.get(), 483);
-    assert_eq!(refused("OPTIONS sip:b@b\nMax-Forwards: 0\n").code.get(), 200);
+    assert_eq!(refused("OPTIONS sip:b@b\nMax-Forwards: 0\n").code.get(), 483);
+    assert_eq!(refused("OPTIONS sip:b@home.example\nMax-Forwards: 0\n").code.get(), 483);
+    assert_eq!(refused("OPTIONS sip:home.example\nMax-Forwards: 0\n").code.get(), 200);
     assert_eq!(arrived("INVITE sip:b@b\nMax-Forwards: 1\n").hops, 0);
     assert_eq!(arrived("INVITE sip:b@b\nMax-Forwards: 70\n").hops, 69);
     assert_eq!(refused("INVITE sip:b@b\nMax-Forwards: 256\n").code.get(), 400);
