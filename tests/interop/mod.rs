@@ -6,6 +6,7 @@ mod baresip;
 mod blocked;
 mod browser;
 mod callee;
+mod families;
 mod faults;
 mod flushed;
 pub(crate) mod full_disk;

@@ -38,6 +38,7 @@ pub(crate) const PEERS: &[Peer] = &[
         "/usr/lib/x86_64-linux-gnu/kamailio/modules/websocket.so",
         "Kamailio over WebSocket",
     ),
+    needed("coturn", "turnutils_stunclient", "a client of STUN"),
     needed("haproxy", "haproxy", "a load balancer that speaks the PROXY protocol"),
     needed("tcpdump", "tcpdump", "reads captures"),
     needed("tshark", "tshark", "reads captures, message by message"),
@@ -58,7 +59,7 @@ pub(crate) const PEERS: &[Peer] = &[
 ];
 
 /// Programs of packages that Debian would start as daemons at the next boot.
-const DAEMONS: &[&str] = &["haproxy", "kamailio", "rtpengine-daemon"];
+const DAEMONS: &[&str] = &["coturn", "haproxy", "kamailio", "rtpengine-daemon"];
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 

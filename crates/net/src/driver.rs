@@ -15,6 +15,7 @@ use sip::{
     Action, Answer, AskId, Cause, Event, FlowChange, FlowId, Now, Outbox, Path, Question, SendError, SendId, Stack,
     TargetFailure, Time, Transport,
 };
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
 
 use crate::app::App;
@@ -26,7 +27,9 @@ use crate::dscp::Dscp;
 use crate::error::Refused;
 use crate::others::Others;
 use crate::pace::Count;
+use crate::planned;
 use crate::proxy_protocol::Network;
+use crate::racing::{self, Runner};
 use crate::resolve::{LookingUp, default_resolver};
 use crate::routes::Routes;
 use crate::streams::{Peer, Streams};
@@ -319,7 +322,7 @@ impl<A: App + 'static> Driver<A> {
         }
         let (wanted, ours) = (Wanted { host, port, transport, secure }, self.routes.transports());
         let answer = match wanted.numeric(ours) {
-            Ok(Some(target)) => self.paths(&wanted.host, &[target]),
+            Ok(Some(target)) => self.paths(&wanted.host, &[target], None),
             Ok(None) => return self.locate(id, wanted, ours),
             Err(why) => Answer::Failed(why.into()),
         };
@@ -331,41 +334,90 @@ impl<A: App + 'static> Driver<A> {
         let (names, me) = (Rc::clone(&self.names), self.me.clone());
         tokio::task::spawn_local(async move {
             let host = wanted.host.clone();
-            let located = names.locate(wanted, ours).await;
+            let mut located = names.locate(wanted, ours).await;
+            let won = match &mut located {
+                Located::Targets(targets) => Self::race(&me, &host, targets).await,
+                _ => None,
+            };
             let Some(driver) = me.upgrade() else { return };
             let mut driver = driver.borrow_mut();
             let answer = match located {
-                Located::Targets(targets) => driver.paths(&host, &targets),
+                Located::Targets(targets) => driver.paths(&host, &targets, won),
                 Located::NoSuchHost => Answer::None,
                 Located::Failed(why) => Answer::Failed(why),
             };
             driver.answered(id, answer);
+            // Of no use any more where nothing was sent by it.
+            driver.streams.won = None;
         });
     }
 
-    /// The ways to these targets of a host, whose name is the one that a certificate must be for, whatever DNS says (RFC 5922 section 7.2).
-    fn paths(&mut self, host: &str, targets: &[Target]) -> Answer {
-        // Who is not merely an address: a certificate is for it, or a server of WebSockets is asked for it.
-        let is_named = |transport: Transport| !matches!(transport, Transport::Udp | Transport::Tcp);
-        let any_named = targets.iter().any(|target| is_named(target.transport));
-        let name: Option<Rc<str>> = any_named.then(|| host.trim_matches(['[', ']']).trim_end_matches('.').into());
-        let paths: Vec<Path> = targets
-            .iter()
-            .filter_map(|&Target { transport, address: remote }| match transport {
-                Transport::Udp => self.routes.udp(remote),
-                _ => {
-                    let (local, listened) = self.routes.stream(transport, remote)?;
-                    let name = name.clone().filter(|_| is_named(transport));
-                    let peer = Peer { transport, remote, name };
-                    let elsewhere = || match &self.others {
-                        Some(others) if transport == Transport::Tcp => others.connection(remote),
-                        _ => None,
-                    };
-                    let known = self.streams.connection_to(&peer).or_else(elsewhere);
-                    Some(known.unwrap_or_else(|| self.streams.new_path(peer, local, listened)))
-                }
+    /// Has the two families of a host race where there is no connection yet: puts who wins first, and returns the connection.
+    async fn race(me: &Weak<RefCell<Self>>, host: &str, targets: &mut [Target]) -> Option<TcpStream> {
+        let rival = racing::rival(targets)?;
+        let pair = [*targets.first()?, *targets.get(rival)?];
+        let runners = {
+            let driver = me.upgrade()?;
+            let mut driver = driver.borrow_mut();
+            if driver.standing(&driver.peer(host, pair[0])).is_some() {
+                return None;
+            }
+            [driver.runner(pair[0])?, driver.runner(pair[1])?]
+        };
+        let (second, stream) = racing::race(runners).await?;
+        if second {
+            targets.get_mut(..=rival)?.rotate_right(1);
+        }
+        Some(stream)
+    }
+
+    /// Who runs to a target.
+    fn runner(&mut self, Target { transport, address: remote }: Target) -> Option<Runner> {
+        let (local, listened) = self.routes.stream(transport, remote)?;
+        let socket = match () {
+            () if transport != Transport::Tcp && !listened => planned::bind(local).ok()?.0,
+            () if remote.is_ipv4() => TcpSocket::new_v4().ok()?,
+            () => TcpSocket::new_v6().ok()?,
+        };
+        self.dscp.try_mark(&socket, remote);
+        Some(Runner { socket, remote })
+    }
+
+    /// Who must be at the other end of a connection to a target: who is not merely an address has the name that the certificate must be for, or that a
+    /// server of WebSockets is asked for, whatever DNS says (RFC 5922 section 7.2).
+    fn peer(&self, host: &str, Target { transport, address: remote }: Target) -> Peer {
+        let is_named = transport != Transport::Tcp;
+        let name = is_named.then(|| host.trim_matches(['[', ']']).trim_end_matches('.').into());
+        Peer { transport, remote, name }
+    }
+
+    /// The connection that there is to this peer, of this loop or another.
+    fn standing(&self, peer: &Peer) -> Option<Path> {
+        let elsewhere = || match &self.others {
+            Some(others) if peer.transport == Transport::Tcp => others.connection(peer.remote),
+            _ => None,
+        };
+        self.streams.connection_to(peer).or_else(elsewhere)
+    }
+
+    /// The ways to these targets of a host; `won`: a connection to the first of them.
+    fn paths(&mut self, host: &str, targets: &[Target], mut won: Option<TcpStream>) -> Answer {
+        let mut path = |target: &Target| {
+            let &Target { transport, address: remote } = target;
+            if transport == Transport::Udp {
+                return self.routes.udp(remote);
+            }
+            let (local, listened) = self.routes.stream(transport, remote)?;
+            let peer = self.peer(host, *target);
+            if let Some(standing) = self.standing(&peer) {
+                return Some(standing);
+            }
+            Some(match won.take_if(|won| won.peer_addr().is_ok_and(|of| of == remote)) {
+                Some(won) => self.streams.won_path(peer, local, listened, won),
+                None => self.streams.new_path(peer, local, listened),
             })
-            .collect();
+        };
+        let paths: Vec<Path> = targets.iter().filter_map(&mut path).collect();
         if paths.is_empty() {
             Answer::Failed("no socket of ours reaches that address".into())
         } else {

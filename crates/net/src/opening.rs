@@ -24,14 +24,19 @@ pub(crate) async fn open<A: App + 'static>(driver: Rc<RefCell<Driver<A>>>) {
     loop {
         opened.notified().await;
         let streams = &mut driver.borrow_mut().streams;
-        for (flow, remote) in streams.opening.drain(..) {
-            tokio::task::spawn_local(connect(Rc::downgrade(&driver), flow, remote));
+        for (flow, remote, won) in streams.opening.drain(..) {
+            tokio::task::spawn_local(connect(Rc::downgrade(&driver), flow, remote, won));
         }
     }
 }
 
-async fn connect<A: App + 'static>(driver: Weak<RefCell<Driver<A>>>, flow: FlowId, remote: SocketAddr) {
-    let outcome = reach(&driver, flow, remote).await;
+async fn connect<A: App + 'static>(
+    driver: Weak<RefCell<Driver<A>>>,
+    flow: FlowId,
+    remote: SocketAddr,
+    won: Option<TcpStream>,
+) {
+    let outcome = reach(&driver, flow, remote, won).await;
     let Some(driver) = driver.upgrade() else { return };
     match outcome {
         Ok(socket) => {
@@ -54,6 +59,7 @@ async fn reach<A: App + 'static>(
     driver: &Weak<RefCell<Driver<A>>>,
     flow: FlowId,
     remote: SocketAddr,
+    won: Option<TcpStream>,
 ) -> Result<Rc<TcpStream>, SendError> {
     let (limits, Peer { transport, name, .. }, socket, client, dscp) = {
         let driver = driver.upgrade().ok_or(SendError::Closed)?;
@@ -63,6 +69,9 @@ async fn reach<A: App + 'static>(
         (driver.streams.limits, peer, socket, driver.tls.client.clone(), driver.dscp)
     };
     let connecting = async {
+        if let Some(won) = won {
+            return Ok(won);
+        }
         let socket = match (socket, remote) {
             (Some(socket), _) => socket,
             (None, SocketAddr::V4(_)) => TcpSocket::new_v4()?,

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use bytes::{Buf, Bytes};
 use sip::message::Limits;
 use sip::{FlowId, Path, SendError, SendId, Shard, Transport};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::backlog::Backlog;
@@ -75,7 +75,9 @@ pub(crate) struct Streams {
     /// Connections to somebody with a name that are still to be made, or made again.
     pub(crate) plans: Plans,
     /// Connections that are still to be begun, and where they lead.
-    pub(crate) opening: Vec<(FlowId, SocketAddr)>,
+    pub(crate) opening: Vec<(FlowId, SocketAddr, Option<TcpStream>)>,
+    /// A connection that stands already, for the flow that is about to be opened (see `racing`).
+    pub(crate) won: Option<(FlowId, TcpStream)>,
     /// Tells the task that connects of them.
     pub(crate) opened: Rc<Notify>,
     /// What the backlogs of all connections weigh.
@@ -117,6 +119,7 @@ impl Streams {
             by_peer: HashMap::new(),
             plans: Plans::default(),
             opening: Vec::new(),
+            won: None,
             opened: Rc::new(Notify::new()),
             backlogs: 0,
             chunk: vec![0; CHUNK],
@@ -146,6 +149,19 @@ impl Streams {
             self.plans.keep(flow, Plan { name, socket: bound.map(|(socket, _)| socket) });
         }
         Path { flow, transport, local, remote }
+    }
+
+    /// The path of a new flow that a connection stands for already, unless it is not used at once.
+    pub(crate) fn won_path(&mut self, peer: Peer, local: SocketAddr, listened: bool, stream: TcpStream) -> Path {
+        let Peer { transport, remote, name } = peer;
+        let flow = self.new_flow();
+        // As in [`Streams::new_path`].
+        let bound = name.as_ref().filter(|_| !listened).and_then(|_| stream.local_addr().ok());
+        if let Some(name) = name {
+            self.plans.keep(flow, Plan { name, socket: None });
+        }
+        self.won = Some((flow, stream));
+        Path { flow, transport, local: bound.unwrap_or(local), remote }
     }
 
     /// The ends of a connection.
@@ -238,7 +254,8 @@ impl Streams {
         }
         let flow = if path.flow.0 >= self.next || path.flow.0 < self.first { self.new_flow() } else { path.flow };
         self.insert(flow, path.local, peer, None, false);
-        self.opening.push((flow, path.remote));
+        let won = self.won.take_if(|(of, _)| *of == flow).map(|(_, stream)| stream);
+        self.opening.push((flow, path.remote, won));
         self.opened.notify_one();
         Ok(flow)
     }

@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::datagrams::{Endpoint, RECEIVED, watch};
 use crate::driver::Driver;
 use crate::flows;
+use crate::stun;
 
 /// Datagrams taken from one socket before others get their turn.
 const BATCH: usize = 64;
@@ -112,6 +113,12 @@ fn one<A: App + 'static>(
     index: usize,
 ) -> bool {
     match driver.datagrams.receive(socket) {
+        Ok((bytes, remote)) if stun::is_stun(&bytes) => {
+            // Whoever gets no answer asks again: nothing is queued for him.
+            if let Some(answer) = stun::answer(&bytes, remote) {
+                let _ = socket.get_ref().send_to(&answer, remote);
+            }
+        }
         Ok((bytes, remote)) => {
             let local = driver.local_towards(bound, remote);
             let flow = flows::of_datagrams(index);

@@ -89,7 +89,7 @@ fn rfc5922_7_3_nobody_is_connected_to_over_tls_without_a_name_to_hold_a_certific
     let planned = streams.new_path(peer(Transport::Tls, Some("example.com")), tls.local, true);
     for _ in 0..2 {
         assert!(streams.send(send(), planned, Bytes::from_static(HUNDRED)).is_ok());
-        let (flow, _) = streams.opening.pop().unwrap();
+        let (flow, ..) = streams.opening.pop().unwrap();
         assert_eq!(streams.connections.get(&flow).unwrap().peer, peer(Transport::Tls, Some("example.com")));
         assert_eq!(streams.forget(flow).len(), 1);
     }

@@ -1,0 +1,71 @@
+//! A host with addresses of both families, one of them dead (RFC 8305); and STUN on the port of SIP, asked by coturn's client.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Socket, Type};
+
+use super::names::{dnsmasq_with, robot};
+use crate::program::offhook::{self, USERS};
+use crate::program::{Program, free_port};
+
+/// An address where connections are neither taken nor refused, since its queue is full; as long as what is returned is held.
+fn silent(address: SocketAddr) -> Vec<Socket> {
+    let listener = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+    if address.is_ipv6() {
+        listener.set_only_v6(true).unwrap();
+    }
+    listener.bind(&address.into()).unwrap();
+    listener.listen(0).unwrap();
+    let fill = |_| {
+        let one = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        one.set_nonblocking(true).unwrap();
+        let _ = one.connect(&address.into());
+        one
+    };
+    (0..4).map(fill).chain([listener]).collect()
+}
+
+#[test]
+fn rfc8305_5_the_family_that_is_dead_costs_no_more_than_a_moment() {
+    let (_names, at) = dnsmasq_with(&[]);
+    for (alive, dead) in [("[::1]", "127.0.0.1"), ("127.0.0.1", "[::1]")] {
+        let (_robot, port) = robot(&[alive]);
+        let _held = silent(format!("{dead}:{port}").parse().unwrap());
+        let target = format!("sip:x@both.example:{port};transport=tcp");
+        let begin = Instant::now();
+        let (code, output) = offhook::start(&["options", &target, "--name-server", &at]).finish();
+        let took = begin.elapsed();
+        assert!(code == 0 && output.contains("200 OK"), "{dead}: {output}");
+        // Connecting may take 10 s.
+        assert!(took < Duration::from_secs(5), "{dead}: {took:?}");
+    }
+    // The control: who has no other address is waited for.
+    let port = free_port();
+    let _held = silent(format!("127.0.0.1:{port}").parse().unwrap());
+    let begin = Instant::now();
+    let target = format!("sip:x@four.example:{port};transport=tcp");
+    let (code, output) = offhook::start(&["options", &target, "--name-server", &at]).finish();
+    assert!(code == 4 && begin.elapsed() > Duration::from_secs(8), "{:?}: {output}", begin.elapsed());
+}
+
+/// What coturn's client is told of its own address.
+fn reflexive(host: &str, port: &str) -> String {
+    let mut client = Program::start(Command::new("turnutils_stunclient").args(["-p", port, host]));
+    client.wait_for("reflexive addr")
+}
+
+#[test]
+fn rfc5626_8_binding_requests_are_answered_on_the_port_of_sip() {
+    let six = format!("[::1]:{}", free_port());
+    let server = offhook::serve(&[&USERS[..], &["--sip", &six]].concat());
+    let four = server.address.rsplit(':').next().unwrap();
+    let told = reflexive("127.0.0.1", four);
+    assert!(told.contains("127.0.0.1:"), "{told}");
+    let told = reflexive("::1", six.rsplit(':').next().unwrap());
+    assert!(told.contains("::1"), "{told}");
+    // SIP goes on beside it.
+    let (code, output) = offhook::start(&["options", &format!("sip:{}", server.address)]).finish();
+    assert_eq!(code, 0, "{output}");
+}
