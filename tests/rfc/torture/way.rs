@@ -245,7 +245,6 @@ fn upgraded(to: &str, stream: TcpStream) -> WebSocket<TcpStream> {
 }
 
 #[expect(clippy::result_large_err, reason = "tungstenite's callback has it so")]
-#[expect(clippy::result_large_err, reason = "tungstenite's callback has it so")]
 fn accepted(stream: TcpStream) -> WebSocket<TcpStream> {
     tungstenite::accept_hdr(
         stream,
