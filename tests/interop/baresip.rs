@@ -42,6 +42,11 @@ impl Baresip {
         Self::start_with(account, hertz, "21000-29999", "", settings)
     }
 
+    /// One that watches its contact with the modules that these lines load.
+    pub(crate) fn watching(account: &str, contact: &str, modules: &str) -> Self {
+        Self::start_with(account, 440, "21000-29999", contact, modules)
+    }
+
     fn start_with(account: &str, hertz: u32, ports: &str, contact: &str, more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (port, control_port) = (free_port(), free_port());

@@ -7,6 +7,9 @@ use crate::program::sound::seconds_of;
 use crate::program::{Program, free_port, offhook};
 
 const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/kamailio/home.cfg");
+const PRESENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/kamailio/presence.cfg");
+/// Where Debian puts the tables of `db_text`.
+const TABLES: &str = "/usr/share/kamailio/dbtext/kamailio";
 
 /// A registrar and proxy where every user's password is `secret` and his number.
 pub(super) struct Kamailio {
@@ -39,13 +42,28 @@ impl Kamailio {
         (Self::start_with(&[format!("WSPORT={port}")]), format!("ws://127.0.0.1:{port}"))
     }
 
+    /// A presence server, where every user's password is `secret` and his number.
+    pub(super) fn start_presence() -> Self {
+        let (run, port) = (tempfile::tempdir().unwrap(), free_port());
+        let tables = run.path().join("tables");
+        std::fs::create_dir(&tables).unwrap();
+        for table in std::fs::read_dir(TABLES).unwrap() {
+            let table = table.unwrap().path();
+            std::fs::copy(&table, tables.join(table.file_name().unwrap())).unwrap();
+        }
+        let more = [format!("SERVER=\"sip:127.0.0.1:{port}\""), format!("TABLES=\"text://{}\"", tables.display())];
+        Self::run(PRESENCE, run, port, &more)
+    }
+
     fn start_with(more: &[String]) -> Self {
-        let run = tempfile::tempdir().unwrap();
-        let port = free_port();
+        Self::run(CONFIGURATION, tempfile::tempdir().unwrap(), free_port(), more)
+    }
+
+    fn run(configuration: &str, run: tempfile::TempDir, port: u16, more: &[String]) -> Self {
         let (directory, pid) = (run.path().display().to_string(), run.path().join("pid").display().to_string());
         let define = format!("SIPPORT={port}");
         let arguments =
-            ["-f", CONFIGURATION, "-DD", "-E", "-m", "64", "-M", "8", "-Y", &directory, "-P", &pid, "-A", &define];
+            ["-f", configuration, "-DD", "-E", "-m", "64", "-M", "8", "-Y", &directory, "-P", &pid, "-A", &define];
         let more = more.iter().flat_map(|define| ["-A", define.as_str()]);
         let program = Program::start(Command::new("kamailio").args(arguments).args(more));
         let address = format!("127.0.0.1:{port}");

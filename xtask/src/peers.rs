@@ -40,6 +40,11 @@ pub(crate) const PEERS: &[Peer] = &[
     ),
     needed("coturn", "turnutils_stunclient", "a client of STUN"),
     needed("haproxy", "haproxy", "a load balancer that speaks the PROXY protocol"),
+    needed(
+        "kamailio-presence-modules",
+        "/usr/lib/x86_64-linux-gnu/kamailio/modules/presence.so",
+        "Kamailio as presence server",
+    ),
     needed("tcpdump", "tcpdump", "reads captures"),
     needed("tshark", "tshark", "reads captures, message by message"),
     needed("openssl", "openssl", "a client and a server of TLS"),

@@ -15,6 +15,8 @@ pub struct Status {
     pub listen: Vec<String>,
     /// Bindings at present.
     pub registrations: usize,
+    /// Subscriptions of users to each other's state at present.
+    pub watchers: usize,
     /// Calls since the start, refused ones included.
     pub calls_total: u64,
     /// The calls at present, oldest first; as many as [`crate::Limits::calls_listed`] says.
@@ -30,6 +32,7 @@ impl Status {
     pub(crate) fn and(mut self, part: Self) -> Self {
         self.uptime_secs = self.uptime_secs.max(part.uptime_secs);
         self.registrations += part.registrations;
+        self.watchers += part.watchers;
         self.calls_total += part.calls_total;
         self.calls.extend(part.calls);
         self.loops.extend(part.loops);

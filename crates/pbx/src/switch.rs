@@ -168,6 +168,7 @@ impl Switch {
             state: self.config.state.as_deref().map(whole_path),
             listen: self.listen.clone(),
             registrations: self.bindings.len(),
+            watchers: turn.usage().watchers,
             calls_total: self.metrics.total(),
             calls: self.call_list(now),
             users: self.accounts.iter().map(user).collect(),

@@ -9,11 +9,13 @@ use sip::message::{Quote, UriBuf};
 use sip::register::{RegisterSpec, Retry};
 use tokio::sync::watch;
 
+use crate::buddy::Buddy;
 use crate::command::{AccountKey, Command};
 use crate::error::{CallError, RegisterError};
 use crate::link::Link;
 use crate::message::Answer;
 use crate::outgoing::OutgoingBuilder;
+use crate::publication::{self, Publication, ToPublish};
 use crate::registration::Registration;
 use crate::request::{self, Identity, Request};
 use crate::subscription::SubscribeBuilder;
@@ -263,6 +265,42 @@ impl Account {
     /// ```
     pub fn subscribe(&self, resource: &str, event: &str) -> SubscribeBuilder {
         SubscribeBuilder::new(self.link.clone(), self.complete(resource), event.to_owned(), self.identity())
+    }
+
+    /// Watches somebody's presence.
+    ///
+    /// # Errors
+    /// [`CallError`] for what cannot be sent; what comes of it is told by [`Buddy::changed`].
+    pub async fn buddy(&self, address: &str) -> Result<Buddy, CallError> {
+        Buddy::watch(self.subscribe(address, event::presence::PACKAGE)).await
+    }
+
+    /// Publishes our presence (RFC 3903), and keeps it published. Where its entity is empty it is that of the account.
+    ///
+    /// # Errors
+    /// [`CallError`] for what cannot be sent; what comes of it is told by [`Publication::stands`].
+    pub async fn publish_presence(&self, presence: &event::presence::Presence) -> Result<Publication, CallError> {
+        let mut presence = presence.clone();
+        if presence.entity.is_empty() {
+            presence.entity = self.address.to_string();
+        }
+        let text = presence.write();
+        self.publish(event::presence::PACKAGE, event::presence::TYPE, text.as_bytes()).await
+    }
+
+    /// Publishes a state of ours by any event package.
+    ///
+    /// # Errors
+    /// As [`Account::publish_presence`].
+    pub async fn publish(&self, event: &str, content_type: &str, body: &[u8]) -> Result<Publication, CallError> {
+        let what = ToPublish {
+            resource: self.address.to_string(),
+            event: event.to_owned(),
+            body: publication::body(content_type, body)?,
+            expires: Duration::from_secs(3_600),
+            identity: self.identity(),
+        };
+        Publication::begin(self.link.clone(), what).await
     }
 
     /// What the account calls as: its own route, then what the registrar told (RFC 3608 section 6.1).

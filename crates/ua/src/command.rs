@@ -7,9 +7,10 @@ use media::{CallMedia, Key, MediaEvent};
 use net::media::PortPair;
 use sip::digest::Credentials;
 use sip::message::{Body, Lines, Method, StatusCode, UriBuf};
+use sip::publish::PublishSpec;
 use sip::register::RegisterSpec;
 use sip::subscribe::SubscribeSpec;
-use sip::{Draft, Hop, SubscriptionId};
+use sip::{Draft, Hop, PublicationId, SubscriptionId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::attached::Attached;
@@ -18,6 +19,7 @@ use crate::error::{CallError, RegisterError};
 use crate::event::CallEvent;
 use crate::message::Answer;
 use crate::progress::Progress;
+use crate::publication::Published;
 use crate::referral::Owed;
 use crate::registration::Registration;
 use crate::subscription::SubscriptionNews;
@@ -66,6 +68,17 @@ pub(crate) enum Command {
     },
     /// Take the binding back.
     Unregister { account: AccountKey, reply: Option<oneshot::Sender<()>> },
+    /// Publish a state of ours.
+    Publish {
+        spec: Box<PublishSpec>,
+        body: Body,
+        told: watch::Sender<Published>,
+        reply: oneshot::Sender<Result<PublicationId, CallError>>,
+    },
+    /// Another one instead.
+    Republish { id: PublicationId, body: Body, reply: oneshot::Sender<Result<(), CallError>> },
+    /// Take it back.
+    Unpublish { id: PublicationId },
     /// Subscribe to somebody's state.
     Subscribe {
         spec: Box<SubscribeSpec>,

@@ -1,1 +1,228 @@
+mod compositing;
 
+use super::*;
+use crate::message::{Limits as MessageLimits, Message, Request, write_response};
+use crate::outbox::{Action, Answer, Outbox, Path, Transport};
+use crate::stack::Usage;
+use crate::time::{Now, Time, WallTime};
+use crate::{Config, FlowId, Stack};
+
+const SECOND: u64 = 1_000_000;
+
+/// A stack, the time, and what it sent and told.
+struct Rig {
+    stack: Stack,
+    now: u64,
+    sent: Vec<Request>,
+    events: Vec<PublicationEvent>,
+}
+
+fn path() -> Path {
+    Path {
+        flow: FlowId(1),
+        transport: Transport::Udp,
+        local: "192.0.2.7:5060".parse().unwrap(),
+        remote: "192.0.2.1:5060".parse().unwrap(),
+    }
+}
+
+fn body(text: &str) -> Body {
+    Body::new("text/plain", text.as_bytes().to_vec())
+}
+
+impl Rig {
+    fn new() -> Rig {
+        Rig { stack: Stack::new(Config::default(), [9; 32]), now: 0, sent: Vec::new(), events: Vec::new() }
+    }
+
+    fn turn<T>(&mut self, act: impl FnOnce(&mut Turn<'_>) -> T) -> T {
+        let now = Now { mono: Time(self.now), wall: WallTime(1_700_000_000) };
+        let mut out = Outbox::new();
+        let done = act(&mut self.stack.at(now, &mut out));
+        while let Some(action) = out.pop() {
+            match action {
+                Action::Ask { id, .. } => self.stack.at(now, &mut out).answered(id, Answer::Routes(vec![path()])),
+                Action::Send { bytes, .. } => match Message::parse(bytes, &MessageLimits::default()) {
+                    Ok(Message::Request(request)) => self.sent.push(request),
+                    other => panic!("sent {other:?}"),
+                },
+                Action::Event(crate::Event::Publication(_, event)) => self.events.push(event),
+                Action::Event(crate::Event::TargetFailed { .. }) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        done
+    }
+
+    fn publish(&mut self) -> PublicationId {
+        let spec = PublishSpec::new("sip:alice@example.com".parse().unwrap(), "<sip:alice@example.com>", "presence");
+        self.turn(|turn| turn.publish(spec, body("first"))).unwrap()
+    }
+
+    fn wait_until(&mut self, seconds: f64) {
+        let until = (seconds * SECOND as f64) as u64;
+        while let Some(at) = self.stack.deadline().filter(|at| at.0 <= until) {
+            self.now = self.now.max(at.0);
+            self.turn(|turn| turn.timeout());
+        }
+        self.now = until;
+    }
+
+    fn answer(&mut self, code: u16, lines: &[(&str, &str)]) {
+        let request = self.last().clone();
+        let mut list = Lines::new();
+        lines.iter().for_each(|(name, value)| list.push(name, value).unwrap());
+        let code = StatusCode::new(code).unwrap();
+        let bytes = write_response(request.headers(), code, None, Some("c"), &list, None, None);
+        self.turn(|turn| turn.receive(&path(), bytes));
+    }
+
+    fn last(&self) -> &Request {
+        self.sent.last().unwrap()
+    }
+
+    /// SIP-If-Match, Expires and body of the last PUBLISH.
+    fn said(&self) -> (Option<String>, String, String) {
+        let headers = self.last().headers();
+        let text = |id| headers.text(id).map(std::borrow::Cow::into_owned);
+        (
+            text(HeaderId::SipIfMatch),
+            text(HeaderId::Expires).unwrap_or_default(),
+            String::from_utf8_lossy(self.last().body()).into_owned(),
+        )
+    }
+
+    /// A publication that stands for so long under the tag `t1`.
+    fn published(secs: u32) -> (Rig, PublicationId) {
+        let mut rig = Rig::new();
+        let id = rig.publish();
+        rig.answer(200, &[("SIP-ETag", "t1"), ("Expires", &secs.to_string())]);
+        (rig, id)
+    }
+
+    fn nothing_left(&mut self) {
+        self.wait_until(self.now as f64 / SECOND as f64 + 100.0);
+        assert_eq!(self.stack.usage(), Usage::default());
+    }
+}
+
+fn said(tag: Option<&str>, expires: &str, body: &str) -> (Option<String>, String, String) {
+    (tag.map(str::to_owned), expires.to_owned(), body.to_owned())
+}
+
+#[test]
+fn rfc3903_4_2_the_first_has_a_body_and_no_tag() {
+    let mut rig = Rig::new();
+    rig.publish();
+    assert_eq!(rig.said(), said(None, "3600", "first"));
+    assert_eq!(rig.last().headers().text(HeaderId::Event).as_deref(), Some("presence"));
+    assert_eq!((rig.last().uri_text(), rig.last().headers().has(HeaderId::Contact)), ("sip:alice@example.com", false));
+}
+
+#[test]
+fn rfc3903_4_3_a_refresh_has_the_tag_and_no_body() {
+    let (mut rig, _) = Rig::published(300);
+    rig.wait_until(269.9);
+    assert_eq!(rig.sent.len(), 1);
+    rig.wait_until(270.1);
+    assert_eq!(rig.said(), said(Some("t1"), "3600", ""));
+    // The tag is another with each 2xx (section 4.1).
+    rig.answer(200, &[("SIP-ETag", "t2"), ("Expires", "300")]);
+    rig.wait_until(540.3);
+    assert_eq!(rig.said(), said(Some("t2"), "3600", ""));
+}
+
+#[test]
+fn rfc3903_4_4_another_state_has_both() {
+    let (mut rig, id) = Rig::published(300);
+    rig.turn(|turn| turn.modify_publication(id, body("second"))).unwrap();
+    assert_eq!(rig.said(), said(Some("t1"), "3600", "second"));
+    // One is under way: of those that come meanwhile the newest follows.
+    rig.turn(|turn| turn.modify_publication(id, body("third"))).unwrap();
+    rig.turn(|turn| turn.modify_publication(id, body("fourth"))).unwrap();
+    assert_eq!(rig.sent.len(), 2);
+    rig.answer(200, &[("SIP-ETag", "t2"), ("Expires", "300")]);
+    assert_eq!(rig.said(), said(Some("t2"), "3600", "fourth"));
+}
+
+#[test]
+fn rfc3903_4_5_taking_it_back() {
+    let (mut rig, id) = Rig::published(300);
+    rig.turn(|turn| turn.unpublish(id)).unwrap();
+    assert_eq!(rig.said(), said(Some("t1"), "0", ""));
+    rig.answer(200, &[("SIP-ETag", "t2"), ("Expires", "0")]);
+    assert!(matches!(rig.events.last(), Some(PublicationEvent::Ended { code: Some(StatusCode::OK) })));
+    rig.nothing_left();
+}
+
+#[test]
+fn rfc3903_4_3_412_tells_the_whole_again_without_a_tag() {
+    let (mut rig, _) = Rig::published(300);
+    rig.wait_until(270.1);
+    rig.answer(412, &[]);
+    assert_eq!(rig.said(), said(None, "3600", "first"));
+    // Another to what has no tag is no reason to go on.
+    rig.answer(412, &[]);
+    assert!(matches!(rig.events.last(), Some(PublicationEvent::Failed { retry_in: None, .. })));
+    rig.nothing_left();
+}
+
+#[test]
+fn rfc3903_4_1_423_is_asked_again_with_its_minimum_once() {
+    let mut rig = Rig::new();
+    rig.publish();
+    rig.answer(423, &[("Min-Expires", "7200")]);
+    assert_eq!(rig.said(), said(None, "7200", "first"));
+    rig.answer(423, &[("Min-Expires", "9000")]);
+    assert!(matches!(rig.events.last(), Some(PublicationEvent::Failed { retry_in: None, .. })));
+    rig.nothing_left();
+}
+
+#[test]
+fn rfc3903_4_1_without_a_tag_in_the_2xx_the_whole_is_told_again() {
+    let mut rig = Rig::new();
+    rig.publish();
+    rig.answer(200, &[("Expires", "300")]);
+    rig.wait_until(270.1);
+    assert_eq!(rig.said(), said(None, "3600", "first"));
+}
+
+#[test]
+fn what_failed_for_now_is_told_again_with_the_newest_state() {
+    let mut rig = Rig::new();
+    let id = rig.publish();
+    rig.answer(503, &[("Retry-After", "20")]);
+    assert!(
+        matches!(rig.events.last(), Some(PublicationEvent::Failed { retry_in: Some(wait), .. }) if wait.as_secs() == 20)
+    );
+    rig.wait_until(20.1);
+    assert_eq!(rig.sent.len(), 2);
+    rig.answer(500, &[]);
+    rig.turn(|turn| turn.modify_publication(id, body("second"))).unwrap();
+    assert_eq!(rig.said(), said(None, "3600", "second"));
+    rig.answer(489, &[]);
+    assert!(matches!(rig.events.last(), Some(PublicationEvent::Failed { retry_in: None, .. })));
+    rig.nothing_left();
+}
+
+#[test]
+fn an_end_at_any_moment_leaves_nothing() {
+    for nth in 0..40 {
+        let (mut rig, id) = Rig::published(300);
+        if nth % 2 == 0 {
+            rig.wait_until(270.1);
+        }
+        if nth % 3 == 0 {
+            rig.turn(|turn| turn.modify_publication(id, body("second"))).unwrap();
+        }
+        rig.turn(|turn| turn.unpublish(id)).unwrap();
+        match nth % 5 {
+            0 => rig.answer(200, &[("SIP-ETag", "t2"), ("Expires", "300")]),
+            1 => rig.answer(412, &[]),
+            2 => rig.answer(500, &[]),
+            _ => {}
+        }
+        rig.nothing_left();
+        assert!(matches!(rig.events.last(), Some(PublicationEvent::Ended { .. })), "{nth}");
+    }
+}

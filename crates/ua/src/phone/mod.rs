@@ -14,7 +14,7 @@
 //! | `referred` | those that the other side asks for |
 //! | `replacing` | who takes the place of the other side of a call |
 //! | `accounts` | registrations |
-//! | `subscribing` | subscriptions of ours |
+//! | `subscribing`, `publishing` | subscriptions and publications of ours |
 //! | `telling` | what users and peers are told |
 
 mod account;
@@ -24,6 +24,7 @@ mod asking;
 mod call;
 mod changing;
 mod dialing;
+mod publishing;
 mod referred;
 mod replacing;
 mod requests;
@@ -132,12 +133,13 @@ impl Phone {
             self.hang_up(call, Some(StatusCode::TEMPORARILY_UNAVAILABLE), None, turn);
         }
         self.unsubscribe_all(turn);
+        self.unpublish_all(turn);
         self.unregister_all(turn);
         self.look(turn);
     }
 
     fn look(&mut self, turn: &mut Turn<'_>) {
-        if turn.unsettled() == 0 && turn.usage().registrations + turn.usage().subscriptions == 0 {
+        if turn.unsettled() == 0 && nothing_stands(&turn.usage()) {
             if let Some(done) = self.closing.take() {
                 // Whoever asked may be gone.
                 let _ = done.send(());
@@ -149,6 +151,11 @@ impl Phone {
     }
 }
 
+/// Nothing of ours is left with anybody.
+fn nothing_stands(usage: &sip::Usage) -> bool {
+    usage.registrations + usage.subscriptions + usage.publications == 0
+}
+
 impl Application for Phone {
     fn event(&mut self, event: Event, turn: &mut Turn<'_>) {
         match event {
@@ -157,6 +164,7 @@ impl Application for Phone {
             Event::Response { tx, response, .. } => self.answered(tx, &response, turn),
             Event::RequestFailed { tx, why } => self.unanswered(tx, why, turn),
             Event::Registration(id, event) => self.registration_event(id, event),
+            Event::Publication(id, event) => self.publication_event(id, event),
             Event::Subscription(id, event) => self.subscription_event(id, event, turn),
             Event::Alarm { token, .. } => self.alarm(token, turn),
             Event::Rejected { origin, error } => {
@@ -194,6 +202,12 @@ impl App for Phone {
             Command::Ask { draft, proved, reply } => self.ask(draft, proved, reply, turn),
             Command::Register { account, spec, state, reply } => self.register(account, *spec, state, reply, turn),
             Command::Unregister { account, reply } => self.unregister(account, reply, turn),
+            Command::Publish { spec, body, told, reply } => self.publish(*spec, body, told, reply, turn),
+            Command::Republish { id, body, reply } => self.republish(id, body, reply, turn),
+            Command::Unpublish { id } => {
+                // One that is over is over.
+                let _ = turn.unpublish(id);
+            }
             Command::Subscribe { spec, news, reply } => self.subscribe(*spec, news, reply, turn),
             Command::Resubscribe { id, reply } => self.resubscribe(id, reply, turn),
             Command::Unsubscribe { id } => self.unsubscribe(id, turn),

@@ -8,12 +8,13 @@ use media::Key;
 use net::Handle;
 use net::media::MediaHandle;
 use sip::uas::Capabilities;
-use sip::{RegistrationId, SessionId, SubscriptionId};
+use sip::{PublicationId, RegistrationId, SessionId, SubscriptionId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::account::Account;
 use super::asked::Asked;
 use super::call::Call;
+use super::publishing::Publishing;
 use super::subscribing::Reader;
 use crate::command::{AccountKey, Command};
 use crate::ended::Farewell;
@@ -52,6 +53,7 @@ pub(crate) struct Phone {
     pub(super) registrations: HashMap<RegistrationId, AccountKey>,
     /// Who reads the news of which subscription.
     pub(super) readers: HashMap<SubscriptionId, Reader>,
+    pub(super) publications: HashMap<PublicationId, Publishing>,
     /// Who waits for an answer to a BYE.
     pub(super) farewells: HashMap<SessionId, oneshot::Sender<Farewell>>,
     pub(super) closing: Option<oneshot::Sender<()>>,
@@ -67,6 +69,7 @@ impl Phone {
             accounts: HashMap::new(),
             registrations: HashMap::new(),
             readers: HashMap::new(),
+            publications: HashMap::new(),
             farewells: HashMap::new(),
             closing: None,
         }

@@ -1,0 +1,93 @@
+//! Publications of ours (RFC 3903).
+
+use sip::message::{Body, StatusCode};
+use sip::publish::{PublicationEvent, PublishFailure, PublishSpec};
+use sip::{PublicationId, Turn};
+use tokio::sync::{oneshot, watch};
+
+use super::state::Phone;
+use super::telling::{failed, first_hop, tell};
+use crate::error::CallError;
+use crate::publication::Published;
+
+/// Who is told how a publication stands.
+pub(super) struct Publishing {
+    told: watch::Sender<Published>,
+    /// Where it goes first, for a person.
+    first: String,
+}
+
+impl Phone {
+    pub(super) fn publish(
+        &mut self,
+        spec: PublishSpec,
+        body: Body,
+        told: watch::Sender<Published>,
+        reply: oneshot::Sender<Result<PublicationId, CallError>>,
+        turn: &mut Turn<'_>,
+    ) {
+        if self.closing.is_some() {
+            return tell(reply, Err(CallError::Ended));
+        }
+        let first = first_hop(&spec.hop, &spec.routes, spec.resource.as_str());
+        match turn.publish(spec, body) {
+            Ok(id) => {
+                self.publications.insert(id, Publishing { told, first });
+                tell(reply, Ok(id));
+            }
+            Err(error) => tell(reply, Err(CallError::BadText { why: error.to_string() })),
+        }
+    }
+
+    pub(super) fn republish(
+        &mut self,
+        id: PublicationId,
+        body: Body,
+        reply: oneshot::Sender<Result<(), CallError>>,
+        turn: &mut Turn<'_>,
+    ) {
+        if let Some(one) = self.publications.get(&id) {
+            one.told.send_replace(Published::Publishing);
+        }
+        tell(reply, turn.modify_publication(id, body).map_err(|_| CallError::Ended));
+    }
+
+    /// The endpoint ends.
+    pub(super) fn unpublish_all(&mut self, turn: &mut Turn<'_>) {
+        let all: Vec<PublicationId> = self.publications.keys().copied().collect();
+        for id in all {
+            // One that is over is over.
+            let _ = turn.unpublish(id);
+        }
+    }
+
+    pub(super) fn publication_event(&mut self, id: PublicationId, event: PublicationEvent) {
+        let Some(one) = self.publications.get(&id) else { return };
+        let (now, over) = match event {
+            PublicationEvent::Published { expires } => (Published::Stands { expires }, false),
+            PublicationEvent::Failed { why, retry_in } => {
+                (Published::Failed { error: error_of(why, &one.first), retry_in }, retry_in.is_none())
+            }
+            PublicationEvent::Ended { .. } => (Published::Ended, true),
+            _ => return,
+        };
+        one.told.send_replace(now);
+        if over {
+            self.publications.remove(&id);
+        }
+    }
+}
+
+fn error_of(why: PublishFailure, first: &str) -> CallError {
+    match why {
+        PublishFailure::Refused { code, .. }
+            if matches!(code, StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED) =>
+        {
+            CallError::Authentication { code: code.get() }
+        }
+        PublishFailure::Refused { code, reason } => CallError::Rejected { code: code.get(), reason },
+        PublishFailure::Unreachable(why) => failed(why, first),
+        PublishFailure::NotSent(error) => CallError::Unreachable { to: first.to_owned(), why: error.to_string() },
+        _ => CallError::Ended,
+    }
+}

@@ -1,0 +1,191 @@
+//! Subscriptions and publications (RFC 6665, RFC 3903) with programs that are not ours: Kamailio as presence server, SIPp as notifier and as watcher,
+//! baresip as watcher.
+
+use std::time::{Duration, Instant};
+
+use ua::package::presence::{Basic, Presence, Tuple};
+use ua::{Account, AccountConfig, Endpoint};
+
+use super::baresip::Baresip;
+use super::kamailio::Kamailio;
+use super::sipp;
+use crate::program::offhook::{self, Server, USERS};
+use crate::program::{PATIENCE, Program};
+
+/// `offhook subscribe` as a user of the presence server whose password is this.
+fn watcher(server: &str, password: &str, arguments: &[&str]) -> Program {
+    let account = format!("sip:1001@{server}");
+    let identity = ["--account", &account, "--password", password, "--sip", "127.0.0.1:0", "--json"];
+    offhook::start(&[&["subscribe"], arguments, &identity[..]].concat())
+}
+
+/// What a line of `--json` says of the state.
+fn state(line: &str) -> serde_json::Value {
+    let value: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    value["state"].clone()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+async fn account(user: &str, password: &str, server: &str) -> (Endpoint, Account) {
+    let endpoint = Endpoint::builder().udp("127.0.0.1:0").build().await.unwrap();
+    let config = AccountConfig::new(format!("sip:{user}@{server}")).password(password);
+    let account = endpoint.account(config).await.unwrap();
+    (endpoint, account)
+}
+
+fn presence(basic: Basic, note: &str) -> Presence {
+    let tuple = Tuple { id: "a".into(), basic: Some(basic), note: Some(note.into()), ..Tuple::default() };
+    Presence { tuples: vec![tuple], ..Presence::default() }
+}
+
+#[test]
+fn what_we_publish_at_kamailio_is_told_to_who_watches_there() {
+    let kamailio = Kamailio::start_presence();
+    let server = kamailio.address.clone();
+    let mut watching = watcher(&server, "secret1001", &["1002"]);
+    watching.wait_for("\"kind\":\"nothing\"");
+    runtime().block_on(async {
+        let (endpoint, bob) = account("1002", "secret1002", &server).await;
+        let mut published = bob.publish_presence(&presence(Basic::Open, "at the desk")).await.unwrap();
+        assert_eq!(published.stands().await, Ok(Duration::from_secs(3_600)));
+        let told = state(&watching.wait_for("at the desk"));
+        assert_eq!((told["basic"].as_str(), told["kind"].as_str()), (Some("open"), Some("presence")));
+        published.presence(&presence(Basic::Closed, "lunch")).await.unwrap();
+        let told = state(&watching.wait_for("lunch"));
+        assert_eq!(told["basic"], "closed");
+        published.end().await;
+        endpoint.close().await;
+    });
+    // Taken back: nobody says anything of him any more.
+    watching.wait_until(|output| {
+        output.rfind("lunch") < output.rfind("\"event\":\"state\"").filter(|at| !output[*at..].contains("lunch"))
+    });
+    let (code, output) = watching.stop("INT");
+    assert_eq!(code, 130, "{output}");
+}
+
+#[test]
+fn kamailio_refuses_wrong_passwords_and_unknown_packages_and_has_its_own_minimum() {
+    let kamailio = Kamailio::start_presence();
+    let server = kamailio.address.clone();
+    let (code, output) = watcher(&server, "wrong", &["1002", "--once"]).finish();
+    assert_eq!(code, 6, "{output}");
+    let (code, output) = watcher(&server, "secret1001", &["1002", "--once", "--event", "weather"]).finish();
+    assert_eq!(code, 7, "{output}");
+    assert!(output.contains("489"), "{output}");
+    let mut short = watcher(&server, "secret1001", &["1002", "--expires", "5"]);
+    short.wait_for("\"expires_secs\":30");
+    short.stop("INT");
+    runtime().block_on(async {
+        let (endpoint, bob) = account("1002", "wrong", &server).await;
+        let mut published = bob.publish_presence(&presence(Basic::Open, "never")).await.unwrap();
+        assert!(published.stands().await.is_err());
+        endpoint.close().await;
+    });
+}
+
+/// `offhook subscribe` to SIPp, which ends the subscription with this state.
+fn ended_with(state: &str, calls: &str) -> ((i32, String), (i32, String)) {
+    let scenario = sipp::with("uas_subscribe.xml", "STATE", state);
+    let (notifier, address) = sipp::waits(scenario.to_str().unwrap(), &["-m", calls]);
+    let target = format!("sip:1002@{address}");
+    let ours = offhook::start(&["subscribe", &target, "--sip", "127.0.0.1:0", "--for", "10", "--json"]);
+    let theirs = notifier.finish();
+    (ours.stop("INT"), theirs)
+}
+
+#[test]
+fn rfc6665_4_1_3_what_sipp_ends_for_good_is_not_made_again() {
+    for reason in ["rejected", "noresource"] {
+        let scenario = sipp::with("uas_subscribe.xml", "STATE", &format!("terminated;reason={reason}"));
+        let (notifier, address) = sipp::waits(scenario.to_str().unwrap(), &["-m", "1"]);
+        let target = format!("sip:1002@{address}");
+        let (code, output) = offhook::start(&["subscribe", &target, "--sip", "127.0.0.1:0", "--for", "10"]).finish();
+        assert_eq!(code, 7, "{output}");
+        assert!(output.contains(reason), "{output}");
+        let (theirs, seen) = notifier.finish();
+        assert_eq!(theirs, 0, "{seen}");
+    }
+}
+
+#[test]
+fn rfc6665_4_1_3_what_sipp_deactivates_is_made_again_at_once() {
+    // SIPp waits for two: under another Call-ID, or it would be the same for it.
+    let ((_, output), (theirs, seen)) = ended_with("terminated;reason=deactivated", "2");
+    assert_eq!(theirs, 0, "{seen}");
+    assert!(output.contains("subscription_failed") && output.contains("deactivated"), "{output}");
+}
+
+#[test]
+fn sipp_watches_an_extension_of_ours_through_a_call() {
+    // SIPp knows no other hash.
+    let file = offhook::configuration("digest = [\"md5\"]\n");
+    let server = offhook::serve(&[&["--config", file.path().to_str().unwrap()], &USERS[..]].concat());
+    let watching = sipp::start("uac_subscribe.xml", &server.address, &["-m", "1", "-au", "1001", "-ap", "secret1"]);
+    await_watcher(&server);
+    let account = format!("sip:1002@{}", server.address);
+    let call = ["call", "600", "--account", &account, "--password", "secret2", "--sip", "127.0.0.1:0", "--for", "3"];
+    let (code, output) = offhook::start(&call).finish();
+    assert_eq!(code, 0, "{output}");
+    let (code, seen) = watching.finish();
+    assert_eq!(code, 0, "{seen}");
+    // The control: a password that is wrong.
+    let (code, _) = sipp::run("uac_subscribe.xml", &server.address, &["-m", "1", "-au", "1001", "-ap", "wrong"]);
+    assert_ne!(code, 0);
+}
+
+/// Waits until somebody watches.
+fn await_watcher(server: &Server) {
+    let end = Instant::now() + PATIENCE;
+    while server.status()["watchers"].as_u64() == Some(0) {
+        assert!(Instant::now() < end, "nobody watches");
+    }
+}
+
+/// baresip as a device of 1001 with these modules, registered.
+fn watching(server: &Server, modules: &str) -> Baresip {
+    let address = &server.address;
+    let line = format!("<sip:1001@{address}>;auth_user=1001;auth_pass=secret1;regint=300");
+    let contact = format!("\"Other\" <sip:1002@{address}>;presence=p2p");
+    let mut phone = Baresip::watching(&line, &contact, modules);
+    phone.wait_for_line("200 OK (Offhook");
+    phone
+}
+
+#[test]
+fn baresip_is_told_who_can_be_reached() {
+    let server = offhook::serve(&USERS);
+    let mut phone = watching(&server, "module_app presence.so\n");
+    // What it hears first it does not show.
+    await_watcher(&server);
+    runtime().block_on(async {
+        let (endpoint, bob) = account("1002", "secret2", &server.address).await;
+        let mut published = bob.publish_presence(&presence(Basic::Open, "here")).await.unwrap();
+        published.stands().await.unwrap();
+        assert!(phone.wait_for_line("changed status").contains("Online"));
+        published.presence(&presence(Basic::Closed, "gone")).await.unwrap();
+        assert!(phone.wait_for_line("changed status").contains("Offline"));
+        endpoint.close().await;
+    });
+    phone.stop();
+}
+
+#[test]
+fn baresip_is_told_that_messages_wait() {
+    let server = offhook::serve(&USERS);
+    let mut phone = watching(&server, "module_app mwi.so\n");
+    phone.wait_for_line("Messages-Waiting: no");
+    runtime().block_on(async {
+        let (endpoint, alice) = account("1001", "secret1", &server.address).await;
+        let body = b"Messages-Waiting: yes\r\nVoice-Message: 3/1 (0/0)\r\n";
+        let mut waiting = alice.publish("message-summary", "application/simple-message-summary", body).await.unwrap();
+        waiting.stands().await.unwrap();
+        phone.wait_for_line("Messages-Waiting: yes");
+        drop(waiting);
+        endpoint.close().await;
+    });
+    phone.stop();
+}
