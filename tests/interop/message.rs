@@ -123,3 +123,17 @@ fn sipp_gets_the_text_of_our_phone_and_one_that_waits_for_another_fails() {
         assert_eq!(code == 0, is_expected, "{seen}");
     }
 }
+
+#[test]
+fn rfc3994_3_3_sipp_writes_and_stops_and_our_robot_tells() {
+    let (mut robot, address) = offhook::answer(&[]);
+    let (code, output) = sipp::run("uac_composing.xml", &address, &["-m", "1"]);
+    assert_eq!(code, 0, "{output}");
+    robot.wait_for("has stopped writing");
+    let (_, output) = robot.stop("TERM");
+    let told: Vec<_> = output.lines().filter(|line| line.contains("writing")).collect();
+    assert!(
+        matches!(told[..], [first, _] if first.starts_with("sip:sipp@") && first.ends_with("is writing")),
+        "{output}"
+    );
+}

@@ -8,6 +8,7 @@
 //! | [`registration`] | `reg` | `application/reginfo+xml` | 3680 |
 //! | [`conference`] | `conference` | `application/conference-info+xml` | 4575 |
 //! | [`watchers`] | `presence.winfo` and the like | `application/watcherinfo+xml` | 3857, 3858 |
+//! | [`composing`] | none: it comes in MESSAGE | `application/im-iscomposing+xml` | 3994 |
 //! | [`list`] | any, of a list of resources | `application/rlmi+xml` | 4662 |
 //!
 //! What it is not: it knows no SIP message; a body comes in as octets and leaves as text. XML is read by quick-xml under limits of our own
@@ -25,6 +26,7 @@
 //! # Ok::<(), event::xml::XmlError>(())
 //! ```
 
+pub mod composing;
 pub mod conference;
 pub mod dialog;
 pub mod list;

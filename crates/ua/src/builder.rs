@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use ::event::composing;
 use audio::codec::Codec;
 use net::media::{MediaConfig, MediaThread, PortRange};
 use net::tls::TlsClient;
@@ -292,7 +293,7 @@ impl Builder {
                 messages: texts,
                 silence,
                 capabilities,
-                texts: vec!["text/plain".into(), "application/im-iscomposing+xml".into()],
+                texts: vec!["text/plain".into(), composing::TYPE.into()],
                 reliable,
                 by_update,
                 transfers,

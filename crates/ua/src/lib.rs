@@ -72,6 +72,7 @@ mod websocket;
 
 /// The bodies of event packages.
 pub use ::event as package;
+pub use ::event::composing;
 pub use account::{Account, AccountConfig};
 pub use audio::codec::Codec;
 pub use audio::level::{Dbfs, Level};

@@ -56,6 +56,11 @@ pub(super) fn print(news: &News, out: &mut Out) -> Option<Exit> {
                 &[("event", "message".into()), ("from", from.as_str().into()), ("text", text.as_str().into())],
             );
         }
+        News::Composing { from, active } => {
+            let text = if *active { "is writing" } else { "has stopped writing" };
+            let fields = [("event", "composing".into()), ("from", from.as_str().into()), ("active", (*active).into())];
+            out.event(&format!("{from} {text}"), &fields);
+        }
         News::Trouble { what } => out.error(what),
         News::Left => {}
     }

@@ -37,6 +37,7 @@ use sip::message::{Lines, Method, StatusCode};
 use sip::register::{RegisterSpec, Removal};
 use sip::uas::{self, Capabilities};
 use sip::{Application, Event, IdMap, RegistrationId, Reply, SessionId, Turn};
+use ua::composing;
 
 use super::board::Board;
 use super::voice::{Ears, Voice};
@@ -132,6 +133,11 @@ pub(super) enum News {
         from: String,
         text: String,
     },
+    /// Whether somebody is writing (RFC 3994).
+    Composing {
+        from: String,
+        active: bool,
+    },
     Trouble {
         what: String,
     },
@@ -192,7 +198,10 @@ impl Robot {
             conduct,
             studio,
             news,
-            texts: Capabilities { accept: vec!["text/plain".to_owned()], ..capabilities.clone() },
+            texts: Capabilities {
+                accept: ["text/plain", composing::TYPE].map(str::to_owned).to_vec(),
+                ..capabilities.clone()
+            },
             abilities: uas::capability_lines(&Method::Invite, StatusCode::OK, &capabilities),
             capabilities,
             calls: IdMap::default(),

@@ -267,3 +267,25 @@ async fn rfc3428_8_a_text_that_is_too_long_is_not_sent() {
     drop(taken);
     assert_eq!(wire.lines().iter().filter(|line| *line == "> MESSAGE").count(), 2);
 }
+
+#[tokio::test]
+async fn rfc3994_3_1_who_writes_is_told_by_messages_and_the_text_ends_it() {
+    use ua::composing::{Composer, Reader, TYPE};
+    let (alice, bob) = pair().await;
+    let uri = bob.uri("bob").unwrap();
+    let (mut composer, mut reader, second) =
+        (Composer::new(Duration::from_secs(60)), Reader::default(), Duration::from_secs(1));
+    let status = composer.typed(second).unwrap();
+    assert_eq!(composer.typed(second * 2), None);
+    alice.message_as(&uri, TYPE, status.write().as_bytes()).await.unwrap();
+    composer.sent();
+    alice.message(&uri, "lunch?").await.unwrap();
+    let heard = bob.messages().await.unwrap();
+    assert!(reader.heard(second, &heard.composing().unwrap()) && reader.is_active(second));
+    let text = bob.messages().await.unwrap();
+    assert_eq!((text.text.as_str(), text.composing()), ("lunch?", None));
+    assert!(reader.received(second) && !reader.is_active(second));
+    // What cannot be read is no status, and is shown as it is.
+    alice.message_as(&uri, TYPE, b"<isComposing>").await.unwrap();
+    assert_eq!(bob.messages().await.unwrap().composing(), None);
+}

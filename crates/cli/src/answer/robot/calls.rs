@@ -7,6 +7,7 @@ use sip::invite::{By, SessionEvent};
 use sip::message::{Body, HeaderId, Lines, Method, Quote, Request, StatusCode};
 use sip::uas::{self, Reliability};
 use sip::{ContactSpec, Origin, Reply, ServerTx, SessionId, StackError, Turn};
+use ua::composing::IsComposing;
 
 use ua::InfoDigit;
 
@@ -306,6 +307,13 @@ impl Robot {
         let is_text = *request.method() == Method::Message;
         let reply = match uas::check(request, if is_text { &self.texts } else { &self.capabilities }) {
             Some(reply) => reply,
+            None if is_text && is_status(request) => match IsComposing::read(request.body()) {
+                Ok(status) => {
+                    self.tell(News::Composing { from: caller(request), active: status.active });
+                    Reply::new(StatusCode::OK)
+                }
+                Err(_) => Reply::new(StatusCode::BAD_REQUEST),
+            },
             None if is_text => {
                 let text = String::from_utf8_lossy(request.body()).into_owned();
                 self.tell(News::Message { from: caller(request), text });
@@ -318,6 +326,12 @@ impl Robot {
         };
         let _ = turn.respond(tx, reply);
     }
+}
+
+/// A message that only says whether somebody is writing.
+fn is_status(request: &Request) -> bool {
+    let kind = request.headers().content_type().and_then(Result::ok);
+    kind.is_some_and(|kind| kind.is("application", "im-iscomposing+xml"))
 }
 
 /// Who sent it, as he claims: name and URI. The tag says nothing to a person.
