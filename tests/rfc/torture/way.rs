@@ -204,8 +204,9 @@ impl Way for Registrar {
         }
         let line = self.line.as_mut()?;
         let answer = line.first_final(is_ours);
-        // On a stream the phone may wait for more of the message: it must open another for the next.
-        if self.transport.is_stream() {
+        // On a stream the phone may wait for more of the message, or of the one behind it: it must open another for the next.
+        let is_alone = find_all(bytes, b" SIP/2.0\r\n").count() < 2;
+        if self.transport.is_stream() && (answer.is_none() || !is_alone) {
             self.line = None;
         }
         answer
