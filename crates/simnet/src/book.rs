@@ -59,6 +59,8 @@ pub struct Book {
     pub registered: BTreeMap<String, Vec<String>>,
     /// Bindings left at the registrar.
     pub bindings: usize,
+    /// Requests that the proxy has passed on and that have no final response.
+    pub passing: usize,
     /// Calls whose 2xx nobody acknowledged.
     pub unacknowledged: BTreeSet<String>,
     /// What must not happen at all.

@@ -13,6 +13,7 @@ pub mod chance;
 pub mod desk;
 pub mod glimpse;
 pub mod ladder;
+pub mod middle;
 pub mod network;
 pub mod node;
 pub mod phone;

@@ -132,6 +132,15 @@ impl Network {
         number
     }
 
+    /// The names of these nodes lead to `node` from now on; who knows better reaches them as `at-NAME.sim`.
+    pub fn lead(&mut self, names: &[&str], node: usize) {
+        let Some(address) = self.nodes.get(node).map(|node| node.local) else { return };
+        for name in names {
+            let own = self.names.insert(format!("{name}.sim"), address);
+            self.names.extend(own.map(|own| (format!("at-{name}.sim"), own)));
+        }
+    }
+
     /// Names have records of servers, as a seed says.
     pub fn servers(&mut self, chance: Chance) {
         self.zone = Zone::draw(chance);

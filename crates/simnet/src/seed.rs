@@ -12,6 +12,7 @@ use crate::book::{Book, Shared};
 use crate::chance::Chance;
 use crate::desk::Desk;
 use crate::ladder::Ladder;
+use crate::middle::Middle;
 use crate::network::Network;
 use crate::phone::Phone;
 use crate::plan::{Style, Target, Todo};
@@ -63,13 +64,29 @@ impl Outcome {
 
 /// Plays the run of a seed to its end.
 pub fn run(seed: u64) -> Outcome {
+    play(seed, false)
+}
+
+/// The same with a proxy that all calls by name go through.
+pub fn run_proxied(seed: u64) -> Outcome {
+    play(seed, true)
+}
+
+fn play(seed: u64, proxied: bool) -> Outcome {
     let mut chance = Chance::new(seed);
-    let weather = Weather::draw(&mut chance);
+    let mut weather = Weather::draw(&mut chance);
+    if proxied {
+        // Who is behind an address translator is reached by the way he registered, and nobody registers here.
+        weather.rebinding.clear();
+    }
     let book: Shared = Rc::new(RefCell::new(Book::default()));
     let mut network = Network::new(weather.clone(), chance.split());
     // A generator beside the others: what they draw stays as it was.
     network.servers(Chance::new(seed ^ 0x3263).split());
-    people(&mut network, &mut chance, &weather, &book);
+    people(&mut network, &mut chance, &weather, &book, proxied);
+    if proxied {
+        stand_between(&mut network, seed, &book);
+    }
     while network.turns() < MOST_TURNS && network.step(LONGEST) {}
     let mut wrong = verdict::judge(&book.borrow(), weather.sky);
     if network.turns() >= MOST_TURNS {
@@ -84,11 +101,23 @@ pub fn run(seed: u64) -> Outcome {
     Outcome { seed, weather, wrong, tally, ladder: std::mem::take(&mut network.ladder) }
 }
 
+/// A proxy comes to stand between the phones.
+fn stand_between(network: &mut Network, seed: u64, book: &Shared) {
+    let mut chance = Chance::new(seed ^ 0x3261);
+    let names = ["alice", "bob", "carol"];
+    let middle = Middle::new(chance.split(), &names, book.clone());
+    let config = Config { role: sip::Role::Proxy, ..Config::default() };
+    let node = network.add("proxy", config, Box::new(middle));
+    network.lead(&names, node);
+    network.referee.passer = Some("proxy".to_owned());
+}
+
 /// Phones and registrar, each with its plan.
-fn people(network: &mut Network, chance: &mut Chance, weather: &Weather, book: &Shared) {
+fn people(network: &mut Network, chance: &mut Chance, weather: &Weather, book: &Shared, proxied: bool) {
     let names = ["alice", "bob", "carol"];
     let hunt = chance.permille(200);
     let translated = !weather.rebinding.is_empty() || weather.mtu.is_none() && chance.permille(150);
+    let translated = translated && !proxied;
     let quick = weather.sky == Sky::Clear;
     for name in names {
         let style = Style::draw(chance, weather.way, quick);

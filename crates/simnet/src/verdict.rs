@@ -14,6 +14,9 @@ pub fn judge(book: &Book, sky: Sky) -> Vec<String> {
     if sky < Sky::Foul {
         wrong.extend(book.unacknowledged.iter().map(|call| format!("{call}: no ACK came")));
     }
+    if book.passing > 0 {
+        wrong.push(format!("{} requests are passed on for ever", book.passing));
+    }
     if book.bindings > 0 {
         wrong.push(format!("{} bindings outlive their phones", book.bindings));
     }

@@ -77,3 +77,22 @@ fn one_seed() {
     println!("{}{:?}\n{}", outcome.ladder, outcome.weather, outcome.tally);
     outcome.check();
 }
+
+/// The same with a proxy between the phones: `OFFHOOK_PROXIED=17` plays one run.
+#[test]
+fn seeds_through_a_proxy_end_in_agreement_and_nothing_left() {
+    if let Some(seed) = number("OFFHOOK_PROXIED") {
+        let outcome = seed::run_proxied(seed);
+        println!("{}", outcome.ladder);
+        return outcome.check();
+    }
+    let (mut tally, mut through) = (Tally::default(), 0);
+    for seed in 0..number("OFFHOOK_SEEDS").unwrap_or(SEEDS) / 2 {
+        let outcome = seed::run_proxied(seed);
+        outcome.check();
+        through += usize::from(outcome.ladder.to_string().contains("-> proxy INVITE"));
+        tally.add(&outcome.tally);
+    }
+    println!("{tally}");
+    assert!(through > 100, "{through} runs with a call through the proxy");
+}

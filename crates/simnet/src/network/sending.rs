@@ -40,11 +40,7 @@ impl Network {
             }
             "nobody.sim" => DEAD,
             name => match (self.names.get(name), name.parse()) {
-                (Some(known), _) => self
-                    .nodes
-                    .iter()
-                    .find(|node| node.local == *known || format!("{}.sim", node.name) == name)
-                    .map_or(*known, Node::seen),
+                (Some(known), _) => self.behind(*known, name),
                 (None, Ok(ip)) => SocketAddr::new(ip, port.unwrap_or(5060)),
                 (None, Err(_)) => return Some(Answer::None),
             },
@@ -68,6 +64,14 @@ impl Network {
             Path { flow, transport, local, remote }
         };
         Some(Answer::Routes(targets.into_iter().map(path).collect()))
+    }
+
+    /// Where the node is reached that had this address when it was given this name.
+    fn behind(&self, known: SocketAddr, name: &str) -> SocketAddr {
+        let name = name.strip_prefix("at-").unwrap_or(name);
+        let at_address = self.nodes.iter().find(|node| node.local == known);
+        let by_name = || self.nodes.iter().find(|node| format!("{}.sim", node.name) == name);
+        at_address.or_else(by_name).map_or(known, Node::seen)
     }
 
     fn name_of(&self, address: SocketAddr) -> String {
