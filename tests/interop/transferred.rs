@@ -108,9 +108,9 @@ fn noted(log: &Path, word: &str) -> Vec<String> {
     }
 }
 
-/// SIPp is 1002 and talks to 1003, a phone of baresip (1500 Hz). Another device of 1002, ours, wants that call, or one that there is not. What comes of it,
-/// and how long 1003 heard our 440 Hz.
-fn taken_over(is_there: bool) -> (Result<(), CallError>, f64) {
+/// SIPp is 1002 and talks to 1003, a phone of baresip (1500 Hz). Another device of 1002, ours, wants that call (`Replaces`) or to be in it (`Join`), or in one that
+/// there is not. What comes of it, and how long 1003 heard our 440 Hz.
+fn wanted(header: &str, is_there: bool) -> (Result<(), CallError>, f64) {
     let users = ["--user", "1002:secret2", "--user", "1003:secret3"];
     let file = offhook::configuration("digest = [\"md5\"]\n");
     let server = offhook::serve(&[&["--config", file.path().to_str().unwrap()], &users[..]].concat());
@@ -125,13 +125,13 @@ fn taken_over(is_there: bool) -> (Result<(), CallError>, f64) {
     // Call-ID, the server's tag, its own.
     let names = noted(&log, "Replaces ");
     let theirs = if is_there { &names[1] } else { "another" };
-    let replaces = format!("{};to-tag={theirs};from-tag={}", names[0], names[2]);
+    let named = format!("{};to-tag={theirs};from-tag={}", names[0], names[2]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let outcome = runtime.block_on(async {
         let phone = Endpoint::builder().udp("127.0.0.1:0").build().await.unwrap();
         let config = AccountConfig::new(format!("sip:1002@{}", server.address)).password("secret2");
         let account = phone.account(config).await.unwrap();
-        let call = account.call("1003").header("Require", "replaces").header("Replaces", &replaces).await;
+        let call = account.call("1003").header("Require", &header.to_lowercase()).header(header, &named).await;
         let outcome = match call {
             Ok(call) => {
                 let _tone = call.audio().tone(440.0, None).unwrap();
@@ -144,7 +144,7 @@ fn taken_over(is_there: bool) -> (Result<(), CallError>, f64) {
         phone.close().await;
         outcome
     });
-    if outcome.is_err() {
+    if outcome.is_err() || header == "Join" {
         third.command("hangup", "");
     }
     let (code, output) = talks.finish();
@@ -157,14 +157,26 @@ fn taken_over(is_there: bool) -> (Result<(), CallError>, f64) {
 
 #[test]
 fn rfc3891_3_our_phone_goes_on_with_the_call_of_sipp_and_baresip_hears_it() {
-    let (outcome, seconds) = taken_over(true);
+    let (outcome, seconds) = wanted("Replaces", true);
     assert!(outcome.is_ok() && seconds >= HEARD, "{outcome:?} {seconds}");
 }
 
 /// The control: there is no such call, and SIPp keeps the one that it has.
 #[test]
 fn rfc3891_3_a_call_that_there_is_not_is_not_taken_over() {
-    let (outcome, seconds) = taken_over(false);
+    let (outcome, seconds) = wanted("Replaces", false);
+    assert!(
+        matches!(outcome, Err(CallError::Rejected { code: 481, .. })) && seconds < UNHEARD,
+        "{outcome:?} {seconds}"
+    );
+}
+
+/// The two that talked before go on when our phone leaves: that is what SIPp is hung up by.
+#[test]
+fn rfc3911_4_our_phone_joins_the_call_of_sipp_and_baresip_hears_it() {
+    let (outcome, seconds) = wanted("Join", true);
+    assert!(outcome.is_ok() && seconds >= HEARD, "{outcome:?} {seconds}");
+    let (outcome, seconds) = wanted("Join", false);
     assert!(
         matches!(outcome, Err(CallError::Rejected { code: 481, .. })) && seconds < UNHEARD,
         "{outcome:?} {seconds}"

@@ -11,7 +11,7 @@
 //!                                  +------------+
 //! ```
 //!
-//! A side of a joined call may have the other one transferred (`transfer`): then devices are called while it stands, and whoever answers takes the
+//! Who joins a joined call makes it one of several (`gathering`), until two are left. A side of a joined call may have the other one transferred (`transfer`): then devices are called while it stands, and whoever answers takes the
 //! place of the side that asked. That side may hang up meanwhile.
 //!
 //! A call leaves the table on every way to *gone* through `bury` (`ending`), which hangs up whatever leg still stands, gives back streams,
@@ -22,6 +22,7 @@ mod change;
 mod dialling;
 mod ending;
 mod events;
+mod gathering;
 mod hunt;
 mod line;
 mod replacing;
@@ -38,6 +39,7 @@ use sip::{IdMap, ServerTx, SessionId, Shard, Time};
 use crate::extension::Room;
 use crate::outcome::Outcome;
 use crate::tally::Seat;
+use gathering::Gathering;
 use hunt::{Hunt, Numbers};
 use line::Line;
 use transfer::Transfer;
@@ -90,6 +92,8 @@ pub(crate) enum Stage {
     Alone(Room),
     /// Connected to a device.
     Joined(Box<Joined>),
+    /// Connected to several.
+    Gathered(Box<Gathering>),
 }
 
 /// The devices of whom the caller wants.
@@ -116,6 +120,11 @@ pub(crate) struct Joined {
 impl Joined {
     fn new(callee: Leg) -> Box<Self> {
         Box::new(Self { callee: Some(callee), change: None, transfers: Vec::new() })
+    }
+
+    /// Nothing is under way.
+    fn is_at_rest(&self) -> bool {
+        self.callee.is_some() && self.change.is_none() && self.transfers.is_empty()
     }
 
     fn legs(&self) -> impl Iterator<Item = &Leg> {
@@ -221,6 +230,7 @@ impl Call {
         match &self.stage {
             Stage::Ringing(ringing) => ringing.hunt.legs.iter().find(|leg| leg.number == number),
             Stage::Joined(joined) => joined.legs().find(|leg| leg.number == number),
+            Stage::Gathered(gathering) => gathering.leg(number),
             Stage::Alone(_) => None,
         }
     }
@@ -232,6 +242,7 @@ impl Call {
         match &mut self.stage {
             Stage::Ringing(ringing) => ringing.hunt.legs.iter_mut().find(|leg| leg.number == number),
             Stage::Joined(joined) => joined.legs_mut().find(|leg| leg.number == number),
+            Stage::Gathered(gathering) => gathering.leg_mut(number),
             Stage::Alone(_) => None,
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use net::Seat;
 use sip::digest;
 use sip::header::From;
-use sip::invite::{NO_REPORTS, REPLACES};
+use sip::invite::{JOIN, NO_REPORTS, REPLACES};
 use sip::message::{Method, Quote, Request, StatusCode, UriBuf};
 use sip::uas::{Capabilities, RELIABLE, TIMER};
 use sip::{Now, Reply, Turn};
@@ -110,7 +110,7 @@ fn methods() -> Vec<Method> {
 /// What is understood, for Supported.
 fn extensions(config: &Config) -> Vec<String> {
     let timer = config.session_timer.map(|_| TIMER);
-    [RELIABLE, NO_REPORTS, REPLACES].into_iter().chain(timer).map(str::to_owned).collect()
+    [RELIABLE, NO_REPORTS, REPLACES, JOIN].into_iter().chain(timer).map(str::to_owned).collect()
 }
 
 impl Switch {

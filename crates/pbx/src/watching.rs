@@ -357,7 +357,7 @@ impl Switch {
         let caller = self.accounts.by_name(&call.user);
         let state = match &call.stage {
             Stage::Ringing(_) => State::Early,
-            Stage::Alone(_) | Stage::Joined(_) => State::Confirmed,
+            Stage::Alone(_) | Stage::Joined(_) | Stage::Gathered(_) => State::Confirmed,
         };
         let talk =
             |remote: &str, display: Option<String>| (!over).then(|| Talk { state, remote: remote.to_owned(), display });

@@ -64,7 +64,23 @@ impl Switch {
             self.acceptable(&invite.request)?;
             return self.take_leg_over(&invite, session, turn);
         }
-        let (number, destination) = self.destination(&invite.request)?;
+        let joined = match turn.joined(&invite.request) {
+            Ok(Some(session)) => {
+                self.acceptable(&invite.request)?;
+                match self.join_call(&invite, session, turn)? {
+                    Some(conference) => Some(conference),
+                    None => return Ok(()),
+                }
+            }
+            Ok(None) => None,
+            // RFC 3911 section 4: who dials a conference is in it, whatever he wanted to join.
+            Err(refusal) if refusal.code.get() == 481 && self.is_conference(&invite.request) => None,
+            Err(refusal) => return Err(refused(*refusal)),
+        };
+        let (number, destination) = match joined {
+            Some(number) => (number, Destination::Feature(Feature::Conference)),
+            None => self.destination(&invite.request)?,
+        };
         if let Destination::User(name) = &destination
             && found.is_none()
             && !self.neighbours.keeps(name)
@@ -106,6 +122,11 @@ impl Switch {
         let Some(destination) = feature.or_else(user) else { return refuse(Reply::new(StatusCode::NOT_FOUND)) };
         self.acceptable(request)?;
         Ok((number, destination))
+    }
+
+    fn is_conference(&self, request: &Request) -> bool {
+        let feature = dialled(request).and_then(|number| Feature::of(&self.config.extensions, &number));
+        feature == Some(Feature::Conference)
     }
 
     /// Whether everything an INVITE asks for can be had, whomever it is for.

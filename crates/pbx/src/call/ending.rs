@@ -38,6 +38,7 @@ impl Switch {
                     self.hang_up(callee, None, lines.clone(), turn);
                 }
             }
+            Stage::Gathered(gathering) => self.scatter(*gathering, lines, turn),
             Stage::Alone(room) => room.close(&mut self.studio),
         }
         self.metrics.call_over(outcome);
@@ -48,7 +49,7 @@ impl Switch {
         for (_, call) in std::mem::take(&mut self.calls.table) {
             let outcome = match call.stage {
                 Stage::Ringing(_) => Outcome::Failed,
-                Stage::Alone(_) | Stage::Joined(_) => Outcome::Answered,
+                Stage::Alone(_) | Stage::Joined(_) | Stage::Gathered(_) => Outcome::Answered,
             };
             self.bury(call, outcome, &headers::reason(503, "Server is stopping"), turn);
         }

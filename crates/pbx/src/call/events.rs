@@ -7,7 +7,6 @@ use sip::{AlarmId, Reply, SessionId, Turn};
 
 use super::{CALLER, Call, Fate, Stage};
 use crate::headers;
-use crate::outcome::Outcome;
 use crate::switch::Switch;
 
 impl Switch {
@@ -24,7 +23,9 @@ impl Switch {
             (Stage::Joined(_), _) if call.is_called_for_transfer(number) => {
                 self.device_for_transfer(&mut call, number, event, turn)
             }
-            (Stage::Alone(_) | Stage::Joined(_), _) => self.while_standing(&mut call, number, event, turn),
+            (Stage::Alone(_) | Stage::Joined(_) | Stage::Gathered(_), _) => {
+                self.while_standing(&mut call, number, event, turn)
+            }
         };
         self.settle(call, fate, turn);
     }
@@ -56,7 +57,7 @@ impl Switch {
             }
             _ => {
                 tracing::info!(call = id, leg = number, "nothing is heard any more");
-                Fate::Over(Outcome::Answered, headers::reason(408, "No media"))
+                self.fell_silent(&mut call, number, headers::reason(408, "No media"), turn)
             }
         };
         self.settle(call, fate, turn);

@@ -18,7 +18,7 @@ use crate::switch::Switch;
 use crate::{body, headers};
 
 /// A leg that is not part of a call yet, and what it is to be answered.
-struct Newcomer {
+pub(super) struct Newcomer {
     leg: Leg,
     answer: Vec<u8>,
 }
@@ -61,7 +61,17 @@ impl Switch {
         if !rings && matches!(&call.stage, Stage::Joined(joined) if joined.callee.is_none()) {
             return Err(refused(Reply::new(StatusCode::REQUEST_PENDING)));
         }
-        let Some(newcomer) = self.newcomer(call, number, invite, turn)? else { return Ok(Fate::Goes) };
+        // Who has joined goes as he has come.
+        if matches!(call.stage, Stage::Gathered(_)) {
+            return Err(refused(Reply::new(StatusCode::NOT_ACCEPTABLE_HERE)));
+        }
+        let own = if number == CALLER {
+            CALLER
+        } else {
+            call.numbers += 1;
+            call.numbers
+        };
+        let Some(newcomer) = self.newcomer(call, number, own, invite, turn)? else { return Ok(Fate::Goes) };
         tracing::info!(call = call.id, by = %invite.user, rings, "a leg is taken over");
         Ok(match rings {
             true if matches!(call.stage, Stage::Ringing(_)) => self.pick_up(call, newcomer, &invite.user, turn),
@@ -71,7 +81,7 @@ impl Switch {
     }
 
     /// Whether a leg that stands may be taken over.
-    fn may_replace(&self, call: &Call, number: u32, invite: &Admitted) -> bool {
+    pub(super) fn may_replace(&self, call: &Call, number: u32, invite: &Admitted) -> bool {
         let replaced = self.user_at(call, number);
         let sent_by = |request: &Request| {
             let by = request.headers().get::<ReferredBy<'_>>()?.ok()?;
@@ -80,11 +90,12 @@ impl Switch {
         replaced == invite.user || sent_by(&invite.request).is_some_and(|user| user == replaced)
     }
 
-    /// A leg for the sender of the INVITE, with a stream where its audio is known; `None` when the stack has answered it.
-    fn newcomer(
+    /// A leg of this number for the sender of an INVITE that names another, with a stream where its audio is known; `None` when the stack has answered it.
+    pub(super) fn newcomer(
         &mut self,
         call: &mut Call,
         number: u32,
+        own: u32,
         invite: &Admitted,
         turn: &mut Turn<'_>,
     ) -> Result<Option<Newcomer>, Refusal> {
@@ -113,14 +124,8 @@ impl Switch {
             Some(offer) => line.answer(offer, &mut self.studio),
             None => line.offer(),
         };
-        let number = if number == CALLER {
-            CALLER
-        } else {
-            call.numbers += 1;
-            call.numbers
-        };
         match answer {
-            Ok(answer) => Ok(Some(Newcomer { leg: Leg::new(number, session, line), answer })),
+            Ok(answer) => Ok(Some(Newcomer { leg: Leg::new(own, session, line), answer })),
             Err(error) => {
                 let code = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
                 let _ = turn.answer(session, Reply::new(code));
@@ -131,7 +136,12 @@ impl Switch {
     }
 
     /// Answers the newcomer; `None` when it has gone meanwhile.
-    fn welcome(&mut self, call: u64, Newcomer { leg, answer }: Newcomer, turn: &mut Turn<'_>) -> Option<Leg> {
+    pub(super) fn welcome(
+        &mut self,
+        call: u64,
+        Newcomer { leg, answer }: Newcomer,
+        turn: &mut Turn<'_>,
+    ) -> Option<Leg> {
         match turn.answer(leg.session, Reply::new(StatusCode::OK).body(Body::sdp(answer))) {
             Ok(()) => {
                 self.calls.enter_leg(call, &leg);

@@ -65,7 +65,7 @@ impl Switch {
                 if let Some(leg) = call.leg(number) {
                     self.calls.forget_session(leg.session);
                 }
-                if self.leaves_to_transfer(call, number, turn) {
+                if self.leaves_gathering(call, number, &lines, turn) || self.leaves_to_transfer(call, number, turn) {
                     return Fate::Goes;
                 }
                 return Fate::Over(Outcome::Answered, lines);
@@ -129,6 +129,7 @@ impl Switch {
                     room.seat(call.caller.line.key(), &mut self.studio);
                 }
             }
+            Stage::Gathered(_) => self.seat_gathering(call),
             Stage::Ringing(_) => {}
         }
     }

@@ -137,7 +137,7 @@ impl Switch {
             }
             Stage::Joined(_) => Ok(referral),
             // Nobody is there to be transferred.
-            Stage::Alone(_) | Stage::Ringing(_) => Err(Box::new(Reply::new(StatusCode::DECLINE))),
+            Stage::Alone(_) | Stage::Ringing(_) | Stage::Gathered(_) => Err(Box::new(Reply::new(StatusCode::DECLINE))),
         }
     }
 
@@ -178,7 +178,11 @@ impl Switch {
 
     /// The user of one of the two sides of a call.
     pub(super) fn user_at(&self, call: &Call, number: u32) -> String {
-        if number == CALLER { call.user.clone() } else { self.user_of(&call.number) }
+        match &call.stage {
+            _ if number == CALLER => call.user.clone(),
+            Stage::Gathered(gathering) => gathering.user(number).unwrap_or_default().to_owned(),
+            _ => self.user_of(&call.number),
+        }
     }
 
     /// The user who has a number; the number itself where none has.

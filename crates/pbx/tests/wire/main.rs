@@ -6,6 +6,7 @@ mod calls;
 mod counting;
 mod digest;
 mod hold;
+mod joining;
 mod limits;
 mod messages;
 mod pair;

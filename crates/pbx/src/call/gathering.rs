@@ -1,0 +1,200 @@
+//! Calls of more than two: who joins one that stands (Join, RFC 3911) talks to both of its sides, in a conference of their own.
+//!
+//! Whoever leaves is let go; with two left it is a call like any other. The same may join that may take a leg over: a device of the user that is
+//! joined, or whom that user has sent.
+
+use media::Key;
+use sip::message::{Lines, StatusCode};
+use sip::{Reply, SessionId, Turn};
+
+use super::begin::{Refusal, refused};
+use super::{CALLER, Call, Fate, Joined, Leg, Stage};
+use crate::extension::Room;
+use crate::request::Admitted;
+use crate::studio::thread_of;
+use crate::switch::Switch;
+use crate::tally::Seat;
+
+/// Most that talk to a caller.
+const MOST: usize = 8;
+
+/// More than two that talk.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    conference: Key,
+    /// All but the caller.
+    pub(super) others: Vec<Member>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) leg: Leg,
+    user: String,
+    /// The room of a call that he takes; the callee of before takes none.
+    seat: Option<Seat>,
+}
+
+impl Switch {
+    /// Where an INVITE leads that names the `session` of a leg: the number of the conference that this one is in, `None` when it has joined the call.
+    /// Where it cannot, everything stays as it was (RFC 3911 section 4).
+    pub(super) fn join_call(
+        &mut self,
+        invite: &Admitted,
+        session: SessionId,
+        turn: &mut Turn<'_>,
+    ) -> Result<Option<String>, Refusal> {
+        let gone = || refused(Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST));
+        let &(id, number) = self.calls.sessions.get(&session).ok_or_else(gone)?;
+        let mut call = self.calls.table.remove(&id).ok_or_else(gone)?;
+        let outcome = self.join(&mut call, number, invite, turn);
+        self.calls.table.insert(id, call);
+        outcome
+    }
+
+    fn join(
+        &mut self,
+        call: &mut Call,
+        number: u32,
+        invite: &Admitted,
+        turn: &mut Turn<'_>,
+    ) -> Result<Option<String>, Refusal> {
+        let refuse = |code| Err(refused(Reply::new(code)));
+        if !self.may_replace(call, number, invite) {
+            return refuse(StatusCode::FORBIDDEN);
+        }
+        match &call.stage {
+            Stage::Alone(Room::Conference(_)) => return Ok(Some(call.number.clone())),
+            Stage::Joined(joined) if joined.is_at_rest() => {}
+            Stage::Joined(_) => return refuse(StatusCode::REQUEST_PENDING),
+            Stage::Gathered(gathering) if gathering.others.len() < MOST => {}
+            Stage::Gathered(_) => return refuse(StatusCode::BUSY_HERE),
+            // Nothing there that could be mixed.
+            Stage::Ringing(_) | Stage::Alone(_) => return refuse(StatusCode::NOT_ACCEPTABLE_HERE),
+        }
+        let seat = self.accounts.place(&invite.user).and_then(|user| self.tally.seat(user, &self.config.limits));
+        let seat = seat.ok_or_else(|| self.shed())?;
+        call.numbers += 1;
+        let Some(newcomer) = self.newcomer(call, number, call.numbers, invite, turn)? else { return Ok(None) };
+        let Some(leg) = self.welcome(call.id, newcomer, turn) else { return Ok(None) };
+        tracing::info!(call = call.id, by = %invite.user, "a call is joined");
+        let member = Member { leg, user: invite.user.clone(), seat: Some(seat) };
+        self.gather(call, member);
+        Ok(None)
+    }
+
+    /// One more that talks with the others.
+    fn gather(&mut self, call: &mut Call, member: Member) {
+        let caller = call.caller.line.key();
+        match &mut call.stage {
+            Stage::Gathered(gathering) => gathering.others.push(member),
+            Stage::Joined(joined) => {
+                let Some(callee) = joined.callee.take() else { return };
+                let conference = self.studio.key(thread_of(caller));
+                let other = callee.line.key();
+                self.studio.run_for_both(caller, other, move |desk| {
+                    if let Err(error) = desk.engine.add_conference(conference) {
+                        tracing::error!(%error, "a conference could not begin");
+                    }
+                    desk.engine.disconnect(caller, other);
+                    desk.engine.disconnect(other, caller);
+                });
+                let callee = Member { leg: callee, user: self.user_of(&call.number), seat: None };
+                call.stage = Stage::Gathered(Box::new(Gathering { conference, others: vec![callee, member] }));
+            }
+            Stage::Ringing(_) | Stage::Alone(_) => return,
+        }
+        self.connect(call);
+    }
+
+    /// Lets those hear each other whose audio is known.
+    pub(super) fn seat_gathering(&mut self, call: &Call) {
+        let Stage::Gathered(gathering) = &call.stage else { return };
+        let legs = gathering.others.iter().map(|member| &member.leg).chain([&call.caller]);
+        let (conference, streams) = (gathering.conference, legs.filter(|leg| leg.line.codec().is_some()));
+        for stream in streams.map(|leg| leg.line.key()).collect::<Vec<_>>() {
+            self.studio.run(stream, move |desk| {
+                desk.engine.join(conference, stream);
+            });
+        }
+    }
+
+    /// One of several leaves; he is hung up with these lines if he has not done so himself. False when there are not several.
+    pub(super) fn leaves_gathering(
+        &mut self,
+        call: &mut Call,
+        number: u32,
+        lines: &Lines,
+        turn: &mut Turn<'_>,
+    ) -> bool {
+        let Stage::Gathered(gathering) = &mut call.stage else { return false };
+        let gone = if number == CALLER {
+            let Member { mut leg, user, seat } = gathering.others.remove(0);
+            leg.number = CALLER;
+            self.calls.enter_leg(call.id, &leg);
+            match (seat, self.accounts.place(&user)) {
+                (Some(seat), _) => call.seat = seat,
+                (None, Some(place)) => call.seat.pass_to(place),
+                (None, None) => {}
+            }
+            call.user = user;
+            std::mem::replace(&mut call.caller, leg)
+        } else {
+            let Some(at) = gathering.others.iter().position(|member| member.leg.number == number) else { return true };
+            gathering.others.remove(at).leg
+        };
+        self.hang_up(gone, None, lines.clone(), turn);
+        self.narrow(call);
+        true
+    }
+
+    /// With two left it is a call like any other.
+    fn narrow(&mut self, call: &mut Call) {
+        let Stage::Gathered(gathering) = &mut call.stage else { return };
+        if gathering.others.len() > 1 {
+            return;
+        }
+        let Some(Member { leg, user, .. }) = gathering.others.pop() else { return };
+        let (conference, caller, other) = (gathering.conference, call.caller.line.key(), leg.line.key());
+        self.studio.run_for_both(caller, other, move |desk| {
+            desk.engine.leave(caller);
+            desk.engine.leave(other);
+        });
+        self.studio.remove(conference);
+        call.number = user;
+        call.stage = Stage::Joined(Joined::new(leg));
+        self.connect(call);
+    }
+
+    /// Ends it for all but the caller.
+    pub(super) fn scatter(&mut self, gathering: Gathering, lines: &Lines, turn: &mut Turn<'_>) {
+        for Member { leg, .. } in gathering.others {
+            self.hang_up(leg, None, lines.clone(), turn);
+        }
+        self.studio.remove(gathering.conference);
+    }
+}
+
+impl Gathering {
+    pub(super) fn leg(&self, number: u32) -> Option<&Leg> {
+        self.others.iter().map(|member| &member.leg).find(|leg| leg.number == number)
+    }
+
+    pub(super) fn leg_mut(&mut self, number: u32) -> Option<&mut Leg> {
+        self.others.iter_mut().map(|member| &mut member.leg).find(|leg| leg.number == number)
+    }
+
+    pub(super) fn user(&self, number: u32) -> Option<&str> {
+        self.others.iter().find(|member| member.leg.number == number).map(|member| member.user.as_str())
+    }
+}
+
+/// A leg that has fallen silent ends the call, or its own part of one of several.
+impl Switch {
+    pub(super) fn fell_silent(&mut self, call: &mut Call, number: u32, lines: Lines, turn: &mut Turn<'_>) -> Fate {
+        match self.leaves_gathering(call, number, &lines, turn) {
+            true => Fate::Goes,
+            false => Fate::Over(crate::outcome::Outcome::Answered, lines),
+        }
+    }
+}
