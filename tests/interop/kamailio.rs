@@ -158,3 +158,22 @@ fn call_through_kamailio_where_another_tone_is_expected_fails() {
     let (code, _, here) = call("700");
     assert_eq!(code, 10, "1000 Hz for {here} s");
 }
+
+#[test]
+fn rfc5626_3_5_a_registrar_that_is_gone_is_noticed_by_who_keeps_asking() {
+    let kamailio = Kamailio::start();
+    let account = format!("sip:1001@{}", kamailio.address);
+    let register = ["register", "--account", &account, "--password", "secret1001"];
+    let mut kept = offhook::start(&[&register[..], &["--keep-alive", "1", "--log-level", "wire=debug"]].concat());
+    let mut other = offhook::start(&register);
+    kept.wait_for("registered sip:1001@");
+    other.wait_for("registered sip:1001@");
+    // Asked and answered, more than once.
+    kept.wait_until(|told| told.matches("OPTIONS sip:").count() >= 3 && told.matches("CSeq: 2 OPTIONS").count() >= 2);
+    assert!(!kept.output().contains("not registered"), "{}", kept.output());
+    drop(kamailio);
+    kept.wait_for("not registered: ");
+    assert!(!other.output().contains("not registered"), "nobody has told it: {}", other.output());
+    kept.stop("INT");
+    other.stop("INT");
+}

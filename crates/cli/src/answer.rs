@@ -14,6 +14,7 @@ use net::media::{MediaConfig, MediaThread, PortRange};
 use net::trace::Trace;
 use net::{Clock, CommandError, LoopConfig, SipLoop, StartError, WebSockets};
 use sip::message::StatusCode;
+use sip::register::RegisterSpec;
 
 use crate::args;
 use crate::exit::{Exit, Fault};
@@ -99,7 +100,10 @@ fn conduct(args: &args::Answer) -> Result<(Conduct, bool), Fault> {
         voice,
         ears: args.record.clone().map(Ears::new).transpose().map_err(Fault::general)?,
         account: account.map(|identity| Account {
-            spec: Box::new(identity.register_spec(3_600)),
+            spec: Box::new(RegisterSpec {
+                keep_alive: args.identity.keep_alive.map(Duration::from_secs),
+                ..identity.register_spec(3_600)
+            }),
             credentials: identity.credential(),
         }),
     };

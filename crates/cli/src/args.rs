@@ -211,6 +211,9 @@ pub(crate) struct Identity {
     /// Send everything to this address first, for example sip:127.0.0.1:5060;lr.
     #[arg(long, value_name = "URI")]
     pub(crate) proxy: Option<String>,
+    /// While registered, ask the registrar so often whether it is still there (OPTIONS), and register anew when nobody answers.
+    #[arg(long, value_name = "SECS", requires = "account", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) keep_alive: Option<u64>,
     /// Send everything through a WebSocket with this server first, and be reached on it: ws://pbx.example.com:8080/sip, or wss: over TLS.
     #[arg(long, value_name = "URL", requires = "account", conflicts_with = "proxy")]
     pub(crate) ws: Option<String>,

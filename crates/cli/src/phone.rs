@@ -61,7 +61,14 @@ impl Phone {
         let has_password = config.as_ref().is_some_and(|(_, has_password)| *has_password);
         let endpoint = builder.build().await?;
         let account = match config {
-            Some((config, _)) => Some(endpoint.account(config.expires(expires)).await?),
+            Some((config, _)) => {
+                let config = config.expires(expires);
+                let config = match given.keep_alive {
+                    Some(secs) => config.keep_alive(Duration::from_secs(secs)),
+                    None => config,
+                };
+                Some(endpoint.account(config).await?)
+            }
             None => None,
         };
         Ok(Self { endpoint, account, has_password })

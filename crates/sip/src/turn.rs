@@ -43,6 +43,8 @@ pub(crate) enum Owner {
     Session(SessionId, u16),
     /// A registration; the number is the registration's own.
     Registration(RegistrationId, u16),
+    /// What asks whether a registrar is still there; the number is its own.
+    KeepAlive(RegistrationId, u16),
     /// A subscription of ours; the number is its own.
     Subscription(SubscriptionId, u16),
     /// A watcher; the number is its own.
@@ -250,6 +252,11 @@ impl Turn<'_> {
             Owner::Application => self.emit(Event::Response { tx, response, origin: *origin }),
             Owner::Session(id, purpose) => invite::on_response(self, id, purpose, tx, response, origin),
             Owner::Registration(id, purpose) => register::on_response(self, id, purpose, tx, response, origin),
+            Owner::KeepAlive(id, attempt) => {
+                if response.code().is_final() {
+                    register::keep_alive::on_response(self, id, attempt);
+                }
+            }
             Owner::Subscription(id, attempt) => subscribe::on_response(self, id, attempt, tx, &response),
             Owner::Watcher(id, attempt) => subscribe::on_notify_response(self, id, attempt, &response),
             Owner::Publication(id, attempt) => publish::on_response(self, id, attempt, tx, &response),
@@ -262,6 +269,7 @@ impl Turn<'_> {
             Owner::Application => self.emit(Event::RequestFailed { tx, why }),
             Owner::Session(id, purpose) => invite::on_failure(self, id, purpose, tx, why),
             Owner::Registration(id, purpose) => register::on_failure(self, id, purpose, used, why),
+            Owner::KeepAlive(id, attempt) => register::keep_alive::on_failure(self, id, attempt),
             Owner::Subscription(id, attempt) => subscribe::on_failure(self, id, attempt, used, why),
             Owner::Watcher(id, attempt) => subscribe::on_notify_failure(self, id, attempt, why),
             Owner::Publication(id, attempt) => publish::on_failure(self, id, attempt, used, why),

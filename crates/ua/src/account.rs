@@ -34,6 +34,7 @@ pub struct AccountConfig {
     registrar: Option<String>,
     expires: Duration,
     retry: Retry,
+    keep_alive: Option<Duration>,
 }
 
 /// Never printed.
@@ -60,6 +61,7 @@ impl AccountConfig {
             registrar: None,
             expires: Duration::from_secs(300),
             retry: Retry::default(),
+            keep_alive: None,
         }
     }
 
@@ -116,6 +118,13 @@ impl AccountConfig {
     /// Tries a registration that failed again after the same time each time, instead of less and less often.
     pub fn retry_every(mut self, wait: Duration) -> Self {
         self.retry = Retry::Every { wait, attempts: None };
+        self
+    }
+
+    /// Asks the registrar so often whether it is still there (OPTIONS), along the way of the registration, and registers anew when nobody answers. It also keeps
+    /// the way through routers open. Not done unless set.
+    pub fn keep_alive(mut self, every: Duration) -> Self {
+        self.keep_alive = Some(every);
         self
     }
 
@@ -184,6 +193,7 @@ impl Account {
         spec.display = config.display;
         spec.expires = u32::try_from(config.expires.as_secs()).unwrap_or(u32::MAX).max(1);
         spec.retry = config.retry;
+        spec.keep_alive = config.keep_alive;
         spec.routes = identity.routes.clone();
         spec.hop = identity.hop.clone();
         spec.credentials = credentials;

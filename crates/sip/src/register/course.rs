@@ -80,6 +80,7 @@ impl Turn<'_> {
                 let secure = print::is_secure(registration.target().as_str(), &registration.spec.routes);
                 let sent = path.and_then(|path| print::contact_value(&registration.spec.contact, &path, secure));
                 let stream = path.filter(|path| path.transport.is_reliable()).map(|path| path.flow);
+                registration.keep_alive.path = path;
                 self.stack.registrations.bind_to(id, stream);
                 self.registration_bound(id, sent, response);
             }
@@ -106,6 +107,7 @@ impl Turn<'_> {
             RegistrationEvent::Registered { expires, contacts, service_route, response },
         ));
         self.registration_rest(id, after);
+        self.keep_alive_later(id);
     }
 
     /// RFC 3261 sections 10.2.8 and 21.
@@ -183,6 +185,7 @@ impl Turn<'_> {
     pub(super) fn registration_gone(&mut self, id: RegistrationId, code: Option<StatusCode>) {
         if let Some(gone) = self.stack.registrations.remove(id) {
             self.stop(gone.timer);
+            self.stop(gone.keep_alive.timer);
             self.emit(Event::Registration(id, RegistrationEvent::Unregistered { code }));
         }
     }

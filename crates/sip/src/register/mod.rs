@@ -11,10 +11,13 @@
 //!    +----------------------------------------------+-+--+
 //! ```
 //!
+//! While it stands, whether the way to the registrar still is one can be asked by OPTIONS (`keep_alive`).
+//!
 //! All requests of a registration share a Call-ID and count CSeq up. Only one is under way at a time (section 10.2): what is asked for meanwhile follows when its
 //! final response is there.
 
 mod course;
+pub(crate) mod keep_alive;
 mod outcome;
 mod spec;
 mod table;
@@ -167,6 +170,7 @@ impl Turn<'_> {
     pub fn forget_registration(&mut self, id: RegistrationId) -> Result<(), StackError> {
         let gone = self.stack.registrations.remove(id).ok_or(StackError::Gone)?;
         self.stop(gone.timer);
+        self.stop(gone.keep_alive.timer);
         Ok(())
     }
 
@@ -198,7 +202,10 @@ pub(crate) fn on_failure(turn: &mut Turn<'_>, id: RegistrationId, purpose: u16, 
 }
 
 /// Time to refresh, or to try again.
-pub(crate) fn on_timer(turn: &mut Turn<'_>, id: RegistrationId, _kind: u8) {
+pub(crate) fn on_timer(turn: &mut Turn<'_>, id: RegistrationId, kind: u8) {
+    if kind == keep_alive::TIMER {
+        return turn.keep_alive(id);
+    }
     if let Some(registration) = turn.stack.registrations.get(id) {
         registration.timer = TimerId::NONE;
         turn.registration_next(id, Purpose::Bind);

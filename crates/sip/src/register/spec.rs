@@ -43,6 +43,9 @@ pub struct RegisterSpec {
     pub retry_forbidden: bool,
     /// Registrations with the same number are flows of one user agent instance (RFC 5626): one that fails while another stands waits longer.
     pub flow_of: Option<u64>,
+    /// Ask the registrar so often whether it is still there (OPTIONS), while the binding stands, and register anew when nobody answers. It also keeps the
+    /// way through routers open that forget who is silent; 25 s does for most. Not by default.
+    pub keep_alive: Option<Duration>,
 }
 
 impl RegisterSpec {
@@ -66,6 +69,7 @@ impl RegisterSpec {
             follow_redirect: true,
             retry_forbidden: false,
             flow_of: None,
+            keep_alive: None,
         }
     }
 

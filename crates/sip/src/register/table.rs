@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::keep_alive::KeepAlive;
 use super::outcome::{self, Redirect};
 use super::spec::{RegisterSpec, Removal};
 use crate::digest;
@@ -49,6 +50,7 @@ pub(super) struct Registration {
     pub(super) leaving: Option<String>,
     /// The connection our binding was made on.
     pub(super) flow: Option<FlowId>,
+    pub(super) keep_alive: KeepAlive,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -122,6 +124,7 @@ impl Registration {
             bound: None,
             leaving: None,
             flow: None,
+            keep_alive: KeepAlive::default(),
             spec,
         }
     }

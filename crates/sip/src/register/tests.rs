@@ -1,6 +1,7 @@
 mod asking;
 mod challenged;
 mod ending;
+mod keeping;
 mod refused;
 mod sentences;
 mod standing;
@@ -25,6 +26,7 @@ struct Rig {
     sent: Vec<(u64, Request)>,
     events: Vec<(u64, RegistrationEvent)>,
     transport: Transport,
+    closed: Vec<FlowId>,
 }
 
 fn path() -> Path {
@@ -52,6 +54,7 @@ impl Rig {
             sent: Vec::new(),
             events: Vec::new(),
             transport: Transport::Udp,
+            closed: Vec::new(),
         }
     }
 
@@ -70,6 +73,7 @@ impl Rig {
                 },
                 Action::Event(Event::Registration(_, event)) => self.events.push((self.now, event)),
                 Action::Event(Event::TargetFailed { .. }) => {}
+                Action::Close { flow } => self.closed.push(flow),
                 other => panic!("{other:?}"),
             }
         }
