@@ -109,12 +109,23 @@ pub enum Role {
     Redirect,
     /// A registrar and nothing else.
     Registrar,
+    /// The edge of a domain whose home is elsewhere (RFC 5626): requests for it are passed on, and its devices are reached through us. For single domains
+    /// only ([`Config::roles`]): for all it would be an open relay.
+    Edge,
 }
 
 impl Role {
     /// By the words that stand for them.
     pub const WORDS: [(&'static str, Self); 4] =
         [("pbx", Self::Pbx), ("proxy", Self::Proxy), ("redirect", Self::Redirect), ("registrar", Self::Registrar)];
+    /// The same with those for single domains.
+    pub(crate) const OF_DOMAINS: [(&'static str, Self); 5] = [
+        ("pbx", Self::Pbx),
+        ("proxy", Self::Proxy),
+        ("redirect", Self::Redirect),
+        ("registrar", Self::Registrar),
+        ("edge", Self::Edge),
+    ];
 }
 
 /// Of whom a proxy or redirect server wants credentials, outside dialogs that were made through it.

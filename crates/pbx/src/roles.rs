@@ -33,7 +33,8 @@ impl Roles {
     pub(crate) fn new(config: &Config, secret: [u8; 16]) -> Self {
         let by_domain: Vec<(String, Role)> =
             config.roles.iter().map(|(domain, role)| (domain.to_ascii_lowercase(), *role)).collect();
-        let domains = config.domains.iter().chain(config.roles.keys()).cloned();
+        let own = config.roles.iter().filter(|(_, role)| **role != Role::Edge).map(|(domain, _)| domain);
+        let domains = config.domains.iter().chain(own).cloned();
         let rules = config.proxy.clone();
         let settings = ProxyConfig {
             record_route: rules.record_route,
@@ -56,7 +57,8 @@ impl Roles {
         if self.proxy.is_none() || self.by_domain.is_empty() {
             return self.usual;
         }
-        if request.headers().has(HeaderId::Route) && self.by_domain.iter().any(|(_, role)| *role == Role::Proxy) {
+        let passes_on = |(_, role): &(String, Role)| matches!(role, Role::Proxy | Role::Edge);
+        if request.headers().has(HeaderId::Route) && self.by_domain.iter().any(passes_on) {
             return Role::Proxy;
         }
         let Ok(uri) = request.uri() else { return self.usual };
@@ -110,7 +112,7 @@ impl Switch {
         }
         if !arrival.ours {
             let target = way_of(&arrival);
-            let job = self.job(tx, request, origin, arrival, authorized);
+            let job = Job { edge: role == Role::Edge, ..self.job(tx, request, origin, arrival, authorized) };
             return self.roles.proxy.as_mut()?.pass(job, vec![target], turn);
         }
         let number = arrival.uri.as_uri().user_unescaped().map(std::borrow::Cow::into_owned).unwrap_or_default();
@@ -132,7 +134,7 @@ impl Switch {
     fn job(&self, tx: ServerTx, request: Arc<Request>, origin: Origin, arrival: Arrival, authorized: bool) -> Job {
         let trusted = authorized || self.roles.rules.relay;
         let authorized = authorized.then(|| Arc::clone(&self.roles.realm));
-        Job { tx, request, origin, arrival, authorized, trusted }
+        Job { tx, request, origin, arrival, authorized, trusted, edge: false }
     }
 
     /// A request for a user whose devices these are.
@@ -155,7 +157,7 @@ impl Switch {
     }
 
     /// Whether a request is let in (RFC 3261 section 16.3 step 6): what belongs to a dialog that was made through us always; for the rest see
-    /// [`Authenticate`]. True when its sender has shown who he is. Nobody uses us to reach others without that, unless the configuration says so.
+    /// [`Authenticate`]. At the edge of a domain its home asks. True when its sender has shown who he is. Nobody uses us to reach others without that, unless the configuration says so.
     fn let_in(
         &mut self,
         role: Role,
@@ -164,7 +166,8 @@ impl Switch {
         arrival: &Arrival,
         turn: &Turn<'_>,
     ) -> Result<bool, Box<Reply>> {
-        if arrival.within {
+        // What brings a flow token of ours comes from where a device of that flow has registered through us.
+        if arrival.within || arrival.flow.is_some() || role == Role::Edge {
             return Ok(false);
         }
         let (ours, relay) = (arrival.ours, self.roles.rules.relay);

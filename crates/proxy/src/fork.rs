@@ -68,6 +68,8 @@ pub(crate) struct Fork {
     pub(crate) arrival: Arrival,
     /// See [`sip::Forward::authorized`].
     pub(crate) authorized: Option<Arc<str>>,
+    /// See [`crate::Job::edge`].
+    pub(crate) edge: bool,
     /// Whether its sender may go where targets send it (3xx recursion).
     pub(crate) trusted: bool,
     /// Targets that have not had their turn, the best first.

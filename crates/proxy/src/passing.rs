@@ -8,11 +8,11 @@ use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sip::header::Contact;
+use sip::header::{Contact, Supported, Via};
 use sip::id::IdHasher;
 use sip::message::{Lines, Method, Request, Response, StatusCode, UriBuf};
 use sip::outbox::Origin;
-use sip::{ClientTx, Failure, Forward, Hop, IdMap, Record, Reply, ServerTx, Turn};
+use sip::{ClientTx, Failure, Forward, Hop, IdMap, PathTo, Record, Reply, ServerTx, Turn};
 use smallvec::SmallVec;
 
 use crate::arrival::{self, Arrival, is_hidden};
@@ -75,6 +75,8 @@ pub struct Job {
     pub authorized: Option<Arc<str>>,
     /// Its sender may go anywhere: redirections are followed for him.
     pub trusted: bool,
+    /// We are the edge of the domain it is for: devices that register there are reached through us (RFC 3327, RFC 5626 section 5).
+    pub edge: bool,
 }
 
 /// See the module.
@@ -131,7 +133,7 @@ impl Proxy {
         }
         targets.sort_by_key(|target| std::cmp::Reverse(target.q));
         targets.truncate(self.config.max_targets);
-        let Job { tx, request, origin, arrival, authorized, trusted } = job;
+        let Job { tx, request, origin, arrival, authorized, trusted, edge } = job;
         let invite = *request.method() == Method::Invite;
         if invite {
             // Section 16.2: at once. One that has ended meanwhile needs none.
@@ -146,6 +148,7 @@ impl Proxy {
             origin,
             arrival,
             authorized,
+            edge,
             trusted,
             waiting: targets.into(),
             branches: SmallVec::new(),
@@ -181,6 +184,7 @@ impl Proxy {
             max_breadth: None,
             mark: arrival.mark,
             record: None,
+            path: None,
             lines: Lines::new(),
             authorized: None,
         };
@@ -421,9 +425,23 @@ fn forward(fork: &Fork, target: Target, breadth: u32, config: &ProxyConfig, toke
         max_breadth: Some(breadth),
         mark: arrival.mark,
         record,
+        path: fork.edge.then(|| path_to(fork, tokens)).flatten(),
         lines: Lines::new(),
         authorized: fork.authorized.clone(),
     }
+}
+
+/// The Path of a REGISTER (RFC 3327 section 5.2, RFC 5626 section 5.1); none where the device knows of none, or another proxy stands before us.
+fn path_to(fork: &Fork, tokens: &Tokens) -> Option<PathTo> {
+    let headers = fork.request.headers();
+    let knows = |tag: &str| headers.list::<Supported<'_>>().flatten().any(|one| one.0.eq_ignore_ascii_case(tag));
+    let first = headers.list::<Via<'_>>().nth(1).is_none();
+    if *fork.request.method() != Method::Register || !knows("path") || !first {
+        return None;
+    }
+    let contact = headers.get::<Contact<'_>>().and_then(Result::ok);
+    let registers = contact.and_then(|contact| contact.address().map(|address| address.params.has("reg-id")));
+    Some(PathTo { user: tokens.flow(&fork.origin), outbound: knows("outbound") && registers.unwrap_or_default() })
 }
 
 /// Requests that make a dialog, or may be needed by one (section 16.6 step 4): those without a To tag, of the methods that make one.

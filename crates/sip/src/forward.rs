@@ -33,10 +33,21 @@ pub struct Forward {
     pub mark: u64,
     /// Whether later requests of the dialog come by us (step 4).
     pub record: Option<Record>,
+    /// The way back to a device that registers elsewhere through us.
+    pub path: Option<PathTo>,
     /// Further lines, above those that came.
     pub lines: Lines,
     /// The realm whose credentials were for us: they go no further, those for others do (RFC 3261 section 22.3).
     pub authorized: Option<Arc<str>>,
+}
+
+/// What our Path says (RFC 3327 section 5.2), with our address on the side that the request goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathTo {
+    /// Its user part, by which we know the flow to the device again (RFC 5626 section 5.1).
+    pub user: String,
+    /// The device speaks outbound: `ob` says that we keep its flow.
+    pub outbound: bool,
 }
 
 /// What our Record-Route says (RFC 3261 section 16.6 step 4). The addresses are those of both sides of us; where they differ, or one has a user

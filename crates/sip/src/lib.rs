@@ -56,7 +56,7 @@ pub use config::{Config, Role, Timers, Trying};
 pub use counters::Counters;
 pub use draft::{ContactSpec, Draft, Hop};
 pub use event::{Application, Event, Failure, TargetFailure};
-pub use forward::{Forward, Record};
+pub use forward::{Forward, PathTo, Record};
 pub use id::{
     AlarmId, AskId, ClientTx, DialogId, FlowId, Id, IdHasher, IdMap, PublicationId, RegistrationId, SendId, ServerTx,
     SessionId, Shard, SubscriptionId, WatcherId,

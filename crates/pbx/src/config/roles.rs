@@ -28,7 +28,7 @@ impl Config {
         }
         if let Some(entry) = top.get("roles") {
             for (domain, entry) in entry.section()?.entries() {
-                self.roles.insert(domain.to_owned(), entry.word(&Role::WORDS)?);
+                self.roles.insert(domain.to_owned(), entry.word(&Role::OF_DOMAINS)?);
             }
         }
         let Some(entry) = top.get("proxy") else { return Ok(()) };
@@ -63,7 +63,7 @@ impl Config {
         top.insert("role".to_owned(), word(&Role::WORDS, self.role));
         if !self.roles.is_empty() {
             let roles: Table =
-                self.roles.iter().map(|(domain, role)| (domain.clone(), word(&Role::WORDS, *role))).collect();
+                self.roles.iter().map(|(domain, role)| (domain.clone(), word(&Role::OF_DOMAINS, *role))).collect();
             top.insert("roles".to_owned(), roles.into());
         }
         let rules = &self.proxy;

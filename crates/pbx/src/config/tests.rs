@@ -263,7 +263,7 @@ silence_secs = 8
 metrics = "127.0.0.1:1"
 control = "/c"
 role = "redirect"
-roles = { "a.example" = "proxy", "b.example" = "registrar", "c.example" = "pbx" }
+roles = { "a.example" = "proxy", "b.example" = "registrar", "c.example" = "pbx", "d.example" = "edge" }
 proxy = { authenticate = "all", relay = true, record_route = false, forking = "serial", recurse = true, turn_secs = 4, timer_c_secs = 181 }
 users.1001 = { password = "hush", display = "Ä", numbers = ["21", "22"], max_contacts = 4, remove_existing = true }
 users.1002 = { password_file = "/f" }
@@ -431,7 +431,8 @@ fn users_that_share_no_hash_are_told() {
 fn roles_are_words_and_timer_c_is_more_than_three_minutes() {
     for (text, expected) in [
         ("role = 'gateway'", "`role`: found \"gateway\", expected one of pbx, proxy, redirect, registrar"),
-        ("roles.'a.example' = 'x'", "expected one of pbx, proxy, redirect, registrar"),
+        ("roles.'a.example' = 'x'", "expected one of pbx, proxy, redirect, registrar, edge"),
+        ("role = 'edge'", "expected one of pbx, proxy, redirect, registrar"),
         ("proxy.timer_c_secs = 180", "expected"),
         ("proxy.forking = 'all'", "expected one of preference, parallel, serial"),
         ("proxy.relays = true", "did you mean `proxy.relay`?"),

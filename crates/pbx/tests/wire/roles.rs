@@ -197,3 +197,39 @@ fn each_domain_has_its_role() {
     assert_eq!(options.code().get(), 200);
     nothing_left(&running);
 }
+
+/// A phone registers with its home through an edge, and is called there: over the flow that it registered by, whatever its contact says.
+#[test]
+fn rfc5626_5_a_device_is_reached_through_the_edge_of_its_domain() {
+    let (home, at_home) = start(serving(Role::Proxy));
+    let (edge, at_edge) = start(Config { roles: [("127.0.0.1".to_owned(), Role::Edge)].into(), ..config() });
+    let mut hidden = phone(at_edge, "1002");
+    hidden.extra = "Supported: path\r\nExpires: 120\r\n".to_owned();
+    let registrar = format!("sip:127.0.0.1:{}", at_home.port());
+    let (_, registered) = hidden.ask("REGISTER", &registrar, "sip:1002@127.0.0.1", None);
+    assert_eq!(registered.code().get(), 200);
+    hidden.extra.clear();
+    let path = registered.headers().text(HeaderId::Path).unwrap().into_owned();
+    assert!(path.contains(&format!("@127.0.0.1:{};lr>", at_edge.port())), "{path}");
+    assert_eq!(edge.status().unwrap().registrations, 0, "its home has it");
+    let mut caller = phone(at_home, "1001");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let invite = hidden.request(Method::Invite);
+            assert_eq!(invite.headers().count(HeaderId::Via), 3, "by its home and the edge");
+            assert!(!invite.headers().has(HeaderId::Route));
+            hidden.respond(&invite, 486, None);
+            hidden.request(Method::Ack);
+        });
+        assert_eq!(caller.call("1002", None).1.code().get(), 486);
+    });
+    // What is not our token leads nowhere.
+    let mut stranger = phone(at_edge, "1003");
+    let forged = path.replacen("sip:", "sip:a", 1);
+    stranger.extra = format!("Route: {forged}\r\n");
+    let target = hidden.contact().trim_matches(['<', '>']).to_owned();
+    let (_, refused) = stranger.ask_plain("MESSAGE", &target, "sip:1002@127.0.0.1", None, &[]);
+    assert_eq!(refused.code().get(), 407);
+    nothing_left(&edge);
+    nothing_left(&home);
+}

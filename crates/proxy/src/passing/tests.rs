@@ -44,6 +44,7 @@ struct Desk {
     /// Where requests to us go, best first.
     targets: Vec<Target>,
     trusted: bool,
+    edge: bool,
 }
 
 /// The path between us, 192.0.2.1, and 192.0.2.N.
@@ -64,7 +65,16 @@ impl Desk {
     fn new(config: ProxyConfig, targets: Vec<Target>) -> Self {
         let stack = Stack::new(Config { role: Role::Proxy, ..Config::default() }, [9; 32]);
         let proxy = Proxy::new(config, Own::new(["home.example".to_owned()]), [3; 16]);
-        Self { stack, proxy, out: Outbox::new(), now: Time(1_000_000), sent: Vec::new(), targets, trusted: false }
+        Self {
+            stack,
+            proxy,
+            out: Outbox::new(),
+            now: Time(1_000_000),
+            sent: Vec::new(),
+            targets,
+            trusted: false,
+            edge: false,
+        }
     }
 
     /// With these targets of these preferences.
@@ -98,7 +108,7 @@ impl Desk {
                     };
                     turn.answered(id, answer);
                 }
-                Action::Event(event) => self.proxy.event(event, &self.targets, self.trusted, &mut turn),
+                Action::Event(event) => self.proxy.event(event, &self.targets, (self.trusted, self.edge), &mut turn),
                 other => panic!("{other:?}"),
             }
         }
@@ -180,7 +190,7 @@ impl Desk {
 
 impl Proxy {
     /// What the application of a loop does with it.
-    fn event(&mut self, event: Event, targets: &[Target], trusted: bool, turn: &mut Turn<'_>) {
+    fn event(&mut self, event: Event, targets: &[Target], (trusted, edge): (bool, bool), turn: &mut Turn<'_>) {
         match event {
             Event::Request { tx, request, origin } => {
                 let reply = match self.arrived(&request, &origin) {
@@ -188,7 +198,7 @@ impl Proxy {
                     Ok(arrival) => {
                         let targets = if arrival.ours { targets.to_vec() } else { vec![way_of(&arrival)] };
                         self.pass(
-                            Job { tx, request, origin, arrival, authorized: Some("ours".into()), trusted },
+                            Job { tx, request, origin, arrival, authorized: Some("ours".into()), trusted, edge },
                             targets,
                             turn,
                         )

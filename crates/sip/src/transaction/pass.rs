@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::config::Config;
 use crate::digest;
 use crate::draft::Draft;
-use crate::forward::{Forward, Record};
+use crate::forward::{Forward, PathTo, Record};
 use crate::id::{ClientTx, ServerTx};
 use crate::message::{HeaderId, Lines, Method, Response, Writer, splice};
 use crate::outbox::{Cause, Path, Transport};
@@ -89,6 +89,11 @@ pub(super) fn request(forward: &Forward, this: &Try<'_>, config: &Config) -> Byt
     let request = &forward.request;
     let mut writer = Writer::request(request.method(), this.uri);
     print::via(&mut writer, this.path, this.branch, Some(Token::from_u64(forward.mark)));
+    if let Some(PathTo { user, outbound }) = &forward.path {
+        writer.octets(b"Path: ");
+        address(&mut writer, false, Some(user), this.path);
+        writer.octets(if *outbound { b";lr;ob>\r\n" } else { b";lr>\r\n" });
+    }
     if let Some(record) = &forward.record {
         record_route(&mut writer, record, forward, this.path);
     }
@@ -118,16 +123,22 @@ fn record_route(writer: &mut Writer, record: &Record, forward: &Forward, path: &
 }
 
 fn record_value(writer: &mut Writer, record: &Record, user: Option<&str>, side: &Path) {
-    writer.octets(if record.secure { b"Record-Route: <sips:" } else { b"Record-Route: <sip:" });
+    writer.octets(b"Record-Route: ");
+    address(writer, record.secure, user, side);
+    writer.octets(b";lr;d=").octets(record.token.as_bytes()).octets(b">\r\n");
+}
+
+/// Our address on one side of us, its bracket not closed.
+fn address(writer: &mut Writer, secure: bool, user: Option<&str>, side: &Path) {
+    writer.octets(if secure { b"<sips:" } else { b"<sip:" });
     if let Some(user) = user {
         writer.text(user.as_bytes()).octets(b"@");
     }
-    let transport: &[u8] = match (side.transport, record.secure) {
+    let transport: &[u8] = match (side.transport, secure) {
         (Transport::Udp, _) | (Transport::Tls, true) => b"",
         (Transport::Tcp, _) => b";transport=tcp",
         (Transport::Tls, false) => b";transport=tls",
         (Transport::Ws | Transport::Wss, _) => b";transport=ws",
     };
     writer.host_port(side.local).octets(transport);
-    writer.octets(b";lr;d=").octets(record.token.as_bytes()).octets(b">\r\n");
 }

@@ -258,3 +258,32 @@ fn rfc3263_4_3_a_request_that_is_passed_on_goes_to_the_next_server_with_a_branch
         desk.silent();
     }
 }
+
+#[test]
+fn rfc5626_5_1_the_edge_puts_the_flow_of_a_device_into_its_path() {
+    let register = |lines: &str| {
+        let text = request("REGISTER", "sip:elsewhere.example", "1", lines);
+        text.replace(
+            "Contact: <sip:a@192.0.2.2>\n",
+            "Contact: <sip:a@10.0.0.2>;reg-id=1;+sip.instance=\"<urn:uuid:1>\"\n",
+        )
+    };
+    let passed = |text: &str, edge: bool| {
+        let mut desk = Desk::new(ProxyConfig::default(), Vec::new());
+        desk.edge = edge;
+        desk.hears(2, &text.replace("sip:elsewhere.example", "sip:192.0.2.4"));
+        desk.next(4, "REGISTER").all(HeaderId::Path)
+    };
+    let path = passed(&register("Supported: path, outbound\n"), true);
+    let token = path[0].strip_prefix("<sip:").and_then(|rest| rest.strip_suffix("@192.0.2.1:5060;lr;ob>"));
+    let token = token.unwrap_or_else(|| panic!("{path:?}"));
+    assert_eq!(Tokens::new([3; 16]).flow_of(token), Some(self::path(Transport::Udp, 2)));
+    // Without reg-id or outbound nothing is promised (RFC 5626 section 5.1).
+    let plain = passed(&register("Supported: path\n"), true);
+    assert!(plain[0].ends_with(";lr>"), "{plain:?}");
+    // The device knows of no Path; another proxy stands before us; we are not the edge.
+    assert!(passed(&register(""), true).is_empty());
+    let second = register("Supported: path\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK9\n");
+    assert!(passed(&second, true).is_empty());
+    assert!(passed(&register("Supported: path, outbound\n"), false).is_empty());
+}
