@@ -192,10 +192,14 @@ fn kamailio_behind_us_takes_the_calls_of_our_users() {
 
 #[test]
 fn kamailio_before_us_brings_calls_to_our_users_and_to_nobody_else() {
-    let (server, kamailio) = (offhook::serve(&[&["--role", "proxy"], &USERS[..]].concat()), Kamailio::start_open());
+    let (server, kamailio) = (serve("[proxy]\nauthenticate = \"own\"\n"), Kamailio::start_open());
     let _robot = robot(&format!("sip:1002@{}", server.address), "secret2");
     let account = format!("sip:1001@{}", kamailio.address);
     let here = |number: &str| format!("sip:{number}@{}", server.address);
     went_well(calls(&here("1002"), &account, "secret1001", &kamailio.address));
     assert_eq!(calls(&here("999"), &account, "secret1001", &kamailio.address).0, 7);
+    // The control: without that nobody calls from outside.
+    let server = serve("");
+    let _robot = robot(&format!("sip:1002@{}", server.address), "secret2");
+    assert_eq!(calls(&format!("sip:1002@{}", server.address), &account, "secret1001", &kamailio.address).0, 7);
 }

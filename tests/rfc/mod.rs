@@ -1,3 +1,6 @@
-//! Messages of the RFCs, sent to the built program.
+//! Messages of the RFCs and of people who mean harm, sent to the built program.
 
+mod hostile;
+mod peer;
 mod torture;
+mod way;

@@ -5,16 +5,14 @@
 //! came from.
 
 mod judge;
-mod peer;
-mod way;
 
 use std::collections::BTreeSet;
 
 use sip::message::{Limits, Message};
 
-use self::judge::{Case, Transport, known_gaps, weigh};
-use self::peer::{SECRET, code_of, is_alive, sender, with_credentials};
-use self::way::{Registrar, Server, Way};
+use self::judge::{Case, known_gaps, weigh};
+use super::peer::{SECRET, code_of, is_alive, sender, with_credentials};
+use super::way::{Registrar, Server, Transport, Way};
 use crate::program::{Program, free_port, offhook};
 
 /// Who is asked, and how far.

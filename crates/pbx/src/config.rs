@@ -131,11 +131,11 @@ impl Role {
 /// Of whom a proxy or redirect server wants credentials, outside dialogs that were made through it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Authenticate {
-    /// Of who says he is one of ours, and of who wants to reach others than ours.
+    /// Of everybody: who has none does not even learn which users there are.
     #[default]
-    Own,
-    /// Of everybody.
     All,
+    /// Of who says he is one of ours, and of who wants to reach others than ours: everybody else may call ours.
+    Own,
     /// Of nobody; and nobody reaches others than ours, unless [`ProxyRules::relay`] says so.
     Off,
 }

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use serde_json::Value;
 use sip::message::{HeaderId, Limits, Message};
 
+use crate::rfc::way::Transport;
+
 /// Where the messages and what is expected stand.
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data");
 
@@ -24,32 +26,6 @@ pub(super) struct Case {
     is_response: bool,
     /// A stream cannot be framed after it: an error or nothing, and the connection may be closed.
     ends_stream: bool,
-}
-
-/// Over what a message is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transport {
-    Udp,
-    Tcp,
-    Tls,
-    Ws,
-}
-
-impl Transport {
-    /// As a Via has it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Udp => "UDP",
-            Self::Tcp => "TCP",
-            Self::Tls => "TLS",
-            Self::Ws => "WS",
-        }
-    }
-
-    /// Whether Content-Length alone tells where a message ends. A WebSocket has frames (RFC 7118 section 5).
-    pub(super) fn is_stream(self) -> bool {
-        matches!(self, Self::Tcp | Self::Tls)
-    }
 }
 
 /// A line of the list of known gaps.

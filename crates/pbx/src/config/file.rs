@@ -20,7 +20,7 @@
 //! "example.com" = "proxy"
 //!
 //! [proxy]                         # for the roles proxy and redirect
-//! authenticate = "own"            # who says he is ours or wants to reach others; "all"; "off": nobody
+//! authenticate = "all"            # "own": who says he is ours or wants to reach others, and anybody calls ours; "off": nobody
 //! relay = false                   # true: pass requests on to others for anybody
 //! record_route = true             # stay in the way of calls
 //! forking = "preference"          # devices of one q at once; "parallel": all; "serial": one by one

@@ -1,5 +1,5 @@
-//! How torture messages reach who is asked, and answers come back: a socket for each message, or the one connection that a phone has opened to
-//! its registrar.
+//! How messages reach who is asked, and answers come back: a socket for each message, or the one connection that a phone has opened to its
+//! registrar.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -17,13 +17,38 @@ use tungstenite::client::IntoClientRequest;
 use tungstenite::http::HeaderValue;
 use tungstenite::{Message, WebSocket};
 
-use super::judge::Transport;
 use super::peer::{answers, code_of, ended, find_all, homeward, is_final};
 use crate::interop::tls::made_by_openssl;
 use crate::program::PATIENCE;
 
 /// How long an answer may take; the check that the program lives bounds it from the other side.
 const ANSWER: Duration = Duration::from_millis(300);
+
+/// Over what a message is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transport {
+    Udp,
+    Tcp,
+    Tls,
+    Ws,
+}
+
+impl Transport {
+    /// As a Via has it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+            Self::Ws => "WS",
+        }
+    }
+
+    /// Whether Content-Length alone tells where a message ends. A WebSocket has frames (RFC 7118 section 5).
+    pub(super) fn is_stream(self) -> bool {
+        matches!(self, Self::Tcp | Self::Tls)
+    }
+}
 
 /// Where messages are sent.
 pub(super) trait Way {

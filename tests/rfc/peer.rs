@@ -1,4 +1,4 @@
-//! What a peer that sends torture messages knows of SIP: its own Via, its password, and what comes back.
+//! What a peer that sends broken messages knows of SIP: its own Via, its password, and what comes back.
 
 use std::net::{SocketAddr, UdpSocket};
 
