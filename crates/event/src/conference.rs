@@ -47,7 +47,7 @@ impl Conference {
         let state = root.child("conference-state");
         let users = root.child("users").into_iter().flat_map(|users| users.children.iter());
         let user = |one: &Element| {
-            let endpoint = one.child("endpoint");
+            let endpoint = one.child("endpoint").filter(|one| one.attribute("entity").is_some());
             User {
                 entity: one.attribute("entity").unwrap_or_default().to_owned(),
                 display: one.text_of("display-text").map(str::to_owned),
@@ -81,6 +81,8 @@ impl Conference {
                 ("version", &version),
             ],
         );
+        // Nothing is said of it, but it has to stand there (section 5.2).
+        writer.empty("conference-description", &[]);
         if self.count.is_some() || self.active.is_some() {
             writer.open("conference-state", &[]);
             writer.leaf_of("user-count", self.count.map(|count| count.to_string()).as_deref());

@@ -213,9 +213,9 @@ fn dialog(one: &Element) -> Option<Dialog> {
 }
 
 fn read_party(one: &Element) -> Party {
-    let identity = one.child("identity");
+    let identity = one.child("identity").filter(|identity| !identity.text.is_empty());
     Party {
-        identity: identity.map(|identity| identity.text.clone()).filter(|text| !text.is_empty()),
+        identity: identity.map(|identity| identity.text.clone()),
         display: identity.and_then(|identity| identity.attribute("display")).map(str::to_owned),
         target: one.child("target").and_then(|target| target.attribute("uri")).map(str::to_owned),
     }

@@ -129,7 +129,7 @@ fn is_activity(name: &str) -> bool {
 }
 
 fn tuple(one: &Element) -> Tuple {
-    let contact = one.child("contact");
+    let contact = one.child("contact").filter(|contact| !contact.text.is_empty());
     Tuple {
         id: one.attribute("id").unwrap_or_default().to_owned(),
         basic: one.child("status").and_then(|status| match status.text_of("basic")?.to_ascii_lowercase().as_str() {
@@ -137,7 +137,7 @@ fn tuple(one: &Element) -> Tuple {
             "closed" => Some(Basic::Closed),
             _ => None,
         }),
-        contact: contact.map(|contact| contact.text.clone()).filter(|text| !text.is_empty()),
+        contact: contact.map(|contact| contact.text.clone()),
         priority: contact.and_then(|contact| thousandths(contact.attribute("priority")?)),
         note: one.text_of("note").map(str::to_owned),
         timestamp: one.text_of("timestamp").map(str::to_owned),

@@ -65,9 +65,9 @@ impl Summary {
                     begun = true;
                 }
                 (_, false) => return Err(wrong),
-                ("message-account", true) => summary.account = Some(value.to_owned()),
+                ("message-account", true) => summary.account = Some(clean(value)),
                 (_, true) => {
-                    if let Some(count) = count(value) {
+                    if let Some(count) = count(value).filter(|_| is_kind(&name)) {
                         summary.counts.push((name, count));
                     }
                 }
@@ -84,7 +84,6 @@ impl Summary {
     /// The body. Line ends in an account are left out.
     pub fn write(&self) -> String {
         let mut out = format!("Messages-Waiting: {}\r\n", if self.waiting { "yes" } else { "no" });
-        let clean = |text: &str| text.chars().filter(|one| !one.is_control()).collect::<String>();
         // Writing to a String cannot fail.
         if let Some(account) = &self.account {
             let _ = write!(out, "Message-Account: {}\r\n", clean(account));
@@ -94,6 +93,16 @@ impl Summary {
         }
         out
     }
+}
+
+/// Without what would end a line, or is no text.
+fn clean(text: &str) -> String {
+    text.chars().filter(|one| !one.is_control()).collect()
+}
+
+/// The name of a kind of messages: a word.
+fn is_kind(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|one| one.is_ascii_alphanumeric() || matches!(one, b'-' | b'_' | b'.'))
 }
 
 /// `voice-message` as it is usually written: `Voice-Message`.

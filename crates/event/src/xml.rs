@@ -150,7 +150,8 @@ fn entity_or(value: &str, error: impl fmt::Display) -> XmlError {
 
 /// A text with nothing in it that no XML has, by whatever reference it came.
 fn checked(text: String) -> Result<String, XmlError> {
-    let illegal = |one: char| one.is_control() && !matches!(one, '\t' | '\n' | '\r') && one != '\u{85}';
+    let is_kept = |one: char| matches!(one, '\t' | '\n' | '\r' | '\u{85}');
+    let illegal = |one: char| one.is_control() && !is_kept(one) || matches!(one, '\u{fffe}' | '\u{ffff}');
     if text.chars().any(illegal) { Err(malformed("a control character")) } else { Ok(text) }
 }
 

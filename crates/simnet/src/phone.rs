@@ -2,6 +2,7 @@
 
 mod doing;
 mod hearing;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,6 +35,10 @@ pub struct Phone {
     calls: BTreeMap<SessionId, String>,
     ports: BTreeMap<SessionId, u16>,
     asked: BTreeMap<sip::ClientTx, String>,
+    /// For what concerns subscriptions: what the other draws stays as it was.
+    whim: Chance,
+    /// Documents told and published so far.
+    told: u32,
     guard: Server,
     count: u64,
 }
@@ -51,9 +56,16 @@ impl Phone {
             calls: BTreeMap::new(),
             ports: BTreeMap::new(),
             asked: BTreeMap::new(),
+            whim: Chance::new(0),
+            told: 0,
             guard,
             count: 0,
         }
+    }
+
+    /// Draws what concerns subscriptions from this.
+    pub fn whims(&mut self, whim: Chance) {
+        self.whim = whim;
     }
 
     /// The numbers of things to do from the start: the caller sets an alarm for each.
@@ -133,6 +145,9 @@ impl Application for Phone {
                 self.settled(tx, Ok(response.code().get()))
             }
             Event::RequestFailed { tx, why } => self.settled(tx, Err(format!("{why:?}"))),
+            Event::Subscription(id, event) => self.subscription(id, &event, turn),
+            Event::Watcher(id, event) => self.watcher(id, &event, turn),
+            Event::Publication(id, event) => self.publication(id, &event),
             Event::Registration(id, event) => self.registration(id, &event),
             Event::Rejected { error, .. } => self.wrong(format!("unreadable: {error}")),
             _ => {}

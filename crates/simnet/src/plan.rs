@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sip::{DialogId, RegistrationId, ServerTx, SessionId};
+use sip::{DialogId, PublicationId, RegistrationId, ServerTx, SessionId, SubscriptionId, WatcherId};
 
 use crate::chance::Chance;
 
@@ -54,6 +54,20 @@ pub enum Todo {
     Renew(RegistrationId),
     /// REGISTER no more.
     Unregister(RegistrationId),
+    /// SUBSCRIBE, kept up.
+    Subscribe(Target),
+    /// SUBSCRIBE no more.
+    Unsubscribe(SubscriptionId),
+    /// NOTIFY.
+    Tell(WatcherId),
+    /// The last NOTIFY.
+    Dismiss(WatcherId),
+    /// PUBLISH, kept up.
+    Publish(Target),
+    /// PUBLISH something else.
+    Republish(PublicationId),
+    /// PUBLISH no more.
+    Unpublish(PublicationId),
     /// 180 or 183; with a description only when nobody else rings, whose answer would keep the PRACK away.
     Ring(SessionId, bool),
     /// 200.

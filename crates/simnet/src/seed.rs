@@ -83,7 +83,7 @@ fn play(seed: u64, proxied: bool) -> Outcome {
     let mut network = Network::new(weather.clone(), chance.split());
     // A generator beside the others: what they draw stays as it was.
     network.servers(Chance::new(seed ^ 0x3263).split());
-    people(&mut network, &mut chance, &weather, &book, proxied);
+    people(&mut network, &mut chance, Chance::new(seed ^ 0x6665), &weather, &book, proxied);
     if proxied {
         stand_between(&mut network, seed, &book);
     }
@@ -113,7 +113,14 @@ fn stand_between(network: &mut Network, seed: u64, book: &Shared) {
 }
 
 /// Phones and registrar, each with its plan.
-fn people(network: &mut Network, chance: &mut Chance, weather: &Weather, book: &Shared, proxied: bool) {
+fn people(
+    network: &mut Network,
+    chance: &mut Chance,
+    mut whim: Chance,
+    weather: &Weather,
+    book: &Shared,
+    proxied: bool,
+) {
     let names = ["alice", "bob", "carol"];
     let hunt = chance.permille(200);
     let translated = !weather.rebinding.is_empty() || weather.mtu.is_none() && chance.permille(150);
@@ -136,6 +143,12 @@ fn people(network: &mut Network, chance: &mut Chance, weather: &Weather, book: &
         }
         if chance.permille(300) {
             plans.push((chance.millis(0, 5_000), phone.plan(Todo::Register)));
+        }
+        phone.whims(whim.split());
+        for _ in 0..whim.below(3) {
+            let (at, target) = (whim.millis(0, 40_000), target(&mut whim, name, hunt, weather.sky));
+            let todo = if whim.permille(600) { Todo::Subscribe(target) } else { Todo::Publish(target) };
+            plans.push((at, phone.plan(todo)));
         }
         let mut config = config(chance, translated, weather.sky);
         if hunt {

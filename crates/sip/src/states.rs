@@ -37,6 +37,16 @@ impl Stack {
         "registration: sending",
         "registration: registered",
         "registration: waiting",
+        "subscription: asking",
+        "subscription: waiting",
+        "subscription: standing",
+        "subscription: resting",
+        "watcher: watching",
+        "watcher: notifying",
+        "watcher: ending",
+        "publication: sending",
+        "publication: published",
+        "publication: waiting",
     ];
 
     /// The state of each machine now, with a number that stays the machine's own as long as it lives. Takes time in proportion to all
@@ -58,6 +68,9 @@ impl Stack {
             }
         });
         self.registrations.state_names(shard, |id, state| add(5, id, state));
+        self.subscriptions.state_names(shard, |id, state| add(6, id, state));
+        self.watchers.state_names(shard, |id, state| add(7, id, state));
+        self.publications.state_names(shard, |id, state| add(8, id, state));
         states
     }
 }

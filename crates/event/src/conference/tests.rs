@@ -19,3 +19,10 @@ fn rfc4575_5_a_document_and_back() {
     assert_eq!(read.users[1], User { entity: "sip:alice@example.com".into(), ..User::default() });
     assert_eq!(Conference::read(read.write().as_bytes()).unwrap(), read);
 }
+
+#[test]
+fn rfc4575_5_2_a_full_document_has_description_and_users() {
+    let text = Conference { full: true, ..Conference::default() }.write();
+    let root = Element::read(text.as_bytes(), "conference-info").unwrap();
+    assert!(root.child("conference-description").is_some() && root.child("users").is_some(), "{text}");
+}

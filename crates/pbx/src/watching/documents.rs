@@ -1,5 +1,7 @@
 //! States as documents.
 
+use std::collections::HashSet;
+
 use event::conference::{Conference, User};
 use event::dialog::{Dialog, DialogInfo, Direction, Party, State};
 use event::presence::{Basic, Presence, Tuple};
@@ -43,10 +45,7 @@ fn presence(watch: &Watch, notes: &Notes, now: Time) -> Presence {
             }
         }
     }
-    // Two devices may have chosen the same.
-    for (number, tuple) in whole.tuples.iter_mut().enumerate() {
-        tuple.id = format!("t{number}");
-    }
+    keep_apart(&mut whole.tuples);
     if whole.tuples.is_empty() {
         let here = notes.devices.get(&watch.resource).is_some_and(|devices| !devices.is_empty());
         let basic = Some(if here { Basic::Open } else { Basic::Closed });
@@ -60,6 +59,17 @@ fn presence(watch: &Watch, notes: &Notes, now: Time) -> Presence {
         whole.activities.push(on_the_phone);
     }
     whole
+}
+
+/// Two devices may have chosen the same id (RFC 3863 section 4.1.2): of those all but the first get another.
+fn keep_apart(tuples: &mut [Tuple]) {
+    let mut seen = HashSet::new();
+    for (number, tuple) in tuples.iter_mut().enumerate() {
+        if tuple.id.is_empty() || !seen.insert(tuple.id.clone()) {
+            tuple.id = format!("t{number}.{}", tuple.id);
+            seen.insert(tuple.id.clone());
+        }
+    }
 }
 
 fn dialogs(watch: &Watch, version: u32, notes: &Notes) -> DialogInfo {
@@ -141,4 +151,19 @@ fn watchers(watch: &Watch, version: u32, notes: &Notes) -> WatcherInfo {
         watchers: presence.map(watcher).collect(),
     };
     WatcherInfo { version, full: true, lists: vec![list] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3863_4_1_2_tuples_of_several_publications_stay_apart() {
+        let tuple = |id: &str| Tuple { id: id.into(), ..Tuple::default() };
+        let mut tuples = ["a", "b", "a", "", "", "t3.", "a"].map(tuple);
+        keep_apart(&mut tuples);
+        assert_eq!((tuples[0].id.as_str(), tuples[1].id.as_str()), ("a", "b"));
+        let all: HashSet<&str> = tuples.iter().map(|one| one.id.as_str()).collect();
+        assert_eq!(all.len(), tuples.len(), "{all:?}");
+    }
 }

@@ -23,6 +23,16 @@ impl Phone {
             Todo::Register => self.register(turn),
             Todo::Renew(id) => drop(turn.refresh(id)),
             Todo::Unregister(id) => drop(turn.unregister(id, Removal::Ours)),
+            Todo::Subscribe(target) => self.subscribe(&target, turn),
+            Todo::Unsubscribe(id) => drop(turn.unsubscribe(id)),
+            Todo::Tell(id) => self.tell_watcher(id, turn),
+            Todo::Dismiss(id) => self.dismiss(id, turn),
+            Todo::Publish(target) => self.publish(&target, turn),
+            Todo::Republish(id) => {
+                let body = self.document();
+                drop(turn.modify_publication(id, body));
+            }
+            Todo::Unpublish(id) => drop(turn.unpublish(id)),
             Todo::Ring(s, alone) => {
                 let code = if self.chance.permille(500) { StatusCode::RINGING } else { StatusCode::SESSION_PROGRESS };
                 let mut reply = Reply::new(code);

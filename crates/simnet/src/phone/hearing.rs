@@ -24,6 +24,8 @@ impl Phone {
                 let after = self.thinking();
                 self.later(turn, after, Todo::Respond(tx, 200));
             }
+            Method::Subscribe => self.subscribed(tx, turn),
+            Method::Publish => self.published(tx, request, turn),
             _ => drop(turn.respond(tx, Reply::new(StatusCode::METHOD_NOT_ALLOWED))),
         }
     }

@@ -23,7 +23,7 @@ use crate::digest::{self, Credentials};
 use crate::draft::{ContactSpec, Draft, Hop};
 use crate::event::Failure;
 use crate::header::Event;
-use crate::id::PublicationId;
+use crate::id::{Id, PublicationId, Shard};
 use crate::message::{Body, HeaderId, Headers, Lines, Method, StatusCode, UriBuf};
 use crate::register::{Refresh, Retry};
 use crate::slab::Slab;
@@ -261,6 +261,18 @@ pub(crate) struct Publications {
 impl Publications {
     pub(crate) fn usage(&self, usage: &mut Usage) {
         usage.publications = self.all.len();
+    }
+
+    /// For [`crate::Stack::states`].
+    pub(crate) fn state_names(&self, shard: Shard, mut tell: impl FnMut(Id, &'static str)) {
+        for (id, one) in self.all.iter(shard) {
+            let state = match (one.under_way, &one.etag) {
+                (Some(_), _) => "publication: sending",
+                (None, Some(_)) => "publication: published",
+                (None, None) => "publication: waiting",
+            };
+            tell(id, state);
+        }
     }
 
     fn get_mut(&mut self, id: PublicationId) -> Option<&mut Publication> {

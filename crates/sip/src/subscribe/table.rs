@@ -129,6 +129,19 @@ impl Subscriptions {
         usage.matches += self.roots.len() + self.dialogs.len();
     }
 
+    /// For [`crate::Stack::states`].
+    pub(crate) fn state_names(&self, shard: Shard, mut tell: impl FnMut(Id, &'static str)) {
+        for (id, one) in self.all.iter(shard) {
+            let state = match (one.under_way, &one.dialog) {
+                (Some(_), _) => "subscription: asking",
+                (None, Some(_)) => "subscription: standing",
+                (None, None) if one.due.again.is_some() => "subscription: resting",
+                (None, None) => "subscription: waiting",
+            };
+            tell(id, state);
+        }
+    }
+
     pub(super) fn insert(&mut self, shard: Shard, one: Subscription) -> SubscriptionId {
         SubscriptionId(self.all.insert(shard, one))
     }

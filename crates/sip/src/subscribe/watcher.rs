@@ -130,6 +130,18 @@ impl Watchers {
         usage.matches += self.dialogs.len();
     }
 
+    /// For [`crate::Stack::states`].
+    pub(crate) fn state_names(&self, shard: Shard, mut tell: impl FnMut(Id, &'static str)) {
+        for (id, one) in self.all.iter(shard) {
+            let state = match (&one.ending, &one.under_way) {
+                (Some(_), _) => "watcher: ending",
+                (None, Some(_)) => "watcher: notifying",
+                (None, None) => "watcher: watching",
+            };
+            tell(id, state);
+        }
+    }
+
     pub(super) fn get(&self, id: WatcherId) -> Option<&Watcher> {
         self.all.get(id.0)
     }
