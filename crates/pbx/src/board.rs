@@ -44,6 +44,8 @@ pub(crate) type Talks = BTreeMap<(u64, bool), Talk>;
 pub(crate) struct Notes {
     /// By name of the user, or number of the extension.
     pub(crate) talks: HashMap<String, Talks>,
+    /// Whose each side of a call is.
+    sides: HashMap<(u64, bool), String>,
     /// By name of the user.
     pub(crate) devices: HashMap<String, Vec<Device>>,
     /// By name of the user, then by subscription.
@@ -83,12 +85,24 @@ impl Board {
     pub(crate) fn leave(&self) {
         let mut notes = self.notes();
         if self.watchers.fetch_sub(1, Ordering::Relaxed) == 1 {
-            (notes.talks, notes.devices) = (HashMap::new(), HashMap::new());
+            (notes.talks, notes.sides, notes.devices) = (HashMap::new(), HashMap::new(), HashMap::new());
         }
     }
 }
 
 impl Notes {
+    /// A side of a call is that of `name` now, or of nobody any more. Whose it was, when that is another, who has it no longer.
+    pub(crate) fn passed_on(&mut self, name: Option<&str>, key: (u64, bool)) -> Option<String> {
+        if self.sides.get(&key).map(String::as_str) == name {
+            return None;
+        }
+        let before = match name {
+            Some(name) => self.sides.insert(key, name.to_owned()),
+            None => self.sides.remove(&key),
+        };
+        before.filter(|before| self.talk(before, key, None))
+    }
+
     /// A call of `name` is so now; `None`: it is over. True when that is new.
     pub(crate) fn talk(&mut self, name: &str, key: (u64, bool), talk: Option<Talk>) -> bool {
         match talk {

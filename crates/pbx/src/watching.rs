@@ -291,7 +291,10 @@ impl Switch {
     pub(crate) fn write_all(&mut self, turn: &Turn<'_>) {
         let entries: Vec<_> = self.calls.iter().flat_map(|call| self.talks_of(call, false)).collect();
         for (name, key, talk) in entries {
-            self.board.notes().talk(&name, key, talk);
+            let mut notes = self.board.notes();
+            notes.passed_on(Some(&name), key);
+            notes.talk(&name, key, talk);
+            drop(notes);
             self.state_changed(&name);
         }
         let names: Vec<String> =
@@ -344,7 +347,14 @@ impl Switch {
             return;
         }
         for (name, key, talk) in self.talks_of(call, over) {
-            if self.board.notes().talk(&name, key, talk) {
+            let mut notes = self.board.notes();
+            let before = notes.passed_on(talk.is_some().then_some(&name), key);
+            let is_new = notes.talk(&name, key, talk);
+            drop(notes);
+            if let Some(before) = before {
+                self.state_changed(&before);
+            }
+            if is_new {
                 self.state_changed(&name);
             }
         }

@@ -65,9 +65,9 @@ impl Switch {
 
     /// Puts a call back into the table, or ends it.
     pub(super) fn settle(&mut self, call: Box<Call>, fate: Fate, turn: &mut Turn<'_>) {
-        self.write_call(&call, matches!(fate, Fate::Over(..)));
         match fate {
             Fate::Goes => {
+                self.write_call(&call, false);
                 self.calls.table.insert(call.id, call);
             }
             Fate::Over(outcome, lines) => self.bury(call, outcome, &lines, turn),

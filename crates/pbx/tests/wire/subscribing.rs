@@ -252,3 +252,33 @@ fn states_are_the_same_from_every_loop() {
     }
     nothing_left(&running);
 }
+
+/// A call goes on without the one that has sent the other side on: it is none of his any more.
+#[test]
+fn rfc4235_3_7_who_has_transferred_a_call_has_it_no_more() {
+    let sound = Sound::new(Codec::Pcmu);
+    for asker in ["callee", "caller"] {
+        let (running, mut phones) = with_phones(&["1001", "1002", "1003"]);
+        let [caller, callee, watcher] = &mut phones[..] else { panic!("three phones") };
+        let whom = if asker == "callee" { "1002" } else { "1001" };
+        subscribe(watcher, whom, "dialog");
+        assert_eq!(calls(&told(watcher)), []);
+        let (mut placed, (_, mut taken)) = std::thread::scope(|scope| {
+            let taken = scope.spawn(|| callee.answers(&sound.describe()));
+            (call(caller, "1002"), taken.join().unwrap())
+        });
+        while calls(&told(watcher)) != [State::Confirmed] {}
+        let (asks, dialog) = if asker == "callee" { (&mut *callee, &mut taken) } else { (&mut *caller, &mut placed) };
+        asks.extra = "Refer-To: <sip:600@127.0.0.1>\r\n".to_owned();
+        asks.within(dialog, "REFER", None);
+        asks.extra.clear();
+        assert_eq!(asks.final_response(&dialog.branch.clone()).code().get(), 202);
+        told(asks);
+        told(asks);
+        asks.hung_up();
+        assert_eq!(calls(&told(watcher)), [], "{asker}");
+        let (stays, dialog) = if asker == "callee" { (&mut *caller, &mut placed) } else { (&mut *callee, &mut taken) };
+        stays.hang_up(dialog);
+        nothing_left(&running);
+    }
+}
