@@ -32,11 +32,15 @@ use crate::proxy_protocol::Network;
 use crate::racing::{self, Runner};
 use crate::resolve::{LookingUp, default_resolver};
 use crate::routes::Routes;
+use crate::sparingly::Sparingly;
 use crate::streams::{Peer, Streams};
 use crate::tap::{Direction, Seen, Tap};
 use crate::tls::Tls;
 use crate::trace::Trace;
 use crate::wire_log::show;
+
+/// Failed servers that are told of in a minute.
+const FAILURES: u32 = 20;
 
 /// Everything one loop owns.
 pub(crate) struct Driver<A: App> {
@@ -55,6 +59,8 @@ pub(crate) struct Driver<A: App> {
     routes: Routes,
     names: Rc<LookingUp>,
     pub(crate) proxies: Vec<Network>,
+    /// Of servers that fail, which others can cause at will.
+    failures: Sparingly,
     pub(crate) dscp: Dscp,
     tap: Option<Tap>,
     trace: Trace,
@@ -107,6 +113,7 @@ impl<A: App + 'static> Driver<A> {
                 routes: Routes::new(bound),
                 names,
                 proxies: config.proxies,
+                failures: Sparingly::several(FAILURES),
                 dscp: config.dscp,
                 tap: config.tap,
                 trace: config.trace,
@@ -262,8 +269,10 @@ impl<A: App + 'static> Driver<A> {
             match action {
                 Action::Send { id, path, bytes, why } => self.send(now, id, path, bytes, why),
                 Action::Event(event) => {
-                    if let Event::TargetFailed { path, why, next, .. } = &event {
-                        told(path, why, next.as_ref());
+                    if let Event::TargetFailed { path, why, next, .. } = &event
+                        && let Some(kept_back) = self.failures.due(std::time::Instant::now())
+                    {
+                        told(path, why, next.as_ref(), kept_back);
                     }
                     self.app.event(event, &mut self.stack.at(now, &mut self.out));
                 }
@@ -427,7 +436,12 @@ impl<A: App + 'static> Driver<A> {
 }
 
 /// A server that a name has led to has failed: to the log.
-fn told(path: &Path, why: &TargetFailure, next: Option<&Path>) {
+fn told(path: &Path, why: &TargetFailure, next: Option<&Path>, kept_back: u64) {
+    if kept_back > 0 {
+        tracing::warn!(
+            "servers that have failed and were not told of, since there were too many in a minute: {kept_back}"
+        );
+    }
     let server = |path: &Path| format!("{} {}", path.transport.as_str().to_lowercase(), path.remote);
     match next {
         Some(next) => tracing::warn!("{}: {why}; next is {}", server(path), server(next)),

@@ -336,7 +336,8 @@ impl Locate {
     /// RFC 2782, "Usage rules": the first service that has servers, those in their order; without any the host itself.
     fn choose_servers(&mut self, services: Vec<(Service, Vec<Srv>)>, chosen: bool) {
         let is_refused = |servers: &[Srv]| matches!(servers, [one] if one.target.trim_end_matches('.').is_empty());
-        let refused = services.iter().find(|(_, servers)| is_refused(servers)).map(|(service, _)| service.transport);
+        let refused: Vec<Transport> =
+            services.iter().filter(|(_, servers)| is_refused(servers)).map(|(service, _)| service.transport).collect();
         let first = services.first().map(|(service, _)| service.transport);
         let usable = services.into_iter().find(|(_, servers)| !servers.is_empty() && !is_refused(servers));
         if let Some((service, servers)) = usable {
@@ -349,14 +350,16 @@ impl Locate {
             });
             return self.look_for_addresses(servers.collect());
         }
-        if let Some(transport) = refused {
+        let transport = if chosen { first } else { self.wanted.transport().ok().flatten() };
+        let transport = transport.unwrap_or_else(|| preferred(&self.ours));
+        // What was said of one transport says nothing of the others.
+        if refused.contains(&transport) {
             let host = &self.wanted.host;
             let why = format!("{host} says that there is no SIP service over {} (RFC 2782)", transport.as_str());
             self.stage = Stage::Done(Located::Failed(why));
             return;
         }
-        let transport = if chosen { first } else { self.wanted.transport().ok().flatten() };
-        self.look_for_host(transport.unwrap_or_else(|| preferred(&self.ours)));
+        self.look_for_host(transport);
     }
 
     /// A and AAAA of the host itself.

@@ -293,6 +293,14 @@ fn rfc2782_usage_a_target_of_the_root_says_that_there_is_no_such_service() {
     // Another transport still serves.
     let mut zone = Zone::new("_sip._udp.e.com SRV 0 0 0 .\n _sip._tcp.e.com SRV 0 0 5 h.com\n h.com A 192.0.2.1");
     assert_eq!(zone.locate(wanted("sip e.com")), targets(Tcp, &["192.0.2.1:5"]));
+    // UDP, of which nothing is said, is what it would have been without any record.
+    let mut zone = Zone::new("_sip._tcp.e.com SRV 0 0 0 .\n e.com A 192.0.2.1");
+    assert_eq!(zone.locate(wanted("sip e.com")), targets(Udp, &["192.0.2.1:5060"]));
+    // Who wants a transport that was refused gets none.
+    let located = Zone::new("_sip._tcp.e.com SRV 0 0 0 .\n e.com A 192.0.2.1").locate(wanted("sip e.com ;tcp"));
+    assert!(matches!(&located, Located::Failed(why) if why.contains("no SIP service over TCP")), "{located:?}");
+    let both = "_sip._udp.e.com SRV 0 0 0 .\n _sip._tcp.e.com SRV 0 0 0 .\n e.com A 192.0.2.1";
+    assert!(matches!(Zone::new(both).locate(wanted("sip e.com")), Located::Failed(_)));
 }
 
 /// How often each server comes first in so many lots.

@@ -10,16 +10,19 @@ use crate::turn::Turn;
 impl Turn<'_> {
     /// The present try of a request has failed so. Where its next hop was found by name that is told, and its server passed over for a time.
     pub(super) fn target_failed(&mut self, id: Id, why: TargetFailure) {
-        let Some(outgoing) = self.stack.outgoing.get(id).filter(|outgoing| outgoing.is_named()) else { return };
+        let Some(outgoing) = self.stack.outgoing.get(id) else { return };
+        let Some(name) = outgoing.name() else { return };
         let (Some(path), next) = (outgoing.path(), outgoing.next_path()) else { return };
         let now = self.now.mono;
         match &why {
             // Nothing is wrong with the server.
             TargetFailure::Unsent(SendError::TooBig | SendError::NoBuffer) => return,
             TargetFailure::NoAnswer | TargetFailure::Unsent(_) => {
-                self.stack.avoided.failed(&path, now, self.stack.config.avoid);
+                self.stack.avoided.failed(&name, &path, now, self.stack.config.avoid);
             }
-            TargetFailure::Unavailable { retry_after: Some(secs) } => self.stack.avoided.asked(&path, now, *secs),
+            TargetFailure::Unavailable { retry_after: Some(secs) } => {
+                self.stack.avoided.asked(&name, &path, now, *secs)
+            }
             // Without Retry-After it is what a 500 is (RFC 3261 section 21.5.4).
             TargetFailure::Unavailable { retry_after: None } => {}
         }
@@ -29,9 +32,10 @@ impl Turn<'_> {
     /// A response came from it.
     pub(super) fn target_answered(&mut self, id: Id) {
         if !self.stack.avoided.is_empty()
-            && let Some(path) = self.stack.outgoing.get(id).and_then(|outgoing| outgoing.path())
+            && let Some((name, path)) =
+                self.stack.outgoing.get(id).and_then(|outgoing| Some((outgoing.name()?, outgoing.path()?)))
         {
-            self.stack.avoided.answered(&path);
+            self.stack.avoided.answered(&name, &path);
         }
     }
 }

@@ -109,11 +109,15 @@ enum ByTcp {
 }
 
 impl Outgoing {
-    /// Whether the next hop is a name, so that there may be several servers. Asked only where something has failed.
-    pub(super) fn is_named(&self) -> bool {
-        let is_name = |host: &str| host.parse::<IpAddr>().is_err();
-        !matches!(self.draft.hop, Hop::Path(_))
-            && matches!(next_hop::question(&self.draft, &self.target), Ok(Question::Route { host, .. }) if is_name(&host))
+    /// The next hop, where that is a name, so that there may be several servers. Asked only where something has failed.
+    pub(super) fn name(&self) -> Option<String> {
+        if matches!(self.draft.hop, Hop::Path(_)) {
+            return None;
+        }
+        match next_hop::question(&self.draft, &self.target) {
+            Ok(Question::Route { host, .. }) => Some(host).filter(|host| host.parse::<IpAddr>().is_err()),
+            Err(_) => None,
+        }
     }
     /// The path of the present or last try.
     pub(super) fn path(&self) -> Option<Path> {
@@ -318,7 +322,11 @@ impl Turn<'_> {
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
         let found = match answer {
             Answer::Routes(mut paths) if !paths.is_empty() => {
-                self.stack.avoided.arrange(&mut paths, self.now.mono);
+                if !self.stack.avoided.is_empty()
+                    && let Some(name) = outgoing.name()
+                {
+                    self.stack.avoided.arrange(&name, &mut paths, self.now.mono);
+                }
                 Ok(paths)
             }
             Answer::Routes(_) => Err(Failure::NoRoute("no address of the host is reached from here".to_owned())),

@@ -168,6 +168,30 @@ fn servers_further_down_are_not_waited_for_when_the_first_is_known() {
 }
 
 #[test]
+fn what_a_slow_name_server_says_of_a_server_further_down_is_known_the_next_time() {
+    run(async {
+        let bench = Bench::new([
+            (udp(), Way::Says(servers(&["a.example.com", "b.example.com"]))),
+            (addresses("a.example.com."), Way::Says(address(1, 60))),
+            (addresses("b.example.com."), Way::SaysAfter(Duration::from_secs(1), address(2, 60))),
+        ]);
+        assert_eq!(remotes(&bench.locate(None).await.0), ["192.0.2.1:5070"]);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (located, took) = bench.locate(None).await;
+        assert_eq!((remotes(&located), took), (vec!["192.0.2.1:5070".into(), "192.0.2.2:5071".into()], Duration::ZERO));
+        // Nothing is asked for ever: each question has an end.
+        let silent = Bench::new([
+            (udp(), Way::Says(servers(&["a.example.com", "b.example.com"]))),
+            (addresses("a.example.com."), Way::Says(address(1, 60))),
+            (addresses("b.example.com."), Way::IsSilent),
+        ]);
+        silent.locate(None).await;
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        assert_eq!(silent.names.room.available_permits(), AT_A_TIME);
+    });
+}
+
+#[test]
 fn names_that_are_not_there_and_name_servers_that_fail_are_told_apart() {
     run(async {
         assert_eq!(Bench::new([]).locate(None).await.0, Located::NoSuchHost);

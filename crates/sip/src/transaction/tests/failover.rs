@@ -161,3 +161,16 @@ fn rfc3263_4_3_what_is_too_large_or_finds_a_queue_full_blames_no_server() {
         assert_eq!(hosts(&bench, begin), ["2"]);
     }
 }
+
+#[test]
+fn rfc3263_4_3_a_foreign_name_that_leads_to_a_server_does_not_have_it_passed_over() {
+    let mut bench = Bench::new();
+    let foreign = to(&mut bench, Method::Options, "<sip:foreign.example;lr>", &[path(UDP, 2), path(UDP, 9)]);
+    unavailable(&mut bench, Some(300));
+    assert_eq!(hosts(&bench, foreign), ["2", "9"]);
+    let ours = to_name(&mut bench, Method::Options);
+    assert_eq!(hosts(&bench, ours), ["2"]);
+    // Under its own name it is left alone as it has asked.
+    let foreign = to(&mut bench, Method::Options, "<sip:FOREIGN.example;lr>", &[path(UDP, 2), path(UDP, 9)]);
+    assert_eq!(hosts(&bench, foreign), ["9"]);
+}
