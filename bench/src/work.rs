@@ -3,6 +3,7 @@
 mod call;
 mod offer;
 mod packet;
+mod proxied;
 mod register;
 mod tick;
 
@@ -34,12 +35,13 @@ pub(crate) struct Work {
 }
 
 /// Everything the guard counts, in the order it is done.
-pub(crate) const WORKS: [Work; 8] = [
+pub(crate) const WORKS: [Work; 9] = [
     Work { name: "parse-index", units: READINGS, pieces: 1, run: || read(INVITE, false) },
     Work { name: "parse-typed", units: READINGS, pieces: 1, run: || read(INVITE, true) },
     Work { name: "short-offer", units: offer::COUNT, pieces: 1, run: || offer::run(offer::SHORT) },
     Work { name: "rich-offer", units: offer::COUNT, pieces: 1, run: || offer::run(offer::RICH) },
     Work { name: "answered-call", units: call::COUNT, pieces: 1, run: call::run },
+    Work { name: "proxied-call", units: proxied::COUNT, pieces: 1, run: proxied::run },
     Work { name: "register", units: register::COUNT, pieces: 2, run: register::run },
     Work { name: "bridge-tick", units: tick::COUNT, pieces: 1, run: tick::run },
     Work { name: "relayed-packet", units: packet::COUNT, pieces: 1, run: packet::run },

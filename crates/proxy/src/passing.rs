@@ -12,6 +12,7 @@ use sip::header::{Contact, Supported, Via};
 use sip::id::IdHasher;
 use sip::message::{Lines, Method, Request, Response, StatusCode, UriBuf};
 use sip::outbox::Origin;
+use sip::stack::StackError;
 use sip::{ClientTx, Failure, Forward, Hop, IdMap, PathTo, Record, Reply, ServerTx, Turn};
 use smallvec::SmallVec;
 
@@ -219,10 +220,15 @@ impl Proxy {
         fork.branches.retain(|branch| branch.client != client);
         match code.class() {
             2 => {
-                if !fork.answered || fork.invite {
-                    let _ = turn.pass_back(fork.tx, &response, &Lines::new());
+                let passed = match !fork.answered || fork.invite {
+                    true => turn.pass_back(fork.tx, &response, &Lines::new()),
+                    false => Ok(()),
+                };
+                match passed {
+                    // What names nobody whom it could go back to is no answer.
+                    Err(StackError::Forbidden(_)) => fork.choice.add(Outcome::Made(StatusCode::BAD_GATEWAY)),
+                    _ => fork.answered = true,
                 }
-                fork.answered = true;
             }
             3 if self.config.recurse && fork.trusted && fork.follow(&response, self.config.max_targets) => {}
             _ => fork.choice.add(Outcome::Received(response)),

@@ -2,12 +2,13 @@
 
 mod calls;
 mod forking;
+mod hostile;
 mod timers;
 
 use bytes::Bytes;
 use sip::message::{HeaderId, Headers, Limits, Message};
 use sip::{
-    Action, Answer, Config, Event, FlowId, Now, Outbox, Path, Question, Role, SendError, SendId, Stack, Time,
+    Action, Answer, Cause, Config, Event, FlowId, Now, Outbox, Path, Question, Role, SendError, SendId, Stack, Time,
     Transport, WallTime,
 };
 
@@ -89,10 +90,14 @@ impl Desk {
         while let Some(action) = self.out.pop() {
             let mut turn = self.stack.at(now, &mut self.out);
             match action {
-                Action::Send { id, path, bytes, .. } => {
-                    let headers =
-                        Message::parse(bytes.clone(), &Limits::default()).expect("a message").headers().clone();
-                    let (to, text) = (path.remote.to_string(), String::from_utf8(bytes.to_vec()).expect("text"));
+                Action::Send { id, path, bytes, why } => {
+                    let headers = match Message::parse(bytes.clone(), &Limits::default()) {
+                        Ok(read) => read.headers().clone(),
+                        // The answer to what could not be read may be no better than that.
+                        Err(_) if why == Cause::Automatic => continue,
+                        Err(error) => panic!("{error:?}: {}", String::from_utf8_lossy(&bytes)),
+                    };
+                    let (to, text) = (path.remote.to_string(), String::from_utf8_lossy(&bytes).into_owned());
                     self.sent.push(Sent { id, to, text, headers });
                 }
                 Action::Ask { id, question: Question::Route { host, port, transport, secure }, .. } => {

@@ -34,8 +34,8 @@ pub(crate) fn request(
     end(writer, request);
 }
 
-/// A response without its first Via, and with further lines; `None` when that was the only one or cannot be read: it is for nobody else then
-/// (RFC 3261 section 16.7 step 3).
+/// A response without its first Via, and with further lines; `None` when that was the only one, or either it or the next cannot be read: it is for
+/// nobody else then (RFC 3261 section 16.7 step 3).
 pub(crate) fn response(page: Vec<u8>, response: &Response, lines: &Lines) -> Option<Writer> {
     let headers = response.headers();
     let mut writer = Writer::status_on(page, response.code(), response.reason_bytes());
@@ -50,6 +50,9 @@ pub(crate) fn response(page: Vec<u8>, response: &Response, lines: &Lines) -> Opt
                 }
             }
             HeaderId::Via => {
+                if !left {
+                    begins_with_via(value_of(line))?;
+                }
                 left = true;
                 copy(&mut writer, line, None);
             }
@@ -67,9 +70,17 @@ fn behind_first(writer: &mut Writer, value: &[u8]) -> Option<bool> {
     Via::parse_value(&mut lexer).ok()?;
     let more = lexer.separator(b',');
     if more {
+        begins_with_via(lexer.rest())?;
         writer.octets(b"Via: ").octets(lexer.rest()).octets(b"\r\n");
     }
     Some(more)
+}
+
+/// A Via that can be read, with nothing or another behind it.
+fn begins_with_via(value: &[u8]) -> Option<()> {
+    let mut lexer = Lexer::new(value);
+    Via::parse_value(&mut lexer).ok()?;
+    (lexer.separator(b',') || lexer.end().is_ok()).then_some(())
 }
 
 /// What stands behind the colon of a line.
@@ -142,8 +153,13 @@ mod tests {
     #[test]
     fn rfc3261_16_7_3_a_response_with_our_via_alone_is_for_nobody_else() {
         let rest = "From: <sip:a@a>;tag=1\nTo: <sip:b@b>;tag=2\nCall-ID: 1\nCSeq: 1 INVITE\n\n";
-        for vias in ["Via: SIP/2.0/UDP p;branch=z9hG4bK2\n", "Via: SIP/2.0/UDP p;branch=z9hG4bK2;received=192.0.2.1\n"]
-        {
+        for vias in [
+            "Via: SIP/2.0/UDP p;branch=z9hG4bK2\nVia: SIP/2.0/UDP a;br@nch\n",
+            "Via: SIP/2.0/UDP p;branch=z9hG4bK2\nVia: SIP/2.0/UDP a;branch=z9 hG4bK\n",
+            "Via: SIP/2.0/UDP p;branch=z9hG4bK2, SIP/2.0\n",
+            "Via: SIP/2.0/UDP p;branch=z9hG4bK2\n",
+            "Via: SIP/2.0/UDP p;branch=z9hG4bK2;received=192.0.2.1\n",
+        ] {
             let Message::Response(message) = parsed(&format!("SIP/2.0 200 OK\n{vias}{rest}")) else {
                 panic!("a response")
             };
