@@ -202,7 +202,13 @@ fn of_a_server() -> Printed {
     printed.push(with(&["message", "2001", "x"]));
     printed.push(offhook(&["status", "--json", "--state", state]).stdout);
     printed.push(offhook(&["check", "--json", "--print-effective", "/dev/null"]).stdout);
+    // Who watches is told that the server ends, and when to come again.
+    let mut watching = Going::start(&[&["subscribe", "600", "--event", "dialog"], &identity[..]].concat());
+    printed.extend([watching.line(r#""event":"subscribed""#), watching.line(r#""event":"state""#)]);
     server.terminate();
+    printed.push(watching.line(r#""event":"subscription_failed""#));
+    watching.interrupt();
+    watching.end();
     printed.extend(server.end().1);
     // One that makes passwords.
     let other = folder.path().join("other");
