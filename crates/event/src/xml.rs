@@ -118,8 +118,10 @@ fn malformed(why: impl fmt::Display) -> XmlError {
 }
 
 /// A name without its prefix.
-fn local(name: &str) -> String {
-    name.rsplit(':').next().unwrap_or(name).to_owned()
+fn local(name: &str) -> Result<String, XmlError> {
+    let local = name.rsplit(':').next().unwrap_or(name);
+    let odd = |one: char| one.is_whitespace() || one.is_control() || "<>&\"'=/".contains(one);
+    if local.is_empty() || local.contains(odd) { Err(malformed("a name that is none")) } else { Ok(local.to_owned()) }
 }
 
 fn element(start: &BytesStart<'_>) -> Result<Element, XmlError> {
@@ -135,9 +137,9 @@ fn element(start: &BytesStart<'_>) -> Result<Element, XmlError> {
         }
         let value =
             attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| entity_or(&attribute.value, error))?;
-        attributes.push((local(name), checked(value.into_owned())?));
+        attributes.push((local(name)?, checked(value.into_owned())?));
     }
-    Ok(Element { name: local(start.name().as_ref()), attributes, ..Element::default() })
+    Ok(Element { name: local(start.name().as_ref())?, attributes, ..Element::default() })
 }
 
 /// An attribute that cannot be read, by an entity most often.
@@ -179,11 +181,8 @@ fn read(body: &[u8]) -> Result<Element, XmlError> {
     loop {
         let event = reader.read_event().map_err(malformed)?;
         match event {
-            Event::Start(start) | Event::Empty(start) if root.is_some() => {
-                return Err(malformed(format_args!(
-                    "<{}> behind the end of the document",
-                    &*local(start.name().as_ref())
-                )));
+            Event::Start(_) | Event::Empty(_) if root.is_some() => {
+                return Err(malformed("an element behind the end of the document"));
             }
             Event::Start(start) => {
                 counted(&mut count, open.len())?;

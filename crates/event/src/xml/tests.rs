@@ -70,6 +70,9 @@ fn what_no_xml_has_gets_in_by_no_way() {
     for text in ["<a>&#0;</a>", "<a>&#1;</a>", "<a b='&#x1b;'/>", "<a>\u{1b}</a>"] {
         assert!(matches!(of(text), Err(XmlError::Malformed(_))), "{text}");
     }
+    for text in ["<a><b\u{85}/></a>", "<a:/>", "<a><x:/></a>", "<a b\u{a0}='x'/>"] {
+        assert!(matches!(of(text), Err(XmlError::Malformed(_))), "{text}");
+    }
     assert_eq!(of("<b/>"), Err(XmlError::Root { expected: "a", found: "b".into() }));
 }
 

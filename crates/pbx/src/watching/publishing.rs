@@ -1,5 +1,6 @@
 //! What users publish of theirs (RFC 3903 section 6).
 
+use sip::header::ContentType;
 use sip::message::{Request, StatusCode};
 use sip::subscribe::Terms;
 use sip::{AlarmId, Reply, Time, Turn, uas};
@@ -81,7 +82,11 @@ impl Switch {
 /// 400 for a document that cannot be read: watchers are spared it.
 fn unreadable(package: Package, request: &Request) -> Option<Reply> {
     let body = request.body();
-    if body.is_empty() {
+    let kind = request.headers().content_type().and_then(Result::ok);
+    let is_it =
+        |kind: ContentType<'_>| format!("{}/{}", kind.kind, kind.subtype).eq_ignore_ascii_case(package.entry().1);
+    // Of another type: that is refused as such.
+    if body.is_empty() || !kind.is_some_and(is_it) {
         return None;
     }
     let read = match package {

@@ -282,3 +282,44 @@ fn rfc4235_3_7_who_has_transferred_a_call_has_it_no_more() {
         nothing_left(&running);
     }
 }
+
+#[test]
+fn cve_xml_of_a_publication_reaches_no_watcher() {
+    let (running, mut phones) = with_phones(&["1001", "1002"]);
+    let [watcher, bob] = &mut phones[..] else { panic!("two phones") };
+    subscribe(watcher, "1002", "presence");
+    told(watcher);
+    let bomb = "<!DOCTYPE p [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;&a;&a;&a;&a;&a;&a;\">]><presence entity='x'><note>&b;</note></presence>";
+    let outside = "<!DOCTYPE p SYSTEM \"file:///etc/passwd\"><presence entity='x'/>";
+    let deep = format!("{}{}", "<presence>".repeat(500), "</presence>".repeat(500));
+    let many = format!("<presence>{}</presence>", "<a/>".repeat(4_096));
+    let open = "<presence entity='x'><!-- ";
+    for (body, code) in [(bomb, 400), (outside, 400), (&deep, 400), (&many, 400), (open, 400), ("hello", 400)] {
+        let began = Instant::now();
+        let answer = ask(bob, "PUBLISH", "1002", "Event: presence\r\n", Some(("application/pidf+xml", body))).1;
+        assert_eq!(answer.code().get(), code, "{body:.60}");
+        assert!(began.elapsed() < Duration::from_secs(1), "{body:.60}");
+    }
+    let large = format!("<presence><note>{}</note></presence>", "x".repeat(16_384));
+    let answer = ask(bob, "PUBLISH", "1002", "Event: presence\r\n", Some(("application/pidf+xml", &large))).1;
+    assert_eq!(answer.code().get(), 413);
+    let answer = ask(bob, "PUBLISH", "1002", "Event: presence\r\n", Some(("text/plain", "hello"))).1;
+    assert_eq!(answer.code().get(), 415);
+    assert!(watcher.hears_no(&Method::Notify));
+    nothing_left(&running);
+}
+
+#[test]
+fn one_subscription_of_a_user_too_many_is_503() {
+    let (running, mut phones) = with_phones(&["1001", "1002"]);
+    let [user, other] = &mut phones[..] else { panic!("two phones") };
+    for number in 0..256 {
+        assert_eq!(subscribe(user, "600", "dialog").1.code().get(), 200, "{number}");
+        told(user);
+    }
+    let refused = subscribe(user, "600", "dialog").1;
+    assert_eq!((refused.code().get(), refused.headers().text(HeaderId::RetryAfter).as_deref()), (503, Some("7")));
+    assert_eq!(running.status().unwrap().watchers, 256);
+    // Others may.
+    assert_eq!(subscribe(other, "600", "dialog").1.code().get(), 200);
+}
