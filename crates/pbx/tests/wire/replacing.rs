@@ -15,13 +15,13 @@ use crate::sound::{Sound, address, both_ways, longest};
 const CLEAR: Duration = Duration::from_secs(1);
 
 /// A dialog as Replaces names it to the server: its tag first.
-fn named(dialog: &Dialog) -> String {
+pub(crate) fn named(dialog: &Dialog) -> String {
     let tag = |value: &str| value.split(";tag=").nth(1).unwrap().to_owned();
     format!("{};to-tag={};from-tag={}", dialog.call_id, tag(&dialog.to), tag(&dialog.from))
 }
 
 /// An INVITE with these lines: the dialog and the final answer, acknowledged.
-fn invites(phone: &mut Phone, lines: &str, description: &str) -> (Dialog, Response) {
+pub(crate) fn invites(phone: &mut Phone, lines: &str, description: &str) -> (Dialog, Response) {
     phone.extra = lines.to_owned();
     let (mut dialog, first) = phone.call("1002", Some(description));
     phone.extra.clear();

@@ -13,7 +13,13 @@ use crate::setup::{config, nothing_left, phone, start, with_config, with_phones}
 use crate::sound::Sound;
 
 /// Asks, with these lines.
-fn ask(phone: &mut Phone, method: &str, whom: &str, lines: &str, body: Option<(&str, &str)>) -> (Dialog, Response) {
+pub(crate) fn ask(
+    phone: &mut Phone,
+    method: &str,
+    whom: &str,
+    lines: &str,
+    body: Option<(&str, &str)>,
+) -> (Dialog, Response) {
     phone.extra = lines.to_owned();
     let uri = format!("sip:{whom}@127.0.0.1");
     let answer = phone.ask(method, &uri, &uri, body);
@@ -21,12 +27,12 @@ fn ask(phone: &mut Phone, method: &str, whom: &str, lines: &str, body: Option<(&
     answer
 }
 
-fn subscribe(phone: &mut Phone, whom: &str, package: &str) -> (Dialog, Response) {
+pub(crate) fn subscribe(phone: &mut Phone, whom: &str, package: &str) -> (Dialog, Response) {
     ask(phone, "SUBSCRIBE", whom, &format!("Event: {package}\r\nExpires: 600\r\n"), None)
 }
 
 /// The next NOTIFY, answered. Some packages tell a watcher of a change every five seconds at most.
-fn told(phone: &mut Phone) -> Request {
+pub(crate) fn told(phone: &mut Phone) -> Request {
     let until = Instant::now() + Duration::from_secs(10);
     let notify = loop {
         if let Some(notify) = phone.next_heard(&Method::Notify) {
@@ -48,7 +54,7 @@ fn state(notify: &Request) -> String {
     notify.headers().text(HeaderId::SubscriptionState).unwrap().into_owned()
 }
 
-fn calls(notify: &Request) -> Vec<State> {
+pub(crate) fn calls(notify: &Request) -> Vec<State> {
     DialogInfo::read(notify.body()).unwrap().dialogs.iter().map(|one| one.state).collect()
 }
 

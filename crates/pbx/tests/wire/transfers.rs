@@ -1,6 +1,7 @@
 //! Transfers to a number (RFC 3515, RFC 5589 section 6); into the place of another call in `attended`.
 
 mod attended;
+mod watched;
 
 use std::net::SocketAddr;
 use std::time::Duration;

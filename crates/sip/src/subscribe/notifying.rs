@@ -52,11 +52,9 @@ impl Turn<'_> {
     pub(super) fn watcher_arm(&mut self, id: WatcherId) {
         let Some(one) = self.stack.watchers.get_mut(id) else { return };
         let held = one.waiting.is_some() && one.under_way.is_none();
-        let at = match (one.ending.is_some(), held) {
-            (_, true) => Some(one.not_before.min(one.ends_at)),
-            (true, false) => None,
-            (false, false) => Some(one.ends_at),
-        };
+        // One that ends has no other end to wait for.
+        let end = one.ending.is_none().then_some(one.ends_at);
+        let at = end.into_iter().chain(held.then_some(one.not_before)).min();
         let before = std::mem::replace(&mut one.timer, TimerId::NONE);
         self.stop(before);
         let Some(at) = at else { return };
@@ -73,11 +71,13 @@ impl Turn<'_> {
         let code = response.code();
         let sent = one.under_way.take();
         let last = one.ending.is_some() && one.waiting.is_none();
-        if last || ending::ends(code.get()) {
+        let told = response.headers().get::<RetryAfter<'_>>().and_then(Result::ok).map(|told| told.seconds);
+        let later = told.filter(|_| !code.is_success());
+        // Who is to hear nothing but the end, and not now, is not waited for.
+        if last || ending::ends(code.get()) || (one.ending.is_some() && later.is_some()) {
             return self.watcher_lost(id, WatcherEnd::Refused(code));
         }
-        let told = response.headers().get::<RetryAfter<'_>>().and_then(Result::ok).map(|told| told.seconds);
-        if let (false, Some(secs)) = (code.is_success(), told) {
+        if let Some(secs) = later {
             one.not_before = now + Duration::from_secs(secs.clamp(1, LONGEST).into());
             one.urgent = false;
             if one.waiting.is_none() {

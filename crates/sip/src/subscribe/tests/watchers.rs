@@ -290,3 +290,22 @@ fn rfc6665_8_2_1_a_refresh_names_the_same_event() {
     rig.asks(&ours, "Expires: 600\r\n");
     assert_eq!(rig.responses.last().unwrap().code().get(), 200);
 }
+
+/// Its own end waits behind a NOTIFY that it answers late, and asks to be left alone: it is, for good.
+#[test]
+fn rfc6665_4_2_2_one_that_ends_is_not_waited_for() {
+    let (mut rig, id, ours) = Rig::watched(600, Terms::default());
+    rig.tell(id, "second");
+    rig.asks(&ours, "Expires: 0\r\n");
+    assert!(matches!(rig.watchers.last(), Some((_, WatcherEvent::Ended { why: WatcherEnd::Unsubscribed }))));
+    rig.answer(503, &[("Retry-After", "3600")]);
+    rig.nothing_left();
+    // One that just refuses is told of its end.
+    let (mut rig, id, ours) = Rig::watched(600, Terms::default());
+    rig.tell(id, "second");
+    rig.asks(&ours, "Expires: 0\r\n");
+    rig.answer(503, &[]);
+    assert_eq!(rig.state(), "terminated;reason=timeout");
+    rig.answer(200, &[]);
+    rig.nothing_left();
+}
