@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proxy::passing::way_of;
 use proxy::{Arrival, Job, Own, Proxy, ProxyConfig};
-use sip::message::{HeaderId, Method, Request, StatusCode};
+use sip::message::{HeaderId, Method, Request, StatusCode, Uri};
 use sip::uas::{self, Capabilities};
 use sip::{Origin, Reply, ServerTx, Turn};
 
@@ -52,19 +52,29 @@ impl Roles {
         Self { usual: config.role, by_domain, rules, realm: config.realm().into(), proxy, capabilities }
     }
 
-    /// What the server is for a request: by the domain of its Request-URI; what has a Route is for the proxy wherever there is one.
-    pub(crate) fn of(&self, request: &Request) -> Role {
-        if self.proxy.is_none() || self.by_domain.is_empty() {
-            return self.usual;
-        }
+    /// What the server is for a request: by the domain of its Request-URI. Where anything is passed on, a Route is for the proxy; once that has taken
+    /// its own values off (RFC 3261 section 16.4) and it turns out to be for one of our domains, it is that domain's.
+    pub(crate) fn of(&mut self, request: &Request, origin: &Origin) -> Role {
+        let Some(proxy) = self.proxy.as_mut().filter(|_| !self.by_domain.is_empty()) else { return self.usual };
         let passes_on = |(_, role): &(String, Role)| matches!(role, Role::Proxy | Role::Edge);
-        if request.headers().has(HeaderId::Route) && self.by_domain.iter().any(passes_on) {
-            return Role::Proxy;
+        if !request.headers().has(HeaderId::Route) || !self.by_domain.iter().any(passes_on) {
+            return request.uri().map_or(self.usual, |uri| self.of_domain(&uri));
         }
-        let Ok(uri) = request.uri() else { return self.usual };
+        match proxy.arrived(request, origin) {
+            Ok(arrival) if arrival.ours => self.of_domain(&arrival.uri.as_uri()),
+            _ => Role::Proxy,
+        }
+    }
+
+    /// A `maddr` leads out of any domain (section 16.5): nobody is the edge of that.
+    fn of_domain(&self, uri: &Uri<'_>) -> Role {
         let host = uri.host_text();
+        let host = host.strip_suffix('.').unwrap_or(host);
         let named = self.by_domain.iter().find(|(domain, _)| domain.eq_ignore_ascii_case(host));
-        named.map_or(self.usual, |(_, role)| *role)
+        match named.map_or(self.usual, |(_, role)| *role) {
+            Role::Edge if uri.params().has("maddr") => Role::Proxy,
+            role => role,
+        }
     }
 
     /// Requests that are under way to others.
@@ -166,8 +176,8 @@ impl Switch {
         arrival: &Arrival,
         turn: &Turn<'_>,
     ) -> Result<bool, Box<Reply>> {
-        // What brings a flow token of ours comes from where a device of that flow has registered through us.
-        if arrival.within || arrival.flow.is_some() || role == Role::Edge {
+        // What brings the token of our Path comes from where the device of that flow has registered through us.
+        if arrival.within || arrival.registered || role == Role::Edge {
             return Ok(false);
         }
         let (ours, relay) = (arrival.ours, self.roles.rules.relay);
@@ -188,7 +198,7 @@ impl Switch {
     /// Whether a request says that it is from one of our users.
     fn is_from_us(&self, request: &Request) -> bool {
         let Some(Ok(from)) = request.headers().get::<sip::header::From<'_>>() else { return true };
-        self.roles.proxy.as_ref().is_some_and(|proxy| proxy.own().is(&from.uri))
+        self.roles.proxy.as_ref().is_some_and(|proxy| proxy.own().has(&from.uri))
     }
 
     fn role_options(&self) -> Reply {

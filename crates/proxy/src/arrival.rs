@@ -1,7 +1,7 @@
 //! What a request is when it arrives: whether it can be passed on (RFC 3261 section 16.3), and what its Route header fields say (section 16.4).
 
 use sip::header::{MaxForwards, ProxyRequire, Route};
-use sip::message::{HeaderId, Lines, Method, Request, StatusCode, UriBuf};
+use sip::message::{HeaderId, Headers, Lines, Method, Request, StatusCode, UriBuf};
 use sip::outbox::Origin;
 use sip::{Path, Reply, uas};
 
@@ -28,6 +28,8 @@ pub struct Arrival {
     pub within: bool,
     /// The flow that our own Route value names (RFC 5626 section 5.3).
     pub flow: Option<Path>,
+    /// Whether that value is our Path: its device has registered through us.
+    pub registered: bool,
     /// Max-Forwards to be sent on.
     pub hops: u8,
     /// Max-Breadth as it came, or what counts instead.
@@ -78,16 +80,17 @@ pub fn read(request: &Request, own: &Own, tokens: &Tokens) -> Result<Arrival, Bo
         Some(Ok(breadth)) if breadth > 0 => breadth,
         Some(_) => return refuse(StatusCode::BAD_REQUEST),
     };
-    let mut way = Way { uri: uri.to_buf(), routes, within: false, flow: None };
-    way.undo_strict_router(headers.call_id(), tokens);
+    let mut way = Way { uri: uri.to_buf(), routes, within: false, flow: None, registered: false };
+    way.undo_strict_router(headers, tokens);
     way.undo_maddr(own)?;
-    way.leave_us(headers.call_id(), own, tokens);
+    way.leave_us(headers, own, tokens);
     let ours = way.routes.is_empty() && way.flow.is_none() && own.is(&way.uri.as_uri()) && !has_maddr(&way.uri);
     if !ours && !way.uri.as_uri().is_sip() && way.routes.is_empty() && way.flow.is_none() {
         return refuse(StatusCode::UNSUPPORTED_URI_SCHEME);
     }
-    let Way { uri, routes, within, flow } = way;
-    Ok(Arrival { uri, routes, ours, within, flow, hops: hops - 1, breadth, mark })
+    let Way { uri, routes, within, flow, registered } = way;
+    let within = within && Tokens::is_within(request.method());
+    Ok(Arrival { uri, routes, ours, within, flow, registered, hops: hops - 1, breadth, mark })
 }
 
 /// 420 for whatever a proxy has to know: we know none of it (section 16.3 step 5).
@@ -119,12 +122,13 @@ struct Way {
     routes: Vec<String>,
     within: bool,
     flow: Option<Path>,
+    registered: bool,
 }
 
 impl Way {
     /// A strict router has put our Record-Route into the Request-URI, and what was there behind the last Route.
-    fn undo_strict_router(&mut self, call_id: &str, tokens: &Tokens) {
-        if !is_recorded(&self.uri, call_id, tokens) {
+    fn undo_strict_router(&mut self, headers: &Headers, tokens: &Tokens) {
+        if !is_recorded(&self.uri, headers, tokens) {
             return;
         }
         let Some(last) = self.routes.last().and_then(|last| uri_of(last)) else { return };
@@ -155,20 +159,21 @@ impl Way {
     }
 
     /// Takes our own values off the top of the Route: one, or those of both our sides.
-    fn leave_us(&mut self, call_id: &str, own: &Own, tokens: &Tokens) {
+    fn leave_us(&mut self, headers: &Headers, own: &Own, tokens: &Tokens) {
         let mut left = 0;
         for route in self.routes.iter().take(2) {
             let Some(uri) = uri_of(route) else { break };
-            let recorded = is_recorded(&uri, call_id, tokens);
-            if !recorded && (left > 0 || !own.is(&uri.as_uri())) {
-                // A flow token stands for us, under whatever address we wrote it.
-                let flow = uri.as_uri().user_unescaped().and_then(|user| tokens.flow_of(&user));
-                if left > 0 || flow.is_none() {
-                    break;
-                }
+            let recorded = is_recorded(&uri, headers, tokens);
+            let uri = uri.as_uri();
+            let user = uri.user_unescaped();
+            let flow = user.as_deref().filter(|_| !recorded).and_then(|user| tokens.flow_of(user));
+            // The token of a flow stands for us, under whatever address we wrote it.
+            if !recorded && (left > 0 || flow.is_none() && !own.is(&uri)) {
+                break;
             }
             self.within |= recorded;
-            self.flow = uri.as_uri().user_unescaped().and_then(|user| tokens.flow_of(&user));
+            self.registered = flow.is_some();
+            self.flow = flow.or_else(|| user.filter(|_| recorded).and_then(|user| tokens.side_of(&user)));
             left += 1;
             if !recorded {
                 break;
@@ -177,14 +182,14 @@ impl Way {
         self.routes.drain(..left);
         if !self.routes.is_empty() {
             // A flow leads to the device, not to another proxy.
-            self.flow = None;
+            (self.flow, self.registered) = (None, false);
         }
     }
 }
 
 /// Whether a URI is our Record-Route of this dialog.
-fn is_recorded(uri: &UriBuf, call_id: &str, tokens: &Tokens) -> bool {
-    uri.as_uri().params().get("d").is_some_and(|token| tokens.is_dialog(token, call_id))
+fn is_recorded(uri: &UriBuf, headers: &Headers, tokens: &Tokens) -> bool {
+    uri.as_uri().params().get("d").is_some_and(|token| tokens.is_dialog(token, headers))
 }
 
 /// Whether what is behind the origin of a request must be reached by the flow it came by: a stream, or an address that its Contact does not tell.

@@ -36,15 +36,18 @@ impl Own {
     /// Whether a URI is one of ours: host and port one of our addresses, or its host one of our domains and its port, where it has one, one of ours: on
     /// the machines of our domain others may be reached at other ports, telephones for instance.
     pub fn is(&self, uri: &Uri<'_>) -> bool {
-        if !uri.is_sip() {
-            return false;
-        }
-        let by_address = |ip| {
-            let port = uri.port().unwrap_or_else(|| if is_tls(uri) { 5_061 } else { 5_060 });
-            self.addresses.iter().any(|own| own.ip() == ip && own.port() == port)
-        };
         let port_is_ours = || uri.port().is_none_or(|port| self.addresses.iter().any(|own| own.port() == port));
-        uri.host().ip().is_some_and(by_address) || self.has_domain(uri.host_text()) && port_is_ours()
+        self.has(uri) && (self.has_address(uri) || port_is_ours())
+    }
+
+    /// Whether a URI names one of our users: like [`Own::is`], but for a domain with any port. It tells who somebody is, and not where.
+    pub fn has(&self, uri: &Uri<'_>) -> bool {
+        uri.is_sip() && (self.has_address(uri) || self.has_domain(uri.host_text()))
+    }
+
+    fn has_address(&self, uri: &Uri<'_>) -> bool {
+        let port = uri.port().unwrap_or_else(|| if is_tls(uri) { 5_061 } else { 5_060 });
+        uri.host().ip().is_some_and(|ip| self.addresses.iter().any(|own| own.ip() == ip && own.port() == port))
     }
 
     fn has_domain(&self, host: &str) -> bool {
@@ -82,6 +85,22 @@ mod tests {
             ("tel:+49", false),
         ] {
             assert_eq!(own.is(&Uri::parse(uri).unwrap()), expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn rfc3261_16_3_6_a_port_makes_nobody_a_stranger() {
+        let mut own = Own::new(["Example.com".to_owned()]);
+        own.reached_at("192.0.2.1:5060".parse().unwrap());
+        for (uri, expected) in [
+            ("sip:a@example.com", true),
+            ("sip:a@example.com:9", true),
+            ("sips:a@EXAMPLE.com.:5071;transport=udp", true),
+            ("sip:a@192.0.2.1", true),
+            ("sip:a@192.0.2.1:9", false),
+            ("sip:a@elsewhere.example:5060", false),
+        ] {
+            assert_eq!(own.has(&Uri::parse(uri).unwrap()), expected, "{uri}");
         }
     }
 

@@ -413,12 +413,12 @@ fn forward(fork: &Fork, target: Target, breadth: u32, config: &ProxyConfig, toke
         let first = routes.iter().chain(&arrival.routes).next();
         let secure =
             uri.as_uri().is_secure() || first.is_some_and(|first| sip::route::uri_of(first).starts_with("sips:"));
-        let inward = is_hidden(&fork.request, &fork.origin).then(|| tokens.flow(&fork.origin));
+        let inward = is_hidden(&fork.request, &fork.origin).then(|| tokens.side(&fork.origin));
         let outward = match &hop {
-            Hop::Path(path) if routes.is_empty() => Some(tokens.flow(path)),
+            Hop::Path(path) if routes.is_empty() => Some(tokens.side(path)),
             _ => None,
         };
-        Record { secure, token: tokens.dialog(fork.request.headers().call_id()), inward, outward }
+        Record { secure, token: tokens.dialog(fork.request.headers()), inward, outward }
     });
     Forward {
         request: Arc::clone(&fork.request),

@@ -1,13 +1,15 @@
 //! What we write into our own Record-Route and Path, to know it again: proofs under a secret that nobody else can make.
 //!
-//! * The *dialog token* shows that a request of this Call-ID has passed through us and was let in: later requests of the dialog are passed on wherever
-//!   they go, and nobody else is by writing us into a Route.
+//! * The *dialog token* shows that a request with this Call-ID and From tag has passed through us and was let in: later requests of the dialog have that
+//!   tag on one side and another on the other side, and are passed on wherever they go. Nobody makes it for a dialog of his own choice by writing us
+//!   into a Route. What it cannot show is that the other tag is a callee's: who has a token may invent one, and whoever gets his request answers it
+//!   with 481 (section 12.2.2). So it counts for no method that has its effect outside a dialog too, see [`Tokens::is_within`].
 //! * The *flow token* (RFC 5626 section 5.2) names a flow: what arrives with it leaves by that flow.
 //! * The *mark* of a request is in the branch of our Via: who finds it in a request that arrives has sent this very request (RFC 5393 section 4).
 
 use std::net::{IpAddr, SocketAddr};
 
-use sip::message::{HeaderId, Request};
+use sip::message::{HeaderId, Headers, Method, Request};
 use sip::outbox::Origin;
 use sip::{FlowId, Path, TextHash, Token, Transport};
 
@@ -25,14 +27,28 @@ impl Tokens {
         Self(TextHash::new(secret))
     }
 
-    /// The token of a dialog.
-    pub fn dialog(&self, call_id: &str) -> Token {
-        Token::from_u64(self.0.of_all([&b"dialog"[..], call_id.as_bytes()]))
+    /// The token of the dialog that a request with these header fields makes.
+    pub fn dialog(&self, headers: &Headers) -> Token {
+        self.made_by(headers, headers.from_tag().unwrap_or_default())
     }
 
-    /// Whether a text is the token of this dialog.
-    pub fn is_dialog(&self, token: &str, call_id: &str) -> bool {
-        token == self.dialog(call_id).as_str()
+    fn made_by(&self, headers: &Headers, tag: &str) -> Token {
+        Token::from_u64(self.0.of_all([&b"dialog"[..], headers.call_id().as_bytes(), tag.as_bytes()]))
+    }
+
+    /// Whether a text is the token of the dialog that a request with these header fields is of: it has a To tag, and one of its tags is that of the
+    /// caller (RFC 3261 section 12.2).
+    pub fn is_dialog(&self, token: &str, headers: &Headers) -> bool {
+        let Some(to) = headers.to_tag() else { return false };
+        let from = headers.from_tag().unwrap_or_default();
+        [from, to].iter().any(|tag| token == self.made_by(headers, tag).as_str())
+    }
+
+    /// Whether the token of a dialog opens the way for a request of this method. Not for what is done without a dialog just as well: its To tag may be
+    /// made up.
+    pub fn is_within(method: &Method) -> bool {
+        use Method::{Ack, Bye, Info, Invite, Notify, Options, Prack, Refer, Subscribe, Update};
+        matches!(method, Ack | Bye | Info | Invite | Notify | Options | Prack | Refer | Subscribe | Update)
     }
 
     /// The mark of a request: all that says where it goes from here, and nothing that a proxy it has passed adds (RFC 5393 section 4.2.1). The method
@@ -59,20 +75,39 @@ impl Tokens {
         vias.any(|via| memchr::memmem::find_iter(via, mark.as_str()).any(|at| at > 0 && via.get(at - 1) == Some(&b'.')))
     }
 
-    /// The token of a flow: a user part.
+    /// The token of a flow by which a device has registered: the user part of a Path.
     pub fn flow(&self, path: &Path) -> String {
+        self.written(b"flow", path)
+    }
+
+    /// The flow of such a token; `None` for what we have not made.
+    pub fn flow_of(&self, token: &str) -> Option<Path> {
+        self.read(b"flow", token)
+    }
+
+    /// The token of a flow to one side of a dialog: the user part of a Record-Route. The other side learns it, and so it proves nothing without the
+    /// token of the dialog.
+    pub fn side(&self, path: &Path) -> String {
+        self.written(b"side", path)
+    }
+
+    /// The flow of such a token.
+    pub fn side_of(&self, token: &str) -> Option<Path> {
+        self.read(b"side", token)
+    }
+
+    fn written(&self, kind: &[u8], path: &Path) -> String {
         let octets = octets(path);
         let words = octets.chunks(8).map(|chunk| {
             let mut word = [0; 8];
             word.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
             u64::from_le_bytes(word)
         });
-        let proof = self.0.of_all([&b"flow"[..], &octets]);
+        let proof = self.0.of_all([kind, &octets]);
         words.chain([proof]).map(|word| Token::from_u64(word).to_string()).collect()
     }
 
-    /// The flow of a token; `None` for what we have not made.
-    pub fn flow_of(&self, token: &str) -> Option<Path> {
+    fn read(&self, kind: &[u8], token: &str) -> Option<Path> {
         let words: Option<Vec<u64>> = token.as_bytes().chunks(WORD).take(16).map(Token::parse).collect();
         let words = words?;
         let (proof, words) = words.split_last()?;
@@ -83,7 +118,7 @@ impl Tokens {
         if padded.iter().any(|octet| *octet != 0) {
             return None;
         }
-        (*proof == self.0.of_all([&b"flow"[..], &octets])).then(|| path(&octets)).flatten()
+        (*proof == self.0.of_all([kind, &octets])).then(|| path(&octets)).flatten()
     }
 }
 
@@ -156,6 +191,9 @@ mod tests {
                 let token = tokens.flow(&path);
                 assert_eq!(tokens.flow_of(&token), Some(path), "{token}");
                 assert_eq!(Tokens::new([2; 16]).flow_of(&token), None);
+                assert_eq!(tokens.side_of(&token), None, "a Path is no Record-Route");
+                assert_eq!(tokens.flow_of(&tokens.side(&path)), None, "nor the other way round");
+                assert_eq!(tokens.side_of(&tokens.side(&path)), Some(path));
                 for at in 0..token.len() {
                     let mut broken = token.clone().into_bytes();
                     broken[at] = if broken[at] == b'b' { b'c' } else { b'b' };

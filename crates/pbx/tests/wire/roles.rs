@@ -122,6 +122,105 @@ fn rfc3261_16_3_6_nobody_is_passed_on_without_showing_who_he_is() {
     nothing_left(&running);
 }
 
+/// Where only who says that he is one of ours is asked for credentials.
+fn asking_ours(role: Role) -> Config {
+    Config { proxy: ProxyRules { authenticate: Authenticate::Own, ..ProxyRules::default() }, ..serving(role) }
+}
+
+#[test]
+fn rfc3261_16_3_6_a_token_that_we_gave_is_good_for_its_dialog_alone() {
+    let (running, mut stranger, mut callee) = with_two(asking_ours(Role::Proxy));
+    let mut gateway = phone(stranger.server, "gateway");
+    let target = format!("sip:00900@127.0.0.1:{}", gateway.port());
+    let dialog = {
+        let uri = uri("1002", stranger.server);
+        let text = stranger.draft("INVITE", &uri, "sip:1002@127.0.0.1", None, &[]);
+        stranger.send(&text.replace("From: <sip:1001@127.0.0.1>", "From: <sip:s@198.51.100.1>"));
+        let invite = callee.request(Method::Invite);
+        let record: String = invite
+            .headers()
+            .all(HeaderId::RecordRoute)
+            .map(|one| format!("Record-Route: {}\r\n", one.text()))
+            .collect();
+        callee.respond_with(&invite, 180, &record, None);
+        let rings = stranger.wait_for_code(180);
+        // The value for the callee's side would lead to him.
+        let inward = route(&rings);
+        stranger.extra = format!("{}\r\n", inward.split(", ").next().unwrap().trim_end());
+        callee.respond(&invite, 486, None);
+        stranger.wait_for_code(486);
+        let text = |id| rings.headers().text(id).unwrap().into_owned();
+        (text(HeaderId::CallId), text(HeaderId::From), text(HeaderId::To))
+    };
+    let (call_id, from, to) = &dialog;
+    let tag = |value: &str| value.split(";tag=").nth(1).unwrap().to_owned();
+    let mut asked = |method: &str, from: &str, to: &str| {
+        let text = stranger.draft(method, &target, &target, None, &[]);
+        let (head, rest) = text.split_once("From: ").unwrap();
+        let rest = rest.split_once("CSeq: ").unwrap().1;
+        let branch = head.split("branch=").nth(1).unwrap().split(';').next().unwrap().to_owned();
+        stranger.send(&format!("{head}From: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: 9{rest}"));
+        stranger.response(&branch).code().get()
+    };
+    let ours = |tag: &str| format!("<sip:1001@127.0.0.1>;tag={tag}");
+    // A new dialog, one with other tags, and what needs none.
+    assert_eq!(asked("INVITE", &ours(&tag(from)), "<sip:1002@127.0.0.1>"), 407);
+    assert_eq!(asked("INVITE", &ours("other"), to), 407);
+    assert_eq!(asked("MESSAGE", &ours(&tag(from)), to), 407);
+    // What is of the dialog goes where it says.
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let bye = gateway.request(Method::Bye);
+            gateway.respond(&bye, 481, None);
+        });
+        assert_eq!(asked("BYE", from, to), 481);
+    });
+    stranger.extra.clear();
+    nothing_left(&running);
+}
+
+#[test]
+fn rfc3261_16_3_6_a_port_in_from_makes_nobody_a_stranger() {
+    let (running, mut caller, mut callee) = with_two(asking_ours(Role::Proxy));
+    let target = uri("1002", caller.server);
+    for from in ["sip:1001@127.0.0.1:9", "sips:1001@127.0.0.1"] {
+        let text = caller.draft("MESSAGE", &target, "sip:1002@127.0.0.1", None, &[]);
+        caller.send(&text.replace("From: <sip:1001@127.0.0.1>", &format!("From: <{from}>")));
+        caller.wait_for_code(407);
+    }
+    assert!(callee.hears_no(&Method::Message));
+    nothing_left(&running);
+}
+
+/// Where one domain is passed on, a Route through us changes nothing for those that are not.
+#[test]
+fn rfc3261_16_4_a_route_through_us_does_not_lead_around_the_pbx() {
+    let roles = [("p.example".to_owned(), Role::Proxy)].into();
+    let proxy = ProxyRules { authenticate: Authenticate::Own, ..ProxyRules::default() };
+    let (running, mut caller, mut callee) = with_two(Config { roles, proxy, ..config() });
+    caller.extra = format!("Route: <sip:127.0.0.1:{};lr>\r\n", caller.server.port());
+    let target = uri("1002", caller.server);
+    let text = caller.draft("INVITE", &target, "sip:1002@127.0.0.1", None, &[]);
+    caller.send(&text.replace("From: <sip:1001@127.0.0.1>", "From: <sip:s@198.51.100.1>"));
+    let challenge = caller.wait("an answer", |message| {
+        matches!(message, sip::message::Message::Response(response) if response.code().get() > 100)
+            .then(|| message.clone())
+    });
+    assert!(matches!(challenge, sip::message::Message::Response(response) if response.code().get() == 401));
+    // A phone whose outbound proxy we are reaches what only the PBX has.
+    let (_, options) = caller.ask_plain("OPTIONS", &uri("600", caller.server), "sip:600@127.0.0.1", None, &[]);
+    assert!(options.headers().text(HeaderId::Allow).is_some_and(|allow| allow.contains("INVITE")), "{options:?}");
+    // The proxied domain is passed on all the same.
+    std::thread::scope(|scope| {
+        scope.spawn(|| callee.refuses(486, ""));
+        let (_, busy) = caller.ask("INVITE", "sip:1002@p.example", "sip:1002@p.example", None);
+        assert_eq!(busy.code().get(), 486);
+    });
+    caller.extra.clear();
+    assert!(callee.hears_no(&Method::Invite));
+    nothing_left(&running);
+}
+
 #[test]
 fn strangers_reach_our_users_and_nobody_else() {
     let rules = ProxyRules { authenticate: Authenticate::Off, ..ProxyRules::default() };
@@ -229,6 +328,11 @@ fn rfc5626_5_a_device_is_reached_through_the_edge_of_its_domain() {
     stranger.extra = format!("Route: {forged}\r\n");
     let target = hidden.contact().trim_matches(['<', '>']).to_owned();
     let (_, refused) = stranger.ask_plain("MESSAGE", &target, "sip:1002@127.0.0.1", None, &[]);
+    assert_eq!(refused.code().get(), 407);
+    // Nor is anybody the edge of where a maddr leads.
+    stranger.extra.clear();
+    let astray = format!("{target};maddr=127.0.0.1");
+    let (_, refused) = stranger.ask_plain("MESSAGE", &astray, "sip:1002@127.0.0.1", None, &[]);
     assert_eq!(refused.code().get(), 407);
     nothing_left(&edge);
     nothing_left(&home);

@@ -6,10 +6,14 @@ use super::*;
 const SECRET: [u8; 16] = [3; 16];
 
 fn request(text: &str) -> Request {
+    request_to("<sip:b@b>", text)
+}
+
+fn request_to(to: &str, text: &str) -> Request {
     let (start, lines) = text.split_once('\n').unwrap_or((text, ""));
     let method = start.split(' ').next().unwrap_or_default();
     let text = format!(
-        "{start} SIP/2.0\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\n{lines}From: <sip:a@a>;tag=1\nTo: <sip:b@b>\nCall-ID: c\nCSeq: 1 {method}\n\n"
+        "{start} SIP/2.0\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\n{lines}From: <sip:a@a>;tag=1\nTo: {to}\nCall-ID: c\nCSeq: 1 {method}\n\n"
     );
     match Message::parse(Bytes::from(text.replace('\n', "\r\n")), &Limits::default()) {
         Ok(Message::Request(request)) => request,
@@ -35,9 +39,41 @@ fn refused(text: &str) -> Box<Reply> {
     read(&request(text), &own(), &tokens()).expect_err(text)
 }
 
+/// What arrives within dialog `c`.
+fn arrived_within(text: &str) -> Arrival {
+    read(&request_to("<sip:b@b>;tag=2", text), &own(), &tokens())
+        .unwrap_or_else(|reply| panic!("{}: {text}", reply.code))
+}
+
 /// Our Record-Route in dialog `c`.
 fn recorded(host: &str) -> String {
-    format!("<sip:{host};lr;d={}>", tokens().dialog("c"))
+    format!("<sip:{host};lr;d={}>", tokens().dialog(request("INVITE sip:b@home.example\n").headers()))
+}
+
+#[test]
+fn rfc3261_12_2_the_token_of_a_dialog_opens_no_other() {
+    let text = |method: &str| format!("{method} sip:anything@gateway.example\nRoute: {}\n", recorded("192.0.2.1"));
+    let within =
+        |request: &Request| read(request, &own(), &tokens()).map(|arrival| arrival.within).expect("it is read");
+    assert!(within(&request_to("<sip:b@b>;tag=2", &text("INVITE"))));
+    // From the callee: the tags are the other way round.
+    let tags = |from: &str, to: &str, method: &str| {
+        let made = format!("{}From: <sip:b@b>{from}\nTo: <sip:a@a>{to}\nCall-ID: c\nCSeq: 1 {method}\n\n", {
+            text(method).replacen('\n', " SIP/2.0\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\n", 1)
+        });
+        match Message::parse(Bytes::from(made.replace('\n', "\r\n")), &Limits::default()) {
+            Ok(Message::Request(request)) => within(&request),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(tags(";tag=2", ";tag=1", "BYE"));
+    // A new dialog under the same Call-ID, and one of other tags.
+    assert!(!tags(";tag=1", "", "INVITE"));
+    assert!(!tags(";tag=3", ";tag=2", "INVITE"));
+    // Done without a dialog just as well.
+    for method in ["MESSAGE", "PUBLISH", "REGISTER", "FROBNICATE"] {
+        assert!(!within(&request_to("<sip:b@b>;tag=2", &text(method))), "{method}");
+    }
 }
 
 #[test]
@@ -115,7 +151,7 @@ fn rfc3261_16_4_our_own_value_comes_off_the_route() {
         ("<sip:10.0.0.1;lr;d=aaaaaaaaaaaaa>".to_owned(), vec!["<sip:10.0.0.1;lr;d=aaaaaaaaaaaaa>"], false, false),
         ("<sip:192.0.2.1;lr;d=aaaaaaaaaaaaa>".to_owned(), vec![], true, false),
     ] {
-        let arrival = arrived(&format!("BYE sip:b@home.example\nRoute: {routes}\n"));
+        let arrival = arrived_within(&format!("BYE sip:b@home.example\nRoute: {routes}\n"));
         assert_eq!(
             (arrival.routes, arrival.ours, arrival.within),
             (left.into_iter().map(str::to_owned).collect(), ours, within),
@@ -128,7 +164,7 @@ fn rfc3261_16_4_our_own_value_comes_off_the_route() {
 fn rfc3261_16_4_a_strict_router_before_us_is_undone() {
     let ours = recorded("192.0.2.1");
     let uri = ours.trim_matches(['<', '>']);
-    let arrival = arrived(&format!("BYE {uri}\nRoute: <sip:next;lr>, <sip:b@device.example>\n"));
+    let arrival = arrived_within(&format!("BYE {uri}\nRoute: <sip:next;lr>, <sip:b@device.example>\n"));
     assert_eq!(arrival.uri.as_str(), "sip:b@device.example");
     assert_eq!(arrival.routes, ["<sip:next;lr>"]);
     assert!(arrival.within);
@@ -168,17 +204,23 @@ fn rfc5626_5_3_our_flow_token_names_the_way() {
         local: "192.0.2.1:5060".parse().unwrap(),
         remote: "198.51.100.7:40000".parse().unwrap(),
     };
-    let token = tokens().flow(&flow);
+    let token = tokens().side(&flow);
     let value = |host: &str| recorded(host).replace("sip:", &format!("sip:{token}@"));
-    let arrival = arrived(&format!("BYE sip:b@10.0.0.1;transport=tcp\nRoute: {}\n", value("192.0.2.1")));
+    let arrival = arrived_within(&format!("BYE sip:b@10.0.0.1;transport=tcp\nRoute: {}\n", value("192.0.2.1")));
     assert_eq!((arrival.flow, arrival.within, arrival.ours), (Some(flow), true, false));
     // Of both our values the last one is that of the side where the request goes to.
     let both = format!("{}, {}", value("192.0.2.1"), recorded("192.0.2.1"));
-    assert_eq!(arrived(&format!("BYE sip:b@10.0.0.1\nRoute: {both}\n")).flow, None);
+    assert_eq!(arrived_within(&format!("BYE sip:b@10.0.0.1\nRoute: {both}\n")).flow, None);
     let both = format!("{}, {}", recorded("192.0.2.1"), value("192.0.2.1"));
-    assert_eq!(arrived(&format!("BYE sip:b@10.0.0.1\nRoute: {both}\n")).flow, Some(flow));
+    assert_eq!(arrived_within(&format!("BYE sip:b@10.0.0.1\nRoute: {both}\n")).flow, Some(flow));
+    // It is good for its dialog alone; the token of a Path is for whoever brings it.
+    let other = arrived(&format!("BYE sip:b@10.0.0.1\nRoute: {}\n", value("192.0.2.1")));
+    assert_eq!((other.flow, other.within, other.registered), (None, false, false));
+    let path = format!("<sip:{}@192.0.2.9;lr>", tokens().flow(&flow));
+    let through = arrived(&format!("INVITE sip:b@10.0.0.1\nRoute: {path}\n"));
+    assert_eq!((through.flow, through.within, through.registered), (Some(flow), false, true));
     // Behind it stands another proxy.
-    assert_eq!(arrived(&format!("BYE sip:b@10.0.0.1\nRoute: {both}, <sip:next;lr>\n")).flow, None);
+    assert_eq!(arrived_within(&format!("BYE sip:b@10.0.0.1\nRoute: {both}, <sip:next;lr>\n")).flow, None);
 }
 
 #[test]
