@@ -144,6 +144,11 @@ impl Baresip {
         self.program.output().contains(text)
     }
 
+    /// Ends it at once.
+    pub(crate) fn kill(self) {
+        self.program.signal("KILL");
+    }
+
     /// Ends it.
     pub(crate) fn stop(self) {
         self.program.signal("TERM");

@@ -49,3 +49,28 @@ fn status_shows_baresip_while_it_is_registered_and_its_call_while_it_stands() {
     until(&|status| status["registrations"] == 0);
     phone.stop();
 }
+
+/// A phone of baresip that answers, and has gone.
+#[test]
+fn rfc3261_11_status_tells_whether_a_phone_of_baresip_answers() {
+    let file = offhook::configuration("qualify_secs = 1\n[sip]\nt1_ms = 20\n");
+    let server = offhook::serve(&["--config", file.path().to_str().unwrap(), "--user", "1001:secret1"]);
+    let account = format!("<sip:1001@{}>;auth_user=1001;auth_pass=secret1;regint=300", server.address);
+    let mut phone = Baresip::start(&account, 440);
+    phone.wait_for_line("200 OK (Offhook");
+    let becomes = |wanted: bool| {
+        let end = std::time::Instant::now() + PATIENCE;
+        loop {
+            let status = server.status();
+            let contact = &status["users"][0]["contacts"][0];
+            if contact["reachable"] == wanted {
+                return contact["answer_millis"].is_u64();
+            }
+            assert!(std::time::Instant::now() < end, "{status}");
+        }
+    };
+    assert!(becomes(true));
+    // Without a word: it would take its registration back.
+    phone.kill();
+    assert!(!becomes(false));
+}

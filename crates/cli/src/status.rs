@@ -83,7 +83,12 @@ fn of_user(user: &Value) -> Vec<String> {
     }
     let line = |contact: &Value| {
         let (secs, uri, agent) = (number(contact, "expires_secs"), text(contact, "uri"), text(contact, "agent"));
-        format!("user {name}  {uri}  {secs} s  {agent}")
+        let reach = match (contact.get("reachable").and_then(Value::as_bool), number(contact, "answer_millis")) {
+            (Some(true), millis) => format!("  answers in {millis} ms"),
+            (Some(false), _) => "  does not answer".to_owned(),
+            (None, _) => String::new(),
+        };
+        format!("user {name}  {uri}  {secs} s  {agent}{reach}")
     };
     contacts.iter().map(line).collect()
 }

@@ -84,6 +84,8 @@ pub struct Config {
     pub ring: Duration,
     /// How long a call may go on without a packet from one side; `None` (the default): for ever.
     pub silence: Option<Duration>,
+    /// How often each device is asked whether it is there (OPTIONS); `None` (the default): never.
+    pub qualify: Option<Duration>,
     /// Certificates, for what is listened on over TLS, secure WebSockets too, and for devices that are reached by it.
     pub tls: TlsConfig,
     /// The origins of web pages that may connect by WebSocket; empty (the default): any. See [`net::WebSockets::origins`].

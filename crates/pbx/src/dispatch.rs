@@ -14,6 +14,7 @@ use crate::config::Role;
 use crate::extension::Feature;
 use crate::finding::{self, Seeker};
 use crate::outcome::Outcome;
+use crate::qualifying;
 use crate::request::{Admitted, dialled};
 use crate::roles;
 use crate::switch::Switch;
@@ -216,6 +217,7 @@ impl Application for Switch {
                 let gone = self.bindings.expire(turn);
                 self.write_devices_of(gone, turn);
             }
+            Event::Alarm { token: qualifying::ALARM, .. } => self.qualify(turn),
             Event::Alarm { token: watching::ALARM, .. } => self.publications_expire(turn),
             Event::Alarm { token, .. } if token >= finding::ALARMS => self.not_located(token, turn),
             Event::Alarm { token, .. } if token >= roles::ALARMS => {
@@ -233,6 +235,12 @@ impl Application for Switch {
                 if let Some(proxy) = self.roles.proxy.as_mut().filter(|proxy| proxy.owns(tx)) {
                     return proxy.response(tx, response, turn);
                 }
+                if self.qualifying.is_asked(tx) {
+                    if response.code().is_final() {
+                        self.qualifying.over(tx, true, turn.now().mono);
+                    }
+                    return;
+                }
                 for (tx, reply) in self.relay.response(tx, &response, turn) {
                     self.reply(tx, Some(reply), turn);
                 }
@@ -240,6 +248,9 @@ impl Application for Switch {
             Event::RequestFailed { tx, why } => {
                 if let Some(proxy) = self.roles.proxy.as_mut().filter(|proxy| proxy.owns(tx)) {
                     return proxy.failed(tx, &why, turn);
+                }
+                if self.qualifying.over(tx, false, turn.now().mono) {
+                    return;
                 }
                 tracing::debug!(?why, "no answer to a request that was passed on");
                 for (tx, reply) in self.relay.failure(tx, &why, turn) {
@@ -256,7 +267,10 @@ impl App for Switch {
 
     fn command(&mut self, command: Command, turn: &mut Turn<'_>) {
         match command {
-            Command::Begin => self.bindings.arm(turn),
+            Command::Begin => {
+                self.bindings.arm(turn);
+                self.qualify(turn);
+            }
             Command::Status(answer) => told(&answer, self.status(turn)),
             Command::Healthy(answer) => told(&answer, !self.finishing),
             Command::Metrics(answer) => told(&answer, Box::new(self.metrics.counts(self.gauges(turn)))),

@@ -64,6 +64,7 @@ mod neighbours;
 mod one_hash;
 mod outcome;
 mod panel;
+mod qualifying;
 mod referral;
 mod relay;
 mod request;

@@ -100,4 +100,8 @@ pub struct ContactStatus {
     pub expires_secs: u64,
     /// User-Agent of its REGISTER.
     pub agent: String,
+    /// Whether it has answered when it was asked last; `None`: it was not.
+    pub reachable: Option<bool>,
+    /// How long its answer took; `None` without one.
+    pub answer_millis: Option<u64>,
 }

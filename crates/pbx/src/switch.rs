@@ -23,6 +23,7 @@ use crate::finding::Findings;
 use crate::metrics::{Gauges, Metrics};
 use crate::neighbours::Neighbours;
 use crate::one_hash::OneHash;
+use crate::qualifying::Qualifying;
 use crate::relay::Relay;
 use crate::roles::Roles;
 use crate::status::{CallStatus, ContactStatus, LoopStatus, Status, UserStatus};
@@ -54,6 +55,7 @@ pub(crate) struct Switch {
     pub(crate) roles: Roles,
     /// Subscriptions of users with this loop.
     pub(crate) watching: Watching,
+    pub(crate) qualifying: Qualifying,
     pub(crate) board: Arc<Board>,
     pub(crate) metrics: Metrics,
     listen: Vec<String>,
@@ -140,6 +142,7 @@ impl Switch {
             relay: Relay::new(config.limits.messages),
             roles: Roles::new(&config, secret),
             watching: Watching::default(),
+            qualifying: Qualifying::default(),
             board,
             metrics,
             listen: listen.collect(),
@@ -152,10 +155,16 @@ impl Switch {
     /// The state now.
     pub(crate) fn status(&self, turn: &Turn<'_>) -> Status {
         let now = turn.now();
-        let contact = |binding: proxy::Binding<'_>| ContactStatus {
-            uri: binding.uri().to_owned(),
-            expires_secs: binding.remaining(now).as_secs(),
-            agent: binding.agent().to_owned(),
+        let contact = |binding: proxy::Binding<'_>| {
+            let reach = self.qualifying.of(binding.uri());
+            let took = reach.filter(|reach| reach.answers).map(|reach| reach.took.as_millis());
+            ContactStatus {
+                uri: binding.uri().to_owned(),
+                expires_secs: binding.remaining(now).as_secs(),
+                agent: binding.agent().to_owned(),
+                reachable: reach.map(|reach| reach.answers),
+                answer_millis: took.and_then(|millis| u64::try_from(millis).ok()),
+            }
         };
         let user = |known: &Known| UserStatus {
             name: known.name.clone(),

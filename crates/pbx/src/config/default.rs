@@ -50,6 +50,7 @@ impl Default for Config {
             limits: Limits::default(),
             ring: Duration::from_secs(60),
             silence: None,
+            qualify: None,
             tls: TlsConfig::default(),
             origins: Vec::new(),
             metrics: None,

@@ -33,6 +33,7 @@ impl Config {
         put(&mut top, "durability", if self.durability == Durability::Sync { "sync" } else { "interval" });
         put(&mut top, "ring_secs", secs(self.ring));
         put_some(&mut top, "silence_secs", self.silence.map(secs));
+        put_some(&mut top, "qualify_secs", self.qualify.map(secs));
         put_some(&mut top, "metrics", self.metrics.map(|address| address.to_string()));
         put_some(&mut top, "state", self.state.as_ref().map(|path| path.display().to_string()));
         put_some(&mut top, "control", self.control.as_ref().map(|path| path.display().to_string()));

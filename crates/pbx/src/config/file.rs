@@ -10,6 +10,7 @@
 //! durability = "interval"         # on the disk each second; "sync": before each answer
 //! ring_secs = 60
 //! silence_secs = 30               # ends calls of which nothing is heard; absent: never
+//! qualify_secs = 60               # asks devices whether they are there; absent: never
 //! metrics = "127.0.0.1:9115"
 //! control = "/run/offhook/offhook.sock"
 //! shards = 1                      # SIP loops; more are worth it where one core cannot take all calls
@@ -104,7 +105,7 @@ use super::{Config, LISTEN, listen};
 
 /// Largest configuration file, in octets.
 const LARGEST: u64 = 4 << 20;
-pub(super) const TOP: [&str; 24] = [
+pub(super) const TOP: [&str; 25] = [
     "listen",
     "state",
     "realm",
@@ -114,6 +115,7 @@ pub(super) const TOP: [&str; 24] = [
     "durability",
     "ring_secs",
     "silence_secs",
+    "qualify_secs",
     "metrics",
     "control",
     "shards",
@@ -283,6 +285,9 @@ impl Config {
         }
         if let Some(entry) = top.get("silence_secs") {
             self.silence = Some(secs(&entry, 1)?);
+        }
+        if let Some(entry) = top.get("qualify_secs") {
+            self.qualify = Some(secs(&entry, 1)?);
         }
         Ok(())
     }

@@ -260,6 +260,7 @@ domains = ["a.example"]
 durability = "sync"
 ring_secs = 7
 silence_secs = 8
+qualify_secs = 9
 metrics = "127.0.0.1:1"
 control = "/c"
 role = "redirect"

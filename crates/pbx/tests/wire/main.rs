@@ -13,6 +13,7 @@ mod pair;
 mod paths;
 mod phone;
 mod ports;
+mod qualifying;
 mod refusals;
 mod registering;
 mod reliable;
