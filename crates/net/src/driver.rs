@@ -361,8 +361,8 @@ impl<A: App + 'static> Driver<A> {
         });
     }
 
-    /// Has the two families of a host race where there is no connection yet: puts who wins first, and returns the connection.
-    async fn race(me: &Weak<RefCell<Self>>, host: &str, targets: &mut [Target]) -> Option<TcpStream> {
+    /// Has the two families of a host race where there is no connection yet: returns the connection of who wins, who comes first. Who was too slow is not gone to.
+    async fn race(me: &Weak<RefCell<Self>>, host: &str, targets: &mut Vec<Target>) -> Option<TcpStream> {
         let rival = racing::rival(targets)?;
         let pair = [*targets.first()?, *targets.get(rival)?];
         let runners = {
@@ -376,6 +376,7 @@ impl<A: App + 'static> Driver<A> {
         let (second, stream) = racing::race(runners).await?;
         if second {
             targets.get_mut(..=rival)?.rotate_right(1);
+            targets.remove(1);
         }
         Some(stream)
     }
@@ -411,6 +412,7 @@ impl<A: App + 'static> Driver<A> {
 
     /// The ways to these targets of a host; `won`: a connection to the first of them.
     fn paths(&mut self, host: &str, targets: &[Target], mut won: Option<TcpStream>) -> Answer {
+        let mut planned: Vec<FlowId> = Vec::new();
         let mut path = |target: &Target| {
             let &Target { transport, address: remote } = target;
             if transport == Transport::Udp {
@@ -421,10 +423,17 @@ impl<A: App + 'static> Driver<A> {
             if let Some(standing) = self.standing(&peer) {
                 return Some(standing);
             }
-            Some(match won.take_if(|won| won.peer_addr().is_ok_and(|of| of == remote)) {
-                Some(won) => self.streams.won_path(peer, local, listened, won),
-                None => self.streams.new_path(peer, local, listened),
-            })
+            if let Some(won) = won.take_if(|won| won.peer_addr().is_ok_and(|of| of == remote)) {
+                return Some(self.streams.won_path(peer, local, listened, won));
+            }
+            let path = self.streams.new_path(peer.clone(), local, listened);
+            if !planned.contains(&path.flow) {
+                planned.push(path.flow);
+                return Some(path);
+            }
+            // An address that stands there twice is tried twice, each time anew.
+            self.streams.plans.carried_out(&peer);
+            Some(self.streams.new_path(peer, local, listened))
         };
         let paths: Vec<Path> = targets.iter().filter_map(&mut path).collect();
         if paths.is_empty() {

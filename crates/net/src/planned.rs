@@ -4,8 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use sip::FlowId;
+use sip::{FlowId, Path};
 use tokio::net::TcpSocket;
+
+use crate::streams::Peer;
 
 /// Plans kept; the oldest goes for another. Each may hold a socket.
 const MOST: usize = 256;
@@ -23,11 +25,30 @@ pub(crate) struct Plan {
 pub(crate) struct Plans {
     of: HashMap<FlowId, Plan>,
     order: VecDeque<FlowId>,
+    /// The ways that nobody has gone yet, by who they lead to. Who looks the same host up again is given the same, so that look-ups do not
+    /// drive out the plans of requests that have still to go to the servers further down.
+    fresh: HashMap<Peer, Path>,
 }
 
 impl Plans {
     pub(crate) fn name(&self, flow: FlowId) -> Option<Rc<str>> {
         self.of.get(&flow).map(|plan| Rc::clone(&plan.name))
+    }
+
+    /// The way to this peer that nobody has gone yet.
+    pub(crate) fn fresh(&self, peer: &Peer) -> Option<Path> {
+        self.fresh.get(peer).copied()
+    }
+
+    /// Keeps a plan that nobody has carried out yet.
+    pub(crate) fn begin(&mut self, peer: Peer, path: Path, plan: Plan) {
+        self.keep(path.flow, plan);
+        self.fresh.insert(peer, path);
+    }
+
+    /// Somebody goes to this peer: who comes later gets a way of his own.
+    pub(crate) fn carried_out(&mut self, peer: &Peer) {
+        self.fresh.remove(peer);
     }
 
     pub(crate) fn keep(&mut self, flow: FlowId, plan: Plan) {
@@ -38,6 +59,7 @@ impl Plans {
             && let Some(oldest) = self.order.pop_front()
         {
             self.of.remove(&oldest);
+            self.fresh.retain(|_, path| path.flow != oldest);
         }
     }
 

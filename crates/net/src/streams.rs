@@ -141,14 +141,18 @@ impl Streams {
     /// The path of a new flow to `peer` that the first send opens. Where nobody could connect to us over TLS or by a WebSocket, our end of that very
     /// connection is what we name: a peer that keeps its connections comes back by it.
     pub(crate) fn new_path(&mut self, peer: Peer, local: SocketAddr, listened: bool) -> Path {
-        let Peer { transport, remote, name } = peer;
+        if let Some(path) = self.plans.fresh(&peer) {
+            return path;
+        }
+        let Peer { transport, remote, name } = peer.clone();
         let flow = self.new_flow();
         let bound = name.as_ref().filter(|_| !listened).and_then(|_| planned::bind(local).ok());
         let local = bound.as_ref().map_or(local, |(_, bound)| *bound);
+        let path = Path { flow, transport, local, remote };
         if let Some(name) = name {
-            self.plans.keep(flow, Plan { name, socket: bound.map(|(socket, _)| socket) });
+            self.plans.begin(peer, path, Plan { name, socket: bound.map(|(socket, _)| socket) });
         }
-        Path { flow, transport, local, remote }
+        path
     }
 
     /// The path of a new flow that a connection stands for already, unless it is not used at once.
@@ -252,6 +256,7 @@ impl Streams {
         if self.connections.len() >= self.limits.connections {
             return Err(Refused(SendError::NoBuffer));
         }
+        self.plans.carried_out(&peer);
         let flow = if path.flow.0 >= self.next || path.flow.0 < self.first { self.new_flow() } else { path.flow };
         self.insert(flow, path.local, peer, None, false);
         let won = self.won.take_if(|(of, _)| *of == flow).map(|(_, stream)| stream);

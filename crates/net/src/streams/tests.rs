@@ -94,3 +94,31 @@ fn rfc5922_7_3_nobody_is_connected_to_over_tls_without_a_name_to_hold_a_certific
         assert_eq!(streams.forget(flow).len(), 1);
     }
 }
+
+#[test]
+fn rfc3263_4_3_look_ups_of_others_do_not_take_a_server_further_down_away() {
+    let (mut streams, _) = connecting(0, usize::MAX, usize::MAX);
+    let tls = path(Transport::Tls, 0);
+    let peer = |port: u16| {
+        let remote = SocketAddr::new(tls.remote.ip(), port);
+        Peer { transport: Transport::Tls, remote, name: Some("example.com".into()) }
+    };
+    // A request that finds eight servers and tries them one after the other, while many others look the same host up.
+    let ports = 5_061..5_069;
+    let look_up = |streams: &mut Streams| {
+        ports.clone().map(|port| streams.new_path(peer(port), tls.local, true)).collect::<Vec<_>>()
+    };
+    let mine = look_up(&mut streams);
+    for _ in 0..200 {
+        assert_eq!(look_up(&mut streams), mine, "nobody has gone there yet");
+    }
+    for path in &mine {
+        assert!(streams.send(send(), *path, Bytes::from_static(HUNDRED)).is_ok(), "{path:?}");
+    }
+    // A connection that was made, and is gone, is made anew on a way of its own: what was bound for the first is used up.
+    let gone = mine[0].flow;
+    streams.forget(gone);
+    let anew = streams.new_path(peer(5_061), tls.local, true);
+    assert_ne!(anew.flow, gone);
+    assert!(streams.send(send(), anew, Bytes::from_static(HUNDRED)).is_ok());
+}
