@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event::dialog::State;
+use event::presence::Presence;
 use sip::publish::Compositor;
 
 /// A call of somebody.
@@ -51,6 +52,8 @@ pub(crate) struct Notes {
     /// By name of the user, then by subscription.
     pub(crate) onlookers: HashMap<String, BTreeMap<u64, Onlooker>>,
     pub(crate) published: Compositor,
+    /// What users have published of their presence, put together; by name.
+    pub(crate) presence: HashMap<String, Presence>,
 }
 
 /// The board.

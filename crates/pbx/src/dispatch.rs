@@ -68,6 +68,9 @@ impl Switch {
             }
             Method::Message if is_strayed(&request) => Some(Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)),
             Method::Message => self.message(Admitted { tx, request, origin, user }, None, turn),
+            Method::Subscribe if is_strayed(&request) => {
+                Some(Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST))
+            }
             Method::Subscribe => self.subscribe(Admitted { tx, request, origin, user }, turn),
             Method::Publish if is_strayed(&request) => Some(Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)),
             Method::Publish => Some(self.publish(&Admitted { tx, request, origin, user }, turn)),

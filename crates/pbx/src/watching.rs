@@ -3,6 +3,7 @@
 //! Only users may watch, whoever asks is challenged first. Presence and calls of any user, the calls of an extension and who is in a conference may be
 //! watched by every user; messages waiting, devices and watchers of somebody only by himself.
 
+mod composed;
 mod documents;
 mod publishing;
 
@@ -22,6 +23,7 @@ use crate::extension::Feature;
 use crate::request::{Admitted, dialled};
 use crate::switch::Switch;
 
+use documents::Document;
 pub(crate) use publishing::ALARM;
 
 /// Most subscriptions at once, of all loops.
@@ -243,14 +245,15 @@ impl Switch {
     fn tell_watcher(&mut self, id: WatcherId, always: bool, turn: &mut Turn<'_>) {
         let now = turn.now();
         let Some(watch) = self.watching.all.get(&id) else { return };
-        let document = |version| documents::of(watch, version, &self.board.notes(), &self.accounts, now.mono);
+        // Written when others may have the board again.
+        let mut document = Document::of(watch, &self.board.notes(), &self.accounts, now.mono);
         let mut hasher = DefaultHasher::new();
-        document(0).hash(&mut hasher);
+        document.write(0).hash(&mut hasher);
         let told = Some(hasher.finish());
         if !always && watch.told == told {
             return;
         }
-        let text = document(watch.version);
+        let text = document.write(watch.version);
         let (_, kind) = watch.package.entry();
         if let Some(watch) = self.watching.all.get_mut(&id) {
             (watch.version, watch.told) = (watch.version.wrapping_add(1), told);

@@ -1,7 +1,5 @@
 //! States as documents.
 
-use std::collections::HashSet;
-
 use event::conference::{Conference, User};
 use event::dialog::{Dialog, DialogInfo, Direction, Party, State};
 use event::presence::{Basic, Presence, Tuple};
@@ -15,15 +13,47 @@ use super::{Package, Watch};
 use crate::accounts::Accounts;
 use crate::board::Notes;
 
-/// The document that a watcher is told.
-pub(super) fn of(watch: &Watch, version: u32, notes: &Notes, accounts: &Accounts, now: Time) -> String {
-    match watch.package {
-        Package::Presence => presence(watch, notes, now).write(),
-        Package::Dialog => dialogs(watch, version, notes).write(),
-        Package::Summary => summary(watch, notes, now).write(),
-        Package::Devices => devices(watch, version, notes).write(),
-        Package::Conference => conference(watch, version, notes, accounts).write(),
-        Package::Watchers => watchers(watch, version, notes).write(),
+/// A state.
+pub(super) enum Document {
+    Presence(Presence),
+    Dialog(DialogInfo),
+    Summary(Summary),
+    Devices(RegInfo),
+    Conference(Conference),
+    Watchers(WatcherInfo),
+}
+
+impl Document {
+    /// What a watcher is told.
+    pub(super) fn of(watch: &Watch, notes: &Notes, accounts: &Accounts, now: Time) -> Self {
+        match watch.package {
+            Package::Presence => Self::Presence(presence(watch, notes)),
+            Package::Dialog => Self::Dialog(dialogs(watch, notes)),
+            Package::Summary => Self::Summary(summary(watch, notes, now)),
+            Package::Devices => Self::Devices(devices(watch, notes)),
+            Package::Conference => Self::Conference(conference(watch, notes, accounts)),
+            Package::Watchers => Self::Watchers(watchers(watch, notes)),
+        }
+    }
+
+    /// As it is told the `version`th time.
+    pub(super) fn write(&mut self, version: u32) -> String {
+        match self {
+            // Without versions.
+            Self::Presence(_) | Self::Summary(_) => {}
+            Self::Dialog(one) => one.version = version,
+            Self::Devices(one) => one.version = version,
+            Self::Conference(one) => one.version = version,
+            Self::Watchers(one) => one.version = version,
+        }
+        match self {
+            Self::Presence(one) => one.write(),
+            Self::Summary(one) => one.write(),
+            Self::Dialog(one) => one.write(),
+            Self::Devices(one) => one.write(),
+            Self::Conference(one) => one.write(),
+            Self::Watchers(one) => one.write(),
+        }
     }
 }
 
@@ -33,19 +63,9 @@ fn address(number: &str, host: &str) -> String {
 
 /// What the user has published; where he has published nothing, that he can be reached where a device of his is registered. Who is in a call is
 /// on the phone, whatever was published.
-fn presence(watch: &Watch, notes: &Notes, now: Time) -> Presence {
-    let mut whole = Presence { entity: watch.entity.clone(), ..Presence::default() };
-    for body in notes.published.bodies(now, event::presence::PACKAGE, &watch.resource) {
-        let Ok(one) = Presence::read(body) else { continue };
-        whole.note = whole.note.or(one.note);
-        whole.tuples.extend(one.tuples);
-        for activity in one.activities {
-            if !whole.activities.contains(&activity) {
-                whole.activities.push(activity);
-            }
-        }
-    }
-    keep_apart(&mut whole.tuples);
+fn presence(watch: &Watch, notes: &Notes) -> Presence {
+    let published = notes.presence.get(&watch.resource).cloned().unwrap_or_default();
+    let mut whole = Presence { entity: watch.entity.clone(), ..published };
     if whole.tuples.is_empty() {
         let here = notes.devices.get(&watch.resource).is_some_and(|devices| !devices.is_empty());
         let basic = Some(if here { Basic::Open } else { Basic::Closed });
@@ -61,18 +81,7 @@ fn presence(watch: &Watch, notes: &Notes, now: Time) -> Presence {
     whole
 }
 
-/// Two devices may have chosen the same id (RFC 3863 section 4.1.2): of those all but the first get another.
-fn keep_apart(tuples: &mut [Tuple]) {
-    let mut seen = HashSet::new();
-    for (number, tuple) in tuples.iter_mut().enumerate() {
-        if tuple.id.is_empty() || !seen.insert(tuple.id.clone()) {
-            tuple.id = format!("t{number}.{}", tuple.id);
-            seen.insert(tuple.id.clone());
-        }
-    }
-}
-
-fn dialogs(watch: &Watch, version: u32, notes: &Notes) -> DialogInfo {
+fn dialogs(watch: &Watch, notes: &Notes) -> DialogInfo {
     let talks = notes.talks.get(&watch.resource);
     let dialog = |(&(id, began), talk): (&(u64, bool), &crate::board::Talk)| {
         let mut dialog = Dialog::new(format!("{id}{}", if began { "o" } else { "i" }), talk.state);
@@ -86,7 +95,7 @@ fn dialogs(watch: &Watch, version: u32, notes: &Notes) -> DialogInfo {
         dialog
     };
     let dialogs = talks.into_iter().flatten().map(dialog).collect();
-    DialogInfo { version, full: true, entity: watch.entity.clone(), dialogs }
+    DialogInfo { version: 0, full: true, entity: watch.entity.clone(), dialogs }
 }
 
 /// What was published last; nothing waits where nothing was.
@@ -98,7 +107,7 @@ fn summary(watch: &Watch, notes: &Notes, now: Time) -> Summary {
     summary
 }
 
-fn devices(watch: &Watch, version: u32, notes: &Notes) -> RegInfo {
+fn devices(watch: &Watch, notes: &Notes) -> RegInfo {
     let devices = notes.devices.get(&watch.resource).map_or(&[][..], Vec::as_slice);
     let contact = |device: &crate::board::Device| Contact {
         // The same for as long as the device is at this address.
@@ -116,10 +125,10 @@ fn devices(watch: &Watch, version: u32, notes: &Notes) -> RegInfo {
         state,
         contacts: devices.iter().map(contact).collect(),
     };
-    RegInfo { version, full: true, registrations: vec![one] }
+    RegInfo { version: 0, full: true, registrations: vec![one] }
 }
 
-fn conference(watch: &Watch, version: u32, notes: &Notes, accounts: &Accounts) -> Conference {
+fn conference(watch: &Watch, notes: &Notes, accounts: &Accounts) -> Conference {
     let talks = notes.talks.get(&watch.resource);
     let user = |talk: &crate::board::Talk| {
         let entity = address(&talk.remote, &watch.host);
@@ -132,10 +141,10 @@ fn conference(watch: &Watch, version: u32, notes: &Notes, accounts: &Accounts) -
     };
     let users: Vec<User> = talks.into_iter().flat_map(|talks| talks.values()).map(user).collect();
     let count = u32::try_from(users.len()).ok();
-    Conference { version, full: true, entity: watch.entity.clone(), count, active: Some(!users.is_empty()), users }
+    Conference { version: 0, full: true, entity: watch.entity.clone(), count, active: Some(!users.is_empty()), users }
 }
 
-fn watchers(watch: &Watch, version: u32, notes: &Notes) -> WatcherInfo {
+fn watchers(watch: &Watch, notes: &Notes) -> WatcherInfo {
     let all = notes.onlookers.get(&watch.resource);
     let presence = all.into_iter().flatten().filter(|(_, one)| one.package == event::presence::PACKAGE);
     let watcher = |(id, one): (&u64, &crate::board::Onlooker)| Watcher {
@@ -150,20 +159,5 @@ fn watchers(watch: &Watch, version: u32, notes: &Notes) -> WatcherInfo {
         package: event::presence::PACKAGE.into(),
         watchers: presence.map(watcher).collect(),
     };
-    WatcherInfo { version, full: true, lists: vec![list] }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rfc3863_4_1_2_tuples_of_several_publications_stay_apart() {
-        let tuple = |id: &str| Tuple { id: id.into(), ..Tuple::default() };
-        let mut tuples = ["a", "b", "a", "", "", "t3.", "a"].map(tuple);
-        keep_apart(&mut tuples);
-        assert_eq!((tuples[0].id.as_str(), tuples[1].id.as_str()), ("a", "b"));
-        let all: HashSet<&str> = tuples.iter().map(|one| one.id.as_str()).collect();
-        assert_eq!(all.len(), tuples.len(), "{all:?}");
-    }
+    WatcherInfo { version: 0, full: true, lists: vec![list] }
 }

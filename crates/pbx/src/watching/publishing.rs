@@ -5,7 +5,8 @@ use sip::message::{Request, StatusCode};
 use sip::subscribe::Terms;
 use sip::{AlarmId, Reply, Time, Turn, uas};
 
-use super::{Package, Switch};
+use super::{Package, Switch, composed};
+use crate::board::Notes;
 use crate::request::{Admitted, dialled};
 
 /// The number of the alarm for the next end of a publication; those of calls are from 1, those of other roles and of questions from 2^62.
@@ -49,10 +50,36 @@ impl Switch {
             Ok(published) => {
                 self.arm_publications(turn);
                 if published.changed {
+                    if package == Package::Presence {
+                        self.put_together(&name, now);
+                    }
                     self.state_changed(&name);
                 }
                 published.reply
             }
+        }
+    }
+
+    /// Puts together what a user has published of his presence. It is read without keeping others from the board, and once more when it has
+    /// changed meanwhile.
+    fn put_together(&self, name: &str, now: Time) {
+        let published = |notes: &Notes| -> Vec<Vec<u8>> {
+            notes.published.bodies(now, event::presence::PACKAGE, name).map(<[u8]>::to_vec).collect()
+        };
+        let mut bodies = published(&self.board.notes());
+        loop {
+            let whole = composed::together(&bodies);
+            let mut notes = self.board.notes();
+            let current = published(&notes);
+            if current == bodies {
+                if bodies.is_empty() {
+                    notes.presence.remove(name);
+                } else {
+                    notes.presence.insert(name.to_owned(), whole);
+                }
+                return;
+            }
+            bodies = current;
         }
     }
 
@@ -71,8 +98,12 @@ impl Switch {
     /// The alarm has come: takes out what has ended.
     pub(crate) fn publications_expire(&mut self, turn: &mut Turn<'_>) {
         self.watching.publications = None;
-        let gone = self.board.notes().published.expire(turn.now().mono);
-        for (_, name) in gone {
+        let now = turn.now().mono;
+        let gone = self.board.notes().published.expire(now);
+        for (package, name) in gone {
+            if package == event::presence::PACKAGE {
+                self.put_together(&name, now);
+            }
             self.state_changed(&name);
         }
         self.arm_publications(turn);

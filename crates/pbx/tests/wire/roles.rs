@@ -337,3 +337,26 @@ fn rfc5626_5_a_device_is_reached_through_the_edge_of_its_domain() {
     nothing_left(&edge);
     nothing_left(&home);
 }
+
+/// Where a domain is a proxy's, requests with a tag of no dialog are handed on: none of them begins a subscription.
+#[test]
+fn rfc6665_4_2_1_4_a_subscribe_within_nothing_is_481_in_every_role() {
+    for roles in [[("proxied.example".to_owned(), Role::Proxy)].into(), Default::default()] {
+        let (running, mut phone, _other) = with_two(Config { roles, ..config() });
+        let uri = "sip:1002@127.0.0.1";
+        let mut code = |tag: &str| {
+            phone.extra = "Event: dialog\r\nExpires: 600\r\n".to_owned();
+            let (mut dialog, challenge) = phone.ask_plain("SUBSCRIBE", uri, uri, None, &[]);
+            dialog.to += tag;
+            let lines = match challenge.code().get() {
+                401 => phone.credentials(challenge.headers(), "SUBSCRIBE", uri, ""),
+                other => return other,
+            };
+            phone.again(&dialog, "SUBSCRIBE", uri, None, &lines).1.code().get()
+        };
+        assert_eq!(code(";tag=nothing"), 481);
+        assert_eq!(running.status().unwrap().watchers, 0);
+        assert_eq!(code(""), 200);
+        assert_eq!(running.status().unwrap().watchers, 1);
+    }
+}

@@ -329,3 +329,18 @@ fn one_subscription_of_a_user_too_many_is_503() {
     // Others may.
     assert_eq!(subscribe(other, "600", "dialog").1.code().get(), 200);
 }
+
+/// Whoever publishes more than anybody reads makes no documents that cannot be sent.
+#[test]
+fn what_one_user_publishes_is_told_within_limits() {
+    let (_running, server) = start(config());
+    let (mut watcher, mut bob) = (phone(server, "1001"), phone(server, "1002"));
+    let body = format!("<presence entity='sip:1002@x'>{}</presence>", "<tuple/>".repeat(1_800));
+    for _ in 0..10 {
+        let pidf = Some(("application/pidf+xml", body.as_str()));
+        let published = ask(&mut bob, "PUBLISH", "1002", "Event: presence\r\nExpires: 300\r\n", pidf).1;
+        assert_eq!(published.code().get(), 200);
+    }
+    assert_eq!(subscribe(&mut watcher, "1002", "presence").1.code().get(), 200);
+    assert_eq!(presence(&told(&mut watcher)).tuples.len(), 32);
+}

@@ -121,8 +121,10 @@ impl Turn<'_> {
         let told = response.headers().get::<Expires>().and_then(Result::ok).map_or(asked, |expires| expires.0);
         // It may be shortened, never lengthened (section 4.2.1.1).
         let expires = Duration::from_secs(told.min(asked).into());
+        let mut over = false;
         if code == NO_NOTIFICATION {
             one.due.notify = None;
+            over = one.is_fetch() || purpose == Purpose::End;
         }
         if purpose == Purpose::Refresh {
             (one.failures, one.too_brief) = (0, false);
@@ -134,6 +136,9 @@ impl Turn<'_> {
         }
         if purpose != Purpose::End {
             self.subscription_tell(id, SubscriptionEvent::Accepted { code, expires });
+        }
+        if over {
+            return self.subscription_over(id, None);
         }
         self.subscription_go_on(id);
     }
@@ -264,14 +269,15 @@ impl Turn<'_> {
         one.timer = TimerId::NONE;
         let passed = |at: Option<_>| at.is_some_and(|at| at <= now);
         let due = one.due;
-        let (fetched, leaving) = (one.is_fetch(), one.leaving);
+        // Who asked once and was told has what he wanted.
+        let over = one.leaving || (one.is_fetch() && one.dialog.is_some());
         if passed(due.again) {
             self.subscription_begin(id);
-        } else if passed(due.notify) && leaving {
+        } else if passed(due.notify) && over {
             self.subscription_over(id, None);
         } else if passed(due.notify) {
             self.subscription_failed(id, SubscribeFailure::NotNotified, Next::ByPolicy);
-        } else if passed(due.end) && !fetched {
+        } else if passed(due.end) {
             self.subscription_failed(id, SubscribeFailure::Expired, Next::Now);
         } else if passed(due.refresh) {
             one.due.refresh = None;

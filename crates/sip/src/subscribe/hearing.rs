@@ -164,14 +164,18 @@ fn told(turn: &mut Turn<'_>, id: SubscriptionId, request: &Arc<Request>) {
     let now = turn.now.mono;
     let Some(Ok(state)) = request.headers().get::<SubscriptionState<'_>>() else { return };
     let Some(one) = turn.stack.subscriptions.get_mut(id) else { return };
-    one.due.notify = None;
+    let over = one.leaving || one.is_fetch();
     let standing = match state.state.to_ascii_lowercase().as_str() {
         "active" => Standing::Active,
         "terminated" => Standing::Terminated,
         // An extension of this header: no more is known than that it is not over.
         _ => Standing::Pending,
     };
-    if standing != Standing::Terminated {
+    // What is to end still waits for its last NOTIFY, and no longer than Timer N.
+    if standing == Standing::Terminated || !over {
+        one.due.notify = None;
+    }
+    if standing != Standing::Terminated && !over {
         let asked = Duration::from_secs(one.ask.into());
         let most = one.due.end.map_or(asked, |end| end.since(now));
         // Never longer than it was (section 4.2.2); one that says nothing is taken to hold for what was asked.
@@ -181,7 +185,6 @@ fn told(turn: &mut Turn<'_>, id: SubscriptionId, request: &Arc<Request>) {
             one.due.refresh = one.spec.refresh.after(left).map(|after| now + after);
         }
     }
-    let over = one.leaving || one.is_fetch();
     turn.subscription_tell(id, SubscriptionEvent::Notified { request: Arc::clone(request), standing });
     match standing {
         Standing::Terminated if over => turn.subscription_over(id, None),

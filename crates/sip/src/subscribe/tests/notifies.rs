@@ -135,3 +135,50 @@ fn what_cannot_be_subscribed_to_is_refused_before_anything_is_sent() {
     rig.subscribe(spec());
     assert_eq!(rig.turn(|turn| turn.subscribe(spec())), Err(StackError::Full { what: "subscriptions", limit: 1 }));
 }
+
+/// A notifier that does not say that its only NOTIFY is the last: nothing more is asked, and it is over with Timer N.
+#[test]
+fn rfc6665_4_4_3_a_single_question_is_over_with_timer_n() {
+    for state in ["active;expires=600", "active", "pending;expires=0"] {
+        let mut rig = Rig::new();
+        rig.subscribe(SubscribeSpec { expires: 0, ..spec() });
+        rig.answer(200, &[("Expires", "0")]);
+        assert_eq!(rig.notify(state), 200);
+        rig.wait_until(31.0);
+        assert!(matches!(rig.event(), SubscriptionEvent::Notified { .. }), "{state}: {:?}", rig.event());
+        rig.wait_until(33.0);
+        assert!(matches!(rig.event(), SubscriptionEvent::Ended), "{state}: {:?}", rig.event());
+        assert_eq!(rig.requests.len(), 1, "{state}");
+        rig.nothing_left();
+    }
+    // One that is never told has failed.
+    let mut rig = Rig::new();
+    rig.subscribe(SubscribeSpec { expires: 0, ..spec() });
+    rig.answer(200, &[("Expires", "0")]);
+    rig.wait_until(33.0);
+    assert_eq!(rig.failed(), (SubscribeFailure::NotNotified, None));
+    rig.nothing_left();
+}
+
+#[test]
+fn rfc5839_7_2_a_204_to_a_single_question_is_all() {
+    let mut rig = Rig::new();
+    rig.subscribe(SubscribeSpec { expires: 0, ..spec() });
+    rig.answer(204, &[("Expires", "0")]);
+    assert!(matches!(rig.event(), SubscriptionEvent::Ended));
+    rig.nothing_left();
+}
+
+/// A NOTIFY that crosses the end is not the last one.
+#[test]
+fn rfc6665_4_1_2_3_only_a_terminated_notify_is_the_last() {
+    let (mut rig, id) = Rig::standing(3_600);
+    rig.turn(|turn| turn.unsubscribe(id)).unwrap();
+    assert_eq!(rig.notify("active;expires=3599"), 200);
+    rig.answer(200, &[("Expires", "0")]);
+    rig.wait_until(31.0);
+    assert!(matches!(rig.event(), SubscriptionEvent::Notified { .. }));
+    rig.wait_until(33.0);
+    assert!(matches!(rig.event(), SubscriptionEvent::Ended), "{:?}", rig.event());
+    rig.nothing_left();
+}
