@@ -22,7 +22,6 @@ pub(crate) struct Roles {
     usual: Role,
     by_domain: Vec<(String, Role)>,
     rules: ProxyRules,
-    realm: Arc<str>,
     /// Where anything but a PBX is asked for.
     pub(crate) proxy: Option<Proxy>,
     capabilities: Capabilities,
@@ -43,13 +42,14 @@ impl Roles {
             timer_c: rules.timer_c,
             turn: rules.turn,
             max_forks: config.limits.forwarded,
+            realm: Some(config.realm().into()),
             alarms: ALARMS,
             ..ProxyConfig::default()
         };
         let proxy = config.is_more_than_pbx().then(|| Proxy::new(settings, Own::new(domains), secret));
         let allow = vec![Method::Register, Method::Options];
         let capabilities = Capabilities { allow, accept: Vec::new(), ..Capabilities::default() };
-        Self { usual: config.role, by_domain, rules, realm: config.realm().into(), proxy, capabilities }
+        Self { usual: config.role, by_domain, rules, proxy, capabilities }
     }
 
     /// What the server is for a request: by the domain of its Request-URI. Where anything is passed on, a Route is for the proxy; once that has taken
@@ -110,8 +110,8 @@ impl Switch {
             reply.lines.push_id(HeaderId::Allow, "REGISTER, OPTIONS");
             return Some(reply);
         }
-        let authorized = match self.let_in(role, &request, &origin, &arrival, turn) {
-            Ok(authorized) => authorized,
+        let known = match self.let_in(role, &request, &origin, &arrival, turn) {
+            Ok(known) => known,
             Err(reply) => return Some(*reply),
         };
         if self.finishing && !arrival.within {
@@ -122,14 +122,14 @@ impl Switch {
         }
         if !arrival.ours {
             let target = way_of(&arrival);
-            let job = Job { edge: role == Role::Edge, ..self.job(tx, request, origin, arrival, authorized) };
+            let job = Job { edge: role == Role::Edge, ..self.job(tx, request, origin, arrival, known) };
             return self.roles.proxy.as_mut()?.pass(job, vec![target], turn);
         }
         let number = arrival.uri.as_uri().user_unescaped().map(std::borrow::Cow::into_owned).unwrap_or_default();
         let Some(name) = self.accounts.by_number(&number).map(|known| known.name.clone()) else {
             return Some(Reply::new(StatusCode::NOT_FOUND));
         };
-        let job = self.job(tx, request, origin, arrival, authorized);
+        let job = self.job(tx, request, origin, arrival, known);
         if self.neighbours.keeps(&name) {
             let devices = self.devices(&name, turn.now());
             return self.pass_to_devices(role, job, devices, turn);
@@ -141,10 +141,8 @@ impl Switch {
         if asked { None } else { Some(self.busy()) }
     }
 
-    fn job(&self, tx: ServerTx, request: Arc<Request>, origin: Origin, arrival: Arrival, authorized: bool) -> Job {
-        let trusted = authorized || self.roles.rules.relay;
-        let authorized = authorized.then(|| Arc::clone(&self.roles.realm));
-        Job { tx, request, origin, arrival, authorized, trusted, edge: false }
+    fn job(&self, tx: ServerTx, request: Arc<Request>, origin: Origin, arrival: Arrival, known: bool) -> Job {
+        Job { tx, request, origin, arrival, trusted: known || self.roles.rules.relay, edge: false }
     }
 
     /// A request for a user whose devices these are.

@@ -66,8 +66,6 @@ pub(crate) struct Fork {
     pub(crate) request: Arc<Request>,
     pub(crate) origin: Origin,
     pub(crate) arrival: Arrival,
-    /// See [`sip::Forward::authorized`].
-    pub(crate) authorized: Option<Arc<str>>,
     /// See [`crate::Job::edge`].
     pub(crate) edge: bool,
     /// Whether its sender may go where targets send it (3xx recursion).

@@ -22,6 +22,9 @@ use crate::fork::{Branch, Fork, Forking, Target};
 use crate::own::Own;
 use crate::tokens::Tokens;
 
+/// Of the requests under way, this part is added for those within dialogs.
+const RESERVE: usize = 8;
+
 /// The settings of a [`Proxy`].
 #[derive(Clone, Debug)]
 pub struct ProxyConfig {
@@ -37,10 +40,12 @@ pub struct ProxyConfig {
     pub turn: Duration,
     /// The most targets of one request.
     pub max_targets: usize,
-    /// The most requests under way; one more is answered 503.
+    /// The most requests under way; one more is answered 503. For those within dialogs that were made through us there is an eighth more.
     pub max_forks: usize,
     /// The most Max-Breadth that is let in (RFC 5393 section 5.3.3).
     pub max_breadth: u32,
+    /// Our realm: credentials for it go no further (RFC 3261 section 22.3), whether they were asked for or not.
+    pub realm: Option<Arc<str>>,
     /// Alarms have numbers from here.
     pub alarms: u64,
 }
@@ -56,6 +61,7 @@ impl Default for ProxyConfig {
             max_targets: 16,
             max_forks: 100_000,
             max_breadth: arrival::BREADTH,
+            realm: None,
             alarms: 0,
         }
     }
@@ -72,8 +78,6 @@ pub struct Job {
     pub origin: Origin,
     /// As [`Proxy::arrived`] read it.
     pub arrival: Arrival,
-    /// The realm for which it has shown credentials: those go no further.
-    pub authorized: Option<Arc<str>>,
     /// Its sender may go anywhere: redirections are followed for him.
     pub trusted: bool,
     /// We are the edge of the domain it is for: devices that register there are reached through us (RFC 3327, RFC 5626 section 5).
@@ -125,16 +129,18 @@ impl Proxy {
 
     /// Passes a request on to its targets. The answer when there are none (480), or no more room (503).
     pub fn pass(&mut self, job: Job, mut targets: Vec<Target>, turn: &mut Turn<'_>) -> Option<Reply> {
+        // Who is in a call can hang up, however many call.
+        let reserve = if job.arrival.within { (self.config.max_forks / RESERVE).max(1) } else { 0 };
         if targets.is_empty() {
             return Some(Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE));
         }
-        if self.forks.len() >= self.config.max_forks {
+        if self.forks.len() >= self.config.max_forks.saturating_add(reserve) {
             let reply = Reply::new(StatusCode::SERVICE_UNAVAILABLE);
             return Some(reply.clone().line("Retry-After", "5").unwrap_or(reply));
         }
         targets.sort_by_key(|target| std::cmp::Reverse(target.q));
         targets.truncate(self.config.max_targets);
-        let Job { tx, request, origin, arrival, authorized, trusted, edge } = job;
+        let Job { tx, request, origin, arrival, trusted, edge } = job;
         let invite = *request.method() == Method::Invite;
         if invite {
             // Section 16.2: at once. One that has ended meanwhile needs none.
@@ -148,7 +154,6 @@ impl Proxy {
             request,
             origin,
             arrival,
-            authorized,
             edge,
             trusted,
             waiting: targets.into(),
@@ -187,7 +192,7 @@ impl Proxy {
             record: None,
             path: None,
             lines: Lines::new(),
-            authorized: None,
+            authorized: self.config.realm.clone(),
         };
         // Without room or a way it is lost, like any datagram: the 2xx comes again, and so does the ACK.
         let _ = turn.forward_stateless(forward);
@@ -433,7 +438,8 @@ fn forward(fork: &Fork, target: Target, breadth: u32, config: &ProxyConfig, toke
         record,
         path: fork.edge.then(|| path_to(fork, tokens)).flatten(),
         lines: Lines::new(),
-        authorized: fork.authorized.clone(),
+        // At the edge they are for the home of the domain, whose realm may have the same name.
+        authorized: config.realm.clone().filter(|_| !fork.edge),
     }
 }
 

@@ -35,7 +35,7 @@ impl Middle {
                     true => home.map(at_home).into_iter().collect(),
                     false => vec![way_of(&arrival)],
                 };
-                let job = Job { tx, request, origin, arrival, authorized: None, trusted: false, edge: false };
+                let job = Job { tx, request, origin, arrival, trusted: false, edge: false };
                 self.proxy.pass(job, targets, turn)
             }
         };

@@ -65,6 +65,7 @@ fn target(host: u8, q: u16) -> Target {
 impl Desk {
     fn new(config: ProxyConfig, targets: Vec<Target>) -> Self {
         let stack = Stack::new(Config { role: Role::Proxy, ..Config::default() }, [9; 32]);
+        let config = ProxyConfig { realm: Some("ours".into()), ..config };
         let proxy = Proxy::new(config, Own::new(["home.example".to_owned()]), [3; 16]);
         Self {
             stack,
@@ -91,7 +92,7 @@ impl Desk {
             let mut turn = self.stack.at(now, &mut self.out);
             match action {
                 Action::Send { id, path, bytes, why } => {
-                    let headers = match Message::parse(bytes.clone(), &Limits::default()) {
+                    let headers = match Message::parse(bytes.clone(), &Limits { headers: 1_000, ..Limits::default() }) {
                         Ok(read) => read.headers().clone(),
                         // The answer to what could not be read may be no better than that.
                         Err(_) if why == Cause::Automatic => continue,
@@ -202,11 +203,7 @@ impl Proxy {
                     Err(reply) => Some(*reply),
                     Ok(arrival) => {
                         let targets = if arrival.ours { targets.to_vec() } else { vec![way_of(&arrival)] };
-                        self.pass(
-                            Job { tx, request, origin, arrival, authorized: Some("ours".into()), trusted, edge },
-                            targets,
-                            turn,
-                        )
+                        self.pass(Job { tx, request, origin, arrival, trusted, edge }, targets, turn)
                     }
                 };
                 if let Some(reply) = reply {

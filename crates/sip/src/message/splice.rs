@@ -11,7 +11,8 @@ use super::writer::Writer;
 use super::{HeaderId, Response};
 
 /// Copies the header fields of a request and its body. Left out are those that a proxy writes anew: Route, Max-Forwards and Max-Breadth;
-/// and the Proxy-Authorizations that are `ours`. The top Via says where the request came from (RFC 3261 section 18.2.1), and
+/// the Proxy-Authorizations that are `ours`; and what only those may say of a caller whom we trust, since we know of nobody whom we could
+/// (RFC 3325 section 5). The top Via says where the request came from (RFC 3261 section 18.2.1), and
 /// Content-Length is that of the body.
 pub(crate) fn request(
     writer: &mut Writer,
@@ -23,6 +24,11 @@ pub(crate) fn request(
     for (id, line) in request.lines() {
         match id {
             HeaderId::Route | HeaderId::MaxForwards | HeaderId::MaxBreadth | HeaderId::ContentLength => {}
+            HeaderId::PAssertedIdentity
+            | HeaderId::PAssertedService
+            | HeaderId::PPreferredIdentity
+            | HeaderId::PPreferredService
+            | HeaderId::RemotePartyId => {}
             HeaderId::ProxyAuthorization if ours(value_of(line)) => {}
             HeaderId::Via => match received.take() {
                 Some((ip, rport)) => stamp(writer, request, ip, rport),
@@ -109,7 +115,7 @@ mod tests {
     fn rfc3261_16_6_1_a_request_is_copied_as_it_came() {
         let message = parsed(
             "INVITE sip:b@b SIP/2.0\nv: SIP/2.0/UDP a;branch=z9hG4bK1\nMax-Forwards: 70\nX-Fold: one\n  two\nf: <sip:a@a>;tag=1\nt: <sip:b@b>\n\
-             Route: <sip:p;lr>\nCall-ID: 1\nCSeq: 1 INVITE\nProxy-Authorization: Digest x=1\nProxy-Authorization: Digest x=2\nmax-breadth: 3\nl: 3\n\nabcdef",
+             P-Asserted-Identity: <sip:boss@b>\nP-Preferred-Identity: <sip:boss@b>\nRemote-Party-ID: <sip:boss@b>\nRoute: <sip:p;lr>\nCall-ID: 1\nCSeq: 1 INVITE\nProxy-Authorization: Digest x=1\nProxy-Authorization: Digest x=2\nmax-breadth: 3\nl: 3\n\nabcdef",
         );
         let mut writer = Writer::request(&Method::Invite, "sip:c@c");
         request(&mut writer, message.headers(), Some(([192, 0, 2, 1].into(), None)), |value| value == b"Digest x=1");

@@ -369,8 +369,9 @@ impl Turn<'_> {
         }
         let Machine::Invite { state, .. } = &mut client.machine else { return };
         state.step(client_invite::Input::Cancelled, now, path.transport.is_reliable(), &timers);
-        let Some(bytes) = print::cancel(&client.bytes, lines, &self.stack.config) else { return };
+        let bytes = print::cancel(&client.bytes, lines, &self.stack.config);
         self.client_rearm(id);
+        let Some(bytes) = bytes else { return };
         let (cancel, _) = self.client_new(&Method::Cancel, path, None, false);
         if let Some(made) = self.stack.clients.get_mut(cancel) {
             (made.partner, made.branch) = (Some(id), branch);

@@ -178,11 +178,39 @@ pub(super) fn cancel(invite: &Bytes, lines: &Lines, config: &Config) -> Option<B
     Some(writer.finish(None))
 }
 
+/// Reads what we have written. A request that is passed on may have come near the limits of what is let in, and has our own lines on top.
 fn reread(invite: &Bytes, limits: &Limits) -> Option<Request> {
-    match Message::parse(invite.clone(), limits) {
+    let read = |text: Bytes, limits: &Limits| match Message::parse(text, limits) {
         Ok(Message::Request(request)) => Some(request),
         _ => None,
+    };
+    read(invite.clone(), limits)
+        .or_else(|| read(shortened(invite), &Limits { line: usize::MAX, headers: usize::MAX, ..*limits }))
+}
+
+/// The start line and the header fields that [`cut`] looks for, as they stand.
+fn shortened(request: &[u8]) -> Bytes {
+    let mut short = Vec::with_capacity(1_024);
+    let (mut wanted, mut has_via) = (true, false);
+    for (at, line) in request.split_inclusive(|octet| *octet == b'\n').enumerate() {
+        if matches!(line, b"\r\n" | b"\n") {
+            break;
+        }
+        // A line that begins with a blank belongs to the one above.
+        if at > 0 && !matches!(line.first(), Some(b' ' | b'\t')) {
+            let colon = memchr::memchr(b':', line).unwrap_or_default();
+            let name = line.get(..colon).unwrap_or_default().trim_ascii_end();
+            wanted = match HeaderId::from_name(name) {
+                HeaderId::Via => !std::mem::replace(&mut has_via, true),
+                id => [HeaderId::Route, HeaderId::From, HeaderId::To, HeaderId::CallId, HeaderId::CSeq].contains(&id),
+            };
+        }
+        if wanted {
+            short.extend_from_slice(line);
+        }
     }
+    short.extend_from_slice(b"\r\n");
+    short.into()
 }
 
 fn cut(invite: &Request, method: &Method) -> Writer {
@@ -201,4 +229,36 @@ fn cut(invite: &Request, method: &Method) -> Writer {
         }
     }
     writer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is passed on comes with our lines on top of as many as are let in.
+    #[test]
+    fn rfc3261_9_1_what_is_larger_than_what_is_let_in_is_cancelled_and_acknowledged() {
+        let rest = "v: SIP/2.0/UDP b;branch=z9hG4bK2\r\nRoute: <sip:x;lr>,\r\n\t<sip:y;lr>\r\nf : <sip:a@a>;tag=1\r\nt: <sip:b@b>\r\ni: c\r\nCSeq: 7 INVITE\r\n\r\nbody";
+        for (name, count) in [("X: ", 300), (&*format!("X: {}", "y".repeat(8_000)), 20)] {
+            let more = format!("{name}\r\n and Via: this\r\n").repeat(count);
+            let invite =
+                Bytes::from(format!("INVITE sip:b@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\n{more}{rest}"));
+            let config = Config::default();
+            assert!(Message::parse(invite.clone(), &config.limits).is_err(), "over the limits");
+            let cancel = cancel(&invite, &Lines::new(), &config).expect("a CANCEL");
+            let same =
+                "Via: SIP/2.0/UDP a;branch=z9hG4bK1\r\nMax-Forwards: 70\r\nRoute: <sip:x;lr>,\r\n\t<sip:y;lr>\r\n";
+            let text = String::from_utf8_lossy(&cancel);
+            assert!(text.starts_with(&format!("CANCEL sip:b@b SIP/2.0\r\n{same}")), "{text}");
+            assert!(text.contains("CSeq: 7 CANCEL\r\n"), "{text}");
+            let refusal =
+                Bytes::from(rest.replace("<sip:b@b>", "<sip:b@b>;tag=2").split_off(rest.find("f :").unwrap()));
+            let refusal = [b"SIP/2.0 486 Busy\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\n", &refusal[..]].concat();
+            let refusal = Message::parse(refusal.into(), &config.limits).expect("a response");
+            let ack = ack(&invite, refusal.headers(), &config.limits).expect("an ACK");
+            let text = String::from_utf8_lossy(&ack);
+            assert!(text.starts_with(&format!("ACK sip:b@b SIP/2.0\r\n{same}")), "{text}");
+            assert!(text.contains("tag=2\r\nCSeq: 7 ACK\r\n"), "{text}");
+        }
+    }
 }

@@ -219,6 +219,44 @@ fn rfc3261_22_3_credentials_for_others_go_on() {
 }
 
 #[test]
+fn rfc3261_22_3_credentials_for_us_stay_here_within_a_dialog_too() {
+    let mut desk = Desk::to(&[(3, 1_000)]);
+    desk.hears(2, &invite());
+    desk.next(2, "SIP/2.0 100");
+    let passed = desk.next(3, "INVITE");
+    desk.answers(3, &passed, 200, "");
+    desk.next(2, "SIP/2.0 200");
+    let route = format!(
+        "Route: {}\nProxy-Authorization: Digest username=\"a\", realm=\"ours\", nonce=\"1\"\n",
+        passed.value(HeaderId::RecordRoute)
+    );
+    for method in ["ACK", "BYE"] {
+        desk.hears(2, &request(method, "sip:b@192.0.2.3", method, &route));
+        assert!(!desk.next(3, method).headers.has(HeaderId::ProxyAuthorization), "{method}");
+    }
+}
+
+#[test]
+fn rfc3261_16_10_an_invite_that_our_lines_make_too_large_is_cancelled_and_acknowledged() {
+    let mut desk = Desk::to(&[(3, 1_000)]);
+    let lines = "X-Much: 1\n".repeat(248);
+    desk.hears(2, &request("INVITE", "sip:b@home.example", "1", &lines));
+    desk.next(2, "SIP/2.0 100");
+    let passed = desk.next(3, "INVITE");
+    assert!(passed.headers.iter().count() > Limits::default().headers);
+    desk.answers(3, &passed, 180, "");
+    desk.next(2, "SIP/2.0 180");
+    desk.hears(2, &request("CANCEL", "sip:b@home.example", "1", ""));
+    desk.next(2, "SIP/2.0 200");
+    desk.next(3, "CANCEL");
+    desk.answers(3, &passed, 487, "");
+    desk.next(3, "ACK");
+    desk.next(2, "SIP/2.0 487");
+    desk.hears(2, &request("ACK", "sip:b@home.example", "1", ""));
+    desk.empty();
+}
+
+#[test]
 fn rfc3261_16_6_4_where_a_sips_uri_goes_sips_is_recorded() {
     for (uri, routes, secure) in [
         ("sips:b@192.0.2.3", vec![], true),

@@ -190,6 +190,27 @@ fn rfc3261_16_7_4_redirections_are_followed_for_those_who_may_go_anywhere() {
 }
 
 #[test]
+fn who_is_in_a_call_can_hang_up_however_many_call() {
+    let mut desk = Desk::new(ProxyConfig { max_forks: 1, ..ProxyConfig::default() }, vec![target(3, 1_000)]);
+    begun(&mut desk);
+    let passed = desk.next(3, "INVITE");
+    desk.answers(3, &passed, 200, "");
+    desk.next(2, "SIP/2.0 200");
+    // Another call takes the only place.
+    desk.hears(2, &request("INVITE", "sip:b@home.example", "2", "").replace("Call-ID: c", "Call-ID: d"));
+    desk.next(2, "SIP/2.0 100");
+    desk.next(3, "INVITE");
+    let route = format!("Route: {}\n", passed.value(HeaderId::RecordRoute));
+    desk.hears(2, &request("BYE", "sip:b@192.0.2.3", "3", &route));
+    let bye = desk.next(3, "BYE");
+    desk.answers(3, &bye, 200, "");
+    desk.next(2, "SIP/2.0 200");
+    // What is within no dialog finds no place.
+    desk.hears(2, &request("MESSAGE", "sip:b@home.example", "4", ""));
+    desk.next(2, "SIP/2.0 503");
+}
+
+#[test]
 fn what_one_request_may_start_is_bounded() {
     let config = ProxyConfig { max_targets: 2, max_forks: 1, ..ProxyConfig::default() };
     let mut desk = Desk::new(config, vec![target(3, 500), target(4, 500), target(5, 500)]);
