@@ -1,9 +1,9 @@
 //! What a request is when it arrives: whether it can be passed on (RFC 3261 section 16.3), and what its Route header fields say (section 16.4).
 
 use sip::header::{MaxForwards, ProxyRequire, Route};
-use sip::message::{HeaderId, Headers, Lines, Method, Request, StatusCode, UriBuf};
+use sip::message::{HeaderId, Headers, Lines, Method, Request, StatusCode, Uri, UriBuf};
 use sip::outbox::Origin;
-use sip::{Path, Reply, uas};
+use sip::{Path, Reply, Transport, uas};
 
 use crate::own::Own;
 use crate::tokens::Tokens;
@@ -42,7 +42,7 @@ pub struct Arrival {
 ///
 /// # Errors
 /// The answer: 400, 416, 420, 482, 483; for an OPTIONS that asks us and may go no further 200.
-pub fn read(request: &Request, own: &Own, tokens: &Tokens) -> Result<Arrival, Box<Reply>> {
+pub fn read(request: &Request, origin: &Origin, own: &Own, tokens: &Tokens) -> Result<Arrival, Box<Reply>> {
     if let Some(refusal) = uas::syntax(request) {
         return Err(Box::new(refusal));
     }
@@ -82,7 +82,7 @@ pub fn read(request: &Request, own: &Own, tokens: &Tokens) -> Result<Arrival, Bo
     };
     let mut way = Way { uri: uri.to_buf(), routes, within: false, flow: None, registered: false };
     way.undo_strict_router(headers, tokens);
-    way.undo_maddr(own)?;
+    way.undo_maddr(origin, own)?;
     way.leave_us(headers, own, tokens);
     let ours = way.routes.is_empty() && way.flow.is_none() && own.is(&way.uri.as_uri()) && !has_maddr(&way.uri);
     if !ours && !way.uri.as_uri().is_sip() && way.routes.is_empty() && way.flow.is_none() {
@@ -137,24 +137,25 @@ impl Way {
         self.routes.insert(0, format!("<{}>", ours.as_str()));
     }
 
-    /// A `maddr` that is ours says no more than that the request was to come here.
-    fn undo_maddr(&mut self, own: &Own) -> Result<(), Box<Reply>> {
+    /// A `maddr` that is ours says no more than that the request was to come here, where it came by the port and transport that stand with it: all
+    /// three are taken away then.
+    fn undo_maddr(&mut self, origin: &Origin, own: &Own) -> Result<(), Box<Reply>> {
         let uri = self.uri.as_uri();
         let Some(maddr) = uri.params().get("maddr") else { return Ok(()) };
-        let here = UriBuf::sip(uri.is_secure(), None, maddr, uri.port()).ok();
-        if !here.is_some_and(|here| own.is(&here.as_uri())) {
+        let named = uri.transport().unwrap_or(if uri.is_secure() { "tcp" } else { "udp" });
+        let words: &[&str] = match origin.transport {
+            Transport::Udp => &["udp"],
+            Transport::Tcp => &["tcp"],
+            Transport::Tls => &["tcp", "tls"],
+            Transport::Ws | Transport::Wss => &["ws"],
+        };
+        let came_so = words.iter().any(|word| word.eq_ignore_ascii_case(named));
+        let port = uri.port().unwrap_or(if origin.transport == Transport::Tls { 5_061 } else { 5_060 });
+        let here = UriBuf::sip(false, None, maddr, Some(origin.local.port())).ok();
+        if !came_so || port != origin.local.port() || !here.is_some_and(|here| own.is(&here.as_uri())) {
             return Ok(());
         }
-        let kept = uri.as_str().split(';').enumerate().filter(|(at, param)| {
-            let name = param.split('=').next().unwrap_or_default();
-            *at == 0 || !(name.eq_ignore_ascii_case("maddr") || name.eq_ignore_ascii_case("transport"))
-        });
-        let text = kept.map(|(_, part)| part).collect::<Vec<_>>().join(";");
-        let text = match uri.port() {
-            Some(port) => text.replacen(&format!("{}:{port}", uri.host_text()), uri.host_text(), 1),
-            None => text,
-        };
-        self.uri = text.parse().map_err(|_| Box::new(Reply::new(StatusCode::BAD_REQUEST)))?;
+        self.uri = without_way(&uri).ok_or_else(|| Box::new(Reply::new(StatusCode::BAD_REQUEST)))?;
         Ok(())
     }
 
@@ -185,6 +186,19 @@ impl Way {
             (self.flow, self.registered) = (None, false);
         }
     }
+}
+
+/// A URI without port, `maddr` and `transport`. What stands before the `@` and behind the `?` is not ours to read.
+fn without_way(uri: &Uri<'_>) -> Option<UriBuf> {
+    let text = uri.as_str();
+    let (user, rest) = text.split_at(text.find('@').or_else(|| text.find(':'))? + 1);
+    let (way, headers) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
+    let params = way.split(';').skip(1).filter(|param| {
+        let name = param.split('=').next().unwrap_or_default();
+        !(name.eq_ignore_ascii_case("maddr") || name.eq_ignore_ascii_case("transport"))
+    });
+    let params: String = params.flat_map(|param| [";", param]).collect();
+    format!("{user}{}{params}{headers}", uri.host_text()).parse().ok()
 }
 
 /// Whether a URI is our Record-Route of this dialog.

@@ -30,11 +30,12 @@ impl Outcome {
     }
 }
 
-/// Those by which the caller can make his request good come before others of their class; a 503 says nothing of us and comes last of its own.
+/// Those by which the caller can make his request good come before others of their class. Last of their own come a 503, which says nothing of us, and
+/// what says nothing of the callee: nobody has answered, or we have taken the call back when others had their turn.
 fn preference(code: StatusCode) -> u8 {
     match code.get() {
         401 | 407 | 415 | 420 | 484 => 0,
-        503 => 2,
+        408 | 487 | 503 => 2,
         _ => 1,
     }
 }
@@ -137,6 +138,10 @@ mod tests {
             (&[404, 415][..], 415),
             (&[404, 484][..], 484),
             (&[408][..], 408),
+            (&[487, 486][..], 486),
+            (&[408, 480][..], 480),
+            (&[408, 404][..], 404),
+            (&[487, 503][..], 487),
             (&[503, 502][..], 502),
             (&[][..], 408),
         ] {

@@ -50,7 +50,7 @@ pub(crate) struct Branch {
     pub(crate) client: ClientTx,
     /// Timer C, or when the next targets have their turn.
     pub(crate) until: Time,
-    /// A response other than 100 has come, or its CANCEL is on its way.
+    /// Its turn is over, or nobody wants it any more: its CANCEL is on its way, or waits for a provisional response.
     pub(crate) cancelled: bool,
     /// What it has of Max-Breadth.
     pub(crate) breadth: u32,
@@ -90,6 +90,8 @@ impl Fork {
         let q = first.q;
         let mut group = SmallVec::from_elem(first, 1);
         let belongs = |target: &Target| match forking {
+            // The next would have their turn when the sender of a request that is no INVITE has given up (RFC 4320 section 4.2).
+            _ if !self.invite => true,
             Forking::Parallel => true,
             Forking::ByPreference => target.q == q,
             Forking::Serial => false,
@@ -98,6 +100,21 @@ impl Fork {
             group.extend(self.waiting.pop_front());
         }
         group
+    }
+
+    /// Whether the next targets have their turn. Those whose turn is over are not waited for, as long as there is breadth for all.
+    pub(crate) fn is_free(&self, most: u32) -> bool {
+        let over = self.branches.iter().all(|branch| branch.cancelled);
+        let room = || usize::try_from(self.breadth_left(most)).is_ok_and(|left| left >= self.waiting.len());
+        !self.waiting.is_empty() && over && (self.branches.is_empty() || room())
+    }
+
+    /// What each of so many branches gets of Max-Breadth: of what is left, something is kept for those that wait for their turn.
+    pub(crate) fn share(&self, group: usize, most: u32) -> u32 {
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let (left, group) = (self.breadth_left(most), number(group).max(1));
+        let kept = left.saturating_sub(number(self.waiting.len())) / group;
+        if kept > 0 { kept } else { left / group }
     }
 
     /// What of Max-Breadth is left for new branches (RFC 5393 section 5.3.3.1).

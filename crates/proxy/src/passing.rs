@@ -124,7 +124,7 @@ impl Proxy {
     /// See [`arrival::read`].
     pub fn arrived(&mut self, request: &Request, origin: &Origin) -> Result<Arrival, Box<Reply>> {
         self.own.reached_at(origin.local);
-        arrival::read(request, &self.own, &self.tokens)
+        arrival::read(request, origin, &self.own, &self.tokens)
     }
 
     /// Passes a request on to its targets. The answer when there are none (480), or no more room (503).
@@ -146,6 +146,9 @@ impl Proxy {
             // Section 16.2: at once. One that has ended meanwhile needs none.
             let _ = turn.trying(tx);
         }
+        // Where no redirection is followed, nobody asks.
+        let follows = self.config.recurse && trusted;
+        let tried = if follows { targets.iter().map(|target| target.uri.clone()).collect() } else { Vec::new() };
         self.last += 1;
         let number = self.last;
         let fork = Fork {
@@ -158,7 +161,7 @@ impl Proxy {
             trusted,
             waiting: targets.into(),
             branches: SmallVec::new(),
-            tried: Vec::new(),
+            tried,
             choice: Choice::default(),
             answered: false,
             cancelled: false,
@@ -235,7 +238,7 @@ impl Proxy {
                     _ => fork.answered = true,
                 }
             }
-            3 if self.config.recurse && fork.trusted && fork.follow(&response, self.config.max_targets) => {}
+            3 if self.config.recurse && fork.trusted && fork.follow(&response, self.config.max_targets, &self.own) => {}
             _ => fork.choice.add(Outcome::Received(response)),
         }
         self.go_on(number, turn);
@@ -280,7 +283,7 @@ impl Proxy {
             // One without a provisional response goes on until its own timer B: its CANCEL waits for one.
             let _ = turn.cancel(branch.client);
         }
-        self.arm(number, turn);
+        self.go_on(number, turn);
     }
 
     /// Starts what can be started, and answers when nothing is under way any more.
@@ -292,20 +295,20 @@ impl Proxy {
                 fork.waiting.clear();
                 cancel_all(fork, turn);
             }
-            if !fork.branches.is_empty() {
+            if fork.is_free(self.config.max_breadth) {
+                self.start_group(number, turn);
+            } else if fork.branches.is_empty() {
+                return self.end(number, turn);
+            } else {
                 return self.arm(number, turn);
             }
-            if fork.waiting.is_empty() {
-                return self.end(number, turn);
-            }
-            self.start_group(number, turn);
         }
     }
 
     fn start_group(&mut self, number: u64, turn: &mut Turn<'_>) {
         let Some(fork) = self.forks.get_mut(&number) else { return };
         let group = fork.next_group(self.config.forking);
-        let share = fork.breadth_left(self.config.max_breadth) / u32::try_from(group.len()).unwrap_or(u32::MAX).max(1);
+        let share = fork.share(group.len(), self.config.max_breadth);
         if share == 0 {
             // RFC 5393 section 5.3.3.
             fork.waiting.clear();
@@ -372,8 +375,13 @@ impl Proxy {
 }
 
 impl Fork {
-    /// Takes the targets of a redirection over, when all can be followed and are new; false when it is to be passed back.
-    fn follow(&mut self, response: &Response, most: usize) -> bool {
+    /// Takes the targets of a redirection over that are new, when all can be followed; false when it is to be passed back. Nothing is added to a
+    /// Request-URI that is not ours to resolve, and no URI is a target twice (section 16.5). What is ours again is for the sender to follow: his
+    /// credentials for us have come off.
+    fn follow(&mut self, response: &Response, most: usize, own: &Own) -> bool {
+        if !self.arrival.ours {
+            return false;
+        }
         let mut found = Vec::new();
         for contact in response.headers().list::<Contact<'_>>() {
             let Ok(contact) = contact else { return false };
@@ -382,8 +390,14 @@ impl Fork {
             if !uri.as_uri().is_sip() || self.arrival.uri.as_uri().is_secure() && !uri.as_uri().is_secure() {
                 return false;
             }
-            let known = |tried: &UriBuf| tried.as_uri().equivalent(&uri.as_uri());
-            if self.tried.iter().any(known) || found.len() + self.tried.len() >= most {
+            if own.is(&uri.as_uri()) {
+                return false;
+            }
+            let mut known = self.tried.iter().chain(found.iter().map(|target: &Target| &target.uri));
+            if known.any(|tried| tried.as_uri().equivalent(&uri.as_uri())) {
+                continue;
+            }
+            if found.len() + self.tried.len() >= most {
                 return false;
             }
             found.push(Target { q: contact.q().unwrap_or(1_000), ..Target::new(uri) });

@@ -27,21 +27,31 @@ fn own() -> Own {
     own
 }
 
+/// By UDP, where we are found without a port.
+fn origin() -> Origin {
+    Origin {
+        flow: sip::FlowId(1),
+        transport: Transport::Udp,
+        local: "192.0.2.1:5060".parse().unwrap(),
+        remote: "198.51.100.1:5060".parse().unwrap(),
+    }
+}
+
 fn tokens() -> Tokens {
     Tokens::new(SECRET)
 }
 
 fn arrived(text: &str) -> Arrival {
-    read(&request(text), &own(), &tokens()).unwrap_or_else(|reply| panic!("{}: {text}", reply.code))
+    read(&request(text), &origin(), &own(), &tokens()).unwrap_or_else(|reply| panic!("{}: {text}", reply.code))
 }
 
 fn refused(text: &str) -> Box<Reply> {
-    read(&request(text), &own(), &tokens()).expect_err(text)
+    read(&request(text), &origin(), &own(), &tokens()).expect_err(text)
 }
 
 /// What arrives within dialog `c`.
 fn arrived_within(text: &str) -> Arrival {
-    read(&request_to("<sip:b@b>;tag=2", text), &own(), &tokens())
+    read(&request_to("<sip:b@b>;tag=2", text), &origin(), &own(), &tokens())
         .unwrap_or_else(|reply| panic!("{}: {text}", reply.code))
 }
 
@@ -53,8 +63,9 @@ fn recorded(host: &str) -> String {
 #[test]
 fn rfc3261_12_2_the_token_of_a_dialog_opens_no_other() {
     let text = |method: &str| format!("{method} sip:anything@gateway.example\nRoute: {}\n", recorded("192.0.2.1"));
-    let within =
-        |request: &Request| read(request, &own(), &tokens()).map(|arrival| arrival.within).expect("it is read");
+    let within = |request: &Request| {
+        read(request, &origin(), &own(), &tokens()).map(|arrival| arrival.within).expect("it is read")
+    };
     assert!(within(&request_to("<sip:b@b>;tag=2", &text("INVITE"))));
     // From the callee: the tags are the other way round.
     let tags = |from: &str, to: &str, method: &str| {
@@ -180,7 +191,17 @@ fn rfc3261_16_4_our_own_maddr_is_taken_away() {
             "sip:b@home.example:5070;maddr=192.0.2.1;transport=tcp;x=1",
             false,
         ),
-        ("sip:b@home.example;maddr=192.0.2.1;transport=tcp;x=1", "sip:b@home.example;x=1", true),
+        ("sip:b@home.example;maddr=192.0.2.1;transport=udp;x=1", "sip:b@home.example;x=1", true),
+        // The user part stays as it is.
+        ("sip:b;transport=1;y@home.example;maddr=192.0.2.1;x=1", "sip:b;transport=1;y@home.example;x=1", true),
+        ("sip:home.example:5060@home.example:5060;maddr=192.0.2.1", "sip:home.example:5060@home.example", true),
+        // It came by UDP to port 5060.
+        (
+            "sip:b@home.example;maddr=192.0.2.1;transport=tcp;x=1",
+            "sip:b@home.example;maddr=192.0.2.1;transport=tcp;x=1",
+            false,
+        ),
+        ("sips:b@home.example;maddr=192.0.2.1", "sips:b@home.example;maddr=192.0.2.1", false),
         ("sip:b@home.example:5060;maddr=192.0.2.1", "sip:b@home.example", true),
         ("sip:b@home.example;maddr=192.0.2.9", "sip:b@home.example;maddr=192.0.2.9", false),
     ] {

@@ -109,8 +109,7 @@ fn rfc3261_16_6_targets_are_tried_by_preference() {
 
 #[test]
 fn rfc3261_16_6_the_next_have_their_turn_when_nobody_answers() {
-    let config = ProxyConfig { forking: Forking::Serial, turn: Duration::from_secs(5), ..ProxyConfig::default() };
-    let mut desk = Desk::new(config, vec![target(3, 500), target(4, 500)]);
+    let mut desk = Desk::new(config_of_turns(), vec![target(3, 500), target(4, 500)]);
     begun(&mut desk);
     let first = desk.next(3, "INVITE");
     desk.answers(3, &first, 180, "");
@@ -119,11 +118,98 @@ fn rfc3261_16_6_the_next_have_their_turn_when_nobody_answers() {
     desk.silent();
     desk.passes(Duration::from_millis(200));
     desk.next(3, "CANCEL");
+    let second = desk.next(4, "INVITE");
     desk.answers(3, &first, 487, "");
     desk.next(3, "ACK");
+    desk.answers(4, &second, 486, "");
+    desk.next(4, "ACK");
+    // The 487 is of our own making.
+    desk.next(2, "SIP/2.0 486");
+}
+
+#[test]
+fn rfc3261_16_6_a_target_that_says_nothing_has_its_turn_and_no_more() {
+    let mut desk = Desk::new(config_of_turns(), vec![target(3, 500), target(4, 500)]);
+    begun(&mut desk);
+    desk.passes(Duration::from_millis(4_900));
+    assert!(desk.sent.iter().all(|sent| sent.to.starts_with("192.0.2.3:")));
+    desk.sent.clear();
+    desk.passes(Duration::from_millis(200));
     let second = desk.next(4, "INVITE");
+    desk.answers(4, &second, 180, "");
+    desk.next(2, "SIP/2.0 180");
     desk.answers(4, &second, 200, "");
     desk.next(2, "SIP/2.0 200");
+    desk.sent.clear();
+    desk.empty();
+    // Where only one branch is allowed, the next waits for the end of the first (RFC 5393 section 5.3.3.1).
+    let mut desk = Desk::new(config_of_turns(), vec![target(3, 500), target(4, 500)]);
+    desk.hears(2, &request("INVITE", "sip:b@home.example", "1", "Max-Breadth: 1\n"));
+    desk.passes(Duration::from_secs(31));
+    assert!(desk.sent.iter().all(|sent| !sent.to.starts_with("192.0.2.4:")));
+    desk.passes(Duration::from_secs(2));
+    desk.sent.retain(|sent| sent.to.starts_with("192.0.2.4:"));
+    assert_eq!(desk.next(4, "INVITE").value(HeaderId::MaxBreadth), "1");
+}
+
+fn config_of_turns() -> ProxyConfig {
+    ProxyConfig { forking: Forking::Serial, turn: Duration::from_secs(5), ..ProxyConfig::default() }
+}
+
+#[test]
+fn rfc4320_4_2_what_is_no_invite_goes_to_all_at_once() {
+    for forking in [Forking::ByPreference, Forking::Serial] {
+        let config = ProxyConfig { forking, ..ProxyConfig::default() };
+        let mut desk = Desk::new(config, vec![target(3, 500), target(4, 100)]);
+        desk.hears(2, &request("MESSAGE", "sip:b@home.example", "1", ""));
+        desk.next(3, "MESSAGE");
+        desk.next(4, "MESSAGE");
+    }
+}
+
+#[test]
+fn rfc3261_16_5_a_redirection_adds_nothing_to_what_is_not_ours() {
+    let mut desk = Desk::new(ProxyConfig { recurse: true, ..ProxyConfig::default() }, Vec::new());
+    desk.trusted = true;
+    desk.hears(2, &request("INVITE", "sip:b@192.0.2.3", "1", ""));
+    desk.next(2, "SIP/2.0 100");
+    let passed = desk.next(3, "INVITE");
+    desk.answers(3, &passed, 302, "Contact: <sip:c@192.0.2.4>\n");
+    desk.next(3, "ACK");
+    desk.next(2, "SIP/2.0 302");
+    desk.silent();
+}
+
+#[test]
+fn rfc3261_16_5_no_uri_is_a_target_twice() {
+    let recurse = ProxyConfig { recurse: true, ..ProxyConfig::default() };
+    let mut desk = Desk::new(recurse.clone(), vec![target(3, 500), target(4, 500)]);
+    desk.trusted = true;
+    begun(&mut desk);
+    let passed = forked(&mut desk, &[3, 4]);
+    // To one that is asked already, to itself, and twice to another.
+    let moved = "Contact: <sip:b@192.0.2.4>, <sip:b@192.0.2.3>, <sip:c@192.0.2.5>, <sip:c@192.0.2.5:5060>;q=0.3, <sip:c@192.0.2.5>;q=0.5\n";
+    desk.answers(3, &passed[0], 302, moved);
+    desk.next(3, "ACK");
+    desk.answers(4, &passed[1], 486, "");
+    desk.next(4, "ACK");
+    let new = desk.next(5, "INVITE sip:c@192.0.2.5");
+    desk.answers(5, &new, 486, "");
+    desk.next(5, "ACK");
+    let other = desk.next(5, "INVITE sip:c@192.0.2.5:5060");
+    desk.answers(5, &other, 486, "");
+    desk.next(5, "ACK");
+    desk.next(2, "SIP/2.0 486");
+    desk.silent();
+    // What is ours again is for the caller to follow.
+    let mut desk = Desk::new(recurse, vec![target(3, 500)]);
+    desk.trusted = true;
+    begun(&mut desk);
+    let passed = desk.next(3, "INVITE");
+    desk.answers(3, &passed, 302, "Contact: <sip:carol@home.example>\n");
+    desk.next(3, "ACK");
+    desk.next(2, "SIP/2.0 302");
+    desk.silent();
 }
 
 #[test]
