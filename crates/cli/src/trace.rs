@@ -29,11 +29,12 @@ fn follow(args: &args::Trace, out: &mut Out) -> Result<Exit, Fault> {
     let interrupts = Interrupts::watch();
     let process =
         neighbour::process(args.state.as_deref(), args.pid).map_err(|why| Fault::new(Exit::Unreachable, why))?;
-    let mut sinks = Sinks::open(args.write.as_deref(), args.hep)?;
     let filter = Filter { user: args.user.clone(), call_id: args.call_id.clone() };
     let socket = process.socket.display();
     let followed = pbx::follow(&process.socket, &filter);
     let mut following = followed.map_err(|error| Fault::new(Exit::Unreachable, format!("{socket}: {error}")))?;
+    // Nothing is emptied for a process that does not show its messages.
+    let mut sinks = Sinks::open(args.write.as_deref(), args.hep)?;
     let (pid, kind) = (process.pid, process.kind.as_str());
     out.event(
         &format!("tracing {kind}, process {pid}"),

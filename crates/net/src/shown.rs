@@ -30,15 +30,17 @@ pub fn without_passwords(text: &str) -> Cow<'_, str> {
     Cow::Owned(cut)
 }
 
-/// Where the passwords of SIP URIs stand, in order. They begin and end beside ASCII.
+/// Where the passwords of URIs stand, in order: those of SIP, and of whatever scheme has a double slash (RFC 3986 section 3.2.1). They begin and end beside ASCII.
 pub(crate) fn passwords(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
     // All up to here has been looked at.
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {
-            let begin = at + scheme(text.get(at..).unwrap_or_default())?;
+            let (behind, has_slashes) = scheme(text.get(at..).unwrap_or_default())?;
+            let begin = at + behind;
             let rest = text.get(begin..).unwrap_or_default();
-            let end = rest.iter().position(|octet| *octet == b'@' || ends_uri(*octet)).unwrap_or(rest.len());
+            let ends = |octet: u8| octet == b'@' || ends_uri(octet) || has_slashes && octet == b'/';
+            let end = rest.iter().position(|octet| ends(*octet)).unwrap_or(rest.len());
             let colon = rest.iter().take(end).position(|octet| *octet == b':');
             at = begin + end;
             if let Some(colon) = colon.filter(|_| rest.get(end) == Some(&b'@')) {
@@ -48,17 +50,19 @@ pub(crate) fn passwords(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// Where the first `sip:` or `sips:` ends.
-fn scheme(text: &[u8]) -> Option<usize> {
-    let is_scheme = |colon: &usize| {
-        let before = text.get(..*colon).unwrap_or_default();
-        let ends = |name: &[u8]| {
-            let begin = before.len().checked_sub(name.len());
-            begin.and_then(|at| before.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(name))
-        };
-        ends(b"sip") || ends(b"sips")
+/// Where the first scheme ends that may have a password behind it, and whether that is one with a double slash.
+fn scheme(text: &[u8]) -> Option<(usize, bool)> {
+    let ends = |before: &[u8], name: &[u8]| {
+        let begin = before.len().checked_sub(name.len());
+        begin.and_then(|at| before.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(name))
     };
-    memchr::memchr_iter(b':', text).find(is_scheme).map(|colon| colon + 1)
+    memchr::memchr_iter(b':', text).find_map(|colon| {
+        let (before, behind) = text.split_at_checked(colon)?;
+        match ends(before, b"sip") || ends(before, b"sips") {
+            true => Some((colon + 1, false)),
+            false => behind.starts_with(b"://").then_some((colon + 3, true)),
+        }
+    })
 }
 
 /// What no URI holds.

@@ -1,12 +1,14 @@
 //! Where messages go besides the screen.
 
-use std::fs::{File, OpenOptions};
-use std::io::BufWriter;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, BufWriter};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use net::trace::{Record, hep, pcapng};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 
 use crate::exit::Fault;
 
@@ -20,11 +22,10 @@ pub(super) struct Sinks {
 }
 
 impl Sinks {
-    /// Begins the file, which nobody else may read.
+    /// Begins the file, which nobody else may read, nor have led elsewhere by a link. One that there was is emptied.
     pub(super) fn open(file: Option<&Path>, hep: Option<SocketAddr>) -> Result<Self, Fault> {
         let begin = |path: &Path| {
-            let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-            let mut writer = pcapng::Writer::new(BufWriter::new(file), &crate::user_agent())?;
+            let mut writer = pcapng::Writer::new(BufWriter::new(secret(path)?), &crate::user_agent())?;
             writer.flush().map(|()| writer)
         };
         let file =
@@ -66,6 +67,46 @@ impl Sinks {
     }
 }
 
+/// A file for its owner alone, empty. What is no file, such as a pipe, is opened as it is.
+fn secret(path: &Path) -> io::Result<File> {
+    let no_link = OFlag::O_NOFOLLOW.bits();
+    let file = OpenOptions::new().write(true).create(true).mode(0o600).custom_flags(no_link).open(path);
+    let file = file.map_err(|error| match error.raw_os_error() {
+        Some(code) if code == Errno::ELOOP as i32 => {
+            io::Error::new(error.kind(), "a link, which is not followed: name the file itself")
+        }
+        _ => error,
+    })?;
+    if file.metadata()?.is_file() {
+        // Before anything is in it.
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        file.set_len(0)?;
+    }
+    Ok(file)
+}
+
 fn fault(path: &Path, error: &std::io::Error) -> Fault {
     Fault::general(format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_everybody_could_read_is_its_owners_alone_and_a_link_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        std::fs::write(&file, "before").unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+        symlink(&file, &link).unwrap();
+        let refused = Sinks::open(Some(&link), None).err().map(|fault| fault.what);
+        assert!(refused.is_some_and(|why| why.contains("a link")));
+        assert_eq!(std::fs::read(&file).unwrap(), b"before");
+        drop(Sinks::open(Some(&file), None).ok().unwrap());
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(std::fs::read(&file).unwrap().starts_with(b"\x0a\x0d\x0d\x0a"));
+    }
 }

@@ -36,12 +36,14 @@ enum Secret {
 }
 
 /// How lines with secrets begin.
-const LINES: [(&str, Secret); 8] = [
+const LINES: [(&str, Secret); 9] = [
     ("authorization:", Secret::Credentials),
     ("proxy-authorization:", Secret::Credentials),
     ("authentication-info:", Secret::Information),
     ("proxy-authentication-info:", Secret::Information),
     ("a=crypto:", Secret::Inline),
+    // Any of these as a capability (RFC 5939 section 3.3.2).
+    ("a=acap:", Secret::Inline),
     ("a=key-mgmt:", Secret::All),
     ("a=ice-pwd:", Secret::All),
     ("k=", Secret::All),
@@ -71,7 +73,13 @@ pub fn masked(message: &[u8]) -> Vec<u8> {
                 whole.extend_from_slice(line.get(..begin).unwrap_or_default());
                 cut(&mut whole, line.get(begin..).unwrap_or_default(), secret);
             }
-            None => plain(&mut whole, line, in_body),
+            None => {
+                // However a key is wrapped up.
+                let (open, key) =
+                    inline(line).filter(|_| in_body).and_then(|at| line.split_at_checked(at)).unwrap_or((line, &[]));
+                plain(&mut whole, open, in_body);
+                starred(&mut whole, key);
+            }
         }
         let (_, behind) = rest.split_at_checked(line.len()).unwrap_or_default();
         let (ending, behind) = behind.split_at_checked(end).unwrap_or_default();
@@ -117,9 +125,24 @@ fn stars(whole: &mut Vec<u8>, line: &[u8], begin: usize) {
     let (name, value) = line.split_at_checked(begin).unwrap_or((line, &[]));
     whole.extend_from_slice(name);
     // Tag and suite of a key of SRTP, which both sides must agree on.
-    let open = memchr::memmem::find(value, b"inline:").map_or(0, |at| at + b"inline:".len());
-    let (open, secret) = value.split_at_checked(open).unwrap_or((&[], value));
+    let (open, secret) = value.split_at_checked(inline(value).unwrap_or(0)).unwrap_or((&[], value));
     whole.extend_from_slice(open);
+    starred(whole, secret);
+}
+
+/// Where the first key of SRTP begins: behind its method (RFC 4568 section 6.1).
+fn inline(line: &[u8]) -> Option<usize> {
+    const METHOD: &[u8] = b"inline";
+    memchr::memchr_iter(b':', line)
+        .find(|colon| {
+            let method = colon.checked_sub(METHOD.len()).and_then(|begin| line.get(begin..*colon));
+            method.is_some_and(|method| method.eq_ignore_ascii_case(METHOD))
+        })
+        .map(|colon| colon + 1)
+}
+
+/// A star for each octet but blanks.
+fn starred(whole: &mut Vec<u8>, secret: &[u8]) {
     whole.extend(secret.iter().map(|octet| if octet.is_ascii_whitespace() { *octet } else { STAR }));
 }
 
@@ -285,6 +308,36 @@ mod tests {
     }
 
     #[test]
+    fn rfc5939_3_3_2_a_key_that_is_offered_as_a_capability_is_hidden() {
+        let shown =
+            |line: &str| text(&format!("X: y\r\n\r\nv=0\r\n{line}\r\n"))[b"X: y\r\n\r\nv=0\r\n".len()..].to_owned();
+        for (line, expected) in [
+            (
+                "a=acap:1 crypto:1 AES_CM_128_HMAC_SHA1_80 inline:s3cret|2^20",
+                "a=acap:1 crypto:1 AES_CM_128_HMAC_SHA1_80 inline:***********\r\n",
+            ),
+            ("a=acap:1 crypto:1 X INLINE:s3cret", "a=acap:1 crypto:1 X INLINE:******\r\n"),
+            ("a=acap:1 ice-pwd:s3cret", "a=acap:* **************\r\n"),
+            ("a=acap:1 key-mgmt:mikey s3cret", "a=acap:* ************** ******\r\n"),
+            ("a=new:sip:u:s3cret@h x Inline:s3cret s3cret", "a=new:sip:u:******@h x Inline:****** ******\r\n"),
+        ] {
+            assert_eq!(shown(line), expected);
+        }
+    }
+
+    #[test]
+    fn passwords_are_cut_from_addresses_of_any_scheme() {
+        assert_eq!(
+            text(
+                "Call-Info: <http://u:s3cret@h:80/a:b@c>;purpose=icon\r\nAlert-Info: <HTTPS://u:s3cret@h>\r\n\r\nsee ws://u:s3cret@h\r\n"
+            ),
+            "Call-Info: <http://u:(cut)@h:80/a:b@c>;purpose=icon\r\nAlert-Info: <HTTPS://u:(cut)@h>\r\n\r\nsee ws://u:******@h\r\n"
+        );
+        let open = "Call-Info: <http://h:80/a@b>, <https://[::1]:80/>\r\n";
+        assert_eq!(text(open), open);
+    }
+
+    #[test]
     fn what_holds_no_secret_is_as_it_was() {
         for message in [
             &b""[..],
@@ -305,8 +358,16 @@ mod tests {
     #[test]
     fn each_octet_is_looked_at_a_few_times_only() {
         // Quadratic work would take minutes.
-        for many in ["Authorization: \r\n ", "a=crypto:\r\n\t", "sip:", "sip:a:b@", "Authorization: Digest a=\"\\", ","]
-        {
+        for many in [
+            "Authorization: \r\n ",
+            "a=crypto:\r\n\t",
+            "sip:",
+            "sip:a:b@",
+            "a://b:",
+            "X:\r\n\r\ninline",
+            "Authorization: Digest a=\"\\",
+            ",",
+        ] {
             let message = many.repeat((4 << 20) / many.len());
             let begin = std::time::Instant::now();
             masked(message.as_bytes());
