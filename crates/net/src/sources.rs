@@ -1,6 +1,7 @@
 //! Our address as a peer reaches it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// Addresses remembered; forgotten all at once when full.
@@ -12,6 +13,8 @@ const ANY_PORT: u16 = 9;
 #[derive(Debug, Default)]
 pub struct Sources {
     known: HashMap<IpAddr, IpAddr>,
+    /// Addresses that were ours when it was asked.
+    ours: HashSet<IpAddr>,
 }
 
 impl Sources {
@@ -31,11 +34,39 @@ impl Sources {
         self.known.insert(remote.ip(), source);
         Some(source)
     }
+
+    /// Whether an address is one of this machine. That of a load balancer is none, though its connections are told to have come there.
+    pub fn is_ours(&mut self, address: IpAddr) -> bool {
+        if self.ours.contains(&address) {
+            return true;
+        }
+        // Binding says it. One that is not ours may be later, and is not remembered.
+        let is_ours =
+            UdpSocket::bind((address, 0)).err().is_none_or(|error| error.kind() != ErrorKind::AddrNotAvailable);
+        if is_ours {
+            if self.ours.len() >= REMEMBERED {
+                self.ours.clear();
+            }
+            self.ours.insert(address);
+        }
+        is_ours
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_ours_when_it_can_be_bound() {
+        let mut sources = Sources::default();
+        for (address, is_ours) in [("127.0.0.1", true), ("127.0.0.9", true), ("0.0.0.0", true), ("203.0.113.9", false)]
+        {
+            for _ in 0..2 {
+                assert_eq!(sources.is_ours(address.parse().unwrap()), is_ours, "{address}");
+            }
+        }
+    }
 
     #[test]
     fn addresses_are_forgotten_all_at_once_when_too_many() {

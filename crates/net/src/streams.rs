@@ -88,6 +88,8 @@ pub(crate) struct Streams {
     accepted: Crowd,
     /// Those of them that are still shaking hands.
     shaking: Crowd,
+    /// Those of proxies that have not said yet who they connect for.
+    introducing: usize,
     /// One step of a handshake at a time.
     pub(crate) handshake_turns: Rc<Semaphore>,
     /// Flows are numbered from here.
@@ -125,6 +127,7 @@ impl Streams {
             chunk: vec![0; CHUNK],
             accepted: Crowd::default(),
             shaking: Crowd::default(),
+            introducing: 0,
             handshake_turns: Rc::new(Semaphore::new(1)),
             first: flows::first_of_streams(shard),
             next: flows::first_of_streams(shard),
@@ -274,9 +277,20 @@ impl Streams {
         self.connections.len() < limits.connections && self.accepted.of(remote.ip()) < limits.per_address && shaking
     }
 
-    /// Whether one more may be accepted from a proxy, which connects for many.
+    /// Whether one more may be accepted from a proxy, which connects for many. Those who shake hands take nothing of that room: few of them could keep all
+    /// others behind the proxy out.
     pub(crate) fn has_room_for_proxy(&self) -> bool {
-        self.connections.len() < self.limits.connections && self.shaking.all() < self.limits.handshakes
+        self.connections.len() < self.limits.connections && self.introducing < self.limits.handshakes
+    }
+
+    /// A proxy has connected.
+    pub(crate) fn awaits_introduction(&mut self) {
+        self.introducing += 1;
+    }
+
+    /// It has said who it connects for, or nothing in time.
+    pub(crate) fn was_introduced(&mut self) {
+        self.introducing = self.introducing.saturating_sub(1);
     }
 
     /// One who connected has begun to shake hands.

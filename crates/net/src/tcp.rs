@@ -66,13 +66,13 @@ fn introduce<A: App + 'static>(
         if !streams.has_room_for_proxy() {
             return refuse(streams, remote);
         }
-        streams.shakes_hands(remote);
+        streams.awaits_introduction();
         (streams.limits.handshake, Rc::downgrade(driver))
     };
     tokio::task::spawn_local(async move {
         let said = tokio::time::timeout(limit, introduction(&socket)).await;
         let Some(driver) = driver.upgrade() else { return };
-        driver.borrow_mut().streams.shook_hands(remote);
+        driver.borrow_mut().streams.was_introduced();
         let ends = match said {
             Ok(Ok(Some(ends))) => Ok(ends),
             // It looks whether we are there.

@@ -13,6 +13,7 @@ use media::{Key, MediaEvent, StreamSettings};
 use net::media::{Desk, MediaHandle, MediaThread, NoPorts, PortPair, PortRange};
 use net::{Clock, Handle, Sources, Sparingly};
 use rtp::Micros;
+use sip::Path;
 
 use crate::command::Command;
 use crate::config::Config;
@@ -217,6 +218,18 @@ impl Studio {
     /// Our address as `remote` reaches it, by the system's routing table; `None` without a route.
     pub(crate) fn source(&mut self, remote: SocketAddr) -> Option<IpAddr> {
         self.sources.towards(remote)
+    }
+
+    /// Our address for the audio of who sent by this path: where it came, unless that is an address of a load balancer (PROXY protocol); then by the
+    /// system's routing table.
+    pub(crate) fn reached_by(&mut self, path: &Path) -> IpAddr {
+        let at = path.local.ip();
+        if self.is_ours(at) { at } else { self.source(path.remote).unwrap_or(at) }
+    }
+
+    /// Whether an address is one of this machine.
+    pub(crate) fn is_ours(&mut self, address: IpAddr) -> bool {
+        self.sources.is_ours(address)
     }
 
     /// Has a job run on the thread that carries `key`; false when its queue is full.

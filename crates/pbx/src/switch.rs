@@ -243,7 +243,7 @@ impl Switch {
         let targets = found.unwrap_or_else(|| self.devices(user, now));
         let mut targets = target::of_request(targets, secure)?;
         for target in &mut targets {
-            if target.ours.is_none() {
+            if !target.ours.is_some_and(|at| self.studio.is_ours(at)) {
                 target.ours = target.next_hop().and_then(|host| self.studio.source(SocketAddr::new(host, 5060)));
             }
         }

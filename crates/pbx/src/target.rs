@@ -103,8 +103,11 @@ impl Target {
         self
     }
 
-    /// The next hop when it is an address literal.
+    /// Who is at the other end of its connection, or the next hop when it is an address literal.
     pub(crate) fn next_hop(&self) -> Option<IpAddr> {
+        if let Hop::Path(path) = &self.hop {
+            return Some(path.remote.ip());
+        }
         let literal = |host: &str| host.trim_start_matches('[').trim_end_matches(']').parse().ok();
         match self.routes.first() {
             None => literal(self.uri.as_uri().host_text()),

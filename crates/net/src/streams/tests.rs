@@ -122,3 +122,20 @@ fn rfc3263_4_3_look_ups_of_others_do_not_take_a_server_further_down_away() {
     assert_ne!(anew.flow, gone);
     assert!(streams.send(send(), anew, Bytes::from_static(HUNDRED)).is_ok());
 }
+
+#[test]
+fn who_shakes_hands_slowly_does_not_keep_a_proxy_out_and_its_introductions_are_bounded() {
+    let (mut streams, _) = connecting(0, usize::MAX, usize::MAX);
+    let (limit, proxy) = (streams.limits.handshakes, "192.0.2.9:1".parse().unwrap());
+    for one in 0..limit {
+        streams.shakes_hands(SocketAddr::from(([203, 0, 113, (one % 4) as u8], 1)));
+    }
+    assert!(!streams.has_room(Transport::Tls, proxy), "the control: no more handshakes");
+    for _ in 0..limit {
+        assert!(streams.has_room_for_proxy());
+        streams.awaits_introduction();
+    }
+    assert!(!streams.has_room_for_proxy());
+    streams.was_introduced();
+    assert!(streams.has_room_for_proxy());
+}

@@ -143,7 +143,8 @@ impl Switch {
         let seat = seat.filter(|_| !self.finishing).ok_or_else(|| self.shed())?;
         let conference = matches!(destination, Destination::Feature(Feature::Conference)).then_some(number);
         let thread = self.studio.thread(conference);
-        let line = Line::open(&self.studio, thread, invite.origin.local.ip(), &CODECS).map_err(|error| {
+        let ours = self.studio.reached_by(&invite.origin);
+        let line = Line::open(&self.studio, thread, ours, &CODECS).map_err(|error| {
             tracing::error!(%error, "a call is refused");
             self.shed()
         })?;

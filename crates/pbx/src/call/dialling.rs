@@ -49,7 +49,7 @@ pub(super) enum NotCalled {
 impl Switch {
     /// What the INVITEs of a call have in common; `None` when the caller's has come too far.
     pub(super) fn letter(
-        &self,
+        &mut self,
         Admitted { request, origin, user, .. }: &Admitted,
         number: &str,
         codecs: Vec<Codec>,
@@ -62,7 +62,7 @@ impl Switch {
             lines: headers::of_invite(request.headers())?,
             codecs: and_others(codecs),
             thread,
-            ours: origin.local.ip(),
+            ours: self.studio.reached_by(origin),
         })
     }
 

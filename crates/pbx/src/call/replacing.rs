@@ -107,7 +107,8 @@ impl Switch {
             Some(stays) => (thread_of(stays.line.key()), stays.line.codec()),
             None => (thread_of(call.caller.line.key()), call.caller.line.codec()),
         };
-        let mut line = Line::open(&self.studio, thread, invite.origin.local.ip(), &CODECS).map_err(|error| {
+        let ours = self.studio.reached_by(&invite.origin);
+        let mut line = Line::open(&self.studio, thread, ours, &CODECS).map_err(|error| {
             tracing::error!(%error, "a leg is not taken over");
             self.shed()
         })?;

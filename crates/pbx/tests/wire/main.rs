@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests end the test")]
 
+mod balanced;
 mod calls;
+mod connected;
 mod counting;
 mod digest;
 mod hold;

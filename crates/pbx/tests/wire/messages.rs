@@ -1,11 +1,10 @@
 //! MESSAGE between users: one at a time to each device (RFC 3428 section 8).
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
-use sip::message::{Limits, Message, Method};
+use sip::message::{Message, Method};
 
+use crate::connected::Connected;
 use crate::phone::Phone;
 use crate::setup::{config, nothing_left, phone, with_config, with_phones};
 
@@ -105,49 +104,6 @@ fn so_many_messages_wait_for_a_device_and_no_more() {
     device.respond(&request, 200, None);
     sender.wait_for_code(200);
     assert!(device.hears_no(&Method::Message));
-}
-
-/// A device on a connection.
-struct Connected(TcpStream);
-
-impl Connected {
-    /// Registers there as the user of this phone, which makes the texts.
-    fn register(mut device: Phone, server: std::net::SocketAddr) -> Self {
-        let stream = TcpStream::connect(server).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        let mut line = Self(stream);
-        let (uri, to) = ("sip:127.0.0.1", format!("sip:{}@127.0.0.1", device.name));
-        device.extra = "Expires: 120\r\n".to_owned();
-        let ask = device.draft("REGISTER", uri, &to, None, &[]);
-        line.send(&ask);
-        let Message::Response(challenge) = line.read() else { panic!("a challenge") };
-        let lines = device.credentials(challenge.headers(), "REGISTER", uri, "");
-        let ask = device.draft("REGISTER", uri, &to, None, &lines);
-        line.send(&ask);
-        let answer = line.read();
-        assert!(matches!(&answer, Message::Response(answer) if answer.code().get() == 200), "{answer:?}");
-        line
-    }
-
-    fn send(&mut self, text: &str) {
-        self.0.write_all(text.replacen("SIP/2.0/UDP", "SIP/2.0/TCP", 1).as_bytes()).unwrap();
-    }
-
-    /// The next message, octet by octet as far as it goes.
-    fn read(&mut self) -> Message {
-        let mut read = Vec::new();
-        let mut octet = [0];
-        while !read.ends_with(b"\r\n\r\n") {
-            self.0.read_exact(&mut octet).unwrap();
-            read.push(octet[0]);
-        }
-        let head = String::from_utf8(read.clone()).unwrap();
-        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse().ok()).unwrap_or(0);
-        let mut body = vec![0; length];
-        self.0.read_exact(&mut body).unwrap();
-        read.extend(body);
-        Message::parse(read.into(), &Limits::default()).unwrap()
-    }
 }
 
 #[test]
