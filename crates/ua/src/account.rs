@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sip::Hop;
 use sip::digest::{Credential, Credentials};
-use sip::message::{Quote, UriBuf};
+use sip::message::{Quote, Uri, UriBuf};
 use sip::register::{RegisterSpec, Retry};
 use tokio::sync::watch;
 
@@ -321,6 +321,10 @@ impl Account {
             identity.proved = true;
         }
         identity
+    }
+
+    pub(crate) fn aor(&self) -> Uri<'_> {
+        self.spec.aor.as_uri()
     }
 
     fn complete(&self, given: &str) -> String {

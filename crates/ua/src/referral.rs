@@ -1,5 +1,6 @@
 //! Others who want us to call somebody.
 
+use sip::digest::Credentials;
 use sip::invite;
 use sip::message::{HeaderId, Lines, StatusCode};
 
@@ -51,9 +52,13 @@ impl Referral {
         self.accept_as(Identity::nobody())
     }
 
-    /// Agrees: the call, to be placed from this account.
+    /// Agrees: the call, to be placed from this account. Its password proves nothing to others: it is used where the call goes by the account's own proxy or
+    /// WebSocket, or to the domain of its address.
     pub fn accept_by(self, account: &Account) -> OutgoingBuilder {
-        let identity = account.identity();
+        let mut identity = account.identity();
+        if !identity.has_own_way() && !self.what.is_at_domain_of(&account.aor()) {
+            (identity.credentials, identity.proved) = (Credentials::new(), false);
+        }
         self.accept_as(identity)
     }
 

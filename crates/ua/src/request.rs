@@ -33,6 +33,11 @@ impl Identity {
         Self::default()
     }
 
+    /// Whether all goes by a server of ours first.
+    pub(crate) fn has_own_way(&self) -> bool {
+        !self.routes.is_empty() || !matches!(self.hop, Hop::Auto)
+    }
+
     /// The From value for a request that leaves from `here`.
     pub(crate) fn from(&self, place: &Place, here: IpAddr) -> String {
         if !self.from.is_empty() {

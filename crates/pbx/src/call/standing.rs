@@ -38,8 +38,12 @@ impl Switch {
             }
             SessionEvent::ReinviteCancelled { .. } => self.change_cancelled(call, number),
             SessionEvent::Acked { request } => {
-                if let over @ Fate::Over(..) = self.acked(call, number, &request) {
-                    return over;
+                if let Fate::Over(outcome, lines) = self.acked(call, number, &request) {
+                    // Who has joined leaves alone, and the call that it joined is left as it is (RFC 3911 section 4).
+                    return match self.leaves_gathering(call, number, &lines, turn) {
+                        true => Fate::Goes,
+                        false => Fate::Over(outcome, lines),
+                    };
                 }
             }
             SessionEvent::Request { tx, request } if *request.method() == Method::Update => {

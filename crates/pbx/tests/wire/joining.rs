@@ -129,6 +129,30 @@ fn rfc3911_4_what_cannot_be_joined_is_refused_and_the_call_stands() {
     assert_eq!(answer.code().get(), 603);
 }
 
+/// The call that is joined must be left as it is.
+#[test]
+fn rfc3911_4_who_joins_and_names_no_audio_of_use_leaves_alone() {
+    let unusable = Sound::new(Codec::Pcmu).describe().replace("RTP/AVP 0", "RTP/AVP 96");
+    for answer in [None, Some(unusable.as_str())] {
+        let pair = pair(false, false);
+        let mut third = phone(pair.running.bound()[0].address, "1002");
+        third.extra = format!("Require: join\r\nJoin: {}\r\n", named(&pair.dialogs.1));
+        let (mut dialog, offer) = third.call("1002", None);
+        third.extra.clear();
+        let offer = if offer.code().is_final() { offer } else { third.final_response(&dialog.branch) };
+        assert_eq!(offer.code().get(), 200);
+        dialog.to = offer.headers().get::<To<'_>>().unwrap().unwrap().to_string();
+        dialog.target = format!("sip:x@127.0.0.1:{}", third.server.port());
+        third.ack(&dialog, offer.headers(), false, answer);
+        third.hung_up();
+        let Pair { running, mut caller, mut callee, sounds: (mut near, mut far), mut dialogs, ports, .. } = pair;
+        hear_each_other((&mut near, ports.0), (&mut far, ports.1));
+        caller.hang_up(&mut dialogs.0);
+        callee.hung_up();
+        nothing_left(&running);
+    }
+}
+
 #[test]
 fn rfc3911_4_who_joins_one_in_a_conference_or_dials_one_is_in_it() {
     let (running, mut phones) = with_phones(&["1001"]);

@@ -51,6 +51,24 @@ impl Referral {
         let referred_by = headers.text(HeaderId::ReferredBy).map(std::borrow::Cow::into_owned);
         Ok(Self { uri, replaces, referred_by, silent: is_silent(headers) })
     }
+
+    /// Whether a call to the address goes to the domain of this address of record, without a proxy before it: then it may carry the credentials of that
+    /// account. Anywhere else whoever the address names could ask for a proof of the password, under a realm of its choice.
+    pub fn is_at_domain_of(&self, aor: &Uri<'_>) -> bool {
+        let (target, port) =
+            (self.uri.as_uri(), |uri: &Uri<'_>| uri.port().unwrap_or(if is_secured(uri) { 5061 } else { 5060 }));
+        target.is_sip()
+            && target.params().get("maddr").is_none()
+            && target.host_text().eq_ignore_ascii_case(aor.host_text())
+            && (is_secured(&target) || !is_secured(aor))
+            && (target.port() == aor.port() || port(&target) == port(aor))
+    }
+}
+
+/// Whether nobody on the way to its host can listen.
+fn is_secured(uri: &Uri<'_>) -> bool {
+    let secured = |transport: &str| ["tls", "wss"].iter().any(|one| transport.eq_ignore_ascii_case(one));
+    uri.is_secure() || uri.transport().is_some_and(secured)
 }
 
 /// What a SUBSCRIBE in a dialog wants of the subscription that a REFER has made (RFC 3515 section 2.4.4): the number of that REFER, `None` for the only
@@ -167,6 +185,28 @@ mod tests {
             "x%3Bto-tag%3D1%3Bto-tag%3D1%3Bfrom-tag%3D2",
         ] {
             assert_eq!(refer(&format!("Refer-To: <sip:1003@pbx?Replaces={broken}>\r\n")), Err(400), "{broken}");
+        }
+    }
+
+    #[test]
+    fn cve_our_client_leaks_its_hash_a_referral_is_ours_at_the_very_domain_only() {
+        for (target, aor, stays) in [
+            ("sip:1003@pbx", "sip:1001@pbx", true),
+            ("sip:1003@PBX:5060;transport=tcp", "sip:1001@pbx", true),
+            ("sips:1003@pbx", "sip:1001@pbx", true),
+            ("sip:1003@pbx;transport=tls", "sips:1001@pbx", true),
+            ("sip:1003@evil", "sip:1001@pbx", false),
+            ("sip:pbx@evil", "sip:1001@pbx", false),
+            ("sip:1003@pbx.evil", "sip:1001@pbx", false),
+            ("sip:1003@pbx;maddr=192.0.2.66", "sip:1001@pbx", false),
+            ("sip:1003@pbx:6666", "sip:1001@pbx", false),
+            ("sip:1003@pbx", "sip:1001@pbx:6666", false),
+            ("sip:1003@pbx", "sips:1001@pbx", false),
+            ("sip:1003@pbx;transport=udp", "sip:1001@pbx;transport=tls", false),
+        ] {
+            let referral = refer(&format!("Refer-To: <{target}>\r\n")).unwrap();
+            let aor: UriBuf = aor.parse().unwrap();
+            assert_eq!(referral.is_at_domain_of(&aor.as_uri()), stays, "{target} of {aor}");
         }
     }
 

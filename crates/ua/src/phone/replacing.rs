@@ -48,9 +48,12 @@ impl Phone {
             return;
         }
         self.stand_in(key, (session, new), media, request, turn);
-        if let Some(agreed) = agreed
-            && let Err(error) = self.carry(key, &agreed)
-        {
+        let carried = match agreed {
+            Some(agreed) => self.carry(key, &agreed),
+            // The ACK says where its audio is.
+            None => self.fall_silent(key),
+        };
+        if let Err(error) = carried {
             tracing::warn!(%error, "the audio of who stands in is not carried");
         }
     }
@@ -83,17 +86,31 @@ impl Phone {
             }
             tell(reply, Err(CallError::Ended));
         }
-        if let Stage::Dialing(dialing) = before {
-            if let Some(alarm) = dialing.alarm {
-                turn.silence(alarm);
-            }
-            tell(dialing.answer, Ok(()));
-            if let Some(referred) = dialing.referred {
-                self.report(referred, StatusCode::OK, StatusCode::OK.default_reason(), turn);
-            }
-        }
+        self.now_stands(before, turn);
         // An error means that it has ended in this very turn.
         let _ = turn.hangup(old, None, Lines::new());
+    }
+
+    /// Who waits for a call that is replaced before it stands has it now.
+    fn now_stands(&mut self, before: Stage, turn: &mut Turn<'_>) {
+        match before {
+            Stage::Dialing(dialing) => {
+                if let Some(alarm) = dialing.alarm {
+                    turn.silence(alarm);
+                }
+                tell(dialing.answer, Ok(()));
+                if let Some(referred) = dialing.referred {
+                    self.report(referred, StatusCode::OK, StatusCode::OK.default_reason(), turn);
+                }
+            }
+            // We have answered, and the ACK is still to come.
+            Stage::Ringing(ringing) => {
+                if let Some(accepting) = ringing.accepting {
+                    tell(accepting, Ok(()));
+                }
+            }
+            Stage::Standing => {}
+        }
     }
 }
 

@@ -195,6 +195,10 @@ impl Phone {
             // RFC 3264 section 8: what was agreed before stays in force.
             self.listen_no_more(key);
             tracing::debug!(%error, "the answer in an ACK is of no use");
+            // Nothing was, with one that has taken another's place.
+            if self.calls.get(&key).is_some_and(|call| !call.has_agreed()) {
+                self.hang_up(key, None, Some("no common audio".to_owned()), turn);
+            }
         }
     }
 

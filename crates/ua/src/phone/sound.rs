@@ -82,6 +82,16 @@ impl Phone {
         self.stream(key, settings)
     }
 
+    /// Somebody else is there, who has agreed on nothing yet: the one before is told nothing more.
+    pub(super) fn fall_silent(&mut self, key: Key) -> Result<(), CallError> {
+        let Some(call) = self.calls.get_mut(&key) else { return Err(CallError::Ended) };
+        call.sound.offering = false;
+        match call.sound.settings.take() {
+            Some(settings) => self.stream(key, settings.at_rest()),
+            None => Ok(()),
+        }
+    }
+
     /// Our offer came to nothing: the audio is as it was agreed before.
     pub(super) fn listen_no_more(&mut self, key: Key) {
         let Some(call) = self.calls.get_mut(&key) else { return };

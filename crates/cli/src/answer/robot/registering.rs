@@ -24,6 +24,7 @@ impl Robot {
             spec.credentials = credentials;
         }
         self.own = Some(Own {
+            aor: spec.aor.clone(),
             from: format!("<{}>", spec.aor),
             routes: spec.routes.clone(),
             hop: spec.hop.clone(),

@@ -1,9 +1,11 @@
 //! Transfers with `--allow-transfer`: the robot calls whom the other side of a call names (REFER, RFC 3515), and tells it how that goes.
 
+use std::time::Duration;
+
 use sip::digest::Credentials;
 use sip::invite::{REPLACES, Referral};
-use sip::message::{Body, HeaderId, Lines, Method, Request, Response, StatusCode};
-use sip::{ContactSpec, Draft, Hop, Reply, ServerTx, SessionId, Turn};
+use sip::message::{Body, HeaderId, Lines, Method, Request, Response, StatusCode, UriBuf};
+use sip::{AlarmId, ContactSpec, Draft, Hop, Reply, ServerTx, SessionId, Turn};
 
 use super::describing::describe;
 use super::{Live, News, Robot};
@@ -11,12 +13,25 @@ use super::{Live, News, Robot};
 /// How long a subscription is said to last, in seconds: longer than anybody lets it ring.
 const LASTING: u32 = 600;
 
+/// How long who is called may let it ring.
+const RINGING: Duration = Duration::from_secs(180);
+/// Calls that may ring at a time since others want them.
+const MOST: usize = 64;
+
 /// Who the robot is when it calls.
 pub(super) struct Own {
+    pub(super) aor: UriBuf,
     pub(super) from: String,
     pub(super) routes: Vec<String>,
     pub(super) hop: Hop,
     pub(super) credentials: Credentials,
+}
+
+impl Own {
+    /// Whether all goes by a server of ours first.
+    fn has_own_way(&self) -> bool {
+        !self.routes.is_empty() || !matches!(self.hop, Hop::Auto)
+    }
 }
 
 /// What a call has to do with transfers.
@@ -26,6 +41,8 @@ pub(super) struct Transfer {
     asked: Option<Asked>,
     /// It is placed since the other side of this session wants it.
     wanted_by: Option<SessionId>,
+    /// Gives that up.
+    patience: Option<AlarmId>,
 }
 
 struct Asked {
@@ -76,10 +93,17 @@ impl Robot {
     /// Calls somebody, since the other side of this session wants it.
     fn place(&mut self, wanted_by: SessionId, referral: Referral, turn: &mut Turn<'_>) -> Result<(), StatusCode> {
         let busy = StatusCode::SERVICE_UNAVAILABLE;
+        // Who wants them may be gone, and can call again.
+        if self.calls.values().filter(|live| live.wanted_by().is_some()).count() >= MOST {
+            return Err(busy);
+        }
         let local = self.calls.get(&wanted_by).ok_or(busy)?.media.local();
         self.counted += 1;
         let mut live = self.prepare(self.counted, local, turn).map_err(|_| busy)?;
         let mut ready = describe(&mut live.media, self.studio.as_ref(), &[]).map_err(|(code, _)| code)?;
+        // Nobody else is given a proof of our password.
+        let stays =
+            self.own.as_ref().is_some_and(|own| own.has_own_way() || referral.is_at_domain_of(&own.aor.as_uri()));
         let to = format!("<{}>", referral.uri);
         let mut draft = Draft::new(Method::Invite, referral.uri);
         draft.to = to;
@@ -88,7 +112,9 @@ impl Robot {
                 draft.from.clone_from(&own.from);
                 draft.routes.clone_from(&own.routes);
                 draft.hop = own.hop.clone();
-                draft.credentials = own.credentials.clone();
+                if stays {
+                    draft.credentials = own.credentials.clone();
+                }
             }
             None => turn.dialog_of(wanted_by).ok_or(busy)?.local().clone_into(&mut draft.from),
         }
@@ -103,7 +129,8 @@ impl Robot {
         draft.body = Some(Body::sdp(std::mem::take(&mut ready.body)));
         let session = turn.invite(draft).map_err(|_| busy)?;
         live.promised = Some(Box::new(ready));
-        live.transfer = Some(Box::new(Transfer { asked: None, wanted_by: Some(wanted_by) }));
+        let patience = turn.alarm(turn.now().mono + RINGING, session.0.to_u64()).ok();
+        live.transfer = Some(Box::new(Transfer { asked: None, wanted_by: Some(wanted_by), patience }));
         self.calls.insert(session, live);
         Ok(())
     }
@@ -119,6 +146,9 @@ impl Robot {
     pub(super) fn placed_answered(&mut self, session: SessionId, response: &Response, turn: &mut Turn<'_>) {
         let Some(live) = self.calls.get_mut(&session) else { return };
         let Some(wanted_by) = live.wanted_by() else { return };
+        if let Some(patience) = live.transfer.as_mut().and_then(|transfer| transfer.patience.take()) {
+            turn.silence(patience);
+        }
         let agreed = live.media.whole().accept(response.body());
         let ports = live.promised.take().and_then(|ready| ready.ports);
         match agreed {
@@ -166,3 +196,6 @@ impl Robot {
         let _ = turn.in_dialog(wanted_by, Method::Notify, lines, Some(Body::new("message/sipfrag;version=2.0", line)));
     }
 }
+
+#[cfg(test)]
+mod tests;

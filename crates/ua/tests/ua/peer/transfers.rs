@@ -1,8 +1,9 @@
 //! Transfers that a peer asks for, and peers that take another's place.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use ua::{CallError, CallEvent, EndedBy};
+use ua::{AccountConfig, CallError, CallEvent, EndedBy};
 
 use super::{Peer, SDP};
 use crate::tone::Ear;
@@ -208,9 +209,10 @@ async fn rfc6665_4_2_2_who_refuses_a_notify_gets_no_more_and_the_call_stands() {
 /// An INVITE of a stranger with these lines, from this address.
 async fn stranger(peer: &Peer, far: &ua::Endpoint, from: &str, call_id: &str, lines: &str, sdp: &str) {
     let (to, here, length) = (far.bound()[0].address, peer.address, sdp.len());
+    let kind = if sdp.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
     let text = format!(
         "INVITE sip:alice@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK{call_id}\r\nMax-Forwards: 70\r\nFrom: <{from}>;tag=s\r\n\
-         To: <sip:alice@{to}>\r\nCall-ID: {call_id}\r\nCSeq: 1 INVITE\r\nContact: <sip:s@{here}>\r\n{lines}Content-Type: application/sdp\r\n\
+         To: <sip:alice@{to}>\r\nCall-ID: {call_id}\r\nCSeq: 1 INVITE\r\nContact: <sip:s@{here}>\r\n{lines}{kind}\
          Content-Length: {length}\r\n\r\n{sdp}"
     );
     peer.socket.send_to(text.as_bytes(), to).await.unwrap();
@@ -224,6 +226,21 @@ async fn answered(peer: &mut Peer, call_id: &str) -> String {
             return answer;
         }
     }
+}
+
+/// A request in the dialog that a stranger's INVITE made.
+async fn within(peer: &Peer, far: &ua::Endpoint, (method, number): (&str, u32), call_id: &str, to: &str) {
+    let (at, here) = (far.bound()[0].address, peer.address);
+    let text = format!(
+        "{method} sip:alice@{at} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK{method}{number}\r\nMax-Forwards: 70\r\n\
+         From: <sip:s@example.com>;tag=s\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {number} {method}\r\nContent-Length: 0\r\n\r\n"
+    );
+    peer.socket.send_to(text.as_bytes(), at).await.unwrap();
+}
+
+/// The ACK to the 2xx that a stranger's INVITE has got.
+async fn acknowledge(peer: &Peer, far: &ua::Endpoint, call_id: &str, accepted: &str) {
+    within(peer, far, ("ACK", 1), call_id, header(accepted, "To").unwrap()).await;
 }
 
 /// The dialog that `invite` and the tag `a` made, as Replaces names it.
@@ -313,6 +330,54 @@ async fn rfc3891_3_a_call_that_we_place_is_picked_up_by_who_stands_in() {
     assert!(!call.is_over());
 }
 
+/// Our 200 has left, and its ACK has not come: it stands for the other side.
+#[tokio::test]
+async fn rfc3891_3_a_call_that_waits_for_its_ack_goes_on_with_who_stands_in() {
+    let (alice, mut peer) = (builder().allow_transfer().build().await.unwrap(), Peer::new().await);
+    stranger(&peer, &alice, "sip:carol@example.com", "unacked", "", SDP).await;
+    let incoming = alice.incoming().await.unwrap();
+    let answering = tokio::spawn(incoming.answer());
+    let accepted = peer.expect("SIP/2.0 200 ").await;
+    let tag = header(&accepted, "To").unwrap().split(";tag=").nth(1).unwrap();
+    let mut other = Peer::new().await;
+    let lines = format!("Replaces: unacked;to-tag={tag};from-tag=s\r\n");
+    stranger(&other, &alice, "sip:carol@example.com", "instead", &lines, SDP).await;
+    let accepted = other.expect("SIP/2.0 200 ").await;
+    let call = answering.await.unwrap().unwrap();
+    acknowledge(&other, &alice, "instead", &accepted).await;
+    // What comes next is the answer to this, and no BYE.
+    let to = header(&accepted, "To").unwrap();
+    within(&other, &alice, ("OPTIONS", 2), "instead", to).await;
+    assert!(answered(&mut other, "instead").await.contains("CSeq: 2 OPTIONS"));
+    assert!(!call.is_over());
+}
+
+#[tokio::test]
+async fn rfc3891_3_the_replaced_one_hears_nothing_more_and_who_names_no_audio_is_hung_up_on() {
+    let (alice, mut peer) = (builder().allow_transfer().build().await.unwrap(), Peer::new().await);
+    let ear = crate::socket().await.0;
+    let port = ear.local_addr().unwrap().port();
+    let dialing = alice.call(peer.uri()).start().await.unwrap();
+    let invite = peer.expect("INVITE").await;
+    let sdp = SDP.replace("audio 9 ", &format!("audio {port} "));
+    peer.reply(&invite, "200 OK", "a", "Content-Type: application/sdp\r\n", &sdp).await;
+    let call = dialing.answer().await.unwrap();
+    let _tone = call.audio().tone(440.0, None).unwrap();
+    let mut buffer = [0; 2_048];
+    ear.recv_from(&mut buffer).await.unwrap();
+    let mut other = Peer::new().await;
+    stranger(&other, &alice, &peer.uri(), "late", &format!("Replaces: {}\r\n", named(&invite)), "").await;
+    let accepted = other.expect("SIP/2.0 200 ").await;
+    assert!(accepted.contains("\r\nm=audio "), "an offer: {accepted}");
+    peer.expect("BYE").await;
+    let quiet = Duration::from_millis(300);
+    until("silence", async || tokio::time::timeout(quiet, ear.recv_from(&mut [0; 2_048])).await.is_err()).await;
+    assert!(!call.is_over());
+    acknowledge(&other, &alice, "late", &accepted).await;
+    other.expect("BYE").await;
+    assert_eq!(call.ended().await.by, EndedBy::Us);
+}
+
 #[tokio::test]
 async fn rfc3891_3_a_call_that_rings_here_is_no_match() {
     let (alice, mut peer) = (builder().allow_transfer().build().await.unwrap(), Peer::new().await);
@@ -377,4 +442,39 @@ async fn rfc5589_7_1_an_attended_transfer_between_three_phones_and_the_two_hear_
     until("a second of tone both ways", async || ears.0.heard(1) >= long && ears.1.heard(0) >= long).await;
     joined.hangup().await;
     assert_eq!(at_three.ended().await.by, EndedBy::Peer);
+}
+
+/// What comes of it that the peer sends us to `target`, who asks for our password: the credentials that he gets.
+async fn proved_to(peer: &mut Peer, domain: SocketAddr, target: &mut Peer) -> Option<String> {
+    let alice = builder().allow_transfer().build().await.unwrap();
+    let config = AccountConfig::new(format!("sip:alice@{domain}")).password("secret");
+    let account = alice.account(config).await.unwrap();
+    let dialing = account.call(peer.uri()).start().await.unwrap();
+    let invite = peer.expect("INVITE").await;
+    peer.accept(&invite, "a").await;
+    let _call = dialing.answer().await.unwrap();
+    peer.expect("ACK").await;
+    let to = target.uri();
+    peer.request(&invite, "a", "REFER", 1, &format!("Refer-To: <{to}>\r\n"), "").await;
+    let placed = alice.referral().await.unwrap().accept_by(&account).start().await.unwrap();
+    let invite = target.expect("INVITE").await;
+    let challenge = "WWW-Authenticate: Digest realm=\"any\", nonce=\"1\", algorithm=SHA-256, qop=\"auth\"\r\n";
+    target.reply(&invite, "401 Unauthorized", "b", challenge, "").await;
+    tokio::select! {
+        again = target.expect("INVITE") => Some(header(&again, "Authorization").unwrap().to_owned()),
+        outcome = placed.answer() => {
+            assert!(matches!(outcome, Err(CallError::Authentication { code: 401 })), "{:?}", outcome.err());
+            None
+        }
+    }
+}
+
+#[tokio::test]
+async fn cve_our_client_leaks_its_hash_who_a_referral_names_gets_none() {
+    let (mut peer, mut domain, mut evil) = (Peer::new().await, Peer::new().await, Peer::new().await);
+    assert_eq!(proved_to(&mut peer, domain.address, &mut evil).await, None);
+    // The control: the domain of the account is given a proof, also when it is a peer that names it.
+    let home = domain.address;
+    let proof = proved_to(&mut peer, home, &mut domain).await;
+    assert!(proof.is_some_and(|line| line.contains("realm=\"any\"")));
 }

@@ -1,0 +1,151 @@
+//! Those who have a robot call others, and would do it harm.
+
+use net::App as _;
+use sip::digest::Credential;
+use sip::message::{Limits, Message};
+use sip::register::RegisterSpec;
+use sip::{Action, Answer, Application as _, Config, FlowId, Now, Outbox, Path, Stack, Time, Transport, WallTime};
+
+use super::super::{Account, Conduct, Order};
+use super::*;
+use crate::answer::board::Board;
+
+const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
+
+/// A robot on a stack of its own, and what it has sent.
+struct Rig {
+    stack: Stack,
+    robot: Robot,
+    now: Time,
+    sent: Vec<String>,
+}
+
+fn path() -> Path {
+    let address = "127.0.0.1:5060".parse().unwrap();
+    Path { flow: FlowId(1), transport: Transport::Udp, local: address, remote: address }
+}
+
+fn header<'a>(message: &'a str, name: &str) -> &'a str {
+    message.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap_or_else(|| panic!("{message}"))
+}
+
+impl Rig {
+    /// With the account `sip:robot@home`.
+    fn new() -> Self {
+        let mut spec = RegisterSpec::new("sip:home".parse().unwrap(), "sip:robot@home".parse().unwrap());
+        spec.expires = 86_400;
+        let credentials = Credential::password(None, "robot", "secret").ok();
+        let conduct = Conduct {
+            reject: None,
+            ring_only: false,
+            reliable: false,
+            timed: false,
+            allow_transfer: true,
+            hang_up_after: None,
+            echo: false,
+            voice: None,
+            ears: None,
+            account: Some(Account { spec: Box::new(spec), credentials }),
+        };
+        let robot = Robot::new(conduct, None, Board::new());
+        let config = Config { allow: Robot::capabilities(false).allow, ..Config::default() };
+        let stack = Stack::new(config, [4; 32]);
+        let mut rig = Self { stack, robot, now: Time(0), sent: Vec::new() };
+        rig.turn(|robot, turn| robot.command(Order::Begin, turn));
+        rig
+    }
+
+    fn turn(&mut self, act: impl FnOnce(&mut Robot, &mut Turn<'_>)) {
+        let (now, mut out) = (Now { mono: self.now, wall: WallTime(1_700_000_000) }, Outbox::new());
+        act(&mut self.robot, &mut self.stack.at(now, &mut out));
+        while let Some(action) = out.pop() {
+            match action {
+                Action::Ask { id, .. } => self.stack.at(now, &mut out).answered(id, Answer::Routes(vec![path()])),
+                Action::Send { bytes, .. } => self.sent.push(String::from_utf8(bytes.to_vec()).unwrap()),
+                Action::Event(event) => self.robot.event(event, &mut self.stack.at(now, &mut out)),
+                _ => {}
+            }
+        }
+    }
+
+    fn hear(&mut self, text: String) {
+        assert!(Message::parse(text.clone().into(), &Limits::default()).is_ok(), "{text}");
+        self.turn(|_, turn| turn.receive(&path(), text.into()));
+    }
+
+    /// A request of a caller of this name.
+    fn ask(&mut self, name: &str, (method, number): (&str, u32), to_tag: &str, lines: &str, body: &str) {
+        let length = body.len();
+        self.hear(format!(
+            "{method} sip:robot@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK{name}{method}{number}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:{name}@h>;tag={name}\r\nTo: <sip:robot@home>{to_tag}\r\nCall-ID: {name}\r\n\
+             CSeq: {number} {method}\r\nContact: <sip:{name}@127.0.0.1>\r\n{lines}Content-Length: {length}\r\n\r\n{body}"
+        ));
+    }
+
+    /// Answers a request of the robot.
+    fn answer(&mut self, request: &str, status: &str, lines: &str) {
+        let copied = ["Via", "From", "Call-ID", "CSeq"].map(|name| format!("{name}: {}\r\n", header(request, name)));
+        let to = header(request, "To");
+        let tag = if to.contains(";tag=") { "" } else { ";tag=there" };
+        let copied = copied.concat();
+        self.hear(format!("SIP/2.0 {status}\r\n{copied}To: {to}{tag}\r\n{lines}Content-Length: 0\r\n\r\n"));
+    }
+
+    /// Somebody calls, has the robot call `to`, and hangs up: the INVITE that leaves.
+    fn sent_on(&mut self, name: &str, to: &str) -> Option<String> {
+        self.sent.clear();
+        self.ask(name, ("INVITE", 1), "", "Content-Type: application/sdp\r\n", SDP);
+        let answer = self.sent.iter().find(|sent| sent.starts_with("SIP/2.0 200")).expect("an answer");
+        let tag = header(answer, "To").split_once(">").unwrap().1.to_owned();
+        self.ask(name, ("ACK", 1), &tag, "", "");
+        self.ask(name, ("REFER", 2), &tag, &format!("Refer-To: <{to}>\r\n"), "");
+        self.ask(name, ("BYE", 3), &tag, "", "");
+        self.sent.iter().find(|sent| sent.starts_with("INVITE ")).cloned()
+    }
+
+    /// Lets time pass, every timer at its moment.
+    fn wait(&mut self, span: Duration) {
+        let until = self.now + span;
+        while let Some(at) = self.stack.deadline().filter(|at| *at <= until) {
+            self.now = self.now.max(at);
+            self.turn(|_, turn| turn.timeout());
+        }
+        self.now = until;
+    }
+}
+
+#[test]
+fn cve_our_client_leaks_its_hash_the_robot_proves_nothing_to_whom_it_is_sent_on_to() {
+    let mut rig = Rig::new();
+    let challenge = "WWW-Authenticate: Digest realm=\"any\", nonce=\"1\", algorithm=SHA-256, qop=\"auth\"\r\n";
+    // The control: its own domain may ask.
+    for (name, to, proves) in [("a", "sip:x@evil", false), ("b", "sip:x@home", true)] {
+        let invite = rig.sent_on(name, to).expect("a call");
+        rig.sent.clear();
+        rig.answer(&invite, "401 Unauthorized", challenge);
+        let proof = rig.sent.iter().find(|sent| sent.contains("\r\nAuthorization: Digest "));
+        assert_eq!(proof.is_some(), proves, "{to}: {:?}", rig.sent);
+    }
+}
+
+#[test]
+fn who_never_answers_is_given_up_and_so_many_may_ring_at_a_time() {
+    let mut rig = Rig::new();
+    for one in 0..MOST {
+        let invite = rig.sent_on(&format!("caller{one}"), "sip:x@evil").expect("a call");
+        rig.answer(&invite, "180 Ringing", "");
+    }
+    assert_eq!(rig.sent_on("more", "sip:x@evil"), None);
+    assert_eq!(rig.robot.calls.len(), MOST);
+    rig.sent.clear();
+    rig.wait(RINGING - Duration::from_secs(1));
+    assert!(!rig.sent.iter().any(|sent| sent.starts_with("CANCEL ")));
+    rig.wait(Duration::from_secs(1));
+    let cancelled = rig.sent.iter().filter(|sent| sent.starts_with("CANCEL ")).count();
+    assert!(cancelled >= MOST, "{cancelled}");
+    // Nobody answers that either.
+    rig.wait(Duration::from_secs(60));
+    assert_eq!(rig.robot.calls.len(), 0);
+    assert!(rig.sent_on("after", "sip:x@evil").is_some());
+}
