@@ -1,6 +1,7 @@
 //! What the server is for whom (RFC 3261 sections 8.3, 10 and 16): a PBX, a proxy, a redirect server or a registrar alone, by the domain that a request is
 //! for.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use proxy::passing::way_of;
@@ -28,8 +29,8 @@ pub(crate) struct Roles {
 }
 
 impl Roles {
-    /// As the configuration says; `secret` is the same in all loops.
-    pub(crate) fn new(config: &Config, secret: [u8; 16]) -> Self {
+    /// As the configuration says; `secret` and the addresses that are listened at are the same in all loops.
+    pub(crate) fn new(config: &Config, secret: [u8; 16], bound: impl IntoIterator<Item = SocketAddr>) -> Self {
         let by_domain: Vec<(String, Role)> =
             config.roles.iter().map(|(domain, role)| (domain.to_ascii_lowercase(), *role)).collect();
         let own = config.roles.iter().filter(|(_, role)| **role != Role::Edge).map(|(domain, _)| domain);
@@ -46,7 +47,7 @@ impl Roles {
             alarms: ALARMS,
             ..ProxyConfig::default()
         };
-        let proxy = config.is_more_than_pbx().then(|| Proxy::new(settings, Own::new(domains), secret));
+        let proxy = config.is_more_than_pbx().then(|| Proxy::new(settings, Own::new(domains).listening(bound), secret));
         let allow = vec![Method::Register, Method::Options];
         let capabilities = Capabilities { allow, accept: Vec::new(), ..Capabilities::default() };
         Self { usual: config.role, by_domain, rules, proxy, capabilities }

@@ -140,7 +140,7 @@ impl Switch {
             capabilities: Capabilities { allow: methods(), supported: extensions(&config), ..Capabilities::default() },
             calls: Calls::default(),
             relay: Relay::new(config.limits.messages),
-            roles: Roles::new(&config, secret),
+            roles: Roles::new(&config, secret, seat.bound.iter().map(|one| one.address)),
             watching: Watching::default(),
             qualifying: Qualifying::default(),
             board,

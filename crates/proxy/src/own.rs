@@ -12,18 +12,32 @@ const MOST: usize = 64;
 pub struct Own {
     domains: Vec<String>,
     addresses: Vec<SocketAddr>,
+    /// The ports that we listen at; none: any.
+    ports: Vec<u16>,
 }
 
 impl Own {
     /// Responsible for these domains.
     pub fn new(domains: impl IntoIterator<Item = String>) -> Self {
         let lower = |domain: String| domain.to_ascii_lowercase();
-        Self { domains: domains.into_iter().map(lower).collect(), addresses: Vec::new() }
+        Self { domains: domains.into_iter().map(lower).collect(), addresses: Vec::new(), ports: Vec::new() }
     }
 
-    /// An address of ours at which something has arrived.
+    /// Listening here. At an address that stands for all of a machine it is seen when something arrives which they are.
+    pub fn listening(mut self, at: impl IntoIterator<Item = SocketAddr>) -> Self {
+        for address in at {
+            self.ports.push(address.port());
+            if !address.ip().is_unspecified() {
+                self.reached_at(address);
+            }
+        }
+        self
+    }
+
+    /// An address of ours at which something has arrived. The port of a connection that we have opened is none that we are found at.
     pub fn reached_at(&mut self, address: SocketAddr) {
-        if !self.addresses.contains(&address) && self.addresses.len() < MOST {
+        let listens = self.ports.is_empty() || self.ports.contains(&address.port());
+        if listens && !self.addresses.contains(&address) && self.addresses.len() < MOST {
             self.addresses.push(address);
         }
     }
@@ -102,6 +116,19 @@ mod tests {
         ] {
             assert_eq!(own.has(&Uri::parse(uri).unwrap()), expected, "{uri}");
         }
+    }
+
+    #[test]
+    fn rfc3261_16_5_a_connection_that_we_have_opened_is_no_address_of_ours() {
+        let at: [SocketAddr; 2] = ["192.0.2.1:5060".parse().unwrap(), "0.0.0.0:5070".parse().unwrap()];
+        let mut own = Own::new([]).listening(at);
+        let is = |own: &Own, uri: &str| own.is(&Uri::parse(uri).unwrap());
+        assert!(is(&own, "sip:a@192.0.2.1"), "before anything has arrived");
+        assert!(!is(&own, "sip:a@192.0.2.2:5070"));
+        (40_000..50_000).for_each(|port| own.reached_at(([192, 0, 2, 2], port).into()));
+        own.reached_at("192.0.2.2:5070".parse().unwrap());
+        assert!(is(&own, "sip:a@192.0.2.2:5070"));
+        assert!(!is(&own, "sip:a@192.0.2.2:40000"));
     }
 
     #[test]

@@ -194,7 +194,6 @@ impl Proxy {
             mark: arrival.mark,
             record: None,
             path: None,
-            lines: Lines::new(),
             authorized: self.config.realm.clone(),
         };
         // Without room or a way it is lost, like any datagram: the 2xx comes again, and so does the ACK.
@@ -428,10 +427,11 @@ pub fn way_of(arrival: &Arrival) -> Target {
 fn forward(fork: &Fork, target: Target, breadth: u32, config: &ProxyConfig, tokens: &Tokens) -> Forward {
     let Target { uri, routes, hop, .. } = target;
     let arrival = &fork.arrival;
-    let record = (config.record_route && makes_dialog(&fork.request)).then(|| {
-        let first = routes.iter().chain(&arrival.routes).next();
-        let secure =
-            uri.as_uri().is_secure() || first.is_some_and(|first| sip::route::uri_of(first).starts_with("sips:"));
+    let first = routes.iter().chain(&arrival.routes).next();
+    let secure = uri.as_uri().is_secure() || first.is_some_and(|first| sip::route::uri_of(first).starts_with("sips:"));
+    // Whatever the settings say, where a secured hop meets one that is not (section 16.6 step 4).
+    let recorded = config.record_route || secure != fork.origin.transport.is_secured();
+    let record = (recorded && makes_dialog(&fork.request)).then(|| {
         let inward = is_hidden(&fork.request, &fork.origin).then(|| tokens.side(&fork.origin));
         let outward = match &hop {
             Hop::Path(path) if routes.is_empty() => Some(tokens.side(path)),
@@ -451,7 +451,6 @@ fn forward(fork: &Fork, target: Target, breadth: u32, config: &ProxyConfig, toke
         mark: arrival.mark,
         record,
         path: fork.edge.then(|| path_to(fork, tokens)).flatten(),
-        lines: Lines::new(),
         // At the edge they are for the home of the domain, whose realm may have the same name.
         authorized: config.realm.clone().filter(|_| !fork.edge),
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::draft::Hop;
 use crate::id::ServerTx;
-use crate::message::{Lines, Request, UriBuf};
+use crate::message::{Request, UriBuf};
 use crate::outbox::Origin;
 use crate::rng::Token;
 
@@ -35,8 +35,6 @@ pub struct Forward {
     pub record: Option<Record>,
     /// The way back to a device that registers elsewhere through us.
     pub path: Option<PathTo>,
-    /// Further lines, above those that came.
-    pub lines: Lines,
     /// The realm whose credentials were for us: they go no further, those for others do (RFC 3261 section 22.3).
     pub authorized: Option<Arc<str>>,
 }

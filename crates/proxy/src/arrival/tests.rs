@@ -99,6 +99,22 @@ fn rfc3261_16_3_3_max_forwards_of_zero_goes_no_further() {
 }
 
 #[test]
+fn rfc3261_16_3_1_what_a_proxy_reads_must_be_well_formed() {
+    let fine = "INVITE sip:b@b\nMax-Forwards: 70\nRoute: <sip:next;lr>\nProxy-Require:\nMax-Breadth: 3\n";
+    assert_eq!(arrived(fine).hops, 69);
+    for (field, broken) in [
+        ("sip:b@b", "sip:b@[b"),
+        ("Max-Forwards: 70", "Max-Forwards: many"),
+        ("Route: <sip:next;lr>", "Route: <sip:next;lr"),
+        ("Max-Breadth: 3", "Max-Breadth: wide"),
+    ] {
+        assert_eq!(refused(&fine.replace(field, broken)).code.get(), 400, "{broken}");
+    }
+    // What it does not read may be as it likes.
+    assert_eq!(arrived(&format!("{fine}Subject\t:\nX-Own: \"\n")).hops, 69);
+}
+
+#[test]
 fn rfc3261_16_6_3_without_max_forwards_it_is_70() {
     assert_eq!(arrived("INVITE sip:b@b\n").hops, 70);
 }

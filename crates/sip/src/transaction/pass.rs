@@ -104,7 +104,6 @@ pub(super) fn request(forward: &Forward, this: &Try<'_>, config: &Config) -> Byt
     if let Some(breadth) = forward.max_breadth {
         writer.line(HeaderId::MaxBreadth, breadth);
     }
-    writer.lines(&forward.lines);
     let headers = request.headers();
     let received = Way::of(headers, &forward.origin, config).stamp.values(&forward.origin);
     let ours = |value: &[u8]| forward.authorized.as_deref().is_some_and(|realm| digest::is_for(value, realm));

@@ -276,6 +276,24 @@ fn rfc3261_16_6_4_where_a_sips_uri_goes_sips_is_recorded() {
 }
 
 #[test]
+fn rfc3261_16_6_4_where_a_secured_hop_meets_another_it_is_recorded_in_any_case() {
+    for (by, scheme, recorded) in [
+        (Transport::Tls, "sip", Some("<sip:")),
+        (Transport::Udp, "sips", Some("<sips:")),
+        (Transport::Tls, "sips", None),
+        (Transport::Udp, "sip", None),
+    ] {
+        let target = Target::new(format!("{scheme}:b@192.0.2.3").parse().expect("a uri"));
+        let mut desk = Desk::new(ProxyConfig { record_route: false, ..ProxyConfig::default() }, vec![target]);
+        desk.hears_on(path(by, 2), &invite().replace("SIP/2.0/UDP", &format!("SIP/2.0/{}", by.as_str())));
+        desk.next(2, "SIP/2.0 100");
+        let records = desk.next(3, "INVITE").all(HeaderId::RecordRoute);
+        assert_eq!(records.is_empty(), recorded.is_none(), "{by:?} {scheme}: {records:?}");
+        assert!(records.iter().all(|record| record.starts_with(recorded.unwrap_or_default())), "{records:?}");
+    }
+}
+
+#[test]
 fn rfc3263_4_3_a_request_that_is_passed_on_goes_to_the_next_server_with_a_branch_of_its_own() {
     let at_two = Target::new("sip:b@two.example".parse().expect("a uri"));
     for unavailable in [true, false] {
