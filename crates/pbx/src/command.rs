@@ -9,6 +9,7 @@ use sip::Shard;
 use crate::metrics::Counts;
 use crate::status::Status;
 use crate::target::Target;
+use crate::watching::Facet;
 
 /// What other threads tell, and what they ask: with a question comes the channel for its answer.
 pub(crate) enum Command {
@@ -48,8 +49,8 @@ pub(crate) enum Command {
     },
     /// Somebody watches now: what each loop knows goes on the board.
     Watched,
-    /// The state of a user or extension is another, for those who watch it here.
-    Changed(String),
+    /// This of a user or extension is another, for those who watch it here.
+    Changed(String, Facet),
     /// From this address another loop has a device that knows one hash only.
     OneHash(SocketAddr),
 }

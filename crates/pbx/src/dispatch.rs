@@ -293,7 +293,7 @@ impl App for Switch {
             Command::Streamed(report) => self.metrics.streamed(&report),
             Command::Moved => self.studio.settle(),
             Command::Watched => self.write_all(turn),
-            Command::Changed(resource) => self.state_changed_elsewhere(resource),
+            Command::Changed(resource, facet) => self.changed_elsewhere(resource, facet),
         }
     }
 

@@ -6,15 +6,15 @@
 mod composed;
 mod documents;
 mod publishing;
+mod table;
 
-use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use event::dialog::State;
 use sip::message::{Body, HeaderId, Request, StatusCode};
 use sip::subscribe::{EndReason, Terms, WatcherEvent};
-use sip::{IdMap, Reply, StackError, Turn, WatcherId, uas};
+use sip::{Reply, StackError, Turn, WatcherId, uas};
 
 use crate::board::{Device, Onlooker, Talk};
 use crate::call::{Call, Stage};
@@ -25,6 +25,8 @@ use crate::switch::Switch;
 
 use documents::Document;
 pub(crate) use publishing::ALARM;
+use table::Watch;
+pub(crate) use table::{Facet, Watching};
 
 /// Most subscriptions at once, of all loops.
 const MOST: usize = 20_000;
@@ -97,60 +99,6 @@ impl Package {
     }
 }
 
-/// A subscription of a user.
-#[derive(Debug)]
-struct Watch {
-    /// Who watches, by name.
-    user: String,
-    package: Package,
-    /// The name of a user, or the number of an extension.
-    resource: String,
-    /// The address that is watched, as it was asked for.
-    entity: String,
-    /// The host of that, for the addresses of others.
-    host: String,
-    /// Of the next document.
-    version: u32,
-    /// Of the last, without its version.
-    told: Option<u64>,
-}
-
-/// The subscriptions of one loop.
-#[derive(Debug, Default)]
-pub(crate) struct Watching {
-    all: IdMap<WatcherId, Watch>,
-    by_resource: HashMap<String, BTreeSet<WatcherId>>,
-    by_user: HashMap<String, usize>,
-    /// Whose state has changed.
-    changed: BTreeSet<String>,
-    publications: publishing::Timer,
-}
-
-impl Watching {
-    fn add(&mut self, id: WatcherId, watch: Watch) {
-        self.by_resource.entry(watch.resource.clone()).or_default().insert(id);
-        *self.by_user.entry(watch.user.clone()).or_default() += 1;
-        self.all.insert(id, watch);
-    }
-
-    fn remove(&mut self, id: WatcherId) -> Option<Watch> {
-        let gone = self.all.remove(&id)?;
-        if let Some(ids) = self.by_resource.get_mut(&gone.resource) {
-            ids.remove(&id);
-            if ids.is_empty() {
-                self.by_resource.remove(&gone.resource);
-            }
-        }
-        if let Some(count) = self.by_user.get_mut(&gone.user) {
-            *count -= 1;
-            if *count == 0 {
-                self.by_user.remove(&gone.user);
-            }
-        }
-        Some(gone)
-    }
-}
-
 impl Switch {
     /// A SUBSCRIBE of an authenticated user outside of any dialog: the answer, unless it has been given.
     pub(crate) fn subscribe(&mut self, asked: Admitted, turn: &mut Turn<'_>) -> Option<Reply> {
@@ -182,7 +130,7 @@ impl Switch {
             .add(id, Watch { user, package, resource: resource.clone(), entity, host, version: 0, told: None });
         self.tell_watcher(id, true, turn);
         if package == Package::Presence {
-            self.state_changed(&resource);
+            self.changed(&resource, Facet::Watchers);
         }
         None
     }
@@ -219,12 +167,19 @@ impl Switch {
     pub(crate) fn watcher_event(&mut self, id: WatcherId, event: WatcherEvent, turn: &mut Turn<'_>) {
         match event {
             WatcherEvent::Wanted { .. } => self.tell_watcher(id, true, turn),
-            WatcherEvent::Ended { .. } => self.watcher_gone(id),
+            WatcherEvent::Ended { .. } => self.watcher_ended(id),
+            WatcherEvent::Gone => {
+                self.watcher_ended(id);
+                if self.watching.forget(id) {
+                    self.board.leave();
+                }
+            }
             _ => {}
         }
     }
 
-    fn watcher_gone(&mut self, id: WatcherId) {
+    /// It is told nothing any more.
+    fn watcher_ended(&mut self, id: WatcherId) {
         let Some(gone) = self.watching.remove(id) else { return };
         {
             let mut notes = self.board.notes();
@@ -235,9 +190,8 @@ impl Switch {
                 }
             }
         }
-        self.board.leave();
         if gone.package == Package::Presence {
-            self.state_changed(&gone.resource);
+            self.changed(&gone.resource, Facet::Watchers);
         }
     }
 
@@ -259,31 +213,37 @@ impl Switch {
             (watch.version, watch.told) = (watch.version.wrapping_add(1), told);
         }
         if turn.notify(id, Some(Body::new(kind, text.into_bytes()))).is_err() {
-            self.watcher_gone(id);
+            self.watcher_ended(id);
         }
         // A single question: the NOTIFY that answers it is the last.
         if turn.watcher_left(id).is_none() {
-            self.watcher_gone(id);
+            self.watcher_ended(id);
         }
     }
 
     /// Somebody's state is another: this loop and the others tell those who watch it.
     pub(crate) fn state_changed(&mut self, resource: &str) {
-        self.watching.changed.insert(resource.to_owned());
-        self.neighbours.tell_others(|| Command::Changed(resource.to_owned()));
+        self.changed(resource, Facet::State);
+    }
+
+    fn changed(&mut self, resource: &str, facet: Facet) {
+        self.watching.changed.insert((resource.to_owned(), facet));
+        self.neighbours.tell_others(|| Command::Changed(resource.to_owned(), facet));
     }
 
     /// Another loop says so.
-    pub(crate) fn state_changed_elsewhere(&mut self, resource: String) {
-        if self.watching.by_resource.contains_key(&resource) {
-            self.watching.changed.insert(resource);
+    pub(crate) fn changed_elsewhere(&mut self, resource: String, facet: Facet) {
+        let concerned = (resource, facet);
+        if self.watching.by_resource.contains_key(&concerned) {
+            self.watching.changed.insert(concerned);
         }
     }
 
     /// Tells what has changed, when all that came has been looked at.
     pub(crate) fn tell_watchers(&mut self, turn: &mut Turn<'_>) {
-        for resource in std::mem::take(&mut self.watching.changed) {
-            let ids: Vec<WatcherId> = self.watching.by_resource.get(&resource).into_iter().flatten().copied().collect();
+        for concerned in std::mem::take(&mut self.watching.changed) {
+            let ids: Vec<WatcherId> =
+                self.watching.by_resource.get(&concerned).into_iter().flatten().copied().collect();
             for id in ids {
                 self.tell_watcher(id, false, turn);
             }
@@ -317,12 +277,13 @@ impl Switch {
             expires: u32::try_from(binding.remaining(turn.now()).as_secs()).unwrap_or(u32::MAX),
         };
         let devices: Vec<Device> = self.bindings.of(turn.now(), name).map(device).collect();
-        if devices.is_empty() {
-            self.board.notes().devices.remove(name);
-        } else {
-            self.board.notes().devices.insert(name.to_owned(), devices);
+        let before = match devices.is_empty() {
+            true => self.board.notes().devices.remove(name),
+            false => self.board.notes().devices.insert(name.to_owned(), devices.clone()),
+        };
+        if before.unwrap_or_default() != devices {
+            self.state_changed(name);
         }
-        self.state_changed(name);
     }
 
     /// Writes down and answers the REGISTERs that wait.
@@ -385,7 +346,7 @@ impl Switch {
         for id in ids {
             // One that has ended in this very turn is gone.
             let _ = turn.end_watcher(id, EndReason::Probation, Some(30), None);
-            self.watcher_gone(id);
+            self.watcher_ended(id);
         }
     }
 }

@@ -344,3 +344,23 @@ fn what_one_user_publishes_is_told_within_limits() {
     assert_eq!(subscribe(&mut watcher, "1002", "presence").1.code().get(), 200);
     assert_eq!(presence(&told(&mut watcher)).tuples.len(), 32);
 }
+
+/// A single question takes room until its NOTIFY is answered: who answers none has no more than who watches.
+#[test]
+fn questions_that_are_not_done_count_as_watchers() {
+    let (running, server) = start(pbx::Config { shards: 1, ..config() });
+    let mut user = phone(server, "1001");
+    let fetch =
+        |user: &mut Phone| ask(user, "SUBSCRIBE", "1002", "Event: dialog\r\nExpires: 0\r\n", None).1.code().get();
+    for number in 0..256 {
+        assert_eq!(fetch(&mut user), 200, "{number}");
+    }
+    assert_eq!(fetch(&mut user), 503);
+    assert_eq!(running.status().unwrap().watchers, 256);
+    // Others have room, and so has he once he has answered.
+    let mut other = phone(server, "1003");
+    assert_eq!(fetch(&mut other), 200);
+    told(&mut other);
+    told(&mut user);
+    assert_eq!(fetch(&mut user), 200);
+}

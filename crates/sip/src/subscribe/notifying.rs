@@ -47,6 +47,7 @@ impl Turn<'_> {
         if gone.ending.is_none() {
             self.watcher_tell(id, WatcherEvent::Ended { why });
         }
+        self.watcher_tell(id, WatcherEvent::Gone);
     }
 
     pub(super) fn watcher_arm(&mut self, id: WatcherId) {

@@ -38,11 +38,13 @@ pub enum WatcherEvent {
         /// How long it holds now.
         expires: Duration,
     },
-    /// It is no more. Its last news.
+    /// It is no more: nothing is to be told to it.
     Ended {
         /// Why.
         why: WatcherEnd,
     },
+    /// Nothing of it is left: its last NOTIFY has its answer, or will have none. Its last news, however it has ended.
+    Gone,
 }
 
 /// Why a watcher is no more.

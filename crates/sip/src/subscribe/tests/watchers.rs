@@ -34,6 +34,16 @@ impl Rig {
         (rig, id, ours)
     }
 
+    /// Why a watcher ended of which nothing is left.
+    fn end_of(&self, id: WatcherId) -> &WatcherEnd {
+        match &self.watchers[..] {
+            [.., (ended, WatcherEvent::Ended { why }), (gone, WatcherEvent::Gone)] if (*ended, *gone) == (id, id) => {
+                why
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn state(&self) -> String {
         self.last().headers().text(HeaderId::SubscriptionState).unwrap().into_owned()
     }
@@ -193,7 +203,9 @@ fn rfc6665_4_4_3_a_single_question_is_answered_once() {
     let id = rig.accept(Terms::default()).unwrap();
     rig.tell(id, "state");
     assert_eq!((rig.state().as_str(), rig.body()), ("terminated;reason=timeout", "state"));
+    assert!(rig.watchers.is_empty(), "it is there until its NOTIFY is answered");
     rig.answer(200, &[]);
+    assert!(matches!(&rig.watchers[..], [(gone, WatcherEvent::Gone)] if *gone == id));
     rig.nothing_left();
 }
 
@@ -203,10 +215,7 @@ fn rfc6665_4_2_2_which_refusals_of_a_notify_remove_it() {
         let (mut rig, id, _) = Rig::watched(600, Terms::default());
         rig.tell(id, "second");
         rig.answer(code, &[]);
-        assert!(
-            matches!(rig.watchers.last(), Some((_, WatcherEvent::Ended { why: WatcherEnd::Refused(of) })) if of.get() == code),
-            "{code}"
-        );
+        assert!(matches!(rig.end_of(id), WatcherEnd::Refused(of) if of.get() == code), "{code}");
         rig.nothing_left();
     }
     for code in [400, 403, 500] {
@@ -223,10 +232,7 @@ fn rfc6665_4_2_2_a_notify_that_nobody_answers_removes_it() {
     let (mut rig, id, _) = Rig::watched(600, Terms::default());
     rig.tell(id, "second");
     rig.wait_until(33.0);
-    assert!(matches!(
-        rig.watchers.last(),
-        Some((_, WatcherEvent::Ended { why: WatcherEnd::Unreachable(Failure::Timeout) }))
-    ));
+    assert_eq!(rig.end_of(id), &WatcherEnd::Unreachable(Failure::Timeout));
     rig.nothing_left();
 }
 

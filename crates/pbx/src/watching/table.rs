@@ -1,0 +1,130 @@
+//! The subscriptions of one loop, and whom a change concerns.
+
+use std::collections::{BTreeSet, HashMap};
+
+use sip::{IdMap, WatcherId};
+
+use super::{Package, publishing};
+
+/// What of somebody is another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Facet {
+    /// Anything but who watches.
+    State,
+    /// Who watches.
+    Watchers,
+}
+
+/// A subscription of a user.
+#[derive(Debug)]
+pub(super) struct Watch {
+    /// Who watches, by name.
+    pub(super) user: String,
+    pub(super) package: Package,
+    /// The name of a user, or the number of an extension.
+    pub(super) resource: String,
+    /// The address that is watched, as it was asked for.
+    pub(super) entity: String,
+    /// The host of that, for the addresses of others.
+    pub(super) host: String,
+    /// Of the next document.
+    pub(super) version: u32,
+    /// Of the last, without its version.
+    pub(super) told: Option<u64>,
+}
+
+impl Watch {
+    /// By what change it is told something.
+    fn concerns(&self) -> (String, Facet) {
+        let facet = if self.package == Package::Watchers { Facet::Watchers } else { Facet::State };
+        (self.resource.clone(), facet)
+    }
+}
+
+/// The subscriptions of one loop.
+#[derive(Debug, Default)]
+pub(crate) struct Watching {
+    pub(super) all: IdMap<WatcherId, Watch>,
+    pub(super) by_resource: HashMap<(String, Facet), BTreeSet<WatcherId>>,
+    /// Whose each is, until nothing of it is left: also what has ended takes room until then.
+    pub(super) places: IdMap<WatcherId, String>,
+    pub(super) by_user: HashMap<String, usize>,
+    /// What of whom has changed.
+    pub(super) changed: BTreeSet<(String, Facet)>,
+    pub(super) publications: publishing::Timer,
+}
+
+impl Watching {
+    pub(super) fn add(&mut self, id: WatcherId, watch: Watch) {
+        self.by_resource.entry(watch.concerns()).or_default().insert(id);
+        *self.by_user.entry(watch.user.clone()).or_default() += 1;
+        self.places.insert(id, watch.user.clone());
+        self.all.insert(id, watch);
+    }
+
+    pub(super) fn remove(&mut self, id: WatcherId) -> Option<Watch> {
+        let gone = self.all.remove(&id)?;
+        let concerns = gone.concerns();
+        if let Some(ids) = self.by_resource.get_mut(&concerns) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_resource.remove(&concerns);
+            }
+        }
+        Some(gone)
+    }
+
+    /// Gives its place back; false when it had none.
+    pub(super) fn forget(&mut self, id: WatcherId) -> bool {
+        let Some(user) = self.places.remove(&id) else { return false };
+        if let Some(count) = self.by_user.get_mut(&user) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_user.remove(&user);
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch(package: Package) -> Watch {
+        let text = |text: &str| text.to_owned();
+        Watch {
+            user: text("1001"),
+            package,
+            resource: text("1002"),
+            entity: text("sip:1002@x"),
+            host: text("x"),
+            version: 0,
+            told: None,
+        }
+    }
+
+    /// One more that watches is told to those who want to know that, and nothing is written anew for all others.
+    #[test]
+    fn rfc3857_4_7_1_who_watches_concerns_only_who_watches_that() {
+        for package in Package::ALL {
+            let (resource, facet) = watch(package).concerns();
+            let expected = if package == Package::Watchers { Facet::Watchers } else { Facet::State };
+            assert_eq!((resource.as_str(), facet), ("1002", expected), "{package:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_ended_keeps_its_place_until_nothing_is_left_of_it() {
+        let mut all = Watching::default();
+        let ids = [1, 2].map(|slot| WatcherId(sip::Id::new(sip::Shard(0), 1, slot)));
+        all.add(ids[0], watch(Package::Presence));
+        all.add(ids[1], watch(Package::Watchers));
+        assert_eq!(all.by_resource.len(), 2);
+        assert!(all.remove(ids[0]).is_some() && all.remove(ids[0]).is_none());
+        assert_eq!((all.by_resource.len(), all.by_user["1001"]), (1, 2));
+        assert!(all.forget(ids[0]) && !all.forget(ids[0]));
+        assert!(all.remove(ids[1]).is_some() && all.forget(ids[1]));
+        assert!(all.by_resource.is_empty() && all.by_user.is_empty() && all.places.is_empty() && all.all.is_empty());
+    }
+}
