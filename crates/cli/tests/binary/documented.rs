@@ -147,7 +147,7 @@ fn port(listening: &str) -> String {
 /// Runs what prints JSON, each kind beside the others, and holds each line against the document: and the document against all that was printed.
 #[test]
 fn json_lines_and_their_document_agree() {
-    let runs: [fn() -> Printed; 8] = [
+    let runs: [fn() -> Printed; 10] = [
         of_a_trace,
         of_a_server,
         of_the_robot,
@@ -156,6 +156,8 @@ fn json_lines_and_their_document_agree() {
         of_a_call,
         of_a_silence,
         of_a_ring,
+        of_a_transfer,
+        of_a_refused_digit,
     ];
     let mut printed = Printed::new();
     std::thread::scope(|scope| {
@@ -234,6 +236,12 @@ fn of_the_robot() -> Printed {
     assert_eq!(caller.code, Some(0), "{caller:?}");
     assert_eq!(offhook(&["message", &target, "x"]).code, Some(0));
     robot.line(r#""event":"message""#);
+    let writes = "<isComposing xmlns='urn:ietf:params:xml:ns:im-iscomposing'><state>active</state></isComposing>";
+    runtime().block_on(async {
+        let there = ua::Endpoint::builder().udp("127.0.0.1:0").build().await.unwrap();
+        there.message_as(&target, "application/im-iscomposing+xml", writes.as_bytes()).await.unwrap();
+    });
+    robot.line(r#""event":"composing""#);
     robot.interrupt();
     let (_, lines) = robot.end();
     let printed = held_against_the_document(objects(&lines));
@@ -308,10 +316,13 @@ fn of_a_registrar_in_trouble() -> Printed {
     held_against_the_document(objects(&lines))
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().enable_io().build().unwrap()
+}
+
 /// A call whose other side holds, goes on, and sends a key and a message.
 fn of_a_call() -> Printed {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().enable_io().build().unwrap();
-    let lines = runtime.block_on(async {
+    let lines = runtime().block_on(async {
         let there = ua::Endpoint::builder().udp("127.0.0.1:0").build().await.unwrap();
         let target = there.uri("x").unwrap();
         let mut caller = Going::start(&["call", &target, "--sip", "127.0.0.1:0", "--tone", "440", "--json"]);
@@ -357,4 +368,49 @@ fn of_a_ring() -> Printed {
     caller.line(r#""code":180"#);
     caller.interrupt();
     held_against_the_document(objects(&caller.end().1))
+}
+
+/// A call that is sent to somebody who is busy, then to another one, in whose place a third comes.
+fn of_a_transfer() -> Printed {
+    let lines = runtime().block_on(async {
+        let there = ua::Endpoint::builder().udp("127.0.0.1:0").allow_transfer().build().await.unwrap();
+        let third = ua::Endpoint::builder().udp("127.0.0.1:0").allow_transfer().build().await.unwrap();
+        let target = there.uri("x").unwrap();
+        let mut caller = Going::start(&["call", &target, "--sip", "127.0.0.1:0", "--allow-transfer", "--json"]);
+        let call = there.incoming().await.unwrap().answer().await.unwrap();
+        call.transfer(&format!("sip:486@{}", refusals::peer())).await.unwrap();
+        caller.line(r#""event":"transfer_failed""#);
+        // By the name that it gives itself.
+        call.transfer(&third.uri("phone").unwrap()).await.unwrap();
+        let second = third.incoming().await.unwrap().answer().await.unwrap();
+        caller.line(r#""event":"transferred""#);
+        let asking = third.call(there.uri("x").unwrap()).start().await.unwrap();
+        let asked = there.incoming().await.unwrap().answer().await.unwrap();
+        asking.answer().await.unwrap().transfer_to(&second).await.unwrap();
+        let placed = there.referral().await.unwrap().accept().await.unwrap();
+        caller.line(r#""event":"replaced""#);
+        placed.hangup().await;
+        asked.hangup().await;
+        caller.end().1
+    });
+    held_against_the_document(objects(&lines))
+}
+
+/// A call to somebody who takes no digits in INFO requests.
+fn of_a_refused_digit() -> Printed {
+    let there = refusals::answering(|request| match request.split(' ').next() {
+        Some("INVITE") => {
+            let sdp =
+                "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
+            let contact = request.split(' ').nth(1).unwrap();
+            let more = format!("Contact: <{contact}>\r\nContent-Type: application/sdp\r\n");
+            let length = format!("Content-Length: {}\r\n\r\n{sdp}", sdp.len());
+            refusals::answer_with(request, "200", &more).replace("Content-Length: 0\r\n\r\n", &length)
+        }
+        Some("INFO") => refusals::answer_with(request, "415", ""),
+        _ => refusals::answer_with(request, "200", ""),
+    });
+    let digits = ["--dtmf", "5", "--dtmf-mode", "info", "--for", "2", "--json"];
+    let told = offhook(&[&["call", &format!("sip:x@{there}"), "--sip", "127.0.0.1:0"], &digits[..]].concat());
+    held_against_the_document(told.stdout.lines())
 }

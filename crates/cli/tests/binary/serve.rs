@@ -230,14 +230,19 @@ fn every_message_is_shown_when_asked_for_twice_and_no_credentials() {
     assert!(!quiet.stderr.contains("REGISTER sip:"), "{}", quiet.stderr);
     let told = offhook(&[&arguments[..], &["-vv"]].concat());
     assert_eq!(told.code, Some(0), "{told:?}");
-    for part in ["sent to UDP", "REGISTER sip:", "received from UDP", "SIP/2.0 200", "Authorization: (cut)"] {
+    let without_proof = |text: &str| {
+        assert!(text.matches("response=").count() > 0, "{text}");
+        assert_eq!(text.matches("response=").count(), text.matches("response=\"(cut)\"").count(), "{text}");
+    };
+    for part in ["sent to UDP", "REGISTER sip:", "received from UDP", "SIP/2.0 200", "Authorization: Digest username="]
+    {
         assert!(told.stderr.contains(part), "{part}: {}", told.stderr);
     }
-    assert!(!told.stderr.contains("response="), "{}", told.stderr);
+    without_proof(&told.stderr);
     server.line("REGISTER sip:");
-    server.line("Authorization: (cut)");
+    server.line("Authorization: Digest username=");
     server.line("SIP/2.0 200");
-    assert!(!server.seen().iter().any(|line| line.contains("response=")), "{:#?}", server.seen());
+    without_proof(&server.seen().join("\n"));
 }
 
 #[test]
