@@ -60,7 +60,8 @@ impl Switch {
         turn: &mut Turn<'_>,
     ) -> Result<Option<String>, Refusal> {
         let refuse = |code| Err(refused(Reply::new(code)));
-        if !self.may_replace(call, number, invite) {
+        // Whom a user has sent may take his place (Replaces), where he hears of it; nobody listens in on him by saying that he was sent.
+        if self.user_at(call, number) != invite.user {
             return refuse(StatusCode::FORBIDDEN);
         }
         match &call.stage {

@@ -81,7 +81,7 @@ impl Switch {
     }
 
     /// Whether a leg that stands may be taken over.
-    pub(super) fn may_replace(&self, call: &Call, number: u32, invite: &Admitted) -> bool {
+    fn may_replace(&self, call: &Call, number: u32, invite: &Admitted) -> bool {
         let replaced = self.user_at(call, number);
         let sent_by = |request: &Request| {
             let by = request.headers().get::<ReferredBy<'_>>()?.ok()?;

@@ -120,7 +120,8 @@ impl Phone {
         }
         let body = Body::new("message/sipfrag;version=2.0", format!("SIP/2.0 {} {reason}\r\n", code.get()));
         match turn.in_dialog(call.session, Method::Notify, lines, Some(body)) {
-            Ok(tx) => asked.notify = Some(tx),
+            // What has ended by its time says nothing more (RFC 6665 section 4.2.2).
+            Ok(tx) => (asked.notify, asked.silent) = (Some(tx), left == 0),
             Err(error) => tracing::debug!(%error, "how a transfer goes is not told"),
         }
     }

@@ -6,7 +6,7 @@
 use media::{CallMedia, Key};
 use sip::header::{From, NameAddr, ReferredBy};
 use sip::message::{Body, Headers, Lines, Request, StatusCode, Uri};
-use sip::{Reply, ServerTx, SessionId, Turn};
+use sip::{Origin, Path, Reply, ServerTx, SessionId, Transport, Turn};
 
 use super::call::{Change, Stage, Step};
 use super::sound::description;
@@ -17,12 +17,20 @@ use crate::event::CallEvent;
 
 impl Phone {
     /// An INVITE that names a session of ours. Where it cannot be taken, everything stays as it was (RFC 3891 section 3).
-    pub(super) fn replaced(&mut self, session: SessionId, tx: ServerTx, request: &Request, turn: &mut Turn<'_>) {
+    pub(super) fn replaced(
+        &mut self,
+        session: SessionId,
+        tx: ServerTx,
+        (request, origin): (&Request, &Origin),
+        turn: &mut Turn<'_>,
+    ) {
         let Some((key, call)) = self.call_of(session) else {
             return respond(turn, tx, Reply::new(StatusCode::DECLINE));
         };
-        let other = turn.dialog_of(session).map(|dialog| dialog.remote().to_owned()).unwrap_or_default();
-        if !may_stand_in(request.headers(), &other) {
+        let may = turn.dialog_of(session).is_some_and(|dialog| {
+            may_stand_in(request.headers(), dialog.remote()) && is_as_safe(origin.transport, dialog.path())
+        });
+        if !may {
             return respond(turn, tx, Reply::new(StatusCode::FORBIDDEN));
         }
         let mut media = CallMedia::sharing(call.sound.media.shared(), rand::random());
@@ -114,6 +122,11 @@ impl Phone {
     }
 }
 
+/// Whether what comes by this transport could be read and made up on its way by nobody who could not do so with a call by that path.
+fn is_as_safe(transport: Transport, before: Option<Path>) -> bool {
+    transport.is_secured() || before.is_none_or(|before| !before.transport.is_secured())
+}
+
 /// Whether an INVITE comes from the `other` side of a session, or from whom it has sent (RFC 3891 section 3).
 fn may_stand_in(headers: &Headers, other: &str) -> bool {
     let Ok(other) = NameAddr::parse(other) else { return false };
@@ -124,4 +137,29 @@ fn may_stand_in(headers: &Headers, other: &str) -> bool {
     let from = headers.get::<From<'_>>().and_then(Result::ok);
     let sent_by = headers.get::<ReferredBy<'_>>().and_then(Result::ok);
     from.is_some_and(|from| same(&from.0.uri)) || sent_by.is_some_and(|by| same(&by.0.uri))
+}
+
+#[cfg(test)]
+mod tests {
+    use sip::FlowId;
+
+    use super::*;
+
+    #[test]
+    fn rfc3891_8_nobody_takes_a_call_over_tls_over_in_the_clear() {
+        let address = "192.0.2.1:5060".parse().unwrap();
+        let by = |transport| Some(Path { flow: FlowId(1), transport, local: address, remote: address });
+        for (transport, before, may) in [
+            (Transport::Udp, by(Transport::Tls), false),
+            (Transport::Tcp, by(Transport::Wss), false),
+            (Transport::Ws, by(Transport::Tls), false),
+            (Transport::Tls, by(Transport::Tls), true),
+            (Transport::Tls, by(Transport::Wss), true),
+            (Transport::Udp, by(Transport::Tcp), true),
+            (Transport::Tls, by(Transport::Udp), true),
+            (Transport::Udp, None, true),
+        ] {
+            assert_eq!(is_as_safe(transport, before), may, "{transport:?} {before:?}");
+        }
+    }
 }

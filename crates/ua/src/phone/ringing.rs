@@ -27,7 +27,7 @@ impl Phone {
         if self.parts.transfers {
             match turn.replaced(request) {
                 Ok(None) => {}
-                Ok(Some(session)) => return self.replaced(session, tx, request, turn),
+                Ok(Some(session)) => return self.replaced(session, tx, (request, origin), turn),
                 Err(refusal) => return respond(turn, tx, *refusal),
             }
         }

@@ -190,6 +190,32 @@ async fn rfc3515_2_4_4_a_subscribe_refreshes_what_a_refer_has_made_or_ends_it() 
 }
 
 #[tokio::test]
+async fn rfc6665_4_2_2_a_subscription_whose_time_has_passed_says_so_and_nothing_more() {
+    let (alice, mut peer, _call, invite) = stood().await;
+    let mut target = Peer::new().await;
+    peer.request(&invite, "a", "REFER", 1, &format!("Refer-To: <{}>\r\n", target.uri()), "").await;
+    peer.expect("SIP/2.0 202 ").await;
+    told(&mut peer).await;
+    peer.request(&invite, "a", "SUBSCRIBE", 2, "Event: refer\r\nExpires: 1\r\n", "").await;
+    peer.expect("SIP/2.0 200 ").await;
+    assert_eq!(told(&mut peer).await.0, "active;expires=1");
+    let _dialing = alice.referral().await.unwrap().accept().start().await.unwrap();
+    let placed = target.expect("INVITE").await;
+    let mut progress = ["180 Ringing", "183 Session Progress"].into_iter().cycle();
+    loop {
+        target.reply(&placed, progress.next().unwrap(), "b", "", "").await;
+        match told(&mut peer).await.0.as_str() {
+            "terminated;reason=timeout" => break,
+            state => assert!(state.starts_with("active;expires="), "{state}"),
+        }
+    }
+    target.reply(&placed, progress.next().unwrap(), "b", "", "").await;
+    peer.request(&invite, "a", "OPTIONS", 3, "", "").await;
+    let next = peer.expect("").await;
+    assert!(next.starts_with("SIP/2.0 200 "), "{next}");
+}
+
+#[tokio::test]
 async fn rfc6665_4_2_2_who_refuses_a_notify_gets_no_more_and_the_call_stands() {
     let (alice, mut peer, call, invite) = stood().await;
     peer.request(&invite, "a", "REFER", 1, TO_CAROL, "").await;
