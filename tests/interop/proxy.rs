@@ -78,12 +78,12 @@ fn of_two_phones_that_ring_one_answers_and_the_other_is_cancelled() {
 #[test]
 fn of_two_phones_of_which_one_is_busy_the_other_answers() {
     let server = serve("proxy.forking = \"serial\"\n");
-    let answers = callee(&server, "proxied_callee.xml");
+    // The one that registered first is asked first.
     let busy = callee(&server, "uas_busy.xml");
+    let answers = callee(&server, "proxied_callee.xml");
     went_well(call(&server, "proxied_caller_answered.xml", "secret1"));
+    went_well(busy.finish());
     went_well(answers.finish());
-    let mut busy = busy;
-    busy.kill();
 }
 
 #[test]
