@@ -2,6 +2,7 @@
 
 use sip::header::ContentType;
 use sip::message::{Request, StatusCode};
+use sip::publish::Limits;
 use sip::subscribe::Terms;
 use sip::{AlarmId, Reply, Time, Turn, uas};
 
@@ -46,6 +47,7 @@ impl Switch {
             notes.published.publish(now, rand::random(), (&name, kind), request, &Terms::default())
         };
         match published {
+            Err(refusal) if refusal.code == StatusCode::SERVICE_UNAVAILABLE => self.busy(),
             Err(refusal) => *refusal,
             Ok(published) => {
                 self.arm_publications(turn);
@@ -116,8 +118,8 @@ fn unreadable(package: Package, request: &Request) -> Option<Reply> {
     let kind = request.headers().content_type().and_then(Result::ok);
     let is_it =
         |kind: ContentType<'_>| format!("{}/{}", kind.kind, kind.subtype).eq_ignore_ascii_case(package.entry().1);
-    // Of another type: that is refused as such.
-    if body.is_empty() || !kind.is_some_and(is_it) {
+    // Of another type, or too long: that is refused as such.
+    if body.is_empty() || body.len() > Limits::default().octets || !kind.is_some_and(is_it) {
         return None;
     }
     let read = match package {

@@ -364,3 +364,22 @@ fn questions_that_are_not_done_count_as_watchers() {
     told(&mut user);
     assert_eq!(fetch(&mut user), 200);
 }
+
+#[test]
+fn rfc3903_6_what_is_refused_says_why() {
+    let (_running, server) = start(config());
+    let mut bob = phone(server, "1002");
+    let (kind, body) = ("application/pidf+xml", "<presence entity='sip:1002@x'/>");
+    let mut publish = |lines: &str, body: &str| {
+        ask(&mut bob, "PUBLISH", "1002", &format!("Event: presence\r\n{lines}"), Some((kind, body))).1
+    };
+    // Too long is told before anything is read of it.
+    assert_eq!(publish("", &"<".repeat(20_000)).code().get(), 413);
+    // An Accept is about bodies of answers, which have none.
+    assert_eq!(publish("Accept: text/plain\r\n", body).code().get(), 200);
+    for _ in 1..10 {
+        assert_eq!(publish("", body).code().get(), 200);
+    }
+    let full = publish("", body);
+    assert_eq!((full.code().get(), full.headers().text(HeaderId::RetryAfter).as_deref()), (503, Some("7")));
+}

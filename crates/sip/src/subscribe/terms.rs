@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::header::{Accept, Event, Expires};
-use crate::message::{HeaderId, Headers, Lines, Request, StatusCode};
+use crate::message::{HeaderId, Headers, Lines, Method, Request, StatusCode};
 use crate::reply::Reply;
 
 /// On what terms subscriptions are granted.
@@ -63,7 +63,8 @@ pub fn check(request: &Request, packages: &[(&str, &str)]) -> Option<Reply> {
         Some(Ok(event)) => event,
     };
     let Some((_, kind)) = packages.iter().find(|(name, _)| *name == event.package) else { return bad_event() };
-    if !headers.has(HeaderId::Accept) {
+    // What a publisher accepts is no document of the package.
+    if *request.method() != Method::Subscribe || !headers.has(HeaderId::Accept) {
         return None;
     }
     let (ours, sub) = kind.split_once('/').unwrap_or((kind, ""));
