@@ -22,7 +22,8 @@ pub struct Config {
     /// nothing is kept of it. An eighth more is for requests within dialogs and for CANCELs of what is here: a flood keeps nobody from hanging
     /// up.
     pub max_server_transactions: usize,
-    /// Most octets of messages that server transactions keep: requests without a final response, and last responses, which repeat every Via.
+    /// Most octets of messages that server transactions keep: requests without a final response, last responses, which repeat every Via, and the
+    /// copies that a proxy has passed on, as long as they may be sent again.
     /// A request that would take them past it is answered 503 with Retry-After, and nothing is kept of it; what has been let in is
     /// answered in any case. An eighth more is for requests within dialogs and for CANCELs. The default leaves 671 octets for each of the most server transactions.
     pub max_kept_octets: usize,

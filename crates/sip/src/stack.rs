@@ -47,7 +47,7 @@ pub struct Stack {
     pub(crate) streams: BTreeSet<(FlowId, Id)>,
     /// Server transactions.
     pub(crate) servers: Slab<Server>,
-    /// Octets of the messages they keep.
+    /// Octets of the messages they keep, and of the copies that are passed on.
     pub(crate) kept: usize,
     /// Where requests find them.
     pub(crate) arrivals: Table<Id>,
@@ -200,7 +200,7 @@ pub struct Usage {
     pub client_transactions: usize,
     /// Server transactions, those that only absorb repeats included.
     pub server_transactions: usize,
-    /// Octets of the messages that server transactions keep.
+    /// Octets of the messages that server transactions keep, and of the copies of requests that are passed on.
     pub kept_octets: usize,
     /// Entries of the tables by which messages and flows find transactions.
     pub matches: usize,

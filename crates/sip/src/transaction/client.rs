@@ -41,6 +41,15 @@ enum Machine {
 }
 
 impl Client {
+    /// The octets of a copy of somebody else's request; what we ask ourselves is bounded by what made us ask.
+    fn copied(&self) -> usize {
+        if self.passed { self.bytes.len() } else { 0 }
+    }
+    /// Lets go of the request; `kept` is the sum over all transactions.
+    fn let_go(&mut self, kept: &mut usize) {
+        *kept -= self.copied();
+        self.bytes = Bytes::new();
+    }
     fn is_for(&self, method: &Method) -> bool {
         match &self.machine {
             Machine::Invite { .. } => *method == Method::Invite,
@@ -162,6 +171,7 @@ impl Turn<'_> {
     pub(super) fn client_send(&mut self, id: Id, bytes: Bytes, why: Cause) {
         let Some(client) = self.stack.clients.get_mut(id) else { return };
         client.bytes = bytes.clone();
+        self.stack.kept += client.copied();
         let path = client.path;
         if path.transport.is_reliable() {
             self.stack.streams.insert((path.flow, id));
@@ -174,6 +184,7 @@ impl Turn<'_> {
     /// Takes a transaction away, and with an INVITE its CANCEL.
     pub(super) fn client_end(&mut self, id: Id) {
         let Some(client) = self.stack.clients.remove(id) else { return };
+        self.stack.kept -= client.copied();
         self.stop(client.timer);
         self.stack.streams.remove(&(client.path.flow, id));
         let Some(partner) = client.partner else { return };
@@ -267,7 +278,7 @@ impl Turn<'_> {
 
     fn client_forget_request(&mut self, id: Id) {
         if let Some(client) = self.stack.clients.get_mut(id) {
-            client.bytes = Bytes::new();
+            client.let_go(&mut self.stack.kept);
         }
     }
 
@@ -278,11 +289,10 @@ impl Turn<'_> {
         let Machine::Invite { ack, .. } = &mut client.machine else { return };
         if ack.is_none() {
             *ack = print::ack(&client.bytes, response, &self.stack.config.limits);
-            client.bytes = Bytes::new();
         }
-        if let Some(bytes) =
-            ack.clone().map(|ack| if planted(Bug::AckBranch) { print::planted_branch(&ack) } else { ack })
-        {
+        let ack = ack.clone();
+        client.let_go(&mut self.stack.kept);
+        if let Some(bytes) = ack.map(|ack| if planted(Bug::AckBranch) { print::planted_branch(&ack) } else { ack }) {
             self.send(Sender::Client(id), path, bytes, Cause::Ack);
         }
     }

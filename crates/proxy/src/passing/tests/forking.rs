@@ -297,6 +297,25 @@ fn who_is_in_a_call_can_hang_up_however_many_call() {
 }
 
 #[test]
+fn copies_that_are_under_way_count_as_kept() {
+    let mut desk = Desk::to(&[(3, 500), (4, 500), (5, 500)]);
+    begun(&mut desk);
+    let passed = forked(&mut desk, &[3, 4, 5]);
+    let copies: usize = passed.iter().map(|sent| sent.text.len()).sum();
+    let all = desk.stack.usage().kept_octets;
+    assert!(all > copies, "{all} of {copies}");
+    // A refusal needs its ACK from now on, and no copy.
+    desk.answers(3, &passed[0], 486, "");
+    desk.next(3, "ACK");
+    assert_eq!(desk.stack.usage().kept_octets, all - passed[0].text.len());
+    desk.answers(4, &passed[1], 180, "");
+    desk.next(2, "SIP/2.0 180");
+    desk.answers(4, &passed[1], 200, "");
+    desk.next(2, "SIP/2.0 200");
+    desk.empty();
+}
+
+#[test]
 fn what_one_request_may_start_is_bounded() {
     let config = ProxyConfig { max_targets: 2, max_forks: 1, ..ProxyConfig::default() };
     let mut desk = Desk::new(config, vec![target(3, 500), target(4, 500), target(5, 500)]);
