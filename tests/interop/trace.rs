@@ -173,13 +173,22 @@ fn filters_show_one_user_or_one_call_and_nobody_elses() {
     let (_, told) = one.stop("INT");
     assert!(everybody.contains("sip:1002@") && everybody.contains("sip:1001@"), "{everybody}");
     assert!(told.contains("sip:1001@") && !told.contains("sip:1002@"), "{told}");
-    // By the Call-ID of a call that is under way.
-    let (_robot, _) = offhook::answer(&[]);
-    let call_id = everybody.split("\"call_id\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
-    let nobody = trace(&server, &["--call-id", call_id, "--json", "--for", "1"]);
+    // By a Call-ID: what has it, and nothing else.
+    let mut one = trace(&server, &["--call-id", "chosen@here", "--json"]);
     assert_eq!(register("1001", "secret1"), 0);
-    let (code, told) = nobody.finish();
-    assert!(code == 0 && told.contains("\"messages\":0"), "a registration has a Call-ID of its own: {told}");
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let here = socket.local_addr().unwrap();
+    let options = format!(
+        "OPTIONS sip:{to} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bKchosen\r\nFrom: <sip:b@h>;tag=b\r\nTo: <sip:{to}>\r\n\
+         Call-ID: chosen@here\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
+        to = server.address
+    );
+    socket.send_to(options.as_bytes(), &server.address).unwrap();
+    socket.recv(&mut [0; 2_048]).unwrap();
+    one.wait_until(|told| is_done(told) >= 1);
+    let (code, told) = one.stop("INT");
+    assert!(code == 0 && told.contains("\"messages\":2") && !told.contains("REGISTER sip:"), "{told}");
 }
 
 #[test]

@@ -131,7 +131,9 @@ fn is_as_safe(transport: Transport, before: Option<Path>) -> bool {
 fn may_stand_in(headers: &Headers, other: &str) -> bool {
     let Ok(other) = NameAddr::parse(other) else { return false };
     let same = |uri: &Uri<'_>| {
-        uri.user_unescaped() == other.uri.user_unescaped()
+        // Two who do not say who they are need not be one (RFC 3323 section 4.1.1.3).
+        !uri.host_text().eq_ignore_ascii_case("anonymous.invalid")
+            && uri.user_unescaped() == other.uri.user_unescaped()
             && uri.host_text().eq_ignore_ascii_case(other.uri.host_text())
     };
     let from = headers.get::<From<'_>>().and_then(Result::ok);
@@ -142,8 +144,26 @@ fn may_stand_in(headers: &Headers, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use sip::FlowId;
+    use sip::message::{Limits, Message};
 
     use super::*;
+
+    #[test]
+    fn rfc3323_4_1_1_3_two_without_a_name_are_not_the_same() {
+        let may = |from: &str, other: &str| {
+            let text = format!(
+                "INVITE sip:b@c SIP/2.0\r\nVia: SIP/2.0/UDP c;branch=z9hG4bK1\r\nFrom: <{from}>;tag=1\r\nTo: <sip:b@c>\r\nCall-ID: 1\r\n\
+                 CSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
+            );
+            let Ok(Message::Request(request)) = Message::parse(text.into(), &Limits::default()) else {
+                panic!("{from}")
+            };
+            may_stand_in(request.headers(), other)
+        };
+        assert!(may("sip:carol@EXAMPLE.com", "<sip:carol@example.com>;tag=2"));
+        assert!(!may("sip:dave@example.com", "<sip:carol@example.com>;tag=2"));
+        assert!(!may("sip:anonymous@anonymous.invalid", "\"Anonymous\" <sip:anonymous@anonymous.invalid>;tag=2"));
+    }
 
     #[test]
     fn rfc3891_8_nobody_takes_a_call_over_tls_over_in_the_clear() {
