@@ -1,6 +1,6 @@
 //! The stateful proxy (RFC 3261 section 16.2): requests are passed on to their targets, and the best of what comes back goes back.
 //!
-//! It uses the transactions of the stack by turns of its driver, and keeps one [`Fork`] for each request without a final response. What arrives is
+//! It uses the transactions of the stack by turns of its driver, and keeps one fork for each request without a final response. What arrives is
 //! read by [`crate::arrival`], where it goes is the driver's to say (a location service, section 16.5), and so is who may (section 22.3).
 
 use std::collections::HashMap;
