@@ -119,6 +119,12 @@ impl Baresip {
         found.pop().expect("baresip recorded no call")
     }
 
+    /// Waits until what it has printed is as `enough` says, and returns that.
+    pub(crate) fn wait_until(&mut self, enough: impl Fn(&str) -> bool) -> String {
+        self.program.wait_until(enough);
+        self.program.output()
+    }
+
     /// Waits for a line it prints: what comes before its control connection stands is no event there.
     pub(crate) fn wait_for_line(&mut self, text: &str) -> String {
         self.program.wait_for(text)

@@ -145,20 +145,19 @@ fn await_watcher(server: &Server) {
     }
 }
 
-/// baresip as a device of 1001 with these modules, registered.
-fn watching(server: &Server, modules: &str) -> Baresip {
+/// baresip as a device of 1001 with these modules.
+fn started(server: &Server, modules: &str) -> Baresip {
     let address = &server.address;
     let line = format!("<sip:1001@{address}>;auth_user=1001;auth_pass=secret1;regint=300");
     let contact = format!("\"Other\" <sip:1002@{address}>;presence=p2p");
-    let mut phone = Baresip::watching(&line, &contact, modules);
-    phone.wait_for_line("200 OK (Offhook");
-    phone
+    Baresip::watching(&line, &contact, modules)
 }
 
 #[test]
 fn baresip_is_told_who_can_be_reached() {
     let server = offhook::serve(&USERS);
-    let mut phone = watching(&server, "module_app presence.so\n");
+    let mut phone = started(&server, "module_app presence.so\n");
+    phone.wait_for_line("200 OK (Offhook");
     // What it hears first it does not show.
     await_watcher(&server);
     runtime().block_on(async {
@@ -173,11 +172,27 @@ fn baresip_is_told_who_can_be_reached() {
     phone.stop();
 }
 
+/// With this module one start of baresip 1.0.0 in four goes wrong: it does not answer the challenge to its SUBSCRIBE but begins anew, for ever, or proves a
+/// password that it was not given. Then another one is started.
+fn watching_its_messages(server: &Server) -> Baresip {
+    for _ in 0..10 {
+        let mut phone = started(server, "module_app mwi.so\n");
+        let told = "Messages-Waiting: no";
+        let wrong = |output: &str| {
+            output.matches("subscribing to messages").count() > 1 || output.contains("403 Forbidden (Offhook")
+        };
+        if phone.wait_until(|output| output.contains(told) || wrong(output)).contains(told) {
+            return phone;
+        }
+        phone.stop();
+    }
+    panic!("ten starts of baresip went wrong");
+}
+
 #[test]
 fn baresip_is_told_that_messages_wait() {
     let server = offhook::serve(&USERS);
-    let mut phone = watching(&server, "module_app mwi.so\n");
-    phone.wait_for_line("Messages-Waiting: no");
+    let mut phone = watching_its_messages(&server);
     runtime().block_on(async {
         let (endpoint, alice) = account("1001", "secret1", &server.address).await;
         let body = b"Messages-Waiting: yes\r\nVoice-Message: 3/1 (0/0)\r\n";
