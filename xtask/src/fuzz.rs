@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -134,13 +135,12 @@ impl Setup {
 
     fn smoke(&self, seconds: u32) -> Result<(), Failure> {
         let programs = self.build(false, None)?;
-        let mut findings = Vec::new();
-        for target in self.targets.iter().filter(|target| *target != TOY) {
+        let findings = side_by_side(self.targets.iter().filter(|target| *target != TOY), |target| {
             // The same beginning every time: a smoke run judges the change, not the luck of the day. `run` begins anew.
             let outcome = self.fuzz(&programs, target, seconds, Some(1))?;
             println!("fuzz {target}: {outcome}");
-            findings.extend(self.finding(target, &outcome));
-        }
+            Ok(self.finding(target, &outcome))
+        })?;
         Failure::unless_empty(findings)
     }
 
@@ -216,8 +216,8 @@ impl Setup {
             self.known(target)?;
         }
         let programs = self.build(true, only)?;
-        let mut findings = Vec::new();
-        for target in self.targets.iter().filter(|target| only.is_none_or(|only| only == *target)) {
+        let wanted = self.targets.iter().filter(|target| only.is_none_or(|only| only == *target));
+        let findings = side_by_side(wanted, |target| {
             let found = |outcome: &Outcome| outcome.crash.as_deref().is_some_and(|why| why.contains("planted bug"));
             let mut outcome = self.search(&programs, target, false)?;
             if !found(&outcome) {
@@ -225,15 +225,12 @@ impl Setup {
             }
             if found(&outcome) {
                 println!("fuzz {target}: found the planted bug; {outcome}");
-            } else {
-                let what = format!("the planted bug was not found: {outcome}");
-                findings.push(Finding::new(
-                    format!("fuzz target {target}"),
-                    what,
-                    "give it seeds that lead there, or mend the target",
-                ));
+                return Ok(None);
             }
-        }
+            let what = format!("the planted bug was not found: {outcome}");
+            let mend = "give it seeds that lead there, or mend the target";
+            Ok(Some(Finding::new(format!("fuzz target {target}"), what, mend)))
+        })?;
         Failure::unless_empty(findings)
     }
 
@@ -265,6 +262,25 @@ impl Setup {
         ]);
         Outcome::of(&mut command)
     }
+}
+
+/// What is found in the targets, as many at a time as there are processors.
+fn side_by_side<'a>(
+    targets: impl Iterator<Item = &'a String> + Send,
+    search: impl Fn(&str) -> Result<Option<Finding>, Failure> + Sync,
+) -> Result<Vec<Finding>, Failure> {
+    let targets = Mutex::new(targets);
+    let next = || targets.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || std::iter::from_fn(next).filter_map(|target| search(target).transpose()).collect();
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let working: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let found: Result<Vec<Vec<Finding>>, Failure> = working
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect();
+        Ok(found?.into_iter().flatten().collect())
+    })
 }
 
 /// The folder, made when it is not there.
