@@ -95,9 +95,10 @@ impl Summary {
     }
 }
 
-/// Without what would end a line, or is no text.
+/// Without what would end a line, or is no text, and without blanks around it.
 fn clean(text: &str) -> String {
-    text.chars().filter(|one| !one.is_control()).collect()
+    let kept: String = text.chars().filter(|one| !one.is_control()).collect();
+    kept.trim().to_owned()
 }
 
 /// The name of a kind of messages: a word.

@@ -53,3 +53,10 @@ fn line_ends_of_others_make_no_lines_of_ours() {
     let nasty = Summary { account: Some("sip:a\r\nVoice-Message: 9/9".into()), ..Summary::default() };
     assert_eq!(nasty.write().lines().count(), 2);
 }
+
+#[test]
+fn rfc3842_5_2_an_account_with_characters_that_are_none_reads_as_it_is_written() {
+    let read = Summary::read(b"Messages-Waiting: yes\r\nMessage-Account:\0 nt:q\0 \r\n").unwrap();
+    assert_eq!(read.account.as_deref(), Some("nt:q"));
+    assert_eq!(Summary::read(read.write().as_bytes()), Ok(read));
+}
