@@ -16,6 +16,8 @@ fn silent(address: SocketAddr) -> Vec<Socket> {
     if address.is_ipv6() {
         listener.set_only_v6(true).unwrap();
     }
+    // The port may have served another test a moment ago.
+    listener.set_reuse_address(true).unwrap();
     listener.bind(&address.into()).unwrap();
     listener.listen(0).unwrap();
     let fill = |_| {
