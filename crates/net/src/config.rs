@@ -70,7 +70,7 @@ impl Default for WebSockets {
 }
 
 /// The longest rest between turns, unless configured.
-pub const REST: Duration = Duration::from_millis(4);
+pub const REST: Duration = Duration::from_millis(6);
 
 /// How a loop is made.
 pub struct LoopConfig {
