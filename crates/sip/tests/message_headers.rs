@@ -365,3 +365,41 @@ fn rfc3261_7_3_3_names_and_compact_forms() {
     }
     assert_eq!(HeaderId::from_name(b"X-Other"), HeaderId::Other);
 }
+
+table!(rfc7433_4_1_user_to_user, UserToUser<'_>, {
+    "56a390f3d2b7310023a2 ; encoding=hex; purpose=foo;content=bar" => "56a390f3d2b7310023a2;encoding=hex;purpose=foo;content=bar",
+    "\"a;b,c\\\"d\";purpose=x" => "\"a;b,c\\\"d\";purpose=x", "00" => "00",
+}, ["", ";purpose=x", "\"a", "a b", "<x>", "a,"]);
+table!(rfc7989_5_session_id, SessionId<'_>, {
+    "ab30317f1a784dc48ff824d0d3715d86;remote=47755a9de7794ba387653f2099600ef2"
+        => "ab30317f1a784dc48ff824d0d3715d86;remote=47755a9de7794ba387653f2099600ef2",
+    "ab30317f1a784dc48ff824d0d3715d86" => "ab30317f1a784dc48ff824d0d3715d86",
+}, ["", "ab30317f1a784dc48ff824d0d3715d8", "ab30317f1a784dc48ff824d0d3715d867", "AB30317F1A784DC48FF824D0D3715D86", "ab30317f-1a78-4dc4-8ff8-24d0d371"]);
+table!(rfc3841_9_2_accept_contact, AcceptContact<'_>, {
+    "*;audio;require" => "*;audio;require", "* ; +sip.methods=\"INVITE,BYE\" ;explicit" => "*;+sip.methods=\"INVITE,BYE\";explicit", "*" => "*",
+}, ["", "audio", "<*>", "**", "*audio"]);
+table!(rfc3841_9_2_reject_contact, RejectContact<'_>, { "*;actor=\"msg-taker\";video" => "*;actor=\"msg-taker\";video" }, ["", "x;audio"]);
+table!(rfc3841_9_1_request_disposition, RequestDisposition<'_>, { "no-fork" => "no-fork", "proxy" => "proxy" }, ["", "a b", "\"proxy\""]);
+
+#[test]
+fn rfc7433_4_1_what_a_user_says_to_a_user_is_read() {
+    let read = |value: &'static str| Headers::read::<UserToUser<'_>>(value.as_bytes()).unwrap();
+    let plain = read("48656C6c6f");
+    assert_eq!((plain.purpose(), plain.content(), plain.encoding()), ("isdn-uui", None, "hex"));
+    assert_eq!(plain.octets().as_deref(), Some(&b"Hello"[..]));
+    let other = read("\"say \\\"hi\\\"\";encoding=text;purpose=crm;content=note");
+    assert_eq!((other.purpose(), other.content(), other.text().as_ref()), ("crm", Some("note"), "say \"hi\""));
+    for none in ["abc", "zz", "\"48 65\"", "48;encoding=base64"] {
+        assert_eq!(read(none).octets(), None, "{none}");
+    }
+}
+
+#[test]
+fn rfc7989_11_one_uuid_alone_is_of_rfc_7329() {
+    let read = |value: &'static str| Headers::read::<SessionId<'_>>(value.as_bytes()).unwrap();
+    let both = read("ab30317f1a784dc48ff824d0d3715d86;remote=00000000000000000000000000000000;x");
+    assert_eq!(both.remote(), Some(NIL));
+    assert_eq!(read("ab30317f1a784dc48ff824d0d3715d86").remote(), None);
+    assert_eq!(read("ab30317f1a784dc48ff824d0d3715d86;remote=47755A9D").remote(), None);
+    assert!(read("00000000000000000000000000000000;remote=ab30317f1a784dc48ff824d0d3715d86").is_nil());
+}

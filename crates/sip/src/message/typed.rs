@@ -34,7 +34,8 @@ types! {
         ProxyAuthenticate ProxyAuthorization ProxyRequire RecordRoute ReplyTo Require RetryAfter Route Server Subject Supported
         Timestamp To Unsupported UserAgent Via Warning WwwAuthenticate
         AllowEvents Diversion Event HistoryInfo Join MinSe PAssertedIdentity PPreferredIdentity Path Privacy Reason ReferTo ReferredBy Replaces
-        ServiceRoute SessionExpires SubscriptionState;
+        AcceptContact RejectContact RemotePartyId RequestDisposition
+        ServiceRoute SessionExpires SessionId SubscriptionState UserToUser;
 }
 
 struct Ignore;

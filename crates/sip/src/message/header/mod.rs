@@ -211,6 +211,7 @@ modules! {
 
 // Those of other RFCs.
 modules! {
+    accept_contact: AcceptContact;
     allow_events: AllowEvents;
     diversion: Diversion;
     event: Event;
@@ -225,11 +226,16 @@ modules! {
     reason: Reason;
     refer_to: ReferTo;
     referred_by: ReferredBy;
+    reject_contact: RejectContact;
+    remote_party_id: RemotePartyId;
     replaces: Replaces;
+    request_disposition: RequestDisposition;
     rseq: RSeq;
     service_route: ServiceRoute;
     session_expires: Refresher, SessionExpires;
+    session_id: NIL, SessionId;
     sip_etag: SipEtag;
     sip_if_match: SipIfMatch;
     subscription_state: SubscriptionState;
+    user_to_user: UserToUser;
 }
