@@ -27,6 +27,7 @@ mod stranger;
 mod through;
 mod timers;
 pub(crate) mod tls;
+mod told;
 mod trace;
 mod transferred;
 mod transfers;

@@ -112,7 +112,15 @@ impl Middle {
                 Action::Event(Event::Request { tx, request, origin }) => {
                     let Ok(arrival) = self.proxy.arrived(&request, &origin) else { continue };
                     let target = if arrival.ours { self.target.clone() } else { way_of(&arrival) };
-                    let job = Job { tx, request, origin, arrival, trusted: false, edge: false };
+                    let job = Job {
+                        tx,
+                        request,
+                        origin,
+                        arrival,
+                        trusted: false,
+                        edge: false,
+                        vouched: proxy::Vouched::Nobody,
+                    };
                     self.proxy.pass(job, vec![target], turn);
                 }
                 Action::Event(Event::Response { tx, response, .. }) => self.proxy.response(tx, response, turn),

@@ -92,6 +92,8 @@ fn conduct(args: &args::Answer) -> Result<(Conduct, bool), Fault> {
     let conduct = Conduct {
         reject: args.reject.and_then(StatusCode::new),
         ring_only: args.ring,
+        auto_answer: args.auto_answer,
+        believed: args.believe.clone(),
         reliable: args.reliable,
         timed: args.timer.read()?.is_some(),
         allow_transfer: args.allow_transfer,

@@ -69,6 +69,11 @@ fn tones() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..4_000)
 }
 
+/// Addresses of peers that are believed.
+fn network(text: &str) -> Result<net::Network, String> {
+    net::Network::read(text).ok_or_else(|| "expected ADDRESS or ADDRESS/BITS, as in 192.0.2.9 or 10.0.0.0/8".to_owned())
+}
+
 /// An address with its port.
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "expected ADDRESS:PORT, as in 127.0.0.1:5060 or [::1]:5060".to_owned())
@@ -324,6 +329,22 @@ pub(crate) struct Call {
     /// Insist that the callee says reliably that it rings (100rel): one that cannot refuses with 420, exit code 7.
     #[arg(long)]
     pub(crate) reliable: bool,
+    /// Call without telling who we are: From names nobody, and those on the way are asked to hide the rest.
+    #[arg(long)]
+    pub(crate) anonymous: bool,
+    /// Ask those on the way to hide this: id, none, ... with semicolons between them (Privacy).
+    #[arg(long, value_name = "WORDS", conflicts_with = "anonymous")]
+    pub(crate) privacy: Option<String>,
+    /// Be known by this address of ours (P-Preferred-Identity), where the server knows it as ours.
+    #[arg(long, value_name = "URI")]
+    pub(crate) prefer: Option<String>,
+    /// Tell the user at the other end this (User-to-User): hexadecimal digits, or "TEXT";encoding=NAME, with ;purpose=NAME where it is for another
+    /// application than ISDN's.
+    #[arg(long, value_name = "DATA")]
+    pub(crate) uui: Option<String>,
+    /// Ask the other side to answer by itself after so long; telephones do that which are told to.
+    #[arg(long, value_name = "SECS", num_args = 0..=1, default_missing_value = "0", require_equals = true, value_parser = clap::value_parser!(u64).range(..=3_600))]
+    pub(crate) auto_answer: Option<u64>,
     /// Let the other side transfer us: call whom it names, at our cost, or go on with who takes its place. Otherwise it is refused.
     #[arg(long)]
     pub(crate) allow_transfer: bool,
@@ -362,6 +383,12 @@ pub(crate) struct Answer {
     /// Ring and never answer.
     #[arg(long)]
     pub(crate) ring: bool,
+    /// With --ring: answer calls that ask for it (Call-Info answer-after, Alert-Info alert-autoanswer). Whoever may call can listen in then.
+    #[arg(long, requires = "ring")]
+    pub(crate) auto_answer: bool,
+    /// Believe those at these addresses who a caller is (P-Asserted-Identity; repeatable): our own server's, as a rule.
+    #[arg(long, value_name = "ADDR[/BITS]", value_parser = network)]
+    pub(crate) believe: Vec<net::Network>,
     /// Say reliably that it rings, with the description, to callers that can take it (100rel); the 200 waits for their PRACK.
     #[arg(long, conflicts_with = "reject")]
     pub(crate) reliable: bool,

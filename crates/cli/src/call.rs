@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use audio::wav;
 use net::trace::Trace;
-use ua::{Audio, Call, CallEvent, Dialing, Ended, InfoKind, PlayEnd, Progress, Recording};
+use ua::{Audio, Call, CallEvent, Dialing, Ended, InfoKind, OutgoingBuilder, PlayEnd, Progress, Recording};
 
 use crate::args::{self, DtmfMode};
 use crate::exit::{Exit, Fault};
@@ -162,7 +162,7 @@ async fn dial(
     let since = Instant::now();
     let builder = builder.ring_for(Duration::from_secs(args.ring_for));
     let builder = if args.reliable { builder.reliable() } else { builder };
-    let mut dialing = builder.start().await?;
+    let mut dialing = telling(args, builder).start().await?;
     let peer = dialing.peer().to_owned();
     out.event(&format!("calling {peer}"), &[("event", "calling".into()), ("peer", peer.as_str().into())]);
     let mut state = "calling".to_owned();
@@ -200,6 +200,26 @@ async fn dial(
     course.face.answered();
     course.tell(last, out);
     Ok(Some(call))
+}
+
+/// What the INVITE tells besides who is called.
+fn telling(args: &args::Call, mut builder: OutgoingBuilder) -> OutgoingBuilder {
+    if args.anonymous {
+        builder = builder.anonymous();
+    }
+    if let Some(words) = &args.privacy {
+        builder = builder.privacy(words);
+    }
+    if let Some(address) = &args.prefer {
+        builder = builder.preferred_identity(address);
+    }
+    if let Some(data) = &args.uui {
+        builder = builder.user_to_user(data);
+    }
+    match args.auto_answer {
+        Some(secs) => builder.answer_after(Duration::from_secs(secs)),
+        None => builder,
+    }
 }
 
 /// Tells of a provisional response; what the terminal's line begins with from now on.

@@ -20,6 +20,7 @@ mod secrets;
 mod serve;
 mod status;
 mod subscribe;
+mod told;
 mod trace;
 
 use std::fmt::Debug;

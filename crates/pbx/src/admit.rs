@@ -4,7 +4,7 @@
 use sip::digest::{Algorithm, Presented, Verdict};
 use sip::header::From;
 use sip::message::{HeaderId, Method, Request, StatusCode};
-use sip::{Now, Origin, Reply};
+use sip::{Now, Origin, Reply, privacy};
 
 use crate::command::Command;
 use crate::one_hash::knows_one_hash_only;
@@ -36,7 +36,9 @@ impl Switch {
         let refuse = |code| Err(Box::new(Reply::new(code)));
         match self.digest.judge(now.mono, origin.remote.ip(), presented, values, lookup) {
             Verdict::Ok(verified) => match place {
-                Some(place) if *request.method() == Method::Register || self.is_from(request, &verified.user) => {
+                Some(place)
+                    if *request.method() == Method::Register || self.may_say(request, origin, &verified.user) =>
+                {
                     Ok(place)
                 }
                 _ => refuse(StatusCode::FORBIDDEN),
@@ -94,6 +96,11 @@ impl Switch {
         if self.offers_md5_among_others && knows_one_hash_only(agent) {
             self.neighbours.tell_others(|| Command::OneHash(origin.remote));
         }
+    }
+
+    /// Whether a user may write what his From says: his own name or nobody's (RFC 3323 section 4.1.1.3), and whom we trust anybody's.
+    fn may_say(&self, request: &Request, origin: &Origin, user: &str) -> bool {
+        self.is_from(request, user) || privacy::is_from_nobody(request.headers()) || self.believes(origin, user)
     }
 
     /// Nobody speaks in another user's name.

@@ -19,7 +19,7 @@
 
 mod begin;
 mod change;
-mod dialling;
+pub(crate) mod dialling;
 mod ending;
 mod events;
 mod gathering;
@@ -71,6 +71,8 @@ pub(crate) struct Call {
     pub(crate) caller: Leg,
     /// The user who calls.
     pub(crate) user: String,
+    /// He does not want to be known to who is called (RFC 3323).
+    pub(crate) private: bool,
     /// What was dialled.
     pub(crate) number: String,
     pub(crate) since: Time,

@@ -11,6 +11,7 @@ mod sections;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -28,6 +29,7 @@ use store::Durability;
 pub(crate) use agreement::Taken;
 pub use error::{ConfigError, Place};
 pub use sections::name_server;
+pub use trust::Trust;
 
 /// The settings. Start from [`Config::default`] and change fields.
 #[derive(Clone, Debug)]
@@ -74,6 +76,8 @@ pub struct Config {
     pub session_timer: Option<SessionTimer>,
     /// Load balancers that say by the PROXY protocol who they connect for. None by default: nobody is believed that.
     pub proxies: Vec<Network>,
+    /// Whom we believe who a caller is, and who may know it.
+    pub trust: Trust,
     /// How urgent SIP packets are, for routers that look.
     pub dscp: Dscp,
     /// The longest rest of a SIP loop between turns (see [`net::LoopConfig::rest`]).

@@ -10,19 +10,27 @@ const LONGEST: usize = 1_024;
 /// Most lines of one name.
 const MOST: usize = 8;
 
-/// What an INVITE takes along (RFC 3323, RFC 3326, RFC 7433, RFC 5806, RFC 3261 section 20.4). The identity is made anew from who has
-/// authenticated: P-Asserted-Identity and its kin are never taken from a device.
-const INVITE: [HeaderId; 5] =
-    [HeaderId::Privacy, HeaderId::Reason, HeaderId::AlertInfo, HeaderId::UserToUser, HeaderId::Diversion];
+/// What an INVITE takes along (RFC 3326, RFC 7433, RFC 5806, RFC 5373, RFC 7989, RFC 3261 sections 20.4 and 20.9). The identity is made anew for each device, and Privacy with
+/// it: see `trust`.
+const INVITE: [HeaderId; 7] = [
+    HeaderId::Reason,
+    HeaderId::AlertInfo,
+    HeaderId::CallInfo,
+    HeaderId::AnswerMode,
+    HeaderId::UserToUser,
+    HeaderId::Diversion,
+    HeaderId::SessionId,
+];
 
 /// What a response takes along.
-const RESPONSE: [HeaderId; 4] = [HeaderId::Reason, HeaderId::AlertInfo, HeaderId::UserToUser, HeaderId::Warning];
+const RESPONSE: [HeaderId; 5] =
+    [HeaderId::Reason, HeaderId::AlertInfo, HeaderId::UserToUser, HeaderId::Warning, HeaderId::SessionId];
 
 /// What a BYE or CANCEL takes along.
-const ENDING: [HeaderId; 2] = [HeaderId::Reason, HeaderId::UserToUser];
+const ENDING: [HeaderId; 3] = [HeaderId::Reason, HeaderId::UserToUser, HeaderId::SessionId];
 
 /// What a request within the call takes along, besides its body.
-const WITHIN: [HeaderId; 2] = [HeaderId::ContentDisposition, HeaderId::Date];
+const WITHIN: [HeaderId; 3] = [HeaderId::ContentDisposition, HeaderId::Date, HeaderId::SessionId];
 
 fn copy(from: &Headers, ids: &[HeaderId]) -> Lines {
     let mut lines = Lines::new();

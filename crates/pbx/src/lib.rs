@@ -76,6 +76,7 @@ mod switch;
 mod tally;
 mod target;
 mod trace;
+mod trust;
 mod watch;
 mod watching;
 
@@ -83,7 +84,7 @@ pub use accounts::{Account, AccountError};
 pub use certificate::Certificate;
 pub use config::{
     Authenticate, Config, ConfigError, Extensions, Limits, MediaConfig, Place, ProxyRules, RegisterConfig, Role,
-    Secret, TlsConfig, User, listen, name_server,
+    Secret, TlsConfig, Trust, User, listen, name_server,
 };
 pub use lookout::Lookout;
 pub use panel::NoAnswer;

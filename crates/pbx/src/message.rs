@@ -9,7 +9,7 @@ use crate::finding::Seeker;
 use crate::headers;
 use crate::request::{Admitted, dialled};
 use crate::switch::Switch;
-use crate::target::Target;
+use crate::target::{self, Target};
 
 /// Largest text, in octets. To a device by UDP, or behind a proxy that may take UDP, the whole request has 1300 at most (RFC 3428 section 8).
 const LARGEST: usize = 16_384;
@@ -51,17 +51,18 @@ impl Switch {
             Ok(targets) => targets,
             Err(offline) => return Some(*offline),
         };
+        let targets = target::wanted(&message.request, targets);
         let copies = targets.into_iter().map(|target| copy(&draft, target, turn)).collect();
         let passed_on = self.relay.message(message.tx, copies, turn);
         (!passed_on).then(|| Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE))
     }
 
     /// What all copies have in common; the code to refuse with when it cannot be passed on.
-    fn copy_of(&self, Admitted { request, user, .. }: &Admitted, number: &str) -> Result<Draft, StatusCode> {
+    fn copy_of(&self, Admitted { request, origin, user, .. }: &Admitted, number: &str) -> Result<Draft, StatusCode> {
         let hops = headers::hops(request.headers()).ok_or(StatusCode::TOO_MANY_HOPS)?;
         let to = self.address(request, number).ok_or(StatusCode::BAD_REQUEST)?;
         let mut draft = Draft::new(Method::Message, to.clone());
-        draft.from = self.identity(request, user).ok_or(StatusCode::BAD_REQUEST)?;
+        draft.from = self.caller(request, origin, user).ok_or(StatusCode::BAD_REQUEST)?.from;
         draft.to = format!("<{}>", to.as_str());
         draft.lines = headers::of_request(request.headers());
         draft.lines.push_id(HeaderId::MaxForwards, hops);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use proxy::passing::way_of;
-use proxy::{Arrival, Job, Own, Proxy, ProxyConfig};
+use proxy::{Arrival, Disposition, Job, Own, Proxy, ProxyConfig};
 use sip::message::{HeaderId, Method, Request, StatusCode, Uri};
 use sip::uas::{self, Capabilities};
 use sip::{Origin, Reply, ServerTx, Turn};
@@ -122,7 +122,8 @@ impl Switch {
             return Some(Reply::new(StatusCode::NOT_FOUND));
         }
         if !arrival.ours {
-            let target = way_of(&arrival);
+            let mut target = way_of(&arrival);
+            target.trusted = self.trusts_way(&target);
             let job = Job { edge: role == Role::Edge, ..self.job(tx, request, origin, arrival, known) };
             return self.roles.proxy.as_mut()?.pass(job, vec![target], turn);
         }
@@ -142,8 +143,11 @@ impl Switch {
         if asked { None } else { Some(self.busy()) }
     }
 
-    fn job(&self, tx: ServerTx, request: Arc<Request>, origin: Origin, arrival: Arrival, known: bool) -> Job {
-        Job { tx, request, origin, arrival, trusted: known || self.roles.rules.relay, edge: false }
+    fn job(&self, tx: ServerTx, request: Arc<Request>, origin: Origin, arrival: Arrival, known: Option<usize>) -> Job {
+        let vouched = self.vouched(&request, &origin, known);
+        let follows = !Disposition::of(request.headers()).no_recurse;
+        let trusted = follows && (known.is_some() || self.roles.rules.relay);
+        Job { tx, request, origin, arrival, trusted, edge: false, vouched }
     }
 
     /// A request for a user whose devices these are.
@@ -155,10 +159,16 @@ impl Switch {
         turn: &mut Turn<'_>,
     ) -> Option<Reply> {
         let devices = match target::of_request(devices, job.arrival.uri.as_uri().is_secure()) {
-            Ok(devices) => devices,
+            Ok(devices) => target::wanted(&job.request, devices),
             Err(reply) => return Some(*reply),
         };
-        let targets: Vec<proxy::Target> = devices.into_iter().map(Target::into_pass).collect();
+        let number = job.arrival.uri.as_uri().user_unescaped().unwrap_or_default().into_owned();
+        let user = self.config.trust.has_user(&self.user_of(&number));
+        let to_pass = |device: Target| {
+            let trusted = user || self.config.trust.reaches(&device);
+            proxy::Target { trusted, ..device.into_pass() }
+        };
+        let targets: Vec<proxy::Target> = devices.into_iter().map(to_pass).collect();
         match role {
             Role::Redirect => Some(proxy::redirect::reply(&job.arrival.uri.as_uri(), &targets)),
             _ => self.roles.proxy.as_mut()?.pass(job, targets, turn),
@@ -166,7 +176,7 @@ impl Switch {
     }
 
     /// Whether a request is let in (RFC 3261 section 16.3 step 6): what belongs to a dialog that was made through us always; for the rest see
-    /// [`Authenticate`]. At the edge of a domain its home asks. True when its sender has shown who he is. Nobody uses us to reach others without that, unless the configuration says so.
+    /// [`Authenticate`]. At the edge of a domain its home asks. The place of its sender, who has shown who he is. Nobody uses us to reach others without that, unless the configuration says so.
     fn let_in(
         &mut self,
         role: Role,
@@ -174,10 +184,10 @@ impl Switch {
         origin: &Origin,
         arrival: &Arrival,
         turn: &Turn<'_>,
-    ) -> Result<bool, Box<Reply>> {
+    ) -> Result<Option<usize>, Box<Reply>> {
         // What brings the token of our Path comes from where the device of that flow has registered through us.
         if arrival.within || arrival.registered || role == Role::Edge {
-            return Ok(false);
+            return Ok(None);
         }
         let (ours, relay) = (arrival.ours, self.roles.rules.relay);
         let asked = match self.roles.rules.authenticate {
@@ -186,10 +196,12 @@ impl Switch {
             Authenticate::Off => false,
         };
         if asked {
-            return self.admit_by(request, origin, turn.now(), role == Role::Proxy).map(|_| role == Role::Proxy);
+            return self
+                .admit_by(request, origin, turn.now(), role == Role::Proxy)
+                .map(|place| Some(place).filter(|_| role == Role::Proxy));
         }
         if ours || relay {
-            return Ok(false);
+            return Ok(None);
         }
         Err(Box::new(Reply::new(StatusCode::FORBIDDEN).stateless()))
     }

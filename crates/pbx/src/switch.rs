@@ -11,7 +11,7 @@ use sip::header::From;
 use sip::invite::{JOIN, NO_REPORTS, REPLACES};
 use sip::message::{Method, Quote, Request, StatusCode, UriBuf};
 use sip::uas::{Capabilities, RELIABLE, TIMER};
-use sip::{Now, Reply, Turn};
+use sip::{Now, Reply, Turn, privacy};
 
 use crate::accounts::{Accounts, Known};
 use crate::bindings::{Bindings, Home};
@@ -253,7 +253,8 @@ impl Switch {
     /// The From value of what goes out for a user: his own name, whatever the device wrote (RFC 3261 section 8.1.1.3).
     pub(crate) fn identity(&self, request: &Request, user: &str) -> Option<String> {
         let from = request.headers().get::<From<'_>>()?.ok()?;
-        self.named(user, from.display.map(|written| written.text().into_owned()), from.uri.host_text())
+        let written = from.display.filter(|_| !privacy::is_anonymous(&from.uri));
+        self.named(user, written.map(|written| written.text().into_owned()), &self.host_of(request)?)
     }
 
     /// The same under this host, with the name that he is known by or else has `written`.
@@ -271,8 +272,7 @@ impl Switch {
 
     /// A number of ours as an address, under the host by which the caller knows us.
     pub(crate) fn address(&self, request: &Request, number: &str) -> Option<UriBuf> {
-        let from = request.headers().get::<From<'_>>()?.ok()?;
-        UriBuf::sip(false, Some(number), from.uri.host_text(), None).ok()
+        UriBuf::sip(false, Some(number), &self.host_of(request)?, None).ok()
     }
 
     /// 503 with Retry-After.

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use proxy::FLOW_GONE;
-use sip::message::{HeaderId, StatusCode, UriBuf};
+use proxy::{Disposition, FLOW_GONE, Preferences};
+use sip::message::{HeaderId, Request, StatusCode, UriBuf};
 use sip::{Hop, Reply, Transport};
 
 /// Those of a user's devices that a request may go to (RFC 5630 sections 4 and 5.3): where it is addressed by `sips`, those that registered so and
@@ -39,6 +39,24 @@ pub(crate) struct Target {
     pub(crate) ours: Option<IpAddr>,
     /// The preference of its binding.
     pub(crate) q: u16,
+    /// The parameters of its contact: what it can do (RFC 3840).
+    pub(crate) features: String,
+}
+
+/// Those that the caller wants, in his order (RFC 3841): for one of our users.
+pub(crate) fn wanted(request: &Request, targets: Vec<Target>) -> Vec<Target> {
+    let headers = request.headers();
+    let explicit = headers.has(HeaderId::AcceptContact) || headers.has(HeaderId::RejectContact);
+    // What follows from the method or the Event matters to devices that say which they take.
+    let tells = |target: &Target| match explicit {
+        true => !target.features.is_empty(),
+        false => ["methods=", "events="].iter().any(|name| target.features.contains(name)),
+    };
+    let chosen = match targets.iter().any(tells) {
+        true => Preferences::of(request).choose(targets, |target| target.q, |target| &target.features),
+        false => targets,
+    };
+    Disposition::of(headers).arrange(chosen, |target, q| target.q = q)
 }
 
 impl Target {
@@ -65,13 +83,14 @@ impl Target {
             hop,
             ours: binding.origin().map(|origin| origin.local.ip()).filter(|ours| !ours.is_unspecified()),
             q: binding.q(),
+            features: binding.params().to_owned(),
         })
     }
 
     /// The same for the proxy.
     pub(crate) fn into_pass(self) -> proxy::Target {
         let Self { uri, routes, hop, q, .. } = self;
-        proxy::Target { uri, routes, hop, q }
+        proxy::Target { uri, routes, hop, q, trusted: false }
     }
 
     /// Whether the whole way to it is one stream: the connection by which it registered, with nobody in between (RFC 3327).

@@ -17,6 +17,7 @@ use sip::subscribe::{EndReason, Terms, WatcherEvent};
 use sip::{Reply, StackError, Turn, WatcherId, uas};
 
 use crate::board::{Device, Onlooker, Talk};
+use crate::call::dialling::NOBODY;
 use crate::call::{Call, Stage};
 use crate::command::Command;
 use crate::extension::Feature;
@@ -336,7 +337,10 @@ impl Switch {
         let talk =
             |remote: &str, display: Option<String>| (!over).then(|| Talk { state, remote: remote.to_owned(), display });
         let to = talk(&call.number, known.and_then(|known| known.display.clone()));
-        let from = talk(&call.user, caller.and_then(|known| known.display.clone()));
+        let from = match call.private {
+            true => talk(NOBODY, None),
+            false => talk(&call.user, caller.and_then(|known| known.display.clone())),
+        };
         [(call.user.clone(), (call.id, true), to), (callee, (call.id, false), from)]
     }
 

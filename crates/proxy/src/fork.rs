@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sip::message::{Request, UriBuf};
 use sip::outbox::Origin;
+use sip::privacy::Wish;
 use sip::{AlarmId, ClientTx, Hop, ServerTx, Time};
 use smallvec::SmallVec;
 
@@ -23,12 +24,14 @@ pub struct Target {
     pub hop: Hop,
     /// Its preference in thousandths.
     pub q: u16,
+    /// It is in our trust domain (RFC 3325): it may know who calls, and its word for who answers counts.
+    pub trusted: bool,
 }
 
 impl Target {
     /// A URI as it is.
     pub fn new(uri: UriBuf) -> Self {
-        Self { uri, routes: Vec::new(), hop: Hop::Auto, q: 1_000 }
+        Self { uri, routes: Vec::new(), hop: Hop::Auto, q: 1_000, trusted: false }
     }
 }
 
@@ -56,6 +59,20 @@ pub(crate) struct Branch {
     pub(crate) breadth: u32,
     /// It goes by a flow that a token names.
     pub(crate) by_flow: bool,
+    /// See [`Target::trusted`].
+    pub(crate) trusted: bool,
+}
+
+/// Who vouches for what a request says of its caller (RFC 3325 section 5).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Vouched {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// It comes from somebody whom we trust.
+    Peer,
+    /// We: this value of P-Asserted-Identity is true.
+    Us(Arc<str>),
 }
 
 /// See the module.
@@ -70,6 +87,10 @@ pub(crate) struct Fork {
     pub(crate) edge: bool,
     /// Whether its sender may go where targets send it (3xx recursion).
     pub(crate) trusted: bool,
+    /// See [`crate::Job::vouched`].
+    pub(crate) vouched: Vouched,
+    /// What its sender wants to be kept from others (RFC 3323).
+    pub(crate) wish: Wish,
     /// Targets that have not had their turn, the best first.
     pub(crate) waiting: VecDeque<Target>,
     pub(crate) branches: SmallVec<[Branch; 1]>,

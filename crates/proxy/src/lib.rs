@@ -8,12 +8,14 @@
 pub mod arrival;
 pub mod choice;
 mod crc;
+pub mod feature;
 pub mod fold;
 pub mod fork;
 pub mod location;
 pub mod own;
 mod packed;
 pub mod passing;
+pub mod preference;
 pub mod record;
 pub mod redirect;
 pub mod registrar;
@@ -21,11 +23,12 @@ pub mod tokens;
 
 pub use arrival::Arrival;
 pub use fold::Fold;
-pub use fork::{Forking, Target};
+pub use fork::{Forking, Target, Vouched};
 pub use location::{Binding, Location};
 pub use own::Own;
 pub use packed::{FLOW_GONE, Texts, TooLong};
 pub use passing::{Job, Proxy, ProxyConfig};
+pub use preference::{Disposition, Preferences};
 pub use record::{Kind, Record};
 pub use registrar::{Nat, Overflow, Ownership, PathRule, Plan, Registrar, RegistrarConfig};
 pub use tokens::Tokens;

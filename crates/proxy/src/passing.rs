@@ -10,15 +10,16 @@ use std::time::Duration;
 
 use sip::header::{Contact, Supported, Via};
 use sip::id::IdHasher;
-use sip::message::{Lines, Method, Request, Response, StatusCode, UriBuf};
+use sip::message::{HeaderId, Lines, Method, Request, Response, StatusCode, UriBuf};
 use sip::outbox::Origin;
+use sip::privacy::Wish;
 use sip::stack::StackError;
-use sip::{ClientTx, Failure, Forward, Hop, IdMap, PathTo, Record, Reply, ServerTx, Turn};
+use sip::{ClientTx, Failure, Forward, Hop, IdMap, Identity, PathTo, Record, Reply, ServerTx, Turn};
 use smallvec::SmallVec;
 
 use crate::arrival::{self, Arrival, is_hidden};
 use crate::choice::{Choice, Outcome};
-use crate::fork::{Branch, Fork, Forking, Target};
+use crate::fork::{Branch, Fork, Forking, Target, Vouched};
 use crate::own::Own;
 use crate::tokens::Tokens;
 
@@ -82,6 +83,8 @@ pub struct Job {
     pub trusted: bool,
     /// We are the edge of the domain it is for: devices that register there are reached through us (RFC 3327, RFC 5626 section 5).
     pub edge: bool,
+    /// Who vouches for its caller. With nobody it tells nothing of who that is asserted to be.
+    pub vouched: Vouched,
 }
 
 /// See the module.
@@ -140,7 +143,7 @@ impl Proxy {
         }
         targets.sort_by_key(|target| std::cmp::Reverse(target.q));
         targets.truncate(self.config.max_targets);
-        let Job { tx, request, origin, arrival, trusted, edge } = job;
+        let Job { tx, request, origin, arrival, trusted, edge, vouched } = job;
         let invite = *request.method() == Method::Invite;
         if invite {
             // Section 16.2: at once. One that has ended meanwhile needs none.
@@ -151,6 +154,7 @@ impl Proxy {
         let tried = if follows { targets.iter().map(|target| target.uri.clone()).collect() } else { Vec::new() };
         self.last += 1;
         let number = self.last;
+        let wish = if vouched == Vouched::Nobody { Wish::default() } else { Wish::of(request.headers()) };
         let fork = Fork {
             tx,
             invite,
@@ -159,6 +163,8 @@ impl Proxy {
             arrival,
             edge,
             trusted,
+            wish,
+            vouched,
             waiting: targets.into(),
             branches: SmallVec::new(),
             tried,
@@ -194,6 +200,7 @@ impl Proxy {
             mark: arrival.mark,
             record: None,
             path: None,
+            identity: Identity::Withheld,
             authorized: self.config.realm.clone(),
         };
         // Without room or a way it is lost, like any datagram: the 2xx comes again, and so does the ACK.
@@ -219,16 +226,18 @@ impl Proxy {
             }
             if !fork.answered && code != StatusCode::TRYING {
                 // To a non-INVITE none is passed back (RFC 4320 section 4.1).
-                let _ = turn.pass_back(fork.tx, &response, &Lines::new());
+                let identity = fork.tells_of_callee(client, &response);
+                let _ = turn.pass_back(fork.tx, &response, &Lines::new(), identity);
             }
             return;
         }
         self.by_client.remove(&client);
+        let identity = fork.tells_of_callee(client, &response);
         fork.branches.retain(|branch| branch.client != client);
         match code.class() {
             2 => {
                 let passed = match !fork.answered || fork.invite {
-                    true => turn.pass_back(fork.tx, &response, &Lines::new()),
+                    true => turn.pass_back(fork.tx, &response, &Lines::new(), identity),
                     false => Ok(()),
                 };
                 match passed {
@@ -316,11 +325,11 @@ impl Proxy {
         }
         let until = turn.now().mono + fork.patience(self.config.timer_c, self.config.turn);
         for target in group {
-            let by_flow = fork.arrival.flow.is_some();
+            let (by_flow, trusted) = (fork.arrival.flow.is_some(), target.trusted);
             let forward = forward(fork, target, share, &self.config, &self.tokens);
             match turn.forward(forward) {
                 Ok(client) => {
-                    fork.branches.push(Branch { client, until, cancelled: false, breadth: share, by_flow });
+                    fork.branches.push(Branch { client, until, cancelled: false, breadth: share, by_flow, trusted });
                     self.by_client.insert(client, number);
                 }
                 // No room for it, or nowhere to go: as if it could not be sent (section 16.9).
@@ -364,7 +373,7 @@ impl Proxy {
             Outcome::Made(StatusCode::REQUEST_TIMEOUT) if !fork.invite => Ok(()),
             // One that names nobody but us cannot go back as it is: its code does.
             Outcome::Received(response) => turn
-                .pass_back(fork.tx, &response, &lines)
+                .pass_back(fork.tx, &response, &lines, false)
                 .or_else(|_| turn.respond(fork.tx, Reply::new(response.code()))),
             Outcome::Made(code) => turn.respond(fork.tx, Reply::new(code)),
         };
@@ -374,6 +383,22 @@ impl Proxy {
 }
 
 impl Fork {
+    /// What a copy for a target tells of who calls (RFC 3325 sections 5 and 7).
+    fn identity(&self, trusted: bool) -> Identity {
+        match &self.vouched {
+            _ if !self.wish.lets_identity_go(trusted) => Identity::Withheld,
+            Vouched::Nobody => Identity::Withheld,
+            Vouched::Peer => Identity::Passed,
+            Vouched::Us(value) => Identity::Asserted(Arc::clone(value)),
+        }
+    }
+
+    /// Whether a response goes back with what it asserts of who answers: from whom we trust, to whom we trust or who may know.
+    fn tells_of_callee(&self, client: ClientTx, response: &Response) -> bool {
+        let trusted = self.branches.iter().any(|branch| branch.client == client && branch.trusted);
+        trusted && Wish::of(response.headers()).lets_identity_go(self.vouched == Vouched::Peer)
+    }
+
     /// Takes the targets of a redirection over that are new, when all can be followed; false when it is to be passed back. Nothing is added to a
     /// Request-URI that is not ours to resolve, and no URI is a target twice (section 16.5). What is ours again is for the sender to follow: his
     /// credentials for us have come off.
@@ -408,11 +433,16 @@ impl Fork {
     }
 }
 
+/// Cancels what is under way; where another has answered, whoever rings is told so, and counts no missed call (RFC 3326 section 2).
 fn cancel_all(fork: &mut Fork, turn: &mut Turn<'_>) {
     if fork.invite {
+        let mut why = Lines::new();
+        if fork.answered && fork.branches.iter().any(|branch| !branch.cancelled) {
+            why.push_id(HeaderId::Reason, "SIP;cause=200;text=\"Call completed elsewhere\"");
+        }
         for branch in fork.branches.iter_mut().filter(|branch| !branch.cancelled) {
             branch.cancelled = true;
-            let _ = turn.cancel(branch.client);
+            let _ = turn.cancel_with(branch.client, why.clone());
         }
     }
 }
@@ -425,8 +455,8 @@ pub fn way_of(arrival: &Arrival) -> Target {
 
 /// The copy for one target (section 16.6).
 fn forward(fork: &Fork, target: Target, breadth: u32, config: &ProxyConfig, tokens: &Tokens) -> Forward {
-    let Target { uri, routes, hop, .. } = target;
-    let arrival = &fork.arrival;
+    let Target { uri, routes, hop, trusted, .. } = target;
+    let (arrival, identity) = (&fork.arrival, fork.identity(trusted));
     let first = routes.iter().chain(&arrival.routes).next();
     let secure = uri.as_uri().is_secure() || first.is_some_and(|first| sip::route::uri_of(first).starts_with("sips:"));
     // Whatever the settings say, where a secured hop meets one that is not (section 16.6 step 4).
@@ -450,6 +480,7 @@ fn forward(fork: &Fork, target: Target, breadth: u32, config: &ProxyConfig, toke
         max_breadth: Some(breadth),
         mark: arrival.mark,
         record,
+        identity,
         path: fork.edge.then(|| path_to(fork, tokens)).flatten(),
         // At the edge they are for the home of the domain, whose realm may have the same name.
         authorized: config.realm.clone().filter(|_| !fork.edge),

@@ -35,7 +35,8 @@ impl Middle {
                     true => home.map(at_home).into_iter().collect(),
                     false => vec![way_of(&arrival)],
                 };
-                let job = Job { tx, request, origin, arrival, trusted: false, edge: false };
+                let job =
+                    Job { tx, request, origin, arrival, trusted: false, edge: false, vouched: proxy::Vouched::Nobody };
                 self.proxy.pass(job, targets, turn)
             }
         };

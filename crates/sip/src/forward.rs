@@ -35,8 +35,22 @@ pub struct Forward {
     pub record: Option<Record>,
     /// The way back to a device that registers elsewhere through us.
     pub path: Option<PathTo>,
+    /// Whether it tells who the caller is asserted to be (RFC 3325).
+    pub identity: Identity,
     /// The realm whose credentials were for us: they go no further, those for others do (RFC 3261 section 22.3).
     pub authorized: Option<Arc<str>>,
+}
+
+/// What a copy says of who the caller is asserted to be (RFC 3325 section 5).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// Nothing: it came from nobody we trust, or goes to nobody who may know.
+    #[default]
+    Withheld,
+    /// What the request says.
+    Passed,
+    /// This value of P-Asserted-Identity, and nothing that the request says.
+    Asserted(Arc<str>),
 }
 
 /// What our Path says (RFC 3327 section 5.2), with our address on the side that the request goes to.

@@ -17,6 +17,7 @@
 //!
 //! [`Stack::deadline`] says when [`Turn::timeout`] must be called next; being late or early is harmless.
 
+pub mod alert;
 mod avoided;
 mod chunks;
 pub mod config;
@@ -35,6 +36,7 @@ pub mod outbox;
 pub mod planted;
 #[cfg(not(feature = "planted"))]
 mod planted;
+pub mod privacy;
 pub mod publish;
 pub mod register;
 pub mod reply;
@@ -56,7 +58,7 @@ pub use config::{Config, Role, Timers, Trying};
 pub use counters::Counters;
 pub use draft::{ContactSpec, Draft, Hop};
 pub use event::{Application, Event, Failure, TargetFailure};
-pub use forward::{Forward, PathTo, Record};
+pub use forward::{Forward, Identity, PathTo, Record};
 pub use id::{
     AlarmId, AskId, ClientTx, DialogId, FlowId, Id, IdHasher, IdMap, PublicationId, RegistrationId, SendId, ServerTx,
     SessionId, Shard, SubscriptionId, WatcherId,

@@ -2,7 +2,7 @@
 
 use crate::draft::makes_dialog;
 use crate::message::header::{Accept, Contact, ContentType, From, Require, Supported, To};
-use crate::message::{HeaderId, Headers, Lines, Method, ParseError, Request, StatusCode, Uri};
+use crate::message::{HeaderId, Headers, Lines, Method, ParseError, Quote, Request, StatusCode, Uri};
 use crate::reply::Reply;
 
 /// What a user agent can do, for [`check`] and [`options`].
@@ -295,6 +295,20 @@ fn encodings(capabilities: &Capabilities) -> String {
 
 fn join<'a>(items: impl Iterator<Item = &'a str>) -> String {
     items.collect::<Vec<_>>().join(", ")
+}
+
+/// Warning: no medium of the offer is of a format that we know (RFC 3261 section 20.43).
+pub const MEDIA_FORMAT: u16 = 305;
+/// Warning: whatever a person should know.
+pub const MISCELLANEOUS: u16 = 399;
+/// The longest text of a warning, in characters.
+const WARNING: usize = 200;
+
+/// A reply that says besides what is wrong (RFC 3261 section 20.43).
+pub fn warned(mut reply: Reply, code: u16, text: &str) -> Reply {
+    let plain: String = text.chars().map(|ch| if ch.is_control() { ' ' } else { ch }).take(WARNING).collect();
+    reply.lines.push_id(HeaderId::Warning, format_args!("{code} offhook {}", Quote(&plain)));
+    reply
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use audio::codec::Codec;
 use net::media::{MediaConfig, MediaThread, PortRange};
 use net::tls::TlsClient;
 use net::trace::Trace;
-use net::{Bind, Clock, Handle, LoopConfig, Names, Seen, SipLoop, StartError, Tap};
+use net::{Bind, Clock, Handle, LoopConfig, Names, Network, Seen, SipLoop, StartError, Tap};
 use sdp::Hold;
 use sip::invite::{NO_REPORTS, REPLACES, SessionTimer};
 use sip::message::Method;
@@ -81,6 +81,7 @@ pub struct Builder {
     reliable: bool,
     by_update: bool,
     transfers: bool,
+    believed: Vec<Network>,
     session_timer: Option<SessionTimer>,
     names: Names,
     trust: TlsClient,
@@ -105,6 +106,7 @@ impl Builder {
             reliable: false,
             by_update: false,
             transfers: false,
+            believed: Vec::new(),
             session_timer: Some(SessionTimer::default()),
             names: Names::default(),
             trust: TlsClient::default(),
@@ -207,6 +209,13 @@ impl Builder {
         self
     }
 
+    /// Believes who sends us requests from these addresses who a caller is (P-Asserted-Identity, RFC 3325): the proxies of our own network, as a rule. Nobody
+    /// unless set, since everybody can write it (section 8).
+    pub fn believe(mut self, networks: impl IntoIterator<Item = Network>) -> Self {
+        self.believed.extend(networks);
+        self
+    }
+
     /// How long calls last without a refresh (RFC 4028): 1800 s where the other side knows of it, unless set. `None`: for ever, and the other side is told
     /// that it is not understood here. Refreshes are [`crate::CallEvent::Refreshed`]; a call whose other side has gone without a word ends by an error, with
     /// code 408.
@@ -280,6 +289,7 @@ impl Builder {
             hold: self.hold,
         };
         let (silence, reliable, by_update, transfers) = (self.silence, self.reliable, self.by_update, self.transfers);
+        let believed = self.believed;
         let (given, made) = oneshot::channel();
         let running = SipLoop::spawn(config, move |bound, _| {
             let place = Arc::new(Place { bound: bound.to_vec(), ..place });
@@ -297,6 +307,7 @@ impl Builder {
                 reliable,
                 by_update,
                 transfers,
+                believed,
                 referrals: referred,
             })
         })

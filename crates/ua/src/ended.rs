@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use media::StreamReport;
 
+use crate::told::Told;
+
 /// Who ended a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndedBy {
@@ -48,6 +50,8 @@ pub struct Ended {
     pub code: u16,
     /// The reason phrase, or the text of the peer's Reason header (RFC 3326).
     pub reason: String,
+    /// Why, as the other side tells it (RFC 3326), and what its user tells ours at the end (RFC 7433).
+    pub told: Told,
     /// From the answer to the end; zero for a call that was never answered.
     pub duration: Duration,
     /// Figures of its audio; `None` when there never was any.

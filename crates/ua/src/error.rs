@@ -5,6 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::told::Told;
+
 /// Why there is no call, or why something was not done in one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -15,6 +17,8 @@ pub enum CallError {
         code: u16,
         /// Its reason phrase.
         reason: String,
+        /// What it tells besides: warnings (RFC 3261 section 20.43) and causes (RFC 3326).
+        told: Box<Told>,
     },
     /// The other side is elsewhere (RFC 3261 section 21.3): 3xx with addresses. None of them is tried: whom to call instead is for the user to
     /// decide (section 8.1.3.4), since it may cost money or be somebody else's idea.
@@ -96,7 +100,11 @@ pub enum CallError {
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rejected { code, reason } => write!(f, "refused by the other side: {code} {reason}"),
+            Self::Rejected { code, reason, told } => {
+                write!(f, "refused by the other side: {code} {reason}")?;
+                told.warnings.iter().try_for_each(|warned| write!(f, "; {warned}"))?;
+                told.causes.iter().try_for_each(|cause| write!(f, "; {cause}"))
+            }
             Self::Redirected { code, reason, to } => write!(
                 f,
                 "moved ({code} {reason}) to {}: redirections are not followed, ask for that address if it is one you want",

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use net::Network;
 use sip::Origin;
 use sip::header::{From, To};
 use sip::message::{HeaderId, LineError, Lines, Request, StatusCode};
@@ -14,6 +15,7 @@ use crate::error::CallError;
 use crate::event::Events;
 use crate::line::Line;
 use crate::sound::Audio;
+use crate::told::Told;
 
 /// What an INVITE says of its caller.
 pub(crate) struct Caller {
@@ -23,11 +25,12 @@ pub(crate) struct Caller {
     display: Option<String>,
     call_id: String,
     address: SocketAddr,
+    told: Told,
     request: Request,
 }
 
 impl Caller {
-    pub(crate) fn of(request: &Request, origin: &Origin) -> Self {
+    pub(crate) fn of(request: &Request, origin: &Origin, believed: &[Network]) -> Self {
         let headers = request.headers();
         let from = headers.get::<From<'_>>().and_then(Result::ok);
         let address = from.as_ref().map(|from| from.0.uri.to_string());
@@ -40,6 +43,7 @@ impl Caller {
             display: display.filter(|name| !name.is_empty()),
             call_id: headers.call_id().to_owned(),
             address: origin.remote,
+            told: Told::of(headers, believed.iter().any(|network| network.contains(origin.remote.ip().to_canonical()))),
             request: request.clone(),
         }
     }
@@ -91,6 +95,12 @@ impl IncomingCall {
     /// The caller's display name, as it claims.
     pub fn display_name(&self) -> Option<&str> {
         self.caller.display.as_deref()
+    }
+
+    /// What the INVITE tells besides: who is asserted to call, what user tells user, who has diverted the call, and whether it wants to be answered
+    /// by itself.
+    pub fn told(&self) -> &Told {
+        &self.caller.told
     }
 
     /// The address that was called, as the caller wrote it.

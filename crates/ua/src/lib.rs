@@ -68,6 +68,7 @@ mod request;
 mod sound;
 mod state;
 mod subscription;
+mod told;
 mod websocket;
 
 /// The bodies of event packages.
@@ -88,7 +89,7 @@ pub use incoming::IncomingCall;
 pub use info::{InfoDigit, InfoKind, info_digit, no_digit};
 pub use message::{Answer, TextMessage};
 pub use net::trace;
-pub use net::{Bound, Direction, Seen};
+pub use net::{Bound, Direction, Network, Seen};
 pub use outgoing::{Dialing, OutgoingBuilder};
 pub use player::{PlayEnd, Playing};
 pub use progress::Progress;
@@ -102,4 +103,5 @@ pub use sip::{Timers, Transport};
 pub use sound::Audio;
 pub use state::ResourceState;
 pub use subscription::{SubscribeBuilder, Subscription, SubscriptionNews};
+pub use told::{Cause, Diverted, Told, UserData, Warned};
 pub use websocket::WebSocketUrl;

@@ -14,6 +14,7 @@ use crate::ended::{Ended, EndedBy};
 use crate::error::AudioError;
 use crate::event::{self, EVENTS, Events};
 use crate::link::Link;
+use crate::told::Told;
 
 /// A call as its user holds it. Dropping it hangs up.
 pub(crate) struct Line {
@@ -54,7 +55,14 @@ impl Line {
     pub(crate) async fn ended(&self) -> Arc<Ended> {
         event::wait(&mut self.ended.clone()).await.unwrap_or_else(|| {
             let reason = "the endpoint has ended".to_owned();
-            Arc::new(Ended { by: EndedBy::Us, code: 200, reason, duration: Duration::ZERO, stats: None })
+            Arc::new(Ended {
+                by: EndedBy::Us,
+                code: 200,
+                reason,
+                told: Told::default(),
+                duration: Duration::ZERO,
+                stats: None,
+            })
         })
     }
 }

@@ -75,6 +75,35 @@ impl OutgoingBuilder {
         self
     }
 
+    /// Calls without telling who we are (RFC 3323 section 4.1): From names nobody, and those on the way are asked to hide the rest (`id`, `user`,
+    /// `header`, `session`). Credentials still prove to our own server who calls, and our addresses are seen by whoever is called directly.
+    pub fn anonymous(mut self) -> Self {
+        self.identity.from = sip::privacy::ANONYMOUS.to_owned();
+        self.identity.user = None;
+        self.privacy("id;user;header;session")
+    }
+
+    /// What those on the way are asked to hide: `id`, `none`, ... with semicolons between them (RFC 3323 section 4.2, RFC 3325 section 9.3).
+    pub fn privacy(self, words: &str) -> Self {
+        self.header(HeaderId::Privacy.name(), words)
+    }
+
+    /// By which of our addresses we want to be known (P-Preferred-Identity, RFC 3325 section 6): for a server that we trust.
+    pub fn preferred_identity(self, address: &str) -> Self {
+        let address = if address.contains('<') { address.to_owned() } else { format!("<{address}>") };
+        self.header(HeaderId::PPreferredIdentity.name(), &address)
+    }
+
+    /// What we tell the user at the other end (RFC 7433): data, hexadecimal unless there is `;encoding=` behind it, and further parameters.
+    pub fn user_to_user(self, data: &str) -> Self {
+        self.header(HeaderId::UserToUser.name(), data)
+    }
+
+    /// Wants the call to be answered after so long without anybody's doing (`answer-after` of Call-Info). Telephones obey it that are told to.
+    pub fn answer_after(self, wait: Duration) -> Self {
+        self.header(HeaderId::CallInfo.name(), &format!("<sip:auto-answer.invalid>;answer-after={}", wait.as_secs()))
+    }
+
     /// Sends the INVITE and returns at once.
     ///
     /// # Errors

@@ -131,7 +131,10 @@ fn ta32_message_in_a_dialog() {
             Ok(answer) => assert!(is_taken && answer.code == 200, "{answer:?}"),
             Err(why) => assert_eq!(
                 (is_taken, why),
-                (false, CallError::Rejected { code: 415, reason: "Unsupported Media Type".into() })
+                (
+                    false,
+                    CallError::Rejected { code: 415, reason: "Unsupported Media Type".into(), told: Box::default() }
+                )
             ),
         }
     }

@@ -137,7 +137,10 @@ fn ta21_hold_refused() {
         reinvite
     });
     assert_eq!(direction_of(body(&reinvite)), "a=sendonly");
-    assert_eq!(refused, Err(CallError::Rejected { code: 488, reason: "Not Acceptable Here".into() }));
+    assert_eq!(
+        refused,
+        Err(CallError::Rejected { code: 488, reason: "Not Acceptable Here".into(), told: Box::default() })
+    );
     // The call goes on as before: not held.
     while talk.ear.packet(std::time::Duration::from_millis(1)).is_some() {}
     talk.ear.hears();

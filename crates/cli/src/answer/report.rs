@@ -7,13 +7,21 @@ use media::StreamReport;
 use super::robot::News;
 use crate::exit::Exit;
 use crate::out::{Out, counted};
+use crate::told;
 
 /// Prints news; an exit code when they end the robot.
 pub(super) fn print(news: &News, out: &mut Out) -> Option<Exit> {
     match news {
         News::Registered { expires } => registered(*expires, out),
         News::RegistrationFailed { why, next } => return not_registered(why, *next, out),
-        News::Ringing { call, from } => {
+        News::Ringing { call, from, told: Some(told) } => {
+            let mut fields =
+                vec![("event", "ringing".into()), ("call", (*call).into()), ("from", from.as_str().into())];
+            fields.extend(told::fields(told));
+            let asserted = told.asserted.first().map(|uri| format!(", asserted to be {uri}")).unwrap_or_default();
+            out.event(&format!("call {call} from {from}{asserted}"), &fields);
+        }
+        News::Ringing { call, from, told: None } => {
             out.often(format_args!("call {call} from {from}"), || {
                 [("event", "ringing".into()), ("call", (*call).into()), ("from", from.as_str().into())]
             });
@@ -38,7 +46,9 @@ pub(super) fn print(news: &News, out: &mut Out) -> Option<Exit> {
                 &[("event", "digit".into()), ("call", (*call).into()), ("digit", digit.as_str().into())],
             );
         }
-        News::Ended { call, by, lasted, heard } => ended(*call, by, *lasted, heard.as_deref(), out),
+        News::Ended { call, by, lasted, heard, why } => {
+            ended(*call, by, *lasted, heard.as_deref(), why.as_deref(), out)
+        }
         News::Recorded { call, file, secs } => {
             out.event(
                 &format!("call {call} recorded {secs:.1} s into {file}"),
@@ -84,7 +94,14 @@ fn refused(call: u64, code: u16, why: &str, out: &mut Out) {
     out.event(&format!("call {call} refused: {code}{why}"), &fields);
 }
 
-fn ended(call: u64, by: &str, lasted: Option<Duration>, heard: Option<&StreamReport>, out: &mut Out) {
+fn ended(
+    call: u64,
+    by: &str,
+    lasted: Option<Duration>,
+    heard: Option<&StreamReport>,
+    why: Option<&ua::Told>,
+    out: &mut Out,
+) {
     let (packets, lost) = heard.map_or((0, 0), |heard| (heard.packets_received, heard.packets_lost));
     let audio = heard.map(|_| format!(", {}, {lost} lost", counted(packets, "packet"))).unwrap_or_default();
     // In tenths, rounded: the whole and its digit cost less to print than a float.
@@ -100,6 +117,13 @@ fn ended(call: u64, by: &str, lasted: Option<Duration>, heard: Option<&StreamRep
             ("lost", lost.into()),
         ]
     };
+    if let Some(why) = why {
+        let mut fields: Vec<_> = fields().into();
+        fields.extend(told::why(why));
+        let causes: String = why.causes.iter().map(|cause| format!(" ({cause})")).collect();
+        let when = lasted.map_or("before it was answered".to_owned(), |_| format!("after {whole}.{tenth} s{audio}"));
+        return out.event(&format!("call {call} ended by {by} {when}{causes}"), &fields);
+    }
     if lasted.is_none() {
         return out.often(format_args!("call {call} ended by {by} before it was answered"), fields);
     }

@@ -33,7 +33,7 @@ use media::{Key, MediaEvent};
 use net::App;
 use net::media::{MediaHandle, PortRange};
 use sip::digest::Credential;
-use sip::message::{Lines, Method, StatusCode};
+use sip::message::{Lines, Method, Request, StatusCode};
 use sip::register::{RegisterSpec, Removal};
 use sip::uas::{self, Capabilities};
 use sip::{Application, Event, IdMap, RegistrationId, Reply, SessionId, Turn};
@@ -50,6 +50,10 @@ use transferring::{Own, Transfer};
 pub(super) struct Conduct {
     pub(super) reject: Option<StatusCode>,
     pub(super) ring_only: bool,
+    /// Calls that ask for it are answered all the same.
+    pub(super) auto_answer: bool,
+    /// Who may say who a caller is (RFC 3325).
+    pub(super) believed: Vec<net::Network>,
     pub(super) reliable: bool,
     /// Session timers are understood (RFC 4028).
     pub(super) timed: bool,
@@ -98,6 +102,8 @@ pub(super) enum News {
     Ringing {
         call: u64,
         from: String,
+        /// What the INVITE tells besides.
+        told: Option<Box<ua::Told>>,
     },
     Refused {
         call: u64,
@@ -123,6 +129,8 @@ pub(super) enum News {
         by: &'static str,
         lasted: Option<Duration>,
         heard: Option<Box<media::StreamReport>>,
+        /// Why, as the caller tells it.
+        why: Option<Box<ua::Told>>,
     },
     Recorded {
         call: u64,
@@ -152,6 +160,10 @@ struct Live {
     standing: bool,
     /// What accepts it, once its description was sent in a reliable provisional response.
     promised: Option<Box<Ready>>,
+    /// What is answered at its alarm: a call that has asked for it (RFC 5373 and its kin).
+    waiting: Option<Box<Request>>,
+    /// Why it ends, as the caller tells it.
+    why: Option<Box<ua::Told>>,
     transfer: Option<Box<Transfer>>,
 }
 
@@ -237,7 +249,10 @@ impl Application for Robot {
             Event::Registration(_, event) => self.registration(event),
             Event::Alarm { token, .. } => {
                 let session = SessionId(sip::Id::from_u64(token));
-                if self.calls.contains_key(&session) {
+                let waiting = self.calls.get_mut(&session).and_then(|live| live.waiting.take());
+                if let Some(request) = waiting {
+                    self.accept(session, &request, turn);
+                } else if self.calls.contains_key(&session) {
                     let _ = turn.hangup(session, None, Lines::default());
                 }
             }

@@ -9,6 +9,7 @@ use super::Heard;
 use crate::args;
 use crate::exit::{Exit, Fault};
 use crate::out::{Out, counted};
+use crate::told;
 
 /// How long the other side may take to answer a BYE: it is sent four times.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -80,6 +81,7 @@ pub(super) fn report(end: &End, heard: &Heard, out: &mut Out) {
         ("secs", secs.into()),
         ("audible_secs", audible.into()),
     ];
+    fields.extend(told::why(&ended.told));
     let mut lines = vec![format!("ended by {by} after {secs:.1} s ({code} {reason})")];
     if let Some(silent) = end.silent {
         let secs = silent.as_secs_f64();

@@ -2,8 +2,8 @@
 
 use audio::codec::Codec;
 use sip::message::{Body, Lines, Request, StatusCode};
-use sip::uas;
 use sip::{Reply, Turn};
+use sip::{privacy, uas};
 
 use super::line::{CODECS, Line};
 use super::{CALLER, Call, Fate, Leg, Stage};
@@ -14,7 +14,7 @@ use crate::outcome::Outcome;
 use crate::request::{Admitted, dialled};
 use crate::switch::Switch;
 use crate::tally::Seat;
-use crate::target::Target;
+use crate::target::{self, Target};
 
 /// Where a number leads.
 enum Destination {
@@ -88,6 +88,7 @@ impl Switch {
             let asked = self.findings.ask(name, Seeker::Request(invite), &self.neighbours, turn);
             return if asked { Ok(()) } else { Err(self.shed()) };
         }
+        self.privacy(&invite.request).map_err(|refusal| refused(*refusal))?;
         let equipment = self.equip(&invite, &number, &destination)?;
         let codecs = match &equipment.offer {
             None => CODECS.to_vec(),
@@ -98,6 +99,10 @@ impl Switch {
             Destination::User(name) => {
                 let targets = self.targets(&name, invite.request.is_secure(), found, turn.now());
                 let targets = targets.map_err(|offline| (offline, Outcome::Unavailable))?;
+                let targets = target::wanted(&invite.request, targets);
+                if targets.is_empty() {
+                    return Err((Box::new(Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE)), Outcome::Unavailable));
+                }
                 let Some(letter) = self.letter(&invite, &number, codecs, equipment.thread) else {
                     return Err(refused(Reply::new(StatusCode::TOO_MANY_HOPS)));
                 };
@@ -172,10 +177,12 @@ impl Switch {
                 return None;
             }
         };
+        let wish = privacy::Wish::of(invite.request.headers());
         let call = Box::new(Call {
             id: self.calls.number(self.neighbours.me, self.neighbours.spread.count()),
             caller: Leg::new(CALLER, session, line),
             user: invite.user.clone(),
+            private: privacy::is_from_nobody(invite.request.headers()) || wish.is_anonymous(),
             number,
             since: turn.now().mono,
             offer,
@@ -242,17 +249,13 @@ impl Switch {
 /// The codecs of an offer that can be used, in the caller's order.
 pub(super) fn usable(offer: &[u8], line: &Line) -> Result<Vec<Codec>, Refusal> {
     let error = match line.look_at(offer) {
-        Ok(codecs) if codecs.is_empty() => return Err(refused(Reply::new(StatusCode::NOT_ACCEPTABLE_HERE))),
+        Ok(codecs) if codecs.is_empty() => {
+            let refusal = Reply::new(StatusCode::NOT_ACCEPTABLE_HERE);
+            return Err(refused(uas::warned(refusal, uas::MEDIA_FORMAT, "None of the offered codecs is known here")));
+        }
         Ok(codecs) => return Ok(codecs),
         Err(error) => error,
     };
     let reply = Reply::new(StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE));
-    // 399: a text for a person (RFC 3261 section 20.43).
-    let warned = reply.clone().line("Warning", &format!("399 offhook \"{}\"", plain(&error.to_string())));
-    Err(refused(warned.unwrap_or(reply)))
-}
-
-/// Text that can stand between quotes.
-fn plain(text: &str) -> String {
-    text.chars().map(|ch| if ch == '"' || ch == '\\' || ch.is_control() { '\'' } else { ch }).take(200).collect()
+    Err(refused(uas::warned(reply, uas::MISCELLANEOUS, &error.to_string())))
 }

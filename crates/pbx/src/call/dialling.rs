@@ -15,11 +15,17 @@ use crate::outcome::Outcome;
 use crate::request::Admitted;
 use crate::switch::Switch;
 use crate::target::Target;
+use crate::trust::Caller;
+
+/// The user part of the Contact of who does not want to be known.
+pub(crate) const NOBODY: &str = "anonymous";
 
 /// What the INVITEs of a call have in common.
 #[derive(Debug)]
 pub(super) struct Letter {
-    pub(super) from: String,
+    pub(super) caller: Caller,
+    /// Whoever is called is in our trust domain (RFC 3325).
+    pub(super) trusted: bool,
     pub(super) to: String,
     /// The user part of our Contact, escaped.
     pub(super) contact: String,
@@ -55,10 +61,12 @@ impl Switch {
         codecs: Vec<Codec>,
         thread: usize,
     ) -> Option<Letter> {
+        let caller = self.caller(request, origin, user)?;
         Some(Letter {
-            from: self.identity(request, user)?,
+            contact: as_contact(if caller.anonymous { NOBODY } else { user })?,
+            caller,
+            trusted: self.config.trust.has_user(&self.user_of(number)),
             to: format!("<{}>", self.address(request, number)?.as_str()),
-            contact: as_contact(user)?,
             lines: headers::of_invite(request.headers())?,
             codecs: and_others(codecs),
             thread,
@@ -108,12 +116,14 @@ impl Switch {
             }
         };
         let offer = line.offer().map_err(|_| NotCalled::Impossible)?;
+        let trusted = letter.trusted || self.config.trust.reaches(&target);
         let mut draft = Draft::new(Method::Invite, target.uri);
-        draft.from.clone_from(&letter.from);
+        draft.from.clone_from(&letter.caller.from);
         draft.to.clone_from(&letter.to);
         draft.routes = target.routes;
         draft.hop = target.hop;
         draft.lines = letter.lines.clone();
+        letter.caller.introduce(trusted, &mut draft.lines);
         draft.contact = ContactSpec::Auto { user: Some(letter.contact.clone()), params: String::new() };
         draft.body = Some(Body::sdp(offer));
         match turn.invite(draft) {

@@ -17,7 +17,7 @@ use sip::invite::{Named, NamedDialog};
 use sip::message::{Body, HeaderId, Lines, Request, StatusCode, UriBuf};
 use sip::{Reply, ServerTx, Turn};
 
-use super::dialling::{Letter, Refused, and_others, as_contact};
+use super::dialling::{Letter, NOBODY, Refused, and_others, as_contact};
 use super::hunt::Hunt;
 use super::{CALLER, Call, Fate, Joined, Leg, Stage};
 use crate::extension::{Feature, Room};
@@ -28,6 +28,7 @@ use crate::referral::Referral;
 use crate::studio::thread_of;
 use crate::switch::Switch;
 use crate::target::Target;
+use crate::trust::Caller;
 
 /// Most transfers of a call under way at a time.
 const MOST: usize = 4;
@@ -161,14 +162,21 @@ impl Switch {
         // Under the host by which the devices know us.
         let dialog = turn.dialog_of(callee.session)?;
         let host = NameAddr::parse(dialog.local()).ok()?.uri.host_text();
-        let from = self.named(&user, None, host)?;
+        let is_private = |side: u32| call.private && side == CALLER;
+        let caller = match is_private(other) {
+            true => Caller::nobody(),
+            false => Caller::plain(self.named(&user, None, host)?),
+        };
         let mut lines = Lines::new();
         lines.push_id(HeaderId::MaxForwards, headers::hops(request.headers())?);
-        lines.push_text(HeaderId::ReferredBy, &self.named(&by, None, host)?);
+        if !is_private(referrer) {
+            lines.push_text(HeaderId::ReferredBy, &self.named(&by, None, host)?);
+        }
         Some(Letter {
-            from,
+            contact: as_contact(if caller.anonymous { NOBODY } else { &user })?,
+            caller,
+            trusted: false,
             to: format!("<{}>", UriBuf::sip(false, Some(&referral.number), host, None).ok()?.as_str()),
-            contact: as_contact(&user)?,
             lines,
             codecs: and_others(stays.line.codec().into_iter().collect()),
             thread: thread_of(stays.line.key()),
@@ -186,7 +194,7 @@ impl Switch {
     }
 
     /// The user who has a number; the number itself where none has.
-    pub(super) fn user_of(&self, number: &str) -> String {
+    pub(crate) fn user_of(&self, number: &str) -> String {
         self.accounts.by_number(number).map_or_else(|| number.to_owned(), |known| known.name.clone())
     }
 }

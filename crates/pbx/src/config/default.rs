@@ -12,7 +12,7 @@ use sip::{Timers, Transport};
 use store::Durability;
 
 use super::{
-    Authenticate, Config, Extensions, Limits, MediaConfig, ProxyRules, RegisterConfig, Role, Secret, TlsConfig,
+    Authenticate, Config, Extensions, Limits, MediaConfig, ProxyRules, RegisterConfig, Role, Secret, TlsConfig, Trust,
 };
 
 /// The port of SIP (RFC 3261 section 19.1.2).
@@ -45,6 +45,7 @@ impl Default for Config {
             timers: Timers::default(),
             session_timer: Some(SessionTimer::default()),
             proxies: Vec::new(),
+            trust: Trust::default(),
             dscp: Dscp::default(),
             rest: net::REST,
             limits: Limits::default(),

@@ -49,6 +49,7 @@ impl Config {
             put(&mut top, "websocket", Table::from_iter([origins]));
         }
         put(&mut top, "sip", self.timers_table());
+        self.show_trust(&mut top);
         put(&mut top, "limits", self.limits_table());
         top.to_string()
     }

@@ -79,6 +79,10 @@
 //! dscp = "cs3"                    # how urgent SIP is; "0" (the default): not marked
 //! rest_ms = 6                     # longest rest of a loop under steady load, to do more at a time; 0: never any
 //!
+//! [trust]                         # whose word for who calls counts, and who may know it (RFC 3325): nobody by default
+//! networks = ["192.0.2.0/24"]     # addresses that requests come from and go to: gateways, other proxies; at most 64
+//! users = ["gateway"]             # users whose devices are gateways: they may write anybody into From; at most 64
+//!
 //! [limits]
 //! calls = 1000
 //! calls_per_user = 10
@@ -105,7 +109,7 @@ use super::{Config, LISTEN, listen};
 
 /// Largest configuration file, in octets.
 const LARGEST: u64 = 4 << 20;
-pub(super) const TOP: [&str; 25] = [
+pub(super) const TOP: [&str; 26] = [
     "listen",
     "state",
     "realm",
@@ -130,6 +134,7 @@ pub(super) const TOP: [&str; 25] = [
     "tls",
     "websocket",
     "sip",
+    "trust",
     "limits",
 ];
 
@@ -227,6 +232,9 @@ impl Config {
         }
         if let Some(section) = each("sip")? {
             self.read_sip(&section)?;
+        }
+        if let Some(section) = each("trust")? {
+            self.read_trust(&section)?;
         }
         if let Some(section) = each("limits")? {
             self.read_limits(&section)?;

@@ -12,6 +12,7 @@ fn target(uri: &str, transport: Option<Transport>) -> Target {
         routes: Vec::new(),
         hop: transport.map_or(Hop::Auto, path),
         ours: None,
+        features: String::new(),
         q: 1_000,
     }
 }

@@ -28,5 +28,6 @@ mod sound;
 mod subscribing;
 mod timers;
 mod transfers;
+mod trusted;
 mod updating;
 mod watching;

@@ -28,7 +28,7 @@ pub(crate) struct Phone {
     pub(crate) agent: String,
     /// Parameters of Contact in a REGISTER.
     pub(crate) preference: String,
-    /// The user part of From.
+    /// The user part of From, or user and host.
     pub(crate) says: String,
 }
 
@@ -216,9 +216,10 @@ impl Phone {
 
     fn dialog(&mut self, uri: &str, to: &str) -> Dialog {
         let tag = self.fresh();
+        let host = if self.says.contains('@') { "" } else { "@127.0.0.1" };
         Dialog {
             call_id: format!("{tag}@phone"),
-            from: format!("<sip:{}@127.0.0.1>;tag={tag}", self.says),
+            from: format!("<sip:{}{host}>;tag={tag}", self.says),
             to: format!("<{to}>"),
             target: uri.to_owned(),
             cseq: 0,

@@ -203,7 +203,11 @@ impl Proxy {
                     Err(reply) => Some(*reply),
                     Ok(arrival) => {
                         let targets = if arrival.ours { targets.to_vec() } else { vec![way_of(&arrival)] };
-                        self.pass(Job { tx, request, origin, arrival, trusted, edge }, targets, turn)
+                        self.pass(
+                            Job { tx, request, origin, arrival, trusted, edge, vouched: Vouched::Nobody },
+                            targets,
+                            turn,
+                        )
                     }
                 };
                 if let Some(reply) = reply {

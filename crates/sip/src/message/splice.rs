@@ -11,24 +11,22 @@ use super::writer::Writer;
 use super::{HeaderId, Response};
 
 /// Copies the header fields of a request and its body. Left out are those that a proxy writes anew: Route, Max-Forwards and Max-Breadth;
-/// the Proxy-Authorizations that are `ours`; and what only those may say of a caller whom we trust, since we know of nobody whom we could
+/// the Proxy-Authorizations that are `ours`; and, unless the `identity` is passed on, what only those may say of a caller whom we trust
 /// (RFC 3325 section 5). The top Via says where the request came from (RFC 3261 section 18.2.1), and
 /// Content-Length is that of the body.
 pub(crate) fn request(
     writer: &mut Writer,
     request: &Headers,
     received: Option<(IpAddr, Option<u16>)>,
+    identity: bool,
     ours: impl Fn(&[u8]) -> bool,
 ) {
     let mut received = received;
     for (id, line) in request.lines() {
         match id {
             HeaderId::Route | HeaderId::MaxForwards | HeaderId::MaxBreadth | HeaderId::ContentLength => {}
-            HeaderId::PAssertedIdentity
-            | HeaderId::PAssertedService
-            | HeaderId::PPreferredIdentity
-            | HeaderId::PPreferredService
-            | HeaderId::RemotePartyId => {}
+            HeaderId::PPreferredIdentity | HeaderId::PPreferredService => {}
+            HeaderId::PAssertedIdentity | HeaderId::PAssertedService | HeaderId::RemotePartyId if !identity => {}
             HeaderId::ProxyAuthorization if ours(value_of(line)) => {}
             HeaderId::Via => match received.take() {
                 Some((ip, rport)) => stamp(writer, request, ip, rport),
@@ -40,9 +38,10 @@ pub(crate) fn request(
     end(writer, request);
 }
 
-/// A response without its first Via, and with further lines; `None` when that was the only one, or either it or the next cannot be read: it is for
+/// A response without its first Via, and with further lines; unless `identity` is passed on, without what only those may say of a callee whom we
+/// trust (RFC 3325 section 5). `None` when that was the only one, or either it or the next cannot be read: it is for
 /// nobody else then (RFC 3261 section 16.7 step 3).
-pub(crate) fn response(page: Vec<u8>, response: &Response, lines: &Lines) -> Option<Writer> {
+pub(crate) fn response(page: Vec<u8>, response: &Response, lines: &Lines, identity: bool) -> Option<Writer> {
     let headers = response.headers();
     let mut writer = Writer::status_on(page, response.code(), response.reason_bytes());
     let (mut first, mut left) = (true, false);
@@ -62,6 +61,7 @@ pub(crate) fn response(page: Vec<u8>, response: &Response, lines: &Lines) -> Opt
                 left = true;
                 copy(&mut writer, line, None);
             }
+            HeaderId::PAssertedIdentity | HeaderId::PAssertedService | HeaderId::RemotePartyId if !identity => {}
             _ => copy(&mut writer, line, None),
         }
     }
@@ -118,7 +118,9 @@ mod tests {
              P-Asserted-Identity: <sip:boss@b>\nP-Preferred-Identity: <sip:boss@b>\nRemote-Party-ID: <sip:boss@b>\nRoute: <sip:p;lr>\nCall-ID: 1\nCSeq: 1 INVITE\nProxy-Authorization: Digest x=1\nProxy-Authorization: Digest x=2\nmax-breadth: 3\nl: 3\n\nabcdef",
         );
         let mut writer = Writer::request(&Method::Invite, "sip:c@c");
-        request(&mut writer, message.headers(), Some(([192, 0, 2, 1].into(), None)), |value| value == b"Digest x=1");
+        request(&mut writer, message.headers(), Some(([192, 0, 2, 1].into(), None)), false, |value| {
+            value == b"Digest x=1"
+        });
         let text = String::from_utf8(writer.as_bytes().to_vec()).expect("text");
         assert_eq!(
             text,
@@ -126,6 +128,28 @@ mod tests {
              Call-ID: 1\nCSeq: 1 INVITE\nProxy-Authorization: Digest x=2\nContent-Length: 3\n\nabc"
                 .replace('\n', "\r\n")
         );
+    }
+
+    #[test]
+    fn rfc3325_5_what_is_asserted_is_passed_on_where_it_may_be_and_what_is_preferred_never() {
+        let asserted = "P-Asserted-Identity: <sip:boss@b>\n";
+        let lines = format!("{asserted}P-Preferred-Identity: <sip:boss@b>\n");
+        let rest = "From: <sip:a@a>;tag=1\nTo: <sip:b@b>\nCall-ID: 1\nCSeq: 1 INVITE\n";
+        let message = parsed(&format!("INVITE sip:b@b SIP/2.0\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\n{lines}{rest}\n"));
+        for identity in [true, false] {
+            let mut writer = Writer::request(&Method::Invite, "sip:c@c");
+            request(&mut writer, message.headers(), None, identity, |_| false);
+            let text = String::from_utf8_lossy(writer.as_bytes()).into_owned();
+            assert_eq!(text.contains("P-Asserted-Identity: <sip:boss@b>"), identity, "{text}");
+            assert!(!text.contains("Preferred"), "{text}");
+            let via = "Via: SIP/2.0/UDP p;branch=z9hG4bK2\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\n";
+            let Message::Response(message) = parsed(&format!("SIP/2.0 200 OK\n{via}{asserted}{rest}\n")) else {
+                panic!("a response")
+            };
+            let writer = response(Vec::new(), &message, &Lines::default(), identity).expect("for somebody else");
+            let text = String::from_utf8_lossy(writer.as_bytes()).into_owned();
+            assert_eq!(text.contains("P-Asserted-Identity"), identity, "{text}");
+        }
     }
 
     #[test]
@@ -150,7 +174,7 @@ mod tests {
             else {
                 panic!("a response")
             };
-            let writer = response(Vec::new(), &message, &Lines::default()).expect("for somebody else");
+            let writer = response(Vec::new(), &message, &Lines::default(), false).expect("for somebody else");
             let expected = format!("SIP/2.0 299 Odd  one\n{left}{rest}Content-Length: 2\n\nab").replace('\n', "\r\n");
             assert_eq!(String::from_utf8_lossy(writer.as_bytes()), expected);
         }
@@ -169,7 +193,7 @@ mod tests {
             let Message::Response(message) = parsed(&format!("SIP/2.0 200 OK\n{vias}{rest}")) else {
                 panic!("a response")
             };
-            assert!(response(Vec::new(), &message, &Lines::default()).is_none(), "{vias}");
+            assert!(response(Vec::new(), &message, &Lines::default(), false).is_none(), "{vias}");
         }
     }
 }

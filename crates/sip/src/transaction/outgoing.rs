@@ -487,7 +487,7 @@ impl Turn<'_> {
             outgoing.passing = None;
             if let (Stage::Accepted(_), Some(back)) = (outgoing.stage, outgoing.back) {
                 // Its own transaction may have ended a moment before this one: then nobody waits for it any more.
-                let _ = self.pass_back(back, &response, &Lines::default());
+                let _ = self.pass_back(back, &response, &Lines::default(), false);
                 return;
             }
             outgoing.stage = Stage::Accepted(client);

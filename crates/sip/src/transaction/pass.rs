@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::config::Config;
 use crate::digest;
 use crate::draft::Draft;
-use crate::forward::{Forward, PathTo, Record};
+use crate::forward::{Forward, Identity, PathTo, Record};
 use crate::id::{ClientTx, ServerTx};
 use crate::message::{HeaderId, Lines, Method, Response, Writer, splice};
 use crate::outbox::{Cause, Path, Transport};
@@ -44,16 +44,22 @@ impl Turn<'_> {
         self.outgoing_pass(draft, Passing { forward, stateless: true }).map(|_| ())
     }
 
-    /// Passes a response back to where the request came from, without our Via and with further lines (RFC 3261 section 16.7 steps 3, 7 and 9). After a
-    /// 2xx to an INVITE any number of further 2xx may follow.
+    /// Passes a response back to where the request came from, without our Via and with further lines (RFC 3261 section 16.7 steps 3, 7 and 9), and
+    /// where `identity` says so with what it asserts of the callee (RFC 3325 section 5). After a 2xx to an INVITE any number of further 2xx may follow.
     ///
     /// # Errors
     /// [`StackError::Gone`]; [`StackError::State`] after a final response; [`StackError::Forbidden`] where RFC 4320 section 4 does, or when no Via but
     /// ours is left.
-    pub fn pass_back(&mut self, tx: ServerTx, response: &Response, lines: &Lines) -> Result<(), StackError> {
+    pub fn pass_back(
+        &mut self,
+        tx: ServerTx,
+        response: &Response,
+        lines: &Lines,
+        identity: bool,
+    ) -> Result<(), StackError> {
         let code = response.code();
         let page = std::mem::take(&mut self.stack.page);
-        let Some(writer) = splice::response(page, response, lines) else {
+        let Some(writer) = splice::response(page, response, lines, identity) else {
             return Err(StackError::Forbidden("a response with our Via alone is for nobody else (RFC 3261 16.7)"));
         };
         let page = writer.into_page();
@@ -104,10 +110,13 @@ pub(super) fn request(forward: &Forward, this: &Try<'_>, config: &Config) -> Byt
     if let Some(breadth) = forward.max_breadth {
         writer.line(HeaderId::MaxBreadth, breadth);
     }
+    if let Identity::Asserted(value) = &forward.identity {
+        writer.line(HeaderId::PAssertedIdentity, value);
+    }
     let headers = request.headers();
     let received = Way::of(headers, &forward.origin, config).stamp.values(&forward.origin);
     let ours = |value: &[u8]| forward.authorized.as_deref().is_some_and(|realm| digest::is_for(value, realm));
-    splice::request(&mut writer, headers, received, ours);
+    splice::request(&mut writer, headers, received, forward.identity == Identity::Passed, ours);
     Bytes::from(writer.into_page())
 }
 

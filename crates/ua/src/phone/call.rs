@@ -14,6 +14,7 @@ use crate::command::{Ends, Referred};
 use crate::error::CallError;
 use crate::event::CallEvent;
 use crate::progress::Progress;
+use crate::told::Told;
 
 /// One call.
 ///
@@ -39,6 +40,8 @@ pub(super) struct Call {
     pub(super) referrals: Vec<referred::Asked>,
     /// When it was answered.
     pub(super) since: Option<Time>,
+    /// Why it ends, as the other side tells it.
+    pub(super) told: Told,
     /// Who is called or calls, for error messages.
     pub(super) peer: String,
 }
@@ -143,6 +146,7 @@ impl Call {
             transfers: Vec::new(),
             referrals: Vec::new(),
             since: None,
+            told: Told::default(),
             peer,
         }
     }

@@ -85,7 +85,9 @@ fn error_of(why: PublishFailure, first: &str) -> CallError {
         {
             CallError::Authentication { code: code.get() }
         }
-        PublishFailure::Refused { code, reason } => CallError::Rejected { code: code.get(), reason },
+        PublishFailure::Refused { code, reason } => {
+            CallError::Rejected { code: code.get(), reason, told: Box::default() }
+        }
         PublishFailure::Unreachable(why) => failed(why, first),
         PublishFailure::NotSent(error) => CallError::Unreachable { to: first.to_owned(), why: error.to_string() },
         _ => CallError::Ended,

@@ -3,7 +3,7 @@
 use media::Key;
 use sdp::NegotiationState;
 use sip::message::{Body, HeaderId, Lines, Request, StatusCode};
-use sip::uas::Reliability;
+use sip::uas::{self, Reliability};
 use sip::{Origin, Reply, ServerTx, SessionId, Turn};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
@@ -16,6 +16,7 @@ use crate::ended::EndedBy;
 use crate::error::CallError;
 use crate::incoming::{Caller, IncomingCall};
 use crate::line::Line;
+use crate::told::Told;
 
 impl Phone {
     /// An INVITE outside any dialog that has passed the general checks.
@@ -43,20 +44,23 @@ impl Phone {
         };
         let description = match description(request.headers()).map(|offer| media.answer(offer)).transpose() {
             Ok(Some((_, agreed))) if agreed.settings.is_none() => {
-                return respond(turn, tx, Reply::new(StatusCode::NOT_ACCEPTABLE_HERE));
+                let refusal = Reply::new(StatusCode::NOT_ACCEPTABLE_HERE);
+                let refusal = uas::warned(refusal, uas::MEDIA_FORMAT, "None of the offered codecs is known here");
+                return respond(turn, tx, refusal);
             }
             Ok(description) => description.map(Box::new),
             Err(error) => {
                 tracing::debug!(%error, "an offer is refused");
                 let code = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
-                return respond(turn, tx, Reply::new(code));
+                let refusal = uas::warned(Reply::new(code), uas::MISCELLANEOUS, &error.to_string());
+                return respond(turn, tx, refusal);
             }
         };
         // On an error the stack has answered.
         let Ok(session) = turn.session(tx) else { return };
         let key = self.parts.media.key();
         let (line, ends) = Line::new(link, key);
-        let caller = Caller::of(request, origin);
+        let caller = Caller::of(request, origin, &self.parts.believed);
         let sound = Sound::new(media, ports, self.parts.media.key());
         let reliability = Reliability::of(request.headers());
         let stage = Stage::Ringing(Ringing { description, accepting: None, reliability, said: Said::Nothing });
@@ -218,7 +222,10 @@ impl Phone {
 
     /// The caller gave up.
     pub(super) fn caller_gone(&mut self, session: SessionId, request: Option<&Request>, turn: &mut Turn<'_>) {
-        let Some((key, _)) = self.call_of(session) else { return };
+        let Some((key, call)) = self.call_of(session) else { return };
+        if let Some(request) = request {
+            call.told = Told::why(request.headers());
+        }
         let reason = request.and_then(|request| request.headers().text(HeaderId::Reason));
         let reason = reason.map_or_else(|| "Request Terminated".to_owned(), |text| text.into_owned());
         self.over(key, EndedBy::Peer, StatusCode::REQUEST_TERMINATED, reason, turn);

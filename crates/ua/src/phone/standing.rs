@@ -14,6 +14,7 @@ use super::telling::{reason_of, tell};
 use crate::ended::{CallStats, Ended, EndedBy, Farewell};
 use crate::error::CallError;
 use crate::event::CallEvent;
+use crate::told::Told;
 
 impl Phone {
     /// News of a session, switched to where its state is handled.
@@ -110,7 +111,10 @@ impl Phone {
         refusal: Option<Refusal>,
         turn: &mut Turn<'_>,
     ) {
-        let Some((key, _)) = self.call_of(session) else { return };
+        let Some((key, call)) = self.call_of(session) else { return };
+        if let Some(bye) = bye {
+            call.told = Told::why(bye.headers());
+        }
         let reason = bye.and_then(|bye| bye.headers().text(HeaderId::Reason)).map(|text| text.into_owned());
         let (by, code) = match (by, &refusal) {
             (By::Us, _) => (EndedBy::Us, StatusCode::OK),
@@ -158,7 +162,7 @@ impl Phone {
             }
             tell(change.reply, Err(CallError::Ended));
         }
-        let mut ended = Ended { by, code: code.get(), reason, duration, stats: None };
+        let mut ended = Ended { by, code: code.get(), reason, told: call.told, duration, stats: None };
         let (room, publish, attached) = (call.sound.room, call.ends.ended, call.ends.attached);
         drop(call.ends.news);
         if !streams {

@@ -120,7 +120,7 @@ fn error_of(why: SubscribeFailure, first: &str) -> SubscribeError {
         }
         SubscribeFailure::Refused { code, reason, .. } => {
             let reason = if reason.is_empty() { code.default_reason().to_owned() } else { reason };
-            SubscribeError::Refused(CallError::Rejected { code: code.get(), reason })
+            SubscribeError::Refused(CallError::Rejected { code: code.get(), reason, told: Box::default() })
         }
         SubscribeFailure::Unreachable(why) => SubscribeError::Refused(failed(why, first)),
         SubscribeFailure::NotNotified => SubscribeError::NotNotified,

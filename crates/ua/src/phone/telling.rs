@@ -6,6 +6,7 @@ use sip::{Hop, Reply, SendError, ServerTx, Turn};
 use tokio::sync::oneshot;
 
 use crate::error::CallError;
+use crate::told::Told;
 
 /// Addresses of a redirection that are told.
 const ADDRESSES: usize = 8;
@@ -35,7 +36,10 @@ pub(super) fn refused(response: &Response, unproved: Option<u32>) -> CallError {
         }
         StatusCode::FORBIDDEN if signed() => CallError::Authentication { code: code.get() },
         _ if !to.is_empty() => CallError::Redirected { code: code.get(), reason: reason_of(response), to },
-        _ => CallError::Rejected { code: code.get(), reason: reason_of(response) },
+        _ => {
+            let told = Box::new(Told::why(response.headers()));
+            CallError::Rejected { code: code.get(), reason: reason_of(response), told }
+        }
     }
 }
 

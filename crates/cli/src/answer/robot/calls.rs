@@ -54,7 +54,9 @@ impl Robot {
                 return;
             }
         };
-        self.tell(News::Ringing { call: number, from: caller(request) });
+        let told = self.told(request, origin);
+        let answer_after = told.as_ref().and_then(|told| told.answer_after).filter(|_| self.conduct.auto_answer);
+        self.tell(News::Ringing { call: number, from: caller(request), told });
         self.calls.insert(session, live);
         let ringing = Reply::new(StatusCode::RINGING).contact(contact());
         let reliability = Reliability::of(request.headers());
@@ -63,9 +65,27 @@ impl Robot {
         } else {
             let _ = turn.answer(session, ringing);
         }
-        if !self.conduct.ring_only {
-            self.accept(session, request, turn);
+        match answer_after {
+            Some(wait) if !wait.is_zero() => {
+                if let Some(live) = self.calls.get_mut(&session) {
+                    live.waiting = Some(Box::new(request.clone()));
+                    let _ = turn.alarm(turn.now().mono + wait, session.0.to_u64());
+                }
+            }
+            Some(_) => self.accept(session, request, turn),
+            None if !self.conduct.ring_only => self.accept(session, request, turn),
+            None => {}
         }
+    }
+
+    /// What an INVITE tells besides who calls whom; most tell nothing, and cost nothing.
+    fn told(&self, request: &Request, origin: &Origin) -> Option<Box<ua::Told>> {
+        use HeaderId::{AlertInfo, AnswerMode, CallInfo, Diversion, PAssertedIdentity, UserToUser};
+        let tells = [PAssertedIdentity, Diversion, UserToUser, AlertInfo, CallInfo, AnswerMode];
+        let headers = request.headers();
+        let believed =
+            || self.conduct.believed.iter().any(|network| network.contains(origin.remote.ip().to_canonical()));
+        tells.into_iter().any(|id| headers.has(id)).then(|| Box::new(ua::Told::of(headers, believed())))
     }
 
     /// Rings reliably: the description comes with it, and is acknowledged before the call is answered (RFC 3262 section 5).
@@ -133,8 +153,9 @@ impl Robot {
     /// Refuses a call that rings. It is taken out first: it is over with this, and its end is no more news.
     pub(super) fn refuse(&mut self, session: SessionId, code: StatusCode, call: u64, why: String, turn: &mut Turn<'_>) {
         self.calls.remove(&session);
+        let refusal = uas::warned(Reply::new(code), uas::MISCELLANEOUS, &why);
         self.tell(News::Refused { call, code: code.get(), why });
-        let _ = turn.answer(session, Reply::new(code));
+        let _ = turn.answer(session, refusal);
     }
 
     pub(super) fn reinvited(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
@@ -216,7 +237,8 @@ impl Robot {
         if let Some(wanted_by) = self.calls.get(&session).and_then(Live::wanted_by) {
             self.report(wanted_by, StatusCode::REQUEST_TERMINATED, turn);
         }
-        let Some(live) = self.calls.remove(&session) else { return };
+        let Some(mut live) = self.calls.remove(&session) else { return };
+        let why = live.why.take();
         let (call, lasted) = (live.number, turn.now().mono.since(live.since));
         let lasted = live.standing.then_some(lasted);
         match (live.sound, &self.studio) {
@@ -225,10 +247,10 @@ impl Robot {
                 let news = self.news.clone();
                 let _ = studio.media.run(move |desk| {
                     let heard = sound.close(desk);
-                    news.put(News::Ended { call, by, lasted, heard: heard.map(Box::new) });
+                    news.put(News::Ended { call, by, lasted, heard: heard.map(Box::new), why });
                 });
             }
-            _ => self.tell(News::Ended { call, by, lasted, heard: None }),
+            _ => self.tell(News::Ended { call, by, lasted, heard: None, why }),
         }
         self.leave_when_empty();
     }
@@ -274,8 +296,12 @@ impl Robot {
             SessionEvent::Redirected { response } => self.placed_failed(session, response.code(), turn),
             SessionEvent::Failed { refusal } => self.placed_failed(session, refusal.code(), turn),
             SessionEvent::Request { tx, request } => self.asked(tx, &request, turn),
-            SessionEvent::Cancelled { .. } => self.ended(session, "caller", turn),
-            SessionEvent::Ended { by, .. } => {
+            SessionEvent::Cancelled { request } => {
+                self.learn_why(session, request.as_deref());
+                self.ended(session, "caller", turn);
+            }
+            SessionEvent::Ended { by, request, .. } => {
+                self.learn_why(session, request.as_deref());
                 let by = match by {
                     By::Us => "us",
                     By::Peer => "caller",
@@ -284,6 +310,16 @@ impl Robot {
                 self.ended(session, by, turn);
             }
             _ => {}
+        }
+    }
+
+    /// Keeps what the request that ends a call tells of why (RFC 3326), where it tells anything.
+    fn learn_why(&mut self, session: SessionId, request: Option<&Request>) {
+        let Some(headers) = request.map(Request::headers) else { return };
+        if (headers.has(HeaderId::Reason) || headers.has(HeaderId::UserToUser))
+            && let Some(live) = self.calls.get_mut(&session)
+        {
+            live.why = Some(Box::new(ua::Told::why(headers)));
         }
     }
 

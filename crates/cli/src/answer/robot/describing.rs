@@ -71,7 +71,17 @@ impl Robot {
         if self.studio.is_some() {
             media.whole();
         }
-        Ok(Live { number, media, sound: None, since, standing: false, promised: None, transfer: None })
+        Ok(Live {
+            number,
+            media,
+            sound: None,
+            since,
+            standing: false,
+            promised: None,
+            waiting: None,
+            why: None,
+            transfer: None,
+        })
     }
 
     pub(super) fn speaks(&self) -> bool {

@@ -331,3 +331,16 @@ fn what_one_request_may_start_is_bounded() {
     desk.sent.retain(|sent| !sent.start().starts_with("SIP/2.0 100"));
     desk.next(2, "SIP/2.0 480");
 }
+
+#[test]
+fn rfc3326_2_who_rings_in_vain_is_told_that_another_has_answered() {
+    let mut desk = Desk::to(&[(3, 500), (4, 500)]);
+    begun(&mut desk);
+    let passed = forked(&mut desk, &[3, 4]);
+    desk.answers(4, &passed[1], 180, "");
+    desk.next(2, "SIP/2.0 180");
+    desk.answers(3, &passed[0], 200, "");
+    desk.next(2, "SIP/2.0 200");
+    let cancel = desk.next(4, "CANCEL");
+    assert_eq!(cancel.value(HeaderId::Reason), "SIP;cause=200;text=\"Call completed elsewhere\"");
+}

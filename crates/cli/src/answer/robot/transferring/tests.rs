@@ -38,6 +38,8 @@ impl Rig {
         let conduct = Conduct {
             reject: None,
             ring_only: false,
+            auto_answer: false,
+            believed: Vec::new(),
             reliable: false,
             timed: false,
             allow_transfer: true,

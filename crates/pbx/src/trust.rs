@@ -1,0 +1,218 @@
+//! Whom we believe who a caller is, and who may know it (RFC 3325): the trust domain, which the configuration names.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use proxy::Vouched;
+use sip::header::{From, NameAddr, PAssertedIdentity, PPreferredIdentity, RemotePartyId};
+use sip::message::{HeaderId, Lines, Quote, Request, StatusCode, UriBuf};
+use sip::privacy::{self, Wish};
+use sip::{Origin, Reply};
+
+use crate::config::Trust;
+use crate::switch::Switch;
+use crate::target::Target;
+
+/// Most identities of one caller: a SIP URI and a telephone number (RFC 3325 section 9.1).
+const MOST: usize = 2;
+
+impl Trust {
+    /// Whether anybody is trusted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.networks.is_empty() && self.users.is_empty()
+    }
+
+    /// Whether this address belongs to it.
+    pub(crate) fn has(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(address.to_canonical()))
+    }
+
+    /// Whether the devices of this user belong to it.
+    pub(crate) fn has_user(&self, name: &str) -> bool {
+        self.users.iter().any(|user| user == name)
+    }
+
+    /// Whether a request to a target goes to somebody of it: by the address of the next hop. A name may lead anywhere.
+    pub(crate) fn reaches(&self, target: &Target) -> bool {
+        !self.networks.is_empty() && target.next_hop().is_some_and(|host| self.has(host))
+    }
+}
+
+/// Who calls, as the other side is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// The From value.
+    pub(crate) from: String,
+    /// He does not want to be known.
+    pub(crate) anonymous: bool,
+    /// P-Asserted-Identity values; none where nobody is trusted.
+    asserted: Vec<String>,
+    wish: Wish,
+}
+
+impl Caller {
+    /// One who asks for no privacy and of whom nothing is asserted.
+    pub(crate) fn plain(from: String) -> Self {
+        Self { from, anonymous: false, asserted: Vec::new(), wish: Wish::default() }
+    }
+
+    /// One who does not want to be known.
+    pub(crate) fn nobody() -> Self {
+        Self { anonymous: true, ..Self::plain(privacy::ANONYMOUS.to_owned()) }
+    }
+
+    /// What an INVITE tells of him (RFC 3325 sections 5 and 7): that he wants `id` is told to who could pass it on.
+    pub(crate) fn introduce(&self, to_trusted: bool, lines: &mut Lines) {
+        if self.wish.none {
+            // Nobody may take that off (RFC 3323 section 4.2).
+            lines.push_id(HeaderId::Privacy, "none");
+        }
+        if self.asserted.is_empty() || !self.wish.lets_identity_go(to_trusted) {
+            return;
+        }
+        for value in &self.asserted {
+            lines.push_text(HeaderId::PAssertedIdentity, value);
+        }
+        if self.wish.withholds_identity() {
+            lines.push_id(HeaderId::Privacy, "id");
+        }
+    }
+}
+
+impl Switch {
+    /// Whether what a request of this user says of its caller is believed.
+    pub(crate) fn believes(&self, origin: &Origin, user: &str) -> bool {
+        let trust = &self.config.trust;
+        !trust.is_empty() && (trust.has(origin.remote.ip()) || trust.has_user(user))
+    }
+
+    /// Refuses who rather does not call than without a kind of privacy that we do not know (RFC 3323 section 5). All others are given: we write
+    /// the path and the media anew, and the From where it is asked for.
+    pub(crate) fn privacy(&self, request: &Request) -> Result<(), Box<Reply>> {
+        let wish = Wish::of(request.headers());
+        match wish.critical && wish.unknown {
+            true => Err(Box::new(Reply::new(StatusCode::SERVER_INTERNAL_ERROR).reason("Privacy Not Supported"))),
+            false => Ok(()),
+        }
+    }
+
+    /// Who calls: as his device says where that is believed, otherwise the user himself, whatever the device wrote.
+    pub(crate) fn caller(&self, request: &Request, origin: &Origin, user: &str) -> Option<Caller> {
+        let headers = request.headers();
+        let wish = Wish::of(headers);
+        let believed = self.believes(origin, user);
+        let claims = if believed { self.claims(request) } else { Vec::new() };
+        let host = self.host_of(request)?;
+        let named = match claims.first() {
+            Some(claim) => claimed(claim, &host)?,
+            None if believed && !privacy::is_from_nobody(headers) => claimed(&written(request)?, &host)?,
+            None => self.identity(request, user)?,
+        };
+        let asserted = match (self.config.trust.is_empty(), claims.is_empty()) {
+            (true, _) => Vec::new(),
+            (false, true) => vec![self.preferred(request, user, &host).unwrap_or_else(|| named.clone())],
+            (false, false) => claims,
+        };
+        let anonymous = wish.is_anonymous() || privacy::is_from_nobody(headers) && !wish.none;
+        let from = if anonymous { privacy::ANONYMOUS.to_owned() } else { named };
+        Some(Caller { from, anonymous, asserted, wish })
+    }
+
+    /// What a trusted sender asserts: P-Asserted-Identity, or Remote-Party-ID where that is all it knows.
+    fn claims(&self, request: &Request) -> Vec<String> {
+        let headers = request.headers();
+        let asserted = headers.list::<PAssertedIdentity<'_>>().flatten().map(|one| one.0);
+        let claims: Vec<String> = asserted.take(MOST).map(bare).collect();
+        let party =
+            |one: &RemotePartyId<'_>| one.param("party").is_none_or(|party| party.eq_ignore_ascii_case("calling"));
+        match claims.is_empty() {
+            true => {
+                headers.list::<RemotePartyId<'_>>().flatten().find(party).map(|one| bare(one.0)).into_iter().collect()
+            }
+            false => claims,
+        }
+    }
+
+    /// Which of his numbers a user wants to be known by (RFC 3325 section 6); `None` when it is none of his.
+    fn preferred(&self, request: &Request, user: &str, host: &str) -> Option<String> {
+        let preferred = request.headers().get::<PPreferredIdentity<'_>>()?.ok()?;
+        let number = preferred.uri.user_unescaped()?;
+        let known = self.accounts.by_number(&number).filter(|known| known.name == user)?;
+        let uri = UriBuf::sip(false, Some(&number), host, None).ok()?;
+        let display = known.display.clone().or_else(|| preferred.display.map(|name| name.text().into_owned()));
+        Some(named(display, &uri))
+    }
+
+    /// The host under which the caller knows us: that of his From, unless that is nobody's.
+    pub(crate) fn host_of(&self, request: &Request) -> Option<String> {
+        let from = request.headers().get::<From<'_>>()?.ok()?;
+        match privacy::is_anonymous(&from.uri) {
+            true => Some(request.uri().ok()?.host_text().to_owned()),
+            false => Some(from.uri.host_text().to_owned()),
+        }
+    }
+
+    /// Who vouches for a request that we pass on as a proxy; `place`: the user who has proved to have sent it.
+    pub(crate) fn vouched(&self, request: &Request, origin: &Origin, place: Option<usize>) -> Vouched {
+        let trust = &self.config.trust;
+        if trust.is_empty() {
+            return Vouched::Nobody;
+        }
+        let name = place.and_then(|place| self.accounts.at(place)).map(|known| known.name.clone());
+        if trust.has(origin.remote.ip()) || name.as_deref().is_some_and(|name| trust.has_user(name)) {
+            return Vouched::Peer;
+        }
+        let value = name.and_then(|name| {
+            let host = self.host_of(request)?;
+            self.preferred(request, &name, &host).or_else(|| self.named(&name, None, &host))
+        });
+        value.map_or(Vouched::Nobody, |value| Vouched::Us(Arc::from(value)))
+    }
+
+    /// Whether a request that goes this way goes to somebody whom we trust.
+    pub(crate) fn trusts_way(&self, target: &proxy::Target) -> bool {
+        if self.config.trust.networks.is_empty() {
+            return false;
+        }
+        let target = Target {
+            uri: target.uri.clone(),
+            routes: target.routes.clone(),
+            hop: target.hop.clone(),
+            ours: None,
+            q: target.q,
+            features: String::new(),
+        };
+        self.config.trust.reaches(&target)
+    }
+}
+
+/// An address without parameters: those of a header field are not those of another.
+fn bare(address: NameAddr<'_>) -> String {
+    match address.display {
+        Some(display) => format!("{display} <{}>", address.uri),
+        None => format!("<{}>", address.uri),
+    }
+}
+
+/// The From of a request, bare.
+fn written(request: &Request) -> Option<String> {
+    request.headers().get::<From<'_>>()?.ok().map(|from| bare(from.0))
+}
+
+/// A claim as a From value: a telephone number becomes a user of ours, which any telephone can show.
+fn claimed(claim: &str, host: &str) -> Option<String> {
+    let address = NameAddr::parse(claim).ok()?;
+    let number = match address.uri.user_unescaped() {
+        Some(user) => user.into_owned(),
+        None => address.uri.opaque().split(';').next()?.to_owned(),
+    };
+    let uri = UriBuf::sip(false, Some(&number), host, None).ok()?;
+    Some(named(address.display.map(|name| name.text().into_owned()), &uri))
+}
+
+fn named(display: Option<String>, uri: &UriBuf) -> String {
+    match display.map(|name| name.chars().take(64).collect::<String>()).filter(|name| !name.trim().is_empty()) {
+        Some(display) => format!("{} <{}>", Quote(&display), uri.as_str()),
+        None => format!("<{}>", uri.as_str()),
+    }
+}

@@ -1,0 +1,167 @@
+//! Who a caller is asserted to be, and what of it is kept from others (RFC 3323, RFC 3325): as a PBX and as a proxy.
+
+use pbx::{Config, Role, Trust};
+use sip::message::{HeaderId, Method, Request, Response};
+
+use crate::setup::{config, nothing_left, phone, start};
+
+/// One whose trusted users these are.
+fn trusting(role: Role, users: &[&str]) -> Config {
+    let trust = Trust { users: users.iter().map(|name| (*name).to_owned()).collect(), ..Trust::default() };
+    Config { role, domains: vec!["127.0.0.1".to_owned()], trust, ..config() }
+}
+
+/// `from` calls `to` with these lines, which rings with `answer`, unless that is empty, and is busy: the INVITE as it comes there, and the first answer. The INVITE is `None` where
+/// it did not come that far.
+fn call(
+    config: Config,
+    (from, says): (&str, &str),
+    to: &str,
+    lines: &str,
+    answer: &str,
+) -> (Option<Request>, Response) {
+    let (running, address) = start(config);
+    let (mut caller, mut callee) = (phone(address, from), phone(address, to));
+    assert_eq!(callee.register(120).code().get(), 200);
+    caller.says = says.to_owned();
+    caller.extra = lines.to_owned();
+    let uri = format!("sip:{to}@127.0.0.1:{}", address.port());
+    let (dialog, challenge) = caller.ask_plain("INVITE", &uri, &uri, None, &[]);
+    let credentials = caller.credentials(challenge.headers(), "INVITE", &uri, "");
+    let (invite, response) = std::thread::scope(|scope| {
+        let calling = scope.spawn(|| {
+            let (dialog, first) = caller.again(&dialog, "INVITE", &uri, None, &credentials);
+            if !first.code().is_final() {
+                let last = caller.final_response(&dialog.branch);
+                caller.ack(&dialog, last.headers(), true, None);
+            }
+            first
+        });
+        while !calling.is_finished() {
+            callee.catch_up();
+            if let Some(invite) = callee.next_heard(&Method::Invite) {
+                if !answer.is_empty() {
+                    callee.respond_with(&invite, 180, answer, None);
+                }
+                callee.respond(&invite, 486, None);
+                callee.request(Method::Ack);
+                return (Some(invite), calling.join().unwrap());
+            }
+        }
+        (None, calling.join().unwrap())
+    });
+    if invite.is_none() {
+        assert!(response.code().get() != 486, "{response:?}");
+    }
+    nothing_left(&running);
+    (invite, response)
+}
+
+fn values(request: &Request, id: HeaderId) -> Vec<String> {
+    request.headers().all(id).map(|one| one.text().into_owned()).collect()
+}
+
+/// What comes at the callee: P-Asserted-Identity, Privacy, and From without its tag.
+fn told(config: Config, from: (&str, &str), to: &str, lines: &str) -> (Vec<String>, Vec<String>, String) {
+    let (invite, response) = call(config, from, to, lines, "");
+    let invite = invite.unwrap_or_else(|| panic!("no INVITE came: {response:?}"));
+    assert_eq!(values(&invite, HeaderId::PPreferredIdentity), Vec::<String>::new());
+    let from = invite.headers().text(HeaderId::From).unwrap().split(";tag").next().unwrap().to_owned();
+    (values(&invite, HeaderId::PAssertedIdentity), values(&invite, HeaderId::Privacy), from)
+}
+
+const BOSS: &str = "P-Asserted-Identity: <sip:boss@127.0.0.1>\r\nP-Preferred-Identity: <sip:boss@127.0.0.1>\r\n";
+const NOBODY: &str = "anonymous@anonymous.invalid";
+const ANONYMOUS: &str = "\"Anonymous\" <sip:anonymous@anonymous.invalid>";
+
+#[test]
+fn rfc3325_5_what_a_stranger_to_the_trust_domain_asserts_is_taken_off() {
+    for role in [Role::Pbx, Role::Proxy] {
+        let (asserted, _, from) = told(trusting(role, &[]), ("1001", "1001"), "1002", BOSS);
+        assert_eq!((asserted.len(), from.as_str()), (0, "<sip:1001@127.0.0.1>"), "{role:?}");
+        let (asserted, _, _) = told(trusting(role, &["1003"]), ("1001", "1001"), "1003", BOSS);
+        assert_eq!(asserted, ["<sip:1001@127.0.0.1>"], "{role:?}");
+    }
+}
+
+#[test]
+fn rfc3325_6_a_user_is_known_by_the_number_of_his_that_he_prefers() {
+    for role in [Role::Pbx, Role::Proxy] {
+        for (preferred, asserted) in [("2002", "<sip:2002@127.0.0.1>"), ("1001", "<sip:1002@127.0.0.1>")] {
+            let lines = format!("P-Preferred-Identity: <sip:{preferred}@127.0.0.1>\r\n");
+            let heard = told(trusting(role, &["1003"]), ("1002", "1002"), "1003", &lines);
+            assert_eq!(heard.0, [asserted], "{role:?}");
+        }
+    }
+}
+
+#[test]
+fn rfc3325_7_an_identity_that_is_private_stays_within_the_trust_domain() {
+    let config = || trusting(Role::Pbx, &["1003"]);
+    let (asserted, privacy, from) = told(config(), ("1001", "1001"), "1003", "Privacy: id\r\n");
+    assert_eq!((asserted, privacy), (vec!["<sip:1001@127.0.0.1>".to_owned()], vec!["id".to_owned()]));
+    assert_eq!(from, ANONYMOUS);
+    let (invite, _) = call(config(), ("1001", "1001"), "1002", "Privacy: id\r\n", "");
+    let text = String::from_utf8_lossy(invite.unwrap().headers().bytes()).into_owned();
+    assert!(!text.contains("1001") && !text.contains("P-Asserted"), "{text}");
+    for (privacy, told_to) in [("id", 0), ("none", 1)] {
+        let lines = format!("Privacy: {privacy}\r\n");
+        let heard = told(trusting(Role::Proxy, &["1003"]), ("1001", "1001"), "1002", &lines);
+        assert_eq!(heard.0.len(), told_to, "{privacy}");
+        let heard = told(trusting(Role::Proxy, &["1003"]), ("1001", "1001"), "1003", &lines);
+        assert_eq!(heard.0.len(), 1, "{privacy}");
+    }
+}
+
+#[test]
+fn rfc3325_5_whom_we_trust_is_believed_whom_he_asserts() {
+    let lines = "P-Asserted-Identity: \"Ann\" <tel:+4930123>\r\n";
+    for (role, from) in [(Role::Pbx, "\"Ann\" <sip:+4930123@127.0.0.1>"), (Role::Proxy, "<sip:+4930123@127.0.0.1>")] {
+        let heard = told(trusting(role, &["1003"]), ("1003", "+4930123"), "1002", lines);
+        assert_eq!((heard.0, heard.2.as_str()), (vec!["\"Ann\" <tel:+4930123>".to_owned()], from), "{role:?}");
+        // Nobody else may write a name that is not his.
+        let (invite, refused) = call(trusting(role, &["1003"]), ("1001", "+4930123"), "1002", lines, "");
+        assert!(invite.is_none() && refused.code().get() == 403, "{role:?}");
+    }
+    // What was there before RFC 3325, where it is all there is.
+    let old = "Remote-Party-ID: \"Ann\" <sip:77@gw>;party=calling;screen=yes\r\n";
+    let heard = told(trusting(Role::Pbx, &["1003"]), ("1003", "1003"), "1002", old);
+    assert_eq!((heard.0, heard.2.as_str()), (vec!["\"Ann\" <sip:77@gw>".to_owned()], "\"Ann\" <sip:77@127.0.0.1>"));
+}
+
+#[test]
+fn rfc3323_4_1_1_3_who_is_from_nobody_proves_who_he_is_and_stays_nobody() {
+    for (lines, privacy, from) in [
+        ("", &[][..], ANONYMOUS),
+        ("Privacy: user;header;session;critical\r\n", &[], ANONYMOUS),
+        ("Privacy: none\r\n", &["none"], "<sip:1001@127.0.0.1>"),
+    ] {
+        let heard = told(trusting(Role::Pbx, &[]), ("1001", NOBODY), "1002", lines);
+        assert_eq!((heard.0.len(), heard.2.as_str()), (0, from), "{lines}");
+        assert_eq!(heard.1, privacy, "{lines}");
+    }
+}
+
+#[test]
+fn rfc3323_5_privacy_that_is_critical_and_not_known_is_refused() {
+    let (invite, refused) = call(trusting(Role::Pbx, &[]), ("1001", "1001"), "1002", "Privacy: odd;critical\r\n", "");
+    assert!(invite.is_none());
+    assert_eq!((refused.code().get(), refused.reason()), (500, "Privacy Not Supported"));
+    assert!(call(trusting(Role::Pbx, &[]), ("1001", "1001"), "1002", "Privacy: odd\r\n", "").0.is_some());
+}
+
+#[test]
+fn rfc3325_5_a_callee_is_asserted_to_be_somebody_by_whom_we_trust_alone() {
+    let ringing = "P-Asserted-Identity: <sip:desk@127.0.0.1>\r\n";
+    let private = format!("{ringing}Privacy: id\r\n");
+    for (trusted, answer, told) in [
+        (&["1002"][..], ringing, true),
+        (&[], ringing, false),
+        (&["1001"], ringing, false),
+        (&["1002"], &private, false),
+    ] {
+        let (_, response) = call(trusting(Role::Proxy, trusted), ("1001", "1001"), "1002", "", answer);
+        assert_eq!(response.code().get(), 180);
+        assert_eq!(response.headers().has(HeaderId::PAssertedIdentity), told, "{trusted:?} {answer}");
+    }
+}

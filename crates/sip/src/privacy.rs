@@ -1,0 +1,130 @@
+//! What a caller wants to be kept from others (RFC 3323, and the `id` of RFC 3325).
+
+use crate::message::header::{From, Privacy};
+use crate::message::{HeaderId, Headers, Uri};
+
+/// The From of who does not want to be known (RFC 3323 section 4.1.1.3).
+pub const ANONYMOUS: &str = "\"Anonymous\" <sip:anonymous@anonymous.invalid>";
+/// Its host, which is nobody's.
+pub const NOWHERE: &str = "anonymous.invalid";
+
+/// The words of a Privacy header field (RFC 3323 section 4.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// `id`: who is asserted to call stays within the trust domain (RFC 3325 section 9.3).
+    pub id: bool,
+    /// `user`: nothing of what the user agent says of its user.
+    pub user: bool,
+    /// `header`: nothing of the path (Via, Contact, Record-Route).
+    pub header: bool,
+    /// `session`: no address of the media.
+    pub session: bool,
+    /// `history`: not where the call has been (RFC 7044 section 10.1).
+    pub history: bool,
+    /// `none`: nothing is to be hidden, whatever others think best.
+    pub none: bool,
+    /// `critical`: rather no call than one without what is asked for.
+    pub critical: bool,
+    /// A word that is none of these.
+    pub unknown: bool,
+}
+
+impl Wish {
+    /// What a message asks for. What cannot be read asks for all there is.
+    pub fn of(headers: &Headers) -> Self {
+        let mut wish = Self::default();
+        // A second line is against the grammar, and no reason to tell what the first one hides.
+        for line in headers.all(HeaderId::Privacy) {
+            let Ok(privacy) = Headers::read::<Privacy<'_>>(line.value) else {
+                wish = Self { id: true, user: true, ..wish };
+                continue;
+            };
+            for word in privacy.iter() {
+                let known = [
+                    ("id", &mut wish.id),
+                    ("user", &mut wish.user),
+                    ("header", &mut wish.header),
+                    ("session", &mut wish.session),
+                    ("history", &mut wish.history),
+                    ("none", &mut wish.none),
+                    ("critical", &mut wish.critical),
+                ];
+                let found = known.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
+                *found.map_or(&mut wish.unknown, |(_, place)| place) = true;
+            }
+        }
+        wish
+    }
+
+    /// Whether who is asserted to call is kept from those outside of the trust domain (RFC 3325 section 7).
+    pub fn withholds_identity(self) -> bool {
+        self.id && !self.none
+    }
+
+    /// Whether a server that makes the From anew makes it anonymous: what it would write there is what it asserts.
+    pub fn is_anonymous(self) -> bool {
+        (self.id || self.user) && !self.none
+    }
+
+    /// Whether an asserted identity may be told: to whom we trust always, to others unless they are to be kept from it (RFC 3325 section 7).
+    pub fn lets_identity_go(self, to_trusted: bool) -> bool {
+        to_trusted || !self.withholds_identity()
+    }
+}
+
+/// Whether a URI is that of nobody (RFC 3323 section 4.1.1.3).
+pub fn is_anonymous(uri: &Uri<'_>) -> bool {
+    uri.host_text().eq_ignore_ascii_case(NOWHERE)
+}
+
+/// Whether a message says from nobody that it is.
+pub fn is_from_nobody(headers: &Headers) -> bool {
+    matches!(headers.get::<From<'_>>(), Some(Ok(from)) if is_anonymous(&from.uri))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::message::{Limits, Message};
+
+    fn wish(lines: &str) -> Wish {
+        let text = format!(
+            "INVITE sip:b@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@a>;tag=1\r\nTo: <sip:b@b>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n{lines}\r\n"
+        );
+        Wish::of(Message::parse(Bytes::from(text), &Limits::default()).expect("a message").headers())
+    }
+
+    #[test]
+    fn rfc3323_4_2_each_word_is_what_it_is() {
+        assert_eq!(wish(""), Wish::default());
+        assert_eq!(
+            wish("Privacy: header;SESSION;user;id;critical;history\r\n"),
+            Wish { none: false, unknown: false, ..all() }
+        );
+        assert_eq!(wish("Privacy: none\r\n"), Wish { none: true, ..Wish::default() });
+        assert_eq!(wish("Privacy: odd\r\nPrivacy: id\r\n"), Wish { id: true, unknown: true, ..Wish::default() });
+        // Who has written it wrong wanted something all the same.
+        assert!(wish("Privacy: ;;\r\n").withholds_identity());
+    }
+
+    fn all() -> Wish {
+        let yes = true;
+        Wish { id: yes, user: yes, header: yes, session: yes, history: yes, none: yes, critical: yes, unknown: yes }
+    }
+
+    #[test]
+    fn rfc3325_7_an_identity_leaves_the_trust_domain_unless_id_is_asked_for() {
+        for (lines, trusted, goes) in [
+            ("", false, true),
+            ("Privacy: id\r\n", false, false),
+            ("Privacy: id\r\n", true, true),
+            ("Privacy: user\r\n", false, true),
+            ("Privacy: none\r\n", false, true),
+            ("Privacy: id;none\r\n", false, true),
+        ] {
+            assert_eq!(wish(lines).lets_identity_go(trusted), goes, "{lines:?} {trusted}");
+        }
+    }
+}
