@@ -1,6 +1,7 @@
 //! Messages of the RFCs and of people who mean harm, sent to the built program.
 
+mod challenger;
 mod hostile;
 mod peer;
 mod torture;
-mod way;
+pub(crate) mod way;

@@ -257,11 +257,15 @@ fn own_certificate() -> Arc<ServerConfig> {
     Arc::new(builder.with_single_cert(vec![certificate], key).unwrap())
 }
 
-fn encrypted() -> ClientConnection {
+/// Who trusts every server.
+pub(crate) fn trusting() -> Arc<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
     let builder = builder.with_safe_default_protocol_versions().unwrap();
-    let config = builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody)).with_no_client_auth();
-    ClientConnection::new(Arc::new(config), ServerName::try_from("127.0.0.1").unwrap()).unwrap()
+    Arc::new(builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody)).with_no_client_auth())
+}
+
+fn encrypted() -> ClientConnection {
+    ClientConnection::new(trusting(), ServerName::try_from("127.0.0.1").unwrap()).unwrap()
 }
 
 fn upgraded(to: &str, stream: TcpStream) -> WebSocket<TcpStream> {

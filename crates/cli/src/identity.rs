@@ -50,9 +50,11 @@ impl Identity {
         }))
     }
 
-    /// The credential for whatever realm the registrar names.
+    /// The credential for whatever realm the account's own servers name.
     pub(crate) fn credential(&self) -> Option<Credential> {
-        Credential::password(None, &self.auth_user, self.password.as_deref()?).ok()
+        let credential = Credential::password(None, &self.auth_user, self.password.as_deref()?).ok()?;
+        let own = [Some(&self.aor), self.proxy.as_ref(), self.websocket.as_ref().map(WebSocketUrl::hop)];
+        Some(own.into_iter().flatten().fold(credential, |one, server| one.at(&server.as_uri())))
     }
 
     /// A registration of this account.

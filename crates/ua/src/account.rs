@@ -83,7 +83,8 @@ impl AccountConfig {
         self
     }
 
-    /// Answers challenges of this realm only. Without it any server on the way may ask for a proof of the password.
+    /// Answers challenges of this realm only. Without it the servers of the account, by name, may ask for a proof of the password: the registrar in any
+    /// realm; once registered, only in the realms that the registrar named; before that, in the first that is named on the way of a request.
     pub fn realm(mut self, realm: impl Into<String>) -> Self {
         self.realm = Some(realm.into());
         self
@@ -177,7 +178,9 @@ impl Account {
             let own = aor.as_uri().user_unescaped().unwrap_or_default().into_owned();
             let user = config.user.unwrap_or(own);
             let credential = Credential::password(config.realm.as_deref(), &user, password);
-            credentials.add(credential.map_err(|error| CallError::BadText { why: error.to_string() })?);
+            let credential = credential.map_err(|error| CallError::BadText { why: error.to_string() })?;
+            let own = [Some(&aor), Some(&registrar), proxy.as_ref(), config.websocket.as_ref().map(WebSocketUrl::hop)];
+            credentials.add(own.into_iter().flatten().fold(credential, |one, server| one.at(&server.as_uri())));
         }
         let display = config.display.as_ref().map(|name| format!("{} ", Quote(name))).unwrap_or_default();
         let identity = Identity {
@@ -316,9 +319,12 @@ impl Account {
     /// What the account calls as: its own route, then what the registrar told (RFC 3608 section 6.1).
     pub(crate) fn identity(&self) -> Identity {
         let mut identity = Identity::clone(&self.identity);
-        if let Registration::Registered { service_route, .. } = &*self.state.borrow() {
+        if let Registration::Registered { service_route, asked, .. } = &*self.state.borrow() {
             identity.routes.extend(service_route.iter().cloned());
             identity.proved = true;
+            if let Some((server, realms)) = asked {
+                identity.credentials = identity.credentials.bound_to(*server, realms);
+            }
         }
         identity
     }

@@ -1,5 +1,6 @@
 //! How an account stands with its registrar.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::error::RegisterError;
@@ -18,6 +19,8 @@ pub enum Registration {
         expires: Duration,
         /// The route of our requests by way of the registrar's proxies (RFC 3608), in order.
         service_route: Vec<String>,
+        /// The server that was asked, and the realms that wanted our password there: it is shown to no other from now on.
+        asked: Option<(SocketAddr, Vec<String>)>,
     },
     /// It does not stand.
     Failed {

@@ -1,13 +1,16 @@
 //! The side that has a password: reads challenges, writes credentials (RFC 3261 sections 22.2 and 22.3, RFC 8760 section 2.4).
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::algorithm::{Algorithm, Hex, Scheme};
 use super::fields::{Fields, escape, quotable, unescape};
 use super::ha1::Ha1;
+use super::home::{Challenger, Home};
 use super::info::InfoError;
 use super::response::{Inputs, Protection, Quality};
+use crate::message::Uri;
 
 /// Answers to one realm within one request.
 const ANSWERS: u8 = 2;
@@ -42,6 +45,8 @@ pub struct Credential {
     realm: Option<String>,
     user: String,
     secret: Secret,
+    /// The servers that may ask; empty: any.
+    homes: Vec<Home>,
 }
 
 /// Why a [`Credential`] cannot be made.
@@ -70,7 +75,7 @@ impl std::error::Error for CredentialError {}
 
 impl Credential {
     /// `realm` is compared letter by letter with what a challenge names. `None` answers *any* realm: whoever can challenge us then gets a hash to guess at, so name the realm
-    /// wherever it is known.
+    /// wherever it is known, and the servers with [`Credential::at`] where it is not.
     pub fn new(realm: Option<&str>, user: &str, secret: Secret) -> Result<Credential, CredentialError> {
         if !quotable(user) {
             return Err(CredentialError::User);
@@ -81,12 +86,19 @@ impl Credential {
         if realm.is_none() && matches!(secret, Secret::Ha1(_)) {
             return Err(CredentialError::Ha1WithoutRealm);
         }
-        Ok(Credential { realm: realm.map(str::to_owned), user: user.to_owned(), secret })
+        Ok(Credential { realm: realm.map(str::to_owned), user: user.to_owned(), secret, homes: Vec::new() })
     }
 
     /// User and password for one realm, or any.
     pub fn password(realm: Option<&str>, user: &str, password: &str) -> Result<Credential, CredentialError> {
         Self::new(realm, user, Secret::Password(password.to_owned()))
+    }
+
+    /// Ties it to this server, besides those named before: what goes elsewhere first is not signed with it. Without a realm one only is answered of what
+    /// goes there, the first that asks (any, where we register). What is no SIP address changes nothing.
+    pub fn at(mut self, server: &Uri<'_>) -> Credential {
+        self.homes.extend(Home::of(server));
+        self
     }
 
     /// The user.
@@ -127,6 +139,23 @@ impl Credentials {
     /// True when no challenge can be answered.
     pub fn is_empty(&self) -> bool {
         self.list.as_ref().is_none_or(|list| list.is_empty())
+    }
+
+    /// The same once we are registered at this address, where these realms were answered (see [`Client::realms`]): what [`Credential::at`] has tied to
+    /// servers is good there too, and for no other realms. No realms: for as many as before.
+    pub fn bound_to(&self, server: SocketAddr, realms: &[String]) -> Credentials {
+        let tied = |one: &Credential| {
+            let mut one = one.clone();
+            one.homes.push(Home::at(server));
+            match one.realm {
+                None if !realms.is_empty() => {
+                    let bound = |realm: &String| Credential { realm: Some(realm.clone()), ..one.clone() };
+                    realms.iter().map(bound).collect()
+                }
+                _ => vec![one],
+            }
+        };
+        self.iter().flat_map(|one| if one.homes.is_empty() { vec![one.clone()] } else { tied(one) }).collect()
     }
 
     /// In order.
@@ -285,8 +314,30 @@ impl Client {
 
     /// Takes in the challenges of a 401 (`proxy` false: WWW-Authenticate values) or 407 (Proxy-Authenticate values), of every realm there are credentials for.
     ///
-    /// `Ok` when at least one can be answered by the next [`Client::lines_for`].
+    /// `Ok` when at least one can be answered by the next [`Client::lines_for`]. Who challenges is not looked at: see [`Client::take_challenges_of`].
     pub fn take_challenges<'v>(&mut self, values: impl Iterator<Item = (bool, &'v [u8])>) -> Result<(), Refused> {
+        self.take(None, values)
+    }
+
+    /// The same, where it is known who challenges: what [`Credential::at`] ties to other servers is not used.
+    pub fn take_challenges_of<'v>(
+        &mut self,
+        challenger: Challenger<'_>,
+        values: impl Iterator<Item = (bool, &'v [u8])>,
+    ) -> Result<(), Refused> {
+        self.take(Some(challenger), values)
+    }
+
+    /// The realms that were answered, escapes taken away.
+    pub fn realms(&self) -> Vec<String> {
+        self.answering.iter().map(|one| unescape(&one.realm).into_owned()).collect()
+    }
+
+    fn take<'v>(
+        &mut self,
+        challenger: Option<Challenger<'_>>,
+        values: impl Iterator<Item = (bool, &'v [u8])>,
+    ) -> Result<(), Refused> {
         self.rounds = self.rounds.saturating_add(1);
         if self.rounds > ROUNDS {
             return Err(Refused::TooMany);
@@ -304,7 +355,7 @@ impl Client {
         let mut first = None;
         let mut answered = false;
         for (proxy, realm, offers) in groups {
-            match self.consider(proxy, realm, &offers) {
+            match self.consider(challenger, proxy, realm, &offers) {
                 Ok(()) => answered = true,
                 Err(why) => first = first.or(Some(why)),
             }
@@ -321,13 +372,31 @@ impl Client {
         }
     }
 
-    fn consider(&mut self, proxy: bool, realm: &str, offers: &[Offer<'_>]) -> Result<(), Refused> {
+    /// Whether this credential, which may answer the realm, may do so to whoever asks.
+    fn is_for(&self, one: &Credential, realm: &str, challenger: Option<Challenger<'_>>) -> bool {
+        let Some(from) = challenger.filter(|_| !one.homes.is_empty()) else { return true };
+        let bound =
+            |known: &Answering| self.credentials.iter().any(|one| one.realm() == Some(&*unescape(&known.realm)));
+        let is_told = one.realm.is_some() || from.registers || self.answering.iter().all(bound);
+        // A request in a dialog may go to a server of ours by another of its names.
+        let is_known = self.answering.iter().any(|known| known.realm == realm);
+        is_known || is_told && one.homes.iter().any(|home| home.is(&from))
+    }
+
+    fn consider(
+        &mut self,
+        challenger: Option<Challenger<'_>>,
+        proxy: bool,
+        realm: &str,
+        offers: &[Offer<'_>],
+    ) -> Result<(), Refused> {
         let name = || unescape(realm).into_owned();
-        if self.credentials.of(realm).next().is_none() {
+        let fitting = || self.credentials.of(realm).filter(|one| self.is_for(one, realm, challenger));
+        if fitting().next().is_none() {
             return Err(Refused::NoCredentials { realm: name() });
         }
         let able = offers.iter().filter_map(|offer| {
-            let fit = self.credentials.of(realm).find_map(|one| Some((one, one.ha1(offer.scheme.algorithm, realm)?)));
+            let fit = fitting().find_map(|one| Some((one, one.ha1(offer.scheme.algorithm, realm)?)));
             fit.map(|(credential, ha1)| (offer, credential, ha1))
         });
         let best = match self.choice {

@@ -100,11 +100,13 @@ impl Turn<'_> {
         registration.until = Some(now + expires);
         (registration.bound, registration.leaving) = (sent, None);
         (registration.failures, registration.followed) = (0, Followed::default());
+        let realms = registration.auth.as_ref().map(|auth| auth.realms()).unwrap_or_default();
+        let asked = registration.keep_alive.path.map(|path| (path.remote, realms));
         let after = registration.spec.refresh.after(expires);
         let service_route = outcome::texts(&response, HeaderId::ServiceRoute);
         self.emit(Event::Registration(
             id,
-            RegistrationEvent::Registered { expires, contacts, service_route, response },
+            RegistrationEvent::Registered { expires, contacts, service_route, asked, response },
         ));
         self.registration_rest(id, after);
         self.keep_alive_later(id);

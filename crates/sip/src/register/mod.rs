@@ -22,6 +22,7 @@ mod outcome;
 mod spec;
 mod table;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::draft::ContactSpec;
@@ -50,6 +51,8 @@ pub enum RegistrationEvent {
         contacts: Vec<Bound>,
         /// Route set for requests of ours (RFC 3608), in order.
         service_route: Vec<String>,
+        /// The server that was asked, and the realms that wanted credentials of us: see [`crate::digest::Credentials::bound_to`].
+        asked: Option<(SocketAddr, Vec<String>)>,
         /// The whole response: Path, Date, Via parameters.
         response: Box<Response>,
     },

@@ -535,7 +535,17 @@ impl Turn<'_> {
         let headers = response.headers();
         let www = headers.all(HeaderId::WwwAuthenticate).map(|header| (false, header.value));
         let proxy = headers.all(HeaderId::ProxyAuthenticate).map(|header| (true, header.value));
-        if auth.take_challenges(www.chain(proxy)).is_err() {
+        let challenges = www.chain(proxy);
+        let hop = next_hop::question(&outgoing.draft, &outgoing.target);
+        let (host, port, secure) = match &hop {
+            Ok(Question::Route { host, port, transport, secure }) => {
+                (host.as_str(), *port, *secure || transport.is_some_and(Transport::is_secured))
+            }
+            _ => ("", None, false),
+        };
+        let registers = outgoing.draft.method == Method::Register;
+        let challenger = digest::Challenger { host, port, secure, registers };
+        if auth.take_challenges_of(challenger, challenges).is_err() {
             return false;
         }
         outgoing.challenges += 1;

@@ -76,8 +76,8 @@ impl Phone {
     pub(super) fn registration_event(&mut self, id: RegistrationId, event: RegistrationEvent) {
         let Some(account) = self.registrations.get(&id).and_then(|key| self.accounts.get_mut(key)) else { return };
         match event {
-            RegistrationEvent::Registered { expires, service_route, .. } => {
-                account.state.send_replace(Registration::Registered { expires, service_route });
+            RegistrationEvent::Registered { expires, service_route, asked, .. } => {
+                account.state.send_replace(Registration::Registered { expires, service_route, asked });
                 for waiting in account.waiting.drain(..) {
                     tell(waiting, Ok(expires));
                 }

@@ -38,8 +38,11 @@ impl Robot {
 
     pub(super) fn registration(&mut self, event: RegistrationEvent) {
         match event {
-            RegistrationEvent::Registered { expires, .. } => {
+            RegistrationEvent::Registered { expires, asked, .. } => {
                 self.registered = true;
+                if let (Some(own), Some((server, realms))) = (&mut self.own, asked) {
+                    own.credentials = own.credentials.bound_to(server, &realms);
+                }
                 self.tell(News::Registered { expires });
             }
             RegistrationEvent::Failed { why, retry_in } => {

@@ -281,3 +281,90 @@ fn sixteen_challenges_of_a_response_are_read_and_no_more() {
         assert_eq!(take(&mut client(Some("mine")), &challenges).is_ok(), read, "{before} before it");
     }
 }
+
+const REGISTRAR: Challenger<'static> = Challenger { host: "home.example", port: None, secure: false, registers: true };
+const PROXY: Challenger<'static> = Challenger { registers: false, ..REGISTRAR };
+const STRANGER: Challenger<'static> = Challenger { host: "evil.example", ..PROXY };
+
+fn at_home() -> Credentials {
+    let own: crate::message::UriBuf = "sip:bob@home.example".parse().unwrap();
+    Credential::password(None, "bob", "zanzibar").unwrap().at(&own.as_uri()).into()
+}
+
+fn asked_by(client: &mut Client, who: Challenger<'_>, realm: &str) -> Result<(), Refused> {
+    let value = format!("Digest realm=\"{realm}\", nonce=\"{realm}1\", qop=\"auth\"");
+    client.take_challenges_of(who, [(true, value.as_bytes())].into_iter())
+}
+
+#[test]
+fn cve_our_client_leaks_its_hash_a_stranger_gets_no_answer_whatever_the_realm() {
+    let refused = || Err(Refused::NoCredentials { realm: realm("home") });
+    let registers = Challenger { registers: true, ..STRANGER };
+    let other_port = Challenger { port: Some(5080), ..PROXY };
+    for who in [STRANGER, registers, other_port] {
+        let mut client = Client::new(at_home());
+        assert_eq!(asked_by(&mut client, who, "home"), refused(), "{who:?}");
+        assert!(lines(&mut client).is_empty());
+    }
+    for who in [REGISTRAR, PROXY, Challenger { port: Some(5060), ..PROXY }, Challenger { secure: true, ..PROXY }] {
+        assert_eq!(asked_by(&mut Client::new(at_home()), who, "home"), Ok(()), "{who:?}");
+    }
+}
+
+#[test]
+fn cve_our_client_leaks_its_hash_who_stands_behind_our_proxy_gets_no_second_realm() {
+    let mut client = Client::new(at_home());
+    asked_by(&mut client, PROXY, "home").unwrap();
+    assert_eq!(lines(&mut client).len(), 1);
+    assert_eq!(asked_by(&mut client, PROXY, "evil"), Err(Refused::NoCredentials { realm: realm("evil") }));
+    // The realm that is known may ask again wherever the request goes by now, as a proxy that is in a dialog's route under its address.
+    assert_eq!(
+        client.take_challenges_of(STRANGER, [(true, b"Digest realm=\"home\", nonce=\"2\"".as_slice())].into_iter()),
+        Ok(())
+    );
+    // Who registers us may have several.
+    let mut client = Client::new(at_home());
+    for realm in ["edge", "home"] {
+        asked_by(&mut client, REGISTRAR, realm).unwrap();
+        lines(&mut client);
+    }
+    assert_eq!(client.realms(), ["edge", "home"]);
+}
+
+#[test]
+fn cve_our_client_leaks_its_hash_the_realms_of_the_registrar_are_the_only_ones_later() {
+    let server: SocketAddr = "192.0.2.1:5070".parse().unwrap();
+    let bound = at_home().bound_to(server, &["home".to_owned(), "edge".to_owned()]);
+    let by_number = Challenger { host: "192.0.2.1", port: Some(5070), ..PROXY };
+    for name in ["edge", "home"] {
+        assert_eq!(asked_by(&mut Client::new(bound.clone()), PROXY, name), Ok(()));
+        assert_eq!(asked_by(&mut Client::new(bound.clone()), by_number, name), Ok(()));
+        let stranger = asked_by(&mut Client::new(bound.clone()), STRANGER, name);
+        assert_eq!(stranger, Err(Refused::NoCredentials { realm: realm(name) }), "realms are no secret");
+    }
+    assert_eq!(asked_by(&mut Client::new(bound), PROXY, "evil"), Err(Refused::NoCredentials { realm: realm("evil") }));
+    let untold = at_home().bound_to(server, &[]);
+    assert_eq!(asked_by(&mut Client::new(untold), by_number, "any"), Ok(()), "a registrar that asked for nothing");
+    let named: Credentials = Credential::password(Some("x"), "bob", "zanzibar").unwrap().into();
+    assert_eq!(named.bound_to(server, &["y".to_owned()]), named, "what a person has said stays");
+}
+
+#[test]
+fn rfc7616_3_3_a_realm_with_commas_and_escaped_quotes_is_one_realm() {
+    let name = "a, realm=\"b\" \\ c";
+    let asked = r#"Digest realm="a, realm=\"b\" \\ c", nonce="n,\"", qop="auth,auth-int", algorithm=SHA-256"#;
+    let mut one = client(Some(name));
+    take(&mut one, &[asked]).unwrap();
+    let line = lines(&mut one).remove(0);
+    assert!(line.contains(r#"realm="a, realm=\"b\" \\ c", nonce="n,\"""#), "{line}");
+    assert_eq!(one.realms(), [name]);
+    assert!(take(&mut client(Some("b")), &[asked]).is_err());
+}
+
+#[test]
+fn rfc7616_3_4_4_the_name_is_said_though_the_server_would_take_a_hash_of_it() {
+    let mut client = client(None);
+    take(&mut client, &["Digest realm=\"x\", nonce=\"n\", qop=\"auth\", userhash=true"]).unwrap();
+    let line = lines(&mut client).remove(0);
+    assert!(line.contains("username=\"bob\"") && !line.contains("userhash"), "{line}");
+}

@@ -461,3 +461,33 @@ fn eight_credentials_of_a_request_are_read_and_no_more() {
         assert_eq!(matches!(verdict, Verdict::Ok(_)), read, "{before} before it");
     }
 }
+
+#[test]
+fn rfc7616_3_4_4_a_hash_of_a_name_is_not_asked_for_and_names_nobody() {
+    let mut server = server(|_| {});
+    assert!(server.challenges(Time(0), PEER, false).all(|line| !line.contains("userhash")));
+    // The hash of alice in this realm, as who is asked for it would send it.
+    let hash = Algorithm::Sha256.bytes(&[b"alice:test"]);
+    let hashed: String = hash.iter().map(|octet| format!("{octet:02x}")).collect();
+    let mut client = client(&hashed, "secret");
+    challenge(&mut server, &mut client, Time(0), false);
+    let line = format!("{}, userhash=true", line(&mut client));
+    assert_eq!(plain(&mut server, &line), Short::Unknown);
+}
+
+#[test]
+fn rfc7616_3_4_control_characters_in_a_name_or_realm_are_a_bad_request() {
+    let mut server = server(|_| {});
+    let mut client = client("alice", "secret");
+    challenge(&mut server, &mut client, Time(0), false);
+    let good = line(&mut client);
+    for strange in ["\0", "\r\n ", "\u{1}", "\u{7f}", "\\\n"] {
+        for (name, value) in [("username", "alice"), ("realm", "test")] {
+            let from = format!("{name}=\"{value}\"");
+            let line = good.replace(&from, &format!("{name}=\"{value}{strange}\""));
+            assert_ne!(line, good);
+            assert_eq!(plain(&mut server, &line), Short::Bad, "{line:?}");
+        }
+    }
+    assert_eq!(plain(&mut server, &good), Short::Ok("alice".to_owned()));
+}
