@@ -14,9 +14,11 @@ use crate::trace::Trace;
 /// Limits on stream connections.
 #[derive(Clone, Copy, Debug)]
 pub struct StreamLimits {
-    /// Connections at a time; one more is closed at once. Never more than a quarter of the files that the process may have open: the others
-    /// are for media, journal and whoever watches.
+    /// Connections at a time; one more is closed at once.
     pub connections: usize,
+    /// Of so many files that the process may have open one may be a connection, whatever `connections` says: the others are for media, journal and whoever
+    /// watches.
+    pub files: usize,
     /// Accepted connections at a time from one address (IPv6: one network of 64 bits); one more is closed at once. Never more than three
     /// quarters of all.
     pub per_address: usize,
@@ -24,6 +26,9 @@ pub struct StreamLimits {
     pub backlog: usize,
     /// The same of all connections of the loop together; one more closes the connection that has the most waiting.
     pub backlogs: usize,
+    /// What has come of messages that have not ended, in octets, of all connections of the loop together; one more ends the connection whose message began
+    /// first.
+    pub unfinished: usize,
     /// How long connecting may take.
     pub connect: Duration,
     /// How long the handshakes of TLS and of a WebSocket may take together, on either side.
@@ -41,9 +46,11 @@ impl Default for StreamLimits {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            files: 4,
             per_address: 1_000,
             backlog: 1 << 20,
             backlogs: 64 << 20,
+            unfinished: 16 << 20,
             connect: Duration::from_secs(10),
             handshake: Duration::from_secs(10),
             handshakes: 512,

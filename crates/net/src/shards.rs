@@ -105,9 +105,9 @@ impl SipLoop {
 }
 
 /// Of the server's limits on connections what one of its loops may have: the system spreads connections evenly. All together never have more
-/// than a quarter of the files that the process may have open.
+/// than their part of the files that the process may have open.
 fn part(limits: StreamLimits, count: u8, files: usize) -> StreamLimits {
-    let part = |limit: usize| (limit.min(files / 4) / usize::from(count)).max(1);
+    let part = |limit: usize| (limit.min(files / limits.files.max(1)) / usize::from(count)).max(1);
     let (connections, per_address) = (part(limits.connections), part(limits.per_address));
     StreamLimits { connections, per_address, handshakes: part(limits.handshakes), ..limits }
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use bytes::{Buf, Bytes};
 use sip::message::Limits;
-use sip::{FlowId, Path, SendError, SendId, Shard, Transport};
+use sip::{FlowId, Path, SendError, SendId, Shard, Time, Transport};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore};
 
@@ -44,6 +44,8 @@ pub(crate) struct Connection {
     /// Wakes the connection's task to write, or to end.
     pub(crate) wake: Rc<Notify>,
     pub(crate) ending: Ending,
+    /// Octets of a message that has begun and not ended, and since when.
+    unfinished: Option<(Time, usize)>,
     /// The peer made it.
     pub(crate) accepted: bool,
 }
@@ -62,6 +64,10 @@ impl Connection {
     fn end(&mut self, ending: Ending) {
         self.ending = ending;
         self.wake.notify_one();
+    }
+
+    fn unfinished(&self) -> usize {
+        self.unfinished.map_or(0, |(_, octets)| octets)
     }
 }
 
@@ -82,6 +88,8 @@ pub(crate) struct Streams {
     pub(crate) opened: Rc<Notify>,
     /// What the backlogs of all connections weigh.
     backlogs: usize,
+    /// What all messages that have not ended hold.
+    unfinished: usize,
     /// Where every connection reads into, in its turn.
     pub(crate) chunk: Vec<u8>,
     /// Those that were accepted.
@@ -110,7 +118,7 @@ impl Streams {
             .into_iter()
             .map(|(transport, listener)| Ok((transport, Rc::new(TcpListener::from_std(listener)?))))
             .collect::<io::Result<Vec<_>>>()?;
-        let connections = limits.connections.min(file_limit() / 4);
+        let connections = limits.connections.min(file_limit() / limits.files.max(1));
         let per_address = limits.per_address.min(connections - connections / 4);
         let limits = StreamLimits { connections, per_address, ..limits };
         Ok(Self {
@@ -124,6 +132,7 @@ impl Streams {
             won: None,
             opened: Rc::new(Notify::new()),
             backlogs: 0,
+            unfinished: 0,
             chunk: vec![0; CHUNK],
             accepted: Crowd::default(),
             shaking: Crowd::default(),
@@ -255,6 +264,28 @@ impl Streams {
         }
     }
 
+    /// So many octets of a connection's message wait for the rest of it. Where all of them are too many, the message that began first is given up: who means
+    /// well has sent the rest by then.
+    pub(crate) fn holds(&mut self, flow: FlowId, octets: usize, now: Time) {
+        let Some(connection) = self.connections.get_mut(&flow) else { return };
+        self.unfinished = self.unfinished - connection.unfinished() + octets;
+        let since = connection.unfinished.map_or(now, |(since, _)| since);
+        connection.unfinished = (octets > 0).then_some((since, octets));
+        if self.unfinished > self.limits.unfinished {
+            self.end_oldest_unfinished();
+        }
+    }
+
+    fn end_oldest_unfinished(&mut self) {
+        let standing = self.connections.values_mut().filter(|one| one.ending != Ending::AtOnce);
+        let begun = standing.filter_map(|one| Some((one.unfinished?.0, one)));
+        if let Some((_, oldest)) = begun.min_by_key(|(since, _)| *since) {
+            self.unfinished -= oldest.unfinished();
+            oldest.unfinished = None;
+            oldest.end(Ending::AtOnce);
+        }
+    }
+
     fn open(&mut self, path: &Path, peer: Peer) -> Result<FlowId, Refused> {
         if self.connections.len() >= self.limits.connections {
             return Err(Refused(SendError::NoBuffer));
@@ -327,6 +358,7 @@ impl Streams {
                 backlog: Backlog::default(),
                 wake: Rc::new(Notify::new()),
                 ending: Ending::No,
+                unfinished: None,
                 accepted,
             },
         );
@@ -342,6 +374,7 @@ impl Streams {
     /// A connection has ended: what is not sent any more.
     pub(crate) fn forget(&mut self, flow: FlowId) -> Vec<SendId> {
         let Some(mut gone) = self.connections.remove(&flow) else { return Vec::new() };
+        self.unfinished -= gone.unfinished();
         if let Some(channel) = &mut gone.channel {
             channel.say_goodbye();
         }

@@ -251,14 +251,16 @@ fn read<A: App + 'static>(driver: &Weak<RefCell<Driver<A>>>, flow: FlowId, frame
     if let Some((web, octets)) = channel.web() {
         let mut messages = Vec::new();
         let taken = web.read(octets, &mut messages);
-        let begun = web.has_begun();
+        let begun = web.begun();
         if let Err(error) = &taken {
             tell_end(peer, *accepted, error);
         }
-        return match (hear(&mut driver, now, flow, messages), taken) {
+        let heard = hear(&mut driver, now, flow, messages);
+        driver.streams.holds(flow, begun, now.mono);
+        return match (heard, taken) {
             (Read::Ended, _) => Read::Ended,
             (_, Ok(Taken::Empty)) => Read::Empty,
-            (_, Ok(_)) => Read::More(begun),
+            (_, Ok(_)) => Read::More(begun > 0),
             (_, Err(_)) => Read::Ended,
         };
     }
@@ -293,6 +295,8 @@ fn read<A: App + 'static>(driver: &Weak<RefCell<Driver<A>>>, flow: FlowId, frame
             }
         }
     }
+    framer.rest();
+    driver.streams.holds(flow, framer.buffered(), now.mono);
     Read::More(framer.buffered() > 0)
 }
 

@@ -281,6 +281,18 @@ pub struct Limits {
     /// Requests at a time in each SIP loop that wait until another loop has said where a user is; one more is answered 503 with Retry-After.
     /// 10,000.
     pub questions: usize,
+    /// Connections at a time; one more is closed at once. Up to half of the files that the process may have open. `None`: 10,000, and no more than a quarter of
+    /// the files.
+    pub connections: Option<usize>,
+    /// Accepted connections at a time from one address (IPv6: one network of 64 bits), never more than three quarters of all; one more is closed at once. 1000.
+    pub connections_per_address: usize,
+    /// Handshakes at a time, of TLS and of WebSockets; one more connection is closed at once. 512.
+    pub handshakes: usize,
+    /// Octets in each SIP loop of messages that have not come to their end on connections; with one more the connection whose message began first is closed.
+    /// 16 MiB.
+    pub unfinished_octets: usize,
+    /// Octets of a message; one of more is answered 513, or ends its connection. 65,535.
+    pub message_octets: usize,
     /// Calls that a [`crate::Status`] lists. 1000.
     pub calls_listed: usize,
     /// Seconds of Retry-After. 5.

@@ -162,6 +162,7 @@ fn member(
     let mut looped = net::LoopConfig::new(Vec::new(), crate::switch::stack_config(&given.config));
     let wire = crate::metrics::Shared::default();
     looped.rest = given.config.rest;
+    looped.streams = streams(&given.config.limits);
     looped.dscp = given.config.dscp;
     looped.proxies = given.config.proxies.clone();
     looped.look_up(given.config.names.clone());
@@ -173,6 +174,20 @@ fn member(
         Switch::new(given, (digest, offers_md5_among_others), studio, Metrics::new(wire), &seat)
     };
     Ok((looped, make))
+}
+
+/// What a loop's connections may take.
+fn streams(limits: &crate::config::Limits) -> net::StreamLimits {
+    let usual = net::StreamLimits::default();
+    let (connections, files) = limits.connections.map_or((usual.connections, usual.files), |given| (given, 2));
+    net::StreamLimits {
+        connections,
+        files,
+        per_address: limits.connections_per_address,
+        handshakes: limits.handshakes,
+        unfinished: limits.unfinished_octets,
+        ..usual
+    }
 }
 
 impl Running {

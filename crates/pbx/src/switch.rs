@@ -86,6 +86,7 @@ pub(crate) fn stack_config(config: &Config) -> sip::Config {
         supported: extensions(config),
         max_sessions: config.limits.calls.saturating_mul(8).max(1_000),
         max_dialogs: config.limits.calls.saturating_mul(16).max(2_000),
+        limits: sip::message::Limits { message: config.limits.message_octets, ..sip::message::Limits::default() },
         retry_after_secs: u32::try_from(config.limits.retry_after.as_secs()).unwrap_or(u32::MAX),
         session: sip::invite::Policy {
             reach: match config.register.nat {

@@ -139,3 +139,24 @@ fn who_shakes_hands_slowly_does_not_keep_a_proxy_out_and_its_introductions_are_b
     streams.was_introduced();
     assert!(streams.has_room_for_proxy());
 }
+
+#[test]
+fn messages_without_end_may_hold_so_much_and_the_one_begun_first_makes_room() {
+    let (mut streams, flows) = connecting(4, usize::MAX, usize::MAX);
+    streams.limits.unfinished = 300;
+    for (at, flow) in flows.iter().take(3).enumerate() {
+        streams.holds(*flow, 50, Time(at as u64));
+    }
+    // One goes on, one has ended and begins another.
+    streams.holds(flows[0], 200, Time(10));
+    streams.holds(flows[1], 0, Time(11));
+    streams.holds(flows[1], 50, Time(12));
+    assert!(!flows.iter().any(|flow| ends(&streams, *flow)), "at the limit");
+    streams.holds(flows[3], 1, Time(13));
+    let ended: Vec<bool> = flows.iter().map(|flow| ends(&streams, *flow)).collect();
+    assert_eq!(ended, [true, false, false, false], "one past it");
+    streams.holds(flows[3], 201, Time(14));
+    assert!(ends(&streams, flows[2]) && !ends(&streams, flows[1]), "the oldest of those that stand");
+    flows.iter().for_each(|flow| drop(streams.forget(*flow)));
+    assert_eq!(streams.unfinished, 0);
+}

@@ -44,9 +44,9 @@ impl Web {
         Self { context, role, begun, pongs: 0, goodbye: CloseCode::Normal }
     }
 
-    /// Whether something has begun that must end.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.begun > 0
+    /// Octets of something that has begun and must end.
+    pub(crate) fn begun(&self) -> usize {
+        self.begun
     }
 
     /// Takes one piece of what came, and puts each message that ends in it behind the others. Pings are answered; who sends them and takes no answers

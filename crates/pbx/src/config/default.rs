@@ -131,6 +131,11 @@ impl Default for Limits {
             messages: 10_000,
             forwarded: 100_000,
             questions: 10_000,
+            connections: None,
+            connections_per_address: 1_000,
+            handshakes: 512,
+            unfinished_octets: 16 << 20,
+            message_octets: 65_535,
             calls_listed: 1_000,
             retry_after: Duration::from_secs(5),
         }

@@ -130,6 +130,11 @@ impl Config {
         put(&mut table, "messages", number(limits.messages));
         put(&mut table, "forwarded", number(limits.forwarded));
         put(&mut table, "questions", number(limits.questions));
+        put_some(&mut table, "connections", limits.connections.map(number));
+        put(&mut table, "connections_per_address", number(limits.connections_per_address));
+        put(&mut table, "handshakes", number(limits.handshakes));
+        put(&mut table, "unfinished_octets", number(limits.unfinished_octets));
+        put(&mut table, "message_octets", number(limits.message_octets));
         put(&mut table, "calls_listed", number(limits.calls_listed));
         put(&mut table, "retry_after_secs", secs(limits.retry_after));
         table

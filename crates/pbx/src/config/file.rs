@@ -91,6 +91,11 @@
 //! messages = 10000                # under way, for each SIP loop
 //! forwarded = 100000              # requests that a proxy has passed on, for each SIP loop
 //! questions = 10000               # of each SIP loop to the others
+//! connections = 10000             # up to half of the files that the process may have open; absent: 10000, up to a quarter of them
+//! connections_per_address = 1000  # accepted from one address
+//! handshakes = 512                # of TLS and WebSockets at a time
+//! unfinished_octets = 16777216    # of messages that have not come to their end on connections, for each SIP loop
+//! message_octets = 65535          # of one message
 //! calls_listed = 1000             # in a status
 //! retry_after_secs = 5
 //! ```

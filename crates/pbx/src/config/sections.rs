@@ -19,6 +19,10 @@ use crate::accounts::AccountError;
 const YEAR: u64 = 31_536_000;
 /// Most of anything that is counted.
 const MANY: u64 = 10_000_000;
+/// Octets that a limit may allow.
+const MOST_OCTETS: u64 = 1 << 32;
+/// What every element must take (RFC 3261 section 18.1.1).
+const LEAST_MESSAGE: u64 = 65_535;
 /// Shortest and longest time for a look-up, in milliseconds: the caller waits meanwhile.
 const LOOK_UP: RangeInclusive<u64> = 100..=60_000;
 /// The port of name servers.
@@ -48,7 +52,7 @@ pub(super) const TLS: [&str; 5] = ["certificate", "key", "client_ca", "client_re
 pub(super) const WEBSOCKET: [&str; 1] = ["origins"];
 pub(super) const SIP: [&str; 8] =
     ["t1_ms", "t2_ms", "t4_ms", "session_timer_secs", "session_timer_min_secs", "rest_ms", "dscp", "proxies"];
-pub(super) const LIMITS: [&str; 9] = [
+pub(super) const LIMITS: [&str; 14] = [
     "calls",
     "calls_per_user",
     "registrations",
@@ -56,6 +60,11 @@ pub(super) const LIMITS: [&str; 9] = [
     "messages",
     "forwarded",
     "questions",
+    "connections",
+    "connections_per_address",
+    "handshakes",
+    "unfinished_octets",
+    "message_octets",
     "calls_listed",
     "retry_after_secs",
 ];
@@ -244,11 +253,24 @@ impl Config {
             ("messages", &mut limits.messages),
             ("forwarded", &mut limits.forwarded),
             ("questions", &mut limits.questions),
+            ("connections_per_address", &mut limits.connections_per_address),
+            ("handshakes", &mut limits.handshakes),
             ("calls_listed", &mut limits.calls_listed),
         ] {
             if let Some(entry) = section.get(key) {
                 *place = count(&entry)?;
             }
+        }
+        for (key, place, least) in [
+            ("unfinished_octets", &mut limits.unfinished_octets, 1),
+            ("message_octets", &mut limits.message_octets, LEAST_MESSAGE),
+        ] {
+            if let Some(entry) = section.get(key) {
+                *place = usize::try_from(entry.number(least..=MOST_OCTETS)?).unwrap_or(usize::MAX);
+            }
+        }
+        if let Some(entry) = section.get("connections") {
+            limits.connections = Some(count(&entry)?);
         }
         if let Some(entry) = section.get("retry_after_secs") {
             limits.retry_after = secs(&entry, 0)?;

@@ -59,7 +59,8 @@ fn everything_the_page_of_this_module_shows_can_be_read() {
     assert_eq!(config.digest, Config::default().digest);
     // The page says the defaults, so that nothing of it can be wrong unseen.
     let default = Config::default();
-    assert_eq!((config.limits, config.register, config.ring), (default.limits, default.register, default.ring));
+    let limits = super::Limits { connections: Some(10_000), ..default.limits };
+    assert_eq!((config.limits, config.register, config.ring), (limits, default.register, default.ring));
 }
 
 #[test]
@@ -277,7 +278,7 @@ tls = { certificate = "own.pem", key = "key.pem", client_ca = "devices.pem", cli
 websocket = { origins = ["https://phone.example.com", "http://localhost:3000"] }
 sip = { t1_ms = 1000, t2_ms = 1001, t4_ms = 1002, rest_ms = 1, dscp = "24", proxies = ["10.0.0.0/8", "::1"], session_timer_secs = 300, session_timer_min_secs = 200 }
 trust = { networks = ["192.0.2.0/24"], users = ["gateway"] }
-limits = { calls = 1, calls_per_user = 2, registrations = 3, contacts_per_user = 4, retry_after_secs = 6 }
+limits = { calls = 1, calls_per_user = 2, registrations = 3, contacts_per_user = 4, connections = 5, connections_per_address = 7, handshakes = 8, unfinished_octets = 9, message_octets = 70000, retry_after_secs = 6 }
 "#;
 
 #[test]
