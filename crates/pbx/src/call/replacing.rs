@@ -1,10 +1,10 @@
 //! Who takes a leg of a call over (Replaces, RFC 3891): picks up what rings elsewhere, or goes on with what somebody else talks about.
 //!
 //! A call that rings for a device of the server's is picked up by any of its users: the tags of that dialog are known to the device, and to whom
-//! they were told. One that stands is taken over by a device of the same user, or by whom that user has sent (Referred-By, RFC 3892).
+//! they were told. One that stands is taken over by a device of the same user. Nobody is believed that this user has sent him: Referred-By says so without
+//! a proof (RFC 3892 section 3), and transfers that the server is asked for it carries out itself.
 
-use sip::header::ReferredBy;
-use sip::message::{Body, Lines, Request, StatusCode};
+use sip::message::{Body, Lines, StatusCode};
 use sip::{Reply, SessionId, Turn};
 
 use super::begin::{Refusal, refused, usable};
@@ -82,12 +82,7 @@ impl Switch {
 
     /// Whether a leg that stands may be taken over.
     fn may_replace(&self, call: &Call, number: u32, invite: &Admitted) -> bool {
-        let replaced = self.user_at(call, number);
-        let sent_by = |request: &Request| {
-            let by = request.headers().get::<ReferredBy<'_>>()?.ok()?;
-            Some(self.user_of(&by.0.uri.user_unescaped()?))
-        };
-        replaced == invite.user || sent_by(&invite.request).is_some_and(|user| user == replaced)
+        self.user_at(call, number) == invite.user
     }
 
     /// A leg of this number for the sender of an INVITE that names another, with a stream where its audio is known; `None` when the stack has answered it.
