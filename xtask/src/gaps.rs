@@ -5,6 +5,7 @@
 //! the day it closes is a finding.
 
 use crate::failure::{Failure, Finding};
+use crate::security;
 use crate::source::{self, Ignored, TestFunction};
 use crate::workspace::{TextFile, Workspace};
 
@@ -35,6 +36,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     let names: Vec<&str> =
         torture["messages"].as_array().into_iter().flatten().filter_map(|message| message["name"].as_str()).collect();
     gaps.extend(torture_gaps(&workspace.read(TORTURE_GAPS)?, &names, &sources, &mut findings));
+    findings.extend(security::findings(&workspace.read(security::PAGE)?, &tests));
     Failure::unless_empty(findings)?;
     for gap in &gaps {
         println!("{}: {}", gap.place, gap.what);

@@ -190,4 +190,24 @@ mod tests {
         }
         assert!(answered > 10_000, "{answered}");
     }
+
+    #[test]
+    fn stun_attributes_of_any_length_are_an_answer_or_none() {
+        let from = "192.0.2.1:1".parse().unwrap();
+        for kind in (0..0x30).chain([0x7fff, OPTIONAL, 0xffff]) {
+            for length in [0_u16, 1, 3, 4, 600, 65_535] {
+                for value in [0, usize::from(length), usize::from(length).next_multiple_of(4)] {
+                    let attribute = [&kind.to_be_bytes()[..], &length.to_be_bytes(), &vec![0; value]].concat();
+                    let Ok(whole) = u16::try_from(attribute.len()) else { continue };
+                    let request =
+                        [&REQUEST.to_be_bytes()[..], &whole.to_be_bytes(), &COOKIE, &TRANSACTION, &attribute].concat();
+                    let reads = value >= usize::from(length).next_multiple_of(4);
+                    assert_eq!(answer(&request, from).is_some(), reads, "{kind:#x} of {length} with {value} octets");
+                }
+            }
+        }
+        for cut in 0..HEAD {
+            assert!(answer(&message(REQUEST, &[])[..cut], from).is_none());
+        }
+    }
 }
