@@ -309,7 +309,8 @@ impl Network {
             check("merged requests", counters.merged);
             check("shed requests", counters.shed);
             if self.weather.sky <= Sky::Fair {
-                check("refusals without ACK", counters.unacknowledged);
+                let outlived = self.referee.outlived(&node.name);
+                check("refusals without ACK", counters.unacknowledged.saturating_sub(outlived));
             }
             if self.weather.sky == Sky::Clear {
                 check("time-outs", counters.timeouts);

@@ -16,8 +16,10 @@ const LONG: std::time::Duration = std::time::Duration::from_secs(32);
 struct Seen {
     /// Requests sent, by branch and method.
     asked: BTreeMap<(String, String), Asked>,
-    /// Final responses sent, by branch and method.
-    answered: BTreeMap<(String, String), (u16, Bytes)>,
+    /// Final responses sent, by branch and method, and when first.
+    answered: BTreeMap<(String, String), (Time, Bytes)>,
+    /// Refusals of INVITEs that were on their way for longer than both transactions lasted: nobody is left to acknowledge them.
+    outlived: u64,
     /// INVITEs accepted: Call-ID, tag of the peer and CSeq; when first, and whether the ACK came.
     accepted: BTreeMap<(String, String, u32), (Time, bool)>,
     /// Highest CSeq number that has a final response, by Call-ID and the tags of the request.
@@ -51,6 +53,7 @@ struct Promised {
 /// A request that was sent.
 #[derive(Debug)]
 struct Asked {
+    at: Time,
     bytes: Bytes,
     call: String,
     cseq: u32,
@@ -142,6 +145,10 @@ impl Referee {
             asked.provisional = true;
             return;
         }
+        if message.method == "INVITE" && !asked.provisional && asked.finals.is_empty() && at.since(asked.at) >= LONG {
+            // Timer B has fired (RFC 3261 section 17.1.1.2).
+            return;
+        }
         asked.finals.push((code, message.to_tag.clone()));
         let used = seen.used.entry((message.call.clone(), message.from_tag.clone(), asked.to_tag.clone())).or_default();
         *used = (*used).max(message.cseq);
@@ -151,6 +158,11 @@ impl Referee {
         {
             seen.won.entry((message.call.clone(), message.cseq, message.to_tag.clone())).or_insert(false);
         }
+    }
+
+    /// Refusals by a node that nobody was left to acknowledge.
+    pub fn outlived(&self, who: &str) -> u64 {
+        self.nodes.get(who).map_or(0, |seen| seen.outlived)
     }
 
     /// What is still owed when the run is over.
@@ -224,6 +236,7 @@ fn request(seen: &mut Seen, at: Time, message: &Glimpse, bytes: &Bytes) -> Optio
         return Some("before the ACK to our 2xx (RFC 3261 15)");
     }
     let asked = Asked {
+        at,
         bytes: bytes.clone(),
         call: message.call.clone(),
         cseq: message.cseq,
@@ -314,14 +327,20 @@ fn response(seen: &mut Seen, at: Time, message: &Glimpse, bytes: &Bytes, sky: Sk
         return Some("no PRACK came (RFC 3262 3)");
     }
     let key = (message.branch.clone(), message.method.clone());
-    if let Some((_, before)) = seen.answered.get(&key) {
+    if let Some((first, before)) = seen.answered.get(&key) {
+        if message.method == "INVITE" && *before != *bytes && at.since(*first) >= LONG {
+            // Timers H and L have fired since: a copy that comes now begins a transaction of its own (RFC 6026 section 7.1).
+            seen.outlived += u64::from(!message.is_success());
+            seen.answered.insert(key, (at, bytes.clone()));
+            return None;
+        }
         // On a stream the transaction ends with its answer; the request may come again over another connection.
         // A registrar keeps nothing of whom it challenges: the answer is the same, but goes to where the device is now (RFC 3261 8.2.7).
         let challenged_again = code == 401 && message.method != "INVITE" && but_way(before).eq(but_way(bytes));
         let other = *before != *bytes && !challenged_again;
         return (sky < Sky::Foul && other).then_some("two final responses to one request (RFC 3261 17.2)");
     }
-    seen.answered.insert(key, (code, bytes.clone()));
+    seen.answered.insert(key, (at, bytes.clone()));
     if message.method != "INVITE" || !message.is_success() {
         return None;
     }
