@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::figure::{Figure, Report, Row};
 use crate::server::load;
@@ -12,6 +14,8 @@ const PEERS: [&[&str]; 4] =
     [&["sip-tester"], &["kamailio"], &["rtpengine-daemon", "ngcp-rtpengine-daemon"], &["valgrind"]];
 /// A load average above this, for each core, means that others are at work: nothing is written then.
 const BUSY: f64 = 0.5;
+/// How long it may take a machine to come to rest: builds that have just ended are in the load average for some minutes.
+const REST: Duration = Duration::from_secs(300);
 
 /// The page before anything was measured.
 pub(crate) struct Page {
@@ -20,12 +24,17 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Looks at the machine before it is loaded.
+    /// Looks at the machine before it is loaded, once it has come to rest.
     ///
     /// # Errors
     /// Where the page would not say what was measured: something is not committed, or others are at work on the machine.
     pub(crate) fn begin() -> Result<Self, String> {
-        let machine = Machine::look();
+        let begun = Instant::now();
+        let mut machine = Machine::look();
+        while machine.is_busy() && begun.elapsed() < REST {
+            sleep(Duration::from_secs(1));
+            machine = Machine::look();
+        }
         machine.is_fit()?;
         Ok(Self { head: head(&machine) })
     }
@@ -70,6 +79,10 @@ impl Machine {
         }
     }
 
+    fn is_busy(&self) -> bool {
+        self.load > BUSY * self.cores as f64
+    }
+
     fn is_fit(&self) -> Result<(), String> {
         let Self { cores, load, commit, changed, .. } = self;
         if commit.is_empty() {
@@ -80,11 +93,11 @@ impl Machine {
                 "{FILE} names the commit that was measured, and these files are not as committed: commit or stash them\n{changed}"
             ));
         }
-        let most = BUSY * *cores as f64;
-        if *load > most {
+        if self.is_busy() {
             return Err(format!(
-                "others are at work on this machine, or were in the last minute: its load average is {load}, and {FILE} is written \
-                 below {most} only; wait, or measure without --write"
+                "others have been at work on this machine for minutes: its load average is {load}, and {FILE} is written below {} \
+                 only; wait, or measure without --write",
+                BUSY * *cores as f64
             ));
         }
         Ok(())

@@ -3,6 +3,9 @@
 //! Calls are made of many small pieces that live as long as the call: mimalloc serves them at a third of the cost of the system's. Asked for a
 //! piece with an alignment, version 3 takes a slower way, makes pieces larger whose size is no power of two, and is slower to free those; asked
 //! for a piece alone it is quick, and aligns it to a word.
+//!
+//! Its memory is mapped in small pages: in pages of 2 MiB what one live piece holds resident depends on how the pieces around it came and went, and
+//! 10,000 calls took 1.3 to 2.7 kB each from run to run instead of 1.2.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout};
@@ -13,6 +16,12 @@ use libmimalloc_sys::{
 
 /// What every piece is aligned to.
 const WORD: usize = size_of::<usize>();
+
+/// Has the kernel map small pages only from now on. Where it does not know of this, memory is right too, only more of it is resident.
+pub(crate) fn use_small_pages() {
+    #[cfg(target_os = "linux")]
+    let _ = nix::sys::prctl::set_thp_disable(true);
+}
 
 /// To be the `#[global_allocator]`.
 pub(crate) struct Allocator;

@@ -77,7 +77,7 @@ impl Default for WebSockets {
 }
 
 /// The longest rest between turns, unless configured.
-pub const REST: Duration = Duration::from_millis(6);
+pub const REST: Duration = Duration::from_millis(10);
 
 /// How a loop is made.
 pub struct LoopConfig {

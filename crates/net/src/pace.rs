@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// Messages that a rest is to bring together.
-const TOGETHER: u32 = 16;
+const TOGETHER: u32 = 20;
 /// Messages a second below which no rest brings two together that would not have come together.
 const SELDOM: u32 = 500;
 /// The shortest rest that is worth its while.

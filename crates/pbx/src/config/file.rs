@@ -77,7 +77,7 @@
 //! session_timer_min_secs = 90     # a device that wants less is told 422; below 90 only for tests (RFC 4028 section 5)
 //! proxies = ["192.0.2.9"]         # load balancers that say by the PROXY protocol who connects: addresses or networks; none by default
 //! dscp = "cs3"                    # how urgent SIP is; "0" (the default): not marked
-//! rest_ms = 6                     # longest rest of a loop under steady load, to do more at a time; 0: never any
+//! rest_ms = 10                    # longest rest of a loop under steady load, to do more at a time; 0: never any
 //!
 //! [trust]                         # whose word for who calls counts, and who may know it (RFC 3325): nobody by default
 //! networks = ["192.0.2.0/24"]     # addresses that requests come from and go to: gateways, other proxies; at most 64
