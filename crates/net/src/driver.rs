@@ -142,6 +142,13 @@ impl<A: App + 'static> Driver<A> {
         self.drain(now);
     }
 
+    /// A message of a call that was moved here: another loop has heard it already.
+    pub(crate) fn follow(&mut self, from: Path, bytes: Bytes) {
+        let now = self.clock.now();
+        self.stack.at(now, &mut self.out).receive(&from, bytes);
+        self.drain(now);
+    }
+
     /// A message for which there is no room.
     fn shed(&mut self, now: Now, from: Path, bytes: Bytes) {
         self.heard(now, &from, &bytes);
@@ -278,6 +285,15 @@ impl<A: App + 'static> Driver<A> {
                 }
                 Action::Ask { id, question, .. } => self.ask(now, id, question),
                 Action::Close { flow } => self.streams.close(flow),
+                Action::HandOver { to, from, bytes } => {
+                    let back = match &mut self.others {
+                        Some(others) => others.follow(to, from, bytes),
+                        None => None,
+                    };
+                    if let Some((from, bytes)) = back {
+                        self.stack.at(now, &mut self.out).shed(&from, bytes);
+                    }
+                }
                 other => tracing::error!(?other, "an action this driver does not know"),
             }
         }

@@ -39,6 +39,19 @@ impl<C: Send + 'static> Handle<C> {
         })
     }
 
+    /// The same; gives back what finds no room, or no loop.
+    ///
+    /// # Errors
+    /// The command.
+    pub fn offer(&self, command: C) -> Result<(), C> {
+        self.commands.try_send(command).map_err(mpsc::error::TrySendError::into_inner)
+    }
+
+    /// Whether a command would find room now.
+    pub fn has_room(&self) -> bool {
+        self.commands.capacity() > 0
+    }
+
     /// Commands that the loop has not carried out yet.
     pub fn waiting(&self) -> usize {
         self.commands.max_capacity() - self.commands.capacity()

@@ -19,6 +19,8 @@ const ELSEWHERE: usize = 100_000;
 pub(crate) enum Crossing {
     /// A message that belongs to the other.
     Message { from: Path, bytes: Bytes },
+    /// A message that falls to the sender, and whose call was moved to the other.
+    Followed { from: Path, bytes: Bytes },
     /// A message to be sent on a connection of the other's.
     Send { id: SendId, path: Path, bytes: Bytes },
     /// A message of the other's that could not be sent.
@@ -68,6 +70,20 @@ impl Others {
         let Err(Crossing::Message { from, bytes }) = self.tell(home, Crossing::Message { from, bytes }) else {
             return None;
         };
+        self.is_full(home);
+        Some((from, bytes))
+    }
+
+    /// Hands a message over to the loop that its call was moved to; without room it comes back.
+    pub(crate) fn follow(&mut self, to: Shard, from: Path, bytes: Bytes) -> Option<(Path, Bytes)> {
+        let Err(Crossing::Followed { from, bytes }) = self.tell(to, Crossing::Followed { from, bytes }) else {
+            return None;
+        };
+        self.is_full(to);
+        Some((from, bytes))
+    }
+
+    fn is_full(&mut self, home: Shard) {
         if let Some(kept_back) = self.sheds.due(Instant::now()) {
             tracing::warn!(
                 shard = home.0,
@@ -75,7 +91,6 @@ impl Others {
                 "a SIP loop has more messages waiting than it takes: requests are shed"
             );
         }
-        Some((from, bytes))
     }
 
     /// Sends on a connection of another loop.

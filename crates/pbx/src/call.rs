@@ -20,6 +20,7 @@
 mod begin;
 mod change;
 pub(crate) mod dialling;
+pub(crate) mod elsewhere;
 mod ending;
 mod events;
 mod gathering;
@@ -39,6 +40,7 @@ use sip::{IdMap, ServerTx, SessionId, Shard, Time};
 use crate::extension::Room;
 use crate::outcome::Outcome;
 use crate::tally::Seat;
+use elsewhere::Guest;
 use gathering::Gathering;
 use hunt::{Hunt, Numbers};
 use line::Line;
@@ -171,6 +173,13 @@ pub(crate) struct Calls {
     sessions: IdMap<SessionId, (u64, u32)>,
     streams: HashMap<Key, (u64, u32)>,
     last: u64,
+    /// Dialogs here whose Call-ID falls to another loop.
+    guests: IdMap<SessionId, Guest>,
+    /// Those that are over, of which the other loops are not told yet.
+    gone: Vec<Guest>,
+    /// An INVITE that another loop has handed on is being looked at, and who has sent it.
+    expected: Option<Guest>,
+    admitted: Option<String>,
 }
 
 impl Calls {
@@ -184,7 +193,7 @@ impl Calls {
 
     /// Everything held for calls: zero once all are over.
     pub(crate) fn held(&self) -> usize {
-        self.table.len() + self.sessions.len() + self.streams.len()
+        self.table.len() + self.sessions.len() + self.streams.len() + self.guests.len()
     }
 
     /// A number that no other loop gives: each of `loops` has its own.
@@ -196,6 +205,7 @@ impl Calls {
     /// A leg is no longer part of a call.
     fn forget_leg(&mut self, leg: &Leg) {
         self.sessions.remove(&leg.session);
+        self.guest_leaves(leg.session);
         self.streams.remove(&leg.line.key());
     }
 
@@ -206,6 +216,7 @@ impl Calls {
 
     /// A session has ended, or will by what was just sent. True when it was there.
     fn forget_session(&mut self, session: SessionId) -> bool {
+        self.guest_leaves(session);
         self.sessions.remove(&session).is_some()
     }
 

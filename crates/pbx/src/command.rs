@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::mpsc::SyncSender;
 
-use media::{MediaEvent, StreamReport};
+use media::{Key, MediaEvent, StreamReport};
 use sip::Shard;
+use sip::message::StatusCode;
 
+use crate::call::elsewhere::{Claim, Handed, Mover};
 use crate::metrics::Counts;
 use crate::status::Status;
 use crate::target::Target;
@@ -47,6 +49,23 @@ pub(crate) enum Command {
         /// The devices.
         targets: Vec<Target>,
     },
+    /// An INVITE about a call of the loop it is told to.
+    Handed(Box<Handed>),
+    /// Another loop asks for a leg that a call of its own is to be joined with.
+    Claim(Box<Claim>),
+    /// The answer: names for the streams of that call, or why not.
+    Claimed {
+        /// Of the question.
+        ticket: u64,
+        /// Who has the leg.
+        from: Shard,
+        /// The names.
+        found: Result<[Key; 2], StatusCode>,
+    },
+    /// A call comes here.
+    Arrives(Box<Mover>),
+    /// A dialog whose messages are sent on from here is over.
+    Over(String),
     /// Somebody watches now: what each loop knows goes on the board.
     Watched,
     /// This of a user or extension is another, for those who watch it here.

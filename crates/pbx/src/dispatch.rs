@@ -45,6 +45,11 @@ impl Switch {
         {
             return Some(refusal);
         }
+        if let Some(user) = self.vouched_for(&request) {
+            let reply = self.invite(Admitted { tx, request, origin, user }, None, turn);
+            self.looked_at();
+            return reply;
+        }
         let user = match self.admit(&request, &origin, turn.now()) {
             Ok(user) => user,
             Err(reply) => return Some(*reply),
@@ -155,7 +160,8 @@ impl Switch {
             Some(Seeker::Transfer { call, transfer }) => {
                 return self.transfer_located(call, transfer, Some(targets), turn);
             }
-            None => return,
+            // Answered by something else.
+            Some(Seeker::Claim { .. }) | None => return,
         };
         let tx = waited.tx;
         let reply = match waited.request.method() {
@@ -173,6 +179,9 @@ impl Switch {
             Seeker::Request(admitted) => admitted,
             Seeker::Passed(_, job) => return self.reply(job.tx, Some(self.busy()), turn),
             Seeker::Transfer { call, transfer } => return self.transfer_located(call, transfer, None, turn),
+            Seeker::Claim { call, transfer, replaced } => {
+                return self.claim_answered((call, transfer), replaced, None, turn);
+            }
         };
         if *request.method() == Method::Invite {
             self.metrics.call_refused(Outcome::Shed);
@@ -293,12 +302,22 @@ impl App for Switch {
             Command::Streamed(report) => self.metrics.streamed(&report),
             Command::Moved => self.studio.settle(),
             Command::Watched => self.write_all(turn),
+            Command::Handed(handed) => self.handed(*handed, turn),
+            Command::Claim(claim) => self.claimed(claim, turn),
+            Command::Claimed { ticket, from, found } => {
+                if let Some(Seeker::Claim { call, transfer, replaced }) = self.findings.answered(ticket, turn) {
+                    self.claim_answered((call, transfer), replaced, Some((from, found)), turn);
+                }
+            }
+            Command::Arrives(mover) => self.arrives(*mover, turn),
+            Command::Over(call_id) => turn.over_there(&call_id),
             Command::Changed(resource, facet) => self.changed_elsewhere(resource, facet),
         }
     }
 
     fn settle(&mut self, turn: &mut Turn<'_>) {
         self.settle_bindings(turn);
+        self.tell_over();
         self.tell_watchers(turn);
     }
 }

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use proxy::Job;
-use sip::{AlarmId, IdMap, ServerTx, Turn};
+use sip::invite::NamedDialog;
+use sip::{AlarmId, IdMap, ServerTx, Shard, Turn};
 
 use crate::command::Command;
 use crate::config::Role;
@@ -28,6 +29,8 @@ pub(crate) enum Seeker {
     Passed(Role, Box<Job>),
     /// A transfer of a call, by their numbers.
     Transfer { call: u64, transfer: u32 },
+    /// The same, to a call that may be with another loop.
+    Claim { call: u64, transfer: u32, replaced: NamedDialog },
 }
 
 impl Seeker {
@@ -36,7 +39,7 @@ impl Seeker {
         match self {
             Self::Request(request) => Some(request.tx),
             Self::Passed(_, job) => Some(job.tx),
-            Self::Transfer { .. } => None,
+            Self::Transfer { .. } | Self::Claim { .. } => None,
         }
     }
 }
@@ -63,13 +66,25 @@ impl Findings {
 
     /// Asks the loop that keeps `name` for its devices; who seeks waits for the answer. False when there is no room.
     pub(crate) fn ask(&mut self, name: &str, seeker: Seeker, neighbours: &Neighbours, turn: &mut Turn<'_>) -> bool {
+        let question = |ticket| Command::Locate { user: name.to_owned(), from: neighbours.me, ticket };
+        self.ask_of(neighbours.spread.of_user(name), question, seeker, neighbours, turn)
+    }
+
+    /// Asks a loop; who seeks waits for the answer. False when there is no room.
+    pub(crate) fn ask_of(
+        &mut self,
+        to: Shard,
+        question: impl FnOnce(u64) -> Command,
+        seeker: Seeker,
+        neighbours: &Neighbours,
+        turn: &mut Turn<'_>,
+    ) -> bool {
         if self.len() >= self.most {
             return false;
         }
         self.last += 1;
         let ticket = self.last;
-        let question = Command::Locate { user: name.to_owned(), from: neighbours.me, ticket };
-        if !neighbours.tell(neighbours.spread.of_user(name), question) {
+        if !neighbours.tell(to, question(ticket)) {
             return false;
         }
         let Ok(alarm) = turn.alarm(turn.now().mono + PATIENCE, ALARMS | ticket) else { return false };

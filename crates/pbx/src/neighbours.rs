@@ -23,6 +23,19 @@ impl Neighbours {
         self.loops.get(usize::from(to.0)).is_some_and(|handle| handle.try_send(command).is_ok())
     }
 
+    /// Whether another loop would take a command now.
+    pub(crate) fn has_room(&self, to: Shard) -> bool {
+        self.loops.get(usize::from(to.0)).is_some_and(Handle::has_room)
+    }
+
+    /// Sends to another loop; gives back what it has no room for.
+    pub(crate) fn offer(&self, to: Shard, command: Command) -> Result<(), Command> {
+        match self.loops.get(usize::from(to.0)) {
+            Some(handle) => handle.offer(command),
+            None => Err(command),
+        }
+    }
+
     /// Sends to all others; who has no room goes without.
     pub(crate) fn tell_others(&self, command: impl Fn() -> Command) {
         for (shard, handle) in self.loops.iter().enumerate() {

@@ -57,6 +57,8 @@ pub struct LoopStatus {
     pub transactions: usize,
     /// Octets of the messages that they keep.
     pub kept_octets: usize,
+    /// Calls whose messages come to this loop and are sent on to another, which has them.
+    pub moved: usize,
     /// Messages and commands from other threads that it has not taken yet.
     pub queue: usize,
     /// Messages since the start for which there was no room.

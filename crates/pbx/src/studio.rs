@@ -313,6 +313,26 @@ impl Studio {
         }
     }
 
+    /// Whether a stream is on the thread that its name says.
+    pub(crate) fn is_there(&self, key: Key) -> bool {
+        self.moving.get(&key).is_none_or(Moving::has_arrived)
+    }
+
+    /// Whether a name is one of this loop's.
+    pub(crate) fn is_mine(&self, key: Key) -> bool {
+        shard_of(key) == usize::from(self.shard)
+    }
+
+    /// Gives a stream another name where it is: what the loop of the new name asks of it comes after this.
+    pub(crate) fn rename_stream(&mut self, old: Key, new: Key, settings: StreamSettings) {
+        let (silence, lines) = (self.silence, self.lines.clone());
+        self.run(old, move |desk| {
+            let Some((report, ports)) = desk.release_stream(old) else { return };
+            lines.tell(old, Command::Streamed(Box::new(report)));
+            begin(desk, new, ports, settings, silence);
+        });
+    }
+
     /// Takes a stream away; its figures come back as [`Command::Streamed`].
     pub(crate) fn remove_stream(&mut self, key: Key) {
         self.owe(key, true);

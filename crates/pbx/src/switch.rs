@@ -194,6 +194,7 @@ impl Switch {
             calls: self.calls.len(),
             transactions: usage.client_transactions + usage.server_transactions,
             kept_octets: usage.kept_octets,
+            moved: usage.away,
             shed: turn.counters().shed,
             ..LoopStatus::default()
         }

@@ -41,6 +41,8 @@ pub struct Config {
     pub max_publications: usize,
     /// Most watchers at once: subscriptions of peers with us.
     pub max_watchers: usize,
+    /// Most calls at once that are with another shard than the one they fall to.
+    pub max_away: usize,
     /// Most alarms of the application at once.
     pub max_alarms: usize,
     /// Most addresses tried for one request (RFC 3263 section 4.3).
@@ -92,6 +94,7 @@ impl Default for Config {
             max_subscriptions: 10_000,
             max_publications: 10_000,
             max_watchers: 100_000,
+            max_away: 100_000,
             max_alarms: 200_000,
             max_routes: 8,
             avoid: Duration::from_secs(60),

@@ -19,6 +19,7 @@
 
 pub mod alert;
 mod avoided;
+mod away;
 mod chunks;
 pub mod config;
 pub mod counters;

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use crate::event::Event;
-use crate::id::{AskId, FlowId, SendId};
+use crate::id::{AskId, FlowId, SendId, Shard};
 use crate::time::Time;
 
 /// Transport protocols of RFC 3261 section 18 and RFC 7118.
@@ -231,6 +231,15 @@ pub enum Action {
     Close {
         /// Which.
         flow: FlowId,
+    },
+    /// A message of a call that is with another shard (see [`crate::Turn::is_away`]): its [`crate::Turn::receive`] is to be given it.
+    HandOver {
+        /// Which.
+        to: Shard,
+        /// Where the message came from.
+        from: Origin,
+        /// The message.
+        bytes: Bytes,
     },
     /// For the application, in a fresh turn at the same time.
     Event(Event),

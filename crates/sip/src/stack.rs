@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::avoided::Avoided;
+use crate::away::Away;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::id::{AskId, FlowId, Id, PublicationId, RegistrationId, SessionId, SubscriptionId, WatcherId};
@@ -57,6 +58,8 @@ pub struct Stack {
     pub(crate) page: Vec<u8>,
     /// Servers that are passed over for a time.
     pub(crate) avoided: Avoided,
+    /// Calls that are with another shard.
+    pub(crate) away: Away,
     pub(crate) asks: Slab<Ask>,
     pub(crate) alarms: Slab<Alarm>,
     pub(crate) sessions: invite::Sessions,
@@ -110,6 +113,8 @@ pub(crate) enum Timer {
     Watcher(WatcherId),
     /// A publication's.
     Publication(PublicationId),
+    /// A call with another shard is to be forgotten.
+    Away(Id),
 }
 
 impl Stack {
@@ -133,6 +138,7 @@ impl Stack {
             fresh: None,
             page: Vec::new(),
             avoided: Avoided::default(),
+            away: Away::default(),
             asks: Slab::new(),
             alarms: Slab::new(),
             sessions: invite::Sessions::default(),
@@ -178,6 +184,7 @@ impl Stack {
             matches: self.arrivals.len() + keys + self.streams.len(),
             asks: self.asks.len(),
             alarms: self.alarms.len(),
+            away: self.away.len(),
             timers: self.wheel.len() + timers,
             ..Usage::default()
         };
@@ -208,6 +215,8 @@ pub struct Usage {
     pub asks: usize,
     /// Alarms of the application.
     pub alarms: usize,
+    /// Calls that are with another shard.
+    pub away: usize,
     /// Running timers.
     pub timers: usize,
     /// Dialogs.

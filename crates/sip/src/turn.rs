@@ -174,6 +174,7 @@ impl Turn<'_> {
                 Timer::Subscription(id) => subscribe::on_timer(self, id),
                 Timer::Watcher(id) => subscribe::on_watcher_timer(self, id),
                 Timer::Publication(id) => publish::on_timer(self, id),
+                Timer::Away(id) => self.forget_away(id),
             }
         }
     }

@@ -60,9 +60,13 @@ impl Switch {
 
     /// The checks of RFC 3261 section 8.2 in their order, credentials before them: scheme, user, extensions, body, then what there is room for.
     fn begin(&mut self, invite: Admitted, found: Option<Vec<Target>>, turn: &mut Turn<'_>) -> Result<(), Refusal> {
-        if let Some(session) = turn.replaced(&invite.request).map_err(|refusal| refused(*refusal))? {
-            self.acceptable(&invite.request)?;
-            return self.take_leg_over(&invite, session, turn);
+        match turn.replaced(&invite.request) {
+            Ok(Some(session)) => {
+                self.acceptable(&invite.request)?;
+                return self.take_leg_over(&invite, session, turn);
+            }
+            Ok(None) => {}
+            Err(refusal) => return self.hand_on(&invite, refusal, turn),
         }
         let joined = match turn.joined(&invite.request) {
             Ok(Some(session)) => {
@@ -74,8 +78,10 @@ impl Switch {
             }
             Ok(None) => None,
             // RFC 3911 section 4: who dials a conference is in it, whatever he wanted to join.
-            Err(refusal) if refusal.code.get() == 481 && self.is_conference(&invite.request) => None,
-            Err(refusal) => return Err(refused(*refusal)),
+            Err(refusal) => match self.hand_on(&invite, refusal, turn) {
+                Err((refusal, _)) if refusal.code.get() == 481 && self.is_conference(&invite.request) => None,
+                done => return done,
+            },
         };
         let (number, destination) = match joined {
             Some(number) => (number, Destination::Feature(Feature::Conference)),
@@ -177,6 +183,7 @@ impl Switch {
                 return None;
             }
         };
+        self.calls.seat_guest(session, &invite.request);
         let wish = privacy::Wish::of(invite.request.headers());
         let call = Box::new(Call {
             id: self.calls.number(self.neighbours.me, self.neighbours.spread.count()),

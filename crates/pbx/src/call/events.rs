@@ -67,6 +67,7 @@ impl Switch {
     pub(super) fn settle(&mut self, call: Box<Call>, fate: Fate, turn: &mut Turn<'_>) {
         match fate {
             Fate::Goes => {
+                let Some(call) = self.leave(call, turn) else { return };
                 self.write_call(&call, false);
                 self.calls.table.insert(call.id, call);
             }

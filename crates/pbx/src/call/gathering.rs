@@ -8,6 +8,7 @@ use sip::message::{Lines, StatusCode};
 use sip::{Reply, SessionId, Turn};
 
 use super::begin::{Refusal, refused};
+use super::transfer::Transfer;
 use super::{CALLER, Call, Fate, Joined, Leg, Stage};
 use crate::extension::Room;
 use crate::request::Admitted;
@@ -118,6 +119,58 @@ impl Switch {
                 desk.engine.join(conference, stream);
             });
         }
+    }
+
+    /// Another leg takes the place of one of several: the one that was there.
+    pub(super) fn seat_at(&mut self, call: &mut Call, number: u32, leg: Leg, user: &str) -> Option<Leg> {
+        let Stage::Gathered(gathering) = &mut call.stage else { return None };
+        let place = self.accounts.place(user);
+        if number == CALLER {
+            user.clone_into(&mut call.user);
+            if let Some(place) = place {
+                call.seat.pass_to(place);
+            }
+            return Some(std::mem::replace(&mut call.caller, leg));
+        }
+        let member = gathering.others.iter_mut().find(|member| member.leg.number == number)?;
+        user.clone_into(&mut member.user);
+        if let (Some(seat), Some(place)) = (&mut member.seat, place) {
+            seat.pass_to(place);
+        }
+        Some(std::mem::replace(&mut member.leg, leg))
+    }
+
+    /// Who is transferred to one of several takes its place, and the call in which that was asked for is over.
+    pub(super) fn send_to_gathering(
+        &mut self,
+        call: &mut Call,
+        transfer: &Transfer,
+        (mut other, number): (Box<Call>, u32),
+        turn: &mut Turn<'_>,
+    ) -> Fate {
+        self.report(call, transfer, StatusCode::OK, turn);
+        self.end_transfers(call, StatusCode::REQUEST_TERMINATED, turn);
+        if let Some((mut who, user)) = self.take_other_side(call, transfer.referrer(), turn) {
+            let (stays, asks) = (who.line.key(), call.caller.line.key());
+            self.studio.run_for_both(stays, asks, move |desk| {
+                desk.engine.disconnect(stays, asks);
+                desk.engine.disconnect(asks, stays);
+            });
+            self.move_leg(other.id, &mut who, thread_of(other.caller.line.key()));
+            if number != CALLER {
+                other.numbers += 1;
+            }
+            who.number = if number == CALLER { CALLER } else { other.numbers };
+            let own = who.number;
+            self.calls.enter_leg(other.id, &who);
+            if let Some(gone) = self.seat_at(&mut other, number, who, &user) {
+                self.hang_up(gone, None, Lines::new(), turn);
+            }
+            self.connect(&other);
+            self.resume(&mut other, own, turn);
+        }
+        self.calls.table.insert(other.id, other);
+        Fate::Over(crate::outcome::Outcome::Answered, Lines::new())
     }
 
     /// One of several leaves; he is hung up with these lines if he has not done so himself. False when there are not several.

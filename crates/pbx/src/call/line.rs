@@ -65,6 +65,14 @@ impl Line {
         self.key = key;
     }
 
+    /// Has another name on the same media thread.
+    pub(crate) fn rename(&mut self, key: Key, studio: &mut Studio) {
+        if let Some(settings) = &self.settings {
+            studio.rename_stream(self.key, key, settings.clone());
+        }
+        self.key = key;
+    }
+
     /// The codec in use.
     pub(crate) fn codec(&self) -> Option<Codec> {
         self.settings.as_ref().map(|settings| settings.codec)

@@ -61,10 +61,6 @@ impl Switch {
         if !rings && matches!(&call.stage, Stage::Joined(joined) if joined.callee.is_none()) {
             return Err(refused(Reply::new(StatusCode::REQUEST_PENDING)));
         }
-        // Who has joined goes as he has come.
-        if matches!(call.stage, Stage::Gathered(_)) {
-            return Err(refused(Reply::new(StatusCode::NOT_ACCEPTABLE_HERE)));
-        }
         let own = if number == CALLER {
             CALLER
         } else {
@@ -116,6 +112,7 @@ impl Switch {
         }
         // On an error the stack has answered.
         let Ok(session) = turn.session(invite.tx) else { return Ok(None) };
+        self.calls.seat_guest(session, &invite.request);
         let answer = match &offer {
             Some(offer) => line.answer(offer, &mut self.studio),
             None => line.offer(),
@@ -209,6 +206,7 @@ impl Switch {
                 call.number = user.to_owned();
                 joined.callee.replace(leg)
             }
+            Stage::Gathered(_) if number != CALLER => self.seat_at(call, number, leg, user),
             stage => {
                 if let Stage::Joined(joined) = stage {
                     asked = joined.change.take().filter(|change| change.asker != number);

@@ -18,6 +18,7 @@ use sip::message::{Body, HeaderId, Lines, Request, StatusCode, UriBuf};
 use sip::{Reply, ServerTx, Turn};
 
 use super::dialling::{Letter, NOBODY, Refused, and_others, as_contact};
+use super::elsewhere::Leaving;
 use super::hunt::Hunt;
 use super::{CALLER, Call, Fate, Joined, Leg, Stage};
 use crate::extension::{Feature, Room};
@@ -50,6 +51,18 @@ pub(crate) struct Transfer {
     /// What the referrer was told last.
     told: StatusCode,
     pub(super) hunt: Hunt,
+    /// The call of whom is wanted is with another loop: this one goes there.
+    pub(super) leaving: Option<Box<Leaving>>,
+}
+
+impl Transfer {
+    pub(super) fn id(&self) -> u32 {
+        self.id
+    }
+
+    pub(super) fn referrer(&self) -> u32 {
+        self.referrer
+    }
 }
 
 impl Joined {
@@ -60,12 +73,12 @@ impl Joined {
 }
 
 impl Call {
-    fn take_transfer(&mut self, wanted: impl FnMut(&Transfer) -> bool) -> Option<Transfer> {
+    pub(super) fn take_transfer(&mut self, wanted: impl FnMut(&Transfer) -> bool) -> Option<Transfer> {
         let Stage::Joined(joined) = &mut self.stage else { return None };
         joined.take_transfer(wanted)
     }
 
-    fn keep(&mut self, transfer: Transfer) {
+    pub(super) fn keep(&mut self, transfer: Transfer) {
         if let Stage::Joined(joined) = &mut self.stage {
             joined.transfers.push(transfer);
         }
@@ -116,6 +129,7 @@ impl Switch {
             secure,
             told: StatusCode::TRYING,
             hunt: Hunt::new(Vec::new(), letter),
+            leaving: None,
         };
         tracing::info!(call = call.id, to = %transfer.number, attended = replaces.is_some(), "a transfer is asked for");
         self.report(call, &transfer, StatusCode::TRYING, turn);
@@ -287,12 +301,18 @@ impl Switch {
     }
 
     /// An attended transfer: the call that Replaces names is joined with this one (RFC 3891 section 3).
-    fn take_over(&mut self, call: &mut Call, transfer: Transfer, replaced: &NamedDialog, turn: &mut Turn<'_>) -> Fate {
+    pub(super) fn take_over(
+        &mut self,
+        call: &mut Call,
+        transfer: Transfer,
+        replaced: &NamedDialog,
+        turn: &mut Turn<'_>,
+    ) -> Fate {
         let session = match turn.named(replaced) {
             Named::Standing(session) | Named::Early { session, .. } => Some(session),
             // It has just ended: who is transferred is not to ring for it either (RFC 3891 section 3).
             Named::Over => return self.transfer_failed(call, transfer, StatusCode::DECLINE, turn),
-            Named::Nothing => None,
+            Named::Nothing => return self.go_after(call, transfer, replaced, turn),
         };
         let named = session.and_then(|session| self.calls.sessions.get(&session).copied());
         // A call is not transferred to itself: it is not in the table now.
@@ -334,6 +354,10 @@ impl Switch {
                 }
                 Fate::Goes
             }
+            Stage::Gathered(gathering) => {
+                other.stage = Stage::Gathered(gathering);
+                self.send_to_gathering(call, &transfer, (other, number), turn)
+            }
             Stage::Ringing(ringing) if number == CALLER => {
                 self.ring_on(call, Transfer { number: number_there, ..transfer }, ringing.hunt, turn);
                 self.bury(other, Outcome::Cancelled, &Lines::new(), turn);
@@ -348,7 +372,7 @@ impl Switch {
     }
 
     /// Takes the leg out that talks to this one, with its user. What it has asked for will not be answered by the one that goes.
-    fn take_other_side(&self, other: &mut Call, number: u32, turn: &mut Turn<'_>) -> Option<(Leg, String)> {
+    pub(super) fn take_other_side(&self, other: &mut Call, number: u32, turn: &mut Turn<'_>) -> Option<(Leg, String)> {
         let Stage::Joined(joined) = &mut other.stage else { return None };
         let (callee, change) = (joined.callee.take()?, joined.change.take());
         let (who, user) = match number {
@@ -421,7 +445,7 @@ impl Switch {
     }
 
     /// Moves a leg's audio to another media thread.
-    fn move_leg(&mut self, call: u64, leg: &mut Leg, thread: usize) {
+    pub(super) fn move_leg(&mut self, call: u64, leg: &mut Leg, thread: usize) {
         if thread_of(leg.line.key()) != thread {
             self.calls.forget_stream(leg.line.key());
             leg.line.move_to(thread, &mut self.studio);

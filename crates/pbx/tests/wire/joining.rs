@@ -21,7 +21,7 @@ fn named(dialog: &Dialog) -> String {
 }
 
 /// An INVITE with these lines: the dialog and the final answer, acknowledged.
-fn invites(phone: &mut Phone, number: &str, lines: &str, description: &str) -> (Dialog, Response) {
+pub(crate) fn invites(phone: &mut Phone, number: &str, lines: &str, description: &str) -> (Dialog, Response) {
     phone.extra = lines.to_owned();
     let (mut dialog, first) = phone.call(number, Some(description));
     phone.extra.clear();

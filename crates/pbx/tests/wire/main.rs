@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests end the test")]
 
+mod across;
 mod balanced;
 mod calls;
 mod connected;

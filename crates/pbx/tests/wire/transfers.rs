@@ -1,6 +1,6 @@
 //! Transfers to a number (RFC 3515, RFC 5589 section 6); into the place of another call in `attended`.
 
-mod attended;
+pub(crate) mod attended;
 mod watched;
 
 use std::net::SocketAddr;
@@ -28,7 +28,7 @@ fn another(pair: &Pair, name: &str) -> Phone {
 }
 
 /// Asks for a transfer; the code that comes back.
-fn refer(phone: &mut Phone, dialog: &mut Dialog, lines: &str) -> u16 {
+pub(crate) fn refer(phone: &mut Phone, dialog: &mut Dialog, lines: &str) -> u16 {
     phone.extra = lines.to_owned();
     phone.within(dialog, "REFER", None);
     phone.extra.clear();
@@ -45,7 +45,7 @@ fn told(phone: &mut Phone) -> (String, String, String) {
     (text(HeaderId::Event), text(HeaderId::SubscriptionState), line)
 }
 
-fn told_of(phone: &mut Phone, line: &str) {
+pub(crate) fn told_of(phone: &mut Phone, line: &str) {
     let (_, state, told) = told(phone);
     assert_eq!(told, line);
     let expected = if line.starts_with("SIP/2.0 1") { "active;expires=" } else { "terminated;reason=noresource" };

@@ -43,6 +43,7 @@ mod event;
 mod in_dialog;
 pub(crate) mod making;
 mod modify;
+mod moving;
 mod named;
 mod offer_answer;
 mod prack;
@@ -61,10 +62,12 @@ use std::time::Duration;
 pub use event::{By, Forks, Glare, NoAck, Policy, Pracks, Reach, Refusal, SessionEvent};
 pub(crate) use in_dialog::{on_request, on_responded};
 pub(crate) use making::has_dialog;
+pub use moving::Released;
 pub use named::{JOIN, Named, NamedDialog, REPLACES};
 pub use referral::{NO_REPORTS, Referral, resubscribed};
 pub(crate) use session_timer::{Asked, answer as on_success, asked};
 pub use session_timer::{Lasting, SessionTimer};
+pub(crate) use uac::on_stray;
 pub(crate) use uas::{on_ack, on_cancel};
 
 use crate::config::Config;
@@ -357,6 +360,9 @@ pub(crate) fn on_response(
     response: Box<Response>,
     origin: &Origin,
 ) {
+    if get(turn, s).is_none() && turn.send_after(response.headers(), origin) {
+        return;
+    }
     if response.code().is_final() {
         let auth = turn.take_auth(tx);
         if let Some(session) = get_mut(turn, s) {

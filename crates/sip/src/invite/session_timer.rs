@@ -95,6 +95,45 @@ impl Lifetime {
     }
 }
 
+/// What is agreed, on its way to another shard: times are spans.
+#[derive(Debug)]
+pub(super) struct Packed {
+    seconds: u32,
+    who: Who,
+    least: u32,
+    left: Duration,
+    next: Option<Duration>,
+}
+
+impl Lifetime {
+    /// No refresh of ours is under way.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.refresh == Refresh::Resting
+    }
+
+    pub(super) fn pack(&self, now: Time) -> Packed {
+        // A refresh of ours is due after half the interval.
+        let due = match self.who {
+            Who::Peer => self.end(),
+            Who::Us | Who::UsAlone => self.expires - Duration::from_millis(u64::from(self.seconds) * 500),
+        };
+        let next = (self.seconds > 0).then(|| due.since(now));
+        Packed { seconds: self.seconds, who: self.who, least: self.least, left: self.expires.since(now), next }
+    }
+}
+
+/// A session that was taken in lasts as it was agreed.
+pub(super) fn unpack(turn: &mut Turn<'_>, s: SessionId, packed: Packed) {
+    let now = turn.now.mono;
+    let Some(session) = super::get_mut(turn, s) else { return };
+    let Packed { seconds, who, least, left, next } = packed;
+    let lifetime = Lifetime { seconds, who, least, expires: now + left, timer: None, refresh: Refresh::Resting };
+    session.lifetime = Some(Box::new(lifetime));
+    if let Some(next) = next {
+        wait(turn, s, next);
+    }
+}
+
 impl Turn<'_> {
     /// How long the session lasts without a refresh (RFC 4028); `None` when it has no end.
     pub fn session_timer(&self, s: SessionId) -> Option<Lasting> {

@@ -440,6 +440,18 @@ pub(super) fn ack_failed(turn: &mut Turn<'_>, s: SessionId, low: u32, refusal: R
     }
 }
 
+/// A response that matches no transaction: the 2xx again to an INVITE that another shard has sent, for a session that was taken in.
+pub(crate) fn on_stray(turn: &mut Turn<'_>, response: &Response) -> bool {
+    let headers = response.headers();
+    if !response.code().is_success() || *headers.method() != Method::Invite {
+        return false;
+    }
+    let dialogs = &turn.stack.sessions.dialogs;
+    let Some(s) = making::find(turn, response).and_then(|dialog| dialogs.owner(dialog)) else { return false };
+    repeat_ack(turn, s, headers.cseq().number);
+    true
+}
+
 /// A repeated 2xx (RFC 3261 section 13.2.2.4).
 pub(super) fn repeat_ack(turn: &mut Turn<'_>, s: SessionId, cseq: u32) {
     let Some(work) = super::get(turn, s).and_then(|session| session.work.as_ref()) else { return };

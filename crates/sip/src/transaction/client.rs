@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::event::Failure;
 use crate::id::Id;
+use crate::invite;
 use crate::message::header::Via;
 use crate::message::{Headers, Lines, Method, Response};
 use crate::outbox::{Cause, FlowChange, Origin, Path, SendError};
@@ -210,6 +211,7 @@ impl Turn<'_> {
         };
         match self.client_of(response.headers()).filter(fits) {
             Some(id) => self.client_response(id, response, origin),
+            None if self.send_after(response.headers(), origin) || invite::on_stray(self, &response) => {}
             None => self.stack.counters.stray_responses += 1,
         }
     }

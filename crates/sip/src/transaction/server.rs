@@ -126,8 +126,12 @@ impl Server {
             None => self.origin(),
         }
     }
+    /// The request, until the final response is made.
+    pub(crate) fn request(&self) -> Option<&Arc<Request>> {
+        self.request.as_ref()
+    }
     /// Where the request came from.
-    pub(super) fn origin(&self) -> Origin {
+    pub(crate) fn origin(&self) -> Origin {
         self.origin.get()
     }
     pub(super) fn is_reliable(&self) -> bool {
@@ -179,6 +183,9 @@ impl Turn<'_> {
         let key = self.stack.keys.server(&request, request.method());
         if let Some(&id) = self.stack.arrivals.get(&key) {
             return self.server_repeat(id);
+        }
+        if self.send_request_after(&request, origin) {
+            return;
         }
         let merged = match self.stack.config.role {
             Role::UserAgent => self.stack.keys.merged(request.headers(), request.method()),
@@ -235,7 +242,7 @@ impl Turn<'_> {
                 _ => return self.server_rearm(id),
             }
         }
-        if invite::on_ack(self, &request, origin) {
+        if invite::on_ack(self, &request, origin) || self.send_after(request.headers(), origin) {
             return;
         }
         self.stack.counters.stray_acks += 1;
@@ -252,6 +259,9 @@ impl Turn<'_> {
             return self.server_repeat(id);
         }
         let invite = self.cancel_target(&request);
+        if invite.is_none() && self.send_after(request.headers(), origin) {
+            return;
+        }
         if !self.has_room(&request) {
             return self.cancel_without_room(invite, &request, origin);
         }
@@ -386,7 +396,7 @@ impl Turn<'_> {
     }
 
     /// Takes a transaction away.
-    pub(super) fn server_end(&mut self, id: Id) {
+    pub(crate) fn server_end(&mut self, id: Id) {
         let Some(mut server) = self.stack.servers.remove(id) else { return };
         server.take_request(&mut self.stack.kept);
         server.keep(None, &mut self.stack.kept);

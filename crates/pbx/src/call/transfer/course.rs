@@ -128,7 +128,7 @@ impl Switch {
     }
 
     /// A transfer that has come to nothing. When the side that asked has hung up, nobody is left to talk to.
-    pub(super) fn transfer_failed(
+    pub(in crate::call) fn transfer_failed(
         &mut self,
         call: &mut Call,
         transfer: Transfer,
@@ -157,7 +157,7 @@ impl Switch {
     }
 
     /// Tells the side that asked how it goes (RFC 3515 section 2.4.4).
-    pub(super) fn report(&self, call: &Call, transfer: &Transfer, code: StatusCode, turn: &mut Turn<'_>) {
+    pub(in crate::call) fn report(&self, call: &Call, transfer: &Transfer, code: StatusCode, turn: &mut Turn<'_>) {
         let state = match code.is_final() {
             true => "terminated;reason=noresource".to_owned(),
             false => format!("active;expires={}", self.lasting(transfer)),

@@ -11,7 +11,7 @@ use crate::setup::nothing_left;
 use crate::sound::{Sound, address, longest};
 
 /// Refer-To with the dialog of another call, as the telephone that has it knows it.
-pub(super) fn instead_of(dialog: &Dialog, more: &str) -> String {
+pub(crate) fn instead_of(dialog: &Dialog, more: &str) -> String {
     let tag = |value: &str| value.split(";tag=").nth(1).unwrap().to_owned();
     let (to, from) = (tag(&dialog.to), tag(&dialog.from));
     let call_id = dialog.call_id.replace('@', "%40");

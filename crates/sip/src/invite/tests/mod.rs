@@ -9,6 +9,7 @@ mod ending;
 mod forks;
 mod formed;
 mod intervals;
+mod moving;
 mod network;
 mod pairs;
 mod pracks;

@@ -133,6 +133,11 @@ impl Network {
                     let Node::Stack { events, .. } = &mut self.nodes[node] else { panic!() };
                     events.push(event);
                 }
+                // A shard is the stack of that number.
+                Action::HandOver { to, from, bytes } => {
+                    let to = usize::from(to.0);
+                    self.turn(to, |turn| turn.receive(&from, bytes));
+                }
                 Action::Close { .. } => {}
             }
         }

@@ -121,6 +121,7 @@ impl Bench {
                     line
                 }
                 Action::Close { .. } => "close".to_owned(),
+                Action::HandOver { .. } => "hand over".to_owned(),
             };
             self.trace.push(format!("{} {line}", self.now));
         }

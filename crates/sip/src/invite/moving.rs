@@ -1,0 +1,100 @@
+//! Sessions that go to another shard.
+
+use std::time::Duration;
+
+use super::remove;
+use super::session::{Acked, Exchange, Keys, Session, State, Update, Work};
+use super::session_timer::Packed;
+use crate::dialog::{Dialog, Record};
+use crate::id::SessionId;
+use crate::message::Method;
+use crate::stack::StackError;
+use crate::turn::Turn;
+
+/// A standing session that is with no shard: what [`Turn::release`] gives and [`Turn::take_in`] wants. Plain data.
+#[derive(Debug)]
+pub struct Released {
+    dialog: Record,
+    keys: Option<Box<Keys>>,
+    update: Update,
+    lifetime: Option<Packed>,
+    /// Our ACKs, for repeats of the 2xx, each with how long it is kept.
+    acks: Vec<(Acked, Duration)>,
+}
+
+impl Released {
+    /// The Call-ID of its dialog.
+    pub fn call_id(&self) -> &str {
+        &self.dialog.call_id
+    }
+}
+
+impl Turn<'_> {
+    /// Whether a session stands and nothing is under way in it but our NOTIFYs: then it can be released.
+    pub fn is_at_rest(&self, s: SessionId) -> bool {
+        super::get(self, s).is_some_and(is_at_rest)
+    }
+
+    /// Takes a standing session out, for another shard. Here nothing is left of it, and nothing is sent; what comes for it goes to that shard once
+    /// [`Turn::is_away`] has said so.
+    ///
+    /// # Errors
+    /// [`StackError::Gone`]; [`StackError::State`] while something is under way in it.
+    pub fn release(&mut self, s: SessionId) -> Result<Released, StackError> {
+        let now = self.now.mono;
+        let session = super::get(self, s).ok_or(StackError::Gone)?;
+        let dialog = session.dialog.and_then(|dialog| self.stack.sessions.dialogs.get(dialog)).map(Dialog::to_record);
+        let (true, Some(dialog)) = (is_at_rest(session), dialog) else {
+            return Err(StackError::State("a standing session with nothing under way"));
+        };
+        let update = session.update;
+        let lifetime = session.lifetime.as_ref().map(|lifetime| lifetime.pack(now));
+        let session = super::get_mut(self, s).ok_or(StackError::Gone)?;
+        let keys = session.keys.take();
+        let acks = session.work.as_mut().map_or_else(Vec::new, |work| std::mem::take(&mut work.acks));
+        let acks = acks
+            .into_iter()
+            .map(|acked| {
+                let left = acked.until.since(now);
+                (acked, left)
+            })
+            .collect();
+        remove(self, s);
+        Ok(Released { dialog, keys, update, lifetime, acks })
+    }
+
+    /// Takes a session in that another shard has released.
+    ///
+    /// # Errors
+    /// As [`Turn::adopt`].
+    pub fn take_in(&mut self, released: Released) -> Result<SessionId, StackError> {
+        let Released { dialog, keys, update, lifetime, acks } = released;
+        let (s, now) = (self.adopt(&dialog)?, self.now.mono);
+        if let Some(session) = super::get_mut(self, s) {
+            (session.keys, session.update) = (keys, update);
+            let acks = acks.into_iter().map(|(acked, left)| Acked { until: now + left, ..acked }).collect::<Vec<_>>();
+            if !acks.is_empty() {
+                session.work = Some(Box::new(Work { acks, ..Work::default() }));
+            }
+        }
+        super::run_acks_timer(self, s);
+        if let Some(lifetime) = lifetime {
+            super::session_timer::unpack(self, s, lifetime);
+        }
+        Ok(s)
+    }
+}
+
+fn is_at_rest(session: &Session) -> bool {
+    let rests = |work: &Work| {
+        work.forks.as_ref().is_none_or(|(forks, _)| forks.early.is_empty())
+            && work.acks.iter().all(|acked| acked.sent.is_some())
+            && work.asked.iter().all(|asked| asked.method == Method::Notify)
+            && work.heard.is_empty()
+            && work.glare.is_none()
+            && work.reliable.is_none()
+    };
+    matches!((&session.state, &session.exchange), (State::Standing, Exchange::Idle))
+        && session.work.as_deref().is_none_or(rests)
+        && session.lifetime.as_ref().is_none_or(|lifetime| lifetime.is_at_rest())
+}
