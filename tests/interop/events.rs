@@ -137,6 +137,29 @@ fn sipp_watches_an_extension_of_ours_through_a_call() {
     assert_ne!(code, 0);
 }
 
+#[test]
+fn sipp_watches_the_robot_through_a_call() {
+    let (mut robot, address) = offhook::answer(&["--allow-watchers", "-vv"]);
+    let watching = sipp::start("uac_watches.xml", &address, &["-m", "1"]);
+    // It is told of no call first: only then somebody calls.
+    robot.wait_for("sip:lamp@");
+    let uri = format!("sip:robot@{address}");
+    let mut shown = offhook::start(&["subscribe", &uri, "--event", "presence", "--sip", "127.0.0.1:0", "--json"]);
+    shown.wait_for("\"basic\":\"open\"");
+    let (code, output) = offhook::start(&["call", &uri, "--sip", "127.0.0.1:0", "--for", "2"]).finish();
+    assert_eq!(code, 0, "{output}");
+    assert!(shown.wait_for("on-the-phone").contains("\"open\""));
+    let (code, seen) = watching.finish();
+    assert_eq!(code, 0, "{seen}");
+    shown.stop("INT");
+    robot.stop("INT");
+    // The control: a robot that nobody may watch.
+    let (robot, address) = offhook::answer(&[]);
+    let (code, _) = sipp::run("uac_watches.xml", &address, &["-m", "1"]);
+    assert_ne!(code, 0);
+    robot.stop("INT");
+}
+
 /// Waits until somebody watches.
 fn await_watcher(server: &Server) {
     let end = Instant::now() + PATIENCE;

@@ -97,6 +97,7 @@ fn conduct(args: &args::Answer) -> Result<(Conduct, bool), Fault> {
         reliable: args.reliable,
         timed: args.timer.read()?.is_some(),
         allow_transfer: args.allow_transfer,
+        allow_watchers: args.allow_watchers,
         hang_up_after: args.duration.map(Duration::from_secs),
         echo: args.echo,
         voice,
@@ -120,7 +121,7 @@ fn listening(args: &args::Answer, trace: Trace) -> Result<LoopConfig, Fault> {
         stack.trying = sip::Trying::After(Duration::from_millis(args.trying_ms));
     }
     let timer = args.timer.read()?;
-    let capabilities = Robot::capabilities(timer.is_some());
+    let capabilities = Robot::capabilities(timer.is_some(), args.allow_watchers);
     (stack.allow, stack.supported) = (capabilities.allow, capabilities.supported);
     stack.session.timer = timer.unwrap_or_default();
     let mut config = LoopConfig::new(phone::udp_and_tcp(&phone::addresses(&args.identity.sip)), stack);

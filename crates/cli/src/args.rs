@@ -395,6 +395,9 @@ pub(crate) struct Answer {
     /// Let the other side of a call have us call somebody else, at our cost. Otherwise it is refused.
     #[arg(long)]
     pub(crate) allow_transfer: bool,
+    /// Let others watch (SUBSCRIBE) whether the robot can be reached (presence) and its calls (dialog). Otherwise it is refused.
+    #[arg(long)]
+    pub(crate) allow_watchers: bool,
     /// Refuse with this status.
     #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(300..700), conflicts_with = "ring")]
     pub(crate) reject: Option<u16>,

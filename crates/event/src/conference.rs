@@ -7,6 +7,28 @@ pub const PACKAGE: &str = "conference";
 /// The type of its body.
 pub const TYPE: &str = "application/conference-info+xml";
 
+/// How much an element of a document tells (RFC 4575 section 4.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Told {
+    /// All of it.
+    #[default]
+    Full,
+    /// What has changed.
+    Partial,
+    /// That it is no more.
+    Deleted,
+}
+
+impl Told {
+    fn of(element: &Element) -> Self {
+        match element.attribute("state") {
+            Some("partial") => Self::Partial,
+            Some("deleted") => Self::Deleted,
+            _ => Self::Full,
+        }
+    }
+}
+
 /// Somebody who takes part, with one device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
@@ -18,6 +40,8 @@ pub struct User {
     pub endpoint: Option<String>,
     /// How it stands with him: `connected`, `on-hold`, `disconnected`, ...
     pub status: Option<String>,
+    /// How much of this is told.
+    pub told: Told,
 }
 
 /// A conference as of now.
@@ -35,6 +59,8 @@ pub struct Conference {
     pub active: Option<bool>,
     /// Who takes part.
     pub users: Vec<User>,
+    /// In a document that is not full: whether these are all users nevertheless.
+    pub all_users: bool,
 }
 
 impl Conference {
@@ -45,7 +71,10 @@ impl Conference {
     pub fn read(body: &[u8]) -> Result<Self, XmlError> {
         let root = Element::read(body, "conference-info")?;
         let state = root.child("conference-state");
-        let users = root.child("users").into_iter().flat_map(|users| users.children.iter());
+        let told = Told::of(&root);
+        let users = root.child("users").filter(|users| told != Told::Deleted && Told::of(users) != Told::Deleted);
+        let all_users = root.child("users").is_some_and(|users| Told::of(users) != Told::Partial);
+        let users = users.into_iter().flat_map(|users| users.children.iter());
         let user = |one: &Element| {
             let endpoint = one.child("endpoint").filter(|one| one.attribute("entity").is_some());
             User {
@@ -53,11 +82,13 @@ impl Conference {
                 display: one.text_of("display-text").map(str::to_owned),
                 endpoint: endpoint.and_then(|one| one.attribute("entity")).map(str::to_owned),
                 status: endpoint.and_then(|one| one.text_of("status")).map(str::to_owned),
+                told: Told::of(one),
             }
         };
         Ok(Self {
             version: root.attribute("version").and_then(|version| version.parse().ok()).unwrap_or(0),
-            full: root.attribute("state").is_none_or(|state| state == "full"),
+            // One that has ceased to exist is told as a whole.
+            full: told != Told::Partial,
             entity: root.attribute("entity").unwrap_or_default().to_owned(),
             count: state.and_then(|state| state.text_of("user-count")?.parse().ok()),
             active: state.and_then(|state| match state.text_of("active")? {
@@ -65,7 +96,12 @@ impl Conference {
                 "false" | "0" => Some(false),
                 _ => None,
             }),
-            users: users.filter(|one| one.name == "user").map(user).collect(),
+            users: users
+                .filter(|one| one.name == "user")
+                .map(user)
+                .filter(|one| told == Told::Partial || one.told != Told::Deleted)
+                .collect(),
+            all_users,
         })
     }
 

@@ -26,6 +26,7 @@
 //! # Ok::<(), event::xml::XmlError>(())
 //! ```
 
+pub mod coherent;
 pub mod composing;
 pub mod conference;
 pub mod dialog;

@@ -30,6 +30,8 @@ use crate::websocket::WebSocketUrl;
 const MESSAGES: usize = 64;
 /// Transfers that may wait to be decided on.
 const REFERRALS: usize = 16;
+/// Subscriptions of others that may wait to be decided on.
+const SUBSCRIPTIONS: usize = 64;
 /// Jobs that may wait on the media thread.
 const JOBS: usize = 16_384;
 
@@ -82,6 +84,8 @@ pub struct Builder {
     by_update: bool,
     transfers: bool,
     believed: Vec<Network>,
+    packages: Vec<(String, String)>,
+    max_watchers: usize,
     session_timer: Option<SessionTimer>,
     names: Names,
     trust: TlsClient,
@@ -107,6 +111,8 @@ impl Builder {
             by_update: false,
             transfers: false,
             believed: Vec::new(),
+            packages: Vec::new(),
+            max_watchers: 100,
             session_timer: Some(SessionTimer::default()),
             names: Names::default(),
             trust: TlsClient::default(),
@@ -216,6 +222,19 @@ impl Builder {
         self
     }
 
+    /// Lets others subscribe to a state of ours (RFC 6665): to this package, whose bodies have this type. [`Endpoint::subscription`] tells of each who
+    /// wants to. May be called repeatedly; a package that is not named is answered 489, with those that are.
+    pub fn tells(mut self, package: impl Into<String>, content_type: impl Into<String>) -> Self {
+        self.packages.push((package.into(), content_type.into()));
+        self
+    }
+
+    /// Watchers at a time; 100 unless set. One more is answered 503.
+    pub fn max_watchers(mut self, watchers: usize) -> Self {
+        self.max_watchers = watchers;
+        self
+    }
+
     /// How long calls last without a refresh (RFC 4028): 1800 s where the other side knows of it, unless set. `None`: for ever, and the other side is told
     /// that it is not understood here. Refreshes are [`crate::CallEvent::Refreshed`]; a call whose other side has gone without a word ends by an error, with
     /// code 408.
@@ -277,6 +296,7 @@ impl Builder {
         let (calls, incoming) = mpsc::channel(self.max_calls.max(1));
         let (texts, messages) = mpsc::channel(MESSAGES);
         let (referred, referrals) = mpsc::channel(REFERRALS);
+        let (asked, subscriptions) = mpsc::channel(SUBSCRIPTIONS);
         let media = thread.handle();
         let (parts_media, parts_commands) = (media.clone(), Arc::clone(&commands));
         let place = Place {
@@ -288,6 +308,7 @@ impl Builder {
             max_calls: self.max_calls,
             hold: self.hold,
         };
+        let (packages, max_watchers) = (self.packages, self.max_watchers);
         let (silence, reliable, by_update, transfers) = (self.silence, self.reliable, self.by_update, self.transfers);
         let believed = self.believed;
         let (given, made) = oneshot::channel();
@@ -309,6 +330,9 @@ impl Builder {
                 transfers,
                 believed,
                 referrals: referred,
+                packages,
+                max_watchers,
+                subscriptions: asked,
             })
         })
         .map_err(BuildError::Start)?;
@@ -318,7 +342,7 @@ impl Builder {
         // Nobody else sets it.
         let _ = commands.set(running.handle());
         let link = Link { commands: running.handle(), media, place };
-        Ok(Endpoint::new(link, incoming, messages, referrals, running, thread))
+        Ok(Endpoint::new(link, incoming, (messages, referrals, subscriptions), running, thread))
     }
 
     /// Where to listen, read.

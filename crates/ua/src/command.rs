@@ -9,8 +9,8 @@ use sip::digest::Credentials;
 use sip::message::{Body, Lines, Method, StatusCode, UriBuf};
 use sip::publish::PublishSpec;
 use sip::register::RegisterSpec;
-use sip::subscribe::SubscribeSpec;
-use sip::{Draft, Hop, PublicationId, SubscriptionId};
+use sip::subscribe::{EndReason, SubscribeSpec};
+use sip::{Draft, Hop, PublicationId, ServerTx, SubscriptionId, WatcherId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::attached::Attached;
@@ -23,6 +23,7 @@ use crate::publication::Published;
 use crate::referral::Owed;
 use crate::registration::Registration;
 use crate::subscription::SubscriptionNews;
+use crate::watcher::WatcherNews;
 
 /// Names an account on its loop.
 pub(crate) type AccountKey = u64;
@@ -89,6 +90,20 @@ pub(crate) enum Command {
     Resubscribe { id: SubscriptionId, reply: oneshot::Sender<Result<(), CallError>> },
     /// No more.
     Unsubscribe { id: SubscriptionId },
+    /// Somebody may watch, or perhaps may.
+    TakeWatcher {
+        tx: ServerTx,
+        body: Option<Body>,
+        pending: bool,
+        news: mpsc::Sender<WatcherNews>,
+        reply: oneshot::Sender<Result<WatcherId, CallError>>,
+    },
+    /// Nobody may.
+    RefuseWatcher { tx: ServerTx, code: StatusCode },
+    /// What a watcher is told; `allowed`: it pends no more.
+    Notify { id: WatcherId, body: Body, allowed: bool, reply: oneshot::Sender<Result<(), CallError>> },
+    /// A watcher is told nothing any more.
+    EndWatcher { id: WatcherId, reason: EndReason, retry_after: Option<u32> },
     /// News of the media thread.
     Media(MediaEvent),
     /// A stream could not be set up.

@@ -21,6 +21,7 @@ use crate::outgoing::OutgoingBuilder;
 use crate::referral::Referral;
 use crate::request::{Identity, Request};
 use crate::subscription::SubscribeBuilder;
+use crate::watcher::IncomingSubscription;
 
 /// How long [`Endpoint::close`] waits for the network.
 const GRACE: Duration = Duration::from_secs(4);
@@ -33,6 +34,7 @@ pub struct Endpoint {
     incoming: Mutex<mpsc::Receiver<IncomingCall>>,
     messages: Mutex<mpsc::Receiver<TextMessage>>,
     referrals: Mutex<mpsc::Receiver<Referral>>,
+    subscriptions: Mutex<mpsc::Receiver<IncomingSubscription>>,
     accounts: AtomicU64,
     running: Option<Running<Command>>,
     /// Ends after the loop.
@@ -43,8 +45,11 @@ impl Endpoint {
     pub(crate) fn new(
         link: Link,
         incoming: mpsc::Receiver<IncomingCall>,
-        messages: mpsc::Receiver<TextMessage>,
-        referrals: mpsc::Receiver<Referral>,
+        (messages, referrals, subscriptions): (
+            mpsc::Receiver<TextMessage>,
+            mpsc::Receiver<Referral>,
+            mpsc::Receiver<IncomingSubscription>,
+        ),
         running: Running<Command>,
         media: MediaThread,
     ) -> Self {
@@ -53,6 +58,7 @@ impl Endpoint {
             incoming: Mutex::new(incoming),
             messages: Mutex::new(messages),
             referrals: Mutex::new(referrals),
+            subscriptions: Mutex::new(subscriptions),
             accounts: AtomicU64::new(1),
             running: Some(running),
             _media: media,
@@ -101,6 +107,11 @@ impl Endpoint {
     /// ones are answered 503.
     pub async fn referral(&self) -> Option<Referral> {
         self.referrals.lock().await.recv().await
+    }
+
+    /// The next who wants to know a state of ours, with [`crate::Builder::tells`]; never without. At most 64 wait; further ones are answered 503.
+    pub async fn subscription(&self) -> Option<IncomingSubscription> {
+        self.subscriptions.lock().await.recv().await
     }
 
     /// Sends a text message (RFC 3428). Messages to one address go one after the other (section 8): this one leaves when those before have their

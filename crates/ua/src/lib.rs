@@ -69,6 +69,7 @@ mod sound;
 mod state;
 mod subscription;
 mod told;
+mod watcher;
 mod websocket;
 
 /// The bodies of event packages.
@@ -104,4 +105,5 @@ pub use sound::Audio;
 pub use state::ResourceState;
 pub use subscription::{SubscribeBuilder, Subscription, SubscriptionNews};
 pub use told::{Cause, Diverted, Told, UserData, Warned};
+pub use watcher::{EndReason, IncomingSubscription, Watcher, WatcherEnd, WatcherNews};
 pub use websocket::WebSocketUrl;

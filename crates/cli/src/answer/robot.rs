@@ -16,12 +16,14 @@
 //! | `sound` | their streams |
 //! | `registering` | the registration of an account |
 //! | `transferring` | calls that others want the robot to place |
+//! | `watched` | who is told of its calls |
 
 mod calls;
 mod describing;
 mod registering;
 mod sound;
 mod transferring;
+mod watched;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -45,6 +47,7 @@ use crate::exit::Exit;
 use describing::{Described, Here, Ready};
 use sound::Sound;
 use transferring::{Own, Transfer};
+use watched::Watchers;
 
 /// What the robot does with calls.
 pub(super) struct Conduct {
@@ -59,6 +62,8 @@ pub(super) struct Conduct {
     pub(super) timed: bool,
     /// The other side of a call may have somebody else called.
     pub(super) allow_transfer: bool,
+    /// Others may watch its presence and its calls.
+    pub(super) allow_watchers: bool,
     pub(super) hang_up_after: Option<Duration>,
     pub(super) echo: bool,
     pub(super) voice: Option<Voice>,
@@ -188,16 +193,18 @@ pub(super) struct Robot {
     registrar: (String, bool),
     /// What calls at each of our addresses have in common.
     places: HashMap<IpAddr, Arc<Here>>,
+    watchers: Watchers,
     counted: u64,
     leaving: bool,
 }
 
 impl Robot {
     /// What it takes; session timers where they are wanted.
-    pub(super) fn capabilities(timed: bool) -> Capabilities {
-        use Method::{Ack, Bye, Cancel, Info, Invite, Message, Options, Prack, Refer, Update};
+    pub(super) fn capabilities(timed: bool, watched: bool) -> Capabilities {
+        use Method::{Ack, Bye, Cancel, Info, Invite, Message, Options, Prack, Refer, Subscribe, Update};
+        let allow = [Invite, Ack, Cancel, Bye, Options, Info, Message, Prack, Update, Refer];
         Capabilities {
-            allow: vec![Invite, Ack, Cancel, Bye, Options, Info, Message, Prack, Update, Refer],
+            allow: allow.into_iter().chain(watched.then_some(Subscribe)).collect(),
             supported: [uas::RELIABLE].into_iter().chain(timed.then_some(uas::TIMER)).map(str::to_owned).collect(),
             schemes: ["sip", "sips", "tel"].map(str::to_owned).to_vec(),
             ..Capabilities::default()
@@ -205,7 +212,7 @@ impl Robot {
     }
 
     pub(super) fn new(conduct: Conduct, studio: Option<Studio>, news: Board<News>) -> Self {
-        let capabilities = Self::capabilities(conduct.timed);
+        let capabilities = Self::capabilities(conduct.timed, conduct.allow_watchers);
         Self {
             conduct,
             studio,
@@ -223,6 +230,7 @@ impl Robot {
             registered: false,
             registrar: (String::new(), false),
             places: HashMap::new(),
+            watchers: Watchers::default(),
             counted: 0,
             leaving: false,
         }
@@ -244,6 +252,10 @@ impl Application for Robot {
             Event::Request { tx, request, .. } if request.headers().to_tag().is_some() => {
                 let _ = turn.respond(tx, Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST));
             }
+            Event::Request { tx, request, .. } if *request.method() == Method::Subscribe => {
+                self.watched(tx, &request, turn);
+            }
+            Event::Watcher(id, event) => self.watcher_event(id, &event),
             Event::Request { tx, request, .. } => self.asked(tx, &request, turn),
             Event::Session(session, event) => self.session(session, event, turn),
             Event::Registration(_, event) => self.registration(event),
@@ -285,8 +297,13 @@ impl App for Robot {
                 {
                     self.registration = None;
                 }
+                self.end_watchers(turn);
                 self.leave_when_empty();
             }
         }
+    }
+
+    fn settle(&mut self, turn: &mut Turn<'_>) {
+        self.tell_watchers(turn);
     }
 }

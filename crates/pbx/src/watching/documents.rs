@@ -137,11 +137,20 @@ fn conference(watch: &Watch, notes: &Notes, accounts: &Accounts) -> Conference {
             endpoint: Some(entity.clone()),
             entity,
             status: Some("connected".into()),
+            ..User::default()
         }
     };
     let users: Vec<User> = talks.into_iter().flat_map(|talks| talks.values()).map(user).collect();
     let count = u32::try_from(users.len()).ok();
-    Conference { version: 0, full: true, entity: watch.entity.clone(), count, active: Some(!users.is_empty()), users }
+    Conference {
+        version: 0,
+        full: true,
+        entity: watch.entity.clone(),
+        count,
+        active: Some(!users.is_empty()),
+        users,
+        all_users: true,
+    }
 }
 
 fn watchers(watch: &Watch, notes: &Notes) -> WatcherInfo {

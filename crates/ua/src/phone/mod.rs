@@ -15,6 +15,7 @@
 //! | `replacing` | who takes the place of the other side of a call |
 //! | `accounts` | registrations |
 //! | `subscribing`, `publishing` | subscriptions and publications of ours |
+//! | `watched` | subscriptions of others with us |
 //! | `telling` | what users and peers are told |
 
 mod account;
@@ -35,7 +36,9 @@ mod state;
 mod subscribing;
 mod telling;
 mod transferring;
+mod watched;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use media::{Key, MediaEvent};
@@ -59,7 +62,7 @@ const CLOSING: u64 = 0;
 
 impl Phone {
     /// A request outside any dialog, checked in the order of RFC 3261 section 8.2.
-    fn request(&mut self, tx: ServerTx, request: &Request, origin: &Origin, turn: &mut Turn<'_>) {
+    fn request(&mut self, tx: ServerTx, request: &Arc<Request>, origin: &Origin, turn: &mut Turn<'_>) {
         // RFC 3261 section 12.2.2: within a dialog, but of none that there is. The stack itself refuses an INVITE of that kind.
         if request.headers().to_tag().is_some() && *request.method() != Method::Invite {
             return respond(turn, tx, Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST));
@@ -85,12 +88,15 @@ impl Phone {
             Method::Invite => self.invited(tx, request, origin, turn),
             Method::Options => {
                 let code = if self.is_full() { StatusCode::BUSY_HERE } else { StatusCode::OK };
-                respond(turn, tx, uas::options(code, &self.parts.capabilities));
+                respond(turn, tx, self.allow_events(uas::options(code, &self.parts.capabilities)));
             }
             Method::Message => self.message(tx, request, turn),
             // Only whom one talks to can be transferred.
             Method::Refer => respond(turn, tx, Reply::new(StatusCode::DECLINE)),
-            // A REFER within a call is all that makes a subscription.
+            Method::Subscribe if !self.parts.packages.is_empty() && !Self::is_of_refer(request) => {
+                self.watched(tx, request, turn);
+            }
+            // A REFER within a call is all that makes a subscription else.
             Method::Subscribe => {
                 let refusal = invite::resubscribed(request).err();
                 respond(turn, tx, refusal.map_or_else(|| Reply::new(StatusCode::FORBIDDEN), |refusal| *refusal));
@@ -133,6 +139,7 @@ impl Phone {
             self.hang_up(call, Some(StatusCode::TEMPORARILY_UNAVAILABLE), None, turn);
         }
         self.unsubscribe_all(turn);
+        self.end_watchers(turn);
         self.unpublish_all(turn);
         self.unregister_all(turn);
         self.look(turn);
@@ -153,7 +160,7 @@ impl Phone {
 
 /// Nothing of ours is left with anybody.
 fn nothing_stands(usage: &sip::Usage) -> bool {
-    usage.registrations + usage.subscriptions + usage.publications == 0
+    usage.registrations + usage.subscriptions + usage.publications + usage.watchers == 0
 }
 
 impl Application for Phone {
@@ -165,6 +172,7 @@ impl Application for Phone {
             Event::RequestFailed { tx, why } => self.unanswered(tx, why, turn),
             Event::Registration(id, event) => self.registration_event(id, event),
             Event::Publication(id, event) => self.publication_event(id, event),
+            Event::Watcher(id, event) => self.watcher_event(id, event, turn),
             Event::Subscription(id, event) => self.subscription_event(id, event, turn),
             Event::Alarm { token, .. } => self.alarm(token, turn),
             Event::Rejected { origin, error } => {
@@ -211,6 +219,12 @@ impl App for Phone {
             Command::Subscribe { spec, news, reply } => self.subscribe(*spec, news, reply, turn),
             Command::Resubscribe { id, reply } => self.resubscribe(id, reply, turn),
             Command::Unsubscribe { id } => self.unsubscribe(id, turn),
+            Command::TakeWatcher { tx, body, pending, news, reply } => {
+                self.take_watcher(tx, (body, pending), news, reply, turn);
+            }
+            Command::RefuseWatcher { tx, code } => respond(turn, tx, Reply::new(code)),
+            Command::Notify { id, body, allowed, reply } => self.tell_watcher(id, (body, allowed), reply, turn),
+            Command::EndWatcher { id, reason, retry_after } => self.end_watcher(id, reason, retry_after, turn),
             Command::Media(event) => self.media_event(event),
             Command::MediaFailed { call, why } => self.media_failed(call, why),
             Command::RecordingFailed { call, why } => {

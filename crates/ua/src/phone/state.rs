@@ -8,7 +8,7 @@ use media::Key;
 use net::Handle;
 use net::media::MediaHandle;
 use sip::uas::Capabilities;
-use sip::{PublicationId, RegistrationId, SessionId, SubscriptionId};
+use sip::{PublicationId, RegistrationId, SessionId, SubscriptionId, WatcherId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::account::Account;
@@ -16,6 +16,7 @@ use super::asked::Asked;
 use super::call::Call;
 use super::publishing::Publishing;
 use super::subscribing::Reader;
+use super::watched::Watching;
 use crate::command::{AccountKey, Command};
 use crate::ended::Farewell;
 use crate::incoming::IncomingCall;
@@ -23,6 +24,7 @@ use crate::link::Link;
 use crate::message::TextMessage;
 use crate::place::Place;
 use crate::referral::Referral;
+use crate::watcher::IncomingSubscription;
 
 /// What a phone is made of.
 pub(crate) struct Parts {
@@ -43,6 +45,10 @@ pub(crate) struct Parts {
     /// Who may say who a caller is (RFC 3325).
     pub(crate) believed: Vec<net::Network>,
     pub(crate) referrals: mpsc::Sender<Referral>,
+    /// What others may subscribe to, with the types of their bodies; how many may; who decides.
+    pub(crate) packages: Vec<(String, String)>,
+    pub(crate) max_watchers: usize,
+    pub(crate) subscriptions: mpsc::Sender<IncomingSubscription>,
 }
 
 /// All calls and accounts of an endpoint.
@@ -55,6 +61,7 @@ pub(crate) struct Phone {
     pub(super) registrations: HashMap<RegistrationId, AccountKey>,
     /// Who reads the news of which subscription.
     pub(super) readers: HashMap<SubscriptionId, Reader>,
+    pub(super) watchers: HashMap<WatcherId, Watching>,
     pub(super) publications: HashMap<PublicationId, Publishing>,
     /// Who waits for an answer to a BYE.
     pub(super) farewells: HashMap<SessionId, oneshot::Sender<Farewell>>,
@@ -71,6 +78,7 @@ impl Phone {
             accounts: HashMap::new(),
             registrations: HashMap::new(),
             readers: HashMap::new(),
+            watchers: HashMap::new(),
             publications: HashMap::new(),
             farewells: HashMap::new(),
             closing: None,

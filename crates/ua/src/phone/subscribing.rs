@@ -1,5 +1,10 @@
 //! Subscriptions of ours (RFC 6665).
 
+use ::event::coherent::{Step, Table};
+use ::event::conference::Conference;
+use ::event::dialog::DialogInfo;
+use ::event::registration::RegInfo;
+use ::event::watchers::WatcherInfo;
 use sip::message::StatusCode;
 use sip::subscribe::{Standing, SubscribeFailure, SubscribeSpec, SubscriptionEvent};
 use sip::{SubscriptionId, Turn};
@@ -12,7 +17,6 @@ use crate::state::ResourceState;
 use crate::subscription::SubscriptionNews;
 
 /// Who reads the news of a subscription.
-#[derive(Clone)]
 pub(super) struct Reader {
     news: mpsc::Sender<SubscriptionNews>,
     /// Where it goes first, for a person.
@@ -21,6 +25,62 @@ pub(super) struct Reader {
     root: SubscriptionId,
     /// Which of its notifiers this is.
     notifier: u32,
+    tables: Tables,
+}
+
+impl Reader {
+    fn without_tables(&self) -> Self {
+        Self { news: self.news.clone(), first: self.first.clone(), tables: Tables::default(), ..*self }
+    }
+}
+
+/// What is told in parts, put together.
+#[derive(Default)]
+struct Tables {
+    dialogs: Table<DialogInfo>,
+    registrations: Table<RegInfo>,
+    watchers: Table<WatcherInfo>,
+    conference: Table<Conference>,
+    /// The whole state was asked for since something is missing, and has not come.
+    asked: bool,
+}
+
+impl Tables {
+    /// A state with what came before it; whether the whole has to be asked for. `None`: it is older than that.
+    fn merge(&mut self, state: ResourceState) -> Option<(ResourceState, bool)> {
+        let (step, state) = match state {
+            ResourceState::Dialogs(info) => {
+                (self.dialogs.take(info), self.dialogs.state().cloned().map(ResourceState::Dialogs))
+            }
+            ResourceState::Registrations(info) => {
+                (self.registrations.take(info), self.registrations.state().cloned().map(ResourceState::Registrations))
+            }
+            ResourceState::Watchers(info) => {
+                (self.watchers.take(info), self.watchers.state().cloned().map(ResourceState::Watchers))
+            }
+            ResourceState::Conference(info) => {
+                (self.conference.take(info), self.conference.state().cloned().map(ResourceState::Conference))
+            }
+            other => return Some((other, false)),
+        };
+        let state = state.filter(|_| step != Step::Old)?;
+        if is_full(&state) {
+            self.asked = false;
+        }
+        // Asked for once: who never tells the whole is not asked for ever.
+        let asks = step == Step::Gap && !std::mem::replace(&mut self.asked, true);
+        Some((state, asks))
+    }
+}
+
+fn is_full(state: &ResourceState) -> bool {
+    match state {
+        ResourceState::Dialogs(info) => info.full,
+        ResourceState::Registrations(info) => info.full,
+        ResourceState::Watchers(info) => info.full,
+        ResourceState::Conference(info) => info.full,
+        _ => true,
+    }
 }
 
 impl Phone {
@@ -37,7 +97,7 @@ impl Phone {
         let first = first_hop(&spec.hop, &spec.routes, spec.resource.as_str());
         match turn.subscribe(spec) {
             Ok(id) => {
-                self.readers.insert(id, Reader { news, first, root: id, notifier: 0 });
+                self.readers.insert(id, Reader { news, first, root: id, notifier: 0, tables: Tables::default() });
                 tell(reply, Ok(id));
             }
             Err(error) => tell(reply, Err(CallError::BadText { why: error.to_string() })),
@@ -72,14 +132,23 @@ impl Phone {
     }
 
     pub(super) fn subscription_event(&mut self, id: SubscriptionId, event: SubscriptionEvent, turn: &mut Turn<'_>) {
-        let Some(reader) = self.readers.get(&id).cloned() else { return };
+        let Some(known) = self.readers.get_mut(&id) else { return };
+        let reader = known.without_tables();
         let news = match event {
             SubscriptionEvent::Accepted { expires, .. } => SubscriptionNews::Accepted { expires },
-            SubscriptionEvent::Notified { request, standing } => SubscriptionNews::State {
-                state: ResourceState::of(request.headers()),
-                active: standing != Standing::Pending,
-                notifier: reader.notifier,
-            },
+            SubscriptionEvent::Notified { request, standing } => {
+                let merged = known.tables.merge(ResourceState::of(request.headers()));
+                if standing == Standing::Terminated {
+                    // Versions count within a subscription: the next one begins anew.
+                    known.tables = Tables::default();
+                }
+                let Some((state, asks)) = merged else { return };
+                if asks && standing != Standing::Terminated {
+                    // One that is over is over.
+                    let _ = turn.resubscribe(id);
+                }
+                SubscriptionNews::State { state, active: standing != Standing::Pending, notifier: reader.notifier }
+            }
             SubscriptionEvent::Forked { subscription } => {
                 let others = self.readers.values().filter(|other| other.root == reader.root).count();
                 let notifier = u32::try_from(others).unwrap_or(u32::MAX);
@@ -87,6 +156,7 @@ impl Phone {
                 return;
             }
             SubscriptionEvent::Failed { why, retry_in } => {
+                known.tables = Tables::default();
                 if retry_in.is_none() {
                     self.readers.remove(&id);
                 }

@@ -14,6 +14,7 @@ mod requests;
 mod setup;
 mod timers;
 mod tone;
+mod watched;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

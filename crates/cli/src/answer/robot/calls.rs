@@ -58,6 +58,7 @@ impl Robot {
         let answer_after = told.as_ref().and_then(|told| told.answer_after).filter(|_| self.conduct.auto_answer);
         self.tell(News::Ringing { call: number, from: caller(request), told });
         self.calls.insert(session, live);
+        self.watchers.changed();
         let ringing = Reply::new(StatusCode::RINGING).contact(contact());
         let reliability = Reliability::of(request.headers());
         if reliability == Reliability::Required || self.conduct.reliable && reliability == Reliability::Supported {
@@ -138,6 +139,7 @@ impl Robot {
         let sound = ports.zip(self.studio.as_ref()).map(|(ports, studio)| (ports, Sound::new(&studio.media)));
         if let Some(live) = self.calls.get_mut(&session) {
             live.standing = true;
+            self.watchers.changed();
             live.since = turn.now().mono;
             live.sound = sound.as_ref().map(|(_, sound)| *sound);
         }
@@ -153,6 +155,7 @@ impl Robot {
     /// Refuses a call that rings. It is taken out first: it is over with this, and its end is no more news.
     pub(super) fn refuse(&mut self, session: SessionId, code: StatusCode, call: u64, why: String, turn: &mut Turn<'_>) {
         self.calls.remove(&session);
+        self.watchers.changed();
         let refusal = uas::warned(Reply::new(code), uas::MISCELLANEOUS, &why);
         self.tell(News::Refused { call, code: code.get(), why });
         let _ = turn.answer(session, refusal);
@@ -238,6 +241,7 @@ impl Robot {
             self.report(wanted_by, StatusCode::REQUEST_TERMINATED, turn);
         }
         let Some(mut live) = self.calls.remove(&session) else { return };
+        self.watchers.changed();
         let why = live.why.take();
         let (call, lasted) = (live.number, turn.now().mono.since(live.since));
         let lasted = live.standing.then_some(lasted);
@@ -355,9 +359,13 @@ impl Robot {
                 self.tell(News::Message { from: caller(request), text });
                 Reply::new(StatusCode::OK)
             }
+            // Nothing in a call can be subscribed to.
+            None if *request.method() == Method::Subscribe => Reply::new(StatusCode::FORBIDDEN),
             // Only whom one talks to can be transferred.
             None if *request.method() == Method::Refer => Reply::new(StatusCode::DECLINE),
-            None if *request.method() == Method::Options => uas::options(StatusCode::OK, &self.capabilities),
+            None if *request.method() == Method::Options => {
+                self.allow_events(uas::options(StatusCode::OK, &self.capabilities))
+            }
             None => Reply::new(StatusCode::OK),
         };
         let _ = turn.respond(tx, reply);

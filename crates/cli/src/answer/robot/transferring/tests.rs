@@ -43,6 +43,7 @@ impl Rig {
             reliable: false,
             timed: false,
             allow_transfer: true,
+            allow_watchers: false,
             hang_up_after: None,
             echo: false,
             voice: None,
@@ -50,7 +51,7 @@ impl Rig {
             account: Some(Account { spec: Box::new(spec), credentials }),
         };
         let robot = Robot::new(conduct, None, Board::new());
-        let config = Config { allow: Robot::capabilities(false).allow, ..Config::default() };
+        let config = Config { allow: Robot::capabilities(false, false).allow, ..Config::default() };
         let stack = Stack::new(config, [4; 32]);
         let mut rig = Self { stack, robot, now: Time(0), sent: Vec::new() };
         rig.turn(|robot, turn| robot.command(Order::Begin, turn));

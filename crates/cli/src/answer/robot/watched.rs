@@ -1,0 +1,148 @@
+//! Who watches the robot (RFC 6665): whether it can be reached, and its calls.
+//!
+//! Anybody may, where `--allow-watchers` says so. What names a call to others (Call-ID and tags) and who calls is not told.
+
+use std::collections::BTreeMap;
+
+use sip::message::{Body, HeaderId, Lines, Request, StatusCode};
+use sip::subscribe::{self, EndReason, Terms, WatcherEvent};
+use sip::{Reply, ServerTx, Turn, WatcherId};
+use ua::package::dialog::{self, Dialog, DialogInfo, Direction, State};
+use ua::package::presence::{self, Basic, Presence, Tuple};
+
+use super::Robot;
+
+/// Watchers at a time; one more is answered 503.
+const MOST: usize = 100;
+/// What is told.
+const PACKAGES: [(&str, &str); 2] = [(presence::PACKAGE, presence::TYPE), (dialog::PACKAGE, dialog::TYPE)];
+
+/// All that watch.
+#[derive(Default)]
+pub(super) struct Watchers {
+    table: BTreeMap<WatcherId, Watcher>,
+    /// Something is another than it was told.
+    changed: bool,
+}
+
+struct Watcher {
+    /// Its package is `dialog`.
+    calls: bool,
+    /// The address it asked for.
+    entity: String,
+    /// Documents so far (RFC 4235 section 4.1).
+    version: u32,
+}
+
+impl Watchers {
+    /// A call began, was answered, or is over.
+    pub(super) fn changed(&mut self) {
+        self.changed = !self.table.is_empty();
+    }
+}
+
+impl Robot {
+    /// A SUBSCRIBE outside of calls.
+    pub(super) fn watched(&mut self, tx: ServerTx, request: &Request, turn: &mut Turn<'_>) {
+        if !self.conduct.allow_watchers {
+            return self.asked(tx, request, turn);
+        }
+        let refusal = sip::uas::check(request, &self.capabilities).or_else(|| subscribe::check(request, &PACKAGES));
+        if let Some(reply) = refusal {
+            return drop(turn.respond(tx, reply));
+        }
+        let busy = |turn: &mut Turn<'_>| {
+            let mut lines = Lines::new();
+            lines.push_id(HeaderId::RetryAfter, 30);
+            let _ = turn.respond(tx, Reply::new(StatusCode::SERVICE_UNAVAILABLE).lines(lines));
+        };
+        if self.leaving || self.watchers.table.len() >= MOST {
+            return busy(turn);
+        }
+        let event = request.headers().get::<sip::header::Event<'_>>().and_then(Result::ok);
+        let calls = event.is_some_and(|event| event.package == dialog::PACKAGE);
+        let entity = request.uri_text().to_owned();
+        match turn.accept_subscription(tx, Terms::default(), false) {
+            Ok(id) => {
+                self.watchers.table.insert(id, Watcher { calls, entity, version: 0 });
+                self.tell_watcher(id, turn);
+            }
+            Err(sip::StackError::Full { .. }) => busy(turn),
+            // The stack has answered, or nobody waits.
+            Err(error) => tracing::debug!(%error, "a subscription is refused"),
+        }
+    }
+
+    pub(super) fn watcher_event(&mut self, id: WatcherId, event: &WatcherEvent) {
+        match event {
+            // Told when this turn settles.
+            WatcherEvent::Wanted { .. } => self.watchers.changed(),
+            _ => drop(self.watchers.table.remove(&id)),
+        }
+    }
+
+    /// Tells what has changed, once for all that came together.
+    pub(super) fn tell_watchers(&mut self, turn: &mut Turn<'_>) {
+        if !std::mem::take(&mut self.watchers.changed) {
+            return;
+        }
+        let all: Vec<WatcherId> = self.watchers.table.keys().copied().collect();
+        for id in all {
+            self.tell_watcher(id, turn);
+        }
+    }
+
+    fn tell_watcher(&mut self, id: WatcherId, turn: &mut Turn<'_>) {
+        let Some(watcher) = self.watchers.table.get(&id) else { return };
+        let body = if watcher.calls {
+            Body::new(dialog::TYPE, self.dialogs(&watcher.entity, watcher.version).write())
+        } else {
+            Body::new(presence::TYPE, self.presence(&watcher.entity).write())
+        };
+        let gone = turn.notify(id, Some(body)).is_err();
+        match self.watchers.table.get_mut(&id) {
+            Some(watcher) if !gone => watcher.version = watcher.version.wrapping_add(1),
+            _ => drop(self.watchers.table.remove(&id)),
+        }
+    }
+
+    /// Its calls: every document has them all (RFC 4235 section 4.3).
+    fn dialogs(&self, entity: &str, version: u32) -> DialogInfo {
+        let mut calls: Vec<_> = self.calls.values().map(|live| (live.number, live.standing)).collect();
+        calls.sort_unstable();
+        let dialogs = calls.into_iter().map(|(number, standing)| {
+            let state = if standing { State::Confirmed } else { State::Early };
+            Dialog { direction: Some(Direction::Recipient), ..Dialog::new(number.to_string(), state) }
+        });
+        DialogInfo { version, full: true, entity: entity.to_owned(), dialogs: dialogs.collect() }
+    }
+
+    fn presence(&self, entity: &str) -> Presence {
+        let basic = if self.leaving || self.conduct.reject.is_some() { Basic::Closed } else { Basic::Open };
+        let talks = self.calls.values().any(|live| live.standing);
+        let tuple = Tuple { id: "robot".to_owned(), basic: Some(basic), ..Tuple::default() };
+        Presence {
+            entity: entity.to_owned(),
+            tuples: vec![tuple],
+            activities: talks.then(|| "on-the-phone".to_owned()).into_iter().collect(),
+            note: None,
+        }
+    }
+
+    /// The robot leaves.
+    pub(super) fn end_watchers(&mut self, turn: &mut Turn<'_>) {
+        for (id, _) in std::mem::take(&mut self.watchers.table) {
+            let _ = turn.end_watcher(id, EndReason::NoResource, None, None);
+        }
+    }
+
+    /// Names what is told (RFC 6665 section 4.4.4).
+    pub(super) fn allow_events(&self, mut reply: Reply) -> Reply {
+        if self.conduct.allow_watchers {
+            let mut lines = Lines::new();
+            lines.push_id(HeaderId::AllowEvents, PACKAGES.map(|(name, _)| name).join(", "));
+            reply.lines.extend(&lines);
+        }
+        reply
+    }
+}

@@ -1,0 +1,157 @@
+//! Subscriptions of others to what the application tells (RFC 6665 section 4.2).
+
+use std::sync::Arc;
+
+use sip::message::{Body, HeaderId, Lines, Request, StatusCode};
+use sip::subscribe::{self, EndReason, Terms, WatcherEvent};
+use sip::{Reply, ServerTx, StackError, Turn, WatcherId};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+
+use super::state::Phone;
+use super::telling::{respond, tell};
+use crate::error::CallError;
+use crate::watcher::{IncomingSubscription, WatcherNews};
+
+/// Somebody who watches.
+pub(super) struct Watching {
+    news: mpsc::Sender<WatcherNews>,
+    /// What it was told last: a refresh is answered with it.
+    last: Option<Body>,
+}
+
+impl Phone {
+    /// A SUBSCRIBE for one of the packages that are told, or for none.
+    pub(super) fn watched(&mut self, tx: ServerTx, request: &Arc<Request>, turn: &mut Turn<'_>) {
+        let packages: Vec<_> = self.parts.packages.iter().map(|(name, kind)| (name.as_str(), kind.as_str())).collect();
+        if let Some(refusal) = subscribe::check(request, &packages) {
+            return respond(turn, tx, refusal);
+        }
+        if self.closing.is_some() || self.watchers.len() >= self.parts.max_watchers {
+            return respond(turn, tx, busy());
+        }
+        let Some(link) = self.link() else { return respond(turn, tx, busy()) };
+        match self.parts.subscriptions.try_send(IncomingSubscription::new(link, tx, Arc::clone(request))) {
+            Ok(()) => {}
+            // What comes back refuses by being dropped, and finds that this was answered.
+            Err(TrySendError::Full(_)) => respond(turn, tx, busy()),
+            Err(TrySendError::Closed(_)) => respond(turn, tx, Reply::new(StatusCode::FORBIDDEN)),
+        }
+    }
+
+    /// The application takes it.
+    pub(super) fn take_watcher(
+        &mut self,
+        tx: ServerTx,
+        (body, pending): (Option<Body>, bool),
+        news: mpsc::Sender<WatcherNews>,
+        reply: oneshot::Sender<Result<WatcherId, CallError>>,
+        turn: &mut Turn<'_>,
+    ) {
+        if self.closing.is_some() || self.watchers.len() >= self.parts.max_watchers {
+            respond(turn, tx, busy());
+            return tell(reply, Err(rejected(StatusCode::SERVICE_UNAVAILABLE)));
+        }
+        match turn.accept_subscription(tx, Terms::default(), pending) {
+            Ok(id) => {
+                // It is there.
+                let _ = turn.notify(id, body.clone());
+                self.watchers.insert(id, Watching { news, last: body });
+                tell(reply, Ok(id));
+            }
+            Err(StackError::Refused { code, .. }) => tell(reply, Err(rejected(code))),
+            Err(StackError::Full { .. }) => {
+                respond(turn, tx, busy());
+                tell(reply, Err(rejected(StatusCode::SERVICE_UNAVAILABLE)));
+            }
+            Err(_) => tell(reply, Err(CallError::Ended)),
+        }
+    }
+
+    pub(super) fn tell_watcher(
+        &mut self,
+        id: WatcherId,
+        (body, allowed): (Body, bool),
+        reply: oneshot::Sender<Result<(), CallError>>,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(watching) = self.watchers.get_mut(&id) else { return tell(reply, Err(CallError::Ended)) };
+        watching.last = Some(body.clone());
+        let told = if allowed { turn.allow_watcher(id) } else { Ok(()) };
+        let told = told.and_then(|()| turn.notify(id, Some(body)));
+        tell(reply, told.map_err(|_| CallError::Ended));
+    }
+
+    pub(super) fn end_watcher(
+        &mut self,
+        id: WatcherId,
+        reason: EndReason,
+        retry_after: Option<u32>,
+        turn: &mut Turn<'_>,
+    ) {
+        if self.watchers.remove(&id).is_some() {
+            // One that is over is over.
+            let _ = turn.end_watcher(id, reason, retry_after, None);
+        }
+    }
+
+    /// The endpoint ends.
+    pub(super) fn end_watchers(&mut self, turn: &mut Turn<'_>) {
+        for (id, _) in self.watchers.drain() {
+            let _ = turn.end_watcher(id, EndReason::NoResource, None, None);
+        }
+    }
+
+    pub(super) fn watcher_event(&mut self, id: WatcherId, event: WatcherEvent, turn: &mut Turn<'_>) {
+        match event {
+            WatcherEvent::Wanted { expires } => {
+                let Some(watching) = self.watchers.get(&id) else { return };
+                let _ = turn.notify(id, watching.last.clone());
+                watching.tell(WatcherNews::Refreshed { expires });
+            }
+            WatcherEvent::Ended { why } => {
+                if let Some(watching) = self.watchers.remove(&id) {
+                    watching.tell(WatcherNews::Ended { why });
+                }
+            }
+            // Of one that asked once: nothing else says that it is over.
+            WatcherEvent::Gone => drop(self.watchers.remove(&id)),
+            _ => {}
+        }
+    }
+
+    /// Names the packages that are told, where there are any (RFC 6665 section 4.4.4).
+    pub(super) fn allow_events(&self, mut reply: Reply) -> Reply {
+        if !self.parts.packages.is_empty() {
+            let mut lines = Lines::new();
+            let names: Vec<&str> = self.parts.packages.iter().map(|(name, _)| name.as_str()).collect();
+            lines.push_id(HeaderId::AllowEvents, names.join(", "));
+            reply.lines.extend(&lines);
+        }
+        reply
+    }
+
+    /// Whether a SUBSCRIBE is for a package that only REFER makes a subscription to.
+    pub(super) fn is_of_refer(request: &Request) -> bool {
+        let event = request.headers().get::<sip::header::Event<'_>>().and_then(Result::ok);
+        event.is_some_and(|event| event.package == "refer")
+    }
+}
+
+impl Watching {
+    fn tell(&self, news: WatcherNews) {
+        if self.news.try_send(news).is_err() {
+            tracing::debug!("news of a watcher is lost: nobody reads it");
+        }
+    }
+}
+
+fn busy() -> Reply {
+    let mut lines = Lines::new();
+    lines.push_id(HeaderId::RetryAfter, 30);
+    Reply::new(StatusCode::SERVICE_UNAVAILABLE).lines(lines)
+}
+
+fn rejected(code: StatusCode) -> CallError {
+    CallError::Rejected { code: code.get(), reason: code.default_reason().to_owned(), told: Box::default() }
+}
