@@ -147,7 +147,7 @@ fn port(listening: &str) -> String {
 /// Runs what prints JSON, each kind beside the others, and holds each line against the document: and the document against all that was printed.
 #[test]
 fn json_lines_and_their_document_agree() {
-    let runs: [fn() -> Printed; 10] = [
+    let runs: [fn() -> Printed; 11] = [
         of_a_trace,
         of_a_server,
         of_the_robot,
@@ -158,6 +158,7 @@ fn json_lines_and_their_document_agree() {
         of_a_ring,
         of_a_transfer,
         of_a_refused_digit,
+        of_what_is_told,
     ];
     let mut printed = Printed::new();
     std::thread::scope(|scope| {
@@ -413,4 +414,43 @@ fn of_a_refused_digit() -> Printed {
     let digits = ["--dtmf", "5", "--dtmf-mode", "info", "--for", "2", "--json"];
     let told = offhook(&[&["call", &format!("sip:x@{there}"), "--sip", "127.0.0.1:0"], &digits[..]].concat());
     held_against_the_document(told.stdout.lines())
+}
+
+/// A call that tells all there is to tell, at its begin and at its end.
+fn of_what_is_told() -> Printed {
+    let arguments = ["--ring", "--auto-answer", "--believe", "127.0.0.1", "--calls", "1"];
+    let mut robot = Going::start(&[&["answer", "--json", "--sip", "127.0.0.1:0"], &arguments[..]].concat());
+    let port = port(&robot.line(r#""transport":"udp""#));
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(format!("127.0.0.1:{port}")).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let here = socket.local_addr().unwrap();
+    let send = |method: &str, number: u32, to: &str, lines: &str, body: &str| {
+        let text = format!(
+            "{method} sip:r@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK{method}\r\nMax-Forwards: 70\r\nFrom: <sip:a@b>;tag=1\r\nTo: {to}\r\n\
+             Call-ID: told\r\nCSeq: {number} {method}\r\nContact: <sip:a@{here}>\r\n{lines}Content-Length: {length}\r\n\r\n{body}",
+            length = body.len(),
+        );
+        socket.send(text.as_bytes()).unwrap();
+    };
+    let told = "P-Asserted-Identity: <sip:boss@b>\r\nDiversion: <sip:9@b>;reason=no-answer\r\nUser-to-User: 48\r\n\
+        Alert-Info: <urn:alert:service:normal>\r\nCall-Info: <sip:x>;answer-after=0\r\n";
+    let offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 6000 RTP/AVP 0\r\n";
+    let described = format!("{told}Content-Type: application/sdp\r\n");
+    send("INVITE", 1, "<sip:r@127.0.0.1>", &described, offer);
+    let mut buffer = [0; 65_536];
+    let to = loop {
+        let length = socket.recv(&mut buffer).unwrap();
+        let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        if text.starts_with("SIP/2.0 200") {
+            break text.lines().find_map(|line| line.strip_prefix("To: ")).unwrap().to_owned();
+        }
+    };
+    send("ACK", 1, &to, "", "");
+    send("BYE", 2, &to, "Reason: Q.850;cause=16\r\nWarning: 399 x \"y\"\r\nUser-to-User: 49\r\n", "");
+    let (code, lines) = robot.end();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    let printed = held_against_the_document(objects(&lines));
+    assert_printed(&printed, &["ringing", "answered", "ended"]);
+    printed
 }
