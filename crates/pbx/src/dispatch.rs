@@ -39,6 +39,10 @@ impl Switch {
         if *request.method() == Method::Options && !self.config.options_auth {
             return Some(self.options(&request));
         }
+        // A proxy beside us wants to see all that comes, so the stack has not looked (RFC 3261 section 8.2.2.2).
+        if turn.is_merged(tx, &request) {
+            return Some(Reply::new(StatusCode::LOOP_DETECTED).stateless());
+        }
         // 501 for a method nobody knows, before any challenge: there is nothing that a password could open.
         if !request.method().is_known()
             && let Some(refusal) = uas::method(&request, &self.capabilities)

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use proxy::passing::way_of;
-use proxy::{Arrival, Disposition, Job, Own, Proxy, ProxyConfig};
+use proxy::{Arrival, Disposition, Halt, Job, Own, Proxy, ProxyConfig};
 use sip::message::{HeaderId, Method, Request, StatusCode, Uri};
 use sip::uas::{self, Capabilities};
 use sip::{Origin, Reply, ServerTx, Turn};
@@ -62,9 +62,17 @@ impl Roles {
             return request.uri().map_or(self.usual, |uri| self.of_domain(&uri));
         }
         match proxy.arrived(request, origin) {
-            Ok(arrival) if arrival.ours => self.of_domain(&arrival.uri.as_uri()),
+            Ok(arrival) if arrival.ours || self.registers_through_edge(request, &arrival) => {
+                self.of_domain(&arrival.uri.as_uri())
+            }
             _ => Role::Proxy,
         }
+    }
+
+    /// Whether a device that has us in a Route registers in a domain of which we are the edge: it gets the same Path as without a Route.
+    fn registers_through_edge(&self, request: &Request, arrival: &Arrival) -> bool {
+        let by_uri = arrival.routes.is_empty() && arrival.flow.is_none();
+        *request.method() == Method::Register && by_uri && self.of_domain(&arrival.uri.as_uri()) == Role::Edge
     }
 
     /// A `maddr` leads out of any domain (section 16.5): nobody is the edge of that.
@@ -96,8 +104,8 @@ impl Switch {
     ) -> Option<Reply> {
         let arrival = match self.roles.proxy.as_mut()?.arrived(&request, &origin) {
             Ok(arrival) => arrival,
-            Err(reply) if reply.code.is_success() => return Some(self.role_options()),
-            Err(reply) => return Some(reply.stateless()),
+            Err(Halt::Asked) => return Some(self.role_options()),
+            Err(Halt::Refused(reply)) => return Some(reply.stateless()),
         };
         let method = request.method();
         if arrival.ours && *method == Method::Register {

@@ -38,26 +38,40 @@ pub struct Arrival {
     pub mark: u64,
 }
 
+/// Why a request is not passed on.
+#[derive(Debug)]
+pub enum Halt {
+    /// It cannot be: the answer. 400, 416, 420, 482, 483.
+    Refused(Box<Reply>),
+    /// It is an OPTIONS that may go no further and asks for nobody behind us: we may answer it ourselves (section 16.3 step 3), as what we are.
+    Asked,
+}
+
+impl Halt {
+    fn refused(reply: Reply) -> Self {
+        Self::Refused(Box::new(reply))
+    }
+}
+
 /// Validates a request (section 16.3, but for credentials) and reads its way (section 16.4).
 ///
 /// # Errors
-/// The answer: 400, 416, 420, 482, 483; for an OPTIONS that asks us and may go no further 200.
-pub fn read(request: &Request, origin: &Origin, own: &Own, tokens: &Tokens) -> Result<Arrival, Box<Reply>> {
+/// See [`Halt`].
+pub fn read(request: &Request, origin: &Origin, own: &Own, tokens: &Tokens) -> Result<Arrival, Halt> {
     if let Some(refusal) = uas::syntax(request) {
-        return Err(Box::new(refusal));
+        return Err(Halt::refused(refusal));
     }
     let headers = request.headers();
-    let bad = |error: sip::message::ParseError| Box::new(Reply::new(error.status).reason(error.to_string()));
-    let refuse = |code| Err(Box::new(Reply::new(code)));
+    let bad = |error: sip::message::ParseError| Halt::refused(Reply::new(error.status).reason(error.to_string()));
+    let refuse = |code| Err(Halt::refused(Reply::new(code)));
     let uri = request.uri().map_err(bad)?;
     if !uri.is_sip() && !headers.has(HeaderId::Route) {
         return refuse(StatusCode::UNSUPPORTED_URI_SCHEME);
     }
     let hops = headers.get::<MaxForwards>().transpose().map_err(bad)?.map_or(HOPS + 1, |hops| hops.0);
     if hops == 0 {
-        // We may answer it ourselves (section 16.3 step 3), and do where it asks for nobody behind us.
         let asks_us = *request.method() == Method::Options && uri.user().is_none() && own.is(&uri);
-        return refuse(if asks_us { StatusCode::OK } else { StatusCode::TOO_MANY_HOPS });
+        return if asks_us { Err(Halt::Asked) } else { refuse(StatusCode::TOO_MANY_HOPS) };
     }
     if headers.count(HeaderId::Via) > MOST || headers.count(HeaderId::Route) > MOST {
         return refuse(StatusCode::TOO_MANY_HOPS);
@@ -94,7 +108,7 @@ pub fn read(request: &Request, origin: &Origin, own: &Own, tokens: &Tokens) -> R
 }
 
 /// 420 for whatever a proxy has to know: we know none of it (section 16.3 step 5).
-fn unsupported(request: &Request) -> Result<(), Box<Reply>> {
+fn unsupported(request: &Request) -> Result<(), Halt> {
     let headers = request.headers();
     if !headers.has(HeaderId::ProxyRequire) {
         return Ok(());
@@ -105,7 +119,7 @@ fn unsupported(request: &Request) -> Result<(), Box<Reply>> {
     }
     let mut lines = Lines::new();
     lines.push_id(HeaderId::Unsupported, tags.join(", "));
-    Err(Box::new(Reply::new(StatusCode::BAD_EXTENSION).lines(lines)))
+    Err(Halt::refused(Reply::new(StatusCode::BAD_EXTENSION).lines(lines)))
 }
 
 fn has_maddr(uri: &UriBuf) -> bool {
@@ -139,7 +153,7 @@ impl Way {
 
     /// A `maddr` that is ours says no more than that the request was to come here, where it came by the port and transport that stand with it: all
     /// three are taken away then.
-    fn undo_maddr(&mut self, origin: &Origin, own: &Own) -> Result<(), Box<Reply>> {
+    fn undo_maddr(&mut self, origin: &Origin, own: &Own) -> Result<(), Halt> {
         let uri = self.uri.as_uri();
         let Some(maddr) = uri.params().get("maddr") else { return Ok(()) };
         let named = uri.transport().unwrap_or(if uri.is_secure() { "tcp" } else { "udp" });
@@ -155,7 +169,7 @@ impl Way {
         if !came_so || port != origin.local.port() || !here.is_some_and(|here| own.is(&here.as_uri())) {
             return Ok(());
         }
-        self.uri = without_way(&uri).ok_or_else(|| Box::new(Reply::new(StatusCode::BAD_REQUEST)))?;
+        self.uri = without_way(&uri).ok_or_else(|| Halt::refused(Reply::new(StatusCode::BAD_REQUEST)))?;
         Ok(())
     }
 

@@ -21,7 +21,7 @@ pub mod redirect;
 pub mod registrar;
 pub mod tokens;
 
-pub use arrival::Arrival;
+pub use arrival::{Arrival, Halt};
 pub use fold::Fold;
 pub use fork::{Forking, Target, Vouched};
 pub use location::{Binding, Location};

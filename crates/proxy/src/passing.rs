@@ -17,7 +17,7 @@ use sip::stack::StackError;
 use sip::{ClientTx, Failure, Forward, Hop, IdMap, Identity, PathTo, Record, Reply, ServerTx, Turn};
 use smallvec::SmallVec;
 
-use crate::arrival::{self, Arrival, is_hidden};
+use crate::arrival::{self, Arrival, Halt, is_hidden};
 use crate::choice::{Choice, Outcome};
 use crate::fork::{Branch, Fork, Forking, Target, Vouched};
 use crate::own::Own;
@@ -125,7 +125,7 @@ impl Proxy {
     ///
     /// # Errors
     /// See [`arrival::read`].
-    pub fn arrived(&mut self, request: &Request, origin: &Origin) -> Result<Arrival, Box<Reply>> {
+    pub fn arrived(&mut self, request: &Request, origin: &Origin) -> Result<Arrival, Halt> {
         self.own.reached_at(origin.local);
         arrival::read(request, origin, &self.own, &self.tokens)
     }

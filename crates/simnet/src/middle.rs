@@ -1,8 +1,9 @@
 //! The proxy of the network: [`proxy::Proxy`] behind a stack; phones are reached through it by their names.
 
 use proxy::passing::way_of;
-use proxy::{Job, Own, Proxy, ProxyConfig, Target};
-use sip::{Application, Event, Hop, Turn};
+use proxy::{Halt, Job, Own, Proxy, ProxyConfig, Target};
+use sip::message::StatusCode;
+use sip::{Application, Event, Hop, Reply, Turn};
 
 use crate::book::Shared;
 use crate::chance::Chance;
@@ -25,7 +26,8 @@ impl Middle {
     fn passed(&mut self, event: Event, turn: &mut Turn<'_>) {
         let Event::Request { tx, request, origin } = event else { return };
         let reply = match self.proxy.arrived(&request, &origin) {
-            Err(reply) => Some(*reply),
+            Err(Halt::Refused(reply)) => Some(*reply),
+            Err(Halt::Asked) => Some(Reply::new(StatusCode::OK)),
             Ok(arrival) => {
                 let user = arrival.uri.as_uri().user_unescaped().unwrap_or_default().into_owned();
                 // The Request-URI stays: callers have signed for it.

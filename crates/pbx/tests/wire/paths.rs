@@ -4,15 +4,26 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use audio::codec::Codec;
+use pbx::{Config, Role};
 use sip::message::{HeaderId, Limits, Message, Method};
 
-use crate::setup::{config, nothing_left, phone, start, with_phones};
+use crate::setup::{config, nothing_left, phone, start, with_config};
 use crate::sound::Sound;
 
 /// RFC 3261 section 8.2.2.2: one request that a proxy sent along two ways.
 #[test]
 fn rfc3261_8_2_2_2_a_request_that_comes_by_two_ways_is_482_the_second_time() {
-    let (running, mut phones) = with_phones(&["1001", "1002"]);
+    by_two_ways(config());
+}
+
+/// The same where the server is a proxy for another domain.
+#[test]
+fn rfc3261_8_2_2_2_a_pbx_beside_a_proxy_knows_what_comes_by_two_ways() {
+    by_two_ways(Config { roles: [("proxied.example".to_owned(), Role::Proxy)].into(), ..config() });
+}
+
+fn by_two_ways(config: Config) {
+    let (running, mut phones) = with_config(config, &["1001", "1002"]);
     let (caller, callee) = phones.split_at_mut(1);
     let (caller, callee) = (&mut caller[0], &mut callee[0]);
     let sound = Sound::new(Codec::Pcmu);

@@ -311,6 +311,17 @@ fn rfc5626_5_a_device_is_reached_through_the_edge_of_its_domain() {
     let path = registered.headers().text(HeaderId::Path).unwrap().into_owned();
     assert!(path.contains(&format!("@127.0.0.1:{};lr>", at_edge.port())), "{path}");
     assert_eq!(edge.status().unwrap().registrations, 0, "its home has it");
+    // The same where the device has the edge in a Route: as an outbound proxy.
+    hidden.extra = format!("Supported: path\r\nExpires: 120\r\nRoute: <sip:127.0.0.1:{};lr>\r\n", at_edge.port());
+    let (_, registered) = hidden.ask("REGISTER", &registrar, "sip:1002@127.0.0.1", None);
+    assert_eq!(registered.code().get(), 200);
+    assert!(
+        registered
+            .headers()
+            .text(HeaderId::Path)
+            .is_some_and(|path| path.contains(&format!("@127.0.0.1:{};lr>", at_edge.port())))
+    );
+    hidden.extra.clear();
     let mut caller = phone(at_home, "1001");
     std::thread::scope(|scope| {
         scope.spawn(|| {

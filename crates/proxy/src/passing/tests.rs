@@ -200,7 +200,8 @@ impl Proxy {
         match event {
             Event::Request { tx, request, origin } => {
                 let reply = match self.arrived(&request, &origin) {
-                    Err(reply) => Some(*reply),
+                    Err(Halt::Refused(reply)) => Some(*reply),
+                    Err(Halt::Asked) => Some(Reply::new(StatusCode::OK)),
                     Ok(arrival) => {
                         let targets = if arrival.ours { targets.to_vec() } else { vec![way_of(&arrival)] };
                         self.pass(

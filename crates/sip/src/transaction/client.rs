@@ -6,7 +6,7 @@ use crate::event::Failure;
 use crate::id::Id;
 use crate::invite;
 use crate::message::header::Via;
-use crate::message::{Headers, Lines, Method, Response};
+use crate::message::{HeaderId, Headers, Lines, Method, Response};
 use crate::outbox::{Cause, FlowChange, Origin, Path, SendError};
 use crate::planted::{Bug, planted};
 use crate::stack::Timer;
@@ -204,7 +204,8 @@ impl Turn<'_> {
     pub(crate) fn receive_response(&mut self, response: Box<Response>, origin: &Origin) {
         // Section 8.1.3.3: a response with somebody else's Via under ours is not for us. Section 16.7 step 3: one to what was passed on and without
         // another Via is for nobody else; a refusal is acknowledged all the same, and ends the branch.
-        let only = || response.headers().list::<Via<'_>>().nth(1).is_none();
+        let headers = response.headers();
+        let only = || headers.count(HeaderId::Via) < 2 && headers.list::<Via<'_>>().nth(1).is_none();
         let fits = |id: &Id| match self.stack.clients.get(*id) {
             Some(client) if client.passed => response.code().class() > 2 || !only(),
             _ => only(),

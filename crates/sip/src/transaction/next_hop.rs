@@ -21,7 +21,11 @@ pub(super) fn question(draft: &Draft, target: &route::Target) -> Result<Question
     let secure = uri.is_secure() || target.uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
     let host = match uri.params().get("maddr") {
         Some(maddr) => host_text(Host::parse(maddr).map_err(|_| StackError::NoHop)?),
-        None => host_text(uri.host()),
+        // As it stands there, where that is how it would be written.
+        None => match uri.host() {
+            Host::V4(_) => uri.host_text().to_owned(),
+            host => host_text(host),
+        },
     };
     Ok(Question::Route { host, port: uri.port(), transport: uri.transport().and_then(transport), secure })
 }

@@ -173,6 +173,32 @@ impl Stack {
 
 /// Requests that come in.
 impl Turn<'_> {
+    /// Whether a request that has no To tag is another copy of one that there is already, come by another way (RFC 3261 section 8.2.2.2): to be refused
+    /// with 482. With [`Role::UserAgent`] the stack does it; with [`Role::Proxy`] it is for whoever is the user agent of a request to ask, once and
+    /// before the request is answered.
+    pub fn is_merged(&mut self, tx: ServerTx, request: &Request) -> bool {
+        if self.stack.config.role == Role::UserAgent {
+            return false;
+        }
+        let Some(key) = self.stack.keys.merged(request.headers(), request.method()) else { return false };
+        match self.stack.arrivals.get(&key) {
+            Some(id) if *id != tx.0 => {
+                self.stack.counters.merged += 1;
+                return true;
+            }
+            Some(_) => return false,
+            None => {}
+        }
+        if let Some(server) = self.stack.servers.get_mut(tx.0) {
+            server.keys.merged = Some(Box::new(key));
+            // One that stands in no table yet gets there with all its keys.
+            if self.stack.fresh != Some(tx.0) {
+                self.stack.arrivals.insert(key, tx.0);
+            }
+        }
+        false
+    }
+
     /// RFC 3261 section 18.2.1 and 17.2.3.
     pub(crate) fn receive_request(&mut self, request: Arc<Request>, origin: &Origin) {
         match request.method() {
