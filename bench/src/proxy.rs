@@ -15,6 +15,8 @@ const PORT: u16 = 15_800;
 const CALLEE: u16 = 15_802;
 const CALLER: u16 = 15_804;
 const RUNS: usize = 3;
+/// Calls before those that are counted.
+const WARM: u32 = 1_000;
 /// One call of so many may fail, as where SIPp loses one itself.
 const FORGIVEN: u32 = 500;
 
@@ -47,10 +49,15 @@ fn measured_in(place: &Path) -> Result<Report, String> {
     let failed = |error: std::io::Error| format!("{}: {error}", place.display());
     let text = |name: &str| place.join(name).to_string_lossy().into_owned();
     let (config, state) = (text("offhook.toml"), text("state"));
+    let two = text("two.toml");
     let more = "digest = [\"md5\"]\ndomains = [\"bench.invalid\"]\nproxy.authenticate = \"off\"\nregister.max_expires_secs = 7200\n";
     fs::write(&config, settings(PORT, &state, 1, more)).map_err(failed)?;
+    fs::write(&two, settings(PORT, &state, 1, &format!("shards = 2\n{more}"))).map_err(failed)?;
     let (ours, here) = (offhook()?, this_program()?);
-    let ours: &[&str] = &[&ours, "serve", "--role", "proxy", "--config", &config, "--state", &state];
+    let [ours, two]: [&[&str]; 2] = [
+        &[&ours, "serve", "--role", "proxy", "--config", &config, "--state", &state],
+        &[&ours, "serve", "--role", "proxy", "--config", &two, "--state", &state],
+    ];
     let (port, target) = (format!("SIPPORT={PORT}"), format!("TARGET=\"sip:u0@127.0.0.1:{CALLEE}\""));
     let (folder, pid, rules) = (text(""), text("kamailio.pid"), data("kamailio-proxy.cfg"));
     let fast = ["-x", "fm", "-X", "fm", "-A", &port, "-A", &target];
@@ -58,32 +65,54 @@ fn measured_in(place: &Path) -> Result<Report, String> {
     let kamailio = [&["kamailio", "-f", &rules][..], &sizes, &fast].concat();
     let (address, callee) = (format!("127.0.0.1:{PORT}"), format!("127.0.0.1:{CALLEE}"));
     let null: &[&str] = &[&here, "null-proxy", &address, &callee];
-    let (mut rows, mut checks) = (Vec::new(), Vec::new());
+    let (mut rows, mut checks, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     for Load { name, calls, arguments, bound, expected } in LOADS {
-        let mut figures = [const { Vec::new() }; 3];
-        let mut lost = [const { Vec::new() }; 3];
-        let mut right = Ok(());
+        let mut figures = [const { Vec::new() }; 4];
+        let mut lost = [const { Vec::new() }; 4];
+        let (mut right, mut crossed) = (Ok(()), Figure::default());
         for _ in 0..RUNS {
-            for (which, server) in [ours, &kamailio, null].into_iter().enumerate() {
+            for (which, server) in [ours, two, &kamailio, null].into_iter().enumerate() {
                 let running = Server::start(server, PORT)?;
                 let _callee = Callee::start()?;
-                if which == 0 {
+                if which < 2 {
                     register()?;
                 }
                 let measured = a_call(&running, calls, arguments);
                 let (us, failed) = measured.map_err(|why| format!("{}: {why}", server.join(" ")))?;
+                if which == 1 {
+                    crossed.0.push(handed_over(&state)? / f64::from(calls + WARM));
+                }
                 if let (Some(figures), Some(lost)) = (figures.get_mut(which), lost.get_mut(which)) {
                     figures.push(us);
                     lost.push(f64::from(failed));
                 }
-                if which == 0 {
+                if which < 2 {
                     right = right.and(passes_on(&state));
                 }
             }
         }
         let what = "a request to nobody is 404, one of no hops 483, one to others 403, and the binding stands";
         checks.push(Check::of(format!("after {name}: {what}"), right));
-        let ([ours, peer, null], [ours_lost, peer_lost, null_lost]) = (figures.map(Figure), lost.map(Figure));
+        let ([ours, two, peer, null], [ours_lost, two_lost, peer_lost, null_lost]) =
+            (figures.map(Figure), lost.map(Figure));
+        notes
+            .push(format!("{name}, two loops: {} messages of a call come to the other loop and cross", crossed.text()));
+        rows.push(Row {
+            load: format!("{name}, two loops; the peer is one loop"),
+            unit: "us CPU a call",
+            ours: two,
+            peer: Some(Peer { name: "Offhook with one loop", figure: ours.clone(), expected: None }),
+            null: Some(null.clone()),
+            bound: Bound::OfPeer(1.15),
+        });
+        rows.push(Row {
+            load: format!("{name}, two loops"),
+            unit: "calls of each run that failed",
+            ours: two_lost,
+            peer: None,
+            null: None,
+            bound: Bound::Units(0.0),
+        });
         let kamailio = |figure, expected| Some(Peer { name: "Kamailio tm, rr", figure, expected });
         rows.push(Row {
             load: name.into(),
@@ -102,7 +131,7 @@ fn measured_in(place: &Path) -> Result<Report, String> {
             bound: Bound::Units(0.0),
         });
     }
-    Ok(Report { name: "proxy", rows, notes: Vec::new(), checks })
+    Ok(Report { name: "proxy", rows, notes, checks })
 }
 
 /// SIPp that answers calls, on the core of the load.
@@ -135,6 +164,13 @@ fn register() -> Result<(), String> {
     let contact = format!("Contact: <sip:u0@127.0.0.1:{CALLEE}>;expires=7200\r\n");
     let answer = device.register("secret-u0", &contact)?;
     if answer.status() == Some(200) { Ok(()) } else { Err(format!("not registered: {}", answer.0)) }
+}
+
+/// Messages that loops have handed to others so far.
+fn handed_over(state: &str) -> Result<f64, String> {
+    let status = status(state)?;
+    let loops = status["loops"].as_array().ok_or("no loops in the status")?;
+    Ok(loops.iter().filter_map(|one| one["handed_over"].as_f64()).sum())
 }
 
 /// What a proxy must still do right after it was measured.
@@ -174,7 +210,7 @@ fn a_call(running: &Server, calls: u32, arguments: &[&str]) -> Result<(f64, u32)
             Err(why) => crate::uas::failed(&why).filter(|failed| *failed <= calls / FORGIVEN).ok_or(why),
         }
     };
-    sipp(1_000)?;
+    sipp(WARM)?;
     std::thread::sleep(Duration::from_millis(500));
     let before = running.cpu_us()?;
     let failed = sipp(calls)?;

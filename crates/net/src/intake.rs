@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 
@@ -15,13 +17,24 @@ const TABLES: [&str; 2] = ["/proc/net/udp", "/proc/net/udp6"];
 #[derive(Clone)]
 pub struct Intake {
     crossings: mpsc::Sender<Crossing>,
+    handed_over: Arc<AtomicU64>,
     /// By which the system's table names its datagram sockets.
     inodes: Vec<u64>,
 }
 
 impl Intake {
     pub(crate) fn new(sockets: &Sockets, crossings: mpsc::Sender<Crossing>) -> Self {
-        Self { crossings, inodes: sockets.udp.iter().filter_map(inode).collect() }
+        Self { crossings, handed_over: Arc::default(), inodes: sockets.udp.iter().filter_map(inode).collect() }
+    }
+
+    /// Where the loop counts what it hands over.
+    pub(crate) fn count(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.handed_over)
+    }
+
+    /// Messages that came to it and belong to other loops, which were handed them.
+    pub fn handed_over(&self) -> u64 {
+        self.handed_over.load(Ordering::Relaxed)
     }
 
     /// Messages of other loops that it has not taken yet.

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -41,11 +43,19 @@ pub(crate) struct Others {
     /// Where those lead.
     flows: HashMap<FlowId, SocketAddr>,
     sheds: Sparingly,
+    handed_over: Arc<AtomicU64>,
 }
 
 impl Others {
-    pub(crate) fn new(me: Shard, spread: Spread, queues: Vec<mpsc::Sender<Crossing>>) -> Self {
-        Self { me, spread, queues, connections: HashMap::new(), flows: HashMap::new(), sheds: Sparingly::default() }
+    /// `handed_over` counts the messages that belong to others.
+    pub(crate) fn new(
+        me: Shard,
+        spread: Spread,
+        queues: Vec<mpsc::Sender<Crossing>>,
+        handed_over: Arc<AtomicU64>,
+    ) -> Self {
+        let (connections, flows, sheds) = (HashMap::new(), HashMap::new(), Sparingly::default());
+        Self { me, spread, queues, connections, flows, sheds, handed_over }
     }
 
     /// The loop that a message belongs to when that is another. What cannot be told stays here.
@@ -68,6 +78,8 @@ impl Others {
     /// Hands a message over to the loop it belongs to. There is no waiting: without room it comes back, to be shed.
     pub(crate) fn hand_over(&mut self, home: Shard, from: Path, bytes: Bytes) -> Option<(Path, Bytes)> {
         let Err(Crossing::Message { from, bytes }) = self.tell(home, Crossing::Message { from, bytes }) else {
+            // Only this loop counts, so it need not do it in one step.
+            self.handed_over.store(self.handed_over.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
             return None;
         };
         self.is_full(home);
@@ -164,7 +176,7 @@ mod tests {
     fn connections_of_other_loops_are_forgotten_all_at_once_when_too_many() {
         let (queue, _inbox) = mpsc::channel(1);
         let spread = Spread::new(2, rand::random());
-        let mut others = Others::new(Shard(0), spread, vec![queue.clone(), queue]);
+        let mut others = Others::new(Shard(0), spread, vec![queue.clone(), queue], Arc::default());
         let remote =
             |number: usize| SocketAddr::from(([10, (number >> 16) as u8, (number >> 8) as u8, number as u8], 5060));
         let local = remote(0);

@@ -83,7 +83,8 @@ impl SipLoop {
             members.iter().take(usize::from(count)).map(|(config, _)| Handle::channel(config.commands)).unzip();
         let (queues, arrivals): (Vec<_>, Vec<_>) =
             members.iter().take(usize::from(count)).map(|(config, _)| mpsc::channel(config.crossings.max(1))).unzip();
-        let intakes = sockets.iter().zip(&queues).map(|(sockets, queue)| Intake::new(sockets, queue.clone())).collect();
+        let intakes: Vec<Intake> =
+            sockets.iter().zip(&queues).map(|(sockets, queue)| Intake::new(sockets, queue.clone())).collect();
         let mut loops = Vec::new();
         let ends = inboxes.into_iter().zip(arrivals);
         for (((sockets, (mut config, make)), (inbox, arrivals)), me) in
@@ -94,7 +95,8 @@ impl SipLoop {
             if count > 1 {
                 config.streams = part(config.streams, count, file_limit());
             }
-            let others = (count > 1).then(|| (Others::new(shard, spread, queues.clone()), arrivals));
+            let counted = intakes.get(usize::from(me)).map(Intake::count).unwrap_or_default();
+            let others = (count > 1).then(|| (Others::new(shard, spread, queues.clone(), counted), arrivals));
             let all: Vec<Handle<A::Command>> = handles.clone();
             let Some(handle) = handles.get(usize::from(me)).cloned() else { break };
             let make = move |bound: &[Bound], clock| make(Seat { shard, spread, bound, clock, loops: &all });

@@ -80,6 +80,7 @@ impl Panel {
         all.loops.sort_unstable_by_key(|one| one.shard);
         for ((one, queue), dropped) in all.loops.iter_mut().zip(waiting).zip(Intake::dropped(&self.intakes)) {
             (one.queue, one.dropped) = (queue, dropped);
+            one.handed_over = self.intakes.get(usize::from(one.shard)).map_or(0, Intake::handed_over);
         }
         Ok(all)
     }

@@ -37,8 +37,14 @@ impl Status {
         self.calls.extend(part.calls);
         self.loops.extend(part.loops);
         // The same users everywhere, each with the contacts that the loop keeps.
-        for (user, more) in self.users.iter_mut().zip(part.users) {
-            user.contacts.extend(more.contacts);
+        for (at, more) in part.users.into_iter().enumerate() {
+            // But for the moment in which they change.
+            let same = self.users.get(at).is_some_and(|user| user.name == more.name);
+            let at = if same { Some(at) } else { self.users.iter().position(|user| user.name == more.name) };
+            match at.and_then(|at| self.users.get_mut(at)) {
+                Some(user) => user.contacts.extend(more.contacts),
+                None => self.users.push(more),
+            }
         }
         self
     }
@@ -65,6 +71,8 @@ pub struct LoopStatus {
     pub shed: u64,
     /// Datagrams since the start that the system dropped since they came faster than they were read.
     pub dropped: u64,
+    /// Messages since the start that came to it and belong to another, which was handed them.
+    pub handed_over: u64,
 }
 
 /// One call.
