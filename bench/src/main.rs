@@ -19,6 +19,7 @@ mod parse;
 mod phone;
 mod proxy;
 mod register;
+mod registrar;
 mod relay;
 mod server;
 mod uas;
@@ -32,16 +33,17 @@ use figure::{Check, Report};
 type Bench = fn() -> Result<Report, String>;
 
 /// Every measurement, in the order of the page.
-const BENCHES: [(&str, Bench); 6] = [
+const BENCHES: [(&str, Bench); 7] = [
     ("parse", parse::run),
     ("uas", uas::run),
     ("register", register::run),
+    ("registrar", registrar::run),
     ("proxy", proxy::run),
     ("relay", relay::run),
     ("bridge", bridge::run),
 ];
 
-const USAGE: &str = "bench takes parse, uas, register, proxy, relay or bridge, with --json where a program reads it; all, with --write for \
+const USAGE: &str = "bench takes parse, uas, register, registrar, proxy, relay or bridge, with --json where a program reads it; all, with --write for \
                      bench/RESULTS.md; guard, with --write for bench/guard.txt";
 /// A peer was not itself.
 const DOES_NOT_COUNT: u8 = 3;

@@ -114,7 +114,7 @@ fn head(machine: &Machine) -> String {
     format!(
         "# Results\n\n\
          Written by `cargo xtask bench all --write`; nothing here is edited by hand. A single measurement: `cargo xtask bench NAME [--json]` with \
-         `parse`, `uas`, `register`, `relay` or `bridge`.\n\n\
+         `parse`, `uas`, `register`, `registrar`, `proxy`, `relay` or `bridge`.\n\n\
          | | |\n|---|---|\n| commit | {commit} |\n| date | {} |\n| machine | {cores} x {model}, Linux {} |\n\
          | load average before the first measurement | {load} |\n| compiler | {} |\n| peers | {} |\n\n\
          How to read it: a figure is the median of its runs, least and most behind it. CPU time is what the kernel has accounted to the server's processes \

@@ -22,6 +22,7 @@ mod proxy;
 mod reliable;
 mod rests;
 mod sipp;
+mod sqlite;
 mod status;
 mod stranger;
 mod through;

@@ -9,11 +9,12 @@ const BENCH: &[&str] = &["-p", "offhook-bench"];
 const OFFHOOK: &[&str] = &["-p", "offhook"];
 
 /// What has to be built for each word: arguments of `cargo build`.
-const BUILDS: [(&str, &[&[&str]]); 8] = [
+const BUILDS: [(&str, &[&[&str]]); 9] = [
     ("guard", &[BENCH]),
     ("parse", &[BENCH]),
     ("uas", &[OFFHOOK, BENCH]),
     ("register", &[OFFHOOK, BENCH]),
+    ("registrar", &[OFFHOOK, BENCH]),
     ("proxy", &[OFFHOOK, BENCH]),
     ("relay", &[OFFHOOK, BENCH]),
     ("bridge", &[BENCH]),
@@ -23,7 +24,9 @@ const BUILDS: [(&str, &[&[&str]]); 8] = [
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
     let builds = BUILDS.iter().find(|(name, _)| arguments.iter().any(|word| word == name));
     let Some((_, builds)) = builds else {
-        return Err(Failure::Usage("bench takes parse, uas, register, proxy, relay, bridge, all or guard".into()));
+        return Err(Failure::Usage(
+            "bench takes parse, uas, register, registrar, proxy, relay, bridge, all or guard".into(),
+        ));
     };
     for build in *builds {
         process::run(

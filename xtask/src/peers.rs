@@ -45,6 +45,12 @@ pub(crate) const PEERS: &[Peer] = &[
         "/usr/lib/x86_64-linux-gnu/kamailio/modules/presence.so",
         "Kamailio as presence server",
     ),
+    needed(
+        "kamailio-sqlite-modules",
+        "/usr/lib/x86_64-linux-gnu/kamailio/modules/db_sqlite.so",
+        "Kamailio with SQLite, the peer of the registrar benchmark",
+    ),
+    needed("sqlite3", "sqlite3", "another program that reads and writes our databases"),
     needed("tcpdump", "tcpdump", "reads captures"),
     needed("tshark", "tshark", "reads captures, message by message"),
     needed("openssl", "openssl", "a client and a server of TLS"),

@@ -5,7 +5,7 @@ use crate::server::status;
 
 /// As many bindings as `count`; the binding of a user is found, a wrong password is refused, and the binding is gone when it was taken back
 /// (and is made again, for the next measurement of the same state).
-pub(super) fn registered(port: u16, state: &str, count: u32) -> Result<(), String> {
+pub(crate) fn registered(port: u16, state: &str, count: u32) -> Result<(), String> {
     let found = status(state)?["registrations"].as_u64();
     if found != Some(u64::from(count)) {
         return Err(format!("{found:?} registrations, expected {count}"));

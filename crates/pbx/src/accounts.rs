@@ -106,6 +106,12 @@ pub(crate) struct Known {
     pub(crate) made: bool,
 }
 
+impl Known {
+    fn gone(&self) -> Self {
+        Self { name: self.name.clone(), display: None, ha1: Ha1Set::default(), contacts: self.contacts, made: false }
+    }
+}
+
 /// The contacts that a user may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Contacts {
@@ -146,6 +152,42 @@ impl Accounts {
         Ok((all, told))
     }
 
+    /// The same server with other users. Who is gone keeps the place, and can do nothing with it; who is new has a new one.
+    ///
+    /// # Errors
+    /// [`AccountError`]; also for who cannot authenticate by `offered`, which devices are told already.
+    pub(crate) fn changed(&self, config: &Config, offered: &[Algorithm]) -> Result<Self, AccountError> {
+        if let Some(Taken { number, by }) = config.taken() {
+            return Err(AccountError::Taken { number, by: by.map(|key| key.join(".")) });
+        }
+        let mut all = Self::default();
+        for known in &self.users {
+            match config.users.get(&known.name) {
+                Some(user) => all.add(config, &known.name, user)?,
+                None => all.users.push(known.gone()),
+            }
+        }
+        for (name, user) in config.users.iter().filter(|(name, _)| !all.names.contains_key(*name)).collect::<Vec<_>>() {
+            all.add(config, name, user)?;
+        }
+        let lacks = |user: &&Known| offered.iter().any(|algorithm| user.ha1.get(*algorithm).is_none());
+        let lacking = all.iter().find(lacks).map(|user| user.name.clone());
+        match lacking {
+            Some(user) => Err(AccountError::Secret {
+                user,
+                why:
+                    "its ha1 does not fit the hashes that are offered since the start; give it a password or start anew"
+                        .to_owned(),
+            }),
+            None => Ok(all),
+        }
+    }
+
+    /// Places, those of users who are gone included.
+    pub(crate) fn places(&self) -> usize {
+        self.users.len()
+    }
+
     /// The user of this name.
     pub(crate) fn by_name(&self, name: &str) -> Option<&Known> {
         self.users.get(*self.names.get(name)?)
@@ -183,7 +225,7 @@ impl Accounts {
 
     /// Every user.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Known> {
-        self.users.iter()
+        self.users.iter().enumerate().filter(|(at, user)| self.names.get(&user.name) == Some(at)).map(|(_, user)| user)
     }
 
     fn add(&mut self, config: &Config, name: &str, user: &User) -> Result<(), AccountError> {

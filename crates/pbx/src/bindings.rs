@@ -1,4 +1,4 @@
-//! Where devices are: the registrar with its journal (RFC 3261 section 10).
+//! Where devices are: the registrar with its journal or database (RFC 3261 section 10).
 //!
 //! What the REGISTERs of one batch from the network change is gathered and written down together, then carried out, then answered. A
 //! change that waits so, for a few milliseconds at most, has not happened yet: nobody has been told of it, and nobody finds it.
@@ -29,8 +29,28 @@ const AT_ONCE: usize = 500;
 /// restart, however many loops there are then. An append is a system call on one file, so it does not matter that they wait for each other.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Home {
-    journal: Option<Arc<Mutex<Journal>>>,
+    keeper: Option<Keeper>,
     records: Arc<Vec<proxy::Record>>,
+}
+
+/// What outlives the process.
+#[derive(Clone, Debug)]
+enum Keeper {
+    Journal(Arc<Mutex<Journal>>),
+    #[cfg(feature = "sqlite")]
+    Sqlite(Arc<store::sqlite::Bindings>),
+}
+
+impl Keeper {
+    /// Takes in the changes of several requests, all or none.
+    fn append_all<'a>(&self, requests: impl IntoIterator<Item = &'a [proxy::Record]>) -> Result<(), store::StoreError> {
+        match self {
+            // A journal is whole at every point where it could panic.
+            Self::Journal(journal) => journal.lock().unwrap_or_else(PoisonError::into_inner).append_all(requests),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(bindings) => bindings.append_all(requests),
+        }
+    }
 }
 
 /// How many bindings more there are at most once these records have been carried out.
@@ -39,23 +59,32 @@ fn growth(records: &[proxy::Record]) -> usize {
     count(Kind::Added).saturating_sub(count(Kind::Removed))
 }
 
-/// Opens the journal of a configuration with a state directory.
+/// Opens the database of a configuration, or the journal of one with a state directory.
 pub(crate) fn open(config: &Config) -> Result<Home, store::StoreError> {
+    #[cfg(feature = "sqlite")]
+    if let Some(path) = &config.sqlite.bindings {
+        let begun = std::time::Instant::now();
+        let (bindings, records) = store::sqlite::Bindings::open(path, store::sqlite::Options::default())?;
+        tracing::info!(bindings = records.len(), ms = begun.elapsed().as_millis(), "bindings restored from SQLite");
+        return Ok(Home { keeper: Some(Keeper::Sqlite(Arc::new(bindings))), records: Arc::new(records) });
+    }
+    let begun = std::time::Instant::now();
     let Some(state) = &config.state else { return Ok(Home::default()) };
     let options = Options { durability: config.durability, ..Options::default() };
     let (journal, found) = Journal::open(&state.join(JOURNAL), options)?;
     if found.torn > 0 {
         tracing::warn!(octets = found.torn, "the last write before the end was unfinished and has been cut off");
     }
-    tracing::info!(bindings = found.records.len(), durable = ?config.durability == Durability::Sync, "bindings restored");
-    Ok(Home { journal: Some(Arc::new(Mutex::new(journal))), records: Arc::new(found.records) })
+    let durable = config.durability == Durability::Sync;
+    tracing::info!(bindings = found.records.len(), ms = begun.elapsed().as_millis(), durable, "bindings restored");
+    Ok(Home { keeper: Some(Keeper::Journal(Arc::new(Mutex::new(journal)))), records: Arc::new(found.records) })
 }
 
 /// Bindings in memory and on disk.
 #[derive(Debug)]
 pub(crate) struct Bindings {
     registrar: Registrar,
-    journal: Option<Arc<Mutex<Journal>>>,
+    keeper: Option<Keeper>,
     tally: Arc<Tally>,
     /// Bindings of this loop as last told to the tally.
     told: usize,
@@ -111,7 +140,7 @@ impl Bindings {
         registrar.commit(now, &records);
         let limit = config.limits.registrations;
         let mut bindings =
-            Self { registrar, journal: home.journal, tally, told: 0, limit, alarm: None, waiting: Vec::new() };
+            Self { registrar, keeper: home.keeper, tally, told: 0, limit, alarm: None, waiting: Vec::new() };
         bindings.count();
         bindings
     }
@@ -126,9 +155,7 @@ impl Bindings {
     }
 
     fn write<'a>(&self, requests: impl IntoIterator<Item = &'a [proxy::Record]>) -> Result<(), store::StoreError> {
-        let Some(journal) = &self.journal else { return Ok(()) };
-        // A journal is whole at every point where it could panic.
-        journal.lock().unwrap_or_else(PoisonError::into_inner).append_all(requests)
+        self.keeper.as_ref().map_or(Ok(()), |keeper| keeper.append_all(requests))
     }
 
     /// Bindings at present.

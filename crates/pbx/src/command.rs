@@ -1,12 +1,14 @@
 //! What other threads tell a SIP loop of the PBX, and ask it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use media::{Key, MediaEvent, StreamReport};
 use sip::Shard;
 use sip::message::StatusCode;
 
+use crate::accounts::Accounts;
 use crate::call::elsewhere::{Claim, Handed, Mover};
 use crate::metrics::Counts;
 use crate::status::Status;
@@ -70,6 +72,8 @@ pub(crate) enum Command {
     Watched,
     /// This of a user or extension is another, for those who watch it here.
     Changed(String, Facet),
+    /// Who there is now: users have changed in their database.
+    Accounts(Arc<Accounts>),
     /// From this address another loop has a device that knows one hash only.
     OneHash(SocketAddr),
 }

@@ -51,6 +51,8 @@ pub struct Config {
     pub domains: Vec<String>,
     /// When a REGISTER counts as written.
     pub durability: Durability,
+    /// Databases of bindings and users.
+    pub sqlite: SqliteConfig,
     /// What the server is for requests to domains that [`Config::roles`] does not name.
     pub role: Role,
     /// What it is for requests to these domains, which are served too.
@@ -180,6 +182,15 @@ pub struct User {
     pub remove_existing: bool,
 }
 
+/// What is kept in SQLite. None by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SqliteConfig {
+    /// The database of bindings, in place of the journal in [`Config::state`].
+    pub bindings: Option<PathBuf>,
+    /// The database of users besides [`Config::users`]; changes of other programs are noticed within a second.
+    pub users: Option<PathBuf>,
+}
+
 /// What a device proves to know. Never printed.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub enum Secret {
@@ -293,6 +304,8 @@ pub struct Limits {
     pub unfinished_octets: usize,
     /// Octets of a message; one of more is answered 513, or ends its connection. 65,535.
     pub message_octets: usize,
+    /// Users of [`SqliteConfig::users`] and [`Config::users`] together. With one more the server does not start, or does not take the change. 100,000.
+    pub users: usize,
     /// Calls that a [`crate::Status`] lists. 1000.
     pub calls_listed: usize,
     /// Seconds of Retry-After. 5.

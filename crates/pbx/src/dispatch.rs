@@ -292,6 +292,11 @@ impl App for Switch {
             Command::Metrics(answer) => told(&answer, Box::new(self.metrics.counts(self.gauges(turn)))),
             Command::Locate { user, from, ticket } => self.locate(&user, from, ticket, turn),
             Command::Located { ticket, targets } => self.located(ticket, targets, turn),
+            Command::Accounts(accounts) => {
+                // What waits has the places of users who were there before.
+                self.settle_bindings(turn);
+                self.accounts = accounts;
+            }
             Command::OneHash(address) => self.one_hash.learn(address),
             Command::Left(answer) => {
                 self.studio.settle();

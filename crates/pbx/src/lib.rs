@@ -32,6 +32,7 @@
 //! | `switch` | what one loop has and knows |
 //! | `dispatch` | the application on the loop: which request and which event goes where |
 //! | `admit`, `one_hash` | who a request is from, and whether it is let in; devices that know one hash only |
+//! | `tables` | users in a database, and what changes there |
 //! | `bindings`, `target` | where devices are; one of them, ready to be called |
 //! | `neighbours`, `finding` | the other loops; what waits while one of them is asked for the devices of its users |
 //! | `roles` | what the server is besides, by domain: proxy, redirect server, registrar alone |
@@ -73,6 +74,7 @@ mod server;
 mod status;
 mod studio;
 mod switch;
+mod tables;
 mod tally;
 mod target;
 mod trace;
@@ -84,7 +86,7 @@ pub use accounts::{Account, AccountError};
 pub use certificate::Certificate;
 pub use config::{
     Authenticate, Config, ConfigError, Extensions, Limits, MediaConfig, Place, ProxyRules, RegisterConfig, Role,
-    Secret, TlsConfig, Trust, User, listen, name_server,
+    Secret, SqliteConfig, TlsConfig, Trust, User, listen, name_server,
 };
 pub use lookout::Lookout;
 pub use panel::NoAnswer;

@@ -94,6 +94,7 @@ pub struct Running {
     watch: Watch,
     trace: Trace,
     shown: Option<Mutex<Shown>>,
+    _users: Option<crate::tables::Users>,
 }
 
 impl fmt::Debug for Running {
@@ -124,6 +125,7 @@ impl Server {
         }
         // Looked up once: hashes of passwords and challenges must agree on it.
         config.realm = Some(config.realm());
+        let table = crate::tables::open(&mut config)?;
         let (accounts, told) = crate::accounts::Accounts::load(&config)?;
         let studio = crate::studio::start(&config, config.shards.max(1))?;
         let home = crate::bindings::open(&config)?;
@@ -133,9 +135,11 @@ impl Server {
             ..digest::ServerConfig::new(&config.realm())
         };
         let listed = config.limits.calls_listed;
-        let tally = Tally::new(told.len());
+        let tally = Tally::new(if table.is_some() { told.len().max(config.limits.users) } else { told.len() });
         let board = crate::board::Board::new();
-        let given = Given { config, accounts: Arc::new(accounts), home, tally, board, secret: rand::random() };
+        let accounts = Arc::new(accounts);
+        let known = (config.clone(), Arc::clone(&accounts), rules.algorithms.clone());
+        let given = Given { config, accounts, home, tally, board, secret: rand::random() };
         let trace = Trace::default();
         let member = |studio| member(given.clone(), &rules, (tls.clone(), trace.clone()), studio);
         let members = studio.studios.into_iter().map(member);
@@ -145,7 +149,17 @@ impl Server {
         let loops = Panel::new(sip.handles(), sip.intakes(), listed);
         let watch = watch.serve(loops.clone(), trace.clone()).map_err(net::StartError::System)?;
         loops.tell(|| Command::Begin).map_err(|_| net::StartError::NothingToBind)?;
-        Ok(Running { sip, loops, accounts: told, media: studio.threads, watch, trace, shown: shown.map(Mutex::new) })
+        let users = table.map(|table| crate::tables::watch(table, known, loops.clone())).transpose()?;
+        Ok(Running {
+            sip,
+            loops,
+            accounts: told,
+            media: studio.threads,
+            watch,
+            trace,
+            shown: shown.map(Mutex::new),
+            _users: users,
+        })
     }
 }
 

@@ -42,6 +42,15 @@ pub enum StoreError {
     },
     /// The records of one change are longer than a frame may be.
     TooLarge,
+    /// A database refused, or holds what it should not.
+    Database {
+        /// What was tried, as a verb.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What it said, or what was expected.
+        why: String,
+    },
 }
 
 impl StoreError {
@@ -72,6 +81,7 @@ impl fmt::Display for StoreError {
             StoreError::Full { path, source } => write!(f, "{}: no room to write: {source}", path.display()),
             StoreError::Io { doing, path, source } => write!(f, "{}: cannot {doing}: {source}", path.display()),
             StoreError::TooLarge => f.write_str("records of one change: expected at most 16 MiB"),
+            StoreError::Database { doing, path, why } => write!(f, "{}: cannot {doing}: {why}", path.display()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Keeps what must outlive the process. So far that is bindings: [`Journal`] on disk.
+//! Keeps what must outlive the process: bindings in a [`Journal`] on disk or, with the feature `sqlite`, in a database, where users can be too.
 //!
 //! The order is: make records (`proxy::registrar`), [`Journal::append`], only then carry them out and answer. When `append` fails nothing has happened, and the answer says so.
 //!
@@ -19,6 +19,8 @@ mod files;
 pub mod journal;
 mod reading;
 mod rewrite;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 
 pub use error::StoreError;
 pub use journal::{Durability, Found, Journal, OnDamage, Options};

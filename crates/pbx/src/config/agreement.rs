@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use sip::digest::Algorithm;
+use store::Durability;
 
 use super::error::{ConfigError, Place};
 use super::text::Source;
@@ -83,6 +84,12 @@ impl Config {
                 let (at, key, found) = (place(sources, &key), key.join("."), String::new());
                 return Err(ConfigError::Value { at, key, found, expected: why.to_owned() });
             }
+        }
+        if self.sqlite.bindings.is_some() && self.durability == Durability::Sync {
+            let key = ["sqlite", "bindings"].map(str::to_owned);
+            let expected = "no `durability = \"sync\"` beside it: a database is written behind the answers".to_owned();
+            let (at, key, found) = (place(sources, &key), key.join("."), String::new());
+            return Err(ConfigError::Value { at, key, found, expected });
         }
         if let Some(name) = self.misfit() {
             let key = ["users", name, "ha1"].map(str::to_owned);

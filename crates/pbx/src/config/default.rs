@@ -12,7 +12,8 @@ use sip::{Timers, Transport};
 use store::Durability;
 
 use super::{
-    Authenticate, Config, Extensions, Limits, MediaConfig, ProxyRules, RegisterConfig, Role, Secret, TlsConfig, Trust,
+    Authenticate, Config, Extensions, Limits, MediaConfig, ProxyRules, RegisterConfig, Role, Secret, SqliteConfig,
+    TlsConfig, Trust,
 };
 
 /// The port of SIP (RFC 3261 section 19.1.2).
@@ -33,6 +34,7 @@ impl Default for Config {
             options_auth: false,
             domains: Vec::new(),
             durability: Durability::Second,
+            sqlite: SqliteConfig::default(),
             role: Role::default(),
             roles: BTreeMap::new(),
             proxy: ProxyRules::default(),
@@ -136,6 +138,7 @@ impl Default for Limits {
             handshakes: 512,
             unfinished_octets: 16 << 20,
             message_octets: 65_535,
+            users: 100_000,
             calls_listed: 1_000,
             retry_after: Duration::from_secs(5),
         }

@@ -42,6 +42,7 @@ impl Config {
         put(&mut top, "extensions", self.extensions_table());
         put(&mut top, "media", self.media_table());
         put(&mut top, "register", self.register_table());
+        put(&mut top, "sqlite", self.sqlite_table());
         put(&mut top, "dns", self.names_table());
         put(&mut top, "tls", self.tls_table());
         if !self.origins.is_empty() {
@@ -81,6 +82,14 @@ impl Config {
             Nat::Always => "always",
         };
         put(&mut table, "nat", nat);
+        table
+    }
+
+    fn sqlite_table(&self) -> Table {
+        let mut table = Table::new();
+        for (key, file) in [("bindings", &self.sqlite.bindings), ("users", &self.sqlite.users)] {
+            put_some(&mut table, key, file.as_ref().map(|path| path.display().to_string()));
+        }
         table
     }
 
@@ -135,6 +144,7 @@ impl Config {
         put(&mut table, "handshakes", number(limits.handshakes));
         put(&mut table, "unfinished_octets", number(limits.unfinished_octets));
         put(&mut table, "message_octets", number(limits.message_octets));
+        put(&mut table, "users", number(limits.users));
         put(&mut table, "calls_listed", number(limits.calls_listed));
         put(&mut table, "retry_after_secs", secs(limits.retry_after));
         table

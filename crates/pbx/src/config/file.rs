@@ -55,6 +55,10 @@
 //! clamp = false
 //! nat = "auto"                    # never, auto, always
 //!
+//! [sqlite]
+//! bindings = "/var/lib/offhook/bindings.sqlite" # in place of the journal; written within a second
+//! users = "/var/lib/offhook/users.sqlite" # besides those above; changes are noticed within a second
+//!
 //! [dns]
 //! servers = ["192.0.2.53", "[2001:db8::53]:5353"] # absent: those of the system
 //! timeout_ms = 8000               # a look-up, in all
@@ -96,6 +100,7 @@
 //! handshakes = 512                # of TLS and WebSockets at a time
 //! unfinished_octets = 16777216    # of messages that have not come to their end on connections, for each SIP loop
 //! message_octets = 65535          # of one message
+//! users = 100000                  # where [sqlite] has some
 //! calls_listed = 1000             # in a status
 //! retry_after_secs = 5
 //! ```
@@ -114,7 +119,7 @@ use super::{Config, LISTEN, listen};
 
 /// Largest configuration file, in octets.
 const LARGEST: u64 = 4 << 20;
-pub(super) const TOP: [&str; 26] = [
+pub(super) const TOP: [&str; 27] = [
     "listen",
     "state",
     "realm",
@@ -122,6 +127,7 @@ pub(super) const TOP: [&str; 26] = [
     "options_auth",
     "domains",
     "durability",
+    "sqlite",
     "ring_secs",
     "silence_secs",
     "qualify_secs",
@@ -240,6 +246,9 @@ impl Config {
         }
         if let Some(section) = each("trust")? {
             self.read_trust(&section)?;
+        }
+        if let Some(section) = each("sqlite")? {
+            self.read_sqlite(&section)?;
         }
         if let Some(section) = each("limits")? {
             self.read_limits(&section)?;

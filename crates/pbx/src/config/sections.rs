@@ -1,4 +1,4 @@
-//! The tables of a configuration: `users`, `extensions`, `media`, `register`, `dns`, `tls`, `websocket`, `sip`, `limits`.
+//! The tables of a configuration: `users`, `extensions`, `media`, `register`, `dns`, `tls`, `websocket`, `sip`, `sqlite`, `limits`.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
@@ -52,7 +52,8 @@ pub(super) const TLS: [&str; 5] = ["certificate", "key", "client_ca", "client_re
 pub(super) const WEBSOCKET: [&str; 1] = ["origins"];
 pub(super) const SIP: [&str; 8] =
     ["t1_ms", "t2_ms", "t4_ms", "session_timer_secs", "session_timer_min_secs", "rest_ms", "dscp", "proxies"];
-pub(super) const LIMITS: [&str; 14] = [
+pub(super) const SQLITE: [&str; 2] = ["bindings", "users"];
+pub(super) const LIMITS: [&str; 15] = [
     "calls",
     "calls_per_user",
     "registrations",
@@ -65,6 +66,7 @@ pub(super) const LIMITS: [&str; 14] = [
     "handshakes",
     "unfinished_octets",
     "message_octets",
+    "users",
     "calls_listed",
     "retry_after_secs",
 ];
@@ -242,6 +244,20 @@ impl Config {
         Ok(())
     }
 
+    pub(super) fn read_sqlite(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
+        section.only(&SQLITE)?;
+        let sqlite = &mut self.sqlite;
+        for (key, place) in [("bindings", &mut sqlite.bindings), ("users", &mut sqlite.users)] {
+            if let Some(entry) = section.get(key) {
+                if cfg!(not(feature = "sqlite")) {
+                    return Err(entry.wrong("nothing, since this build is without SQLite"));
+                }
+                *place = Some(not_empty(&entry)?.into());
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn read_limits(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
         section.only(&LIMITS)?;
         let limits = &mut self.limits;
@@ -255,6 +271,7 @@ impl Config {
             ("questions", &mut limits.questions),
             ("connections_per_address", &mut limits.connections_per_address),
             ("handshakes", &mut limits.handshakes),
+            ("users", &mut limits.users),
             ("calls_listed", &mut limits.calls_listed),
         ] {
             if let Some(entry) = section.get(key) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::file::TOP;
 use super::roles::PROXY;
-use super::sections::{DNS, EXTENSIONS, LIMITS, MEDIA, REGISTER, SIP, TLS, USER, WEBSOCKET};
+use super::sections::{DNS, EXTENSIONS, LIMITS, MEDIA, REGISTER, SIP, SQLITE, TLS, USER, WEBSOCKET};
 use super::{Config, Secret};
 
 fn read(text: &str) -> Result<Config, String> {
@@ -258,7 +258,8 @@ realm = "other \"realm\""
 options_auth = true
 digest = ["md5"]
 domains = ["a.example"]
-durability = "sync"
+durability = "interval"
+sqlite = { bindings = "/b.sqlite", users = "/u.sqlite" }
 ring_secs = 7
 silence_secs = 8
 qualify_secs = 9
@@ -278,7 +279,7 @@ tls = { certificate = "own.pem", key = "key.pem", client_ca = "devices.pem", cli
 websocket = { origins = ["https://phone.example.com", "http://localhost:3000"] }
 sip = { t1_ms = 1000, t2_ms = 1001, t4_ms = 1002, rest_ms = 1, dscp = "24", proxies = ["10.0.0.0/8", "::1"], session_timer_secs = 300, session_timer_min_secs = 200 }
 trust = { networks = ["192.0.2.0/24"], users = ["gateway"] }
-limits = { calls = 1, calls_per_user = 2, registrations = 3, contacts_per_user = 4, connections = 5, connections_per_address = 7, handshakes = 8, unfinished_octets = 9, message_octets = 70000, retry_after_secs = 6 }
+limits = { calls = 1, calls_per_user = 2, registrations = 3, contacts_per_user = 4, users = 5, connections = 5, connections_per_address = 7, handshakes = 8, unfinished_octets = 9, message_octets = 70000, retry_after_secs = 6 }
 "#;
 
 #[test]
@@ -336,12 +337,22 @@ fn every_key_is_in_the_example_on_the_page_and_among_the_settings_that_apply() {
         ("the page of the module", include_str!("file.rs").split("```").nth(1).unwrap()),
         ("what applies", shown.as_str()),
     ];
-    let groups: [&[&str]; 11] =
-        [&TOP, &USER, &EXTENSIONS, &MEDIA, &REGISTER, &DNS, &TLS, &WEBSOCKET, &SIP, &LIMITS, &PROXY];
+    let groups: [&[&str]; 12] =
+        [&TOP, &USER, &EXTENSIONS, &MEDIA, &REGISTER, &DNS, &TLS, &WEBSOCKET, &SIP, &SQLITE, &LIMITS, &PROXY];
     for (key, (name, text)) in groups.concat().into_iter().flat_map(|key| told.map(|told| (key, told))) {
         let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
         assert!(words.into_iter().any(|word| word == key), "{name} does not tell of {key}");
     }
+}
+
+#[test]
+fn bindings_in_a_database_are_not_written_before_the_answers() {
+    let (one, other) = ("durability = 'sync'\n", "sqlite.bindings = '/b'");
+    assert!(read(one).is_ok() && read(other).is_ok());
+    let error = read(&format!("{one}{other}")).unwrap_err();
+    assert!(error.contains("`sqlite.bindings`: expected no `durability = \"sync\"` beside it"), "{error}");
+    let shown = read(one).unwrap().to_toml();
+    assert!(shown.contains("durability = \"sync\""), "{shown}");
 }
 
 #[test]
