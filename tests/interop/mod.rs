@@ -9,6 +9,7 @@ mod callee;
 mod events;
 mod families;
 mod faults;
+mod flows;
 mod flushed;
 pub(crate) mod full_disk;
 mod kamailio;

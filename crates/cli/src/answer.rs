@@ -89,6 +89,8 @@ fn conduct(args: &args::Answer) -> Result<(Conduct, bool), Fault> {
     };
     let account = Identity::read(&args.identity).map_err(Fault::usage)?;
     let registers = account.is_some();
+    let keep_alive = args.identity.keep_alive.map(Duration::from_secs);
+    let kept_alive = |spec| RegisterSpec { keep_alive, ..spec };
     let conduct = Conduct {
         reject: args.reject.and_then(StatusCode::new),
         ring_only: args.ring,
@@ -103,10 +105,7 @@ fn conduct(args: &args::Answer) -> Result<(Conduct, bool), Fault> {
         voice,
         ears: args.record.clone().map(Ears::new).transpose().map_err(Fault::general)?,
         account: account.map(|identity| Account {
-            spec: Box::new(RegisterSpec {
-                keep_alive: args.identity.keep_alive.map(Duration::from_secs),
-                ..identity.register_spec(3_600)
-            }),
+            specs: identity.register_specs(3_600).into_iter().map(kept_alive).collect(),
             credentials: identity.credential(),
         }),
     };

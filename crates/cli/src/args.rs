@@ -213,9 +213,13 @@ pub(crate) struct Identity {
     /// Name for authentication when it is not the account's user part.
     #[arg(long, value_name = "NAME")]
     pub(crate) auth_user: Option<String>,
-    /// Send everything to this address first, for example sip:127.0.0.1:5060;lr.
+    /// Send everything to this address first, for example sip:127.0.0.1:5060;lr. With --outbound repeatable: be reached by each of them.
     #[arg(long, value_name = "URI")]
-    pub(crate) proxy: Option<String>,
+    pub(crate) proxy: Vec<String>,
+    /// Register over flows that are kept up, one for each --proxy (RFC 5626): as this instance, a URN, or as one whose UUID is made once and kept in the state
+    /// directory. Calls come along them, and when one fails along the others.
+    #[arg(long, value_name = "URN", requires = "account", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(crate) outbound: Option<String>,
     /// While registered, ask the registrar so often whether it is still there (OPTIONS), and register anew when nobody answers.
     #[arg(long, value_name = "SECS", requires = "account", value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub(crate) keep_alive: Option<u64>,

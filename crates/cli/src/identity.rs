@@ -3,10 +3,13 @@
 use sip::Hop;
 use sip::digest::Credential;
 use sip::message::UriBuf;
-use sip::register::RegisterSpec;
+use sip::register::{Instance, RegisterSpec};
 use ua::WebSocketUrl;
 
-use crate::args;
+use crate::{args, instance};
+
+/// Proxies by which one account is registered.
+const MOST_PROXIES: usize = 8;
 
 /// An account as given.
 #[derive(Clone, Debug)]
@@ -17,8 +20,10 @@ pub(crate) struct Identity {
     pub(crate) password: Option<String>,
     /// The name for authentication.
     pub(crate) auth_user: String,
-    /// Where everything goes first.
-    pub(crate) proxy: Option<UriBuf>,
+    /// Where everything goes first; more than one with `outbound` only.
+    pub(crate) proxies: Vec<UriBuf>,
+    /// The URN of this instance, where we register over flows (RFC 5626).
+    pub(crate) outbound: Option<String>,
     /// The server of WebSockets that everything goes through instead.
     pub(crate) websocket: Option<WebSocketUrl>,
 }
@@ -40,12 +45,21 @@ impl Identity {
         let Some(user) = user else {
             return Err(format!("--account {aor}: expected a user, for example sip:1001@127.0.0.1"));
         };
-        let proxy = given.proxy.as_deref().map(|proxy| sip_uri(proxy, "--proxy")).transpose()?;
+        let proxies = given.proxy.iter().map(|proxy| sip_uri(proxy, "--proxy")).collect::<Result<Vec<_>, _>>()?;
+        if proxies.len() > 1 && given.outbound.is_none() {
+            return Err(
+                "--proxy is given more than once: that needs --outbound, which registers by each of them".into()
+            );
+        }
+        if proxies.len() > MOST_PROXIES {
+            return Err(format!("--proxy: expected at most {MOST_PROXIES}, found {}", proxies.len()));
+        }
         Ok(Some(Self {
             aor,
             password: password(given.password.as_deref())?,
             auth_user: given.auth_user.clone().unwrap_or(user),
-            proxy,
+            proxies,
+            outbound: given.outbound.as_deref().map(instance::of).transpose()?,
             websocket: websocket(given)?,
         }))
     }
@@ -53,18 +67,28 @@ impl Identity {
     /// The credential for whatever realm the account's own servers name.
     pub(crate) fn credential(&self) -> Option<Credential> {
         let credential = Credential::password(None, &self.auth_user, self.password.as_deref()?).ok()?;
-        let own = [Some(&self.aor), self.proxy.as_ref(), self.websocket.as_ref().map(WebSocketUrl::hop)];
-        Some(own.into_iter().flatten().fold(credential, |one, server| one.at(&server.as_uri())))
+        let own = [Some(&self.aor), self.websocket.as_ref().map(WebSocketUrl::hop)];
+        Some(own.into_iter().flatten().chain(&self.proxies).fold(credential, |one, server| one.at(&server.as_uri())))
     }
 
-    /// A registration of this account.
-    pub(crate) fn register_spec(&self, expires: u32) -> RegisterSpec {
-        let mut spec = RegisterSpec::new(self.registrar(), self.aor.clone());
-        spec.expires = expires;
-        if let Some(first) = self.proxy.as_ref().or(self.websocket.as_ref().map(WebSocketUrl::hop)) {
-            spec.hop = Hop::Uri(first.clone());
+    /// The registrations of this account: one, or one for each proxy (RFC 5626 section 4.2.1).
+    pub(crate) fn register_specs(&self, expires: u32) -> Vec<RegisterSpec> {
+        let websocket = self.websocket.as_ref().map(WebSocketUrl::hop);
+        let mut ways: Vec<Hop> = self.proxies.iter().chain(websocket).cloned().map(Hop::Uri).collect();
+        if ways.is_empty() {
+            ways.push(Hop::Auto);
         }
-        spec
+        let set = ways.len() as u64;
+        let flow = |(number, hop): (u32, Hop)| {
+            let mut spec = RegisterSpec::new(self.registrar(), self.aor.clone());
+            (spec.expires, spec.hop, spec.follow_address) = (expires, hop, true);
+            if let Some(urn) = &self.outbound {
+                spec.instance = Some(Instance { urn: urn.clone(), reg_id: Some(number), gruu: true });
+                spec.flow_of = Some(set);
+            }
+            spec
+        };
+        (1..).zip(ways).map(flow).collect()
     }
 
     /// The registrar: the domain of the address of record (RFC 3261 section 10.2).

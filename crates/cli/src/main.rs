@@ -9,6 +9,7 @@ mod demo;
 mod exit;
 mod home;
 mod identity;
+mod instance;
 mod interrupt;
 mod neighbour;
 mod out;

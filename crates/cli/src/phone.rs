@@ -183,8 +183,11 @@ fn config(identity: &Identity) -> AccountConfig {
     if let Some(password) = &identity.password {
         config = config.password(password);
     }
-    if let Some(proxy) = &identity.proxy {
+    for proxy in &identity.proxies {
         config = config.proxy(proxy.as_str());
+    }
+    if let Some(urn) = &identity.outbound {
+        config = config.outbound(urn);
     }
     if let Some(server) = &identity.websocket {
         config = config.websocket(server);

@@ -174,7 +174,8 @@ pub(crate) async fn serve<A: App + 'static>(driver: Weak<RefCell<Driver<A>>>, fl
     }) else {
         return;
     };
-    let mut framer = Framer::new(messages);
+    // On a connection of ours we are the one who pings: two pongs in a row are no ping.
+    let mut framer = if silent { Framer::new(messages) } else { Framer::pinging(messages) };
     let (mut begun, mut had_begun) = (false, false);
     let mut patience = Instant::now() + limits.message;
     // Write what was queued while connecting.
@@ -288,6 +289,8 @@ fn read<A: App + 'static>(driver: &Weak<RefCell<Driver<A>>>, flow: FlowId, frame
                     return Read::Ended;
                 }
             }
+            // The loop that the connection belongs to has sent the ping.
+            Ok(Frame::Pong) if !connection.accepted => driver.take(now, path, Bytes::from_static(b"\r\n")),
             Ok(_) => {}
             Err(error) => {
                 tracing::debug!(remote = %path.remote, %error, "a stream that cannot be framed is closed");
@@ -326,6 +329,7 @@ fn hear<A: App + 'static>(driver: &mut Driver<A>, now: sip::Now, flow: FlowId, m
                     return Read::Ended;
                 }
             }
+            b"\r\n" if !connection.accepted => driver.take(now, path, bytes),
             b"\r\n" | b"" => {}
             _ => driver.receive(now, path, bytes),
         }

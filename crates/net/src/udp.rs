@@ -114,9 +114,14 @@ fn one<A: App + 'static>(
 ) -> bool {
     match driver.datagrams.receive(socket) {
         Ok((bytes, remote)) if stun::is_stun(&bytes) => {
-            // Whoever gets no answer asks again: nothing is queued for him.
-            if let Some(answer) = stun::answer(&bytes, remote) {
-                let _ = socket.get_ref().send_to(&answer, remote);
+            match stun::answer(&bytes, remote) {
+                // Whoever gets no answer asks again: nothing is queued for him.
+                Some(answer) => drop(socket.get_ref().send_to(&answer, remote)),
+                // It may be the answer to a keep-alive of ours.
+                None => {
+                    let (local, flow) = (driver.local_towards(bound, remote), flows::of_datagrams(index));
+                    driver.take(now, Path { flow, transport: Transport::Udp, local, remote }, bytes);
+                }
             }
         }
         Ok((bytes, remote)) => {

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use proxy::{Kind, Overflow, Ownership, Plan, Registrar, RegistrarConfig};
+use proxy::{Gruu, Kind, Overflow, Ownership, Plan, Registrar, RegistrarConfig};
 use sip::message::Request;
 use sip::uas::Addresses;
 use sip::{AlarmId, Now, Origin, Reply, ServerTx, Time, Turn};
@@ -114,7 +114,14 @@ pub(crate) struct Asked<'a> {
 
 impl Bindings {
     /// Restores what the journal held for users that this loop `keeps`.
-    pub(crate) fn new(config: &Config, home: Home, now: Now, tally: Arc<Tally>, keeps: impl Fn(&str) -> bool) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        home: Home,
+        now: Now,
+        tally: Arc<Tally>,
+        gruu: &Gruu,
+        keeps: impl Fn(&str) -> bool,
+    ) -> Self {
         let secs = |span: Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
         let rules = RegistrarConfig {
             domains: config.domains.clone(),
@@ -129,6 +136,9 @@ impl Bindings {
             max_bindings: usize::MAX,
             ownership: Ownership::Own,
             nat: config.register.nat,
+            gruu: Some(gruu.clone()),
+            flow_timer: Some(secs(config.register.flow_timer)),
+            service_route: config.register.service_route.iter().map(|uri| format!("<{uri}>")).collect(),
             ..RegistrarConfig::default()
         };
         let mut registrar = Registrar::new(rules, rand::random());

@@ -23,6 +23,7 @@ use net::{Bind, Dscp, Names, Network};
 use proxy::Nat;
 use sip::digest::Algorithm;
 use sip::invite::SessionTimer;
+use sip::message::UriBuf;
 use sip::{Timers, Transport};
 use store::Durability;
 
@@ -271,6 +272,10 @@ pub struct RegisterConfig {
     pub clamp: bool,
     /// Whether requests to a device go back to where its REGISTER came from.
     pub nat: Nat,
+    /// Within which time devices that register over a flow are asked to send keep-alives (RFC 5626 section 4.4). 120 s.
+    pub flow_timer: Duration,
+    /// The route that devices are told for their requests (RFC 3608): URIs with `lr`, in order; at most 8. None.
+    pub service_route: Vec<UriBuf>,
 }
 
 /// Limits: what a peer can make grow.

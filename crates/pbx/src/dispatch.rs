@@ -15,7 +15,7 @@ use crate::extension::Feature;
 use crate::finding::{self, Seeker};
 use crate::outcome::Outcome;
 use crate::qualifying;
-use crate::request::{Admitted, dialled};
+use crate::request::Admitted;
 use crate::roles;
 use crate::switch::Switch;
 use crate::target::Target;
@@ -133,7 +133,7 @@ impl Switch {
         let known = |number: &str| {
             self.accounts.by_number(number).is_some() || Feature::of(&self.config.extensions, number).is_some()
         };
-        dialled(request).is_some_and(|number| !known(&number))
+        self.dialled(request).is_some_and(|number| !known(&number))
     }
 
     /// Answers a request, unless that comes later.

@@ -7,7 +7,7 @@ use sip::{Draft, Reply, Turn};
 use crate::body;
 use crate::finding::Seeker;
 use crate::headers;
-use crate::request::{Admitted, dialled};
+use crate::request::Admitted;
 use crate::switch::Switch;
 use crate::target::{self, Target};
 
@@ -27,7 +27,7 @@ impl Switch {
         if let Some(refusal) = uas::scheme(request, &self.capabilities) {
             return Some(refusal);
         }
-        let number = dialled(request);
+        let number = self.dialled(request);
         let name = number.as_deref().and_then(|number| self.accounts.by_number(number)).map(|known| known.name.clone());
         let (Some(number), Some(name)) = (number, name) else { return Some(Reply::new(StatusCode::NOT_FOUND)) };
         if let Some(refusal) = uas::extensions(request, &self.capabilities) {
@@ -47,7 +47,13 @@ impl Switch {
             let asked = self.findings.ask(&name, Seeker::Request(message), &self.neighbours, turn);
             return (!asked).then(|| self.busy());
         }
-        let targets = match self.targets(&name, message.request.is_secure(), found, turn.now()) {
+        let targets = match self.targets(
+            &name,
+            message.request.is_secure(),
+            message.request.uri().ok().as_ref(),
+            found,
+            turn.now(),
+        ) {
             Ok(targets) => targets,
             Err(offline) => return Some(*offline),
         };

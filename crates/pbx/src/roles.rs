@@ -135,7 +135,7 @@ impl Switch {
             let job = Job { edge: role == Role::Edge, ..self.job(tx, request, origin, arrival, known) };
             return self.roles.proxy.as_mut()?.pass(job, vec![target], turn);
         }
-        let number = arrival.uri.as_uri().user_unescaped().map(std::borrow::Cow::into_owned).unwrap_or_default();
+        let number = self.number_of(&arrival.uri.as_uri()).unwrap_or_default();
         let Some(name) = self.accounts.by_number(&number).map(|known| known.name.clone()) else {
             return Some(Reply::new(StatusCode::NOT_FOUND));
         };
@@ -166,6 +166,7 @@ impl Switch {
         devices: Vec<Target>,
         turn: &mut Turn<'_>,
     ) -> Option<Reply> {
+        let devices = self.only(&job.arrival.uri.as_uri(), devices);
         let devices = match target::of_request(devices, job.arrival.uri.as_uri().is_secure()) {
             Ok(devices) => target::wanted(&job.request, devices),
             Err(reply) => return Some(*reply),

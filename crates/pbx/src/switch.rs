@@ -9,7 +9,7 @@ use net::Seat;
 use sip::digest;
 use sip::header::From;
 use sip::invite::{JOIN, NO_REPORTS, REPLACES};
-use sip::message::{Method, Quote, Request, StatusCode, UriBuf};
+use sip::message::{Method, Quote, Request, StatusCode, Uri, UriBuf};
 use sip::uas::{Capabilities, RELIABLE, TIMER};
 use sip::{Now, Reply, Turn, privacy};
 
@@ -61,6 +61,8 @@ pub(crate) struct Switch {
     listen: Vec<String>,
     began: Now,
     pub(crate) finishing: bool,
+    /// Reads the addresses of instances that were given out (RFC 5627).
+    pub(crate) gruu: proxy::Gruu,
 }
 
 /// What every loop is given alike.
@@ -91,7 +93,7 @@ pub(crate) fn stack_config(config: &Config) -> sip::Config {
         session: sip::invite::Policy {
             reach: match config.register.nat {
                 proxy::Nat::Always => sip::invite::Reach::Back,
-                _ => sip::invite::Reach::ByContact,
+                _ => sip::invite::Reach::BackToInstances,
             },
             timer: config.session_timer.unwrap_or_default(),
             ..sip::invite::Policy::default()
@@ -125,11 +127,12 @@ impl Switch {
         metrics: Metrics,
         seat: &Seat<'_, Command>,
     ) -> Self {
-        let now = seat.clock.now();
+        let (now, gruu) = (seat.clock.now(), proxy::Gruu::new(secret));
         let neighbours = Neighbours { me: seat.shard, spread: seat.spread, loops: seat.loops.to_vec() };
         let listen = seat.bound.iter().map(|one| format!("{}:{}", one.transport.as_str().to_lowercase(), one.address));
         Self {
-            bindings: Bindings::new(&config, home, now, Arc::clone(&tally), |user| neighbours.keeps(user)),
+            bindings: Bindings::new(&config, home, now, Arc::clone(&tally), &gruu, |user| neighbours.keeps(user)),
+            gruu,
             neighbours,
             findings: Findings::new(config.limits.questions),
             tally,
@@ -224,8 +227,12 @@ impl Switch {
 
     /// The devices of a user whose bindings this loop keeps, the most wanted first.
     pub(crate) fn devices(&self, user: &str, now: Now) -> Vec<Target> {
-        let mut targets: Vec<Target> = self.bindings.of(now, user).filter_map(|binding| Target::of(&binding)).collect();
-        targets.sort_by_key(|target| std::cmp::Reverse(target.q));
+        let mut bindings: Vec<_> = self.bindings.of(now, user).collect();
+        // Of the flows of one instance, the one that was refreshed last.
+        bindings.sort_by_key(|binding| {
+            std::cmp::Reverse((binding.q(), if binding.is_flow() { binding.order() } else { 0 }))
+        });
+        let mut targets = target::by_instance(bindings.iter().filter_map(Target::of));
         let most = self.accounts.by_name(user).and_then(|known| known.contacts.most);
         targets.truncate(most.unwrap_or(self.config.limits.contacts_per_user));
         targets
@@ -239,10 +246,15 @@ impl Switch {
         &mut self,
         user: &str,
         secure: bool,
+        uri: Option<&Uri<'_>>,
         found: Option<Vec<Target>>,
         now: Now,
     ) -> Result<Vec<Target>, Box<Reply>> {
         let targets = found.unwrap_or_else(|| self.devices(user, now));
+        let targets = match uri {
+            Some(uri) => self.only(uri, targets),
+            None => targets,
+        };
         let mut targets = target::of_request(targets, secure)?;
         for target in &mut targets {
             if !target.ours.is_some_and(|at| self.studio.is_ours(at)) {

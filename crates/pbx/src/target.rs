@@ -15,7 +15,8 @@ use sip::{Hop, Reply, Transport};
 pub(crate) fn of_request(targets: Vec<Target>, secure: bool) -> Result<Vec<Target>, Box<Reply>> {
     let were_any = !targets.is_empty();
     let targets: Vec<Target> = match secure {
-        true => targets.into_iter().filter(Target::is_secure).collect(),
+        // One flow may be secured and another not.
+        true => by_instance(targets.into_iter().flat_map(Target::into_flows).filter(Target::is_secure)),
         false => targets.into_iter().map(Target::without_sips).collect(),
     };
     match targets.is_empty() {
@@ -41,6 +42,12 @@ pub(crate) struct Target {
     pub(crate) q: u16,
     /// The parameters of its contact: what it can do (RFC 3840).
     pub(crate) features: String,
+    /// The instance that it is, where this is one of its flows (RFC 5626 section 4.1): its URN.
+    pub(crate) instance: Option<String>,
+    /// The instance, and the Call-ID of its registration (RFC 5627).
+    pub(crate) owner: Option<(String, String)>,
+    /// Other flows to it, the one refreshed last first: tried one after the other, each when the one before leads nowhere (RFC 5626 section 7).
+    pub(crate) flows: Vec<Target>,
 }
 
 /// Those that the caller wants, in his order (RFC 3841): for one of our users.
@@ -57,6 +64,19 @@ pub(crate) fn wanted(request: &Request, targets: Vec<Target>) -> Vec<Target> {
         false => targets,
     };
     Disposition::of(headers).arrange(chosen, |target, q| target.q = q)
+}
+
+/// Puts the flows of one instance together: a request goes over one of them at a time. `targets`: the most wanted first.
+pub(crate) fn by_instance(targets: impl IntoIterator<Item = Target>) -> Vec<Target> {
+    let mut devices: Vec<Target> = Vec::new();
+    for target in targets {
+        let same = |device: &&mut Target| target.instance.is_some() && device.instance == target.instance;
+        match devices.iter_mut().find(same) {
+            Some(device) => device.flows.push(target),
+            None => devices.push(target),
+        }
+    }
+    devices
 }
 
 impl Target {
@@ -84,13 +104,33 @@ impl Target {
             ours: binding.origin().map(|origin| origin.local.ip()).filter(|ours| !ours.is_unspecified()),
             q: binding.q(),
             features: binding.params().to_owned(),
+            // Without a flow of its own a binding is one more address that is called with all others.
+            instance: binding.instance().filter(|_| binding.is_flow()).map(str::to_owned),
+            owner: binding.instance().map(|urn| (urn.to_owned(), binding.call_id().to_owned())),
+            flows: Vec::new(),
         })
+    }
+
+    /// Where a request goes when this flow leads nowhere.
+    pub(crate) fn next_flow(&mut self) -> Option<Self> {
+        if self.flows.is_empty() {
+            return None;
+        }
+        let mut next = self.flows.remove(0);
+        next.flows = std::mem::take(&mut self.flows);
+        Some(next)
     }
 
     /// The same for the proxy.
     pub(crate) fn into_pass(self) -> proxy::Target {
-        let Self { uri, routes, hop, q, .. } = self;
-        proxy::Target { uri, routes, hop, q, trusted: false }
+        let Self { uri, routes, hop, q, flows, .. } = self;
+        proxy::Target { uri, routes, hop, q, trusted: false, flows: flows.into_iter().map(Self::into_pass).collect() }
+    }
+
+    /// Each of its flows by itself.
+    fn into_flows(mut self) -> impl Iterator<Item = Self> {
+        let flows = std::mem::take(&mut self.flows);
+        std::iter::once(self).chain(flows)
     }
 
     /// Whether the whole way to it is one stream: the connection by which it registered, with nobody in between (RFC 3327).
@@ -110,6 +150,7 @@ impl Target {
 
     /// The same by `sip`, over the same way.
     fn without_sips(mut self) -> Self {
+        self.flows = std::mem::take(&mut self.flows).into_iter().map(Self::without_sips).collect();
         let Some(sip) = self.uri.as_str().get("sips:".len()..).filter(|_| self.uri.as_uri().is_secure()) else {
             return self;
         };

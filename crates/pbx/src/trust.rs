@@ -181,6 +181,9 @@ impl Switch {
             ours: None,
             q: target.q,
             features: String::new(),
+            instance: None,
+            owner: None,
+            flows: Vec::new(),
         };
         self.config.trust.reaches(&target)
     }

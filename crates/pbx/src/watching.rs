@@ -21,7 +21,7 @@ use crate::call::dialling::NOBODY;
 use crate::call::{Call, Stage};
 use crate::command::Command;
 use crate::extension::Feature;
-use crate::request::{Admitted, dialled};
+use crate::request::Admitted;
 use crate::switch::Switch;
 
 use documents::Document;
@@ -145,7 +145,8 @@ impl Switch {
         if let Some(refusal) = refusal {
             return Err(Box::new(refusal));
         }
-        let (Some(package), Some(number), Ok(uri)) = (Package::of(request), dialled(request), request.uri()) else {
+        let (Some(package), Some(number), Ok(uri)) = (Package::of(request), self.dialled(request), request.uri())
+        else {
             return refuse(StatusCode::NOT_FOUND);
         };
         let feature = Feature::of(&self.config.extensions, &number);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sip::message::{Request, UriBuf};
+use sip::message::{Request, StatusCode, UriBuf};
 use sip::outbox::Origin;
 use sip::privacy::Wish;
 use sip::{AlarmId, ClientTx, Hop, ServerTx, Time};
@@ -26,12 +26,14 @@ pub struct Target {
     pub q: u16,
     /// It is in our trust domain (RFC 3325): it may know who calls, and its word for who answers counts.
     pub trusted: bool,
+    /// Other flows to the same instance, the next to be tried first: one at a time, and only after a flow that leads nowhere (RFC 5626 section 7).
+    pub flows: Vec<Target>,
 }
 
 impl Target {
     /// A URI as it is.
     pub fn new(uri: UriBuf) -> Self {
-        Self { uri, routes: Vec::new(), hop: Hop::Auto, q: 1_000, trusted: false }
+        Self { uri, routes: Vec::new(), hop: Hop::Auto, q: 1_000, trusted: false, flows: Vec::new() }
     }
 }
 
@@ -48,7 +50,7 @@ pub enum Forking {
 }
 
 /// One of its client transactions.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Branch {
     pub(crate) client: ClientTx,
     /// Timer C, or when the next targets have their turn.
@@ -61,6 +63,20 @@ pub(crate) struct Branch {
     pub(crate) by_flow: bool,
     /// See [`Target::trusted`].
     pub(crate) trusted: bool,
+    /// Other flows to the same instance.
+    pub(crate) flows: Vec<Target>,
+}
+
+impl Branch {
+    /// Where the request goes when this branch has come to nothing: not once it is wanted no more.
+    fn next_flow(mut self) -> Option<Target> {
+        if self.cancelled || self.flows.is_empty() {
+            return None;
+        }
+        let mut next = self.flows.remove(0);
+        next.flows = self.flows;
+        Some(next)
+    }
 }
 
 /// Who vouches for what a request says of its caller (RFC 3325 section 5).
@@ -105,6 +121,18 @@ pub(crate) struct Fork {
 }
 
 impl Fork {
+    /// Takes a branch out that has ended.
+    pub(crate) fn take(&mut self, client: ClientTx) -> Option<Branch> {
+        let at = self.branches.iter().position(|branch| branch.client == client)?;
+        Some(self.branches.swap_remove(at))
+    }
+
+    /// The next flow of an instance whose branch has ended with this code: only where that says that it was not reached (RFC 5626 section 7).
+    pub(crate) fn next_flow(&self, branch: Option<Branch>, code: StatusCode) -> Option<Target> {
+        let unreached = matches!(code, StatusCode::FLOW_FAILED | StatusCode::REQUEST_TIMEOUT);
+        branch.filter(|_| unreached && !self.answered && !self.cancelled)?.next_flow()
+    }
+
     /// The targets whose turn it is now.
     pub(crate) fn next_group(&mut self, forking: Forking) -> SmallVec<[Target; 2]> {
         let Some(first) = self.waiting.pop_front() else { return SmallVec::new() };

@@ -16,6 +16,7 @@ use sip::outbox::Origin;
 use sip::time::{Now, Time, WallTime};
 use smallvec::SmallVec;
 
+use crate::instance;
 #[cfg(test)]
 use crate::packed::Texts;
 use crate::packed::{Packed, Piece};
@@ -77,6 +78,14 @@ impl<'a> Binding<'a> {
     /// Contact parameters besides `q` and `expires` (`+sip.instance`, `reg-id`, ...), each with its semicolon, as they were written.
     pub fn params(&self) -> &'a str {
         self.slot.packed.text(Piece::Params)
+    }
+    /// The instance that registered it (RFC 5626 section 4.1): its URN.
+    pub fn instance(&self) -> Option<&'a str> {
+        instance::of(self.params())
+    }
+    /// True for one of the flows of an instance (RFC 5626 section 6).
+    pub fn is_flow(&self) -> bool {
+        instance::flow(self.params()).is_some()
     }
     /// Call-ID of the REGISTER that last changed it.
     pub fn call_id(&self) -> &'a str {
@@ -183,9 +192,10 @@ impl Location {
 
     /// Carries out one record. What has ended meanwhile, and a change of what is not there, has no effect.
     pub fn apply(&mut self, now: Now, record: &Record) {
-        let (aor, uri) = (record.packed.piece(Piece::Aor), record.packed.piece(Piece::Uri));
+        let aor = record.packed.piece(Piece::Aor);
         let hash = self.hash.of(aor);
-        let found = self.held(hash, aor).find(|(_, slot)| slot.packed.piece(Piece::Uri) == uri).map(|(place, _)| place);
+        let same = |(_, slot): &(u32, &Slot)| slot.packed.is_same_binding(&record.packed);
+        let found = self.held(hash, aor).find(same).map(|(place, _)| place);
         let expires = from_wall(now, record.expires);
         match (record.kind, found) {
             (Kind::Removed, Some(place)) => self.remove(place),

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use sip::id::FlowId;
 use sip::outbox::{Origin, Transport};
 
+use crate::instance;
+
 /// Which piece of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -148,6 +150,14 @@ impl Packed {
 
     pub(crate) fn text(&self, piece: Piece) -> &str {
         std::str::from_utf8(self.piece(piece)).unwrap_or_default()
+    }
+
+    /// Whether two are of one binding: of the same flow (RFC 5626 section 6), or, where neither is a flow, of the same Contact URI.
+    pub(crate) fn is_same_binding(&self, other: &Packed) -> bool {
+        match (instance::flow(self.text(Piece::Params)), instance::flow(other.text(Piece::Params))) {
+            (None, None) => self.piece(Piece::Uri) == other.piece(Piece::Uri),
+            (own, other) => own == other,
+        }
     }
 
     pub(crate) fn origin(&self) -> Option<Origin> {

@@ -233,7 +233,10 @@ impl Proxy {
         }
         self.by_client.remove(&client);
         let identity = fork.tells_of_callee(client, &response);
-        fork.branches.retain(|branch| branch.client != client);
+        let ended = fork.take(client);
+        if let Some(next) = fork.next_flow(ended, code) {
+            return self.start_instead(number, next, turn);
+        }
         match code.class() {
             2 => {
                 let passed = match !fork.answered || fork.invite {
@@ -256,8 +259,8 @@ impl Proxy {
     pub fn failed(&mut self, client: ClientTx, why: &Failure, turn: &mut Turn<'_>) {
         let Some(number) = self.by_client.remove(&client) else { return };
         let Some(fork) = self.forks.get_mut(&number) else { return };
-        let by_flow = fork.branches.iter().any(|branch| branch.client == client && branch.by_flow);
-        fork.branches.retain(|branch| branch.client != client);
+        let ended = fork.take(client);
+        let by_flow = ended.as_ref().is_some_and(|branch| branch.by_flow);
         let code = match why {
             Failure::Cancelled => StatusCode::REQUEST_TERMINATED,
             Failure::Timeout | Failure::NotRefreshed => StatusCode::REQUEST_TIMEOUT,
@@ -266,6 +269,11 @@ impl Proxy {
             // Section 16.9, RFC 3263 section 4.3.
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
+        // What cannot be sent by a flow has not reached whom it leads to.
+        let unreached = if matches!(why, Failure::Transport(_)) { StatusCode::FLOW_FAILED } else { code };
+        if let Some(next) = fork.next_flow(ended, unreached) {
+            return self.start_instead(number, next, turn);
+        }
         fork.choice.add(Outcome::Made(code));
         self.go_on(number, turn);
     }
@@ -323,18 +331,33 @@ impl Proxy {
             fork.choice.add(Outcome::Made(StatusCode::MAX_BREADTH_EXCEEDED));
             return;
         }
-        let until = turn.now().mono + fork.patience(self.config.timer_c, self.config.turn);
         for target in group {
-            let (by_flow, trusted) = (fork.arrival.flow.is_some(), target.trusted);
-            let forward = forward(fork, target, share, &self.config, &self.tokens);
-            match turn.forward(forward) {
-                Ok(client) => {
-                    fork.branches.push(Branch { client, until, cancelled: false, breadth: share, by_flow, trusted });
-                    self.by_client.insert(client, number);
-                }
-                // No room for it, or nowhere to go: as if it could not be sent (section 16.9).
-                Err(_) => fork.choice.add(Outcome::Made(StatusCode::SERVICE_UNAVAILABLE)),
+            self.start(number, target, share, turn);
+        }
+    }
+
+    /// Another flow to an instance, in the place of one that led nowhere.
+    fn start_instead(&mut self, number: u64, target: Target, turn: &mut Turn<'_>) {
+        if let Some(fork) = self.forks.get(&number) {
+            let share = fork.breadth_left(self.config.max_breadth).max(1);
+            self.start(number, target, share, turn);
+        }
+        self.go_on(number, turn);
+    }
+
+    fn start(&mut self, number: u64, mut target: Target, share: u32, turn: &mut Turn<'_>) {
+        let Some(fork) = self.forks.get_mut(&number) else { return };
+        let until = turn.now().mono + fork.patience(self.config.timer_c, self.config.turn);
+        let (by_flow, flows) = (fork.arrival.flow.is_some(), std::mem::take(&mut target.flows));
+        let trusted = target.trusted;
+        let forward = forward(fork, target, share, &self.config, &self.tokens);
+        match turn.forward(forward) {
+            Ok(client) => {
+                fork.branches.push(Branch { client, until, cancelled: false, breadth: share, by_flow, trusted, flows });
+                self.by_client.insert(client, number);
             }
+            // No room for it, or nowhere to go: as if it could not be sent (section 16.9).
+            Err(_) => fork.choice.add(Outcome::Made(StatusCode::SERVICE_UNAVAILABLE)),
         }
     }
 

@@ -8,6 +8,7 @@
 //! content  added, changed:   expiry: u64 (wall seconds)  cseq: u32  q: u16  seven lengths: u16  texts
 //!          refreshed:        expiry: u64                 cseq: u32  q: u16  aor: u16 + text  uri: u16 + text
 //!          removed:                                                        aor: u16 + text  uri: u16 + text
+//!          both of a flow, as kinds of their own: the same, and behind it instance and number: u16 + text
 //! ```
 
 use std::fmt;
@@ -15,6 +16,7 @@ use std::fmt;
 use sip::time::WallTime;
 
 use crate::crc::crc32;
+use crate::instance;
 use crate::packed::{Packed, Piece, Texts, TooLong};
 
 /// The first octets of a frame; the last letter is the version.
@@ -85,11 +87,14 @@ impl Record {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        out.push(match self.kind {
-            Kind::Added => 1,
-            Kind::Changed => 2,
-            Kind::Refreshed => 3,
-            Kind::Removed => 4,
+        let flow = instance::flow(self.packed.text(Piece::Params));
+        out.push(match (self.kind, flow) {
+            (Kind::Added, _) => 1,
+            (Kind::Changed, _) => 2,
+            (Kind::Refreshed, None) => 3,
+            (Kind::Removed, None) => 4,
+            (Kind::Refreshed, Some(_)) => 5,
+            (Kind::Removed, Some(_)) => 6,
         });
         let size_at = out.len();
         out.extend([0; 4]);
@@ -101,7 +106,7 @@ impl Record {
         match self.kind {
             Kind::Added | Kind::Changed => out.extend_from_slice(self.packed.as_bytes()),
             Kind::Refreshed | Kind::Removed => {
-                for text in [self.aor(), self.uri()] {
+                for text in [Some(self.aor()), Some(self.uri()), flow].into_iter().flatten() {
                     // A packed text is never longer than a u16 says.
                     out.extend((text.len() as u16).to_le_bytes());
                     out.extend_from_slice(text.as_bytes());
@@ -115,11 +120,13 @@ impl Record {
     }
 
     fn read(kind: u8, mut content: &[u8]) -> Option<Record> {
-        let kind = match kind {
-            1 => Kind::Added,
-            2 => Kind::Changed,
-            3 => Kind::Refreshed,
-            4 => Kind::Removed,
+        let (kind, of_flow) = match kind {
+            1 => (Kind::Added, false),
+            2 => (Kind::Changed, false),
+            3 => (Kind::Refreshed, false),
+            4 => (Kind::Removed, false),
+            5 => (Kind::Refreshed, true),
+            6 => (Kind::Removed, true),
             _ => return None,
         };
         let (mut expires, mut cseq, mut q) = (WallTime(0), 0, 0);
@@ -132,8 +139,9 @@ impl Record {
             Kind::Added | Kind::Changed => Packed::from_bytes(content)?,
             Kind::Refreshed | Kind::Removed => {
                 let (aor, uri) = (text(&mut content)?, text(&mut content)?);
+                let params = if of_flow { text(&mut content)? } else { "" };
                 content.is_empty().then_some(())?;
-                Packed::new(&Texts { aor, uri, ..Texts::default() }, None).ok()?
+                Packed::new(&Texts { aor, uri, params, ..Texts::default() }, None).ok()?
             }
         };
         Some(Record { kind, expires, cseq, q, packed })

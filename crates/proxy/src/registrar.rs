@@ -4,6 +4,7 @@
 //! [`Plan::failed`], and nothing has happened. All of one REGISTER happens or nothing of it.
 
 mod answer;
+mod flow;
 mod reading;
 
 use sip::Reply;
@@ -13,10 +14,13 @@ use sip::time::{Now, Time, WallTime};
 use sip::uas::Addresses;
 use smallvec::SmallVec;
 
+use crate::gruu::Gruu;
+use crate::instance;
 use crate::location::{Binding, Location};
 use crate::packed::{Packed, Piece, Texts};
 use crate::record::{Kind, Record};
-use answer::{Clock, Refusal};
+use answer::{Addressed, Clock, Refusal};
+use flow::Outbound;
 use reading::Wish;
 
 /// Whether requests to a device go back to where its REGISTER came from.
@@ -90,6 +94,12 @@ pub struct RegistrarConfig {
     pub nat: Nat,
     /// A Path the device did not ask for.
     pub path: PathRule,
+    /// Seconds within which a device that registers over a flow is asked to send keep-alives (Flow-Timer, RFC 5626 section 4.4); `None`: as it likes.
+    pub flow_timer: Option<u32>,
+    /// Gives devices that ask for them addresses of their own (RFC 5627); `None`: nobody gets any.
+    pub gruu: Option<Gruu>,
+    /// The route of requests of the device, in order, as header values (RFC 3608 section 6.4): told to each.
+    pub service_route: Vec<String>,
 }
 
 impl Default for RegistrarConfig {
@@ -109,6 +119,9 @@ impl Default for RegistrarConfig {
             ownership: Ownership::default(),
             nat: Nat::default(),
             path: PathRule::default(),
+            flow_timer: Some(120),
+            gruu: None,
+            service_route: Vec::new(),
         }
     }
 }
@@ -238,14 +251,21 @@ impl Registrar {
         let current = self.location.bindings(now, &aor).map(|binding| (binding, Fate::Stays)).collect();
         let mut draft = Draft { current, fresh: SmallVec::new() };
         let order = Order { call_id: headers.call_id(), cseq: headers.cseq().number };
-        let asked = reading::contacts(&self.config, headers, addresses)?;
+        let mut asked = reading::contacts(&self.config, headers, addresses)?;
+        let (mut outbound, mut direct) = (Outbound::default(), true);
         if asked.all {
             draft.remove_all(order)?;
         }
+        if asked.wishes.iter().any(|wish| reading::leads_back(&self.config, wish, &to.uri)) {
+            return Err(Refusal::Status(StatusCode::FORBIDDEN));
+        }
         if !asked.wishes.is_empty() {
             let (agent, path) = (reading::agent(headers), reading::path(headers)?);
+            outbound = Outbound::of(headers, &path, &mut asked)?;
+            direct = path.is_empty();
             for wish in &asked.wishes {
-                let origin = self.keeps_origin(request, wish, &path, origin).then_some(*origin);
+                let kept = direct && outbound.applies || self.keeps_origin(request, wish, &path, origin);
+                let origin = kept.then_some(*origin);
                 let (uri, params) = (wish.uri.as_str(), wish.params.as_str());
                 let texts =
                     Texts { aor: &aor, uri, params, call_id: order.call_id, path: &path, agent: &agent, origin };
@@ -256,9 +276,16 @@ impl Registrar {
         if draft.growth() > self.config.max_bindings.saturating_sub(self.location.len()) {
             return Err(Refusal::Busy);
         }
-        let mut lines = draft.lines(now);
+        let named = asked.wishes.iter().any(|wish| instance::of(&wish.params).is_some());
+        let gruu = self.config.gruu.as_ref().filter(|_| named && reading::supports(headers, "gruu"));
+        let given = gruu.and_then(|gruu| Addressed::of(gruu, &to.uri, order));
+        let mut lines = draft.lines(now, given.as_ref());
         if headers.has(HeaderId::Path) && reading::supports(headers, "path") {
             lines.copy(headers, HeaderId::Path);
+        }
+        outbound.show(self.config.flow_timer, direct, &mut lines);
+        if !asked.wishes.is_empty() {
+            self.config.service_route.iter().for_each(|route| lines.push_id(HeaderId::ServiceRoute, route));
         }
         self.clock.show(now.wall, &mut lines);
         Ok(Plan { reply: Reply::new(StatusCode::OK).lines(lines), records: draft.records(now.wall, order.cseq) })
@@ -333,16 +360,17 @@ impl<'a> Draft<'a> {
         if length > most {
             return Err(Refusal::Reason("Contact Too Long"));
         }
-        let at = self.current.iter().position(|(binding, _)| reading::same(binding.packed(), &wish.uri));
+        let at = self.current.iter().position(|(binding, _)| reading::same(binding.packed(), wish));
         let known = at.and_then(|at| self.current.get_mut(at));
         let before = known.as_ref().map(|(binding, _)| *binding);
-        // Another text of an equivalent URI: the old binding goes, a new one comes.
-        let same_text = before.filter(|binding| binding.packed().piece(Piece::Uri) == texts.uri.as_bytes());
+        // Another text of an equivalent URI: the old binding goes, a new one comes. A flow goes on wherever it leads now (RFC 5626 section 6).
+        let same_text =
+            before.filter(|binding| binding.is_flow() || binding.packed().piece(Piece::Uri) == texts.uri.as_bytes());
         if let Some((binding, fate)) = known {
             order.check(binding)?;
             *fate = if wish.seconds == 0 || same_text.is_none() { Fate::Goes } else { Fate::GoesOn };
         }
-        self.fresh.retain(|fresh| !reading::same(&fresh.packed, &wish.uri));
+        self.fresh.retain(|fresh| !reading::same(&fresh.packed, wish));
         if wish.seconds == 0 {
             return Ok(());
         }

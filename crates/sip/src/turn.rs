@@ -117,11 +117,13 @@ impl Turn<'_> {
 
     /// A message came: one datagram, or one frame of a stream. `from` is where the answer to a request goes back along.
     ///
-    /// A keep-alive (nothing but line ends, or nothing) is counted and dropped. What cannot be read is answered where its Via says so
+    /// A keep-alive (nothing but line ends, or nothing) is counted and dropped; a single line end of a stream is the answer to one of ours, and so is a binding response of
+    /// STUN (RFC 5626 section 4.4). What cannot be read is answered where its Via says so
     /// (a response and an ACK never) and reported as [`Event::Rejected`].
     pub fn receive(&mut self, from: &Origin, bytes: Bytes) {
         self.stack.place_fresh();
-        if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+        // No message begins so.
+        if bytes.first().is_none_or(|first| *first <= b'\r') && register::ping::on_keep_alive(self, from, &bytes) {
             self.stack.counters.keepalives += 1;
             return;
         }

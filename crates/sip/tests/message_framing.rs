@@ -246,3 +246,18 @@ fn rfc4475_3_1_1_11_binary_parts_are_read_whole() {
     assert_eq!(found[0].body(), b"Hello");
     assert!(found[1].body().contains(&0));
 }
+
+#[test]
+fn rfc5626_4_4_1_two_pongs_in_a_row_are_no_ping_to_who_pings() {
+    let pushed = |mut framer: Framer| {
+        let mut found = Vec::new();
+        for octets in ["\r\n", "\r\n", "\r\n\r\n"] {
+            framer.push(octets.as_bytes());
+            found.extend(std::iter::from_fn(|| framer.next_frame()).map(Result::unwrap));
+        }
+        found
+    };
+    use Frame::{Ping, Pong};
+    assert_eq!(pushed(Framer::pinging(Limits::default())), [Pong, Pong, Ping]);
+    assert_eq!(pushed(Framer::new(Limits::default())), [Pong, Ping, Ping], "the control: a ping in two pieces");
+}

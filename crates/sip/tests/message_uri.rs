@@ -80,6 +80,10 @@ fn rfc3261_19_1_4_different_examples() {
         ("sip:a@b;method=INVITE", "sip:a@b"),
         ("sip:a@b?x=1", "sip:a@b?x=1&x=1"),
         ("sip:a@b", "tel:1"),
+        // RFC 5627 section 4.2: one instance, and all of them.
+        ("sip:a@b;gr=urn:uuid:1", "sip:a@b"),
+        ("sip:a@b;gr", "sip:a@b"),
+        ("sip:a@b;gr=urn:uuid:1", "sip:a@b;gr=urn:uuid:2"),
     ] {
         assert!(!uri(a).equivalent(&uri(b)), "{a} {b}");
         assert!(!uri(b).equivalent(&uri(a)), "{b} {a}");

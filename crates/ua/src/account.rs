@@ -6,7 +6,7 @@ use std::time::Duration;
 use sip::Hop;
 use sip::digest::{Credential, Credentials};
 use sip::message::{Quote, Uri, UriBuf};
-use sip::register::{RegisterSpec, Retry};
+use sip::register::{Instance, RegisterSpec, Retry};
 use tokio::sync::watch;
 
 use crate::buddy::Buddy;
@@ -21,6 +21,9 @@ use crate::request::{self, Identity, Request};
 use crate::subscription::SubscribeBuilder;
 use crate::websocket::WebSocketUrl;
 
+/// Proxies by which an account is registered at a time: four are enough for RFC 5626 section 4.2.1.
+const MOST_FLOWS: usize = 8;
+
 /// What an account is made of. Only the address is needed.
 #[derive(Clone, Debug)]
 pub struct AccountConfig {
@@ -29,7 +32,9 @@ pub struct AccountConfig {
     user: Option<String>,
     password: Option<Password>,
     realm: Option<String>,
-    proxy: Option<String>,
+    proxies: Vec<String>,
+    outbound: Option<String>,
+    follow_address: bool,
     websocket: Option<WebSocketUrl>,
     registrar: Option<String>,
     expires: Duration,
@@ -56,7 +61,9 @@ impl AccountConfig {
             user: None,
             password: None,
             realm: None,
-            proxy: None,
+            proxies: Vec::new(),
+            outbound: None,
+            follow_address: true,
             websocket: None,
             registrar: None,
             expires: Duration::from_secs(300),
@@ -97,9 +104,24 @@ impl AccountConfig {
         self
     }
 
-    /// Sends everything by this proxy: `sip:proxy.example.com`.
+    /// Sends everything by this proxy: `sip:proxy.example.com`. With [`AccountConfig::outbound`] each one more that is named is a further way by which we are
+    /// reached, and requests go by the first that stands; without it the last one counts.
     pub fn proxy(mut self, uri: impl Into<String>) -> Self {
-        self.proxy = Some(uri.into());
+        self.proxies.push(uri.into());
+        self
+    }
+
+    /// Registers over flows that are kept up, one for each proxy (RFC 5626): calls reach us along them, whatever address translators stand on the way, and when one
+    /// of them fails along the others. `instance` is the URN of this device, the same after every start: `urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6`.
+    /// A registrar that gives out addresses of the instance (RFC 5627) is asked for one. Who knows nothing of either takes an ordinary registration.
+    pub fn outbound(mut self, instance: impl Into<String>) -> Self {
+        self.outbound = Some(instance.into());
+        self
+    }
+
+    /// Whether a registration over UDP follows the address that the registrar sees us at, as behind an address translator (RFC 3581); it does unless told otherwise.
+    pub fn follow_address(mut self, follow: bool) -> Self {
+        self.follow_address = follow;
         self
     }
 
@@ -159,7 +181,9 @@ pub struct Account {
     link: Link,
     key: AccountKey,
     identity: Arc<Identity>,
-    spec: Arc<RegisterSpec>,
+    aor: Arc<UriBuf>,
+    /// One for each flow.
+    specs: Arc<[RegisterSpec]>,
     state: Arc<watch::Sender<Registration>>,
     address: Arc<str>,
 }
@@ -167,7 +191,8 @@ pub struct Account {
 impl Account {
     pub(crate) fn new(link: Link, key: AccountKey, config: AccountConfig) -> Result<Self, CallError> {
         let aor = request::uri(&config.address)?;
-        let proxy = config.proxy.as_deref().map(request::uri).transpose()?;
+        let proxies = config.proxies.iter().map(|proxy| request::uri(proxy)).collect::<Result<Vec<_>, _>>()?;
+        let proxy = if config.outbound.is_some() { proxies.first() } else { proxies.last() };
         let registrar = match &config.registrar {
             Some(given) => self::registrar(given)?,
             None => domain(&aor)
@@ -179,19 +204,22 @@ impl Account {
             let user = config.user.unwrap_or(own);
             let credential = Credential::password(config.realm.as_deref(), &user, password);
             let credential = credential.map_err(|error| CallError::BadText { why: error.to_string() })?;
-            let own = [Some(&aor), Some(&registrar), proxy.as_ref(), config.websocket.as_ref().map(WebSocketUrl::hop)];
-            credentials.add(own.into_iter().flatten().fold(credential, |one, server| one.at(&server.as_uri())));
+            let own = [Some(&aor), Some(&registrar), config.websocket.as_ref().map(WebSocketUrl::hop)];
+            credentials.add(
+                own.into_iter().flatten().chain(&proxies).fold(credential, |one, server| one.at(&server.as_uri())),
+            );
         }
         let display = config.display.as_ref().map(|name| format!("{} ", Quote(name))).unwrap_or_default();
         let identity = Identity {
             from: format!("{display}<{aor}>"),
             user: aor.as_uri().user().map(str::to_owned),
-            routes: proxy.iter().map(request::route).collect(),
+            routes: proxy.into_iter().map(request::route).collect(),
             hop: config.websocket.as_ref().map_or(Hop::Auto, WebSocketUrl::as_hop),
             credentials: credentials.clone(),
             proved: false,
+            contact: None,
         };
-        let address: Arc<str> = aor.to_string().into();
+        let (address, own): (Arc<str>, _) = (aor.to_string().into(), Arc::new(aor.clone()));
         let mut spec = RegisterSpec::new(registrar, aor);
         spec.display = config.display;
         spec.expires = u32::try_from(config.expires.as_secs()).unwrap_or(u32::MAX).max(1);
@@ -200,8 +228,13 @@ impl Account {
         spec.routes = identity.routes.clone();
         spec.hop = identity.hop.clone();
         spec.credentials = credentials;
+        spec.follow_address = config.follow_address;
+        let specs = match config.outbound {
+            None => vec![spec],
+            Some(urn) => flows(&spec, &urn, &proxies)?,
+        };
         let state = Arc::new(watch::Sender::new(Registration::Off));
-        Ok(Self { link, key, identity: Arc::new(identity), spec: Arc::new(spec), state, address })
+        Ok(Self { link, key, identity: Arc::new(identity), specs: specs.into(), aor: own, state, address })
     }
 
     /// The address of record.
@@ -217,7 +250,7 @@ impl Account {
     pub async fn register(&self) -> Result<Duration, RegisterError> {
         let make = |reply| Command::Register {
             account: self.key,
-            spec: Box::new(RegisterSpec::clone(&self.spec)),
+            specs: self.specs.to_vec(),
             state: Arc::clone(&self.state),
             reply,
         };
@@ -319,7 +352,10 @@ impl Account {
     /// What the account calls as: its own route, then what the registrar told (RFC 3608 section 6.1).
     pub(crate) fn identity(&self) -> Identity {
         let mut identity = Identity::clone(&self.identity);
-        if let Registration::Registered { service_route, asked, .. } = &*self.state.borrow() {
+        if let Registration::Registered { service_route, flows, asked, .. } = &*self.state.borrow() {
+            if let Some(flow) = flows.first() {
+                identity.take_flow(flow);
+            }
             identity.routes.extend(service_route.iter().cloned());
             identity.proved = true;
             if let Some((server, realms)) = asked {
@@ -330,13 +366,13 @@ impl Account {
     }
 
     pub(crate) fn aor(&self) -> Uri<'_> {
-        self.spec.aor.as_uri()
+        self.aor.as_uri()
     }
 
     fn complete(&self, given: &str) -> String {
         let given = given.trim();
         let bare = !given.is_empty() && !given.contains([':', '@', '.', '[']);
-        match domain(&self.spec.aor).filter(|_| bare) {
+        match domain(&self.aor).filter(|_| bare) {
             Some(domain) => domain.as_str().replacen("sip:", &format!("sip:{given}@"), 1),
             None => given.to_owned(),
         }
@@ -360,5 +396,25 @@ fn domain(aor: &UriBuf) -> Option<UriBuf> {
     match uri.transport() {
         Some(transport) => domain.with_param("transport", Some(transport)).ok(),
         None => Some(domain),
+    }
+}
+
+/// One registration for each proxy, or one without any (RFC 5626 section 4.2.1). Each has a number that it keeps.
+fn flows(spec: &RegisterSpec, urn: &str, proxies: &[UriBuf]) -> Result<Vec<RegisterSpec>, CallError> {
+    if proxies.len() > MOST_FLOWS {
+        let why =
+            format!("{MOST_FLOWS} proxies are the most that an account registers by, and there are {}", proxies.len());
+        return Err(CallError::BadText { why });
+    }
+    let set = rand::random();
+    let flow = |number: u32, proxy: Option<&UriBuf>| RegisterSpec {
+        instance: Some(Instance { urn: urn.to_owned(), reg_id: Some(number), gruu: true }),
+        flow_of: Some(set),
+        routes: proxy.into_iter().map(request::route).collect(),
+        ..spec.clone()
+    };
+    match proxies {
+        [] => Ok(vec![flow(1, None)]),
+        all => Ok((1..).zip(all).map(|(number, proxy)| flow(number, Some(proxy))).collect()),
     }
 }

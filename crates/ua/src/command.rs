@@ -10,7 +10,7 @@ use sip::message::{Body, Lines, Method, StatusCode, UriBuf};
 use sip::publish::PublishSpec;
 use sip::register::RegisterSpec;
 use sip::subscribe::{EndReason, SubscribeSpec};
-use sip::{Draft, Hop, PublicationId, ServerTx, SubscriptionId, WatcherId};
+use sip::{ContactSpec, Draft, Hop, PublicationId, ServerTx, SubscriptionId, WatcherId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::attached::Attached;
@@ -63,7 +63,8 @@ pub(crate) enum Command {
     /// Register an account, or again.
     Register {
         account: AccountKey,
-        spec: Box<RegisterSpec>,
+        /// One for each flow.
+        specs: Vec<RegisterSpec>,
         state: Arc<watch::Sender<Registration>>,
         reply: oneshot::Sender<Result<Duration, RegisterError>>,
     },
@@ -135,7 +136,7 @@ pub(crate) struct Dial {
     pub(crate) key: Key,
     pub(crate) uri: UriBuf,
     pub(crate) from: String,
-    pub(crate) contact_user: Option<String>,
+    pub(crate) contact: ContactSpec,
     pub(crate) routes: Vec<String>,
     pub(crate) hop: Hop,
     pub(crate) credentials: Credentials,

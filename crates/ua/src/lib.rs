@@ -97,7 +97,7 @@ pub use progress::Progress;
 pub use publication::{Publication, Published};
 pub use recorder::{Recorded, Recording};
 pub use referral::Referral;
-pub use registration::Registration;
+pub use registration::{Flow, Registration};
 pub use request::uri as read_address;
 pub use sip::invite::SessionTimer;
 pub use sip::{Timers, Transport};

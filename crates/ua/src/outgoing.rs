@@ -124,7 +124,7 @@ impl OutgoingBuilder {
         let dial = Dial {
             key,
             from: identity.from(&link.place, here),
-            contact_user: identity.user,
+            contact: identity.contact(),
             routes: identity.routes,
             hop: identity.hop,
             credentials: identity.credentials,

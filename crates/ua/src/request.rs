@@ -13,6 +13,7 @@ use crate::error::CallError;
 use crate::link::Link;
 use crate::message::Answer;
 use crate::place::Place;
+use crate::registration::Flow;
 
 /// Who calls, and by which way.
 #[derive(Clone, Debug, Default)]
@@ -26,11 +27,30 @@ pub(crate) struct Identity {
     pub(crate) credentials: Credentials,
     /// The registrar has taken them.
     pub(crate) proved: bool,
+    /// The whole value of Contact, where it is not our address with `user`.
+    pub(crate) contact: Option<String>,
 }
 
 impl Identity {
     pub(crate) fn nobody() -> Self {
         Self::default()
+    }
+
+    /// Goes by this flow: its proxy, and along its path where it is kept up (RFC 5626 section 4.3).
+    pub(crate) fn take_flow(&mut self, flow: &Flow) {
+        self.routes.clone_from(&flow.routes);
+        self.contact.clone_from(&flow.way.contact);
+        if let Some(path) = flow.way.path.filter(|_| flow.way.outbound) {
+            self.hop = Hop::Path(path);
+        }
+    }
+
+    /// What stands in Contact.
+    pub(crate) fn contact(&self) -> ContactSpec {
+        match &self.contact {
+            Some(contact) => ContactSpec::Given(contact.clone()),
+            None => ContactSpec::Auto { user: self.user.clone(), params: String::new() },
+        }
     }
 
     /// Whether all goes by a server of ours first.
@@ -172,7 +192,7 @@ impl<'a> Request<'a> {
         let to = format!("<{target}>");
         let contact = match self.method {
             Method::Message => ContactSpec::None,
-            _ => ContactSpec::Auto { user: self.identity.user.clone(), params: String::new() },
+            _ => self.identity.contact(),
         };
         let draft = Draft {
             from: format!("{from};tag={:016x}", rand::random::<u64>()),

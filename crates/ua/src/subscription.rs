@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sip::SubscriptionId;
 use sip::message::{HeaderId, Lines};
+use sip::register;
 use sip::subscribe::SubscribeSpec;
-use sip::{ContactSpec, register};
 use tokio::sync::mpsc;
 
 use crate::command::Command;
@@ -110,7 +110,7 @@ impl SubscribeBuilder {
         let mut spec = SubscribeSpec::new(resource, from, self.event);
         spec.accept = self.accept.unwrap_or_else(|| types_of(&package));
         spec.expires = u32::try_from(self.expires.as_secs()).unwrap_or(u32::MAX);
-        spec.contact = ContactSpec::Auto { user: self.identity.user.clone(), params: String::new() };
+        spec.contact = self.identity.contact();
         spec.routes = self.identity.routes;
         spec.hop = self.identity.hop;
         spec.credentials = self.identity.credentials;

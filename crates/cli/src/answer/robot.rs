@@ -73,7 +73,8 @@ pub(super) struct Conduct {
 
 /// Who registers.
 pub(super) struct Account {
-    pub(super) spec: Box<RegisterSpec>,
+    /// One for each way by which we are reached.
+    pub(super) specs: Vec<RegisterSpec>,
     pub(super) credentials: Option<Credential>,
 }
 
@@ -184,7 +185,7 @@ pub(super) struct Robot {
     abilities: Lines,
     calls: IdMap<SessionId, Live>,
     streams: HashMap<Key, SessionId>,
-    registration: Option<RegistrationId>,
+    registrations: Vec<RegistrationId>,
     /// Who calls, where there is an account.
     own: Option<Own>,
     /// It has stood once.
@@ -225,7 +226,7 @@ impl Robot {
             capabilities,
             calls: IdMap::default(),
             streams: HashMap::new(),
-            registration: None,
+            registrations: Vec::new(),
             own: None,
             registered: false,
             registrar: (String::new(), false),
@@ -258,7 +259,7 @@ impl Application for Robot {
             Event::Watcher(id, event) => self.watcher_event(id, &event),
             Event::Request { tx, request, .. } => self.asked(tx, &request, turn),
             Event::Session(session, event) => self.session(session, event, turn),
-            Event::Registration(_, event) => self.registration(event),
+            Event::Registration(id, event) => self.registration(id, event),
             Event::Alarm { token, .. } => {
                 let session = SessionId(sip::Id::from_u64(token));
                 let waiting = self.calls.get_mut(&session).and_then(|live| live.waiting.take());
@@ -292,11 +293,7 @@ impl App for Robot {
                     // Of a call that stands it becomes a BYE.
                     let _ = turn.hangup(session, Some(StatusCode::TEMPORARILY_UNAVAILABLE), Lines::default());
                 }
-                if let Some(id) = self.registration
-                    && turn.unregister(id, Removal::Ours).is_err()
-                {
-                    self.registration = None;
-                }
+                self.registrations.retain(|id| turn.unregister(*id, Removal::Ours).is_ok());
                 self.end_watchers(turn);
                 self.leave_when_empty();
             }

@@ -11,7 +11,7 @@ use crate::body;
 use crate::extension::{Feature, Room};
 use crate::finding::Seeker;
 use crate::outcome::Outcome;
-use crate::request::{Admitted, dialled};
+use crate::request::Admitted;
 use crate::switch::Switch;
 use crate::tally::Seat;
 use crate::target::{self, Target};
@@ -103,7 +103,13 @@ impl Switch {
         match destination {
             Destination::Feature(feature) => self.visit(&invite, number, feature, equipment, turn),
             Destination::User(name) => {
-                let targets = self.targets(&name, invite.request.is_secure(), found, turn.now());
+                let targets = self.targets(
+                    &name,
+                    invite.request.is_secure(),
+                    invite.request.uri().ok().as_ref(),
+                    found,
+                    turn.now(),
+                );
                 let targets = targets.map_err(|offline| (offline, Outcome::Unavailable))?;
                 let targets = target::wanted(&invite.request, targets);
                 if targets.is_empty() {
@@ -127,7 +133,7 @@ impl Switch {
         if let Some(reply) = uas::scheme(request, &self.capabilities) {
             return refuse(reply);
         }
-        let Some(number) = dialled(request) else { return refuse(Reply::new(StatusCode::NOT_FOUND)) };
+        let Some(number) = self.dialled(request) else { return refuse(Reply::new(StatusCode::NOT_FOUND)) };
         let user = || self.accounts.by_number(&number).map(|known| Destination::User(known.name.clone()));
         let feature = Feature::of(&self.config.extensions, &number).map(Destination::Feature);
         let Some(destination) = feature.or_else(user) else { return refuse(Reply::new(StatusCode::NOT_FOUND)) };
@@ -136,7 +142,7 @@ impl Switch {
     }
 
     fn is_conference(&self, request: &Request) -> bool {
-        let feature = dialled(request).and_then(|number| Feature::of(&self.config.extensions, &number));
+        let feature = self.dialled(request).and_then(|number| Feature::of(&self.config.extensions, &number));
         feature == Some(Feature::Conference)
     }
 

@@ -186,6 +186,7 @@ fn told_to_caller(code: StatusCode) -> StatusCode {
         | 416
         | 420
         | 421
+        | 430
         | 481
         | 482
         | 483

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
+use sip::invite::Refusal;
 use sip::message::{Lines, StatusCode};
-use sip::{AlarmId, Turn};
+use sip::{AlarmId, Failure, Turn};
 
 use super::Leg;
 use super::dialling::{Letter, NotCalled, Refused};
@@ -21,6 +22,10 @@ pub(crate) struct Hunt {
     pub(super) best: Option<Refused>,
     /// A device was not called since there was no room here.
     pub(super) no_room: bool,
+    /// Other flows to the instances that the legs lead to, by the number of the leg.
+    flows: Vec<(u32, Target)>,
+    /// Another flow to the instance of the leg that has just ended.
+    next_flow: Option<Target>,
     /// What every INVITE has in common.
     letter: Letter,
 }
@@ -28,8 +33,16 @@ pub(crate) struct Hunt {
 impl Hunt {
     /// None called yet.
     pub(super) fn new(targets: Vec<Target>, letter: Letter) -> Self {
-        let mut hunt =
-            Self { legs: Vec::new(), groups: VecDeque::new(), alarm: None, best: None, no_room: false, letter };
+        let mut hunt = Self {
+            legs: Vec::new(),
+            groups: VecDeque::new(),
+            alarm: None,
+            best: None,
+            no_room: false,
+            flows: Vec::new(),
+            next_flow: None,
+            letter,
+        };
         hunt.will_call(targets);
         hunt
     }
@@ -54,7 +67,17 @@ impl Hunt {
     /// Takes a leg out.
     pub(super) fn take(&mut self, number: u32) -> Option<Leg> {
         let at = self.legs.iter().position(|leg| leg.number == number)?;
+        let flow = self.flows.iter().position(|(of, _)| *of == number);
+        self.next_flow = flow.map(|at| self.flows.swap_remove(at).1);
         Some(self.legs.swap_remove(at))
+    }
+}
+
+/// The code of a refusal; 430 where nothing reached the device, and so nobody has refused.
+pub(super) fn code_of(refusal: &Refusal) -> StatusCode {
+    match refusal {
+        Refusal::Failure(Failure::Transport(_)) => StatusCode::FLOW_FAILED,
+        _ => refusal.code(),
     }
 }
 
@@ -79,12 +102,7 @@ impl Switch {
     pub(super) fn call_next(&mut self, (call, numbers): Numbers<'_>, hunt: &mut Hunt, turn: &mut Turn<'_>) -> bool {
         while let Some(group) = hunt.groups.pop_front() {
             for target in group {
-                *numbers += 1;
-                match self.dial(call, *numbers, &hunt.letter, target, turn) {
-                    Ok(leg) => hunt.legs.push(leg),
-                    Err(NotCalled::NoRoom) => hunt.no_room = true,
-                    Err(NotCalled::Impossible) => hunt.note(StatusCode::TEMPORARILY_UNAVAILABLE, Lines::new()),
-                }
+                self.call_one((call, numbers), hunt, target, turn);
             }
             if hunt.legs.is_empty() {
                 continue;
@@ -94,6 +112,28 @@ impl Switch {
             }
             hunt.alarm = turn.alarm(turn.now().mono + self.config.ring, call).ok();
             return true;
+        }
+        false
+    }
+
+    /// Calls a device by the first of its flows; true when that has begun.
+    fn call_one(
+        &mut self,
+        (call, numbers): Numbers<'_>,
+        hunt: &mut Hunt,
+        mut target: Target,
+        turn: &mut Turn<'_>,
+    ) -> bool {
+        *numbers += 1;
+        let next = target.next_flow();
+        match self.dial(call, *numbers, &hunt.letter, target, turn) {
+            Ok(leg) => {
+                hunt.flows.extend(next.map(|next| (leg.number, next)));
+                hunt.legs.push(leg);
+                return true;
+            }
+            Err(NotCalled::NoRoom) => hunt.no_room = true,
+            Err(NotCalled::Impossible) => hunt.note(StatusCode::TEMPORARILY_UNAVAILABLE, Lines::new()),
         }
         false
     }
@@ -108,22 +148,28 @@ impl Switch {
         }
     }
 
-    /// A device has refused. 6xx ends the search (RFC 3261 section 16.7 step 5); otherwise the others go on, or the next group is called. False when
+    /// A device has refused, or could not be reached: then by another flow of its instance (RFC 5626 section 7). 6xx ends the search (RFC 3261 section 16.7 step 5); otherwise the others go on, or the next group is called. False when
     /// nobody is left.
     pub(super) fn calls_on(
         &mut self,
-        call: Numbers<'_>,
+        (call, numbers): Numbers<'_>,
         hunt: &mut Hunt,
         code: StatusCode,
         lines: Lines,
         turn: &mut Turn<'_>,
     ) -> bool {
+        let unreached = matches!(code, StatusCode::FLOW_FAILED | StatusCode::REQUEST_TIMEOUT);
+        if let Some(next) = hunt.next_flow.take().filter(|_| unreached)
+            && self.call_one((call, numbers), hunt, next, turn)
+        {
+            return true;
+        }
         hunt.note(code, lines);
         if code.class() == 6 {
             hunt.groups.clear();
             self.stop_calling(hunt, &Lines::new(), turn);
         }
-        !hunt.legs.is_empty() || self.call_next(call, hunt, turn)
+        !hunt.legs.is_empty() || self.call_next((call, numbers), hunt, turn)
     }
 }
 

@@ -6,6 +6,7 @@ use sip::message::{Body, Lines, Method, Request, Response, StatusCode};
 use sip::{Reply, Turn};
 
 use super::dialling::Refused;
+use super::hunt::code_of;
 use super::{CALLER, Call, Fate, Joined, Leg, Stage};
 use crate::outcome::Outcome;
 use crate::switch::Switch;
@@ -64,7 +65,7 @@ impl Switch {
                     sip::invite::Refusal::Response(response) => headers::of_response(response.headers()),
                     sip::invite::Refusal::Failure(_) => Lines::new(),
                 };
-                self.device_refused(call, number, refusal.code(), lines, turn)
+                self.device_refused(call, number, code_of(&refusal), lines, turn)
             }
             SessionEvent::Redirected { response } => {
                 self.device_refused(call, number, response.code(), Lines::new(), turn)

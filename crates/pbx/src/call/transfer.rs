@@ -253,7 +253,7 @@ impl Switch {
         turn: &mut Turn<'_>,
     ) -> Fate {
         let name = self.user_of(&transfer.number);
-        match self.targets(&name, transfer.secure, found, turn.now()) {
+        match self.targets(&name, transfer.secure, None, found, turn.now()) {
             Ok(targets) => transfer.hunt.will_call(targets),
             Err(offline) => return self.transfer_failed(call, transfer, offline.code, turn),
         }

@@ -105,6 +105,8 @@ impl Default for RegisterConfig {
             max_expires: Duration::from_secs(3_600),
             clamp: false,
             nat: Nat::Auto,
+            flow_timer: Duration::from_secs(120),
+            service_route: Vec::new(),
         }
     }
 }

@@ -82,6 +82,8 @@ impl Config {
             Nat::Always => "always",
         };
         put(&mut table, "nat", nat);
+        put(&mut table, "flow_timer_secs", secs(self.register.flow_timer));
+        put(&mut table, "service_route", texts(self.register.service_route.iter().map(ToString::to_string)));
         table
     }
 

@@ -54,6 +54,8 @@
 //! max_expires_secs = 3600
 //! clamp = false
 //! nat = "auto"                    # never, auto, always
+//! flow_timer_secs = 120           # keep-alives of devices that register over flows (RFC 5626)
+//! service_route = []              # the way that devices are told for their requests (RFC 3608), as in "sip:proxy.example.com;lr"
 //!
 //! [sqlite]
 //! bindings = "/var/lib/offhook/bindings.sqlite" # in place of the journal; written within a second

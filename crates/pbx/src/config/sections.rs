@@ -9,6 +9,7 @@ use std::time::Duration;
 use net::{Dscp, Network};
 use proxy::Nat;
 use sip::invite::SessionTimer;
+use sip::message::UriBuf;
 
 use super::error::ConfigError;
 use super::text::{Entry, Files, Section};
@@ -46,7 +47,17 @@ pub(super) const USER: [&str; 7] =
     ["password", "password_file", "ha1", "display", "numbers", "max_contacts", "remove_existing"];
 pub(super) const EXTENSIONS: [&str; 4] = ["echo", "tone", "music", "conference"];
 pub(super) const MEDIA: [&str; 4] = ["address", "ports", "threads", "dscp"];
-pub(super) const REGISTER: [&str; 5] = ["default_expires_secs", "min_expires_secs", "max_expires_secs", "clamp", "nat"];
+pub(super) const REGISTER: [&str; 7] = [
+    "default_expires_secs",
+    "min_expires_secs",
+    "max_expires_secs",
+    "clamp",
+    "nat",
+    "flow_timer_secs",
+    "service_route",
+];
+/// Hops that devices are told for their requests.
+const SERVICE_ROUTE: usize = 8;
 pub(super) const DNS: [&str; 2] = ["servers", "timeout_ms"];
 pub(super) const TLS: [&str; 5] = ["certificate", "key", "client_ca", "client_required", "ca"];
 pub(super) const WEBSOCKET: [&str; 1] = ["origins"];
@@ -115,6 +126,7 @@ impl Config {
             ("default_expires_secs", &mut register.default_expires),
             ("min_expires_secs", &mut register.min_expires),
             ("max_expires_secs", &mut register.max_expires),
+            ("flow_timer_secs", &mut register.flow_timer),
         ] {
             if let Some(entry) = section.get(key) {
                 *place = secs(&entry, 1)?;
@@ -130,6 +142,16 @@ impl Config {
         }
         if let Some(entry) = section.get("nat") {
             register.nat = entry.word(&[("never", Nat::Never), ("auto", Nat::Auto), ("always", Nat::Always)])?;
+        }
+        if let Some(entry) = section.get("service_route") {
+            let route = |(text, entry): (String, Entry<'_>)| {
+                let uri = text.parse::<UriBuf>().ok().filter(|uri| uri.as_uri().is_sip() && uri.as_uri().is_loose());
+                uri.ok_or_else(|| entry.wrong("a SIP URI with lr, as in \"sip:proxy.example.com;lr\""))
+            };
+            register.service_route = entry.texts()?.into_iter().map(route).collect::<Result<_, _>>()?;
+            if register.service_route.len() > SERVICE_ROUTE {
+                return Err(entry.wrong("at most 8 hops"));
+            }
         }
         Ok(())
     }

@@ -273,7 +273,7 @@ users.1002 = { password_file = "/f" }
 users."a.b" = { ha1 = "0123456789abcdef0123456789abcdef" }
 extensions = { echo = "1", tone = [], music = "2", conference = ["3", "4"] }
 media = { address = "192.0.2.1", ports = "2000-3000", threads = 5, dscp = "ef" }
-register = { default_expires_secs = 11, min_expires_secs = 10, max_expires_secs = 12, clamp = true, nat = "always" }
+register = { default_expires_secs = 11, min_expires_secs = 10, max_expires_secs = 12, clamp = true, nat = "always", flow_timer_secs = 13, service_route = ["sip:p1.example.com;lr", "sips:p2.example.com;lr"] }
 dns = { servers = ["127.0.0.1:5353", "::1"], timeout_ms = 100 }
 tls = { certificate = "own.pem", key = "key.pem", client_ca = "devices.pem", client_required = true, ca = "ca.pem" }
 websocket = { origins = ["https://phone.example.com", "http://localhost:3000"] }

@@ -14,6 +14,9 @@ fn target(uri: &str, transport: Option<Transport>) -> Target {
         ours: None,
         features: String::new(),
         q: 1_000,
+        instance: None,
+        owner: None,
+        flows: Vec::new(),
     }
 }
 

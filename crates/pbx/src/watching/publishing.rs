@@ -8,7 +8,7 @@ use sip::{AlarmId, Reply, Time, Turn, uas};
 
 use super::{Package, Switch, composed};
 use crate::board::Notes;
-use crate::request::{Admitted, dialled};
+use crate::request::Admitted;
 
 /// The number of the alarm for the next end of a publication; those of calls are from 1, those of other roles and of questions from 2^62.
 pub(crate) const ALARM: u64 = (1 << 62) - 1;
@@ -30,7 +30,8 @@ impl Switch {
         if let Some(refusal) = refusal {
             return refusal;
         }
-        let name = dialled(request).and_then(|number| self.accounts.by_number(&number)).map(|known| known.name.clone());
+        let name =
+            self.dialled(request).and_then(|number| self.accounts.by_number(&number)).map(|known| known.name.clone());
         let (Some(name), Some(package)) = (name, Package::of(request)) else {
             return Reply::new(StatusCode::NOT_FOUND);
         };

@@ -1,6 +1,7 @@
 //! The proxy between scripted neighbours: a stack in the role of a proxy, a clock that jumps, and a trace of what leaves.
 
 mod calls;
+mod flows;
 mod forking;
 mod hostile;
 mod timers;

@@ -5,10 +5,12 @@ use std::fmt::{self, Write as _};
 
 use sip::Reply;
 use sip::header::Date;
-use sip::message::{HeaderId, Lines, ParseError, StatusCode};
+use sip::message::{HeaderId, Lines, ParseError, StatusCode, Uri, UriBuf};
 use sip::time::{Now, WallTime};
 
-use super::Draft;
+use super::{Draft, Order};
+use crate::gruu::Gruu;
+use crate::instance;
 use crate::packed::{Packed, Piece};
 
 /// Seconds until a registrar that is full may be asked again.
@@ -53,8 +55,31 @@ impl Refusal {
     }
 }
 
+/// What makes addresses of instances (RFC 5627 section 5.3): of this user, in an answer to this REGISTER.
+pub(super) struct Addressed<'a> {
+    gruu: &'a Gruu,
+    aor: UriBuf,
+    order: Order<'a>,
+}
+
+impl<'a> Addressed<'a> {
+    pub(super) fn of(gruu: &'a Gruu, to: &Uri<'_>, order: Order<'a>) -> Option<Self> {
+        let aor = UriBuf::sip(to.is_secure(), Some(&to.user_unescaped()?), to.host_text(), to.port()).ok()?;
+        Some(Self { gruu, aor, order })
+    }
+
+    /// Those of a binding, as parameters of its Contact.
+    fn params(&self, packed: &Packed, cseq: u32) -> String {
+        let Some(urn) = instance::of(packed.text(Piece::Params)) else { return String::new() };
+        let public = self.gruu.public(&self.aor, urn);
+        let temporary = self.gruu.temporary(&self.aor, urn, packed.text(Piece::CallId), cseq);
+        let named = [("pub-gruu", public), ("temp-gruu", temporary)];
+        named.into_iter().filter_map(|(name, uri)| Some(format!(";{name}=\"{}\"", uri?))).collect()
+    }
+}
+
 /// Adds a Contact of the 200 (RFC 3261 section 10.3 step 8).
-fn list(lines: &mut Lines, packed: &Packed, seconds: u64, q: u16) {
+fn list(lines: &mut Lines, packed: &Packed, seconds: u64, q: u16, more: &str) {
     let (mut room, mut shown) = ([0; 20], String::new());
     if q != 1_000 {
         // Writing into a String cannot fail.
@@ -62,7 +87,8 @@ fn list(lines: &mut Lines, packed: &Packed, seconds: u64, q: u16) {
     }
     let (uri, params) = (packed.piece(Piece::Uri), packed.piece(Piece::Params));
     let seconds = decimal(seconds, &mut room);
-    lines.push_parts(HeaderId::Contact, &[b"<", uri, b">;expires=", seconds, shown.as_bytes(), params]);
+    lines
+        .push_parts(HeaderId::Contact, &[b"<", uri, b">;expires=", seconds, shown.as_bytes(), params, more.as_bytes()]);
 }
 
 /// A number as text, at the end of `room`.
@@ -81,14 +107,16 @@ fn decimal(mut number: u64, room: &mut [u8; 20]) -> &[u8] {
 
 impl Draft<'_> {
     /// Every binding there will be, with the time it has left.
-    pub(super) fn lines(&self, now: Now) -> Lines {
+    pub(super) fn lines(&self, now: Now, addressed: Option<&Addressed<'_>>) -> Lines {
         let mut lines = Lines::new();
+        let more = |packed: &Packed, cseq: u32| addressed.map(|given| given.params(packed, cseq)).unwrap_or_default();
         for binding in self.staying() {
             let seconds = binding.remaining(now).as_millis().div_ceil(1_000) as u64;
-            list(&mut lines, binding.packed(), seconds, binding.q());
+            list(&mut lines, binding.packed(), seconds, binding.q(), &more(binding.packed(), binding.cseq()));
         }
         for fresh in &self.fresh {
-            list(&mut lines, &fresh.packed, fresh.seconds.into(), fresh.q);
+            let cseq = addressed.map_or(0, |given| given.order.cseq);
+            list(&mut lines, &fresh.packed, fresh.seconds.into(), fresh.q, &more(&fresh.packed, cseq));
         }
         lines
     }

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 
 use super::answer::Refusal;
 use super::{PathRule, RegistrarConfig};
+use crate::instance;
 use crate::packed::{Packed, Piece};
 
 /// Contacts read from one request.
@@ -22,7 +23,7 @@ const AGENT: usize = 96;
 const MALFORMED: u32 = 3_600;
 
 /// Option tags a device may require of us.
-const KNOWN: [&str; 1] = ["path"];
+const KNOWN: [&str; 2] = ["path", "outbound"];
 
 /// One Contact.
 #[derive(Debug)]
@@ -71,7 +72,8 @@ pub(super) fn check_request(config: &RegistrarConfig, uri: &Uri<'_>, headers: &H
     let (mut unknown, asked) = (String::new(), headers.has(HeaderId::Require));
     for option in asked.then(|| headers.list::<Require<'_>>()).into_iter().flatten() {
         let Require(option) = option?;
-        if !KNOWN.iter().any(|known| known.eq_ignore_ascii_case(option)) {
+        let gives = config.gruu.is_some() && option.eq_ignore_ascii_case("gruu");
+        if !gives && !KNOWN.iter().any(|known| known.eq_ignore_ascii_case(option)) {
             let _ = write!(unknown, "{}{option}", if unknown.is_empty() { "" } else { ", " });
         }
     }
@@ -145,7 +147,7 @@ impl<'a> Contacts<'a> {
         let q = if kept.names_q { contact.q() } else { None };
         let own = if kept.names_expires { contact.expires() } else { None };
         let seconds = within(config, own.or(expires).unwrap_or(config.default_expires))?;
-        self.wishes.push(Wish { uri: address.uri, params: kept.text, q: q.unwrap_or(1_000), seconds });
+        self.wishes.push(Wish { uri: address.uri, params: kept.text(), q: q.unwrap_or(1_000), seconds });
         Ok(())
     }
 }
@@ -167,11 +169,45 @@ struct Kept {
     text: String,
     names_q: bool,
     names_expires: bool,
+    urn: Option<String>,
+    number: Option<u32>,
+}
+
+impl Kept {
+    /// Instance and flow come first. A number without an instance is none (RFC 5626 section 6).
+    fn text(self) -> String {
+        match &self.urn {
+            Some(urn) => instance::written(urn, self.number) + &self.text,
+            None => self.text,
+        }
+    }
+
+    /// Takes a parameter that says who the device is, or over which flow it comes.
+    fn is_instance(&mut self, name: &str, value: ParamValue<'_>) -> bool {
+        if name.eq_ignore_ascii_case("reg-id") {
+            self.number = self.number.or_else(|| instance::number_of(&value.text()));
+            return true;
+        }
+        // What we say, and nobody tells us (RFC 5627 section 5.1).
+        if ["pub-gruu", "temp-gruu"].iter().any(|given| name.eq_ignore_ascii_case(given)) {
+            return true;
+        }
+        if !name.eq_ignore_ascii_case("+sip.instance") {
+            return false;
+        }
+        let text = value.text();
+        let urn = instance::urn_of(&text).filter(|_| self.urn.is_none());
+        self.urn = self.urn.take().or_else(|| urn.map(str::to_owned));
+        urn.is_some()
+    }
 }
 
 fn params(address: &NameAddr<'_>) -> Kept {
     let mut kept = Kept::default();
     for param in address.params.iter() {
+        if kept.is_instance(param.name, param.value) {
+            continue;
+        }
         if param.name.eq_ignore_ascii_case("q") {
             kept.names_q = true;
             continue;
@@ -198,6 +234,12 @@ fn params(address: &NameAddr<'_>) -> Kept {
     kept
 }
 
+/// An instance is not at its own address of record, nor at an address of an instance in our domain: that would lead in a circle (RFC 5627 section 5.1).
+pub(super) fn leads_back(config: &RegistrarConfig, wish: &Wish<'_>, aor: &Uri<'_>) -> bool {
+    let circle = || wish.uri.equivalent(aor) || wish.uri.params().has("gr") && serves(config, &wish.uri);
+    wish.seconds > 0 && instance::of(&wish.params).is_some() && circle()
+}
+
 /// The values of Path, parted by line feeds.
 pub(super) fn path(headers: &Headers) -> Result<String, Refusal> {
     let mut text = String::new();
@@ -219,10 +261,14 @@ pub(super) fn agent(headers: &Headers) -> Cow<'_, str> {
     }
 }
 
-/// Step 7: a stored Contact and one of the request, by RFC 3261 section 19.1.4.
-pub(super) fn same(stored: &Packed, asked: &Uri<'_>) -> bool {
-    stored.piece(Piece::Uri) == asked.as_str().as_bytes()
-        || Uri::parse(stored.text(Piece::Uri)).is_ok_and(|stored| stored.equivalent(asked))
+/// Step 7: a stored Contact and one of the request, by RFC 3261 section 19.1.4; of flows, by instance and number (RFC 5626 section 6).
+pub(super) fn same(stored: &Packed, asked: &Wish<'_>) -> bool {
+    match (instance::flow(stored.text(Piece::Params)), instance::flow(&asked.params)) {
+        (None, None) => {}
+        (stored, asked) => return stored == asked,
+    }
+    stored.piece(Piece::Uri) == asked.uri.as_str().as_bytes()
+        || Uri::parse(stored.text(Piece::Uri)).is_ok_and(|stored| stored.equivalent(&asked.uri))
 }
 
 /// True when the device does not know under which address we see it.

@@ -384,8 +384,8 @@ fn rfc3261_10_3_5_the_canonical_form_is_the_key() {
 #[test]
 fn rfc3261_8_2_2_3_options_not_known_are_420_and_named() {
     let mut home = Home::new(|_| {});
-    let plan = home.send("Require: path, gruu\r\nRequire: outbound\r\nContact: <sip:a@192.0.2.7>\r\n");
-    assert_eq!((plan.reply.code.get(), values(&plan, "Unsupported")), (420, vec!["gruu, outbound".to_owned()]));
+    let plan = home.send("Require: path, gruu\r\nRequire: outbound, timer\r\nContact: <sip:a@192.0.2.7>\r\n");
+    assert_eq!((plan.reply.code.get(), values(&plan, "Unsupported")), (420, vec!["gruu, timer".to_owned()]));
     assert_eq!(home.code("Require: PATH\r\nContact: <sip:a@192.0.2.7>\r\n"), 200);
 }
 
@@ -569,3 +569,5 @@ proptest! {
         }
     }
 }
+
+mod flows;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::session_timer::{Lasting, SessionTimer};
 use crate::event::Failure;
 use crate::id::{DialogId, ServerTx, SessionId};
-use crate::message::{Request, Response, StatusCode};
+use crate::message::{Request, Response, StatusCode, Uri};
 
 /// News of one session. The last is exactly one of [`Redirected`](SessionEvent::Redirected), [`Failed`](SessionEvent::Failed),
 /// [`Cancelled`](SessionEvent::Cancelled) and [`Ended`](SessionEvent::Ended); after it the handle finds nothing for the application,
@@ -238,6 +238,23 @@ pub enum Reach {
     ByContact,
     /// Back along the flow that the peer's last Contact came on: reaches phones behind address translators.
     Back,
+    /// The same for a peer whose Contact is an address of its instance (`gr`, RFC 5627), and to its Contact for any other: for who is the domain that such
+    /// addresses lead to.
+    BackToInstances,
+}
+
+impl Reach {
+    /// Whether a peer with this Contact is reached back along its flow.
+    pub(super) fn is_back(self, target: &[u8]) -> bool {
+        match self {
+            Reach::ByContact => false,
+            Reach::Back => true,
+            Reach::BackToInstances => {
+                let uri = || Uri::parse(std::str::from_utf8(target).ok()?).ok();
+                memchr::memmem::find(target, b";gr").is_some() && uri().is_some_and(|uri| uri.params().has("gr"))
+            }
+        }
+    }
 }
 
 /// What to do when no ACK comes.

@@ -60,7 +60,7 @@ pub(super) fn of_response(
     if let Some(target) = contact_uri(headers) {
         record.remote_target = target;
     }
-    let back = reach == Reach::Back || template.path.is_some();
+    let back = reach.is_back(record.remote_target.as_bytes()) || template.path.is_some();
     record.path = only_path(record.remote_target.as_bytes(), record.routes.first().map(String::as_str), origin, back);
     Dialog::from_record(&record).ok()
 }
@@ -82,7 +82,7 @@ pub(crate) fn refresh(dialog: &mut Dialog, target: Option<String>, origin: &Orig
     if let Some(target) = target
         && dialog.set_remote_target(&target).is_ok()
     {
-        let back = reach == Reach::Back || dialog.path().is_some();
+        let back = reach.is_back(dialog.remote_target().as_bytes()) || dialog.path().is_some();
         let path = only_path(dialog.remote_target().as_bytes(), dialog.routes().next(), origin, back);
         dialog.set_path(path);
     }
@@ -112,7 +112,7 @@ pub(crate) fn of_request(request: &Request, origin: &Origin, tag: &str, reach: R
         local_tag: tag,
         remote: &address(headers, HeaderId::From)?,
         remote_tag,
-        path: only_path(target, routes.first().map(String::as_str), origin, reach == Reach::Back),
+        path: only_path(target, routes.first().map(String::as_str), origin, reach.is_back(target)),
         remote_target: target,
         contact: ContactParts::of_user(user_of(uri)),
         routes: &routes,

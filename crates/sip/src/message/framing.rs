@@ -19,6 +19,8 @@ pub struct Framer {
     whole: Option<usize>,
     /// The last frame was a lone CRLF: one more makes it a ping after all.
     half_ping: bool,
+    /// The peer may send pings in pieces.
+    pinged: bool,
     limits: Limits,
     broken: Option<FramingError>,
     /// Octets looked at so far.
@@ -75,11 +77,17 @@ impl Framer {
             searched: 0,
             whole: None,
             half_ping: false,
+            pinged: true,
             limits,
             broken: None,
             #[cfg(test)]
             scanned: 0,
         }
+    }
+
+    /// One for a stream on which we are the one who pings: a lone CRLF is a pong, and never half of a ping.
+    pub fn pinging(limits: Limits) -> Framer {
+        Framer { pinged: false, ..Framer::new(limits) }
     }
 
     /// Takes octets as they came. Take frames before pushing more: what waits is held.
@@ -168,7 +176,7 @@ impl Framer {
 
     fn skip(&mut self, count: usize, frame: Frame) -> Frame {
         let _ = self.buffer.split_to(count);
-        self.half_ping = frame == Frame::Pong;
+        self.half_ping = self.pinged && frame == Frame::Pong;
         frame
     }
 }

@@ -28,7 +28,7 @@ macro_rules! types {
 }
 
 types! {
-    owned: CSeq ContentLength Date Expires MaxForwards MinExpires RAck RSeq;
+    owned: CSeq ContentLength Date Expires FlowTimer MaxForwards MinExpires RAck RSeq;
     borrowed: Accept AcceptEncoding AcceptLanguage AlertInfo Allow AuthenticationInfo Authorization CallId CallInfo Contact
         ContentDisposition ContentEncoding ContentLanguage ContentType ErrorInfo From InReplyTo MimeVersion Organization Priority
         ProxyAuthenticate ProxyAuthorization ProxyRequire RecordRoute ReplyTo Require RetryAfter Route Server Subject Supported

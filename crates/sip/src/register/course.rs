@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use super::outcome;
 use super::table::{Followed, Purpose, Registration};
-use super::{RegisterFailure, RegistrationEvent};
+use super::{Bound, RegisterFailure, RegistrationEvent, Way};
+use crate::draft::ContactSpec;
 use crate::event::Event;
 use crate::id::{ClientTx, RegistrationId};
 use crate::message::{HeaderId, Response, StatusCode};
+use crate::outbox::{Path, Transport};
 use crate::stack::{StackError, Timer};
 use crate::transaction::print;
 use crate::turn::{Owner, Turn};
@@ -78,8 +80,15 @@ impl Turn<'_> {
             Some(Purpose::Remove(_)) => self.registration_gone(id, Some(code)),
             Some(Purpose::Bind) if code.is_success() => {
                 let secure = print::is_secure(registration.target().as_str(), &registration.spec.routes);
-                let sent = path.and_then(|path| print::contact_value(&registration.spec.contact, &path, secure));
+                let sent = path.and_then(|path| print::contact_value(&registration.contact(), &path, secure));
+                if path.is_some_and(|path| registration.is_seen_elsewhere(&response, path, secure)) {
+                    registration.leaving = sent;
+                    return self.registration_again(id, Purpose::Bind);
+                }
                 let stream = path.filter(|path| path.transport.is_reliable()).map(|path| path.flow);
+                if registration.keep_alive.path != path {
+                    registration.ping.begin_anew();
+                }
                 registration.keep_alive.path = path;
                 self.stack.registrations.bind_to(id, stream);
                 self.registration_bound(id, sent, response);
@@ -92,24 +101,37 @@ impl Turn<'_> {
         let now = self.now.mono;
         let Some(registration) = self.stack.registrations.get(id) else { return };
         let contacts = outcome::contacts(&response);
-        let seconds = outcome::lifetime(&response, &contacts, sent.as_deref(), registration.ask);
+        let mine = outcome::ours(&contacts, sent.as_deref(), registration.spec.instance.as_ref());
+        let seconds = outcome::lifetime(&response, &contacts, mine, registration.ask);
         if seconds == 0 {
             return self.registration_retry(id, RegisterFailure::NotBound, None);
         }
         let expires = Duration::from_secs(seconds.into());
         registration.until = Some(now + expires);
         (registration.bound, registration.leaving) = (sent, None);
-        (registration.failures, registration.followed) = (0, Followed::default());
         let realms = registration.auth.as_ref().map(|auth| auth.realms()).unwrap_or_default();
         let asked = registration.keep_alive.path.map(|path| (path.remote, realms));
+        let flow = &mut registration.ping;
+        flow.outbound = !registration.plain && outcome::is_outbound(&response);
+        (flow.timer, flow.failed) = (outcome::flow_timer(&response), false);
+        // A flow that was never heard of has not shown that it works (RFC 5626 section 4.5).
+        let unproved = flow.outbound && !flow.proved;
+        if !unproved {
+            registration.failures = 0;
+        }
+        registration.followed = Followed::default();
+        let way = Box::new(registration.way(mine));
         let after = registration.spec.refresh.after(expires);
         let service_route = outcome::texts(&response, HeaderId::ServiceRoute);
         self.emit(Event::Registration(
             id,
-            RegistrationEvent::Registered { expires, contacts, service_route, asked, response },
+            RegistrationEvent::Registered { expires, contacts, service_route, asked, way, response },
         ));
         self.registration_rest(id, after);
-        self.keep_alive_later(id);
+        match unproved {
+            true => self.ping(id),
+            false => self.keep_alive_later(id),
+        }
     }
 
     /// RFC 3261 sections 10.2.8 and 21.
@@ -122,6 +144,12 @@ impl Turn<'_> {
                 .filter(|least| *least > registration.ask && *least <= registration.spec.max_expires)
         {
             (registration.ask, registration.followed.too_brief) = (least, true);
+            return self.registration_again(id, Purpose::Bind);
+        }
+        let first = registration.spec.instance.as_ref().is_some_and(|instance| instance.reg_id == Some(1));
+        if code == StatusCode::FIRST_HOP_LACKS_OUTBOUND_SUPPORT && registration.wants_outbound() && first {
+            // RFC 5626 section 4.2.1: better reached by one way than not at all. Other flows would bind the same address once more.
+            registration.plain = true;
             return self.registration_again(id, Purpose::Bind);
         }
         let why = RegisterFailure::Refused { code, reason: response.reason().to_owned() };
@@ -186,20 +214,70 @@ impl Turn<'_> {
 
     pub(super) fn registration_gone(&mut self, id: RegistrationId, code: Option<StatusCode>) {
         if let Some(gone) = self.stack.registrations.remove(id) {
-            self.stop(gone.timer);
-            self.stop(gone.keep_alive.timer);
+            self.stop_all(&gone);
             self.emit(Event::Registration(id, RegistrationEvent::Unregistered { code }));
         }
+    }
+
+    pub(super) fn stop_all(&mut self, gone: &Registration) {
+        [gone.timer, gone.keep_alive.timer, gone.ping.wait].into_iter().for_each(|timer| self.stop(timer));
     }
 
     /// True when another flow of the same user agent instance stands (RFC 5626 section 4.5): only looked for where flows are numbered.
     pub(super) fn registration_others_stand(&self, id: RegistrationId) -> bool {
         let all = &self.stack.registrations.all;
         let Some(this) = all.get(id.0).filter(|one| one.spec.flow_of.is_some()) else { return false };
-        let stands = |one: &Registration| one.failures == 0 && one.until.is_some_and(|until| until > self.now.mono);
+        let stands = |one: &Registration| {
+            one.failures == 0 && !one.ping.failed && one.until.is_some_and(|until| until > self.now.mono)
+        };
         let mut others = all
             .iter(self.stack.config.shard)
             .filter(|(other, one)| *other != id.0 && one.spec.flow_of == this.spec.flow_of);
         others.any(|(_, other)| stands(other))
+    }
+}
+
+impl Registration {
+    /// Whether the first hop sees us at another address than our Contact says: then that is the next one's (RFC 3581 section 4), once in an attempt.
+    fn is_seen_elsewhere(&mut self, response: &Response, path: Path, secure: bool) -> bool {
+        let follows = self.spec.follow_address && !self.followed.address && path.transport == Transport::Udp;
+        if !follows || !matches!(self.spec.contact, ContactSpec::Auto { .. }) || outcome::is_outbound(response) {
+            return false;
+        }
+        let Some(seen) = outcome::seen(response) else { return false };
+        let known = self.mapped.as_ref().map_or(path.local, |(mapped, _)| *mapped);
+        if seen == known {
+            return false;
+        }
+        let contact = || print::contact_value(&self.spec.contact, &Path { local: seen, ..path }, secure);
+        self.mapped = if seen == path.local { None } else { contact().map(|contact| (seen, contact)) };
+        self.followed.address = true;
+        true
+    }
+
+    /// How requests of ours go out; `mine`: our binding as the registrar lists it.
+    fn way(&self, mine: Option<&Bound>) -> Way {
+        let public_gruu = mine.and_then(|mine| mine.public_gruu.clone());
+        let secure = print::is_secure(self.target().as_str(), &self.spec.routes);
+        let here = || match &self.spec.contact {
+            ContactSpec::Auto { user, .. } => {
+                let bare = ContactSpec::Auto { user: user.clone(), params: String::new() };
+                print::contact_value(&bare, &self.keep_alive.path?, secure)
+            }
+            _ => None,
+        };
+        let contact = match (&public_gruu, &self.mapped) {
+            (Some(gruu), _) => Some(format!("<{gruu}>")),
+            _ if self.ping.outbound => here().map(|here| here.replacen('>', ";ob>", 1)),
+            (None, Some((_, mapped))) => Some(mapped.clone()),
+            (None, None) => None,
+        };
+        Way {
+            path: self.keep_alive.path,
+            outbound: self.ping.outbound,
+            contact,
+            temporary_gruu: mine.and_then(|mine| mine.temporary_gruu.clone()),
+            public_gruu,
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Whether the way to the registrar still is one, asked while a binding stands: OPTIONS along the very path that the REGISTER took (RFC 5626 section 3.5 has the
 //! reasons: routers on the way forget who is silent, and registrars are started anew).
 //!
+//! Where the registrar does outbound, keep-alives are those of `ping`.
+//!
 //! Whatever is answered, somebody is there. No answer means that the path has failed: a connection is closed, and the binding is made anew.
 
 use std::time::Duration;
@@ -17,7 +19,7 @@ use crate::wheel::TimerId;
 /// The timer of the next question, beside that of the next REGISTER.
 pub(super) const TIMER: u8 = 1;
 /// How much sooner than configured one may be asked, so that those who were started together do not ask together (RFC 5626 section 4.4.1 has 80 to 100 %).
-const EARLIER: u32 = 5;
+pub(super) const EARLIER: u32 = 5;
 
 /// What is asked, and when.
 #[derive(Debug)]
@@ -41,8 +43,12 @@ impl Turn<'_> {
     /// The next question comes after the time that is configured, if any.
     pub(super) fn keep_alive_later(&mut self, id: RegistrationId) {
         let Some(registration) = self.stack.registrations.get(id) else { return };
-        let Some(every) = registration.spec.keep_alive else { return };
-        let least = every - every / EARLIER;
+        let (least, every) =
+            match (registration.ping.outbound, registration.keep_alive.path, registration.spec.keep_alive) {
+                (true, Some(path), _) => registration.ping.every(&path),
+                (_, _, Some(every)) => (every - every / EARLIER, every),
+                _ => return,
+            };
         let wait: Duration = self.stack.rng.between(least, every);
         let timer = self.start(self.now.mono + wait, Timer::Registration(id, TIMER));
         if let Some(registration) = self.stack.registrations.get(id) {
@@ -56,6 +62,9 @@ impl Turn<'_> {
         let (now, fresh) = (self.now.mono, self.call_id());
         let Some(registration) = self.stack.registrations.get(id) else { return };
         registration.keep_alive.timer = TimerId::NONE;
+        if registration.ping.outbound {
+            return self.ping(id);
+        }
         let stands = registration.until.is_some_and(|until| until > now);
         let Some(path) = registration.keep_alive.path.filter(|_| stands) else { return };
         if registration.under_way.is_some() {

@@ -11,7 +11,8 @@
 //!    +----------------------------------------------+-+--+
 //! ```
 //!
-//! While it stands, whether the way to the registrar still is one can be asked by OPTIONS (`keep_alive`).
+//! While it stands, whether the way to the registrar still is one can be asked by OPTIONS (`keep_alive`). Where the registrar does outbound (RFC 5626), each registration is one
+//! flow of its instance, and keep-alives tell whether it still is one (`ping`).
 //!
 //! All requests of a registration share a Call-ID and count CSeq up. Only one is under way at a time (section 10.2): what is asked for meanwhile follows when its
 //! final response is there.
@@ -19,7 +20,9 @@
 mod course;
 pub(crate) mod keep_alive;
 mod outcome;
+pub(crate) mod ping;
 mod spec;
+mod stun;
 mod table;
 
 use std::net::SocketAddr;
@@ -27,15 +30,17 @@ use std::time::Duration;
 
 use crate::draft::ContactSpec;
 use crate::event::Failure;
-use crate::id::{ClientTx, FlowId, Id, RegistrationId};
+use crate::id::{ClientTx, FlowId, RegistrationId};
 use crate::message::{Response, StatusCode};
-use crate::outbox::Origin;
+use crate::outbox::{Origin, Path};
 use crate::stack::StackError;
 use crate::turn::Turn;
 use crate::wheel::TimerId;
 
 pub use outcome::Bound;
-pub use spec::{Refresh, RegisterSpec, Removal, Retry};
+pub use spec::{Instance, Refresh, RegisterSpec, Removal, Retry};
+#[doc(hidden)]
+pub use stun::mapped_address;
 pub(crate) use table::Registrations;
 use table::{Purpose, Registration};
 
@@ -53,6 +58,8 @@ pub enum RegistrationEvent {
         service_route: Vec<String>,
         /// The server that was asked, and the realms that wanted credentials of us: see [`crate::digest::Credentials::bound_to`].
         asked: Option<(SocketAddr, Vec<String>)>,
+        /// How requests of ours go out, and what is said in them of where we are.
+        way: Box<Way>,
         /// The whole response: Path, Date, Via parameters.
         response: Box<Response>,
     },
@@ -70,6 +77,23 @@ pub enum RegistrationEvent {
     },
 }
 
+/// The way by which we are registered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Way {
+    /// The path that the REGISTER took.
+    pub path: Option<Path>,
+    /// The registrar does outbound: the path is a flow that is kept up, and all of ours goes along it (RFC 5626 section 4.3).
+    pub outbound: bool,
+    /// What stands in Contact of requests and responses of ours that make dialogs, where our own address on the path does not do: an address of our instance (RFC
+    /// 5627 section 4.3), one whose dialogs stay on this flow (`ob`, RFC 5626 section 4.3), or that which the registrar sees us at.
+    pub contact: Option<String>,
+    /// An address that everybody may know and that leads to us alone (RFC 5627 section 3.1.1).
+    pub public_gruu: Option<String>,
+    /// One that does not tell who we are (section 3.1.2); there is another with each refresh.
+    pub temporary_gruu: Option<String>,
+}
+
 /// Why a registration failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -85,6 +109,8 @@ pub enum RegisterFailure {
     Unreachable(Failure),
     /// A 200 whose contacts say that ours has no time left.
     NotBound,
+    /// It stood, and the flow that we were reached by leads nowhere any more (RFC 5626 section 4.5).
+    FlowFailed,
     /// The REGISTER could not be made.
     NotSent(StackError),
 }
@@ -172,8 +198,7 @@ impl Turn<'_> {
     /// [`StackError::Gone`].
     pub fn forget_registration(&mut self, id: RegistrationId) -> Result<(), StackError> {
         let gone = self.stack.registrations.remove(id).ok_or(StackError::Gone)?;
-        self.stop(gone.timer);
-        self.stop(gone.keep_alive.timer);
+        self.stop_all(&gone);
         Ok(())
     }
 
@@ -206,8 +231,10 @@ pub(crate) fn on_failure(turn: &mut Turn<'_>, id: RegistrationId, purpose: u16, 
 
 /// Time to refresh, or to try again.
 pub(crate) fn on_timer(turn: &mut Turn<'_>, id: RegistrationId, kind: u8) {
-    if kind == keep_alive::TIMER {
-        return turn.keep_alive(id);
+    match kind {
+        keep_alive::TIMER => return turn.keep_alive(id),
+        ping::TIMER => return turn.ping_late(id),
+        _ => {}
     }
     if let Some(registration) = turn.stack.registrations.get(id) {
         registration.timer = TimerId::NONE;
@@ -215,17 +242,11 @@ pub(crate) fn on_timer(turn: &mut Turn<'_>, id: RegistrationId, kind: u8) {
     }
 }
 
-/// A connection is gone: what was registered over it cannot be reached any more (RFC 5626 section 4.5). Within a second, so that a registrar that was started anew does not hear of
-/// all its devices at once.
+/// A connection is gone: what was registered over it cannot be reached any more (RFC 5626 section 4.5).
 pub(crate) fn on_flow_lost(turn: &mut Turn<'_>, flow: FlowId) {
-    let all = (flow, Id::from_u64(0))..=(flow, Id::from_u64(u64::MAX));
-    let hit: Vec<_> = turn.stack.registrations.flows.range(all).map(|(_, id)| RegistrationId(*id)).collect();
-    for id in hit {
+    for id in turn.stack.registrations.on_flow(flow) {
         turn.stack.registrations.bind_to(id, None);
-        if turn.stack.registrations.get(id).is_some_and(|registration| registration.under_way.is_none()) {
-            let wait = turn.stack.rng.between(Duration::ZERO, Duration::from_secs(1));
-            turn.registration_rest(id, Some(wait));
-        }
+        turn.flow_gone(id);
     }
 }
 

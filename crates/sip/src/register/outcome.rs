@@ -1,8 +1,10 @@
 //! What a response to a REGISTER says.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::message::header::{Contact, Expires, MinExpires, NameAddr, RetryAfter};
+use super::spec::Instance;
+use crate::message::header::{Contact, Expires, FlowTimer, MinExpires, NameAddr, Require, RetryAfter, Via};
 use crate::message::{HeaderId, Response, StatusCode, Uri, UriBuf};
 use crate::time::Time;
 
@@ -16,22 +18,55 @@ pub struct Bound {
     pub uri: UriBuf,
     /// Seconds it still holds; `None` when the registrar does not say.
     pub expires: Option<u32>,
+    /// Whose it is (RFC 5626 section 4.1): the URN.
+    pub instance: Option<String>,
+    /// The number of its flow (RFC 5626 section 4.2).
+    pub reg_id: Option<u32>,
+    /// An address of the instance that everybody may know (RFC 5627 section 5.3).
+    pub public_gruu: Option<String>,
+    /// One that tells nobody whose it is, as long as we are registered (RFC 5627 section 3.1.2).
+    pub temporary_gruu: Option<String>,
+}
+
+impl Bound {
+    fn of(contact: &Contact<'_>) -> Option<Self> {
+        let address = contact.address()?;
+        let text = |name: &str| address.params.get(name).map(|value| value.text().into_owned());
+        // What is no URI of SIP is no such address.
+        let gruu = |name: &str| text(name).filter(|text| Uri::parse(text).is_ok_and(|uri| uri.is_sip()));
+        Some(Self {
+            uri: address.uri.to_buf(),
+            expires: contact.expires(),
+            instance: text("+sip.instance").map(|urn| urn.trim_matches(['<', '>']).to_owned()),
+            reg_id: address.params.token("reg-id").and_then(|number| number.parse().ok()),
+            public_gruu: gruu("pub-gruu"),
+            temporary_gruu: gruu("temp-gruu"),
+        })
+    }
+}
+
+/// Our binding in a list: that of our instance and flow, where the registrar tells them apart, else that of our Contact.
+pub(super) fn ours<'a>(list: &'a [Bound], sent: Option<&str>, instance: Option<&Instance>) -> Option<&'a Bound> {
+    let of_instance = |instance: &Instance| {
+        let same = |one: &&Bound| one.instance.as_deref().is_some_and(|urn| urn.eq_ignore_ascii_case(&instance.urn));
+        let mut flows = list.iter().filter(same);
+        flows.clone().find(|one| one.reg_id == instance.reg_id).or_else(|| flows.find(|one| one.reg_id.is_none()))
+    };
+    let of_contact =
+        || sent.and_then(address).and_then(|sent| list.iter().find(|one| one.uri.as_uri().equivalent(&sent)));
+    instance.and_then(of_instance).or_else(of_contact)
 }
 
 /// Every Contact that can be read.
 pub(super) fn contacts(response: &Response) -> Vec<Bound> {
     let list = response.headers().list::<Contact<'_>>().filter_map(Result::ok);
-    let bound =
-        list.filter_map(|contact| Some(Bound { uri: contact.address()?.uri.to_buf(), expires: contact.expires() }));
-    bound.collect()
+    list.filter_map(|contact| Bound::of(&contact)).collect()
 }
 
 /// How many seconds our binding holds: its own `expires`, else Expires, else what we asked for (RFC 3261 section 10.2.4). When ours is not in the list, somebody on
 /// the way has rewritten it: then the longest of the list, but no longer than asked.
-pub(super) fn lifetime(response: &Response, list: &[Bound], sent: Option<&str>, asked: u32) -> u32 {
+pub(super) fn lifetime(response: &Response, list: &[Bound], mine: Option<&Bound>, asked: u32) -> u32 {
     let header = response.headers().get::<Expires>().and_then(Result::ok).map(|expires| expires.0);
-    let ours = sent.and_then(address).map(|sent| list.iter().filter(move |one| one.uri.as_uri().equivalent(&sent)));
-    let mine = ours.and_then(|mut ours| ours.next());
     match mine {
         Some(one) => one.expires.or(header).unwrap_or(asked),
         None => header
@@ -65,6 +100,25 @@ pub(super) fn texts(response: &Response, id: HeaderId) -> Vec<String> {
 /// The Min-Expires of a 423 (RFC 3261 section 10.2.8).
 pub(super) fn least(response: &Response) -> Option<u32> {
     response.headers().get::<MinExpires>()?.ok().map(|least| least.0)
+}
+
+/// Whether the registrar, and whoever had to on the way, does outbound (RFC 5626 section 4.2.1).
+pub(super) fn is_outbound(response: &Response) -> bool {
+    let mut required = response.headers().list::<Require<'_>>().filter_map(Result::ok);
+    required.any(|option| option.0.eq_ignore_ascii_case("outbound"))
+}
+
+/// How long the server waits for a keep-alive (RFC 5626 section 4.4); zero would be no time at all.
+pub(super) fn flow_timer(response: &Response) -> Option<Duration> {
+    let seconds = response.headers().get::<FlowTimer>()?.ok()?.0;
+    Some(Duration::from_secs(seconds.clamp(BELIEVED.0, BELIEVED.1).into()))
+}
+
+/// The address that the first hop sees us at, where it says so (RFC 3581 section 4).
+pub(super) fn seen(response: &Response) -> Option<SocketAddr> {
+    let via = response.headers().list::<Via<'_>>().next()?.ok()?;
+    let port = via.rport()??;
+    Some(SocketAddr::new(via.received().or_else(|| via.host.ip())?, port))
 }
 
 /// When the registrar wants to be asked again (RFC 3261 section 20.33): not within a second, and not later than in a day.

@@ -8,6 +8,36 @@ use crate::message::{Lines, UriBuf};
 use crate::stack::StackError;
 use crate::transaction::print;
 
+/// Who a user agent is, whatever its address: what is asked for in its name (RFC 5626 section 4, RFC 5627 section 4.1).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Instance {
+    /// The URN, the same for as long as the device lives: `urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6` (RFC 5626 section 4.1).
+    pub urn: String,
+    /// The number of the flow among those of the instance, the same after every start (section 4.2.1). Without it the registration is an ordinary one.
+    pub reg_id: Option<u32>,
+    /// Ask for addresses that lead to this very instance (RFC 5627 section 4.2).
+    pub gruu: bool,
+}
+
+impl Instance {
+    /// The parameters of the Contact of its REGISTERs, unless outbound is not asked for.
+    pub(super) fn params(&self, outbound: bool) -> String {
+        let mut params = format!(";+sip.instance=\"<{}>\"", self.urn);
+        if let Some(number) = self.reg_id.filter(|_| outbound) {
+            params.push_str(&format!(";reg-id={number}"));
+        }
+        params
+    }
+
+    /// A URN that can stand between angle brackets in a quoted string, and a number that section 10 allows.
+    fn is_good(&self) -> bool {
+        let good = |octet: u8| octet.is_ascii_graphic() && !matches!(octet, b'"' | b'\\' | b'<' | b'>');
+        let is_urn = self.urn.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("urn:")) && self.urn.len() > 4;
+        let number = self.reg_id.is_none_or(|number| (1..1 << 31).contains(&number));
+        is_urn && self.urn.bytes().all(good) && number
+    }
+}
+
 /// A registration to be made. Plain data; start from [`RegisterSpec::new`].
 #[derive(Clone, Debug)]
 pub struct RegisterSpec {
@@ -29,8 +59,13 @@ pub struct RegisterSpec {
     pub routes: Vec<String>,
     /// Where it goes.
     pub hop: Hop,
-    /// Further lines: `Supported: path, outbound`, for instance.
+    /// Further lines. Without a Supported among them the stack says what it takes: `path`, and `outbound` and `gruu` where they are asked for.
     pub lines: Lines,
+    /// Who we are, whatever our address: with the number of a flow, outbound is asked for (RFC 5626).
+    pub instance: Option<Instance>,
+    /// Register anew under the address that the registrar sees us at (RFC 3581), where that is not ours: for who is behind an address translator, over UDP, and
+    /// outbound is not in use. It concerns a Contact that the stack makes.
+    pub follow_address: bool,
     /// For 401 and 407.
     pub credentials: Credentials,
     /// When the binding is refreshed.
@@ -63,6 +98,8 @@ impl RegisterSpec {
             routes: Vec::new(),
             hop: Hop::Auto,
             lines: Lines::new(),
+            instance: None,
+            follow_address: false,
             credentials: Credentials::new(),
             refresh: Refresh::default(),
             retry: Retry::default(),
@@ -84,10 +121,23 @@ impl RegisterSpec {
             _ if !self.aor.as_uri().is_sip() => {
                 Err(StackError::Forbidden("an address of record is a sip or sips URI (RFC 3261 10.2)"))
             }
+            _ if !self.instance.as_ref().is_none_or(Instance::is_good) => Err(StackError::Forbidden(
+                "an instance has a URN, and a flow a number from 1 to 2**31-1 (RFC 5626 4.1, 10)",
+            )),
             ContactSpec::Given(value) if value.trim() == "*" => {
                 Err(StackError::Forbidden("a Contact of * takes bindings back and makes none (RFC 3261 10.2.2)"))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The option tags for Supported: Path is understood (RFC 3327 section 5.1), and what is asked for.
+    pub(super) fn supported(&self, outbound: bool) -> &'static str {
+        match (outbound, self.instance.as_ref().is_some_and(|instance| instance.gruu)) {
+            (false, false) => "path",
+            (false, true) => "path, gruu",
+            (true, false) => "path, outbound",
+            (true, true) => "path, outbound, gruu",
         }
     }
 

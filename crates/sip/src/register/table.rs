@@ -1,9 +1,11 @@
 //! What is kept of a registration, and all registrations of a stack.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use super::keep_alive::KeepAlive;
 use super::outcome::{self, Redirect};
+use super::ping::Flow;
 use super::spec::{RegisterSpec, Removal};
 use crate::digest;
 use crate::draft::{ContactSpec, Draft};
@@ -51,12 +53,19 @@ pub(super) struct Registration {
     /// The connection our binding was made on.
     pub(super) flow: Option<FlowId>,
     pub(super) keep_alive: KeepAlive,
+    pub(super) ping: Flow,
+    /// Outbound was refused, and is not asked for any more (439).
+    pub(super) plain: bool,
+    /// The address that the registrar sees us at, and the Contact with it, where it is not ours.
+    pub(super) mapped: Option<(SocketAddr, String)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Followed {
     pub(super) too_brief: bool,
     pub(super) redirect: bool,
+    /// Another address is ours.
+    pub(super) address: bool,
 }
 
 /// All registrations of a stack.
@@ -93,6 +102,12 @@ impl Registrations {
         self.all.remove(id.0)
     }
 
+    /// The registrations that were bound over a connection.
+    pub(super) fn on_flow(&self, flow: FlowId) -> Vec<RegistrationId> {
+        let all = (flow, Id::from_u64(0))..=(flow, Id::from_u64(u64::MAX));
+        self.flows.range(all).map(|(_, id)| RegistrationId(*id)).collect()
+    }
+
     /// Notes the connection a binding was made on.
     pub(super) fn bind_to(&mut self, id: RegistrationId, flow: Option<FlowId>) {
         let Some(registration) = self.all.get_mut(id.0) else { return };
@@ -125,7 +140,29 @@ impl Registration {
             leaving: None,
             flow: None,
             keep_alive: KeepAlive::default(),
+            ping: Flow::default(),
+            plain: false,
+            mapped: None,
             spec,
+        }
+    }
+
+    /// Whether outbound is asked for.
+    pub(super) fn wants_outbound(&self) -> bool {
+        !self.plain && self.spec.instance.as_ref().is_some_and(|instance| instance.reg_id.is_some())
+    }
+
+    /// What stands in Contact.
+    pub(super) fn contact(&self) -> ContactSpec {
+        let instance = self.spec.instance.as_ref().map(|instance| instance.params(self.wants_outbound()));
+        let more = instance.unwrap_or_default();
+        match (&self.spec.contact, &self.mapped) {
+            (ContactSpec::Auto { .. }, Some((_, mapped))) => ContactSpec::Given(format!("{mapped}{more}")),
+            (ContactSpec::Auto { user, params }, None) => {
+                ContactSpec::Auto { user: user.clone(), params: format!("{params}{more}") }
+            }
+            (ContactSpec::Given(value), _) => ContactSpec::Given(format!("{value}{more}")),
+            (ContactSpec::None, _) => ContactSpec::None,
         }
     }
 
@@ -168,8 +205,11 @@ impl Registration {
         draft.lines = spec.lines.clone();
         draft.contact = match purpose {
             Purpose::Remove(Removal::All) => ContactSpec::Given("*".to_owned()),
-            _ => spec.contact.clone(),
+            _ => self.contact(),
         };
+        if !draft.lines.has(HeaderId::Supported) {
+            draft.lines.push_id(HeaderId::Supported, spec.supported(self.wants_outbound()));
+        }
         if let (Purpose::Bind, Some(leaving)) = (purpose, &self.leaving) {
             draft.lines.push_id(HeaderId::Contact, format_args!("{};expires=0", outcome::without_expires(leaving)));
         }

@@ -2,6 +2,7 @@ mod asking;
 mod challenged;
 mod ending;
 mod keeping;
+mod outbound;
 mod refused;
 mod sentences;
 mod standing;
@@ -27,6 +28,8 @@ struct Rig {
     events: Vec<(u64, RegistrationEvent)>,
     transport: Transport,
     closed: Vec<FlowId>,
+    /// Keep-alives.
+    pings: Vec<(u64, bytes::Bytes)>,
 }
 
 fn path() -> Path {
@@ -55,6 +58,7 @@ impl Rig {
             events: Vec::new(),
             transport: Transport::Udp,
             closed: Vec::new(),
+            pings: Vec::new(),
         }
     }
 
@@ -67,6 +71,7 @@ impl Rig {
                 Action::Ask { id, .. } => {
                     self.stack.at(now, &mut out).answered(id, Answer::Routes(vec![path_over(self.transport)]))
                 }
+                Action::Send { bytes, why: crate::outbox::Cause::KeepAlive, .. } => self.pings.push((self.now, bytes)),
                 Action::Send { bytes, .. } => match Message::parse(bytes, &Limits::default()) {
                     Ok(Message::Request(request)) => self.sent.push((self.now, request)),
                     other => panic!("sent {other:?}"),

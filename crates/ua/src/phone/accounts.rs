@@ -8,18 +8,18 @@ use sip::register::{RegisterFailure, RegisterSpec, RegistrationEvent, Removal};
 use sip::{Failure, RegistrationId, SendError, Turn};
 use tokio::sync::{oneshot, watch};
 
-use super::account::Account;
+use super::account::{Account, Registered, Stands};
 use super::state::Phone;
 use super::telling::{proxy, tell};
 use crate::command::AccountKey;
 use crate::error::RegisterError;
-use crate::registration::Registration;
+use crate::registration::{Flow, Registration};
 
 impl Phone {
     pub(super) fn register(
         &mut self,
         key: AccountKey,
-        spec: RegisterSpec,
+        specs: Vec<RegisterSpec>,
         state: Arc<watch::Sender<Registration>>,
         reply: oneshot::Sender<Result<Duration, RegisterError>>,
         turn: &mut Turn<'_>,
@@ -30,25 +30,34 @@ impl Phone {
         if let Some(account) = self.accounts.get_mut(&key) {
             account.waiting.push(reply);
             // One that is on its way answers all who wait.
-            let on_its_way = matches!(*account.state.borrow(), Registration::Registering);
-            if !on_its_way && turn.refresh(account.id).is_err() {
+            if matches!(*account.state.borrow(), Registration::Registering) {
+                return;
+            }
+            let refreshed = account.flows.iter().filter(|flow| turn.refresh(flow.id).is_ok()).count();
+            if refreshed == 0 {
                 account.waiting.clear();
             }
             return;
         }
-        let registrar = spec.registrar.to_string();
-        let proxy = proxy(&spec.hop, &spec.routes);
-        match turn.register(spec) {
-            Ok(id) => {
-                state.send_replace(Registration::Registering);
-                let account = Account { id, registrar, proxy, state, waiting: vec![reply], leaving: Vec::new() };
-                self.accounts.insert(key, account);
-                self.registrations.insert(id, key);
-            }
-            Err(error) => {
-                tell(reply, Err(RegisterError::Unreachable { registrar, proxy, why: error.to_string() }));
+        let registrar = specs.first().map(|spec| spec.registrar.to_string()).unwrap_or_default();
+        let (mut flows, mut refused) = (Vec::new(), None);
+        for (number, spec) in (1..).zip(specs) {
+            let (proxy, routes) = (proxy(&spec.hop, &spec.routes), spec.routes.clone());
+            match turn.register(spec) {
+                Ok(id) => {
+                    flows.push(Registered { id, number, proxy, routes, stands: Stands::Asked });
+                    self.registrations.insert(id, key);
+                }
+                Err(error) => refused = Some((proxy, error.to_string())),
             }
         }
+        if flows.is_empty() {
+            let (proxy, why) = refused.unwrap_or_default();
+            return tell(reply, Err(RegisterError::Unreachable { registrar, proxy, why }));
+        }
+        state.send_replace(Registration::Registering);
+        let account = Account { registrar, flows, state, waiting: vec![reply], leaving: Vec::new() };
+        self.accounts.insert(key, account);
     }
 
     pub(super) fn unregister(&mut self, key: AccountKey, reply: Option<oneshot::Sender<()>>, turn: &mut Turn<'_>) {
@@ -59,9 +68,11 @@ impl Phone {
             return;
         };
         account.leaving.extend(reply);
-        let id = account.id;
-        if turn.unregister(id, Removal::Ours).is_err() {
-            self.forget(id);
+        let all: Vec<RegistrationId> = account.flows.iter().map(|flow| flow.id).collect();
+        for id in all {
+            if turn.unregister(id, Removal::Ours).is_err() {
+                self.forget(id);
+            }
         }
     }
 
@@ -75,27 +86,40 @@ impl Phone {
 
     pub(super) fn registration_event(&mut self, id: RegistrationId, event: RegistrationEvent) {
         let Some(account) = self.registrations.get(&id).and_then(|key| self.accounts.get_mut(key)) else { return };
-        match event {
-            RegistrationEvent::Registered { expires, service_route, asked, .. } => {
-                account.state.send_replace(Registration::Registered { expires, service_route, asked });
-                for waiting in account.waiting.drain(..) {
-                    tell(waiting, Ok(expires));
-                }
+        let registrar = account.registrar.clone();
+        let Some(one) = account.flow(id) else { return };
+        one.stands = match event {
+            RegistrationEvent::Registered { expires, service_route, way, asked, .. } => {
+                let flow = Flow { number: one.number, routes: one.routes.clone(), way: *way, service_route, asked };
+                Stands::Well { expires, flow: Box::new(flow) }
             }
             RegistrationEvent::Failed { why, retry_in } => {
-                let error = error_of(why, &account.registrar, account.proxy.clone());
-                account.state.send_replace(Registration::Failed { error: error.clone(), retry_in });
-                for waiting in account.waiting.drain(..) {
-                    tell(waiting, Err(error.clone()));
-                }
+                Stands::Failed { error: error_of(why, &registrar, one.proxy.clone()), retry_in }
             }
-            RegistrationEvent::Unregistered { .. } => self.forget(id),
-            _ => {}
+            RegistrationEvent::Unregistered { .. } => return self.forget(id),
+            _ => return,
+        };
+        let together = account.together();
+        let outcome = match &together {
+            Registration::Registered { expires, .. } => Some(Ok(*expires)),
+            Registration::Failed { error, .. } => Some(Err(error.clone())),
+            _ => None,
+        };
+        account.state.send_replace(together);
+        if let Some(outcome) = outcome {
+            account.waiting.drain(..).for_each(|waiting| tell(waiting, outcome.clone()));
         }
     }
 
+    /// A registration is gone; with the last one, the account.
     fn forget(&mut self, id: RegistrationId) {
-        let Some(account) = self.registrations.remove(&id).and_then(|key| self.accounts.remove(&key)) else { return };
+        let Some(key) = self.registrations.remove(&id) else { return };
+        let Some(account) = self.accounts.get_mut(&key) else { return };
+        account.flows.retain(|one| one.id != id);
+        if !account.flows.is_empty() {
+            return;
+        }
+        let Some(account) = self.accounts.remove(&key) else { return };
         account.state.send_replace(Registration::Off);
         for waiting in account.waiting {
             tell(waiting, Err(RegisterError::Ended));
@@ -128,6 +152,7 @@ fn error_of(why: RegisterFailure, registrar: &str, proxy: Option<String>) -> Reg
         RegisterFailure::NotBound => {
             RegisterError::Rejected { code: 200, reason: "our binding is not in the registrar's answer".into() }
         }
+        RegisterFailure::FlowFailed => unreachable("the flow to it has failed".into()),
         RegisterFailure::NotSent(error) => unreachable(error.to_string()),
         _ => unreachable("the registration failed".into()),
     }

@@ -3,7 +3,7 @@
 use media::{Agreed, Key};
 use sip::invite::Refusal;
 use sip::message::{Body, HeaderId, Lines, Method, Response, StatusCode};
-use sip::{ContactSpec, DialogId, Draft, SessionId, Turn};
+use sip::{DialogId, Draft, SessionId, Turn};
 
 use super::call::{Call, Dialing, Sound, Stage};
 use super::sound::description;
@@ -33,7 +33,7 @@ impl Phone {
         draft.routes = dial.routes;
         draft.hop = dial.hop;
         draft.credentials = dial.credentials;
-        draft.contact = ContactSpec::Auto { user: dial.contact_user, params: String::new() };
+        draft.contact = dial.contact;
         draft.lines = lines;
         if !dial.late_offer {
             draft.body = match media.offer() {

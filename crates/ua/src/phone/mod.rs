@@ -208,7 +208,7 @@ impl App for Phone {
             Command::Transfer { call, to, reply } => self.transfer(call, to, reply, turn),
             Command::Decline { referred, code } => self.report(referred, code, code.default_reason(), turn),
             Command::Ask { draft, proved, reply } => self.ask(draft, proved, reply, turn),
-            Command::Register { account, spec, state, reply } => self.register(account, *spec, state, reply, turn),
+            Command::Register { account, specs, state, reply } => self.register(account, specs, state, reply, turn),
             Command::Unregister { account, reply } => self.unregister(account, reply, turn),
             Command::Publish { spec, body, told, reply } => self.publish(*spec, body, told, reply, turn),
             Command::Republish { id, body, reply } => self.republish(id, body, reply, turn),

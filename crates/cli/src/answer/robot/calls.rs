@@ -260,7 +260,7 @@ impl Robot {
     }
 
     pub(super) fn leave_when_empty(&mut self) {
-        if !self.leaving || !self.calls.is_empty() || self.registration.is_some() {
+        if !self.leaving || !self.calls.is_empty() || !self.registrations.is_empty() {
             return;
         }
         // Behind the last news of the media thread: what it says of the calls that ended comes before.

@@ -1,8 +1,8 @@
 //! The registration of a robot with an account.
 
 use sip::digest::Credentials;
-use sip::register::{RegisterFailure, RegistrationEvent};
-use sip::{Failure, Hop, SendError, Turn};
+use sip::register::{RegisterFailure, RegisterSpec, RegistrationEvent};
+use sip::{Failure, Hop, RegistrationId, SendError, Turn};
 
 use super::transferring::Own;
 use super::{News, Robot};
@@ -12,31 +12,32 @@ impl Robot {
     /// Begins to register, when there is an account. Must be called once, with the first turn.
     pub(super) fn register(&mut self, turn: &mut Turn<'_>) {
         let Some(account) = self.conduct.account.take() else { return };
-        let mut spec = *account.spec;
+        let Some(spec) = account.specs.first() else { return };
         let first = match &spec.hop {
             Hop::Uri(proxy) => format!("the proxy {proxy}"),
             _ => format!("the registrar {}", spec.registrar),
         };
         self.registrar = (first, account.credentials.is_some());
+        let mut credentials = Credentials::new();
         if let Some(credential) = account.credentials {
-            let mut credentials = Credentials::new();
             credentials.add(credential);
-            spec.credentials = credentials;
         }
         self.own = Some(Own {
             aor: spec.aor.clone(),
             from: format!("<{}>", spec.aor),
             routes: spec.routes.clone(),
             hop: spec.hop.clone(),
-            credentials: spec.credentials.clone(),
+            credentials: credentials.clone(),
         });
-        match turn.register(spec) {
-            Ok(id) => self.registration = Some(id),
-            Err(error) => self.tell(News::RegistrationFailed { why: error.to_string(), next: Err(Exit::General) }),
+        for spec in account.specs {
+            match turn.register(RegisterSpec { credentials: credentials.clone(), ..spec }) {
+                Ok(id) => self.registrations.push(id),
+                Err(error) => self.tell(News::RegistrationFailed { why: error.to_string(), next: Err(Exit::General) }),
+            }
         }
     }
 
-    pub(super) fn registration(&mut self, event: RegistrationEvent) {
+    pub(super) fn registration(&mut self, id: RegistrationId, event: RegistrationEvent) {
         match event {
             RegistrationEvent::Registered { expires, asked, .. } => {
                 self.registered = true;
@@ -57,7 +58,7 @@ impl Robot {
                 self.tell(News::RegistrationFailed { why: self.words(&why), next });
             }
             RegistrationEvent::Unregistered { .. } => {
-                self.registration = None;
+                self.registrations.retain(|one| *one != id);
                 self.leave_when_empty();
             }
             _ => {}
@@ -75,6 +76,7 @@ impl Robot {
                 format!("refused with {} {reason}: check user name and password of the account", code.get())
             }
             RegisterFailure::Refused { code, reason } => format!("refused with {} {reason}", code.get()),
+            RegisterFailure::FlowFailed => format!("the flow to {first} has failed"),
             RegisterFailure::Unreachable(why) => format!("cannot reach {first}: {why}"),
             _ => "the registrar keeps no binding of ours".into(),
         }

@@ -5,6 +5,7 @@ use sip::message::{Body, HeaderId, Lines, Method, Request, Response, StatusCode}
 use sip::{AlarmId, Reply, ServerTx, Turn};
 
 use super::Transfer;
+use crate::call::hunt::code_of;
 use crate::call::{Call, Fate, Leg, Stage};
 use crate::outcome::Outcome;
 use crate::switch::Switch;
@@ -36,7 +37,7 @@ impl Switch {
                 return Fate::Goes;
             }
             SessionEvent::Answered { response, .. } => return self.device_takes(call, number, &response, turn),
-            SessionEvent::Failed { refusal } => refusal.code(),
+            SessionEvent::Failed { refusal } => code_of(&refusal),
             SessionEvent::Redirected { response } => response.code(),
             SessionEvent::Ended { .. } => StatusCode::TEMPORARILY_UNAVAILABLE,
             _ => return Fate::Goes,

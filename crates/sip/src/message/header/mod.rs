@@ -215,6 +215,7 @@ modules! {
     allow_events: AllowEvents;
     diversion: Diversion;
     event: Event;
+    flow_timer: FlowTimer;
     history_info: HistoryInfo;
     join: Join;
     min_se: MinSe;

@@ -3,8 +3,9 @@
 use super::escape::{same, same_ignoring_case};
 use super::{Scheme, Uri};
 
-/// Parameters that must be in both URIs or in neither; any other one missing in one of them does not count.
-const NEEDED_IN_BOTH: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
+/// Parameters that must be in both URIs or in neither; any other one missing in one of them does not count. An address with `gr` is one instance's, and
+/// another than that without (RFC 5627 section 4.2).
+const NEEDED_IN_BOTH: [&str; 6] = ["user", "ttl", "method", "maddr", "transport", "gr"];
 
 pub(super) fn equivalent(a: &Uri<'_>, b: &Uri<'_>) -> bool {
     match (a.scheme(), b.scheme()) {

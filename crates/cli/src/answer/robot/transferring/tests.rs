@@ -48,7 +48,7 @@ impl Rig {
             echo: false,
             voice: None,
             ears: None,
-            account: Some(Account { spec: Box::new(spec), credentials }),
+            account: Some(Account { specs: vec![spec], credentials }),
         };
         let robot = Robot::new(conduct, None, Board::new());
         let config = Config { allow: Robot::capabilities(false, false).allow, ..Config::default() };

@@ -1,0 +1,110 @@
+//! Registrations over flows (RFC 5626) and addresses of instances (RFC 5627): phones of ours, baresip and Kamailio.
+
+use super::baresip::Baresip;
+use super::kamailio::Kamailio;
+use crate::program::Program;
+use crate::program::offhook::{self, Server, USERS};
+
+const URN: &str = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
+
+/// The edge of the domain of the phones; where it is.
+fn edge() -> Server {
+    let file = offhook::configuration("[roles]\n\"127.0.0.1\" = \"edge\"\n");
+    offhook::serve(&["--config", file.path().to_str().unwrap(), "--user", "1:unused"])
+}
+
+/// A robot of ours at a home, reached by these proxies.
+fn robot(home: &Server, transport: &str, proxies: &[&Server]) -> Program {
+    let account = format!("sip:1002@{}", home.address);
+    let proxies: Vec<String> =
+        proxies.iter().map(|edge| format!("--proxy=sip:{};transport={transport};lr", edge.address)).collect();
+    let outbound = format!("--outbound={URN}");
+    let mut arguments =
+        vec!["answer", "--echo", "--sip", "127.0.0.1:0", "--account", &account, "--password", "secret2"];
+    arguments.push(&outbound);
+    arguments.extend(proxies.iter().map(String::as_str));
+    let mut robot = offhook::start(&arguments);
+    robot.wait_until(|seen| seen.matches("registered").count() >= proxies.len());
+    robot
+}
+
+/// The exit code of a call of 1001 to 1002 at a home that hears itself.
+fn call(home: &Server) -> i32 {
+    let account = format!("sip:1001@{}", home.address);
+    let identity = ["--account", &account, "--password", "secret1", "--sip", "127.0.0.1:0"];
+    let sound = ["--tone", "440", "--for", "3", "--expect-tone", "440"];
+    let (code, output) = offhook::start(&[&["call", "1002"], &identity[..], &sound[..]].concat()).finish();
+    println!("{output}");
+    code
+}
+
+#[test]
+fn rfc5626_7_a_phone_of_two_flows_is_reached_whichever_of_its_edges_is_gone() {
+    for transport in ["udp", "tcp"] {
+        for gone in [0, 1] {
+            let (home, mut edges) = (offhook::serve(&USERS), [edge(), edge()]);
+            let _robot = robot(&home, transport, &[&edges[0], &edges[1]]);
+            let status = home.status();
+            assert_eq!(status["registrations"], 2, "{status}");
+            assert_eq!(call(&home), 0, "{transport}: both are there");
+            edges[gone].program.kill();
+            assert_eq!(call(&home), 0, "{transport}: {gone} is gone");
+        }
+    }
+    // The control: a phone of one flow is gone with its edge.
+    let (home, mut only) = (offhook::serve(&USERS), edge());
+    let _robot = robot(&home, "tcp", &[&only]);
+    assert_eq!(call(&home), 0);
+    only.program.kill();
+    assert_ne!(call(&home), 0);
+}
+
+#[test]
+fn rfc5626_6_baresip_registers_over_a_flow_and_is_called_along_it() {
+    for (transport, nat) in [("udp", ";sipnat=outbound"), ("tcp", ";sipnat=outbound"), ("tcp", "")] {
+        let server = offhook::serve(&USERS);
+        let account = format!(
+            "<sip:1002@{0};transport={transport}>;auth_user=1002;auth_pass=secret2;regint=300;answermode=auto{nat}{1}",
+            server.address,
+            if nat.is_empty() {
+                String::new()
+            } else {
+                format!(";outbound=\"sip:{};transport={transport}\"", server.address)
+            }
+        );
+        let mut phone = Baresip::with_settings(&account, 1_000, "module uuid.so\n");
+        phone.wait_for_line("200 OK (Offhook");
+        let journal = std::fs::read(server.state.path().join("state/bindings.journal")).unwrap();
+        let journal = String::from_utf8_lossy(&journal).into_owned();
+        assert_eq!(journal.contains("reg-id=1"), !nat.is_empty(), "{transport}{nat}: {journal}");
+        assert_eq!(call_heard(&server), 0, "{transport}{nat}");
+        phone.stop();
+    }
+}
+
+/// A call of 1001 to 1002 that hears the tone of baresip.
+fn call_heard(home: &Server) -> i32 {
+    let account = format!("sip:1001@{}", home.address);
+    let identity = ["--account", &account, "--password", "secret1", "--sip", "127.0.0.1:0"];
+    offhook::start(&[&["call", "1002", "--for", "3", "--expect-tone", "1000"], &identity[..]].concat()).finish().0
+}
+
+#[test]
+fn rfc5627_4_3_kamailio_gives_our_phone_an_address_and_takes_calls_from_it() {
+    let kamailio = Kamailio::start();
+    let outbound = format!("--outbound={URN}");
+    let account = |number: &str| format!("sip:{number}@{}", kamailio.address);
+    let (called, password) = (account("1002"), "secret1002");
+    let mut robot =
+        offhook::start(&["answer", "--echo", "--sip", "127.0.0.1:0", "--account", &called, "--password", password]);
+    robot.wait_for("registered");
+    let identity = ["--account", &account("1001"), "--password", "secret1001", "--sip", "127.0.0.1:0"];
+    let sound = ["--tone", "440", "--for", "2", "--expect-tone", "440", "-vv"];
+    for outbound in [Some(outbound.as_str()), None] {
+        let arguments = [&["call", "1002"], &identity[..], &sound[..], outbound.as_slice()].concat();
+        let (code, output) = offhook::start(&arguments).finish();
+        assert_eq!(code, 0, "{output}");
+        let invite = output.split("INVITE sip:1002").nth(1).unwrap_or_default();
+        assert_eq!(invite.contains(&format!(";gr={URN}")), outbound.is_some(), "{output}");
+    }
+}
