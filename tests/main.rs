@@ -9,3 +9,4 @@ mod durable;
 mod interop;
 mod program;
 mod rfc;
+mod siege;

@@ -1,0 +1,166 @@
+//! Attacks on `offhook serve` while somebody is on the telephone: his packets keep their time, others are answered, memory stays within its bound.
+//!
+//! Attackers and victims share this machine's few cores with the server. What is judged is the server: each packet of the reference call is stamped when it
+//! has been sent, and by the system when it comes, so neither a late sender nor a late reader counts; it is due in the middle of the relay's beat of 5 ms.
+//! Threads of the reference run before others where the system allows that. A copy of each packet goes to a thread on each
+//! core that runs before others as the server's media threads do: where a packet and that thread were late together, the machine had no time for
+//! anybody, and the packet is not judged. More than one in ten of such prove nothing, and the test fails. An attack lasts some seconds, or as many as
+//! OFFHOOK_SIEGE_SECS says.
+
+mod attacks;
+mod call;
+mod honest;
+mod sieges;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::program::free_port;
+use crate::program::offhook::{self, USERS};
+
+/// What a server may take at most, whatever is done to it (docs/security.md).
+const MEMORY: u64 = 256 << 20;
+/// Packets out of a hundred that must keep their time.
+const KEPT: f64 = 99.0;
+/// The longest that an answer may take.
+const ANSWER: Duration = Duration::from_millis(200);
+/// How long the call is looked at before.
+const CALM: Duration = Duration::from_millis(800);
+/// An attack lasts so long: a hundred packets and some.
+const ATTACK: Duration = Duration::from_millis(2_400);
+
+/// One at a time: they would be each other's attackers.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// A server, and how its doors are reached.
+pub(super) struct Ground {
+    /// By UDP and TCP.
+    pub(super) sip: String,
+    pub(super) process: u32,
+    pub(super) tls: String,
+    pub(super) ws: String,
+}
+
+/// When an attack is over, and what it has done.
+pub(super) struct Course {
+    over: AtomicBool,
+    done: AtomicU64,
+}
+
+impl Course {
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// Counts what was thrown.
+    pub(super) fn did(&self, times: u64) {
+        self.done.fetch_add(times, Ordering::Relaxed);
+    }
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// What was thrown in a second.
+    rate: f64,
+    kept: f64,
+    judged: usize,
+    excused: usize,
+    lost: usize,
+    answers: usize,
+    slowest: Duration,
+    /// Questions by UDP, by TCP without an answer.
+    unanswered: [usize; 2],
+    /// The most memory, in octets.
+    peak: u64,
+}
+
+impl Outcome {
+    /// What was not kept.
+    pub(super) fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut fault = |broken: bool, what: String| faults.extend(broken.then_some(what));
+        fault(self.kept < KEPT, format!("{:.2} % of {} packets kept their time", self.kept, self.judged));
+        fault(self.slowest > ANSWER, format!("an answer took {:?}", self.slowest));
+        fault(self.unanswered[0] > 0, format!("{} questions by UDP had no answer", self.unanswered[0]));
+        fault(self.unanswered[1] > 0, format!("{} questions by TCP had no answer", self.unanswered[1]));
+        fault(self.lost * 100 > self.judged, format!("{} packets of {} never came", self.lost, self.judged));
+        fault(self.peak > MEMORY, format!("{} MiB of memory", self.peak >> 20));
+        fault(
+            self.excused * 10 > self.judged,
+            format!("no judging it: the machine was late for {} packets", self.excused),
+        );
+        fault(self.answers < 20, format!("{} answers only", self.answers));
+        faults
+    }
+}
+
+fn length() -> Duration {
+    let asked = std::env::var("OFFHOOK_SIEGE_SECS").ok().and_then(|secs| secs.parse().ok());
+    asked.map_or(ATTACK, Duration::from_secs)
+}
+
+/// Lets somebody attack a server with these settings from as many threads while a call goes through it.
+pub(super) fn besieged(
+    what: &str,
+    limits: &str,
+    threads: usize,
+    attack: impl Fn(&Ground, &Course, usize) + Sync,
+) -> Outcome {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    net::raise_file_limit();
+    let [tls, ws] = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
+    let config = offhook::configuration(&format!(
+        "register.nat = \"never\"\n[limits]\ncalls = 10000\ncalls_per_user = 10000\n{limits}"
+    ));
+    let settings = ["--config", config.path().to_str().unwrap(), "--tls", &tls, "--ws", &ws];
+    let mut server = offhook::serve(&[&USERS[..], &settings].concat());
+    let call = call::Reference::begin(&server.address);
+    let ground = Ground { sip: server.address.clone(), process: server.program.id(), tls, ws };
+    let (course, honest) = (Course { over: AtomicBool::new(false), done: AtomicU64::new(0) }, AtomicBool::new(false));
+    std::thread::sleep(CALM);
+    call.mark();
+    let (asked, seconds) = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| honest::ask(&ground.sip, &honest));
+        let begun = Instant::now();
+        for thread in 0..threads {
+            let (ground, course, attack) = (&ground, &course, &attack);
+            scope.spawn(move || attack(ground, course, thread));
+        }
+        std::thread::sleep(length());
+        let seconds = begun.elapsed().as_secs_f64();
+        honest.store(true, Ordering::Relaxed);
+        let asked = asking.join().unwrap();
+        course.over.store(true, Ordering::Relaxed);
+        (asked, seconds)
+    });
+    let packets = call.end();
+    let outcome = Outcome {
+        rate: course.done.into_inner() as f64 / seconds,
+        kept: packets.kept,
+        judged: packets.judged,
+        excused: packets.excused,
+        lost: packets.lost,
+        answers: asked.answers,
+        slowest: asked.slowest,
+        unanswered: asked.unanswered,
+        peak: peak(server.program.id()),
+    };
+    println!("{what}: {:.0} a second; {outcome:?}", outcome.rate);
+    assert!(server.program.is_alive(), "{what}:\n{}", server.program.output());
+    outcome
+}
+
+/// The most memory that a process has had resident, in octets.
+fn peak(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() << 10
+}
+
+/// Asks the system to run this thread before others, as the server's media threads are.
+fn hurry() {
+    let thread = nix::unistd::gettid().to_string();
+    let _ = std::process::Command::new("renice").args(["-n", "-11", "-p", &thread]).output();
+}
