@@ -21,6 +21,8 @@ const NEAR: i128 = 5_000_000;
 const HALF_A_BEAT: i128 = 2_500_000;
 /// A send that took longer was interrupted: nobody knows when it happened.
 const CLEAR: i128 = 1_000_000;
+/// Which packets came, and when.
+type Stamps = Vec<(usize, i128)>;
 /// The octets of a packet: head and 20 ms of PCMU.
 const PACKET: usize = 172;
 
@@ -29,9 +31,9 @@ pub(super) struct Reference {
     sent: Arc<AtomicU64>,
     mark: AtomicU64,
     sender: JoinHandle<Vec<Option<i128>>>,
-    receiver: JoinHandle<Vec<(usize, i128)>>,
+    receiver: JoinHandle<Stamps>,
     /// One for each core.
-    witnesses: Vec<JoinHandle<Vec<(usize, i128)>>>,
+    witnesses: Vec<JoinHandle<Stamps>>,
 }
 
 /// How the packets fared since the mark.
@@ -88,7 +90,7 @@ impl Reference {
 }
 
 /// How far each packet was from so long after it left. `None` where it never came, or nobody knows when it left.
-fn off_time(sent: &[Option<i128>], heard: Vec<(usize, i128)>, after: i128) -> Vec<Option<i128>> {
+fn off_time(sent: &[Option<i128>], heard: Stamps, after: i128) -> Vec<Option<i128>> {
     let mut came = vec![None; sent.len()];
     for (number, at) in heard {
         came[number] = came[number].or(Some(at));
@@ -98,7 +100,7 @@ fn off_time(sent: &[Option<i128>], heard: Vec<(usize, i128)>, after: i128) -> Ve
 
 /// Threads that get a copy of each packet, one bound to each core, and where they get them. They run before others as the server's media threads do, and have
 /// nothing else to do: when such a one is late, the machine was.
-fn witnesses(over: &Arc<AtomicBool>) -> (Vec<JoinHandle<Vec<(usize, i128)>>>, Vec<SocketAddr>) {
+fn witnesses(over: &Arc<AtomicBool>) -> (Vec<JoinHandle<Stamps>>, Vec<SocketAddr>) {
     let allowed = sched_getaffinity(Pid::from_raw(0)).unwrap();
     let cores = (0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap());
     let witness = |core| {
@@ -110,7 +112,7 @@ fn witnesses(over: &Arc<AtomicBool>) -> (Vec<JoinHandle<Vec<(usize, i128)>>>, Ve
 }
 
 /// When this core had time for each packet.
-fn watch(socket: &UdpSocket, core: usize, over: &AtomicBool) -> Vec<(usize, i128)> {
+fn watch(socket: &UdpSocket, core: usize, over: &AtomicBool) -> Stamps {
     super::hurry();
     let mut cores = CpuSet::new();
     cores.set(core).unwrap();
@@ -203,7 +205,7 @@ fn speak(
 }
 
 /// Which packets came, and when, by the system's own stamp.
-fn hear(socket: &UdpSocket, over: &AtomicBool) -> Vec<(usize, i128)> {
+fn hear(socket: &UdpSocket, over: &AtomicBool) -> Stamps {
     super::hurry();
     setsockopt(socket, sockopt::ReceiveTimestampns, &true).unwrap();
     socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();

@@ -102,6 +102,7 @@ fn length() -> Duration {
 }
 
 /// Lets somebody attack a server with these settings from as many threads while a call goes through it.
+#[allow(clippy::print_stdout)]
 pub(super) fn besieged(
     what: &str,
     limits: &str,
