@@ -43,8 +43,8 @@ const BENCHES: [(&str, Bench); 7] = [
     ("bridge", bridge::run),
 ];
 
-const USAGE: &str = "bench takes parse, uas, register, registrar, proxy, relay or bridge, with --json where a program reads it; all, with --write for \
-                     bench/RESULTS.md; guard, with --write for bench/guard.txt";
+const USAGE: &str = "bench takes parse, uas, register, registrar, proxy, relay or bridge, with --json where a program reads it, or all; either with --write \
+                     for bench/RESULTS.md; guard, with --write for bench/guard.txt";
 /// A peer was not itself.
 const DOES_NOT_COUNT: u8 = 3;
 
@@ -64,8 +64,8 @@ fn run(words: &[&str]) -> Result<ExitCode, String> {
     match *words {
         ["guard"] => guarded(false),
         ["guard", "--write"] => guarded(true),
-        ["all"] => all(false),
-        ["all", "--write"] => all(true),
+        ["all"] => measure(&BENCHES, false),
+        ["all", "--write"] => measure(&BENCHES, true),
         // What is counted, and the servers that do nothing, as processes of their own.
         ["work"] => done(work::all),
         ["read", ref files @ ..] => done(|| work::read_all(files)),
@@ -75,14 +75,15 @@ fn run(words: &[&str]) -> Result<ExitCode, String> {
         ["null-registrar", address] => null::register(address).map(|_| ExitCode::FAILURE),
         ["null-proxy", address, callee] => null::pass_calls_on(address, callee).map(|_| ExitCode::FAILURE),
         ["null-relay", first, count] => relay::null::relay(first, count).map(|_| ExitCode::FAILURE),
-        [name] | [name, "--json"] | ["--json", name] => match BENCHES.iter().find(|(known, _)| *known == name) {
-            Some((_, bench)) => {
+        [name, ref rest @ ..] => match (BENCHES.iter().find(|(known, _)| *known == name), rest) {
+            (Some(bench), ["--write"]) => measure(&[*bench], true),
+            (Some((_, bench)), [] | ["--json"]) => {
                 server::stand_aside()?;
                 let report = bench()?;
-                println!("{}", if words.len() > 1 { report.json() } else { report.text() });
+                println!("{}", if rest.is_empty() { report.text() } else { report.json() });
                 Ok(verdict(&[report]))
             }
-            None => usage(),
+            _ => usage(),
         },
         _ => usage(),
     }
@@ -104,12 +105,13 @@ fn guarded(write: bool) -> Result<ExitCode, String> {
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// All of them, printed as they end.
-fn all(write: bool) -> Result<ExitCode, String> {
+/// Each of them, printed and where wanted written as it ends.
+fn measure(benches: &[(&'static str, Bench)], write: bool) -> Result<ExitCode, String> {
     let page = write.then(page::Page::begin).transpose()?;
     server::stand_aside()?;
+    let names = BENCHES.map(|(name, _)| name);
     let mut reports = Vec::new();
-    for (name, bench) in BENCHES {
+    for (name, bench) in benches {
         let begun = std::time::Instant::now();
         // One that fails does not take the others with it.
         let report = bench().unwrap_or_else(|why| {
@@ -117,10 +119,10 @@ fn all(write: bool) -> Result<ExitCode, String> {
             Report { name, rows: Vec::new(), notes: Vec::new(), checks: vec![ran] }
         });
         println!("{}\n{name} took {:.0} s\n", report.text(), begun.elapsed().as_secs_f32());
+        if let Some(page) = &page {
+            page.write(&report, &names)?;
+        }
         reports.push(report);
-    }
-    if let Some(page) = page {
-        page.write(&reports)?;
     }
     Ok(verdict(&reports))
 }

@@ -1,7 +1,9 @@
-//! `bench/RESULTS.md`: the machine, the commands, a table of each measurement and its raw output. Written whole by `cargo xtask bench all --write`.
+//! `bench/RESULTS.md`: of each measurement its command, the commit, the machine, a table and the raw output. `cargo xtask bench all --write` writes all of
+//! them, `cargo xtask bench NAME --write` one: the figures of one row are always of one run.
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::ErrorKind;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -17,10 +19,20 @@ const BUSY: f64 = 0.5;
 /// How long it may take a machine to come to rest: builds that have just ended are in the load average for some minutes.
 const REST: Duration = Duration::from_secs(300);
 
+/// What stands above the measurements.
+const HEAD: &str = "# Results\n\n\
+    Written by `cargo xtask bench all --write` and `cargo xtask bench NAME --write`; nothing here is edited by hand. To measure alone: \
+    `cargo xtask bench NAME [--json]`.\n\n\
+    How to read it: a figure is the median of its runs, least and most behind it. CPU time is what the kernel has accounted to the server's processes \
+    (user and system, ended threads included), divided by the units of work; the server runs on core 0, the load on core 1, and ours, the peer and the \
+    server that does nothing (the *null* server: the same datagrams, nothing else) take turns. Only ratios of one run mean anything. Closed loop and a \
+    fixed rate are different loads: at a fixed rate a server rests between messages and finds its caches cold. A row counts only when the peer's own \
+    figure lies within 30 % of what is known of it on such a machine when idle.\n\n";
+
 /// The page before anything was measured.
 pub(crate) struct Page {
-    /// The machine and its state before the first measurement.
-    head: String,
+    /// The commit, the machine and its state before the first measurement.
+    stamp: String,
 }
 
 impl Page {
@@ -36,16 +48,17 @@ impl Page {
             machine = Machine::look();
         }
         machine.is_fit()?;
-        Ok(Self { head: head(&machine) })
+        Ok(Self { stamp: stamp(&machine) })
     }
 
-    /// Writes the file.
-    pub(crate) fn write(&self, reports: &[Report]) -> Result<(), String> {
-        let mut text = self.head.clone();
-        for report in reports {
-            text += &section(report);
-        }
-        fs::write(FILE, text).map_err(|error| format!("{FILE}: {error}"))
+    /// Writes a measurement into the file, in its place among all that have these `names`. The others stay as they are.
+    pub(crate) fn write(&self, report: &Report, names: &[&str]) -> Result<(), String> {
+        let failed = |error: std::io::Error| format!("{FILE}: {error}");
+        let before = match fs::read_to_string(FILE) {
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            read => read.map_err(failed)?,
+        };
+        fs::write(FILE, renewed(&before, report.name, &section(report, &self.stamp), names)).map_err(failed)
     }
 }
 
@@ -108,20 +121,23 @@ fn told(command: &[&str]) -> String {
     load(command).unwrap_or_default().trim_end().to_owned()
 }
 
-fn head(machine: &Machine) -> String {
+/// The page with another section of that name.
+fn renewed(before: &str, name: &str, section: &str, names: &[&str]) -> String {
+    let kept = |name: &str| {
+        let begin = before.find(&format!("\n## {name}\n"))? + 1;
+        let rest = before.get(begin..)?;
+        let end = rest.find("\n## ").map_or(rest.len(), |end| end + 1);
+        rest.get(..end)
+    };
+    let sections = names.iter().map(|one| if *one == name { section } else { kept(one).unwrap_or_default() });
+    std::iter::once(HEAD).chain(sections).collect()
+}
+
+fn stamp(machine: &Machine) -> String {
     let Machine { cores, model, load, commit, .. } = machine;
     let peers: Vec<String> = PEERS.iter().filter_map(|names| names.iter().find_map(|name| version(name))).collect();
     format!(
-        "# Results\n\n\
-         Written by `cargo xtask bench all --write`; nothing here is edited by hand. A single measurement: `cargo xtask bench NAME [--json]` with \
-         `parse`, `uas`, `register`, `registrar`, `proxy`, `relay` or `bridge`.\n\n\
-         | | |\n|---|---|\n| commit | {commit} |\n| date | {} |\n| machine | {cores} x {model}, Linux {} |\n\
-         | load average before the first measurement | {load} |\n| compiler | {} |\n| peers | {} |\n\n\
-         How to read it: a figure is the median of its runs, least and most behind it. CPU time is what the kernel has accounted to the server's processes \
-         (user and system, ended threads included), divided by the units of work; the server runs on core 0, the load on core 1, and ours, the peer and the \
-         server that does nothing (the *null* server: the same datagrams, nothing else) take turns. Only ratios of one run mean anything. Closed loop and a \
-         fixed rate are different loads: at a fixed rate a server rests between messages and finds its caches cold. A row counts only when the peer's own figure lies within 30 % of what \
-         is known of it on such a machine when idle.\n\n",
+        "Commit {commit}, {}, {cores} x {model}, Linux {}, load average {load} before it; {}; {}.",
         told(&["date", "-u", "+%Y-%m-%d %H:%M UTC"]),
         told(&["uname", "-r"]),
         told(&["rustc", "--version"]),
@@ -134,9 +150,9 @@ fn version(package: &str) -> Option<String> {
     Some(format!("{package} {version}"))
 }
 
-fn section(report: &Report) -> String {
+fn section(report: &Report, stamp: &str) -> String {
     let mut text = format!(
-        "## {}\n\n`cargo xtask bench {}`\n\n| load | unit | ours | peer | null | ours / peer | ours / null | goal |\n|---|---|---|---|---|---|---|---|\n",
+        "## {}\n\n`cargo xtask bench {}`\n\n{stamp}\n\n| load | unit | ours | peer | null | ours / peer | ours / null | goal |\n|---|---|---|---|---|---|---|---|\n",
         report.name, report.name
     );
     for row in &report.rows {
@@ -191,6 +207,17 @@ mod tests {
         let busy = Machine { load: 1.01, ..machine() };
         assert!(busy.is_fit().is_err_and(|why| why.contains("load average is 1.01")));
         assert!(Machine { cores: 4, ..busy }.is_fit().is_ok());
+    }
+
+    #[test]
+    fn one_section_is_renewed_in_its_place_and_the_others_stay() {
+        let names = ["one", "two", "three"];
+        let first = renewed("", "three", "## three\n\nold\n\n", &names);
+        assert_eq!(first, format!("{HEAD}## three\n\nold\n\n"));
+        let second = renewed(&first, "one", "## one\n\nfirst\n\n", &names);
+        assert_eq!(second, format!("{HEAD}## one\n\nfirst\n\n## three\n\nold\n\n"));
+        let third = renewed(&second, "three", "## three\n\nnew\n\n", &names);
+        assert_eq!(third, format!("{HEAD}## one\n\nfirst\n\n## three\n\nnew\n\n"));
     }
 
     #[test]
