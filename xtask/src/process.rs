@@ -63,8 +63,21 @@ fn is_executable(file: &Path) -> bool {
 }
 
 /// The cargo that started us, so that the same toolchain is used throughout.
+///
+/// Without what `cargo run` told this program about its own package: a build script that asks to run again when
+/// `CARGO_PKG_NAME` and its like change (ring's does) would be run again, and all that stands on it built again, whenever
+/// `cargo build` and `cargo xtask` take turns.
 pub(crate) fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_of_our_package)) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Is `name` a variable by which cargo describes the package it runs?
+fn is_of_our_package(name: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Are we root? Asks `id`, which every Debian has.
@@ -75,6 +88,14 @@ pub(crate) fn is_root() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cargo_that_we_start_hears_nothing_of_our_own_package() {
+        assert!(std::env::var_os("CARGO_PKG_NAME").is_some() && std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+        let command = cargo();
+        let unset = |name: &str| command.get_envs().any(|(key, value)| key == name && value.is_none());
+        assert!(unset("CARGO_PKG_NAME") && unset("CARGO_MANIFEST_DIR") && !unset("PATH"));
+    }
 
     #[test]
     fn a_command_line_is_printed_so_that_it_can_be_pasted() {
