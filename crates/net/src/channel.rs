@@ -70,6 +70,11 @@ impl Channel {
         self.octets.read(into)
     }
 
+    /// Octets below what is said that are held because something has begun and not ended.
+    pub(crate) fn held(&self) -> usize {
+        self.octets.held()
+    }
+
     /// The WebSocket on it, and what that takes its octets from.
     #[cfg(feature = "websocket")]
     pub(crate) fn web(&mut self) -> Option<(&mut Web, &mut Octets)> {

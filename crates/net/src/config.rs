@@ -26,8 +26,8 @@ pub struct StreamLimits {
     pub backlog: usize,
     /// The same of all connections of the loop together; one more closes the connection that has the most waiting.
     pub backlogs: usize,
-    /// What has come of messages that have not ended, in octets, of all connections of the loop together; one more ends the connection whose message began
-    /// first.
+    /// What has come of messages that have not ended, in octets, of all connections of the loop together, and what TLS holds for want of its end (in pieces of
+    /// 4 KiB); one more ends the connection whose message began first.
     pub unfinished: usize,
     /// How long connecting may take.
     pub connect: Duration,

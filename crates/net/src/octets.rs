@@ -5,6 +5,8 @@ use std::rc::Rc;
 
 use tokio::net::TcpStream;
 
+use crate::tls::Records;
+
 /// What TLS may hold back until the peer reads: one message, mostly. More waits outside, where it is counted.
 const SEALED: usize = 4_096;
 
@@ -12,6 +14,8 @@ const SEALED: usize = 4_096;
 pub(crate) struct Octets {
     socket: Rc<TcpStream>,
     tls: Option<Box<rustls::Connection>>,
+    /// What of TLS has come and not ended.
+    records: Records,
 }
 
 /// What came of reading.
@@ -49,24 +53,29 @@ pub(crate) enum Shaking {
 
 impl Octets {
     pub(crate) fn plain(socket: Rc<TcpStream>) -> Self {
-        Self { socket, tls: None }
+        Self { socket, tls: None, records: Records::of_client() }
     }
 
     pub(crate) fn secured(socket: Rc<TcpStream>, mut tls: rustls::Connection) -> Self {
         tls.set_buffer_limit(Some(SEALED));
-        Self { socket, tls: Some(Box::new(tls)) }
+        let records = match &tls {
+            rustls::Connection::Client(_) => Records::of_server(),
+            rustls::Connection::Server(_) => Records::of_client(),
+        };
+        Self { socket, tls: Some(Box::new(tls)), records }
     }
 
     /// One step of the handshake: what waits is sent, and one piece of what came is taken.
     pub(crate) fn shake(&mut self) -> Result<Shaking, Trouble> {
-        let Some(tls) = &mut self.tls else { return Ok(Shaking::Done) };
+        let Self { tls: Some(tls), records, .. } = self else { return Ok(Shaking::Done) };
         if !send(tls, &self.socket).map_err(|_| Trouble::Broken)? {
             return Ok(Shaking::Writing);
         }
         if !tls.is_handshaking() {
+            records.gave();
             return Ok(Shaking::Done);
         }
-        match tls.read_tls(&mut Incoming(&self.socket)) {
+        match tls.read_tls(&mut Incoming(&self.socket, records)) {
             Ok(0) => return Err(Trouble::Broken),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Shaking::Reading),
@@ -85,7 +94,7 @@ impl Octets {
     /// # Errors
     /// The connection has ended: by its peer, by a fault, or by what TLS does not allow.
     pub(crate) fn read(&mut self, into: &mut [u8]) -> io::Result<Taken> {
-        let Some(tls) = &mut self.tls else {
+        let Self { tls: Some(tls), records, .. } = self else {
             return match self.socket.try_read(into) {
                 Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(length) => Ok(Taken::Octets(length)),
@@ -99,7 +108,7 @@ impl Octets {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
-        match tls.read_tls(&mut Incoming(&self.socket)) {
+        match tls.read_tls(&mut Incoming(&self.socket, records)) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Taken::Empty),
@@ -112,10 +121,18 @@ impl Octets {
         sent?;
         match tls.reader().read(into) {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(length) => Ok(Taken::Octets(length)),
+            Ok(length) => {
+                records.gave();
+                Ok(Taken::Octets(length))
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Taken::Nothing),
             Err(error) => Err(error),
         }
+    }
+
+    /// Octets that TLS holds because something has begun and not ended.
+    pub(crate) fn held(&self) -> usize {
+        self.records.held()
     }
 
     /// Takes as much of `bytes` as can leave, or be sealed to leave next.
@@ -161,11 +178,14 @@ fn send(tls: &mut rustls::Connection, socket: &TcpStream) -> io::Result<bool> {
     Ok(true)
 }
 
-struct Incoming<'a>(&'a TcpStream);
+struct Incoming<'a>(&'a TcpStream, &'a mut Records);
 
 impl Read for Incoming<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(into)
+        let Self(socket, records) = self;
+        let length = socket.try_read(into)?;
+        records.take(into.get(..length).unwrap_or_default());
+        Ok(length)
     }
 }
 

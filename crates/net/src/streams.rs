@@ -264,12 +264,12 @@ impl Streams {
         }
     }
 
-    /// So many octets of a connection's message wait for the rest of it. Where all of them are too many, the message that began first is given up: who means
-    /// well has sent the rest by then.
-    pub(crate) fn holds(&mut self, flow: FlowId, octets: usize, now: Time) {
+    /// So many octets of a connection's message wait for the rest of it, of another one than before where one has ended. Where all of them are too many,
+    /// the message that began first is given up: who means well has sent the rest by then.
+    pub(crate) fn holds(&mut self, flow: FlowId, octets: usize, ended: bool, now: Time) {
         let Some(connection) = self.connections.get_mut(&flow) else { return };
         self.unfinished = self.unfinished - connection.unfinished() + octets;
-        let since = connection.unfinished.map_or(now, |(since, _)| since);
+        let since = connection.unfinished.filter(|_| !ended).map_or(now, |(since, _)| since);
         connection.unfinished = (octets > 0).then_some((since, octets));
         if self.unfinished > self.limits.unfinished {
             self.end_oldest_unfinished();

@@ -198,8 +198,10 @@ pub(crate) async fn serve<A: App + 'static>(driver: Weak<RefCell<Driver<A>>>, fl
                     Read::Ended => break,
                     Read::Empty => {}
                     // Others get their turn: a stream that never pauses must not be all there is.
-                    Read::More(partly) => {
+                    Read::More { partly, ended } => {
                         (silent, begun) = (false, partly);
+                        // What has begun is another message than before.
+                        had_begun &= !ended;
                         tokio::task::yield_now().await;
                     }
                 }
@@ -235,8 +237,13 @@ enum Read {
     Ended,
     /// The socket is empty.
     Empty,
-    /// More may wait; whether a message has begun that must end.
-    More(bool),
+    /// More may wait.
+    More {
+        /// A message has begun that must end.
+        partly: bool,
+        /// One has ended.
+        ended: bool,
+    },
 }
 
 /// Takes one chunk and every message that ends in it.
@@ -252,33 +259,35 @@ fn read<A: App + 'static>(driver: &Weak<RefCell<Driver<A>>>, flow: FlowId, frame
     if let Some((web, octets)) = channel.web() {
         let mut messages = Vec::new();
         let taken = web.read(octets, &mut messages);
-        let begun = web.begun();
+        let (begun, ended) = (web.begun() + octets.held(), !messages.is_empty());
         if let Err(error) = &taken {
             tell_end(peer, *accepted, error);
         }
         let heard = hear(&mut driver, now, flow, messages);
-        driver.streams.holds(flow, begun, now.mono);
+        driver.streams.holds(flow, begun, ended, now.mono);
         return match (heard, taken) {
-            (Read::Ended, _) => Read::Ended,
+            (false, _) | (_, Err(_)) => Read::Ended,
             (_, Ok(Taken::Empty)) => Read::Empty,
-            (_, Ok(_)) => Read::More(begun > 0),
-            (_, Err(_)) => Read::Ended,
+            (_, Ok(_)) => Read::More { partly: begun > 0, ended },
         };
     }
     let length = match channel.read(chunk) {
         Ok(Taken::Octets(length)) => length,
-        Ok(Taken::Nothing) => return Read::More(framer.buffered() > 0),
+        Ok(Taken::Nothing) => 0,
         Ok(Taken::Empty) => return Read::Empty,
         Err(error) => {
             tell_end(peer, *accepted, &error);
             return Read::Ended;
         }
     };
+    let held = channel.held();
     framer.push(chunk.get(..length).unwrap_or_default());
+    let mut ended = false;
     while let Some(frame) = framer.next_frame() {
         let Some(connection) = driver.streams.connections.get(&flow) else { return Read::Ended };
         let Peer { transport, remote, .. } = connection.peer;
         let path = Path { flow, transport, local: connection.local, remote };
+        ended = true;
         match frame {
             Ok(Frame::Message(bytes)) => driver.receive(now, path, bytes),
             // RFC 5626 section 4.4.1: a double CRLF is answered by one, behind whatever still waits. Who sends pings and reads no pong finds one.
@@ -299,8 +308,9 @@ fn read<A: App + 'static>(driver: &Weak<RefCell<Driver<A>>>, flow: FlowId, frame
         }
     }
     framer.rest();
-    driver.streams.holds(flow, framer.buffered(), now.mono);
-    Read::More(framer.buffered() > 0)
+    let begun = framer.buffered() + held;
+    driver.streams.holds(flow, begun, ended, now.mono);
+    Read::More { partly: begun > 0, ended }
 }
 
 /// Tells of a connection that ends as none should.
@@ -315,18 +325,18 @@ fn tell_end(peer: &Peer, accepted: bool, error: &io::Error) {
     }
 }
 
-/// Takes the messages of a WebSocket: each is one of SIP (RFC 7118 section 5), or a ping, or empty (RFC 5626 section 4.4.1).
+/// Takes the messages of a WebSocket: each is one of SIP (RFC 7118 section 5), or a ping, or empty (RFC 5626 section 4.4.1). Whether the connection stands.
 #[cfg(feature = "websocket")]
-fn hear<A: App + 'static>(driver: &mut Driver<A>, now: sip::Now, flow: FlowId, messages: Vec<Bytes>) -> Read {
+fn hear<A: App + 'static>(driver: &mut Driver<A>, now: sip::Now, flow: FlowId, messages: Vec<Bytes>) -> bool {
     for bytes in messages {
-        let Some(connection) = driver.streams.connections.get(&flow) else { return Read::Ended };
+        let Some(connection) = driver.streams.connections.get(&flow) else { return false };
         let Peer { transport, remote, .. } = connection.peer;
         let path = Path { flow, transport, local: connection.local, remote };
         match &*bytes {
             b"\r\n\r\n" if connection.backlog.ends_with_pong() => {}
             b"\r\n\r\n" => {
                 if driver.streams.write(flow, None, Bytes::from_static(b"\r\n")).is_err() {
-                    return Read::Ended;
+                    return false;
                 }
             }
             b"\r\n" if !connection.accepted => driver.take(now, path, bytes),
@@ -334,5 +344,5 @@ fn hear<A: App + 'static>(driver: &mut Driver<A>, now: sip::Now, flow: FlowId, m
             _ => driver.receive(now, path, bytes),
         }
     }
-    Read::More(false)
+    true
 }

@@ -4,6 +4,7 @@ mod client;
 mod error;
 mod names;
 mod own;
+mod records;
 mod server;
 mod told;
 mod verify;
@@ -11,6 +12,7 @@ mod verify;
 pub use client::{TlsClient, Trust};
 pub use error::TlsError;
 pub use own::OwnCertificate;
+pub(crate) use records::Records;
 pub use server::{Clients, TlsServer};
 pub(crate) use told::told;
 

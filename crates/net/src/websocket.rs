@@ -3,6 +3,7 @@
 
 mod accept;
 mod connect;
+mod frames;
 mod handshake;
 mod web;
 

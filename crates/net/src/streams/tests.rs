@@ -145,18 +145,33 @@ fn messages_without_end_may_hold_so_much_and_the_one_begun_first_makes_room() {
     let (mut streams, flows) = connecting(4, usize::MAX, usize::MAX);
     streams.limits.unfinished = 300;
     for (at, flow) in flows.iter().take(3).enumerate() {
-        streams.holds(*flow, 50, Time(at as u64));
+        streams.holds(*flow, 50, false, Time(at as u64));
     }
     // One goes on, one has ended and begins another.
-    streams.holds(flows[0], 200, Time(10));
-    streams.holds(flows[1], 0, Time(11));
-    streams.holds(flows[1], 50, Time(12));
+    streams.holds(flows[0], 200, false, Time(10));
+    streams.holds(flows[1], 0, false, Time(11));
+    streams.holds(flows[1], 50, false, Time(12));
     assert!(!flows.iter().any(|flow| ends(&streams, *flow)), "at the limit");
-    streams.holds(flows[3], 1, Time(13));
+    streams.holds(flows[3], 1, false, Time(13));
     let ended: Vec<bool> = flows.iter().map(|flow| ends(&streams, *flow)).collect();
     assert_eq!(ended, [true, false, false, false], "one past it");
-    streams.holds(flows[3], 201, Time(14));
+    streams.holds(flows[3], 201, false, Time(14));
     assert!(ends(&streams, flows[2]) && !ends(&streams, flows[1]), "the oldest of those that stand");
     flows.iter().for_each(|flow| drop(streams.forget(*flow)));
     assert_eq!(streams.unfinished, 0);
+}
+
+#[test]
+fn who_ends_messages_and_begins_others_is_younger_than_who_began_one_before() {
+    let (mut streams, flows) = connecting(3, usize::MAX, usize::MAX);
+    streams.limits.unfinished = 150;
+    streams.holds(flows[0], 50, false, Time(0));
+    streams.holds(flows[1], 50, false, Time(5));
+    // What began at 0 ends, in the very octets with which the next message begins.
+    streams.holds(flows[0], 50, true, Time(10));
+    streams.holds(flows[2], 50, false, Time(11));
+    assert!(!flows.iter().any(|flow| ends(&streams, *flow)), "at the limit");
+    streams.holds(flows[0], 51, false, Time(12));
+    let ended: Vec<bool> = flows.iter().map(|flow| ends(&streams, *flow)).collect();
+    assert_eq!(ended, [false, true, false], "one past it");
 }

@@ -8,6 +8,7 @@ use tungstenite::error::{CapacityError, Error, ProtocolError};
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig, WebSocketContext};
 
+use super::frames::Frames;
 use crate::octets::{Octets, Taken};
 
 /// What is read at a time.
@@ -20,9 +21,7 @@ const PONGS: usize = 4_096;
 /// One of the two sides.
 pub(crate) struct Web {
     context: WebSocketContext,
-    role: Role,
-    /// Octets of what has begun and not ended: frames in part, messages in fragments.
-    begun: usize,
+    frames: Frames,
     /// Octets of pongs that the peer does not take, at most.
     pongs: usize,
     /// What is said when it ends.
@@ -39,14 +38,15 @@ impl Web {
             .max_message_size(Some(message))
             .max_frame_size(Some(message))
             .accept_unmasked_frames(false);
-        let begun = early.len();
+        let mut frames = Frames::default();
+        frames.take(&early);
         let context = WebSocketContext::from_partially_read(early, role, Some(config));
-        Self { context, role, begun, pongs: 0, goodbye: CloseCode::Normal }
+        Self { context, frames, pongs: 0, goodbye: CloseCode::Normal }
     }
 
-    /// Octets of something that has begun and must end.
+    /// Octets of something that has begun and must end: frames in part, messages in fragments.
     pub(crate) fn begun(&self) -> usize {
-        self.begun
+        self.frames.begun()
     }
 
     /// Takes one piece of what came, and puts each message that ends in it behind the others. Pings are answered; who sends them and takes no answers
@@ -55,42 +55,28 @@ impl Web {
     /// # Errors
     /// The connection has ended: by its peer, by a fault, or by what WebSockets do not allow. What came before that counts.
     pub(crate) fn read(&mut self, octets: &mut Octets, into: &mut Vec<Bytes>) -> io::Result<Taken> {
-        let mut wire = Wire::new(octets);
+        let mut wire = Wire::new(octets, &mut self.frames);
         loop {
             let outcome = self.context.read(&mut wire);
-            self.begun += std::mem::take(&mut wire.fresh);
             match outcome {
                 Ok(Message::Text(text)) => into.push(text.into()),
                 Ok(Message::Binary(bytes)) => into.push(bytes),
-                Ok(Message::Pong(payload)) => {
-                    self.begun = self.begun.saturating_sub(self.control_frame(payload.len()));
-                    continue;
-                }
                 Ok(Message::Ping(payload)) => {
-                    self.begun = self.begun.saturating_sub(self.control_frame(payload.len()));
                     // All before this one have left, unless something is in their way.
                     self.pongs = payload.len() + LONGEST_HEAD + if wire.is_blocked { self.pongs } else { 0 };
                     if self.pongs > PONGS {
                         self.goodbye = CloseCode::Policy;
                         return Err(io::Error::new(io::ErrorKind::InvalidData, "pings whose answers are not taken"));
                     }
-                    continue;
                 }
-                // The answer leaves with the next step.
-                Ok(Message::Close(_) | Message::Frame(_)) => continue,
+                // The answer to a close leaves with the next step.
+                Ok(Message::Pong(_) | Message::Close(_) | Message::Frame(_)) => {}
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(wire.taken.unwrap_or(Taken::Nothing));
                 }
                 Err(error) => return Err(self.ended(error)),
             }
-            // What of the piece belongs to the next message is not known, and is less than a piece.
-            self.begun = 0;
         }
-    }
-
-    /// The octets of a control frame.
-    fn control_frame(&self, payload: usize) -> usize {
-        payload + if self.role == Role::Server { 6 } else { 2 }
     }
 
     /// Takes a message when none before it waits. As text where it is one, since browsers read that (RFC 7118 section 4.2).
@@ -105,7 +91,7 @@ impl Web {
             Ok(text) => Message::Text(text),
             Err(_) => Message::Binary(bytes.clone()),
         };
-        match self.context.write(&mut Wire::new(octets), message) {
+        match self.context.write(&mut Wire::new(octets, &mut self.frames), message) {
             Ok(()) => {}
             // It is kept.
             Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -116,7 +102,7 @@ impl Web {
 
     /// Sends what is ready, pongs too; false when some of it still waits.
     pub(crate) fn flush(&mut self, octets: &mut Octets) -> io::Result<bool> {
-        match self.context.flush(&mut Wire::new(octets)) {
+        match self.context.flush(&mut Wire::new(octets, &mut self.frames)) {
             Ok(()) => {
                 self.pongs = 0;
                 octets.flush()
@@ -129,7 +115,7 @@ impl Web {
     /// Tells the peer that this is the end, and whose fault it was (RFC 6455 section 7.4), if that can be said at once.
     pub(crate) fn say_goodbye(&mut self, octets: &mut Octets) {
         let frame = CloseFrame { code: self.goodbye, reason: Utf8Bytes::default() };
-        let _ = self.context.close(&mut Wire::new(octets), Some(frame));
+        let _ = self.context.close(&mut Wire::new(octets, &mut self.frames), Some(frame));
     }
 
     /// Why there will be nothing more.
@@ -155,17 +141,16 @@ impl Web {
 /// What tungstenite reads from and writes to. It reads on until the socket is empty: here it gets one piece, so that others get their turn.
 struct Wire<'a> {
     octets: &'a mut Octets,
+    frames: &'a mut Frames,
     /// What came of reading.
     taken: Option<Taken>,
-    /// Octets that came and have not been counted.
-    fresh: usize,
     /// Something could not be written.
     is_blocked: bool,
 }
 
 impl<'a> Wire<'a> {
-    fn new(octets: &'a mut Octets) -> Self {
-        Self { octets, taken: None, fresh: 0, is_blocked: false }
+    fn new(octets: &'a mut Octets, frames: &'a mut Frames) -> Self {
+        Self { octets, frames, taken: None, is_blocked: false }
     }
 }
 
@@ -174,12 +159,13 @@ impl Read for Wire<'_> {
         if self.taken.is_some() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let taken = self.octets.read(into)?;
-        if let Taken::Octets(length) = taken {
-            self.fresh = length;
+        match self.taken.insert(self.octets.read(into)?) {
+            Taken::Octets(length) => {
+                self.frames.take(into.get(..*length).unwrap_or_default());
+                Ok(*length)
+            }
+            Taken::Nothing | Taken::Empty => Err(io::ErrorKind::WouldBlock.into()),
         }
-        self.taken = Some(taken);
-        if self.fresh == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(self.fresh) }
     }
 }
 

@@ -50,6 +50,29 @@ fn message_that_drips_in_too_slowly_ends_the_connection() {
 }
 
 #[test]
+fn messages_of_which_each_read_ends_one_and_begins_another_may_go_on_for_ever() {
+    let limit = Duration::from_millis(400);
+    let (running, _seen) = start(|config| config.streams.message = limit);
+    let mut stream = tcp(&running);
+    let local = stream.local_addr().unwrap();
+    let (since, mut number) = (Instant::now(), 0);
+    let half = |number: i32| {
+        let text = options("TCP", local, &number.to_string());
+        let (head, tail) = text.split_at(100);
+        (head.to_owned(), tail.to_owned())
+    };
+    stream.write_all(half(0).0.as_bytes()).unwrap();
+    while since.elapsed() < 3 * limit {
+        let (tail, head) = (half(number).1, half(number + 1).0);
+        stream.write_all(format!("{tail}{head}").as_bytes()).unwrap();
+        assert!(read_message(&mut stream).contains(&format!("z9hG4bK{number};")));
+        number += 1;
+    }
+    // The control: the last one does not end.
+    assert!(is_closed(&mut stream));
+}
+
+#[test]
 fn one_connection_more_than_allowed_is_closed() {
     let (running, _seen) = start(|config| config.streams.connections = 2);
     let mut held: Vec<_> = (0..2).map(|_| tcp(&running)).collect();

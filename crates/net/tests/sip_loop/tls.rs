@@ -156,6 +156,68 @@ fn thousands_of_messages_in_one_piece_are_answered_one_by_one_though_little_is_r
     }
 }
 
+/// What one connection over TLS sends last, sealed, as octets of the stream.
+fn sealed(stream: &mut Secured, what: &[u8]) -> Vec<u8> {
+    stream.conn.writer().write_all(what).unwrap();
+    let mut octets = Vec::new();
+    while stream.conn.wants_write() {
+        stream.conn.write_tls(&mut octets).unwrap();
+    }
+    octets
+}
+
+#[test]
+fn rfc8446_5_1_a_record_without_its_last_octet_is_waited_for_no_longer_than_a_message() {
+    let paper = paper(&HERE, |_| {});
+    let (running, _seen) = start_secured(&paper, |config| config.streams.message = Duration::from_millis(400));
+    let config = client_config(&paper.certificate(), None);
+    let mut stream = connect(&running, &config);
+    assert!(ask(&mut stream, "before").unwrap().starts_with("SIP/2.0 200"));
+    let octets = sealed(&mut stream, &[b'x'; 16_000]);
+    let since = Instant::now();
+    stream.sock.write_all(&octets[..octets.len() - 1]).unwrap();
+    assert!(matches!(stream.read(&mut [0]), Ok(0) | Err(_)), "closed");
+    assert!(since.elapsed() < PATIENCE, "by the other side");
+    // The control: who ends what it begins may be silent for longer than that.
+    let mut stream = connect(&running, &config);
+    assert!(ask(&mut stream, "before").unwrap().starts_with("SIP/2.0 200"));
+    stream.conn.refresh_traffic_keys().unwrap();
+    let octets = sealed(&mut stream, b"");
+    assert!(!octets.is_empty(), "new keys, of which nothing comes that is SIP");
+    stream.sock.write_all(&octets).unwrap();
+    stream.sock.set_read_timeout(Some(Duration::from_millis(1_200))).unwrap();
+    let silence = stream.read(&mut [0]).unwrap_err();
+    assert_eq!(silence.kind(), std::io::ErrorKind::WouldBlock);
+    assert!(ask(&mut stream, "after").unwrap().starts_with("SIP/2.0 200"));
+}
+
+#[test]
+fn records_that_have_not_ended_take_of_the_room_for_messages_that_have_not() {
+    let paper = paper(&HERE, |_| {});
+    let (running, _seen) = start_secured(&paper, |config| config.streams.unfinished = 3 * 8_192);
+    let config = client_config(&paper.certificate(), None);
+    let begin = || {
+        let mut stream = connect(&running, &config);
+        assert!(ask(&mut stream, "before").unwrap().starts_with("SIP/2.0 200"));
+        let octets = sealed(&mut stream, &[b'x'; 8_000]);
+        stream.sock.write_all(&octets[..octets.len() - 1]).unwrap();
+        // What another one is answered to has been read after it.
+        assert!(ask(&mut connect(&running, &config), "another").unwrap().starts_with("SIP/2.0 200"));
+        stream
+    };
+    let mut held: Vec<_> = (0..4).map(|_| begin()).collect();
+    let outcomes: Vec<_> = held
+        .iter_mut()
+        .map(|stream| {
+            stream.sock.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+            stream.read(&mut [0]).map_err(|error| error.kind())
+        })
+        .collect();
+    let stands = Err(std::io::ErrorKind::WouldBlock);
+    assert_ne!(outcomes[0], stands, "the first makes room for the fourth");
+    assert_eq!(outcomes[1..], [stands; 3]);
+}
+
 #[test]
 fn handshake_that_stalls_is_ended_in_time_and_nobody_waits_for_it() {
     let paper = paper(&HERE, |_| {});

@@ -334,6 +334,21 @@ fn message_in_fragments_must_end_in_time_whatever_comes_in_between_and_pings_alo
 }
 
 #[test]
+fn message_that_begins_in_the_octets_in_which_another_ends_must_end_in_time() {
+    let (running, _reports) = start_web(|config| config.streams.message = Duration::from_millis(400));
+    let mut slow = web(&running);
+    let begun = frame(FIN | TEXT, request("begun").as_bytes());
+    let frames = [frame(FIN | TEXT, request("ended").as_bytes()), begun[..begun.len() - 1].to_vec()];
+    assert!(ask(&mut slow, &frames).contains("z9hG4bKended"));
+    assert_eq!(closed_with(&mut slow), 1000);
+    // The control: who has ended what it began may be silent for longer than that.
+    let mut quiet = web(&running);
+    assert!(ask(&mut quiet, &[frames[0].clone()]).contains("z9hG4bKended"));
+    quiet.set_read_timeout(Some(Duration::from_millis(1_200))).unwrap();
+    assert_eq!(quiet.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
 fn who_pings_and_takes_no_answer_is_ended_and_nothing_piles_up() {
     let (running, _reports) = start_web(|_| {});
     let mut stream = web(&running);
