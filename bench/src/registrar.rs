@@ -4,13 +4,15 @@
 //! there again.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::figure::{Bound, Check, Figure, Peer, Report, Row};
 use crate::register::{Load, MD5, PORT, a_registration, credentials, scenario};
-use crate::server::{Server, data, offhook, settings, status, this_program, with_folder};
+use crate::server::{Server, data, offhook, settings, this_program, with_folder};
 
 const RUNS: usize = 3;
 const USERS: u32 = 1_000;
@@ -123,7 +125,7 @@ fn measured_in(place: &Path) -> Result<Report, String> {
             ),
         };
         sql(&ours_bindings, &format!("DELETE FROM bindings; {fill}"))?;
-        (0..RUNS).map(|_| restored(&ours, &state, count)).collect::<Result<Vec<_>, _>>().map(Figure)
+        (0..RUNS).map(|_| restored(&ours, count)).collect::<Result<Vec<_>, _>>().map(Figure)
     };
     rows.push(Row {
         load: format!("a start with {BINDINGS} bindings in SQLite; null: with none"),
@@ -136,19 +138,30 @@ fn measured_in(place: &Path) -> Result<Report, String> {
     Ok(Report { name: "registrar", rows, notes: Vec::new(), checks })
 }
 
-/// Milliseconds from a start until `status` counts so many bindings.
-pub(crate) fn restored(command: &[&str], state: &str, count: u32) -> Result<f64, String> {
+/// Milliseconds from a start until `/metrics` counts so many bindings (a small page, whatever the number of users).
+pub(crate) fn restored(command: &[&str], count: u32) -> Result<f64, String> {
+    let http = format!("127.0.0.1:{}", PORT + 1);
     let begun = Instant::now();
-    let _running = Server::start(command, PORT)?;
+    let _running = Server::start(&[command, &["--http", &http]].concat(), PORT)?;
+    let wanted = format!("\noffhook_registrations_active {count}\n");
     loop {
-        let found = status(state).ok().and_then(|status| status["registrations"].as_u64());
-        if found == Some(u64::from(count)) {
+        let page = metrics(&http).unwrap_or_default();
+        if page.contains(&wanted) {
             return Ok(begun.elapsed().as_secs_f64() * 1_000.0);
         }
         if begun.elapsed() > PATIENCE {
-            return Err(format!("{found:?} bindings after a start, expected {count}"));
+            return Err(format!("not {count} bindings {PATIENCE:?} after a start; it says:\n{page}"));
         }
+        std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+fn metrics(address: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page)?;
+    Ok(page)
 }
 
 fn write(path: &str, text: &str) -> Result<(), String> {
@@ -168,7 +181,6 @@ fn made(file: &str, tables: &[&str]) -> Result<(), String> {
 
 /// Has SQLite's own program carry statements out; what it prints.
 fn sql(file: &str, statements: &str) -> Result<String, String> {
-    use std::io::Write as _;
     let mut command = Command::new("sqlite3");
     command.args(["-bail", file]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| format!("sqlite3: {error}"))?;
