@@ -15,7 +15,10 @@ const INTEROP: &str = "interop::";
 /// Tests with this in their name need the address ::1.
 const IPV6: &str = "over_ipv6";
 
-/// Folder of their sources.
+/// Tests with this in their name watch a server under attack by the millisecond: nothing else runs meanwhile.
+const ALONE: &str = "siege_";
+
+/// Folder of the sources of those that talk to foreign programs.
 const INTEROP_FOLDER: &str = "tests/interop/";
 
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
@@ -63,15 +66,18 @@ fn run_all(workspace: &Workspace, filter: Option<&str>, skipped: &[&str]) -> Res
         }
         return process::run(&mut command);
     }
-    let mut command = process::cargo();
-    command
-        .current_dir(workspace.root())
-        .args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"])
-        .args(filter);
-    if !skipped.is_empty() {
-        command.arg("--").args(skipped.iter().flat_map(|name| ["--skip", name]));
+    let one = |words: &[&str]| {
+        let mut command = process::cargo();
+        command.current_dir(workspace.root());
+        command.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]).args(filter);
+        command.arg("--").args(words).args(skipped.iter().flat_map(|name| ["--skip", name]));
+        command
+    };
+    match filter {
+        Some(_) => with_totals(&mut [one(&[])]),
+        // As .config/nextest.toml says it.
+        None => with_totals(&mut [one(&["--skip", ALONE]), one(&[ALONE, "--test-threads", "1"])]),
     }
-    with_totals(&mut command)
 }
 
 fn has_nextest() -> bool {
@@ -86,12 +92,25 @@ pub(crate) struct Totals {
     pub(crate) ignored: u64,
 }
 
-/// Runs plain `cargo test`, passing its output on, and adds up the summaries of the test binaries in one last line.
-fn with_totals(command: &mut Command) -> Result<(), Failure> {
+/// Runs plain `cargo test` once for each command, passing its output on, and adds up the summaries of the test binaries in one last line.
+fn with_totals(commands: &mut [Command]) -> Result<(), Failure> {
+    let (mut totals, mut outcome) = (Totals::default(), Ok(()));
+    for command in commands {
+        outcome = outcome.and(passed_on(command, &mut totals));
+    }
+    let verdict = if outcome.is_ok() { "ok" } else { "FAILED" };
+    println!(
+        "\ntest result: {verdict}. {} passed; {} failed; {} ignored (all binaries)",
+        totals.passed, totals.failed, totals.ignored
+    );
+    outcome
+}
+
+/// Runs one, passing its output on, and adds its summaries to `totals`.
+fn passed_on(command: &mut Command, totals: &mut Totals) -> Result<(), Failure> {
     let failed = |command: &Command, how: String| Failure::Program(process::line_of(command), how);
     let mut child =
         command.stdout(Stdio::piped()).spawn().map_err(|e| failed(command, format!("did not start: {e}")))?;
-    let mut totals = Totals::default();
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines() {
             let line = line.map_err(|e| failed(command, format!("printed what cannot be read: {e}")))?;
@@ -104,11 +123,6 @@ fn with_totals(command: &mut Command) -> Result<(), Failure> {
         }
     }
     let status = child.wait().map_err(|e| failed(command, e.to_string()))?;
-    let verdict = if status.success() { "ok" } else { "FAILED" };
-    println!(
-        "\ntest result: {verdict}. {} passed; {} failed; {} ignored (all binaries)",
-        totals.passed, totals.failed, totals.ignored
-    );
     if status.success() { Ok(()) } else { Err(failed(command, format!("ended with {status}"))) }
 }
 
@@ -136,7 +150,13 @@ mod tests {
     #[test]
     fn the_exit_code_of_the_runner_is_ours() {
         let fine = "echo 'test result: ok. 2 passed; 0 failed; 0 ignored; x'";
-        assert!(with_totals(Command::new("sh").args(["-c", fine])).is_ok());
-        assert!(with_totals(Command::new("sh").args(["-c", "exit 101"])).is_err());
+        let shell = |line: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", line]);
+            command
+        };
+        assert!(with_totals(&mut [shell(fine)]).is_ok());
+        assert!(with_totals(&mut [shell("exit 101"), shell(fine)]).is_err());
+        assert!(with_totals(&mut [shell(fine), shell("exit 101")]).is_err());
     }
 }
