@@ -1,6 +1,7 @@
 //! What an application on a loop is.
 
-use sip::{Application, Turn};
+use bytes::Bytes;
+use sip::{Application, Origin, Shard, Turn};
 
 /// What lives on the loop's own thread beside the stack and decides.
 pub trait App: Application {
@@ -8,6 +9,15 @@ pub trait App: Application {
     type Command: Send + 'static;
     /// Carries a command out, on the loop's thread, without blocking.
     fn command(&mut self, command: Self::Command, turn: &mut Turn<'_>);
+    /// A message is of a call that was moved to another loop ([`sip::Action::HandOver`]): it goes after it by the way by which the application has moved the
+    /// call, so that it cannot come before it. There it is for [`Turn::receive`].
+    ///
+    /// # Errors
+    /// The message, when there is no room: it is shed.
+    fn hand_over(&mut self, to: Shard, from: Origin, bytes: Bytes) -> Result<(), (Origin, Bytes)> {
+        let _ = to;
+        Err((from, bytes))
+    }
     /// All that waited on a socket, or a batch of it, has been handed over, or a turn of another kind has ended. What an application gathers,
     /// to write it to a disk in one piece for example, it completes and answers here.
     fn settle(&mut self, turn: &mut Turn<'_>) {

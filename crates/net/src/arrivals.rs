@@ -38,7 +38,6 @@ fn cross<A: App + 'static>(driver: &mut Driver<A>, what: Crossing) {
             let now = driver.clock.now();
             driver.take(now, from, bytes);
         }
-        Crossing::Followed { from, bytes } => driver.follow(from, bytes),
         Crossing::Send { id, path, bytes } => {
             if let Err(Refused(why)) = driver.streams.send(id, path, bytes) {
                 driver.unsent([id], why);

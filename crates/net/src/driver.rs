@@ -12,8 +12,8 @@ use std::rc::{Rc, Weak};
 use bytes::Bytes;
 use sip::locate::{Located, Target, Wanted};
 use sip::{
-    Action, Answer, AskId, Cause, Event, FlowChange, FlowId, Now, Outbox, Path, Question, SendError, SendId, Stack,
-    TargetFailure, Time, Transport,
+    Action, Answer, AskId, Cause, Event, FlowChange, FlowId, Now, Outbox, Path, Question, SendError, SendId, Shard,
+    Stack, TargetFailure, Time, Transport,
 };
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
@@ -138,13 +138,6 @@ impl<A: App + 'static> Driver<A> {
     /// A message that belongs here, with the turn it causes.
     pub(crate) fn take(&mut self, now: Now, from: Path, bytes: Bytes) {
         self.heard(now, &from, &bytes);
-        self.stack.at(now, &mut self.out).receive(&from, bytes);
-        self.drain(now);
-    }
-
-    /// A message of a call that was moved here: another loop has heard it already.
-    pub(crate) fn follow(&mut self, from: Path, bytes: Bytes) {
-        let now = self.clock.now();
         self.stack.at(now, &mut self.out).receive(&from, bytes);
         self.drain(now);
     }
@@ -285,17 +278,23 @@ impl<A: App + 'static> Driver<A> {
                 }
                 Action::Ask { id, question, .. } => self.ask(now, id, question),
                 Action::Close { flow } => self.streams.close(flow),
-                Action::HandOver { to, from, bytes } => {
-                    let back = match &mut self.others {
-                        Some(others) => others.follow(to, from, bytes),
-                        None => None,
-                    };
-                    if let Some((from, bytes)) = back {
-                        self.stack.at(now, &mut self.out).shed(&from, bytes);
-                    }
-                }
+                Action::HandOver { to, from, bytes } => self.hand_over(now, to, from, bytes),
                 other => tracing::error!(?other, "an action this driver does not know"),
             }
+        }
+    }
+
+    /// A message goes after its call, to another loop.
+    fn hand_over(&mut self, now: Now, to: Shard, from: Path, bytes: Bytes) {
+        let handed = self.app.hand_over(to, from, bytes);
+        if let Some(others) = &mut self.others {
+            match &handed {
+                Ok(()) => others.count(),
+                Err(_) => others.is_full(to),
+            }
+        }
+        if let Err((from, bytes)) = handed {
+            self.stack.at(now, &mut self.out).shed(&from, bytes);
         }
     }
 

@@ -20,8 +20,8 @@ impl<C> Clone for Handle<C> {
 }
 
 impl<C> Handle<C> {
-    /// A way to a loop that is still to be started, and its other end.
-    pub(crate) fn channel(room: usize) -> (Self, mpsc::Receiver<C>) {
+    /// A way to a loop that is still to be started, or to whatever else takes its commands, and its other end.
+    pub fn channel(room: usize) -> (Self, mpsc::Receiver<C>) {
         let (commands, inbox) = mpsc::channel(room.max(1));
         (Self { commands }, inbox)
     }
@@ -47,9 +47,9 @@ impl<C: Send + 'static> Handle<C> {
         self.commands.try_send(command).map_err(mpsc::error::TrySendError::into_inner)
     }
 
-    /// Whether a command would find room now.
-    pub fn has_room(&self) -> bool {
-        self.commands.capacity() > 0
+    /// Room for one command, kept for it until it is sent or the place is dropped; `None` when too many wait, or the loop is gone.
+    pub fn reserve(&self) -> Option<Place<C>> {
+        self.commands.clone().try_reserve_owned().ok().map(Place)
     }
 
     /// Commands that the loop has not carried out yet.
@@ -71,6 +71,16 @@ impl<C: Send + 'static> Handle<C> {
     /// [`CommandError::Ended`] when the loop is gone.
     pub fn blocking_send(&self, command: C) -> Result<(), CommandError> {
         self.commands.blocking_send(command).map_err(|_| CommandError::Ended)
+    }
+}
+
+/// Room for one command of a loop: see [`Handle::reserve`].
+pub struct Place<C>(mpsc::OwnedPermit<C>);
+
+impl<C> Place<C> {
+    /// Sends the command, behind all that were sent before.
+    pub fn fill(self, command: C) {
+        self.0.send(command);
     }
 }
 
@@ -133,5 +143,22 @@ impl<C> Running<C> {
 impl<C> Drop for Running<C> {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_kept_whoever_fills_the_queue_meanwhile() {
+        let (handle, mut inbox) = Handle::channel(2);
+        let place = handle.reserve().unwrap();
+        assert_eq!((handle.offer(1), handle.offer(2)), (Ok(()), Err(2)));
+        assert!(handle.reserve().is_none());
+        place.fill(3);
+        assert_eq!((inbox.try_recv(), inbox.try_recv()), (Ok(1), Ok(3)));
+        drop((handle.reserve(), handle.reserve()));
+        assert_eq!((handle.offer(4), handle.offer(5)), (Ok(()), Ok(())), "what was dropped is free again");
     }
 }

@@ -21,8 +21,6 @@ const ELSEWHERE: usize = 100_000;
 pub(crate) enum Crossing {
     /// A message that belongs to the other.
     Message { from: Path, bytes: Bytes },
-    /// A message that falls to the sender, and whose call was moved to the other.
-    Followed { from: Path, bytes: Bytes },
     /// A message to be sent on a connection of the other's.
     Send { id: SendId, path: Path, bytes: Bytes },
     /// A message of the other's that could not be sent.
@@ -78,24 +76,21 @@ impl Others {
     /// Hands a message over to the loop it belongs to. There is no waiting: without room it comes back, to be shed.
     pub(crate) fn hand_over(&mut self, home: Shard, from: Path, bytes: Bytes) -> Option<(Path, Bytes)> {
         let Err(Crossing::Message { from, bytes }) = self.tell(home, Crossing::Message { from, bytes }) else {
-            // Only this loop counts, so it need not do it in one step.
-            self.handed_over.store(self.handed_over.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+            self.count();
             return None;
         };
         self.is_full(home);
         Some((from, bytes))
     }
 
-    /// Hands a message over to the loop that its call was moved to; without room it comes back.
-    pub(crate) fn follow(&mut self, to: Shard, from: Path, bytes: Bytes) -> Option<(Path, Bytes)> {
-        let Err(Crossing::Followed { from, bytes }) = self.tell(to, Crossing::Followed { from, bytes }) else {
-            return None;
-        };
-        self.is_full(to);
-        Some((from, bytes))
+    /// One message more was handed over.
+    pub(crate) fn count(&self) {
+        // Only this loop counts, so it need not do it in one step.
+        self.handed_over.store(self.handed_over.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
-    fn is_full(&mut self, home: Shard) {
+    /// A message was not handed over for want of room.
+    pub(crate) fn is_full(&mut self, home: Shard) {
         if let Some(kept_back) = self.sheds.due(Instant::now()) {
             tracing::warn!(
                 shard = home.0,

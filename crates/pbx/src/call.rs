@@ -24,6 +24,7 @@ pub(crate) mod elsewhere;
 mod ending;
 mod events;
 mod gathering;
+pub(crate) mod guests;
 mod hunt;
 mod line;
 mod replacing;
@@ -40,8 +41,8 @@ use sip::{IdMap, ServerTx, SessionId, Shard, Time};
 use crate::extension::Room;
 use crate::outcome::Outcome;
 use crate::tally::Seat;
-use elsewhere::Guest;
 use gathering::Gathering;
+use guests::{Expected, Guest, Notice};
 use hunt::{Hunt, Numbers};
 use line::Line;
 use transfer::Transfer;
@@ -175,10 +176,10 @@ pub(crate) struct Calls {
     last: u64,
     /// Dialogs here whose Call-ID falls to another loop.
     guests: IdMap<SessionId, Guest>,
-    /// Those that are over, of which the other loops are not told yet.
-    gone: Vec<Guest>,
+    /// What other loops are still to be told of such.
+    notices: Vec<(Shard, Notice)>,
     /// An INVITE that another loop has handed on is being looked at, and who has sent it.
-    expected: Option<Guest>,
+    expected: Option<Expected>,
     admitted: Option<String>,
 }
 
@@ -280,3 +281,6 @@ impl Call {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
+use bytes::Bytes;
 use media::{Key, MediaEvent, StreamReport};
-use sip::Shard;
 use sip::message::StatusCode;
+use sip::{Origin, Shard};
 
 use crate::accounts::Accounts;
 use crate::call::elsewhere::{Claim, Handed, Mover};
+use crate::call::guests::Notice;
 use crate::metrics::Counts;
 use crate::status::Status;
 use crate::target::Target;
@@ -66,8 +68,10 @@ pub(crate) enum Command {
     },
     /// A call comes here.
     Arrives(Box<Mover>),
-    /// A dialog whose messages are sent on from here is over.
-    Over(String),
+    /// A message of a call that has gone to the loop it is told to: it comes behind the call.
+    Followed(Box<(Origin, Bytes)>),
+    /// Where a call is that falls to this loop.
+    Whereabouts(Notice),
     /// Somebody watches now: what each loop knows goes on the board.
     Watched,
     /// This of a user or extension is another, for those who watch it here.

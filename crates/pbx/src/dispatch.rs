@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
+use bytes::Bytes;
 use net::App;
 use sip::message::{HeaderId, Method, Request, StatusCode};
 use sip::uas;
@@ -319,14 +320,22 @@ impl App for Switch {
                 }
             }
             Command::Arrives(mover) => self.arrives(*mover, turn),
-            Command::Over(call_id) => turn.over_there(&call_id),
+            Command::Followed(message) => turn.receive(&message.0, message.1),
+            Command::Whereabouts(notice) => Self::noticed(&notice, turn),
             Command::Changed(resource, facet) => self.changed_elsewhere(resource, facet),
+        }
+    }
+
+    fn hand_over(&mut self, to: Shard, from: Origin, bytes: Bytes) -> Result<(), (Origin, Bytes)> {
+        match self.neighbours.offer(to, Command::Followed(Box::new((from, bytes)))) {
+            Err(Command::Followed(message)) => Err(*message),
+            _ => Ok(()),
         }
     }
 
     fn settle(&mut self, turn: &mut Turn<'_>) {
         self.settle_bindings(turn);
-        self.tell_over();
+        self.tell_notices();
         self.tell_watchers(turn);
     }
 }

@@ -1,6 +1,6 @@
 //! The other SIP loops of this server.
 
-use net::Handle;
+use net::{Handle, Place};
 use sip::{Shard, Spread};
 
 use crate::command::Command;
@@ -23,9 +23,14 @@ impl Neighbours {
         self.loops.get(usize::from(to.0)).is_some_and(|handle| handle.try_send(command).is_ok())
     }
 
-    /// Whether another loop would take a command now.
-    pub(crate) fn has_room(&self, to: Shard) -> bool {
-        self.loops.get(usize::from(to.0)).is_some_and(Handle::has_room)
+    /// Room with another loop for one command, kept for it.
+    pub(crate) fn reserve(&self, to: Shard) -> Option<Place<Command>> {
+        self.loops.get(usize::from(to.0))?.reserve()
+    }
+
+    /// The loop to which a call falls by its Call-ID, when that is another.
+    pub(crate) fn home(&self, call_id: &str) -> Option<Shard> {
+        Some(self.spread.of_call(call_id.as_bytes())).filter(|home| *home != self.me)
     }
 
     /// Sends to another loop; gives back what it has no room for.

@@ -165,7 +165,7 @@ impl Server {
 
 /// One loop: its settings, and how its switch is made. Each has nonces of its own: one of another loop is answered like one that is too old
 /// (`stale`), so that none is good twice and no device gives up.
-fn member(
+pub(crate) fn member(
     given: Given,
     rules: &digest::ServerConfig,
     (tls, trace): (net::tls::Tls, Trace),

@@ -318,19 +318,19 @@ impl Studio {
         self.moving.get(&key).is_none_or(Moving::has_arrived)
     }
 
-    /// Whether a name is one of this loop's.
-    pub(crate) fn is_mine(&self, key: Key) -> bool {
-        shard_of(key) == usize::from(self.shard)
-    }
-
-    /// Gives a stream another name where it is: what the loop of the new name asks of it comes after this.
-    pub(crate) fn rename_stream(&mut self, old: Key, new: Key, settings: StreamSettings) {
+    /// Gives a stream another name where it is: what the loop of the new name asks of it comes after this. False without room in the thread's queue: then the
+    /// stream is taken away.
+    pub(crate) fn rename_stream(&mut self, old: Key, new: Key, settings: StreamSettings) -> bool {
         let (silence, lines) = (self.silence, self.lines.clone());
-        self.run(old, move |desk| {
+        let sent = self.run(old, move |desk| {
             let Some((report, ports)) = desk.release_stream(old) else { return };
             lines.tell(old, Command::Streamed(Box::new(report)));
             begin(desk, new, ports, settings, silence);
         });
+        if !sent {
+            self.remove_stream(old);
+        }
+        sent
     }
 
     /// Takes a stream away; its figures come back as [`Command::Streamed`].

@@ -5,7 +5,7 @@
 //! ([`Turn::release`], [`Turn::take_in`]). What comes for it later still arrives at the shard of its Call-ID, which sends it on: whatever matches no
 //! transaction and no dialog there, and has such a Call-ID, becomes an [`Action::HandOver`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::id::{Id, ServerTx, Shard};
@@ -13,21 +13,30 @@ use crate::message::{Headers, Method, Request};
 use crate::outbox::{Action, Origin};
 use crate::slab::Slab;
 use crate::stack::{StackError, Timer};
+use crate::time::Time;
 use crate::turn::{Owner, Turn};
+use crate::wheel::TimerId;
+
+/// The longest Call-ID of a call that may be away, in octets: what is kept of each is bounded by that.
+const LONGEST: usize = 256;
 
 /// Calls that are away.
 #[derive(Debug, Default)]
 pub(crate) struct Away {
     table: Slab<Call>,
     by_call_id: HashMap<Arc<str>, Id>,
+    /// Those that are over, the longest over first: they give way where there is no room.
+    over: BTreeSet<(Time, Id)>,
 }
 
 #[derive(Debug)]
 struct Call {
     call_id: Arc<str>,
     to: Shard,
-    /// It is over: only what is late is waited for.
-    over: bool,
+    /// Dialogs and INVITEs of this Call-ID that are there; with none, only what is late is waited for.
+    there: usize,
+    /// When it is forgotten, once it is over.
+    forgotten: Option<(Time, TimerId)>,
 }
 
 impl Away {
@@ -41,33 +50,74 @@ impl Away {
         let call_id = std::str::from_utf8(headers.call().0).ok()?;
         self.table.get(*self.by_call_id.get(call_id)?).map(|call| call.to)
     }
+
+    fn get_mut(&mut self, call_id: &str) -> Option<(Id, &mut Call)> {
+        let id = *self.by_call_id.get(call_id)?;
+        Some((id, self.table.get_mut(id)?))
+    }
+
+    /// Takes a call out; its timer is to be stopped.
+    fn remove(&mut self, id: Id) -> Option<TimerId> {
+        let call = self.table.remove(id)?;
+        self.by_call_id.remove(&call.call_id);
+        let (at, timer) = call.forgotten?;
+        self.over.remove(&(at, id));
+        Some(timer)
+    }
 }
 
 impl Turn<'_> {
-    /// What comes for this Call-ID, and is of nothing that is here, goes to that shard from now on.
+    /// One dialog more of this Call-ID is with that shard, or an INVITE: what comes for it, and is of nothing that is here, goes there from now on.
     ///
     /// # Errors
-    /// [`StackError::Full`] when [`crate::Config::max_away`] are away.
+    /// [`StackError::Full`] when [`crate::Config::max_away`] are away that are not over; [`StackError::State`] for a Call-ID of more than 256 octets.
     pub fn is_away(&mut self, call_id: &str, to: Shard) -> Result<(), StackError> {
         let shard = self.stack.config.shard;
-        if let Some(&id) = self.stack.away.by_call_id.get(call_id) {
-            if let Some(call) = self.stack.away.table.get_mut(id) {
-                (call.to, call.over) = (to, false);
+        if let Some((id, call)) = self.stack.away.get_mut(call_id) {
+            (call.to, call.there) = (to, call.there + 1);
+            if let Some((at, timer)) = call.forgotten.take() {
+                self.stack.away.over.remove(&(at, id));
+                self.stop(timer);
             }
             return Ok(());
         }
-        self.room_away()?;
+        if call_id.len() > LONGEST {
+            return Err(StackError::State("a Call-ID of at most 256 octets"));
+        }
+        self.make_room_away()?;
         let call_id: Arc<str> = call_id.into();
-        let id = self.stack.away.table.insert(shard, Call { call_id: Arc::clone(&call_id), to, over: false });
+        let call = Call { call_id: Arc::clone(&call_id), to, there: 1, forgotten: None };
+        let id = self.stack.away.table.insert(shard, call);
         self.stack.away.by_call_id.insert(call_id, id);
         Ok(())
     }
 
-    fn room_away(&self) -> Result<(), StackError> {
+    /// Whether these calls may be away as well, all of them.
+    pub fn may_be_away(&self, call_ids: &[&str]) -> bool {
+        let away = &self.stack.away;
+        let standing = away.len() - away.over.len();
+        call_ids.iter().all(|call_id| call_id.len() <= LONGEST)
+            && standing + call_ids.len() <= self.stack.config.max_away
+    }
+
+    /// Who is over longest gives way.
+    fn make_room_away(&mut self) -> Result<(), StackError> {
         let limit = self.stack.config.max_away;
-        match self.stack.away.len() < limit {
-            true => Ok(()),
-            false => Err(StackError::Full { what: "calls with another shard", limit }),
+        while self.stack.away.len() >= limit {
+            let Some(&(_, id)) = self.stack.away.over.first() else {
+                return Err(StackError::Full { what: "calls with another shard", limit });
+            };
+            if let Some(timer) = self.stack.away.remove(id) {
+                self.stop(timer);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is away by this Call-ID is with that shard now, where another had taken it.
+    pub fn went_on(&mut self, call_id: &str, to: Shard) {
+        if let Some((_, call)) = self.stack.away.get_mut(call_id) {
+            call.to = to;
         }
     }
 
@@ -78,39 +128,43 @@ impl Turn<'_> {
         to.unwrap_or_else(|| self.stack.config.spread.of_call(call_id.as_bytes()))
     }
 
-    /// A call has come back, or has come here from another shard: nothing is sent on any more.
+    /// A dialog of this Call-ID has come back, or has come here from another shard: with the last of them nothing is sent on any more.
     pub fn is_here(&mut self, call_id: &str) {
-        let away = &mut self.stack.away;
-        if let Some(id) = away.by_call_id.remove(call_id) {
-            away.table.remove(id);
-        }
-    }
-
-    /// A call that was away is over: repeats are sent on for 64*T1 longer (RFC 3261 section 17), then it is forgotten.
-    pub fn over_there(&mut self, call_id: &str) {
-        let Some(&id) = self.stack.away.by_call_id.get(call_id) else { return };
-        if let Some(call) = self.stack.away.table.get_mut(id) {
-            call.over = true;
-            let at = self.now.mono + self.stack.config.timers.t1_64();
-            self.start(at, Timer::Away(id));
-        }
-    }
-
-    /// Forgets a call, unless it has come to life again.
-    pub(crate) fn forget_away(&mut self, id: Id) {
-        let away = &mut self.stack.away;
-        if away.table.get(id).is_some_and(|call| call.over)
-            && let Some(call) = away.table.remove(id)
+        let Some((id, call)) = self.stack.away.get_mut(call_id) else { return };
+        call.there = call.there.saturating_sub(1);
+        if call.there == 0
+            && let Some(timer) = self.stack.away.remove(id)
         {
-            away.by_call_id.remove(&call.call_id);
+            self.stop(timer);
         }
+    }
+
+    /// A dialog or INVITE of this Call-ID that was away is over. With the last of them repeats are sent on for 64*T1 longer (RFC 3261 section 17), then
+    /// the call is forgotten.
+    pub fn over_there(&mut self, call_id: &str) {
+        let at = self.now.mono + self.stack.config.timers.t1_64();
+        let Some((id, call)) = self.stack.away.get_mut(call_id).filter(|(_, call)| call.there > 0) else { return };
+        call.there -= 1;
+        if call.there > 0 {
+            return;
+        }
+        let timer = self.start(at, Timer::Away(id));
+        if let Some(call) = self.stack.away.table.get_mut(id) {
+            call.forgotten = Some((at, timer));
+            self.stack.away.over.insert((at, id));
+        }
+    }
+
+    /// The timer of a call that is over has run.
+    pub(crate) fn forget_away(&mut self, id: Id) {
+        self.stack.away.remove(id);
     }
 
     /// Lets another shard answer an INVITE: here nothing is left of it, and nothing is sent. Its octets and where it came from are for
     /// [`Turn::receive`] there.
     ///
     /// # Errors
-    /// [`StackError::Gone`] and [`StackError::State`] when there is no such INVITE without a session and a final response; [`StackError::Full`].
+    /// [`StackError::Gone`] and [`StackError::State`] when there is no such INVITE without a session and a final response; as [`Turn::is_away`].
     pub fn give_away(&mut self, tx: ServerTx, to: Shard) -> Result<(Arc<Request>, Origin), StackError> {
         let server = self.stack.servers.get(tx.0).ok_or(StackError::Gone)?;
         let (Some(request), origin) = (server.request().cloned(), server.origin()) else {

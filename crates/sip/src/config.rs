@@ -41,7 +41,8 @@ pub struct Config {
     pub max_publications: usize,
     /// Most watchers at once: subscriptions of peers with us.
     pub max_watchers: usize,
-    /// Most calls at once that are with another shard than the one they fall to.
+    /// Most calls at once that are with another shard than the one they fall to, each with its Call-ID of 256 octets at most. Those that are over and
+    /// still known for what is late make room.
     pub max_away: usize,
     /// Most alarms of the application at once.
     pub max_alarms: usize,

@@ -189,7 +189,7 @@ impl Switch {
                 return None;
             }
         };
-        self.calls.seat_guest(session, &invite.request);
+        self.seat_guest(session, &invite.request);
         let wish = privacy::Wish::of(invite.request.headers());
         let call = Box::new(Call {
             id: self.calls.number(self.neighbours.me, self.neighbours.spread.count()),

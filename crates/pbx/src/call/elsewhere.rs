@@ -3,20 +3,23 @@
 //! One of the two goes where the other is, and there all is as in one loop. An INVITE goes before it is answered, with the name of the user who has
 //! shown here who he is. For a transfer the call that is transferred goes, both legs of it, as soon as nothing is under way in it: its dialogs and
 //! descriptions as plain data, its streams by new names on the thread they are on. The loop to which the Call-ID of such a dialog falls sends on what
-//! comes for it (`sip/away`), until it is told that the dialog is over.
+//! comes for it (`sip/away`, `guests`), until it is told that the dialog is over. Calls, messages that are sent on, and what is told of them go by one
+//! queue: nothing overtakes the call it is about.
 
 use std::sync::Arc;
 
 use media::Key;
 use sip::invite::{Named, NamedDialog, Released};
 use sip::message::{HeaderId, Lines, Request, StatusCode};
-use sip::{Origin, Reply, SessionId, Shard, Turn};
+use sip::{Origin, Reply, Shard, Turn};
 
 use super::begin::{Refusal, refused};
+use super::guests::Expected;
 use super::transfer::Transfer;
 use super::{Call, Fate, Leg, Stage};
 use crate::command::Command;
 use crate::finding::Seeker;
+use crate::headers;
 use crate::outcome::Outcome;
 use crate::request::Admitted;
 use crate::studio::thread_of;
@@ -25,20 +28,15 @@ use crate::switch::Switch;
 /// So often a question or an INVITE is handed on: once to the loop to which the Call-ID falls, once to the loop that has the call.
 const HOPS: usize = 2;
 
-/// A dialog of this loop whose Call-ID falls to another.
-#[derive(Debug)]
-pub(crate) struct Guest {
-    call_id: String,
-    /// Who sends on what comes for it, and is to be told when it is over.
-    over: Vec<Shard>,
-}
-
 /// An INVITE that is handed on.
 pub(crate) struct Handed {
     request: Arc<Request>,
     origin: Origin,
     user: String,
-    guest: Guest,
+    from: Shard,
+    hops: usize,
+    /// The loop to which its Call-ID falls counts it among those that are away.
+    counted: bool,
 }
 
 /// Whether a leg may be given away by a user, and where it is: asked by the loop of another call of his.
@@ -55,7 +53,8 @@ pub(crate) struct Claim {
 /// A call on its way to another loop.
 pub(crate) struct Mover {
     call: Box<Call>,
-    sessions: [(Released, Vec<Shard>); 2],
+    sessions: Vec<Released>,
+    from: Shard,
     transfer: u32,
     replaced: NamedDialog,
 }
@@ -85,61 +84,35 @@ impl Switch {
         };
         let (to, me) = (turn.shard_of_call(&name.call_id), self.neighbours.me);
         let call_id = invite.request.headers().call_id();
-        let mut guest = match self.calls.expected.take_if(|guest| guest.call_id == call_id) {
-            Some(guest) => guest,
-            None => Guest { call_id: call_id.to_owned(), over: Vec::new() },
-        };
-        if to == me || guest.over.len() >= HOPS {
-            self.calls.expected = Some(guest);
+        let before = self.calls.expected.as_ref().filter(|one| one.call_id == call_id).map(|one| one.hops);
+        let (hops, counted) = (before.unwrap_or(0), before.is_some() || self.neighbours.home(call_id).is_none());
+        if to == me || hops >= HOPS {
             return Err(refused(*refusal));
         }
-        if !self.neighbours.has_room(to) {
-            self.calls.expected = Some(guest);
-            return Err(self.shed());
-        }
+        // The place is kept, so that it cannot be lost on the way: who has got a 100 repeats nothing (RFC 3261 section 17.1.1.2).
+        let Some(place) = self.neighbours.reserve(to) else { return Err(self.shed()) };
         let Ok((request, origin)) = turn.give_away(invite.tx, to) else { return Err(self.shed()) };
-        guest.over.push(me);
+        self.calls.expected = None;
         let user = invite.user.clone();
-        let handed = Handed { request, origin, user, guest };
-        if let Err(Command::Handed(handed)) = self.neighbours.offer(to, Command::Handed(Box::new(handed))) {
-            // Filled up since: the device repeats it where that can be, and it is handed on then.
-            self.calls.gone.push(handed.guest);
-        }
+        let handed = Handed { request, origin, user, from: me, hops: hops + 1, counted };
+        place.fill(Command::Handed(Box::new(handed)));
         Ok(())
     }
 
     /// An INVITE that another loop has handed on. Its event follows in this turn.
     pub(crate) fn handed(&mut self, handed: Handed, turn: &mut Turn<'_>) {
-        let Handed { request, origin, user, guest } = handed;
-        turn.is_here(&guest.call_id);
+        let Handed { request, origin, user, from, hops, counted } = handed;
+        let call_id = request.headers().call_id().to_owned();
+        self.has_come(&call_id, from, counted, turn);
         self.calls.admitted = Some(user);
-        self.calls.expected = Some(guest);
+        self.calls.expected = Some(Expected { call_id, hops });
         turn.receive(&origin, request.bytes().clone());
     }
 
     /// Who has sent this INVITE, where another loop knows that.
     pub(crate) fn vouched_for(&mut self, request: &Request) -> Option<String> {
-        let guest = self.calls.expected.as_ref()?;
-        (guest.call_id == request.headers().call_id()).then(|| self.calls.admitted.take()).flatten()
-    }
-
-    /// An INVITE that was handed on has been looked at: where no session came of it, it is over.
-    pub(crate) fn looked_at(&mut self) {
-        self.calls.gone.extend(self.calls.expected.take());
-    }
-
-    /// Tells the loops that send on what comes for dialogs which are over by now.
-    pub(crate) fn tell_over(&mut self) {
-        self.calls.admitted = None;
-        if self.calls.expected.is_none() && self.calls.gone.is_empty() {
-            return;
-        }
-        self.looked_at();
-        let neighbours = &self.neighbours;
-        self.calls.gone.retain_mut(|guest| {
-            guest.over.retain(|shard| !neighbours.tell(*shard, Command::Over(guest.call_id.clone())));
-            !guest.over.is_empty()
-        });
+        let expected = self.calls.expected.as_ref()?;
+        (expected.call_id == request.headers().call_id()).then(|| self.calls.admitted.take()).flatten()
     }
 }
 
@@ -158,8 +131,11 @@ impl Switch {
             let gone = StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
             return self.transfer_failed(call, transfer, gone, turn);
         }
+        if !may_be_away(call, turn) {
+            return self.transfer_failed(call, transfer, StatusCode::SERVICE_UNAVAILABLE, turn);
+        }
         let seeker = Seeker::Claim { call: call.id, transfer: transfer.id(), replaced: replaced.clone() };
-        let (user, thread) = (self.user_at(call, transfer.referrer()), thread_of(call.caller.line.key()));
+        let (user, thread) = (transfer.user.clone(), thread_of(call.caller.line.key()));
         let (from, replaced) = (self.neighbours.me, replaced.clone());
         let question = |ticket| Command::Claim(Box::new(Claim { replaced, user, thread, from, ticket, hops: 1 }));
         if !self.findings.ask_of(to, question, seeker, &self.neighbours, turn) {
@@ -195,7 +171,10 @@ impl Switch {
         if self.user_at(call, number) != claim.user {
             return Err(StatusCode::FORBIDDEN);
         }
-        if self.finishing { Err(StatusCode::SERVICE_UNAVAILABLE) } else { Ok(()) }
+        match self.finishing || !turn.has_room_for_sessions(2) {
+            true => Err(StatusCode::SERVICE_UNAVAILABLE),
+            false => Ok(()),
+        }
     }
 
     /// The answer to a claim; `None` when none has come in time.
@@ -224,89 +203,91 @@ impl Switch {
 
     /// Sends a call to another loop, if it is to go there and can; the call, if it stays.
     pub(super) fn leave(&mut self, mut call: Box<Call>, turn: &mut Turn<'_>) -> Option<Box<Call>> {
-        if !self.can_leave(&call, turn) {
-            return Some(call);
-        }
+        let Some(to) = self.can_leave(&call, turn) else { return Some(call) };
+        let Some(place) = self.neighbours.reserve(to) else { return Some(call) };
         let Stage::Joined(joined) = &mut call.stage else { return Some(call) };
         let Some(transfer) = joined.transfers.first_mut() else { return Some(call) };
         let (id, Some(leaving)) = (transfer.id(), transfer.leaving.take()) else { return Some(call) };
         if let Some(alarm) = transfer.hunt.alarm.take() {
             turn.silence(alarm);
         }
-        let Leaving { to, keys, replaced } = *leaving;
-        let Some(callee) = &mut joined.callee else { return Some(call) };
-        // Both can be: it was asked.
-        let sent =
-            [(&mut call.caller, keys[0]), (callee, keys[1])].map(|(leg, key)| self.part_with(leg, key, to, turn));
-        let [Some(caller), Some(callee)] = sent else {
-            tracing::error!(call = call.id, "a call that was at rest could not leave");
+        let Leaving { keys, replaced, .. } = *leaving;
+        let (mut legs, mut sessions) = (vec![&mut call.caller], Vec::new());
+        legs.extend(&mut joined.callee);
+        // Names first: where one cannot be given, both legs still stand here, to be hung up.
+        let mut whole = true;
+        for (leg, key) in legs.iter_mut().zip(keys) {
+            self.calls.forget_stream(leg.line.key());
+            whole &= leg.line.rename(key, &mut self.studio);
+        }
+        for leg in legs.iter().filter(|_| whole) {
+            sessions.extend(self.part_with(leg, to, turn));
+        }
+        if sessions.len() < legs.len() {
+            tracing::error!(call = call.id, "a call could not go to another SIP loop");
+            for session in sessions {
+                turn.is_here(session.call_id());
+                self.dismiss(session, Lines::new(), turn);
+            }
             self.bury(call, Outcome::Failed, &Lines::new(), turn);
             return None;
-        };
-        tracing::info!(call = call.id, to = to.0, "a call goes to another SIP loop");
-        let mover = Mover { call, sessions: [caller, callee], transfer: id, replaced };
-        if let Err(Command::Arrives(mover)) = self.neighbours.offer(to, Command::Arrives(Box::new(mover))) {
-            self.arrives(*mover, turn);
         }
+        tracing::info!(call = call.id, to = to.0, "a call goes to another SIP loop");
+        let from = self.neighbours.me;
+        place.fill(Command::Arrives(Box::new(Mover { call, sessions, from, transfer: id, replaced })));
         None
     }
 
-    fn can_leave(&self, call: &Call, turn: &Turn<'_>) -> bool {
-        let Stage::Joined(joined) = &call.stage else { return false };
-        let ([transfer], Some(callee)) = (joined.transfers.as_slice(), &joined.callee) else { return false };
-        let Some(leaving) = &transfer.leaving else { return false };
+    /// Where a call goes, if it can leave now.
+    fn can_leave(&self, call: &Call, turn: &Turn<'_>) -> Option<Shard> {
+        let Stage::Joined(joined) = &call.stage else { return None };
+        let [transfer] = joined.transfers.as_slice() else { return None };
+        let leaving = transfer.leaving.as_ref()?;
         let rests = |leg: &Leg| {
             turn.is_at_rest(leg.session) && !leg.line.is_asked() && !leg.resumes && self.studio.is_there(leg.line.key())
         };
-        joined.change.is_none()
-            && rests(&call.caller)
-            && rests(callee)
+        let can = joined.change.is_none()
+            && legs(call).all(rests)
             && thread_of(leaving.keys[0]) == thread_of(call.caller.line.key())
-            && self.neighbours.has_room(leaving.to)
+            && may_be_away(call, turn);
+        can.then_some(leaving.to)
     }
 
     /// Takes a leg from this loop.
-    fn part_with(&mut self, leg: &mut Leg, key: Key, to: Shard, turn: &mut Turn<'_>) -> Option<(Released, Vec<Shard>)> {
+    fn part_with(&mut self, leg: &Leg, to: Shard, turn: &mut Turn<'_>) -> Option<Released> {
         let released = turn.release(leg.session).ok()?;
-        let mut over = self.calls.guests.remove(&leg.session).map_or_else(Vec::new, |guest| guest.over);
-        self.calls.forget_leg(leg);
-        leg.line.rename(key, &mut self.studio);
+        self.calls.guests.remove(&leg.session);
+        self.calls.sessions.remove(&leg.session);
         if let Err(error) = turn.is_away(released.call_id(), to) {
             tracing::error!(%error, "what comes for a call will not find it");
         }
-        over.push(self.neighbours.me);
-        Some((released, over))
+        Some(released)
     }
 
     /// A call comes from another loop, to be joined with one that is here.
     pub(crate) fn arrives(&mut self, mover: Mover, turn: &mut Turn<'_>) {
-        let Mover { mut call, sessions, transfer, replaced } = mover;
+        let Mover { mut call, sessions, from, transfer, replaced } = mover;
+        let lines = headers::reason(503, if self.finishing { "Server is stopping" } else { "Service Unavailable" });
         let Stage::Joined(joined) = &mut call.stage else { return };
-        let legs = std::iter::once(&mut call.caller).chain(&mut joined.callee);
-        let mut whole = true;
-        for (leg, (released, mut over)) in legs.zip(sessions) {
+        let mut whole = !self.finishing;
+        for (leg, released) in std::iter::once(&mut call.caller).chain(&mut joined.callee).zip(sessions) {
             let call_id = released.call_id().to_owned();
-            over.retain(|shard| *shard != self.neighbours.me);
-            turn.is_here(&call_id);
+            self.has_come(&call_id, from, true, turn);
             match turn.take_in(released) {
                 Ok(session) => {
                     leg.session = session;
-                    self.calls.guests.insert(session, Guest { call_id, over });
-                    if !self.studio.is_mine(leg.line.key()) {
-                        let key = self.studio.key(thread_of(leg.line.key()));
-                        leg.line.rename(key, &mut self.studio);
-                    }
+                    self.enter_guest(session, &call_id);
+                    self.calls.enter_leg(call.id, leg);
                 }
-                Err(error) => {
+                Err((error, released)) => {
                     tracing::error!(%error, call = call.id, "a leg finds no room in another SIP loop");
-                    self.calls.gone.push(Guest { call_id, over });
+                    self.dismiss(*released, lines.clone(), turn);
                     whole = false;
                 }
             }
-            self.calls.enter_leg(call.id, leg);
         }
         if !whole {
-            return self.bury(call, Outcome::Failed, &Lines::new(), turn);
+            return self.bury(call, Outcome::Failed, &lines, turn);
         }
         self.connect(&call);
         let fate = match call.take_transfer(|one| one.id() == transfer) {
@@ -315,6 +296,29 @@ impl Switch {
         };
         self.settle(call, fate, turn);
     }
+
+    /// Hangs up a leg that no loop has.
+    fn dismiss(&mut self, released: Released, lines: Lines, turn: &mut Turn<'_>) {
+        self.is_over(released.call_id());
+        if let Err(error) = turn.dismiss(released, lines) {
+            tracing::error!(%error, "a leg could not be hung up");
+        }
+    }
+}
+
+/// The legs of a call that is transferred.
+fn legs(call: &Call) -> impl Iterator<Item = &Leg> {
+    let callee = match &call.stage {
+        Stage::Joined(joined) => joined.callee.as_ref(),
+        _ => None,
+    };
+    std::iter::once(&call.caller).chain(callee)
+}
+
+/// Whether this loop could send messages after all legs of a call.
+fn may_be_away(call: &Call, turn: &Turn<'_>) -> bool {
+    let dialogs = legs(call).filter_map(|leg| turn.dialog_of(leg.session));
+    turn.may_be_away(&dialogs.map(sip::dialog::Dialog::call_id).collect::<Vec<_>>())
 }
 
 /// The dialog that an INVITE wants to replace or to join.
@@ -322,20 +326,4 @@ fn named(request: &Request) -> Option<NamedDialog> {
     let headers = request.headers();
     let replaces = headers.raw(HeaderId::Replaces).and_then(|value| NamedDialog::replaces(value.trim_ascii()).ok());
     replaces.or_else(|| NamedDialog::join(headers.raw(HeaderId::Join)?.trim_ascii()).ok())
-}
-
-impl super::Calls {
-    /// A session of an INVITE that was handed on stands where that is: its loop of before is told when it ends.
-    pub(super) fn seat_guest(&mut self, session: SessionId, request: &Request) {
-        if let Some(guest) = self.expected.take_if(|guest| guest.call_id == request.headers().call_id()) {
-            self.guests.insert(session, guest);
-        }
-    }
-
-    /// A session is over.
-    pub(super) fn guest_leaves(&mut self, session: SessionId) {
-        if !self.guests.is_empty() {
-            self.gone.extend(self.guests.remove(&session));
-        }
-    }
 }

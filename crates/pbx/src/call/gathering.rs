@@ -123,21 +123,25 @@ impl Switch {
 
     /// Another leg takes the place of one of several: the one that was there.
     pub(super) fn seat_at(&mut self, call: &mut Call, number: u32, leg: Leg, user: &str) -> Option<Leg> {
+        self.pass_seat(call, number, user)?;
+        Some(std::mem::replace(call.leg_mut(number)?, leg))
+    }
+
+    /// The place of one of several is that of this user from now on.
+    fn pass_seat(&self, call: &mut Call, number: u32, user: &str) -> Option<()> {
         let Stage::Gathered(gathering) = &mut call.stage else { return None };
         let place = self.accounts.place(user);
-        if number == CALLER {
-            user.clone_into(&mut call.user);
-            if let Some(place) = place {
-                call.seat.pass_to(place);
-            }
-            return Some(std::mem::replace(&mut call.caller, leg));
-        }
-        let member = gathering.others.iter_mut().find(|member| member.leg.number == number)?;
-        user.clone_into(&mut member.user);
-        if let (Some(seat), Some(place)) = (&mut member.seat, place) {
+        let (known, seat) = if number == CALLER {
+            (&mut call.user, Some(&mut call.seat))
+        } else {
+            let member = gathering.others.iter_mut().find(|member| member.leg.number == number)?;
+            (&mut member.user, member.seat.as_mut())
+        };
+        user.clone_into(known);
+        if let (Some(seat), Some(place)) = (seat, place) {
             seat.pass_to(place);
         }
-        Some(std::mem::replace(&mut member.leg, leg))
+        Some(())
     }
 
     /// Who is transferred to one of several takes its place, and the call in which that was asked for is over.
@@ -150,27 +154,44 @@ impl Switch {
     ) -> Fate {
         self.report(call, transfer, StatusCode::OK, turn);
         self.end_transfers(call, StatusCode::REQUEST_TERMINATED, turn);
-        if let Some((mut who, user)) = self.take_other_side(call, transfer.referrer(), turn) {
+        if number != CALLER {
+            other.numbers += 1;
+        }
+        let own = if number == CALLER { CALLER } else { other.numbers };
+        if matches!(&call.stage, Stage::Joined(joined) if joined.callee.is_none()) {
+            self.change_places(call, &mut other, (number, own));
+        } else if let Some((mut who, user)) = self.take_other_side(call, transfer.referrer(), turn) {
             let (stays, asks) = (who.line.key(), call.caller.line.key());
             self.studio.run_for_both(stays, asks, move |desk| {
                 desk.engine.disconnect(stays, asks);
                 desk.engine.disconnect(asks, stays);
             });
             self.move_leg(other.id, &mut who, thread_of(other.caller.line.key()));
-            if number != CALLER {
-                other.numbers += 1;
-            }
-            who.number = if number == CALLER { CALLER } else { other.numbers };
-            let own = who.number;
+            who.number = own;
             self.calls.enter_leg(other.id, &who);
             if let Some(gone) = self.seat_at(&mut other, number, who, &user) {
                 self.hang_up(gone, None, Lines::new(), turn);
             }
-            self.connect(&other);
-            self.resume(&mut other, own, turn);
         }
+        self.connect(&other);
+        self.resume(&mut other, own, turn);
         self.calls.table.insert(other.id, other);
         Fate::Over(crate::outcome::Outcome::Answered, Lines::new())
+    }
+
+    /// The one that is left in a call and the one of several at `number` change places: that one is hung up with the call.
+    fn change_places(&mut self, call: &mut Call, other: &mut Call, (number, own): (u32, u32)) {
+        self.move_leg(other.id, &mut call.caller, thread_of(other.caller.line.key()));
+        let (user, id) = (call.user.clone(), other.id);
+        if self.pass_seat(other, number, &user).is_none() {
+            return;
+        }
+        if let Some(place) = other.leg_mut(number) {
+            std::mem::swap(place, &mut call.caller);
+            (place.number, call.caller.number) = (own, CALLER);
+            self.calls.enter_leg(id, place);
+            self.calls.enter_leg(call.id, &call.caller);
+        }
     }
 
     /// One of several leaves; he is hung up with these lines if he has not done so himself. False when there are not several.

@@ -65,12 +65,10 @@ impl Line {
         self.key = key;
     }
 
-    /// Has another name on the same media thread.
-    pub(crate) fn rename(&mut self, key: Key, studio: &mut Studio) {
-        if let Some(settings) = &self.settings {
-            studio.rename_stream(self.key, key, settings.clone());
-        }
-        self.key = key;
+    /// Has another name on the same media thread; false when that thread has no room for commands: then the stream is over.
+    pub(crate) fn rename(&mut self, key: Key, studio: &mut Studio) -> bool {
+        let old = std::mem::replace(&mut self.key, key);
+        self.settings.take_if(|settings| !studio.rename_stream(old, key, settings.clone())).is_none()
     }
 
     /// The codec in use.

@@ -112,7 +112,7 @@ impl Switch {
         }
         // On an error the stack has answered.
         let Ok(session) = turn.session(invite.tx) else { return Ok(None) };
-        self.calls.seat_guest(session, &invite.request);
+        self.seat_guest(session, &invite.request);
         let answer = match &offer {
             Some(offer) => line.answer(offer, &mut self.studio),
             None => line.offer(),

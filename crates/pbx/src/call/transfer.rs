@@ -43,6 +43,8 @@ pub(crate) struct Transfer {
     id: u32,
     /// The leg that has asked for it.
     referrer: u32,
+    /// Its user: what he may do counts, though he has hung up.
+    pub(super) user: String,
     /// The number of its REFER, which NOTIFYs name (RFC 3515 section 2.4.6); `None` when it wants none, or is gone.
     event: Option<u32>,
     /// Who is called.
@@ -124,6 +126,7 @@ impl Switch {
         let transfer = Transfer {
             id: call.numbers,
             referrer: number,
+            user: self.user_at(call, number),
             event: (!silent).then(|| request.headers().cseq().number),
             number: wanted,
             secure,
@@ -321,7 +324,7 @@ impl Switch {
             return self.transfer_failed(call, transfer, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST, turn);
         };
         // RFC 3891 section 3: only who has a part in a call may give it away.
-        if self.user_at(&other, number) != self.user_at(call, transfer.referrer) {
+        if self.user_at(&other, number) != transfer.user {
             self.calls.table.insert(other.id, other);
             return self.transfer_failed(call, transfer, StatusCode::FORBIDDEN, turn);
         }

@@ -21,16 +21,16 @@ const CLEAR: Duration = Duration::from_millis(300);
 const TIMES: usize = 8;
 
 /// Four loops that forget what is over after 640 ms.
-fn four() -> Config {
+pub(crate) fn four() -> Config {
     Config { shards: 4, timers: Timers { t1: Duration::from_millis(10), ..config().timers }, ..config() }
 }
 
-fn sharded() -> Pair {
+pub(crate) fn sharded() -> Pair {
     pair_with(four(), "", "")
 }
 
 /// Nothing is held, and no loop sends on anything any more.
-fn nothing_left(running: &Running) {
+pub(crate) fn nothing_left(running: &Running) {
     setup::nothing_left(running);
     let end = Instant::now() + Duration::from_secs(5);
     while let Some(one) = running.status().unwrap().loops.iter().find(|one| one.moved > 0) {
@@ -44,18 +44,23 @@ fn moved(running: &Running) -> usize {
     running.status().unwrap().loops.iter().map(|one| one.moved).sum()
 }
 
-fn hear_each_other(a: (&mut Sound, std::net::SocketAddr), b: (&mut Sound, std::net::SocketAddr)) {
+pub(crate) fn hear_each_other(a: (&mut Sound, std::net::SocketAddr), b: (&mut Sound, std::net::SocketAddr)) {
     let (one, other) = both_ways((a.0, a.1, CLEAR), (b.0, b.1, CLEAR));
     assert!(longest(&one, 1_000.0) >= CLEAR, "{:?}", longest(&one, 1_000.0));
     assert!(longest(&other, 440.0) >= CLEAR, "{:?}", longest(&other, 440.0));
 }
 
-/// A call of 1002 to 1003: both dialogs, and where 1003 sends its audio.
-fn consult(asks: &mut Phone, third: &mut Phone, sound: &Sound) -> (Dialog, Dialog, std::net::SocketAddr) {
+/// A call of one to the number of another: both dialogs, and where the other one sends its audio.
+pub(crate) fn consult(
+    asks: &mut Phone,
+    third: &mut Phone,
+    number: &str,
+    sound: &Sound,
+) -> (Dialog, Dialog, std::net::SocketAddr) {
     let consulting = Sound::new(Codec::Pcmu);
     std::thread::scope(|scope| {
         let answering = scope.spawn(|| third.answers(&sound.describe()));
-        let (dialog, _) = asks.call_through("1003", &consulting.describe());
+        let (dialog, _) = asks.call_through(number, &consulting.describe());
         let (invite, other) = answering.join().unwrap();
         (dialog, other, address(invite.body()))
     })
@@ -69,7 +74,7 @@ fn rfc5589_7_calls_of_different_loops_are_joined_and_go_on_as_one() {
         let mut third = phone(pair.running.bound()[0].address, "1003");
         assert_eq!(third.register(120).code().get(), 200);
         let mut sound = Sound::new(Codec::Pcmu);
-        let (second, mut there, port) = consult(&mut pair.callee, &mut third, &sound);
+        let (second, mut there, port) = consult(&mut pair.callee, &mut third, "1003", &sound);
         assert_eq!(refer(&mut pair.callee, &mut pair.dialogs.1, &instead_of(&second, "")), 202);
         told_of(&mut pair.callee, "SIP/2.0 100 Trying\r\n");
         told_of(&mut pair.callee, "SIP/2.0 200 OK\r\n");
@@ -296,7 +301,7 @@ fn rfc3891_3_one_of_several_goes_on_with_another_device_or_has_another_take_its_
         [&mut loud, &mut own, &mut far].into_iter().for_each(Sound::drain);
         hear_each_other((&mut own, address(first.body())), (&mut loud, address(answer.body())));
         // The callee has 1003 take its place.
-        let (mut second, mut there, port) = consult(&mut callee, &mut stranger, &sound);
+        let (mut second, mut there, port) = consult(&mut callee, &mut stranger, "1003", &sound);
         assert_eq!(refer(&mut callee, &mut second, &instead_of(&dialogs.1, "")), 202);
         told_of(&mut callee, "SIP/2.0 100 Trying\r\n");
         told_of(&mut callee, "SIP/2.0 200 OK\r\n");

@@ -12,6 +12,7 @@ mod hold;
 mod joining;
 mod limits;
 mod messages;
+mod moved;
 mod pair;
 mod paths;
 mod phone;

@@ -173,16 +173,35 @@ impl Dialogs {
         None
     }
 
-    /// Takes a dialog out; its handle finds nothing any more.
+    /// The sessions of all dialogs with this Call-ID and tag of ours: those of one INVITE of ours, and its forks.
+    pub(crate) fn siblings<'a>(&'a self, call_id: &'a str, local_tag: &'a str) -> impl Iterator<Item = SessionId> + 'a {
+        let mut at = self.index.get(&self.hash(call_id, local_tag)).copied().unwrap_or(NONE);
+        let slots = std::iter::from_fn(move || {
+            let slot = self.slots.get(at as usize)?;
+            at = slot.next;
+            Some(slot)
+        });
+        let is_one = move |dialog: &Dialog| dialog.local_tag() == local_tag && dialog.call_id() == call_id;
+        slots.filter(move |slot| slot.dialog.as_ref().is_some_and(is_one)).map(|slot| slot.owner)
+    }
+
+    /// Takes a dialog out that has ended; its handle finds nothing any more.
     pub(crate) fn remove(&mut self, id: DialogId) -> Option<Dialog> {
-        self.get(id)?;
-        let at = id.0.slot();
-        let hash = self.slots.get(at as usize)?.hash;
-        self.unlink(hash, at);
+        let hash = self.slots.get(id.0.slot() as usize)?.hash;
+        let dialog = self.take(id)?;
         if self.ended.len() >= REMEMBERED {
             self.ended.pop_front();
         }
         self.ended.push_back(hash);
+        Some(dialog)
+    }
+
+    /// Takes a dialog out that goes on elsewhere.
+    pub(crate) fn take(&mut self, id: DialogId) -> Option<Dialog> {
+        self.get(id)?;
+        let at = id.0.slot();
+        let hash = self.slots.get(at as usize)?.hash;
+        self.unlink(hash, at);
         let slot = self.slots.get_mut(at as usize)?;
         let dialog = slot.dialog.take();
         slot.generation += 1;

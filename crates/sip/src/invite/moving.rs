@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::remove;
-use super::session::{Acked, Exchange, Keys, Session, State, Update, Work};
+use super::session::{Acked, Exchange, Forked, Keys, Session, State, Update, Work};
 use super::session_timer::Packed;
+use super::{making, remove};
 use crate::dialog::{Dialog, Record};
 use crate::id::SessionId;
-use crate::message::Method;
+use crate::message::{Lines, Method};
 use crate::stack::StackError;
 use crate::turn::Turn;
 
@@ -20,6 +20,8 @@ pub struct Released {
     lifetime: Option<Packed>,
     /// Our ACKs, for repeats of the 2xx, each with how long it is kept.
     acks: Vec<(Acked, Duration)>,
+    /// What late 2xx to our INVITE make dialogs of, and how long they may come.
+    forks: Option<(Box<Forked>, Duration)>,
 }
 
 impl Released {
@@ -50,31 +52,40 @@ impl Turn<'_> {
         let update = session.update;
         let lifetime = session.lifetime.as_ref().map(|lifetime| lifetime.pack(now));
         let session = super::get_mut(self, s).ok_or(StackError::Gone)?;
-        let keys = session.keys.take();
-        let acks = session.work.as_mut().map_or_else(Vec::new, |work| std::mem::take(&mut work.acks));
-        let acks = acks
-            .into_iter()
-            .map(|acked| {
-                let left = acked.until.since(now);
-                (acked, left)
-            })
-            .collect();
+        let (keys, goes_on) = (session.keys.take(), session.dialog.take());
+        let work = session.work.as_deref_mut();
+        let (acks, forks) = work.map(|work| (std::mem::take(&mut work.acks), work.forks.take())).unwrap_or_default();
+        let acks = acks.into_iter().map(|acked| (acked.until.since(now), acked)).map(|(left, acked)| (acked, left));
+        let (acks, forks) = (acks.collect(), forks.map(|(forks, until)| (forks, until.since(now))));
+        if let Some(dialog) = goes_on {
+            self.stack.sessions.dialogs.take(dialog);
+        }
         remove(self, s);
-        Ok(Released { dialog, keys, update, lifetime, acks })
+        Ok(Released { dialog, keys, update, lifetime, acks, forks })
+    }
+
+    /// Whether so many sessions more find room here.
+    pub fn has_room_for_sessions(&self, more: usize) -> bool {
+        let (sessions, config) = (&self.stack.sessions, &self.stack.config);
+        sessions.table.len() + more <= config.max_sessions && sessions.dialogs.len() + more <= config.max_dialogs
     }
 
     /// Takes a session in that another shard has released.
     ///
     /// # Errors
-    /// As [`Turn::adopt`].
-    pub fn take_in(&mut self, released: Released) -> Result<SessionId, StackError> {
-        let Released { dialog, keys, update, lifetime, acks } = released;
-        let (s, now) = (self.adopt(&dialog)?, self.now.mono);
+    /// As [`Turn::adopt`], with the session: for [`Turn::dismiss`].
+    pub fn take_in(&mut self, released: Released) -> Result<SessionId, (StackError, Box<Released>)> {
+        let s = match self.adopt(&released.dialog) {
+            Ok(s) => s,
+            Err(error) => return Err((error, Box::new(released))),
+        };
+        let (Released { keys, update, lifetime, acks, forks, .. }, now) = (released, self.now.mono);
         if let Some(session) = super::get_mut(self, s) {
             (session.keys, session.update) = (keys, update);
             let acks = acks.into_iter().map(|(acked, left)| Acked { until: now + left, ..acked }).collect::<Vec<_>>();
-            if !acks.is_empty() {
-                session.work = Some(Box::new(Work { acks, ..Work::default() }));
+            let work = Work { acks, forks: forks.map(|(forks, left)| (forks, now + left)), ..Work::default() };
+            if !work.is_empty() {
+                session.work = Some(Box::new(work));
             }
         }
         super::run_acks_timer(self, s);
@@ -82,6 +93,21 @@ impl Turn<'_> {
             super::session_timer::unpack(self, s, lifetime);
         }
         Ok(s)
+    }
+
+    /// Hangs a session up that is with no shard: its BYE leaves from here, with these lines (RFC 3261 section 15.1.1). What comes of it is an event of a
+    /// request of the application's.
+    ///
+    /// # Errors
+    /// As [`Turn::send_request`].
+    pub fn dismiss(&mut self, released: Released, lines: Lines) -> Result<(), StackError> {
+        let dialog = Dialog::from_record(&released.dialog).map_err(|_| StackError::State("a record of usable size"))?;
+        let mut draft = making::within(&dialog, Method::Bye, None)?;
+        draft.lines = lines;
+        if let Some(keys) = released.keys {
+            (draft.credentials, draft.auth) = (keys.credentials, keys.auth);
+        }
+        self.send_request(draft).map(drop)
     }
 }
 

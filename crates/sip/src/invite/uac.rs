@@ -440,15 +440,22 @@ pub(super) fn ack_failed(turn: &mut Turn<'_>, s: SessionId, low: u32, refusal: R
     }
 }
 
-/// A response that matches no transaction: the 2xx again to an INVITE that another shard has sent, for a session that was taken in.
-pub(crate) fn on_stray(turn: &mut Turn<'_>, response: &Response) -> bool {
+/// A response that matches no transaction: to an INVITE that another shard has sent, for a session that was taken in. The 2xx again, or that of another fork.
+pub(crate) fn on_stray(turn: &mut Turn<'_>, response: Box<Response>, origin: &Origin) -> bool {
     let headers = response.headers();
     if !response.code().is_success() || *headers.method() != Method::Invite {
         return false;
     }
     let dialogs = &turn.stack.sessions.dialogs;
-    let Some(s) = making::find(turn, response).and_then(|dialog| dialogs.owner(dialog)) else { return false };
-    repeat_ack(turn, s, headers.cseq().number);
+    if let Some(s) = making::find(turn, &response).and_then(|dialog| dialogs.owner(dialog)) {
+        repeat_ack(turn, s, headers.cseq().number);
+        return true;
+    }
+    let is_parent = |s: &SessionId| super::get(turn, *s).is_some_and(|session| session.forks().is_some());
+    let local_tag = headers.from_tag().unwrap_or("");
+    let Some(s) = dialogs.siblings(headers.call_id(), local_tag).find(is_parent) else { return false };
+    accepted(turn, s, response, origin, None);
+    super::settle(turn, s);
     true
 }
 

@@ -212,7 +212,7 @@ impl Turn<'_> {
         };
         match self.client_of(response.headers()).filter(fits) {
             Some(id) => self.client_response(id, response, origin),
-            None if self.send_after(response.headers(), origin) || invite::on_stray(self, &response) => {}
+            None if self.send_after(response.headers(), origin) || invite::on_stray(self, response, origin) => {}
             None => self.stack.counters.stray_responses += 1,
         }
     }

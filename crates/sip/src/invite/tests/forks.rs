@@ -7,7 +7,7 @@ use crate::invite::{By, Forks, SessionEvent};
 use crate::message::{Lines, Method};
 
 /// A stack that calls two scripted peers through one address: `r` gives every response.
-fn forked(net: &mut Network, forks: Forks, late: bool) -> (usize, usize, SessionId, String) {
+pub(super) fn forked(net: &mut Network, forks: Forks, late: bool) -> (usize, usize, SessionId, String) {
     let (a, r) = (net.stack(|config| config.session.forks = forks), net.raw());
     let s = net.turn(a, |turn| turn.invite(invitation(a, r, if late { None } else { sdp(OFFER) }))).unwrap();
     net.settle();
@@ -15,7 +15,7 @@ fn forked(net: &mut Network, forks: Forks, late: bool) -> (usize, usize, Session
     (a, r, s, invite)
 }
 
-fn contact_named(name: &str) -> String {
+pub(super) fn contact_named(name: &str) -> String {
     format!("Contact: <sip:{name}@10.0.0.2>\r\n")
 }
 

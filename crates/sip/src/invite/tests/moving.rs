@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::forks::{contact_named, forked};
 use super::network::*;
 use super::{NO_CODE, called, calls, rings};
 use crate::Shard;
 use crate::id::SessionId;
-use crate::invite::SessionTimer;
+use crate::invite::{Forks, Named, NamedDialog, SessionTimer};
 use crate::message::{Lines, Method};
 use crate::stack::StackError;
 use crate::uas::TIMER;
@@ -189,18 +190,181 @@ fn what_is_under_way_keeps_a_session_where_it_is_and_another_call_of_the_peer_is
     assert!(net.news(b).is_empty());
 }
 
+/// What has moved has not ended: who asks for it here is sent on, and refused only where nothing is known of it.
+#[test]
+fn rfc3891_3_a_call_that_has_moved_is_not_said_to_have_ended() {
+    let mut net = Network::new();
+    let (a, _, s, peer) = called(&mut net);
+    let tag = |value: &str| tag(value).to_owned();
+    let name = NamedDialog {
+        call_id: peer.call_id.clone(),
+        local_tag: tag(&peer.remote),
+        remote_tag: tag(&peer.local),
+        early_only: false,
+    };
+    assert_eq!(net.turn(a, |turn| turn.named(&name)), Named::Standing(s));
+    let (b, t) = moves(&mut net, a, s);
+    assert_eq!(net.turn(a, |turn| turn.named(&name)), Named::Nothing);
+    assert_eq!(net.turn(b, |turn| turn.named(&name)), Named::Standing(t));
+}
+
+#[test]
+fn rfc3261_13_2_2_4_late_fork_of_a_call_that_has_moved_gets_ack_and_bye_there() {
+    for (at, hung_up) in [(10_000, false), (10_000, true), (33_000, false)] {
+        let mut net = Network::new();
+        let (a, r, s, invite) = forked(&mut net, Forks::KeepFirst, false);
+        net.say(r, a, &respond(&invite, 200, "one", &contact_named("one"), ANSWER));
+        net.settle();
+        net.inbox(r);
+        let call_id = header(&invite, "Call-ID").to_owned();
+        let (b, t) = moves(&mut net, a, s);
+        if hung_up {
+            net.turn(b, |turn| turn.hangup(t, NO_CODE, Lines::default())).unwrap();
+            net.settle();
+            let bye = net.one(r);
+            net.say(r, a, &respond(&bye, 200, "", "", ""));
+        }
+        net.run(at);
+        net.say(r, a, &respond(&invite, 200, "two", &contact_named("two"), ANSWER));
+        net.settle();
+        let inbox = net.inbox(r);
+        // RFC 3261 section 13.2.2.4: 64*T1 after the first 2xx no other counts.
+        let expected = if at < 32_000 { &["ACK", "BYE"][..] } else { &[] };
+        assert_eq!(kinds(&inbox), expected, "{at} {hung_up}");
+        assert!(inbox.iter().all(|text| tag(header(text, "To")) == "two"));
+        if let [_, bye] = &inbox[..] {
+            net.say(r, a, &respond(bye, 200, "", "", ""));
+            net.settle();
+        }
+        if !hung_up {
+            net.turn(b, |turn| turn.hangup(t, NO_CODE, Lines::default())).unwrap();
+            net.settle();
+            let bye = net.one(r);
+            assert_eq!(tag(header(&bye, "To")), "one");
+            net.say(r, a, &respond(&bye, 200, "", "", ""));
+            net.settle();
+        }
+        net.turn(a, |turn| turn.over_there(&call_id));
+        net.assert_nothing_left();
+    }
+}
+
+/// A shard that is full gives the session back, which is hung up from there.
+#[test]
+fn rfc3261_15_1_1_a_session_that_finds_no_room_is_hung_up() {
+    for (sessions, dialogs) in [(1, 0), (0, 1)] {
+        let mut net = Network::new();
+        let (a, r, s, peer) = called(&mut net);
+        let b = net.stack(|config| (config.max_sessions, config.max_dialogs) = (sessions, dialogs));
+        assert!(!net.turn(b, |turn| turn.has_room_for_sessions(1)));
+        let released = net.turn(a, |turn| turn.release(s)).unwrap();
+        net.turn(a, |turn| turn.is_away(&peer.call_id, shard(b))).unwrap();
+        let (_, released) = net.turn(b, |turn| turn.take_in(released)).unwrap_err();
+        let mut lines = Lines::new();
+        lines.push("Reason", "SIP;cause=503").unwrap();
+        net.turn(b, |turn| turn.dismiss(*released, lines)).unwrap();
+        net.settle();
+        let bye = net.one(r);
+        assert_eq!((kind(&bye).as_str(), header(&bye, "Reason")), ("BYE", "SIP;cause=503"));
+        assert_eq!((header(&bye, "Call-ID"), tag(header(&bye, "To"))), (&*peer.call_id, tag(&peer.local)));
+        net.say(r, a, &respond(&bye, 200, "", "", ""));
+        net.settle();
+        assert_eq!(net.news(b), ["Response"]);
+        net.turn(a, |turn| turn.over_there(&peer.call_id));
+        net.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_call_is_away_until_the_last_of_its_dialogs_is_over_and_64_t1_longer() {
+    let mut net = Network::new();
+    let a = net.stack(|_| {});
+    net.turn(a, |turn| {
+        turn.is_away("1", Shard(7)).unwrap();
+        turn.is_away("1", Shard(8)).unwrap();
+        turn.over_there("1");
+    });
+    net.run(40_000);
+    assert_eq!(net.usage(a).away, 1, "one of two is there");
+    net.turn(a, |turn| turn.over_there("1"));
+    net.run(20_000);
+    // It comes to life again, and is over once more: counted from then.
+    net.turn(a, |turn| {
+        turn.is_away("1", Shard(8)).unwrap();
+        turn.over_there("1");
+        turn.over_there("1");
+    });
+    net.run(31_000);
+    assert_eq!(net.usage(a).away, 1);
+    net.run(2_000);
+    assert_eq!(net.usage(a).away, 0);
+    net.turn(a, |turn| {
+        turn.is_away("1", Shard(7)).unwrap();
+        turn.went_on("1", Shard(9));
+        assert_eq!(turn.shard_of_call("1"), Shard(9));
+        turn.is_away("1", Shard(7)).unwrap();
+        turn.is_here("1");
+        assert_eq!(turn.usage().away, 1, "another is still there");
+        turn.is_here("1");
+        turn.went_on("1", Shard(9));
+    });
+    net.assert_nothing_left();
+}
+
 #[test]
 fn as_many_calls_are_away_as_the_limit_says() {
     let mut net = Network::new();
     let a = net.stack(|config| config.max_away = 2);
     net.turn(a, |turn| {
+        assert!(turn.may_be_away(&["1", "2"]) && !turn.may_be_away(&["1", "2", "3"]));
         assert!(turn.is_away("1", Shard(7)).is_ok() && turn.is_away("2", Shard(7)).is_ok());
         assert_eq!(turn.is_away("3", Shard(7)), Err(StackError::Full { what: "calls with another shard", limit: 2 }));
-        assert!(turn.is_away("2", Shard(8)).is_ok(), "a known one");
+        assert!(!turn.may_be_away(&["3"]));
+        turn.went_on("2", Shard(8));
         turn.is_here("1");
         assert!(turn.is_away("3", Shard(7)).is_ok());
         turn.over_there("2");
         turn.over_there("3");
+    });
+    net.assert_nothing_left();
+}
+
+/// What is over is kept for what is late, and keeps nobody else from going.
+#[test]
+fn what_is_over_longest_makes_room_and_what_stands_does_not() {
+    let mut net = Network::new();
+    let a = net.stack(|config| config.max_away = 3);
+    for call_id in ["stands", "1", "2"] {
+        net.turn(a, |turn| turn.is_away(call_id, Shard(7))).unwrap();
+    }
+    for call_id in ["2", "1"] {
+        net.turn(a, |turn| turn.over_there(call_id));
+        net.run(1_000);
+    }
+    net.turn(a, |turn| {
+        assert!(turn.may_be_away(&["3", "4"]));
+        turn.is_away("3", Shard(7)).unwrap();
+        // "2" was over before "1".
+        turn.went_on("1", Shard(9));
+        assert_eq!((turn.shard_of_call("1"), turn.shard_of_call("2")), (Shard(9), Shard(0)));
+        turn.is_away("4", Shard(7)).unwrap();
+        assert!(matches!(turn.is_away("5", Shard(7)), Err(StackError::Full { .. })));
+        assert_eq!((turn.usage().away, turn.shard_of_call("stands")), (3, Shard(7)));
+        ["stands", "3", "4"].into_iter().for_each(|call_id| turn.over_there(call_id));
+    });
+    net.assert_nothing_left();
+}
+
+#[test]
+fn a_call_id_of_more_than_256_octets_keeps_a_call_where_it_is() {
+    let mut net = Network::new();
+    let a = net.stack(|_| {});
+    let (longest, longer) = ("x".repeat(256), "x".repeat(257));
+    net.turn(a, |turn| {
+        assert!(turn.may_be_away(&[&longest]) && !turn.may_be_away(&["1", &longer]));
+        assert!(matches!(turn.is_away(&longer, Shard(7)), Err(StackError::State(_))));
+        assert!(turn.is_away(&longest, Shard(7)).is_ok());
+        turn.over_there(&longest);
     });
     net.assert_nothing_left();
 }
