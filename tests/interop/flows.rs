@@ -2,8 +2,8 @@
 
 use super::baresip::Baresip;
 use super::kamailio::Kamailio;
-use crate::program::Program;
 use crate::program::offhook::{self, Server, USERS};
+use crate::program::{Program, free_port};
 
 const URN: &str = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
 
@@ -55,6 +55,34 @@ fn rfc5626_7_a_phone_of_two_flows_is_reached_whichever_of_its_edges_is_gone() {
     assert_eq!(call(&home), 0);
     only.program.kill();
     assert_ne!(call(&home), 0);
+}
+
+#[test]
+fn rfc5626_6_flows_are_there_again_after_a_restart_from_journal_and_database() {
+    for in_database in [false, true] {
+        let state = tempfile::tempdir().unwrap();
+        let bindings = state.path().join("bindings.sqlite");
+        let file = match in_database {
+            true => offhook::configuration(&format!("[sqlite]\nbindings = \"{}\"\n", bindings.display())),
+            false => offhook::configuration(""),
+        };
+        let address = format!("127.0.0.1:{}", free_port());
+        let arguments = [&["--config", file.path().to_str().unwrap()], &USERS[..]].concat();
+        let program = offhook::serve_at(&address, state.path(), &arguments);
+        let (mut home, mut edges) = (Server { program, address, state }, [edge(), edge()]);
+        let _robot = robot(&home, "udp", &[&edges[0], &edges[1]]);
+        for gone in [0, 1] {
+            let (code, output) = home.program.stop("TERM");
+            assert_eq!(code, 0, "{output}");
+            home.program = offhook::serve_at(&home.address, home.state.path(), &arguments);
+            let status = home.status();
+            assert_eq!(status["registrations"], 2, "{in_database}: {status}");
+            assert_eq!(call(&home), 0, "{in_database}: before {gone} is gone");
+            edges[gone].program.kill();
+            // The control: nothing else than the flow by the other edge reaches it.
+            assert_eq!(call(&home) == 0, gone == 0, "{in_database}: {gone} is gone");
+        }
+    }
 }
 
 #[test]

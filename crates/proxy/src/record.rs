@@ -69,6 +69,11 @@ impl Record {
     pub fn uri(&self) -> &str {
         self.packed.text(Piece::Uri)
     }
+    /// What tells the binding from all others of its address of record: instance and number of a flow, wherever it leads now (RFC 5626 section 6), and
+    /// the Contact URI of any other.
+    pub fn name(&self) -> &str {
+        instance::flow(self.packed.text(Piece::Params)).unwrap_or_else(|| self.uri())
+    }
     /// When the binding ends, by the wall clock; meaningless for [`Kind::Removed`].
     pub fn expires(&self) -> WallTime {
         self.expires

@@ -42,6 +42,12 @@ pub(crate) fn open_private(path: &Path, empty: bool) -> Result<File, StoreError>
     Ok(file)
 }
 
+/// Makes a file where it is missing, with mode 0600. One that is there keeps its mode: somebody else may have to write it.
+pub(crate) fn make_private(path: &Path) -> Result<(), StoreError> {
+    let made = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    made.map(|_| ()).map_err(|why| StoreError::io("open", path, why))
+}
+
 /// How long a lock is waited for: a process that ends, or one it has just forked, may hold it a moment longer.
 const PATIENCE: Duration = Duration::from_millis(500);
 

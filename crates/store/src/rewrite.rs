@@ -32,6 +32,11 @@ pub(crate) fn wall() -> WallTime {
     WallTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
 
+/// What ended before this is of no use to anybody, be the wall clock off or not.
+pub(crate) fn long_ended() -> WallTime {
+    WallTime(wall().0.saturating_sub(GRACE))
+}
+
 /// Writes the live bindings of the first `end` octets of `old` to `path` + `.new`, flushed.
 pub(crate) fn draft(old: &File, end: u64, path: &Path) -> Result<Draft, StoreError> {
     let new_path = beside(path, ".new");
@@ -52,8 +57,7 @@ fn write(old: &File, end: u64, path: &Path, new_path: &Path) -> Result<Draft, St
     let file = open_private(new_path, true)?;
     let failed = |why| StoreError::io("write", new_path, why);
     let (mut len, mut bytes, mut group) = (0, Vec::new(), Vec::with_capacity(RECORDS));
-    let before = WallTime(wall().0.saturating_sub(GRACE));
-    let mut live = contents.fold.into_live(before).peekable();
+    let mut live = contents.fold.into_live(long_ended()).peekable();
     while let Some(record) = live.next() {
         group.push(record);
         if group.len() == RECORDS || live.peek().is_none() {

@@ -17,10 +17,12 @@ use tokio::runtime::{Builder, Runtime};
 pub use users::{Secret, Table, User, Users};
 
 use crate::StoreError;
-use crate::files::{folder, open_private};
+use crate::files::{folder, make_private};
 
 /// How long a lock of another program is waited for.
 const BUSY: Duration = Duration::from_secs(2);
+/// Rows that are read at a time.
+const PAGE: i64 = 4_096;
 
 /// A connection, and the runtime that it wants: both for one thread.
 struct Database {
@@ -29,10 +31,10 @@ struct Database {
 }
 
 impl Database {
-    /// Opens or makes the file, mode 0600, with these tables; a missing directory is made with mode 0700.
+    /// Opens the file, or makes it with mode 0600 and these tables; a missing directory is made with mode 0700.
     fn open(path: &Path, tables: &'static str) -> Result<Self, StoreError> {
         folder(path)?;
-        open_private(path, false)?;
+        make_private(path)?;
         let runtime = Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(|why| StoreError::io("start a runtime for", path, why))?;
         // With a log of its own beside the file readers and writer do not wait for each other.

@@ -13,19 +13,18 @@ use sip::time::WallTime;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection as _, QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
-use super::{Database, failed};
+use super::{Database, PAGE, failed};
 use crate::StoreError;
-use crate::files::{Lock, beside};
-use crate::rewrite::wall;
+use crate::files::{Lock, beside, open_private};
+use crate::rewrite::{long_ended, wall};
 
+/// `binding`: see [`Record::name`].
 const TABLES: &str = "CREATE TABLE IF NOT EXISTS bindings (
-    aor TEXT NOT NULL, contact TEXT NOT NULL, expires INTEGER NOT NULL, cseq INTEGER NOT NULL, q INTEGER NOT NULL,
-    params TEXT NOT NULL, call_id TEXT NOT NULL, path TEXT NOT NULL, agent TEXT NOT NULL, came_by TEXT,
-    PRIMARY KEY (aor, contact)) WITHOUT ROWID";
+    aor TEXT NOT NULL, binding TEXT NOT NULL, contact TEXT NOT NULL, expires INTEGER NOT NULL, cseq INTEGER NOT NULL,
+    q INTEGER NOT NULL, params TEXT NOT NULL, call_id TEXT NOT NULL, path TEXT NOT NULL, agent TEXT NOT NULL,
+    came_by TEXT, PRIMARY KEY (aor, binding)) WITHOUT ROWID";
 /// Rows of one statement: each statement crosses to the thread of the connection, and each count of rows is a statement of its own.
 const ROWS: [usize; 3] = [64, 8, 1];
-/// Rows that are read at a time.
-const PAGE: i64 = 4_096;
 
 /// How bindings are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,12 +33,14 @@ pub struct Options {
     pub flush_every: Duration,
     /// Changes that wait at most; with one more the disk is too slow, and it is refused.
     pub waiting: usize,
+    /// How often, at most, what has ended is taken out of the table: what ended while nobody ran, or could not be written when it did.
+    pub tidy_every: Duration,
 }
 
 impl Default for Options {
-    /// Written each second; 500,000 wait.
+    /// Written each second; 500,000 wait; tidied every five minutes.
     fn default() -> Self {
-        Self { flush_every: Duration::from_secs(1), waiting: 500_000 }
+        Self { flush_every: Duration::from_secs(1), waiting: 500_000, tidy_every: Duration::from_secs(300) }
     }
 }
 
@@ -70,15 +71,18 @@ struct Queue {
 }
 
 impl Bindings {
-    /// Opens or makes the database at `path`, and reads the bindings that have not ended.
+    /// Opens or makes the database at `path`, takes out what has long ended, and reads the bindings that have not.
     ///
     /// # Errors
     /// Another process has it open; it is no database of bindings; the system refuses.
     pub fn open(path: &Path, options: Options) -> Result<(Self, Vec<Record>), StoreError> {
         crate::files::folder(path)?;
         let lock = Lock::take(&beside(path, ".lock"))?;
+        open_private(path, false)?;
         let mut database = Database::open(path, TABLES)?;
-        let records = database.runtime.block_on(read(&mut database.connection, wall(), path))?;
+        let Database { runtime, connection } = &mut database;
+        runtime.block_on(tidy(connection)).map_err(|why| failed("write", path, &why))?;
+        let records = runtime.block_on(read(connection, wall(), path))?;
         let queue = Mutex::new(Queue::default());
         let shared = Arc::new(Shared { path: path.to_owned(), options, queue, stop: AtomicBool::new(false) });
         let of_thread = Arc::clone(&shared);
@@ -131,7 +135,7 @@ impl Shared {
 
     /// The thread: what has gathered is written, and tried again while that fails.
     fn keep(&self, mut database: Database) {
-        let mut batch = Batch::default();
+        let (mut batch, mut tidied) = (Batch::default(), Instant::now());
         loop {
             let stop = self.stop.load(Ordering::Acquire);
             let mut queue = self.lock();
@@ -140,9 +144,11 @@ impl Shared {
             drop(queue);
             batch.take(records);
             if !batch.0.is_empty() {
-                let written = database.runtime.block_on(batch.write(&mut database.connection));
+                let untidy = tidied.elapsed() >= self.options.tidy_every;
+                let written = database.runtime.block_on(batch.write(&mut database.connection, untidy));
                 if written.is_ok() {
                     batch.0.clear();
+                    tidied = if untidy { Instant::now() } else { tidied };
                 }
                 let mut queue = self.lock();
                 queue.writing = batch.0.len();
@@ -172,28 +178,30 @@ impl Shared {
     }
 }
 
-/// The last that is known of each binding.
+/// The last that is known of each binding, by address of record and name.
 #[derive(Debug, Default)]
 struct Batch(HashMap<(Box<str>, Box<str>), Record>);
 
 impl Batch {
     fn take(&mut self, records: Vec<Record>) {
         for record in records {
-            self.0.insert((record.aor().into(), record.uri().into()), record);
+            self.0.insert((record.aor().into(), record.name().into()), record);
         }
     }
 
-    async fn write(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    /// All in one transaction; and what has long ended goes, where that is `untidy`.
+    async fn write(&self, connection: &mut SqliteConnection, untidy: bool) -> Result<(), sqlx::Error> {
         let (gone, held): (Vec<&Record>, Vec<&Record>) =
             self.0.values().partition(|record| record.kind() == Kind::Removed);
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         for rows in parts(&held) {
             let mut statement = QueryBuilder::<Sqlite>::new(
-                "INSERT OR REPLACE INTO bindings (aor, contact, expires, cseq, q, params, call_id, path, agent, came_by) ",
+                "INSERT OR REPLACE INTO bindings \
+                 (aor, binding, contact, expires, cseq, q, params, call_id, path, agent, came_by) ",
             );
             statement.push_values(rows, |mut row, record| {
                 let texts = record.texts();
-                row.push_bind(texts.aor).push_bind(texts.uri);
+                row.push_bind(texts.aor).push_bind(record.name()).push_bind(texts.uri);
                 row.push_bind(i64::try_from(record.expires().0).unwrap_or(i64::MAX));
                 row.push_bind(record.cseq()).push_bind(i64::from(record.q()));
                 row.push_bind(texts.params).push_bind(texts.call_id).push_bind(texts.path).push_bind(texts.agent);
@@ -202,14 +210,23 @@ impl Batch {
             statement.build().execute(&mut *transaction).await?;
         }
         for rows in parts(&gone) {
-            let mut statement = QueryBuilder::<Sqlite>::new("DELETE FROM bindings WHERE (aor, contact) IN (");
+            let mut statement = QueryBuilder::<Sqlite>::new("DELETE FROM bindings WHERE (aor, binding) IN (");
             statement.push_values(rows, |mut row, record| {
-                row.push_bind(record.aor()).push_bind(record.uri());
+                row.push_bind(record.aor()).push_bind(record.name());
             });
             statement.push(")").build().execute(&mut *transaction).await?;
         }
+        if untidy {
+            tidy(&mut transaction).await?;
+        }
         transaction.commit().await
     }
+}
+
+/// Takes out what has long ended. Nothing else does: a change concerns one binding, and the end of another may never have been written.
+async fn tidy(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let before = i64::try_from(long_ended().0).unwrap_or(i64::MAX);
+    sqlx::query("DELETE FROM bindings WHERE expires <= ?").bind(before).execute(connection).await.map(|_| ())
 }
 
 /// Rows in the fewest statements of few different lengths.
@@ -228,12 +245,12 @@ async fn read(connection: &mut SqliteConnection, now: WallTime, path: &Path) -> 
     let now = i64::try_from(now.0).unwrap_or(i64::MAX);
     let mut records: Vec<Record> = Vec::new();
     loop {
-        let (aor, contact) = records.last().map_or(("", ""), |last| (last.aor(), last.uri()));
+        let (aor, binding) = records.last().map_or(("", ""), |last| (last.aor(), last.name()));
         let page = sqlx::query(
-            "SELECT aor, contact, expires, cseq, q, params, call_id, path, agent, came_by FROM bindings
-             WHERE (aor, contact) > (?, ?) AND expires > ? ORDER BY aor, contact LIMIT ?",
+            "SELECT aor, contact, expires, cseq, q, params, call_id, path, agent, came_by, binding FROM bindings
+             WHERE (aor, binding) > (?, ?) AND expires > ? ORDER BY aor, binding LIMIT ?",
         );
-        let page = page.bind(aor).bind(contact).bind(now).bind(PAGE).fetch_all(&mut *connection).await;
+        let page = page.bind(aor).bind(binding).bind(now).bind(PAGE).fetch_all(&mut *connection).await;
         let page = page.map_err(|why| failed("read", path, &why))?;
         if page.is_empty() {
             return Ok(records);
@@ -269,7 +286,10 @@ fn record(row: &SqliteRow) -> Result<Option<Record>, sqlx::Error> {
         agent: text(8)?,
         origin: origin.flatten(),
     };
-    Ok(Record::new(Kind::Added, WallTime(expires), cseq, q, &texts).ok())
+    let record = Record::new(Kind::Added, WallTime(expires), cseq, q, &texts).ok();
+    // The next page begins behind the name of the last.
+    let name: &str = row.try_get(10)?;
+    Ok(record.filter(|record| record.name() == name))
 }
 
 /// Where a REGISTER came by, in words: transport, our address, the device's.

@@ -6,7 +6,7 @@ use super::*;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn options(waiting: usize) -> Options {
-    Options { flush_every: Duration::from_millis(5), waiting }
+    Options { flush_every: Duration::from_millis(5), waiting, ..Options::default() }
 }
 
 fn record(kind: Kind, user: u32, expires: u64, cseq: u32) -> Record {
@@ -100,11 +100,78 @@ fn all_are_read_page_by_page() {
     assert_eq!(names.len(), count as usize);
 }
 
+/// One of the flows of an instance (RFC 5626 section 6).
+fn flow(kind: Kind, number: u32, uri: &str, cseq: u32) -> Record {
+    let params = format!(";+sip.instance=\"<urn:uuid:1>\";reg-id={number};methods=\"INVITE\"");
+    let texts = Texts { aor: "sip:u@home", uri, params: &params, call_id: "1@x", ..Texts::default() };
+    Record::new(kind, WallTime(later()), cseq, 1_000, &texts).expect("a record")
+}
+
+/// What is there after a restart.
+fn again(path: &Path) -> (Bindings, Vec<(String, u32)>) {
+    let (bindings, found) = Bindings::open(path, Options::default()).expect("a database");
+    (bindings, found.iter().map(|one| (one.uri().to_owned(), one.cseq())).collect())
+}
+
+#[test]
+fn rfc5626_6_flows_of_one_contact_are_two_and_a_flow_that_leads_elsewhere_is_one() {
+    let (_folder, path) = place();
+    let (bindings, _) = again(&path);
+    let both = [flow(Kind::Added, 1, "sip:u@a:50001", 1), flow(Kind::Added, 2, "sip:u@a:50001", 2)];
+    bindings.append_all([&both[..]]).expect("room");
+    drop(bindings);
+    let (bindings, found) = again(&path);
+    assert_eq!(found, [("sip:u@a:50001".to_owned(), 1), ("sip:u@a:50001".to_owned(), 2)]);
+    // Taken away under another address than the one it was written down with.
+    bindings.append_all([&[flow(Kind::Removed, 2, "sip:u@a:1", 0)][..]]).expect("room");
+    drop(bindings);
+    let (bindings, found) = again(&path);
+    assert_eq!(found, [("sip:u@a:50001".to_owned(), 1)]);
+    // A new connection: the one before is dead, though its port is higher.
+    bindings.append_all([&[flow(Kind::Changed, 1, "sip:u@a:40001", 3)][..]]).expect("room");
+    drop(bindings);
+    let (bindings, found) = again(&path);
+    assert_eq!(found, [("sip:u@a:40001".to_owned(), 3)]);
+    drop(bindings);
+    assert_eq!(rows(&path), 1);
+}
+
+/// Rows of the table, those included that have ended.
+fn rows(path: &Path) -> i64 {
+    let Database { runtime, mut connection } = Database::open(path, TABLES).expect("a connection");
+    let count = sqlx::query("SELECT count(*) FROM bindings");
+    runtime.block_on(count.fetch_one(&mut connection)).and_then(|row| row.try_get(0)).expect("a count")
+}
+
+#[test]
+fn what_has_long_ended_is_taken_out_at_the_start_and_while_others_are_written() {
+    let (_folder, path) = place();
+    let (bindings, _) = Bindings::open(&path, Options::default()).expect("a database");
+    let ended = [7_200, 3_500, 1].map(|ago| record(Kind::Added, ago, wall().0 - u64::from(ago), 1));
+    bindings.append_all([&ended[..]]).expect("room");
+    drop(bindings);
+    assert_eq!(rows(&path), 3);
+    // The clock may be off, so what has just ended stays a while.
+    let options = Options { tidy_every: Duration::ZERO, ..options(100) };
+    let (bindings, found) = Bindings::open(&path, options).expect("a database");
+    assert_eq!((found.len(), rows(&path)), (0, 2));
+    // One that ended while it could not be written, and another change.
+    let ended = record(Kind::Added, 8, wall().0 - 7_200, 1);
+    bindings.append_all([&[ended.clone(), record(Kind::Added, 9, later(), 1)][..]]).expect("room");
+    drop(bindings);
+    assert_eq!(rows(&path), 3);
+    // The control: five minutes have not passed.
+    let (bindings, _) = Bindings::open(&path, Options::default()).expect("a database");
+    bindings.append_all([&[ended][..]]).expect("room");
+    drop(bindings);
+    assert_eq!(rows(&path), 4);
+}
+
 #[test]
 fn one_change_more_than_may_wait_is_refused_with_all_of_its_kind() {
     let (_folder, path) = place();
     // Nothing is written before the end.
-    let options = Options { flush_every: Duration::from_secs(3_600), waiting: 4 };
+    let options = Options { flush_every: Duration::from_secs(3_600), waiting: 4, ..Options::default() };
     let (bindings, _) = Bindings::open(&path, options).expect("a database");
     let all: Vec<Record> = (0..6).map(|user| record(Kind::Added, user, later(), 1)).collect();
     bindings.append_all([&all[..3]]).expect("room");
@@ -142,10 +209,11 @@ fn while_nothing_can_be_written_changes_are_refused_and_what_was_taken_in_is_wri
 #[test]
 fn what_no_registrar_has_written_is_not_taken_for_a_binding() {
     for bad in [
-        "INSERT INTO bindings VALUES ('sip:a@home', 'sip:a@b', 9000000000, -1, 0, '', '', '', '', NULL)",
-        "INSERT INTO bindings VALUES ('sip:a@home', 'sip:a@b', 9000000000, 1, 70000, '', '', '', '', NULL)",
-        "INSERT INTO bindings VALUES ('sip:a@home', 'sip:a@b', 9000000000, 1, 0, '', '', '', '', 'UDP here')",
-        "INSERT INTO bindings VALUES ('sip:a@home', 'sip:a@b', 9000000000, 'one', 0, '', '', '', '', NULL)",
+        "INSERT INTO bindings VALUES ('sip:a@home', 'sip:a@b', 'sip:a@b', 9000000000, -1, 0, '', '', '', '', NULL)",
+        "INSERT INTO bindings VALUES ('sip:a@home', 'sip:a@b', 'sip:a@b', 9000000000, 1, 70000, '', '', '', '', NULL)",
+        "INSERT INTO bindings VALUES ('sip:a@home', 'sip:a@b', 'sip:a@b', 9000000000, 1, 0, '', '', '', '', 'UDP here')",
+        "INSERT INTO bindings VALUES ('sip:a@home', 'sip:a@b', 'sip:a@b', 9000000000, 'one', 0, '', '', '', '', NULL)",
+        "INSERT INTO bindings VALUES ('sip:a@home', 'sip:z@b', 'sip:a@b', 9000000000, 1, 0, '', '', '', '', NULL)",
     ] {
         let (_folder, path) = place();
         let mut other = Database::open(&path, TABLES).expect("a connection");
