@@ -114,7 +114,7 @@ fn bindings_are_there_again_after_a_restart_with_any_number_of_loops() {
 }
 
 #[test]
-fn a_table_that_cannot_be_used_ends_the_start_and_changes_nothing_later() {
+fn a_table_that_cannot_be_used_ends_the_start_and_adds_nobody_later() {
     let bases = Bases::new();
     let mut server = bases.serve("[users.bob]\npassword = \"secret2\"\n");
     sql(&bases.users(), "INSERT INTO users (name, password) VALUES ('alice', 'secret1')");
@@ -124,7 +124,15 @@ fn a_table_that_cannot_be_used_ends_the_start_and_changes_nothing_later() {
     server.program.wait_for("user \"bob\" stands in the configuration too");
     registers_so(&server, "bob", "secret2", 0);
     registers_so(&server, "alice", "secret1", 0);
+    // But whoever is gone is out, whatever else the table says.
+    sql(
+        &bases.users(),
+        "BEGIN; DELETE FROM users WHERE name = 'alice'; INSERT INTO users (name) VALUES ('carol'), ('dave'); COMMIT",
+    );
+    registers_so(&server, "alice", "secret1", 1);
+    registers_so(&server, "bob", "secret2", 0);
     drop(server);
+    sql(&bases.users(), "DELETE FROM users WHERE password IS NULL");
     let file = offhook::configuration(&format!(
         "[users.bob]\npassword = \"x\"\n[sqlite]\nusers = \"{}\"\n",
         bases.users().display()
@@ -143,4 +151,21 @@ fn a_table_that_cannot_be_used_ends_the_start_and_changes_nothing_later() {
     let (code, output) = offhook::start(&arguments).finish();
     assert_ne!(code, 0);
     assert!(output.contains("user \"bob\" stands in the configuration too; take one of them away"), "{output}");
+}
+
+#[test]
+fn names_that_come_and_go_leave_room_for_others() {
+    let bases = Bases::new();
+    let server = bases.serve("[limits]\nusers = 3\n");
+    for round in 0..5 {
+        sql(
+            &bases.users(),
+            &format!(
+                "BEGIN; DELETE FROM users; INSERT INTO users (name, password) VALUES ('a{round}', 'secret1'), ('b{round}', 'secret1'); COMMIT"
+            ),
+        );
+        registers_so(&server, &format!("b{round}"), "secret1", 0);
+    }
+    assert_eq!(server.status()["users"].as_array().unwrap().len(), 2);
+    assert_ne!(registers(&server, free_port(), "b3", "secret1").0, 0, "gone");
 }

@@ -140,35 +140,42 @@ impl Accounts {
         if config.users.is_empty() {
             for (name, password) in made(config)? {
                 let user = User { secret: Secret::Password(password.clone()), ..User::default() };
-                all.add(config, &name, &user)?;
+                all.add(config, &name, &user, None)?;
                 told.push(Account { name, password: Some(password) });
             }
         } else {
             for (name, user) in &config.users {
-                all.add(config, name, user)?;
+                all.add(config, name, user, None)?;
                 told.push(Account { name: name.clone(), password: None });
             }
         }
         Ok((all, told))
     }
 
-    /// The same server with other users. Who is gone keeps the place, and can do nothing with it; who is new has a new one.
+    /// The same server with other users. Who is gone keeps the place, and can do nothing with it, until it is `free` and somebody new gets it.
     ///
     /// # Errors
     /// [`AccountError`]; also for who cannot authenticate by `offered`, which devices are told already.
-    pub(crate) fn changed(&self, config: &Config, offered: &[Algorithm]) -> Result<Self, AccountError> {
+    pub(crate) fn changed(
+        &self,
+        config: &Config,
+        offered: &[Algorithm],
+        free: impl Fn(usize) -> bool,
+    ) -> Result<Self, AccountError> {
         if let Some(Taken { number, by }) = config.taken() {
             return Err(AccountError::Taken { number, by: by.map(|key| key.join(".")) });
         }
         let mut all = Self::default();
         for known in &self.users {
             match config.users.get(&known.name) {
-                Some(user) => all.add(config, &known.name, user)?,
+                Some(user) => all.add(config, &known.name, user, None)?,
                 None => all.users.push(known.gone()),
             }
         }
+        let is_empty = |(place, known): &(usize, &Known)| !config.users.contains_key(&known.name) && free(*place);
+        let mut empty = self.users.iter().enumerate().filter(is_empty).map(|(place, _)| place);
         for (name, user) in config.users.iter().filter(|(name, _)| !all.names.contains_key(*name)).collect::<Vec<_>>() {
-            all.add(config, name, user)?;
+            all.add(config, name, user, empty.next())?;
         }
         let lacks = |user: &&Known| offered.iter().any(|algorithm| user.ha1.get(*algorithm).is_none());
         let lacking = all.iter().find(lacks).map(|user| user.name.clone());
@@ -228,10 +235,11 @@ impl Accounts {
         self.users.iter().enumerate().filter(|(at, user)| self.names.get(&user.name) == Some(at)).map(|(_, user)| user)
     }
 
-    fn add(&mut self, config: &Config, name: &str, user: &User) -> Result<(), AccountError> {
+    /// Adds a user, at the place of somebody who is gone or at the end.
+    fn add(&mut self, config: &Config, name: &str, user: &User, empty: Option<usize>) -> Result<(), AccountError> {
         usable(name)
             .map_err(|why| AccountError::Secret { user: format!("{name:?}"), why: format!("expected {why}") })?;
-        let at = self.users.len();
+        let at = empty.unwrap_or(self.users.len());
         let known = Known {
             name: name.to_owned(),
             display: user.display.clone(),
@@ -243,7 +251,10 @@ impl Accounts {
         for number in std::iter::once(name).chain(user.numbers.iter().map(String::as_str)) {
             self.numbers.insert(number.to_owned(), at);
         }
-        self.users.push(known);
+        match self.users.get_mut(at) {
+            Some(gone) => *gone = known,
+            None => self.users.push(known),
+        }
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ use crate::panel::{NoAnswer, Panel};
 use crate::status::Status;
 use crate::studio::Studio;
 use crate::switch::{Given, Switch};
+use crate::tables::Begin;
 use crate::tally::Tally;
 use crate::watch::{Watch, WatchError};
 
@@ -138,7 +139,12 @@ impl Server {
         let tally = Tally::new(if table.is_some() { told.len().max(config.limits.users) } else { told.len() });
         let board = crate::board::Board::new();
         let accounts = Arc::new(accounts);
-        let known = (config.clone(), Arc::clone(&accounts), rules.algorithms.clone());
+        let begin = Begin {
+            config: config.clone(),
+            accounts: Arc::clone(&accounts),
+            offered: rules.algorithms.clone(),
+            tally: Arc::clone(&tally),
+        };
         let given = Given { config, accounts, home, tally, board, secret: rand::random() };
         let trace = Trace::default();
         let member = |studio| member(given.clone(), &rules, (tls.clone(), trace.clone()), studio);
@@ -149,7 +155,7 @@ impl Server {
         let loops = Panel::new(sip.handles(), sip.intakes(), listed);
         let watch = watch.serve(loops.clone(), trace.clone()).map_err(net::StartError::System)?;
         loops.tell(|| Command::Begin).map_err(|_| net::StartError::NothingToBind)?;
-        let users = table.map(|table| crate::tables::watch(table, known, loops.clone())).transpose()?;
+        let users = table.map(|table| crate::tables::watch(table, begin, loops.clone())).transpose()?;
         Ok(Running {
             sip,
             loops,

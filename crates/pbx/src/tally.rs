@@ -41,6 +41,11 @@ impl Tally {
         Some(Seat { tally: Arc::clone(self), user })
     }
 
+    /// Whether no call is one of this user's.
+    pub(crate) fn is_free(&self, user: usize) -> bool {
+        self.users.get(user).is_none_or(|held| held.load(Ordering::Relaxed) == 0)
+    }
+
     /// A loop has `now` bindings where it had `before`.
     pub(crate) fn bindings(&self, before: usize, now: usize) {
         self.bindings.fetch_add(now, Ordering::Relaxed);

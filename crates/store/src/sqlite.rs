@@ -14,7 +14,7 @@ pub use bindings::{Bindings, Options};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::runtime::{Builder, Runtime};
-pub use users::{Secret, Table, User, Users};
+pub use users::{Follower, Rows, Secret, Table, User, Users};
 
 use crate::StoreError;
 use crate::files::{folder, make_private};

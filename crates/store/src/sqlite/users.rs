@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::{Database, failed};
+use super::{Database, PAGE, failed};
 use crate::StoreError;
 
 const TABLES: &str = "CREATE TABLE IF NOT EXISTS users (
@@ -46,6 +47,28 @@ pub struct User {
     pub max_contacts: Option<usize>,
 }
 
+/// What a table holds.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// Whose name and secret can be read. Of too many only those that are known already, and of them nothing else.
+    pub users: Vec<User>,
+    /// The first thing for which the table cannot be used as it is.
+    pub wrong: Option<StoreError>,
+}
+
+/// Whoever wants to know of changes. All of it happens on the thread that reads.
+pub trait Follower: Send + 'static {
+    /// Whether a user of this name was there before.
+    fn knows(&self, name: &str) -> bool;
+
+    /// What there is now, or why that cannot be said. Where this returns false it is told again the next time. A table that cannot be read is told of
+    /// once, and read again the next time whatever is returned.
+    fn told(&mut self, rows: Result<Rows, StoreError>) -> bool;
+
+    /// Each time that it has been looked whether something has changed.
+    fn looked(&mut self) {}
+}
+
 /// Looks after a table of users. Dropping it ends that.
 #[derive(Debug)]
 pub struct Users {
@@ -72,52 +95,95 @@ impl Table {
     /// # Errors
     /// It is no database of users, or has more; a row has no name, or not exactly one of password and hash; the system refuses.
     pub fn open(path: &Path, most: usize) -> Result<(Self, Vec<User>), StoreError> {
-        let mut database = Database::open(path, TABLES)?;
-        let users = database.runtime.block_on(read(&mut database.connection, most, path))?;
-        Ok((Self { database, path: path.to_owned(), most }, users))
+        let mut table = Self { database: Database::open(path, TABLES)?, path: path.to_owned(), most };
+        match table.read(&|_| false)? {
+            Rows { wrong: Some(why), .. } => Err(why),
+            Rows { users, wrong: None } => Ok((table, users)),
+        }
     }
 
-    /// Looks each `every` whether another program has changed the database, and tells who there is then, or why that cannot be said. Where that returns
-    /// false it is told again the next time.
+    /// Looks each `every` whether another program has changed the database, and tells who there is then.
     ///
     /// # Errors
     /// The system refuses a thread.
-    pub fn watch(
-        self,
+    pub fn watch(self, every: Duration, follower: impl Follower) -> Result<Users, StoreError> {
+        self.watch_by(every, follower, |table, knows| table.read(knows))
+    }
+
+    fn watch_by<F: Follower>(
+        mut self,
         every: Duration,
-        told: impl FnMut(Result<Vec<User>, StoreError>) -> bool + Send + 'static,
+        mut follower: F,
+        mut read: impl FnMut(&mut Self, &dyn Fn(&str) -> bool) -> Result<Rows, StoreError> + Send + 'static,
     ) -> Result<Users, StoreError> {
         let stop = Arc::new(AtomicBool::new(false));
         let (of_thread, path) = (Arc::clone(&stop), self.path.clone());
-        let started = thread::Builder::new().name("users".to_owned()).spawn(move || self.keep(every, told, &of_thread));
+        let keep = move || {
+            let mut watch = Watch::default();
+            while !of_thread.load(Ordering::Acquire) {
+                watch.look(&mut self, &mut follower, &mut read);
+                follower.looked();
+                let until = Instant::now() + every;
+                while !of_thread.load(Ordering::Acquire) && Instant::now() < until {
+                    thread::park_timeout(until.saturating_duration_since(Instant::now()));
+                }
+            }
+            self.database.close();
+        };
+        let started = thread::Builder::new().name("users".to_owned()).spawn(keep);
         let reader = started.map_err(|why| StoreError::io("start the thread that reads", &path, why))?;
         Ok(Users { stop, reader: Some(reader) })
     }
 
-    fn keep(mut self, every: Duration, mut told: impl FnMut(Result<Vec<User>, StoreError>) -> bool, stop: &AtomicBool) {
-        // Changed since the first reading: that is looked at at once.
-        let mut known = None;
-        while !stop.load(Ordering::Acquire) {
-            let Database { runtime, connection } = &mut self.database;
-            match runtime.block_on(version(connection)) {
-                Ok(now) if known == Some(now) => {}
-                Ok(now) => {
-                    let taken = told(runtime.block_on(read(connection, self.most, &self.path)));
-                    known = taken.then_some(now);
-                }
-                // Told again only when it has changed once more.
-                Err(why) => {
-                    if known.take().is_some() {
-                        let _ = told(Err(failed("read", &self.path, &why)));
-                    }
-                }
+    /// A number that is another when another connection has changed the database.
+    fn version(&mut self) -> Result<i64, StoreError> {
+        let Database { runtime, connection } = &mut self.database;
+        let read = runtime.block_on(sqlx::query("PRAGMA data_version").fetch_one(connection));
+        read.and_then(|row| row.try_get(0)).map_err(|why| failed("read", &self.path, &why))
+    }
+
+    fn read(&mut self, knows: &dyn Fn(&str) -> bool) -> Result<Rows, StoreError> {
+        let Self { database: Database { runtime, connection }, path, most } = self;
+        runtime.block_on(read(connection, (*most, knows), path)).map_err(|why| failed("read", path, &why))
+    }
+}
+
+/// What the thread knows of the table.
+#[derive(Debug, Default)]
+struct Watch {
+    /// The version that was told and taken. None at first: the table may have changed since it was read.
+    known: Option<i64>,
+    /// That it cannot be read has been told.
+    complained: bool,
+}
+
+impl Watch {
+    fn look<F: Follower>(
+        &mut self,
+        table: &mut Table,
+        follower: &mut F,
+        read: &mut impl FnMut(&mut Table, &dyn Fn(&str) -> bool) -> Result<Rows, StoreError>,
+    ) {
+        let now = match table.version() {
+            Ok(now) if self.known == Some(now) => return,
+            Ok(now) => now,
+            Err(why) => return self.failed(why, follower),
+        };
+        match read(table, &|name| follower.knows(name)) {
+            Ok(rows) => {
+                self.complained = false;
+                self.known = follower.told(Ok(rows)).then_some(now);
             }
-            let until = Instant::now() + every;
-            while !stop.load(Ordering::Acquire) && Instant::now() < until {
-                thread::park_timeout(until.saturating_duration_since(Instant::now()));
-            }
+            Err(why) => self.failed(why, follower),
         }
-        self.database.close();
+    }
+
+    /// The change is not lost: the next look reads again.
+    fn failed<F: Follower>(&mut self, why: StoreError, follower: &mut F) {
+        self.known = None;
+        if !std::mem::replace(&mut self.complained, true) {
+            follower.told(Err(why));
+        }
     }
 }
 
@@ -132,36 +198,65 @@ impl Drop for Users {
     }
 }
 
-/// A number that is another when another connection has changed the database.
-async fn version(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
-    sqlx::query("PRAGMA data_version").fetch_one(connection).await?.try_get(0)
+async fn read(
+    connection: &mut SqliteConnection,
+    (most, knows): (usize, &dyn Fn(&str) -> bool),
+    path: &Path,
+) -> Result<Rows, sqlx::Error> {
+    let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
+    let all =
+        sqlx::query("SELECT name, password, ha1, display, numbers, max_contacts FROM users ORDER BY name LIMIT ?");
+    let all = all.bind(limit).fetch_all(&mut *connection).await?;
+    let mut rows = Rows::default();
+    let wrong = |why: String| StoreError::Database { doing: "use", path: path.to_owned(), why };
+    if all.len() > most {
+        rows.wrong = Some(wrong(format!("expected at most {most} users")));
+        rows.users = known(connection, knows).await?;
+        return Ok(rows);
+    }
+    rows.users.reserve(all.len());
+    for row in &all {
+        let (user, why) = match user(row) {
+            Ok((user, why)) => (user, why.map(&wrong)),
+            Err(why) => (None, Some(failed("read", path, &why))),
+        };
+        rows.users.extend(user);
+        rows.wrong = rows.wrong.or(why);
+    }
+    Ok(rows)
 }
 
-async fn read(connection: &mut SqliteConnection, most: usize, path: &Path) -> Result<Vec<User>, StoreError> {
-    let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
-    let rows =
-        sqlx::query("SELECT name, password, ha1, display, numbers, max_contacts FROM users ORDER BY name LIMIT ?");
-    let rows = rows.bind(limit).fetch_all(connection).await.map_err(|why| failed("read", path, &why))?;
-    let wrong = |why: String| StoreError::Database { doing: "use", path: path.to_owned(), why };
-    if rows.len() > most {
-        return Err(wrong(format!("expected at most {most} users")));
+/// Those of a table of too many who are known already.
+async fn known(connection: &mut SqliteConnection, knows: &dyn Fn(&str) -> bool) -> Result<Vec<User>, sqlx::Error> {
+    let (mut users, mut last) = (Vec::new(), String::new());
+    loop {
+        let page = sqlx::query(
+            "SELECT name, password, ha1, NULL, NULL, NULL FROM users WHERE name > ? AND typeof(name) = 'text' ORDER BY name LIMIT ?",
+        );
+        let page = page.bind(&last).bind(PAGE).fetch_all(&mut *connection).await?;
+        let Some(end) = page.last() else { return Ok(users) };
+        last = end.try_get(0)?;
+        let read = page.iter().filter_map(|row| user(row).ok()?.0);
+        users.extend(read.filter(|user| knows(&user.name)));
     }
-    let mut users = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let text = |at: usize| row.try_get::<Option<String>, _>(at).map_err(|why| failed("read", path, &why));
-        let name = text(0)?.unwrap_or_default();
-        let secret = match (text(1)?, text(2)?) {
-            (Some(password), None) => Secret::Password(password),
-            (None, Some(ha1)) => Secret::Ha1(ha1),
-            _ => return Err(wrong(format!("user {name:?}: expected either password or ha1"))),
-        };
-        let contacts: Option<i64> = row.try_get(5).map_err(|why| failed("read", path, &why))?;
-        let contacts = contacts.map(usize::try_from).transpose();
-        let max_contacts = contacts.map_err(|_| wrong(format!("user {name:?}: expected max_contacts above 0")))?;
-        let numbers = text(4)?.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
-        users.push(User { name, secret, display: text(3)?, numbers, max_contacts });
-    }
-    Ok(users)
+}
+
+/// The user of a row, where it has a name and a secret, and what is wrong with it.
+fn user(row: &SqliteRow) -> Result<(Option<User>, Option<String>), sqlx::Error> {
+    let text = |at: usize| row.try_get::<Option<String>, _>(at);
+    let name = text(0)?.unwrap_or_default();
+    let secret = match (text(1)?, text(2)?) {
+        (Some(password), None) => Secret::Password(password),
+        (None, Some(ha1)) => Secret::Ha1(ha1),
+        _ => return Ok((None, Some(format!("user {name:?}: expected either password or ha1")))),
+    };
+    let (max_contacts, wrong) = match row.try_get::<Option<i64>, _>(5).map(|most| most.map(usize::try_from).transpose())
+    {
+        Ok(Ok(most)) => (most, None),
+        _ => (None, Some(format!("user {name:?}: expected max_contacts above 0"))),
+    };
+    let numbers = text(4)?.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+    Ok((Some(User { name, secret, display: text(3)?, numbers, max_contacts }), wrong))
 }
 
 #[cfg(test)]

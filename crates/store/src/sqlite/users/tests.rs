@@ -22,6 +22,25 @@ fn place() -> (tempfile::TempDir, PathBuf, Other) {
     (folder, path, other)
 }
 
+/// Tells a function of it; knows users whose names begin with `a`.
+struct Told<F>(F);
+
+impl<F: FnMut(Result<Rows, StoreError>) -> bool + Send + 'static> Follower for Told<F> {
+    fn knows(&self, name: &str) -> bool {
+        name.starts_with('a')
+    }
+
+    fn told(&mut self, rows: Result<Rows, StoreError>) -> bool {
+        (self.0)(rows)
+    }
+}
+
+/// The names, and what is wrong.
+fn named(rows: Result<Rows, StoreError>) -> Result<(Vec<String>, Option<String>), String> {
+    let rows = rows.map_err(|why| why.to_string())?;
+    Ok((rows.users.into_iter().map(|user| user.name).collect(), rows.wrong.map(|why| why.to_string())))
+}
+
 #[test]
 fn rows_are_read_and_a_change_is_told() {
     let (_folder, path, mut other) = place();
@@ -42,21 +61,86 @@ fn rows_are_read_and_a_change_is_told() {
     let (tell, told) = channel();
     // The second time it is not taken, and so told again.
     let mut times = 0;
-    let watched = table.watch(OFTEN, move |users| {
-        times += 1;
-        tell.send(users.map(|users| users.len()).map_err(|why| why.to_string())).is_ok() && times != 2
-    });
+    let watched = table.watch(
+        OFTEN,
+        Told(move |rows| {
+            times += 1;
+            tell.send(named(rows)).is_ok() && times != 2
+        }),
+    );
+    let _watched = watched.expect("a thread");
+    let next = || told.recv_timeout(PATIENCE).expect("told").expect("read");
+    assert_eq!(next().0.len(), 2, "whatever has changed since the first reading");
+    other.run("INSERT INTO users (name, password) VALUES ('carol', 'x')");
+    assert_eq!(next().0.len(), 3);
+    assert_eq!(next().0.len(), 3, "not taken before");
+    other.run("DELETE FROM users WHERE name = 'bob'");
+    assert_eq!(next().0, ["alice", "carol"]);
+    // Whoever has no secret that can be read is not there; a row that is wrong in anything else tells whose it is.
+    other.run("UPDATE users SET password = 'y'; UPDATE users SET max_contacts = -1 WHERE name = 'carol'");
+    let (names, wrong) = next();
+    assert_eq!(names, ["carol"]);
+    assert!(wrong.is_some_and(|why| why.ends_with("user \"alice\": expected either password or ha1")));
+    assert!(told.try_recv().is_err(), "told once");
+}
+
+#[test]
+fn a_reading_that_fails_once_loses_no_change() {
+    let (_folder, path, mut other) = place();
+    other.run("INSERT INTO users (name, password) VALUES ('alice', 'x'), ('bob', 'x')");
+    let (table, _) = Table::open(&path, 10).expect("a table");
+    let (tell, told) = channel();
+    let mut failures = 2;
+    let reading = move |table: &mut Table, knows: &dyn Fn(&str) -> bool| match failures {
+        0 => table.read(knows),
+        _ => {
+            failures -= 1;
+            Err(StoreError::Database { doing: "read", path: "u".into(), why: "disk I/O error".to_owned() })
+        }
+    };
+    let watched = table.watch_by(OFTEN, Told(move |rows| tell.send(named(rows)).is_ok()), reading);
     let _watched = watched.expect("a thread");
     let next = || told.recv_timeout(PATIENCE).expect("told");
-    assert_eq!(next(), Ok(2), "whatever has changed since the first reading");
-    other.run("INSERT INTO users (name, password) VALUES ('carol', 'x')");
-    assert_eq!(next(), Ok(3));
-    assert_eq!(next(), Ok(3), "not taken before");
-    other.run("DELETE FROM users WHERE name = 'bob'");
-    assert_eq!(next(), Ok(2));
-    other.run("UPDATE users SET password = 'y'");
-    assert!(next().is_err_and(|why| why.contains("user \"alice\": expected either password or ha1")));
-    assert!(told.try_recv().is_err(), "told once");
+    assert!(next().is_err_and(|why| why.contains("disk I/O error")));
+    assert_eq!(next().map(|told| told.0.len()), Ok(2), "the failure was told once, and nothing has changed since");
+    assert!(told.try_recv().is_err());
+}
+
+#[test]
+fn of_too_many_those_are_read_that_are_known() {
+    let (_folder, path, mut other) = place();
+    other.run("INSERT INTO users (name, password) VALUES ('a1', 'x'), ('a2', 'x')");
+    let (table, _) = Table::open(&path, 3).expect("a table");
+    let (tell, told) = channel();
+    let watched = table.watch(OFTEN, Told(move |rows| tell.send(named(rows)).is_ok()));
+    let _watched = watched.expect("a thread");
+    let next = || told.recv_timeout(PATIENCE).expect("told").expect("read");
+    assert_eq!(next(), (vec!["a1".to_owned(), "a2".to_owned()], None));
+    // Two pages and a bit of others before the known one.
+    other.run(
+        "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 9000)
+         INSERT INTO users (name, password) SELECT 'Z' || i, 'x' FROM n; DELETE FROM users WHERE name = 'a1'",
+    );
+    let (mut names, mut wrong) = next();
+    if names.len() == 2 {
+        // Seen between the two statements.
+        (names, wrong) = next();
+    }
+    assert_eq!(names, ["a2"]);
+    assert!(wrong.is_some_and(|why| why.ends_with("expected at most 3 users")));
+}
+
+#[test]
+fn a_database_that_is_there_keeps_its_mode_and_one_that_is_made_is_private() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (_folder, path, other) = place();
+    other.0.close();
+    let mode = || std::fs::metadata(&path).expect("a file").permissions().mode() & 0o777;
+    assert_eq!(mode(), 0o600);
+    // A panel of the same group writes it.
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o660)).expect("ours");
+    let _table = Table::open(&path, 1).expect("a table");
+    assert_eq!(mode(), 0o660);
 }
 
 #[test]
@@ -65,7 +149,8 @@ fn what_is_no_user_is_refused() {
         ("INSERT INTO users (name) VALUES ('a')", "expected either password or ha1"),
         ("INSERT INTO users VALUES ('a', 'x', 'ab', NULL, NULL, NULL)", "expected either password or ha1"),
         ("INSERT INTO users VALUES ('a', 'x', NULL, NULL, NULL, -1)", "expected max_contacts above 0"),
-        ("INSERT INTO users VALUES ('a', 'x', NULL, NULL, NULL, 'many')", "cannot read"),
+        ("INSERT INTO users VALUES ('a', 'x', NULL, NULL, NULL, 'many')", "expected max_contacts above 0"),
+        ("INSERT INTO users VALUES ('a', 'x', NULL, NULL, X'ff', NULL)", "cannot read"),
     ] {
         let (_folder, path, mut other) = place();
         other.run(row);
