@@ -1,6 +1,8 @@
 //! What settings must agree on, wherever each of them stands: a number reaches one user or extension, and users share a hash.
 
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 use sip::digest::Algorithm;
 use store::Durability;
@@ -91,6 +93,15 @@ impl Config {
             let (at, key, found) = (place(sources, &key), key.join("."), String::new());
             return Err(ConfigError::Value { at, key, found, expected });
         }
+        if let (Some(bindings), Some(users)) = (&self.sqlite.bindings, &self.sqlite.users)
+            && is_one_file(bindings, users)
+        {
+            let key = ["sqlite", "users"].map(str::to_owned);
+            let expected =
+                "another file than `sqlite.bindings`: each binding that is written would have all users read again";
+            let (at, key, found) = (place(sources, &key), key.join("."), format!("\"{}\"", users.display()));
+            return Err(ConfigError::Value { at, key, found, expected: expected.to_owned() });
+        }
         if let Some(name) = self.misfit() {
             let key = ["users", name, "ha1"].map(str::to_owned);
             return Err(ConfigError::Value {
@@ -103,6 +114,17 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Whether two paths lead to one file, whether it is there yet or not.
+fn is_one_file(one: &Path, other: &Path) -> bool {
+    // A file that is missing has no name but the one that it is to get.
+    let real = |path: &Path| {
+        let of_folder = || Some(std::path::absolute(path).ok()?.parent()?.canonicalize().ok()?.join(path.file_name()?));
+        path.canonicalize().ok().or_else(of_folder).unwrap_or_else(|| path.to_owned())
+    };
+    let inode = |path: &Path| std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+    real(one) == real(other) || inode(one).is_some_and(|one| inode(other) == Some(one))
 }
 
 /// Where a key stands in the last of the texts that has it: that one counts.

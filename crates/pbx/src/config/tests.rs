@@ -356,6 +356,27 @@ fn bindings_in_a_database_are_not_written_before_the_answers() {
 }
 
 #[test]
+fn users_and_bindings_are_not_in_one_file_whatever_it_is_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(at("there"), "").unwrap();
+    std::os::unix::fs::symlink(at("there"), at("linked")).unwrap();
+    std::fs::hard_link(at("there"), at("second")).unwrap();
+    std::os::unix::fs::symlink(folder.path(), at("again")).unwrap();
+    let text =
+        |bindings: &str, users: &str| format!("sqlite = {{ bindings = '{}', users = '{}' }}", at(bindings), at(users));
+    for (bindings, users) in
+        [("a", "a"), ("a", "./a"), ("a", "again/a"), ("there", "linked"), ("there", "second"), ("no/such", "no/such")]
+    {
+        let error = read(&text(bindings, users)).unwrap_err();
+        assert!(error.contains("`sqlite.users`") && error.contains("another file than `sqlite.bindings`"), "{error}");
+    }
+    for (bindings, users) in [("a", "b"), ("there", "a"), ("no/such", "nor/such")] {
+        assert!(read(&text(bindings, users)).is_ok(), "{bindings} {users}");
+    }
+}
+
+#[test]
 fn rfc3261_17_1_1_2_timer_d_is_64_t1_and_never_under_32_s() {
     for (text, d) in [("", 32), ("sip.t1_ms = 20", 32), ("sip.t1_ms = 1000", 64)] {
         assert_eq!(read(text).unwrap().timers.d, Duration::from_secs(d), "{text}");
