@@ -42,7 +42,7 @@ impl Switch {
         }
         // A proxy beside us wants to see all that comes, so the stack has not looked (RFC 3261 section 8.2.2.2).
         if turn.is_merged(tx, &request) {
-            return Some(Reply::new(StatusCode::LOOP_DETECTED).stateless());
+            return Some(merged());
         }
         // 501 for a method nobody knows, before any challenge: there is nothing that a password could open.
         if !request.method().is_known()
@@ -108,6 +108,10 @@ impl Switch {
             Ok(addresses) => addresses,
             Err(refusal) => return Some(refusal.stateless()),
         };
+        // Before its credentials are looked at, which are good for one copy only.
+        if turn.is_merged(tx, request) {
+            return Some(merged());
+        }
         let user = match self.admit(request, origin, turn.now()) {
             Ok(user) => user,
             Err(reply) => return Some(*reply),
@@ -213,6 +217,11 @@ impl Switch {
         let ours = self.calls.held() + self.relay.len() + self.findings.len() + self.studio.owed() + self.roles.held();
         ours + turn.unsettled()
     }
+}
+
+/// The answer to another copy of a request that is being looked at (RFC 3261 section 8.2.2.2).
+pub(crate) fn merged() -> Reply {
+    Reply::new(StatusCode::LOOP_DETECTED).stateless()
 }
 
 /// Within a dialog, but of none that there is (RFC 3261 section 12.2.2): the stack hands requests of its own dialogs to their sessions.

@@ -11,6 +11,7 @@ use sip::uas::{self, Capabilities};
 use sip::{Origin, Reply, ServerTx, Turn};
 
 use crate::config::{Authenticate, Config, ProxyRules, Role};
+use crate::dispatch;
 use crate::finding::Seeker;
 use crate::switch::Switch;
 use crate::target::{self, Target};
@@ -118,6 +119,10 @@ impl Switch {
             let mut reply = Reply::new(StatusCode::METHOD_NOT_ALLOWED).stateless();
             reply.lines.push_id(HeaderId::Allow, "REGISTER, OPTIONS");
             return Some(reply);
+        }
+        // A proxy passes each copy on; who answers for the user answers one.
+        if role == Role::Redirect && turn.is_merged(tx, &request) {
+            return Some(dispatch::merged());
         }
         let known = match self.let_in(role, &request, &origin, &arrival, turn) {
             Ok(known) => known,

@@ -5,10 +5,13 @@ use sip::message::{HeaderId, Lines, StatusCode, Uri};
 
 use crate::fork::Target;
 
-/// 302 with the contacts of these targets, the best first (RFC 3261 section 21.3.3); 480 without any. Those behind a Path cannot be reached by who asks
-/// and are left out; nobody is sent to the very URI that he asked for, and where there is no other that is a 404.
-pub fn reply(asked: &Uri<'_>, targets: &[Target]) -> Reply {
-    let mut best: Vec<&Target> = targets.iter().filter(|target| target.routes.is_empty()).collect();
+/// 302 with the contacts of these targets, the best first (RFC 3261 section 21.3.3); 480 without any. What is behind a Path cannot be reached by who asks
+/// and is left out: of the flows of an instance the first that is not is told, and no other (RFC 5626 section 7). Nobody is sent to the very URI that he
+/// asked for, and where there is no other that is a 404.
+pub fn reply<'a>(asked: &Uri<'_>, targets: &'a [Target]) -> Reply {
+    let reached = |target: &Target| target.routes.is_empty();
+    let of_instance = |target: &'a Target| std::iter::once(target).chain(&target.flows).find(|flow| reached(flow));
+    let mut best: Vec<&Target> = targets.iter().filter_map(of_instance).collect();
     let were_any = !best.is_empty();
     best.retain(|target| !target.uri.as_uri().equivalent(asked));
     best.sort_by_key(|target| std::cmp::Reverse(target.q));
@@ -45,6 +48,24 @@ mod tests {
             "Contact: <sip:b@192.0.2.1;transport=tcp>\r\nContact: <sip:b@192.0.2.2>;q=0.250\r\n"
         );
         assert_eq!(super::reply(&asked, &[]).code.get(), 480);
+    }
+
+    #[test]
+    fn rfc5626_7_of_a_device_of_several_flows_one_is_told_that_can_be_reached() {
+        let asked = Uri::parse("sip:b@home.example").unwrap();
+        let target = |uri: &str| Target::new(uri.parse().unwrap());
+        let hidden = |uri: &str| Target { routes: vec!["<sip:edge;lr>".to_owned()], ..target(uri) };
+        let device = |first: Target, flows: Vec<Target>| [Target { flows, ..first }];
+        let flows = vec![hidden("sip:b@10.0.0.2"), target("sip:b@192.0.2.1"), target("sip:b@192.0.2.2")];
+        let reply = |targets: &[Target]| reply(&asked, targets);
+        let found = reply(&device(hidden("sip:b@10.0.0.1"), flows.clone()));
+        assert_eq!(found.code.get(), 302);
+        assert_eq!(String::from_utf8_lossy(found.lines.as_bytes()), "Contact: <sip:b@192.0.2.1>\r\n");
+        // The one refreshed last, where it can be reached itself.
+        let found = reply(&device(target("sip:b@192.0.2.3"), flows));
+        assert_eq!(String::from_utf8_lossy(found.lines.as_bytes()), "Contact: <sip:b@192.0.2.3>\r\n");
+        let none = reply(&device(hidden("sip:b@10.0.0.1"), vec![hidden("sip:b@10.0.0.2")]));
+        assert_eq!(none.code.get(), 480);
     }
 
     #[test]

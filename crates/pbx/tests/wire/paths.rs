@@ -7,6 +7,7 @@ use audio::codec::Codec;
 use pbx::{Config, Role};
 use sip::message::{HeaderId, Limits, Message, Method};
 
+use crate::phone::Phone;
 use crate::setup::{config, nothing_left, phone, start, with_config};
 use crate::sound::Sound;
 
@@ -48,6 +49,61 @@ fn by_two_ways(config: Config) {
     callee.respond(&invite, 486, None);
     callee.request(Method::Ack);
     assert_eq!(caller.final_response(&branch).code().get(), 486);
+    nothing_left(&running);
+}
+
+/// One request along two ways: the code of the answer to each copy.
+fn codes_by_two_ways(phone: &mut Phone, method: &str, number: &str) -> [u16; 2] {
+    let server = phone.server.port();
+    let (uri, to) = match method {
+        "REGISTER" => (format!("sip:127.0.0.1:{server}"), format!("sip:{number}@127.0.0.1")),
+        _ => (format!("sip:{number}@127.0.0.1:{server}"), format!("sip:{number}@127.0.0.1")),
+    };
+    let (_, challenge) = phone.ask_plain(method, &uri, &to, None, &[]);
+    assert_eq!(challenge.code().get(), 401);
+    let lines = phone.credentials(challenge.headers(), method, &uri, "");
+    let first = phone.draft(method, &uri, &to, None, &lines);
+    let branch = first.split("branch=").nth(1).unwrap().split(';').next().unwrap().to_owned();
+    let other = format!("{branch}other");
+    phone.send(&first);
+    let one = phone.final_response(&branch).code().get();
+    phone.send(&first.replace(&branch, &other));
+    let two = phone.final_response(&other).code().get();
+    if method == "INVITE" {
+        phone.send(&first.replace("INVITE", "ACK"));
+    }
+    [one, two]
+}
+
+#[test]
+fn rfc3261_8_2_2_2_a_register_that_comes_by_two_ways_is_482_whatever_the_server_is_besides() {
+    let beside = [("proxied.example".to_owned(), Role::Proxy)].into();
+    let alone = |role| Config { role, domains: vec!["127.0.0.1".to_owned()], ..config() };
+    for config in [
+        config(),
+        Config { roles: beside, ..config() },
+        alone(Role::Proxy),
+        alone(Role::Registrar),
+        alone(Role::Redirect),
+    ] {
+        let (running, address) = start(config);
+        let mut one = phone(address, "1001");
+        one.extra = "Expires: 120\r\n".to_owned();
+        let role = running.status().unwrap();
+        assert_eq!(codes_by_two_ways(&mut one, "REGISTER", "1001"), [200, 482], "{role:?}");
+        // The control: another request is no copy.
+        one.extra.clear();
+        assert_eq!(one.register(120).code().get(), 200);
+    }
+}
+
+#[test]
+fn rfc3261_8_2_2_2_a_redirect_server_answers_one_copy_of_what_comes_by_two_ways() {
+    let config = Config { role: Role::Redirect, domains: vec!["127.0.0.1".to_owned()], ..config() };
+    let (running, mut phones) = with_config(config, &["1001", "1002"]);
+    let [caller, _callee] = &mut phones[..] else { panic!("two") };
+    assert_eq!(codes_by_two_ways(caller, "INVITE", "1002"), [302, 482]);
+    assert_eq!(codes_by_two_ways(caller, "INVITE", "1002"), [302, 482], "another call");
     nothing_left(&running);
 }
 
