@@ -359,7 +359,7 @@ impl Account {
             identity.routes.extend(service_route.iter().cloned());
             identity.proved = true;
             if let Some((server, realms)) = asked {
-                identity.credentials = identity.credentials.bound_to(*server, realms);
+                identity.credentials = identity.credentials.bound_to(*server, service_route, realms);
             }
         }
         identity

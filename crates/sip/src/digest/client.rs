@@ -11,6 +11,7 @@ use super::home::{Challenger, Home};
 use super::info::InfoError;
 use super::response::{Inputs, Protection, Quality};
 use crate::message::Uri;
+use crate::route;
 
 /// Answers to one realm within one request.
 const ANSWERS: u8 = 2;
@@ -18,6 +19,8 @@ const ANSWERS: u8 = 2;
 const ROUNDS: u8 = 4;
 /// Challenges read from one response.
 const CHALLENGES: usize = 16;
+/// Service routes of a registrar that are servers of the account's.
+const ROUTES: usize = 16;
 
 /// What a user proves himself with.
 #[derive(Clone, PartialEq, Eq)]
@@ -97,8 +100,14 @@ impl Credential {
     /// Ties it to this server, besides those named before: what goes elsewhere first is not signed with it. Without a realm one only is answered of what
     /// goes there, the first that asks (any, where we register). What is no SIP address changes nothing.
     pub fn at(mut self, server: &Uri<'_>) -> Credential {
-        self.homes.extend(Home::of(server));
+        Home::of(server).into_iter().for_each(|home| self.add(home));
         self
+    }
+
+    fn add(&mut self, home: Home) {
+        if !self.homes.contains(&home) {
+            self.homes.push(home);
+        }
     }
 
     /// The user.
@@ -142,18 +151,25 @@ impl Credentials {
     }
 
     /// The same once we are registered at this address, where these realms were answered (see [`Client::realms`]): what [`Credential::at`] has tied to
-    /// servers is good there too, and for no other realms. No realms: for as many as before.
-    pub fn bound_to(&self, server: SocketAddr, realms: &[String]) -> Credentials {
+    /// servers is good there too, and for no other realms. No realms: for as many as before. What is for certain realms is good on the way that the registrar
+    /// has told as well (Service-Route, RFC 3608 section 6.1).
+    pub fn bound_to(&self, server: SocketAddr, service_route: &[String], realms: &[String]) -> Credentials {
+        let routes = service_route.iter().take(ROUTES).filter_map(|route| Uri::parse(route::uri_of(route)).ok());
+        let routes: Vec<Home> = routes.filter_map(|uri| Home::of(&uri)).collect();
         let tied = |one: &Credential| {
             let mut one = one.clone();
-            one.homes.push(Home::at(server));
-            match one.realm {
+            one.add(Home::at(server));
+            let mut all = match one.realm {
                 None if !realms.is_empty() => {
                     let bound = |realm: &String| Credential { realm: Some(realm.clone()), ..one.clone() };
                     realms.iter().map(bound).collect()
                 }
                 _ => vec![one],
+            };
+            for one in all.iter_mut().filter(|one| one.realm.is_some()) {
+                routes.iter().for_each(|home| one.add(home.clone()));
             }
+            all
         };
         self.iter().flat_map(|one| if one.homes.is_empty() { vec![one.clone()] } else { tied(one) }).collect()
     }
@@ -271,6 +287,8 @@ impl<'a> Offer<'a> {
 /// What is known about one realm.
 #[derive(Clone, Debug)]
 struct Answering {
+    /// Who has asked; `None`: not known, and so anybody.
+    asked: Option<Home>,
     proxy: bool,
     /// As they stood between the quotes.
     realm: String,
@@ -314,7 +332,7 @@ impl Client {
 
     /// Takes in the challenges of a 401 (`proxy` false: WWW-Authenticate values) or 407 (Proxy-Authenticate values), of every realm there are credentials for.
     ///
-    /// `Ok` when at least one can be answered by the next [`Client::lines_for`]. Who challenges is not looked at: see [`Client::take_challenges_of`].
+    /// `Ok` when at least one can be answered by the next [`Client::lines_for`] or [`Client::lines_to`]. Who challenges is not looked at: see [`Client::take_challenges_of`].
     pub fn take_challenges<'v>(&mut self, values: impl Iterator<Item = (bool, &'v [u8])>) -> Result<(), Refused> {
         self.take(None, values)
     }
@@ -378,8 +396,7 @@ impl Client {
         let bound =
             |known: &Answering| self.credentials.iter().any(|one| one.realm() == Some(&*unescape(&known.realm)));
         let is_told = one.realm.is_some() || from.registers || self.answering.iter().all(bound);
-        // A request in a dialog may go to a server of ours by another of its names.
-        let is_known = self.answering.iter().any(|known| known.realm == realm);
+        let is_known = self.answering.iter().any(|known| known.realm == realm && known.was_asked_by(&from));
         is_known || is_told && one.homes.iter().any(|home| home.is(&from))
     }
 
@@ -422,6 +439,7 @@ impl Client {
             }
         }
         let fresh = Answering {
+            asked: challenger.map(Home::that_asked),
             proxy,
             realm: realm.to_owned(),
             nonce: offer.nonce.to_owned(),
@@ -446,12 +464,42 @@ impl Client {
     ///
     /// `cnonce` must be fresh random; it is used where a nonce needs one.
     pub fn lines_for(&mut self, method: &str, uri: &str, body: &[u8], cnonce: u64) -> Vec<(bool, String)> {
+        self.lines(None, method, uri, body, cnonce)
+    }
+
+    /// The same for a request that this one gets first: what it has asked for itself, or might ask for as a server of the account's (see [`Credential::at`]).
+    pub fn lines_to(
+        &mut self,
+        whom: Challenger<'_>,
+        method: &str,
+        uri: &str,
+        body: &[u8],
+        cnonce: u64,
+    ) -> Vec<(bool, String)> {
+        self.lines(Some(whom), method, uri, body, cnonce)
+    }
+
+    fn lines(
+        &mut self,
+        whom: Option<Challenger<'_>>,
+        method: &str,
+        uri: &str,
+        body: &[u8],
+        cnonce: u64,
+    ) -> Vec<(bool, String)> {
         if !std::mem::take(&mut self.asked) {
             // Not called for by a challenge: another request begins.
             self.rounds = 0;
             self.answering.iter_mut().for_each(|one| one.answers = 0);
         }
-        self.answering.iter_mut().map(|one| (one.proxy, one.sign(method, uri, body, cnonce))).collect()
+        let Self { answering, credentials, .. } = self;
+        let is_home = |realm: &str, whom: &Challenger<'_>| {
+            credentials.of(realm).any(|one| one.homes.iter().any(|home| home.is(whom)))
+        };
+        let shown =
+            |one: &&mut Answering| whom.as_ref().is_none_or(|whom| one.was_asked_by(whom) || is_home(&one.realm, whom));
+        let signed = answering.iter_mut().filter(shown);
+        signed.map(|one| (one.proxy, one.sign(method, uri, body, cnonce))).collect()
     }
 
     /// Checks Authentication-Info (RFC 7616 section 3.5) of the response to the last request signed for `uri`, and keeps its `nextnonce`. `body` is the response's.
@@ -480,6 +528,10 @@ impl Client {
 }
 
 impl Answering {
+    fn was_asked_by(&self, whom: &Challenger<'_>) -> bool {
+        self.asked.as_ref().is_none_or(|asked| asked.is(whom))
+    }
+
     fn inputs<'a>(&'a self, method: &'a str, uri: &'a str, body: &'a [u8], count: &'a Hex) -> Inputs<'a> {
         let cnonce = self.cnonce.as_ref().map(Hex::as_str);
         let protection = self.quality.map(|quality| Protection {

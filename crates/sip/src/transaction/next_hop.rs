@@ -1,8 +1,11 @@
-//! Where a request goes (RFC 3261 section 8.1.2) as a question for the driver (RFC 3263).
+//! Where a request goes (RFC 3261 section 8.1.2) as a question for the driver (RFC 3263), and who is met there.
 
+use std::net::SocketAddr;
+
+use crate::digest::Challenger;
 use crate::draft::{Draft, Hop};
-use crate::message::{Host, Uri};
-use crate::outbox::{Question, Transport};
+use crate::message::{Host, Method, Uri};
+use crate::outbox::{Path, Question, Transport};
 use crate::route;
 use crate::stack::StackError;
 
@@ -30,6 +33,39 @@ pub(super) fn question(draft: &Draft, target: &route::Target) -> Result<Question
     Ok(Question::Route { host, port: uri.port(), transport: uri.transport().and_then(transport), secure })
 }
 
+/// Who gets a request first.
+pub(super) struct Met {
+    host: String,
+    port: Option<u16>,
+    secure: bool,
+    registers: bool,
+    address: Option<SocketAddr>,
+}
+
+impl Met {
+    /// Who gets this one, along `path`. Where the path was given, and nobody looked up, there is no name but the address.
+    pub(super) fn by(draft: &Draft, target: &route::Target, path: Option<Path>) -> Met {
+        let (host, port, secure) = match (&draft.hop, path) {
+            (Hop::Path(given), _) => {
+                let host = given.remote.ip().to_string();
+                (host, Some(given.remote.port()), given.transport.is_secured())
+            }
+            _ => match question(draft, target) {
+                Ok(Question::Route { host, port, transport, secure }) => {
+                    (host, port, secure || transport.is_some_and(Transport::is_secured))
+                }
+                _ => (String::new(), None, false),
+            },
+        };
+        Met { host, port, secure, registers: draft.method == Method::Register, address: path.map(|path| path.remote) }
+    }
+
+    pub(super) fn challenger(&self) -> Challenger<'_> {
+        let Met { host, port, secure, registers, address } = self;
+        Challenger { host, port: *port, secure: *secure, registers: *registers, address: *address }
+    }
+}
+
 fn host_text(host: Host<'_>) -> String {
     match host.ip() {
         Some(ip) => ip.to_string(),
@@ -47,7 +83,6 @@ fn transport(name: &str) -> Option<Transport> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::Method;
 
     fn ask(uri: &str, routes: &[&str], hop: Hop) -> Result<Question, StackError> {
         let mut draft = Draft::new(Method::Options, uri.parse().expect("a uri"));
@@ -77,6 +112,20 @@ mod tests {
         }
         let proxy = Hop::Uri("sip:out.example;transport=udp".parse().expect("a uri"));
         assert_eq!(ask("sips:b", &["<sip:p1;lr>"], proxy), Ok(route("out.example", None, Some(Transport::Udp), true)));
+    }
+
+    #[test]
+    fn rfc5626_4_3_who_is_met_along_a_given_path_is_not_whom_the_request_names() {
+        let (local, remote) = ("192.0.2.7:5060".parse().unwrap(), "203.0.113.9:5061".parse().unwrap());
+        let path = Path { flow: crate::id::FlowId(1), transport: Transport::Tls, local, remote };
+        let mut draft = Draft::new(Method::Bye, "sip:00900@home.example".parse().unwrap());
+        let target = route::target("sip:00900@home.example", std::iter::empty());
+        let named =
+            Challenger { host: "home.example", port: None, secure: false, registers: false, address: Some(remote) };
+        assert_eq!(Met::by(&draft, &target, Some(path)).challenger(), named);
+        draft.hop = Hop::Path(path);
+        let numbered = Challenger { host: "203.0.113.9", port: Some(5061), secure: true, ..named };
+        assert_eq!(Met::by(&draft, &target, Some(path)).challenger(), numbered);
     }
 
     #[test]

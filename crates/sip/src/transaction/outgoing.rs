@@ -17,6 +17,7 @@ use crate::planted::{Bug, planted};
 use crate::route;
 use crate::stack::{Asker, StackError};
 use crate::transaction::key::Branch;
+use crate::transaction::next_hop::Met;
 use crate::transaction::{failover, next_hop, pass, print};
 use crate::turn::{Owner, Turn};
 
@@ -371,7 +372,11 @@ impl Turn<'_> {
         let body = draft.body.as_ref().map_or(&b""[..], |body| &body.bytes);
         let uri = outgoing.target.uri.as_str();
         outgoing.signed = match &mut outgoing.auth {
-            Some(auth) => auth.lines_for(method.as_str(), uri, body, cnonce),
+            // In a dialog it may go to somebody else than who has asked.
+            Some(auth) => {
+                let met = Met::by(draft, &outgoing.target, Some(path));
+                auth.lines_to(met.challenger(), method.as_str(), uri, body, cnonce)
+            }
             None => Vec::new(),
         };
         let authorization = outgoing.signed.as_slice();
@@ -536,16 +541,8 @@ impl Turn<'_> {
         let www = headers.all(HeaderId::WwwAuthenticate).map(|header| (false, header.value));
         let proxy = headers.all(HeaderId::ProxyAuthenticate).map(|header| (true, header.value));
         let challenges = www.chain(proxy);
-        let hop = next_hop::question(&outgoing.draft, &outgoing.target);
-        let (host, port, secure) = match &hop {
-            Ok(Question::Route { host, port, transport, secure }) => {
-                (host.as_str(), *port, *secure || transport.is_some_and(Transport::is_secured))
-            }
-            _ => ("", None, false),
-        };
-        let registers = outgoing.draft.method == Method::Register;
-        let challenger = digest::Challenger { host, port, secure, registers };
-        if auth.take_challenges_of(challenger, challenges).is_err() {
+        let met = Met::by(&outgoing.draft, &outgoing.target, outgoing.path);
+        if auth.take_challenges_of(met.challenger(), challenges).is_err() {
             return false;
         }
         outgoing.challenges += 1;

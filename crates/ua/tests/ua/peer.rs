@@ -1,5 +1,6 @@
 //! A peer that is played by hand: what other implementations, and hostile ones, may do.
 
+mod credentials;
 mod early;
 mod sentences;
 mod timers;
@@ -57,12 +58,16 @@ impl Peer {
 
     /// Answers a request; `tag` goes into To unless it has one.
     async fn reply(&self, request: &str, status: &str, tag: &str, lines: &str, body: &str) {
+        self.reply_for(&self.uri(), request, status, tag, lines, body).await;
+    }
+
+    /// The same for somebody with this address.
+    async fn reply_for(&self, contact: &str, request: &str, status: &str, tag: &str, lines: &str, body: &str) {
         let copied =
             ["Via", "From", "Call-ID", "CSeq"].map(|name| format!("{name}: {}\r\n", header(request, name).unwrap()));
         let to = header(request, "To").unwrap();
         let tag = if to.contains(";tag=") { String::new() } else { format!(";tag={tag}") };
         let length = body.len();
-        let contact = self.uri();
         let copied = copied.concat();
         self.send(&format!(
             "SIP/2.0 {status}\r\n{copied}To: {to}{tag}\r\nContact: <{contact}>\r\n{lines}Content-Length: {length}\r\n\r\n{body}"

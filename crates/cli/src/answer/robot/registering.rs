@@ -27,7 +27,8 @@ impl Robot {
             from: format!("<{}>", spec.aor),
             routes: spec.routes.clone(),
             hop: spec.hop.clone(),
-            credentials: credentials.clone(),
+            given: credentials.clone(),
+            bound: Vec::new(),
         });
         for spec in account.specs {
             match turn.register(RegisterSpec { credentials: credentials.clone(), ..spec }) {
@@ -39,10 +40,11 @@ impl Robot {
 
     pub(super) fn registration(&mut self, id: RegistrationId, event: RegistrationEvent) {
         match event {
-            RegistrationEvent::Registered { expires, asked, .. } => {
+            RegistrationEvent::Registered { expires, service_route, asked, .. } => {
                 self.registered = true;
                 if let (Some(own), Some((server, realms))) = (&mut self.own, asked) {
-                    own.credentials = own.credentials.bound_to(server, &realms);
+                    own.bound.retain(|(of, _)| *of != id);
+                    own.bound.push((id, own.given.bound_to(server, &service_route, &realms)));
                 }
                 self.tell(News::Registered { expires });
             }
@@ -59,6 +61,9 @@ impl Robot {
             }
             RegistrationEvent::Unregistered { .. } => {
                 self.registrations.retain(|one| *one != id);
+                if let Some(own) = &mut self.own {
+                    own.bound.retain(|(of, _)| *of != id);
+                }
                 self.leave_when_empty();
             }
             _ => {}

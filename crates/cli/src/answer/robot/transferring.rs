@@ -5,7 +5,7 @@ use std::time::Duration;
 use sip::digest::Credentials;
 use sip::invite::{REPLACES, Referral};
 use sip::message::{Body, HeaderId, Lines, Method, Request, Response, StatusCode, UriBuf};
-use sip::{AlarmId, ContactSpec, Draft, Hop, Reply, ServerTx, SessionId, Turn};
+use sip::{AlarmId, ContactSpec, Draft, Hop, RegistrationId, Reply, ServerTx, SessionId, Turn};
 
 use super::describing::describe;
 use super::{Live, News, Robot};
@@ -24,10 +24,21 @@ pub(super) struct Own {
     pub(super) from: String,
     pub(super) routes: Vec<String>,
     pub(super) hop: Hop,
-    pub(super) credentials: Credentials,
+    /// As they were given.
+    pub(super) given: Credentials,
+    /// What they are good for where it is registered (see [`Credentials::bound_to`]), registration by registration.
+    pub(super) bound: Vec<(RegistrationId, Credentials)>,
 }
 
 impl Own {
+    /// What it proves itself with: wherever it is registered, once it is.
+    pub(super) fn credentials(&self) -> Credentials {
+        match &self.bound[..] {
+            [] => self.given.clone(),
+            all => all.iter().flat_map(|(_, bound)| bound.iter().cloned()).collect(),
+        }
+    }
+
     /// Whether all goes by a server of ours first.
     fn has_own_way(&self) -> bool {
         !self.routes.is_empty() || !matches!(self.hop, Hop::Auto)
@@ -113,7 +124,7 @@ impl Robot {
                 draft.routes.clone_from(&own.routes);
                 draft.hop = own.hop.clone();
                 if stays {
-                    draft.credentials = own.credentials.clone();
+                    draft.credentials = own.credentials();
                 }
             }
             None => turn.dialog_of(wanted_by).ok_or(busy)?.local().clone_into(&mut draft.from),

@@ -282,7 +282,8 @@ fn sixteen_challenges_of_a_response_are_read_and_no_more() {
     }
 }
 
-const REGISTRAR: Challenger<'static> = Challenger { host: "home.example", port: None, secure: false, registers: true };
+const REGISTRAR: Challenger<'static> =
+    Challenger { host: "home.example", port: None, secure: false, registers: true, address: None };
 const PROXY: Challenger<'static> = Challenger { registers: false, ..REGISTRAR };
 const STRANGER: Challenger<'static> = Challenger { host: "evil.example", ..PROXY };
 
@@ -317,11 +318,8 @@ fn cve_our_client_leaks_its_hash_who_stands_behind_our_proxy_gets_no_second_real
     asked_by(&mut client, PROXY, "home").unwrap();
     assert_eq!(lines(&mut client).len(), 1);
     assert_eq!(asked_by(&mut client, PROXY, "evil"), Err(Refused::NoCredentials { realm: realm("evil") }));
-    // The realm that is known may ask again wherever the request goes by now, as a proxy that is in a dialog's route under its address.
-    assert_eq!(
-        client.take_challenges_of(STRANGER, [(true, b"Digest realm=\"home\", nonce=\"2\"".as_slice())].into_iter()),
-        Ok(())
-    );
+    // A stranger that names the realm that is known gets none either.
+    assert_eq!(asked_by(&mut client, STRANGER, "home"), Err(Refused::NoCredentials { realm: realm("home") }));
     // Who registers us may have several.
     let mut client = Client::new(at_home());
     for realm in ["edge", "home"] {
@@ -334,7 +332,7 @@ fn cve_our_client_leaks_its_hash_who_stands_behind_our_proxy_gets_no_second_real
 #[test]
 fn cve_our_client_leaks_its_hash_the_realms_of_the_registrar_are_the_only_ones_later() {
     let server: SocketAddr = "192.0.2.1:5070".parse().unwrap();
-    let bound = at_home().bound_to(server, &["home".to_owned(), "edge".to_owned()]);
+    let bound = at_home().bound_to(server, &[], &["home".to_owned(), "edge".to_owned()]);
     let by_number = Challenger { host: "192.0.2.1", port: Some(5070), ..PROXY };
     for name in ["edge", "home"] {
         assert_eq!(asked_by(&mut Client::new(bound.clone()), PROXY, name), Ok(()));
@@ -343,10 +341,81 @@ fn cve_our_client_leaks_its_hash_the_realms_of_the_registrar_are_the_only_ones_l
         assert_eq!(stranger, Err(Refused::NoCredentials { realm: realm(name) }), "realms are no secret");
     }
     assert_eq!(asked_by(&mut Client::new(bound), PROXY, "evil"), Err(Refused::NoCredentials { realm: realm("evil") }));
-    let untold = at_home().bound_to(server, &[]);
+    let untold = at_home().bound_to(server, &[], &[]);
     assert_eq!(asked_by(&mut Client::new(untold), by_number, "any"), Ok(()), "a registrar that asked for nothing");
     let named: Credentials = Credential::password(Some("x"), "bob", "zanzibar").unwrap().into();
-    assert_eq!(named.bound_to(server, &["y".to_owned()]), named, "what a person has said stays");
+    assert_eq!(named.bound_to(server, &[], &["y".to_owned()]), named, "what a person has said stays");
+}
+
+fn lines_to(client: &mut Client, whom: Challenger<'_>) -> usize {
+    client.lines_to(whom, "BYE", "sip:00900@home.example", b"", 1).len()
+}
+
+#[test]
+fn cve_our_client_leaks_its_hash_what_one_server_has_asked_for_is_shown_to_no_other() {
+    let address = |text: &str| Some(text.parse::<SocketAddr>().unwrap());
+    let proxy = Challenger { address: address("192.0.2.1:5060"), ..PROXY };
+    let by_number = Challenger { host: "192.0.2.1", ..proxy };
+    let stranger = Challenger { address: address("192.0.2.1:5070"), ..STRANGER };
+    // With and without servers that it is tied to: here the first that asks is the only one.
+    let loose: Credentials = Credential::password(Some("home"), "bob", "zanzibar").unwrap().into();
+    for credentials in [at_home(), loose] {
+        let mut client = Client::new(credentials);
+        asked_by(&mut client, proxy, "home").unwrap();
+        assert_eq!(lines_to(&mut client, proxy), 1);
+        // A proxy that is in a dialog's route under its address, and asks again there.
+        assert_eq!(lines_to(&mut client, by_number), 1);
+        assert_eq!(lines_to(&mut client, stranger), 0);
+        assert_eq!(
+            client
+                .take_challenges_of(by_number, [(true, b"Digest realm=\"home\", nonce=\"2\"".as_slice())].into_iter()),
+            Ok(())
+        );
+        assert_eq!(lines_to(&mut client, by_number), 1);
+    }
+    // What came over TLS does not go in the clear.
+    let mut client = Client::new(at_home());
+    asked_by(&mut client, Challenger { secure: true, ..proxy }, "home").unwrap();
+    assert_eq!(lines_to(&mut client, Challenger { secure: true, ..by_number }), 1);
+    assert_eq!(lines_to(&mut client, by_number), 0);
+}
+
+#[test]
+fn rfc3608_6_1_the_way_that_the_registrar_tells_is_the_accounts_for_its_realms_alone() {
+    let server: SocketAddr = "192.0.2.1:5070".parse().unwrap();
+    let edge = Challenger { host: "edge2.home.example", ..PROXY };
+    let route = ["<sip:edge2.home.example;lr>".to_owned()];
+    let refused = |name: &str| Err(Refused::NoCredentials { realm: realm(name) });
+    let asked = |credentials: &Credentials, name: &str| asked_by(&mut Client::new(credentials.clone()), edge, name);
+    let bound = at_home().bound_to(server, &route, &["home".to_owned()]);
+    assert_eq!(asked(&bound, "home"), Ok(()));
+    assert_eq!(asked(&bound, "evil"), refused("evil"));
+    // A registrar that asked for nothing has named no realm; and nobody is on the way that it did not tell.
+    assert_eq!(asked(&at_home().bound_to(server, &route, &[]), "home"), refused("home"));
+    assert_eq!(asked(&at_home().bound_to(server, &[], &["home".to_owned()]), "home"), refused("home"));
+    let many: Vec<String> = (0..=ROUTES).map(|one| format!("<sip:edge{one}.home.example;lr>")).collect();
+    for (one, outcome) in [(ROUTES - 1, Ok(())), (ROUTES, refused("home"))] {
+        let host = format!("edge{one}.home.example");
+        let bound = at_home().bound_to(server, &many, &["home".to_owned()]);
+        assert_eq!(asked_by(&mut Client::new(bound), Challenger { host: &host, ..PROXY }, "home"), outcome, "{host}");
+    }
+}
+
+#[test]
+fn a_server_is_the_same_however_its_address_is_written_and_counts_once() {
+    let asked = Challenger { host: "2001:db8::1", ..PROXY };
+    for host in ["[2001:db8:0:0:0:0:0:1]", "[2001:DB8::1]"] {
+        let own: crate::message::UriBuf = format!("sip:bob@{host}").parse().unwrap();
+        let one = Credential::password(None, "bob", "zanzibar").unwrap().at(&own.as_uri());
+        assert_eq!(asked_by(&mut Client::new(one.clone().into()), asked, "home"), Ok(()), "{host}");
+        let other = Challenger { host: "2001:db8::2", ..PROXY };
+        assert!(asked_by(&mut Client::new(one.clone().into()), other, "home").is_err(), "{host}");
+        assert_eq!(one.clone().at(&own.as_uri()), one, "{host}");
+    }
+    let server: SocketAddr = "192.0.2.1:5070".parse().unwrap();
+    let (route, realms) = (["<sip:edge.example;lr>".to_owned()], ["home".to_owned()]);
+    let once = at_home().bound_to(server, &route, &realms);
+    assert_eq!(once.bound_to(server, &route, &realms), once);
 }
 
 #[test]

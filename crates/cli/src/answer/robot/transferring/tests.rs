@@ -32,9 +32,15 @@ fn header<'a>(message: &'a str, name: &str) -> &'a str {
 impl Rig {
     /// With the account `sip:robot@home`.
     fn new() -> Self {
+        Self::registering(1)
+    }
+
+    /// With as many registrations of it.
+    fn registering(count: usize) -> Self {
         let mut spec = RegisterSpec::new("sip:home".parse().unwrap(), "sip:robot@home".parse().unwrap());
         spec.expires = 86_400;
-        let credentials = Credential::password(None, "robot", "secret").ok();
+        let own = "sip:robot@home".parse::<sip::message::UriBuf>().unwrap();
+        let credentials = Credential::password(None, "robot", "secret").ok().map(|one| one.at(&own.as_uri()));
         let conduct = Conduct {
             reject: None,
             ring_only: false,
@@ -48,7 +54,7 @@ impl Rig {
             echo: false,
             voice: None,
             ears: None,
-            account: Some(Account { specs: vec![spec], credentials }),
+            account: Some(Account { specs: vec![spec; count], credentials }),
         };
         let robot = Robot::new(conduct, None, Board::new());
         let config = Config { allow: Robot::capabilities(false, false).allow, ..Config::default() };
@@ -151,4 +157,58 @@ fn who_never_answers_is_given_up_and_so_many_may_ring_at_a_time() {
     rig.wait(Duration::from_secs(60));
     assert_eq!(rig.robot.calls.len(), 0);
     assert!(rig.sent_on("after", "sip:x@evil").is_some());
+}
+
+/// Answers the REGISTERs that have been sent: those without credentials with a challenge, each of another realm, then all with a binding.
+fn register(rig: &mut Rig, realms: &[&str]) {
+    let asked = |rig: &mut Rig| -> Vec<String> {
+        let sent = std::mem::take(&mut rig.sent).into_iter().filter(|sent| sent.starts_with("REGISTER "));
+        let mut asked: Vec<String> = sent.collect();
+        // One that was waited with is repeated.
+        asked.dedup();
+        asked
+    };
+    let first = asked(rig);
+    assert_eq!(first.len(), realms.len(), "{first:?}");
+    for (request, realm) in first.iter().zip(realms) {
+        if !request.contains("\r\nAuthorization: ") {
+            let lines = format!("WWW-Authenticate: Digest realm=\"{realm}\", nonce=\"1\", qop=\"auth\"\r\n");
+            rig.answer(request, "401 Unauthorized", &lines);
+        } else {
+            rig.sent.push(request.clone());
+        }
+    }
+    for request in asked(rig) {
+        let bound =
+            format!("Contact: {};expires=60\r\n", header(&request, "Contact").split(";expires").next().unwrap());
+        rig.answer(&request, "200 OK", &bound);
+    }
+}
+
+#[test]
+fn who_registers_again_and_again_knows_no_more_servers_than_after_the_first_time() {
+    let mut rig = Rig::new();
+    let mut known = Vec::new();
+    for _ in 0..3 {
+        register(&mut rig, &["home"]);
+        known.push(rig.robot.own.as_ref().unwrap().credentials());
+        rig.wait(Duration::from_secs(58));
+    }
+    let first = Credential::password(Some("home"), "robot", "secret").unwrap();
+    assert_eq!(known[0].iter().map(|one| one.realm()).collect::<Vec<_>>(), [first.realm()]);
+    assert!(known.iter().all(|one| *one == known[0]), "{known:?}");
+}
+
+#[test]
+fn rfc5626_4_2_1_each_of_two_registrations_keeps_the_realm_that_it_was_asked_in() {
+    let mut rig = Rig::registering(2);
+    register(&mut rig, &["one", "two"]);
+    for (name, realm, proves) in [("a", "one", true), ("b", "two", true), ("c", "three", false)] {
+        let invite = rig.sent_on(name, "sip:x@home").expect("a call");
+        rig.sent.clear();
+        let challenge = format!("WWW-Authenticate: Digest realm=\"{realm}\", nonce=\"1\", qop=\"auth\"\r\n");
+        rig.answer(&invite, "401 Unauthorized", &challenge);
+        let proof = rig.sent.iter().any(|sent| sent.contains("\r\nAuthorization: Digest "));
+        assert_eq!(proof, proves, "{realm}: {:?}", rig.sent);
+    }
 }
