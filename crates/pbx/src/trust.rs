@@ -43,8 +43,6 @@ impl Trust {
 pub(crate) struct Caller {
     /// The From value.
     pub(crate) from: String,
-    /// He does not want to be known.
-    pub(crate) anonymous: bool,
     /// P-Asserted-Identity values; none where nobody is trusted.
     asserted: Vec<String>,
     wish: Wish,
@@ -53,15 +51,21 @@ pub(crate) struct Caller {
 impl Caller {
     /// One who asks for no privacy and of whom nothing is asserted.
     pub(crate) fn plain(from: String) -> Self {
-        Self { from, anonymous: false, asserted: Vec::new(), wish: Wish::default() }
+        Self { from, asserted: Vec::new(), wish: Wish::default() }
     }
 
     /// One who does not want to be known.
     pub(crate) fn nobody() -> Self {
-        Self { anonymous: true, ..Self::plain(privacy::ANONYMOUS.to_owned()) }
+        let wish = Wish { nobody: true, ..Wish::default() };
+        Self { wish, ..Self::plain(privacy::ANONYMOUS.to_owned()) }
     }
 
-    /// What an INVITE tells of him (RFC 3325 sections 5 and 7): that he wants `id` is told to who could pass it on.
+    /// He does not want to be known.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.wish.is_anonymous()
+    }
+
+    /// What a request tells of him (RFC 3325 sections 5 and 7): that he does not want to be known is told to who could pass it on.
     pub(crate) fn introduce(&self, to_trusted: bool, lines: &mut Lines) {
         if self.wish.none {
             // Nobody may take that off (RFC 3323 section 4.2).
@@ -73,7 +77,7 @@ impl Caller {
         for value in &self.asserted {
             lines.push_text(HeaderId::PAssertedIdentity, value);
         }
-        if self.wish.withholds_identity() {
+        if self.wish.is_anonymous() {
             lines.push_id(HeaderId::Privacy, "id");
         }
     }
@@ -99,13 +103,13 @@ impl Switch {
     /// Who calls: as his device says where that is believed, otherwise the user himself, whatever the device wrote.
     pub(crate) fn caller(&self, request: &Request, origin: &Origin, user: &str) -> Option<Caller> {
         let headers = request.headers();
-        let wish = Wish::of(headers);
+        let wish = Wish::of_caller(headers);
         let believed = self.believes(origin, user);
         let claims = if believed { self.claims(request) } else { Vec::new() };
         let host = self.host_of(request)?;
         let named = match claims.first() {
             Some(claim) => claimed(claim, &host)?,
-            None if believed && !privacy::is_from_nobody(headers) => claimed(&written(request)?, &host)?,
+            None if believed && !wish.nobody => claimed(&written(request)?, &host)?,
             None => self.identity(request, user)?,
         };
         let asserted = match (self.config.trust.is_empty(), claims.is_empty()) {
@@ -113,9 +117,8 @@ impl Switch {
             (false, true) => vec![self.preferred(request, user, &host).unwrap_or_else(|| named.clone())],
             (false, false) => claims,
         };
-        let anonymous = wish.is_anonymous() || privacy::is_from_nobody(headers) && !wish.none;
-        let from = if anonymous { privacy::ANONYMOUS.to_owned() } else { named };
-        Some(Caller { from, anonymous, asserted, wish })
+        let from = if wish.is_anonymous() { privacy::ANONYMOUS.to_owned() } else { named };
+        Some(Caller { from, asserted, wish })
     }
 
     /// What a trusted sender asserts: P-Asserted-Identity, or Remote-Party-ID where that is all it knows.

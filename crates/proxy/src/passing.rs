@@ -154,7 +154,7 @@ impl Proxy {
         let tried = if follows { targets.iter().map(|target| target.uri.clone()).collect() } else { Vec::new() };
         self.last += 1;
         let number = self.last;
-        let wish = if vouched == Vouched::Nobody { Wish::default() } else { Wish::of(request.headers()) };
+        let wish = if vouched == Vouched::Nobody { Wish::default() } else { Wish::of_caller(request.headers()) };
         let fork = Fork {
             tx,
             invite,
@@ -412,8 +412,19 @@ impl Fork {
             _ if !self.wish.lets_identity_go(trusted) => Identity::Withheld,
             Vouched::Nobody => Identity::Withheld,
             Vouched::Peer => Identity::Passed,
-            Vouched::Us(value) => Identity::Asserted(Arc::clone(value)),
+            Vouched::Us(value) => Identity::Asserted { value: Arc::clone(value), privacy: self.privacy() },
         }
+    }
+
+    /// What goes with an identity that we assert, where it is to stay within the trust domain and its caller has not said `id` (RFC 3325 section 9.3): whoever
+    /// passes it on from there could not know.
+    fn privacy(&self) -> Option<Box<str>> {
+        if self.wish.id || !self.wish.is_anonymous() {
+            return None;
+        }
+        let lines = self.request.headers().all(HeaderId::Privacy);
+        let words = lines.fold("id".to_owned(), |words, line| format!("{words};{}", line.text().trim()));
+        Some(words.into())
     }
 
     /// Whether a response goes back with what it asserts of who answers: from whom we trust, to whom we trust or who may know.

@@ -49,8 +49,14 @@ pub enum Identity {
     Withheld,
     /// What the request says.
     Passed,
-    /// This value of P-Asserted-Identity, and nothing that the request says.
-    Asserted(Arc<str>),
+    /// This value of P-Asserted-Identity, and nothing that the request says. Where it is to stay within the trust domain and the request does not say so, Privacy
+    /// does: this value, in place of what came (RFC 3325 section 9.3).
+    Asserted {
+        /// P-Asserted-Identity.
+        value: Arc<str>,
+        /// Privacy; `None`: as it came.
+        privacy: Option<Box<str>>,
+    },
 }
 
 /// What our Path says (RFC 3327 section 5.2), with our address on the side that the request goes to.

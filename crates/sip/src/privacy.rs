@@ -27,10 +27,18 @@ pub struct Wish {
     pub critical: bool,
     /// A word that is none of these.
     pub unknown: bool,
+    /// The From names nobody (section 4.1.1.3): who writes that does not want to be known, whatever else he says.
+    pub nobody: bool,
 }
 
 impl Wish {
-    /// What a message asks for. What cannot be read asks for all there is.
+    /// What the caller of a request asks for: by Privacy, or by a From that is nobody's.
+    pub fn of_caller(headers: &Headers) -> Self {
+        Self { nobody: is_from_nobody(headers), ..Self::of(headers) }
+    }
+
+    /// What the Privacy of a message asks for. What cannot be read asks for all there is, and `none` beside another wish, which must not be there
+    /// (section 4.2), counts for nothing.
     pub fn of(headers: &Headers) -> Self {
         let mut wish = Self::default();
         // A second line is against the grammar, and no reason to tell what the first one hides.
@@ -53,22 +61,20 @@ impl Wish {
                 *found.map_or(&mut wish.unknown, |(_, place)| place) = true;
             }
         }
+        let Self { id, user, header, session, history, critical, .. } = wish;
+        wish.none &= !(id || user || header || session || history || critical);
         wish
     }
 
-    /// Whether who is asserted to call is kept from those outside of the trust domain (RFC 3325 section 7).
-    pub fn withholds_identity(self) -> bool {
-        self.id && !self.none
-    }
-
-    /// Whether a server that makes the From anew makes it anonymous: what it would write there is what it asserts.
+    /// Whether who it is stays within the trust domain (RFC 3325 section 7): it is kept from everybody else, by a server that asserts it and by one that makes
+    /// the From anew. `user` asks for that as well (RFC 3323 section 5.3): what is asserted would tell what the From is not to tell.
     pub fn is_anonymous(self) -> bool {
-        (self.id || self.user) && !self.none
+        (self.id || self.user || self.nobody) && !self.none
     }
 
     /// Whether an asserted identity may be told: to whom we trust always, to others unless they are to be kept from it (RFC 3325 section 7).
     pub fn lets_identity_go(self, to_trusted: bool) -> bool {
-        to_trusted || !self.withholds_identity()
+        to_trusted || !self.is_anonymous()
     }
 }
 
@@ -90,10 +96,14 @@ mod tests {
     use crate::message::{Limits, Message};
 
     fn wish(lines: &str) -> Wish {
+        Wish::of(message("<sip:a@a>", lines).headers())
+    }
+
+    fn message(from: &str, lines: &str) -> Message {
         let text = format!(
-            "INVITE sip:b@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@a>;tag=1\r\nTo: <sip:b@b>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n{lines}\r\n"
+            "INVITE sip:b@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: {from};tag=1\r\nTo: <sip:b@b>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n{lines}\r\n"
         );
-        Wish::of(Message::parse(Bytes::from(text), &Limits::default()).expect("a message").headers())
+        Message::parse(Bytes::from(text), &Limits::default()).expect("a message")
     }
 
     #[test]
@@ -101,17 +111,38 @@ mod tests {
         assert_eq!(wish(""), Wish::default());
         assert_eq!(
             wish("Privacy: header;SESSION;user;id;critical;history\r\n"),
-            Wish { none: false, unknown: false, ..all() }
+            Wish { none: false, unknown: false, nobody: false, ..all() }
         );
         assert_eq!(wish("Privacy: none\r\n"), Wish { none: true, ..Wish::default() });
         assert_eq!(wish("Privacy: odd\r\nPrivacy: id\r\n"), Wish { id: true, unknown: true, ..Wish::default() });
         // Who has written it wrong wanted something all the same.
-        assert!(wish("Privacy: ;;\r\n").withholds_identity());
+        assert!(wish("Privacy: ;;\r\n").is_anonymous());
+    }
+
+    #[test]
+    fn rfc3323_4_2_none_counts_alone() {
+        for lines in ["Privacy: none;id\r\n", "Privacy: id\r\nPrivacy: none\r\n", "Privacy: none\r\nPrivacy: id\r\n"] {
+            assert_eq!(wish(lines), Wish { id: true, ..Wish::default() }, "{lines}");
+        }
+        assert!(wish("Privacy: None\r\n").none);
+    }
+
+    #[test]
+    fn rfc3323_4_1_1_3_who_is_from_nobody_is_anonymous_unless_he_says_that_he_is_not() {
+        for (from, lines, anonymous) in [
+            ("<sip:anonymous@anonymous.invalid>", "", true),
+            ("<sip:anonymous@Anonymous.INVALID>", "Privacy: session\r\n", true),
+            ("<sip:anonymous@anonymous.invalid>", "Privacy: none\r\n", false),
+            ("<sip:anonymous@b>", "", false),
+        ] {
+            assert_eq!(Wish::of_caller(message(from, lines).headers()).is_anonymous(), anonymous, "{from} {lines}");
+        }
     }
 
     fn all() -> Wish {
         let yes = true;
-        Wish { id: yes, user: yes, header: yes, session: yes, history: yes, none: yes, critical: yes, unknown: yes }
+        let all = Wish { id: yes, user: yes, header: yes, session: yes, history: yes, none: yes, ..Wish::default() };
+        Wish { critical: yes, unknown: yes, nobody: yes, ..all }
     }
 
     #[test]
@@ -120,9 +151,11 @@ mod tests {
             ("", false, true),
             ("Privacy: id\r\n", false, false),
             ("Privacy: id\r\n", true, true),
-            ("Privacy: user\r\n", false, true),
+            ("Privacy: user\r\n", false, false),
+            ("Privacy: user;critical\r\n", true, true),
+            ("Privacy: session\r\n", false, true),
             ("Privacy: none\r\n", false, true),
-            ("Privacy: id;none\r\n", false, true),
+            ("Privacy: id;none\r\n", false, false),
         ] {
             assert_eq!(wish(lines).lets_identity_go(trusted), goes, "{lines:?} {trusted}");
         }

@@ -190,12 +190,11 @@ impl Switch {
             }
         };
         self.seat_guest(session, &invite.request);
-        let wish = privacy::Wish::of(invite.request.headers());
         let call = Box::new(Call {
             id: self.calls.number(self.neighbours.me, self.neighbours.spread.count()),
             caller: Leg::new(CALLER, session, line),
             user: invite.user.clone(),
-            private: privacy::is_from_nobody(invite.request.headers()) || wish.is_anonymous(),
+            private: privacy::Wish::of_caller(invite.request.headers()).is_anonymous(),
             number,
             since: turn.now().mono,
             offer,

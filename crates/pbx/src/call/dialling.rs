@@ -63,7 +63,7 @@ impl Switch {
     ) -> Option<Letter> {
         let caller = self.caller(request, origin, user)?;
         Some(Letter {
-            contact: as_contact(if caller.anonymous { NOBODY } else { user })?,
+            contact: as_contact(if caller.is_anonymous() { NOBODY } else { user })?,
             caller,
             trusted: self.config.trust.has_user(&self.user_of(number)),
             to: format!("<{}>", self.address(request, number)?.as_str()),

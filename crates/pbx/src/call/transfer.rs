@@ -190,7 +190,7 @@ impl Switch {
             lines.push_text(HeaderId::ReferredBy, &self.named(&by, None, host)?);
         }
         Some(Letter {
-            contact: as_contact(if caller.anonymous { NOBODY } else { &user })?,
+            contact: as_contact(if caller.is_anonymous() { NOBODY } else { &user })?,
             caller,
             trusted: false,
             to: format!("<{}>", UriBuf::sip(false, Some(&referral.number), host, None).ok()?.as_str()),

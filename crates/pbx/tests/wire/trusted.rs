@@ -142,6 +142,30 @@ fn rfc3323_4_1_1_3_who_is_from_nobody_proves_who_he_is_and_stays_nobody() {
     }
 }
 
+/// What is asserted would tell what the From does not.
+#[test]
+fn rfc3325_7_who_is_from_nobody_or_asks_for_user_is_asserted_within_the_trust_domain_alone() {
+    for role in [Role::Pbx, Role::Proxy] {
+        for (from, lines, privacy) in [
+            (NOBODY, "", "id"),
+            (NOBODY, "Privacy: user;critical\r\n", "id;user;critical"),
+            (NOBODY, "Privacy: session\r\n", "id;session"),
+            (NOBODY, "Privacy: id\r\n", "id"),
+            ("1001", "Privacy: user\r\n", "id;user"),
+        ] {
+            let config = || trusting(role, &["1003"]);
+            let privacy = if role == Role::Pbx { "id" } else { privacy };
+            let (asserted, private, _) = told(config(), ("1001", from), "1003", lines);
+            assert_eq!((asserted.len(), private), (1, vec![privacy.to_owned()]), "{role:?} {from} {lines}");
+            assert!(asserted[0].contains("1001"), "{asserted:?}");
+            let (asserted, _, _) = told(config(), ("1001", from), "1002", lines);
+            assert_eq!(asserted.len(), 0, "{role:?} {from} {lines}");
+        }
+        let (asserted, private, _) = told(trusting(role, &["1003"]), ("1001", NOBODY), "1002", "Privacy: none\r\n");
+        assert_eq!((asserted.len(), private), (1, vec!["none".to_owned()]), "{role:?}");
+    }
+}
+
 #[test]
 fn rfc3323_5_privacy_that_is_critical_and_not_known_is_refused() {
     let (invite, refused) = call(trusting(Role::Pbx, &[]), ("1001", "1001"), "1002", "Privacy: odd;critical\r\n", "");

@@ -9,24 +9,27 @@ use super::lines::Lines;
 use super::reply::{copy, stamp};
 use super::writer::Writer;
 use super::{HeaderId, Response};
+use crate::forward::Identity;
 
 /// Copies the header fields of a request and its body. Left out are those that a proxy writes anew: Route, Max-Forwards and Max-Breadth;
 /// the Proxy-Authorizations that are `ours`; and, unless the `identity` is passed on, what only those may say of a caller whom we trust
-/// (RFC 3325 section 5). The top Via says where the request came from (RFC 3261 section 18.2.1), and
+/// (RFC 3325 section 5), or a Privacy that is written anew beside it. The top Via says where the request came from (RFC 3261 section 18.2.1), and
 /// Content-Length is that of the body.
 pub(crate) fn request(
     writer: &mut Writer,
     request: &Headers,
     received: Option<(IpAddr, Option<u16>)>,
-    identity: bool,
+    identity: &Identity,
     ours: impl Fn(&[u8]) -> bool,
 ) {
-    let mut received = received;
+    let (mut received, passed) = (received, *identity == Identity::Passed);
+    let is_private = matches!(identity, Identity::Asserted { privacy: Some(_), .. });
     for (id, line) in request.lines() {
         match id {
             HeaderId::Route | HeaderId::MaxForwards | HeaderId::MaxBreadth | HeaderId::ContentLength => {}
             HeaderId::PPreferredIdentity | HeaderId::PPreferredService => {}
-            HeaderId::PAssertedIdentity | HeaderId::PAssertedService | HeaderId::RemotePartyId if !identity => {}
+            HeaderId::PAssertedIdentity | HeaderId::PAssertedService | HeaderId::RemotePartyId if !passed => {}
+            HeaderId::Privacy if is_private => {}
             HeaderId::ProxyAuthorization if ours(value_of(line)) => {}
             HeaderId::Via => match received.take() {
                 Some((ip, rport)) => stamp(writer, request, ip, rport),
@@ -118,7 +121,7 @@ mod tests {
              P-Asserted-Identity: <sip:boss@b>\nP-Preferred-Identity: <sip:boss@b>\nRemote-Party-ID: <sip:boss@b>\nRoute: <sip:p;lr>\nCall-ID: 1\nCSeq: 1 INVITE\nProxy-Authorization: Digest x=1\nProxy-Authorization: Digest x=2\nmax-breadth: 3\nl: 3\n\nabcdef",
         );
         let mut writer = Writer::request(&Method::Invite, "sip:c@c");
-        request(&mut writer, message.headers(), Some(([192, 0, 2, 1].into(), None)), false, |value| {
+        request(&mut writer, message.headers(), Some(([192, 0, 2, 1].into(), None)), &Identity::Withheld, |value| {
             value == b"Digest x=1"
         });
         let text = String::from_utf8(writer.as_bytes().to_vec()).expect("text");
@@ -138,7 +141,8 @@ mod tests {
         let message = parsed(&format!("INVITE sip:b@b SIP/2.0\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\n{lines}{rest}\n"));
         for identity in [true, false] {
             let mut writer = Writer::request(&Method::Invite, "sip:c@c");
-            request(&mut writer, message.headers(), None, identity, |_| false);
+            let passed = if identity { Identity::Passed } else { Identity::Withheld };
+            request(&mut writer, message.headers(), None, &passed, |_| false);
             let text = String::from_utf8_lossy(writer.as_bytes()).into_owned();
             assert_eq!(text.contains("P-Asserted-Identity: <sip:boss@b>"), identity, "{text}");
             assert!(!text.contains("Preferred"), "{text}");

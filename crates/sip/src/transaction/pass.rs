@@ -110,13 +110,16 @@ pub(super) fn request(forward: &Forward, this: &Try<'_>, config: &Config) -> Byt
     if let Some(breadth) = forward.max_breadth {
         writer.line(HeaderId::MaxBreadth, breadth);
     }
-    if let Identity::Asserted(value) = &forward.identity {
+    if let Identity::Asserted { value, privacy } = &forward.identity {
         writer.line(HeaderId::PAssertedIdentity, value);
+        if let Some(privacy) = privacy {
+            writer.line(HeaderId::Privacy, privacy);
+        }
     }
     let headers = request.headers();
     let received = Way::of(headers, &forward.origin, config).stamp.values(&forward.origin);
     let ours = |value: &[u8]| forward.authorized.as_deref().is_some_and(|realm| digest::is_for(value, realm));
-    splice::request(&mut writer, headers, received, forward.identity == Identity::Passed, ours);
+    splice::request(&mut writer, headers, received, &forward.identity, ours);
     Bytes::from(writer.into_page())
 }
 
