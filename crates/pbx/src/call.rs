@@ -78,6 +78,8 @@ pub(crate) struct Call {
     pub(crate) private: bool,
     /// What was dialled.
     pub(crate) number: String,
+    /// Our host, as the caller knows it: who is called for a transfer is written to under it.
+    host: String,
     pub(crate) since: Time,
     /// The caller's offer, until it is answered.
     offer: Option<Vec<u8>>,

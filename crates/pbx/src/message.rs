@@ -1,6 +1,6 @@
 //! MESSAGE between users (RFC 3428): a copy for each device of the one it is for.
 
-use sip::message::{HeaderId, Method, StatusCode};
+use sip::message::{HeaderId, Method, StatusCode, UriBuf};
 use sip::uas;
 use sip::{Draft, Reply, Turn};
 
@@ -66,9 +66,10 @@ impl Switch {
     /// What all copies have in common; the code to refuse with when it cannot be passed on.
     fn copy_of(&self, Admitted { request, origin, user, .. }: &Admitted, number: &str) -> Result<Draft, StatusCode> {
         let hops = headers::hops(request.headers()).ok_or(StatusCode::TOO_MANY_HOPS)?;
-        let to = self.address(request, number).ok_or(StatusCode::BAD_REQUEST)?;
+        let host = self.host_of(request, origin);
+        let to = UriBuf::sip(false, Some(number), &host, None).map_err(|_| StatusCode::BAD_REQUEST)?;
         let mut draft = Draft::new(Method::Message, to.clone());
-        draft.from = self.caller(request, origin, user).ok_or(StatusCode::BAD_REQUEST)?.from;
+        draft.from = self.caller(request, origin, user, &host).ok_or(StatusCode::BAD_REQUEST)?.from;
         draft.to = format!("<{}>", to.as_str());
         draft.lines = headers::of_request(request.headers());
         draft.lines.push_id(HeaderId::MaxForwards, hops);

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use net::Seat;
 use sip::digest;
-use sip::header::From;
 use sip::invite::{JOIN, NO_REPORTS, REPLACES};
-use sip::message::{Method, Quote, Request, StatusCode, Uri, UriBuf};
+use sip::message::{Method, Quote, StatusCode, Uri, UriBuf};
 use sip::uas::{Capabilities, RELIABLE, TIMER};
-use sip::{Now, Reply, Turn, privacy};
+use sip::{Now, Reply, Turn};
 
 use crate::accounts::{Accounts, Known};
 use crate::bindings::{Bindings, Home};
@@ -264,14 +263,7 @@ impl Switch {
         Ok(targets)
     }
 
-    /// The From value of what goes out for a user: his own name, whatever the device wrote (RFC 3261 section 8.1.1.3).
-    pub(crate) fn identity(&self, request: &Request, user: &str) -> Option<String> {
-        let from = request.headers().get::<From<'_>>()?.ok()?;
-        let written = from.display.filter(|_| !privacy::is_anonymous(&from.uri));
-        self.named(user, written.map(|written| written.text().into_owned()), &self.host_of(request)?)
-    }
-
-    /// The same under this host, with the name that he is known by or else has `written`.
+    /// A user as From value under this host (RFC 3261 section 8.1.1.3), with the name that he is known by or else has `written`.
     pub(crate) fn named(&self, user: &str, written: Option<String>, host: &str) -> Option<String> {
         let uri = UriBuf::sip(false, Some(user), host, None).ok()?;
         let known = self.accounts.by_name(user).and_then(|known| known.display.clone());
@@ -282,11 +274,6 @@ impl Switch {
             }
             _ => format!("<{}>", uri.as_str()),
         })
-    }
-
-    /// A number of ours as an address, under the host by which the caller knows us.
-    pub(crate) fn address(&self, request: &Request, number: &str) -> Option<UriBuf> {
-        UriBuf::sip(false, Some(number), &self.host_of(request)?, None).ok()
     }
 
     /// 503 with Retry-After.

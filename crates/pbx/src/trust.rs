@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use proxy::Vouched;
 use sip::header::{From, NameAddr, PAssertedIdentity, PPreferredIdentity, RemotePartyId};
-use sip::message::{HeaderId, Lines, Quote, Request, StatusCode, UriBuf};
+use sip::message::{HeaderId, Lines, Quote, Request, StatusCode, Uri, UriBuf};
 use sip::privacy::{self, Wish};
 use sip::{Origin, Reply};
 
-use crate::config::Trust;
+use crate::config::{Role, Trust};
 use crate::switch::Switch;
 use crate::target::Target;
 
@@ -100,24 +100,30 @@ impl Switch {
         }
     }
 
-    /// Who calls: as his device says where that is believed, otherwise the user himself, whatever the device wrote.
-    pub(crate) fn caller(&self, request: &Request, origin: &Origin, user: &str) -> Option<Caller> {
-        let headers = request.headers();
-        let wish = Wish::of_caller(headers);
+    /// Who calls, under this host of ours: as his device says where that is believed, otherwise the user himself, whatever the device wrote.
+    pub(crate) fn caller(&self, request: &Request, origin: &Origin, user: &str, host: &str) -> Option<Caller> {
+        let wish = Wish::of_caller(request.headers());
         let believed = self.believes(origin, user);
         let claims = if believed { self.claims(request) } else { Vec::new() };
-        let host = self.host_of(request)?;
-        let named = match claims.first() {
-            Some(claim) => claimed(claim, &host)?,
-            None if believed && !wish.nobody => claimed(&written(request)?, &host)?,
-            None => self.identity(request, user)?,
+        let said = match claims.first() {
+            Some(claim) => Some(claimed(claim, host)?),
+            None if believed && !wish.nobody => Some(claimed(&written(request)?, host)?),
+            None => None,
         };
         let asserted = match (self.config.trust.is_empty(), claims.is_empty()) {
             (true, _) => Vec::new(),
-            (false, true) => vec![self.preferred(request, user, &host).unwrap_or_else(|| named.clone())],
+            (false, true) => {
+                // The name that a device gives its user is no more than said.
+                let own = || said.clone().or_else(|| self.named(user, None, host));
+                vec![self.preferred(request, user, host).or_else(own)?]
+            }
             (false, false) => claims,
         };
-        let from = if wish.is_anonymous() { privacy::ANONYMOUS.to_owned() } else { named };
+        let from = match said {
+            _ if wish.is_anonymous() => privacy::ANONYMOUS.to_owned(),
+            Some(said) => said,
+            None => self.named(user, display(request), host)?,
+        };
         Some(Caller { from, asserted, wish })
     }
 
@@ -142,17 +148,31 @@ impl Switch {
         let number = preferred.uri.user_unescaped()?;
         let known = self.accounts.by_number(&number).filter(|known| known.name == user)?;
         let uri = UriBuf::sip(false, Some(&number), host, None).ok()?;
-        let display = known.display.clone().or_else(|| preferred.display.map(|name| name.text().into_owned()));
-        Some(named(display, &uri))
+        Some(named(known.display.clone(), &uri))
     }
 
-    /// The host under which the caller knows us: that of his From, unless that is nobody's.
-    pub(crate) fn host_of(&self, request: &Request) -> Option<String> {
-        let from = request.headers().get::<From<'_>>()?.ok()?;
-        match privacy::is_anonymous(&from.uri) {
-            true => Some(request.uri().ok()?.host_text().to_owned()),
-            false => Some(from.uri.host_text().to_owned()),
-        }
+    /// The host of ours under which the caller knows us: that of his From or, where it is nobody's or no name of ours, of the Request-URI; a user of ours
+    /// is nobody elsewhere. Otherwise the first that we have.
+    pub(crate) fn host_of(&self, request: &Request, origin: &Origin) -> String {
+        let from = request.headers().get::<From<'_>>().and_then(Result::ok).map(|from| from.0.uri);
+        let uris = [from.filter(|from| !privacy::is_anonymous(from)), request.uri().ok()];
+        let own = uris.iter().flatten().find(|uri| self.is_own_host(uri, origin)).map(Uri::host_text);
+        let named = own.or(self.config.domains.first().map(String::as_str));
+        named.map_or_else(|| literal(origin.local.ip()), str::to_owned)
+    }
+
+    /// Whether a host is a name of ours, or the address that is written to. Who has no domains listed has any name, but asserts nothing under it.
+    fn is_own_host(&self, uri: &Uri<'_>, origin: &Origin) -> bool {
+        let (config, name) = (&self.config, uri.host_text());
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let is_it = |domain: &str| domain.eq_ignore_ascii_case(name);
+        let of_role = |(domain, role): (&String, &Role)| *role != Role::Edge && is_it(domain);
+        let any = config.domains.is_empty() && config.roles.is_empty() && config.trust.is_empty();
+        uri.is_sip()
+            && (any
+                || config.domains.iter().any(|domain| is_it(domain))
+                || config.roles.iter().any(of_role)
+                || uri.host().ip() == Some(origin.local.ip().to_canonical()))
     }
 
     /// Who vouches for a request that we pass on as a proxy; `place`: the user who has proved to have sent it.
@@ -166,7 +186,7 @@ impl Switch {
             return Vouched::Peer;
         }
         let value = name.and_then(|name| {
-            let host = self.host_of(request)?;
+            let host = self.host_of(request, origin);
             self.preferred(request, &name, &host).or_else(|| self.named(&name, None, &host))
         });
         value.map_or(Vouched::Nobody, |value| Vouched::Us(Arc::from(value)))
@@ -203,6 +223,21 @@ fn bare(address: NameAddr<'_>) -> String {
 /// The From of a request, bare.
 fn written(request: &Request) -> Option<String> {
     request.headers().get::<From<'_>>()?.ok().map(|from| bare(from.0))
+}
+
+/// What a device writes as the name of who calls; nothing beside nobody's address.
+fn display(request: &Request) -> Option<String> {
+    let from = request.headers().get::<From<'_>>()?.ok()?;
+    let written = from.display.filter(|_| !privacy::is_anonymous(&from.uri))?;
+    Some(written.text().into_owned())
+}
+
+/// An address as a host.
+fn literal(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
 }
 
 /// A claim as a From value: a telephone number becomes a user of ours, which any telephone can show.

@@ -31,6 +31,8 @@ struct Equipment {
     line: Line,
     thread: usize,
     offer: Option<Vec<u8>>,
+    /// Our host, as the caller knows it.
+    host: String,
 }
 
 /// An answer that refuses, and how it counts.
@@ -115,9 +117,8 @@ impl Switch {
                 if targets.is_empty() {
                     return Err((Box::new(Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE)), Outcome::Unavailable));
                 }
-                let Some(letter) = self.letter(&invite, &number, codecs, equipment.thread) else {
-                    return Err(refused(Reply::new(StatusCode::TOO_MANY_HOPS)));
-                };
+                let letter = self.letter(&invite, (&number, &equipment.host), codecs, equipment.thread);
+                let letter = letter.map_err(|code| refused(Reply::new(code)))?;
                 if let Some(mut call) = self.enter(&invite, number, equipment, turn) {
                     let fate = self.ring(&mut call, targets, letter, turn);
                     self.settle(call, fate, turn);
@@ -165,7 +166,8 @@ impl Switch {
             tracing::error!(%error, "a call is refused");
             self.shed()
         })?;
-        Ok(Equipment { seat, line, thread, offer: body::description(invite.request.headers()) })
+        let host = self.host_of(&invite.request, &invite.origin);
+        Ok(Equipment { seat, line, thread, offer: body::description(invite.request.headers()), host })
     }
 
     pub(super) fn shed(&self) -> Refusal {
@@ -177,7 +179,7 @@ impl Switch {
         &mut self,
         invite: &Admitted,
         number: String,
-        Equipment { seat, line, offer, .. }: Equipment,
+        Equipment { seat, line, offer, host, .. }: Equipment,
         turn: &mut Turn<'_>,
     ) -> Option<Box<Call>> {
         let session = match turn.session(invite.tx) {
@@ -196,6 +198,7 @@ impl Switch {
             user: invite.user.clone(),
             private: privacy::Wish::of_caller(invite.request.headers()).is_anonymous(),
             number,
+            host,
             since: turn.now().mono,
             offer,
             numbers: CALLER,

@@ -53,21 +53,24 @@ pub(super) enum NotCalled {
 }
 
 impl Switch {
-    /// What the INVITEs of a call have in common; `None` when the caller's has come too far.
+    /// What the INVITEs of a call have in common; `host`: ours, as the caller knows it. Otherwise the code to refuse with.
     pub(super) fn letter(
         &mut self,
         Admitted { request, origin, user, .. }: &Admitted,
-        number: &str,
+        (number, host): (&str, &str),
         codecs: Vec<Codec>,
         thread: usize,
-    ) -> Option<Letter> {
-        let caller = self.caller(request, origin, user)?;
-        Some(Letter {
-            contact: as_contact(if caller.is_anonymous() { NOBODY } else { user })?,
+    ) -> Result<Letter, StatusCode> {
+        let lines = headers::of_invite(request.headers()).ok_or(StatusCode::TOO_MANY_HOPS)?;
+        let caller = self.caller(request, origin, user, host).ok_or(StatusCode::BAD_REQUEST)?;
+        let contact = as_contact(if caller.is_anonymous() { NOBODY } else { user });
+        let to = UriBuf::sip(false, Some(number), host, None).map_err(|_| StatusCode::BAD_REQUEST)?;
+        Ok(Letter {
+            contact: contact.ok_or(StatusCode::BAD_REQUEST)?,
             caller,
             trusted: self.config.trust.has_user(&self.user_of(number)),
-            to: format!("<{}>", self.address(request, number)?.as_str()),
-            lines: headers::of_invite(request.headers())?,
+            to: format!("<{}>", to.as_str()),
+            lines,
             codecs: and_others(codecs),
             thread,
             ours: self.studio.reached_by(origin),

@@ -12,7 +12,6 @@
 
 mod course;
 
-use sip::header::NameAddr;
 use sip::invite::{Named, NamedDialog};
 use sip::message::{Body, HeaderId, Lines, Request, StatusCode, UriBuf};
 use sip::{Reply, ServerTx, Turn};
@@ -105,7 +104,7 @@ impl Switch {
         turn: &mut Turn<'_>,
     ) -> Fate {
         let asked = self.referral(call, number, request, turn).and_then(|referral| {
-            let letter = self.introduction(call, number, &referral, request, turn);
+            let letter = self.introduction(call, number, &referral, request);
             letter.map(|letter| (referral, letter)).ok_or_else(|| Box::new(Reply::new(StatusCode::TOO_MANY_HOPS)))
         });
         let (Referral { number: wanted, secure, replaces, silent }, letter) = match asked {
@@ -167,7 +166,6 @@ impl Switch {
         referrer: u32,
         referral: &Referral,
         request: &Request,
-        turn: &Turn<'_>,
     ) -> Option<Letter> {
         let Stage::Joined(joined) = &call.stage else { return None };
         let callee = joined.callee.as_ref()?;
@@ -176,24 +174,21 @@ impl Switch {
             _ => (CALLER, &call.caller),
         };
         let (user, by) = (self.user_at(call, other), self.user_at(call, referrer));
-        // Under the host by which the devices know us.
-        let dialog = turn.dialog_of(callee.session)?;
-        let host = NameAddr::parse(dialog.local()).ok()?.uri.host_text();
         let is_private = |side: u32| call.private && side == CALLER;
         let caller = match is_private(other) {
             true => Caller::nobody(),
-            false => Caller::plain(self.named(&user, None, host)?),
+            false => Caller::plain(self.named(&user, None, &call.host)?),
         };
         let mut lines = Lines::new();
         lines.push_id(HeaderId::MaxForwards, headers::hops(request.headers())?);
         if !is_private(referrer) {
-            lines.push_text(HeaderId::ReferredBy, &self.named(&by, None, host)?);
+            lines.push_text(HeaderId::ReferredBy, &self.named(&by, None, &call.host)?);
         }
         Some(Letter {
             contact: as_contact(if caller.is_anonymous() { NOBODY } else { &user })?,
             caller,
             trusted: false,
-            to: format!("<{}>", UriBuf::sip(false, Some(&referral.number), host, None).ok()?.as_str()),
+            to: format!("<{}>", UriBuf::sip(false, Some(&referral.number), &call.host, None).ok()?.as_str()),
             lines,
             codecs: and_others(stays.line.codec().into_iter().collect()),
             thread: thread_of(stays.line.key()),

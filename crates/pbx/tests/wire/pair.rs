@@ -34,10 +34,15 @@ pub(crate) fn pair(caller_takes: bool, callee_takes: bool) -> Pair {
 
 /// The same; what the INVITE of the caller and the 200 of the callee say besides.
 pub(crate) fn pair_with(config: Config, caller_says: &str, callee_says: &str) -> Pair {
+    pair_of(config, ("1001", caller_says), callee_says)
+}
+
+/// The same; besides, whom the caller says to be.
+pub(crate) fn pair_of(config: Config, (from, caller_says): (&str, &str), callee_says: &str) -> Pair {
     let (running, mut phones) = with_config(config, &["1001", "1002"]);
     let (mut callee, mut caller) = (phones.remove(1), phones.remove(0));
     let sounds = (Sound::new(Codec::Pcmu), Sound::new(Codec::Pcmu));
-    caller.extra = caller_says.to_owned();
+    (caller.says, caller.extra) = (from.to_owned(), caller_says.to_owned());
     let (dialogs, said) = std::thread::scope(|scope| {
         let answering = scope.spawn(|| {
             let invite = callee.request(Method::Invite);

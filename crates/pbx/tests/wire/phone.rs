@@ -28,7 +28,7 @@ pub(crate) struct Phone {
     pub(crate) agent: String,
     /// Parameters of Contact in a REGISTER.
     pub(crate) preference: String,
-    /// The user part of From, or user and host.
+    /// The user part of From, or user and host, or all of its address.
     pub(crate) says: String,
 }
 
@@ -216,10 +216,14 @@ impl Phone {
 
     fn dialog(&mut self, uri: &str, to: &str) -> Dialog {
         let tag = self.fresh();
-        let host = if self.says.contains('@') { "" } else { "@127.0.0.1" };
+        let from = match self.says.as_str() {
+            all if all.contains('<') => all.to_owned(),
+            says if says.contains('@') => format!("<sip:{says}>"),
+            says => format!("<sip:{says}@127.0.0.1>"),
+        };
         Dialog {
             call_id: format!("{tag}@phone"),
-            from: format!("<sip:{}{host}>;tag={tag}", self.says),
+            from: format!("{from};tag={tag}"),
             to: format!("<{to}>"),
             target: uri.to_owned(),
             cseq: 0,

@@ -11,7 +11,7 @@ use sdp::Direction;
 use sip::header::NameAddr;
 use sip::message::{HeaderId, Method, Request};
 
-use crate::pair::{Pair, direction, pair, pair_with};
+use crate::pair::{Pair, direction, pair, pair_of, pair_with};
 use crate::phone::{Dialog, Phone};
 use crate::setup::{config, nothing_left, phone};
 use crate::sound::{Sound, address, both_ways, longest};
@@ -19,6 +19,8 @@ use crate::sound::{Sound, address, both_ways, longest};
 /// What must be heard in one piece.
 const CLEAR: Duration = Duration::from_secs(1);
 const TRYING: &str = "SIP/2.0 100 Trying\r\n";
+/// From nobody.
+const ANONYMOUS: &str = "anonymous@anonymous.invalid";
 
 /// A registered telephone more.
 fn another(pair: &Pair, name: &str) -> Phone {
@@ -116,6 +118,36 @@ fn rfc3515_2_4_either_side_transfers_the_other_and_is_told_how_it_goes() {
             third.hung_up();
         }
         nothing_left(&pair.running);
+    }
+}
+
+/// Who calls from nobody calls by a server that has a name all the same.
+#[test]
+fn rfc3323_4_1_1_3_who_talks_to_nobody_is_transferred_under_our_own_name() {
+    for caller_asks in [false, true] {
+        let mut pair = pair_of(config(), (ANONYMOUS, ""), "");
+        let mut third = another(&pair, "1003");
+        let (asks, dialog) = match caller_asks {
+            true => (&mut pair.caller, &mut pair.dialogs.0),
+            false => (&mut pair.callee, &mut pair.dialogs.1),
+        };
+        assert_eq!(refer(asks, dialog, "Refer-To: <sip:1003@127.0.0.1>\r\n"), 202);
+        told_of(asks, TRYING);
+        let invite = third.request(Method::Invite);
+        let uri = |id| {
+            let text = invite.headers().text(id).map(|text| text.split([';', '>']).next().unwrap().to_owned());
+            text.map(|text| text.split('<').next_back().unwrap().to_owned())
+        };
+        let (from, by) = match caller_asks {
+            true => ("sip:1002@127.0.0.1", None),
+            false => ("sip:anonymous@anonymous.invalid", Some("sip:1002@127.0.0.1")),
+        };
+        assert_eq!(uri(HeaderId::To).unwrap(), "sip:1003@127.0.0.1");
+        assert_eq!((uri(HeaderId::From).unwrap().as_str(), uri(HeaderId::ReferredBy).as_deref()), (from, by));
+        third.respond(&invite, 486, None);
+        third.request(Method::Ack);
+        told_of(asks, "SIP/2.0 486 Busy Here\r\n");
+        pair.end();
     }
 }
 

@@ -24,8 +24,10 @@ fn call(
     let (mut caller, mut callee) = (phone(address, from), phone(address, to));
     assert_eq!(callee.register(120).code().get(), 200);
     caller.says = says.to_owned();
+    // A Request-URI of another host stands before them.
+    let (host, lines) = lines.split_once("@@").unwrap_or(("127.0.0.1", lines));
     caller.extra = lines.to_owned();
-    let uri = format!("sip:{to}@127.0.0.1:{}", address.port());
+    let uri = format!("sip:{to}@{host}:{}", address.port());
     let (dialog, challenge) = caller.ask_plain("INVITE", &uri, &uri, None, &[]);
     let credentials = caller.credentials(challenge.headers(), "INVITE", &uri, "");
     let (invite, response) = std::thread::scope(|scope| {
@@ -140,6 +142,50 @@ fn rfc3323_4_1_1_3_who_is_from_nobody_proves_who_he_is_and_stays_nobody() {
         assert_eq!((heard.0.len(), heard.2.as_str()), (0, from), "{lines}");
         assert_eq!(heard.1, privacy, "{lines}");
     }
+}
+
+/// Nobody proves to be somebody of another domain, nor that he has a name.
+#[test]
+fn rfc3325_5_a_user_is_asserted_under_a_name_of_ours_and_by_no_name_of_his_own_choice() {
+    for role in [Role::Pbx, Role::Proxy] {
+        for (from, lines) in [
+            ("1001@bank.example", ""),
+            ("\"Bank\" <sip:1001@bank.example>", ""),
+            ("\"Bank\" <sip:1001@127.0.0.1>", ""),
+            ("\"Bank\" <sip:1001@127.0.0.1>", "P-Preferred-Identity: \"Bank\" <sip:1001@bank.example>\r\n"),
+            ("1001@BANK.example.", "P-Preferred-Identity: \"Bank\" <sip:1001@bank.example>\r\n"),
+        ] {
+            let (asserted, _, _) = told(trusting(role, &["1003"]), ("1001", from), "1003", lines);
+            assert_eq!(asserted, ["<sip:1001@127.0.0.1>"], "{role:?} {from} {lines}");
+        }
+    }
+    // What the account says is true.
+    let mut config = trusting(Role::Pbx, &["1003"]);
+    config.users.get_mut("1001").unwrap().display = Some("Alice".to_owned());
+    let (asserted, _, from) = told(config, ("1001", "\"Bank\" <sip:1001@127.0.0.1>"), "1003", "");
+    assert_eq!((asserted[0].as_str(), from.as_str()), ("\"Alice\" <sip:1001@127.0.0.1>", "\"Alice\" <sip:1001@127.0.0.1>"));
+    // The Request-URI is the caller's as well.
+    for (from, host) in [(NOBODY, "other.example"), ("1001@bank.example", "other.example"), (NOBODY, "sip.example")] {
+        let mut config = trusting(Role::Pbx, &["1003"]);
+        config.domains.push("sip.example".to_owned());
+        let (asserted, _, _) = told(config, ("1001", from), "1003", &format!("{host}@@"));
+        let own = if host == "sip.example" { host } else { "127.0.0.1" };
+        assert_eq!(asserted, [format!("<sip:1001@{own}>")], "{from} {host}");
+    }
+}
+
+#[test]
+fn rfc3261_8_1_1_3_a_gateway_that_writes_a_telephone_number_as_its_from_is_taken_as_it_is() {
+    let config = || trusting(Role::Pbx, &["1003"]);
+    let (asserted, _, from) = told(config(), ("1003", "<tel:+4930123>"), "1002", "");
+    assert_eq!((asserted[0].as_str(), from.as_str()), ("<sip:+4930123@127.0.0.1>", "<sip:+4930123@127.0.0.1>"));
+    // From nobody else.
+    assert_eq!(call(config(), ("1001", "<tel:+4930123>"), "1002", "", "").1.code().get(), 403);
+    // What cannot be told is no matter of hops.
+    let claim = "P-Asserted-Identity: <tel:;x=1>\r\n";
+    let (invite, refused) = call(config(), ("1003", "1003"), "1002", claim, "");
+    assert!(invite.is_none());
+    assert_eq!(refused.code().get(), 400);
 }
 
 /// What is asserted would tell what the From does not.
