@@ -57,13 +57,15 @@ pub(crate) struct Leg {
     pub(crate) number: u32,
     pub(crate) session: SessionId,
     pub(crate) line: Line,
+    /// Its user does not want to be known to the others (RFC 3323): wherever he is in a call, and whatever call he is in.
+    pub(crate) private: bool,
     /// It may have been put on hold by a side that is gone: it is asked to go on once nothing else is asked of it.
     resumes: bool,
 }
 
 impl Leg {
     fn new(number: u32, session: SessionId, line: Line) -> Self {
-        Self { number, session, line, resumes: false }
+        Self { number, session, line, private: false, resumes: false }
     }
 }
 
@@ -74,8 +76,6 @@ pub(crate) struct Call {
     pub(crate) caller: Leg,
     /// The user who calls.
     pub(crate) user: String,
-    /// He does not want to be known to who is called (RFC 3323).
-    pub(crate) private: bool,
     /// What was dialled.
     pub(crate) number: String,
     /// Our host, as the caller knows it: who is called for a transfer is written to under it.
@@ -269,6 +269,20 @@ impl Call {
         match number {
             CALLER => joined.callee.as_mut(),
             _ => joined.callee.as_ref().filter(|callee| callee.number == number).map(|_| &mut self.caller),
+        }
+    }
+
+    /// Whether a leg is one of who does not want to be known.
+    fn is_private(&self, number: u32) -> bool {
+        self.leg(number).is_some_and(|leg| leg.private)
+    }
+
+    /// Whether one of those that talk to the caller does not want to be known.
+    pub(crate) fn has_private_callee(&self) -> bool {
+        match &self.stage {
+            Stage::Joined(joined) => joined.callee.as_ref().is_some_and(|callee| callee.private),
+            Stage::Gathered(gathering) => gathering.legs().any(|leg| leg.private),
+            Stage::Ringing(_) | Stage::Alone(_) => false,
         }
     }
 

@@ -337,8 +337,11 @@ impl Switch {
         };
         let talk =
             |remote: &str, display: Option<String>| (!over).then(|| Talk { state, remote: remote.to_owned(), display });
-        let to = talk(&call.number, known.and_then(|known| known.display.clone()));
-        let from = match call.private {
+        let to = match call.has_private_callee() {
+            true => talk(NOBODY, None),
+            false => talk(&call.number, known.and_then(|known| known.display.clone())),
+        };
+        let from = match call.caller.private {
             true => talk(NOBODY, None),
             false => talk(&call.user, caller.and_then(|known| known.display.clone())),
         };

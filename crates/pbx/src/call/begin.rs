@@ -2,8 +2,9 @@
 
 use audio::codec::Codec;
 use sip::message::{Body, Lines, Request, StatusCode};
+use sip::privacy::Wish;
+use sip::uas;
 use sip::{Reply, Turn};
-use sip::{privacy, uas};
 
 use super::line::{CODECS, Line};
 use super::{CALLER, Call, Fate, Leg, Stage};
@@ -192,11 +193,12 @@ impl Switch {
             }
         };
         self.seat_guest(session, &invite.request);
+        let private = Wish::of_caller(invite.request.headers()).is_anonymous();
+        let caller = Leg { private, ..Leg::new(CALLER, session, line) };
         let call = Box::new(Call {
             id: self.calls.number(self.neighbours.me, self.neighbours.spread.count()),
-            caller: Leg::new(CALLER, session, line),
+            caller,
             user: invite.user.clone(),
-            private: privacy::Wish::of_caller(invite.request.headers()).is_anonymous(),
             number,
             host,
             since: turn.now().mono,

@@ -112,7 +112,7 @@ impl Switch {
     /// Lets those hear each other whose audio is known.
     pub(super) fn seat_gathering(&mut self, call: &Call) {
         let Stage::Gathered(gathering) = &call.stage else { return };
-        let legs = gathering.others.iter().map(|member| &member.leg).chain([&call.caller]);
+        let legs = gathering.legs().chain([&call.caller]);
         let (conference, streams) = (gathering.conference, legs.filter(|leg| leg.line.codec().is_some()));
         for stream in streams.map(|leg| leg.line.key()).collect::<Vec<_>>() {
             self.studio.run(stream, move |desk| {
@@ -251,8 +251,13 @@ impl Switch {
 }
 
 impl Gathering {
+    /// Those of all but the caller.
+    pub(super) fn legs(&self) -> impl Iterator<Item = &Leg> {
+        self.others.iter().map(|member| &member.leg)
+    }
+
     pub(super) fn leg(&self, number: u32) -> Option<&Leg> {
-        self.others.iter().map(|member| &member.leg).find(|leg| leg.number == number)
+        self.legs().find(|leg| leg.number == number)
     }
 
     pub(super) fn leg_mut(&mut self, number: u32) -> Option<&mut Leg> {

@@ -5,6 +5,7 @@
 //! a proof (RFC 3892 section 3), and transfers that the server is asked for it carries out itself.
 
 use sip::message::{Body, Lines, StatusCode};
+use sip::privacy::Wish;
 use sip::{Reply, SessionId, Turn};
 
 use super::begin::{Refusal, refused, usable};
@@ -113,12 +114,18 @@ impl Switch {
         // On an error the stack has answered.
         let Ok(session) = turn.session(invite.tx) else { return Ok(None) };
         self.seat_guest(session, &invite.request);
+        // Another device of who does not want to be known tells no more of him.
+        let private = Wish::of_caller(invite.request.headers()).is_anonymous()
+            || call.is_private(number) && self.user_at(call, number) == invite.user;
         let answer = match &offer {
             Some(offer) => line.answer(offer, &mut self.studio),
             None => line.offer(),
         };
         match answer {
-            Ok(answer) => Ok(Some(Newcomer { leg: Leg::new(own, session, line), answer })),
+            Ok(answer) => {
+                let leg = Leg { private, ..Leg::new(own, session, line) };
+                Ok(Some(Newcomer { leg, answer }))
+            }
             Err(error) => {
                 let code = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
                 let _ = turn.answer(session, Reply::new(code));

@@ -174,14 +174,13 @@ impl Switch {
             _ => (CALLER, &call.caller),
         };
         let (user, by) = (self.user_at(call, other), self.user_at(call, referrer));
-        let is_private = |side: u32| call.private && side == CALLER;
-        let caller = match is_private(other) {
+        let caller = match call.is_private(other) {
             true => Caller::nobody(),
             false => Caller::plain(self.named(&user, None, &call.host)?),
         };
         let mut lines = Lines::new();
         lines.push_id(HeaderId::MaxForwards, headers::hops(request.headers())?);
-        if !is_private(referrer) {
+        if !call.is_private(referrer) {
             lines.push_text(HeaderId::ReferredBy, &self.named(&by, None, &call.host)?);
         }
         Some(Letter {

@@ -1,14 +1,16 @@
 //! Attended transfers: one side is to take a place in another call (RFC 3891, RFC 5589 section 7).
 
 use audio::codec::Codec;
+use event::dialog::DialogInfo;
 use sdp::Direction;
 use sip::message::{HeaderId, Method};
 
-use super::{CLEAR, TRYING, another, caller_talks_to, hear_each_other, name, refer, takes, told_of};
-use crate::pair::{direction, pair};
+use super::{ANONYMOUS, CLEAR, TRYING, another, caller_talks_to, hear_each_other, name, refer, takes, told_of};
+use crate::pair::{Pair, direction, pair, pair_of};
 use crate::phone::{Dialog, Phone};
-use crate::setup::nothing_left;
+use crate::setup::{config, nothing_left, phone};
 use crate::sound::{Sound, address, longest};
+use crate::subscribing::{ask, subscribe, told};
 
 /// Refer-To with the dialog of another call, as the telephone that has it knows it.
 pub(crate) fn instead_of(dialog: &Dialog, more: &str) -> String {
@@ -163,6 +165,64 @@ fn rfc3892_who_is_transferred_again_is_named_as_before() {
     assert_eq!(refer(&mut third, &mut there, "Refer-To: <sip:1002@127.0.0.1>\r\n"), 202);
     let invite = asks.request(Method::Invite);
     assert_eq!((name(&invite, HeaderId::From), name(&invite, HeaderId::ReferredBy)), ("1001".into(), "1003".into()));
+}
+
+/// Whom a watcher is told that 1003 talks to.
+fn remote(watcher: &mut Phone) -> String {
+    let answer = ask(watcher, "SUBSCRIBE", "1003", "Event: dialog\r\nExpires: 0\r\n", None).1;
+    assert_eq!(answer.code().get(), 200);
+    let notify = told(watcher);
+    let info = DialogInfo::read(notify.body()).unwrap();
+    let [dialog] = &info.dialogs[..] else { panic!("{info:?}") };
+    dialog.remote.identity.clone().unwrap()
+}
+
+/// Who watches all the time.
+fn onlooker(pair: &Pair) -> Phone {
+    let mut watcher = phone(pair.running.bound()[0].address, "1003");
+    assert_eq!(subscribe(&mut watcher, "600", "dialog").1.code().get(), 200);
+    told(&mut watcher);
+    watcher
+}
+
+#[test]
+fn rfc3323_4_2_who_does_not_want_to_be_known_is_nobody_in_the_call_that_he_is_put_into() {
+    let mut pair = pair_of(config(), (ANONYMOUS, ""), "");
+    let (mut third, sound) = (another(&pair, "1003"), Sound::new(Codec::Pcmu));
+    let (consulting, mut watcher) = (Sound::new(Codec::Pcmu), onlooker(&pair));
+    let asks = &mut pair.callee;
+    let (mut second, mut there) = consult(asks, &mut third, &consulting, &sound);
+    assert_eq!(remote(&mut watcher), "sip:1002@127.0.0.1");
+    // It is asked for in the call with 1003: that one goes on, with the caller of the other as its callee.
+    assert_eq!(refer(asks, &mut second, &instead_of(&pair.dialogs.1, "")), 202);
+    told_of(asks, TRYING);
+    told_of(asks, "SIP/2.0 200 OK\r\n");
+    for _ in 0..2 {
+        asks.hung_up();
+    }
+    assert_eq!(remote(&mut watcher), "sip:anonymous@127.0.0.1");
+    assert_eq!(refer(&mut third, &mut there, "Refer-To: <sip:1002@127.0.0.1>\r\n"), 202);
+    let invite = asks.request(Method::Invite);
+    assert_eq!((name(&invite, HeaderId::From), name(&invite, HeaderId::ReferredBy)), ("anonymous".into(), "1003".into()));
+    assert!(!String::from_utf8_lossy(invite.headers().bytes()).contains("1001"));
+}
+
+#[test]
+fn rfc3323_4_2_who_was_called_by_nobody_is_somebody_once_that_one_has_gone() {
+    let mut pair = pair_of(config(), (ANONYMOUS, ""), "");
+    let (mut third, sound) = (another(&pair, "1003"), Sound::new(Codec::Pcmu));
+    let mut watcher = onlooker(&pair);
+    let asks = &mut pair.caller;
+    assert_eq!(refer(asks, &mut pair.dialogs.0, "Refer-To: <sip:1003@127.0.0.1>\r\n"), 202);
+    told_of(asks, TRYING);
+    let invite = third.request(Method::Invite);
+    let (_, mut there) = takes(&mut third, &invite, &sound);
+    told_of(asks, "SIP/2.0 200 OK\r\n");
+    asks.hung_up();
+    assert_eq!(remote(&mut watcher), "sip:1002@127.0.0.1");
+    assert_eq!(refer(&mut third, &mut there, "Refer-To: <sip:1001@127.0.0.1>\r\n"), 202);
+    let invite = asks.request(Method::Invite);
+    assert_eq!((name(&invite, HeaderId::From), name(&invite, HeaderId::ReferredBy)), ("1002".into(), "1003".into()));
 }
 
 #[test]
