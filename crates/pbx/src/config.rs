@@ -89,6 +89,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long a callee may ring before the caller is told that nobody answers. 60 s.
     pub ring: Duration,
+    /// The users at whose call a device of another may answer by itself: what asks for that (Call-Info, Alert-Info, Answer-Mode) is passed on from nobody else. A PBX only.
+    pub intercom: Vec<String>,
     /// How long a call may go on without a packet from one side; `None` (the default): for ever.
     pub silence: Option<Duration>,
     /// How often each device is asked whether it is there (OPTIONS); `None` (the default): never.

@@ -1,6 +1,7 @@
-//! Which header fields cross from one leg of a call to the other: those that concern the people, none that concern the path.
+//! Which header fields cross from one leg of a call to the other: those that concern the people, none that concern the path, and nothing by which one
+//! could have another's device do what its user has not asked for.
 
-use sip::header::MaxForwards;
+use sip::header::{CallInfo, MaxForwards};
 use sip::message::{HeaderId, Headers, Lines};
 
 /// Hops that a request may still take when it does not say (RFC 3261 section 8.1.1.6).
@@ -10,17 +11,9 @@ const LONGEST: usize = 1_024;
 /// Most lines of one name.
 const MOST: usize = 8;
 
-/// What an INVITE takes along (RFC 3326, RFC 7433, RFC 5806, RFC 5373, RFC 7989, RFC 3261 sections 20.4 and 20.9). The identity is made anew for each device, and Privacy with
-/// it: see `trust`.
-const INVITE: [HeaderId; 7] = [
-    HeaderId::Reason,
-    HeaderId::AlertInfo,
-    HeaderId::CallInfo,
-    HeaderId::AnswerMode,
-    HeaderId::UserToUser,
-    HeaderId::Diversion,
-    HeaderId::SessionId,
-];
+/// What an INVITE takes along (RFC 3326, RFC 7433, RFC 5806, RFC 7989), besides how its callee is to be alerted: see [`alerting`]. The identity is made anew for each device, and
+/// Privacy with it: see `trust`.
+const INVITE: [HeaderId; 4] = [HeaderId::Reason, HeaderId::UserToUser, HeaderId::Diversion, HeaderId::SessionId];
 
 /// What a response takes along.
 const RESPONSE: [HeaderId; 5] =
@@ -43,12 +36,45 @@ fn copy(from: &Headers, ids: &[HeaderId]) -> Lines {
     lines
 }
 
-/// Lines for the INVITE of the other leg; `None` when it has come too far (483).
-pub(crate) fn of_invite(from: &Headers) -> Option<Lines> {
+/// Lines for the INVITE of the other leg; `None` when it has come too far (483). `intercom`: its sender may have devices answer by themselves.
+pub(crate) fn of_invite(from: &Headers, intercom: bool) -> Option<Lines> {
     let mut lines = copy(from, &INVITE);
+    alerting(from, intercom, &mut lines);
     let hops = hops(from)?;
     lines.push_id(HeaderId::MaxForwards, hops);
     Some(lines)
+}
+
+/// How a callee is to be alerted (RFC 3261 sections 20.4 and 20.9, RFC 5373). A device that trusts its server picks up where Call-Info, Alert-Info or Answer-Mode
+/// asks for that, and its microphone is open: only who may gets that passed on.
+fn alerting(from: &Headers, intercom: bool, lines: &mut Lines) {
+    let mut pass = |id: HeaderId, may: fn(&str) -> bool| {
+        for header in from.all(id).filter(|header| header.value.len() <= LONGEST).take(MOST) {
+            let text = header.text();
+            if intercom || may(&text) {
+                let _ = lines.push(id.name(), &text);
+            }
+        }
+    };
+    pass(HeaderId::AlertInfo, |text| !asks_for_answer(text));
+    pass(HeaderId::AnswerMode, |text| text.trim_start().get(..6).is_some_and(|mode| mode.eq_ignore_ascii_case("manual")));
+    if !from.all(HeaderId::CallInfo).any(|header| asks_for_answer(&header.text())) {
+        return pass(HeaderId::CallInfo, |_| true);
+    }
+    // Of several values in a line one may ask for it. What cannot be read, somebody else might.
+    for info in from.list::<CallInfo<'_>>().flatten().take(MOST) {
+        let text = info.to_string();
+        let asks = info.0.params.iter().any(|param| asks_for_answer(param.name));
+        if (intercom || !asks) && text.len() <= LONGEST {
+            let _ = lines.push(HeaderId::CallInfo.name(), &text);
+        }
+    }
+}
+
+/// Whether words may mean that a device is to answer by itself: `answer-after`, `alert-autoanswer`, `Ring Answer`, `intercom`.
+fn asks_for_answer(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.contains("answer") || text.contains("intercom")
 }
 
 /// Max-Forwards for a request passed on; `None` when it may go no further (RFC 7332: also through a back-to-back user agent).

@@ -52,6 +52,7 @@ impl Default for Config {
             rest: net::REST,
             limits: Limits::default(),
             ring: Duration::from_secs(60),
+            intercom: Vec::new(),
             silence: None,
             qualify: None,
             tls: TlsConfig::default(),

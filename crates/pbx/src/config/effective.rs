@@ -32,6 +32,7 @@ impl Config {
         self.show_roles(&mut top);
         put(&mut top, "durability", if self.durability == Durability::Sync { "sync" } else { "interval" });
         put(&mut top, "ring_secs", secs(self.ring));
+        put(&mut top, "intercom", texts(self.intercom.iter().cloned()));
         put_some(&mut top, "silence_secs", self.silence.map(secs));
         put_some(&mut top, "qualify_secs", self.qualify.map(secs));
         put_some(&mut top, "metrics", self.metrics.map(|address| address.to_string()));

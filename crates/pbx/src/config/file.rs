@@ -9,6 +9,7 @@
 //! domains = ["pbx.example.com"]   # none: any
 //! durability = "interval"         # on the disk each second; "sync": before each answer
 //! ring_secs = 60
+//! intercom = ["1001"]             # at whose call devices may answer by themselves; nobody's
 //! silence_secs = 30               # ends calls of which nothing is heard; absent: never
 //! qualify_secs = 60               # asks devices whether they are there; absent: never
 //! metrics = "127.0.0.1:9115"
@@ -121,7 +122,7 @@ use super::{Config, LISTEN, listen};
 
 /// Largest configuration file, in octets.
 const LARGEST: u64 = 4 << 20;
-pub(super) const TOP: [&str; 27] = [
+pub(super) const TOP: [&str; 28] = [
     "listen",
     "state",
     "realm",
@@ -131,6 +132,7 @@ pub(super) const TOP: [&str; 27] = [
     "durability",
     "sqlite",
     "ring_secs",
+    "intercom",
     "silence_secs",
     "qualify_secs",
     "metrics",
@@ -303,6 +305,9 @@ impl Config {
         if let Some(entry) = top.get("shards") {
             let number = entry.number(1..=u64::from(sip::Spread::MOST))?;
             self.shards = u8::try_from(number).unwrap_or(sip::Spread::MOST);
+        }
+        if let Some(entry) = top.get("intercom") {
+            self.intercom = numbers(&entry)?;
         }
         if let Some(entry) = top.get("ring_secs") {
             self.ring = secs(&entry, 1)?;

@@ -261,6 +261,7 @@ domains = ["a.example"]
 durability = "interval"
 sqlite = { bindings = "/b.sqlite", users = "/u.sqlite" }
 ring_secs = 7
+intercom = ["1001", "1002"]
 silence_secs = 8
 qualify_secs = 9
 metrics = "127.0.0.1:1"

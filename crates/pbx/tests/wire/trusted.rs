@@ -235,3 +235,39 @@ fn rfc3325_5_a_callee_is_asserted_to_be_somebody_by_whom_we_trust_alone() {
         assert_eq!(response.headers().has(HeaderId::PAssertedIdentity), told, "{trusted:?} {answer}");
     }
 }
+
+/// What of an INVITE of 1001 with these lines alerts 1002.
+fn alerted(intercom: &[&str], lines: &str) -> Vec<String> {
+    let config = Config { intercom: intercom.iter().map(|&name| name.to_owned()).collect(), ..config() };
+    let (invite, response) = call(config, ("1001", "1001"), "1002", lines, "");
+    let invite = invite.unwrap_or_else(|| panic!("no INVITE came: {response:?}"));
+    [HeaderId::CallInfo, HeaderId::AlertInfo, HeaderId::AnswerMode].map(|id| values(&invite, id)).concat()
+}
+
+/// Whoever is called would be listened to in his own room.
+#[test]
+fn rfc5373_9_nobody_has_anothers_telephone_answer_unless_he_may() {
+    let asks = [
+        "Call-Info: <sip:x>;answer-after=0",
+        "Call-Info: <sip:x>;Answer-After=5",
+        "Alert-Info: <http://x>;info=alert-autoanswer;delay=0",
+        "Alert-Info: Ring Answer",
+        "Alert-Info: info=Intercom",
+        "Answer-Mode: Auto",
+        "Answer-Mode: auto;require",
+    ];
+    let lines: String = asks.iter().map(|line| format!("{line}\r\n")).collect();
+    assert_eq!(alerted(&[], &lines), Vec::<String>::new());
+    assert_eq!(alerted(&["1002", "1003"], &lines), Vec::<String>::new());
+    assert_eq!(alerted(&["1001"], &lines), asks.map(|line| line.split_once(": ").unwrap().1));
+}
+
+#[test]
+fn rfc3261_20_9_how_a_callee_is_to_be_alerted_else_crosses() {
+    let lines = "Call-Info: <http://x/answers.png>;purpose=icon, <sip:x>;answer-after=0, <http://x/card>;purpose=card\r\nAlert-Info: <urn:alert:service:normal>\r\n\
+        Answer-Mode: Manual\r\n";
+    let rest = ["<http://x/answers.png>;purpose=icon", "<http://x/card>;purpose=card", "<urn:alert:service:normal>", "Manual"];
+    assert_eq!(alerted(&[], lines), rest);
+    // Nor by what a telephone might read that we cannot.
+    assert_eq!(alerted(&[], "Call-Info: answer-after=0\r\n"), Vec::<String>::new());
+}
