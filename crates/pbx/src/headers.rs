@@ -3,17 +3,20 @@
 
 use sip::header::{CallInfo, MaxForwards};
 use sip::message::{HeaderId, Headers, Lines};
+use sip::privacy::{self, Wish};
 
 /// Hops that a request may still take when it does not say (RFC 3261 section 8.1.1.6).
 const HOPS: u32 = 70;
 /// Longest value passed on, in octets.
 const LONGEST: usize = 1_024;
+/// The parameter of Call-Info that asks a device to answer after so many seconds.
+const ANSWER_AFTER: &str = "answer-after";
 /// Most lines of one name.
 const MOST: usize = 8;
 
-/// What an INVITE takes along (RFC 3326, RFC 7433, RFC 5806, RFC 7989), besides how its callee is to be alerted: see [`alerting`]. The identity is made anew for each device, and
-/// Privacy with it: see `trust`.
-const INVITE: [HeaderId; 4] = [HeaderId::Reason, HeaderId::UserToUser, HeaderId::Diversion, HeaderId::SessionId];
+/// What an INVITE takes along (RFC 3326, RFC 7433, RFC 7989), besides where it has been (RFC 5806) and how its callee is to be alerted: see [`alerting`]. The identity is made anew
+/// for each device, and Privacy with it: see `trust`.
+const INVITE: [HeaderId; 3] = [HeaderId::Reason, HeaderId::UserToUser, HeaderId::SessionId];
 
 /// What a response takes along.
 const RESPONSE: [HeaderId; 5] =
@@ -36,18 +39,22 @@ fn copy(from: &Headers, ids: &[HeaderId]) -> Lines {
     lines
 }
 
-/// Lines for the INVITE of the other leg; `None` when it has come too far (483). `intercom`: its sender may have devices answer by themselves.
-pub(crate) fn of_invite(from: &Headers, intercom: bool) -> Option<Lines> {
+/// Lines for the INVITE of the other leg, of a caller who wants this to be kept from others; `None` when it has come too far (483). `intercom`: he may have devices
+/// answer by themselves.
+pub(crate) fn of_invite(from: &Headers, wish: Wish, intercom: bool) -> Option<Lines> {
     let mut lines = copy(from, &INVITE);
-    alerting(from, intercom, &mut lines);
+    if !wish.history {
+        lines.extend(&copy(from, &[HeaderId::Diversion]));
+    }
+    alerting(from, wish, intercom, &mut lines);
     let hops = hops(from)?;
     lines.push_id(HeaderId::MaxForwards, hops);
     Some(lines)
 }
 
 /// How a callee is to be alerted (RFC 3261 sections 20.4 and 20.9, RFC 5373). A device that trusts its server picks up where Call-Info, Alert-Info or Answer-Mode
-/// asks for that, and its microphone is open: only who may gets that passed on.
-fn alerting(from: &Headers, intercom: bool, lines: &mut Lines) {
+/// asks for that, and its microphone is open: only who may gets that passed on. All else that Call-Info tells is of the caller (RFC 3323 section 5.3).
+fn alerting(from: &Headers, wish: Wish, intercom: bool, lines: &mut Lines) {
     let mut pass = |id: HeaderId, may: fn(&str) -> bool| {
         for header in from.all(id).filter(|header| header.value.len() <= LONGEST).take(MOST) {
             let text = header.text();
@@ -57,14 +64,23 @@ fn alerting(from: &Headers, intercom: bool, lines: &mut Lines) {
         }
     };
     pass(HeaderId::AlertInfo, |text| !asks_for_answer(text));
-    pass(HeaderId::AnswerMode, |text| text.trim_start().get(..6).is_some_and(|mode| mode.eq_ignore_ascii_case("manual")));
-    if !from.all(HeaderId::CallInfo).any(|header| asks_for_answer(&header.text())) {
+    pass(HeaderId::AnswerMode, |text| {
+        text.trim_start().get(..6).is_some_and(|mode| mode.eq_ignore_ascii_case("manual"))
+    });
+    if !wish.is_anonymous() && !from.all(HeaderId::CallInfo).any(|header| asks_for_answer(&header.text())) {
         return pass(HeaderId::CallInfo, |_| true);
     }
     // Of several values in a line one may ask for it. What cannot be read, somebody else might.
     for info in from.list::<CallInfo<'_>>().flatten().take(MOST) {
-        let text = info.to_string();
         let asks = info.0.params.iter().any(|param| asks_for_answer(param.name));
+        let text = match (asks, wish.is_anonymous()) {
+            (true, true) => {
+                let after = info.0.params.token(ANSWER_AFTER).unwrap_or("0");
+                format!("<sip:{}>;{ANSWER_AFTER}={after}", privacy::NOWHERE)
+            }
+            (false, true) => continue,
+            (_, false) => info.to_string(),
+        };
         if (intercom || !asks) && text.len() <= LONGEST {
             let _ = lines.push(HeaderId::CallInfo.name(), &text);
         }

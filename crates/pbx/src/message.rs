@@ -10,6 +10,7 @@ use crate::headers;
 use crate::request::Admitted;
 use crate::switch::Switch;
 use crate::target::{self, Target};
+use crate::trust::Caller;
 
 /// Largest text, in octets. To a device by UDP, or behind a proxy that may take UDP, the whole request has 1300 at most (RFC 3428 section 8).
 const LARGEST: usize = 16_384;
@@ -33,14 +34,17 @@ impl Switch {
         if let Some(refusal) = uas::extensions(request, &self.capabilities) {
             return Some(refusal);
         }
+        if let Err(refusal) = self.privacy(request) {
+            return Some(*refusal);
+        }
         if request.body().len() > LARGEST {
             return Some(Reply::new(StatusCode::REQUEST_ENTITY_TOO_LARGE));
         }
         if !self.relay.has_room() || self.finishing {
             return Some(self.busy());
         }
-        let draft = match self.copy_of(&message, &number) {
-            Ok(draft) => draft,
+        let (draft, caller) = match self.copy_of(&message, &number) {
+            Ok(common) => common,
             Err(code) => return Some(Reply::new(code)),
         };
         if found.is_none() && !self.neighbours.keeps(&name) {
@@ -58,34 +62,44 @@ impl Switch {
             Err(offline) => return Some(*offline),
         };
         let targets = target::wanted(&message.request, targets);
-        let copies = targets.into_iter().map(|target| copy(&draft, target, turn)).collect();
+        let is_trusted = |target: &Target| self.config.trust.has_user(&name) || self.config.trust.reaches(target);
+        let copies = targets.into_iter().map(|target| {
+            let mut draft = draft.clone();
+            caller.introduce(is_trusted(&target), &mut draft.lines);
+            copy(draft, target, turn)
+        });
+        let copies = copies.collect();
         let passed_on = self.relay.message(message.tx, copies, turn);
         (!passed_on).then(|| Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE))
     }
 
-    /// What all copies have in common; the code to refuse with when it cannot be passed on.
-    fn copy_of(&self, Admitted { request, origin, user, .. }: &Admitted, number: &str) -> Result<Draft, StatusCode> {
+    /// What all copies have in common, and who sends it; the code to refuse with when it cannot be passed on.
+    fn copy_of(
+        &self,
+        Admitted { request, origin, user, .. }: &Admitted,
+        number: &str,
+    ) -> Result<(Draft, Caller), StatusCode> {
         let hops = headers::hops(request.headers()).ok_or(StatusCode::TOO_MANY_HOPS)?;
         let host = self.host_of(request, origin);
         let to = UriBuf::sip(false, Some(number), &host, None).map_err(|_| StatusCode::BAD_REQUEST)?;
         let mut draft = Draft::new(Method::Message, to.clone());
-        draft.from = self.caller(request, origin, user, &host).ok_or(StatusCode::BAD_REQUEST)?.from;
+        let caller = self.caller(request, origin, user, &host).ok_or(StatusCode::BAD_REQUEST)?;
+        draft.from.clone_from(&caller.from);
         draft.to = format!("<{}>", to.as_str());
         draft.lines = headers::of_request(request.headers());
         draft.lines.push_id(HeaderId::MaxForwards, hops);
         draft.body = body::whole(request.headers());
-        Ok(draft)
+        Ok((draft, caller))
     }
 }
 
 /// The copy for a device, which has a tag and a Call-ID of its own.
-fn copy(common: &Draft, target: Target, turn: &mut Turn<'_>) -> Draft {
-    let mut draft = common.clone();
+fn copy(mut draft: Draft, target: Target, turn: &mut Turn<'_>) -> Draft {
     draft.by_streams = target.is_by_stream();
     draft.uri = target.uri;
     draft.routes = target.routes;
     draft.hop = target.hop;
-    draft.from = format!("{};tag={:016x}", common.from, rand::random::<u64>());
+    draft.from = format!("{};tag={:016x}", draft.from, rand::random::<u64>());
     draft.call_id = turn.call_id();
     draft
 }

@@ -45,7 +45,8 @@ pub(crate) struct Caller {
     pub(crate) from: String,
     /// P-Asserted-Identity values; none where nobody is trusted.
     asserted: Vec<String>,
-    wish: Wish,
+    /// What he wants to be kept from others.
+    pub(crate) wish: Wish,
 }
 
 impl Caller {
@@ -90,8 +91,8 @@ impl Switch {
         !trust.is_empty() && (trust.has(origin.remote.ip()) || trust.has_user(user))
     }
 
-    /// Refuses who rather does not call than without a kind of privacy that we do not know (RFC 3323 section 5). All others are given: we write
-    /// the path and the media anew, and the From where it is asked for.
+    /// Refuses who rather does not call or write than without a kind of privacy that we do not know (RFC 3323 section 5). All others are given: we write
+    /// the path and the media anew and, where it is asked for, the From, and leave out what tells of the caller or of where the call has been.
     pub(crate) fn privacy(&self, request: &Request) -> Result<(), Box<Reply>> {
         let wish = Wish::of(request.headers());
         match wish.critical && wish.unknown {

@@ -62,8 +62,8 @@ impl Switch {
         thread: usize,
     ) -> Result<Letter, StatusCode> {
         let intercom = self.config.intercom.iter().any(|one| one == user);
-        let lines = headers::of_invite(request.headers(), intercom).ok_or(StatusCode::TOO_MANY_HOPS)?;
         let caller = self.caller(request, origin, user, host).ok_or(StatusCode::BAD_REQUEST)?;
+        let lines = headers::of_invite(request.headers(), caller.wish, intercom).ok_or(StatusCode::TOO_MANY_HOPS)?;
         let contact = as_contact(if caller.is_anonymous() { NOBODY } else { user });
         let to = UriBuf::sip(false, Some(number), host, None).map_err(|_| StatusCode::BAD_REQUEST)?;
         Ok(Letter {

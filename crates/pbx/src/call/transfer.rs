@@ -160,13 +160,7 @@ impl Switch {
 
     /// What the INVITEs for a transfer have in common: they come from the one that is transferred, and name the one that asked (RFC 3892). `None`
     /// when the REFER has come too far.
-    fn introduction(
-        &self,
-        call: &Call,
-        referrer: u32,
-        referral: &Referral,
-        request: &Request,
-    ) -> Option<Letter> {
+    fn introduction(&self, call: &Call, referrer: u32, referral: &Referral, request: &Request) -> Option<Letter> {
         let Stage::Joined(joined) = &call.stage else { return None };
         let callee = joined.callee.as_ref()?;
         let (other, stays) = match referrer {

@@ -163,7 +163,10 @@ fn rfc3325_5_a_user_is_asserted_under_a_name_of_ours_and_by_no_name_of_his_own_c
     let mut config = trusting(Role::Pbx, &["1003"]);
     config.users.get_mut("1001").unwrap().display = Some("Alice".to_owned());
     let (asserted, _, from) = told(config, ("1001", "\"Bank\" <sip:1001@127.0.0.1>"), "1003", "");
-    assert_eq!((asserted[0].as_str(), from.as_str()), ("\"Alice\" <sip:1001@127.0.0.1>", "\"Alice\" <sip:1001@127.0.0.1>"));
+    assert_eq!(
+        (asserted[0].as_str(), from.as_str()),
+        ("\"Alice\" <sip:1001@127.0.0.1>", "\"Alice\" <sip:1001@127.0.0.1>")
+    );
     // The Request-URI is the caller's as well.
     for (from, host) in [(NOBODY, "other.example"), ("1001@bank.example", "other.example"), (NOBODY, "sip.example")] {
         let mut config = trusting(Role::Pbx, &["1003"]);
@@ -181,11 +184,6 @@ fn rfc3261_8_1_1_3_a_gateway_that_writes_a_telephone_number_as_its_from_is_taken
     assert_eq!((asserted[0].as_str(), from.as_str()), ("<sip:+4930123@127.0.0.1>", "<sip:+4930123@127.0.0.1>"));
     // From nobody else.
     assert_eq!(call(config(), ("1001", "<tel:+4930123>"), "1002", "", "").1.code().get(), 403);
-    // What cannot be told is no matter of hops.
-    let claim = "P-Asserted-Identity: <tel:;x=1>\r\n";
-    let (invite, refused) = call(config(), ("1003", "1003"), "1002", claim, "");
-    assert!(invite.is_none());
-    assert_eq!(refused.code().get(), 400);
 }
 
 /// What is asserted would tell what the From does not.
@@ -266,8 +264,80 @@ fn rfc5373_9_nobody_has_anothers_telephone_answer_unless_he_may() {
 fn rfc3261_20_9_how_a_callee_is_to_be_alerted_else_crosses() {
     let lines = "Call-Info: <http://x/answers.png>;purpose=icon, <sip:x>;answer-after=0, <http://x/card>;purpose=card\r\nAlert-Info: <urn:alert:service:normal>\r\n\
         Answer-Mode: Manual\r\n";
-    let rest = ["<http://x/answers.png>;purpose=icon", "<http://x/card>;purpose=card", "<urn:alert:service:normal>", "Manual"];
+    let rest =
+        ["<http://x/answers.png>;purpose=icon", "<http://x/card>;purpose=card", "<urn:alert:service:normal>", "Manual"];
     assert_eq!(alerted(&[], lines), rest);
     // Nor by what a telephone might read that we cannot.
     assert_eq!(alerted(&[], "Call-Info: answer-after=0\r\n"), Vec::<String>::new());
+}
+
+#[test]
+fn rfc3323_5_3_what_tells_of_who_does_not_want_to_be_known_is_taken_off() {
+    let lines =
+        "Call-Info: <http://x/1001.png>;purpose=icon, <sip:1001@x>;answer-after=3, <http://x/1001>;purpose=card\r\n";
+    for (says, privacy) in [("1001", "Privacy: user;critical\r\n"), ("1001", "Privacy: id\r\n"), (NOBODY, "")] {
+        let config = Config { intercom: vec!["1001".to_owned()], ..config() };
+        let (invite, _) = call(config, ("1001", says), "1002", &format!("{lines}{privacy}"), "");
+        let invite = invite.unwrap();
+        assert_eq!(values(&invite, HeaderId::CallInfo), ["<sip:anonymous.invalid>;answer-after=3"], "{privacy}");
+        let text = String::from_utf8_lossy(invite.headers().bytes()).into_owned();
+        assert!(!text.contains("1001"), "{text}");
+    }
+    let (invite, _) = call(config(), ("1001", "1001"), "1002", &format!("{lines}Privacy: session\r\n"), "");
+    assert_eq!(values(&invite.unwrap(), HeaderId::CallInfo).len(), 2);
+}
+
+#[test]
+fn rfc7044_10_1_where_a_call_has_been_is_told_unless_that_is_private() {
+    let diverted = "Diversion: <sip:9@b>;reason=user-busy\r\n";
+    for (privacy, told) in [("Privacy: history;critical\r\n", 0), ("Privacy: id\r\n", 1), ("", 1)] {
+        let (invite, _) = call(config(), ("1001", "1001"), "1002", &format!("{diverted}{privacy}"), "");
+        assert_eq!(values(&invite.unwrap(), HeaderId::Diversion).len(), told, "{privacy}");
+    }
+}
+
+/// A MESSAGE of 1001 to a registered telephone: as it comes there, or its refusal (500).
+fn message(config: Config, says: &str, to: &str, lines: &str) -> Result<Request, Box<Response>> {
+    let (running, address) = start(config);
+    let (mut sender, mut receiver) = (phone(address, "1001"), phone(address, to));
+    assert_eq!(receiver.register(120).code().get(), 200);
+    (sender.says, sender.extra) = (says.to_owned(), lines.to_owned());
+    let (uri, body) = (format!("sip:{to}@127.0.0.1"), Some(("text/plain", "hello")));
+    let challenge = sender.ask_plain("MESSAGE", &uri, &uri, body, &[]).1;
+    let credentials = sender.credentials(challenge.headers(), "MESSAGE", &uri, "hello");
+    let text = sender.draft("MESSAGE", &uri, &uri, body, &credentials);
+    sender.send(&text);
+    let seen = match receiver.next_heard(&Method::Message) {
+        Some(message) => {
+            receiver.respond(&message, 200, None);
+            sender.wait_for_code(200);
+            Ok(message)
+        }
+        None => Err(Box::new(sender.wait_for_code(500))),
+    };
+    nothing_left(&running);
+    seen
+}
+
+#[test]
+fn rfc3325_5_who_writes_is_asserted_and_kept_from_others_as_who_calls() {
+    let config = || trusting(Role::Pbx, &["1003"]);
+    for (says, to, lines, asserted, private) in [
+        ("1001", "1003", "", 1, ""),
+        ("1001", "1002", "", 1, ""),
+        ("1001", "1003", "Privacy: id\r\n", 1, "id"),
+        ("1001", "1002", "Privacy: id\r\n", 0, ""),
+        (NOBODY, "1003", "", 1, "id"),
+        (NOBODY, "1002", "Privacy: user;critical\r\n", 0, ""),
+    ] {
+        let message = message(config(), says, to, lines).unwrap();
+        let values = |id| values(&message, id);
+        assert_eq!(values(HeaderId::PAssertedIdentity).len(), asserted, "{says} {to} {lines}");
+        assert_eq!(values(HeaderId::Privacy).concat(), private, "{says} {to} {lines}");
+        let named = String::from_utf8_lossy(message.headers().bytes()).contains("sip:1001@");
+        assert_eq!(named, asserted > 0, "{says} {to} {lines}");
+    }
+    let refused = message(config(), "1001", "1002", "Privacy: odd;critical\r\n").unwrap_err();
+    assert_eq!((refused.code().get(), refused.reason()), (500, "Privacy Not Supported"));
+    assert!(message(config(), "1001", "1002", "Privacy: odd\r\n").is_ok());
 }

@@ -203,7 +203,10 @@ fn rfc3323_4_2_who_does_not_want_to_be_known_is_nobody_in_the_call_that_he_is_pu
     assert_eq!(remote(&mut watcher), "sip:anonymous@127.0.0.1");
     assert_eq!(refer(&mut third, &mut there, "Refer-To: <sip:1002@127.0.0.1>\r\n"), 202);
     let invite = asks.request(Method::Invite);
-    assert_eq!((name(&invite, HeaderId::From), name(&invite, HeaderId::ReferredBy)), ("anonymous".into(), "1003".into()));
+    assert_eq!(
+        (name(&invite, HeaderId::From), name(&invite, HeaderId::ReferredBy)),
+        ("anonymous".into(), "1003".into())
+    );
     assert!(!String::from_utf8_lossy(invite.headers().bytes()).contains("1001"));
 }
 
