@@ -54,9 +54,10 @@ fn measured_in(place: &Path) -> Result<Report, String> {
     fs::write(&config, settings(PORT, &state, 1, more)).map_err(failed)?;
     fs::write(&two, settings(PORT, &state, 1, &format!("shards = 2\n{more}"))).map_err(failed)?;
     let (ours, here) = (offhook()?, this_program()?);
-    let [ours, two]: [&[&str]; 2] = [
+    let [ours, two, blank]: [&[&str]; 3] = [
         &[&ours, "serve", "--role", "proxy", "--config", &config, "--state", &state],
         &[&ours, "serve", "--role", "proxy", "--config", &two, "--state", &state],
+        &[&ours, "serve", "--role", "stateless", "--config", &config, "--state", &state],
     ];
     let (port, target) = (format!("SIPPORT={PORT}"), format!("TARGET=\"sip:u0@127.0.0.1:{CALLEE}\""));
     let (folder, pid, rules) = (text(""), text("kamailio.pid"), data("kamailio-proxy.cfg"));
@@ -67,14 +68,14 @@ fn measured_in(place: &Path) -> Result<Report, String> {
     let null: &[&str] = &[&here, "null-proxy", &address, &callee];
     let (mut rows, mut checks, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     for Load { name, calls, arguments, bound, expected } in LOADS {
-        let mut figures = [const { Vec::new() }; 4];
-        let mut lost = [const { Vec::new() }; 4];
+        let mut figures = [const { Vec::new() }; 5];
+        let mut lost = [const { Vec::new() }; 5];
         let (mut right, mut crossed) = (Ok(()), Figure::default());
         for _ in 0..RUNS {
-            for (which, server) in [ours, two, &kamailio, null].into_iter().enumerate() {
+            for (which, server) in [ours, two, blank, &kamailio, null].into_iter().enumerate() {
                 let running = Server::start(server, PORT)?;
                 let _callee = Callee::start()?;
-                if which < 2 {
+                if which < 3 {
                     register()?;
                 }
                 let measured = a_call(&running, calls, arguments);
@@ -86,14 +87,14 @@ fn measured_in(place: &Path) -> Result<Report, String> {
                     figures.push(us);
                     lost.push(f64::from(failed));
                 }
-                if which < 2 {
+                if which < 3 {
                     right = right.and(passes_on(&state));
                 }
             }
         }
         let what = "a request to nobody is 404, one of no hops 483, one to others 403, and the binding stands";
         checks.push(Check::of(format!("after {name}: {what}"), right));
-        let ([ours, two, peer, null], [ours_lost, two_lost, peer_lost, null_lost]) =
+        let ([ours, two, blank, peer, null], [ours_lost, two_lost, blank_lost, peer_lost, null_lost]) =
             (figures.map(Figure), lost.map(Figure));
         notes
             .push(format!("{name}, two loops: {} messages of a call come to the other loop and cross", crossed.text()));
@@ -106,13 +107,23 @@ fn measured_in(place: &Path) -> Result<Report, String> {
             bound: Bound::OfPeer(1.15),
         });
         rows.push(Row {
-            load: format!("{name}, two loops"),
-            unit: "calls of each run that failed",
-            ours: two_lost,
-            peer: None,
-            null: None,
-            bound: Bound::Units(0.0),
+            load: format!("{name}, stateless; the peer keeps transactions"),
+            unit: "us CPU a call",
+            ours: blank,
+            peer: Some(Peer { name: "Offhook with transactions", figure: ours.clone(), expected: None }),
+            null: Some(null.clone()),
+            bound: Bound::OfPeer(1.0),
         });
+        for (which, lost) in [("two loops", two_lost), ("stateless", blank_lost)] {
+            rows.push(Row {
+                load: format!("{name}, {which}"),
+                unit: "calls of each run that failed",
+                ours: lost,
+                peer: None,
+                null: None,
+                bound: Bound::Units(0.0),
+            });
+        }
         let kamailio = |figure, expected| Some(Peer { name: "Kamailio tm, rr", figure, expected });
         rows.push(Row {
             load: name.into(),

@@ -13,7 +13,11 @@ const UNHEARD: f64 = 0.2;
 
 /// A proxy for SIPp, which knows no digest but MD5.
 fn serve(settings: &str) -> Server {
-    let file = offhook::configuration(&format!("digest = [\"md5\"]\nrole = \"proxy\"\n{settings}"));
+    serve_as("proxy", settings)
+}
+
+fn serve_as(role: &str, settings: &str) -> Server {
+    let file = offhook::configuration(&format!("digest = [\"md5\"]\nrole = \"{role}\"\n{settings}"));
     offhook::serve(&[&["--config", file.path().to_str().unwrap()], &USERS[..]].concat())
 }
 
@@ -63,6 +67,66 @@ fn scenario_that_wants_a_record_route_fails_where_there_is_none() {
     let (code, output) = call(&server, "proxied_caller_answered.xml", "secret1");
     assert_ne!(code, 0, "{output}");
     phone.kill();
+}
+
+/// The transactions that a server keeps.
+fn transactions(server: &Server) -> u64 {
+    server.status()["loops"][0]["transactions"].as_u64().unwrap()
+}
+
+#[test]
+fn sipp_calls_refuses_and_gives_up_through_a_proxy_that_keeps_nothing() {
+    // 64 of T1 are 1.3 s: what is left of the REGISTERs.
+    let short = "sip.t1_ms = 20\n";
+    let server = serve_as("stateless", short);
+    let at_rest = |server: &Server| {
+        let end = std::time::Instant::now() + crate::program::PATIENCE;
+        while transactions(server) > 0 {
+            assert!(std::time::Instant::now() < end, "transactions stay");
+        }
+    };
+    let cases = [
+        ("proxied_callee.xml", None),
+        ("uas_busy.xml", Some(asked_by_proxy("pbx_caller_refused.xml", 486))),
+        ("uas_rings_direct.xml", Some(asked_by_proxy("pbx_caller_cancels.xml", 487))),
+    ];
+    let port = free_port();
+    let credentials = ["-m", "1", "-s", "1002", "-au", "1002", "-ap", "secret2"];
+    went_well(sipp::start_at(port, "uas_registers.xml", &server.address, &credentials).finish());
+    at_rest(&server);
+    for (called, calling) in cases {
+        let phone = sipp::start_at(port, called, &server.address, &["-m", "1"]);
+        sipp::await_port(port);
+        let calling = calling.as_ref().map_or("proxied_caller_answered.xml", |file| file.to_str().unwrap());
+        went_well(call(&server, calling, "secret1"));
+        assert_eq!(transactions(&server), 0, "{called}");
+        went_well(phone.finish());
+    }
+    went_well(call(&server, asked_by_proxy("pbx_caller_refused.xml", 403).to_str().unwrap(), "guessed"));
+    // The control: one with transactions has them still.
+    let server = serve(short);
+    let phone = callee(&server, "proxied_callee.xml");
+    at_rest(&server);
+    went_well(call(&server, "proxied_caller_answered.xml", "secret1"));
+    assert!(transactions(&server) > 0);
+    went_well(phone.finish());
+}
+
+#[test]
+fn baresip_calls_baresip_through_a_proxy_that_keeps_nothing() {
+    let file = offhook::configuration("role = \"stateless\"\n");
+    for (calling, called) in [("udp", "tcp"), ("tcp", "udp")] {
+        let server = offhook::serve(&[&["--config", file.path().to_str().unwrap()], &USERS[..]].concat());
+        let mut caller = registered(&server, "1001", "secret1", calling, 440);
+        let mut callee = registered(&server, "1002", "secret2", called, 1000);
+        caller.command("dial", &format!("sip:1002@{}", server.address));
+        caller.wait_for("CALL_ESTABLISHED");
+        callee.wait_for("CALL_ESTABLISHED");
+        callee.command("hangup", "");
+        caller.wait_for("CALL_CLOSED");
+        caller.stop();
+        callee.stop();
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::way::{Server, Transport, Way};
 use crate::program::free_port;
 use crate::program::offhook::{self, USERS};
 
-const ROLES: [&str; 4] = ["pbx", "proxy", "registrar", "redirect"];
+const ROLES: [&str; 5] = ["pbx", "proxy", "stateless", "registrar", "redirect"];
 
 /// Sends to a server in each role, by each transport, what `messages` makes of the server's address and a number that is its own; `judge` says whether
 /// what came back is right.
@@ -90,8 +90,8 @@ fn cve_unauthenticated_methods_get_nowhere_in_any_role_by_any_transport() {
         (_, "CANCEL") => code == Some(481),
         ("registrar", "REGISTER") => matches!(code, Some(401 | 405)),
         ("registrar", _) => code == Some(405),
-        ("proxy", "REGISTER") => matches!(code, Some(401 | 407)),
-        ("proxy", _) => code == Some(407),
+        ("proxy" | "stateless", "REGISTER") => matches!(code, Some(401 | 407)),
+        ("proxy" | "stateless", _) => code == Some(407),
         ("pbx", "NOTIFY" | "INFO" | "UPDATE" | "PRACK" | "BYE") => code == Some(481),
         ("pbx", "FROBNICATE") => code == Some(501),
         _ => code == Some(401),

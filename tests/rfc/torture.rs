@@ -106,8 +106,8 @@ fn pbx(role: &str, asked: Asked, transport: Transport) {
     }
     // Nobody else's domain: nothing is to go out of this machine.
     let domains = offhook::configuration(&format!("domains = {:?}\n", Vec::from_iter(domains)));
-    if role == "proxy" {
-        arguments.extend(["--role", "proxy", "--config", domains.path().to_str().unwrap()]);
+    if matches!(role, "proxy" | "stateless") {
+        arguments.extend(["--role", role, "--config", domains.path().to_str().unwrap()]);
     }
     let mut server = offhook::serve(&arguments);
     let is_other = matches!(transport, Transport::Tls | Transport::Ws);
@@ -224,6 +224,21 @@ fn rfc4475_and_rfc5118_over_udp_to_a_proxy() {
 #[test]
 fn rfc4475_and_rfc5118_over_udp_to_a_proxy_that_knows_the_senders() {
     pbx("proxy", Asked::User, Transport::Udp);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_udp_to_a_proxy_without_transactions() {
+    pbx("stateless", Asked::Stranger, Transport::Udp);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_udp_to_a_proxy_without_transactions_that_knows_the_senders() {
+    pbx("stateless", Asked::User, Transport::Udp);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tcp_to_a_proxy_without_transactions_that_knows_the_senders() {
+    pbx("stateless", Asked::User, Transport::Tcp);
 }
 
 #[test]

@@ -183,6 +183,8 @@ pub(crate) enum Role {
     Pbx,
     /// Both sides talk to each other, through us (RFC 3261 section 16).
     Proxy,
+    /// The same without transactions: nothing is kept of what is passed on (RFC 3261 section 16.11).
+    Stateless,
     /// Tells who calls where somebody is (RFC 3261 section 8.3).
     Redirect,
     /// Takes REGISTERs and nothing else.
@@ -194,6 +196,7 @@ impl From<Role> for pbx::Role {
         match role {
             Role::Pbx => Self::Pbx,
             Role::Proxy => Self::Proxy,
+            Role::Stateless => Self::Stateless,
             Role::Redirect => Self::Redirect,
             Role::Registrar => Self::Registrar,
         }

@@ -27,7 +27,7 @@ use sip::message::UriBuf;
 use sip::{Timers, Transport};
 use store::Durability;
 
-pub(crate) use agreement::Taken;
+pub(crate) use agreement::{ONE_LOOP, Taken};
 pub use error::{ConfigError, Place};
 pub use sections::name_server;
 pub use trust::Trust;
@@ -116,6 +116,8 @@ pub enum Role {
     Pbx,
     /// A proxy with registrar (RFC 3261 section 16): both sides of a call talk to each other, through us.
     Proxy,
+    /// The same without transactions (RFC 3261 section 16.11): each request goes to one device of a user, and nothing is kept of it.
+    Stateless,
     /// A redirect server with registrar (RFC 3261 section 8.3): tells who asks where somebody is.
     Redirect,
     /// A registrar and nothing else.
@@ -127,12 +129,18 @@ pub enum Role {
 
 impl Role {
     /// By the words that stand for them.
-    pub const WORDS: [(&'static str, Self); 4] =
-        [("pbx", Self::Pbx), ("proxy", Self::Proxy), ("redirect", Self::Redirect), ("registrar", Self::Registrar)];
-    /// The same with those for single domains.
-    pub(crate) const OF_DOMAINS: [(&'static str, Self); 5] = [
+    pub const WORDS: [(&'static str, Self); 5] = [
         ("pbx", Self::Pbx),
         ("proxy", Self::Proxy),
+        ("stateless", Self::Stateless),
+        ("redirect", Self::Redirect),
+        ("registrar", Self::Registrar),
+    ];
+    /// The same with those for single domains.
+    pub(crate) const OF_DOMAINS: [(&'static str, Self); 6] = [
+        ("pbx", Self::Pbx),
+        ("proxy", Self::Proxy),
+        ("stateless", Self::Stateless),
         ("redirect", Self::Redirect),
         ("registrar", Self::Registrar),
         ("edge", Self::Edge),
@@ -323,6 +331,11 @@ impl Config {
     /// Whether anything but a PBX is asked for.
     pub fn is_more_than_pbx(&self) -> bool {
         self.role != Role::Pbx || self.roles.values().any(|role| *role != Role::Pbx)
+    }
+
+    /// Whether there is a proxy without transactions.
+    pub fn is_stateless(&self) -> bool {
+        self.role == Role::Stateless || self.roles.values().any(|role| *role == Role::Stateless)
     }
 
     /// The number of users that will exist.

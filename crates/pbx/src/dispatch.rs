@@ -252,7 +252,22 @@ impl Application for Switch {
                 }
             }
             Event::Alarm { token, alarm } => self.call_alarm(token, alarm, turn),
+            Event::StrayCancel { tx, request, origin } => match self.follows(&request, &origin, turn) {
+                true => turn.forget(tx),
+                false => {
+                    let reply = Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
+                    self.reply(tx, Some(reply), turn);
+                }
+            },
+            Event::StrayResponse { response } => {
+                if let Some(proxy) = &self.roles.proxy {
+                    proxy.response_stateless(&response, turn);
+                }
+            }
             Event::Ack { request, origin } => {
+                if self.follows(&request, &origin, turn) {
+                    return;
+                }
                 if let Some(proxy) = &mut self.roles.proxy {
                     proxy.ack(&request, &origin, turn);
                 }

@@ -1,14 +1,14 @@
 //! What the server is for whom (RFC 3261 sections 8.3, 10 and 16): a PBX, a proxy, a redirect server or a registrar alone, by the domain that a request is
 //! for.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use proxy::passing::way_of;
-use proxy::{Arrival, Disposition, Halt, Job, Own, Proxy, ProxyConfig};
+use proxy::{Arrival, Disposition, Halt, Job, Own, Proxy, ProxyConfig, Vouched};
 use sip::message::{HeaderId, Method, Request, StatusCode, Uri};
 use sip::uas::{self, Capabilities};
-use sip::{Origin, Reply, ServerTx, Turn};
+use sip::{Now, Origin, Reply, ServerTx, Turn};
 
 use crate::config::{Authenticate, Config, ProxyRules, Role};
 use crate::dispatch;
@@ -58,7 +58,7 @@ impl Roles {
     /// its own values off (RFC 3261 section 16.4) and it turns out to be for one of our domains, it is that domain's.
     pub(crate) fn of(&mut self, request: &Request, origin: &Origin) -> Role {
         let Some(proxy) = self.proxy.as_mut().filter(|_| !self.by_domain.is_empty()) else { return self.usual };
-        let passes_on = |(_, role): &(String, Role)| matches!(role, Role::Proxy | Role::Edge);
+        let passes_on = |(_, role): &(String, Role)| matches!(role, Role::Proxy | Role::Stateless | Role::Edge);
         if !request.headers().has(HeaderId::Route) || !self.by_domain.iter().any(passes_on) {
             return request.uri().map_or(self.usual, |uri| self.of_domain(&uri));
         }
@@ -66,6 +66,7 @@ impl Roles {
             Ok(arrival) if arrival.ours || self.registers_through_edge(request, &arrival) => {
                 self.of_domain(&arrival.uri.as_uri())
             }
+            _ if self.usual == Role::Stateless => Role::Stateless,
             _ => Role::Proxy,
         }
     }
@@ -138,7 +139,7 @@ impl Switch {
             let mut target = way_of(&arrival);
             target.trusted = self.trusts_way(&target);
             let job = Job { edge: role == Role::Edge, ..self.job(tx, request, origin, arrival, known) };
-            return self.roles.proxy.as_mut()?.pass(job, vec![target], turn);
+            return self.forward(role, job, vec![target], turn);
         }
         let number = self.number_of(&arrival.uri.as_uri()).unwrap_or_default();
         let Some(name) = self.accounts.by_number(&number).map(|known| known.name.clone()) else {
@@ -171,22 +172,73 @@ impl Switch {
         devices: Vec<Target>,
         turn: &mut Turn<'_>,
     ) -> Option<Reply> {
-        let devices = self.only(&job.arrival.uri.as_uri(), devices);
-        let devices = match target::of_request(devices, job.arrival.uri.as_uri().is_secure()) {
-            Ok(devices) => target::wanted(&job.request, devices),
+        let targets = match self.to_pass(&job.request, &job.arrival, devices) {
+            Ok(targets) => targets,
             Err(reply) => return Some(*reply),
         };
-        let number = job.arrival.uri.as_uri().user_unescaped().unwrap_or_default().into_owned();
-        let user = self.config.trust.has_user(&self.user_of(&number));
+        match role {
+            Role::Redirect => Some(proxy::redirect::reply(&job.arrival.uri.as_uri(), &targets)),
+            _ => self.forward(role, job, targets, turn),
+        }
+    }
+
+    /// The targets of a request among the devices of the user whom it is for.
+    fn to_pass(
+        &self,
+        request: &Request,
+        arrival: &Arrival,
+        devices: Vec<Target>,
+    ) -> Result<Vec<proxy::Target>, Box<Reply>> {
+        let uri = arrival.uri.as_uri();
+        let devices = target::of_request(self.only(&uri, devices), uri.is_secure())?;
+        let user = self.config.trust.has_user(&self.user_of(&uri.user_unescaped().unwrap_or_default()));
         let to_pass = |device: Target| {
             let trusted = user || self.config.trust.reaches(&device);
             proxy::Target { trusted, ..device.into_pass() }
         };
-        let targets: Vec<proxy::Target> = devices.into_iter().map(to_pass).collect();
-        match role {
-            Role::Redirect => Some(proxy::redirect::reply(&job.arrival.uri.as_uri(), &targets)),
-            _ => self.roles.proxy.as_mut()?.pass(job, targets, turn),
+        Ok(target::wanted(request, devices).into_iter().map(to_pass).collect())
+    }
+
+    /// With or without a transaction, as the role says.
+    fn forward(&mut self, role: Role, job: Job, targets: Vec<proxy::Target>, turn: &mut Turn<'_>) -> Option<Reply> {
+        let proxy = self.roles.proxy.as_mut()?;
+        if role != Role::Stateless {
+            return proxy.pass(job, targets, turn);
         }
+        let Job { tx, request, origin, arrival, vouched, .. } = job;
+        match proxy.pass_stateless((&request, &origin), &arrival, &vouched, targets, turn) {
+            Ok(()) => turn.forget(tx),
+            Err(reply) => return Some(*reply),
+        }
+        None
+    }
+
+    /// An ACK or CANCEL of what was passed on without a transaction goes the same way (RFC 3261 section 16.11), nobody being asked for credentials (section
+    /// 22.1): to others than ours only from where the user whom it names has registered, from networks that we trust, and in dialogs that were made
+    /// through us. It has no effect there unless its INVITE has come the same way. False when nothing is done with it.
+    pub(crate) fn follows(&mut self, request: &Arc<Request>, origin: &Origin, turn: &mut Turn<'_>) -> bool {
+        if self.roles.of(request, origin) != Role::Stateless {
+            return false;
+        }
+        if *request.method() == Method::Ack && turn.is_acked_here(request) {
+            return true;
+        }
+        let Some(Ok(arrival)) = self.roles.proxy.as_mut().map(|proxy| proxy.arrived(request, origin)) else {
+            return false;
+        };
+        let proven = arrival.within || arrival.registered || self.roles.rules.relay;
+        let targets = match arrival.ours {
+            true => {
+                let number = self.number_of(&arrival.uri.as_uri()).unwrap_or_default();
+                let Some(known) = self.accounts.by_number(&number) else { return false };
+                let devices = self.devices(&known.name, turn.now());
+                self.to_pass(request, &arrival, devices).unwrap_or_default()
+            }
+            false if proven || self.is_from_home(request, origin.remote.ip(), turn.now()) => vec![way_of(&arrival)],
+            false => return false,
+        };
+        let Some(proxy) = &self.roles.proxy else { return false };
+        proxy.pass_stateless((request, origin), &arrival, &Vouched::Nobody, targets, turn).is_ok()
     }
 
     /// Whether a request is let in (RFC 3261 section 16.3 step 6): what belongs to a dialog that was made through us always; for the rest see
@@ -210,9 +262,8 @@ impl Switch {
             Authenticate::Off => false,
         };
         if asked {
-            return self
-                .admit_by(request, origin, turn.now(), role == Role::Proxy)
-                .map(|place| Some(place).filter(|_| role == Role::Proxy));
+            let proxied = matches!(role, Role::Proxy | Role::Stateless);
+            return self.admit_by(request, origin, turn.now(), proxied).map(|place| Some(place).filter(|_| proxied));
         }
         if ours || relay {
             return Ok(None);
@@ -224,6 +275,17 @@ impl Switch {
     fn is_from_us(&self, request: &Request) -> bool {
         let Some(Ok(from)) = request.headers().get::<sip::header::From<'_>>() else { return true };
         self.roles.proxy.as_ref().is_some_and(|proxy| proxy.own().has(&from.uri))
+    }
+
+    /// Whether a request comes from where we know people: the user whom it names has registered there.
+    fn is_from_home(&self, request: &Request, from: IpAddr, now: Now) -> bool {
+        let name = || {
+            let caller = request.headers().get::<sip::header::From<'_>>()?.ok()?;
+            let known = self.accounts.by_number(&caller.uri.user_unescaped()?)?;
+            let mut bindings = self.bindings.of(now, &known.name);
+            bindings.find(|binding| binding.origin().is_some_and(|origin| origin.remote.ip() == from))
+        };
+        self.config.trust.has(from) || self.is_from_us(request) && name().is_some()
     }
 
     fn role_options(&self) -> Reply {

@@ -12,7 +12,7 @@ use sip::digest;
 use crate::accounts::{Account, AccountError};
 use crate::certificate::{Certificate, Shown};
 use crate::command::Command;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, ONE_LOOP};
 use crate::metrics::Metrics;
 use crate::panel::{NoAnswer, Panel};
 use crate::status::Status;
@@ -113,6 +113,9 @@ impl Server {
         if config.listen == Config::default().listen && !has_ipv6() {
             tracing::info!("this machine has no IPv6: listening on IPv4 only");
             config.listen.retain(|bind| bind.address.is_ipv4());
+        }
+        if config.is_stateless_in_loops() {
+            return Err(ConfigError::value("shards", &config.shards.to_string(), ONE_LOOP).into());
         }
         // Ports first: a start that fails for want of them makes no passwords and no journal.
         let sockets = net::Sockets::bind_shared(&config.listen, usize::from(config.shards.max(1)))?;

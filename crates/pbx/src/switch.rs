@@ -98,6 +98,7 @@ pub(crate) fn stack_config(config: &Config) -> sip::Config {
             ..sip::invite::Policy::default()
         },
         role: if config.is_more_than_pbx() { sip::Role::Proxy } else { sip::Role::UserAgent },
+        hand_strays: config.is_stateless(),
         force_rport: config.register.nat == proxy::Nat::Always,
         ..sip::Config::default()
     }

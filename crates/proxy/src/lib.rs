@@ -21,6 +21,7 @@ pub mod preference;
 pub mod record;
 pub mod redirect;
 pub mod registrar;
+mod stateless;
 pub mod tokens;
 
 pub use arrival::{Arrival, Halt};

@@ -90,9 +90,9 @@ pub struct Job {
 /// See the module.
 #[derive(Debug)]
 pub struct Proxy {
-    config: ProxyConfig,
+    pub(crate) config: ProxyConfig,
     own: Own,
-    tokens: Tokens,
+    pub(crate) tokens: Tokens,
     forks: HashMap<u64, Box<Fork>, BuildHasherDefault<IdHasher>>,
     by_server: IdMap<ServerTx, u64>,
     by_client: IdMap<ClientTx, u64>,
@@ -154,7 +154,7 @@ impl Proxy {
         let tried = if follows { targets.iter().map(|target| target.uri.clone()).collect() } else { Vec::new() };
         self.last += 1;
         let number = self.last;
-        let wish = if vouched == Vouched::Nobody { Wish::default() } else { Wish::of_caller(request.headers()) };
+        let wish = wish(&vouched, &request);
         let fork = Fork {
             tx,
             invite,
@@ -197,7 +197,8 @@ impl Proxy {
             hop: target.hop,
             max_forwards: arrival.hops,
             max_breadth: None,
-            mark: arrival.mark,
+            mark: Some(arrival.mark),
+            via: None,
             record: None,
             path: None,
             identity: Identity::Withheld,
@@ -350,7 +351,7 @@ impl Proxy {
         let until = turn.now().mono + fork.patience(self.config.timer_c, self.config.turn);
         let (by_flow, flows) = (fork.arrival.flow.is_some(), std::mem::take(&mut target.flows));
         let trusted = target.trusted;
-        let forward = forward(fork, target, share, &self.config, &self.tokens);
+        let forward = forward(&fork.original(trusted), target, share, &self.config, &self.tokens);
         match turn.forward(forward) {
             Ok(client) => {
                 fork.branches.push(Branch { client, until, cancelled: false, breadth: share, by_flow, trusted, flows });
@@ -406,25 +407,10 @@ impl Proxy {
 }
 
 impl Fork {
-    /// What a copy for a target tells of who calls (RFC 3325 sections 5 and 7).
-    fn identity(&self, trusted: bool) -> Identity {
-        match &self.vouched {
-            _ if !self.wish.lets_identity_go(trusted) => Identity::Withheld,
-            Vouched::Nobody => Identity::Withheld,
-            Vouched::Peer => Identity::Passed,
-            Vouched::Us(value) => Identity::Asserted { value: Arc::clone(value), privacy: self.privacy() },
-        }
-    }
-
-    /// What goes with an identity that we assert, where it is to stay within the trust domain and its caller has not said `id` (RFC 3325 section 9.3): whoever
-    /// passes it on from there could not know.
-    fn privacy(&self) -> Option<Box<str>> {
-        if self.wish.id || !self.wish.is_anonymous() {
-            return None;
-        }
-        let lines = self.request.headers().all(HeaderId::Privacy);
-        let words = lines.fold("id".to_owned(), |words, line| format!("{words};{}", line.text().trim()));
-        Some(words.into())
+    fn original(&self, trusted: bool) -> Original<'_> {
+        let Self { request, origin, arrival, tx, edge, .. } = self;
+        let identity = identity(&self.vouched, self.wish, request, trusted);
+        Original { request, origin, arrival, tx: Some(*tx), edge: *edge, identity }
     }
 
     /// Whether a response goes back with what it asserts of who answers: from whom we trust, to whom we trust or who may know.
@@ -487,16 +473,59 @@ pub fn way_of(arrival: &Arrival) -> Target {
     Target { hop, ..Target::new(arrival.uri.clone()) }
 }
 
+/// What comes, and is copied.
+pub(crate) struct Original<'a> {
+    pub(crate) request: &'a Arc<Request>,
+    pub(crate) origin: &'a Origin,
+    pub(crate) arrival: &'a Arrival,
+    pub(crate) tx: Option<ServerTx>,
+    pub(crate) edge: bool,
+    /// What a copy tells of who calls.
+    pub(crate) identity: Identity,
+}
+
+/// What the sender of a request wants to be kept from others: nothing that matters where nobody vouches for anything.
+pub(crate) fn wish(vouched: &Vouched, request: &Request) -> Wish {
+    if *vouched == Vouched::Nobody { Wish::default() } else { Wish::of_caller(request.headers()) }
+}
+
+/// What a copy for a target, trusted or not, tells of who calls (RFC 3325 sections 5 and 7).
+pub(crate) fn identity(vouched: &Vouched, wish: Wish, request: &Request, trusted: bool) -> Identity {
+    match vouched {
+        _ if !wish.lets_identity_go(trusted) => Identity::Withheld,
+        Vouched::Nobody => Identity::Withheld,
+        Vouched::Peer => Identity::Passed,
+        Vouched::Us(value) => Identity::Asserted { value: Arc::clone(value), privacy: privacy(wish, request) },
+    }
+}
+
+/// What goes with an identity that we assert, where it is to stay within the trust domain and its caller has not said `id` (RFC 3325 section 9.3): whoever
+/// passes it on from there could not know.
+fn privacy(wish: Wish, request: &Request) -> Option<Box<str>> {
+    if wish.id || !wish.is_anonymous() {
+        return None;
+    }
+    let lines = request.headers().all(HeaderId::Privacy);
+    let words = lines.fold("id".to_owned(), |words, line| format!("{words};{}", line.text().trim()));
+    Some(words.into())
+}
+
 /// The copy for one target (section 16.6).
-fn forward(fork: &Fork, target: Target, breadth: u32, config: &ProxyConfig, tokens: &Tokens) -> Forward {
-    let Target { uri, routes, hop, trusted, .. } = target;
-    let (arrival, identity) = (&fork.arrival, fork.identity(trusted));
+pub(crate) fn forward(
+    fork: &Original<'_>,
+    target: Target,
+    breadth: u32,
+    config: &ProxyConfig,
+    tokens: &Tokens,
+) -> Forward {
+    let Target { uri, routes, hop, .. } = target;
+    let arrival = fork.arrival;
     let first = routes.iter().chain(&arrival.routes).next();
     let secure = uri.as_uri().is_secure() || first.is_some_and(|first| sip::route::uri_of(first).starts_with("sips:"));
     // Whatever the settings say, where a secured hop meets one that is not (section 16.6 step 4).
     let recorded = config.record_route || secure != fork.origin.transport.is_secured();
-    let record = (recorded && makes_dialog(&fork.request)).then(|| {
-        let inward = is_hidden(&fork.request, &fork.origin).then(|| tokens.side(&fork.origin));
+    let record = (recorded && makes_dialog(fork.request)).then(|| {
+        let inward = is_hidden(fork.request, fork.origin).then(|| tokens.side(fork.origin));
         let outward = match &hop {
             Hop::Path(path) if routes.is_empty() => Some(tokens.side(path)),
             _ => None,
@@ -504,17 +533,18 @@ fn forward(fork: &Fork, target: Target, breadth: u32, config: &ProxyConfig, toke
         Record { secure, token: tokens.dialog(fork.request.headers()), inward, outward }
     });
     Forward {
-        request: Arc::clone(&fork.request),
-        origin: fork.origin,
-        server: Some(fork.tx),
+        request: Arc::clone(fork.request),
+        origin: *fork.origin,
+        server: fork.tx,
         uri,
         routes: routes.into_iter().chain(arrival.routes.iter().cloned()).collect(),
         hop,
         max_forwards: arrival.hops,
         max_breadth: Some(breadth),
-        mark: arrival.mark,
+        mark: Some(arrival.mark),
+        via: None,
         record,
-        identity,
+        identity: fork.identity.clone(),
         path: fork.edge.then(|| path_to(fork, tokens)).flatten(),
         // At the edge they are for the home of the domain, whose realm may have the same name.
         authorized: config.realm.clone().filter(|_| !fork.edge),
@@ -522,7 +552,7 @@ fn forward(fork: &Fork, target: Target, breadth: u32, config: &ProxyConfig, toke
 }
 
 /// The Path of a REGISTER (RFC 3327 section 5.2, RFC 5626 section 5.1); none where the device knows of none, or another proxy stands before us.
-fn path_to(fork: &Fork, tokens: &Tokens) -> Option<PathTo> {
+fn path_to(fork: &Original<'_>, tokens: &Tokens) -> Option<PathTo> {
     let headers = fork.request.headers();
     let knows = |tag: &str| headers.list::<Supported<'_>>().flatten().any(|one| one.0.eq_ignore_ascii_case(tag));
     let first = headers.list::<Via<'_>>().nth(1).is_none();
@@ -531,7 +561,7 @@ fn path_to(fork: &Fork, tokens: &Tokens) -> Option<PathTo> {
     }
     let contact = headers.get::<Contact<'_>>().and_then(Result::ok);
     let registers = contact.and_then(|contact| contact.address().map(|address| address.params.has("reg-id")));
-    Some(PathTo { user: tokens.flow(&fork.origin), outbound: knows("outbound") && registers.unwrap_or_default() })
+    Some(PathTo { user: tokens.flow(fork.origin), outbound: knows("outbound") && registers.unwrap_or_default() })
 }
 
 /// Requests that make a dialog, or may be needed by one (section 16.6 step 4): those without a To tag, of the methods that make one.

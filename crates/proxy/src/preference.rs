@@ -4,7 +4,7 @@
 //! [`TERMS`] features in one, are not read: the request goes on as if nothing was wanted.
 
 use sip::header::{AcceptContact, Event, RejectContact, RequestDisposition};
-use sip::message::{HeaderId, Headers, Request};
+use sip::message::{HeaderId, Headers, Method, Request};
 
 use crate::feature::{Feature, FeatureSet};
 
@@ -60,7 +60,12 @@ impl Preferences {
 
     fn implicit(request: &Request) -> Self {
         let mut features = FeatureSet::default();
-        features.push(Feature::word("methods", request.method().as_str()));
+        // These go where their INVITE went.
+        let method = match request.method() {
+            Method::Ack | Method::Cancel => &Method::Invite,
+            method => method,
+        };
+        features.push(Feature::word("methods", method.as_str()));
         if let Some(Ok(event)) = request.headers().get::<Event<'_>>() {
             features.push(Feature::word("events", event.package));
         }

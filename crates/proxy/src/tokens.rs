@@ -96,6 +96,16 @@ impl Tokens {
         self.read(b"side", token)
     }
 
+    /// The token of the way that responses to a request take: in our Via, where we keep nothing of the request.
+    pub fn back(&self, path: &Path) -> String {
+        self.written(b"back", path)
+    }
+
+    /// The way of such a token; `None` for what we have not made.
+    pub fn back_of(&self, token: &str) -> Option<Path> {
+        self.read(b"back", token)
+    }
+
     fn written(&self, kind: &[u8], path: &Path) -> String {
         let octets = octets(path);
         let words = octets.chunks(8).map(|chunk| {

@@ -75,6 +75,8 @@ pub struct Config {
     pub follow_maddr: bool,
     /// Hand 100 (Trying) to the owner of a request as well; otherwise it only stops the repeats.
     pub hand_trying: bool,
+    /// Hand on what belongs to no transaction of ours: CANCELs and responses, for a proxy that keeps none (RFC 3261 section 16.11).
+    pub hand_strays: bool,
     /// Policies of INVITE sessions.
     pub session: invite::Policy,
 }
@@ -110,6 +112,7 @@ impl Default for Config {
             force_rport: false,
             follow_maddr: true,
             hand_trying: false,
+            hand_strays: false,
             session: invite::Policy::default(),
         }
     }

@@ -39,6 +39,20 @@ pub enum Event {
         /// Where it came from.
         origin: Origin,
     },
+    /// A CANCEL that finds no INVITE, to be answered or let go of: only with [`crate::Config::hand_strays`].
+    StrayCancel {
+        /// The CANCEL's own.
+        tx: ServerTx,
+        /// As it came.
+        request: Arc<Request>,
+        /// Where it came from.
+        origin: Origin,
+    },
+    /// A response to what was passed on by [`Turn::forward_stateless`]: only with [`crate::Config::hand_strays`].
+    StrayResponse {
+        /// As it came.
+        response: Box<Response>,
+    },
     /// A response to [`Turn::send_request`]. A provisional one may be followed by others; after the final one nothing comes, except
     /// that every 2xx to an INVITE that arrives within 64*T1 is handed on (RFC 6026 section 7.2).
     Response {

@@ -29,8 +29,11 @@ pub struct Forward {
     pub max_forwards: u8,
     /// Max-Breadth (RFC 5393 section 5.3).
     pub max_breadth: Option<u32>,
-    /// What becomes part of our branch: by it we know the request when it comes back (step 8).
-    pub mark: u64,
+    /// What becomes part of our branch: by it we know the request when it comes back (step 8). None without a transaction, where ACK and CANCEL have to
+    /// have the branch of their INVITE (section 16.11).
+    pub mark: Option<u64>,
+    /// Parameters of our Via, each with its semicolon: what a proxy without transactions wants to be told by the response.
+    pub via: Option<String>,
     /// Whether later requests of the dialog come by us (step 4).
     pub record: Option<Record>,
     /// The way back to a device that registers elsewhere through us.

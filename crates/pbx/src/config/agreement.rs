@@ -19,7 +19,16 @@ pub(crate) struct Taken {
     pub(crate) by: [Vec<String>; 2],
 }
 
+/// What `shards` has to be where a proxy keeps no transactions.
+pub(crate) const ONE_LOOP: &str =
+    "1 beside the role `stateless`: while another loop is asked where a user is, a request would have to be kept";
+
 impl Config {
+    /// A proxy without transactions, and several loops (see [`ONE_LOOP`]).
+    pub(crate) fn is_stateless_in_loops(&self) -> bool {
+        self.is_stateless() && self.shards > 1
+    }
+
     /// The first number that is given twice.
     pub(crate) fn taken(&self) -> Option<Taken> {
         let mut owners: HashMap<&str, Vec<String>> = HashMap::new();
@@ -101,6 +110,11 @@ impl Config {
                 "another file than `sqlite.bindings`: each binding that is written would have all users read again";
             let (at, key, found) = (place(sources, &key), key.join("."), format!("\"{}\"", users.display()));
             return Err(ConfigError::Value { at, key, found, expected: expected.to_owned() });
+        }
+        if self.is_stateless_in_loops() {
+            let key = ["shards".to_owned()];
+            let (at, [key]) = (place(sources, &key), key);
+            return Err(ConfigError::Value { at, key, found: self.shards.to_string(), expected: ONE_LOOP.to_owned() });
         }
         if let Some(name) = self.misfit() {
             let key = ["users", name, "ha1"].map(str::to_owned);

@@ -466,9 +466,9 @@ fn users_that_share_no_hash_are_told() {
 #[test]
 fn roles_are_words_and_timer_c_is_more_than_three_minutes() {
     for (text, expected) in [
-        ("role = 'gateway'", "`role`: found \"gateway\", expected one of pbx, proxy, redirect, registrar"),
-        ("roles.'a.example' = 'x'", "expected one of pbx, proxy, redirect, registrar, edge"),
-        ("role = 'edge'", "expected one of pbx, proxy, redirect, registrar"),
+        ("role = 'gateway'", "`role`: found \"gateway\", expected one of pbx, proxy, stateless, redirect, registrar"),
+        ("roles.'a.example' = 'x'", "expected one of pbx, proxy, stateless, redirect, registrar, edge"),
+        ("role = 'edge'", "expected one of pbx, proxy, stateless, redirect, registrar"),
         ("proxy.timer_c_secs = 180", "expected"),
         ("proxy.forking = 'all'", "expected one of preference, parallel, serial"),
         ("proxy.relays = true", "did you mean `proxy.relay`?"),
@@ -476,6 +476,13 @@ fn roles_are_words_and_timer_c_is_more_than_three_minutes() {
         let error = read(text).unwrap_err();
         assert!(error.contains(expected), "{text}: {error}");
     }
+    for role in ["role = 'stateless'", "roles.'a.example' = 'stateless'"] {
+        let error = read(&format!("shards = 2\n{role}")).unwrap_err();
+        assert!(error.contains("`shards`: found 2, expected 1 beside the role `stateless`"), "{error}");
+        let shown = read(role).unwrap().to_toml();
+        assert!(read(&shown).unwrap().is_stateless(), "{shown}");
+    }
+    assert!(!read("role = 'proxy'").unwrap().is_stateless());
     assert!(!read("").unwrap().is_more_than_pbx());
     assert!(!read("roles.'a.example' = 'pbx'").unwrap().is_more_than_pbx());
     assert!(read("roles.'a.example' = 'proxy'").unwrap().is_more_than_pbx());

@@ -13,6 +13,9 @@ fn serving(role: Role) -> Config {
     Config { role, domains: vec!["127.0.0.1".to_owned()], ..config() }
 }
 
+/// With transactions in one loop and in several, and without.
+const PROXIES: [(Role, u8); 3] = [(Role::Proxy, 1), (Role::Proxy, 4), (Role::Stateless, 1)];
+
 /// With two registered phones.
 fn with_two(config: Config) -> (Running, Phone, Phone) {
     let (running, address) = start(config);
@@ -35,8 +38,8 @@ fn uri(number: &str, server: SocketAddr) -> String {
 
 #[test]
 fn rfc3261_16_2_two_phones_call_each_other_through_the_proxy() {
-    for shards in [1, 4] {
-        let (running, mut caller, mut callee) = with_two(Config { shards, ..serving(Role::Proxy) });
+    for (role, shards) in PROXIES {
+        let (running, mut caller, mut callee) = with_two(Config { shards, ..serving(role) });
         let (invite, dialog) = std::thread::scope(|scope| {
             let rings = scope.spawn(|| {
                 let invite = callee.request(Method::Invite);
@@ -81,8 +84,8 @@ fn rfc3261_16_2_two_phones_call_each_other_through_the_proxy() {
 
 #[test]
 fn rfc3261_16_10_a_caller_gives_up_through_the_proxy() {
-    for shards in [1, 4] {
-        let (running, mut caller, mut callee) = with_two(Config { shards, ..serving(Role::Proxy) });
+    for (role, shards) in PROXIES {
+        let (running, mut caller, mut callee) = with_two(Config { shards, ..serving(role) });
         std::thread::scope(|scope| {
             let rings = scope.spawn(|| callee.rings_in_vain());
             let (dialog, response) = caller.call("1002", None);
@@ -100,7 +103,13 @@ fn rfc3261_16_10_a_caller_gives_up_through_the_proxy() {
 
 #[test]
 fn rfc3261_16_3_6_nobody_is_passed_on_without_showing_who_he_is() {
-    let (running, mut caller, mut callee) = with_two(serving(Role::Proxy));
+    for role in [Role::Proxy, Role::Stateless] {
+        nobody_is_passed_on_unknown(role);
+    }
+}
+
+fn nobody_is_passed_on_unknown(role: Role) {
+    let (running, mut caller, mut callee) = with_two(serving(role));
     let foreign = "sip:somebody@198.51.100.1";
     // In the name of one of ours.
     let refused =
@@ -223,8 +232,14 @@ fn rfc3261_16_4_a_route_through_us_does_not_lead_around_the_pbx() {
 
 #[test]
 fn strangers_reach_our_users_and_nobody_else() {
+    for role in [Role::Proxy, Role::Stateless] {
+        strangers_reach_ours_alone(role);
+    }
+}
+
+fn strangers_reach_ours_alone(role: Role) {
     let rules = ProxyRules { authenticate: Authenticate::Off, ..ProxyRules::default() };
-    let (running, mut caller, mut callee) = with_two(Config { proxy: rules, ..serving(Role::Proxy) });
+    let (running, mut caller, mut callee) = with_two(Config { proxy: rules, ..serving(role) });
     let foreign = caller.ask_plain("MESSAGE", "sip:somebody@198.51.100.1", "sip:somebody@198.51.100.1", None, &[]);
     assert_eq!(foreign.1.code().get(), 403);
     let target = uri("1002", caller.server);
@@ -241,6 +256,35 @@ fn strangers_reach_our_users_and_nobody_else() {
     };
     assert_eq!(none(&mut caller, "999").code().get(), 404);
     assert_eq!(none(&mut caller, "1003").code().get(), 480);
+    nothing_left(&running);
+}
+
+/// Nobody can be asked for credentials on an ACK or a CANCEL, and without a transaction nothing is known of its INVITE.
+#[test]
+fn rfc3261_16_11_an_ack_or_cancel_leads_to_others_only_from_where_its_user_has_registered() {
+    let (running, caller, _callee) = with_two(serving(Role::Stateless));
+    let other = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    other.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+    let stray = |method: &str, number: &str, call_id: &str| {
+        format!(
+            "{method} sip:x@{} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{};branch=z9hG4bK{call_id};rport\r\nMax-Forwards: 70\r\n\
+             From: <sip:{number}@127.0.0.1>;tag=1\r\nTo: <sip:x@x.invalid>;tag=2\r\nCall-ID: {call_id}\r\nCSeq: 1 {method}\r\n\
+             Content-Length: 0\r\n\r\n",
+            other.local_addr().unwrap(),
+            caller.port(),
+        )
+    };
+    // 1003 is one of ours that has not registered, 1001 has, from 127.0.0.1; a stranger who says that he is 1001 sends from 127.0.0.2.
+    let stranger = std::net::UdpSocket::bind("127.0.0.2:0").unwrap();
+    for method in ["ACK", "CANCEL"] {
+        stranger.send_to(stray(method, "1001", "stranger").as_bytes(), caller.server).unwrap();
+        caller.send(&stray(method, "1003", "not-there"));
+        caller.send(&stray(method, "1001", "at-home"));
+        let mut page = [0; 2_000];
+        let count = other.recv(&mut page).unwrap();
+        let text = String::from_utf8_lossy(&page[..count]);
+        assert!(text.contains("\r\nCall-ID: at-home\r\n"), "the first that comes: {text}");
+    }
     nothing_left(&running);
 }
 
@@ -273,8 +317,12 @@ fn rfc3261_10_3_a_registrar_alone_takes_nothing_else() {
 
 #[test]
 fn each_domain_has_its_role() {
-    let roles =
-        [("proxied.example", Role::Proxy), ("moved.example", Role::Redirect), ("names.example", Role::Registrar)];
+    let roles = [
+        ("proxied.example", Role::Proxy),
+        ("moved.example", Role::Redirect),
+        ("names.example", Role::Registrar),
+        ("blank.example", Role::Stateless),
+    ];
     let roles = roles.into_iter().map(|(domain, role)| (domain.to_owned(), role)).collect();
     let (running, mut caller, mut callee) = with_two(Config { roles, ..config() });
     let mut called = |domain: &str| {
@@ -284,10 +332,12 @@ fn each_domain_has_its_role() {
     };
     assert_eq!(called("moved.example").1, 302);
     assert_eq!(called("names.example").1, 405);
-    std::thread::scope(|scope| {
-        scope.spawn(|| callee.refuses(486, ""));
-        assert_eq!(called("proxied.example").1, 486);
-    });
+    for domain in ["proxied.example", "blank.example"] {
+        std::thread::scope(|scope| {
+            scope.spawn(|| callee.refuses(486, ""));
+            assert_eq!(called(domain).1, 486);
+        });
+    }
     // The PBX asks as an end of the call, and has extensions.
     let uri = format!("sip:600@127.0.0.1:{}", caller.server.port());
     let (_, challenge) = caller.ask_plain("INVITE", &uri, &uri, None, &[]);

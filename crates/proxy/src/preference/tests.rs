@@ -75,6 +75,11 @@ fn rfc3841_7_2_2_what_a_request_is_wants_a_device_that_takes_it_unless_there_is_
     assert_eq!(chosen("INVITE", "", &devices), ["calls"]);
     assert_eq!(chosen("MESSAGE", "", &devices), ["chats"]);
     assert_eq!(chosen("OPTIONS", "", &devices), ["calls", "chats"]);
+    // Those of an INVITE go where it went, who keeps no transaction having to find that out again (RFC 3261 section 16.11).
+    let hears: [Device; 2] = [("calls", 500, ";methods=\"INVITE\""), ("ends", 1_000, ";methods=\"CANCEL,ACK\"")];
+    for method in ["INVITE", "CANCEL", "ACK"] {
+        assert_eq!(chosen(method, "", &hears), ["calls"], "{method}");
+    }
     let watched: [Device; 2] =
         [("presence", 1_000, ";events=\"presence\""), ("dialog", 1_000, ";events=\"dialog,reg\"")];
     assert_eq!(chosen("SUBSCRIBE", "Event: reg\r\n", &watched), ["dialog"]);

@@ -441,22 +441,23 @@ pub(super) fn ack_failed(turn: &mut Turn<'_>, s: SessionId, low: u32, refusal: R
 }
 
 /// A response that matches no transaction: to an INVITE that another shard has sent, for a session that was taken in. The 2xx again, or that of another fork.
-pub(crate) fn on_stray(turn: &mut Turn<'_>, response: Box<Response>, origin: &Origin) -> bool {
+/// One that is for no session is given back.
+pub(crate) fn on_stray(turn: &mut Turn<'_>, response: Box<Response>, origin: &Origin) -> Option<Box<Response>> {
     let headers = response.headers();
     if !response.code().is_success() || *headers.method() != Method::Invite {
-        return false;
+        return Some(response);
     }
     let dialogs = &turn.stack.sessions.dialogs;
     if let Some(s) = making::find(turn, &response).and_then(|dialog| dialogs.owner(dialog)) {
         repeat_ack(turn, s, headers.cseq().number);
-        return true;
+        return None;
     }
     let is_parent = |s: &SessionId| super::get(turn, *s).is_some_and(|session| session.forks().is_some());
     let local_tag = headers.from_tag().unwrap_or("");
-    let Some(s) = dialogs.siblings(headers.call_id(), local_tag).find(is_parent) else { return false };
+    let Some(s) = dialogs.siblings(headers.call_id(), local_tag).find(is_parent) else { return Some(response) };
     accepted(turn, s, response, origin, None);
     super::settle(turn, s);
-    true
+    None
 }
 
 /// A repeated 2xx (RFC 3261 section 13.2.2.4).

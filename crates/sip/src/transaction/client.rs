@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::event::Failure;
+use crate::event::{Event, Failure};
 use crate::id::Id;
 use crate::invite;
 use crate::message::header::Via;
@@ -212,9 +212,22 @@ impl Turn<'_> {
         };
         match self.client_of(response.headers()).filter(fits) {
             Some(id) => self.client_response(id, response, origin),
-            None if self.send_after(response.headers(), origin) || invite::on_stray(self, response, origin) => {}
-            None => self.stack.counters.stray_responses += 1,
+            None if self.send_after(response.headers(), origin) => {}
+            None => {
+                let Some(response) = invite::on_stray(self, response, origin) else { return };
+                self.stack.counters.stray_responses += 1;
+                if self.stack.config.hand_strays && self.is_of_no_transaction(&response, origin) {
+                    self.emit(Event::StrayResponse { response });
+                }
+            }
         }
+    }
+
+    /// Whether the top Via of a response is one that we have written without a transaction (RFC 3261 section 16.11).
+    fn is_of_no_transaction(&self, response: &Response, origin: &Origin) -> bool {
+        let headers = response.headers();
+        let written = headers.branch().and_then(|branch| Branch::parse(&self.stack.keys, branch));
+        written.is_some_and(|(_, id)| id == Id::from_u64(0)) && print::is_sent_by(headers.way_back().1, origin.local)
     }
 
     fn client_of(&self, headers: &Headers) -> Option<Id> {

@@ -7,8 +7,8 @@ use crate::digest;
 use crate::draft::Draft;
 use crate::forward::{Forward, Identity, PathTo, Record};
 use crate::id::{ClientTx, ServerTx};
-use crate::message::{HeaderId, Lines, Method, Response, Writer, splice};
-use crate::outbox::{Cause, Path, Transport};
+use crate::message::{HeaderId, Lines, Method, Request, Response, Writer, splice};
+use crate::outbox::{Cause, Origin, Path, Transport};
 use crate::rng::Token;
 use crate::stack::StackError;
 use crate::transaction::outgoing::Passing;
@@ -83,6 +83,42 @@ impl Turn<'_> {
     }
 }
 
+/// The way of a proxy without transactions (RFC 3261 section 16.11).
+impl Turn<'_> {
+    /// Where responses to a request go (section 18.2.2).
+    pub fn way_back(&self, request: &Request, origin: &Origin) -> Path {
+        Path { remote: Way::of(request.headers(), origin, &self.stack.config).to, ..*origin }
+    }
+
+    /// Lets go of a request that is neither answered nor remembered: it was passed on by [`Turn::forward_stateless`], or is dropped.
+    pub fn forget(&mut self, tx: ServerTx) {
+        self.server_end(tx.0);
+    }
+
+    /// Whether an ACK is that to an answer of ours of which nothing was kept (section 8.2.7): it goes no further.
+    pub fn is_acked_here(&self, ack: &Request) -> bool {
+        let tag = self.stack.keys.server(ack, &Method::Invite).tag();
+        ack.headers().to_tag_octets() == Some(tag.as_bytes())
+    }
+
+    /// Passes a response back along a path, without our Via and what it asserts of who answers (RFC 3325 section 5).
+    ///
+    /// # Errors
+    /// [`StackError::Forbidden`] when no Via but ours is left.
+    pub fn pass_back_stateless(&mut self, response: &Response, path: Path) -> Result<(), StackError> {
+        let page = std::mem::take(&mut self.stack.page);
+        let Some(writer) = splice::response(page, response, &Lines::default(), false) else {
+            return Err(StackError::Forbidden("a response with our Via alone is for nobody else (RFC 3261 16.7)"));
+        };
+        let page = writer.into_page();
+        let bytes = Bytes::copy_from_slice(&page);
+        self.stack.page = page;
+        self.stack.counters.responses_out += 1;
+        self.send_raw(path, bytes, Cause::Response);
+        Ok(())
+    }
+}
+
 /// What the machinery of requests has to know of it.
 fn draft(forward: &Forward) -> Draft {
     let mut draft = Draft::new(forward.request.method().clone(), forward.uri.clone());
@@ -94,7 +130,8 @@ fn draft(forward: &Forward) -> Draft {
 pub(super) fn request(forward: &Forward, this: &Try<'_>, config: &Config) -> Bytes {
     let request = &forward.request;
     let mut writer = Writer::request(request.method(), this.uri);
-    print::via(&mut writer, this.path, this.branch, Some(Token::from_u64(forward.mark)));
+    let params = forward.via.as_deref().unwrap_or_default();
+    print::via(&mut writer, this.path, this.branch, forward.mark.map(Token::from_u64), params);
     if let Some(PathTo { user, outbound }) = &forward.path {
         writer.octets(b"Path: ");
         address(&mut writer, false, Some(user), this.path);

@@ -17,7 +17,7 @@ use crate::transaction::key::{Branch, COOKIE};
 use crate::uas::TIMER;
 
 /// Our Via (RFC 3261 section 18.1.1); over UDP with `rport` (RFC 3581 section 3). A proxy's branch has a mark (section 16.6 step 8).
-pub(super) fn via(writer: &mut Writer, path: &Path, branch: Branch, mark: Option<Token>) {
+pub(super) fn via(writer: &mut Writer, path: &Path, branch: Branch, mark: Option<Token>, params: &str) {
     let rport: &[u8] = if path.transport == Transport::Udp { b";rport" } else { b"" };
     writer.octets(b"Via: SIP/2.0/").octets(path.transport.as_str().as_bytes()).octets(b" ").host_port(path.local);
     writer.octets(rport).octets(b";branch=").octets(COOKIE.as_bytes());
@@ -27,7 +27,7 @@ pub(super) fn via(writer: &mut Writer, path: &Path, branch: Branch, mark: Option
     if let Some(mark) = mark {
         writer.octets(b".").octets(mark.as_bytes());
     }
-    writer.octets(b"\r\n");
+    writer.text(params.as_bytes()).octets(b"\r\n");
 }
 
 /// Whether the sent-by of a Via is the one we write for this address (RFC 3261 section 18.1.2).
@@ -90,7 +90,7 @@ pub(super) struct Try<'a> {
 /// One try of a request.
 pub(super) fn request(draft: &Draft, this: &Try<'_>, config: &Config) -> Bytes {
     let mut writer = Writer::request(&draft.method, this.uri);
-    via(&mut writer, this.path, this.branch, None);
+    via(&mut writer, this.path, this.branch, None, "");
     // Who passes a request on says how far it may still go (RFC 3261 section 8.1.1.6).
     if !draft.lines.has(HeaderId::MaxForwards) {
         writer.line(HeaderId::MaxForwards, 70);

@@ -295,6 +295,9 @@ impl Turn<'_> {
         let target = invite.and_then(|invite| Some((invite, self.stack.servers.get(invite)?)));
         let Some((invite, server)) = target else {
             self.stack.counters.unknown_dialog += 1;
+            if self.stack.config.hand_strays {
+                return self.emit(Event::StrayCancel { tx: ServerTx(id), request, origin: *origin });
+            }
             return self.server_refuse(id, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
         };
         let (tag, owner) = (server.tag, server.owner);
