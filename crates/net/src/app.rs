@@ -1,7 +1,7 @@
 //! What an application on a loop is.
 
 use bytes::Bytes;
-use sip::{Application, Origin, Shard, Turn};
+use sip::{Application, FlowId, Origin, Shard, Turn};
 
 /// What lives on the loop's own thread beside the stack and decides.
 pub trait App: Application {
@@ -17,6 +17,10 @@ pub trait App: Application {
     fn hand_over(&mut self, to: Shard, from: Origin, bytes: Bytes) -> Result<(), (Origin, Bytes)> {
         let _ = to;
         Err((from, bytes))
+    }
+    /// A connection is gone, of this loop or another: nothing reaches anybody along it any more. The stack knows already.
+    fn flow_lost(&mut self, flow: FlowId, turn: &mut Turn<'_>) {
+        let _ = (flow, turn);
     }
     /// All that waited on a socket, or a batch of it, has been handed over, or a turn of another kind has ended. What an application gathers,
     /// to write it to a disk in one piece for example, it completes and answers here.

@@ -184,10 +184,13 @@ impl<A: App + 'static> Driver<A> {
         self.flow_is(flow, change);
     }
 
-    /// The stack is told of a connection, of this loop or another.
+    /// The stack is told of a connection, of this loop or another, and the application where it is gone.
     pub(crate) fn flow_is(&mut self, flow: FlowId, change: FlowChange) {
         let now = self.clock.now();
         self.stack.at(now, &mut self.out).flow(flow, change);
+        if change == FlowChange::Lost {
+            self.app.flow_lost(flow, &mut self.stack.at(now, &mut self.out));
+        }
         self.drain(now);
     }
 

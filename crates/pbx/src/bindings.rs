@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use proxy::{Gruu, Kind, Overflow, Ownership, Plan, Registrar, RegistrarConfig};
+use sip::id::FlowId;
 use sip::message::Request;
 use sip::uas::Addresses;
 use sip::{AlarmId, Now, Origin, Reply, ServerTx, Time, Turn};
@@ -241,6 +242,12 @@ impl Bindings {
         self.count();
         self.arm(turn);
         changed
+    }
+
+    /// A connection is gone: bindings of flows along it end now (RFC 5626 section 7), as if their time had come.
+    pub(crate) fn lose(&mut self, connection: FlowId, turn: &mut Turn<'_>) {
+        self.registrar.lose(turn.now(), connection);
+        self.arm(turn);
     }
 
     /// Sees to it that the next end of a binding is noticed.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use net::App;
 use sip::message::{HeaderId, Method, Request, StatusCode};
 use sip::uas;
-use sip::{Application, Event, Origin, Reply, ServerTx, Shard, Turn};
+use sip::{Application, Event, FlowId, Origin, Reply, ServerTx, Shard, Turn};
 
 use crate::bindings::{self, Asked};
 use crate::command::Command;
@@ -355,6 +355,12 @@ impl App for Switch {
             Err(Command::Followed(message)) => Err(*message),
             _ => Ok(()),
         }
+    }
+
+    fn flow_lost(&mut self, flow: FlowId, turn: &mut Turn<'_>) {
+        // What waits has come before.
+        self.settle_bindings(turn);
+        self.bindings.lose(flow, turn);
     }
 
     fn settle(&mut self, turn: &mut Turn<'_>) {

@@ -11,7 +11,7 @@ use std::hash::BuildHasherDefault;
 use std::time::Duration;
 
 use sip::TextHash;
-use sip::id::IdHasher;
+use sip::id::{FlowId, IdHasher};
 use sip::outbox::Origin;
 use sip::time::{Now, Time, WallTime};
 use smallvec::SmallVec;
@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 use crate::instance;
 #[cfg(test)]
 use crate::packed::Texts;
-use crate::packed::{Packed, Piece};
+use crate::packed::{FLOW_GONE, Packed, Piece};
 use crate::record::{Kind, Record};
 
 #[derive(Debug)]
@@ -51,6 +51,8 @@ pub struct Location {
     free: Vec<u32>,
     /// At least one entry for each binding, at or before its end: a refresh need not touch it.
     ends: BinaryHeap<Reverse<(Time, u32, u32)>>,
+    /// The places of flows (RFC 5626 section 6) that are connections of ours.
+    connections: HashMap<FlowId, SmallVec<[u32; 2]>, BuildHasherDefault<IdHasher>>,
     order: u64,
 }
 
@@ -137,8 +139,8 @@ impl<'a> Binding<'a> {
 impl Location {
     /// An empty one; `seed` keys its index.
     pub fn new(seed: [u8; 16]) -> Location {
-        let (index, hash) = (HashMap::default(), TextHash::new(seed));
-        Location { index, hash, places: Vec::new(), free: Vec::new(), ends: BinaryHeap::new(), order: 0 }
+        let (index, hash, connections) = (HashMap::default(), TextHash::new(seed), HashMap::default());
+        Location { index, hash, places: Vec::new(), free: Vec::new(), ends: BinaryHeap::new(), connections, order: 0 }
     }
 
     /// Bindings held, those included that have ended and were not collected yet.
@@ -231,6 +233,18 @@ impl Location {
         }
     }
 
+    /// A connection is gone: the bindings of flows along it end now (RFC 5626 section 7), and [`Location::expire`] takes them out. Others that came by it
+    /// stay: their devices may be connected to.
+    pub fn lose(&mut self, now: Now, connection: FlowId) {
+        for place in self.connections.remove(&connection).unwrap_or_default() {
+            let Some(held) = self.places.get_mut(place as usize) else { continue };
+            let Some(slot) = held.slot.as_mut().filter(|slot| slot.expires > now.mono) else { continue };
+            (slot.expires, held.queued) = (now.mono, now.mono);
+            self.ends.push(Reverse((now.mono, place, held.generation)));
+        }
+        self.thin_out();
+    }
+
     /// No binding ends before this.
     pub fn next_end(&self) -> Option<Time> {
         self.ends.peek().map(|Reverse((at, ..))| *at)
@@ -250,27 +264,48 @@ impl Location {
             Some(Slot { packed: record.packed.clone(), expires, order: self.order, cseq: record.cseq, q: record.q });
         self.ends.push(Reverse((expires, place, held.generation)));
         self.index.entry(hash).or_default().push(place);
+        self.moved(place, None, connection(&record.packed));
         self.thin_out();
+    }
+
+    /// A binding leads along another connection than before.
+    fn moved(&mut self, place: u32, before: Option<FlowId>, now: Option<FlowId>) {
+        if before == now {
+            return;
+        }
+        if let Some(before) = before
+            && let Some(places) = self.connections.get_mut(&before)
+        {
+            places.retain(|one| *one != place);
+            if places.is_empty() {
+                self.connections.remove(&before);
+            }
+        }
+        if let Some(now) = now {
+            self.connections.entry(now).or_default().push(place);
+        }
     }
 
     fn refresh(&mut self, place: u32, record: &Record, expires: Time, text: bool) {
         self.order += 1;
         let Some(held) = self.places.get_mut(place as usize) else { return };
         let Some(slot) = held.slot.as_mut() else { return };
-        if text {
-            slot.packed = record.packed.clone();
-        }
         (slot.expires, slot.order, slot.cseq, slot.q) = (expires, self.order, record.cseq, record.q);
+        let before = text.then(|| std::mem::replace(&mut slot.packed, record.packed.clone()));
         if expires < held.queued {
             held.queued = expires;
             self.ends.push(Reverse((expires, place, held.generation)));
             self.thin_out();
+        }
+        if let Some(before) = before {
+            self.moved(place, connection(&before), connection(&record.packed));
         }
     }
 
     fn remove(&mut self, place: u32) {
         let Some(slot) = self.places.get_mut(place as usize).and_then(|held| held.slot.take()) else { return };
         self.free.push(place);
+        self.moved(place, connection(&slot.packed), None);
         let hash = self.hash.of(slot.packed.piece(Piece::Aor));
         if let Some(places) = self.index.get_mut(&hash) {
             places.retain(|one| *one != place);
@@ -291,6 +326,13 @@ impl Location {
             });
         }
     }
+}
+
+/// The connection of ours that a flow is. None is left of those of the process before.
+fn connection(packed: &Packed) -> Option<FlowId> {
+    instance::flow(packed.text(Piece::Params))?;
+    let origin = packed.origin().filter(|origin| origin.transport.is_reliable() && origin.flow != FLOW_GONE)?;
+    Some(origin.flow)
 }
 
 /// The monotonic time at which the wall clock, as it goes now, will show `wall`.

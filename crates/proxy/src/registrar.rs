@@ -8,6 +8,7 @@ mod flow;
 mod reading;
 
 use sip::Reply;
+use sip::id::FlowId;
 use sip::message::{HeaderId, Request, StatusCode};
 use sip::outbox::{Origin, Transport};
 use sip::time::{Now, Time, WallTime};
@@ -214,6 +215,11 @@ impl Registrar {
     /// Takes out what has ended: see [`Location::expire`].
     pub fn expire(&mut self, now: Now, most: usize, out: &mut Vec<Record>) {
         self.location.expire(now, most, out);
+    }
+
+    /// A connection is gone: see [`Location::lose`].
+    pub fn lose(&mut self, now: Now, connection: FlowId) {
+        self.location.lose(now, connection);
     }
 
     /// When [`Registrar::expire`] should be called next.

@@ -9,6 +9,7 @@ mod connected;
 mod counting;
 mod digest;
 mod hold;
+mod instances;
 mod joining;
 mod limits;
 mod messages;

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use sip::outbox::Transport;
 
 use super::*;
 
@@ -69,6 +70,64 @@ fn rfc3261_10_2_1_2_lookup_prefers_q_then_the_latest() {
     }
     assert_eq!(uris(&location, 0, "sip:a@x"), ["sip:1@h", "sip:2@h", "sip:0@h", "sip:3@h"]);
     assert_eq!(uris(&location, 0, "sip:A@x"), [""; 0]);
+}
+
+/// A flow of an instance (RFC 5626 section 6) along this connection, or a socket of UDP.
+fn along(transport: Transport, connection: u64, number: Option<u32>) -> Record {
+    let address = "192.0.2.1:5060".parse().unwrap();
+    let origin = Some(Origin { flow: FlowId(connection), transport, local: address, remote: address });
+    let params = crate::instance::written("urn:uuid:1", number);
+    let texts = Texts { aor: "sip:a@x", uri: "sip:a@1", params: &params, origin, ..Texts::default() };
+    Record::new(Kind::Changed, WallTime(1_000_600), 1, 1_000, &texts).unwrap()
+}
+
+#[test]
+fn rfc5626_7_the_flows_of_a_connection_that_is_gone_end_at_once() {
+    let mut location = Location::new([1; 16]);
+    let (tcp, udp) = (Transport::Tcp, Transport::Udp);
+    let bindings = [
+        along(tcp, 7, Some(1)),
+        along(tcp, 7, None),
+        along(tcp, 8, Some(2)),
+        along(udp, 7, Some(3)),
+        along(tcp, 7, Some(4)),
+    ];
+    bindings.iter().for_each(|record| location.apply(at(0), record));
+    // The last has come again by another connection before the first was seen to be gone.
+    location.apply(at(1), &along(tcp, 9, Some(4)));
+    let left = |location: &Location, now: u64| {
+        let mut left: Vec<_> = location.bindings(at(now), "sip:a@x").map(|one| one.params().to_owned()).collect();
+        left.sort();
+        left
+    };
+    assert_eq!(left(&location, 2).len(), 5);
+    location.lose(at(2), FlowId(7));
+    let all = [None, Some(2), Some(3), Some(4)].map(|number| crate::instance::written("urn:uuid:1", number));
+    assert_eq!(left(&location, 2), all);
+    assert_eq!(location.next_end(), Some(at(2).mono));
+    let mut gone = Vec::new();
+    location.expire(at(2), 10, &mut gone);
+    assert_eq!(gone.iter().map(Record::name).collect::<Vec<_>>(), [crate::instance::written("urn:uuid:1", Some(1))]);
+    assert_eq!(location.len(), 4);
+    // Nothing is kept of connections that nobody is behind.
+    location.lose(at(2), FlowId(8));
+    location.apply(at(2), &Record { kind: Kind::Removed, ..along(tcp, 9, Some(4)) });
+    assert_eq!((left(&location, 2).len(), location.connections.len()), (2, 0));
+}
+
+#[test]
+fn rfc5626_7_a_flow_that_comes_again_after_its_connection_goes_on() {
+    let mut location = Location::new([1; 16]);
+    location.apply(at(0), &along(Transport::Tcp, 7, Some(1)));
+    location.lose(at(1), FlowId(7));
+    location.apply(at(1), &along(Transport::Tcp, 8, Some(1)));
+    let mut gone = Vec::new();
+    location.expire(at(1), 10, &mut gone);
+    assert_eq!((gone.len(), location.bindings(at(1), "sip:a@x").count()), (0, 1));
+    // What was of another process is of no connection of ours.
+    location.apply(at(1), &along(Transport::Tcp, FLOW_GONE.0, Some(2)));
+    location.lose(at(1), FLOW_GONE);
+    assert_eq!(location.bindings(at(1), "sip:a@x").count(), 2);
 }
 
 #[test]

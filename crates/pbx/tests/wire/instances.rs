@@ -1,0 +1,92 @@
+//! Devices that say which instance they are: their flows (RFC 5626) and the addresses they are given (RFC 5627).
+
+use std::time::{Duration, Instant};
+
+use pbx::{Config, Running};
+use sip::message::{HeaderId, Method, Request};
+
+use crate::connected::Connected;
+use crate::phone::Phone;
+use crate::setup::{config, nothing_left, phone, start};
+
+const INSTANCE: &str = ";+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-000a95a0e128>\"";
+
+/// Contacts of each of these users.
+fn contacts(running: &Running, names: &[&str]) -> Vec<usize> {
+    let status = running.status().unwrap();
+    let of = |name: &&str| status.users.iter().find(|user| user.name == *name).map_or(0, |user| user.contacts.len());
+    names.iter().map(of).collect()
+}
+
+#[test]
+fn rfc5626_7_flows_along_a_connection_that_is_gone_are_no_bindings_any_more() {
+    for shards in [1, 4] {
+        let (running, server) = start(Config { shards, ..config() });
+        let by_tcp = running.bound()[1].address;
+        let line = |name: &str, number: &str| {
+            let mut device = phone(server, name);
+            device.preference = format!("{INSTANCE}{number}");
+            Connected::register(device, by_tcp)
+        };
+        let (first, second) = (line("1001", ";reg-id=1"), line("1001", ";reg-id=2"));
+        let other = line("1003", ";reg-id=1");
+        // The control: its device may be connected to, once more.
+        let plain = line("1002", "");
+        assert_eq!(contacts(&running, &["1001", "1002", "1003"]), [2, 1, 1]);
+        drop(plain);
+        for (line, left) in [(first, [1, 1, 1]), (other, [1, 1, 0]), (second, [0, 1, 0])] {
+            drop(line);
+            let until = Instant::now() + Duration::from_secs(5);
+            while contacts(&running, &["1001", "1002", "1003"]) != left {
+                assert!(Instant::now() < until, "{shards} loops: expected {left:?}");
+            }
+        }
+        nothing_left(&running);
+    }
+}
+
+/// A MESSAGE to an address: the code of the answer, and what each of these devices got and took.
+fn write(sender: &mut Phone, uri: &str, devices: &mut [&mut Phone]) -> (u16, Vec<Request>) {
+    let takes = |device: &mut Phone| {
+        let message = device.request(Method::Message);
+        device.respond(&message, 200, None);
+        message
+    };
+    std::thread::scope(|scope| {
+        let taken: Vec<_> = devices.iter_mut().map(|device| scope.spawn(move || takes(device))).collect();
+        let (_, response) = sender.ask("MESSAGE", uri, uri, Some(("text/plain", "hello")));
+        (response.code().get(), taken.into_iter().map(|one| one.join().unwrap()).collect())
+    })
+}
+
+/// Wherever the bindings of the user are, and whichever loop is asked.
+#[test]
+fn rfc5627_5_4_the_addresses_of_an_instance_lead_to_it_alone_with_one_loop_and_with_four() {
+    for shards in [1, 4] {
+        let (running, server) = start(Config { shards, ..config() });
+        let (mut sender, mut other) = (phone(server, "1001"), phone(server, "1002"));
+        let mut device = phone(server, "1002");
+        assert_eq!(other.register(120).code().get(), 200);
+        device.agent = "Supported: gruu\r\n".to_owned();
+        device.preference = INSTANCE.to_owned();
+        let registered = device.register(120);
+        let all: String = registered.headers().all(HeaderId::Contact).map(|one| one.text().into_owned()).collect();
+        let given = |name: &str| all.split(&format!("{name}=\"")).nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let (public, temporary) = (given("pub-gruu"), given("temp-gruu"));
+        // Each request has a Call-ID of its own, and so comes to one loop or another.
+        for uri in [&public, &temporary, &public, &temporary, &public, &temporary] {
+            let (code, taken) = write(&mut sender, uri, &mut [&mut device]);
+            assert_eq!((code, taken[0].uri_text()), (200, device.contact().trim_matches(['<', '>'])), "{uri}");
+        }
+        assert!(other.hears_no(&Method::Message));
+        // The control: the number reaches both.
+        let number = format!("sip:1002@127.0.0.1:{}", server.port());
+        assert_eq!(write(&mut sender, &number, &mut [&mut device, &mut other]).0, 200);
+        // The same user, and an instance that nobody is, or is any more (section 6.1).
+        assert_eq!(write(&mut sender, &public.replace("00000000-", "11111111-"), &mut []).0, 480);
+        assert_eq!(device.register(0).code().get(), 200);
+        assert_eq!(write(&mut sender, &public, &mut []).0, 480);
+        assert!(other.hears_no(&Method::Message));
+        nothing_left(&running);
+    }
+}
