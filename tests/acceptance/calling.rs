@@ -82,8 +82,11 @@ fn c09_cseq_never_wraps() {
 
 #[test]
 fn c11_reinvite_and_retry_use_cseq_plus_one() {
-    let account = ["--account", "sip:alice@127.0.0.1", "--password", "secret", "--no-register", "--for", "1"];
-    let (program, mut callee, invite) = called(&account);
+    let mut callee = Callee::new();
+    let (own, called) = (format!("sip:alice@{}", callee.wire().local()), callee.uri());
+    let account = ["--account", &own, "--password", "secret", "--no-register", "--for", "1"];
+    let program = offhook::start(&[&["call", &called, "--sip", "127.0.0.1:0"], &account[..]].concat());
+    let invite = callee.request("INVITE");
     callee.reply(&invite, "401 Unauthorized", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth\"\r\n");
     let ack = callee.request("ACK");
     assert_eq!(number(&ack), number(&invite));

@@ -158,8 +158,8 @@ fn parameter<'a>(credentials: &'a str, name: &str) -> &'a str {
 #[test]
 fn ta35_digest_authentication_of_invite() {
     let (phone, mut callee) = (Phone::new(), Callee::new());
-    let config = AccountConfig::new("sip:alice@example.org").password("secret").realm("R");
-    let account = phone.run(phone.endpoint.account(config)).unwrap();
+    let own = format!("sip:alice@{}", callee.wire().local());
+    let account = phone.run(phone.endpoint.account(AccountConfig::new(own).password("secret").realm("R"))).unwrap();
     let asks =
         |realm| format!("Proxy-Authenticate: Digest realm=\"{realm}\", nonce=\"n1\", qop=\"auth\", algorithm=MD5\r\n");
     for granted in [true, false] {
@@ -191,12 +191,14 @@ fn ta35_digest_authentication_of_invite() {
         callee.request("ACK");
         assert_eq!(phone.run(dialing.answer()).err(), Some(CallError::Authentication { code: 407 }));
     }
-    let dialing = phone.run(account.call(callee.uri()).start()).unwrap();
-    let invite = callee.request("INVITE");
-    callee.reply(&invite, "407 Proxy Authentication Required", &asks("of another"));
-    callee.request("ACK");
-    assert_eq!(phone.run(dialing.answer()).err(), Some(CallError::Authentication { code: 407 }));
-    assert!(callee.wire().rest().is_empty(), "nothing is proved to a stranger");
+    for (mut callee, realm) in [(callee, "of another"), (Callee::new(), "R")] {
+        let dialing = phone.run(account.call(callee.uri()).start()).unwrap();
+        let invite = callee.request("INVITE");
+        callee.reply(&invite, "407 Proxy Authentication Required", &asks(realm));
+        callee.request("ACK");
+        assert_eq!(phone.run(dialing.answer()).err(), Some(CallError::Authentication { code: 407 }));
+        assert!(callee.wire().rest().is_empty(), "nothing is proved to a stranger, nor in another's realm");
+    }
 }
 
 #[test]
