@@ -92,7 +92,7 @@ impl Switch {
         // The place is kept, so that it cannot be lost on the way: who has got a 100 repeats nothing (RFC 3261 section 17.1.1.2).
         let Some(place) = self.neighbours.reserve(to) else { return Err(self.shed()) };
         let Ok((request, origin)) = turn.give_away(invite.tx, to) else { return Err(self.shed()) };
-        self.calls.expected = None;
+        self.calls.expected.take_if(|one| one.call_id == call_id);
         let user = invite.user.clone();
         let handed = Handed { request, origin, user, from: me, hops: hops + 1, counted };
         place.fill(Command::Handed(Box::new(handed)));

@@ -90,6 +90,60 @@ fn a_call_stays_where_it_is_when_the_other_loop_has_no_room_for_its_sessions() {
     }
 }
 
+/// His rights count though he is gone, whichever side he was.
+#[test]
+fn rfc5589_7_who_hangs_up_while_a_call_is_on_its_way_has_transferred_the_other_side_all_the_same() {
+    for caller_asks in [true, false] {
+        for steps in 0..2 {
+            let mut loops = Loops::new(PORTS, |_, _| {});
+            let (near, far) = loops.pair(0);
+            let (mut asks, mut stays, name) = if caller_asks { (near, far, "1001") } else { (far, near, "1002") };
+            let call_id = loops.call_id(1);
+            let echo = loops.call((asks.at, name), "600", call_id);
+            refers(&mut loops, &mut asks, &echo);
+            // Before the other loop has heard of it, and after.
+            (0..steps).for_each(|_| assert!(loops.carry_out(1)));
+            loops.request(&mut asks, "BYE", "", "");
+            loops.settle();
+            assert_eq!(loops.answer(asks.at, "BYE").code().get(), 200);
+            loops.is_hung_up(asks.at);
+            assert_eq!((loops.all[0].switch.calls.len(), loops.all[1].switch.calls.len()), (0, 1), "{steps}");
+            assert_eq!((loops.heard(stays.at), loops.hang_up(&mut stays)), (vec![], 200));
+            loops.heard(asks.at);
+            loops.nothing_left();
+        }
+    }
+}
+
+/// The same into the place that he has among several.
+#[test]
+fn rfc5589_7_who_hangs_up_while_a_call_is_on_its_way_leaves_his_place_among_several() {
+    for caller_asks in [true, false] {
+        let mut loops = Loops::new(PORTS, |_, _| {});
+        let (near, far) = loops.pair(0);
+        let (mut first, mut second) = loops.pair(1);
+        let call_id = loops.call_id(1);
+        let join = format!("Join: {}\r\n", second.named(false));
+        let mut third = loops.ask((telephone(3), "1002"), ("INVITE", "1002", call_id), &join, SDP);
+        third.answered(&mut loops);
+        let (mut asks, mut stays) = if caller_asks { (near, far) } else { (far, near) };
+        let place = if caller_asks { first.clone() } else { second.clone() };
+        refers(&mut loops, &mut asks, &place);
+        loops.request(&mut asks, "BYE", "", "");
+        loops.settle();
+        assert_eq!(loops.answer(asks.at, "BYE").code().get(), 200);
+        loops.is_hung_up(asks.at);
+        assert_eq!((loops.all[0].switch.calls.len(), loops.all[1].switch.calls.len()), (0, 1));
+        let call = loops.all[1].switch.calls.iter().next().unwrap();
+        assert_eq!(call.user, if caller_asks { "1002" } else { "1001" });
+        // Three are there, then two, then none.
+        let other = if caller_asks { &mut second } else { &mut first };
+        assert_eq!((loops.hang_up(other), loops.hang_up(&mut stays)), (200, 200));
+        loops.is_hung_up(third.at);
+        loops.nothing_left();
+    }
+}
+
 /// RFC 3261 section 15: who is in a call that cannot go on hears of it.
 #[test]
 fn rfc3261_15_both_sides_are_hung_up_when_the_room_is_taken_while_a_call_is_on_its_way() {
