@@ -1,13 +1,15 @@
 //! States that are told in parts: RFC 4235 section 4.3, RFC 3858 section 4, RFC 3680 section 5 and RFC 4575 section 4.6 say how a watcher puts them
 //! together.
 
-use crate::conference::{Conference, Told, User};
+use crate::conference::{Conference, Endpoint, Told, User};
 use crate::dialog::{self, DialogInfo};
 use crate::registration::{self, RegInfo};
 use crate::watchers::WatcherInfo;
 
-/// Most rows of a table; what comes beyond them is left out.
+/// Most rows of a table, those of rows counted as well; what comes beyond them is left out.
 pub const MOST_ROWS: usize = 1_000;
+/// Most octets of text in all rows of a table; what comes beyond them is left out.
+pub const MOST_OCTETS: usize = 256 * 1_024;
 
 /// What a document has done to the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,33 @@ pub trait Document: Clone {
     fn set_full(&mut self, full: bool);
     /// Takes the rows of a newer one in: known ones change, others are added. What was over before is dropped first.
     fn update(&mut self, newer: Self);
+    /// Leaves out the rows that find no room.
+    fn keep_within(&mut self, room: &mut Room);
+}
+
+/// What a table has left for rows.
+#[derive(Debug)]
+pub struct Room {
+    rows: usize,
+    octets: usize,
+}
+
+impl Room {
+    /// Takes a row in with these texts; false when there is no room for it.
+    fn takes<'a>(&mut self, texts: impl IntoIterator<Item = &'a str>) -> bool {
+        let octets: usize = texts.into_iter().map(str::len).sum();
+        let fits = self.rows > 0 && octets <= self.octets;
+        if fits {
+            (self.rows, self.octets) = (self.rows - 1, self.octets - octets);
+        }
+        fits
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { rows: MOST_ROWS, octets: MOST_OCTETS }
+    }
 }
 
 /// A state, put together from what came.
@@ -49,8 +78,16 @@ impl<T> Default for Table<T> {
 }
 
 impl<T: Document> Table<T> {
-    /// Takes a document in.
+    /// Takes a document in, as far as there is room.
     pub fn take(&mut self, document: T) -> Step {
+        let step = self.put_in(document);
+        if let Some(state) = self.state.as_mut().filter(|_| step != Step::Old) {
+            state.keep_within(&mut Room::default());
+        }
+        step
+    }
+
+    fn put_in(&mut self, document: T) -> Step {
         let Some(state) = self.state.as_mut() else {
             self.whole = document.full();
             self.state = Some(document);
@@ -80,14 +117,12 @@ impl<T: Document> Table<T> {
     }
 }
 
-/// Changes the rows with the same name and adds the others, as long as there is room.
+/// Changes the rows with the same name and adds the others.
 fn merge<R>(rows: &mut Vec<R>, newer: Vec<R>, same: impl Fn(&R, &R) -> bool) {
     for new in newer {
-        let room = rows.len() < MOST_ROWS;
         match rows.iter_mut().find(|row| same(row, &new)) {
             Some(row) => *row = new,
-            None if room => rows.push(new),
-            None => {}
+            None => rows.push(new),
         }
     }
 }
@@ -110,6 +145,16 @@ impl Document for DialogInfo {
         self.dialogs.retain(|dialog| dialog.state != dialog::State::Terminated);
         merge(&mut self.dialogs, newer.dialogs, |a, b| a.id == b.id);
     }
+
+    fn keep_within(&mut self, room: &mut Room) {
+        self.dialogs.retain(|one| {
+            let sides = [&one.local, &one.remote];
+            let of_sides = sides.into_iter().flat_map(|side| [&side.identity, &side.display, &side.target]);
+            let others = [&one.call_id, &one.local_tag, &one.remote_tag, &one.event];
+            let texts = of_sides.chain(others).filter_map(Option::as_deref);
+            room.takes(texts.chain([one.id.as_str()]))
+        });
+    }
 }
 
 impl Document for RegInfo {
@@ -131,16 +176,23 @@ impl Document for RegInfo {
         self.registrations.retain(|one| one.state != over);
         self.registrations.iter_mut().for_each(|one| one.contacts.retain(|contact| contact.state != over));
         for new in newer.registrations {
-            let room = self.registrations.len() < MOST_ROWS;
             match self.registrations.iter_mut().find(|one| one.id == new.id) {
                 Some(one) => {
                     (one.aor, one.state) = (new.aor, new.state);
                     merge(&mut one.contacts, new.contacts, |a, b| a.id == b.id);
                 }
-                None if room => self.registrations.push(new),
-                None => {}
+                None => self.registrations.push(new),
             }
         }
+    }
+
+    fn keep_within(&mut self, room: &mut Room) {
+        self.registrations.retain_mut(|one| {
+            room.takes([one.aor.as_str(), &one.id]) && {
+                one.contacts.retain(|row| room.takes([row.id.as_str(), &row.event, &row.uri]));
+                true
+            }
+        });
     }
 }
 
@@ -161,13 +213,20 @@ impl Document for WatcherInfo {
         self.version = newer.version;
         self.lists.iter_mut().for_each(|list| list.watchers.retain(|one| one.status != "terminated"));
         for new in newer.lists {
-            let room = self.lists.len() < MOST_ROWS;
             match self.lists.iter_mut().find(|one| one.resource == new.resource && one.package == new.package) {
                 Some(list) => merge(&mut list.watchers, new.watchers, |a, b| a.id == b.id),
-                None if room => self.lists.push(new),
-                None => {}
+                None => self.lists.push(new),
             }
         }
+    }
+
+    fn keep_within(&mut self, room: &mut Room) {
+        self.lists.retain_mut(|list| {
+            room.takes([list.resource.as_str(), &list.package]) && {
+                list.watchers.retain(|row| room.takes([row.id.as_str(), &row.status, &row.event, &row.uri]));
+                true
+            }
+        });
     }
 }
 
@@ -188,28 +247,59 @@ impl Document for Conference {
 
     fn update(&mut self, newer: Self) {
         self.version = newer.version;
-        self.count = newer.count.or(self.count);
-        self.active = newer.active.or(self.active);
+        match newer.state {
+            Told::Partial => {
+                self.count = newer.count.or(self.count);
+                self.active = newer.active.or(self.active);
+            }
+            // Nothing stands in one that is deleted.
+            Told::Full | Told::Deleted => (self.count, self.active) = (newer.count, newer.active),
+        }
         if newer.all_users {
             self.users.clear();
         }
         for new in newer.users {
-            let room = self.users.len() < MOST_ROWS;
             if new.told == Told::Deleted {
                 self.users.retain(|user| user.entity != new.entity);
                 continue;
             }
             match self.users.iter_mut().find(|user| user.entity == new.entity) {
-                Some(user) if new.told == Told::Partial => {
-                    user.display = new.display.or(user.display.take());
-                    user.endpoint = new.endpoint.or(user.endpoint.take());
-                    user.status = new.status.or(user.status.take());
-                }
-                Some(user) => *user = new,
-                None if room => self.users.push(User { told: Told::Full, ..new }),
-                None => {}
+                Some(user) if new.told == Told::Partial => user.update(new),
+                Some(user) => *user = User { told: Told::Full, ..new },
+                None => self.users.push(User { told: Told::Full, ..new }),
             }
         }
+        self.users.iter_mut().for_each(User::settle);
+    }
+
+    fn keep_within(&mut self, room: &mut Room) {
+        self.users.retain_mut(|user| {
+            room.takes([user.entity.as_str()].into_iter().chain(user.display.as_deref())) && {
+                let texts = |row: &Endpoint| room.takes([row.entity.as_str()].into_iter().chain(row.status.as_deref()));
+                user.endpoints.retain(texts);
+                true
+            }
+        });
+    }
+}
+
+impl User {
+    /// Takes in what has changed of him (RFC 4575 section 4.6).
+    fn update(&mut self, newer: Self) {
+        self.display = newer.display.or(self.display.take());
+        for new in newer.endpoints {
+            match self.endpoints.iter_mut().find(|one| one.entity == new.entity) {
+                Some(one) if new.told == Told::Partial => one.status = new.status.or(one.status.take()),
+                Some(one) => *one = new,
+                None => self.endpoints.push(new),
+            }
+        }
+    }
+
+    /// What is told to be no more is left out, and the rest is all there is.
+    fn settle(&mut self) {
+        self.endpoints.retain(|one| one.told != Told::Deleted);
+        self.endpoints.iter_mut().for_each(|one| one.told = Told::Full);
     }
 }
 

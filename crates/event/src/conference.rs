@@ -29,7 +29,18 @@ impl Told {
     }
 }
 
-/// Somebody who takes part, with one device.
+/// A device by which somebody takes part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Where it is.
+    pub entity: String,
+    /// How it stands with it: `connected`, `on-hold`, `disconnected`, ...
+    pub status: Option<String>,
+    /// How much of this is told.
+    pub told: Told,
+}
+
+/// Somebody who takes part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
     /// Who.
@@ -37,11 +48,18 @@ pub struct User {
     /// His name.
     pub display: Option<String>,
     /// Where he takes part from.
-    pub endpoint: Option<String>,
-    /// How it stands with him: `connected`, `on-hold`, `disconnected`, ...
-    pub status: Option<String>,
+    pub endpoints: Vec<Endpoint>,
     /// How much of this is told.
     pub told: Told,
+}
+
+impl User {
+    /// How it stands with him: `connected` where it does with any of his devices, else as with the first.
+    pub fn status(&self) -> Option<&str> {
+        let mut all = self.endpoints.iter().map(|one| one.status.as_deref());
+        let first = all.clone().next()?;
+        all.find(|one| *one == Some("connected")).unwrap_or(first)
+    }
 }
 
 /// A conference as of now.
@@ -53,6 +71,10 @@ pub struct Conference {
     pub full: bool,
     /// Which conference.
     pub entity: String,
+    /// It has ceased to exist.
+    pub deleted: bool,
+    /// How much of count and activity is told.
+    pub state: Told,
     /// How many take part, where that is told.
     pub count: Option<u32>,
     /// Whether it takes place now.
@@ -70,18 +92,21 @@ impl Conference {
     /// [`XmlError`].
     pub fn read(body: &[u8]) -> Result<Self, XmlError> {
         let root = Element::read(body, "conference-info")?;
-        let state = root.child("conference-state");
         let told = Told::of(&root);
+        let whole = root.child("conference-state");
+        let state = whole.filter(|state| told != Told::Deleted && Told::of(state) != Told::Deleted);
         let users = root.child("users").filter(|users| told != Told::Deleted && Told::of(users) != Told::Deleted);
         let all_users = root.child("users").is_some_and(|users| Told::of(users) != Told::Partial);
         let users = users.into_iter().flat_map(|users| users.children.iter());
         let user = |one: &Element| {
-            let endpoint = one.child("endpoint").filter(|one| one.attribute("entity").is_some());
+            let endpoint = |one: &Element| {
+                let entity = one.attribute("entity")?.to_owned();
+                Some(Endpoint { entity, status: one.text_of("status").map(str::to_owned), told: Told::of(one) })
+            };
             User {
                 entity: one.attribute("entity").unwrap_or_default().to_owned(),
                 display: one.text_of("display-text").map(str::to_owned),
-                endpoint: endpoint.and_then(|one| one.attribute("entity")).map(str::to_owned),
-                status: endpoint.and_then(|one| one.text_of("status")).map(str::to_owned),
+                endpoints: one.all("endpoint").filter_map(endpoint).collect(),
                 told: Told::of(one),
             }
         };
@@ -89,6 +114,13 @@ impl Conference {
             version: root.attribute("version").and_then(|version| version.parse().ok()).unwrap_or(0),
             // One that has ceased to exist is told as a whole.
             full: told != Told::Partial,
+            deleted: told == Told::Deleted,
+            // Where it is missing, nothing is said of it.
+            state: match (told, whole) {
+                (Told::Partial, None) => Told::Partial,
+                (Told::Partial, Some(whole)) => Told::of(whole),
+                _ => Told::Full,
+            },
             entity: root.attribute("entity").unwrap_or_default().to_owned(),
             count: state.and_then(|state| state.text_of("user-count")?.parse().ok()),
             active: state.and_then(|state| match state.text_of("active")? {
@@ -127,8 +159,8 @@ impl Conference {
         writer.open("users", &[]);
         for one in &self.users {
             writer.open("user", &[("entity", &one.entity)]).leaf_of("display-text", one.display.as_deref());
-            if let Some(endpoint) = &one.endpoint {
-                writer.open("endpoint", &[("entity", endpoint)]).leaf_of("status", one.status.as_deref()).close();
+            for Endpoint { entity, status, .. } in &one.endpoints {
+                writer.open("endpoint", &[("entity", entity)]).leaf_of("status", status.as_deref()).close();
             }
             writer.close();
         }

@@ -40,10 +40,8 @@ pub(super) fn lines(state: &ResourceState) -> Vec<String> {
             .collect(),
         ResourceState::Conference(one) => {
             let count = one.count.map_or(one.users.len() as u64, u64::from);
-            let users = one
-                .users
-                .iter()
-                .map(|user| format!("  {} {}", user.entity, user.status.as_deref().unwrap_or("connected")));
+            let users =
+                one.users.iter().map(|user| format!("  {} {}", user.entity, user.status().unwrap_or("connected")));
             std::iter::once(crate::out::counted(count, "participant")).chain(users).collect()
         }
         ResourceState::Watchers(one) => {
@@ -129,7 +127,7 @@ pub(super) fn value(state: &ResourceState) -> Value {
             "count": one.count,
             "active": one.active,
             "users": one.users.iter().map(|user| json!({
-                "entity": user.entity, "display": user.display, "status": user.status,
+                "entity": user.entity, "display": user.display, "status": user.status(),
             })).collect::<Vec<_>>(),
         }),
         ResourceState::Watchers(one) => json!({

@@ -60,6 +60,55 @@ fn a_table_has_an_end() {
     assert_eq!((rows(&table).len(), rows(&table)[0]), (MOST_ROWS, ("0", State::Confirmed)));
 }
 
+/// However many rows are in rows, and however long they are.
+#[test]
+fn a_table_has_an_end_in_rows_of_rows_and_in_octets() {
+    let contact = |id: usize, size| Contact { id: id.to_string(), uri: "x".repeat(size), ..Contact::default() };
+    let one = |id: usize, contacts: usize, size| Registration {
+        id: id.to_string(),
+        contacts: (0..contacts).map(|id| contact(id, size)).collect(),
+        ..Registration::default()
+    };
+    let info = |version, registrations| RegInfo { version, full: version == 0, registrations };
+    let count = |table: &Table<RegInfo>| {
+        let all = &table.state().unwrap().registrations;
+        all.len() + all.iter().map(|one| one.contacts.len()).sum::<usize>()
+    };
+    let mut table = Table::default();
+    table.take(info(0, vec![one(0, MOST_ROWS - 2, 1)]));
+    assert_eq!(count(&table), MOST_ROWS - 1);
+    table.take(info(1, vec![one(1, 0, 1)]));
+    assert_eq!(count(&table), MOST_ROWS);
+    for version in 2..20 {
+        table.take(info(version, (0..version as usize).map(|id| one(id, MOST_ROWS + 100, 1)).collect()));
+        assert_eq!(count(&table), MOST_ROWS, "{version}");
+    }
+    // A whole document as well.
+    table.take(RegInfo { version: 20, full: true, registrations: (0..1_100).map(|id| one(id, 1, 1)).collect() });
+    assert_eq!(count(&table), MOST_ROWS);
+
+    let mut table = Table::default();
+    let dialog = |id: &str, size: usize| Dialog { call_id: Some("x".repeat(size)), ..Dialog::new(id, State::Early) };
+    let part = |version, dialogs| DialogInfo { version, full: version == 0, entity: String::new(), dialogs };
+    table.take(part(0, vec![dialog("1", MOST_OCTETS - 4)]));
+    // With its name it fills the table to the last octet but three.
+    table.take(part(1, vec![dialog("2", 3)]));
+    assert_eq!(rows(&table).len(), 1);
+    table.take(part(2, vec![dialog("3", 1), dialog("4", 60_000), dialog("5", 0)]));
+    assert_eq!(rows(&table).iter().map(|one| one.0).collect::<Vec<_>>(), ["1", "3", "5"]);
+    for version in 3..50 {
+        table.take(part(version, vec![dialog(&version.to_string(), 60_000)]));
+    }
+    let octets: usize = table
+        .state()
+        .unwrap()
+        .dialogs
+        .iter()
+        .map(|one| one.id.len() + one.call_id.as_ref().map_or(0, String::len))
+        .sum();
+    assert!(octets <= MOST_OCTETS, "{octets}");
+}
+
 #[test]
 fn rfc3680_5_registrations_and_their_contacts_are_rows_of_rows() {
     let contact = |id: &str, state| Contact { id: id.to_owned(), state, ..Contact::default() };
@@ -141,7 +190,10 @@ fn rfc4575_4_6_elements_are_replaced_changed_and_removed() {
     assert_eq!(table.take(conference("state='partial' version='4'", part)), Step::Taken);
     assert_eq!(users(&table), [("a", Some("A")), ("b", None), ("c", None)]);
     let state = table.state().unwrap();
-    assert_eq!((state.users[0].status.as_deref(), state.count, state.full), (Some("on-hold"), Some(3), true));
+    assert_eq!(
+        (state.users[0].endpoints[0].status.as_deref(), state.count, state.full),
+        (Some("on-hold"), Some(3), true)
+    );
     // Without users nothing is said of them.
     assert_eq!(table.take(conference("state='partial' version='5'", "")), Step::Taken);
     let gone = "<users state='partial'><user entity='b' state='deleted'/><user entity='nobody' state='deleted'/><user entity='a'/></users>";
@@ -152,7 +204,56 @@ fn rfc4575_4_6_elements_are_replaced_changed_and_removed() {
     assert_eq!(users(&table), [("d", None)]);
     // It has ceased to exist.
     assert_eq!(table.take(conference("state='deleted' version='9'", two)), Step::Taken);
-    assert!(users(&table).is_empty());
+    assert!(users(&table).is_empty() && table.state().unwrap().deleted);
+}
+
+#[test]
+fn rfc4575_4_6_a_full_state_says_all_and_a_device_goes_without_its_user() {
+    let mut table = Table::default();
+    let begin = "<conference-state><user-count>2</user-count><active>true</active></conference-state><users>\
+        <user entity='u'><endpoint entity='a'><status>connected</status></endpoint><endpoint entity='b'><status>connected</status></endpoint></user></users>";
+    table.take(conference("state='full' version='1'", begin));
+    let told = |table: &Table<Conference>| {
+        let state = table.state().unwrap();
+        let devices = state.users.iter().flat_map(|user| &user.endpoints);
+        let devices = devices.map(|one| (one.entity.clone(), one.status.clone().unwrap_or_default()));
+        (state.count, state.active, devices.collect::<Vec<_>>())
+    };
+    let one = |entity: &str, status: &str| (entity.to_owned(), status.to_owned());
+    let both = vec![one("a", "connected"), one("b", "connected")];
+    assert_eq!(told(&table), (Some(2), Some(true), both.clone()));
+    let mut take = |version: u32, inside: &str| {
+        assert_eq!(table.take(conference(&format!("state='partial' version='{version}'"), inside)), Step::Taken);
+        told(&table)
+    };
+    // A part of the state leaves the rest, all of it does not, and none says nothing.
+    let part = "<conference-state state='partial'><user-count>3</user-count></conference-state>";
+    assert_eq!(take(2, part), (Some(3), Some(true), both.clone()));
+    assert_eq!(take(3, ""), (Some(3), Some(true), both.clone()));
+    assert_eq!(take(4, "<conference-state><active>true</active></conference-state>"), (None, Some(true), both.clone()));
+    assert_eq!(take(5, "<conference-state state='deleted'><active>true</active></conference-state>").1, None);
+    // One device of two is on hold, and goes; with the other he is there.
+    let user =
+        |inside: &str| format!("<users state='partial'><user entity='u' state='partial'>{inside}</user></users>");
+    let held = user("<endpoint entity='b' state='partial'><status>on-hold</status></endpoint>");
+    assert_eq!(take(6, &held).2, [one("a", "connected"), one("b", "on-hold")]);
+    let first = user(
+        "<endpoint entity='a' state='partial'><status>on-hold</status></endpoint><endpoint entity='b'><status>connected</status></endpoint>",
+    );
+    assert_eq!(take(7, &first).2, [one("a", "on-hold"), one("b", "connected")]);
+    let gone = user("<endpoint entity='b' state='deleted'><status>disconnected</status></endpoint>");
+    assert_eq!(take(8, &gone).2, [one("a", "on-hold")]);
+    // What is no more is not part of what is told as a whole either.
+    let anew = "<users state='partial'><user entity='u'><endpoint entity='c'/><endpoint entity='d' state='deleted'/></user></users>";
+    assert_eq!(take(9, anew).2, [one("c", "")]);
+    let of = |statuses: &[&str]| {
+        let endpoint = |status: &&str| Endpoint { status: Some((*status).to_owned()), ..Endpoint::default() };
+        User { endpoints: statuses.iter().map(endpoint).collect(), ..User::default() }.status().map(str::to_owned)
+    };
+    assert_eq!(
+        (of(&["on-hold", "connected"]).as_deref(), of(&["on-hold", "x"]).as_deref(), of(&[])),
+        (Some("connected"), Some("on-hold"), None)
+    );
 }
 
 #[test]

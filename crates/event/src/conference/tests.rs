@@ -13,8 +13,8 @@ fn rfc4575_5_a_document_and_back() {
     let first = &read.users[0];
     assert_eq!((first.entity.as_str(), first.display.as_deref()), ("sip:bob@example.com", Some("Bob Hoskins")));
     assert_eq!(
-        (first.endpoint.as_deref(), first.status.as_deref()),
-        (Some("sip:bob@pc33.example.com"), Some("disconnected"))
+        first.endpoints.iter().map(|one| (one.entity.as_str(), one.status.as_deref())).collect::<Vec<_>>(),
+        [("sip:bob@pc33.example.com", Some("disconnected"))]
     );
     assert_eq!(read.users[1], User { entity: "sip:alice@example.com".into(), ..User::default() });
     assert_eq!(Conference::read(read.write().as_bytes()).unwrap(), read);

@@ -1,6 +1,6 @@
 //! States as documents.
 
-use event::conference::{Conference, User};
+use event::conference::{Conference, Endpoint, User};
 use event::dialog::{Dialog, DialogInfo, Direction, Party, State};
 use event::presence::{Basic, Presence, Tuple};
 use event::registration::{self, Contact, RegInfo, Registration};
@@ -134,9 +134,12 @@ fn conference(watch: &Watch, notes: &Notes, accounts: &Accounts) -> Conference {
         let entity = address(&talk.remote, &watch.host);
         User {
             display: accounts.by_name(&talk.remote).and_then(|known| known.display.clone()),
-            endpoint: Some(entity.clone()),
+            endpoints: vec![Endpoint {
+                entity: entity.clone(),
+                status: Some("connected".into()),
+                ..Endpoint::default()
+            }],
             entity,
-            status: Some("connected".into()),
             ..User::default()
         }
     };
@@ -150,6 +153,7 @@ fn conference(watch: &Watch, notes: &Notes, accounts: &Accounts) -> Conference {
         active: Some(!users.is_empty()),
         users,
         all_users: true,
+        ..Conference::default()
     }
 }
 

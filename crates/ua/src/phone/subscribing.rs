@@ -143,9 +143,14 @@ impl Phone {
                     known.tables = Tables::default();
                 }
                 let Some((state, asks)) = merged else { return };
-                if asks && standing != Standing::Terminated {
+                if standing != Standing::Terminated {
                     // One that is over is over.
-                    let _ = turn.resubscribe(id);
+                    let _ = match &state {
+                        // RFC 4575 section 4.6: nothing is left to be told of.
+                        ResourceState::Conference(conference) if conference.deleted => turn.unsubscribe(id),
+                        _ if asks => turn.resubscribe(id),
+                        _ => Ok(()),
+                    };
                 }
                 SubscriptionNews::State { state, active: standing != Standing::Pending, notifier: reader.notifier }
             }
