@@ -23,7 +23,7 @@ use crate::publication::Published;
 use crate::referral::Owed;
 use crate::registration::Registration;
 use crate::subscription::SubscriptionNews;
-use crate::watcher::WatcherNews;
+use crate::watcher::Watcher;
 
 /// Names an account on its loop.
 pub(crate) type AccountKey = u64;
@@ -92,13 +92,7 @@ pub(crate) enum Command {
     /// No more.
     Unsubscribe { id: SubscriptionId },
     /// Somebody may watch, or perhaps may.
-    TakeWatcher {
-        tx: ServerTx,
-        body: Option<Body>,
-        pending: bool,
-        news: mpsc::Sender<WatcherNews>,
-        reply: oneshot::Sender<Result<WatcherId, CallError>>,
-    },
+    TakeWatcher { tx: ServerTx, body: Option<Body>, pending: bool, reply: oneshot::Sender<Result<Watcher, CallError>> },
     /// Nobody may.
     RefuseWatcher { tx: ServerTx, code: StatusCode },
     /// What a watcher is told; `allowed`: it pends no more.

@@ -90,10 +90,8 @@ impl IncomingSubscription {
 
     async fn take(mut self, body: Option<Body>, pending: bool) -> Result<Watcher, CallError> {
         let Some(tx) = self.tx.take() else { return Err(CallError::Ended) };
-        let (news, told) = mpsc::channel(QUEUE);
         let link = self.link.clone();
-        let id = link.ask(|reply| Command::TakeWatcher { tx, body, pending, news, reply }).await??;
-        Ok(Watcher { link, id, told, over: false })
+        link.ask(|reply| Command::TakeWatcher { tx, body, pending, reply }).await?
     }
 
     /// Refuses it with a code of 400 to 699; others count as 403.
@@ -123,6 +121,12 @@ pub struct Watcher {
 }
 
 impl Watcher {
+    /// One that has been taken, and the way by which it hears news. Where nobody waits for it any more, it ends by being dropped.
+    pub(crate) fn new(link: Link, id: WatcherId) -> (Self, mpsc::Sender<WatcherNews>) {
+        let (news, told) = mpsc::channel(QUEUE);
+        (Self { link, id, told, over: false }, news)
+    }
+
     /// Tells the state: at once, or when the NOTIFY before has its answer; of several that wait the newest.
     ///
     /// # Errors

@@ -219,8 +219,8 @@ impl App for Phone {
             Command::Subscribe { spec, news, reply } => self.subscribe(*spec, news, reply, turn),
             Command::Resubscribe { id, reply } => self.resubscribe(id, reply, turn),
             Command::Unsubscribe { id } => self.unsubscribe(id, turn),
-            Command::TakeWatcher { tx, body, pending, news, reply } => {
-                self.take_watcher(tx, (body, pending), news, reply, turn);
+            Command::TakeWatcher { tx, body, pending, reply } => {
+                self.take_watcher(tx, (body, pending), reply, turn);
             }
             Command::RefuseWatcher { tx, code } => respond(turn, tx, Reply::new(code)),
             Command::Notify { id, body, allowed, reply } => self.tell_watcher(id, (body, allowed), reply, turn),

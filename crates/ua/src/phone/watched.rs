@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::state::Phone;
 use super::telling::{respond, tell};
 use crate::error::CallError;
-use crate::watcher::{IncomingSubscription, WatcherNews};
+use crate::watcher::{IncomingSubscription, Watcher, WatcherNews};
 
 /// Somebody who watches.
 pub(super) struct Watching {
@@ -44,20 +44,21 @@ impl Phone {
         &mut self,
         tx: ServerTx,
         (body, pending): (Option<Body>, bool),
-        news: mpsc::Sender<WatcherNews>,
-        reply: oneshot::Sender<Result<WatcherId, CallError>>,
+        reply: oneshot::Sender<Result<Watcher, CallError>>,
         turn: &mut Turn<'_>,
     ) {
-        if self.closing.is_some() || self.watchers.len() >= self.parts.max_watchers {
+        let link = self.link().filter(|_| self.closing.is_none() && self.watchers.len() < self.parts.max_watchers);
+        let Some(link) = link else {
             respond(turn, tx, busy());
             return tell(reply, Err(rejected(StatusCode::SERVICE_UNAVAILABLE)));
-        }
+        };
         match turn.accept_subscription(tx, Terms::default(), pending) {
             Ok(id) => {
                 // It is there.
                 let _ = turn.notify(id, body.clone());
+                let (watcher, news) = Watcher::new(link, id);
                 self.watchers.insert(id, Watching { news, last: body });
-                tell(reply, Ok(id));
+                tell(reply, Ok(watcher));
             }
             Err(StackError::Refused { code, .. }) => tell(reply, Err(rejected(code))),
             Err(StackError::Full { .. }) => {

@@ -11,6 +11,8 @@ use ua::{
 use crate::{Wire, builder, header, until};
 
 const KIND: &str = "text/plain";
+/// Longest wait for an end that is due at once.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An endpoint that tells of the weather and of its calls.
 fn teller() -> Builder {
@@ -206,6 +208,60 @@ async fn rfc6665_4_2_2_watchers_are_told_of_the_end_of_an_endpoint() {
         SubscriptionNews::Failed { error: SubscribeError::Terminated { reason }, retry_in: None }
     );
     drop(watcher);
+}
+
+/// A program that waits for something else meanwhile, by `select!` or a time-out, has no hold of the watcher: nobody would ever end it.
+#[tokio::test]
+async fn rfc6665_4_2_2_a_watcher_that_was_taken_when_nobody_waited_for_it_any_more_is_told_the_end() {
+    let (alice, bob) = (builder().build().await.unwrap(), teller().max_watchers(1).build().await.unwrap());
+    let uri = bob.uri("bob").unwrap();
+    for pends in [false, true] {
+        let mut subscription = alice.subscribe(&uri, "weather").accept([KIND]).start().await.unwrap();
+        let asked = bob.subscription().await.unwrap();
+        // Asked for once, and dropped.
+        match pends {
+            true => drop(tokio::time::timeout(Duration::ZERO, asked.pend()).await),
+            false => drop(tokio::time::timeout(Duration::ZERO, asked.accept(KIND, "rain")).await),
+        }
+        let reason = Some("noresource".to_owned());
+        let ended = tokio::time::timeout(PATIENCE, end(&mut subscription)).await.expect("it is told the end");
+        assert_eq!(ended, SubscriptionNews::Failed { error: SubscribeError::Terminated { reason }, retry_in: None });
+    }
+    // There is room for another.
+    let mut subscription = alice.subscribe(&uri, "weather").accept([KIND]).start().await.unwrap();
+    let watcher = bob.subscription().await.unwrap().accept(KIND, "rain").await.unwrap();
+    assert_eq!(state(&mut subscription).await, ("rain".to_owned(), true));
+    drop(watcher);
+}
+
+#[tokio::test]
+async fn rfc4575_4_6_a_subscription_ends_with_the_conference() {
+    let kind = ua::package::conference::TYPE;
+    let (alice, bob) = (builder().build().await.unwrap(), builder().tells("conference", kind).build().await.unwrap());
+    let mut subscription = alice.subscribe(&bob.uri("610").unwrap(), "conference").start().await.unwrap();
+    let document = |version: u32, state: &str| {
+        format!(
+            "<conference-info xmlns='urn:ietf:params:xml:ns:conference-info' entity='sip:610@x' state='{state}' version='{version}'/>"
+        )
+    };
+    let mut watcher = bob.subscription().await.unwrap().accept(kind, document(1, "full")).await.unwrap();
+    let mut told = Vec::new();
+    loop {
+        match tokio::time::timeout(PATIENCE, subscription.next()).await.expect("the conference is over") {
+            Some(SubscriptionNews::State { state: ResourceState::Conference(conference), .. }) => {
+                told.push((conference.version, conference.deleted));
+                if conference.version == 1 {
+                    watcher.notify(kind, document(2, "deleted")).await.unwrap();
+                }
+            }
+            Some(SubscriptionNews::Accepted { .. } | SubscriptionNews::State { state: ResourceState::Nothing, .. }) => {
+            }
+            Some(SubscriptionNews::Ended) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(told[..2], [(1, false), (2, true)]);
+    assert!(matches!(watcher.next().await, Some(WatcherNews::Ended { .. })));
 }
 
 /// The dialogs that the next news tells, and whether they are all.
