@@ -256,7 +256,7 @@ impl Application for Robot {
             Event::Request { tx, request, .. } if *request.method() == Method::Subscribe => {
                 self.watched(tx, &request, turn);
             }
-            Event::Watcher(id, event) => self.watcher_event(id, &event),
+            Event::Watcher(id, event) => self.watcher_event(id, &event, turn),
             Event::Request { tx, request, .. } => self.asked(tx, &request, turn),
             Event::Session(session, event) => self.session(session, event, turn),
             Event::Registration(id, event) => self.registration(id, event),

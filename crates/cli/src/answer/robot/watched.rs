@@ -3,6 +3,7 @@
 //! Anybody may, where `--allow-watchers` says so. What names a call to others (Call-ID and tags) and who calls is not told.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use sip::message::{Body, HeaderId, Lines, Request, StatusCode};
 use sip::subscribe::{self, EndReason, Terms, WatcherEvent};
@@ -14,6 +15,8 @@ use super::Robot;
 
 /// Watchers at a time; one more is answered 503.
 const MOST: usize = 100;
+/// Of these from one address.
+const MOST_OF_ONE: usize = 10;
 /// What is told.
 const PACKAGES: [(&str, &str); 2] = [(presence::PACKAGE, presence::TYPE), (dialog::PACKAGE, dialog::TYPE)];
 
@@ -30,6 +33,8 @@ struct Watcher {
     calls: bool,
     /// The address it asked for.
     entity: String,
+    /// Where it asked from.
+    from: IpAddr,
     /// Documents so far (RFC 4235 section 4.1).
     version: u32,
 }
@@ -56,7 +61,9 @@ impl Robot {
             lines.push_id(HeaderId::RetryAfter, 30);
             let _ = turn.respond(tx, Reply::new(StatusCode::SERVICE_UNAVAILABLE).lines(lines));
         };
-        if self.leaving || self.watchers.table.len() >= MOST {
+        let Some(from) = turn.origin_of(tx).map(|origin| origin.remote.ip()) else { return };
+        let of_one = self.watchers.table.values().filter(|watcher| watcher.from == from).count();
+        if self.leaving || self.watchers.table.len() >= MOST || of_one >= MOST_OF_ONE {
             return busy(turn);
         }
         let event = request.headers().get::<sip::header::Event<'_>>().and_then(Result::ok);
@@ -64,7 +71,7 @@ impl Robot {
         let entity = request.uri_text().to_owned();
         match turn.accept_subscription(tx, Terms::default(), false) {
             Ok(id) => {
-                self.watchers.table.insert(id, Watcher { calls, entity, version: 0 });
+                self.watchers.table.insert(id, Watcher { calls, entity, from, version: 0 });
                 self.tell_watcher(id, turn);
             }
             Err(sip::StackError::Full { .. }) => busy(turn),
@@ -73,10 +80,10 @@ impl Robot {
         }
     }
 
-    pub(super) fn watcher_event(&mut self, id: WatcherId, event: &WatcherEvent) {
+    pub(super) fn watcher_event(&mut self, id: WatcherId, event: &WatcherEvent, turn: &mut Turn<'_>) {
         match event {
-            // Told when this turn settles.
-            WatcherEvent::Wanted { .. } => self.watchers.changed(),
+            // RFC 6665 section 4.2.1.4: the one that has refreshed is told, and nobody else.
+            WatcherEvent::Wanted { .. } => self.tell_watcher(id, turn),
             _ => drop(self.watchers.table.remove(&id)),
         }
     }
@@ -146,3 +153,6 @@ impl Robot {
         reply
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! Those who watch a robot, and would have others hear of it.
+
+use std::net::SocketAddr;
+
+use net::App as _;
+use sip::message::{Limits, Message};
+use sip::{
+    Action, Answer, Application as _, Config, FlowId, Now, Outbox, Path, Question, Stack, Time, Transport, WallTime,
+};
+
+use super::super::{Conduct, Order};
+use super::*;
+use crate::answer::board::Board;
+
+/// A robot that anybody may watch, on a stack of its own, and what it has sent to whom.
+struct Rig {
+    stack: Stack,
+    robot: Robot,
+    sent: Vec<(SocketAddr, String)>,
+}
+
+fn path(remote: SocketAddr) -> Path {
+    Path { flow: FlowId(1), transport: Transport::Udp, local: "127.0.0.1:5060".parse().unwrap(), remote }
+}
+
+fn header<'a>(message: &'a str, name: &str) -> &'a str {
+    message.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap_or_else(|| panic!("{message}"))
+}
+
+impl Rig {
+    fn new() -> Self {
+        let conduct = Conduct {
+            reject: None,
+            ring_only: false,
+            auto_answer: false,
+            believed: Vec::new(),
+            reliable: false,
+            timed: false,
+            allow_transfer: false,
+            allow_watchers: true,
+            hang_up_after: None,
+            echo: false,
+            voice: None,
+            ears: None,
+            account: None,
+        };
+        let config = Config { allow: Robot::capabilities(false, true).allow, ..Config::default() };
+        let robot = Robot::new(conduct, None, Board::new());
+        let mut rig = Self { stack: Stack::new(config, [4; 32]), robot, sent: Vec::new() };
+        rig.turn(|robot, turn| robot.command(Order::Begin, turn));
+        rig
+    }
+
+    fn turn(&mut self, act: impl FnOnce(&mut Robot, &mut Turn<'_>)) {
+        let (now, mut out) = (Now { mono: Time(0), wall: WallTime(1_700_000_000) }, Outbox::new());
+        act(&mut self.robot, &mut self.stack.at(now, &mut out));
+        for settled in [false, true] {
+            if settled {
+                self.robot.settle(&mut self.stack.at(now, &mut out));
+            }
+            while let Some(action) = out.pop() {
+                let mut turn = self.stack.at(now, &mut out);
+                match action {
+                    Action::Ask { id, question: Question::Route { host, port, .. }, .. } => {
+                        let remote = SocketAddr::new(host.parse().unwrap(), port.unwrap());
+                        turn.answered(id, Answer::Routes(vec![path(remote)]));
+                    }
+                    Action::Send { path, bytes, .. } => {
+                        self.sent.push((path.remote, String::from_utf8(bytes.to_vec()).unwrap()));
+                    }
+                    Action::Event(event) => self.robot.event(event, &mut turn),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, from: SocketAddr, text: String) {
+        assert!(Message::parse(text.clone().into(), &Limits::default()).is_ok(), "{text}");
+        self.turn(|_, turn| turn.receive(&path(from), text.into()));
+    }
+
+    /// A SUBSCRIBE: its answer, with the To tag that it has.
+    fn subscribe(&mut self, from: SocketAddr, number: u32, tag: &str) -> (String, String) {
+        let name = from.port();
+        self.hear(from, format!(
+            "SUBSCRIBE sip:robot@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{name}x{number}\r\nMax-Forwards: 70\r\n\
+             From: <sip:{name}@h>;tag={name}\r\nTo: <sip:robot@127.0.0.1>{tag}\r\nCall-ID: {name}@{ip}\r\nCSeq: {number} SUBSCRIBE\r\n\
+             Contact: <sip:{name}@{from}>\r\nEvent: dialog\r\nExpires: 600\r\nContent-Length: 0\r\n\r\n", ip = from.ip()
+        ));
+        let at = self.sent.iter().position(|(to, text)| *to == from && text.starts_with("SIP/2.0 ")).unwrap();
+        let answer = self.sent.remove(at).1;
+        let tag = header(&answer, "To").split_once('>').unwrap().1.to_owned();
+        (answer[8..11].to_owned(), tag)
+    }
+
+    /// How often a watcher has been told something since it was asked last; each NOTIFY is answered.
+    fn told(&mut self, who: SocketAddr) -> usize {
+        let (mine, others) = std::mem::take(&mut self.sent).into_iter().partition(|(to, _)| *to == who);
+        self.sent = others;
+        let mine: Vec<(SocketAddr, String)> = mine;
+        for (_, notify) in &mine {
+            assert!(notify.starts_with("NOTIFY "), "{notify}");
+            let copied =
+                ["Via", "From", "To", "Call-ID", "CSeq"].map(|name| format!("{name}: {}\r\n", header(notify, name)));
+            self.hear(who, format!("SIP/2.0 200 OK\r\n{}Content-Length: 0\r\n\r\n", copied.concat()));
+        }
+        mine.len()
+    }
+}
+
+#[test]
+fn rfc6665_4_2_1_4_a_refresh_is_told_to_the_one_that_has_refreshed_and_to_nobody_else() {
+    let mut rig = Rig::new();
+    let all: Vec<SocketAddr> = (0..3).map(|one| SocketAddr::from(([127, 0, 0, 1], 9_000 + one))).collect();
+    let tags: Vec<String> = all.iter().map(|one| rig.subscribe(*one, 1, "").1).collect();
+    assert_eq!(all.iter().map(|one| rig.told(*one)).collect::<Vec<_>>(), [1, 1, 1]);
+    assert_eq!(rig.subscribe(all[1], 2, &tags[1]).0, "200");
+    assert_eq!(all.iter().map(|one| rig.told(*one)).collect::<Vec<_>>(), [0, 1, 0]);
+    // What has changed is told to all.
+    rig.turn(|robot, _| robot.watchers.changed());
+    assert_eq!(all.iter().map(|one| rig.told(*one)).collect::<Vec<_>>(), [1, 1, 1]);
+}
+
+#[test]
+fn so_many_watch_from_one_address_and_others_from_elsewhere() {
+    let mut rig = Rig::new();
+    let from = |ip: u8, port: usize| SocketAddr::from(([127, 0, 0, ip], 9_000 + port as u16));
+    for port in 0..MOST_OF_ONE {
+        assert_eq!(rig.subscribe(from(1, port), 1, "").0, "200");
+    }
+    assert_eq!(rig.subscribe(from(1, MOST_OF_ONE), 1, "").0, "503");
+    for ip in 2..=10 {
+        for port in 0..MOST_OF_ONE {
+            assert_eq!(rig.subscribe(from(ip, port), 1, "").0, "200", "{ip} {port}");
+        }
+    }
+    assert_eq!(rig.subscribe(from(11, 0), 1, "").0, "503", "{MOST} in all");
+}
