@@ -28,6 +28,42 @@ const BASE: [&str; 20] = [
     "text",
 ];
 
+/// Most values of one feature: what has more says nothing that is read.
+pub(crate) const VALUES: usize = 32;
+
+/// What comparisons may cost: each of a name or a value takes one. Whoever writes both sides of them decides how many there are.
+#[derive(Debug)]
+pub(crate) struct Work {
+    left: u32,
+    overspent: bool,
+}
+
+impl Work {
+    /// So many.
+    pub(crate) fn of(most: u32) -> Self {
+        Self { left: most, overspent: false }
+    }
+
+    /// Takes some; false when there are not so many left.
+    fn spend(&mut self, some: usize) -> bool {
+        match u32::try_from(some).ok().and_then(|some| self.left.checked_sub(some)) {
+            Some(left) => self.left = left,
+            None => self.overspent = true,
+        }
+        !self.overspent
+    }
+
+    /// Whether there was more to compare: then what came of it means nothing.
+    pub(crate) fn is_overspent(&self) -> bool {
+        self.overspent
+    }
+
+    #[cfg(test)]
+    pub(crate) fn left(&self) -> u32 {
+        self.left
+    }
+}
+
 /// One value of a feature.
 #[derive(Clone, Debug, PartialEq)]
 enum Value {
@@ -70,11 +106,11 @@ impl Feature {
             None => return None,
         };
         let value = if value.is_empty() { "TRUE" } else { value };
-        Some(Self { name, values: split(value).map(Filter::of).collect() })
+        Some(Self { name, values: split(value).take(VALUES + 1).map(Filter::of).collect() })
     }
 
-    fn overlaps(&self, other: &Self) -> bool {
-        self.values.iter().any(|one| other.values.iter().any(|two| one.overlaps(two)))
+    fn overlaps(&self, other: &Self, work: &mut Work) -> bool {
+        self.values.iter().any(|one| other.values.iter().any(|two| !work.spend(1) || one.overlaps(two)))
     }
 }
 
@@ -155,7 +191,7 @@ fn range(text: &str) -> Option<(f64, f64)> {
 pub struct FeatureSet(Vec<Feature>);
 
 impl FeatureSet {
-    /// The features among parameters; `None` when there are more than `most`.
+    /// The features among parameters; `None` when there are more than `most`, or one has more than [`VALUES`].
     pub(crate) fn of(params: &Params<'_>, most: usize) -> Option<Self> {
         let mut set = Self::default();
         for param in params.iter() {
@@ -163,7 +199,7 @@ impl FeatureSet {
             if set.0.iter().any(|known| known.name == feature.name) {
                 continue;
             }
-            if set.0.len() == most {
+            if set.0.len() == most || feature.values.len() > VALUES {
                 return None;
             }
             set.push(feature);
@@ -189,23 +225,23 @@ impl FeatureSet {
         self.0.is_empty()
     }
 
-    fn get(&self, name: &str) -> Option<&Feature> {
-        self.0.iter().find(|feature| feature.name == name)
+    fn get(&self, name: &str, work: &mut Work) -> Option<&Feature> {
+        self.0.iter().find(|feature| work.spend(1) && feature.name == name)
     }
 
     /// Whether a device could be both: no feature that both name has values that exclude each other.
-    pub(crate) fn matches(&self, device: &Self) -> bool {
-        self.0.iter().all(|wanted| device.get(&wanted.name).is_none_or(|has| has.overlaps(wanted)))
+    pub(crate) fn matches(&self, device: &Self, work: &mut Work) -> bool {
+        self.0.iter().all(|wanted| device.get(&wanted.name, work).is_none_or(|has| has.overlaps(wanted, work)))
     }
 
     /// Whether it names all features of the other.
-    pub(crate) fn names_all(&self, other: &Self) -> bool {
-        other.0.iter().all(|feature| self.get(&feature.name).is_some())
+    pub(crate) fn names_all(&self, other: &Self, work: &mut Work) -> bool {
+        other.0.iter().all(|feature| self.get(&feature.name, work).is_some())
     }
 
     /// How many of these features the device names, in thousandths.
-    pub(crate) fn score(&self, device: &Self) -> u16 {
-        let named = self.0.iter().filter(|wanted| device.get(&wanted.name).is_some()).count();
+    pub(crate) fn score(&self, device: &Self, work: &mut Work) -> u16 {
+        let named = self.0.iter().filter(|wanted| device.get(&wanted.name, work).is_some()).count();
         let score = (named * 1_000).checked_div(self.0.len()).unwrap_or(1_000);
         u16::try_from(score).unwrap_or(1_000)
     }

@@ -1,17 +1,20 @@
 //! What a caller wants of the devices that are called (RFC 3841), held against what they say they can do (RFC 3840).
 //!
-//! A device that says nothing of what it can do is called whatever the caller wants. More than [`PREDICATES`] header field values, or more than
-//! [`TERMS`] features in one, are not read: the request goes on as if nothing was wanted.
+//! A device that says nothing of what it can do is called whatever the caller wants. More than [`PREDICATES`] header field values, more than
+//! [`TERMS`] features in one, or more than 32 values of a feature are not read: the request goes on as if nothing was wanted, and so it does where there is more to compare
+//! than [`COMPARISONS`].
 
 use sip::header::{AcceptContact, Event, RejectContact, RequestDisposition};
 use sip::message::{HeaderId, Headers, Method, Request};
 
-use crate::feature::{Feature, FeatureSet};
+use crate::feature::{Feature, FeatureSet, Work};
 
 /// Most values of Accept-Contact, and of Reject-Contact.
 pub const PREDICATES: usize = 8;
 /// Most features of one value.
 pub const TERMS: usize = 32;
+/// Most comparisons for one request, of names and of values: about a millisecond. Who calls himself writes both sides.
+pub const COMPARISONS: u32 = 65_536;
 
 /// One value of Accept-Contact.
 #[derive(Debug)]
@@ -73,20 +76,20 @@ impl Preferences {
     }
 
     /// The caller's preference for a device in thousandths; `None` when he does not want it (section 7.2.4).
-    fn weigh(&self, device: &FeatureSet) -> Option<u16> {
-        if self.reject.iter().any(|reject| device.names_all(reject) && reject.matches(device)) {
+    fn weigh(&self, device: &FeatureSet, work: &mut Work) -> Option<u16> {
+        if self.reject.iter().any(|reject| device.names_all(reject, work) && reject.matches(device, work)) {
             return None;
         }
         let (mut sum, mut count) = (0_u32, 0_u32);
         for accept in &self.accept {
-            let matches = accept.features.matches(device);
+            let matches = accept.features.matches(device, work);
             if !matches {
                 if accept.require {
                     return None;
                 }
                 continue;
             }
-            let score = accept.features.score(device);
+            let score = accept.features.score(device, work);
             if score < 1_000 && accept.explicit && accept.require {
                 return None;
             }
@@ -100,11 +103,24 @@ impl Preferences {
     /// Those of the targets that the caller wants, by the callee's preference and then his own (section 7.2.4). `features` are a target's parameters as
     /// it registered them, each with its semicolon.
     pub fn choose<T>(&self, targets: Vec<T>, q: impl Fn(&T) -> u16, features: impl Fn(&T) -> &str) -> Vec<T> {
-        let weigh = |target: &T| {
+        self.choose_with(&mut Work::of(COMPARISONS), targets, q, features)
+    }
+
+    fn choose_with<T>(
+        &self,
+        work: &mut Work,
+        targets: Vec<T>,
+        q: impl Fn(&T) -> u16,
+        features: impl Fn(&T) -> &str,
+    ) -> Vec<T> {
+        let mut weights: Vec<Option<u16>> = Vec::with_capacity(targets.len());
+        for target in &targets {
             let device = FeatureSet::of_contact(features(target));
-            if device.is_empty() { Some(1_000) } else { self.weigh(&device) }
-        };
-        let weights: Vec<Option<u16>> = targets.iter().map(weigh).collect();
+            weights.push(if device.is_empty() { Some(1_000) } else { self.weigh(&device, work) });
+            if work.is_overspent() {
+                return targets;
+            }
+        }
         if self.implicit && weights.iter().all(Option::is_none) {
             return targets;
         }

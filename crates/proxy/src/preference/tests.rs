@@ -2,6 +2,7 @@ use bytes::Bytes;
 use sip::message::{Limits, Message};
 
 use super::*;
+use crate::feature::VALUES;
 
 fn request(method: &str, lines: &str) -> Request {
     let text = format!(
@@ -37,7 +38,7 @@ const WANTED: &str = "Reject-Contact: *;actor=\"msg-taker\";video\r\nAccept-Cont
 fn rfc3841_7_2_5_the_example_comes_out_as_it_says() {
     assert_eq!(chosen("INVITE", WANTED, &EXAMPLE), ["u5", "u1", "u4"]);
     let wanted = Preferences::of(&request("INVITE", WANTED));
-    let weight = |device: &Device| wanted.weigh(&FeatureSet::of_contact(device.2));
+    let weight = |device: &Device| wanted.weigh(&FeatureSet::of_contact(device.2), &mut Work::of(COMPARISONS));
     // 0.83 and 0.5.
     assert_eq!((weight(&EXAMPLE[0]), weight(&EXAMPLE[3])), (Some(833), Some(500)));
     assert_eq!((weight(&EXAMPLE[1]), weight(&EXAMPLE[2])), (None, None));
@@ -89,7 +90,7 @@ fn rfc3841_7_2_2_what_a_request_is_wants_a_device_that_takes_it_unless_there_is_
 fn rfc3841_8_values_are_words_texts_numbers_and_what_they_are_not() {
     let fits = |device: &str, wanted: &str| {
         let read = |params: &str| FeatureSet::of_contact(params);
-        read(wanted).matches(&read(device))
+        read(wanted).matches(&read(device), &mut Work::of(COMPARISONS))
     };
     for (device, wanted, fit) in [
         (";audio", ";audio=\"TRUE\"", true),
@@ -124,6 +125,60 @@ fn preferences_beyond_the_limits_are_none() {
     };
     assert_eq!(chosen("INVITE", &terms(TERMS), &device), Vec::<&str>::new());
     assert_eq!(chosen("INVITE", &terms(TERMS + 1), &device), ["robot"]);
+    let values = |count: usize| {
+        let more: String = (1..count).map(|number| format!("w{number},")).collect();
+        format!("Accept-Contact: *;automata=\"{more}FALSE\";require\r\n")
+    };
+    assert_eq!(chosen("INVITE", &values(VALUES), &device), Vec::<&str>::new());
+    assert_eq!(chosen("INVITE", &values(VALUES + 1), &device), ["robot"]);
+}
+
+#[test]
+fn a_device_that_says_more_than_is_read_says_nothing() {
+    let says = |count: usize| {
+        let words: String = (1..count).map(|number| format!("w{number},")).collect();
+        format!(";methods=\"{words}MESSAGE\"")
+    };
+    for (count, expected) in [(VALUES, 0), (VALUES + 1, 1)] {
+        let wanted = Preferences::of(&request("INVITE", "Accept-Contact: *;methods=\"BYE\";require\r\n"));
+        let chosen = wanted.choose(vec![says(count)], |_| 1_000, |device| device);
+        assert_eq!(chosen.len(), expected, "{count}");
+    }
+}
+
+/// Who calls himself writes what a device can do and what is wanted of it, eight kilobytes a line.
+#[test]
+fn comparisons_of_one_request_have_an_end_whoever_wrote_both_sides() {
+    // The last value of each is the same.
+    let words = |word: char| (1..VALUES).map(|number| format!("{word}{number},")).collect::<String>() + "same";
+    let terms = |word: char| (0..TERMS).map(|number| format!(";+x{number}=\"{}\"", words(word))).collect::<String>();
+    let lines = format!("Accept-Contact: *{}\r\n", terms('a')).repeat(PREDICATES);
+    let wanted = Preferences::of(&request("INVITE", &lines));
+    assert_eq!(wanted.accept.len(), PREDICATES);
+    let devices = vec![terms('b'); 5];
+    let choose = |work: &mut Work, devices: Vec<String>| wanted.choose_with(work, devices, |_| 1_000, |device| device);
+    // What it would cost without an end: more than a turn may take.
+    let mut endless = Work::of(u32::MAX);
+    choose(&mut endless, devices.clone());
+    assert!(u32::MAX - endless.left() > COMPARISONS);
+    let mut work = Work::of(COMPARISONS);
+    assert_eq!(choose(&mut work, devices.clone()), devices);
+    assert!(work.is_overspent() && work.left() == 0);
+}
+
+#[test]
+fn comparisons_at_the_limit_count_and_past_it_nothing_was_wanted() {
+    let wanted = Preferences::of(&request("INVITE", WANTED));
+    let choose = |work: &mut Work| {
+        let chosen = wanted.choose_with(work, EXAMPLE.to_vec(), |device| device.1, |device| device.2);
+        chosen.into_iter().map(|device| device.0).collect::<Vec<_>>()
+    };
+    let mut work = Work::of(COMPARISONS);
+    choose(&mut work);
+    let cost = COMPARISONS - work.left();
+    assert!(cost > 10, "{cost}");
+    assert_eq!(choose(&mut Work::of(cost)), ["u5", "u1", "u4"]);
+    assert_eq!(choose(&mut Work::of(cost - 1)), ["u1", "u2", "u3", "u4", "u5"]);
 }
 
 #[test]
