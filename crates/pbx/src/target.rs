@@ -163,18 +163,14 @@ impl Target {
         self
     }
 
-    /// Who is at the other end of its connection, or the next hop when it is an address literal.
+    /// Who is at the other end of its connection, or the next hop when it is an address literal. What a device has written of itself counts only where requests go
+    /// there: after a restart they go where it registered from.
     pub(crate) fn next_hop(&self) -> Option<IpAddr> {
-        if let Hop::Path(path) = &self.hop {
-            return Some(path.remote.ip());
-        }
-        let literal = |host: &str| host.trim_start_matches('[').trim_end_matches(']').parse().ok();
-        match self.routes.first() {
-            None => literal(self.uri.as_uri().host_text()),
-            Some(route) => {
-                let first = sip::header::NameAddr::parse(route).ok()?;
-                literal(first.uri.host_text())
-            }
+        match (&self.hop, self.routes.first()) {
+            (Hop::Path(path), _) => Some(path.remote.ip()),
+            (Hop::Uri(uri), _) => uri.as_uri().host().ip(),
+            (Hop::Auto, Some(route)) => sip::header::NameAddr::parse(route).ok()?.uri.host().ip(),
+            (Hop::Auto, None) => self.uri.as_uri().host().ip(),
         }
     }
 }

@@ -58,9 +58,9 @@ fn rfc5630_4_what_is_addressed_by_sip_reaches_all_and_pretends_nothing() {
     assert!(matches!(&reached[2].hop, Hop::Uri(uri) if uri.as_str() == "sips:e@h5"), "the way stays TLS");
 }
 
-#[test]
-fn rfc7118_5_a_device_behind_a_websocket_is_gone_with_a_restart() {
-    let after_restart = |transport: Transport, contact: &str| {
+/// The device that has registered this contact from 192.0.2.1:8080, after a restart.
+fn after_restart(transport: Transport, contact: &str) -> Option<Target> {
+    {
         let text = format!(
             "REGISTER sip:h SIP/2.0\r\nVia: SIP/2.0/{} a.invalid;branch=z9hG4bK1\r\nTo: <sip:a@h>\r\nFrom: <sip:a@h>;tag=1\r\n\
              Call-ID: 1\r\nCSeq: 1 REGISTER\r\nContact: <{contact}>\r\nContent-Length: 0\r\n\r\n",
@@ -76,12 +76,29 @@ fn rfc7118_5_a_device_behind_a_websocket_is_gone_with_a_restart() {
         registrar.handle(now, &request, None, &origin);
         let bindings = registrar.location().lookup(now, "sip:a@h");
         assert_eq!(bindings.len(), 1);
-        Target::of(&bindings[0]).map(|target| target.hop)
-    };
+        Target::of(&bindings[0])
+    }
+}
+
+/// Whom we trust is said by addresses: that of the next hop, whatever a device calls itself.
+#[test]
+fn rfc3325_5_the_next_hop_after_a_restart_is_where_a_device_registered_from() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let target = after_restart(transport, "sip:a@198.51.100.9").unwrap();
+        assert!(matches!(&target.hop, Hop::Uri(uri) if uri.as_uri().host_text() == "192.0.2.1"), "{:?}", target.hop);
+        assert_eq!(target.next_hop(), Some([192, 0, 2, 1].into()), "{transport:?}");
+    }
+    // Over TLS it is looked for by its contact.
+    assert_eq!(after_restart(Transport::Tls, "sip:a@198.51.100.9").unwrap().next_hop(), Some([198, 51, 100, 9].into()));
+}
+
+#[test]
+fn rfc7118_5_a_device_behind_a_websocket_is_gone_with_a_restart() {
     for transport in [Transport::Ws, Transport::Wss] {
         assert!(after_restart(transport, "sip:a@df7jal23ls0d.invalid;transport=ws").is_none());
     }
-    assert!(matches!(after_restart(Transport::Tcp, "sip:a@192.0.2.1"), Some(Hop::Uri(_))));
+    let hop = after_restart(Transport::Tcp, "sip:a@192.0.2.1").map(|target| target.hop);
+    assert!(matches!(hop, Some(Hop::Uri(_))));
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub(crate) struct Phone {
     pub(crate) agent: String,
     /// Parameters of Contact in a REGISTER.
     pub(crate) preference: String,
+    /// The host of Contact.
+    pub(crate) host: String,
     /// The user part of From, or user and host, or all of its address.
     pub(crate) says: String,
 }
@@ -59,6 +61,7 @@ impl Phone {
             count: 0,
             extra: String::new(),
             preference: String::new(),
+            host: "127.0.0.1".to_owned(),
             agent: String::new(),
         }
     }
@@ -68,7 +71,7 @@ impl Phone {
     }
 
     pub(crate) fn contact(&self) -> String {
-        format!("<sip:{}@127.0.0.1:{}>", self.name, self.port())
+        format!("<sip:{}@{}:{}>", self.name, self.host, self.port())
     }
 
     fn fresh(&mut self) -> String {

@@ -1,8 +1,9 @@
 //! Who a caller is asserted to be, and what of it is kept from others (RFC 3323, RFC 3325): as a PBX and as a proxy.
 
-use pbx::{Config, Role, Trust};
+use pbx::{Config, Role, Running, Trust};
 use sip::message::{HeaderId, Method, Request, Response};
 
+use crate::phone::Phone;
 use crate::setup::{config, nothing_left, phone, start};
 
 /// One whose trusted users these are.
@@ -21,8 +22,21 @@ fn call(
     answer: &str,
 ) -> (Option<Request>, Response) {
     let (running, address) = start(config);
-    let (mut caller, mut callee) = (phone(address, from), phone(address, to));
+    let mut callee = phone(address, to);
     assert_eq!(callee.register(120).code().get(), 200);
+    call_to(&running, (from, says), &mut callee, lines, answer)
+}
+
+/// The same with a telephone that has registered.
+fn call_to(
+    running: &Running,
+    (from, says): (&str, &str),
+    callee: &mut Phone,
+    lines: &str,
+    answer: &str,
+) -> (Option<Request>, Response) {
+    let (address, to) = (running.bound()[0].address, callee.name.clone());
+    let mut caller = phone(address, from);
     caller.says = says.to_owned();
     // A Request-URI of another host stands before them.
     let (host, lines) = lines.split_once("@@").unwrap_or(("127.0.0.1", lines));
@@ -55,7 +69,7 @@ fn call(
     if invite.is_none() {
         assert!(response.code().get() != 486, "{response:?}");
     }
-    nothing_left(&running);
+    nothing_left(running);
     (invite, response)
 }
 
@@ -231,6 +245,41 @@ fn rfc3325_5_a_callee_is_asserted_to_be_somebody_by_whom_we_trust_alone() {
         let (_, response) = call(trusting(Role::Proxy, trusted), ("1001", "1001"), "1002", "", answer);
         assert_eq!(response.code().get(), 180);
         assert_eq!(response.headers().has(HeaderId::PAssertedIdentity), told, "{trusted:?} {answer}");
+    }
+}
+
+/// What a proxy passes on as it came from whom it trusts.
+const ASSERTS: &str = "P-Asserted-Identity: <sip:1001@127.0.0.1>\r\nPrivacy: id\r\n";
+
+/// A device writes whatever it likes as its own address.
+#[test]
+fn rfc3325_7_a_device_that_calls_itself_trusted_is_not_before_a_restart_nor_after() {
+    for role in [Role::Pbx, Role::Proxy] {
+        let folder = tempfile::tempdir().unwrap();
+        let begin = |trusted: &str| {
+            let networks = vec![net::Network::read(trusted).unwrap()];
+            let register = pbx::RegisterConfig { nat: proxy::Nat::Always, ..config().register };
+            let trust = Trust { networks, ..Trust::default() };
+            let state = Some(folder.path().join("state"));
+            start(Config { register, trust, state, ..trusting(role, &[]) })
+        };
+        let told = |running: &Running, callee: &mut Phone| {
+            let (invite, response) = call_to(running, ("1001", "1001"), callee, ASSERTS, "");
+            let invite = invite.unwrap_or_else(|| panic!("no INVITE came: {response:?}"));
+            values(&invite, HeaderId::PAssertedIdentity).len()
+        };
+        let (running, address) = begin("192.0.2.9");
+        let mut callee = phone(address, "1002");
+        callee.host = "192.0.2.9".to_owned();
+        assert_eq!(callee.register(120).code().get(), 200);
+        assert_eq!(told(&running, &mut callee), 0, "{role:?}");
+        drop(running);
+        // The control comes last: at the address that requests go to it is told.
+        for (trusted, count) in [("192.0.2.9", 0), ("127.0.0.1", 1)] {
+            let (running, address) = begin(trusted);
+            callee.server = address;
+            assert_eq!(told(&running, &mut callee), count, "{role:?} {trusted}");
+        }
     }
 }
 
