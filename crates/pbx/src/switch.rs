@@ -228,11 +228,10 @@ impl Switch {
     /// The devices of a user whose bindings this loop keeps, the most wanted first.
     pub(crate) fn devices(&self, user: &str, now: Now) -> Vec<Target> {
         let mut bindings: Vec<_> = self.bindings.of(now, user).collect();
-        // Of the flows of one instance, the one that was refreshed last.
-        bindings.sort_by_key(|binding| {
-            std::cmp::Reverse((binding.q(), if binding.is_flow() { binding.order() } else { 0 }))
-        });
+        // Of those of one instance, the one that was refreshed last, whatever its preference was before (RFC 5627 section 6.1).
+        bindings.sort_by_cached_key(|binding| binding.instance().map(|_| std::cmp::Reverse(binding.order())));
         let mut targets = target::by_instance(bindings.iter().filter_map(Target::of));
+        targets.sort_by_key(|target| std::cmp::Reverse(target.q));
         let most = self.accounts.by_name(user).and_then(|known| known.contacts.most);
         targets.truncate(most.unwrap_or(self.config.limits.contacts_per_user));
         targets

@@ -42,11 +42,11 @@ pub(crate) struct Target {
     pub(crate) q: u16,
     /// The parameters of its contact: what it can do (RFC 3840).
     pub(crate) features: String,
-    /// The instance that it is, where this is one of its flows (RFC 5626 section 4.1): its URN.
+    /// The instance that it is (RFC 5626 section 4.1): its URN.
     pub(crate) instance: Option<String>,
     /// The instance, and the Call-ID of its registration (RFC 5627).
     pub(crate) owner: Option<(String, String)>,
-    /// Other flows to it, the one refreshed last first: tried one after the other, each when the one before leads nowhere (RFC 5626 section 7).
+    /// Other flows to it, or addresses that it has registered before, the one refreshed last first: tried one after the other, each when the one before leads nowhere (RFC 5626 section 7).
     pub(crate) flows: Vec<Target>,
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn wanted(request: &Request, targets: Vec<Target>) -> Vec<Target> {
     Disposition::of(headers).arrange(chosen, |target, q| target.q = q)
 }
 
-/// Puts the flows of one instance together: a request goes over one of them at a time. `targets`: the most wanted first.
+/// Puts the bindings of one instance together, flows or not: a request goes to one of them at a time. `targets`: the most wanted first.
 pub(crate) fn by_instance(targets: impl IntoIterator<Item = Target>) -> Vec<Target> {
     let mut devices: Vec<Target> = Vec::new();
     for target in targets {
@@ -104,8 +104,7 @@ impl Target {
             ours: binding.origin().map(|origin| origin.local.ip()).filter(|ours| !ours.is_unspecified()),
             q: binding.q(),
             features: binding.params().to_owned(),
-            // Without a flow of its own a binding is one more address that is called with all others.
-            instance: binding.instance().filter(|_| binding.is_flow()).map(str::to_owned),
+            instance: binding.instance().map(str::to_owned),
             owner: binding.instance().map(|urn| (urn.to_owned(), binding.call_id().to_owned())),
             flows: Vec::new(),
         })

@@ -14,6 +14,7 @@ mod joining;
 mod limits;
 mod messages;
 mod moved;
+mod one_instance;
 mod pair;
 mod paths;
 mod phone;
