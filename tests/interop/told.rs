@@ -1,14 +1,11 @@
 //! What a caller's INVITE tells a callee besides who calls whom, through `offhook serve` between two SIPps: who is asserted to call (RFC 3325), what user
 //! tells user (RFC 7433), where the call has been (RFC 5806).
 
+use std::path::Path;
+
 use super::sipp;
 use crate::program::free_port;
 use crate::program::offhook::{self, USERS};
-
-/// Text as it stands in a scenario.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
-}
 
 /// A scenario with these words replaced.
 fn with(scenario: &str, words: &[(&str, &str)]) -> tempfile::TempPath {
@@ -26,102 +23,166 @@ fn serve(settings: &str) -> offhook::Server {
     offhook::serve(&[&["--config", file.path().to_str().unwrap()], &USERS[..]].concat())
 }
 
-/// 1001 calls 1002, who is busy, with these lines: whether the INVITE there had `wanted` in it, and not `unwished`.
-fn arrives(settings: &str, lines: &str, wanted: &str, unwished: &str) -> bool {
-    arrives_at(settings, "", lines, wanted, unwished)
+/// What a SIPp writes down of the messages that it sends and gets.
+struct Log(tempfile::TempPath);
+
+impl Log {
+    fn new() -> Self {
+        Self(tempfile::NamedTempFile::new().unwrap().into_temp_path())
+    }
+
+    /// What has it written.
+    fn arguments(&self) -> [&str; 3] {
+        ["-trace_msg", "-message_file", self.0.to_str().unwrap()]
+    }
+
+    /// The messages that came.
+    fn received(&self) -> Vec<String> {
+        let path: &Path = &self.0;
+        let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+        let entries = text.split("-----------------------------------------------");
+        let came = entries.filter(|entry| entry.contains(" message received ["));
+        came.map(|entry| entry.split_once("bytes :").unwrap().1.trim_start().to_owned()).collect()
+    }
+
+    /// The first that begins so.
+    fn first(&self, start: &str) -> String {
+        let all = self.received();
+        all.iter().find(|one| one.starts_with(start)).unwrap_or_else(|| panic!("no {start} came: {all:?}")).clone()
+    }
+
+    /// The code of the final response, of those that challenge.
+    fn refusal(&self) -> u16 {
+        let all = self.received();
+        let code = |one: &String| one.strip_prefix("SIP/2.0 ")?.get(..3)?.parse::<u16>().ok();
+        let last = all.iter().filter_map(code).rfind(|code| *code >= 200 && !matches!(code, 401 | 407));
+        last.unwrap_or_else(|| panic!("no answer came: {all:?}"))
+    }
+}
+
+/// 1001 calls 1002, who is busy, with these lines: the INVITE as it came there, or the code with which the server has refused it. Nothing else may happen.
+fn arrives(settings: &str, lines: &str) -> Result<String, u16> {
+    arrives_at(settings, "", lines)
 }
 
 /// The same, where 1002 has registered with these parameters of its contact.
-fn arrives_at(settings: &str, contact: &str, lines: &str, wanted: &str, unwished: &str) -> bool {
+fn arrives_at(settings: &str, contact: &str, lines: &str) -> Result<String, u16> {
     let server = serve(settings);
-    let port = free_port();
+    let (port, there, here) = (free_port(), Log::new(), Log::new());
     let credentials = ["-m", "1", "-s", "1002", "-au", "1002", "-ap", "secret2"];
     let registers = with("uas_registers.xml", &[(">;expires=300", &*format!(">{contact};expires=300"))]);
     let (code, output) = sipp::start_at(port, registers.to_str().unwrap(), &server.address, &credentials).finish();
     assert_eq!(code, 0, "{output}");
-    let words = [("WANTED", &*escaped(wanted)), ("UNWISHED", &*escaped(unwished)), ("SAID\n", "")];
-    let told = with("uas_told.xml", &words);
-    let mut phone = sipp::start_at(port, told.to_str().unwrap(), &server.address, &["-m", "1"]);
+    let busy = with("uas_told.xml", &[("SAID\n", "")]);
+    let of_phone = [&["-m", "1"], &there.arguments()[..]].concat();
+    let mut phone = sipp::start_at(port, busy.to_str().unwrap(), &server.address, &of_phone);
     sipp::await_port(port);
     let proxy = settings.contains("role = \"proxy\"");
     let asked = if proxy { "response=\"407\"" } else { "response=\"401\"" };
     let added = format!("Max-Forwards: 70\n{lines}Contact");
     let words = [("FINAL", "486"), ("response=\"401\"", asked), ("Max-Forwards: 70\nContact", &*added)];
     let caller = with("pbx_caller_refused.xml", &words);
-    let of_caller = ["-m", "1", "-s", "1002", "-au", "1001", "-ap", "secret1"];
-    let (called, _) = sipp::run(caller.to_str().unwrap(), &server.address, &of_caller);
-    if called != 0 {
-        // No INVITE came there.
+    let of_caller = [&["-m", "1", "-s", "1002", "-au", "1001", "-ap", "secret1"], &here.arguments()[..]].concat();
+    let (called, output) = sipp::run(caller.to_str().unwrap(), &server.address, &of_caller);
+    let code = here.refusal();
+    if code != 486 {
         phone.kill();
-        return false;
+        return Err(code);
     }
-    let (seen, _) = phone.finish();
-    seen == 0
+    assert_eq!(called, 0, "{output}");
+    let (seen, output) = phone.finish();
+    assert_eq!(seen, 0, "{output}");
+    Ok(there.first("INVITE "))
 }
 
-/// What no INVITE has in it.
-const NOTHING: &str = "X-Nothing";
+/// The INVITE as it comes there: what is in it, and what not.
+fn told(settings: &str, lines: &str, within: &[&str], not: &[&str]) {
+    let invite = arrives(settings, lines).unwrap_or_else(|code| panic!("refused with {code}: {settings} {lines}"));
+    for one in within {
+        assert!(invite.contains(one), "no {one}: {invite}");
+    }
+    for one in not {
+        assert!(!invite.contains(one), "{one}: {invite}");
+    }
+}
+
 const TRUSTS: &str = "ring_secs = 2\ntrust.users = [\"1002\"]\n";
+const OUTSIDE: &str = "ring_secs = 2\n";
 
 #[test]
 fn who_is_asserted_to_call_is_told_within_the_trust_domain_alone() {
     let lines = "P-Asserted-Identity: <sip:boss@b>\nPrivacy: id\n";
     for role in ["", "role = \"proxy\"\n"] {
         let settings = format!("{role}{TRUSTS}");
-        assert!(arrives(&settings, lines, "P-Asserted-Identity: <sip:1001@", "boss@"), "{role}");
+        told(&settings, lines, &["P-Asserted-Identity: <sip:1001@127.0.0.1", "Privacy: id"], &["boss@"]);
     }
-    let outside = "ring_secs = 2\n";
-    assert!(arrives(
-        outside,
-        lines,
-        "From: \"Anonymous\" <sip:anonymous@anonymous.invalid>",
-        "(P-Asserted-Identity|1001@)"
-    ));
-    assert!(!arrives(outside, lines, "P-Asserted-Identity", NOTHING));
-    assert!(!arrives(TRUSTS, lines, "From: <sip:1001@", NOTHING));
+    let nobody = "From: \"Anonymous\" <sip:anonymous@anonymous.invalid>";
+    told(OUTSIDE, lines, &[nobody], &["P-Asserted-Identity", "1001@", "boss@"]);
+    told(TRUSTS, lines, &[nobody], &["From: <sip:1001@"]);
+    // The control: who asks for nothing is told.
+    told(OUTSIDE, "", &["From: <sip:1001@"], &["P-Asserted-Identity", "Privacy"]);
+}
+
+#[test]
+fn who_asks_for_user_privacy_is_asserted_within_the_trust_domain_alone() {
+    let others = "ring_secs = 2\ntrust.users = [\"1003\"]\n";
+    for role in ["", "role = \"proxy\"\n"] {
+        let lines = "Privacy: user;critical\n";
+        told(&format!("{role}{TRUSTS}"), lines, &["P-Asserted-Identity: <sip:1001@127.0.0.1", "Privacy: id"], &[]);
+        told(&format!("{role}{others}"), lines, &["INVITE "], &["P-Asserted-Identity"]);
+        told(&format!("{role}{others}"), "", &["P-Asserted-Identity: <sip:1001@127.0.0.1"], &["Privacy"]);
+    }
 }
 
 #[test]
 fn what_user_tells_user_and_who_diverted_the_call_cross_the_bridge_and_nothing_of_the_path() {
     let lines = "User-to-User: 48656c6c6f;encoding=hex;purpose=crm\nDiversion: <sip:9@b>;reason=user-busy\nRoute: <sip:nowhere;lr>\n\
         Session-ID: ab30317f1a784dc48ff824d0d3715d86;remote=00000000000000000000000000000000\n";
-    let told = |wanted| arrives("ring_secs = 2\n", lines, wanted, "nowhere");
-    assert!(told("User-to-User: 48656c6c6f;encoding=hex;purpose=crm"));
-    assert!(told("Diversion: <sip:9@b>;reason=user-busy"));
-    assert!(told("Session-ID: ab30317f1a784dc48ff824d0d3715d86;remote=0{32}"));
-    assert!(!told("User-to-User: 00"));
+    let within = [
+        "User-to-User: 48656c6c6f;encoding=hex;purpose=crm",
+        "Diversion: <sip:9@b>;reason=user-busy",
+        "Session-ID: ab30317f1a784dc48ff824d0d3715d86;remote=00000000000000000000000000000000",
+    ];
+    told(OUTSIDE, lines, &within, &["nowhere"]);
+    told(OUTSIDE, "", &["INVITE "], &["User-to-User", "Diversion"]);
 }
 
-/// What SIPp is told by `offhook call` with these arguments.
-fn told_by_call(arguments: &[&str], wanted: &str, unwished: &str) -> bool {
-    let words = [
-        ("WANTED", &*escaped(wanted)),
-        ("UNWISHED", &*escaped(unwished)),
-        ("SAID", "Warning: 399 sipp \"Out of tape\""),
-    ];
-    let told = with("uas_told.xml", &words);
-    let ((code, output), (seen, _)) =
-        sipp::called(told.to_str().unwrap(), &[], &[arguments, &["--ring-for", "2"]].concat());
-    if seen == 0 {
-        assert_eq!(code, 7, "{output}");
-        assert!(output.contains("486 Busy Here; Out of tape (399)"), "{output}");
-    }
-    seen == 0
+#[test]
+fn telephones_answer_by_themselves_at_the_call_of_users_who_may_ask_for_that_alone() {
+    let lines = "Call-Info: <http://x/icon>;purpose=icon\nCall-Info: <sip:x>;answer-after=0\nAlert-Info: <http://x>;info=alert-autoanswer\nAnswer-Mode: Auto\n";
+    let asks = ["answer-after=0", "alert-autoanswer", "Answer-Mode: Auto"];
+    told(OUTSIDE, lines, &["purpose=icon"], &asks);
+    told(&format!("{OUTSIDE}intercom = [\"1002\"]\n"), lines, &["purpose=icon"], &asks);
+    told(&format!("{OUTSIDE}intercom = [\"1001\"]\n"), lines, &[&["purpose=icon"], &asks[..]].concat(), &[]);
+}
+
+/// The INVITE as SIPp gets it from `offhook call` with these arguments.
+fn told_by_call(arguments: &[&str]) -> String {
+    let busy = with("uas_told.xml", &[("SAID", "Warning: 399 sipp \"Out of tape\"")]);
+    let log = Log::new();
+    let ((code, output), (seen, of_sipp)) =
+        sipp::called(busy.to_str().unwrap(), &log.arguments(), &[arguments, &["--ring-for", "2"]].concat());
+    assert_eq!((code, seen), (7, 0), "{output}\n{of_sipp}");
+    assert!(output.contains("486 Busy Here; Out of tape (399)"), "{output}");
+    log.first("INVITE ")
 }
 
 #[test]
 fn sipp_is_told_by_call_what_its_options_say() {
-    let nobody = "From: \"Anonymous\" <sip:anonymous@anonymous.invalid>";
-    assert!(told_by_call(&["--anonymous"], nobody, NOTHING));
-    assert!(told_by_call(&["--anonymous"], "Privacy: id;user;header;session", "phone@"));
-    assert!(told_by_call(&["--uui", "48;purpose=crm"], "User-to-User: 48;purpose=crm", NOTHING));
-    assert!(told_by_call(&["--auto-answer=3"], "Call-Info: <[^>]*>;answer-after=3", NOTHING));
-    assert!(told_by_call(
-        &["--prefer", "sip:7@b", "--privacy", "none"],
-        "P-Preferred-Identity: <sip:7@b>",
-        "Anonymous"
-    ));
-    assert!(!told_by_call(&[], "Privacy", NOTHING));
+    let anonymous = told_by_call(&["--anonymous"]);
+    assert!(anonymous.contains("From: \"Anonymous\" <sip:anonymous@anonymous.invalid>"), "{anonymous}");
+    assert!(anonymous.contains("Privacy: id;user;header;session") && !anonymous.contains("phone@"), "{anonymous}");
+    let uui = told_by_call(&["--uui", "48;purpose=crm"]);
+    assert!(uui.contains("User-to-User: 48;purpose=crm"), "{uui}");
+    let answer = told_by_call(&["--auto-answer=3"]);
+    let line = answer.lines().find(|line| line.starts_with("Call-Info: <")).unwrap();
+    assert!(line.ends_with(">;answer-after=3"), "{answer}");
+    let prefers = told_by_call(&["--prefer", "sip:7@b", "--privacy", "none"]);
+    assert!(prefers.contains("P-Preferred-Identity: <sip:7@b>") && !prefers.contains("Anonymous"), "{prefers}");
+    let plain = told_by_call(&[]);
+    for one in ["Privacy", "User-to-User", "Call-Info", "P-Preferred-Identity"] {
+        assert!(!plain.contains(one), "{plain}");
+    }
 }
 
 /// The objects that a robot prints while SIPp calls it with these lines, up to the end of the call.
@@ -167,57 +228,58 @@ fn robot_that_rings_answers_by_itself_where_that_is_asked_for_and_allowed() {
     let (robot, address) = offhook::answer(&["--ring", "--calls", "1"]);
     let added = "Max-Forwards: 70\nCall-Info: <sip:x>;answer-after=0\nContact";
     let caller = with("uac_told.xml", &[("Max-Forwards: 70\nContact", added)]);
-    let (code, output) = sipp::run(caller.to_str().unwrap(), &address, &["-m", "1", "-recv_timeout", "2000"]);
+    let log = Log::new();
+    let arguments = [&["-m", "1", "-recv_timeout", "2000"], &log.arguments()[..]].concat();
+    let (code, output) = sipp::run(caller.to_str().unwrap(), &address, &arguments);
     assert_ne!(code, 0, "{output}");
+    log.first("SIP/2.0 180");
+    assert!(!log.received().iter().any(|one| one.starts_with("SIP/2.0 200") && one.contains("INVITE")), "{output}");
     drop(robot);
 }
 
-/// Two phones ring for 1002, and one answers: whether the CANCEL that the other gets has this in it.
-fn cancelled_with(role: &str, wanted: &str) -> bool {
+/// Two phones ring for 1002, and one answers: the CANCEL that the other gets.
+fn cancelled(role: &str) -> String {
     let server = serve(role);
     let register = |port| {
         let credentials = ["-m", "1", "-s", "1002", "-au", "1002", "-ap", "secret2"];
         let (code, output) = sipp::start_at(port, "uas_registers.xml", &server.address, &credentials).finish();
         assert_eq!(code, 0, "{output}");
     };
-    let checked = format!(
-        "<recv request=\"CANCEL\"><action><ereg regexp=\"{}\" search_in=\"msg\" check_it=\"true\" assign_to=\"why\"/></action></recv>\n  <Reference variables=\"why\"/>",
-        escaped(wanted)
-    );
-    let rings = with("uas_rings.xml", &[("<recv request=\"CANCEL\"/>", &*checked)]);
-    let start = |scenario: &str| {
+    let log = Log::new();
+    let start = |scenario: &str, arguments: &[&str]| {
         let port = free_port();
         register(port);
-        let phone = sipp::start_at(port, scenario, &server.address, &["-m", "1"]);
+        let phone = sipp::start_at(port, scenario, &server.address, &[&["-m", "1"], arguments].concat());
         sipp::await_port(port);
         phone
     };
-    let (ringing, mut answering) = (start(rings.to_str().unwrap()), start("proxied_callee.xml"));
+    let (ringing, mut answering) = (start("uas_rings.xml", &log.arguments()), start("proxied_callee.xml", &[]));
     let proxy = !role.is_empty();
     let caller = if proxy { "proxied_caller_answered.xml" } else { "pbx_caller_answered.xml" };
     let (code, output) =
         sipp::run(caller, &server.address, &["-m", "1", "-s", "1002", "-au", "1001", "-ap", "secret1"]);
-    let seen = ringing.finish().0 == 0;
-    if seen {
-        assert_eq!(code, 0, "{output}");
-    }
+    assert_eq!(code, 0, "{output}");
+    let (code, output) = ringing.finish();
+    assert_eq!(code, 0, "{output}");
     answering.kill();
-    seen
+    log.first("CANCEL ")
 }
 
 #[test]
 fn phone_that_rings_in_vain_is_told_by_the_proxy_that_another_has_answered() {
-    assert!(cancelled_with("role = \"proxy\"\n", "Reason: SIP;cause=200;text=\"Call completed elsewhere\""));
-    assert!(!cancelled_with("role = \"proxy\"\n", "cause=486"));
+    let cancel = cancelled("role = \"proxy\"\n");
+    let reasons: Vec<&str> = cancel.lines().filter(|line| line.starts_with("Reason:")).collect();
+    assert_eq!(reasons, ["Reason: SIP;cause=200;text=\"Call completed elsewhere\""], "{cancel}");
 }
 
 #[test]
 fn callers_choose_among_devices_by_what_these_say_they_can_do() {
     for role in ["", "role = \"proxy\"\n"] {
         let settings = format!("{role}ring_secs = 2\n");
-        let able = |lines| arrives_at(&settings, ";video;methods=\"INVITE,ACK,BYE\"", lines, "INVITE", NOTHING);
-        assert!(able("Accept-Contact: *;video;require;explicit\n"), "{role}");
-        assert!(!able("Accept-Contact: *;text;require;explicit\n"), "{role}");
-        assert!(!able("Reject-Contact: *;video\n"), "{role}");
+        let called = |lines| arrives_at(&settings, ";video;methods=\"INVITE,ACK,BYE\"", lines).map(|_| ());
+        assert_eq!(called("Accept-Contact: *;video;require;explicit\n"), Ok(()), "{role}");
+        // RFC 3841 section 7.2.4: nobody whom the caller wants.
+        assert_eq!(called("Accept-Contact: *;text;require;explicit\n"), Err(480), "{role}");
+        assert_eq!(called("Reject-Contact: *;video\n"), Err(480), "{role}");
     }
 }
