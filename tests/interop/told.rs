@@ -237,39 +237,78 @@ fn robot_that_rings_answers_by_itself_where_that_is_asked_for_and_allowed() {
     drop(robot);
 }
 
-/// Two phones ring for 1002, and one answers: the CANCEL that the other gets.
-fn cancelled(role: &str) -> String {
+/// A call that is answered: what its sides got.
+struct Answered {
+    /// The CANCEL of who rang in vain.
+    cancel: String,
+    /// The answer as the caller got it.
+    answer: String,
+    /// The end of the call as the callee got it.
+    bye: String,
+}
+
+/// Two phones ring for 1002, and one answers with this line; the caller says another when he hangs up.
+fn answered(role: &str, said: &str, at_the_end: &str) -> Answered {
     let server = serve(role);
     let register = |port| {
         let credentials = ["-m", "1", "-s", "1002", "-au", "1002", "-ap", "secret2"];
         let (code, output) = sipp::start_at(port, "uas_registers.xml", &server.address, &credentials).finish();
         assert_eq!(code, 0, "{output}");
     };
-    let log = Log::new();
-    let start = |scenario: &str, arguments: &[&str]| {
+    let start = |scenario: &str, log: &Log| {
         let port = free_port();
         register(port);
-        let phone = sipp::start_at(port, scenario, &server.address, &[&["-m", "1"], arguments].concat());
+        let arguments = [&["-m", "1"], &log.arguments()[..]].concat();
+        let phone = sipp::start_at(port, scenario, &server.address, &arguments);
         sipp::await_port(port);
         phone
     };
-    let (ringing, mut answering) = (start("uas_rings.xml", &log.arguments()), start("proxied_callee.xml", &[]));
     let proxy = !role.is_empty();
+    let route = "[last_Record-Route:]\n";
+    let callee = match proxy {
+        true => with("proxied_callee.xml", &[(route, &*format!("{route}{said}"))]),
+        // Nobody stays in the way of a call to a PBX.
+        false => with("proxied_callee.xml", &[(route, said), ("check_it=\"true\" ", "")]),
+    };
+    let (in_vain, there, here) = (Log::new(), Log::new(), Log::new());
+    let (ringing, answering) = (start("uas_rings.xml", &in_vain), start(callee.to_str().unwrap(), &there));
     let caller = if proxy { "proxied_caller_answered.xml" } else { "pbx_caller_answered.xml" };
-    let (code, output) =
-        sipp::run(caller, &server.address, &["-m", "1", "-s", "1002", "-au", "1001", "-ap", "secret1"]);
+    let caller = with(caller, &[("CSeq: 3 BYE\n", &*format!("CSeq: 3 BYE\n{at_the_end}"))]);
+    let arguments = [&["-m", "1", "-s", "1002", "-au", "1001", "-ap", "secret1"], &here.arguments()[..]].concat();
+    let (code, output) = sipp::run(caller.to_str().unwrap(), &server.address, &arguments);
     assert_eq!(code, 0, "{output}");
-    let (code, output) = ringing.finish();
-    assert_eq!(code, 0, "{output}");
-    answering.kill();
-    log.first("CANCEL ")
+    for phone in [ringing, answering] {
+        let (code, output) = phone.finish();
+        assert_eq!(code, 0, "{output}");
+    }
+    Answered { cancel: in_vain.first("CANCEL "), answer: here.first("SIP/2.0 200"), bye: there.first("BYE ") }
+}
+
+fn reasons(message: &str) -> Vec<&str> {
+    message.lines().filter_map(|line| line.strip_prefix("Reason: ")).collect()
 }
 
 #[test]
-fn phone_that_rings_in_vain_is_told_by_the_proxy_that_another_has_answered() {
-    let cancel = cancelled("role = \"proxy\"\n");
-    let reasons: Vec<&str> = cancel.lines().filter(|line| line.starts_with("Reason:")).collect();
-    assert_eq!(reasons, ["Reason: SIP;cause=200;text=\"Call completed elsewhere\""], "{cancel}");
+fn phone_that_rings_in_vain_is_told_that_another_has_answered() {
+    let elsewhere = "SIP;cause=200;text=\"Call completed elsewhere\"";
+    let told = answered("role = \"proxy\"\n", "", "");
+    assert_eq!(reasons(&told.cancel), [elsewhere], "{}", told.cancel);
+    // A PBX says it in the words of telephone networks as well.
+    let told = answered("", "", "");
+    assert_eq!(reasons(&told.cancel), [elsewhere, "Q.850;cause=26"], "{}", told.cancel);
+}
+
+#[test]
+fn what_user_tells_user_comes_back_with_the_answer_and_goes_with_the_end() {
+    for role in ["", "role = \"proxy\"\n"] {
+        let said = "User-to-User: 4869;encoding=hex;purpose=crm";
+        let at_the_end = "User-to-User: 627965;encoding=hex";
+        let Answered { answer, bye, .. } = answered(role, &format!("{said}\n"), &format!("{at_the_end}\n"));
+        assert!(answer.contains("CSeq: 2 INVITE") && answer.contains(said), "{role}: {answer}");
+        assert!(bye.contains(at_the_end), "{role}: {bye}");
+        let Answered { answer, bye, .. } = answered(role, "", "");
+        assert!(!answer.contains("User-to-User") && !bye.contains("User-to-User"), "{role}: {answer} {bye}");
+    }
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Which header fields cross from one leg of a call to the other: those that concern the people, none that concern the path, and nothing by which one
 //! could have another's device do what its user has not asked for.
 
+use sip::cause;
 use sip::header::{CallInfo, MaxForwards};
-use sip::message::{HeaderId, Headers, Lines};
+use sip::message::{HeaderId, Headers, Lines, StatusCode};
 use sip::privacy::{self, Wish};
 
 /// Hops that a request may still take when it does not say (RFC 3261 section 8.1.1.6).
@@ -11,6 +12,8 @@ const HOPS: u32 = 70;
 const LONGEST: usize = 1_024;
 /// The parameter of Call-Info that asks a device to answer after so many seconds.
 const ANSWER_AFTER: &str = "answer-after";
+/// Of Q.850: non-selected user clearing.
+const NON_SELECTED: u8 = 26;
 /// Most lines of one name.
 const MOST: usize = 8;
 
@@ -116,9 +119,17 @@ pub(crate) fn of_request(from: &Headers) -> Lines {
     copy(from, &WITHIN)
 }
 
-/// `Reason: SIP ;cause=CODE` (RFC 3326).
+/// `Reason: SIP;cause=CODE` (RFC 3326), and what that is in telephone networks: `Q.850;cause=VALUE`.
 pub(crate) fn reason(code: u16, text: &str) -> Lines {
     let mut lines = Lines::new();
     lines.push_id(HeaderId::Reason, format_args!("SIP;cause={code};text=\"{text}\""));
+    let cause = match code {
+        // Who rang in vain, since another has answered.
+        200 => Some(NON_SELECTED),
+        _ => StatusCode::new(code).and_then(cause::of_status),
+    };
+    if let Some(cause) = cause {
+        lines.push_id(HeaderId::Reason, format_args!("Q.850;cause={cause}"));
+    }
     lines
 }

@@ -20,6 +20,7 @@
 pub mod alert;
 mod avoided;
 mod away;
+pub mod cause;
 mod chunks;
 pub mod config;
 pub mod counters;
