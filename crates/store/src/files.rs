@@ -43,6 +43,7 @@ pub(crate) fn open_private(path: &Path, empty: bool) -> Result<File, StoreError>
 }
 
 /// Makes a file where it is missing, with mode 0600. One that is there keeps its mode: somebody else may have to write it.
+#[cfg(feature = "sqlite")]
 pub(crate) fn make_private(path: &Path) -> Result<(), StoreError> {
     let made = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     made.map(|_| ()).map_err(|why| StoreError::io("open", path, why))

@@ -81,12 +81,14 @@ impl Bindings {
         open_private(path, false)?;
         let mut database = Database::open(path, TABLES)?;
         let Database { runtime, connection } = &mut database;
-        runtime.block_on(tidy(connection)).map_err(|why| failed("write", path, &why))?;
+        // Whoever else writes just now is no reason not to start: the first change tries again.
+        let tidied = runtime.block_on(tidy(connection)).is_ok().then(Instant::now);
         let records = runtime.block_on(read(connection, wall(), path))?;
         let queue = Mutex::new(Queue::default());
         let shared = Arc::new(Shared { path: path.to_owned(), options, queue, stop: AtomicBool::new(false) });
         let of_thread = Arc::clone(&shared);
-        let started = thread::Builder::new().name("bindings".to_owned()).spawn(move || of_thread.keep(database));
+        let started =
+            thread::Builder::new().name("bindings".to_owned()).spawn(move || of_thread.keep(database, tidied));
         let writer = started.map_err(|why| StoreError::io("start the thread that writes", path, why))?;
         Ok((Self { shared, writer: Some(writer), _lock: lock }, records))
     }
@@ -133,9 +135,9 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The thread: what has gathered is written, and tried again while that fails.
-    fn keep(&self, mut database: Database) {
-        let (mut batch, mut tidied) = (Batch::default(), Instant::now());
+    /// The thread: what has gathered is written, and tried again while that fails. `tidied`: when what has ended was taken out.
+    fn keep(&self, mut database: Database, mut tidied: Option<Instant>) {
+        let mut batch = Batch::default();
         loop {
             let stop = self.stop.load(Ordering::Acquire);
             let mut queue = self.lock();
@@ -144,11 +146,11 @@ impl Shared {
             drop(queue);
             batch.take(records);
             if !batch.0.is_empty() {
-                let untidy = tidied.elapsed() >= self.options.tidy_every;
+                let untidy = tidied.is_none_or(|at| at.elapsed() >= self.options.tidy_every);
                 let written = database.runtime.block_on(batch.write(&mut database.connection, untidy));
                 if written.is_ok() {
                     batch.0.clear();
-                    tidied = if untidy { Instant::now() } else { tidied };
+                    tidied = if untidy { Some(Instant::now()) } else { tidied };
                 }
                 let mut queue = self.lock();
                 queue.writing = batch.0.len();

@@ -168,6 +168,25 @@ fn what_has_long_ended_is_taken_out_at_the_start_and_while_others_are_written() 
 }
 
 #[test]
+fn a_database_that_somebody_is_writing_is_opened_all_the_same() {
+    let (_folder, path) = place();
+    let (bindings, _) = Bindings::open(&path, Options::default()).expect("a database");
+    let ended = record(Kind::Added, 2, wall().0 - 7_200, 1);
+    bindings.append_all([&[record(Kind::Added, 1, later(), 1), ended][..]]).expect("room");
+    drop(bindings);
+    let mut other = Database::open(&path, TABLES).expect("a second connection");
+    let begun = other.runtime.block_on(sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other.connection));
+    begun.expect("carried out");
+    let (bindings, found) = Bindings::open(&path, Options::default()).expect("a database that can be read");
+    assert_eq!(found.len(), 1);
+    // What could not be taken out then goes with the first change.
+    other.close();
+    bindings.append_all([&[record(Kind::Added, 3, later(), 1)][..]]).expect("room");
+    drop(bindings);
+    assert_eq!(rows(&path), 2);
+}
+
+#[test]
 fn one_change_more_than_may_wait_is_refused_with_all_of_its_kind() {
     let (_folder, path) = place();
     // Nothing is written before the end.
