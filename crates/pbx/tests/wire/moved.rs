@@ -172,12 +172,13 @@ fn rfc3261_8_1_3_5_who_tries_once_more_after_a_refusal_by_another_loop_has_a_cal
         let before = calls(&pair.running);
         let (dialog, answer) = replacing::invites(&mut second, &lines(60), &sound.describe());
         assert_eq!(answer.code().get(), 422);
-        grown(&before, &calls(&pair.running), |one| one.1).map(|_| dialog)
+        grown(&before, &calls(&pair.running), |one| one.1).map(|home| (dialog, home))
     });
+    let (refused, home) = refused.unwrap();
     second.extra = lines(900);
     let (uri, sdp) = (format!("sip:1002@127.0.0.1:{}", second.server.port()), sound.describe());
     let body = Some(("application/sdp", sdp.as_str()));
-    let (mut dialog, mut answer) = second.again(&refused.unwrap(), "INVITE", &uri, body, &[]);
+    let (mut dialog, mut answer) = second.again(&refused, "INVITE", &uri, body, &[]);
     if answer.code().get() == 401 {
         let credentials = second.credentials(answer.headers(), "INVITE", &uri, &sdp);
         (dialog, answer) = second.again(&dialog, "INVITE", &uri, body, &credentials);
@@ -189,11 +190,15 @@ fn rfc3261_8_1_3_5_who_tries_once_more_after_a_refusal_by_another_loop_has_a_cal
     dialog.target = uri;
     // For three times as long as a loop remembers where a call was that is over.
     let until = Instant::now() + 3 * 64 * Duration::from_millis(10);
+    let handed_over = |pair: &Pair| pair.running.status().unwrap().loops[home].handed_over;
+    let (before, mut asked) = (handed_over(&pair), 0);
     while Instant::now() < until {
         second.within(&mut dialog, "OPTIONS", None);
         let branch = dialog.branch.clone();
         assert_eq!(second.final_response(&branch).code().get(), 200);
+        asked += 1;
     }
+    assert!(handed_over(&pair) >= before + asked, "what is sent after a call counts as handed over");
     second.hang_up(&mut dialog);
     pair.caller.hung_up();
     nothing_left(&pair.running);
