@@ -191,12 +191,10 @@ impl Switch {
     ) -> Result<Vec<proxy::Target>, Box<Reply>> {
         let uri = arrival.uri.as_uri();
         let devices = target::of_request(self.only(&uri, devices), uri.is_secure())?;
-        let user = self.config.trust.has_user(&self.user_of(&uri.user_unescaped().unwrap_or_default()));
-        let to_pass = |device: Target| {
-            let trusted = user || self.config.trust.reaches(&device);
-            proxy::Target { trusted, ..device.into_pass() }
-        };
-        Ok(target::wanted(request, devices).into_iter().map(to_pass).collect())
+        // A temporary address of an instance does not say whose it is.
+        let user = self.config.trust.has_user(&self.user_of(&self.number_of(&uri).unwrap_or_default()));
+        let trusts = |device: &Target| user || self.config.trust.reaches(device);
+        Ok(target::wanted(request, devices).into_iter().map(|device| device.into_pass(&trusts)).collect())
     }
 
     /// With or without a transaction, as the role says.

@@ -120,10 +120,12 @@ impl Target {
         Some(next)
     }
 
-    /// The same for the proxy.
-    pub(crate) fn into_pass(self) -> proxy::Target {
+    /// The same for the proxy; each of its flows leads to somebody who is trusted, or not, by itself.
+    pub(crate) fn into_pass(self, trusts: &impl Fn(&Self) -> bool) -> proxy::Target {
+        let trusted = trusts(&self);
         let Self { uri, routes, hop, q, flows, .. } = self;
-        proxy::Target { uri, routes, hop, q, trusted: false, flows: flows.into_iter().map(Self::into_pass).collect() }
+        let flows = flows.into_iter().map(|flow| flow.into_pass(trusts)).collect();
+        proxy::Target { uri, routes, hop, q, trusted, flows }
     }
 
     /// Each of its flows by itself.

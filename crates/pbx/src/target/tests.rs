@@ -110,3 +110,18 @@ fn rfc3428_8_only_a_connection_without_a_proxy_is_known_to_be_a_stream_on_the_wh
         Target { routes: vec!["<sip:edge.example.com;lr>".to_owned()], ..target("sip:a@h", Some(Transport::Tcp)) };
     assert!(!behind.is_by_stream());
 }
+
+#[test]
+fn rfc3325_5_each_flow_of_a_device_is_trusted_or_not_by_where_it_leads() {
+    let by = |proxy: &str| Target { routes: vec![format!("<sip:{proxy};lr>")], ..target("sip:a@h", None) };
+    let device = || Target { flows: vec![by("192.0.2.2"), by("192.0.2.3")], ..by("192.0.2.1") };
+    let trusted = |trusts: &dyn Fn(&Target) -> bool| {
+        let passed = device().into_pass(&trusts);
+        let flows: Vec<bool> = passed.flows.iter().map(|flow| flow.trusted).collect();
+        (passed.trusted, flows)
+    };
+    let second = |one: &Target| one.next_hop() == "192.0.2.2".parse().ok();
+    assert_eq!(trusted(&second), (false, vec![true, false]));
+    assert_eq!(trusted(&|_| true), (true, vec![true, true]), "whose user is trusted by all of them");
+    assert_eq!(trusted(&|_| false), (false, vec![false, false]));
+}

@@ -8,6 +8,7 @@ mod calls;
 mod connected;
 mod counting;
 mod digest;
+mod flows;
 mod hold;
 mod instances;
 mod joining;
