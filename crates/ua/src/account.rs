@@ -217,7 +217,8 @@ impl Account {
             hop: config.websocket.as_ref().map_or(Hop::Auto, WebSocketUrl::as_hop),
             credentials: credentials.clone(),
             proved: false,
-            contact: None,
+            anonymous: false,
+            way: None,
         };
         let (address, own): (Arc<str>, _) = (aor.to_string().into(), Arc::new(aor.clone()));
         let mut spec = RegisterSpec::new(registrar, aor);

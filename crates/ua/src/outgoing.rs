@@ -76,10 +76,11 @@ impl OutgoingBuilder {
     }
 
     /// Calls without telling who we are (RFC 3323 section 4.1): From names nobody, and those on the way are asked to hide the rest (`id`, `user`,
-    /// `header`, `session`). Credentials still prove to our own server who calls, and our addresses are seen by whoever is called directly.
+    /// `header`, `session`), and Contact names neither user nor telephone (RFC 5627 section 4.4). Credentials still prove to our own server who calls, and our
+    /// addresses are seen by whoever is called directly, or wherever the registrar gives no temporary ones.
     pub fn anonymous(mut self) -> Self {
         self.identity.from = sip::privacy::ANONYMOUS.to_owned();
-        self.identity.user = None;
+        self.identity.anonymous = true;
         self.privacy("id;user;header;session")
     }
 
@@ -124,7 +125,7 @@ impl OutgoingBuilder {
         let dial = Dial {
             key,
             from: identity.from(&link.place, here),
-            contact: identity.contact(),
+            contact: identity.contact(&uri),
             routes: identity.routes,
             hop: identity.hop,
             credentials: identity.credentials,

@@ -6,6 +6,7 @@ use net::Sources;
 use sip::digest::Credentials;
 use sip::message::header::ContentType;
 use sip::message::{Body, Headers, Lines, Method, UriBuf};
+use sip::register::Way;
 use sip::{ContactSpec, Draft, Hop};
 
 use crate::command::Command;
@@ -27,8 +28,10 @@ pub(crate) struct Identity {
     pub(crate) credentials: Credentials,
     /// The registrar has taken them.
     pub(crate) proved: bool,
-    /// The whole value of Contact, where it is not our address with `user`.
-    pub(crate) contact: Option<String>,
+    /// Nobody is to hear who that is.
+    pub(crate) anonymous: bool,
+    /// Where we are registered, which may say what stands in Contact.
+    pub(crate) way: Option<Way>,
 }
 
 impl Identity {
@@ -39,17 +42,20 @@ impl Identity {
     /// Goes by this flow: its proxy, and along its path where it is kept up (RFC 5626 section 4.3).
     pub(crate) fn take_flow(&mut self, flow: &Flow) {
         self.routes.clone_from(&flow.routes);
-        self.contact.clone_from(&flow.way.contact);
+        self.way = Some(flow.way.clone());
         if let Some(path) = flow.way.path.filter(|_| flow.way.outbound) {
             self.hop = Hop::Path(path);
         }
     }
 
-    /// What stands in Contact.
-    pub(crate) fn contact(&self) -> ContactSpec {
-        match &self.contact {
-            Some(contact) => ContactSpec::Given(contact.clone()),
-            None => ContactSpec::Auto { user: self.user.clone(), params: String::new() },
+    /// What stands in Contact of a request to this address: a `sips` URI where that or the first route is one (RFC 3261 section 8.1.1.8).
+    pub(crate) fn contact(&self, target: &UriBuf) -> ContactSpec {
+        let first = self.routes.first().and_then(|route| route.trim_start().strip_prefix('<'));
+        let is_sips = |uri: &str| uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
+        let secure = is_sips(target.as_str()) || first.is_some_and(is_sips);
+        match self.way.as_ref().and_then(|way| way.contact(secure, self.anonymous)) {
+            Some(contact) => ContactSpec::Given(contact),
+            None => ContactSpec::Auto { user: self.user.clone().filter(|_| !self.anonymous), params: String::new() },
         }
     }
 
@@ -192,7 +198,7 @@ impl<'a> Request<'a> {
         let to = format!("<{target}>");
         let contact = match self.method {
             Method::Message => ContactSpec::None,
-            _ => self.identity.contact(),
+            _ => self.identity.contact(&target),
         };
         let draft = Draft {
             from: format!("{from};tag={:016x}", rand::random::<u64>()),
@@ -208,5 +214,29 @@ impl<'a> Request<'a> {
         };
         let proved = self.identity.proved;
         link.ask(|reply| Command::Ask { draft: Box::new(draft), proved, reply }).await?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3261_8_1_1_8_what_is_asked_for_by_sips_has_a_contact_that_is_sips() {
+        let mut way = Way::default();
+        way.public_gruu = Some("sip:alice@example.com;gr=urn:uuid:1".to_owned());
+        let mut identity = Identity { user: Some("alice".to_owned()), way: Some(way), ..Identity::default() };
+        let contact = |identity: &Identity, target: &str| identity.contact(&target.parse().unwrap());
+        let auto = ContactSpec::Auto { user: Some("alice".to_owned()), params: String::new() };
+        let given = |value: &str| ContactSpec::Given(value.to_owned());
+        assert_eq!(contact(&identity, "sip:bob@b"), given("<sip:alice@example.com;gr=urn:uuid:1>"));
+        // Printed by the scheme of what is asked for.
+        assert_eq!(contact(&identity, "sips:bob@b"), auto);
+        identity.routes = vec!["<SIPS:proxy;lr>".to_owned()];
+        assert_eq!(contact(&identity, "sip:bob@b"), auto);
+        identity.way.as_mut().unwrap().public_gruu = Some("sips:alice@example.com;gr".to_owned());
+        assert_eq!(contact(&identity, "sips:bob@b"), given("<sips:alice@example.com;gr>"));
+        identity.anonymous = true;
+        assert_eq!(contact(&identity, "sip:bob@b"), ContactSpec::Auto { user: None, params: String::new() });
     }
 }

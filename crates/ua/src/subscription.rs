@@ -107,10 +107,11 @@ impl SubscribeBuilder {
         let here = request::here(&self.link.place, &request::next_hop(&resource, &self.identity)).await;
         let from = self.identity.from(&self.link.place, here);
         let package = self.event.split(';').next().unwrap_or_default().trim().to_owned();
+        let contact = self.identity.contact(&resource);
         let mut spec = SubscribeSpec::new(resource, from, self.event);
         spec.accept = self.accept.unwrap_or_else(|| types_of(&package));
         spec.expires = u32::try_from(self.expires.as_secs()).unwrap_or(u32::MAX);
-        spec.contact = self.identity.contact();
+        spec.contact = contact;
         spec.routes = self.identity.routes;
         spec.hop = self.identity.hop;
         spec.credentials = self.identity.credentials;

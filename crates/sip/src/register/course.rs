@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::outcome;
 use super::table::{Followed, Purpose, Registration};
-use super::{Bound, RegisterFailure, RegistrationEvent, Way};
+use super::{Bound, Place, RegisterFailure, RegistrationEvent, Way};
 use crate::draft::ContactSpec;
 use crate::event::Event;
 use crate::id::{ClientTx, RegistrationId};
@@ -257,27 +257,22 @@ impl Registration {
 
     /// How requests of ours go out; `mine`: our binding as the registrar lists it.
     fn way(&self, mine: Option<&Bound>) -> Way {
-        let public_gruu = mine.and_then(|mine| mine.public_gruu.clone());
-        let secure = print::is_secure(self.target().as_str(), &self.spec.routes);
-        let here = || match &self.spec.contact {
-            ContactSpec::Auto { user, .. } => {
-                let bare = ContactSpec::Auto { user: user.clone(), params: String::new() };
-                print::contact_value(&bare, &self.keep_alive.path?, secure)
-            }
-            _ => None,
-        };
-        let contact = match (&public_gruu, &self.mapped) {
-            (Some(gruu), _) => Some(format!("<{gruu}>")),
-            _ if self.ping.outbound => here().map(|here| here.replacen('>', ";ob>", 1)),
-            (None, Some((_, mapped))) => Some(mapped.clone()),
-            (None, None) => None,
+        let place = || {
+            let path = self.keep_alive.path?;
+            let ContactSpec::Auto { user, .. } = &self.spec.contact else { return None };
+            let local = match &self.mapped {
+                _ if self.ping.outbound => path.local,
+                Some((mapped, _)) => *mapped,
+                None => return None,
+            };
+            Some(Place { user: user.clone(), path: Path { local, ..path }, stays: self.ping.outbound })
         };
         Way {
             path: self.keep_alive.path,
             outbound: self.ping.outbound,
-            contact,
+            public_gruu: mine.and_then(|mine| mine.public_gruu.clone()),
             temporary_gruu: mine.and_then(|mine| mine.temporary_gruu.clone()),
-            public_gruu,
+            place: place(),
         }
     }
 }

@@ -34,6 +34,7 @@ use crate::id::{ClientTx, FlowId, RegistrationId};
 use crate::message::{Response, StatusCode};
 use crate::outbox::{Origin, Path};
 use crate::stack::StackError;
+use crate::transaction::print;
 use crate::turn::Turn;
 use crate::wheel::TimerId;
 
@@ -85,13 +86,41 @@ pub struct Way {
     pub path: Option<Path>,
     /// The registrar does outbound: the path is a flow that is kept up, and all of ours goes along it (RFC 5626 section 4.3).
     pub outbound: bool,
-    /// What stands in Contact of requests and responses of ours that make dialogs, where our own address on the path does not do: an address of our instance (RFC
-    /// 5627 section 4.3), one whose dialogs stay on this flow (`ob`, RFC 5626 section 4.3), or that which the registrar sees us at.
-    pub contact: Option<String>,
     /// An address that everybody may know and that leads to us alone (RFC 5627 section 3.1.1).
     pub public_gruu: Option<String>,
     /// One that does not tell who we are (section 3.1.2); there is another with each refresh.
     pub temporary_gruu: Option<String>,
+    /// Where we are, where our own address on the path does not do.
+    place: Option<Place>,
+}
+
+/// An address of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    user: Option<String>,
+    /// Its local end is that which the registrar sees us at.
+    path: Path,
+    /// Dialogs stay on this flow (`ob`, RFC 5626 section 4.3).
+    stays: bool,
+}
+
+impl Way {
+    /// What stands in Contact of requests and responses of ours that make dialogs, where our own address on the path does not do: an address of our instance
+    /// (RFC 5627 section 4.4), one whose dialogs stay on this flow (`ob`, RFC 5626 section 4.3), or that which the registrar sees us at.
+    ///
+    /// `secure`: a `sips` URI is asked for (RFC 3261 section 8.1.1.8), and an address of the instance does only when it is one. `anonymous`: it tells neither user
+    /// nor instance (RFC 5627 section 4.4, RFC 3323 section 4.1).
+    pub fn contact(&self, secure: bool, anonymous: bool) -> Option<String> {
+        let gruu = if anonymous { &self.temporary_gruu } else { &self.public_gruu };
+        let is_sips = |uri: &&String| print::is_secure(uri, &[]);
+        if let Some(gruu) = gruu.as_ref().filter(|gruu| !secure || is_sips(gruu)) {
+            return Some(format!("<{gruu}>"));
+        }
+        let Place { user, path, stays } = self.place.as_ref()?;
+        let user = user.clone().filter(|_| !anonymous);
+        let here = print::contact_value(&ContactSpec::Auto { user, params: String::new() }, path, secure)?;
+        Some(if *stays { here.replacen('>', ";ob>", 1) } else { here })
+    }
 }
 
 /// Why a registration failed.

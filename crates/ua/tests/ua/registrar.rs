@@ -136,3 +136,53 @@ async fn rfc5626_4_5_a_registrar_that_fails_is_asked_more_and_more_seldom() {
         assert!(gap >= Duration::from_millis(least), "after failure {n}: {gap:?}");
     }
 }
+
+const URN: &str = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
+
+/// A registrar over flows that gives these addresses, by which everybody is called and nobody reached.
+async fn of_flows(gruus: &'static str) -> Scripted {
+    Scripted::start(move |_, request| {
+        if *request.method() == sip::message::Method::Invite {
+            return (486, Vec::new());
+        }
+        if !request.headers().has(sip::message::HeaderId::Authorization) {
+            return (401, vec![("WWW-Authenticate", "Digest realm=\"home\", nonce=\"1\"".to_owned())]);
+        }
+        let (code, mut lines) = bound(request, 600);
+        lines[0].1.push_str(gruus);
+        lines.push(("Require", "outbound".to_owned()));
+        (code, lines)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn rfc5627_4_4_and_rfc3323_4_1_who_calls_anonymously_is_named_by_nothing_but_his_credentials() {
+    let public = ";pub-gruu=\"sip:alice@home.example;gr=urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6\";temp-gruu=\"sip:tgruu.7@home.example;gr\"";
+    for (gruus, named, unnamed) in [
+        (
+            public,
+            "<sip:alice@home.example;gr=urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>",
+            "<sip:tgruu.7@home.example;gr>",
+        ),
+        ("", "<sip:alice@127.0.0.1:PORT;ob>", "<sip:127.0.0.1:PORT;ob>"),
+    ] {
+        let registrar = of_flows(gruus).await;
+        let alice = builder().build().await.unwrap();
+        let config = AccountConfig::new(format!("sip:alice@{}", registrar.address)).password("secret").outbound(URN);
+        let account = alice.account(config).await.unwrap();
+        account.register().await.unwrap();
+        for (anonymous, contact) in [(false, named), (true, unnamed)] {
+            let call = account.call("sip:bob@other.invalid");
+            let call = if anonymous { call.anonymous() } else { call };
+            assert!(call.await.is_err(), "the line is busy");
+            let invite = registrar.came().into_iter().rfind(|text| text.starts_with("INVITE ")).unwrap();
+            let port =
+                header(&invite, "Via").unwrap().split(['/', ' ', ';']).find_map(|part| part.strip_prefix("127.0.0.1:"));
+            assert_eq!(header(&invite, "Contact").unwrap(), contact.replace("PORT", port.unwrap()), "{invite}");
+            let told = |what: &str| invite.lines().any(|line| !line.contains("uthorization: ") && line.contains(what));
+            assert_eq!(told("alice") || told("f81d4fae"), !anonymous, "{invite}");
+        }
+        alice.close().await;
+    }
+}

@@ -277,7 +277,11 @@ fn rfc5626_4_3_dialogs_stay_on_the_flow_and_rfc5627_4_3_or_name_the_instance() {
     let mut rig = Rig::over(Transport::Tcp);
     rig.register(flow(1));
     rig.accept_flow(&[]);
-    assert_eq!(rig.way().contact.as_deref(), Some("<sip:alice@192.0.2.7:5060;transport=tcp;ob>"));
+    let contact = |secure, anonymous| rig.way().contact(secure, anonymous).unwrap();
+    assert_eq!(contact(false, false), "<sip:alice@192.0.2.7:5060;transport=tcp;ob>");
+    // RFC 3261 section 8.1.1.8 and RFC 3323 section 4.1.
+    assert_eq!(contact(true, false), "<sips:alice@192.0.2.7:5060;transport=tcp;ob>");
+    assert_eq!(contact(false, true), "<sip:192.0.2.7:5060;transport=tcp;ob>");
     assert_eq!((rig.way().outbound, rig.way().path), (true, Some(path_over(Transport::Tcp))));
     let mut rig = Rig::new();
     let instance = Instance { urn: URN.to_owned(), reg_id: Some(1), gruu: true };
@@ -293,7 +297,11 @@ fn rfc5626_4_3_dialogs_stay_on_the_flow_and_rfc5627_4_3_or_name_the_instance() {
     rig.answer(200, &[("Contact", &list), ("Require", "outbound")]);
     assert_eq!(rig.registered().0, 600);
     let public = format!("sip:alice@example.com;gr={URN}");
-    assert_eq!(rig.way().contact, Some(format!("<{public}>")));
+    assert_eq!(rig.way().contact(false, false), Some(format!("<{public}>")));
+    // RFC 5627 section 4.4: a temporary one where nobody is to hear who we are, and neither where a sips URI is asked for.
+    assert_eq!(rig.way().contact(false, true).as_deref(), Some("<sip:tgruu.7@example.com;gr>"));
+    assert_eq!(rig.way().contact(true, false).as_deref(), Some("<sips:alice@192.0.2.7:5060;ob>"));
+    assert_eq!(rig.way().contact(true, true).as_deref(), Some("<sips:192.0.2.7:5060;ob>"));
     assert_eq!(rig.way().public_gruu, Some(public));
     assert_eq!(rig.way().temporary_gruu.as_deref(), Some("sip:tgruu.7@example.com;gr"));
 }
@@ -320,7 +328,7 @@ fn rfc3581_4_a_registration_follows_the_address_that_it_is_seen_at() {
     let mut rig = Rig::new();
     rig.register(spec());
     seen(&mut rig, 40_000, own);
-    assert_eq!((rig.sent.len(), rig.way().contact.as_deref()), (1, None), "only where it is wanted");
+    assert_eq!((rig.sent.len(), rig.way().contact(false, false)), (1, None), "only where it is wanted");
 
     let mut rig = Rig::new();
     rig.register(RegisterSpec { follow_address: true, ..spec() });
@@ -329,7 +337,9 @@ fn rfc3581_4_a_registration_follows_the_address_that_it_is_seen_at() {
     assert_eq!(contacts(&rig), [mapped, &format!("{own};expires=0")]);
     assert!(rig.events.is_empty(), "not registered before it can be reached");
     seen(&mut rig, 40_001, mapped);
-    assert_eq!((rig.sent.len(), rig.way().contact.as_deref()), (2, Some(mapped)), "once in an attempt");
+    assert_eq!((rig.sent.len(), rig.way().contact(false, false).as_deref()), (2, Some(mapped)), "once in an attempt");
+    assert_eq!(rig.way().contact(true, false).as_deref(), Some("<sips:alice@203.0.113.9:40000>"));
+    assert_eq!(rig.way().contact(false, true).as_deref(), Some("<sip:203.0.113.9:40000>"));
     rig.wait_until(541.0);
     assert_eq!(contacts(&rig), [mapped]);
     seen(&mut rig, 40_002, mapped);
