@@ -91,6 +91,29 @@ pub enum Hop {
     Path(Path),
 }
 
+/// By which way something goes that is kept up, and what it says of where we are: see [`crate::Turn::move_subscription`].
+#[derive(Clone, Debug)]
+pub struct Whereby {
+    /// Route values in order.
+    pub routes: Vec<String>,
+    /// Where it goes.
+    pub hop: Hop,
+    /// What stands in Contact, where anything does.
+    pub contact: ContactSpec,
+    /// For 401 and 407.
+    pub credentials: digest::Credentials,
+}
+
+impl Hop {
+    /// The flow it goes along, where that is given.
+    pub(crate) fn flow(&self) -> Option<crate::id::FlowId> {
+        match self {
+            Hop::Path(path) => Some(path.flow),
+            _ => None,
+        }
+    }
+}
+
 /// Codes whose responses make dialogs, and therefore copy Record-Route (RFC 3261 section 12.1.1).
 pub(crate) fn makes_dialog(method: &Method, code: StatusCode) -> bool {
     let code = code.get();

@@ -58,7 +58,7 @@ mod wheel;
 
 pub use config::{Config, Role, Timers, Trying};
 pub use counters::Counters;
-pub use draft::{ContactSpec, Draft, Hop};
+pub use draft::{ContactSpec, Draft, Hop, Whereby};
 pub use event::{Application, Event, Failure, TargetFailure};
 pub use forward::{Forward, Identity, PathTo, Record};
 pub use id::{

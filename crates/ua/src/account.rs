@@ -180,12 +180,41 @@ impl AccountConfig {
 pub struct Account {
     link: Link,
     key: AccountKey,
-    identity: Arc<Identity>,
+    who: Standing,
     aor: Arc<UriBuf>,
     /// One for each flow.
     specs: Arc<[RegisterSpec]>,
-    state: Arc<watch::Sender<Registration>>,
     address: Arc<str>,
+}
+
+/// Who an account calls as, as it is registered at present.
+#[derive(Clone)]
+pub(crate) struct Standing {
+    identity: Arc<Identity>,
+    state: Arc<watch::Sender<Registration>>,
+}
+
+impl Standing {
+    /// Its own route, then what the registrar told (RFC 3608 section 6.1).
+    pub(crate) fn identity(&self) -> Identity {
+        let mut identity = Identity::clone(&self.identity);
+        if let Registration::Registered { service_route, flows, asked, .. } = &*self.state.borrow() {
+            if let Some(flow) = flows.first() {
+                identity.take_flow(flow);
+            }
+            identity.routes.extend(service_route.iter().cloned());
+            identity.proved = true;
+            if let Some((server, realms)) = asked {
+                identity.credentials = identity.credentials.bound_to(*server, service_route, realms);
+            }
+        }
+        identity
+    }
+
+    /// Whether this is how it stands.
+    pub(crate) fn is(&self, state: &Arc<watch::Sender<Registration>>) -> bool {
+        Arc::ptr_eq(&self.state, state)
+    }
 }
 
 impl Account {
@@ -235,7 +264,8 @@ impl Account {
             Some(urn) => flows(&spec, &urn, &proxies)?,
         };
         let state = Arc::new(watch::Sender::new(Registration::Off));
-        Ok(Self { link, key, identity: Arc::new(identity), specs: specs.into(), aor: own, state, address })
+        let who = Standing { identity: Arc::new(identity), state };
+        Ok(Self { link, key, who, specs: specs.into(), aor: own, address })
     }
 
     /// The address of record.
@@ -252,7 +282,7 @@ impl Account {
         let make = |reply| Command::Register {
             account: self.key,
             specs: self.specs.to_vec(),
-            state: Arc::clone(&self.state),
+            state: Arc::clone(&self.who.state),
             reply,
         };
         self.link.ask(make).await.unwrap_or(Err(RegisterError::Ended))
@@ -266,7 +296,7 @@ impl Account {
 
     /// How the registration stands, now and with every change.
     pub fn state(&self) -> watch::Receiver<Registration> {
-        self.state.subscribe()
+        self.who.state.subscribe()
     }
 
     /// Calls an address from this account. A name without a domain is one of the account's: `600` at `sip:alice@example.com` means
@@ -312,6 +342,7 @@ impl Account {
     /// ```
     pub fn subscribe(&self, resource: &str, event: &str) -> SubscribeBuilder {
         SubscribeBuilder::new(self.link.clone(), self.complete(resource), event.to_owned(), self.identity())
+            .of(self.who.clone())
     }
 
     /// Watches somebody's presence.
@@ -345,25 +376,14 @@ impl Account {
             event: event.to_owned(),
             body: publication::body(content_type, body)?,
             expires: Duration::from_secs(3_600),
-            identity: self.identity(),
+            who: self.who.clone(),
         };
         Publication::begin(self.link.clone(), what).await
     }
 
-    /// What the account calls as: its own route, then what the registrar told (RFC 3608 section 6.1).
+    /// What the account calls as.
     pub(crate) fn identity(&self) -> Identity {
-        let mut identity = Identity::clone(&self.identity);
-        if let Registration::Registered { service_route, flows, asked, .. } = &*self.state.borrow() {
-            if let Some(flow) = flows.first() {
-                identity.take_flow(flow);
-            }
-            identity.routes.extend(service_route.iter().cloned());
-            identity.proved = true;
-            if let Some((server, realms)) = asked {
-                identity.credentials = identity.credentials.bound_to(*server, service_route, realms);
-            }
-        }
-        identity
+        self.who.identity()
     }
 
     pub(crate) fn aor(&self) -> Uri<'_> {

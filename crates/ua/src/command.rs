@@ -17,6 +17,7 @@ use crate::attached::Attached;
 use crate::ended::{Ended, Farewell};
 use crate::error::{CallError, RegisterError};
 use crate::event::CallEvent;
+use crate::follows::Follows;
 use crate::message::Answer;
 use crate::progress::Progress;
 use crate::publication::Published;
@@ -73,6 +74,7 @@ pub(crate) enum Command {
     /// Publish a state of ours.
     Publish {
         spec: Box<PublishSpec>,
+        follows: Follows,
         body: Body,
         told: watch::Sender<Published>,
         reply: oneshot::Sender<Result<PublicationId, CallError>>,
@@ -84,6 +86,7 @@ pub(crate) enum Command {
     /// Subscribe to somebody's state.
     Subscribe {
         spec: Box<SubscribeSpec>,
+        follows: Option<Follows>,
         news: mpsc::Sender<SubscriptionNews>,
         reply: oneshot::Sender<Result<SubscriptionId, CallError>>,
     },

@@ -50,6 +50,7 @@ mod ended;
 mod endpoint;
 mod error;
 mod event;
+mod follows;
 mod incoming;
 mod info;
 mod line;

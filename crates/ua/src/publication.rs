@@ -8,10 +8,12 @@ use sip::publish::PublishSpec;
 use sip::{PublicationId, register};
 use tokio::sync::watch;
 
+use crate::account::Standing;
 use crate::command::Command;
 use crate::error::CallError;
+use crate::follows::Follows;
 use crate::link::Link;
-use crate::request::{self, Identity};
+use crate::request;
 
 /// How a publication stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,14 +50,16 @@ pub(crate) struct ToPublish {
     pub(crate) event: String,
     pub(crate) body: Body,
     pub(crate) expires: Duration,
-    pub(crate) identity: Identity,
+    pub(crate) who: Standing,
 }
 
 impl Publication {
     pub(crate) async fn begin(link: Link, what: ToPublish) -> Result<Self, CallError> {
-        let ToPublish { resource, event, body, expires, identity } = what;
+        let ToPublish { resource, event, body, expires, who } = what;
+        let identity = who.identity();
         let resource = request::target(&resource, &Method::Publish)?;
         let here = request::here(&link.place, &request::next_hop(&resource, &identity)).await;
+        let follows = Follows::new(who, resource.clone(), &identity);
         let mut spec = PublishSpec::new(resource, identity.from(&link.place, here), event);
         spec.expires = u32::try_from(expires.as_secs()).unwrap_or(u32::MAX).max(1);
         spec.routes = identity.routes;
@@ -64,7 +68,7 @@ impl Publication {
         spec.retry = register::Retry::default();
         let (told, state) = watch::channel(Published::Publishing);
         let spec = Box::new(spec);
-        let id = link.ask(|reply| Command::Publish { spec, body, told, reply }).await??;
+        let id = link.ask(|reply| Command::Publish { spec, follows, body, told, reply }).await??;
         Ok(Self { link, id, state })
     }
 

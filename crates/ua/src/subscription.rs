@@ -8,8 +8,10 @@ use sip::register;
 use sip::subscribe::SubscribeSpec;
 use tokio::sync::mpsc;
 
+use crate::account::Standing;
 use crate::command::Command;
 use crate::error::{CallError, SubscribeError};
+use crate::follows::Follows;
 use crate::link::Link;
 use crate::request::{self, Identity};
 use crate::state::{ResourceState, types_of};
@@ -59,13 +61,20 @@ pub struct SubscribeBuilder {
     forks: usize,
     lists: bool,
     retry: register::Retry,
+    who: Option<Standing>,
 }
 
 impl SubscribeBuilder {
     pub(crate) fn new(link: Link, resource: String, event: String, identity: Identity) -> Self {
         let expires = Duration::from_secs(3_600);
         let retry = register::Retry::default();
-        Self { link, identity, resource, event, accept: None, expires, forks: 0, lists: false, retry }
+        Self { link, identity, resource, event, accept: None, expires, forks: 0, lists: false, retry, who: None }
+    }
+
+    /// It follows the registration of this account.
+    pub(crate) fn of(mut self, who: Standing) -> Self {
+        self.who = Some(who);
+        self
     }
 
     /// How long it is asked to hold; an hour unless set. Zero asks for the state once.
@@ -108,6 +117,7 @@ impl SubscribeBuilder {
         let from = self.identity.from(&self.link.place, here);
         let package = self.event.split(';').next().unwrap_or_default().trim().to_owned();
         let contact = self.identity.contact(&resource);
+        let follows = self.who.map(|who| Follows::new(who, resource.clone(), &self.identity));
         let mut spec = SubscribeSpec::new(resource, from, self.event);
         spec.accept = self.accept.unwrap_or_else(|| types_of(&package));
         spec.expires = u32::try_from(self.expires.as_secs()).unwrap_or(u32::MAX);
@@ -125,7 +135,7 @@ impl SubscribeBuilder {
         }
         let (news, told) = mpsc::channel(QUEUE);
         let spec = Box::new(spec);
-        let id = self.link.ask(|reply| Command::Subscribe { spec, news, reply }).await??;
+        let id = self.link.ask(|reply| Command::Subscribe { spec, follows, news, reply }).await??;
         Ok(Subscription { link: self.link, id, told })
     }
 }

@@ -13,6 +13,8 @@ use crate::wheel::TimerId;
 
 /// The shortest and the longest Retry-After that are believed, in seconds.
 const BELIEVED: (u32, u32) = (1, 86_400);
+/// Numbers that a PUBLISH may use up, which is sent again for each challenge.
+const TRIES: u32 = 8;
 
 impl Turn<'_> {
     /// What is to be done next, if nothing is under way: take it back, or tell what the compositor does not have.
@@ -39,6 +41,22 @@ impl Turn<'_> {
         self.stop(timer);
         if let Err(why) = self.request(draft, Owner::Publication(id, attempt)) {
             self.publication_unsent(id, attempt, PublishFailure::NotSent(why), None);
+        }
+    }
+
+    /// Sends once more what was under way or has failed.
+    pub(super) fn publication_again(&mut self, id: PublicationId) {
+        let Some(one) = self.stack.publications.get_mut(id) else { return };
+        let before = one.under_way.take();
+        if before.is_some() {
+            // It may have been sent more than once, each time under the next number.
+            one.cseq = one.cseq.saturating_add(TRIES);
+        }
+        one.dirty |= before == Some(Purpose::Tell) || one.etag.is_none();
+        one.failures = 0;
+        match one.leaving || one.dirty {
+            true => self.publication_next(id),
+            false => self.publication_send(id, Purpose::Refresh),
         }
     }
 

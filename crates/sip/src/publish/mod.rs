@@ -20,7 +20,7 @@ mod course;
 use std::time::Duration;
 
 use crate::digest::{self, Credentials};
-use crate::draft::{ContactSpec, Draft, Hop};
+use crate::draft::{ContactSpec, Draft, Hop, Whereby};
 use crate::event::Failure;
 use crate::header::Event;
 use crate::id::{Id, PublicationId, Shard};
@@ -179,6 +179,20 @@ impl Turn<'_> {
         let one = self.stack.publications.get_mut(id).ok_or(StackError::Gone)?;
         (one.body, one.dirty) = (body, true);
         self.publication_next(id);
+        Ok(())
+    }
+
+    /// Goes another way from now on. One that has failed, or is under way by a flow that is no more, is told or refreshed at once (RFC 5626 section 4.3).
+    ///
+    /// # Errors
+    /// [`StackError::Gone`].
+    pub fn move_publication(&mut self, id: PublicationId, by: Whereby) -> Result<(), StackError> {
+        let one = self.stack.publications.get_mut(id).ok_or(StackError::Gone)?;
+        let is_gone = one.spec.hop.flow() != by.hop.flow();
+        (one.spec.routes, one.spec.hop, one.spec.credentials) = (by.routes, by.hop, by.credentials);
+        if one.under_way.is_some() && is_gone || one.under_way.is_none() && one.failures > 0 {
+            self.publication_again(id);
+        }
         Ok(())
     }
 

@@ -226,3 +226,38 @@ fn an_end_at_any_moment_leaves_nothing() {
         assert!(matches!(rig.events.last(), Some(PublicationEvent::Ended { .. })), "{nth}");
     }
 }
+
+#[test]
+fn rfc5626_4_3_a_publication_goes_by_the_flow_that_is_there_and_keeps_its_tag() {
+    let other = Path { flow: FlowId(2), local: "192.0.2.7:6000".parse().unwrap(), ..path() };
+    let by = |path| {
+        let (routes, contact) = (Vec::new(), ContactSpec::None);
+        Whereby { routes, hop: Hop::Path(path), contact, credentials: Credentials::new() }
+    };
+    let by_other = |rig: &Rig| rig.last().headers().text(HeaderId::Via).unwrap().contains("192.0.2.7:6000;");
+    let (mut rig, id) = Rig::published(300);
+    rig.turn(|turn| turn.move_publication(id, by(other))).unwrap();
+    assert_eq!(rig.sent.len(), 1, "it stands");
+    rig.wait_until(270.1);
+    assert!(by_other(&rig));
+    assert_eq!(rig.said(), said(Some("t1"), "3600", ""));
+    // Nobody answers, and it waits to be tried again: on another flow that is done at once.
+    rig.wait_until(303.0);
+    assert!(matches!(rig.events.last(), Some(PublicationEvent::Failed { retry_in: Some(_), .. })), "{:?}", rig.events);
+    let count = rig.sent.len();
+    rig.turn(|turn| turn.move_publication(id, by(path()))).unwrap();
+    assert!(rig.sent.len() == count + 1 && !by_other(&rig));
+    assert_eq!(rig.said(), said(Some("t1"), "3600", ""));
+    rig.answer(200, &[("SIP-ETag", "t2"), ("Expires", "300")]);
+    // What is under way on a flow that is gone is told again, and its answer concerns nobody.
+    rig.turn(|turn| turn.modify_publication(id, body("second"))).unwrap();
+    let before = rig.last().clone();
+    rig.turn(|turn| turn.move_publication(id, by(other))).unwrap();
+    assert!(by_other(&rig) && before.headers().cseq().number < rig.last().headers().cseq().number, "{:?}", rig.last());
+    assert_eq!(rig.said(), said(Some("t2"), "3600", "second"));
+    rig.answer(200, &[("SIP-ETag", "t3"), ("Expires", "300")]);
+    rig.turn(|turn| turn.unpublish(id)).unwrap();
+    assert_eq!(rig.said(), said(Some("t3"), "0", ""));
+    rig.answer(200, &[]);
+    rig.nothing_left();
+}

@@ -39,6 +39,7 @@ mod watcher;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::draft::Whereby;
 use crate::event::Failure;
 use crate::id::{ServerTx, SubscriptionId};
 use crate::message::{Method, Request, StatusCode};
@@ -160,6 +161,29 @@ impl Turn<'_> {
             self.subscription_begin(id)
         } else {
             self.subscription_next(id, Purpose::Refresh)
+        }
+        Ok(())
+    }
+
+    /// Goes another way from now on. Where the flow it went along is another, which nothing reaches us by any more, it is made anew at once, and its forks end (RFC
+    /// 5626 section 4.3, RFC 6665 section 4.1.2.2); so is one that has failed. Otherwise it is refreshed, which tells the notifier where we are.
+    ///
+    /// # Errors
+    /// [`StackError::Gone`].
+    pub fn move_subscription(&mut self, id: SubscriptionId, by: Whereby) -> Result<(), StackError> {
+        let one = self.stack.subscriptions.get_mut(id).ok_or(StackError::Gone)?;
+        let is_gone = one.spec.hop.flow() != by.hop.flow();
+        let spec = Arc::make_mut(&mut one.spec);
+        let Whereby { routes, hop, contact, credentials } = by;
+        (spec.routes, spec.hop, spec.contact, spec.credentials) = (routes, hop, contact, credentials);
+        let (rests, leaving, is_fork) = (one.rests(), one.leaving, one.is_fork);
+        if !is_gone && !rests {
+            self.subscription_next(id, Purpose::Refresh);
+        } else if leaving || is_fork {
+            self.subscription_over(id, None);
+        } else {
+            (one.next, one.failures, one.too_brief, one.ask) = (None, 0, false, one.spec.expires);
+            self.subscription_begin(id);
         }
         Ok(())
     }

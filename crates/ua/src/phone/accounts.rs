@@ -84,7 +84,7 @@ impl Phone {
         }
     }
 
-    pub(super) fn registration_event(&mut self, id: RegistrationId, event: RegistrationEvent) {
+    pub(super) fn registration_event(&mut self, id: RegistrationId, event: RegistrationEvent, turn: &mut Turn<'_>) {
         let Some(account) = self.registrations.get(&id).and_then(|key| self.accounts.get_mut(key)) else { return };
         let registrar = account.registrar.clone();
         let Some(one) = account.flow(id) else { return };
@@ -106,8 +106,13 @@ impl Phone {
             _ => None,
         };
         account.state.send_replace(together);
+        let stands = matches!(outcome, Some(Ok(_))).then(|| Arc::clone(&account.state));
         if let Some(outcome) = outcome {
             account.waiting.drain(..).for_each(|waiting| tell(waiting, outcome.clone()));
+        }
+        if let Some(state) = stands {
+            self.subscriptions_follow(&state, turn);
+            self.publications_follow(&state, turn);
         }
     }
 

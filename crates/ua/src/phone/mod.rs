@@ -170,7 +170,7 @@ impl Application for Phone {
             Event::Session(session, event) => self.session_event(session, event, turn),
             Event::Response { tx, response, .. } => self.answered(tx, &response, turn),
             Event::RequestFailed { tx, why } => self.unanswered(tx, why, turn),
-            Event::Registration(id, event) => self.registration_event(id, event),
+            Event::Registration(id, event) => self.registration_event(id, event, turn),
             Event::Publication(id, event) => self.publication_event(id, event),
             Event::Watcher(id, event) => self.watcher_event(id, event, turn),
             Event::Subscription(id, event) => self.subscription_event(id, event, turn),
@@ -210,13 +210,15 @@ impl App for Phone {
             Command::Ask { draft, proved, reply } => self.ask(draft, proved, reply, turn),
             Command::Register { account, specs, state, reply } => self.register(account, specs, state, reply, turn),
             Command::Unregister { account, reply } => self.unregister(account, reply, turn),
-            Command::Publish { spec, body, told, reply } => self.publish(*spec, body, told, reply, turn),
+            Command::Publish { spec, follows, body, told, reply } => {
+                self.publish(*spec, follows, body, told, reply, turn)
+            }
             Command::Republish { id, body, reply } => self.republish(id, body, reply, turn),
             Command::Unpublish { id } => {
                 // One that is over is over.
                 let _ = turn.unpublish(id);
             }
-            Command::Subscribe { spec, news, reply } => self.subscribe(*spec, news, reply, turn),
+            Command::Subscribe { spec, follows, news, reply } => self.subscribe(*spec, follows, news, reply, turn),
             Command::Resubscribe { id, reply } => self.resubscribe(id, reply, turn),
             Command::Unsubscribe { id } => self.unsubscribe(id, turn),
             Command::TakeWatcher { tx, body, pending, reply } => {

@@ -1,5 +1,7 @@
 //! Publications of ours (RFC 3903).
 
+use std::sync::Arc;
+
 use sip::message::{Body, StatusCode};
 use sip::publish::{PublicationEvent, PublishFailure, PublishSpec};
 use sip::{PublicationId, Turn};
@@ -8,19 +10,23 @@ use tokio::sync::{oneshot, watch};
 use super::state::Phone;
 use super::telling::{failed, first_hop, tell};
 use crate::error::CallError;
+use crate::follows::Follows;
 use crate::publication::Published;
+use crate::registration::Registration;
 
 /// Who is told how a publication stands.
 pub(super) struct Publishing {
     told: watch::Sender<Published>,
     /// Where it goes first, for a person.
     first: String,
+    follows: Follows,
 }
 
 impl Phone {
     pub(super) fn publish(
         &mut self,
         spec: PublishSpec,
+        follows: Follows,
         body: Body,
         told: watch::Sender<Published>,
         reply: oneshot::Sender<Result<PublicationId, CallError>>,
@@ -32,7 +38,7 @@ impl Phone {
         let first = first_hop(&spec.hop, &spec.routes, spec.resource.as_str());
         match turn.publish(spec, body) {
             Ok(id) => {
-                self.publications.insert(id, Publishing { told, first });
+                self.publications.insert(id, Publishing { told, first, follows });
                 tell(reply, Ok(id));
             }
             Err(error) => tell(reply, Err(CallError::BadText { why: error.to_string() })),
@@ -50,6 +56,16 @@ impl Phone {
             one.told.send_replace(Published::Publishing);
         }
         tell(reply, turn.modify_publication(id, body).map_err(|_| CallError::Ended));
+    }
+
+    /// The registration that has this state leads another way, maybe: what goes by it follows.
+    pub(super) fn publications_follow(&mut self, state: &Arc<watch::Sender<Registration>>, turn: &mut Turn<'_>) {
+        for (id, one) in &mut self.publications {
+            if let Some(by) = one.follows.moved(state) {
+                // One that is over is over.
+                let _ = turn.move_publication(*id, by);
+            }
+        }
     }
 
     /// The endpoint ends.

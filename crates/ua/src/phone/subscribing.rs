@@ -1,5 +1,7 @@
 //! Subscriptions of ours (RFC 6665).
 
+use std::sync::Arc;
+
 use ::event::coherent::{Step, Table};
 use ::event::conference::Conference;
 use ::event::dialog::DialogInfo;
@@ -7,12 +9,14 @@ use ::event::registration::RegInfo;
 use ::event::watchers::WatcherInfo;
 use sip::message::StatusCode;
 use sip::subscribe::{Standing, SubscribeFailure, SubscribeSpec, SubscriptionEvent};
-use sip::{SubscriptionId, Turn};
-use tokio::sync::{mpsc, oneshot};
+use sip::{SubscriptionId, Turn, Whereby};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::state::Phone;
 use super::telling::{failed, first_hop, tell};
 use crate::error::{CallError, SubscribeError};
+use crate::follows::Follows;
+use crate::registration::Registration;
 use crate::state::ResourceState;
 use crate::subscription::SubscriptionNews;
 
@@ -26,11 +30,14 @@ pub(super) struct Reader {
     /// Which of its notifiers this is.
     notifier: u32,
     tables: Tables,
+    /// A fork ends where the whole goes another way.
+    follows: Option<Box<Follows>>,
 }
 
 impl Reader {
     fn without_tables(&self) -> Self {
-        Self { news: self.news.clone(), first: self.first.clone(), tables: Tables::default(), ..*self }
+        let (news, first) = (self.news.clone(), self.first.clone());
+        Self { news, first, tables: Tables::default(), follows: None, ..*self }
     }
 }
 
@@ -87,6 +94,7 @@ impl Phone {
     pub(super) fn subscribe(
         &mut self,
         spec: SubscribeSpec,
+        follows: Option<Follows>,
         news: mpsc::Sender<SubscriptionNews>,
         reply: oneshot::Sender<Result<SubscriptionId, CallError>>,
         turn: &mut Turn<'_>,
@@ -97,7 +105,8 @@ impl Phone {
         let first = first_hop(&spec.hop, &spec.routes, spec.resource.as_str());
         match turn.subscribe(spec) {
             Ok(id) => {
-                self.readers.insert(id, Reader { news, first, root: id, notifier: 0, tables: Tables::default() });
+                let (tables, follows) = (Tables::default(), follows.map(Box::new));
+                self.readers.insert(id, Reader { news, first, root: id, notifier: 0, tables, follows });
                 tell(reply, Ok(id));
             }
             Err(error) => tell(reply, Err(CallError::BadText { why: error.to_string() })),
@@ -111,6 +120,19 @@ impl Phone {
         turn: &mut Turn<'_>,
     ) {
         tell(reply, turn.resubscribe(id).map_err(|_| CallError::Ended));
+    }
+
+    /// The registration that has this state leads another way, maybe: what goes by it follows.
+    pub(super) fn subscriptions_follow(&mut self, state: &Arc<watch::Sender<Registration>>, turn: &mut Turn<'_>) {
+        let moved = |(id, reader): (&SubscriptionId, &mut Reader)| Some((*id, reader.follows.as_mut()?.moved(state)?));
+        let moved: Vec<(SubscriptionId, Whereby)> = self.readers.iter_mut().filter_map(moved).collect();
+        for (root, by) in moved {
+            let forks = self.readers.iter().filter(|(id, reader)| reader.root == root && **id != root);
+            for fork in forks.map(|(id, _)| *id).chain([root]) {
+                // One that is over is over.
+                let _ = turn.move_subscription(fork, by.clone());
+            }
+        }
     }
 
     /// Ends a subscription with all its forks.

@@ -5,6 +5,7 @@
 mod digest;
 mod ends;
 mod files;
+mod flows;
 mod hold;
 mod peer;
 mod register;

@@ -1,4 +1,6 @@
 use super::*;
+use crate::digest::Credentials;
+use crate::draft::{ContactSpec, Hop};
 
 #[test]
 fn rfc6665_4_1_2_2_a_refresh_that_is_answered_481_makes_a_new_subscription_at_once() {
@@ -139,4 +141,54 @@ fn cve_mwi_an_end_that_races_a_refresh_a_thousand_times() {
         let _ = rig.turn(|turn| turn.unsubscribe(id));
         rig.nothing_left();
     }
+}
+
+/// Along a flow from this port.
+fn by(port: u16, user: &str) -> Whereby {
+    let path = Path { flow: FlowId(port.into()), local: ([192, 0, 2, 7], port).into(), ..path() };
+    let contact = ContactSpec::Auto { user: Some(user.to_owned()), params: String::new() };
+    Whereby { routes: Vec::new(), hop: Hop::Path(path), contact, credentials: Credentials::new() }
+}
+
+/// Call-ID, whether it is within a dialog, our port and Contact of the last request.
+fn sent(rig: &Rig) -> (String, bool, bool, String) {
+    let headers = rig.last().headers();
+    let text = |id| headers.text(id).unwrap().into_owned();
+    let by_other = text(HeaderId::Via).contains("192.0.2.7:6000;");
+    (headers.call_id().to_owned(), headers.to_tag().is_some(), by_other, text(HeaderId::Contact))
+}
+
+#[test]
+fn rfc5626_4_3_a_subscription_is_made_anew_by_another_flow_and_says_within_one_where_it_is() {
+    let moves = |rig: &mut Rig, id, way| rig.turn(|turn| turn.move_subscription(id, way)).unwrap();
+    let Whereby { hop, contact, .. } = by(5060, "alice");
+    let mut rig = Rig::new();
+    let id = rig.subscribe(SubscribeSpec { hop, contact, ..spec() });
+    rig.answer(200, &[("Expires", "600")]);
+    assert_eq!(rig.notify("active;expires=600"), 200);
+    let (call_id, ..) = sent(&rig);
+    moves(&mut rig, id, by(5060, "elsewhere"));
+    assert_eq!(sent(&rig), (call_id.clone(), true, false, "<sip:elsewhere@192.0.2.7:5060>".to_owned()));
+    // One SUBSCRIBE is under way, on a flow that is gone: nobody waits for its answer.
+    let count = rig.requests.len();
+    moves(&mut rig, id, by(6000, "alice"));
+    let (anew, within, by_other, contact) = sent(&rig);
+    assert!(anew != call_id && !within && by_other && contact == "<sip:alice@192.0.2.7:6000>", "{:?}", rig.last());
+    assert_eq!(rig.requests.len(), count + 1);
+    rig.answer(200, &[("Expires", "600")]);
+    assert_eq!(rig.notify("active;expires=600"), 200);
+    // One that rests is made at once.
+    let (before, ..) = sent(&rig);
+    rig.notify("terminated;reason=giveup;retry-after=500");
+    rig.wait_until(40.0);
+    assert!(rig.requests.iter().all(|(_, one)| [&call_id, &before].contains(&&one.headers().call_id().to_owned())));
+    moves(&mut rig, id, by(6000, "alice"));
+    assert!(![call_id, before].contains(&sent(&rig).0), "{:?}", rig.last());
+    rig.answer(200, &[("Expires", "600")]);
+    assert_eq!(rig.notify("active;expires=600"), 200);
+    // One that is being ended is over with its flow.
+    rig.turn(|turn| turn.unsubscribe(id)).unwrap();
+    moves(&mut rig, id, by(5060, "alice"));
+    assert!(matches!(rig.event(), SubscriptionEvent::Ended), "{:?}", rig.event());
+    rig.nothing_left();
 }

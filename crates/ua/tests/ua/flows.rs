@@ -1,0 +1,129 @@
+//! A registration over a connection that breaks, and what goes by it (RFC 5626).
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sip::message::{Frame, Framer, HeaderId, Limits, Lines, Message, Method, Request, StatusCode, write_response};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use ua::{AccountConfig, SubscriptionNews};
+
+use crate::{builder, header, until};
+
+/// Takes every registration, subscription and publication, one connection after the other.
+struct Server {
+    address: std::net::SocketAddr,
+    /// By which connection each request came.
+    came: Arc<Mutex<Vec<(usize, String)>>>,
+    cut: Arc<Notify>,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, came, cut) = (listener.local_addr().unwrap(), Arc::default(), Arc::new(Notify::new()));
+        let (seen, cutting) = (Arc::clone(&came), Arc::clone(&cut));
+        tokio::spawn(async move {
+            for number in 0.. {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::select! {
+                    () = cutting.notified() => {}
+                    () = serve(stream, number, &seen) => {}
+                }
+            }
+        });
+        Self { address, came, cut }
+    }
+
+    /// Those of this method that came by this connection.
+    fn of(&self, number: usize, method: &str) -> Vec<String> {
+        let all = self.came.lock().unwrap();
+        let wanted = |(by, text): &&(usize, String)| *by == number && text.starts_with(method);
+        all.iter().filter(wanted).map(|(_, text)| text.clone()).collect()
+    }
+}
+
+async fn serve(mut stream: TcpStream, number: usize, came: &Mutex<Vec<(usize, String)>>) {
+    let (mut framer, mut chunk) = (Framer::new(Limits::default()), [0; 4_096]);
+    while let Ok(length @ 1..) = stream.read(&mut chunk).await {
+        framer.push(&chunk[..length]);
+        while let Some(Ok(frame)) = framer.next_frame() {
+            let Frame::Message(bytes) = frame else {
+                stream.write_all(b"\r\n").await.unwrap();
+                continue;
+            };
+            let Ok(Message::Request(request)) = Message::parse(bytes, &Limits::default()) else { continue };
+            let text = String::from_utf8_lossy(request.bytes()).into_owned();
+            let count = came.lock().unwrap().len();
+            came.lock().unwrap().push((number, text.clone()));
+            stream.write_all(&answer(&request, &text, count)).await.unwrap();
+            if *request.method() == Method::Subscribe {
+                stream.write_all(notify(&text, count).as_bytes()).await.unwrap();
+            }
+        }
+    }
+}
+
+fn answer(request: &Request, text: &str, count: usize) -> Vec<u8> {
+    let mut lines = Lines::new();
+    match request.method() {
+        Method::Register => {
+            let contact = header(text, "Contact").unwrap().split(";expires").next().unwrap();
+            lines.push("Contact", &format!("{contact};expires=600")).unwrap();
+            lines.push("Require", "outbound").unwrap();
+        }
+        Method::Publish => {
+            lines.push("SIP-ETag", &format!("tag{count}")).unwrap();
+            lines.push_id(HeaderId::Expires, 6);
+        }
+        _ => {
+            lines.push("Contact", "<sip:notifier@127.0.0.1>").unwrap();
+            lines.push_id(HeaderId::Expires, 600);
+        }
+    }
+    write_response(request.headers(), StatusCode::OK, None, Some("n"), &lines, None, None).to_vec()
+}
+
+/// What a subscriber is told first.
+fn notify(subscribe: &str, count: usize) -> String {
+    let of = |name| header(subscribe, name).unwrap();
+    let target = of("Contact").split(['<', '>']).nth(1).unwrap();
+    let body = "<?xml version=\"1.0\"?><presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"sip:bob@b\"/>";
+    format!(
+        "NOTIFY {target} SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK{count}\r\nMax-Forwards: 70\r\nFrom: {};tag=n\r\nTo: {}\r\n\
+         Call-ID: {}\r\nCSeq: 1 NOTIFY\r\nContact: <sip:notifier@127.0.0.1>\r\nEvent: presence\r\n\
+         Subscription-State: active;expires=600\r\nContent-Type: application/pidf+xml\r\nContent-Length: {}\r\n\r\n{body}",
+        of("To").split(";tag").next().unwrap(),
+        of("From"),
+        of("Call-ID"),
+        body.len()
+    )
+}
+
+#[tokio::test]
+async fn rfc5626_4_3_subscriptions_and_publications_follow_the_registration_to_its_next_flow() {
+    let server = Server::start().await;
+    let alice = builder().tcp("127.0.0.1:0").build().await.unwrap();
+    let config = AccountConfig::new(format!("sip:alice@{};transport=tcp", server.address))
+        .outbound("urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6")
+        .retry(Duration::from_millis(100), Duration::from_millis(500));
+    let account = alice.account(config).await.unwrap();
+    account.register().await.unwrap();
+    let mut watched = account.subscribe("bob", "presence").start().await.unwrap();
+    let mut published = account.publish("presence", "application/pidf+xml", b"<presence/>").await.unwrap();
+    published.stands().await.unwrap();
+    let mut state = async || {
+        while !matches!(watched.next().await.expect("more news"), SubscriptionNews::State { .. }) {}
+    };
+    state().await;
+    let before = server.of(0, "SUBSCRIBE ").remove(0);
+    server.cut.notify_one();
+    tokio::time::timeout(Duration::from_secs(10), state()).await.expect("news by the next flow");
+    let again = server.of(1, "SUBSCRIBE ").remove(0);
+    assert_ne!(header(&again, "Call-ID"), header(&before, "Call-ID"), "{again}");
+    until("the publication", async || !server.of(1, "PUBLISH ").is_empty()).await;
+    let refresh = server.of(1, "PUBLISH ").remove(0);
+    assert!(header(&refresh, "SIP-If-Match").is_some_and(|tag| tag.starts_with("tag")), "{refresh}");
+    alice.close().await;
+}
