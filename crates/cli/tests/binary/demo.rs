@@ -15,6 +15,24 @@ fn demo_hears_both_ways_in_under_ten_seconds() {
         assert!(ended.stdout.contains(&format!(" {rung} ")), "no {rung} in {}", ended.stdout);
     }
     assert!(ended.stdout.contains("digits 42# dialled                                  42#  yes"), "{}", ended.stdout);
+    let found = |what: &str| ended.stdout.lines().any(|line| line.contains(what) && line.ends_with(" yes"));
+    for what in [
+        "440 Hz of the caller at the callee",
+        "1000 Hz of the callee at the caller",
+        "hold is silent, resume is seen",
+        "hung up at both ends",
+        "second call: 600 sends the tone back",
+    ] {
+        assert!(found(what), "{what}: {}", ended.stdout);
+    }
+    // After the end of the first call a second one begins, is answered and ends.
+    let ladder: Vec<&str> = ended.stdout.lines().take_while(|line| !line.contains(" Hz of the ")).collect();
+    let over = ladder.iter().rposition(|line| line.contains("- 200 BYE ")).unwrap();
+    let first = ladder.iter().position(|line| line.contains("- 200 BYE ")).unwrap();
+    let second = ladder.get(first..over).unwrap_or_default().join("\n");
+    for rung in ["INVITE", "200 INVITE", "BYE"] {
+        assert!(second.contains(&format!("- {rung} -")), "no {rung} after the first call: {}", ended.stdout);
+    }
     assert!(!ended.stdout.contains("  no"), "{}", ended.stdout);
 }
 

@@ -488,3 +488,33 @@ fn roles_are_words_and_timer_c_is_more_than_three_minutes() {
     assert!(read("roles.'a.example' = 'proxy'").unwrap().is_more_than_pbx());
     assert!(read("role = 'registrar'").unwrap().is_more_than_pbx());
 }
+
+/// The number of a line `key = number # meaning`, which may be a comment; none where absent means something else than that number.
+fn told(line: &str) -> Option<(&str, i64)> {
+    let line = line.strip_prefix("//! ").unwrap_or(line);
+    let (key, value) = line.trim_start_matches("# ").split_once(" = ")?;
+    let (value, meaning) = value.split_once('#').unwrap_or((value, ""));
+    Some((key, value.trim().parse().ok()?)).filter(|_| !meaning.contains("absent:"))
+}
+
+#[test]
+fn what_is_written_as_the_default_is_the_default() {
+    let effective: toml::Table = Config::default().to_toml().parse().unwrap();
+    for (name, text, least) in [
+        ("the example", include_str!("../../../../examples/offhook.toml"), 25),
+        ("file.rs", include_str!("file.rs"), 25),
+    ] {
+        let (mut section, mut held) = (None, 0);
+        for line in text.lines() {
+            if let Some(begun) = line.trim_start_matches("//! ").trim_start_matches("# ").strip_prefix('[') {
+                section = effective.get(begun.split(']').next().unwrap()).and_then(toml::Value::as_table);
+            } else if let Some((key, number)) = told(line)
+                && let Some(value) = section.and_then(|section| section.get(key)?.as_integer())
+            {
+                assert_eq!(value, number, "{name} says of {key}: {line}");
+                held += 1;
+            }
+        }
+        assert!(held >= least, "{name}: {held} numbers held");
+    }
+}
