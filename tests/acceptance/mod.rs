@@ -4,6 +4,7 @@
 mod agent;
 mod calling;
 mod pbx;
+mod roles;
 mod sip_rules;
 mod softphone;
 pub(crate) mod wire;

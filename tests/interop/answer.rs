@@ -85,7 +85,7 @@ fn sipp_that_never_acknowledges_gets_copies_and_then_a_bye() {
 #[test]
 fn sipp_that_repeats_everything_gets_the_same_answers() {
     let (mut robot, address) = offhook::answer(&[]);
-    let (code, output) = sipp::run("uac_repeats.xml", &address, &["-m", "5"]);
+    let (code, output) = sipp::run("uac_repeats.xml", &address, &["-m", "5", "-nr"]);
     assert_eq!(code, 0, "{output}");
     robot.wait_for("call 5 ended by caller");
     assert!(!robot.output().contains("call 6"), "a repeated INVITE is no new call");

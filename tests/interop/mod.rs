@@ -6,6 +6,7 @@ mod baresip;
 mod blocked;
 mod browser;
 mod callee;
+mod controls;
 mod events;
 mod families;
 mod faults;

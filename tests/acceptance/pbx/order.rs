@@ -1,8 +1,8 @@
-//! Requests in a call that cross, come too late or are broken.
+//! Requests in a call that cross, come too late or are broken; what is looked at first.
 
 use std::time::{Duration, Instant};
 
-use super::{Device, Pair, code, field, number, server};
+use super::{Device, Pair, Server, code, field, number, server};
 use crate::acceptance::wire::{Ask, Wire};
 use crate::program::PATIENCE;
 
@@ -154,4 +154,44 @@ fn tb29_cseq_and_mandatory_headers() {
     assert_eq!(alice.wire.rest(), Vec::<String>::new());
     let bye = alice.wire.within(&answer, "BYE", 205);
     assert_eq!(alice.wire.code_of(&bye), 200, "the call was still there");
+}
+
+/// The answer to OPTIONS about this, of a stranger.
+fn options(server: &Server, uri: &str, lines: &[&str]) -> String {
+    let mut wire = Wire::to(&server.address);
+    let mut ask = wire.ask("OPTIONS");
+    ask.uri = uri.replace("{}", &server.address);
+    ask.more = lines.iter().map(|line| (*line).to_owned()).collect();
+    wire.final_of(&ask)
+}
+
+#[test]
+fn tb15_unknown_require_and_the_order_of_checks() {
+    let server = server("");
+    let mut alice = Device::new(&server, "alice");
+    let mut invite = alice.invite("600");
+    invite.more = vec!["Require: foo".into()];
+    // `signed` sees the 401 before anything else is said.
+    let signed = alice.wire.signed(&invite, "alice", "a");
+    alice.wire.send(&signed);
+    let refused = alice.ends(&signed);
+    assert_eq!((code(&refused), field(&refused, "Unsupported").as_deref()), (420, Some("foo")), "{refused}");
+    let mut invite = alice.invite("600");
+    invite.more = vec!["Require: replaces".into()];
+    let signed = alice.wire.signed(&invite, "alice", "a");
+    alice.wire.send(&signed);
+    let taken = alice.ends(&signed);
+    assert_eq!(code(&taken), 200, "{taken}");
+    let bye = alice.wire.within(&taken, "BYE", 3);
+    assert_eq!(alice.wire.code_of(&bye), 200);
+
+    let [required, scheme, user] = [("sip:600@{}", "Require: foo"), ("mailto:x@y", "X: y"), ("sip:999@{}", "X: y")];
+    let open = options(&server, required.0, &[required.1]);
+    assert_eq!((code(&open), field(&open, "Unsupported").as_deref()), (420, Some("foo")), "{open}");
+    assert_eq!(code(&options(&server, scheme.0, &[scheme.1])), 416);
+    assert_eq!(code(&options(&server, user.0, &[user.1])), 404);
+    let server = self::server("options_auth = true\n");
+    for (uri, line) in [required, scheme, user] {
+        assert_eq!(code(&options(&server, uri, &[line])), 401, "{uri} {line}");
+    }
 }
