@@ -15,6 +15,7 @@ mod flushed;
 pub(crate) mod full_disk;
 mod kamailio;
 mod located;
+mod logs;
 mod marked;
 mod message;
 mod names;

@@ -66,7 +66,11 @@ pub(crate) fn open(config: &Config) -> Result<Home, store::StoreError> {
     if let Some(path) = &config.sqlite.bindings {
         let begun = std::time::Instant::now();
         let (bindings, records) = store::sqlite::Bindings::open(path, store::sqlite::Options::default())?;
-        tracing::info!(bindings = records.len(), ms = begun.elapsed().as_millis(), "bindings restored from SQLite");
+        tracing::info!(
+            bindings = records.len(),
+            ms = begun.elapsed().as_millis() as u64,
+            "bindings restored from SQLite"
+        );
         return Ok(Home { keeper: Some(Keeper::Sqlite(Arc::new(bindings))), records: Arc::new(records) });
     }
     let begun = std::time::Instant::now();
@@ -77,7 +81,12 @@ pub(crate) fn open(config: &Config) -> Result<Home, store::StoreError> {
         tracing::warn!(octets = found.torn, "the last write before the end was unfinished and has been cut off");
     }
     let durable = config.durability == Durability::Sync;
-    tracing::info!(bindings = found.records.len(), ms = begun.elapsed().as_millis(), durable, "bindings restored");
+    tracing::info!(
+        bindings = found.records.len(),
+        ms = begun.elapsed().as_millis() as u64,
+        durable,
+        "bindings restored"
+    );
     Ok(Home { keeper: Some(Keeper::Journal(Arc::new(Mutex::new(journal)))), records: Arc::new(found.records) })
 }
 

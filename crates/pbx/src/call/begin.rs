@@ -195,8 +195,12 @@ impl Switch {
         self.seat_guest(session, &invite.request);
         let private = Wish::of_caller(invite.request.headers()).is_anonymous();
         let caller = Leg { private, ..Leg::new(CALLER, session, line) };
+        let id = self.calls.number(self.neighbours.me, self.neighbours.spread.count());
+        let call_id = invite.request.headers().call_id();
+        // All that is said of the call later has its number.
+        tracing::info!(call = id, %call_id, from = %invite.user, to = %number, "call begun");
         let call = Box::new(Call {
-            id: self.calls.number(self.neighbours.me, self.neighbours.spread.count()),
+            id,
             caller,
             user: invite.user.clone(),
             number,

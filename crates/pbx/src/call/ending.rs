@@ -30,7 +30,7 @@ impl Switch {
         self.write_call(&call, true);
         let Call { caller, user, stage, id, number, since, .. } = *call;
         let lasted = turn.now().mono.since(since);
-        tracing::info!(call = id, from = %user, to = %number, result = outcome.as_str(), ms = lasted.as_millis(), "call over");
+        tracing::info!(call = id, from = %user, to = %number, result = outcome.as_str(), ms = lasted.as_millis() as u64, "call over");
         self.hang_up(caller, Some(StatusCode::TEMPORARILY_UNAVAILABLE), lines.clone(), turn);
         match stage {
             Stage::Ringing(mut ringing) => self.stop_calling(&mut ringing.hunt, lines, turn),

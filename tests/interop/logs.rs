@@ -1,0 +1,128 @@
+//! What `serve` logs, and the configuration file that it finds by itself.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::acceptance::wire::{Wire, code};
+use crate::program::offhook::{self, USERS};
+use crate::program::{Program, free_port};
+
+/// What a server logs and prints with these arguments while somebody comes with a wrong password and somebody else calls the echo, and what they have said:
+/// the answers to their challenges, then the Call-ID of the call.
+fn heard(arguments: &[&str], ready: &str) -> (Vec<String>, Vec<String>) {
+    let state = tempfile::tempdir().unwrap();
+    let address = format!("127.0.0.1:{}", free_port());
+    let serve = ["serve", "--sip", &address, "--state", state.path().to_str().unwrap()];
+    let mut server = offhook::start(&[&serve[..], &USERS, arguments].concat());
+    server.wait_for(ready);
+    let mut wire = Wire::to(&address);
+    let mut said = Vec::new();
+    for (method, number, password, due) in [("REGISTER", "1001", "guessed", 403), ("INVITE", "600", "secret1", 200)] {
+        let mut ask = wire.ask(method);
+        ask.uri = format!("sip:{number}@{address}");
+        ask.to = format!("<{}>", ask.uri);
+        let signed = wire.signed(&ask, "1001", password);
+        let hash = signed.more.iter().find_map(|line| line.split("response=\"").nth(1)?.split('"').next());
+        said.push(hash.unwrap().to_owned());
+        let answer = wire.final_of(&signed);
+        assert_eq!(code(&answer), due, "{answer}");
+        if method == "INVITE" {
+            let ack = wire.within(&answer, "ACK", 2);
+            wire.send(&ack);
+            let bye = wire.within(&answer, "BYE", 3);
+            assert_eq!(wire.code_of(&bye), 200);
+            said.push(signed.call_id.clone());
+        }
+    }
+    server.wait_for("call over");
+    let (_, printed) = server.stop("TERM");
+    (printed.lines().map(str::to_owned).collect(), said)
+}
+
+#[test]
+fn logs_in_json_are_an_object_for_each_event_and_tell_no_credentials() {
+    let (lines, said) = heard(&["--json", "-vv"], "\"event\":\"ready\"");
+    let objects: Vec<Value> =
+        lines.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|why| panic!("{why}: {line}"))).collect();
+    let (logged, printed): (Vec<_>, Vec<_>) = objects.iter().partition(|object| object.get("level").is_some());
+    assert!(printed.iter().all(|object| object["v"] == 1), "{printed:?}");
+    let event = |words: &str| {
+        let found =
+            logged.iter().find(|line| line["fields"]["message"].as_str().is_some_and(|text| text.contains(words)));
+        found.unwrap_or_else(|| panic!("no {words}: {logged:#?}"))
+    };
+    for line in &logged {
+        assert!(
+            line["timestamp"].as_str().is_some_and(|time| time.ends_with('Z')) && line["target"].is_string(),
+            "{line}"
+        );
+    }
+    let failed = event("auth_failed");
+    assert_eq!(failed["level"], "WARN");
+    assert_eq!(failed["fields"]["message"], "auth_failed ip=127.0.0.1 user=\"1001\" reason=wrong_response");
+    let failures = logged.iter().filter(|line| line.to_string().contains("auth_failed")).count();
+    assert_eq!(failures, 1, "nothing is said of challenges that were answered rightly, or not yet");
+    let (begun, over) = (event("call begun"), event("call over"));
+    assert_eq!(
+        (begun["fields"]["call_id"].as_str(), &begun["fields"]["call"]),
+        (Some(&*said[2]), &over["fields"]["call"])
+    );
+    assert_eq!(
+        (&over["level"], &over["fields"]["from"], &over["fields"]["to"]),
+        (&"INFO".into(), &"1001".into(), &"600".into())
+    );
+    assert!(over["fields"]["call"].is_u64() && over["fields"]["ms"].is_u64(), "{over}");
+    // The messages themselves, each in one event.
+    assert!(event("response=\"(cut)\"")["fields"]["message"].as_str().unwrap().contains("\nREGISTER sip:1001@"));
+    for secret in said[..2].iter().map(String::as_str).chain(["secret1", "guessed"]) {
+        assert!(!lines.iter().any(|line| line.contains(secret)), "{secret} is told");
+    }
+}
+
+/// The control: for people they are lines.
+#[test]
+fn logs_for_people_are_lines() {
+    let (lines, _) = heard(&["-v"], "ready; state in");
+    assert!(lines.iter().all(|line| serde_json::from_str::<Value>(line).is_err()), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("WARN") && line.contains("auth_failed ip=127.0.0.1")), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("INFO") && line.contains("call over call=")), "{lines:#?}");
+}
+
+/// The program where /etc holds these files alone, seen by nobody else.
+fn with_etc(files: &[(&str, &str)], arguments: &[&str]) -> Program {
+    let put = files
+        .iter()
+        .map(|(name, text)| format!("mkdir -p $(dirname /etc/{name}) && printf '{text}' > /etc/{name} && "));
+    let script = format!("mount -t tmpfs none /etc && {} exec \"$0\" \"$@\"", put.collect::<String>());
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", &script, env!("CARGO_BIN_EXE_offhook")]);
+    Program::start(command.args(arguments).env("OFFHOOK_RUNTIME", "/dev/null/offhook"))
+}
+
+const OWN: (&str, &str) = ("offhook/offhook.toml", "realm = \"of-etc\"\\n[users.3001]\\npassword = \"x\"\\n");
+const BESIDE: (&str, &str) = ("offhook/conf.d/ring.toml", "ring_secs = 7\\n");
+
+#[test]
+fn configuration_in_etc_is_found_unless_another_is_named() {
+    let effective = ["check", "--print-effective"];
+    let (code, printed) = with_etc(&[OWN, BESIDE], &effective).finish();
+    assert_eq!(code, 0, "{printed}");
+    for text in ["# /etc/offhook/offhook.toml: good", "realm = \"of-etc\"", "ring_secs = 7"] {
+        assert!(printed.contains(text), "{text}: {printed}");
+    }
+    let (code, printed) = with_etc(&[], &effective).finish();
+    assert!(code == 0 && printed.contains("# the defaults: good") && printed.contains("ring_secs = 60"), "{printed}");
+    let named = offhook::configuration("realm = \"named\"\n");
+    let (code, printed) =
+        with_etc(&[OWN, BESIDE], &[&effective[..], &[named.path().to_str().unwrap()]].concat()).finish();
+    assert!(code == 0 && printed.contains("realm = \"named\"") && !printed.contains("3001"), "{printed}");
+    let (code, printed) = with_etc(&[("offhook/offhook.toml", "\\nrealms = 1\\n")], &["check"]).finish();
+    assert_eq!(code, 3, "{printed}");
+    assert!(printed.contains("/etc/offhook/offhook.toml:2:1: ") && printed.contains("realm"), "{printed}");
+    let state = tempfile::tempdir().unwrap();
+    let serve = ["serve", "--sip", "127.0.0.1:0", "--state", state.path().to_str().unwrap()];
+    let mut server = with_etc(&[OWN, BESIDE], &serve);
+    server.wait_for("user 3001");
+    server.wait_for("ready; state in");
+}
