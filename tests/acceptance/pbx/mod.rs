@@ -1,6 +1,7 @@
 //! The PBX (ids tb..), by `offhook serve` with devices that write their messages themselves.
 
 mod addresses;
+mod beside;
 mod calling;
 mod contacts;
 mod order;

@@ -1,6 +1,7 @@
 //! Calls that are placed.
 
 use std::process::{Command, Stdio};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ua::{AccountConfig, CallError, EndedBy};
@@ -53,6 +54,22 @@ fn ta02_bad_uri_refused_before_any_packet() {
         assert!(matches!(refused, Some(CallError::BadUri { .. })), "{bad:?}: {refused:?}");
     }
     assert_eq!((phone.calls(), phone.sent()), (0, 0));
+}
+
+#[test]
+fn ta05_bad_account_refused_before_any_packet() {
+    let (phone, mut callee) = (Phone::new(), Callee::new());
+    for bad in ["", "not a uri", "sip:", "sip:alice@", "tel:+4930123", "sip:alice@h\r\nX: 1"] {
+        let refused = phone.run(phone.endpoint.account(AccountConfig::new(bad))).err();
+        assert!(matches!(refused, Some(CallError::BadUri { .. })), "{bad:?}: {refused:?}");
+    }
+    assert_eq!((phone.calls(), phone.sent()), (0, 0));
+    // An account is a value, so there is none with a wrong number; that of an endpoint which is closed calls nobody any more.
+    let account = phone.run(phone.endpoint.account(AccountConfig::new("sip:alice@example.org"))).unwrap();
+    let Phone { runtime, endpoint, sent } = phone;
+    runtime.block_on(endpoint.close());
+    assert!(runtime.block_on(account.call(callee.uri()).start()).is_err());
+    assert_eq!((callee.next(Duration::from_millis(400)), sent.load(Ordering::Relaxed)), (None, 0));
 }
 
 #[test]
