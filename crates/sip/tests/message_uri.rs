@@ -179,6 +179,7 @@ fn rfc3261_25_1_what_is_no_uri() {
         "tel:+",
         "tel:abc!",
         "tel:+a",
+        "tel:+49 30 1",
         "</>",
         "/",
         "1x:y",
