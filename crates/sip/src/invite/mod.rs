@@ -72,6 +72,7 @@ pub(crate) use uas::{on_ack, on_cancel};
 
 use crate::config::Config;
 use crate::dialog::{Dialog, Dialogs, Phase, Record};
+use crate::draft::ContactSpec;
 use crate::event::{Event, Failure};
 use crate::id::{ClientTx, DialogId, Id, ServerTx, SessionId, Shard};
 use crate::message::{HeaderId, Lines, Method, Response};
@@ -162,6 +163,16 @@ impl Turn<'_> {
     /// What the session's dialog remembers: with several early ones, the first. `None` before there is one.
     pub fn dialog_of(&self, s: SessionId) -> Option<&Dialog> {
         self.stack.sessions.dialogs.get(get(self, s)?.dialog?)
+    }
+
+    /// What stands in Contact of what we say in a session, unless it is said otherwise: before the first answer, our address on the path.
+    ///
+    /// # Errors
+    /// [`StackError::Gone`] when there is no dialog; [`StackError::State`] for what is too long for one.
+    pub fn set_contact(&mut self, s: SessionId, contact: &ContactSpec) -> Result<(), StackError> {
+        let dialog = get(self, s).and_then(|session| session.dialog).ok_or(StackError::Gone)?;
+        let dialog = self.stack.sessions.dialogs.get_mut(dialog).ok_or(StackError::Gone)?;
+        dialog.set_contact(contact).map_err(|_| StackError::State("a Contact that a dialog has room for"))
     }
 
     /// A dialog by its handle, for early ones of [`SessionEvent::Progress`].

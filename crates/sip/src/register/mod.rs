@@ -31,7 +31,7 @@ use std::time::Duration;
 use crate::draft::ContactSpec;
 use crate::event::Failure;
 use crate::id::{ClientTx, FlowId, RegistrationId};
-use crate::message::{Response, StatusCode};
+use crate::message::{Request, Response, StatusCode};
 use crate::outbox::{Origin, Path};
 use crate::stack::StackError;
 use crate::transaction::print;
@@ -105,6 +105,16 @@ struct Place {
 }
 
 impl Way {
+    /// Whether what comes from there comes by the way by which we are registered.
+    pub fn leads_from(&self, origin: &Origin) -> bool {
+        self.path.is_some_and(|path| (path.flow, path.remote) == (origin.flow, origin.remote))
+    }
+
+    /// [`Way::contact`] for what is said in a dialog that this request makes (RFC 3261 section 12.1.1).
+    pub fn contact_for(&self, request: &Request) -> Option<String> {
+        self.contact(print::is_secure(request.uri_text(), &[]), false)
+    }
+
     /// What stands in Contact of requests and responses of ours that make dialogs, where our own address on the path does not do: an address of our instance
     /// (RFC 5627 section 4.4), one whose dialogs stay on this flow (`ob`, RFC 5626 section 4.3), or that which the registrar sees us at.
     ///

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sip::message::StatusCode;
-use sip::register::{RegisterFailure, RegisterSpec, RegistrationEvent, Removal};
-use sip::{Failure, RegistrationId, SendError, Turn};
+use sip::register::{RegisterFailure, RegisterSpec, RegistrationEvent, Removal, Way};
+use sip::{Failure, Origin, RegistrationId, SendError, Turn};
 use tokio::sync::{oneshot, watch};
 
 use super::account::{Account, Registered, Stands};
@@ -114,6 +114,15 @@ impl Phone {
             self.subscriptions_follow(&state, turn);
             self.publications_follow(&state, turn);
         }
+    }
+
+    /// The way of the registration by which something comes.
+    pub(super) fn registered_at(&self, origin: &Origin) -> Option<&Way> {
+        let standing = self.accounts.values().flat_map(|account| &account.flows).filter_map(|one| match &one.stands {
+            Stands::Well { flow, .. } => Some(&flow.way),
+            _ => None,
+        });
+        { standing }.find(|way| way.leads_from(origin))
     }
 
     /// A registration is gone; with the last one, the account.

@@ -4,7 +4,7 @@ use media::Key;
 use sdp::NegotiationState;
 use sip::message::{Body, HeaderId, Lines, Request, StatusCode};
 use sip::uas::{self, Reliability};
-use sip::{Origin, Reply, ServerTx, SessionId, Turn};
+use sip::{ContactSpec, Origin, Reply, ServerTx, SessionId, Turn};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
@@ -58,6 +58,10 @@ impl Phone {
         };
         // On an error the stack has answered.
         let Ok(session) = turn.session(tx) else { return };
+        if let Some(contact) = self.registered_at(origin).and_then(|way| way.contact_for(request)) {
+            // One that is too long for a dialog is left out.
+            let _ = turn.set_contact(session, &ContactSpec::Given(contact));
+        }
         let key = self.parts.media.key();
         let (line, ends) = Line::new(link, key);
         let caller = Caller::of(request, origin, &self.parts.believed);

@@ -53,17 +53,22 @@ async fn serve(mut stream: TcpStream, number: usize, came: &Mutex<Vec<(usize, St
                 stream.write_all(b"\r\n").await.unwrap();
                 continue;
             };
-            let Ok(Message::Request(request)) = Message::parse(bytes, &Limits::default()) else { continue };
-            let text = String::from_utf8_lossy(request.bytes()).into_owned();
-            let count = came.lock().unwrap().len();
+            let (text, count) = (String::from_utf8_lossy(&bytes).into_owned(), came.lock().unwrap().len());
             came.lock().unwrap().push((number, text.clone()));
+            let Ok(Message::Request(request)) = Message::parse(bytes, &Limits::default()) else { continue };
             stream.write_all(&answer(&request, &text, count)).await.unwrap();
             if *request.method() == Method::Subscribe {
                 stream.write_all(notify(&text, count).as_bytes()).await.unwrap();
+            } else if *request.method() == Method::Message {
+                stream.write_all(INVITE.as_bytes()).await.unwrap();
             }
         }
     }
 }
+
+/// What a caller says that is asked for by a message.
+const INVITE: &str = "INVITE sip:alice@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bKcall\r\nMax-Forwards: 70\r\n\
+    From: <sip:bob@b>;tag=b\r\nTo: <sip:alice@b>\r\nCall-ID: call\r\nCSeq: 1 INVITE\r\nContact: <sip:bob@127.0.0.1>\r\nContent-Length: 0\r\n\r\n";
 
 fn answer(request: &Request, text: &str, count: usize) -> Vec<u8> {
     let mut lines = Lines::new();
@@ -125,5 +130,23 @@ async fn rfc5626_4_3_subscriptions_and_publications_follow_the_registration_to_i
     until("the publication", async || !server.of(1, "PUBLISH ").is_empty()).await;
     let refresh = server.of(1, "PUBLISH ").remove(0);
     assert!(header(&refresh, "SIP-If-Match").is_some_and(|tag| tag.starts_with("tag")), "{refresh}");
+    alice.close().await;
+}
+
+#[tokio::test]
+async fn rfc5626_4_3_who_is_called_along_a_flow_says_that_the_dialog_stays_on_it() {
+    let server = Server::start().await;
+    let alice = builder().tcp("127.0.0.1:0").build().await.unwrap();
+    let config = AccountConfig::new(format!("sip:alice@{};transport=tcp", server.address))
+        .outbound("urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6");
+    let account = alice.account(config).await.unwrap();
+    account.register().await.unwrap();
+    account.message("bob", "call me").await.unwrap();
+    let incoming = alice.incoming().await.unwrap();
+    incoming.ring().await.unwrap();
+    until("a 180", async || !server.of(0, "SIP/2.0 180").is_empty()).await;
+    let ringing = server.of(0, "SIP/2.0 180").remove(0);
+    let contact = header(&ringing, "Contact").unwrap();
+    assert!(contact.starts_with("<sip:alice@127.0.0.1:") && contact.ends_with(";transport=tcp;ob>"), "{ringing}");
     alice.close().await;
 }

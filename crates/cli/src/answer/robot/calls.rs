@@ -45,6 +45,10 @@ impl Robot {
                 return self.tell(News::Refused { call: number, code, why: error.to_string() });
             }
         };
+        let registered = self.own.as_ref().and_then(|own| own.contact_at(origin, request));
+        let contact = registered.unwrap_or(ContactSpec::Auto { user: None, params: String::new() });
+        // One that is too long for a dialog is left out.
+        let _ = turn.set_contact(session, &contact);
         let local = origin.local.ip();
         let live = match self.prepare(number, local, turn) {
             Ok(live) => live,
@@ -59,7 +63,7 @@ impl Robot {
         self.tell(News::Ringing { call: number, from: caller(request), told });
         self.calls.insert(session, live);
         self.watchers.changed();
-        let ringing = Reply::new(StatusCode::RINGING).contact(contact());
+        let ringing = Reply::new(StatusCode::RINGING);
         let reliability = Reliability::of(request.headers());
         if reliability == Reliability::Required || self.conduct.reliable && reliability == Reliability::Supported {
             self.promise(session, ringing.reliable(), request, turn);
@@ -116,7 +120,7 @@ impl Robot {
             Ok(ready) => ready,
             Err((code, why)) => return self.refuse(session, code, call, why, turn),
         };
-        let mut reply = Reply::new(StatusCode::OK).contact(contact()).lines(self.abilities.clone());
+        let mut reply = Reply::new(StatusCode::OK).lines(self.abilities.clone());
         reply.body = Some(ready.body).filter(|body| !body.is_empty()).map(Body::sdp);
         if turn.answer(session, reply).is_err() {
             // It has an answer already, or nobody waits for one.
@@ -181,7 +185,7 @@ impl Robot {
                 if let Some(agreed) = agreed {
                     self.change(session, agreed);
                 }
-                Reply::new(StatusCode::OK).contact(contact()).body(Body::sdp(body))
+                Reply::new(StatusCode::OK).body(Body::sdp(body))
             }
             Err(error) => Reply::new(StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE)),
         })
@@ -399,10 +403,6 @@ fn name_and_uri(from: &str) -> Option<(&str, &str)> {
     let name = name.strip_suffix(' ').unwrap_or(name);
     let plain = name.bytes().all(|octet| octet.is_ascii_alphanumeric());
     rest.split_once('>').filter(|_| plain).map(|(uri, _)| (name, uri))
-}
-
-fn contact() -> ContactSpec {
-    ContactSpec::Auto { user: None, params: String::new() }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use sip::digest::Credentials;
 use sip::register::{RegisterFailure, RegisterSpec, RegistrationEvent};
 use sip::{Failure, Hop, RegistrationId, SendError, Turn};
 
-use super::transferring::Own;
+use super::transferring::{Own, Standing};
 use super::{News, Robot};
 use crate::exit::Exit;
 
@@ -28,7 +28,7 @@ impl Robot {
             routes: spec.routes.clone(),
             hop: spec.hop.clone(),
             given: credentials.clone(),
-            bound: Vec::new(),
+            flows: Vec::new(),
         });
         for spec in account.specs {
             match turn.register(RegisterSpec { credentials: credentials.clone(), ..spec }) {
@@ -40,15 +40,22 @@ impl Robot {
 
     pub(super) fn registration(&mut self, id: RegistrationId, event: RegistrationEvent) {
         match event {
-            RegistrationEvent::Registered { expires, service_route, asked, .. } => {
+            RegistrationEvent::Registered { expires, service_route, asked, way, .. } => {
                 self.registered = true;
-                if let (Some(own), Some((server, realms))) = (&mut self.own, asked) {
-                    own.bound.retain(|(of, _)| *of != id);
-                    own.bound.push((id, own.given.bound_to(server, &service_route, &realms)));
+                if let Some(own) = &mut self.own {
+                    let bound = asked.map(|(server, realms)| own.given.bound_to(server, &service_route, &realms));
+                    let standing = Standing { id, stands: true, bound, way: *way, service_route };
+                    match own.flows.iter_mut().find(|one| one.id == id) {
+                        Some(one) => *one = standing,
+                        None => own.flows.push(standing),
+                    }
+                    own.flows.sort_by_key(|one| self.registrations.iter().position(|id| *id == one.id));
                 }
                 self.tell(News::Registered { expires });
             }
             RegistrationEvent::Failed { why, retry_in } => {
+                let flows = self.own.iter_mut().flat_map(|own| &mut own.flows);
+                flows.filter(|one| one.id == id).for_each(|one| one.stands = false);
                 let next = match &why {
                     // Who waits for a name to be made has it made first. Later a name server may be wrong for a while.
                     RegisterFailure::Unreachable(Failure::NoSuchHost) if !self.registered => Err(Exit::Unreachable),
@@ -62,7 +69,7 @@ impl Robot {
             RegistrationEvent::Unregistered { .. } => {
                 self.registrations.retain(|one| *one != id);
                 if let Some(own) = &mut self.own {
-                    own.bound.retain(|(of, _)| *of != id);
+                    own.flows.retain(|one| one.id != id);
                 }
                 self.leave_when_empty();
             }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use sip::digest::Credentials;
 use sip::invite::{REPLACES, Referral};
 use sip::message::{Body, HeaderId, Lines, Method, Request, Response, StatusCode, UriBuf};
-use sip::{AlarmId, ContactSpec, Draft, Hop, RegistrationId, Reply, ServerTx, SessionId, Turn};
+use sip::register::Way;
+use sip::{AlarmId, ContactSpec, Draft, Hop, Origin, RegistrationId, Reply, ServerTx, SessionId, Turn};
 
 use super::describing::describe;
 use super::{Live, News, Robot};
@@ -26,16 +27,48 @@ pub(super) struct Own {
     pub(super) hop: Hop,
     /// As they were given.
     pub(super) given: Credentials,
-    /// What they are good for where it is registered (see [`Credentials::bound_to`]), registration by registration.
-    pub(super) bound: Vec<(RegistrationId, Credentials)>,
+    /// Where it is registered, or was, in the order of the proxies.
+    pub(super) flows: Vec<Standing>,
+}
+
+/// A registration.
+pub(super) struct Standing {
+    pub(super) id: RegistrationId,
+    /// It is one at present.
+    pub(super) stands: bool,
+    /// What its credentials are good for there (see [`Credentials::bound_to`]).
+    pub(super) bound: Option<Credentials>,
+    pub(super) way: Way,
+    pub(super) service_route: Vec<String>,
 }
 
 impl Own {
     /// What it proves itself with: wherever it is registered, once it is.
     pub(super) fn credentials(&self) -> Credentials {
-        match &self.bound[..] {
-            [] => self.given.clone(),
-            all => all.iter().flat_map(|(_, bound)| bound.iter().cloned()).collect(),
+        let bound: Credentials =
+            self.flows.iter().filter_map(|one| one.bound.as_ref()).flat_map(Credentials::iter).cloned().collect();
+        if bound.is_empty() { self.given.clone() } else { bound }
+    }
+
+    /// What stands in Contact of what is said to who calls by the way of a registration.
+    pub(super) fn contact_at(&self, origin: &Origin, request: &Request) -> Option<ContactSpec> {
+        let mut standing = self.flows.iter().filter(|one| one.stands);
+        let by = standing.find(|one| one.way.leads_from(origin))?;
+        by.way.contact_for(request).map(ContactSpec::Given)
+    }
+
+    /// Calls as who it is, along the first registration that stands.
+    fn address(&self, draft: &mut Draft) {
+        draft.from.clone_from(&self.from);
+        draft.routes.clone_from(&self.routes);
+        draft.hop = self.hop.clone();
+        let Some(by) = self.flows.iter().find(|one| one.stands) else { return };
+        draft.routes.extend(by.service_route.iter().cloned());
+        if let Some(path) = by.way.path.filter(|_| by.way.outbound) {
+            draft.hop = Hop::Path(path);
+        }
+        if let Some(contact) = by.way.contact(draft.uri.as_uri().is_secure(), false) {
+            draft.contact = ContactSpec::Given(contact);
         }
     }
 
@@ -118,18 +151,16 @@ impl Robot {
         let to = format!("<{}>", referral.uri);
         let mut draft = Draft::new(Method::Invite, referral.uri);
         draft.to = to;
+        draft.contact = ContactSpec::Auto { user: None, params: String::new() };
         match &self.own {
             Some(own) => {
-                draft.from.clone_from(&own.from);
-                draft.routes.clone_from(&own.routes);
-                draft.hop = own.hop.clone();
+                own.address(&mut draft);
                 if stays {
                     draft.credentials = own.credentials();
                 }
             }
             None => turn.dialog_of(wanted_by).ok_or(busy)?.local().clone_into(&mut draft.from),
         }
-        draft.contact = ContactSpec::Auto { user: None, params: String::new() };
         if let Some(by) = &referral.referred_by {
             draft.lines.push_text(HeaderId::ReferredBy, by);
         }

@@ -4,7 +4,9 @@ use net::App as _;
 use sip::digest::Credential;
 use sip::message::{Limits, Message};
 use sip::register::RegisterSpec;
-use sip::{Action, Answer, Application as _, Config, FlowId, Now, Outbox, Path, Stack, Time, Transport, WallTime};
+use sip::{
+    Action, Answer, Application as _, Config, FlowChange, FlowId, Now, Outbox, Path, Stack, Time, Transport, WallTime,
+};
 
 use super::super::{Account, Conduct, Order};
 use super::*;
@@ -18,11 +20,20 @@ struct Rig {
     robot: Robot,
     now: Time,
     sent: Vec<String>,
+    /// Where what is looked up leads, one after the other; at last to [`path`].
+    edges: Vec<Path>,
+    /// What comes comes from there.
+    from: Path,
 }
 
 fn path() -> Path {
-    let address = "127.0.0.1:5060".parse().unwrap();
-    Path { flow: FlowId(1), transport: Transport::Udp, local: address, remote: address }
+    edge(0)
+}
+
+/// The path to one of several proxies.
+fn edge(number: u16) -> Path {
+    let address = ([127, 0, 0, 1], 5_060 + number).into();
+    Path { flow: FlowId(number.into()), transport: Transport::Tcp, local: address, remote: address }
 }
 
 fn header<'a>(message: &'a str, name: &str) -> &'a str {
@@ -59,7 +70,8 @@ impl Rig {
         let robot = Robot::new(conduct, None, Board::new());
         let config = Config { allow: Robot::capabilities(false, false).allow, ..Config::default() };
         let stack = Stack::new(config, [4; 32]);
-        let mut rig = Self { stack, robot, now: Time(0), sent: Vec::new() };
+        let edges = (1..=count as u16).rev().filter(|_| count > 1).map(edge).collect();
+        let mut rig = Self { stack, robot, now: Time(0), sent: Vec::new(), edges, from: path() };
         rig.turn(|robot, turn| robot.command(Order::Begin, turn));
         rig
     }
@@ -69,7 +81,10 @@ impl Rig {
         act(&mut self.robot, &mut self.stack.at(now, &mut out));
         while let Some(action) = out.pop() {
             match action {
-                Action::Ask { id, .. } => self.stack.at(now, &mut out).answered(id, Answer::Routes(vec![path()])),
+                Action::Ask { id, .. } => {
+                    let way = self.edges.pop().unwrap_or_else(path);
+                    self.stack.at(now, &mut out).answered(id, Answer::Routes(vec![way]));
+                }
                 Action::Send { bytes, .. } => self.sent.push(String::from_utf8(bytes.to_vec()).unwrap()),
                 Action::Event(event) => self.robot.event(event, &mut self.stack.at(now, &mut out)),
                 _ => {}
@@ -79,7 +94,8 @@ impl Rig {
 
     fn hear(&mut self, text: String) {
         assert!(Message::parse(text.clone().into(), &Limits::default()).is_ok(), "{text}");
-        self.turn(|_, turn| turn.receive(&path(), text.into()));
+        let from = self.from;
+        self.turn(|_, turn| turn.receive(&from, text.into()));
     }
 
     /// A request of a caller of this name.
@@ -160,7 +176,7 @@ fn who_never_answers_is_given_up_and_so_many_may_ring_at_a_time() {
 }
 
 /// Answers the REGISTERs that have been sent: those without credentials with a challenge, each of another realm, then all with a binding.
-fn register(rig: &mut Rig, realms: &[&str]) {
+fn register(rig: &mut Rig, realms: &[&str], lines: &str) {
     let asked = |rig: &mut Rig| -> Vec<String> {
         let sent = std::mem::take(&mut rig.sent).into_iter().filter(|sent| sent.starts_with("REGISTER "));
         let mut asked: Vec<String> = sent.collect();
@@ -172,15 +188,15 @@ fn register(rig: &mut Rig, realms: &[&str]) {
     assert_eq!(first.len(), realms.len(), "{first:?}");
     for (request, realm) in first.iter().zip(realms) {
         if !request.contains("\r\nAuthorization: ") {
-            let lines = format!("WWW-Authenticate: Digest realm=\"{realm}\", nonce=\"1\", qop=\"auth\"\r\n");
-            rig.answer(request, "401 Unauthorized", &lines);
+            let asked = format!("WWW-Authenticate: Digest realm=\"{realm}\", nonce=\"1\", qop=\"auth\"\r\n");
+            rig.answer(request, "401 Unauthorized", &asked);
         } else {
             rig.sent.push(request.clone());
         }
     }
     for request in asked(rig) {
         let bound =
-            format!("Contact: {};expires=60\r\n", header(&request, "Contact").split(";expires").next().unwrap());
+            format!("{lines}Contact: {};expires=60\r\n", header(&request, "Contact").split(";expires").next().unwrap());
         rig.answer(&request, "200 OK", &bound);
     }
 }
@@ -190,7 +206,7 @@ fn who_registers_again_and_again_knows_no_more_servers_than_after_the_first_time
     let mut rig = Rig::new();
     let mut known = Vec::new();
     for _ in 0..3 {
-        register(&mut rig, &["home"]);
+        register(&mut rig, &["home"], "");
         known.push(rig.robot.own.as_ref().unwrap().credentials());
         rig.wait(Duration::from_secs(58));
     }
@@ -202,7 +218,7 @@ fn who_registers_again_and_again_knows_no_more_servers_than_after_the_first_time
 #[test]
 fn rfc5626_4_2_1_each_of_two_registrations_keeps_the_realm_that_it_was_asked_in() {
     let mut rig = Rig::registering(2);
-    register(&mut rig, &["one", "two"]);
+    register(&mut rig, &["one", "two"], "");
     for (name, realm, proves) in [("a", "one", true), ("b", "two", true), ("c", "three", false)] {
         let invite = rig.sent_on(name, "sip:x@home").expect("a call");
         rig.sent.clear();
@@ -211,4 +227,33 @@ fn rfc5626_4_2_1_each_of_two_registrations_keeps_the_realm_that_it_was_asked_in(
         let proof = rig.sent.iter().any(|sent| sent.contains("\r\nAuthorization: Digest "));
         assert_eq!(proof, proves, "{realm}: {:?}", rig.sent);
     }
+}
+
+#[test]
+fn rfc5626_4_3_the_robot_calls_along_the_first_registration_that_stands_and_says_so_to_who_comes_by_it() {
+    let mut rig = Rig::registering(2);
+    register(&mut rig, &["one", "two"], "Require: outbound\r\n");
+    let via = |invite: &str| header(invite, "Via").split(';').next().unwrap().to_owned();
+    let invite = rig.sent_on("a", "sip:x@home").expect("a call");
+    assert_eq!(via(&invite), "SIP/2.0/TCP 127.0.0.1:5061");
+    assert_eq!(header(&invite, "Contact"), "<sip:robot@127.0.0.1:5061;transport=tcp;ob>");
+    // Who came by none of the two is told our address there, and who came by one, that of the flow.
+    let told = |rig: &mut Rig, name: &str| {
+        rig.sent.clear();
+        rig.ask(name, ("INVITE", 1), "", "Content-Type: application/sdp\r\n", SDP);
+        let of = |rig: &Rig, code: &str| {
+            let answer = rig.sent.iter().find(|sent| sent.starts_with(&format!("SIP/2.0 {code}"))).expect("an answer");
+            header(answer, "Contact").to_owned()
+        };
+        let contacts = [of(rig, "180"), of(rig, "200")];
+        rig.from = path();
+        contacts
+    };
+    assert_eq!(told(&mut rig, "b"), ["<sip:127.0.0.1:5060;transport=tcp>"; 2]);
+    rig.from = edge(2);
+    assert_eq!(told(&mut rig, "c"), ["<sip:robot@127.0.0.1:5062;transport=tcp;ob>"; 2]);
+    // The connection to the first is gone.
+    rig.turn(|_, turn| turn.flow(FlowId(1), FlowChange::Lost));
+    let invite = rig.sent_on("d", "sip:x@home").expect("a call");
+    assert_eq!(via(&invite), "SIP/2.0/TCP 127.0.0.1:5062");
 }
