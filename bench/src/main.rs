@@ -22,6 +22,7 @@ mod register;
 mod registrar;
 mod relay;
 mod server;
+mod tls;
 mod uas;
 mod work;
 
@@ -33,17 +34,18 @@ use figure::{Check, Report};
 type Bench = fn() -> Result<Report, String>;
 
 /// Every measurement, in the order of the page.
-const BENCHES: [(&str, Bench); 7] = [
+const BENCHES: [(&str, Bench); 8] = [
     ("parse", parse::run),
     ("uas", uas::run),
     ("register", register::run),
     ("registrar", registrar::run),
     ("proxy", proxy::run),
+    ("tls", tls::run),
     ("relay", relay::run),
     ("bridge", bridge::run),
 ];
 
-const USAGE: &str = "bench takes parse, uas, register, registrar, proxy, relay or bridge, with --json where a program reads it, or all; either with --write \
+const USAGE: &str = "bench takes parse, uas, register, registrar, proxy, tls, relay or bridge, with --json where a program reads it, or all; either with --write \
                      for bench/RESULTS.md; guard, with --write for bench/guard.txt";
 /// A peer was not itself.
 const DOES_NOT_COUNT: u8 = 3;
@@ -74,6 +76,9 @@ fn run(words: &[&str]) -> Result<ExitCode, String> {
         ["null-uas", address] => null::answer_calls(address).map(|_| ExitCode::FAILURE),
         ["null-registrar", address] => null::register(address).map(|_| ExitCode::FAILURE),
         ["null-proxy", address, callee] => null::pass_calls_on(address, callee).map(|_| ExitCode::FAILURE),
+        ["null-tls", address, certificate, key] => tls::accept(address, certificate, key).map(|_| ExitCode::FAILURE),
+        ["tls-hold", address, count] => tls::hold(address, count).map(|()| ExitCode::SUCCESS),
+        ["tls-new", address, seconds] => tls::make(address, seconds).map(|()| ExitCode::SUCCESS),
         ["null-relay", first, count] => relay::null::relay(first, count).map(|_| ExitCode::FAILURE),
         [name, ref rest @ ..] => match (BENCHES.iter().find(|(known, _)| *known == name), rest) {
             (Some(bench), ["--write"]) => measure(&[*bench], true),

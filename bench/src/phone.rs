@@ -27,6 +27,11 @@ impl Line {
         Ok(Self { socket, local, server })
     }
 
+    /// Does not wait for what has not come.
+    pub(crate) fn hurries(&self) -> Result<(), String> {
+        self.socket.set_nonblocking(true).map_err(|error| error.to_string())
+    }
+
     pub(crate) fn send(&self, message: &str) -> Result<(), String> {
         self.socket.send_to(message.as_bytes(), self.server).map_err(|error| error.to_string()).map(|_| ())
     }

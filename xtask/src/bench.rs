@@ -9,13 +9,14 @@ const BENCH: &[&str] = &["-p", "offhook-bench"];
 const OFFHOOK: &[&str] = &["-p", "offhook"];
 
 /// What has to be built for each word: arguments of `cargo build`.
-const BUILDS: [(&str, &[&[&str]]); 9] = [
+const BUILDS: [(&str, &[&[&str]]); 10] = [
     ("guard", &[BENCH]),
     ("parse", &[BENCH]),
     ("uas", &[OFFHOOK, BENCH]),
     ("register", &[OFFHOOK, BENCH]),
     ("registrar", &[OFFHOOK, BENCH]),
     ("proxy", &[OFFHOOK, BENCH]),
+    ("tls", &[OFFHOOK, BENCH]),
     ("relay", &[OFFHOOK, BENCH]),
     ("bridge", &[BENCH]),
     ("all", &[OFFHOOK, BENCH]),
@@ -25,7 +26,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     let builds = BUILDS.iter().find(|(name, _)| arguments.iter().any(|word| word == name));
     let Some((_, builds)) = builds else {
         return Err(Failure::Usage(
-            "bench takes parse, uas, register, registrar, proxy, relay, bridge, all or guard".into(),
+            "bench takes parse, uas, register, registrar, proxy, tls, relay, bridge, all or guard".into(),
         ));
     };
     for build in *builds {

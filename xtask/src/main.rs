@@ -103,7 +103,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "bench",
-        arguments: "parse|uas|register|relay|bridge [--json] | all [--write] | guard [--write]",
+        arguments: "parse|uas|register|registrar|proxy|tls|relay|bridge [--json] | all [--write] | guard [--write]",
         about: "measure beside a peer and a server that does nothing; all: bench/RESULTS.md; guard: instructions against bench/guard.txt",
         run: bench::run,
     },

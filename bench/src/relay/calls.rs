@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::phone::{Device, Dialog, Line, NO_BODY, authorization, described, media_address};
 
 /// The telephones, as the PBX sees them.
-pub(super) struct Pbx {
+pub(crate) struct Pbx {
     line: Line,
     /// Where each hears.
     ports: Vec<u16>,
@@ -22,18 +22,18 @@ struct Call {
 }
 
 impl Pbx {
-    pub(super) fn new(port: u16, ports: &[u16]) -> Result<Self, String> {
+    pub(crate) fn new(port: u16, ports: &[u16]) -> Result<Self, String> {
         let line = Line::open(([127, 0, 0, 1], port).into())?;
         Ok(Self { line, ports: ports.to_vec(), calls: Vec::new(), made: 0 })
     }
 
     /// Where the telephones hear from now on.
-    pub(super) fn use_ports(&mut self, ports: &[u16]) {
+    pub(crate) fn use_ports(&mut self, ports: &[u16]) {
         self.ports = ports.to_vec();
     }
 
     /// Registers one, through the challenge.
-    pub(super) fn register(&self, user: usize) -> Result<(), String> {
+    pub(crate) fn register(&self, user: usize) -> Result<(), String> {
         let contact = format!("Contact: <sip:u{user}@{}>\r\nExpires: 3600\r\n", self.line.local);
         let mut device = Device { line: &self.line, user: &format!("u{user}"), cseq: 0 };
         match device.register(&format!("secret-u{user}"), &contact)?.status() {
@@ -43,7 +43,7 @@ impl Pbx {
     }
 
     /// A call from one to another; where each of them sends its packets.
-    pub(super) fn call(&mut self, caller: usize, callee: usize) -> Result<[SocketAddr; 2], String> {
+    pub(crate) fn call(&mut self, caller: usize, callee: usize) -> Result<[SocketAddr; 2], String> {
         self.made += 1;
         let uri = format!("sip:u{callee}@bench.invalid");
         let mut call = Call {
@@ -90,7 +90,7 @@ impl Pbx {
     }
 
     /// Every caller hangs up; the callees are told.
-    pub(super) fn hang_up_all(&mut self) -> Result<(), String> {
+    pub(crate) fn hang_up_all(&mut self) -> Result<(), String> {
         for call in std::mem::take(&mut self.calls) {
             self.line.send(&self.line.request("BYE", &call.contact, &call.dialog(3), NO_BODY))?;
             let (mut confirmed, mut told) = (false, false);
