@@ -120,8 +120,10 @@ fn measured_in(place: &Path) -> Result<Report, String> {
         let fill = match count {
             0 => String::new(),
             _ => format!(
-                "{n} INSERT INTO bindings SELECT 'sip:u'||i||'@pbx.invalid', 'sip:u'||i||'@192.0.2.'||(i % 250)||':5060;transport=udp', \
-                 strftime('%s', 'now') + 3600, 1, 1000, '', i||'-4711@192.0.2.7', '', 'Phone/1.0 of '||i, NULL FROM n;"
+                "{n}, uris(i, uri) AS (SELECT i, 'sip:u'||i||'@192.0.2.'||(i % 250)||':5060;transport=udp' FROM n) \
+                 INSERT INTO bindings (aor, binding, contact, expires, cseq, q, params, call_id, path, agent) \
+                 SELECT 'sip:u'||i||'@pbx.invalid', uri, uri, strftime('%s', 'now') + 3600, 1, 1000, '', i||'-4711@192.0.2.7', '', \
+                 'Phone/1.0 of '||i FROM uris;"
             ),
         };
         sql(&ours_bindings, &format!("DELETE FROM bindings; {fill}"))?;

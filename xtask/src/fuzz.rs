@@ -97,18 +97,26 @@ impl Setup {
 
     /// Builds one target or every one and returns the folder of the programs.
     fn build(&self, planted: bool, only: Option<&str>) -> Result<PathBuf, Failure> {
-        // A profile of its own keeps the planted programs in a folder of their own.
-        let (profile, features) = if planted { ("planted", "planted") } else { ("release", "") };
         let mut command = process::cargo();
         // With --target the flags stay away from build scripts, which could not be linked with them.
         command.current_dir(&self.root).env("RUSTFLAGS", FLAGS).env("CARGO_TARGET_DIR", &self.scratch);
-        command.args(["build", "--quiet", "--manifest-path", FUZZ, "--target", &self.host]);
+        command.args(["build", "--release", "--quiet", "--manifest-path", FUZZ, "--target", &self.host]);
         match only {
             Some(target) => command.args(["--bin", target]),
             None => command.arg("--bins"),
         };
-        process::run(command.args(["--profile", profile, "--features", features]))?;
-        Ok(self.scratch.join(&self.host).join(profile))
+        let built = self.scratch.join(&self.host).join("release");
+        if !planted {
+            process::run(&mut command)?;
+            return Ok(built);
+        }
+        process::run(command.args(["--features", "planted"]))?;
+        // The same folder holds those without a bug the next time; what both stand on is built once.
+        let apart = folder(self.scratch.join("with-planted-bugs"))?;
+        for target in self.targets.iter().filter(|target| only.is_none_or(|only| only == *target)) {
+            std::fs::copy(built.join(target), apart.join(target)).map_err(|e| Failure::file(&built.join(target), e))?;
+        }
+        Ok(apart)
     }
 
     /// Folders a target begins with: kept corpus, its seeds, the shared ones of the manifest.

@@ -33,15 +33,8 @@ pub(crate) struct Package {
     pub(crate) description: String,
     pub(crate) layer: Layer,
     pub(crate) dependencies: Vec<Dependency>,
-    /// Names of its examples, with the features each needs.
-    pub(crate) examples: Vec<Example>,
-}
-
-/// An example program of a package.
-#[derive(Debug, Clone)]
-pub(crate) struct Example {
-    pub(crate) name: String,
-    pub(crate) features: Vec<String>,
+    /// Names of its examples.
+    pub(crate) examples: Vec<String>,
 }
 
 /// When a dependency is used.
@@ -234,10 +227,7 @@ pub(crate) fn packages_of(metadata: &Value, root: &Path) -> Vec<Package> {
             let examples = list(&package["targets"])
                 .iter()
                 .filter(|target| list(&target["kind"]).contains(&Value::from("example")))
-                .map(|target| Example {
-                    name: text(&target["name"]),
-                    features: list(&target["required-features"]).iter().map(&text).collect(),
-                })
+                .map(|target| text(&target["name"]))
                 .collect();
             Package {
                 name: text(&package["name"]),

@@ -10,7 +10,7 @@ use loops::{Dialog, Loops, QUEUE, SDP, telephone};
 use crate::command::Command;
 
 const FAR: u16 = 2;
-const PORTS: std::ops::RangeInclusive<u16> = 41_000..=41_999;
+const PORTS: std::ops::RangeInclusive<u16> = 11_000..=11_999;
 
 /// A call of 1001 to 1002 with loop 0, and one of 1002 to the echo with loop 1: the dialogs of both, of 1002 and of 1001 last.
 fn two_calls(loops: &mut Loops) -> (Dialog, Dialog, Dialog) {
@@ -264,7 +264,7 @@ fn a_call_with_an_endless_call_id_is_not_moved() {
 /// A media thread that takes no more commands: the call ends, and its ports are free again.
 #[test]
 fn a_call_whose_streams_cannot_be_renamed_is_hung_up_and_gives_its_ports_back() {
-    let mut loops = Loops::new(42_000..=42_011, |_, _| {});
+    let mut loops = Loops::new(12_000..=12_011, |_, _| {});
     let (near, mut far, mut echo) = two_calls(&mut loops);
     refers(&mut loops, &mut far, &echo);
     let stream = loops.stream(0);
