@@ -23,6 +23,8 @@ use crate::program::offhook::{self, USERS};
 const MEMORY: u64 = 256 << 20;
 /// Packets out of a hundred that must keep their time.
 const KEPT: f64 = 99.0;
+/// Of the processors' time, what a host may keep to itself for times to be judged.
+const STOLEN: f64 = 0.02;
 /// The longest that an answer may take.
 const ANSWER: Duration = Duration::from_millis(200);
 /// How long the call is looked at before.
@@ -74,9 +76,20 @@ pub(super) struct Outcome {
     unanswered: [usize; 2],
     /// The most memory, in octets.
     peak: u64,
+    /// How much of the processors' time the machine's host kept to itself meanwhile.
+    stolen: f64,
 }
 
 impl Outcome {
+    /// What was not kept of what can be judged: where the host of the machine takes its processors away, nobody's times mean anything.
+    pub(super) fn harm(&self) -> Vec<String> {
+        let of_time = |fault: &String| {
+            ["kept their time", "took", "no judging", "answers only"].iter().any(|word| fault.contains(word))
+        };
+        let lent = self.stolen > STOLEN;
+        self.faults().into_iter().filter(|fault| !(lent && of_time(fault))).collect()
+    }
+
     /// What was not kept.
     pub(super) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
@@ -122,6 +135,7 @@ pub(super) fn besieged(
     let (course, honest) = (Course { over: AtomicBool::new(false), done: AtomicU64::new(0) }, AtomicBool::new(false));
     std::thread::sleep(CALM);
     call.mark();
+    let before = processors();
     let (asked, seconds) = std::thread::scope(|scope| {
         let asking = scope.spawn(|| honest::ask(&ground.sip, &honest));
         let begun = Instant::now();
@@ -137,7 +151,9 @@ pub(super) fn besieged(
         (asked, seconds)
     });
     let packets = call.end();
+    let [stolen, all] = std::array::from_fn(|one| (processors()[one] - before[one]) as f64);
     let outcome = Outcome {
+        stolen: stolen / all.max(1.0),
         rate: course.done.into_inner() as f64 / seconds,
         kept: packets.kept,
         judged: packets.judged,
@@ -151,6 +167,15 @@ pub(super) fn besieged(
     println!("{what}: {:.0} a second; {outcome:?}", outcome.rate);
     assert!(server.program.is_alive(), "{what}:\n{}", server.program.output());
     outcome
+}
+
+/// What the host of the machine has taken of its processors so far, and all their time, in ticks (`/proc/stat`).
+fn processors() -> [u64; 2] {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap();
+    let ticks: Vec<u64> =
+        stat.lines().next().unwrap().split_whitespace().skip(1).map(|tick| tick.parse().unwrap()).collect();
+    // user nice system idle iowait irq softirq steal; guests are within user.
+    [ticks[7], ticks[..8].iter().sum()]
 }
 
 /// The most memory that a process has had resident, in octets.

@@ -9,7 +9,7 @@ const BEGIN: &str = "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP here;bran
 /// Attacks by one thread, with the usual limits, and expects no harm.
 fn harmless(what: &str, attack: impl Fn(&Ground, &Course, usize) + Sync) {
     let outcome = besieged(what, "", 1, attack);
-    assert!(outcome.faults().is_empty(), "{what}: {:?}: {outcome:?}", outcome.faults());
+    assert!(outcome.harm().is_empty(), "{what}: {:?}: {outcome:?}", outcome.harm());
 }
 
 fn broken(outcome: &Outcome, word: &str) {
@@ -40,7 +40,7 @@ fn siege_giant_content_length() {
 fn siege_ten_thousand_connections_of_many_addresses() {
     let outcome = besieged("10,000 connections of 5,000 addresses", "", 1, connections(5_000));
     // All room is taken: who comes by a connection finds none, who asks by UDP and who is in a call notice nothing.
-    let others: Vec<String> = outcome.faults().into_iter().filter(|fault| !fault.contains("by TCP")).collect();
+    let others: Vec<String> = outcome.harm().into_iter().filter(|fault| !fault.contains("by TCP")).collect();
     assert!(others.is_empty(), "{others:?}: {outcome:?}");
 }
 
