@@ -3,7 +3,7 @@
 //! Anybody may, where `--allow-watchers` says so. What names a call to others (Call-ID and tags) and who calls is not told.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use sip::message::{Body, HeaderId, Lines, Request, StatusCode};
 use sip::subscribe::{self, EndReason, Terms, WatcherEvent};
@@ -15,7 +15,7 @@ use super::Robot;
 
 /// Watchers at a time; one more is answered 503.
 const MOST: usize = 100;
-/// Of these from one address.
+/// Of these from one address, or one network of IPv6.
 const MOST_OF_ONE: usize = 10;
 /// What is told.
 const PACKAGES: [(&str, &str); 2] = [(presence::PACKAGE, presence::TYPE), (dialog::PACKAGE, dialog::TYPE)];
@@ -33,7 +33,7 @@ struct Watcher {
     calls: bool,
     /// The address it asked for.
     entity: String,
-    /// Where it asked from.
+    /// Where it asked from: see [`whose`].
     from: IpAddr,
     /// Documents so far (RFC 4235 section 4.1).
     version: u32,
@@ -61,7 +61,7 @@ impl Robot {
             lines.push_id(HeaderId::RetryAfter, 30);
             let _ = turn.respond(tx, Reply::new(StatusCode::SERVICE_UNAVAILABLE).lines(lines));
         };
-        let Some(from) = turn.origin_of(tx).map(|origin| origin.remote.ip()) else { return };
+        let Some(from) = turn.origin_of(tx).map(|origin| whose(origin.remote.ip())) else { return };
         let of_one = self.watchers.table.values().filter(|watcher| watcher.from == from).count();
         if self.leaving || self.watchers.table.len() >= MOST || of_one >= MOST_OF_ONE {
             return busy(turn);
@@ -151,6 +151,14 @@ impl Robot {
             reply.lines.extend(&lines);
         }
         reply
+    }
+}
+
+/// Who has an address: of IPv6 everybody has a whole network (RFC 4291 section 2.5.4).
+fn whose(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address => address,
     }
 }
 

@@ -137,3 +137,20 @@ fn so_many_watch_from_one_address_and_others_from_elsewhere() {
     }
     assert_eq!(rig.subscribe(from(11, 0), 1, "").0, "503", "{MOST} in all");
 }
+
+/// Who has one address of IPv6 has 2^64 of them, and an IPv4 address may be written as one of IPv6.
+#[test]
+fn so_many_watch_from_one_network_of_ipv6() {
+    let numbers = || 1..=MOST_OF_ONE as u16 + 2;
+    let mapped = |number: u16| if number.is_multiple_of(2) { "127.0.0.1" } else { "::ffff:127.0.0.1" }.to_owned();
+    let network: Vec<String> = numbers().map(|number| format!("2001:db8::{number:x}")).collect();
+    for (all, another) in [(network, "2001:db8:0:1::1"), (numbers().map(mapped).collect(), "127.0.0.2")] {
+        let mut rig = Rig::new();
+        let from = |ip: &str, number: usize| SocketAddr::new(ip.parse().unwrap(), 9_000 + number as u16);
+        for (number, ip) in all.iter().enumerate() {
+            let expected = if number < MOST_OF_ONE { "200" } else { "503" };
+            assert_eq!(rig.subscribe(from(ip, number), 1, "").0, expected, "{number} {ip}");
+        }
+        assert_eq!(rig.subscribe(from(another, 99), 1, "").0, "200", "{another}");
+    }
+}
