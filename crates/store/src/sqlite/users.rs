@@ -228,14 +228,16 @@ async fn read(
 
 /// Those of a table of too many who are known already.
 async fn known(connection: &mut SqliteConnection, knows: &dyn Fn(&str) -> bool) -> Result<Vec<User>, sqlx::Error> {
-    let (mut users, mut last) = (Vec::new(), String::new());
+    // In octets: a text need not be UTF-8, and what cannot be read as a name ends a page all the same.
+    let (mut users, mut last) = (Vec::new(), Vec::<u8>::new());
     loop {
         let page = sqlx::query(
-            "SELECT name, password, ha1, NULL, NULL, NULL FROM users WHERE name > ? AND typeof(name) = 'text' ORDER BY name LIMIT ?",
+            "SELECT name, password, ha1, NULL, NULL, NULL, CAST(name AS BLOB) FROM users
+             WHERE name > CAST(? AS TEXT) AND typeof(name) = 'text' ORDER BY name LIMIT ?",
         );
-        let page = page.bind(&last).bind(PAGE).fetch_all(&mut *connection).await?;
+        let page = page.bind(std::mem::take(&mut last)).bind(PAGE).fetch_all(&mut *connection).await?;
         let Some(end) = page.last() else { return Ok(users) };
-        last = end.try_get(0)?;
+        last = end.try_get(6)?;
         let read = page.iter().filter_map(|row| user(row).ok()?.0);
         users.extend(read.filter(|user| knows(&user.name)));
     }

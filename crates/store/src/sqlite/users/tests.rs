@@ -130,6 +130,27 @@ fn of_too_many_those_are_read_that_are_known() {
     assert!(wrong.is_some_and(|why| why.ends_with("expected at most 3 users")));
 }
 
+/// A text need not be UTF-8: what is no name is nobody, and keeps nobody in.
+#[test]
+fn of_too_many_those_are_read_that_are_known_whatever_names_the_others_have() {
+    let (_folder, path, mut other) = place();
+    other.run("INSERT INTO users (name, password) VALUES ('a1', 'x'), ('a2', 'x')");
+    let (table, _) = Table::open(&path, 2).expect("a table");
+    let (tell, told) = channel();
+    let watched = table.watch(OFTEN, Told(move |rows| tell.send(named(rows)).is_ok()));
+    let _watched = watched.expect("a thread");
+    let next = || told.recv_timeout(PATIENCE).expect("told");
+    assert_eq!(next(), Ok((vec!["a1".to_owned(), "a2".to_owned()], None)));
+    // One behind all others, one before the known one, and one that is no text.
+    other.run(
+        "BEGIN; INSERT INTO users (name, password) VALUES (CAST(x'ff' AS TEXT), 'x'), (CAST(x'61ff' AS TEXT), 'x'), (x'ff', 'x'), ('b', 'x');
+         DELETE FROM users WHERE name = 'a1'; COMMIT",
+    );
+    let (names, wrong) = next().expect("read");
+    assert_eq!(names, ["a2"]);
+    assert!(wrong.is_some_and(|why| why.ends_with("expected at most 2 users")));
+}
+
 #[test]
 fn a_database_that_is_there_keeps_its_mode_and_one_that_is_made_is_private() {
     use std::os::unix::fs::PermissionsExt as _;
