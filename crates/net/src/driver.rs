@@ -178,7 +178,7 @@ impl<A: App + 'static> Driver<A> {
 
     /// A connection of this loop has changed.
     pub(crate) fn flow_changed(&mut self, flow: FlowId, change: FlowChange) {
-        if let Some(others) = &self.others {
+        if let Some(others) = &mut self.others {
             others.tell_flow(flow, self.streams.path_of(flow), change);
         }
         self.flow_is(flow, change);

@@ -16,6 +16,8 @@ use crate::sparingly::Sparingly;
 
 /// Connections of other loops that are known; forgotten all at once when full.
 const ELSEWHERE: usize = 100_000;
+/// Connections that are gone, kept for a loop that has no room to be told. Of more it hears nothing.
+const UNTOLD: usize = 100_000;
 
 /// What one loop has for another.
 pub(crate) enum Crossing {
@@ -40,6 +42,8 @@ pub(crate) struct Others {
     connections: HashMap<SocketAddr, Path>,
     /// Where those lead.
     flows: HashMap<FlowId, SocketAddr>,
+    /// By loop: connections that are gone, of which it is told as soon as it has room.
+    untold: HashMap<Shard, mpsc::Sender<FlowId>>,
     sheds: Sparingly,
     handed_over: Arc<AtomicU64>,
 }
@@ -52,8 +56,8 @@ impl Others {
         queues: Vec<mpsc::Sender<Crossing>>,
         handed_over: Arc<AtomicU64>,
     ) -> Self {
-        let (connections, flows, sheds) = (HashMap::new(), HashMap::new(), Sparingly::default());
-        Self { me, spread, queues, connections, flows, sheds, handed_over }
+        let (connections, flows, untold) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { me, spread, queues, connections, flows, untold, sheds: Sparingly::default(), handed_over }
     }
 
     /// The loop that a message belongs to when that is another. What cannot be told stays here.
@@ -115,14 +119,43 @@ impl Others {
         true
     }
 
-    /// Tells of a connection of this loop.
-    pub(crate) fn tell_flow(&self, flow: FlowId, path: Option<Path>, change: FlowChange) {
-        self.tell_all(|| Crossing::Flow { flow, path, change });
+    /// Tells of a connection of this loop. That one is gone nobody finds out otherwise, and what is bound to it must end (RFC 5626 section 7): a loop
+    /// too busy to be told hears of that later.
+    pub(crate) fn tell_flow(&mut self, flow: FlowId, path: Option<Path>, change: FlowChange) {
+        for shard in self.too_busy_for(|| Crossing::Flow { flow, path, change }) {
+            match change {
+                FlowChange::Lost => self.tell_later(shard, flow),
+                _ => tracing::debug!(shard = shard.0, "a loop is too busy to be told"),
+            }
+        }
+    }
+
+    /// A loop is told of a connection that is gone as soon as it has room.
+    fn tell_later(&mut self, to: Shard, flow: FlowId) {
+        let Some(queue) = self.queues.get(usize::from(to.0)) else { return };
+        let untold = self.untold.entry(to).or_insert_with(|| {
+            let (untold, lost) = mpsc::channel(UNTOLD);
+            tokio::task::spawn_local(tell_lost(lost, queue.clone()));
+            untold
+        });
+        if untold.try_send(flow).is_err()
+            && let Some(kept_back) = self.sheds.due(Instant::now())
+        {
+            tracing::error!(
+                shard = to.0,
+                kept_back,
+                "a SIP loop is not told that a connection is gone: calls are still tried along it"
+            );
+        }
     }
 
     /// Tells of ICMP errors for what this loop did not send: the system chooses who of those on a port is told.
     pub(crate) fn tell_refused(&self, remotes: &[SocketAddr]) {
-        remotes.iter().for_each(|&remote| self.tell_all(|| Crossing::Refused { remote }));
+        for &remote in remotes {
+            for shard in self.too_busy_for(|| Crossing::Refused { remote }) {
+                tracing::debug!(shard = shard.0, "a loop is too busy to be told");
+            }
+        }
     }
 
     /// Hands something over; gives it back when there is no room.
@@ -131,13 +164,10 @@ impl Others {
         queue.try_send(what).map_err(mpsc::error::TrySendError::into_inner)
     }
 
-    /// Tells all others; who has no room goes without.
-    fn tell_all(&self, what: impl Fn() -> Crossing) {
-        for (queue, shard) in self.queues.iter().zip(0..) {
-            if Shard(shard) != self.me && queue.try_send(what()).is_err() {
-                tracing::debug!(shard, "a loop is too busy to be told");
-            }
-        }
+    /// Tells all others; gives back those that have no room for it.
+    fn too_busy_for(&self, what: impl Fn() -> Crossing) -> Vec<Shard> {
+        let shards = self.queues.iter().zip((0..).map(Shard)).filter(|(_, shard)| *shard != self.me);
+        shards.filter(|(queue, _)| queue.try_send(what()).is_err()).map(|(_, shard)| shard).collect()
     }
 
     /// A connection of another loop has changed.
@@ -163,9 +193,55 @@ impl Others {
     }
 }
 
+/// Tells a loop of connections that are gone, one after the other as it has room.
+async fn tell_lost(mut lost: mpsc::Receiver<FlowId>, queue: mpsc::Sender<Crossing>) {
+    while let Some(flow) = lost.recv().await {
+        let what = Crossing::Flow { flow, path: None, change: FlowChange::Lost };
+        if queue.send(what).await.is_err() {
+            return;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use tokio::task::LocalSet;
+
     use super::*;
+
+    /// A loop with another whose queue has room for one, on which nothing else runs; what of so many lost connections the other hears.
+    fn heard_of(lost: usize) -> usize {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            let (mine, _inbox) = mpsc::channel(1);
+            let (queue, mut inbox) = mpsc::channel(1);
+            let mut others = Others::new(Shard(0), Spread::new(2, rand::random()), vec![mine, queue], Arc::default());
+            let first = flows::first_of_streams(Shard(0));
+            for number in 0..lost {
+                others.tell_flow(FlowId(first + number as u64), None, FlowChange::Lost);
+            }
+            // What is kept is told, and then no more comes.
+            drop(others);
+            let mut heard = Vec::new();
+            while let Some(what) = inbox.recv().await {
+                let Crossing::Flow { flow, change: FlowChange::Lost, .. } = what else { panic!() };
+                heard.push(flow.0 - first);
+            }
+            assert!(heard.iter().zip(0..).all(|(one, number)| *one == number), "each once, in order");
+            heard.len()
+        })
+    }
+
+    #[test]
+    fn rfc5626_7_a_busy_loop_is_told_later_of_every_connection_that_is_gone() {
+        assert_eq!(heard_of(3), 3);
+    }
+
+    #[test]
+    fn so_many_lost_connections_are_kept_for_a_busy_loop() {
+        assert_eq!(heard_of(1 + UNTOLD), 1 + UNTOLD);
+        assert_eq!(heard_of(1 + UNTOLD + 1), 1 + UNTOLD);
+    }
 
     #[test]
     fn connections_of_other_loops_are_forgotten_all_at_once_when_too_many() {
