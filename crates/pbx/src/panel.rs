@@ -43,9 +43,15 @@ impl Panel {
         Self { loops: loops.into(), intakes: intakes.into(), listed, counted }
     }
 
-    /// Tells all of them, without waiting.
+    /// Tells all of them, without waiting. One that has no room keeps none of the others from hearing it.
     pub(crate) fn tell(&self, command: impl Fn() -> Command) -> Result<(), NoAnswer> {
-        self.loops.iter().try_for_each(|one| one.try_send(command()).map_err(|_| NoAnswer))
+        let mut told = Ok(());
+        for one in self.loops.iter() {
+            if one.try_send(command()).is_err() {
+                told = Err(NoAnswer);
+            }
+        }
+        told
     }
 
     /// Asks all of them, and waits for the next turn of each: `None` for one that does not answer in time.
@@ -120,5 +126,22 @@ impl Panel {
     /// How much is held for calls.
     pub(crate) fn held(&self) -> Result<usize, NoAnswer> {
         self.ask_all(Command::Left).map(|held| held.iter().sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_without_room_keeps_no_other_from_being_told() {
+        let (handles, mut inboxes): (Vec<_>, Vec<_>) = (0..3).map(|_| Handle::channel(1)).unzip();
+        let panel = Panel::new(handles.clone(), &[], 0);
+        assert!(handles[0].offer(Command::Begin).is_ok());
+        assert_eq!(panel.tell(|| Command::Moved), Err(NoAnswer));
+        let mut next = || inboxes.iter_mut().map(|inbox| inbox.try_recv().ok()).collect::<Vec<_>>();
+        assert!(matches!(next()[..], [Some(Command::Begin), Some(Command::Moved), Some(Command::Moved)]));
+        assert_eq!(panel.tell(|| Command::Moved), Ok(()), "the control");
+        assert!(next().iter().all(|one| matches!(one, Some(Command::Moved))));
     }
 }

@@ -79,6 +79,8 @@ struct Changes {
     own: Config,
     /// The users in force, those of the configuration included.
     users: BTreeMap<String, User>,
+    /// Whether all loops have been told of them, and of none since.
+    everywhere: bool,
     accounts: Arc<Accounts>,
     offered: Vec<Algorithm>,
     tally: Arc<Tally>,
@@ -147,7 +149,8 @@ type Made = Option<(BTreeMap<String, User>, Arc<Accounts>)>;
 
 impl Changes {
     fn new(own: Config, Begin { config, accounts, offered, tally }: Begin, loops: Panel) -> Self {
-        Self { own, users: config.users, accounts, offered, tally, loops, before: Vec::new(), complaint: None }
+        let (users, everywhere) = (config.users, true);
+        Self { own, users, everywhere, accounts, offered, tally, loops, before: Vec::new(), complaint: None }
     }
 
     /// Those in force whom these rows have, too, with the same secret.
@@ -172,9 +175,9 @@ impl Changes {
         self.made(config.users)
     }
 
-    /// Accounts of these users; `None` where they are in force already.
+    /// Accounts of these users; `None` where they are in force already, with all loops.
     fn made(&self, users: BTreeMap<String, User>) -> Result<Made, Unusable> {
-        if users == self.users {
+        if self.everywhere && users == self.users {
             return Ok(None);
         }
         let config = Config { users, ..self.own.clone() };
@@ -190,15 +193,14 @@ impl Changes {
 
     /// Has the loops use these. A loop too busy for that is told the next time.
     fn take(&mut self, users: BTreeMap<String, User>, accounts: Arc<Accounts>) -> bool {
-        let told = self.loops.tell(|| Command::Accounts(Arc::clone(&accounts))).is_ok();
-        if told {
+        self.everywhere = self.loops.tell(|| Command::Accounts(Arc::clone(&accounts))).is_ok();
+        if self.everywhere {
             tracing::info!(users = accounts.iter().count(), "users have changed in SQLite");
             self.users = users;
-            self.before.push(std::mem::replace(&mut self.accounts, accounts));
-        } else {
-            self.before.push(accounts);
         }
-        told
+        // Some loops have the new ones in any case: who has a place there keeps it.
+        self.before.push(std::mem::replace(&mut self.accounts, accounts));
+        self.everywhere
     }
 
     fn complain(&mut self, complaint: String) {

@@ -3,6 +3,11 @@ use crate::config::Limits;
 
 /// A server whose table had these users at the start, and none in its configuration but `own`.
 fn changes(most: usize, names: &[&str]) -> Changes {
+    changes_told(most, names, Vec::new())
+}
+
+/// The same with loops that are told.
+fn changes_told(most: usize, names: &[&str], loops: Vec<net::Handle<Command>>) -> Changes {
     let own = User { secret: Secret::Password("x".to_owned()), ..User::default() };
     let own = Config {
         users: [("own".to_owned(), own)].into(),
@@ -13,7 +18,7 @@ fn changes(most: usize, names: &[&str]) -> Changes {
     add(&mut config, rows(names).users).expect("names of their own");
     let (accounts, _) = Accounts::load(&config).expect("users");
     let (accounts, offered, tally) = (Arc::new(accounts), config.digest.clone(), Tally::new(most));
-    Changes::new(own, Begin { config, accounts, offered, tally }, Panel::new(Vec::new(), &[], 0))
+    Changes::new(own, Begin { config, accounts, offered, tally }, Panel::new(loops, &[], 0))
 }
 
 /// Each `name` or `name:password`.
@@ -102,4 +107,30 @@ fn accounts_that_no_loop_has_any_more_are_given_back_by_the_reader() {
     assert_eq!(weak.strong_count(), 1);
     changes.looked();
     assert_eq!(weak.strong_count(), 0);
+}
+
+/// Whatever the table says meanwhile, and though that be what it said before.
+#[test]
+fn a_loop_that_was_too_busy_has_the_same_users_as_the_others_in_the_end() {
+    for names in [&["alice"][..], &["aaron", "alice", "bob"]] {
+        let (loops, mut inboxes): (Vec<_>, Vec<_>) = (0..2).map(|_| net::Handle::channel(1)).unzip();
+        let mut changes = changes_told(10, &["alice"], loops.clone());
+        let mut next = |at: usize| match inboxes[at].try_recv() {
+            Ok(Command::Accounts(accounts)) => Some(accounts),
+            _ => None,
+        };
+        assert!(loops[1].offer(Command::Moved).is_ok());
+        assert!(!changes.told(Ok(rows(&["alice", "bob"]))), "told again the next time");
+        let early = next(0).expect("the loop that has room has heard");
+        assert_eq!((early.place("bob"), next(1).is_none()), (Some(2), true));
+        assert!(changes.told(Ok(rows(names))));
+        for at in 0..2 {
+            let accounts = next(at).expect("both are told");
+            assert_eq!(accounts.iter().count(), names.len() + 1, "and their own");
+            let place = early.place("bob").filter(|_| names.contains(&"bob"));
+            assert_eq!(accounts.place("bob"), place, "as it was told before");
+        }
+        assert!(changes.told(Ok(rows(names))));
+        assert!(next(0).is_none() && next(1).is_none(), "the control: once is enough");
+    }
 }
