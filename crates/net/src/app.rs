@@ -10,12 +10,12 @@ pub trait App: Application {
     /// Carries a command out, on the loop's thread, without blocking.
     fn command(&mut self, command: Self::Command, turn: &mut Turn<'_>);
     /// A message is of a call that was moved to another loop ([`sip::Action::HandOver`]): it goes after it by the way by which the application has moved the
-    /// call, so that it cannot come before it. There it is for [`Turn::receive`].
+    /// call, so that it cannot come before it. There it is for [`Turn::receive_after`], with the same number.
     ///
     /// # Errors
     /// The message, when there is no room: it is shed.
-    fn hand_over(&mut self, to: Shard, from: Origin, bytes: Bytes) -> Result<(), (Origin, Bytes)> {
-        let _ = to;
+    fn hand_over(&mut self, to: Shard, from: Origin, bytes: Bytes, hops: u8) -> Result<(), (Origin, Bytes)> {
+        let _ = (to, hops);
         Err((from, bytes))
     }
     /// A connection is gone, of this loop or another: nothing reaches anybody along it any more. The stack knows already.

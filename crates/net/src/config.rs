@@ -89,7 +89,7 @@ pub struct LoopConfig {
     pub seed: Option<[u8; 32]>,
     /// Limits on connections.
     pub streams: StreamLimits,
-    /// Commands that may wait.
+    /// Commands that may wait; a quarter of them for what peers can cause ([`crate::Handle::share`]).
     pub commands: usize,
     /// What other loops may leave waiting for this one (see [`crate::SipLoop::spawn_shards`]); one more message is shed.
     pub crossings: usize,

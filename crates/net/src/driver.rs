@@ -281,15 +281,15 @@ impl<A: App + 'static> Driver<A> {
                 }
                 Action::Ask { id, question, .. } => self.ask(now, id, question),
                 Action::Close { flow } => self.streams.close(flow),
-                Action::HandOver { to, from, bytes } => self.hand_over(now, to, from, bytes),
+                Action::HandOver { to, from, bytes, hops } => self.hand_over(now, to, (from, bytes, hops)),
                 other => tracing::error!(?other, "an action this driver does not know"),
             }
         }
     }
 
     /// A message goes after its call, to another loop.
-    fn hand_over(&mut self, now: Now, to: Shard, from: Path, bytes: Bytes) {
-        let handed = self.app.hand_over(to, from, bytes);
+    fn hand_over(&mut self, now: Now, to: Shard, (from, bytes, hops): (Path, Bytes, u8)) {
+        let handed = self.app.hand_over(to, from, bytes, hops);
         if let Some(others) = &mut self.others {
             match &handed {
                 Ok(()) => others.count(),

@@ -1,21 +1,26 @@
 //! What other threads hold of a loop: the way to its application, and its life.
 
+use std::sync::Arc;
 use std::thread;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::binding::Bound;
 use crate::clock::Clock;
 use crate::error::CommandError;
 
+/// Of the commands that may wait for a loop one in so many may hold a [`Share`].
+const SHARED: usize = 4;
+
 /// Speaks to a running loop from any thread. Cloning is cheap.
 pub struct Handle<C> {
     commands: mpsc::Sender<C>,
+    shares: Arc<Semaphore>,
 }
 
 impl<C> Clone for Handle<C> {
     fn clone(&self) -> Self {
-        Self { commands: self.commands.clone() }
+        Self { commands: self.commands.clone(), shares: Arc::clone(&self.shares) }
     }
 }
 
@@ -23,7 +28,8 @@ impl<C> Handle<C> {
     /// A way to a loop that is still to be started, or to whatever else takes its commands, and its other end.
     pub fn channel(room: usize) -> (Self, mpsc::Receiver<C>) {
         let (commands, inbox) = mpsc::channel(room.max(1));
-        (Self { commands }, inbox)
+        let shares = Arc::new(Semaphore::new((room / SHARED).max(1)));
+        (Self { commands, shares }, inbox)
     }
 }
 
@@ -50,6 +56,12 @@ impl<C: Send + 'static> Handle<C> {
     /// Room for one command, kept for it until it is sent or the place is dropped; `None` when too many wait, or the loop is gone.
     pub fn reserve(&self) -> Option<Place<C>> {
         self.commands.clone().try_reserve_owned().ok().map(Place)
+    }
+
+    /// A share of the room, for a command that peers can cause as often as they like: it holds the share until it has been carried out. A quarter of the
+    /// room can be had so, whoever asks; all other commands find room beside. `None` when that much waits.
+    pub fn share(&self) -> Option<Share> {
+        Arc::clone(&self.shares).try_acquire_owned().ok().map(|held| Share { _held: held })
     }
 
     /// Commands that the loop has not carried out yet.
@@ -82,6 +94,12 @@ impl<C> Place<C> {
     pub fn fill(self, command: C) {
         self.0.send(command);
     }
+}
+
+/// A share of the room for commands of a loop: see [`Handle::share`]. Dropping it gives it back.
+#[derive(Debug)]
+pub struct Share {
+    _held: OwnedSemaphorePermit,
 }
 
 /// A loop that runs. Dropping it ends the loop at once, without good-byes; [`Running::stop`] waits for the thread.
@@ -149,6 +167,18 @@ impl<C> Drop for Running<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quarter_of_the_room_is_shared_whoever_asks() {
+        for (room, most) in [(8, 2), (4, 1), (1, 1)] {
+            let (handle, _inbox) = Handle::<()>::channel(room);
+            let others = handle.clone();
+            let mut held: Vec<Share> = std::iter::from_fn(|| handle.share()).take(room + 1).collect();
+            assert_eq!((held.len(), others.share().is_none()), (most, true), "{room}");
+            held.pop();
+            assert!(others.share().is_some(), "what was dropped is free again");
+        }
+    }
 
     #[test]
     fn a_place_is_kept_whoever_fills_the_queue_meanwhile() {

@@ -57,7 +57,7 @@ pub use config::{LoopConfig, REST, StreamLimits, WebSockets};
 pub use dscp::Dscp;
 pub use error::{CommandError, StartError};
 pub use files::raise_file_limit;
-pub use handle::{Handle, Place, Running};
+pub use handle::{Handle, Place, Running, Share};
 pub use intake::Intake;
 pub use proxy_protocol::Network;
 #[cfg(feature = "dns")]

@@ -42,7 +42,7 @@ use crate::extension::Room;
 use crate::outcome::Outcome;
 use crate::tally::Seat;
 use gathering::Gathering;
-use guests::{Expected, Guest, Notice};
+use guests::{Expected, Guests, Notices};
 use hunt::{Hunt, Numbers};
 use line::Line;
 use transfer::Transfer;
@@ -177,9 +177,9 @@ pub(crate) struct Calls {
     streams: HashMap<Key, (u64, u32)>,
     last: u64,
     /// Dialogs here whose Call-ID falls to another loop.
-    guests: IdMap<SessionId, Guest>,
+    guests: Guests,
     /// What other loops are still to be told of such.
-    notices: Vec<(Shard, Notice)>,
+    notices: Notices,
     /// An INVITE that another loop has handed on is being looked at, and who has sent it.
     expected: Option<Expected>,
     admitted: Option<String>,

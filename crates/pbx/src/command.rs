@@ -6,6 +6,7 @@ use std::sync::mpsc::SyncSender;
 
 use bytes::Bytes;
 use media::{Key, MediaEvent, StreamReport};
+use net::Share;
 use sip::message::StatusCode;
 use sip::{Origin, Shard};
 
@@ -16,6 +17,17 @@ use crate::metrics::Counts;
 use crate::status::Status;
 use crate::target::Target;
 use crate::watching::Facet;
+
+/// A message that is sent after its call.
+pub(crate) struct Followed {
+    /// Where it came from.
+    pub(crate) from: Origin,
+    pub(crate) bytes: Bytes,
+    /// How often it was sent on.
+    pub(crate) hops: u8,
+    /// Its share of the room for commands: peers send these, and must not take that of all the others.
+    pub(crate) share: Share,
+}
 
 /// What other threads tell, and what they ask: with a question comes the channel for its answer.
 pub(crate) enum Command {
@@ -69,7 +81,7 @@ pub(crate) enum Command {
     /// A call comes here.
     Arrives(Box<Mover>),
     /// A message of a call that has gone to the loop it is told to: it comes behind the call.
-    Followed(Box<(Origin, Bytes)>),
+    Followed(Box<Followed>),
     /// Where a call is that falls to this loop.
     Whereabouts(Notice),
     /// Somebody watches now: what each loop knows goes on the board.

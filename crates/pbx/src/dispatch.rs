@@ -10,7 +10,7 @@ use sip::uas;
 use sip::{Application, Event, FlowId, Origin, Reply, ServerTx, Shard, Turn};
 
 use crate::bindings::{self, Asked};
-use crate::command::Command;
+use crate::command::{Command, Followed};
 use crate::config::Role;
 use crate::extension::Feature;
 use crate::finding::{self, Seeker};
@@ -344,15 +344,23 @@ impl App for Switch {
                 }
             }
             Command::Arrives(mover) => self.arrives(*mover, turn),
-            Command::Followed(message) => turn.receive(&message.0, message.1),
+            Command::Followed(message) => {
+                let Followed { from, bytes, hops, share } = *message;
+                drop(share);
+                turn.receive_after(&from, bytes, hops);
+            }
             Command::Whereabouts(notice) => Self::noticed(&notice, turn),
             Command::Changed(resource, facet) => self.changed_elsewhere(resource, facet),
         }
     }
 
-    fn hand_over(&mut self, to: Shard, from: Origin, bytes: Bytes) -> Result<(), (Origin, Bytes)> {
-        match self.neighbours.offer(to, Command::Followed(Box::new((from, bytes)))) {
-            Err(Command::Followed(message)) => Err(*message),
+    fn hand_over(&mut self, to: Shard, from: Origin, bytes: Bytes, hops: u8) -> Result<(), (Origin, Bytes)> {
+        if !self.has_told(to) {
+            return Err((from, bytes));
+        }
+        let Some(share) = self.neighbours.share(to) else { return Err((from, bytes)) };
+        match self.neighbours.offer(to, Command::Followed(Box::new(Followed { from, bytes, hops, share }))) {
+            Err(Command::Followed(message)) => Err((message.from, message.bytes)),
             _ => Ok(()),
         }
     }

@@ -1,6 +1,6 @@
 //! The other SIP loops of this server.
 
-use net::{Handle, Place};
+use net::{Handle, Place, Share};
 use sip::{Shard, Spread};
 
 use crate::command::Command;
@@ -26,6 +26,11 @@ impl Neighbours {
     /// Room with another loop for one command, kept for it.
     pub(crate) fn reserve(&self, to: Shard) -> Option<Place<Command>> {
         self.loops.get(usize::from(to.0))?.reserve()
+    }
+
+    /// A share of the room with another loop, for what peers send.
+    pub(crate) fn share(&self, to: Shard) -> Option<Share> {
+        self.loops.get(usize::from(to.0))?.share()
     }
 
     /// The loop to which a call falls by its Call-ID, when that is another.

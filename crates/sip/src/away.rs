@@ -8,6 +8,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::id::{Id, ServerTx, Shard};
 use crate::message::{Headers, Method, Request};
 use crate::outbox::{Action, Origin};
@@ -19,12 +21,17 @@ use crate::wheel::TimerId;
 
 /// The longest Call-ID of a call that may be away, in octets: what is kept of each is bounded by that.
 const LONGEST: usize = 256;
+/// So often a message is sent after its call: to the shard that has it, and on where it has gone on meanwhile. Then it is looked at where it is,
+/// so that none can go round for ever.
+const HOPS: u8 = 3;
 
 /// Calls that are away.
 #[derive(Debug, Default)]
 pub(crate) struct Away {
     table: Slab<Call>,
     by_call_id: HashMap<Arc<str>, Id>,
+    /// How often the message that is looked at was sent after its call.
+    hops: u8,
     /// Those that are over, the longest over first: they give way where there is no room.
     over: BTreeSet<(Time, Id)>,
 }
@@ -37,6 +44,13 @@ struct Call {
     there: usize,
     /// When it is forgotten, once it is over.
     forgotten: Option<(Time, TimerId)>,
+}
+
+impl Call {
+    /// Whether something of this Call-ID is with another shard than that.
+    fn stands_elsewhere(&self, to: Shard) -> bool {
+        self.there > 0 && self.to != to
+    }
 }
 
 impl Away {
@@ -56,6 +70,12 @@ impl Away {
         Some((id, self.table.get_mut(id)?))
     }
 
+    /// Whether something of this Call-ID is with yet another shard.
+    fn stands_elsewhere(&self, call_id: &str, to: Shard) -> bool {
+        let call = self.by_call_id.get(call_id).and_then(|id| self.table.get(*id));
+        call.is_some_and(|call| call.stands_elsewhere(to))
+    }
+
     /// Takes a call out; its timer is to be stopped.
     fn remove(&mut self, id: Id) -> Option<TimerId> {
         let call = self.table.remove(id)?;
@@ -67,13 +87,29 @@ impl Away {
 }
 
 impl Turn<'_> {
+    /// A message that another shard has sent after its call ([`Action::HandOver`]), and how often that was done: see [`Turn::receive`].
+    pub fn receive_after(&mut self, from: &Origin, bytes: Bytes, hops: u8) {
+        self.stack.away.hops = hops;
+        self.receive(from, bytes);
+        self.stack.away.hops = 0;
+    }
+
+    /// An INVITE that another shard has given away ([`Turn::give_away`]): it is looked at here, wherever others of its Call-ID are.
+    pub fn receive_given(&mut self, from: &Origin, bytes: Bytes) {
+        self.receive_after(from, bytes, HOPS);
+    }
+
     /// One dialog more of this Call-ID is with that shard, or an INVITE: what comes for it, and is of nothing that is here, goes there from now on.
     ///
     /// # Errors
-    /// [`StackError::Full`] when [`crate::Config::max_away`] are away that are not over; [`StackError::State`] for a Call-ID of more than 256 octets.
+    /// [`StackError::Full`] when [`crate::Config::max_away`] are away that are not over; [`StackError::State`] for a Call-ID of more than 256 octets, and
+    /// where one of it is with yet another shard and not over: that would be found by nobody any more.
     pub fn is_away(&mut self, call_id: &str, to: Shard) -> Result<(), StackError> {
         let shard = self.stack.config.shard;
         if let Some((id, call)) = self.stack.away.get_mut(call_id) {
+            if call.stands_elsewhere(to) {
+                return Err(StackError::State("a Call-ID of which nothing is with another shard"));
+            }
             (call.to, call.there) = (to, call.there + 1);
             if let Some((at, timer)) = call.forgotten.take() {
                 self.stack.away.over.remove(&(at, id));
@@ -92,11 +128,11 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Whether these calls may be away as well, all of them.
-    pub fn may_be_away(&self, call_ids: &[&str]) -> bool {
+    /// Whether these calls may be with that shard as well, all of them.
+    pub fn may_be_away(&self, call_ids: &[&str], to: Shard) -> bool {
         let away = &self.stack.away;
         let standing = away.len() - away.over.len();
-        call_ids.iter().all(|call_id| call_id.len() <= LONGEST)
+        call_ids.iter().all(|call_id| call_id.len() <= LONGEST && !away.stands_elsewhere(call_id, to))
             && standing + call_ids.len() <= self.stack.config.max_away
     }
 
@@ -161,7 +197,7 @@ impl Turn<'_> {
     }
 
     /// Lets another shard answer an INVITE: here nothing is left of it, and nothing is sent. Its octets and where it came from are for
-    /// [`Turn::receive`] there.
+    /// [`Turn::receive_given`] there.
     ///
     /// # Errors
     /// [`StackError::Gone`] and [`StackError::State`] when there is no such INVITE without a session and a final response; as [`Turn::is_away`].
@@ -181,17 +217,20 @@ impl Turn<'_> {
 
     /// Sends a message on that finds nothing here, if its call is away.
     pub(crate) fn send_after(&mut self, headers: &Headers, from: &Origin) -> bool {
-        if self.stack.away.len() == 0 {
+        let hops = self.stack.away.hops;
+        if self.stack.away.len() == 0 || hops >= HOPS {
             return false;
         }
         let Some(to) = self.stack.away.to(headers) else { return false };
-        self.out.push(Action::HandOver { to, from: *from, bytes: headers.bytes().clone() });
+        self.out.push(Action::HandOver { to, from: *from, bytes: headers.bytes().clone(), hops: hops + 1 });
         true
     }
 
-    /// The same for a request, which may belong to a dialog of the same Call-ID that is here.
+    /// The same for a request, which may belong to a dialog of the same Call-ID that is here. A REGISTER belongs to its user, whatever Call-ID it has
+    /// (RFC 3261 section 10.3).
     pub(crate) fn send_request_after(&mut self, request: &Request, from: &Origin) -> bool {
         self.stack.away.len() > 0
+            && *request.method() != Method::Register
             && !crate::invite::has_dialog(self, request)
             && self.send_after(request.headers(), from)
     }

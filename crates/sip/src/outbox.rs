@@ -232,7 +232,7 @@ pub enum Action {
         /// Which.
         flow: FlowId,
     },
-    /// A message of a call that is with another shard (see [`crate::Turn::is_away`]): its [`crate::Turn::receive`] is to be given it.
+    /// A message of a call that is with another shard (see [`crate::Turn::is_away`]): its [`crate::Turn::receive_after`] is to be given it.
     HandOver {
         /// Which.
         to: Shard,
@@ -240,6 +240,8 @@ pub enum Action {
         from: Origin,
         /// The message.
         bytes: Bytes,
+        /// How often it was sent on with this time.
+        hops: u8,
     },
     /// For the application, in a fresh turn at the same time.
     Event(Event),

@@ -4,7 +4,7 @@
 //! shown here who he is. For a transfer the call that is transferred goes, both legs of it, as soon as nothing is under way in it: its dialogs and
 //! descriptions as plain data, its streams by new names on the thread they are on. The loop to which the Call-ID of such a dialog falls sends on what
 //! comes for it (`sip/away`, `guests`), until it is told that the dialog is over. Calls, messages that are sent on, and what is told of them go by one
-//! queue: nothing overtakes the call it is about.
+//! queue: nothing overtakes the call it is about. All of one Call-ID that is elsewhere is with one loop, so what would part it stays where it is.
 
 use std::sync::Arc;
 
@@ -89,6 +89,10 @@ impl Switch {
         if to == me || hops >= HOPS {
             return Err(refused(*refusal));
         }
+        // Its home sends all of one Call-ID to one loop: where another of it stands here, that would not be found any more.
+        if self.calls.guests.of_call(call_id) > 0 || !self.has_told_all() {
+            return Err(self.shed());
+        }
         // The place is kept, so that it cannot be lost on the way: who has got a 100 repeats nothing (RFC 3261 section 17.1.1.2).
         let Some(place) = self.neighbours.reserve(to) else { return Err(self.shed()) };
         let Ok((request, origin)) = turn.give_away(invite.tx, to) else { return Err(self.shed()) };
@@ -106,7 +110,7 @@ impl Switch {
         self.has_come(&call_id, from, counted, turn);
         self.calls.admitted = Some(user);
         self.calls.expected = Some(Expected { call_id, hops });
-        turn.receive(&origin, request.bytes().clone());
+        turn.receive_given(&origin, request.bytes().clone());
     }
 
     /// Who has sent this INVITE, where another loop knows that.
@@ -131,7 +135,7 @@ impl Switch {
             let gone = StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
             return self.transfer_failed(call, transfer, gone, turn);
         }
-        if !may_be_away(call, turn) {
+        if !self.may_go(call, to, turn) {
             return self.transfer_failed(call, transfer, StatusCode::SERVICE_UNAVAILABLE, turn);
         }
         let seeker = Seeker::Claim { call: call.id, transfer: transfer.id(), replaced: replaced.clone() };
@@ -204,6 +208,9 @@ impl Switch {
     /// Sends a call to another loop, if it is to go there and can; the call, if it stays.
     pub(super) fn leave(&mut self, mut call: Box<Call>, turn: &mut Turn<'_>) -> Option<Box<Call>> {
         let Some(to) = self.can_leave(&call, turn) else { return Some(call) };
+        if !self.has_told_all() {
+            return Some(call);
+        }
         let Some(place) = self.neighbours.reserve(to) else { return Some(call) };
         let Stage::Joined(joined) = &mut call.stage else { return Some(call) };
         let Some(transfer) = joined.transfers.first_mut() else { return Some(call) };
@@ -249,14 +256,21 @@ impl Switch {
         let can = joined.change.is_none()
             && legs(call).all(rests)
             && thread_of(leaving.keys[0]) == thread_of(call.caller.line.key())
-            && may_be_away(call, turn);
+            && self.may_go(call, leaving.to, turn);
         can.then_some(leaving.to)
+    }
+
+    /// Whether what comes for all legs of a call would find them there. A loop sends all of one Call-ID to one other, so what shares its Call-ID stays.
+    fn may_go(&self, call: &Call, to: Shard, turn: &Turn<'_>) -> bool {
+        let dialogs = legs(call).filter_map(|leg| turn.dialog_of(leg.session));
+        let call_ids: Vec<&str> = dialogs.map(sip::dialog::Dialog::call_id).collect();
+        call_ids.iter().all(|call_id| self.calls.guests.of_call(call_id) <= 1) && turn.may_be_away(&call_ids, to)
     }
 
     /// Takes a leg from this loop.
     fn part_with(&mut self, leg: &Leg, to: Shard, turn: &mut Turn<'_>) -> Option<Released> {
         let released = turn.release(leg.session).ok()?;
-        self.calls.guests.remove(&leg.session);
+        self.calls.guest_goes(leg.session);
         self.calls.sessions.remove(&leg.session);
         if let Err(error) = turn.is_away(released.call_id(), to) {
             tracing::error!(%error, "what comes for a call will not find it");
@@ -313,12 +327,6 @@ fn legs(call: &Call) -> impl Iterator<Item = &Leg> {
         _ => None,
     };
     std::iter::once(&call.caller).chain(callee)
-}
-
-/// Whether this loop could send messages after all legs of a call.
-fn may_be_away(call: &Call, turn: &Turn<'_>) -> bool {
-    let dialogs = legs(call).filter_map(|leg| turn.dialog_of(leg.session));
-    turn.may_be_away(&dialogs.map(sip::dialog::Dialog::call_id).collect::<Vec<_>>())
 }
 
 /// The dialog that an INVITE wants to replace or to join.

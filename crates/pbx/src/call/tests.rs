@@ -1,6 +1,7 @@
 //! Calls that move from one SIP loop to another, step by step: what waits for what, what is full, and what comes at the wrong moment.
 
 mod loops;
+mod strays;
 
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};

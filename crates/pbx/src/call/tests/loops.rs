@@ -65,7 +65,7 @@ fn server() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 5060))
 }
 
-fn path(remote: SocketAddr) -> Path {
+pub(super) fn path(remote: SocketAddr) -> Path {
     Path { flow: FlowId(1), transport: Transport::Udp, local: server(), remote }
 }
 
@@ -130,8 +130,8 @@ impl Loops {
                         let remote = SocketAddr::new(host.parse().unwrap(), port.unwrap_or(5060));
                         turn.answered(id, Answer::Routes(vec![path(remote)]));
                     }
-                    Action::HandOver { to, from, bytes } => {
-                        if let Err((from, bytes)) = switch.hand_over(to, from, bytes) {
+                    Action::HandOver { to, from, bytes, hops } => {
+                        if let Err((from, bytes)) = switch.hand_over(to, from, bytes, hops) {
                             turn.shed(&from, bytes);
                         }
                     }
@@ -167,6 +167,17 @@ impl Loops {
     /// All loops carry out what waits.
     pub(super) fn settle(&mut self) {
         while (0..self.all.len()).any(|at| self.carry_out(at)) {}
+    }
+
+    /// The same where it ends: so many commands are enough.
+    pub(super) fn settle_within(&mut self, most: usize) {
+        let carried = (0..most).take_while(|_| (0..self.all.len()).any(|at| self.carry_out(at))).count();
+        assert!(carried < most, "it goes on and on");
+    }
+
+    /// The loop that keeps the bindings of a user.
+    pub(super) fn of_user(&self, user: &str) -> usize {
+        usize::from(self.spread.of_user(user).0)
     }
 
     /// How many commands wait for a loop.
@@ -242,14 +253,30 @@ impl Loops {
     /// A request outside a dialog, with credentials, sent by the user of this name: the commands that come of it wait.
     pub(super) fn ask(
         &mut self,
+        by: (SocketAddr, &str),
+        request: (&str, &str, String),
+        lines: &str,
+        body: &str,
+    ) -> Dialog {
+        self.ask_anew("", by, request, lines, body)
+    }
+
+    /// The same, by another From tag than others of this Call-ID.
+    pub(super) fn ask_anew(
+        &mut self,
+        tag: &str,
         (at, name): (SocketAddr, &str),
         (method, number, call_id): (&str, &str, String),
         lines: &str,
         body: &str,
     ) -> Dialog {
-        let from = format!("<sip:{name}@127.0.0.1>;tag=f{call_id}");
+        let from = format!("<sip:{name}@127.0.0.1>;tag=f{tag}{call_id}");
         let mut dialog = Dialog { at, call_id, from, to: format!("<sip:{number}@127.0.0.1>"), cseq: 0 };
         self.request(&mut dialog, method, lines, body);
+        if !self.sent.iter().any(|(to, message)| *to == at && matches!(message, Message::Response(_))) {
+            // It has gone after others of its Call-ID.
+            self.settle();
+        }
         let challenge = self.answer(at, method);
         assert_eq!(challenge.code().get(), 401);
         let mut credentials = Credentials::new();
@@ -361,6 +388,11 @@ impl Dialog {
         assert_eq!(answer.code().get(), 200);
         self.to = answer.headers().text(HeaderId::To).unwrap().into_owned();
         loops.request(self, "ACK", "", "");
+    }
+
+    /// Somebody else who knows its Call-ID.
+    pub(super) fn stranger(&self) -> Self {
+        Self { at: telephone(9), from: "<sip:stranger@127.0.0.1>;tag=stranger".to_owned(), ..self.clone() }
     }
 
     /// As Replaces names it in the Refer-To of another call, or in an INVITE.

@@ -281,15 +281,20 @@ fn a_call_is_away_until_the_last_of_its_dialogs_is_over_and_64_t1_longer() {
     let a = net.stack(|_| {});
     net.turn(a, |turn| {
         turn.is_away("1", Shard(7)).unwrap();
-        turn.is_away("1", Shard(8)).unwrap();
+        turn.is_away("1", Shard(7)).unwrap();
+        // What is there would be found by nobody any more.
+        assert!(matches!(turn.is_away("1", Shard(8)), Err(StackError::State(_))));
+        assert!(turn.may_be_away(&["1"], Shard(7)) && !turn.may_be_away(&["1"], Shard(8)));
+        assert_eq!(turn.shard_of_call("1"), Shard(7));
         turn.over_there("1");
     });
     net.run(40_000);
     assert_eq!(net.usage(a).away, 1, "one of two is there");
     net.turn(a, |turn| turn.over_there("1"));
     net.run(20_000);
-    // It comes to life again, and is over once more: counted from then.
+    // It comes to life again with another, and is over once more: counted from then.
     net.turn(a, |turn| {
+        assert!(turn.may_be_away(&["1"], Shard(8)));
         turn.is_away("1", Shard(8)).unwrap();
         turn.over_there("1");
         turn.over_there("1");
@@ -302,7 +307,7 @@ fn a_call_is_away_until_the_last_of_its_dialogs_is_over_and_64_t1_longer() {
         turn.is_away("1", Shard(7)).unwrap();
         turn.went_on("1", Shard(9));
         assert_eq!(turn.shard_of_call("1"), Shard(9));
-        turn.is_away("1", Shard(7)).unwrap();
+        turn.is_away("1", Shard(9)).unwrap();
         turn.is_here("1");
         assert_eq!(turn.usage().away, 1, "another is still there");
         turn.is_here("1");
@@ -316,10 +321,10 @@ fn as_many_calls_are_away_as_the_limit_says() {
     let mut net = Network::new();
     let a = net.stack(|config| config.max_away = 2);
     net.turn(a, |turn| {
-        assert!(turn.may_be_away(&["1", "2"]) && !turn.may_be_away(&["1", "2", "3"]));
+        assert!(turn.may_be_away(&["1", "2"], Shard(7)) && !turn.may_be_away(&["1", "2", "3"], Shard(7)));
         assert!(turn.is_away("1", Shard(7)).is_ok() && turn.is_away("2", Shard(7)).is_ok());
         assert_eq!(turn.is_away("3", Shard(7)), Err(StackError::Full { what: "calls with another shard", limit: 2 }));
-        assert!(!turn.may_be_away(&["3"]));
+        assert!(!turn.may_be_away(&["3"], Shard(7)));
         turn.went_on("2", Shard(8));
         turn.is_here("1");
         assert!(turn.is_away("3", Shard(7)).is_ok());
@@ -342,7 +347,7 @@ fn what_is_over_longest_makes_room_and_what_stands_does_not() {
         net.run(1_000);
     }
     net.turn(a, |turn| {
-        assert!(turn.may_be_away(&["3", "4"]));
+        assert!(turn.may_be_away(&["3", "4"], Shard(7)));
         turn.is_away("3", Shard(7)).unwrap();
         // "2" was over before "1".
         turn.went_on("1", Shard(9));
@@ -361,10 +366,51 @@ fn a_call_id_of_more_than_256_octets_keeps_a_call_where_it_is() {
     let a = net.stack(|_| {});
     let (longest, longer) = ("x".repeat(256), "x".repeat(257));
     net.turn(a, |turn| {
-        assert!(turn.may_be_away(&[&longest]) && !turn.may_be_away(&["1", &longer]));
+        assert!(turn.may_be_away(&[&longest], Shard(7)) && !turn.may_be_away(&["1", &longer], Shard(7)));
         assert!(matches!(turn.is_away(&longer, Shard(7)), Err(StackError::State(_))));
         assert!(turn.is_away(&longest, Shard(7)).is_ok());
         turn.over_there(&longest);
     });
     net.assert_nothing_left();
+}
+
+/// Two shards that send the same after each other.
+#[test]
+fn a_message_is_sent_after_its_call_three_times_at_most() {
+    let mut net = Network::new();
+    let (a, b, r) = (net.stack(|_| {}), net.stack(|_| {}), net.raw());
+    let mut peer = RawDialog::calling(r, a);
+    net.turn(a, |turn| turn.is_away(&peer.call_id, shard(b))).unwrap();
+    net.turn(b, |turn| turn.is_away(&peer.call_id, shard(a))).unwrap();
+    let bye = peer.request("BYE", "", "");
+    net.say(r, a, &bye);
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)), ["481 BYE"]);
+    let heard = |net: &mut Network, at| net.turn(at, |turn| turn.counters().requests_in);
+    assert_eq!((heard(&mut net, a), heard(&mut net, b)), (2, 2), "there, back, and there again");
+    // One that was given away stays.
+    let options = peer.request("OPTIONS", "", "");
+    net.turn(b, |turn| turn.receive_given(&path(b, r), options.clone().into()));
+    assert_eq!(net.news(b), ["Request"]);
+    for at in [a, b] {
+        net.turn(at, |turn| turn.over_there(&peer.call_id));
+    }
+}
+
+/// A REGISTER belongs to its user, whatever Call-ID it has.
+#[test]
+fn rfc3261_10_3_a_register_is_sent_after_no_call() {
+    let mut net = Network::new();
+    let (a, b, r) = (net.stack(|_| {}), net.stack(|_| {}), net.raw());
+    let mut peer = RawDialog::calling(r, a);
+    net.turn(a, |turn| turn.is_away(&peer.call_id, shard(b))).unwrap();
+    let register = peer.request("REGISTER", "", "");
+    net.say(r, a, &register);
+    net.settle();
+    assert_eq!((net.news(a), net.news(b)), (vec!["Request".to_owned()], vec![]));
+    let options = peer.request("OPTIONS", "", "");
+    net.say(r, a, &options);
+    net.settle();
+    assert_eq!((net.news(a), net.news(b)), (vec![], vec!["Request".to_owned()]), "the control");
+    net.turn(a, |turn| turn.over_there(&peer.call_id));
 }

@@ -134,9 +134,9 @@ impl Network {
                     events.push(event);
                 }
                 // A shard is the stack of that number.
-                Action::HandOver { to, from, bytes } => {
+                Action::HandOver { to, from, bytes, hops } => {
                     let to = usize::from(to.0);
-                    self.turn(to, |turn| turn.receive(&from, bytes));
+                    self.turn(to, |turn| turn.receive_after(&from, bytes, hops));
                 }
                 Action::Close { .. } => {}
             }
