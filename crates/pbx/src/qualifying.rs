@@ -68,8 +68,8 @@ impl Switch {
     /// Asks the next devices, and once more a second later.
     pub(crate) fn qualify(&mut self, turn: &mut Turn<'_>) {
         let Some(interval) = self.config.qualify.filter(|_| !self.finishing) else { return };
-        let (now, users) = (turn.now().mono, self.accounts.iter().count());
-        if self.qualifying.next >= users && now >= self.qualifying.anew {
+        let (now, places) = (turn.now().mono, self.accounts.places());
+        if self.qualifying.next >= places && now >= self.qualifying.anew {
             self.qualifying.next = 0;
             self.qualifying.round += 1;
             self.qualifying.anew = now + interval;
@@ -77,10 +77,11 @@ impl Switch {
             self.qualifying.known.retain(|_, reach| reach.round + 1 >= round);
         }
         let beats = usize::try_from(interval.as_secs()).unwrap_or(usize::MAX).max(1);
-        let to = users.min(self.qualifying.next.saturating_add(users.div_ceil(beats)));
+        let to = places.min(self.qualifying.next.saturating_add(places.div_ceil(beats)));
         for place in self.qualifying.next..to {
             let Some(name) = self.accounts.at(place).map(|known| known.name.clone()) else { continue };
-            if self.neighbours.keeps(&name) {
+            // The place of somebody who is gone stays until it is another's.
+            if self.accounts.place(&name) == Some(place) && self.neighbours.keeps(&name) {
                 for target in self.devices(&name, turn.now()) {
                     self.ask_device(target, turn);
                 }

@@ -1,11 +1,15 @@
 //! Several calls of one Call-ID, of which some are with another loop, and what peers send too much of.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use sip::Shard;
 
 use super::super::Fate;
 use super::loops::{Dialog, Loops, QUEUE, SDP, path, telephone};
 use super::{FAR, PORTS, refers};
 use crate::command::Command;
+use crate::config::{Config, Secret, User};
 
 /// A call of 1002 to the echo with loop 1, by a Call-ID that falls to loop 0: he has replaced another there.
 fn guest(loops: &mut Loops) -> Dialog {
@@ -247,4 +251,30 @@ fn rfc3261_10_3_a_register_with_the_call_id_of_a_call_that_has_moved_reaches_the
     loops.settle();
     assert_eq!(loops.heard(device), ["INVITE"]);
     assert_eq!(loops.hang_up(&mut call), 200);
+}
+
+/// Nobody is forgotten because somebody before him is gone.
+#[test]
+fn devices_are_asked_of_users_behind_one_who_is_gone() {
+    let mut loops = Loops::new(PORTS, |_, _| {});
+    for (device, name) in [(telephone(1), "1001"), (telephone(FAR), "1002")] {
+        let register = loops.call_id(0);
+        loops.ask((device, name), ("REGISTER", name, register), "Expires: 3600\r\n", "");
+        loops.settle();
+        assert_eq!(loops.answer(device, "REGISTER").code().get(), 200);
+    }
+    let left = User { secret: Secret::Password("secret-1002".to_owned()), ..User::default() };
+    let config = Config { users: [("1002".to_owned(), left)].into(), ..loops.all[0].switch.config.clone() };
+    let accounts = loops.all[0].switch.accounts.changed(&config, &[], |_| false).unwrap();
+    let accounts = Arc::new(accounts);
+    assert_eq!((accounts.place("1001"), accounts.place("1002")), (None, Some(1)));
+    for at in 0..3 {
+        loops.turn(at, |switch, turn| {
+            switch.accounts = Arc::clone(&accounts);
+            switch.config.qualify = Some(Duration::from_secs(1));
+            switch.qualify(turn);
+        });
+    }
+    assert_eq!(loops.heard(telephone(FAR)), ["OPTIONS"]);
+    assert!(loops.heard(telephone(1)).is_empty(), "whose user is gone");
 }
