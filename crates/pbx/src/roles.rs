@@ -137,7 +137,7 @@ impl Switch {
         }
         if !arrival.ours {
             let mut target = way_of(&arrival);
-            target.trusted = self.trusts_way(&target);
+            target.trusted = self.trusts_way(&target, &arrival.routes);
             let job = Job { edge: role == Role::Edge, ..self.job(tx, request, origin, arrival, known) };
             return self.forward(role, job, vec![target], turn);
         }

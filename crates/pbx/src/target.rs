@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use proxy::{Disposition, FLOW_GONE, Preferences};
-use sip::message::{HeaderId, Request, StatusCode, UriBuf};
+use sip::message::{HeaderId, Request, StatusCode, Uri, UriBuf};
 use sip::{Hop, Reply, Transport};
 
 /// Those of a user's devices that a request may go to (RFC 5630 sections 4 and 5.3): where it is addressed by `sips`, those that registered so and
@@ -165,13 +165,13 @@ impl Target {
     }
 
     /// Who is at the other end of its connection, or the next hop when it is an address literal. What a device has written of itself counts only where requests go
-    /// there: after a restart they go where it registered from.
+    /// there: after a restart they go where it registered from, and where it has written `maddr` to that.
     pub(crate) fn next_hop(&self) -> Option<IpAddr> {
         match (&self.hop, self.routes.first()) {
             (Hop::Path(path), _) => Some(path.remote.ip()),
-            (Hop::Uri(uri), _) => uri.as_uri().host().ip(),
-            (Hop::Auto, Some(route)) => sip::header::NameAddr::parse(route).ok()?.uri.host().ip(),
-            (Hop::Auto, None) => self.uri.as_uri().host().ip(),
+            (Hop::Uri(uri), _) => uri.as_uri().leads_to().ok()?.ip(),
+            (Hop::Auto, Some(route)) => Uri::parse(sip::route::uri_of(route)).ok()?.leads_to().ok()?.ip(),
+            (Hop::Auto, None) => self.uri.as_uri().leads_to().ok()?.ip(),
         }
     }
 }

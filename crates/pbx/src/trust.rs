@@ -133,14 +133,12 @@ impl Switch {
         let headers = request.headers();
         let asserted = headers.list::<PAssertedIdentity<'_>>().flatten().map(|one| one.0);
         let claims: Vec<String> = asserted.take(MOST).map(bare).collect();
-        let party =
-            |one: &RemotePartyId<'_>| one.param("party").is_none_or(|party| party.eq_ignore_ascii_case("calling"));
-        match claims.is_empty() {
-            true => {
-                headers.list::<RemotePartyId<'_>>().flatten().find(party).map(|one| bare(one.0)).into_iter().collect()
-            }
-            false => claims,
+        if !claims.is_empty() {
+            return claims;
         }
+        let party = headers.list::<RemotePartyId<'_>>().flatten().find(RemotePartyId::is_caller);
+        let claim = party.map(|one| bare(NameAddr { display: one.display.filter(|_| !one.hides_name()), ..one.0 }));
+        claim.into_iter().collect()
     }
 
     /// Which of his numbers a user wants to be known by (RFC 3325 section 6); `None` when it is none of his.
@@ -193,14 +191,14 @@ impl Switch {
         value.map_or(Vouched::Nobody, |value| Vouched::Us(Arc::from(value)))
     }
 
-    /// Whether a request that goes this way goes to somebody whom we trust.
-    pub(crate) fn trusts_way(&self, target: &proxy::Target) -> bool {
+    /// Whether a request that goes this way, and by these routes of its own behind that, goes to somebody whom we trust.
+    pub(crate) fn trusts_way(&self, target: &proxy::Target, routes: &[String]) -> bool {
         if self.config.trust.networks.is_empty() {
             return false;
         }
         let target = Target {
             uri: target.uri.clone(),
-            routes: target.routes.clone(),
+            routes: target.routes.iter().chain(routes).cloned().collect(),
             hop: target.hop.clone(),
             ours: None,
             q: target.q,

@@ -1,6 +1,6 @@
 //! What a caller wants to be kept from others (RFC 3323, and the `id` of RFC 3325).
 
-use crate::message::header::{From, Privacy};
+use crate::message::header::{From, Privacy, RemotePartyId};
 use crate::message::{HeaderId, Headers, Uri};
 
 /// The From of who does not want to be known (RFC 3323 section 4.1.1.3).
@@ -27,14 +27,14 @@ pub struct Wish {
     pub critical: bool,
     /// A word that is none of these.
     pub unknown: bool,
-    /// The From names nobody (section 4.1.1.3): who writes that does not want to be known, whatever else he says.
+    /// The From names nobody (section 4.1.1.3), or Remote-Party-ID hides who calls: who writes that does not want to be known, whatever else he says.
     pub nobody: bool,
 }
 
 impl Wish {
-    /// What the caller of a request asks for: by Privacy, or by a From that is nobody's.
+    /// What the caller of a request asks for: by Privacy, by a From that is nobody's, or by a Remote-Party-ID, which is all that some gateways know.
     pub fn of_caller(headers: &Headers) -> Self {
-        Self { nobody: is_from_nobody(headers), ..Self::of(headers) }
+        Self { nobody: is_from_nobody(headers) || is_hidden_party(headers), ..Self::of(headers) }
     }
 
     /// What the Privacy of a message asks for. What cannot be read asks for all there is, and `none` beside another wish, which must not be there
@@ -88,6 +88,12 @@ pub fn is_from_nobody(headers: &Headers) -> bool {
     matches!(headers.get::<From<'_>>(), Some(Ok(from)) if is_anonymous(&from.uri))
 }
 
+/// Whether Remote-Party-ID asks that it is not told who calls.
+fn is_hidden_party(headers: &Headers) -> bool {
+    headers.has(HeaderId::RemotePartyId)
+        && headers.list::<RemotePartyId<'_>>().flatten().any(|one| one.is_caller() && one.hides_address())
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -134,6 +140,8 @@ mod tests {
             ("<sip:anonymous@Anonymous.INVALID>", "Privacy: session\r\n", true),
             ("<sip:anonymous@anonymous.invalid>", "Privacy: none\r\n", false),
             ("<sip:anonymous@b>", "", false),
+            ("<sip:a@b>", "Remote-Party-ID: <sip:77@gw>;party=calling;privacy=full\r\n", true),
+            ("<sip:a@b>", "Remote-Party-ID: <sip:78@gw>;party=called;privacy=full, <sip:77@gw>;privacy=off\r\n", false),
         ] {
             assert_eq!(Wish::of_caller(message(from, lines).headers()).is_anonymous(), anonymous, "{from} {lines}");
         }

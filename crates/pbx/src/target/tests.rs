@@ -125,3 +125,18 @@ fn rfc3325_5_each_flow_of_a_device_is_trusted_or_not_by_where_it_leads() {
     assert_eq!(trusted(&|_| true), (true, vec![true, true]), "whose user is trusted by all of them");
     assert_eq!(trusted(&|_| false), (false, vec![false, false]));
 }
+
+#[test]
+fn rfc3325_5_the_next_hop_is_where_a_maddr_leads() {
+    for (maddr, leads_to) in
+        [("198.51.100.66", "198.51.100.66".parse().ok()), ("name.example", None), ("no*host", None)]
+    {
+        let named = format!("sip:a@192.0.2.9;lr;maddr={maddr}");
+        let contact = target(&named, None);
+        let route = Target { routes: vec![format!("<{named}>")], ..target("sip:a@192.0.2.9", None) };
+        let hop = Target { hop: Hop::Uri(named.parse().unwrap()), ..target("sip:a@192.0.2.9", None) };
+        for (what, one) in [("Contact", contact), ("Route", route), ("Hop::Uri", hop)] {
+            assert_eq!(one.next_hop(), leads_to, "{what} {maddr}");
+        }
+    }
+}

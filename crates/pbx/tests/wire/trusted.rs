@@ -145,6 +145,27 @@ fn rfc3325_5_whom_we_trust_is_believed_whom_he_asserts() {
     assert_eq!((heard.0, heard.2.as_str()), (vec!["\"Ann\" <sip:77@gw>".to_owned()], "\"Ann\" <sip:77@127.0.0.1>"));
 }
 
+/// Gateways that know Remote-Party-ID only say by it, and by nothing else, that a number is hidden.
+#[test]
+fn rfc3325_7_a_remote_party_that_is_hidden_stays_within_the_trust_domain() {
+    let lines =
+        |privacy: &str| format!("Remote-Party-ID: \"Ann\" <sip:77@gw>;party=calling;privacy={privacy};screen=yes\r\n");
+    for role in [Role::Pbx, Role::Proxy] {
+        for (privacy, hidden) in [("full", true), ("uri", true), ("\"full-network\"", true), ("off", false)] {
+            let (invite, response) = call(trusting(role, &["1003"]), ("1003", "1003"), "1002", &lines(privacy), "");
+            let invite = invite.unwrap_or_else(|| panic!("no INVITE came: {response:?}"));
+            let text = String::from_utf8_lossy(invite.headers().bytes()).into_owned();
+            assert_eq!(text.contains("sip:77@"), !hidden, "{role:?} {privacy}: {text}");
+            assert!(!hidden || !text.contains("Ann"), "{role:?} {privacy}: {text}");
+        }
+    }
+    // To whom we trust it is told, with what he needs to keep it.
+    let told_to_trusted = told(trusting(Role::Pbx, &["1003", "1002"]), ("1003", "1003"), "1002", &lines("full"));
+    assert_eq!((told_to_trusted.0.len(), told_to_trusted.1), (1, vec!["id".to_owned()]));
+    let named = told(trusting(Role::Pbx, &["1003"]), ("1003", "1003"), "1002", &lines("name"));
+    assert_eq!((named.0, named.2.as_str()), (vec!["<sip:77@gw>".to_owned()], "<sip:77@127.0.0.1>"));
+}
+
 #[test]
 fn rfc3323_4_1_1_3_who_is_from_nobody_proves_who_he_is_and_stays_nobody() {
     for (lines, privacy, from) in [
@@ -280,6 +301,44 @@ fn rfc3325_7_a_device_that_calls_itself_trusted_is_not_before_a_restart_nor_afte
             callee.server = address;
             assert_eq!(told(&running, &mut callee), count, "{role:?} {trusted}");
         }
+    }
+}
+
+/// Requests go to a `maddr`, whatever host stands before it.
+#[test]
+fn rfc3325_7_a_path_through_a_trusted_address_that_leads_elsewhere_is_told_nothing() {
+    for (role, trusted, count) in [
+        (Role::Pbx, "192.0.2.9", 0),
+        (Role::Proxy, "192.0.2.9", 0),
+        (Role::Pbx, "127.0.0.1", 1),
+        (Role::Proxy, "127.0.0.1", 1),
+    ] {
+        let networks = vec![net::Network::read(trusted).unwrap()];
+        let (running, address) = start(Config { trust: Trust { networks, ..Trust::default() }, ..trusting(role, &[]) });
+        let mut callee = phone(address, "1002");
+        callee.agent = format!("Supported: path\r\nPath: <sip:192.0.2.9:{};lr;maddr=127.0.0.1>\r\n", callee.port());
+        assert_eq!(callee.register(120).code().get(), 200);
+        let (invite, response) = call_to(&running, ("1001", NOBODY), &mut callee, ASSERTS, "");
+        let invite = invite.unwrap_or_else(|| panic!("no INVITE came: {response:?}"));
+        assert!(values(&invite, HeaderId::Route)[0].contains("maddr"), "by its Path");
+        assert_eq!(values(&invite, HeaderId::PAssertedIdentity).len(), count, "{role:?} {trusted}");
+        let text = String::from_utf8_lossy(invite.headers().bytes()).into_owned();
+        assert!(count > 0 || role == Role::Proxy || !text.contains("1001"), "{text}");
+    }
+}
+
+/// What a caller writes as Route is met before the host of the Request-URI.
+#[test]
+fn rfc3325_7_a_route_leads_to_whom_it_names_and_not_to_the_request_uri() {
+    for (trusted, count) in [("192.0.2.9", 0), ("127.0.0.1", 1)] {
+        let networks = vec![net::Network::read(trusted).unwrap()];
+        let config = Config { trust: Trust { networks, ..Trust::default() }, ..trusting(Role::Proxy, &[]) };
+        let (running, address) = start(config);
+        let mut callee = phone(address, "1002");
+        let lines = format!("192.0.2.9@@{ASSERTS}Route: <sip:127.0.0.1:{};lr>\r\n", callee.port());
+        let (invite, response) = call_to(&running, ("1001", "1001"), &mut callee, &lines, "");
+        let invite = invite.unwrap_or_else(|| panic!("no INVITE came: {response:?}"));
+        assert_eq!(values(&invite, HeaderId::PAssertedIdentity).len(), count, "{trusted}");
     }
 }
 

@@ -22,13 +22,10 @@ pub(super) fn question(draft: &Draft, target: &route::Target) -> Result<Question
     }
     // RFC 3263 section 4: sips in the Request-URI asks for TLS wherever the first hop is.
     let secure = uri.is_secure() || target.uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
-    let host = match uri.params().get("maddr") {
-        Some(maddr) => host_text(Host::parse(maddr).map_err(|_| StackError::NoHop)?),
+    let host = match (uri.leads_to().map_err(|_| StackError::NoHop)?, uri.host()) {
         // As it stands there, where that is how it would be written.
-        None => match uri.host() {
-            Host::V4(_) => uri.host_text().to_owned(),
-            host => host_text(host),
-        },
+        (Host::V4(to), Host::V4(named)) if to == named => uri.host_text().to_owned(),
+        (to, _) => host_text(to),
     };
     Ok(Question::Route { host, port: uri.port(), transport: uri.transport().and_then(transport), secure })
 }

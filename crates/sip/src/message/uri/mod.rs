@@ -104,6 +104,14 @@ impl<'a> Uri<'a> {
         self.layout.host.of(self.text).unwrap_or("")
     }
 
+    /// The host that requests to this URI are sent to, whatever it is called: that of `maddr` where there is one (RFC 3261 section 19.1.1).
+    ///
+    /// # Errors
+    /// When `maddr` names none.
+    pub fn leads_to(&self) -> Result<Host<'a>, Fault> {
+        self.params().get("maddr").map_or(Ok(self.host()), Host::parse)
+    }
+
     /// The port when one is written.
     pub fn port(&self) -> Option<u16> {
         self.layout.port
