@@ -1,7 +1,7 @@
 //! Who a request is from, and whether it is let in: credentials come before anything that tells which
 //! numbers there are (RFC 3261 section 22).
 
-use sip::digest::{Algorithm, Presented, Verdict};
+use sip::digest::{Algorithm, Verdict};
 use sip::header::From;
 use sip::message::{HeaderId, Method, Request, StatusCode};
 use sip::{Now, Origin, Reply, privacy};
@@ -10,31 +10,43 @@ use crate::command::Command;
 use crate::one_hash::knows_one_hash_only;
 use crate::switch::Switch;
 
+/// As what we ask for credentials.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asking {
+    /// The end of a request: 401 and Authorization.
+    End,
+    /// A proxy (RFC 3261 section 22.3): 407 and Proxy-Authorization.
+    Proxy,
+    /// One without transactions, to which a repeat is a request like any other (section 16.11).
+    Stateless,
+}
+
 impl Switch {
     /// The place of the user who proved to be one; otherwise the answer: 401, 403 for a wrong password or a From of somebody else, 400.
     pub(crate) fn admit(&mut self, request: &Request, origin: &Origin, now: Now) -> Result<usize, Box<Reply>> {
-        self.admit_by(request, origin, now, false)
+        self.admit_by(request, origin, now, Asking::End)
     }
 
-    /// The same; a proxy asks with 407 and reads Proxy-Authorization (RFC 3261 section 22.3).
+    /// The same, as what we ask.
     pub(crate) fn admit_by(
         &mut self,
         request: &Request,
         origin: &Origin,
         now: Now,
-        as_proxy: bool,
+        asking: Asking,
     ) -> Result<usize, Box<Reply>> {
-        let method = request.method().as_str();
-        let presented = Presented { method, uri: request.uri_text(), body: request.body() };
-        let header = if as_proxy { HeaderId::ProxyAuthorization } else { HeaderId::Authorization };
-        let values = request.headers().values(header);
+        let as_proxy = asking != Asking::End;
         let (accounts, mut place) = (&self.accounts, None);
         let lookup = |user: &str, algorithm| {
             place = accounts.place(user);
             accounts.at(place?)?.ha1.get(algorithm)
         };
         let refuse = |code| Err(Box::new(Reply::new(code)));
-        match self.digest.judge(now.mono, origin.remote.ip(), presented, values, lookup) {
+        let verdict = match asking {
+            Asking::Stateless => self.digest.verify_again(now, request, origin, as_proxy, lookup),
+            _ => self.digest.verify(now, request, origin, as_proxy, lookup),
+        };
+        match verdict {
             Verdict::Ok(verified) => match place {
                 Some(place)
                     if *request.method() == Method::Register || self.may_say(request, origin, &verified.user) =>

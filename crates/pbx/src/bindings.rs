@@ -3,6 +3,8 @@
 //! What the REGISTERs of one batch from the network change is gathered and written down together, then carried out, then answered. A
 //! change that waits so, for a few milliseconds at most, has not happened yet: nobody has been told of it, and nobody finds it.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -60,6 +62,12 @@ fn growth(records: &[proxy::Record]) -> usize {
     count(Kind::Added).saturating_sub(count(Kind::Removed))
 }
 
+/// The user of an address of record.
+fn user_of(aor: &str) -> Option<Box<str>> {
+    let uri = sip::message::Uri::parse(aor).ok()?;
+    Some(uri.user_unescaped()?.into())
+}
+
 /// Opens the database of a configuration, or the journal of one with a state directory.
 pub(crate) fn open(config: &Config) -> Result<Home, store::StoreError> {
     #[cfg(feature = "sqlite")]
@@ -102,6 +110,32 @@ pub(crate) struct Bindings {
     alarm: Option<(AlarmId, Time)>,
     /// In the order they came; never two of one user.
     waiting: Vec<Waiting>,
+    /// Where nothing is kept of requests.
+    doors: Option<Doors>,
+}
+
+/// From which addresses users have registered. Whether they are still there is looked at when somebody asks, so what has become of bindings is not told
+/// here.
+#[derive(Debug, Default)]
+struct Doors(BTreeSet<(IpAddr, Box<str>)>);
+
+impl Doors {
+    /// More than twice as many as there are bindings, and these, are too many: those that nobody uses any more are let go then.
+    const SPARE: usize = 16;
+
+    fn put(&mut self, from: IpAddr, user: &str, bindings: usize, is_there: impl Fn(&str, IpAddr) -> bool) {
+        let (door, most) = ((from, Box::from(user)), 2 * bindings + Self::SPARE);
+        if self.0.len() >= most && !self.0.contains(&door) {
+            self.0.retain(|(from, user)| is_there(user, *from));
+        }
+        self.0.insert(door);
+    }
+
+    /// Who has registered from there.
+    fn at(&self, from: IpAddr) -> impl Iterator<Item = &str> {
+        let first = (from, Box::default());
+        self.0.range(first..).take_while(move |(at, _)| *at == from).map(|(_, user)| &**user)
+    }
 }
 
 /// A REGISTER that is decided and neither written down nor answered.
@@ -152,16 +186,26 @@ impl Bindings {
             ..RegistrarConfig::default()
         };
         let mut registrar = Registrar::new(rules, rand::random());
-        let ours = |record: &&proxy::Record| {
-            let uri = sip::message::Uri::parse(record.aor()).ok();
-            keeps(&uri.and_then(|uri| uri.user_unescaped()).unwrap_or_default())
-        };
+        let ours = |record: &&proxy::Record| keeps(&user_of(record.aor()).unwrap_or_default());
         let records: Vec<proxy::Record> = home.records.iter().filter(ours).cloned().collect();
         registrar.commit(now, &records);
         let limit = config.limits.registrations;
-        let mut bindings =
-            Self { registrar, keeper: home.keeper, tally, told: 0, limit, alarm: None, waiting: Vec::new() };
+        let mut bindings = Self {
+            registrar,
+            keeper: home.keeper,
+            tally,
+            told: 0,
+            limit,
+            alarm: None,
+            waiting: Vec::new(),
+            doors: None,
+        };
         bindings.count();
+        if config.is_stateless() {
+            let restored = bindings.registrar.location().iter(now);
+            let doors = restored.filter_map(|one| Some((one.origin()?.remote.ip(), user_of(one.aor())?)));
+            bindings.doors = Some(Doors(doors.collect()));
+        }
         bindings
     }
 
@@ -187,6 +231,16 @@ impl Bindings {
     pub(crate) fn of(&self, now: Now, user: &str) -> impl Iterator<Item = proxy::Binding<'_>> {
         let aor = sip::message::UriBuf::sip(false, Some(user), HOME, None).ok().map(|uri| uri.as_uri().aor());
         aor.into_iter().flat_map(move |aor| self.registrar.location().bindings(now, aor.as_str()).collect::<Vec<_>>())
+    }
+
+    /// Whether this user has registered from this address.
+    fn has_from(&self, user: &str, from: IpAddr, now: Now) -> bool {
+        self.of(now, user).any(|binding| binding.origin().is_some_and(|origin| origin.remote.ip() == from))
+    }
+
+    /// Whether a user has registered from this address. Always false where requests are kept.
+    pub(crate) fn is_home(&self, from: IpAddr, now: Now) -> bool {
+        self.doors.as_ref().is_some_and(|doors| doors.at(from).any(|user| self.has_from(user, from, now)))
     }
 
     /// Whether a REGISTER of this user waits: it comes before the next of his is looked at.
@@ -220,6 +274,11 @@ impl Bindings {
             return Some(Plan::full());
         }
         self.told += growth;
+        if let Some(mut doors) = self.doors.take() {
+            let is_there = |user: &str, from| self.has_from(user, from, now);
+            doors.put(origin.remote.ip(), &known.name, self.len(), is_there);
+            self.doors = Some(doors);
+        }
         self.waiting.push(Waiting { tx, user, plan });
         None
     }
@@ -283,5 +342,23 @@ impl Bindings {
         self.count();
         self.arm(turn);
         gone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3261_16_11_addresses_that_nobody_uses_any_more_are_let_go() {
+        let mut doors = Doors::default();
+        let from = |last: u8| IpAddr::from([192, 0, 2, last]);
+        let nobody = |_: &str, _: IpAddr| false;
+        (0..18).for_each(|last| doors.put(from(last), "a", 1, nobody));
+        doors.put(from(3), "a", 1, nobody);
+        assert_eq!(doors.0.len(), 18, "as many as there is room for, one of them once more");
+        doors.put(from(3), "b", 1, |user, at| user == "a" && at == from(3));
+        assert_eq!(doors.0.len(), 2, "one who is there, and the new one");
+        assert!(doors.at(from(3)).eq(["a", "b"]) && doors.at(from(2)).eq([""; 0]) && doors.at(from(4)).eq([""; 0]));
     }
 }

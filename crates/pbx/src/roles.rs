@@ -8,8 +8,9 @@ use proxy::passing::way_of;
 use proxy::{Arrival, Disposition, Halt, Job, Own, Proxy, ProxyConfig, Vouched};
 use sip::message::{HeaderId, Method, Request, StatusCode, Uri};
 use sip::uas::{self, Capabilities};
-use sip::{Now, Origin, Reply, ServerTx, Turn};
+use sip::{Now, Origin, Reply, ServerTx, TextHash, Turn};
 
+use crate::admit::Asking;
 use crate::config::{Authenticate, Config, ProxyRules, Role};
 use crate::dispatch;
 use crate::finding::Seeker;
@@ -27,6 +28,8 @@ pub(crate) struct Roles {
     /// Where anything but a PBX is asked for.
     pub(crate) proxy: Option<Proxy>,
     capabilities: Capabilities,
+    /// Which of several devices a call goes to, where nothing is kept of it.
+    lots: TextHash,
 }
 
 impl Roles {
@@ -51,7 +54,7 @@ impl Roles {
         let proxy = config.is_more_than_pbx().then(|| Proxy::new(settings, Own::new(domains).listening(bound), secret));
         let allow = vec![Method::Register, Method::Options];
         let capabilities = Capabilities { allow, accept: Vec::new(), ..Capabilities::default() };
-        Self { usual: config.role, by_domain, rules, proxy, capabilities }
+        Self { usual: config.role, by_domain, rules, proxy, capabilities, lots: TextHash::new(secret) }
     }
 
     /// What the server is for a request: by the domain of its Request-URI. Where anything is passed on, a Route is for the proxy; once that has taken
@@ -172,7 +175,7 @@ impl Switch {
         devices: Vec<Target>,
         turn: &mut Turn<'_>,
     ) -> Option<Reply> {
-        let targets = match self.to_pass(&job.request, &job.arrival, devices) {
+        let targets = match self.to_pass(role, &job.request, &job.arrival, devices) {
             Ok(targets) => targets,
             Err(reply) => return Some(*reply),
         };
@@ -185,6 +188,7 @@ impl Switch {
     /// The targets of a request among the devices of the user whom it is for.
     fn to_pass(
         &self,
+        role: Role,
         request: &Request,
         arrival: &Arrival,
         devices: Vec<Target>,
@@ -194,7 +198,17 @@ impl Switch {
         // A temporary address of an instance does not say whose it is.
         let user = self.config.trust.has_user(&self.user_of(&self.number_of(&uri).unwrap_or_default()));
         let trusts = |device: &Target| user || self.config.trust.reaches(device);
-        Ok(target::wanted(request, devices).into_iter().map(|device| device.into_pass(&trusts)).collect())
+        let devices = target::wanted(request, devices);
+        let devices = match role {
+            Role::Stateless => {
+                let call_id = request.headers().call_id();
+                let lot =
+                    |texts: &[&str]| self.roles.lots.of_all([call_id].iter().chain(texts).map(|text| text.as_bytes()));
+                target::standing(devices, lot)
+            }
+            _ => devices,
+        };
+        Ok(devices.into_iter().map(|device| device.into_pass(&trusts)).collect())
     }
 
     /// With or without a transaction, as the role says.
@@ -212,7 +226,7 @@ impl Switch {
     }
 
     /// An ACK or CANCEL of what was passed on without a transaction goes the same way (RFC 3261 section 16.11), nobody being asked for credentials (section
-    /// 22.1): to others than ours only from where the user whom it names has registered, from networks that we trust, and in dialogs that were made
+    /// 22.1): to others than ours only from where a user has registered, from networks that we trust, and in dialogs that were made
     /// through us. It has no effect there unless its INVITE has come the same way. False when nothing is done with it.
     pub(crate) fn follows(&mut self, request: &Arc<Request>, origin: &Origin, turn: &mut Turn<'_>) -> bool {
         if self.roles.of(request, origin) != Role::Stateless {
@@ -230,9 +244,9 @@ impl Switch {
                 let number = self.number_of(&arrival.uri.as_uri()).unwrap_or_default();
                 let Some(known) = self.accounts.by_number(&number) else { return false };
                 let devices = self.devices(&known.name, turn.now());
-                self.to_pass(request, &arrival, devices).unwrap_or_default()
+                self.to_pass(Role::Stateless, request, &arrival, devices).unwrap_or_default()
             }
-            false if proven || self.is_from_home(request, origin.remote.ip(), turn.now()) => vec![way_of(&arrival)],
+            false if proven || self.is_home(origin.remote.ip(), turn.now()) => vec![way_of(&arrival)],
             false => return false,
         };
         let Some(proxy) = &self.roles.proxy else { return false };
@@ -260,8 +274,13 @@ impl Switch {
             Authenticate::Off => false,
         };
         if asked {
-            let proxied = matches!(role, Role::Proxy | Role::Stateless);
-            return self.admit_by(request, origin, turn.now(), proxied).map(|place| Some(place).filter(|_| proxied));
+            let asking = match role {
+                Role::Proxy => Asking::Proxy,
+                Role::Stateless => Asking::Stateless,
+                _ => Asking::End,
+            };
+            let admitted = self.admit_by(request, origin, turn.now(), asking);
+            return admitted.map(|place| Some(place).filter(|_| asking != Asking::End));
         }
         if ours || relay {
             return Ok(None);
@@ -275,15 +294,9 @@ impl Switch {
         self.roles.proxy.as_ref().is_some_and(|proxy| proxy.own().has(&from.uri))
     }
 
-    /// Whether a request comes from where we know people: the user whom it names has registered there.
-    fn is_from_home(&self, request: &Request, from: IpAddr, now: Now) -> bool {
-        let name = || {
-            let caller = request.headers().get::<sip::header::From<'_>>()?.ok()?;
-            let known = self.accounts.by_number(&caller.uri.user_unescaped()?)?;
-            let mut bindings = self.bindings.of(now, &known.name);
-            bindings.find(|binding| binding.origin().is_some_and(|origin| origin.remote.ip() == from))
-        };
-        self.config.trust.has(from) || self.is_from_us(request) && name().is_some()
+    /// Whether this is where we know people: a user has registered there. Not by whom a request names, for that may be nobody, or somebody behind a gateway.
+    fn is_home(&self, from: IpAddr, now: Now) -> bool {
+        self.config.trust.has(from) || self.bindings.is_home(from, now)
     }
 
     fn role_options(&self) -> Reply {

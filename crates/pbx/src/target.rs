@@ -79,7 +79,33 @@ pub(crate) fn by_instance(targets: impl IntoIterator<Item = Target>) -> Vec<Targ
     devices
 }
 
+/// The devices, those of the highest preference first, in an order that is the same for each message of a call as long as their bindings are the same,
+/// whichever of them has been refreshed meanwhile: for who keeps nothing of it (RFC 3261 section 16.11). `lot` gives each text its number.
+pub(crate) fn standing(targets: Vec<Target>, lot: impl Fn(&[&str]) -> u64) -> Vec<Target> {
+    let mut targets: Vec<Target> = targets.into_iter().map(|target| target.by_one_flow(&lot)).collect();
+    let whose = |target: &Target| lot(&[target.instance.as_deref().unwrap_or(target.uri.as_str())]);
+    targets.sort_by_cached_key(|target| (std::cmp::Reverse(target.q), whose(target)));
+    targets
+}
+
 impl Target {
+    /// By that of its flows which the lot falls on. Of addresses that are no flows (RFC 5626 section 4.2) the one registered last stays: the device has moved there.
+    fn by_one_flow(mut self, lot: &impl Fn(&[&str]) -> u64) -> Self {
+        let is_flow = |target: &Self| target.features.contains(";reg-id=");
+        if !is_flow(&self) || !self.flows.iter().all(is_flow) {
+            return self;
+        }
+        let number = |target: &Self| lot(&[target.uri.as_str(), &target.features]);
+        let least = self.flows.iter().map(number).enumerate().min_by_key(|(_, number)| *number);
+        if let Some((at, _)) = least.filter(|(_, least)| *least < number(&self)) {
+            let mut chosen = self.flows.remove(at);
+            chosen.flows = std::mem::take(&mut self.flows);
+            chosen.flows.push(self);
+            return chosen;
+        }
+        self
+    }
+
     /// The device of a binding; `None` when its contact cannot be called.
     pub(crate) fn of(binding: &proxy::Binding<'_>) -> Option<Self> {
         let uri: UriBuf = binding.uri().parse().ok()?;

@@ -140,3 +140,35 @@ fn rfc3325_5_the_next_hop_is_where_a_maddr_leads() {
         }
     }
 }
+
+/// Which was refreshed last is said by the order that devices and their flows come in.
+#[test]
+fn rfc3261_16_11_which_device_and_flow_a_call_goes_to_does_not_depend_on_who_was_refreshed_last() {
+    let one = |name: &str, instance: &str, q: u16, features: &str| Target {
+        instance: Some(instance.to_owned()),
+        q,
+        features: features.to_owned(),
+        ..target(&format!("sip:{name}@h"), None)
+    };
+    let lots = sip::TextHash::new([1; 16]);
+    let first = |targets: Vec<Target>, call: &str| {
+        let lot = |texts: &[&str]| lots.of_all([call].iter().chain(texts).map(|text| text.as_bytes()));
+        standing(by_instance(targets), lot)[0].clone()
+    };
+    let flows = || vec![one("a", "A", 1_000, ";reg-id=1"), one("a", "A", 1_000, ";reg-id=2"), one("b", "B", 1_000, "")];
+    let reversed = || flows().into_iter().rev().collect::<Vec<_>>();
+    let calls: Vec<String> = (0..64).map(|call| call.to_string()).collect();
+    let chosen = |targets: &dyn Fn() -> Vec<Target>| -> Vec<(String, String)> {
+        let each = calls.iter().map(|call| first(targets(), call));
+        each.map(|target| (target.uri.to_string(), target.features)).collect()
+    };
+    assert_eq!(chosen(&flows), chosen(&reversed));
+    for each in flows() {
+        assert!(chosen(&flows).contains(&(each.uri.to_string(), each.features)), "each has its calls");
+    }
+    // A preference counts before any lot, and who has moved is where he is now.
+    let preferred = || vec![one("a", "A", 500, ""), one("b", "B", 600, "")];
+    assert!(chosen(&preferred).iter().all(|(uri, _)| uri == "sip:b@h"));
+    let moved = || vec![one("new", "A", 1_000, ""), one("old", "A", 1_000, "")];
+    assert!(chosen(&moved).iter().all(|(uri, _)| uri == "sip:new@h"));
+}

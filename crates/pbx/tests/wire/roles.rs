@@ -261,29 +261,32 @@ fn strangers_reach_ours_alone(role: Role) {
 
 /// Nobody can be asked for credentials on an ACK or a CANCEL, and without a transaction nothing is known of its INVITE.
 #[test]
-fn rfc3261_16_11_an_ack_or_cancel_leads_to_others_only_from_where_its_user_has_registered() {
+fn rfc3261_16_11_an_ack_or_cancel_leads_to_others_only_from_where_a_user_has_registered() {
     let (running, caller, _callee) = with_two(serving(Role::Stateless));
     let other = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     other.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
-    let stray = |method: &str, number: &str, call_id: &str| {
+    let stray = |method: &str, from: &str, call_id: &str| {
         format!(
             "{method} sip:x@{} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{};branch=z9hG4bK{call_id};rport\r\nMax-Forwards: 70\r\n\
-             From: <sip:{number}@127.0.0.1>;tag=1\r\nTo: <sip:x@x.invalid>;tag=2\r\nCall-ID: {call_id}\r\nCSeq: 1 {method}\r\n\
+             From: <{from}>;tag=1\r\nTo: <sip:x@x.invalid>;tag=2\r\nCall-ID: {call_id}\r\nCSeq: 1 {method}\r\n\
              Content-Length: 0\r\n\r\n",
             other.local_addr().unwrap(),
             caller.port(),
         )
     };
-    // 1003 is one of ours that has not registered, 1001 has, from 127.0.0.1; a stranger who says that he is 1001 sends from 127.0.0.2.
+    // 1001 has registered, from 127.0.0.1; a stranger sends from 127.0.0.2. A caller may be anonymous, and a gateway says who calls it.
     let stranger = std::net::UdpSocket::bind("127.0.0.2:0").unwrap();
     for method in ["ACK", "CANCEL"] {
-        stranger.send_to(stray(method, "1001", "stranger").as_bytes(), caller.server).unwrap();
-        caller.send(&stray(method, "1003", "not-there"));
-        caller.send(&stray(method, "1001", "at-home"));
-        let mut page = [0; 2_000];
-        let count = other.recv(&mut page).unwrap();
-        let text = String::from_utf8_lossy(&page[..count]);
-        assert!(text.contains("\r\nCall-ID: at-home\r\n"), "the first that comes: {text}");
+        for from in ["sip:1001@127.0.0.1", "sip:anonymous@anonymous.invalid", "sip:+4930123@127.0.0.1", "tel:+4930123"]
+        {
+            let stray = |call_id: &str| stray(method, from, call_id);
+            stranger.send_to(stray("stranger").as_bytes(), caller.server).unwrap();
+            caller.send(&stray("at-home"));
+            let mut page = [0; 2_000];
+            let count = other.recv(&mut page).unwrap();
+            let text = String::from_utf8_lossy(&page[..count]);
+            assert!(text.contains("\r\nCall-ID: at-home\r\n"), "the first that comes: {text}");
+        }
     }
     nothing_left(&running);
 }
@@ -420,4 +423,64 @@ fn rfc6665_4_2_1_4_a_subscribe_within_nothing_is_481_in_every_role() {
         assert_eq!(code(""), 200);
         assert_eq!(running.status().unwrap().watchers, 1);
     }
+}
+
+/// To who keeps nothing, a repeat is a request like any other, and its credentials have been used.
+#[test]
+fn rfc3261_16_11_a_repeat_with_credentials_goes_where_the_first_went() {
+    let (running, mut caller, mut callee) = with_two(serving(Role::Stateless));
+    let target = uri("1002", caller.server);
+    for method in [Method::Invite, Method::Message] {
+        let (_, challenge) = caller.ask_plain(method.as_str(), &target, &target, None, &[]);
+        assert_eq!(challenge.code().get(), 407);
+        let lines = caller.credentials(challenge.headers(), method.as_str(), &target, "");
+        let text = caller.draft(method.as_str(), &target, &target, None, &lines);
+        caller.send(&text);
+        caller.send(&text);
+        let copies = [callee.request(method.clone()), callee.request(method.clone())];
+        let [first, second] = copies.each_ref().map(|copy| copy.headers().branch());
+        assert_eq!(first, second, "one transaction");
+        callee.respond(&copies[1], 486, None);
+        let branch = text.split("branch=").nth(1).unwrap().split(';').next().unwrap();
+        assert_eq!(caller.response(branch).code().get(), 486, "and no other answer before");
+        // Nobody does anything else by what he has seen, under this branch or another.
+        caller.send(&text.replacen("\r\nFrom: ", "\r\nRoute: <sip:192.0.2.66;lr>\r\nFrom: ", 1));
+        assert_eq!(caller.response(branch).code().get(), 407, "{method}");
+        caller.send(&text.replace(branch, &format!("{branch}-replayed")));
+        assert_eq!(caller.response(&format!("{branch}-replayed")).code().get(), 407, "{method}");
+        assert!(callee.hears_no(&method));
+    }
+    nothing_left(&running);
+}
+
+/// What repeats an INVITE or cancels it is for who has got it, not for who has registered since.
+#[test]
+fn rfc3261_16_11_a_refresh_meanwhile_leads_no_cancel_to_another_telephone() {
+    let (running, mut caller, desk) = with_two(serving(Role::Stateless));
+    let mut devices = [desk, phone(caller.server, "1002")];
+    for (device, last) in devices.iter_mut().zip(1..) {
+        device.preference = format!(";+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-00000000000{last}>\"");
+        assert_eq!(device.register(120).code().get(), 200);
+    }
+    let target = uri("1002", caller.server);
+    for _ in 0..4 {
+        let (_, challenge) = caller.ask_plain("INVITE", &target, &target, None, &[]);
+        let lines = caller.credentials(challenge.headers(), "INVITE", &target, "");
+        let invite = caller.draft("INVITE", &target, &target, None, &lines);
+        caller.send(&invite);
+        let mut rings = |_| devices.iter_mut().position(|device| !device.hears_no(&Method::Invite));
+        let at = (0..200).find_map(&mut rings).expect("one of them rings");
+        let heard = devices[at].request(Method::Invite);
+        assert_eq!(devices[1 - at].register(120).code().get(), 200);
+        caller.send(&invite);
+        let again = devices[at].request(Method::Invite);
+        assert_eq!(again.headers().branch(), heard.headers().branch());
+        caller.send(&invite.replace("INVITE", "CANCEL"));
+        let cancel = devices[at].request(Method::Cancel);
+        assert_eq!(cancel.headers().branch(), heard.headers().branch());
+        devices[at].respond(&heard, 487, None);
+        caller.wait_for_code(487);
+        assert!(devices[1 - at].hears_no(&Method::Invite) && devices[1 - at].hears_no(&Method::Cancel));
+    }
+    nothing_left(&running);
 }

@@ -92,7 +92,7 @@ impl Nonces {
         Nonce(text)
     }
 
-    /// What names a request from there, for [`Recent`].
+    /// What names a request from there, for [`Recent`] and [`Repeats`].
     pub(crate) fn name(&self, texts: [&[u8]; 2], number: u32, from: IpAddr) -> u64 {
         let mut name = Sip13::new(self.key);
         texts.into_iter().for_each(|text| name.text(text));
@@ -251,6 +251,41 @@ impl Window {
         }
         (*held, *mask, *highest) = (issue.0, seen.mask, seen.highest.into());
         Used::Fresh
+    }
+}
+
+/// Requests whose credentials were right, by [`Nonces::name`], and when they came first: for who keeps nothing else of them and is to do the same with
+/// each repeat (RFC 3261 section 16.11).
+#[derive(Clone)]
+pub(crate) struct Repeats {
+    /// A name, and a time. Zeros where none is yet, as in [`Window`].
+    places: Vec<[u64; 2]>,
+    rows: usize,
+}
+
+impl Repeats {
+    /// For as many, in rows of [`ROW`].
+    pub(crate) fn new(capacity: usize) -> Repeats {
+        Repeats { places: Vec::new(), rows: capacity.div_ceil(ROW).max(1) }
+    }
+
+    /// Whether it came before, within the time that a client repeats it.
+    pub(crate) fn has(&self, request: u64, now: Time) -> bool {
+        let (rows, _) = self.places.as_chunks::<ROW>();
+        let row = rows.get(request as usize % self.rows);
+        row.is_some_and(|row| row.iter().any(|[known, at]| *known == request && now.since(Time(*at)) <= REPEATED))
+    }
+
+    /// It has come, and was right. The oldest of its row gives way.
+    pub(crate) fn put(&mut self, request: u64, now: Time) {
+        if self.places.is_empty() {
+            self.places = vec![[0; 2]; self.rows * ROW];
+        }
+        let (rows, _) = self.places.as_chunks_mut::<ROW>();
+        let row = rows.get_mut(request as usize % self.rows);
+        if let Some(oldest) = row.and_then(|row| row.iter_mut().min_by_key(|[_, at]| *at)) {
+            *oldest = [request, now.0];
+        }
     }
 }
 

@@ -57,4 +57,25 @@ impl Server {
         let presented = Presented { method: request.method().as_str(), uri: request.uri_text(), body: request.body() };
         self.judge(now.mono, origin.remote.ip(), presented, values, lookup)
     }
+
+    /// The same for who keeps no transactions (RFC 3261 section 16.11): a request that was right is right again for 64*T1, as often as it is repeated, though
+    /// its count is used. A repeat is the same, octet by octet, and comes from the same address; so whoever has seen it reaches nothing by it that it has
+    /// not reached, and under the same branch.
+    pub fn verify_again<'a>(
+        &mut self,
+        now: Now,
+        request: &'a Request,
+        origin: &Origin,
+        proxy: bool,
+        lookup: impl FnOnce(&str, Algorithm) -> Option<Ha1>,
+    ) -> Verdict<'a> {
+        let (headers, peer) = (request.headers(), origin.remote.ip());
+        let id = if proxy { HeaderId::ProxyAuthorization } else { HeaderId::Authorization };
+        if !headers.has(id) {
+            return Verdict::Challenge { stale: false };
+        }
+        let presented = Presented { method: request.method().as_str(), uri: request.uri_text(), body: request.body() };
+        let name = self.name([b"repeat", request.bytes()], headers.cseq().number, peer);
+        self.judge_named(now.mono, peer, presented, headers.values(id), Some(name), lookup)
+    }
 }

@@ -11,7 +11,7 @@ use super::algorithm::{Algorithm, Hex, Scheme};
 use super::fields::{FieldError, Fields, escape, quotable, unescape};
 use super::ha1::Ha1;
 use super::info::Proof;
-use super::nonce::{Nonce, Nonces, Recent, Used, Window};
+use super::nonce::{Nonce, Nonces, Recent, Repeats, Used, Window};
 use super::response::{Inputs, Protection, Quality};
 use crate::time::Time;
 
@@ -52,7 +52,7 @@ pub struct ServerConfig {
     pub bind_address: bool,
     /// What `uri` must be.
     pub uri: UriRule,
-    /// Nonces whose counts are remembered; older ones are asked anew.
+    /// Nonces whose counts are remembered; older ones are asked anew. As many requests are known again by [`Server::verify_again`].
     pub window: usize,
 }
 
@@ -169,6 +169,7 @@ pub struct Server {
     nonces: Nonces,
     nobody: [u8; 32],
     window: Window,
+    repeats: Repeats,
     recent: Recent,
     asked: Asked,
 }
@@ -223,14 +224,14 @@ impl Server {
         }
         let derived = |label: &[u8]| Algorithm::Sha256.bytes(&[label, &secret]);
         let (nonces, nobody) = (Nonces::new(&derived(b"nonces")), derived(b"nobody"));
-        let window = Window::new(config.window);
+        let (window, repeats) = (Window::new(config.window), Repeats::new(config.window));
         let realm = escape(&config.realm).into_owned();
         let qop = if config.offer_integrity { "auth,auth-int" } else { "auth" };
         let behind = |algorithm: &Algorithm| format!("\", algorithm={algorithm}, qop=\"{qop}\"");
         let behind_nonce = config.algorithms.iter().map(behind).collect();
         let before_nonce = format!("Digest realm=\"{realm}\", nonce=\"");
         let (recent, asked) = (Recent::default(), Asked::default());
-        Ok(Server { realm, before_nonce, behind_nonce, config, nonces, nobody, window, recent, asked })
+        Ok(Server { realm, before_nonce, behind_nonce, config, nonces, nobody, window, repeats, recent, asked })
     }
 
     /// The realm.
@@ -285,13 +286,33 @@ impl Server {
         values: impl Iterator<Item = &'a [u8]>,
         lookup: impl FnOnce(&str, Algorithm) -> Option<Ha1>,
     ) -> Verdict<'a> {
+        self.judge_named(now, peer, request, values, None, lookup)
+    }
+
+    /// What names a request from there, for [`Server::judge_named`].
+    pub(super) fn name(&self, texts: [&[u8]; 2], number: u32, peer: IpAddr) -> u64 {
+        self.nonces.name(texts, number, peer)
+    }
+
+    /// The same, where what was right once is right `again` under the same name.
+    pub(super) fn judge_named<'a>(
+        &mut self,
+        now: Time,
+        peer: IpAddr,
+        request: Presented<'a>,
+        values: impl Iterator<Item = &'a [u8]>,
+        again: Option<u64>,
+        lookup: impl FnOnce(&str, Algorithm) -> Option<Ha1>,
+    ) -> Verdict<'a> {
         let mut broken = None;
         for value in values.take(CREDENTIALS) {
             match Fields::with_scheme(value) {
                 Err(why) => broken = broken.or(Some(why)),
                 Ok(Some(fields)) if fields.realm == Some(&self.realm) => match Claim::read(fields, request) {
                     Err(why) => broken = broken.or(Some(why)),
-                    Ok(Some(claim)) if self.accepts(&claim) => return self.weigh(now, peer, request, &claim, lookup),
+                    Ok(Some(claim)) if self.accepts(&claim) => {
+                        return self.weigh(now, peer, request, &claim, again, lookup);
+                    }
                     // An algorithm that was not offered: ask again.
                     Ok(_) => {}
                 },
@@ -313,6 +334,7 @@ impl Server {
         peer: IpAddr,
         request: Presented<'a>,
         claim: &Claim<'a>,
+        again: Option<u64>,
         lookup: impl FnOnce(&str, Algorithm) -> Option<Ha1>,
     ) -> Verdict<'a> {
         let inputs = &claim.inputs;
@@ -333,9 +355,12 @@ impl Server {
         let live = issue.filter(|issue| issue.at() <= now && now.since(issue.at()) <= self.config.lifetime);
         let once = self.config.once || inputs.protection.is_none();
         match live.map(|issue| self.window.take(issue, claim.count, once)) {
-            Some(Used::Fresh) => Verdict::Ok(Verified { user, proof: claim.proof(ha1) }),
-            Some(Used::Before) | None => Verdict::Challenge { stale: true },
+            Some(Used::Fresh) => again.into_iter().for_each(|name| self.repeats.put(name, now)),
+            // The count is used, or the nonce has grown too old meanwhile.
+            Some(Used::Before) | None if again.is_some_and(|name| self.repeats.has(name, now)) => {}
+            Some(Used::Before) | None => return Verdict::Challenge { stale: true },
         }
+        Verdict::Ok(Verified { user, proof: claim.proof(ha1) })
     }
 }
 

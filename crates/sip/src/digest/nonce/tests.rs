@@ -139,3 +139,20 @@ fn rfc3261_8_2_7_a_repeat_is_given_its_nonce_again_while_it_is_remembered() {
     assert_eq!(given(&mut nonces, other(1), 40_006_000), second);
     assert_ne!(given(&mut nonces, one, 40_006_000), again);
 }
+
+#[test]
+fn rfc3261_16_11_a_repeat_is_known_for_32_s_and_by_as_many_as_there_is_room_for() {
+    let mut repeats = Repeats::new(4);
+    let at = |second: u64| Time(second * 1_000_000);
+    assert!(!repeats.has(1, at(1)));
+    (1..=4).for_each(|name| repeats.put(name, at(name)));
+    assert!((1..=4).all(|name| repeats.has(name, at(4))) && !repeats.has(5, at(4)));
+    repeats.put(5, at(5));
+    assert!(!repeats.has(1, at(5)), "one more than there is room for");
+    assert!((2..=5).all(|name| repeats.has(name, at(34))));
+    assert!(!repeats.has(2, at(35)) && repeats.has(3, at(35)), "64*T1");
+    // However little is asked for.
+    let mut least = Repeats::new(0);
+    least.put(9, at(1));
+    assert!(least.has(9, at(1)));
+}
