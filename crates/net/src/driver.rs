@@ -339,7 +339,7 @@ impl<A: App + 'static> Driver<A> {
     }
 
     fn ask(&mut self, now: Now, id: AskId, question: Question) {
-        let Question::Route { host, port, transport, secure } = question else {
+        let Question::Route { host, port, transport, secure, lot } = question else {
             self.stack.at(now, &mut self.out).answered(id, Answer::Failed("unknown question".into()));
             return;
         };
@@ -350,18 +350,18 @@ impl<A: App + 'static> Driver<A> {
         let (wanted, ours) = (Wanted { host, port, transport, secure }, self.routes.transports());
         let answer = match wanted.numeric(ours) {
             Ok(Some(target)) => self.paths(&wanted.host, &[target], None),
-            Ok(None) => return self.locate(id, wanted, ours),
+            Ok(None) => return self.locate(id, wanted, lot, ours),
             Err(why) => Answer::Failed(why.into()),
         };
         self.stack.at(now, &mut self.out).answered(id, answer);
     }
 
     /// Has name servers asked about a host, and answers the stack when that is done.
-    fn locate(&mut self, id: AskId, wanted: Wanted, ours: &'static [Transport]) {
+    fn locate(&mut self, id: AskId, wanted: Wanted, lot: Option<u64>, ours: &'static [Transport]) {
         let (names, me) = (Rc::clone(&self.names), self.me.clone());
         tokio::task::spawn_local(async move {
             let host = wanted.host.clone();
-            let mut located = names.locate(wanted, ours).await;
+            let mut located = names.locate(wanted, lot, ours).await;
             let won = match &mut located {
                 Located::Targets(targets) => Self::race(&me, &host, targets).await,
                 _ => None,

@@ -5,18 +5,20 @@
 //!   into a Route. What it cannot show is that the other tag is a callee's: who has a token may invent one, and whoever gets his request answers it
 //!   with 481 (section 12.2.2). So it counts for no method that has its effect outside a dialog too, see [`Tokens::is_within`].
 //! * The *flow token* (RFC 5626 section 5.2) names a flow: what arrives with it leaves by that flow.
-//! * The *mark* of a request is in the branch of our Via: who finds it in a request that arrives has sent this very request (RFC 5393 section 4).
+//! * The *mark* of a request is in the branch of our Via or, where nothing is kept of it, in a parameter of it: who finds it in a request that arrives has sent this very request (RFC 5393 section 4).
 
 use std::net::{IpAddr, SocketAddr};
 
 use sip::message::{HeaderId, Headers, Method, Request};
 use sip::outbox::Origin;
-use sip::{FlowId, Path, TextHash, Token, Transport};
+use sip::{FlowId, Path, TextHash, Time, Token, Transport};
 
 /// Makes and checks them.
 #[derive(Clone, Debug)]
 pub struct Tokens(TextHash);
 
+/// A way back is good for this many microseconds, a quarter of an hour, and the rest of as many again: as long as somebody lets it ring.
+const BACK: u64 = 900_000_000;
 /// Characters of one word of a token.
 const WORD: usize = 13;
 const TRANSPORTS: [Transport; 5] = [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
@@ -77,47 +79,55 @@ impl Tokens {
 
     /// The token of a flow by which a device has registered: the user part of a Path.
     pub fn flow(&self, path: &Path) -> String {
-        self.written(b"flow", path)
+        self.written(&[b"flow"], path)
     }
 
     /// The flow of such a token; `None` for what we have not made.
     pub fn flow_of(&self, token: &str) -> Option<Path> {
-        self.read(b"flow", token)
+        self.read(&[b"flow"], token)
     }
 
     /// The token of a flow to one side of a dialog: the user part of a Record-Route. The other side learns it, and so it proves nothing without the
     /// token of the dialog.
     pub fn side(&self, path: &Path) -> String {
-        self.written(b"side", path)
+        self.written(&[b"side"], path)
     }
 
     /// The flow of such a token.
     pub fn side_of(&self, token: &str) -> Option<Path> {
-        self.read(b"side", token)
+        self.read(&[b"side"], token)
     }
 
-    /// The token of the way that responses to a request take: in our Via, where we keep nothing of the request.
-    pub fn back(&self, path: &Path) -> String {
-        self.written(b"back", path)
+    /// The token of the way that responses to a request take: in our Via, where we keep nothing of the request. It is good for that Via's branch alone,
+    /// and for a quarter of an hour to half of one.
+    pub fn back(&self, path: &Path, branch: &str, now: Time) -> String {
+        self.written(&[b"back", branch.as_bytes(), &(now.0 / BACK).to_le_bytes()], path)
     }
 
-    /// The way of such a token; `None` for what we have not made.
-    pub fn back_of(&self, token: &str) -> Option<Path> {
-        self.read(b"back", token)
+    /// The way of such a token; `None` for what we have not made, or for another branch, or too long ago.
+    pub fn back_of(&self, token: &str, branch: &str, now: Time) -> Option<Path> {
+        let step = now.0 / BACK;
+        let made_at = |step: u64| self.read(&[b"back", branch.as_bytes(), &step.to_le_bytes()], token);
+        made_at(step).or_else(|| made_at(step.checked_sub(1)?))
     }
 
-    fn written(&self, kind: &[u8], path: &Path) -> String {
+    /// A path, and the proof that we have written it: for what these texts say.
+    fn written(&self, kind: &[&[u8]], path: &Path) -> String {
         let octets = octets(path);
         let words = octets.chunks(8).map(|chunk| {
             let mut word = [0; 8];
             word.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
             u64::from_le_bytes(word)
         });
-        let proof = self.0.of_all([kind, &octets]);
+        let proof = self.prove(kind, &octets);
         words.chain([proof]).map(|word| Token::from_u64(word).to_string()).collect()
     }
 
-    fn read(&self, kind: &[u8], token: &str) -> Option<Path> {
+    fn prove(&self, kind: &[&[u8]], octets: &[u8]) -> u64 {
+        self.0.of_all(kind.iter().copied().chain([octets]))
+    }
+
+    fn read(&self, kind: &[&[u8]], token: &str) -> Option<Path> {
         let words: Option<Vec<u64>> = token.as_bytes().chunks(WORD).take(16).map(Token::parse).collect();
         let words = words?;
         let (proof, words) = words.split_last()?;
@@ -128,7 +138,7 @@ impl Tokens {
         if padded.iter().any(|octet| *octet != 0) {
             return None;
         }
-        (*proof == self.0.of_all([kind, &octets])).then(|| path(&octets)).flatten()
+        (*proof == self.prove(kind, &octets)).then(|| path(&octets)).flatten()
     }
 }
 

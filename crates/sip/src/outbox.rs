@@ -135,6 +135,9 @@ pub enum Question {
         transport: Option<Transport>,
         /// Only TLS will do.
         secure: bool,
+        /// What decides between servers of one priority, where that is to be the same for several requests (RFC 3263 section 4.4); otherwise the driver
+        /// draws one.
+        lot: Option<u64>,
     },
 }
 

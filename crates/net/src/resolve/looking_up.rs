@@ -36,11 +36,15 @@ impl LookingUp {
         Self { resolver, cache: RefCell::default(), room, longest, lots: Cell::new(lots) }
     }
 
-    /// The targets of a request (RFC 3263 section 4). Takes a little less than the time after which nobody wants them any more.
-    pub(crate) async fn locate(self: Rc<Self>, wanted: Wanted, ours: &[Transport]) -> Located {
+    /// The targets of a request (RFC 3263 section 4), those of one priority by this lot or another each time. Takes a little less than the time after
+    /// which nobody wants them any more.
+    pub(crate) async fn locate(self: Rc<Self>, wanted: Wanted, lot: Option<u64>, ours: &[Transport]) -> Located {
         let begun = Instant::now();
         let end = begun + self.longest - self.longest / 16;
-        let mut locate = Locate::new(wanted, ours, self.lot());
+        let mut locate = match lot {
+            Some(lot) => Locate::new(wanted, ours, lot).steady(),
+            None => Locate::new(wanted, ours, self.lot()),
+        };
         let mut asked: JoinSet<(Query, Found)> = JoinSet::new();
         let mut grace = None;
         loop {

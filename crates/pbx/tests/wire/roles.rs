@@ -484,3 +484,25 @@ fn rfc3261_16_11_a_refresh_meanwhile_leads_no_cancel_to_another_telephone() {
     }
     nothing_left(&running);
 }
+
+/// Over and over, with a Via more each time.
+#[test]
+fn rfc3261_16_3_4_a_binding_whose_path_and_contact_lead_back_is_a_loop_with_transactions_and_without() {
+    for (role, shards) in PROXIES {
+        let proxy = ProxyRules { authenticate: Authenticate::Off, ..ProxyRules::default() };
+        let (running, address) = start(Config { proxy, shards, ..serving(role) });
+        let mut device = phone(address, "1002");
+        let target = uri("1002", address);
+        let (_, challenge) = device.ask_plain("REGISTER", &target, &target, None, &[]);
+        let mut lines = device.credentials(challenge.headers(), "REGISTER", &target, "");
+        lines.push(format!("Supported: path\r\nPath: <sip:{address};lr>\r\n"));
+        let register = device.draft("REGISTER", &target, &target, None, &lines);
+        device.send(&register.replace(&device.contact(), "<sip:1002@127.0.0.1>"));
+        device.wait_for_code(200);
+        for method in ["INVITE", "MESSAGE"] {
+            let (_, refusal) = device.ask_plain(method, &target, &target, None, &[]);
+            assert_eq!(refusal.code().get(), 482, "{role:?} {method}");
+        }
+        nothing_left(&running);
+    }
+}

@@ -102,7 +102,7 @@ impl Desk {
                     let (to, text) = (path.remote.to_string(), String::from_utf8_lossy(&bytes).into_owned());
                     self.sent.push(Sent { id, to, text, headers });
                 }
-                Action::Ask { id, question: Question::Route { host, port, transport, secure }, .. } => {
+                Action::Ask { id, question: Question::Route { host, port, transport, secure, .. }, .. } => {
                     let transport = if secure { Some(Transport::Tls) } else { transport };
                     let two = || [3, 4].map(|host| path(Transport::Udp, host)).to_vec();
                     let answer = match host.parse() {

@@ -1,12 +1,13 @@
 use bytes::Bytes;
 use sip::message::{HeaderId, Headers, Limits, Message};
 use sip::{
-    Action, Answer, Config, Event, FlowId, Now, Outbox, Path, Question, Role, Stack, Time, Transport, Usage, WallTime,
+    Action, Answer, Config, Event, FlowId, Hop, Now, Outbox, Path, Question, Role, Stack, Time, Transport, Usage,
+    WallTime,
 };
 
 use super::*;
 use crate::passing::way_of;
-use crate::{Own, ProxyConfig};
+use crate::{Halt, Own, ProxyConfig};
 
 /// No 100 by the stack itself (section 16.11).
 const LATER: sip::Trying = sip::Trying::After(std::time::Duration::from_millis(200));
@@ -19,6 +20,9 @@ struct Desk {
     targets: Vec<Target>,
     /// Where each message has gone, and what it says.
     sent: Vec<(Path, String)>,
+    /// What was asked for: the transport, and by what lot.
+    asked: Vec<(Option<Transport>, Option<u64>)>,
+    now: Time,
 }
 
 fn path(host: u8, transport: Transport) -> Path {
@@ -45,12 +49,14 @@ impl Desk {
             out: Outbox::new(),
             targets: targets.iter().map(target).collect(),
             sent: Vec::new(),
+            asked: Vec::new(),
+            now: Time(1_000_000),
         }
     }
 
     /// What this makes it send.
     fn hears(&mut self, from: Path, text: &str) -> Vec<(Path, String)> {
-        let now = Now { mono: Time(1_000_000), wall: WallTime(0) };
+        let now = Now { mono: self.now, wall: WallTime(0) };
         let bytes = Bytes::from(text.replace("\r\n", "\n").replace('\n', "\r\n"));
         self.stack.at(now, &mut self.out).receive(&from, bytes);
         while let Some(action) = self.out.pop() {
@@ -59,9 +65,11 @@ impl Desk {
                 Action::Send { path, bytes, .. } => {
                     self.sent.push((path, String::from_utf8_lossy(&bytes).into_owned()));
                 }
-                Action::Ask { id, question: Question::Route { host, .. }, .. } => {
+                Action::Ask { id, question: Question::Route { host, transport, lot, .. }, .. } => {
+                    self.asked.push((transport, lot));
                     let host = host.rsplit('.').next().and_then(|last| last.parse().ok());
-                    let answer = host.map_or(Answer::None, |host| Answer::Routes(vec![path(host, Transport::Udp)]));
+                    let by = transport.unwrap_or(Transport::Udp);
+                    let answer = host.map_or(Answer::None, |host| Answer::Routes(vec![path(host, by)]));
                     turn.answered(id, answer);
                 }
                 Action::Event(event) => Self::event(&mut self.proxy, &self.targets, event, turn),
@@ -80,7 +88,13 @@ impl Desk {
             Event::StrayResponse { response } => return proxy.response_stateless(&response, turn),
             _ => return,
         };
-        let arrival = proxy.arrived(&request, &origin).expect("it can be passed on");
+        let arrival = match proxy.arrived(&request, &origin) {
+            Ok(arrival) => arrival,
+            Err(Halt::Refused(reply)) => {
+                return tx.into_iter().for_each(|tx| turn.respond(tx, *reply.clone()).expect("an open request"));
+            }
+            Err(Halt::Asked) => panic!("an OPTIONS"),
+        };
         let targets = if arrival.ours { targets.to_vec() } else { vec![way_of(&arrival)] };
         let passed = proxy.pass_stateless((&request, &origin), &arrival, &Vouched::Nobody, targets, turn);
         match (passed, tx) {
@@ -182,4 +196,85 @@ fn rfc3261_16_11_a_stack_that_keeps_transactions_hands_no_strays() {
     desk.stack = Stack::new(Config { role: Role::Proxy, trying: LATER, ..Config::default() }, [9; 32]);
     let sent = desk.hears(path(1, Transport::Udp), &request("CANCEL", "z9hG4bK1", ""));
     assert!(sent.len() == 1 && sent[0].1.starts_with("SIP/2.0 481 "), "{sent:?}");
+}
+
+/// What stands in our Via is known to the callee and to whoever is in between.
+#[test]
+fn rfc3261_16_11_a_way_back_is_good_for_one_branch_and_for_half_an_hour() {
+    let mut desk = Desk::new(&[(6, 900)]);
+    let (caller, callee) = (path(1, Transport::Udp), path(6, Transport::Udp));
+    let copy = |desk: &mut Desk, branch: &str| desk.hears(caller, &request("INVITE", branch, "")).remove(0).1;
+    let (one, other) = (copy(&mut desk, "z9hG4bK1"), copy(&mut desk, "z9hG4bK2"));
+    let mixed = answer("200 OK", &one).replacen(&branch(&one), &branch(&other), 1);
+    assert_eq!(desk.hears(callee, &mixed), [], "the way of one with the branch of another");
+    for (minutes, passed) in [(0, 1), (14, 1), (60, 0), (24 * 60, 0)] {
+        desk.now = Time(1_000_000 + minutes * 60_000_000);
+        assert_eq!(desk.hears(callee, &answer("200 OK", &one)).len(), passed, "{minutes} minutes later");
+    }
+    // A repeat is given a way for the time that it comes at, and the same branch.
+    let again = copy(&mut desk, "z9hG4bK1");
+    assert_eq!(branch(&again), branch(&one));
+    assert_eq!(desk.hears(callee, &answer("200 OK", &again)).len(), 1);
+}
+
+#[test]
+fn rfc3261_16_11_no_maddr_says_where_responses_go() {
+    let mut desk = Desk::new(&[(6, 900)]);
+    let (caller, callee) = (path(1, Transport::Udp), path(6, Transport::Udp));
+    for (via, port) in [("192.0.2.1:1234;maddr=10.0.0.7", 1_234), ("192.0.2.1:1234;maddr=10.0.0.7;rport", 5_060)] {
+        let text = request("INVITE", "z9hG4bK1", "").replacen("UDP 192.0.2.1;", &format!("UDP {via};"), 1);
+        let invite = desk.hears(caller, &text).remove(0).1;
+        let sent = desk.hears(callee, &answer("200 OK", &invite));
+        let remotes: Vec<_> = sent.iter().map(|(to, _)| to.remote).collect();
+        assert_eq!(remotes, [([192, 0, 2, 1], port).into()], "{via}");
+    }
+}
+
+#[test]
+fn rfc3261_16_3_4_what_comes_round_is_refused_though_nothing_is_kept_of_it() {
+    let mut desk = Desk::new(&[]);
+    let (caller, round) = (path(1, Transport::Udp), path(7, Transport::Udp));
+    desk.targets = vec![Target { hop: Hop::Path(round), ..Target::new("sip:b@home.example".parse().unwrap()) }];
+    for (method, branch, refusal) in [("INVITE", "z9hG4bK1", Some("SIP/2.0 482 ")), ("ACK", "z9hG4bK3", None)] {
+        let first = desk.hears(caller, &request(method, branch, ""));
+        let [(to, text)] = &first[..] else { panic!("{method}: {first:?}") };
+        assert_eq!(*to, round);
+        let sent = desk.hears(round, text);
+        assert_eq!(sent.len(), refusal.iter().count(), "{method} goes no further: {sent:?}");
+        assert!(refusal.is_none_or(|refusal| sent[0].1.starts_with(refusal)), "{sent:?}");
+    }
+    // One that comes back another, as another proxy may want it, does go on.
+    let first = desk.hears(caller, &request("INVITE", "z9hG4bK2", ""));
+    let other = first[0].1.replacen("sip:b@home", "sip:c@home", 1);
+    assert!(desk.hears(round, &other)[0].1.starts_with("INVITE "));
+}
+
+#[test]
+fn rfc3263_4_4_a_repeat_an_ack_and_a_cancel_are_sent_by_the_lot_of_their_invite() {
+    let mut desk = Desk::new(&[(6, 900)]);
+    let from = path(1, Transport::Udp);
+    for (method, more) in [("INVITE", ""), ("INVITE", ""), ("CANCEL", ""), ("ACK", ";tag=2")] {
+        assert_eq!(desk.hears(from, &request(method, "z9hG4bK1", more)).len(), 1, "{method}");
+    }
+    let lots: Vec<u64> = desk.asked.drain(..).map(|(_, lot)| lot.expect("a lot of its own")).collect();
+    assert!(lots.len() == 4 && lots.iter().all(|lot| *lot == lots[0]), "{lots:?}");
+    desk.hears(from, &request("INVITE", "z9hG4bK2", ""));
+    assert_ne!(desk.asked[0].1, Some(lots[0]), "another transaction");
+}
+
+#[test]
+fn rfc3261_18_1_1_what_is_too_large_for_a_datagram_goes_by_tcp_though_it_is_not_kept() {
+    let mut desk = Desk::new(&[(6, 900)]);
+    let large = request("INVITE", "z9hG4bK1", "").replacen("Content-Length: 0\n\n", "Content-Length: 5000\n\n", 1);
+    let large = large + &"x".repeat(5_000);
+    for (text, by) in [(request("INVITE", "z9hG4bK2", ""), Transport::Udp), (large, Transport::Tcp)] {
+        let sent = desk.hears(path(1, Transport::Tcp), &text);
+        let [(to, copy)] = &sent[..] else { panic!("{sent:?}") };
+        assert_eq!(*to, path(6, by));
+        assert!(copy.contains(&format!("Via: SIP/2.0/{} 192.0.2.9:5060;", by.as_str())), "{copy}");
+    }
+    let asked: Vec<_> = desk.asked.iter().map(|(transport, _)| *transport).collect();
+    assert_eq!(asked, [None, None, Some(Transport::Tcp)]);
+    assert_eq!(desk.asked[1].1, desk.asked[2].1, "the same server");
+    assert!(desk.is_blank());
 }

@@ -128,6 +128,7 @@ pub struct Locate {
     wanted: Wanted,
     ours: Vec<Transport>,
     lot: Rng,
+    steady: bool,
     stage: Stage,
     /// Questions that are still to be put.
     unasked: Vec<Query>,
@@ -168,6 +169,7 @@ impl Locate {
             wanted,
             ours: ours.to_vec(),
             lot: Rng::new((lot, 3263)),
+            steady: false,
             unasked: Vec::new(),
             open: Vec::new(),
             aliases: 0,
@@ -189,6 +191,12 @@ impl Locate {
             }
         }
         this
+    }
+
+    /// With the addresses of each server, too, in the order that the lot gives, whichever name servers give them in and whichever answers first: for what
+    /// is not kept, where a repeat is a search of its own (section 4.4).
+    pub fn steady(self) -> Self {
+        Self { steady: true, ..self }
     }
 
     /// The questions that have come up since the last call; all may be put at the same time.
@@ -292,7 +300,7 @@ impl Locate {
         match std::mem::replace(&mut self.stage, Stage::Done(Located::NoSuchHost)) {
             Stage::Domain(naptrs) => self.choose_services(naptrs),
             Stage::Services { services, chosen } => self.choose_servers(services, chosen),
-            Stage::Servers(servers) => self.stage = Stage::Done(self.targets(&servers)),
+            Stage::Servers(servers) => self.stage = Stage::Done(self.targets(servers)),
             done @ Stage::Done(_) => self.stage = done,
         }
     }
@@ -380,7 +388,10 @@ impl Locate {
     }
 
     /// The addresses of all servers, a share for each, so that many of one leave room for the next.
-    fn targets(&mut self, servers: &[Server]) -> Located {
+    fn targets(&mut self, mut servers: Vec<Server>) -> Located {
+        if self.steady {
+            servers.iter_mut().for_each(|server| order::addresses(&mut server.addresses, &mut self.lot));
+        }
         let with = servers.iter().filter(|server| !server.addresses.is_empty()).count();
         let share = (MOST_TARGETS / with.max(1)).max(2);
         let of_server = |server: &Server| {

@@ -1,5 +1,7 @@
 //! In which order services and servers are tried (RFC 3403 section 4.1, RFC 2782).
 
+use std::net::IpAddr;
+
 use super::record::{Naptr, Srv};
 use crate::outbox::Transport;
 use crate::rng::Rng;
@@ -44,7 +46,7 @@ fn transport_of(services: &str) -> Option<Transport> {
 
 /// The first `most` of these servers as they are to be tried (RFC 2782, "Weight"): by priority, and within one by lot, so that each comes first
 /// as often as its weight says. The same lot gives the same order, however the records came: what a stateless proxy needs (RFC 3263
-/// section 4.4), which would draw its lot from the branch.
+/// section 4.4), which draws its lot from the branch.
 pub(super) fn servers(mut records: Vec<Srv>, most: usize, lot: &mut Rng) -> Vec<Srv> {
     // Those without weight stand first among those of their priority.
     records.sort_by(|a, b| {
@@ -66,4 +68,14 @@ pub(super) fn servers(mut records: Vec<Srv>, most: usize, lot: &mut Rng) -> Vec<
         ordered.push(records.remove(chosen.unwrap_or(0)));
     }
     ordered
+}
+
+/// Puts the addresses of a server into an order that does not depend on how they came: IPv4 first, those of a family in turn, by lot.
+pub(super) fn addresses(addresses: &mut [IpAddr], lot: &mut Rng) {
+    addresses.sort_unstable();
+    let (v4, v6) = addresses.split_at_mut(addresses.partition_point(IpAddr::is_ipv4));
+    for family in [v4, v6] {
+        let first = lot.below(family.len() as u64);
+        family.rotate_left(usize::try_from(first).unwrap_or_default());
+    }
 }

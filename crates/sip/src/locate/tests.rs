@@ -359,6 +359,28 @@ fn rfc3263_4_4_the_same_lot_gives_the_same_order_however_the_records_came() {
 }
 
 #[test]
+fn rfc3263_4_4_addresses_come_in_the_order_of_the_lot_however_name_servers_turn_them() {
+    let addresses = ["A 192.0.2.1", "A 192.0.2.2", "A 192.0.2.3", "A 2001:db8::1", "A 2001:db8::2"];
+    let by_lot = |lot: u64, turned: usize| {
+        let mut addresses = addresses;
+        addresses.rotate_left(turned);
+        let mut zone = Zone::new(&addresses.map(|address| format!("e.com {address}")).join("\n"));
+        match zone.serve(&mut Locate::new(wanted("sip e.com ;udp"), OURS, lot).steady()) {
+            Located::Targets(targets) => targets.iter().map(|target| target.address.ip()).collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut firsts = std::collections::BTreeSet::new();
+    for lot in 0..20 {
+        let first = by_lot(lot, 0);
+        assert!(first.len() == 5 && first.iter().take(3).all(std::net::IpAddr::is_ipv4), "{first:?}");
+        (1..5).for_each(|turned| assert_eq!(by_lot(lot, turned), first, "lot {lot}, turned by {turned}"));
+        firsts.insert(first[0]);
+    }
+    assert_eq!(firsts.len(), 3, "each has its lots");
+}
+
+#[test]
 fn dns_that_fails_is_told_unless_something_else_leads_on() {
     // A name server that knows no NAPTR and no SRV: the host itself (RFC 2782, "Usage rules").
     let mut zone = Zone::new("_sip._udp.e.com FAILS SERVFAIL\n _sip._tcp.e.com FAILS SERVFAIL\n e.com A 192.0.2.1");

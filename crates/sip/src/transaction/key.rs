@@ -207,6 +207,10 @@ impl Branch {
 }
 
 impl Branch {
+    /// A number that follows from it.
+    pub(crate) fn lot(self) -> u64 {
+        self.nonce
+    }
     /// What stands behind the cookie.
     pub(crate) fn tokens(self) -> [Token; 2] {
         [Token::from_u64(self.nonce), Token::from_u64(self.hidden)]

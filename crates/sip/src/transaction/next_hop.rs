@@ -27,7 +27,7 @@ pub(super) fn question(draft: &Draft, target: &route::Target) -> Result<Question
         (Host::V4(to), Host::V4(named)) if to == named => uri.host_text().to_owned(),
         (to, _) => host_text(to),
     };
-    Ok(Question::Route { host, port: uri.port(), transport: uri.transport().and_then(transport), secure })
+    Ok(Question::Route { host, port: uri.port(), transport: uri.transport().and_then(transport), secure, lot: None })
 }
 
 /// Who gets a request first.
@@ -48,7 +48,7 @@ impl Met {
                 (host, Some(given.remote.port()), given.transport.is_secured())
             }
             _ => match question(draft, target) {
-                Ok(Question::Route { host, port, transport, secure }) => {
+                Ok(Question::Route { host, port, transport, secure, .. }) => {
                     (host, port, secure || transport.is_some_and(Transport::is_secured))
                 }
                 _ => (String::new(), None, false),
@@ -88,7 +88,7 @@ mod tests {
     }
 
     fn route(host: &str, port: Option<u16>, transport: Option<Transport>, secure: bool) -> Question {
-        Question::Route { host: host.into(), port, transport, secure }
+        Question::Route { host: host.into(), port, transport, secure, lot: None }
     }
 
     #[test]

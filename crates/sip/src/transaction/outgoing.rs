@@ -16,7 +16,7 @@ use crate::outbox::{Answer, Cause, Origin, Path, Question, SendError, Transport}
 use crate::planted::{Bug, planted};
 use crate::route;
 use crate::stack::{Asker, StackError};
-use crate::transaction::key::Branch;
+use crate::transaction::key::{Branch, Keys};
 use crate::transaction::next_hop::Met;
 use crate::transaction::{failover, next_hop, pass, print};
 use crate::turn::{Owner, Turn};
@@ -138,6 +138,20 @@ impl Outgoing {
     }
 }
 
+/// Where a request goes; what is passed on and not kept always to the same of several servers of one priority (RFC 3263 section 4.4).
+fn question(
+    keys: &Keys,
+    draft: &Draft,
+    target: &route::Target,
+    passing: Option<&Passing>,
+) -> Result<Question, StackError> {
+    let mut question = next_hop::question(draft, target)?;
+    if let (Question::Route { lot, .. }, Some(passing)) = (&mut question, passing.filter(|passing| passing.stateless)) {
+        *lot = Some(keys.stateless_branch(&passing.forward.request).lot());
+    }
+    Ok(question)
+}
+
 impl Turn<'_> {
     /// Sends a request outside any session. Its responses come as [`crate::Event::Response`], its failure as
     /// [`crate::Event::RequestFailed`]. When the draft has credentials, 401 and 407 are answered with them, under a higher CSeq.
@@ -211,7 +225,7 @@ impl Turn<'_> {
         }
         let (fixed, question) = match draft.hop {
             Hop::Path(path) => (Some(path), None),
-            _ => (None, Some(next_hop::question(&draft, &target)?)),
+            _ => (None, Some(question(&self.stack.keys, &draft, &target, passing.as_deref())?)),
         };
         let auth = draft.auth.take();
         let timer = match owner {
@@ -323,7 +337,9 @@ impl Turn<'_> {
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
         let found = match answer {
             Answer::Routes(mut paths) if !paths.is_empty() => {
+                // Where nothing is kept of a request, its repeat and its CANCEL go to the same server, whatever has become of that meanwhile (RFC 3263 section 4.4).
                 if !self.stack.avoided.is_empty()
+                    && !outgoing.passing.as_ref().is_some_and(|passing| passing.stateless)
                     && let Some(name) = outgoing.name()
                 {
                     self.stack.avoided.arrange(&name, &mut paths, self.now.mono);
@@ -436,22 +452,25 @@ impl Turn<'_> {
 
     /// Asks for TCP to the same next hop; `first` is the first of the UDP paths to fall back to.
     fn outgoing_ask_tcp(&mut self, id: Id, first: Option<Path>) {
+        let keys = self.stack.keys;
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
         if let Some(path) = first {
             outgoing.paths.push_front(path);
         }
         outgoing.by_tcp = ByTcp::Asking;
-        match next_hop::question(&outgoing.draft, &outgoing.target) {
-            Ok(Question::Route { host, port, secure, .. }) => {
+        match question(&keys, &outgoing.draft, &outgoing.target, outgoing.passing.as_deref()) {
+            Ok(Question::Route { host, port, secure, lot, .. }) => {
                 let transport = Some(if secure { Transport::Tls } else { Transport::Tcp });
-                self.outgoing_ask(id, Question::Route { host, port, transport, secure });
+                self.outgoing_ask(id, Question::Route { host, port, transport, secure, lot });
             }
             Err(_) => self.outgoing_answered(id, Answer::None),
         }
     }
 
+    /// An ACK, or what is passed on and not kept. That is too large for a datagram now and then; which way the INVITE of an ACK or a CANCEL has taken is not
+    /// known, so each goes by its own size.
     fn outgoing_ack(&mut self, id: Id, path: Path) {
-        let Some(outgoing) = self.stack.outgoing.remove(id) else { return };
+        let Some(outgoing) = self.stack.outgoing.get(id) else { return };
         let branch = match &outgoing.passing {
             Some(passing) => self.stack.keys.stateless_branch(&passing.forward.request),
             None => Branch::new(&self.stack.keys, self.stack.rng.u64(), Id::from_u64(0)),
@@ -463,6 +482,11 @@ impl Turn<'_> {
             Some(passing) => pass::request(&passing.forward, &this, &self.stack.config),
             None => print::request(&outgoing.draft, &this, &self.stack.config),
         };
+        let is_large = path.transport == Transport::Udp && bytes.len() > self.stack.config.max_datagram;
+        if is_large && outgoing.passing.is_some() && self.outgoing_wants_tcp(id) {
+            return self.outgoing_ask_tcp(id, Some(path));
+        }
+        let Some(outgoing) = self.stack.outgoing.remove(id) else { return };
         self.stack.counters.requests_out += 1;
         let why = if outgoing.draft.method == Method::Ack { Cause::Ack } else { Cause::Request };
         self.send_raw(path, bytes.clone(), why);

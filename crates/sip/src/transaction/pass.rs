@@ -85,9 +85,15 @@ impl Turn<'_> {
 
 /// The way of a proxy without transactions (RFC 3261 section 16.11).
 impl Turn<'_> {
-    /// Where responses to a request go (section 18.2.2).
+    /// Where responses to a request go (section 18.2.2), but for `maddr`: this is written down and told to others, and nothing bounds how many responses
+    /// come by it. So they go nowhere but to where the request came from.
     pub fn way_back(&self, request: &Request, origin: &Origin) -> Path {
-        Path { remote: Way::of(request.headers(), origin, &self.stack.config).to, ..*origin }
+        Path { remote: Way::of(request.headers(), origin, &self.stack.config).source(origin), ..*origin }
+    }
+
+    /// The branch that [`Turn::forward_stateless`] gives a request.
+    pub fn stateless_branch(&self, request: &Request) -> String {
+        self.stack.keys.stateless_branch(request).to_string()
     }
 
     /// Lets go of a request that is neither answered nor remembered: it was passed on by [`Turn::forward_stateless`], or is dropped.

@@ -62,13 +62,21 @@ impl Way {
             (false, true) if !top.received => Stamp::Nothing,
             (false, _) => Stamp::Received,
         };
+        let way = Way { stamp, to: source, home };
         let to = match top.maddr {
-            _ if origin.transport.is_reliable() => source,
-            Some(ip) if config.follow_maddr => SocketAddr::new(ip, home),
-            _ if stamp == Stamp::ReceivedAndRport => source,
-            _ => SocketAddr::new(source.ip(), home),
+            Some(ip) if config.follow_maddr && !origin.transport.is_reliable() => SocketAddr::new(ip, home),
+            _ => way.source(origin),
         };
-        Way { stamp, to, home }
+        Way { to, ..way }
+    }
+
+    /// The destination where no `maddr` is followed.
+    pub(super) fn source(self, origin: &Origin) -> SocketAddr {
+        match self.stamp {
+            _ if origin.transport.is_reliable() => origin.remote,
+            Stamp::ReceivedAndRport => origin.remote,
+            _ => SocketAddr::new(origin.remote.ip(), self.home),
+        }
     }
 }
 

@@ -136,5 +136,6 @@ fn sent_by(server: &Server, limits: &Limits) -> Option<Question> {
         Some(ip) => ip.to_string(),
         None => via.host.name()?.to_owned(),
     };
-    Some(Question::Route { host, port: via.port, transport: Some(transport), secure: transport.is_secured() })
+    let secure = transport.is_secured();
+    Some(Question::Route { host, port: via.port, transport: Some(transport), secure, lot: None })
 }

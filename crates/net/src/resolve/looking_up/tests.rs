@@ -68,7 +68,7 @@ impl Bench {
     async fn locate(&self, port: Option<u16>) -> (Located, Duration) {
         let wanted = Wanted { host: "example.com".into(), port, transport: None, secure: false };
         let begun = Instant::now();
-        (Rc::clone(&self.names).locate(wanted, OURS).await, begun.elapsed())
+        (Rc::clone(&self.names).locate(wanted, None, OURS).await, begun.elapsed())
     }
 }
 
@@ -220,7 +220,7 @@ fn limit_of_questions_at_a_time_holds_for_many_searches() {
         for _ in 0..1_000 {
             let names = Rc::clone(&bench.names);
             let wanted = Wanted { host: "example.com".into(), port: Some(1), transport: None, secure: false };
-            all.spawn_local(names.locate(wanted, OURS));
+            all.spawn_local(names.locate(wanted, None, OURS));
         }
         while let Some(located) = all.join_next().await {
             assert_eq!(remotes(&located.expect("no panic")), ["192.0.2.1:1"]);
@@ -243,7 +243,7 @@ fn rfc1035_3_2_1_who_waited_for_room_makes_no_answer_last_longer() {
             let is_other = (1..=AT_A_TIME).contains(&number);
             let host = if is_other { "other.com" } else { "example.com" };
             let wanted = Wanted { host: host.into(), port: Some(1), transport: None, secure: false };
-            all.spawn_local(Rc::clone(&bench.names).locate(wanted, OURS));
+            all.spawn_local(Rc::clone(&bench.names).locate(wanted, None, OURS));
         }
         while all.join_next().await.is_some() {}
         let asked = || bench.asked.borrow().iter().filter(|query| **query != other()).count();
@@ -251,5 +251,34 @@ fn rfc1035_3_2_1_who_waited_for_room_makes_no_answer_last_longer() {
         tokio::time::sleep_until(begun + Duration::from_millis(60_050)).await;
         bench.locate(Some(1)).await;
         assert_eq!(asked(), 2);
+    });
+}
+
+#[test]
+fn rfc3263_4_4_one_lot_leads_to_one_server_and_without_one_each_has_its_turn() {
+    run(async {
+        let equal = |target: &str| Record::Srv(Srv { priority: 1, weight: 1, port: 5070, target: target.into() });
+        let both = Found::Records(["a.example.com", "b.example.com"].map(equal).into(), HOUR);
+        let bench = Bench::new([
+            (udp(), Way::Says(both)),
+            (addresses("a.example.com."), Way::Says(address(1, 60))),
+            (addresses("b.example.com."), Way::Says(address(2, 60))),
+        ]);
+        let first = async |lot: Option<u64>| {
+            let wanted = Wanted { host: "example.com".into(), port: None, transport: None, secure: false };
+            remotes(&Rc::clone(&bench.names).locate(wanted, lot, OURS).await).remove(0)
+        };
+        let mut firsts = std::collections::BTreeSet::new();
+        for lot in 0..20 {
+            let led = first(Some(lot)).await;
+            assert!(led == first(Some(lot)).await && led == first(Some(lot)).await, "lot {lot}");
+            firsts.insert(led);
+        }
+        assert_eq!(firsts.len(), 2, "each has its lots: {firsts:?}");
+        let mut drawn = std::collections::BTreeSet::new();
+        for _ in 0..20 {
+            drawn.insert(first(None).await);
+        }
+        assert_eq!(drawn.len(), 2, "{drawn:?}");
     });
 }

@@ -15,7 +15,8 @@ fn routes(bench: &mut Bench, paths: &[Path]) {
 fn rfc3261_8_1_2_the_driver_is_asked_for_the_next_hop() {
     let (mut bench, tx) = asking(Method::Options);
     assert_eq!(bench.took(), ["0.000 ask"]);
-    let expected = Question::Route { host: "192.0.2.2".to_owned(), port: None, transport: None, secure: false };
+    let expected =
+        Question::Route { host: "192.0.2.2".to_owned(), port: None, transport: None, secure: false, lot: None };
     assert_eq!(bench.asked[0].1, expected);
     assert_eq!(bench.turn(|turn| turn.path_of(tx)), None);
     routes(&mut bench, &[path(UDP, 2)]);

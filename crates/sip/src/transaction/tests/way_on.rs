@@ -24,7 +24,7 @@ fn asks(bench: &Bench) -> Vec<&Question> {
 }
 
 fn question(host: &str, port: Option<u16>, transport: Transport) -> Question {
-    Question::Route { host: host.into(), port, transport: Some(transport), secure: transport == TLS }
+    Question::Route { host: host.into(), port, transport: Some(transport), secure: transport == TLS, lot: None }
 }
 
 #[test]
