@@ -105,10 +105,10 @@ pub struct Whereby {
 }
 
 impl Hop {
-    /// The flow it goes along, where that is given.
-    pub(crate) fn flow(&self) -> Option<crate::id::FlowId> {
+    /// The flow it goes along and who is at its other end, where that is given: over UDP all go along one.
+    pub(crate) fn flow(&self) -> Option<(crate::id::FlowId, std::net::SocketAddr)> {
         match self {
-            Hop::Path(path) => Some(path.flow),
+            Hop::Path(path) => Some((path.flow, path.remote)),
             _ => None,
         }
     }

@@ -50,10 +50,8 @@ impl Identity {
 
     /// What stands in Contact of a request to this address: a `sips` URI where that or the first route is one (RFC 3261 section 8.1.1.8).
     pub(crate) fn contact(&self, target: &UriBuf) -> ContactSpec {
-        let first = self.routes.first().and_then(|route| route.trim_start().strip_prefix('<'));
-        let is_sips = |uri: &str| uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
-        let secure = is_sips(target.as_str()) || first.is_some_and(is_sips);
-        match self.way.as_ref().and_then(|way| way.contact(secure, self.anonymous)) {
+        let contact = |way: &Way| way.contact_of(&target.as_uri(), &self.routes, self.anonymous);
+        match self.way.as_ref().and_then(contact) {
             Some(contact) => ContactSpec::Given(contact),
             None => ContactSpec::Auto { user: self.user.clone().filter(|_| !self.anonymous), params: String::new() },
         }

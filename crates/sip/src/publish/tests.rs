@@ -261,3 +261,22 @@ fn rfc5626_4_3_a_publication_goes_by_the_flow_that_is_there_and_keeps_its_tag() 
     rig.answer(200, &[]);
     rig.nothing_left();
 }
+
+/// Over UDP all peers are reached by one flow: our socket.
+#[test]
+fn rfc5626_4_3_a_publication_under_way_is_told_again_by_another_proxy_over_udp() {
+    let other = Path { remote: "192.0.2.99:5060".parse().unwrap(), ..path() };
+    let by = |path| {
+        let (routes, contact) = (Vec::new(), ContactSpec::None);
+        Whereby { routes, hop: Hop::Path(path), contact, credentials: Credentials::new() }
+    };
+    let (mut rig, id) = Rig::published(300);
+    rig.turn(|turn| turn.move_publication(id, by(path()))).unwrap();
+    rig.turn(|turn| turn.modify_publication(id, body("second"))).unwrap();
+    let count = rig.sent.len();
+    rig.turn(|turn| turn.move_publication(id, by(path()))).unwrap();
+    assert_eq!(rig.sent.len(), count, "the same way");
+    rig.turn(|turn| turn.move_publication(id, by(other))).unwrap();
+    assert_eq!(rig.sent.len(), count + 1, "nobody answers what went the way before");
+    assert_eq!(rig.said(), said(Some("t1"), "3600", "second"));
+}

@@ -31,10 +31,10 @@ use std::time::Duration;
 use crate::draft::ContactSpec;
 use crate::event::Failure;
 use crate::id::{ClientTx, FlowId, RegistrationId};
-use crate::message::{Request, Response, StatusCode};
+use crate::message::{Request, Response, StatusCode, Uri};
 use crate::outbox::{Origin, Path};
 use crate::stack::StackError;
-use crate::transaction::print;
+use crate::transaction::{print, respond};
 use crate::turn::Turn;
 use crate::wheel::TimerId;
 
@@ -110,9 +110,14 @@ impl Way {
         self.path.is_some_and(|path| (path.flow, path.remote) == (origin.flow, origin.remote))
     }
 
-    /// [`Way::contact`] for what is said in a dialog that this request makes (RFC 3261 section 12.1.1).
-    pub fn contact_for(&self, request: &Request) -> Option<String> {
-        self.contact(print::is_secure(request.uri_text(), &[]), false)
+    /// [`Way::contact`] for what is said in a dialog that this request makes, which came from `origin` (RFC 3261 section 12.1.1).
+    pub fn contact_for(&self, request: &Request, origin: &Origin) -> Option<String> {
+        self.contact(respond::is_secure(request, origin), false)
+    }
+
+    /// [`Way::contact`] for a request of ours by these routes (RFC 3261 section 8.1.1.8).
+    pub fn contact_of(&self, uri: &Uri<'_>, routes: &[String], anonymous: bool) -> Option<String> {
+        self.contact(print::is_secure(uri.as_str(), routes), anonymous)
     }
 
     /// What stands in Contact of requests and responses of ours that make dialogs, where our own address on the path does not do: an address of our instance

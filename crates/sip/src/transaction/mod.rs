@@ -14,7 +14,7 @@ pub(crate) mod outgoing;
 mod packed;
 mod pass;
 pub(crate) mod print;
-mod respond;
+pub(crate) mod respond;
 pub(crate) mod server;
 mod server_invite;
 mod server_other;

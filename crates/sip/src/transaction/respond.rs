@@ -231,6 +231,11 @@ fn check(reply: &Reply) -> Result<(), StackError> {
     }
 }
 
+/// Whether the Contact of our answer is a `sips` URI (RFC 3261 section 12.1.1).
+pub(crate) fn is_secure(request: &Request, origin: &Origin) -> bool {
+    request.is_secure() || is_asked_by_sips(request, origin)
+}
+
 /// Whether our Contact has to be a `sips` URI though the Request-URI is none: the first Record-Route is one, or without any the peer's Contact
 /// (RFC 3261 section 12.1.1). Where the request did not come over TLS it could not be reached.
 fn is_asked_by_sips(request: &Request, origin: &Origin) -> bool {
@@ -256,7 +261,7 @@ fn own_lines(writer: &mut Writer, request: &Request, reply: &Reply, origin: &Ori
             writer.value(HeaderId::RecordRoute, &unfold_bytes(header.value));
         }
     }
-    print::contact(writer, &reply.contact, origin, request.is_secure() || is_asked_by_sips(request, origin));
+    print::contact(writer, &reply.contact, origin, is_secure(request, origin));
     if let Some(server) = server.filter(|_| reply.code != StatusCode::TRYING && !reply.lines.has(HeaderId::Server)) {
         writer.value(HeaderId::Server, server.as_bytes());
     }

@@ -58,7 +58,7 @@ impl Phone {
         };
         // On an error the stack has answered.
         let Ok(session) = turn.session(tx) else { return };
-        if let Some(contact) = self.registered_at(origin).and_then(|way| way.contact_for(request)) {
+        if let Some(contact) = self.registered_at(origin).and_then(|way| way.contact_for(request, origin)) {
             // One that is too long for a dialog is left out.
             let _ = turn.set_contact(session, &ContactSpec::Given(contact));
         }

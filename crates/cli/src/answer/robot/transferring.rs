@@ -54,7 +54,7 @@ impl Own {
     pub(super) fn contact_at(&self, origin: &Origin, request: &Request) -> Option<ContactSpec> {
         let mut standing = self.flows.iter().filter(|one| one.stands);
         let by = standing.find(|one| one.way.leads_from(origin))?;
-        by.way.contact_for(request).map(ContactSpec::Given)
+        by.way.contact_for(request, origin).map(ContactSpec::Given)
     }
 
     /// Calls as who it is, along the first registration that stands.
@@ -67,7 +67,7 @@ impl Own {
         if let Some(path) = by.way.path.filter(|_| by.way.outbound) {
             draft.hop = Hop::Path(path);
         }
-        if let Some(contact) = by.way.contact(draft.uri.as_uri().is_secure(), false) {
+        if let Some(contact) = by.way.contact_of(&draft.uri.as_uri(), &draft.routes, false) {
             draft.contact = ContactSpec::Given(contact);
         }
     }

@@ -347,3 +347,42 @@ fn rfc3581_4_a_registration_follows_the_address_that_it_is_seen_at() {
     seen(&mut rig, 40_002, "<sip:alice@203.0.113.9:40002>");
     assert_eq!(rig.registered().0, 600);
 }
+
+#[test]
+fn rfc3261_12_1_1_a_contact_of_the_flow_is_sips_where_a_record_route_or_a_contact_asks_for_it() {
+    let mut rig = Rig::over(Transport::Tls);
+    rig.register(flow(1));
+    rig.accept_flow(&[]);
+    let asks = |lines: &str| {
+        let text = format!(
+            "INVITE sip:alice@192.0.2.7 SIP/2.0\r\nVia: SIP/2.0/TLS 192.0.2.9;branch=z9hG4bK1\r\nFrom: <sip:b@b>;tag=1\r\n\
+             To: <sip:a@a>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n{lines}\r\n"
+        );
+        match crate::message::Message::parse(text.into(), &crate::message::Limits::default()) {
+            Ok(crate::message::Message::Request(request)) => request,
+            other => panic!("{other:?}"),
+        }
+    };
+    for (lines, transport, sips) in [
+        ("Contact: <sip:b@b>\r\n", Transport::Tls, false),
+        ("Contact: <sips:b@b>\r\n", Transport::Tls, true),
+        ("Contact: <sips:b@b>\r\n", Transport::Tcp, false),
+        ("Record-Route: <sips:edge;lr>\r\nContact: <sip:b@b>\r\n", Transport::Tls, true),
+        ("Record-Route: <sip:edge;lr>\r\nContact: <sips:b@b>\r\n", Transport::Tls, false),
+    ] {
+        let contact = rig.way().contact_for(&asks(lines), &path_over(transport)).unwrap();
+        assert_eq!(contact.starts_with("<sips:alice@"), sips, "{lines} {transport:?}: {contact}");
+        assert!(contact.ends_with(";ob>"), "{contact}");
+    }
+    // Section 8.1.1.8: what we begin ourselves.
+    for (uri, routes, sips) in [
+        ("sip:bob@b", &[][..], false),
+        ("sips:bob@b", &[], true),
+        ("sip:bob@b", &["<sips:proxy;lr>"], true),
+        ("sip:bob@b", &["<sip:edge;lr>", "<sips:proxy;lr>"], false),
+    ] {
+        let routes: Vec<String> = routes.iter().map(|&route| route.to_owned()).collect();
+        let contact = rig.way().contact_of(&crate::message::Uri::parse(uri).unwrap(), &routes, false).unwrap();
+        assert_eq!(contact.starts_with("<sips:alice@"), sips, "{uri} {routes:?}: {contact}");
+    }
+}

@@ -192,3 +192,22 @@ fn rfc5626_4_3_a_subscription_is_made_anew_by_another_flow_and_says_within_one_w
     assert!(matches!(rig.event(), SubscriptionEvent::Ended), "{:?}", rig.event());
     rig.nothing_left();
 }
+
+/// Over UDP all peers are reached by one flow: our socket.
+#[test]
+fn rfc5626_4_3_a_subscription_is_made_anew_where_its_registration_goes_by_another_proxy_over_udp() {
+    let other = Path { remote: "192.0.2.99:5060".parse().unwrap(), ..path() };
+    let by = |path| {
+        let (contact, credentials) = (by(5060, "alice").contact, Credentials::new());
+        Whereby { routes: Vec::new(), hop: Hop::Path(path), contact, credentials }
+    };
+    let mut rig = Rig::new();
+    let Whereby { hop, contact, .. } = by(path());
+    let id = rig.subscribe(SubscribeSpec { hop, contact, ..spec() });
+    rig.answer(200, &[("Expires", "600")]);
+    assert_eq!(rig.notify("active;expires=600"), 200);
+    let (call_id, ..) = sent(&rig);
+    rig.turn(|turn| turn.move_subscription(id, by(other))).unwrap();
+    let (anew, within, ..) = sent(&rig);
+    assert!(anew != call_id && !within, "{:?}", rig.last());
+}

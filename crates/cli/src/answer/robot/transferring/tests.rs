@@ -257,3 +257,15 @@ fn rfc5626_4_3_the_robot_calls_along_the_first_registration_that_stands_and_says
     let invite = rig.sent_on("d", "sip:x@home").expect("a call");
     assert_eq!(via(&invite), "SIP/2.0/TCP 127.0.0.1:5062");
 }
+
+#[test]
+fn rfc3261_8_1_1_8_the_robot_says_sips_where_its_first_route_is_that() {
+    for (route, contact) in [("sip", "<sip:robot@127.0.0.1:5061;"), ("sips", "<sips:robot@127.0.0.1:5061;")] {
+        let mut rig = Rig::registering(2);
+        let lines = format!("Require: outbound\r\nService-Route: <{route}:proxy.example;lr>\r\n");
+        register(&mut rig, &["one", "two"], &lines);
+        let invite = rig.sent_on("a", "sip:x@home").expect("a call");
+        assert!(header(&invite, "Route").starts_with(&format!("<{route}:proxy.example")), "{invite}");
+        assert!(header(&invite, "Contact").starts_with(contact), "{invite}");
+    }
+}
