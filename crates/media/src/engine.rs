@@ -8,6 +8,9 @@
 //!   Relayed  packet in, packet out on the other stream          (when the packet is received)
 //! ```
 //!
+//! A device that has heard nobody is relayed packets and reports as they are. One that has gets what is relayed, like what is mixed, as the stream it
+//! knows ([`Voice`]): numbers and time go on, and reports are ours.
+//!
 //! Ids are chosen by the caller ([`Key`]), so that commands from other threads need no answer. Packets are addressed by [`Slot`].
 
 mod ports;
@@ -22,13 +25,12 @@ use std::time::Duration;
 use audio::bridge::{Bridge, ConferenceId, PortId};
 use audio::frame::{MAX_FRAME, SampleRate};
 use audio::level::Level;
-use rtp::rtcp::Cname;
 use rtp::{Micros, NtpTime, Protocol, classify};
 
 use crate::event::Output;
 use crate::report::StreamReport;
 use crate::settings::{Component, Key, Slot, StreamSettings};
-use crate::stream::{Birth, DialError, Stream};
+use crate::stream::{Birth, DialError, Stream, Voice};
 
 use ports::{Player, Recorder};
 pub use ports::{Sink, Source};
@@ -78,7 +80,11 @@ impl std::error::Error for AddError {}
 enum Mode {
     Mixed,
     Echo,
-    Relayed { to: usize },
+    /// Packets go to another stream, as they are or as that one's own.
+    Relayed {
+        to: usize,
+        as_own: bool,
+    },
 }
 
 struct Carried {
@@ -140,6 +146,22 @@ impl Engine {
     /// # Errors
     /// [`AddError`].
     pub fn add_stream(&mut self, now: Micros, key: Key, settings: StreamSettings) -> Result<Slot, AddError> {
+        let seed = self.random();
+        let voice = Voice::new(now, seed, settings.codec);
+        self.add_released(now, key, voice, settings)
+    }
+
+    /// The same with the voice of a stream that was released, here or by another engine: its device hears it go on.
+    ///
+    /// # Errors
+    /// [`AddError`].
+    pub fn add_released(
+        &mut self,
+        now: Micros,
+        key: Key,
+        voice: Voice,
+        settings: StreamSettings,
+    ) -> Result<Slot, AddError> {
         if self.names.contains_key(&key) {
             return Err(AddError::KeyInUse);
         }
@@ -149,7 +171,6 @@ impl Engine {
         if settings.codec.sample_rate() != self.config.rate {
             return Err(AddError::Rate);
         }
-        let seed = self.random();
         let index = self.free.pop().unwrap_or_else(|| {
             self.streams.push((0, None));
             self.streams.len() - 1
@@ -157,7 +178,7 @@ impl Engine {
         let port = self.bridge.add_port();
         let Some((generation, place)) = self.streams.get_mut(index) else { return Err(AddError::Full) };
         let slot = Slot { index: u32::try_from(index).unwrap_or(u32::MAX), generation: *generation };
-        let birth = Birth { key, slot, now, seed, cname: Cname::from_seed(seed.rotate_left(17)) };
+        let birth = Birth { key, slot, now, voice };
         *place = Some(Carried { stream: Stream::new(birth, settings), port, mode: Mode::Mixed });
         self.names.insert(key, Named::Stream(index));
         self.mixed += 1;
@@ -171,18 +192,28 @@ impl Engine {
 
     /// Takes a stream away after a last RTCP BYE; whatever was connected to it hears silence. Returns its last figures.
     pub fn remove_stream(&mut self, now: Micros, key: Key, out: &mut impl Output) -> Option<StreamReport> {
+        let mut gone = self.take(key)?;
+        gone.leave(now, self.wall(now), out);
+        Some(gone.report())
+    }
+
+    /// Takes a stream away whose device is to hear it go on, here or in another engine ([`Engine::add_released`]). Returns its last figures as well.
+    pub fn release_stream(&mut self, key: Key) -> Option<(StreamReport, Voice)> {
+        let gone = self.take(key)?;
+        Some((gone.report(), gone.into_voice()))
+    }
+
+    fn take(&mut self, key: Key) -> Option<Stream> {
         let Some(&Named::Stream(index)) = self.names.get(&key) else { return None };
         self.unrelay(index);
-        let wall = self.wall(now);
         let (generation, place) = self.streams.get_mut(index)?;
-        let mut gone = place.take()?;
+        let gone = place.take()?;
         *generation = generation.wrapping_add(1);
-        gone.stream.leave(now, wall, out);
         self.bridge.remove_port(gone.port);
         self.names.remove(&key);
         self.free.push(index);
         self.mixed -= 1;
-        Some(gone.stream.report())
+        Some(gone.stream)
     }
 
     /// A packet that came to a stream's port. Relayed packets leave at once through `out`; the rest waits for its tick.
@@ -197,17 +228,20 @@ impl Engine {
     ) {
         let wall = self.wall(now);
         let Some(carried) = self.at_slot(slot).filter(|carried| !carried.stream.settings.is_at_rest()) else { return };
-        let Mode::Relayed { to } = carried.mode else {
+        let Mode::Relayed { to, as_own } = carried.mode else {
             carried.stream.receive(now, wall, component, from, datagram, out);
             return;
         };
         match (classify(datagram), component) {
             (Protocol::Rtp, Component::Rtp) => {
                 let Some(relayed) = carried.stream.receive_for_relay(now, from, datagram, out) else { return };
-                if let Some(other) = self.at(to) {
-                    other.stream.relay_out(relayed, datagram, out);
+                match self.at(to) {
+                    Some(other) if as_own => other.stream.relay_as_own(now, relayed, datagram, out),
+                    Some(other) => other.stream.relay_out(relayed, datagram, out),
+                    None => {}
                 }
             }
+            (Protocol::Rtcp, _) if as_own => carried.stream.take_control(now, wall, from, datagram, out),
             (Protocol::Rtcp, _) if carried.stream.accept_control(from) => {
                 if let Some(other) = self.at(to) {
                     other.stream.relay_control_out(datagram, out);
@@ -244,7 +278,7 @@ impl Engine {
                     self.bridge.put(carried.port, audible.then_some(&*self.frame));
                 }
             }
-            let reports = !matches!(carried.mode, Mode::Relayed { .. });
+            let reports = !matches!(carried.mode, Mode::Relayed { as_own: false, .. });
             carried.stream.keep(now, reports.then_some((made, wall)), out);
         }
         self.play(out);
@@ -277,8 +311,8 @@ impl Engine {
         self.stream_mut(key).map(|carried| carried.mode = Mode::Echo).is_some()
     }
 
-    /// Lets two streams hear each other: packets are passed on undecoded where both use the same codec, else they are mixed. False when
-    /// one does not exist.
+    /// Lets two streams hear each other: packets are passed on undecoded where both use the same codec, else they are mixed. A device that has heard
+    /// somebody before hears the stream it knows go on: numbers, source and reports are ours then. False when one does not exist.
     pub fn link(&mut self, a: Key, b: Key) -> bool {
         let (Some(&Named::Stream(first)), Some(&Named::Stream(second))) = (self.names.get(&a), self.names.get(&b))
         else {
@@ -287,17 +321,22 @@ impl Engine {
         if first == second {
             return false;
         }
+        let codec = |engine: &mut Self, index| engine.at(index).map(|carried| carried.stream.settings.codec);
+        let same = codec(self, first) == codec(self, second);
+        if same && self.at(first).is_some_and(|one| matches!(one.mode, Mode::Relayed { to, .. } if to == second)) {
+            return true;
+        }
         self.unlink(a);
         self.unlink(b);
-        let codec = |engine: &mut Self, index| engine.at(index).map(|carried| carried.stream.settings.codec);
-        if codec(self, first) != codec(self, second) {
+        if !same {
             return self.connect(a, b) && self.connect(b, a);
         }
         self.disconnect(a, b);
         self.disconnect(b, a);
+        let as_own = [first, second].into_iter().any(|one| self.at(one).is_some_and(|one| one.stream.has_spoken()));
         for (one, other) in [(first, second), (second, first)] {
             if let Some(carried) = self.at(one) {
-                carried.mode = Mode::Relayed { to: other };
+                carried.mode = Mode::Relayed { to: other, as_own };
                 self.relays += 1;
             }
         }
@@ -371,8 +410,17 @@ impl Engine {
 
     /// Ends the relay this stream is part of, on both sides.
     fn unrelay(&mut self, index: usize) {
-        let Some(Carried { mode: Mode::Relayed { to }, .. }) = self.at(index) else { return };
-        let other = *to;
+        let Some(&mut Carried { mode: Mode::Relayed { to: other, as_own }, .. }) = self.at(index) else { return };
+        if let Ok([(_, Some(one)), (_, Some(other))]) = self.streams.get_disjoint_mut([index, other]) {
+            let (one, other) = (&mut one.stream, &mut other.stream);
+            if as_own {
+                one.leave_off();
+                other.leave_off();
+            } else {
+                one.goes_on_after(other);
+                other.goes_on_after(one);
+            }
+        }
         for one in [index, other] {
             if let Some(carried) = self.at(one)
                 && matches!(carried.mode, Mode::Relayed { .. })

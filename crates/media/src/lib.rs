@@ -21,4 +21,4 @@ pub use event::{MediaEvent, Output};
 pub use negotiate::{Agreed, CallMedia, NegotiateError};
 pub use report::StreamReport;
 pub use settings::{Component, EventTypes, Key, Slot, StreamSettings, UnusablePlan};
-pub use stream::DialError;
+pub use stream::{DialError, Voice};

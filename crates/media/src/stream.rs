@@ -39,8 +39,28 @@ pub(crate) struct Birth {
     pub(crate) key: Key,
     pub(crate) slot: Slot,
     pub(crate) now: Micros,
-    pub(crate) seed: u64,
-    pub(crate) cname: rtp::rtcp::Cname,
+    pub(crate) voice: Voice,
+}
+
+/// What a device knows a stream of ours by: SSRC, numbers, reports. Who goes on with it, be it in another engine, is the same to the device.
+#[derive(Clone, Debug)]
+pub struct Voice {
+    sender: rtp::Sender,
+    control: RtcpSession,
+    /// The device has been sent something, by us or by whom we stand for now.
+    heard: bool,
+}
+
+impl Voice {
+    /// One that nobody has heard yet.
+    pub(crate) fn new(now: Micros, seed: u64, codec: Codec) -> Self {
+        let cname = rtp::rtcp::Cname::from_seed(seed.rotate_left(17));
+        Self {
+            sender: rtp::Sender::new(seed, clock(codec)),
+            control: RtcpSession::new(cname, bandwidth(), now, seed.rotate_left(32)),
+            heard: false,
+        }
+    }
 }
 
 /// A stream's whole state. No method allocates once it exists.
@@ -57,8 +77,7 @@ pub(crate) struct Stream {
     concealment: Concealment,
     events_in: EventReceiver,
     events_out: EventSender,
-    sender: rtp::Sender,
-    control: RtcpSession,
+    voice: Voice,
     /// Decoded samples that the tick has not taken yet, from `heard_from` on.
     heard: Vec<i16>,
     heard_from: usize,
@@ -74,7 +93,7 @@ pub(crate) struct Stream {
     conflicts: conflict::Conflicts,
     /// Packets of ours that came back.
     looped: u64,
-    /// Sent under SSRCs that were given up.
+    /// To be added, on the circle, to what the sender has counted: what went under SSRCs that were given up, less what went before this stream.
     sent_before: u64,
     octets_before: u64,
 }
@@ -94,8 +113,6 @@ impl Stream {
             concealment: Concealment::new(settings.codec.sample_rate()),
             events_in: EventReceiver::new(clock, EVENT_TIMEOUT),
             events_out: EventSender::new(EventSettings { clock, ..EventSettings::default() }),
-            sender: rtp::Sender::new(birth.seed, clock),
-            control: RtcpSession::new(birth.cname, bandwidth(), birth.now, birth.seed.rotate_left(32)),
             heard: Vec::with_capacity(LONGEST),
             heard_from: 0,
             said: Vec::with_capacity(LONGEST),
@@ -107,10 +124,17 @@ impl Stream {
             relayed: 0,
             conflicts: conflict::Conflicts::default(),
             looped: 0,
-            sent_before: 0,
-            octets_before: 0,
+            // What was said before this stream began is none of its own.
+            sent_before: 0_u64.wrapping_sub(birth.voice.sender.packets().into()),
+            octets_before: 0_u64.wrapping_sub(birth.voice.sender.octets().into()),
+            voice: birth.voice,
             settings,
         }
+    }
+
+    /// What its device knows it by.
+    pub(crate) fn into_voice(self) -> Voice {
+        self.voice
     }
 
     /// Takes new settings; what is the same goes on without a gap.
@@ -130,7 +154,7 @@ impl Stream {
             self.said.clear();
         }
         if !self.settings.direction.sends() && settings.direction.sends() {
-            self.sender.start_talk_spurt();
+            self.voice.sender.start_talk_spurt();
         }
         if !self.settings.direction.receives() {
             self.last_heard = now;
@@ -190,7 +214,7 @@ impl Stream {
         match (classify(datagram), component) {
             (Protocol::Rtp, Component::Rtp) => {
                 let Some(packet) = self.admit(now, from, datagram, out) else { return };
-                let ours = packet.ssrc() == self.sender.ssrc();
+                let ours = packet.ssrc() == self.voice.sender.ssrc();
                 if ours && self.meet_ourselves(now, wall, component, from, out) || !self.count(now, &packet) {
                     return;
                 }
@@ -234,8 +258,9 @@ impl Stream {
             self.silent = true;
             out.event(MediaEvent::Silence { stream: key, for_ms: now.since(self.last_heard).as_millis() });
         }
-        let Some((made, wall)) = reports.filter(|(made, _)| *made >= self.control.deadline()) else { return };
-        let written = self.control.poll(made, wall, &self.sender, &mut self.reception, self.packet.as_mut_slice());
+        let Some((made, wall)) = reports.filter(|(made, _)| *made >= self.voice.control.deadline()) else { return };
+        let written =
+            self.voice.control.poll(made, wall, &self.voice.sender, &mut self.reception, self.packet.as_mut_slice());
         self.send_control(written, out);
     }
 
@@ -246,7 +271,7 @@ impl Stream {
     /// Figures so far.
     pub(crate) fn report(&self) -> StreamReport {
         let totals = self.reception.totals();
-        let far = self.control.far_end();
+        let far = self.voice.control.far_end();
         let jitter = self.jitter.stats();
         StreamReport {
             codec: self.settings.codec,
@@ -260,8 +285,8 @@ impl Stream {
             reordered: totals.reordered,
             jitter: self.reception.jitter(),
             concealed_ms: jitter.lost_units.saturating_mul(1_000) / u64::from(self.settings.codec.clock_rate()),
-            packets_sent: self.sent_before + u64::from(self.sender.packets()) + self.relayed,
-            octets_sent: self.octets_before + u64::from(self.sender.octets()),
+            packets_sent: self.sent_before.wrapping_add(self.voice.sender.packets().into()) + self.relayed,
+            octets_sent: self.octets_before.wrapping_add(self.voice.sender.octets().into()),
             far_hears: far.hears_us(),
             far_lost: far.report.map_or(0, |block| i64::from(block.cumulative_lost).max(0).unsigned_abs()),
             far_jitter: far.report.map(|block| clock(self.settings.codec).micros(u64::from(block.jitter))),

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use media::{Key, MediaEvent, StreamSettings};
-use net::media::{Desk, MediaHandle, MediaThread, NoPorts, PortPair, PortRange};
+use net::media::{Desk, MediaHandle, MediaThread, NoPorts, PortPair, PortRange, Released};
 use net::{Clock, Handle, Sources, Sparingly};
 use rtp::Micros;
 use sip::Path;
@@ -120,6 +120,14 @@ type Job = Box<dyn FnOnce(&mut Desk<'_>) + Send>;
 pub(crate) fn begin(desk: &mut Desk<'_>, key: Key, ports: PortPair, settings: StreamSettings, silence: Option<Micros>) {
     if let Err(error) = desk.add_stream(key, ports, settings) {
         tracing::error!(%error, "a stream could not begin");
+    }
+    desk.engine.watch_silence(desk.now, key, silence);
+}
+
+/// Goes on with one that was released.
+fn go_on(desk: &mut Desk<'_>, key: Key, released: Released, settings: StreamSettings, silence: Option<Micros>) {
+    if let Err(error) = desk.add_released(key, released, settings) {
+        tracing::error!(%error, "a stream could not go on");
     }
     desk.engine.watch_silence(desk.now, key, silence);
 }
@@ -293,10 +301,10 @@ impl Studio {
         let Some(to) = self.threads.get(thread_of(new)).cloned() else { return };
         let (silence, lines, under_way) = (self.silence, self.lines.clone(), moving.one_more());
         let sent = self.run_over(&over, move |desk| {
-            let Some((report, ports)) = desk.release_stream(old) else { return };
+            let Some((report, released)) = desk.release_stream(old) else { return };
             lines.tell(old, Command::Streamed(Box::new(report)));
             let there = move |desk: &mut Desk<'_>| {
-                begin(desk, new, ports, settings, silence);
+                go_on(desk, new, released, settings, silence);
                 drop(under_way);
                 lines.tell(new, Command::Moved);
             };
@@ -323,9 +331,9 @@ impl Studio {
     pub(crate) fn rename_stream(&mut self, old: Key, new: Key, settings: StreamSettings) -> bool {
         let (silence, lines) = (self.silence, self.lines.clone());
         let sent = self.run(old, move |desk| {
-            let Some((report, ports)) = desk.release_stream(old) else { return };
+            let Some((report, released)) = desk.release_stream(old) else { return };
             lines.tell(old, Command::Streamed(Box::new(report)));
-            begin(desk, new, ports, settings, silence);
+            go_on(desk, new, released, settings, silence);
         });
         if !sent {
             self.remove_stream(old);

@@ -4,7 +4,9 @@ mod sequence;
 #[cfg(test)]
 mod tests;
 
-use crate::{ClockRate, Micros, NtpTime, Packet, ShortNtp, Ssrc, rtcp::ReportBlock};
+use crate::{
+    ClockRate, Micros, NtpTime, Packet, SequenceNumber, ShortNtp, Ssrc, Timestamp, rtcp::ReportBlock, sender::Position,
+};
 use sequence::Sequence;
 
 /// What one packet meant to the statistics.
@@ -97,9 +99,9 @@ impl Reception {
                 self.candidate = None;
                 source.sequence.update(packet.sequence_number())
             }
-            Some(_) => self.foreign(packet),
+            Some(_) => self.foreign(now, packet),
             None => {
-                self.source = Some(Source::new(packet));
+                self.source = Some(Source::new(now, self.clock, packet));
                 Arrival::Probation
             }
         };
@@ -112,7 +114,7 @@ impl Reception {
     }
 
     /// A packet of another source than the current one: believed when it continues the one before.
-    fn foreign(&mut self, packet: &Packet<'_>) -> Arrival {
+    fn foreign(&mut self, now: Micros, packet: &Packet<'_>) -> Arrival {
         if let Some((ssrc, sequence)) = &mut self.candidate
             && *ssrc == packet.ssrc()
         {
@@ -122,7 +124,7 @@ impl Reception {
             let sequence = sequence.clone();
             self.candidate = None;
             self.lost_before = self.lost_before.saturating_add(i64::from(self.lost()));
-            self.source = Some(Source { sequence, ..Source::new(packet) });
+            self.source = Some(Source { sequence, ..Source::new(now, self.clock, packet) });
             return Arrival::Switched;
         }
         self.candidate = Some((packet.ssrc(), Sequence::new(packet.sequence_number())));
@@ -147,7 +149,7 @@ impl Reception {
         source.last_arrival = now;
         let first = matches!(arrival, Arrival::Restarted | Arrival::Switched) || source.sequence.received() == 1;
         // All packets of a timestamp count, the updates of a telephone event too (RFC 4733 section 2.5.2.2).
-        let transit = self.clock.wrapped(now).wrapping_sub(packet.timestamp().0);
+        let transit = transit(now, self.clock, packet);
         if !first {
             let change = (transit.wrapping_sub(source.transit) as i32).unsigned_abs();
             source.update_jitter(change);
@@ -195,6 +197,14 @@ impl Reception {
         self.source.as_ref().map(|source| source.ssrc)
     }
 
+    /// How far the current source has come, be it by one packet.
+    pub fn position(&self) -> Option<Position> {
+        let source = self.source.as_ref()?;
+        let (at, highest) = (source.last_arrival, source.sequence.extended_highest() as u16);
+        let timestamp = Timestamp(self.clock.wrapped(at).wrapping_sub(source.transit));
+        Some(Position { next: SequenceNumber(highest).next(), at, timestamp })
+    }
+
     /// When the last valid packet arrived; `None` before the first.
     pub fn last_arrival(&self) -> Option<Micros> {
         self.source.as_ref().filter(|source| source.sequence.is_valid()).map(|source| source.last_arrival)
@@ -223,12 +233,12 @@ impl Reception {
 }
 
 impl Source {
-    fn new(packet: &Packet<'_>) -> Self {
+    fn new(now: Micros, clock: ClockRate, packet: &Packet<'_>) -> Self {
         Self {
             ssrc: packet.ssrc(),
             sequence: Sequence::new(packet.sequence_number()),
-            last_arrival: Micros(0),
-            transit: 0,
+            last_arrival: now,
+            transit: transit(now, clock, packet),
             jitter: 0,
             expected_prior: 0,
             received_prior: 0,
@@ -242,6 +252,11 @@ impl Source {
         let change = change.min(u32::MAX >> 5);
         self.jitter = self.jitter + change - ((self.jitter + 8) >> 4);
     }
+}
+
+/// Arrival minus timestamp, on the timestamp circle.
+fn transit(now: Micros, clock: ClockRate, packet: &Packet<'_>) -> u32 {
+    clock.wrapped(now).wrapping_sub(packet.timestamp().0)
 }
 
 /// The round-trip time a report block of the far end reveals when it arrives at `now`, a reading of the clock our

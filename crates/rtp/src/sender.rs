@@ -1,5 +1,9 @@
 //! An outgoing stream: numbering, talk spurts, counts for sender reports (RFC 3550 sections 5.1 and 6.4.1).
 
+mod passing;
+
+pub use passing::Position;
+
 use crate::{
     ClockRate, Micros, NtpTime, PayloadType, SequenceNumber, Ssrc, Timestamp,
     packet::{BufferTooSmall, FIXED_HEADER_LEN, Header},
@@ -34,6 +38,10 @@ pub struct Sender {
     octets: u32,
     /// An instant and the media clock's reading at it.
     reference: Option<(Micros, Timestamp)>,
+    /// The source whose packets are sent on, and how far its numbers are from those of this stream.
+    shift: Option<passing::Shift>,
+    /// The timestamp is that of a time before the last packet: `reference` knows better.
+    behind: bool,
 }
 
 impl Sender {
@@ -52,6 +60,8 @@ impl Sender {
             packets: 0,
             octets: 0,
             reference: None,
+            shift: None,
+            behind: false,
         }
     }
 
@@ -126,11 +136,16 @@ impl Sender {
 
     /// What a sender report sent at `now`, by the wall clock `ntp`, says about this stream.
     pub fn info(&self, now: Micros, ntp: NtpTime) -> SenderInfo {
-        let rtp_timestamp = match self.reference {
-            Some((at, timestamp)) => timestamp.plus(self.clock.units(now.since(at)) as u32),
-            None => self.timestamp,
-        };
+        let rtp_timestamp = self.reading(now);
         SenderInfo { ntp, rtp_timestamp, packet_count: self.packets, octet_count: self.octets }
+    }
+
+    /// The media clock at `now`.
+    const fn reading(&self, now: Micros) -> Timestamp {
+        match self.reference {
+            Some((at, timestamp)) => timestamp.plus(self.clock.wrapped(now.since(at))),
+            None => self.timestamp,
+        }
     }
 
     /// The stream's source identifier.

@@ -5,6 +5,7 @@
 mod allocation;
 mod early;
 mod late;
+mod put_through;
 mod relay;
 mod reports;
 
@@ -154,6 +155,15 @@ fn heard(recording: &std::sync::mpsc::Receiver<Vec<i16>>, hertz: f64) -> bool {
     all > 0 && good * 10 >= all * 9
 }
 
+/// The digits that a host has heard to their end.
+fn digits_at(host: &Host) -> String {
+    let digit = |event: &MediaEvent| match event {
+        MediaEvent::DigitEnded { digit, .. } => Some(*digit),
+        _ => None,
+    };
+    host.wire.events.iter().filter_map(digit).collect()
+}
+
 fn pair() -> (Host, Host) {
     let (mut alice, mut bob) = (Host::new(1), Host::new(2));
     alice.stream(1, 4_000, settings(5_000));
@@ -283,13 +293,6 @@ fn rfc4733_digits_cross_once_each_even_when_packets_are_lost() {
 
 #[test]
 fn rfc4733_2_5_1_1_only_events_the_peer_takes_are_sent() {
-    let digits_at = |host: &Host| -> String {
-        let digit = |event: &MediaEvent| match event {
-            MediaEvent::DigitEnded { digit, .. } => Some(*digit),
-            _ => None,
-        };
-        host.wire.events.iter().filter_map(digit).collect()
-    };
     let some = StreamSettings { events: Some(events("0-9,11".parse().unwrap())), ..settings(5_000) };
     let (mut alice, mut bob) = pair();
     assert!(alice.engine.update_stream(Micros(0), Key(1), some.clone()));

@@ -54,9 +54,9 @@ impl Stream {
         self.leave(now, wall, out);
         // Whoever has our SSRC by chance may also look at the same clock: what he sees of us is another address than what we see of him.
         let place = u64::from(from.port()) << 48;
-        self.sent_before += u64::from(self.sender.packets());
-        self.octets_before += u64::from(self.sender.octets());
-        self.sender.change_ssrc(now.0 ^ place ^ u64::from(self.sender.ssrc().0), self.reception.source());
+        self.sent_before = self.sent_before.wrapping_add(self.voice.sender.packets().into());
+        self.octets_before = self.octets_before.wrapping_add(self.voice.sender.octets().into());
+        self.voice.sender.change_ssrc(now.0 ^ place ^ u64::from(self.voice.sender.ssrc().0), self.reception.source());
         false
     }
 }

@@ -23,7 +23,7 @@ impl Stream {
     }
 
     /// A control packet that came: told, counted and answered by the session.
-    pub(super) fn take_control(
+    pub(crate) fn take_control(
         &mut self,
         now: Micros,
         wall: NtpTime,
@@ -35,7 +35,9 @@ impl Stream {
             self.strangers += 1;
             return;
         }
-        let Ok(heard) = self.control.receive(now, wall, datagram, &self.sender, &mut self.reception) else { return };
+        let Ok(heard) = self.voice.control.receive(now, wall, datagram, &self.voice.sender, &mut self.reception) else {
+            return;
+        };
         if heard.goodbye {
             out.event(MediaEvent::Goodbye { stream: self.key });
         }
@@ -46,7 +48,14 @@ impl Stream {
 
     /// The last control packet of a source: the call ends (RFC 3550 section 6.3.7), or its SSRC is given up (section 8.2).
     pub(crate) fn leave(&mut self, now: Micros, wall: NtpTime, out: &mut impl Output) {
-        let written = self.control.leave(now, wall, &self.sender, &mut self.reception, "", self.packet.as_mut_slice());
+        let written = self.voice.control.leave(
+            now,
+            wall,
+            &self.voice.sender,
+            &mut self.reception,
+            "",
+            self.packet.as_mut_slice(),
+        );
         self.send_control(written, out);
     }
 

@@ -1,4 +1,5 @@
-//! Passing packets on to another stream, undecoded.
+//! Passing packets on to another stream, undecoded: as they are to a device that has heard nobody else (a translator, RFC 3550 section 7.1), and else
+//! as part of the stream it knows, so that numbers go on when somebody else is put through to it.
 
 use std::net::SocketAddr;
 
@@ -46,22 +47,56 @@ impl Stream {
         })
     }
 
+    /// This stream's payload number for what another one received; `None` where the peer takes no such thing.
+    #[inline]
+    fn number_for(&self, relayed: Relayed) -> Option<PayloadType> {
+        match relayed {
+            Relayed::Audio(codec) if codec == self.settings.codec => Some(self.settings.send_type),
+            Relayed::Event(event) => {
+                self.settings.events.filter(|events| events.taken.contains(event)).map(|events| events.send)
+            }
+            Relayed::Other(number) if number == PayloadType::COMFORT_NOISE => Some(number),
+            _ => None,
+        }
+    }
+
     /// Sends on what another stream received, with this stream's payload number.
+    #[inline]
     pub(crate) fn relay_out(&mut self, relayed: Relayed, datagram: &mut [u8], out: &mut impl Output) {
-        let Some(to) = self.sends_to() else { return };
-        let number = match relayed {
-            Relayed::Audio(codec) if codec == self.settings.codec => self.settings.send_type,
-            Relayed::Event(event) => match self.settings.events.filter(|events| events.taken.contains(event)) {
-                Some(events) => events.send,
-                None => return,
-            },
-            Relayed::Other(number) if number == PayloadType::COMFORT_NOISE => number,
-            _ => return,
-        };
+        let (Some(to), Some(number)) = (self.sends_to(), self.number_for(relayed)) else { return };
         let Ok(mut header) = HeaderMut::of_parsed(datagram) else { return };
         header.set_payload_type(number);
         self.relayed += 1;
         out.send(self.slot, Component::Rtp, to, datagram);
+    }
+
+    /// The same as a packet of this stream's own.
+    pub(crate) fn relay_as_own(&mut self, now: Micros, relayed: Relayed, datagram: &mut [u8], out: &mut impl Output) {
+        let (Some(to), Some(number)) = (self.sends_to(), self.number_for(relayed)) else { return };
+        if self.voice.sender.pass_on(now, number, datagram).is_ok() {
+            out.send(self.slot, Component::Rtp, to, datagram);
+        }
+    }
+
+    /// Whether the device has heard somebody: who comes next goes on with the numbers of that.
+    pub(crate) fn has_spoken(&self) -> bool {
+        self.voice.heard || self.voice.sender.packets() > 0
+    }
+
+    /// The stream whose packets went to this device as they are goes: what comes next goes on behind them.
+    pub(crate) fn goes_on_after(&mut self, source: &Self) {
+        if self.relayed > 0
+            && !self.voice.heard
+            && let Some(position) = source.reception.position()
+        {
+            self.voice.sender.follow(position);
+            self.voice.heard = true;
+        }
+    }
+
+    /// The stream whose packets went to this device as ours goes.
+    pub(crate) fn leave_off(&mut self) {
+        self.voice.sender.leave_off();
     }
 
     /// Sends another stream's control packet on as it is: reports stay end to end while packets do.

@@ -46,9 +46,10 @@ impl Stream {
     pub(crate) fn say(&mut self, now: Micros, frame: Option<&[i16]>, samples: usize, out: &mut impl Output) {
         let Some(to) = self.sends_to() else {
             self.said.clear();
-            self.sender.pause(u32::try_from(samples).unwrap_or(0));
+            self.voice.sender.pause(u32::try_from(samples).unwrap_or(0));
             return;
         };
+        self.voice.sender.catch_up(now);
         let step = samples_in(self.settings.codec, self.settings.ptime).min(LONGEST / 2);
         if self.say_event(to, samples, out) {
             self.said.clear();
@@ -57,8 +58,8 @@ impl Stream {
         match frame {
             Some(frame) => self.said.extend_from_slice(frame),
             None if self.said.is_empty() => {
-                self.sender.pause(u32::try_from(samples).unwrap_or(0));
-                self.sender.start_talk_spurt();
+                self.voice.sender.pause(u32::try_from(samples).unwrap_or(0));
+                self.voice.sender.start_talk_spurt();
                 return;
             }
             // Fill the packet that was begun.
@@ -76,7 +77,8 @@ impl Stream {
         self.said.drain(..step);
         let Ok(length) = encoded else { return };
         let units = u32::try_from(step).unwrap_or(0);
-        if let Ok(whole) = self.sender.audio(now, self.settings.send_type, self.packet.as_mut_slice(), length, units)
+        if let Ok(whole) =
+            self.voice.sender.audio(now, self.settings.send_type, self.packet.as_mut_slice(), length, units)
             && let Some(bytes) = self.packet.get(..whole)
         {
             out.send(self.slot, Component::Rtp, to, bytes);
@@ -86,7 +88,7 @@ impl Stream {
     /// Sends a telephone event instead of audio while one is going on; true when it did or must stay quiet.
     fn say_event(&mut self, to: SocketAddr, samples: usize, out: &mut impl Output) -> bool {
         let Some(events) = self.settings.events else { return false };
-        let event = match self.events_out.poll(self.sender.timestamp()) {
+        let event = match self.events_out.poll(self.voice.sender.timestamp()) {
             Poll::Audio => return false,
             Poll::Quiet => None,
             Poll::Packet(event) => Some(event),
@@ -98,16 +100,21 @@ impl Stream {
             for (to, from) in room.iter_mut().zip(event.payload) {
                 *to = from;
             }
-            let sent =
-                self.sender.packet(events.send, event.marker, event.timestamp, self.packet.as_mut_slice(), length);
+            let sent = self.voice.sender.packet(
+                events.send,
+                event.marker,
+                event.timestamp,
+                self.packet.as_mut_slice(),
+                length,
+            );
             if let Ok(whole) = sent
                 && let Some(bytes) = self.packet.get(..whole)
             {
                 out.send(self.slot, Component::Rtp, to, bytes);
             }
         }
-        self.sender.pause(u32::try_from(samples).unwrap_or(0));
-        self.sender.start_talk_spurt();
+        self.voice.sender.pause(u32::try_from(samples).unwrap_or(0));
+        self.voice.sender.start_talk_spurt();
         true
     }
 

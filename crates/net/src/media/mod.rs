@@ -6,4 +6,4 @@ mod ports;
 mod thread;
 
 pub use ports::{NoPorts, PortPair, PortRange};
-pub use thread::{Desk, MediaConfig, MediaHandle, MediaThread};
+pub use thread::{Desk, MediaConfig, MediaHandle, MediaThread, Released};

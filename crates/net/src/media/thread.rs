@@ -155,6 +155,12 @@ fn come_first() {
     }
 }
 
+/// A stream on its way to another name or thread: its sockets, and what its device knows it by.
+pub struct Released {
+    ports: PortPair,
+    voice: media::Voice,
+}
+
 /// What a job of [`MediaHandle::run`] works with.
 pub struct Desk<'a> {
     /// The engine.
@@ -170,8 +176,20 @@ impl Desk<'_> {
     /// # Errors
     /// When the event queue does not take the sockets, or the engine is full.
     pub fn add_stream(&mut self, key: Key, ports: PortPair, settings: StreamSettings) -> io::Result<()> {
-        let slot =
-            self.engine.add_stream(self.now, key, settings).map_err(|error| io::Error::other(error.to_string()))?;
+        let slot = self.engine.add_stream(self.now, key, settings).map_err(io::Error::other)?;
+        self.add_sockets(key, slot, ports)
+    }
+
+    /// Goes on with a stream that was released, here or by another thread.
+    ///
+    /// # Errors
+    /// As [`Desk::add_stream`].
+    pub fn add_released(&mut self, key: Key, released: Released, settings: StreamSettings) -> io::Result<()> {
+        let slot = self.engine.add_released(self.now, key, released.voice, settings).map_err(io::Error::other)?;
+        self.add_sockets(key, slot, released.ports)
+    }
+
+    fn add_sockets(&mut self, key: Key, slot: Slot, ports: PortPair) -> io::Result<()> {
         let added = self.sockets.add(key, slot, ports);
         if added.is_err() {
             self.engine.remove_stream(self.now, key, self.sockets);
@@ -186,11 +204,11 @@ impl Desk<'_> {
         report
     }
 
-    /// Takes a stream away like [`Desk::remove_stream`], but keeps its sockets open: for another thread.
-    pub fn release_stream(&mut self, key: Key) -> Option<(media::StreamReport, PortPair)> {
-        let report = self.engine.remove_stream(self.now, key, self.sockets)?;
-        let line = self.sockets.remove(key)?;
-        Some((report, line.into_ports(&self.sockets.ready)?))
+    /// Takes a stream away like [`Desk::remove_stream`], but its device is to hear it go on: for another thread.
+    pub fn release_stream(&mut self, key: Key) -> Option<(media::StreamReport, Released)> {
+        let (report, voice) = self.engine.release_stream(key)?;
+        let ports = self.sockets.remove(key)?.into_ports(&self.sockets.ready)?;
+        Some((report, Released { ports, voice }))
     }
 
     /// Drops every packet of a stream right before its socket, or no longer: a line that is cut in one direction, for tests that must

@@ -1,0 +1,159 @@
+//! Streams whose device is put through to one party after another: it hears one stream go on.
+
+use super::*;
+
+/// What came to bob: packets, and reports.
+#[derive(Default)]
+struct AtBob {
+    packets: Vec<Vec<u8>>,
+    reports: Vec<Vec<u8>>,
+}
+
+impl AtBob {
+    fn take(&mut self, to: &SocketAddr, packet: &[u8]) -> bool {
+        match to.port() {
+            5_000 => self.packets.push(packet.to_vec()),
+            5_001 => self.reports.push(packet.to_vec()),
+            _ => {}
+        }
+        true
+    }
+
+    /// Each packet is the next of the one before, in number and time.
+    fn goes_on(&self) {
+        for pair in fields(&self.packets).windows(2) {
+            let (before, next) = (pair[0], pair[1]);
+            let units = next.1.wrapping_sub(before.1);
+            assert!(next.0 == before.0.wrapping_add(1) && (1..=480).contains(&units), "{before:?}, then {next:?}");
+        }
+    }
+
+    /// The sources, in order.
+    fn sources(&self) -> Vec<u32> {
+        let mut sources: Vec<u32> = fields(&self.packets).iter().map(|field| field.2).collect();
+        sources.dedup();
+        sources
+    }
+}
+
+/// Alice, bob and carol, all of whom talk, and a host with a stream to each: 1, 2 and 3.
+fn three() -> [Host; 4] {
+    let [mut alice, mut bob, mut carol, mut relay] = [1, 2, 3, 4].map(Host::new);
+    alice.stream(1, 4_000, settings(6_000));
+    bob.stream(1, 5_000, settings(6_002));
+    carol.stream(1, 7_000, settings(6_004));
+    for (key, local, remote) in [(1, 6_000, 4_000), (2, 6_002, 5_000), (3, 6_004, 7_000)] {
+        relay.stream(key, local, settings(remote));
+    }
+    alice.tone(10, 440.0, 1);
+    bob.tone(10, 1_000.0, 1);
+    carol.tone(10, 600.0, 1);
+    [alice, bob, carol, relay]
+}
+
+#[test]
+fn rfc3550_7_1_who_is_put_through_to_another_hears_numbers_and_time_go_on() {
+    let [mut alice, mut bob, mut carol, mut relay] = three();
+    let (at_bob, at_carol) = (bob.recorder(11, 1), carol.recorder(11, 1));
+    let mut came = AtBob::default();
+    assert!(relay.engine.link(Key(1), Key(2)));
+    let mut now = run(&mut [&mut alice, &mut bob, &mut relay], 300, Micros(0), |to, packet| came.take(to, packet));
+    let (first, reports) = (came.sources(), came.reports.len());
+    assert!(reports > 0 && heard(&at_bob, 440.0));
+    // Asked for again, nothing changes.
+    assert!(relay.engine.link(Key(1), Key(2)));
+    now = run(&mut [&mut alice, &mut bob, &mut relay], 5, now, |to, packet| came.take(to, packet));
+    assert_eq!(came.sources(), first);
+    let reports = came.reports.len();
+    // To carol in the place of alice.
+    relay.engine.remove_stream(now, Key(1), &mut relay.wire).unwrap();
+    assert!(relay.engine.link(Key(2), Key(3)));
+    now = run(&mut [&mut bob, &mut carol, &mut relay], 400, now, |to, packet| came.take(to, packet));
+    assert!(heard(&at_bob, 600.0) && heard(&at_carol, 1_000.0));
+    // To music, and back.
+    relay.engine.unlink(Key(2));
+    relay.tone(20, 800.0, 2);
+    now = run(&mut [&mut bob, &mut carol, &mut relay], 100, now, |to, packet| came.take(to, packet));
+    assert!(heard(&at_bob, 800.0));
+    assert!(relay.engine.remove(Key(20)) && relay.engine.link(Key(2), Key(3)));
+    run(&mut [&mut bob, &mut carol, &mut relay], 100, now, |to, packet| came.take(to, packet));
+    assert!(heard(&at_bob, 600.0));
+    came.goes_on();
+    // Once somebody else is heard, the source is ours, whoever it is, and reports are about nothing else.
+    let sources = came.sources();
+    assert!(sources.len() == 2 && sources[0] == first[0], "{sources:?}");
+    let told: Vec<_> = came.reports[reports..].iter().map(|report| report_of(report)).collect();
+    assert!(told.len() > 1 && told.iter().all(|(ssrc, bye)| *ssrc == sources[1] && !bye), "{told:?}");
+}
+
+#[test]
+fn a_stream_that_goes_to_another_engine_keeps_numbers_and_source() {
+    let [mut alice, mut bob, mut carol, mut relay] = three();
+    let mut came = AtBob::default();
+    assert!(relay.engine.link(Key(1), Key(2)));
+    let mut now = run(&mut [&mut alice, &mut bob, &mut relay], 20, Micros(0), |to, packet| came.take(to, packet));
+    let mut other = Host::new(9);
+    let move_over = |from: &mut Host, to: &mut Host, now: Micros| {
+        let (report, voice) = from.engine.release_stream(Key(2)).unwrap();
+        let slot = to.engine.add_released(now, Key(2), voice, settings(5_000)).unwrap();
+        from.ports.retain(|(port, _)| *port != 6_002);
+        to.ports.push((6_002, slot));
+        report
+    };
+    assert_eq!(move_over(&mut relay, &mut other, now).packets_sent, 20);
+    other.stream(3, 6_004, settings(7_000));
+    assert!(other.engine.link(Key(2), Key(3)));
+    now = run(&mut [&mut bob, &mut carol, &mut other], 30, now, |to, packet| came.take(to, packet));
+    assert_eq!(other.engine.report(Key(2)).unwrap().packets_sent, 30);
+    assert_eq!(other.engine.report(Key(2)).unwrap().octets_sent, 30 * 160);
+    // And back, where a tone is played to it.
+    assert_eq!(move_over(&mut other, &mut relay, now).packets_sent, 30);
+    relay.tone(20, 800.0, 2);
+    run(&mut [&mut bob, &mut relay], 40, now, |to, packet| came.take(to, packet));
+    assert_eq!(relay.engine.report(Key(2)).unwrap().packets_sent, 40);
+    came.goes_on();
+    assert_eq!((came.packets.len(), came.sources().len()), (90, 2));
+    assert!(came.reports.iter().all(|report| !report_of(report).1), "it has not said goodbye");
+}
+
+#[test]
+fn rfc4733_2_1_digits_keep_their_time_where_numbers_are_ours() {
+    let [_, mut bob, mut carol, mut relay] = three();
+    relay.tone(20, 800.0, 2);
+    let mut now = run(&mut [&mut bob, &mut carol, &mut relay], 10, Micros(0), |_, _| true);
+    assert!(relay.engine.remove(Key(20)) && relay.engine.link(Key(2), Key(3)));
+    let (mut said, mut came) = (Vec::new(), Vec::new());
+    let mut record = |to: &SocketAddr, packet: &[u8]| {
+        match to.port() {
+            6_004 => said.push(packet.to_vec()),
+            5_000 => came.push(packet.to_vec()),
+            _ => {}
+        }
+        true
+    };
+    now = run(&mut [&mut bob, &mut carol, &mut relay], 10, now, &mut record);
+    carol.engine.dial(Key(1), "12").unwrap();
+    run(&mut [&mut bob, &mut carol, &mut relay], 60, now, &mut record);
+    assert_eq!(digits_at(&bob), "12");
+    let (said, came) = (fields(&said), fields(&came));
+    assert_eq!(said.len(), came.len());
+    for (theirs, ours) in said.windows(2).zip(came.windows(2)) {
+        let step =
+            |pair: &[(u16, u32, u32, u8)]| (pair[1].0.wrapping_sub(pair[0].0), pair[1].1.wrapping_sub(pair[0].1));
+        assert_eq!((step(theirs), theirs[1].3), (step(ours), ours[1].3));
+    }
+}
+
+#[test]
+fn rfc3550_7_1_one_packet_of_somebody_is_enough_to_go_on_after() {
+    let [mut alice, mut bob, mut carol, mut relay] = three();
+    let mut came = AtBob::default();
+    assert!(relay.engine.link(Key(1), Key(2)));
+    let now = run(&mut [&mut alice, &mut bob, &mut relay], 1, Micros(0), |to, packet| came.take(to, packet));
+    assert_eq!(came.packets.len(), 1);
+    relay.engine.remove_stream(now, Key(1), &mut relay.wire).unwrap();
+    assert!(relay.engine.link(Key(2), Key(3)));
+    run(&mut [&mut bob, &mut carol, &mut relay], 10, now, |to, packet| came.take(to, packet));
+    assert_eq!(came.packets.len(), 11);
+    came.goes_on();
+}
