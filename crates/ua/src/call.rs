@@ -90,6 +90,15 @@ impl Call {
         self.line.link.ask(|reply| Command::Hold { call: self.line.key, on: false, reply }).await?
     }
 
+    /// Offers our description once more by UPDATE (RFC 3311): the other side may answer with another address or codec, and audio follows. A held call
+    /// stays held. A 491 is tried again once, as in [`Call::hold`].
+    ///
+    /// # Errors
+    /// [`CallError::NotNow`] without a packet when the other side's Allow lacks UPDATE; otherwise as [`Call::hold`].
+    pub async fn update(&self) -> Result<(), CallError> {
+        self.line.link.ask(|reply| Command::Update { call: self.line.key, reply }).await?
+    }
+
     /// Queues digits to be sent as telephone events (RFC 4733), all or none: 0-9 A-D * # and R for a hook flash. Returns once they are
     /// queued; each takes a fraction of a second to be sent.
     ///

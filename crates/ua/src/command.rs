@@ -47,6 +47,8 @@ pub(crate) enum Command {
     },
     /// Hold or resume.
     Hold { call: Key, on: bool, reply: oneshot::Sender<Result<(), CallError>> },
+    /// Our description once more, by UPDATE.
+    Update { call: Key, reply: oneshot::Sender<Result<(), CallError>> },
     /// A request within a call.
     InDialog {
         call: Key,

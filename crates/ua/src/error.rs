@@ -93,6 +93,11 @@ pub enum CallError {
     },
     /// Another change of the same call is under way.
     Busy,
+    /// The state of the call does not allow it.
+    NotNow {
+        /// What stands in the way.
+        why: String,
+    },
     /// The call, or the whole endpoint, has ended.
     Ended,
 }
@@ -142,6 +147,7 @@ impl fmt::Display for CallError {
                 "the text is too long: with its header the message has {octets} octets, {most} at most (RFC 3428 section 8); send it in parts"
             ),
             Self::Busy => f.write_str("another change of this call is under way: wait for it first"),
+            Self::NotNow { why } => write!(f, "not possible in this state of the call: {why}"),
             Self::Ended => f.write_str("the call or its endpoint has ended"),
         }
     }

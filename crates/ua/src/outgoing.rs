@@ -189,6 +189,15 @@ impl Dialing {
         Audio::new(&self.line)
     }
 
+    /// Offers our description once more by UPDATE (RFC 3311 section 5.1), as [`Call::update`] does later. That is possible once a reliable provisional
+    /// response has answered the first offer (RFC 3262 section 5).
+    ///
+    /// # Errors
+    /// [`CallError::NotNow`] before that, without a packet; otherwise as [`Call::update`].
+    pub async fn update(&self) -> Result<(), CallError> {
+        self.line.link.ask(|reply| Command::Update { call: self.line.key, reply }).await?
+    }
+
     /// Waits for the answer. Dropping the future gives the call up.
     ///
     /// # Errors

@@ -16,8 +16,13 @@ const USERS: [&str; 4] = ["--user", "alice:a", "--user", "bob:b"];
 
 /// A server with these lines of configuration; its realm is `test`.
 fn server(configuration: &str) -> Server {
+    server_that(configuration, &[])
+}
+
+/// The same with these arguments.
+fn server_that(configuration: &str, arguments: &[&str]) -> Server {
     let file = offhook::configuration(&format!("realm = \"test\"\n{configuration}"));
-    offhook::serve(&[&["--config", file.path().to_str().unwrap()], &USERS[..]].concat())
+    offhook::serve(&[&["--config", file.path().to_str().unwrap()], &USERS[..], arguments].concat())
 }
 
 /// A device of a user, on a socket of its own.

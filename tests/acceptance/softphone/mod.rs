@@ -10,6 +10,7 @@ mod hold;
 mod overlap;
 mod registering;
 mod ringing;
+mod update;
 
 use std::future::Future;
 use std::net::UdpSocket;

@@ -30,7 +30,7 @@ pub(super) struct Call {
     pub(super) ends: Ends,
     /// We placed it: the Call-ID is ours.
     pub(super) caller: bool,
-    /// Our hold or resume that is under way.
+    /// Our hold, resume or update that is under way.
     pub(super) change: Option<Change>,
     /// The re-INVITE that is under way changes nothing: it keeps the call up.
     pub(super) refreshing: bool,
@@ -108,9 +108,13 @@ pub(super) struct Sound {
     pub(super) held_by_peer: bool,
 }
 
-/// A hold or resume of ours.
+/// A hold or resume of ours, or the same description once more.
 pub(super) struct Change {
     pub(super) hold: bool,
+    /// Whether we held before, which counts again if it fails.
+    pub(super) held: bool,
+    /// By UPDATE, and by nothing else.
+    pub(super) by_update: bool,
     pub(super) reply: oneshot::Sender<Result<(), CallError>>,
     pub(super) step: Step,
     /// It has been answered 491 once.

@@ -1,4 +1,5 @@
-//! Changes of a call that stands: hold and resume, ours and the peer's (RFC 3261 section 14, RFC 3264 section 8), and what keeps it up (RFC 4028).
+//! Changes of a call: hold and resume, ours and the peer's (RFC 3261 section 14, RFC 3264 section 8), UPDATEs of ours (RFC 3311), and what keeps it
+//! up (RFC 4028).
 //!
 //! ```text
 //!   Waiting --offer sent---> Sent --2xx--> done
@@ -14,7 +15,7 @@ use media::Key;
 use sdp::{Hold, NegotiationState};
 use sip::invite::Refusal;
 use sip::message::{Body, Lines, Request, Response, StatusCode};
-use sip::{Reply, SessionId, StackError, Turn};
+use sip::{AlarmId, Reply, SessionId, StackError, Turn};
 use tokio::sync::oneshot;
 
 use super::call::{Change, Stage, Step};
@@ -40,33 +41,56 @@ impl Phone {
         if call.sound.held_by_us == on {
             return tell(reply, Ok(()));
         }
-        call.change = Some(Change { hold: on, reply, step: Step::Waiting, crossed: false });
+        call.change =
+            Some(Change { hold: on, held: !on, by_update: false, reply, step: Step::Waiting, crossed: false });
         self.change(key, turn);
+    }
+
+    /// Offers our description once more by UPDATE (RFC 3311 section 5.1), also before the answer, when the first offer has been answered reliably.
+    pub(super) fn update(&mut self, key: Key, reply: oneshot::Sender<Result<(), CallError>>, turn: &mut Turn<'_>) {
+        let Some(call) = self.calls.get_mut(&key) else { return tell(reply, Err(CallError::Ended)) };
+        if call.change.is_some() {
+            return tell(reply, Err(CallError::Busy));
+        }
+        if !turn.takes_update(call.session) {
+            return tell(reply, Err(not_now("the other side has not said that it takes UPDATE")));
+        }
+        let held = call.sound.held_by_us;
+        call.change = Some(Change { hold: held, held, by_update: true, reply, step: Step::Waiting, crossed: false });
+        self.change(key, turn);
+        // Before the answer nobody would come back to it.
+        if let Some(call) = self.calls.get_mut(&key).filter(|call| !matches!(call.stage, Stage::Standing))
+            && let Some(change) = call.change.take_if(|change| matches!(change.step, Step::Waiting))
+        {
+            tell(change.reply, Err(not_now("there is an offer without an answer, or none that was answered reliably")));
+        }
     }
 
     /// Sends the re-INVITE or UPDATE of a change that waits, if it can be sent now.
     pub(super) fn change(&mut self, key: Key, turn: &mut Turn<'_>) {
         let Some(call) = self.calls.get_mut(&key) else { return };
         let Some(change) = call.change.as_mut().filter(|change| matches!(change.step, Step::Waiting)) else { return };
-        let (media, hold, place) = (&mut call.sound.media, change.hold, &self.parts.place);
+        let (media, hold, held, place) = (&mut call.sound.media, change.hold, change.held, &self.parts.place);
         if media.state() != NegotiationState::Stable {
             return;
         }
         media.capabilities().set_hold(place.hold(hold));
         let error = match media.offer() {
-            Ok(offer) => match offer_change(self.parts.by_update, call.session, Body::sdp(offer), turn) {
-                Ok(()) => {
-                    change.step = Step::Sent;
-                    return self.listen_now(key);
+            Ok(offer) => {
+                match offer_change((self.parts.by_update, change.by_update), call.session, Body::sdp(offer), turn) {
+                    Ok(()) => {
+                        change.step = Step::Sent;
+                        return self.listen_now(key);
+                    }
+                    // The peer's exchange is not over: its ACK brings us back here.
+                    Err(StackError::State(_)) => None,
+                    Err(error) => Some(CallError::Unreachable { to: call.peer.clone(), why: error.to_string() }),
                 }
-                // The peer's exchange is not over: its ACK brings us back here.
-                Err(StackError::State(_)) => None,
-                Err(error) => Some(CallError::Unreachable { to: call.peer.clone(), why: error.to_string() }),
-            },
+            }
             Err(error) => Some(CallError::Media(error.to_string())),
         };
         media.rollback();
-        media.capabilities().set_hold(place.hold(!hold));
+        media.capabilities().set_hold(place.hold(held));
         if let Some(error) = error
             && let Some(change) = call.change.take()
         {
@@ -74,14 +98,15 @@ impl Phone {
         }
     }
 
-    /// The wait after a 491 is over.
-    pub(super) fn change_again(&mut self, key: Key, turn: &mut Turn<'_>) {
-        if let Some(change) = self.calls.get_mut(&key).and_then(|call| call.change.as_mut())
-            && matches!(change.step, Step::Crossed(_))
-        {
-            change.step = Step::Waiting;
-            self.change(key, turn);
+    /// The wait after a 491 is over, if the alarm was for that.
+    pub(super) fn change_again(&mut self, key: Key, alarm: AlarmId, turn: &mut Turn<'_>) -> bool {
+        let Some(change) = self.calls.get_mut(&key).and_then(|call| call.change.as_mut()) else { return false };
+        if !matches!(change.step, Step::Crossed(due) if due == alarm) {
+            return false;
         }
+        change.step = Step::Waiting;
+        self.change(key, turn);
+        true
     }
 
     /// Our re-INVITE or UPDATE has its final answer.
@@ -91,7 +116,7 @@ impl Phone {
             return self.refreshed(key, outcome.ok(), turn);
         }
         let Some(mut change) = call.change.take() else { return };
-        let hold = change.hold;
+        let (hold, held) = (change.hold, change.held);
         let outcome = match outcome {
             Ok(response) => match description(response.headers()) {
                 Some(answer) => {
@@ -108,7 +133,7 @@ impl Phone {
             Err(Refusal::Failure(why)) => Err(failed(why, &call.peer)),
         };
         if outcome.is_err() {
-            self.put_back(key, hold);
+            self.put_back(key, held);
         }
         if let Err(CallError::Media(why)) = &outcome {
             self.hang_up(key, None, Some(why.clone()), turn);
@@ -147,7 +172,7 @@ impl Phone {
     /// Both sides changed the call at once (RFC 3261 section 14.1): ours again after 2.1 to 4.0 s when the Call-ID is ours, after 0 to 2.0 s when
     /// it is theirs. The peer's change may come before that.
     fn crossed(&mut self, key: Key, change: Change, turn: &mut Turn<'_>) {
-        self.put_back(key, change.hold);
+        self.put_back(key, change.held);
         let Some(call) = self.calls.get_mut(&key) else { return };
         let steps = if call.caller { 210 + rand::random::<u64>() % 191 } else { rand::random::<u64>() % 201 };
         match turn.alarm(turn.now().mono + Duration::from_millis(steps * 10), key.0) {
@@ -157,11 +182,11 @@ impl Phone {
     }
 
     /// Everything stays as it was (RFC 3261 section 14.1).
-    fn put_back(&mut self, key: Key, hold: bool) {
+    fn put_back(&mut self, key: Key, held: bool) {
         if let Some(call) = self.calls.get_mut(&key) {
-            call.sound.held_by_us = !hold;
+            call.sound.held_by_us = held;
             call.sound.media.rollback();
-            call.sound.media.capabilities().set_hold(self.parts.place.hold(!hold));
+            call.sound.media.capabilities().set_hold(self.parts.place.hold(held));
         }
         self.listen_no_more(key);
     }
@@ -211,8 +236,18 @@ impl Phone {
     }
 }
 
-fn offer_change(by_update: bool, session: SessionId, offer: Body, turn: &mut Turn<'_>) -> Result<(), StackError> {
-    if by_update && turn.takes_update(session) {
+fn not_now(why: &str) -> CallError {
+    CallError::NotNow { why: why.to_owned() }
+}
+
+/// By UPDATE where that is `preferred` and the other side takes it, or where nothing else will do.
+fn offer_change(
+    (preferred, only): (bool, bool),
+    session: SessionId,
+    offer: Body,
+    turn: &mut Turn<'_>,
+) -> Result<(), StackError> {
+    if only || preferred && turn.takes_update(session) {
         turn.update(session, Some(offer), Lines::new()).map(|_| ())
     } else {
         turn.reinvite(session, Some(offer), Lines::new())

@@ -181,6 +181,8 @@ impl Phone {
         if failed {
             self.hang_up(key, None, Some("no common audio".to_owned()), turn);
         }
+        // A change from before the answer may have waited for it.
+        self.change(key, turn);
     }
 
     /// Our INVITE had no offer, the 2xx has: the ACK carries the answer (RFC 3261 section 13.2.2.4).

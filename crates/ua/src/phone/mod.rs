@@ -46,7 +46,7 @@ use net::App;
 use sip::invite;
 use sip::message::{Method, Request, StatusCode};
 use sip::uas::{self, Capabilities};
-use sip::{Application, Event, Origin, Reply, ServerTx, Turn};
+use sip::{AlarmId, Application, Event, Origin, Reply, ServerTx, Turn};
 use tokio::sync::oneshot;
 
 pub(crate) use state::{Parts, Phone};
@@ -123,12 +123,14 @@ impl Phone {
         }
     }
 
-    fn alarm(&mut self, token: u64, turn: &mut Turn<'_>) {
+    fn alarm(&mut self, alarm: AlarmId, token: u64, turn: &mut Turn<'_>) {
         if token == CLOSING {
             return self.look(turn);
         }
-        self.rang_long_enough(Key(token), turn);
-        self.change_again(Key(token), turn);
+        // Before its answer a call may have two.
+        if !self.change_again(Key(token), alarm, turn) {
+            self.rang_long_enough(Key(token), turn);
+        }
     }
 
     /// The endpoint ends: every call and registration goes, and `done` is told when the network has been told.
@@ -174,7 +176,7 @@ impl Application for Phone {
             Event::Publication(id, event) => self.publication_event(id, event),
             Event::Watcher(id, event) => self.watcher_event(id, event, turn),
             Event::Subscription(id, event) => self.subscription_event(id, event, turn),
-            Event::Alarm { token, .. } => self.alarm(token, turn),
+            Event::Alarm { alarm, token } => self.alarm(alarm, token, turn),
             Event::Rejected { origin, error } => {
                 tracing::debug!(remote = %origin.remote, %error, "an unreadable message");
             }
@@ -202,6 +204,7 @@ impl App for Phone {
                 }
             }
             Command::Hold { call, on, reply } => self.hold(call, on, reply, turn),
+            Command::Update { call, reply } => self.update(call, reply, turn),
             Command::InDialog { call, method, lines, body, reply } => {
                 self.ask_in_dialog(call, method, lines, body, reply, turn);
             }
