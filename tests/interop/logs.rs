@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::acceptance::wire::{Wire, code};
+use crate::acceptance::wire::{Ask, Callee, Wire, code, field};
 use crate::program::offhook::{self, USERS};
 use crate::program::{Program, free_port};
 
@@ -65,7 +65,7 @@ fn logs_in_json_are_an_object_for_each_event_and_tell_no_credentials() {
     assert_eq!(failures, 1, "nothing is said of challenges that were answered rightly, or not yet");
     let (begun, over) = (event("call begun"), event("call over"));
     assert_eq!(
-        (begun["fields"]["call_id"].as_str(), &begun["fields"]["call"]),
+        (begun["span"]["call_id"].as_str(), &begun["fields"]["call"]),
         (Some(&*said[2]), &over["fields"]["call"])
     );
     assert_eq!(
@@ -86,7 +86,128 @@ fn logs_for_people_are_lines() {
     let (lines, _) = heard(&["-v"], "ready; state in");
     assert!(lines.iter().all(|line| serde_json::from_str::<Value>(line).is_err()), "{lines:#?}");
     assert!(lines.iter().any(|line| line.contains("WARN") && line.contains("auth_failed ip=127.0.0.1")), "{lines:#?}");
-    assert!(lines.iter().any(|line| line.contains("INFO") && line.contains("call over call=")), "{lines:#?}");
+    assert!(
+        lines.iter().any(|line| line.contains("INFO call{call_id=") && line.contains("call over call=")),
+        "{lines:#?}"
+    );
+}
+
+/// The lines of the log among what was printed as JSON.
+fn logged(printed: &str) -> Vec<Value> {
+    let objects = printed.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|why| panic!("{why}: {line}")));
+    objects.filter(|object: &Value| object.get("level").is_some()).collect()
+}
+
+/// The Call-ID of the message that a line shows, if it does.
+fn shown_in(line: &Value) -> Option<&str> {
+    field_of(line["fields"]["message"].as_str()?, "Call-ID: ")
+}
+
+fn field_of<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(name))
+}
+
+/// A call to the echo that is up: the INVITE that made it, and its 200.
+fn up(wire: &mut Wire, address: &str) -> (Ask, String) {
+    let mut ask = wire.ask("INVITE");
+    ask.uri = format!("sip:600@{address}");
+    ask.to = format!("<{}>", ask.uri);
+    let signed = wire.signed(&ask, "1001", "secret1");
+    let answer = wire.final_of(&signed);
+    if code(&answer) == 200 {
+        let ack = wire.within(&answer, "ACK", 2);
+        wire.send(&ack);
+    }
+    (signed, answer)
+}
+
+#[test]
+fn log_lines_about_a_call_name_its_call_id_and_no_others_do() {
+    let state = tempfile::tempdir().unwrap();
+    let address = format!("127.0.0.1:{}", free_port());
+    let serve = ["serve", "--sip", &address, "--state", state.path().to_str().unwrap(), "--json", "-vv"];
+    let mut server = offhook::start(&[&serve[..], &USERS].concat());
+    server.wait_for("\"event\":\"ready\"");
+    // Two calls at a time, and somebody with a wrong password.
+    let mut wires = [Wire::to(&address), Wire::to(&address)];
+    let calls = wires.each_mut().map(|wire| up(wire, &address));
+    let mut guess = wires[0].ask("REGISTER");
+    (guess.uri, guess.to) = (format!("sip:{address}"), format!("<sip:1002@{address}>"));
+    let guess = wires[0].signed(&guess, "1002", "guessed");
+    assert_eq!(wires[0].code_of(&guess), 403);
+    for (wire, (_, answer)) in wires.iter_mut().zip(&calls) {
+        let bye = wire.within(answer, "BYE", 3);
+        assert_eq!(wire.code_of(&bye), 200);
+        server.wait_for("call over");
+    }
+    let (_, printed) = server.stop("TERM");
+    let lines = logged(&printed);
+    let begun = |call_id: &str| {
+        let of = |line: &&Value| line["fields"]["message"] == "call begun" && line["span"]["call_id"] == call_id;
+        lines.iter().find(of).unwrap_or_else(|| panic!("no begin of {call_id}: {lines:#?}"))["fields"]["call"].clone()
+    };
+    let ids = calls.each_ref().map(|(invite, _)| invite.call_id.as_str());
+    let numbers = ids.map(begun);
+    assert!(ids[0] != ids[1] && numbers[0] != numbers[1]);
+    for line in &lines {
+        let number = &line["fields"]["call"];
+        let due = match numbers.iter().position(|one| one == number) {
+            Some(which) => Some(ids[which]),
+            None => shown_in(line),
+        };
+        let named = line["span"]["call_id"].as_str();
+        assert_eq!(named, due, "{line}");
+        assert!(named.is_none() || line["span"]["name"] == "call", "{line}");
+    }
+    for id in ids {
+        let of = |line: &&Value| line["span"]["call_id"] == id;
+        let messages = lines.iter().filter(of).filter(|line| line["target"] == "wire").count();
+        let others = lines.iter().filter(of).count() - messages;
+        // INVITE, 401, ACK, INVITE, 200, ACK, BYE, 200; begin and end.
+        assert!(messages >= 8 && others >= 2, "{id}: {messages} messages, {others} others");
+    }
+    let failed = lines.iter().find(|line| line.to_string().contains("auth_failed")).unwrap();
+    assert!(failed.get("span").is_none() && failed.get("spans").is_none(), "{failed}");
+}
+
+#[test]
+fn an_error_in_a_call_names_it_where_nothing_else_is_logged() {
+    let one = free_port() & !1;
+    let file = offhook::configuration(&format!("[media]\nports = \"{one}-{}\"\n", one + 1));
+    let mut server = offhook::serve(&[&["--config", file.path().to_str().unwrap()], &USERS[..]].concat());
+    let mut wires = [Wire::to(&server.address), Wire::to(&server.address)];
+    let [(good, first), (refused, second)] = wires.each_mut().map(|wire| up(wire, &server.address));
+    assert_eq!((code(&first), code(&second)), (200, 503), "there are ports for one call");
+    server.program.wait_for(&format!("call{{call_id={}}}: ", refused.call_id));
+    let printed = server.program.output();
+    let line = printed.lines().find(|line| line.contains(&refused.call_id)).unwrap();
+    assert!(line.contains("ERROR") && line.contains("a call is refused"), "{line}");
+    assert!(!printed.contains(&good.call_id), "nothing is said of a call that goes well:\n{printed}");
+}
+
+#[test]
+fn a_phone_names_the_call_in_what_it_logs() {
+    let mut callee = Callee::new();
+    let call = ["call", &callee.uri(), "--sip", "127.0.0.1:0", "--json", "-vv", "--for", "30"];
+    let mut phone = offhook::start(&call);
+    let invite = callee.request("INVITE");
+    callee.reply(&invite, "200 OK", "");
+    callee.request("ACK");
+    // A change that it cannot take.
+    let mut change = callee.within(&invite, "INVITE", 1);
+    change.body = callee.wire().offer().replace("RTP/AVP 0", "RTP/SAVP 0");
+    assert_eq!(callee.wire().code_of(&change), 488);
+    phone.wait_for("a re-INVITE is refused");
+    let bye = callee.within(&invite, "BYE", 2);
+    assert_eq!(callee.wire().code_of(&bye), 200);
+    let (_, printed) = phone.finish();
+    let lines = logged(&printed);
+    let refused = lines.iter().find(|line| line["fields"]["message"] == "a re-INVITE is refused").unwrap();
+    let due = field(&invite, "Call-ID").unwrap();
+    assert_eq!(refused["span"]["call_id"], due.as_str(), "{refused}");
+    for line in &lines {
+        assert!(shown_in(line).is_none_or(|shown| line["span"]["call_id"] == shown), "{line}");
+    }
 }
 
 /// The program where /etc holds these files alone, seen by nobody else.

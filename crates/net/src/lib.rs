@@ -11,6 +11,7 @@ mod arrivals;
 mod backlog;
 mod binding;
 mod bundle;
+mod call_span;
 mod channel;
 mod clock;
 mod config;

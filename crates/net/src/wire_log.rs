@@ -14,7 +14,14 @@ pub(crate) fn show(seen: &Seen<'_>) {
         return;
     }
     let (way, transport, remote) = (way(seen.direction), seen.transport.as_str(), seen.remote);
-    tracing::debug!(target: TARGET, "{way} {transport} {remote}, here {}\n{}", seen.local, readable(seen.bytes));
+    let call_id = String::from_utf8_lossy(sip::Spread::call_id_in(seen.bytes).unwrap_or_default());
+    tracing::debug!(
+        target: TARGET,
+        parent: &crate::call_span!(target: TARGET, call_id),
+        "{way} {transport} {remote}, here {}\n{}",
+        seen.local,
+        readable(seen.bytes)
+    );
 }
 
 fn way(direction: Direction) -> &'static str {

@@ -73,6 +73,8 @@ impl Leg {
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) id: u64,
+    /// Of its INVITE: what the log calls it by, whoever takes the caller's place.
+    call_id: Box<str>,
     pub(crate) caller: Leg,
     /// The user who calls.
     pub(crate) user: String,

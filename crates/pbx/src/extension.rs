@@ -124,15 +124,15 @@ pub(crate) enum Room {
 
 impl Room {
     /// Prepares what an extension connects to, on the media thread of the caller's `stream`.
-    pub(crate) fn open(feature: Feature, number: &str, stream: Key, studio: &mut Studio) -> Self {
+    pub(crate) fn open(feature: Feature, (number, call_id): (&str, &str), stream: Key, studio: &mut Studio) -> Self {
         if let Some(key) = studio.conference(number).filter(|_| feature == Feature::Conference) {
             return Self::Conference(key);
         }
         let Some(source) = source(feature) else { return Self::Echo };
-        let key = studio.key(thread_of(stream));
+        let (key, call_id) = (studio.key(thread_of(stream)), Box::<str>::from(call_id));
         studio.run(key, move |desk| {
             if let Err(error) = desk.engine.add_player(key, source) {
-                tracing::error!(%error, "a player could not begin");
+                tracing::error!(parent: &net::call_span!(call_id), %error, "a player could not begin");
             }
         });
         Self::Player(key)

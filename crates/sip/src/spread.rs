@@ -52,16 +52,18 @@ impl Spread {
     /// The shard of a whole message: of the user in To for a REGISTER (RFC 3261 section 10.3), else of its Call-ID. `None` for what has
     /// neither, or no head at all. Looks for that one header field and at nothing else.
     pub fn of_message(&self, message: &[u8]) -> Option<Shard> {
-        let begin = message.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
-        let text = message.get(begin..)?;
+        let text = begun(message)?;
         if !text.starts_with(b"REGISTER ") {
-            let value = field(text, b"Call-ID", b'i')?.trim_ascii_start();
-            let end = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
-            return Some(self.of_call(value.get(..end)?));
+            return Some(self.of_call(call_id(text)?));
         }
         let to = std::str::from_utf8(field(text, b"To", b't')?.trim_ascii()).ok()?;
         let to = NameAddr::parse(to).ok()?;
         Some(self.of_user(&to.uri.user_unescaped()?))
+    }
+
+    /// The Call-ID of a whole message, which need not be readable otherwise. Looks at nothing else.
+    pub fn call_id_in(message: &[u8]) -> Option<&[u8]> {
+        call_id(begun(message)?)
     }
 
     /// A fresh Call-ID that falls to `shard`.
@@ -86,6 +88,18 @@ impl Spread {
         // Below the count, so within eight bits.
         Shard((hash.finish() % u64::from(self.count)) as u8)
     }
+}
+
+/// Without the line breaks before it.
+fn begun(message: &[u8]) -> Option<&[u8]> {
+    let begin = message.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
+    message.get(begin..)
+}
+
+fn call_id(text: &[u8]) -> Option<&[u8]> {
+    let value = field(text, b"Call-ID", b'i')?.trim_ascii_start();
+    let end = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
+    value.get(..end)
 }
 
 /// The value of the first header field of this name, folds included.

@@ -164,7 +164,7 @@ impl Switch {
         let thread = self.studio.thread(conference);
         let ours = self.studio.reached_by(&invite.origin);
         let line = Line::open(&self.studio, thread, ours, &CODECS).map_err(|error| {
-            tracing::error!(%error, "a call is refused");
+            tracing::error!(parent: &net::call_span!(invite.request.headers().call_id()), %error, "a call is refused");
             self.shed()
         })?;
         let host = self.host_of(&invite.request, &invite.origin);
@@ -186,7 +186,7 @@ impl Switch {
         let session = match turn.session(invite.tx) {
             Ok(session) => session,
             Err(error) => {
-                tracing::debug!(%error, "an INVITE made no session");
+                tracing::debug!(parent: &net::call_span!(invite.request.headers().call_id()), %error, "an INVITE made no session");
                 self.metrics.call_refused(Outcome::Failed);
                 line.close(&mut self.studio);
                 return None;
@@ -197,10 +197,11 @@ impl Switch {
         let caller = Leg { private, ..Leg::new(CALLER, session, line) };
         let id = self.calls.number(self.neighbours.me, self.neighbours.spread.count());
         let call_id = invite.request.headers().call_id();
-        // All that is said of the call later has its number.
-        tracing::info!(call = id, %call_id, from = %invite.user, to = %number, "call begun");
+        // All that is said of the call later has its number and its Call-ID.
+        tracing::info!(parent: &net::call_span!(call_id), call = id, from = %invite.user, to = %number, "call begun");
         let call = Box::new(Call {
             id,
+            call_id: call_id.into(),
             caller,
             user: invite.user.clone(),
             number,
@@ -236,7 +237,8 @@ impl Switch {
                 return;
             }
         };
-        call.stage = Stage::Alone(Room::open(feature, &call.number, call.caller.line.key(), &mut self.studio));
+        call.stage =
+            Stage::Alone(Room::open(feature, (&call.number, &call.call_id), call.caller.line.key(), &mut self.studio));
         let reply = Reply::new(StatusCode::OK).body(Body::sdp(body));
         let fate = match turn.answer(call.caller.session, reply) {
             Ok(()) => {
@@ -245,7 +247,7 @@ impl Switch {
                 Fate::Goes
             }
             Err(error) => {
-                tracing::debug!(%error, "a caller has gone before it was answered");
+                tracing::debug!(parent: &net::call_span!(call.call_id), %error, "a caller has gone before it was answered");
                 Fate::Over(Outcome::Cancelled, Lines::new())
             }
         };

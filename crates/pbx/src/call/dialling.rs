@@ -23,6 +23,8 @@ pub(crate) const NOBODY: &str = "anonymous";
 /// What the INVITEs of a call have in common.
 #[derive(Debug)]
 pub(super) struct Letter {
+    /// Of the call: for the log.
+    pub(super) call_id: Box<str>,
     pub(super) caller: Caller,
     /// Whoever is called is in our trust domain (RFC 3325).
     pub(super) trusted: bool,
@@ -67,6 +69,7 @@ impl Switch {
         let contact = as_contact(if caller.is_anonymous() { NOBODY } else { user });
         let to = UriBuf::sip(false, Some(number), host, None).map_err(|_| StatusCode::BAD_REQUEST)?;
         Ok(Letter {
+            call_id: request.headers().call_id().into(),
             contact: contact.ok_or(StatusCode::BAD_REQUEST)?,
             caller,
             trusted: self.config.trust.has_user(&self.user_of(number)),
@@ -115,7 +118,7 @@ impl Switch {
         {
             Ok(line) => line,
             Err(error) => {
-                tracing::error!(%error, "a device is not called");
+                tracing::error!(parent: &net::call_span!(letter.call_id), %error, "a device is not called");
                 return Err(NotCalled::NoRoom);
             }
         };
@@ -138,7 +141,7 @@ impl Switch {
                 Ok(leg)
             }
             Err(error) => {
-                tracing::warn!(%error, "a device is not called");
+                tracing::warn!(parent: &net::call_span!(letter.call_id), %error, "a device is not called");
                 let full = matches!(error, StackError::Full { .. });
                 Err(if full { NotCalled::NoRoom } else { NotCalled::Impossible })
             }

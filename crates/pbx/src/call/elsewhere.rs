@@ -231,7 +231,7 @@ impl Switch {
             sessions.extend(self.part_with(leg, to, turn));
         }
         if sessions.len() < legs.len() {
-            tracing::error!(call = call.id, "a call could not go to another SIP loop");
+            tracing::error!(parent: &net::call_span!(call.call_id), call = call.id, "a call could not go to another SIP loop");
             for session in sessions {
                 turn.is_here(session.call_id());
                 self.dismiss(session, Lines::new(), turn);
@@ -239,7 +239,7 @@ impl Switch {
             self.bury(call, Outcome::Failed, &Lines::new(), turn);
             return None;
         }
-        tracing::info!(call = call.id, to = to.0, "a call goes to another SIP loop");
+        tracing::info!(parent: &net::call_span!(call.call_id), call = call.id, to = to.0, "a call goes to another SIP loop");
         let from = self.neighbours.me;
         place.fill(Command::Arrives(Box::new(Mover { call, sessions, from, transfer: id, replaced })));
         None
@@ -273,7 +273,7 @@ impl Switch {
         self.calls.guest_goes(leg.session);
         self.calls.sessions.remove(&leg.session);
         if let Err(error) = turn.is_away(released.call_id(), to) {
-            tracing::error!(%error, "what comes for a call will not find it");
+            tracing::error!(parent: &net::call_span!(released.call_id()), %error, "what comes for a call will not find it");
         }
         Some(released)
     }
@@ -294,7 +294,7 @@ impl Switch {
                     self.calls.enter_leg(call.id, leg);
                 }
                 Err((error, released)) => {
-                    tracing::error!(%error, call = call.id, "a leg finds no room in another SIP loop");
+                    tracing::error!(parent: &net::call_span!(call_id), %error, call = call.id, "a leg finds no room in another SIP loop");
                     self.dismiss(*released, lines.clone(), turn);
                     whole = false;
                 }
@@ -313,9 +313,10 @@ impl Switch {
 
     /// Hangs up a leg that no loop has.
     fn dismiss(&mut self, released: Released, lines: Lines, turn: &mut Turn<'_>) {
-        self.is_over(released.call_id());
+        let call_id = released.call_id().to_owned();
+        self.is_over(&call_id);
         if let Err(error) = turn.dismiss(released, lines) {
-            tracing::error!(%error, "a leg could not be hung up");
+            tracing::error!(parent: &net::call_span!(call_id), %error, "a leg could not be hung up");
         }
     }
 }

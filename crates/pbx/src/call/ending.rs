@@ -28,9 +28,9 @@ impl Switch {
     pub(super) fn bury(&mut self, mut call: Box<Call>, outcome: Outcome, lines: &Lines, turn: &mut Turn<'_>) {
         self.end_transfers(&mut call, StatusCode::REQUEST_TERMINATED, turn);
         self.write_call(&call, true);
-        let Call { caller, user, stage, id, number, since, .. } = *call;
+        let Call { caller, user, stage, id, call_id, number, since, .. } = *call;
         let lasted = turn.now().mono.since(since);
-        tracing::info!(call = id, from = %user, to = %number, result = outcome.as_str(), ms = lasted.as_millis() as u64, "call over");
+        tracing::info!(parent: &net::call_span!(call_id), call = id, from = %user, to = %number, result = outcome.as_str(), ms = lasted.as_millis() as u64, "call over");
         self.hang_up(caller, Some(StatusCode::TEMPORARILY_UNAVAILABLE), lines.clone(), turn);
         match stage {
             Stage::Ringing(mut ringing) => self.stop_calling(&mut ringing.hunt, lines, turn),

@@ -56,7 +56,7 @@ impl Switch {
                 Fate::Goes
             }
             _ => {
-                tracing::info!(call = id, leg = number, "nothing is heard any more");
+                tracing::info!(parent: &net::call_span!(call.call_id), call = id, leg = number, "nothing is heard any more");
                 self.fell_silent(&mut call, number, headers::reason(408, "No media"), turn)
             }
         };

@@ -78,8 +78,8 @@ impl Switch {
         let seat = seat.ok_or_else(|| self.shed())?;
         call.numbers += 1;
         let Some(newcomer) = self.newcomer(call, number, call.numbers, invite, turn)? else { return Ok(None) };
-        let Some(leg) = self.welcome(call.id, newcomer, turn) else { return Ok(None) };
-        tracing::info!(call = call.id, by = %invite.user, "a call is joined");
+        let Some(leg) = self.welcome(call, newcomer, turn) else { return Ok(None) };
+        tracing::info!(parent: &net::call_span!(call.call_id), call = call.id, by = %invite.user, "a call is joined");
         let member = Member { leg, user: invite.user.clone(), seat: Some(seat) };
         self.gather(call, member);
         Ok(None)
@@ -94,9 +94,10 @@ impl Switch {
                 let Some(callee) = joined.callee.take() else { return };
                 let conference = self.studio.key(thread_of(caller));
                 let other = callee.line.key();
+                let call_id = call.call_id.clone();
                 self.studio.run_for_both(caller, other, move |desk| {
                     if let Err(error) = desk.engine.add_conference(conference) {
-                        tracing::error!(%error, "a conference could not begin");
+                        tracing::error!(parent: &net::call_span!(call_id), %error, "a conference could not begin");
                     }
                     desk.engine.disconnect(caller, other);
                     desk.engine.disconnect(other, caller);

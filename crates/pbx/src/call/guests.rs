@@ -113,7 +113,7 @@ impl Switch {
         match notice {
             Notice::Away(call_id, to) => {
                 if let Err(error) = turn.is_away(call_id, *to) {
-                    tracing::error!(%error, "what comes for a call will not find it");
+                    tracing::error!(parent: &net::call_span!(call_id), %error, "what comes for a call will not find it");
                 }
             }
             Notice::WentOn(call_id, to) => turn.went_on(call_id, *to),

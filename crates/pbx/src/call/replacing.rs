@@ -69,7 +69,7 @@ impl Switch {
             call.numbers
         };
         let Some(newcomer) = self.newcomer(call, number, own, invite, turn)? else { return Ok(Fate::Goes) };
-        tracing::info!(call = call.id, by = %invite.user, rings, "a leg is taken over");
+        tracing::info!(parent: &net::call_span!(call.call_id), call = call.id, by = %invite.user, rings, "a leg is taken over");
         Ok(match rings {
             true if matches!(call.stage, Stage::Ringing(_)) => self.pick_up(call, newcomer, &invite.user, turn),
             true => self.pick_up_transferred(call, number, newcomer, &invite.user, turn),
@@ -101,7 +101,7 @@ impl Switch {
         };
         let ours = self.studio.reached_by(&invite.origin);
         let mut line = Line::open(&self.studio, thread, ours, &CODECS).map_err(|error| {
-            tracing::error!(%error, "a leg is not taken over");
+            tracing::error!(parent: &net::call_span!(call.call_id), %error, "a leg is not taken over");
             self.shed()
         })?;
         let offer = body::description(invite.request.headers());
@@ -138,17 +138,17 @@ impl Switch {
     /// Answers the newcomer; `None` when it has gone meanwhile.
     pub(super) fn welcome(
         &mut self,
-        call: u64,
+        call: &Call,
         Newcomer { leg, answer }: Newcomer,
         turn: &mut Turn<'_>,
     ) -> Option<Leg> {
         match turn.answer(leg.session, Reply::new(StatusCode::OK).body(Body::sdp(answer))) {
             Ok(()) => {
-                self.calls.enter_leg(call, &leg);
+                self.calls.enter_leg(call.id, &leg);
                 Some(leg)
             }
             Err(error) => {
-                tracing::debug!(%error, "who takes a leg over has gone");
+                tracing::debug!(parent: &net::call_span!(call.call_id), %error, "who takes a leg over has gone");
                 leg.line.close(&mut self.studio);
                 None
             }
@@ -157,7 +157,7 @@ impl Switch {
 
     /// Picks up what rings: the caller is answered by this one.
     fn pick_up(&mut self, call: &mut Call, newcomer: Newcomer, user: &str, turn: &mut Turn<'_>) -> Fate {
-        let Some(leg) = self.welcome(call.id, newcomer, turn) else { return Fate::Goes };
+        let Some(leg) = self.welcome(call, newcomer, turn) else { return Fate::Goes };
         let number = leg.number;
         if let Some(codec) = leg.line.codec() {
             call.caller.line.prefer(codec);
@@ -173,7 +173,7 @@ impl Switch {
         };
         self.link(call, number);
         if let Err(error) = turn.answer(call.caller.session, Reply::new(StatusCode::OK).body(Body::sdp(body))) {
-            tracing::debug!(%error, "a caller has gone before it was answered");
+            tracing::debug!(parent: &net::call_span!(call.call_id), %error, "a caller has gone before it was answered");
             return Fate::Over(Outcome::Cancelled, Lines::new());
         }
         self.metrics.call_answered(turn.now().mono.since(call.since));
@@ -189,7 +189,7 @@ impl Switch {
         user: &str,
         turn: &mut Turn<'_>,
     ) -> Fate {
-        let Some(leg) = self.welcome(call.id, newcomer, turn) else { return Fate::Goes };
+        let Some(leg) = self.welcome(call, newcomer, turn) else { return Fate::Goes };
         self.take_transferred(call, number, leg, user, turn);
         Fate::Goes
     }
@@ -203,7 +203,7 @@ impl Switch {
         user: &str,
         turn: &mut Turn<'_>,
     ) -> Fate {
-        let Some(leg) = self.welcome(call.id, newcomer, turn) else { return Fate::Goes };
+        let Some(leg) = self.welcome(call, newcomer, turn) else { return Fate::Goes };
         self.end_transfers(call, StatusCode::REQUEST_TERMINATED, turn);
         let (mut stays, mut asked) = (None, None);
         let gone = match &mut call.stage {

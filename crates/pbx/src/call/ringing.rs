@@ -151,7 +151,7 @@ impl Switch {
         }
         let leg = ringing.hunt.legs.iter_mut().find(|leg| leg.number == number)?;
         if let Err(error) = leg.line.preview(tag, description, &mut self.studio) {
-            tracing::debug!(%error, "early media are ignored");
+            tracing::debug!(parent: &net::call_span!(call.call_id), %error, "early media are ignored");
             return None;
         }
         ringing.early = Some(number);
@@ -168,7 +168,7 @@ impl Switch {
         let Stage::Ringing(ringing) = &mut call.stage else { return Fate::Goes };
         let Some(mut leg) = ringing.hunt.take(number) else { return Fate::Goes };
         if !self.agrees(&mut leg, response) {
-            tracing::info!(call = call.id, "a device answered with a description that is of no use");
+            tracing::info!(parent: &net::call_span!(call.call_id), call = call.id, "a device answered with a description that is of no use");
             self.hang_up(leg, None, headers::reason(488, "Not Acceptable Here"), turn);
             return self.after_refusal(call, StatusCode::NOT_ACCEPTABLE_HERE, Lines::new(), turn);
         }
@@ -187,7 +187,7 @@ impl Switch {
         self.link(call, number);
         let reply = Reply::new(StatusCode::OK).lines(headers::of_response(response.headers())).body(Body::sdp(body));
         if let Err(error) = turn.answer(call.caller.session, reply) {
-            tracing::debug!(%error, "a caller has gone before it was answered");
+            tracing::debug!(parent: &net::call_span!(call.call_id), %error, "a caller has gone before it was answered");
             return Fate::Over(Outcome::Cancelled, Lines::new());
         }
         self.metrics.call_answered(turn.now().mono.since(call.since));

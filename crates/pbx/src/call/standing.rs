@@ -109,12 +109,12 @@ impl Switch {
                 Fate::Goes
             }
             Err(error) if leg.line.codec().is_none() => {
-                tracing::info!(%error, call = call.id, "the answer in an ACK is of no use");
+                tracing::info!(parent: &net::call_span!(call.call_id), %error, call = call.id, "the answer in an ACK is of no use");
                 Fate::Over(Outcome::Failed, headers::reason(488, "Not Acceptable Here"))
             }
             // What was agreed before stays.
             Err(error) => {
-                tracing::debug!(%error, call = call.id, "an answer in an ACK is ignored");
+                tracing::debug!(parent: &net::call_span!(call.call_id), %error, call = call.id, "an answer in an ACK is ignored");
                 Fate::Goes
             }
         }

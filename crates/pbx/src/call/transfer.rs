@@ -133,7 +133,7 @@ impl Switch {
             hunt: Hunt::new(Vec::new(), letter),
             leaving: None,
         };
-        tracing::info!(call = call.id, to = %transfer.number, attended = replaces.is_some(), "a transfer is asked for");
+        tracing::info!(parent: &net::call_span!(call.call_id), call = call.id, to = %transfer.number, attended = replaces.is_some(), "a transfer is asked for");
         self.report(call, &transfer, StatusCode::TRYING, turn);
         match replaces {
             Some(replaced) => self.take_over(call, transfer, &replaced, turn),
@@ -178,6 +178,7 @@ impl Switch {
             lines.push_text(HeaderId::ReferredBy, &self.named(&by, None, &call.host)?);
         }
         Some(Letter {
+            call_id: call.call_id.clone(),
             contact: as_contact(if caller.is_anonymous() { NOBODY } else { &user })?,
             caller,
             trusted: false,
@@ -279,7 +280,7 @@ impl Switch {
             let thread = self.studio.thread(conference);
             self.move_caller(call, thread);
         }
-        let room = Room::open(feature, &transfer.number, call.caller.line.key(), &mut self.studio);
+        let room = Room::open(feature, (&transfer.number, &call.call_id), call.caller.line.key(), &mut self.studio);
         self.enter_room(call, room, transfer.number, turn);
         Fate::Goes
     }

@@ -25,6 +25,8 @@ use crate::told::Told;
 /// ```
 pub(super) struct Call {
     pub(super) session: SessionId,
+    /// For the log.
+    pub(super) call_id: Box<str>,
     pub(super) stage: Stage,
     pub(super) sound: Sound,
     pub(super) ends: Ends,
@@ -134,13 +136,14 @@ pub(super) enum Step {
 impl Call {
     /// One that has just begun; whether we placed it.
     pub(super) fn new(
-        (session, stage, caller): (SessionId, Stage, bool),
+        (session, call_id, stage, caller): (SessionId, Box<str>, Stage, bool),
         sound: Sound,
         ends: Ends,
         peer: String,
     ) -> Self {
         Self {
             session,
+            call_id,
             stage,
             sound,
             ends,
@@ -160,7 +163,7 @@ impl Call {
         match self.ends.news.try_send(news) {
             Ok(()) => true,
             Err(error) => {
-                tracing::debug!(%error, "dropped: nobody reads the events of the call");
+                tracing::debug!(parent: &net::call_span!(self.call_id), %error, "dropped: nobody reads the events of the call");
                 false
             }
         }

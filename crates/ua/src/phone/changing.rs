@@ -148,7 +148,7 @@ impl Phone {
         match turn.refresh_session(session, Some(Body::sdp(offer)), Lines::new()) {
             Ok(()) => call.refreshing = true,
             Err(error) => {
-                tracing::debug!(%error, "a call is not refreshed now");
+                tracing::debug!(parent: &net::call_span!(call.call_id), %error, "a call is not refreshed now");
                 call.sound.media.rollback();
             }
         }
@@ -194,7 +194,8 @@ impl Phone {
     /// What the other side says to an offer of ours is heard already; without, it is heard once it has answered.
     fn listen_now(&mut self, key: Key) {
         if let Err(error) = self.listen(key) {
-            tracing::warn!(%error, "what comes before the answer is not heard");
+            let call_id = self.calls.get(&key).map(|call| &*call.call_id).unwrap_or_default();
+            tracing::warn!(parent: &net::call_span!(call_id), %error, "what comes before the answer is not heard");
         }
     }
 
@@ -210,18 +211,20 @@ impl Phone {
                 if let Some(agreed) = agreed
                     && let Err(error) = self.carry(key, &agreed)
                 {
-                    tracing::warn!(%error, "a re-INVITE is not carried out");
+                    tracing::warn!(parent: &net::call_span!(request.headers().call_id()), %error, "a re-INVITE is not carried out");
                 }
                 Reply::new(StatusCode::OK).body(Body::sdp(body))
             }
             Err(error) => {
-                tracing::debug!(%error, "a re-INVITE is refused");
+                tracing::debug!(parent: &net::call_span!(request.headers().call_id()), %error, "a re-INVITE is refused");
                 Reply::new(StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE))
             }
         };
         match turn.answer_reinvite(session, reply) {
             Ok(_) => self.listen_now(key),
-            Err(error) => tracing::debug!(%error, "a re-INVITE could not be answered"),
+            Err(error) => {
+                tracing::debug!(parent: &net::call_span!(request.headers().call_id()), %error, "a re-INVITE could not be answered")
+            }
         }
     }
 

@@ -41,6 +41,8 @@ impl Phone {
                 Err(error) => return tell(answer, Err(CallError::Media(error.to_string()))),
             };
         }
+        draft.call_id = turn.call_id();
+        let call_id = draft.call_id.as_str().into();
         let hop = first_hop(&draft.hop, &draft.routes, &peer);
         let unproved = (!dial.proved).then_some(draft.cseq);
         let session = match turn.invite(draft) {
@@ -58,7 +60,7 @@ impl Phone {
         let sound = Sound::new(media, ports, self.parts.media.key());
         let stage = Stage::Dialing(Box::new(dialing));
         self.sessions.insert(session, key);
-        self.calls.insert(key, Call::new((session, stage, true), sound, ends, peer));
+        self.calls.insert(key, Call::new((session, call_id, stage, true), sound, ends, peer));
         if let Err(error) = self.listen(key) {
             self.give_up(key, error, turn);
         }
@@ -98,7 +100,7 @@ impl Phone {
                 let tag = response.headers().to_tag().unwrap_or_default();
                 let (answer, agreed) = self.fork_offered(key, tag, offer);
                 if let Err(error) = turn.prack(session, fork, answer.map(Body::sdp), Lines::new()) {
-                    tracing::debug!(%error, "an offer in a provisional response is not answered");
+                    tracing::debug!(parent: &net::call_span!(response.headers().call_id()), %error, "an offer in a provisional response is not answered");
                 }
                 agreed.is_ok_and(|agreed| self.carry(key, &agreed).is_ok())
             }
@@ -246,6 +248,7 @@ impl Phone {
 
 fn acknowledge(session: SessionId, body: Option<Body>, turn: &mut Turn<'_>) {
     if let Err(error) = turn.ack(session, body) {
-        tracing::debug!(%error, "no ACK is due");
+        let call_id = turn.dialog_of(session).map(sip::dialog::Dialog::call_id).unwrap_or_default();
+        tracing::debug!(parent: &net::call_span!(call_id), %error, "no ACK is due");
     }
 }

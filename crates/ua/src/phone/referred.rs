@@ -122,7 +122,9 @@ impl Phone {
         match turn.in_dialog(call.session, Method::Notify, lines, Some(body)) {
             // What has ended by its time says nothing more (RFC 6665 section 4.2.2).
             Ok(tx) => (asked.notify, asked.silent) = (Some(tx), left == 0),
-            Err(error) => tracing::debug!(%error, "how a transfer goes is not told"),
+            Err(error) => {
+                tracing::debug!(parent: &net::call_span!(call.call_id), %error, "how a transfer goes is not told")
+            }
         }
     }
 

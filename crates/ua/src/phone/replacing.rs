@@ -45,7 +45,7 @@ impl Phone {
             }
             Ok(described) => described,
             Err(error) => {
-                tracing::debug!(%error, "who would stand in is refused");
+                tracing::debug!(parent: &net::call_span!(request.headers().call_id()), %error, "who would stand in is refused");
                 let code = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
                 return respond(turn, tx, Reply::new(code));
             }
@@ -62,7 +62,7 @@ impl Phone {
             None => self.fall_silent(key),
         };
         if let Err(error) = carried {
-            tracing::warn!(%error, "the audio of who stands in is not carried");
+            tracing::warn!(parent: &net::call_span!(request.headers().call_id()), %error, "the audio of who stands in is not carried");
         }
     }
 
@@ -81,6 +81,7 @@ impl Phone {
         let from = request.headers().get::<From<'_>>().and_then(Result::ok);
         call.peer = from.map(|from| from.0.uri.to_string()).unwrap_or_default();
         (call.session, call.caller, call.sound.media) = (new, false, media);
+        call.call_id = request.headers().call_id().into();
         (call.sound.held_by_us, call.refreshing) = (false, false);
         call.transfers.clear();
         call.referrals.clear();

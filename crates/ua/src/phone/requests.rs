@@ -77,7 +77,7 @@ impl Phone {
         match call.sound.media.answer(offer) {
             Ok((answer, agreed)) => {
                 if let Err(error) = self.carry(key, &agreed) {
-                    tracing::warn!(%error, "an UPDATE is not carried out");
+                    tracing::warn!(parent: &net::call_span!(request.headers().call_id()), %error, "an UPDATE is not carried out");
                 }
                 Reply::new(StatusCode::OK).body(Body::sdp(answer))
             }

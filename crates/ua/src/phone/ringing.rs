@@ -38,7 +38,7 @@ impl Phone {
         let (mut media, ports) = match self.parts.place.open(origin.local.ip()) {
             Ok(opened) => opened,
             Err(error) => {
-                tracing::warn!(%error, "a call is refused");
+                tracing::warn!(parent: &net::call_span!(request.headers().call_id()), %error, "a call is refused");
                 return respond(turn, tx, Reply::new(StatusCode::SERVICE_UNAVAILABLE));
             }
         };
@@ -50,7 +50,7 @@ impl Phone {
             }
             Ok(description) => description.map(Box::new),
             Err(error) => {
-                tracing::debug!(%error, "an offer is refused");
+                tracing::debug!(parent: &net::call_span!(request.headers().call_id()), %error, "an offer is refused");
                 let code = StatusCode::new(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
                 let refusal = uas::warned(Reply::new(code), uas::MISCELLANEOUS, &error.to_string());
                 return respond(turn, tx, refusal);
@@ -70,7 +70,8 @@ impl Phone {
         let stage = Stage::Ringing(Ringing { description, accepting: None, reliability, said: Said::Nothing });
         let peer = caller.from.clone();
         self.sessions.insert(session, key);
-        self.calls.insert(key, Call::new((session, stage, false), sound, ends, peer));
+        self.calls
+            .insert(key, Call::new((session, request.headers().call_id().into(), stage, false), sound, ends, peer));
         // A call that comes back is dropped here, and hangs up with 603 if it is not refused before.
         let code = match self.parts.incoming.try_send(IncomingCall::new(line, caller)) {
             Ok(()) => return,
@@ -134,7 +135,7 @@ impl Phone {
             }
         };
         if let Err(error) = agreed {
-            tracing::debug!(%error, "a call is refused");
+            tracing::debug!(parent: &net::call_span!(request.headers().call_id()), %error, "a call is refused");
             self.hang_up(key, Some(StatusCode::NOT_ACCEPTABLE_HERE), None, turn);
         }
     }
@@ -202,7 +203,7 @@ impl Phone {
         if let Err(error) = agreed {
             // RFC 3264 section 8: what was agreed before stays in force.
             self.listen_no_more(key);
-            tracing::debug!(%error, "the answer in an ACK is of no use");
+            tracing::debug!(parent: &net::call_span!(request.headers().call_id()), %error, "the answer in an ACK is of no use");
             // Nothing was, with one that has taken another's place.
             if self.calls.get(&key).is_some_and(|call| !call.has_agreed()) {
                 self.hang_up(key, None, Some("no common audio".to_owned()), turn);

@@ -99,7 +99,8 @@ impl Phone {
             && let Some(settings) = call.sound.settings.clone()
             && let Err(error) = self.stream(key, settings)
         {
-            tracing::warn!(%error, "the audio of a call is not put back");
+            let call_id = self.calls.get(&key).map(|call| &*call.call_id).unwrap_or_default();
+            tracing::warn!(parent: &net::call_span!(call_id), %error, "the audio of a call is not put back");
         }
     }
 
@@ -132,7 +133,7 @@ impl Phone {
     /// Audio failed on the media thread.
     pub(super) fn media_failed(&mut self, key: Key, why: String) {
         if let Some(call) = self.calls.get(&key) {
-            tracing::warn!(call = key.0, why, "audio failed");
+            tracing::warn!(parent: &net::call_span!(call.call_id), call = key.0, why, "audio failed");
             call.tell(CallEvent::MediaFailed(why));
         }
     }

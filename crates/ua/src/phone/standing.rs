@@ -96,7 +96,7 @@ impl Phone {
             (_, reason) => turn.hangup(session, code, reason.as_deref().map(because).unwrap_or_default()),
         };
         if let Err(error) = told {
-            tracing::debug!(%error, "the session had ended already");
+            tracing::debug!(parent: &net::call_span!(call.call_id), %error, "the session had ended already");
         }
         // The stack tells the same a moment later; by then the call is gone.
         self.over(key, EndedBy::Us, shown, reason.unwrap_or_else(|| phrase(shown)), turn);
@@ -163,7 +163,7 @@ impl Phone {
             tell(change.reply, Err(CallError::Ended));
         }
         let mut ended = Ended { by, code: code.get(), reason, told: call.told, duration, stats: None };
-        let (room, publish, attached) = (call.sound.room, call.ends.ended, call.ends.attached);
+        let (room, publish, attached, call_id) = (call.sound.room, call.ends.ended, call.ends.attached, call.call_id);
         drop(call.ends.news);
         if !streams {
             // Nobody may be waiting any more.
@@ -177,7 +177,7 @@ impl Phone {
             let _ = publish.send(Some(Arc::new(ended)));
         });
         if let Err(error) = last {
-            tracing::error!(%error, call = key.0, "the stream of a call that has ended goes on");
+            tracing::error!(parent: &net::call_span!(call_id), %error, call = key.0, "the stream of a call that has ended goes on");
         }
     }
 }
