@@ -44,7 +44,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
             }
             Ok(())
         }
-        ["smoke"] => setup.smoke(20),
+        ["smoke"] => setup.smoke(12),
         ["smoke", "--secs", seconds] => setup.smoke(number(seconds)?),
         ["run", target] => setup.long(target, 600),
         ["run", target, "--secs", seconds] => setup.long(target, number(seconds)?),

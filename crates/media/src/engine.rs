@@ -148,7 +148,7 @@ impl Engine {
     pub fn add_stream(&mut self, now: Micros, key: Key, settings: StreamSettings) -> Result<Slot, AddError> {
         let seed = self.random();
         let voice = Voice::new(now, seed, settings.codec);
-        self.add_released(now, key, voice, settings)
+        self.place(now, key, voice, settings)
     }
 
     /// The same with the voice of a stream that was released, here or by another engine: its device hears it go on.
@@ -159,9 +159,14 @@ impl Engine {
         &mut self,
         now: Micros,
         key: Key,
-        voice: Voice,
+        mut voice: Voice,
         settings: StreamSettings,
     ) -> Result<Slot, AddError> {
+        voice.begin_again(now, self.random());
+        self.place(now, key, voice, settings)
+    }
+
+    fn place(&mut self, now: Micros, key: Key, voice: Voice, settings: StreamSettings) -> Result<Slot, AddError> {
         if self.names.contains_key(&key) {
             return Err(AddError::KeyInUse);
         }
@@ -234,6 +239,9 @@ impl Engine {
         };
         match (classify(datagram), component) {
             (Protocol::Rtp, Component::Rtp) => {
+                if as_own && carried.stream.comes_back(now, wall, from, datagram, out) {
+                    return;
+                }
                 let Some(relayed) = carried.stream.receive_for_relay(now, from, datagram, out) else { return };
                 match self.at(to) {
                     Some(other) if as_own => other.stream.relay_as_own(now, relayed, datagram, out),

@@ -52,6 +52,11 @@ pub struct Voice {
 }
 
 impl Voice {
+    /// Goes on with a new stream.
+    pub(crate) fn begin_again(&mut self, now: Micros, seed: u64) {
+        self.control.begin_again(now, seed);
+    }
+
     /// One that nobody has heard yet.
     pub(crate) fn new(now: Micros, seed: u64, codec: Codec) -> Self {
         let cname = rtp::rtcp::Cname::from_seed(seed.rotate_left(17));
@@ -170,7 +175,7 @@ impl Stream {
     }
 
     /// Judges a datagram on the RTP port by where it comes from. What is the peer's comes back parsed.
-    #[inline]
+    #[inline(always)]
     fn admit<'a>(
         &mut self,
         now: Micros,

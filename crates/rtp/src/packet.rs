@@ -58,6 +58,7 @@ impl<'a> Packet<'a> {
     ///
     /// # Errors
     /// [`ParseError`] says what did not fit. The payload type is not judged: that needs the session.
+    #[inline(always)]
     pub fn parse(datagram: &'a [u8]) -> Result<Self, ParseError> {
         let Some((fixed, mut rest)) = datagram.split_first_chunk::<FIXED_HEADER_LEN>() else {
             return Err(ParseError::TooShort { have: datagram.len() });

@@ -77,6 +77,8 @@ struct Source {
     ssrc: Ssrc,
     sequence: Sequence,
     last_arrival: Micros,
+    /// Arrival and timestamp of the last packet that was not late.
+    newest: (Micros, Timestamp),
     /// Arrival minus timestamp of the last packet that came, on the timestamp circle.
     transit: u32,
     /// The jitter estimate in 1/16 units of the clock.
@@ -114,6 +116,7 @@ impl Reception {
     }
 
     /// A packet of another source than the current one: believed when it continues the one before.
+    #[cold]
     fn foreign(&mut self, now: Micros, packet: &Packet<'_>) -> Arrival {
         if let Some((ssrc, sequence)) = &mut self.candidate
             && *ssrc == packet.ssrc()
@@ -143,6 +146,9 @@ impl Reception {
             }
             Arrival::Switched => self.totals.restarts += 1,
             _ => {}
+        }
+        if !matches!(arrival, Arrival::Duplicate | Arrival::Reordered) {
+            source.newest = (now, packet.timestamp());
         }
         self.totals.packets += 1;
         self.totals.octets += packet.payload().len() as u64;
@@ -200,8 +206,7 @@ impl Reception {
     /// How far the current source has come, be it by one packet.
     pub fn position(&self) -> Option<Position> {
         let source = self.source.as_ref()?;
-        let (at, highest) = (source.last_arrival, source.sequence.extended_highest() as u16);
-        let timestamp = Timestamp(self.clock.wrapped(at).wrapping_sub(source.transit));
+        let (highest, (at, timestamp)) = (source.sequence.extended_highest() as u16, source.newest);
         Some(Position { next: SequenceNumber(highest).next(), at, timestamp })
     }
 
@@ -238,6 +243,7 @@ impl Source {
             ssrc: packet.ssrc(),
             sequence: Sequence::new(packet.sequence_number()),
             last_arrival: now,
+            newest: (now, packet.timestamp()),
             transit: transit(now, clock, packet),
             jitter: 0,
             expected_prior: 0,

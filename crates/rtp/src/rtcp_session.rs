@@ -93,6 +93,13 @@ impl RtcpSession {
         }
     }
 
+    /// Goes on at `now` where the stream of this session goes on with new statistics of what it receives: the next report has its time before it, and what
+    /// the far end said was of before.
+    pub fn begin_again(&mut self, now: Micros, seed: u64) {
+        let fresh = Self::new(self.cname.clone(), self.bandwidth, now, seed);
+        *self = Self { packets_at_report: self.packets_at_report, reports: self.reports, ..fresh };
+    }
+
     /// When [`RtcpSession::poll`] must be called next.
     pub const fn deadline(&self) -> Micros {
         self.timer.deadline()

@@ -23,6 +23,7 @@ impl Stream {
     }
 
     /// A control packet that came: told, counted and answered by the session.
+    #[inline(never)]
     pub(crate) fn take_control(
         &mut self,
         now: Micros,

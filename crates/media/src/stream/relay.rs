@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use audio::codec::Codec;
 use rtp::packet::HeaderMut;
 use rtp::telephone_event::Event;
-use rtp::{Micros, PayloadType};
+use rtp::{Micros, NtpTime, Packet, PayloadType};
 
 use super::Stream;
 use crate::event::Output;
@@ -25,6 +25,7 @@ pub(crate) enum Relayed {
 
 impl Stream {
     /// A datagram that is relayed to another stream: the packet to send there and the kind of its payload.
+    #[inline]
     pub(crate) fn receive_for_relay(
         &mut self,
         now: Micros,
@@ -71,11 +72,30 @@ impl Stream {
     }
 
     /// The same as a packet of this stream's own.
+    #[inline(never)]
     pub(crate) fn relay_as_own(&mut self, now: Micros, relayed: Relayed, datagram: &mut [u8], out: &mut impl Output) {
-        let (Some(to), Some(number)) = (self.sends_to(), self.number_for(relayed)) else { return };
+        let (Some(to), Some(number)) = (self.sends_to(), self.number_for(relayed)) else {
+            self.voice.sender.leave_out(datagram);
+            return;
+        };
         if self.voice.sender.pass_on(now, number, datagram).is_ok() {
             out.send(self.slot, Component::Rtp, to, datagram);
         }
+    }
+
+    /// Whether a packet for a relay is one that this device has had from us: a mirror, which the other end could not see, as all it gets is ours.
+    #[inline(never)]
+    pub(crate) fn comes_back(
+        &mut self,
+        now: Micros,
+        wall: NtpTime,
+        from: SocketAddr,
+        datagram: &[u8],
+        out: &mut impl Output,
+    ) -> bool {
+        Packet::parse(datagram).is_ok_and(|packet| packet.ssrc() == self.voice.sender.ssrc())
+            && self.latch.is_peer_host(from)
+            && self.meet_ourselves(now, wall, Component::Rtp, from, out)
     }
 
     /// Whether the device has heard somebody: who comes next goes on with the numbers of that.

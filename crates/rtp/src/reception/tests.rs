@@ -29,6 +29,22 @@ fn started() -> Reception {
 }
 
 #[test]
+fn what_comes_late_does_not_say_how_far_a_source_has_come() {
+    let mut reception = Reception::new(RATE);
+    assert_eq!(reception.position(), None);
+    feed(&mut reception, 5, 1, 65_535, 100);
+    let position = |next, at_ms, timestamp| {
+        Some(Position { next: SequenceNumber(next), at: Micros::from_millis(at_ms), timestamp: Timestamp(timestamp) })
+    };
+    assert_eq!(reception.position(), position(0, 5, 100));
+    feed(&mut reception, 20, 1, 0, 260);
+    feed(&mut reception, 60, 1, 2, 580);
+    assert_eq!(feed(&mut reception, 80, 1, 1, 0), Arrival::Reordered);
+    assert_eq!(feed(&mut reception, 90, 1, 2, 5), Arrival::Duplicate);
+    assert_eq!(reception.position(), position(3, 60, 580));
+}
+
+#[test]
 fn rfc3550_a_1_two_packets_in_sequence_end_the_probation() {
     let mut reception = Reception::new(RATE);
     assert_eq!(reception.report(Micros(0)), None);

@@ -7,6 +7,10 @@ use crate::{
     packet::{HeaderMut, ParseError},
 };
 
+/// Steps of a source back and forth that are no new beginning (RFC 3550 appendix A.1).
+const MAX_MISORDER: i16 = 100;
+const MAX_DROPOUT: i16 = 3_000;
+
 /// What the numbers of a source are shifted by, on their circles.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shift {
@@ -56,23 +60,36 @@ impl Sender {
         if !self.behind && reading.is_before(self.timestamp) { self.timestamp } else { reading }
     }
 
+    /// A packet of another source that is not sent on leaves no gap.
+    pub fn leave_out(&mut self, datagram: &[u8]) {
+        if let (Some(shift), Ok(packet)) = (&mut self.shift, Packet::parse(datagram))
+            && shift.source == packet.ssrc()
+        {
+            shift.numbers = shift.numbers.wrapping_sub(1);
+        }
+    }
+
     /// Makes a packet of another source one of this stream, in place: its SSRC, payload type, number and timestamp. The gaps and the order of the
-    /// source are kept; the first packet of each source is the next of this stream, and the first of a talk spurt.
+    /// source are kept; the first packet of each source, and of one that begins its numbers anew, is the next of this stream, and the first of a talk
+    /// spurt.
     ///
     /// # Errors
     /// What [`Packet::parse`] finds; nothing changes then.
+    #[inline(never)]
     pub fn pass_on(&mut self, now: Micros, payload_type: PayloadType, datagram: &mut [u8]) -> Result<(), ParseError> {
         let packet = Packet::parse(datagram)?;
         let (theirs, length) = (packet.header(), packet.payload().len());
-        let shift = match self.shift {
-            Some(shift) if shift.source == theirs.ssrc => shift,
-            _ => Shift {
-                source: theirs.ssrc,
-                numbers: self.sequence_number.0.wrapping_sub(theirs.sequence_number.0),
-                units: self.timestamp_at(now).0.wrapping_sub(theirs.timestamp.0),
-            },
-        };
-        let first = self.shift.replace(shift).is_none_or(|before| before.source != shift.source);
+        let known = self.shift.filter(|shift| {
+            let ahead = theirs.sequence_number.plus(shift.numbers).since(self.sequence_number);
+            shift.source == theirs.ssrc && (-MAX_MISORDER..MAX_DROPOUT).contains(&ahead)
+        });
+        let first = known.is_none();
+        let shift = known.unwrap_or_else(|| Shift {
+            source: theirs.ssrc,
+            numbers: self.sequence_number.0.wrapping_sub(theirs.sequence_number.0),
+            units: self.timestamp_at(now).0.wrapping_sub(theirs.timestamp.0),
+        });
+        self.shift = Some(shift);
         let number = theirs.sequence_number.plus(shift.numbers);
         let timestamp = theirs.timestamp.plus(shift.units);
         let mut header = HeaderMut::of_parsed(datagram)?;
@@ -151,6 +168,30 @@ mod tests {
         let info = sender.info(Micros::from_millis(190), crate::NtpTime(0));
         assert_eq!((info.packet_count, info.octet_count), (6, 960));
         assert_eq!(info.rtp_timestamp, next.timestamp.plus(80));
+    }
+
+    #[test]
+    fn a_source_that_begins_its_numbers_anew_is_gone_on_with() {
+        let mut sender = Sender::new(1, ClockRate::HZ_8000);
+        let mut before = passed(&mut sender, 0, packet(7, 30_000, 1_000));
+        for (n, number) in (1..).zip([30_001, 100, 101, 40_000, 40_001]) {
+            let next = passed(&mut sender, 20 * n, packet(7, number, 160 * u32::from(number)));
+            assert_eq!(next.sequence_number, before.sequence_number.next(), "{number}");
+            assert!(!next.timestamp.is_before(before.timestamp) || number == 30_001, "{number}");
+            before = next;
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_leaves_no_gap_and_what_is_lost_does() {
+        let mut sender = Sender::new(1, ClockRate::HZ_8000);
+        let first = passed(&mut sender, 0, packet(7, 10, 1_000));
+        sender.leave_out(&packet(7, 11, 1_160));
+        sender.leave_out(&packet(8, 1, 1_160));
+        sender.leave_out(&[1]);
+        let next = passed(&mut sender, 40, packet(7, 13, 1_480));
+        assert_eq!(next.sequence_number, first.sequence_number.plus(2));
+        assert_eq!(next.timestamp.since(first.timestamp), 480);
     }
 
     #[test]

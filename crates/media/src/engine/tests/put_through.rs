@@ -117,6 +117,75 @@ fn a_stream_that_goes_to_another_engine_keeps_numbers_and_source() {
 }
 
 #[test]
+fn rfc3550_6_4_reports_after_a_move_say_that_the_device_is_heard() {
+    let [mut alice, mut bob, mut carol, mut relay] = three();
+    let mut came = AtBob::default();
+    assert!(relay.engine.link(Key(1), Key(2)));
+    let now = run(&mut [&mut alice, &mut bob, &mut relay], 1_000, Micros(0), |_, _| true);
+    let mut other = Host::new(9);
+    let voice = relay.engine.release_stream(Key(2)).unwrap().1;
+    let slot = other.engine.add_released(now, Key(2), voice, settings(5_000)).unwrap();
+    other.ports.push((6_002, slot));
+    other.stream(3, 6_004, settings(7_000));
+    assert!(other.engine.link(Key(2), Key(3)));
+    run(&mut [&mut bob, &mut carol, &mut other], 500, now, |to, packet| came.take(to, packet));
+    let about_bob = |report: &Vec<u8>| {
+        rtp::rtcp::Compound::parse(report).unwrap().packets().any(|packet| match packet {
+            rtp::rtcp::RtcpPacket::SenderReport(report) => report.blocks.iter().count() == 1,
+            rtp::rtcp::RtcpPacket::ReceiverReport(report) => report.blocks.iter().count() == 1,
+            _ => false,
+        })
+    };
+    assert!(came.reports.len() > 1 && came.reports.iter().all(about_bob));
+}
+
+#[test]
+fn rfc3550_8_2_a_mirror_is_noticed_where_numbers_are_ours() {
+    let [_, _, mut carol, mut relay] = three();
+    let at_carol = carol.recorder(11, 1);
+    relay.tone(20, 800.0, 2);
+    let mirror = |relay: &mut Host, carol: &mut Host, ticks: u64, from: Micros| {
+        let mut back = VecDeque::new();
+        let mut now = from;
+        for _ in 0..ticks {
+            run(&mut [relay, carol], 1, now, |to, packet| {
+                if to.port() == 5_000 {
+                    back.push_back(packet.to_vec());
+                }
+                true
+            });
+            now = now.plus(TICK);
+            while let Some(mut packet) = back.pop_front() {
+                relay.receive(now, at(5_000), at(6_002), &mut packet);
+            }
+        }
+        now
+    };
+    let now = mirror(&mut relay, &mut carol, 10, Micros(0));
+    assert!(relay.engine.remove(Key(20)) && relay.engine.link(Key(2), Key(3)));
+    mirror(&mut relay, &mut carol, 100, now);
+    assert!(relay.engine.report(Key(2)).unwrap().looped > 80);
+    assert!(!heard(&at_carol, 600.0), "she hears herself");
+}
+
+#[test]
+fn what_a_device_does_not_take_leaves_no_gap_where_numbers_are_ours() {
+    let [_, mut bob, mut carol, mut relay] = three();
+    let mut came = AtBob::default();
+    relay.tone(20, 800.0, 2);
+    let mut now = run(&mut [&mut bob, &mut carol, &mut relay], 10, Micros(0), |to, packet| came.take(to, packet));
+    let without = StreamSettings { events: None, ..settings(5_000) };
+    assert!(relay.engine.update_stream(now, Key(2), without));
+    assert!(relay.engine.remove(Key(20)) && relay.engine.link(Key(2), Key(3)));
+    now = run(&mut [&mut bob, &mut carol, &mut relay], 10, now, |to, packet| came.take(to, packet));
+    carol.engine.dial(Key(1), "1").unwrap();
+    run(&mut [&mut bob, &mut carol, &mut relay], 60, now, |to, packet| came.take(to, packet));
+    assert_eq!(digits_at(&bob), "");
+    let numbers: Vec<u16> = fields(&came.packets).iter().map(|field| field.0).collect();
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)) && numbers.len() > 50);
+}
+
+#[test]
 fn rfc4733_2_1_digits_keep_their_time_where_numbers_are_ours() {
     let [_, mut bob, mut carol, mut relay] = three();
     relay.tone(20, 800.0, 2);
