@@ -1,11 +1,12 @@
 //! `cargo xtask test`: installs what the tests need, then runs all of them: examples in the documentation first, then
 //! everything else, so that the runner's own summary is the last thing on the screen.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv6Addr, UdpSocket};
 use std::process::{Command, Stdio};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Finding};
 use crate::workspace::Workspace;
 use crate::{node_modules, peers, process, source};
 
@@ -64,7 +65,12 @@ fn run_all(workspace: &Workspace, filter: Option<&str>, skipped: &[&str]) -> Res
             let each: Vec<String> = skipped.iter().map(|name| format!("not test({name})")).collect();
             command.args(["-E", &each.join(" and ")]);
         }
-        return process::run(&mut command);
+        let before = Processors::now();
+        process::run(&mut command)?;
+        let kept = Processors::now().kept_since(before);
+        let report = workspace.target_directory()?.join("nextest/default/junit.xml");
+        let flaky = fs::read_to_string(report).map(|report| flaky_in(&report)).unwrap_or_default();
+        return judge(&flaky, kept);
     }
     let one = |words: &[&str]| {
         let mut command = process::cargo();
@@ -77,6 +83,53 @@ fn run_all(workspace: &Workspace, filter: Option<&str>, skipped: &[&str]) -> Res
         Some(_) => with_totals(&mut [one(&[])]),
         // As .config/nextest.toml says it.
         None => with_totals(&mut [one(&["--skip", ALONE]), one(&[ALONE, "--test-threads", "1"])]),
+    }
+}
+
+/// Per cent of the processors' time that the host of this machine may keep before it may be the reason why a test failed.
+const KEPT: f64 = 2.0;
+
+/// Tests that passed when they were tried again are a failure, unless the host kept the processors for `kept` per cent of the time and more than [`KEPT`].
+fn judge(flaky: &[String], kept: f64) -> Result<(), Failure> {
+    if flaky.is_empty() || kept > KEPT {
+        return Ok(());
+    }
+    let mend = "find out what it depends on: `cargo nextest run --retries 0 --stress-count 20 NAME`";
+    let why =
+        format!("passed only when it was tried again, on processors that were ours ({kept:.1} % kept by the host)");
+    Err(Failure::Findings(flaky.iter().map(|name| Finding::new(name, &why, mend)).collect()))
+}
+
+/// The names of tests in a report of the runner, in the form of JUnit, that passed when they were tried again.
+fn flaky_in(report: &str) -> Vec<String> {
+    let cases = report.split("<testcase ").skip(1).filter(|case| case.contains("<flakyFailure"));
+    cases.filter_map(|case| case.split_once("name=\"")?.1.split('"').next().map(str::to_owned)).collect()
+}
+
+/// What `/proc/stat` says of all processors together, in ticks since the start: all time, and what the host kept although there was work (steal).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Processors {
+    all: u64,
+    kept: u64,
+}
+
+impl Processors {
+    /// All zero where there is no such file.
+    fn now() -> Self {
+        Self::read(&fs::read_to_string("/proc/stat").unwrap_or_default())
+    }
+
+    fn read(stat: &str) -> Self {
+        let line = stat.lines().next().unwrap_or_default();
+        // user nice system idle iowait irq softirq steal; guests are in user already.
+        let fields: Vec<u64> = line.split_whitespace().skip(1).take(8).filter_map(|word| word.parse().ok()).collect();
+        Self { all: fields.iter().sum(), kept: fields.get(7).copied().unwrap_or_default() }
+    }
+
+    /// Per cent of the time.
+    fn kept_since(self, before: Self) -> f64 {
+        let all = self.all.saturating_sub(before.all).max(1);
+        self.kept.saturating_sub(before.kept) as f64 * 100.0 / all as f64
     }
 }
 
@@ -145,6 +198,28 @@ mod tests {
         let line = "test result: FAILED. 13 passed; 2 failed; 1 ignored; 0 measured; 4 filtered out; finished in 0.02s";
         assert_eq!(totals_of(line), Some(Totals { passed: 13, failed: 2, ignored: 1 }));
         assert_eq!(totals_of("test a::b ... ok"), None);
+    }
+
+    #[test]
+    fn a_test_that_passes_the_second_time_fails_the_run_unless_the_host_kept_the_processors() {
+        let report = r#"<testsuites name="nextest-run" tests="3"><testsuite name="offhook">
+            <testcase name="calls::one" classname="offhook" time="0.1"></testcase>
+            <testcase name="calls::two" classname="offhook" time="0.1"><flakyFailure type="test failure">no</flakyFailure></testcase>
+            <testcase name="calls::three" classname="offhook"><failure type="test failure"/></testcase></testsuite></testsuites>"#;
+        let flaky = flaky_in(report);
+        assert_eq!(flaky, ["calls::two"]);
+        assert!(judge(&flaky, 1.9).is_err());
+        assert!(judge(&flaky, 2.1).is_ok());
+        assert!(judge(&[], 0.0).is_ok());
+    }
+
+    #[test]
+    fn what_the_host_kept_is_a_share_of_all_time() {
+        let before = Processors::read("cpu  100 0 50 800 10 0 5 35 7 0\ncpu0 1 2 3\n");
+        assert_eq!(before, Processors { all: 1_000, kept: 35 });
+        let after = Processors::read("cpu  200 0 50 1640 10 0 5 95 7 0\n");
+        assert!((after.kept_since(before) - 6.0).abs() < 1e-9);
+        assert!(Processors::read("").kept_since(before).abs() < 1e-9);
     }
 
     #[test]

@@ -192,7 +192,17 @@ impl Engine {
 
     /// New settings after a re-negotiation. False when there is no such stream.
     pub fn update_stream(&mut self, now: Micros, key: Key, settings: StreamSettings) -> bool {
-        self.stream_mut(key).map(|carried| carried.stream.update(now, settings)).is_some()
+        let Some(carried) = self.stream_mut(key) else { return false };
+        let is_heard_again = !carried.stream.settings.direction.receives() && settings.direction.receives();
+        carried.stream.update(now, settings);
+        if let Mode::Relayed { to, as_own: true } = carried.mode
+            && is_heard_again
+            && let Some(other) = self.at(to)
+        {
+            // What was not passed on meanwhile leaves no gap.
+            other.stream.leave_off();
+        }
+        true
     }
 
     /// Takes a stream away after a last RTCP BYE; whatever was connected to it hears silence. Returns its last figures.

@@ -99,7 +99,11 @@ impl Reception {
         let arrival = match &mut self.source {
             Some(source) if source.ssrc == packet.ssrc() => {
                 self.candidate = None;
-                source.sequence.update(packet.sequence_number())
+                let arrival = source.sequence.update(packet.sequence_number());
+                if arrival == Arrival::Probation {
+                    source.newest = (now, packet.timestamp());
+                }
+                arrival
             }
             Some(_) => self.foreign(now, packet),
             None => {

@@ -94,7 +94,7 @@ impl Stream {
         out: &mut impl Output,
     ) -> bool {
         Packet::parse(datagram).is_ok_and(|packet| packet.ssrc() == self.voice.sender.ssrc())
-            && self.latch.is_peer_host(from)
+            && (self.latch.learned() == Some(from) || self.settings.remote == Some(from))
             && self.meet_ourselves(now, wall, Component::Rtp, from, out)
     }
 

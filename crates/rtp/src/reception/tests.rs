@@ -37,6 +37,9 @@ fn what_comes_late_does_not_say_how_far_a_source_has_come() {
         Some(Position { next: SequenceNumber(next), at: Micros::from_millis(at_ms), timestamp: Timestamp(timestamp) })
     };
     assert_eq!(reception.position(), position(0, 5, 100));
+    assert_eq!(feed(&mut reception, 15, 1, 65_530, 90), Arrival::Probation);
+    assert_eq!(reception.position(), position(65_531, 15, 90));
+    feed(&mut reception, 16, 1, 65_535, 100);
     feed(&mut reception, 20, 1, 0, 260);
     feed(&mut reception, 60, 1, 2, 580);
     assert_eq!(feed(&mut reception, 80, 1, 1, 0), Arrival::Reordered);

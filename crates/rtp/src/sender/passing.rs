@@ -60,10 +60,11 @@ impl Sender {
         if !self.behind && reading.is_before(self.timestamp) { self.timestamp } else { reading }
     }
 
-    /// A packet of another source that is not sent on leaves no gap.
+    /// A packet of another source that is not sent on leaves no gap. One that comes late or twice changes nothing: its number has been used, or is a gap.
     pub fn leave_out(&mut self, datagram: &[u8]) {
         if let (Some(shift), Ok(packet)) = (&mut self.shift, Packet::parse(datagram))
             && shift.source == packet.ssrc()
+            && !packet.sequence_number().plus(shift.numbers).is_before(self.sequence_number)
         {
             shift.numbers = shift.numbers.wrapping_sub(1);
         }
@@ -189,6 +190,9 @@ mod tests {
         sender.leave_out(&packet(7, 11, 1_160));
         sender.leave_out(&packet(8, 1, 1_160));
         sender.leave_out(&[1]);
+        // Twice, and late: what comes next is the next all the same.
+        sender.leave_out(&packet(7, 11, 1_160));
+        sender.leave_out(&packet(7, 9, 840));
         let next = passed(&mut sender, 40, packet(7, 13, 1_480));
         assert_eq!(next.sequence_number, first.sequence_number.plus(2));
         assert_eq!(next.timestamp.since(first.timestamp), 480);

@@ -226,3 +226,21 @@ fn rfc3550_7_1_one_packet_of_somebody_is_enough_to_go_on_after() {
     assert_eq!(came.packets.len(), 11);
     came.goes_on();
 }
+
+#[test]
+fn what_came_while_nobody_was_to_be_heard_leaves_no_gap_where_numbers_are_ours() {
+    let [_, mut bob, mut carol, mut relay] = three();
+    let mut came = AtBob::default();
+    relay.tone(20, 800.0, 2);
+    let mut now = run(&mut [&mut bob, &mut carol, &mut relay], 10, Micros(0), |to, packet| came.take(to, packet));
+    assert!(relay.engine.remove(Key(20)) && relay.engine.link(Key(2), Key(3)));
+    for direction in [Direction::SendRecv, Direction::SendOnly, Direction::SendRecv] {
+        let held = StreamSettings { direction, ..settings(7_000) };
+        assert!(relay.engine.update_stream(now, Key(3), held));
+        let before = came.packets.len();
+        now = run(&mut [&mut bob, &mut carol, &mut relay], 50, now, |to, packet| came.take(to, packet));
+        assert_eq!(came.packets.len() > before, direction.receives());
+    }
+    let numbers: Vec<u16> = fields(&came.packets).iter().map(|field| field.0).collect();
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)) && numbers.len() > 100);
+}
