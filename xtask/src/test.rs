@@ -88,12 +88,10 @@ fn run_all(workspace: &Workspace, filter: Option<&str>, skipped: &[&str]) -> Res
 
 /// Per cent of the processors' time that the host of this machine may keep before it may be the reason why a test failed.
 const KEPT: f64 = 2.0;
-/// So many tests of a run may pass only when they are tried again by bad luck: they share two processors with each other and with programs that nobody paces.
-const LUCK: usize = 3;
 
-/// More than [`LUCK`] tests that passed when they were tried again are a failure, unless the host kept the processors for more than [`KEPT`] per cent of the time.
+/// Tests that passed when they were tried again are a failure, unless the host kept the processors for `kept` per cent of the time and more than [`KEPT`].
 fn judge(flaky: &[String], kept: f64) -> Result<(), Failure> {
-    if flaky.len() <= LUCK || kept > KEPT {
+    if flaky.is_empty() || kept > KEPT {
         return Ok(());
     }
     let mend = "find out what it depends on: `cargo nextest run --retries 0 --stress-count 20 NAME`";
@@ -203,17 +201,16 @@ mod tests {
     }
 
     #[test]
-    fn tests_that_pass_the_second_time_fail_the_run_where_they_are_many_and_the_processors_were_ours() {
+    fn a_test_that_passes_the_second_time_fails_the_run_unless_the_host_kept_the_processors() {
         let report = r#"<testsuites name="nextest-run" tests="3"><testsuite name="offhook">
             <testcase name="calls::one" classname="offhook" time="0.1"></testcase>
             <testcase name="calls::two" classname="offhook" time="0.1"><flakyFailure type="test failure">no</flakyFailure></testcase>
             <testcase name="calls::three" classname="offhook"><failure type="test failure"/></testcase></testsuite></testsuites>"#;
         let flaky = flaky_in(report);
         assert_eq!(flaky, ["calls::two"]);
-        let many = vec!["calls::two".to_owned(); LUCK + 1];
-        assert!(judge(&many, 1.9).is_err());
-        assert!(judge(&many, 2.1).is_ok());
-        assert!(judge(&many[..LUCK], 0.0).is_ok());
+        assert!(judge(&flaky, 1.9).is_err());
+        assert!(judge(&flaky, 2.1).is_ok());
+        assert!(judge(&[], 0.0).is_ok());
     }
 
     #[test]

@@ -19,8 +19,8 @@ pub(super) const CALLEE_TONE: f64 = 1_000.0;
 pub(super) const TONE: Duration = Duration::from_secs(3);
 /// So long is waited for a tone of which nothing is heard.
 const TONE_PATIENCE: Duration = Duration::from_millis(5_200);
-/// So long they may take where both are heard, with breaks.
-const BREAKS_PATIENCE: Duration = Duration::from_secs(12);
+/// So long they may take where what is missing is heard, with breaks: all of it ends within ten seconds.
+const BREAKS_PATIENCE: Duration = Duration::from_secs(7);
 /// How long the callee rings.
 const RING: Duration = Duration::from_millis(250);
 /// How long the call is held.
