@@ -186,6 +186,28 @@ fn an_error_in_a_call_names_it_where_nothing_else_is_logged() {
 }
 
 #[test]
+fn a_line_of_the_log_is_no_longer_for_a_call_id_of_8000_octets() {
+    let one = free_port() & !1;
+    let file = offhook::configuration(&format!("[media]\nports = \"{one}-{}\"\n", one + 1));
+    let mut server = offhook::serve(&[&["--config", file.path().to_str().unwrap()], &USERS[..]].concat());
+    let mut wires = [Wire::to(&server.address), Wire::to(&server.address)];
+    let (_, first) = up(&mut wires[0], &server.address);
+    assert_eq!(code(&first), 200);
+    let mut ask = wires[1].ask("INVITE");
+    ask.uri = format!("sip:600@{}", server.address);
+    ask.to = format!("<{}>", ask.uri);
+    let shown = format!("{}z", "y".repeat(127));
+    ask.call_id = shown.clone() + &"x".repeat(7_872);
+    let refused = wires[1].signed(&ask, "1001", "secret1");
+    assert_eq!(wires[1].code_of(&refused), 503, "there are ports for one call");
+    server.program.wait_for("a call is refused");
+    let printed = server.program.output();
+    let line = printed.lines().find(|line| line.contains("a call is refused")).unwrap();
+    assert!(line.contains(&format!("call{{call_id={shown}}}: ")), "{line}");
+    assert!(!printed.contains("zx") && line.len() < 1_000, "{} octets: {line}", line.len());
+}
+
+#[test]
 fn a_phone_names_the_call_in_what_it_logs() {
     let mut callee = Callee::new();
     let call = ["call", &callee.uri(), "--sip", "127.0.0.1:0", "--json", "-vv", "--for", "30"];
