@@ -205,7 +205,7 @@ impl Proxy {
             authorized: self.config.realm.clone(),
         };
         // Without room or a way it is lost, like any datagram: the 2xx comes again, and so does the ACK.
-        let _ = turn.forward_stateless(forward);
+        let _ = turn.forward_ack(forward);
     }
 
     /// Whether a request is one of our branches.

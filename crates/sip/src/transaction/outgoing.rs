@@ -32,8 +32,30 @@ const MESSAGE: usize = 1_300;
 #[derive(Debug)]
 pub(super) struct Passing {
     pub(super) forward: Forward,
+    pub(super) kept: Kept,
+}
+
+/// What is kept of a request that is passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Its transaction.
+    Transaction,
+    /// Nothing of it, an ACK, but its INVITE had a transaction.
+    OfOthers,
+    /// Nothing of it, nor of what it repeats, cancels or acknowledges.
+    Nothing,
+}
+
+impl Passing {
     /// It has no transaction.
-    pub(super) stateless: bool,
+    fn is_stateless(&self) -> bool {
+        self.kept != Kept::Transaction
+    }
+
+    /// It has to go where others of its transaction go, of which nothing is known.
+    fn is_steady(&self) -> bool {
+        self.kept == Kept::Nothing
+    }
 }
 
 /// A request of ours without its final response (for an INVITE: until the last 2xx can have come).
@@ -146,7 +168,8 @@ fn question(
     passing: Option<&Passing>,
 ) -> Result<Question, StackError> {
     let mut question = next_hop::question(draft, target)?;
-    if let (Question::Route { lot, .. }, Some(passing)) = (&mut question, passing.filter(|passing| passing.stateless)) {
+    if let (Question::Route { lot, .. }, Some(passing)) = (&mut question, passing.filter(|passing| passing.is_steady()))
+    {
         *lot = Some(keys.stateless_branch(&passing.forward.request).lot());
     }
     Ok(question)
@@ -339,7 +362,7 @@ impl Turn<'_> {
             Answer::Routes(mut paths) if !paths.is_empty() => {
                 // Where nothing is kept of a request, its repeat and its CANCEL go to the same server, whatever has become of that meanwhile (RFC 3263 section 4.4).
                 if !self.stack.avoided.is_empty()
-                    && !outgoing.passing.as_ref().is_some_and(|passing| passing.stateless)
+                    && !outgoing.passing.as_ref().is_some_and(|passing| passing.is_steady())
                     && let Some(name) = outgoing.name()
                 {
                     self.stack.avoided.arrange(&name, &mut paths, self.now.mono);
@@ -373,7 +396,7 @@ impl Turn<'_> {
         (outgoing.path, outgoing.provisional) = (Some(path), false);
         let method = outgoing.draft.method.clone();
         let passed = outgoing.passing.is_some();
-        if method == Method::Ack || outgoing.passing.as_ref().is_some_and(|passing| passing.stateless) {
+        if method == Method::Ack || outgoing.passing.as_ref().is_some_and(|passing| passing.is_stateless()) {
             return self.outgoing_ack(id, path);
         }
         if why == Cause::Request

@@ -11,7 +11,7 @@ use crate::message::{HeaderId, Lines, Method, Request, Response, Writer, splice}
 use crate::outbox::{Cause, Origin, Path, Transport};
 use crate::rng::Token;
 use crate::stack::StackError;
-use crate::transaction::outgoing::Passing;
+use crate::transaction::outgoing::{Kept, Passing};
 use crate::transaction::print::{self, Try};
 use crate::transaction::way_back::Way;
 use crate::turn::{Sender, Turn};
@@ -30,18 +30,30 @@ impl Turn<'_> {
             Method::Cancel => return Err(StackError::Forbidden("a CANCEL is a proxy's own (RFC 3261 16.10)")),
             _ => {}
         }
-        let draft = draft(&forward);
-        self.outgoing_pass(draft, Passing { forward, stateless: false })
+        self.pass_on(forward, Kept::Transaction)
     }
 
-    /// Passes a request on and keeps nothing of it: the ACK of a 2xx, and all that a stateless proxy gets (RFC 3261 section 16.11). Our branch is
-    /// the same whenever the same request comes.
+    /// Passes the ACK of a 2xx on, which has no transaction. Of several servers it goes to one that is not known to have failed, as its INVITE went (RFC 3263
+    /// section 4.3). Our branch is the same whenever the same ACK comes.
+    ///
+    /// # Errors
+    /// As [`Turn::forward`].
+    pub fn forward_ack(&mut self, forward: Forward) -> Result<(), StackError> {
+        self.pass_on(forward, Kept::OfOthers).map(|_| ())
+    }
+
+    /// Passes a request on and keeps nothing of it nor of any other of its transaction, as a stateless proxy (RFC 3261 section 16.11). Our branch is the same
+    /// whenever the same request comes, and so is which of several servers of one priority it goes to.
     ///
     /// # Errors
     /// As [`Turn::forward`].
     pub fn forward_stateless(&mut self, forward: Forward) -> Result<(), StackError> {
+        self.pass_on(forward, Kept::Nothing).map(|_| ())
+    }
+
+    fn pass_on(&mut self, forward: Forward, kept: Kept) -> Result<ClientTx, StackError> {
         let draft = draft(&forward);
-        self.outgoing_pass(draft, Passing { forward, stateless: true }).map(|_| ())
+        self.outgoing_pass(draft, Passing { forward, kept })
     }
 
     /// Passes a response back to where the request came from, without our Via and with further lines (RFC 3261 section 16.7 steps 3, 7 and 9), and

@@ -316,6 +316,26 @@ fn rfc3263_4_3_a_request_that_is_passed_on_goes_to_the_next_server_with_a_branch
 }
 
 #[test]
+fn rfc3263_4_3_the_ack_of_a_2xx_passes_over_a_server_that_is_known_to_have_failed() {
+    let at_two = Target::new("sip:b@two.example".parse().expect("a uri"));
+    let mut desk = Desk::new(ProxyConfig::default(), vec![at_two]);
+    desk.hears(2, &invite());
+    desk.next(2, "SIP/2.0 100");
+    let first = desk.next(3, "INVITE sip:b@two.example");
+    desk.unsent(&first);
+    let second = desk.next(4, "INVITE sip:b@two.example");
+    desk.answers(4, &second, 200, "Contact: <sip:b@two.example>\n");
+    desk.next(2, "SIP/2.0 200");
+    let route = format!("Route: {}\n", second.value(HeaderId::RecordRoute));
+    // A repeat of the 2xx has another of the same ACK sent.
+    for _ in 0..2 {
+        desk.hears(2, &request("ACK", "sip:b@two.example", "2", &route).replace("of3", "of4"));
+        desk.next(4, "ACK sip:b@two.example");
+    }
+    desk.silent();
+}
+
+#[test]
 fn rfc5626_5_1_the_edge_puts_the_flow_of_a_device_into_its_path() {
     let register = |lines: &str| {
         let text = request("REGISTER", "sip:elsewhere.example", "1", lines);
