@@ -228,7 +228,7 @@ impl Proxy {
             if !fork.answered && code != StatusCode::TRYING {
                 // To a non-INVITE none is passed back (RFC 4320 section 4.1).
                 let identity = fork.tells_of_callee(client, &response);
-                let _ = turn.pass_back(fork.tx, &response, &Lines::new(), identity);
+                let _ = turn.pass_back(fork.tx, &response, &Lines::new(), &identity);
             }
             return;
         }
@@ -241,7 +241,7 @@ impl Proxy {
         match code.class() {
             2 => {
                 let passed = match !fork.answered || fork.invite {
-                    true => turn.pass_back(fork.tx, &response, &Lines::new(), identity),
+                    true => turn.pass_back(fork.tx, &response, &Lines::new(), &identity),
                     false => Ok(()),
                 };
                 match passed {
@@ -397,7 +397,7 @@ impl Proxy {
             Outcome::Made(StatusCode::REQUEST_TIMEOUT) if !fork.invite => Ok(()),
             // One that names nobody but us cannot go back as it is: its code does.
             Outcome::Received(response) => turn
-                .pass_back(fork.tx, &response, &lines, false)
+                .pass_back(fork.tx, &response, &lines, &Identity::Withheld)
                 .or_else(|_| turn.respond(fork.tx, Reply::new(response.code()))),
             Outcome::Made(code) => turn.respond(fork.tx, Reply::new(code)),
         };
@@ -413,10 +413,17 @@ impl Fork {
         Original { request, origin, arrival, tx: Some(*tx), edge: *edge, identity }
     }
 
-    /// Whether a response goes back with what it asserts of who answers: from whom we trust, to whom we trust or who may know.
-    fn tells_of_callee(&self, client: ClientTx, response: &Response) -> bool {
-        let trusted = self.branches.iter().any(|branch| branch.client == client && branch.trusted);
-        trusted && Wish::of(response.headers()).lets_identity_go(self.vouched == Vouched::Peer)
+    /// What a response that goes back tells of what it asserts of who answers: from whom we trust, to whom we trust all, to others what they may know.
+    fn tells_of_callee(&self, client: ClientTx, response: &Response) -> Identity {
+        let from_trusted = self.branches.iter().any(|branch| branch.client == client && branch.trusted);
+        if !from_trusted {
+            return Identity::Withheld;
+        }
+        match self.vouched {
+            Vouched::Peer => Identity::Passed,
+            _ if Wish::of(response.headers()).is_anonymous() => Identity::Withheld,
+            _ => Identity::Shown,
+        }
     }
 
     /// Takes the targets of a redirection over that are new, when all can be followed; false when it is to be passed back. Nothing is added to a
@@ -494,7 +501,8 @@ pub(crate) fn identity(vouched: &Vouched, wish: Wish, request: &Request, trusted
     match vouched {
         _ if !wish.lets_identity_go(trusted) => Identity::Withheld,
         Vouched::Nobody => Identity::Withheld,
-        Vouched::Peer => Identity::Passed,
+        Vouched::Peer if trusted => Identity::Passed,
+        Vouched::Peer => Identity::Shown,
         Vouched::Us(value) => Identity::Asserted { value: Arc::clone(value), privacy: privacy(wish, request) },
     }
 }

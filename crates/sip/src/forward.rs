@@ -44,16 +44,18 @@ pub struct Forward {
     pub authorized: Option<Arc<str>>,
 }
 
-/// What a copy says of who the caller is asserted to be (RFC 3325 section 5).
+/// What a copy says of who its sender is asserted to be (RFC 3325 section 5).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Identity {
     /// Nothing: it came from nobody we trust, or goes to nobody who may know.
     #[default]
     Withheld,
-    /// What the request says.
+    /// What came says.
     Passed,
-    /// This value of P-Asserted-Identity, and nothing that the request says. Where it is to stay within the trust domain and the request does not say so, Privacy
-    /// does: this value, in place of what came (RFC 3325 section 9.3).
+    /// The same for whom we do not trust: no Remote-Party-ID that hides an address or a name, whoever's (RFC 3325 section 7).
+    Shown,
+    /// This value of P-Asserted-Identity, and nothing that came. Where it is to stay within the trust domain and the request does not say so, Privacy
+    /// does: this value, in place of what came (RFC 3325 section 9.3). In requests alone.
     Asserted {
         /// P-Asserted-Identity.
         value: Arc<str>,

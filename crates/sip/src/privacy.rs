@@ -88,10 +88,17 @@ pub fn is_from_nobody(headers: &Headers) -> bool {
     matches!(headers.get::<From<'_>>(), Some(Ok(from)) if is_anonymous(&from.uri))
 }
 
-/// Whether Remote-Party-ID asks that it is not told who calls.
+/// Whether Remote-Party-ID asks that it is not told who calls. What cannot be read asks for it as well: it may be the rest of a `privacy` whose words have
+/// commas between them and no quotes around them.
 fn is_hidden_party(headers: &Headers) -> bool {
-    headers.has(HeaderId::RemotePartyId)
-        && headers.list::<RemotePartyId<'_>>().flatten().any(|one| one.is_caller() && one.hides_address())
+    let hides = |one: RemotePartyId<'_>| one.is_caller() && one.hides_address();
+    headers.has(HeaderId::RemotePartyId) && headers.list::<RemotePartyId<'_>>().any(|one| one.ok().is_none_or(hides))
+}
+
+/// Whether a Remote-Party-ID hides an address or a name, of whoever has to do with the call: it is not shown to whom we do not trust then. What cannot be
+/// read hides them all.
+pub(crate) fn hides_a_party(headers: &Headers) -> bool {
+    headers.list::<RemotePartyId<'_>>().any(|one| one.ok().is_none_or(|one| one.hides_name()))
 }
 
 #[cfg(test)]
@@ -142,6 +149,10 @@ mod tests {
             ("<sip:anonymous@b>", "", false),
             ("<sip:a@b>", "Remote-Party-ID: <sip:77@gw>;party=calling;privacy=full\r\n", true),
             ("<sip:a@b>", "Remote-Party-ID: <sip:78@gw>;party=called;privacy=full, <sip:77@gw>;privacy=off\r\n", false),
+            ("<sip:a@b>", "Remote-Party-ID: <sip:77@gw>;party=calling;privacy=name\r\n", false),
+            ("<sip:a@b>", "Remote-Party-ID: <sip:77@gw>;party=calling;privacy=name,uri\r\n", true),
+            ("<sip:a@b>", "Remote-Party-ID: <sip:77@gw>;privacy=off, full;screen=yes\r\n", true),
+            ("<sip:a@b>", "Remote-Party-ID: <sip:77@gw>;privacy=off\r\nRemote-Party-ID: \r\n", true),
         ] {
             assert_eq!(Wish::of_caller(message(from, lines).headers()).is_anonymous(), anonymous, "{from} {lines}");
         }

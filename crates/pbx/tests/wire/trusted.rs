@@ -151,7 +151,9 @@ fn rfc3325_7_a_remote_party_that_is_hidden_stays_within_the_trust_domain() {
     let lines =
         |privacy: &str| format!("Remote-Party-ID: \"Ann\" <sip:77@gw>;party=calling;privacy={privacy};screen=yes\r\n");
     for role in [Role::Pbx, Role::Proxy] {
-        for (privacy, hidden) in [("full", true), ("uri", true), ("\"full-network\"", true), ("off", false)] {
+        for (privacy, hidden) in
+            [("full", true), ("uri", true), ("\"full-network\"", true), ("name,uri", true), ("off", false)]
+        {
             let (invite, response) = call(trusting(role, &["1003"]), ("1003", "1003"), "1002", &lines(privacy), "");
             let invite = invite.unwrap_or_else(|| panic!("no INVITE came: {response:?}"));
             let text = String::from_utf8_lossy(invite.headers().bytes()).into_owned();
@@ -164,6 +166,43 @@ fn rfc3325_7_a_remote_party_that_is_hidden_stays_within_the_trust_domain() {
     assert_eq!((told_to_trusted.0.len(), told_to_trusted.1), (1, vec!["id".to_owned()]));
     let named = told(trusting(Role::Pbx, &["1003"]), ("1003", "1003"), "1002", &lines("name"));
     assert_eq!((named.0, named.2.as_str()), (vec!["<sip:77@gw>".to_owned()], "<sip:77@127.0.0.1>"));
+}
+
+/// Who is called, who has sent the call on, and a name alone.
+#[test]
+fn rfc3325_7_no_party_that_is_hidden_is_shown_outside_of_the_trust_domain() {
+    let party = "Remote-Party-ID: \"Ann\" <sip:77@gw>;party=";
+    let open = format!("Remote-Party-ID: <sip:78@gw>;party=calling;privacy=off\r\n{party}");
+    for (lines, is_hidden) in [
+        (format!("{open}redirecting;privacy=full\r\n"), true),
+        (format!("{open}called;privacy=uri\r\n"), true),
+        (format!("{party}calling;privacy=name\r\n"), true),
+        (format!("{open}redirecting;privacy=off\r\n"), false),
+    ] {
+        for role in [Role::Proxy, Role::Stateless] {
+            for (trusted, told) in [(&["1003"][..], !is_hidden), (&["1003", "1002"], true)] {
+                let (invite, response) = call(trusting(role, trusted), ("1003", "1003"), "1002", &lines, "");
+                let invite = invite.unwrap_or_else(|| panic!("no INVITE came: {response:?}"));
+                let text = String::from_utf8_lossy(invite.headers().bytes()).into_owned();
+                assert_eq!(text.contains("77@gw"), told, "{role:?} {trusted:?} {lines}: {text}");
+                assert_eq!(text.contains("Ann"), told, "{role:?} {trusted:?} {lines}: {text}");
+            }
+        }
+    }
+    // What a gateway says of whom it has called.
+    for (privacy, trusted, told) in [
+        ("full", &["1002"][..], false),
+        ("name", &["1002"], false),
+        ("off", &["1002"], true),
+        ("full", &["1002", "1001"], true),
+    ] {
+        let answer = format!("{party}called;privacy={privacy}\r\n");
+        let (_, response) = call(trusting(Role::Proxy, trusted), ("1001", "1001"), "1002", "", &answer);
+        assert_eq!(response.code().get(), 180);
+        let text = String::from_utf8_lossy(response.headers().bytes()).into_owned();
+        assert_eq!(text.contains("77@gw"), told, "{privacy} {trusted:?}: {text}");
+        assert_eq!(text.contains("Ann"), told, "{privacy} {trusted:?}: {text}");
+    }
 }
 
 #[test]

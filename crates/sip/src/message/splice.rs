@@ -10,6 +10,7 @@ use super::reply::{copy, stamp};
 use super::writer::Writer;
 use super::{HeaderId, Response};
 use crate::forward::Identity;
+use crate::privacy;
 
 /// Copies the header fields of a request and its body. Left out are those that a proxy writes anew: Route, Max-Forwards and Max-Breadth;
 /// the Proxy-Authorizations that are `ours`; and, unless the `identity` is passed on, what only those may say of a caller whom we trust
@@ -22,13 +23,14 @@ pub(crate) fn request(
     identity: &Identity,
     ours: impl Fn(&[u8]) -> bool,
 ) {
-    let (mut received, passed) = (received, *identity == Identity::Passed);
+    let (mut received, passes) = (received, Passes::of(request, identity));
     let is_private = matches!(identity, Identity::Asserted { privacy: Some(_), .. });
     for (id, line) in request.lines() {
         match id {
             HeaderId::Route | HeaderId::MaxForwards | HeaderId::MaxBreadth | HeaderId::ContentLength => {}
             HeaderId::PPreferredIdentity | HeaderId::PPreferredService => {}
-            HeaderId::PAssertedIdentity | HeaderId::PAssertedService | HeaderId::RemotePartyId if !passed => {}
+            HeaderId::PAssertedIdentity | HeaderId::PAssertedService if !passes.asserted => {}
+            HeaderId::RemotePartyId if !passes.party => {}
             HeaderId::Privacy if is_private => {}
             HeaderId::ProxyAuthorization if ours(value_of(line)) => {}
             HeaderId::Via => match received.take() {
@@ -41,11 +43,12 @@ pub(crate) fn request(
     end(writer, request);
 }
 
-/// A response without its first Via, and with further lines; unless `identity` is passed on, without what only those may say of a callee whom we
+/// A response without its first Via, and with further lines; unless the `identity` is passed on, without what only those may say of a callee whom we
 /// trust (RFC 3325 section 5). `None` when that was the only one, or either it or the next cannot be read: it is for
 /// nobody else then (RFC 3261 section 16.7 step 3).
-pub(crate) fn response(page: Vec<u8>, response: &Response, lines: &Lines, identity: bool) -> Option<Writer> {
+pub(crate) fn response(page: Vec<u8>, response: &Response, lines: &Lines, identity: &Identity) -> Option<Writer> {
     let headers = response.headers();
+    let passes = Passes::of(headers, identity);
     let mut writer = Writer::status_on(page, response.code(), response.reason_bytes());
     let (mut first, mut left) = (true, false);
     for (id, line) in headers.lines() {
@@ -64,13 +67,28 @@ pub(crate) fn response(page: Vec<u8>, response: &Response, lines: &Lines, identi
                 left = true;
                 copy(&mut writer, line, None);
             }
-            HeaderId::PAssertedIdentity | HeaderId::PAssertedService | HeaderId::RemotePartyId if !identity => {}
+            HeaderId::PAssertedIdentity | HeaderId::PAssertedService if !passes.asserted => {}
+            HeaderId::RemotePartyId if !passes.party => {}
             _ => copy(&mut writer, line, None),
         }
     }
     writer.lines(lines);
     end(&mut writer, headers);
     left.then_some(writer)
+}
+
+/// What goes on of what is asserted of somebody.
+struct Passes {
+    asserted: bool,
+    /// Remote-Party-ID.
+    party: bool,
+}
+
+impl Passes {
+    fn of(headers: &Headers, identity: &Identity) -> Self {
+        let asserted = matches!(identity, Identity::Passed | Identity::Shown);
+        Self { asserted, party: asserted && !(*identity == Identity::Shown && privacy::hides_a_party(headers)) }
+    }
 }
 
 /// Writes the Vias of a line behind its first one; whether there are any. `None`: the first one cannot be read.
@@ -150,9 +168,40 @@ mod tests {
             let Message::Response(message) = parsed(&format!("SIP/2.0 200 OK\n{via}{asserted}{rest}\n")) else {
                 panic!("a response")
             };
-            let writer = response(Vec::new(), &message, &Lines::default(), identity).expect("for somebody else");
+            let writer = response(Vec::new(), &message, &Lines::default(), &passed).expect("for somebody else");
             let text = String::from_utf8_lossy(writer.as_bytes()).into_owned();
             assert_eq!(text.contains("P-Asserted-Identity"), identity, "{text}");
+        }
+    }
+
+    /// Whose it is does not matter: `is_shown` says what becomes of it, and of what is asserted beside it nothing is lost.
+    #[test]
+    fn rfc3325_7_a_remote_party_that_hides_anything_is_not_shown() {
+        for (party, is_shown) in [
+            ("<sip:77@gw>;party=called;privacy=off", true),
+            ("<sip:77@gw>;party=called;privacy=full", false),
+            ("<sip:78@gw>;party=calling;privacy=off, <sip:77@gw>;party=redirecting;privacy=uri", false),
+            ("<sip:78@gw>;privacy=off\nRemote-Party-ID: \"Ann\" <sip:77@gw>;privacy=name", false),
+            ("<sip:77@gw>;privacy=off,name", false),
+        ] {
+            let lines = format!("P-Asserted-Identity: <sip:boss@b>\nRemote-Party-ID: {party}\n");
+            let rest = format!("{lines}From: <sip:a@a>;tag=1\nTo: <sip:b@b>\nCall-ID: 1\nCSeq: 1 INVITE\n\n");
+            let via = "Via: SIP/2.0/UDP p;branch=z9hG4bK2\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\n";
+            let asked = parsed(&format!("INVITE sip:b@b SIP/2.0\n{via}{rest}"));
+            let Message::Response(answered) = parsed(&format!("SIP/2.0 180 Ringing\n{via}{rest}")) else {
+                panic!("a response")
+            };
+            for (identity, goes) in [(Identity::Passed, true), (Identity::Shown, is_shown)] {
+                let mut writer = Writer::request(&Method::Invite, "sip:c@c");
+                request(&mut writer, asked.headers(), None, &identity, |_| false);
+                let back = response(Vec::new(), &answered, &Lines::default(), &identity).expect("for somebody else");
+                for writer in [writer, back] {
+                    let text = String::from_utf8_lossy(writer.as_bytes()).into_owned();
+                    assert!(text.contains("P-Asserted-Identity: <sip:boss@b>"), "{text}");
+                    assert_eq!(text.contains("Remote-Party-ID"), goes, "{identity:?} {party}: {text}");
+                    assert_eq!(text.contains("77@gw"), goes, "{identity:?} {party}: {text}");
+                }
+            }
         }
     }
 
@@ -178,7 +227,8 @@ mod tests {
             else {
                 panic!("a response")
             };
-            let writer = response(Vec::new(), &message, &Lines::default(), false).expect("for somebody else");
+            let writer =
+                response(Vec::new(), &message, &Lines::default(), &Identity::Withheld).expect("for somebody else");
             let expected = format!("SIP/2.0 299 Odd  one\n{left}{rest}Content-Length: 2\n\nab").replace('\n', "\r\n");
             assert_eq!(String::from_utf8_lossy(writer.as_bytes()), expected);
         }
@@ -197,7 +247,7 @@ mod tests {
             let Message::Response(message) = parsed(&format!("SIP/2.0 200 OK\n{vias}{rest}")) else {
                 panic!("a response")
             };
-            assert!(response(Vec::new(), &message, &Lines::default(), false).is_none(), "{vias}");
+            assert!(response(Vec::new(), &message, &Lines::default(), &Identity::Withheld).is_none(), "{vias}");
         }
     }
 }

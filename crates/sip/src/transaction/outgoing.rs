@@ -8,7 +8,7 @@ use crate::config::Role;
 use crate::digest;
 use crate::draft::{Draft, Hop};
 use crate::event::Failure;
-use crate::forward::Forward;
+use crate::forward::{Forward, Identity};
 use crate::id::{AskId, ClientTx, DialogId, Id, ServerTx};
 use crate::invite;
 use crate::message::{HeaderId, Lines, Method, Response, StatusCode};
@@ -539,7 +539,7 @@ impl Turn<'_> {
             outgoing.passing = None;
             if let (Stage::Accepted(_), Some(back)) = (outgoing.stage, outgoing.back) {
                 // Its own transaction may have ended a moment before this one: then nobody waits for it any more.
-                let _ = self.pass_back(back, &response, &Lines::default(), false);
+                let _ = self.pass_back(back, &response, &Lines::default(), &Identity::Withheld);
                 return;
             }
             outgoing.stage = Stage::Accepted(client);

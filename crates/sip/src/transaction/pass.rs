@@ -67,7 +67,7 @@ impl Turn<'_> {
         tx: ServerTx,
         response: &Response,
         lines: &Lines,
-        identity: bool,
+        identity: &Identity,
     ) -> Result<(), StackError> {
         let code = response.code();
         let page = std::mem::take(&mut self.stack.page);
@@ -125,7 +125,7 @@ impl Turn<'_> {
     /// [`StackError::Forbidden`] when no Via but ours is left.
     pub fn pass_back_stateless(&mut self, response: &Response, path: Path) -> Result<(), StackError> {
         let page = std::mem::take(&mut self.stack.page);
-        let Some(writer) = splice::response(page, response, &Lines::default(), false) else {
+        let Some(writer) = splice::response(page, response, &Lines::default(), &Identity::Withheld) else {
             return Err(StackError::Forbidden("a response with our Via alone is for nobody else (RFC 3261 16.7)"));
         };
         let page = writer.into_page();

@@ -21,7 +21,8 @@ impl RemotePartyId<'_> {
         self.hides(|word| word.eq_ignore_ascii_case("name")) || self.hides_address()
     }
 
-    /// Words with commas between them, and behind a hyphen who is to see to it.
+    /// Words with commas between them, and behind a hyphen who is to see to it. Without quotes a list ends at such a comma: the rest is a value that cannot be
+    /// read.
     fn hides(&self, hides: impl Fn(&str) -> bool) -> bool {
         let Some(privacy) = self.params.get("privacy") else { return false };
         privacy.text().split(',').any(|word| hides(word.trim().split('-').next().unwrap_or_default()))
