@@ -3,16 +3,16 @@
 //! What the REGISTERs of one batch from the network change is gathered and written down together, then carried out, then answered. A
 //! change that waits so, for a few milliseconds at most, has not happened yet: nobody has been told of it, and nobody finds it.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use proxy::{Gruu, Kind, Overflow, Ownership, Plan, Registrar, RegistrarConfig};
+use proxy::{Gruu, Kind, Nat, Overflow, Ownership, Plan, Record, Registrar, RegistrarConfig};
 use sip::id::FlowId;
 use sip::message::Request;
 use sip::uas::Addresses;
-use sip::{AlarmId, Now, Origin, Reply, ServerTx, Time, Turn};
+use sip::{AlarmId, Now, Origin, Reply, ServerTx, TextHash, Time, Turn};
 use store::{Durability, Journal, Options};
 
 use crate::accounts::{Contacts, Known};
@@ -33,7 +33,7 @@ const AT_ONCE: usize = 500;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Home {
     keeper: Option<Keeper>,
-    records: Arc<Vec<proxy::Record>>,
+    records: Arc<Vec<Record>>,
 }
 
 /// What outlives the process.
@@ -46,7 +46,7 @@ enum Keeper {
 
 impl Keeper {
     /// Takes in the changes of several requests, all or none.
-    fn append_all<'a>(&self, requests: impl IntoIterator<Item = &'a [proxy::Record]>) -> Result<(), store::StoreError> {
+    fn append_all<'a>(&self, requests: impl IntoIterator<Item = &'a [Record]>) -> Result<(), store::StoreError> {
         match self {
             // A journal is whole at every point where it could panic.
             Self::Journal(journal) => journal.lock().unwrap_or_else(PoisonError::into_inner).append_all(requests),
@@ -57,7 +57,7 @@ impl Keeper {
 }
 
 /// How many bindings more there are at most once these records have been carried out.
-fn growth(records: &[proxy::Record]) -> usize {
+fn growth(records: &[Record]) -> usize {
     let count = |kind: Kind| records.iter().filter(|record| record.kind() == kind).count();
     count(Kind::Added).saturating_sub(count(Kind::Removed))
 }
@@ -114,28 +114,63 @@ pub(crate) struct Bindings {
     doors: Option<Doors>,
 }
 
-/// From which addresses users have registered. Whether they are still there is looked at when somebody asks, so what has become of bindings is not told
-/// here.
-#[derive(Debug, Default)]
-struct Doors(BTreeSet<(IpAddr, Box<str>)>);
+/// From which addresses users have registered: how many bindings there are of each, wherever requests to them go.
+#[derive(Debug)]
+struct Doors {
+    hash: TextHash,
+    /// Where the last REGISTER of a binding came from, by the hash of its address of record and name.
+    of_bindings: HashMap<u64, IpAddr>,
+    counts: HashMap<IpAddr, usize>,
+}
 
 impl Doors {
-    /// More than twice as many as there are bindings, and these, are too many: those that nobody uses any more are let go then.
-    const SPARE: usize = 16;
+    fn new() -> Self {
+        Self { hash: TextHash::new(rand::random()), of_bindings: HashMap::new(), counts: HashMap::new() }
+    }
 
-    fn put(&mut self, from: IpAddr, user: &str, bindings: usize, is_there: impl Fn(&str, IpAddr) -> bool) {
-        let (door, most) = ((from, Box::from(user)), 2 * bindings + Self::SPARE);
-        if self.0.len() >= most && !self.0.contains(&door) {
-            self.0.retain(|(from, user)| is_there(user, *from));
+    /// This has happened to a binding, by a REGISTER from there.
+    fn take(&mut self, record: &Record, from: IpAddr) {
+        if record.kind() == Kind::Removed {
+            return self.left(record);
         }
-        self.0.insert(door);
+        let (binding, from) = (self.key(record), from.to_canonical());
+        *self.counts.entry(from).or_default() += 1;
+        if let Some(before) = self.of_bindings.insert(binding, from) {
+            self.one_less(before);
+        }
     }
 
-    /// Who has registered from there.
-    fn at(&self, from: IpAddr) -> impl Iterator<Item = &str> {
-        let first = (from, Box::default());
-        self.0.range(first..).take_while(move |(at, _)| *at == from).map(|(_, user)| &**user)
+    /// A binding is gone.
+    fn left(&mut self, record: &Record) {
+        let binding = self.key(record);
+        if let Some(before) = self.of_bindings.remove(&binding) {
+            self.one_less(before);
+        }
     }
+
+    fn key(&self, record: &Record) -> u64 {
+        self.hash.of_all([record.aor().as_bytes(), record.name().as_bytes()])
+    }
+
+    fn one_less(&mut self, from: IpAddr) {
+        if let Some(count) = self.counts.get_mut(&from) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&from);
+            }
+        }
+    }
+}
+
+/// Where a binding that was read back has registered from, as far as that is known: where requests to it go back to, or else its Contact, where that was found to be
+/// the address that it came from. Of who stands behind a Path it is not known.
+fn came_from(record: &Record, nat: Nat) -> Option<IpAddr> {
+    let texts = record.texts();
+    let says = || {
+        let is_true = nat == Nat::Auto && texts.path.is_empty();
+        sip::message::Uri::parse(texts.uri).ok().filter(|_| is_true)?.host().ip()
+    };
+    texts.origin.map(|origin| origin.remote.ip()).or_else(says)
 }
 
 /// A REGISTER that is decided and neither written down nor answered.
@@ -143,6 +178,8 @@ impl Doors {
 struct Waiting {
     tx: ServerTx,
     user: usize,
+    /// Where he registers from.
+    from: IpAddr,
     plan: Plan,
 }
 
@@ -186,8 +223,8 @@ impl Bindings {
             ..RegistrarConfig::default()
         };
         let mut registrar = Registrar::new(rules, rand::random());
-        let ours = |record: &&proxy::Record| keeps(&user_of(record.aor()).unwrap_or_default());
-        let records: Vec<proxy::Record> = home.records.iter().filter(ours).cloned().collect();
+        let ours = |record: &&Record| keeps(&user_of(record.aor()).unwrap_or_default());
+        let records: Vec<Record> = home.records.iter().filter(ours).cloned().collect();
         registrar.commit(now, &records);
         let limit = config.limits.registrations;
         let mut bindings = Self {
@@ -202,9 +239,13 @@ impl Bindings {
         };
         bindings.count();
         if config.is_stateless() {
-            let restored = bindings.registrar.location().iter(now);
-            let doors = restored.filter_map(|one| Some((one.origin()?.remote.ip(), user_of(one.aor())?)));
-            bindings.doors = Some(Doors(doors.collect()));
+            let mut doors = Doors::new();
+            for record in bindings.registrar.location().snapshot(now) {
+                if let Some(from) = came_from(&record, config.register.nat) {
+                    doors.take(&record, from);
+                }
+            }
+            bindings.doors = Some(doors);
         }
         bindings
     }
@@ -218,7 +259,7 @@ impl Bindings {
         }
     }
 
-    fn write<'a>(&self, requests: impl IntoIterator<Item = &'a [proxy::Record]>) -> Result<(), store::StoreError> {
+    fn write<'a>(&self, requests: impl IntoIterator<Item = &'a [Record]>) -> Result<(), store::StoreError> {
         self.keeper.as_ref().map_or(Ok(()), |keeper| keeper.append_all(requests))
     }
 
@@ -233,14 +274,9 @@ impl Bindings {
         aor.into_iter().flat_map(move |aor| self.registrar.location().bindings(now, aor.as_str()).collect::<Vec<_>>())
     }
 
-    /// Whether this user has registered from this address.
-    fn has_from(&self, user: &str, from: IpAddr, now: Now) -> bool {
-        self.of(now, user).any(|binding| binding.origin().is_some_and(|origin| origin.remote.ip() == from))
-    }
-
     /// Whether a user has registered from this address. Always false where requests are kept.
-    pub(crate) fn is_home(&self, from: IpAddr, now: Now) -> bool {
-        self.doors.as_ref().is_some_and(|doors| doors.at(from).any(|user| self.has_from(user, from, now)))
+    pub(crate) fn is_home(&self, from: IpAddr) -> bool {
+        self.doors.as_ref().is_some_and(|doors| doors.counts.contains_key(&from.to_canonical()))
     }
 
     /// Whether a REGISTER of this user waits: it comes before the next of his is looked at.
@@ -274,12 +310,7 @@ impl Bindings {
             return Some(Plan::full());
         }
         self.told += growth;
-        if let Some(mut doors) = self.doors.take() {
-            let is_there = |user: &str, from| self.has_from(user, from, now);
-            doors.put(origin.remote.ip(), &known.name, self.len(), is_there);
-            self.doors = Some(doors);
-        }
-        self.waiting.push(Waiting { tx, user, plan });
+        self.waiting.push(Waiting { tx, user, from: origin.remote.ip(), plan });
         None
     }
 
@@ -295,10 +326,13 @@ impl Bindings {
             tracing::error!(%error, requests = self.waiting.len(), "a REGISTER could not be written down");
         }
         let changed = if watched { self.waiting.iter().map(|one| one.user).collect() } else { Vec::new() };
-        for Waiting { tx, plan, .. } in self.waiting.drain(..) {
+        for Waiting { tx, plan, from, .. } in self.waiting.drain(..) {
             let reply = match written {
                 Ok(()) => {
                     self.registrar.commit(turn.now(), &plan.records);
+                    if let Some(doors) = &mut self.doors {
+                        plan.records.iter().for_each(|record| doors.take(record, from));
+                    }
                     plan.reply
                 }
                 Err(_) => Plan::failed(),
@@ -331,10 +365,13 @@ impl Bindings {
     }
 
     /// The alarm has come: takes out what has ended, and tells whose that was.
-    pub(crate) fn expire(&mut self, turn: &mut Turn<'_>) -> Vec<proxy::Record> {
+    pub(crate) fn expire(&mut self, turn: &mut Turn<'_>) -> Vec<Record> {
         self.alarm = None;
         let mut gone = Vec::new();
         self.registrar.expire(turn.now(), AT_ONCE, &mut gone);
+        if let Some(doors) = &mut self.doors {
+            gone.iter().for_each(|record| doors.left(record));
+        }
         // Not needed for a restart, which looks at the times: it lets the journal shrink.
         if let Err(error) = self.write([gone.as_slice()]) {
             tracing::warn!(%error, "the end of bindings could not be written down");
@@ -346,19 +383,4 @@ impl Bindings {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rfc3261_16_11_addresses_that_nobody_uses_any_more_are_let_go() {
-        let mut doors = Doors::default();
-        let from = |last: u8| IpAddr::from([192, 0, 2, last]);
-        let nobody = |_: &str, _: IpAddr| false;
-        (0..18).for_each(|last| doors.put(from(last), "a", 1, nobody));
-        doors.put(from(3), "a", 1, nobody);
-        assert_eq!(doors.0.len(), 18, "as many as there is room for, one of them once more");
-        doors.put(from(3), "b", 1, |user, at| user == "a" && at == from(3));
-        assert_eq!(doors.0.len(), 2, "one who is there, and the new one");
-        assert!(doors.at(from(3)).eq(["a", "b"]) && doors.at(from(2)).eq([""; 0]) && doors.at(from(4)).eq([""; 0]));
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@ use proxy::passing::way_of;
 use proxy::{Arrival, Disposition, Halt, Job, Own, Proxy, ProxyConfig, Vouched};
 use sip::message::{HeaderId, Method, Request, StatusCode, Uri};
 use sip::uas::{self, Capabilities};
-use sip::{Now, Origin, Reply, ServerTx, TextHash, Turn};
+use sip::{Origin, Reply, ServerTx, TextHash, Turn};
 
 use crate::admit::Asking;
 use crate::config::{Authenticate, Config, ProxyRules, Role};
@@ -246,7 +246,7 @@ impl Switch {
                 let devices = self.devices(&known.name, turn.now());
                 self.to_pass(Role::Stateless, request, &arrival, devices).unwrap_or_default()
             }
-            false if proven || self.is_home(origin.remote.ip(), turn.now()) => vec![way_of(&arrival)],
+            false if proven || self.is_home(origin.remote.ip()) => vec![way_of(&arrival)],
             false => return false,
         };
         let Some(proxy) = &self.roles.proxy else { return false };
@@ -295,8 +295,8 @@ impl Switch {
     }
 
     /// Whether this is where we know people: a user has registered there. Not by whom a request names, for that may be nobody, or somebody behind a gateway.
-    fn is_home(&self, from: IpAddr, now: Now) -> bool {
-        self.config.trust.has(from) || self.bindings.is_home(from, now)
+    fn is_home(&self, from: IpAddr) -> bool {
+        self.config.trust.has(from) || self.bindings.is_home(from)
     }
 
     fn role_options(&self) -> Reply {

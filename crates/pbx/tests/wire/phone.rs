@@ -28,6 +28,8 @@ pub(crate) struct Phone {
     pub(crate) agent: String,
     /// Parameters of Contact in a REGISTER.
     pub(crate) preference: String,
+    /// What stands behind the branch in Via.
+    pub(crate) via: &'static str,
     /// The host of Contact.
     pub(crate) host: String,
     /// The user part of From, or user and host, or all of its address.
@@ -61,6 +63,7 @@ impl Phone {
             count: 0,
             extra: String::new(),
             preference: String::new(),
+            via: ";rport",
             host: "127.0.0.1".to_owned(),
             agent: String::new(),
         }
@@ -293,10 +296,11 @@ impl Phone {
         let (content, body) =
             body.map_or((String::new(), ""), |(kind, body)| (format!("Content-Type: {kind}\r\n"), body));
         format!(
-            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch={branch};rport\r\nMax-Forwards: 70\r\nFrom: {from}\r\n\
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch={branch}{via}\r\nMax-Forwards: 70\r\nFrom: {from}\r\n\
              To: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: {contact}\r\n{extra}{lines}{content}Content-Length: {length}\r\n\r\n{body}",
             port = self.port(),
             branch = dialog.branch,
+            via = self.via,
             from = dialog.from,
             to = dialog.to,
             call_id = dialog.call_id,

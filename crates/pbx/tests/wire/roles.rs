@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use pbx::{Authenticate, Config, ProxyRules, Role, Running};
+use pbx::{Authenticate, Config, ProxyRules, RegisterConfig, Role, Running};
+use proxy::Nat;
 use sip::message::{HeaderId, Method, Response};
 
 use crate::phone::Phone;
@@ -262,33 +263,54 @@ fn strangers_reach_ours_alone(role: Role) {
 /// Nobody can be asked for credentials on an ACK or a CANCEL, and without a transaction nothing is known of its INVITE.
 #[test]
 fn rfc3261_16_11_an_ack_or_cancel_leads_to_others_only_from_where_a_user_has_registered() {
-    let (running, caller, _callee) = with_two(serving(Role::Stateless));
+    let path = "Supported: path\r\nPath: <sip:192.0.2.9;lr>\r\n";
+    // By the way that it came, by its Contact, and by a Path: where requests to the user go does not matter.
+    for (via, nat, agent) in
+        [(";rport", Nat::Auto, ""), ("", Nat::Auto, ""), (";rport", Nat::Never, ""), (";rport", Nat::Auto, path)]
+    {
+        let register = RegisterConfig { nat, ..config().register };
+        let (running, address) = start(Config { register, ..serving(Role::Stateless) });
+        let mut caller = phone(address, "1001");
+        (caller.via, caller.agent) = (via, agent.to_owned());
+        assert_eq!(caller.register(120).code().get(), 200);
+        for method in ["ACK", "CANCEL"] {
+            leads_to_others_from_home(&mut caller, method);
+        }
+        nothing_left(&running);
+    }
+}
+
+/// 1001 has registered, from 127.0.0.1.
+fn leads_to_others_from_home(caller: &mut Phone, method: &str) {
     let other = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     other.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
-    let stray = |method: &str, from: &str, call_id: &str| {
+    let (uri, port) = (format!("sip:x@{}", other.local_addr().unwrap()), caller.port());
+    let stray = |from: &str, call_id: &str| {
         format!(
-            "{method} sip:x@{} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{};branch=z9hG4bK{call_id};rport\r\nMax-Forwards: 70\r\n\
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK{call_id};rport\r\nMax-Forwards: 70\r\n\
              From: <{from}>;tag=1\r\nTo: <sip:x@x.invalid>;tag=2\r\nCall-ID: {call_id}\r\nCSeq: 1 {method}\r\n\
-             Content-Length: 0\r\n\r\n",
-            other.local_addr().unwrap(),
-            caller.port(),
+             Content-Length: 0\r\n\r\n"
         )
     };
-    // 1001 has registered, from 127.0.0.1; a stranger sends from 127.0.0.2. A caller may be anonymous, and a gateway says who calls it.
+    let first_is = |call_id: &str| {
+        let mut page = [0; 2_000];
+        let count = other.recv(&mut page).unwrap();
+        let text = String::from_utf8_lossy(&page[..count]);
+        assert!(text.contains(&format!("\r\nCall-ID: {call_id}\r\n")), "the first that comes: {text}");
+    };
+    // A stranger sends from 127.0.0.2. A caller may be anonymous, and a gateway says who calls it.
     let stranger = std::net::UdpSocket::bind("127.0.0.2:0").unwrap();
-    for method in ["ACK", "CANCEL"] {
-        for from in ["sip:1001@127.0.0.1", "sip:anonymous@anonymous.invalid", "sip:+4930123@127.0.0.1", "tel:+4930123"]
-        {
-            let stray = |call_id: &str| stray(method, from, call_id);
-            stranger.send_to(stray("stranger").as_bytes(), caller.server).unwrap();
-            caller.send(&stray("at-home"));
-            let mut page = [0; 2_000];
-            let count = other.recv(&mut page).unwrap();
-            let text = String::from_utf8_lossy(&page[..count]);
-            assert!(text.contains("\r\nCall-ID: at-home\r\n"), "the first that comes: {text}");
-        }
+    for from in ["sip:1001@127.0.0.1", "sip:anonymous@anonymous.invalid", "sip:+4930123@127.0.0.1", "tel:+4930123"] {
+        stranger.send_to(stray(from, "stranger").as_bytes(), caller.server).unwrap();
+        caller.send(&stray(from, "at-home"));
+        first_is("at-home");
     }
-    nothing_left(&running);
+    // Where he has been before he is no more at home than others.
+    assert_eq!(caller.register(0).code().get(), 200);
+    caller.send(&stray("sip:1001@127.0.0.1", "gone"));
+    assert_eq!(caller.register(120).code().get(), 200);
+    caller.send(&stray("sip:1001@127.0.0.1", "back"));
+    first_is("back");
 }
 
 #[test]
