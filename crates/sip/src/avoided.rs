@@ -64,6 +64,11 @@ impl Avoided {
         }
     }
 
+    /// Whether it is passed over now.
+    pub(crate) fn has(&self, host: &str, path: &Path, now: Time) -> bool {
+        self.of.get(&key(host, path)).is_some_and(|entry| now < entry.until)
+    }
+
     fn put(&mut self, key: Key, now: Time, entry: Entry) {
         if self.of.len() >= MOST && !self.of.contains_key(&key) {
             self.of.retain(|_, entry| now < entry.until);

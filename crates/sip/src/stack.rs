@@ -58,6 +58,8 @@ pub struct Stack {
     pub(crate) page: Vec<u8>,
     /// Servers that are passed over for a time.
     pub(crate) avoided: Avoided,
+    /// Addresses that have refused connections: what is too large for a datagram and has no transaction goes there by UDP for a time.
+    pub(crate) without_tcp: Avoided,
     /// Calls that are with another shard.
     pub(crate) away: Away,
     pub(crate) asks: Slab<Ask>,
@@ -115,6 +117,8 @@ pub(crate) enum Timer {
     Publication(PublicationId),
     /// A call with another shard is to be forgotten.
     Away(Id),
+    /// A request that was handed to a connection has left by it.
+    Handed(Id),
 }
 
 impl Stack {
@@ -138,6 +142,7 @@ impl Stack {
             fresh: None,
             page: Vec::new(),
             avoided: Avoided::default(),
+            without_tcp: Avoided::default(),
             away: Away::default(),
             asks: Slab::new(),
             alarms: Slab::new(),

@@ -62,6 +62,8 @@ pub(crate) enum Sender {
     Client(Id),
     /// A server transaction.
     Server(Id),
+    /// A request without a transaction that was handed to a connection.
+    Handed(Id),
 }
 
 impl Sender {
@@ -72,6 +74,7 @@ impl Sender {
             Sender::Nobody => (0, Id::new(stack.config.shard, 0, 0)),
             Sender::Client(id) => (1, id),
             Sender::Server(id) => (2, id),
+            Sender::Handed(id) => (3, id),
         };
         SendId(Id::new(id.shard(), id.generation(), (id.slot() & Self::SLOT) | (kind << 30)))
     }
@@ -80,13 +83,14 @@ impl Sender {
         match send.0.slot() >> 30 {
             1 => Sender::Client(id),
             2 => Sender::Server(id),
+            3 => Sender::Handed(id),
             _ => Sender::Nobody,
         }
     }
 }
 
 impl SendId {
-    /// Whether it names a transaction, which is told when the message cannot be sent. All others, of which the stack keeps nothing, are equal.
+    /// Whether it names something that is told when the message cannot be sent: a transaction, most often. All others, of which the stack keeps nothing, are equal.
     pub fn is_told(self) -> bool {
         Sender::of(self) != Sender::Nobody
     }
@@ -177,6 +181,7 @@ impl Turn<'_> {
                 Timer::Watcher(id) => subscribe::on_watcher_timer(self, id),
                 Timer::Publication(id) => publish::on_timer(self, id),
                 Timer::Away(id) => self.forget_away(id),
+                Timer::Handed(id) => self.outgoing_handed(id),
             }
         }
     }
@@ -214,6 +219,7 @@ impl Turn<'_> {
             Sender::Nobody => {}
             Sender::Client(id) => self.client_unsent(id, why),
             Sender::Server(id) => self.server_unsent(id, why),
+            Sender::Handed(id) => self.outgoing_unsent(id, &why),
         }
     }
 }

@@ -1,8 +1,8 @@
 use bytes::Bytes;
 use sip::message::{HeaderId, Headers, Limits, Message};
 use sip::{
-    Action, Answer, Config, Event, FlowId, Hop, Now, Outbox, Path, Question, Role, Stack, Time, Transport, Usage,
-    WallTime,
+    Action, Answer, Config, Event, FlowId, Hop, Now, Outbox, Path, Question, Role, SendError, SendId, Stack, Time,
+    Transport, Usage, WallTime,
 };
 
 use super::*;
@@ -20,6 +20,8 @@ struct Desk {
     targets: Vec<Target>,
     /// Where each message has gone, and what it says.
     sent: Vec<(Path, String)>,
+    /// What the last of them is called.
+    last: Option<SendId>,
     /// What was asked for: the transport, and by what lot.
     asked: Vec<(Option<Transport>, Option<u64>)>,
     now: Time,
@@ -40,7 +42,12 @@ fn branch(text: &str) -> String {
 
 impl Desk {
     fn new(targets: &[(u8, u16)]) -> Self {
-        let config = Config { role: Role::Proxy, hand_strays: true, trying: LATER, ..Config::default() };
+        Self::with(targets, Config::default())
+    }
+
+    /// With these limits.
+    fn with(targets: &[(u8, u16)], limits: Config) -> Self {
+        let config = Config { role: Role::Proxy, hand_strays: true, trying: LATER, ..limits };
         let target =
             |&(host, q): &(u8, u16)| Target { q, ..Target::new(format!("sip:b@192.0.2.{host}").parse().unwrap()) };
         Self {
@@ -49,6 +56,7 @@ impl Desk {
             out: Outbox::new(),
             targets: targets.iter().map(target).collect(),
             sent: Vec::new(),
+            last: None,
             asked: Vec::new(),
             now: Time(1_000_000),
         }
@@ -56,13 +64,30 @@ impl Desk {
 
     /// What this makes it send.
     fn hears(&mut self, from: Path, text: &str) -> Vec<(Path, String)> {
-        let now = Now { mono: self.now, wall: WallTime(0) };
         let bytes = Bytes::from(text.replace("\r\n", "\n").replace('\n', "\r\n"));
-        self.stack.at(now, &mut self.out).receive(&from, bytes);
+        self.turn(|turn| turn.receive(&from, bytes))
+    }
+
+    /// What it sends when the last of what it has sent could not be sent.
+    fn unsent(&mut self, why: SendError) -> Vec<(Path, String)> {
+        let last = self.last.take().expect("something was sent");
+        self.turn(|turn| turn.unsent(last, why))
+    }
+
+    /// What it sends when time passes.
+    fn passes(&mut self, span: std::time::Duration) -> Vec<(Path, String)> {
+        self.now = self.now + span;
+        self.turn(|turn| turn.timeout())
+    }
+
+    fn turn(&mut self, act: impl FnOnce(&mut Turn<'_>)) -> Vec<(Path, String)> {
+        let now = Now { mono: self.now, wall: WallTime(0) };
+        act(&mut self.stack.at(now, &mut self.out));
         while let Some(action) = self.out.pop() {
             let turn = &mut self.stack.at(now, &mut self.out);
             match action {
-                Action::Send { path, bytes, .. } => {
+                Action::Send { id, path, bytes, .. } => {
+                    self.last = Some(id);
                     self.sent.push((path, String::from_utf8_lossy(&bytes).into_owned()));
                 }
                 Action::Ask { id, question: Question::Route { host, transport, lot, .. }, .. } => {
@@ -263,18 +288,71 @@ fn rfc3263_4_4_a_repeat_an_ack_and_a_cancel_are_sent_by_the_lot_of_their_invite(
 }
 
 #[test]
-fn rfc3261_18_1_1_what_is_too_large_for_a_datagram_goes_by_tcp_though_it_is_not_kept() {
+fn rfc3261_18_1_1_what_is_too_large_for_a_datagram_goes_by_tcp_though_it_has_no_transaction() {
     let mut desk = Desk::new(&[(6, 900)]);
-    let large = request("INVITE", "z9hG4bK1", "").replacen("Content-Length: 0\n\n", "Content-Length: 5000\n\n", 1);
-    let large = large + &"x".repeat(5_000);
-    for (text, by) in [(request("INVITE", "z9hG4bK2", ""), Transport::Udp), (large, Transport::Tcp)] {
+    for (text, by) in [(request("INVITE", "z9hG4bK2", ""), Transport::Udp), (large(), Transport::Tcp)] {
         let sent = desk.hears(path(1, Transport::Tcp), &text);
         let [(to, copy)] = &sent[..] else { panic!("{sent:?}") };
         assert_eq!(*to, path(6, by));
+        assert_eq!(desk.is_blank(), by == Transport::Udp, "of what is not too large nothing is kept");
         assert!(copy.contains(&format!("Via: SIP/2.0/{} 192.0.2.9:5060;", by.as_str())), "{copy}");
     }
     let asked: Vec<_> = desk.asked.iter().map(|(transport, _)| *transport).collect();
     assert_eq!(asked, [None, None, Some(Transport::Tcp)]);
     assert_eq!(desk.asked[1].1, desk.asked[2].1, "the same server");
-    assert!(desk.is_blank());
+    // What may be refused is kept until it can be taken to have left, and no longer.
+    assert!(desk.passes(std::time::Duration::from_millis(31_999)).is_empty() && !desk.is_blank());
+    assert!(desk.passes(std::time::Duration::from_millis(1)).is_empty() && desk.is_blank());
+}
+
+/// An INVITE of more than 5,000 octets.
+fn large() -> String {
+    let head = request("INVITE", "z9hG4bK1", "").replacen("Content-Length: 0\n\n", "Content-Length: 5000\n\n", 1);
+    head + &"x".repeat(5_000)
+}
+
+/// The only copy, which has gone by this transport and says so.
+fn only_by(sent: &[(Path, String)], by: Transport) -> &str {
+    let [(to, copy)] = sent else { panic!("{sent:?}") };
+    assert_eq!(*to, path(6, by));
+    assert!(copy.contains(&format!("Via: SIP/2.0/{} 192.0.2.9:5060;", by.as_str())), "{copy}");
+    copy
+}
+
+#[test]
+fn rfc3261_18_1_1_what_a_connection_is_refused_for_goes_by_udp_though_it_has_no_transaction() {
+    let (from, tcp, udp) = (path(1, Transport::Tcp), Transport::Tcp, Transport::Udp);
+    // Of whoever refuses connections it is remembered, for a time. A connection that is lost and a full queue say nothing of the next.
+    for (why, next) in [(SendError::Unreachable, udp), (SendError::Closed, tcp), (SendError::NoBuffer, tcp)] {
+        let mut desk = Desk::new(&[(6, 900)]);
+        let sent = desk.hears(from, &large());
+        let first = branch(only_by(&sent, tcp));
+        let sent = desk.unsent(why);
+        assert_eq!(branch(only_by(&sent, udp)), first, "who has got both takes the second for a repeat");
+        assert!(desk.is_blank());
+        only_by(&desk.hears(from, &large()), next);
+        desk.passes(std::time::Duration::from_secs(61));
+        only_by(&desk.hears(from, &large()), tcp);
+    }
+}
+
+/// It has to go by TCP whatever is kept of it (RFC 3261 section 18.1.1).
+#[test]
+fn rfc3261_18_1_1_what_there_is_no_room_for_goes_by_tcp_and_is_not_kept() {
+    let (from, tcp, udp) = (path(1, Transport::Tcp), Transport::Tcp, Transport::Udp);
+    let max_kept_octets = only_by(&Desk::new(&[(6, 900)]).hears(from, &large()), tcp).len();
+    for (limits, is_kept) in [
+        (Config { max_kept_octets, ..Config::default() }, true),
+        (Config { max_kept_octets: max_kept_octets - 1, ..Config::default() }, false),
+        (Config { max_client_transactions: 2, ..Config::default() }, true),
+        (Config { max_client_transactions: 1, ..Config::default() }, false),
+    ] {
+        let mut desk = Desk::with(&[(6, 900)], limits);
+        only_by(&desk.hears(from, &large()), tcp);
+        assert_eq!(desk.is_blank(), !is_kept);
+        let sent = desk.unsent(SendError::Unreachable);
+        assert_eq!(sent.len(), usize::from(is_kept), "{sent:?}");
+        sent.iter().for_each(|(to, _)| assert_eq!(*to, path(6, udp)));
+        assert!(desk.is_blank());
+    }
 }

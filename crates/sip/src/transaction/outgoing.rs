@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
+use bytes::Bytes;
+
 use crate::config::Role;
 use crate::digest;
 use crate::draft::{Draft, Hop};
@@ -15,11 +17,12 @@ use crate::message::{HeaderId, Lines, Method, Response, StatusCode};
 use crate::outbox::{Answer, Cause, Origin, Path, Question, SendError, Transport};
 use crate::planted::{Bug, planted};
 use crate::route;
-use crate::stack::{Asker, StackError};
+use crate::stack::{Asker, StackError, Timer};
 use crate::transaction::key::{Branch, Keys};
 use crate::transaction::next_hop::Met;
 use crate::transaction::{failover, next_hop, pass, print};
-use crate::turn::{Owner, Turn};
+use crate::turn::{Owner, Sender, Turn};
+use crate::wheel::TimerId;
 
 /// 401 and 407 answered within one request.
 const CHALLENGES: u8 = 4;
@@ -27,6 +30,9 @@ const CHALLENGES: u8 = 4;
 const INTERVALS: u8 = 5;
 /// Most octets of a MESSAGE whose whole way is not known (RFC 3428 section 8).
 const MESSAGE: usize = 1_300;
+
+/// An address that refuses connections does so under every name.
+const ANY: &str = "";
 
 /// A request that is passed on.
 #[derive(Debug)]
@@ -121,6 +127,8 @@ enum Stage {
     Trying(Id),
     /// An INVITE was accepted; further 2xx may come.
     Accepted(Id),
+    /// Without a transaction, and handed to a connection that may be refused: so many octets, kept until the timer fires.
+    Handed { timer: TimerId, octets: usize },
 }
 
 /// Whether TCP has been looked for because the request is too large for UDP (RFC 3261 section 18.1.1).
@@ -156,6 +164,7 @@ impl Outgoing {
             Stage::Asking(_) => "request: asking",
             Stage::Trying(_) => "request: trying",
             Stage::Accepted(_) => "request: accepted",
+            Stage::Handed { .. } => "request: handed to a connection",
         }
     }
 }
@@ -301,7 +310,7 @@ impl Turn<'_> {
             return Err(StackError::Forbidden("only an INVITE is cancelled (RFC 3261 9.1)"));
         }
         match outgoing.stage {
-            Stage::Accepted(_) => Err(StackError::State("an INVITE without a final response")),
+            Stage::Accepted(_) | Stage::Handed { .. } => Err(StackError::State("an INVITE without a final response")),
             Stage::Trying(_) if outgoing.cancelled.is_some() => Ok(()),
             Stage::Trying(client) => {
                 let provisional = outgoing.provisional || planted(Bug::EarlyCancel);
@@ -366,6 +375,11 @@ impl Turn<'_> {
                     && let Some(name) = outgoing.name()
                 {
                     self.stack.avoided.arrange(&name, &mut paths, self.now.mono);
+                }
+                if outgoing.by_tcp == ByTcp::Asking
+                    && outgoing.passing.as_ref().is_some_and(|passing| passing.is_stateless())
+                {
+                    paths.retain(|path| !self.stack.without_tcp.has(ANY, path, self.now.mono));
                 }
                 Ok(paths)
             }
@@ -509,11 +523,60 @@ impl Turn<'_> {
         if is_large && outgoing.passing.is_some() && self.outgoing_wants_tcp(id) {
             return self.outgoing_ask_tcp(id, Some(path));
         }
+        let why = if outgoing.draft.method == Method::Ack { Cause::Ack } else { Cause::Request };
+        let may_go_by_udp =
+            outgoing.by_tcp == ByTcp::Asked && path.transport.is_reliable() && !outgoing.paths.is_empty();
+        if may_go_by_udp && self.outgoing_has_room(bytes.len()) {
+            return self.outgoing_hand(id, path, bytes, why);
+        }
         let Some(outgoing) = self.stack.outgoing.remove(id) else { return };
         self.stack.counters.requests_out += 1;
-        let why = if outgoing.draft.method == Method::Ack { Cause::Ack } else { Cause::Request };
         self.send_raw(path, bytes.clone(), why);
         self.deliver_ack_sent(outgoing.owner, path, bytes);
+    }
+
+    /// Hands it to a connection. That may be refused, and nobody sends it again: until it can be taken to have left it is kept, for the next way, which is UDP in
+    /// the end (RFC 3261 section 18.1.1).
+    fn outgoing_hand(&mut self, id: Id, path: Path, bytes: Bytes, why: Cause) {
+        let octets = bytes.len();
+        let until = self.now.mono + self.stack.config.timers.t1_64();
+        let timer = self.start(until, Timer::Handed(id));
+        let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
+        outgoing.stage = Stage::Handed { timer, octets };
+        self.stack.kept += octets;
+        self.stack.counters.requests_out += 1;
+        self.send(Sender::Handed(id), path, bytes, why);
+    }
+
+    /// Whether what is handed to a connection is kept. Half of the requests under way are left to those with a transaction.
+    fn outgoing_has_room(&self, octets: usize) -> bool {
+        let config = &self.stack.config;
+        self.stack.kept.saturating_add(octets) <= config.max_kept_octets
+            && self.stack.outgoing.len() <= config.max_client_transactions / 2
+    }
+
+    /// The connection has refused it, or was lost before it had left. Its branch is the same on every way: who has got it nevertheless takes it for a repeat.
+    pub(crate) fn outgoing_unsent(&mut self, id: Id, why: &SendError) {
+        let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
+        let Stage::Handed { timer, octets } = outgoing.stage else { return };
+        outgoing.stage = Stage::Trying(Id::from_u64(0));
+        let path = outgoing.path;
+        self.stack.kept -= octets;
+        self.stop(timer);
+        // Who had a connection and lost it speaks TCP.
+        if let (Some(path), SendError::Unreachable) = (path, why) {
+            self.stack.without_tcp.failed(ANY, &path, self.now.mono, self.stack.config.avoid);
+        }
+        self.outgoing_try(id, Cause::Retry);
+    }
+
+    /// It has left by its connection.
+    pub(crate) fn outgoing_handed(&mut self, id: Id) {
+        if let Some(outgoing) = self.stack.outgoing.remove(id)
+            && let Stage::Handed { octets, .. } = outgoing.stage
+        {
+            self.stack.kept -= octets;
+        }
     }
 
     /// A response came up from the present try.

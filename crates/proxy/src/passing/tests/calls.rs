@@ -336,6 +336,27 @@ fn rfc3263_4_3_the_ack_of_a_2xx_passes_over_a_server_that_is_known_to_have_faile
 }
 
 #[test]
+fn rfc3261_18_1_1_a_large_ack_reaches_who_refuses_connections() {
+    let mut desk = Desk::to(&[(3, 1_000)]);
+    desk.hears(2, &invite());
+    desk.next(2, "SIP/2.0 100");
+    let passed = desk.next(3, "INVITE sip:b@192.0.2.3");
+    desk.answers(3, &passed, 200, "Contact: <sip:b@192.0.2.3>\n");
+    desk.next(2, "SIP/2.0 200");
+    let route = format!("Route: {}\n", passed.value(HeaderId::RecordRoute));
+    let ack = request("ACK", "sip:b@192.0.2.3", "2", &route).replace("Content-Length: 0", "Content-Length: 1400");
+    desk.hears(2, &(ack + &"x".repeat(1_400)));
+    let by_tcp = desk.next(3, "ACK sip:b@192.0.2.3");
+    assert!(by_tcp.value(HeaderId::Via).starts_with("SIP/2.0/TCP "), "{}", by_tcp.text);
+    desk.unsent(&by_tcp);
+    let by_udp = desk.next(3, "ACK sip:b@192.0.2.3");
+    assert!(by_udp.value(HeaderId::Via).starts_with("SIP/2.0/UDP "), "{}", by_udp.text);
+    assert_eq!(by_udp.headers.branch(), by_tcp.headers.branch());
+    desk.silent();
+    desk.empty();
+}
+
+#[test]
 fn rfc5626_5_1_the_edge_puts_the_flow_of_a_device_into_its_path() {
     let register = |lines: &str| {
         let text = request("REGISTER", "sip:elsewhere.example", "1", lines);
