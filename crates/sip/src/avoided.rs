@@ -16,7 +16,7 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// to somebody else's server could have that passed over.
 type Key = (Box<str>, Transport, SocketAddr);
 
-/// Those of one stack. Only servers that were found by name are here, and only requests that find several look here: whoever has no choice is sent to
+/// Those of one stack. Of servers only those that were found by name are here, and only requests that find several look here: whoever has no choice is sent to
 /// where he wants.
 #[derive(Debug, Default)]
 pub(crate) struct Avoided {

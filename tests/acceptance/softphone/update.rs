@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ua::{Builder, Call, CallError, Dialing};
 
 use super::{Ear, Phone, described, line};
-use crate::acceptance::wire::{Callee, body, field, number};
+use crate::acceptance::wire::{Callee, body, code, contact, field, number};
 
 /// What a peer says that takes UPDATE.
 const TAKES: &str = "Allow: INVITE, ACK, CANCEL, BYE, PRACK, UPDATE\r\n";
@@ -108,6 +108,35 @@ fn ta23_update_answered_491_in_confirmed() {
     other.hears();
 }
 
+/// The peer changes the call while we wait for our second try, and takes no UPDATE from then on.
+fn takes_no_more(callee: &mut Callee, ear: &Ear) {
+    let update = callee.request("UPDATE");
+    callee.reply(&update, "491 Request Pending", "");
+    let mut change = callee.wire().ask("INVITE");
+    (change.from, change.to) = (field(&update, "To").unwrap(), field(&update, "From").unwrap());
+    (change.call_id, change.uri) = (field(&update, "Call-ID").unwrap(), contact(&update));
+    change.more = vec![TAKES_NOT.trim_end().to_owned()];
+    change.body = described(ear.port(), 2, "sendrecv");
+    let answer = callee.wire().final_of(&change);
+    assert_eq!(code(&answer), 200, "{answer}");
+    let ack = callee.wire().within(&answer, "ACK", 1);
+    callee.wire().send(&ack);
+}
+
+#[test]
+fn ta23_update_answered_491_is_not_sent_again_to_whom_it_means_nothing_any_more() {
+    let (phone, mut callee, ear) = (Phone::new(), Callee::new(), Ear::new());
+    let call = standing(&phone, &mut callee, &ear, TAKES);
+    let (refused, ()) = phone.meanwhile(call.update(), || takes_no_more(&mut callee, &ear));
+    assert!(matches!(refused, Err(CallError::NotNow { .. })), "{refused:?}");
+    let (held, ()) = phone.meanwhile(call.hold(), || {
+        let reinvite = callee.request("INVITE");
+        callee.describe(&reinvite, "200 OK", &described(ear.port(), 3, "recvonly"));
+        callee.request("ACK");
+    });
+    held.unwrap();
+}
+
 #[test]
 fn ta23_update_is_not_sent_to_whom_it_means_nothing() {
     let (phone, mut callee, ear) = (Phone::with(Builder::hold_by_update), Callee::new(), Ear::new());
@@ -140,4 +169,82 @@ fn ta23_update_is_not_sent_to_whom_it_means_nothing() {
     });
     held.unwrap();
     assert!(field(&reinvite, "CSeq").unwrap().ends_with(" INVITE") && body(&reinvite).contains("a=sendonly"));
+}
+
+/// Another telephone behind the same INVITE answers reliably, and wants to hear there.
+fn another_answers(callee: &mut Callee, invite: &str, ear: &Ear) {
+    callee.wire().tag = "another".to_owned();
+    let says = format!("Require: 100rel\r\nRSeq: 7\r\n{TAKES}");
+    callee.wire().reply(invite, "183 Session Progress", &says, &described(ear.port(), 1, "sendrecv"));
+    let prack = callee.request("PRACK");
+    callee.reply(&prack, "200 OK", "");
+    ear.hears();
+}
+
+/// The call is with who hears there, and with nobody else: a hold goes through.
+fn is_with(phone: &Phone, callee: &mut Callee, call: &Call, [ear, other]: [&Ear; 2]) {
+    ear.hears();
+    assert!(other.falls_silent(), "nobody else is talked to");
+    let (held, reinvite) = phone.meanwhile(call.hold(), || {
+        let reinvite = callee.request("INVITE");
+        callee.describe(&reinvite, "200 OK", &described(ear.port(), 3, "recvonly"));
+        callee.request("ACK");
+        reinvite
+    });
+    held.unwrap();
+    assert!(field(&reinvite, "To").unwrap().ends_with(";tag=another"), "{reinvite}");
+}
+
+/// Nobody knows whose call it becomes.
+#[test]
+fn ta23_update_is_not_sent_where_several_answer_early() {
+    let (phone, mut callee) = (Phone::new(), Callee::new());
+    let ears = [Ear::new(), Ear::new()];
+    let (dialing, invite) = early(&phone, &mut callee, &ears[0], TAKES);
+    another_answers(&mut callee, &invite, &ears[1]);
+    let sent = phone.sent();
+    assert!(matches!(phone.run(dialing.update()), Err(CallError::NotNow { .. })));
+    assert_eq!(phone.sent(), sent, "no packet");
+    callee.wire().reply(&invite, "200 OK", "", "");
+    let call = phone.run(dialing.answer()).unwrap();
+    callee.request("ACK");
+    is_with(&phone, &mut callee, &call, [&ears[1], &ears[0]]);
+}
+
+/// Whoever got the UPDATE knows nothing of the call by then.
+#[test]
+fn ta23_update_to_one_who_loses_the_call_leaves_it_with_another() {
+    let (phone, mut callee) = (Phone::new(), Callee::new());
+    let ears = [Ear::new(), Ear::new()];
+    let (dialing, invite) = early(&phone, &mut callee, &ears[0], TAKES);
+    let (refused, update) = phone.meanwhile(dialing.update(), || {
+        let update = callee.request("UPDATE");
+        callee.wire().tag = "another".to_owned();
+        callee.wire().reply(&invite, "200 OK", "", &described(ears[1].port(), 1, "sendrecv"));
+        callee.request("ACK");
+        update
+    });
+    assert!(refused.is_err(), "{refused:?}");
+    let call = phone.run(dialing.answer()).unwrap();
+    callee.reply(&update, "481 Call/Transaction Does Not Exist", "");
+    is_with(&phone, &mut callee, &call, [&ears[1], &ears[0]]);
+}
+
+/// What he answers is an answer to an offer that is in force no more.
+#[test]
+fn ta23_update_to_one_who_answers_it_after_another_has_come_changes_nothing() {
+    let (phone, mut callee) = (Phone::new(), Callee::new());
+    let ears = [Ear::new(), Ear::new(), Ear::new()];
+    let (dialing, invite) = early(&phone, &mut callee, &ears[0], TAKES);
+    let (refused, ()) = phone.meanwhile(dialing.update(), || {
+        let update = callee.request("UPDATE");
+        another_answers(&mut callee, &invite, &ears[1]);
+        callee.wire().reply(&update, "200 OK", "", &described(ears[2].port(), 2, "sendrecv"));
+    });
+    assert!(matches!(refused, Err(CallError::NotNow { .. })), "{refused:?}");
+    callee.wire().reply(&invite, "200 OK", "", "");
+    let call = phone.run(dialing.answer()).unwrap();
+    callee.request("ACK");
+    assert!(ears[2].packet(Duration::from_millis(1)).is_none(), "nothing by the answer that was too late");
+    is_with(&phone, &mut callee, &call, [&ears[1], &ears[0]]);
 }

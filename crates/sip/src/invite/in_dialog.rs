@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::ending::{self, Final};
 use super::event::{Refusal, SessionEvent};
-use super::session::{Asked, Change, Exchange, Heard, State, Update};
+use super::session::{Asked, Change, Exchange, Heard, Session, State, Update};
 use super::session_timer::{self, Asked as Timer};
 use super::{REQUEST, making, modify, offer_answer, prack, reliable, uas};
 use crate::event::{Event, Failure};
@@ -70,9 +70,14 @@ fn dialog_to_use(turn: &Turn<'_>, s: SessionId) -> Result<DialogId, StackError> 
     }
 }
 
-/// Sends an UPDATE that may be tried again.
+/// Sends an UPDATE that may be tried again. Of several early dialogs nobody knows which becomes the call, and which of their exchanges is in force is for the
+/// application to know: then there is none.
 pub(super) fn ask_change(turn: &mut Turn<'_>, s: SessionId, change: Change) -> Result<ClientTx, StackError> {
     let dialog = dialog_to_use(turn, s)?;
+    let is_early = |session: &Session| matches!(session.state, State::Calling(_));
+    if super::get(turn, s).is_some_and(|session| is_early(session) && session.has_forked()) {
+        return Err(StackError::State("one early dialog, and not several"));
+    }
     let (method, lines, body) = (change.method.clone(), change.lines.clone(), change.body.clone());
     ask(turn, s, dialog, method, lines, body, Why::Change(Box::new(change)))
 }
@@ -135,7 +140,7 @@ fn ask(
         Why::Change(change) => (Some(change), false),
         Why::Refresh => (None, true),
     };
-    session.work().asked.push(Asked { tx, dialog, method, offered, known, change, refresh });
+    session.work().asked.push(Asked { tx, dialog, method, offered, known, change, refresh, told: false });
     Ok(tx)
 }
 
@@ -163,8 +168,8 @@ pub(super) fn on_response(
         }
     }
     let refusal = (!response.code().is_success()).then(|| Refusal::Response(response.clone()));
-    let quiet = asked.is_quiet();
-    if asked.method == Method::Update && response.code().is_success() && is_standing(turn, s) {
+    let (quiet, astray) = (asked.is_quiet(), is_astray(turn, s, asked.dialog));
+    if asked.method == Method::Update && response.code().is_success() && is_standing(turn, s) && !astray {
         session_timer::answered(turn, s, timer, response.headers());
     }
     if asked.method == Method::Prack && response.code() == StatusCode::SERVER_INTERNAL_ERROR {
@@ -180,20 +185,39 @@ pub(super) fn on_response(
         },
     }
     let refreshed = asked.refresh;
-    after(turn, s, &asked.method, refusal, (asked.known, refreshed));
+    after(turn, s, &asked.method, refusal, (asked.known && !astray, refreshed));
 }
 
 /// No response to one of these.
 pub(super) fn on_failure(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, why: Failure) {
     let Some(asked) = take_asked(turn, s, tx) else { return };
     let refusal = Refusal::Failure(why.clone());
-    let quiet = asked.is_quiet();
+    let (quiet, astray) = (asked.is_quiet(), is_astray(turn, s, asked.dialog));
     match asked.change {
         None if quiet => {}
         None => turn.emit(Event::RequestFailed { tx, why }),
         Some(change) => update_refused(turn, s, *change, &refusal, asked.known),
     }
-    after(turn, s, &asked.method, Some(refusal), (asked.known, asked.refresh));
+    after(turn, s, &asked.method, Some(refusal), (asked.known && !astray, asked.refresh));
+}
+
+/// The dialog of a call that has been answered, of which others may have been early. What was to change in another of them comes to nothing, and nothing that still
+/// comes of it concerns the call (RFC 3261 section 13.2.2.4).
+pub(super) fn confirmed(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId) {
+    let Some(work) = super::get_mut(turn, s).and_then(|session| session.work.as_mut()) else { return };
+    let mut lost = false;
+    for asked in work.asked.iter_mut().filter(|asked| asked.dialog != dialog && asked.change.is_some()) {
+        (asked.change, asked.offered, asked.told, lost) = (None, false, true, true);
+    }
+    if lost {
+        let refusal = Refusal::Failure(Failure::NoRoute("somebody else has answered the call".to_owned()));
+        super::emit(turn, s, SessionEvent::UpdateFailed { refusal });
+    }
+}
+
+/// Whether a dialog has lost against another fork.
+fn is_astray(turn: &Turn<'_>, s: SessionId, dialog: DialogId) -> bool {
+    is_standing(turn, s) && super::get(turn, s).is_some_and(|session| session.dialog != Some(dialog))
 }
 
 fn is_plain(turn: &Turn<'_>, s: SessionId, tx: ClientTx) -> bool {

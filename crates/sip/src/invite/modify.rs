@@ -86,7 +86,7 @@ impl Turn<'_> {
     /// treated as for [`Turn::reinvite`].
     ///
     /// # Errors
-    /// [`StackError::State`] when the peer's Allow lacks UPDATE, when there is no dialog yet, while an UPDATE of the stack's own that refreshes the
+    /// [`StackError::State`] when the peer's Allow lacks UPDATE, when there is no dialog yet or more than one early one, while an UPDATE of the stack's own that refreshes the
     /// session is unanswered ([`SessionEvent::Refreshed`] tells of its end), or, with an offer, while another offer of either side is.
     pub fn update(&mut self, s: SessionId, body: Option<Body>, lines: Lines) -> Result<ClientTx, StackError> {
         let session = super::get(self, s).ok_or(StackError::Gone)?;

@@ -168,6 +168,7 @@ fn send(
         known: false,
         change: None,
         refresh: false,
+        told: false,
     });
     Ok(tx)
 }

@@ -219,9 +219,9 @@ pub(super) struct Work {
 }
 
 impl Asked {
-    /// The stack's own PRACK or refresh, or a PRACK without an offer: nobody wants to know its response.
+    /// The stack's own PRACK or refresh, a PRACK without an offer, or what has come to nothing: nobody wants to know its response.
     pub(super) fn is_quiet(&self) -> bool {
-        self.refresh || self.method == Method::Prack && !self.offered
+        self.told || self.refresh || self.method == Method::Prack && !self.offered
     }
 }
 
@@ -265,6 +265,8 @@ pub(super) struct Asked {
     pub(super) change: Option<Box<Change>>,
     /// The stack's own refresh (RFC 4028).
     pub(super) refresh: bool,
+    /// The application has been told already what becomes of it.
+    pub(super) told: bool,
 }
 
 /// A request of the peer in the dialog.
@@ -344,6 +346,11 @@ impl Session {
             State::Calling(calling) | State::Cancelling(calling) => Some(&mut calling.forks),
             _ => self.work.as_mut()?.forks.as_mut().map(|(forks, _)| &mut **forks),
         }
+    }
+
+    /// Whether there has been more than one dialog.
+    pub(super) fn has_forked(&self) -> bool {
+        self.forks().is_some_and(|forks| forks.count > 1)
     }
 
     /// For [`crate::Stack::states`].

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::ending::{self, Final};
 use super::event::{By, Forks, Refusal, SessionEvent};
 use super::prack::Arrival;
-use super::session::{Acked, Bye, Calling, Early, Exchange, Forked, Keys, Offer, Session, State};
+use super::session::{Acked, Bye, Calling, Early, Exchange, Forked, Keys, Offer, Session, State, Update};
 use super::session_timer::Asked as Timer;
-use super::{ACK, INVITE, Kind, making, offer_answer, prack, session_timer};
+use super::{ACK, INVITE, Kind, in_dialog, making, offer_answer, prack, session_timer};
 use crate::dialog::Phase;
 use crate::draft::{ContactSpec, Draft};
 use crate::id::{DialogId, SessionId};
@@ -249,8 +249,13 @@ fn first(
 ) {
     let Some(offered) = confirm(turn, s, dialog, State::Standing) else { return };
     if let Some(session) = super::get_mut(turn, s) {
+        if session.has_forked() {
+            // It may have been another's.
+            session.update = Update::Unknown;
+        }
         session.learn_allow(response.headers());
     }
+    in_dialog::confirmed(turn, s, dialog);
     if bye {
         acknowledge(turn, s, response.headers().cseq().number, None);
         set_state(turn, s, State::Leaving(Bye::Settled));

@@ -127,10 +127,19 @@ pub(super) struct Change {
 pub(super) enum Step {
     /// For the end of an exchange of the peer.
     Waiting,
-    /// The re-INVITE has left.
+    /// The re-INVITE or UPDATE has left.
     Sent,
     /// For the alarm after a 491.
     Crossed(AlarmId),
+    /// Sent before the answer, to one of several who were called; another's description is in force since then. For its end.
+    Lost,
+}
+
+/// Another's description is in force now: what comes of a change that was sent to the one before is nothing to us.
+pub(super) fn lose(change: &mut Option<Change>) {
+    if let Some(change) = change.as_mut().filter(|change| matches!(change.step, Step::Sent)) {
+        change.step = Step::Lost;
+    }
 }
 
 impl Call {

@@ -25,6 +25,12 @@ use super::telling::{failed, refused, tell};
 use crate::error::CallError;
 use crate::place::Place;
 
+/// Why there is no UPDATE to who has said nothing of it, or that it is not taken.
+const NOT_TAKEN: &str = "the other side has not said that it takes UPDATE";
+/// Why there is none before the answer.
+const NOT_YET: &str =
+    "there is an offer without an answer, none that was answered reliably, or more than one who answers";
+
 impl Phone {
     /// Holds or resumes: a re-INVITE whose offer says so (RFC 3264 section 8.4), as soon as nothing of the peer is in the way.
     pub(super) fn hold(
@@ -53,16 +59,20 @@ impl Phone {
             return tell(reply, Err(CallError::Busy));
         }
         if !turn.takes_update(call.session) {
-            return tell(reply, Err(not_now("the other side has not said that it takes UPDATE")));
+            return tell(reply, Err(not_now(NOT_TAKEN)));
         }
         let held = call.sound.held_by_us;
         call.change = Some(Change { hold: held, held, by_update: true, reply, step: Step::Waiting, crossed: false });
+        self.change_now(key, turn);
+    }
+
+    /// Sends it if it can be sent now, or gives it up where nobody would come back to it: before the answer.
+    fn change_now(&mut self, key: Key, turn: &mut Turn<'_>) {
         self.change(key, turn);
-        // Before the answer nobody would come back to it.
         if let Some(call) = self.calls.get_mut(&key).filter(|call| !matches!(call.stage, Stage::Standing))
             && let Some(change) = call.change.take_if(|change| matches!(change.step, Step::Waiting))
         {
-            tell(change.reply, Err(not_now("there is an offer without an answer, or none that was answered reliably")));
+            tell(change.reply, Err(not_now(NOT_YET)));
         }
     }
 
@@ -70,6 +80,13 @@ impl Phone {
     pub(super) fn change(&mut self, key: Key, turn: &mut Turn<'_>) {
         let Some(call) = self.calls.get_mut(&key) else { return };
         let Some(change) = call.change.as_mut().filter(|change| matches!(change.step, Step::Waiting)) else { return };
+        // Its Allow is another by now, and nothing that comes would let the change through.
+        if change.by_update && !turn.takes_update(call.session) {
+            if let Some(change) = call.change.take() {
+                tell(change.reply, Err(not_now(NOT_TAKEN)));
+            }
+            return;
+        }
         let (media, hold, held, place) = (&mut call.sound.media, change.hold, change.held, &self.parts.place);
         if media.state() != NegotiationState::Stable {
             return;
@@ -105,7 +122,7 @@ impl Phone {
             return false;
         }
         change.step = Step::Waiting;
-        self.change(key, turn);
+        self.change_now(key, turn);
         true
     }
 
@@ -116,6 +133,9 @@ impl Phone {
             return self.refreshed(key, outcome.ok(), turn);
         }
         let Some(mut change) = call.change.take() else { return };
+        if matches!(change.step, Step::Lost) {
+            return tell(change.reply, Err(not_now("somebody else has answered the call meanwhile")));
+        }
         let (hold, held) = (change.hold, change.held);
         let outcome = match outcome {
             Ok(response) => match description(response.headers()) {

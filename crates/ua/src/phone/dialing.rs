@@ -5,7 +5,7 @@ use sip::invite::Refusal;
 use sip::message::{Body, HeaderId, Lines, Method, Response, StatusCode};
 use sip::{DialogId, Draft, SessionId, Turn};
 
-use super::call::{Call, Dialing, Sound, Stage};
+use super::call::{Call, Dialing, Sound, Stage, lose};
 use super::sound::description;
 use super::state::Phone;
 use super::telling::{failed, first_hop, reason_of, refused, tell};
@@ -129,7 +129,10 @@ impl Phone {
         let tag = tag.unwrap_or_default();
         match &dialing.answered_by {
             Some(known) if known == tag => return Ok(()),
-            Some(_) => call.sound.media = dialing.offered.clone(),
+            Some(_) => {
+                call.sound.media = dialing.offered.clone();
+                lose(&mut call.change);
+            }
             None => {}
         }
         dialing.answered_by = Some(tag.to_owned());
@@ -138,11 +141,12 @@ impl Phone {
 
     /// An offer in a reliable response of the dialog with this To tag: the answer, or the refusal, and what is agreed.
     fn fork_offered(&mut self, key: Key, tag: &str, offer: &[u8]) -> (Option<Vec<u8>>, Result<Agreed, CallError>) {
-        let Some(Call { stage: Stage::Dialing(dialing), sound, .. }) = self.calls.get_mut(&key) else {
+        let Some(Call { stage: Stage::Dialing(dialing), sound, change, .. }) = self.calls.get_mut(&key) else {
             return (None, Err(CallError::Ended));
         };
         if dialing.answered_by.is_some() {
             sound.media = dialing.offered.clone();
+            lose(change);
         }
         dialing.answered_by = Some(tag.to_owned());
         match sound.media.answer(offer) {
@@ -201,6 +205,7 @@ impl Phone {
         {
             // Another fork's offer was answered before.
             call.sound.media = dialing.offered.clone();
+            lose(&mut call.change);
         }
         match call.sound.media.answer(offer) {
             Ok((answer, agreed)) => {

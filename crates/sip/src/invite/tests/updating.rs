@@ -1,10 +1,12 @@
 //! UPDATE: RFC 3311.
 
+use super::forks::{contact_named, forked};
 use super::network::*;
 use super::{NO_CODE, called, calling, calls, code, early};
 use crate::id::{ServerTx, SessionId};
-use crate::invite::SessionEvent;
+use crate::invite::{Forks, SessionEvent};
 use crate::message::{Lines, Method};
+use crate::stack::StackError;
 
 fn asked(net: &mut Network, a: usize) -> ServerTx {
     pick(&net.events(a), |_, event| match event {
@@ -217,4 +219,59 @@ fn rfc3311_5_3_481_and_silence_end_the_call() {
         assert_eq!(kind(net.inbox(r).last().unwrap()), "BYE");
         net.assert_nothing_left();
     }
+}
+
+/// Whatever comes of an UPDATE to who has lost: a refusal that would end the call, silence, or what it would change.
+#[test]
+fn rfc3261_13_2_2_4_an_update_to_another_fork_does_nothing_to_the_call() {
+    for status in [481, 408, 0, 200] {
+        let mut net = Network::new();
+        let (a, r, s, invite) = forked(&mut net, Forks::KeepFirst, false);
+        net.say(r, a, &respond(&invite, 180, "one", &contact_named("one"), ""));
+        net.settle();
+        net.turn(a, |turn| turn.update(s, None, Lines::default())).unwrap();
+        net.settle();
+        let update = net.one(r);
+        assert_eq!((kind(&update).as_str(), tag(header(&update, "To"))), ("UPDATE", "one"));
+        net.say(r, a, &respond(&invite, 200, "two", &contact_named("two"), ANSWER));
+        net.settle();
+        assert_eq!(net.news(a), ["Progress", "UpdateFailed", "Answered"]);
+        assert_eq!(kinds(&net.inbox(r)), ["ACK"]);
+        if status == 0 {
+            net.run(33_000);
+        } else {
+            net.say(r, a, &respond(&update, status, "", &contact_named("one"), ""));
+            net.settle();
+        }
+        assert!(net.inbox(r).iter().all(|text| kind(text) == "UPDATE"), "{status}: no BYE");
+        assert!(net.news(a).is_empty(), "{status}");
+        net.turn(a, |turn| assert_eq!(turn.dialog_of(s).unwrap().remote_target(), "sip:two@10.0.0.2"));
+        net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+        net.assert_nothing_left();
+    }
+}
+
+#[test]
+fn rfc3311_5_1_no_update_to_one_of_several_early_dialogs() {
+    let mut net = Network::new();
+    let (a, r, s, invite) = forked(&mut net, Forks::KeepFirst, false);
+    let takes = "Allow: INVITE, ACK, CANCEL, BYE, UPDATE\r\n";
+    for fork in ["one", "two"] {
+        let lines = contact_named(fork) + takes;
+        net.say(r, a, &respond(&invite, 180, fork, &lines, ""));
+    }
+    net.settle();
+    let refused = net.turn(a, |turn| turn.update(s, None, Lines::default()));
+    assert!(matches!(refused, Err(StackError::State(_))), "{refused:?}");
+    // Whoever answers says for himself whether he takes it.
+    assert!(net.turn(a, |turn| turn.takes_update(s)));
+    net.say(r, a, &respond(&invite, 200, "two", &contact_named("two"), ANSWER));
+    net.settle();
+    assert!(!net.turn(a, |turn| turn.takes_update(s)));
+    net.inbox(r);
+    net.turn(a, |turn| turn.update(s, None, Lines::default())).unwrap();
+    net.settle();
+    assert_eq!(tag(header(&net.one(r), "To")), "two");
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+    net.assert_nothing_left();
 }
