@@ -44,7 +44,7 @@ fn assert_undisturbed(bystander: Program) {
 
 /// A call to a device that cannot be had is told so, and another call goes on.
 fn assert_unavailable(address: &str) {
-    let other = bystander(address, "3");
+    let other = bystander(address, "6");
     let (code, output) = call(address, "1001", "1002", &[]).finish();
     assert_eq!(code, 8, "{output}");
     assert!(output.contains("480"), "{output}");
@@ -201,7 +201,7 @@ fn limit_files(program: &Program, most: u32) {
 /// Two calls stand when there are no more files: a third is refused, the two go on, and once there are files the next is taken.
 fn calls_without_files(program: &Program, call: impl Fn(&str, &str) -> Program) {
     let two = ["1001", "1002"].map(|user| {
-        let mut standing = call(user, "5");
+        let mut standing = call(user, "8");
         standing.wait_for("the first packet has come");
         standing
     });
@@ -212,7 +212,7 @@ fn calls_without_files(program: &Program, call: impl Fn(&str, &str) -> Program) 
     assert!(output.contains("503"), "{output}");
     two.into_iter().for_each(assert_undisturbed);
     limit_files(program, 256);
-    let (code, output) = call("1003", "2").finish();
+    let (code, output) = call("1003", "6").finish();
     assert_eq!(code, 0, "{output}");
 }
 

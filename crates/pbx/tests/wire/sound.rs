@@ -11,6 +11,9 @@ use audio::level::Dbfs;
 use audio::tone::ToneGenerator;
 use sdp::Session;
 
+/// On a busy machine it may take a while until a tone stands for as long as is wanted: what was not heard by then is not heard at all.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// One media port of a phone.
 pub(crate) struct Sound {
     socket: UdpSocket,
@@ -31,7 +34,6 @@ impl Sound {
             Some((socket, UdpSocket::bind(("127.0.0.1", port.checked_add(1)?)).ok()?))
         };
         let (socket, reports) = std::iter::repeat_with(pair).flatten().next().unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
         let ssrc = u32::from(socket.local_addr().unwrap().port()) << 8;
         Self { socket, _reports: reports, codec, sequence: 1, stamp: 160, ssrc, digits: Vec::new() }
     }
@@ -54,11 +56,10 @@ impl Sound {
         self.talk_while(to, hz, |since, _| since < span)
     }
 
-    /// Sends `hz` (0: nothing) until `tone` has stood for `long` in what is heard, and gives all of that. On a busy machine it may take a while:
-    /// what was not heard after ten times as long is not heard at all.
+    /// Sends `hz` (0: nothing) until `tone` has stood for `long` in what is heard, and gives all of that, or what was heard in [`PATIENCE`].
     pub(crate) fn talk_until_heard(&mut self, to: SocketAddr, hz: f64, tone: f64, long: Duration) -> Vec<i16> {
         let mut stands = standing(tone);
-        self.talk_while(to, hz, |since, heard| since < long || (since < long * 10 && stands(heard) < long))
+        self.talk_while(to, hz, |since, heard| since < long || (since < PATIENCE && stands(heard) < long))
     }
 
     fn talk_while(&mut self, to: SocketAddr, hz: f64, mut goes_on: impl FnMut(Duration, &[i16]) -> bool) -> Vec<i16> {
@@ -68,7 +69,8 @@ impl Sound {
         let began = Instant::now();
         let mut next = Duration::ZERO;
         while goes_on(began.elapsed(), &heard) {
-            if began.elapsed() >= next {
+            // Who wakes late sends all that was due meanwhile: lateness does not add up.
+            while began.elapsed() >= next {
                 next += Duration::from_millis(20);
                 if let Some(tone) = &mut tone {
                     let mut frame = [0_i16; 160];
@@ -85,7 +87,7 @@ impl Sound {
                 self.sequence = self.sequence.wrapping_add(1);
                 self.stamp = self.stamp.wrapping_add(160);
             }
-            self.hear(&mut heard);
+            self.hear_until(began + next, &mut heard);
         }
         heard
     }
@@ -118,9 +120,13 @@ impl Sound {
         &self.digits
     }
 
-    fn hear(&mut self, heard: &mut Vec<i16>) {
+    /// Hears what comes until then, and what waits for longer.
+    fn hear_until(&mut self, end: Instant, heard: &mut Vec<i16>) {
         let mut packet = [0_u8; 2_048];
-        while let Ok((length, _)) = self.socket.recv_from(&mut packet) {
+        loop {
+            let wait = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            self.socket.set_read_timeout(Some(wait)).unwrap();
+            let Ok((length, _)) = self.socket.recv_from(&mut packet) else { return };
             if packet[1] & 0x7f == 101 && length >= 16 && packet[13] & 0x80 != 0 {
                 self.digits.push(packet[12]);
             }
@@ -134,7 +140,7 @@ impl Sound {
 
     /// Throws away what waits.
     pub(crate) fn drain(&mut self) {
-        self.hear(&mut Vec::new());
+        self.hear_until(Instant::now(), &mut Vec::new());
     }
 }
 
@@ -169,13 +175,12 @@ fn come_first() {
     let _ = rustix::process::setpriority_process(None, -11);
 }
 
-/// Two phones talk, each with its own tone, until each has heard that of the other for as long as it wants. On a busy machine it may take a while:
-/// what was not heard after ten times as long is not heard at all.
+/// Two phones talk, each with its own tone, until each has heard that of the other for as long as it wants, or [`PATIENCE`] is over.
 pub(crate) fn both_ways(
     a: (&mut Sound, SocketAddr, Duration),
     b: (&mut Sound, SocketAddr, Duration),
 ) -> (Vec<i16>, Vec<i16>) {
-    let (most, content) = (10 * a.2.max(b.2), AtomicUsize::new(0));
+    let content = AtomicUsize::new(0);
     let talk = |(sound, to, long): (&mut Sound, SocketAddr, Duration), says: f64, hears: f64| {
         let (mut stands, mut counted) = (standing(hears), false);
         sound.talk_while(to, says, |since, heard| {
@@ -183,7 +188,7 @@ pub(crate) fn both_ways(
                 counted = true;
                 content.fetch_add(1, Ordering::SeqCst);
             }
-            since < most && content.load(Ordering::SeqCst) < 2
+            since < PATIENCE && content.load(Ordering::SeqCst) < 2
         })
     };
     std::thread::scope(|scope| {

@@ -30,7 +30,8 @@ fn builder() -> Builder {
     Endpoint::builder().udp("127.0.0.1:0").timers(timers).media_ports(20_000..=29_999)
 }
 
-/// Every message an endpoint sends and receives: `> INVITE sip:..`, `< SIP/2.0 200 OK`.
+/// Every message an endpoint sends and receives: `> INVITE sip:..`, `< SIP/2.0 200 OK`. Each counts once: with a T1 of 50 ms a busy machine has
+/// them repeated.
 #[derive(Clone, Default)]
 struct Wire(Arc<Mutex<Vec<(bool, String)>>>);
 
@@ -39,7 +40,11 @@ impl Wire {
         let wire = self.clone();
         builder.tap(move |seen| {
             let out = matches!(seen.direction, Direction::Out(_));
-            wire.0.lock().unwrap().push((out, String::from_utf8_lossy(seen.bytes).into_owned()));
+            let message = (out, String::from_utf8_lossy(seen.bytes).into_owned());
+            let mut all = wire.0.lock().unwrap();
+            if !all.contains(&message) {
+                all.push(message);
+            }
         })
     }
 
