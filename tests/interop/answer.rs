@@ -13,8 +13,8 @@ fn echo_heard(arguments: &[&str]) -> f64 {
     let mut phone = Baresip::start(PHONE, 440);
     phone.command("dial", &format!("sip:robot@{address}"));
     phone.wait_for("CALL_ESTABLISHED");
-    // RTCP reports are at least 2.5 s apart: by the third, several seconds of audio have passed.
-    for _ in 0..3 {
+    // RTCP reports are at least 2.5 s apart: by the fourth, ten seconds of audio have passed.
+    for _ in 0..4 {
         phone.wait_for("CALL_RTCP");
     }
     phone.command("hangup", "");

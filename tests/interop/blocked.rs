@@ -80,6 +80,11 @@ fn halved_with(settings: &str) -> Halved {
     Halved { strace, server, http, wire, home: ask.call_id }
 }
 
+/// Whether a message is about a request of this method.
+fn is_of(message: &str, method: &str) -> bool {
+    field(message, "CSeq").is_some_and(|cseq| cseq.ends_with(method))
+}
+
 /// Holds up the first loop of a server from its next wait on.
 fn block(server: &Server) -> Program {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", server.program.id())).unwrap();
@@ -120,13 +125,18 @@ impl Halved {
         let mut last = self.wire.ask("OPTIONS");
         last.call_id.clone_from(&self.home);
         self.wire.send(&last);
-        let mut all = Vec::new();
+        let (mut all, end) = (Vec::new(), Instant::now() + PATIENCE);
         loop {
-            let message = self.wire.next(PATIENCE).unwrap();
-            if message.contains(&last.branch) {
-                return all;
+            match self.wire.next(QUIET) {
+                Some(message) if message.contains(&last.branch) => return all,
+                // The answer to a question of before that was asked twice.
+                Some(message)
+                    if field(&message, "Call-ID") == Some(self.home.clone()) && is_of(&message, "OPTIONS") => {}
+                Some(message) => all.push(message),
+                // It may have found no room in a socket.
+                None => self.wire.send(&last),
             }
-            all.push(message);
+            assert!(Instant::now() < end, "the loop that runs does not answer");
         }
     }
 
@@ -213,7 +223,10 @@ fn a_loop_whose_queue_of_questions_is_full_costs_503_at_once() {
         halved.until_taken().iter().for_each(|answer| take(&mut sent, answer));
     }
     while !sent.is_empty() {
-        take(&mut sent, &halved.wire.next(PATIENCE).unwrap());
+        let answer = halved.wire.next(PATIENCE).unwrap();
+        if is_of(&answer, "MESSAGE") {
+            take(&mut sent, &answer);
+        }
     }
     assert_eq!(slow + fast, 2 * COMMANDS);
     // A few places were taken: by the questions before, and by news of who knows one hash only.
@@ -266,6 +279,16 @@ fn rfc3261_21_5_4_what_a_slow_loop_has_no_room_for_is_503_by_the_other() {
     // Answers that found no room in the socket here are sent again to who asks again: as repeats, for none of what waited was thrown away.
     let taken =
         |halved: &Halved| Counts::of(&halved.http).sum("offhook_sip_requests_total", "\"OPTIONS\",direction=\"in\"");
+    if let Some(call_id) = open.keys().next() {
+        // Who answers this has taken all that waited before it.
+        let mut last = halved.wire.ask("OPTIONS");
+        last.call_id.clone_from(call_id);
+        halved.wire.send(&last);
+        while halved.wire.answer_within(&last, LULL).is_none() {
+            assert!(Instant::now() < end, "the loop that was blocked does not answer");
+            halved.wire.send(&last);
+        }
+    }
     let once = taken(&halved);
     while !open.is_empty() {
         assert!(Instant::now() < end, "{} are not answered", open.len());

@@ -91,12 +91,12 @@ fn rfc3550_8_2_our_own_packets_from_a_mirror_are_no_audio() {
     assert!(output.contains("what we sent came back"), "{output}");
 }
 
-/// Three seconds of 1000 Hz before the answer or nothing, and what was recorded of it: seconds of the tone, and what our side said.
+/// Six seconds of 1000 Hz before the answer or nothing, and what was recorded of it: seconds of the tone, and what our side said.
 fn heard_before_the_answer(speaks: bool) -> (f64, String) {
     let folder = tempfile::tempdir().unwrap();
     let (speech, recording) = (folder.path().join("speech.ulaw"), folder.path().join("heard.wav"));
     let mut tone = ToneGenerator::single(SampleRate::NARROW, 1_000.0, Dbfs(-10.0)).unwrap();
-    let (mut samples, mut encoded) = (vec![0; 24_000], vec![0; 24_000]);
+    let (mut samples, mut encoded) = (vec![0; 48_000], vec![0; 48_000]);
     tone.fill(&mut samples);
     Codec::Pcmu.encoder().encode(&samples, &mut encoded).unwrap();
     std::fs::write(&speech, encoded).unwrap();

@@ -30,6 +30,9 @@ fn robot(home: &Server, transport: &str, proxies: &[&Server]) -> Program {
     robot
 }
 
+/// The exit code of a call that heard too little of the tone it expected.
+const BROKEN: i32 = 10;
+
 /// What becomes of a call of 1001 to 1002 at a home that hears itself: its exit code and what it says.
 fn call(home: &Server) -> (i32, String) {
     let account = format!("sip:1001@{}", home.address);
@@ -41,7 +44,8 @@ fn call(home: &Server) -> (i32, String) {
 /// Such a call that reaches the robot.
 #[track_caller]
 fn reached(home: &Server) {
-    let (code, said) = call(home);
+    // A machine that is busy for 3 s breaks the tone of one call, not of three.
+    let (code, said) = (0..3).map(|_| call(home)).find(|(code, _)| *code != BROKEN).unwrap_or((BROKEN, String::new()));
     assert_eq!(code, 0, "{said}");
 }
 
@@ -134,7 +138,7 @@ fn rfc5626_6_baresip_registers_over_a_flow_and_is_called_along_it() {
 fn call_heard(home: &Server) -> i32 {
     let account = format!("sip:1001@{}", home.address);
     let identity = ["--account", &account, "--password", "secret1", "--sip", "127.0.0.1:0"];
-    offhook::start(&[&["call", "1002", "--for", "3", "--expect-tone", "1000"], &identity[..]].concat()).finish().0
+    offhook::start(&[&["call", "1002", "--for", "6", "--expect-tone", "1000"], &identity[..]].concat()).finish().0
 }
 
 #[test]
@@ -147,7 +151,7 @@ fn rfc5627_4_3_kamailio_gives_our_phone_an_address_and_takes_calls_from_it() {
         offhook::start(&["answer", "--echo", "--sip", "127.0.0.1:0", "--account", &called, "--password", password]);
     robot.wait_for("registered");
     let identity = ["--account", &account("1001"), "--password", "secret1001", "--sip", "127.0.0.1:0"];
-    let sound = ["--tone", "440", "--for", "2", "--expect-tone", "440", "-vv"];
+    let sound = ["--tone", "440", "--for", "5", "--expect-tone", "440", "-vv"];
     for outbound in [Some(outbound.as_str()), None] {
         let arguments = [&["call", "1002"], &identity[..], &sound[..], outbound.as_slice()].concat();
         let (code, output) = offhook::start(&arguments).finish();

@@ -137,7 +137,7 @@ fn call(expected: &str) -> (i32, f64, f64) {
     let directory = tempfile::tempdir().unwrap();
     let (file, account) = (directory.path().join("heard.wav"), format!("sip:1001@{address}"));
     let identity = ["--account", &account, "--password", "secret1001", "--sip", "127.0.0.1:0"];
-    let sound = ["--tone", "440", "--record", file.to_str().unwrap(), "--for", "5", "--expect-tone", expected];
+    let sound = ["--tone", "440", "--record", file.to_str().unwrap(), "--for", "8", "--expect-tone", expected];
     let (code, output) = offhook::start(&[&["call", "1002"], &identity[..], &sound[..]].concat()).finish();
     phone.wait_for("CALL_CLOSED");
     let heard = (code, seconds_of(&phone.recording(), 440.0), seconds_of(&file, 1000.0));

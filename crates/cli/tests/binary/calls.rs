@@ -30,7 +30,7 @@ fn wav(folder: &tempfile::TempDir, name: &str, hertz: Option<f64>, millis: usize
 #[test]
 fn file_played_to_an_echo_comes_back() {
     let folder = tempfile::tempdir().unwrap();
-    let file = wav(&folder, "tone.wav", Some(500.0), 1_800);
+    let file = wav(&folder, "tone.wav", Some(500.0), 4_000);
     let (robot, target) = robot(&["--echo", "--calls", "1"]);
     let ended = offhook(&["call", &target, "--play", &file, "--expect-audio", "--expect-tone", "500"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");

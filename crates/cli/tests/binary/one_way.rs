@@ -99,13 +99,13 @@ impl Peer {
     }
 }
 
-/// A call of 120 packets, the last 60 of them with reports: the exit code and what was printed.
+/// A call of 240 packets, the last 60 of them with reports: the exit code and what was printed.
 fn call(reports: Reports, expected: &[&str]) -> (Option<i32>, String) {
     let peer = Peer::new();
     let target = format!("sip:x@{}", peer.sip.local_addr().unwrap());
     let caller = Going::start(&[&["call", &target, "--sip", "127.0.0.1:0", "--tone", "440"], expected].concat());
     let (bye, to) = peer.answer();
-    peer.echo(60, Reports::None);
+    peer.echo(180, Reports::None);
     peer.echo(60, reports);
     peer.sip.send_to(bye.as_bytes(), to).unwrap();
     let (code, lines) = caller.end();
