@@ -42,13 +42,35 @@ pub(crate) struct Birth {
     pub(crate) voice: Voice,
 }
 
-/// What a device knows a stream of ours by: SSRC, numbers, reports. Who goes on with it, be it in another engine, is the same to the device.
+/// What a device knows a stream of ours by: SSRC, numbers, reports. Who goes on with it, be it in another engine, is the same to the device. And what we
+/// know the device by: where it is.
 #[derive(Clone, Debug)]
 pub struct Voice {
     sender: rtp::Sender,
     control: RtcpSession,
     /// The device has been sent something, by us or by whom we stand for now.
     heard: bool,
+    /// Of a stream that was released.
+    whereabouts: Option<Whereabouts>,
+}
+
+/// Where a device has been found, and the addresses that its description named by then.
+#[derive(Clone, Debug)]
+struct Whereabouts {
+    latch: Latch,
+    control: Option<SocketAddr>,
+    described: [Option<SocketAddr>; 2],
+}
+
+impl Whereabouts {
+    /// Where a description says that a device is which nobody has heard.
+    fn new(settings: &StreamSettings) -> Self {
+        Self {
+            latch: Latch::new(settings.remote),
+            control: settings.remote_control,
+            described: [settings.remote, settings.remote_control],
+        }
+    }
 }
 
 impl Voice {
@@ -64,6 +86,7 @@ impl Voice {
             sender: rtp::Sender::new(seed, clock(codec)),
             control: RtcpSession::new(cname, bandwidth(), now, seed.rotate_left(32)),
             heard: false,
+            whereabouts: None,
         }
     }
 }
@@ -104,13 +127,17 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(birth: Birth, settings: StreamSettings) -> Self {
+    pub(crate) fn new(mut birth: Birth, settings: StreamSettings) -> Self {
         let clock = clock(settings.codec);
+        let told = Whereabouts::new(&settings);
+        // A device that was found elsewhere than a description says is there also for who goes on with its stream, until another is named.
+        let known = birth.voice.whereabouts.take().filter(|known| known.described == told.described);
+        let Whereabouts { latch, control: remote_control, .. } = known.unwrap_or(told);
         Self {
             key: birth.key,
             slot: birth.slot,
-            latch: Latch::new(settings.remote),
-            remote_control: settings.remote_control,
+            latch,
+            remote_control,
             reception: Reception::new(clock),
             jitter: JitterBuffer::new(jitter(&settings)),
             decoder: settings.codec.decoder(),
@@ -137,9 +164,11 @@ impl Stream {
         }
     }
 
-    /// What its device knows it by.
+    /// What its device knows it by, and where that is.
     pub(crate) fn into_voice(self) -> Voice {
-        self.voice
+        let described = [self.settings.remote, self.settings.remote_control];
+        let whereabouts = Whereabouts { latch: self.latch, control: self.remote_control, described };
+        Voice { whereabouts: Some(whereabouts), ..self.voice }
     }
 
     /// Takes new settings; what is the same goes on without a gap.

@@ -244,3 +244,57 @@ fn what_came_while_nobody_was_to_be_heard_leaves_no_gap_where_numbers_are_ours()
     let numbers: Vec<u16> = fields(&came.packets).iter().map(|field| field.0).collect();
     assert!(numbers.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)) && numbers.len() > 100);
 }
+
+/// A phone speaks to a host for so many ticks, from another address than its description says: where the packets of the host go meanwhile.
+fn speaks(
+    (phone, address): (&mut Host, [u8; 4]),
+    host: &mut Host,
+    ticks: u64,
+    from: Micros,
+) -> (Micros, std::collections::BTreeSet<SocketAddr>) {
+    let (mut now, mut sent) = (from, std::collections::BTreeSet::new());
+    for _ in 0..ticks {
+        now = now.plus(TICK);
+        phone.engine.tick(now, &mut phone.wire);
+        while let Some((_, component, to, mut packet)) = phone.wire.packets.pop_front() {
+            let port = if component == Component::Rtp { 61_000 } else { 61_001 };
+            host.receive(now, SocketAddr::from((address, port)), to, &mut packet);
+        }
+        host.engine.tick(now, &mut host.wire);
+        sent.extend(host.wire.packets.drain(..).map(|(_, _, to, _)| to));
+    }
+    (now, sent)
+}
+
+#[test]
+fn a_device_that_was_found_elsewhere_than_it_says_is_there_also_after_a_move() {
+    const NAT: [u8; 4] = [198, 51, 100, 7];
+    const STRANGER: [u8; 4] = [203, 0, 113, 9];
+    let found = [61_000, 61_001].map(|port| SocketAddr::from((NAT, port)));
+    // The control: where another address is named, nothing is known of it.
+    for named in [5_000, 5_010] {
+        let [mut relay, mut bob, mut mallory, mut other] = [1, 2, 3, 4].map(Host::new);
+        relay.stream(2, 6_002, settings(5_000));
+        relay.tone(20, 800.0, 2);
+        for phone in [&mut bob, &mut mallory] {
+            phone.stream(1, 5_000, settings(6_002));
+            phone.tone(10, 1_000.0, 1);
+        }
+        let (now, _) = speaks((&mut bob, NAT), &mut relay, 500, Micros(0));
+        let (now, sent) = speaks((&mut bob, NAT), &mut relay, 500, now);
+        assert!(sent.into_iter().eq(found));
+        let voice = relay.engine.release_stream(Key(2)).unwrap().1;
+        let slot = other.engine.add_released(now, Key(2), voice, settings(named)).unwrap();
+        other.ports.push((6_002, slot));
+        other.tone(20, 800.0, 2);
+        // The device says nothing now, and somebody else does.
+        let (_, sent) = speaks((&mut mallory, STRANGER), &mut other, 250, now);
+        let report = other.engine.report(Key(2)).unwrap();
+        if named == 5_000 {
+            assert!(sent.into_iter().eq(found));
+            assert!(report.heard_from == Some(found[0]) && report.strangers > 200, "{report:?}");
+        } else {
+            assert!(sent.contains(&at(named)) && found.iter().all(|known| !sent.contains(known)), "{sent:?}");
+        }
+    }
+}
