@@ -70,10 +70,10 @@ impl Away {
         Some((id, self.table.get_mut(id)?))
     }
 
-    /// Whether something of this Call-ID is with yet another shard.
-    fn stands_elsewhere(&self, call_id: &str, to: Shard) -> bool {
+    /// Whether what comes for this Call-ID goes to yet another shard, be it that all that was there is over: an INVITE may be on its way there.
+    fn leads_elsewhere(&self, call_id: &str, to: Shard) -> bool {
         let call = self.by_call_id.get(call_id).and_then(|id| self.table.get(*id));
-        call.is_some_and(|call| call.stands_elsewhere(to))
+        call.is_some_and(|call| call.to != to)
     }
 
     /// Takes a call out; its timer is to be stopped.
@@ -128,11 +128,19 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Whether these calls may be with that shard as well, all of them.
+    /// One more of this Call-ID is with a shard for which [`Turn::is_away`] has failed: nothing finds it there, but its end is told like that of the others
+    /// ([`Turn::over_there`]), and must not be taken for one of theirs.
+    pub fn is_out_of_reach(&mut self, call_id: &str) {
+        if let Some((_, call)) = self.stack.away.get_mut(call_id) {
+            call.there += 1;
+        }
+    }
+
+    /// Whether these calls may be with that shard as well, all of them: nothing of their Call-IDs is with another, or may be on its way there.
     pub fn may_be_away(&self, call_ids: &[&str], to: Shard) -> bool {
         let away = &self.stack.away;
         let standing = away.len() - away.over.len();
-        call_ids.iter().all(|call_id| call_id.len() <= LONGEST && !away.stands_elsewhere(call_id, to))
+        call_ids.iter().all(|call_id| call_id.len() <= LONGEST && !away.leads_elsewhere(call_id, to))
             && standing + call_ids.len() <= self.stack.config.max_away
     }
 

@@ -89,8 +89,9 @@ impl Switch {
         if to == me || hops >= HOPS {
             return Err(refused(*refusal));
         }
-        // Its home sends all of one Call-ID to one loop: where another of it stands here, that would not be found any more.
-        if self.calls.guests.of_call(call_id) > 0 || !self.has_told_all() {
+        // Its home sends all of one Call-ID to one loop: where another of it stands here, or is on its way elsewhere, that would not be found any more.
+        let parts = self.calls.guests.of_call(call_id) > 0 || !turn.may_be_away(&[call_id], to);
+        if parts || !self.has_told_all() {
             return Err(self.shed());
         }
         // The place is kept, so that it cannot be lost on the way: who has got a 100 repeats nothing (RFC 3261 section 17.1.1.2).

@@ -114,6 +114,7 @@ impl Switch {
             Notice::Away(call_id, to) => {
                 if let Err(error) = turn.is_away(call_id, *to) {
                     tracing::error!(parent: &net::call_span!(call_id), %error, "what comes for a call will not find it");
+                    turn.is_out_of_reach(call_id);
                 }
             }
             Notice::WentOn(call_id, to) => turn.went_on(call_id, *to),

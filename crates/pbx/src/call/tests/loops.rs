@@ -265,11 +265,26 @@ impl Loops {
     pub(super) fn ask_anew(
         &mut self,
         tag: &str,
+        by: (SocketAddr, &str),
+        request: (&str, &str, String),
+        lines: &str,
+        body: &str,
+    ) -> Dialog {
+        let method = request.0;
+        let (mut dialog, lines) = self.challenged(tag, by, request, lines, body);
+        self.request(&mut dialog, method, &lines, body);
+        dialog
+    }
+
+    /// A request that has been challenged: with these lines it shows who has sent it.
+    pub(super) fn challenged(
+        &mut self,
+        tag: &str,
         (at, name): (SocketAddr, &str),
         (method, number, call_id): (&str, &str, String),
         lines: &str,
         body: &str,
-    ) -> Dialog {
+    ) -> (Dialog, String) {
         let from = format!("<sip:{name}@127.0.0.1>;tag=f{tag}{call_id}");
         let mut dialog = Dialog { at, call_id, from, to: format!("<sip:{number}@127.0.0.1>"), cseq: 0 };
         self.request(&mut dialog, method, lines, body);
@@ -286,8 +301,7 @@ impl Loops {
         client.take_challenges(challenges).unwrap();
         let uri = format!("sip:{number}@127.0.0.1");
         let shown = client.lines_for(method, &uri, body.as_bytes(), 7).remove(0).1;
-        self.request(&mut dialog, method, &format!("{lines}Authorization: {shown}\r\n"), body);
-        dialog
+        (dialog, format!("{lines}Authorization: {shown}\r\n"))
     }
 
     /// A call that is answered at once: its dialog.

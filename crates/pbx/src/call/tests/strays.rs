@@ -6,6 +6,7 @@ use std::time::Duration;
 use sip::Shard;
 
 use super::super::Fate;
+use super::super::guests::Notice;
 use super::loops::{Dialog, Loops, QUEUE, SDP, path, telephone};
 use super::{FAR, PORTS, refers};
 use crate::command::Command;
@@ -17,6 +18,7 @@ fn guest(loops: &mut Loops) -> Dialog {
 }
 
 fn guest_of(loops: &mut Loops, [home, to]: [usize; 2]) -> Dialog {
+    let before = away(loops, home);
     let call_id = loops.call_id(to);
     let echo = loops.call((telephone(FAR), "1002"), "600", call_id);
     let replaces = format!("Replaces: {}\r\n", echo.named(false));
@@ -26,7 +28,7 @@ fn guest_of(loops: &mut Loops, [home, to]: [usize; 2]) -> Dialog {
     dialog.answered(loops);
     loops.settle();
     loops.is_hung_up(echo.at);
-    assert_eq!((away(loops, home), loops.all[to].switch.calls.len()), (1, 1));
+    assert_eq!((away(loops, home), loops.all[to].switch.calls.len()), (before + 1, 1));
     dialog
 }
 
@@ -160,6 +162,78 @@ fn a_call_that_shares_its_call_id_with_another_is_not_moved() {
             assert_eq!(loops.all[1].switch.calls.len(), 0);
         }
     }
+}
+
+/// What comes for a Call-ID is sent to one loop: the INVITE, once it is there, or the call would be found by nobody.
+#[test]
+fn a_call_stays_while_an_invite_of_its_call_id_may_be_on_its_way_to_another_loop() {
+    let mut loops = Loops::new(PORTS, |_, _| {});
+    let (mut near, mut far) = loops.pair(0);
+    let call_id = loops.call_id(1);
+    let echo = loops.call((telephone(5), "1002"), "600", call_id);
+    let replaces = format!("Replaces: {}\r\n", echo.named(false));
+    let request = ("INVITE", "600", near.call_id.clone());
+    let mut second = loops.ask_anew("second", (telephone(3), "1002"), request.clone(), &replaces, SDP);
+    loops.settle();
+    second.answered(&mut loops);
+    loops.settle();
+    loops.is_hung_up(echo.at);
+    assert_eq!(loops.hang_up(&mut second), 200);
+    assert_eq!((away(&mut loops, 0), loops.all[1].switch.calls.len()), (1, 0), "its repeats go there");
+    let call_id = loops.call_id(2);
+    let mut other = loops.call((telephone(FAR), "1002"), "600", call_id);
+    let mut third = loops.ask_anew("third", (telephone(4), "1002"), request, "", SDP);
+    assert_eq!(loops.waiting(1), 1);
+    refers(&mut loops, &mut far, &other);
+    while loops.carry_out(2) || loops.carry_out(0) {}
+    assert_eq!(loops.is_told(far.at), "SIP/2.0 503 Service Unavailable");
+    loops.settle();
+    third.answered(&mut loops);
+    loops.settle();
+    loops.pass(Duration::from_secs(33));
+    assert_eq!((asks(&mut loops, &mut near), asks(&mut loops, &mut third)), (200, 200));
+    assert_eq!((loops.hang_up(&mut third), loops.hang_up(&mut near), loops.hang_up(&mut other)), (200, 200, 200));
+    loops.is_hung_up(far.at);
+    loops.nothing_left();
+}
+
+/// The same for an INVITE that its home is to hand on, and that has overtaken the other.
+#[test]
+fn an_invite_is_not_handed_on_while_another_of_its_call_id_may_be_on_its_way_elsewhere() {
+    let mut loops = Loops::new(PORTS, |_, _| {});
+    let mut replaced = guest_of(&mut loops, [0, 2]);
+    let mut first = guest(&mut loops);
+    assert_eq!(loops.hang_up(&mut first), 200);
+    let replaces = format!("Replaces: {}\r\n", replaced.named(false));
+    let request = ("INVITE", "600", first.call_id);
+    let (mut second, names) = loops.challenged("second", (telephone(4), "1002"), request.clone(), &replaces, SDP);
+    let (mut third, shows) = loops.challenged("third", (telephone(5), "1002"), request, "", SDP);
+    loops.request(&mut second, "INVITE", &names, SDP);
+    loops.request(&mut third, "INVITE", &shows, SDP);
+    assert_eq!(loops.waiting(1), 2);
+    // It comes home before the other is looked at.
+    assert!(loops.carry_out(1) && loops.carry_out(0));
+    loops.settle();
+    assert_eq!(loops.answer(second.at, "INVITE").code().get(), 503);
+    third.answered(&mut loops);
+    loops.settle();
+    assert_eq!((asks(&mut loops, &mut replaced), asks(&mut loops, &mut third)), (200, 200));
+    assert_eq!((loops.hang_up(&mut replaced), loops.hang_up(&mut third)), (200, 200));
+    loops.nothing_left();
+}
+
+/// Of the one its home can send nothing after it is told all the same that it is over.
+#[test]
+fn who_is_out_of_reach_with_another_loop_takes_none_of_his_call_id_along_when_he_ends() {
+    let mut loops = Loops::new(PORTS, |_, _| {});
+    let mut call = guest(&mut loops);
+    for notice in [Notice::Away(call.call_id.clone(), Shard(2)), Notice::Over(call.call_id.clone())] {
+        assert!(loops.handles[0].offer(Command::Whereabouts(notice)).is_ok());
+    }
+    loops.settle();
+    loops.pass(Duration::from_secs(33));
+    assert_eq!((asks(&mut loops, &mut call), loops.hang_up(&mut call)), (200, 200));
+    loops.nothing_left();
 }
 
 /// Anybody may send messages of a Call-ID that he knows.

@@ -292,9 +292,9 @@ fn a_call_is_away_until_the_last_of_its_dialogs_is_over_and_64_t1_longer() {
     assert_eq!(net.usage(a).away, 1, "one of two is there");
     net.turn(a, |turn| turn.over_there("1"));
     net.run(20_000);
-    // It comes to life again with another, and is over once more: counted from then.
+    // It comes to life again with another, and is over once more: counted from then. A call that could stay does not go there meanwhile.
     net.turn(a, |turn| {
-        assert!(turn.may_be_away(&["1"], Shard(8)));
+        assert!(turn.may_be_away(&["1"], Shard(7)) && !turn.may_be_away(&["1"], Shard(8)));
         turn.is_away("1", Shard(8)).unwrap();
         turn.over_there("1");
         turn.over_there("1");
@@ -313,6 +313,25 @@ fn a_call_is_away_until_the_last_of_its_dialogs_is_over_and_64_t1_longer() {
         turn.is_here("1");
         turn.went_on("1", Shard(9));
     });
+    net.assert_nothing_left();
+}
+
+/// Its end is told all the same.
+#[test]
+fn who_is_out_of_reach_does_not_take_another_of_his_call_id_along_when_he_ends() {
+    let mut net = Network::new();
+    let a = net.stack(|_| {});
+    net.turn(a, |turn| {
+        turn.is_away("1", Shard(7)).unwrap();
+        assert!(matches!(turn.is_away("1", Shard(8)), Err(StackError::State(_))));
+        turn.is_out_of_reach("1");
+        // Of which nothing is known.
+        turn.is_out_of_reach("2");
+        turn.over_there("1");
+    });
+    net.run(40_000);
+    assert_eq!(net.turn(a, |turn| (turn.shard_of_call("1"), turn.usage().away)), (Shard(7), 1), "the first stands");
+    net.turn(a, |turn| turn.over_there("1"));
     net.assert_nothing_left();
 }
 
