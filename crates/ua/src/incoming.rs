@@ -157,6 +157,16 @@ impl IncomingCall {
         self.line.link.ask(|reply| Command::Ring { call: self.line.key, early: true, reply }).await?
     }
 
+    /// Offers our description once more by UPDATE (RFC 3311 section 5.1), as [`Call::update`] does later. That is possible once the first offer has been
+    /// answered in a reliable provisional response and its PRACK (RFC 3262 section 5): after [`IncomingCall::progress_with_media`], where the caller can
+    /// take that reliably and [`crate::Builder::reliable`] says so, or the caller insists.
+    ///
+    /// # Errors
+    /// [`CallError::NotNow`] before that, without a packet; otherwise as [`Call::update`].
+    pub async fn update(&self) -> Result<(), CallError> {
+        self.line.link.ask(|reply| Command::Update { call: self.line.key, reply }).await?
+    }
+
     /// The audio, for early media. Silent before [`IncomingCall::progress_with_media`].
     pub fn audio(&self) -> Audio<'_> {
         Audio::new(&self.line)

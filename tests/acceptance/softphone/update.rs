@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use ua::{Builder, Call, CallError, Dialing};
+use ua::{Builder, Call, CallError, Dialing, IncomingCall};
 
 use super::{Ear, Phone, described, line};
-use crate::acceptance::wire::{Callee, body, code, contact, field, number};
+use crate::acceptance::wire::{Ask, Callee, Wire, body, code, contact, field, number};
 
 /// What a peer says that takes UPDATE.
 const TAKES: &str = "Allow: INVITE, ACK, CANCEL, BYE, PRACK, UPDATE\r\n";
@@ -247,4 +247,132 @@ fn ta23_update_to_one_who_answers_it_after_another_has_come_changes_nothing() {
     callee.request("ACK");
     assert!(ears[2].packet(Duration::from_millis(1)).is_none(), "nothing by the answer that was too late");
     is_with(&phone, &mut callee, &call, [&ears[1], &ears[0]]);
+}
+
+/// A call of a peer that says this of itself, answered in a 183: the call, its INVITE and the 183.
+fn answered_early(phone: &Phone, wire: &mut Wire, ear: &Ear, says: &str) -> (IncomingCall, Ask, String) {
+    let mut invite = wire.ask("INVITE");
+    invite.body = described(ear.port(), 1, "sendrecv");
+    invite.more = says.lines().map(str::to_owned).collect();
+    let incoming = phone.rung(wire, &invite);
+    phone.run(incoming.progress_with_media()).unwrap();
+    let early = wire.expect("183 Session Progress");
+    (incoming, invite, early)
+}
+
+/// The peer acknowledges a reliable response to its INVITE, with this description.
+fn acknowledges(wire: &mut Wire, (response, cseq): (&str, u32), answer: &str) {
+    let mut prack = wire.within(response, "PRACK", cseq);
+    prack.more = vec![format!("RAck: {} 1 INVITE", field(response, "RSeq").unwrap())];
+    prack.body = answer.to_owned();
+    assert_eq!(wire.code_of(&prack), 200);
+}
+
+#[test]
+fn ta23_update_by_who_is_called_in_early() {
+    let (phone, ears) = (Phone::new(), [Ear::new(), Ear::new()]);
+    let mut wire = Wire::to(&phone.address());
+    let says = format!("Require: 100rel\r\n{TAKES}");
+    let (incoming, invite, early) = answered_early(&phone, &mut wire, &ears[0], &says);
+    assert!(field(&early, "RSeq").is_some() && !body(&early).is_empty(), "{early}");
+    // Not before the caller has said that it has our answer.
+    assert!(matches!(phone.run(incoming.update()), Err(CallError::NotNow { .. })));
+    assert!(wire.rest().iter().all(|message| !message.starts_with("UPDATE ")));
+    acknowledges(&mut wire, (&early, 2), "");
+    ears[0].hears();
+    let (done, update) = phone.meanwhile(incoming.update(), || {
+        let update = wire.expect("UPDATE ");
+        wire.reply(&update, "200 OK", "", &described(ears[1].port(), 2, "sendrecv"));
+        update
+    });
+    done.unwrap();
+    let port = |message: &str| line(body(message), "m=audio ").split(' ').nth(1).unwrap().to_owned();
+    assert_eq!(port(&update), port(&early), "an offer, of what we have");
+    ears[1].hears();
+    assert!(ears[0].falls_silent(), "the audio has gone with the answer");
+    let (call, answer) = phone.meanwhile(incoming.answer(), || wire.acknowledged(&invite));
+    assert_eq!(body(&answer), "", "the answer has been given");
+    let call = call.unwrap();
+    while ears[1].packet(Duration::from_millis(1)).is_some() {}
+    ears[1].hears();
+    assert!(ears[0].falls_silent(), "the 200 puts nothing back");
+    phone.run(call.hangup());
+    wire.expect("BYE ");
+}
+
+#[test]
+fn ta23_update_by_who_is_called_answered_491_in_early() {
+    let (phone, ear) = (Phone::new(), Ear::new());
+    let mut wire = Wire::to(&phone.address());
+    let says = format!("Require: 100rel\r\n{TAKES}");
+    let (incoming, invite, early) = answered_early(&phone, &mut wire, &ear, &says);
+    acknowledges(&mut wire, (&early, 2), "");
+    let crosses = || {
+        let update = wire.expect("UPDATE ");
+        wire.reply(&update, "491 Request Pending", "", "");
+        (Instant::now(), body(&update).to_owned())
+    };
+    let (refused, [first, second]) = phone.meanwhile(incoming.update(), || [crosses(), crosses()]);
+    // The Call-ID is the caller's (RFC 3261 section 14.1).
+    let wait = second.0.duration_since(first.0);
+    assert!(wait <= Duration::from_millis(2_400), "{wait:?}");
+    assert_eq!(line(&first.1, "m="), line(&second.1, "m="));
+    assert!(matches!(refused, Err(CallError::Rejected { code: 491, .. })), "{refused:?}");
+    // The call comes about as if nothing had been.
+    let (call, _) = phone.meanwhile(incoming.answer(), || wire.acknowledged(&invite));
+    let call = call.unwrap();
+    while ear.packet(Duration::from_millis(1)).is_some() {}
+    ear.hears();
+    assert!(!call.is_over());
+}
+
+#[test]
+fn ta23_update_is_not_sent_by_who_is_called_to_whom_it_means_nothing() {
+    // What is said in a plain response may be lost; and a peer whose Allow lacks UPDATE.
+    for (says, reliably) in [(TAKES.to_owned(), false), (format!("Require: 100rel\r\n{TAKES_NOT}"), true)] {
+        let (phone, ear) = (Phone::new(), Ear::new());
+        let mut wire = Wire::to(&phone.address());
+        let (incoming, invite, early) = answered_early(&phone, &mut wire, &ear, &says);
+        assert_eq!(field(&early, "RSeq").is_some(), reliably);
+        if reliably {
+            acknowledges(&mut wire, (&early, 2), "");
+        }
+        let sent = phone.sent();
+        assert!(matches!(phone.run(incoming.update()), Err(CallError::NotNow { .. })));
+        assert_eq!(phone.sent(), sent, "no packet");
+        let (call, answer) = phone.meanwhile(incoming.answer(), || wire.acknowledged(&invite));
+        assert!(!call.unwrap().is_over());
+        assert_eq!(body(&answer), if reliably { "" } else { body(&early) });
+    }
+}
+
+#[test]
+fn ta23_update_by_who_is_called_and_has_offered_in_early() {
+    let (phone, ears) = (Phone::new(), [Ear::new(), Ear::new()]);
+    let mut wire = Wire::to(&phone.address());
+    let mut invite = wire.ask("INVITE");
+    invite.body.clear();
+    invite.more = vec!["Require: 100rel".to_owned(), TAKES.trim_end().to_owned()];
+    let incoming = phone.rung(&wire, &invite);
+    phone.run(incoming.ring()).unwrap();
+    let offer = wire.expect("180 Ringing");
+    acknowledges(&mut wire, (&offer, 2), &described(ears[0].port(), 1, "sendrecv"));
+    ears[0].hears();
+    // The PRACK of another 180 is no answer to the UPDATE.
+    let both = async { tokio::join!(incoming.update(), incoming.ring()) };
+    let ((updated, rung), ()) = phone.meanwhile(both, || {
+        let update = wire.expect("UPDATE ");
+        let mut again = wire.expect("180 Ringing");
+        while field(&again, "RSeq") == field(&offer, "RSeq") {
+            again = wire.expect("180 Ringing");
+        }
+        acknowledges(&mut wire, (&again, 3), "");
+        wire.reply(&update, "200 OK", "", &described(ears[1].port(), 2, "sendrecv"));
+    });
+    assert_eq!((updated, rung), (Ok(()), Ok(())));
+    ears[1].hears();
+    assert!(ears[0].falls_silent(), "the audio has gone with the answer");
+    let (call, answer) = phone.meanwhile(incoming.answer(), || wire.acknowledged(&invite));
+    assert!(!call.unwrap().is_over());
+    assert_eq!(body(&answer), "");
 }

@@ -124,7 +124,9 @@ impl Phone {
     pub(super) fn pracked(&mut self, session: SessionId, request: &Request, turn: &mut Turn<'_>) {
         let Some((key, call)) = self.call_of(session) else { return };
         let Stage::Ringing(Ringing { said: Said::Offer, .. }) = &call.stage else { return };
-        if call.sound.media.state() != NegotiationState::OfferSent {
+        // An UPDATE of ours is answered by itself.
+        let updates = call.change.as_ref().is_some_and(|change| matches!(change.step, Step::Sent));
+        if updates || call.sound.media.state() != NegotiationState::OfferSent {
             return;
         }
         let agreed = match description(request.headers()) {
