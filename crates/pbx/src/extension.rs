@@ -95,8 +95,8 @@ fn melody() -> Cadence {
     Cadence { segments: MELODY.iter().flat_map(note).collect(), repeats: true }
 }
 
-/// Plays without end.
-fn source(feature: Feature) -> Option<Box<dyn Source>> {
+/// Plays to a call without end.
+fn source(feature: Feature, call_id: &str) -> Option<Box<dyn Source>> {
     let generator = match feature {
         Feature::Tone => ToneGenerator::single(SampleRate::NARROW, PITCH, LEVEL),
         Feature::Music => ToneGenerator::new(SampleRate::NARROW, &melody()),
@@ -105,7 +105,7 @@ fn source(feature: Feature) -> Option<Box<dyn Source>> {
     match generator {
         Ok(mut generator) => Some(Box::new(move |frame: &mut [i16]| generator.fill(frame))),
         Err(error) => {
-            tracing::error!(%error, "an extension stays silent");
+            tracing::error!(parent: &net::call_span!(call_id), %error, "an extension stays silent");
             None
         }
     }
@@ -128,7 +128,7 @@ impl Room {
         if let Some(key) = studio.conference(number).filter(|_| feature == Feature::Conference) {
             return Self::Conference(key);
         }
-        let Some(source) = source(feature) else { return Self::Echo };
+        let Some(source) = source(feature, call_id) else { return Self::Echo };
         let (key, call_id) = (studio.key(thread_of(stream)), Box::<str>::from(call_id));
         studio.run(key, move |desk| {
             if let Err(error) = desk.engine.add_player(key, source) {

@@ -116,18 +116,30 @@ impl Moving {
 /// What a media thread is asked to do.
 type Job = Box<dyn FnOnce(&mut Desk<'_>) + Send>;
 
-/// Begins a stream; the loop is told when nothing has been heard for `silence`.
-pub(crate) fn begin(desk: &mut Desk<'_>, key: Key, ports: PortPair, settings: StreamSettings, silence: Option<Micros>) {
+/// Begins a stream of a call; the loop is told when nothing has been heard for `silence`.
+pub(crate) fn begin(
+    desk: &mut Desk<'_>,
+    call_id: &str,
+    (key, ports): (Key, PortPair),
+    settings: StreamSettings,
+    silence: Option<Micros>,
+) {
     if let Err(error) = desk.add_stream(key, ports, settings) {
-        tracing::error!(%error, "a stream could not begin");
+        tracing::error!(parent: &net::call_span!(call_id), %error, "a stream could not begin");
     }
     desk.engine.watch_silence(desk.now, key, silence);
 }
 
 /// Goes on with one that was released.
-fn go_on(desk: &mut Desk<'_>, key: Key, released: Released, settings: StreamSettings, silence: Option<Micros>) {
+fn go_on(
+    desk: &mut Desk<'_>,
+    call_id: &str,
+    (key, released): (Key, Released),
+    settings: StreamSettings,
+    silence: Option<Micros>,
+) {
     if let Err(error) = desk.add_released(key, released, settings) {
-        tracing::error!(%error, "a stream could not go on");
+        tracing::error!(parent: &net::call_span!(call_id), %error, "a stream could not go on");
     }
     desk.engine.watch_silence(desk.now, key, silence);
 }
@@ -293,30 +305,32 @@ impl Studio {
         }
     }
 
-    /// Has another thread carry a stream, under another name: its sockets go there. Its figures so far come back as [`Command::Streamed`]; what
-    /// is asked of it from now on comes after it. Without room in a queue on the way the stream is lost.
-    pub(crate) fn move_stream(&mut self, old: Key, new: Key, settings: StreamSettings) {
+    /// Has another thread carry a stream of a call, under another name: its sockets go there. Its figures so far come back as [`Command::Streamed`];
+    /// what is asked of it from now on comes after it. Without room in a queue on the way the stream is lost.
+    pub(crate) fn move_stream(&mut self, (old, new): (Key, Key), settings: StreamSettings, call_id: &str) {
         let over = self.way(old);
         let moving = Moving { over: over.clone(), under_way: Arc::default() };
         let Some(to) = self.threads.get(thread_of(new)).cloned() else { return };
         let (silence, lines, under_way) = (self.silence, self.lines.clone(), moving.one_more());
+        let of_call: Arc<str> = call_id.into();
         let sent = self.run_over(&over, move |desk| {
             let Some((report, released)) = desk.release_stream(old) else { return };
             lines.tell(old, Command::Streamed(Box::new(report)));
+            let call_id = Arc::clone(&of_call);
             let there = move |desk: &mut Desk<'_>| {
-                go_on(desk, new, released, settings, silence);
+                go_on(desk, &call_id, (new, released), settings, silence);
                 drop(under_way);
                 lines.tell(new, Command::Moved);
             };
             if to.run(there).is_err() {
-                tracing::error!("a media thread does not keep up: a stream was lost");
+                tracing::error!(parent: &net::call_span!(of_call), "a media thread does not keep up: a stream was lost");
             }
         });
         self.moving.remove(&old);
         if sent {
             self.moving.insert(new, moving);
         } else {
-            tracing::error!("a media thread does not keep up: a stream could not be moved");
+            tracing::error!(parent: &net::call_span!(call_id), "a media thread does not keep up: a stream could not be moved");
             self.remove_stream(old);
         }
     }
@@ -326,14 +340,14 @@ impl Studio {
         self.moving.get(&key).is_none_or(Moving::has_arrived)
     }
 
-    /// Gives a stream another name where it is: what the loop of the new name asks of it comes after this. False without room in the thread's queue: then the
-    /// stream is taken away.
-    pub(crate) fn rename_stream(&mut self, old: Key, new: Key, settings: StreamSettings) -> bool {
-        let (silence, lines) = (self.silence, self.lines.clone());
+    /// Gives a stream of a call another name where it is: what the loop of the new name asks of it comes after this. False without room in the thread's
+    /// queue: then the stream is taken away.
+    pub(crate) fn rename_stream(&mut self, (old, new): (Key, Key), settings: StreamSettings, call_id: &str) -> bool {
+        let (silence, lines, call_id) = (self.silence, self.lines.clone(), Box::<str>::from(call_id));
         let sent = self.run(old, move |desk| {
             let Some((report, released)) = desk.release_stream(old) else { return };
             lines.tell(old, Command::Streamed(Box::new(report)));
-            go_on(desk, new, released, settings, silence);
+            go_on(desk, &call_id, (new, released), settings, silence);
         });
         if !sent {
             self.remove_stream(old);
@@ -386,5 +400,51 @@ impl Studio {
                 owed.pop_front();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::mpsc;
+
+    use audio::codec::Codec;
+    use media::CallMedia;
+
+    use super::*;
+    use crate::config::MediaConfig;
+
+    const OFFER: &str =
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
+
+    #[test]
+    fn a_stream_that_fails_is_logged_with_its_call() {
+        let media = MediaConfig { threads: Some(1), ports: 12_100..=12_199, ..MediaConfig::default() };
+        let started = start(&Config { media, ..Config::default() }, 1).unwrap();
+        let studio = &started.studios[0];
+        let key = studio.key(0);
+        let [first, second, third] = [(); 3].map(|()| studio.open(Ipv4Addr::LOCALHOST.into()).unwrap().0);
+        let mut media = CallMedia::new((Ipv4Addr::LOCALHOST, 9).into(), &[Codec::Pcmu], 7);
+        let settings = media.answer(OFFER.as_bytes()).unwrap().1.settings.unwrap();
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let writer = Arc::new(log.reopen().unwrap());
+        let (done, ends) = mpsc::channel();
+        let job = move |desk: &mut Desk<'_>| {
+            let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
+            tracing::subscriber::with_default(subscriber, || {
+                begin(desk, "begins", (key, first), settings.clone(), None);
+                begin(desk, "fails", (key, second), settings.clone(), None);
+                let (_, released) = desk.release_stream(key).unwrap();
+                begin(desk, "begins", (key, third), settings.clone(), None);
+                go_on(desk, "is-lost", (key, released), settings, None);
+            });
+            done.send(()).unwrap();
+        };
+        assert!(started.threads[0].handle().run(job).is_ok());
+        ends.recv().unwrap();
+        let logged = std::fs::read_to_string(log.path()).unwrap();
+        let lines: Vec<&str> = logged.lines().collect();
+        let said = ["call{call_id=fails}: ", "call{call_id=is-lost}: "];
+        assert!(lines.len() == 2 && lines.iter().zip(said).all(|(line, call)| line.contains(call)), "{lines:?}");
     }
 }

@@ -15,9 +15,20 @@ pub(crate) const RATE: SampleRate = SampleRate::NARROW;
 pub(crate) struct Attached {
     keys: Mutex<Vec<Key>>,
     over: AtomicBool,
+    call_id: Mutex<Box<str>>,
 }
 
 impl Attached {
+    /// The Call-ID of the call: another, once somebody has taken the place of the other side.
+    pub(crate) fn belongs_to(&self, call_id: &str) {
+        *self.call_id.lock().unwrap_or_else(PoisonError::into_inner) = call_id.into();
+    }
+
+    /// What the log calls the call.
+    pub(crate) fn call_id(&self) -> Box<str> {
+        self.call_id.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// On the media thread: notes a player or recorder. False when the call has ended.
     pub(crate) fn add(&self, desk: &mut Desk<'_>, key: Key) -> bool {
         if self.over.load(Ordering::Acquire) {

@@ -41,6 +41,7 @@ struct Control {
     media: MediaHandle,
     key: Key,
     stopped: Arc<AtomicBool>,
+    attached: Arc<Attached>,
 }
 
 impl std::fmt::Debug for Control {
@@ -63,7 +64,8 @@ impl Playing {
             desk.engine.remove(key);
         };
         if let Err(error) = self.media.media.run(stop) {
-            tracing::warn!(%error, "playing goes on until the end of the call");
+            let call_id = self.media.attached.call_id();
+            tracing::warn!(parent: &net::call_span!(call_id), %error, "playing goes on until the end of the call");
         }
     }
 }
@@ -151,8 +153,9 @@ pub(crate) fn play_file(line: &Line, path: PathBuf, file: File, repeat: bool) ->
             return;
         }
         let clip = Clip { samples, at: 0, repeat, end: Some(end) };
+        let call_id = attached.call_id();
         if let Err(error) = media.run(move |desk| add(desk, key, call, &attached, Box::new(clip))) {
-            tracing::warn!(%error, "a file is not played");
+            tracing::warn!(parent: &net::call_span!(call_id), %error, "a file is not played");
         }
     };
     let started = thread::Builder::new().name("ua-load".into()).spawn(load);
@@ -162,7 +165,8 @@ pub(crate) fn play_file(line: &Line, path: PathBuf, file: File, repeat: bool) ->
 
 fn begin(line: &Line) -> (Playing, oneshot::Sender<PlayEnd>) {
     let (sender, end) = oneshot::channel();
-    let media = Control { media: line.link.media.clone(), key: line.link.media.key(), stopped: Arc::default() };
+    let (media, attached) = (line.link.media.clone(), Arc::clone(&line.attached));
+    let media = Control { key: media.key(), media, stopped: Arc::default(), attached };
     (Playing { media, end }, sender)
 }
 
@@ -172,7 +176,8 @@ fn add(desk: &mut Desk<'_>, key: Key, call: Key, attached: &Attached, source: Bo
         return;
     }
     if let Err(error) = desk.engine.add_player(key, source) {
-        tracing::warn!(%error, "a player is refused");
+        let call_id = attached.call_id();
+        tracing::warn!(parent: &net::call_span!(call_id), %error, "a player is refused");
         return;
     }
     if !desk.engine.connect(key, call) {
@@ -193,7 +198,37 @@ fn load(path: &Path, file: File) -> Result<Vec<i16>, AudioError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
+
+    #[test]
+    fn a_player_that_is_refused_is_logged_with_its_call() {
+        let media =
+            net::media::MediaConfig { engine: media::Config::default(), clock: net::Clock::start(), commands: 8 };
+        let thread = net::media::MediaThread::spawn(media, |_| {}).unwrap();
+        let attached = Attached::default();
+        attached.belongs_to("first");
+        attached.belongs_to("taken-over");
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let writer = Arc::new(log.reopen().unwrap());
+        let (done, ends) = mpsc::channel();
+        let job = move |desk: &mut Desk<'_>| {
+            let clip = || Box::new(Clip { samples: Vec::new(), at: 0, repeat: false, end: None });
+            let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
+            tracing::subscriber::with_default(subscriber, || {
+                desk.engine.add_player(Key(1), clip()).unwrap();
+                // Its name is in use.
+                add(desk, Key(1), Key(2), &attached, clip());
+            });
+            done.send(()).unwrap();
+        };
+        assert!(thread.handle().run(job).is_ok());
+        ends.recv().unwrap();
+        let logged = std::fs::read_to_string(log.path()).unwrap();
+        let lines: Vec<&str> = logged.lines().collect();
+        assert!(lines.len() == 1 && lines[0].contains("WARN call{call_id=taken-over}: "), "{lines:?}");
+    }
 
     #[test]
     fn a_clip_ends_with_its_last_piece_and_repeats_without_a_gap() {

@@ -123,7 +123,10 @@ fn record_into(line: &Line, path: &Path, file: impl Write + Seek + Send + 'stati
             Ok(()) => {
                 desk.engine.connect(call, key);
             }
-            Err(error) => tracing::warn!(%error, "a recorder is refused"),
+            Err(error) => {
+                let call_id = attached.call_id();
+                tracing::warn!(parent: &net::call_span!(call_id), %error, "a recorder is refused");
+            }
         }
     })?;
     Ok(Recording { control, end })

@@ -117,7 +117,10 @@ impl<'a> Audio<'a> {
                 Ok(()) => {
                     desk.engine.connect(call, key);
                 }
-                Err(error) => tracing::warn!(%error, "a listener is refused"),
+                Err(error) => {
+                    let call_id = attached.call_id();
+                    tracing::warn!(parent: &net::call_span!(call_id), %error, "a listener is refused");
+                }
             }
         })
     }

@@ -163,8 +163,9 @@ impl Switch {
         let conference = matches!(destination, Destination::Feature(Feature::Conference)).then_some(number);
         let thread = self.studio.thread(conference);
         let ours = self.studio.reached_by(&invite.origin);
-        let line = Line::open(&self.studio, thread, ours, &CODECS).map_err(|error| {
-            tracing::error!(parent: &net::call_span!(invite.request.headers().call_id()), %error, "a call is refused");
+        let call_id = invite.request.headers().call_id();
+        let line = Line::open(&self.studio, (call_id, thread), ours, &CODECS).map_err(|error| {
+            tracing::error!(parent: &net::call_span!(call_id), %error, "a call is refused");
             self.shed()
         })?;
         let host = self.host_of(&invite.request, &invite.origin);

@@ -114,8 +114,8 @@ impl Switch {
         target: Target,
         turn: &mut Turn<'_>,
     ) -> Result<Leg, NotCalled> {
-        let mut line = match Line::open(&self.studio, letter.thread, target.ours.unwrap_or(letter.ours), &letter.codecs)
-        {
+        let (of_call, ours) = ((&*letter.call_id, letter.thread), target.ours.unwrap_or(letter.ours));
+        let mut line = match Line::open(&self.studio, of_call, ours, &letter.codecs) {
             Ok(line) => line,
             Err(error) => {
                 tracing::error!(parent: &net::call_span!(letter.call_id), %error, "a device is not called");

@@ -226,7 +226,7 @@ impl Switch {
         let mut whole = true;
         for (leg, key) in legs.iter_mut().zip(keys) {
             self.calls.forget_stream(leg.line.key());
-            whole &= leg.line.rename(key, &mut self.studio);
+            whole &= leg.line.rename(key, &call.call_id, &mut self.studio);
         }
         for leg in legs.iter().filter(|_| whole) {
             sessions.extend(self.part_with(leg, to, turn));

@@ -167,7 +167,7 @@ impl Switch {
                 desk.engine.disconnect(stays, asks);
                 desk.engine.disconnect(asks, stays);
             });
-            self.move_leg(other.id, &mut who, thread_of(other.caller.line.key()));
+            self.move_leg((other.id, &other.call_id), &mut who, thread_of(other.caller.line.key()));
             who.number = own;
             self.calls.enter_leg(other.id, &who);
             if let Some(gone) = self.seat_at(&mut other, number, who, &user) {
@@ -182,7 +182,7 @@ impl Switch {
 
     /// The one that is left in a call and the one of several at `number` change places: that one is hung up with the call.
     fn change_places(&mut self, call: &mut Call, other: &mut Call, (number, own): (u32, u32)) {
-        self.move_leg(other.id, &mut call.caller, thread_of(other.caller.line.key()));
+        self.move_leg((other.id, &other.call_id), &mut call.caller, thread_of(other.caller.line.key()));
         let (user, id) = (call.user.clone(), other.id);
         if self.pass_seat(other, number, &user).is_none() {
             return;

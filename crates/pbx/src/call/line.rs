@@ -18,8 +18,8 @@ pub(crate) struct Line {
     media: CallMedia,
     ours: IpAddr,
     key: Key,
-    /// Held until the stream begins.
-    ports: Option<PortPair>,
+    /// Held until the stream begins, with the Call-ID that the log names should it fail.
+    ports: Option<(PortPair, Box<str>)>,
     /// What the stream runs with, once it does.
     settings: Option<StreamSettings>,
     /// The answer that came in a provisional response, and the To tag of its dialog.
@@ -29,8 +29,13 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Opens ports at `ours`, the address at which the peer reaches us, for a stream on this media thread.
-    pub(crate) fn open(studio: &Studio, thread: usize, ours: IpAddr, codecs: &[Codec]) -> Result<Self, NoPorts> {
+    /// Opens ports at `ours`, the address at which the peer reaches us, for a stream of this call on this media thread.
+    pub(crate) fn open(
+        studio: &Studio,
+        (call_id, thread): (&str, usize),
+        ours: IpAddr,
+        codecs: &[Codec],
+    ) -> Result<Self, NoPorts> {
         let (ports, address): (PortPair, SocketAddr) = studio.open(ours)?;
         let mut media = CallMedia::new(address, codecs, rand::random());
         // One codec in an answer of ours: nothing changes in the middle of a call unseen.
@@ -39,7 +44,7 @@ impl Line {
             media,
             ours: address.ip(),
             key: studio.key(thread),
-            ports: Some(ports),
+            ports: Some((ports, call_id.into())),
             settings: None,
             early: None,
             settled: false,
@@ -56,19 +61,19 @@ impl Line {
         self.ours
     }
 
-    /// Goes on with another media thread, under another name.
-    pub(crate) fn move_to(&mut self, thread: usize, studio: &mut Studio) {
+    /// Goes on with another media thread, under another name, as part of this call.
+    pub(crate) fn move_to(&mut self, thread: usize, call_id: &str, studio: &mut Studio) {
         let key = studio.key(thread);
         if let Some(settings) = &self.settings {
-            studio.move_stream(self.key, key, settings.clone());
+            studio.move_stream((self.key, key), settings.clone(), call_id);
         }
         self.key = key;
     }
 
     /// Has another name on the same media thread; false when that thread has no room for commands: then the stream is over.
-    pub(crate) fn rename(&mut self, key: Key, studio: &mut Studio) -> bool {
+    pub(crate) fn rename(&mut self, key: Key, call_id: &str, studio: &mut Studio) -> bool {
         let old = std::mem::replace(&mut self.key, key);
-        self.settings.take_if(|settings| !studio.rename_stream(old, key, settings.clone())).is_none()
+        self.settings.take_if(|settings| !studio.rename_stream((old, key), settings.clone(), call_id)).is_none()
     }
 
     /// The codec in use.
@@ -212,9 +217,9 @@ impl Line {
         }
         let fresh = settings.clone();
         match self.ports.take() {
-            Some(ports) => {
+            Some((ports, call_id)) => {
                 let silence = studio.silence;
-                studio.run(key, move |desk| studio::begin(desk, key, ports, fresh, silence));
+                studio.run(key, move |desk| studio::begin(desk, &call_id, (key, ports), fresh, silence));
             }
             None => {
                 studio.run(key, move |desk| {

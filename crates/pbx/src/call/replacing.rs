@@ -100,7 +100,7 @@ impl Switch {
             None => (thread_of(call.caller.line.key()), call.caller.line.codec()),
         };
         let ours = self.studio.reached_by(&invite.origin);
-        let mut line = Line::open(&self.studio, thread, ours, &CODECS).map_err(|error| {
+        let mut line = Line::open(&self.studio, (&call.call_id, thread), ours, &CODECS).map_err(|error| {
             tracing::error!(parent: &net::call_span!(call.call_id), %error, "a leg is not taken over");
             self.shed()
         })?;

@@ -396,7 +396,7 @@ impl Switch {
     fn take_place(&mut self, call: &mut Call, transfer: Transfer, mut who: Leg, turn: &mut Turn<'_>) {
         self.comes_to_pass(call, &transfer, turn);
         let thread = thread_of(call.caller.line.key());
-        self.move_leg(call.id, &mut who, thread);
+        self.move_leg((call.id, &call.call_id), &mut who, thread);
         let number = who.number;
         call.number = transfer.number;
         call.stage = Stage::Joined(Joined::new(who));
@@ -436,18 +436,17 @@ impl Switch {
         self.hang_up(gone, None, Lines::new(), turn);
     }
 
-    /// Moves a leg's audio to another media thread.
-    pub(super) fn move_leg(&mut self, call: u64, leg: &mut Leg, thread: usize) {
+    /// Moves the audio of a leg of this call to another media thread.
+    pub(super) fn move_leg(&mut self, (call, call_id): (u64, &str), leg: &mut Leg, thread: usize) {
         if thread_of(leg.line.key()) != thread {
             self.calls.forget_stream(leg.line.key());
-            leg.line.move_to(thread, &mut self.studio);
+            leg.line.move_to(thread, call_id, &mut self.studio);
             self.calls.enter_leg(call, leg);
         }
     }
 
     fn move_caller(&mut self, call: &mut Call, thread: usize) {
-        let id = call.id;
-        self.move_leg(id, &mut call.caller, thread);
+        self.move_leg((call.id, &call.call_id), &mut call.caller, thread);
     }
 
     /// Asks a side that was put on hold by one that is gone to go on; while something else is asked of it, later.

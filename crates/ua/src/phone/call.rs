@@ -150,6 +150,7 @@ impl Call {
         ends: Ends,
         peer: String,
     ) -> Self {
+        ends.attached.belongs_to(&call_id);
         Self {
             session,
             call_id,

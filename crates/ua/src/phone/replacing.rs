@@ -82,6 +82,7 @@ impl Phone {
         call.peer = from.map(|from| from.0.uri.to_string()).unwrap_or_default();
         (call.session, call.caller, call.sound.media) = (new, false, media);
         call.call_id = request.headers().call_id().into();
+        call.ends.attached.belongs_to(&call.call_id);
         (call.sound.held_by_us, call.refreshing) = (false, false);
         call.transfers.clear();
         call.referrals.clear();

@@ -174,7 +174,7 @@ impl Robot {
     /// The answer to a change the caller wants, which may be that we say what we want.
     fn changed(&mut self, session: SessionId, request: &Request) -> Option<Reply> {
         let live = self.calls.get_mut(&session)?;
-        let media = live.media.whole();
+        let media = live.media.whole(request.headers().call_id());
         let outcome = if request.body().is_empty() {
             media.offer().map(|body| (body, None))
         } else {
@@ -194,7 +194,8 @@ impl Robot {
     /// The call has to be refreshed (RFC 4028 section 7.4): what was agreed once more.
     fn refresh(&mut self, session: SessionId, turn: &mut Turn<'_>) {
         let Some(live) = self.calls.get_mut(&session) else { return };
-        let media = live.media.whole();
+        let call_id = turn.dialog_of(session).map(sip::dialog::Dialog::call_id).unwrap_or_default();
+        let media = live.media.whole(call_id);
         let Ok(offer) = media.offer_again() else { return };
         if turn.refresh_session(session, Some(Body::sdp(offer)), Lines::default()).is_err() {
             media.rollback();
@@ -204,7 +205,7 @@ impl Robot {
     /// The answer to that; `None` where it was refused.
     fn refreshed(&mut self, session: SessionId, answer: Option<&[u8]>) {
         let Some(live) = self.calls.get_mut(&session) else { return };
-        let media = live.media.whole();
+        let Some(media) = live.media.made() else { return };
         match answer.map(|answer| media.accept(answer)) {
             Some(Ok(agreed)) => self.change(session, agreed),
             // As it was before.
@@ -219,7 +220,7 @@ impl Robot {
             && let Some(live) = self.calls.get_mut(&session)
         {
             reply = Reply::new(StatusCode::OK);
-            reply.body = live.media.whole().refusal(request.body()).map(Body::sdp);
+            reply.body = live.media.whole(request.headers().call_id()).refusal(request.body()).map(Body::sdp);
         }
         let _ = turn.respond(tx, reply);
     }

@@ -23,17 +23,19 @@ pub(super) struct Described {
 }
 
 impl Described {
-    /// As they are negotiated.
-    pub(super) fn whole(&mut self) -> &mut CallMedia {
-        self.whole.get_or_insert_with(|| {
-            let mut again = CallMedia::sharing(Arc::clone(&self.here.capabilities), self.origin);
-            if !self.answered.is_empty()
-                && let Err(error) = again.answer(&self.answered)
-            {
-                tracing::warn!(%error, "an offer that was answered is not any more");
-            }
-            Box::new(again)
-        })
+    /// As they are negotiated before anything is answered.
+    fn begun(&mut self) -> &mut CallMedia {
+        self.whole.get_or_insert_with(|| fresh(&self.here, self.origin))
+    }
+
+    /// As they are negotiated, in the call with this Call-ID.
+    pub(super) fn whole(&mut self, call_id: &str) -> &mut CallMedia {
+        let again = self.whole.is_none() && !self.answered.is_empty();
+        let media = self.whole.get_or_insert_with(|| fresh(&self.here, self.origin));
+        if again && let Err(error) = media.answer(&self.answered) {
+            tracing::warn!(parent: &net::call_span!(call_id), %error, "an offer that was answered is not any more");
+        }
+        media
     }
 
     /// Our address.
@@ -45,6 +47,10 @@ impl Described {
     pub(super) fn made(&mut self) -> Option<&mut CallMedia> {
         self.whole.as_deref_mut()
     }
+}
+
+fn fresh(here: &Here, origin: u64) -> Box<CallMedia> {
+    Box::new(CallMedia::sharing(Arc::clone(&here.capabilities), origin))
 }
 
 /// What accepts a call.
@@ -69,7 +75,7 @@ impl Robot {
         let origin = since.0 ^ (number << 20);
         let mut media = Described { here: self.described_at(local)?, origin, answered: Box::default(), whole: None };
         if self.studio.is_some() {
-            media.whole();
+            media.begun();
         }
         Ok(Live {
             number,
@@ -120,7 +126,7 @@ pub(super) fn describe(
     }
     let ports = studio.map(|studio| studio.ports.bind(media.here.local)).transpose();
     let ports = ports.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
-    let media = media.whole();
+    let media = media.begun();
     if let Some(pair) = &ports
         && let Some(stream) = media.capabilities().media.first_mut()
     {

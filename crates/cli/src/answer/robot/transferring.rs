@@ -191,7 +191,7 @@ impl Robot {
         if let Some(patience) = live.transfer.as_mut().and_then(|transfer| transfer.patience.take()) {
             turn.silence(patience);
         }
-        let agreed = live.media.whole().accept(response.body());
+        let agreed = live.media.whole(response.headers().call_id()).accept(response.body());
         let ports = live.promised.take().and_then(|ready| ready.ports);
         match agreed {
             Ok(agreed) => {
