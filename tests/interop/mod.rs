@@ -36,4 +36,5 @@ mod trace;
 mod transferred;
 mod transfers;
 mod trouble;
+mod updates;
 mod websocket;
