@@ -48,14 +48,7 @@ impl Server {
         proxy: bool,
         lookup: impl FnOnce(&str, Algorithm) -> Option<Ha1>,
     ) -> Verdict<'a> {
-        let headers = request.headers();
-        let id = if proxy { HeaderId::ProxyAuthorization } else { HeaderId::Authorization };
-        let mut values = headers.values(id).peekable();
-        if values.peek().is_none() {
-            return Verdict::Challenge { stale: false };
-        }
-        let presented = Presented { method: request.method().as_str(), uri: request.uri_text(), body: request.body() };
-        self.judge(now.mono, origin.remote.ip(), presented, values, lookup)
+        self.judge_request(now, (request, origin, proxy), false, lookup)
     }
 
     /// The same for who keeps no transactions (RFC 3261 section 16.11): a request that was right is right again for 64*T1, as often as it is repeated, though
@@ -69,13 +62,24 @@ impl Server {
         proxy: bool,
         lookup: impl FnOnce(&str, Algorithm) -> Option<Ha1>,
     ) -> Verdict<'a> {
+        self.judge_request(now, (request, origin, proxy), true, lookup)
+    }
+
+    fn judge_request<'a>(
+        &mut self,
+        now: Now,
+        (request, origin, proxy): (&'a Request, &Origin, bool),
+        again: bool,
+        lookup: impl FnOnce(&str, Algorithm) -> Option<Ha1>,
+    ) -> Verdict<'a> {
         let (headers, peer) = (request.headers(), origin.remote.ip());
         let id = if proxy { HeaderId::ProxyAuthorization } else { HeaderId::Authorization };
-        if !headers.has(id) {
+        let mut values = headers.values(id).peekable();
+        if values.peek().is_none() {
             return Verdict::Challenge { stale: false };
         }
         let presented = Presented { method: request.method().as_str(), uri: request.uri_text(), body: request.body() };
-        let name = self.name([b"repeat", request.bytes()], headers.cseq().number, peer);
-        self.judge_named(now.mono, peer, presented, headers.values(id), Some(name), lookup)
+        let name = again.then(|| self.name([b"repeat", request.bytes()], headers.cseq().number, peer));
+        self.judge_named(now.mono, peer, presented, values, name, lookup)
     }
 }

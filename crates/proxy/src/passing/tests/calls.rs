@@ -166,9 +166,18 @@ fn rfc5626_5_3_2_a_device_behind_a_connection_is_reached_by_it() {
 #[test]
 fn rfc3261_16_7_nobody_is_passed_on_by_writing_us_into_a_route() {
     let mut desk = Desk::to(&[(3, 1_000)]);
-    let ack = request("ACK", "sip:victim@192.0.2.77", "2", "Route: <sip:192.0.2.1;lr>\n");
-    desk.hears(2, &ack);
-    desk.hears(2, &ack.replace(";lr>", ";lr;d=aaaaaaaaaaaaa>"));
+    desk.hears(2, &invite());
+    desk.next(2, "SIP/2.0 100");
+    let passed = desk.next(3, "INVITE");
+    desk.answers(3, &passed, 200, "Contact: <sip:victim@192.0.2.77>\n");
+    desk.next(2, "SIP/2.0 200");
+    // That with our proof leads there, and no other does.
+    let proven = passed.value(HeaderId::RecordRoute);
+    let ack = |route: &str| request("ACK", "sip:victim@192.0.2.77", "2", &format!("Route: {route}\n"));
+    desk.hears(2, &ack(&proven));
+    desk.next(77, "ACK sip:victim@192.0.2.77");
+    desk.hears(2, &ack("<sip:192.0.2.1;lr>"));
+    desk.hears(2, &ack("<sip:192.0.2.1;lr;d=aaaaaaaaaaaaa>"));
     desk.silent();
 }
 
