@@ -46,7 +46,7 @@ pub struct Config {
     /// do not know; for those there is MD5 alone.
     pub digest: Vec<Algorithm>,
     /// Whether OPTIONS wants credentials as every other request does. Without (the default) monitors can ask, and whoever asks learns by
-    /// 404 which numbers there are not.
+    /// 404 which numbers there are not, and by 480 which users have no device there.
     pub options_auth: bool,
     /// Host names and addresses that are served; empty: any.
     pub domains: Vec<String>,

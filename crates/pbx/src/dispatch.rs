@@ -38,7 +38,7 @@ impl Switch {
             return Some(refusal.stateless());
         }
         if *request.method() == Method::Options && !self.config.options_auth {
-            return Some(self.options(&request));
+            return self.options(Admitted { tx, request, origin, user: String::new() }, None, turn);
         }
         // A proxy beside us wants to see all that comes, so the stack has not looked (RFC 3261 section 8.2.2.2).
         if turn.is_merged(tx, &request) {
@@ -84,7 +84,7 @@ impl Switch {
             Method::Subscribe => self.subscribe(Admitted { tx, request, origin, user }, turn),
             Method::Publish if is_strayed(&request) => Some(Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)),
             Method::Publish => Some(self.publish(&Admitted { tx, request, origin, user }, turn)),
-            Method::Options => Some(self.options(&request)),
+            Method::Options => self.options(Admitted { tx, request, origin, user }, None, turn),
             // Only whom one talks to can be transferred.
             Method::Refer if !is_strayed(&request) => Some(Reply::new(StatusCode::DECLINE)),
             // The stack knows its own dialogs; this one has none.
@@ -124,14 +124,37 @@ impl Switch {
         self.bindings.register(tx, turn.now(), Asked { request, addresses, origin, user, known })
     }
 
-    /// Whether the address could be called, never by whom (RFC 3261 section 11.2).
-    fn options(&self, request: &Request) -> Reply {
+    /// Whether the address could be called, never by whom: the code that an INVITE would be given (RFC 3261 section 11.2). `found`: the devices of the user, when
+    /// another loop was asked for them. The answer, unless it comes later.
+    fn options(&mut self, asked: Admitted, found: Option<Vec<Target>>, turn: &mut Turn<'_>) -> Option<Reply> {
+        let request = &asked.request;
         let refusal = is_strayed(request)
             .then(|| Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST))
             .or_else(|| uas::scheme(request, &self.capabilities))
             .or_else(|| self.unknown(request).then(|| Reply::new(StatusCode::NOT_FOUND)))
             .or_else(|| uas::extensions(request, &self.capabilities));
-        refusal.unwrap_or_else(|| watching::allow_events(uas::options(StatusCode::OK, &self.capabilities)))
+        if refusal.is_some() {
+            return refusal;
+        }
+        if let Some(name) = self.user_dialled(request) {
+            if found.is_none() && !self.neighbours.keeps(&name) {
+                // Whoever need not show who he is leaves room for those who call.
+                let has_room = self.findings.is_half_empty();
+                let asked = has_room && self.findings.ask(&name, Seeker::Request(asked), &self.neighbours, turn);
+                return (!asked).then(|| self.busy());
+            }
+            let uri = request.uri().ok();
+            if let Err(offline) = self.targets(&name, request.is_secure(), uri.as_ref(), found, turn.now()) {
+                return Some(*offline);
+            }
+        }
+        Some(watching::allow_events(uas::options(StatusCode::OK, &self.capabilities)))
+    }
+
+    /// The user that a request is for, by name, where it is for one.
+    fn user_dialled(&self, request: &Request) -> Option<String> {
+        let number = self.dialled(request).filter(|number| Feature::of(&self.config.extensions, number).is_none())?;
+        self.accounts.by_number(&number).map(|known| known.name.clone())
     }
 
     fn unknown(&self, request: &Request) -> bool {
@@ -175,6 +198,7 @@ impl Switch {
         let tx = waited.tx;
         let reply = match waited.request.method() {
             Method::Invite => self.invite(waited, Some(targets), turn),
+            Method::Options => self.options(waited, Some(targets), turn),
             _ => self.message(waited, Some(targets), turn),
         };
         self.reply(tx, reply, turn);
