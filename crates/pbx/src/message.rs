@@ -7,6 +7,7 @@ use sip::{Draft, Reply, Turn};
 use crate::body;
 use crate::finding::Seeker;
 use crate::headers;
+use crate::relay::Copy;
 use crate::request::Admitted;
 use crate::switch::Switch;
 use crate::target::{self, Target};
@@ -63,12 +64,13 @@ impl Switch {
         };
         let targets = target::wanted(&message.request, targets);
         let is_trusted = |target: &Target| self.config.trust.has_user(&name) || self.config.trust.reaches(target);
-        let copies = targets.into_iter().map(|target| {
+        let copy_for = |target: Target, turn: &mut Turn<'_>| {
             let mut draft = draft.clone();
             caller.introduce(is_trusted(&target), &mut draft.lines);
             copy(draft, target, turn)
-        });
-        let copies = copies.collect();
+        };
+        let copies = targets.into_iter().map(|target| Copy::by(target.into_flows().map(|flow| copy_for(flow, turn))));
+        let copies = copies.flatten().collect();
         let passed_on = self.relay.message(message.tx, copies, turn);
         (!passed_on).then(|| Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE))
     }

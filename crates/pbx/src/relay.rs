@@ -2,14 +2,14 @@
 //!
 //! One MESSAGE at a time goes to a device, whoever sends it: the next ones wait for its answer (RFC 3428 section 8), each loop's for its own. A
 //! device that does not answer one is given up for those that wait, so none waits for longer than that takes, and what has waited for half of
-//! the time that senders have is not sent any more.
+//! the time that senders have is not sent any more. Where one flow to a device leads nowhere its copy goes along the next (RFC 5626 section 7), as long.
 
 mod queues;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use sip::message::{Method, Response, StatusCode};
-use sip::{ClientTx, Draft, Failure, Id, IdMap, Reply, ServerTx, SessionId, Turn};
+use sip::{ClientTx, Draft, Failure, Id, IdMap, Reply, ServerTx, SessionId, Time, Turn};
 
 use queues::{Queues, Waiting};
 
@@ -34,7 +34,27 @@ enum Passed {
         message: u64,
         /// The device that others wait for.
         device: String,
+        /// The same along other flows to it.
+        flows: VecDeque<Draft>,
+        /// Of the message.
+        since: Time,
     },
+}
+
+/// A copy of a MESSAGE for a device.
+#[derive(Debug)]
+pub(crate) struct Copy {
+    draft: Draft,
+    /// The same along other flows to it.
+    flows: VecDeque<Draft>,
+}
+
+impl Copy {
+    /// By these flows, the first of them first. `None` without any.
+    pub(crate) fn by(flows: impl IntoIterator<Item = Draft>) -> Option<Self> {
+        let mut flows: VecDeque<Draft> = flows.into_iter().collect();
+        flows.pop_front().map(|draft| Self { draft, flows })
+    }
 }
 
 /// A MESSAGE on its way to the devices of a user.
@@ -87,15 +107,16 @@ impl Relay {
 
     /// Passes a MESSAGE on in these copies, each to a device of its own: at once, or when the device has answered the one before. False when
     /// there was room or a way for none.
-    pub(crate) fn message(&mut self, tx: ServerTx, copies: Vec<Draft>, turn: &mut Turn<'_>) -> bool {
+    pub(crate) fn message(&mut self, tx: ServerTx, copies: Vec<Copy>, turn: &mut Turn<'_>) -> bool {
         self.last += 1;
         let (message, since) = (self.last, turn.now().mono);
         let mut open = 0;
-        for draft in copies {
-            let device = draft.uri.to_string();
+        for copy in copies {
+            let device = copy.draft.uri.to_string();
+            let waiting = Waiting { message, copy, since };
             if self.queues.is_busy(&device) {
-                open += usize::from(self.queues.wait(&device, Waiting { message, draft, since }));
-            } else if self.send(message, &device, draft, turn) {
+                open += usize::from(self.queues.wait(&device, waiting));
+            } else if self.send(&device, waiting, turn) {
                 open += 1;
             }
         }
@@ -106,10 +127,11 @@ impl Relay {
     }
 
     /// Sends a copy to a device that has nothing else to answer.
-    fn send(&mut self, message: u64, device: &str, draft: Draft, turn: &mut Turn<'_>) -> bool {
+    fn send(&mut self, device: &str, waiting: Waiting, turn: &mut Turn<'_>) -> bool {
+        let Waiting { message, copy: Copy { draft, flows }, since } = waiting;
         match turn.send_request(draft) {
             Ok(client) => {
-                self.passed.insert(client, Passed::Copy { message, device: device.to_owned() });
+                self.passed.insert(client, Passed::Copy { message, device: device.to_owned(), flows, since });
                 self.queues.engage(device);
                 true
             }
@@ -120,11 +142,25 @@ impl Relay {
         }
     }
 
+    /// Nothing has reached the device by one flow: sends the copy along the next, as long as its sender waits for it.
+    fn send_along_next(
+        &mut self,
+        (message, device): (u64, &str),
+        mut flows: VecDeque<Draft>,
+        since: Time,
+        turn: &mut Turn<'_>,
+    ) -> bool {
+        turn.now().mono.since(since) < queues::PATIENCE
+            && flows
+                .pop_front()
+                .is_some_and(|draft| self.send(device, Waiting { message, copy: Copy { draft, flows }, since }, turn))
+    }
+
     /// The device has answered: the next copy for it leaves.
     fn next(&mut self, device: &str, turn: &mut Turn<'_>, replies: &mut Replies) {
-        while let Some(Waiting { message, draft, since }) = self.queues.next(device) {
-            let in_time = turn.now().mono.since(since) < queues::PATIENCE;
-            if in_time && self.send(message, device, draft, turn) {
+        while let Some(waiting) = self.queues.next(device) {
+            let (message, in_time) = (waiting.message, turn.now().mono.since(waiting.since) < queues::PATIENCE);
+            if in_time && self.send(device, waiting, turn) {
                 return;
             }
             replies.extend(self.copy_answered(message, StatusCode::TEMPORARILY_UNAVAILABLE));
@@ -169,7 +205,11 @@ impl Relay {
                 reply.body = if bare { None } else { body::whole(response.headers()) };
                 replies.push((tx, reply));
             }
-            Some(Passed::Copy { message, device }) => {
+            Some(Passed::Copy { message, device, flows, since }) => {
+                let unreached = matches!(response.code(), StatusCode::FLOW_FAILED | StatusCode::REQUEST_TIMEOUT);
+                if unreached && self.send_along_next((message, &device), flows, since, turn) {
+                    return replies;
+                }
                 replies.extend(self.copy_answered(message, response.code()));
                 self.next(&device, turn, &mut replies);
             }
@@ -187,11 +227,15 @@ impl Relay {
                 replies.push((tx, Reply::new(StatusCode::REQUEST_ENTITY_TOO_LARGE)));
             }
             Some(Passed::Within { tx, .. }) => replies.push((tx, Reply::new(StatusCode::REQUEST_TIMEOUT))),
-            Some(Passed::Copy { message, device }) if too_large => {
+            Some(Passed::Copy { message, device, .. }) if too_large => {
                 replies.extend(self.copy_answered(message, StatusCode::REQUEST_ENTITY_TOO_LARGE));
                 self.next(&device, turn, &mut replies);
             }
-            Some(Passed::Copy { message, device }) => {
+            Some(Passed::Copy { message, device, flows, since }) => {
+                let unreached = matches!(why, Failure::Transport(_));
+                if unreached && self.send_along_next((message, &device), flows, since, turn) {
+                    return replies;
+                }
                 replies.extend(self.copy_answered(message, StatusCode::TEMPORARILY_UNAVAILABLE));
                 // Who does not answer this one answers those that wait for it no sooner.
                 while let Some(waiting) = self.queues.next(&device) {
@@ -208,7 +252,7 @@ impl Relay {
         message.open = message.open.saturating_sub(1);
         let code = match code.get() {
             // Between us and the device: nothing the sender could answer or change.
-            300..=399 | 401 | 407 | 408 | 500..=599 => StatusCode::TEMPORARILY_UNAVAILABLE,
+            300..=399 | 401 | 407 | 408 | 430 | 500..=599 => StatusCode::TEMPORARILY_UNAVAILABLE,
             _ => code,
         };
         let best = message.best.map_or(code, |best| best.min(code));

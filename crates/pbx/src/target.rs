@@ -155,7 +155,7 @@ impl Target {
     }
 
     /// Each of its flows by itself.
-    fn into_flows(mut self) -> impl Iterator<Item = Self> {
+    pub(crate) fn into_flows(mut self) -> impl Iterator<Item = Self> {
         let flows = std::mem::take(&mut self.flows);
         std::iter::once(self).chain(flows)
     }

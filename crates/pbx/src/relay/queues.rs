@@ -3,7 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use sip::{Draft, Time};
+use sip::Time;
+
+use super::Copy;
 
 /// Copies that may wait for one device.
 pub(super) const MOST: usize = 64;
@@ -15,7 +17,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(16);
 pub(super) struct Waiting {
     /// Of which message.
     pub(super) message: u64,
-    pub(super) draft: Draft,
+    pub(super) copy: Copy,
     pub(super) since: Time,
 }
 

@@ -75,3 +75,71 @@ fn rfc5626_7_each_instance_is_called_and_so_is_each_device_that_has_none() {
         }
     }
 }
+
+/// 1001 writes to 1002, whose bindings of one instance answer in turn: the one registered last, and the one before.
+fn write(codes: &[u16], told: u16) {
+    let (running, address) = start(config());
+    let mut flows = [1, 2].map(|number| {
+        let mut flow = phone(address, "1002");
+        flow.preference = format!("{URN};reg-id={number}");
+        flow.agent = "Supported: outbound, path\r\n".to_owned();
+        assert_eq!(flow.register(120).code().get(), 200);
+        flow
+    });
+    let (mut sender, uri) = (phone(address, "1001"), format!("sip:1002@127.0.0.1:{}", address.port()));
+    let answer = std::thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            let (dialog, first) = sender.ask("MESSAGE", &uri, &uri, Some(("text/plain", "hello")));
+            if first.code().is_final() { first } else { sender.final_response(&dialog.branch) }.code().get()
+        });
+        for (flow, code) in flows.iter_mut().rev().zip(codes) {
+            let message = flow.request(Method::Message);
+            assert_eq!(message.body(), b"hello");
+            flow.respond(&message, *code, None);
+        }
+        writing.join().unwrap()
+    });
+    assert_eq!(answer, told, "{codes:?}");
+    // Who has answered is not asked again by the other flow.
+    for flow in &mut flows {
+        assert!(flow.hears_no(&Method::Message), "{codes:?}");
+    }
+    nothing_left(&running);
+}
+
+#[test]
+fn rfc5626_7_a_message_goes_along_the_next_flow_where_the_first_leads_nowhere() {
+    write(&[430, 200], 200);
+    write(&[408, 486], 486);
+    write(&[430, 430], 480);
+    for code in [200, 404, 486, 480] {
+        write(&[code], code);
+    }
+    write(&[503], 480);
+}
+
+#[test]
+fn rfc5626_7_a_message_goes_along_the_next_flow_where_it_cannot_be_sent() {
+    let (running, address) = start(config());
+    let [mut first, second] = [1, 2].map(|number| {
+        let mut flow = phone(address, "1002");
+        flow.preference = format!("{URN};reg-id={number}");
+        flow.agent = "Supported: outbound, path\r\n".to_owned();
+        assert_eq!(flow.register(120).code().get(), 200);
+        flow
+    });
+    // Nobody hears at the port of the one that registered last.
+    drop(second);
+    let (mut sender, uri) = (phone(address, "1001"), format!("sip:1002@127.0.0.1:{}", address.port()));
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            let (dialog, answer) = sender.ask("MESSAGE", &uri, &uri, Some(("text/plain", "hello")));
+            if answer.code().is_final() { answer } else { sender.final_response(&dialog.branch) }.code().get()
+        });
+        let message = first.request(Method::Message);
+        assert_eq!(message.body(), b"hello");
+        first.respond(&message, 200, None);
+        assert_eq!(writing.join().unwrap(), 200);
+    });
+    nothing_left(&running);
+}
