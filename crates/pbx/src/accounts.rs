@@ -270,7 +270,10 @@ pub(crate) fn usable(name: &str) -> Result<(), String> {
 
 fn secret(config: &Config, name: &str, secret: &Secret) -> Result<Ha1Set, AccountError> {
     let refuse = |why: &dyn fmt::Display| AccountError::Secret { user: name.to_owned(), why: why.to_string() };
-    let set = |password: &str| Ha1Set::from_password(name, &config.realm(), password).map_err(|why| refuse(&why));
+    // Hashes that nobody is offered would be most of the work of a start with many users.
+    let set = |password: &str| {
+        Ha1Set::from_password(&config.digest, name, &config.realm(), password).map_err(|why| refuse(&why))
+    };
     match secret {
         Secret::Nothing => Err(refuse(&"expected password, password_file or ha1")),
         Secret::Password(password) if password.is_empty() => Err(refuse(&"expected a password that is not empty")),

@@ -28,8 +28,9 @@ fuzz_target!(|input: &[u8]| {
         lines.filter_map(|line| line.split_first().map(|(kind, value)| (*kind, value))).collect();
     let of = |kind: u8| values.iter().filter(move |value| value.0 == kind).map(|value| value.1);
 
-    let secret = Ha1Set::from_password("a", "r", "never guessed 5b1f").expect("a name and a realm");
     let config = ServerConfig { window: 16, ..ServerConfig::new("r") };
+    let known = Ha1Set::from_password(&config.algorithms, "a", "r", "never guessed 5b1f");
+    let secret = known.expect("a name and a realm");
     let mut server = Server::new(config, [7; 32]).expect("a realm and algorithms");
     let request = Presented { method, uri, body };
     match server.judge(NOW, PEER, request, of(b'a'), |user, algorithm| secret.get(algorithm).filter(|_| user == "a")) {

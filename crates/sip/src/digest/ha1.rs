@@ -115,14 +115,21 @@ pub struct Ha1Set {
 }
 
 impl Ha1Set {
-    /// All three, from a password.
-    pub fn from_password(user: &str, realm: &str, password: &str) -> Result<Ha1Set, Ha1Error> {
-        let one = |algorithm| Ha1::new(algorithm, user, realm, password).map(Some);
-        Ok(Ha1Set {
-            md5: one(Algorithm::Md5)?,
-            sha256: one(Algorithm::Sha256)?,
-            sha512_256: one(Algorithm::Sha512_256)?,
-        })
+    /// Those of these algorithms, from a password.
+    ///
+    /// # Errors
+    /// [`Ha1Error::Control`].
+    pub fn from_password(
+        algorithms: &[Algorithm],
+        user: &str,
+        realm: &str,
+        password: &str,
+    ) -> Result<Ha1Set, Ha1Error> {
+        let mut set = Ha1Set::default();
+        for algorithm in algorithms {
+            set.insert(Ha1::new(*algorithm, user, realm, password)?);
+        }
+        Ok(set)
     }
 
     /// The one of this algorithm.

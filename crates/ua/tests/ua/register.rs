@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sip::digest::{Ha1Set, Server, ServerConfig, Verdict};
+use sip::digest::{Algorithm, Ha1Set, Server, ServerConfig, Verdict};
 use sip::message::{Body, Limits, Lines, Message, Method, Request, StatusCode, write_response};
 use sip::{FlowId, Now, Origin, Time, Transport, WallTime};
 use tokio::net::UdpSocket;
@@ -65,7 +65,7 @@ fn judge(
 ) -> (StatusCode, Lines) {
     let now = Now { mono: Time(1_000_000), wall: WallTime(1_700_000_000) };
     let origin = Origin { flow: FlowId(1), transport: Transport::Udp, local, remote };
-    let known = Ha1Set::from_password("alice", "test", "secret").unwrap();
+    let known = Ha1Set::from_password(&[Algorithm::Md5, Algorithm::Sha256], "alice", "test", "secret").unwrap();
     let verdict =
         server.verify(now, request, &origin, false, |user, algorithm| known.get(algorithm).filter(|_| user == "alice"));
     let (stale, refused) = match verdict {
