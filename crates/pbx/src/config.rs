@@ -45,8 +45,8 @@ pub struct Config {
     /// The hashes offered for digest authentication, the most wanted first: SHA-256, then MD5. Some devices give up when they see one they
     /// do not know; for those there is MD5 alone.
     pub digest: Vec<Algorithm>,
-    /// Whether OPTIONS wants credentials as every other request does. Without (the default) monitors can ask, and whoever asks learns by
-    /// 404 which numbers there are not, and by 480 which users have no device there.
+    /// Whether OPTIONS wants credentials as every other request does; who brings them learns by 480 which users have no device there, as by a call. Without (the
+    /// default) monitors can ask, and whoever asks learns by 404 which numbers there are not, and nothing else.
     pub options_auth: bool,
     /// Host names and addresses that are served; empty: any.
     pub domains: Vec<String>,

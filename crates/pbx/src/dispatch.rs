@@ -38,7 +38,7 @@ impl Switch {
             return Some(refusal.stateless());
         }
         if *request.method() == Method::Options && !self.config.options_auth {
-            return self.options(Admitted { tx, request, origin, user: String::new() }, None, turn);
+            return Some(self.options_answer(&request));
         }
         // A proxy beside us wants to see all that comes, so the stack has not looked (RFC 3261 section 8.2.2.2).
         if turn.is_merged(tx, &request) {
@@ -124,31 +124,31 @@ impl Switch {
         self.bindings.register(tx, turn.now(), Asked { request, addresses, origin, user, known })
     }
 
-    /// Whether the address could be called, never by whom: the code that an INVITE would be given (RFC 3261 section 11.2). `found`: the devices of the user, when
-    /// another loop was asked for them. The answer, unless it comes later.
-    fn options(&mut self, asked: Admitted, found: Option<Vec<Target>>, turn: &mut Turn<'_>) -> Option<Reply> {
-        let request = &asked.request;
+    /// Whether the address could be called, never by whom, as far as anybody may know it: which numbers there are.
+    fn options_answer(&self, request: &Request) -> Reply {
         let refusal = is_strayed(request)
             .then(|| Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST))
             .or_else(|| uas::scheme(request, &self.capabilities))
             .or_else(|| self.unknown(request).then(|| Reply::new(StatusCode::NOT_FOUND)))
             .or_else(|| uas::extensions(request, &self.capabilities));
-        if refusal.is_some() {
-            return refusal;
-        }
-        if let Some(name) = self.user_dialled(request) {
+        refusal.unwrap_or_else(|| watching::allow_events(uas::options(StatusCode::OK, &self.capabilities)))
+    }
+
+    /// The same for who has shown who he is: the code that his INVITE would be given (RFC 3261 section 11.2), so also whether the user has a device. `found`: the
+    /// devices of the user, when another loop was asked for them. The answer, unless it comes later.
+    fn options(&mut self, asked: Admitted, found: Option<Vec<Target>>, turn: &mut Turn<'_>) -> Option<Reply> {
+        let answer = self.options_answer(&asked.request);
+        if let Some(name) = self.user_dialled(&asked.request).filter(|_| answer.code.is_success()) {
             if found.is_none() && !self.neighbours.keeps(&name) {
-                // Whoever need not show who he is leaves room for those who call.
-                let has_room = self.findings.is_half_empty();
-                let asked = has_room && self.findings.ask(&name, Seeker::Request(asked), &self.neighbours, turn);
+                let asked = self.findings.ask(&name, Seeker::Request(asked), &self.neighbours, turn);
                 return (!asked).then(|| self.busy());
             }
-            let uri = request.uri().ok();
-            if let Err(offline) = self.targets(&name, request.is_secure(), uri.as_ref(), found, turn.now()) {
+            let uri = asked.request.uri().ok();
+            if let Err(offline) = self.targets(&name, asked.request.is_secure(), uri.as_ref(), found, turn.now()) {
                 return Some(*offline);
             }
         }
-        Some(watching::allow_events(uas::options(StatusCode::OK, &self.capabilities)))
+        Some(answer)
     }
 
     /// The user that a request is for, by name, where it is for one.

@@ -23,7 +23,7 @@ pub(crate) const ALARMS: u64 = 1 << 63;
 
 /// Who wants to know where the devices of a user are.
 pub(crate) enum Seeker {
-    /// A request of another user, or an OPTIONS of anybody.
+    /// A request of another user.
     Request(Admitted),
     /// A request that is passed on in this role.
     Passed(Role, Box<Job>),
@@ -62,11 +62,6 @@ impl Findings {
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
         self.table.len()
-    }
-
-    /// Whether fewer than half of those that may wait do.
-    pub(crate) fn is_half_empty(&self) -> bool {
-        self.len() < self.most.div_ceil(2)
     }
 
     /// Asks the loop that keeps `name` for its devices; who seeks waits for the answer. False when there is no room.
@@ -123,22 +118,5 @@ impl Findings {
     /// Whoever sent the request has given up; true when it waited here.
     pub(crate) fn cancelled(&mut self, tx: ServerTx, turn: &mut Turn<'_>) -> bool {
         self.by_request.get(&tx).copied().and_then(|ticket| self.answered(ticket, turn)).is_some()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use sip::Id;
-
-    use super::*;
-
-    #[test]
-    fn half_of_the_room_is_left_to_those_who_call() {
-        let mut findings = Findings::new(4);
-        for waiting in 0..4 {
-            assert_eq!(findings.is_half_empty(), waiting < 2, "{waiting}");
-            let seeker = Seeker::Transfer { call: waiting, transfer: 0 };
-            findings.table.insert(waiting, (seeker, AlarmId(Id::from_u64(waiting))));
-        }
     }
 }

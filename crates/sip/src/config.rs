@@ -23,10 +23,11 @@ pub struct Config {
     /// up.
     pub max_server_transactions: usize,
     /// Most octets of messages that server transactions keep: requests without a final response, last responses, which repeat every Via, and the
-    /// copies that a proxy has passed on, as long as they may be sent again; those without a transaction, too, that a connection may refuse: where there is no
-    /// room, or they are half of [`Self::max_client_transactions`], such a one is sent and not kept, and lost where it is refused.
+    /// copies that a proxy has passed on, as long as they may be sent again.
     /// A request that would take them past it is answered 503 with Retry-After, and nothing is kept of it; what has been let in is
-    /// answered in any case. An eighth more is for requests within dialogs and for CANCELs. The default leaves 671 octets for each of the most server transactions.
+    /// answered in any case. An eighth more is for requests within dialogs and for CANCELs, and another for what is sent without a transaction and may be refused by
+    /// its connection: where there is no room, or they are half of [`Self::max_client_transactions`], such a one is sent and not kept, and lost where it is
+    /// refused. The default leaves 671 octets for each of the most server transactions.
     pub max_kept_octets: usize,
     /// Most requests of ours under way at once, and most client transactions; one more is [`crate::StackError::Full`].
     pub max_client_transactions: usize,

@@ -50,6 +50,8 @@ pub struct Stack {
     pub(crate) servers: Slab<Server>,
     /// Octets of the messages they keep, and of the copies that are passed on.
     pub(crate) kept: usize,
+    /// Octets of what a connection may refuse yet, and is in no transaction. Apart, so that it keeps no request out.
+    pub(crate) handed: usize,
     /// Where requests find them.
     pub(crate) arrivals: Table<Id>,
     /// The one that came last, which stands in no table and has no timer yet: see [`Stack::place_fresh`].
@@ -138,6 +140,7 @@ impl Stack {
             streams: BTreeSet::new(),
             servers: Slab::new(),
             kept: 0,
+            handed: 0,
             arrivals: Table::default(),
             fresh: None,
             page: Vec::new(),
@@ -185,7 +188,7 @@ impl Stack {
             requests: self.outgoing.len(),
             client_transactions: self.clients.len(),
             server_transactions: self.servers.len(),
-            kept_octets: self.kept,
+            kept_octets: self.kept + self.handed,
             matches: self.arrivals.len() + keys + self.streams.len(),
             asks: self.asks.len(),
             alarms: self.alarms.len(),

@@ -193,8 +193,8 @@ impl Dialing {
     /// response has answered the first offer (RFC 3262 section 5).
     ///
     /// # Errors
-    /// [`CallError::NotNow`] before that and where several who were called have answered so, without a packet, and where another does while it is under way; otherwise as
-    /// [`Call::update`].
+    /// [`CallError::NotNow`] before that and where more than one of those who were called has rung, without a packet; an error, too, where another one answers while
+    /// it is under way; otherwise as [`Call::update`].
     pub async fn update(&self) -> Result<(), CallError> {
         self.line.link.ask(|reply| Command::Update { call: self.line.key, reply }).await?
     }

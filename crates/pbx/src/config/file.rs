@@ -5,7 +5,8 @@
 //! state = "/var/lib/offhook"
 //! realm = "pbx.example.com"
 //! digest = ["sha-256", "md5"]     # the most wanted first; ["md5"] for old devices
-//! options_auth = false            # true: OPTIONS tells nobody without a password which numbers there are
+//! options_auth = false            # true: OPTIONS tells nobody without a password which numbers there are, and who has one which users
+//!                                 # have a device there
 //! domains = ["pbx.example.com"]   # none: any
 //! durability = "interval"         # on the disk each second; "sync": before each answer
 //! ring_secs = 60

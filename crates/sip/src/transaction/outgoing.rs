@@ -20,6 +20,7 @@ use crate::route;
 use crate::stack::{Asker, StackError, Timer};
 use crate::transaction::key::{Branch, Keys};
 use crate::transaction::next_hop::Met;
+use crate::transaction::server::RESERVE;
 use crate::transaction::{failover, next_hop, pass, print};
 use crate::turn::{Owner, Sender, Turn};
 use crate::wheel::TimerId;
@@ -543,15 +544,16 @@ impl Turn<'_> {
         let timer = self.start(until, Timer::Handed(id));
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
         outgoing.stage = Stage::Handed { timer, octets };
-        self.stack.kept += octets;
+        self.stack.handed += octets;
         self.stack.counters.requests_out += 1;
         self.send(Sender::Handed(id), path, bytes, why);
     }
 
-    /// Whether what is handed to a connection is kept. Half of the requests under way are left to those with a transaction.
+    /// Whether what is handed to a connection is kept: an eighth of what may be at most, beside the rest. Half of the requests under way are left to those with
+    /// a transaction.
     fn outgoing_has_room(&self, octets: usize) -> bool {
         let config = &self.stack.config;
-        self.stack.kept.saturating_add(octets) <= config.max_kept_octets
+        self.stack.handed.saturating_add(octets) <= config.max_kept_octets / RESERVE
             && self.stack.outgoing.len() <= config.max_client_transactions / 2
     }
 
@@ -561,7 +563,7 @@ impl Turn<'_> {
         let Stage::Handed { timer, octets } = outgoing.stage else { return };
         outgoing.stage = Stage::Trying(Id::from_u64(0));
         let path = outgoing.path;
-        self.stack.kept -= octets;
+        self.stack.handed -= octets;
         self.stop(timer);
         // Who had a connection and lost it speaks TCP.
         if let (Some(path), SendError::Unreachable) = (path, why) {
@@ -575,7 +577,7 @@ impl Turn<'_> {
         if let Some(outgoing) = self.stack.outgoing.remove(id)
             && let Stage::Handed { octets, .. } = outgoing.stage
         {
-            self.stack.kept -= octets;
+            self.stack.handed -= octets;
         }
     }
 

@@ -23,8 +23,9 @@ use crate::transaction::{respond, server_invite, server_other};
 use crate::turn::{Owner, Sender, Turn};
 use crate::wheel::TimerId;
 
-/// Of the limits on server transactions and on what they keep, this part is added for requests that end what is held.
-const RESERVE: usize = 8;
+/// Of the limits on server transactions and on what they keep, this part is added for requests that end what is held, and one like it for what is handed to
+/// a connection without a transaction.
+pub(super) const RESERVE: usize = 8;
 
 /// A server transaction (RFC 3261 section 17.2). Once the final response is made, the request is let go of and only the octets of that
 /// response stay.
