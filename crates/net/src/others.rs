@@ -216,7 +216,7 @@ mod tests {
             let (mine, _inbox) = mpsc::channel(1);
             let (queue, mut inbox) = mpsc::channel(1);
             let mut others = Others::new(Shard(0), Spread::new(2, rand::random()), vec![mine, queue], Arc::default());
-            let first = flows::first_of_streams(Shard(0));
+            let first = flows::first_of_streams(Shard(0), 0);
             for number in 0..lost {
                 others.tell_flow(FlowId(first + number as u64), None, FlowChange::Lost);
             }
@@ -252,7 +252,7 @@ mod tests {
             |number: usize| SocketAddr::from(([10, (number >> 16) as u8, (number >> 8) as u8, number as u8], 5060));
         let local = remote(0);
         let mut learn = |number: usize| {
-            let flow = FlowId(flows::first_of_streams(Shard(1)) + number as u64);
+            let flow = FlowId(flows::first_of_streams(Shard(1), 0) + number as u64);
             let path = Path { flow, transport: Transport::Tcp, local, remote: remote(number) };
             others.learn(flow, Some(path), FlowChange::Accepted);
             (others.flows.len(), others.connections.len(), others.connection(remote(1)).is_some())

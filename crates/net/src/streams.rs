@@ -121,6 +121,7 @@ impl Streams {
         let connections = limits.connections.min(file_limit() / limits.files.max(1));
         let per_address = limits.per_address.min(connections - connections / 4);
         let limits = StreamLimits { connections, per_address, ..limits };
+        let first = flows::first_of_streams(shard, rand::random());
         Ok(Self {
             listeners,
             limits,
@@ -138,8 +139,8 @@ impl Streams {
             shaking: Crowd::default(),
             introducing: 0,
             handshake_turns: Rc::new(Semaphore::new(1)),
-            first: flows::first_of_streams(shard),
-            next: flows::first_of_streams(shard),
+            first,
+            next: first,
             refusals: Sparingly::default(),
             failures: Sparingly::default(),
         })

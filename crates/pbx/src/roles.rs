@@ -33,8 +33,12 @@ pub(crate) struct Roles {
 }
 
 impl Roles {
-    /// As the configuration says; `secret` and the addresses that are listened at are the same in all loops.
-    pub(crate) fn new(config: &Config, secret: [u8; 16], bound: impl IntoIterator<Item = SocketAddr>) -> Self {
+    /// As the configuration says; the secret, the number of this run and the addresses that are listened at are the same in all loops.
+    pub(crate) fn new(
+        config: &Config,
+        (secret, run): ([u8; 16], u64),
+        bound: impl IntoIterator<Item = SocketAddr>,
+    ) -> Self {
         let by_domain: Vec<(String, Role)> =
             config.roles.iter().map(|(domain, role)| (domain.to_ascii_lowercase(), *role)).collect();
         let own = config.roles.iter().filter(|(_, role)| **role != Role::Edge).map(|(domain, _)| domain);
@@ -49,6 +53,7 @@ impl Roles {
             max_forks: config.limits.forwarded,
             realm: Some(config.realm().into()),
             alarms: ALARMS,
+            run,
             ..ProxyConfig::default()
         };
         let proxy = config.is_more_than_pbx().then(|| Proxy::new(settings, Own::new(domains).listening(bound), secret));

@@ -22,6 +22,8 @@ use crate::tables::Begin;
 use crate::tally::Tally;
 use crate::watch::{Watch, WatchError};
 
+/// The file of the secret under which the server proves to itself what it has written into messages, below the state directory.
+const SECRET: &str = "tokens.key";
 /// How often the end of calls is looked at while stopping.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -37,7 +39,7 @@ pub enum StartError {
     Config(ConfigError),
     /// The users or their secrets.
     Accounts(AccountError),
-    /// The journal of bindings.
+    /// The journal of bindings, or the secret beside it.
     Store(store::StoreError),
     /// The realm, as digest authentication sees it.
     Realm(digest::ServerError),
@@ -133,6 +135,10 @@ impl Server {
         let (accounts, told) = crate::accounts::Accounts::load(&config)?;
         let studio = crate::studio::start(&config, config.shards.max(1))?;
         let home = crate::bindings::open(&config)?;
+        let secret = match &config.state {
+            Some(state) => store::secret::kept(&state.join(SECRET), rand::random())?,
+            None => rand::random(),
+        };
         let rules = digest::ServerConfig {
             algorithms: accounts.common(&config.digest)?,
             uri: digest::UriRule::Server,
@@ -148,7 +154,7 @@ impl Server {
             offered: rules.algorithms.clone(),
             tally: Arc::clone(&tally),
         };
-        let given = Given { config, accounts, home, tally, board, secret: rand::random() };
+        let given = Given { config, accounts, home, tally, board, secret, run: rand::random() };
         let trace = Trace::default();
         let member = |studio| member(given.clone(), &rules, (tls.clone(), trace.clone()), studio);
         let members = studio.studios.into_iter().map(member);

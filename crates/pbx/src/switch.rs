@@ -71,8 +71,10 @@ pub(crate) struct Given {
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) home: Home,
     pub(crate) tally: Arc<Tally>,
-    /// Under which proxies prove to themselves what has passed them.
+    /// Under which proxies prove to themselves what has passed them, kept over a restart where there is a state directory.
     pub(crate) secret: [u8; 16],
+    /// Another with each start.
+    pub(crate) run: u64,
     pub(crate) board: Arc<Board>,
 }
 
@@ -121,7 +123,7 @@ fn extensions(config: &Config) -> Vec<String> {
 impl Switch {
     /// On the loop's thread, before anything is received.
     pub(crate) fn new(
-        Given { config, accounts, home, tally, board, secret }: Given,
+        Given { config, accounts, home, tally, board, secret, run }: Given,
         (digest, offers_md5_among_others): (digest::Server, bool),
         studio: Studio,
         metrics: Metrics,
@@ -144,7 +146,7 @@ impl Switch {
             capabilities: Capabilities { allow: methods(), supported: extensions(&config), ..Capabilities::default() },
             calls: Calls::default(),
             relay: Relay::new(config.limits.messages),
-            roles: Roles::new(&config, secret, seat.bound.iter().map(|one| one.address)),
+            roles: Roles::new(&config, (secret, run), seat.bound.iter().map(|one| one.address)),
             watching: Watching::default(),
             qualifying: Qualifying::default(),
             board,

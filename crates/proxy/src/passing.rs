@@ -49,6 +49,8 @@ pub struct ProxyConfig {
     pub realm: Option<Arc<str>>,
     /// Alarms have numbers from here.
     pub alarms: u64,
+    /// Another with each start, where the secret of a [`Proxy`] outlives the process.
+    pub run: u64,
 }
 
 impl Default for ProxyConfig {
@@ -64,6 +66,7 @@ impl Default for ProxyConfig {
             max_breadth: arrival::BREADTH,
             realm: None,
             alarms: 0,
+            run: 0,
         }
     }
 }
@@ -100,10 +103,12 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Responsible for `own`; `secret` keys what is written into Record-Route and branches, and is the same in all shards of a server.
+    /// Responsible for `own`; `secret` keys what is written into Record-Route, Path and branches, and is the same in all shards of a server; where it is that
+    /// of before a restart, too, dialogs and flows of before go on.
     pub fn new(config: ProxyConfig, own: Own, secret: [u8; 16]) -> Self {
         let (forks, by_server, by_client) = (HashMap::default(), IdMap::default(), IdMap::default());
-        Self { config, own, tokens: Tokens::new(secret), forks, by_server, by_client, last: 0 }
+        let tokens = Tokens::new(secret).in_run(config.run);
+        Self { config, own, tokens, forks, by_server, by_client, last: 0 }
     }
 
     /// Requests without a final response.

@@ -15,7 +15,10 @@ use sip::{FlowId, Path, TextHash, Time, Token, Transport};
 
 /// Makes and checks them.
 #[derive(Clone, Debug)]
-pub struct Tokens(TextHash);
+pub struct Tokens {
+    hash: TextHash,
+    run: u64,
+}
 
 /// A way back is good for this many microseconds, a quarter of an hour, and the rest of as many again: as long as somebody lets it ring.
 const BACK: u64 = 900_000_000;
@@ -26,7 +29,12 @@ const TRANSPORTS: [Transport; 5] = [Transport::Udp, Transport::Tcp, Transport::T
 impl Tokens {
     /// Under this secret.
     pub fn new(secret: [u8; 16]) -> Self {
-        Self(TextHash::new(secret))
+        Self { hash: TextHash::new(secret), run: 0 }
+    }
+
+    /// In this run of the process, which is a random number: for what counts in none but that.
+    pub fn in_run(self, run: u64) -> Self {
+        Self { run, ..self }
     }
 
     /// The token of the dialog that a request with these header fields makes.
@@ -35,7 +43,7 @@ impl Tokens {
     }
 
     fn made_by(&self, headers: &Headers, tag: &str) -> Token {
-        Token::from_u64(self.0.of_all([&b"dialog"[..], headers.call_id().as_bytes(), tag.as_bytes()]))
+        Token::from_u64(self.hash.of_all([&b"dialog"[..], headers.call_id().as_bytes(), tag.as_bytes()]))
     }
 
     /// Whether a text is the token of the dialog that a request with these header fields is of: it has a To tag, and one of its tags is that of the
@@ -67,7 +75,7 @@ impl Tokens {
             &number[..],
         ];
         let others = [HeaderId::Route, HeaderId::ProxyRequire, HeaderId::ProxyAuthorization];
-        self.0.of_all(fixed.into_iter().chain(others.into_iter().flat_map(|id| headers.values(id))))
+        self.hash.of_all(fixed.into_iter().chain(others.into_iter().flat_map(|id| headers.values(id))))
     }
 
     /// Whether a request with this mark has been here: one of its Vias is ours and has it.
@@ -99,15 +107,15 @@ impl Tokens {
     }
 
     /// The token of the way that responses to a request take: in our Via, where we keep nothing of the request. It is good for that Via's branch alone,
-    /// and for a quarter of an hour to half of one.
+    /// for a quarter of an hour to half of one, and in this run alone: the clock that it is held against begins with it.
     pub fn back(&self, path: &Path, branch: &str, now: Time) -> String {
-        self.written(&[b"back", branch.as_bytes(), &(now.0 / BACK).to_le_bytes()], path)
+        self.written(&[b"back", branch.as_bytes(), &self.run.to_le_bytes(), &(now.0 / BACK).to_le_bytes()], path)
     }
 
     /// The way of such a token; `None` for what we have not made, or for another branch, or too long ago.
     pub fn back_of(&self, token: &str, branch: &str, now: Time) -> Option<Path> {
-        let step = now.0 / BACK;
-        let made_at = |step: u64| self.read(&[b"back", branch.as_bytes(), &step.to_le_bytes()], token);
+        let (step, run) = (now.0 / BACK, self.run.to_le_bytes());
+        let made_at = |step: u64| self.read(&[b"back", branch.as_bytes(), &run, &step.to_le_bytes()], token);
         made_at(step).or_else(|| made_at(step.checked_sub(1)?))
     }
 
@@ -124,7 +132,7 @@ impl Tokens {
     }
 
     fn prove(&self, kind: &[&[u8]], octets: &[u8]) -> u64 {
-        self.0.of_all(kind.iter().copied().chain([octets]))
+        self.hash.of_all(kind.iter().copied().chain([octets]))
     }
 
     fn read(&self, kind: &[&[u8]], token: &str) -> Option<Path> {
@@ -227,6 +235,22 @@ mod tests {
         for text in ["", "a", "aaaaaaaaaaaaa", &"a".repeat(1_000), "\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}"] {
             assert_eq!(tokens.flow_of(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn rfc5626_5_2_tokens_outlive_the_process_and_ways_back_do_not() {
+        let (before, after) = (Tokens::new([1; 16]).in_run(7), Tokens::new([1; 16]).in_run(8));
+        let address: SocketAddr = "192.0.2.1:5060".parse().unwrap();
+        let path = Path { flow: FlowId(1), transport: Transport::Udp, local: address, remote: address };
+        assert_eq!(after.flow_of(&before.flow(&path)), Some(path));
+        assert_eq!(after.side_of(&before.side(&path)), Some(path));
+        let invite = request("INVITE sip:b@b SIP/2.0\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\n");
+        assert_eq!(after.dialog(invite.headers()).as_str(), before.dialog(invite.headers()).as_str());
+        assert_eq!(after.mark(&invite), before.mark(&invite));
+        // Both clocks begin at the same time.
+        let (back, now) = (before.back(&path, "z9hG4bK1", Time(5)), Time(9));
+        assert_eq!(before.back_of(&back, "z9hG4bK1", now), Some(path));
+        assert_eq!(after.back_of(&back, "z9hG4bK1", now), None);
     }
 
     #[test]

@@ -42,6 +42,11 @@ pub enum StoreError {
     },
     /// The records of one change are longer than a frame may be.
     TooLarge,
+    /// A file in which a secret is kept holds something else.
+    Secret {
+        /// The file.
+        path: PathBuf,
+    },
     /// A database refused, or holds what it should not.
     Database {
         /// What was tried, as a verb.
@@ -81,6 +86,11 @@ impl fmt::Display for StoreError {
             StoreError::Full { path, source } => write!(f, "{}: no room to write: {source}", path.display()),
             StoreError::Io { doing, path, source } => write!(f, "{}: cannot {doing}: {source}", path.display()),
             StoreError::TooLarge => f.write_str("records of one change: expected at most 16 MiB"),
+            StoreError::Secret { path } => write!(
+                f,
+                "{}: expected 32 hexadecimal digits; move the file away to start with another secret",
+                path.display()
+            ),
             StoreError::Database { doing, path, why } => write!(f, "{}: cannot {doing}: {why}", path.display()),
         }
     }

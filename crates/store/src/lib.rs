@@ -19,6 +19,7 @@ mod files;
 pub mod journal;
 mod reading;
 mod rewrite;
+pub mod secret;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use sip::message::{Limits, Message, Response};
+use sip::message::{Limits, Lines, Message, Request, Response, StatusCode, write_response};
 
 use crate::phone::Phone;
 
@@ -12,6 +12,13 @@ use crate::phone::Phone;
 pub(crate) struct Connected(TcpStream);
 
 impl Connected {
+    /// Connected, and nothing said.
+    pub(crate) fn to(server: SocketAddr) -> Self {
+        let stream = TcpStream::connect(server).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        Self(stream)
+    }
+
     /// Registers there as the user of this phone, which makes the texts.
     pub(crate) fn register(device: Phone, server: SocketAddr) -> Self {
         Self::introduced("", device, server)
@@ -19,10 +26,8 @@ impl Connected {
 
     /// The same with this before everything else.
     pub(crate) fn introduced(introduction: &str, mut device: Phone, server: SocketAddr) -> Self {
-        let mut stream = TcpStream::connect(server).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        stream.write_all(introduction.as_bytes()).unwrap();
-        let mut line = Self(stream);
+        let mut line = Self::to(server);
+        line.0.write_all(introduction.as_bytes()).unwrap();
         device.extra = "Expires: 120\r\n".to_owned();
         let to = format!("sip:{}@127.0.0.1", device.name);
         line.ask(&mut device, "REGISTER", "sip:127.0.0.1", &to, None);
@@ -54,6 +59,12 @@ impl Connected {
 
     pub(crate) fn send(&mut self, text: &str) {
         self.0.write_all(text.replacen("SIP/2.0/UDP", "SIP/2.0/TCP", 1).as_bytes()).unwrap();
+    }
+
+    /// Answers a request.
+    pub(crate) fn respond(&mut self, request: &Request, code: StatusCode) {
+        let answer = write_response(request.headers(), code, None, Some("line"), &Lines::new(), None, None);
+        self.0.write_all(&answer).unwrap();
     }
 
     /// The next message, octet by octet as far as it goes.

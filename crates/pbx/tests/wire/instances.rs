@@ -9,7 +9,7 @@ use crate::connected::Connected;
 use crate::phone::Phone;
 use crate::setup::{config, nothing_left, phone, start};
 
-const INSTANCE: &str = ";+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-000a95a0e128>\"";
+pub(crate) const INSTANCE: &str = ";+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-000a95a0e128>\"";
 
 /// Contacts of each of these users.
 fn contacts(running: &Running, names: &[&str]) -> Vec<usize> {
@@ -46,7 +46,7 @@ fn rfc5626_7_flows_along_a_connection_that_is_gone_are_no_bindings_any_more() {
 }
 
 /// A MESSAGE to an address: the code of the answer, and what each of these devices got and took.
-fn write(sender: &mut Phone, uri: &str, devices: &mut [&mut Phone]) -> (u16, Vec<Request>) {
+pub(crate) fn write(sender: &mut Phone, uri: &str, devices: &mut [&mut Phone]) -> (u16, Vec<Request>) {
     let takes = |device: &mut Phone| {
         let message = device.request(Method::Message);
         device.respond(&message, 200, None);

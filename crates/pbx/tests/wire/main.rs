@@ -25,6 +25,7 @@ mod refusals;
 mod registering;
 mod reliable;
 mod replacing;
+mod restarted;
 mod roles;
 mod rules;
 mod setup;

@@ -27,7 +27,7 @@ fn with_two(config: Config) -> (Running, Phone, Phone) {
 }
 
 /// The Route of the caller's requests within a dialog that a response makes (RFC 3261 section 12.1.2).
-fn route(response: &Response) -> String {
+pub(crate) fn route(response: &Response) -> String {
     let mut values: Vec<_> = response.headers().all(HeaderId::RecordRoute).map(|one| one.text().into_owned()).collect();
     values.reverse();
     format!("Route: {}\r\n", values.join(", "))

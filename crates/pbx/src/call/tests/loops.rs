@@ -95,6 +95,7 @@ impl Loops {
             board: crate::board::Board::new(),
             accounts: Arc::new(accounts),
             secret: rand::random(),
+            run: 0,
             config,
         };
         let (clock, spread) = (Clock::start(), Spread::new(3, rand::random()));
