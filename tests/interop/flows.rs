@@ -7,10 +7,10 @@ use super::kamailio::Kamailio;
 use crate::program::offhook::{self, Server, USERS};
 use crate::program::{PATIENCE, Program, free_port};
 
-const URN: &str = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
+pub(super) const URN: &str = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
 
 /// The edge of the domain of the phones; where it is.
-fn edge() -> Server {
+pub(super) fn edge() -> Server {
     let file = offhook::configuration("[roles]\n\"127.0.0.1\" = \"edge\"\n");
     offhook::serve(&["--config", file.path().to_str().unwrap(), "--user", "1:unused"])
 }

@@ -8,6 +8,7 @@ use crate::program::{Program, free_port, offhook};
 
 const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/kamailio/home.cfg");
 const PRESENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/kamailio/presence.cfg");
+const EDGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/kamailio/edge.cfg");
 /// Where Debian puts the tables of `db_text`.
 const TABLES: &str = "/usr/share/kamailio/dbtext/kamailio";
 
@@ -34,6 +35,21 @@ impl Kamailio {
     /// One that passes on what is for others, and asks nobody who calls for a password.
     pub(super) fn start_open() -> Self {
         Self::start_with(&["OPEN".to_owned()])
+    }
+
+    /// One that reaches phones by the Path that they registered with.
+    pub(super) fn start_with_paths() -> Self {
+        Self::start_with(&["PATHS".to_owned()])
+    }
+
+    /// One that tells who registers the way of his calls.
+    pub(super) fn start_with_service_route() -> Self {
+        Self::start_with(&["SERVICEROUTE".to_owned()])
+    }
+
+    /// An edge for phones whose home is elsewhere.
+    pub(super) fn start_edge() -> Self {
+        Self::run(EDGE, tempfile::tempdir().unwrap(), free_port(), &[])
     }
 
     /// One that listens on a WebSocket as well, and its URL.
@@ -73,8 +89,13 @@ impl Kamailio {
     }
 
     /// Waits for a line that it logs.
-    pub(super) fn wait_for(&mut self, text: &str) {
-        self.program.wait_for(text);
+    pub(super) fn wait_for(&mut self, text: &str) -> String {
+        self.program.wait_for(text)
+    }
+
+    /// All that it has logged so far.
+    pub(super) fn output(&mut self) -> String {
+        self.program.output()
     }
 
     /// It prints nothing when it is ready: asked until it answers.

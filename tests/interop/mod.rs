@@ -24,6 +24,7 @@ mod pbx;
 mod proxy;
 mod reliable;
 mod rests;
+mod routes;
 mod sipp;
 mod sqlite;
 mod status;

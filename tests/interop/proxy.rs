@@ -162,6 +162,43 @@ fn refusals_of_all_phones_are_one_refusal_and_another_code_fails() {
     assert_ne!(code, 0, "{output}");
 }
 
+/// A phone of SIPp that says by 302 that it is where another waits, who has not registered: the two of them.
+fn moved(server: &Server) -> (Program, Program) {
+    let (there, address) = sipp::waits("proxied_callee.xml", &["-m", "1"]);
+    let scenario = sipp::with("uas_moved.xml", "TARGET", &address);
+    // SIPp has read it when it listens.
+    (callee(server, scenario.to_str().unwrap()), there)
+}
+
+#[test]
+fn rfc3261_16_7_sipp_that_has_moved_is_followed_by_a_proxy_that_recurses() {
+    let server = serve("proxy.recurse = true\n");
+    let (phone, there) = moved(&server);
+    went_well(call(&server, "proxied_caller_answered.xml", "secret1"));
+    went_well(phone.finish());
+    went_well(there.finish());
+    // The control: one that does not passes the 302 back, and nobody rings there.
+    let server = serve("");
+    let (phone, mut there) = moved(&server);
+    went_well(call(&server, asked_by_proxy("pbx_caller_refused.xml", 302).to_str().unwrap(), "secret1"));
+    went_well(phone.finish());
+    assert!(there.is_alive(), "{}", there.output());
+    there.kill();
+}
+
+#[test]
+fn rfc3261_8_3_sipp_goes_where_the_redirect_server_says_and_nowhere_where_nobody_is() {
+    let server = serve_as("redirect", "");
+    // The control: nobody has registered, and no 302 comes.
+    let (code, output) = call(&server, "redirected_caller.xml", "secret1");
+    assert_ne!(code, 0, "{output}");
+    let phone = callee(&server, "uas");
+    went_well(call(&server, "redirected_caller.xml", "secret1"));
+    went_well(phone.finish());
+    // It asks as an end of the call does; without the password nobody learns where anybody is.
+    went_well(call(&server, sipp::with_final("pbx_caller_refused.xml", 403).to_str().unwrap(), "guessed"));
+}
+
 #[test]
 fn caller_who_gives_up_stops_the_ringing() {
     let server = serve("");
