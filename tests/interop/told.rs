@@ -322,3 +322,51 @@ fn callers_choose_among_devices_by_what_these_say_they_can_do() {
         assert_eq!(called("Reject-Contact: *;video\n"), Err(480), "{role}");
     }
 }
+
+const NIL: &str = "00000000000000000000000000000000";
+/// That of SIPp, who calls and is called.
+const THEIRS: &str = "ab30317f1a784dc48ff824d0d3715d86";
+
+/// The UUIDs of a session in a message: of who sends it, and of who gets it.
+#[track_caller]
+fn uuids(message: &str) -> (String, String) {
+    let mut ids = message.lines().filter_map(|line| line.strip_prefix("Session-ID: "));
+    let (Some(id), None) = (ids.next(), ids.next()) else { panic!("one Session-ID was expected: {message}") };
+    let (local, remote) = id.trim_end().split_once(";remote=").unwrap();
+    (local.to_owned(), remote.to_owned())
+}
+
+#[test]
+fn rfc7989_6_sipp_is_told_one_uuid_of_our_phone_in_all_of_a_call_and_its_own_back() {
+    let log = Log::new();
+    let ((code, output), (seen, of_sipp)) = sipp::called("uas_session_id.xml", &log.arguments(), &["--for", "1"]);
+    assert_eq!((code, seen), (0, 0), "{output}\n{of_sipp}");
+    let (ours, nobody) = uuids(&log.first("INVITE "));
+    assert_eq!((ours.len(), nobody.as_str()), (32, NIL));
+    for within in ["ACK ", "BYE "] {
+        assert_eq!(uuids(&log.first(within)), (ours.clone(), THEIRS.to_owned()), "{within}");
+    }
+    // The control: who says nothing is nobody.
+    let (log, silent) =
+        (Log::new(), with("uas_session_id.xml", &[(&*format!("Session-ID: {THEIRS};remote={NIL}\n"), "")]));
+    let (ours, seen) = sipp::called(silent.to_str().unwrap(), &log.arguments(), &["--for", "1"]);
+    assert_eq!((ours.0, seen.0), (0, 0), "{ours:?}\n{seen:?}");
+    assert_eq!(uuids(&log.first("BYE ")).1, NIL);
+}
+
+#[test]
+fn rfc7989_6_sipp_is_told_one_uuid_of_our_robot_in_all_answers_and_its_own_back() {
+    for (line, told) in [(format!("Session-ID: {THEIRS};remote={NIL}\n"), THEIRS), (String::new(), NIL)] {
+        let log = Log::new();
+        let caller = with("uac_options_within.xml", &[("Max-Forwards: 70\n", &*format!("Max-Forwards: 70\n{line}"))]);
+        let (robot, code, output) = sipp::calls_robot(caller.to_str().unwrap(), &log.arguments(), &["--echo"]);
+        assert_eq!(code, 0, "{output}");
+        let all = log.received();
+        // The last of them: a 100 is of the transaction alone.
+        let answer = |cseq: &str| uuids(all.iter().rfind(|one| one.contains(cseq)).unwrap());
+        let (accepted, within) = (answer("CSeq: 1 INVITE"), answer("CSeq: 2 OPTIONS"));
+        assert_eq!((accepted.0.len(), accepted.1.as_str()), (32, told));
+        assert_eq!(accepted, within);
+        drop(robot);
+    }
+}

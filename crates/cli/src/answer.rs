@@ -115,7 +115,8 @@ fn conduct(args: &args::Answer) -> Result<(Conduct, bool), Fault> {
 /// The loop that calls come to.
 fn listening(args: &args::Answer, trace: Trace) -> Result<LoopConfig, Fault> {
     let timers = sip::Timers::with_t1(Duration::from_millis(args.t1_ms));
-    let mut stack = sip::Config { user_agent: Some(crate::user_agent()), timers, ..sip::Config::default() };
+    let user_agent = Some(crate::user_agent());
+    let mut stack = sip::Config { user_agent, timers, session_id: true, ..sip::Config::default() };
     if args.trying_ms > 0 {
         stack.trying = sip::Trying::After(Duration::from_millis(args.trying_ms));
     }

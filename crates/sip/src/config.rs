@@ -79,6 +79,8 @@ pub struct Config {
     pub hand_trying: bool,
     /// Hand on what belongs to no transaction of ours: CANCELs and responses, for a proxy that keeps none (RFC 3261 section 16.11).
     pub hand_strays: bool,
+    /// We are an end of our sessions, and give each a UUID of ours for Session-ID (RFC 7989). Who stands between two ends passes theirs on, and has none.
+    pub session_id: bool,
     /// Policies of INVITE sessions.
     pub session: invite::Policy,
 }
@@ -115,6 +117,7 @@ impl Default for Config {
             follow_maddr: true,
             hand_trying: false,
             hand_strays: false,
+            session_id: false,
             session: invite::Policy::default(),
         }
     }

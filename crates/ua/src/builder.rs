@@ -384,6 +384,7 @@ fn stack(timers: Timers, user_agent: Option<String>, capabilities: &Capabilities
         user_agent,
         allow: capabilities.allow.clone(),
         supported: capabilities.supported.clone(),
+        session_id: true,
         session: sip::invite::Policy { glare: sip::invite::Glare::Tell, ..sip::invite::Policy::default() },
         ..sip::Config::default()
     }

@@ -1,6 +1,7 @@
 //! Others who want us to call somebody.
 
 use sip::digest::Credentials;
+use sip::header::NIL;
 use sip::invite;
 use sip::message::{HeaderId, Lines, StatusCode};
 
@@ -20,11 +21,13 @@ use crate::request::Identity;
 pub struct Referral {
     owed: Owed,
     what: invite::Referral,
+    /// By which we are known in the call in which it was asked for.
+    uuid: Option<String>,
 }
 
 impl Referral {
-    pub(crate) fn new(link: Link, whose: Referred, what: invite::Referral) -> Self {
-        Self { owed: Owed { link, whose: Some(whose) }, what }
+    pub(crate) fn new(link: Link, whose: Referred, what: invite::Referral, uuid: Option<String>) -> Self {
+        Self { owed: Owed { link, whose: Some(whose) }, what, uuid }
     }
 
     /// The address that is to be called.
@@ -63,8 +66,12 @@ impl Referral {
     }
 
     fn accept_as(self, identity: Identity) -> OutgoingBuilder {
-        let Self { owed, what } = self;
+        let Self { owed, what, uuid } = self;
         let mut lines = Lines::new();
+        // RFC 7989 section 6: we are the same, and who we call is somebody else.
+        if let Some(uuid) = uuid {
+            lines.push_id(HeaderId::SessionId, format_args!("{uuid};remote={NIL}"));
+        }
         // RFC 3892 section 2.2: as it came.
         if let Some(referred_by) = &what.referred_by {
             lines.push_text(HeaderId::ReferredBy, referred_by);

@@ -14,6 +14,7 @@
 //! | `modify` | re-INVITE of either side, glare, our UPDATE |
 //! | `in_dialog` | all other requests in the dialog |
 //! | `ending` | hang-up and BYE |
+//! | `session_ids` | a UUID of each end (RFC 7989) |
 //! | `named` | the session that Replaces (RFC 3891) and Join (RFC 3911) name |
 //! | `referral` | what a REFER asks for (RFC 3515) |
 //! | `offer_answer` | which bodies count |
@@ -50,6 +51,7 @@ mod prack;
 mod referral;
 mod reliable;
 mod session;
+mod session_ids;
 mod session_timer;
 mod uac;
 mod uas;
@@ -65,6 +67,7 @@ pub(crate) use making::has_dialog;
 pub use moving::Released;
 pub use named::{JOIN, Named, NamedDialog, REPLACES};
 pub use referral::{NO_REPORTS, Referral, resubscribed};
+pub(crate) use session_ids::{sign, sign_answer};
 pub(crate) use session_timer::{Asked, answer as on_success, asked};
 pub use session_timer::{Lasting, SessionTimer};
 pub(crate) use uac::on_stray;
@@ -374,6 +377,7 @@ pub(crate) fn on_response(
     if get(turn, s).is_none() && turn.send_after(response.headers(), origin) {
         return;
     }
+    session_ids::heard(turn, s, response.headers(), response.headers().to_tag());
     if response.code().is_final() {
         let auth = turn.take_auth(tx);
         if let Some(session) = get_mut(turn, s) {

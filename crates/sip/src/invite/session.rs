@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::reliable::Reliable;
+use super::session_ids::Ids;
 use super::session_timer::Lifetime;
 use crate::dialog::Record;
 use crate::digest;
@@ -290,13 +291,15 @@ pub(super) struct Glare {
     pub(super) change: Change,
 }
 
-/// What our requests in the dialog authenticate with.
+/// What our requests in the dialog authenticate with, and what the session is called in them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Keys {
     pub(super) credentials: digest::Credentials,
     pub(super) auth: Option<Box<digest::Client>>,
     /// The credentials of the last INVITE: its ACK shows the same (RFC 3261 section 13.2.2.4).
     pub(super) shown: Lines,
+    /// Where we are an end of it: what it is called by both (RFC 7989).
+    pub(super) ids: Option<Ids>,
 }
 
 /// What is known of the peer's UPDATE.

@@ -7,7 +7,7 @@ use super::event::{By, Forks, Refusal, SessionEvent};
 use super::prack::Arrival;
 use super::session::{Acked, Bye, Calling, Early, Exchange, Forked, Keys, Offer, Session, State, Update};
 use super::session_timer::Asked as Timer;
-use super::{ACK, INVITE, Kind, in_dialog, making, offer_answer, prack, session_timer};
+use super::{ACK, INVITE, Kind, in_dialog, making, offer_answer, prack, session_ids, session_timer};
 use crate::dialog::Phase;
 use crate::draft::{ContactSpec, Draft};
 use crate::id::{DialogId, SessionId};
@@ -55,11 +55,13 @@ impl Turn<'_> {
         calling.forks.reliable = prack::is_offered(&draft.lines);
         let expires = expires(&draft.lines);
         let mut session = Session::new(State::Calling(Box::new(calling)));
-        if !draft.credentials.is_empty() || draft.auth.is_some() {
+        let ids = session_ids::of_ours(self, &mut draft.lines);
+        if ids.is_some() || !draft.credentials.is_empty() || draft.auth.is_some() {
             session.keys = Some(Box::new(Keys {
                 credentials: draft.credentials.clone(),
                 auth: draft.auth.clone(),
                 shown: Lines::default(),
+                ids,
             }));
         }
         let s = super::insert(self, session);
@@ -408,6 +410,7 @@ pub(super) fn acknowledge(turn: &mut Turn<'_>, s: SessionId, cseq: u32, body: Op
         if let Some(keys) = super::get(turn, s).and_then(|session| session.keys.as_ref()) {
             draft.lines = keys.shown.clone();
         }
+        session_ids::sign(turn, s, dialog, &mut draft.lines);
         turn.send_ack(draft, Owner::Session(s, ack_purpose(cseq)))
     });
     if sent.is_err() {

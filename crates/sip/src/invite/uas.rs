@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::ending::{self, Final};
 use super::event::{By, NoAck, Refusal, SessionEvent};
 use super::session::{Exchange, Offer, Ringing, Session, State, Unacked};
-use super::{INVITE, Kind, making, offer_answer, reliable, session_timer};
+use super::session_ids::Ids;
+use super::{INVITE, Kind, making, offer_answer, reliable, session_ids, session_timer};
 use crate::draft::ContactSpec;
 use crate::event::Failure;
 use crate::id::{ServerTx, SessionId};
@@ -71,6 +72,10 @@ impl Turn<'_> {
         let expires = headers.text(HeaderId::Expires).and_then(|value| value.trim().parse::<u32>().ok());
         let mut session = Session::new(State::Ringing(Box::new(ringing)));
         session.learn_allow(headers);
+        let caller = self.stack.config.session_id.then(|| session_ids::caller(headers));
+        if let Some(caller) = caller {
+            session.keys.get_or_insert_default().ids = Some(Ids::of_theirs(&mut self.stack.rng, caller));
+        }
         if let Err(error) = super::room(self) {
             self.respond(tx, busy(self))?;
             return Err(error);
@@ -259,6 +264,7 @@ pub(crate) fn on_ack(turn: &mut Turn<'_>, request: &Arc<Request>, _origin: &Orig
         }
         _ => return true,
     }
+    session_ids::heard(turn, s, request.headers(), request.headers().from_tag());
     if !ending::send_owed_bye(turn, s) {
         super::emit(turn, s, SessionEvent::Acked { request: Arc::clone(request) });
         super::modify::exchange_over(turn, s);
@@ -296,7 +302,9 @@ pub(super) fn on_expires(turn: &mut Turn<'_>, s: SessionId) {
 
 /// Ringing -> gone.
 pub(super) fn terminate(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx) {
+    let mut answer = Reply::new(StatusCode::REQUEST_TERMINATED);
+    // Nothing may be left of the session when that is sent.
+    session_ids::sign_answer(turn, s, tx, &mut answer);
     reliable::leave(turn, s);
-    let answer = Reply::new(StatusCode::REQUEST_TERMINATED);
     let _ = if planted(Bug::No487) { Ok(()) } else { turn.respond(tx, answer) };
 }

@@ -210,9 +210,14 @@ impl Turn<'_> {
     pub(crate) fn request_within(
         &mut self,
         dialog: DialogId,
-        draft: Draft,
+        mut draft: Draft,
         owner: Owner,
     ) -> Result<ClientTx, StackError> {
+        if self.stack.config.session_id
+            && let Owner::Session(session, _) = owner
+        {
+            invite::sign(self, session, dialog, &mut draft.lines);
+        }
         self.outgoing_new(draft, owner, Numbers::Next(dialog))
     }
 

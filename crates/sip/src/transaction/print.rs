@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::config::Config;
 use crate::draft::{ContactSpec, Draft};
+use crate::header::SessionId;
 use crate::invite::Asked;
 use crate::message::{HeaderId, Headers, Limits, Lines, Message, Method, Request, Writer};
 use crate::outbox::{Path, Transport};
@@ -156,6 +157,7 @@ pub(super) fn ack(invite: &Bytes, response: &Headers, limits: &Limits) -> Option
     let mut writer = cut(&invite, &Method::Ack);
     writer.raw(to);
     writer.line(HeaderId::CSeq, format_args!("{} ACK", invite.headers().cseq().number));
+    session_id(&mut writer, invite.headers(), Some(response));
     Some(writer.finish(None))
 }
 
@@ -174,8 +176,21 @@ pub(super) fn cancel(invite: &Bytes, lines: &Lines, config: &Config) -> Option<B
     if config.supports(TIMER) && !lines.has(HeaderId::Supported) {
         writer.value(HeaderId::Supported, TIMER.as_bytes());
     }
+    if !lines.has(HeaderId::SessionId) {
+        session_id(&mut writer, invite.headers(), None);
+    }
     writer.lines(lines);
     Some(writer.finish(None))
+}
+
+/// The Session-ID of an INVITE once more (RFC 7989 section 6), with the UUID of who has answered it, where he tells.
+fn session_id(writer: &mut Writer, invite: &Headers, response: Option<&Headers>) {
+    let Some(Ok(ours)) = invite.get::<SessionId<'_>>() else { return };
+    let theirs = response.and_then(|response| response.get::<SessionId<'_>>()?.ok()).filter(|theirs| !theirs.is_nil());
+    match theirs {
+        Some(theirs) => writer.line(HeaderId::SessionId, format_args!("{};remote={}", ours.local, theirs.local)),
+        None => writer.line(HeaderId::SessionId, ours),
+    };
 }
 
 /// Reads what we have written. A request that is passed on may have come near the limits of what is let in, and has our own lines on top.
@@ -187,6 +202,10 @@ fn reread(invite: &Bytes, limits: &Limits) -> Option<Request> {
     read(invite.clone(), limits)
         .or_else(|| read(shortened(invite), &Limits { line: usize::MAX, headers: usize::MAX, ..*limits }))
 }
+
+/// What a CANCEL and an ACK have of their INVITE, besides the first Via.
+const CUT: [HeaderId; 6] =
+    [HeaderId::Route, HeaderId::From, HeaderId::To, HeaderId::CallId, HeaderId::CSeq, HeaderId::SessionId];
 
 /// The start line and the header fields that [`cut`] looks for, as they stand.
 fn shortened(request: &[u8]) -> Bytes {
@@ -202,7 +221,7 @@ fn shortened(request: &[u8]) -> Bytes {
             let name = line.get(..colon).unwrap_or_default().trim_ascii_end();
             wanted = match HeaderId::from_name(name) {
                 HeaderId::Via => !std::mem::replace(&mut has_via, true),
-                id => [HeaderId::Route, HeaderId::From, HeaderId::To, HeaderId::CallId, HeaderId::CSeq].contains(&id),
+                id => CUT.contains(&id),
             };
         }
         if wanted {

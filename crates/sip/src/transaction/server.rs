@@ -307,7 +307,13 @@ impl Turn<'_> {
             // Section 9.2: the tag of this response SHOULD be that of the INVITE's.
             server.tag = tag;
         }
-        self.server_refuse(id, StatusCode::OK);
+        let mut answer = Reply::new(StatusCode::OK);
+        if self.stack.config.session_id
+            && let Owner::Session(session, _) = owner
+        {
+            invite::sign_answer(self, session, ServerTx(id), &mut answer);
+        }
+        let _ = self.respond_as(ServerTx(id), answer, Cause::Automatic);
         if open {
             self.deliver_cancel(owner, ServerTx(invite), &request);
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sip::digest::Credentials;
+use sip::header::NIL;
 use sip::invite::{REPLACES, Referral};
 use sip::message::{Body, HeaderId, Lines, Method, Request, Response, StatusCode, UriBuf};
 use sip::register::Way;
@@ -167,6 +168,10 @@ impl Robot {
         if let Some(replaces) = &referral.replaces {
             draft.lines.push_text(HeaderId::Replaces, &replaces.to_string());
             draft.lines.push_id(HeaderId::Require, REPLACES);
+        }
+        // The robot is the same, and whom it calls is somebody else (RFC 7989 section 6).
+        if let Some(uuid) = turn.session_uuid(wanted_by) {
+            draft.lines.push_id(HeaderId::SessionId, format_args!("{uuid};remote={NIL}"));
         }
         draft.body = Some(Body::sdp(std::mem::take(&mut ready.body)));
         let session = turn.invite(draft).map_err(|_| busy)?;

@@ -16,6 +16,7 @@ mod pracks;
 mod records;
 mod refreshing;
 mod reliable;
+mod session_ids;
 mod updating;
 mod within;
 

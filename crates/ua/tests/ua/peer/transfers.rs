@@ -73,6 +73,9 @@ async fn rfc3515_2_4_4_who_asks_is_told_how_the_call_goes_that_we_place() {
     let incoming = bob.incoming().await.unwrap();
     assert_eq!(incoming.header("Referred-By").as_deref(), Some("\"P\" <sip:peer@example.com>"));
     assert_eq!((incoming.header("Subject"), incoming.uri()), (None, target.as_str()));
+    // RFC 7989 section 6: under our UUID as before, and to somebody of whom nothing is known.
+    let ours = header(&invite, "Session-ID").unwrap().split(';').next().unwrap();
+    assert_eq!(incoming.header("Session-ID"), Some(format!("{ours};remote={}", "0".repeat(32))));
     incoming.ring().await.unwrap();
     assert_eq!(told(&mut peer).await.1, "SIP/2.0 180 Ringing");
     let (placed, taken) = tokio::join!(dialing.answer(), incoming.answer());

@@ -68,7 +68,7 @@ impl Rig {
             account: Some(Account { specs: vec![spec; count], credentials }),
         };
         let robot = Robot::new(conduct, None, Board::new());
-        let config = Config { allow: Robot::capabilities(false, false).allow, ..Config::default() };
+        let config = Config { allow: Robot::capabilities(false, false).allow, session_id: true, ..Config::default() };
         let stack = Stack::new(config, [4; 32]);
         let edges = (1..=count as u16).rev().filter(|_| count > 1).map(edge).collect();
         let mut rig = Self { stack, robot, now: Time(0), sent: Vec::new(), edges, from: path() };
@@ -152,6 +152,19 @@ fn cve_our_client_leaks_its_hash_the_robot_proves_nothing_to_whom_it_is_sent_on_
         let proof = rig.sent.iter().find(|sent| sent.contains("\r\nAuthorization: Digest "));
         assert_eq!(proof.is_some(), proves, "{to}: {:?}", rig.sent);
     }
+}
+
+#[test]
+fn rfc7989_6_the_robot_goes_on_under_the_uuid_by_which_it_was_known() {
+    let mut rig = Rig::new();
+    let uuid = |message: &str| header(message, "Session-ID").split(';').next().unwrap().to_owned();
+    let invite = rig.sent_on("a", "sip:x@evil").expect("a call");
+    let answers = |sent: &&String| sent.starts_with("SIP/2.0 200") && header(sent, "CSeq") == "1 INVITE";
+    let known = uuid(rig.sent.iter().find(answers).expect("an answer"));
+    assert_eq!(header(&invite, "Session-ID"), format!("{known};remote={}", "0".repeat(32)));
+    // Another call has another.
+    let other = rig.sent_on("b", "sip:x@evil").expect("a call");
+    assert_ne!(uuid(&other), known);
 }
 
 #[test]

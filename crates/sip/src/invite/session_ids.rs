@@ -1,0 +1,169 @@
+//! Session-ID (RFC 7989): a UUID of each end, in what the two say to each other, whoever stands between them and rewrites the rest.
+//!
+//! Where [`crate::Config::session_id`] says that we are an end, a session has a UUID of ours from its first INVITE on, which never changes, and those of its
+//! peers. These are known by their tags, so that each fork of a call is told its own (section 6).
+
+use std::fmt;
+
+use crate::dialog::Dialog;
+use crate::header;
+use crate::id::{DialogId, ServerTx, SessionId};
+use crate::message::{HeaderId, Headers, Lines, Method};
+use crate::reply::Reply;
+use crate::rng::Rng;
+use crate::turn::Turn;
+
+/// The UUIDs of a session.
+#[derive(Clone, Debug)]
+pub(super) struct Ids {
+    ours: Uuid,
+    /// Those of the peers, by their tags.
+    theirs: Vec<(Box<str>, Uuid)>,
+}
+
+/// The UUID of an end; zero is nobody's (section 4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Uuid(u128);
+
+impl Uuid {
+    const NIL: Self = Self(0);
+
+    /// A random one: version 4 (RFC 9562 section 5.4).
+    fn fresh(rng: &mut Rng) -> Self {
+        let bits = (u128::from(rng.u64()) << 64) | u128::from(rng.u64());
+        Self(bits & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62))
+    }
+
+    /// That of who sends a message; `None` where it says nothing of that, nobody, or what cannot be read (section 6).
+    pub(super) fn of(headers: &Headers) -> Option<Self> {
+        let id = headers.get::<header::SessionId<'_>>()?.ok()?;
+        Self::parse(id.local)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        u128::from_str_radix(text, 16).ok().map(Self).filter(|uuid| *uuid != Self::NIL)
+    }
+}
+
+impl fmt::Display for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl Ids {
+    /// Of an INVITE of theirs: who sends it under this tag, where it says.
+    pub(super) fn of_theirs(rng: &mut Rng, peer: Option<(Box<str>, Uuid)>) -> Self {
+        Self { ours: Uuid::fresh(rng), theirs: peer.into_iter().collect() }
+    }
+
+    fn peer(&self, tag: &str) -> Uuid {
+        self.theirs.iter().find(|(of, _)| **of == *tag).map_or(Uuid::NIL, |(_, uuid)| *uuid)
+    }
+
+    /// The peer with this tag has this one from now on (section 8). There are as many as there may be forks.
+    fn learn(&mut self, tag: &str, uuid: Uuid, most: usize) {
+        if let Some((_, known)) = self.theirs.iter_mut().find(|(of, _)| **of == *tag) {
+            *known = uuid;
+        } else if self.theirs.len() < most {
+            self.theirs.push((tag.into(), uuid));
+        }
+    }
+
+    fn write(&self, peer: Uuid, lines: &mut Lines) {
+        lines.push_id(HeaderId::SessionId, format_args!("{};remote={peer}", self.ours));
+    }
+}
+
+impl Turn<'_> {
+    /// Our UUID of a session (RFC 7989), where we are an end of it: for one that goes on from it with somebody else, whose INVITE says it (section 6).
+    pub fn session_uuid(&self, s: SessionId) -> Option<String> {
+        let keys = super::get(self, s)?.keys.as_ref()?;
+        keys.ids.as_ref().map(|ids| ids.ours.to_string())
+    }
+}
+
+/// Names the session of an INVITE of ours outside a dialog: nobody knows who will answer it. What the application has written stays, and is ours.
+pub(super) fn of_ours(turn: &mut Turn<'_>, lines: &mut Lines) -> Option<Ids> {
+    if !turn.stack.config.session_id {
+        return None;
+    }
+    let written = lines.iter().find(|(name, _)| name.eq_ignore_ascii_case(HeaderId::SessionId.name()));
+    let written = written.and_then(|(_, value)| Uuid::parse(std::str::from_utf8(value.get(..32)?).ok()?));
+    let ids = Ids { ours: written.unwrap_or_else(|| Uuid::fresh(&mut turn.stack.rng)), theirs: Vec::new() };
+    if !lines.has(HeaderId::SessionId) {
+        ids.write(Uuid::NIL, lines);
+    }
+    Some(ids)
+}
+
+/// The tag and the UUID of who sends an INVITE.
+pub(super) fn caller(headers: &Headers) -> Option<(Box<str>, Uuid)> {
+    Some((headers.from_tag()?.into(), Uuid::of(headers)?))
+}
+
+/// Names the session in a request within one of its dialogs.
+pub(crate) fn sign(turn: &Turn<'_>, s: SessionId, dialog: DialogId, lines: &mut Lines) {
+    let keys = super::get(turn, s).and_then(|session| session.keys.as_ref());
+    let Some(ids) = keys.and_then(|keys| keys.ids.as_ref()).filter(|_| !lines.has(HeaderId::SessionId)) else { return };
+    let tag = turn.stack.sessions.dialogs.get(dialog).map_or("", Dialog::remote_tag);
+    ids.write(ids.peer(tag), lines);
+}
+
+/// Names the session in an answer: whoever asks is told the UUID that he has asked with, and has it from now on where he is answered by a 2xx or 3xx. Not so with a
+/// CANCEL, which has that of its INVITE (section 8).
+pub(crate) fn sign_answer(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, reply: &mut Reply) {
+    let Some(request) = turn.request_of(tx) else { return };
+    let (asks, tag) = (Uuid::of(request.headers()), Box::<str>::from(request.headers().from_tag().unwrap_or_default()));
+    let accepted = matches!(reply.code.class(), 2 | 3) && *request.method() != Method::Cancel;
+    let most = turn.stack.config.session.max_forks;
+    let keys = super::get_mut(turn, s).and_then(|session| session.keys.as_mut());
+    let Some(ids) = keys.and_then(|keys| keys.ids.as_mut()) else { return };
+    if !reply.lines.has(HeaderId::SessionId) {
+        ids.write(asks.unwrap_or_else(|| ids.peer(&tag)), &mut reply.lines);
+    }
+    if let Some(asks) = asks.filter(|_| accepted) {
+        ids.learn(&tag, asks, most);
+    }
+}
+
+/// What a response tells, or the ACK to a 2xx: that the peer with this tag has this UUID. One without changes nothing (section 6).
+pub(super) fn heard(turn: &mut Turn<'_>, s: SessionId, headers: &Headers, tag: Option<&str>) {
+    if !turn.stack.config.session_id {
+        return;
+    }
+    let most = turn.stack.config.session.max_forks;
+    let keys = super::get_mut(turn, s).and_then(|session| session.keys.as_mut());
+    let Some(ids) = keys.and_then(|keys| keys.ids.as_mut()) else { return };
+    if let (Some(tag), Some(uuid)) = (tag, Uuid::of(headers)) {
+        ids.learn(tag, uuid, most);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc7989_6_so_many_peers_are_known_by_their_tags_and_no_more() {
+        let mut ids = Ids { ours: Uuid(7), theirs: Vec::new() };
+        for (tag, uuid) in [("a", 1), ("b", 2), ("c", 3), ("a", 4)] {
+            ids.learn(tag, Uuid(uuid), 2);
+        }
+        assert_eq!(["a", "b", "c", ""].map(|tag| ids.peer(tag)), [Uuid(4), Uuid(2), Uuid::NIL, Uuid::NIL]);
+    }
+
+    #[test]
+    fn rfc7989_4_1_a_uuid_is_random_and_says_its_version() {
+        let mut rng = Rng::new((1, 2));
+        let (one, other) = (Uuid::fresh(&mut rng), Uuid::fresh(&mut rng));
+        assert_ne!(one, other);
+        for uuid in [one, other] {
+            let text = uuid.to_string();
+            assert_eq!((text.len(), text.as_bytes()[12]), (32, b'4'), "{text}");
+            assert!(b"89ab".contains(&text.as_bytes()[16]), "{text}");
+            assert_eq!(Uuid::parse(&text), Some(uuid));
+        }
+        assert_eq!(Uuid::parse(header::NIL), None);
+    }
+}

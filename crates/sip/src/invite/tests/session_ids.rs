@@ -1,0 +1,271 @@
+//! A UUID of each end in what they say to each other (RFC 7989).
+
+use super::network::*;
+use super::{NO_CODE, calls, rings};
+use crate::header::NIL;
+use crate::id::SessionId;
+use crate::invite::SessionEvent;
+use crate::message::{Lines, Method};
+
+const THEIRS: &str = "ab30317f1a784dc48ff824d0d3715d86";
+const OTHER: &str = "47755a9de7794ba387653f2099600ef2";
+
+/// What a peer writes who is `local` and takes us for `remote`.
+fn says(local: &str, remote: &str) -> String {
+    format!("Session-ID: {local};remote={remote}\r\n")
+}
+
+/// The UUID of who sends a message, and that of who gets it.
+#[track_caller]
+fn both(text: &str) -> (&str, &str) {
+    assert_eq!(headers(text, "Session-ID").len(), 1, "{text}");
+    header(text, "Session-ID").split_once(";remote=").unwrap()
+}
+
+/// A stack that is an end of its sessions and calls a scripted peer: the INVITE has come.
+fn calling(net: &mut Network) -> (usize, usize, SessionId, String) {
+    let (a, r) = (net.stack(|config| config.session_id = true), net.raw());
+    let s = net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
+    net.settle();
+    let invite = net.one(r);
+    (a, r, s, invite)
+}
+
+#[test]
+fn rfc7989_6_what_we_say_in_a_call_of_ours_has_our_uuid_and_that_of_who_answers() {
+    let mut net = Network::new();
+    let (a, r, s, invite) = calling(&mut net);
+    let (ours, nobody) = both(&invite);
+    assert_eq!((ours.len(), nobody), (32, NIL), "nobody knows yet who will answer");
+    assert_eq!(net.turn(a, |turn| turn.session_uuid(s)).as_deref(), Some(ours));
+    net.say(r, a, &respond(&invite, 200, "t", &format!("{}{}", contact(r), says(THEIRS, ours)), ANSWER));
+    net.settle();
+    assert_eq!(both(&net.one(r)), (ours, THEIRS), "the ACK");
+    // What says nothing of it changes nothing, and so does what is no UUID.
+    for silent in ["", "Session-ID: F81D4FAE;remote=1\r\n"] {
+        let tx = net.turn(a, |turn| turn.in_dialog(s, Method::Info, Lines::default(), None)).unwrap();
+        net.settle();
+        let info = net.one(r);
+        assert_eq!(both(&info), (ours, THEIRS));
+        net.say(r, a, &respond(&info, 200, "", silent, ""));
+        net.settle();
+        assert_eq!(response_code(&net.events(a), tx), 200);
+    }
+    // Who stands between may have put us through to somebody else (section 8).
+    let tx = net.turn(a, |turn| turn.in_dialog(s, Method::Info, Lines::default(), None)).unwrap();
+    net.settle();
+    let info = net.one(r);
+    net.say(r, a, &respond(&info, 200, "", &says(OTHER, ours), ""));
+    net.settle();
+    assert_eq!(response_code(&net.events(a), tx), 200);
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+    net.settle();
+    let bye = net.one(r);
+    assert_eq!((kind(&bye).as_str(), both(&bye)), ("BYE", (ours, OTHER)));
+    net.say(r, a, &respond(&bye, 200, "", "", ""));
+    net.assert_nothing_left();
+}
+
+/// The control: who stands between two ends has no UUID of its own.
+#[test]
+fn rfc7989_7_where_we_are_no_end_nothing_is_named() {
+    let mut net = Network::new();
+    let (a, r, s, _) = calls(&mut net);
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+    net.settle();
+    let bye = net.one(r);
+    assert_eq!(headers(&bye, "Session-ID"), [""; 0]);
+    assert_eq!(net.turn(a, |turn| turn.session_uuid(s)), None);
+    net.say(r, a, &respond(&bye, 200, "", "", ""));
+    net.assert_nothing_left();
+    let mut net = Network::new();
+    let (a, r, tx, _, _) = rings(&mut net);
+    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
+    net.turn(a, |turn| turn.answer(s, reply(486, None))).unwrap();
+    net.settle();
+    assert_eq!(headers(&net.one(r), "Session-ID"), [""; 0]);
+}
+
+#[test]
+fn rfc7989_6_a_cancel_has_that_of_its_invite_and_the_ack_of_the_refusal_that_of_who_refused() {
+    let mut net = Network::new();
+    let (a, r, s, invite) = calling(&mut net);
+    let (ours, _) = both(&invite);
+    net.say(r, a, &respond(&invite, 180, "t", &format!("{}{}", contact(r), says(THEIRS, ours)), ""));
+    net.settle();
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+    net.settle();
+    let cancel = net.one(r);
+    assert_eq!((kind(&cancel).as_str(), both(&cancel)), ("CANCEL", (ours, NIL)));
+    net.say(r, a, &respond(&cancel, 200, "t", "", ""));
+    net.say(r, a, &respond(&invite, 487, "t", &says(THEIRS, ours), ""));
+    net.settle();
+    let ack = net.one(r);
+    assert_eq!((kind(&ack).as_str(), both(&ack)), ("ACK", (ours, THEIRS)));
+    net.assert_nothing_left();
+}
+
+/// What the application writes, since it has called before under that UUID (a redirection, a transfer), stays.
+#[test]
+fn rfc7989_6_a_session_goes_on_under_the_uuid_that_it_had() {
+    let mut net = Network::new();
+    let (a, r) = (net.stack(|config| config.session_id = true), net.raw());
+    let mut draft = invitation(a, r, sdp(OFFER));
+    draft.lines.push("Session-ID", &format!("{OTHER};remote={NIL}")).unwrap();
+    let _s = net.turn(a, |turn| turn.invite(draft)).unwrap();
+    net.settle();
+    let invite = net.one(r);
+    assert_eq!(both(&invite), (OTHER, NIL));
+    net.say(r, a, &respond(&invite, 200, "t", &format!("{}{}", contact(r), says(THEIRS, OTHER)), ANSWER));
+    net.settle();
+    assert_eq!(both(&net.one(r)), (OTHER, THEIRS), "the ACK");
+}
+
+#[test]
+fn rfc7989_6_each_fork_is_told_its_own() {
+    let mut net = Network::new();
+    let (a, r, s, invite) = calling(&mut net);
+    let (ours, _) = both(&invite);
+    for (tag, uuid) in [("one", THEIRS), ("two", OTHER)] {
+        net.say(r, a, &respond(&invite, 180, tag, &format!("{}{}", contact(r), says(uuid, ours)), ""));
+    }
+    net.settle();
+    let forks: Vec<_> = net
+        .events(a)
+        .iter()
+        .filter_map(|event| match event {
+            crate::Event::Session(_, SessionEvent::Progress { fork, .. }) => *fork,
+            _ => None,
+        })
+        .collect();
+    for (fork, uuid) in forks.iter().zip([THEIRS, OTHER]) {
+        net.turn(a, |turn| turn.in_fork(s, *fork, Method::Info, Lines::default(), None)).unwrap();
+        net.settle();
+        let info = net.one(r);
+        assert_eq!(both(&info), (ours, uuid));
+        net.say(r, a, &respond(&info, 200, "", "", ""));
+        net.settle();
+    }
+    assert_eq!(forks.len(), 2);
+    net.say(r, a, &respond(&invite, 486, "one", &says(THEIRS, ours), ""));
+    net.assert_nothing_left();
+}
+
+/// A scripted peer that calls such a stack, which has answered 180: our UUID.
+fn rung(net: &mut Network) -> (usize, usize, SessionId, RawDialog, String, String) {
+    let (a, r) = (net.stack(|config| config.session_id = true), net.raw());
+    let mut dialog = RawDialog::calling(r, a);
+    let invite = dialog.request("INVITE", &says(THEIRS, NIL), OFFER);
+    net.say(r, a, &invite);
+    net.settle();
+    let tx = incoming(&net.events(a));
+    assert_eq!(kinds(&net.inbox(r)), ["100 INVITE"]);
+    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
+    net.turn(a, |turn| turn.answer(s, reply(180, None))).unwrap();
+    net.settle();
+    let rings = net.one(r);
+    let (ours, theirs) = both(&rings);
+    assert_eq!((ours.len(), theirs), (32, THEIRS));
+    assert_ne!(ours, NIL);
+    (a, r, s, dialog, invite, ours.to_owned())
+}
+
+#[test]
+fn rfc7989_8_a_new_uuid_of_the_peer_is_his_in_the_answer_and_later_where_that_is_a_2xx() {
+    let mut net = Network::new();
+    let (a, r, s, mut dialog, _, ours) = rung(&mut net);
+    net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
+    net.settle();
+    let ok = net.one(r);
+    assert_eq!(both(&ok), (ours.as_str(), THEIRS));
+    dialog.learn(&ok);
+    let ack = dialog.numbered("ACK", dialog.cseq, "", "");
+    net.say(r, a, &ack);
+    net.settle();
+    // Refused: the answer says it, and nothing after it.
+    let again = dialog.request("INVITE", &says(OTHER, &ours), OFFER);
+    net.say(r, a, &again);
+    net.settle();
+    net.turn(a, |turn| turn.answer_reinvite(s, reply(488, None))).unwrap();
+    net.settle();
+    let refusal = net.inbox(r).pop().unwrap();
+    assert_eq!((kind(&refusal).as_str(), both(&refusal)), ("488 INVITE", (ours.as_str(), OTHER)));
+    net.say(r, a, &again.replace("INVITE", "ACK"));
+    net.settle();
+    net.events(a);
+    let tx = net.turn(a, |turn| turn.in_dialog(s, Method::Info, Lines::default(), None)).unwrap();
+    net.settle();
+    let info = net.one(r);
+    assert_eq!(both(&info), (ours.as_str(), THEIRS));
+    net.say(r, a, &respond(&info, 200, "", "", ""));
+    net.settle();
+    assert_eq!(response_code(&net.events(a), tx), 200);
+    // Taken.
+    let info = dialog.request("INFO", &says(OTHER, &ours), "");
+    net.say(r, a, &info);
+    net.settle();
+    let asked = pick(&net.events(a), |_, event| match event {
+        SessionEvent::Request { tx, .. } => Some(*tx),
+        _ => None,
+    });
+    net.turn(a, |turn| turn.respond(asked, reply(200, None))).unwrap();
+    net.settle();
+    assert_eq!(both(&net.one(r)), (ours.as_str(), OTHER));
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+    net.settle();
+    let bye = net.one(r);
+    assert_eq!((kind(&bye).as_str(), both(&bye)), ("BYE", (ours.as_str(), OTHER)));
+    net.say(r, a, &respond(&bye, 200, "", "", ""));
+    net.assert_nothing_left();
+}
+
+#[test]
+fn rfc7989_8_the_uuid_of_a_cancel_is_in_its_answer_and_in_nothing_else() {
+    let mut net = Network::new();
+    let (a, r, _, _, invite, ours) = rung(&mut net);
+    let cancels =
+        |invite: &str| cancel(invite).replace("Content-Length", &format!("{}Content-Length", says(OTHER, NIL)));
+    net.say(r, a, &cancels(&invite));
+    net.settle();
+    let answers = net.inbox(r);
+    assert_eq!(kinds(&answers), ["200 CANCEL", "487 INVITE"]);
+    assert_eq!(both(&answers[0]), (ours.as_str(), OTHER));
+    assert_eq!(both(&answers[1]), (ours.as_str(), THEIRS));
+    // One that comes too late.
+    let mut net = Network::new();
+    let (a, r, s, mut dialog, invite, ours) = rung(&mut net);
+    net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
+    net.settle();
+    dialog.learn(&net.one(r));
+    net.say(r, a, &cancels(&invite));
+    net.settle();
+    assert_eq!(both(&net.one(r)), (ours.as_str(), OTHER));
+    let ack = dialog.numbered("ACK", dialog.cseq, "", "");
+    net.say(r, a, &ack);
+    net.settle();
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+    net.settle();
+    assert_eq!(both(&net.one(r)), (ours.as_str(), THEIRS));
+}
+
+#[test]
+fn rfc7989_8_a_new_uuid_in_the_ack_to_a_2xx_is_the_peers_from_then_on() {
+    for said in ["", OTHER] {
+        let mut net = Network::new();
+        let (a, r, s, mut dialog, _, ours) = rung(&mut net);
+        net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
+        net.settle();
+        dialog.learn(&net.one(r));
+        // The control: one that says nothing of it changes nothing.
+        let (line, known) = if said.is_empty() { (String::new(), THEIRS) } else { (says(OTHER, &ours), OTHER) };
+        let ack = dialog.numbered("ACK", dialog.cseq, &line, "");
+        net.say(r, a, &ack);
+        net.settle();
+        net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+        net.settle();
+        let bye = net.one(r);
+        assert_eq!((kind(&bye).as_str(), both(&bye)), ("BYE", (ours.as_str(), known)));
+        net.say(r, a, &respond(&bye, 200, "", "", ""));
+        net.assert_nothing_left();
+    }
+}
