@@ -262,7 +262,7 @@ impl Registrar {
         if asked.all {
             draft.remove_all(order)?;
         }
-        if asked.wishes.iter().any(|wish| reading::leads_back(&self.config, wish, &to.uri)) {
+        if asked.wishes.iter().any(|wish| reading::is_no_place(&self.config, wish, &to.uri)) {
             return Err(Refusal::Status(StatusCode::FORBIDDEN));
         }
         if !asked.wishes.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pbx::{Config, Running};
+use pbx::{Config, Role, Running};
 use sip::message::{HeaderId, Method, Request};
 
 use crate::connected::Connected;
@@ -59,6 +59,16 @@ pub(crate) fn write(sender: &mut Phone, uri: &str, devices: &mut [&mut Phone]) -
     })
 }
 
+/// Registers 1002 as an instance: its public address, and its temporary one.
+pub(crate) fn addresses(device: &mut Phone) -> (String, String) {
+    device.preference = INSTANCE.to_owned();
+    let registered = device.register(120);
+    assert_eq!(registered.code().get(), 200);
+    let all: String = registered.headers().all(HeaderId::Contact).map(|one| one.text().into_owned()).collect();
+    let given = |name: &str| all.split(&format!("{name}=\"")).nth(1).unwrap().split('"').next().unwrap().to_owned();
+    (given("pub-gruu"), given("temp-gruu"))
+}
+
 /// Wherever the bindings of the user are, and whichever loop is asked.
 #[test]
 fn rfc5627_5_4_the_addresses_of_an_instance_lead_to_it_alone_with_one_loop_and_with_four() {
@@ -68,11 +78,7 @@ fn rfc5627_5_4_the_addresses_of_an_instance_lead_to_it_alone_with_one_loop_and_w
         let mut device = phone(server, "1002");
         assert_eq!(other.register(120).code().get(), 200);
         device.agent = "Supported: gruu\r\n".to_owned();
-        device.preference = INSTANCE.to_owned();
-        let registered = device.register(120);
-        let all: String = registered.headers().all(HeaderId::Contact).map(|one| one.text().into_owned()).collect();
-        let given = |name: &str| all.split(&format!("{name}=\"")).nth(1).unwrap().split('"').next().unwrap().to_owned();
-        let (public, temporary) = (given("pub-gruu"), given("temp-gruu"));
+        let (public, temporary) = addresses(&mut device);
         // Each request has a Call-ID of its own, and so comes to one loop or another.
         for uri in [&public, &temporary, &public, &temporary, &public, &temporary] {
             let (code, taken) = write(&mut sender, uri, &mut [&mut device]);
@@ -89,4 +95,35 @@ fn rfc5627_5_4_the_addresses_of_an_instance_lead_to_it_alone_with_one_loop_and_w
         assert!(other.hears_no(&Method::Message));
         nothing_left(&running);
     }
+}
+
+/// Where requests within the dialog would else go around us and come back (section 6.2).
+#[test]
+fn rfc5627_6_2_the_proxy_stays_in_the_way_of_dialogs_with_addresses_of_instances() {
+    let (running, server) = start(Config { role: Role::Proxy, domains: vec!["127.0.0.1".to_owned()], ..config() });
+    let (mut caller, mut device) = (phone(server, "1001"), phone(server, "1002"));
+    device.agent = format!("Supported: gruu, path\r\nPath: <sip:127.0.0.1:{};lr>\r\n", device.port());
+    let (public, _) = addresses(&mut device);
+    let number = format!("sip:1002@127.0.0.1:{}", server.port());
+    for (uri, before) in [(&public, ""), (&number, ""), (&public, "Record-Route: <sip:192.0.2.7;lr>\r\n")] {
+        let (_, challenge) = caller.ask_plain("INVITE", uri, uri, None, &[]);
+        let lines = caller.credentials(challenge.headers(), "INVITE", uri, "");
+        caller.extra = before.to_owned();
+        let text = caller.draft("INVITE", uri, uri, None, &lines);
+        // The caller is an instance as well.
+        caller.send(&text.replace(&caller.contact(), "<sip:1001@127.0.0.1;gr=urn:uuid:1>"));
+        caller.extra.clear();
+        let invite = device.request(Method::Invite);
+        assert!(invite.headers().has(HeaderId::Route), "by its Path");
+        let records: Vec<_> = invite.headers().all(HeaderId::RecordRoute).map(|one| one.text().into_owned()).collect();
+        let ours = |record: &&String| record.contains(&format!("127.0.0.1:{};", server.port()));
+        assert!(records.first().as_ref().is_some_and(ours), "{records:?}");
+        // What was there stays, behind ours: one, and another for the caller whom nothing but his flow reaches.
+        let others: Vec<_> = records.iter().skip_while(ours).map(|one| format!("Record-Route: {one}\r\n")).collect();
+        assert_eq!(others.concat(), before);
+        device.respond(&invite, 486, None);
+        device.request(Method::Ack);
+        caller.wait_for_code(486);
+    }
+    nothing_left(&running);
 }

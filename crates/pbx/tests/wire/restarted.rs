@@ -7,7 +7,7 @@ use pbx::{Config, Role, Running, Server, listen};
 use sip::message::{HeaderId, Message, Method, StatusCode};
 
 use crate::connected::Connected;
-use crate::instances::{INSTANCE, write};
+use crate::instances::{self, write};
 use crate::phone::Phone;
 use crate::roles::route;
 use crate::setup::{config, nothing_left, phone, start};
@@ -180,10 +180,7 @@ fn writes_to_temporary(forgets: bool) -> u16 {
     let (running, address) = start(config.clone());
     let mut device = phone(address, "1002");
     device.agent = "Supported: gruu\r\n".to_owned();
-    device.preference = INSTANCE.to_owned();
-    let registered = device.register(120);
-    let all: String = registered.headers().all(HeaderId::Contact).map(|one| one.text().into_owned()).collect();
-    let temporary = all.split("temp-gruu=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let (_, temporary) = instances::addresses(&mut device);
     let running = start_again(running, config, folder.path(), forgets);
     let mut sender = phone(address, "1001");
     let code = match forgets {
@@ -201,4 +198,25 @@ fn writes_to_temporary(forgets: bool) -> u16 {
 fn rfc5627_5_4_a_temporary_address_is_good_after_a_restart() {
     assert_eq!(writes_to_temporary(false), 200);
     assert_eq!(writes_to_temporary(true), 404, "made under another secret");
+}
+
+#[test]
+fn rfc5627_5_4_the_addresses_of_who_is_no_user_any_more_are_nobodys() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config { state: Some(folder.path().to_owned()), ..config() };
+    let (running, address) = start(config.clone());
+    let mut device = phone(address, "1002");
+    device.agent = "Supported: gruu\r\n".to_owned();
+    let (public, temporary) = instances::addresses(&mut device);
+    let mut sender = phone(address, "1001");
+    // The control: they are his.
+    for uri in [&public, &temporary] {
+        assert_eq!(write(&mut sender, uri, &mut [&mut device]).0, 200);
+    }
+    config.users.remove("1002");
+    let running = start_again(running, config, folder.path(), false);
+    for uri in [&public, &temporary] {
+        assert_eq!(write(&mut sender, uri, &mut []).0, 404);
+    }
+    nothing_left(&running);
 }

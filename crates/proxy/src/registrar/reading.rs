@@ -234,10 +234,11 @@ fn params(address: &NameAddr<'_>) -> Kept {
     kept
 }
 
-/// An instance is not at its own address of record, nor at an address of an instance in our domain: that would lead in a circle (RFC 5627 section 5.1).
-pub(super) fn leads_back(config: &RegistrarConfig, wish: &Wish<'_>, aor: &Uri<'_>) -> bool {
+/// An instance is not at its own address of record, nor at an address of an instance in our domain: that would lead in a circle; and it is at a SIP address
+/// (RFC 5627 section 5.1).
+pub(super) fn is_no_place(config: &RegistrarConfig, wish: &Wish<'_>, aor: &Uri<'_>) -> bool {
     let circle = || wish.uri.equivalent(aor) || wish.uri.params().has("gr") && serves(config, &wish.uri);
-    wish.seconds > 0 && instance::of(&wish.params).is_some() && circle()
+    wish.seconds > 0 && instance::of(&wish.params).is_some() && (!wish.uri.is_sip() || circle())
 }
 
 /// The values of Path, parted by line feeds.

@@ -121,7 +121,9 @@ impl Turn<'_> {
         }
         registration.followed = Followed::default();
         let way = Box::new(registration.way(mine));
+        let longest = self.stack.config.timers.t1_64();
         let after = registration.spec.refresh.after(expires);
+        let after = after.map(|after| registration.spec.in_time(after, expires, longest));
         let service_route = outcome::texts(&response, HeaderId::ServiceRoute);
         self.emit(Event::Registration(
             id,

@@ -141,6 +141,15 @@ impl RegisterSpec {
         }
     }
 
+    /// When a binding is refreshed that would be `after` so long: where the instance has asked for addresses, which end with it, early enough for a transaction of the
+    /// `longest` time, or at half of what it holds (RFC 5627 section 4.2).
+    pub(super) fn in_time(&self, after: Duration, expires: Duration, longest: Duration) -> Duration {
+        if !self.instance.as_ref().is_some_and(|instance| instance.gruu) {
+            return after;
+        }
+        after.min(expires.saturating_sub(longest).max(expires / 2)).max(Duration::from_secs(1))
+    }
+
     /// The display name quoted, with the blank behind it; empty without one.
     pub(super) fn display_text(&self) -> String {
         match &self.display {

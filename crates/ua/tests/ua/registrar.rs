@@ -157,6 +157,32 @@ async fn of_flows(gruus: &'static str) -> Scripted {
 }
 
 #[tokio::test]
+async fn rfc5627_4_4_who_is_registered_no_more_calls_from_no_address_of_the_registrar() {
+    let registrar =
+        of_flows(";pub-gruu=\"sip:alice@home.example;gr=1\";temp-gruu=\"sip:tgruu.7@home.example;gr\"").await;
+    let alice = builder().build().await.unwrap();
+    let config = AccountConfig::new(format!("sip:alice@{}", registrar.address)).password("secret").outbound(URN);
+    let account = alice.account(config).await.unwrap();
+    account.register().await.unwrap();
+    let mut calls = 0;
+    for (registered, anonymous) in [(true, false), (true, true), (false, false), (false, true)] {
+        if !registered {
+            account.unregister().await;
+        }
+        // Also who is not registered gets there.
+        let call = account.call(format!("sip:bob@{}", registrar.address));
+        let call = if anonymous { call.anonymous() } else { call };
+        assert!(call.await.is_err(), "the line is busy");
+        calls += 1;
+        let invites: Vec<_> = registrar.came().into_iter().filter(|text| text.starts_with("INVITE ")).collect();
+        assert_eq!(invites.len(), calls);
+        let contact = header(invites.last().unwrap(), "Contact").unwrap().to_owned();
+        assert_eq!(contact.contains("home.example"), registered, "{contact}");
+    }
+    alice.close().await;
+}
+
+#[tokio::test]
 async fn rfc5627_4_4_and_rfc3323_4_1_who_calls_anonymously_is_named_by_nothing_but_his_credentials() {
     let public = ";pub-gruu=\"sip:alice@home.example;gr=urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6\";temp-gruu=\"sip:tgruu.7@home.example;gr\"";
     for (gruus, named, unnamed) in [

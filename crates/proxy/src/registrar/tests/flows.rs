@@ -182,7 +182,10 @@ fn rfc5627_5_1_an_instance_is_not_at_its_own_address_and_tells_us_none() {
     assert_eq!(code("sip:alice@example.com", &instance), 403);
     assert_eq!(code(&format!("sip:bob@example.com;gr={URN}"), &instance), 403);
     assert_eq!(code(&format!("sip:bob@elsewhere.example;gr={URN}"), &instance), 200);
-    assert_eq!(code("sip:alice@example.com", ""), 200, "the control: no instance");
+    assert_eq!(code("mailto:alice@elsewhere.example", &instance), 403);
+    for uri in ["sip:alice@example.com", "mailto:alice@elsewhere.example"] {
+        assert_eq!(code(uri, ""), 200, "the control: no instance");
+    }
     let mut home = Home::new(|_| {});
     let plan =
         home.over(7, &format!("Contact: <sip:alice@h>;pub-gruu=\"sip:x@y;gr\";TEMP-GRUU=\"sip:z@y;gr\"{instance}\r\n"));

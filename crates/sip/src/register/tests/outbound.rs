@@ -306,6 +306,50 @@ fn rfc5626_4_3_dialogs_stay_on_the_flow_and_rfc5627_4_3_or_name_the_instance() {
     assert_eq!(rig.way().temporary_gruu.as_deref(), Some("sip:tgruu.7@example.com;gr"));
 }
 
+/// Registers an instance that asks for addresses, over no flow.
+fn asks_for_addresses(rig: &mut Rig) {
+    let instance = Instance { urn: URN.to_owned(), reg_id: None, gruu: true };
+    rig.register(RegisterSpec { instance: Some(instance), ..spec() });
+}
+
+#[test]
+fn rfc5627_4_2_the_last_answer_says_which_addresses_an_instance_has() {
+    let mut rig = Rig::new();
+    asks_for_addresses(&mut rig);
+    let call_id = rig.last().headers().call_id().to_owned();
+    for (number, gruus, public, temporary) in [
+        (1, ";pub-gruu=\"sip:a@one;gr\";temp-gruu=\"sip:t1@one;gr\"", Some("sip:a@one;gr"), Some("sip:t1@one;gr")),
+        // Another public one, and another temporary one, as with each refresh.
+        (2, ";pub-gruu=\"sip:a@two;gr\";temp-gruu=\"sip:t2@two;gr\"", Some("sip:a@two;gr"), Some("sip:t2@two;gr")),
+        // One of the two, and none.
+        (3, ";pub-gruu=\"sip:a@two;gr\"", Some("sip:a@two;gr"), None),
+        (4, ";temp-gruu=\"sip:t4@two;gr\"", None, Some("sip:t4@two;gr")),
+        (5, "", None, None),
+    ] {
+        assert_eq!((rig.sent.len(), rig.last().headers().call_id()), (number, call_id.as_str()));
+        let contact = format!("{}{gruus};expires=100", rig.contact());
+        rig.answer(200, &[("Contact", &contact)]);
+        let way = rig.way();
+        assert_eq!((way.public_gruu.as_deref(), way.temporary_gruu.as_deref()), (public, temporary), "{number}");
+        let now = rig.now as f64 / SECOND as f64;
+        // The refresh, and no repeat of it.
+        rig.wait_until(now + 68.25);
+    }
+}
+
+#[test]
+fn rfc5627_4_2_a_refresh_ends_before_the_addresses_do() {
+    for (granted, refresh) in [(3_600, 3_240.0), (300, 268.0), (100, 68.0), (64, 32.0), (60, 30.0), (1, 1.0)] {
+        let mut rig = Rig::new();
+        asks_for_addresses(&mut rig);
+        rig.accept(granted);
+        rig.wait_until(refresh - 0.01);
+        assert_eq!(rig.sent.len(), 1, "{granted}");
+        rig.wait_until(refresh);
+        assert_eq!((rig.sent.len(), rig.last_at()), (2, refresh), "{granted}");
+    }
+}
+
 #[test]
 fn rfc3581_4_a_registration_follows_the_address_that_it_is_seen_at() {
     let seen = |rig: &mut Rig, port: u16, contact: &str| {
