@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proxy::Vouched;
 use sip::header::{From, NameAddr, PAssertedIdentity, PPreferredIdentity, RemotePartyId};
-use sip::message::{HeaderId, Lines, Quote, Request, StatusCode, Uri, UriBuf};
+use sip::message::{HeaderId, Lines, Quote, Request, Scheme, StatusCode, Uri, UriBuf};
 use sip::privacy::{self, Wish};
 use sip::{Origin, Reply};
 
@@ -132,7 +132,7 @@ impl Switch {
     fn claims(&self, request: &Request) -> Vec<String> {
         let headers = request.headers();
         let asserted = headers.list::<PAssertedIdentity<'_>>().flatten().map(|one| one.0);
-        let claims: Vec<String> = asserted.take(MOST).map(bare).collect();
+        let claims = one_of_each(asserted.take(MOST));
         if !claims.is_empty() {
             return claims;
         }
@@ -217,6 +217,23 @@ fn bare(address: NameAddr<'_>) -> String {
         Some(display) => format!("{display} <{}>", address.uri),
         None => format!("<{}>", address.uri),
     }
+}
+
+/// The first SIP address and the first telephone number among these: more than one of a kind, and others, nobody may assert (RFC 3325 section 9.1).
+fn one_of_each<'a>(values: impl Iterator<Item = NameAddr<'a>>) -> Vec<String> {
+    let (mut address, mut number) = (false, false);
+    let mut kept = Vec::new();
+    for value in values {
+        let seen = match value.uri.scheme() {
+            Scheme::Sip | Scheme::Sips => &mut address,
+            Scheme::Tel => &mut number,
+            _ => continue,
+        };
+        if !std::mem::replace(seen, true) {
+            kept.push(bare(value));
+        }
+    }
+    kept
 }
 
 /// The From of a request, bare.

@@ -330,6 +330,58 @@ fn rfc3261_8_3_a_redirect_server_tells_where_somebody_is() {
 }
 
 #[test]
+fn rfc3841_7_2_4_a_redirect_server_says_nothing_of_what_devices_can_do() {
+    let (running, mut caller, mut callee) = with_two(serving(Role::Redirect));
+    callee.preference = ";video;methods=\"INVITE,ACK,BYE\";q=0.5".to_owned();
+    assert_eq!(callee.register(120).code().get(), 200);
+    for (wanted, code) in
+        [("", 302), ("Accept-Contact: *;video;require\r\n", 302), ("Reject-Contact: *;video\r\n", 480)]
+    {
+        caller.extra = wanted.to_owned();
+        let (_, moved) = caller.call("1002", None);
+        assert_eq!(moved.code().get(), code, "{wanted}");
+        let told = (code == 302).then(|| format!("{};q=0.500", callee.contact()));
+        assert_eq!(moved.headers().text(HeaderId::Contact).map(|one| one.into_owned()), told, "{wanted}");
+    }
+    caller.extra.clear();
+    nothing_left(&running);
+}
+
+/// What a caller wants of others' devices is for their proxy, which knows them: it goes on as it is.
+#[test]
+fn rfc3841_7_what_is_for_others_is_passed_on_whatever_the_caller_wants_and_so_is_that() {
+    for (role, shards) in PROXIES {
+        let (running, mut caller, mut callee) = with_two(Config { shards, ..serving(role) });
+        let mut gateway = phone(caller.server, "gateway");
+        let wants = ["*;video;require;explicit", "*;audio;require"];
+        let lines = wants.map(|wanted| format!("Accept-Contact: {wanted}\r\n")).concat();
+        caller.extra =
+            format!("{lines}Reject-Contact: *;methods=\"MESSAGE\"\r\nRequest-Disposition: no-fork, parallel\r\n");
+        let mut write = |target: &str, device: &mut Phone| {
+            std::thread::scope(|scope| {
+                let taken = scope.spawn(|| {
+                    let message = device.request(Method::Message);
+                    device.respond(&message, 200, None);
+                    message
+                });
+                assert_eq!(caller.ask("MESSAGE", target, target, None).1.code().get(), 200, "{role:?}");
+                taken.join().unwrap()
+            })
+        };
+        let to_others = write(&format!("sip:00900@127.0.0.1:{}", gateway.port()), &mut gateway);
+        // Ours says nothing of what it can do.
+        let to_ours = write(&uri("1002", callee.server), &mut callee);
+        for message in [to_others, to_ours] {
+            let values = |id| message.headers().all(id).map(|one| one.text().into_owned()).collect::<Vec<_>>();
+            assert_eq!(values(HeaderId::AcceptContact), wants, "{role:?}");
+            assert_eq!(values(HeaderId::RejectContact), ["*;methods=\"MESSAGE\""], "{role:?}");
+            assert_eq!(values(HeaderId::RequestDisposition), ["no-fork, parallel"], "{role:?}");
+        }
+        nothing_left(&running);
+    }
+}
+
+#[test]
 fn rfc3261_10_3_a_registrar_alone_takes_nothing_else() {
     let (running, mut caller, mut callee) = with_two(serving(Role::Registrar));
     let (_, refused) = caller.call("1002", None);

@@ -145,6 +145,23 @@ fn rfc3325_5_whom_we_trust_is_believed_whom_he_asserts() {
     assert_eq!((heard.0, heard.2.as_str()), (vec!["\"Ann\" <sip:77@gw>".to_owned()], "\"Ann\" <sip:77@127.0.0.1>"));
 }
 
+#[test]
+fn rfc3325_9_1_one_sip_address_and_one_telephone_number_are_asserted_and_nothing_else() {
+    for (said, asserted) in [
+        ("<sip:ann@gw>, <tel:+4930123>", &["<sip:ann@gw>", "<tel:+4930123>"][..]),
+        ("<tel:+4930123>, <sips:ann@gw>", &["<tel:+4930123>", "<sips:ann@gw>"]),
+        ("<sip:ann@gw>, <sip:bob@gw>", &["<sip:ann@gw>"]),
+        ("<tel:+1>, <tel:+2>", &["<tel:+1>"]),
+        ("<mailto:ann@gw>, <sip:ann@gw>", &["<sip:ann@gw>"]),
+        // He is who he is then.
+        ("<mailto:ann@gw>", &["<sip:1003@127.0.0.1>"]),
+    ] {
+        let lines = format!("P-Asserted-Identity: {said}\r\n");
+        let heard = told(trusting(Role::Pbx, &["1003"]), ("1003", "1003"), "1002", &lines);
+        assert_eq!(heard.0, asserted, "{said}");
+    }
+}
+
 /// Gateways that know Remote-Party-ID only say by it, and by nothing else, that a number is hidden.
 #[test]
 fn rfc3325_7_a_remote_party_that_is_hidden_stays_within_the_trust_domain() {

@@ -203,7 +203,10 @@ fn reread(invite: &Bytes, limits: &Limits) -> Option<Request> {
         .or_else(|| read(shortened(invite), &Limits { line: usize::MAX, headers: usize::MAX, ..*limits }))
 }
 
-/// What a CANCEL and an ACK have of their INVITE, besides the first Via.
+/// What the caller wants of who is called: the same of a CANCEL and of the ACK to a refusal, so that they go the same way past who keeps nothing (RFC 3841 section 5).
+const WANTED: [HeaderId; 3] = [HeaderId::AcceptContact, HeaderId::RejectContact, HeaderId::RequestDisposition];
+
+/// What a CANCEL and an ACK have of their INVITE, besides that and the first Via.
 const CUT: [HeaderId; 6] =
     [HeaderId::Route, HeaderId::From, HeaderId::To, HeaderId::CallId, HeaderId::CSeq, HeaderId::SessionId];
 
@@ -221,7 +224,7 @@ fn shortened(request: &[u8]) -> Bytes {
             let name = line.get(..colon).unwrap_or_default().trim_ascii_end();
             wanted = match HeaderId::from_name(name) {
                 HeaderId::Via => !std::mem::replace(&mut has_via, true),
-                id => CUT.contains(&id),
+                id => CUT.contains(&id) || WANTED.contains(&id),
             };
         }
         if wanted {
@@ -246,6 +249,9 @@ fn cut(invite: &Request, method: &Method) -> Writer {
         if let Some(header) = headers.all(id).next() {
             writer.raw(header);
         }
+    }
+    for wanted in WANTED.into_iter().flat_map(|id| headers.all(id)) {
+        writer.raw(wanted);
     }
     writer
 }
@@ -278,6 +284,29 @@ mod tests {
             let text = String::from_utf8_lossy(&ack);
             assert!(text.starts_with(&format!("ACK sip:b@b SIP/2.0\r\n{same}")), "{text}");
             assert!(text.contains("tag=2\r\nCSeq: 7 ACK\r\n"), "{text}");
+        }
+    }
+
+    #[test]
+    fn rfc3841_5_a_cancel_and_the_ack_of_a_refusal_want_the_same_devices() {
+        let wants = "Accept-Contact: *;video;require\r\na: *;audio\r\nReject-Contact: *;automata\r\nRequest-Disposition: no-fork\r\n";
+        let both = |wants: &str| {
+            let rest = "From: <sip:a@a>;tag=1\r\nTo: <sip:b@b>\r\nCall-ID: c\r\nCSeq: 7 INVITE\r\n";
+            let via = "Via: SIP/2.0/UDP a;branch=z9hG4bK1\r\n";
+            let invite = Bytes::from(format!("INVITE sip:b@b SIP/2.0\r\n{via}{rest}{wants}Content-Length: 0\r\n\r\n"));
+            let refusal =
+                format!("SIP/2.0 486 Busy\r\n{via}{rest}Content-Length: 0\r\n\r\n").replace("b@b>", "b@b>;tag=2");
+            let config = Config::default();
+            let refusal = Message::parse(refusal.into_bytes().into(), &config.limits).expect("a response");
+            let ack = ack(&invite, refusal.headers(), &config.limits).expect("an ACK");
+            let cancel = cancel(&invite, &Lines::new(), &config).expect("a CANCEL");
+            [ack, cancel].map(|octets| String::from_utf8_lossy(&octets).into_owned())
+        };
+        for text in both(wants) {
+            assert!(text.contains(wants), "{text}");
+        }
+        for text in both("") {
+            assert!(!text.contains("-Contact") && !text.contains("Disposition"), "{text}");
         }
     }
 }
