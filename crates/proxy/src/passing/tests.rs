@@ -1,5 +1,6 @@
 //! The proxy between scripted neighbours: a stack in the role of a proxy, a clock that jumps, and a trace of what leaves.
 
+mod breadth;
 mod calls;
 mod flows;
 mod forking;
