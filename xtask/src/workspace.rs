@@ -66,8 +66,8 @@ pub(crate) struct TextFile {
 /// Manifest of the fuzz targets.
 pub(crate) const FUZZ: &str = "fuzz/Cargo.toml";
 
-/// Folders that hold no text of ours.
-const SKIPPED: &[&str] = &["target", ".git", "corpus", "seeds", "artifacts", "node_modules"];
+/// Folders that hold no text of ours, besides those that cargo builds into.
+const SKIPPED: &[&str] = &[".git", "corpus", "seeds", "artifacts", "node_modules"];
 
 impl Workspace {
     /// The repository this tool was built from (cargo tells), else the nearest folder upwards with our `xtask` in it.
@@ -170,7 +170,9 @@ impl Workspace {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 let path = entry.path();
                 let kind = entry.file_type().map_err(|e| Failure::file(&path, e))?;
-                if kind.is_dir() && !SKIPPED.contains(&name.as_str()) {
+                // A module may have that name as well.
+                let is_built = name == "target" && folder.join("Cargo.toml").is_file();
+                if kind.is_dir() && !is_built && !SKIPPED.contains(&name.as_str()) {
                     folders.push(path);
                 } else if kind.is_file() && endings.iter().any(|ending| name.ends_with(ending)) {
                     let text = std::fs::read_to_string(&path).map_err(|e| Failure::file(&path, e))?;
@@ -241,4 +243,24 @@ pub(crate) fn packages_of(metadata: &Value, root: &Path) -> Vec<Package> {
         .collect();
     packages.sort_by(|a, b| a.folder.cmp(&b.folder));
     packages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_called_target_is_of_ours_and_what_is_built_beside_a_manifest_is_not() {
+        let root = std::env::temp_dir().join(format!("xtask-workspace-{}", std::process::id()));
+        for file in ["Cargo.toml", "src/target/tests.rs", "src/lib.rs", "target/debug/made.rs", "fuzz/seeds/one.rs"] {
+            let path = root.join(file);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(path, "").expect("written");
+        }
+        let workspace = Workspace { root: root.clone() };
+        let found = workspace.sources().expect("read");
+        std::fs::remove_dir_all(root).expect("removed");
+        let paths: Vec<&str> = found.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["src/lib.rs", "src/target/tests.rs"]);
+    }
 }
