@@ -339,7 +339,7 @@ pub(crate) struct Call {
     /// Call without telling who we are: From names nobody, and those on the way are asked to hide the rest.
     #[arg(long)]
     pub(crate) anonymous: bool,
-    /// Ask those on the way to hide this: id, none, ... with semicolons between them (Privacy).
+    /// Ask those on the way to hide this: none, or id, user, header, session, history, with semicolons between them (Privacy).
     #[arg(long, value_name = "WORDS", conflicts_with = "anonymous")]
     pub(crate) privacy: Option<String>,
     /// Be known by this address of ours (P-Preferred-Identity), where the server knows it as ours.

@@ -31,6 +31,32 @@ pub struct Wish {
     pub nobody: bool,
 }
 
+/// What may be asked for, besides `none` and `critical`.
+const WISHES: [&str; 5] = ["id", "user", "header", "session", "history"];
+
+/// Whether these words may be written into a Privacy header field (RFC 3323 section 4.2).
+///
+/// # Errors
+/// What was expected.
+pub fn check(words: &str) -> Result<(), &'static str> {
+    let is = |word: &str, known: &str| word.eq_ignore_ascii_case(known);
+    let mut wishes: Vec<&str> = words.split(';').map(str::trim).collect();
+    if wishes.len() == 1 && wishes.first().is_some_and(|word| is(word, "none")) {
+        return Ok(());
+    }
+    if wishes.len() > 1 && wishes.last().is_some_and(|word| is(word, "critical")) {
+        wishes.pop();
+    }
+    let times = WISHES.map(|wish| wishes.iter().filter(|word| is(word, wish)).count());
+    match times.iter().sum::<usize>() == wishes.len() && times.iter().all(|times| *times <= 1) {
+        true => Ok(()),
+        false => Err(
+            "Privacy: expected `none` alone, or id, user, header, session and history, each once at most and with semicolons between them, \
+             and `critical` behind them",
+        ),
+    }
+}
+
 impl Wish {
     /// What the caller of a request asks for: by Privacy, by a From that is nobody's, or by a Remote-Party-ID, which is all that some gateways know.
     pub fn of_caller(headers: &Headers) -> Self {
@@ -130,6 +156,33 @@ mod tests {
         assert_eq!(wish("Privacy: odd\r\nPrivacy: id\r\n"), Wish { id: true, unknown: true, ..Wish::default() });
         // Who has written it wrong wanted something all the same.
         assert!(wish("Privacy: ;;\r\n").is_anonymous());
+    }
+
+    #[test]
+    fn rfc3323_4_2_what_is_asked_for_is_none_alone_or_each_word_once_and_critical_behind_them() {
+        for good in
+            ["none", "None", "id", "ID;user;header;session;history", "session; header;critical", "user;Critical"]
+        {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for wrong in [
+            "",
+            ";",
+            "id;",
+            "none;id",
+            "none;none",
+            "none;critical",
+            "critical",
+            "critical;id",
+            "id;id",
+            "id;ID",
+            "odd",
+            "id,user",
+            "id;critical;critical",
+        ] {
+            assert!(check(wrong).is_err(), "{wrong}");
+        }
+        assert!(check("id;user;header;session").is_ok(), "what we ask for ourselves");
     }
 
     #[test]

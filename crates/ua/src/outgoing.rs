@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sip::message::{HeaderId, LineError, Lines, Method};
+use sip::message::{HeaderId, Lines, Method};
 use sip::uas::RELIABLE;
 use tokio::sync::{mpsc, oneshot};
 
@@ -31,7 +31,7 @@ pub struct OutgoingBuilder {
     uri: String,
     identity: Identity,
     lines: Lines,
-    bad: Option<LineError>,
+    bad: Option<String>,
     ring_for: Duration,
     late_offer: bool,
     owed: Option<Owed>,
@@ -57,7 +57,7 @@ impl OutgoingBuilder {
     /// One more header line in the INVITE.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         if let Err(error) = self.lines.push(name, value) {
-            self.bad.get_or_insert(error);
+            self.bad.get_or_insert_with(|| error.to_string());
         }
         self
     }
@@ -84,8 +84,12 @@ impl OutgoingBuilder {
         self.privacy("id;user;header;session")
     }
 
-    /// What those on the way are asked to hide: `id`, `none`, ... with semicolons between them (RFC 3323 section 4.2, RFC 3325 section 9.3).
-    pub fn privacy(self, words: &str) -> Self {
+    /// What those on the way are asked to hide (RFC 3323 section 4.2, RFC 3325 section 9.3): `none` alone, or `id`, `user`, `header`, `session` and `history`,
+    /// each once at most and with semicolons between them, and `critical` behind them. Anything else is [`CallError::BadText`].
+    pub fn privacy(mut self, words: &str) -> Self {
+        if let Err(expected) = sip::privacy::check(words) {
+            self.bad.get_or_insert_with(|| expected.to_owned());
+        }
         self.header(HeaderId::Privacy.name(), words)
     }
 
@@ -111,8 +115,8 @@ impl OutgoingBuilder {
     /// [`CallError::BadUri`], [`CallError::BadText`], [`CallError::Media`] without a free port, [`CallError::Ended`]. What the network says
     /// comes with [`Dialing::answer`].
     pub async fn start(self) -> Result<Dialing, CallError> {
-        if let Some(error) = self.bad {
-            return Err(CallError::BadText { why: error.to_string() });
+        if let Some(why) = self.bad {
+            return Err(CallError::BadText { why });
         }
         let (link, identity) = (self.link, self.identity);
         let uri = request::target(&self.uri, &Method::Invite)?;

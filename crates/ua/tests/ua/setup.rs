@@ -111,6 +111,9 @@ async fn addresses_that_lead_nowhere_say_so() {
     assert_eq!(error, CallError::NoAnswer { after: None });
     let error = alice.call("sip:bob@127.0.0.1").header("Subject", "a\r\nb").await.err().unwrap();
     assert!(matches!(error, CallError::BadText { .. }), "{error:?}");
+    // RFC 3323 section 4.2: what nobody on the way could make sense of.
+    let error = alice.call("sip:bob@127.0.0.1").privacy("none;id").await.err().unwrap();
+    assert!(error.to_string().contains("expected `none` alone"), "{error}");
 }
 
 #[tokio::test]
