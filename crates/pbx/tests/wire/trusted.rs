@@ -452,7 +452,7 @@ fn rfc3323_5_3_what_tells_of_who_does_not_want_to_be_known_is_taken_off() {
 }
 
 #[test]
-fn rfc7044_10_1_where_a_call_has_been_is_told_unless_that_is_private() {
+fn where_a_call_was_diverted_is_told_unless_its_history_is_private() {
     let diverted = "Diversion: <sip:9@b>;reason=user-busy\r\n";
     for (privacy, told) in [("Privacy: history;critical\r\n", 0), ("Privacy: id\r\n", 1), ("", 1)] {
         let (invite, _) = call(config(), ("1001", "1001"), "1002", &format!("{diverted}{privacy}"), "");
