@@ -426,7 +426,7 @@ impl Fork {
         }
         match self.vouched {
             Vouched::Peer => Identity::Passed,
-            _ if Wish::of(response.headers()).is_anonymous() => Identity::Withheld,
+            _ if Wish::of_callee(response.headers()).is_anonymous() => Identity::Withheld,
             _ => Identity::Shown,
         }
     }

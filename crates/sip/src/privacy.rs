@@ -63,6 +63,12 @@ impl Wish {
         Self { nobody: is_from_nobody(headers) || is_hidden_party(headers), ..Self::of(headers) }
     }
 
+    /// What who answers asks for: by Privacy, or by a Remote-Party-ID that hides the address of anybody but the caller.
+    pub fn of_callee(headers: &Headers) -> Self {
+        let nobody = has_party(headers, |one| !one.is_caller() && one.hides_address());
+        Self { nobody, ..Self::of(headers) }
+    }
+
     /// What the Privacy of a message asks for. What cannot be read asks for all there is, and `none` beside another wish, which must not be there
     /// (section 4.2), counts for nothing.
     pub fn of(headers: &Headers) -> Self {
@@ -114,11 +120,15 @@ pub fn is_from_nobody(headers: &Headers) -> bool {
     matches!(headers.get::<From<'_>>(), Some(Ok(from)) if is_anonymous(&from.uri))
 }
 
-/// Whether Remote-Party-ID asks that it is not told who calls. What cannot be read asks for it as well: it may be the rest of a `privacy` whose words have
-/// commas between them and no quotes around them.
+/// Whether Remote-Party-ID asks that it is not told who calls.
 fn is_hidden_party(headers: &Headers) -> bool {
-    let hides = |one: RemotePartyId<'_>| one.is_caller() && one.hides_address();
-    headers.has(HeaderId::RemotePartyId) && headers.list::<RemotePartyId<'_>>().any(|one| one.ok().is_none_or(hides))
+    has_party(headers, |one| one.is_caller() && one.hides_address())
+}
+
+/// Whether a Remote-Party-ID is such a one. What cannot be read is: it may be the rest of a `privacy` whose words have commas between them and no quotes
+/// around them.
+fn has_party(headers: &Headers, is_such: impl Fn(RemotePartyId<'_>) -> bool) -> bool {
+    headers.has(HeaderId::RemotePartyId) && headers.list::<RemotePartyId<'_>>().any(|one| one.ok().is_none_or(&is_such))
 }
 
 /// Whether a Remote-Party-ID hides an address or a name, of whoever has to do with the call: it is not shown to whom we do not trust then. What cannot be

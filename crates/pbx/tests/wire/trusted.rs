@@ -206,20 +206,25 @@ fn rfc3325_7_no_party_that_is_hidden_is_shown_outside_of_the_trust_domain() {
             }
         }
     }
-    // What a gateway says of whom it has called.
-    for (privacy, trusted, told) in [
-        ("full", &["1002"][..], false),
-        ("name", &["1002"], false),
-        ("off", &["1002"], true),
-        ("full", &["1002", "1001"], true),
+    // What a gateway says of whom it has called: the number, and the name. Some write both kinds.
+    for (privacy, trusted, (number, name)) in [
+        ("full", &["1002"][..], (false, false)),
+        ("uri", &["1002"], (false, false)),
+        ("name", &["1002"], (true, false)),
+        ("off", &["1002"], (true, true)),
+        ("full", &["1002", "1001"], (true, true)),
     ] {
-        let answer = format!("{party}called;privacy={privacy}\r\n");
+        let answer = format!("{party}called;privacy={privacy}\r\nP-Asserted-Identity: <sip:77@gw>\r\n");
         let (_, response) = call(trusting(Role::Proxy, trusted), ("1001", "1001"), "1002", "", &answer);
         assert_eq!(response.code().get(), 180);
         let text = String::from_utf8_lossy(response.headers().bytes()).into_owned();
-        assert_eq!(text.contains("77@gw"), told, "{privacy} {trusted:?}: {text}");
-        assert_eq!(text.contains("Ann"), told, "{privacy} {trusted:?}: {text}");
+        assert_eq!(text.contains("77@gw"), number, "{privacy} {trusted:?}: {text}");
+        assert_eq!(text.contains("Ann"), name, "{privacy} {trusted:?}: {text}");
     }
+    // By itself such a name hides the whole line, which is passed on as it came or not at all.
+    let answer = format!("{party}called;privacy=name\r\n");
+    let (_, response) = call(trusting(Role::Proxy, &["1002"]), ("1001", "1001"), "1002", "", &answer);
+    assert!(!String::from_utf8_lossy(response.headers().bytes()).contains("77@gw"));
 }
 
 #[test]
