@@ -211,6 +211,30 @@ fn ta23_update_is_not_sent_where_several_answer_early() {
     is_with(&phone, &mut callee, &call, [&ears[1], &ears[0]]);
 }
 
+/// Whoever picks up has the audio, also when another has answered early after him; and who has described nothing has no call.
+#[test]
+fn ta36_who_has_answered_early_and_picks_up_is_heard_and_not_who_came_after_him() {
+    for is_silent in [false, true] {
+        let (phone, mut callee) = (Phone::new(), Callee::new());
+        let ears = [Ear::new(), Ear::new()];
+        let (dialing, invite) = early(&phone, &mut callee, &ears[0], TAKES);
+        let first = callee.wire().tag.clone();
+        another_answers(&mut callee, &invite, &ears[1]);
+        callee.wire().tag = if is_silent { "silent".to_owned() } else { first };
+        callee.wire().reply(&invite, "200 OK", "", "");
+        let answered = phone.run(dialing.answer());
+        callee.request("ACK");
+        if is_silent {
+            assert!(matches!(answered, Err(CallError::Media(_))), "{:?}", answered.err());
+            callee.request("BYE");
+            continue;
+        }
+        let _call = answered.unwrap();
+        ears[0].hears();
+        assert!(ears[1].falls_silent(), "nobody else is talked to");
+    }
+}
+
 /// Whoever got the UPDATE knows nothing of the call by then.
 #[test]
 fn ta23_update_to_one_who_loses_the_call_leaves_it_with_another() {

@@ -65,6 +65,8 @@ pub(super) struct Dialing {
     pub(super) offered: CallMedia,
     /// The To tag whose answer is in force.
     pub(super) answered_by: Option<String>,
+    /// What each early dialog has described: whoever picks up without a word more is heard as he said there (RFC 3262 section 5).
+    pub(super) described: Vec<Described>,
     /// Why we gave up, when we did.
     pub(super) given_up: Option<CallError>,
     /// As [`super::telling::refused`] wants it.
@@ -73,6 +75,26 @@ pub(super) struct Dialing {
     pub(super) hop: String,
     /// Who wants this call is told how it goes.
     pub(super) referred: Option<Referred>,
+}
+
+/// What the early dialog with this To tag has described.
+pub(super) struct Described {
+    pub(super) tag: String,
+    pub(super) body: Vec<u8>,
+    /// An offer in a reliable response, to an INVITE without one; otherwise the answer.
+    pub(super) is_offer: bool,
+}
+
+impl Dialing {
+    /// Early dialogs whose descriptions are remembered: of others the last counts alone.
+    const MOST_DESCRIBED: usize = 8;
+
+    /// Remembers what an early dialog describes first.
+    pub(super) fn remember(&mut self, tag: &str, body: &[u8], is_offer: bool) {
+        if self.described.len() < Self::MOST_DESCRIBED && self.described.iter().all(|one| one.tag != tag) {
+            self.described.push(Described { tag: tag.to_owned(), body: body.to_vec(), is_offer });
+        }
+    }
 }
 
 /// A call to us before its ACK.

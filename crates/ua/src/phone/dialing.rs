@@ -53,10 +53,21 @@ impl Phone {
         };
         let alarm = turn.alarm(turn.now().mono + ring_for, key.0).ok();
         let offered = media.clone();
-        let (answered_by, given_up) = (None, None);
+        let (answered_by, given_up, described) = (None, None, Vec::new());
         let referred = dial.owed.and_then(Owed::paid);
-        let dialing =
-            Dialing { progress, answer, alarm, ring_for, offered, answered_by, given_up, unproved, hop, referred };
+        let dialing = Dialing {
+            progress,
+            answer,
+            alarm,
+            ring_for,
+            offered,
+            answered_by,
+            described,
+            given_up,
+            unproved,
+            hop,
+            referred,
+        };
         let sound = Sound::new(media, ports, self.parts.media.key());
         let stage = Stage::Dialing(Box::new(dialing));
         self.sessions.insert(session, key);
@@ -127,6 +138,7 @@ impl Phone {
         let call = self.calls.get_mut(&key).ok_or(CallError::Ended)?;
         let Stage::Dialing(dialing) = &mut call.stage else { return Ok(()) };
         let tag = tag.unwrap_or_default();
+        dialing.remember(tag, answer, false);
         match &dialing.answered_by {
             Some(known) if known == tag => return Ok(()),
             Some(_) => {
@@ -144,6 +156,7 @@ impl Phone {
         let Some(Call { stage: Stage::Dialing(dialing), sound, change, .. }) = self.calls.get_mut(&key) else {
             return (None, Err(CallError::Ended));
         };
+        dialing.remember(tag, offer, true);
         if dialing.answered_by.is_some() {
             sound.media = dialing.offered.clone();
             lose(change);
@@ -166,10 +179,7 @@ impl Phone {
                 if ack_due {
                     acknowledge(session, None, turn);
                 }
-                match self.calls.get(&key) {
-                    Some(call) if call.has_agreed() => Ok(()),
-                    _ => Err(CallError::Media("the answer has no session description".into())),
-                }
+                self.picks_up_as_described(key, response.headers().to_tag().unwrap_or_default())
             }
         };
         let Some(call) = self.calls.get_mut(&key) else { return };
@@ -189,6 +199,25 @@ impl Phone {
         }
         // A change from before the answer may have waited for it.
         self.change(key, turn);
+    }
+
+    /// Who picks up has said before how he is heard. Where another one has said so after him, the audio is with that one yet (RFC 3261 section 13.2.2.4).
+    fn picks_up_as_described(&mut self, key: Key, tag: &str) -> Result<(), CallError> {
+        let none = || CallError::Media("the answer has no session description".into());
+        let call = self.calls.get_mut(&key).ok_or_else(none)?;
+        let has_agreed = call.has_agreed();
+        let is_in_force = |by: &String| by == tag;
+        let Stage::Dialing(dialing) = &mut call.stage else { return if has_agreed { Ok(()) } else { Err(none()) } };
+        if dialing.answered_by.as_ref().is_none_or(is_in_force) {
+            return if has_agreed { Ok(()) } else { Err(none()) };
+        }
+        let at = dialing.described.iter().position(|one| one.tag == tag).ok_or_else(none)?;
+        let one = dialing.described.swap_remove(at);
+        if one.is_offer {
+            let agreed = self.fork_offered(key, &one.tag, &one.body).1?;
+            return self.carry(key, &agreed);
+        }
+        self.fork_answered(key, Some(&one.tag), &one.body)
     }
 
     /// Our INVITE had no offer, the 2xx has: the ACK carries the answer (RFC 3261 section 13.2.2.4).
