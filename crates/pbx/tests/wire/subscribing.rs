@@ -1,5 +1,8 @@
 //! Users watch each other's state (RFC 6665) and publish their own (RFC 3903).
 
+mod packages;
+mod published;
+
 use std::time::{Duration, Instant};
 
 use audio::codec::Codec;
@@ -154,75 +157,6 @@ fn rfc6665_4_4_7_packages_are_named() {
 }
 
 #[test]
-fn rfc3856_6_11_2_presence_by_registration_and_by_publication() {
-    let (running, server) = start(config());
-    let (mut watcher, mut bob) = (phone(server, "1001"), phone(server, "1002"));
-    assert_eq!(subscribe(&mut watcher, "1002", "presence").1.code().get(), 200);
-    assert_eq!(presence(&told(&mut watcher)).basic(), Some(Basic::Closed));
-    bob.register(120);
-    assert_eq!(presence(&told(&mut watcher)).basic(), Some(Basic::Open));
-    let body = "<presence entity='sip:1002@x'><tuple id='a'><status><basic>closed</basic></status><note>lunch</note></tuple></presence>";
-    let pidf = Some(("application/pidf+xml", body));
-    let (_, published) = ask(&mut bob, "PUBLISH", "1002", "Event: presence\r\nExpires: 300\r\n", pidf);
-    assert_eq!(published.code().get(), 200);
-    let tag = published.headers().text(HeaderId::SipEtag).unwrap().into_owned();
-    let now = presence(&told(&mut watcher));
-    assert_eq!((now.basic(), now.tuples[0].note.as_deref()), (Some(Basic::Closed), Some("lunch")));
-    // Another's cannot be published, one that is none is refused, and what was named by an old tag is not there.
-    let code =
-        |phone: &mut Phone, whom: &str, lines: &str, body| ask(phone, "PUBLISH", whom, lines, body).1.code().get();
-    assert_eq!(code(&mut watcher, "1002", "Event: presence\r\n", pidf), 603);
-    assert_eq!(code(&mut bob, "1002", "Event: dialog\r\n", pidf), 489);
-    assert_eq!(code(&mut bob, "1002", "Event: presence\r\n", Some(("application/pidf+xml", "<presence"))), 400);
-    assert_eq!(code(&mut bob, "1002", "Event: presence\r\n", Some(("text/plain", body))), 415);
-    assert_eq!(code(&mut bob, "1002", "Event: presence\r\nSIP-If-Match: nothing\r\n", None), 412);
-    // Taken back: registered is what is left.
-    let lines = format!("Event: presence\r\nSIP-If-Match: {tag}\r\nExpires: 0\r\n");
-    assert_eq!(code(&mut bob, "1002", &lines, None), 200);
-    assert_eq!(presence(&told(&mut watcher)).basic(), Some(Basic::Open));
-    nothing_left(&running);
-}
-
-#[test]
-fn rfc3842_3_messages_waiting_are_what_was_published() {
-    let (_running, mut phones) = with_phones(&["1001"]);
-    let user = &mut phones[0];
-    assert_eq!(subscribe(user, "1001", "message-summary").1.code().get(), 200);
-    assert!(!event::summary::Summary::read(told(user).body()).unwrap().waiting);
-    let body = Some(("application/simple-message-summary", "Messages-Waiting: yes\r\nVoice-Message: 2/1 (0/0)\r\n"));
-    let answer = ask(user, "PUBLISH", "1001", "Event: message-summary\r\nExpires: 300\r\n", body).1;
-    assert_eq!(answer.code().get(), 200);
-    let summary = event::summary::Summary::read(told(user).body()).unwrap();
-    assert_eq!((summary.waiting, summary.count("voice-message").unwrap().new), (true, 2));
-}
-
-#[test]
-fn rfc3680_4_devices_come_and_go() {
-    let (_running, server) = start(config());
-    let mut user = phone(server, "1001");
-    subscribe(&mut user, "1001", "reg");
-    let read = |notify: &Request| event::registration::RegInfo::read(notify.body()).unwrap().registrations.remove(0);
-    assert!(read(&told(&mut user)).contacts.is_empty());
-    user.register(120);
-    let one = read(&told(&mut user));
-    assert_eq!(one.contacts.len(), 1);
-    assert!(one.contacts[0].uri.contains(&user.port().to_string()), "{one:?}");
-}
-
-#[test]
-fn rfc3857_3_who_watches_is_told_to_whom_it_is_about() {
-    let (_running, mut phones) = with_phones(&["1001", "1002"]);
-    let [alice, bob] = &mut phones[..] else { panic!("two phones") };
-    subscribe(bob, "1002", "presence.winfo");
-    let read = |notify: &Request| event::watchers::WatcherInfo::read(notify.body()).unwrap().lists.remove(0).watchers;
-    assert!(read(&told(bob)).is_empty());
-    subscribe(alice, "1002", "presence");
-    told(alice);
-    let watchers = read(&told(bob));
-    assert_eq!((watchers.len(), watchers[0].uri.as_str()), (1, "sip:1001@127.0.0.1"));
-}
-
-#[test]
 fn a_watcher_that_says_481_is_told_nothing_any_more() {
     let (running, mut phones) = with_phones(&["1001", "1002"]);
     let [caller, watcher] = &mut phones[..] else { panic!("two phones") };
@@ -290,33 +224,6 @@ fn rfc4235_3_7_who_has_transferred_a_call_has_it_no_more() {
 }
 
 #[test]
-fn cve_xml_of_a_publication_reaches_no_watcher() {
-    let (running, mut phones) = with_phones(&["1001", "1002"]);
-    let [watcher, bob] = &mut phones[..] else { panic!("two phones") };
-    subscribe(watcher, "1002", "presence");
-    told(watcher);
-    let bomb = "<!DOCTYPE p [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;&a;&a;&a;&a;&a;&a;\">]><presence entity='x'><note>&b;</note></presence>";
-    let outside = "<!DOCTYPE p SYSTEM \"file:///etc/passwd\"><presence entity='x'/>";
-    let deep = format!("{}{}", "<presence>".repeat(500), "</presence>".repeat(500));
-    // Larger than what is read at all.
-    let many = format!("<presence>{}</presence>", "<a/>".repeat(4_096));
-    let open = "<presence entity='x'><!-- ";
-    for (body, code) in [(bomb, 400), (outside, 400), (&deep, 400), (&many, 413), (open, 400), ("hello", 400)] {
-        let began = Instant::now();
-        let answer = ask(bob, "PUBLISH", "1002", "Event: presence\r\n", Some(("application/pidf+xml", body))).1;
-        assert_eq!(answer.code().get(), code, "{body:.60}");
-        assert!(began.elapsed() < Duration::from_secs(1), "{body:.60}");
-    }
-    let large = format!("<presence><note>{}</note></presence>", "x".repeat(16_384));
-    let answer = ask(bob, "PUBLISH", "1002", "Event: presence\r\n", Some(("application/pidf+xml", &large))).1;
-    assert_eq!(answer.code().get(), 413);
-    let answer = ask(bob, "PUBLISH", "1002", "Event: presence\r\n", Some(("text/plain", "hello"))).1;
-    assert_eq!(answer.code().get(), 415);
-    assert!(watcher.hears_no(&Method::Notify));
-    nothing_left(&running);
-}
-
-#[test]
 fn one_subscription_of_a_user_too_many_is_503() {
     let (running, mut phones) = with_phones(&["1001", "1002"]);
     let [user, other] = &mut phones[..] else { panic!("two phones") };
@@ -329,21 +236,6 @@ fn one_subscription_of_a_user_too_many_is_503() {
     assert_eq!(running.status().unwrap().watchers, 256);
     // Others may.
     assert_eq!(subscribe(other, "600", "dialog").1.code().get(), 200);
-}
-
-/// Whoever publishes more than anybody reads makes no documents that cannot be sent.
-#[test]
-fn what_one_user_publishes_is_told_within_limits() {
-    let (_running, server) = start(config());
-    let (mut watcher, mut bob) = (phone(server, "1001"), phone(server, "1002"));
-    let body = format!("<presence entity='sip:1002@x'>{}</presence>", "<tuple/>".repeat(1_800));
-    for _ in 0..10 {
-        let pidf = Some(("application/pidf+xml", body.as_str()));
-        let published = ask(&mut bob, "PUBLISH", "1002", "Event: presence\r\nExpires: 300\r\n", pidf).1;
-        assert_eq!(published.code().get(), 200);
-    }
-    assert_eq!(subscribe(&mut watcher, "1002", "presence").1.code().get(), 200);
-    assert_eq!(presence(&told(&mut watcher)).tuples.len(), 32);
 }
 
 /// A single question takes room until its NOTIFY is answered: who answers none has no more than who watches.
@@ -364,23 +256,4 @@ fn questions_that_are_not_done_count_as_watchers() {
     told(&mut other);
     told(&mut user);
     assert_eq!(fetch(&mut user), 200);
-}
-
-#[test]
-fn rfc3903_6_what_is_refused_says_why() {
-    let (_running, server) = start(config());
-    let mut bob = phone(server, "1002");
-    let (kind, body) = ("application/pidf+xml", "<presence entity='sip:1002@x'/>");
-    let mut publish = |lines: &str, body: &str| {
-        ask(&mut bob, "PUBLISH", "1002", &format!("Event: presence\r\n{lines}"), Some((kind, body))).1
-    };
-    // Too long is told before anything is read of it.
-    assert_eq!(publish("", &"<".repeat(20_000)).code().get(), 413);
-    // An Accept is about bodies of answers, which have none.
-    assert_eq!(publish("Accept: text/plain\r\n", body).code().get(), 200);
-    for _ in 1..10 {
-        assert_eq!(publish("", body).code().get(), 200);
-    }
-    let full = publish("", body);
-    assert_eq!((full.code().get(), full.headers().text(HeaderId::RetryAfter).as_deref()), (503, Some("7")));
 }
