@@ -24,28 +24,28 @@ impl Switch {
     /// A PUBLISH of an authenticated user: for himself only.
     pub(crate) fn publish(&mut self, asked: &Admitted, turn: &mut Turn<'_>) -> Reply {
         let Admitted { request, user, .. } = asked;
-        let refusal = uas::scheme(request, &self.capabilities)
-            .or_else(|| uas::extensions(request, &self.capabilities))
-            .or_else(|| sip::subscribe::check(request, &PACKAGES));
-        if let Some(refusal) = refusal {
+        // The steps of section 6 are taken in their order: the first that fails is the answer.
+        if let Some(refusal) = uas::scheme(request, &self.capabilities) {
             return refusal;
         }
         let name =
             self.dialled(request).and_then(|number| self.accounts.by_number(&number)).map(|known| known.name.clone());
-        let (Some(name), Some(package)) = (name, Package::of(request)) else {
-            return Reply::new(StatusCode::NOT_FOUND);
-        };
+        let Some(name) = name else { return Reply::new(StatusCode::NOT_FOUND) };
         if name != *user {
             return Reply::new(StatusCode::DECLINE);
         }
-        if let Some(refusal) = unreadable(package, request) {
+        let refusal = uas::extensions(request, &self.capabilities);
+        if let Some(refusal) = refusal.or_else(|| sip::subscribe::check(request, &PACKAGES)) {
             return refusal;
         }
+        let Some(package) = Package::of(request) else { return Reply::new(StatusCode::BAD_EVENT) };
+        // Read while others may have the board.
+        let objection = unreadable(package, request);
         let now = turn.now().mono;
         let (_, kind) = package.entry();
         let published = {
             let mut notes = self.board.notes();
-            notes.published.publish(now, rand::random(), (&name, kind), request, &Terms::default())
+            notes.published.publish(now, rand::random(), (&name, kind), request, &Terms::default(), objection)
         };
         match published {
             Err(refusal) if refusal.code == StatusCode::SERVICE_UNAVAILABLE => self.busy(),

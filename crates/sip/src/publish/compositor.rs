@@ -70,10 +70,11 @@ impl Compositor {
     }
 
     /// Carries a PUBLISH out whose sender may publish for `resource`, and whose package is known ([`crate::subscribe::check`]); `kind` is the type
-    /// that its body has to have. `fresh` is 64 random bits, for the entity-tag.
+    /// that its body has to have. `fresh` is 64 random bits, for the entity-tag. `objection` is what is wrong with the document, which only counts where
+    /// nothing else is: it is looked at last (section 6).
     ///
     /// # Errors
-    /// The refusal, and nothing has changed: 400, 412, 413, 415, 423, 503 at a limit.
+    /// The refusal, and nothing has changed: 400, 412, 413, 415, 423, the objection, 503 at a limit.
     pub fn publish(
         &mut self,
         now: Time,
@@ -81,6 +82,7 @@ impl Compositor {
         (resource, kind): (&str, &str),
         request: &Request,
         terms: &Terms,
+        objection: Option<Reply>,
     ) -> Result<Published, Box<Reply>> {
         let refuse = |code| Err(Box::new(Reply::new(code)));
         let headers = request.headers();
@@ -113,6 +115,9 @@ impl Compositor {
                 return Err(Box::new(Reply::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).lines(lines)));
             }
             _ => {}
+        }
+        if let Some(objection) = objection {
+            return Err(Box::new(objection));
         }
         if found.is_none() && secs > 0 && (self.count >= self.limits.all || entries.len() >= self.limits.each) {
             return refuse(StatusCode::SERVICE_UNAVAILABLE);

@@ -29,7 +29,11 @@ impl Turn<'_> {
         }
     }
 
+    /// Sends, when it is its turn (section 4): what waits is looked at again by [`Turn::publication_due`].
     fn publication_send(&mut self, id: PublicationId, purpose: Purpose) {
+        if !self.stack.publications.takes_turn(id) {
+            return;
+        }
         let Some(one) = self.stack.publications.get_mut(id) else { return };
         one.attempt = one.attempt.wrapping_add(1);
         one.under_way = Some(purpose);
@@ -41,6 +45,27 @@ impl Turn<'_> {
         self.stop(timer);
         if let Err(why) = self.request(draft, Owner::Publication(id, attempt)) {
             self.publication_unsent(id, attempt, PublishFailure::NotSent(why), None);
+        }
+    }
+
+    /// Sends what there is to say by now.
+    fn publication_due(&mut self, id: PublicationId) {
+        let Some(one) = self.stack.publications.get_mut(id) else { return };
+        match (one.leaving, one.dirty || one.etag.is_none()) {
+            (true, _) => self.publication_next(id),
+            (false, true) => self.publication_send(id, Purpose::Tell),
+            (false, false) => self.publication_send(id, Purpose::Refresh),
+        }
+    }
+
+    /// Does this, by which a PUBLISH under way may end; then those go on that have waited for it.
+    pub(super) fn publication_then_others(&mut self, id: PublicationId, act: impl FnOnce(&mut Self)) {
+        let resource = self.stack.publications.get_mut(id).map(|one| one.spec.resource.clone());
+        act(self);
+        let Some(resource) = resource else { return };
+        // One that cannot be sent has had its turn.
+        while let Some(next) = self.stack.publications.next(resource.as_str()) {
+            self.publication_due(next);
         }
     }
 
@@ -63,11 +88,11 @@ impl Turn<'_> {
     fn publication_unsent(&mut self, id: PublicationId, attempt: u16, why: PublishFailure, used: Option<u32>) {
         let Some(one) = self.stack.publications.get_mut(id).filter(|one| one.attempt == attempt) else { return };
         one.cseq = used.map_or(one.cseq, |used| used.saturating_add(1));
-        match one.under_way.take() {
+        match self.stack.publications.done(id) {
             None => {}
             Some(Purpose::Remove) => self.publication_gone(id, PublicationEvent::Ended { code: None }),
             Some(purpose) => {
-                one.dirty |= purpose == Purpose::Tell;
+                self.publication_not_told(id, purpose);
                 let passing =
                     matches!(why, PublishFailure::NotSent(StackError::Full { .. }) | PublishFailure::Unreachable(_));
                 self.publication_failed(id, why, passing, None);
@@ -81,14 +106,21 @@ impl Turn<'_> {
         one.auth = auth;
         one.cseq = response.headers().cseq().number.saturating_add(1);
         let code = response.code();
-        let Some(purpose) = one.under_way.take() else { return };
+        let Some(purpose) = self.stack.publications.done(id) else { return };
         match purpose {
             Purpose::Remove => self.publication_gone(id, PublicationEvent::Ended { code: Some(code) }),
             _ if code.is_success() => self.publication_stands(id, response),
             _ => {
-                one.dirty |= purpose == Purpose::Tell;
+                self.publication_not_told(id, purpose);
                 self.publication_refused(id, response);
             }
+        }
+    }
+
+    /// The compositor does not have what was under way.
+    fn publication_not_told(&mut self, id: PublicationId, purpose: Purpose) {
+        if let Some(one) = self.stack.publications.get_mut(id) {
+            one.dirty |= purpose == Purpose::Tell;
         }
     }
 
@@ -172,6 +204,7 @@ impl Turn<'_> {
     fn publication_gone(&mut self, id: PublicationId, last: PublicationEvent) {
         let gone: Option<Publication> = self.stack.publications.all.remove(id.0);
         if let Some(gone) = gone {
+            self.stack.publications.gives_turn_back(id, gone.spec.resource.as_str());
             self.stop(gone.timer);
             self.emit(Event::Publication(id, last));
         }
@@ -182,13 +215,14 @@ impl Turn<'_> {
 pub(crate) fn on_response(turn: &mut Turn<'_>, id: PublicationId, attempt: u16, tx: ClientTx, response: &Response) {
     let current = turn.stack.publications.get_mut(id).is_some_and(|one| one.attempt == attempt);
     if current && response.code().is_final() {
-        turn.publication_answered(id, tx, response);
+        turn.publication_then_others(id, |turn| turn.publication_answered(id, tx, response));
     }
 }
 
 /// No response to a PUBLISH of ours.
 pub(crate) fn on_failure(turn: &mut Turn<'_>, id: PublicationId, attempt: u16, used: Option<u32>, why: Failure) {
-    turn.publication_unsent(id, attempt, PublishFailure::Unreachable(why), used);
+    let why = PublishFailure::Unreachable(why);
+    turn.publication_then_others(id, |turn| turn.publication_unsent(id, attempt, why, used));
 }
 
 /// Time to refresh, or to try again.
@@ -198,6 +232,5 @@ pub(crate) fn on_timer(turn: &mut Turn<'_>, id: PublicationId) {
     if one.under_way.is_some() || one.leaving {
         return;
     }
-    let whole = one.dirty || one.etag.is_none();
-    turn.publication_send(id, if whole { Purpose::Tell } else { Purpose::Refresh });
+    turn.publication_due(id);
 }

@@ -12,11 +12,12 @@
 //!    +----------------------------------------------------------------------------+
 //! ```
 //!
-//! One PUBLISH is under way at a time (section 4); of what is to be published meanwhile the newest follows.
+//! One PUBLISH for a resource is under way at a time, whatever the package (section 4); of what is to be published meanwhile the newest follows.
 
 mod compositor;
 mod course;
 
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::digest::{self, Credentials};
@@ -191,7 +192,7 @@ impl Turn<'_> {
         let is_gone = one.spec.hop.flow() != by.hop.flow();
         (one.spec.routes, one.spec.hop, one.spec.credentials) = (by.routes, by.hop, by.credentials);
         if one.under_way.is_some() && is_gone || one.under_way.is_none() && one.failures > 0 {
-            self.publication_again(id);
+            self.publication_then_others(id, |turn| turn.publication_again(id));
         }
         Ok(())
     }
@@ -270,11 +271,48 @@ impl Publication {
 #[derive(Debug, Default)]
 pub(crate) struct Publications {
     all: Slab<Publication>,
+    /// By Request-URI: the first has a PUBLISH under way, the others wait for its final response (section 4).
+    turns: BTreeMap<Box<str>, VecDeque<PublicationId>>,
 }
 
 impl Publications {
     pub(crate) fn usage(&self, usage: &mut Usage) {
         usage.publications = self.all.len();
+        usage.matches += self.turns.len();
+    }
+
+    /// Whether it is the turn of this one; otherwise it waits for that from now on.
+    fn takes_turn(&mut self, id: PublicationId) -> bool {
+        let Some(one) = self.all.get(id.0) else { return false };
+        let turns = self.turns.entry(one.spec.resource.as_str().into()).or_default();
+        if !turns.contains(&id) {
+            turns.push_back(id);
+        }
+        turns.front() == Some(&id)
+    }
+
+    /// It has had its turn, or wants none.
+    fn gives_turn_back(&mut self, id: PublicationId, resource: &str) {
+        let Some(turns) = self.turns.get_mut(resource) else { return };
+        turns.retain(|one| *one != id);
+        if turns.is_empty() {
+            self.turns.remove(resource);
+        }
+    }
+
+    /// Whose turn it is for this resource, where that one has not begun.
+    fn next(&self, resource: &str) -> Option<PublicationId> {
+        let id = *self.turns.get(resource)?.front()?;
+        self.all.get(id.0).filter(|one| one.under_way.is_none()).map(|_| id)
+    }
+
+    /// What was under way has come to its end, and with it the turn.
+    fn done(&mut self, id: PublicationId) -> Option<Purpose> {
+        let one = self.all.get_mut(id.0)?;
+        let purpose = one.under_way.take()?;
+        let resource = one.spec.resource.clone();
+        self.gives_turn_back(id, resource.as_str());
+        Some(purpose)
     }
 
     /// For [`crate::Stack::states`].

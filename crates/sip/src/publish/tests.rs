@@ -69,7 +69,10 @@ impl Rig {
     }
 
     fn answer(&mut self, code: u16, lines: &[(&str, &str)]) {
-        let request = self.last().clone();
+        self.answer_to(&self.last().clone(), code, lines);
+    }
+
+    fn answer_to(&mut self, request: &Request, code: u16, lines: &[(&str, &str)]) {
         let mut list = Lines::new();
         lines.iter().for_each(|(name, value)| list.push(name, value).unwrap());
         let code = StatusCode::new(code).unwrap();
@@ -143,6 +146,108 @@ fn rfc3903_4_4_another_state_has_both() {
     assert_eq!(rig.sent.len(), 2);
     rig.answer(200, &[("SIP-ETag", "t2"), ("Expires", "300")]);
     assert_eq!(rig.said(), said(Some("t2"), "3600", "fourth"));
+}
+
+/// How often the last PUBLISH has Event, SIP-If-Match and Expires, and Content-Type.
+fn counts(rig: &Rig) -> [usize; 4] {
+    [HeaderId::Event, HeaderId::SipIfMatch, HeaderId::Expires, HeaderId::ContentType]
+        .map(|id| rig.last().headers().count(id))
+}
+
+/// Table 1: which header fields each operation has, and each of them once.
+#[test]
+fn rfc3903_4_1_each_operation_names_its_package_and_what_it_is_about_once() {
+    let mut rig = Rig::new();
+    let id = rig.publish();
+    assert_eq!(counts(&rig), [1, 0, 1, 1], "initial");
+    rig.answer(200, &[("SIP-ETag", "t1"), ("Expires", "300")]);
+    rig.wait_until(270.1);
+    assert_eq!((counts(&rig), rig.said().0.as_deref()), ([1, 1, 1, 0], Some("t1")), "refresh");
+    rig.answer(200, &[("SIP-ETag", "t2"), ("Expires", "300")]);
+    rig.turn(|turn| turn.modify_publication(id, body("second"))).unwrap();
+    assert_eq!((counts(&rig), rig.said().0.as_deref()), ([1, 1, 1, 1], Some("t2")), "modify");
+    rig.answer(200, &[("SIP-ETag", "t3"), ("Expires", "300")]);
+    rig.turn(|turn| turn.unpublish(id)).unwrap();
+    assert_eq!((counts(&rig), rig.said().0.as_deref()), ([1, 1, 1, 0], Some("t3")), "remove");
+    assert!(rig.sent.iter().all(|one| one.headers().text(HeaderId::Event).as_deref() == Some("presence")));
+}
+
+/// A PUBLISH makes no dialog: neither a route set nor another target follows from an answer.
+#[test]
+fn rfc3903_4_a_record_route_in_an_answer_changes_nothing() {
+    let mut rig = Rig::new();
+    rig.publish();
+    let route = ("Record-Route", "<sip:192.0.2.66;lr>");
+    rig.answer(200, &[("SIP-ETag", "t1"), ("Expires", "300"), route, ("Contact", "<sip:elsewhere@192.0.2.67>")]);
+    rig.wait_until(270.1);
+    let refresh = rig.last();
+    assert_eq!((rig.sent.len(), refresh.uri_text()), (2, "sip:alice@example.com"));
+    assert!(!refresh.headers().has(HeaderId::Route) && refresh.headers().to_tag().is_none(), "{refresh:?}");
+}
+
+#[test]
+fn rfc3903_4_one_publish_for_a_resource_is_under_way_at_a_time() {
+    let mut rig = Rig::new();
+    let publish = |rig: &mut Rig, who: &str, event: &str| {
+        let resource = format!("sip:{who}@example.com").parse().unwrap();
+        let spec = PublishSpec::new(resource, "<sip:alice@example.com>", event);
+        rig.turn(|turn| turn.publish(spec, body(event))).unwrap()
+    };
+    let event = |rig: &Rig| rig.last().headers().text(HeaderId::Event).unwrap().into_owned();
+    let first = publish(&mut rig, "alice", "presence");
+    let second = publish(&mut rig, "alice", "message-summary");
+    let third = publish(&mut rig, "alice", "dialog");
+    assert_eq!((rig.sent.len(), event(&rig).as_str()), (1, "presence"));
+    // Whoever gives up while it waits has said nothing.
+    rig.turn(|turn| turn.unpublish(third)).unwrap();
+    assert!(matches!(rig.events.last(), Some(PublicationEvent::Ended { code: None })));
+    // What is about somebody else waits for nobody.
+    let other = publish(&mut rig, "bob", "presence");
+    assert_eq!((rig.sent.len(), rig.last().uri_text()), (2, "sip:bob@example.com"));
+    rig.answer(200, &[("SIP-ETag", "b1"), ("Expires", "3600")]);
+    let asked = rig.sent[0].clone();
+    rig.answer_to(&asked, 200, &[("SIP-ETag", "t1"), ("Expires", "3600")]);
+    assert_eq!((rig.sent.len(), event(&rig).as_str()), (3, "message-summary"));
+    // Of what is said while it waits the newest follows, also where the other has failed.
+    for text in ["newer", "newest"] {
+        rig.turn(|turn| turn.modify_publication(first, body(text))).unwrap();
+    }
+    assert_eq!(rig.sent.len(), 3);
+    rig.answer(503, &[("Retry-After", "20")]);
+    assert_eq!((rig.sent.len(), event(&rig).as_str()), (4, "presence"));
+    assert_eq!(rig.said(), said(Some("t1"), "3600", "newest"));
+    rig.answer(200, &[("SIP-ETag", "t2"), ("Expires", "3600")]);
+    assert_eq!(rig.sent.len(), 4);
+    rig.wait_until(20.1);
+    assert_eq!((rig.sent.len(), event(&rig).as_str()), (5, "message-summary"));
+    // Taken back after one another.
+    for id in [first, second] {
+        rig.turn(|turn| turn.unpublish(id)).unwrap();
+    }
+    assert_eq!(rig.sent.len(), 5);
+    rig.answer(200, &[("SIP-ETag", "m1"), ("Expires", "3600")]);
+    assert_eq!((event(&rig).as_str(), rig.said()), ("presence", said(Some("t2"), "0", "")));
+    rig.answer(200, &[("SIP-ETag", "t3"), ("Expires", "0")]);
+    assert_eq!((event(&rig).as_str(), rig.said()), ("message-summary", said(Some("m1"), "0", "")));
+    rig.answer(200, &[("SIP-ETag", "m2"), ("Expires", "0")]);
+    rig.turn(|turn| turn.unpublish(other)).unwrap();
+    rig.answer(200, &[]);
+    rig.nothing_left();
+}
+
+/// The one before it has timed out.
+#[test]
+fn rfc3903_4_who_waits_for_a_publish_that_nobody_answers_goes_on_when_that_has_timed_out() {
+    let mut rig = Rig::new();
+    rig.publish();
+    let spec = PublishSpec::new("sip:alice@example.com".parse().unwrap(), "<sip:alice@example.com>", "dialog");
+    rig.turn(|turn| turn.publish(spec, body("waits"))).unwrap();
+    let waits =
+        |rig: &Rig| rig.sent.iter().all(|one| one.headers().text(HeaderId::Event).as_deref() == Some("presence"));
+    rig.wait_until(31.9);
+    assert!(waits(&rig));
+    rig.wait_until(32.1);
+    assert!(!waits(&rig));
 }
 
 #[test]

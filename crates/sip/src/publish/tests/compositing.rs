@@ -1,4 +1,5 @@
 use super::*;
+use crate::reply::Reply;
 use crate::subscribe::Terms;
 
 const KIND: &str = "application/pidf+xml";
@@ -7,12 +8,16 @@ struct Esc {
     compositor: Compositor,
     now: Time,
     fresh: u64,
+    /// The documents are none.
+    unreadable: bool,
+    /// Of the last answer.
+    lines: Vec<String>,
 }
 
 impl Esc {
     fn new() -> Self {
         let limits = Limits { all: 3, each: 2, octets: 100 };
-        Self { compositor: Compositor::new(limits), now: Time(0), fresh: 0 }
+        Self { compositor: Compositor::new(limits), now: Time(0), fresh: 0, unreadable: false, lines: Vec::new() }
     }
 
     /// The code, the tag, and whether watchers are to be told.
@@ -31,14 +36,21 @@ impl Esc {
             panic!("no request")
         };
         self.fresh += 1;
-        match self.compositor.publish(self.now, self.fresh, (who, KIND), &request, &Terms::default()) {
-            Err(reply) => (reply.code.get(), String::new(), false),
-            Ok(done) => {
-                let lines = String::from_utf8(done.reply.lines.as_bytes().to_vec()).unwrap();
-                let tag = lines.lines().find_map(|line| line.strip_prefix("SIP-ETag: ")).unwrap().to_owned();
-                (done.reply.code.get(), tag, done.changed)
-            }
-        }
+        let objection = self.unreadable.then(|| Reply::new(StatusCode::BAD_REQUEST));
+        let done = self.compositor.publish(self.now, self.fresh, (who, KIND), &request, &Terms::default(), objection);
+        let (reply, changed) = match done {
+            Err(reply) => (*reply, false),
+            Ok(done) => (done.reply, done.changed),
+        };
+        let lines = String::from_utf8(reply.lines.as_bytes().to_vec()).unwrap();
+        self.lines = lines.lines().map(str::to_owned).collect();
+        (reply.code.get(), self.said("SIP-ETag").concat(), changed)
+    }
+
+    /// The values of a header field of the last answer.
+    fn said(&self, name: &str) -> Vec<&str> {
+        let value = |line| str::strip_prefix(line, name).and_then(|rest| rest.strip_prefix(": "));
+        self.lines.iter().filter_map(|line| value(line.as_str())).collect()
     }
 
     fn bodies(&self, who: &str) -> Vec<String> {
@@ -81,6 +93,86 @@ fn rfc3903_6_412_for_a_tag_that_names_nothing() {
     esc.at(101);
     assert_eq!(esc.publish("a", &format!("SIP-If-Match: {new}\r\n"), "").0, 412);
     assert_eq!(esc.publish("a", "SIP-If-Match: x\r\nSIP-If-Match: y\r\n", "two").0, 400);
+    assert_eq!(esc.publish("a", "SIP-If-Match: x, y\r\n", "two").0, 400);
+    // There is no tag for any.
+    assert_eq!(esc.publish("a", "SIP-If-Match: *\r\n", "two").0, 412);
+}
+
+#[test]
+fn rfc3903_6_the_answer_has_one_tag_and_says_for_how_long() {
+    for (asked, granted) in
+        [("Expires: 100\r\n", "100"), ("Expires: 60\r\n", "60"), ("Expires: 999999\r\n", "86400"), ("", "3600")]
+    {
+        let mut esc = Esc::new();
+        assert_eq!(esc.publish("a", asked, "one").0, 200);
+        assert_eq!((esc.said("SIP-ETag").len(), esc.said("Expires")), (1, vec![granted]), "{asked}");
+        let secs: u64 = granted.parse().unwrap();
+        assert_eq!(esc.compositor.deadline(), Some(Time(secs * SECOND)), "{asked}");
+    }
+    let mut esc = Esc::new();
+    assert_eq!(esc.publish("a", "Expires: 59\r\n", "one").0, 423);
+    assert_eq!(esc.said("Min-Expires"), ["60"]);
+}
+
+#[test]
+fn rfc3903_6_no_seconds_remove_at_once_and_store_nothing() {
+    let mut esc = Esc::new();
+    assert_eq!(esc.publish("a", "Expires: 0\r\n", "one").0, 200);
+    assert_eq!((esc.said("Expires"), esc.compositor.len()), (vec!["0"], 0));
+    let (_, tag, _) = esc.publish("a", "Expires: 100\r\n", "one");
+    // With a body as well.
+    assert_eq!(esc.publish("a", &format!("SIP-If-Match: {tag}\r\nExpires: 0\r\n"), "two").0, 200);
+    assert_eq!((esc.bodies("a").len(), esc.compositor.len(), esc.compositor.deadline()), (0, 0, None));
+    let gone = esc.said("SIP-ETag").concat();
+    for tag in [tag, gone] {
+        assert_eq!(esc.publish("a", &format!("SIP-If-Match: {tag}\r\n"), "three").0, 412);
+    }
+}
+
+#[test]
+fn rfc3903_6_each_success_has_a_tag_that_none_had_before() {
+    let mut esc = Esc::new();
+    let mut tags = [esc.publish("a", "", "one").1, esc.publish("a", "", "two").1];
+    let mut used: Vec<String> = Vec::new();
+    for round in 0..100 {
+        let body = if round % 3 == 0 { "" } else { "other" };
+        let which = round % 2;
+        let (code, new, _) = esc.publish("a", &format!("SIP-If-Match: {}\r\n", tags[which]), body);
+        assert_eq!(code, 200);
+        used.push(std::mem::replace(&mut tags[which], new));
+        assert!(tags[0] != tags[1] && !tags.iter().any(|tag| used.contains(tag)), "{round}");
+    }
+    for tag in used {
+        assert_eq!(esc.publish("a", &format!("SIP-If-Match: {tag}\r\n"), "").0, 412);
+    }
+}
+
+/// Completely, or not at all.
+#[test]
+fn rfc3903_6_a_refusal_leaves_state_time_and_tag_as_they_are() {
+    let mut esc = Esc::new();
+    let (_, tag, _) = esc.publish("a", "Expires: 100\r\n", "one");
+    let long = "x".repeat(101);
+    let text = "Content-Type: text/plain\r\n";
+    for (code, lines, body) in [
+        (400, "SIP-If-Match: other\r\n".to_owned(), "two"),
+        (423, "Expires: 5\r\n".to_owned(), "two"),
+        (415, text.to_owned(), "two"),
+        (413, "Expires: 200\r\n".to_owned(), long.as_str()),
+    ] {
+        let lines = format!("SIP-If-Match: {tag}\r\n{lines}");
+        assert_eq!(esc.publish("a", &lines, body), (code, String::new(), false), "{lines}");
+        assert_eq!((esc.bodies("a"), esc.compositor.deadline()), (vec!["one".to_owned()], Some(Time(100 * SECOND))));
+    }
+    esc.unreadable = true;
+    // What is wrong before it is told instead.
+    assert_eq!(esc.publish("a", "SIP-If-Match: other\r\n", "two").0, 412);
+    assert_eq!(esc.publish("a", "Expires: 5\r\n", "two").0, 423);
+    assert_eq!(esc.publish("a", &format!("SIP-If-Match: {tag}\r\n"), "two").0, 400);
+    assert_eq!((esc.bodies("a"), esc.compositor.len()), (vec!["one".to_owned()], 1));
+    esc.unreadable = false;
+    // The tag is good as before.
+    assert_eq!(esc.publish("a", &format!("SIP-If-Match: {tag}\r\n"), "two").0, 200);
 }
 
 #[test]
