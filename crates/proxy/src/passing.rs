@@ -535,15 +535,23 @@ pub(crate) fn forward(
     let arrival = fork.arrival;
     let first = routes.iter().chain(&arrival.routes).next();
     let secure = uri.as_uri().is_secure() || first.is_some_and(|first| sip::route::uri_of(first).starts_with("sips:"));
+    let headers = fork.request.headers();
     // Whatever the settings say, where a secured hop meets one that is not (section 16.6 step 4).
-    let recorded = config.record_route || secure != fork.origin.transport.is_secured();
-    let record = (recorded && makes_dialog(fork.request)).then(|| {
+    let makes = config.record_route || secure != fork.origin.transport.is_secured();
+    let token = match () {
+        () if makes && makes_dialog(fork.request) => Some(tokens.dialog(headers)),
+        // The route set of who watches is that of the NOTIFY (RFC 6665 section 4.4.1): where we are in the way of a subscription all have ours, and
+        // else none has (section 4.3).
+        () if arrival.within && *fork.request.method() == Method::Notify => Some(tokens.dialog_of_receiver(headers)),
+        () => None,
+    };
+    let record = token.map(|token| {
         let inward = is_hidden(fork.request, fork.origin).then(|| tokens.side(fork.origin));
         let outward = match &hop {
             Hop::Path(path) if routes.is_empty() => Some(tokens.side(path)),
             _ => None,
         };
-        Record { secure, token: tokens.dialog(fork.request.headers()), inward, outward }
+        Record { secure, token, inward, outward }
     });
     Forward {
         request: Arc::clone(fork.request),

@@ -42,6 +42,11 @@ impl Tokens {
         self.made_by(headers, headers.from_tag().unwrap_or_default())
     }
 
+    /// The token of the dialog of a NOTIFY: whoever gets it has made that dialog.
+    pub fn dialog_of_receiver(&self, headers: &Headers) -> Token {
+        self.made_by(headers, headers.to_tag().unwrap_or_default())
+    }
+
     fn made_by(&self, headers: &Headers, tag: &str) -> Token {
         Token::from_u64(self.hash.of_all([&b"dialog"[..], headers.call_id().as_bytes(), tag.as_bytes()]))
     }

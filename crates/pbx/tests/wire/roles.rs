@@ -1,5 +1,7 @@
 //! The server as a proxy, a redirect server, and a registrar alone.
 
+mod subscriptions;
+
 use std::net::SocketAddr;
 
 use pbx::{Authenticate, Config, ProxyRules, RegisterConfig, Role, Running};

@@ -30,7 +30,7 @@ pub(super) fn on_notify(turn: &mut Turn<'_>, tx: ServerTx, request: &Arc<Request
     let Some(found) = find(turn, request) else { return false };
     let (Found::Known(id) | Found::First(id) | Found::Fork(id)) = found;
     let Some(one) = turn.stack.subscriptions.get(id) else { return false };
-    let refusal = refusal(&one.spec, request.headers());
+    let refusal = refusal(&one.spec, request.headers()).or_else(|| super::demands(turn, request, &one.spec.lines));
     let refusal = refusal.or_else(|| no_room(turn, &found, id));
     if let Some(reply) = refusal {
         let _ = turn.respond(tx, reply);
@@ -178,8 +178,9 @@ fn told(turn: &mut Turn<'_>, id: SubscriptionId, request: &Arc<Request>) {
     if standing != Standing::Terminated && !over {
         let asked = Duration::from_secs(one.ask.into());
         let most = one.due.end.map_or(asked, |end| end.since(now));
-        // Never longer than it was (section 4.2.2); one that says nothing is taken to hold for what was asked.
-        let left = state.expires().map_or(most, |secs| Duration::from_secs(secs.into()).min(asked));
+        // Never longer than it was (section 4.2.2): the 2xx of a refresh says so, before the NOTIFY or after it. One that says nothing is taken to
+        // hold for what was asked.
+        let left = state.expires().map_or(most, |secs| Duration::from_secs(secs.into()).min(most));
         if state.expires().is_some() || one.due.end.is_none() {
             one.due.end = Some(now + left);
             one.due.refresh = one.spec.refresh.after(left).map(|after| now + after);

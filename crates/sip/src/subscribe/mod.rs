@@ -42,10 +42,12 @@ use std::time::Duration;
 use crate::draft::Whereby;
 use crate::event::Failure;
 use crate::id::{ServerTx, SubscriptionId};
-use crate::message::{Method, Request, StatusCode};
+use crate::message::{HeaderId, Lines, Method, Request, StatusCode};
 use crate::outbox::Origin;
+use crate::reply::Reply;
 use crate::stack::StackError;
 use crate::turn::Turn;
+use crate::uas::{self, Capabilities};
 
 pub(crate) use course::{on_failure, on_response, on_timer};
 pub(crate) use notifying::{on_notify_failure, on_notify_response, on_watcher_timer};
@@ -210,6 +212,20 @@ pub(crate) fn on_request(turn: &mut Turn<'_>, tx: ServerTx, request: &Arc<Reques
         Method::Subscribe => watcher::on_subscribe(turn, tx, request, origin),
         _ => false,
     }
+}
+
+/// 420 for what a request of a subscription demands and is not understood (RFC 3261 section 8.2.2.3). `offered`: the lines of our SUBSCRIBE, whose Supported
+/// the notifier may count on (RFC 4662 section 4.1).
+fn demands(turn: &Turn<'_>, request: &Request, offered: &Lines) -> Option<Reply> {
+    if !request.headers().has(HeaderId::Require) {
+        return None;
+    }
+    let mut supported = turn.stack.config.supported.clone();
+    let said = offered.iter().filter(|(name, _)| HeaderId::from_name(name.as_bytes()) == HeaderId::Supported);
+    for (_, value) in said {
+        supported.extend(String::from_utf8_lossy(value).split(',').map(|tag| tag.trim().to_owned()));
+    }
+    uas::extensions(request, &Capabilities { supported, ..Capabilities::default() })
 }
 
 /// Whether a request of a peer belongs to a subscription that stands.

@@ -179,6 +179,21 @@ impl Turn<'_> {
     /// Nothing is kept then. [`StackError::Refused`]: it has been answered so, for its Expires or Contact; [`StackError::Full`] at
     /// [`crate::Config::max_watchers`], and nothing is answered; [`StackError::Gone`].
     pub fn accept_subscription(&mut self, tx: ServerTx, terms: Terms, pending: bool) -> Result<WatcherId, StackError> {
+        self.accept_subscription_at(tx, terms, pending, None)
+    }
+
+    /// The same with a Contact: where there is an address of our instance, notifiers are reached by that (section 4.5.1). One that is too long for a dialog
+    /// is left out.
+    ///
+    /// # Errors
+    /// Those of [`Turn::accept_subscription`].
+    pub fn accept_subscription_at(
+        &mut self,
+        tx: ServerTx,
+        terms: Terms,
+        pending: bool,
+        contact: Option<ContactSpec>,
+    ) -> Result<WatcherId, StackError> {
         let limit = self.stack.config.max_watchers;
         if self.stack.watchers.all.len() >= limit {
             return Err(StackError::Full { what: "watchers", limit });
@@ -205,6 +220,9 @@ impl Turn<'_> {
             return refuse(self, reply, "a Contact and an Event");
         };
         dialog.confirmed();
+        if let Some(contact) = contact {
+            let _ = dialog.set_contact(&contact);
+        }
         let contact = dialog.contact();
         self.respond(tx, success(secs, contact))?;
         let now = self.now.mono;
@@ -297,11 +315,16 @@ pub(super) fn on_subscribe(turn: &mut Turn<'_>, tx: ServerTx, request: &Arc<Requ
     let headers = request.headers();
     let (Some(local), Some(remote)) = (headers.to_tag(), headers.from_tag()) else { return false };
     let Some(id) = turn.stack.watchers.find(local, remote) else { return false };
+    if turn.stack.watchers.get(id).is_none_or(|one| one.dialog.call_id() != headers.call_id()) {
+        return false;
+    }
+    if let Some(reply) = super::demands(turn, request, &Lines::new()) {
+        let _ = turn.respond(tx, reply);
+        return true;
+    }
     let reach = turn.stack.config.session.reach;
     let now = turn.now.mono;
-    let Some(one) = turn.stack.watchers.get_mut(id).filter(|one| one.dialog.call_id() == headers.call_id()) else {
-        return false;
-    };
+    let Some(one) = turn.stack.watchers.get_mut(id) else { return false };
     let reply = match refresh(one, headers) {
         Err(reply) => *reply,
         Ok(secs) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sip::message::{Body, HeaderId, Lines, Request, StatusCode};
 use sip::subscribe::{self, EndReason, Terms, WatcherEvent};
-use sip::{Reply, ServerTx, StackError, Turn, WatcherId};
+use sip::{ContactSpec, Reply, ServerTx, StackError, Turn, WatcherId};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
@@ -52,7 +52,12 @@ impl Phone {
             respond(turn, tx, busy());
             return tell(reply, Err(rejected(StatusCode::SERVICE_UNAVAILABLE)));
         };
-        match turn.accept_subscription(tx, Terms::default(), pending) {
+        // Where it came by the way of a registration, that leads to us (RFC 6665 section 4.5.1).
+        let contact = turn
+            .origin_of(tx)
+            .and_then(|origin| self.registered_at(&origin)?.contact_for(turn.request_of(tx)?, &origin))
+            .map(ContactSpec::Given);
+        match turn.accept_subscription_at(tx, Terms::default(), pending, contact) {
             Ok(id) => {
                 // It is there.
                 let _ = turn.notify(id, body.clone());

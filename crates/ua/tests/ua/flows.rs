@@ -60,22 +60,33 @@ async fn serve(mut stream: TcpStream, number: usize, came: &Mutex<Vec<(usize, St
             if *request.method() == Method::Subscribe {
                 stream.write_all(notify(&text, count).as_bytes()).await.unwrap();
             } else if *request.method() == Method::Message {
-                stream.write_all(INVITE.as_bytes()).await.unwrap();
+                let asked = if request.body() == b"call me" { INVITE } else { SUBSCRIBE };
+                let asked = asked.replace("HERE", &stream.local_addr().unwrap().to_string());
+                stream.write_all(asked.as_bytes()).await.unwrap();
             }
         }
     }
 }
 
+/// What carol's instance is told to be reached by.
+const GRUU: &str = ";pub-gruu=\"sip:carol@home.example;gr=urn:uuid:1\"";
+
 /// What a caller says that is asked for by a message.
 const INVITE: &str = "INVITE sip:alice@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bKcall\r\nMax-Forwards: 70\r\n\
     From: <sip:bob@b>;tag=b\r\nTo: <sip:alice@b>\r\nCall-ID: call\r\nCSeq: 1 INVITE\r\nContact: <sip:bob@127.0.0.1>\r\nContent-Length: 0\r\n\r\n";
+
+/// What somebody says who watches, when he is asked to.
+const SUBSCRIBE: &str = "SUBSCRIBE sip:alice@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bKwatch\r\nMax-Forwards: 70\r\n\
+    From: <sip:bob@b>;tag=b\r\nTo: <sip:alice@b>\r\nCall-ID: watch\r\nCSeq: 1 SUBSCRIBE\r\nContact: <sip:bob@HERE;transport=tcp>\r\n\
+    Event: weather\r\nAccept: text/plain\r\nExpires: 600\r\nContent-Length: 0\r\n\r\n";
 
 fn answer(request: &Request, text: &str, count: usize) -> Vec<u8> {
     let mut lines = Lines::new();
     match request.method() {
         Method::Register => {
             let contact = header(text, "Contact").unwrap().split(";expires").next().unwrap();
-            lines.push("Contact", &format!("{contact};expires=600")).unwrap();
+            let gruu = if text.contains("sip:carol@") { GRUU } else { "" };
+            lines.push("Contact", &format!("{contact};expires=600{gruu}")).unwrap();
             lines.push("Require", "outbound").unwrap();
         }
         Method::Publish => {
@@ -149,4 +160,30 @@ async fn rfc5626_4_3_who_is_called_along_a_flow_says_that_the_dialog_stays_on_it
     let contact = header(&ringing, "Contact").unwrap();
     assert!(contact.starts_with("<sip:alice@127.0.0.1:") && contact.ends_with(";transport=tcp;ob>"), "{ringing}");
     alice.close().await;
+}
+
+/// Where the registrar gives an address of the instance, that, and else the flow.
+#[tokio::test]
+async fn rfc6665_4_5_1_who_watches_by_the_way_of_a_registration_is_told_the_address_of_the_instance() {
+    for (name, begins, ends) in [
+        ("carol", "<sip:carol@home.example;gr=urn:uuid:1>", ""),
+        ("alice", "<sip:alice@127.0.0.1:", ";transport=tcp;ob>"),
+    ] {
+        let server = Server::start().await;
+        let phone = builder().tcp("127.0.0.1:0").tells("weather", "text/plain").build().await.unwrap();
+        let config = AccountConfig::new(format!("sip:{name}@{};transport=tcp", server.address))
+            .outbound("urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6");
+        let account = phone.account(config).await.unwrap();
+        account.register().await.unwrap();
+        account.message("bob", "watch me").await.unwrap();
+        let asked = phone.subscription().await.unwrap();
+        let _watcher = asked.accept("text/plain", "rain").await.unwrap();
+        until("the first state", async || !server.of(0, "NOTIFY ").is_empty()).await;
+        let answer = server.of(0, "SIP/2.0 200").into_iter().find(|text| header(text, "CSeq") == Some("1 SUBSCRIBE"));
+        for text in [answer.unwrap(), server.of(0, "NOTIFY ").remove(0)] {
+            let contact = header(&text, "Contact").unwrap();
+            assert!(contact.starts_with(begins) && contact.ends_with(ends), "{text}");
+        }
+        phone.close().await;
+    }
 }

@@ -69,7 +69,9 @@ impl Robot {
         let event = request.headers().get::<sip::header::Event<'_>>().and_then(Result::ok);
         let calls = event.is_some_and(|event| event.package == dialog::PACKAGE);
         let entity = request.uri_text().to_owned();
-        match turn.accept_subscription(tx, Terms::default(), false) {
+        // Where it came by the way of a registration, that leads to us (RFC 6665 section 4.5.1).
+        let contact = turn.origin_of(tx).and_then(|origin| self.own.as_ref()?.contact_at(&origin, request));
+        match turn.accept_subscription_at(tx, Terms::default(), false, contact) {
             Ok(id) => {
                 self.watchers.table.insert(id, Watcher { calls, entity, from, version: 0 });
                 self.tell_watcher(id, turn);
@@ -132,7 +134,7 @@ impl Robot {
             entity: entity.to_owned(),
             tuples: vec![tuple],
             activities: talks.then(|| "on-the-phone".to_owned()).into_iter().collect(),
-            note: None,
+            ..Presence::default()
         }
     }
 

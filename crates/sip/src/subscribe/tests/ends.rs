@@ -49,6 +49,15 @@ fn rfc6665_4_1_3_timeout_and_giveup() {
 }
 
 #[test]
+fn rfc6665_4_1_3_expires_of_what_is_over_means_nothing() {
+    assert_eq!(after("terminated;reason=noresource;expires=3600"), None);
+    assert_eq!(after("terminated;reason=deactivated;expires=3600"), Some(Duration::ZERO));
+    assert_eq!(after("terminated;expires=5;reason=probation;retry-after=100"), Some(Duration::from_secs(100)));
+    assert_eq!(after("terminated;reason=giveup;expires=3600"), Some(Duration::ZERO));
+    assert_eq!(after("terminated;reason=probation;expires=3600"), after("terminated;reason=probation"));
+}
+
+#[test]
 fn rfc6665_4_1_3_no_reason_or_an_unknown_one() {
     for state in ["terminated", "terminated;reason=mood"] {
         assert!(after(state).is_some_and(|wait| wait >= Duration::from_secs(15)), "{state}");

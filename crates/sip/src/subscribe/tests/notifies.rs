@@ -81,11 +81,30 @@ fn rfc6665_4_1_3_what_a_notify_must_have() {
     assert_eq!(rig.responses.last().unwrap().headers().text(HeaderId::AllowEvents).as_deref(), Some("presence"));
     assert_eq!(rig.notify_from("notifier", "active", "Event: presence;id=7"), 481);
     assert_eq!(rig.notify_from("notifier", "", ""), 400);
+    assert_eq!(rig.notify_from("notifier", "active", "Event: presence, dialog"), 400, "one package");
     assert_eq!(rig.notify_from("notifier", "active", "Content-Type: text/plain\r\n\r\nhello"), 415);
     assert_eq!(rig.responses.last().unwrap().headers().text(HeaderId::Accept).as_deref(), Some("application/pidf+xml"));
     assert_eq!(rig.events.len(), told, "nothing of it is told");
     assert_eq!(rig.notify_from("notifier", "active", "Content-Type: application/pidf+xml\r\n\r\n<presence/>"), 200);
     assert_eq!(rig.events.len(), told + 1);
+    assert!(rig.responses.iter().all(|one| !one.headers().has(HeaderId::Event)));
+}
+
+/// Those of a list demand eventlist (RFC 4662 section 4.1), which who subscribes to lists has offered.
+#[test]
+fn rfc3261_8_2_2_3_a_notify_that_demands_what_was_not_offered_is_420() {
+    let (mut rig, _) = Rig::standing(300);
+    let told = rig.events.len();
+    assert_eq!(rig.notify_from("notifier", "active", "Require: eventlist, 100rel"), 420);
+    let unsupported = rig.responses.last().unwrap().headers().text(HeaderId::Unsupported).unwrap().into_owned();
+    assert_eq!((unsupported.as_str(), rig.events.len()), ("eventlist, 100rel", told));
+    let mut lines = Lines::new();
+    lines.push("Supported", "path, eventlist").unwrap();
+    let mut rig = Rig::new();
+    rig.subscribe(SubscribeSpec { lines, ..spec() });
+    rig.answer(200, &[("Expires", "300")]);
+    assert_eq!(rig.notify_from("notifier", "active;expires=300", "Require: eventlist"), 200);
+    assert_eq!(rig.notify_from("notifier", "active;expires=300", "Require: eventlist, 100rel"), 420);
 }
 
 #[test]
@@ -108,6 +127,24 @@ fn rfc6665_4_1_3_a_notify_shortens_the_subscription() {
     assert_eq!(rig.requests.len(), 2, "refreshed by its time");
 }
 
+/// Only a SUBSCRIBE makes it longer.
+#[test]
+fn rfc6665_4_2_2_a_notify_lengthens_no_subscription() {
+    let (mut rig, _) = Rig::standing(300);
+    assert_eq!(rig.notify("active;expires=3000"), 200);
+    rig.wait_until(269.9);
+    assert_eq!(rig.requests.len(), 1);
+    rig.wait_until(270.1);
+    assert_eq!(rig.requests.len(), 2, "refreshed as if that had not come");
+    // One that overtakes the 2xx of the refresh shortens nothing either.
+    assert_eq!(rig.notify("active;expires=3000"), 200);
+    rig.answer(200, &[("Expires", "3000")]);
+    rig.wait_until(2_970.0);
+    assert_eq!(rig.requests.len(), 2);
+    rig.wait_until(2_970.2);
+    assert_eq!(rig.requests.len(), 3);
+}
+
 #[test]
 fn rfc6665_4_4_3_a_single_question() {
     let mut rig = Rig::new();
@@ -125,6 +162,7 @@ fn what_cannot_be_subscribed_to_is_refused_before_anything_is_sent() {
     let bad = [
         SubscribeSpec { event: "pre\r\nsence".into(), ..spec() },
         SubscribeSpec { event: String::new(), ..spec() },
+        SubscribeSpec { event: "presence, dialog".into(), ..spec() },
         SubscribeSpec { accept: vec!["no type".into()], ..spec() },
         SubscribeSpec { resource: "tel:+49".parse().unwrap(), ..spec() },
     ];

@@ -35,6 +35,19 @@ fn rfc6665_4_1_2_2_which_refusals_of_a_refresh_end_it() {
     }
 }
 
+/// Who is not there now may be later.
+#[test]
+fn rfc6665_4_1_2_2_480_to_a_refresh_ends_it_and_a_new_one_is_made_later() {
+    let (mut rig, _) = Rig::standing(300);
+    rig.wait_until(271.0);
+    rig.answer(480, &[("Retry-After", "60")]);
+    assert_eq!(rig.failed().1, Some(Duration::from_secs(60)));
+    assert_eq!(rig.notify("active;expires=29"), 481, "nothing of it is left");
+    let old = rig.last().headers().call_id().to_owned();
+    rig.wait_until(331.1);
+    assert!(rig.last().headers().to_tag().is_none() && rig.last().headers().call_id() != old);
+}
+
 #[test]
 fn rfc6665_4_1_2_2_a_refresh_without_a_notify_ends_it() {
     let (mut rig, _) = Rig::standing(300);

@@ -44,6 +44,11 @@ impl Rig {
         }
     }
 
+    /// The seconds that an answer grants.
+    fn granted(answer: &Response) -> u32 {
+        answer.headers().get::<crate::header::Expires>().unwrap().unwrap().0
+    }
+
     fn state(&self) -> String {
         self.last().headers().text(HeaderId::SubscriptionState).unwrap().into_owned()
     }
@@ -61,6 +66,7 @@ fn rfc6665_4_2_1_2_a_notify_follows_the_200_at_once() {
     let answer = rig.responses.last().unwrap();
     assert_eq!((answer.code().get(), answer.headers().text(HeaderId::Expires).as_deref()), (200, Some("600")));
     assert!(answer.headers().has(HeaderId::Contact) && answer.headers().has(HeaderId::RecordRoute));
+    assert!(!answer.headers().has(HeaderId::Event));
     rig.tell(id, "now");
     let notify = rig.last();
     assert_eq!((notify.method(), notify.uri_text(), rig.body()), (&Method::Notify, "sip:w@192.0.2.1:5062", "now"));
@@ -113,6 +119,7 @@ fn rfc6665_4_2_1_1_489_names_the_packages() {
     assert_eq!(refused.code.get(), 489);
     assert!(refused.lines.has(HeaderId::AllowEvents));
     assert_eq!(of("Event: ;\r\n").unwrap().code.get(), 400);
+    assert_eq!(of("Event: dialog, presence\r\n").unwrap().code.get(), 400, "one package");
     assert_eq!(of("Event: dialog\r\nAccept: text/plain\r\n").unwrap().code.get(), 406);
     for lines in [
         "Event: dialog\r\n",
@@ -171,6 +178,63 @@ fn rfc6665_4_2_1_4_a_refresh_wants_the_whole_state() {
     rig.asks(&ours, "Expires: 5\r\n");
     assert_eq!(rig.responses.last().unwrap().code().get(), 423);
     assert_eq!(rig.stack.usage().watchers, 1);
+}
+
+#[test]
+fn rfc6665_4_2_1_4_a_refresh_is_granted_no_more_than_it_asks_for() {
+    for (asked, granted) in [("Expires: 999999\r\n", 86_400), ("Expires: 100\r\n", 100), ("", 3_600)] {
+        let (mut rig, id, ours) = Rig::watched(600, Terms::default());
+        rig.asks(&ours, asked);
+        let answer = rig.responses.last().unwrap();
+        assert_eq!((answer.code().get(), Rig::granted(answer)), (200, granted), "{asked}");
+        rig.tell(id, "whole");
+        assert_eq!(rig.state(), format!("active;expires={granted}"));
+    }
+}
+
+#[test]
+fn rfc6665_4_2_2_a_notify_says_how_much_of_the_time_is_left() {
+    let (mut rig, id, _) = Rig::watched(600, Terms::default());
+    for (at, left) in [(100.0, 500), (350.5, 249), (599.5, 0)] {
+        rig.wait_until(at);
+        rig.tell(id, "state");
+        assert_eq!(rig.state(), format!("active;expires={left}"));
+        rig.answer(200, &[]);
+    }
+}
+
+/// Either is answered at once, so there is nothing to cancel; the CANCEL is answered, too.
+#[test]
+fn rfc6665_4_6_a_cancel_of_a_subscribe_or_notify_is_answered_and_changes_nothing() {
+    let cancel = |rig: &mut Rig, branch: String, line: &str| {
+        rig.receive(format!(
+            "CANCEL sip:1001@192.0.2.7 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{branch}\r\n{line}CSeq: 1 CANCEL\r\n\
+             Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+        ));
+        let answer = rig.responses.last().unwrap();
+        (answer.code().get(), answer.headers().method().clone())
+    };
+    let mut rig = Rig::new();
+    rig.asks("", "Expires: 600\r\n");
+    let line = "From: <sip:w@example.com>;tag=watcher\r\nTo: <sip:1001@192.0.2.7>\r\nCall-ID: watching\r\n";
+    assert_eq!(cancel(&mut rig, "s1".into(), line), (200, Method::Cancel));
+    // While it waits for its answer: that is what it would have been.
+    let id = rig.accept(Terms::default()).unwrap();
+    assert_eq!(rig.responses.last().unwrap().headers().method(), &Method::Subscribe);
+    rig.tell(id, "state");
+    assert_eq!(rig.state(), "active;expires=600");
+    rig.answer(200, &[]);
+    // A NOTIFY to us.
+    let (mut rig, _) = Rig::standing(300);
+    let to = rig.last_of(&Method::Subscribe).headers().text(HeaderId::From).unwrap().into_owned();
+    let call_id = rig.last_of(&Method::Subscribe).headers().call_id().to_owned();
+    let line = format!("From: <sip:bob@example.com>;tag=notifier\r\nTo: {to}\r\nCall-ID: {call_id}\r\n");
+    assert_eq!(rig.notify("active;expires=200"), 200);
+    let (branch, told) = (format!("n{}", rig.count), rig.events.len());
+    assert_eq!(cancel(&mut rig, branch, &line), (200, Method::Cancel));
+    assert_eq!((rig.notify("active;expires=200"), rig.events.len()), (200, told + 1));
+    // The control: of nothing.
+    assert_eq!(cancel(&mut rig, "none".into(), &line).0, 481);
 }
 
 #[test]
@@ -262,6 +326,7 @@ fn rfc6665_4_2_2_pending_until_somebody_decides() {
     rig.asks("", "Expires: 600\r\n");
     let tx = rig.asked.pop().unwrap();
     let id = rig.turn(|turn| turn.accept_subscription(tx, Terms::default(), true)).unwrap();
+    assert_eq!(rig.responses.last().unwrap().code().get(), 200, "before anybody has decided");
     rig.turn(|turn| turn.notify(id, None)).unwrap();
     assert_eq!((rig.state().as_str(), rig.body()), ("pending;expires=600", ""));
     rig.answer(200, &[]);
@@ -284,6 +349,36 @@ fn one_watcher_too_many_and_one_without_contact() {
     assert!(matches!(rig.accept(Terms::default()), Err(StackError::Refused { .. })));
     assert_eq!(rig.responses.last().unwrap().code().get(), 400);
     rig.nothing_left();
+}
+
+#[test]
+fn rfc3261_8_2_2_3_a_refresh_that_demands_what_is_not_understood_is_420_and_the_subscription_stands() {
+    let (mut rig, _, ours) = Rig::watched(600, Terms::default());
+    rig.asks(&ours, "Require: magic\r\nExpires: 0\r\n");
+    let refused = rig.responses.last().unwrap();
+    assert_eq!((refused.code().get(), refused.headers().text(HeaderId::Unsupported).as_deref()), (420, Some("magic")));
+    assert_eq!((rig.stack.usage().watchers, rig.watchers.len()), (1, 0));
+    rig.asks(&ours, "Expires: 0\r\n");
+    assert_eq!(rig.responses.last().unwrap().code().get(), 200);
+}
+
+#[test]
+fn rfc6665_4_5_1_the_contact_that_is_given_stands_in_all_that_is_said() {
+    let given = "<sip:1001@example.com;gr=urn:uuid:1>";
+    let contact = |headers: &crate::message::Headers| headers.text(HeaderId::Contact).unwrap().into_owned();
+    let mut rig = Rig::new();
+    rig.asks("", "Expires: 600\r\n");
+    let tx = rig.asked.pop().unwrap();
+    let spec = crate::draft::ContactSpec::Given(given.to_owned());
+    let id = rig.turn(|turn| turn.accept_subscription_at(tx, Terms::default(), false, Some(spec))).unwrap();
+    let answer = rig.responses.last().unwrap().headers();
+    let ours = answer.to_tag().unwrap().to_owned();
+    assert_eq!(contact(answer), given);
+    rig.tell(id, "state");
+    assert_eq!(contact(rig.last().headers()), given);
+    rig.answer(200, &[]);
+    rig.asks(&ours, "Expires: 600\r\n");
+    assert_eq!(contact(rig.responses.last().unwrap().headers()), given);
 }
 
 #[test]
