@@ -1,4 +1,8 @@
-//! Presence documents (RFC 3863) with what RFC 4479 and RFC 4480 add for people: notes and activities.
+//! Presence documents (RFC 3863) with what RFC 4479 and RFC 4480 add for people: notes, activities and more.
+
+mod person;
+
+pub use person::{Person, UserInput};
 
 use crate::xml::{Element, Writer, XmlError};
 
@@ -41,6 +45,10 @@ pub struct Tuple {
     pub note: Option<String>,
     /// When it was so.
     pub timestamp: Option<String>,
+    /// The device that it is on (RFC 4479 section 3.4), by its URN.
+    pub device: Option<String>,
+    /// The group of ways that this is one of (RFC 4480 section 3.3).
+    pub class: Option<String>,
 }
 
 /// Whose presence, and how it is.
@@ -54,6 +62,8 @@ pub struct Presence {
     pub activities: Vec<String>,
     /// For people.
     pub note: Option<String>,
+    /// More of him (RFC 4480).
+    pub person: Person,
 }
 
 impl Presence {
@@ -66,17 +76,12 @@ impl Presence {
         let person = root.child("person");
         let text = |of: &Element, name| of.text_of(name).map(str::to_owned);
         let activities = person.into_iter().chain(root.all("tuple")).flat_map(|one| one.all("activities"));
-        // A note among the activities is none of them; `other` has its name in it.
-        let named = |one: &Element| match one.name.as_str() {
-            "note" => None,
-            "other" if !one.text.is_empty() => Some(one.text.clone()),
-            name => Some(name.to_owned()),
-        };
         Ok(Self {
             entity: root.attribute("entity").unwrap_or_default().to_owned(),
             tuples: root.all("tuple").map(tuple).collect(),
-            activities: activities.flat_map(|one| one.children.iter().filter_map(named)).collect(),
+            activities: activities.flat_map(person::names).collect(),
             note: text(&root, "note").or_else(|| person.and_then(|person| text(person, "note"))),
+            person: person.map(Person::read).unwrap_or_default(),
         })
     }
 
@@ -89,15 +94,20 @@ impl Presence {
     /// The document.
     pub fn write(&self) -> String {
         let mut namespaces = vec![("xmlns", "urn:ietf:params:xml:ns:pidf")];
-        if !self.activities.is_empty() {
+        let has_person = !self.activities.is_empty() || !self.person.is_empty();
+        if has_person || self.tuples.iter().any(|one| one.device.is_some() || one.class.is_some()) {
             namespaces.push(("xmlns:dm", "urn:ietf:params:xml:ns:pidf:data-model"));
             namespaces.push(("xmlns:rpid", "urn:ietf:params:xml:ns:pidf:rpid"));
+        }
+        if !self.person.places.is_empty() {
+            namespaces.push(("xmlns:lt", "urn:ietf:params:xml:ns:location-type"));
         }
         namespaces.push(("entity", &self.entity));
         let mut writer = Writer::new("presence", &namespaces);
         for one in &self.tuples {
             writer.open("tuple", &[("id", &one.id)]).open("status", &[]);
             writer.leaf_of("basic", one.basic.map(Basic::as_str)).close();
+            writer.leaf_of("rpid:class", one.class.as_deref()).leaf_of("dm:deviceID", one.device.as_deref());
             if let Some(contact) = &one.contact {
                 let priority = one.priority.map(|priority| format!("{}.{:03}", priority / 1_000, priority % 1_000));
                 let priority = priority.as_deref().map(|priority| ("priority", priority));
@@ -106,26 +116,14 @@ impl Presence {
             writer.leaf_of("note", one.note.as_deref()).leaf_of("timestamp", one.timestamp.as_deref()).close();
         }
         writer.leaf_of("note", self.note.as_deref());
-        if !self.activities.is_empty() {
-            writer.open("dm:person", &[("id", "person")]).open("rpid:activities", &[]);
-            for name in &self.activities {
-                if is_activity(name) {
-                    writer.empty(&format!("rpid:{name}"), &[]);
-                } else {
-                    writer.leaf("rpid:other", &[], name);
-                }
-            }
-            writer.close().close();
+        if has_person {
+            writer.open("dm:person", &[("id", "person")]);
+            person::write_activities(&mut writer, &self.activities);
+            self.person.write(&mut writer);
+            writer.close();
         }
         writer.finish()
     }
-}
-
-/// A name that may be an element's: those of RFC 4480 are letters and hyphens.
-fn is_activity(name: &str) -> bool {
-    name.starts_with(|one: char| one.is_ascii_lowercase())
-        && name.chars().all(|one| one.is_ascii_lowercase() || one == '-')
-        && !matches!(name, "note" | "other")
 }
 
 fn tuple(one: &Element) -> Tuple {
@@ -141,6 +139,8 @@ fn tuple(one: &Element) -> Tuple {
         priority: contact.and_then(|contact| thousandths(contact.attribute("priority")?)),
         note: one.text_of("note").map(str::to_owned),
         timestamp: one.text_of("timestamp").map(str::to_owned),
+        device: one.text_of("deviceID").map(str::to_owned),
+        class: one.text_of("class").map(str::to_owned),
     }
 }
 

@@ -18,6 +18,8 @@ pub const MAX_DEPTH: usize = 24;
 pub const MAX_ELEMENTS: usize = 4_096;
 /// Most attributes of an element.
 pub const MAX_ATTRIBUTES: usize = 32;
+/// Most declarations of namespaces that hold at a time.
+pub const MAX_NAMESPACES: usize = 64;
 
 /// Why a document cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub enum XmlError {
     TooManyElements,
     /// More attributes than [`MAX_ATTRIBUTES`] in one element.
     TooManyAttributes,
+    /// More declarations of namespaces at a time than [`MAX_NAMESPACES`].
+    TooManyNamespaces,
     /// Octets that are no UTF-8.
     Encoding,
     /// A document type: nothing that needs one is taken.
@@ -57,6 +61,7 @@ impl fmt::Display for XmlError {
             Self::TooDeep => write!(f, "elements nested deeper than {MAX_DEPTH}"),
             Self::TooManyElements => write!(f, "more than {MAX_ELEMENTS} elements"),
             Self::TooManyAttributes => write!(f, "more than {MAX_ATTRIBUTES} attributes in an element"),
+            Self::TooManyNamespaces => write!(f, "more than {MAX_NAMESPACES} namespaces at a time"),
             Self::Encoding => f.write_str("expected UTF-8"),
             Self::DocumentType => f.write_str("a document type, which no event package has"),
             Self::Entity(name) => write!(f, "the entity {name:?}, which XML does not have by itself"),
@@ -124,8 +129,53 @@ fn local(name: &str) -> Result<String, XmlError> {
     if local.is_empty() || local.contains(odd) { Err(malformed("a name that is none")) } else { Ok(local.to_owned()) }
 }
 
-fn element(start: &BytesStart<'_>) -> Result<Element, XmlError> {
-    let mut attributes = Vec::new();
+/// What the namespaces of all documents that are read here begin with.
+const OURS: &str = "urn:ietf:params:xml:ns:";
+
+/// What prefixes stand for, where the reader is.
+#[derive(Debug, Default)]
+struct Prefixes {
+    /// Those that open elements declare, an empty one for none: at which depth, and whether it stands for a namespace that is not known. The last counts.
+    declared: Vec<(usize, String, bool)>,
+    /// The namespace of the first element, which is known whatever it is.
+    home: Option<String>,
+}
+
+impl Prefixes {
+    /// An element begins, which declares these: prefix, and what for.
+    fn begin(&mut self, depth: usize, name: &str, new: Vec<(String, String)>) -> Result<(), XmlError> {
+        let home = self.home.get_or_insert_with(|| {
+            let own = new.iter().find(|(known, _)| known == prefix(name));
+            own.map(|(_, uri)| uri.clone()).unwrap_or_default()
+        });
+        for (prefix, uri) in new {
+            if self.declared.len() >= MAX_NAMESPACES {
+                return Err(XmlError::TooManyNamespaces);
+            }
+            let is_known = uri.is_empty() || uri == *home || uri.starts_with(OURS);
+            self.declared.push((depth, prefix, !is_known));
+        }
+        Ok(())
+    }
+
+    /// An element at this depth ends.
+    fn end(&mut self, depth: usize) {
+        while self.declared.pop_if(|(at, ..)| *at >= depth).is_some() {}
+    }
+
+    /// What has this name is ignored, with all that is in it (RFC 3863 section 4.2.3). A prefix that nobody has declared is as none.
+    fn is_foreign(&self, name: &str) -> bool {
+        let last = self.declared.iter().rev().find(|(_, known, _)| known == prefix(name));
+        last.is_some_and(|(.., is_foreign)| *is_foreign)
+    }
+}
+
+fn prefix(name: &str) -> &str {
+    name.rsplit_once(':').map_or("", |(prefix, _)| prefix)
+}
+
+fn element(start: &BytesStart<'_>, depth: usize, prefixes: &mut Prefixes) -> Result<Element, XmlError> {
+    let (mut attributes, mut declared) = (Vec::new(), Vec::new());
     for (count, attribute) in start.attributes().enumerate() {
         if count >= MAX_ATTRIBUTES {
             return Err(XmlError::TooManyAttributes);
@@ -133,13 +183,22 @@ fn element(start: &BytesStart<'_>) -> Result<Element, XmlError> {
         let attribute = attribute.map_err(malformed)?;
         let name = attribute.key.as_ref();
         if name == "xmlns" || name.starts_with("xmlns:") {
+            let prefix = name.strip_prefix("xmlns:").unwrap_or_default();
+            declared.push((prefix.to_owned(), attribute.value.trim().to_owned()));
             continue;
         }
         let value =
             attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| entity_or(&attribute.value, error))?;
-        attributes.push((local(name)?, checked(value.into_owned())?));
+        attributes.push((name.to_owned(), checked(value.into_owned())?));
     }
-    Ok(Element { name: local(start.name().as_ref())?, attributes, ..Element::default() })
+    let name = start.name();
+    prefixes.begin(depth, name.as_ref(), declared)?;
+    // One without a prefix is of its element, whatever the others are of.
+    attributes.retain(|(name, _)| !name.contains(':') || !prefixes.is_foreign(name));
+    for (name, _) in &mut attributes {
+        *name = local(name)?;
+    }
+    Ok(Element { name: local(name.as_ref())?, attributes, ..Element::default() })
 }
 
 /// An attribute that cannot be read, by an entity most often.
@@ -176,6 +235,7 @@ fn read(body: &[u8]) -> Result<Element, XmlError> {
     let text = std::str::from_utf8(body).map_err(|_| XmlError::Encoding)?;
     let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}').trim());
     let mut open: Vec<Element> = Vec::new();
+    let mut prefixes = Prefixes::default();
     let mut root: Option<Element> = None;
     let mut count = 0;
     loop {
@@ -186,15 +246,23 @@ fn read(body: &[u8]) -> Result<Element, XmlError> {
             }
             Event::Start(start) => {
                 counted(&mut count, open.len())?;
-                open.push(element(&start)?);
+                let one = element(&start, open.len(), &mut prefixes)?;
+                open.push(one);
             }
             Event::Empty(start) => {
                 counted(&mut count, open.len())?;
-                closed(element(&start)?, &mut open, &mut root);
+                let one = element(&start, open.len(), &mut prefixes)?;
+                if !prefixes.is_foreign(start.name().as_ref()) {
+                    closed(one, &mut open, &mut root);
+                }
+                prefixes.end(open.len());
             }
-            Event::End(_) => {
+            Event::End(end) => {
                 let Some(done) = open.pop() else { return Err(malformed("an end without its beginning")) };
-                closed(done, &mut open, &mut root);
+                if !prefixes.is_foreign(end.name().as_ref()) {
+                    closed(done, &mut open, &mut root);
+                }
+                prefixes.end(open.len());
             }
             Event::Text(text) => written(&text.xml_content(XmlVersion::Implicit1_0), &mut open)?,
             Event::CData(text) => written(&text.xml_content(XmlVersion::Implicit1_0), &mut open)?,

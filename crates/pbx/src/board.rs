@@ -5,12 +5,24 @@
 //! call one look at a number.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event::dialog::State;
 use event::presence::Presence;
 use sip::publish::Compositor;
+
+/// To whom the other side of a call is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// To whoever may watch.
+    All,
+    /// To him alone whose call it is: he does not want to be known himself, and others could tell by it who he is to the other side.
+    Himself,
+    /// To nobody: the other side does not want to be known.
+    Nobody,
+}
 
 /// A call of somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,11 +33,15 @@ pub(crate) struct Talk {
     pub(crate) remote: String,
     /// What it is called.
     pub(crate) display: Option<String>,
+    /// Who may know that.
+    pub(crate) shown: Shown,
 }
 
 /// A device of somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Device {
+    /// What tells it from the others, as long as it is at this address: several flows of an instance may have one (RFC 5626 section 4.2).
+    pub(crate) id: String,
     pub(crate) uri: String,
     pub(crate) expires: u32,
 }
@@ -54,6 +70,8 @@ pub(crate) struct Notes {
     pub(crate) published: Compositor,
     /// What users have published of their presence, put together; by name.
     pub(crate) presence: HashMap<String, Presence>,
+    /// For [`Notes::mark`].
+    secret: RandomState,
 }
 
 /// The board.
@@ -94,6 +112,12 @@ impl Board {
 }
 
 impl Notes {
+    /// What a side of a call is called in documents about `resource`: the same in each of them, and nothing by which those about its other side could be
+    /// told.
+    pub(crate) fn mark(&self, resource: &str, key: (u64, bool)) -> String {
+        format!("{:016x}", self.secret.hash_one((resource, key)))
+    }
+
     /// A side of a call is that of `name` now, or of nobody any more. Whose it was, when that is another, who has it no longer.
     pub(crate) fn passed_on(&mut self, name: Option<&str>, key: (u64, bool)) -> Option<String> {
         if self.sides.get(&key).map(String::as_str) == name {
@@ -130,7 +154,7 @@ mod tests {
     use super::*;
 
     fn talk(state: State) -> Option<Talk> {
-        Some(Talk { state, remote: "1002".into(), display: None })
+        Some(Talk { state, remote: "1002".into(), display: None, shown: Shown::All })
     }
 
     #[test]
@@ -144,6 +168,16 @@ mod tests {
         assert_eq!(board.notes().talks.len(), 1);
         board.leave();
         assert!(!board.is_watched() && board.notes().talks.is_empty());
+    }
+
+    #[test]
+    fn the_two_sides_of_a_call_have_marks_of_their_own() {
+        let notes = Notes::default();
+        let marks = [notes.mark("1001", (1, true)), notes.mark("1002", (1, false)), notes.mark("610", (1, false))];
+        assert!(marks[0] != marks[1] && marks[1] != marks[2] && marks[0] != marks[2], "{marks:?}");
+        assert_eq!(notes.mark("1001", (1, true)), marks[0]);
+        // Nobody can reckon them.
+        assert_ne!(Notes::default().mark("1001", (1, true)), marks[0]);
     }
 
     #[test]

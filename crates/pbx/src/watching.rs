@@ -16,8 +16,8 @@ use sip::message::{Body, HeaderId, Request, StatusCode};
 use sip::subscribe::{EndReason, Terms, WatcherEvent};
 use sip::{Reply, StackError, Turn, WatcherId, uas};
 
-use crate::board::{Device, Onlooker, Talk};
-use crate::call::dialling::NOBODY;
+use crate::accounts::Known;
+use crate::board::{Device, Onlooker, Shown, Talk};
 use crate::call::{Call, Stage};
 use crate::command::Command;
 use crate::extension::Feature;
@@ -275,6 +275,7 @@ impl Switch {
             return;
         }
         let device = |binding: proxy::Binding<'_>| Device {
+            id: [binding.uri(), binding.flow().unwrap_or_default()].concat(),
             uri: binding.uri().to_owned(),
             expires: u32::try_from(binding.remaining(turn.now()).as_secs()).unwrap_or(u32::MAX),
         };
@@ -335,16 +336,18 @@ impl Switch {
             Stage::Ringing(_) => State::Early,
             Stage::Alone(_) | Stage::Joined(_) | Stage::Gathered(_) => State::Confirmed,
         };
-        let talk =
-            |remote: &str, display: Option<String>| (!over).then(|| Talk { state, remote: remote.to_owned(), display });
-        let to = match call.has_private_callee() {
-            true => talk(NOBODY, None),
-            false => talk(&call.number, known.and_then(|known| known.display.clone())),
+        let shown = |he_hides: bool, other_hides: bool| match (he_hides, other_hides) {
+            (_, true) => Shown::Nobody,
+            (true, false) => Shown::Himself,
+            (false, false) => Shown::All,
         };
-        let from = match call.caller.private {
-            true => talk(NOBODY, None),
-            false => talk(&call.user, caller.and_then(|known| known.display.clone())),
+        let talk = |remote: &str, display: Option<String>, shown| {
+            (!over).then(|| Talk { state, remote: remote.to_owned(), display, shown })
         };
+        let (caller_hides, callee_hides) = (call.caller.private, call.has_private_callee());
+        let display = |known: Option<&Known>| known.and_then(|known| known.display.clone());
+        let to = talk(&call.number, display(known), shown(caller_hides, callee_hides));
+        let from = talk(&call.user, display(caller), shown(callee_hides, caller_hides));
         [(call.user.clone(), (call.id, true), to), (callee, (call.id, false), from)]
     }
 

@@ -87,7 +87,11 @@ impl<'a> Binding<'a> {
     }
     /// True for one of the flows of an instance (RFC 5626 section 6).
     pub fn is_flow(&self) -> bool {
-        instance::flow(self.params()).is_some()
+        self.flow().is_some()
+    }
+    /// What tells a flow from all others of its user: instance and number, as they are written. `None` for an ordinary binding.
+    pub fn flow(&self) -> Option<&'a str> {
+        instance::flow(self.params())
     }
     /// Call-ID of the REGISTER that last changed it.
     pub fn call_id(&self) -> &'a str {

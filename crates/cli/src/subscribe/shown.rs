@@ -90,6 +90,12 @@ pub(super) fn value(state: &ResourceState) -> Value {
             "basic": one.basic().map(Basic::as_str),
             "activities": one.activities,
             "note": one.note,
+            "class": one.person.class,
+            "moods": one.person.moods,
+            "places": one.person.places,
+            "sphere": one.person.sphere,
+            "in_use": one.person.input.as_ref().map(|input| input.active),
+            "last_input": one.person.input.as_ref().and_then(|input| input.last.as_ref()),
             "tuples": one.tuples.iter().map(|tuple| json!({
                 "id": tuple.id, "basic": tuple.basic.map(Basic::as_str), "contact": tuple.contact, "note": tuple.note,
             })).collect::<Vec<_>>(),

@@ -42,3 +42,13 @@ fn rfc4235_3_7_1_the_state_that_tells_most() {
     assert_eq!(of(&[State::Trying, State::Early]), Some(State::Early));
     assert_eq!(of(&[State::Early, State::Confirmed, State::Terminated]), Some(State::Confirmed));
 }
+
+#[test]
+fn rfc4235_4_1_a_version_has_32_bits() {
+    let of = |version: &str| DialogInfo::read(EXAMPLE.replace("version=\"3\"", version).as_bytes()).unwrap();
+    let last = of("version=\"4294967295\"");
+    assert_eq!(last.version, u32::MAX);
+    assert!(last.write().contains("version=\"4294967295\""));
+    // What is none counts as the first.
+    assert_eq!(["version=\"4294967296\"", "version=\"-1\"", ""].map(|version| of(version).version), [0; 3]);
+}

@@ -59,6 +59,12 @@ fn limits_hold_at_the_limit_and_one_past_it() {
     let attributes = |count: usize| format!("<a {}/>", (0..count).map(|n| format!("b{n}='' ")).collect::<String>());
     assert_eq!(of(&attributes(MAX_ATTRIBUTES)).unwrap().attributes.len(), MAX_ATTRIBUTES);
     assert_eq!(of(&attributes(MAX_ATTRIBUTES + 1)), Err(XmlError::TooManyAttributes));
+    let declared = |count: usize| (0..count).map(|n| format!(" xmlns:b{n}='urn:b'")).collect::<String>();
+    let all = declared(MAX_ATTRIBUTES);
+    let rest = declared(MAX_NAMESPACES - MAX_ATTRIBUTES);
+    assert!(of(&format!("<a{all}><b{rest}><c/></b><b{rest}/><b{rest}/></a>")).is_ok(), "what has ended counts no more");
+    let one_more = format!("<a{all}><b{rest}><c xmlns:c='urn:c'/></b></a>");
+    assert_eq!(of(&one_more), Err(XmlError::TooManyNamespaces));
     let sized = |octets: usize| format!("<a>{}</a>", "x".repeat(octets - 7));
     assert_eq!(of(&sized(MAX_OCTETS)).unwrap().text.len(), MAX_OCTETS - 7);
     assert_eq!(of(&sized(MAX_OCTETS + 1)), Err(XmlError::TooLarge));
@@ -91,4 +97,31 @@ fn what_is_written_is_read_again() {
     let read = of(&text).unwrap();
     assert_eq!(read.attribute("b"), Some(nasty));
     assert_eq!((read.text_of("c"), read.text.as_str()), (Some("x<y"), ""));
+}
+
+#[test]
+fn rfc3863_4_2_3_elements_of_unknown_namespaces_are_ignored_with_all_that_is_in_them() {
+    let one = of("<a xmlns='urn:ietf:params:xml:ns:pidf' xmlns:x='urn:x' xmlns:r='urn:ietf:params:xml:ns:pidf:rpid'>\
+        <x:b>no</x:b><b xmlns='urn:y'>neither</b><r:c>yes</r:c><x:d><b>nor this</b></x:d><x:e/><b>it</b></a>")
+    .unwrap();
+    let told = (one.text_of("b"), one.text_of("c"), one.children.len());
+    assert_eq!(told, (Some("it"), Some("yes"), 2));
+    // What the whole document is of is known, and so is what nobody has declared.
+    let own = of("<o:a xmlns:o='urn:o'><o:b>t</o:b><b>t</b><p:b>t</p:b></o:a>").unwrap();
+    assert_eq!(own.all("b").count(), 3);
+    // A prefix stands for something else within, and for the same as before behind that.
+    let within = "<a xmlns:x='urn:x'><c xmlns:x='urn:ietf:params:xml:ns:rlmi'><x:b>t</x:b></c><d xmlns:x='urn:ietf:params:xml:ns:y'/><x:b>t</x:b></a>";
+    let read = of(within).unwrap();
+    assert_eq!((read.children.len(), read.children[0].children.len()), (2, 1));
+}
+
+#[test]
+fn rfc3680_5_1_attributes_of_unknown_namespaces_are_ignored() {
+    let one =
+        of("<a x:k='no' k='yes' o:l='yes' p:m='yes' xmlns:x='urn:x' xmlns:o='urn:ietf:params:xml:ns:o'/>").unwrap();
+    let told = |name| one.attribute(name);
+    assert_eq!((told("k"), told("l"), told("m"), one.attributes.len()), (Some("yes"), Some("yes"), Some("yes"), 3));
+    // One without a prefix is not of the namespace that elements without one are of.
+    let own = of("<o:a xmlns='urn:x' xmlns:o='urn:o' k='yes'/>").unwrap();
+    assert_eq!(own.attribute("k"), Some("yes"));
 }

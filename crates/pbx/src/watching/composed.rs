@@ -6,7 +6,7 @@ use event::presence::{Presence, Tuple};
 
 /// Most ways of reaching somebody that watchers are told.
 const MOST_TUPLES: usize = 32;
-/// Most that he is said to be doing.
+/// Most that he is said to be doing, to feel, and to be at.
 const MOST_ACTIVITIES: usize = 16;
 /// Most octets of text in all that.
 const MOST_OCTETS: usize = 16_384;
@@ -24,16 +24,26 @@ pub(super) fn together(bodies: &[Vec<u8>]) -> Presence {
         for tuple in one.tuples {
             if whole.tuples.len() < MOST_TUPLES
                 && fits(&[Some(&tuple.id), tuple.contact.as_ref(), tuple.note.as_ref(), tuple.timestamp.as_ref()])
+                && fits(&[tuple.device.as_ref(), tuple.class.as_ref()])
             {
                 whole.tuples.push(tuple);
             }
         }
-        for activity in one.activities {
-            if whole.activities.len() < MOST_ACTIVITIES
-                && !whole.activities.contains(&activity)
-                && fits(&[Some(&activity)])
-            {
-                whole.activities.push(activity);
+        let (ours, told) = (&mut whole.person, one.person);
+        // Of each the first that says so; but for whether he uses a device, which he does if he does with one.
+        ours.class = ours.class.take().or(told.class.filter(|text| fits(&[Some(text)])));
+        ours.sphere = ours.sphere.take().or(told.sphere.filter(|text| fits(&[Some(text)])));
+        if ours.input.as_ref().is_none_or(|input| !input.active && told.input.as_ref().is_some_and(|told| told.active))
+        {
+            ours.input = told.input.filter(|input| fits(&[input.last.as_ref()]));
+        }
+        let lists =
+            [(&mut whole.activities, one.activities), (&mut ours.moods, told.moods), (&mut ours.places, told.places)];
+        for (ours, told) in lists {
+            for name in told {
+                if ours.len() < MOST_ACTIVITIES && !ours.contains(&name) && fits(&[Some(&name)]) {
+                    ours.push(name);
+                }
             }
         }
     }
@@ -82,6 +92,27 @@ mod tests {
         assert_eq!(whole.activities, ["away", "meal"]);
         assert_eq!(whole.note.as_deref(), Some("gone"));
         assert_eq!(whole.tuples.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["a", "t1.a"]);
+    }
+
+    #[test]
+    fn rfc4480_3_what_two_devices_tell_of_a_person_is_told_as_one() {
+        let person = |within: &str| document(&format!("<person>{within}</person>"));
+        let idle = person(
+            "<class>a</class><mood><happy/></mood><sphere><work/></sphere><user-input last-input='x'>idle</user-input>",
+        );
+        let active = person("<class>b</class><mood><happy/><hot/></mood><user-input>active</user-input>");
+        for bodies in [[idle.clone(), active.clone()], [active, idle]] {
+            let whole = together(&bodies).person;
+            assert_eq!((whole.moods.len(), whole.sphere.as_deref()), (2, Some("work")));
+            assert!(whole.input.is_some_and(|input| input.active && input.last.is_none()), "{bodies:?}");
+        }
+        let names: String = ('a'..='z').map(|letter| format!("<place-{letter}/>")).collect();
+        let many = person(&format!("<mood>{names}</mood><place-type>{names}</place-type>"));
+        let whole = together(&[many.clone(), many]).person;
+        assert_eq!((whole.moods.len(), whole.places.len()), (MOST_ACTIVITIES, MOST_ACTIVITIES));
+        let long = person(&format!("<class>{}</class>", "x".repeat(10_000)));
+        let text = |presence: Presence| presence.person.class.map_or(0, |class| class.len());
+        assert_eq!(text(together(&[document(&format!("<note>{}</note>", "x".repeat(10_000))), long])), 0);
     }
 
     #[test]

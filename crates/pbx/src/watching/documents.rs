@@ -1,5 +1,7 @@
 //! States as documents.
 
+use std::collections::BTreeMap;
+
 use event::conference::{Conference, Endpoint, User};
 use event::dialog::{Dialog, DialogInfo, Direction, Party, State};
 use event::presence::{Basic, Presence, Tuple};
@@ -11,7 +13,8 @@ use sip::message::uri::Escaped;
 
 use super::{Package, Watch};
 use crate::accounts::Accounts;
-use crate::board::Notes;
+use crate::board::{Notes, Shown};
+use crate::call::dialling::NOBODY;
 
 /// A state.
 pub(super) enum Document {
@@ -83,14 +86,20 @@ fn presence(watch: &Watch, notes: &Notes) -> Presence {
 
 fn dialogs(watch: &Watch, notes: &Notes) -> DialogInfo {
     let talks = notes.talks.get(&watch.resource);
-    let dialog = |(&(id, began), talk): (&(u64, bool), &crate::board::Talk)| {
-        let mut dialog = Dialog::new(format!("{id}{}", if began { "o" } else { "i" }), talk.state);
-        dialog.direction = Some(if began { Direction::Initiator } else { Direction::Recipient });
+    let dialog = |(key, talk): (&(u64, bool), &crate::board::Talk)| {
+        let mut dialog = Dialog::new(notes.mark(&watch.resource, *key), talk.state);
+        dialog.direction = Some(if key.1 { Direction::Initiator } else { Direction::Recipient });
         dialog.local = Party { identity: Some(watch.entity.clone()), ..Party::default() };
+        let is_named = match talk.shown {
+            Shown::All => true,
+            Shown::Himself => watch.user == watch.resource,
+            Shown::Nobody => false,
+        };
+        let remote = address(if is_named { &talk.remote } else { NOBODY }, &watch.host);
         dialog.remote = Party {
-            identity: Some(address(&talk.remote, &watch.host)),
-            display: talk.display.clone(),
-            target: Some(address(&talk.remote, &watch.host)),
+            identity: Some(remote.clone()),
+            display: talk.display.clone().filter(|_| is_named),
+            target: Some(remote),
         };
         dialog
     };
@@ -110,8 +119,7 @@ fn summary(watch: &Watch, notes: &Notes, now: Time) -> Summary {
 fn devices(watch: &Watch, notes: &Notes) -> RegInfo {
     let devices = notes.devices.get(&watch.resource).map_or(&[][..], Vec::as_slice);
     let contact = |device: &crate::board::Device| Contact {
-        // The same for as long as the device is at this address.
-        id: device.uri.clone(),
+        id: device.id.clone(),
         state: registration::State::Active,
         event: "registered".into(),
         uri: device.uri.clone(),
@@ -128,22 +136,24 @@ fn devices(watch: &Watch, notes: &Notes) -> RegInfo {
     RegInfo { version: 0, full: true, registrations: vec![one] }
 }
 
+/// Each user once, with an endpoint for each of his devices; who does not want to be known as somebody whom nobody else is (RFC 4575 section 5.6), but to
+/// himself (section 8.2).
 fn conference(watch: &Watch, notes: &Notes, accounts: &Accounts) -> Conference {
-    let talks = notes.talks.get(&watch.resource);
-    let user = |talk: &crate::board::Talk| {
-        let entity = address(&talk.remote, &watch.host);
-        User {
-            display: accounts.by_name(&talk.remote).and_then(|known| known.display.clone()),
-            endpoints: vec![Endpoint {
-                entity: entity.clone(),
-                status: Some("connected".into()),
-                ..Endpoint::default()
-            }],
-            entity,
-            ..User::default()
-        }
-    };
-    let users: Vec<User> = talks.into_iter().flat_map(|talks| talks.values()).map(user).collect();
+    let mut users: BTreeMap<String, User> = BTreeMap::new();
+    for (key, talk) in notes.talks.get(&watch.resource).into_iter().flatten() {
+        let mark = notes.mark(&watch.resource, *key);
+        let (entity, display) = match talk.shown == Shown::All || talk.remote == watch.user {
+            false => (format!("sip:anonymous{mark}@anonymous.invalid"), None),
+            true => {
+                let known = accounts.by_name(&talk.remote);
+                (address(&talk.remote, &watch.host), known.and_then(|known| known.display.clone()))
+            }
+        };
+        let (device, status) = (format!("{entity};device={mark}"), Some("connected".to_owned()));
+        let user = users.entry(entity.clone()).or_insert_with(|| User { entity, display, ..User::default() });
+        user.endpoints.push(Endpoint { entity: device, status, ..Endpoint::default() });
+    }
+    let users: Vec<User> = users.into_values().collect();
     let count = u32::try_from(users.len()).ok();
     Conference {
         version: 0,

@@ -1,5 +1,6 @@
 //! Users watch each other's state (RFC 6665) and publish their own (RFC 3903).
 
+mod hidden;
 mod packages;
 mod published;
 
@@ -143,6 +144,39 @@ fn rfc6665_4_2_1_3_only_users_watch_and_some_states_only_their_own() {
     }
     let mut wrong = Phone::new(server, "1001", "not it");
     assert_eq!(subscribe(&mut wrong, "1002", "dialog").1.code().get(), 403);
+}
+
+/// The 200 to a SUBSCRIBE makes its dialog.
+fn takes(dialog: &mut Dialog, answer: &Response) {
+    let text = |id| answer.headers().text(id).unwrap().into_owned();
+    dialog.to = text(HeaderId::To);
+    dialog.target = text(HeaderId::Contact).trim_start_matches('<').split('>').next().unwrap().to_owned();
+}
+
+/// Asks within it for so much time more.
+fn refresh(phone: &mut Phone, dialog: &mut Dialog, package: &str, expires: &str) -> Response {
+    phone.extra = format!("Event: {package}\r\nExpires: {expires}\r\n");
+    phone.within(dialog, "SUBSCRIBE", None);
+    phone.extra.clear();
+    phone.final_response(&dialog.branch)
+}
+
+#[test]
+fn rfc6665_4_2_1_2_the_server_follows_each_subscribe_with_a_notify() {
+    let (running, mut phones) = with_phones(&["1001", "1002"]);
+    let watcher = &mut phones[1];
+    let (mut dialog, answer) = subscribe(watcher, "1001", "presence");
+    assert_eq!(answer.code().get(), 200);
+    assert_eq!(state(&told(watcher)), "active;expires=600");
+    takes(&mut dialog, &answer);
+    // A refresh, for less, and the end.
+    for (expires, expected) in [("300", "active;expires=300"), ("0", "terminated;reason=timeout")] {
+        let answer = refresh(watcher, &mut dialog, "presence", expires);
+        let granted = answer.headers().text(HeaderId::Expires).map(|granted| granted.into_owned());
+        assert_eq!((answer.code().get(), granted.as_deref()), (200, Some(expires)));
+        assert_eq!(state(&told(watcher)), expected);
+    }
+    nothing_left(&running);
 }
 
 #[test]
