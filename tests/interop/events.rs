@@ -10,7 +10,7 @@ use super::baresip::Baresip;
 use super::kamailio::Kamailio;
 use super::sipp;
 use crate::program::offhook::{self, Server, USERS};
-use crate::program::{PATIENCE, Program};
+use crate::program::{PATIENCE, Program, free_port};
 
 /// `offhook subscribe` as a user of the presence server whose password is this.
 fn watcher(server: &str, password: &str, arguments: &[&str]) -> Program {
@@ -87,6 +87,114 @@ fn kamailio_refuses_wrong_passwords_and_unknown_packages_and_has_its_own_minimum
     });
 }
 
+/// The line of the last state that is told.
+fn last_state(output: &str) -> Option<&str> {
+    output.lines().rev().find(|line| line.contains("\"event\":\"state\""))
+}
+
+/// The document is Kamailio's own: it writes the dialogs of all that was published into one.
+#[test]
+fn calls_that_two_devices_publish_at_kamailio_are_one_document_to_who_watches_there() {
+    let kamailio = Kamailio::start_presence();
+    let server = kamailio.address.clone();
+    let mut watching = watcher(&server, "secret1001", &["1002", "--event", "dialog"]);
+    watching.wait_for("\"event\":\"state\"");
+    runtime().block_on(async {
+        let mut devices = Vec::new();
+        for (id, state) in [("upstairs", "confirmed"), ("downstairs", "early")] {
+            let (endpoint, bob) = account("1002", "secret1002", &server).await;
+            let body = format!(
+                "<?xml version=\"1.0\"?>\n<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"0\" state=\"full\" entity=\"sip:1002@127.0.0.1\">\
+                 <dialog id=\"{id}\" direction=\"recipient\"><state>{state}</state></dialog></dialog-info>"
+            );
+            let mut published = bob.publish("dialog", "application/dialog-info+xml", body.as_bytes()).await.unwrap();
+            published.stands().await.unwrap();
+            devices.push((endpoint, published));
+        }
+        watching.wait_until(|output| {
+            let all = ["upstairs", "downstairs", "confirmed", "early"];
+            last_state(output).is_some_and(|line| all.iter().all(|word| line.contains(word)))
+        });
+        for (endpoint, published) in devices {
+            published.end().await;
+            endpoint.close().await;
+        }
+    });
+    // The control: what was taken back first is not told any more with the other, of which Kamailio tells once more before it takes it out.
+    let stays = |line: &str| line.contains("downstairs") && !line.contains("upstairs");
+    watching.wait_until(|output| last_state(output).is_some_and(stays));
+    watching.stop("INT");
+}
+
+/// Who watches a conference is told what its focus has published at Kamailio.
+#[test]
+fn a_conference_that_is_published_at_kamailio_is_told_to_who_watches_there() {
+    let kamailio = Kamailio::start_presence();
+    let server = kamailio.address.clone();
+    let mut watching = watcher(&server, "secret1001", &["1002", "--event", "conference"]);
+    watching.wait_for("\"event\":\"state\"");
+    runtime().block_on(async {
+        let (endpoint, focus) = account("1002", "secret1002", &server).await;
+        let body = "<conference-info xmlns=\"urn:ietf:params:xml:ns:conference-info\" entity=\"sip:1002@127.0.0.1\" state=\"full\" version=\"1\">\
+            <conference-description/><conference-state><user-count>1</user-count></conference-state>\
+            <users><user entity=\"sip:carol@example.com\"/></users></conference-info>";
+        let kind = "application/conference-info+xml";
+        let mut published = focus.publish("conference", kind, body.as_bytes()).await.unwrap();
+        published.stands().await.unwrap();
+        let told = state(&watching.wait_for("sip:carol@example.com"));
+        assert_eq!(told["kind"], "conference", "{told}");
+        published.end().await;
+        endpoint.close().await;
+    });
+    watching.stop("INT");
+}
+
+/// Both documents are Kamailio's own (pua_reginfo).
+#[test]
+fn kamailio_tells_ours_of_the_devices_that_register_with_it() {
+    let kamailio = Kamailio::start_reg();
+    let server = kamailio.address.clone();
+    let mut watching = watcher(&server, "secret1001", &["1001", "--event", "reg"]);
+    watching.wait_for("\"event\":\"state\"");
+    let account = format!("sip:1001@{server}");
+    let port = free_port().to_string();
+    let at = format!("127.0.0.1:{port}");
+    let mut phone = offhook::start(&["register", "--account", &account, "--password", "secret1001", "--sip", &at]);
+    phone.wait_for("registered");
+    watching.wait_until(|output| {
+        last_state(output).is_some_and(|line| line.contains("\"kind\":\"registrations\"") && line.contains(&at))
+    });
+    phone.stop("INT");
+    // The control: gone, it is told so, or not at all any more.
+    watching
+        .wait_until(|output| last_state(output).is_some_and(|line| !line.contains(&at) || line.contains("terminated")));
+    watching.stop("INT");
+}
+
+/// The list and its parts are put together by Kamailio (rls), which has subscribed to each that is on it.
+#[test]
+fn rfc4662_4_6_a_list_of_kamailio_is_told_with_the_state_of_who_is_on_it() {
+    let kamailio = Kamailio::start_lists("1002");
+    let server = kamailio.address.clone();
+    let mut watching = watcher(&server, "secret1001", &["friends", "--lists"]);
+    watching.wait_for("\"kind\":\"list\"");
+    runtime().block_on(async {
+        let (endpoint, bob) = account("1002", "secret1002", &server).await;
+        let mut published = bob.publish_presence(&presence(Basic::Open, "at the desk")).await.unwrap();
+        published.stands().await.unwrap();
+        let told = state(&watching.wait_for("at the desk"));
+        assert_eq!(told["kind"], "list", "{told}");
+        let one = &told["resources"][0];
+        assert_eq!((one["uri"].as_str(), one["state"]["basic"].as_str()), (Some("sip:1002@127.0.0.1"), Some("open")));
+        published.end().await;
+        endpoint.close().await;
+    });
+    watching.stop("INT");
+    // The control: who does not say that he reads lists is not given one.
+    let (_, output) = watcher(&server, "secret1001", &["friends", "--once"]).finish();
+    assert!(output.contains("\"kind\":\"nothing\"") && !output.contains("\"kind\":\"list\""), "{output}");
+}
+
 /// `offhook subscribe` to SIPp, which ends the subscription with this state.
 fn ended_with(state: &str, calls: &str) -> ((i32, String), (i32, String)) {
     let scenario = sipp::with("uas_subscribe.xml", "STATE", state);
@@ -158,6 +266,29 @@ fn sipp_watches_the_robot_through_a_call() {
     let (code, _) = sipp::run("uac_watches.xml", &address, &["-m", "1"]);
     assert_ne!(code, 0);
     robot.stop("INT");
+}
+
+#[test]
+fn sipp_publishes_and_whoever_watches_is_told_what_stands() {
+    let file = offhook::configuration("digest = [\"md5\"]\n");
+    let server = offhook::serve(&[&["--config", file.path().to_str().unwrap()], &USERS[..]].concat());
+    let publishes = |password: &str| {
+        let arguments = ["-m", "1", "-s", "1002", "-au", "1002", "-ap", password];
+        sipp::run("uac_publish.xml", &server.address, &arguments)
+    };
+    let mut watching = watcher(&server.address, "secret1", &["1002"]);
+    watching.wait_for("\"basic\":\"closed\"");
+    // The control: a password that is wrong.
+    let (code, seen) = publishes("wrong");
+    assert_ne!(code, 0, "{seen}");
+    let (code, seen) = publishes("secret2");
+    assert_eq!(code, 0, "{seen}");
+    // What stands at the end is one state: changed once, refreshed, and nothing of what was refused or removed.
+    watching.wait_until(|output| {
+        last_state(output).is_some_and(|line| line.contains("lunch") && !line.contains("on the way"))
+    });
+    let (_, output) = watching.stop("INT");
+    assert!(!output.contains("too late"), "{output}");
 }
 
 /// Waits until somebody watches.

@@ -156,3 +156,22 @@ fn rfc5627_4_3_kamailio_gives_our_phone_an_address_and_takes_calls_from_it() {
         assert_eq!(invite.contains(&format!(";gr={URN}")), outbound.is_some(), "{output}");
     }
 }
+
+/// A notifier is reached by the address of its instance (RFC 6665 section 4.5.1), where its registrar gives one.
+#[test]
+fn rfc6665_4_5_1_who_watches_our_robot_through_kamailio_is_told_the_address_of_its_instance() {
+    let kamailio = Kamailio::start();
+    let (called, outbound) = (format!("sip:1002@{}", kamailio.address), format!("--outbound={URN}"));
+    let answer =
+        ["answer", "--allow-watchers", "--sip", "127.0.0.1:0", "--account", &called, "--password", "secret1002"];
+    for outbound in [Some(outbound.as_str()), None] {
+        let mut robot = offhook::start(&[&answer[..], outbound.as_slice()].concat());
+        robot.wait_for("registered");
+        let watch = ["subscribe", &called, "--event", "dialog", "--once", "--sip", "127.0.0.1:0", "-vv"];
+        let (code, output) = offhook::start(&watch).finish();
+        assert_eq!(code, 0, "{output}");
+        let notify = output.split("NOTIFY sip:").nth(1).unwrap_or_default();
+        assert_eq!(notify.contains(&format!(";gr={URN}")), outbound.is_some(), "{output}");
+        robot.stop("INT");
+    }
+}

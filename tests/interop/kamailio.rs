@@ -60,6 +60,28 @@ impl Kamailio {
 
     /// A presence server, where every user's password is `secret` and his number.
     pub(super) fn start_presence() -> Self {
+        Self::start_presence_as(&[], "")
+    }
+
+    /// One that is a registrar as well, and tells of registrations.
+    pub(super) fn start_reg() -> Self {
+        Self::start_presence_as(&["REGISTRAR".to_owned()], "")
+    }
+
+    /// One that is a resource list server as well: 1001's list `friends` has this user on it.
+    pub(super) fn start_lists(friend: &str) -> Self {
+        let list = format!(
+            "<rls-services xmlns=\"urn:ietf:params:xml:ns:rls-services\" xmlns:rl=\"urn:ietf:params:xml:ns:resource-lists\">\
+             <service uri=\"sip:friends@127.0.0.1\"><list name=\"friends\"><rl:entry uri=\"sip:{friend}@127.0.0.1\"/></list>\
+             <packages><package>presence</package></packages></service></rls-services>"
+        );
+        // id, username, domain, doc, doc_type (8: rls-services), etag, source, doc_uri, port.
+        let row = format!("1:1001:127.0.0.1:{}:8:a:0:index:0\n", list.replace(':', "\\:"));
+        Self::start_presence_as(&["LISTS".to_owned()], &row)
+    }
+
+    /// With this row in its table of documents.
+    fn start_presence_as(more: &[String], row: &str) -> Self {
         let (run, port) = (tempfile::tempdir().unwrap(), free_port());
         let tables = run.path().join("tables");
         std::fs::create_dir(&tables).unwrap();
@@ -67,8 +89,11 @@ impl Kamailio {
             let table = table.unwrap().path();
             std::fs::copy(&table, tables.join(table.file_name().unwrap())).unwrap();
         }
-        let more = [format!("SERVER=\"sip:127.0.0.1:{port}\""), format!("TABLES=\"text://{}\"", tables.display())];
-        Self::run(PRESENCE, run, port, &more)
+        let documents = tables.join("xcap");
+        let columns = std::fs::read_to_string(&documents).unwrap();
+        std::fs::write(&documents, format!("{columns}{row}")).unwrap();
+        let given = [format!("SERVER=\"sip:127.0.0.1:{port}\""), format!("TABLES=\"text://{}\"", tables.display())];
+        Self::run(PRESENCE, run, port, &[&given[..], more].concat())
     }
 
     fn start_with(more: &[String]) -> Self {

@@ -304,3 +304,47 @@ fn kamailio_before_us_brings_calls_to_our_users_and_to_nobody_else() {
     let _robot = robot(&format!("sip:1002@{}", server.address), "secret2");
     assert_eq!(calls(&format!("sip:1002@{}", server.address), &account, "secret1001", &kamailio.address).0, 6);
 }
+
+/// SIPp as 1001 watches a robot of ours, 1002, through a proxy with these settings.
+fn watches(settings: &str) -> (i32, String) {
+    let server = serve(settings);
+    let account = format!("sip:1002@{}", server.address);
+    let mut robot = offhook::start(&[
+        "answer",
+        "--allow-watchers",
+        "--sip",
+        "127.0.0.1:0",
+        "--account",
+        &account,
+        "--password",
+        "secret2",
+    ]);
+    robot.wait_for("registered");
+    let ended = call(&server, "proxied_watcher.xml", "secret1");
+    robot.stop("INT");
+    ended
+}
+
+#[test]
+fn sipp_watches_our_robot_through_the_proxy_which_stays_in_the_way() {
+    went_well(watches(""));
+    // The control: where it does not stay, SIPp misses its Record-Route.
+    let (code, output) = watches("proxy.record_route = false\n");
+    assert_ne!(code, 0, "{output}");
+}
+
+/// Our phone takes its way from the NOTIFY (RFC 6665 section 4.4.1), so that has to have the proxy's Record-Route.
+#[test]
+fn our_phone_watches_sipp_through_the_proxy_and_ends_along_it() {
+    for settings in ["", "shards = 4\n"] {
+        let server = serve(settings);
+        let device = callee(&server, "proxied_notifier.xml");
+        let account = format!("sip:1001@{}", server.address);
+        let identity = ["--account", &account, "--password", "secret1", "--sip", "127.0.0.1:0", "--json"];
+        let mut watching = offhook::start(&[&["subscribe", "1002"], &identity[..]].concat());
+        watching.wait_for("\"basic\":\"open\"");
+        let (code, output) = watching.stop("INT");
+        assert_eq!(code, 130, "{output}");
+        went_well(device.finish());
+    }
+}

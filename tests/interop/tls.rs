@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use sip::digest::{Client, Credential, Credentials};
+
 use super::baresip::Baresip;
 use super::kamailio::Kamailio;
 use crate::program::offhook::{self, Server, USERS};
@@ -282,4 +284,72 @@ fn who_is_called_by_sips_and_registered_without_is_not_called_in_the_clear() {
     let (code, output) = offhook::start(&[&verb[..], &["--tls-ca", file.to_str().unwrap()]].concat()).finish();
     assert_eq!(code, 0, "{output}");
     robot.wait_for("answered");
+}
+
+/// A request of 1002 about himself over TLS. The line feed that comes behind it, as behind all that is said to a program, is its last octet.
+fn about_himself((method, package): (&str, &str), number: u32, lines: &str, body: &str) -> String {
+    let length = if body.is_empty() { 0 } else { body.len() + 1 };
+    let text = format!(
+        "{method} sips:1002@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bK{method}{package}{number};rport\r\n\
+         From: <sips:1002@127.0.0.1>;tag=s\r\nTo: <sips:1002@127.0.0.1>\r\nCall-ID: {method}{package}\r\nCSeq: {number} {method}\r\n\
+         Max-Forwards: 70\r\nContact: <sips:1002@127.0.0.1:9>\r\nEvent: {package}\r\nExpires: 600\r\n\
+         {lines}Content-Length: {length}\r\n\r\n{body}"
+    );
+    text.strip_suffix('\n').unwrap_or(&text).to_owned()
+}
+
+/// OpenSSL's client sends such a request, and once more with what answers the challenge.
+fn asks(server: &str, trusted: &Path, own: &[&str], what: (&str, &str), body: &str) -> Program {
+    let lines = if body.is_empty() { "" } else { "Content-Type: application/pidf+xml\r\n" };
+    let mut command = Command::new("openssl");
+    command.args(["s_client", "-connect", server, "-CAfile"]).arg(trusted);
+    command.args(["-verify_return_error", "-verify_ip", "127.0.0.1", "-quiet"]).args(own);
+    let mut client = Program::start_waiting(&mut command);
+    client.say(&about_himself(what, 1, lines, body));
+    let challenge = client.wait_for("WWW-Authenticate: ");
+    let challenge = challenge.split_once(": ").unwrap().1;
+    let mut credentials = Credentials::new();
+    credentials.add(Credential::password(None, "1002", "secret2").unwrap());
+    let mut digest = Client::new(credentials);
+    digest.take_challenges(std::iter::once((false, challenge.as_bytes()))).unwrap();
+    let sent = if body.is_empty() { String::new() } else { format!("{body}\n") };
+    let signed = digest.lines_for(what.0, "sips:1002@127.0.0.1", sent.as_bytes(), 7);
+    let signed: String = signed.iter().map(|(_, value)| format!("Authorization: {value}\r\n")).collect();
+    client.say(&about_himself(what, 2, &format!("{lines}{signed}"), body));
+    client
+}
+
+/// RFC 3903 sections 14.4 and 14.5, RFC 3857 section 6.2, RFC 3856 section 9.2: one side shows a certificate, or both, and all is addressed by sips.
+#[test]
+fn openssl_publishes_and_watches_over_tls_with_a_certificate_of_its_own_and_without() {
+    let folder = tempfile::tempdir().unwrap();
+    made_with(folder.path(), "DNS:phone.example", &["-addext", "basicConstraints=critical,CA:FALSE"]);
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let text = format!("[tls]\nclient_ca = \"{}\"\nclient_required = true\n", file("certificate.pem"));
+    let configuration = offhook::configuration(&text);
+    let (certificate_file, key) = (file("certificate.pem"), file("key.pem"));
+    let mutual = ["-cert", &certificate_file, "-key", &key];
+    let none: [&str; 0] = [];
+    for own in [&none[..], &mutual[..]] {
+        let settings = ["--config", configuration.path().to_str().unwrap()];
+        let (server, address) = serve(if own.is_empty() { &none[..] } else { &settings[..] });
+        let trusted = certificate(&server);
+        let body = "<presence entity='sips:1002@127.0.0.1'><tuple id='a'><status><basic>open</basic></status><note>by TLS</note></tuple></presence>";
+        let mut published = asks(&address, &trusted, own, ("PUBLISH", "presence"), body);
+        published.wait_for("SIP-ETag: ");
+        // What it watches comes back on its connection.
+        for (package, told) in [("presence", "by TLS"), ("presence.winfo", "<watcherinfo")] {
+            let mut watching = asks(&address, &trusted, own, ("SUBSCRIBE", package), "");
+            watching.wait_for("NOTIFY sips:1002@127.0.0.1:9");
+            watching.wait_for(told);
+        }
+        // The control: where both have to show one, who has none is told nothing.
+        let mut stranger = s_client(&address, &trusted, &options("x"), "-tls1_2");
+        if own.is_empty() {
+            stranger.wait_for("SIP/2.0 200 OK");
+        } else {
+            let (_, output) = stranger.finish();
+            assert!(!output.contains("SIP/2.0"), "{output}");
+        }
+    }
 }
