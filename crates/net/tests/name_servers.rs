@@ -127,15 +127,110 @@ fn alias(of: &str, to: &str) -> Says {
 /// What the resolver makes of it, how long that took, and how many datagrams it sent.
 fn ask(query: &Query, script: Script, tcp: bool) -> (Found, Duration, usize) {
     let (address, count) = server(script, tcp);
+    let (found, took) = ask_at(address, query);
+    (found, took, count.load(Ordering::Relaxed))
+}
+
+fn ask_at(address: SocketAddr, query: &Query) -> (Found, Duration) {
     let names = Names { servers: vec![address], timeout: LONGEST };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let begun = Instant::now();
     let found = runtime.block_on(async { SystemResolver::new(&names).unwrap().look_up(query).await });
-    (found, begun.elapsed(), count.load(Ordering::Relaxed))
+    (found, begun.elapsed())
 }
 
 fn servers() -> Query {
     Query::Srv("_sip._udp.e.test.".into())
+}
+
+/// What the name server knows of [`servers`], and what somebody else would like to have believed.
+const TRUE: Script = |owner, _| Says::Records(vec![(owner.into(), SRV, 60, srv(3, 5070, "a.e.test"))]);
+const FORGED: Script = |_, _| Says::Records(vec![("_sip._udp.e.test".into(), SRV, 60, srv(0, 9, "forged.test"))]);
+
+/// That answer to a question for [`servers`], each wrong in one thing: an octet of the id, the name, the type or the class that was asked for, all of the
+/// question, or that there is nothing at all.
+fn forgeries(question: &[u8]) -> Vec<Vec<u8>> {
+    let whole = answer(question, FORGED, false).unwrap();
+    let ids = (0..16).map(|bit| {
+        let mut forged = whole.clone();
+        forged[bit / 8] ^= 1 << (bit % 8);
+        forged
+    });
+    let asked = |at: usize, octet: u8| {
+        let mut question = question.to_vec();
+        question[at] = octet;
+        answer(&question, FORGED, false).unwrap()
+    };
+    // The question begins behind twelve octets: a name of 18, type and class.
+    let questions = [asked(14, b'x'), asked(31, 16), asked(33, 3)];
+    let none = [&whole[..4], &[0, 0], &whole[6..12], &whole[34..]].concat();
+    ids.chain(questions).chain([none, Vec::new(), vec![0]]).collect()
+}
+
+/// A name server whose answers come late, if at all: those of others come first, from another port, another address, and from its own, wrong in one thing.
+fn beset(knows: bool) -> SocketAddr {
+    let (socket, others) = (0..64)
+        .find_map(|_| {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let port = socket.local_addr().unwrap().port();
+            Some((socket, [UdpSocket::bind(("127.0.0.2", port)).ok()?, UdpSocket::bind("127.0.0.1:0").unwrap()]))
+        })
+        .unwrap();
+    let address = socket.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut buffer = [0; 4_096];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            let question = &buffer[..length];
+            for other in &others {
+                other.send_to(&answer(question, FORGED, false).unwrap(), from).unwrap();
+            }
+            let own = if knows { answer(question, TRUE, false) } else { None };
+            for message in forgeries(question).into_iter().chain(own) {
+                socket.send_to(&message, from).unwrap();
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn cve_forged_answers_of_the_wrong_id_source_or_question_change_nothing() {
+    let target = |found: &Found| match found {
+        Found::Records(records, _) => match &records[..] {
+            [Record::Srv(srv)] => srv.target.clone(),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    let (found, took) = ask_at(beset(true), &servers());
+    assert_eq!(target(&found), "a.e.test.");
+    assert!(took < LONGEST, "{took:?}");
+    let (found, took) = ask_at(beset(false), &servers());
+    assert!(matches!(found, Found::Failed(_)), "{found:?}");
+    assert!(took < LONGEST * 2, "{took:?}");
+    // The control: right in all of that it would be believed.
+    let (found, ..) = ask(&servers(), FORGED, false);
+    assert_eq!(target(&found), "forged.test.");
+}
+
+#[test]
+fn rfc1035_7_3_what_an_answer_says_of_other_names_is_not_taken() {
+    let own = [Record::Address("192.0.2.1".parse().unwrap())];
+    for script in [
+        (|_, _| {
+            let address = |owner: &str, last| (owner.to_owned(), A, 60, vec![192, 0, 2, last]);
+            Says::Records(vec![address("b.test", 66), address("a.test", 1), address("c.test", 67)])
+        }) as Script,
+        |_, _| {
+            let address = |owner: &str, last| (owner.to_owned(), A, 60, vec![192, 0, 2, last]);
+            let alias = |owner: &str, to: &str| (owner.to_owned(), CNAME, 60, name(to));
+            let aliases = [alias("a.test", "b.test"), alias("x.test", "y.test")];
+            Says::Records([&aliases[..], &[address("b.test", 1), address("y.test", 66)]].concat())
+        },
+    ] {
+        let (found, ..) = ask(&Query::Addresses("a.test".into()), script, false);
+        assert!(matches!(&found, Found::Records(records, _) if records == &own), "{found:?}");
+    }
 }
 
 #[test]

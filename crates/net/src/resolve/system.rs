@@ -14,6 +14,9 @@ use sip::locate::{Found, Naptr, Query, Record, Srv};
 
 use super::{Lookup, Names, Resolve};
 
+/// The most aliases of a name that are looked for in one answer.
+const ALIASES: usize = 16;
+
 /// The hosts file, and the name servers of the system or others.
 pub struct SystemResolver {
     resolver: TokioResolver,
@@ -41,6 +44,8 @@ impl SystemResolver {
         options.timeout = options.timeout.min(names.timeout / (2 * tries));
         // What is kept is kept in a cache of ours, whose size in octets is bounded.
         options.cache_size = 0;
+        // Aliases say whose the records behind them are.
+        options.preserve_intermediates = true;
         let resolver = builder.build().map_err(|error| io::Error::other(error.to_string()))?;
         Ok(Self { resolver, hosts: Hosts::from_system().unwrap_or_default() })
     }
@@ -88,7 +93,7 @@ impl Resolve for SystemResolver {
 fn found(result: Result<Answered, NetError>) -> Found {
     match result {
         Ok(answered) => {
-            let records: Vec<Record> = answered.answers().iter().filter_map(|record| record_of(&record.data)).collect();
+            let records = records_of(&answered);
             match answered.valid_until().saturating_duration_since(Instant::now()) {
                 ttl if records.is_empty() => Found::None(ttl),
                 ttl => Found::Records(records, ttl),
@@ -99,6 +104,22 @@ fn found(result: Result<Answered, NetError>) -> Found {
         }
         Err(error) => Found::Failed(error.to_string()),
     }
+}
+
+/// The records of who was asked for, and of his aliases (RFC 1034 section 3.6.2), which stand in the same answer or were followed to the one that came last. What
+/// an answer says of others nobody has asked.
+fn records_of(answered: &Answered) -> Vec<Record> {
+    let mut owners: Vec<&Name> = answered.message().queries.first().map(op::Query::name).into_iter().collect();
+    for record in answered.answers() {
+        if let RData::CNAME(target) = &record.data
+            && owners.len() <= ALIASES
+            && owners.contains(&&record.name)
+        {
+            owners.push(&target.0);
+        }
+    }
+    let own = answered.answers().iter().filter(|record| owners.contains(&&record.name));
+    own.filter_map(|record| record_of(&record.data)).collect()
 }
 
 fn record_of(data: &RData) -> Option<Record> {
