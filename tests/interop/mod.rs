@@ -18,7 +18,7 @@ mod located;
 mod logs;
 mod marked;
 mod message;
-mod names;
+pub(crate) mod names;
 mod overload;
 mod pbx;
 mod proxy;

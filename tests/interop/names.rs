@@ -16,7 +16,7 @@ fn dnsmasq() -> (Program, String) {
 }
 
 /// The same with further records, as options of dnsmasq.
-pub(super) fn dnsmasq_with(records: &[String]) -> (Program, String) {
+pub(crate) fn dnsmasq_with(records: &[String]) -> (Program, String) {
     let port = free_port();
     let mut command = Command::new("dnsmasq");
     command.args([

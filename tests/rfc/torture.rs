@@ -7,12 +7,14 @@
 mod judge;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use sip::message::{Limits, Message};
 
 use self::judge::{Case, known_gaps, weigh};
 use super::peer::{SECRET, code_of, is_alive, sender, with_credentials};
 use super::way::{Registrar, Server, Transport, Way};
+use crate::interop::names::dnsmasq_with;
 use crate::program::{Program, free_port, offhook};
 
 /// Who is asked, and how far.
@@ -85,33 +87,67 @@ fn registered_phone(transport: Transport) {
     assert!(told.is_empty(), "{told}");
 }
 
-/// Everybody who sends one of the messages has an account, and so has `user`, whom many of them ask for.
-fn pbx(role: &str, asked: Asked, transport: Transport) {
+/// Arguments that give an account to everybody who sends one of the messages, and to `user`, whom many of them ask for; and the hosts that they are for.
+fn accounts(role: &str) -> (Vec<String>, BTreeSet<String>) {
     let mut names = BTreeSet::from(["user".to_owned()]);
-    let mut domains = BTreeSet::new();
+    let mut hosts = BTreeSet::new();
     for case in Case::all(role) {
         if let Ok(Message::Request(request)) = Message::parse(case.bytes.into(), &Limits::default()) {
             names.insert(sender(&request));
             let host = request.uri().ok().map(|uri| uri.host_text().to_owned());
-            domains.extend(host.filter(|host| !host.is_empty()));
+            hosts.extend(host.filter(|host| !host.is_empty()));
         }
     }
-    let users: Vec<String> = names.iter().map(|name| format!("{name}:{SECRET}")).collect();
-    let mut arguments: Vec<&str> = users.iter().flat_map(|user| ["--user", user.as_str()]).collect();
+    let users = names.iter().flat_map(|name| ["--user".to_owned(), format!("{name}:{SECRET}")]);
+    (users.collect(), hosts)
+}
+
+/// A PBX, or what the role says, for all hosts that the messages are for.
+fn server(role: &str, asked: Asked, transport: Transport) {
+    let (users, hosts) = accounts(role);
+    // Nobody else's domain: nothing is to go out of this machine.
+    let domains = offhook::configuration(&format!("domains = {:?}\n", Vec::from_iter(hosts)));
+    let settings = ["--config", domains.path().to_str().unwrap()];
+    let more = match role {
+        "proxy" | "stateless" | "redirect" => [&["--role", role][..], &settings].concat(),
+        "registrar-only" => [&["--role", "registrar"][..], &settings].concat(),
+        _ => Vec::new(),
+    };
+    serving(role, asked, transport, &users, &more);
+}
+
+/// The edge of all domains that the messages are for, with a proxy for their home, which a name server names.
+fn edge(asked: Asked, transport: Transport) {
+    let (users, hosts) = accounts("edge");
+    // An address is nobody's domain.
+    let is_domain = |host: &String| !host.starts_with('[') && host.parse::<IpAddr>().is_err();
+    let domains: BTreeSet<String> =
+        hosts.iter().filter(|host| is_domain(host)).map(|host| host.to_lowercase()).collect();
+    let served = offhook::configuration(&format!("domains = {:?}\n", Vec::from_iter(&domains)));
+    let role = ["--role", "proxy", "--config", served.path().to_str().unwrap()];
+    let own: Vec<&str> = users.iter().map(String::as_str).collect();
+    let home = offhook::serve(&[&own[..], &role].concat());
+    let port = home.address.rsplit(':').next().unwrap();
+    let nothing_else = ["com", "net", "org"].map(|top| format!("--local=/{top}/"));
+    let found = domains.iter().map(|domain| format!("--srv-host=_sip._udp.{domain},four.example,{port}"));
+    let (_names, at) = dnsmasq_with(&Vec::from_iter(nothing_else.into_iter().chain(found)));
+    let roles: String = domains.iter().map(|domain| format!("{domain:?} = \"edge\"\n")).collect();
+    let settings = offhook::configuration(&format!("[dns]\nservers = [{at:?}]\n[roles]\n{roles}"));
+    serving("edge", asked, transport, &users, &["--config", settings.path().to_str().unwrap()]);
+}
+
+/// What a server with these arguments answers.
+fn serving(role: &str, asked: Asked, transport: Transport, users: &[String], more: &[&str]) {
     let other = format!("127.0.0.1:{}", free_port());
+    let mut arguments: Vec<&str> = users.iter().map(String::as_str).chain(more.iter().copied()).collect();
     match transport {
         Transport::Udp | Transport::Tcp => {}
         Transport::Tls => arguments.extend(["--tls", &other]),
         Transport::Ws => arguments.extend(["--ws", &other]),
     }
-    // Nobody else's domain: nothing is to go out of this machine.
-    let domains = offhook::configuration(&format!("domains = {:?}\n", Vec::from_iter(domains)));
-    if matches!(role, "proxy" | "stateless") {
-        arguments.extend(["--role", role, "--config", domains.path().to_str().unwrap()]);
-    }
     let mut server = offhook::serve(&arguments);
     let is_other = matches!(transport, Transport::Tls | Transport::Ws);
-    let mut way = Server(transport, if is_other { other } else { server.address.clone() });
+    let mut way = Server(transport, if is_other { other.clone() } else { server.address.clone() });
     let told = torture(&mut server.program, &server.address, role, asked, &mut way);
     assert!(told.is_empty(), "{told}");
 }
@@ -128,42 +164,42 @@ fn rfc4475_and_rfc5118_over_tcp_to_a_user_agent() {
 
 #[test]
 fn rfc4475_and_rfc5118_over_udp_to_a_registrar() {
-    pbx("registrar", Asked::Stranger, Transport::Udp);
+    server("registrar", Asked::Stranger, Transport::Udp);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_tcp_to_a_registrar() {
-    pbx("registrar", Asked::Stranger, Transport::Tcp);
+    server("registrar", Asked::Stranger, Transport::Tcp);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_udp_to_a_back_to_back_user_agent() {
-    pbx("b2bua", Asked::Stranger, Transport::Udp);
+    server("b2bua", Asked::Stranger, Transport::Udp);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_tcp_to_a_back_to_back_user_agent() {
-    pbx("b2bua", Asked::Stranger, Transport::Tcp);
+    server("b2bua", Asked::Stranger, Transport::Tcp);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_udp_to_a_registrar_that_knows_the_senders() {
-    pbx("registrar", Asked::User, Transport::Udp);
+    server("registrar", Asked::User, Transport::Udp);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_tcp_to_a_registrar_that_knows_the_senders() {
-    pbx("registrar", Asked::User, Transport::Tcp);
+    server("registrar", Asked::User, Transport::Tcp);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_udp_to_a_back_to_back_user_agent_that_knows_the_senders() {
-    pbx("b2bua", Asked::User, Transport::Udp);
+    server("b2bua", Asked::User, Transport::Udp);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_tcp_to_a_back_to_back_user_agent_that_knows_the_senders() {
-    pbx("b2bua", Asked::User, Transport::Tcp);
+    server("b2bua", Asked::User, Transport::Tcp);
 }
 
 #[test]
@@ -173,22 +209,22 @@ fn rfc4475_and_rfc5118_over_tls_to_a_user_agent() {
 
 #[test]
 fn rfc4475_and_rfc5118_over_tls_to_a_registrar() {
-    pbx("registrar", Asked::Stranger, Transport::Tls);
+    server("registrar", Asked::Stranger, Transport::Tls);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_tls_to_a_back_to_back_user_agent() {
-    pbx("b2bua", Asked::Stranger, Transport::Tls);
+    server("b2bua", Asked::Stranger, Transport::Tls);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_tls_to_a_registrar_that_knows_the_senders() {
-    pbx("registrar", Asked::User, Transport::Tls);
+    server("registrar", Asked::User, Transport::Tls);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_tls_to_a_back_to_back_user_agent_that_knows_the_senders() {
-    pbx("b2bua", Asked::User, Transport::Tls);
+    server("b2bua", Asked::User, Transport::Tls);
 }
 
 #[test]
@@ -198,75 +234,185 @@ fn rfc4475_and_rfc5118_over_websocket_to_a_user_agent() {
 
 #[test]
 fn rfc4475_and_rfc5118_over_websocket_to_a_registrar() {
-    pbx("registrar", Asked::Stranger, Transport::Ws);
+    server("registrar", Asked::Stranger, Transport::Ws);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_websocket_to_a_back_to_back_user_agent() {
-    pbx("b2bua", Asked::Stranger, Transport::Ws);
+    server("b2bua", Asked::Stranger, Transport::Ws);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_websocket_to_a_registrar_that_knows_the_senders() {
-    pbx("registrar", Asked::User, Transport::Ws);
+    server("registrar", Asked::User, Transport::Ws);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_websocket_to_a_back_to_back_user_agent_that_knows_the_senders() {
-    pbx("b2bua", Asked::User, Transport::Ws);
+    server("b2bua", Asked::User, Transport::Ws);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_udp_to_a_proxy() {
-    pbx("proxy", Asked::Stranger, Transport::Udp);
+    server("proxy", Asked::Stranger, Transport::Udp);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_udp_to_a_proxy_that_knows_the_senders() {
-    pbx("proxy", Asked::User, Transport::Udp);
+    server("proxy", Asked::User, Transport::Udp);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_udp_to_a_proxy_without_transactions() {
-    pbx("stateless", Asked::Stranger, Transport::Udp);
+    server("stateless", Asked::Stranger, Transport::Udp);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_udp_to_a_proxy_without_transactions_that_knows_the_senders() {
-    pbx("stateless", Asked::User, Transport::Udp);
+    server("stateless", Asked::User, Transport::Udp);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_tcp_to_a_proxy_without_transactions_that_knows_the_senders() {
-    pbx("stateless", Asked::User, Transport::Tcp);
+    server("stateless", Asked::User, Transport::Tcp);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_tcp_to_a_proxy() {
-    pbx("proxy", Asked::Stranger, Transport::Tcp);
+    server("proxy", Asked::Stranger, Transport::Tcp);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_tcp_to_a_proxy_that_knows_the_senders() {
-    pbx("proxy", Asked::User, Transport::Tcp);
+    server("proxy", Asked::User, Transport::Tcp);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_tls_to_a_proxy() {
-    pbx("proxy", Asked::Stranger, Transport::Tls);
+    server("proxy", Asked::Stranger, Transport::Tls);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_tls_to_a_proxy_that_knows_the_senders() {
-    pbx("proxy", Asked::User, Transport::Tls);
+    server("proxy", Asked::User, Transport::Tls);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_websocket_to_a_proxy() {
-    pbx("proxy", Asked::Stranger, Transport::Ws);
+    server("proxy", Asked::Stranger, Transport::Ws);
 }
 
 #[test]
 fn rfc4475_and_rfc5118_over_websocket_to_a_proxy_that_knows_the_senders() {
-    pbx("proxy", Asked::User, Transport::Ws);
+    server("proxy", Asked::User, Transport::Ws);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tcp_to_a_proxy_without_transactions() {
+    server("stateless", Asked::Stranger, Transport::Tcp);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tls_to_a_proxy_without_transactions() {
+    server("stateless", Asked::Stranger, Transport::Tls);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tls_to_a_proxy_without_transactions_that_knows_the_senders() {
+    server("stateless", Asked::User, Transport::Tls);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_websocket_to_a_proxy_without_transactions() {
+    server("stateless", Asked::Stranger, Transport::Ws);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_websocket_to_a_proxy_without_transactions_that_knows_the_senders() {
+    server("stateless", Asked::User, Transport::Ws);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_udp_to_a_redirect_server() {
+    server("redirect", Asked::Stranger, Transport::Udp);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_udp_to_a_redirect_server_that_knows_the_senders() {
+    server("redirect", Asked::User, Transport::Udp);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tcp_to_a_redirect_server() {
+    server("redirect", Asked::Stranger, Transport::Tcp);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tcp_to_a_redirect_server_that_knows_the_senders() {
+    server("redirect", Asked::User, Transport::Tcp);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tls_to_a_redirect_server() {
+    server("redirect", Asked::Stranger, Transport::Tls);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tls_to_a_redirect_server_that_knows_the_senders() {
+    server("redirect", Asked::User, Transport::Tls);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_websocket_to_a_redirect_server() {
+    server("redirect", Asked::Stranger, Transport::Ws);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_websocket_to_a_redirect_server_that_knows_the_senders() {
+    server("redirect", Asked::User, Transport::Ws);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_udp_to_a_registrar_and_nothing_else_that_knows_the_senders() {
+    server("registrar-only", Asked::User, Transport::Udp);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tcp_to_a_registrar_and_nothing_else_that_knows_the_senders() {
+    server("registrar-only", Asked::User, Transport::Tcp);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tls_to_a_registrar_and_nothing_else_that_knows_the_senders() {
+    server("registrar-only", Asked::User, Transport::Tls);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_websocket_to_a_registrar_and_nothing_else_that_knows_the_senders() {
+    server("registrar-only", Asked::User, Transport::Ws);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_udp_to_an_edge() {
+    edge(Asked::Stranger, Transport::Udp);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_udp_to_an_edge_whose_home_knows_the_senders() {
+    edge(Asked::User, Transport::Udp);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tcp_to_an_edge_whose_home_knows_the_senders() {
+    edge(Asked::User, Transport::Tcp);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tls_to_an_edge_whose_home_knows_the_senders() {
+    edge(Asked::User, Transport::Tls);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_websocket_to_an_edge_whose_home_knows_the_senders() {
+    edge(Asked::User, Transport::Ws);
 }

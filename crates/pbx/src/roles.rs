@@ -124,6 +124,10 @@ impl Switch {
         if arrival.ours && *method == Method::Options && arrival.uri.as_uri().user_unescaped().is_none() {
             return Some(self.role_options());
         }
+        // Whose bindings are elsewhere nobody is registered for here (RFC 3261 section 10.3, steps 1 and 5).
+        if role == Role::Registrar && *method == Method::Register {
+            return Some(Reply::new(StatusCode::NOT_FOUND).stateless());
+        }
         if role == Role::Registrar {
             let mut reply = Reply::new(StatusCode::METHOD_NOT_ALLOWED).stateless();
             reply.lines.push_id(HeaderId::Allow, "REGISTER, OPTIONS");

@@ -21,6 +21,10 @@ pub(super) struct Case {
     pub(super) is_unreadable: bool,
     /// Somebody whom a proxy knows nothing of, and does not reach, is who it is for.
     is_beyond: bool,
+    /// What a registrar and nothing else may say to a request that is not its business.
+    not_its_business: Vec<String>,
+    /// What stands behind it in a stream is no message: who asks another first has no stream to answer by when he knows.
+    is_cut_off: bool,
     /// Silence is right too.
     silence: bool,
     is_response: bool,
@@ -53,13 +57,24 @@ impl Case {
         };
         let bytes = std::fs::read(format!("{DATA}/{}", row["file"].as_str().unwrap())).unwrap();
         // A PBX is a user agent to callers and a registrar to phones; so is a proxy to the phones of its domains.
-        let is_beyond = matches!(role, "proxy" | "stateless") && !is_for_a_domain(&bytes);
+        let is_beyond = matches!(role, "proxy" | "stateless" | "edge") && !is_for_a_domain(&bytes);
         // Who has no transactions cannot tell that nobody answers (RFC 3261 section 16.11).
         let is_lost = role == "stateless" && is_beyond;
+        // The method is looked at before the content (RFC 3261 sections 8.2.1 and 8.2.3), and Max-Forwards before what the server is for that domain.
+        let not_its_business = match role {
+            "registrar-only" if row["layer"] == "application" && !bytes.starts_with(b"REGISTER ") => {
+                let is_far = |word: &String| word == "483";
+                words(&row["tolerate"]).into_iter().filter(is_far).chain(["405".to_owned()]).collect()
+            }
+            _ => Vec::new(),
+        };
+        let is_cut_off = role == "edge" && row["tcp"].as_str().is_some_and(|word| word.starts_with("two-messages"));
         let role = match role {
-            "b2bua" | "proxy" | "stateless" if bytes.starts_with(b"REGISTER ") => "registrar",
+            "b2bua" | "proxy" | "stateless" | "redirect" | "edge" if bytes.starts_with(b"REGISTER ") => "registrar",
             "b2bua" => "uas",
-            "stateless" => "proxy",
+            // Who redirects looks at as little of a request as who passes it on (RFC 3261 section 8.3).
+            "stateless" | "redirect" | "edge" => "proxy",
+            "registrar-only" => "registrar",
             role => role,
         };
         Case {
@@ -68,6 +83,8 @@ impl Case {
             expect: words(&row["expect"][role]),
             is_unreadable: row["layer"] == "syntax",
             is_beyond,
+            not_its_business,
+            is_cut_off,
             silence: is_lost || row["silence_ok"] == Value::Bool(true),
             is_response: row["kind"] == "response",
             ends_stream: row["tcp"].as_str().is_some_and(|word| word.contains("close")),
@@ -95,6 +112,7 @@ impl Case {
         let right = match got {
             _ if self.is_response => got.is_none(),
             _ if transport.is_stream() && self.ends_stream => got.is_none_or(|code| code >= 300),
+            None | Some(100) if transport.is_stream() && self.is_cut_off => true,
             None => self.silence,
             // Several messages of RFC 5118 share From tag, Call-ID and CSeq: over another path that is one request twice (RFC 3261 8.2.2.2).
             Some(482) if again => true,
@@ -102,7 +120,7 @@ impl Case {
             Some(500) if again && self.method() == "REGISTER" => true,
             // What cannot be sent on is a 503, which a proxy tells as a 500 (RFC 3261 sections 16.9 and 16.7, step 6).
             Some(500) if self.is_beyond => true,
-            Some(code) => fits(code, &self.expect),
+            Some(code) => fits(code, &self.expect) || fits(code, &self.not_its_business),
         };
         (!right).then(|| {
             let due = if self.is_response { vec!["silence".to_owned()] } else { self.expect.clone() };
@@ -191,6 +209,36 @@ mod tests {
         ] {
             assert_eq!(is_for_a_domain(format!("{line}{HEAD}").as_bytes()), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn a_registrar_alone_may_say_what_is_not_its_business_and_nothing_else_that_is_not_expected() {
+        let case = |role: &str, name: &str| Case::all(role).into_iter().find(|case| case.name == name).unwrap();
+        let fault = |role: &str, name: &str, code| case(role, name).fault(Some(code), Transport::Udp, false);
+        assert_eq!(fault("registrar-only", "invut", 405), None);
+        assert_eq!(fault("registrar-only", "zeromf", 483), None);
+        for (role, name, code) in [
+            ("registrar-only", "invut", 200),
+            ("registrar-only", "invut", 483),
+            ("registrar-only", "regaut01", 405),
+            ("registrar-only", "v6-port-unambiguous", 405),
+            ("registrar-only", "insuf", 405),
+            ("registrar", "invut", 405),
+            ("registrar", "zeromf", 483),
+        ] {
+            assert!(fault(role, name, code).is_some(), "{role} {name} {code}");
+        }
+    }
+
+    #[test]
+    fn an_edge_whose_stream_ends_behind_a_request_may_not_have_answered_it() {
+        let case = |role: &str| Case::all(role).into_iter().find(|case| case.name == "dblreq").unwrap();
+        for got in [None, Some(100)] {
+            assert_eq!(case("edge").fault(got, Transport::Tcp, false), None);
+            assert!(case("edge").fault(got, Transport::Udp, false).is_some());
+            assert!(case("proxy").fault(got, Transport::Tcp, false).is_some());
+        }
+        assert!(case("edge").fault(Some(500), Transport::Tcp, false).is_some());
     }
 
     #[test]
