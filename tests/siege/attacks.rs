@@ -1,6 +1,6 @@
 //! What is thrown. Each goes on until it is told that it is over.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -8,8 +8,8 @@ use socket2::{Domain, Socket, Type};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::http::HeaderValue;
 
-use super::{Course, Ground};
-use crate::acceptance::wire::{Ask, Wire};
+use super::{CLOSED, Course, Ground};
+use crate::acceptance::wire::{Ask, Wire, code};
 
 /// Where all that come from one address come from.
 pub(super) const ATTACKER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 66));
@@ -55,6 +55,7 @@ fn keep(
             if let Some(stream) = place
                 && !poke(stream)
             {
+                course.hears(CLOSED);
                 *place = None;
             }
         }
@@ -66,15 +67,34 @@ fn keep(
     }
 }
 
-/// Whether the other side has closed.
-fn is_closed(stream: &mut TcpStream) -> bool {
+/// Whether the other side has closed; what it says instead is counted.
+fn is_closed(stream: &mut TcpStream, course: &Course) -> bool {
     stream.set_nonblocking(true).unwrap();
-    let read = stream.read(&mut [0; 512]);
+    let mut octets = [0; 512];
+    let read = stream.read(&mut octets);
     stream.set_nonblocking(false).unwrap();
     match read {
-        Ok(octets) => octets == 0,
+        Ok(0) => true,
+        Ok(length) => {
+            code_of(&octets[..length]).into_iter().for_each(|code| course.hears(code));
+            false
+        }
         Err(error) => error.kind() != ErrorKind::WouldBlock,
     }
+}
+
+/// The code of an answer.
+fn code_of(octets: &[u8]) -> Option<u16> {
+    std::str::from_utf8(octets.strip_prefix(b"SIP/2.0 ")?.get(..3)?).ok()?.parse().ok()
+}
+
+/// Whether what was written was taken, or may still be: a server that has closed has said no.
+fn is_taken(written: io::Result<()>, course: &Course) -> bool {
+    let is_late = |error: &io::Error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+    if written.as_ref().is_err_and(|error| !is_late(error)) {
+        course.hears(CLOSED);
+    }
+    written.is_ok()
 }
 
 /// Messages that come an octet a second.
@@ -88,7 +108,7 @@ pub(super) fn slow_senders(ground: &Ground, course: &Course, _: usize) {
         |stream| {
             at += 1;
             course.did(1);
-            !is_closed(stream) && stream.write_all(&text[at % text.len()..][..1]).is_ok()
+            !is_closed(stream, course) && stream.write_all(&text[at % text.len()..][..1]).is_ok()
         },
     );
 }
@@ -100,7 +120,7 @@ pub(super) fn half_open_handshakes(ground: &Ground, course: &Course, _: usize) {
         stream.write_all(&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]).ok()?;
         Some(stream)
     };
-    keep(course, 1_500, begin, |stream| !is_closed(stream));
+    keep(course, 1_500, begin, |stream| !is_closed(stream, course));
 }
 
 /// Whole handshakes of TLS, as many as it goes.
@@ -131,7 +151,7 @@ pub(super) fn giant_bodies(announced: u64, sent: usize) -> impl Fn(&Ground, &Cou
             }
             Some(stream)
         };
-        keep(course, 2_000, make, |stream| !is_closed(stream));
+        keep(course, 2_000, make, |stream| !is_closed(stream, course));
     }
 }
 
@@ -139,7 +159,7 @@ pub(super) fn giant_bodies(announced: u64, sent: usize) -> impl Fn(&Ground, &Cou
 pub(super) fn connections(addresses: u32) -> impl Fn(&Ground, &Course, usize) + Sync {
     move |ground, course, _| {
         let from = |number: usize| one_of_many(number as u32 % addresses);
-        keep(course, 10_000, |number| connect(from(number), &ground.sip), |stream| !is_closed(stream));
+        keep(course, 10_000, |number| connect(from(number), &ground.sip), |stream| !is_closed(stream, course));
     }
 }
 
@@ -154,9 +174,10 @@ pub(super) fn stream_of(
         while !course.is_over() {
             let Some(mut stream) = connect(ATTACKER, &ground.sip) else { continue };
             let mut left = octets;
-            let _ = stream.write_all(begin.as_bytes());
-            while left > 0 && stream.write_all(pieces.as_bytes()).is_ok() {
+            let mut goes = is_taken(stream.write_all(begin.as_bytes()), course);
+            while left > 0 && goes {
                 left = left.saturating_sub(pieces.len());
+                goes = is_taken(stream.write_all(pieces.as_bytes()), course);
             }
             course.did(1);
         }
@@ -176,9 +197,38 @@ pub(super) fn datagrams(ground: &Ground, course: &Course, message: impl Fn(u64, 
             let _ = socket.send_to(&message(number, local), &ground.sip);
             course.did(1);
         }
-        match socket.recv(&mut [0; 2_048]) {
-            Ok(_) => open -= 1,
+        let mut answer = [0; 2_048];
+        match socket.recv(&mut answer) {
+            Ok(length) => {
+                open -= 1;
+                code_of(&answer[..length]).into_iter().for_each(|code| course.hears(code));
+            }
             Err(_) => open = 0,
+        }
+    }
+}
+
+/// Calls without credentials, so many a second, whether anybody answers or not.
+pub(super) fn flood(rate: u32) -> impl Fn(&Ground, &Course, usize) + Sync {
+    move |ground, course, _| {
+        let socket = UdpSocket::bind((ATTACKER, 0)).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let local = socket.local_addr().unwrap();
+        let (begun, mut number) = (Instant::now(), 0_u64);
+        let mut answer = [0; 2_048];
+        while !course.is_over() {
+            let due = (begun.elapsed().as_secs_f64() * f64::from(rate)) as u64;
+            // Who was kept from it for longer than a tenth of a second does not make up for more.
+            number = number.max(due.saturating_sub(u64::from(rate) / 10));
+            while number < due {
+                number += 1;
+                let call = request("INVITE", "600@x", number, local, "", "");
+                course.did(u64::from(socket.send_to(&call, &ground.sip).is_ok()));
+            }
+            while let Ok(length) = socket.recv(&mut answer) {
+                code_of(&answer[..length]).into_iter().for_each(|code| course.hears(code));
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
@@ -210,10 +260,11 @@ pub(super) fn as_user(
         ask.body = body.to_owned();
         let signed: Ask = wire.signed(&ask, "1001", "secret1");
         wire.send(&signed);
-        let answer = wire.answer_within(&signed, PATIENCE * 20);
-        course.did(1);
         // A call that came to be is left alone: nobody acknowledges.
-        let _ = answer;
+        if let Some(answer) = wire.answer_within(&signed, PATIENCE * 20) {
+            course.hears(code(&answer));
+        }
+        course.did(1);
     }
 }
 
@@ -227,9 +278,13 @@ pub(super) fn frames(first: &'static [u8], again: &'static [u8]) -> impl Fn(&Gro
             request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("sip"));
             let Ok((mut web, _)) = tungstenite::client(request, stream) else { continue };
             let stream = web.get_mut();
-            let mut goes = stream.write_all(first).is_ok();
+            let mut goes = is_taken(stream.write_all(first), course);
             while goes && !course.is_over() {
-                goes = stream.write_all(&pieces).is_ok() && !is_closed(stream);
+                goes = is_taken(stream.write_all(&pieces), course);
+                if goes && is_closed(stream, course) {
+                    course.hears(CLOSED);
+                    goes = false;
+                }
                 course.did(1);
             }
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
+use super::Asking;
 use crate::acceptance::wire::{Ask, Wire, challenged, code, with_credentials};
 
 /// How long is waited for an answer: it may take less, this only tells late from never.
@@ -25,7 +26,7 @@ pub(super) struct Asked {
 }
 
 /// Asks on and on, each question once.
-pub(super) fn ask(server: &str, over: &AtomicBool) -> Asked {
+pub(super) fn ask(server: &str, asking: Asking, over: &AtomicBool) -> Asked {
     super::hurry();
     let mut asked = Asked::default();
     let mut wire = Wire::to(server);
@@ -33,6 +34,7 @@ pub(super) fn ask(server: &str, over: &AtomicBool) -> Asked {
     while !over.load(Ordering::Relaxed) {
         round += 1;
         match round % 4 {
+            _ if asking == Asking::ByTcp => asked.count(1, connected(server, round)),
             0 => asked.count(1, connected(server, round)),
             1 => asked.registers(&mut wire, server),
             _ => {

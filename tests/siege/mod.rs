@@ -12,6 +12,7 @@ mod call;
 mod honest;
 mod sieges;
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -44,10 +45,18 @@ pub(super) struct Ground {
     pub(super) ws: String,
 }
 
-/// When an attack is over, and what it has done.
+/// Where a code of an answer stands: the connection was ended instead.
+pub(super) const CLOSED: u16 = 0;
+
+/// How often attackers were told what.
+pub(super) type Told = BTreeMap<u16, u64>;
+
+/// When an attack is over, what it has done, and what it was told.
+#[derive(Default)]
 pub(super) struct Course {
     over: AtomicBool,
     done: AtomicU64,
+    told: Mutex<Told>,
 }
 
 impl Course {
@@ -59,13 +68,50 @@ impl Course {
     pub(super) fn did(&self, times: u64) {
         self.done.fetch_add(times, Ordering::Relaxed);
     }
+
+    /// Counts what was answered.
+    pub(super) fn hears(&self, code: u16) {
+        *self.told.lock().unwrap().entry(code).or_default() += 1;
+    }
+}
+
+/// What is the right answer to an attack.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Right {
+    /// None, as long as it lasts; a connection may be ended.
+    Silence,
+    /// One of these, and there must be some.
+    Codes(&'static [u16]),
+}
+
+impl Right {
+    /// What is wrong with what was told.
+    pub(super) fn wrong(self, told: &Told) -> Option<String> {
+        let (codes, is_due) = match self {
+            Self::Silence => (&[CLOSED][..], false),
+            Self::Codes(codes) => (codes, true),
+        };
+        let is_wrong = told.keys().any(|code| !codes.contains(code)) || is_due && told.is_empty();
+        is_wrong.then(|| format!("told {told:?} where {self:?} is due"))
+    }
+}
+
+/// Who means well, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asking {
+    /// By UDP and TCP, and who registers.
+    Every,
+    /// By TCP alone: what the system drops of a flood of datagrams it drops of theirs, too.
+    ByTcp,
 }
 
 /// What came of it.
 #[derive(Debug)]
 pub(super) struct Outcome {
     /// What was thrown in a second.
-    rate: f64,
+    pub(super) rate: f64,
+    /// What attackers were told.
+    pub(super) told: Told,
     kept: f64,
     judged: usize,
     excused: usize,
@@ -115,8 +161,19 @@ fn length() -> Duration {
 }
 
 /// Lets somebody attack a server with these settings from as many threads while a call goes through it.
-#[allow(clippy::print_stdout)]
 pub(super) fn besieged(
+    what: &str,
+    limits: &str,
+    threads: usize,
+    attack: impl Fn(&Ground, &Course, usize) + Sync,
+) -> Outcome {
+    besieged_beside(Asking::Every, what, limits, threads, attack)
+}
+
+/// The same, where others ask as told.
+#[allow(clippy::print_stdout)]
+pub(super) fn besieged_beside(
+    asking: Asking,
     what: &str,
     limits: &str,
     threads: usize,
@@ -132,12 +189,12 @@ pub(super) fn besieged(
     let mut server = offhook::serve(&[&USERS[..], &settings].concat());
     let call = call::Reference::begin(&server.address);
     let ground = Ground { sip: server.address.clone(), process: server.program.id(), tls, ws };
-    let (course, honest) = (Course { over: AtomicBool::new(false), done: AtomicU64::new(0) }, AtomicBool::new(false));
+    let (course, honest) = (Course::default(), AtomicBool::new(false));
     std::thread::sleep(CALM);
     call.mark();
     let before = processors();
     let (asked, seconds) = std::thread::scope(|scope| {
-        let asking = scope.spawn(|| honest::ask(&ground.sip, &honest));
+        let asking = scope.spawn(|| honest::ask(&ground.sip, asking, &honest));
         let begun = Instant::now();
         for thread in 0..threads {
             let (ground, course, attack) = (&ground, &course, &attack);
@@ -155,6 +212,7 @@ pub(super) fn besieged(
     let outcome = Outcome {
         stolen: stolen / all.max(1.0),
         rate: course.done.into_inner() as f64 / seconds,
+        told: course.told.into_inner().unwrap(),
         kept: packets.kept,
         judged: packets.judged,
         excused: packets.excused,
