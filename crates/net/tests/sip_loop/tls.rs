@@ -260,6 +260,97 @@ fn one_handshake_more_than_allowed_is_closed_and_places_are_free_again() {
     }
 }
 
+/// Shakes hands, and leaves as soon as so many octets of its own have been sent: in peace, or with a reset. Whether it has, or the other side, and there was
+/// no end of the handshake before.
+fn leaves_after<S>(octets: usize, side: &mut rustls::ConnectionCommon<S>, socket: &mut TcpStream, reset: bool) -> bool {
+    let mut sent = 0;
+    let left = loop {
+        let mut flight = Vec::new();
+        while side.wants_write() {
+            side.write_tls(&mut flight).unwrap();
+        }
+        let goes = flight.len().min(octets - sent);
+        sent += goes;
+        if socket.write_all(&flight[..goes]).is_err() || sent == octets {
+            break true;
+        }
+        if !side.is_handshaking() {
+            break false;
+        }
+        if !matches!(side.read_tls(socket), Ok(1..)) || side.process_new_packets().is_err() {
+            break true;
+        }
+    };
+    if left && reset {
+        socket2::SockRef::from(&*socket).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+    left
+}
+
+/// More octets than a handshake has.
+const ENOUGH: usize = 10_000;
+
+#[test]
+fn cve_tls_who_leaves_anywhere_in_the_handshake_leaves_nothing_behind() {
+    let paper = paper(&HERE, |_| {});
+    // A quarter may be of one address: places that stay taken would soon be all.
+    let (running, _seen) = start_secured(&paper, |config| config.streams.handshakes = 64);
+    let config = client_config(&paper.certificate(), None);
+    for reset in [false, true] {
+        let left = |octets: &usize| {
+            let name = ServerName::try_from("127.0.0.1").unwrap();
+            let mut side = ClientConnection::new(Arc::clone(&config), name).unwrap();
+            leaves_after(*octets, &mut side, &mut raw(&running), reset)
+        };
+        let whole = (0..ENOUGH).take_while(left).count();
+        assert!((100..ENOUGH).contains(&whole), "a whole handshake comes to its end, after {whole} shorter ones");
+    }
+    let until = Instant::now() + PATIENCE;
+    while ask(&mut connect(&running, &config), "after").is_err() {
+        assert!(Instant::now() < until, "places stay taken");
+    }
+}
+
+#[test]
+fn cve_tls_a_server_that_leaves_anywhere_in_the_handshake_is_told_of_and_asked_again_later() {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    let paper = paper(&["sip.example.com"], |_| {});
+    let config = server_config(&paper, None);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("sips:sip.example.com:{}", listener.local_addr().unwrap().port());
+    let (octets, reset) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (limit, abrupt) = (Arc::clone(&octets), Arc::clone(&reset));
+    // Ends with the process: nobody waits for it.
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let (mut socket, octets) = (socket.unwrap(), limit.load(Ordering::SeqCst));
+            let mut side = ServerConnection::new(Arc::clone(&config)).unwrap();
+            if leaves_after(octets, &mut side, &mut socket, abrupt.load(Ordering::SeqCst)) {
+                continue;
+            }
+            let mut stream = StreamOwned::new(side, socket);
+            if let Ok(request) = message(&mut stream) {
+                let _ = stream.write_all(answer_to(&request, "200 OK").as_bytes());
+            }
+        }
+    });
+    for abrupt in [false, true] {
+        reset.store(abrupt, Ordering::SeqCst);
+        let (running, seen) = start(|config| {
+            config.tls.client = paper.trusted();
+            config.resolver = Some(Box::new(|| Box::new(Page(vec!["127.0.0.1".parse().unwrap()]))));
+        });
+        let told = |limit: usize| {
+            octets.store(limit, Ordering::SeqCst);
+            running.handle().try_send(Order::Options(uri.clone())).unwrap();
+            seen.recv_timeout(PATIENCE).unwrap()
+        };
+        let outcomes: Vec<String> = (0..ENOUGH).step_by(29).map(told).take_while(|told| told != "200").collect();
+        assert!((5..ENOUGH / 29).contains(&outcomes.len()), "{} shorter handshakes", outcomes.len());
+        assert!(outcomes.iter().all(|told| told.starts_with("Transport(")), "{outcomes:?}");
+    }
+}
+
 #[test]
 fn handshakes_without_end_leave_the_others_their_turn() {
     let paper = paper(&HERE, |_| {});
@@ -339,24 +430,7 @@ fn peer_that(
     clients: Option<&Paper>,
     answers: fn(usize) -> bool,
 ) -> (SocketAddr, mpsc::Receiver<(Option<String>, String)>) {
-    use rustls::pki_types::pem::PemObject as _;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .unwrap();
-    let builder = match clients {
-        None => builder.with_no_client_auth(),
-        Some(clients) => {
-            let mut roots = rustls::RootCertStore::empty();
-            roots.add(CertificateDer::from_pem_file(clients.certificate()).unwrap()).unwrap();
-            let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            builder.with_client_cert_verifier(verifier.build().unwrap())
-        }
-    };
-    let chain = CertificateDer::pem_file_iter(paper.certificate()).unwrap().map(Result::unwrap).collect();
-    let config = builder.with_single_cert(chain, PrivateKeyDer::from_pem_file(paper.key()).unwrap()).unwrap();
-    let config = Arc::new(config);
+    let config = server_config(paper, clients);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (told, asked) = mpsc::channel();
@@ -378,6 +452,28 @@ fn peer_that(
         }
     });
     (address, asked)
+}
+
+/// Who shows this certificate, and wants one of those where they are named.
+fn server_config(paper: &Paper, clients: Option<&Paper>) -> Arc<rustls::ServerConfig> {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(clients) => {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(CertificateDer::from_pem_file(clients.certificate()).unwrap()).unwrap();
+            let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build().unwrap())
+        }
+    };
+    let chain = CertificateDer::pem_file_iter(paper.certificate()).unwrap().map(Result::unwrap).collect();
+    let config = builder.with_single_cert(chain, PrivateKeyDer::from_pem_file(paper.key()).unwrap()).unwrap();
+    Arc::new(config)
 }
 
 /// What becomes of an OPTIONS to this URI when this is trusted; every name is at 127.0.0.1.

@@ -245,6 +245,103 @@ fn rfc3261_12_1_2_forks_of_one_invite_have_a_limit() {
     assert_eq!(kinds(&net.inbox(r)), ["ACK"], "one that is known is accepted; no memory for the others");
 }
 
+/// In which order three calls may end.
+const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+const TAGS: [&str; 3] = ["one", "two", "three"];
+
+/// What the user agent of that tag says in its dialog, in a transaction of its own.
+fn said_by(tag: &str, node: usize, invite: &str, method: &str) -> String {
+    let text = RawDialog::called(node, invite, tag).request(method, "", "");
+    text.replace("z9hG4bK", &format!("z9hG4bK{tag}{method}"))
+}
+
+#[test]
+fn cve_dialog_set_calls_of_one_invite_end_in_every_order_and_each_by_itself() {
+    // Who ends them, call by call: a bit for each.
+    for (order, ours) in ORDERS.iter().flat_map(|order| (0_u8..8).map(move |ours| (order, ours))) {
+        let mut net = Network::new();
+        let (a, r, s, invite) = forked(&mut net, Forks::HandAll, false);
+        for tag in TAGS {
+            net.say(r, a, &respond(&invite, 180, tag, &contact_named(tag), ""));
+        }
+        for tag in TAGS {
+            net.say(r, a, &respond(&invite, 200, tag, &contact_named(tag), ANSWER));
+            // Somebody else's answer that has the tags of this one: the same dialog, which goes on where it went.
+            net.say(r, a, &respond(&invite, 200, tag, &contact_named("other"), ANSWER));
+        }
+        net.settle();
+        let acks = net.inbox(r);
+        let acked = |wanted: &str| acks.iter().any(|ack| tag(header(ack, "To")) == wanted);
+        assert!(TAGS.iter().all(|tag| acked(tag)) && kinds(&acks).iter().all(|kind| kind == "ACK"), "{acks:?}");
+        let events = net.events(a);
+        let others = events.iter().filter_map(|event| match event {
+            crate::Event::Session(_, SessionEvent::Forked { session, .. }) => Some(*session),
+            _ => None,
+        });
+        let calls: Vec<SessionId> = [s].into_iter().chain(others).collect();
+        assert_eq!((calls.len(), net.usage(a).dialogs), (3, 3));
+        for (ended, call) in order.iter().enumerate() {
+            let name = TAGS[*call];
+            if (ours >> call) & 1 == 1 {
+                net.turn(a, |turn| turn.hangup(calls[*call], NO_CODE, Lines::default())).unwrap();
+                net.settle();
+                let bye = net.one(r);
+                assert!(bye.starts_with(&format!("BYE sip:{name}@10.0.0.2 ")), "{bye}");
+                assert_eq!(tag(header(&bye, "To")), name);
+                net.say(r, a, &respond(&bye, 200, "", "", ""));
+            } else {
+                net.say(r, a, &said_by(name, r, &invite, "BYE"));
+                net.settle();
+                assert_eq!(kinds(&net.inbox(r)), ["200 BYE"]);
+            }
+            net.run(40_000);
+            assert_eq!(net.usage(a).dialogs, 2 - ended, "{order:?} {ours:b}");
+            for left in &order[ended + 1..] {
+                let remote = net.turn(a, |turn| turn.dialog_of(calls[*left]).unwrap().remote_tag().to_owned());
+                assert_eq!(remote, TAGS[*left], "{order:?} {ours:b}");
+            }
+            net.say(r, a, &said_by(name, r, &invite, "INFO"));
+            net.settle();
+            assert_eq!(kinds(&net.inbox(r)), ["481 INFO"], "nothing is left of it");
+        }
+        net.assert_nothing_left();
+    }
+}
+
+#[test]
+fn cve_dialog_set_early_dialogs_of_one_invite_end_in_every_order() {
+    for order in ORDERS {
+        for answered in 0..=3 {
+            let mut net = Network::new();
+            let (a, r, s, invite) = forked(&mut net, Forks::KeepFirst, false);
+            for tag in TAGS {
+                net.say(r, a, &respond(&invite, 180, tag, &contact_named(tag), ""));
+            }
+            net.settle();
+            // So many leave before one answers, or none does.
+            for call in &order[..answered] {
+                net.say(r, a, &said_by(TAGS[*call], r, &invite, "BYE"));
+                net.settle();
+                assert_eq!(kinds(&net.inbox(r)), ["200 BYE"]);
+            }
+            match order.get(answered) {
+                Some(call) => {
+                    net.say(r, a, &respond(&invite, 200, TAGS[*call], &contact_named(TAGS[*call]), ANSWER));
+                    net.run(40_000);
+                    assert_eq!(kinds(&net.inbox(r)), ["ACK"]);
+                    assert_eq!((net.usage(a).sessions, net.usage(a).dialogs), (1, 1), "{order:?} {answered}");
+                    let remote = net.turn(a, |turn| turn.dialog_of(s).unwrap().remote_tag().to_owned());
+                    assert_eq!(remote, TAGS[*call]);
+                    net.say(r, a, &said_by(TAGS[*call], r, &invite, "BYE"));
+                }
+                None => net.say(r, a, &respond(&invite, 487, "none", "", "")),
+            }
+            net.settle();
+            net.assert_nothing_left();
+        }
+    }
+}
+
 #[test]
 fn rfc3261_15_bye_that_overtakes_its_2xx_ends_the_call() {
     let mut net = Network::new();

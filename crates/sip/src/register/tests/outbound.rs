@@ -31,12 +31,17 @@ impl Rig {
     }
 
     fn bound_from(&mut self, from: &Path, port: u16, kind: u16) {
-        let request = self.pings.last().unwrap().1.clone();
+        let asked = self.pings.last().unwrap().1[4..20].to_vec();
+        self.bound_to(&asked, from, port, kind);
+    }
+
+    /// A binding response to a request of this cookie and transaction.
+    fn bound_to(&mut self, asked: &[u8], from: &Path, port: u16, kind: u16) {
         let port = (port ^ 0x2112).to_be_bytes();
         let address = [192, 0, 2, 1_u8].iter().zip([0x21, 0x12, 0xA4, 0x42]).map(|(octet, mask)| octet ^ mask);
         let address: Vec<u8> = address.collect();
         let attribute = [&[0, 0x20, 0, 8, 0, 1][..], &port, &address].concat();
-        let answer = [&kind.to_be_bytes()[..], &[0, 12], &request[4..20], &attribute].concat();
+        let answer = [&kind.to_be_bytes()[..], &[0, 12], asked, &attribute].concat();
         self.turn(|turn| turn.receive(from, answer.into()));
     }
 
@@ -214,6 +219,29 @@ fn rfc5626_4_4_2_over_udp_binding_requests_are_sent_within_24_to_29_seconds_and_
     assert!(rig.flow_failed().unwrap() <= Duration::from_secs(1));
     rig.wait_until(asked + 40.5);
     assert_eq!(rig.sent.len(), registered + 1);
+}
+
+#[test]
+fn cve_predictable_transaction_an_answer_to_a_guessed_question_changes_nothing() {
+    let mut rig = Rig::new();
+    rig.register(flow(1));
+    rig.accept_flow(&[]);
+    let asked = rig.pings[0].1[4..20].to_vec();
+    // An answer that is believed ends the repeats, and a refusal or another address the flow.
+    for octet in 4..16 {
+        let mut guess = asked.clone();
+        guess[octet] ^= 1;
+        for kind in [0x0101, 0x0111] {
+            rig.bound_to(&guess, &path(), 4_000, kind);
+        }
+    }
+    rig.wait_until(1.0);
+    assert_eq!(rig.pings.len(), 2, "no answer yet");
+    // The control: the very question.
+    rig.bound_to(&asked, &path(), 4_001, 0x0101);
+    rig.until_ping();
+    assert_eq!(rig.pings.len(), 3);
+    assert!((25.0..=30.0).contains(&rig.last_ping()), "{}", rig.last_ping());
 }
 
 #[test]
