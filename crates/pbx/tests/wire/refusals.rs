@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use audio::codec::Codec;
-use pbx::Limits;
-use sip::message::{HeaderId, Method};
+use pbx::{Limits, Role};
+use sip::message::{HeaderId, Method, Response};
 
+use crate::phone::Phone;
 use crate::setup::{config, nothing_left, phone, start, with_config, with_phones};
 use crate::sound::Sound;
 
@@ -45,6 +46,54 @@ fn rfc3261_8_2_7_an_invite_of_who_has_not_shown_who_he_is_is_answered_once_and_l
     let mut heard: Vec<u16> = stranger.responses_heard().map(|response| response.code().get()).collect();
     heard.sort_unstable();
     assert_eq!(heard, [400, 401], "no 100, and no repeats");
+}
+
+/// What an answer says but for what repeats the request, and the nonce.
+fn outline(response: &Response) -> String {
+    let repeated = ["via", "from", "to", "call-id", "cseq"];
+    let text = String::from_utf8_lossy(response.bytes()).into_owned();
+    let own = |line: &&str| line.split_once(':').is_none_or(|(name, _)| !repeated.contains(&&*name.to_lowercase()));
+    let line = |line: &str| match line.split_once("nonce=\"") {
+        Some((before, nonce)) => format!("{before}{}\n", nonce.split_once('"').unwrap().1),
+        None => format!("{line}\n"),
+    };
+    text.lines().filter(own).map(line).collect()
+}
+
+#[test]
+fn cve_account_enumeration_no_answer_tells_which_users_there_are() {
+    // One with a device, one without, nobody, and a number that is none.
+    let names = ["1001", "1003", "1009", "nobody"];
+    for role in [Role::Pbx, Role::Proxy, Role::Stateless, Role::Redirect, Role::Registrar] {
+        let domains = if role == Role::Pbx { Vec::new() } else { vec!["127.0.0.1".to_owned()] };
+        let (_running, address) = start(pbx::Config { role, domains, options_auth: true, ..config() });
+        assert_eq!(phone(address, "1001").register(120).code().get(), 200);
+        for method in ["REGISTER", "INVITE", "MESSAGE", "SUBSCRIBE", "PUBLISH", "OPTIONS"] {
+            let of = |name: &str| match method {
+                "REGISTER" => format!("sip:127.0.0.1:{}", address.port()),
+                _ => format!("sip:{name}@127.0.0.1:{}", address.port()),
+            };
+            let asked = names.map(|name| {
+                let to = format!("sip:{name}@127.0.0.1");
+                outline(&phone(address, "1002").ask_plain(method, &of(name), &to, None, &[]).1)
+            });
+            let guessed = names.map(|name| {
+                let to = format!("sip:{}@127.0.0.1", if method == "REGISTER" { name } else { "1002" });
+                outline(&Phone::new(address, name, "guessed").ask(method, &of("1002"), &to, None).1)
+            });
+            let codes = [&asked, &guessed].map(|all| all[0].split(' ').nth(1).unwrap().to_owned());
+            let right = match (role, method) {
+                (Role::Registrar, "REGISTER") | (Role::Pbx | Role::Redirect, _) => ["401", "403"],
+                (Role::Registrar, _) => ["405", "405"],
+                (_, "REGISTER") => ["401", "403"],
+                _ => ["407", "403"],
+            };
+            assert_eq!(codes, right, "{role:?} {method}");
+            for all in [asked, guessed] {
+                assert!(all.iter().all(|one| *one == all[0]), "{role:?} {method}: {all:#?}");
+            }
+        }
+    }
 }
 
 #[test]
