@@ -317,6 +317,12 @@ pub struct Limits {
     /// Octets in each SIP loop of messages that have not come to their end on connections; with one more the connection whose message began first is closed.
     /// 16 MiB.
     pub unfinished_octets: usize,
+    /// How long a connection may stay silent: more than [`RegisterConfig::flow_timer`], or devices that keep to that are cut off. 15 minutes.
+    pub idle: Duration,
+    /// How long the handshakes of TLS and of a WebSocket may take together, on either side. 10 s.
+    pub handshake_time: Duration,
+    /// How long a message on a connection may take from its first octet to its last, and who connects to send his first. 32 s.
+    pub message_time: Duration,
     /// Octets of a message; one of more is answered 513, or ends its connection. 65,535.
     pub message_octets: usize,
     /// Users of [`SqliteConfig::users`] and [`Config::users`] together. With one more the server does not start, or does not take the change. 100,000.

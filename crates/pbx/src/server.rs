@@ -215,6 +215,9 @@ fn streams(limits: &crate::config::Limits) -> net::StreamLimits {
         per_address: limits.connections_per_address,
         handshakes: limits.handshakes,
         unfinished: limits.unfinished_octets,
+        idle: limits.idle,
+        handshake: limits.handshake_time,
+        message: limits.message_time,
         ..usual
     }
 }
@@ -307,4 +310,28 @@ impl Running {
 /// Whether sockets of IPv6 can be had at all.
 fn has_ipv6() -> bool {
     std::net::UdpSocket::bind((std::net::Ipv6Addr::UNSPECIFIED, 0)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Limits;
+
+    #[test]
+    fn what_connections_may_take_is_what_the_configuration_says() {
+        let limits = Limits {
+            connections_per_address: 2,
+            handshakes: 3,
+            unfinished_octets: 4,
+            idle: Duration::from_secs(5),
+            handshake_time: Duration::from_secs(6),
+            message_time: Duration::from_secs(7),
+            ..Limits::default()
+        };
+        let streams = streams(&limits);
+        assert_eq!((streams.per_address, streams.handshakes, streams.unfinished), (2, 3, 4));
+        assert_eq!([streams.idle, streams.handshake, streams.message].map(|span| span.as_secs()), [5, 6, 7]);
+        let (usual, net) = (super::streams(&Limits::default()), net::StreamLimits::default());
+        assert_eq!(format!("{usual:?}"), format!("{net:?}"), "the defaults are those of connections anywhere");
+    }
 }

@@ -111,6 +111,23 @@ impl Config {
             let (at, key, found) = (place(sources, &key), key.join("."), format!("\"{}\"", users.display()));
             return Err(ConfigError::Value { at, key, found, expected: expected.to_owned() });
         }
+        if self.limits.idle <= self.register.flow_timer {
+            let keys = [["limits", "idle_secs"], ["register", "flow_timer_secs"]].map(|key| key.map(str::to_owned));
+            // One of the two may be a default.
+            let [idle, timer] = keys.map(|key| (place(sources, &key), key.join(".")));
+            let ((at, key), span, expected) = match idle {
+                (Some(at), key) => (
+                    (Some(at), key),
+                    self.limits.idle,
+                    "more than `register.flow_timer_secs`: devices are told to wait so long",
+                ),
+                _ => {
+                    (timer, self.register.flow_timer, "less than `limits.idle_secs`: silent connections are ended then")
+                }
+            };
+            let found = span.as_secs().to_string();
+            return Err(ConfigError::Value { at, key, found, expected: expected.to_owned() });
+        }
         if self.is_stateless_in_loops() {
             let key = ["shards".to_owned()];
             let (at, [key]) = (place(sources, &key), key);

@@ -146,6 +146,9 @@ impl Config {
         put(&mut table, "connections_per_address", number(limits.connections_per_address));
         put(&mut table, "handshakes", number(limits.handshakes));
         put(&mut table, "unfinished_octets", number(limits.unfinished_octets));
+        put(&mut table, "idle_secs", secs(limits.idle));
+        put(&mut table, "handshake_secs", secs(limits.handshake_time));
+        put(&mut table, "message_secs", secs(limits.message_time));
         put(&mut table, "message_octets", number(limits.message_octets));
         put(&mut table, "users", number(limits.users));
         put(&mut table, "calls_listed", number(limits.calls_listed));

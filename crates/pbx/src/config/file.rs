@@ -103,6 +103,9 @@
 //! connections_per_address = 1000  # accepted from one address
 //! handshakes = 512                # of TLS and WebSockets at a time
 //! unfinished_octets = 16777216    # of messages that have not come to their end on connections, for each SIP loop
+//! idle_secs = 900                 # of silence on a connection; more than register.flow_timer_secs
+//! handshake_secs = 10             # for those of TLS and WebSockets
+//! message_secs = 32               # for a message on a connection, from its first octet to its last, and for the first after connecting
 //! message_octets = 65535          # of one message
 //! users = 100000                  # where [sqlite] has some
 //! calls_listed = 1000             # in a status

@@ -64,7 +64,7 @@ pub(super) const WEBSOCKET: [&str; 1] = ["origins"];
 pub(super) const SIP: [&str; 8] =
     ["t1_ms", "t2_ms", "t4_ms", "session_timer_secs", "session_timer_min_secs", "rest_ms", "dscp", "proxies"];
 pub(super) const SQLITE: [&str; 2] = ["bindings", "users"];
-pub(super) const LIMITS: [&str; 15] = [
+pub(super) const LIMITS: [&str; 18] = [
     "calls",
     "calls_per_user",
     "registrations",
@@ -76,6 +76,9 @@ pub(super) const LIMITS: [&str; 15] = [
     "connections_per_address",
     "handshakes",
     "unfinished_octets",
+    "idle_secs",
+    "handshake_secs",
+    "message_secs",
     "message_octets",
     "users",
     "calls_listed",
@@ -310,6 +313,15 @@ impl Config {
         }
         if let Some(entry) = section.get("connections") {
             limits.connections = Some(count(&entry)?);
+        }
+        for (key, place) in [
+            ("idle_secs", &mut limits.idle),
+            ("handshake_secs", &mut limits.handshake_time),
+            ("message_secs", &mut limits.message_time),
+        ] {
+            if let Some(entry) = section.get(key) {
+                *place = secs(&entry, 1)?;
+            }
         }
         if let Some(entry) = section.get("retry_after_secs") {
             limits.retry_after = secs(&entry, 0)?;

@@ -280,7 +280,7 @@ tls = { certificate = "own.pem", key = "key.pem", client_ca = "devices.pem", cli
 websocket = { origins = ["https://phone.example.com", "http://localhost:3000"] }
 sip = { t1_ms = 1000, t2_ms = 1001, t4_ms = 1002, rest_ms = 1, dscp = "24", proxies = ["10.0.0.0/8", "::1"], session_timer_secs = 300, session_timer_min_secs = 200 }
 trust = { networks = ["192.0.2.0/24"], users = ["gateway"] }
-limits = { calls = 1, calls_per_user = 2, registrations = 3, contacts_per_user = 4, users = 5, connections = 5, connections_per_address = 7, handshakes = 8, unfinished_octets = 9, message_octets = 70000, retry_after_secs = 6 }
+limits = { calls = 1, calls_per_user = 2, registrations = 3, contacts_per_user = 4, users = 5, connections = 5, connections_per_address = 7, handshakes = 8, unfinished_octets = 9, idle_secs = 14, handshake_secs = 15, message_secs = 16, message_octets = 70000, retry_after_secs = 6 }
 "#;
 
 #[test]
@@ -461,6 +461,29 @@ fn users_that_share_no_hash_are_told() {
     assert!(error.starts_with("line 3, column 7: `users.2.ha1`"), "{error}");
     read(&format!("digest = 'md5'\n[users.2]\nha1 = '{md5}'\n[users.3]\npassword = 'x'\n")).unwrap();
     read(&format!("[users.2]\nha1 = '{md5}'\n")).unwrap();
+}
+
+#[test]
+fn silence_is_allowed_for_longer_than_devices_are_told_to_wait() {
+    for (text, expected) in [
+        ("limits.idle_secs = 120", "line 1, column 20: `limits.idle_secs`: found 120, expected more than"),
+        (
+            "register.flow_timer_secs = 900",
+            "line 1, column 28: `register.flow_timer_secs`: found 900, expected less than",
+        ),
+        ("register.flow_timer_secs = 7\nlimits.idle_secs = 7", "line 2, column 20: `limits.idle_secs`: found 7"),
+        ("limits.idle_secs = 0", "expected a whole number from 1 to"),
+    ] {
+        let error = read(text).unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+    for text in [
+        "limits.idle_secs = 121",
+        "register.flow_timer_secs = 899",
+        "register.flow_timer_secs = 900\nlimits.idle_secs = 901",
+    ] {
+        read(text).unwrap();
+    }
 }
 
 #[test]

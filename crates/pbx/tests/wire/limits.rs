@@ -1,6 +1,9 @@
 //! Limits on what a peer can make grow: what is at the limit is taken, one more is not, and room comes back.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::sync::Barrier;
+use std::time::{Duration, Instant};
 
 use audio::codec::Codec;
 use pbx::{Config, Limits};
@@ -19,6 +22,47 @@ fn limited(shards: u8, change: impl Fn(&mut Limits)) -> Config {
 fn refused_for_now(answer: &Response) {
     assert_eq!(answer.code().get(), 503);
     assert!(answer.headers().text(HeaderId::RetryAfter).is_some(), "{answer:?}");
+}
+
+/// Whether a connection that says nothing of its own has been ended by the server.
+fn is_ended(stream: &mut TcpStream) -> bool {
+    stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    match stream.read(&mut [0; 64]) {
+        Ok(length) => length == 0,
+        Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+    }
+}
+
+/// How long it takes until the server ends a connection on which this was said; another that pings meanwhile stands.
+fn ended_after(said: &[u8], change: impl Fn(&mut Limits)) -> Duration {
+    let (running, _) = start(limited(1, change));
+    let connect = || TcpStream::connect(running.bound()[1].address).unwrap();
+    let ping = |stream: &mut TcpStream| {
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.write_all(b"\r\n\r\n").unwrap();
+        stream.read_exact(&mut [0; 2]).unwrap();
+    };
+    let (mut silent, mut other) = (connect(), connect());
+    // Before, not after: what the server counts begins later, however long it takes to get there.
+    let begun = Instant::now();
+    ping(&mut silent);
+    silent.write_all(said).unwrap();
+    while !is_ended(&mut silent) {
+        ping(&mut other);
+        assert!(begun.elapsed() < Duration::from_secs(10), "it stands");
+    }
+    let took = begun.elapsed();
+    ping(&mut other);
+    took
+}
+
+#[test]
+fn silent_connections_and_messages_without_end_are_ended_in_the_time_that_is_set() {
+    let (set, late) = (Duration::from_millis(900), Duration::from_secs(5));
+    let took = ended_after(b"", |limits| limits.idle = set);
+    assert!((set..late).contains(&took), "{took:?}");
+    let took = ended_after(b"OPTIONS sip:", |limits| limits.message_time = set);
+    assert!((set..late).contains(&took), "{took:?}");
 }
 
 #[test]
