@@ -391,12 +391,17 @@ impl Account {
     }
 
     fn complete(&self, given: &str) -> String {
-        let given = given.trim();
-        let bare = !given.is_empty() && !given.contains([':', '@', '.', '[']);
-        match domain(&self.aor).filter(|_| bare) {
-            Some(domain) => domain.as_str().replacen("sip:", &format!("sip:{given}@"), 1),
-            None => given.to_owned(),
-        }
+        complete(&self.aor, given)
+    }
+}
+
+/// A name without a domain is one at that of the account, by the account's scheme and transport.
+fn complete(aor: &UriBuf, given: &str) -> String {
+    let given = given.trim();
+    let bare = !given.is_empty() && !given.contains([':', '@', '.', '[']);
+    match domain(aor).filter(|_| bare) {
+        Some(domain) => domain.as_str().replacen(':', &format!(":{given}@"), 1),
+        None => given.to_owned(),
     }
 }
 
@@ -437,5 +442,26 @@ fn flows(spec: &RegisterSpec, urn: &str, proxies: &[UriBuf]) -> Result<Vec<Regis
     match proxies {
         [] => Ok(vec![flow(1, None)]),
         all => Ok((1..).zip(all).map(|(number, proxy)| flow(number, Some(proxy))).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_a_domain_is_one_at_that_of_the_account() {
+        let complete = |aor: &str, given: &str| complete(&aor.parse::<UriBuf>().unwrap(), given);
+        for (aor, expected) in [
+            ("sip:alice@example.com", "sip:600@example.com"),
+            ("sip:alice@example.com:5070;transport=tls", "sip:600@example.com:5070;transport=tls"),
+            ("sips:alice@example.com", "sips:600@example.com"),
+            ("sips:alice@[2001:db8::1]:5071", "sips:600@[2001:db8::1]:5071"),
+        ] {
+            assert_eq!(complete(aor, " 600 "), expected);
+            for whole in ["sip:bob@a.example", "bob@a.example", "a.example", "[::1]", "tel:+49", ""] {
+                assert_eq!(complete(aor, whole), whole, "{aor}");
+            }
+        }
     }
 }
