@@ -215,6 +215,56 @@ fn baresip_registers_over_tls_calls_the_echo_and_is_called() {
 }
 
 #[test]
+fn a_number_alone_is_called_over_tls_where_the_account_says_so_or_the_option() {
+    let (server, address) = serve(&[]);
+    let trusted = certificate(&server);
+    let plain = format!("sip:1001@{address}");
+    for (account, more) in
+        [(format!("sips:1001@{address}"), vec![]), (format!("{plain};transport=tls"), vec![]), (plain, vec!["--tls"])]
+    {
+        let identity = ["--account", &account, "--password", "secret1", "--tls-ca", trusted.to_str().unwrap()];
+        let call = ["call", "600", "--no-register", "--tone", "440", "--for", "3", "--expect-tone", "440"];
+        let (code, output) = offhook::start(&[&call[..], &identity, &more].concat()).finish();
+        assert_eq!(code, 0, "{account}: {output}");
+    }
+    // What cannot be had over TLS is not called at all.
+    for target in ["600", "sip:600@127.0.0.1;transport=udp"] {
+        let (code, output) = offhook::start(&["call", target, "--tls"]).finish();
+        assert!(code == 2 && output.contains("--tls: "), "{code} {output}");
+    }
+}
+
+#[test]
+fn baresip_calls_a_robot_that_listens_over_tls_and_openssl_trusts_it_by_its_certificate() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for folder in [&folder, &other] {
+        made_by_openssl(folder.path(), "IP:127.0.0.1");
+    }
+    let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| folder.path().join(name));
+    let address = format!("127.0.0.1:{}", free_port());
+    let files = ["--tls-cert", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+    let (mut robot, _) = offhook::answer(&[&["--echo", "--tls", &address][..], &files].concat());
+    robot.wait_for(&format!("listening on tls {address}"));
+    let mut client = s_client(&address, &certificate, &options("robot"), "-tls1_3");
+    client.wait_for("SIP/2.0 200 OK");
+    let (code, output) = s_client(&address, &other.path().join("certificate.pem"), &options("x"), "-tls1_3").finish();
+    assert!(code != 0 && output.contains("verify error") && !output.contains("SIP/2.0"), "{output}");
+    let account = "<sip:b@127.0.0.1;transport=tls>;regint=0";
+    let mut phone = Baresip::with_settings(account, 1000, &format!("sip_cafile {}\n", certificate.display()));
+    phone.command("dial", &format!("sip:robot@{address};transport=tls"));
+    phone.wait_for("CALL_ESTABLISHED");
+    phone.talk();
+    phone.command("hangup", "");
+    phone.wait_for("CALL_CLOSED");
+    let heard = seconds_of(&phone.recording(), 1000.0);
+    assert!(heard >= 3.0, "its own 1000 Hz came back for {heard} s");
+    phone.stop();
+    // Without a certificate there is nothing to show.
+    let (code, output) = offhook::start(&["answer", "--tls", &address]).finish();
+    assert!(code == 2 && output.contains("--tls-cert"), "{code} {output}");
+}
+
+#[test]
 fn our_phone_registers_and_calls_through_kamailio_over_tls_and_only_where_the_name_is_right() {
     let folder = tempfile::tempdir().unwrap();
     made_by_openssl(folder.path(), "URI:sip:127.0.0.1,DNS:elsewhere.example");

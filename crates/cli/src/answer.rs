@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use media::MediaEvent;
 use net::media::{MediaConfig, MediaThread, PortRange};
 use net::trace::Trace;
-use net::{Clock, CommandError, LoopConfig, SipLoop, StartError, WebSockets};
+use net::{Bind, Clock, CommandError, LoopConfig, SipLoop, StartError, WebSockets};
+use sip::Transport;
 use sip::message::StatusCode;
 use sip::register::RegisterSpec;
 
@@ -124,10 +125,15 @@ fn listening(args: &args::Answer, trace: Trace) -> Result<LoopConfig, Fault> {
     let capabilities = Robot::capabilities(timer.is_some(), args.allow_watchers);
     (stack.allow, stack.supported) = (capabilities.allow, capabilities.supported);
     stack.session.timer = timer.unwrap_or_default();
-    let mut config = LoopConfig::new(phone::udp_and_tcp(&phone::addresses(&args.identity.sip)), stack);
+    let mut binds = phone::udp_and_tcp(&phone::addresses(&args.identity.sip));
+    binds.extend(args.tls.iter().map(|address| Bind { transport: Transport::Tls, address: *address }));
+    let mut config = LoopConfig::new(binds, stack);
     config.trace = trace;
     config.look_up(phone::names(&args.identity));
     config.tls.client = phone::trust(&args.identity.tls)?;
+    if !args.tls.is_empty() {
+        config.tls.server = phone::shown(&args.identity.tls)?;
+    }
     if let Some(server) = identity::websocket(&args.identity).map_err(Fault::usage)? {
         config.web = Arc::new(WebSockets { resource: server.resource().to_owned(), ..WebSockets::default() });
     }

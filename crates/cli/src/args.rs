@@ -247,7 +247,7 @@ pub(crate) struct Tls {
     /// Trust the certificates in this PEM file, authorities' or a server's own, instead of those that the system trusts.
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,
-    /// Show this certificate where a server asks for one; PEM.
+    /// Show this certificate where a server asks for one, and `answer --tls` to whoever connects; PEM.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub(crate) tls_cert: Option<PathBuf>,
     /// Its private key, PEM.
@@ -305,7 +305,7 @@ impl Timer {
 }
 
 /// Arguments of `call`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Call {
     /// Whom: a SIP URI, user@host, or just a user at the account's domain; without an account, at the `offhook serve` of this machine.
     pub(crate) target: String,
@@ -336,6 +336,9 @@ pub(crate) struct Call {
     /// Insist that the callee says reliably that it rings (100rel): one that cannot refuses with 420, exit code 7.
     #[arg(long)]
     pub(crate) reliable: bool,
+    /// Ask over TLS or not at all: as with ;transport=tls behind target, account and proxies.
+    #[arg(long, conflicts_with = "ws")]
+    pub(crate) tls: bool,
     /// Call without telling who we are: From names nobody, and those on the way are asked to hide the rest.
     #[arg(long)]
     pub(crate) anonymous: bool,
@@ -414,6 +417,9 @@ pub(crate) struct Answer {
     /// End after so many calls.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) calls: Option<u64>,
+    /// Listen for SIP over TLS there, with the certificate of --tls-cert (repeatable).
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address, requires = "tls_cert")]
+    pub(crate) tls: Vec<SocketAddr>,
     /// T1 of RFC 3261 in milliseconds: 64 of them are waited for an ACK.
     #[arg(long, value_name = "MILLIS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(20..=5_000))]
     pub(crate) t1_ms: u64,

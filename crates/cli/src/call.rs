@@ -18,6 +18,7 @@ use ua::{Audio, Call, CallEvent, Dialing, Ended, InfoKind, OutgoingBuilder, Play
 
 use crate::args::{self, DtmfMode};
 use crate::exit::{Exit, Fault};
+use crate::identity;
 use crate::interrupt::Interrupts;
 use crate::out::Out;
 use crate::phone::{self, Phone};
@@ -37,8 +38,26 @@ const DIGIT: Duration = Duration::from_millis(250);
 
 /// Runs the verb.
 pub(crate) fn run(args: &args::Call, out: &mut Out) -> Exit {
-    let result = phone::runtime().and_then(|runtime| runtime.block_on(place(args, out)));
+    let result =
+        secured(args).and_then(|args| phone::runtime().and_then(|runtime| runtime.block_on(place(&args, out))));
     phone::conclude(result, out)
+}
+
+/// The same, with all addresses over TLS where that is asked for.
+fn secured(args: &args::Call) -> Result<args::Call, Fault> {
+    let mut args = args.clone();
+    if !args.tls {
+        return Ok(args);
+    }
+    if args.identity.account.is_none() && phone::is_bare(&args.target) {
+        let why = "a number without an account is called at the `offhook serve` of this machine, without TLS";
+        return Err(Fault::usage(format!("--tls: {}: {why}", args.target)));
+    }
+    let given = &mut args.identity;
+    for address in [&mut args.target].into_iter().chain(&mut given.account).chain(&mut given.proxy) {
+        *address = identity::over_tls(address).map_err(Fault::usage)?;
+    }
+    Ok(args)
 }
 
 async fn place(args: &args::Call, out: &mut Out) -> Result<Exit, Fault> {

@@ -6,7 +6,7 @@ use sip::message::UriBuf;
 use sip::register::{Instance, RegisterSpec};
 use ua::WebSocketUrl;
 
-use crate::{args, instance};
+use crate::{args, instance, phone};
 
 /// Proxies by which one account is registered.
 const MOST_PROXIES: usize = 8;
@@ -113,6 +113,30 @@ pub(crate) fn websocket(given: &args::Identity) -> Result<Option<WebSocketUrl>, 
     url.map_err(|error| format!("--ws: {error}"))
 }
 
+/// An address as people write it, reached over TLS and by nothing else. A number alone goes where its account does.
+///
+/// # Errors
+/// What is wrong with it: that it asks for another transport itself, for one.
+pub(crate) fn over_tls(address: &str) -> Result<String, String> {
+    if phone::is_bare(address) {
+        return Ok(address.to_owned());
+    }
+    let uri = sip_uri(address, "--tls")?;
+    let parsed = uri.as_uri();
+    if !parsed.headers().is_empty() {
+        return Err(format!("--tls: {address}: expected no header fields in an address"));
+    }
+    match parsed.transport() {
+        _ if parsed.is_secure() => Ok(uri.to_string()),
+        Some(transport) if transport.eq_ignore_ascii_case("tls") => Ok(uri.to_string()),
+        Some(other) => Err(format!("--tls: {address} asks for the transport {other} itself")),
+        None => {
+            let secured = uri.with_param("transport", Some("tls"));
+            secured.map(|uri| uri.to_string()).map_err(|why| format!("--tls: {address}: {why}"))
+        }
+    }
+}
+
 /// A SIP URI as people write it: with or without scheme.
 fn sip_uri(text: &str, option: &str) -> Result<UriBuf, String> {
     ua::read_address(text).map_err(|error| format!("{option}: {error}"))
@@ -134,4 +158,25 @@ pub(crate) fn secret(given: &str) -> Result<String, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read the password in {path}: {error}"))?;
     let line = text.lines().next().unwrap_or_default().trim_end();
     if line.is_empty() { Err(format!("{path}: expected a password in the first line")) } else { Ok(line.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_over_tls_says_so_unless_it_says_something_else() {
+        for (given, expected) in [
+            ("600", "600"),
+            ("bob@example.com", "sip:bob@example.com;transport=tls"),
+            ("sip:127.0.0.1:5061;lr", "sip:127.0.0.1:5061;lr;transport=tls"),
+            ("sip:bob@example.com;transport=TLS", "sip:bob@example.com;transport=TLS"),
+            ("sips:bob@example.com", "sips:bob@example.com"),
+        ] {
+            assert_eq!(over_tls(given).unwrap(), expected);
+        }
+        for wrong in ["sip:bob@example.com;transport=udp", "sip:bob@example.com?Subject=x", "tel:+49"] {
+            over_tls(wrong).unwrap_err();
+        }
+    }
 }

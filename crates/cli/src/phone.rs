@@ -3,7 +3,7 @@
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use net::tls::{OwnCertificate, TlsClient, TlsError, Trust};
+use net::tls::{Clients, OwnCertificate, TlsClient, TlsError, TlsServer, Trust};
 use net::trace::Trace;
 use net::{Bind, Names};
 use sip::Transport;
@@ -130,11 +130,6 @@ pub(crate) fn names(given: &args::Identity) -> Names {
 /// # Errors
 /// When a file cannot be read or used.
 pub(crate) fn trust(given: &args::Tls) -> Result<TlsClient, Fault> {
-    let wrong = |error: TlsError| Fault::new(Exit::Configuration, error);
-    let own = match (&given.tls_cert, &given.tls_key) {
-        (Some(certificate), Some(key)) => Some(OwnCertificate::read(certificate, key).map_err(wrong)?),
-        _ => None,
-    };
     let trust = match &given.tls_ca {
         Some(file) => Trust::File(file.clone()),
         None if given.tls_insecure => {
@@ -145,7 +140,27 @@ pub(crate) fn trust(given: &args::Tls) -> Result<TlsClient, Fault> {
         }
         None => Trust::System,
     };
-    TlsClient::new(trust, own).map_err(wrong)
+    TlsClient::new(trust, own_certificate(given)?).map_err(unusable)
+}
+
+/// What those see who connect to us over TLS; nothing where no certificate is given.
+///
+/// # Errors
+/// As [`trust`].
+pub(crate) fn shown(given: &args::Tls) -> Result<Option<TlsServer>, Fault> {
+    let own = own_certificate(given)?;
+    own.map(|own| TlsServer::new(own, &Clients::Unasked).map_err(unusable)).transpose()
+}
+
+fn own_certificate(given: &args::Tls) -> Result<Option<OwnCertificate>, Fault> {
+    match (&given.tls_cert, &given.tls_key) {
+        (Some(certificate), Some(key)) => OwnCertificate::read(certificate, key).map(Some).map_err(unusable),
+        _ => Ok(None),
+    }
+}
+
+fn unusable(error: TlsError) -> Fault {
+    Fault::new(Exit::Configuration, error)
 }
 
 /// What to listen on: what is given, or a free port of all addresses, of both families where the machine has both.
