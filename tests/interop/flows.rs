@@ -1,9 +1,14 @@
-//! Registrations over flows (RFC 5626) and addresses of instances (RFC 5627): phones of ours, baresip and Kamailio.
+//! Registrations over flows (RFC 5626) and addresses of instances (RFC 5627): phones of ours, baresip and Kamailio; and coturn, which their pings are for.
 
+use std::net::{SocketAddr, UdpSocket};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::baresip::Baresip;
 use super::kamailio::Kamailio;
+use super::sipp;
 use crate::program::offhook::{self, Server, USERS};
 use crate::program::{PATIENCE, Program, free_port};
 
@@ -28,6 +33,84 @@ fn robot(home: &Server, transport: &str, proxies: &[&Server]) -> Program {
     let mut robot = offhook::start(&arguments);
     robot.wait_until(|seen| seen.matches("registered").count() >= proxies.len());
     robot
+}
+
+/// A port of SIP and STUN, each served by another program behind it.
+struct Front {
+    address: SocketAddr,
+    /// Binding requests that came.
+    pings: Arc<AtomicUsize>,
+}
+
+/// Datagrams of a phone go to the server of what they are, and what comes back goes to the phone. Where there is no server of STUN it is silent.
+fn front(sip: &str, stun: Option<SocketAddr>) -> Front {
+    let sockets = [UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap()].map(Arc::new);
+    let (address, sip): (_, SocketAddr) = (sockets[0].local_addr().unwrap(), sip.parse().unwrap());
+    let (pings, phone) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(address)));
+    let [outside, inside] = sockets.clone();
+    let (counted, known) = (Arc::clone(&pings), Arc::clone(&phone));
+    // Both end with the process: nobody waits for them.
+    std::thread::spawn(move || {
+        let mut datagram = [0; 4_096];
+        while let Ok((length, from)) = outside.recv_from(&mut datagram) {
+            *known.lock().unwrap() = from;
+            // RFC 8489 section 5: two zero bits, and the cookie.
+            let is_stun = datagram[0] < 0x40 && datagram[4..8] == [0x21, 0x12, 0xa4, 0x42];
+            counted.fetch_add(usize::from(is_stun), Ordering::SeqCst);
+            let server = if is_stun { stun } else { Some(sip) };
+            if let Some(to) = server {
+                inside.send_to(&datagram[..length], to).unwrap();
+            }
+        }
+    });
+    let [outside, inside] = sockets;
+    std::thread::spawn(move || {
+        let mut datagram = [0; 4_096];
+        while let Ok((length, _)) = inside.recv_from(&mut datagram) {
+            outside.send_to(&datagram[..length], *phone.lock().unwrap()).unwrap();
+        }
+    });
+    Front { address, pings }
+}
+
+/// A server of STUN and nothing else, by coturn.
+fn coturn(folder: &std::path::Path) -> (Program, SocketAddr) {
+    let port = free_port();
+    let mut command = Command::new("turnserver");
+    command.args(["-n", "--stun-only", "--no-tls", "--no-dtls", "--no-cli", "--log-file=stdout"]);
+    command.args(["--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", &format!("--listening-port={port}")]);
+    for (option, file) in [("pidfile", "pid"), ("userdb", "users")] {
+        command.arg(format!("--{option}={}", folder.join(file).display()));
+    }
+    let server = Program::start(&mut command);
+    sipp::await_port(port);
+    (server, SocketAddr::from(([127, 0, 0, 1], port)))
+}
+
+#[test]
+fn rfc5626_4_4_2_what_coturn_says_to_the_ping_of_a_phone_is_its_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_coturn, stun) = coturn(folder.path());
+    let homes = [offhook::serve(&USERS), offhook::serve(&USERS)];
+    let fronts = [front(&homes[0].address, Some(stun)), front(&homes[1].address, None)];
+    let _robots = [0, 1].map(|which| {
+        let (account, outbound) = (format!("sip:1002@{}", homes[which].address), format!("--outbound={URN}"));
+        let proxy = format!("--proxy=sip:{};transport=udp;lr", fronts[which].address);
+        let identity = ["--sip", "127.0.0.1:0", "--account", &account, "--password", "secret2"];
+        let mut robot = offhook::start(&[&["answer", "--echo", &proxy, &outbound], &identity[..]].concat());
+        robot.wait_for("registered");
+        robot
+    });
+    // The control: who hears nothing asks again after half a second, one, and two.
+    let end = Instant::now() + PATIENCE;
+    while fronts[1].pings.load(Ordering::SeqCst) < 4 {
+        assert!(Instant::now() < end, "no pings");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    // The other one began before, and is content, though the machine may have been busy for a second or three.
+    let asked = fronts[0].pings.load(Ordering::SeqCst);
+    assert!((1..4).contains(&asked), "{asked}");
+    assert_eq!(homes[0].status()["registrations"], 1);
 }
 
 /// What becomes of a call of 1001 to 1002 at a home that hears itself: its exit code and what it says.

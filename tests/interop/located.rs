@@ -1,7 +1,7 @@
 //! RFC 3263 by a real name server, dnsmasq on loopback, with SIPp on the ports that its records name. Which server answered is in its Server line.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use tempfile::TempPath;
 use super::names::{call_to_a_contact, dnsmasq_with, robot};
 use super::sipp;
 use super::tls::made_by_openssl;
+use crate::acceptance::wire::{Wire, code};
 use crate::program::{Program, free_port, offhook};
 
 /// A server that answers OPTIONS so, over this transport, and its port.
@@ -20,8 +21,20 @@ struct Server {
 }
 
 fn server(answer: &str, transport: &str) -> Server {
+    serving(sipp::with("uas_options.xml", "FINAL", answer), transport)
+}
+
+/// One that is busy for all who call, and its port.
+fn busy() -> Server {
+    let scenario = sipp::with("uas_options.xml", "FINAL", "486 Busy Here");
+    let text = std::fs::read_to_string(&scenario).unwrap();
+    let end = "<recv request=\"ACK\"/>\n</scenario>";
+    std::fs::write(&scenario, text.replace("\"OPTIONS\"", "\"INVITE\"").replace("</scenario>", end)).unwrap();
+    serving(scenario, "u1")
+}
+
+fn serving(scenario: TempPath, transport: &str) -> Server {
     let port = free_port();
-    let scenario = sipp::with("uas_options.xml", "FINAL", answer);
     let mut command = Command::new("sipp");
     command.arg("-sf").arg(&scenario).current_dir(std::env::temp_dir());
     command.args(["-i", "127.0.0.1", "-p", &port.to_string(), "-t", transport, "-nostdin", "-timeout", "60s"]);
@@ -34,11 +47,11 @@ fn server(answer: &str, transport: &str) -> Server {
 }
 
 /// Waits until a program listens on this TCP port of loopback.
-fn await_listener(port: u16) {
+pub(super) fn await_listener(port: u16) {
     let end = Instant::now() + crate::program::PATIENCE;
     let wanted = format!("0100007F:{port:04X} 00000000:0000 0A");
     while !std::fs::read_to_string("/proc/net/tcp").unwrap().contains(&wanted) {
-        assert!(Instant::now() < end, "SIPp does not listen on {port}");
+        assert!(Instant::now() < end, "nobody listens on {port}");
         std::thread::yield_now();
     }
 }
@@ -116,6 +129,54 @@ fn rfc3263_4_3_the_next_server_is_asked_when_the_first_is_dead_or_unavailable() 
     }
     let (code, output) = options("sip:x@none.example", &at);
     assert_eq!(code, 7, "{output}");
+}
+
+/// How many datagrams wait at a socket; they are taken.
+fn heard(socket: &UdpSocket) -> usize {
+    socket.set_nonblocking(true).unwrap();
+    let heard = std::iter::from_fn(|| socket.recv(&mut [0; 4_096]).ok()).count();
+    socket.set_nonblocking(false).unwrap();
+    heard
+}
+
+#[test]
+fn rfc3263_4_3_a_silent_server_is_given_up_in_time_and_passed_over_from_then_on() {
+    let (good, silent) = (busy(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let port = silent.local_addr().unwrap().port();
+    let (_names, at) = dnsmasq_with(&[
+        srv("_sip._udp.silent.example", port, 10, 0),
+        srv("_sip._udp.silent.example", good.port, 20, 0),
+        srv("_sip._udp.other.example", port, 10, 0),
+        srv("_sip._udp.other.example", good.port, 20, 0),
+    ]);
+    // 64*T1 is 3.2 s.
+    let settings =
+        format!("[dns]\nservers = [\"{at}\"]\n[sip]\nt1_ms = 50\n[proxy]\nauthenticate = \"off\"\nrelay = true\n");
+    let given_up = Duration::from_millis(3_200);
+    let config = offhook::configuration(&settings);
+    let role = ["--role", "proxy", "--config", config.path().to_str().unwrap()];
+    let proxy = offhook::serve(&[&offhook::USERS[..], &role].concat());
+    let mut wire = Wire::to(&proxy.address);
+    // Calls: where nobody has answered anything else in time it is too late to ask another (RFC 4320 section 4.2).
+    let mut ask = |host: &str| {
+        let mut invite = wire.ask("INVITE");
+        invite.uri = format!("sip:x@{host}");
+        invite.to = format!("<{}>", invite.uri);
+        let begun = Instant::now();
+        let answer = wire.final_of(&invite);
+        assert_eq!(code(&answer), 486, "{answer}");
+        assert!(answer.contains(&format!("Server: port {}", good.port)), "{answer}");
+        begun.elapsed()
+    };
+    assert!(ask("silent.example") >= given_up);
+    assert!(heard(&silent) > 1, "it was asked, and again");
+    for _ in 0..3 {
+        assert!(ask("silent.example") < given_up);
+        assert_eq!(heard(&silent), 0, "it is passed over");
+    }
+    // The control: what happened under one name says nothing of another.
+    assert!(ask("other.example") >= given_up);
+    assert!(heard(&silent) > 1);
 }
 
 #[test]

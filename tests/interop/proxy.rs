@@ -3,6 +3,7 @@
 use super::baresip::Baresip;
 use super::kamailio::Kamailio;
 use super::sipp;
+use crate::acceptance::wire::Wire;
 use crate::program::offhook::{self, Server, USERS};
 use crate::program::sound::seconds_of;
 use crate::program::{Program, free_port};
@@ -67,6 +68,45 @@ fn scenario_that_wants_a_record_route_fails_where_there_is_none() {
     let (code, output) = call(&server, "proxied_caller_answered.xml", "secret1");
     assert_ne!(code, 0, "{output}");
     phone.kill();
+}
+
+#[test]
+fn what_sipp_sends_back_as_it_came_is_a_loop_and_what_it_sends_on_is_none() {
+    // The last is the control: what it waits for does not come.
+    for (again, code, comes) in [("1002", "482", true), ("1001", "480", true), ("1002", "480", false)] {
+        let server = serve("proxy.authenticate = \"off\"\n");
+        let file = sipp::with("uas_sends_back.xml", "AGAIN", again);
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("FINAL", code)).unwrap();
+        let phone = callee(&server, file.to_str().unwrap());
+        let mut wire = Wire::to(&server.address);
+        let mut message = wire.ask("MESSAGE");
+        message.uri = format!("sip:1002@{}", server.address);
+        message.to = format!("<{}>", message.uri);
+        assert_eq!(wire.code_of(&message), 200);
+        let (ended, output) = phone.finish();
+        assert_eq!(ended == 0, comes, "{again} {code}: {output}");
+    }
+}
+
+#[test]
+fn sipp_that_allows_less_breadth_than_a_call_takes_is_told_440() {
+    let server = serve("");
+    for _ in 0..2 {
+        let credentials = ["-m", "1", "-s", "1002", "-au", "1002", "-ap", "secret2"];
+        went_well(sipp::start_at(free_port(), "uas_registers.xml", &server.address, &credentials).finish());
+    }
+    let called_with = |breadth: u32| {
+        let file = asked_by_proxy("pbx_caller_refused.xml", 440);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let line = format!("Max-Forwards: 70\nMax-Breadth: {breadth}");
+        std::fs::write(&file, text.replace("Max-Forwards: 70", &line)).unwrap();
+        call(&server, file.to_str().unwrap(), "secret1")
+    };
+    went_well(called_with(1));
+    // The control: two devices at a time are two.
+    let (code, output) = called_with(2);
+    assert_ne!(code, 0, "{output}");
 }
 
 /// The transactions that a server keeps.

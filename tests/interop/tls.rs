@@ -7,6 +7,7 @@ use sip::digest::{Client, Credential, Credentials};
 
 use super::baresip::Baresip;
 use super::kamailio::Kamailio;
+use super::located::await_listener;
 use crate::program::offhook::{self, Server, USERS};
 use crate::program::sound::seconds_of;
 use crate::program::{Program, free_port};
@@ -152,6 +153,59 @@ fn server_of_another_name_is_told_and_not_spoken_to() {
     let (code, output) = offhook::start(&["options", &uri]).finish();
     assert!(code == 5 && output.contains("--tls-ca"), "{code} {output}");
     assert!(!server.output().contains("SIP/2.0"), "{}", server.output());
+}
+
+/// OpenSSL's server with the certificate of a folder, for clients that show that of another. What comes it prints, and what it is told it sends.
+fn s_server(own: &Path, clients: &Path, version: &str) -> (Program, u16) {
+    let port = free_port();
+    let mut command = Command::new("openssl");
+    command.args(["s_server", "-quiet", "-crlf", "-Verify", "1", "-verify_return_error", version]);
+    command.args(["-accept", &format!("127.0.0.1:{port}")]).arg("-CAfile").arg(clients.join("certificate.pem"));
+    command.arg("-cert").arg(own.join("certificate.pem")).arg("-key").arg(own.join("key.pem"));
+    let server = Program::start_waiting(&mut command);
+    await_listener(port);
+    (server, port)
+}
+
+#[test]
+fn rfc5922_7_4_openssl_that_wants_a_certificate_of_clients_gets_ours() {
+    let folders = ["IP:127.0.0.1", "DNS:phone.example", "DNS:phone.example"].map(|names| {
+        let folder = tempfile::tempdir().unwrap();
+        made_by_openssl(folder.path(), names);
+        folder
+    });
+    let [theirs, ours, stranger] = &folders;
+    let repeated = ["Via: ", "From: ", "To: ", "Call-ID: ", "CSeq: "];
+    for version in ["-tls1_2", "-tls1_3"] {
+        let (mut server, port) = s_server(theirs.path(), ours.path(), version);
+        let ask = |own: Option<&tempfile::TempDir>| {
+            let file = |folder: &tempfile::TempDir, name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+            let mut arguments = vec!["options".to_owned(), format!("sips:127.0.0.1:{port}"), "--tls-ca".to_owned()];
+            arguments.push(file(theirs, "certificate.pem"));
+            if let Some(own) = own {
+                arguments.extend(["--tls-cert".to_owned(), file(own, "certificate.pem")]);
+                arguments.extend(["--tls-key".to_owned(), file(own, "key.pem")]);
+            }
+            offhook::start(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        let asked = ask(Some(ours));
+        server.wait_until(|seen| ["Content-Length: "].iter().chain(&repeated).all(|name| seen.contains(name)));
+        let request = server.output();
+        server.say("SIP/2.0 200 OK");
+        for line in request.lines().filter(|line| repeated.iter().any(|name| line.starts_with(name))) {
+            server.say(line);
+        }
+        server.say("Content-Length: 0");
+        server.say("");
+        let (code, output) = asked.finish();
+        assert!(code == 0 && output.contains(": 200 OK after"), "{version}: {code} {output}");
+        // The controls: none, and that of somebody else. Nothing is said to who hangs up on us.
+        for own in [None, Some(stranger)] {
+            let (code, output) = ask(own).finish();
+            assert_ne!(code, 0, "{version}: {output}");
+            assert_eq!(server.output().matches("OPTIONS sips:").count(), 1, "{version}: {}", server.output());
+        }
+    }
 }
 
 /// baresip as 1001 over TLS, with these lines in its configuration. Its version 1.0 looks at no certificate of a server.

@@ -38,7 +38,7 @@ pub(crate) const PEERS: &[Peer] = &[
         "/usr/lib/x86_64-linux-gnu/kamailio/modules/websocket.so",
         "Kamailio over WebSocket",
     ),
-    needed("coturn", "turnutils_stunclient", "a client of STUN"),
+    needed("coturn", "turnutils_stunclient", "a client and a server of STUN"),
     needed("haproxy", "haproxy", "a load balancer that speaks the PROXY protocol"),
     needed(
         "kamailio-presence-modules",
