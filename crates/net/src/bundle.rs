@@ -3,7 +3,8 @@
 //! A datagram costs a way through the network stack of the system; datagrams of one length to one address may share it, cut apart only at its end
 //! (`UDP_SEGMENT` of Linux). Under load a turn answers dozens of messages, many from one proxy, with responses of a few lengths: so
 //! responses wait for the end of the turn and are put together there. Those of one transaction keep their order, and no request or long response
-//! to the same address overtakes them; between responses of different transactions UDP promises no order, and none is kept.
+//! to the same address overtakes them; between responses of different transactions UDP promises no order, and none is kept. Of which transaction
+//! those are that are passed on without one (RFC 3261 section 16.11), nobody knows: to one address they keep their order.
 
 use std::net::SocketAddr;
 
@@ -55,13 +56,15 @@ impl Bundles {
         self.parcels.len() >= WAITING
     }
 
-    /// Adds a response that leaves by the socket `index`: to a bundle that leaves no earlier than what its transaction has sent before.
+    /// Adds a response that leaves by the socket `index`: to a bundle that leaves no earlier than what its transaction has sent before, or,
+    /// where it has none, than what goes to the same address.
     pub(crate) fn push(&mut self, index: usize, remote: SocketAddr, id: SendId, bytes: Bytes) {
-        let before = match id.is_told() {
-            true => self.parcels.iter().rfind(|parcel| parcel.id == id).map_or(0, |parcel| parcel.bundle),
-            false => 0,
-        };
         let label = Label { index, remote, length: bytes.len() };
+        let before = match id.is_told() {
+            true => self.parcels.iter().rfind(|parcel| parcel.id == id).map(|parcel| parcel.bundle),
+            false => self.labels.iter().rposition(|one| one.index == index && one.remote == remote),
+        };
+        let before = before.unwrap_or(0);
         let open = self.labels.iter().enumerate().skip(before).rev().take(OPEN);
         let known = open.into_iter().find(|(_, one)| **one == label).map(|(bundle, _)| bundle);
         let bundle = known.unwrap_or(self.labels.len());
@@ -164,21 +167,42 @@ mod tests {
         assert_eq!(sent(&mut bundles), all.map(|texts| (1, texts)));
     }
 
-    #[test]
-    fn responses_of_which_nothing_is_kept_leave_together() {
+    /// The handle of what a stack keeps nothing of.
+    fn untold() -> SendId {
         let (mut stack, mut out) = (Stack::new(Config::default(), [1; 32]), Outbox::new());
         let address: SocketAddr = "192.0.2.1:5060".parse().expect("an address");
         let from = Origin { flow: sip::FlowId(1), transport: Transport::Udp, local: address, remote: address };
+        stack.at(Now::default(), &mut out).shed(&from, Bytes::from(request("OPTIONS", 1).replace(";tag=2", "")));
+        let sent = std::iter::from_fn(|| out.pop()).find_map(|action| match action {
+            Action::Send { id, .. } => Some(id),
+            _ => None,
+        });
+        sent.expect("an OPTIONS without room is answered")
+    }
+
+    #[test]
+    fn responses_of_which_nothing_is_kept_leave_together() {
         let mut bundles = Bundles::default();
         for _ in 0..3 {
-            stack.at(Now::default(), &mut out).shed(&from, Bytes::from(request("OPTIONS", 1).replace(";tag=2", "")));
-            let sent = std::iter::from_fn(|| out.pop()).find_map(|action| match action {
-                Action::Send { id, .. } => Some(id),
-                _ => None,
-            });
-            push(&mut bundles, 1, sent.expect("an OPTIONS without room is answered"), "503");
+            push(&mut bundles, 1, untold(), "503");
         }
         assert_eq!(sent(&mut bundles), [(1, vec!["503".into(), "503".into(), "503".into()])]);
+    }
+
+    #[test]
+    fn responses_that_are_passed_on_without_a_transaction_keep_their_order() {
+        let mut bundles = Bundles::default();
+        let id = untold();
+        for text in ["180", "200 ok", "180", "404", "200 ok"] {
+            push(&mut bundles, 1, id, text);
+        }
+        push(&mut bundles, 2, id, "180");
+        push(&mut bundles, 1, id, "486 no");
+        let to_one = [vec!["180"], vec!["200 ok"], vec!["180", "404"], vec!["200 ok", "486 no"]];
+        let expected = to_one.map(|texts| (1, texts.into_iter().map(Bytes::from).collect::<Vec<_>>()));
+        let found = sent(&mut bundles);
+        assert_eq!(found.iter().filter(|(port, _)| *port == 1).cloned().collect::<Vec<_>>(), expected);
+        assert_eq!(found.len(), 5);
     }
 
     #[test]
