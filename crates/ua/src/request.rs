@@ -72,6 +72,9 @@ impl Identity {
     }
 }
 
+/// Schemes of other addresses. A user of such a name who has a password is written with `sip:` before him.
+const OTHER_SCHEMES: [&str; 8] = ["mailto", "im", "pres", "xmpp", "h323", "http", "https", "urn"];
+
 /// Reads an address as calls, messages and accounts take it: a URI, or a host or user at a host without a scheme.
 ///
 /// # Errors
@@ -82,6 +85,14 @@ pub fn uri(given: &str) -> Result<UriBuf, CallError> {
     let known = ["sip:", "sips:", "tel:"].iter().any(|scheme| lower.starts_with(scheme));
     let whole = if known { given.to_owned() } else { format!("sip:{given}") };
     let bad = |why: String| CallError::BadUri { uri: whole.clone(), why };
+    // `mailto:bob@example.com` is no user of that name with a password.
+    if let Some((scheme, rest)) = lower.split_once(':')
+        && OTHER_SCHEMES.contains(&scheme)
+        && rest.contains('@')
+    {
+        let why = format!("{scheme} is no scheme of an address that can be called; sip and sips are");
+        return Err(CallError::BadUri { uri: given.to_owned(), why });
+    }
     let uri = whole.parse::<UriBuf>().map_err(|fault| bad(fault.to_string()))?;
     if !uri.as_uri().is_sip() {
         return Err(bad("only sip and sips addresses can be called without a gateway".into()));
@@ -218,6 +229,31 @@ impl<'a> Request<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_with_another_scheme_is_refused_and_is_no_user_of_that_name() {
+        for given in ["mailto:bob@example.com", " MAILTO:bob@example.com", "im:bob@example.com", "xmpp:@b"] {
+            let refused = uri(given);
+            assert!(
+                matches!(&refused, Err(CallError::BadUri { uri, .. }) if uri == given.trim()),
+                "{given}: {refused:?}"
+            );
+        }
+        for (given, whole) in [
+            ("bob@example.com", "sip:bob@example.com"),
+            ("bob:secret@example.com", "sip:bob:secret@example.com"),
+            ("sip:mailto:secret@example.com", "sip:mailto:secret@example.com"),
+            ("mailto@example.com", "sip:mailto@example.com"),
+            ("im", "sip:im"),
+            ("pres:5061", "sip:pres:5061"),
+            ("example.com:5061", "sip:example.com:5061"),
+            ("bob@example.com:5061", "sip:bob@example.com:5061"),
+            ("sip:bob:secret@example.com", "sip:bob:secret@example.com"),
+            ("SIP:bob@example.com", "SIP:bob@example.com"),
+        ] {
+            assert_eq!(uri(given).unwrap().as_str(), whole, "{given}");
+        }
+    }
 
     #[test]
     fn rfc3261_8_1_1_8_what_is_asked_for_by_sips_has_a_contact_that_is_sips() {

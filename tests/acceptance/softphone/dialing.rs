@@ -49,7 +49,7 @@ fn ta01_make_a_call() {
 #[test]
 fn ta02_bad_uri_refused_before_any_packet() {
     let phone = Phone::new();
-    for bad in ["not a uri", "sip:", "", "sip:x@", "sip:x@h\r\nX: 1"] {
+    for bad in ["not a uri", "sip:", "", "sip:x@", "sip:x@h\r\nX: 1", "mailto:x@h"] {
         let refused = phone.run(phone.endpoint.call(bad).start()).err();
         assert!(matches!(refused, Some(CallError::BadUri { .. })), "{bad:?}: {refused:?}");
     }
@@ -59,7 +59,7 @@ fn ta02_bad_uri_refused_before_any_packet() {
 #[test]
 fn ta05_bad_account_refused_before_any_packet() {
     let (phone, mut callee) = (Phone::new(), Callee::new());
-    for bad in ["", "not a uri", "sip:", "sip:alice@", "tel:+4930123", "sip:alice@h\r\nX: 1"] {
+    for bad in ["", "not a uri", "sip:", "sip:alice@", "tel:+4930123", "mailto:alice@h", "sip:alice@h\r\nX: 1"] {
         let refused = phone.run(phone.endpoint.account(AccountConfig::new(bad))).err();
         assert!(matches!(refused, Some(CallError::BadUri { .. })), "{bad:?}: {refused:?}");
     }
