@@ -180,7 +180,7 @@ pub(super) fn on_response(
         None => turn.emit(event(response)),
         Some(change) => match &refusal {
             None if is_live(turn, s) => super::emit(turn, s, SessionEvent::Updated { response }),
-            Some(refusal) => update_refused(turn, s, *change, refusal, asked.known),
+            Some(refusal) => update_refused(turn, s, (*change, asked.dialog), refusal, asked.known),
             None => {}
         },
     }
@@ -196,7 +196,7 @@ pub(super) fn on_failure(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, why: F
     match asked.change {
         None if quiet => {}
         None => turn.emit(Event::RequestFailed { tx, why }),
-        Some(change) => update_refused(turn, s, *change, &refusal, asked.known),
+        Some(change) => update_refused(turn, s, (*change, asked.dialog), &refusal, asked.known),
     }
     after(turn, s, &asked.method, Some(refusal), (asked.known && !astray, asked.refresh));
 }
@@ -205,9 +205,13 @@ pub(super) fn on_failure(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, why: F
 /// comes of it concerns the call (RFC 3261 section 13.2.2.4).
 pub(super) fn confirmed(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId) {
     let Some(work) = super::get_mut(turn, s).and_then(|session| session.work.as_mut()) else { return };
-    let mut lost = false;
+    let again = work.glare.take_if(|glare| glare.dialog != Some(dialog));
+    let mut lost = again.is_some();
     for asked in work.asked.iter_mut().filter(|asked| asked.dialog != dialog && asked.change.is_some()) {
         (asked.change, asked.offered, asked.told, lost) = (None, false, true, true);
+    }
+    if let Some(timer) = again.and_then(|glare| glare.timer) {
+        turn.stop(timer);
     }
     if lost {
         let refusal = Refusal::Failure(Failure::NoRoute("somebody else has answered the call".to_owned()));
@@ -239,12 +243,18 @@ fn take_asked(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx) -> Option<Asked> 
 }
 
 /// RFC 3311 section 5.3: 491 once means again later; everything else leaves the session as it was.
-fn update_refused(turn: &mut Turn<'_>, s: SessionId, change: Change, refusal: &Refusal, known: bool) {
+fn update_refused(
+    turn: &mut Turn<'_>,
+    s: SessionId,
+    (change, dialog): (Change, DialogId),
+    refusal: &Refusal,
+    known: bool,
+) {
     if !is_live(turn, s) || known && ends_dialog(&Method::Update, refusal) {
         return;
     }
     if modify::is_glare(turn, refusal) && !change.again {
-        modify::glare(turn, s, change);
+        modify::glare(turn, s, change, Some(dialog));
     } else {
         super::emit(turn, s, SessionEvent::UpdateFailed { refusal: refusal.clone() });
     }

@@ -10,7 +10,7 @@ use super::session_timer::{self, Asked as Timer};
 use super::{Kind, REINVITE, in_dialog, making, offer_answer, uac, uas};
 use crate::dialog::Role;
 use crate::event::Failure;
-use crate::id::{ClientTx, ServerTx, SessionId};
+use crate::id::{ClientTx, DialogId, ServerTx, SessionId};
 use crate::message::{Body, Lines, Method, Request, Response, StatusCode};
 use crate::outbox::Origin;
 use crate::planted::{Bug, planted};
@@ -222,7 +222,8 @@ fn refused(turn: &mut Turn<'_>, s: SessionId, sent: Sent, refusal: Refusal) {
     if in_dialog::ends_dialog(&Method::Invite, &refusal) {
         ending::leave(turn, s, Lines::default(), Final::Error(refusal));
     } else if is_glare(turn, &refusal) && !sent.change.again {
-        glare(turn, s, sent.change);
+        let dialog = super::get(turn, s).and_then(|session| session.dialog);
+        glare(turn, s, sent.change, dialog);
     } else {
         session_timer::refused(turn, s, &refusal);
         super::emit(turn, s, SessionEvent::ReinviteFailed { refusal });
@@ -244,12 +245,12 @@ pub(super) fn pause(turn: &mut Turn<'_>, s: SessionId) -> Duration {
     Duration::from_millis(steps * 10)
 }
 
-/// Keeps a change for its second try.
-pub(super) fn glare(turn: &mut Turn<'_>, s: SessionId, change: Change) {
+/// Keeps a change for its second try in this dialog.
+pub(super) fn glare(turn: &mut Turn<'_>, s: SessionId, change: Change, dialog: Option<DialogId>) {
     let span = pause(turn, s);
     let timer = super::start(turn, s, Kind::Glare, span);
     if let Some(session) = super::get_mut(turn, s) {
-        session.work().glare = Some(Glare { timer: Some(timer), change: Change { again: true, ..change } });
+        session.work().glare = Some(Glare { timer: Some(timer), change: Change { again: true, ..change }, dialog });
     }
 }
 

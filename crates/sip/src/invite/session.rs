@@ -289,6 +289,8 @@ pub(super) struct Glare {
     /// `None`: the time has come, another transaction is in the way.
     pub(super) timer: Option<TimerId>,
     pub(super) change: Change,
+    /// Of the call, or of one of those that are early.
+    pub(super) dialog: Option<DialogId>,
 }
 
 /// What our requests in the dialog authenticate with, and what the session is called in them.
@@ -411,7 +413,8 @@ impl Session {
             (_, Exchange::Unacked(unacked)) => unacked.late,
             _ => false,
         };
-        invite || self.work.as_ref().is_some_and(|work| work.asked.iter().any(|asked| asked.offered))
+        let here = |asked: &Asked| dialog.is_none_or(|dialog| asked.dialog == dialog);
+        invite || self.work.as_ref().is_some_and(|work| work.asked.iter().any(|asked| asked.offered && here(asked)))
     }
 
     /// An offer of theirs that has no answer.

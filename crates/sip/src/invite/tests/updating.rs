@@ -251,6 +251,38 @@ fn rfc3261_13_2_2_4_an_update_to_another_fork_does_nothing_to_the_call() {
     }
 }
 
+/// Nor does its second try after a 491: who has answered is not asked what was meant for another.
+#[test]
+fn rfc3261_13_2_2_4_an_update_that_waits_for_another_fork_is_not_sent_to_who_answers() {
+    for (who, kept) in [("two", false), ("one", true)] {
+        let mut net = Network::new();
+        let (a, r, s, invite) = forked(&mut net, Forks::KeepFirst, false);
+        net.say(r, a, &respond(&invite, 180, "one", &contact_named("one"), ""));
+        net.settle();
+        net.turn(a, |turn| turn.update(s, None, Lines::default())).unwrap();
+        net.settle();
+        let update = net.one(r);
+        net.say(r, a, &respond(&update, 491, "", "", ""));
+        net.settle();
+        net.say(r, a, &respond(&invite, 200, who, &contact_named(who), ANSWER));
+        net.settle();
+        let told: &[&str] = if kept { &["Progress", "Answered"] } else { &["Progress", "UpdateFailed", "Answered"] };
+        assert_eq!(net.news(a), told, "{who}");
+        assert_eq!(kinds(&net.inbox(r)), ["ACK"], "{who}");
+        net.run(5_000);
+        let second = net.inbox(r);
+        assert_eq!(second.first().map(|text| kind(text)), kept.then(|| "UPDATE".to_owned()), "{who}");
+        if let Some(second) = second.first() {
+            assert_eq!(tag(header(second, "To")), "one");
+            net.say(r, a, &respond(second, 200, "", &contact_named("one"), ""));
+            net.settle();
+            assert_eq!(net.news(a), ["Updated"]);
+        }
+        net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+        net.assert_nothing_left();
+    }
+}
+
 #[test]
 fn rfc3311_5_1_no_update_to_one_of_several_early_dialogs() {
     let mut net = Network::new();
