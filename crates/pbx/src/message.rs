@@ -64,13 +64,17 @@ impl Switch {
         };
         let targets = target::wanted(&message.request, targets);
         let is_trusted = |target: &Target| self.config.trust.has_user(&name) || self.config.trust.reaches(target);
-        let copy_for = |target: Target, turn: &mut Turn<'_>| {
-            let mut draft = draft.clone();
-            caller.introduce(is_trusted(&target), &mut draft.lines);
-            copy(draft, target, turn)
+        let along = |target: Target, mut copy: Draft| {
+            caller.introduce(is_trusted(&target), &mut copy.lines);
+            copy.by_streams = target.is_by_stream();
+            (copy.uri, copy.routes, copy.hop) = (target.uri, target.routes, target.hop);
+            copy
         };
-        let copies = targets.into_iter().map(|target| Copy::by(target.into_flows().map(|flow| copy_for(flow, turn))));
-        let copies = copies.flatten().collect();
+        let copies = targets.into_iter().filter_map(|target| {
+            let copy = copy(&draft, turn);
+            Copy::by(target.into_flows().map(|flow| along(flow, copy.clone())))
+        });
+        let copies = copies.collect();
         let passed_on = self.relay.message(message.tx, copies, turn);
         (!passed_on).then(|| Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE))
     }
@@ -95,13 +99,8 @@ impl Switch {
     }
 }
 
-/// The copy for a device, which has a tag and a Call-ID of its own.
-fn copy(mut draft: Draft, target: Target, turn: &mut Turn<'_>) -> Draft {
-    draft.by_streams = target.is_by_stream();
-    draft.uri = target.uri;
-    draft.routes = target.routes;
-    draft.hop = target.hop;
-    draft.from = format!("{};tag={:016x}", draft.from, rand::random::<u64>());
-    draft.call_id = turn.call_id();
-    draft
+/// The copy for a device, which has a tag and a Call-ID of its own: the same along each flow, so that a device that has it twice can know.
+fn copy(draft: &Draft, turn: &mut Turn<'_>) -> Draft {
+    let from = format!("{};tag={:016x}", draft.from, rand::random::<u64>());
+    Draft { from, call_id: turn.call_id(), ..draft.clone() }
 }

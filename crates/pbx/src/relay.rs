@@ -1,8 +1,8 @@
 //! Requests that have been passed on, and where their answers belong: MESSAGE between users (RFC 3428), and what devices say within a call.
 //!
 //! One MESSAGE at a time goes to a device, whoever sends it: the next ones wait for its answer (RFC 3428 section 8), each loop's for its own. A
-//! device that does not answer one is given up for those that wait, so none waits for longer than that takes, and what has waited for half of
-//! the time that senders have is not sent any more. Where one flow to a device leads nowhere its copy goes along the next (RFC 5626 section 7), as long.
+//! device that does not answer one is given up for those that wait, and what has waited for half of the time that senders have is not sent any more.
+//! Where one flow to a device leads nowhere its copy goes along the next (RFC 5626 section 7), as long: so none waits for longer than that half and an answer take.
 
 mod queues;
 
@@ -126,20 +126,22 @@ impl Relay {
         open > 0
     }
 
-    /// Sends a copy to a device that has nothing else to answer.
+    /// Sends a copy to a device that has nothing else to answer, along the first flow by which anything can be sent.
     fn send(&mut self, device: &str, waiting: Waiting, turn: &mut Turn<'_>) -> bool {
-        let Waiting { message, copy: Copy { draft, flows }, since } = waiting;
-        match turn.send_request(draft) {
-            Ok(client) => {
-                self.passed.insert(client, Passed::Copy { message, device: device.to_owned(), flows, since });
-                self.queues.engage(device);
-                true
+        let Waiting { message, copy: Copy { draft, mut flows }, since } = waiting;
+        let mut along = Some(draft);
+        while let Some(draft) = along {
+            match turn.send_request(draft) {
+                Ok(client) => {
+                    self.passed.insert(client, Passed::Copy { message, device: device.to_owned(), flows, since });
+                    self.queues.engage(device);
+                    return true;
+                }
+                Err(error) => tracing::warn!(%error, "a message is not passed on"),
             }
-            Err(error) => {
-                tracing::warn!(%error, "a message is not passed on");
-                false
-            }
+            along = flows.pop_front();
         }
+        false
     }
 
     /// Nothing has reached the device by one flow: sends the copy along the next, as long as its sender waits for it.
@@ -232,7 +234,7 @@ impl Relay {
                 self.next(&device, turn, &mut replies);
             }
             Some(Passed::Copy { message, device, flows, since }) => {
-                let unreached = matches!(why, Failure::Transport(_));
+                let unreached = matches!(why, Failure::Transport(_) | Failure::NoRoute(_) | Failure::NoSuchHost);
                 if unreached && self.send_along_next((message, &device), flows, since, turn) {
                     return replies;
                 }

@@ -76,7 +76,7 @@ impl Hunt {
 /// The code of a refusal; 430 where nothing reached the device, and so nobody has refused.
 pub(super) fn code_of(refusal: &Refusal) -> StatusCode {
     match refusal {
-        Refusal::Failure(Failure::Transport(_)) => StatusCode::FLOW_FAILED,
+        Refusal::Failure(Failure::Transport(_) | Failure::NoRoute(_) | Failure::NoSuchHost) => StatusCode::FLOW_FAILED,
         _ => refusal.code(),
     }
 }
@@ -116,25 +116,26 @@ impl Switch {
         false
     }
 
-    /// Calls a device by the first of its flows; true when that has begun.
-    fn call_one(
-        &mut self,
-        (call, numbers): Numbers<'_>,
-        hunt: &mut Hunt,
-        mut target: Target,
-        turn: &mut Turn<'_>,
-    ) -> bool {
-        *numbers += 1;
-        let next = target.next_flow();
-        match self.dial(call, *numbers, &hunt.letter, target, turn) {
-            Ok(leg) => {
-                hunt.flows.extend(next.map(|next| (leg.number, next)));
-                hunt.legs.push(leg);
-                return true;
+    /// Calls a device by the first of its flows that leads anywhere; true when that has begun.
+    fn call_one(&mut self, (call, numbers): Numbers<'_>, hunt: &mut Hunt, target: Target, turn: &mut Turn<'_>) -> bool {
+        let mut flow = Some(target);
+        while let Some(mut target) = flow {
+            *numbers += 1;
+            let next = target.next_flow();
+            match self.dial(call, *numbers, &hunt.letter, target, turn) {
+                Ok(leg) => {
+                    hunt.flows.extend(next.map(|next| (leg.number, next)));
+                    hunt.legs.push(leg);
+                    return true;
+                }
+                Err(NotCalled::NoRoom) => {
+                    hunt.no_room = true;
+                    return false;
+                }
+                Err(NotCalled::Impossible) => flow = next,
             }
-            Err(NotCalled::NoRoom) => hunt.no_room = true,
-            Err(NotCalled::Impossible) => hunt.note(StatusCode::TEMPORARILY_UNAVAILABLE, Lines::new()),
         }
+        hunt.note(StatusCode::TEMPORARILY_UNAVAILABLE, Lines::new());
         false
     }
 

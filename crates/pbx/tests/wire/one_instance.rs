@@ -1,7 +1,7 @@
 //! Several bindings of one instance (RFC 5626 section 7, RFC 5627 section 6.1): the one that was refreshed last is called, another only where that leads nowhere.
 
 use pbx::{Config, Role};
-use sip::message::Method;
+use sip::message::{HeaderId, Method};
 
 use crate::phone::Phone;
 use crate::setup::{config, nothing_left, phone, start};
@@ -92,11 +92,16 @@ fn write(codes: &[u16], told: u16) {
             let (dialog, first) = sender.ask("MESSAGE", &uri, &uri, Some(("text/plain", "hello")));
             if first.code().is_final() { first } else { sender.final_response(&dialog.branch) }.code().get()
         });
+        let mut copies = Vec::new();
         for (flow, code) in flows.iter_mut().rev().zip(codes) {
             let message = flow.request(Method::Message);
             assert_eq!(message.body(), b"hello");
             flow.respond(&message, *code, None);
+            let same = [HeaderId::CallId, HeaderId::From, HeaderId::CSeq];
+            copies.push(same.map(|id| message.headers().all(id).next().map(|line| line.text().into_owned())));
         }
+        // One that has it twice can know by that (RFC 3261 section 8.2.2.2).
+        assert!(copies.windows(2).all(|two| two[0] == two[1]), "{copies:?}");
         writing.join().unwrap()
     });
     assert_eq!(answer, told, "{codes:?}");
@@ -142,4 +147,38 @@ fn rfc5626_7_a_message_goes_along_the_next_flow_where_it_cannot_be_sent() {
         assert_eq!(writing.join().unwrap(), 200);
     });
     nothing_left(&running);
+}
+
+/// What registered last is reached through a proxy that nothing can be sent to.
+#[test]
+fn rfc5626_7_the_next_flow_is_taken_where_the_first_cannot_be_begun() {
+    for path in ["<tel:+4912345>", "<sip:edge.invalid;lr>"] {
+        let (running, address) = start(config());
+        let [mut first, _second] = ["", path].map(|path| {
+            let mut device = phone(address, "1002");
+            device.preference = URN.to_owned();
+            device.agent = "Supported: path\r\n".to_owned();
+            if !path.is_empty() {
+                device.agent += &format!("Path: {path}\r\n");
+            }
+            assert_eq!(device.register(120).code().get(), 200);
+            device
+        });
+        let (mut sender, uri) = (phone(address, "1001"), format!("sip:1002@127.0.0.1:{}", address.port()));
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(|| {
+                [("MESSAGE", Some(("text/plain", "hello"))), ("INVITE", None)].map(|(method, body)| {
+                    let (dialog, answer) = sender.ask(method, &uri, &uri, body);
+                    if answer.code().is_final() { answer } else { sender.final_response(&dialog.branch) }.code().get()
+                })
+            });
+            let message = first.request(Method::Message);
+            first.respond(&message, 200, None);
+            let invite = first.request(Method::Invite);
+            first.respond(&invite, 486, None);
+            first.request(Method::Ack);
+            assert_eq!(asking.join().unwrap(), [200, 486], "{path}");
+        });
+        nothing_left(&running);
+    }
 }
