@@ -205,7 +205,9 @@ fn rfc3261_8_2_the_order_of_refusals() {
         response.code().get()
     };
     // Every method that is known is taken, so none is 405: what is wrong with these is what they are about.
-    assert_eq!(code("PUBLISH", "sip:600@127.0.0.1", None), 489);
+    // Of whom comes before of what (RFC 3903 section 6, steps 1 and 2).
+    assert_eq!(code("PUBLISH", "sip:600@127.0.0.1", None), 404);
+    assert_eq!(code("PUBLISH", "sip:1001@127.0.0.1", None), 489);
     assert_eq!(code("NOTIFY", "sip:600@127.0.0.1", None), 481);
     assert_eq!(code("DANCE", "sip:600@127.0.0.1", None), 501);
     assert_eq!(code("INVITE", "tel:+4930", sdp), 416);
