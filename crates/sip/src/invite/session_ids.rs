@@ -21,17 +21,26 @@ pub(super) struct Ids {
     theirs: Vec<(Box<str>, Uuid)>,
 }
 
-/// The UUID of an end; zero is nobody's (section 4.1).
+/// The UUID of an end as it is written, 32 hexadecimal digits in lower case; zero is nobody's (section 4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Uuid(u128);
+pub(super) struct Uuid([u8; 32]);
 
 impl Uuid {
-    const NIL: Self = Self(0);
+    const NIL: Self = Self([b'0'; 32]);
 
     /// A random one: version 4 (RFC 9562 section 5.4).
     fn fresh(rng: &mut Rng) -> Self {
         let bits = (u128::from(rng.u64()) << 64) | u128::from(rng.u64());
-        Self(bits & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62))
+        Self::of_bits(bits & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62))
+    }
+
+    fn of_bits(bits: u128) -> Self {
+        let digit = |four: u8| if four < 10 { b'0' + four } else { b'a' - 10 + four };
+        let mut text = Self::NIL.0;
+        for (two, byte) in text.chunks_exact_mut(2).zip(bits.to_be_bytes()) {
+            two.copy_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
+        }
+        Self(text)
     }
 
     /// That of who sends a message; `None` where it says nothing of that, nobody, or what cannot be read (section 6).
@@ -41,13 +50,15 @@ impl Uuid {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        u128::from_str_radix(text, 16).ok().map(Self).filter(|uuid| *uuid != Self::NIL)
+        let digits: [u8; 32] = text.as_bytes().try_into().ok()?;
+        let is_one = digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        Some(Self(digits)).filter(|uuid| is_one && *uuid != Self::NIL)
     }
 }
 
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        f.write_str(&String::from_utf8_lossy(&self.0))
     }
 }
 
@@ -71,7 +82,7 @@ impl Ids {
     }
 
     fn write(&self, peer: Uuid, lines: &mut Lines) {
-        lines.push_id(HeaderId::SessionId, format_args!("{};remote={peer}", self.ours));
+        lines.push_parts(HeaderId::SessionId, &[&self.ours.0, b";remote=", &peer.0]);
     }
 }
 
@@ -113,17 +124,17 @@ pub(crate) fn sign(turn: &Turn<'_>, s: SessionId, dialog: DialogId, lines: &mut 
 /// Names the session in an answer: whoever asks is told the UUID that he has asked with, and has it from now on where he is answered by a 2xx or 3xx. Not so with a
 /// CANCEL, which has that of its INVITE (section 8).
 pub(crate) fn sign_answer(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, reply: &mut Reply) {
-    let Some(request) = turn.request_of(tx) else { return };
-    let (asks, tag) = (Uuid::of(request.headers()), Box::<str>::from(request.headers().from_tag().unwrap_or_default()));
+    let Some(request) = turn.stack.servers.get(tx.0).and_then(|server| server.request().cloned()) else { return };
+    let (asks, tag) = (Uuid::of(request.headers()), request.headers().from_tag().unwrap_or_default());
     let accepted = matches!(reply.code.class(), 2 | 3) && *request.method() != Method::Cancel;
     let most = turn.stack.config.session.max_forks;
     let keys = super::get_mut(turn, s).and_then(|session| session.keys.as_mut());
     let Some(ids) = keys.and_then(|keys| keys.ids.as_mut()) else { return };
     if !reply.lines.has(HeaderId::SessionId) {
-        ids.write(asks.unwrap_or_else(|| ids.peer(&tag)), &mut reply.lines);
+        ids.write(asks.unwrap_or_else(|| ids.peer(tag)), &mut reply.lines);
     }
     if let Some(asks) = asks.filter(|_| accepted) {
-        ids.learn(&tag, asks, most);
+        ids.learn(tag, asks, most);
     }
 }
 
@@ -146,11 +157,14 @@ mod tests {
 
     #[test]
     fn rfc7989_6_so_many_peers_are_known_by_their_tags_and_no_more() {
-        let mut ids = Ids { ours: Uuid(7), theirs: Vec::new() };
+        let mut ids = Ids { ours: Uuid::of_bits(7), theirs: Vec::new() };
         for (tag, uuid) in [("a", 1), ("b", 2), ("c", 3), ("a", 4)] {
-            ids.learn(tag, Uuid(uuid), 2);
+            ids.learn(tag, Uuid::of_bits(uuid), 2);
         }
-        assert_eq!(["a", "b", "c", ""].map(|tag| ids.peer(tag)), [Uuid(4), Uuid(2), Uuid::NIL, Uuid::NIL]);
+        assert_eq!(
+            ["a", "b", "c", ""].map(|tag| ids.peer(tag)),
+            [Uuid::of_bits(4), Uuid::of_bits(2), Uuid::NIL, Uuid::NIL]
+        );
     }
 
     #[test]
@@ -164,6 +178,9 @@ mod tests {
             assert!(b"89ab".contains(&text.as_bytes()[16]), "{text}");
             assert_eq!(Uuid::parse(&text), Some(uuid));
         }
-        assert_eq!(Uuid::parse(header::NIL), None);
+        assert_eq!(Uuid::of_bits(0x0123_4567_89ab_cdef << 64).to_string(), "0123456789abcdef0000000000000000");
+        for nobody in [header::NIL, "", "0123456789abcdef000000000000000", "0123456789ABCDEF0000000000000000"] {
+            assert_eq!(Uuid::parse(nobody), None, "{nobody}");
+        }
     }
 }
