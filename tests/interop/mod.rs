@@ -20,6 +20,7 @@ mod marked;
 mod message;
 pub(crate) mod names;
 mod overload;
+mod packages;
 mod pbx;
 mod proxy;
 mod reliable;

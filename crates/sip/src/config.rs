@@ -61,6 +61,9 @@ pub struct Config {
     pub allow: Vec<Method>,
     /// Option tags for Supported.
     pub supported: Vec<String>,
+    /// The packages whose INFOs are handed on (RFC 6086), told by Recv-Info in each call. Empty: the mechanism is known, and no package taken. `None`:
+    /// nothing is said of packages, and an INFO of one is refused with 469.
+    pub info_packages: Option<Vec<String>>,
     /// Largest request sent over UDP, in octets, when the path's MTU is unknown (RFC 3261 section 18.1.1). Larger ones go by TCP first.
     pub max_datagram: usize,
     /// The seconds of Retry-After when a limit is reached.
@@ -109,6 +112,7 @@ impl Default for Config {
             user_agent: None,
             allow: vec![Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options],
             supported: Vec::new(),
+            info_packages: None,
             max_datagram: 1_300,
             retry_after_secs: 5,
             ask_timeout: Duration::from_secs(8),

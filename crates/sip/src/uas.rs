@@ -186,15 +186,29 @@ pub const RELIABLE: &str = "100rel";
 /// The option tag of session timers (RFC 4028 section 12.3).
 pub const TIMER: &str = "timer";
 
-/// 469 for an INFO of a package, none of which is ever asked for: the Recv-Info that says so is empty (RFC 6086 section 4.2.2). An INFO
-/// without package is one of the old kind and let through.
-pub fn package(request: &Request) -> Option<Reply> {
-    if *request.method() != Method::Info || !request.headers().has(HeaderId::InfoPackage) {
+/// 469 for an INFO of a package that is not among those `taken`, which its Recv-Info names (RFC 6086 section 4.2.2). An INFO without package is
+/// one of the old kind and let through.
+pub fn package(request: &Request, taken: &[String]) -> Option<Reply> {
+    if *request.method() != Method::Info {
+        return None;
+    }
+    let named = request.headers().text(HeaderId::InfoPackage)?;
+    if taken.iter().any(|one| one.eq_ignore_ascii_case(package_name(&named))) {
         return None;
     }
     let mut lines = Lines::default();
-    lines.push_id(HeaderId::RecvInfo, "");
+    recv_info(&mut lines, taken);
     Some(Reply::new(StatusCode::BAD_INFO_PACKAGE).lines(lines))
+}
+
+/// The name of a package, without the parameters behind it (RFC 6086 section 9.2).
+pub fn package_name(value: &str) -> &str {
+    value.split(';').next().unwrap_or_default().trim()
+}
+
+/// Recv-Info with these packages; empty for none, which says so (RFC 6086 section 5.2.2).
+pub(crate) fn recv_info(lines: &mut Lines, taken: &[String]) {
+    lines.push_list(HeaderId::RecvInfo, taken.iter().map(String::as_str));
 }
 
 /// 415 for a body of an unknown type or encoding that must be understood, with what would be (RFC 3261 section 8.2.3). A body whose

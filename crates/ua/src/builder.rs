@@ -85,6 +85,7 @@ pub struct Builder {
     transfers: bool,
     believed: Vec<Network>,
     packages: Vec<(String, String)>,
+    info_packages: Option<Vec<String>>,
     max_watchers: usize,
     session_timer: Option<SessionTimer>,
     names: Names,
@@ -112,6 +113,7 @@ impl Builder {
             transfers: false,
             believed: Vec::new(),
             packages: Vec::new(),
+            info_packages: None,
             max_watchers: 100,
             session_timer: Some(SessionTimer::default()),
             names: Names::default(),
@@ -229,6 +231,14 @@ impl Builder {
         self
     }
 
+    /// Takes INFOs of these packages within calls (RFC 6086), told by [`crate::CallEvent::Info`], and says so in each call; those that the other side takes may
+    /// be sent by [`Call::info`](crate::Call::info). May be called repeatedly; an empty list takes nothing, and packages are spoken of all the same.
+    /// Without this they are not, and an INFO of one is refused (469).
+    pub fn info_packages<P: Into<String>>(mut self, packages: impl IntoIterator<Item = P>) -> Self {
+        self.info_packages.get_or_insert_default().extend(packages.into_iter().map(Into::into));
+        self
+    }
+
     /// Watchers at a time; 100 unless set. One more is answered 503.
     pub fn max_watchers(mut self, watchers: usize) -> Self {
         self.max_watchers = watchers;
@@ -283,6 +293,7 @@ impl Builder {
         let capabilities = capabilities(self.session_timer.is_some(), self.transfers);
         let mut stack = stack(self.timers, self.user_agent, &capabilities);
         stack.session.timer = self.session_timer.unwrap_or_default();
+        stack.info_packages = self.info_packages;
         let mut config = LoopConfig::new(binds, stack);
         config.tap = self.tap;
         config.trace = self.trace;

@@ -133,6 +133,18 @@ impl Call {
         Ok(())
     }
 
+    /// Sends an INFO of a package within the call (RFC 6086), with a body of this type.
+    ///
+    /// # Errors
+    /// [`CallError::NotNow`] without a packet when the other side has not said that it takes this package, or [`crate::Builder::info_packages`] was not
+    /// called; [`CallError::BadText`] for a name or type that cannot stand in a message; [`CallError::Rejected`] when it is refused (469: it takes the package
+    /// no longer); the call goes on.
+    pub async fn info(&self, package: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Result<Answer, CallError> {
+        let (call, package, body) =
+            (self.line.key, package.to_owned(), Body::new(content_type.to_owned(), body.into()));
+        self.line.link.ask(|reply| Command::Info { call, package, body, reply }).await?
+    }
+
     /// Sends a text message within the call (RFC 3428 section 4). Those of one call go one after the other (section 8); at most 64 wait.
     ///
     /// # Errors

@@ -57,6 +57,8 @@ pub(crate) enum Command {
         body: Option<Body>,
         reply: oneshot::Sender<Result<Answer, CallError>>,
     },
+    /// An INFO of a package.
+    Info { call: Key, package: String, body: Body, reply: oneshot::Sender<Result<Answer, CallError>> },
     /// Ask the other side to call somebody else.
     Transfer { call: Key, to: Successor, reply: oneshot::Sender<Result<Answer, CallError>> },
     /// The other side wanted somebody to be called, and we do not.

@@ -62,6 +62,15 @@ pub enum CallEvent {
         /// Nothing more comes of it. From 200 to 299 the two talk, and this call can be hung up.
         last: bool,
     },
+    /// An INFO of a package that is taken ([`crate::Builder::info_packages`], RFC 6086).
+    Info {
+        /// The package, with parameters if it has any, as the peer writes them.
+        package: String,
+        /// The type of the body; empty without one.
+        content_type: String,
+        /// The body.
+        body: Vec<u8>,
+    },
     /// A text message within the call.
     Message(TextMessage),
     /// Audio failed; the call goes on without.

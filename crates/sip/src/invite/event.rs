@@ -185,6 +185,8 @@ pub struct Policy {
     /// Most unanswered requests of the peer in one dialog; one more is answered 503 with Retry-After. Also most unanswered PRACKs of ours for
     /// one INVITE; responses beyond are ignored, and come again.
     pub max_unanswered: usize,
+    /// Most packages of INFO that a peer can say it takes (RFC 6086); further ones are passed over.
+    pub max_info_packages: usize,
 }
 
 impl Default for Policy {
@@ -198,6 +200,7 @@ impl Default for Policy {
             timer: SessionTimer::default(),
             max_forks: 16,
             max_unanswered: 16,
+            max_info_packages: 32,
         }
     }
 }

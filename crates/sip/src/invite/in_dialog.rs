@@ -364,13 +364,14 @@ pub(crate) fn on_request(turn: &mut Turn<'_>, tx: ServerTx, request: &Arc<Reques
 /// The checks that hold inside a dialog as well (RFC 3261 sections 8.2.1 and 8.2.2.3, RFC 6086 section 4.2.2): 405, 501, 420, 469.
 fn not_understood(turn: &Turn<'_>, request: &Arc<Request>) -> Option<Reply> {
     let config = &turn.stack.config;
+    let taken = config.info_packages.as_deref().unwrap_or_default();
     let plain = config.allow.contains(request.method()) && !request.headers().has(HeaderId::Require);
     if plain {
-        return crate::uas::package(request);
+        return crate::uas::package(request, taken);
     }
     crate::uas::method(request, &capabilities(turn))
         .or_else(|| requires_too_much(turn, request))
-        .or_else(|| crate::uas::package(request))
+        .or_else(|| crate::uas::package(request, taken))
 }
 
 fn requires_too_much(turn: &Turn<'_>, request: &Arc<Request>) -> Option<Reply> {

@@ -13,6 +13,7 @@
 //! | `session_timer` | how long a session lasts without a refresh (RFC 4028); `interval`: what is agreed |
 //! | `modify` | re-INVITE of either side, glare, our UPDATE |
 //! | `in_dialog` | all other requests in the dialog |
+//! | `packages` | which packages of INFO each side takes (RFC 6086) |
 //! | `ending` | hang-up and BYE |
 //! | `session_ids` | a UUID of each end (RFC 7989) |
 //! | `named` | the session that Replaces (RFC 3891) and Join (RFC 3911) name |
@@ -26,7 +27,7 @@
 //! * Calling: [`Turn::invite`], then [`SessionEvent::Progress`] .. [`SessionEvent::Answered`]; [`Turn::hangup`] at any time.
 //! * Being called: [`crate::Event::Request`] with an INVITE, [`Turn::session`], [`Turn::answer`] with 180, 183, 200 or a refusal.
 //! * Holding, resuming, changing: [`Turn::reinvite`] and [`SessionEvent::Reinvite`] with [`Turn::answer_reinvite`]. Hold is a body like any other.
-//! * Anything else in the dialog: [`Turn::in_dialog`], and [`SessionEvent::Request`] with [`Turn::respond`].
+//! * Anything else in the dialog: [`Turn::in_dialog`], and [`SessionEvent::Request`] with [`Turn::respond`]; an INFO of a package: [`Turn::info`].
 //!
 //! The session answers BYE and acknowledges by itself. Only when the offer came in a 2xx does the ACK wait for [`Turn::ack`].
 //!
@@ -47,6 +48,7 @@ mod modify;
 mod moving;
 mod named;
 mod offer_answer;
+mod packages;
 mod prack;
 mod referral;
 mod reliable;
@@ -68,7 +70,7 @@ pub use moving::Released;
 pub use named::{JOIN, Named, NamedDialog, REPLACES};
 pub use referral::{NO_REPORTS, Referral, resubscribed};
 pub(crate) use session_ids::{sign, sign_answer};
-pub(crate) use session_timer::{Asked, answer as on_success, asked};
+pub(crate) use session_timer::{Asked, asked};
 pub use session_timer::{Lasting, SessionTimer};
 pub(crate) use uac::on_stray;
 pub(crate) use uas::{on_ack, on_cancel};
@@ -80,6 +82,7 @@ use crate::event::{Event, Failure};
 use crate::id::{ClientTx, DialogId, Id, ServerTx, SessionId, Shard};
 use crate::message::{HeaderId, Lines, Method, Response};
 use crate::outbox::{Origin, Path, SendError};
+use crate::reply::Reply;
 use crate::slab::Slab;
 use crate::stack::{StackError, Timer, Usage};
 use crate::time::Time;
@@ -288,6 +291,12 @@ fn settle(turn: &mut Turn<'_>, s: SessionId) {
     } else {
         session.tidy();
     }
+}
+
+/// Our 2xx to a request in a session is about to leave.
+pub(crate) fn on_success(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, reply: &mut Reply) {
+    session_timer::answer(turn, s, tx, reply);
+    packages::answer(turn, s, tx, reply);
 }
 
 fn emit(turn: &mut Turn<'_>, s: SessionId, event: SessionEvent) {

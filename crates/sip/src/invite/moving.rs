@@ -17,6 +17,7 @@ pub struct Released {
     dialog: Record,
     keys: Option<Box<Keys>>,
     update: Update,
+    packages: Option<Box<str>>,
     lifetime: Option<Packed>,
     /// Our ACKs, for repeats of the 2xx, each with how long it is kept.
     acks: Vec<(Acked, Duration)>,
@@ -50,6 +51,7 @@ impl Turn<'_> {
             return Err(StackError::State("a standing session with nothing under way"));
         };
         let update = session.update;
+        let packages = session.packages.clone();
         let lifetime = session.lifetime.as_ref().map(|lifetime| lifetime.pack(now));
         let session = super::get_mut(self, s).ok_or(StackError::Gone)?;
         let (keys, goes_on) = (session.keys.take(), session.dialog.take());
@@ -61,7 +63,7 @@ impl Turn<'_> {
             self.stack.sessions.dialogs.take(dialog);
         }
         remove(self, s);
-        Ok(Released { dialog, keys, update, lifetime, acks, forks })
+        Ok(Released { dialog, keys, update, packages, lifetime, acks, forks })
     }
 
     /// Whether so many sessions more find room here.
@@ -79,9 +81,9 @@ impl Turn<'_> {
             Ok(s) => s,
             Err(error) => return Err((error, Box::new(released))),
         };
-        let (Released { keys, update, lifetime, acks, forks, .. }, now) = (released, self.now.mono);
+        let (Released { keys, update, packages, lifetime, acks, forks, .. }, now) = (released, self.now.mono);
         if let Some(session) = super::get_mut(self, s) {
-            (session.keys, session.update) = (keys, update);
+            (session.keys, session.update, session.packages) = (keys, update, packages);
             let acks = acks.into_iter().map(|(acked, left)| Acked { until: now + left, ..acked }).collect::<Vec<_>>();
             let work = Work { acks, forks: forks.map(|(forks, left)| (forks, now + left)), ..Work::default() };
             if !work.is_empty() {

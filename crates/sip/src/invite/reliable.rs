@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::event::{By, Refusal, SessionEvent};
 use super::session::{Bye, Offer, Session, State};
-use super::{Kind, ending, in_dialog, offer_answer, uas};
+use super::{Kind, ending, in_dialog, offer_answer, packages, uas};
 use crate::event::Failure;
 use crate::header::RAck;
 use crate::id::{DialogId, ServerTx, SessionId};
@@ -157,6 +157,7 @@ fn provisional(turn: &mut Turn<'_>, s: SessionId, mut reply: Reply) -> Result<()
     reply.lines.push_id(HeaderId::RSeq, rseq);
     let code = reply.code;
     uas::give_contact(turn, s, &mut reply);
+    packages::tell_back(turn, tx, &mut reply.lines);
     turn.respond(tx, reply)?;
     let timers = turn.stack.config.timers;
     let timer = super::start(turn, s, Kind::Reliable, timers.t1);

@@ -30,6 +30,8 @@ pub(crate) struct Session {
     pub(super) update: Update,
     /// How long it lasts without a refresh (RFC 4028).
     pub(super) lifetime: Option<Box<Lifetime>>,
+    /// The packages of INFO that the peer takes, parted by commas; `None` as long as it has told nothing (RFC 6086).
+    pub(super) packages: Option<Box<str>>,
 }
 
 /// How far the session has come.
@@ -323,6 +325,7 @@ impl Session {
             keys: None,
             update: Update::Unknown,
             lifetime: None,
+            packages: None,
         }
     }
 

@@ -7,7 +7,7 @@ use super::event::{By, Forks, Refusal, SessionEvent};
 use super::prack::Arrival;
 use super::session::{Acked, Bye, Calling, Early, Exchange, Forked, Keys, Offer, Session, State, Update};
 use super::session_timer::Asked as Timer;
-use super::{ACK, INVITE, Kind, in_dialog, making, offer_answer, prack, session_ids, session_timer};
+use super::{ACK, INVITE, Kind, in_dialog, making, offer_answer, packages, prack, session_ids, session_timer};
 use crate::dialog::Phase;
 use crate::draft::{ContactSpec, Draft};
 use crate::id::{DialogId, SessionId};
@@ -52,6 +52,7 @@ impl Turn<'_> {
             expires: None,
         };
         super::announce(self, &mut draft.lines);
+        packages::tell(&self.stack.config, &mut draft.lines);
         calling.forks.reliable = prack::is_offered(&draft.lines);
         let expires = expires(&draft.lines);
         let mut session = Session::new(State::Calling(Box::new(calling)));
@@ -147,6 +148,7 @@ fn progress(turn: &mut Turn<'_>, s: SessionId, response: Box<Response>, origin: 
     if let Some(session) = super::get_mut(turn, s) {
         session.learn_allow(response.headers());
     }
+    packages::learn(turn, s, response.headers());
     let prack_due = arrival == Arrival::New { due: true };
     super::emit(turn, s, SessionEvent::Progress { response, fork, prack_due });
 }
@@ -253,10 +255,11 @@ fn first(
     if let Some(session) = super::get_mut(turn, s) {
         if session.has_forked() {
             // It may have been another's.
-            session.update = Update::Unknown;
+            (session.update, session.packages) = (Update::Unknown, None);
         }
         session.learn_allow(response.headers());
     }
+    packages::learn(turn, s, response.headers());
     in_dialog::confirmed(turn, s, dialog);
     if bye {
         acknowledge(turn, s, response.headers().cseq().number, None);
@@ -332,6 +335,7 @@ fn fork(
     child.dialog = Some(dialog);
     child.keys = keys;
     child.learn_allow(response.headers());
+    child.packages = packages::told(&turn.stack.config, response.headers());
     let child = super::insert(turn, child);
     turn.stack.sessions.dialogs.set_owner(dialog, child);
     if keep {

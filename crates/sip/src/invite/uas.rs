@@ -7,7 +7,7 @@ use super::ending::{self, Final};
 use super::event::{By, NoAck, Refusal, SessionEvent};
 use super::session::{Exchange, Offer, Ringing, Session, State, Unacked};
 use super::session_ids::Ids;
-use super::{INVITE, Kind, making, offer_answer, reliable, session_ids, session_timer};
+use super::{INVITE, Kind, making, offer_answer, packages, reliable, session_ids, session_timer};
 use crate::draft::ContactSpec;
 use crate::event::Failure;
 use crate::id::{ServerTx, SessionId};
@@ -72,6 +72,7 @@ impl Turn<'_> {
         let expires = headers.text(HeaderId::Expires).and_then(|value| value.trim().parse::<u32>().ok());
         let mut session = Session::new(State::Ringing(Box::new(ringing)));
         session.learn_allow(headers);
+        session.packages = packages::told(&self.stack.config, headers);
         let caller = self.stack.config.session_id.then(|| session_ids::caller(headers));
         if let Some(caller) = caller {
             session.keys.get_or_insert_default().ids = Some(Ids::of_theirs(&mut self.stack.rng, caller));

@@ -38,6 +38,20 @@ impl Phone {
         self.ask_in_turn(Request::Within { call, method, lines, body }, reply, turn);
     }
 
+    /// An INFO of a package, which leaves only when the other side has said that it takes it (RFC 6086 section 5.2.2).
+    pub(super) fn inform(&mut self, key: Key, package: &str, body: Body, reply: Reply, turn: &mut Turn<'_>) {
+        let Some(call) = self.calls.get(&key) else { return tell(reply, Err(CallError::Ended)) };
+        if !turn.takes_info(call.session, package) {
+            let why = format!("the other side does not say that it takes INFOs of the package {package:?}");
+            return tell(reply, Err(CallError::NotNow { why }));
+        }
+        let mut lines = Lines::new();
+        if let Err(error) = lines.push(HeaderId::InfoPackage.name(), package) {
+            return tell(reply, Err(CallError::BadText { why: error.to_string() }));
+        }
+        self.ask_in_dialog(key, Method::Info, lines, Some(body), reply, turn);
+    }
+
     fn ask_in_turn(&mut self, what: Request, reply: Reply, turn: &mut Turn<'_>) {
         let whither = what.queue();
         if let Some(whither) = &whither {

@@ -208,6 +208,7 @@ impl App for Phone {
             Command::InDialog { call, method, lines, body, reply } => {
                 self.ask_in_dialog(call, method, lines, body, reply, turn);
             }
+            Command::Info { call, package, body, reply } => self.inform(call, &package, body, reply, turn),
             Command::Transfer { call, to, reply } => self.transfer(call, to, reply, turn),
             Command::Decline { referred, code } => self.report(referred, code, code.default_reason(), turn),
             Command::Ask { draft, proved, reply } => self.ask(draft, proved, reply, turn),

@@ -31,6 +31,10 @@ impl Phone {
         let capabilities = self.parts.capabilities.clone();
         let Some((key, call)) = self.call_of(session) else { return };
         let reply = match request.method() {
+            Method::Info if request.headers().has(HeaderId::InfoPackage) => match call.tell(info_of(request)) {
+                true => Reply::new(StatusCode::OK),
+                false => Reply::new(StatusCode::SERVICE_UNAVAILABLE),
+            },
             Method::Info => match info_digit(request) {
                 InfoDigit::Pressed(digit, duration) => {
                     call.tell(CallEvent::Digit { digit, duration, by: DigitBy::Info });
@@ -92,6 +96,16 @@ fn claimed(from: &From<'_>) -> String {
     match from.0.display.map(|name| name.text()) {
         Some(name) if !name.is_empty() => format!("{} <{uri}>", Quote(&name)),
         _ => uri.to_owned(),
+    }
+}
+
+/// An INFO of a package: the stack has refused those that are not taken.
+fn info_of(request: &Request) -> CallEvent {
+    let text = |id| request.headers().text(id).map(|text| text.trim().to_owned()).unwrap_or_default();
+    CallEvent::Info {
+        package: text(HeaderId::InfoPackage),
+        content_type: text(HeaderId::ContentType),
+        body: request.body().to_vec(),
     }
 }
 

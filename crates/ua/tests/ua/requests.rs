@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
-use ua::{CallError, Endpoint};
+use ua::{CallError, CallEvent, Endpoint};
 
-use crate::{Wire, builder, call, header, pair, socket};
+use crate::{Wire, builder, call, header, pair, socket, until};
 
 /// Sends a request from a bare socket and returns the final answer.
 async fn ask(socket: &UdpSocket, to: &Endpoint, method: &str, uri: &str, lines: &str, body: &str) -> String {
@@ -288,4 +288,36 @@ async fn rfc3994_3_1_who_writes_is_told_by_messages_and_the_text_ends_it() {
     // What cannot be read is no status, and is shown as it is.
     alice.message_as(&uri, TYPE, b"<isComposing>").await.unwrap();
     assert_eq!(bob.messages().await.unwrap().composing(), None);
+}
+
+#[tokio::test]
+async fn rfc6086_4_3_2_an_info_of_a_package_arrives_and_its_answer_has_no_body() {
+    let wire = Wire::default();
+    let alice = builder().info_packages(["news"]).build().await.unwrap();
+    let bob = wire.tap(builder()).info_packages(["weather"]).build().await.unwrap();
+    let (placed, taken) = call(&alice, &bob).await;
+    let mut events = taken.events();
+    assert_eq!(placed.info("weather", "text/plain", "snow").await.unwrap().code, 200);
+    let (package, content_type) = ("weather".to_owned(), "text/plain".to_owned());
+    let snow = CallEvent::Info { package, content_type, body: b"snow".to_vec() };
+    until("the INFO", async || events.next().await.as_ref() == Some(&snow)).await;
+    let answers = wire.messages(true, "SIP/2.0 200 ");
+    let answer = answers.iter().find(|text| header(text, "CSeq").unwrap().ends_with(" INFO")).unwrap();
+    assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    // Each is sent what it takes.
+    assert!(matches!(placed.info("news", "text/plain", "x").await, Err(CallError::NotNow { .. })));
+    assert_eq!(taken.info("news", "text/plain", "x").await.unwrap().code, 200);
+}
+
+/// Where one of the two does not speak of packages, nothing is sent of any.
+#[tokio::test]
+async fn rfc6086_5_2_2_who_says_nothing_of_packages_is_sent_none() {
+    let alice = builder().info_packages(["news"]).build().await.unwrap();
+    let bob = builder().build().await.unwrap();
+    let (placed, taken) = call(&alice, &bob).await;
+    for (from, package) in [(&placed, "news"), (&taken, "news")] {
+        let sent = from.info(package, "text/plain", "x").await;
+        assert!(matches!(sent, Err(CallError::NotNow { .. })), "{sent:?}");
+    }
+    assert!(!placed.is_over() && !taken.is_over());
 }

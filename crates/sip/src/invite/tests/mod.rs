@@ -11,6 +11,7 @@ mod formed;
 mod intervals;
 mod moving;
 mod network;
+mod packages;
 mod pairs;
 mod pracks;
 mod records;

@@ -1,0 +1,110 @@
+//! Packages of INFO (RFC 6086): what each side takes, told by Recv-Info, and INFOs of ours.
+//!
+//! Where [`Config::info_packages`] says nothing, the mechanism is not in use: nothing is told, and nothing of what peers tell is read.
+
+use crate::config::Config;
+use crate::id::{ClientTx, ServerTx, SessionId};
+use crate::message::{Body, HeaderId, Headers, Lines, Method};
+use crate::reply::Reply;
+use crate::stack::StackError;
+use crate::turn::Turn;
+use crate::uas;
+
+/// The longest name of a package, in octets; a peer's that is longer is passed over.
+const LONGEST: usize = 64;
+
+impl Turn<'_> {
+    /// Sends an INFO of a package in the session's dialog, as [`Turn::in_dialog`] does (RFC 6086 section 4.2.1).
+    ///
+    /// # Errors
+    /// [`StackError::State`] for a package that the peer has not said to take (section 5.2.2); [`StackError::Line`] for a name that cannot stand in a
+    /// header; otherwise as [`Turn::in_dialog`].
+    pub fn info(
+        &mut self,
+        s: SessionId,
+        package: &str,
+        mut lines: Lines,
+        body: Option<Body>,
+    ) -> Result<ClientTx, StackError> {
+        if !self.takes_info(s, package) {
+            return Err(StackError::State("a package of INFO that the peer takes (RFC 6086 5.2.2)"));
+        }
+        lines.push(HeaderId::InfoPackage.name(), package).map_err(StackError::Line)?;
+        self.in_dialog(s, Method::Info, lines, body)
+    }
+
+    /// Whether the peer has said last that it takes INFOs of this package (RFC 6086 section 5.2.2). Parameters behind its name do not matter.
+    pub fn takes_info(&self, s: SessionId, package: &str) -> bool {
+        let told = super::get(self, s).and_then(|session| session.packages.as_deref());
+        let name = uas::package_name(package);
+        !name.is_empty() && told.is_some_and(|told| told.split(',').any(|one| one.eq_ignore_ascii_case(name)))
+    }
+}
+
+/// Says in the first INVITE what we take, were it nothing (section 5.2.3).
+pub(super) fn tell(config: &Config, lines: &mut Lines) {
+    if let Some(taken) = &config.info_packages
+        && !lines.has(HeaderId::RecvInfo)
+    {
+        uas::recv_info(lines, taken);
+    }
+}
+
+/// A 2xx or a reliable provisional response of ours is about to leave: to who tells what it takes we tell the same (section 5.2.3).
+pub(super) fn tell_back(turn: &Turn<'_>, tx: ServerTx, lines: &mut Lines) {
+    let config = &turn.stack.config;
+    if config.info_packages.is_some()
+        && turn.request_of(tx).is_some_and(|request| request.headers().has(HeaderId::RecvInfo))
+    {
+        tell(config, lines);
+    }
+}
+
+/// Our 2xx to a request in a session is about to leave: from now on the peer takes what it has said there. With a refusal all stays as it was
+/// (section 5.2.4).
+pub(super) fn answer(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, reply: &mut Reply) {
+    if turn.stack.config.info_packages.is_none() {
+        return;
+    }
+    let Some(request) = turn.request_of(tx) else { return };
+    if !matches!(request.method(), Method::Invite | Method::Update | Method::Prack) {
+        return;
+    }
+    let told = told(&turn.stack.config, request.headers());
+    tell_back(turn, tx, &mut reply.lines);
+    if let (Some(told), Some(session)) = (told, super::get_mut(turn, s)) {
+        session.packages = Some(told);
+    }
+}
+
+/// A response to our INVITE says what its sender takes.
+pub(super) fn learn(turn: &mut Turn<'_>, s: SessionId, headers: &Headers) {
+    if let Some(told) = told(&turn.stack.config, headers)
+        && let Some(session) = super::get_mut(turn, s)
+    {
+        session.packages = Some(told);
+    }
+}
+
+/// What a message says that its sender takes, the names parted by commas; `None` when it says nothing, or nobody wants to know.
+pub(super) fn told(config: &Config, headers: &Headers) -> Option<Box<str>> {
+    config.info_packages.as_ref()?;
+    if !headers.has(HeaderId::RecvInfo) {
+        return None;
+    }
+    let mut names = String::new();
+    let mut room = config.session.max_info_packages;
+    for line in headers.all(HeaderId::RecvInfo) {
+        for name in line.text().split(',').map(uas::package_name) {
+            if name.is_empty() || name.len() > LONGEST || room == 0 {
+                continue;
+            }
+            room -= 1;
+            if !names.is_empty() {
+                names.push(',');
+            }
+            names.push_str(name);
+        }
+    }
+    Some(names.into())
+}

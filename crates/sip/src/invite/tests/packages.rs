@@ -1,0 +1,231 @@
+//! Packages of INFO (RFC 6086): Recv-Info of both sides, and INFOs of either.
+
+use super::network::*;
+use crate::config::Config;
+use crate::id::SessionId;
+use crate::invite::SessionEvent;
+use crate::message::{Lines, Method};
+use crate::stack::StackError;
+
+/// A stack that takes these packages.
+fn takes(names: &[&str]) -> impl FnOnce(&mut Config) + use<> {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    move |config| config.info_packages = Some(names)
+}
+
+/// A peer calls a stack that takes `weather`, with these lines in its INVITE, and is answered: our 200.
+fn called(net: &mut Network, more: &str) -> (usize, usize, SessionId, RawDialog, String) {
+    let (a, r) = (net.stack(takes(&["weather"])), net.raw());
+    let mut peer = RawDialog::calling(r, a);
+    let invite = peer.request("INVITE", more, OFFER);
+    net.say(r, a, &invite);
+    net.settle();
+    let tx = incoming(&net.events(a));
+    net.inbox(r);
+    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
+    net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
+    net.settle();
+    let ok = net.one(r);
+    peer.learn(&ok);
+    let ack = peer.numbered("ACK", peer.cseq, "", "");
+    net.say(r, a, &ack);
+    net.settle();
+    assert_eq!(net.news(a), ["Acked"]);
+    (a, r, s, peer, ok)
+}
+
+/// The stack calls; the peer answers with these lines.
+fn calls(net: &mut Network, names: &[&str], more: &str) -> (usize, usize, SessionId, String) {
+    let (a, r) = (net.stack(takes(names)), net.raw());
+    let s = net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
+    net.settle();
+    let invite = net.one(r);
+    net.say(r, a, &respond(&invite, 200, "rawtag", &format!("{}{more}", contact(r)), ANSWER));
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)), ["ACK"]);
+    assert_eq!(net.news(a), ["Answered"]);
+    (a, r, s, invite)
+}
+
+#[test]
+fn rfc6086_5_2_3_the_first_invite_says_what_is_taken_were_it_nothing() {
+    for (names, expected) in [(&["weather", "g.scheduling"][..], "weather, g.scheduling"), (&[], "")] {
+        let (.., invite) = calls(&mut Network::new(), names, "");
+        assert_eq!(headers(&invite, "Recv-Info"), [expected]);
+    }
+    let mut net = Network::new();
+    let (.., invite) = super::calling(&mut net);
+    assert!(headers(&invite, "Recv-Info").is_empty(), "who knows nothing of packages says nothing of them");
+}
+
+#[test]
+fn rfc6086_5_2_3_who_says_what_it_takes_is_told_the_same_and_nobody_else() {
+    for (more, expected) in
+        [("Recv-Info: other\r\n", vec!["weather"]), ("Recv-Info:\r\n", vec!["weather"]), ("", vec![])]
+    {
+        let (.., ok) = called(&mut Network::new(), more);
+        assert_eq!(headers(&ok, "Recv-Info"), expected, "{more}");
+    }
+    let mut net = Network::new();
+    let (a, r, _, mut peer, _) = called(&mut net, "Recv-Info: other\r\n");
+    for (method, more, expected) in [("UPDATE", "Recv-Info: third\r\n", vec!["weather"]), ("UPDATE", "", vec![])] {
+        let update = peer.request(method, more, "");
+        net.say(r, a, &update);
+        net.settle();
+        let tx = pick(&net.events(a), |_, event| match event {
+            SessionEvent::Request { tx, .. } => Some(*tx),
+            _ => None,
+        });
+        net.turn(a, |turn| turn.respond(tx, reply(200, None))).unwrap();
+        net.settle();
+        let ok = net.one(r);
+        assert_eq!((kind(&ok), headers(&ok, "Recv-Info")), (format!("200 {method}"), expected));
+    }
+}
+
+#[test]
+fn rfc6086_5_2_3_a_reliable_provisional_response_says_it_as_the_200_does() {
+    let mut net = Network::new();
+    let (a, r) = (
+        net.stack(|config| {
+            takes(&["weather"])(config);
+            config.supported = vec!["100rel".to_owned()];
+        }),
+        net.raw(),
+    );
+    let mut peer = RawDialog::calling(r, a);
+    let invite = peer.request("INVITE", "Supported: 100rel\r\nRecv-Info: other\r\n", OFFER);
+    net.say(r, a, &invite);
+    net.settle();
+    let tx = incoming(&net.events(a));
+    net.inbox(r);
+    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
+    net.turn(a, |turn| turn.answer(s, reply(183, sdp(ANSWER)).reliable())).unwrap();
+    net.settle();
+    let progress = net.one(r);
+    assert_eq!((kind(&progress), headers(&progress, "Recv-Info")), ("183 INVITE".to_owned(), vec!["weather"]));
+    // In an early dialog, too, it may be sent what it takes.
+    assert!(net.turn(a, |turn| turn.takes_info(s, "other")));
+    peer.learn(&progress);
+    let prack = peer.request("PRACK", &format!("RAck: {} 1 INVITE\r\n", header(&progress, "RSeq")), "");
+    net.say(r, a, &prack);
+    net.settle();
+    net.turn(a, |turn| turn.answer(s, reply(200, None))).unwrap();
+    net.settle();
+    let inbox = net.inbox(r);
+    let ok = inbox.iter().find(|text| kind(text) == "200 INVITE").unwrap();
+    assert_eq!(headers(ok, "Recv-Info"), ["weather"]);
+}
+
+#[test]
+fn rfc6086_4_2_2_info_of_a_package_that_is_taken_is_handed_on_and_of_another_469() {
+    let mut net = Network::new();
+    let (a, r, _, mut peer, _) = called(&mut net, "Recv-Info:\r\n");
+    for taken in ["weather", "WEATHER", "weather;when=now"] {
+        let info = peer.request("INFO", &format!("Info-Package: {taken}\r\n"), "");
+        net.say(r, a, &info);
+        net.settle();
+        assert_eq!(net.news(a), ["Request"], "{taken}");
+        assert!(net.inbox(r).is_empty(), "the application answers");
+    }
+    for other in ["weather2", "", "news;package=weather"] {
+        let info = peer.request("INFO", &format!("Info-Package: {other}\r\n"), "");
+        net.say(r, a, &info);
+        net.settle();
+        let answer = net.one(r);
+        assert_eq!((kind(&answer), header(&answer, "Recv-Info")), ("469 INFO".to_owned(), "weather"), "{other}");
+    }
+    assert!(net.news(a).is_empty(), "the call stays");
+}
+
+#[test]
+fn rfc6086_5_2_2_nothing_is_sent_of_a_package_that_the_peer_has_not_said_to_take() {
+    let send = |net: &mut Network, a: usize, s, package: &str| {
+        net.turn(a, |turn| turn.info(s, package, Lines::default(), sdp(OFFER)))
+    };
+    for (more, may) in [
+        ("", false),
+        ("Recv-Info:\r\n", false),
+        ("Recv-Info: other, third\r\n", false),
+        ("Recv-Info: weather\r\n", true),
+        ("Recv-Info: other;x=1, Weather;q=2\r\n", true),
+        ("Recv-Info: other\r\nRecv-Info: weather\r\n", true),
+    ] {
+        let mut net = Network::new();
+        let (a, r, s, _) = calls(&mut net, &[], more);
+        let sent = send(&mut net, a, s, "weather");
+        net.settle();
+        if !may {
+            assert!(matches!(sent, Err(StackError::State(_))), "{more}");
+            assert!(net.inbox(r).is_empty());
+            continue;
+        }
+        assert!(sent.is_ok(), "{more}");
+        let info = net.one(r);
+        assert_eq!((kind(&info), header(&info, "Info-Package"), body(&info)), ("INFO".to_owned(), "weather", OFFER));
+        assert!(headers(&info, "Recv-Info").is_empty(), "section 4.2.1");
+    }
+    let mut net = Network::new();
+    let (a, _, s, _) = calls(&mut net, &[], "Recv-Info: weather\r\n");
+    assert!(send(&mut net, a, s, "weather;a\r\nX: 1").is_err(), "a name that breaks its line");
+    let mut net = Network::new();
+    let (a, _, s, _) = calls(&mut net, &[], "Recv-Info:\r\n");
+    assert!(send(&mut net, a, s, "").is_err(), "no name");
+}
+
+#[test]
+fn rfc6086_5_2_4_what_the_peer_takes_changes_with_an_offer_that_is_taken_and_not_with_one_that_is_refused() {
+    let mut net = Network::new();
+    let (a, r, s, mut peer, _) = called(&mut net, "Recv-Info: first\r\n");
+    let taken = |net: &mut Network| ["first", "second"].map(|one| net.turn(a, |turn| turn.takes_info(s, one)));
+    assert_eq!(taken(&mut net), [true, false]);
+    for (code, expected) in [(488, [true, false]), (200, [false, true])] {
+        let invite = peer.request("INVITE", "Recv-Info: second\r\n", OFFER);
+        net.say(r, a, &invite);
+        net.settle();
+        let answer = if code < 300 { sdp(ANSWER) } else { None };
+        net.turn(a, |turn| turn.answer_reinvite(s, reply(code, answer))).unwrap();
+        net.settle();
+        assert!(kinds(&net.inbox(r)).contains(&format!("{code} INVITE")));
+        let ack = match code {
+            200 => peer.numbered("ACK", peer.cseq, "", ""),
+            _ => invite.replace("INVITE", "ACK"),
+        };
+        net.say(r, a, &ack);
+        net.settle();
+        assert_eq!(taken(&mut net), expected, "{code}");
+    }
+    // Nothing said is nothing changed; nothing taken any more is said so.
+    for (more, expected) in [("", [false, true]), ("Recv-Info:\r\n", [false, false])] {
+        let update = peer.request("UPDATE", more, "");
+        net.say(r, a, &update);
+        net.settle();
+        let tx = pick(&net.events(a), |_, event| match event {
+            SessionEvent::Request { tx, .. } => Some(*tx),
+            _ => None,
+        });
+        net.turn(a, |turn| turn.respond(tx, reply(200, None))).unwrap();
+        assert_eq!(taken(&mut net), expected, "{more}");
+    }
+}
+
+#[test]
+fn a_peer_may_take_as_many_packages_as_the_limit_says() {
+    let names: Vec<String> = (1..=33).map(|number| format!("package{number}")).collect();
+    let long = "x".repeat(65);
+    let mut net = Network::new();
+    let (a, _, s, _) = calls(&mut net, &[], &format!("Recv-Info: {long}, {}\r\n", names.join(", ")));
+    let mut taken = |name: &str| net.turn(a, |turn| turn.takes_info(s, name));
+    assert!(taken("package1") && taken("package32"), "at the limit");
+    assert!(!taken("package33"), "one past it");
+    assert!(!taken(&long));
+}
+
+#[test]
+fn an_application_may_send_what_it_likes_without_a_package() {
+    let mut net = Network::new();
+    let (a, r, s, _) = calls(&mut net, &["weather"], "");
+    net.turn(a, |turn| turn.in_dialog(s, Method::Info, Lines::default(), None)).unwrap();
+    net.settle();
+    assert!(headers(&net.one(r), "Info-Package").is_empty());
+}

@@ -1,0 +1,81 @@
+//! Packages of INFO (RFC 6086) of the library's calls, with SIPp on the other side.
+
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use ua::{Call, CallError, CallEvent, Endpoint};
+
+use super::sipp;
+use crate::program::PATIENCE;
+
+/// An endpoint that takes two packages.
+struct Bench {
+    runtime: Runtime,
+    endpoint: Endpoint,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let builder = Endpoint::builder().udp("127.0.0.1:0").media_ports(20_000..=29_999);
+        let endpoint = runtime.block_on(builder.info_packages(["weather", "g.traffic"]).build()).unwrap();
+        Self { runtime, endpoint }
+    }
+
+    /// Runs a future to its end.
+    fn run<T>(&self, ours: impl Future<Output = T>) -> T {
+        self.runtime.block_on(async { tokio::time::timeout(PATIENCE, ours).await }).expect("it ends")
+    }
+
+    /// Sends what SIPp takes, and not what it does not; hears what it sends, until it hangs up.
+    fn talk(&self, call: &Call) {
+        let mut events = call.events();
+        let refused = self.run(call.info("lottery", "text/plain", "7"));
+        assert!(matches!(refused, Err(CallError::NotNow { .. })), "{refused:?}");
+        assert_eq!(self.run(call.info("news", "text/plain", "rain at noon")).unwrap().code, 200);
+        let mut heard = Vec::new();
+        while let Some(event) = self.run(events.next()) {
+            if let CallEvent::Info { package, content_type, body } = event {
+                heard.push((package, content_type, String::from_utf8(body).unwrap()));
+            }
+        }
+        let [(package, content_type, body)] = &heard[..] else { panic!("one was taken: {heard:?}") };
+        assert_eq!((package.as_str(), content_type.as_str(), body.trim()), ("weather;when=now", "text/plain", "snow"));
+    }
+}
+
+#[test]
+fn rfc6086_5_2_2_sipp_that_is_called_gets_what_it_takes_and_sends_what_we_do() {
+    let bench = Bench::new();
+    let (sipp, address) = sipp::waits("uas_packages.xml", &["-m", "1"]);
+    let call = bench.run(async { bench.endpoint.call(format!("sip:sipp@{address}")).await }).unwrap();
+    bench.talk(&call);
+    let (code, output) = sipp.finish();
+    assert_eq!(code, 0, "{output}");
+}
+
+#[test]
+fn rfc6086_5_2_2_sipp_that_calls_gets_what_it_takes_and_sends_what_we_do() {
+    let bench = Bench::new();
+    let address = bench.endpoint.bound()[0].address.to_string();
+    let sipp = sipp::start("uac_packages.xml", &address, &["-m", "1"]);
+    let incoming = bench.run(bench.endpoint.incoming()).unwrap();
+    let call = bench.run(incoming.answer()).unwrap();
+    bench.talk(&call);
+    let (code, output) = sipp.finish();
+    assert_eq!(code, 0, "{output}");
+}
+
+/// The control: a SIPp that takes another package is sent nothing, and waits in vain.
+#[test]
+fn rfc6086_5_2_2_sipp_that_takes_another_package_waits_for_an_info_in_vain() {
+    let bench = Bench::new();
+    let scenario = sipp::with("uas_packages.xml", "Recv-Info: news", "Recv-Info: sport");
+    let (sipp, address) = sipp::waits(scenario.to_str().unwrap(), &["-m", "1", "-recv_timeout", "3000"]);
+    let call = bench.run(async { bench.endpoint.call(format!("sip:sipp@{address}")).await }).unwrap();
+    let refused = bench.run(call.info("news", "text/plain", "rain at noon"));
+    assert!(matches!(refused, Err(CallError::NotNow { .. })), "{refused:?}");
+    let (code, output) = sipp.finish();
+    assert_ne!(code, 0, "{output}");
+    drop(bench.run(async { tokio::time::timeout(Duration::from_secs(1), call.hangup()).await }));
+}
