@@ -186,6 +186,35 @@ fn rfc3515_sipp_tells_our_phone_how_the_transfer_goes_that_it_asked_for() {
     assert_eq!(sipp_is_sent_on("486 Busy Here"), [&begun[..], &[news(486, "Busy Here", true)]].concat());
 }
 
+/// Has SIPp, which tells nothing of that, call somebody else: the news of it, where there are any, and how SIPp has ended.
+fn sipp_is_sent_on_untold(untold: bool) -> (Option<(u16, String, bool)>, i32) {
+    let (sipp, address) = sipp::waits("uas_refer_untold.xml", &["-m", "1", "-recv_timeout", "5000"]);
+    let news = runtime().block_on(async {
+        let phone = Endpoint::builder().udp("127.0.0.1:0").build().await.unwrap();
+        let call = phone.call(format!("sip:1002@{address}")).await.unwrap();
+        let mut events = call.events();
+        let asked = match untold {
+            true => call.transfer_untold("sip:1003@example.com").await,
+            false => call.transfer("sip:1003@example.com").await,
+        };
+        let news = match asked {
+            Ok(()) => Some(transfer_of(&mut events).await),
+            Err(_) => None,
+        };
+        call.hangup_within(PATIENCE).await;
+        phone.close().await;
+        news
+    });
+    (news, sipp.finish().0)
+}
+
+#[test]
+fn rfc4488_4_sipp_that_is_sent_on_tells_nothing_where_nothing_is_wanted() {
+    assert_eq!(sipp_is_sent_on_untold(true), (Some((200, "OK".to_owned(), true)), 0));
+    // The control: a phone that wants to be told does not say so, and SIPp gives up.
+    assert_ne!(sipp_is_sent_on_untold(false).1, 0);
+}
+
 /// Our phone is 1002: it calls 1001 (440 Hz) and 1003 (1500 Hz) of baresip and has them take its place. How long each heard the other.
 fn handed_over(does_it: bool) -> (f64, f64) {
     let server = offhook::serve(&USERS);
@@ -228,4 +257,43 @@ fn rfc5589_7_our_phone_has_two_of_baresip_take_its_place_and_they_hear_each_othe
     assert!(first >= HEARD && third >= HEARD, "{first} {third}");
     let (first, third) = handed_over(false);
     assert!(first < UNHEARD && third < UNHEARD, "{first} {third}");
+}
+
+/// The same with a 1003 that still rings when we ask for that; the one transferred is asked when it has answered.
+#[test]
+fn rfc5589_7_6_our_phone_has_one_of_baresip_that_rings_take_its_place() {
+    let server = offhook::serve(&USERS);
+    let mut first = registered(&server, "1001", "secret1", 440);
+    let by_hand = "auth_user=1003;auth_pass=secret3;regint=300;answermode=manual";
+    let mut third = Baresip::start(&format!("<sip:1003@{}>;{by_hand}", server.address), 1500);
+    third.wait_for_line("200 OK (Offhook");
+    runtime().block_on(async {
+        let phone = Endpoint::builder().udp("127.0.0.1:0").build().await.unwrap();
+        let config = AccountConfig::new(format!("sip:1002@{}", server.address)).password("secret2");
+        let account = phone.account(config).await.unwrap();
+        let one = account.call(format!("sip:1001@{}", server.address)).await.unwrap();
+        let mut ringing = account.call(format!("sip:1003@{}", server.address)).start().await.unwrap();
+        while ringing.progress().await.expect("it rings").code != 180 {}
+        third.wait_for("CALL_INCOMING");
+        let mut events = one.events();
+        third.command("accept", "");
+        let other = one.transfer_to_ringing(ringing).await.unwrap();
+        assert_eq!(transfer_of(&mut events).await.0, 100);
+        assert_eq!(transfer_of(&mut events).await, (200, "OK".to_owned(), true));
+        one.ended().await;
+        other.ended().await;
+        for phone in [&mut first, &mut third] {
+            phone.wait_for("CALL_ESTABLISHED");
+            phone.talk();
+        }
+        phone.close().await;
+    });
+    first.command("hangup", "");
+    for phone in [&mut first, &mut third] {
+        phone.wait_for("CALL_CLOSED");
+    }
+    let seconds = (seconds_of(&first.recording(), 1500.0), seconds_of(&third.recording(), 440.0));
+    first.stop();
+    third.stop();
+    assert!(seconds.0 >= HEARD && seconds.1 >= HEARD, "{seconds:?}");
 }

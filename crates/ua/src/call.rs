@@ -14,6 +14,7 @@ use crate::event::Events;
 use crate::info::InfoKind;
 use crate::line::Line;
 use crate::message::Answer;
+use crate::outgoing::Dialing;
 use crate::request;
 use crate::sound::Audio;
 
@@ -161,7 +162,17 @@ impl Call {
     /// on.
     pub async fn transfer(&self, target: &str) -> Result<(), CallError> {
         let target = request::target(target, &Method::Invite)?;
-        self.hand_over(Successor::Address(target)).await
+        self.hand_over(Successor::Address(target), true).await
+    }
+
+    /// As [`Call::transfer`], of which nothing is to be told (RFC 4488): where the other side knows what that means, its consent is the last word, a
+    /// [`CallEvent::Transfer`](crate::CallEvent::Transfer) with 200. Elsewhere all is told as usual.
+    ///
+    /// # Errors
+    /// As [`Call::transfer`].
+    pub async fn transfer_untold(&self, target: &str) -> Result<(), CallError> {
+        let target = request::target(target, &Method::Invite)?;
+        self.hand_over(Successor::Address(target), false).await
     }
 
     /// Asks the other side to take our place in `other` (Replaces, RFC 3891): the two others talk to each other then, and `other` is hung up by
@@ -171,12 +182,27 @@ impl Call {
     /// As [`Call::transfer`]; [`CallError::Media`] for calls of two endpoints, [`CallError::Ended`] when one is over.
     pub async fn transfer_to(&self, other: &Call) -> Result<(), CallError> {
         self.same_place(other)?;
-        self.hand_over(Successor::Call(other.line.key)).await
+        self.hand_over(Successor::Call(other.line.key), true).await
     }
 
-    async fn hand_over(&self, to: Successor) -> Result<(), CallError> {
+    /// The same with a call that has no answer yet (semi-attended transfer, RFC 5589 section 7.6): waits for the answer, and then asks. What is played
+    /// in `other` keeps the one who answers from hanging up; the call is given back for that. Dropping the future gives it up.
+    ///
+    /// # Errors
+    /// As [`Dialing::answer`] when there is none, and this call goes on; [`CallError::Ended`] when this call has ended before, and `other` is given up;
+    /// otherwise as [`Call::transfer_to`], and `other` is hung up.
+    pub async fn transfer_to_ringing(&self, other: Dialing) -> Result<Call, CallError> {
+        let other = tokio::select! {
+            answered = other.answer() => answered?,
+            _ = self.ended() => return Err(CallError::Ended),
+        };
+        self.transfer_to(&other).await?;
+        Ok(other)
+    }
+
+    async fn hand_over(&self, to: Successor, told: bool) -> Result<(), CallError> {
         let call = self.line.key;
-        self.line.link.ask(|reply| Command::Transfer { call, to, reply }).await?.map(drop)
+        self.line.link.ask(|reply| Command::Transfer { call, to, told, reply }).await?.map(drop)
     }
 
     async fn request(&self, method: Method, body: Option<Body>) -> Result<Answer, CallError> {

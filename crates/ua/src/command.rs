@@ -59,8 +59,8 @@ pub(crate) enum Command {
     },
     /// An INFO of a package.
     Info { call: Key, package: String, body: Body, reply: oneshot::Sender<Result<Answer, CallError>> },
-    /// Ask the other side to call somebody else.
-    Transfer { call: Key, to: Successor, reply: oneshot::Sender<Result<Answer, CallError>> },
+    /// Ask the other side to call somebody else, and perhaps to tell how that goes.
+    Transfer { call: Key, to: Successor, told: bool, reply: oneshot::Sender<Result<Answer, CallError>> },
     /// The other side wanted somebody to be called, and we do not.
     Decline { referred: Referred, code: StatusCode },
     /// A request outside any call. `proved`: the registrar has taken our credentials.

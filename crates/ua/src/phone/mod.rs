@@ -209,7 +209,7 @@ impl App for Phone {
                 self.ask_in_dialog(call, method, lines, body, reply, turn);
             }
             Command::Info { call, package, body, reply } => self.inform(call, &package, body, reply, turn),
-            Command::Transfer { call, to, reply } => self.transfer(call, to, reply, turn),
+            Command::Transfer { call, to, told, reply } => self.transfer(call, to, told, reply, turn),
             Command::Decline { referred, code } => self.report(referred, code, code.default_reason(), turn),
             Command::Ask { draft, proved, reply } => self.ask(draft, proved, reply, turn),
             Command::Register { account, specs, state, reply } => self.register(account, specs, state, reply, turn),

@@ -2,6 +2,7 @@
 
 use media::Key;
 use sip::header::{Event, NameAddr, SubscriptionState};
+use sip::invite::NO_REPORTS;
 use sip::message::uri::Escaped;
 use sip::message::{HeaderId, Headers, Lines, Method, Request, StatusCode};
 use sip::{ClientTx, Reply, Turn};
@@ -28,11 +29,15 @@ pub(super) struct Transfer {
 
 impl Phone {
     /// Asks the other side to call somebody else.
-    pub(super) fn transfer(&mut self, key: Key, to: Successor, reply: asked::Reply, turn: &mut Turn<'_>) {
-        let lines = match self.referral(key, to, turn) {
+    pub(super) fn transfer(&mut self, key: Key, to: Successor, told: bool, reply: asked::Reply, turn: &mut Turn<'_>) {
+        let mut lines = match self.referral(key, to, turn) {
             Ok(lines) => lines,
             Err(error) => return tell(reply, Err(error)),
         };
+        if !told {
+            lines.push_id(HeaderId::ReferSub, "false");
+            lines.push_id(HeaderId::Supported, NO_REPORTS);
+        }
         self.ask_in_dialog(key, Method::Refer, lines, None, reply, turn);
     }
 

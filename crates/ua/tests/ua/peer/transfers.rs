@@ -473,6 +473,83 @@ async fn rfc5589_7_1_an_attended_transfer_between_three_phones_and_the_two_hear_
     assert_eq!(at_three.ended().await.by, EndedBy::Peer);
 }
 
+/// The same while the third one still rings: it is asked for when it has answered, and not at all when it refuses.
+#[tokio::test]
+async fn rfc5589_7_6_a_transfer_to_a_call_that_rings_waits_for_its_answer() {
+    let one = builder().build().await.unwrap();
+    let two = builder().allow_transfer().build().await.unwrap();
+    let three = builder().allow_transfer().build().await.unwrap();
+    let (first, at_two) = call(&one, &two).await;
+    let mut events = first.events();
+    let not_asked = async || tokio::time::timeout(Duration::from_millis(50), two.referral()).await.is_err();
+    let dialing = one.call(three.uri("three").unwrap()).start().await.unwrap();
+    let (refused, ()) = tokio::join!(first.transfer_to_ringing(dialing), async {
+        three.incoming().await.unwrap().reject(486, None).await;
+        assert!(not_asked().await);
+    });
+    assert!(matches!(refused, Err(CallError::Rejected { code: 486, .. })), "{:?}", refused.err());
+    assert!(!first.is_over());
+    let dialing = one.call(three.uri("three").unwrap()).start().await.unwrap();
+    let (second, (at_three, joined)) = tokio::join!(first.transfer_to_ringing(dialing), async {
+        let ringing = three.incoming().await.unwrap();
+        ringing.ring().await.unwrap();
+        assert!(not_asked().await);
+        let at_three = ringing.answer().await.unwrap();
+        let referral = two.referral().await.unwrap();
+        assert!(referral.is_attended() && referral.is_of(&at_two));
+        (at_three, referral.accept().await.unwrap())
+    });
+    let second = second.unwrap();
+    until("the outcome", async || {
+        matches!(events.next().await, Some(CallEvent::Transfer { code: 200, last: true, .. }))
+    })
+    .await;
+    assert_eq!(second.ended().await.by, EndedBy::Peer);
+    first.hangup().await;
+    joined.hangup().await;
+    assert_eq!(at_three.ended().await.by, EndedBy::Peer);
+}
+
+/// A call that ends meanwhile takes the one with it that rings.
+#[tokio::test]
+async fn rfc5589_7_6_nobody_goes_on_ringing_for_a_call_that_has_ended() {
+    let (one, two, three) =
+        (builder().build().await.unwrap(), builder().build().await.unwrap(), builder().build().await.unwrap());
+    let (first, at_two) = call(&one, &two).await;
+    let dialing = one.call(three.uri("three").unwrap()).start().await.unwrap();
+    let (outcome, gone) = tokio::join!(first.transfer_to_ringing(dialing), async {
+        let ringing = three.incoming().await.unwrap();
+        at_two.hangup().await;
+        ringing.gone().await
+    });
+    assert_eq!(outcome.err(), Some(CallError::Ended));
+    assert_eq!(gone.by, EndedBy::Peer);
+}
+
+#[tokio::test]
+async fn rfc4488_4_a_transfer_of_which_nothing_is_to_be_told_says_so() {
+    let (_alice, mut peer, call, _) = super::stood().await;
+    let asking = tokio::spawn(async move { call.transfer("sip:carol@example.com").await.map(|()| call) });
+    let refer = peer.expect("REFER").await;
+    assert_eq!(header(&refer, "Refer-Sub"), None, "the control");
+    peer.reply(&refer, "603 Decline", "a", "", "").await;
+    assert!(asking.await.unwrap().is_err());
+    let (_bob, mut peer, call, _) = super::stood().await;
+    let mut events = call.events();
+    let asking = tokio::spawn(async move { call.transfer_untold("sip:carol@example.com").await.map(|()| call) });
+    let refer = peer.expect("REFER").await;
+    assert_eq!(header(&refer, "Refer-Sub"), Some("false"));
+    assert!(header(&refer, "Supported").unwrap().contains("norefersub"), "{refer}");
+    peer.reply(&refer, "202 Accepted", "a", "Refer-Sub: false\r\n", "").await;
+    let _call = asking.await.unwrap().unwrap();
+    loop {
+        if let CallEvent::Transfer { code, last, .. } = events.next().await.unwrap() {
+            assert_eq!((code, last), (200, true));
+            break;
+        }
+    }
+}
+
 /// What comes of it that the peer sends us to `target`, who asks for our password: the credentials that he gets.
 async fn proved_to(peer: &mut Peer, domain: SocketAddr, target: &mut Peer) -> Option<String> {
     let alice = builder().allow_transfer().build().await.unwrap();
