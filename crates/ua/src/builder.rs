@@ -211,14 +211,14 @@ impl Builder {
     ///
     /// Who may take the place of the other side: that one itself, and whom it has sent, as its Referred-By says (RFC 3892); others are
     /// refused (403). Both are claims, and their proof is that the tags of the call are known, which nobody but its sides and who reads along
-    /// does.
+    /// does. Where somebody is believed ([`Builder::believe`]) that is not enough: such an INVITE has to come from there, with the name of who sends it.
     pub fn allow_transfer(mut self) -> Self {
         self.transfers = true;
         self
     }
 
     /// Believes who sends us requests from these addresses who a caller is (P-Asserted-Identity, RFC 3325): the proxies of our own network, as a rule. Nobody
-    /// unless set, since everybody can write it (section 8).
+    /// unless set, since everybody can write it (section 8). Where somebody is, calls are taken over with its word only ([`Builder::allow_transfer`]).
     pub fn believe(mut self, networks: impl IntoIterator<Item = Network>) -> Self {
         self.believed.extend(networks);
         self

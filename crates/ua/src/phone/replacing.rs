@@ -4,7 +4,7 @@
 //! session takes the place of the old one, which is hung up.
 
 use media::{CallMedia, Key};
-use sip::header::{From, NameAddr, ReferredBy};
+use sip::header::{From, NameAddr, PAssertedIdentity, ReferredBy};
 use sip::message::{Body, Headers, Lines, Request, StatusCode, Uri};
 use sip::{Origin, Path, Reply, ServerTx, SessionId, Transport, Turn};
 
@@ -27,8 +27,9 @@ impl Phone {
         let Some((key, call)) = self.call_of(session) else {
             return respond(turn, tx, Reply::new(StatusCode::DECLINE));
         };
+        let vouched = self.vouched(origin);
         let may = turn.dialog_of(session).is_some_and(|dialog| {
-            may_stand_in(request.headers(), dialog.remote()) && is_as_safe(origin.transport, dialog.path())
+            may_stand_in(request.headers(), dialog.remote(), vouched) && is_as_safe(origin.transport, dialog.path())
         });
         if !may {
             return respond(turn, tx, Reply::new(StatusCode::FORBIDDEN));
@@ -64,6 +65,13 @@ impl Phone {
         if let Err(error) = carried {
             tracing::warn!(parent: &net::call_span!(request.headers().call_id()), %error, "the audio of who stands in is not carried");
         }
+    }
+
+    /// Whether what comes from there comes from who is believed; `None` where nobody is.
+    fn vouched(&self, origin: &Origin) -> Option<bool> {
+        let believed = &self.parts.believed;
+        let from = origin.remote.ip().to_canonical();
+        (!believed.is_empty()).then(|| believed.iter().any(|network| network.contains(from)))
     }
 
     /// The new session takes the place of the old one, which is hung up.
@@ -130,7 +138,10 @@ fn is_as_safe(transport: Transport, before: Option<Path>) -> bool {
 }
 
 /// Whether an INVITE comes from the `other` side of a session, or from whom it has sent (RFC 3891 section 3).
-fn may_stand_in(headers: &Headers, other: &str) -> bool {
+///
+/// Where somebody is believed to say who a caller is, it has to come from there (`vouched`) and be from somebody who is known: who that is counts, and not
+/// what he says himself (section 8).
+fn may_stand_in(headers: &Headers, other: &str, vouched: Option<bool>) -> bool {
     let Ok(other) = NameAddr::parse(other) else { return false };
     let same = |uri: &Uri<'_>| {
         // Two who do not say who they are need not be one (RFC 3323 section 4.1.1.3).
@@ -140,7 +151,15 @@ fn may_stand_in(headers: &Headers, other: &str) -> bool {
     };
     let from = headers.get::<From<'_>>().and_then(Result::ok);
     let sent_by = headers.get::<ReferredBy<'_>>().and_then(Result::ok);
-    from.is_some_and(|from| same(&from.0.uri)) || sent_by.is_some_and(|by| same(&by.0.uri))
+    let is_sent = sent_by.is_some_and(|by| same(&by.0.uri));
+    match vouched {
+        None => is_sent || from.is_some_and(|from| same(&from.0.uri)),
+        Some(false) => false,
+        Some(true) => {
+            let mut asserted = headers.list::<PAssertedIdentity<'_>>().flatten().peekable();
+            asserted.peek().is_some() && (is_sent || asserted.any(|one| same(&one.uri)))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -160,7 +179,7 @@ mod tests {
             let Ok(Message::Request(request)) = Message::parse(text.into(), &Limits::default()) else {
                 panic!("{from}")
             };
-            may_stand_in(request.headers(), other)
+            may_stand_in(request.headers(), other, None)
         };
         assert!(may("sip:carol@EXAMPLE.com", "<sip:carol@example.com>;tag=2"));
         assert!(!may("sip:dave@example.com", "<sip:carol@example.com>;tag=2"));

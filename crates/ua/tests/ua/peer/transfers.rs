@@ -317,6 +317,39 @@ async fn rfc3891_3_replaces_is_refused_with_the_code_for_each_case() {
     assert!(answered(&mut other, "after").await.starts_with("SIP/2.0 603 "));
 }
 
+/// Who takes a call over says in From that he is the other side of it.
+#[tokio::test]
+async fn rfc3891_8_where_somebody_is_believed_nobody_takes_a_call_over_without_his_word() {
+    const MALLORY: &str = "sip:mallory@example.com";
+    for (believed, asserted, is_sent, code) in [
+        ("127.0.0.1", None, false, 403),
+        ("127.0.0.1", None, true, 403),
+        ("127.0.0.1", Some(MALLORY), false, 403),
+        ("127.0.0.1", Some(MALLORY), true, 200),
+        ("127.0.0.1", Some(""), false, 200),
+        ("192.0.2.0/24", Some(""), true, 403),
+    ] {
+        let alice = builder().allow_transfer().believe([believed.parse().unwrap()]).build().await.unwrap();
+        let (mut peer, mut other) = (Peer::new().await, Peer::new().await);
+        let dialing = alice.call(peer.uri()).start().await.unwrap();
+        let invite = peer.expect("INVITE").await;
+        peer.accept(&invite, "a").await;
+        let call = dialing.answer().await.unwrap();
+        let own = peer.uri();
+        let mut lines = format!("Replaces: {}\r\n", named(&invite));
+        if let Some(who) = asserted {
+            lines += &format!("P-Asserted-Identity: <{}>\r\n", if who.is_empty() { &own } else { who });
+        }
+        if is_sent {
+            lines += &format!("Referred-By: <{own}>\r\n");
+        }
+        stranger(&other, &alice, &own, "takes", &lines, SDP).await;
+        let answer = answered(&mut other, "takes").await;
+        assert!(answer.starts_with(&format!("SIP/2.0 {code} ")), "{believed} {lines}: {answer}");
+        assert!(!call.is_over());
+    }
+}
+
 #[tokio::test]
 async fn rfc3891_3_who_stands_in_gets_the_call_and_the_replaced_one_a_bye() {
     let (alice, mut peer, call, invite) = stood().await;
