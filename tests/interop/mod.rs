@@ -13,6 +13,7 @@ mod faults;
 mod flows;
 mod flushed;
 pub(crate) mod full_disk;
+mod joined;
 mod kamailio;
 mod located;
 mod logs;

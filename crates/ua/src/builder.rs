@@ -13,7 +13,7 @@ use net::tls::TlsClient;
 use net::trace::Trace;
 use net::{Bind, Clock, Handle, LoopConfig, Names, Network, Seen, SipLoop, StartError, Tap};
 use sdp::Hold;
-use sip::invite::{NO_REPORTS, REPLACES, SessionTimer};
+use sip::invite::{JOIN, NO_REPORTS, REPLACES, SessionTimer};
 use sip::message::Method;
 use sip::uas::{Capabilities, RELIABLE, TIMER};
 use sip::{Timers, Transport};
@@ -206,7 +206,7 @@ impl Builder {
     }
 
     /// Lets the other side of a call transfer us: it may have us call somebody else (REFER, RFC 3515), for which [`Endpoint::referral`] asks, and who
-    /// stands in for it may take its place in a call (Replaces, RFC 3891). Without this the one is refused (603), since it lets others spend
+    /// stands in for it may take its place in a call (Replaces, RFC 3891) or ask to be in it besides (Join, RFC 3911: [`crate::IncomingCall::joins`]). Without this the one is refused (603), since it lets others spend
     /// our money, and the other is a call like any.
     ///
     /// Who may take the place of the other side: that one itself, and whom it has sent, as its Referred-By says (RFC 3892); others are
@@ -379,7 +379,7 @@ impl Endpoint {
 /// What an endpoint takes; session timers and transfers where they are wanted.
 fn capabilities(timed: bool, transfers: bool) -> Capabilities {
     use Method::{Ack, Bye, Cancel, Info, Invite, Message, Notify, Options, Prack, Refer, Subscribe, Update};
-    let transferred: &[&str] = if transfers { &[REPLACES, NO_REPORTS] } else { &[] };
+    let transferred: &[&str] = if transfers { &[REPLACES, JOIN, NO_REPORTS] } else { &[] };
     let supported = [RELIABLE].iter().chain(timed.then_some(&TIMER)).chain(transferred);
     Capabilities {
         allow: vec![Invite, Ack, Cancel, Bye, Options, Info, Update, Message, Prack, Notify, Refer, Subscribe],

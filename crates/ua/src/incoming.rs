@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use media::Key;
 use net::Network;
+use net::media::Desk;
 use sip::Origin;
 use sip::header::{From, To};
 use sip::message::{HeaderId, LineError, Lines, Request, StatusCode};
@@ -78,13 +80,15 @@ impl Caller {
 pub struct IncomingCall {
     line: Line,
     caller: Caller,
+    /// The call that it wants to be in.
+    joins: Option<Key>,
     lines: Lines,
     bad: Option<LineError>,
 }
 
 impl IncomingCall {
-    pub(crate) fn new(line: Line, caller: Caller) -> Self {
-        Self { line, caller, lines: Lines::new(), bad: None }
+    pub(crate) fn new(line: Line, caller: Caller, joins: Option<Key>) -> Self {
+        Self { line, caller, joins, lines: Lines::new(), bad: None }
     }
 
     /// The caller's address, as it claims: `sip:alice@example.com`.
@@ -121,6 +125,12 @@ impl IncomingCall {
     /// Where the INVITE came from.
     pub fn remote(&self) -> SocketAddr {
         self.caller.address
+    }
+
+    /// Whether it wants to be in this call besides (Join, RFC 3911): when it is answered, the two others and we hear each other. Only where
+    /// [`crate::Builder::allow_transfer`] was called, and from who is the other side of that call or sent by it.
+    pub fn joins(&self, call: &Call) -> bool {
+        self.joins == Some(call.line().key)
     }
 
     /// The value of a header of the INVITE, folds undone.
@@ -182,17 +192,23 @@ impl IncomingCall {
         self.line.ended().await
     }
 
-    /// Answers (200) and waits for the caller's ACK. Dropping the future hangs up.
+    /// Answers (200) and waits for the caller's ACK. Who wants to be in another call is connected with it then ([`Call::connect`]). Dropping the future hangs
+    /// up.
     ///
     /// # Errors
     /// [`CallError::CallerGone`] when the caller has given up; [`CallError::Media`] when no audio could be agreed on.
     pub async fn answer(self) -> Result<Call, CallError> {
-        let Self { line, caller, lines, bad } = self;
+        let Self { line, caller, joins, lines, bad } = self;
         if let Some(error) = bad {
             return Err(CallError::BadText { why: error.to_string() });
         }
         let key = line.key;
         line.link.ask(move |reply| Command::Accept { call: key, lines, reply }).await??;
+        if let Some(other) = joins {
+            // It may have ended meanwhile: then there is nobody to be heard.
+            let both = move |desk: &mut Desk<'_>| desk.engine.connect(key, other) && desk.engine.connect(other, key);
+            let _ = line.link.at_desk(both).await;
+        }
         Ok(Call::new(line, caller.from))
     }
 

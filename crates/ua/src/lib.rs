@@ -100,7 +100,7 @@ pub use recorder::{Recorded, Recording};
 pub use referral::Referral;
 pub use registration::{Flow, Registration};
 pub use request::uri as read_address;
-pub use sip::invite::SessionTimer;
+pub use sip::invite::{NamedDialog, SessionTimer};
 pub use sip::{Timers, Transport};
 pub use sound::Audio;
 pub use state::ResourceState;

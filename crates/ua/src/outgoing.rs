@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sip::invite::{JOIN, NamedDialog, REPLACES};
 use sip::message::{HeaderId, Lines, Method};
 use sip::uas::RELIABLE;
 use tokio::sync::{mpsc, oneshot};
@@ -107,6 +108,16 @@ impl OutgoingBuilder {
     /// Wants the call to be answered after so long without anybody's doing (`answer-after` of Call-Info). Telephones obey it that are told to.
     pub fn answer_after(self, wait: Duration) -> Self {
         self.header(HeaderId::CallInfo.name(), &format!("<sip:auto-answer.invalid>;answer-after={}", wait.as_secs()))
+    }
+
+    /// Wants to be in a call besides that the other side has, by this name (Join, RFC 3911): one that cannot do that refuses with 420 or 488.
+    pub fn join(self, named: &NamedDialog) -> Self {
+        self.header(HeaderId::Require.name(), JOIN).header(HeaderId::Join.name(), &named.to_string())
+    }
+
+    /// Wants to take a place in a call that the other side has, by this name (Replaces, RFC 3891): one that cannot do that refuses with 420 or 481.
+    pub fn replace(self, named: &NamedDialog) -> Self {
+        self.header(HeaderId::Require.name(), REPLACES).header(HeaderId::Replaces.name(), &named.to_string())
     }
 
     /// Sends the INVITE and returns at once.

@@ -25,6 +25,7 @@ mod asking;
 mod call;
 mod changing;
 mod dialing;
+mod joining;
 mod publishing;
 mod referred;
 mod replacing;

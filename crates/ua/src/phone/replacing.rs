@@ -24,16 +24,12 @@ impl Phone {
         (request, origin): (&Request, &Origin),
         turn: &mut Turn<'_>,
     ) {
+        if !self.may_take_part(session, (request, origin), turn) {
+            return respond(turn, tx, Reply::new(StatusCode::FORBIDDEN));
+        }
         let Some((key, call)) = self.call_of(session) else {
             return respond(turn, tx, Reply::new(StatusCode::DECLINE));
         };
-        let vouched = self.vouched(origin);
-        let may = turn.dialog_of(session).is_some_and(|dialog| {
-            may_stand_in(request.headers(), dialog.remote(), vouched) && is_as_safe(origin.transport, dialog.path())
-        });
-        if !may {
-            return respond(turn, tx, Reply::new(StatusCode::FORBIDDEN));
-        }
         let mut media = CallMedia::sharing(call.sound.media.shared(), rand::random());
         media.capabilities().set_hold(self.parts.place.hold(false));
         let described = match description(request.headers()) {
@@ -65,6 +61,19 @@ impl Phone {
         if let Err(error) = carried {
             tracing::warn!(parent: &net::call_span!(request.headers().call_id()), %error, "the audio of who stands in is not carried");
         }
+    }
+
+    /// Whether an INVITE that takes over a session of ours, or wants to be in it, comes from who may do that.
+    pub(super) fn may_take_part(
+        &self,
+        session: SessionId,
+        (request, origin): (&Request, &Origin),
+        turn: &Turn<'_>,
+    ) -> bool {
+        turn.dialog_of(session).is_some_and(|dialog| {
+            may_stand_in(request.headers(), dialog.remote(), self.vouched(origin))
+                && is_as_safe(origin.transport, dialog.path())
+        })
     }
 
     /// Whether what comes from there comes from who is believed; `None` where nobody is.

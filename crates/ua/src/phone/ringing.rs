@@ -25,10 +25,15 @@ impl Phone {
             return respond(turn, tx, Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE));
         };
         // Who does not allow it does not know of it either: then it is a call like any other.
+        let mut joins = None;
         if self.parts.transfers {
             match turn.replaced(request) {
                 Ok(None) => {}
                 Ok(Some(session)) => return self.replaced(session, tx, (request, origin), turn),
+                Err(refusal) => return respond(turn, tx, *refusal),
+            }
+            match self.joined(request, origin, turn) {
+                Ok(named) => joins = named,
                 Err(refusal) => return respond(turn, tx, *refusal),
             }
         }
@@ -73,7 +78,7 @@ impl Phone {
         self.calls
             .insert(key, Call::new((session, request.headers().call_id().into(), stage, false), sound, ends, peer));
         // A call that comes back is dropped here, and hangs up with 603 if it is not refused before.
-        let code = match self.parts.incoming.try_send(IncomingCall::new(line, caller)) {
+        let code = match self.parts.incoming.try_send(IncomingCall::new(line, caller, joins)) {
             Ok(()) => return,
             Err(TrySendError::Full(_)) => StatusCode::BUSY_HERE,
             Err(TrySendError::Closed(_)) => StatusCode::TEMPORARILY_UNAVAILABLE,

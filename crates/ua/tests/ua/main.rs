@@ -7,6 +7,7 @@ mod ends;
 mod files;
 mod flows;
 mod hold;
+mod joined;
 mod peer;
 mod register;
 mod registrar;

@@ -317,6 +317,46 @@ async fn rfc3891_3_replaces_is_refused_with_the_code_for_each_case() {
     assert!(answered(&mut other, "after").await.starts_with("SIP/2.0 603 "));
 }
 
+#[tokio::test]
+async fn rfc3911_4_join_is_refused_with_the_code_for_each_case() {
+    let (alice, mut peer, call, invite) = stood().await;
+    let (mut other, own) = (Peer::new().await, peer.uri());
+    let name = named(&invite);
+    for (count, (lines, from, code)) in (0..).zip([
+        (format!("Join: {name}\r\nJoin: {name}\r\n"), own.as_str(), 400),
+        ("Join: x;to-tag=1\r\n".to_owned(), &own, 400),
+        ("Join: x;to-tag=1;from-tag=2\r\n".to_owned(), &own, 481),
+        (format!("Join: {name}\r\n"), "sip:mallory@example.com", 403),
+    ]) {
+        let call_id = format!("refused{count}");
+        stranger(&other, &alice, from, &call_id, &lines, SDP).await;
+        let answer = answered(&mut other, &call_id).await;
+        assert!(answer.starts_with(&format!("SIP/2.0 {code} ")), "{lines}: {answer}");
+    }
+    assert!(!call.is_over());
+    // One that rings here is none that two talk in.
+    stranger(&peer, &alice, "sip:carol@example.com", "rings", "", SDP).await;
+    let incoming = alice.incoming().await.unwrap();
+    assert!(!incoming.joins(&call));
+    incoming.ring().await.unwrap();
+    let ringing = peer.expect("SIP/2.0 180 ").await;
+    let tag = header(&ringing, "To").unwrap().split(";tag=").nth(1).unwrap();
+    let lines = format!("Join: rings;to-tag={tag};from-tag=s\r\n");
+    stranger(&other, &alice, "sip:carol@example.com", "early", &lines, SDP).await;
+    let answer = answered(&mut other, "early").await;
+    assert!(answer.starts_with("SIP/2.0 488 "), "{answer}");
+    drop(incoming);
+}
+
+/// Where transfers are not allowed nobody knows what it means, and it is a call like any other.
+#[tokio::test]
+async fn rfc3911_4_nobody_joins_unless_that_is_allowed() {
+    let (alice, peer, call, invite) = super::stood().await;
+    let other = Peer::new().await;
+    stranger(&other, &alice, &peer.uri(), "joins", &format!("Join: {}\r\n", named(&invite)), SDP).await;
+    assert!(!alice.incoming().await.unwrap().joins(&call));
+}
+
 /// Who takes a call over says in From that he is the other side of it.
 #[tokio::test]
 async fn rfc3891_8_where_somebody_is_believed_nobody_takes_a_call_over_without_his_word() {
@@ -329,7 +369,7 @@ async fn rfc3891_8_where_somebody_is_believed_nobody_takes_a_call_over_without_h
         ("127.0.0.1", Some(""), false, 200),
         ("192.0.2.0/24", Some(""), true, 403),
     ] {
-        let alice = builder().allow_transfer().believe([believed.parse().unwrap()]).build().await.unwrap();
+        let alice = builder().allow_transfer().believe([ua::Network::read(believed).unwrap()]).build().await.unwrap();
         let (mut peer, mut other) = (Peer::new().await, Peer::new().await);
         let dialing = alice.call(peer.uri()).start().await.unwrap();
         let invite = peer.expect("INVITE").await;
