@@ -45,6 +45,8 @@ pub struct Config {
     /// The hashes offered for digest authentication, the most wanted first: SHA-256, then MD5. Some devices give up when they see one they
     /// do not know; for those there is MD5 alone.
     pub digest: Vec<Algorithm>,
+    /// Whether a nonce is good for one request only (RFC 7616 section 5.4), so that each is challenged; otherwise it is for 300 s, with counts that go up.
+    pub digest_once: bool,
     /// Whether OPTIONS wants credentials as every other request does; who brings them learns by 480 which users have no device there, as by a call. Without (the
     /// default) monitors can ask, and whoever asks learns by 404 which numbers there are not, and nothing else.
     pub options_auth: bool,

@@ -142,6 +142,7 @@ impl Server {
         let rules = digest::ServerConfig {
             algorithms: accounts.common(&config.digest)?,
             uri: digest::UriRule::Server,
+            once: config.digest_once,
             ..digest::ServerConfig::new(&config.realm())
         };
         let listed = config.limits.calls_listed;

@@ -31,6 +31,7 @@ impl Default for Config {
             state: None,
             realm: None,
             digest: vec![Algorithm::Sha256, Algorithm::Md5],
+            digest_once: false,
             options_auth: false,
             domains: Vec::new(),
             durability: Durability::Second,

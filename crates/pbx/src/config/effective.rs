@@ -27,6 +27,7 @@ impl Config {
         put(&mut top, "realm", self.realm());
         let digest = |hash: &Algorithm| if *hash == Algorithm::Md5 { "md5" } else { "sha-256" }.to_owned();
         put(&mut top, "digest", texts(self.digest.iter().map(digest)));
+        put(&mut top, "digest_once", self.digest_once);
         put(&mut top, "options_auth", self.options_auth);
         put(&mut top, "domains", texts(self.domains.iter().cloned()));
         self.show_roles(&mut top);

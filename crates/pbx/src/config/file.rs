@@ -5,6 +5,7 @@
 //! state = "/var/lib/offhook"
 //! realm = "pbx.example.com"
 //! digest = ["sha-256", "md5"]     # the most wanted first; ["md5"] for old devices
+//! digest_once = false             # true: a nonce is good for one request, not for 300 s
 //! options_auth = false            # true: OPTIONS tells nobody without a password which numbers there are, and who has one which users
 //!                                 # have a device there
 //! domains = ["pbx.example.com"]   # none: any
@@ -126,11 +127,12 @@ use super::{Config, LISTEN, listen};
 
 /// Largest configuration file, in octets.
 const LARGEST: u64 = 4 << 20;
-pub(super) const TOP: [&str; 28] = [
+pub(super) const TOP: [&str; 29] = [
     "listen",
     "state",
     "realm",
     "digest",
+    "digest_once",
     "options_auth",
     "domains",
     "durability",
@@ -286,6 +288,9 @@ impl Config {
             if different == 0 || different != self.digest.len() {
                 return Err(entry.wrong("at least one of sha-256 and md5, and each once"));
             }
+        }
+        if let Some(entry) = top.get("digest_once") {
+            self.digest_once = entry.flag()?;
         }
         if let Some(entry) = top.get("options_auth") {
             self.options_auth = entry.flag()?;

@@ -257,6 +257,7 @@ state = "/s"
 realm = "other \"realm\""
 options_auth = true
 digest = ["md5"]
+digest_once = true
 domains = ["a.example"]
 durability = "interval"
 sqlite = { bindings = "/b.sqlite", users = "/u.sqlite" }

@@ -124,6 +124,24 @@ fn rfc7616_3_4_every_hash_with_and_without_session_and_body_counts_on() {
 }
 
 #[test]
+fn rfc7616_5_4_a_nonce_is_good_for_one_request_where_the_settings_say_so() {
+    for (digest_once, second) in [(false, 200), (true, 401)] {
+        let (_running, address) = start(pbx::Config { digest: vec![Algorithm::Sha256], digest_once, ..config() });
+        let mut device = phone(address, "1001");
+        let (_, challenges) = ask(&mut device, "", &[]);
+        let mut answer = answer_to(&challenges[0]);
+        assert_eq!(ask(&mut device, "", &[answer.line()]).0, 200);
+        answer.count = 2;
+        let (code, challenges) = ask(&mut device, "", &[answer.line()]);
+        assert_eq!(code, second, "{digest_once}");
+        if digest_once {
+            assert_eq!(field(&challenges[0], "stale"), "true");
+            assert_eq!(ask(&mut device, "", &[answer_to(&challenges[0]).line()]).0, 200);
+        }
+    }
+}
+
+#[test]
 fn rfc8760_2_4_of_several_challenges_each_may_be_answered_and_no_other_hash() {
     let digest = vec![Algorithm::Sha512_256, Algorithm::Sha256, Algorithm::Md5];
     let (_running, address) = start(pbx::Config { digest, ..config() });
