@@ -54,7 +54,9 @@ fn secured(args: &args::Call) -> Result<args::Call, Fault> {
         return Err(Fault::usage(format!("--tls: {}: {why}", args.target)));
     }
     let given = &mut args.identity;
-    for address in [&mut args.target].into_iter().chain(&mut given.account).chain(&mut given.proxy) {
+    // A number alone goes where its account does.
+    let target = Some(&mut args.target).filter(|target| !phone::is_bare(target));
+    for address in target.into_iter().chain(&mut given.account).chain(&mut given.proxy) {
         *address = identity::over_tls(address).map_err(Fault::usage)?;
     }
     Ok(args)

@@ -6,7 +6,7 @@ use sip::message::UriBuf;
 use sip::register::{Instance, RegisterSpec};
 use ua::WebSocketUrl;
 
-use crate::{args, instance, phone};
+use crate::{args, instance};
 
 /// Proxies by which one account is registered.
 const MOST_PROXIES: usize = 8;
@@ -113,14 +113,11 @@ pub(crate) fn websocket(given: &args::Identity) -> Result<Option<WebSocketUrl>, 
     url.map_err(|error| format!("--ws: {error}"))
 }
 
-/// An address as people write it, reached over TLS and by nothing else. A number alone goes where its account does.
+/// An address as people write it, reached over TLS and by nothing else.
 ///
 /// # Errors
 /// What is wrong with it: that it asks for another transport itself, for one.
 pub(crate) fn over_tls(address: &str) -> Result<String, String> {
-    if phone::is_bare(address) {
-        return Ok(address.to_owned());
-    }
     let uri = sip_uri(address, "--tls")?;
     let parsed = uri.as_uri();
     if !parsed.headers().is_empty() {
@@ -167,7 +164,7 @@ mod tests {
     #[test]
     fn an_address_over_tls_says_so_unless_it_says_something_else() {
         for (given, expected) in [
-            ("600", "600"),
+            ("gw", "sip:gw;transport=tls"),
             ("bob@example.com", "sip:bob@example.com;transport=tls"),
             ("sip:127.0.0.1:5061;lr", "sip:127.0.0.1:5061;lr;transport=tls"),
             ("sip:bob@example.com;transport=TLS", "sip:bob@example.com;transport=TLS"),
