@@ -63,9 +63,10 @@ impl Wish {
         Self { nobody: is_from_nobody(headers) || is_hidden_party(headers), ..Self::of(headers) }
     }
 
-    /// What who answers asks for: by Privacy, or by a Remote-Party-ID that hides the address of anybody but the caller.
+    /// What who answers asks for: by Privacy, or by a Remote-Party-ID that hides an address. Whose, a line without `party` leaves open, and gateways
+    /// that answer call themselves the calling one, too.
     pub fn of_callee(headers: &Headers) -> Self {
-        let nobody = has_party(headers, |one| !one.is_caller() && one.hides_address());
+        let nobody = has_party(headers, |one| one.hides_address());
         Self { nobody, ..Self::of(headers) }
     }
 

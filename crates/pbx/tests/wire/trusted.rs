@@ -214,12 +214,15 @@ fn rfc3325_7_no_party_that_is_hidden_is_shown_outside_of_the_trust_domain() {
         ("off", &["1002"], (true, true)),
         ("full", &["1002", "1001"], (true, true)),
     ] {
-        let answer = format!("{party}called;privacy={privacy}\r\nP-Asserted-Identity: <sip:77@gw>\r\n");
-        let (_, response) = call(trusting(Role::Proxy, trusted), ("1001", "1001"), "1002", "", &answer);
-        assert_eq!(response.code().get(), 180);
-        let text = String::from_utf8_lossy(response.headers().bytes()).into_owned();
-        assert_eq!(text.contains("77@gw"), number, "{privacy} {trusted:?}: {text}");
-        assert_eq!(text.contains("Ann"), name, "{privacy} {trusted:?}: {text}");
+        for party in [";party=called", ";party=calling", ""] {
+            let said = format!("Remote-Party-ID: \"Ann\" <sip:77@gw>{party};privacy={privacy}\r\n");
+            let answer = said + "P-Asserted-Identity: <sip:77@gw>\r\n";
+            let (_, response) = call(trusting(Role::Proxy, trusted), ("1001", "1001"), "1002", "", &answer);
+            assert_eq!(response.code().get(), 180);
+            let text = String::from_utf8_lossy(response.headers().bytes()).into_owned();
+            assert_eq!(text.contains("77@gw"), number, "{party} {privacy} {trusted:?}: {text}");
+            assert_eq!(text.contains("Ann"), name, "{party} {privacy} {trusted:?}: {text}");
+        }
     }
     // By itself such a name hides the whole line, which is passed on as it came or not at all.
     let answer = format!("{party}called;privacy=name\r\n");
