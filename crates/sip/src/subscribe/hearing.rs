@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::ending;
 use super::spec::{SubscribeSpec, same_event};
-use super::table::Subscription;
+use super::table::{Purpose, Subscription};
 use super::{Standing, SubscribeFailure, SubscriptionEvent};
 use crate::dialog::Dialog;
 use crate::header::{self, SubscriptionState};
@@ -177,11 +177,14 @@ fn told(turn: &mut Turn<'_>, id: SubscriptionId, request: &Arc<Request>) {
     }
     if standing != Standing::Terminated && !over {
         let asked = Duration::from_secs(one.ask.into());
-        let most = one.due.end.map_or(asked, |end| end.since(now));
-        // Never longer than it was (section 4.2.2): the 2xx of a refresh says so, before the NOTIFY or after it. One that says nothing is taken to
-        // hold for what was asked.
+        let known = one.due.end.map(|end| end.since(now));
+        // Never longer than it was, or than what is being asked for (section 4.2.2). One that says nothing is taken to hold for what was asked.
+        let renewing = one.under_way == Some(Purpose::Refresh);
+        let most = known.filter(|_| !renewing).unwrap_or(asked);
         let left = state.expires().map_or(most, |secs| Duration::from_secs(secs.into()).min(most));
-        if state.expires().is_some() || one.due.end.is_none() {
+        // What is left is told in whole seconds: that is no change, and puts no refresh off.
+        let changes = known.is_none_or(|known| left + Duration::from_secs(1) < known || renewing && left > known);
+        if known.is_none() || changes && state.expires().is_some() {
             one.due.end = Some(now + left);
             one.due.refresh = one.spec.refresh.after(left).map(|after| now + after);
         }

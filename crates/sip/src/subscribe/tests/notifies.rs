@@ -145,6 +145,51 @@ fn rfc6665_4_2_2_a_notify_lengthens_no_subscription() {
     assert_eq!(rig.requests.len(), 3);
 }
 
+/// What is left, told again and again, puts the refresh off by nothing.
+#[test]
+fn rfc6665_4_1_2_2_a_subscription_is_refreshed_in_time_however_often_it_is_told_of() {
+    let (mut rig, _) = Rig::standing(300);
+    for second in 1..270_u16 {
+        rig.wait_until(f64::from(second) + 0.3);
+        assert_eq!(rig.notify(&format!("active;expires={}", 299 - second)), 200);
+    }
+    assert_eq!(rig.requests.len(), 1);
+    rig.wait_until(270.1);
+    assert_eq!(rig.requests.len(), 2);
+    // What is really less counts.
+    rig.answer(200, &[("Expires", "300")]);
+    assert_eq!(rig.notify("active;expires=100"), 200);
+    rig.wait_until(359.9);
+    assert_eq!(rig.requests.len(), 2);
+    rig.wait_until(360.2);
+    assert_eq!(rig.requests.len(), 3);
+}
+
+/// Copies of the 2xx are lost until the old time is over: the NOTIFY of the refresh has said that it goes on.
+#[test]
+fn rfc6665_4_2_2_a_notify_of_the_refresh_keeps_the_subscription() {
+    let (mut rig, _) = Rig::standing(60);
+    rig.wait_until(54.1);
+    assert_eq!(rig.requests.len(), 2);
+    assert_eq!(rig.notify("active;expires=60"), 200);
+    rig.wait_until(62.0);
+    rig.answer(200, &[("Expires", "60")]);
+    // Copies of one count once.
+    let asked = |rig: &Rig| {
+        let names = rig
+            .requests
+            .iter()
+            .map(|(_, request)| (request.headers().call_id().to_owned(), request.headers().cseq().number));
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    rig.wait_until(115.9);
+    assert_eq!(asked(&rig).len(), 2, "nothing was begun anew");
+    rig.wait_until(116.2);
+    let all = asked(&rig);
+    assert_eq!(all.len(), 3);
+    assert!(all.iter().all(|(call_id, _)| Some(call_id) == all.first().map(|(first, _)| first)), "{all:?}");
+}
+
 #[test]
 fn rfc6665_4_4_3_a_single_question() {
     let mut rig = Rig::new();
