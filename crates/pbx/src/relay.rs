@@ -234,8 +234,7 @@ impl Relay {
                 self.next(&device, turn, &mut replies);
             }
             Some(Passed::Copy { message, device, flows, since }) => {
-                let unreached = matches!(why, Failure::Transport(_) | Failure::NoRoute(_) | Failure::NoSuchHost);
-                if unreached && self.send_along_next((message, &device), flows, since, turn) {
+                if why.is_unreached() && self.send_along_next((message, &device), flows, since, turn) {
                     return replies;
                 }
                 replies.extend(self.copy_answered(message, StatusCode::TEMPORARILY_UNAVAILABLE));

@@ -276,7 +276,7 @@ impl Proxy {
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
         // What cannot be sent by a flow has not reached whom it leads to.
-        let unreached = if matches!(why, Failure::Transport(_)) { StatusCode::FLOW_FAILED } else { code };
+        let unreached = if why.is_unreached() { StatusCode::FLOW_FAILED } else { code };
         if let Some(next) = fork.next_flow(ended, unreached) {
             return self.start_instead(number, next, turn);
         }
@@ -351,20 +351,25 @@ impl Proxy {
         self.go_on(number, turn);
     }
 
+    /// Along the first of the target's flows by which it can be sent.
     fn start(&mut self, number: u64, mut target: Target, share: u32, turn: &mut Turn<'_>) {
         let Some(fork) = self.forks.get_mut(&number) else { return };
         let until = turn.now().mono + fork.patience(self.config.timer_c, self.config.turn);
-        let (by_flow, flows) = (fork.arrival.flow.is_some(), std::mem::take(&mut target.flows));
-        let trusted = target.trusted;
-        let forward = forward(&fork.original(trusted), target, share, &self.config, &self.tokens);
-        match turn.forward(forward) {
-            Ok(client) => {
+        let by_flow = fork.arrival.flow.is_some();
+        let mut flows = std::mem::take(&mut target.flows);
+        let mut along = Some(target);
+        while let Some(target) = along {
+            let trusted = target.trusted;
+            let forward = forward(&fork.original(trusted), target, share, &self.config, &self.tokens);
+            if let Ok(client) = turn.forward(forward) {
                 fork.branches.push(Branch { client, until, cancelled: false, breadth: share, by_flow, trusted, flows });
                 self.by_client.insert(client, number);
+                return;
             }
-            // No room for it, or nowhere to go: as if it could not be sent (section 16.9).
-            Err(_) => fork.choice.add(Outcome::Made(StatusCode::SERVICE_UNAVAILABLE)),
+            along = (!flows.is_empty()).then(|| flows.remove(0));
         }
+        // No room for it, or nowhere to go: as if it could not be sent (section 16.9).
+        fork.choice.add(Outcome::Made(StatusCode::SERVICE_UNAVAILABLE));
     }
 
     /// Sees to it that timer C of the next branch is noticed. It may come too early after a provisional response, and is then started anew.

@@ -131,6 +131,8 @@ pub enum Failure {
     NoRoute(String),
     /// The name of the next hop has no address, and the name servers are sure of it.
     NoSuchHost,
+    /// A 2xx came of which no dialog can be made: it is larger than a dialog may be, there is no room for one more, or another call has it (treated as 503).
+    Unusable,
     /// It was cancelled before anything had been sent.
     Cancelled,
     /// A MESSAGE would have more octets than it may where a hop on its way could be UDP (RFC 3428 section 8). Nothing was sent, or no more than what
@@ -148,6 +150,13 @@ pub enum Failure {
     NumbersUsedUp,
 }
 
+impl Failure {
+    /// Nobody was met at the next hop: another way to the same device may lead there (RFC 5626 section 7), and nobody is asked twice.
+    pub fn is_unreached(&self) -> bool {
+        matches!(self, Self::Transport(_) | Self::NoRoute(_) | Self::NoSuchHost)
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -155,6 +164,7 @@ impl fmt::Display for Failure {
             Self::Transport(why) => why.fmt(f),
             Self::NoRoute(why) => f.write_str(why),
             Self::NoSuchHost => f.write_str("no such host"),
+            Self::Unusable => f.write_str("no dialog can be made of the 2xx"),
             Self::Cancelled => f.write_str("cancelled before anything was sent"),
             Self::TooLarge { octets, most } => {
                 write!(f, "the request has {octets} octets, and a message may have {most} (RFC 3428 section 8)")

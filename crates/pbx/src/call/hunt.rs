@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use sip::invite::Refusal;
 use sip::message::{Lines, StatusCode};
-use sip::{AlarmId, Failure, Turn};
+use sip::{AlarmId, Turn};
 
 use super::Leg;
 use super::dialling::{Letter, NotCalled, Refused};
@@ -76,7 +76,7 @@ impl Hunt {
 /// The code of a refusal; 430 where nothing reached the device, and so nobody has refused.
 pub(super) fn code_of(refusal: &Refusal) -> StatusCode {
     match refusal {
-        Refusal::Failure(Failure::Transport(_) | Failure::NoRoute(_) | Failure::NoSuchHost) => StatusCode::FLOW_FAILED,
+        Refusal::Failure(why) if why.is_unreached() => StatusCode::FLOW_FAILED,
         _ => refusal.code(),
     }
 }

@@ -152,8 +152,11 @@ fn rfc5626_7_a_message_goes_along_the_next_flow_where_it_cannot_be_sent() {
 /// What registered last is reached through a proxy that nothing can be sent to.
 #[test]
 fn rfc5626_7_the_next_flow_is_taken_where_the_first_cannot_be_begun() {
-    for path in ["<tel:+4912345>", "<sip:edge.invalid;lr>"] {
-        let (running, address) = start(config());
+    for (role, path) in [Role::Pbx, Role::Proxy]
+        .into_iter()
+        .flat_map(|role| ["<tel:+4912345>", "<sip:edge.invalid;lr>"].map(|path| (role, path)))
+    {
+        let (running, address) = start(Config { role, domains: vec!["127.0.0.1".to_owned()], ..config() });
         let [mut first, _second] = ["", path].map(|path| {
             let mut device = phone(address, "1002");
             device.preference = URN.to_owned();
@@ -177,8 +180,33 @@ fn rfc5626_7_the_next_flow_is_taken_where_the_first_cannot_be_begun() {
             let invite = first.request(Method::Invite);
             first.respond(&invite, 486, None);
             first.request(Method::Ack);
-            assert_eq!(asking.join().unwrap(), [200, 486], "{path}");
+            assert_eq!(asking.join().unwrap(), [200, 486], "{role:?} {path}");
         });
         nothing_left(&running);
     }
+}
+
+/// Its answer is larger than what a dialog may be; that it was reached is no less true.
+#[test]
+fn rfc5626_7_who_has_answered_is_not_called_along_another_flow() {
+    let (running, address) = start(config());
+    let [mut first, mut second] = [1, 2].map(|_| {
+        let mut device = phone(address, "1002");
+        device.preference = URN.to_owned();
+        assert_eq!(device.register(120).code().get(), 200);
+        device
+    });
+    let (mut caller, uri) = (phone(address, "1001"), format!("sip:1002@127.0.0.1:{}", address.port()));
+    std::thread::scope(|scope| {
+        let calling = scope.spawn(|| {
+            let (dialog, answer) = caller.ask("INVITE", &uri, &uri, None);
+            if answer.code().is_final() { answer } else { caller.final_response(&dialog.branch) }.code().get()
+        });
+        let invite = second.request(Method::Invite);
+        let route = format!("Record-Route: <sip:127.0.0.1:9;lr;x={}>\r\n", "x".repeat(900));
+        second.respond_with(&invite, 200, &route.repeat(40), None);
+        assert!(matches!(calling.join().unwrap(), 480..=699));
+    });
+    assert!(first.hears_no(&Method::Invite));
+    nothing_left(&running);
 }

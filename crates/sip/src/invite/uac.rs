@@ -236,9 +236,8 @@ fn take_early(forks: &mut Forked, dialog: DialogId) -> Option<Early> {
 
 /// No dialog can be made of a 2xx (too large, table full): without one there can be no ACK.
 fn unusable(turn: &mut Turn<'_>, s: SessionId) {
-    let why = crate::event::Failure::NoRoute("no dialog can be made of the 2xx".to_owned());
     if super::get(turn, s).is_some_and(|session| matches!(session.state, State::Calling(_) | State::Cancelling(_))) {
-        over(turn, s, Refusal::Failure(why));
+        over(turn, s, Refusal::Failure(crate::event::Failure::Unusable));
     }
 }
 
