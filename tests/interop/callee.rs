@@ -86,7 +86,7 @@ fn rfc3550_8_2_our_own_packets_from_a_mirror_are_no_audio() {
     let (port, _) = pairs.find(|(port, next)| *next == port + 2).expect("they never end");
     let port = port.to_string();
     let (code, output) =
-        call("uas", &["-rtp_echo", "-mp", &port], &["--for", "2", "--tone", "440", "--expect-tone", "440"]);
+        call("uas", &["-rtp_echo", "-mp", &port], &["--for", "5", "--tone", "440", "--expect-tone", "440"]);
     assert_eq!(code, 9, "{output}");
     assert!(output.contains("what we sent came back"), "{output}");
 }

@@ -223,7 +223,7 @@ fn rfc3263_4_3_registrations_and_calls_go_to_the_next_server_too() {
         let arguments = ["call", "601", "--account", &account, "--password", "secret1", "--name-server", &at];
         let begun = Instant::now();
         let (code, output) =
-            offhook::start(&[&arguments[..], &["--for", "2", "--expect-tone", "440"]].concat()).finish();
+            offhook::start(&[&arguments[..], &["--for", "5", "--expect-tone", "440"]].concat()).finish();
         (code, output, begun.elapsed())
     };
     let (code, output, took) = call("pbx.example");

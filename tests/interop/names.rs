@@ -105,7 +105,7 @@ fn a_call_by_name_is_heard_and_one_to_no_name_exits_4() {
     let port = address.rsplit(':').next().unwrap();
     let call = |name: &str| {
         let target = format!("sip:1001@{name}.example:{port}");
-        offhook::start(&["call", &target, "--name-server", &at, "--for", "2", "--expect-tone", "700"]).finish()
+        offhook::start(&["call", &target, "--name-server", &at, "--for", "5", "--expect-tone", "700"]).finish()
     };
     let (code, output) = call("alias");
     assert_eq!(code, 0, "{output}");

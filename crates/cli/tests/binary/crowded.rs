@@ -17,7 +17,7 @@ fn silent_connections_leave_room_for_calls_and_for_the_log() {
     let status = offhook(&["status", "--state", state]);
     assert_eq!(status.code, Some(0), "{status:?}");
     let account = format!("sip:2001@{address}");
-    let call = ["call", "601", "--account", &account, "--password", "geheim", "--for", "2", "--expect-tone", "440"];
+    let call = ["call", "601", "--account", &account, "--password", "geheim", "--for", "5", "--expect-tone", "440"];
     let ended = offhook(&call);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     server.terminate();

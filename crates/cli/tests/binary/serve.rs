@@ -82,7 +82,7 @@ fn number_alone_calls_the_server_of_this_machine() {
     let recorded = audio::wav::read(std::fs::File::open(wav).unwrap(), &audio::wav::Limits::default()).unwrap();
     assert!(recorded.samples.len() > 2 * 8_000, "{}", recorded.samples.len());
     // The same with another tone expected must fail.
-    let ended = offhook_with(&["call", "601", "--for", "2", "--expect-tone", "1000"], &environment);
+    let ended = offhook_with(&["call", "601", "--for", "5", "--expect-tone", "1000"], &environment);
     assert_eq!(ended.code, Some(10), "{ended:?}");
     assert!(ended.stderr.contains("--expect-tone 1000: heard for 0.0 s"), "{}", ended.stderr);
 }
@@ -342,7 +342,7 @@ fn rfc3261_16_2_phones_talk_to_each_other_through_the_proxy() {
         let mut robot = Going::start(&waits);
         robot.line("registered");
         let calls = ["call", &callee, "--account", &caller, "--password", "secret1", "--sip", "127.0.0.1:0"];
-        let hears = ["--tone", "440", "--for", "2", "--expect-tone", "440"];
+        let hears = ["--tone", "440", "--for", "5", "--expect-tone", "440"];
         let ended = offhook(&[&calls[..], &hears[..]].concat());
         assert_eq!(ended.code, Some(code), "{role}: {ended:?}");
         robot.interrupt();

@@ -30,10 +30,15 @@ fn serve(folder: &tempfile::TempDir, settings: &str) -> (Going, u16) {
     (server, port)
 }
 
-fn media_threads(settings: &str) -> usize {
+/// A server with these settings has so many media threads: each names itself, a moment after it has been started.
+fn has_media_threads(settings: &str, expected: usize) {
     let folder = tempfile::tempdir().unwrap();
     let (server, _) = serve(&folder, settings);
-    threads(server.id(), "media").len()
+    let until = Instant::now() + PATIENCE;
+    while threads(server.id(), "media").len() < expected && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(threads(server.id(), "media").len(), expected, "{settings}");
 }
 
 /// A call to the tone that stands until it is dropped.
@@ -47,9 +52,9 @@ fn listen(port: u16, user: &str) -> Going {
 #[test]
 fn serve_has_a_media_thread_for_each_core() {
     let cores = std::thread::available_parallelism().unwrap().get();
-    assert_eq!(media_threads(""), cores);
-    assert_eq!(media_threads("[media]\nthreads = 1\n"), 1);
-    assert_eq!(media_threads("[media]\nthreads = 3\n"), 3);
+    has_media_threads("", cores);
+    has_media_threads("[media]\nthreads = 1\n", 1);
+    has_media_threads("[media]\nthreads = 3\n", 3);
 }
 
 /// Half a second of frames.
