@@ -88,6 +88,8 @@ fn cve_unauthenticated_methods_get_nowhere_in_any_role_by_any_transport() {
     };
     everywhere(messages, |(role, _), what, code| match (role, what.split(' ').next().unwrap_or_default()) {
         (_, "CANCEL") => code == Some(481),
+        // RFC 3261 section 10.3: it has no bindings of that domain, and says so before it asks who that is.
+        ("registrar", "REGISTER") if what.ends_with("@other.invalid") => code == Some(404),
         ("registrar", "REGISTER") => matches!(code, Some(401 | 405)),
         ("registrar", _) => code == Some(405),
         ("proxy" | "stateless", "REGISTER") => matches!(code, Some(401 | 407)),
