@@ -230,8 +230,11 @@ fn rfc4028_10_a_device_that_no_longer_knows_the_call_ends_it() {
         let mut pair = pair_with(lasting(2), "", &callee);
         let asked = pair.callee.request(if takes { Method::Update } else { Method::Invite });
         pair.callee.respond(&asked, code, None);
-        pair.callee.hung_up();
-        pair.caller.hung_up();
+        // At once, and not when the time is over, which is told to both as 408.
+        assert_eq!(pair.callee.hung_up().headers().text(HeaderId::Reason), None);
+        let bye = pair.caller.hung_up();
+        let reason = bye.headers().text(HeaderId::Reason).unwrap();
+        assert!(reason.starts_with(&format!("SIP;cause={code};")), "{reason}");
         nothing_left(&pair.running);
     }
 }
