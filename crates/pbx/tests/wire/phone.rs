@@ -9,7 +9,7 @@ use sip::header::{Contact, To};
 use sip::message::{HeaderId, Headers, Limits, Message, Method, Request, Response};
 
 /// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Phone {
     pub(crate) name: String,

@@ -54,7 +54,7 @@ pub(crate) fn phone(server: SocketAddr, name: &str) -> Phone {
 
 /// Everything that calls held has been given back.
 pub(crate) fn nothing_left(running: &Running) {
-    let until = Instant::now() + Duration::from_secs(30);
+    let until = Instant::now() + Duration::from_secs(3);
     let mut held = running.held().unwrap();
     while held > 0 && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(20));

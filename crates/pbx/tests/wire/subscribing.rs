@@ -37,7 +37,7 @@ pub(crate) fn subscribe(phone: &mut Phone, whom: &str, package: &str) -> (Dialog
 
 /// The next NOTIFY, answered. Some packages tell a watcher of a change every five seconds at most.
 pub(crate) fn told(phone: &mut Phone) -> Request {
-    let until = Instant::now() + Duration::from_secs(30);
+    let until = Instant::now() + Duration::from_secs(10);
     let notify = loop {
         if let Some(notify) = phone.next_heard(&Method::Notify) {
             break notify;

@@ -221,18 +221,24 @@ fn rfc3311_5_3_481_and_silence_end_the_call() {
     }
 }
 
+/// A call of which one fork rings and has an UPDATE of ours to answer: caller, peer, call, INVITE and UPDATE.
+fn asks_one_of_several(net: &mut Network) -> (usize, usize, SessionId, String, String) {
+    let (a, r, s, invite) = forked(net, Forks::KeepFirst, false);
+    net.say(r, a, &respond(&invite, 180, "one", &contact_named("one"), ""));
+    net.settle();
+    net.turn(a, |turn| turn.update(s, None, Lines::default())).unwrap();
+    net.settle();
+    let update = net.one(r);
+    assert_eq!((kind(&update).as_str(), tag(header(&update, "To"))), ("UPDATE", "one"));
+    (a, r, s, invite, update)
+}
+
 /// Whatever comes of an UPDATE to who has lost: a refusal that would end the call, silence, or what it would change.
 #[test]
 fn rfc3261_13_2_2_4_an_update_to_another_fork_does_nothing_to_the_call() {
     for status in [481, 408, 0, 200] {
         let mut net = Network::new();
-        let (a, r, s, invite) = forked(&mut net, Forks::KeepFirst, false);
-        net.say(r, a, &respond(&invite, 180, "one", &contact_named("one"), ""));
-        net.settle();
-        net.turn(a, |turn| turn.update(s, None, Lines::default())).unwrap();
-        net.settle();
-        let update = net.one(r);
-        assert_eq!((kind(&update).as_str(), tag(header(&update, "To"))), ("UPDATE", "one"));
+        let (a, r, s, invite, update) = asks_one_of_several(&mut net);
         net.say(r, a, &respond(&invite, 200, "two", &contact_named("two"), ANSWER));
         net.settle();
         assert_eq!(net.news(a), ["Progress", "UpdateFailed", "Answered"]);
@@ -256,12 +262,7 @@ fn rfc3261_13_2_2_4_an_update_to_another_fork_does_nothing_to_the_call() {
 fn rfc3261_13_2_2_4_an_update_that_waits_for_another_fork_is_not_sent_to_who_answers() {
     for (who, kept) in [("two", false), ("one", true)] {
         let mut net = Network::new();
-        let (a, r, s, invite) = forked(&mut net, Forks::KeepFirst, false);
-        net.say(r, a, &respond(&invite, 180, "one", &contact_named("one"), ""));
-        net.settle();
-        net.turn(a, |turn| turn.update(s, None, Lines::default())).unwrap();
-        net.settle();
-        let update = net.one(r);
+        let (a, r, s, invite, update) = asks_one_of_several(&mut net);
         net.say(r, a, &respond(&update, 491, "", "", ""));
         net.settle();
         net.say(r, a, &respond(&invite, 200, who, &contact_named(who), ANSWER));
