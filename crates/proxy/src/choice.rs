@@ -9,6 +9,8 @@ pub enum Outcome {
     Received(Box<Response>),
     /// Without one: as if this code had come (sections 16.8 and 16.9).
     Made(StatusCode),
+    /// It was not begun: all servers it could have gone to have asked for less (RFC 7339 section 5.10).
+    LeftOut,
 }
 
 impl Outcome {
@@ -17,6 +19,7 @@ impl Outcome {
         match self {
             Outcome::Received(response) => response.code(),
             Outcome::Made(code) => *code,
+            Outcome::LeftOut => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -90,12 +93,15 @@ impl Choice {
         self.best.is_none()
     }
 
-    /// The best, with the lines that come to it. A 503 is told of as 500: it is about that target, and not about us. Nothing at all is a 408.
+    /// The best, with the lines that come to it. A 503 is told of as 500: it is about that target, and not about us. What is left out for a server that asks for
+    /// less is none of these. Nothing at all is a 408.
     pub fn take(&mut self) -> (Outcome, Lines) {
         let best = self.best.take().unwrap_or(Outcome::Made(StatusCode::REQUEST_TIMEOUT));
         let challenges = std::mem::take(&mut self.challenges);
         match best.code() {
-            StatusCode::SERVICE_UNAVAILABLE => (Outcome::Made(StatusCode::SERVER_INTERNAL_ERROR), Lines::new()),
+            StatusCode::SERVICE_UNAVAILABLE if !matches!(best, Outcome::LeftOut) => {
+                (Outcome::Made(StatusCode::SERVER_INTERNAL_ERROR), Lines::new())
+            }
             StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => (best, challenges),
             _ => (best, Lines::new()),
         }
@@ -153,6 +159,18 @@ mod tests {
     fn rfc3261_16_7_6_a_503_becomes_500() {
         assert_eq!(best(&[503]), 500);
         assert_eq!(best(&[503, 503]), 500);
+    }
+
+    #[test]
+    fn rfc7339_5_10_what_is_left_out_is_told_of_as_503_where_nothing_better_comes() {
+        let best = |codes: &[u16]| {
+            let mut choice = Choice::default();
+            choice.add(Outcome::LeftOut);
+            codes.iter().for_each(|code| choice.add(response(*code, "")));
+            choice.take().0.code().get()
+        };
+        assert_eq!(best(&[]), 503);
+        assert_eq!(best(&[486]), 486);
     }
 
     #[test]

@@ -275,12 +275,15 @@ impl Proxy {
             // Section 16.9, RFC 3263 section 4.3.
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
-        // What cannot be sent by a flow has not reached whom it leads to.
+        // What cannot be sent by a flow, or is left out there, has not reached whom it leads to.
         let unreached = if why.is_unreached() { StatusCode::FLOW_FAILED } else { code };
         if let Some(next) = fork.next_flow(ended, unreached) {
             return self.start_instead(number, next, turn);
         }
-        fork.choice.add(Outcome::Made(code));
+        fork.choice.add(match why {
+            Failure::Overloaded => Outcome::LeftOut,
+            _ => Outcome::Made(code),
+        });
         self.go_on(number, turn);
     }
 
@@ -410,6 +413,8 @@ impl Proxy {
                 .pass_back(fork.tx, &response, &lines, &Identity::Withheld)
                 .or_else(|_| turn.respond(fork.tx, Reply::new(response.code()))),
             Outcome::Made(code) => turn.respond(fork.tx, Reply::new(code)),
+            // Without Retry-After: the next one may go.
+            Outcome::LeftOut => turn.respond(fork.tx, Reply::new(StatusCode::SERVICE_UNAVAILABLE)),
         };
         // The only way to fail: nobody waits any more.
         let _ = sent;

@@ -84,6 +84,8 @@ pub struct Config {
     pub hand_strays: bool,
     /// We are an end of our sessions, and give each a UUID of ours for Session-ID (RFC 7989). Who stands between two ends passes theirs on, and has none.
     pub session_id: bool,
+    /// Overload control with the next hop (RFC 7339). `None`: nothing is said of it, and what others say of it is not heard.
+    pub overload: Option<Overload>,
     /// Policies of INVITE sessions.
     pub session: invite::Policy,
 }
@@ -122,6 +124,7 @@ impl Default for Config {
             hand_trying: false,
             hand_strays: false,
             session_id: false,
+            overload: None,
             session: invite::Policy::default(),
         }
     }
@@ -131,6 +134,21 @@ impl Config {
     /// Whether an option tag is among [`Config::supported`].
     pub(crate) fn supports(&self, tag: &str) -> bool {
         self.supported.iter().any(|known| known.eq_ignore_ascii_case(tag))
+    }
+}
+
+/// Overload control of one hop (RFC 7339), by the algorithm `loss` (section 7). Each request tells the next hop that we hear it; a share of those that would go
+/// to a server that asks for less is left out, those in dialogs and calls for help last. Who tells us so himself is asked for less as long as limits
+/// are reached here, and a 503 for want of room has no Retry-After (section 5.10.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overload {
+    /// Most servers at a time whose word is remembered, a minute at most; the one whose word is over first goes for another. 256.
+    pub max_servers: usize,
+}
+
+impl Default for Overload {
+    fn default() -> Self {
+        Self { max_servers: 256 }
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Counters {
     pub unsent: u64,
     /// Our requests sent to a further address (RFC 3263 section 4.3).
     pub failovers: u64,
+    /// Our requests not sent to a server that has asked for less (RFC 7339 section 5.5), each for each such server.
+    pub left_out: u64,
     /// Our requests sent again with credentials.
     pub authorized: u64,
     /// INVITEs whose non-2xx answer was never acknowledged (timer H).

@@ -146,6 +146,8 @@ pub enum Failure {
     /// The other side has let the time pass in which it had to refresh the session, or refused to have it refreshed (RFC 4028 section 10; treated as
     /// 408).
     NotRefreshed,
+    /// All servers it could go to have asked for less, and it is among what is left out (RFC 7339 section 5.10; treated as 503). Nothing was sent.
+    Overloaded,
     /// The dialog has counted to 2^32-1: nothing more can be asked in it, for CSeq numbers never wrap (RFC 3261 section 8.1.1.5).
     NumbersUsedUp,
 }
@@ -153,7 +155,7 @@ pub enum Failure {
 impl Failure {
     /// Nobody was met at the next hop: another way to the same device may lead there (RFC 5626 section 7), and nobody is asked twice.
     pub fn is_unreached(&self) -> bool {
-        matches!(self, Self::Transport(_) | Self::NoRoute(_) | Self::NoSuchHost)
+        matches!(self, Self::Transport(_) | Self::NoRoute(_) | Self::NoSuchHost | Self::Overloaded)
     }
 }
 
@@ -170,6 +172,7 @@ impl fmt::Display for Failure {
                 write!(f, "the request has {octets} octets, and a message may have {most} (RFC 3428 section 8)")
             }
             Self::NotRefreshed => f.write_str("the session was not refreshed in time"),
+            Self::Overloaded => f.write_str("the next hop has too much to do, and has asked for less"),
             Self::NumbersUsedUp => f.write_str("the CSeq numbers of the dialog are used up"),
         }
     }

@@ -34,6 +34,7 @@ pub mod invite;
 pub mod locate;
 pub mod message;
 pub mod outbox;
+mod overload;
 #[cfg(feature = "planted")]
 pub mod planted;
 #[cfg(not(feature = "planted"))]
@@ -56,7 +57,7 @@ mod turn;
 pub mod uas;
 mod wheel;
 
-pub use config::{Config, Role, Timers, Trying};
+pub use config::{Config, Overload, Role, Timers, Trying};
 pub use counters::Counters;
 pub use draft::{ContactSpec, Draft, Hop, Whereby};
 pub use event::{Application, Event, Failure, TargetFailure};

@@ -11,6 +11,7 @@ use crate::id::{AskId, FlowId, Id, PublicationId, RegistrationId, SessionId, Sub
 use crate::invite;
 use crate::message::{LineError, ParseError, StatusCode};
 use crate::outbox::{Outbox, SendError};
+use crate::overload::{Load, Throttles};
 use crate::publish;
 use crate::register;
 use crate::rng::Rng;
@@ -62,6 +63,10 @@ pub struct Stack {
     pub(crate) avoided: Avoided,
     /// Addresses that have refused connections: what is too large for a datagram and has no transaction goes there by UDP for a time.
     pub(crate) without_tcp: Avoided,
+    /// What servers ask us to leave out; nothing without [`Config::overload`].
+    pub(crate) throttles: Throttles,
+    /// What we ask of others; nothing without [`Config::overload`].
+    pub(crate) load: Load,
     /// Calls that are with another shard.
     pub(crate) away: Away,
     pub(crate) asks: Slab<Ask>,
@@ -121,6 +126,8 @@ pub(crate) enum Timer {
     Away(Id),
     /// A request that was handed to a connection has left by it.
     Handed(Id),
+    /// A request is not sent, since all servers it could go to have asked for less.
+    LeftOut(Id),
 }
 
 impl Stack {
@@ -146,6 +153,8 @@ impl Stack {
             page: Vec::new(),
             avoided: Avoided::default(),
             without_tcp: Avoided::default(),
+            throttles: Throttles::default(),
+            load: Load::default(),
             away: Away::default(),
             asks: Slab::new(),
             alarms: Slab::new(),

@@ -182,6 +182,7 @@ impl Turn<'_> {
                 Timer::Publication(id) => publish::on_timer(self, id),
                 Timer::Away(id) => self.forget_away(id),
                 Timer::Handed(id) => self.outgoing_handed(id),
+                Timer::LeftOut(id) => self.outgoing_left_out(id),
             }
         }
     }

@@ -10,8 +10,8 @@ use offhook_fuzz::{plant, steps};
 use sip::invite::SessionEvent;
 use sip::message::{Body, HeaderId, Lines, Message, Method, StatusCode, UriBuf};
 use sip::{
-    Action, Answer, Application, Cause, Config, ContactSpec, Draft, Event, FlowId, Now, Outbox, Path, Reply, SessionId,
-    Stack, Time, Transport, Turn, WallTime,
+    Action, Answer, Application, Cause, Config, ContactSpec, Draft, Event, FlowId, Now, Outbox, Overload, Path, Reply,
+    SessionId, Stack, Time, Transport, Turn, WallTime,
 };
 
 /// More steps show nothing new and take long.
@@ -161,7 +161,8 @@ struct World {
 impl World {
     fn new() -> Self {
         let phone = Phone { sessions: Vec::new(), answer: accept, calls: 0, seen: Seen::default() };
-        let config = Config { supported: ["100rel", "timer"].map(str::to_owned).to_vec(), ..Config::default() };
+        let supported = ["100rel", "timer"].map(str::to_owned).to_vec();
+        let config = Config { supported, overload: Some(Overload::default()), ..Config::default() };
         let stack = Stack::new(config, [1; 32]);
         World { stack, out: Outbox::new(), phone, now: Time(SECOND), sent: 0, learned: Default::default() }
     }

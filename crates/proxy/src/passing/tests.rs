@@ -5,6 +5,7 @@ mod calls;
 mod flows;
 mod forking;
 mod hostile;
+mod overload;
 mod timers;
 
 use bytes::Bytes;

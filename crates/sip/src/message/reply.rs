@@ -11,6 +11,7 @@ use super::lines::Lines;
 use super::parse::bit;
 use super::writer::Writer;
 use super::{Body, HeaderId, StatusCode};
+use crate::overload;
 
 /// Prints a response to a request: Via, From, To, Call-ID and CSeq are copied byte for byte (RFC 3261 section 8.2.6.2), Timestamp into a
 /// 100 (section 8.2.6.1), the rest comes from `lines`.
@@ -26,7 +27,7 @@ pub fn write_response(
     body: Option<&Body>,
     received: Option<(IpAddr, Option<u16>)>,
 ) -> Bytes {
-    let mut writer = begin(Vec::with_capacity(1_024), request, code, reason, to_tag.map(str::as_bytes), received);
+    let mut writer = begin(Vec::with_capacity(1_024), request, code, reason, to_tag.map(str::as_bytes), received, None);
     writer.lines(lines);
     writer.finish(body)
 }
@@ -39,7 +40,8 @@ const COPIED: u64 = bit(HeaderId::Via)
     | bit(HeaderId::CSeq)
     | bit(HeaderId::Timestamp);
 
-/// The part of a response that its request decides: the status line and what is copied. It is printed on `page`, which may have been used before.
+/// The part of a response that its request decides: the status line and what is copied. It is printed on `page`, which may have been used before. `load` is
+/// what the top Via says of our load, in place of what it says of it now (RFC 7339 section 5.2).
 pub(crate) fn begin(
     page: Vec<u8>,
     request: &Headers,
@@ -47,15 +49,16 @@ pub(crate) fn begin(
     reason: Option<&str>,
     to_tag: Option<&[u8]>,
     received: Option<(IpAddr, Option<u16>)>,
+    load: Option<&str>,
 ) -> Writer {
     let mut writer = Writer::response_on(page, code, reason);
     let tag = to_tag.filter(|_| code != StatusCode::TRYING && request.to_tag_octets().is_none());
-    let (mut received, mut seen) = (received, 0);
+    let (mut received, mut load, mut seen) = (received, load, 0);
     for (id, line) in request.lines_of(COPIED) {
         match id {
-            HeaderId::Via => match received.take() {
-                Some((ip, rport)) => stamp(&mut writer, request, ip, rport),
-                None => copy(&mut writer, line, None),
+            HeaderId::Via => match (received.take(), load.take()) {
+                (None, None) => copy(&mut writer, line, None),
+                (received, load) => stamp(&mut writer, request, received, load),
             },
             HeaderId::Timestamp if code != StatusCode::TRYING => {}
             // One that could not be read may have two.
@@ -76,30 +79,55 @@ pub(super) fn copy(writer: &mut Writer, line: &[u8], tag: Option<&[u8]>) {
     };
 }
 
-/// Copies the top Via with `received` and `rport` set; the other Vias of the same line stay as they are, and so does one that cannot be read.
-pub(super) fn stamp(writer: &mut Writer, request: &Headers, ip: IpAddr, rport: Option<u16>) {
+/// Copies the top Via with `received` and `rport` set, and with what it is to say of our load; the other Vias of the same line stay as they are, and so does
+/// one that cannot be read.
+pub(super) fn stamp(
+    writer: &mut Writer,
+    request: &Headers,
+    received: Option<(IpAddr, Option<u16>)>,
+    load: Option<&str>,
+) {
     writer.octets(b"Via: ");
-    let rest = match request.usual_via() {
+    let rest = match request.usual_via().filter(|_| load.is_none()) {
         Some(usual) => {
             let [front, behind] = usual.rest;
             writer.octets(front).octets(behind);
             Some(&b""[..])
         }
-        None => unstamped(writer, request.raw(HeaderId::Via).unwrap_or_default(), rport.is_some()),
+        None => {
+            let has_rport = received.is_some_and(|(_, rport)| rport.is_some());
+            without(writer, request.raw(HeaderId::Via).unwrap_or_default(), |name| {
+                name.eq_ignore_ascii_case("received")
+                    || has_rport && name.eq_ignore_ascii_case("rport")
+                    || load.is_some() && overload::is_param(name)
+            })
+        }
     };
     if let Some(rest) = rest {
-        writer.octets(b";received=").ip(ip);
-        if let Some(port) = rport {
-            writer.octets(b";rport=").number(usize::from(port));
+        if let Some((ip, rport)) = received {
+            writer.octets(b";received=").ip(ip);
+            if let Some(port) = rport {
+                writer.octets(b";rport=").number(usize::from(port));
+            }
         }
-        writer.octets(rest);
+        writer.octets(load.unwrap_or_default().as_bytes()).octets(rest);
     }
     writer.octets(b"\r\n");
 }
 
-/// Copies the first Via of a value without `received`, and without `rport` where that is to be set; gives what follows it. `None`: it cannot be
-/// read, and all was copied.
-fn unstamped<'a>(writer: &mut Writer, value: &'a [u8], rport: bool) -> Option<&'a [u8]> {
+/// Writes Vias whose first says so much of our load where it asks for it (RFC 7339 section 5.2), and nothing else of it: who stands further on does not speak
+/// for us.
+pub(super) fn loaded(writer: &mut Writer, value: &[u8], load: &str) {
+    writer.octets(b"Via: ");
+    let asks = Via::parse_value(&mut Lexer::new(value)).is_ok_and(|via| overload::is_offered(&via));
+    if let Some(rest) = without(writer, value, overload::is_param) {
+        writer.octets(if asks { load.as_bytes() } else { b"" }).octets(rest);
+    }
+    writer.octets(b"\r\n");
+}
+
+/// Copies the first Via of a value without the parameters of these names; gives what follows it. `None`: it cannot be read, and all was copied.
+fn without<'a>(writer: &mut Writer, value: &'a [u8], is_dropped: impl Fn(&str) -> bool) -> Option<&'a [u8]> {
     let mut lexer = Lexer::new(value);
     let Ok(via) = Via::parse_value(&mut lexer) else {
         writer.octets(value);
@@ -112,9 +140,7 @@ fn unstamped<'a>(writer: &mut Writer, value: &'a [u8], rport: bool) -> Option<&'
     let mut start = 0;
     while let Some(param) = iter.next() {
         let end = iter.pos();
-        let replaced =
-            param.name.eq_ignore_ascii_case("received") || (rport && param.name.eq_ignore_ascii_case("rport"));
-        if !replaced {
+        if !is_dropped(param.name) {
             writer.octets(params.get(start..end).unwrap_or_default());
         }
         start = end;

@@ -6,7 +6,7 @@ use super::header::{Header, Via};
 use super::headers::Headers;
 use super::lexer::Lexer;
 use super::lines::Lines;
-use super::reply::{copy, stamp};
+use super::reply::{copy, loaded, stamp};
 use super::writer::Writer;
 use super::{HeaderId, Response};
 use crate::forward::Identity;
@@ -34,7 +34,7 @@ pub(crate) fn request(
             HeaderId::Privacy if is_private => {}
             HeaderId::ProxyAuthorization if ours(value_of(line)) => {}
             HeaderId::Via => match received.take() {
-                Some((ip, rport)) => stamp(writer, request, ip, rport),
+                received @ Some(_) => stamp(writer, request, received, None),
                 None => copy(writer, line, None),
             },
             _ => copy(writer, line, None),
@@ -45,8 +45,15 @@ pub(crate) fn request(
 
 /// A response without its first Via, and with further lines; unless the `identity` is passed on, without what only those may say of a callee whom we
 /// trust (RFC 3325 section 5). `None` when that was the only one, or either it or the next cannot be read: it is for
-/// nobody else then (RFC 3261 section 16.7 step 3).
-pub(crate) fn response(page: Vec<u8>, response: &Response, lines: &Lines, identity: &Identity) -> Option<Writer> {
+/// nobody else then (RFC 3261 section 16.7 step 3). The Via that is the first then says so much of our `load`, where it asks for it, whatever has been written
+/// there further on (RFC 7339 sections 5.2 and 5.4).
+pub(crate) fn response(
+    page: Vec<u8>,
+    response: &Response,
+    lines: &Lines,
+    identity: &Identity,
+    load: Option<&str>,
+) -> Option<Writer> {
     let headers = response.headers();
     let passes = Passes::of(headers, identity);
     let mut writer = Writer::status_on(page, response.code(), response.reason_bytes());
@@ -57,15 +64,18 @@ pub(crate) fn response(page: Vec<u8>, response: &Response, lines: &Lines, identi
             HeaderId::Via if first => {
                 first = false;
                 if headers.usual_via().is_none() {
-                    left |= behind_first(&mut writer, headers.raw(HeaderId::Via)?)?;
+                    left |= behind_first(&mut writer, headers.raw(HeaderId::Via)?, load)?;
                 }
             }
             HeaderId::Via => {
                 if !left {
                     begins_with_via(value_of(line))?;
                 }
+                match load.filter(|_| !left) {
+                    Some(load) => loaded(&mut writer, value_of(line), load),
+                    None => copy(&mut writer, line, None),
+                }
                 left = true;
-                copy(&mut writer, line, None);
             }
             HeaderId::PAssertedIdentity | HeaderId::PAssertedService if !passes.asserted => {}
             HeaderId::RemotePartyId if !passes.party => {}
@@ -92,13 +102,18 @@ impl Passes {
 }
 
 /// Writes the Vias of a line behind its first one; whether there are any. `None`: the first one cannot be read.
-fn behind_first(writer: &mut Writer, value: &[u8]) -> Option<bool> {
+fn behind_first(writer: &mut Writer, value: &[u8], load: Option<&str>) -> Option<bool> {
     let mut lexer = Lexer::new(value);
     Via::parse_value(&mut lexer).ok()?;
     let more = lexer.separator(b',');
     if more {
         begins_with_via(lexer.rest())?;
-        writer.octets(b"Via: ").octets(lexer.rest()).octets(b"\r\n");
+        match load {
+            Some(load) => loaded(writer, lexer.rest(), load),
+            None => {
+                writer.octets(b"Via: ").octets(lexer.rest()).octets(b"\r\n");
+            }
+        }
     }
     Some(more)
 }
@@ -168,7 +183,7 @@ mod tests {
             let Message::Response(message) = parsed(&format!("SIP/2.0 200 OK\n{via}{asserted}{rest}\n")) else {
                 panic!("a response")
             };
-            let writer = response(Vec::new(), &message, &Lines::default(), &passed).expect("for somebody else");
+            let writer = response(Vec::new(), &message, &Lines::default(), &passed, None).expect("for somebody else");
             let text = String::from_utf8_lossy(writer.as_bytes()).into_owned();
             assert_eq!(text.contains("P-Asserted-Identity"), identity, "{text}");
         }
@@ -194,7 +209,8 @@ mod tests {
             for (identity, goes) in [(Identity::Passed, true), (Identity::Shown, is_shown)] {
                 let mut writer = Writer::request(&Method::Invite, "sip:c@c");
                 request(&mut writer, asked.headers(), None, &identity, |_| false);
-                let back = response(Vec::new(), &answered, &Lines::default(), &identity).expect("for somebody else");
+                let back =
+                    response(Vec::new(), &answered, &Lines::default(), &identity, None).expect("for somebody else");
                 for writer in [writer, back] {
                     let text = String::from_utf8_lossy(writer.as_bytes()).into_owned();
                     assert!(text.contains("P-Asserted-Identity: <sip:boss@b>"), "{text}");
@@ -227,10 +243,46 @@ mod tests {
             else {
                 panic!("a response")
             };
-            let writer =
-                response(Vec::new(), &message, &Lines::default(), &Identity::Withheld).expect("for somebody else");
+            let writer = response(Vec::new(), &message, &Lines::default(), &Identity::Withheld, None)
+                .expect("for somebody else");
             let expected = format!("SIP/2.0 299 Odd  one\n{left}{rest}Content-Length: 2\n\nab").replace('\n', "\r\n");
             assert_eq!(String::from_utf8_lossy(writer.as_bytes()), expected);
+        }
+    }
+
+    #[test]
+    fn rfc7339_5_2_a_response_that_is_passed_back_tells_of_our_load_whoever_asks_for_it() {
+        let told = |vias: &str, load: Option<&str>| {
+            let rest = "From: <sip:a@a>;tag=1\nTo: <sip:b@b>;tag=2\nCall-ID: 1\nCSeq: 1 INVITE\n\n";
+            let Message::Response(message) = parsed(&format!("SIP/2.0 200 OK\n{vias}{rest}")) else {
+                panic!("a response")
+            };
+            let writer = response(Vec::new(), &message, &Lines::default(), &Identity::Withheld, load)
+                .expect("for somebody else");
+            let text = String::from_utf8_lossy(writer.as_bytes()).into_owned();
+            let vias: Vec<&str> = text.split("\r\n").filter_map(|line| line.strip_prefix("Via: ")).collect();
+            vias.join(" | ")
+        };
+        let (ours, asks) = ("SIP/2.0/UDP p;branch=z9hG4bK2;oc=50", ";oc;oc-algo=\"loss\"");
+        for (theirs, expected) in [
+            (format!("a;branch=z9hG4bK1{asks}"), "a;branch=z9hG4bK1;oc=9".to_owned()),
+            (format!("a{asks};received=1.2.3.4"), "a;received=1.2.3.4;oc=9".to_owned()),
+            // What somebody further on has written is not passed on in our name (section 11).
+            ("a;oc=100;oc-algo=\"loss\";oc-validity=60000;oc-seq=9.9;x=1".to_owned(), "a;x=1;oc=9".to_owned()),
+            // In no other algorithm either, by which it may mean that nothing is to be sent.
+            ("a;oc=0;oc-algo=\"rate\";oc-seq=9.9;x=1".to_owned(), "a;x=1".to_owned()),
+            // Who does not ask is told nothing.
+            ("a;branch=z9hG4bK1".to_owned(), "a;branch=z9hG4bK1".to_owned()),
+        ] {
+            let last = format!("SIP/2.0/UDP c{asks}");
+            for (vias, behind) in [
+                (format!("Via: {ours}\nVia: SIP/2.0/UDP {theirs}\nVia: {last}\n"), format!(" | {last}")),
+                (format!("Via: {ours}, SIP/2.0/UDP {theirs}, {last}\n"), format!(", {last}")),
+                (format!("Via: {ours}\nVia: SIP/2.0/UDP {theirs}, {last}\n"), format!(", {last}")),
+            ] {
+                assert_eq!(told(&vias, Some(";oc=9")), format!("SIP/2.0/UDP {expected}{behind}"), "{vias}");
+                assert_eq!(told(&vias, None), format!("SIP/2.0/UDP {theirs}{behind}"), "{vias}");
+            }
         }
     }
 
@@ -247,7 +299,7 @@ mod tests {
             let Message::Response(message) = parsed(&format!("SIP/2.0 200 OK\n{vias}{rest}")) else {
                 panic!("a response")
             };
-            assert!(response(Vec::new(), &message, &Lines::default(), &Identity::Withheld).is_none(), "{vias}");
+            assert!(response(Vec::new(), &message, &Lines::default(), &Identity::Withheld, None).is_none(), "{vias}");
         }
     }
 }

@@ -16,6 +16,8 @@ use crate::wheel::TimerId;
 
 /// The longest Retry-After that is believed, in seconds.
 const LONGEST: u32 = 3_600;
+/// When a NOTIFY is tried again that its next hop wanted left out.
+const LEFT_OUT: Duration = Duration::from_secs(1);
 
 impl Turn<'_> {
     /// Sends what waits, if it may leave now.
@@ -87,6 +89,18 @@ impl Turn<'_> {
         }
         self.watcher_pump(id);
     }
+
+    /// What was not sent since its next hop has asked for less (RFC 7339 section 5.10) is tried again, or what is newer.
+    fn watcher_left_out(&mut self, id: WatcherId) {
+        let now = self.now.mono;
+        let Some(one) = self.stack.watchers.get_mut(id) else { return };
+        let left_out = one.under_way.take();
+        (one.not_before, one.urgent) = (now + LEFT_OUT, false);
+        if one.waiting.is_none() {
+            one.waiting = left_out;
+        }
+        self.watcher_pump(id);
+    }
 }
 
 /// A NOTIFY within the dialog.
@@ -122,10 +136,12 @@ pub(crate) fn on_notify_response(turn: &mut Turn<'_>, id: WatcherId, attempt: u1
     }
 }
 
-/// No response to a NOTIFY of ours (section 4.2.2).
+/// No response to a NOTIFY of ours (section 4.2.2). One that was left out ends nothing, unless it was the last.
 pub(crate) fn on_notify_failure(turn: &mut Turn<'_>, id: WatcherId, attempt: u16, why: Failure) {
-    if turn.stack.watchers.get(id).is_some_and(|one| one.attempt == attempt) {
-        turn.watcher_lost(id, WatcherEnd::Unreachable(why));
+    match turn.stack.watchers.get(id) {
+        Some(one) if one.attempt != attempt => {}
+        Some(one) if why == Failure::Overloaded && one.ending.is_none() => turn.watcher_left_out(id),
+        _ => turn.watcher_lost(id, WatcherEnd::Unreachable(why)),
     }
 }
 

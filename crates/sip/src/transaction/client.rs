@@ -8,6 +8,7 @@ use crate::invite;
 use crate::message::header::Via;
 use crate::message::{HeaderId, Headers, Lines, Method, Response};
 use crate::outbox::{Cause, FlowChange, Origin, Path, SendError};
+use crate::overload::Feedback;
 use crate::planted::{Bug, planted};
 use crate::stack::Timer;
 use crate::transaction::key::Branch;
@@ -247,6 +248,9 @@ impl Turn<'_> {
 
     fn client_response(&mut self, id: Id, response: Box<Response>, origin: &Origin) {
         let (now, code) = (self.now.mono, response.code());
+        if let Some(limits) = self.stack.config.overload {
+            self.client_told_load(id, response.headers(), origin, limits.max_servers);
+        }
         let Some(client) = self.stack.clients.get_mut(id) else { return };
         let reliable = client.path.transport.is_reliable();
         let timers = &self.stack.config.timers;
@@ -285,6 +289,18 @@ impl Turn<'_> {
             }
             Effect::Ack => self.client_ack(id, response.headers()),
             Effect::Nothing | Effect::Repeat | Effect::Failed | Effect::Gone => self.client_rearm(id),
+        }
+    }
+
+    /// What the topmost Via of a response, ours, says of the load of the server that it comes from (RFC 7339 section 5.4), also where it is too late for its
+    /// request. From elsewhere it is not heard: whoever the request went on to knows our branch, and could speak for the one in between.
+    fn client_told_load(&mut self, id: Id, response: &Headers, origin: &Origin, most: usize) {
+        let Some(client) = self.stack.clients.get(id).filter(|client| client.path.remote == origin.remote) else {
+            return;
+        };
+        let feedback = response.get::<Via<'_>>().and_then(Result::ok).as_ref().and_then(Feedback::of);
+        if let Some(feedback) = feedback {
+            self.stack.throttles.heard(client.path.remote, self.now.mono, feedback, most);
         }
     }
 

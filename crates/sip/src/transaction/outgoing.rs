@@ -15,6 +15,7 @@ use crate::id::{AskId, ClientTx, DialogId, Id, ServerTx};
 use crate::invite;
 use crate::message::{HeaderId, Lines, Method, Response, StatusCode};
 use crate::outbox::{Answer, Cause, Origin, Path, Question, SendError, Transport};
+use crate::overload;
 use crate::planted::{Bug, planted};
 use crate::route;
 use crate::stack::{Asker, StackError, Timer};
@@ -120,6 +121,7 @@ enum Numbers {
 ///     v                    v                              v
 ///   (gone)               (gone)                         (gone)
 /// ```
+/// Where all its servers have asked for less and it is among what is left out, LeftOut follows for a moment, then it is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// The driver looks for the next hop.
@@ -130,6 +132,8 @@ enum Stage {
     Accepted(Id),
     /// Without a transaction, and handed to a connection that may be refused: so many octets, kept until the timer fires.
     Handed { timer: TimerId, octets: usize },
+    /// It goes nowhere; its owner hears of it when the timer fires, at once, since he may not know its name yet.
+    LeftOut(TimerId),
 }
 
 /// Whether TCP has been looked for because the request is too large for UDP (RFC 3261 section 18.1.1).
@@ -166,7 +170,25 @@ impl Outgoing {
             Stage::Trying(_) => "request: trying",
             Stage::Accepted(_) => "request: accepted",
             Stage::Handed { .. } => "request: handed to a connection",
+            Stage::LeftOut(_) => "request: left out",
         }
+    }
+    /// Whether it is among what is left out last where a server asks for less: what belongs to a dialog, and calls for help (RFC 7339 section 5.10.1).
+    fn is_kept(&self) -> bool {
+        let (is_within, is_urgent) = match &self.passing {
+            Some(passing) => {
+                let headers = passing.forward.request.headers();
+                let is_urgent = headers.values(HeaderId::ResourcePriority).any(overload::is_urgent);
+                (headers.to_tag_octets().is_some(), is_urgent)
+            }
+            None => {
+                let named = |name: &str| HeaderId::from_name(name.as_bytes()) == HeaderId::ResourcePriority;
+                let mut lines = self.draft.lines.iter();
+                let is_urgent = lines.any(|(name, value)| named(name) && overload::is_urgent(value));
+                (route::split_tag(&self.draft.to).1.is_some(), is_urgent)
+            }
+        };
+        is_within || is_urgent || overload::is_for_help(&self.target.uri)
     }
 }
 
@@ -317,6 +339,11 @@ impl Turn<'_> {
         }
         match outgoing.stage {
             Stage::Accepted(_) | Stage::Handed { .. } => Err(StackError::State("an INVITE without a final response")),
+            Stage::LeftOut(timer) => {
+                self.stop(timer);
+                self.outgoing_fail(tx.0, Failure::Cancelled);
+                Ok(())
+            }
             Stage::Trying(_) if outgoing.cancelled.is_some() => Ok(()),
             Stage::Trying(client) => {
                 let provisional = outgoing.provisional || planted(Bug::EarlyCancel);
@@ -409,8 +436,16 @@ impl Turn<'_> {
 
     /// The next try, along the next path.
     fn outgoing_try(&mut self, id: Id, why: Cause) {
+        let refuses = !self.stack.throttles.is_empty() && self.outgoing_leaves_out(id);
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
         let Some(path) = outgoing.paths.pop_front() else {
+            if refuses {
+                let timer = self.start(self.now.mono, Timer::LeftOut(id));
+                if let Some(outgoing) = self.stack.outgoing.get_mut(id) {
+                    outgoing.stage = Stage::LeftOut(timer);
+                }
+                return;
+            }
             return self.outgoing_fail(id, Failure::NoRoute("no address is left".to_owned()));
         };
         (outgoing.path, outgoing.provisional) = (Some(path), false);
@@ -440,8 +475,16 @@ impl Turn<'_> {
         };
         let authorization = outgoing.signed.as_slice();
         let routes = &outgoing.target.routes;
-        let this =
-            print::Try { uri, routes, cseq: draft.cseq, branch, path: &path, authorization, timer: outgoing.timer };
+        let this = print::Try {
+            uri,
+            routes,
+            cseq: draft.cseq,
+            branch,
+            path: &path,
+            authorization,
+            timer: outgoing.timer,
+            hears: true,
+        };
         let bytes = match &outgoing.passing {
             Some(passing) => pass::request(&passing.forward, &this, &self.stack.config),
             None => print::request(draft, &this, &self.stack.config),
@@ -459,6 +502,37 @@ impl Turn<'_> {
             outgoing.stage = Stage::Trying(client);
         }
         self.client_send(client, bytes, why);
+    }
+
+    /// Takes away the next paths as long as they lead to servers that have asked for less and are not to get this request (RFC 7339 sections 5.5 and
+    /// 5.10); true when there were any. What has gone to a server already is not asked about again: with credentials, or by TCP, it is the
+    /// same. An ACK always goes, and what is passed on without a transaction, which hears no answer.
+    fn outgoing_leaves_out(&mut self, id: Id) -> bool {
+        let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return false };
+        if outgoing.draft.method == Method::Ack
+            || outgoing.passing.as_ref().is_some_and(|passing| passing.is_stateless())
+        {
+            return false;
+        }
+        let (is_kept, last) = (outgoing.is_kept(), outgoing.path.map(|path| path.remote));
+        let mut any = false;
+        while let Some(path) = outgoing.paths.front() {
+            let (server, drawn) = (path.remote, self.stack.rng.below(overload::DRAWN));
+            if last == Some(server) || self.stack.throttles.lets(server, self.now.mono, is_kept, drawn) {
+                break;
+            }
+            outgoing.paths.pop_front();
+            self.stack.counters.left_out += 1;
+            any = true;
+        }
+        any
+    }
+
+    /// Tells the owner that it was left out.
+    pub(crate) fn outgoing_left_out(&mut self, id: Id) {
+        if self.stack.outgoing.get(id).is_some_and(|outgoing| matches!(outgoing.stage, Stage::LeftOut(_))) {
+            self.outgoing_fail(id, Failure::Overloaded);
+        }
     }
 
     /// Takes the number from the dialog. Where one was taken and a later request of the same dialog has gone out since, the request takes another,
@@ -519,8 +593,17 @@ impl Turn<'_> {
             None => Branch::new(&self.stack.keys, self.stack.rng.u64(), Id::from_u64(0)),
         };
         let (uri, routes) = (outgoing.target.uri.as_str(), outgoing.target.routes.as_slice());
-        let this =
-            print::Try { uri, routes, cseq: outgoing.draft.cseq, branch, path: &path, authorization: &[], timer: None };
+        let hears = !outgoing.passing.as_ref().is_some_and(|passing| passing.is_steady());
+        let this = print::Try {
+            uri,
+            routes,
+            cseq: outgoing.draft.cseq,
+            branch,
+            path: &path,
+            authorization: &[],
+            timer: None,
+            hears,
+        };
         let bytes = match &outgoing.passing {
             Some(passing) => pass::request(&passing.forward, &this, &self.stack.config),
             None => print::request(&outgoing.draft, &this, &self.stack.config),

@@ -70,8 +70,9 @@ impl Turn<'_> {
         identity: &Identity,
     ) -> Result<(), StackError> {
         let code = response.code();
+        let load = self.load_told();
         let page = std::mem::take(&mut self.stack.page);
-        let Some(writer) = splice::response(page, response, lines, identity) else {
+        let Some(writer) = splice::response(page, response, lines, identity, load.as_deref()) else {
             return Err(StackError::Forbidden("a response with our Via alone is for nobody else (RFC 3261 16.7)"));
         };
         let page = writer.into_page();
@@ -92,6 +93,13 @@ impl Turn<'_> {
         self.send(Sender::Server(tx.0), path, bytes, Cause::Response);
         self.server_rearm(tx.0);
         Ok(())
+    }
+}
+
+impl Turn<'_> {
+    /// What a response that is passed back says of our load to whom it goes to.
+    fn load_told(&mut self) -> Option<String> {
+        self.stack.config.overload.map(|_| self.stack.load.words(self.now.mono))
     }
 }
 
@@ -124,8 +132,10 @@ impl Turn<'_> {
     /// # Errors
     /// [`StackError::Forbidden`] when no Via but ours is left.
     pub fn pass_back_stateless(&mut self, response: &Response, path: Path) -> Result<(), StackError> {
+        let load = self.load_told();
         let page = std::mem::take(&mut self.stack.page);
-        let Some(writer) = splice::response(page, response, &Lines::default(), &Identity::Withheld) else {
+        let lines = Lines::default();
+        let Some(writer) = splice::response(page, response, &lines, &Identity::Withheld, load.as_deref()) else {
             return Err(StackError::Forbidden("a response with our Via alone is for nobody else (RFC 3261 16.7)"));
         };
         let page = writer.into_page();
@@ -149,7 +159,7 @@ pub(super) fn request(forward: &Forward, this: &Try<'_>, config: &Config) -> Byt
     let request = &forward.request;
     let mut writer = Writer::request(request.method(), this.uri);
     let params = forward.via.as_deref().unwrap_or_default();
-    print::via(&mut writer, this.path, this.branch, forward.mark.map(Token::from_u64), params);
+    print::via(&mut writer, this, forward.mark.map(Token::from_u64), params, config);
     if let Some(PathTo { user, outbound }) = &forward.path {
         writer.octets(b"Path: ");
         address(&mut writer, false, Some(user), this.path);

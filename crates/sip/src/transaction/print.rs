@@ -10,6 +10,7 @@ use crate::header::SessionId;
 use crate::invite::Asked;
 use crate::message::{HeaderId, Headers, Limits, Lines, Message, Method, Request, Writer};
 use crate::outbox::{Path, Transport};
+use crate::overload;
 use crate::planted::{Bug, planted};
 use crate::rng::Token;
 use crate::route;
@@ -17,8 +18,10 @@ use crate::stack::StackError;
 use crate::transaction::key::{Branch, COOKIE};
 use crate::uas::TIMER;
 
-/// Our Via (RFC 3261 section 18.1.1); over UDP with `rport` (RFC 3581 section 3). A proxy's branch has a mark (section 16.6 step 8).
-pub(super) fn via(writer: &mut Writer, path: &Path, branch: Branch, mark: Option<Token>, params: &str) {
+/// Our Via (RFC 3261 section 18.1.1); over UDP with `rport` (RFC 3581 section 3). A proxy's branch has a mark (section 16.6 step 8). With overload control it
+/// says so (RFC 7339 sections 4.1 and 4.2).
+pub(super) fn via(writer: &mut Writer, this: &Try<'_>, mark: Option<Token>, params: &str, config: &Config) {
+    let (path, branch) = (this.path, this.branch);
     let rport: &[u8] = if path.transport == Transport::Udp { b";rport" } else { b"" };
     writer.octets(b"Via: SIP/2.0/").octets(path.transport.as_str().as_bytes()).octets(b" ").host_port(path.local);
     writer.octets(rport).octets(b";branch=").octets(COOKIE.as_bytes());
@@ -27,6 +30,9 @@ pub(super) fn via(writer: &mut Writer, path: &Path, branch: Branch, mark: Option
     });
     if let Some(mark) = mark {
         writer.octets(b".").octets(mark.as_bytes());
+    }
+    if config.overload.is_some() && this.hears {
+        writer.octets(overload::OFFER);
     }
     writer.text(params.as_bytes()).octets(b"\r\n");
 }
@@ -86,12 +92,14 @@ pub(super) struct Try<'a> {
     pub(super) authorization: &'a [(bool, String)],
     /// What it says of the session's length (RFC 4028).
     pub(super) timer: Option<Asked>,
+    /// What the next hop says of its load in the answer will be heard: what is passed on and not kept hears nothing.
+    pub(super) hears: bool,
 }
 
 /// One try of a request.
 pub(super) fn request(draft: &Draft, this: &Try<'_>, config: &Config) -> Bytes {
     let mut writer = Writer::request(&draft.method, this.uri);
-    via(&mut writer, this.path, this.branch, None, "");
+    via(&mut writer, this, None, "", config);
     // Who passes a request on says how far it may still go (RFC 3261 section 8.1.1.6).
     if !draft.lines.has(HeaderId::MaxForwards) {
         writer.line(HeaderId::MaxForwards, 70);

@@ -7,7 +7,7 @@ use crate::draft::makes_dialog;
 use crate::header::{Contact, RecordRoute};
 use crate::id::{Id, ServerTx};
 use crate::invite;
-use crate::message::{HeaderId, Lines, Request, StatusCode, Writer, begin_response, unfold_bytes, write_response};
+use crate::message::{HeaderId, Request, StatusCode, Writer, begin_response, unfold_bytes};
 use crate::outbox::{Cause, Origin};
 use crate::reply::Reply;
 use crate::rng::Token;
@@ -61,8 +61,10 @@ impl Turn<'_> {
         step(&mut server.machine, code, now, reliable, &timers)?;
         let origin = server.origin.get();
         let received = server.stamp.values(&origin);
+        let load = self.stack.load.told_to(request.headers(), now, &self.stack.config);
         let page = std::mem::take(&mut self.stack.page);
-        let mut writer = begin_response(page, request.headers(), code, reply.reason.as_deref(), Some(tag), received);
+        let reason = reply.reason.as_deref();
+        let mut writer = begin_response(page, request.headers(), code, reason, Some(tag), received, load.as_deref());
         own_lines(&mut writer, request, &reply, &origin, self.stack.config.user_agent.as_deref());
         writer.lines(&reply.lines);
         let page = writer.finish_page(reply.body.as_ref());
@@ -211,8 +213,11 @@ pub(super) fn trying(turn: &mut Turn<'_>, id: Id) {
     let Some(server) = turn.stack.servers.get_mut(id) else { return };
     let Some(request) = &server.request else { return };
     let received = server.stamp.values(&server.origin());
-    let lines = Lines::default();
-    let bytes = write_response(request.headers(), StatusCode::TRYING, None, None, &lines, None, received);
+    // What it tells of our load stands in the next response as well (RFC 7339 section 5.11).
+    let load = turn.stack.load.told_to(request.headers(), turn.now.mono, &turn.stack.config);
+    let page = Vec::with_capacity(1_024);
+    let writer = begin_response(page, request.headers(), StatusCode::TRYING, None, None, received, load.as_deref());
+    let bytes = writer.finish(None);
     let path = server.path();
     server.keep(Some(bytes.as_ref().into()), &mut turn.stack.kept);
     turn.stack.counters.responses_out += 1;

@@ -8,7 +8,7 @@ use crate::config::{Role, Trying};
 use crate::event::Event;
 use crate::id::{Id, ServerTx};
 use crate::invite;
-use crate::message::{Broken, Headers, Lines, Method, Request, StatusCode, write_response};
+use crate::message::{Broken, Headers, Lines, Method, Request, StatusCode, begin_response};
 use crate::outbox::{Cause, Origin, Path};
 use crate::reply::Reply;
 use crate::rng::Token;
@@ -365,17 +365,32 @@ impl Turn<'_> {
         let config = &self.stack.config;
         let way = Way::of(headers, origin, config);
         let received = way.stamp.values(origin);
-        let bytes = write_response(headers, code, reason, Some(tag.as_str()), &lines, None, received);
+        let load = self.stack.load.told_to(headers, self.now.mono, config);
+        let (page, tag) = (Vec::with_capacity(1_024), Some(tag.as_bytes()));
+        let mut writer = begin_response(page, headers, code, reason, tag, received, load.as_deref());
+        writer.lines(&lines);
+        let bytes = writer.finish(None);
         self.stack.counters.responses_out += 1;
         self.send_raw(Path { remote: way.to, ..*origin }, bytes, Cause::Automatic);
     }
 
-    /// 503 with Retry-After, and nothing is kept (RFC 3261 section 21.5.4).
+    /// 503 with Retry-After, and nothing is kept (RFC 3261 section 21.5.4). With overload control it has none, for who stays away for seconds and comes back at
+    /// once is no help (RFC 7339 section 5.10.2).
     pub(crate) fn refuse_busy(&mut self, request: &Request, origin: &Origin) {
+        self.has_come(false);
         let mut lines = Lines::default();
-        lines.push_id(crate::message::HeaderId::RetryAfter, self.stack.config.retry_after_secs);
+        if self.stack.config.overload.is_none() {
+            lines.push_id(crate::message::HeaderId::RetryAfter, self.stack.config.retry_after_secs);
+        }
         let tag = self.stack.keys.stateless_tag(request.headers());
         self.answer_stateless(request.headers(), origin, StatusCode::SERVICE_UNAVAILABLE, None, tag, lines);
+    }
+
+    /// A new request came, and there was room for it or none: by that it is reckoned what we ask of others (RFC 7339 section 5.3).
+    fn has_come(&mut self, has_room: bool) {
+        if self.stack.config.overload.is_some() {
+            self.stack.load.came(self.now.mono, !has_room);
+        }
     }
 
     /// Whether there is room for the transaction of a request. What belongs to a dialog, or cancels a request, ends what is held: for it an
@@ -425,6 +440,7 @@ impl Turn<'_> {
             tag: self.stack.rng.token(),
             timer: TimerId::NONE,
         };
+        self.has_come(true);
         self.stack.kept += octets;
         let id = self.stack.servers.insert(self.stack.config.shard, server);
         self.stack.fresh = Some(id);

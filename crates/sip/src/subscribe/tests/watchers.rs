@@ -312,6 +312,25 @@ fn rfc3261_20_33_retry_after_to_a_notify_is_kept() {
 }
 
 #[test]
+fn rfc7339_5_10_a_watcher_that_is_left_out_is_told_later() {
+    let mut rig = Rig::with(Config { overload: Some(crate::Overload::default()), ..Config::default() });
+    rig.asks("", "Expires: 600\r\n");
+    let id = rig.accept(Terms::default()).unwrap();
+    rig.tell(id, "first");
+    let bytes = write_response(rig.last().headers(), StatusCode::OK, None, None, &Lines::new(), None, None);
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    let told = text.replace(";oc;oc-algo=\"loss\"", ";oc=100;oc-algo=\"loss\";oc-validity=2500;oc-seq=1.1");
+    assert_ne!(told, text);
+    rig.receive(told);
+    rig.tell(id, "second");
+    rig.wait_until(2.4);
+    assert_eq!(rig.requests.len(), 1);
+    rig.wait_until(3.4);
+    assert_eq!((rig.requests.len(), rig.body()), (2, "second"));
+    assert!(rig.watchers.is_empty(), "{:?}", rig.watchers);
+}
+
+#[test]
 fn rfc6665_4_2_1_3_who_may_not_watch_any_more_is_told_why() {
     let (mut rig, id, _) = Rig::watched(600, Terms::default());
     rig.turn(|turn| turn.end_watcher(id, EndReason::Probation, Some(30), None)).unwrap();

@@ -8,6 +8,7 @@ mod hostile;
 mod limits;
 mod matching;
 mod outgoing;
+mod overload;
 mod responses;
 mod server_invite;
 mod server_other;

@@ -1,0 +1,72 @@
+use super::*;
+
+/// A proxy with overload control, these being its targets, the first of which wants nothing for a minute.
+fn overloaded(targets: &[(u8, u16)]) -> Desk {
+    let mut desk = Desk::to(targets);
+    let overload = Some(sip::Overload::default());
+    desk.stack = Stack::new(Config { role: Role::Proxy, overload, ..Config::default() }, [9; 32]);
+    desk.hears(2, &request("OPTIONS", "sip:b@home.example", "0", ""));
+    let first = desk.next(3, "OPTIONS");
+    let others: Vec<(u8, Sent)> = targets[1..].iter().map(|(host, _)| (*host, desk.next(*host, "OPTIONS"))).collect();
+    let via = first.all(HeaderId::Via).remove(0);
+    assert!(via.ends_with(";oc;oc-algo=\"loss\""), "{via}");
+    let word = via.replace(";oc;oc-algo=\"loss\"", ";oc=100;oc-algo=\"loss\";oc-validity=60000;oc-seq=1.1");
+    let behind: String = first.all(HeaderId::Via)[1..].iter().map(|via| format!("Via: {via}\n")).collect();
+    let answer = request("OPTIONS", "x", "y", "").replace("To: <sip:b@home.example>", "To: <sip:b@home.example>;tag=b");
+    let (_, rest) = answer.split_once("Max-Forwards: 70\n").expect("Max-Forwards");
+    desk.hears(3, &format!("SIP/2.0 404 Not Here\nVia: {word}\n{behind}{rest}"));
+    for (host, other) in others {
+        desk.answers(host, &other, 404, "");
+    }
+    desk.next(2, "SIP/2.0 404");
+    desk
+}
+
+fn begun(desk: &mut Desk) {
+    desk.hears(2, &invite());
+    desk.next(2, "SIP/2.0 100");
+    desk.passes(Duration::from_millis(1));
+}
+
+#[test]
+fn rfc7339_5_10_a_call_that_is_left_out_is_refused_with_503_without_retry_after() {
+    let mut desk = overloaded(&[(3, 500)]);
+    begun(&mut desk);
+    let refusal = desk.next(2, "SIP/2.0 503");
+    assert!(!refusal.headers.has(HeaderId::RetryAfter), "{}", refusal.text);
+    desk.silent();
+    desk.hears(2, &follow_up(&refusal));
+    // The control: later it goes.
+    desk.passes(Duration::from_secs(60));
+    desk.hears(2, &request("INVITE", "sip:b@home.example", "9", ""));
+    desk.next(2, "SIP/2.0 100");
+    desk.next(3, "INVITE");
+}
+
+#[test]
+fn rfc7339_5_10_a_call_that_is_left_out_for_one_target_goes_to_the_others() {
+    let mut desk = overloaded(&[(3, 500), (4, 500)]);
+    begun(&mut desk);
+    let passed = desk.next(4, "INVITE");
+    desk.silent();
+    desk.answers(4, &passed, 486, "");
+    desk.next(4, "ACK");
+    desk.next(2, "SIP/2.0 486");
+}
+
+#[test]
+fn rfc7339_5_10_a_device_that_is_left_out_by_one_flow_is_called_along_the_next() {
+    let mut desk = overloaded(&[(3, 500)]);
+    let mut instance = target(3, 500);
+    instance.flows = vec![target(4, 500)];
+    desk.targets = vec![instance];
+    begun(&mut desk);
+    desk.next(4, "INVITE");
+    desk.silent();
+}
+
+/// The ACK for a refusal.
+fn follow_up(refusal: &Sent) -> String {
+    let to = format!("To: {}", refusal.value(HeaderId::To));
+    request("ACK", "sip:b@home.example", "1", "").replace("To: <sip:b@home.example>;tag=of3", &to)
+}

@@ -1,0 +1,131 @@
+//! A server that has more to do than it can, and a client that asks for more than that (RFC 7339).
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use simnet::{Chance, Network, Weather};
+use sip::message::{Method, StatusCode};
+use sip::{Application, Config, Draft, Event, Failure, Overload, Reply, ServerTx, Time, Turn};
+
+/// So many requests at a time, and so long for each: fifty a second.
+const PLACES: usize = 5;
+const WORK: Duration = Duration::from_millis(100);
+/// Twice as many come.
+const EACH: Duration = Duration::from_millis(10);
+/// So long.
+const RUSH: Duration = Duration::from_secs(20);
+/// Then nothing, and then a few, each `SELDOM`.
+const REST: Duration = Duration::from_secs(5);
+const SELDOM: Duration = Duration::from_millis(250);
+const FEW: u32 = 20;
+
+/// Answers each request when its work is done.
+#[derive(Default)]
+struct Worker {
+    open: BTreeMap<u64, ServerTx>,
+    count: u64,
+}
+
+impl Application for Worker {
+    fn event(&mut self, event: Event, turn: &mut Turn<'_>) {
+        match event {
+            Event::Request { tx, .. } => {
+                self.count += 1;
+                self.open.insert(self.count, tx);
+                turn.alarm(turn.now().mono + WORK, self.count).expect("room for alarms");
+            }
+            Event::Alarm { token, .. } => {
+                let tx = self.open.remove(&token).expect("an alarm for each request");
+                turn.respond(tx, Reply::new(StatusCode::OK).stateless()).expect("an open request");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What has become of the client's requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Seen {
+    asked: u32,
+    served: u32,
+    refused: u32,
+    left_out: u32,
+}
+
+/// When the client ends, how long it waits between two requests, and what it has seen.
+#[derive(Default)]
+struct Course {
+    end: Time,
+    each: Duration,
+    seen: Seen,
+}
+
+/// Asks for the same again and again, without waiting for answers.
+struct Client(Rc<RefCell<Course>>);
+
+impl Application for Client {
+    fn event(&mut self, event: Event, turn: &mut Turn<'_>) {
+        let mut course = self.0.borrow_mut();
+        let now = turn.now().mono;
+        match event {
+            Event::Alarm { .. } if now < course.end => {
+                course.seen.asked += 1;
+                let mut draft = Draft::new(Method::Options, "sip:server@server.sim".parse().expect("a URI"));
+                draft.from = "<sip:client@client.sim>;tag=c".to_owned();
+                draft.to = "<sip:server@server.sim>".to_owned();
+                draft.call_id = turn.call_id();
+                turn.send_request(draft).expect("room for requests");
+                turn.alarm(now + course.each, 0).expect("room for alarms");
+            }
+            Event::Response { response, .. } => match response.code() {
+                StatusCode::OK => course.seen.served += 1,
+                StatusCode::SERVICE_UNAVAILABLE => course.seen.refused += 1,
+                code => panic!("{code:?}"),
+            },
+            Event::RequestFailed { why: Failure::Overloaded, .. } => course.seen.left_out += 1,
+            Event::RequestFailed { why, .. } => panic!("{why:?}"),
+            _ => {}
+        }
+    }
+}
+
+/// What becomes of the rush, and of the few requests that come after it, where the server and the client have overload control.
+fn rush(server: bool, client: bool) -> [Seen; 2] {
+    let mut network = Network::new(Weather::clear(), Chance::new(1));
+    let overload = |has: bool| has.then(Overload::default);
+    let config = Config { max_server_transactions: PLACES, overload: overload(server), ..Config::default() };
+    network.add("server", config, Box::new(Worker::default()));
+    let course = Rc::<RefCell<Course>>::default();
+    let config = Config { overload: overload(client), ..Config::default() };
+    let node = network.add("client", config, Box::new(Client(course.clone())));
+    [(RUSH, EACH), (SELDOM * FEW, SELDOM)].map(|(span, each)| {
+        let begun = network.turn(node, |turn| turn.now().mono).expect("a node");
+        *course.borrow_mut() = Course { end: begun + span, each, seen: Seen::default() };
+        network.turn(node, |turn| turn.alarm(begun, 0)).expect("a node").expect("room for alarms");
+        let end = network.passed() + span + REST;
+        network.run(end);
+        let seen = course.borrow().seen;
+        assert_eq!(seen.served + seen.refused + seen.left_out, seen.asked, "{seen:?}");
+        seen
+    })
+}
+
+#[test]
+fn rfc7339_5_5_a_client_that_hears_leaves_out_what_a_server_would_have_to_refuse() {
+    let [controlled, after] = rush(true, true);
+    // The controls: with one of the two alone nothing changes.
+    for (server, client) in [(false, false), (true, false), (false, true)] {
+        let [alone, calm] = rush(server, client);
+        assert_eq!(alone.left_out, 0, "{server} {client}");
+        assert!(alone.refused > alone.asked / 3, "{server} {client}: {alone:?}");
+        assert!(controlled.refused < alone.refused / 2, "{server} {client}: {controlled:?}, alone {alone:?}");
+        // It does not starve the server.
+        assert!(controlled.served > alone.served / 2, "{server} {client}: {controlled:?}, alone {alone:?}");
+        assert_eq!(calm.served, FEW, "{server} {client}: {calm:?}");
+    }
+    assert!(controlled.left_out > controlled.asked / 4, "{controlled:?}");
+    // What comes after it is not left out.
+    assert_eq!(after, Seen { asked: FEW, served: FEW, ..Seen::default() });
+}

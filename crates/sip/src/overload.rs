@@ -1,0 +1,246 @@
+//! Overload control of one hop (RFC 7339): how much a server asks us to leave out, and what we ask of who sends to us. The algorithm is `loss`
+//! (section 7), the only one that everybody has to speak.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::header::Via;
+use crate::message::Headers;
+use crate::time::Time;
+
+/// How long a word counts that does not say so (RFC 7339 section 4.3).
+const USUAL: Duration = Duration::from_millis(500);
+/// The longest a word counts: who asks for more asks again.
+const LONGEST: Duration = Duration::from_secs(60);
+/// What has been sent counts half after so many requests, so that the mix is that of now.
+const MIX: u32 = 200;
+/// What is drawn for a request is below this.
+pub(crate) const DRAWN: u64 = 10_000;
+
+/// What a server says in the topmost Via of a response (RFC 7339 section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Feedback {
+    /// So many of a hundred requests are to be left out.
+    loss: u8,
+    /// For so long; nothing: no more at all.
+    validity: Duration,
+    /// Tells a later word from an earlier one (section 4.4).
+    sequence: u64,
+}
+
+impl Feedback {
+    /// `None` where nothing is said, or in terms of another algorithm.
+    pub(crate) fn of(via: &Via<'_>) -> Option<Self> {
+        let loss: u32 = via.params.token("oc")?.parse().ok()?;
+        let algorithm = via.params.get("oc-algo").map(|value| value.text().into_owned());
+        if algorithm.is_some_and(|algorithm| !algorithm.eq_ignore_ascii_case("loss")) {
+            return None;
+        }
+        let validity = match via.params.token("oc-validity") {
+            Some(text) => Duration::from_millis(text.parse().ok()?).min(LONGEST),
+            None => USUAL,
+        };
+        let sequence = sequence(via.params.token("oc-seq")?)?;
+        Some(Self { loss: u8::try_from(loss).ok().filter(|loss| *loss <= 100)?, validity, sequence })
+    }
+}
+
+/// `12.5` (section 9): twelve digits at most before the point and five behind it, as a number.
+fn sequence(text: &str) -> Option<u64> {
+    let (whole, part) = text.split_once('.')?;
+    let digits =
+        |text: &str, most: usize| (1..=most).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_digit());
+    if !digits(whole, 12) || !digits(part, 5) {
+        return None;
+    }
+    Some(whole.parse::<u64>().ok()? * 100_000 + format!("{part:0<5}").parse::<u64>().ok()?)
+}
+
+/// What we say of it in a request, behind the branch of our Via (RFC 7339 sections 4.1 and 4.2).
+pub(crate) const OFFER: &[u8] = b";oc;oc-algo=\"loss\"";
+
+/// Whether a parameter of a Via is one of these.
+pub(crate) fn is_param(name: &str) -> bool {
+    ["oc", "oc-algo", "oc-validity", "oc-seq"].iter().any(|one| name.eq_ignore_ascii_case(one))
+}
+
+/// Whether who has written this Via wants to be told: by `oc`, and with `loss` among his algorithms, which is what he means where he names none (RFC
+/// 7339 section 4.2).
+pub(crate) fn is_offered(via: &Via<'_>) -> bool {
+    let algorithms = via.params.get("oc-algo").map(|value| value.text());
+    let names_loss = |text: &str| text.split(',').any(|name| name.trim().eq_ignore_ascii_case("loss"));
+    via.params.has("oc") && algorithms.is_none_or(|text| names_loss(&text))
+}
+
+/// The same of the topmost Via of a request.
+pub(crate) fn is_offered_in(request: &Headers) -> bool {
+    request.get::<Via<'_>>().and_then(Result::ok).is_some_and(|via| is_offered(&via))
+}
+
+/// Whether a Request-URI asks for help (RFC 5031): `urn:service:sos`, or what stands below it.
+pub(crate) fn is_for_help(uri: &str) -> bool {
+    const SOS: &str = "urn:service:sos";
+    uri.get(..SOS.len()).is_some_and(|front| front.eq_ignore_ascii_case(SOS))
+        && matches!(uri.as_bytes().get(SOS.len()), None | Some(b'.'))
+}
+
+/// Whether a value of Resource-Priority is of the namespace of emergency calls (RFC 7135).
+pub(crate) fn is_urgent(value: &[u8]) -> bool {
+    let is_esnet = |one: &[u8]| one.get(..6).is_some_and(|front| front.eq_ignore_ascii_case(b"esnet."));
+    value.split(|octet| *octet == b',').any(|one| is_esnet(one.trim_ascii()))
+}
+
+/// What servers have asked of us, by address and port (RFC 7339 section 5.4), whatever the protocol.
+#[derive(Debug, Default)]
+pub(crate) struct Throttles {
+    of: BTreeMap<SocketAddr, Asked>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    loss: u8,
+    until: Time,
+    sequence: u64,
+    /// What would have gone there lately: what may be left out, and what may not.
+    candidates: u32,
+    others: u32,
+}
+
+impl Throttles {
+    /// Nobody has asked for anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
+    /// A response came from there. So many servers are remembered; the one whose word is over first goes for another.
+    pub(crate) fn heard(&mut self, key: SocketAddr, now: Time, feedback: Feedback, most: usize) {
+        let known = self.of.get(&key).filter(|asked| now < asked.until);
+        // What comes late says what was; far back, it has begun to count anew (section 4.4).
+        let is_old =
+            |asked: &Asked| feedback.sequence <= asked.sequence && asked.sequence - feedback.sequence < 1 << 32;
+        if known.is_some_and(is_old) {
+            return;
+        }
+        if feedback.loss == 0 || feedback.validity.is_zero() {
+            // The end of it is remembered as long as the word before would have counted, which may come once more.
+            if let Some(asked) = known.copied() {
+                self.of.insert(key, Asked { loss: 0, sequence: feedback.sequence, ..asked });
+            }
+            return;
+        }
+        let (candidates, others) = known.map_or((0, 0), |asked| (asked.candidates, asked.others));
+        if self.of.len() >= most && !self.of.contains_key(&key) {
+            self.of.retain(|_, asked| now < asked.until);
+            if self.of.len() >= most {
+                let first = self.of.iter().min_by_key(|(_, asked)| asked.until).map(|(key, _)| *key);
+                let Some(first) = first else { return };
+                self.of.remove(&first);
+            }
+        }
+        let until = now + feedback.validity;
+        let asked = Asked { loss: feedback.loss, until, sequence: feedback.sequence, candidates, others };
+        self.of.insert(key, asked);
+    }
+
+    /// Whether a request may go there now. Of those that are `kept` (what belongs to a dialog, and calls for help) none is left out as long as leaving out
+    /// others is enough (section 7.2). `drawn`: any number below [`DRAWN`].
+    pub(crate) fn lets(&mut self, key: SocketAddr, now: Time, kept: bool, drawn: u64) -> bool {
+        let Some(asked) = self.of.get_mut(&key) else { return true };
+        if now >= asked.until {
+            self.of.remove(&key);
+            return true;
+        }
+        *(if kept { &mut asked.others } else { &mut asked.candidates }) += 1;
+        if asked.candidates + asked.others > MIX {
+            (asked.candidates, asked.others) = (asked.candidates / 2, asked.others / 2);
+        }
+        drawn >= asked.left_out(kept)
+    }
+}
+
+impl Asked {
+    /// How many of ten thousand of a kind are left out, so that `loss` of a hundred of all are.
+    fn left_out(&self, kept: bool) -> u64 {
+        let (candidates, others) = (u64::from(self.candidates), u64::from(self.others));
+        let wanted = u64::from(self.loss) * (candidates + others) * 100;
+        let most = candidates * 10_000;
+        match kept {
+            false if candidates == 0 => 0,
+            false => (wanted / candidates).min(10_000),
+            true if others == 0 || wanted <= most => 0,
+            true => ((wanted - most) / others).min(10_000),
+        }
+    }
+}
+
+/// What we ask of who sends to us: as much as we had no room for lately.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    begun: Time,
+    taken: u32,
+    refused: u32,
+    loss: u8,
+    sequence: u64,
+}
+
+/// How long is looked at before more or less is asked for, and how long a word of ours counts: it is said again with each response meanwhile.
+const LOOK: Duration = Duration::from_millis(500);
+const VALIDITY_MS: u32 = 1_000;
+/// So much less is asked for with each look that sees nothing refused.
+const RELIEF: u8 = 10;
+/// Nobody is asked to leave out everything: who is told so learns nothing of the end of it.
+const MOST_LOSS: u8 = 90;
+
+impl Load {
+    /// A request came, and there was room for it, or none.
+    pub(crate) fn came(&mut self, now: Time, refused: bool) {
+        self.look(now);
+        let count = if refused { &mut self.refused } else { &mut self.taken };
+        *count = count.saturating_add(1);
+    }
+
+    /// What a response to this request says of it: nothing without overload control, and nothing to who does not ask for it (RFC 7339 section 4.1).
+    pub(crate) fn told_to(&mut self, request: &Headers, now: Time, config: &Config) -> Option<String> {
+        (config.overload.is_some() && is_offered_in(request)).then(|| self.words(now))
+    }
+
+    fn look(&mut self, now: Time) {
+        if now.since(self.begun) < LOOK {
+            return;
+        }
+        // Nothing came for several looks: nothing is left to ask for.
+        let looks = u8::try_from(now.since(self.begun).as_micros() / LOOK.as_micros()).unwrap_or(u8::MAX);
+        let before = self.loss;
+        // Looks in which nothing came have seen nothing refused.
+        self.loss = match self.refused {
+            0 => self.loss.saturating_sub(RELIEF.saturating_mul(looks)),
+            _ => self.raised().saturating_sub(RELIEF.saturating_mul(looks.saturating_sub(1))),
+        };
+        // What is asked for still is said anew: a client lets go of the old word in time, and takes none for new whose number is not (section 5.4).
+        if self.loss != before || self.loss > 0 {
+            self.sequence = now.0 / 10;
+        }
+        (self.begun, self.taken, self.refused) = (now, 0, 0);
+    }
+
+    /// As much more as was refused of what came. What is left out already is not there to be counted.
+    fn raised(&self) -> u8 {
+        let all = (u64::from(self.taken) + u64::from(self.refused)).max(1);
+        let loss = u64::from(self.loss);
+        let more = (100 - loss) * (u64::from(self.refused) * 100).div_ceil(all) / 100;
+        u8::try_from((loss + more.max(1)).min(MOST_LOSS.into())).unwrap_or(MOST_LOSS)
+    }
+
+    /// What stands in the Via of a response to who has written `oc` in his request, in its place (sections 5.1 and 5.2).
+    pub(crate) fn words(&mut self, now: Time) -> String {
+        self.look(now);
+        let validity = if self.loss == 0 { 0 } else { VALIDITY_MS };
+        let (whole, part) = (self.sequence / 100_000 % 1_000_000_000_000, self.sequence % 100_000);
+        format!(";oc={};oc-algo=\"loss\";oc-validity={validity};oc-seq={whole}.{part:05}", self.loss)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,310 @@
+//! Overload control with the next hop (RFC 7339), on both sides.
+
+use super::*;
+use crate::digest::Credential;
+use crate::turn::Owner;
+
+/// What we say in a request.
+const OFFER: &str = ";oc;oc-algo=\"loss\"";
+
+fn controlled() -> Bench {
+    Bench::with(Config { overload: Some(Overload::default()), ..Config::default() })
+}
+
+/// Word `number` of a server: so many of a hundred are to be left out for a second.
+fn word(loss: u32, number: u32) -> String {
+    format!(";oc={loss};oc-algo=\"loss\";oc-validity=1000;oc-seq={number}.0")
+}
+
+/// The server answers a request with this word in place of the offer.
+fn says(bench: &mut Bench, sent: usize, code: u16, lines: &message::Lines, word: &str) {
+    let from = bench.sent.get(sent).expect("sent before").path;
+    says_from(bench, from, sent, code, lines, word);
+}
+
+/// Somebody answers a request so.
+fn says_from(bench: &mut Bench, from: Path, sent: usize, code: u16, lines: &message::Lines, word: &str) {
+    let headers = bench.sent.get(sent).expect("sent before").headers();
+    let code = StatusCode::new(code).expect("a code");
+    let bytes = message::write_response(&headers, code, None, Some("b"), lines, None, None);
+    let text = String::from_utf8(bytes.to_vec()).expect("text");
+    assert!(text.contains(OFFER), "{text}");
+    let bytes = Bytes::from(text.replacen(OFFER, word, 1));
+    bench.turn(|turn| turn.receive(&from, bytes));
+}
+
+/// A request along this path.
+fn along(bench: &mut Bench, path: Path, draft: Draft) -> ClientTx {
+    let draft = Draft { hop: Hop::Path(path), ..draft };
+    bench.turn(|turn| turn.send_request(draft)).expect("taken")
+}
+
+/// Host 2 has asked for so much less.
+fn asked_for(loss: u32) -> Bench {
+    let mut bench = controlled();
+    bench.request(Method::Options, UDP);
+    says(&mut bench, 0, 200, &message::Lines::default(), &word(loss, 1));
+    bench.took();
+    bench
+}
+
+/// Lets happen what is to happen at once.
+fn settle(bench: &mut Bench) {
+    let now = bench.now.0 / 1_000;
+    bench.run_to(now + 1);
+}
+
+#[test]
+fn rfc7339_4_1_each_request_says_that_we_hear_and_nothing_else_of_it() {
+    for controlled in [true, false] {
+        let overload = controlled.then(Overload::default);
+        let mut bench = Bench::with(Config { overload, ..Config::default() });
+        let tx = bench.request(Method::Invite, UDP);
+        bench.answer(0, 180, "b");
+        bench.turn(|turn| turn.cancel(tx)).expect("under way");
+        bench.answer(0, 487, "b");
+        bench.request(Method::Options, TCP);
+        let ack = Draft { hop: Hop::Path(path(UDP, 2)), ..draft(Method::Ack) };
+        bench.turn(|turn| turn.send_ack(ack, Owner::Application)).expect("sent");
+        let methods: Vec<&str> = bench.sent.iter().filter_map(|sent| sent.text().split(' ').next()).collect();
+        assert_eq!(methods, ["INVITE", "CANCEL", "ACK", "OPTIONS", "ACK"]);
+        for sent in &bench.sent {
+            let via = sent.value(HeaderId::Via);
+            assert_eq!(via.matches(OFFER).count(), usize::from(controlled), "{via}");
+            assert_eq!(via.matches(";oc").count(), 2 * usize::from(controlled), "{via}");
+        }
+        bench.ends_empty();
+    }
+}
+
+#[test]
+fn rfc7339_5_5_a_server_that_asks_for_less_gets_less_as_long_as_it_has_asked_for() {
+    let mut bench = asked_for(100);
+    for transport in [UDP, TCP] {
+        bench.request(Method::Options, transport);
+        assert_eq!(bench.took(), [""; 0], "told in a turn of its own");
+        settle(&mut bench);
+        let trace = bench.took();
+        assert!(trace.len() == 1 && trace[0].ends_with(" failed Overloaded"), "{transport:?}: {trace:?}");
+    }
+    assert_eq!((bench.sent.len(), bench.stack.counters().left_out), (1, 2));
+    // Nobody else is meant.
+    along(&mut bench, path(UDP, 3), draft(Method::Options));
+    assert_eq!(bench.sent.len(), 2);
+    bench.answer(1, 200, "b");
+    bench.run_to(999);
+    bench.request(Method::Options, UDP);
+    assert_eq!(bench.sent.len(), 2);
+    bench.run_to(1_000);
+    bench.request(Method::Options, UDP);
+    assert_eq!((bench.sent.len(), bench.stack.throttles.is_empty()), (3, true));
+    bench.ends_empty();
+}
+
+#[test]
+fn rfc7339_5_4_a_word_is_heard_in_any_response_and_only_with_overload_control() {
+    for code in [100, 180, 200, 486] {
+        let mut bench = controlled();
+        bench.request(Method::Invite, UDP);
+        says(&mut bench, 0, code, &message::Lines::default(), &word(100, 1));
+        assert!(!bench.stack.throttles.is_empty(), "{code}");
+    }
+    let mut bench = Bench::new();
+    bench.request(Method::Options, UDP);
+    let sent = bench.last();
+    let (from, headers) = (sent.path, sent.headers());
+    let bytes =
+        message::write_response(&headers, StatusCode::OK, None, Some("b"), &message::Lines::default(), None, None);
+    let text = String::from_utf8(bytes.to_vec()).expect("text");
+    let branch = format!("branch={}", headers.branch().expect("a branch"));
+    let told = text.replacen(&branch, &format!("{branch}{}", word(100, 1)), 1);
+    assert_ne!(told, text);
+    bench.turn(|turn| turn.receive(&from, Bytes::from(told)));
+    assert!(bench.took().last().is_some_and(|last| last.ends_with("up 200")), "read all the same");
+    bench.request(Method::Options, UDP);
+    assert_eq!(bench.sent.len(), 2);
+}
+
+#[test]
+fn rfc7339_11_nobody_else_says_how_much_a_server_wants() {
+    for (host, heard) in [(2, true), (3, false)] {
+        let mut bench = controlled();
+        bench.request(Method::Options, UDP);
+        says_from(&mut bench, path(UDP, host), 0, 200, &message::Lines::default(), &word(100, 1));
+        assert!(bench.took().last().is_some_and(|last| last.ends_with("up 200")), "{host}: the answer counts");
+        for server in [2, 3] {
+            let before = bench.sent.len();
+            along(&mut bench, path(UDP, server), draft(Method::Options));
+            assert_eq!(bench.sent.len() == before, heard && server == 2, "{host}, {server}");
+        }
+    }
+}
+
+#[test]
+fn rfc7339_7_2_a_share_of_what_begins_is_left_out_and_what_belongs_to_calls_is_not() {
+    let within = Draft { to: "<sip:bob@192.0.2.2>;tag=b".to_owned(), ..draft(Method::Info) };
+    let help = Draft { uri: "urn:service:sos.fire".parse().expect("a uri"), ..draft(Method::Options) };
+    let mut urgent = draft(Method::Options);
+    urgent.lines.push_id(HeaderId::ResourcePriority, "esnet.1");
+    for kept in [within, help, urgent] {
+        let mut bench = asked_for(30);
+        let mut left_out = [0; 2];
+        for number in 0..200 {
+            let before = bench.stack.counters().left_out;
+            let one = if number % 2 == 0 { draft(Method::Options) } else { kept.clone() };
+            along(&mut bench, path(UDP, 2), one);
+            left_out[number % 2] += bench.stack.counters().left_out - before;
+        }
+        // Thirty of a hundred are sixty of the hundred that may be left out.
+        assert!((40..=80).contains(&left_out[0]) && left_out[1] == 0, "{left_out:?}");
+        assert_eq!(bench.sent.len() as u64, 1 + 200 - left_out[0]);
+    }
+    // When all are to be left out, so are they.
+    let mut bench = asked_for(100);
+    let within = Draft { to: "<sip:bob@192.0.2.2>;tag=b".to_owned(), ..draft(Method::Info) };
+    along(&mut bench, path(UDP, 2), within);
+    assert_eq!(bench.sent.len(), 1);
+}
+
+#[test]
+fn rfc7339_5_10_what_is_left_out_for_one_server_goes_to_the_next() {
+    let mut bench = asked_for(100);
+    let to_both = |bench: &mut Bench| {
+        let draft = Draft { routes: vec!["<sip:pbx.example;lr>".to_owned()], ..draft(Method::Options) };
+        bench.turn(|turn| turn.send_request(draft)).expect("taken");
+        let ask = bench.asked.last().expect("asked").0;
+        bench.turn(|turn| turn.answered(ask, Answer::Routes(vec![path(UDP, 2), path(UDP, 3)])));
+    };
+    to_both(&mut bench);
+    assert_eq!((bench.sent.len(), bench.last().path), (2, path(UDP, 3)));
+    says(&mut bench, 1, 200, &message::Lines::default(), &word(100, 1));
+    bench.took();
+    to_both(&mut bench);
+    settle(&mut bench);
+    let trace = bench.took();
+    assert!(trace.last().is_some_and(|last| last.ends_with(" failed Overloaded")), "{trace:?}");
+    assert_eq!((bench.sent.len(), bench.stack.counters().left_out), (2, 3));
+    bench.ends_empty();
+}
+
+#[test]
+fn rfc7339_5_10_what_has_gone_there_once_goes_again_with_credentials_and_an_ack_always() {
+    let mut bench = controlled();
+    let mut asking = draft(Method::Invite);
+    asking.credentials.add(Credential::password(None, "alice", "secret").expect("credentials"));
+    along(&mut bench, path(UDP, 2), asking);
+    let mut lines = message::Lines::default();
+    lines.push("WWW-Authenticate", "Digest realm=\"r\", nonce=\"n\", algorithm=MD5, qop=\"auth\"").expect("a line");
+    says(&mut bench, 0, 401, &lines, &word(100, 1));
+    assert!(bench.last().text().contains("Authorization: Digest"), "{}", bench.last().text());
+    let before = bench.sent.len();
+    let ack = Draft { hop: Hop::Path(path(UDP, 2)), ..draft(Method::Ack) };
+    bench.turn(|turn| turn.send_ack(ack, Owner::Application)).expect("sent");
+    assert_eq!(bench.sent.len(), before + 1);
+    bench.request(Method::Options, UDP);
+    assert_eq!(bench.sent.len(), before + 1);
+}
+
+#[test]
+fn rfc7339_5_10_what_is_left_out_can_be_cancelled_before_it_is_told() {
+    let mut bench = asked_for(100);
+    let tx = bench.request(Method::Invite, UDP);
+    bench.turn(|turn| turn.cancel(tx)).expect("under way");
+    let trace = bench.took();
+    assert!(trace.len() == 1 && trace[0].ends_with(" failed Cancelled"), "{trace:?}");
+    settle(&mut bench);
+    assert_eq!(bench.took(), [""; 0]);
+    bench.ends_empty();
+}
+
+#[test]
+fn limit_of_overloaded_servers_holds() {
+    let mut bench = Bench::with(Config { overload: Some(Overload { max_servers: 2 }), ..Config::default() });
+    for host in 2..5 {
+        along(&mut bench, path(UDP, host), draft(Method::Options));
+        let sent = bench.sent.len() - 1;
+        let word = format!(";oc=100;oc-algo=\"loss\";oc-validity={host}000;oc-seq=1.0");
+        says(&mut bench, sent, 200, &message::Lines::default(), &word);
+    }
+    // The one whose word is over first has made room.
+    for (host, goes) in [(2, true), (3, false), (4, false)] {
+        let before = bench.sent.len();
+        along(&mut bench, path(UDP, host), draft(Method::Options));
+        assert_eq!(bench.sent.len() > before, goes, "{host}");
+    }
+}
+
+/// The top Via of the last message, whatever stands below it.
+fn told(bench: &Bench) -> String {
+    bench.last().text().lines().find_map(|line| line.strip_prefix("Via: ")).expect("a Via").to_owned()
+}
+
+#[test]
+fn rfc7339_5_1_who_asks_is_told_in_each_response() {
+    let calm = ";oc=0;oc-algo=\"loss\";oc-validity=0;oc-seq=0.00000";
+    for (controlled, asks, said) in [
+        (true, OFFER, calm),
+        (
+            true,
+            ";rport;oc;oc-algo=\"rate,loss\"",
+            ";received=192.0.2.2;rport=5060;oc=0;oc-algo=\"loss\";oc-validity=0;oc-seq=0.00000",
+        ),
+        (true, ";oc=7;oc-seq=1.1", calm),
+        // The controls: who does not ask, or cannot take it, and who does not tell.
+        (true, "", ""),
+        (true, ";oc;oc-algo=\"rate\"", ";oc;oc-algo=\"rate\""),
+        (false, OFFER, OFFER),
+    ] {
+        let overload = controlled.then(Overload::default);
+        let mut bench = Bench::with(Config { overload, ..Config::default() });
+        bench.receive(path(UDP, 2), &incoming("INVITE", UDP, &format!("z9hG4bK1{asks}"), ""));
+        let expected = format!("SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK1{said}");
+        assert_eq!((bench.last().text().starts_with("SIP/2.0 100"), told(&bench)), (true, expected.clone()));
+        let tx = bench.server_tx();
+        for code in [180, 486] {
+            bench.respond(tx, code).expect("open");
+            assert_eq!(told(&bench), expected, "{code}");
+        }
+        // What is answered without a transaction.
+        let unreadable = incoming("OPTIONS", UDP, &format!("z9hG4bK2{asks}"), "").replace("CSeq: 7", "CSeq: x");
+        bench.receive(path(UDP, 2), &unreadable);
+        assert_eq!(told(&bench), expected.replace("z9hG4bK1", "z9hG4bK2"));
+    }
+}
+
+#[test]
+fn rfc7339_5_2_who_asks_is_asked_for_less_while_there_is_no_room() {
+    let mut bench =
+        Bench::with(Config { overload: Some(Overload::default()), max_server_transactions: 2, ..Config::default() });
+    let options = |n: usize, asks: &str| {
+        incoming("OPTIONS", UDP, &format!("z9hG4bK{n}{asks}"), "").replace("Call-ID: in-1", &format!("Call-ID: in-{n}"))
+    };
+    for n in 0..10 {
+        bench.receive(path(UDP, 2), &options(n, OFFER));
+    }
+    assert_eq!(bench.stack.counters().shed, 8);
+    bench.run_to(500);
+    // Eight of ten found no room.
+    let asked = ";oc=80;oc-algo=\"loss\";oc-validity=1000;oc-seq=0.50000";
+    bench.receive(path(UDP, 2), &options(10, OFFER));
+    assert_eq!(told(&bench), format!("SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK10{asked}"));
+    let refused = bench.last();
+    assert!(refused.text().starts_with("SIP/2.0 503"), "{}", refused.text());
+    assert!(!refused.headers().has(HeaderId::RetryAfter), "RFC 7339 5.10.2");
+    // Who does not ask is refused alike, and told nothing.
+    bench.receive(path(UDP, 2), &options(11, ""));
+    assert!(bench.last().text().starts_with("SIP/2.0 503") && !told(&bench).contains("oc"), "{}", bench.last().text());
+    assert!(!bench.last().headers().has(HeaderId::RetryAfter));
+    // What another loop has no room for counts as well.
+    bench.run_to(1_000);
+    let bytes = Bytes::from(options(12, OFFER).replace('\n', "\r\n"));
+    assert!(bench.turn(|turn| turn.shed(&path(UDP, 2), bytes)));
+    let asked = ";oc=90;oc-algo=\"loss\";oc-validity=1000;oc-seq=1.00000";
+    assert_eq!(told(&bench), format!("SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK12{asked}"));
+    // In time it is over.
+    bench.run_to(40_000);
+    bench.receive(path(UDP, 2), &options(13, OFFER));
+    let tx = bench.server_tx();
+    bench.respond(tx, 200).expect("open");
+    assert!(told(&bench).contains(";oc=0;oc-algo=\"loss\";oc-validity=0;oc-seq=40."), "{}", told(&bench));
+}
