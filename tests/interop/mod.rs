@@ -15,6 +15,7 @@ mod flushed;
 pub(crate) mod full_disk;
 mod joined;
 mod kamailio;
+mod less;
 mod located;
 mod logs;
 mod marked;

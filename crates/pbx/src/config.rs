@@ -79,6 +79,8 @@ pub struct Config {
     /// How long a call lasts without a refresh (RFC 4028), for devices that know of it: 1800 s, and no less than 90. `None`: for ever, whatever they
     /// ask for.
     pub session_timer: Option<SessionTimer>,
+    /// Overload control with the next hop (RFC 7339): asks for less where there is no room here, and sends less to who asks for that. Off unless said.
+    pub overload_control: bool,
     /// Load balancers that say by the PROXY protocol who they connect for. None by default: nobody is believed that.
     pub proxies: Vec<Network>,
     /// Whom we believe who a caller is, and who may know it.
@@ -331,6 +333,9 @@ pub struct Limits {
     pub users: usize,
     /// Calls that a [`crate::Status`] lists. 1000.
     pub calls_listed: usize,
+    /// Servers at a time in each SIP loop whose word is remembered that they want less ([`Config::overload_control`]); the one whose word is over first goes for
+    /// another. 256.
+    pub overloaded_servers: usize,
     /// Seconds of Retry-After. 5.
     pub retry_after: Duration,
 }

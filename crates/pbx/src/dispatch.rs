@@ -314,7 +314,11 @@ impl Application for Switch {
                 if let Some(proxy) = self.roles.proxy.as_mut().filter(|proxy| proxy.owns(tx)) {
                     return proxy.failed(tx, &why, turn);
                 }
-                if self.qualifying.over(tx, false, turn.now().mono) {
+                let was_asked = match why {
+                    sip::Failure::Overloaded => self.qualifying.left_out(tx),
+                    _ => self.qualifying.over(tx, false, turn.now().mono),
+                };
+                if was_asked {
                     return;
                 }
                 tracing::debug!(?why, "no answer to a request that was passed on");

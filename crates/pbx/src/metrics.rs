@@ -196,6 +196,8 @@ pub(crate) struct Gauges {
     pub(crate) kept_octets: usize,
     /// Messages shed by the stack: for gauges and counters alike the sum over all switches is right.
     pub(crate) shed: u64,
+    /// Requests not sent to who has asked for less, likewise.
+    pub(crate) left_out: u64,
 }
 
 /// What is seen from outside the loops.
@@ -288,6 +290,7 @@ impl Counts {
         self.gauges.transactions += more.gauges.transactions;
         self.gauges.kept_octets += more.gauges.kept_octets;
         self.gauges.shed += more.gauges.shed;
+        self.gauges.left_out += more.gauges.left_out;
         sum(&mut self.calls, &more.calls);
         self.legs += more.legs;
         self.total += more.total;
@@ -388,6 +391,13 @@ impl Counts {
             "Messages for which there was no room; requests were answered 503.",
         );
         put(out, format_args!("offhook_sip_shed_total {}", gauges.shed));
+        head(
+            out,
+            "offhook_sip_left_out_total",
+            "counter",
+            "Requests not sent to a server that has asked for less (RFC 7339), for each such server.",
+        );
+        put(out, format_args!("offhook_sip_left_out_total {}", gauges.left_out));
         head(
             out,
             "offhook_sip_datagrams_dropped_total",

@@ -58,6 +58,12 @@ impl Qualifying {
         true
     }
 
+    /// A question was not sent, since the device has asked for less (RFC 7339): what it has answered before stands. False when it was none of these.
+    pub(crate) fn left_out(&mut self, tx: ClientTx) -> bool {
+        let asked = self.asked.remove(&tx);
+        asked.is_some_and(|(contact, _)| self.waited_for.remove(&contact))
+    }
+
     /// A provisional response settles nothing.
     pub(crate) fn is_asked(&self, tx: ClientTx) -> bool {
         self.asked.contains_key(&tx)
@@ -116,5 +122,30 @@ impl Switch {
             }
             Err(error) => tracing::debug!(%error, "a device is not asked whether it is there"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sip::Id;
+
+    use super::*;
+
+    #[test]
+    fn rfc7339_5_10_a_question_that_is_left_out_says_nothing_of_the_device() {
+        let (tx, contact) = (ClientTx(Id::from_u64(1)), "sip:1001@192.0.2.2");
+        let asked = || {
+            let mut qualifying = Qualifying::default();
+            let reach = Reach { answers: true, took: Duration::from_millis(3), round: 0 };
+            qualifying.known.insert(contact.to_owned(), reach);
+            qualifying.asked.insert(tx, (contact.to_owned(), Time(0)));
+            qualifying.waited_for.insert(contact.to_owned());
+            qualifying
+        };
+        let (mut left_out, mut silent) = (asked(), asked());
+        assert!(left_out.left_out(tx) && silent.over(tx, false, Time(5)));
+        assert_eq!(left_out.of(contact).map(|reach| reach.answers), Some(true));
+        assert_eq!(silent.of(contact).map(|reach| reach.answers), Some(false));
+        assert!(left_out.waited_for.is_empty() && !left_out.left_out(tx));
     }
 }

@@ -222,22 +222,26 @@ impl Relay {
     /// No response came to a request that was passed on: what to answer now.
     pub(crate) fn failure(&mut self, client: ClientTx, why: &Failure, turn: &mut Turn<'_>) -> Replies {
         let mut replies = Replies::new();
-        let too_large = matches!(why, Failure::TooLarge { .. });
-        match self.take(client) {
-            None => {}
-            Some(Passed::Within { tx, .. }) if too_large => {
-                replies.push((tx, Reply::new(StatusCode::REQUEST_ENTITY_TOO_LARGE)));
+        // What says nothing of the device, and nothing of other messages to it.
+        let own = match why {
+            Failure::TooLarge { .. } => Some(StatusCode::REQUEST_ENTITY_TOO_LARGE),
+            Failure::Overloaded => Some(StatusCode::SERVICE_UNAVAILABLE),
+            _ => None,
+        };
+        match (self.take(client), own) {
+            (None, _) => {}
+            (Some(Passed::Within { tx, .. }), own) => {
+                replies.push((tx, Reply::new(own.unwrap_or(StatusCode::REQUEST_TIMEOUT))));
             }
-            Some(Passed::Within { tx, .. }) => replies.push((tx, Reply::new(StatusCode::REQUEST_TIMEOUT))),
-            Some(Passed::Copy { message, device, .. }) if too_large => {
-                replies.extend(self.copy_answered(message, StatusCode::REQUEST_ENTITY_TOO_LARGE));
-                self.next(&device, turn, &mut replies);
-            }
-            Some(Passed::Copy { message, device, flows, since }) => {
+            (Some(Passed::Copy { message, device, flows, since }), own) => {
                 if why.is_unreached() && self.send_along_next((message, &device), flows, since, turn) {
                     return replies;
                 }
-                replies.extend(self.copy_answered(message, StatusCode::TEMPORARILY_UNAVAILABLE));
+                replies.extend(self.copy_answered(message, own.unwrap_or(StatusCode::TEMPORARILY_UNAVAILABLE)));
+                if own.is_some() {
+                    self.next(&device, turn, &mut replies);
+                    return replies;
+                }
                 // Who does not answer this one answers those that wait for it no sooner.
                 while let Some(waiting) = self.queues.next(&device) {
                     replies.extend(self.copy_answered(waiting.message, StatusCode::TEMPORARILY_UNAVAILABLE));
@@ -272,6 +276,52 @@ mod tests {
 
     fn id(number: u64) -> Id {
         Id::from_u64(number)
+    }
+
+    fn text() -> Draft {
+        let path = sip::Path {
+            flow: sip::FlowId(1),
+            transport: sip::Transport::Udp,
+            local: ([192, 0, 2, 1], 5_060).into(),
+            remote: ([192, 0, 2, 2], 5_060).into(),
+        };
+        let mut draft = Draft::new(Method::Message, "sip:1002@192.0.2.2".parse().unwrap());
+        draft.from = "<sip:1001@192.0.2.1>;tag=a".to_owned();
+        draft.to = "<sip:1002@192.0.2.2>".to_owned();
+        draft.call_id = "call".to_owned();
+        draft.hop = sip::Hop::Path(path);
+        draft
+    }
+
+    #[test]
+    fn rfc7339_5_10_a_text_that_is_left_out_refuses_none_of_those_that_wait_for_the_device() {
+        for (why, answered, sent) in [(Failure::Overloaded, vec![1_u64], 2), (Failure::Timeout, vec![1, 2], 1)] {
+            let mut stack = sip::Stack::new(sip::Config::default(), [1; 32]);
+            let mut out = sip::Outbox::new();
+            let mut relay = Relay::new(10);
+            let mut turn = stack.at(sip::Now::default(), &mut out);
+            for number in [1, 2] {
+                let copy = Copy { draft: text(), flows: VecDeque::new() };
+                assert!(relay.message(ServerTx(id(number)), vec![copy], &mut turn));
+            }
+            let client = *relay.passed.keys().next().unwrap();
+            let replies = relay.failure(client, &why, &mut turn);
+            let told: Vec<(u64, u16)> = replies.iter().map(|(tx, reply)| (tx.0.to_u64(), reply.code.get())).collect();
+            assert_eq!(told, answered.into_iter().map(|number| (number, 480_u16)).collect::<Vec<_>>(), "{why:?}");
+            assert_eq!(turn.usage().requests, sent, "{why:?}");
+        }
+    }
+
+    #[test]
+    fn rfc7339_5_10_what_is_left_out_within_a_call_is_503() {
+        for (why, code) in [(Failure::Overloaded, 503), (Failure::Timeout, 408)] {
+            let mut stack = sip::Stack::new(sip::Config::default(), [1; 32]);
+            let mut out = sip::Outbox::new();
+            let mut relay = Relay::new(1);
+            relay.within(ServerTx(id(1)), ClientTx(id(2)), SessionId(id(3)));
+            let replies = relay.failure(ClientTx(id(2)), &why, &mut stack.at(sip::Now::default(), &mut out));
+            assert_eq!(replies.iter().map(|(_, reply)| reply.code.get()).collect::<Vec<_>>(), [code], "{why:?}");
+        }
     }
 
     #[test]

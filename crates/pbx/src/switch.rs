@@ -102,6 +102,7 @@ pub(crate) fn stack_config(config: &Config) -> sip::Config {
         role: if config.is_more_than_pbx() { sip::Role::Proxy } else { sip::Role::UserAgent },
         hand_strays: config.is_stateless(),
         force_rport: config.register.nat == proxy::Nat::Always,
+        overload: config.overload_control.then_some(sip::Overload { max_servers: config.limits.overloaded_servers }),
         ..sip::Config::default()
     }
 }
@@ -224,7 +225,8 @@ impl Switch {
 
     pub(crate) fn gauges(&self, turn: &Turn<'_>) -> Gauges {
         let LoopStatus { calls, transactions, kept_octets, shed, .. } = self.loop_status(turn);
-        Gauges { calls, registrations: self.bindings.len(), transactions, kept_octets, shed }
+        let left_out = turn.counters().left_out;
+        Gauges { calls, registrations: self.bindings.len(), transactions, kept_octets, shed, left_out }
     }
 
     /// The devices of a user whose bindings this loop keeps, the most wanted first.

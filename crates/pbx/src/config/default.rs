@@ -47,6 +47,7 @@ impl Default for Config {
             names: Names::default(),
             timers: Timers::default(),
             session_timer: Some(SessionTimer::default()),
+            overload_control: false,
             proxies: Vec::new(),
             trust: Trust::default(),
             dscp: Dscp::default(),
@@ -147,6 +148,7 @@ impl Default for Limits {
             message_octets: 65_535,
             users: 100_000,
             calls_listed: 1_000,
+            overloaded_servers: 256,
             retry_after: Duration::from_secs(5),
         }
     }

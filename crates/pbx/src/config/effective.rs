@@ -127,6 +127,7 @@ impl Config {
         put(&mut table, "session_timer_secs", secs(interval));
         put(&mut table, "session_timer_min_secs", secs(self.session_timer.unwrap_or_default().least));
         put(&mut table, "dscp", self.dscp.number().to_string());
+        put(&mut table, "overload_control", self.overload_control);
         if !self.proxies.is_empty() {
             put(&mut table, "proxies", texts(self.proxies.iter().map(ToString::to_string)));
         }
@@ -153,6 +154,7 @@ impl Config {
         put(&mut table, "message_octets", number(limits.message_octets));
         put(&mut table, "users", number(limits.users));
         put(&mut table, "calls_listed", number(limits.calls_listed));
+        put(&mut table, "overloaded_servers", number(limits.overloaded_servers));
         put(&mut table, "retry_after_secs", secs(limits.retry_after));
         table
     }

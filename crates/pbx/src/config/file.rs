@@ -86,6 +86,7 @@
 //! session_timer_min_secs = 90     # a device that wants less is told 422; below 90 only for tests (RFC 4028 section 5)
 //! proxies = ["192.0.2.9"]         # load balancers that say by the PROXY protocol who connects: addresses or networks; none by default
 //! dscp = "cs3"                    # how urgent SIP is; "0" (the default): not marked
+//! overload_control = true         # asks for less where there is no room, and sends less to who asks for that (RFC 7339); absent: false
 //! rest_ms = 10                    # longest rest of a loop under steady load, to do more at a time; 0: never any
 //!
 //! [trust]                         # whose word for who calls counts, and who may know it (RFC 3325): nobody by default
@@ -110,6 +111,7 @@
 //! message_octets = 65535          # of one message
 //! users = 100000                  # where [sqlite] has some
 //! calls_listed = 1000             # in a status
+//! overloaded_servers = 256        # whose word is remembered that they want less, for each SIP loop
 //! retry_after_secs = 5
 //! ```
 

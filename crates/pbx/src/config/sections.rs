@@ -61,10 +61,19 @@ const SERVICE_ROUTE: usize = 8;
 pub(super) const DNS: [&str; 2] = ["servers", "timeout_ms"];
 pub(super) const TLS: [&str; 5] = ["certificate", "key", "client_ca", "client_required", "ca"];
 pub(super) const WEBSOCKET: [&str; 1] = ["origins"];
-pub(super) const SIP: [&str; 8] =
-    ["t1_ms", "t2_ms", "t4_ms", "session_timer_secs", "session_timer_min_secs", "rest_ms", "dscp", "proxies"];
+pub(super) const SIP: [&str; 9] = [
+    "t1_ms",
+    "t2_ms",
+    "t4_ms",
+    "session_timer_secs",
+    "session_timer_min_secs",
+    "rest_ms",
+    "dscp",
+    "proxies",
+    "overload_control",
+];
 pub(super) const SQLITE: [&str; 2] = ["bindings", "users"];
-pub(super) const LIMITS: [&str; 18] = [
+pub(super) const LIMITS: [&str; 19] = [
     "calls",
     "calls_per_user",
     "registrations",
@@ -82,6 +91,7 @@ pub(super) const LIMITS: [&str; 18] = [
     "message_octets",
     "users",
     "calls_listed",
+    "overloaded_servers",
     "retry_after_secs",
 ];
 
@@ -181,6 +191,9 @@ impl Config {
         }
         if let Some(entry) = section.get("dscp") {
             self.dscp = dscp(&entry)?;
+        }
+        if let Some(entry) = section.get("overload_control") {
+            self.overload_control = entry.flag()?;
         }
         if let Some(entry) = section.get("proxies") {
             let read = |(text, entry): (String, Entry<'_>)| {
@@ -298,6 +311,7 @@ impl Config {
             ("handshakes", &mut limits.handshakes),
             ("users", &mut limits.users),
             ("calls_listed", &mut limits.calls_listed),
+            ("overloaded_servers", &mut limits.overloaded_servers),
         ] {
             if let Some(entry) = section.get(key) {
                 *place = count(&entry)?;

@@ -186,6 +186,47 @@ fn rfc5626_7_the_next_flow_is_taken_where_the_first_cannot_be_begun() {
     }
 }
 
+/// The one that registered last has asked for nothing more, for so many milliseconds.
+#[test]
+fn rfc7339_5_10_the_next_flow_is_taken_where_the_first_wants_less() {
+    for (role, load, less) in [
+        (Role::Pbx, ";oc=100;oc-algo=\"loss\";oc-validity=60000;oc-seq=1.1", true),
+        (Role::Proxy, ";oc=100;oc-algo=\"loss\";oc-validity=60000;oc-seq=1.1", true),
+        // The control: it wants no less.
+        (Role::Pbx, ";oc=0;oc-algo=\"loss\";oc-validity=0;oc-seq=1.1", false),
+    ] {
+        let domains = vec!["127.0.0.1".to_owned()];
+        let (running, address) = start(Config { role, domains, overload_control: true, ..config() });
+        let mut devices = [1, 2].map(|_| {
+            let mut device = phone(address, "1002");
+            device.preference = URN.to_owned();
+            assert_eq!(device.register(120).code().get(), 200);
+            device
+        });
+        devices[1].load = load;
+        let (mut sender, uri) = (phone(address, "1001"), format!("sip:1002@127.0.0.1:{}", address.port()));
+        let hello = Some(("text/plain", "hello"));
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(|| {
+                [("MESSAGE", hello), ("MESSAGE", hello), ("INVITE", None)].map(|(method, body)| {
+                    let (dialog, answer) = sender.ask(method, &uri, &uri, body);
+                    if answer.code().is_final() { answer } else { sender.final_response(&dialog.branch) }.code().get()
+                })
+            });
+            let next = usize::from(!less);
+            for (at, method, code) in
+                [(1, Method::Message, 200), (next, Method::Message, 200), (next, Method::Invite, 486)]
+            {
+                let request = devices[at].request(method);
+                devices[at].respond(&request, code, None);
+            }
+            devices[next].request(Method::Ack);
+            assert_eq!(asking.join().unwrap(), [200, 200, 486], "{role:?} {load}");
+        });
+        nothing_left(&running);
+    }
+}
+
 /// Its answer is larger than what a dialog may be; that it was reached is no less true.
 #[test]
 fn rfc5626_7_who_has_answered_is_not_called_along_another_flow() {

@@ -30,6 +30,8 @@ pub(crate) struct Phone {
     pub(crate) preference: String,
     /// What stands behind the branch in Via.
     pub(crate) via: &'static str,
+    /// What an answer says in place of the offer of who hears our load (RFC 7339); nothing: as it came.
+    pub(crate) load: &'static str,
     /// The host of Contact.
     pub(crate) host: String,
     /// The user part of From, or user and host, or all of its address.
@@ -62,6 +64,7 @@ impl Phone {
             repeats: 0,
             count: 0,
             extra: String::new(),
+            load: "",
             preference: String::new(),
             via: ";rport",
             host: "127.0.0.1".to_owned(),
@@ -344,6 +347,10 @@ impl Phone {
             to.push_str(&format!(";tag={}", self.name));
         }
         let vias: String = headers.all(HeaderId::Via).map(|via| format!("Via: {}\r\n", via.text())).collect();
+        let vias = match self.load {
+            "" => vias,
+            load => vias.replacen(";oc;oc-algo=\"loss\"", load, 1),
+        };
         let content = body.map_or(String::new(), |_| "Content-Type: application/sdp\r\n".to_owned());
         let body = body.unwrap_or("");
         self.send(&format!(
