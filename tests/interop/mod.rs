@@ -12,6 +12,7 @@ mod families;
 mod faults;
 mod flows;
 mod flushed;
+mod forgotten;
 pub(crate) mod full_disk;
 mod joined;
 mod kamailio;

@@ -85,14 +85,14 @@ impl Counts {
 }
 
 /// Octets that a process has resident.
-fn resident(process: u32) -> u64 {
+pub(super) fn resident(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
 }
 
 /// The echo, called by 1001: the 200.
-fn calls_echo(wire: &mut Wire, server: &Server) -> String {
+pub(super) fn calls_echo(wire: &mut Wire, server: &Server) -> String {
     let mut invite = wire.ask("INVITE");
     invite.uri = format!("sip:600@{}", server.address);
     let invite = wire.signed(&invite, "1001", "secret1");
