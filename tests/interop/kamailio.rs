@@ -26,10 +26,19 @@ impl Kamailio {
 
     /// One that listens over TLS as well, with `certificate.pem` and `key.pem` of this folder; and where.
     pub(super) fn start_secured(folder: &std::path::Path) -> (Self, String) {
+        Self::start_secured_as(folder, &[])
+    }
+
+    /// The same, which passes on what is for others, along connections that their makers say it may go back by.
+    pub(super) fn start_with_aliases(folder: &std::path::Path) -> (Self, String) {
+        Self::start_secured_as(folder, &["OPEN", "ALIASES"].map(str::to_owned))
+    }
+
+    fn start_secured_as(folder: &std::path::Path, more: &[String]) -> (Self, String) {
         let port = free_port();
         let file = |name: &str, file: &str| format!("{name}=\"{}\"", folder.join(file).display());
-        let more = [format!("TLSPORT={port}"), file("CERTIFICATE", "certificate.pem"), file("KEY", "key.pem")];
-        (Self::start_with(&more), format!("127.0.0.1:{port}"))
+        let given = [format!("TLSPORT={port}"), file("CERTIFICATE", "certificate.pem"), file("KEY", "key.pem")];
+        (Self::start_with(&[&given[..], more].concat()), format!("127.0.0.1:{port}"))
     }
 
     /// One that passes on what is for others, and asks nobody who calls for a password.

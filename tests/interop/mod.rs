@@ -28,6 +28,7 @@ mod pbx;
 mod proxy;
 mod reliable;
 mod rests;
+mod reuse;
 mod routes;
 mod sipp;
 mod sqlite;

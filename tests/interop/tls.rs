@@ -29,7 +29,7 @@ pub(crate) fn made_by_openssl(folder: &Path, names: &str) {
     made_with(folder, names, &[]);
 }
 
-fn made_with(folder: &Path, names: &str, more: &[&str]) {
+pub(crate) fn made_with(folder: &Path, names: &str, more: &[&str]) {
     let names = format!("subjectAltName={names}");
     let key = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem";
     let certificate = "-days 2 -subj /CN=test -out certificate.pem";
@@ -156,7 +156,7 @@ fn server_of_another_name_is_told_and_not_spoken_to() {
 }
 
 /// OpenSSL's server with the certificate of a folder, for clients that show that of another. What comes it prints, and what it is told it sends.
-fn s_server(own: &Path, clients: &Path, version: &str) -> (Program, u16) {
+pub(crate) fn s_server(own: &Path, clients: &Path, version: &str) -> (Program, u16) {
     let port = free_port();
     let mut command = Command::new("openssl");
     command.args(["s_server", "-quiet", "-crlf", "-Verify", "1", "-verify_return_error", version]);

@@ -4,6 +4,7 @@ use std::io;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 
 use crate::octets::{Octets, Shaking, Taken, Trouble};
@@ -68,6 +69,11 @@ impl Channel {
     /// As [`Octets::read`].
     pub(crate) fn read(&mut self, into: &mut [u8]) -> io::Result<Taken> {
         self.octets.read(into)
+    }
+
+    /// What the other side has shown, as [`Octets::certificates`].
+    pub(crate) fn certificates(&self) -> Option<&[CertificateDer<'static>]> {
+        self.octets.certificates()
     }
 
     /// Octets below what is said that are held because something has begun and not ended.

@@ -29,6 +29,10 @@ pub struct StreamLimits {
     /// What has come of messages that have not ended, in octets, of all connections of the loop together, and what TLS holds for want of its end (in pieces of
     /// 4 KiB); one more ends the connection whose message began first.
     pub unfinished: usize,
+    /// Connections over TLS at a time, of the loop, along which our requests go back to who made them and showed a certificate for the host of the
+    /// request, one that we would trust a server with (RFC 5923); one more is used for what comes along it, as ever. Our own requests over TLS then ask for the
+    /// same of servers that we connect to, where we listen over TLS and show a certificate. 0: neither.
+    pub aliases: usize,
     /// How long connecting may take.
     pub connect: Duration,
     /// How long the handshakes of TLS and of a WebSocket may take together, on either side.
@@ -51,6 +55,7 @@ impl Default for StreamLimits {
             backlog: 1 << 20,
             backlogs: 64 << 20,
             unfinished: 16 << 20,
+            aliases: 0,
             connect: Duration::from_secs(10),
             handshake: Duration::from_secs(10),
             handshakes: 512,

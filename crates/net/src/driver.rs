@@ -96,7 +96,16 @@ impl<A: App + 'static> Driver<A> {
         let seed: [u8; 32] = config.seed.unwrap_or_else(rand::random);
         let lots = seed.iter().fold(0_u64, |lots, octet| lots.rotate_left(8) ^ u64::from(*octet));
         let names = Rc::new(LookingUp::new(resolver, config.stack.ask_timeout, lots));
-        let stack = Stack::new(config.stack, seed);
+        let mut stack = config.stack;
+        if config.streams.aliases > 0 {
+            // Whom we trust must be known before anybody says that he is reached along his connection.
+            config.tls.client.config().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        }
+        if config.streams.aliases > 0 && config.tls.client.shows_one() {
+            let listened = bound.iter().filter(|bound| bound.transport == Transport::Tls);
+            stack.alias_ports = listened.map(|bound| bound.address.port()).collect();
+        }
+        let stack = Stack::new(stack, seed);
         Ok(Rc::new_cyclic(|me| {
             RefCell::new(Self {
                 me: me.clone(),
@@ -386,7 +395,8 @@ impl<A: App + 'static> Driver<A> {
         let runners = {
             let driver = me.upgrade()?;
             let mut driver = driver.borrow_mut();
-            if driver.standing(&driver.peer(host, pair[0])).is_some() {
+            let peer = driver.peer(host, pair[0]);
+            if driver.standing(&peer).is_some() {
                 return None;
             }
             [driver.runner(pair[0])?, driver.runner(pair[1])?]
@@ -420,12 +430,13 @@ impl<A: App + 'static> Driver<A> {
     }
 
     /// The connection that there is to this peer, of this loop or another.
-    fn standing(&self, peer: &Peer) -> Option<Path> {
+    fn standing(&mut self, peer: &Peer) -> Option<Path> {
+        let standing = self.streams.connection_to(peer);
         let elsewhere = || match &self.others {
             Some(others) if peer.transport == Transport::Tcp => others.connection(peer.remote),
             _ => None,
         };
-        self.streams.connection_to(peer).or_else(elsewhere)
+        standing.or_else(elsewhere)
     }
 
     /// The ways to these targets of a host; `won`: a connection to the first of them.

@@ -6,6 +6,7 @@
 //!
 //! Begin with [`SipLoop::spawn`]; for several loops as one server with [`SipLoop::spawn_shards`].
 
+mod aliases;
 mod app;
 mod arrivals;
 mod backlog;

@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::rc::Rc;
 
+use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 
 use crate::tls::Records;
@@ -128,6 +129,12 @@ impl Octets {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Taken::Nothing),
             Err(error) => Err(error),
         }
+    }
+
+    /// The certificate that the other side has shown, and behind it those that lead to its authority. Of who connected to us one from an authority that was
+    /// named for that (RFC 5922 section 7.4): others are not let in, or were not asked.
+    pub(crate) fn certificates(&self) -> Option<&[CertificateDer<'static>]> {
+        self.tls.as_ref()?.peer_certificates()
     }
 
     /// Octets that TLS holds because something has begun and not ended.

@@ -18,6 +18,15 @@ pub(crate) struct Plan {
     pub(crate) name: Rc<str>,
     /// Bound already: its port stands in the Via and the Contact of the request that will open it.
     pub(crate) socket: Option<TcpSocket>,
+    /// The one address that it leads to, where its flow was a connection that somebody else had made: what came from there is answered nowhere else.
+    pub(crate) only: Option<SocketAddr>,
+}
+
+impl Plan {
+    /// To whoever shows a certificate for this host.
+    pub(crate) fn to(name: Rc<str>) -> Self {
+        Self { name, socket: None, only: None }
+    }
 }
 
 /// Those of one loop, by flow.
@@ -31,8 +40,15 @@ pub(crate) struct Plans {
 }
 
 impl Plans {
-    pub(crate) fn name(&self, flow: FlowId) -> Option<Rc<str>> {
-        self.of.get(&flow).map(|plan| Rc::clone(&plan.name))
+    /// Who must be at the other end of a path.
+    pub(crate) fn name(&self, path: &Path) -> Option<Rc<str>> {
+        let plan = self.of.get(&path.flow).filter(|plan| plan.only.is_none_or(|only| only == path.remote))?;
+        Some(Rc::clone(&plan.name))
+    }
+
+    /// Whether the flow was a connection that somebody else had made.
+    pub(crate) fn replaces_another(&self, flow: FlowId) -> bool {
+        self.of.get(&flow).is_some_and(|plan| plan.only.is_some())
     }
 
     /// The way to this peer that nobody has gone yet.
@@ -78,18 +94,34 @@ pub(crate) fn bind(local: SocketAddr) -> std::io::Result<(TcpSocket, SocketAddr)
 
 #[cfg(test)]
 mod tests {
+    use sip::Transport;
+
     use super::*;
+
+    fn path(flow: u64, port: u16) -> Path {
+        let (local, remote) = (SocketAddr::from(([192, 0, 2, 2], 5_061)), SocketAddr::from(([192, 0, 2, 1], port)));
+        Path { flow: FlowId(flow), transport: Transport::Tls, local, remote }
+    }
 
     #[test]
     fn the_oldest_plan_goes_when_there_are_too_many() {
         let mut plans = Plans::default();
-        let mut keep = |flow: u64| plans.keep(FlowId(flow), Plan { name: "example.com".into(), socket: None });
+        let mut keep = |flow: u64| plans.keep(FlowId(flow), Plan::to("example.com".into()));
         // One that is kept once more takes no more room.
         (0..MOST as u64).chain([0]).for_each(&mut keep);
         assert_eq!((plans.of.len(), plans.order.len()), (MOST, MOST));
-        assert!(plans.name(FlowId(0)).is_some());
-        plans.keep(FlowId(MOST as u64), Plan { name: "example.com".into(), socket: None });
+        assert!(plans.name(&path(0, 5_061)).is_some());
+        plans.keep(FlowId(MOST as u64), Plan::to("example.com".into()));
         assert_eq!((plans.of.len(), plans.order.len()), (MOST, MOST));
-        assert!(plans.name(FlowId(0)).is_none() && plans.name(FlowId(1)).is_some());
+        assert!(plans.name(&path(0, 5_061)).is_none() && plans.name(&path(1, 5_061)).is_some());
+    }
+
+    #[test]
+    fn rfc5923_8_1_what_came_along_an_alias_is_not_answered_at_the_address_of_the_alias() {
+        let mut plans = Plans::default();
+        let only = Some(path(1, 5_061).remote);
+        plans.keep(FlowId(1), Plan { only, ..Plan::to("example.com".into()) });
+        assert_eq!(plans.name(&path(1, 5_061)).as_deref(), Some("example.com"));
+        assert_eq!(plans.name(&path(1, 49_160)), None);
     }
 }

@@ -11,6 +11,7 @@ use sip::{FlowId, Path, SendError, SendId, Shard, Time, Transport};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore};
 
+use crate::aliases::{self, Aliases};
 use crate::backlog::Backlog;
 use crate::channel::Channel;
 use crate::config::StreamLimits;
@@ -20,6 +21,7 @@ use crate::files::file_limit;
 use crate::flows;
 use crate::planned::{self, Plan, Plans};
 use crate::sparingly::Sparingly;
+use crate::tls::{self, TlsClient};
 
 /// Bytes read at a time.
 const CHUNK: usize = 16 * 1024;
@@ -48,6 +50,28 @@ pub(crate) struct Connection {
     unfinished: Option<(Time, usize)>,
     /// The peer made it.
     pub(crate) accepted: bool,
+    /// Of one that the peer has made: whether we would trust its certificate if we had made it; `None` where nobody has asked.
+    trusted: Option<bool>,
+    /// And the address and the host that requests of ours were for which went along it.
+    served: Served,
+}
+
+/// For whom a connection of a peer's was used as if it were ours.
+enum Served {
+    Nobody,
+    One(SocketAddr, Rc<str>),
+    /// Its certificate is for several, and which of them a request was for cannot be told any more: each needs a connection of its own once this is gone.
+    Several,
+}
+
+impl Served {
+    fn serve(&mut self, address: SocketAddr, host: &Rc<str>) {
+        match self {
+            Self::Nobody => *self = Self::One(address, Rc::clone(host)),
+            Self::One(known, name) if *known == address && **name == **host => {}
+            Self::One(..) | Self::Several => *self = Self::Several,
+        }
+    }
 }
 
 /// Whether a connection is to end.
@@ -78,6 +102,8 @@ pub(crate) struct Streams {
     pub(crate) messages: Limits,
     pub(crate) connections: HashMap<FlowId, Connection>,
     by_peer: HashMap<Peer, FlowId>,
+    /// Those that peers have made and are reached by.
+    aliases: Aliases,
     /// Connections to somebody with a name that are still to be made, or made again.
     pub(crate) plans: Plans,
     /// Connections that are still to be begun, and where they lead.
@@ -128,6 +154,7 @@ impl Streams {
             messages,
             connections: HashMap::new(),
             by_peer: HashMap::new(),
+            aliases: Aliases::new(limits.aliases),
             plans: Plans::default(),
             opening: Vec::new(),
             won: None,
@@ -146,9 +173,45 @@ impl Streams {
         })
     }
 
-    /// The connection to this peer that exists.
-    pub(crate) fn connection_to(&self, peer: &Peer) -> Option<Path> {
-        self.by_peer.get(peer).and_then(|flow| self.path_of(*flow))
+    /// The connection to this peer that exists: one of ours, or one of his.
+    pub(crate) fn connection_to(&mut self, peer: &Peer) -> Option<Path> {
+        let ours = self.by_peer.get(peer).and_then(|flow| self.path_of(*flow));
+        ours.or_else(|| self.alias_of(peer))
+    }
+
+    /// The connection that this peer has made and named the resolved address on, where the certificate that he has shown on it is for the host that was
+    /// resolved (RFC 5923 section 8.2). The path names that address: should the connection be gone when something is sent by it, another is made to there.
+    fn alias_of(&mut self, peer: &Peer) -> Option<Path> {
+        let host = peer.name.as_ref().filter(|_| peer.transport == Transport::Tls)?;
+        let is_for = |flow: &FlowId| {
+            let standing = self.connections.get(flow).filter(|one| one.ending == Ending::No);
+            let shown = standing.and_then(|one| one.channel.as_ref()?.certificates()?.first());
+            shown.is_some_and(|certificate| tls::is_for(certificate, host))
+        };
+        let flow = self.aliases.towards(peer.remote).find(is_for)?;
+        let connection = self.connections.get_mut(&flow)?;
+        connection.served.serve(peer.remote, host);
+        Some(Path { flow, transport: Transport::Tls, local: connection.local, remote: peer.remote })
+    }
+
+    /// A message has come: who made the connection may want to be reached by it. Nobody is believed who has not shown who he is (RFC 5923 section 9.2), by a
+    /// certificate with which we would trust him if we had connected to him: requests go where they would have gone (section 5), and an authority of
+    /// devices speaks for no server.
+    pub(crate) fn heard(&mut self, flow: FlowId, message: &Bytes, client: &TlsClient) {
+        if !self.aliases.are_kept() || self.aliases.knows(flow) {
+            return;
+        }
+        let Some(connection) = self.connections.get_mut(&flow) else { return };
+        let Peer { transport, remote, .. } = connection.peer;
+        if !connection.accepted || transport != Transport::Tls || connection.trusted == Some(false) {
+            return;
+        }
+        if let Some(shown) = connection.channel.as_ref().and_then(Channel::certificates)
+            && let Some(address) = aliases::advertised(message, remote, &self.messages)
+            && *connection.trusted.get_or_insert_with(|| client.trusts(shown))
+        {
+            self.aliases.add(flow, address);
+        }
     }
 
     /// The path of a new flow to `peer` that the first send opens. Where nobody could connect to us over TLS or by a WebSocket, our end of that very
@@ -163,7 +226,7 @@ impl Streams {
         let local = bound.as_ref().map_or(local, |(_, bound)| *bound);
         let path = Path { flow, transport, local, remote };
         if let Some(name) = name {
-            self.plans.begin(peer, path, Plan { name, socket: bound.map(|(socket, _)| socket) });
+            self.plans.begin(peer, path, Plan { socket: bound.map(|(socket, _)| socket), ..Plan::to(name) });
         }
         path
     }
@@ -175,7 +238,7 @@ impl Streams {
         // As in [`Streams::new_path`].
         let bound = name.as_ref().filter(|_| !listened).and_then(|_| stream.local_addr().ok());
         if let Some(name) = name {
-            self.plans.keep(flow, Plan { name, socket: None });
+            self.plans.keep(flow, Plan::to(name));
         }
         self.won = Some((flow, stream));
         Path { flow, transport, local: bound.unwrap_or(local), remote }
@@ -213,7 +276,7 @@ impl Streams {
     /// Who must be at the other end of a path whose connection is not there. Over TLS nobody is connected to who had connected to us: there
     /// is no name that a certificate could be held against. Nor is anybody behind a WebSocket, whom its connection alone reaches (RFC 7118 section 5).
     fn peer_of(&self, path: &Path) -> Result<Peer, Refused> {
-        let name = self.plans.name(path.flow);
+        let name = self.plans.name(path);
         if path.transport != Transport::Tcp && name.is_none() {
             return Err(Refused(SendError::Closed));
         }
@@ -292,7 +355,9 @@ impl Streams {
             return Err(Refused(SendError::NoBuffer));
         }
         self.plans.carried_out(&peer);
-        let flow = if path.flow.0 >= self.next || path.flow.0 < self.first { self.new_flow() } else { path.flow };
+        // What came along a connection that somebody else had made has no business on ours.
+        let others = path.flow.0 >= self.next || path.flow.0 < self.first || self.plans.replaces_another(path.flow);
+        let flow = if others { self.new_flow() } else { path.flow };
         self.insert(flow, path.local, peer, None, false);
         let won = self.won.take_if(|(of, _)| *of == flow).map(|(_, stream)| stream);
         self.opening.push((flow, path.remote, won));
@@ -361,6 +426,8 @@ impl Streams {
                 ending: Ending::No,
                 unfinished: None,
                 accepted,
+                trusted: None,
+                served: Served::Nobody,
             },
         );
     }
@@ -385,9 +452,12 @@ impl Streams {
         if gone.accepted {
             self.accepted.leave(gone.peer.remote.ip());
         }
+        self.aliases.remove(flow);
         // Who comes to it once more must find the same there.
         if let Some(name) = gone.peer.name {
-            self.plans.keep(flow, Plan { name, socket: None });
+            self.plans.keep(flow, Plan::to(name));
+        } else if let Served::One(address, name) = gone.served {
+            self.plans.keep(flow, Plan { only: Some(address), ..Plan::to(name) });
         }
         self.backlogs -= gone.backlog.weight();
         gone.backlog.unsent()

@@ -289,7 +289,11 @@ fn read<A: App + 'static>(driver: &Weak<RefCell<Driver<A>>>, flow: FlowId, frame
         let path = Path { flow, transport, local: connection.local, remote };
         ended = true;
         match frame {
-            Ok(Frame::Message(bytes)) => driver.receive(now, path, bytes),
+            Ok(Frame::Message(bytes)) => {
+                let Driver { streams, tls, .. } = &mut *driver;
+                streams.heard(flow, &bytes, &tls.client);
+                driver.receive(now, path, bytes);
+            }
             // RFC 5626 section 4.4.1: a double CRLF is answered by one, behind whatever still waits. Who sends pings and reads no pong finds one.
             Ok(Frame::Ping) => {
                 if !connection.backlog.ends_with_pong()

@@ -11,6 +11,7 @@ mod verify;
 
 pub use client::{TlsClient, Trust};
 pub use error::TlsError;
+pub(crate) use names::is_for;
 pub use own::OwnCertificate;
 pub(crate) use records::Records;
 pub use server::{Clients, TlsServer};

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "sip_loop/reuse.rs"]
+mod reuse;
 #[path = "sip_loop/sentences.rs"]
 mod sentences;
 #[path = "sip_loop/streams.rs"]

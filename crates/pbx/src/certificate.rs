@@ -24,6 +24,8 @@ pub struct Certificate {
 #[derive(Debug)]
 pub(crate) struct Shown {
     server: TlsServer,
+    /// Where servers that we connect to see it as well.
+    client: Option<TlsClient>,
     config: TlsConfig,
     state: Option<PathBuf>,
     names: Vec<String>,
@@ -34,7 +36,10 @@ impl Shown {
     /// Reads the files once more. Connections that stand go on.
     pub(crate) fn reload(&mut self) -> Result<&Certificate, TlsError> {
         let (own, certificate) = own(&self.config, self.state.as_deref(), &self.names)?;
-        self.server.replace(own, &self.config.clients())?;
+        self.server.replace(own.clone(), &self.config.clients())?;
+        if let Some(client) = &self.client {
+            client.replace(own)?;
+        }
         self.certificate = certificate;
         Ok(&self.certificate)
     }
@@ -49,9 +54,18 @@ pub(crate) fn open(config: &Config) -> Result<(Tls, Option<Shown>), TlsError> {
     }
     let (state, names) = (config.state.clone(), names(config));
     let (own, certificate) = own(&config.tls, state.as_deref(), &names)?;
-    let client = TlsClient::new(trust, None)?;
+    // Who comes back along a connection of ours must know who we are (RFC 5923 section 9).
+    let reuses = config.tls.reuse_connections;
+    let client = TlsClient::new(trust, reuses.then(|| own.clone()))?;
     let server = TlsServer::new(own, &config.tls.clients())?;
-    let shown = Shown { server: server.clone(), config: config.tls.clone(), state, names, certificate };
+    let shown = Shown {
+        server: server.clone(),
+        client: reuses.then(|| client.clone()),
+        config: config.tls.clone(),
+        state,
+        names,
+        certificate,
+    };
     Ok((Tls { server: Some(server), client }, Some(shown)))
 }
 

@@ -269,6 +269,9 @@ pub struct TlsConfig {
     pub client_ca: Option<PathBuf>,
     /// Refuse devices without a certificate.
     pub client_required: bool,
+    /// Send requests back along connections over TLS that others have made, where their certificate is for the host of the request and we would trust a server with it, and let servers that we connect to do the same, to
+    /// which our certificate is shown (RFC 5923). Needs `certificate` and `client_ca`.
+    pub reuse_connections: bool,
     /// PEM file with those who are trusted where we connect; `None`: whom the system trusts.
     pub ca: Option<PathBuf>,
 }

@@ -193,6 +193,10 @@ pub(crate) fn member(
     let wire = crate::metrics::Shared::default();
     looped.rest = given.config.rest;
     looped.streams = streams(&given.config.limits);
+    if given.config.tls.reuse_connections {
+        // Each may be one that requests go back along.
+        looped.streams.aliases = looped.streams.connections;
+    }
     looped.dscp = given.config.dscp;
     looped.proxies = given.config.proxies.clone();
     looped.look_up(given.config.names.clone());

@@ -78,6 +78,9 @@ pub struct Config {
     /// Follow `maddr` in the Via of a request (RFC 3261 section 18.2.2), and its sent-by where the way back has failed (RFC 3263 section 5). Both let
     /// the sender choose where the answer goes: switched off, the answer goes to where the request came from.
     pub follow_maddr: bool,
+    /// The ports that are listened on over TLS, where peers may send requests back along our connections (RFC 5923 section 8.1): requests over TLS whose Via
+    /// names one of them say so by `alias`. None: nobody is asked to.
+    pub alias_ports: Vec<u16>,
     /// Hand 100 (Trying) to the owner of a request as well; otherwise it only stops the repeats.
     pub hand_trying: bool,
     /// Hand on what belongs to no transaction of ours: CANCELs and responses, for a proxy that keeps none (RFC 3261 section 16.11).
@@ -121,6 +124,7 @@ impl Default for Config {
             role: Role::UserAgent,
             force_rport: false,
             follow_maddr: true,
+            alias_ports: Vec::new(),
             hand_trying: false,
             hand_strays: false,
             session_id: false,

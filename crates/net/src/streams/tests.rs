@@ -95,6 +95,26 @@ fn rfc5922_7_3_nobody_is_connected_to_over_tls_without_a_name_to_hold_a_certific
     }
 }
 
+/// Of a connection that its peer has made, and along which a request of ours went (RFC 5923 section 8.1): what was for the host goes there, what was for whoever made it does not.
+#[test]
+fn rfc5923_8_1_what_replaces_a_connection_of_others_carries_nothing_that_was_for_them() {
+    let (mut streams, _) = connecting(0, usize::MAX, usize::MAX);
+    let flow = streams.new_flow();
+    let resolved = path(Transport::Tls, flow.0);
+    let theirs = Path { remote: SocketAddr::new(resolved.remote.ip(), 49_160), ..resolved };
+    let peer = Peer { transport: Transport::Tls, remote: theirs.remote, name: None };
+    streams.insert(flow, resolved.local, peer, None, true);
+    streams.connections.get_mut(&flow).unwrap().served.serve(resolved.remote, &"example.com".into());
+    streams.forget(flow);
+    for _ in 0..2 {
+        assert!(matches!(streams.send(send(), theirs, Bytes::from_static(HUNDRED)), Err(Refused(SendError::Closed))));
+        assert!(streams.send(send(), resolved, Bytes::from_static(HUNDRED)).is_ok());
+    }
+    let (another, to, _) = streams.opening.pop().unwrap();
+    assert!(streams.opening.is_empty() && another != flow && to == resolved.remote);
+    assert_eq!(streams.forget(another).len(), 2);
+}
+
 #[test]
 fn rfc3263_4_3_look_ups_of_others_do_not_take_a_server_further_down_away() {
     let (mut streams, _) = connecting(0, usize::MAX, usize::MAX);

@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ClientConfig, ClientConnection};
 use rustls::crypto::ring;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::error::TlsError;
 use super::own::{OwnCertificate, certificates};
@@ -25,12 +25,19 @@ pub enum Trust {
     Anybody,
 }
 
-/// The client's side of TLS 1.2 and 1.3. Clones share what has been read.
+/// The client's side of TLS 1.2 and 1.3. Clones share what has been read: what one replaces is replaced for all.
 #[derive(Clone, Default)]
 pub struct TlsClient {
     trust: Trust,
+    made: Arc<RwLock<Made>>,
+}
+
+/// What connections are made of.
+#[derive(Default)]
+struct Made {
     own: Option<OwnCertificate>,
-    config: Arc<OnceLock<Configs>>,
+    /// `None` until they are needed first.
+    configs: Option<Configs>,
 }
 
 /// What differs by who must be named in a certificate.
@@ -40,6 +47,8 @@ pub(crate) struct Configs {
     sip: Arc<ClientConfig>,
     /// Servers of WebSockets, as those of the web (RFC 7118 section 9.1).
     web: Arc<ClientConfig>,
+    /// Who is asked about the certificates of SIP domains; `None`: nobody.
+    servers: Option<Arc<Servers>>,
 }
 
 impl fmt::Debug for TlsClient {
@@ -54,28 +63,51 @@ impl TlsClient {
     /// # Errors
     /// [`TlsError`] when a file cannot be read or used. What the system trusts is read later.
     pub fn new(trust: Trust, own: Option<OwnCertificate>) -> Result<Self, TlsError> {
-        let made = Self { trust, own, config: Arc::default() };
+        let made = Self { trust, made: Arc::new(RwLock::new(Made { own, configs: None })) };
         if made.trust != Trust::System {
             made.config()?;
         }
         Ok(made)
     }
 
+    /// Shows another certificate from now on, and reads once more whom it trusts. Connections that stand go on with what they have.
+    ///
+    /// # Errors
+    /// As [`TlsClient::new`], and where the system trusts nobody; then nothing has changed.
+    pub fn replace(&self, own: OwnCertificate) -> Result<(), TlsError> {
+        let configs = self.make(Some(&own))?;
+        *self.made.write().unwrap_or_else(PoisonError::into_inner) = Made { own: Some(own), configs: Some(configs) };
+        Ok(())
+    }
+
+    fn made(&self) -> RwLockReadGuard<'_, Made> {
+        self.made.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a server that asks for a certificate gets one.
+    pub(crate) fn shows_one(&self) -> bool {
+        self.made().own.is_some()
+    }
+
     /// Whether all has been read.
     pub(crate) fn is_ready(&self) -> bool {
-        self.config.get().is_some()
+        self.made().configs.is_some()
     }
 
     /// Reads what is needed, unless that was done. May take some ten milliseconds.
     pub(crate) fn config(&self) -> Result<Configs, TlsError> {
-        if let Some(config) = self.config.get() {
-            return Ok(config.clone());
+        let known = self.made().configs.clone();
+        if let Some(configs) = known {
+            return Ok(configs);
         }
-        let made = self.make()?;
-        Ok(self.config.get_or_init(|| made).clone())
+        let own = self.made().own.clone();
+        let configs = self.make(own.as_ref())?;
+        // Another thread may have been quicker.
+        let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(made.configs.get_or_insert(configs).clone())
     }
 
-    fn make(&self) -> Result<Configs, TlsError> {
+    fn make(&self, own: Option<&OwnCertificate>) -> Result<Configs, TlsError> {
         let algorithms = ring::default_provider().signature_verification_algorithms;
         let given = match &self.trust {
             Trust::System => system()?,
@@ -83,8 +115,8 @@ impl TlsClient {
             Trust::Anybody => Vec::new(),
         };
         if self.trust == Trust::Anybody {
-            let config = self.trusting(Arc::new(Anybody(algorithms)))?;
-            return Ok(Configs { sip: Arc::clone(&config), web: config });
+            let config = trusting(Arc::new(Anybody(algorithms)), own)?;
+            return Ok(Configs { sip: Arc::clone(&config), web: config, servers: None });
         }
         // One among many that cannot be read takes nothing from the others.
         let anchor = |one| webpki::anchor_from_trusted_cert(one).ok().map(|anchor| anchor.to_owned());
@@ -95,22 +127,14 @@ impl TlsClient {
         }
         let sip = Arc::new(Servers { named: Named::SipDomain, anchors, given, algorithms });
         let web = Arc::new(Servers { named: Named::Web, ..Servers::clone(&sip) });
-        Ok(Configs { sip: self.trusting(sip)?, web: self.trusting(web)? })
+        let servers = Some(Arc::clone(&sip));
+        Ok(Configs { sip: trusting(sip, own)?, web: trusting(web, own)?, servers })
     }
 
-    /// What is done with servers that this one trusts.
-    fn trusting(&self, verifier: Arc<dyn ServerCertVerifier>) -> Result<Arc<ClientConfig>, TlsError> {
-        let unusable = |error: rustls::Error| TlsError::Unusable(error.to_string());
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(unusable)?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier);
-        let config = match self.own.clone() {
-            None => builder.with_no_client_auth(),
-            Some(own) => builder.with_client_auth_cert(own.chain, own.key).map_err(unusable)?,
-        };
-        Ok(Arc::new(config))
+    /// Whether a server would be trusted that shows these now, its certificate first, whoever that is for.
+    pub(crate) fn trusts(&self, shown: &[CertificateDer<'_>]) -> bool {
+        let (Some((end, between)), Ok(configs)) = (shown.split_first(), self.config()) else { return false };
+        configs.servers.is_none_or(|servers| servers.follow(end, between, UnixTime::now()).is_ok())
     }
 
     /// A connection to a server that must be `name`, a host name or an address, as servers of SIP or of the web are. A host name is told to it (SNI).
@@ -124,8 +148,26 @@ impl TlsClient {
     }
 }
 
+/// What is done with servers that this one trusts; those that ask for a certificate get `own`.
+fn trusting(
+    verifier: Arc<dyn ServerCertVerifier>,
+    own: Option<&OwnCertificate>,
+) -> Result<Arc<ClientConfig>, TlsError> {
+    let unusable = |error: rustls::Error| TlsError::Unusable(error.to_string());
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(unusable)?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let config = match own.cloned() {
+        None => builder.with_no_client_auth(),
+        Some(own) => builder.with_client_auth_cert(own.chain, own.key).map_err(unusable)?,
+    };
+    Ok(Arc::new(config))
+}
+
 /// The authorities that the system trusts.
-fn system() -> Result<Vec<rustls::pki_types::CertificateDer<'static>>, TlsError> {
+fn system() -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found = rustls_native_certs::load_native_certs();
     if found.certs.is_empty() {
         let why = found.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);

@@ -48,6 +48,11 @@ pub(super) fn verify(certificate: &CertificateDer<'_>, wanted: &ServerName<'_>) 
     if matches { Ok(()) } else { Err(identities) }
 }
 
+/// Whether the certificate is for the host that a request goes to: a SIP domain or an address.
+pub(crate) fn is_for(certificate: &CertificateDer<'_>, host: &str) -> bool {
+    ServerName::try_from(host).is_ok_and(|wanted| verify(certificate, &wanted).is_ok())
+}
+
 /// Whether the certificate is for this server of the web (RFC 6125).
 ///
 /// # Errors

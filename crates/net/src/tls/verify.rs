@@ -32,7 +32,13 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    fn follow(&self, end: &CertificateDer<'_>, between: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Error> {
+    /// Whether it leads to an authority, whomever it names.
+    pub(super) fn follow(
+        &self,
+        end: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
         let certificate = EndEntityCert::try_from(end).map_err(of_webpki)?;
         let path = certificate.verify_for_usage(self.algorithms.all, &self.anchors, between, now, ForSip, None, None);
         match path {

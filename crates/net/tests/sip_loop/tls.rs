@@ -22,7 +22,7 @@ impl Paper {
     pub(crate) fn key(&self) -> PathBuf {
         self.folder.path().join("key.pem")
     }
-    fn own(&self) -> OwnCertificate {
+    pub(crate) fn own(&self) -> OwnCertificate {
         OwnCertificate::read(&self.certificate(), &self.key()).unwrap()
     }
     pub(crate) fn server(&self, clients: &Clients) -> TlsServer {
@@ -67,7 +67,7 @@ fn start_secured(paper: &Paper, change: impl FnOnce(&mut LoopConfig)) -> (Runnin
     })
 }
 
-type Secured = StreamOwned<ClientConnection, TcpStream>;
+pub(crate) type Secured = StreamOwned<ClientConnection, TcpStream>;
 
 /// What a client of the library says of the loop's certificate is checked against this file.
 pub(crate) fn client_config(trusted: &Path, own: Option<&Paper>) -> Arc<rustls::ClientConfig> {
@@ -95,7 +95,7 @@ fn raw(running: &Running<Order>) -> TcpStream {
     stream
 }
 
-fn connect(running: &Running<Order>, config: &Arc<rustls::ClientConfig>) -> Secured {
+pub(crate) fn connect(running: &Running<Order>, config: &Arc<rustls::ClientConfig>) -> Secured {
     let name = ServerName::try_from("127.0.0.1").unwrap();
     StreamOwned::new(ClientConnection::new(Arc::clone(config), name).unwrap(), raw(running))
 }
@@ -107,7 +107,7 @@ fn ask(stream: &mut Secured, branch: &str) -> std::io::Result<String> {
 }
 
 /// Reads one message without a body.
-fn message(stream: &mut impl Read) -> std::io::Result<String> {
+pub(crate) fn message(stream: &mut impl Read) -> std::io::Result<String> {
     let mut text = Vec::new();
     let mut one = [0];
     while !text.ends_with(b"\r\n\r\n") {
@@ -420,7 +420,7 @@ fn rfc5922_7_4_who_must_show_a_certificate_is_refused_without() {
 }
 
 /// A server of the library that answers every request on its first connections; what it was asked, and under which name.
-fn peer(paper: &Paper, clients: Option<&Paper>) -> (SocketAddr, mpsc::Receiver<(Option<String>, String)>) {
+pub(crate) fn peer(paper: &Paper, clients: Option<&Paper>) -> (SocketAddr, mpsc::Receiver<(Option<String>, String)>) {
     peer_that(paper, clients, |_| true)
 }
 
@@ -455,7 +455,7 @@ fn peer_that(
 }
 
 /// Who shows this certificate, and wants one of those where they are named.
-fn server_config(paper: &Paper, clients: Option<&Paper>) -> Arc<rustls::ServerConfig> {
+pub(crate) fn server_config(paper: &Paper, clients: Option<&Paper>) -> Arc<rustls::ServerConfig> {
     use rustls::pki_types::pem::PemObject as _;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -587,6 +587,25 @@ fn a_server_that_wants_a_certificate_gets_ours() {
     assert_eq!(outcome(with, &uri), "200");
     let without = outcome(theirs.trusted(), &uri);
     assert_ne!(without, "200");
+}
+
+#[test]
+fn a_certificate_of_ours_that_is_replaced_is_shown_from_then_on() {
+    let (theirs, old, new) = (
+        paper(&["sip.example.com"], |_| {}),
+        paper(&["phone.example.com"], |_| {}),
+        paper(&["phone.example.com"], |_| {}),
+    );
+    let (address, _asked) = peer(&theirs, Some(&new));
+    let uri = format!("sips:sip.example.com:{}", address.port());
+    let client = TlsClient::new(Trust::File(theirs.certificate()), Some(old.own())).unwrap();
+    assert_ne!(outcome(client.clone(), &uri), "200");
+    // One that cannot be used changes nothing.
+    let mixed = OwnCertificate::read(&new.certificate(), &old.key()).unwrap();
+    assert!(client.replace(mixed).is_err());
+    assert_ne!(outcome(client.clone(), &uri), "200");
+    client.replace(new.own()).unwrap();
+    assert_eq!(outcome(client, &uri), "200");
 }
 
 #[test]

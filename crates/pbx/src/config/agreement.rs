@@ -89,6 +89,12 @@ impl Config {
                 "client_required",
                 "a `client_ca` beside it, the authorities of devices",
             ),
+            (
+                tls.reuse_connections,
+                tls.client_ca.is_some() && tls.certificate.is_some(),
+                "reuse_connections",
+                "a `certificate` and a `client_ca` beside it: both sides of a connection must know each other",
+            ),
         ] {
             if given && !needed {
                 let key = ["tls", key].map(str::to_owned);

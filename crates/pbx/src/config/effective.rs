@@ -115,6 +115,7 @@ impl Config {
             put_some(&mut table, key, file.as_ref().map(|path| path.display().to_string()));
         }
         put(&mut table, "client_required", tls.client_required);
+        put(&mut table, "reuse_connections", tls.reuse_connections);
         table
     }
 

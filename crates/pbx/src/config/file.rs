@@ -73,6 +73,7 @@
 //! key = "/etc/offhook/key.pem"
 //! client_ca = "/etc/offhook/devices.pem" # absent: devices are asked for no certificate
 //! client_required = false         # true: refuses devices without one
+//! reuse_connections = false       # true: requests go back along connections over TLS whose peer has shown a certificate for their host (RFC 5923)
 //! ca = "/etc/offhook/ca.pem"      # trusted where we connect; absent: whom the system trusts
 //!
 //! [websocket]

@@ -59,7 +59,7 @@ pub(super) const REGISTER: [&str; 7] = [
 /// Hops that devices are told for their requests.
 const SERVICE_ROUTE: usize = 8;
 pub(super) const DNS: [&str; 2] = ["servers", "timeout_ms"];
-pub(super) const TLS: [&str; 5] = ["certificate", "key", "client_ca", "client_required", "ca"];
+pub(super) const TLS: [&str; 6] = ["certificate", "key", "client_ca", "client_required", "reuse_connections", "ca"];
 pub(super) const WEBSOCKET: [&str; 1] = ["origins"];
 pub(super) const SIP: [&str; 9] = [
     "t1_ms",
@@ -261,8 +261,12 @@ impl Config {
                 *place = Some(not_empty(&entry)?.into());
             }
         }
-        if let Some(entry) = section.get("client_required") {
-            tls.client_required = entry.flag()?;
+        for (key, place) in
+            [("client_required", &mut tls.client_required), ("reuse_connections", &mut tls.reuse_connections)]
+        {
+            if let Some(entry) = section.get(key) {
+                *place = entry.flag()?;
+            }
         }
         Ok(())
     }

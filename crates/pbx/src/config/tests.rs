@@ -213,6 +213,10 @@ fn mistakes_are_told_with_line_column_and_what_was_expected() {
             "[tls]\nclient_required = true",
             "line 2, column 19: `tls.client_required`: expected a `client_ca` beside it, the authorities of devices",
         ),
+        (
+            "[tls]\nclient_ca = 'a.pem'\nreuse_connections = true",
+            "line 3, column 21: `tls.reuse_connections`: expected a `certificate` and a `client_ca` beside it: both sides of a connection must know each other",
+        ),
         ("[register]\nclamp = 1", "line 2, column 9: `register.clamp`: found 1, expected true or false"),
     ];
     for (text, message) in expected {
@@ -277,7 +281,7 @@ extensions = { echo = "1", tone = [], music = "2", conference = ["3", "4"] }
 media = { address = "192.0.2.1", ports = "2000-3000", threads = 5, dscp = "ef" }
 register = { default_expires_secs = 11, min_expires_secs = 10, max_expires_secs = 12, clamp = true, nat = "always", flow_timer_secs = 13, service_route = ["sip:p1.example.com;lr", "sips:p2.example.com;lr"] }
 dns = { servers = ["127.0.0.1:5353", "::1"], timeout_ms = 100 }
-tls = { certificate = "own.pem", key = "key.pem", client_ca = "devices.pem", client_required = true, ca = "ca.pem" }
+tls = { certificate = "own.pem", key = "key.pem", client_ca = "devices.pem", client_required = true, reuse_connections = true, ca = "ca.pem" }
 websocket = { origins = ["https://phone.example.com", "http://localhost:3000"] }
 sip = { t1_ms = 1000, t2_ms = 1001, t4_ms = 1002, rest_ms = 1, dscp = "24", proxies = ["10.0.0.0/8", "::1"], session_timer_secs = 300, session_timer_min_secs = 200, overload_control = true }
 trust = { networks = ["192.0.2.0/24"], users = ["gateway"] }

@@ -18,8 +18,9 @@ use crate::stack::StackError;
 use crate::transaction::key::{Branch, COOKIE};
 use crate::uas::TIMER;
 
-/// Our Via (RFC 3261 section 18.1.1); over UDP with `rport` (RFC 3581 section 3). A proxy's branch has a mark (section 16.6 step 8). With overload control it
-/// says so (RFC 7339 sections 4.1 and 4.2).
+/// Our Via (RFC 3261 section 18.1.1); over UDP with `rport` (RFC 3581 section 3), over TLS with `alias` where peers may come back by the connection and find us
+/// at the sent-by as well (RFC 5923 section 8.1). A proxy's branch has a mark (section 16.6 step 8). With overload control it says so (RFC 7339 sections 4.1
+/// and 4.2).
 pub(super) fn via(writer: &mut Writer, this: &Try<'_>, mark: Option<Token>, params: &str, config: &Config) {
     let (path, branch) = (this.path, this.branch);
     let rport: &[u8] = if path.transport == Transport::Udp { b";rport" } else { b"" };
@@ -33,6 +34,9 @@ pub(super) fn via(writer: &mut Writer, this: &Try<'_>, mark: Option<Token>, para
     }
     if config.overload.is_some() && this.hears {
         writer.octets(overload::OFFER);
+    }
+    if path.transport == Transport::Tls && config.alias_ports.contains(&path.local.port()) {
+        writer.octets(b";alias");
     }
     writer.text(params.as_bytes()).octets(b"\r\n");
 }

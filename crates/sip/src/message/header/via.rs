@@ -42,6 +42,11 @@ impl<'a> Via<'a> {
         self.params.token("rport").map(|port| port.parse().ok())
     }
 
+    /// RFC 5923: whoever sent it takes requests along the same connection.
+    pub fn alias(&self) -> bool {
+        self.params.has("alias")
+    }
+
     /// The multicast or other address the request was sent to.
     pub fn maddr(&self) -> Option<Host<'a>> {
         self.params.token("maddr").and_then(|host| Host::parse(host).ok())

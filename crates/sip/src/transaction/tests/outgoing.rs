@@ -1,4 +1,5 @@
 use super::*;
+use crate::message::header::Via;
 
 fn asking(method: Method) -> (Bench, ClientTx) {
     let mut bench = Bench::new();
@@ -54,6 +55,36 @@ fn rfc3261_8_1_1_a_request_has_all_that_is_mandatory() {
         (HeaderId::ContentLength, "5"),
     ] {
         assert_eq!(sent.value(id), value, "{id:?}");
+    }
+}
+
+#[test]
+fn rfc5923_8_1_a_request_over_tls_says_alias_where_its_sent_by_is_listened_on() {
+    let tls = path(Transport::Tls, 2);
+    let own_end = Path { local: address("192.0.2.1:40000"), ..tls };
+    for (ports, path, expected) in [
+        (vec![5060], tls, true),
+        (vec![5061, 5060], tls, true),
+        // Nobody is asked to; nobody would find us there; and over TCP nobody knows who it is.
+        (Vec::new(), tls, false),
+        (vec![5060], own_end, false),
+        (vec![5060], path(TCP, 2), false),
+        (vec![5060], path(UDP, 2), false),
+    ] {
+        let mut bench = Bench::with(Config { alias_ports: ports.clone(), ..Config::default() });
+        bench.turn(|turn| turn.send_request(Draft { hop: Hop::Path(path), ..draft(Method::Invite) })).expect("sent");
+        let via = |bench: &Bench| {
+            let headers = bench.last().headers();
+            let via = headers.get::<Via<'_>>().expect("a Via").expect("a good one");
+            (via.alias(), via.to_string())
+        };
+        let (alias, text) = via(&bench);
+        assert_eq!(alias, expected, "{ports:?}: {text}");
+        assert_eq!(text.contains("alias"), expected, "{text}");
+        // The ACK of a refusal has the same Via (RFC 3261 section 17.1.1.3), and the answer is known by it.
+        bench.answer(0, 486, "b");
+        assert!(bench.took().iter().any(|line| line.contains("up 486")), "{text}");
+        assert_eq!(via(&bench).1, text);
     }
 }
 

@@ -1,0 +1,345 @@
+//! Connections over TLS that serve both directions (RFC 5923), with peers that have only the library.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use net::tls::{Clients, Tls, TlsClient, Trust};
+use rustls::{ServerConnection, StreamOwned};
+
+use super::tls::{Paper, Secured, client_config, connect, message, paper, peer, server_config};
+use super::*;
+
+const PEER: &str = "peer.example.com";
+
+/// The certificates of the loop, of the peer that it sends to, of another server, and one with the peer's names that clients may show and no server is trusted
+/// with.
+struct Papers {
+    ours: Paper,
+    theirs: Paper,
+    others: Paper,
+    device: Paper,
+    folder: tempfile::TempDir,
+}
+
+impl Papers {
+    fn of(names: &[&str]) -> Self {
+        let [ours, theirs, others, device] =
+            [&["127.0.0.1"][..], names, &["other.example.com"], names].map(|names| paper(names, |_| {}));
+        let folder = tempfile::tempdir().unwrap();
+        let text = |paper: &Paper| std::fs::read_to_string(paper.certificate()).unwrap();
+        let servers = text(&theirs) + &text(&others);
+        std::fs::write(folder.path().join("servers.pem"), &servers).unwrap();
+        std::fs::write(folder.path().join("clients.pem"), servers + &text(&device)).unwrap();
+        Self { ours, theirs, others, device, folder }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// UDP, TCP and TLS, where a certificate is asked for and none is needed; every name is at 127.0.0.1.
+fn start_reusing(papers: &Papers, aliases: usize) -> (Running<Order>, mpsc::Receiver<String>) {
+    start(|config| {
+        config.binds.push(Bind { transport: Transport::Tls, address: "127.0.0.1:0".parse().unwrap() });
+        let server = papers.ours.server(&Clients::Asked(papers.file("clients.pem")));
+        let client = TlsClient::new(Trust::File(papers.file("servers.pem")), None).unwrap();
+        config.tls = Tls { server: Some(server), client };
+        config.resolver = Some(Box::new(|| Box::new(Page(vec!["127.0.0.1".parse().unwrap()]))));
+        config.streams.aliases = aliases;
+    })
+}
+
+/// Connects with this certificate, and asks something with `sent_by` and what follows it in its Via.
+fn introduced(running: &Running<Order>, papers: &Papers, own: Option<&Paper>, sent_by: &str) -> Secured {
+    let mut stream = connect(running, &client_config(&papers.ours.certificate(), own));
+    says(&mut stream, "first", sent_by);
+    stream
+}
+
+/// Asks something along it.
+fn says(stream: &mut Secured, once: &str, sent_by: &str) {
+    let branch = format!("{once}{sent_by}").replace(|letter: char| !letter.is_ascii_alphanumeric(), "");
+    let request = options("TLS", "127.0.0.1:9".parse().unwrap(), &branch);
+    let request = request.replace("127.0.0.1:9;branch", &format!("{sent_by};branch"));
+    stream.write_all(request.as_bytes()).unwrap();
+    let answer = message(stream).unwrap();
+    assert!(answer.starts_with("SIP/2.0 200 OK\r\n"), "{sent_by}: {answer}");
+}
+
+/// Says that nothing more comes (RFC 8446 section 6.1), and waits until the other side has said the same. The connection below it stands.
+fn says_goodbye(stream: &mut Secured) {
+    stream.conn.send_close_notify();
+    stream.flush().unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+}
+
+/// Asks the host there by `sips`.
+fn ask(running: &Running<Order>, host: &str, port: u16) {
+    running.handle().try_send(Order::Options(format!("sips:{host}:{port}"))).unwrap();
+}
+
+/// What becomes of that when it comes along this connection and is answered there.
+fn asked_along(
+    running: &Running<Order>,
+    seen: &mpsc::Receiver<String>,
+    stream: &mut Secured,
+    (host, port): (&str, u16),
+) -> String {
+    ask(running, host, port);
+    let request = message(stream).unwrap();
+    assert!(request.starts_with(&format!("OPTIONS sips:{host}:{port} SIP/2.0\r\n")), "{request}");
+    // Where we listen, so that the peer may come to us as well.
+    assert_eq!(sentences::sent_by(&request), running.bound()[2].address);
+    stream.write_all(answer_to(&request, "200 OK").as_bytes()).unwrap();
+    seen.recv_timeout(PATIENCE).unwrap()
+}
+
+#[test]
+fn rfc5923_8_2_a_request_goes_back_along_the_connection_of_who_has_shown_that_he_is_its_host() {
+    let papers = Papers::of(&[PEER]);
+    let (address, asked) = peer(&papers.theirs, None);
+    let port = address.port();
+    let (running, seen) = start_reusing(&papers, 1);
+    let mut stream = introduced(&running, &papers, Some(&papers.theirs), &format!("{PEER}:{port};alias"));
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
+    for host in [PEER, "PEER.Example.com", PEER] {
+        assert_eq!(asked_along(&running, &seen, &mut stream, (host, port)), "200");
+    }
+    assert!(asked.try_recv().is_err(), "nobody was connected to");
+}
+
+#[test]
+fn rfc5923_9_2_who_has_not_shown_that_he_is_its_host_gets_no_request_along_his_connection() {
+    let papers = Papers::of(&[PEER]);
+    let (address, asked) = peer(&papers.theirs, None);
+    let port = address.port();
+    let named = format!("{PEER}:{port};alias");
+    let theirs = Some(&papers.theirs);
+    let mut wrong = Vec::new();
+    for (what, own, sent_by, aliases) in [
+        ("no certificate", None, named.clone(), 1),
+        ("a certificate of another name", Some(&papers.others), named.clone(), 1),
+        ("a certificate that no server is trusted with", Some(&papers.device), named.clone(), 1),
+        ("nothing said", theirs, format!("{PEER}:{port}"), 1),
+        ("another port", theirs, format!("{PEER}:{};alias", port ^ 1), 1),
+        ("the usual port", theirs, format!("{PEER};alias"), 1),
+        ("none are kept", theirs, named, 0),
+    ] {
+        let (running, seen) = start_reusing(&papers, aliases);
+        let _stream = introduced(&running, &papers, own, &sent_by);
+        assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS", "{what}");
+        ask(&running, PEER, port);
+        // Nobody answers on the other one.
+        match seen.recv_timeout(PATIENCE).as_deref() {
+            Ok("200") => {
+                let (_, request) = asked.recv_timeout(PATIENCE).unwrap();
+                assert!(request.starts_with(&format!("OPTIONS sips:{PEER}:{port}")), "{what}: {request}");
+            }
+            told => wrong.push(format!("{what}: {told:?}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn rfc5923_8_2_a_connection_that_is_gone_is_made_anew_to_the_resolved_address() {
+    let papers = Papers::of(&[PEER]);
+    let (address, asked) = peer(&papers.theirs, None);
+    let port = address.port();
+    let (running, seen) = start_reusing(&papers, 1);
+    let mut stream = introduced(&running, &papers, Some(&papers.theirs), &format!("{PEER}:{port};alias"));
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
+    ask(&running, PEER, port);
+    let request = message(&mut stream).unwrap();
+    drop(stream);
+    // The same once more, to who has the same name.
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "200");
+    assert_eq!(asked.recv_timeout(PATIENCE).unwrap(), (Some(PEER.to_owned()), request));
+    ask(&running, PEER, port);
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "200");
+    assert!(asked.recv_timeout(PATIENCE).is_ok(), "by that connection from now on");
+}
+
+#[test]
+fn rfc5923_9_3_a_connection_serves_the_hosts_of_its_certificate_and_no_other() {
+    let papers = Papers::of(&["one.example.com", "two.example.com"]);
+    let (address, asked) = peer(&papers.theirs, None);
+    let port = address.port();
+    let (running, seen) = start_reusing(&papers, 1);
+    let mut stream = introduced(&running, &papers, Some(&papers.theirs), &format!("x.example.com:{port};alias"));
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
+    for host in ["one.example.com", "two.example.com"] {
+        assert_eq!(asked_along(&running, &seen, &mut stream, (host, port)), "200", "{host}");
+    }
+    for host in ["x.example.com", "127.0.0.1"] {
+        ask(&running, host, port);
+        let told = seen.recv_timeout(PATIENCE).unwrap();
+        assert!(told.contains(&format!("expected {host}, found one.example.com, two.example.com")), "{told}");
+    }
+    assert!(asked.try_recv().is_err(), "nobody was told anything");
+    // With the connection it is forgotten which of both a request was for, so it fails; the next goes by a connection of its own.
+    ask(&running, "two.example.com", port);
+    message(&mut stream).unwrap();
+    drop(stream);
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "Transport(Closed)");
+    ask(&running, "two.example.com", port);
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "200");
+    assert_eq!(asked.recv_timeout(PATIENCE).unwrap().0.as_deref(), Some("two.example.com"));
+}
+
+#[test]
+fn rfc5922_7_4_of_a_client_that_shows_a_sip_uri_and_a_dns_name_the_uri_is_believed_alone() {
+    let papers = Papers::of(&["sip:one.example.com", "two.example.com"]);
+    let (address, asked) = peer(&papers.theirs, None);
+    let port = address.port();
+    let (running, seen) = start_reusing(&papers, 1);
+    let mut stream = introduced(&running, &papers, Some(&papers.theirs), &format!("two.example.com:{port};alias"));
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
+    assert_eq!(asked_along(&running, &seen, &mut stream, ("one.example.com", port)), "200");
+    ask(&running, "two.example.com", port);
+    let told = seen.recv_timeout(PATIENCE).unwrap();
+    assert!(told.contains("expected two.example.com, found one.example.com"), "{told}");
+    assert!(asked.try_recv().is_err(), "neither there nor along the connection");
+}
+
+#[test]
+fn limit_of_aliases_leaves_one_connection_more_to_what_comes_along_it() {
+    let papers = Papers::of(&[PEER]);
+    let (first, second) = (peer(&papers.theirs, None), peer(&papers.theirs, None));
+    let [one, another] = [&first, &second].map(|(address, _)| address.port());
+    let (running, seen) = start_reusing(&papers, 1);
+    let own = Some(&papers.theirs);
+    let mut known = introduced(&running, &papers, own, &format!("{PEER}:{one};alias"));
+    let mut unknown = introduced(&running, &papers, own, &format!("{PEER}:{another};alias"));
+    for _ in 0..2 {
+        assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
+    }
+    assert_eq!(asked_along(&running, &seen, &mut known, (PEER, one)), "200");
+    ask(&running, PEER, another);
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "200");
+    assert!(second.1.recv_timeout(PATIENCE).is_ok() && first.1.try_recv().is_err());
+    // What is gone makes room.
+    says_goodbye(&mut known);
+    says(&mut unknown, "again", &format!("{PEER}:{one};alias"));
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
+    assert_eq!(asked_along(&running, &seen, &mut unknown, (PEER, one)), "200");
+}
+
+#[test]
+fn rfc5923_8_1_a_server_is_asked_to_come_back_where_we_listen_and_show_who_we_are() {
+    let (theirs, ours) = (paper(&[PEER], |_| {}), paper(&["127.0.0.1"], |_| {}));
+    let (address, asked) = peer(&theirs, None);
+    for (what, own, aliases, listens, expected) in [
+        ("all of it", true, 1, true, true),
+        ("no certificate of ours", false, 1, true, false),
+        ("none are kept", true, 0, true, false),
+        ("no port that is listened on", true, 1, false, false),
+    ] {
+        let (running, seen) = start(|config| {
+            if listens {
+                config.binds.push(Bind { transport: Transport::Tls, address: "127.0.0.1:0".parse().unwrap() });
+            }
+            let trust = Trust::File(theirs.certificate());
+            let client = TlsClient::new(trust, own.then(|| ours.own())).unwrap();
+            config.tls = Tls { server: Some(ours.server(&Clients::Unasked)), client };
+            config.resolver = Some(Box::new(|| Box::new(Page(vec!["127.0.0.1".parse().unwrap()]))));
+            config.streams.aliases = aliases;
+        });
+        ask(&running, PEER, address.port());
+        assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "200", "{what}");
+        let (_, request) = asked.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(request.contains(";alias\r\n"), expected, "{what}: {request}");
+        assert_eq!(sentences::sent_by(&request) == running.bound()[running.bound().len() - 1].address, listens);
+    }
+}
+
+#[test]
+fn rfc5923_8_1_a_server_comes_back_along_the_connection_that_we_made() {
+    let (theirs, ours) = (paper(&[PEER], |_| {}), paper(&["127.0.0.1"], |_| {}));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let config: Arc<rustls::ServerConfig> = server_config(&theirs, Some(&ours));
+    let server = std::thread::spawn(move || {
+        let (socket, _) = listener.accept().unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), socket);
+        let request = message(&mut stream).unwrap();
+        stream.write_all(answer_to(&request, "200 OK").as_bytes()).unwrap();
+        stream.write_all(options("TLS", "127.0.0.1:9".parse().unwrap(), "back").as_bytes()).unwrap();
+        (request, message(&mut stream).unwrap())
+    });
+    let (running, seen) = start(|config| {
+        config.binds.push(Bind { transport: Transport::Tls, address: "127.0.0.1:0".parse().unwrap() });
+        let client = TlsClient::new(Trust::File(theirs.certificate()), Some(ours.own())).unwrap();
+        config.tls = Tls { server: Some(ours.server(&Clients::Unasked)), client };
+        config.resolver = Some(Box::new(|| Box::new(Page(vec!["127.0.0.1".parse().unwrap()]))));
+        config.streams.aliases = 1;
+    });
+    ask(&running, PEER, port);
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "200");
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
+    let (request, answer) = server.join().unwrap();
+    assert!(request.contains(";alias\r\n"), "{request}");
+    assert!(answer.starts_with("SIP/2.0 200 OK\r\nVia: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bKback"), "{answer}");
+}
+
+#[test]
+fn rfc5923_8_3_a_peer_that_has_said_goodbye_gets_no_request() {
+    let papers = Papers::of(&[PEER]);
+    let (address, asked) = peer(&papers.theirs, None);
+    let port = address.port();
+    let (running, seen) = start_reusing(&papers, 1);
+    let mut stream = introduced(&running, &papers, Some(&papers.theirs), &format!("{PEER}:{port};alias"));
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
+    assert_eq!(asked_along(&running, &seen, &mut stream, (PEER, port)), "200");
+    says_goodbye(&mut stream);
+    ask(&running, PEER, port);
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "200");
+    assert!(asked.recv_timeout(PATIENCE).is_ok());
+}
+
+#[test]
+fn rfc5923_8_3_what_comes_behind_our_closure_alert_is_not_read() {
+    let papers = Papers::of(&[PEER]);
+    let (running, seen) = start(|config| {
+        config.binds.push(Bind { transport: Transport::Tls, address: "127.0.0.1:0".parse().unwrap() });
+        let server = Some(papers.ours.server(&Clients::Unasked));
+        config.tls = Tls { server, client: papers.theirs.trusted() };
+        config.streams.idle = Duration::from_millis(200);
+    });
+    let mut stream = introduced(&running, &papers, None, "127.0.0.1:9");
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
+    // It was silent for too long, and is told so: an end without the alert would be an error.
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    let behind = options("TLS", "127.0.0.1:9".parse().unwrap(), "behind").replace("OPTIONS", "MESSAGE");
+    let _ = stream.write_all(behind.as_bytes());
+    // What another one says has been read after that.
+    let _another = introduced(&running, &papers, None, "127.0.0.1:10");
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
+    assert!(seen.try_recv().is_err());
+}
+
+#[test]
+fn rfc5923_9_3_alias_over_tcp_is_nobodys_word() {
+    let (running, seen) = start(|config| config.streams.aliases = 1);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut stream = tcp(&running);
+    // What the Via says of its transport makes no difference.
+    for transport in ["TCP", "TLS"] {
+        let request = options(transport, listener.local_addr().unwrap(), &format!("hello{transport}"));
+        stream.write_all(request.replace(";rport", ";rport;alias").as_bytes()).unwrap();
+        assert!(read_message(&mut stream).starts_with("SIP/2.0 200 OK\r\n"));
+        assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
+    }
+    running.handle().try_send(Order::Options(format!("sip:127.0.0.1:{port};transport=tcp"))).unwrap();
+    let (told, accepted) = mpsc::channel();
+    std::thread::spawn(move || told.send(listener.accept().unwrap()));
+    let (mut there, _) = accepted.recv_timeout(PATIENCE).unwrap();
+    there.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = read_message(&mut there);
+    assert!(!request.contains("alias"), "{request}");
+    there.write_all(answer_to(&request, "200 OK").as_bytes()).unwrap();
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "200");
+}
