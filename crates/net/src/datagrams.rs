@@ -54,6 +54,12 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
+    /// Whether what leaves by it leaves from this address of ours: it is bound there, or to every address with that port.
+    fn is_at(&self, local: SocketAddr) -> bool {
+        let (ip, wanted) = (self.address.ip(), local.ip());
+        self.address.port() == local.port() && (ip == wanted || ip.is_unspecified() && ip.is_ipv4() == wanted.is_ipv4())
+    }
+
     /// Keeps it until there is room.
     pub(crate) fn queue(&mut self, id: SendId, remote: SocketAddr, bytes: Bytes) -> Result<(), Refused> {
         if self.backlog.len() >= BACKLOG {
@@ -159,11 +165,18 @@ impl Datagrams {
         Ok((Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default()), remote))
     }
 
+    /// The socket of a path. The number may be one of before the restart (RFC 5626 section 5.2), when others were listened on: what has been told our address
+    /// gets nothing from another one.
+    fn socket_of(&self, path: &Path) -> Option<usize> {
+        let is_there = |one: &Endpoint| one.is_at(path.local);
+        let known = flows::socket_of(path.flow).filter(|index| self.endpoints.get(*index).is_some_and(is_there));
+        known.or_else(|| self.endpoints.iter().position(is_there))
+    }
+
     /// Sends at once, or queues while the kernel's buffer is full. A response waits for [`Datagrams::release`], or for what leaves at once for
     /// the same address: nothing overtakes it.
     pub(crate) fn send(&mut self, id: SendId, path: Path, bytes: Bytes, why: Cause) -> Result<(), Refused> {
-        let index = flows::socket_of(path.flow).filter(|index| *index < self.endpoints.len());
-        let Some(index) = index else { return Err(Refused(SendError::Closed)) };
+        let Some(index) = self.socket_of(&path) else { return Err(Refused(SendError::Closed)) };
         if Bundles::take_in(&bytes) {
             if self.bundles.is_full() {
                 self.send_bundles();

@@ -21,6 +21,8 @@ pub(crate) struct Phone {
     /// All that came, and how much of it had come before, octet by octet.
     came: HashSet<Vec<u8>>,
     pub(crate) repeats: usize,
+    /// Where INVITEs came from.
+    pub(crate) called_from: Vec<SocketAddr>,
     count: u64,
     /// Adds these lines to every request.
     pub(crate) extra: String,
@@ -62,6 +64,7 @@ impl Phone {
             waiting: Vec::new(),
             came: HashSet::new(),
             repeats: 0,
+            called_from: Vec::new(),
             count: 0,
             extra: String::new(),
             load: "",
@@ -102,10 +105,13 @@ impl Phone {
             let left = until.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "{} waited in vain for {what}; came meanwhile: {:?}", self.name, self.waiting);
             self.socket.set_read_timeout(Some(left)).unwrap();
-            let Ok((length, _)) = self.socket.recv_from(&mut buffer) else { continue };
+            let Ok((length, from)) = self.socket.recv_from(&mut buffer) else { continue };
             let is_repeat = !self.came.insert(buffer[..length].to_vec());
             self.repeats += usize::from(is_repeat);
             let message = Message::parse(buffer[..length].to_vec().into(), &Limits::default()).unwrap();
+            if matches!(&message, Message::Request(request) if *request.method() == Method::Invite) {
+                self.called_from.push(from);
+            }
             // Where several of a kind follow each other, one that comes again on a slow machine is not the next.
             if is_repeat && matches!(&message, Message::Request(request) if *request.method() == Method::Notify) {
                 continue;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use net::Bind;
 use pbx::{Config, Role, Running, Server, listen};
 use sip::message::{HeaderId, Message, Method, StatusCode};
 
@@ -72,32 +73,25 @@ fn rfc3261_16_6_a_call_goes_on_through_a_proxy_that_was_started_anew() {
     }
 }
 
-/// The home of 1002, and his edge with a state directory.
-fn with_edge(state: &Path) -> ((Running, SocketAddr), Running, Config) {
+/// The home of 1002, and his edge with a state directory, and with as many UDP addresses.
+fn with_edge(state: &Path, addresses: usize) -> ((Running, SocketAddr), Running, Config) {
     let home = start(Config { role: Role::Proxy, domains: vec!["127.0.0.1".to_owned()], ..config() });
     let roles = [("127.0.0.1".to_owned(), Role::Edge)].into();
-    let config = Config { roles, state: Some(state.to_owned()), ..config() };
+    let listen = [vec!["udp"; addresses], vec!["tcp"]].concat();
+    let listen = listen.iter().map(|transport| listen_at(transport, "127.0.0.1:0".parse().unwrap())).collect();
+    let config = Config { roles, listen, state: Some(state.to_owned()), ..config() };
     let edge = start(config.clone()).0;
     (home, edge, config)
 }
 
-/// What a device that registers at its home through an edge says beside.
-const THROUGH_EDGE: &str = "Supported: path\r\nExpires: 120\r\n";
+fn listen_at(transport: &str, address: SocketAddr) -> Bind {
+    listen(&format!("{transport}:{address}")).unwrap()
+}
 
-/// Whether a device behind an edge that was started anew rings.
-fn rings_behind_its_edge(forgets: bool) -> bool {
-    let folder = tempfile::tempdir().unwrap();
-    let ((home, at_home), edge, config) = with_edge(folder.path());
-    let mut hidden = phone(edge.bound()[0].address, "1002");
-    hidden.extra = THROUGH_EDGE.to_owned();
-    let registrar = format!("sip:127.0.0.1:{}", at_home.port());
-    let (_, registered) = hidden.ask("REGISTER", &registrar, "sip:1002@127.0.0.1", None);
-    assert_eq!(registered.code().get(), 200);
-    assert!(registered.headers().has(HeaderId::Path));
-    hidden.extra.clear();
-    let edge = start_again(edge, config, folder.path(), forgets);
+/// 1001 calls 1002, who refuses: whether he rings.
+fn rings(hidden: &mut Phone, at_home: SocketAddr) -> bool {
     let mut caller = phone(at_home, "1001");
-    let rang = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let calling = scope.spawn(|| caller.call("1002", None).1.code().get());
         let mut rang = false;
         while !calling.is_finished() {
@@ -108,7 +102,30 @@ fn rings_behind_its_edge(forgets: bool) -> bool {
         }
         assert_eq!(calling.join().unwrap() == 486, rang);
         rang
-    });
+    })
+}
+
+/// Registers at its home through an edge.
+fn registers_through_edge(hidden: &mut Phone, at_home: SocketAddr) {
+    hidden.extra = THROUGH_EDGE.to_owned();
+    let registrar = format!("sip:127.0.0.1:{}", at_home.port());
+    let (_, registered) = hidden.ask("REGISTER", &registrar, "sip:1002@127.0.0.1", None);
+    assert_eq!(registered.code().get(), 200);
+    assert!(registered.headers().has(HeaderId::Path));
+    hidden.extra.clear();
+}
+
+/// What a device that registers at its home through an edge says beside.
+const THROUGH_EDGE: &str = "Supported: path\r\nExpires: 120\r\n";
+
+/// Whether a device behind an edge that was started anew rings.
+fn rings_behind_its_edge(forgets: bool) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let ((home, at_home), edge, config) = with_edge(folder.path(), 1);
+    let mut hidden = phone(edge.bound()[0].address, "1002");
+    registers_through_edge(&mut hidden, at_home);
+    let edge = start_again(edge, config, folder.path(), forgets);
+    let rang = rings(&mut hidden, at_home);
     nothing_left(&edge);
     nothing_left(&home);
     rang
@@ -118,6 +135,31 @@ fn rings_behind_its_edge(forgets: bool) -> bool {
 fn rfc5626_5_2_a_device_is_reached_through_an_edge_that_was_started_anew() {
     assert!(rings_behind_its_edge(false));
     assert!(!rings_behind_its_edge(true), "under another secret the Path is nobody's");
+}
+
+/// The device knows one address of the edge; the Path at its home names the edge's first, and in its token the socket by its number.
+#[test]
+fn rfc5626_5_3_a_path_of_before_the_restart_leads_by_the_address_of_before_or_nowhere() {
+    for stays in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let ((home, at_home), edge, config) = with_edge(folder.path(), 2);
+        let [first, second] = [0, 1].map(|at| edge.bound()[at].address);
+        let mut hidden = phone(second, "1002");
+        registers_through_edge(&mut hidden, at_home);
+        drop(edge);
+        let another = "127.0.0.1:0".parse().unwrap();
+        let mut addresses = vec![first, another];
+        if stays {
+            addresses.push(second);
+        }
+        let listen = addresses.into_iter().map(|address| listen_at("udp", address)).collect();
+        let edge = start(Config { listen, ..config }).0;
+        hidden.server = if stays { second } else { first };
+        assert_eq!(rings(&mut hidden, at_home), stays);
+        assert!(hidden.called_from.iter().all(|from| *from == second), "{:?}", hidden.called_from);
+        nothing_left(&edge);
+        nothing_left(&home);
+    }
 }
 
 /// A request to somebody, not within anything.
@@ -130,7 +172,7 @@ fn options(device: &mut Phone, at: SocketAddr) -> String {
 #[test]
 fn rfc5626_5_3_a_path_along_a_connection_of_before_the_restart_leads_along_no_other() {
     let folder = tempfile::tempdir().unwrap();
-    let ((home, at_home), edge, config) = with_edge(folder.path());
+    let ((home, at_home), edge, config) = with_edge(folder.path(), 1);
     let by_tcp = edge.bound()[1].address;
     let mut device = phone(by_tcp, "1002");
     device.extra = THROUGH_EDGE.to_owned();
