@@ -242,7 +242,7 @@ fn take_asked(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx) -> Option<Asked> 
     Some(asked.swap_remove(at))
 }
 
-/// RFC 3311 section 5.3: 491 once means again later; everything else leaves the session as it was.
+/// RFC 3311 section 5.3: 491 once means again later, for one change at a time; everything else leaves the session as it was.
 fn update_refused(
     turn: &mut Turn<'_>,
     s: SessionId,
@@ -253,7 +253,7 @@ fn update_refused(
     if !is_live(turn, s) || known && ends_dialog(&Method::Update, refusal) {
         return;
     }
-    if modify::is_glare(turn, refusal) && !change.again {
+    if modify::comes_again(turn, s, refusal, &change) {
         modify::glare(turn, s, change, Some(dialog));
     } else {
         super::emit(turn, s, SessionEvent::UpdateFailed { refusal: refusal.clone() });
@@ -398,7 +398,7 @@ fn refused_at_once(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, request:
     if too_small.is_some() {
         return too_small;
     }
-    if heard.iter().any(|heard| heard.method == Method::Update) {
+    if heard.iter().any(|heard| heard.method == Method::Update && heard.dialog == dialog) {
         return Some(later(turn));
     }
     let offered = offer_answer::in_message(request.headers());

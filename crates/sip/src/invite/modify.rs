@@ -221,7 +221,7 @@ fn refused(turn: &mut Turn<'_>, s: SessionId, sent: Sent, refusal: Refusal) {
     }
     if in_dialog::ends_dialog(&Method::Invite, &refusal) {
         ending::leave(turn, s, Lines::default(), Final::Error(refusal));
-    } else if is_glare(turn, &refusal) && !sent.change.again {
+    } else if comes_again(turn, s, &refusal, &sent.change) {
         let dialog = super::get(turn, s).and_then(|session| session.dialog);
         glare(turn, s, sent.change, dialog);
     } else {
@@ -231,9 +231,12 @@ fn refused(turn: &mut Turn<'_>, s: SessionId, sent: Sent, refusal: Refusal) {
     }
 }
 
-/// A 491 that the stack itself deals with.
-pub(super) fn is_glare(turn: &Turn<'_>, refusal: &Refusal) -> bool {
-    refusal.code() == StatusCode::REQUEST_PENDING && turn.stack.config.session.glare == Crossing::Again
+/// A 491 that the stack itself deals with: the first to this change, while no other waits for its second try.
+pub(super) fn comes_again(turn: &Turn<'_>, s: SessionId, refusal: &Refusal, change: &Change) -> bool {
+    let waits =
+        || super::get(turn, s).and_then(|session| session.work.as_ref()).is_some_and(|work| work.glare.is_some());
+    let glare = refusal.code() == StatusCode::REQUEST_PENDING && turn.stack.config.session.glare == Crossing::Again;
+    glare && !change.again && !waits()
 }
 
 /// RFC 3261 section 14.1: after a 491 we wait 2.1 to 4.0 s when the Call-ID is ours, otherwise 0 to 2.0 s, in steps of 10 ms.

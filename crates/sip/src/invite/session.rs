@@ -420,7 +420,7 @@ impl Session {
         invite || self.work.as_ref().is_some_and(|work| work.asked.iter().any(|asked| asked.offered && here(asked)))
     }
 
-    /// An offer of theirs that has no answer.
+    /// An offer of theirs in a dialog that has no answer.
     pub(super) fn their_offer_pending(&self, dialog: Option<DialogId>) -> bool {
         let invite = match (&self.state, &self.exchange) {
             (State::Calling(_) | State::Cancelling(_), _) => self.offer_in(dialog) == Some(Offer::Theirs),
@@ -429,6 +429,7 @@ impl Session {
             (_, Exchange::AckDue { .. }) => true,
             _ => false,
         };
-        invite || self.work.as_ref().is_some_and(|work| work.heard.iter().any(|heard| heard.offered))
+        let here = |heard: &Heard| dialog.is_none_or(|dialog| heard.dialog == dialog);
+        invite || self.work.as_ref().is_some_and(|work| work.heard.iter().any(|heard| heard.offered && here(heard)))
     }
 }

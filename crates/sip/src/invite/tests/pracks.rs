@@ -377,6 +377,28 @@ fn rfc3311_5_2_updates_that_cross_in_an_early_dialog_are_491_and_ours_comes_agai
 }
 
 #[test]
+fn rfc3311_5_2_an_offer_in_one_early_dialog_is_in_the_way_of_none_in_another() {
+    let mut scene = scene(true);
+    let peers = ["one", "two"].map(|tag| {
+        scene.hear(183, tag, 1, ANSWER);
+        scene.racks();
+        (tag, RawDialog::called(scene.r, &scene.invite, tag))
+    });
+    scene.net.events(scene.a);
+    // Two in one dialog are one too many; another's has nothing to do with either.
+    for (tag, mut peer) in peers {
+        for _ in 0..2 {
+            let update = peer.request("UPDATE", "", OFFER).replace("z9hG4bK", &format!("z9hG4bK{tag}"));
+            scene.net.say(scene.r, scene.a, &update);
+            scene.net.settle();
+        }
+        assert_eq!(scene.net.news(scene.a), ["Request"], "{tag}");
+        assert_eq!(kinds(&scene.net.inbox(scene.r)), ["500 UPDATE"], "{tag}");
+    }
+    scene.end();
+}
+
+#[test]
 fn rfc3311_4_the_peer_says_whether_it_takes_update() {
     for (allow, known) in [("", false), ("Allow: INVITE, ACK\r\n", false), ("Allow: INVITE, UPDATE\r\n", true)] {
         let mut scene = scene(true);

@@ -203,6 +203,36 @@ fn rfc3311_5_3_491_is_followed_by_one_retry() {
     net.assert_nothing_left();
 }
 
+/// Nothing of the first is lost, nor is it sent too early: it alone waits.
+#[test]
+fn rfc3261_14_1_of_two_updates_that_are_refused_with_491_one_comes_again_and_the_other_is_told_of() {
+    let mut net = Network::new();
+    let (a, r, s, _) = calls(&mut net);
+    let mut lines = Lines::default();
+    lines.push("Subject", "first").unwrap();
+    for lines in [lines, Lines::default()] {
+        net.turn(a, |turn| turn.update(s, None, lines)).unwrap();
+    }
+    net.settle();
+    let [first, second] = <[String; 2]>::try_from(net.inbox(r)).unwrap();
+    net.say(r, a, &respond(&first, 491, "", "", ""));
+    net.settle();
+    assert!(net.news(a).is_empty());
+    net.run(1_000);
+    net.say(r, a, &respond(&second, 491, "", "", ""));
+    net.settle();
+    assert_eq!(net.news(a), ["UpdateFailed"]);
+    net.inbox(r);
+    net.run(4_000);
+    let again = net.inbox(r).remove(0);
+    assert_eq!((kind(&again).as_str(), header(&again, "Subject")), ("UPDATE", "first"));
+    net.say(r, a, &respond(&again, 200, "", "", ""));
+    net.settle();
+    assert_eq!(net.news(a), ["Updated"]);
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+    net.assert_nothing_left();
+}
+
 #[test]
 fn rfc3311_5_3_481_and_silence_end_the_call() {
     for status in [481, 408, 0] {
