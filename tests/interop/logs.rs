@@ -1,5 +1,7 @@
 //! What `serve` logs, and the configuration file that it finds by itself.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use serde_json::Value;
@@ -268,4 +270,22 @@ fn configuration_in_etc_is_found_unless_another_is_named() {
     let mut server = with_etc(&[OWN, BESIDE], &serve);
     server.wait_for("user 3001");
     server.wait_for("ready; state in");
+}
+
+#[test]
+fn a_secret_that_others_could_read_is_told() {
+    for (mode, told) in [(0o600, false), (0o640, true), (0o604, true)] {
+        let state = tempfile::tempdir().unwrap();
+        let secret = state.path().join("tokens.key");
+        fs::write(&secret, "0f".repeat(16)).unwrap();
+        fs::set_permissions(&secret, Permissions::from_mode(mode)).unwrap();
+        let address = format!("127.0.0.1:{}", free_port());
+        let mut server = offhook::start(&["serve", "--sip", &address, "--state", state.path().to_str().unwrap()]);
+        server.wait_for("ready");
+        let (_, printed) = server.stop("TERM");
+        let warned =
+            printed.lines().any(|line| line.contains("others could read the secret") && line.contains("tokens.key"));
+        assert_eq!(warned, told, "{mode:o}: {printed}");
+        assert_eq!(fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
+    }
 }

@@ -110,7 +110,7 @@ impl Middle {
                     turn.answered(id, Answer::Routes(vec![path(CALLEE)]));
                 }
                 Action::Event(Event::Request { tx, request, origin }) => {
-                    let Ok(arrival) = self.proxy.arrived(&request, &origin) else { continue };
+                    let Ok(arrival) = self.proxy.arrived(&request, &origin, turn.now()) else { continue };
                     let target = if arrival.ours { self.target.clone() } else { way_of(&arrival) };
                     let job = Job {
                         tx,

@@ -25,7 +25,7 @@ use crate::watching;
 impl Switch {
     /// The answer to a request, unless it comes later.
     fn decide(&mut self, tx: ServerTx, request: Arc<Request>, origin: Origin, turn: &mut Turn<'_>) -> Option<Reply> {
-        let role = self.roles.of(&request, &origin);
+        let role = self.roles.of(&request, &origin, turn.now());
         if role != Role::Pbx {
             return self.by_role(role, tx, request, origin, turn);
         }

@@ -8,7 +8,7 @@ use proxy::passing::way_of;
 use proxy::{Arrival, Disposition, Halt, Job, Own, Proxy, ProxyConfig, Vouched};
 use sip::message::{HeaderId, Method, Request, StatusCode, Uri};
 use sip::uas::{self, Capabilities};
-use sip::{Origin, Reply, ServerTx, TextHash, Turn};
+use sip::{Now, Origin, Reply, ServerTx, TextHash, Turn};
 
 use crate::admit::Asking;
 use crate::config::{Authenticate, Config, ProxyRules, Role};
@@ -64,13 +64,13 @@ impl Roles {
 
     /// What the server is for a request: by the domain of its Request-URI. Where anything is passed on, a Route is for the proxy; once that has taken
     /// its own values off (RFC 3261 section 16.4) and it turns out to be for one of our domains, it is that domain's.
-    pub(crate) fn of(&mut self, request: &Request, origin: &Origin) -> Role {
+    pub(crate) fn of(&mut self, request: &Request, origin: &Origin, now: Now) -> Role {
         let Some(proxy) = self.proxy.as_mut().filter(|_| !self.by_domain.is_empty()) else { return self.usual };
         let passes_on = |(_, role): &(String, Role)| matches!(role, Role::Proxy | Role::Stateless | Role::Edge);
         if !request.headers().has(HeaderId::Route) || !self.by_domain.iter().any(passes_on) {
             return request.uri().map_or(self.usual, |uri| self.of_domain(&uri));
         }
-        match proxy.arrived(request, origin) {
+        match proxy.arrived(request, origin, now) {
             Ok(arrival) if arrival.ours || self.registers_through_edge(request, &arrival) => {
                 self.of_domain(&arrival.uri.as_uri())
             }
@@ -112,7 +112,7 @@ impl Switch {
         origin: Origin,
         turn: &mut Turn<'_>,
     ) -> Option<Reply> {
-        let arrival = match self.roles.proxy.as_mut()?.arrived(&request, &origin) {
+        let arrival = match self.roles.proxy.as_mut()?.arrived(&request, &origin, turn.now()) {
             Ok(arrival) => arrival,
             Err(Halt::Asked) => return Some(self.role_options()),
             Err(Halt::Refused(reply)) => return Some(reply.stateless()),
@@ -238,13 +238,14 @@ impl Switch {
     /// 22.1): to others than ours only from where a user has registered, from networks that we trust, and in dialogs that were made
     /// through us. It has no effect there unless its INVITE has come the same way. False when nothing is done with it.
     pub(crate) fn follows(&mut self, request: &Arc<Request>, origin: &Origin, turn: &mut Turn<'_>) -> bool {
-        if self.roles.of(request, origin) != Role::Stateless {
+        if self.roles.of(request, origin, turn.now()) != Role::Stateless {
             return false;
         }
         if *request.method() == Method::Ack && turn.is_acked_here(request) {
             return true;
         }
-        let Some(Ok(arrival)) = self.roles.proxy.as_mut().map(|proxy| proxy.arrived(request, origin)) else {
+        let Some(Ok(arrival)) = self.roles.proxy.as_mut().map(|proxy| proxy.arrived(request, origin, turn.now()))
+        else {
             return false;
         };
         let proven = arrival.within || arrival.registered || self.roles.rules.relay;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -136,7 +137,7 @@ impl Server {
         let studio = crate::studio::start(&config, config.shards.max(1))?;
         let home = crate::bindings::open(&config)?;
         let secret = match &config.state {
-            Some(state) => store::secret::kept(&state.join(SECRET), rand::random())?,
+            Some(state) => secret_in(&state.join(SECRET))?,
             None => rand::random(),
         };
         let rules = digest::ServerConfig {
@@ -208,6 +209,15 @@ pub(crate) fn member(
         Switch::new(given, (digest, offers_md5_among_others), studio, Metrics::new(wire), &seat)
     };
     Ok((looped, make))
+}
+
+/// The secret that is kept at `path`, or drawn now.
+fn secret_in(path: &Path) -> Result<[u8; 16], StartError> {
+    let kept = store::secret::kept(path, rand::random())?;
+    if kept.was_open {
+        tracing::warn!(file = %path.display(), "others could read the secret until now: who has makes proofs of his own; remove the file and start again to have another");
+    }
+    Ok(kept.secret)
 }
 
 /// What a loop's connections may take.

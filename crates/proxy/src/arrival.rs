@@ -26,6 +26,8 @@ pub struct Arrival {
     pub ours: bool,
     /// Whether our own Route value proves that its dialog was made through us.
     pub within: bool,
+    /// The step in which that proof was made, see [`Tokens::dialog_of`].
+    pub(crate) step: Option<u64>,
     /// The flow that our own Route value names (RFC 5626 section 5.3).
     pub flow: Option<Path>,
     /// Whether that value is our Path: its device has registered through us.
@@ -94,7 +96,7 @@ pub fn read(request: &Request, origin: &Origin, own: &Own, tokens: &Tokens) -> R
         Some(Ok(breadth)) if breadth > 0 => breadth,
         Some(_) => return refuse(StatusCode::BAD_REQUEST),
     };
-    let mut way = Way { uri: uri.to_buf(), routes, within: false, flow: None, registered: false };
+    let mut way = Way { uri: uri.to_buf(), routes, step: None, flow: None, registered: false };
     way.undo_strict_router(headers, tokens);
     way.undo_maddr(origin, own)?;
     way.leave_us(headers, own, tokens);
@@ -102,9 +104,9 @@ pub fn read(request: &Request, origin: &Origin, own: &Own, tokens: &Tokens) -> R
     if !ours && !way.uri.as_uri().is_sip() && way.routes.is_empty() && way.flow.is_none() {
         return refuse(StatusCode::UNSUPPORTED_URI_SCHEME);
     }
-    let Way { uri, routes, within, flow, registered } = way;
-    let within = within && Tokens::is_within(request.method());
-    Ok(Arrival { uri, routes, ours, within, flow, registered, hops: hops - 1, breadth, mark })
+    let Way { uri, routes, step, flow, registered } = way;
+    let step = step.filter(|_| Tokens::is_within(request.method()));
+    Ok(Arrival { uri, routes, ours, within: step.is_some(), step, flow, registered, hops: hops - 1, breadth, mark })
 }
 
 /// 420 for whatever a proxy has to know: we know none of it (section 16.3 step 5).
@@ -134,7 +136,7 @@ fn uri_of(route: &str) -> Option<UriBuf> {
 struct Way {
     uri: UriBuf,
     routes: Vec<String>,
-    within: bool,
+    step: Option<u64>,
     flow: Option<Path>,
     registered: bool,
 }
@@ -142,7 +144,7 @@ struct Way {
 impl Way {
     /// A strict router has put our Record-Route into the Request-URI, and what was there behind the last Route.
     fn undo_strict_router(&mut self, headers: &Headers, tokens: &Tokens) {
-        if !is_recorded(&self.uri, headers, tokens) {
+        if recorded(&self.uri, headers, tokens).is_none() {
             return;
         }
         let Some(last) = self.routes.last().and_then(|last| uri_of(last)) else { return };
@@ -178,7 +180,8 @@ impl Way {
         let mut left = 0;
         for route in self.routes.iter().take(2) {
             let Some(uri) = uri_of(route) else { break };
-            let recorded = is_recorded(&uri, headers, tokens);
+            let step = recorded(&uri, headers, tokens);
+            let recorded = step.is_some();
             let uri = uri.as_uri();
             let user = uri.user_unescaped();
             let flow = user.as_deref().filter(|_| !recorded).and_then(|user| tokens.flow_of(user));
@@ -186,7 +189,7 @@ impl Way {
             if !recorded && (left > 0 || flow.is_none() && !own.is(&uri)) {
                 break;
             }
-            self.within |= recorded;
+            self.step = self.step.max(step);
             self.registered = flow.is_some();
             self.flow = flow.or_else(|| user.filter(|_| recorded).and_then(|user| tokens.side_of(&user)));
             left += 1;
@@ -215,9 +218,9 @@ fn without_way(uri: &Uri<'_>) -> Option<UriBuf> {
     format!("{user}{}{params}{headers}", uri.host_text()).parse().ok()
 }
 
-/// Whether a URI is our Record-Route of this dialog.
-fn is_recorded(uri: &UriBuf, headers: &Headers, tokens: &Tokens) -> bool {
-    uri.as_uri().params().get("d").is_some_and(|token| tokens.is_dialog(token, headers))
+/// Where a URI is our Record-Route of this dialog: the step that its token is of.
+fn recorded(uri: &UriBuf, headers: &Headers, tokens: &Tokens) -> Option<u64> {
+    uri.as_uri().params().get("d").and_then(|token| tokens.dialog_of(token, headers))
 }
 
 /// Whether what is behind the origin of a request must be reached by the flow it came by: a stream, or an address that its Contact does not tell.

@@ -14,7 +14,7 @@ use sip::message::{HeaderId, Lines, Method, Request, Response, StatusCode, UriBu
 use sip::outbox::Origin;
 use sip::privacy::Wish;
 use sip::stack::StackError;
-use sip::{ClientTx, Failure, Forward, Hop, IdMap, Identity, PathTo, Record, Reply, ServerTx, Turn};
+use sip::{ClientTx, Failure, Forward, Hop, IdMap, Identity, Now, PathTo, Record, Reply, ServerTx, Turn};
 use smallvec::SmallVec;
 
 use crate::arrival::{self, Arrival, Halt, is_hidden};
@@ -130,7 +130,8 @@ impl Proxy {
     ///
     /// # Errors
     /// See [`arrival::read`].
-    pub fn arrived(&mut self, request: &Request, origin: &Origin) -> Result<Arrival, Halt> {
+    pub fn arrived(&mut self, request: &Request, origin: &Origin, now: Now) -> Result<Arrival, Halt> {
+        self.tokens.set_date(now.wall);
         self.own.reached_at(origin.local);
         arrival::read(request, origin, &self.own, &self.tokens)
     }
@@ -188,7 +189,7 @@ impl Proxy {
 
     /// Passes the ACK of a 2xx on, without state; dropped unless our Record-Route in it shows that its dialog was made through us.
     pub fn ack(&mut self, request: &Arc<Request>, origin: &Origin, turn: &mut Turn<'_>) {
-        let Ok(arrival) = self.arrived(request, origin) else { return };
+        let Ok(arrival) = self.arrived(request, origin, turn.now()) else { return };
         if !arrival.within {
             return;
         }
@@ -552,7 +553,9 @@ pub(crate) fn forward(
         () if makes && makes_dialog(fork.request) => Some(tokens.dialog(headers)),
         // The route set of who watches is that of the NOTIFY (RFC 6665 section 4.4.1): where we are in the way of a subscription all have ours, and
         // else none has (section 4.3).
-        () if arrival.within && *fork.request.method() == Method::Notify => Some(tokens.dialog_of_receiver(headers)),
+        () if arrival.within && *fork.request.method() == Method::Notify => {
+            arrival.step.map(|step| tokens.dialog_of_receiver(headers, step))
+        }
         () => None,
     };
     let record = token.map(|token| {

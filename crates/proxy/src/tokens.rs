@@ -3,7 +3,8 @@
 //! * The *dialog token* shows that a request with this Call-ID and From tag has passed through us and was let in: later requests of the dialog have that
 //!   tag on one side and another on the other side, and are passed on wherever they go. Nobody makes it for a dialog of his own choice by writing us
 //!   into a Route. What it cannot show is that the other tag is a callee's: who has a token may invent one, and whoever gets his request answers it
-//!   with 481 (section 12.2.2). So it counts for no method that has its effect outside a dialog too, see [`Tokens::is_within`].
+//!   with 481 (section 12.2.2). So it counts for no method that has its effect outside a dialog too, see [`Tokens::is_within`], and not for ever: after
+//!   thirty days it opens nothing any more.
 //! * The *flow token* (RFC 5626 section 5.2) names a flow: what arrives with it leaves by that flow.
 //! * The *mark* of a request is in the branch of our Via or, where nothing is kept of it, in a parameter of it: who finds it in a request that arrives has sent this very request (RFC 5393 section 4).
 
@@ -11,14 +12,21 @@ use std::net::{IpAddr, SocketAddr};
 
 use sip::message::{HeaderId, Headers, Method, Request};
 use sip::outbox::Origin;
-use sip::{FlowId, Path, TextHash, Time, Token, Transport};
+use sip::{FlowId, Path, TextHash, Time, Token, Transport, WallTime};
 
 /// Makes and checks them.
 #[derive(Clone, Debug)]
 pub struct Tokens {
     hash: TextHash,
     run: u64,
+    /// Since 1970, in steps of [`STEP`].
+    step: u64,
 }
+
+/// The token of a dialog is good for this many seconds, ten days, the rest of as many again, and as many more as [`KEPT`] says.
+const STEP: u64 = 864_000;
+/// Steps before that of today whose tokens of dialogs still count: a call may last for thirty days at least.
+const KEPT: u64 = 3;
 
 /// A way back is good for this many microseconds, a quarter of an hour, and the rest of as many again: as long as somebody lets it ring.
 const BACK: u64 = 900_000_000;
@@ -29,7 +37,7 @@ const TRANSPORTS: [Transport; 5] = [Transport::Udp, Transport::Tcp, Transport::T
 impl Tokens {
     /// Under this secret.
     pub fn new(secret: [u8; 16]) -> Self {
-        Self { hash: TextHash::new(secret), run: 0 }
+        Self { hash: TextHash::new(secret), run: 0, step: 0 }
     }
 
     /// In this run of the process, which is a random number: for what counts in none but that.
@@ -37,26 +45,34 @@ impl Tokens {
         Self { run, ..self }
     }
 
+    /// The date from here on: what is made has it in it, what is checked must not be older than thirty to forty days.
+    pub fn set_date(&mut self, today: WallTime) {
+        self.step = today.0 / STEP;
+    }
+
     /// The token of the dialog that a request with these header fields makes.
     pub fn dialog(&self, headers: &Headers) -> Token {
-        self.made_by(headers, headers.from_tag().unwrap_or_default())
+        self.made_by(headers, headers.from_tag().unwrap_or_default(), self.step)
     }
 
-    /// The token of the dialog of a NOTIFY: whoever gets it has made that dialog.
-    pub fn dialog_of_receiver(&self, headers: &Headers) -> Token {
-        self.made_by(headers, headers.to_tag().unwrap_or_default())
+    /// The token of the dialog of a NOTIFY: whoever gets it has made that dialog. No younger than the one that has let the NOTIFY in, which was made in
+    /// this step: or who has one renewed it for ever.
+    pub fn dialog_of_receiver(&self, headers: &Headers, step: u64) -> Token {
+        self.made_by(headers, headers.to_tag().unwrap_or_default(), step)
     }
 
-    fn made_by(&self, headers: &Headers, tag: &str) -> Token {
-        Token::from_u64(self.hash.of_all([&b"dialog"[..], headers.call_id().as_bytes(), tag.as_bytes()]))
+    fn made_by(&self, headers: &Headers, tag: &str, step: u64) -> Token {
+        let made = [&b"dialog"[..], headers.call_id().as_bytes(), tag.as_bytes(), &step.to_le_bytes()];
+        Token::from_u64(self.hash.of_all(made))
     }
 
-    /// Whether a text is the token of the dialog that a request with these header fields is of: it has a To tag, and one of its tags is that of the
-    /// caller (RFC 3261 section 12.2).
-    pub fn is_dialog(&self, token: &str, headers: &Headers) -> bool {
-        let Some(to) = headers.to_tag() else { return false };
+    /// The step in which a text was made as the token of the dialog that a request with these header fields is of: it has a To tag, and one of its tags
+    /// is that of the caller (RFC 3261 section 12.2). `None` for what is no such token, of more than thirty to forty days ago, or of the future.
+    pub fn dialog_of(&self, token: &str, headers: &Headers) -> Option<u64> {
+        let to = headers.to_tag()?;
         let from = headers.from_tag().unwrap_or_default();
-        [from, to].iter().any(|tag| token == self.made_by(headers, tag).as_str())
+        let mut steps = (self.step.saturating_sub(KEPT)..=self.step).rev();
+        steps.find(|step| [from, to].iter().any(|tag| token == self.made_by(headers, tag, *step).as_str()))
     }
 
     /// Whether the token of a dialog opens the way for a request of this method. Not for what is done without a dialog just as well: its To tag may be
@@ -256,6 +272,34 @@ mod tests {
         let (back, now) = (before.back(&path, "z9hG4bK1", Time(5)), Time(9));
         assert_eq!(before.back_of(&back, "z9hG4bK1", now), Some(path));
         assert_eq!(after.back_of(&back, "z9hG4bK1", now), None);
+    }
+
+    #[test]
+    fn rfc3261_12_2_the_token_of_a_dialog_is_good_for_thirty_days_and_not_for_forty() {
+        const DAY: u64 = 86_400;
+        let at = |day: u64| {
+            let mut tokens = Tokens::new([1; 16]);
+            tokens.set_date(WallTime(day * DAY));
+            tokens
+        };
+        let invite = request("INVITE sip:b@b SIP/2.0\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\n");
+        let text = "BYE sip:b@b SIP/2.0\nVia: SIP/2.0/UDP a;branch=z9hG4bK2\nTo: <sip:b@b>;tag=2\nFrom: <sip:a@a>;tag=1\nCall-ID: c\nCSeq: 2 BYE\n\n";
+        let bye = match Message::parse(Bytes::from(text.replace('\n', "\r\n")), &Limits::default()) {
+            Ok(Message::Request(request)) => request,
+            other => panic!("{other:?}"),
+        };
+        // Whichever day of its ten it is made on.
+        for made in 20_000..20_010 {
+            let token = at(made).dialog(invite.headers());
+            let counts = |day: u64| at(day).dialog_of(token.as_str(), bye.headers()).is_some();
+            for later in 0..=30 {
+                assert!(counts(made + later), "{made}, {later} days on");
+            }
+            for later in [40, 41, 400, 40_000] {
+                assert!(!counts(made + later), "{made}, {later} days on");
+            }
+            assert!(!counts(made - 10), "{made}, of the future");
+        }
     }
 
     #[test]

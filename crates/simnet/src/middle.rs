@@ -25,7 +25,7 @@ impl Middle {
 
     fn passed(&mut self, event: Event, turn: &mut Turn<'_>) {
         let Event::Request { tx, request, origin } = event else { return };
-        let reply = match self.proxy.arrived(&request, &origin) {
+        let reply = match self.proxy.arrived(&request, &origin, turn.now()) {
             Err(Halt::Refused(reply)) => Some(*reply),
             Err(Halt::Asked) => Some(Reply::new(StatusCode::OK)),
             Ok(arrival) => {

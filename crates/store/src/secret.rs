@@ -11,37 +11,47 @@ use crate::files::{beside, folder, open_private, sync_folder};
 /// Octets of a secret.
 const LENGTH: usize = 16;
 
+/// A secret, see [`kept`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its octets.
+    pub secret: [u8; LENGTH],
+    /// Others had the right to read its file until now: who has read it knows it.
+    pub was_open: bool,
+}
+
 /// The secret in the file at `path`: 32 hexadecimal digits. Where there is none, `fresh` is kept there, mode 0600, in a directory that is made with mode 0700. Of several who
-/// come at the same time one has drawn it for all.
+/// come at the same time one has drawn it for all. Where others may read it, that right is taken back.
 ///
 /// # Errors
 /// The file holds something else, which is left alone; the system refuses.
-pub fn kept(path: &Path, fresh: [u8; LENGTH]) -> Result<[u8; LENGTH], StoreError> {
-    if let Some(secret) = read(path)? {
-        return Ok(secret);
+pub fn kept(path: &Path, fresh: [u8; LENGTH]) -> Result<Kept, StoreError> {
+    if let Some(kept) = read(path)? {
+        return Ok(kept);
     }
     write(path, fresh)?;
-    Ok(read(path)?.unwrap_or(fresh))
+    Ok(read(path)?.unwrap_or(Kept { secret: fresh, was_open: false }))
 }
 
-fn read(path: &Path) -> Result<Option<[u8; LENGTH]>, StoreError> {
+fn read(path: &Path) -> Result<Option<Kept>, StoreError> {
     match fs::read(path) {
         Ok(text) => {
             let secret = parsed(&text).ok_or_else(|| StoreError::Secret { path: path.to_owned() })?;
-            only_ours(path).map_err(|why| StoreError::io("set mode 0600 of", path, why))?;
-            Ok(Some(secret))
+            let was_open = only_ours(path).map_err(|why| StoreError::io("set mode 0600 of", path, why))?;
+            Ok(Some(Kept { secret, was_open }))
         }
         Err(why) if why.kind() == ErrorKind::NotFound => Ok(None),
         Err(why) => Err(StoreError::io("read", path, why)),
     }
 }
 
-/// Takes back the right of others to read a file, where they have it.
-fn only_ours(path: &Path) -> io::Result<()> {
-    match fs::metadata(path)?.permissions().mode() & 0o077 {
-        0 => Ok(()),
-        _ => fs::set_permissions(path, Permissions::from_mode(0o600)),
+/// Takes back the right of others to read a file; whether they had it.
+fn only_ours(path: &Path) -> io::Result<bool> {
+    let is_open = fs::metadata(path)?.permissions().mode() & 0o077 != 0;
+    if is_open {
+        fs::set_permissions(path, Permissions::from_mode(0o600))?;
     }
+    Ok(is_open)
 }
 
 fn parsed(text: &[u8]) -> Option<[u8; LENGTH]> {
@@ -82,11 +92,11 @@ mod tests {
         let state = folder.path().join("state");
         let path = state.join("tokens.key");
         let first = [0x0f, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0xff];
-        assert_eq!(kept(&path, first).unwrap(), first);
-        assert_eq!(kept(&path, [9; 16]).unwrap(), first);
+        assert_eq!(kept(&path, first).unwrap().secret, first);
+        assert_eq!(kept(&path, [9; 16]).unwrap().secret, first);
         assert_eq!(fs::read_to_string(&path).unwrap(), "0f0102030405060708090a0b0c0d0eff\n");
         assert_eq!(fs::read_dir(&state).unwrap().count(), 1, "nothing else is left");
-        assert_eq!(kept(&folder.path().join("other/tokens.key"), [9; 16]).unwrap(), [9; 16]);
+        assert_eq!(kept(&folder.path().join("other/tokens.key"), [9; 16]).unwrap().secret, [9; 16]);
     }
 
     #[test]
@@ -94,11 +104,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state/tokens.key");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        kept(&path, [1; 16]).unwrap();
+        assert!(!kept(&path, [1; 16]).unwrap().was_open);
+        assert!(!kept(&path, [2; 16]).unwrap().was_open);
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(kept(&path, [2; 16]).unwrap(), [1; 16]);
+        assert_eq!(kept(&path, [2; 16]).unwrap(), Kept { secret: [1; 16], was_open: true });
         assert_eq!(mode(&path), 0o600);
+        assert!(!kept(&path, [2; 16]).unwrap().was_open);
     }
 
     #[test]
@@ -115,7 +127,7 @@ mod tests {
         }
         // One digit more or less decides.
         fs::write(&path, "0".repeat(32)).unwrap();
-        assert_eq!(kept(&path, [1; 16]).unwrap(), [0; 16]);
+        assert_eq!(kept(&path, [1; 16]).unwrap().secret, [0; 16]);
     }
 
     #[test]
@@ -127,7 +139,7 @@ mod tests {
                 .map(|own| {
                     scope.spawn({
                         let path = &path;
-                        move || kept(path, [own; 16]).unwrap()
+                        move || kept(path, [own; 16]).unwrap().secret
                     })
                 })
                 .collect();

@@ -89,7 +89,7 @@ impl Desk {
     }
 
     fn turn(&mut self, act: impl FnOnce(&mut Proxy, &mut Turn<'_>)) {
-        let now = Now { mono: self.now, wall: WallTime(0) };
+        let now = Now { mono: self.now, wall: WallTime(self.now.0 / 1_000_000) };
         act(&mut self.proxy, &mut self.stack.at(now, &mut self.out));
         while let Some(action) = self.out.pop() {
             let mut turn = self.stack.at(now, &mut self.out);
@@ -202,7 +202,7 @@ impl Proxy {
     fn event(&mut self, event: Event, targets: &[Target], (trusted, edge): (bool, bool), turn: &mut Turn<'_>) {
         match event {
             Event::Request { tx, request, origin } => {
-                let reply = match self.arrived(&request, &origin) {
+                let reply = match self.arrived(&request, &origin, turn.now()) {
                     Err(Halt::Refused(reply)) => Some(*reply),
                     Err(Halt::Asked) => Some(Reply::new(StatusCode::OK)),
                     Ok(arrival) => {

@@ -113,7 +113,7 @@ impl Desk {
             Event::StrayResponse { response } => return proxy.response_stateless(&response, turn),
             _ => return,
         };
-        let arrival = match proxy.arrived(&request, &origin) {
+        let arrival = match proxy.arrived(&request, &origin, turn.now()) {
             Ok(arrival) => arrival,
             Err(Halt::Refused(reply)) => {
                 return tx.into_iter().for_each(|tx| turn.respond(tx, *reply.clone()).expect("an open request"));

@@ -181,6 +181,32 @@ fn rfc3261_16_7_nobody_is_passed_on_by_writing_us_into_a_route() {
     desk.silent();
 }
 
+/// Who has a proof has none that is younger by having us pass a NOTIFY on.
+#[test]
+fn rfc6665_4_3_the_proof_in_a_notify_is_as_old_as_that_of_its_dialog() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let mut desk = Desk::to(&[(3, 1_000)]);
+    desk.hears(2, &request("SUBSCRIBE", "sip:b@home.example", "1", "Event: presence\n"));
+    let passed = desk.next(3, "SUBSCRIBE");
+    desk.answers(3, &passed, 200, "");
+    desk.next(2, "SIP/2.0 200");
+    let first = passed.value(HeaderId::RecordRoute);
+    let told = |desk: &mut Desk, days: u32| {
+        desk.passes(DAY * days);
+        let notify = request("NOTIFY", "sip:a@192.0.2.2", &format!("of{days}"), &format!("Route: {first}\n"));
+        let notify = notify.replace("From: <sip:a@192.0.2.2>;tag=a", "From: <sip:b@home.example>;tag=of3");
+        let notify = notify.replace("Contact: <sip:a@192.0.2.2>", "Contact: <sip:b@192.0.2.3>");
+        desk.hears(3, &notify.replace("To: <sip:b@home.example>", "To: <sip:a@192.0.2.2>;tag=a"));
+        let notify = desk.next(2, "NOTIFY");
+        desk.answers(2, &notify, 200, "");
+        desk.next(3, "SIP/2.0 200");
+        notify.all(HeaderId::RecordRoute)
+    };
+    assert_eq!(told(&mut desk, 0), [first.as_str()]);
+    assert_eq!(told(&mut desk, 25), [first.as_str()], "no younger than that which let it in");
+    assert!(told(&mut desk, 16).is_empty(), "too old to show anything");
+}
+
 #[test]
 fn rfc4320_4_2_a_request_that_nobody_answers_gets_no_408() {
     let mut desk = Desk::to(&[(3, 1_000)]);
