@@ -9,6 +9,7 @@ use quick_xml::reader::Reader;
 mod writing;
 
 pub(crate) use writing::Writer;
+pub use writing::length_written;
 
 /// Most octets of a document.
 pub const MAX_OCTETS: usize = 65_536;

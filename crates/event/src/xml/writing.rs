@@ -76,6 +76,13 @@ impl Writer {
     }
 }
 
+/// Octets that a text takes in a document.
+pub fn length_written(text: &str) -> usize {
+    let mut out = String::new();
+    escape(&mut out, text);
+    out.len()
+}
+
 /// What XML cannot have at all is left out.
 fn escape(out: &mut String, text: &str) {
     for one in text.chars() {

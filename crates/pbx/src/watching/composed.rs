@@ -8,7 +8,7 @@ use event::presence::{Presence, Tuple};
 const MOST_TUPLES: usize = 32;
 /// Most that he is said to be doing, to feel, and to be at.
 const MOST_ACTIVITIES: usize = 16;
-/// Most octets of text in all that.
+/// Most octets of text in all that, as it is written: over UDP a NOTIFY has no more than 65,507 for all.
 const MOST_OCTETS: usize = 16_384;
 
 /// One presence of all that was published, within limits: what exceeds them is left out.
@@ -16,16 +16,20 @@ pub(super) fn together(bodies: &[Vec<u8>]) -> Presence {
     let mut whole = Presence::default();
     let mut octets = 0;
     let mut fits = |texts: &[Option<&String>]| {
-        octets += texts.iter().flatten().map(|text| text.len()).sum::<usize>();
-        octets <= MOST_OCTETS
+        let more = octets + texts.iter().flatten().map(|text| event::xml::length_written(text)).sum::<usize>();
+        let fits = more <= MOST_OCTETS;
+        if fits {
+            octets = more;
+        }
+        fits
     };
     for one in bodies.iter().filter_map(|body| Presence::read(body).ok()) {
         whole.note = whole.note.or(one.note.filter(|note| fits(&[Some(note)])));
         for tuple in one.tuples {
-            if whole.tuples.len() < MOST_TUPLES
-                && fits(&[Some(&tuple.id), tuple.contact.as_ref(), tuple.note.as_ref(), tuple.timestamp.as_ref()])
-                && fits(&[tuple.device.as_ref(), tuple.class.as_ref()])
-            {
+            let Tuple { id, contact, note, timestamp, device, class, .. } = &tuple;
+            let texts =
+                [Some(id), contact.as_ref(), note.as_ref(), timestamp.as_ref(), device.as_ref(), class.as_ref()];
+            if whole.tuples.len() < MOST_TUPLES && fits(&texts) {
                 whole.tuples.push(tuple);
             }
         }
@@ -35,7 +39,8 @@ pub(super) fn together(bodies: &[Vec<u8>]) -> Presence {
         ours.sphere = ours.sphere.take().or(told.sphere.filter(|text| fits(&[Some(text)])));
         if ours.input.as_ref().is_none_or(|input| !input.active && told.input.as_ref().is_some_and(|told| told.active))
         {
-            ours.input = told.input.filter(|input| fits(&[input.last.as_ref()]));
+            let input = told.input.filter(|input| fits(&[input.last.as_ref()]));
+            ours.input = input.or(ours.input.take());
         }
         let lists =
             [(&mut whole.activities, one.activities), (&mut ours.moods, told.moods), (&mut ours.places, told.places)];
@@ -80,7 +85,12 @@ mod tests {
         assert_eq!((whole.tuples.len(), whole.activities.len()), (MOST_TUPLES, MOST_ACTIVITIES));
         assert!(whole.write().len() < 2 * MOST_OCTETS, "{}", whole.write().len());
         let texts = document(&format!("<tuple><note>{}</note></tuple>", "x".repeat(10_000)));
-        assert_eq!(together(&vec![texts; 10]).tuples.len(), 1);
+        assert_eq!(together(&vec![texts.clone(); 10]).tuples.len(), 1);
+        // What does not fit takes no room from what does, and counts as it is written.
+        let quoted = document(&format!("<note>{}</note>", "\"".repeat(3_000)));
+        let short = document("<tuple id='short'/>");
+        let whole = together(&[texts.clone(), texts, quoted, short]);
+        assert_eq!((whole.tuples.len(), whole.tuples[1].id.as_str(), whole.note), (2, "short", None));
     }
 
     #[test]
@@ -101,11 +111,13 @@ mod tests {
             "<class>a</class><mood><happy/></mood><sphere><work/></sphere><user-input last-input='x'>idle</user-input>",
         );
         let active = person("<class>b</class><mood><happy/><hot/></mood><user-input>active</user-input>");
-        for bodies in [[idle.clone(), active.clone()], [active, idle]] {
+        for bodies in [[idle.clone(), active.clone()], [active, idle.clone()]] {
             let whole = together(&bodies).person;
             assert_eq!((whole.moods.len(), whole.sphere.as_deref()), (2, Some("work")));
             assert!(whole.input.is_some_and(|input| input.active && input.last.is_none()), "{bodies:?}");
         }
+        let longer = person(&format!("<user-input last-input='{}'>active</user-input>", "x".repeat(17_000)));
+        assert!(together(&[idle, longer]).person.input.is_some_and(|input| !input.active), "what is known stays");
         let names: String = ('a'..='z').map(|letter| format!("<place-{letter}/>")).collect();
         let many = person(&format!("<mood>{names}</mood><place-type>{names}</place-type>"));
         let whole = together(&[many.clone(), many]).person;
