@@ -82,16 +82,19 @@ pub(super) enum Right {
     Silence,
     /// One of these, and there must be some.
     Codes(&'static [u16]),
+    /// The first, which must be there; and the second, where it is too much.
+    Mostly(u16, u16),
 }
 
 impl Right {
     /// What is wrong with what was told.
     pub(super) fn wrong(self, told: &Told) -> Option<String> {
-        let (codes, is_due) = match self {
+        let (codes, is_missing) = match self {
             Self::Silence => (&[CLOSED][..], false),
-            Self::Codes(codes) => (codes, true),
+            Self::Codes(codes) => (codes, told.is_empty()),
+            Self::Mostly(due, may) => (&[due, may][..], !told.contains_key(&due)),
         };
-        let is_wrong = told.keys().any(|code| !codes.contains(code)) || is_due && told.is_empty();
+        let is_wrong = is_missing || told.keys().any(|code| !codes.contains(code));
         is_wrong.then(|| format!("told {told:?} where {self:?} is due"))
     }
 }

@@ -40,7 +40,7 @@ fn ta15_remote_bye() {
     assert!(phone.run(call.stats()).is_some());
     let bye = callee.within(&invite, "BYE", 1);
     assert_eq!(callee.wire().code_of(&bye), 200);
-    assert!(ear.falls_silent(), "packets later than 100 ms after the BYE");
+    assert!(ear.falls_silent_within(Duration::from_millis(100)), "packets later than 100 ms after the BYE");
     let ended = phone.run(call.ended());
     assert_eq!((ended.by, ended.code, phone.calls()), (EndedBy::Peer, 200, 0));
     assert!(phone.run(call.stats()).is_none(), "there is nothing to report on any longer");

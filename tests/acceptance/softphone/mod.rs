@@ -16,7 +16,7 @@ use std::future::Future;
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use ua::{Builder, Call, Dialing, Direction, Endpoint, IncomingCall, Timers};
@@ -142,6 +142,9 @@ fn described(port: u16, version: u32, attribute: &str) -> String {
     )
 }
 
+/// Nobody is heard any more: twenty times as long as from one packet to the next.
+const QUIET: Duration = Duration::from_millis(400);
+
 /// Where a peer hears what is said to it.
 struct Ear {
     socket: UdpSocket,
@@ -169,14 +172,24 @@ impl Ear {
         self.packet(PATIENCE).expect("an RTP packet")
     }
 
-    /// Takes what is on its way, and says whether more comes after that.
+    /// Whether no packet comes for twenty times as long as from one to the next, sooner or later.
     fn falls_silent(&self) -> bool {
-        let (grace, quiet) = (Duration::from_millis(100), Duration::from_millis(400));
-        let end = std::time::Instant::now() + grace;
-        while std::time::Instant::now() < end {
-            self.packet(end.saturating_duration_since(std::time::Instant::now()).max(Duration::from_millis(1)));
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if self.packet(QUIET).is_none() {
+                return true;
+            }
         }
-        self.packet(quiet).is_none()
+        false
+    }
+
+    /// Takes what is on its way for so long, and says whether more comes after that.
+    fn falls_silent_within(&self, grace: Duration) -> bool {
+        let end = Instant::now() + grace;
+        while Instant::now() < end {
+            self.packet(end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)));
+        }
+        self.packet(QUIET).is_none()
     }
 }
 

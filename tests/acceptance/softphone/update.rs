@@ -220,6 +220,7 @@ fn ta36_who_has_answered_early_and_picks_up_is_heard_and_not_who_came_after_him(
         let (dialing, invite) = early(&phone, &mut callee, &ears[0], TAKES);
         let first = callee.wire().tag.clone();
         another_answers(&mut callee, &invite, &ears[1]);
+        assert!(ears[0].falls_silent(), "whom the audio has to come back to");
         callee.wire().tag = if is_silent { "silent".to_owned() } else { first };
         callee.wire().reply(&invite, "200 OK", "", "");
         let answered = phone.run(dialing.answer());

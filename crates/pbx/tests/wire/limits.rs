@@ -49,7 +49,7 @@ fn ended_after(said: &[u8], change: impl Fn(&mut Limits)) -> Duration {
     silent.write_all(said).unwrap();
     while !is_ended(&mut silent) {
         ping(&mut other);
-        assert!(begun.elapsed() < Duration::from_secs(10), "it stands");
+        assert!(begun.elapsed() < Duration::from_secs(20), "it stands");
     }
     let took = begun.elapsed();
     ping(&mut other);
@@ -58,7 +58,7 @@ fn ended_after(said: &[u8], change: impl Fn(&mut Limits)) -> Duration {
 
 #[test]
 fn silent_connections_and_messages_without_end_are_ended_in_the_time_that_is_set() {
-    let (set, late) = (Duration::from_millis(900), Duration::from_secs(5));
+    let (set, late) = (Duration::from_secs(3), Duration::from_secs(9));
     let took = ended_after(b"", |limits| limits.idle = set);
     assert!((set..late).contains(&took), "{took:?}");
     let took = ended_after(b"OPTIONS sip:", |limits| limits.message_time = set);
