@@ -82,7 +82,8 @@ impl Fault {
 
     /// Says of whom it is.
     pub(crate) fn of(mut self, target: &str) -> Self {
-        if !self.what.contains(target) {
+        let target = ua::shown_address(target);
+        if !self.what.contains(&*target) {
             self.what = format!("{target}: {}", self.what);
         }
         self

@@ -99,7 +99,7 @@ pub use publication::{Publication, Published};
 pub use recorder::{Recorded, Recording};
 pub use referral::Referral;
 pub use registration::{Flow, Registration};
-pub use request::uri as read_address;
+pub use request::{shown as shown_address, uri as read_address};
 pub use sip::invite::{NamedDialog, SessionTimer};
 pub use sip::{Timers, Transport};
 pub use sound::Audio;

@@ -1,5 +1,6 @@
 //! Who we say we are, where we stand, and requests outside of calls.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use net::Sources;
@@ -72,22 +73,35 @@ impl Identity {
     }
 }
 
+/// What was given for an address, as it may be shown: without what may be a password though no `sip:` says so.
+pub fn shown(given: &str) -> Cow<'_, str> {
+    match of_another_scheme(given) {
+        Some((scheme, host)) => format!("{scheme}:...@{host}").into(),
+        None => given.into(),
+    }
+}
+
+/// Of a text that has a colon before its host and no scheme that is ours: what stands before the colon, and the host.
+fn of_another_scheme(given: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = given.split_once(':').filter(|_| !is_known(given))?;
+    Some((scheme, rest.rsplit_once('@')?.1))
+}
+
+fn is_known(given: &str) -> bool {
+    let begins = |scheme: &str| given.get(..scheme.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(scheme));
+    ["sip:", "sips:", "tel:"].into_iter().any(begins)
+}
+
 /// Reads an address as calls, messages and accounts take it: a URI, or a host or user at a host without a scheme.
 ///
 /// # Errors
 /// [`CallError::BadUri`]: what cannot be read, what is no SIP address, and what only a transport would reach that endpoints do not have.
 pub fn uri(given: &str) -> Result<UriBuf, CallError> {
     let given = given.trim();
-    let lower = given.to_ascii_lowercase();
-    let known = ["sip:", "sips:", "tel:"].iter().any(|scheme| lower.starts_with(scheme));
-    let whole = if known { given.to_owned() } else { format!("sip:{given}") };
+    let whole = if is_known(given) { given.to_owned() } else { format!("sip:{given}") };
     let bad = |why: String| CallError::BadUri { uri: whole.clone(), why };
     // `mailto:bob@example.com` is no user of that name with a password, whatever stands before the colon.
-    if !known
-        && let Some((scheme, rest)) = given.split_once(':')
-        && let Some((_, host)) = rest.rsplit_once('@')
-    {
-        // It may be a password after all, which is shown nowhere.
+    if let Some((scheme, host)) = of_another_scheme(given) {
         let uri = format!("{scheme}:...@{host}");
         let why = format!(
             "{scheme} is no scheme of an address that can be called; sip and sips are, and a user with a password is written with sip: before him"
@@ -249,6 +263,7 @@ mod tests {
                 matches!(told, Err(why) if why.contains("written with sip:") && !why.contains("secret")),
                 "{given}: {refused:?}"
             );
+            assert!(shown(given).contains(":...@") && !shown(given).contains("secret"), "{given}");
         }
         for (given, whole) in [
             ("bob@example.com", "sip:bob@example.com"),
