@@ -11,12 +11,15 @@ mod bridge;
 mod count;
 mod figure;
 mod guard;
+mod host;
 mod null;
 #[path = "../../crates/sip/tests/oracle/slow.rs"]
 mod oracle;
 mod page;
 mod parse;
 mod phone;
+#[path = "../../xtask/src/processors.rs"]
+mod processors;
 mod proxy;
 mod register;
 mod registrar;

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::figure::{Bound, Check, Figure, Peer, Report, Row};
+use crate::host::Host;
 use crate::phone::{Device, Line};
 use crate::server::{Server, data, load, offhook, settings, status, this_program, with_folder};
 
@@ -67,29 +68,31 @@ fn measured_in(place: &Path) -> Result<Report, String> {
     let (address, callee) = (format!("127.0.0.1:{PORT}"), format!("127.0.0.1:{CALLEE}"));
     let null: &[&str] = &[&here, "null-proxy", &address, &callee];
     let (mut rows, mut checks, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+    let mut host = Host::default();
     for Load { name, calls, arguments, bound, expected } in LOADS {
         let mut figures = [const { Vec::new() }; 5];
         let mut lost = [const { Vec::new() }; 5];
         let (mut right, mut crossed) = (Ok(()), Figure::default());
         for _ in 0..RUNS {
             for (which, server) in [ours, two, blank, &kamailio, null].into_iter().enumerate() {
-                let running = Server::start(server, PORT)?;
-                let _callee = Callee::start()?;
-                if which < 3 {
-                    register()?;
-                }
-                let measured = a_call(&running, calls, arguments);
-                let (us, failed) = measured.map_err(|why| format!("{}: {why}", server.join(" ")))?;
-                if which == 1 {
-                    crossed.0.push(handed_over(&state)? / f64::from(calls + WARM));
-                }
+                let is_ours = which < 3;
+                let ((us, failed), handed_over, passes_on) = host.undisturbed(|| {
+                    let running = Server::start(server, PORT)?;
+                    let _callee = Callee::start()?;
+                    if is_ours {
+                        register()?;
+                    }
+                    let measured = a_call(&running, calls, arguments);
+                    let measured = measured.map_err(|why| format!("{}: {why}", server.join(" ")))?;
+                    let handed_over = if which == 1 { Some(handed_over(&state)?) } else { None };
+                    Ok((measured, handed_over, if is_ours { passes_on(&state) } else { Ok(()) }))
+                })?;
+                crossed.0.extend(handed_over.map(|messages| messages / f64::from(calls + WARM)));
                 if let (Some(figures), Some(lost)) = (figures.get_mut(which), lost.get_mut(which)) {
                     figures.push(us);
                     lost.push(f64::from(failed));
                 }
-                if which < 3 {
-                    right = right.and(passes_on(&state));
-                }
+                right = right.and(passes_on);
             }
         }
         let what = "a request to nobody is 404, one of no hops 483, one to others 403, and the binding stands";
@@ -142,6 +145,7 @@ fn measured_in(place: &Path) -> Result<Report, String> {
             bound: Bound::Units(0.0),
         });
     }
+    notes.push(host.note());
     Ok(Report { name: "proxy", rows, notes, checks })
 }
 

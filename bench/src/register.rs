@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::figure::{Bound, Check, Figure, Peer, Report, Row};
+use crate::host::Host;
 use crate::server::{Server, data, load, offhook, settings, this_program, with_folder};
 
 pub(crate) const PORT: u16 = 15_780;
@@ -110,19 +111,22 @@ fn started(command: &[String]) -> Result<Server, String> {
 
 fn measured_in(place: &Path) -> Result<Report, String> {
     let setting = Setting::new(place, USERS)?;
-    let (mut rows, mut checks) = (Vec::new(), Vec::new());
+    let (mut rows, mut checks, mut host) = (Vec::new(), Vec::new(), Host::default());
     for Load { name, registrations, arguments, expected } in LOADS {
         let mut figures = [const { Vec::new() }; 3];
         let mut right = Ok(());
         for _ in 0..RUNS {
             let servers = [&setting.ours, &setting.kamailio, &setting.null];
             for (which, (server, figures)) in servers.into_iter().zip(&mut figures).enumerate() {
-                let running = started(server)?;
-                let us = a_registration(&running, &setting.users, registrations, arguments);
-                figures.push(us.map_err(|why| format!("{}: {why}", server.join(" ")))?);
-                if which == 0 {
-                    right = right.and(scenario::registered(PORT, &setting.state, USERS));
-                }
+                let (us, registered) = host.undisturbed(|| {
+                    let running = started(server)?;
+                    let us = a_registration(&running, &setting.users, registrations, arguments);
+                    let us = us.map_err(|why| format!("{}: {why}", server.join(" ")))?;
+                    let is_ours = which == 0;
+                    Ok((us, if is_ours { scenario::registered(PORT, &setting.state, USERS) } else { Ok(()) }))
+                })?;
+                figures.push(us);
+                right = right.and(registered);
             }
         }
         let [ours, peer, null] = figures.map(Figure);
@@ -173,7 +177,7 @@ fn measured_in(place: &Path) -> Result<Report, String> {
         null: Some(Figure(with_none)),
         bound: Bound::Units(1_000.0),
     });
-    Ok(Report { name: "register", rows, notes: Vec::new(), checks })
+    Ok(Report { name: "register", rows, notes: vec![host.note()], checks })
 }
 
 /// CPU microseconds a registration, after a warm-up that does not count.

@@ -4,6 +4,7 @@
 mod standing;
 
 use crate::figure::{Bound, Check, Figure, Peer, Report, Row};
+use crate::host::Host;
 use crate::server::{Server, load, offhook, this_program};
 
 const PORT: u16 = 15_760;
@@ -42,20 +43,23 @@ pub(crate) fn run() -> Result<Report, String> {
     let at_once: &[&str] = &[&ours, "answer", "--sip", &address];
     let late: &[&str] = &[&ours, "answer", "--sip", &address, "--trying-ms", "200"];
     let servers: [&[&str]; 4] = [at_once, late, &sipp, &[&here, "null-uas", &address]];
-    let (mut rows, mut checks) = (Vec::new(), Vec::new());
+    let (mut rows, mut checks, mut host) = (Vec::new(), Vec::new(), Host::default());
     for Load { name, calls, arguments, bound, expected } in LOADS {
         let mut figures = [const { Vec::new() }; 4];
         let mut lost = [const { Vec::new() }; 4];
         let mut right = [Ok(()), Ok(())];
         for _ in 0..RUNS {
             for (which, (server, figures)) in servers.iter().zip(&mut figures).enumerate() {
-                let running = Server::start(server, PORT)?;
-                let measured = a_call(&running, &address, calls, arguments);
-                let (us, failed) = measured.map_err(|why| format!("{}: {why}", server.join(" ")))?;
+                let ((us, failed), whole) = host.undisturbed(|| {
+                    let running = Server::start(server, PORT)?;
+                    let measured = a_call(&running, &address, calls, arguments);
+                    let measured = measured.map_err(|why| format!("{}: {why}", server.join(" ")))?;
+                    let is_ours = which < right.len();
+                    Ok((measured, if is_ours { standing::a_whole_call(PORT, which == 0) } else { Ok(()) }))
+                })?;
                 figures.push(us);
                 lost[which].push(f64::from(failed));
                 if let Some(right) = right.get_mut(which) {
-                    let whole = standing::a_whole_call(PORT, which == 0);
                     *right = std::mem::replace(right, Ok(())).and(whole);
                 }
             }
@@ -89,7 +93,7 @@ pub(crate) fn run() -> Result<Report, String> {
     let (standing, check) = standing::measured(at_once, &sipp, PORT)?;
     rows.extend(standing);
     checks.push(check);
-    let notes = vec!["a 100 (Trying) is one message more; SIPp and the null server send none".to_owned()];
+    let notes = vec!["a 100 (Trying) is one message more; SIPp and the null server send none".to_owned(), host.note()];
     Ok(Report { name: "uas", rows, notes, checks })
 }
 

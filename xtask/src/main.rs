@@ -18,6 +18,7 @@ mod mutants;
 mod node_modules;
 mod peers;
 mod process;
+mod processors;
 mod rfc;
 mod security;
 mod size;
