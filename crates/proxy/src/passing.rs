@@ -208,6 +208,7 @@ impl Proxy {
             record: None,
             path: None,
             identity: Identity::Withheld,
+            prioritized: false,
             authorized: self.config.realm.clone(),
         };
         // Without room or a way it is lost, like any datagram: the 2xx comes again, and so does the ACK.
@@ -426,7 +427,8 @@ impl Fork {
     fn original(&self, trusted: bool) -> Original<'_> {
         let Self { request, origin, arrival, tx, edge, .. } = self;
         let identity = identity(&self.vouched, self.wish, request, trusted);
-        Original { request, origin, arrival, tx: Some(*tx), edge: *edge, identity }
+        let prioritized = self.vouched == Vouched::Peer;
+        Original { request, origin, arrival, tx: Some(*tx), edge: *edge, identity, prioritized }
     }
 
     /// What a response that goes back tells of what it asserts of who answers: from whom we trust, to whom we trust all, to others what they may know.
@@ -505,6 +507,8 @@ pub(crate) struct Original<'a> {
     pub(crate) edge: bool,
     /// What a copy tells of who calls.
     pub(crate) identity: Identity,
+    /// What it says of its urgency is believed.
+    pub(crate) prioritized: bool,
 }
 
 /// What the sender of a request wants to be kept from others: nothing that matters where nobody vouches for anything.
@@ -579,6 +583,7 @@ pub(crate) fn forward(
         via: None,
         record,
         identity: fork.identity.clone(),
+        prioritized: fork.prioritized,
         path: fork.edge.then(|| path_to(fork, tokens)).flatten(),
         // At the edge they are for the home of the domain, whose realm may have the same name.
         authorized: config.realm.clone().filter(|_| !fork.edge),

@@ -41,7 +41,7 @@ impl Proxy {
         let best = targets.into_iter().reduce(|best, other| if other.q > best.q { other } else { best });
         let target = best.ok_or_else(|| refused(StatusCode::TEMPORARILY_UNAVAILABLE))?;
         let identity = identity(vouched, wish(vouched, request), request, target.trusted);
-        let original = Original { request, origin, arrival, tx: None, edge: false, identity };
+        let original = Original { request, origin, arrival, tx: None, edge: false, identity, prioritized: false };
         let breadth = arrival.breadth.min(self.config.max_breadth);
         let branch = turn.stateless_branch(request);
         let back = self.tokens.back(&turn.way_back(request, origin), &branch, turn.now().mono);

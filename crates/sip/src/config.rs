@@ -142,11 +142,12 @@ impl Config {
 }
 
 /// Overload control of one hop (RFC 7339), by the algorithm `loss` (section 7). Each request tells the next hop that we hear it; a share of those that would go
-/// to a server that asks for less is left out, those in dialogs and calls for help last. Who tells us so himself is asked for less as long as limits
-/// are reached here, and a 503 for want of room has no Retry-After (section 5.10.2).
+/// to a server that asks for less is left out, those in dialogs and calls for help last; ACK, CANCEL, BYE, PRACK and what refreshes a session never are. Who tells us
+/// so himself is asked for less as long as limits are reached here, and a 503 for want of room has no Retry-After (section 5.10.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overload {
-    /// Most servers at a time whose word is remembered, a minute at most; the one whose word is over first goes for another. 256.
+    /// Most servers at a time whose word is remembered, a minute at most. Beyond that, of the host with the most ports the one whose word is over first goes for
+    /// another. 256.
     pub max_servers: usize,
 }
 

@@ -40,6 +40,8 @@ pub struct Forward {
     pub path: Option<PathTo>,
     /// Whether it tells who the caller is asserted to be (RFC 3325).
     pub identity: Identity,
+    /// Its Resource-Priority counts where it may be left out (RFC 7339 section 5.10.1): it comes from somebody who may say so (RFC 4412 section 11).
+    pub prioritized: bool,
     /// The realm whose credentials were for us: they go no further, those for others do (RFC 3261 section 22.3).
     pub authorized: Option<Arc<str>>,
 }

@@ -2,7 +2,7 @@
 //! (section 7), the only one that everybody has to speak.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::config::Config;
@@ -16,6 +16,9 @@ const USUAL: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(60);
 /// What has been sent counts half after so many requests, so that the mix is that of now.
 const MIX: u32 = 200;
+/// What is taken for the mix before anything has been counted: four of five requests may be left out (the default of RFC 7339 section 7.2). Begun with nothing, the
+/// first request would be all that there is, and with it one that is kept would be drawn at the full rate.
+const USUAL_MIX: (u32, u32) = (MIX / 5 * 4, MIX / 5);
 /// What is drawn for a request is below this.
 pub(crate) const DRAWN: u64 = 10_000;
 
@@ -114,7 +117,12 @@ impl Throttles {
         self.of.is_empty()
     }
 
-    /// A response came from there. So many servers are remembered; the one whose word is over first goes for another.
+    /// It has asked for something, which may be over.
+    pub(crate) fn has(&self, key: SocketAddr) -> bool {
+        self.of.contains_key(&key)
+    }
+
+    /// A response came from there. So many servers are remembered; beyond that one goes for another, see [`Throttles::first_to_go`].
     pub(crate) fn heard(&mut self, key: SocketAddr, now: Time, feedback: Feedback, most: usize) {
         let known = self.of.get(&key).filter(|asked| now < asked.until);
         // What comes late says what was; far back, it has begun to count anew (section 4.4).
@@ -130,12 +138,11 @@ impl Throttles {
             }
             return;
         }
-        let (candidates, others) = known.map_or((0, 0), |asked| (asked.candidates, asked.others));
+        let (candidates, others) = known.map_or(USUAL_MIX, |asked| (asked.candidates, asked.others));
         if self.of.len() >= most && !self.of.contains_key(&key) {
             self.of.retain(|_, asked| now < asked.until);
             if self.of.len() >= most {
-                let first = self.of.iter().min_by_key(|(_, asked)| asked.until).map(|(key, _)| *key);
-                let Some(first) = first else { return };
+                let Some(first) = self.first_to_go() else { return };
                 self.of.remove(&first);
             }
         }
@@ -144,8 +151,29 @@ impl Throttles {
         self.of.insert(key, asked);
     }
 
-    /// Whether a request may go there now. Of those that are `kept` (what belongs to a dialog, and calls for help) none is left out as long as leaving out
-    /// others is enough (section 7.2). `drawn`: any number below [`DRAWN`].
+    /// Of the host with the most ports here the one whose word is over first: whoever answers from ever more ports, for as long as may be, takes the places of
+    /// nobody but himself. The ports of a host stand beside one another.
+    fn first_to_go(&self) -> Option<SocketAddr> {
+        let mut host: Option<(usize, Time, SocketAddr)> = None;
+        let mut most = host;
+        for (key, asked) in &self.of {
+            let this = match host {
+                Some((count, until, first)) if network(first.ip()) == network(key.ip()) => {
+                    let (until, first) = if asked.until < until { (asked.until, *key) } else { (until, first) };
+                    (count + 1, until, first)
+                }
+                _ => (1, asked.until, *key),
+            };
+            host = Some(this);
+            if most.is_none_or(|most| this.0 > most.0 || this.0 == most.0 && this.1 < most.1) {
+                most = host;
+            }
+        }
+        most.map(|(.., first)| first)
+    }
+
+    /// Whether a request may go there now, which is counted. Of those that are `kept` (what belongs to a dialog, and calls for help) none is left out as long as
+    /// leaving out others is enough (section 7.2). `drawn`: any number below [`DRAWN`].
     pub(crate) fn lets(&mut self, key: SocketAddr, now: Time, kept: bool, drawn: u64) -> bool {
         let Some(asked) = self.of.get_mut(&key) else { return true };
         if now >= asked.until {
@@ -157,6 +185,14 @@ impl Throttles {
             (asked.candidates, asked.others) = (asked.candidates / 2, asked.others / 2);
         }
         drawn >= asked.left_out(kept)
+    }
+}
+
+/// What counts as one host: an address of IPv4, and of IPv6 the first half, within which a host takes whichever it likes.
+fn network(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(ip) => ip.to_bits().into(),
+        IpAddr::V6(ip) => ip.to_bits() >> 64 << 64,
     }
 }
 

@@ -279,7 +279,7 @@ impl Turn<'_> {
             Owner::Application => self.emit(Event::RequestFailed { tx, why }),
             Owner::Session(id, purpose) => invite::on_failure(self, id, purpose, tx, why),
             Owner::Registration(id, purpose) => register::on_failure(self, id, purpose, used, why),
-            Owner::KeepAlive(id, attempt) => register::keep_alive::on_failure(self, id, attempt),
+            Owner::KeepAlive(id, attempt) => register::keep_alive::on_failure(self, id, attempt, &why),
             Owner::Subscription(id, attempt) => subscribe::on_failure(self, id, attempt, used, why),
             Owner::Watcher(id, attempt) => subscribe::on_notify_failure(self, id, attempt, why),
             Owner::Publication(id, attempt) => publish::on_failure(self, id, attempt, used, why),

@@ -49,6 +49,8 @@ struct Desk {
     targets: Vec<Target>,
     trusted: bool,
     edge: bool,
+    /// Who vouches for what is said of the caller.
+    vouched: Vouched,
 }
 
 /// The path between us, 192.0.2.1, and 192.0.2.N.
@@ -79,6 +81,7 @@ impl Desk {
             targets,
             trusted: false,
             edge: false,
+            vouched: Vouched::Nobody,
         }
     }
 
@@ -117,7 +120,9 @@ impl Desk {
                     };
                     turn.answered(id, answer);
                 }
-                Action::Event(event) => self.proxy.event(event, &self.targets, (self.trusted, self.edge), &mut turn),
+                Action::Event(event) => {
+                    self.proxy.event(event, &self.targets, (self.trusted, self.edge, self.vouched.clone()), &mut turn)
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -199,7 +204,13 @@ impl Desk {
 
 impl Proxy {
     /// What the application of a loop does with it.
-    fn event(&mut self, event: Event, targets: &[Target], (trusted, edge): (bool, bool), turn: &mut Turn<'_>) {
+    fn event(
+        &mut self,
+        event: Event,
+        targets: &[Target],
+        (trusted, edge, vouched): (bool, bool, Vouched),
+        turn: &mut Turn<'_>,
+    ) {
         match event {
             Event::Request { tx, request, origin } => {
                 let reply = match self.arrived(&request, &origin, turn.now()) {
@@ -207,11 +218,7 @@ impl Proxy {
                     Err(Halt::Asked) => Some(Reply::new(StatusCode::OK)),
                     Ok(arrival) => {
                         let targets = if arrival.ours { targets.to_vec() } else { vec![way_of(&arrival)] };
-                        self.pass(
-                            Job { tx, request, origin, arrival, trusted, edge, vouched: Vouched::Nobody },
-                            targets,
-                            turn,
-                        )
+                        self.pass(Job { tx, request, origin, arrival, trusted, edge, vouched }, targets, turn)
                     }
                 };
                 if let Some(reply) = reply {

@@ -65,11 +65,34 @@ fn rfc7339_7_2_as_many_are_left_out_as_is_asked_and_of_those_in_dialogs_the_last
         let (candidates, kept) = gone(&mut throttles, path, at(999), each);
         let near = |one: u32, other: u32| one.abs_diff(other) <= 300;
         assert!(near(candidates, expected.0) && near(kept, expected.1), "{loss} %: {candidates} and {kept}");
+        // Not one of those, from the first on, where leaving out others is enough.
+        if loss < 50 {
+            assert_eq!(kept, expected.1, "{loss} %");
+        }
         // Nobody else is meant, and it does not last.
         assert_eq!(gone(&mut throttles, server(5_062), at(999), each), (10_000 - 10_000 / each, 10_000 / each));
         assert_eq!(gone(&mut throttles, path, at(1_000), each), (10_000 - 10_000 / each, 10_000 / each));
         assert!(throttles.is_empty());
     }
+}
+
+#[test]
+fn rfc7339_5_10_1_the_first_that_go_after_a_word_are_not_left_out_because_nothing_else_has_come_yet() {
+    for loss in [10, 50, 75] {
+        let (mut throttles, path) = (Throttles::default(), server(5_060));
+        // Each word is over before the next: nothing is known of the mix but what is usual.
+        for word in 0..50 {
+            let (now, said) = (at(word * 1_000), format!(";oc={loss};oc-validity=500;oc-seq={}.1", word + 1));
+            throttles.heard(path, now, feedback(&said).unwrap(), MOST);
+            assert!(throttles.lets(path, now, true, 0), "{loss} %: word {word}");
+            assert!(!throttles.lets(path, now, false, 0), "the control: {loss} %, word {word}");
+        }
+    }
+    // Where nothing else goes there, they are in time what is left out.
+    let (mut throttles, path) = (Throttles::default(), server(5_060));
+    throttles.heard(path, at(0), feedback(";oc=50;oc-validity=1000;oc-seq=1.1").unwrap(), MOST);
+    let goes = (0..1_000).filter(|_| throttles.lets(path, at(1), true, DRAWN / 2 - 1_000)).count();
+    assert!((1..500).contains(&goes), "{goes}");
 }
 
 #[test]
@@ -98,6 +121,28 @@ fn no_more_servers_are_remembered_than_there_may_be() {
     assert_eq!(throttles.of.len(), MOST);
     assert!(throttles.lets(server(1_000), at(1), false, 0), "the first to be over");
     assert!(!throttles.lets(server(1_001), at(1), false, 0));
+}
+
+#[test]
+fn who_answers_from_many_ports_takes_the_places_of_nobody_else() {
+    let many = |number: u16| [server(1_000 + number), SocketAddr::new("2001:db8::1".parse().unwrap(), 1_000 + number)];
+    let within = |number: u16| SocketAddr::new(format!("2001:db8::{number:x}").parse().unwrap(), 5_060);
+    let honest: [SocketAddr; 2] = ["198.51.100.1:5060".parse().unwrap(), "[2001:db8:1::1]:5060".parse().unwrap()];
+    for host in 0..3 {
+        let mut throttles = Throttles::default();
+        for server in honest {
+            let word = feedback(";oc=100;oc-validity=1000;oc-seq=1.1").unwrap();
+            throttles.heard(server, at(0), word, MOST);
+        }
+        for number in 1..=100 {
+            let server = if host == 2 { within(number) } else { many(number)[host] };
+            throttles.heard(server, at(0), feedback(";oc=1;oc-validity=60000;oc-seq=1.1").unwrap(), MOST);
+        }
+        assert_eq!(throttles.of.len(), MOST, "{host}");
+        for server in honest {
+            assert!(!throttles.lets(server, at(1), false, 0), "{host}: {server}");
+        }
+    }
 }
 
 #[test]

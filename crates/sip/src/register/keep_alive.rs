@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::table::{Purpose, Registration};
 use crate::draft::{Draft, Hop};
+use crate::event::Failure;
 use crate::id::RegistrationId;
 use crate::message::Method;
 use crate::outbox::{Action, Path};
@@ -103,11 +104,15 @@ pub(crate) fn on_response(turn: &mut Turn<'_>, id: RegistrationId, attempt: u16)
     }
 }
 
-/// Nobody has: the path is none any more. A connection that is closed has its registrations made anew by itself.
-pub(crate) fn on_failure(turn: &mut Turn<'_>, id: RegistrationId, attempt: u16) {
+/// Nobody has: the path is none any more. A connection that is closed has its registrations made anew by itself. Where the registrar has asked for less, nobody was
+/// asked, and nothing is known of the path (RFC 7339 section 5.10).
+pub(crate) fn on_failure(turn: &mut Turn<'_>, id: RegistrationId, attempt: u16, why: &Failure) {
     let Some(registration) = turn.stack.registrations.get(id) else { return };
     if registration.keep_alive.attempt != attempt {
         return;
+    }
+    if *why == Failure::Overloaded {
+        return turn.keep_alive_later(id);
     }
     match registration.flow {
         Some(flow) => turn.out.push(Action::Close { flow }),

@@ -173,13 +173,20 @@ impl Outgoing {
             Stage::LeftOut(_) => "request: left out",
         }
     }
-    /// Whether it is among what is left out last where a server asks for less: what belongs to a dialog, and calls for help (RFC 7339 section 5.10.1).
+    /// Whether it goes whatever its server asks for, which RFC 7339 section 5.10.1 leaves to us: what ends a call, which the other side would keep; a PRACK and
+    /// what renews a session, for want of which a call would end that stands. They are few, and counted among what goes there.
+    fn always_goes(&self) -> bool {
+        matches!(self.draft.method, Method::Bye | Method::Prack) || self.timer.is_some_and(|timer| timer.renews())
+    }
+    /// Whether it is among what is left out last where a server asks for less: what belongs to a dialog, and calls for help, also where they are not addressed as such
+    /// any more (RFC 7339 section 5.10.1).
     fn is_kept(&self) -> bool {
         let (is_within, is_urgent) = match &self.passing {
             Some(passing) => {
-                let headers = passing.forward.request.headers();
-                let is_urgent = headers.values(HeaderId::ResourcePriority).any(overload::is_urgent);
-                (headers.to_tag_octets().is_some(), is_urgent)
+                let (request, is_believed) = (&passing.forward.request, passing.forward.prioritized);
+                let headers = request.headers();
+                let is_urgent = is_believed && headers.values(HeaderId::ResourcePriority).any(overload::is_urgent);
+                (headers.to_tag_octets().is_some(), is_urgent || overload::is_for_help(request.uri_text()))
             }
             None => {
                 let named = |name: &str| HeaderId::from_name(name.as_bytes()) == HeaderId::ResourcePriority;
@@ -188,7 +195,8 @@ impl Outgoing {
                 (route::split_tag(&self.draft.to).1.is_some(), is_urgent)
             }
         };
-        is_within || is_urgent || overload::is_for_help(&self.target.uri)
+        // A strict router stands in the Request-URI, and what was there is the last of the routes.
+        is_within || is_urgent || overload::is_for_help(self.draft.uri.as_str())
     }
 }
 
@@ -436,7 +444,8 @@ impl Turn<'_> {
 
     /// The next try, along the next path.
     fn outgoing_try(&mut self, id: Id, why: Cause) {
-        let refuses = !self.stack.throttles.is_empty() && self.outgoing_leaves_out(id);
+        // For a further try it has been looked at before.
+        let refuses = why == Cause::Request && !self.stack.throttles.is_empty() && self.outgoing_leaves_out(id);
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
         let Some(path) = outgoing.paths.pop_front() else {
             if refuses {
@@ -506,7 +515,7 @@ impl Turn<'_> {
 
     /// Takes away the next paths as long as they lead to servers that have asked for less and are not to get this request (RFC 7339 sections 5.5 and
     /// 5.10); true when there were any. What has gone to a server already is not asked about again: with credentials, or by TCP, it is the
-    /// same. An ACK always goes, and what is passed on without a transaction, which hears no answer.
+    /// same. An ACK always goes, and a BYE, a PRACK and a refresh of a session; so does what is passed on without a transaction, which hears no answer.
     fn outgoing_leaves_out(&mut self, id: Id) -> bool {
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return false };
         if outgoing.draft.method == Method::Ack
@@ -514,11 +523,16 @@ impl Turn<'_> {
         {
             return false;
         }
-        let (is_kept, last) = (outgoing.is_kept(), outgoing.path.map(|path| path.remote));
+        let (always, last) = (outgoing.always_goes(), outgoing.path.map(|path| path.remote));
         let mut any = false;
         while let Some(path) = outgoing.paths.front() {
-            let (server, drawn) = (path.remote, self.stack.rng.below(overload::DRAWN));
-            if last == Some(server) || self.stack.throttles.lets(server, self.now.mono, is_kept, drawn) {
+            let server = path.remote;
+            if last == Some(server) || !self.stack.throttles.has(server) {
+                break;
+            }
+            let (is_kept, drawn) = (always || outgoing.is_kept(), self.stack.rng.below(overload::DRAWN));
+            // What goes in any case is counted all the same.
+            if self.stack.throttles.lets(server, self.now.mono, is_kept, drawn) || always {
                 break;
             }
             outgoing.paths.pop_front();
@@ -804,7 +818,11 @@ impl Turn<'_> {
         self.outgoing_fail(id, why);
     }
 
-    fn outgoing_has_another(&self, id: Id) -> bool {
+    /// Whether there is a further way, where it is not left out as well: then what the last try has brought is what the owner hears.
+    fn outgoing_has_another(&mut self, id: Id) -> bool {
+        if !self.stack.throttles.is_empty() {
+            self.outgoing_leaves_out(id);
+        }
         self.stack.outgoing.get(id).is_some_and(|outgoing| !outgoing.paths.is_empty())
     }
 

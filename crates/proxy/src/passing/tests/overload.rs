@@ -2,6 +2,11 @@ use super::*;
 
 /// A proxy with overload control, these being its targets, the first of which wants nothing for a minute.
 fn overloaded(targets: &[(u8, u16)]) -> Desk {
+    overloaded_by(100, targets)
+}
+
+/// The same, the first wanting so much less.
+fn overloaded_by(loss: u32, targets: &[(u8, u16)]) -> Desk {
     let mut desk = Desk::to(targets);
     let overload = Some(sip::Overload::default());
     desk.stack = Stack::new(Config { role: Role::Proxy, overload, ..Config::default() }, [9; 32]);
@@ -10,7 +15,8 @@ fn overloaded(targets: &[(u8, u16)]) -> Desk {
     let others: Vec<(u8, Sent)> = targets[1..].iter().map(|(host, _)| (*host, desk.next(*host, "OPTIONS"))).collect();
     let via = first.all(HeaderId::Via).remove(0);
     assert!(via.ends_with(";oc;oc-algo=\"loss\""), "{via}");
-    let word = via.replace(";oc;oc-algo=\"loss\"", ";oc=100;oc-algo=\"loss\";oc-validity=60000;oc-seq=1.1");
+    let word =
+        via.replace(";oc;oc-algo=\"loss\"", &format!(";oc={loss};oc-algo=\"loss\";oc-validity=60000;oc-seq=1.1"));
     let behind: String = first.all(HeaderId::Via)[1..].iter().map(|via| format!("Via: {via}\n")).collect();
     let answer = request("OPTIONS", "x", "y", "").replace("To: <sip:b@home.example>", "To: <sip:b@home.example>;tag=b");
     let (_, rest) = answer.split_once("Max-Forwards: 70\n").expect("Max-Forwards");
@@ -41,6 +47,49 @@ fn rfc7339_5_10_a_call_that_is_left_out_is_refused_with_503_without_retry_after(
     desk.hears(2, &request("INVITE", "sip:b@home.example", "9", ""));
     desk.next(2, "SIP/2.0 100");
     desk.next(3, "INVITE");
+}
+
+/// Whether a message with these lines is left out.
+fn is_left_out(desk: &mut Desk, number: u32, lines: &str) -> bool {
+    let one = request("MESSAGE", "sip:b@home.example", &format!("m{number}"), lines);
+    desk.hears(2, &one.replace("Call-ID: c", &format!("Call-ID: m{number}")));
+    desk.passes(Duration::from_millis(1));
+    if desk.sent.first().is_some_and(|sent| sent.start().starts_with("SIP/2.0 503")) {
+        desk.next(2, "SIP/2.0 503");
+        return true;
+    }
+    let passed = desk.next(3, "MESSAGE");
+    desk.answers(3, &passed, 404, "");
+    desk.next(2, "SIP/2.0 404");
+    false
+}
+
+#[test]
+fn rfc7339_5_10_1_who_says_that_something_is_urgent_is_believed_where_he_is_trusted() {
+    let esnet = "Resource-Priority: esnet.1\n";
+    for (vouched, lines, is_kept) in [
+        (Vouched::Nobody, "", false),
+        (Vouched::Nobody, esnet, false),
+        (Vouched::Peer, esnet, true),
+        (Vouched::Peer, "", false),
+    ] {
+        let mut desk = overloaded_by(50, &[(3, 500)]);
+        desk.vouched = vouched.clone();
+        let left_out = (0..20).filter(|number| is_left_out(&mut desk, *number, lines)).count();
+        assert_eq!(left_out == 0, is_kept, "{vouched:?} {lines}: {left_out}");
+    }
+}
+
+#[test]
+fn rfc7339_5_10_1_a_bye_is_passed_on_whatever_the_server_asks_for() {
+    let mut desk = overloaded(&[(3, 500)]);
+    // The control.
+    desk.hears(2, &request("OPTIONS", "sip:b@home.example", "8", ""));
+    desk.passes(Duration::from_millis(1));
+    desk.next(2, "SIP/2.0 503");
+    desk.hears(2, &request("BYE", "sip:b@home.example", "9", ""));
+    desk.next(3, "BYE");
+    desk.silent();
 }
 
 #[test]

@@ -59,6 +59,11 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// It is about a session that stands and ends unless it is refreshed.
+    pub(crate) fn renews(&self) -> bool {
+        self.refresher.is_some()
+    }
+
     /// Its header lines.
     pub(crate) fn write(&self, writer: &mut Writer) {
         if self.seconds > 0 {

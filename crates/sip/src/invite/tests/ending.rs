@@ -1,10 +1,10 @@
 //! BYE: RFC 3261 section 15.
 
 use super::network::*;
-use super::{NO_CODE, called, calls, code, early, unacked};
-use crate::Event;
+use super::{NO_CODE, called, calls, calls_between, code, early, unacked};
 use crate::invite::{By, SessionEvent};
 use crate::message::{Lines, Method};
+use crate::{Event, Overload};
 
 fn by(net: &mut Network, a: usize) -> By {
     pick(&net.events(a), |_, event| match event {
@@ -34,6 +34,37 @@ fn rfc3261_15_1_1_hangup_sends_bye_and_is_local_at_once() {
     net.settle();
     assert!(net.news(a).is_empty());
     net.assert_nothing_left();
+}
+
+#[test]
+fn rfc7339_5_10_1_a_call_is_hung_up_whatever_the_peer_asks_for() {
+    let mut net = Network::new();
+    let (a, r) = (net.stack(|config| config.overload = Some(Overload::default())), net.raw());
+    let (_, _, s, _) = calls_between(&mut net, a, r);
+    asks_for_nothing(&mut net, a, r, s, 60_000);
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+    net.settle();
+    let bye = net.one(r);
+    assert_eq!(kind(&bye), "BYE");
+    net.say(r, a, &respond(&bye, 200, "", "", ""));
+    net.assert_nothing_left();
+}
+
+#[test]
+fn rfc7339_5_10_1_a_further_fork_is_hung_up_whatever_the_peer_asks_for() {
+    let mut net = Network::new();
+    let (a, r) = (net.stack(|config| config.overload = Some(Overload::default())), net.raw());
+    net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
+    net.settle();
+    let invite = net.one(r);
+    net.say(r, a, &asking_for_nothing(&respond(&invite, 200, "one", &contact(r), ANSWER), 60_000));
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)), ["ACK"]);
+    net.say(r, a, &respond(&invite, 200, "two", &contact(r), ANSWER));
+    net.settle();
+    let inbox = net.inbox(r);
+    assert_eq!(kinds(&inbox), ["ACK", "BYE"]);
+    assert_eq!(tag(header(&inbox[1], "To")), "two");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::draft::Draft;
 use crate::event::Event;
 use crate::id::{AskId, ClientTx, FlowId, ServerTx, SessionId};
 use crate::invite::SessionEvent;
-use crate::message::{Body, Method, UriBuf};
+use crate::message::{Body, Lines, Method, UriBuf};
 use crate::outbox::{Action, Answer, Outbox, Path, Question, SendError, Transport};
 use crate::stack::{Stack, Usage};
 use crate::time::{Now, Time, WallTime};
@@ -278,6 +278,26 @@ const METHODS: [Method; 8] = [
     Method::Update,
     Method::Message,
 ];
+
+/// The same response, whose sender asks for everything to be left out for so long (RFC 7339).
+pub(super) fn asking_for_nothing(response: &str, millis: u64) -> String {
+    const OFFER: &str = ";oc;oc-algo=\"loss\"";
+    assert!(response.contains(OFFER), "{response}");
+    response.replacen(OFFER, &format!(";oc=100;oc-algo=\"loss\";oc-validity={millis};oc-seq=1.1"), 1)
+}
+
+/// The peer of a session answers an INFO so; another INFO, which is the control, does not come.
+pub(super) fn asks_for_nothing(net: &mut Network, a: usize, r: usize, s: SessionId, millis: u64) {
+    net.turn(a, |turn| turn.in_dialog(s, Method::Info, Lines::default(), None)).unwrap();
+    net.settle();
+    let info = net.one(r);
+    net.say(r, a, &asking_for_nothing(&respond(&info, 200, "", "", ""), millis));
+    net.settle();
+    assert_eq!(net.news(a), ["Response"]);
+    net.turn(a, |turn| turn.in_dialog(s, Method::Info, Lines::default(), None)).unwrap();
+    net.settle();
+    assert_eq!((net.news(a), net.inbox(r).len()), (vec!["RequestFailed".to_owned()], 0));
+}
 
 /// `INVITE`, `200 INVITE`.
 pub(super) fn kind(text: &str) -> String {

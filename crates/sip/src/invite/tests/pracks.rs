@@ -2,10 +2,10 @@
 
 use super::NO_CODE;
 use super::network::*;
-use crate::Event;
 use crate::id::{DialogId, SessionId};
 use crate::invite::{Pracks, SessionEvent};
 use crate::message::Lines;
+use crate::{Config, Event, Overload};
 
 struct Scene {
     net: Network,
@@ -19,12 +19,16 @@ fn scene(offer: bool) -> Scene {
     scene_with(offer, Pracks::ByStack)
 }
 
-/// A stack that understands 100rel has called a scripted peer.
 fn scene_with(offer: bool, pracks: Pracks) -> Scene {
+    scene_of(offer, |config| config.session.pracks = pracks)
+}
+
+/// A stack that understands 100rel has called a scripted peer.
+fn scene_of(offer: bool, change: impl FnOnce(&mut Config)) -> Scene {
     let mut net = Network::new();
     let a = net.stack(|config| {
         config.supported.push("100rel".to_owned());
-        config.session.pracks = pracks;
+        change(config);
     });
     let r = net.raw();
     let body = if offer { sdp(OFFER) } else { None };
@@ -237,6 +241,21 @@ fn rfc3261_12_2_2_a_prack_that_was_overtaken_is_sent_again_for_the_next_repeat_a
         assert!(scene.racks().is_empty());
         scene.end();
     }
+}
+
+#[test]
+fn rfc7339_5_10_1_a_prack_goes_whatever_the_peer_asks_for() {
+    let mut scene = scene_of(true, |config| config.overload = Some(Overload::default()));
+    let lines = "Require: 100rel\r\nRSeq: 7\r\nContact: <sip:one@10.0.0.2>\r\n";
+    let said = asking_for_nothing(&respond(&scene.invite, 183, "one", lines, ""), 60_000);
+    scene.net.say(scene.r, scene.a, &said);
+    scene.net.settle();
+    assert_eq!(scene.racks(), racks(&[("7 10 INVITE", "one")]));
+    // The control: another call does not begin there now.
+    scene.net.turn(scene.a, |turn| turn.invite(invitation(scene.a, scene.r, sdp(OFFER)))).unwrap();
+    scene.net.settle();
+    assert!(scene.net.inbox(scene.r).is_empty());
+    scene.end();
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::event::{Event, Failure};
 use crate::id::SessionId;
 use crate::invite::{By, Refusal, SessionEvent};
 use crate::message::{Lines, Method};
+use crate::{Config, Overload};
 
 const BY_US: &str = "Session-Expires: 600;refresher=uac\r\nRequire: timer\r\n";
 const BY_PEER: &str = "Session-Expires: 600;refresher=uas\r\nRequire: timer\r\n";
@@ -92,6 +93,26 @@ fn rfc4028_7_4_without_update_the_application_is_asked_for_a_reinvite() {
         assert!(net.news(a).is_empty() && net.inbox(r).is_empty());
         net.run(1_000);
         assert_eq!(net.news(a), ["RefreshDue"]);
+    }
+}
+
+#[test]
+fn rfc7339_5_10_1_a_session_is_refreshed_whatever_the_peer_asks_for() {
+    for answer in [format!("{BY_US}{UPDATES}"), BY_US.to_owned()] {
+        let mut net = Network::new();
+        let of_load = |config: &mut Config| {
+            timed(|_| {})(config);
+            config.overload = Some(Overload::default());
+        };
+        let (a, r) = (net.stack(of_load), net.raw());
+        let (s, ..) = call(&mut net, a, r, &answer);
+        net.run(290_000);
+        asks_for_nothing(&mut net, a, r, s, 60_000);
+        net.run(10_000);
+        let refresh = if answer == BY_US { reinvite(&mut net, a, r, s) } else { net.one(r) };
+        net.say(r, a, &respond(&refresh, 200, "", &(contact(r) + BY_US), if answer == BY_US { ANSWER } else { "" }));
+        net.settle();
+        assert!(net.news(a).contains(&"Refreshed".to_owned()), "{answer}");
     }
 }
 

@@ -107,3 +107,34 @@ fn rfc5626_4_5_a_connection_on_which_nobody_answers_is_closed() {
     rig.wait_until(asked + 33.0);
     assert_eq!(methods(&rig), ["REGISTER", "OPTIONS", "REGISTER"]);
 }
+
+/// Accepts the REGISTER and asks for everything to be left out for a minute (RFC 7339).
+fn accept_and_ask_for_nothing(rig: &mut Rig) {
+    let request = rig.last().clone();
+    let contact = request.headers().text(HeaderId::Contact).unwrap().into_owned();
+    let mut lines = Lines::new();
+    lines.push("Contact", &format!("{contact};expires=3600")).unwrap();
+    let bytes = write_response(request.headers(), StatusCode::OK, None, Some("registrar"), &lines, None, None);
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    let told = text.replacen(";oc;oc-algo=\"loss\"", ";oc=100;oc-algo=\"loss\";oc-validity=60000;oc-seq=1.1", 1);
+    assert_ne!(told, text);
+    let from = path_over(rig.transport);
+    rig.turn(|turn| turn.receive(&from, bytes::Bytes::from(told)));
+}
+
+#[test]
+fn rfc7339_5_10_a_question_that_is_left_out_closes_nothing_and_has_nothing_made_anew() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let mut rig = Rig::new();
+        rig.stack = Stack::new(Config { overload: Some(crate::Overload::default()), ..Config::default() }, [3; 32]);
+        rig.transport = transport;
+        rig.register(kept(10));
+        accept_and_ask_for_nothing(&mut rig);
+        rig.wait_until(59.0);
+        assert!(rig.stack.counters().left_out >= 5, "{}", rig.stack.counters().left_out);
+        assert_eq!((methods(&rig), rig.closed.len()), (vec!["REGISTER"], 0));
+        // It goes on.
+        rig.wait_until(71.0);
+        assert_eq!((methods(&rig), rig.closed.len()), (vec!["REGISTER", "OPTIONS"], 0));
+    }
+}
