@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::header::Via;
-use crate::message::Headers;
+use crate::message::{HeaderId, Headers, Param, ParamValue};
 use crate::time::Time;
 
 /// How long a word counts that does not say so (RFC 7339 section 4.3).
@@ -69,6 +69,19 @@ pub(crate) fn is_param(name: &str) -> bool {
     ["oc", "oc-algo", "oc-validity", "oc-seq"].iter().any(|one| name.eq_ignore_ascii_case(one))
 }
 
+/// Whether one says how much somebody wants, and not only that somebody hears.
+pub(crate) fn is_told(param: &Param<'_>) -> bool {
+    param.value != ParamValue::Absent && is_param(param.name) && !param.name.eq_ignore_ascii_case("oc-algo")
+}
+
+/// Whether one of these may stand in Vias: looked for in the octets, since there is hardly ever one.
+pub(crate) fn is_mentioned(vias: &[u8]) -> bool {
+    memchr::memchr_iter(b';', vias).any(|at| {
+        let behind = vias.get(at + 1..).unwrap_or_default().trim_ascii_start();
+        behind.get(..2).is_some_and(|name| name.eq_ignore_ascii_case(b"oc"))
+    })
+}
+
 /// Whether who has written this Via wants to be told: by `oc`, and with `loss` among his algorithms, which is what he means where he names none (RFC
 /// 7339 section 4.2).
 pub(crate) fn is_offered(via: &Via<'_>) -> bool {
@@ -99,6 +112,8 @@ pub(crate) fn is_urgent(value: &[u8]) -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct Throttles {
     of: BTreeMap<SocketAddr, Asked>,
+    /// When the last of them is over, if not before.
+    until: Time,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +127,15 @@ struct Asked {
 }
 
 impl Throttles {
-    /// Nobody has asked for anything.
+    /// Nobody asks for anything now. When all that was said is over, it is forgotten, also what was said by servers to which nothing goes any more.
+    pub(crate) fn is_quiet(&mut self, now: Time) -> bool {
+        if !self.of.is_empty() && now >= self.until {
+            self.of.clear();
+        }
+        self.of.is_empty()
+    }
+
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.of.is_empty()
     }
@@ -147,6 +170,7 @@ impl Throttles {
             }
         }
         let until = now + feedback.validity;
+        self.until = self.until.max(until);
         let asked = Asked { loss: feedback.loss, until, sequence: feedback.sequence, candidates, others };
         self.of.insert(key, asked);
     }
@@ -239,7 +263,8 @@ impl Load {
 
     /// What a response to this request says of it: nothing without overload control, and nothing to who does not ask for it (RFC 7339 section 4.1).
     pub(crate) fn told_to(&mut self, request: &Headers, now: Time, config: &Config) -> Option<String> {
-        (config.overload.is_some() && is_offered_in(request)).then(|| self.words(now))
+        let is_asked = || request.raw(HeaderId::Via).is_some_and(is_mentioned) && is_offered_in(request);
+        (config.overload.is_some() && is_asked()).then(|| self.words(now))
     }
 
     fn look(&mut self, now: Time) {

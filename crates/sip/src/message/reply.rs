@@ -10,7 +10,7 @@ use super::lexer::Lexer;
 use super::lines::Lines;
 use super::parse::bit;
 use super::writer::Writer;
-use super::{Body, HeaderId, StatusCode};
+use super::{Body, HeaderId, Param, StatusCode};
 use crate::overload;
 
 /// Prints a response to a request: Via, From, To, Call-ID and CSeq are copied byte for byte (RFC 3261 section 8.2.6.2), Timestamp into a
@@ -96,10 +96,10 @@ pub(super) fn stamp(
         }
         None => {
             let has_rport = received.is_some_and(|(_, rport)| rport.is_some());
-            without(writer, request.raw(HeaderId::Via).unwrap_or_default(), |name| {
-                name.eq_ignore_ascii_case("received")
-                    || has_rport && name.eq_ignore_ascii_case("rport")
-                    || load.is_some() && overload::is_param(name)
+            without(writer, request.raw(HeaderId::Via).unwrap_or_default(), |param| {
+                param.name.eq_ignore_ascii_case("received")
+                    || has_rport && param.name.eq_ignore_ascii_case("rport")
+                    || load.is_some() && overload::is_param(param.name)
             })
         }
     };
@@ -116,18 +116,43 @@ pub(super) fn stamp(
 }
 
 /// Writes Vias whose first says so much of our load where it asks for it (RFC 7339 section 5.2), and nothing else of it: who stands further on does not speak
-/// for us.
+/// for us. The others are as [`untold`] leaves them.
 pub(super) fn loaded(writer: &mut Writer, value: &[u8], load: &str) {
     writer.octets(b"Via: ");
     let asks = Via::parse_value(&mut Lexer::new(value)).is_ok_and(|via| overload::is_offered(&via));
-    if let Some(rest) = without(writer, value, overload::is_param) {
-        writer.octets(if asks { load.as_bytes() } else { b"" }).octets(rest);
+    if let Some(rest) = without(writer, value, |param| overload::is_param(param.name)) {
+        writer.octets(if asks { load.as_bytes() } else { b"" });
+        untold_behind(writer, rest);
     }
     writer.octets(b"\r\n");
 }
 
-/// Copies the first Via of a value without the parameters of these names; gives what follows it. `None`: it cannot be read, and all was copied.
-fn without<'a>(writer: &mut Writer, value: &'a [u8], is_dropped: impl Fn(&str) -> bool) -> Option<&'a [u8]> {
+/// Writes Vias without what is said in them of anybody's load, which whoever stands further on may have written (RFC 7339 sections 5.4 and 11). That their writers
+/// hear stays.
+pub(super) fn untold(writer: &mut Writer, value: &[u8]) {
+    writer.octets(b"Via: ");
+    if let Some(rest) = without(writer, value, overload::is_told) {
+        untold_behind(writer, rest);
+    }
+    writer.octets(b"\r\n");
+}
+
+/// The same of what follows the first Via of a line.
+fn untold_behind(writer: &mut Writer, value: &[u8]) {
+    let is_mentioned = overload::is_mentioned(value);
+    let (mut rest, mut lexer) = (value, Lexer::new(value));
+    while is_mentioned && lexer.separator(b',') {
+        writer.octets(rest.get(..lexer.pos()).unwrap_or_default());
+        match without(writer, lexer.rest(), overload::is_told) {
+            Some(behind) => (rest, lexer) = (behind, Lexer::new(behind)),
+            None => return,
+        }
+    }
+    writer.octets(rest);
+}
+
+/// Copies the first Via of a value without some of its parameters; gives what follows it. `None`: it cannot be read, and all was copied.
+fn without<'a>(writer: &mut Writer, value: &'a [u8], is_dropped: impl Fn(&Param<'_>) -> bool) -> Option<&'a [u8]> {
     let mut lexer = Lexer::new(value);
     let Ok(via) = Via::parse_value(&mut lexer) else {
         writer.octets(value);
@@ -140,7 +165,7 @@ fn without<'a>(writer: &mut Writer, value: &'a [u8], is_dropped: impl Fn(&str) -
     let mut start = 0;
     while let Some(param) = iter.next() {
         let end = iter.pos();
-        if !is_dropped(param.name) {
+        if !is_dropped(&param) {
             writer.octets(params.get(start..end).unwrap_or_default());
         }
         start = end;

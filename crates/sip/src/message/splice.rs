@@ -6,11 +6,11 @@ use super::header::{Header, Via};
 use super::headers::Headers;
 use super::lexer::Lexer;
 use super::lines::Lines;
-use super::reply::{copy, loaded, stamp};
+use super::reply::{copy, loaded, stamp, untold};
 use super::writer::Writer;
 use super::{HeaderId, Response};
 use crate::forward::Identity;
-use crate::privacy;
+use crate::{overload, privacy};
 
 /// Copies the header fields of a request and its body. Left out are those that a proxy writes anew: Route, Max-Forwards and Max-Breadth;
 /// the Proxy-Authorizations that are `ours`; and, unless the `identity` is passed on, what only those may say of a caller whom we trust
@@ -46,7 +46,7 @@ pub(crate) fn request(
 /// A response without its first Via, and with further lines; unless the `identity` is passed on, without what only those may say of a callee whom we
 /// trust (RFC 3325 section 5). `None` when that was the only one, or either it or the next cannot be read: it is for
 /// nobody else then (RFC 3261 section 16.7 step 3). The Via that is the first then says so much of our `load`, where it asks for it, whatever has been written
-/// there further on (RFC 7339 sections 5.2 and 5.4).
+/// there further on, and no other Via says anything of anybody's load, with overload control or without (RFC 7339 sections 5.2 and 5.4).
 pub(crate) fn response(
     page: Vec<u8>,
     response: &Response,
@@ -73,6 +73,7 @@ pub(crate) fn response(
                 }
                 match load.filter(|_| !left) {
                     Some(load) => loaded(&mut writer, value_of(line), load),
+                    None if overload::is_mentioned(line) => untold(&mut writer, value_of(line)),
                     None => copy(&mut writer, line, None),
                 }
                 left = true;
@@ -110,9 +111,7 @@ fn behind_first(writer: &mut Writer, value: &[u8], load: Option<&str>) -> Option
         begins_with_via(lexer.rest())?;
         match load {
             Some(load) => loaded(writer, lexer.rest(), load),
-            None => {
-                writer.octets(b"Via: ").octets(lexer.rest()).octets(b"\r\n");
-            }
+            None => untold(writer, lexer.rest()),
         }
     }
     Some(more)
@@ -264,24 +263,37 @@ mod tests {
             vias.join(" | ")
         };
         let (ours, asks) = ("SIP/2.0/UDP p;branch=z9hG4bK2;oc=50", ";oc;oc-algo=\"loss\"");
-        for (theirs, expected) in [
-            (format!("a;branch=z9hG4bK1{asks}"), "a;branch=z9hG4bK1;oc=9".to_owned()),
-            (format!("a{asks};received=1.2.3.4"), "a;received=1.2.3.4;oc=9".to_owned()),
+        let (asking, received) = (format!("a;branch=z9hG4bK1{asks}"), format!("a{asks};received=1.2.3.4"));
+        for (theirs, expected, without) in [
+            (asking.as_str(), "a;branch=z9hG4bK1;oc=9", asking.as_str()),
+            (received.as_str(), "a;received=1.2.3.4;oc=9", received.as_str()),
             // What somebody further on has written is not passed on in our name (section 11).
-            ("a;oc=100;oc-algo=\"loss\";oc-validity=60000;oc-seq=9.9;x=1".to_owned(), "a;x=1;oc=9".to_owned()),
+            ("a;oc=100;oc-algo=\"loss\";oc-validity=60000;oc-seq=9.9;x=1", "a;x=1;oc=9", "a;oc-algo=\"loss\";x=1"),
             // In no other algorithm either, by which it may mean that nothing is to be sent.
-            ("a;oc=0;oc-algo=\"rate\";oc-seq=9.9;x=1".to_owned(), "a;x=1".to_owned()),
+            ("a;oc=0;oc-algo=\"rate\";oc-seq=9.9;x=1", "a;x=1", "a;oc-algo=\"rate\";x=1"),
             // Who does not ask is told nothing.
-            ("a;branch=z9hG4bK1".to_owned(), "a;branch=z9hG4bK1".to_owned()),
+            ("a;branch=z9hG4bK1", "a;branch=z9hG4bK1", "a;branch=z9hG4bK1"),
         ] {
-            let last = format!("SIP/2.0/UDP c{asks}");
-            for (vias, behind) in [
-                (format!("Via: {ours}\nVia: SIP/2.0/UDP {theirs}\nVia: {last}\n"), format!(" | {last}")),
-                (format!("Via: {ours}, SIP/2.0/UDP {theirs}, {last}\n"), format!(", {last}")),
-                (format!("Via: {ours}\nVia: SIP/2.0/UDP {theirs}, {last}\n"), format!(", {last}")),
+            // Nor does he say anything to who stands before the next, who may hand it on.
+            for (last, kept) in [
+                (asks, asks),
+                (";oc=100;oc-algo=\"loss\";oc-validity=9;oc-seq=1.1;x=1", ";oc-algo=\"loss\";x=1"),
+                (";x=1; OC = 100 ;oc-SEQ=1.1", ";x=1"),
+                (";x=1;ocean=1;y=\";oc=1\"", ";x=1;ocean=1;y=\";oc=1\""),
             ] {
-                assert_eq!(told(&vias, Some(";oc=9")), format!("SIP/2.0/UDP {expected}{behind}"), "{vias}");
-                assert_eq!(told(&vias, None), format!("SIP/2.0/UDP {theirs}{behind}"), "{vias}");
+                let (last, kept) = (format!("SIP/2.0/UDP c{last}"), format!("SIP/2.0/UDP c{kept}"));
+                for (vias, behind) in [
+                    (format!("Via: {ours}\nVia: SIP/2.0/UDP {theirs}\nVia: {last}\n"), format!(" | {kept}")),
+                    (format!("Via: {ours}, SIP/2.0/UDP {theirs}, {last}\n"), format!(", {kept}")),
+                    (format!("Via: {ours}\nVia: SIP/2.0/UDP {theirs}, {last}\n"), format!(", {kept}")),
+                    (
+                        format!("Via: {ours}\nVia: SIP/2.0/UDP {theirs}\nVia: SIP/2.0/UDP b ,{last}\n"),
+                        format!(" | SIP/2.0/UDP b ,{kept}"),
+                    ),
+                ] {
+                    assert_eq!(told(&vias, Some(";oc=9")), format!("SIP/2.0/UDP {expected}{behind}"), "{vias}");
+                    assert_eq!(told(&vias, None), format!("SIP/2.0/UDP {without}{behind}"), "{vias}");
+                }
             }
         }
     }

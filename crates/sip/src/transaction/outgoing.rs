@@ -445,7 +445,7 @@ impl Turn<'_> {
     /// The next try, along the next path.
     fn outgoing_try(&mut self, id: Id, why: Cause) {
         // For a further try it has been looked at before.
-        let refuses = why == Cause::Request && !self.stack.throttles.is_empty() && self.outgoing_leaves_out(id);
+        let refuses = why == Cause::Request && self.outgoing_leaves_out(id);
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
         let Some(path) = outgoing.paths.pop_front() else {
             if refuses {
@@ -517,6 +517,9 @@ impl Turn<'_> {
     /// 5.10); true when there were any. What has gone to a server already is not asked about again: with credentials, or by TCP, it is the
     /// same. An ACK always goes, and a BYE, a PRACK and a refresh of a session; so does what is passed on without a transaction, which hears no answer.
     fn outgoing_leaves_out(&mut self, id: Id) -> bool {
+        if self.stack.throttles.is_quiet(self.now.mono) {
+            return false;
+        }
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return false };
         if outgoing.draft.method == Method::Ack
             || outgoing.passing.as_ref().is_some_and(|passing| passing.is_stateless())
@@ -820,9 +823,7 @@ impl Turn<'_> {
 
     /// Whether there is a further way, where it is not left out as well: then what the last try has brought is what the owner hears.
     fn outgoing_has_another(&mut self, id: Id) -> bool {
-        if !self.stack.throttles.is_empty() {
-            self.outgoing_leaves_out(id);
-        }
+        self.outgoing_leaves_out(id);
         self.stack.outgoing.get(id).is_some_and(|outgoing| !outgoing.paths.is_empty())
     }
 

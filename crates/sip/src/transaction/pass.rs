@@ -7,8 +7,9 @@ use crate::digest;
 use crate::draft::Draft;
 use crate::forward::{Forward, Identity, PathTo, Record};
 use crate::id::{ClientTx, ServerTx};
-use crate::message::{HeaderId, Lines, Method, Request, Response, Writer, splice};
+use crate::message::{HeaderId, Headers, Lines, Method, Request, Response, Writer, splice};
 use crate::outbox::{Cause, Origin, Path, Transport};
+use crate::overload;
 use crate::rng::Token;
 use crate::stack::StackError;
 use crate::transaction::outgoing::{Kept, Passing};
@@ -70,7 +71,7 @@ impl Turn<'_> {
         identity: &Identity,
     ) -> Result<(), StackError> {
         let code = response.code();
-        let load = self.load_told();
+        let load = self.load_told(response.headers());
         let page = std::mem::take(&mut self.stack.page);
         let Some(writer) = splice::response(page, response, lines, identity, load.as_deref()) else {
             return Err(StackError::Forbidden("a response with our Via alone is for nobody else (RFC 3261 16.7)"));
@@ -97,9 +98,12 @@ impl Turn<'_> {
 }
 
 impl Turn<'_> {
-    /// What a response that is passed back says of our load to whom it goes to.
-    fn load_told(&mut self) -> Option<String> {
-        self.stack.config.overload.map(|_| self.stack.load.words(self.now.mono))
+    /// What a response that is passed back says of our load to whom it goes to, where a Via behind ours may ask for it.
+    fn load_told(&mut self, response: &Headers) -> Option<String> {
+        self.stack.config.overload?;
+        let mut lines = response.values(HeaderId::Via);
+        let has_more = lines.next().is_some_and(|first| first.contains(&b','));
+        (has_more || lines.any(overload::is_mentioned)).then(|| self.stack.load.words(self.now.mono))
     }
 }
 
@@ -132,7 +136,7 @@ impl Turn<'_> {
     /// # Errors
     /// [`StackError::Forbidden`] when no Via but ours is left.
     pub fn pass_back_stateless(&mut self, response: &Response, path: Path) -> Result<(), StackError> {
-        let load = self.load_told();
+        let load = self.load_told(response.headers());
         let page = std::mem::take(&mut self.stack.page);
         let lines = Lines::default();
         let Some(writer) = splice::response(page, response, &lines, &Identity::Withheld, load.as_deref()) else {

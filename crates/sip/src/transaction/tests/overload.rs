@@ -102,6 +102,16 @@ fn rfc7339_5_5_a_server_that_asks_for_less_gets_less_as_long_as_it_has_asked_for
 }
 
 #[test]
+fn what_is_over_is_forgotten_also_where_nothing_goes_there_any_more() {
+    let mut bench = asked_for(100);
+    for (at, forgotten) in [(999, false), (2_000, true)] {
+        bench.run_to(at);
+        along(&mut bench, path(UDP, 3), draft(Method::Options));
+        assert_eq!(bench.stack.throttles.is_empty(), forgotten, "{at}");
+    }
+}
+
+#[test]
 fn rfc7339_5_4_a_word_is_heard_in_any_response_and_only_with_overload_control() {
     for code in [100, 180, 200, 486] {
         let mut bench = controlled();
