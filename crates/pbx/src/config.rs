@@ -336,8 +336,8 @@ pub struct Limits {
     pub users: usize,
     /// Calls that a [`crate::Status`] lists. 1000.
     pub calls_listed: usize,
-    /// Servers at a time in each SIP loop whose word is remembered that they want less ([`Config::overload_control`]); the one whose word is over first goes for
-    /// another. 256.
+    /// Servers at a time in each SIP loop whose word is remembered that they want less ([`Config::overload_control`]); beyond that the host with the most ports
+    /// there loses one. 256.
     pub overloaded_servers: usize,
     /// Seconds of Retry-After. 5.
     pub retry_after: Duration,

@@ -141,7 +141,7 @@ impl Switch {
         if let Some(name) = self.user_dialled(&asked.request).filter(|_| answer.code.is_success()) {
             if found.is_none() && !self.neighbours.keeps(&name) {
                 let asked = self.findings.ask(&name, Seeker::Request(asked), &self.neighbours, turn);
-                return (!asked).then(|| self.busy());
+                return (!asked).then(Reply::no_room);
             }
             let uri = asked.request.uri().ok();
             if let Err(offline) = self.targets(&name, asked.request.is_secure(), uri.as_ref(), found, turn.now()) {
@@ -210,7 +210,7 @@ impl Switch {
         tracing::warn!("a SIP loop did not say in time where a user is");
         let Admitted { tx, request, .. } = match seeker {
             Seeker::Request(admitted) => admitted,
-            Seeker::Passed(_, job) => return self.reply(job.tx, Some(self.busy()), turn),
+            Seeker::Passed(_, job) => return self.reply(job.tx, Some(Reply::no_room()), turn),
             Seeker::Transfer { call, transfer } => return self.transfer_located(call, transfer, None, turn),
             Seeker::Claim { call, transfer, replaced } => {
                 return self.claim_answered((call, transfer), replaced, None, turn);
@@ -219,7 +219,7 @@ impl Switch {
         if *request.method() == Method::Invite {
             self.metrics.call_refused(Outcome::Shed);
         }
-        self.reply(tx, Some(self.busy()), turn);
+        self.reply(tx, Some(Reply::no_room()), turn);
     }
 
     /// The caller has given up before its INVITE was made a call.

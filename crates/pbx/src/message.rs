@@ -41,8 +41,11 @@ impl Switch {
         if request.body().len() > LARGEST {
             return Some(Reply::new(StatusCode::REQUEST_ENTITY_TOO_LARGE));
         }
-        if !self.relay.has_room() || self.finishing {
+        if self.finishing {
             return Some(self.busy());
+        }
+        if !self.relay.has_room() {
+            return Some(Reply::no_room());
         }
         let (draft, caller) = match self.copy_of(&message, &number) {
             Ok(common) => common,
@@ -50,7 +53,7 @@ impl Switch {
         };
         if found.is_none() && !self.neighbours.keeps(&name) {
             let asked = self.findings.ask(&name, Seeker::Request(message), &self.neighbours, turn);
-            return (!asked).then(|| self.busy());
+            return (!asked).then(Reply::no_room);
         }
         let targets = match self.targets(
             &name,

@@ -166,7 +166,7 @@ impl Switch {
             let _ = turn.trying(tx);
         }
         let asked = self.findings.ask(&name, Seeker::Passed(role, Box::new(job)), &self.neighbours, turn);
-        if asked { None } else { Some(self.busy()) }
+        (!asked).then(Reply::no_room)
     }
 
     fn job(&self, tx: ServerTx, request: Arc<Request>, origin: Origin, arrival: Arrival, known: Option<usize>) -> Job {

@@ -76,6 +76,8 @@ pub(crate) struct Given {
     /// Another with each start.
     pub(crate) run: u64,
     pub(crate) board: Arc<Board>,
+    /// What is asked of others (RFC 7339), by all loops as one.
+    pub(crate) load: sip::Load,
 }
 
 /// The stack's settings.
@@ -124,7 +126,7 @@ fn extensions(config: &Config) -> Vec<String> {
 impl Switch {
     /// On the loop's thread, before anything is received.
     pub(crate) fn new(
-        Given { config, accounts, home, tally, board, secret, run }: Given,
+        Given { config, accounts, home, tally, board, secret, run, load: _ }: Given,
         (digest, offers_md5_among_others): (digest::Server, bool),
         studio: Studio,
         metrics: Metrics,

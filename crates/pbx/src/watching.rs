@@ -112,13 +112,13 @@ impl Switch {
         if full || self.finishing {
             return Some(self.busy());
         }
-        let Some(first) = self.board.enter(MOST) else { return Some(self.busy()) };
+        let Some(first) = self.board.enter(MOST) else { return Some(Reply::no_room()) };
         let id = match turn.accept_subscription(tx, package.terms(), false) {
             Ok(id) => id,
             Err(error) => {
                 self.board.leave();
                 // Others have been answered by the stack.
-                return matches!(error, StackError::Full { .. }).then(|| self.busy());
+                return matches!(error, StackError::Full { .. }).then(Reply::no_room);
             }
         };
         if first {

@@ -144,8 +144,7 @@ impl Proxy {
             return Some(Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE));
         }
         if self.forks.len() >= self.config.max_forks.saturating_add(reserve) {
-            let reply = Reply::new(StatusCode::SERVICE_UNAVAILABLE);
-            return Some(reply.clone().line("Retry-After", "5").unwrap_or(reply));
+            return Some(Reply::no_room());
         }
         targets.sort_by_key(|target| std::cmp::Reverse(target.q));
         targets.truncate(self.config.max_targets);

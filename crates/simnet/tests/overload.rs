@@ -112,6 +112,31 @@ fn rush(server: bool, client: bool) -> [Seen; 2] {
     })
 }
 
+/// Two clients ask for as much each, four times what the server can do in all. Only one of them hears.
+#[test]
+fn rfc7339_5_10_2_who_does_not_hear_gains_nothing_by_it() {
+    let mut network = Network::new(Weather::clear(), Chance::new(1));
+    let overload = Some(Overload::default());
+    let config = Config { max_server_transactions: PLACES, overload, ..Config::default() };
+    network.add("server", config, Box::new(Worker::default()));
+    let courses = [("hearing", overload), ("deaf", None)].map(|(name, overload)| {
+        let course = Rc::<RefCell<Course>>::default();
+        let config = Config { overload, ..Config::default() };
+        let node = network.add(name, config, Box::new(Client(course.clone())));
+        let begun = network.turn(node, |turn| turn.now().mono).expect("a node");
+        *course.borrow_mut() = Course { end: begun + RUSH, each: EACH, seen: Seen::default() };
+        network.turn(node, |turn| turn.alarm(begun, 0)).expect("a node").expect("room for alarms");
+        course
+    });
+    let end = network.passed() + RUSH + REST;
+    network.run(end);
+    let [hearing, deaf] = courses.map(|course| course.borrow().seen);
+    assert!(hearing.left_out > 0 && deaf.left_out == 0, "{hearing:?}, {deaf:?}");
+    assert!(deaf.served < 2 * hearing.served && hearing.served < 2 * deaf.served, "{hearing:?}, {deaf:?}");
+    // Fifty a second for twenty seconds are a thousand, of which half is lost to caution.
+    assert!(hearing.served + deaf.served > 400, "{hearing:?}, {deaf:?}");
+}
+
 #[test]
 fn rfc7339_5_5_a_client_that_hears_leaves_out_what_a_server_would_have_to_refuse() {
     let [controlled, after] = rush(true, true);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::id::Shard;
 use crate::invite;
 use crate::message::{Limits, Method};
+use crate::overload::Load;
 use crate::spread::Spread;
 
 /// The settings of a [`crate::Stack`]. Start from [`Config::default`] and change fields.
@@ -89,6 +90,8 @@ pub struct Config {
     pub session_id: bool,
     /// Overload control with the next hop (RFC 7339). `None`: nothing is said of it, and what others say of it is not heard.
     pub overload: Option<Overload>,
+    /// What we ask of others then. The stacks behind one address share one; a configuration that is cloned shares it, too.
+    pub load: Load,
     /// Policies of INVITE sessions.
     pub session: invite::Policy,
 }
@@ -129,6 +132,7 @@ impl Default for Config {
             hand_strays: false,
             session_id: false,
             overload: None,
+            load: Load::default(),
             session: invite::Policy::default(),
         }
     }

@@ -68,6 +68,7 @@ pub use id::{
 };
 pub use message::header;
 pub use outbox::{Action, Answer, Cause, FlowChange, Origin, Outbox, Path, Question, SendError, Transport};
+pub use overload::Load;
 pub use reply::Reply;
 pub use rng::Token;
 pub use siphash::TextHash;

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::config::Config;
@@ -19,6 +21,8 @@ const MIX: u32 = 200;
 /// What is taken for the mix before anything has been counted: four of five requests may be left out (the default of RFC 7339 section 7.2). Begun with nothing, the
 /// first request would be all that there is, and with it one that is kept would be drawn at the full rate.
 const USUAL_MIX: (u32, u32) = (MIX / 5 * 4, MIX / 5);
+/// Half of the numbers that words can have: twelve digits and five.
+const HALF: u64 = 1_000_000_000_000 * 100_000 / 2;
 /// What is drawn for a request is below this.
 pub(crate) const DRAWN: u64 = 10_000;
 
@@ -148,9 +152,9 @@ impl Throttles {
     /// A response came from there. So many servers are remembered; beyond that one goes for another, see [`Throttles::first_to_go`].
     pub(crate) fn heard(&mut self, key: SocketAddr, now: Time, feedback: Feedback, most: usize) {
         let known = self.of.get(&key).filter(|asked| now < asked.until);
-        // What comes late says what was; far back, it has begun to count anew (section 4.4).
-        let is_old =
-            |asked: &Asked| feedback.sequence <= asked.sequence && asked.sequence - feedback.sequence < 1 << 32;
+        // What comes late says what was, however long ago: of several parts of a server that count for themselves, one that was never busy says so by a number from its
+        // beginning. From the last numbers there are to the first it has begun anew (section 4.4).
+        let is_old = |asked: &Asked| feedback.sequence <= asked.sequence && asked.sequence - feedback.sequence < HALF;
         if known.is_some_and(is_old) {
             return;
         }
@@ -235,19 +239,26 @@ impl Asked {
     }
 }
 
-/// What we ask of who sends to us: as much as we had no room for lately.
+/// What we ask of who sends to us: as much as we had no room for lately. It is asked for an address and port (RFC 7339 section 5.4): the stacks behind one share this
+/// one, a clone for each. Two that count at the same time lose nothing but a request that falls between two looks.
+#[derive(Clone, Debug, Default)]
+pub struct Load(Arc<Reckoned>);
+
 #[derive(Debug, Default)]
-pub(crate) struct Load {
-    begun: Time,
-    taken: u32,
-    refused: u32,
-    loss: u8,
-    sequence: u64,
+struct Reckoned {
+    /// When this look began, as [`Time`].
+    begun: AtomicU64,
+    taken: AtomicU32,
+    refused: AtomicU32,
+    /// The word: so much less of a hundred in the last octet, its number before it.
+    word: AtomicU64,
+    /// When somebody was asked for less last, as [`Time`].
+    told: AtomicU64,
 }
 
 /// How long is looked at before more or less is asked for, and how long a word of ours counts: it is said again with each response meanwhile.
 const LOOK: Duration = Duration::from_millis(500);
-const VALIDITY_MS: u32 = 1_000;
+const VALIDITY: Duration = Duration::from_secs(1);
 /// So much less is asked for with each look that sees nothing refused.
 const RELIEF: u8 = 10;
 /// Nobody is asked to leave out everything: who is told so learns nothing of the end of it.
@@ -255,52 +266,80 @@ const MOST_LOSS: u8 = 90;
 
 impl Load {
     /// A request came, and there was room for it, or none.
-    pub(crate) fn came(&mut self, now: Time, refused: bool) {
+    pub(crate) fn came(&self, now: Time, refused: bool) {
         self.look(now);
-        let count = if refused { &mut self.refused } else { &mut self.taken };
-        *count = count.saturating_add(1);
+        let count = if refused { &self.0.refused } else { &self.0.taken };
+        count.fetch_add(1, Relaxed);
+    }
+
+    /// For what was taken there was no room further on.
+    pub(crate) fn had_no_room(&self, now: Time) {
+        self.look(now);
+        // It was counted in the look before, where there is none.
+        let _ = self.0.taken.fetch_update(Relaxed, Relaxed, |taken| taken.checked_sub(1));
+        self.0.refused.fetch_add(1, Relaxed);
+    }
+
+    /// So much less of a hundred those leave out now who hear; nothing where nobody does, who could be wronged by others.
+    pub(crate) fn left_out(&self, now: Time) -> u8 {
+        self.look(now);
+        let told = Time(self.0.told.load(Relaxed));
+        if now.since(told) < VALIDITY { self.word().0 } else { 0 }
     }
 
     /// What a response to this request says of it: nothing without overload control, and nothing to who does not ask for it (RFC 7339 section 4.1).
-    pub(crate) fn told_to(&mut self, request: &Headers, now: Time, config: &Config) -> Option<String> {
+    pub(crate) fn told_to(&self, request: &Headers, now: Time, config: &Config) -> Option<String> {
         let is_asked = || request.raw(HeaderId::Via).is_some_and(is_mentioned) && is_offered_in(request);
         (config.overload.is_some() && is_asked()).then(|| self.words(now))
     }
 
-    fn look(&mut self, now: Time) {
-        if now.since(self.begun) < LOOK {
+    /// So much less is asked for, by the word of this number.
+    fn word(&self) -> (u8, u64) {
+        let word = self.0.word.load(Relaxed);
+        let [.., loss] = word.to_be_bytes();
+        (loss, word >> 8)
+    }
+
+    fn look(&self, now: Time) {
+        let begun = self.0.begun.load(Relaxed);
+        let span = now.since(Time(begun));
+        // Of those who look at the same time one sees to it.
+        if span < LOOK || self.0.begun.compare_exchange(begun, now.0, Relaxed, Relaxed).is_err() {
             return;
         }
         // Nothing came for several looks: nothing is left to ask for.
-        let looks = u8::try_from(now.since(self.begun).as_micros() / LOOK.as_micros()).unwrap_or(u8::MAX);
-        let before = self.loss;
+        let looks = u8::try_from(span.as_micros() / LOOK.as_micros()).unwrap_or(u8::MAX);
+        let (taken, refused) = (self.0.taken.swap(0, Relaxed), self.0.refused.swap(0, Relaxed));
+        let (before, sequence) = self.word();
         // Looks in which nothing came have seen nothing refused.
-        self.loss = match self.refused {
-            0 => self.loss.saturating_sub(RELIEF.saturating_mul(looks)),
-            _ => self.raised().saturating_sub(RELIEF.saturating_mul(looks.saturating_sub(1))),
+        let loss = match refused {
+            0 => before.saturating_sub(RELIEF.saturating_mul(looks)),
+            _ => raised(before, taken, refused).saturating_sub(RELIEF.saturating_mul(looks.saturating_sub(1))),
         };
         // What is asked for still is said anew: a client lets go of the old word in time, and takes none for new whose number is not (section 5.4).
-        if self.loss != before || self.loss > 0 {
-            self.sequence = now.0 / 10;
-        }
-        (self.begun, self.taken, self.refused) = (now, 0, 0);
-    }
-
-    /// As much more as was refused of what came. What is left out already is not there to be counted.
-    fn raised(&self) -> u8 {
-        let all = (u64::from(self.taken) + u64::from(self.refused)).max(1);
-        let loss = u64::from(self.loss);
-        let more = (100 - loss) * (u64::from(self.refused) * 100).div_ceil(all) / 100;
-        u8::try_from((loss + more.max(1)).min(MOST_LOSS.into())).unwrap_or(MOST_LOSS)
+        let sequence = if loss != before || loss > 0 { now.0 / 10 } else { sequence };
+        self.0.word.store(sequence << 8 | u64::from(loss), Relaxed);
     }
 
     /// What stands in the Via of a response to who has written `oc` in his request, in its place (sections 5.1 and 5.2).
-    pub(crate) fn words(&mut self, now: Time) -> String {
+    pub(crate) fn words(&self, now: Time) -> String {
         self.look(now);
-        let validity = if self.loss == 0 { 0 } else { VALIDITY_MS };
-        let (whole, part) = (self.sequence / 100_000 % 1_000_000_000_000, self.sequence % 100_000);
-        format!(";oc={};oc-algo=\"loss\";oc-validity={validity};oc-seq={whole}.{part:05}", self.loss)
+        let (loss, sequence) = self.word();
+        if loss > 0 {
+            self.0.told.store(now.0, Relaxed);
+        }
+        let validity = if loss > 0 { VALIDITY.as_millis() } else { 0 };
+        let (whole, part) = (sequence / 100_000 % 1_000_000_000_000, sequence % 100_000);
+        format!(";oc={loss};oc-algo=\"loss\";oc-validity={validity};oc-seq={whole}.{part:05}")
     }
+}
+
+/// As much more as was refused of what came. What is left out already is not there to be counted.
+fn raised(loss: u8, taken: u32, refused: u32) -> u8 {
+    let all = (u64::from(taken) + u64::from(refused)).max(1);
+    let loss = u64::from(loss);
+    let more = (100 - loss) * (u64::from(refused) * 100).div_ceil(all) / 100;
+    u8::try_from((loss + more.max(1)).min(MOST_LOSS.into())).unwrap_or(MOST_LOSS)
 }
 
 #[cfg(test)]

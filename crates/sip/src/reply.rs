@@ -29,13 +29,21 @@ pub struct Reply {
     pub stateless: bool,
     /// See [`Reply::reliable`].
     pub reliable: bool,
+    /// See [`Reply::no_room`].
+    pub(crate) no_room: bool,
 }
 
 impl Reply {
     /// An answer without anything but the code.
     pub fn new(code: StatusCode) -> Self {
         let (lines, contact) = (Lines::default(), ContactSpec::None);
-        Self { code, reason: None, lines, body: None, contact, to_tag: None, stateless: false, reliable: false }
+        let (stateless, reliable, no_room) = (false, false, false);
+        Self { code, reason: None, lines, body: None, contact, to_tag: None, stateless, reliable, no_room }
+    }
+    /// 503: a limit of the application is reached, as if it were one of the stack. It has the Retry-After of [`crate::Config::retry_after_secs`]; with overload
+    /// control it has none, and those who hear are asked for less (RFC 7339 sections 5.2 and 5.10.2).
+    pub fn no_room() -> Self {
+        Self { no_room: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE) }
     }
     /// Another reason phrase. With control characters in it the reply is refused ([`crate::StackError::Text`]).
     pub fn reason(mut self, reason: impl Into<String>) -> Self {

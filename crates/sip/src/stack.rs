@@ -11,7 +11,7 @@ use crate::id::{AskId, FlowId, Id, PublicationId, RegistrationId, SessionId, Sub
 use crate::invite;
 use crate::message::{LineError, ParseError, StatusCode};
 use crate::outbox::{Outbox, SendError};
-use crate::overload::{Load, Throttles};
+use crate::overload::Throttles;
 use crate::publish;
 use crate::register;
 use crate::rng::Rng;
@@ -65,8 +65,6 @@ pub struct Stack {
     pub(crate) without_tcp: Avoided,
     /// What servers ask us to leave out; nothing without [`Config::overload`].
     pub(crate) throttles: Throttles,
-    /// What we ask of others; nothing without [`Config::overload`].
-    pub(crate) load: Load,
     /// Calls that are with another shard.
     pub(crate) away: Away,
     pub(crate) asks: Slab<Ask>,
@@ -154,7 +152,6 @@ impl Stack {
             avoided: Avoided::default(),
             without_tcp: Avoided::default(),
             throttles: Throttles::default(),
-            load: Load::default(),
             away: Away::default(),
             asks: Slab::new(),
             alarms: Slab::new(),

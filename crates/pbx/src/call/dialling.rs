@@ -150,7 +150,7 @@ impl Switch {
 
     /// There was no room to call anybody: the caller may try again.
     fn refuse_caller_for_now(&mut self, call: &mut Call, turn: &mut Turn<'_>) -> Fate {
-        let _ = turn.answer(call.caller.session, self.busy());
+        let _ = turn.answer(call.caller.session, Reply::no_room());
         self.calls.forget_session(call.caller.session);
         Fate::Over(Outcome::Shed, Lines::new())
     }

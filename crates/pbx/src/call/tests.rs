@@ -8,6 +8,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use loops::{Dialog, Loops, QUEUE, SDP, telephone};
+use sip::message::HeaderId;
 
 use crate::command::Command;
 
@@ -304,4 +305,24 @@ fn a_call_whose_streams_cannot_be_renamed_is_hung_up_and_gives_its_ports_back() 
         std::thread::yield_now();
     }
     loops.nothing_left();
+}
+
+/// What one loop has no room for is asked less for by all: who sends knows but one address.
+#[test]
+fn rfc7339_5_4_the_loops_of_a_server_ask_for_less_as_one() {
+    let mut loops = Loops::new(PORTS, |_, config| config.overload = Some(sip::Overload::default()));
+    let phone = telephone(9);
+    let shed = |loops: &mut Loops, at: usize| {
+        let text = format!(
+            "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {phone};branch=z9hG4bK{at};oc;oc-algo=\"loss\"\r\nMax-Forwards: 70\r\n\
+             From: <sip:a@127.0.0.1>;tag=a\r\nTo: <sip:127.0.0.1>\r\nCall-ID: c{at}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+        );
+        loops.turn(at, |_, turn| turn.shed(&loops::path(phone), text.into_bytes().into()));
+        loops.take(phone, |_| true).headers().text(HeaderId::Via).unwrap().into_owned()
+    };
+    let first = shed(&mut loops, 0);
+    assert!(first.contains(";oc=0;"), "{first}");
+    loops.pass(Duration::from_millis(500));
+    let second = shed(&mut loops, 1);
+    assert!(second.contains(";oc=90;"), "{second}");
 }

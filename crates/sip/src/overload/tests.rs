@@ -112,6 +112,23 @@ fn rfc7339_5_4_a_word_that_comes_late_changes_nothing_and_the_last_ends_it() {
 }
 
 #[test]
+fn rfc7339_5_4_a_part_of_a_server_that_was_never_busy_does_not_end_what_another_asks_for() {
+    let hour = 3_600_000;
+    for begun in [1_000, 13 * hour] {
+        let (busy, calm, mut throttles) = (Load::default(), Load::default(), Throttles::default());
+        for look in 0..10 {
+            let now = begun + look * 500;
+            busy.came(at(now), true);
+            for words in [busy.words(at(now + 400)), calm.words(at(now + 400))] {
+                throttles.heard(server(5_060), at(now + 400), feedback(&words).unwrap(), MOST);
+            }
+            let is_throttled = !throttles.lets(server(5_060), at(now + 400), false, 0);
+            assert_eq!(is_throttled, look > 0, "{begun}, {look}");
+        }
+    }
+}
+
+#[test]
 fn no_more_servers_are_remembered_than_there_may_be() {
     let mut throttles = Throttles::default();
     for number in 0..=MOST as u16 {
@@ -147,7 +164,7 @@ fn who_answers_from_many_ports_takes_the_places_of_nobody_else() {
 
 #[test]
 fn rfc7339_5_3_more_is_asked_for_as_long_as_there_is_no_room_and_less_again() {
-    let mut load = Load::default();
+    let load = Load::default();
     assert_eq!(load.words(at(1_000)), ";oc=0;oc-algo=\"loss\";oc-validity=0;oc-seq=0.00000");
     // Every other one finds no room.
     for number in 0..10 {
@@ -173,8 +190,23 @@ fn rfc7339_5_3_more_is_asked_for_as_long_as_there_is_no_room_and_less_again() {
 }
 
 #[test]
+fn rfc7339_5_4_those_behind_one_address_say_the_same() {
+    let all = Load::default();
+    let (roomy, full) = (all.clone(), all.clone());
+    for _ in 0..5 {
+        roomy.came(at(1_000), false);
+        full.came(at(1_000), true);
+    }
+    let words = roomy.words(at(1_500));
+    assert!(words.starts_with(";oc=50;"), "{words}");
+    assert_eq!(full.words(at(1_501)), words);
+    // The control: somebody else.
+    assert!(Load::default().words(at(1_500)).starts_with(";oc=0;"));
+}
+
+#[test]
 fn rfc7339_5_4_what_is_asked_for_on_and_on_is_a_new_word_each_time() {
-    let mut load = Load::default();
+    let load = Load::default();
     let mut throttles = Throttles::default();
     // Longer than a word counts: everything is refused, and the client is told so all the time.
     for look in 0..10 {

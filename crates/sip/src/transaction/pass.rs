@@ -99,11 +99,11 @@ impl Turn<'_> {
 
 impl Turn<'_> {
     /// What a response that is passed back says of our load to whom it goes to, where a Via behind ours may ask for it.
-    fn load_told(&mut self, response: &Headers) -> Option<String> {
+    fn load_told(&self, response: &Headers) -> Option<String> {
         self.stack.config.overload?;
         let mut lines = response.values(HeaderId::Via);
         let has_more = lines.next().is_some_and(|first| first.contains(&b','));
-        (has_more || lines.any(overload::is_mentioned)).then(|| self.stack.load.words(self.now.mono))
+        (has_more || lines.any(overload::is_mentioned)).then(|| self.stack.config.load.words(self.now.mono))
     }
 }
 

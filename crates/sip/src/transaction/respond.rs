@@ -61,12 +61,19 @@ impl Turn<'_> {
         step(&mut server.machine, code, now, reliable, &timers)?;
         let origin = server.origin.get();
         let received = server.stamp.values(&origin);
-        let load = self.stack.load.told_to(request.headers(), now, &self.stack.config);
+        let load = self.stack.config.load.told_to(request.headers(), now, &self.stack.config);
         let page = std::mem::take(&mut self.stack.page);
         let reason = reply.reason.as_deref();
         let mut writer = begin_response(page, request.headers(), code, reason, Some(tag), received, load.as_deref());
         own_lines(&mut writer, request, &reply, &origin, self.stack.config.user_agent.as_deref());
         writer.lines(&reply.lines);
+        match self.stack.config.overload {
+            Some(_) if reply.no_room => self.stack.config.load.had_no_room(now),
+            None if reply.no_room => {
+                writer.line(HeaderId::RetryAfter, self.stack.config.retry_after_secs);
+            }
+            _ => {}
+        }
         let page = writer.finish_page(reply.body.as_ref());
         let bytes = Bytes::copy_from_slice(&page);
         let kept = (!stateless).then(|| page.as_slice().into());
@@ -214,7 +221,7 @@ pub(super) fn trying(turn: &mut Turn<'_>, id: Id) {
     let Some(request) = &server.request else { return };
     let received = server.stamp.values(&server.origin());
     // What it tells of our load stands in the next response as well (RFC 7339 section 5.11).
-    let load = turn.stack.load.told_to(request.headers(), turn.now.mono, &turn.stack.config);
+    let load = turn.stack.config.load.told_to(request.headers(), turn.now.mono, &turn.stack.config);
     let page = Vec::with_capacity(1_024);
     let writer = begin_response(page, request.headers(), StatusCode::TRYING, None, None, received, load.as_deref());
     let bytes = writer.finish(None);

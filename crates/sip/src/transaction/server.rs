@@ -10,6 +10,7 @@ use crate::id::{Id, ServerTx};
 use crate::invite;
 use crate::message::{Broken, Headers, Lines, Method, Request, StatusCode, begin_response};
 use crate::outbox::{Cause, Origin, Path};
+use crate::overload;
 use crate::reply::Reply;
 use crate::rng::Token;
 use crate::stack::{Stack, Timer};
@@ -365,7 +366,7 @@ impl Turn<'_> {
         let config = &self.stack.config;
         let way = Way::of(headers, origin, config);
         let received = way.stamp.values(origin);
-        let load = self.stack.load.told_to(headers, self.now.mono, config);
+        let load = self.stack.config.load.told_to(headers, self.now.mono, config);
         let (page, tag) = (Vec::with_capacity(1_024), Some(tag.as_bytes()));
         let mut writer = begin_response(page, headers, code, reason, tag, received, load.as_deref());
         writer.lines(&lines);
@@ -378,6 +379,10 @@ impl Turn<'_> {
     /// once is no help (RFC 7339 section 5.10.2).
     pub(crate) fn refuse_busy(&mut self, request: &Request, origin: &Origin) {
         self.has_come(false);
+        self.answer_busy(request, origin);
+    }
+
+    fn answer_busy(&mut self, request: &Request, origin: &Origin) {
         let mut lines = Lines::default();
         if self.stack.config.overload.is_none() {
             lines.push_id(crate::message::HeaderId::RetryAfter, self.stack.config.retry_after_secs);
@@ -389,8 +394,25 @@ impl Turn<'_> {
     /// A new request came, and there was room for it or none: by that it is reckoned what we ask of others (RFC 7339 section 5.3).
     fn has_come(&mut self, has_room: bool) {
         if self.stack.config.overload.is_some() {
-            self.stack.load.came(self.now.mono, !has_room);
+            self.stack.config.load.came(self.now.mono, !has_room);
         }
+    }
+
+    /// Who does not hear leaves nothing out by himself: of what he begins so much is refused as others leave out, or theirs would be the places that he takes (RFC 7339
+    /// section 5.10.2). It counts neither as taken nor as refused, as what others leave out does not. A proxy that keeps nothing knows no repeat, and would refuse that
+    /// of what it has passed on.
+    fn leaves_out(&mut self, request: &Request) -> bool {
+        if self.stack.config.overload.is_none() || self.stack.config.hand_strays {
+            return false;
+        }
+        let loss = self.stack.config.load.left_out(self.now.mono);
+        let headers = request.headers();
+        loss > 0
+            && *request.method() != Method::Cancel
+            && headers.to_tag_octets().is_none()
+            && !overload::is_for_help(request.uri_text())
+            && !overload::is_offered_in(headers)
+            && self.stack.rng.below(100) < u64::from(loss)
     }
 
     /// Whether there is room for the transaction of a request. What belongs to a dialog, or cancels a request, ends what is held: for it an
@@ -412,12 +434,17 @@ impl Turn<'_> {
 
     /// A new transaction; `None` when there are too many or they keep too much, and the request has been answered 503.
     fn server_new(&mut self, request: Arc<Request>, origin: &Origin, key: Key, merged: Option<Key>) -> Option<Id> {
-        let config = &self.stack.config;
         if !self.has_room(&request) {
             self.stack.counters.shed += 1;
             self.refuse_busy(&request, origin);
             return None;
         }
+        if self.leaves_out(&request) {
+            self.stack.counters.shed += 1;
+            self.answer_busy(&request, origin);
+            return None;
+        }
+        let config = &self.stack.config;
         let machine = match (request.method(), config.trying) {
             (Method::Invite, Trying::AtOnce) => Machine::Invite(server_invite::State::new(None)),
             (Method::Invite, Trying::After(span)) => {

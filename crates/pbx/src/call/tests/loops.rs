@@ -96,6 +96,7 @@ impl Loops {
             accounts: Arc::new(accounts),
             secret: rand::random(),
             run: 0,
+            load: sip::Load::default(),
             config,
         };
         let (clock, spread) = (Clock::start(), Spread::new(3, rand::random()));

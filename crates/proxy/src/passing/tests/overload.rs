@@ -81,6 +81,31 @@ fn rfc7339_5_10_1_who_says_that_something_is_urgent_is_believed_where_he_is_trus
 }
 
 #[test]
+fn rfc7339_5_10_2_where_no_more_may_be_passed_on_there_is_no_room_either() {
+    for controlled in [true, false] {
+        let mut desk = Desk::new(ProxyConfig { max_forks: 1, ..ProxyConfig::default() }, vec![target(3, 1_000)]);
+        let overload = controlled.then(sip::Overload::default);
+        desk.stack = Stack::new(Config { role: Role::Proxy, overload, ..Config::default() }, [9; 32]);
+        desk.hears(2, &invite());
+        desk.next(2, "SIP/2.0 100");
+        let passed = desk.next(3, "INVITE");
+        desk.answers(3, &passed, 180, "");
+        desk.next(2, "SIP/2.0 180");
+        // Of two requests one found no room.
+        for (number, said) in [(2, ";oc=0;"), (3, ";oc=50;")] {
+            let branch = format!("{number};oc;oc-algo=\"loss\"");
+            desk.hears(2, &request("OPTIONS", "sip:b@home.example", &branch, ""));
+            let refusal = desk.next(2, "SIP/2.0 503");
+            let said = if controlled { said } else { ";oc;" };
+            assert!(refusal.text.contains(&format!("{said}oc-algo=\"loss\"")), "{}", refusal.text);
+            assert_eq!(refusal.headers.has(HeaderId::RetryAfter), !controlled, "{}", refusal.text);
+            desk.passes(Duration::from_millis(500));
+        }
+        desk.silent();
+    }
+}
+
+#[test]
 fn rfc7339_5_10_1_a_bye_is_passed_on_whatever_the_server_asks_for() {
     let mut desk = overloaded(&[(3, 500)]);
     // The control.
