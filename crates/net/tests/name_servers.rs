@@ -320,3 +320,48 @@ fn rfc1034_3_6_2_aliases_are_followed_and_those_that_go_round_end() {
         assert!(took < LONGEST * 2 && count < 40, "{took:?}, {count} questions");
     }
 }
+
+/// A name of a service and the one that it is an alias of.
+const SERVICE: [&str; 2] = ["_sip._udp.e.test", "_sip._udp.p.test"];
+
+fn behind() -> Data {
+    (SERVICE[1].into(), SRV, 60, srv(3, 5070, "a.p.test"))
+}
+
+#[test]
+fn rfc1034_3_6_2_the_servers_of_a_service_behind_an_alias_are_found() {
+    // In one answer, and in two.
+    for script in [
+        (|owner, _| match owner {
+            "a.p.test" => Says::Records(Vec::new()),
+            owner if owner == SERVICE[0] => Says::Records(vec![(owner.into(), CNAME, 30, name(SERVICE[1])), behind()]),
+            _ => Says::Records(vec![behind()]),
+        }) as Script,
+        |owner, _| match owner {
+            "a.p.test" => Says::Records(Vec::new()),
+            owner if owner == SERVICE[0] => Says::Records(vec![(owner.into(), CNAME, 30, name(SERVICE[1]))]),
+            _ => Says::Records(vec![behind()]),
+        },
+    ] {
+        let (found, took, count) = ask(&servers(), script, false);
+        let right = Srv { priority: 3, weight: 7, port: 5070, target: "a.p.test.".into() };
+        let Found::Records(records, ttl) = &found else { panic!("{found:?}") };
+        assert_eq!(records, &[Record::Srv(right)]);
+        assert!(*ttl <= Duration::from_secs(30), "as long as the alias: {ttl:?}");
+        assert!(took < LONGEST * 2 && count < 10, "{took:?}, {count} questions");
+    }
+    // A service that is not there costs no question more.
+    let (found, _, count) = ask(&servers(), |_, _| Says::Records(Vec::new()), false);
+    assert!(matches!(found, Found::None(_)), "{found:?}");
+    assert_eq!(count, 1);
+    // Nor do aliases that go round go on for ever.
+    for script in
+        [(|owner, _| alias(owner, if owner == SERVICE[0] { SERVICE[1] } else { SERVICE[0] })) as Script, |owner, _| {
+            alias(owner, &format!("x.{owner}"))
+        }]
+    {
+        let (found, took, count) = ask(&servers(), script, false);
+        assert!(!matches!(found, Found::Records(..)), "{found:?}");
+        assert!(took < LONGEST * 2 && count < 60, "{took:?}, {count} questions");
+    }
+}

@@ -86,7 +86,34 @@ impl Resolve for SystemResolver {
             Ok(name) => name,
             Err(error) => return Box::pin(async move { Found::Failed(error.to_string()) }),
         };
-        Box::pin(async move { found(resolver.lookup(name, kind).await) })
+        Box::pin(async move {
+            match kind {
+                RecordType::SRV => services(&resolver, name).await,
+                _ => found(resolver.lookup(name, kind).await),
+            }
+        })
+    }
+}
+
+/// The servers of a service. Behind an alias the crate goes on to the server that is named there, and asks for the services of that one, of which there are none:
+/// then the alias is followed here (RFC 1034 section 3.6.2).
+async fn services(resolver: &TokioResolver, name: Name) -> Found {
+    let answered = resolver.lookup(name.clone(), RecordType::SRV).await;
+    let went_on = matches!(&answered, Err(NetError::Dns(DnsError::NoRecordsFound(none))) if *none.query.name() != name);
+    if !went_on {
+        return found(answered);
+    }
+    let (mut own, mut longest) = (name, Duration::MAX);
+    for _ in 0..ALIASES {
+        let Ok(answered) = resolver.lookup(own.clone(), RecordType::CNAME).await else { break };
+        let alias = answered.answers().iter().find(|record| record.name == own);
+        let Some((RData::CNAME(target), ttl)) = alias.map(|record| (&record.data, record.ttl)) else { break };
+        longest = longest.min(Duration::from_secs(ttl.into()));
+        own = target.0.clone();
+    }
+    match found(resolver.lookup(own, RecordType::SRV).await) {
+        Found::Records(records, ttl) => Found::Records(records, ttl.min(longest)),
+        other => other,
     }
 }
 
