@@ -364,8 +364,9 @@ impl Bindings {
         self.alarm = turn.alarm(due, ALARM).ok().map(|alarm| (alarm, due));
     }
 
-    /// The alarm has come: takes out what has ended, and tells whose that was.
-    pub(crate) fn expire(&mut self, turn: &mut Turn<'_>) -> Vec<Record> {
+    /// The alarm has come: takes out what has ended, and tells whose that was. What waits has come before: see [`Bindings::settle`] for the first half.
+    pub(crate) fn expire(&mut self, watched: bool, turn: &mut Turn<'_>) -> (Vec<usize>, Vec<Record>) {
+        let changed = self.settle(watched, turn);
         self.alarm = None;
         let mut gone = Vec::new();
         self.registrar.expire(turn.now(), AT_ONCE, &mut gone);
@@ -378,7 +379,7 @@ impl Bindings {
         }
         self.count();
         self.arm(turn);
-        gone
+        (changed, gone)
     }
 }
 

@@ -263,10 +263,7 @@ impl Application for Switch {
             Event::Cancelled { tx } => self.cancelled(tx, turn),
             Event::Session(session, event) => self.session_event(session, event, turn),
             Event::Watcher(id, event) => self.watcher_event(id, event, turn),
-            Event::Alarm { token: bindings::ALARM, .. } => {
-                let gone = self.bindings.expire(turn);
-                self.write_devices_of(gone, turn);
-            }
+            Event::Alarm { token: bindings::ALARM, .. } => self.expire_bindings(turn),
             Event::Alarm { token: qualifying::ALARM, .. } => self.qualify(turn),
             Event::Alarm { token: watching::ALARM, .. } => self.publications_expire(turn),
             Event::Alarm { token, .. } if token >= finding::ALARMS => self.not_located(token, turn),

@@ -291,15 +291,28 @@ impl Switch {
 
     /// Writes down and answers the REGISTERs that wait.
     pub(crate) fn settle_bindings(&mut self, turn: &mut Turn<'_>) {
-        for place in self.bindings.settle(self.board.is_watched(), turn) {
-            if let Some(name) = self.accounts.at(place).map(|known| known.name.clone()) {
+        let changed = self.bindings.settle(self.board.is_watched(), turn);
+        self.write_devices_at(&changed, turn);
+    }
+
+    /// The time of some bindings has come.
+    pub(crate) fn expire_bindings(&mut self, turn: &mut Turn<'_>) {
+        let (changed, gone) = self.bindings.expire(self.board.is_watched(), turn);
+        self.write_devices_at(&changed, turn);
+        self.write_devices_of(gone, turn);
+    }
+
+    /// The bindings of the users with these places are others.
+    fn write_devices_at(&mut self, places: &[usize], turn: &Turn<'_>) {
+        for place in places {
+            if let Some(name) = self.accounts.at(*place).map(|known| known.name.clone()) {
                 self.write_devices(&name, turn);
             }
         }
     }
 
     /// These bindings have ended.
-    pub(crate) fn write_devices_of(&mut self, gone: Vec<proxy::Record>, turn: &Turn<'_>) {
+    fn write_devices_of(&mut self, gone: Vec<proxy::Record>, turn: &Turn<'_>) {
         for record in gone {
             let uri = sip::message::Uri::parse(record.aor()).ok();
             if let Some(name) = uri.and_then(|uri| uri.user_unescaped()) {

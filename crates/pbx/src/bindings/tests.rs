@@ -80,6 +80,11 @@ impl Served {
         self.bindings.settle(false, &mut self.stack.at(self.now, &mut self.out));
     }
 
+    /// The alarm comes; how many have ended.
+    fn expire(&mut self) -> usize {
+        self.bindings.expire(false, &mut self.stack.at(self.now, &mut self.out)).1.len()
+    }
+
     fn is_home(&self, user: usize) -> bool {
         self.bindings.is_home(at(user))
     }
@@ -121,10 +126,32 @@ fn rfc3261_16_11_users_are_at_home_where_their_registers_come_from() {
         served.settle();
         assert!(!served.is_home(9) && served.is_home(8), "{nat:?} {how:?}");
         served.now.mono = served.now.mono + Duration::from_secs(4_000);
-        assert_eq!(served.bindings.expire(&mut served.stack.at(served.now, &mut served.out)).len(), 1);
+        assert_eq!(served.expire(), 1);
         let doors = served.bindings.doors.as_ref().unwrap();
         assert_eq!((doors.counts.len(), doors.of_bindings.len()), (0, 0), "nothing is left of them");
     }
+}
+
+/// What came in time counts, though it is carried out a moment after that.
+#[test]
+fn rfc3261_10_3_a_binding_that_is_refreshed_as_it_ends_stays() {
+    let mut served = Served::new(1, Nat::Auto);
+    for _ in 0..2 {
+        served.register(0, (at(0), at(0)), (RPORT, ""));
+        served.settle();
+        let left = served.bindings.of(served.now, "1000").next().map(|binding| binding.remaining(served.now));
+        served.now.mono = served.now.mono + left.unwrap() - Duration::from_millis(1);
+        served.register(0, (at(0), at(0)), (RPORT, ""));
+        served.now.mono = served.now.mono + Duration::from_millis(2);
+        assert_eq!(served.expire(), 0);
+        served.settle();
+        assert_eq!((served.bindings.len(), served.is_home(0)), (1, true));
+        let doors = served.bindings.doors.as_ref().unwrap();
+        assert_eq!(doors.counts.get(&at(0)), Some(&1), "counted once");
+    }
+    // The control: without a REGISTER it ends, and is nobody's door.
+    served.now.mono = served.now.mono + Duration::from_secs(4_000);
+    assert_eq!((served.expire(), served.bindings.len(), served.is_home(0)), (1, 0, false));
 }
 
 #[test]

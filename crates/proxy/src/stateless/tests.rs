@@ -327,8 +327,13 @@ fn rfc3261_18_1_1_what_a_connection_is_refused_for_goes_by_udp_though_it_has_no_
         let mut desk = Desk::new(&[(6, 900)]);
         let sent = desk.hears(from, &large());
         let first = branch(only_by(&sent, tcp));
+        let reads_slowly = why == SendError::NoBuffer;
         let sent = desk.unsent(why);
-        assert_eq!(branch(only_by(&sent, udp)), first, "who has got both takes the second for a repeat");
+        if reads_slowly {
+            assert!(sent.is_empty(), "who reads slowly is sent no datagrams instead: {sent:?}");
+        } else {
+            assert_eq!(branch(only_by(&sent, udp)), first, "who has got both takes the second for a repeat");
+        }
         assert!(desk.is_blank());
         only_by(&desk.hears(from, &large()), next);
         desk.passes(std::time::Duration::from_secs(61));

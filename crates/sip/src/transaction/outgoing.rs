@@ -663,11 +663,15 @@ impl Turn<'_> {
     }
 
     /// The connection has refused it, or was lost before it had left. Its branch is the same on every way: who has got it nevertheless takes it for a repeat.
+    /// Who reads more slowly than is written to him gets it no faster by UDP (RFC 3261 section 18.1.1: that is for who refuses connections).
     pub(crate) fn outgoing_unsent(&mut self, id: Id, why: &SendError) {
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return };
         let Stage::Handed { timer, octets } = outgoing.stage else { return };
         outgoing.stage = Stage::Trying(Id::from_u64(0));
         let path = outgoing.path;
+        if *why == SendError::NoBuffer {
+            outgoing.paths.retain(|path| path.transport != Transport::Udp);
+        }
         self.stack.handed -= octets;
         self.stop(timer);
         // Who had a connection and lost it speaks TCP.
