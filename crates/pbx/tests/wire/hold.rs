@@ -2,8 +2,10 @@
 
 use sip::message::{Message, Method};
 
+use crate::across::hear_each_other;
 use crate::pair::{direction, pair};
 use crate::setup::nothing_left;
+use crate::sound::address;
 
 #[test]
 fn hold_and_resume_go_through_to_the_other_side() {
@@ -63,6 +65,36 @@ fn rfc3261_14_2_both_sides_at_once_is_491() {
     let answered = pair.caller.final_response(&branch);
     assert_eq!(answered.code().get(), 200);
     pair.caller.ack(&pair.dialogs.0.clone(), answered.headers(), false, None);
+    pair.end();
+}
+
+#[test]
+fn cve_codec_list_fifty_changes_with_one_codec_many_times_leave_the_call_as_it_was() {
+    let mut pair = pair(false, false);
+    let numbers: Vec<String> = (96..128).filter(|number| *number != 101).map(|number| number.to_string()).collect();
+    let maps: String = numbers.iter().map(|number| format!("a=rtpmap:{number} PCMU/8000\r\n")).collect();
+    // 125 formats, of which a description may have 128.
+    let formats = format!(" 101 {}{}\r\n", numbers.join(" "), " 0".repeat(92));
+    for round in 0..50 {
+        // What changes nothing is not passed on: he holds, and resumes.
+        let (direction, back) = if round % 2 == 0 { ("sendonly", "recvonly") } else { ("sendrecv", "sendrecv") };
+        let crowded = pair.sounds.0.describe_as(direction).replacen(" 101\r\n", &formats, 1) + &maps;
+        assert_eq!(crowded.matches("PCMU").count(), 32);
+        pair.caller.within(&mut pair.dialogs.0, "INVITE", Some(("application/sdp", &crowded)));
+        let invite = pair.callee.request(Method::Invite);
+        let offered = String::from_utf8_lossy(invite.body()).into_owned();
+        assert!(offered.matches("PCMU").count() <= 1, "{round}: {offered}");
+        pair.callee.respond(&invite, 200, Some(&pair.sounds.1.describe_as(back)));
+        pair.callee.request(Method::Ack);
+        let branch = pair.dialogs.0.branch.clone();
+        let answered = pair.caller.final_response(&branch);
+        assert_eq!(answered.code().get(), 200);
+        let said = String::from_utf8_lossy(answered.body()).into_owned();
+        assert!(said.matches("PCMU").count() <= 1, "{round}: {said}");
+        pair.caller.ack(&pair.dialogs.0.clone(), answered.headers(), false, None);
+        assert_eq!((address(answered.body()), address(invite.body())), pair.ports, "{round}: no new ports");
+    }
+    hear_each_other((&mut pair.sounds.0, pair.ports.0), (&mut pair.sounds.1, pair.ports.1));
     pair.end();
 }
 

@@ -81,6 +81,11 @@ fn cve_account_enumeration_no_answer_tells_which_users_there_are() {
                 let to = format!("sip:{}@127.0.0.1", if method == "REGISTER" { name } else { "1002" });
                 outline(&Phone::new(address, name, "guessed").ask(method, &of("1002"), &to, None).1)
             });
+            // Who guesses at one account, of whomever he asks.
+            let aimed = names.map(|name| {
+                let to = format!("sip:{name}@127.0.0.1");
+                outline(&Phone::new(address, "1003", "guessed").ask(method, &of(name), &to, None).1)
+            });
             let codes = [&asked, &guessed].map(|all| all[0].split(' ').nth(1).unwrap().to_owned());
             let right = match (role, method) {
                 (Role::Registrar, "REGISTER") | (Role::Pbx | Role::Redirect, _) => ["401", "403"],
@@ -89,7 +94,8 @@ fn cve_account_enumeration_no_answer_tells_which_users_there_are() {
                 _ => ["407", "403"],
             };
             assert_eq!(codes, right, "{role:?} {method}");
-            for all in [asked, guessed] {
+            assert_eq!(aimed[0], guessed[0], "{role:?} {method}");
+            for all in [asked, guessed, aimed] {
                 assert!(all.iter().all(|one| *one == all[0]), "{role:?} {method}: {all:#?}");
             }
         }
