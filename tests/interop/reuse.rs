@@ -30,17 +30,21 @@ fn serve(own: &Path, peers: &[&Path], reuses: bool) -> (Server, String) {
         peers.iter().map(|folder| std::fs::read_to_string(folder.join("certificate.pem")).unwrap()).collect();
     std::fs::write(own.join("clients.pem"), all.concat()).unwrap();
     std::fs::write(own.join("servers.pem"), all.into_iter().take(2).collect::<String>()).unwrap();
-    let text = format!(
+    let configuration = configured(own, reuses);
+    let address = format!("127.0.0.1:{}", free_port());
+    let settings = ["--config", configuration.path().to_str().unwrap(), "--tls", &address, "--log-level", "wire=debug"];
+    (offhook::serve(&[&USERS[..], &settings].concat()), address)
+}
+
+/// That proxy's configuration.
+fn configured(own: &Path, reuses: bool) -> tempfile::NamedTempFile {
+    offhook::configuration(&format!(
         "role = \"proxy\"\n[tls]\ncertificate = \"{}\"\nkey = \"{}\"\nclient_ca = \"{}\"\nca = \"{}\"\nreuse_connections = {reuses}\n",
         file(own, "certificate.pem"),
         file(own, "key.pem"),
         file(own, "clients.pem"),
         file(own, "servers.pem")
-    );
-    let configuration = offhook::configuration(&text);
-    let address = format!("127.0.0.1:{}", free_port());
-    let settings = ["--config", configuration.path().to_str().unwrap(), "--tls", &address, "--log-level", "wire=debug"];
-    (offhook::serve(&[&USERS[..], &settings].concat()), address)
+    ))
 }
 
 /// OpenSSL's client at a server with this certificate, and with one of its own where it has one.
@@ -170,6 +174,26 @@ fn a_certificate_that_is_read_again_is_what_openssl_is_shown_from_then_on() {
     takes(&mut peer);
     let (code, output) = sent.finish();
     assert_eq!(code, 0, "{output}");
+}
+
+#[test]
+fn a_certificate_for_servers_alone_is_refused_where_connections_are_reused() {
+    let own = tempfile::tempdir().unwrap();
+    for (usage, reuses, good) in
+        [("serverAuth", true, false), ("serverAuth", false, true), ("serverAuth,clientAuth", true, true)]
+    {
+        let usage = format!("extendedKeyUsage={usage}");
+        let of_no_authority = "basicConstraints=critical,CA:FALSE";
+        made_with(own.path(), "IP:127.0.0.1", &["-addext", &usage, "-addext", of_no_authority]);
+        for name in ["clients.pem", "servers.pem"] {
+            std::fs::copy(own.path().join("certificate.pem"), own.path().join(name)).unwrap();
+        }
+        let configuration = configured(own.path(), reuses);
+        let (code, output) = offhook::start(&["check", configuration.path().to_str().unwrap()]).finish();
+        assert_eq!(code, if good { 0 } else { 3 }, "{usage} {reuses}: {output}");
+        let told = output.contains("`tls.certificate`") && output.contains("extended key usage");
+        assert_eq!(told, !good, "{usage} {reuses}: {output}");
+    }
 }
 
 #[test]

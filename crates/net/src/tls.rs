@@ -4,6 +4,7 @@ mod client;
 mod error;
 mod names;
 mod own;
+mod presented;
 mod records;
 mod server;
 mod told;

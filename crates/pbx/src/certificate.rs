@@ -36,9 +36,10 @@ impl Shown {
     /// Reads the files once more. Connections that stand go on.
     pub(crate) fn reload(&mut self) -> Result<&Certificate, TlsError> {
         let (own, certificate) = own(&self.config, self.state.as_deref(), &self.names)?;
-        self.server.replace(own.clone(), &self.config.clients())?;
-        if let Some(client) = &self.client {
-            client.replace(own)?;
+        let clients = self.config.clients();
+        match &self.client {
+            Some(client) => self.server.replace_with(client, own, &clients)?,
+            None => self.server.replace(own, &clients)?,
         }
         self.certificate = certificate;
         Ok(&self.certificate)
@@ -56,7 +57,10 @@ pub(crate) fn open(config: &Config) -> Result<(Tls, Option<Shown>), TlsError> {
     let (own, certificate) = own(&config.tls, state.as_deref(), &names)?;
     // Who comes back along a connection of ours must know who we are (RFC 5923 section 9).
     let reuses = config.tls.reuse_connections;
-    let client = TlsClient::new(trust, reuses.then(|| own.clone()))?;
+    let client = match reuses {
+        true => TlsClient::of_server(trust, own.clone())?,
+        false => TlsClient::new(trust, None)?,
+    };
     let server = TlsServer::new(own, &config.tls.clients())?;
     let shown = Shown {
         server: server.clone(),

@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{ClientConfig, ClientConnection};
+use rustls::client::{ClientConfig, ClientConnection, ResolvesClientCert};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::error::TlsError;
 use super::own::{OwnCertificate, certificates};
-use super::verify::{Anybody, Named, Servers};
+use super::presented::Presented;
+use super::verify::{Anybody, Named, Servers, is_for_clients};
 
 /// Who may say that a server is who it says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub enum Trust {
 #[derive(Clone, Default)]
 pub struct TlsClient {
     trust: Trust,
+    /// It is a server of SIP, which shows its certificate to other such servers alone.
+    of_server: bool,
     made: Arc<RwLock<Made>>,
 }
 
@@ -63,7 +67,23 @@ impl TlsClient {
     /// # Errors
     /// [`TlsError`] when a file cannot be read or used. What the system trusts is read later.
     pub fn new(trust: Trust, own: Option<OwnCertificate>) -> Result<Self, TlsError> {
-        let made = Self { trust, made: Arc::new(RwLock::new(Made { own, configs: None })) };
+        Self::made(trust, own, false)
+    }
+
+    /// That of a server which shows its certificate to other servers of SIP, so that they come back along the connections that it makes (RFC 5923): where they
+    /// ask for one of an authority that has signed it, or of any. No server of the web gets to see it, and it must be good for clients as well.
+    ///
+    /// # Errors
+    /// [`TlsError`] when a file cannot be read or used, or the certificate says that it is for servers alone (RFC 5280 section 4.2.1.12): who asks for it
+    /// would end the connection.
+    pub fn of_server(trust: Trust, own: OwnCertificate) -> Result<Self, TlsError> {
+        of_clients(&own)?;
+        Self::made(trust, Some(own), true)
+    }
+
+    fn made(trust: Trust, own: Option<OwnCertificate>, of_server: bool) -> Result<Self, TlsError> {
+        let made = Arc::new(RwLock::new(Made { own, configs: None }));
+        let made = Self { trust, of_server, made };
         if made.trust != Trust::System {
             made.config()?;
         }
@@ -73,34 +93,37 @@ impl TlsClient {
     /// Shows another certificate from now on, and reads once more whom it trusts. Connections that stand go on with what they have.
     ///
     /// # Errors
-    /// As [`TlsClient::new`], and where the system trusts nobody; then nothing has changed.
+    /// As where it was made, and where the system trusts nobody; then nothing has changed.
     pub fn replace(&self, own: OwnCertificate) -> Result<(), TlsError> {
+        if self.of_server {
+            of_clients(&own)?;
+        }
         let configs = self.make(Some(&own))?;
         *self.made.write().unwrap_or_else(PoisonError::into_inner) = Made { own: Some(own), configs: Some(configs) };
         Ok(())
     }
 
-    fn made(&self) -> RwLockReadGuard<'_, Made> {
+    fn standing(&self) -> RwLockReadGuard<'_, Made> {
         self.made.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a server that asks for a certificate gets one.
     pub(crate) fn shows_one(&self) -> bool {
-        self.made().own.is_some()
+        self.standing().own.is_some()
     }
 
     /// Whether all has been read.
     pub(crate) fn is_ready(&self) -> bool {
-        self.made().configs.is_some()
+        self.standing().configs.is_some()
     }
 
     /// Reads what is needed, unless that was done. May take some ten milliseconds.
     pub(crate) fn config(&self) -> Result<Configs, TlsError> {
-        let known = self.made().configs.clone();
+        let known = self.standing().configs.clone();
         if let Some(configs) = known {
             return Ok(configs);
         }
-        let own = self.made().own.clone();
+        let own = self.standing().own.clone();
         let configs = self.make(own.as_ref())?;
         // Another thread may have been quicker.
         let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);
@@ -109,14 +132,17 @@ impl TlsClient {
 
     fn make(&self, own: Option<&OwnCertificate>) -> Result<Configs, TlsError> {
         let algorithms = ring::default_provider().signature_verification_algorithms;
+        let own = own.cloned().map(|own| self.shown(own)).transpose()?;
+        let on_the_web = own.clone().filter(|_| !self.of_server);
         let given = match &self.trust {
             Trust::System => system()?,
             Trust::File(path) => certificates(path)?,
             Trust::Anybody => Vec::new(),
         };
         if self.trust == Trust::Anybody {
-            let config = trusting(Arc::new(Anybody(algorithms)), own)?;
-            return Ok(Configs { sip: Arc::clone(&config), web: config, servers: None });
+            let anybody = Arc::new(Anybody(algorithms));
+            let sip = trusting(Arc::clone(&anybody) as Arc<dyn ServerCertVerifier>, own)?;
+            return Ok(Configs { sip, web: trusting(anybody, on_the_web)?, servers: None });
         }
         // One among many that cannot be read takes nothing from the others.
         let anchor = |one| webpki::anchor_from_trusted_cert(one).ok().map(|anchor| anchor.to_owned());
@@ -128,7 +154,17 @@ impl TlsClient {
         let sip = Arc::new(Servers { named: Named::SipDomain, anchors, given, algorithms });
         let web = Arc::new(Servers { named: Named::Web, ..Servers::clone(&sip) });
         let servers = Some(Arc::clone(&sip));
-        Ok(Configs { sip: trusting(sip, own)?, web: trusting(web, own)?, servers })
+        Ok(Configs { sip: trusting(sip, own)?, web: trusting(web, on_the_web)?, servers })
+    }
+
+    /// To whom a certificate is shown.
+    fn shown(&self, own: OwnCertificate) -> Result<Arc<dyn ResolvesClientCert>, TlsError> {
+        let key = CertifiedKey::from_der(own.chain, own.key, &ring::default_provider());
+        let key = key.map_err(|error| TlsError::Unusable(error.to_string()))?;
+        Ok(match self.of_server {
+            true => Arc::new(Presented::new(key)),
+            false => Arc::new(SingleCertAndKey::from(key)),
+        })
     }
 
     /// Whether a server would be trusted that shows these now, its certificate first, whoever that is for.
@@ -148,22 +184,30 @@ impl TlsClient {
     }
 }
 
-/// What is done with servers that this one trusts; those that ask for a certificate get `own`.
+/// # Errors
+/// [`TlsError::Unusable`] for a certificate that is for servers alone.
+fn of_clients(own: &OwnCertificate) -> Result<(), TlsError> {
+    let why = "its extended key usage is not for clients, as which other servers are to know it";
+    match own.chain.first().is_some_and(is_for_clients) {
+        true => Ok(()),
+        false => Err(TlsError::Unusable(why.to_owned())),
+    }
+}
+
+/// What is done with servers that this one trusts; those that ask for a certificate may get `own`.
 fn trusting(
     verifier: Arc<dyn ServerCertVerifier>,
-    own: Option<&OwnCertificate>,
+    own: Option<Arc<dyn ResolvesClientCert>>,
 ) -> Result<Arc<ClientConfig>, TlsError> {
-    let unusable = |error: rustls::Error| TlsError::Unusable(error.to_string());
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(unusable)?
+        .map_err(|error| TlsError::Unusable(error.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
-    let config = match own.cloned() {
+    Ok(Arc::new(match own {
         None => builder.with_no_client_auth(),
-        Some(own) => builder.with_client_auth_cert(own.chain, own.key).map_err(unusable)?,
-    };
-    Ok(Arc::new(config))
+        Some(own) => builder.with_client_cert_resolver(own),
+    }))
 }
 
 /// The authorities that the system trusts.

@@ -8,6 +8,7 @@ use rustls::RootCertStore;
 use rustls::crypto::ring;
 use rustls::server::{NoServerSessionStorage, ServerConfig, ServerConnection, WebPkiClientVerifier};
 
+use super::client::TlsClient;
 use super::error::TlsError;
 use super::own::{OwnCertificate, certificates};
 
@@ -50,6 +51,17 @@ impl TlsServer {
     /// As [`TlsServer::new`]; then the old one is shown on.
     pub fn replace(&self, own: OwnCertificate, clients: &Clients) -> Result<(), TlsError> {
         let new = config(own, clients)?;
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(())
+    }
+
+    /// The same of one who shows it where he connects as well: both sides show another from now on, or where one of them cannot, neither.
+    ///
+    /// # Errors
+    /// As [`TlsServer::replace`] and [`TlsClient::replace`].
+    pub fn replace_with(&self, client: &TlsClient, own: OwnCertificate, clients: &Clients) -> Result<(), TlsError> {
+        let new = config(own.clone(), clients)?;
+        client.replace(own)?;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter};
@@ -40,7 +40,8 @@ impl Servers {
         now: UnixTime,
     ) -> Result<(), Error> {
         let certificate = EndEntityCert::try_from(end).map_err(of_webpki)?;
-        let path = certificate.verify_for_usage(self.algorithms.all, &self.anchors, between, now, ForSip, None, None);
+        let path =
+            certificate.verify_for_usage(self.algorithms.all, &self.anchors, between, now, For(&SERVERS), None, None);
         match path {
             Ok(_) => Ok(()),
             // Its time has been looked at before this.
@@ -135,24 +136,37 @@ impl ServerCertVerifier for Anybody {
     }
 }
 
-/// What a certificate may be for, where it says so: TLS servers, or SIP domains (RFC 5924 section 4), or anything.
-struct ForSip;
+/// What a certificate may be for, where it says so.
+struct For(&'static [&'static [usize]]);
 
-/// id-kp-serverAuth, id-kp-sipDomain, anyExtendedKeyUsage.
-const PURPOSES: [&[usize]; 3] = [&[1, 3, 6, 1, 5, 5, 7, 3, 1], &[1, 3, 6, 1, 5, 5, 7, 3, 20], &[2, 5, 29, 37, 0]];
+/// TLS servers, or SIP domains (RFC 5924 section 4), or anything: id-kp-serverAuth, id-kp-sipDomain, anyExtendedKeyUsage.
+const SERVERS: [&[usize]; 3] = [&[1, 3, 6, 1, 5, 5, 7, 3, 1], &[1, 3, 6, 1, 5, 5, 7, 3, 20], &[2, 5, 29, 37, 0]];
 
-impl ExtendedKeyUsageValidator for ForSip {
+/// TLS clients, or SIP domains, or anything: id-kp-clientAuth and the same.
+const CLIENTS: [&[usize]; 3] = [&[1, 3, 6, 1, 5, 5, 7, 3, 2], &[1, 3, 6, 1, 5, 5, 7, 3, 20], &[2, 5, 29, 37, 0]];
+
+impl ExtendedKeyUsageValidator for For {
     #[expect(deprecated, reason = "what it says is said in other words anyway")]
     fn validate(&self, purposes: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
         let mut any = false;
         for purpose in purposes {
             any = true;
-            if PURPOSES.contains(&purpose?.to_decoded_oid().as_slice()) {
+            if self.0.contains(&purpose?.to_decoded_oid().as_slice()) {
                 return Ok(());
             }
         }
         if any { Err(webpki::Error::RequiredEkuNotFound) } else { Ok(()) }
     }
+}
+
+/// Whether a client may show this certificate, by what it says it is for; one that says nothing is for everybody, and one that is out of date has other faults.
+#[expect(deprecated, reason = "what [`For`] says")]
+pub(super) fn is_for_clients(end: &CertificateDer<'_>) -> bool {
+    let Ok(certificate) = EndEntityCert::try_from(end) else { return false };
+    let algorithms = ring::default_provider().signature_verification_algorithms;
+    // Its own extensions are looked at before it is found that nobody here has signed it.
+    let seen = certificate.verify_for_usage(algorithms.all, &[], &[], UnixTime::now(), For(&CLIENTS), None, None);
+    !matches!(seen, Err(webpki::Error::RequiredEkuNotFound))
 }
 
 #[expect(deprecated, reason = "matched so that each has its own words, whoever makes it")]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use net::tls::{Clients, OwnCertificate, Tls, TlsClient, TlsServer, Trust};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use rustls::pki_types::ServerName;
+use rustls::server::ClientCertVerifierBuilder;
 use rustls::{ClientConnection, ServerConnection, StreamOwned};
 
 use super::*;
@@ -402,6 +403,30 @@ fn another_certificate_is_shown_to_newcomers_and_those_who_are_there_stay() {
 }
 
 #[test]
+fn where_one_side_cannot_be_replaced_the_other_shows_the_old_certificate_on() {
+    let (old, new, theirs) = (paper(&HERE, |_| {}), paper(&HERE, |_| {}), paper(&["sip.example.com"], |_| {}));
+    let (address, _asked) = peer(&theirs, Some(&old));
+    let uri = format!("sips:sip.example.com:{}", address.port());
+    let server = old.server(&Clients::Unasked);
+    let client = TlsClient::of_server(Trust::File(theirs.certificate()), old.own()).unwrap();
+    let (running, _seen) = start_secured(&old, |config| config.tls.server = Some(server.clone()));
+    let shows = |paper: &Paper| {
+        ask(&mut connect(&running, &client_config(&paper.certificate(), None)), "x")
+            .is_ok_and(|one| one.contains(" 200 "))
+    };
+    // Whom we trust is being written just now; then those whom we ask for a certificate are.
+    let whole = std::fs::read(theirs.certificate()).unwrap();
+    std::fs::write(theirs.certificate(), "").unwrap();
+    assert!(server.replace_with(&client, new.own(), &Clients::Unasked).is_err());
+    std::fs::write(theirs.certificate(), whole).unwrap();
+    assert!(server.replace_with(&client, new.own(), &Clients::Asked(new.key())).is_err());
+    assert_eq!((shows(&old), shows(&new), outcome(client.clone(), &uri).as_str()), (true, false, "200"));
+    server.replace_with(&client, new.own(), &Clients::Unasked).unwrap();
+    assert_eq!((shows(&old), shows(&new)), (false, true));
+    assert_ne!(outcome(client, &uri), "200");
+}
+
+#[test]
 fn rfc5922_7_4_who_must_show_a_certificate_is_refused_without() {
     let (ours, theirs, stranger) =
         (paper(&HERE, |_| {}), paper(&["phone.example"], |_| {}), paper(&["phone.example"], |_| {}));
@@ -421,16 +446,14 @@ fn rfc5922_7_4_who_must_show_a_certificate_is_refused_without() {
 
 /// A server of the library that answers every request on its first connections; what it was asked, and under which name.
 pub(crate) fn peer(paper: &Paper, clients: Option<&Paper>) -> (SocketAddr, mpsc::Receiver<(Option<String>, String)>) {
-    peer_that(paper, clients, |_| true)
+    peer_that(server_config(paper, clients), |_| true)
 }
 
-/// The same; it closes the connections, counted from 0, for which `answers` is false instead of answering on them.
-fn peer_that(
-    paper: &Paper,
-    clients: Option<&Paper>,
+/// The same with these settings; it closes the connections, counted from 0, for which `answers` is false instead of answering on them.
+pub(crate) fn peer_that(
+    config: Arc<rustls::ServerConfig>,
     answers: fn(usize) -> bool,
 ) -> (SocketAddr, mpsc::Receiver<(Option<String>, String)>) {
-    let config = server_config(paper, clients);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (told, asked) = mpsc::channel();
@@ -456,6 +479,11 @@ fn peer_that(
 
 /// Who shows this certificate, and wants one of those where they are named.
 pub(crate) fn server_config(paper: &Paper, clients: Option<&Paper>) -> Arc<rustls::ServerConfig> {
+    server_asking(paper, clients, |asks| asks)
+}
+
+/// The same, asking as this says.
+pub(crate) fn server_asking(paper: &Paper, clients: Option<&Paper>, asks: Asks) -> Arc<rustls::ServerConfig> {
     use rustls::pki_types::pem::PemObject as _;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -468,7 +496,7 @@ pub(crate) fn server_config(paper: &Paper, clients: Option<&Paper>) -> Arc<rustl
             let mut roots = rustls::RootCertStore::empty();
             roots.add(CertificateDer::from_pem_file(clients.certificate()).unwrap()).unwrap();
             let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            builder.with_client_cert_verifier(verifier.build().unwrap())
+            builder.with_client_cert_verifier(asks(verifier).build().unwrap())
         }
     };
     let chain = CertificateDer::pem_file_iter(paper.certificate()).unwrap().map(Result::unwrap).collect();
@@ -638,7 +666,7 @@ fn a_connection_serves_the_name_it_was_made_for_and_no_other() {
 #[test]
 fn request_whose_connection_is_lost_goes_once_more_to_the_same_name() {
     let paper = paper(&["sip.example.com"], |_| {});
-    let (address, asked) = peer_that(&paper, None, |number| number > 0);
+    let (address, asked) = peer_that(server_config(&paper, None), |number| number > 0);
     assert_eq!(outcome(paper.trusted(), &format!("sips:sip.example.com:{}", address.port())), "200");
     let told: Vec<_> = asked.try_iter().collect();
     let [(first, request), (again, repeated)] = told.as_slice() else { panic!("{told:?}") };
@@ -672,4 +700,78 @@ fn certificate_that_was_made_is_kept_and_only_we_may_read_its_key() {
     assert!(TlsServer::new(mixed, &Clients::Unasked).is_err());
     assert!(OwnCertificate::read(&other.key(), &other.key()).unwrap_err().to_string().contains("certificate"));
     assert!(OwnCertificate::read(&other.certificate(), &other.certificate()).is_err());
+}
+
+/// How a server asks for certificates.
+type Asks = fn(ClientCertVerifierBuilder) -> ClientCertVerifierBuilder;
+
+#[test]
+fn rfc8446_4_2_4_our_certificate_is_shown_to_who_names_an_authority_of_it_or_none() {
+    let named = |name: &'static str, host: &str| {
+        paper(&[host], |params| params.distinguished_name.push(rcgen::DnType::CommonName, name))
+    };
+    let (theirs, ours, stranger) =
+        (named("theirs", "sip.example.com"), named("ours", "pbx.example.com"), named("stranger", "x.example.com"));
+    let optional: Asks = |asks| asks.allow_unauthenticated();
+    let untold: Asks = |asks| asks.allow_unauthenticated().clear_root_hint_subjects();
+    let needed: Asks = |asks| asks;
+    for (what, authority, asks, good) in [
+        ("who wants those of another one, and none will do", &stranger, optional, true),
+        ("who does not say that he wants those of another one", &stranger, untold, false),
+        ("who needs one of another one", &stranger, needed, false),
+        ("who needs ours", &ours, needed, true),
+        ("who wants ours and does not say so", &ours, untold, true),
+    ] {
+        let (address, _asked) = peer_that(server_asking(&theirs, Some(authority), asks), |_| true);
+        let uri = format!("sips:sip.example.com:{}", address.port());
+        let trust = || Trust::File(theirs.certificate());
+        let told = outcome(TlsClient::of_server(trust(), ours.own()).unwrap(), &uri);
+        assert_eq!(told == "200", good, "{what}: {told}");
+        // A telephone was given it to be shown.
+        let told = outcome(TlsClient::new(trust(), Some(ours.own())).unwrap(), &uri);
+        assert_eq!(told == "200", std::ptr::eq(authority, &ours), "a telephone, {what}: {told}");
+    }
+    // An authority, one between, and ours, which comes with the one between: each of the two names is one of its authorities.
+    let keys: Vec<KeyPair> = (0..3).map(|_| KeyPair::generate().unwrap()).collect();
+    let signed = |name: &str, ca: bool| {
+        let mut params = params(&["pbx.example.com"]);
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.is_ca = if ca { IsCa::Ca(BasicConstraints::Unconstrained) } else { IsCa::NoCa };
+        params
+    };
+    let (root, between) = (signed("root", true), signed("between", true));
+    let root_pem = root.self_signed(&keys[0]).unwrap().pem();
+    let between_pem = between.signed_by(&keys[1], &Issuer::from_params(&root, &keys[0])).unwrap().pem();
+    let own_pem = signed("own", false).signed_by(&keys[2], &Issuer::from_params(&between, &keys[1])).unwrap().pem();
+    std::fs::write(ours.certificate(), format!("{own_pem}{between_pem}")).unwrap();
+    std::fs::write(ours.key(), keys[2].serialize_pem()).unwrap();
+    for authority in [root_pem, between_pem] {
+        std::fs::write(stranger.certificate(), authority).unwrap();
+        let (address, _asked) = peer(&theirs, Some(&stranger));
+        let client = TlsClient::of_server(Trust::File(theirs.certificate()), ours.own()).unwrap();
+        assert_eq!(outcome(client, &format!("sips:sip.example.com:{}", address.port())), "200");
+    }
+}
+
+#[test]
+fn rfc5280_4_2_1_12_a_server_shows_no_certificate_that_is_for_servers_alone() {
+    use rcgen::ExtendedKeyUsagePurpose::{Any, ClientAuth, Other, ServerAuth};
+    let sip_domain = || Other(vec![1, 3, 6, 1, 5, 5, 7, 3, 20]);
+    let client = TlsClient::of_server(Trust::Anybody, paper(&HERE, |_| {}).own()).unwrap();
+    for (purposes, good) in [
+        (vec![], true),
+        (vec![ServerAuth, ClientAuth], true),
+        (vec![ServerAuth, sip_domain()], true),
+        (vec![Any], true),
+        (vec![ServerAuth], false),
+    ] {
+        let own = paper(&HERE, |params| params.extended_key_usages = purposes.clone()).own();
+        let made = TlsClient::of_server(Trust::Anybody, own.clone()).map(|_| ());
+        let replaced = client.replace(own);
+        for told in [made, replaced] {
+            let told = told.map_err(|error| error.to_string());
+            assert_eq!(told.is_ok(), good, "{purposes:?}: {told:?}");
+            assert!(told.is_ok() || told.unwrap_err().contains("extended key usage"));
+        }
+    }
 }

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use net::WebSockets;
-use net::tls::TlsClient;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use net::tls::{TlsClient, Trust};
 use rustls::{ServerConnection, StreamOwned};
 use tungstenite::Message;
 use tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tungstenite::http::HeaderValue;
 
-use super::tls::{Paper, outcome, paper};
+use super::tls::{Paper, outcome, paper, server_asking, server_config};
 use super::*;
 
 /// What a server has heard: heads of handshakes, and messages.
@@ -19,13 +17,11 @@ type Heard = mpsc::Receiver<String>;
 
 /// A server of the library that speaks SIP and answers every request; over TLS where a certificate is given.
 fn server(paper: Option<&Paper>) -> (u16, Heard) {
-    let config = paper.map(|paper| {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let chain = CertificateDer::pem_file_iter(paper.certificate()).unwrap().map(Result::unwrap).collect();
-        let key = PrivateKeyDer::from_pem_file(paper.key()).unwrap();
-        Arc::new(builder.unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap())
-    });
+    server_that(paper.map(|paper| server_config(paper, None)))
+}
+
+/// The same with these settings of TLS.
+fn server_that(config: Option<Arc<rustls::ServerConfig>>) -> (u16, Heard) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let (told, heard) = mpsc::channel();
@@ -154,4 +150,23 @@ fn server_that_never_answers_the_handshake_is_given_up_in_time() {
     running.handle().try_send(Order::Options(format!("sip:127.0.0.1:{port};transport=ws"))).unwrap();
     let told = seen.recv_timeout(PATIENCE).unwrap();
     assert!(told.starts_with("Transport(NoWebSocket(") && told.contains("took too long"), "{told}");
+}
+
+#[test]
+fn rfc5923_9_3_a_server_of_the_web_does_not_get_to_see_the_certificate_between_servers() {
+    let (theirs, ours, stranger) =
+        (paper(&["web.example.com"], |_| {}), paper(&["pbx.example.com"], |_| {}), paper(&["x.example.com"], |_| {}));
+    // It asks for one without saying whose, goes on without, and ends the connection of who shows any but that of a stranger.
+    let asking = |authority: &Paper| {
+        server_asking(&theirs, Some(authority), |asks| asks.allow_unauthenticated().clear_root_hint_subjects())
+    };
+    let trust = || Trust::File(theirs.certificate());
+    for (what, client, good) in [
+        ("of a server", TlsClient::of_server(trust(), ours.own()), true),
+        ("of a telephone, the control", TlsClient::new(trust(), Some(ours.own())), false),
+    ] {
+        let (port, _said) = server_that(Some(asking(&stranger)));
+        let told = outcome(client.unwrap(), &format!("sip:web.example.com:{port};transport=wss"));
+        assert_eq!(told == "200", good, "{what}: {told}");
+    }
 }

@@ -21,7 +21,10 @@ impl TlsConfig {
     fn fault(&self) -> Result<(), (&'static str, TlsError)> {
         if let (Some(certificate), Some(key)) = (&self.certificate, &self.key) {
             let own = OwnCertificate::read(certificate, key).map_err(|why| ("certificate", why))?;
-            TlsServer::new(own, &Clients::Unasked).map_err(|why| ("certificate", why))?;
+            TlsServer::new(own.clone(), &Clients::Unasked).map_err(|why| ("certificate", why))?;
+            if self.reuse_connections {
+                TlsClient::of_server(Trust::Anybody, own).map_err(|why| ("certificate", why))?;
+            }
         }
         if self.client_ca.is_some() {
             let made = OwnCertificate::made_for(&["localhost".to_owned()]);
