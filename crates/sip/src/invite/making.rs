@@ -77,13 +77,17 @@ pub(super) fn confirm(turn: &mut Turn<'_>, dialog: DialogId, response: &Response
     refresh(dialog, contact_uri(headers), origin, reach);
 }
 
-/// Target refresh (RFC 3261 section 12.2.1.2): the peer's Contact, and the path it alone is reached by.
+/// Target refresh (RFC 3261 section 12.2.1.2): the peer's Contact, and the path it alone is reached by. Who speaks on the connection that we reach it by
+/// over TLS is where that leads, whoever has made it (RFC 5923 section 8.2).
 pub(crate) fn refresh(dialog: &mut Dialog, target: Option<String>, origin: &Origin, reach: Reach) {
     if let Some(target) = target
         && dialog.set_remote_target(&target).is_ok()
     {
-        let back = reach.is_back(dialog.remote_target().as_bytes()) || dialog.path().is_some();
-        let path = only_path(dialog.remote_target().as_bytes(), dialog.routes().next(), origin, back);
+        let known = dialog.path();
+        let back = reach.is_back(dialog.remote_target().as_bytes()) || known.is_some();
+        let same = known.filter(|known| origin.transport == Transport::Tls && known.flow == origin.flow);
+        let origin = Origin { remote: same.map_or(origin.remote, |known| known.remote), ..*origin };
+        let path = only_path(dialog.remote_target().as_bytes(), dialog.routes().next(), &origin, back);
         dialog.set_path(path);
     }
 }

@@ -248,11 +248,21 @@ impl Turn<'_> {
 
     fn client_response(&mut self, id: Id, response: Box<Response>, origin: &Origin) {
         let (now, code) = (self.now.mono, response.code());
+        let Some(client) = self.stack.clients.get(id) else { return };
+        let reliable = client.path.transport.is_reliable();
+        // Along a connection that the peer has made the answer comes from a port of the peer's system; who answers is reached where the request was for
+        // (RFC 5923 section 8.2), and nobody else speaks on that connection.
+        let resolved;
+        let origin = if reliable && client.path.flow == origin.flow {
+            resolved = Origin { remote: client.path.remote, ..*origin };
+            &resolved
+        } else {
+            origin
+        };
         if let Some(limits) = self.stack.config.overload {
             self.client_told_load(id, response.headers(), origin, limits.max_servers);
         }
         let Some(client) = self.stack.clients.get_mut(id) else { return };
-        let reliable = client.path.transport.is_reliable();
         let timers = &self.stack.config.timers;
         let effect: Effect = match &mut client.machine {
             Machine::Invite { state, .. } => {
@@ -293,7 +303,8 @@ impl Turn<'_> {
     }
 
     /// What the topmost Via of a response, ours, says of the load of the server that it comes from (RFC 7339 section 5.4), also where it is too late for its
-    /// request. From elsewhere it is not heard: whoever the request went on to knows our branch, and could speak for the one in between.
+    /// request. From elsewhere it is not heard: whoever the request went on to knows our branch, and could speak for the one in between. Along the connection of
+    /// the request it is, whoever has made that.
     fn client_told_load(&mut self, id: Id, response: &Headers, origin: &Origin, most: usize) {
         let Some(client) = self.stack.clients.get(id).filter(|client| client.path.remote == origin.remote) else {
             return;

@@ -63,3 +63,25 @@ fn rfc3261_12_1_what_began_by_sips_goes_on_over_tls() {
     assert_eq!(hop("sips:a@h", &["<sip:p;lr>", "<sips:q;lr>"]), "sips:p;lr");
     assert_eq!(hop("sip:a@h", &["<sips:p;lr>"]), "");
 }
+
+#[test]
+fn rfc5923_8_2_a_dialog_along_the_connection_of_its_peer_leads_where_that_is_reached() {
+    let resolved = Path {
+        flow: FlowId(7),
+        transport: Transport::Tls,
+        local: "192.0.2.1:5061".parse().unwrap(),
+        remote: "192.0.2.9:5061".parse().unwrap(),
+    };
+    let theirs = Path { remote: "192.0.2.9:49160".parse().unwrap(), ..resolved };
+    let elsewhere = Path { flow: FlowId(8), ..theirs };
+    let mut draft = Draft::new(Method::Invite, "sips:b@peer.example.com".parse().unwrap());
+    (draft.from, draft.to) = ("<sip:a@192.0.2.1>;tag=a".to_owned(), "<sip:b@peer.example.com>".to_owned());
+    draft.call_id = "c".to_owned();
+    let (remote_tag, path) = ("b".to_owned(), Some(resolved));
+    let record = Record { remote_tag, path, phase: Phase::Confirmed, ..template(&draft) };
+    for (origin, expected) in [(theirs, resolved), (resolved, resolved), (elsewhere, elsewhere)] {
+        let mut dialog = Dialog::from_record(&record).unwrap();
+        refresh(&mut dialog, Some("sips:b@192.0.2.9".to_owned()), &origin, Reach::ByContact);
+        assert_eq!(dialog.path(), Some(expected), "{origin:?}");
+    }
+}

@@ -2,8 +2,11 @@
 
 use super::network::*;
 use super::{NO_CODE, calls, rings};
+use crate::draft::{Draft, Hop};
+use crate::id::FlowId;
 use crate::invite::By;
 use crate::message::{Lines, Method};
+use crate::outbox::{Path, Transport};
 
 /// The parameters of a header value, behind the address or the sent-by.
 fn params(value: &str) -> Vec<&str> {
@@ -277,4 +280,29 @@ fn rfc3261_15_nothing_but_a_dialog_is_left_with_bye() {
     net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
     net.settle();
     assert_eq!(kinds(&net.inbox(r)), ["BYE"]);
+}
+
+#[test]
+fn rfc5923_8_2_a_peer_that_answers_along_its_own_connection_gets_ack_and_bye_there_though_it_names_itself_by_address() {
+    let mut net = Network::new();
+    let (a, r) = (net.stack(|_| {}), net.raw());
+    let remote = "10.0.0.2:5061".parse().unwrap();
+    let resolved = Path { flow: FlowId(77), transport: Transport::Tls, remote, ..path(a, r) };
+    let invitation = Draft { hop: Hop::Path(resolved), ..invitation(a, r, sdp(OFFER)) };
+    let s = net.turn(a, |turn| turn.invite(invitation)).unwrap();
+    net.settle();
+    let invite = net.one(r);
+    let named = "Record-Route: <sip:10.0.0.2:5061;transport=tls;lr>\r\n";
+    let answer = respond(&invite, 200, "t", &format!("{named}{}", contact(r)), ANSWER);
+    let theirs = Path { remote: "10.0.0.2:49160".parse().unwrap(), ..resolved };
+    net.turn(a, |turn| turn.receive(&theirs, answer.into_bytes().into()));
+    net.settle();
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+    net.settle();
+    let came = net.inbox(r);
+    assert_eq!(kinds(&came), ["ACK", "BYE"]);
+    // Looked up it would be UDP: the certificate that was shown is for no address.
+    for text in came {
+        assert!(header(&text, "Via").starts_with("SIP/2.0/TLS "), "{text}");
+    }
 }

@@ -89,6 +89,33 @@ fn rfc5923_8_1_a_request_over_tls_says_alias_where_its_sent_by_is_listened_on() 
 }
 
 #[test]
+fn rfc5923_8_2_who_answers_along_his_own_connection_is_where_the_request_was_for() {
+    let resolved = path(Transport::Tls, 2);
+    let from = |path: Path| Path { remote: SocketAddr::new(path.remote.ip(), 49_160), ..path };
+    let another = |path: Path| Path { flow: FlowId(path.flow.0 + 100), ..from(path) };
+    for (path, origin, expected) in [
+        (resolved, from(resolved), resolved),
+        (resolved, resolved, resolved),
+        (resolved, another(resolved), another(resolved)),
+        // One socket serves all over UDP.
+        (path(UDP, 2), from(path(UDP, 2)), from(path(UDP, 2))),
+    ] {
+        let mut bench = Bench::new();
+        bench.turn(|turn| turn.send_request(Draft { hop: Hop::Path(path), ..draft(Method::Options) })).expect("sent");
+        let headers = bench.last().headers();
+        let code = StatusCode::new(200).expect("a code");
+        let lines = message::Lines::default();
+        let text = message::write_response(&headers, code, None, Some("b"), &lines, None, None);
+        bench.turn(|turn| turn.receive(&origin, text));
+        let came = bench.events.iter().find_map(|event| match event {
+            Event::Response { origin, .. } => Some(*origin),
+            _ => None,
+        });
+        assert_eq!(came, Some(expected), "{origin:?}");
+    }
+}
+
+#[test]
 fn rfc3263_4_3_the_next_address_is_tried_with_a_new_branch() {
     for (method, failure) in [
         (Method::Options, "timeout"),

@@ -135,6 +135,26 @@ fn rfc7339_5_4_a_word_is_heard_in_any_response_and_only_with_overload_control() 
     assert_eq!(bench.sent.len(), 2);
 }
 
+/// Along a connection that the server has made its answer comes from another port than it is reached by.
+#[test]
+fn rfc7339_5_4_a_word_along_the_connection_of_the_request_is_heard_whoever_has_made_that() {
+    let reached = path(Transport::Tls, 2);
+    let from = Path { remote: address("192.0.2.2:49160"), ..reached };
+    let another = Path { flow: FlowId(99), ..from };
+    // One socket serves all over UDP.
+    let (plain, elsewhere) = (path(UDP, 2), Path { remote: from.remote, ..path(UDP, 2) });
+    for (reached, from, heard) in [(reached, from, true), (reached, another, false), (plain, elsewhere, false)] {
+        let mut bench = controlled();
+        along(&mut bench, reached, draft(Method::Options));
+        says_from(&mut bench, from, 0, 200, &message::Lines::default(), &word(100, 1));
+        along(&mut bench, reached, draft(Method::Options));
+        assert_eq!(bench.sent.len(), if heard { 1 } else { 2 }, "{from:?}");
+        // The port that it speaks from is nobody's.
+        along(&mut bench, Path { remote: from.remote, ..plain }, draft(Method::Options));
+        assert_eq!(bench.sent.len(), if heard { 2 } else { 3 }, "{from:?}");
+    }
+}
+
 #[test]
 fn rfc7339_11_nobody_else_says_how_much_a_server_wants() {
     for (host, heard) in [(2, true), (3, false)] {
