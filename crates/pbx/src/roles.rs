@@ -102,6 +102,13 @@ impl Roles {
     }
 }
 
+/// Whether nobody asks who is behind a request within a dialog: one of ours, or nobody (`may_be_ours`), shows that in a call, and whoever brings credentials.
+/// Who subscribes and who notifies is not asked for them: few telephones answer a challenge to a NOTIFY, and no subscription ends by one (RFC 6665 section 4.2.2).
+fn shows_nothing(request: &Request, may_be_ours: bool) -> bool {
+    let in_call = !matches!(request.method(), Method::Subscribe | Method::Notify);
+    !(may_be_ours && in_call || request.headers().has(HeaderId::ProxyAuthorization))
+}
+
 impl Switch {
     /// The answer to a request that is not for the PBX, unless it comes later.
     pub(crate) fn by_role(
@@ -264,7 +271,8 @@ impl Switch {
     }
 
     /// Whether a request is let in (RFC 3261 section 16.3 step 6): what belongs to a dialog that was made through us always; for the rest see
-    /// [`Authenticate`]. At the edge of a domain its home asks. The place of its sender, who has shown who he is. Nobody uses us to reach others without that, unless the configuration says so.
+    /// [`Authenticate`]. What only says so, as after forty days or under another secret, and would be refused, learns that it is over (section 12.2.1.2):
+    /// so the notifier gives a subscription up, its next refresh does too, and another is made with a proof of its own. At the edge of a domain its home asks. The place of its sender, who has shown who he is. Nobody uses us to reach others without that, unless the configuration says so.
     fn let_in(
         &mut self,
         role: Role,
@@ -283,6 +291,14 @@ impl Switch {
             Authenticate::Own => self.is_from_us(request) || !ours && !relay,
             Authenticate::Off => false,
         };
+        let shut = asked || !ours && !relay;
+        if shut
+            && arrival.claimed
+            && matches!(role, Role::Proxy | Role::Stateless)
+            && (!asked || shows_nothing(request, self.may_be_from_us(request)))
+        {
+            return Err(Box::new(Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST).stateless()));
+        }
         if asked {
             let asking = match role {
                 Role::Proxy => Asking::Proxy,
@@ -302,6 +318,13 @@ impl Switch {
     fn is_from_us(&self, request: &Request) -> bool {
         let Some(Ok(from)) = request.headers().get::<sip::header::From<'_>>() else { return true };
         self.roles.proxy.as_ref().is_some_and(|proxy| proxy.own().has(&from.uri))
+    }
+
+    /// The same, or from nobody (RFC 3323 section 4.1.1.3).
+    fn may_be_from_us(&self, request: &Request) -> bool {
+        let from = request.headers().get::<sip::header::From<'_>>().and_then(Result::ok);
+        let host = from.as_ref().map(|from| from.uri.host_text());
+        self.is_from_us(request) || host.is_some_and(|host| host.eq_ignore_ascii_case("anonymous.invalid"))
     }
 
     /// Whether this is where we know people: a user has registered there. Not by whom a request names, for that may be nobody, or somebody behind a gateway.

@@ -28,6 +28,8 @@ pub struct Arrival {
     pub within: bool,
     /// The step in which that proof was made, see [`Tokens::dialog_of`].
     pub(crate) step: Option<u64>,
+    /// Whether our own Route value says that, and proves it no more: its proof is too old, or was made under another secret, or by nobody.
+    pub claimed: bool,
     /// The flow that our own Route value names (RFC 5626 section 5.3).
     pub flow: Option<Path>,
     /// Whether that value is our Path: its device has registered through us.
@@ -96,7 +98,7 @@ pub fn read(request: &Request, origin: &Origin, own: &Own, tokens: &Tokens) -> R
         Some(Ok(breadth)) if breadth > 0 => breadth,
         Some(_) => return refuse(StatusCode::BAD_REQUEST),
     };
-    let mut way = Way { uri: uri.to_buf(), routes, step: None, flow: None, registered: false };
+    let mut way = Way { uri: uri.to_buf(), routes, step: None, claimed: false, flow: None, registered: false };
     way.undo_strict_router(headers, tokens);
     way.undo_maddr(origin, own)?;
     way.leave_us(headers, own, tokens);
@@ -104,9 +106,12 @@ pub fn read(request: &Request, origin: &Origin, own: &Own, tokens: &Tokens) -> R
     if !ours && !way.uri.as_uri().is_sip() && way.routes.is_empty() && way.flow.is_none() {
         return refuse(StatusCode::UNSUPPORTED_URI_SCHEME);
     }
-    let Way { uri, routes, step, flow, registered } = way;
-    let step = step.filter(|_| Tokens::is_within(request.method()));
-    Ok(Arrival { uri, routes, ours, within: step.is_some(), step, flow, registered, hops: hops - 1, breadth, mark })
+    let Way { uri, routes, step, claimed, flow, registered } = way;
+    let may_be_within = Tokens::is_within(request.method());
+    let step = step.filter(|_| may_be_within);
+    let (within, hops) = (step.is_some(), hops - 1);
+    let claimed = claimed && !within && may_be_within && headers.to_tag().is_some();
+    Ok(Arrival { uri, routes, ours, within, step, claimed, flow, registered, hops, breadth, mark })
 }
 
 /// 420 for whatever a proxy has to know: we know none of it (section 16.3 step 5).
@@ -137,6 +142,7 @@ struct Way {
     uri: UriBuf,
     routes: Vec<String>,
     step: Option<u64>,
+    claimed: bool,
     flow: Option<Path>,
     registered: bool,
 }
@@ -190,6 +196,7 @@ impl Way {
                 break;
             }
             self.step = self.step.max(step);
+            self.claimed |= !recorded && uri.params().has("d");
             self.registered = flow.is_some();
             self.flow = flow.or_else(|| user.filter(|_| recorded).and_then(|user| tokens.side_of(&user)));
             left += 1;

@@ -1,5 +1,6 @@
 //! The server as a proxy, a redirect server, and a registrar alone.
 
+mod over;
 mod subscriptions;
 
 use std::net::SocketAddr;

@@ -91,6 +91,26 @@ fn rfc3261_12_2_the_token_of_a_dialog_opens_no_other() {
 }
 
 #[test]
+fn rfc3261_12_2_1_2_who_has_us_in_a_route_without_proof_claims_a_dialog_where_he_can_be_in_one() {
+    let (ours, broken) = (recorded("192.0.2.1"), "<sip:192.0.2.1;lr;d=aaaaaaaaaaaaa>");
+    for (method, route, expected) in [
+        ("BYE", broken, true),
+        ("NOTIFY", broken, true),
+        ("BYE", "<sip:192.0.2.1;lr;d=aaaaaaaaaaaaa>, <sip:next;lr>", true),
+        ("BYE", ours.as_str(), false),
+        ("BYE", "<sip:192.0.2.1;lr>", false),
+        // Somebody else's, and what is done without a dialog just as well.
+        ("BYE", "<sip:10.0.0.1;lr;d=aaaaaaaaaaaaa>", false),
+        ("MESSAGE", broken, false),
+    ] {
+        let text = format!("{method} sip:b@gateway.example\nRoute: {route}\n");
+        let arrival = arrived_within(&text);
+        assert_eq!(arrival.claimed, expected, "{method} {route}");
+        assert!(!arrived(&text).claimed, "{method} {route}: no To tag");
+    }
+}
+
+#[test]
 fn rfc3261_16_3_3_max_forwards_of_zero_goes_no_further() {
     assert_eq!(refused("INVITE sip:b@b\nMax-Forwards: 0\n").code.get(), 483);
     assert_eq!(refused("OPTIONS sip:b@b\nMax-Forwards: 0\n").code.get(), 483);
