@@ -24,7 +24,7 @@ pub(super) fn together(bodies: &[Vec<u8>]) -> Presence {
         fits
     };
     for one in bodies.iter().filter_map(|body| Presence::read(body).ok()) {
-        whole.note = whole.note.or(one.note.filter(|note| fits(&[Some(note)])));
+        whole.note = whole.note.or_else(|| one.note.filter(|note| fits(&[Some(note)])));
         for tuple in one.tuples {
             let Tuple { id, contact, note, timestamp, device, class, .. } = &tuple;
             let texts =
@@ -35,11 +35,15 @@ pub(super) fn together(bodies: &[Vec<u8>]) -> Presence {
         }
         let (ours, told) = (&mut whole.person, one.person);
         // Of each the first that says so; but for whether he uses a device, which he does if he does with one.
-        ours.class = ours.class.take().or(told.class.filter(|text| fits(&[Some(text)])));
-        ours.sphere = ours.sphere.take().or(told.sphere.filter(|text| fits(&[Some(text)])));
+        ours.class = ours.class.take().or_else(|| told.class.filter(|text| fits(&[Some(text)])));
+        ours.sphere = ours.sphere.take().or_else(|| told.sphere.filter(|text| fits(&[Some(text)])));
         if ours.input.as_ref().is_none_or(|input| !input.active && told.input.as_ref().is_some_and(|told| told.active))
         {
-            let input = told.input.filter(|input| fits(&[input.last.as_ref()]));
+            // Whether is told though since when has no room.
+            let input = told.input.map(|mut input| {
+                input.last = input.last.take().filter(|last| fits(&[Some(last)]));
+                input
+            });
             ours.input = input.or(ours.input.take());
         }
         let lists =
@@ -94,6 +98,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_told_takes_no_room() {
+        let open = "<tuple id='open'><status><basic>open</basic></status></tuple>";
+        for (before, behind) in [
+            ("<note>", "</note>"),
+            ("<person><class>", "</class></person>"),
+            ("<person><sphere>", "</sphere></person>"),
+        ] {
+            // Of the second what the first has said is not told; it would leave no room for the way of reaching him that comes after it.
+            let [first, second] =
+                [9_000, MOST_OCTETS - 9_000].map(|count| format!("{before}{}{behind}", "x".repeat(count)));
+            let whole = together(&[document(&first), document(&second), document(open)]);
+            assert_eq!(whole.tuples.len(), 1, "{before}");
+        }
+    }
+
+    #[test]
     fn what_two_devices_publish_is_told_together() {
         let one = document("<tuple id='a'><note>one</note></tuple><person><activities><away/></activities></person>");
         let other =
@@ -117,7 +137,10 @@ mod tests {
             assert!(whole.input.is_some_and(|input| input.active && input.last.is_none()), "{bodies:?}");
         }
         let longer = person(&format!("<user-input last-input='{}'>active</user-input>", "x".repeat(17_000)));
-        assert!(together(&[idle, longer]).person.input.is_some_and(|input| !input.active), "what is known stays");
+        for bodies in [[idle.clone(), longer.clone()], [longer, idle]] {
+            let input = together(&bodies).person.input;
+            assert!(input.is_some_and(|input| input.active && input.last.is_none()), "active all the same");
+        }
         let names: String = ('a'..='z').map(|letter| format!("<place-{letter}/>")).collect();
         let many = person(&format!("<mood>{names}</mood><place-type>{names}</place-type>"));
         let whole = together(&[many.clone(), many]).person;
