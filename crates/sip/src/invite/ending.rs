@@ -116,7 +116,8 @@ pub(super) fn bye_done(turn: &mut Turn<'_>, s: SessionId, refusal: Option<Refusa
 /// INVITE transactions that are under way in a dialog that ends.
 fn give_up_changes(turn: &mut Turn<'_>, s: SessionId) {
     let Some(session) = super::get_mut(turn, s) else { return };
-    if let Some(timer) = session.work.as_mut().and_then(|work| work.glare.take()).and_then(|glare| glare.timer) {
+    let waits = session.work.as_mut().map(|work| std::mem::take(&mut work.glare)).unwrap_or_default();
+    for timer in waits.into_iter().filter_map(|glare| glare.timer) {
         turn.stop(timer);
     }
     let Some(session) = super::get_mut(turn, s) else { return };

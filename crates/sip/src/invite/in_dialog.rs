@@ -205,7 +205,8 @@ pub(super) fn on_failure(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx, why: F
 /// comes of it concerns the call (RFC 3261 section 13.2.2.4).
 pub(super) fn confirmed(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId) {
     let Some(work) = super::get_mut(turn, s).and_then(|session| session.work.as_mut()) else { return };
-    let again = work.glare.take_if(|glare| glare.dialog != Some(dialog));
+    let lost_one = work.glare.iter().position(|glare| glare.dialog != Some(dialog));
+    let again = lost_one.map(|at| work.glare.remove(at));
     let mut lost = again.is_some();
     for asked in work.asked.iter_mut().filter(|asked| asked.dialog != dialog && asked.change.is_some()) {
         (asked.change, asked.offered, asked.told, lost) = (None, false, true, true);
@@ -242,7 +243,7 @@ fn take_asked(turn: &mut Turn<'_>, s: SessionId, tx: ClientTx) -> Option<Asked> 
     Some(asked.swap_remove(at))
 }
 
-/// RFC 3311 section 5.3: 491 once means again later, for one change at a time; everything else leaves the session as it was.
+/// RFC 3311 section 5.3: 491 once means again later, for one UPDATE at a time; everything else leaves the session as it was.
 fn update_refused(
     turn: &mut Turn<'_>,
     s: SessionId,

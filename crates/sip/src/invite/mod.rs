@@ -107,7 +107,7 @@ enum Kind {
     Ring,
     /// The 2xx again.
     Repeat,
-    /// The wait after a 491.
+    /// The wait after a 491 to a re-INVITE.
     Glare,
     /// An ACK, or the memory of forks, need not be kept any longer.
     Acks,
@@ -115,6 +115,8 @@ enum Kind {
     Reliable,
     /// A refresh is due, or the session has ended for want of one (RFC 4028).
     Lifetime,
+    /// The wait after a 491 to an UPDATE.
+    UpdateGlare,
 }
 
 /// All sessions and dialogs of a shard.
@@ -275,7 +277,7 @@ fn remove(turn: &mut Turn<'_>, s: SessionId) {
     timers.push(session.lifetime.as_ref().and_then(|lifetime| lifetime.timer()));
     if let Some(work) = &session.work {
         timers.push(work.acks_timer);
-        timers.push(work.glare.as_ref().and_then(|glare| glare.timer));
+        timers.extend(work.glare.iter().map(|glare| glare.timer));
         timers.push(work.reliable.as_ref().and_then(|reliable| reliable.timer()));
     }
     for timer in timers.into_iter().flatten() {
@@ -447,6 +449,7 @@ pub(crate) fn on_timer(turn: &mut Turn<'_>, s: SessionId, kind: u8) {
     const ACKS: u8 = Kind::Acks as u8;
     const RELIABLE: u8 = Kind::Reliable as u8;
     const LIFETIME: u8 = Kind::Lifetime as u8;
+    const UPDATE_GLARE: u8 = Kind::UpdateGlare as u8;
     match kind {
         EXPIRES => {
             uac::on_expires(turn, s);
@@ -454,7 +457,8 @@ pub(crate) fn on_timer(turn: &mut Turn<'_>, s: SessionId, kind: u8) {
         }
         RING => uas::on_ring(turn, s),
         REPEAT => uas::on_repeat(turn, s),
-        GLARE => modify::on_glare(turn, s),
+        GLARE => modify::on_glare(turn, s, &Method::Invite),
+        UPDATE_GLARE => modify::on_glare(turn, s, &Method::Update),
         ACKS => on_acks(turn, s),
         RELIABLE => reliable::on_timer(turn, s),
         LIFETIME => session_timer::on_timer(turn, s),

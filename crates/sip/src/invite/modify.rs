@@ -40,7 +40,7 @@ impl Turn<'_> {
 
     fn reinvite_as(&mut self, s: SessionId, change: Change) -> Result<(), StackError> {
         let session = super::get(self, s).ok_or(StackError::Gone)?;
-        let glare = session.work.as_ref().is_some_and(|work| work.glare.is_some());
+        let glare = session.work.as_ref().is_some_and(|work| !work.glare.is_empty());
         if !matches!(session.state, State::Standing) || !matches!(session.exchange, Exchange::Idle) || glare {
             return Err(StackError::State("a standing session without an INVITE transaction under way"));
         }
@@ -93,7 +93,7 @@ impl Turn<'_> {
         if session.update == Update::Refused {
             return Err(StackError::State("a peer that allows UPDATE"));
         }
-        if session.work.as_ref().is_some_and(|work| work.glare.is_some()) {
+        if session.work.as_ref().is_some_and(|work| !work.glare.is_empty()) {
             return Err(StackError::State("no change that waits for its second try"));
         }
         let change = Change { method: Method::Update, body, lines, again: false };
@@ -231,10 +231,14 @@ fn refused(turn: &mut Turn<'_>, s: SessionId, sent: Sent, refusal: Refusal) {
     }
 }
 
-/// A 491 that the stack itself deals with: the first to this change, while no other waits for its second try.
+/// A 491 that the stack itself deals with: the first to this change, while no other by the same method waits for its second try. A re-INVITE and an UPDATE that
+/// were under way together both come again, whichever was refused first.
 pub(super) fn comes_again(turn: &Turn<'_>, s: SessionId, refusal: &Refusal, change: &Change) -> bool {
-    let waits =
-        || super::get(turn, s).and_then(|session| session.work.as_ref()).is_some_and(|work| work.glare.is_some());
+    let same = |glare: &Glare| glare.change.method == change.method;
+    let waits = || {
+        let work = super::get(turn, s).and_then(|session| session.work.as_ref());
+        work.is_some_and(|work| work.glare.iter().any(same))
+    };
     let glare = refusal.code() == StatusCode::REQUEST_PENDING && turn.stack.config.session.glare == Crossing::Again;
     glare && !change.again && !waits()
 }
@@ -251,21 +255,24 @@ pub(super) fn pause(turn: &mut Turn<'_>, s: SessionId) -> Duration {
 /// Keeps a change for its second try in this dialog.
 pub(super) fn glare(turn: &mut Turn<'_>, s: SessionId, change: Change, dialog: Option<DialogId>) {
     let span = pause(turn, s);
-    let timer = super::start(turn, s, Kind::Glare, span);
+    let kind = if change.method == Method::Update { Kind::UpdateGlare } else { Kind::Glare };
+    let timer = super::start(turn, s, kind, span);
     if let Some(session) = super::get_mut(turn, s) {
-        session.work().glare = Some(Glare { timer: Some(timer), change: Change { again: true, ..change }, dialog });
+        let change = Change { again: true, ..change };
+        session.work().glare.push(Glare { timer: Some(timer), change, dialog });
     }
 }
 
-/// The wait after a 491 is over.
-pub(super) fn on_glare(turn: &mut Turn<'_>, s: SessionId) {
-    if let Some(glare) = super::get_mut(turn, s).and_then(|session| session.work.as_mut()?.glare.as_mut()) {
+/// The wait after a 491 to this method is over.
+pub(super) fn on_glare(turn: &mut Turn<'_>, s: SessionId, method: &Method) {
+    let Some(work) = super::get_mut(turn, s).and_then(|session| session.work.as_mut()) else { return };
+    if let Some(glare) = work.glare.iter_mut().find(|glare| glare.change.method == *method) {
         glare.timer = None;
         exchange_over(turn, s);
     }
 }
 
-/// Nothing is in the way any more: a change whose wait is over gets its second try.
+/// Nothing is in the way any more: a change whose wait is over gets its second try, of two the re-INVITE first.
 pub(super) fn exchange_over(turn: &mut Turn<'_>, s: SessionId) {
     let Some(session) = super::get_mut(turn, s) else { return };
     let offers = session.our_offer_pending(session.dialog) || session.their_offer_pending(session.dialog);
@@ -275,9 +282,10 @@ pub(super) fn exchange_over(turn: &mut Turn<'_>, s: SessionId) {
     let standing = matches!(session.state, State::Standing);
     let early = matches!(session.state, State::Calling(_) | State::Ringing(_));
     let Some(work) = &mut session.work else { return };
-    let ready =
-        |glare: &mut Glare| glare.timer.is_none() && (standing || early && glare.change.method == Method::Update);
-    let Some(glare) = work.glare.take_if(ready) else { return };
+    let ready = |glare: &Glare| glare.timer.is_none() && (standing || early && glare.change.method == Method::Update);
+    let of = |method: Method| work.glare.iter().position(|glare| glare.change.method == method && ready(glare));
+    let Some(at) = of(Method::Invite).or_else(|| of(Method::Update)) else { return };
+    let glare = work.glare.remove(at);
     let update = glare.change.method == Method::Update;
     let sent = if update {
         in_dialog::ask_change(turn, s, glare.change).map(|_| ())
@@ -289,6 +297,8 @@ pub(super) fn exchange_over(turn: &mut Turn<'_>, s: SessionId) {
         let event =
             if update { SessionEvent::UpdateFailed { refusal } } else { SessionEvent::ReinviteFailed { refusal } };
         super::emit(turn, s, event);
+        // The other of two.
+        exchange_over(turn, s);
     }
 }
 

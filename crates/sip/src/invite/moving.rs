@@ -119,7 +119,7 @@ fn is_at_rest(session: &Session) -> bool {
             && work.acks.iter().all(|acked| acked.sent.is_some())
             && work.asked.iter().all(|asked| asked.method == Method::Notify)
             && work.heard.is_empty()
-            && work.glare.is_none()
+            && work.glare.is_empty()
             && work.reliable.is_none()
     };
     matches!((&session.state, &session.exchange), (State::Standing, Exchange::Idle))

@@ -215,8 +215,8 @@ pub(super) struct Work {
     pub(super) asked: Vec<Asked>,
     /// Requests of the peer in the dialog that have no final response; INVITEs are not among them.
     pub(super) heard: Vec<Heard>,
-    /// A change refused with 491, to be tried once more (RFC 3261 section 14.1).
-    pub(super) glare: Option<Glare>,
+    /// Changes refused with 491, to be tried once more (RFC 3261 section 14.1): a re-INVITE and an UPDATE at the most.
+    pub(super) glare: Vec<Glare>,
     /// Our reliable provisional responses (RFC 3262).
     pub(super) reliable: Option<Box<Reliable>>,
 }
@@ -239,7 +239,7 @@ impl Work {
             && self.forks.is_none()
             && self.asked.is_empty()
             && self.heard.is_empty()
-            && self.glare.is_none()
+            && self.glare.is_empty()
             && self.reliable.is_none()
     }
 }

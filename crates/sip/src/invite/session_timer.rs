@@ -343,7 +343,7 @@ fn is_asked(session: &Session) -> bool {
 /// application does not get round to it, a little later.
 fn refresh(turn: &mut Turn<'_>, s: SessionId) {
     let Some(session) = super::get_mut(turn, s) else { return };
-    let under_way = session.work.as_deref().is_some_and(|work| work.glare.is_some());
+    let under_way = session.work.as_deref().is_some_and(|work| !work.glare.is_empty());
     let busy = under_way || asks(session) || is_asked(session) || !matches!(session.exchange, Exchange::Idle);
     let by_update = session.update == Update::Allowed;
     let Some(lifetime) = session.lifetime.as_mut() else { return };

@@ -203,6 +203,50 @@ fn rfc3311_5_3_491_is_followed_by_one_retry() {
     net.assert_nothing_left();
 }
 
+/// Which of the two comes first does not decide between them.
+#[test]
+fn rfc3261_14_1_a_reinvite_and_an_update_that_are_both_refused_with_491_both_come_again() {
+    for reinvite_first in [true, false] {
+        let mut net = Network::new();
+        let (a, r, s, _) = calls(&mut net);
+        net.turn(a, |turn| turn.update(s, None, Lines::default())).unwrap();
+        net.turn(a, |turn| turn.reinvite(s, sdp(OFFER), Lines::default())).unwrap();
+        net.settle();
+        let mut first = net.inbox(r);
+        assert_eq!(kinds(&first), ["UPDATE", "INVITE"]);
+        if reinvite_first {
+            first.reverse();
+        }
+        for text in &first {
+            net.say(r, a, &respond(text, 491, "", "", ""));
+            net.settle();
+        }
+        assert!(net.news(a).is_empty());
+        net.inbox(r);
+        let mut came = Vec::new();
+        for _ in 0..50 {
+            net.run(100);
+            for text in net.inbox(r) {
+                let request = (kind(&text), cseq(&text));
+                if request.0 == "ACK" || came.contains(&request) {
+                    continue;
+                }
+                let answer = if request.0 == "INVITE" { ANSWER } else { "" };
+                net.say(r, a, &respond(&text, 200, "", &contact(r), answer));
+                came.push(request);
+            }
+        }
+        let mut methods: Vec<_> = came.iter().map(|(method, _)| method.as_str()).collect();
+        methods.sort_unstable();
+        assert_eq!(methods, ["INVITE", "UPDATE"], "{reinvite_first}");
+        let mut news = net.news(a);
+        news.sort_unstable();
+        assert_eq!(news, ["Reinvited", "Updated"], "{reinvite_first}");
+        net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+        net.assert_nothing_left();
+    }
+}
+
 /// Nothing of the first is lost, nor is it sent too early: it alone waits.
 #[test]
 fn rfc3261_14_1_of_two_updates_that_are_refused_with_491_one_comes_again_and_the_other_is_told_of() {
