@@ -73,10 +73,21 @@ impl Aliases {
 /// Where the sender of a request wants to be reached along the very connection, where it does: at the address that it came from, which is that of `received`,
 /// and the port of the sent-by (RFC 5923 section 8.2).
 pub(crate) fn advertised(message: &Bytes, from: SocketAddr, limits: &Limits) -> Option<SocketAddr> {
+    // Servers that never say so need not have each of their messages read twice.
+    if !has_word(message) {
+        return None;
+    }
     let Ok(Message::Request(request)) = Message::parse(message.clone(), limits) else { return None };
     let via = request.headers().get::<Via<'_>>()?.ok()?;
     let wanted = via.alias() && via.transport.eq_ignore_ascii_case(Transport::Tls.as_str());
     wanted.then(|| SocketAddr::new(from.ip(), via.port.unwrap_or(Transport::Tls.default_port())))
+}
+
+/// Whether `alias` stands anywhere, in any case.
+fn has_word(message: &[u8]) -> bool {
+    const WORD: &[u8] = b"alias";
+    memchr::memchr2_iter(b'a', b'A', message)
+        .any(|at| message.get(at..at + WORD.len()).is_some_and(|here| here.eq_ignore_ascii_case(WORD)))
 }
 
 #[cfg(test)]
@@ -124,6 +135,19 @@ mod tests {
         // What is said once more changes nothing.
         aliases.add(FlowId(2), address(5_061));
         assert_eq!(towards(&aliases, 5_061), [9, 8, 7, 6, 5, 4, 3, 2]);
+    }
+
+    #[test]
+    fn the_word_is_found_in_any_case_and_at_any_place() {
+        for (text, expected) in [
+            ("alias", true),
+            ("Via: a;branch=z9hG4bKaA;ALIAS\r\n", true),
+            ("aAlIaS", true),
+            ("alia", false),
+            ("", false),
+        ] {
+            assert_eq!(has_word(text.as_bytes()), expected, "{text}");
+        }
     }
 
     #[test]

@@ -327,14 +327,12 @@ impl<A: App + 'static> Driver<A> {
     }
 
     fn send(&mut self, now: Now, id: SendId, path: Path, bytes: Bytes, why: Cause) {
-        self.passes(&Seen {
-            at: now.mono,
-            direction: Direction::Out(why),
-            transport: path.transport,
-            local: path.local,
-            remote: path.remote,
-            bytes: &bytes,
-        });
+        let Path { transport, local, .. } = path;
+        let remote = match transport {
+            Transport::Tls => self.streams.remote_of(&path),
+            _ => path.remote,
+        };
+        self.passes(&Seen { at: now.mono, direction: Direction::Out(why), transport, local, remote, bytes: &bytes });
         let outcome = match path.transport {
             Transport::Udp => self.datagrams.send(id, path, bytes, why),
             _ => match self.others.as_ref().and_then(|others| Some((others, others.owner(&path)?))) {
@@ -431,7 +429,7 @@ impl<A: App + 'static> Driver<A> {
 
     /// The connection that there is to this peer, of this loop or another.
     fn standing(&mut self, peer: &Peer) -> Option<Path> {
-        let standing = self.streams.connection_to(peer);
+        let standing = self.streams.connection_to(peer, &self.tls.client, self.clock.mono());
         let elsewhere = || match &self.others {
             Some(others) if peer.transport == Transport::Tcp => others.connection(peer.remote),
             _ => None,

@@ -111,7 +111,10 @@ async fn reach<A: App + 'static>(
         _ => (SendError::Tls, "of TLS"),
     };
     match tokio::time::timeout(limits.handshake, handshake::shake(driver, flow, &socket)).await {
-        Ok(Ok(())) => Ok(socket),
+        Ok(Ok(())) => match lacks(driver, flow) {
+            None => Ok(socket),
+            Some(host) => Err(told_by(format!("the certificate of {name} is not for {host} as well").into())),
+        },
         Ok(Err(Trouble::Tls(error))) => Err(SendError::Tls(told(&error, Some((&*name, transport.is_web()))).into())),
         #[cfg(feature = "websocket")]
         Ok(Err(Trouble::Web(why))) => Err(SendError::NoWebSocket(format!("no WebSocket with {name}: {why}").into())),
@@ -120,6 +123,13 @@ async fn reach<A: App + 'static>(
         }
         Err(_) => Err(told_by(format!("the handshake {of} with {name} took too long").into())),
     }
+}
+
+/// The host that its certificate should be for as well, where it is not: nothing has been said on the connection yet (RFC 5923 section 9.3).
+fn lacks<A: App + 'static>(driver: &Weak<RefCell<Driver<A>>>, flow: FlowId) -> Option<Rc<str>> {
+    let driver = driver.upgrade()?;
+    let driver = driver.borrow();
+    driver.streams.connections.get(&flow)?.lacks().cloned()
 }
 
 /// A server of WebSockets as it is asked for: without a port where that is the usual one (RFC 6455 section 4.1).

@@ -16,6 +16,8 @@ const MOST: usize = 256;
 pub(crate) struct Plan {
     /// The host that was asked for, which the certificate must be for (RFC 5922 section 7.3).
     pub(crate) name: Rc<str>,
+    /// Others that it must be for as well: requests for any of them may come by this flow.
+    pub(crate) also: Vec<Rc<str>>,
     /// Bound already: its port stands in the Via and the Contact of the request that will open it.
     pub(crate) socket: Option<TcpSocket>,
     /// The one address that it leads to, where its flow was a connection that somebody else had made: what came from there is answered nowhere else.
@@ -25,7 +27,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// To whoever shows a certificate for this host.
     pub(crate) fn to(name: Rc<str>) -> Self {
-        Self { name, socket: None, only: None }
+        Self { name, also: Vec::new(), socket: None, only: None }
     }
 }
 
@@ -42,8 +44,16 @@ pub(crate) struct Plans {
 impl Plans {
     /// Who must be at the other end of a path.
     pub(crate) fn name(&self, path: &Path) -> Option<Rc<str>> {
-        let plan = self.of.get(&path.flow).filter(|plan| plan.only.is_none_or(|only| only == path.remote))?;
-        Some(Rc::clone(&plan.name))
+        Some(Rc::clone(&self.plan(path)?.name))
+    }
+
+    /// Who else he must be.
+    pub(crate) fn also(&self, path: &Path) -> Vec<Rc<str>> {
+        self.plan(path).map(|plan| plan.also.clone()).unwrap_or_default()
+    }
+
+    fn plan(&self, path: &Path) -> Option<&Plan> {
+        self.of.get(&path.flow).filter(|plan| plan.only.is_none_or(|only| only == path.remote))
     }
 
     /// Whether the flow was a connection that somebody else had made.

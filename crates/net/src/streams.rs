@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use rustls::pki_types::CertificateDer;
 use sip::message::Limits;
 use sip::{FlowId, Path, SendError, SendId, Shard, Time, Transport};
 use tokio::net::{TcpListener, TcpStream};
@@ -51,25 +53,46 @@ pub(crate) struct Connection {
     /// The peer made it.
     pub(crate) accepted: bool,
     /// Of one that the peer has made: whether we would trust its certificate if we had made it; `None` where nobody has asked.
-    trusted: Option<bool>,
-    /// And the address and the host that requests of ours were for which went along it.
+    trusted: Option<Trusted>,
+    /// And the address and the hosts that requests of ours were for which went along it.
     served: Served,
+    /// Of one of ours that was made in place of such a one: the hosts beside its name which its certificate must be for as well.
+    also: Vec<Rc<str>>,
 }
+
+/// Whether a certificate was trusted, by whom we trusted then, and how long that counts.
+#[derive(Clone, Copy)]
+struct Trusted {
+    is: bool,
+    /// See [`TlsClient::replaced`].
+    replaced: u64,
+    until: Time,
+}
+
+/// After this time a certificate is looked at once more: it may have run out.
+const TRUSTED_FOR: Duration = Duration::from_secs(3_600);
 
 /// For whom a connection of a peer's was used as if it were ours.
 enum Served {
     Nobody,
-    One(SocketAddr, Rc<str>),
-    /// Its certificate is for several, and which of them a request was for cannot be told any more: each needs a connection of its own once this is gone.
-    Several,
+    /// The address that they have led to, and the hosts that requests may have been for: its certificate is for each of them.
+    Hosts(SocketAddr, Vec<Rc<str>>),
+    /// More than are remembered, and which of them a request was for cannot be told any more: each needs a connection of its own once this is gone.
+    TooMany,
 }
+
+/// Hosts of one connection that are remembered.
+const MOST_HOSTS: usize = 8;
 
 impl Served {
     fn serve(&mut self, address: SocketAddr, host: &Rc<str>) {
         match self {
-            Self::Nobody => *self = Self::One(address, Rc::clone(host)),
-            Self::One(known, name) if *known == address && **name == **host => {}
-            Self::One(..) | Self::Several => *self = Self::Several,
+            Self::Nobody => *self = Self::Hosts(address, vec![Rc::clone(host)]),
+            // Names of DNS are the same in any case (RFC 4343).
+            Self::Hosts(known, hosts)
+                if *known == address && hosts.iter().any(|name| name.eq_ignore_ascii_case(host)) => {}
+            Self::Hosts(known, hosts) if *known == address && hosts.len() < MOST_HOSTS => hosts.push(Rc::clone(host)),
+            Self::Hosts(..) | Self::TooMany => *self = Self::TooMany,
         }
     }
 }
@@ -92,6 +115,40 @@ impl Connection {
 
     fn unfinished(&self) -> usize {
         self.unfinished.map_or(0, |(_, octets)| octets)
+    }
+
+    /// The certificates that the peer has shown, its own first.
+    fn shown(&self) -> Option<&[CertificateDer<'static>]> {
+        self.channel.as_ref()?.certificates()
+    }
+
+    /// Whether it is for this host.
+    fn is_for(&self, host: &str) -> bool {
+        self.shown().and_then(<[_]>::first).is_some_and(|certificate| tls::is_for(certificate, host))
+    }
+
+    /// The first of the hosts beside its name that its certificate is not for.
+    pub(crate) fn lacks(&self) -> Option<&Rc<str>> {
+        self.also.iter().find(|host| !self.is_for(host))
+    }
+
+    /// Whether it is for these, or will be when it stands.
+    fn is_for_all(&self, hosts: &[Rc<str>]) -> bool {
+        hosts.iter().all(|host| self.also.contains(host) || self.is_for(host))
+    }
+
+    /// Whether we would trust that peer now if we had connected to him. He keeps the connection up as long as he likes: an authority that has been taken out
+    /// meanwhile vouches for him no more.
+    fn is_trusted(&mut self, client: &TlsClient, now: Time) -> bool {
+        let replaced = client.replaced();
+        match self.trusted {
+            Some(known) if known.replaced == replaced && now < known.until => known.is,
+            _ => {
+                let is = self.shown().is_some_and(|shown| client.trusts(shown));
+                self.trusted = Some(Trusted { is, replaced, until: now + TRUSTED_FOR });
+                is
+            }
+        }
     }
 }
 
@@ -174,22 +231,23 @@ impl Streams {
     }
 
     /// The connection to this peer that exists: one of ours, or one of his.
-    pub(crate) fn connection_to(&mut self, peer: &Peer) -> Option<Path> {
+    pub(crate) fn connection_to(&mut self, peer: &Peer, client: &TlsClient, now: Time) -> Option<Path> {
         let ours = self.by_peer.get(peer).and_then(|flow| self.path_of(*flow));
-        ours.or_else(|| self.alias_of(peer))
+        ours.or_else(|| self.alias_of(peer, client, now))
     }
 
     /// The connection that this peer has made and named the resolved address on, where the certificate that he has shown on it is for the host that was
-    /// resolved (RFC 5923 section 8.2). The path names that address: should the connection be gone when something is sent by it, another is made to there.
-    fn alias_of(&mut self, peer: &Peer) -> Option<Path> {
+    /// resolved, and where we would trust it (RFC 5923 section 8.2). The path names that address: should the connection be gone when something is sent by it,
+    /// another is made to there.
+    fn alias_of(&mut self, peer: &Peer, client: &TlsClient, now: Time) -> Option<Path> {
         let host = peer.name.as_ref().filter(|_| peer.transport == Transport::Tls)?;
-        let is_for = |flow: &FlowId| {
-            let standing = self.connections.get(flow).filter(|one| one.ending == Ending::No);
-            let shown = standing.and_then(|one| one.channel.as_ref()?.certificates()?.first());
-            shown.is_some_and(|certificate| tls::is_for(certificate, host))
+        let Self { aliases, connections, .. } = self;
+        let serves = |flow: &FlowId| {
+            let standing = connections.get_mut(flow).filter(|one| one.ending == Ending::No);
+            standing.is_some_and(|one| one.is_for(host) && one.is_trusted(client, now))
         };
-        let flow = self.aliases.towards(peer.remote).find(is_for)?;
-        let connection = self.connections.get_mut(&flow)?;
+        let flow = aliases.towards(peer.remote).find(serves)?;
+        let connection = connections.get_mut(&flow)?;
         connection.served.serve(peer.remote, host);
         Some(Path { flow, transport: Transport::Tls, local: connection.local, remote: peer.remote })
     }
@@ -197,18 +255,17 @@ impl Streams {
     /// A message has come: who made the connection may want to be reached by it. Nobody is believed who has not shown who he is (RFC 5923 section 9.2), by a
     /// certificate with which we would trust him if we had connected to him: requests go where they would have gone (section 5), and an authority of
     /// devices speaks for no server.
-    pub(crate) fn heard(&mut self, flow: FlowId, message: &Bytes, client: &TlsClient) {
+    pub(crate) fn heard(&mut self, flow: FlowId, message: &Bytes, client: &TlsClient, now: Time) {
         if !self.aliases.are_kept() || self.aliases.knows(flow) {
             return;
         }
         let Some(connection) = self.connections.get_mut(&flow) else { return };
         let Peer { transport, remote, .. } = connection.peer;
-        if !connection.accepted || transport != Transport::Tls || connection.trusted == Some(false) {
-            return;
-        }
-        if let Some(shown) = connection.channel.as_ref().and_then(Channel::certificates)
+        // Telephones, who are trusted with nothing, are known after their first message.
+        if connection.accepted
+            && transport == Transport::Tls
+            && connection.is_trusted(client, now)
             && let Some(address) = aliases::advertised(message, remote, &self.messages)
-            && *connection.trusted.get_or_insert_with(|| client.trusts(shown))
         {
             self.aliases.add(flow, address);
         }
@@ -250,6 +307,14 @@ impl Streams {
         Some(Path { flow, transport: peer.transport, local: *local, remote: peer.remote })
     }
 
+    /// Where what is sent by a path goes: to the other end of its connection, which is not where the path leads if the peer has made that (RFC 5923).
+    pub(crate) fn remote_of(&self, path: &Path) -> SocketAddr {
+        if !self.aliases.are_kept() {
+            return path.remote;
+        }
+        self.connections.get(&path.flow).map_or(path.remote, |connection| connection.peer.remote)
+    }
+
     /// The number of one more connection.
     pub(crate) fn new_flow(&mut self) -> FlowId {
         let flow = FlowId(self.next);
@@ -264,9 +329,12 @@ impl Streams {
             // The connection is gone: another to the same peer serves, else a new one is made (RFC 3261 section 18.2.2).
             false => {
                 let peer = self.peer_of(&path)?;
-                match self.by_peer.get(&peer) {
-                    Some(&flow) => flow,
-                    None => self.open(&path, peer)?,
+                let also = self.plans.also(&path);
+                let standing = self.by_peer.get(&peer).copied();
+                let serves = |flow: &FlowId| self.connections.get(flow).is_some_and(|one| one.is_for_all(&also));
+                match standing.filter(serves) {
+                    Some(flow) => flow,
+                    None => self.open(&path, peer, also)?,
                 }
             }
         };
@@ -350,7 +418,7 @@ impl Streams {
         }
     }
 
-    fn open(&mut self, path: &Path, peer: Peer) -> Result<FlowId, Refused> {
+    fn open(&mut self, path: &Path, peer: Peer, also: Vec<Rc<str>>) -> Result<FlowId, Refused> {
         if self.connections.len() >= self.limits.connections {
             return Err(Refused(SendError::NoBuffer));
         }
@@ -359,6 +427,9 @@ impl Streams {
         let others = path.flow.0 >= self.next || path.flow.0 < self.first || self.plans.replaces_another(path.flow);
         let flow = if others { self.new_flow() } else { path.flow };
         self.insert(flow, path.local, peer, None, false);
+        if let Some(connection) = self.connections.get_mut(&flow) {
+            connection.also = also;
+        }
         let won = self.won.take_if(|(of, _)| *of == flow).map(|(_, stream)| stream);
         self.opening.push((flow, path.remote, won));
         self.opened.notify_one();
@@ -428,6 +499,7 @@ impl Streams {
                 accepted,
                 trusted: None,
                 served: Served::Nobody,
+                also: Vec::new(),
             },
         );
     }
@@ -455,9 +527,12 @@ impl Streams {
         self.aliases.remove(flow);
         // Who comes to it once more must find the same there.
         if let Some(name) = gone.peer.name {
-            self.plans.keep(flow, Plan::to(name));
-        } else if let Served::One(address, name) = gone.served {
-            self.plans.keep(flow, Plan { only: Some(address), ..Plan::to(name) });
+            self.plans.keep(flow, Plan { also: gone.also, ..Plan::to(name) });
+        } else if let Served::Hosts(address, hosts) = gone.served {
+            let mut hosts = hosts.into_iter();
+            if let Some(name) = hosts.next() {
+                self.plans.keep(flow, Plan { only: Some(address), also: hosts.collect(), ..Plan::to(name) });
+            }
         }
         self.backlogs -= gone.backlog.weight();
         gone.backlog.unsent()

@@ -291,7 +291,7 @@ fn read<A: App + 'static>(driver: &Weak<RefCell<Driver<A>>>, flow: FlowId, frame
         match frame {
             Ok(Frame::Message(bytes)) => {
                 let Driver { streams, tls, .. } = &mut *driver;
-                streams.heard(flow, &bytes, &tls.client);
+                streams.heard(flow, &bytes, &tls.client, now.mono);
                 driver.receive(now, path, bytes);
             }
             // RFC 5626 section 4.4.1: a double CRLF is answered by one, behind whatever still waits. Who sends pings and reads no pong finds one.

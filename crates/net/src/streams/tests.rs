@@ -83,8 +83,10 @@ fn rfc5922_7_3_nobody_is_connected_to_over_tls_without_a_name_to_hold_a_certific
     assert_eq!(streams.opening.len(), 1);
     assert!(streams.send(send(), tls, Bytes::from_static(HUNDRED)).is_err());
     let peer = |transport, name: Option<&str>| Peer { transport, remote: tls.remote, name: name.map(Into::into) };
-    assert!(streams.connection_to(&peer(Transport::Tcp, None)).is_some());
-    assert!(streams.connection_to(&peer(Transport::Tls, Some("example.com"))).is_none());
+    let client = TlsClient::default();
+    let mut connection_to = |peer: Peer| streams.connection_to(&peer, &client, Time(0));
+    assert!(connection_to(peer(Transport::Tcp, None)).is_some());
+    assert!(connection_to(peer(Transport::Tls, Some("example.com"))).is_none());
     // Where a name was planned, the same is wanted there as often as the connection is made.
     let planned = streams.new_path(peer(Transport::Tls, Some("example.com")), tls.local, true);
     for _ in 0..2 {
@@ -104,7 +106,10 @@ fn rfc5923_8_1_what_replaces_a_connection_of_others_carries_nothing_that_was_for
     let theirs = Path { remote: SocketAddr::new(resolved.remote.ip(), 49_160), ..resolved };
     let peer = Peer { transport: Transport::Tls, remote: theirs.remote, name: None };
     streams.insert(flow, resolved.local, peer, None, true);
-    streams.connections.get_mut(&flow).unwrap().served.serve(resolved.remote, &"example.com".into());
+    // The same host, however it is written.
+    for host in ["example.com", "Example.COM"] {
+        streams.connections.get_mut(&flow).unwrap().served.serve(resolved.remote, &host.into());
+    }
     streams.forget(flow);
     for _ in 0..2 {
         assert!(matches!(streams.send(send(), theirs, Bytes::from_static(HUNDRED)), Err(Refused(SendError::Closed))));
@@ -113,6 +118,48 @@ fn rfc5923_8_1_what_replaces_a_connection_of_others_carries_nothing_that_was_for
     let (another, to, _) = streams.opening.pop().unwrap();
     assert!(streams.opening.is_empty() && another != flow && to == resolved.remote);
     assert_eq!(streams.forget(another).len(), 2);
+}
+
+#[test]
+fn limit_of_hosts_of_a_connection_remembers_eight_and_none_of_nine() {
+    for (count, is_made) in [(MOST_HOSTS, true), (MOST_HOSTS + 1, false)] {
+        let (mut streams, _) = connecting(0, usize::MAX, usize::MAX);
+        let flow = streams.new_flow();
+        let resolved = path(Transport::Tls, flow.0);
+        let peer = Peer { transport: Transport::Tls, remote: "192.0.2.1:49160".parse().unwrap(), name: None };
+        streams.insert(flow, resolved.local, peer, None, true);
+        for host in 0..count {
+            let host: Rc<str> = format!("h{host}.example.com").into();
+            streams.connections.get_mut(&flow).unwrap().served.serve(resolved.remote, &host);
+        }
+        streams.forget(flow);
+        assert_eq!(streams.send(send(), resolved, Bytes::from_static(HUNDRED)).is_ok(), is_made, "{count}");
+        let made = streams.opening.pop().map(|(flow, ..)| streams.connections.get(&flow).unwrap());
+        assert_eq!(made.map_or(0, |made| 1 + made.also.len()), if is_made { count } else { 0 });
+    }
+}
+
+/// A connection that has shown to be one of two hosts is none for what may be for the other.
+#[test]
+fn rfc5923_9_3_what_may_be_for_several_hosts_takes_no_connection_that_was_made_for_one() {
+    let (mut streams, _) = connecting(0, usize::MAX, usize::MAX);
+    let tls = |flow: FlowId| path(Transport::Tls, flow.0);
+    let remote = tls(FlowId(0)).remote;
+    let peer = |name: Option<&str>| Peer { transport: Transport::Tls, remote, name: name.map(Into::into) };
+    let flow = streams.new_flow();
+    streams.insert(flow, tls(flow).local, peer(None), None, true);
+    for host in ["one.example.com", "two.example.com"] {
+        streams.connections.get_mut(&flow).unwrap().served.serve(remote, &host.into());
+    }
+    streams.forget(flow);
+    let one = streams.new_path(peer(Some("one.example.com")), tls(flow).local, true);
+    assert!(streams.send(send(), one, Bytes::from_static(HUNDRED)).is_ok());
+    for _ in 0..2 {
+        assert!(streams.send(send(), tls(flow), Bytes::from_static(HUNDRED)).is_ok());
+    }
+    let made: Vec<_> = streams.opening.drain(..).map(|(flow, ..)| flow).collect();
+    assert_eq!((made.len(), made[0]), (2, one.flow));
+    assert_eq!([made[0], made[1]].map(|flow| streams.forget(flow).len()), [1, 2]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use rustls::client::danger::ServerCertVerifier;
@@ -33,6 +34,8 @@ pub struct TlsClient {
     trust: Trust,
     /// It is a server of SIP, which shows its certificate to other such servers alone.
     of_server: bool,
+    /// How often it was replaced.
+    replaced: Arc<AtomicU64>,
     made: Arc<RwLock<Made>>,
 }
 
@@ -83,7 +86,7 @@ impl TlsClient {
 
     fn made(trust: Trust, own: Option<OwnCertificate>, of_server: bool) -> Result<Self, TlsError> {
         let made = Arc::new(RwLock::new(Made { own, configs: None }));
-        let made = Self { trust, of_server, made };
+        let made = Self { trust, of_server, replaced: Arc::default(), made };
         if made.trust != Trust::System {
             made.config()?;
         }
@@ -100,6 +103,8 @@ impl TlsClient {
         }
         let configs = self.make(Some(&own))?;
         *self.made.write().unwrap_or_else(PoisonError::into_inner) = Made { own: Some(own), configs: Some(configs) };
+        // Who sees this number asks the new authorities.
+        self.replaced.fetch_add(1, Ordering::Release);
         Ok(())
     }
 
@@ -110,6 +115,11 @@ impl TlsClient {
     /// Whether a server that asks for a certificate gets one.
     pub(crate) fn shows_one(&self) -> bool {
         self.standing().own.is_some()
+    }
+
+    /// How often it was replaced: who was trusted before may be trusted no more.
+    pub(crate) fn replaced(&self) -> u64 {
+        self.replaced.load(Ordering::Acquire)
     }
 
     /// Whether all has been read.

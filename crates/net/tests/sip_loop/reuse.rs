@@ -36,18 +36,35 @@ impl Papers {
     fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+
+    fn client(&self) -> TlsClient {
+        TlsClient::new(Trust::File(self.file("servers.pem")), None).unwrap()
+    }
+
+    /// These are servers from now on, and nobody else, and the client has read that.
+    fn trust(&self, client: &TlsClient, papers: &[&Paper]) {
+        let all: String = papers.iter().map(|paper| std::fs::read_to_string(paper.certificate()).unwrap()).collect();
+        std::fs::write(self.file("servers.pem"), all).unwrap();
+        client.replace(self.ours.own()).unwrap();
+    }
 }
 
 /// UDP, TCP and TLS, where a certificate is asked for and none is needed; every name is at 127.0.0.1.
 fn start_reusing(papers: &Papers, aliases: usize) -> (Running<Order>, mpsc::Receiver<String>) {
-    start(|config| {
-        config.binds.push(Bind { transport: Transport::Tls, address: "127.0.0.1:0".parse().unwrap() });
-        let server = papers.ours.server(&Clients::Asked(papers.file("clients.pem")));
-        let client = TlsClient::new(Trust::File(papers.file("servers.pem")), None).unwrap();
-        config.tls = Tls { server: Some(server), client };
-        config.resolver = Some(Box::new(|| Box::new(Page(vec!["127.0.0.1".parse().unwrap()]))));
-        config.streams.aliases = aliases;
-    })
+    start_trusting(papers, aliases, &papers.client())
+}
+
+/// The same, which trusts those servers.
+fn start_trusting(papers: &Papers, aliases: usize, client: &TlsClient) -> (Running<Order>, mpsc::Receiver<String>) {
+    start(|config| reusing(config, papers, aliases, client))
+}
+
+fn reusing(config: &mut LoopConfig, papers: &Papers, aliases: usize, client: &TlsClient) {
+    config.binds.push(Bind { transport: Transport::Tls, address: "127.0.0.1:0".parse().unwrap() });
+    let server = papers.ours.server(&Clients::Asked(papers.file("clients.pem")));
+    config.tls = Tls { server: Some(server), client: client.clone() };
+    config.resolver = Some(Box::new(|| Box::new(Page(vec!["127.0.0.1".parse().unwrap()]))));
+    config.streams.aliases = aliases;
 }
 
 /// Connects with this certificate, and asks something with `sent_by` and what follows it in its Via.
@@ -143,6 +160,55 @@ fn rfc5923_9_2_who_has_not_shown_that_he_is_its_host_gets_no_request_along_his_c
 }
 
 #[test]
+fn what_is_told_of_a_request_along_an_alias_is_where_it_has_gone() {
+    let papers = Papers::of(&[PEER]);
+    let port = peer(&papers.theirs, None).0.port();
+    let (tells, told) = mpsc::channel();
+    let (running, seen) = start(|config| {
+        reusing(config, &papers, 1, &papers.client());
+        config.tap = Some(Box::new(move |passing: &net::Seen<'_>| {
+            let _ = tells.send((passing.direction == net::Direction::In, passing.remote));
+        }));
+    });
+    let mut stream = introduced(&running, &papers, Some(&papers.theirs), &format!("{PEER}:{port};alias"));
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
+    assert_eq!(asked_along(&running, &seen, &mut stream, (PEER, port)), "200");
+    // His request and our answer, ours and his: one connection.
+    let there = stream.sock.local_addr().unwrap();
+    let told: Vec<_> = told.try_iter().collect();
+    assert_eq!(told, [(true, there), (false, there), (false, there), (true, there)]);
+}
+
+/// He keeps his connection up as long as he likes.
+#[test]
+fn rfc5923_9_2_who_is_trusted_no_more_gets_no_request_along_his_connection() {
+    let papers = Papers::of(&[PEER]);
+    let (address, asked) = peer(&papers.theirs, None);
+    let port = address.port();
+    let client = papers.client();
+    let (running, seen) = start_trusting(&papers, 2, &client);
+    let named = format!("{PEER}:{port};alias");
+    let mut stream = introduced(&running, &papers, Some(&papers.theirs), &named);
+    let mut device = introduced(&running, &papers, Some(&papers.device), &named);
+    for _ in 0..2 {
+        assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
+    }
+    assert_eq!(asked_along(&running, &seen, &mut stream, (PEER, port)), "200");
+    papers.trust(&client, &[&papers.others]);
+    ask(&running, PEER, port);
+    let told = seen.recv_timeout(PATIENCE).unwrap();
+    assert!(told.starts_with("Transport(Tls(") && told.contains("nobody we trust"), "{told}");
+    assert!(asked.try_recv().is_err(), "neither there nor along the connection");
+    // Who is trusted again is reached along it again; and who is trusted for the first time when he says so once more.
+    papers.trust(&client, &[&papers.theirs]);
+    assert_eq!(asked_along(&running, &seen, &mut stream, (PEER, port)), "200");
+    papers.trust(&client, &[&papers.device]);
+    says(&mut device, "again", &named);
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
+    assert_eq!(asked_along(&running, &seen, &mut device, (PEER, port)), "200");
+}
+
+#[test]
 fn rfc5923_8_2_a_connection_that_is_gone_is_made_anew_to_the_resolved_address() {
     let papers = Papers::of(&[PEER]);
     let (address, asked) = peer(&papers.theirs, None);
@@ -178,14 +244,41 @@ fn rfc5923_9_3_a_connection_serves_the_hosts_of_its_certificate_and_no_other() {
         assert!(told.contains(&format!("expected {host}, found one.example.com, two.example.com")), "{told}");
     }
     assert!(asked.try_recv().is_err(), "nobody was told anything");
-    // With the connection it is forgotten which of both a request was for, so it fails; the next goes by a connection of its own.
+    // With the connection it is forgotten which of both a request was for: it goes to who is both.
     ask(&running, "two.example.com", port);
-    message(&mut stream).unwrap();
+    let request = message(&mut stream).unwrap();
     drop(stream);
-    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "Transport(Closed)");
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "200");
+    assert_eq!(asked.recv_timeout(PATIENCE).unwrap(), (Some("one.example.com".to_owned()), request));
+    // The next goes by a connection of its own.
     ask(&running, "two.example.com", port);
     assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "200");
     assert_eq!(asked.recv_timeout(PATIENCE).unwrap().0.as_deref(), Some("two.example.com"));
+}
+
+#[test]
+fn rfc5923_9_3_who_comes_in_place_of_a_connection_must_be_all_the_hosts_of_it() {
+    let papers = Papers::of(&["one.example.com", "two.example.com"]);
+    let one = paper(&["one.example.com"], |_| {});
+    let (address, asked) = peer(&one, None);
+    let port = address.port();
+    let client = papers.client();
+    papers.trust(&client, &[&papers.theirs, &one]);
+    let (running, seen) = start_trusting(&papers, 1, &client);
+    let mut stream = introduced(&running, &papers, Some(&papers.theirs), &format!("x.example.com:{port};alias"));
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
+    for host in ["one.example.com", "two.example.com"] {
+        assert_eq!(asked_along(&running, &seen, &mut stream, (host, port)), "200", "{host}");
+    }
+    ask(&running, "two.example.com", port);
+    message(&mut stream).unwrap();
+    drop(stream);
+    let told = seen.recv_timeout(PATIENCE).unwrap();
+    assert!(told.starts_with("Transport(Tls(") && told.contains("not for two.example.com"), "{told}");
+    assert!(asked.try_recv().is_err(), "nobody was told anything");
+    // The control: who is asked for by his name is spoken to.
+    ask(&running, "one.example.com", port);
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "200");
 }
 
 #[test]

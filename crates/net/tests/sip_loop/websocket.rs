@@ -7,7 +7,7 @@ use net::tls::{Clients, Tls};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
-use super::tls::{client_config, paper};
+use super::tls::{client_config, paper, peer};
 use super::*;
 
 /// UDP, TCP and WebSocket, in this order.
@@ -442,4 +442,34 @@ fn rfc7118_5_1_over_tls_the_via_says_wss() {
     let mut answer = Vec::new();
     let _ = plain.read_to_end(&mut answer);
     assert!(!answer.starts_with(b"HTTP"), "{}", String::from_utf8_lossy(&answer));
+}
+
+/// Who has shown a certificate of a server is a client of the web all the same.
+#[test]
+fn rfc5923_9_3_alias_along_a_websocket_is_nobodys_word() {
+    let (ours, theirs) = (paper(&["127.0.0.1"], |_| {}), paper(&["peer.example.com"], |_| {}));
+    let (address, asked) = peer(&theirs, None);
+    let port = address.port();
+    let (running, seen) = start_web(|config| {
+        config.binds[2].transport = Transport::Wss;
+        let server = ours.server(&Clients::Required(theirs.certificate()));
+        config.tls = Tls { server: Some(server), client: theirs.trusted() };
+        config.resolver = Some(Box::new(|| Box::new(Page(vec!["127.0.0.1".parse().unwrap()]))));
+        config.streams.aliases = 1;
+    });
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let client = ClientConnection::new(client_config(&ours.certificate(), Some(&theirs)), name).unwrap();
+    let mut stream = StreamOwned::new(client, raw(&running));
+    assert!(upgrade(&mut stream).starts_with("HTTP/1.1 101 "));
+    // What the Via says of its transport makes no difference.
+    for transport in ["WSS", "TLS"] {
+        let said = options(transport, "127.0.0.1:9".parse().unwrap(), &format!("alias{transport}"));
+        let said = said.replace("127.0.0.1:9;branch", &format!("peer.example.com:{port};alias;branch"));
+        let answer = ask(&mut stream, &[frame(FIN | TEXT, said.as_bytes())]);
+        assert!(answer.starts_with("SIP/2.0 200 OK\r\n"), "{answer}");
+        assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
+    }
+    running.handle().try_send(Order::Options(format!("sips:peer.example.com:{port}"))).unwrap();
+    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "200");
+    assert!(asked.recv_timeout(PATIENCE).is_ok(), "by a connection of our own");
 }
