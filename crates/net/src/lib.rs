@@ -27,6 +27,8 @@ mod handle;
 mod handshake;
 mod intake;
 pub mod media;
+#[cfg(test)]
+mod numbers;
 mod octets;
 mod opening;
 mod others;

@@ -100,6 +100,7 @@ fn put(answer: &mut Vec<u8>, kind: u16, value: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numbers::numbers;
 
     /// The transaction of the vectors of RFC 5769 section 2.
     const TRANSACTION: [u8; 12] = [0xB7, 0xE7, 0xA7, 0x01, 0xBC, 0x34, 0xD6, 0x86, 0xFA, 0x87, 0xDF, 0xAE];
@@ -167,13 +168,7 @@ mod tests {
 
     #[test]
     fn whatever_is_sent_is_read_to_an_end() {
-        let mut state = 88_172_645_463_325_252_u64;
-        let mut next = move || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state as usize
-        };
+        let mut next = numbers();
         let mut answered = 0;
         for _ in 0..100_000 {
             let mut datagram =

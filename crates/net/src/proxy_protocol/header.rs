@@ -115,6 +115,7 @@ fn ends(from: (IpAddr, u16), at: (IpAddr, u16)) -> Option<Ends> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numbers::numbers;
 
     fn given(from: &str, at: &str) -> Option<Option<Ends>> {
         Some(Some(Ends { from: from.parse().unwrap(), at: at.parse().unwrap() }))
@@ -206,14 +207,7 @@ mod tests {
     fn whatever_is_sent_is_read_to_an_end_within_the_limits() {
         let six = two(0x21, 0x21, &[1; 40]);
         let begin: [&[u8]; 3] = [b"PROXY TCP4 192.0.2.1 198.51.100.2 56324 5060\r\n", &six, b"PROXY UNKNOWN\r\n"];
-        // Marsaglia's xorshift: the same octets in every run.
-        let mut state = 88_172_645_463_325_252_u64;
-        let mut next = move || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state as usize
-        };
+        let mut next = numbers();
         let (mut whole, mut none) = (0, 0);
         for _ in 0..200_000 {
             let mut header = begin[next() % begin.len()].to_vec();

@@ -37,10 +37,6 @@ impl Papers {
         self.folder.path().join(name)
     }
 
-    fn client(&self) -> TlsClient {
-        TlsClient::new(Trust::File(self.file("servers.pem")), None).unwrap()
-    }
-
     /// These are servers from now on, and nobody else, and the client has read that.
     fn trust(&self, client: &TlsClient, papers: &[&Paper]) {
         let all: String = papers.iter().map(|paper| std::fs::read_to_string(paper.certificate()).unwrap()).collect();
@@ -49,22 +45,80 @@ impl Papers {
     }
 }
 
-/// UDP, TCP and TLS, where a certificate is asked for and none is needed; every name is at 127.0.0.1.
-fn start_reusing(papers: &Papers, aliases: usize) -> (Running<Order>, mpsc::Receiver<String>) {
-    start_trusting(papers, aliases, &papers.client())
+/// A loop that may come back along connections, and its peer, who can be connected to as well.
+struct Scene {
+    papers: Papers,
+    client: TlsClient,
+    /// Where the peer listens, and what it is asked there.
+    port: u16,
+    asked: Asked,
+    running: Running<Order>,
+    seen: mpsc::Receiver<String>,
 }
 
-/// The same, which trusts those servers.
-fn start_trusting(papers: &Papers, aliases: usize, client: &TlsClient) -> (Running<Order>, mpsc::Receiver<String>) {
-    start(|config| reusing(config, papers, aliases, client))
-}
+/// What a peer is asked, and under which name.
+type Asked = mpsc::Receiver<(Option<String>, String)>;
 
-fn reusing(config: &mut LoopConfig, papers: &Papers, aliases: usize, client: &TlsClient) {
-    config.binds.push(Bind { transport: Transport::Tls, address: "127.0.0.1:0".parse().unwrap() });
-    let server = papers.ours.server(&Clients::Asked(papers.file("clients.pem")));
-    config.tls = Tls { server: Some(server), client: client.clone() };
-    config.resolver = Some(Box::new(|| Box::new(Page(vec!["127.0.0.1".parse().unwrap()]))));
-    config.streams.aliases = aliases;
+impl Scene {
+    /// The peer has these names.
+    fn of(names: &[&str]) -> Self {
+        Self::with(names, |_| {})
+    }
+
+    /// UDP, TCP and TLS, where a certificate is asked for and none is needed; one connection that others have made is come back along, and every name is at
+    /// 127.0.0.1. With other settings where this says so.
+    fn with(names: &[&str], change: impl FnOnce(&mut LoopConfig)) -> Self {
+        let papers = Papers::of(names);
+        let (address, asked) = peer(&papers.theirs, None);
+        let client = TlsClient::new(Trust::File(papers.file("servers.pem")), None).unwrap();
+        let (running, seen) = start(|config| {
+            config.binds.push(Bind { transport: Transport::Tls, address: "127.0.0.1:0".parse().unwrap() });
+            let server = papers.ours.server(&Clients::Asked(papers.file("clients.pem")));
+            config.tls = Tls { server: Some(server), client: client.clone() };
+            config.resolver = Some(Box::new(|| Box::new(Page(vec!["127.0.0.1".parse().unwrap()]))));
+            config.streams.aliases = 1;
+            change(config);
+        });
+        Self { papers, client, port: address.port(), asked, running, seen }
+    }
+
+    /// A connection with this certificate, along which somebody has said that he is reached as this name at the peer's port.
+    fn named(&self, own: &Paper, name: &str) -> Secured {
+        self.introduced(Some(own), &format!("{name}:{};alias", self.port))
+    }
+
+    /// One with this certificate, where something was asked with `sent_by` and what follows it in its Via.
+    fn introduced(&self, own: Option<&Paper>, sent_by: &str) -> Secured {
+        let stream = introduced(&self.running, &self.papers, own, sent_by);
+        assert_eq!(self.told(), "OPTIONS", "{sent_by}");
+        stream
+    }
+
+    /// What the loop tells next.
+    fn told(&self) -> String {
+        self.seen.recv_timeout(PATIENCE).unwrap()
+    }
+
+    /// Asks this host, at the peer's port, by `sips`.
+    fn ask(&self, host: &str) {
+        ask(&self.running, host, self.port);
+    }
+
+    /// What becomes of that when it comes along this connection and is answered there.
+    fn along(&self, stream: &mut Secured, host: &str) -> String {
+        self.ask(host);
+        let request = message(stream).unwrap();
+        assert!(request.starts_with(&format!("OPTIONS sips:{host}:{} SIP/2.0\r\n", self.port)), "{request}");
+        // Where we listen, so that the peer may come to us as well.
+        assert_eq!(sentences::sent_by(&request), self.running.bound()[2].address);
+        stream.write_all(answer_to(&request, "200 OK").as_bytes()).unwrap();
+        self.told()
+    }
+
+    /// Nobody has been connected to, or what was connected to was asked nothing.
+    fn nobody_was_asked(&self) -> bool {
+        self.asked.try_recv().is_err()
+    }
 }
 
 /// Connects with this certificate, and asks something with `sent_by` and what follows it in its Via.
@@ -96,62 +150,40 @@ fn ask(running: &Running<Order>, host: &str, port: u16) {
     running.handle().try_send(Order::Options(format!("sips:{host}:{port}"))).unwrap();
 }
 
-/// What becomes of that when it comes along this connection and is answered there.
-fn asked_along(
-    running: &Running<Order>,
-    seen: &mpsc::Receiver<String>,
-    stream: &mut Secured,
-    (host, port): (&str, u16),
-) -> String {
-    ask(running, host, port);
-    let request = message(stream).unwrap();
-    assert!(request.starts_with(&format!("OPTIONS sips:{host}:{port} SIP/2.0\r\n")), "{request}");
-    // Where we listen, so that the peer may come to us as well.
-    assert_eq!(sentences::sent_by(&request), running.bound()[2].address);
-    stream.write_all(answer_to(&request, "200 OK").as_bytes()).unwrap();
-    seen.recv_timeout(PATIENCE).unwrap()
-}
-
 #[test]
 fn rfc5923_8_2_a_request_goes_back_along_the_connection_of_who_has_shown_that_he_is_its_host() {
-    let papers = Papers::of(&[PEER]);
-    let (address, asked) = peer(&papers.theirs, None);
-    let port = address.port();
-    let (running, seen) = start_reusing(&papers, 1);
-    let mut stream = introduced(&running, &papers, Some(&papers.theirs), &format!("{PEER}:{port};alias"));
-    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
+    let scene = Scene::of(&[PEER]);
+    let mut stream = scene.named(&scene.papers.theirs, PEER);
     for host in [PEER, "PEER.Example.com", PEER] {
-        assert_eq!(asked_along(&running, &seen, &mut stream, (host, port)), "200");
+        assert_eq!(scene.along(&mut stream, host), "200");
     }
-    assert!(asked.try_recv().is_err(), "nobody was connected to");
+    assert!(scene.nobody_was_asked());
 }
 
 #[test]
 fn rfc5923_9_2_who_has_not_shown_that_he_is_its_host_gets_no_request_along_his_connection() {
-    let papers = Papers::of(&[PEER]);
-    let (address, asked) = peer(&papers.theirs, None);
-    let port = address.port();
-    let named = format!("{PEER}:{port};alias");
-    let theirs = Some(&papers.theirs);
-    let mut wrong = Vec::new();
-    for (what, own, sent_by, aliases) in [
-        ("no certificate", None, named.clone(), 1),
-        ("a certificate of another name", Some(&papers.others), named.clone(), 1),
-        ("a certificate that no server is trusted with", Some(&papers.device), named.clone(), 1),
-        ("nothing said", theirs, format!("{PEER}:{port}"), 1),
-        ("another port", theirs, format!("{PEER}:{};alias", port ^ 1), 1),
-        ("the usual port", theirs, format!("{PEER};alias"), 1),
+    type Own = fn(&Papers) -> Option<&Paper>;
+    type SentBy = fn(u16) -> String;
+    let (theirs, named): (Own, SentBy) = (|papers| Some(&papers.theirs), |port| format!("{PEER}:{port};alias"));
+    let rows: [(&str, Own, SentBy, usize); 7] = [
+        ("no certificate", |_| None, named, 1),
+        ("a certificate of another name", |papers| Some(&papers.others), named, 1),
+        ("a certificate that no server is trusted with", |papers| Some(&papers.device), named, 1),
+        ("nothing said", theirs, |port| format!("{PEER}:{port}"), 1),
+        ("another port", theirs, |port| format!("{PEER}:{};alias", port ^ 1), 1),
+        ("the usual port", theirs, |_| format!("{PEER};alias"), 1),
         ("none are kept", theirs, named, 0),
-    ] {
-        let (running, seen) = start_reusing(&papers, aliases);
-        let _stream = introduced(&running, &papers, own, &sent_by);
-        assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS", "{what}");
-        ask(&running, PEER, port);
+    ];
+    let mut wrong = Vec::new();
+    for (what, own, sent_by, aliases) in rows {
+        let scene = Scene::with(&[PEER], |config| config.streams.aliases = aliases);
+        let _stream = scene.introduced(own(&scene.papers), &sent_by(scene.port));
+        scene.ask(PEER);
         // Nobody answers on the other one.
-        match seen.recv_timeout(PATIENCE).as_deref() {
+        match scene.seen.recv_timeout(PATIENCE).as_deref() {
             Ok("200") => {
-                let (_, request) = asked.recv_timeout(PATIENCE).unwrap();
-                assert!(request.starts_with(&format!("OPTIONS sips:{PEER}:{port}")), "{what}: {request}");
+                let (_, request) = scene.asked.recv_timeout(PATIENCE).unwrap();
+                assert!(request.starts_with(&format!("OPTIONS sips:{PEER}:{}", scene.port)), "{what}: {request}");
             }
             told => wrong.push(format!("{what}: {told:?}")),
         }
@@ -161,18 +193,14 @@ fn rfc5923_9_2_who_has_not_shown_that_he_is_its_host_gets_no_request_along_his_c
 
 #[test]
 fn what_is_told_of_a_request_along_an_alias_is_where_it_has_gone() {
-    let papers = Papers::of(&[PEER]);
-    let port = peer(&papers.theirs, None).0.port();
     let (tells, told) = mpsc::channel();
-    let (running, seen) = start(|config| {
-        reusing(config, &papers, 1, &papers.client());
+    let scene = Scene::with(&[PEER], |config| {
         config.tap = Some(Box::new(move |passing: &net::Seen<'_>| {
             let _ = tells.send((passing.direction == net::Direction::In, passing.remote));
         }));
     });
-    let mut stream = introduced(&running, &papers, Some(&papers.theirs), &format!("{PEER}:{port};alias"));
-    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
-    assert_eq!(asked_along(&running, &seen, &mut stream, (PEER, port)), "200");
+    let mut stream = scene.named(&scene.papers.theirs, PEER);
+    assert_eq!(scene.along(&mut stream, PEER), "200");
     // His request and our answer, ours and his: one connection.
     let there = stream.sock.local_addr().unwrap();
     let told: Vec<_> = told.try_iter().collect();
@@ -182,141 +210,114 @@ fn what_is_told_of_a_request_along_an_alias_is_where_it_has_gone() {
 /// He keeps his connection up as long as he likes.
 #[test]
 fn rfc5923_9_2_who_is_trusted_no_more_gets_no_request_along_his_connection() {
-    let papers = Papers::of(&[PEER]);
-    let (address, asked) = peer(&papers.theirs, None);
-    let port = address.port();
-    let client = papers.client();
-    let (running, seen) = start_trusting(&papers, 2, &client);
-    let named = format!("{PEER}:{port};alias");
-    let mut stream = introduced(&running, &papers, Some(&papers.theirs), &named);
-    let mut device = introduced(&running, &papers, Some(&papers.device), &named);
-    for _ in 0..2 {
-        assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
-    }
-    assert_eq!(asked_along(&running, &seen, &mut stream, (PEER, port)), "200");
-    papers.trust(&client, &[&papers.others]);
-    ask(&running, PEER, port);
-    let told = seen.recv_timeout(PATIENCE).unwrap();
+    let scene = Scene::with(&[PEER], |config| config.streams.aliases = 2);
+    let Scene { papers, client, .. } = &scene;
+    let mut stream = scene.named(&papers.theirs, PEER);
+    let mut device = scene.named(&papers.device, PEER);
+    assert_eq!(scene.along(&mut stream, PEER), "200");
+    papers.trust(client, &[&papers.others]);
+    scene.ask(PEER);
+    let told = scene.told();
     assert!(told.starts_with("Transport(Tls(") && told.contains("nobody we trust"), "{told}");
-    assert!(asked.try_recv().is_err(), "neither there nor along the connection");
+    assert!(scene.nobody_was_asked(), "neither there nor along the connection");
     // Who is trusted again is reached along it again; and who is trusted for the first time when he says so once more.
-    papers.trust(&client, &[&papers.theirs]);
-    assert_eq!(asked_along(&running, &seen, &mut stream, (PEER, port)), "200");
-    papers.trust(&client, &[&papers.device]);
-    says(&mut device, "again", &named);
-    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
-    assert_eq!(asked_along(&running, &seen, &mut device, (PEER, port)), "200");
+    papers.trust(client, &[&papers.theirs]);
+    assert_eq!(scene.along(&mut stream, PEER), "200");
+    papers.trust(client, &[&papers.device]);
+    says(&mut device, "again", &format!("{PEER}:{};alias", scene.port));
+    assert_eq!(scene.told(), "OPTIONS");
+    assert_eq!(scene.along(&mut device, PEER), "200");
 }
 
 #[test]
 fn rfc5923_8_2_a_connection_that_is_gone_is_made_anew_to_the_resolved_address() {
-    let papers = Papers::of(&[PEER]);
-    let (address, asked) = peer(&papers.theirs, None);
-    let port = address.port();
-    let (running, seen) = start_reusing(&papers, 1);
-    let mut stream = introduced(&running, &papers, Some(&papers.theirs), &format!("{PEER}:{port};alias"));
-    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
-    ask(&running, PEER, port);
+    let scene = Scene::of(&[PEER]);
+    let mut stream = scene.named(&scene.papers.theirs, PEER);
+    scene.ask(PEER);
     let request = message(&mut stream).unwrap();
     drop(stream);
     // The same once more, to who has the same name.
-    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "200");
-    assert_eq!(asked.recv_timeout(PATIENCE).unwrap(), (Some(PEER.to_owned()), request));
-    ask(&running, PEER, port);
-    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "200");
-    assert!(asked.recv_timeout(PATIENCE).is_ok(), "by that connection from now on");
+    assert_eq!(scene.told(), "200");
+    assert_eq!(scene.asked.recv_timeout(PATIENCE).unwrap(), (Some(PEER.to_owned()), request));
+    scene.ask(PEER);
+    assert_eq!(scene.told(), "200");
+    assert!(scene.asked.recv_timeout(PATIENCE).is_ok(), "by that connection from now on");
 }
 
 #[test]
 fn rfc5923_9_3_a_connection_serves_the_hosts_of_its_certificate_and_no_other() {
-    let papers = Papers::of(&["one.example.com", "two.example.com"]);
-    let (address, asked) = peer(&papers.theirs, None);
-    let port = address.port();
-    let (running, seen) = start_reusing(&papers, 1);
-    let mut stream = introduced(&running, &papers, Some(&papers.theirs), &format!("x.example.com:{port};alias"));
-    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
+    let scene = Scene::of(&["one.example.com", "two.example.com"]);
+    let mut stream = scene.named(&scene.papers.theirs, "x.example.com");
     for host in ["one.example.com", "two.example.com"] {
-        assert_eq!(asked_along(&running, &seen, &mut stream, (host, port)), "200", "{host}");
+        assert_eq!(scene.along(&mut stream, host), "200", "{host}");
     }
     for host in ["x.example.com", "127.0.0.1"] {
-        ask(&running, host, port);
-        let told = seen.recv_timeout(PATIENCE).unwrap();
+        scene.ask(host);
+        let told = scene.told();
         assert!(told.contains(&format!("expected {host}, found one.example.com, two.example.com")), "{told}");
     }
-    assert!(asked.try_recv().is_err(), "nobody was told anything");
+    assert!(scene.nobody_was_asked());
     // With the connection it is forgotten which of both a request was for: it goes to who is both.
-    ask(&running, "two.example.com", port);
+    scene.ask("two.example.com");
     let request = message(&mut stream).unwrap();
     drop(stream);
-    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "200");
-    assert_eq!(asked.recv_timeout(PATIENCE).unwrap(), (Some("one.example.com".to_owned()), request));
+    assert_eq!(scene.told(), "200");
+    assert_eq!(scene.asked.recv_timeout(PATIENCE).unwrap(), (Some("one.example.com".to_owned()), request));
     // The next goes by a connection of its own.
-    ask(&running, "two.example.com", port);
-    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "200");
-    assert_eq!(asked.recv_timeout(PATIENCE).unwrap().0.as_deref(), Some("two.example.com"));
+    scene.ask("two.example.com");
+    assert_eq!(scene.told(), "200");
+    assert_eq!(scene.asked.recv_timeout(PATIENCE).unwrap().0.as_deref(), Some("two.example.com"));
 }
 
 #[test]
 fn rfc5923_9_3_who_comes_in_place_of_a_connection_must_be_all_the_hosts_of_it() {
-    let papers = Papers::of(&["one.example.com", "two.example.com"]);
+    let mut scene = Scene::of(&["one.example.com", "two.example.com"]);
     let one = paper(&["one.example.com"], |_| {});
     let (address, asked) = peer(&one, None);
-    let port = address.port();
-    let client = papers.client();
-    papers.trust(&client, &[&papers.theirs, &one]);
-    let (running, seen) = start_trusting(&papers, 1, &client);
-    let mut stream = introduced(&running, &papers, Some(&papers.theirs), &format!("x.example.com:{port};alias"));
-    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
+    (scene.port, scene.asked) = (address.port(), asked);
+    scene.papers.trust(&scene.client, &[&scene.papers.theirs, &one]);
+    let mut stream = scene.named(&scene.papers.theirs, "x.example.com");
     for host in ["one.example.com", "two.example.com"] {
-        assert_eq!(asked_along(&running, &seen, &mut stream, (host, port)), "200", "{host}");
+        assert_eq!(scene.along(&mut stream, host), "200", "{host}");
     }
-    ask(&running, "two.example.com", port);
+    scene.ask("two.example.com");
     message(&mut stream).unwrap();
     drop(stream);
-    let told = seen.recv_timeout(PATIENCE).unwrap();
+    let told = scene.told();
     assert!(told.starts_with("Transport(Tls(") && told.contains("not for two.example.com"), "{told}");
-    assert!(asked.try_recv().is_err(), "nobody was told anything");
+    assert!(scene.nobody_was_asked());
     // The control: who is asked for by his name is spoken to.
-    ask(&running, "one.example.com", port);
-    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "200");
+    scene.ask("one.example.com");
+    assert_eq!(scene.told(), "200");
 }
 
 #[test]
 fn rfc5922_7_4_of_a_client_that_shows_a_sip_uri_and_a_dns_name_the_uri_is_believed_alone() {
-    let papers = Papers::of(&["sip:one.example.com", "two.example.com"]);
-    let (address, asked) = peer(&papers.theirs, None);
-    let port = address.port();
-    let (running, seen) = start_reusing(&papers, 1);
-    let mut stream = introduced(&running, &papers, Some(&papers.theirs), &format!("two.example.com:{port};alias"));
-    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
-    assert_eq!(asked_along(&running, &seen, &mut stream, ("one.example.com", port)), "200");
-    ask(&running, "two.example.com", port);
-    let told = seen.recv_timeout(PATIENCE).unwrap();
+    let scene = Scene::of(&["sip:one.example.com", "two.example.com"]);
+    let mut stream = scene.named(&scene.papers.theirs, "two.example.com");
+    assert_eq!(scene.along(&mut stream, "one.example.com"), "200");
+    scene.ask("two.example.com");
+    let told = scene.told();
     assert!(told.contains("expected two.example.com, found one.example.com"), "{told}");
-    assert!(asked.try_recv().is_err(), "neither there nor along the connection");
+    assert!(scene.nobody_was_asked(), "neither there nor along the connection");
 }
 
 #[test]
 fn limit_of_aliases_leaves_one_connection_more_to_what_comes_along_it() {
-    let papers = Papers::of(&[PEER]);
-    let (first, second) = (peer(&papers.theirs, None), peer(&papers.theirs, None));
-    let [one, another] = [&first, &second].map(|(address, _)| address.port());
-    let (running, seen) = start_reusing(&papers, 1);
-    let own = Some(&papers.theirs);
-    let mut known = introduced(&running, &papers, own, &format!("{PEER}:{one};alias"));
-    let mut unknown = introduced(&running, &papers, own, &format!("{PEER}:{another};alias"));
-    for _ in 0..2 {
-        assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
-    }
-    assert_eq!(asked_along(&running, &seen, &mut known, (PEER, one)), "200");
-    ask(&running, PEER, another);
-    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "200");
-    assert!(second.1.recv_timeout(PATIENCE).is_ok() && first.1.try_recv().is_err());
+    let scene = Scene::of(&[PEER]);
+    let theirs = &scene.papers.theirs;
+    let (second, asked) = peer(theirs, None);
+    let mut known = scene.named(theirs, PEER);
+    let mut unknown = scene.introduced(Some(theirs), &format!("{PEER}:{};alias", second.port()));
+    assert_eq!(scene.along(&mut known, PEER), "200");
+    ask(&scene.running, PEER, second.port());
+    assert_eq!(scene.told(), "200");
+    assert!(asked.recv_timeout(PATIENCE).is_ok() && scene.nobody_was_asked());
     // What is gone makes room.
     says_goodbye(&mut known);
-    says(&mut unknown, "again", &format!("{PEER}:{one};alias"));
-    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
-    assert_eq!(asked_along(&running, &seen, &mut unknown, (PEER, one)), "200");
+    says(&mut unknown, "again", &format!("{PEER}:{};alias", scene.port));
+    assert_eq!(scene.told(), "OPTIONS");
+    assert_eq!(scene.along(&mut unknown, PEER), "200");
 }
 
 #[test]
@@ -379,17 +380,13 @@ fn rfc5923_8_1_a_server_comes_back_along_the_connection_that_we_made() {
 
 #[test]
 fn rfc5923_8_3_a_peer_that_has_said_goodbye_gets_no_request() {
-    let papers = Papers::of(&[PEER]);
-    let (address, asked) = peer(&papers.theirs, None);
-    let port = address.port();
-    let (running, seen) = start_reusing(&papers, 1);
-    let mut stream = introduced(&running, &papers, Some(&papers.theirs), &format!("{PEER}:{port};alias"));
-    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "OPTIONS");
-    assert_eq!(asked_along(&running, &seen, &mut stream, (PEER, port)), "200");
+    let scene = Scene::of(&[PEER]);
+    let mut stream = scene.named(&scene.papers.theirs, PEER);
+    assert_eq!(scene.along(&mut stream, PEER), "200");
     says_goodbye(&mut stream);
-    ask(&running, PEER, port);
-    assert_eq!(seen.recv_timeout(PATIENCE).unwrap(), "200");
-    assert!(asked.recv_timeout(PATIENCE).is_ok());
+    scene.ask(PEER);
+    assert_eq!(scene.told(), "200");
+    assert!(scene.asked.recv_timeout(PATIENCE).is_ok());
 }
 
 #[test]
