@@ -446,14 +446,30 @@ pub(crate) fn on_responded(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, code
         return;
     }
     let reach = turn.stack.config.session.reach;
-    let Some(work) = super::get_mut(turn, s).and_then(|session| session.work.as_mut()) else { return };
-    let Some(at) = work.heard.iter().position(|heard| heard.tx == tx) else { return };
-    let heard = work.heard.swap_remove(at);
+    let Some(heard) = take_heard(turn, s, tx) else { return };
     if code.is_success()
         && let Some(dialog) = turn.stack.sessions.dialogs.get_mut(heard.dialog)
     {
         making::refresh(dialog, heard.contact, &heard.origin, reach);
     }
+    heard_over(turn, s);
+}
+
+/// A request of the peer has had no final response in 64*T1: its client has stopped waiting, and nothing is to be said any more (RFC 4320 section 4.2).
+pub(crate) fn on_unanswered(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx) {
+    if take_heard(turn, s, tx).is_some() {
+        heard_over(turn, s);
+    }
+}
+
+fn take_heard(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx) -> Option<Heard> {
+    let heard = &mut super::get_mut(turn, s)?.work.as_mut()?.heard;
+    let at = heard.iter().position(|heard| heard.tx == tx)?;
+    Some(heard.swap_remove(at))
+}
+
+/// What waited for the end of it goes on.
+fn heard_over(turn: &mut Turn<'_>, s: SessionId) {
     reliable::go_on(turn, s);
     modify::exchange_over(turn, s);
     super::settle(turn, s);

@@ -64,7 +64,7 @@ mod tests;
 use std::time::Duration;
 
 pub use event::{By, Forks, Glare, NoAck, Policy, Pracks, Reach, Refusal, SessionEvent};
-pub(crate) use in_dialog::{on_request, on_responded};
+pub(crate) use in_dialog::{on_request, on_responded, on_unanswered};
 pub(crate) use making::has_dialog;
 pub use moving::Released;
 pub use named::{JOIN, Named, NamedDialog, REPLACES};

@@ -83,14 +83,14 @@ impl Turn<'_> {
         if stateless {
             self.server_end(tx.0);
             self.send_raw(path, bytes, why);
-            return Ok(());
+        } else {
+            server.keep(kept, &mut self.stack.kept);
+            if code.is_final() {
+                self.server_close(tx.0, tag);
+            }
+            self.send(Sender::Server(tx.0), path, bytes, why);
+            self.server_rearm(tx.0);
         }
-        server.keep(kept, &mut self.stack.kept);
-        if code.is_final() {
-            self.server_close(tx.0, tag);
-        }
-        self.send(Sender::Server(tx.0), path, bytes, why);
-        self.server_rearm(tx.0);
         if let Owner::Session(session, _) = owner {
             invite::on_responded(self, session, tx, code);
         }

@@ -536,7 +536,14 @@ impl Turn<'_> {
             },
             Machine::Other(state) => match state.step(server_other::Input::Timeout, now, reliable, &timers) {
                 server_other::Effect::Trying => self.server_trying(id),
-                server_other::Effect::Gone => return self.server_end(id),
+                server_other::Effect::Gone => {
+                    let unanswered = state.is_open().then_some(server.owner);
+                    self.server_end(id);
+                    if let Some(Owner::Session(session, _)) = unanswered {
+                        invite::on_unanswered(self, session, ServerTx(id));
+                    }
+                    return;
+                }
                 _ => {}
             },
         }

@@ -207,6 +207,61 @@ fn unanswered_requests_of_the_peer_have_a_limit() {
     assert_eq!(net.news(a).len(), 16);
 }
 
+/// Who has sent them has given them up as well.
+#[test]
+fn rfc4320_4_2_requests_that_the_application_never_answers_are_forgotten_in_silence() {
+    let mut net = Network::new();
+    let (a, r, s, mut peer) = called(&mut net);
+    let mut says = |net: &mut Network, method: &str, body: &str| {
+        let request = peer.request(method, "", body);
+        net.say(r, a, &request);
+        net.settle();
+        let answers = net.inbox(r);
+        (net.news(a), kinds(&answers))
+    };
+    let (taken, none) = (vec!["Request".to_owned()], Vec::<String>::new());
+    assert_eq!(says(&mut net, "UPDATE", OFFER), (taken.clone(), none.clone()));
+    for _ in 1..16 {
+        assert_eq!(says(&mut net, "INFO", ""), (taken.clone(), none.clone()));
+    }
+    assert_eq!(says(&mut net, "INFO", ""), (Vec::new(), vec!["503 INFO".to_owned()]));
+    assert!(net.turn(a, |turn| turn.update(s, sdp(OFFER), Lines::default())).is_err(), "theirs is unanswered");
+    net.run(32_000);
+    assert!(kinds(&net.inbox(r)).iter().all(|answer| answer.starts_with("100 ")), "nothing is said");
+    assert!(net.news(a).is_empty());
+    // And so there is room, and no offer is in the way of either side.
+    assert_eq!(says(&mut net, "UPDATE", OFFER), (taken.clone(), none.clone()));
+    for _ in 1..16 {
+        assert_eq!(says(&mut net, "INFO", ""), (taken.clone(), none.clone()));
+    }
+    net.run(32_000);
+    net.inbox(r);
+    net.turn(a, |turn| turn.update(s, sdp(OFFER), Lines::default())).unwrap();
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)), ["UPDATE"]);
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+    net.assert_nothing_left();
+}
+
+/// One that is answered without a transaction being kept is as answered as any.
+#[test]
+fn an_answer_of_which_nothing_is_kept_ends_a_request_of_the_peer_as_well() {
+    let mut net = Network::new();
+    let (a, r, _, mut peer) = called(&mut net);
+    for _ in 0..17 {
+        let request = peer.request("INFO", "", "");
+        net.say(r, a, &request);
+        net.settle();
+        let tx = pick(&net.events(a), |_, event| match event {
+            SessionEvent::Request { tx, .. } => Some(*tx),
+            _ => None,
+        });
+        net.turn(a, |turn| turn.respond(tx, reply(415, None).stateless())).unwrap();
+        net.settle();
+        assert_eq!(kinds(&net.inbox(r)), ["415 INFO"]);
+    }
+}
+
 #[test]
 fn rfc3261_12_2_1_1_requests_of_ours_count_up_by_one() {
     let mut net = Network::new();
