@@ -1,13 +1,14 @@
 //! Which shard a message belongs to.
 //!
 //! A server may run several stacks, each a *shard* with the calls whose Call-ID falls to it; a REGISTER goes by its address of record instead,
-//! so that all bindings of a user are in one place. Every shard reckons alike, so any of them can take a message from the network and
+//! so that all bindings of a user are in one place, and what is answered to one that was passed on goes there as well. Every shard reckons alike, so any of them can take a message from the network and
 //! hand it to its home. What a shard begins itself gets a Call-ID that falls to it: responses and requests within the dialog come home.
 
 use crate::id::Shard;
 use crate::message::header::NameAddr;
 use crate::rng::Rng;
 use crate::siphash::Sip13;
+use crate::transaction::key;
 
 /// How many shards there are, and the secret by which calls and users fall to them: nobody outside can choose a shard.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,11 +50,11 @@ impl Spread {
         self.pick(2, user.as_bytes())
     }
 
-    /// The shard of a whole message: of the user in To for a REGISTER (RFC 3261 section 10.3), else of its Call-ID. `None` for what has
-    /// neither, or no head at all. Looks for that one header field and at nothing else.
+    /// The shard of a whole message: of the user in To for a REGISTER (RFC 3261 section 10.3) and for the response to one that was passed on, else of its
+    /// Call-ID. `None` for what has neither, or no head at all. Of a request it looks for that one header field and at nothing else.
     pub fn of_message(&self, message: &[u8]) -> Option<Shard> {
         let text = begun(message)?;
-        if !text.starts_with(b"REGISTER ") {
+        if !text.starts_with(b"REGISTER ") && !is_of_passed_register(text) {
             return Some(self.of_call(call_id(text)?));
         }
         let to = std::str::from_utf8(field(text, b"To", b't')?.trim_ascii()).ok()?;
@@ -96,13 +97,21 @@ fn begun(message: &[u8]) -> Option<&[u8]> {
     message.get(begin..)
 }
 
+/// Whether this is the response to a REGISTER that was passed on, as the mark in our branch says: its transaction is where the request had come to. One that a shard
+/// has begun itself has a Call-ID of that shard.
+fn is_of_passed_register(text: &[u8]) -> bool {
+    text.starts_with(b"SIP/")
+        && field(text, b"Via", b'v').is_some_and(key::has_mark)
+        && field(text, b"CSeq", 0).is_some_and(|cseq| cseq.trim_ascii_end().ends_with(b"REGISTER"))
+}
+
 fn call_id(text: &[u8]) -> Option<&[u8]> {
     let value = field(text, b"Call-ID", b'i')?.trim_ascii_start();
     let end = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
     value.get(..end)
 }
 
-/// The value of the first header field of this name, folds included.
+/// The value of the first header field of this name, long or of one letter where there is one, folds included.
 fn field<'m>(text: &'m [u8], long: &[u8], short: u8) -> Option<&'m [u8]> {
     let mut at = memchr::memchr(b'\n', text)? + 1;
     loop {

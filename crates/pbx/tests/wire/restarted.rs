@@ -74,7 +74,7 @@ fn rfc3261_16_6_a_call_goes_on_through_a_proxy_that_was_started_anew() {
 }
 
 /// The home of 1002, and his edge with a state directory, and with as many UDP addresses.
-fn with_edge(state: &Path, addresses: usize) -> ((Running, SocketAddr), Running, Config) {
+pub(crate) fn with_edge(state: &Path, addresses: usize) -> ((Running, SocketAddr), Running, Config) {
     let home = start(Config { role: Role::Proxy, domains: vec!["127.0.0.1".to_owned()], ..config() });
     let roles = [("127.0.0.1".to_owned(), Role::Edge)].into();
     let listen = [vec!["udp"; addresses], vec!["tcp"]].concat();
@@ -106,7 +106,7 @@ fn rings(hidden: &mut Phone, at_home: SocketAddr) -> bool {
 }
 
 /// Registers at its home through an edge.
-fn registers_through_edge(hidden: &mut Phone, at_home: SocketAddr) {
+pub(crate) fn registers_through_edge(hidden: &mut Phone, at_home: SocketAddr) {
     hidden.extra = THROUGH_EDGE.to_owned();
     let registrar = format!("sip:127.0.0.1:{}", at_home.port());
     let (_, registered) = hidden.ask("REGISTER", &registrar, "sip:1002@127.0.0.1", None);

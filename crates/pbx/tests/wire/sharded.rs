@@ -7,6 +7,7 @@ use pbx::{Config, Limits, Running};
 use sip::message::HeaderId;
 
 use crate::phone::Phone;
+use crate::restarted::{registers_through_edge, with_edge};
 use crate::setup::{config, nothing_left, phone, start, with_config};
 use crate::sound::{Sound, address, both_ways, longest};
 
@@ -216,4 +217,19 @@ fn status_and_metrics_are_sums() {
         }
         nothing_left(&running);
     }
+}
+
+/// Each time with another Call-ID, by which the loop that has sent it on is not to be found.
+#[test]
+fn rfc3327_5_1_a_device_registers_through_an_edge_of_several_loops() {
+    let folder = tempfile::tempdir().unwrap();
+    let ((home, at_home), first, config) = with_edge(folder.path(), 1);
+    drop(first);
+    let (edge, address) = start(Config { shards: 4, ..config });
+    let mut device = phone(address, "1002");
+    for _ in 0..CALLS {
+        registers_through_edge(&mut device, at_home);
+    }
+    nothing_left(&edge);
+    nothing_left(&home);
 }

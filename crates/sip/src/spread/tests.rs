@@ -56,6 +56,28 @@ fn rfc3261_10_3_a_register_goes_by_the_user_in_to() {
     assert_eq!(register("<sip:carol@h>", "1"), Some(eight().of_user("carol")));
 }
 
+#[test]
+fn the_response_to_a_register_that_was_passed_on_goes_where_the_request_went() {
+    let (branch, mark) = (format!("z9hG4bK{}", "0".repeat(26)), format!(".{}", "0".repeat(13)));
+    let (by_user, by_call) = (Some(eight().of_user("alice")), Some(eight().of_call(b"a84b@h")));
+    assert_ne!(by_user, by_call, "the key of this test tells them apart");
+    for (line, method, behind, expected) in [
+        ("SIP/2.0 200 OK", "REGISTER", mark.as_str(), by_user),
+        ("SIP/2.0 401 Unauthorized", "REGISTER", &format!("{mark};received=192.0.2.1"), by_user),
+        // One that this server has begun itself.
+        ("SIP/2.0 200 OK", "REGISTER", "", by_call),
+        ("SIP/2.0 200 OK", "REGISTER", ";x=.", by_call),
+        ("SIP/2.0 200 OK", "OPTIONS", &mark, by_call),
+    ] {
+        for (via, cseq) in [("Via", "CSeq"), ("v", "CSEQ"), ("VIA ", "cseq\t")] {
+            let via = format!("{via}: SIP/2.0/UDP h;branch={branch}{behind}, SIP/2.0/UDP i;branch={branch}{mark}");
+            let text =
+                format!("{line}\r\n{via}\r\nTo: <sip:alice@h>;tag=t\r\nCall-ID: a84b@h\r\n{cseq}: 7 {method} \r\n\r\n");
+            assert_eq!(eight().of_message(text.as_bytes()), expected, "{text}");
+        }
+    }
+}
+
 /// Whatever the parser reads, the scan finds the same Call-ID: else requests of one call went to different shards.
 #[test]
 #[allow(clippy::disallowed_methods, reason = "the data of other tests is read")]

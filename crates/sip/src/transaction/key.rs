@@ -172,6 +172,12 @@ pub(crate) fn is_rfc3261(branch: &[u8]) -> bool {
     start.is_some_and(|start| start.eq_ignore_ascii_case(COOKIE.as_bytes()))
 }
 
+/// Whether the first branch of ours in this text is one of a request that was passed on: its mark stands behind what every branch has.
+pub(crate) fn has_mark(via: &[u8]) -> bool {
+    let branch = memchr::memmem::find(via, COOKIE.as_bytes()).and_then(|at| via.get(at + COOKIE.len()..));
+    branch.is_some_and(|branch| branch.get(2 * 13) == Some(&b'.'))
+}
+
 /// Host names have no case (RFC 3261 section 7.3.1).
 fn lower(hash: &mut Sip13, text: &[u8]) {
     match text.iter().any(u8::is_ascii_uppercase) {
