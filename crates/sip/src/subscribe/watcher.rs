@@ -249,9 +249,9 @@ impl Turn<'_> {
     /// that wait the newest is told. `None`: a NOTIFY without a body.
     ///
     /// # Errors
-    /// [`StackError::Gone`].
+    /// [`StackError::Gone`], also while its last NOTIFY is unanswered.
     pub fn notify(&mut self, id: WatcherId, body: Option<Body>) -> Result<(), StackError> {
-        let one = self.stack.watchers.get_mut(id).ok_or(StackError::Gone)?;
+        let one = self.watching(id)?;
         one.waiting = Some(body);
         self.watcher_pump(id);
         Ok(())
@@ -260,9 +260,9 @@ impl Turn<'_> {
     /// Somebody has decided: a watcher that was pending may watch. The state has to follow.
     ///
     /// # Errors
-    /// [`StackError::Gone`].
+    /// As [`Turn::notify`].
     pub fn allow_watcher(&mut self, id: WatcherId) -> Result<(), StackError> {
-        let one = self.stack.watchers.get_mut(id).ok_or(StackError::Gone)?;
+        let one = self.watching(id)?;
         (one.pending, one.urgent) = (false, true);
         Ok(())
     }
@@ -270,7 +270,7 @@ impl Turn<'_> {
     /// Ends a subscription of a peer. The handle finds nothing any more.
     ///
     /// # Errors
-    /// [`StackError::Gone`].
+    /// As [`Turn::notify`].
     pub fn end_watcher(
         &mut self,
         id: WatcherId,
@@ -278,10 +278,18 @@ impl Turn<'_> {
         retry_after: Option<u32>,
         body: Option<Body>,
     ) -> Result<(), StackError> {
-        let one = self.stack.watchers.get_mut(id).ok_or(StackError::Gone)?;
+        let one = self.watching(id)?;
         (one.ending, one.waiting, one.urgent) = (Some((reason, retry_after)), Some(body), true);
         self.watcher_pump(id);
         Ok(())
+    }
+
+    /// A watcher that has not been told the last that it is told: that is under way, or waits behind what is. One that only asks once is over with its first
+    /// NOTIFY.
+    fn watching(&mut self, id: WatcherId) -> Result<&mut Watcher, StackError> {
+        let one = self.stack.watchers.get_mut(id).ok_or(StackError::Gone)?;
+        let over = one.ending.is_some() && one.under_way.is_some();
+        if over { Err(StackError::Gone) } else { Ok(one) }
     }
 
     /// How long a watcher's subscription still holds.

@@ -429,3 +429,48 @@ fn rfc6665_4_2_2_one_that_ends_is_not_waited_for() {
     rig.answer(200, &[]);
     rig.nothing_left();
 }
+
+/// However it has ended, and whether its last NOTIFY is on its way or waits behind another: nothing is told after that.
+#[test]
+fn rfc6665_4_2_2_who_is_told_the_end_is_told_it_once() {
+    for (how, waits) in
+        [("expired", false), ("gone", false), ("gone", true), ("ended", false), ("ended", true), ("asked once", false)]
+    {
+        let (mut rig, id, ours) = match how {
+            "asked once" => {
+                let mut rig = Rig::new();
+                rig.asks("", "Expires: 0\r\n");
+                let id = rig.accept(Terms::default()).unwrap();
+                rig.turn(|turn| turn.allow_watcher(id)).unwrap();
+                rig.tell(id, "state");
+                (rig, id, String::new())
+            }
+            _ => Rig::watched(600, Terms::default()),
+        };
+        if waits {
+            rig.tell(id, "second");
+        }
+        match how {
+            "expired" => rig.wait_until(600.0),
+            "gone" => rig.asks(&ours, "Expires: 0\r\n"),
+            "ended" => rig.turn(|turn| turn.end_watcher(id, EndReason::NoResource, None, None)).unwrap(),
+            _ => {}
+        }
+        let told = rig.requests.len();
+        let late = Body::new("text/plain", b"late".to_vec());
+        rig.turn(|turn| {
+            assert_eq!(turn.notify(id, Some(late)), Err(StackError::Gone), "{how}");
+            assert_eq!(turn.allow_watcher(id), Err(StackError::Gone), "{how}");
+            assert_eq!(turn.end_watcher(id, EndReason::Rejected, None, None), Err(StackError::Gone), "{how}");
+        });
+        assert_eq!(rig.requests.len(), told, "{how}");
+        if waits {
+            rig.answer(200, &[]);
+        }
+        assert!(rig.state().starts_with("terminated;reason="), "{how}: {}", rig.state());
+        assert!(!rig.state().contains("rejected") && rig.body() != "late", "{how}");
+        rig.answer(200, &[]);
+        assert_eq!(rig.requests.len(), told + usize::from(waits), "{how}: nothing after the end");
+        rig.nothing_left();
+    }
+}
