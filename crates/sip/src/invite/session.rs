@@ -235,11 +235,15 @@ impl Work {
     }
 
     pub(super) fn is_empty(&self) -> bool {
+        self.owes_nothing() && self.glare.is_empty()
+    }
+
+    /// Nothing is owed to the network. A change that waits for its second try is not: what is over changes no more.
+    fn owes_nothing(&self) -> bool {
         self.acks.is_empty()
             && self.forks.is_none()
             && self.asked.is_empty()
             && self.heard.is_empty()
-            && self.glare.is_empty()
             && self.reliable.is_none()
     }
 }
@@ -397,7 +401,7 @@ impl Session {
     pub(super) fn is_settled(&self) -> bool {
         matches!(self.state, State::Leaving(Bye::Settled))
             && matches!(self.exchange, Exchange::Idle)
-            && self.work.as_ref().is_none_or(|work| work.is_empty())
+            && self.work.as_ref().is_none_or(|work| work.owes_nothing())
     }
 
     /// How far the first offer has come in one of the early dialogs of an INVITE of ours.

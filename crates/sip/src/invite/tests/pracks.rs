@@ -395,6 +395,41 @@ fn rfc3311_5_2_updates_that_cross_in_an_early_dialog_are_491_and_ours_comes_agai
     scene.end();
 }
 
+/// One that waits to come again goes with its call: it is hung up and a 2xx crosses the CANCEL, soon or when the wait is over, or a BYE overtakes the 2xx.
+#[test]
+fn rfc3261_15_an_update_that_waits_to_come_again_keeps_no_call_that_is_over() {
+    for (bye, waited) in [(false, 0), (false, 5_000), (true, 0)] {
+        let mut scene = scene(true);
+        scene.hear(183, "one", 1, ANSWER);
+        scene.racks();
+        scene.net.turn(scene.a, |turn| turn.update(scene.s, sdp(OFFER), Lines::default())).unwrap();
+        scene.net.settle();
+        let update = scene.net.one(scene.r);
+        scene.net.say(scene.r, scene.a, &respond(&update, 491, "", "", ""));
+        scene.net.settle();
+        if bye {
+            let bye = RawDialog::called(scene.r, &scene.invite, "one").request("BYE", "", "");
+            scene.net.say(scene.r, scene.a, &bye);
+            scene.net.settle();
+            assert_eq!(kinds(&scene.net.inbox(scene.r)), ["200 BYE"]);
+        } else {
+            scene.net.turn(scene.a, |turn| turn.hangup(scene.s, NO_CODE, Lines::default())).unwrap();
+            scene.net.settle();
+            let cancel = scene.net.one(scene.r);
+            scene.net.say(scene.r, scene.a, &respond(&cancel, 200, "one", "", ""));
+            scene.net.run(waited);
+        }
+        scene.say(200, "one", &contact(scene.r), ANSWER);
+        let inbox = scene.net.inbox(scene.r);
+        let expected: &[&str] = if bye { &["ACK"] } else { &["ACK", "BYE"] };
+        assert_eq!(kinds(&inbox), expected);
+        for bye in &inbox[1..] {
+            scene.net.say(scene.r, scene.a, &respond(bye, 200, "", "", ""));
+        }
+        scene.net.assert_nothing_left();
+    }
+}
+
 #[test]
 fn rfc3311_5_2_an_offer_in_one_early_dialog_is_in_the_way_of_none_in_another() {
     let mut scene = scene(true);

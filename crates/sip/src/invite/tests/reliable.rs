@@ -360,6 +360,27 @@ fn rfc3262_3_a_refusal_ends_the_repeats_and_a_late_prack_is_answered() {
     }
 }
 
+/// A PRACK may come after the refusal; an UPDATE that waits to come again does not make it wait for ever.
+#[test]
+fn rfc3262_3_an_update_that_waits_to_come_again_keeps_no_call_that_was_refused() {
+    let mut scene = scene(SUPPORTS, OFFER);
+    scene.answer(183, Some(ANSWER)).unwrap();
+    let (_, rseq, _) = scene.heard();
+    scene.prack(rseq, "");
+    scene.kinds();
+    scene.net.turn(scene.a, |turn| turn.update(scene.s, sdp(OFFER), Lines::default())).unwrap();
+    scene.net.settle();
+    let update = scene.net.one(scene.r);
+    scene.answer(180, None).unwrap();
+    assert_eq!(scene.kinds(), ["180 INVITE"]);
+    scene.net.say(scene.r, scene.a, &respond(&update, 491, "", "", ""));
+    scene.net.run(WAY);
+    scene.answer(486, None).unwrap();
+    assert_eq!(scene.kinds(), ["486 INVITE"]);
+    assert_eq!(scene.net.news(scene.a), ["Pracked", "Ended"]);
+    scene.net.assert_nothing_left();
+}
+
 #[test]
 fn rfc3262_3_cancel_and_bye_while_a_prack_is_due_end_the_call() {
     for bye in [false, true] {
