@@ -182,3 +182,32 @@ fn rfc3911_4_our_phone_joins_the_call_of_sipp_and_baresip_hears_it() {
         "{outcome:?} {seconds}"
     );
 }
+
+/// SIPp has a phone of ours, that allows transfers and believes `whom`, call another SIPp, which is busy. How the first one has ended.
+fn asked_outside(whom: &str) -> i32 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let builder = Endpoint::builder().udp("127.0.0.1:0").allow_transfer().believe([ua::Network::read(whom).unwrap()]);
+    let phone = runtime.block_on(builder.build()).unwrap();
+    let (busy, target) = sipp::waits("uas_busy.xml", &["-m", "1"]);
+    let target = format!("sip:1002@{target}");
+    let address = phone.bound()[0].address.to_string();
+    let asks = ["-m", "1", "-recv_timeout", "20000", "-key", "refer_to", &target];
+    let asks = sipp::start("uac_refers.xml", &address, &asks);
+    if whom == "127.0.0.1" {
+        let called = async { phone.referral().await.unwrap().accept().await };
+        let called = runtime.block_on(async { tokio::time::timeout(PATIENCE, called).await }).expect("it is asked for");
+        assert!(matches!(called, Err(CallError::Rejected { code: 486, .. })), "{:?}", called.err());
+        let (code, output) = busy.finish();
+        assert_eq!(code, 0, "{output}");
+    }
+    let (code, _) = asks.finish();
+    runtime.block_on(phone.close());
+    code
+}
+
+#[test]
+fn rfc3515_2_4_4_sipp_has_our_phone_call_somebody_outside_of_any_call() {
+    assert_eq!(asked_outside("127.0.0.1"), 0);
+    // The control: one who is not believed is refused.
+    assert_ne!(asked_outside("192.0.2.1"), 0);
+}

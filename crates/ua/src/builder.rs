@@ -212,6 +212,8 @@ impl Builder {
     /// Who may take the place of the other side: that one itself, and whom it has sent, as its Referred-By says (RFC 3892); others are
     /// refused (403). Both are claims, and their proof is that the tags of the call are known, which nobody but its sides and who reads along
     /// does. Where somebody is believed ([`Builder::believe`]) that is not enough: such an INVITE has to come from there, with the name of who sends it.
+    ///
+    /// Who is believed may have us call somebody outside of any call, too (REFER); from others that is refused (603).
     pub fn allow_transfer(mut self) -> Self {
         self.transfers = true;
         self

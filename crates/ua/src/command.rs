@@ -125,11 +125,15 @@ pub(crate) enum Successor {
     Call(Key),
 }
 
-/// Which transfer of which call: the number of its REFER.
+/// Who has asked us to call somebody, and is told how that goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Referred {
-    pub(crate) call: Key,
-    pub(crate) number: u32,
+pub(crate) enum Referred {
+    /// The other side of a call; the number of its REFER.
+    InCall { call: Key, number: u32 },
+    /// Somebody outside of any call, by the subscription that his REFER has made.
+    Outside(WatcherId),
+    /// The same, and wants to be told nothing.
+    Untold,
 }
 
 /// A call to be placed.

@@ -12,7 +12,8 @@ use crate::link::Link;
 use crate::outgoing::OutgoingBuilder;
 use crate::request::Identity;
 
-/// The other side of a call wants us to call somebody else (REFER, RFC 3515): see [`crate::Builder::allow_transfer`]. Dropping it declines.
+/// The other side of a call wants us to call somebody else (REFER, RFC 3515), or outside of any call somebody who is believed: see
+/// [`crate::Builder::allow_transfer`]. Dropping it declines.
 ///
 /// How that call goes is told to the one that asked, and nothing else happens to the call in which it was asked for: it stands until somebody
 /// hangs up.
@@ -47,7 +48,7 @@ impl Referral {
 
     /// Whether it was asked for in this call.
     pub fn is_of(&self, call: &Call) -> bool {
-        self.owed.whose.as_ref().is_some_and(|whose| whose.call == call.line().key)
+        matches!(self.owed.whose, Some(Referred::InCall { call: key, .. }) if key == call.line().key)
     }
 
     /// Agrees: the call, to be placed without an account. If it is not placed, it is declined after all.

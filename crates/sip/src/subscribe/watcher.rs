@@ -7,6 +7,8 @@
 //!                                      |    |                                       has its answer
 //!                                      +----+ SUBSCRIBE: Wanted, then Turn::notify
 //! ```
+//!
+//! A REFER outside of any dialog makes one, too (RFC 3515 section 2.4.4).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use crate::event::{Event, Failure};
 use crate::header;
 use crate::id::{Id, ServerTx, Shard, WatcherId};
 use crate::invite::making;
-use crate::message::{Body, HeaderId, Headers, Lines, Request, StatusCode};
+use crate::message::{Body, HeaderId, Headers, Lines, Method, Request, StatusCode};
 use crate::outbox::Origin;
 use crate::reply::Reply;
 use crate::slab::Slab;
@@ -28,6 +30,9 @@ use crate::stack::{StackError, Usage};
 use crate::time::Time;
 use crate::turn::Turn;
 use crate::wheel::TimerId;
+
+/// The package of what becomes of a REFER (RFC 3515 section 3.1).
+const REFER: &str = "refer";
 
 /// News of a watcher.
 #[derive(Debug)]
@@ -115,6 +120,8 @@ pub(super) struct Watcher {
     /// No NOTIFY before.
     pub(super) not_before: Time,
     pub(super) ending: Option<(EndReason, Option<u32>)>,
+    /// What was told last of a REFER: each of its NOTIFYs has a body, the last one too (RFC 3515 section 2.4.4).
+    last: Option<Body>,
     pub(super) timer: TimerId,
 }
 
@@ -175,6 +182,9 @@ impl Turn<'_> {
     /// Takes a SUBSCRIBE that was told by [`crate::Event::Request`]: answers it 200, and makes its sender a watcher, who is owed the state at once:
     /// [`Turn::notify`] has to follow in this turn. Whether it may watch, and whether the package is known ([`super::check`]), is looked at before.
     ///
+    /// A REFER outside of any dialog is taken so, too: it is answered 202, and its sender watches what becomes of it (package refer, RFC 3515 section 2.4.4),
+    /// for as long as is usual by these terms.
+    ///
     /// # Errors
     /// Nothing is kept then. [`StackError::Refused`]: it has been answered so, for its Expires or Contact; [`StackError::Full`] at
     /// [`crate::Config::max_watchers`], and nothing is answered; [`StackError::Gone`].
@@ -200,12 +210,16 @@ impl Turn<'_> {
         }
         let (origin, tag) = (self.origin_of(tx).ok_or(StackError::Gone)?, self.tag_of(tx).ok_or(StackError::Gone)?);
         let request = self.request_of(tx).ok_or(StackError::Gone)?;
-        let reach = self.stack.config.session.reach;
+        let (reach, refers) = (self.stack.config.session.reach, *request.method() == Method::Refer);
         let (dialog, event) = (
             making::of_request(request, &origin, &tag, reach),
-            request.headers().text(HeaderId::Event).map(|event| Box::<str>::from(event.as_ref())),
+            match refers {
+                true => Some(Box::<str>::from(REFER)),
+                false => request.headers().text(HeaderId::Event).map(|event| Box::from(event.as_ref())),
+            },
         );
-        let granted = terms.granted(request.headers());
+        // The duration is the choice of who takes a REFER (RFC 3515 section 2.4.4).
+        let granted = if refers { Ok(terms.usual) } else { terms.granted(request.headers()) };
         let refuse = |turn: &mut Self, reply: Reply, expected| {
             let code = reply.code;
             turn.respond(tx, reply)?;
@@ -224,7 +238,11 @@ impl Turn<'_> {
             let _ = dialog.set_contact(&contact);
         }
         let contact = dialog.contact();
-        self.respond(tx, success(secs, contact))?;
+        let reply = match refers {
+            true => Reply::new(StatusCode::ACCEPTED).contact(contact),
+            false => success(secs, contact),
+        };
+        self.respond(tx, reply)?;
         let now = self.now.mono;
         let watcher = Watcher {
             dialog,
@@ -238,6 +256,7 @@ impl Turn<'_> {
             urgent: true,
             not_before: now,
             ending: (secs == 0).then_some((EndReason::Timeout, None)),
+            last: None,
             timer: TimerId::NONE,
         };
         let id = self.stack.watchers.insert(self.stack.config.shard, watcher);
@@ -252,6 +271,9 @@ impl Turn<'_> {
     /// [`StackError::Gone`], also while its last NOTIFY is unanswered.
     pub fn notify(&mut self, id: WatcherId, body: Option<Body>) -> Result<(), StackError> {
         let one = self.watching(id)?;
+        if &*one.event == REFER {
+            one.last.clone_from(&body);
+        }
         one.waiting = Some(body);
         self.watcher_pump(id);
         Ok(())
@@ -279,6 +301,7 @@ impl Turn<'_> {
         body: Option<Body>,
     ) -> Result<(), StackError> {
         let one = self.watching(id)?;
+        let body = body.or_else(|| one.last.take());
         (one.ending, one.waiting, one.urgent) = (Some((reason, retry_after)), Some(body), true);
         self.watcher_pump(id);
         Ok(())

@@ -12,6 +12,7 @@
 //! | `requests` | MESSAGE, OPTIONS, INFO, UPDATE of peers; offers in their PRACKs |
 //! | `transferring` | transfers that we ask for |
 //! | `referred` | those that the other side asks for |
+//! | `outside` | those that somebody asks for outside of any call |
 //! | `replacing` | who takes the place of the other side of a call |
 //! | `accounts` | registrations |
 //! | `subscribing`, `publishing` | subscriptions and publications of ours |
@@ -26,6 +27,7 @@ mod call;
 mod changing;
 mod dialing;
 mod joining;
+mod outside;
 mod publishing;
 mod referred;
 mod replacing;
@@ -92,12 +94,11 @@ impl Phone {
                 respond(turn, tx, self.allow_events(uas::options(code, &self.parts.capabilities)));
             }
             Method::Message => self.message(tx, request, turn),
-            // Only whom one talks to can be transferred.
-            Method::Refer => respond(turn, tx, Reply::new(StatusCode::DECLINE)),
+            Method::Refer => self.referred_outside(tx, request, origin, turn),
             Method::Subscribe if !self.parts.packages.is_empty() && !Self::is_of_refer(request) => {
                 self.watched(tx, request, turn);
             }
-            // A REFER within a call is all that makes a subscription else.
+            // Nothing but a REFER makes a subscription to that (RFC 3515 section 2.4.4).
             Method::Subscribe => {
                 let refusal = invite::resubscribed(request).err();
                 respond(turn, tx, refusal.map_or_else(|| Reply::new(StatusCode::FORBIDDEN), |refusal| *refusal));

@@ -47,7 +47,7 @@ impl Phone {
         let until = turn.now().mono + LASTING;
         let told = (StatusCode::TRYING, StatusCode::TRYING.default_reason().to_owned());
         call.referrals.push(Asked { number, silent, told, until, notify: None });
-        let whose = Referred { call: key, number };
+        let whose = Referred::InCall { call: key, number };
         let referral = Referral::new(link, whose, what, turn.session_uuid(session));
         let code = match self.parts.referrals.try_send(referral) {
             Ok(()) => StatusCode::ACCEPTED,
@@ -86,15 +86,20 @@ impl Phone {
 
     /// How the call goes that was asked for: told with each change (RFC 3515 section 2.4.4). A final code is the last.
     pub(super) fn report(&mut self, referred: Referred, code: StatusCode, reason: &str, turn: &mut Turn<'_>) {
-        let Some(call) = self.calls.get_mut(&referred.call) else { return };
-        let Some(asked) = call.referrals.iter_mut().find(|asked| asked.number == referred.number) else { return };
+        let (key, number) = match referred {
+            Referred::InCall { call, number } => (call, number),
+            Referred::Outside(id) => return self.report_outside(id, code, reason, turn),
+            Referred::Untold => return,
+        };
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(asked) = call.referrals.iter_mut().find(|asked| asked.number == number) else { return };
         if asked.told.0 == code {
             return;
         }
         asked.told = (code, reason.replace(char::is_control, " "));
-        self.notify(referred.call, referred.number, turn);
+        self.notify(key, number, turn);
         if code.is_final() {
-            self.forget_referral(referred.call, referred.number);
+            self.forget_referral(key, number);
         }
     }
 

@@ -77,7 +77,7 @@ impl Phone {
     }
 
     /// Whether what comes from there comes from who is believed; `None` where nobody is.
-    fn vouched(&self, origin: &Origin) -> Option<bool> {
+    pub(super) fn vouched(&self, origin: &Origin) -> Option<bool> {
         let believed = &self.parts.believed;
         let from = origin.remote.ip().to_canonical();
         (!believed.is_empty()).then(|| believed.iter().any(|network| network.contains(from)))

@@ -7,6 +7,7 @@ use std::time::Duration;
 use media::Key;
 use net::Handle;
 use net::media::MediaHandle;
+use sip::message::{Body, StatusCode};
 use sip::uas::Capabilities;
 use sip::{PublicationId, RegistrationId, SessionId, SubscriptionId, WatcherId};
 use tokio::sync::{mpsc, oneshot};
@@ -62,6 +63,8 @@ pub(crate) struct Phone {
     /// Who reads the news of which subscription.
     pub(super) readers: HashMap<SubscriptionId, Reader>,
     pub(super) watchers: HashMap<WatcherId, Watching>,
+    /// Who has asked for a call outside of any, and what he was told last.
+    pub(super) outside: HashMap<WatcherId, (StatusCode, Body)>,
     pub(super) publications: HashMap<PublicationId, Publishing>,
     /// Who waits for an answer to a BYE.
     pub(super) farewells: HashMap<SessionId, oneshot::Sender<Farewell>>,
@@ -79,6 +82,7 @@ impl Phone {
             registrations: HashMap::new(),
             readers: HashMap::new(),
             watchers: HashMap::new(),
+            outside: HashMap::new(),
             publications: HashMap::new(),
             farewells: HashMap::new(),
             closing: None,

@@ -103,12 +103,16 @@ impl Phone {
 
     /// The endpoint ends.
     pub(super) fn end_watchers(&mut self, turn: &mut Turn<'_>) {
-        for (id, _) in self.watchers.drain() {
+        let all = self.watchers.drain().map(|(id, _)| id).chain(self.outside.drain().map(|(id, _)| id));
+        for id in all {
             let _ = turn.end_watcher(id, EndReason::NoResource, None, None);
         }
     }
 
     pub(super) fn watcher_event(&mut self, id: WatcherId, event: WatcherEvent, turn: &mut Turn<'_>) {
+        if self.outside_event(id, &event, turn) {
+            return;
+        }
         match event {
             WatcherEvent::Wanted { expires } => {
                 let Some(watching) = self.watchers.get(&id) else { return };
@@ -152,7 +156,8 @@ impl Watching {
     }
 }
 
-fn busy() -> Reply {
+/// 503, to come again in half a minute.
+pub(super) fn busy() -> Reply {
     let mut lines = Lines::new();
     lines.push_id(HeaderId::RetryAfter, 30);
     Reply::new(StatusCode::SERVICE_UNAVAILABLE).lines(lines)

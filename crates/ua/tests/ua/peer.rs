@@ -21,21 +21,21 @@ struct Peer {
     socket: UdpSocket,
     address: SocketAddr,
     far: Option<SocketAddr>,
-    /// All that have come.
-    invites: HashSet<String>,
+    /// INVITEs and NOTIFYs that have come.
+    asked: HashSet<String>,
 }
 
 impl Peer {
     async fn new() -> Self {
         let (socket, address) = crate::socket().await;
-        Self { socket, address, far: None, invites: HashSet::new() }
+        Self { socket, address, far: None, asked: HashSet::new() }
     }
 
     fn uri(&self) -> String {
         format!("sip:peer@{}", self.address)
     }
 
-    /// The next message that begins so; others are passed over, and so is an INVITE that comes again on a slow machine.
+    /// The next message that begins so; others are passed over, and so is an INVITE or NOTIFY that comes again on a slow machine.
     async fn expect(&mut self, begin: &str) -> String {
         let mut buffer = [0; 8_192];
         let waiting = async {
@@ -43,7 +43,8 @@ impl Peer {
                 let (length, from) = self.socket.recv_from(&mut buffer).await.unwrap();
                 let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
                 self.far = Some(from);
-                let is_repeat = text.starts_with("INVITE") && !self.invites.insert(text.clone());
+                let asks = text.starts_with("INVITE") || text.starts_with("NOTIFY");
+                let is_repeat = asks && !self.asked.insert(text.clone());
                 if text.starts_with(begin) && !is_repeat {
                     return text;
                 }

@@ -3,13 +3,18 @@ use super::*;
 impl Rig {
     /// A SUBSCRIBE of a watcher: outside of any dialog, or within the one of our tag.
     fn asks(&mut self, ours: &str, lines: &str) {
+        let event = if lines.contains("Event:") { "" } else { "Event: dialog\r\n" };
+        self.says("SUBSCRIBE", ours, &format!("{event}{lines}"));
+    }
+
+    /// The same for another method.
+    fn says(&mut self, method: &str, ours: &str, lines: &str) {
         self.count += 1;
         let (count, tag) = (self.count, if ours.is_empty() { String::new() } else { format!(";tag={ours}") });
-        let event = if lines.contains("Event:") { "" } else { "Event: dialog\r\n" };
         self.receive(format!(
-            "SUBSCRIBE sip:1001@192.0.2.7 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKs{count}\r\nFrom: <sip:w@example.com>;tag=watcher\r\n\
-             To: <sip:1001@192.0.2.7>{tag}\r\nCall-ID: watching\r\nCSeq: {count} SUBSCRIBE\r\nMax-Forwards: 70\r\nContact: <sip:w@192.0.2.1:5062>\r\n\
-             {event}{lines}Content-Length: 0\r\n\r\n"
+            "{method} sip:1001@192.0.2.7 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKs{count}\r\nFrom: <sip:w@example.com>;tag=watcher\r\n\
+             To: <sip:1001@192.0.2.7>{tag}\r\nCall-ID: watching\r\nCSeq: {count} {method}\r\nMax-Forwards: 70\r\nContact: <sip:w@192.0.2.1:5062>\r\n\
+             {lines}Content-Length: 0\r\n\r\n"
         ));
     }
 
@@ -471,6 +476,34 @@ fn rfc6665_4_2_2_who_is_told_the_end_is_told_it_once() {
         assert!(!rig.state().contains("rejected") && rig.body() != "late", "{how}");
         rig.answer(200, &[]);
         assert_eq!(rig.requests.len(), told + usize::from(waits), "{how}: nothing after the end");
+        rig.nothing_left();
+    }
+}
+
+/// It wants no more, or says nothing in time: the last NOTIFY has a body, too, though nobody gives it one.
+#[test]
+fn rfc3515_2_4_4_who_refers_watches_what_becomes_of_it_and_each_notify_has_a_body() {
+    for refreshed in [true, false] {
+        let mut rig = Rig::new();
+        rig.says("REFER", "", "Refer-To: <sip:1002@192.0.2.7>\r\nExpires: 0\r\n");
+        let tx = rig.asked.pop().unwrap();
+        let id = rig.turn(|turn| turn.accept_subscription(tx, Terms { usual: 60, ..Terms::default() }, false)).unwrap();
+        let answer = rig.responses.last().unwrap();
+        assert_eq!(answer.code().get(), 202);
+        assert!(answer.headers().has(HeaderId::Contact) && !answer.headers().has(HeaderId::Expires));
+        let ours = answer.headers().to_tag().unwrap().to_owned();
+        rig.tell(id, "SIP/2.0 100 Trying");
+        assert_eq!((rig.state().as_str(), rig.body()), ("active;expires=60", "SIP/2.0 100 Trying"));
+        assert_eq!(rig.last().headers().text(HeaderId::Event).as_deref(), Some("refer"));
+        rig.answer(200, &[]);
+        if refreshed {
+            rig.asks(&ours, "Event: refer\r\nExpires: 0\r\n");
+            assert_eq!(rig.responses.last().unwrap().code().get(), 200);
+        } else {
+            rig.wait_until(61.0);
+        }
+        assert_eq!((rig.state().as_str(), rig.body()), ("terminated;reason=timeout", "SIP/2.0 100 Trying"));
+        rig.answer(200, &[]);
         rig.nothing_left();
     }
 }

@@ -247,6 +247,135 @@ async fn stranger(peer: &Peer, far: &ua::Endpoint, from: &str, call_id: &str, li
     peer.socket.send_to(text.as_bytes(), to).await.unwrap();
 }
 
+/// A REFER of a stranger, outside of any call, with these lines.
+async fn asks(peer: &Peer, far: &ua::Endpoint, call_id: &str, lines: &str) {
+    says(peer, far, ("REFER", 1), (call_id, ""), lines).await;
+}
+
+/// The same for another method, or with a To tag.
+async fn says(
+    peer: &Peer,
+    far: &ua::Endpoint,
+    (method, number): (&str, u32),
+    (call_id, tag): (&str, &str),
+    lines: &str,
+) {
+    let (to, here) = (far.bound()[0].address, peer.address);
+    let text = format!(
+        "{method} sip:alice@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK{call_id}x{number}\r\nMax-Forwards: 70\r\n\
+         From: <sip:s@example.com>;tag=s\r\nTo: <sip:alice@{to}>{tag}\r\nCall-ID: {call_id}\r\nCSeq: {number} {method}\r\n\
+         Contact: <sip:s@{here}>\r\n{lines}Content-Length: 0\r\n\r\n"
+    );
+    peer.socket.send_to(text.as_bytes(), to).await.unwrap();
+}
+
+/// An endpoint that allows transfers, and believes whoever is here.
+async fn believing() -> ua::Endpoint {
+    let loopback = ua::Network::read("127.0.0.1").unwrap();
+    builder().allow_transfer().believe([loopback]).build().await.unwrap()
+}
+
+#[tokio::test]
+async fn rfc3515_2_4_4_who_is_believed_has_us_call_somebody_outside_of_any_call() {
+    let (alice, bob, mut peer) = (believing().await, builder().build().await.unwrap(), Peer::new().await);
+    let refer_to = format!("Refer-To: <{}>\r\n", bob.uri("bob").unwrap());
+    for (call_id, answers, last) in [("one", true, "SIP/2.0 200 OK"), ("two", false, "SIP/2.0 486 Busy Here")] {
+        asks(&peer, &alice, call_id, &refer_to).await;
+        let accepted = peer.expect("SIP/2.0 202 ").await;
+        assert!(header(&accepted, "Contact").is_some(), "{accepted}");
+        let (state, line) = told(&mut peer).await;
+        assert!(state.starts_with("active;expires=") && line == "SIP/2.0 100 Trying", "{state} {line}");
+        let dialing = alice.referral().await.unwrap().accept().start().await.unwrap();
+        let incoming = bob.incoming().await.unwrap();
+        if answers {
+            let (placed, taken) = tokio::join!(dialing.answer(), incoming.answer());
+            told_last(&mut peer, last).await;
+            placed.unwrap().hangup().await;
+            taken.unwrap().ended().await;
+        } else {
+            let (placed, _) = tokio::join!(dialing.answer(), incoming.reject(486, None));
+            assert!(placed.is_err());
+            told_last(&mut peer, last).await;
+        }
+    }
+    // One that is declined, and one who wants to be told nothing.
+    asks(&peer, &alice, "three", &refer_to).await;
+    peer.expect("SIP/2.0 202 ").await;
+    told(&mut peer).await;
+    drop(alice.referral().await);
+    told_last(&mut peer, "SIP/2.0 603 Decline").await;
+    asks(&peer, &alice, "four", &format!("{refer_to}Refer-Sub: false\r\nSupported: norefersub\r\n")).await;
+    let accepted = peer.expect("SIP/2.0 202 ").await;
+    assert_eq!(header(&accepted, "Refer-Sub"), Some("false"));
+    assert!(alice.referral().await.is_some());
+    until("nothing is left", async || alice.usage().await.unwrap().stack.watchers == 0).await;
+}
+
+#[tokio::test]
+async fn rfc3515_2_4_4_a_subscribe_refreshes_what_a_refer_outside_of_any_call_has_made_or_ends_it() {
+    let (alice, mut peer) = (believing().await, Peer::new().await);
+    asks(&peer, &alice, "one", TO_CAROL).await;
+    let accepted = peer.expect("SIP/2.0 202 ").await;
+    told(&mut peer).await;
+    let (_, tag) = header(&accepted, "To").unwrap().split_once('>').unwrap();
+    says(&peer, &alice, ("SUBSCRIBE", 2), ("one", tag), "Event: refer\r\nExpires: 60\r\n").await;
+    let taken = peer.expect("SIP/2.0 200 ").await;
+    assert_eq!(header(&taken, "Expires"), Some("60"));
+    assert_eq!(told(&mut peer).await, ("active;expires=60".to_owned(), "SIP/2.0 100 Trying".to_owned()));
+    says(&peer, &alice, ("SUBSCRIBE", 3), ("one", tag), "Event: refer\r\nExpires: 0\r\n").await;
+    peer.expect("SIP/2.0 200 ").await;
+    assert_eq!(told(&mut peer).await, ("terminated;reason=timeout".to_owned(), "SIP/2.0 100 Trying".to_owned()));
+    // Nothing more is told: what comes next is the answer to this.
+    alice.referral().await.unwrap().refuse(603);
+    alice.usage().await.unwrap();
+    says(&peer, &alice, ("OPTIONS", 1), ("two", ""), "").await;
+    let next = peer.expect("").await;
+    assert!(header(&next, "CSeq") == Some("1 OPTIONS"), "{next}");
+}
+
+/// Those count that have no end, decided on or not.
+#[tokio::test]
+async fn rfc3515_2_4_2_sixteen_are_asked_for_outside_of_any_call_and_not_one_more() {
+    let (alice, mut peer, mut held) = (believing().await, Peer::new().await, Vec::new());
+    for number in 0..16 {
+        asks(&peer, &alice, &format!("n{number}"), TO_CAROL).await;
+        peer.expect("SIP/2.0 202 ").await;
+        told(&mut peer).await;
+        held.push(alice.referral().await.unwrap());
+    }
+    asks(&peer, &alice, "more", TO_CAROL).await;
+    let refused = peer.expect("SIP/2.0 503 ").await;
+    assert!(header(&refused, "Retry-After").is_some(), "{refused}");
+    drop(held.pop());
+    told_last(&mut peer, "SIP/2.0 603 Decline").await;
+    asks(&peer, &alice, "again", TO_CAROL).await;
+    let accepted = peer.expect("SIP/2.0 202 ").await;
+    told(&mut peer).await;
+    // Nor does one count that is told nothing any more.
+    let (_, tag) = header(&accepted, "To").unwrap().split_once('>').unwrap();
+    says(&peer, &alice, ("SUBSCRIBE", 2), ("again", tag), "Event: refer\r\nExpires: 0\r\n").await;
+    assert_eq!(told(&mut peer).await.0, "terminated;reason=timeout");
+    asks(&peer, &alice, "last", TO_CAROL).await;
+    peer.expect("SIP/2.0 202 ").await;
+}
+
+/// Anybody else would spend our money.
+#[tokio::test]
+async fn rfc3515_2_4_2_nobody_else_has_us_call_anybody_outside_of_any_call() {
+    let network = |text: &str| ua::Network::read(text).unwrap();
+    for builder in [
+        builder(),
+        builder().allow_transfer(),
+        builder().believe([network("127.0.0.1")]),
+        builder().allow_transfer().believe([network("192.0.2.0/24")]),
+    ] {
+        let (alice, mut peer) = (builder.build().await.unwrap(), Peer::new().await);
+        asks(&peer, &alice, "one", TO_CAROL).await;
+        peer.expect("SIP/2.0 603 ").await;
+        assert!(tokio::time::timeout(Duration::from_millis(50), alice.referral()).await.is_err());
+    }
+}
+
 /// The final answer to the call of this Call-ID.
 async fn answered(peer: &mut Peer, call_id: &str) -> String {
     loop {

@@ -1,0 +1,103 @@
+//! Calls that others ask for outside of any call: REFER, and what they are told of how it goes (RFC 3515).
+//!
+//! Who has us call somebody spends our money. Within a call that is its other side, where the endpoint allows it; outside nobody but who is believed to say who
+//! a caller is ([`crate::Builder::believe`]): a server of our own, as a rule.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sip::invite;
+use sip::message::{Body, HeaderId, Request, StatusCode};
+use sip::subscribe::{EndReason, Terms, WatcherEvent};
+use sip::{Origin, Reply, ServerTx, StackError, Turn, WatcherId};
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::state::Phone;
+use super::telling::respond;
+use super::watched::busy;
+use crate::command::Referred;
+use crate::referral::Referral;
+
+/// Most that are asked for and have not come to an end: as many as may wait to be decided on.
+const MOST: usize = 16;
+/// How long a subscription lasts unless it is refreshed, as within a call.
+const TERMS: Terms = Terms { least: 1, usual: 600, most: 600, interval: Duration::ZERO };
+
+impl Phone {
+    /// A REFER outside of any call. It is answered before the application knows of it: its place among those that wait is kept.
+    pub(super) fn referred_outside(
+        &mut self,
+        tx: ServerTx,
+        request: &Arc<Request>,
+        origin: &Origin,
+        turn: &mut Turn<'_>,
+    ) {
+        if !self.parts.transfers || self.vouched(origin) != Some(true) || self.closing.is_some() {
+            return respond(turn, tx, Reply::new(StatusCode::DECLINE));
+        }
+        let what = match invite::Referral::of(request) {
+            Ok(what) => what,
+            Err(refusal) => return respond(turn, tx, *refusal),
+        };
+        let (place, link) = match (self.parts.referrals.try_reserve(), self.link()) {
+            (Ok(place), Some(link)) if self.outside.len() < MOST => (place, link),
+            (Err(TrySendError::Closed(())), _) => return respond(turn, tx, Reply::new(StatusCode::DECLINE)),
+            _ => return respond(turn, tx, busy()),
+        };
+        let whose = match what.silent {
+            true => {
+                let mut reply = Reply::new(StatusCode::ACCEPTED);
+                reply.lines.push_id(HeaderId::ReferSub, "false");
+                respond(turn, tx, reply);
+                Referred::Untold
+            }
+            false => match turn.accept_subscription(tx, TERMS, false) {
+                Ok(id) => {
+                    let body = fragment(StatusCode::TRYING, StatusCode::TRYING.default_reason());
+                    // It is there.
+                    let _ = turn.notify(id, Some(body.clone()));
+                    self.outside.insert(id, (StatusCode::TRYING, body));
+                    Referred::Outside(id)
+                }
+                // It has been answered.
+                Err(StackError::Refused { .. }) => return,
+                Err(_) => return respond(turn, tx, busy()),
+            },
+        };
+        place.send(Referral::new(link, whose, what, None));
+    }
+
+    /// How the call goes that was asked for. A final code is the last.
+    pub(super) fn report_outside(&mut self, id: WatcherId, code: StatusCode, reason: &str, turn: &mut Turn<'_>) {
+        let Some(told) = self.outside.get_mut(&id).filter(|told| told.0 != code) else { return };
+        let body = fragment(code, reason);
+        if code.is_final() {
+            self.outside.remove(&id);
+            // One that has ended hears nothing more.
+            let _ = turn.end_watcher(id, EndReason::NoResource, None, Some(body));
+        } else {
+            *told = (code, body.clone());
+            let _ = turn.notify(id, Some(body));
+        }
+    }
+
+    /// News of the subscription that a REFER has made; false for one of another kind.
+    pub(super) fn outside_event(&mut self, id: WatcherId, event: &WatcherEvent, turn: &mut Turn<'_>) -> bool {
+        let Some((_, body)) = self.outside.get(&id) else { return false };
+        match event {
+            WatcherEvent::Wanted { .. } => {
+                let _ = turn.notify(id, Some(body.clone()));
+            }
+            // The call goes on untold.
+            WatcherEvent::Ended { .. } | WatcherEvent::Gone => drop(self.outside.remove(&id)),
+            _ => {}
+        }
+        true
+    }
+}
+
+/// A status line (RFC 3515 section 2.4.5).
+fn fragment(code: StatusCode, reason: &str) -> Body {
+    let reason = reason.replace(char::is_control, " ");
+    Body::new("message/sipfrag;version=2.0", format!("SIP/2.0 {} {reason}\r\n", code.get()))
+}
