@@ -50,6 +50,8 @@ pub struct Config {
     /// Whether OPTIONS wants credentials as every other request does; who brings them learns by 480 which users have no device there, as by a call. Without (the
     /// default) monitors can ask, and whoever asks learns by 404 which numbers there are not, and nothing else.
     pub options_auth: bool,
+    /// Tell each device where a request has been (RFC 7044), and not only where the request tells it already, or its sender wants to be told. False.
+    pub history: bool,
     /// Host names and addresses that are served; empty: any.
     pub domains: Vec<String>,
     /// When a REGISTER counts as written.

@@ -51,6 +51,7 @@ impl Roles {
             timer_c: rules.timer_c,
             turn: rules.turn,
             max_forks: config.limits.forwarded,
+            history: config.history,
             realm: Some(config.realm().into()),
             alarms: ALARMS,
             run,
@@ -196,7 +197,11 @@ impl Switch {
             Err(reply) => return Some(*reply),
         };
         match role {
-            Role::Redirect => Some(proxy::redirect::reply(&job.arrival.uri.as_uri(), &targets)),
+            Role::Redirect => {
+                let history = self.roles.proxy.as_ref().and_then(|proxy| proxy.history(&job.request, &job.arrival));
+                let history = history.as_deref().map(|history| (history, job.vouched == Vouched::Peer));
+                Some(proxy::redirect::reply(&job.arrival.uri.as_uri(), &targets, history))
+            }
             _ => self.forward(role, job, targets, turn),
         }
     }

@@ -151,7 +151,7 @@ impl Target {
         let trusted = trusts(&self);
         let Self { uri, routes, hop, q, flows, .. } = self;
         let flows = flows.into_iter().map(|flow| flow.into_pass(trusts)).collect();
-        proxy::Target { uri, routes, hop, q, trusted, flows }
+        proxy::Target { uri, routes, hop, q, trusted, flows, found: None }
     }
 
     /// Each of its flows by itself.

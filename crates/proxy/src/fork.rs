@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sip::history::{Entry, Found, History};
 use sip::message::{Request, StatusCode, UriBuf};
 use sip::outbox::Origin;
 use sip::privacy::Wish;
@@ -28,12 +29,14 @@ pub struct Target {
     pub trusted: bool,
     /// Other flows to the same instance, the next to be tried first: one at a time, and only after a flow that leads nowhere (RFC 5626 section 7).
     pub flows: Vec<Target>,
+    /// How it was found, where that does not follow from its URI (RFC 7044 section 10.4).
+    pub found: Option<Box<Found>>,
 }
 
 impl Target {
     /// A URI as it is.
     pub fn new(uri: UriBuf) -> Self {
-        Self { uri, routes: Vec::new(), hop: Hop::Auto, q: 1_000, trusted: false, flows: Vec::new() }
+        Self { uri, routes: Vec::new(), hop: Hop::Auto, q: 1_000, trusted: false, flows: Vec::new(), found: None }
     }
 }
 
@@ -65,6 +68,8 @@ pub(crate) struct Branch {
     pub(crate) trusted: bool,
     /// Other flows to the same instance.
     pub(crate) flows: Vec<Target>,
+    /// What History-Info says of it, where it says anything.
+    pub(crate) entry: Option<Box<Entry>>,
 }
 
 impl Branch {
@@ -118,6 +123,8 @@ pub(crate) struct Fork {
     /// The caller wants it no more.
     pub(crate) cancelled: bool,
     pub(crate) alarm: Option<(AlarmId, Time)>,
+    /// Where it has been, where somebody asks for that (RFC 7044).
+    pub(crate) history: Option<Box<History>>,
 }
 
 impl Fork {

@@ -17,6 +17,7 @@ pub mod location;
 pub mod own;
 mod packed;
 pub mod passing;
+mod past;
 pub mod preference;
 pub mod record;
 pub mod redirect;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sip::header::{Contact, Supported, Via};
+use sip::history::{Found, Most};
 use sip::id::IdHasher;
 use sip::message::{HeaderId, Lines, Method, Request, Response, StatusCode, UriBuf};
 use sip::outbox::Origin;
@@ -45,6 +46,10 @@ pub struct ProxyConfig {
     pub max_forks: usize,
     /// The most Max-Breadth that is let in (RFC 5393 section 5.3.3).
     pub max_breadth: u32,
+    /// Tell each target where a request has been (RFC 7044), and not only those of requests that tell it already, or whose sender wants to be told.
+    pub history: bool,
+    /// The most that is kept of where one request has been.
+    pub max_history: Most,
     /// Our realm: credentials for it go no further (RFC 3261 section 22.3), whether they were asked for or not.
     pub realm: Option<Arc<str>>,
     /// Alarms have numbers from here.
@@ -64,6 +69,8 @@ impl Default for ProxyConfig {
             max_targets: 16,
             max_forks: 100_000,
             max_breadth: arrival::BREADTH,
+            history: false,
+            max_history: Most::default(),
             realm: None,
             alarms: 0,
             run: 0,
@@ -141,7 +148,9 @@ impl Proxy {
         // Who is in a call can hang up, however many call.
         let reserve = if job.arrival.within { (self.config.max_forks / RESERVE).max(1) } else { 0 };
         if targets.is_empty() {
-            return Some(Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE));
+            let history = self.history(&job.request, &job.arrival);
+            let told = history.map(|history| history.to_caller(None, job.vouched == Vouched::Peer)).unwrap_or_default();
+            return Some(Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE).lines(told.lines));
         }
         if self.forks.len() >= self.config.max_forks.saturating_add(reserve) {
             return Some(Reply::no_room());
@@ -160,6 +169,7 @@ impl Proxy {
         self.last += 1;
         let number = self.last;
         let wish = wish(&vouched, &request);
+        let history = self.history(&request, &arrival);
         let fork = Fork {
             tx,
             invite,
@@ -177,6 +187,7 @@ impl Proxy {
             answered: false,
             cancelled: false,
             alarm: None,
+            history,
         };
         self.forks.insert(number, Box::new(fork));
         if invite {
@@ -208,6 +219,7 @@ impl Proxy {
             path: None,
             identity: Identity::Withheld,
             prioritized: false,
+            history: None,
             authorized: self.config.realm.clone(),
         };
         // Without room or a way it is lost, like any datagram: the 2xx comes again, and so does the ACK.
@@ -234,20 +246,27 @@ impl Proxy {
             if !fork.answered && code != StatusCode::TRYING {
                 // To a non-INVITE none is passed back (RFC 4320 section 4.1).
                 let identity = fork.tells_of_callee(client, &response);
-                let _ = turn.pass_back(fork.tx, &response, &Lines::new(), &identity);
+                let branch = fork.branches.iter().find(|branch| branch.client == client);
+                let entry = branch.and_then(|branch| branch.entry.clone());
+                fork.heard(entry.as_deref(), code, Some(response.headers()), &self.own);
+                let told = fork.told_back(Some(response.headers()));
+                let _ = turn.pass_back(fork.tx, &response, &Lines::new(), &identity, told.as_ref());
             }
             return;
         }
         self.by_client.remove(&client);
         let identity = fork.tells_of_callee(client, &response);
         let ended = fork.take(client);
+        let entry = ended.as_ref().and_then(|branch| branch.entry.as_deref());
+        fork.heard(entry, code, Some(response.headers()), &self.own);
         if let Some(next) = fork.next_flow(ended, code) {
             return self.start_instead(number, next, turn);
         }
         match code.class() {
             2 => {
+                let told = fork.told_back(Some(response.headers()));
                 let passed = match !fork.answered || fork.invite {
-                    true => turn.pass_back(fork.tx, &response, &Lines::new(), &identity),
+                    true => turn.pass_back(fork.tx, &response, &Lines::new(), &identity, told.as_ref()),
                     false => Ok(()),
                 };
                 match passed {
@@ -276,6 +295,8 @@ impl Proxy {
             // Section 16.9, RFC 3263 section 4.3.
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
+        let entry = ended.as_ref().and_then(|branch| branch.entry.as_deref());
+        fork.heard(entry, code, None, &self.own);
         // What cannot be sent by a flow, or is left out there, has not reached whom it leads to.
         let unreached = if why.is_unreached() { StatusCode::FLOW_FAILED } else { code };
         if let Some(next) = fork.next_flow(ended, unreached) {
@@ -364,12 +385,15 @@ impl Proxy {
         let mut along = Some(target);
         while let Some(target) = along {
             let trusted = target.trusted;
-            let forward = forward(&fork.original(trusted), target, share, &self.config, &self.tokens);
-            if let Ok(client) = turn.forward(forward) {
-                fork.branches.push(Branch { client, until, cancelled: false, breadth: share, by_flow, trusted, flows });
+            let entry = fork.entry(&target);
+            let copy = forward(&fork.original(trusted), target, share, &self.config, &self.tokens);
+            if let Ok(client) = turn.forward(fork.telling(copy, entry.as_deref(), trusted)) {
+                let (cancelled, breadth) = (false, share);
+                fork.branches.push(Branch { client, until, cancelled, breadth, by_flow, trusted, flows, entry });
                 self.by_client.insert(client, number);
                 return;
             }
+            fork.heard(entry.as_deref(), StatusCode::SERVICE_UNAVAILABLE, None, &self.own);
             along = (!flows.is_empty()).then(|| flows.remove(0));
         }
         // No room for it, or nowhere to go: as if it could not be sent (section 16.9).
@@ -405,17 +429,22 @@ impl Proxy {
             fork.choice.add(Outcome::Made(StatusCode::REQUEST_TERMINATED));
         }
         let (best, lines) = fork.choice.take();
+        let told = fork.told_back(match &best {
+            Outcome::Received(response) => Some(response.headers()),
+            Outcome::Made(_) | Outcome::LeftOut => None,
+        });
+        let told_anew = || told.as_ref().map(|told| told.lines.clone()).unwrap_or_default();
         let sent = match best {
             // 408 to a non-INVITE comes too late for whoever waits for it, and is not sent (RFC 4320 section 4.2).
             Outcome::Received(response) if response.code() == StatusCode::REQUEST_TIMEOUT && !fork.invite => Ok(()),
             Outcome::Made(StatusCode::REQUEST_TIMEOUT) if !fork.invite => Ok(()),
             // One that names nobody but us cannot go back as it is: its code does.
             Outcome::Received(response) => turn
-                .pass_back(fork.tx, &response, &lines, &Identity::Withheld)
-                .or_else(|_| turn.respond(fork.tx, Reply::new(response.code()))),
-            Outcome::Made(code) => turn.respond(fork.tx, Reply::new(code)),
+                .pass_back(fork.tx, &response, &lines, &Identity::Withheld, told.as_ref())
+                .or_else(|_| turn.respond(fork.tx, Reply::new(response.code()).lines(told_anew()))),
+            Outcome::Made(code) => turn.respond(fork.tx, Reply::new(code).lines(told_anew())),
             // Without Retry-After: the next one may go.
-            Outcome::LeftOut => turn.respond(fork.tx, Reply::new(StatusCode::SERVICE_UNAVAILABLE)),
+            Outcome::LeftOut => turn.respond(fork.tx, Reply::new(StatusCode::SERVICE_UNAVAILABLE).lines(told_anew())),
         };
         // The only way to fail: nobody waits any more.
         let _ = sent;
@@ -468,7 +497,8 @@ impl Fork {
             if found.len() + self.tried.len() >= most {
                 return false;
             }
-            found.push(Target { q: contact.q().unwrap_or(1_000), ..Target::new(uri) });
+            let by = Some(Box::new(Found::redirected(&address.params)));
+            found.push(Target { q: contact.q().unwrap_or(1_000), found: by, ..Target::new(uri) });
         }
         self.tried.extend(found.iter().map(|target| target.uri.clone()));
         self.waiting.extend(found.iter().cloned());
@@ -584,6 +614,7 @@ pub(crate) fn forward(
         identity: fork.identity.clone(),
         prioritized: fork.prioritized,
         path: fork.edge.then(|| path_to(fork, tokens)).flatten(),
+        history: None,
         // At the edge they are for the home of the domain, whose realm may have the same name.
         authorized: config.realm.clone().filter(|_| !fork.edge),
     }

@@ -45,10 +45,11 @@ impl Proxy {
         let breadth = arrival.breadth.min(self.config.max_breadth);
         let branch = turn.stateless_branch(request);
         let back = self.tokens.back(&turn.way_back(request, origin), &branch, turn.now().mono);
+        let history = self.told_once(request, arrival, &target);
         let copy = forward(&original, target, breadth, &self.config, &self.tokens);
         // The mark has no part in the branch, which an ACK and a CANCEL have to share; beside the way back it is found as well.
         let via = Some(format!(";{BACK}={back}.{}", Token::from_u64(arrival.mark)));
-        let copy = Forward { mark: None, via, ..copy };
+        let copy = Forward { mark: None, via, history, ..copy };
         turn.forward_stateless(copy).map_err(|_| refused(StatusCode::SERVICE_UNAVAILABLE))
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::draft::Hop;
 use crate::id::ServerTx;
-use crate::message::{Request, UriBuf};
+use crate::message::{Lines, Request, UriBuf};
 use crate::outbox::Origin;
 use crate::rng::Token;
 
@@ -42,6 +42,8 @@ pub struct Forward {
     pub identity: Identity,
     /// Its Resource-Priority counts where it may be left out (RFC 7339 section 5.10.1): it comes from somebody who may say so (RFC 4412 section 11).
     pub prioritized: bool,
+    /// Where it has been (RFC 7044): instead of what came. `None`: as it came.
+    pub history: Option<Box<Told>>,
     /// The realm whose credentials were for us: they go no further, those for others do (RFC 3261 section 22.3).
     pub authorized: Option<Arc<str>>,
 }
@@ -64,6 +66,15 @@ pub enum Identity {
         /// Privacy; `None`: as it came.
         privacy: Option<Box<str>>,
     },
+}
+
+/// What a message says of where its request has been (RFC 7044 section 10), instead of what came: see [`crate::history::History`]. Without lines nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Its History-Info lines, and what is left of Privacy.
+    pub lines: Lines,
+    /// The Privacy that came stays behind.
+    pub privacy: bool,
 }
 
 /// What our Path says (RFC 3327 section 5.2), with our address on the side that the request goes to.

@@ -29,6 +29,7 @@ pub mod digest;
 pub mod draft;
 pub mod event;
 pub mod forward;
+pub mod history;
 pub mod id;
 pub mod invite;
 pub mod locate;
@@ -61,7 +62,8 @@ pub use config::{Config, Overload, Role, Timers, Trying};
 pub use counters::Counters;
 pub use draft::{ContactSpec, Draft, Hop, Whereby};
 pub use event::{Application, Event, Failure, TargetFailure};
-pub use forward::{Forward, Identity, PathTo, Record};
+pub use forward::{Forward, Identity, PathTo, Record, Told};
+pub use history::History;
 pub use id::{
     AlarmId, AskId, ClientTx, DialogId, FlowId, Id, IdHasher, IdMap, PublicationId, RegistrationId, SendId, ServerTx,
     SessionId, Shard, SubscriptionId, WatcherId,

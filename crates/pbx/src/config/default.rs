@@ -33,6 +33,7 @@ impl Default for Config {
             digest: vec![Algorithm::Sha256, Algorithm::Md5],
             digest_once: false,
             options_auth: false,
+            history: false,
             domains: Vec::new(),
             durability: Durability::Second,
             sqlite: SqliteConfig::default(),

@@ -8,6 +8,7 @@
 //! digest_once = false             # true: a nonce is good for one request, not for 300 s
 //! options_auth = false            # true: OPTIONS tells nobody without a password which numbers there are, and who has one which users
 //!                                 # have a device there
+//! history = false                 # true: tell every device where a request has been (History-Info), and not only where somebody asks for it
 //! domains = ["pbx.example.com"]   # none: any
 //! durability = "interval"         # on the disk each second; "sync": before each answer
 //! ring_secs = 60
@@ -130,13 +131,14 @@ use super::{Config, LISTEN, listen};
 
 /// Largest configuration file, in octets.
 const LARGEST: u64 = 4 << 20;
-pub(super) const TOP: [&str; 29] = [
+pub(super) const TOP: [&str; 30] = [
     "listen",
     "state",
     "realm",
     "digest",
     "digest_once",
     "options_auth",
+    "history",
     "domains",
     "durability",
     "sqlite",
@@ -297,6 +299,9 @@ impl Config {
         }
         if let Some(entry) = top.get("options_auth") {
             self.options_auth = entry.flag()?;
+        }
+        if let Some(entry) = top.get("history") {
+            self.history = entry.flag()?;
         }
         if let Some(entry) = top.get("domains") {
             self.domains = numbers(&entry)?;

@@ -260,6 +260,7 @@ shards = 3
 state = "/s"
 realm = "other \"realm\""
 options_auth = true
+history = true
 digest = ["md5"]
 digest_once = true
 domains = ["a.example"]

@@ -6,6 +6,7 @@ mod flows;
 mod forking;
 mod hostile;
 mod overload;
+mod past;
 mod timers;
 
 use bytes::Bytes;

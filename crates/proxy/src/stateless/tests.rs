@@ -362,3 +362,33 @@ fn rfc3261_18_1_1_what_there_is_no_room_for_goes_by_tcp_and_is_not_kept() {
         assert!(desk.is_blank());
     }
 }
+
+#[test]
+fn rfc7044_7_a_request_that_nothing_is_kept_of_tells_where_it_has_been() {
+    let mut desk = Desk::new(&[(6, 900)]);
+    let from = path(1, Transport::Udp);
+    for (method, lines, told) in [
+        ("INVITE", "\nSupported: histinfo", vec!["<sip:b@home.example>;index=1", "<sip:b@192.0.2.6>;index=1.1;rc=1"]),
+        ("CANCEL", "\nSupported: histinfo", Vec::new()),
+        ("INVITE", "", Vec::new()),
+    ] {
+        let sent = desk.hears(from, &request(method, "z9hG4bK1", lines));
+        let passed = headers(only_by(&sent, Transport::Udp));
+        let history: Vec<String> = passed.all(HeaderId::HistoryInfo).map(|line| line.text().into_owned()).collect();
+        assert_eq!(history, told, "{method} {lines}");
+    }
+}
+
+/// Nothing says here whom the response goes to, and what he may know.
+#[test]
+fn rfc7044_10_1_2_a_response_that_nothing_is_kept_for_tells_nothing_of_the_way() {
+    let mut desk = Desk::new(&[(6, 900)]);
+    let sent = desk.hears(path(1, Transport::Udp), &request("INVITE", "z9hG4bK1", "\nSupported: histinfo"));
+    let told =
+        "History-Info: <sip:b@home.example>;index=1, <sip:b@192.0.2.6>;index=1.1;rc=1\nServer: x\nContent-Length";
+    let rings = answer("180 Ringing", only_by(&sent, Transport::Udp)).replace("Content-Length", told);
+    let back = desk.hears(path(6, Transport::Udp), &rings);
+    let [(to, text)] = &back[..] else { panic!("one response: {back:?}") };
+    assert_eq!(to.remote, path(1, Transport::Udp).remote);
+    assert!(text.contains("\r\nServer: x\r\n") && !text.contains("History-Info"), "{text}");
+}

@@ -9,22 +9,24 @@ use super::lines::Lines;
 use super::reply::{copy, loaded, stamp, untold};
 use super::writer::Writer;
 use super::{HeaderId, Response};
-use crate::forward::Identity;
+use crate::forward::{Identity, Told};
 use crate::{overload, privacy};
 
 /// Copies the header fields of a request and its body. Left out are those that a proxy writes anew: Route, Max-Forwards and Max-Breadth;
 /// the Proxy-Authorizations that are `ours`; and, unless the `identity` is passed on, what only those may say of a caller whom we trust
-/// (RFC 3325 section 5), or a Privacy that is written anew beside it. The top Via says where the request came from (RFC 3261 section 18.2.1), and
+/// (RFC 3325 section 5), or a Privacy that is written anew beside it, and what is `told` anew of where it has been. The top Via says where the request came from (RFC 3261 section 18.2.1), and
 /// Content-Length is that of the body.
 pub(crate) fn request(
     writer: &mut Writer,
     request: &Headers,
     received: Option<(IpAddr, Option<u16>)>,
     identity: &Identity,
+    told: Option<&Told>,
     ours: impl Fn(&[u8]) -> bool,
 ) {
     let (mut received, passes) = (received, Passes::of(request, identity));
-    let is_private = matches!(identity, Identity::Asserted { privacy: Some(_), .. });
+    let is_private =
+        matches!(identity, Identity::Asserted { privacy: Some(_), .. }) || told.is_some_and(|told| told.privacy);
     for (id, line) in request.lines() {
         match id {
             HeaderId::Route | HeaderId::MaxForwards | HeaderId::MaxBreadth | HeaderId::ContentLength => {}
@@ -32,6 +34,7 @@ pub(crate) fn request(
             HeaderId::PAssertedIdentity | HeaderId::PAssertedService if !passes.asserted => {}
             HeaderId::RemotePartyId if !passes.party => {}
             HeaderId::Privacy if is_private => {}
+            HeaderId::HistoryInfo if told.is_some() => {}
             HeaderId::ProxyAuthorization if ours(value_of(line)) => {}
             HeaderId::Via => match received.take() {
                 received @ Some(_) => stamp(writer, request, received, None),
@@ -44,7 +47,7 @@ pub(crate) fn request(
 }
 
 /// A response without its first Via, and with further lines; unless the `identity` is passed on, without what only those may say of a callee whom we
-/// trust (RFC 3325 section 5). `None` when that was the only one, or either it or the next cannot be read: it is for
+/// trust (RFC 3325 section 5), and with what is `told` anew of where its request has been. `None` when that was the only one, or either it or the next cannot be read: it is for
 /// nobody else then (RFC 3261 section 16.7 step 3). The Via that is the first then says so much of our `load`, where it asks for it, whatever has been written
 /// there further on, and no other Via says anything of anybody's load, with overload control or without (RFC 7339 sections 5.2 and 5.4).
 pub(crate) fn response(
@@ -52,6 +55,7 @@ pub(crate) fn response(
     response: &Response,
     lines: &Lines,
     identity: &Identity,
+    told: Option<&Told>,
     load: Option<&str>,
 ) -> Option<Writer> {
     let headers = response.headers();
@@ -80,8 +84,13 @@ pub(crate) fn response(
             }
             HeaderId::PAssertedIdentity | HeaderId::PAssertedService if !passes.asserted => {}
             HeaderId::RemotePartyId if !passes.party => {}
+            HeaderId::HistoryInfo if told.is_some() => {}
+            HeaderId::Privacy if told.is_some_and(|told| told.privacy) => {}
             _ => copy(&mut writer, line, None),
         }
+    }
+    if let Some(told) = told {
+        writer.lines(&told.lines);
     }
     writer.lines(lines);
     end(&mut writer, headers);
@@ -153,9 +162,14 @@ mod tests {
              P-Asserted-Identity: <sip:boss@b>\nP-Preferred-Identity: <sip:boss@b>\nRemote-Party-ID: <sip:boss@b>\nRoute: <sip:p;lr>\nCall-ID: 1\nCSeq: 1 INVITE\nProxy-Authorization: Digest x=1\nProxy-Authorization: Digest x=2\nmax-breadth: 3\nl: 3\n\nabcdef",
         );
         let mut writer = Writer::request(&Method::Invite, "sip:c@c");
-        request(&mut writer, message.headers(), Some(([192, 0, 2, 1].into(), None)), &Identity::Withheld, |value| {
-            value == b"Digest x=1"
-        });
+        request(
+            &mut writer,
+            message.headers(),
+            Some(([192, 0, 2, 1].into(), None)),
+            &Identity::Withheld,
+            None,
+            |value| value == b"Digest x=1",
+        );
         let text = String::from_utf8(writer.as_bytes().to_vec()).expect("text");
         assert_eq!(
             text,
@@ -174,7 +188,7 @@ mod tests {
         for identity in [true, false] {
             let mut writer = Writer::request(&Method::Invite, "sip:c@c");
             let passed = if identity { Identity::Passed } else { Identity::Withheld };
-            request(&mut writer, message.headers(), None, &passed, |_| false);
+            request(&mut writer, message.headers(), None, &passed, None, |_| false);
             let text = String::from_utf8_lossy(writer.as_bytes()).into_owned();
             assert_eq!(text.contains("P-Asserted-Identity: <sip:boss@b>"), identity, "{text}");
             assert!(!text.contains("Preferred"), "{text}");
@@ -182,7 +196,8 @@ mod tests {
             let Message::Response(message) = parsed(&format!("SIP/2.0 200 OK\n{via}{asserted}{rest}\n")) else {
                 panic!("a response")
             };
-            let writer = response(Vec::new(), &message, &Lines::default(), &passed, None).expect("for somebody else");
+            let writer =
+                response(Vec::new(), &message, &Lines::default(), &passed, None, None).expect("for somebody else");
             let text = String::from_utf8_lossy(writer.as_bytes()).into_owned();
             assert_eq!(text.contains("P-Asserted-Identity"), identity, "{text}");
         }
@@ -207,9 +222,9 @@ mod tests {
             };
             for (identity, goes) in [(Identity::Passed, true), (Identity::Shown, is_shown)] {
                 let mut writer = Writer::request(&Method::Invite, "sip:c@c");
-                request(&mut writer, asked.headers(), None, &identity, |_| false);
-                let back =
-                    response(Vec::new(), &answered, &Lines::default(), &identity, None).expect("for somebody else");
+                request(&mut writer, asked.headers(), None, &identity, None, |_| false);
+                let back = response(Vec::new(), &answered, &Lines::default(), &identity, None, None)
+                    .expect("for somebody else");
                 for writer in [writer, back] {
                     let text = String::from_utf8_lossy(writer.as_bytes()).into_owned();
                     assert!(text.contains("P-Asserted-Identity: <sip:boss@b>"), "{text}");
@@ -242,7 +257,7 @@ mod tests {
             else {
                 panic!("a response")
             };
-            let writer = response(Vec::new(), &message, &Lines::default(), &Identity::Withheld, None)
+            let writer = response(Vec::new(), &message, &Lines::default(), &Identity::Withheld, None, None)
                 .expect("for somebody else");
             let expected = format!("SIP/2.0 299 Odd  one\n{left}{rest}Content-Length: 2\n\nab").replace('\n', "\r\n");
             assert_eq!(String::from_utf8_lossy(writer.as_bytes()), expected);
@@ -256,7 +271,7 @@ mod tests {
             let Message::Response(message) = parsed(&format!("SIP/2.0 200 OK\n{vias}{rest}")) else {
                 panic!("a response")
             };
-            let writer = response(Vec::new(), &message, &Lines::default(), &Identity::Withheld, load)
+            let writer = response(Vec::new(), &message, &Lines::default(), &Identity::Withheld, None, load)
                 .expect("for somebody else");
             let text = String::from_utf8_lossy(writer.as_bytes()).into_owned();
             let vias: Vec<&str> = text.split("\r\n").filter_map(|line| line.strip_prefix("Via: ")).collect();
@@ -311,7 +326,10 @@ mod tests {
             let Message::Response(message) = parsed(&format!("SIP/2.0 200 OK\n{vias}{rest}")) else {
                 panic!("a response")
             };
-            assert!(response(Vec::new(), &message, &Lines::default(), &Identity::Withheld, None).is_none(), "{vias}");
+            assert!(
+                response(Vec::new(), &message, &Lines::default(), &Identity::Withheld, None, None).is_none(),
+                "{vias}"
+            );
         }
     }
 }

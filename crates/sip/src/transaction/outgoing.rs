@@ -10,7 +10,7 @@ use crate::config::Role;
 use crate::digest;
 use crate::draft::{Draft, Hop};
 use crate::event::Failure;
-use crate::forward::{Forward, Identity};
+use crate::forward::{Forward, Identity, Told};
 use crate::id::{AskId, ClientTx, DialogId, Id, ServerTx};
 use crate::invite;
 use crate::message::{HeaderId, Lines, Method, Response, StatusCode};
@@ -713,7 +713,8 @@ impl Turn<'_> {
             outgoing.passing = None;
             if let (Stage::Accepted(_), Some(back)) = (outgoing.stage, outgoing.back) {
                 // Its own transaction may have ended a moment before this one: then nobody waits for it any more.
-                let _ = self.pass_back(back, &response, &Lines::default(), &Identity::Withheld);
+                // Who may know what is not asked again: of the callee and of where the request has been the first 2xx has told.
+                let _ = self.pass_back(back, &response, &Lines::default(), &Identity::Withheld, Some(&Told::default()));
                 return;
             }
             outgoing.stage = Stage::Accepted(client);

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::config::Config;
 use crate::digest;
 use crate::draft::Draft;
-use crate::forward::{Forward, Identity, PathTo, Record};
+use crate::forward::{Forward, Identity, PathTo, Record, Told};
 use crate::id::{ClientTx, ServerTx};
 use crate::message::{HeaderId, Headers, Lines, Method, Request, Response, Writer, splice};
 use crate::outbox::{Cause, Origin, Path, Transport};
@@ -58,7 +58,8 @@ impl Turn<'_> {
     }
 
     /// Passes a response back to where the request came from, without our Via and with further lines (RFC 3261 section 16.7 steps 3, 7 and 9), and
-    /// where `identity` says so with what it asserts of the callee (RFC 3325 section 5). After a 2xx to an INVITE any number of further 2xx may follow.
+    /// where `identity` says so with what it asserts of the callee (RFC 3325 section 5). What is `told` of where the request has been stands in place of what
+    /// came (RFC 7044 section 9.4); `None`: as it came. After a 2xx to an INVITE any number of further 2xx may follow.
     ///
     /// # Errors
     /// [`StackError::Gone`]; [`StackError::State`] after a final response; [`StackError::Forbidden`] where RFC 4320 section 4 does, or when no Via but
@@ -69,11 +70,12 @@ impl Turn<'_> {
         response: &Response,
         lines: &Lines,
         identity: &Identity,
+        told: Option<&Told>,
     ) -> Result<(), StackError> {
         let code = response.code();
         let load = self.load_told(response.headers());
         let page = std::mem::take(&mut self.stack.page);
-        let Some(writer) = splice::response(page, response, lines, identity, load.as_deref()) else {
+        let Some(writer) = splice::response(page, response, lines, identity, told, load.as_deref()) else {
             return Err(StackError::Forbidden("a response with our Via alone is for nobody else (RFC 3261 16.7)"));
         };
         let page = writer.into_page();
@@ -131,15 +133,17 @@ impl Turn<'_> {
         ack.headers().to_tag_octets() == Some(tag.as_bytes())
     }
 
-    /// Passes a response back along a path, without our Via and what it asserts of who answers (RFC 3325 section 5).
+    /// Passes a response back along a path, without our Via, and without what only those may know whom we trust: what it asserts of who answers (RFC 3325
+    /// section 5), and where the request has been (RFC 7044 section 10.1.2).
     ///
     /// # Errors
     /// [`StackError::Forbidden`] when no Via but ours is left.
     pub fn pass_back_stateless(&mut self, response: &Response, path: Path) -> Result<(), StackError> {
         let load = self.load_told(response.headers());
         let page = std::mem::take(&mut self.stack.page);
-        let lines = Lines::default();
-        let Some(writer) = splice::response(page, response, &lines, &Identity::Withheld, load.as_deref()) else {
+        let (lines, untold) = (Lines::default(), Told::default());
+        let (whose, told) = (&Identity::Withheld, Some(&untold));
+        let Some(writer) = splice::response(page, response, &lines, whose, told, load.as_deref()) else {
             return Err(StackError::Forbidden("a response with our Via alone is for nobody else (RFC 3261 16.7)"));
         };
         let page = writer.into_page();
@@ -188,7 +192,10 @@ pub(super) fn request(forward: &Forward, this: &Try<'_>, config: &Config) -> Byt
     let headers = request.headers();
     let received = Way::of(headers, &forward.origin, config).stamp.values(&forward.origin);
     let ours = |value: &[u8]| forward.authorized.as_deref().is_some_and(|realm| digest::is_for(value, realm));
-    splice::request(&mut writer, headers, received, &forward.identity, ours);
+    if let Some(told) = &forward.history {
+        writer.lines(&told.lines);
+    }
+    splice::request(&mut writer, headers, received, &forward.identity, forward.history.as_deref(), ours);
     Bytes::from(writer.into_page())
 }
 
