@@ -27,6 +27,7 @@ mod gathering;
 pub(crate) mod guests;
 mod hunt;
 mod line;
+mod past;
 mod replacing;
 mod ringing;
 mod standing;
@@ -277,6 +278,11 @@ impl Call {
     /// Whether a leg is one of who does not want to be known.
     fn is_private(&self, number: u32) -> bool {
         self.leg(number).is_some_and(|leg| leg.private)
+    }
+
+    /// Whether the caller, or one of those that talk to him, does not want to be known.
+    fn has_private_side(&self) -> bool {
+        self.caller.private || self.has_private_callee()
     }
 
     /// Whether one of those that talk to the caller does not want to be known.

@@ -161,7 +161,7 @@ impl Switch {
     }
 
     /// Whether a host is a name of ours, or the address that is written to. Who has no domains listed has any name, but asserts nothing under it.
-    fn is_own_host(&self, uri: &Uri<'_>, origin: &Origin) -> bool {
+    pub(crate) fn is_own_host(&self, uri: &Uri<'_>, origin: &Origin) -> bool {
         let (config, name) = (&self.config, uri.host_text());
         let name = name.strip_suffix('.').unwrap_or(name);
         let is_it = |domain: &str| domain.eq_ignore_ascii_case(name);

@@ -52,10 +52,14 @@ impl Switch {
         found: Option<Vec<Target>>,
         turn: &mut Turn<'_>,
     ) -> Option<Reply> {
+        let past = self.past(&invite.request, &invite.origin, &invite.user);
         match self.begin(invite, found, turn) {
             Ok(()) => None,
-            Err((reply, outcome)) => {
+            Err((mut reply, outcome)) => {
                 self.metrics.call_refused(outcome);
+                if let Some(past) = past {
+                    reply.lines.extend(&past.told());
+                }
                 Some(*reply)
             }
         }
@@ -227,12 +231,14 @@ impl Switch {
         equipment: Equipment,
         turn: &mut Turn<'_>,
     ) {
+        let past = self.past(&invite.request, &invite.origin, &invite.user);
+        let past = past.map(|past| past.told()).unwrap_or_default();
         let Some(mut call) = self.enter(invite, number, equipment, turn) else { return };
         let body = match self.describe(&mut call) {
             Ok(body) => body,
             Err(code) => {
                 // The session ends by this answer.
-                let _ = turn.answer(call.caller.session, Reply::new(code));
+                let _ = turn.answer(call.caller.session, Reply::new(code).lines(past));
                 self.calls.forget_session(call.caller.session);
                 self.bury(call, Outcome::Rejected, &Lines::new(), turn);
                 return;
@@ -240,7 +246,7 @@ impl Switch {
         };
         call.stage =
             Stage::Alone(Room::open(feature, (&call.number, &call.call_id), call.caller.line.key(), &mut self.studio));
-        let reply = Reply::new(StatusCode::OK).body(Body::sdp(body));
+        let reply = Reply::new(StatusCode::OK).lines(past).body(Body::sdp(body));
         let fate = match turn.answer(call.caller.session, reply) {
             Ok(()) => {
                 self.metrics.call_answered(turn.now().mono.since(call.since));

@@ -8,6 +8,7 @@ use sip::{ContactSpec, Draft, Reply, StackError, Turn};
 
 use super::hunt::Hunt;
 use super::line::{CODECS, Line};
+use super::past::Past;
 use super::{Call, Fate, Leg, Ringing, Stage};
 use crate::bindings::HOME;
 use crate::headers;
@@ -37,6 +38,8 @@ pub(super) struct Letter {
     pub(super) thread: usize,
     /// Our address, for devices whose route is not known yet.
     pub(super) ours: IpAddr,
+    /// Where the call has been, until its devices are called.
+    pub(super) past: Option<Box<Past>>,
 }
 
 /// A refusal of one device.
@@ -78,6 +81,7 @@ impl Switch {
             codecs: and_others(codecs),
             thread,
             ours: self.studio.reached_by(origin),
+            past: self.past(request, origin, user),
         })
     }
 
@@ -110,7 +114,7 @@ impl Switch {
         &mut self,
         id: u64,
         number: u32,
-        letter: &Letter,
+        (letter, past): (&Letter, Option<&Past>),
         target: Target,
         turn: &mut Turn<'_>,
     ) -> Result<Leg, NotCalled> {
@@ -131,6 +135,9 @@ impl Switch {
         draft.hop = target.hop;
         draft.lines = letter.lines.clone();
         letter.caller.introduce(trusted, &mut draft.lines);
+        if let Some(past) = past {
+            draft.lines.extend(&past.invite(number, trusted));
+        }
         draft.contact = ContactSpec::Auto { user: Some(letter.contact.clone()), params: String::new() };
         draft.body = Some(Body::sdp(offer));
         match turn.invite(draft) {
@@ -150,14 +157,18 @@ impl Switch {
 
     /// There was no room to call anybody: the caller may try again.
     fn refuse_caller_for_now(&mut self, call: &mut Call, turn: &mut Turn<'_>) -> Fate {
-        let _ = turn.answer(call.caller.session, Reply::no_room());
+        let mut reply = Reply::no_room();
+        reply.lines.extend(&call.past());
+        let _ = turn.answer(call.caller.session, reply);
         self.calls.forget_session(call.caller.session);
         Fate::Over(Outcome::Shed, Lines::new())
     }
 
     /// Nobody can be had: the caller is told the most telling refusal.
     pub(super) fn refuse_caller(&mut self, call: &mut Call, refused: Option<Refused>, turn: &mut Turn<'_>) -> Fate {
-        let refused = refused.unwrap_or(Refused { code: StatusCode::TEMPORARILY_UNAVAILABLE, lines: Lines::new() });
+        let none = Refused { code: StatusCode::TEMPORARILY_UNAVAILABLE, lines: Lines::new() };
+        let mut refused = refused.unwrap_or(none);
+        refused.lines.extend(&call.past());
         let code = told_to_caller(refused.code);
         let _ = turn.answer(call.caller.session, Reply::new(code).lines(refused.lines));
         self.calls.forget_session(call.caller.session);

@@ -8,6 +8,7 @@ use sip::{AlarmId, Turn};
 
 use super::Leg;
 use super::dialling::{Letter, NotCalled, Refused};
+use super::past::Past;
 use crate::switch::Switch;
 use crate::target::Target;
 
@@ -28,11 +29,14 @@ pub(crate) struct Hunt {
     next_flow: Option<Target>,
     /// What every INVITE has in common.
     letter: Letter,
+    /// Where the call has been, where somebody asks for that.
+    pub(super) past: Option<Box<Past>>,
 }
 
 impl Hunt {
     /// None called yet.
-    pub(super) fn new(targets: Vec<Target>, letter: Letter) -> Self {
+    pub(super) fn new(targets: Vec<Target>, mut letter: Letter) -> Self {
+        let past = letter.past.take();
         let mut hunt = Self {
             legs: Vec::new(),
             groups: VecDeque::new(),
@@ -42,6 +46,7 @@ impl Hunt {
             flows: Vec::new(),
             next_flow: None,
             letter,
+            past,
         };
         hunt.will_call(targets);
         hunt
@@ -61,6 +66,13 @@ impl Hunt {
     pub(super) fn note(&mut self, code: StatusCode, lines: Lines) {
         if self.best.as_ref().is_none_or(|best| weight(code) < weight(best.code)) {
             self.best = Some(Refused { code, lines });
+        }
+    }
+
+    /// Nobody of those that are called has answered in time.
+    pub(super) fn rings_out(&mut self) {
+        if let Some(past) = &mut self.past {
+            self.legs.iter().for_each(|leg| past.heard(leg.number, StatusCode::REQUEST_TIMEOUT, None));
         }
     }
 
@@ -122,7 +134,10 @@ impl Switch {
         while let Some(mut target) = flow {
             *numbers += 1;
             let next = target.next_flow();
-            match self.dial(call, *numbers, &hunt.letter, target, turn) {
+            if let Some(past) = &mut hunt.past {
+                past.calls(*numbers, target.uri.as_str());
+            }
+            match self.dial(call, *numbers, (&hunt.letter, hunt.past.as_deref()), target, turn) {
                 Ok(leg) => {
                     hunt.flows.extend(next.map(|next| (leg.number, next)));
                     hunt.legs.push(leg);

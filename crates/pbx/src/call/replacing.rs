@@ -162,6 +162,7 @@ impl Switch {
         if let Some(codec) = leg.line.codec() {
             call.caller.line.prefer(codec);
         }
+        let past = call.past();
         let before = std::mem::replace(&mut call.stage, Stage::Joined(Joined::new(leg)));
         if let Stage::Ringing(mut ringing) = before {
             self.stop_calling(&mut ringing.hunt, &headers::reason(200, "Call completed elsewhere"), turn);
@@ -172,7 +173,8 @@ impl Switch {
             Err(code) => return self.refuse_caller(call, Some(Refused { code, lines: Lines::new() }), turn),
         };
         self.link(call, number);
-        if let Err(error) = turn.answer(call.caller.session, Reply::new(StatusCode::OK).body(Body::sdp(body))) {
+        let reply = Reply::new(StatusCode::OK).lines(past).body(Body::sdp(body));
+        if let Err(error) = turn.answer(call.caller.session, reply) {
             tracing::debug!(parent: &net::call_span!(call.call_id), %error, "a caller has gone before it was answered");
             return Fate::Over(Outcome::Cancelled, Lines::new());
         }

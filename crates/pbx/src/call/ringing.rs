@@ -54,6 +54,7 @@ impl Switch {
         event: SessionEvent,
         turn: &mut Turn<'_>,
     ) -> Fate {
+        call.hears(number, &event);
         match event {
             SessionEvent::Progress { response, .. } => {
                 self.progress(call, number, &response, turn);
@@ -102,7 +103,9 @@ impl Switch {
             return;
         }
         ringing.told = Some(code);
-        let mut reply = Reply::new(code).lines(headers::of_response(response.headers()));
+        let mut lines = headers::of_response(response.headers());
+        lines.extend(&call.past());
+        let mut reply = Reply::new(code).lines(lines);
         // A caller that hears early media is to know whom it hears.
         reply.reliable = body.is_some();
         reply.body = body.map(Body::sdp);
@@ -176,6 +179,8 @@ impl Switch {
         if let Some(codec) = leg.line.codec() {
             call.caller.line.prefer(codec);
         }
+        let mut lines = headers::of_response(response.headers());
+        lines.extend(&call.past());
         call.stage = Stage::Joined(Joined::new(leg));
         let body = match self.describe(call) {
             Ok(body) => body,
@@ -185,7 +190,7 @@ impl Switch {
             }
         };
         self.link(call, number);
-        let reply = Reply::new(StatusCode::OK).lines(headers::of_response(response.headers())).body(Body::sdp(body));
+        let reply = Reply::new(StatusCode::OK).lines(lines).body(Body::sdp(body));
         if let Err(error) = turn.answer(call.caller.session, reply) {
             tracing::debug!(parent: &net::call_span!(call.call_id), %error, "a caller has gone before it was answered");
             return Fate::Over(Outcome::Cancelled, Lines::new());
@@ -235,10 +240,11 @@ impl Switch {
     pub(super) fn no_answer(&mut self, call: &mut Call, turn: &mut Turn<'_>) -> Fate {
         let Stage::Ringing(ringing) = &mut call.stage else { return Fate::Goes };
         ringing.early = None;
+        ringing.hunt.rings_out();
         self.stop_calling(&mut ringing.hunt, &headers::reason(480, "No answer"), turn);
         if ringing.hunt.groups.is_empty() {
-            let _ =
-                turn.answer(call.caller.session, Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE).reason("No Answer"));
+            let reply = Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE).reason("No Answer").lines(call.past());
+            let _ = turn.answer(call.caller.session, reply);
             self.calls.forget_session(call.caller.session);
             return Fate::Over(Outcome::NoAnswer, Lines::new());
         }

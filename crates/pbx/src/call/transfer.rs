@@ -187,6 +187,7 @@ impl Switch {
             codecs: and_others(stays.line.codec().into_iter().collect()),
             thread: thread_of(stays.line.key()),
             ours: stays.line.ours(),
+            past: self.past_of_transfer(call, referrer, &referral.number, request),
         })
     }
 

@@ -9,6 +9,7 @@ mod connected;
 mod counting;
 mod digest;
 mod flows;
+mod history;
 mod hold;
 mod instances;
 mod joining;

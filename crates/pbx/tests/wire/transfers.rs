@@ -11,6 +11,7 @@ use sdp::Direction;
 use sip::header::NameAddr;
 use sip::message::{HeaderId, Method, Request};
 
+use crate::history::history;
 use crate::pair::{Pair, direction, pair, pair_of, pair_with};
 use crate::phone::{Dialog, Phone};
 use crate::setup::{config, nothing_left, phone};
@@ -455,4 +456,34 @@ fn who_confirms_nothing_is_told_nothing_more() {
     }
     assert_eq!(refer(&mut pair.callee, &mut pair.dialogs.1, "Refer-To: <sip:1009@127.0.0.1>\r\n"), 202);
     pair.end();
+}
+
+#[test]
+fn rfc7044_7_who_is_called_for_a_transfer_is_told_whose_call_it_was() {
+    for (caller_asks, wants) in [(false, "Supported: histinfo\r\n"), (true, "Supported: histinfo\r\n"), (false, "")] {
+        let mut pair = pair(false, false);
+        let mut third = another(&pair, "1003");
+        let (asks, dialog) = match caller_asks {
+            true => (&mut pair.caller, &mut pair.dialogs.0),
+            false => (&mut pair.callee, &mut pair.dialogs.1),
+        };
+        assert_eq!(refer(asks, dialog, &format!("Refer-To: <sip:1003@127.0.0.1>\r\n{wants}")), 202);
+        told_of(asks, TRYING);
+        let invite = third.request(Method::Invite);
+        let expected: &[&str] = match (caller_asks, wants) {
+            (_, "") => &[],
+            // He has called two, one after the other.
+            (true, _) => &["<sip:1003@127.0.0.1>;index=1", "<sip:1003@127.0.0.1>;index=1.1;rc=1"],
+            (false, _) => &[
+                "<sip:1002@127.0.0.1>;index=1",
+                "<sip:1003@127.0.0.1>;index=1.1;mp=1",
+                "<sip:1003@127.0.0.1>;index=1.1.1;rc=1.1",
+            ],
+        };
+        assert_eq!(history(invite.headers()), expected, "{caller_asks} {wants}");
+        third.respond(&invite, 486, None);
+        third.request(Method::Ack);
+        told_of(asks, "SIP/2.0 486 Busy Here\r\n");
+        pair.end();
+    }
 }

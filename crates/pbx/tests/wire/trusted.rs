@@ -7,14 +7,14 @@ use crate::phone::Phone;
 use crate::setup::{config, nothing_left, phone, start};
 
 /// One whose trusted users these are.
-fn trusting(role: Role, users: &[&str]) -> Config {
+pub(crate) fn trusting(role: Role, users: &[&str]) -> Config {
     let trust = Trust { users: users.iter().map(|name| (*name).to_owned()).collect(), ..Trust::default() };
     Config { role, domains: vec!["127.0.0.1".to_owned()], trust, ..config() }
 }
 
 /// `from` calls `to` with these lines, which rings with `answer`, unless that is empty, and is busy: the INVITE as it comes there, and the first answer. The INVITE is `None` where
 /// it did not come that far.
-fn call(
+pub(crate) fn call(
     config: Config,
     (from, says): (&str, &str),
     to: &str,

@@ -23,6 +23,7 @@ impl Switch {
         event: SessionEvent,
         turn: &mut Turn<'_>,
     ) -> Fate {
+        call.hears(number, &event);
         let refused = match event {
             SessionEvent::Progress { response, .. } => {
                 self.device_rings(call, number, &response, turn);
@@ -105,6 +106,7 @@ impl Switch {
         turn: &mut Turn<'_>,
     ) -> Fate {
         let Some(mut transfer) = call.take_transfer(|one| one.hunt.alarm == Some(alarm)) else { return Fate::Goes };
+        transfer.hunt.rings_out();
         self.stop_calling(&mut transfer.hunt, &headers::reason(480, "No answer"), turn);
         transfer.hunt.note(StatusCode::TEMPORARILY_UNAVAILABLE, Lines::new());
         let called = self.call_next((call.id, &mut call.numbers), &mut transfer.hunt, turn);
