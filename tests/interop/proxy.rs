@@ -240,6 +240,26 @@ fn rfc3261_8_3_sipp_goes_where_the_redirect_server_says_and_nowhere_where_nobody
 }
 
 #[test]
+fn rfc7044_8_sipp_that_asks_is_told_how_the_redirect_server_has_found_a_contact() {
+    let server = serve_as("redirect", "");
+    // The last is the control: who does not ask is not told.
+    for (asks, is_told) in [("Supported: histinfo\n", true), ("", false)] {
+        let asking = format!("Max-Forwards: 70\n{asks}Contact");
+        let file = sipp::with("redirected_caller.xml", "Max-Forwards: 70\nContact", &asking);
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace(":([0-9]+)\"", ":([0-9]+).*;rc=1\"")).unwrap();
+        let mut phone = callee(&server, "uas");
+        let (code, output) = call(&server, file.to_str().unwrap(), "secret1");
+        assert_eq!(code == 0, is_told, "{output}");
+        if is_told {
+            went_well(phone.finish());
+        } else {
+            phone.kill();
+        }
+    }
+}
+
+#[test]
 fn caller_who_gives_up_stops_the_ringing() {
     let server = serve("");
     let phone = callee(&server, "uas_rings.xml");

@@ -1,5 +1,5 @@
 //! What a caller's INVITE tells a callee besides who calls whom, through `offhook serve` between two SIPps: who is asserted to call (RFC 3325), what user
-//! tells user (RFC 7433), where the call has been (RFC 5806).
+//! tells user (RFC 7433), where the call has been (RFC 5806, RFC 7044).
 
 use std::path::Path;
 
@@ -67,6 +67,11 @@ fn arrives(settings: &str, lines: &str) -> Result<String, u16> {
 
 /// The same, where 1002 has registered with these parameters of its contact.
 fn arrives_at(settings: &str, contact: &str, lines: &str) -> Result<String, u16> {
+    both_ways(settings, contact, lines).map(|(invite, _)| invite)
+}
+
+/// The same, and the refusal as it came back.
+fn both_ways(settings: &str, contact: &str, lines: &str) -> Result<(String, String), u16> {
     let server = serve(settings);
     let (port, there, here) = (free_port(), Log::new(), Log::new());
     let credentials = ["-m", "1", "-s", "1002", "-au", "1002", "-ap", "secret2"];
@@ -92,7 +97,7 @@ fn arrives_at(settings: &str, contact: &str, lines: &str) -> Result<String, u16>
     assert_eq!(called, 0, "{output}");
     let (seen, output) = phone.finish();
     assert_eq!(seen, 0, "{output}");
-    Ok(there.first("INVITE "))
+    Ok((there.first("INVITE "), here.first("SIP/2.0 486")))
 }
 
 /// The INVITE as it comes there: what is in it, and what not.
@@ -145,6 +150,54 @@ fn what_user_tells_user_and_who_diverted_the_call_cross_the_bridge_and_nothing_o
     ];
     told(OUTSIDE, lines, &within, &["nowhere"]);
     told(OUTSIDE, "", &["INVITE "], &["User-to-User", "Diversion"]);
+}
+
+/// The entries of History-Info, behind their URIs.
+fn history(message: &str) -> Vec<String> {
+    let lines = message.lines().filter_map(|line| line.trim_end().strip_prefix("History-Info: "));
+    lines.map(|entry| entry.split_once('>').unwrap().1.to_owned()).collect()
+}
+
+#[test]
+fn where_a_call_has_been_is_told_to_who_takes_it_and_to_who_asks() {
+    let came = "History-Info: <sip:9@far.example?Reason=SIP%3Bcause%3D302>;index=1\n";
+    for role in ["", "role = \"proxy\"\n"] {
+        let calls = |settings: &str, lines: &str| {
+            let told = both_ways(&format!("{role}{settings}"), "", lines);
+            told.unwrap_or_else(|code| panic!("refused with {code}: {role} {settings} {lines}"))
+        };
+        let (invite, refusal) = calls(OUTSIDE, came);
+        assert!(invite.contains("History-Info: <sip:9@far.example?Reason=SIP%3Bcause%3D302>;index=1"), "{invite}");
+        assert_eq!(history(&invite), [";index=1", ";index=1.0", ";index=1.0.1;rc=1.0"], "{invite}");
+        assert_eq!(history(&refusal), [";index=1", ";index=1.0", ";index=1.0.1;rc=1.0"], "{refusal}");
+        assert!(
+            !invite.contains("cause%3D486") && refusal.contains("?Reason=SIP%3Bcause%3D486>;index=1.0.1"),
+            "{refusal}"
+        );
+        assert_eq!(refusal.matches("<sip:anonymous@anonymous.invalid").count(), 1, "where the device is: {refusal}");
+        let (invite, refusal) = calls(OUTSIDE, "Supported: histinfo\n");
+        assert_eq!((history(&invite).len(), history(&refusal).len()), (2, 2), "{invite}\n{refusal}");
+        // What is to be hidden is shown within the trust domain alone.
+        let hidden = format!("Privacy: history\n{came}");
+        let (invite, _) = calls(OUTSIDE, &hidden);
+        assert_eq!(invite.matches("<sip:anonymous@anonymous.invalid>;index=1.0").count(), 2, "{invite}");
+        let (invite, _) = calls(TRUSTS, &hidden);
+        assert!(!invite.contains("anonymous.invalid>;index") && invite.contains("history"), "{invite}");
+        // The control: who asks for nothing is told nothing, and his callee where the configuration says so.
+        let (invite, refusal) = calls(OUTSIDE, "");
+        assert_eq!((history(&invite).len(), history(&refusal).len()), (0, 0), "{invite}\n{refusal}");
+        let (invite, refusal) = calls(&format!("history = true\n{OUTSIDE}"), "");
+        assert_eq!((history(&invite).len(), history(&refusal).len()), (2, 0), "{invite}\n{refusal}");
+    }
+}
+
+#[test]
+fn robot_tells_where_a_call_has_been() {
+    let lines = "History-Info: <sip:9@b?Reason=SIP%3Bcause%3D302>;index=1, <sip:service@b>;index=1.1;mp=1\n";
+    let said = robot_tells(&[], lines);
+    let expected = r#""history":[{"causes":["SIP;cause=302"],"found":null,"index":"1","uri":"sip:9@b"},{"causes":[],"found":{"by":"mp","of":"1"},"index":"1.1","uri":"sip:service@b"}]"#;
+    assert!(said.contains(expected), "{said}");
+    assert!(!robot_tells(&[], "").contains("\"history\""));
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub(crate) fn fields(told: &Told) -> Vec<(&'static str, Value)> {
         let one = |one: &ua::Diverted| json!({ "by": one.by, "reason": one.reason });
         fields.push(("diverted", told.diverted.iter().map(one).collect()));
     }
+    fields.extend(history(told));
     if !told.alert.is_empty() {
         fields.push(("alert", json!(told.alert)));
     }
@@ -41,4 +42,12 @@ pub(crate) fn why(told: &Told) -> Vec<(&'static str, Value)> {
 fn data(told: &Told) -> Option<(&'static str, Value)> {
     let one = |one: &ua::UserData| json!({ "data": one.data, "purpose": one.purpose, "content": one.content, "encoding": one.encoding });
     (!told.user_to_user.is_empty()).then(|| ("user_to_user", told.user_to_user.iter().map(one).collect()))
+}
+
+fn history(told: &Told) -> Option<(&'static str, Value)> {
+    let one = |one: &ua::Station| {
+        let found = one.found.as_ref().map(|(found, of)| json!({ "by": found.as_str(), "of": of }));
+        json!({ "uri": one.uri, "index": one.index, "found": found, "causes": one.causes })
+    };
+    (!told.history.is_empty()).then(|| ("history", told.history.iter().map(one).collect()))
 }

@@ -83,6 +83,7 @@ pub struct Builder {
     reliable: bool,
     by_update: bool,
     transfers: bool,
+    history: bool,
     believed: Vec<Network>,
     packages: Vec<(String, String)>,
     info_packages: Option<Vec<String>>,
@@ -111,6 +112,7 @@ impl Builder {
             reliable: false,
             by_update: false,
             transfers: false,
+            history: false,
             believed: Vec::new(),
             packages: Vec::new(),
             info_packages: None,
@@ -219,6 +221,13 @@ impl Builder {
         self
     }
 
+    /// Asks those on the way of our calls to tell where they have been (histinfo, RFC 7044 section 6.1), and begins their history with whom we call. What comes back
+    /// stands in [`crate::Told::history`]. Where a call to us has been is told there in any case, and told back to callers who ask.
+    pub fn history(mut self) -> Self {
+        self.history = true;
+        self
+    }
+
     /// Believes who sends us requests from these addresses who a caller is (P-Asserted-Identity, RFC 3325): the proxies of our own network, as a rule. Nobody
     /// unless set, since everybody can write it (section 8). Where somebody is, calls are taken over with its word only ([`Builder::allow_transfer`]).
     pub fn believe(mut self, networks: impl IntoIterator<Item = Network>) -> Self {
@@ -292,7 +301,7 @@ impl Builder {
     /// [`BuildError`].
     pub async fn build(self) -> Result<Endpoint, BuildError> {
         let binds = self.addresses()?;
-        let capabilities = capabilities(self.session_timer.is_some(), self.transfers);
+        let capabilities = capabilities(self.session_timer.is_some(), self.transfers, self.history);
         let mut stack = stack(self.timers, self.user_agent, &capabilities);
         stack.session.timer = self.session_timer.unwrap_or_default();
         stack.info_packages = self.info_packages;
@@ -323,6 +332,7 @@ impl Builder {
         };
         let (packages, max_watchers) = (self.packages, self.max_watchers);
         let (silence, reliable, by_update, transfers) = (self.silence, self.reliable, self.by_update, self.transfers);
+        let history = self.history;
         let believed = self.believed;
         let (given, made) = oneshot::channel();
         let running = SipLoop::spawn(config, move |bound, _| {
@@ -341,6 +351,7 @@ impl Builder {
                 reliable,
                 by_update,
                 transfers,
+                history,
                 believed,
                 referrals: referred,
                 packages,
@@ -378,11 +389,12 @@ impl Endpoint {
     }
 }
 
-/// What an endpoint takes; session timers and transfers where they are wanted.
-fn capabilities(timed: bool, transfers: bool) -> Capabilities {
+/// What an endpoint takes; session timers, transfers and the history of calls where they are wanted.
+fn capabilities(timed: bool, transfers: bool, history: bool) -> Capabilities {
     use Method::{Ack, Bye, Cancel, Info, Invite, Message, Notify, Options, Prack, Refer, Subscribe, Update};
     let transferred: &[&str] = if transfers { &[REPLACES, JOIN, NO_REPORTS] } else { &[] };
-    let supported = [RELIABLE].iter().chain(timed.then_some(&TIMER)).chain(transferred);
+    let told = history.then_some(&sip::history::TAG);
+    let supported = [RELIABLE].iter().chain(timed.then_some(&TIMER)).chain(transferred).chain(told);
     Capabilities {
         allow: vec![Invite, Ack, Cancel, Bye, Options, Info, Update, Message, Prack, Notify, Refer, Subscribe],
         supported: supported.map(|&tag| tag.to_owned()).collect(),

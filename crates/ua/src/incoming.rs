@@ -101,8 +101,8 @@ impl IncomingCall {
         self.caller.display.as_deref()
     }
 
-    /// What the INVITE tells besides: who is asserted to call, what user tells user, who has diverted the call, and whether it wants to be answered
-    /// by itself.
+    /// What the INVITE tells besides: who is asserted to call, what user tells user, who has diverted the call and where it has been, and whether it wants
+    /// to be answered by itself.
     pub fn told(&self) -> &Told {
         &self.caller.told
     }

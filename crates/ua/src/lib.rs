@@ -105,6 +105,6 @@ pub use sip::{Timers, Transport};
 pub use sound::Audio;
 pub use state::ResourceState;
 pub use subscription::{SubscribeBuilder, Subscription, SubscriptionNews};
-pub use told::{Cause, Diverted, Told, UserData, Warned};
+pub use told::{Cause, Diverted, Found, Station, Told, UserData, Warned};
 pub use watcher::{EndReason, IncomingSubscription, Watcher, WatcherEnd, WatcherNews};
 pub use websocket::WebSocketUrl;

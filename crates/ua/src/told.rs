@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use sip::alert;
 use sip::header::{AlertInfo, Diversion, PAssertedIdentity, Reason, UserToUser, Warning};
+use sip::history;
 use sip::message::Headers;
 
 /// Most values of a kind that are told.
 const MOST: usize = 8;
 
-/// What a message tells of a call. Of each kind there are eight at most; what cannot be read is left out.
+/// What a message tells of a call. Of each kind there are eight at most, of a history 32; what cannot be read is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Told {
@@ -19,6 +20,10 @@ pub struct Told {
     pub asserted: Vec<String>,
     /// Who has diverted the call, the last one first (RFC 5806).
     pub diverted: Vec<Diverted>,
+    /// Where the call has been (RFC 7044), in the order of its indexes, that of our own address last as a rule. Who asks for it: [`crate::Builder::history`].
+    pub history: Vec<Station>,
+    /// Something is missing in there (RFC 7044 section 11): a hop that wrote none, or a branch that nobody has answered.
+    pub history_has_gaps: bool,
     /// What user tells user (RFC 7433).
     pub user_to_user: Vec<UserData>,
     /// How the callee is to be alerted (Alert-Info): URIs, among them `urn:alert:` of RFC 7462.
@@ -39,6 +44,63 @@ pub struct Diverted {
     pub by: String,
     /// `unconditional`, `user-busy`, `no-answer`, ...; `unknown` when nothing is said.
     pub reason: String,
+}
+
+/// A URI that a call was for (RFC 7044 section 5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Station {
+    /// The URI; `sip:anonymous@anonymous.invalid` where others are not to know it.
+    pub uri: String,
+    /// Its place in the tree of copies, `1.2.1`; empty where it says none.
+    pub index: String,
+    /// How it was found, and the index of what led there.
+    pub found: Option<(Found, String)>,
+    /// Why the call went on from here, as values of Reason (RFC 3326): `SIP;cause=486`.
+    pub causes: Vec<String>,
+}
+
+/// How the target of a call was found (RFC 7044 section 10.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// `rc`: another address of the same user.
+    SameUser,
+    /// `mp`: another user, by a forwarding for instance.
+    OtherUser,
+    /// `np`: it has not changed.
+    Unchanged,
+}
+
+impl Found {
+    /// As History-Info has it: `rc`, `mp` or `np`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SameUser => "rc",
+            Self::OtherUser => "mp",
+            Self::Unchanged => "np",
+        }
+    }
+}
+
+impl From<history::Mechanism> for Found {
+    fn from(mechanism: history::Mechanism) -> Self {
+        match mechanism {
+            history::Mechanism::SameUser => Self::SameUser,
+            history::Mechanism::OtherUser => Self::OtherUser,
+            history::Mechanism::Unchanged => Self::Unchanged,
+        }
+    }
+}
+
+impl Station {
+    fn of(entry: &history::Entry) -> Self {
+        Self {
+            uri: entry.uri().to_owned(),
+            index: entry.index().map(ToString::to_string).unwrap_or_default(),
+            found: entry.target().map(|(mechanism, of)| (mechanism.into(), of.to_string())),
+            causes: entry.reasons().take(MOST).collect(),
+        }
+    }
 }
 
 /// What user tells user (RFC 7433 section 4.1).
@@ -112,7 +174,7 @@ impl Told {
         told
     }
 
-    /// What a response, or a request that ends something, tells: causes, warnings, and what user tells user.
+    /// What a response, or a request that ends something, tells: causes, warnings, where the call has been, and what user tells user.
     pub fn why(headers: &Headers) -> Self {
         let mut told = Self::default();
         told.learn_why(headers);
@@ -120,6 +182,9 @@ impl Told {
     }
 
     fn learn_why(&mut self, headers: &Headers) {
+        let entries = history::entries(headers);
+        self.history_has_gaps = history::has_gaps(&entries);
+        self.history = entries.iter().map(Station::of).collect();
         let causes = headers.list::<Reason<'_>>().flatten().map(|one| Cause {
             protocol: one.protocol.to_owned(),
             code: one.cause(),

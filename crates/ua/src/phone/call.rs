@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use media::{Agreed, CallMedia, Key, StreamSettings};
 use net::media::PortPair;
+use sip::message::Lines;
 use sip::uas::Reliability;
 use sip::{AlarmId, SessionId, Time};
 use tokio::sync::{mpsc, oneshot};
@@ -106,6 +107,8 @@ pub(super) struct Ringing {
     /// What the caller's INVITE says of reliable provisional responses.
     pub(super) reliability: Reliability,
     pub(super) said: Said,
+    /// Where it has been, for each response (RFC 7044 section 9.4).
+    pub(super) past: Lines,
 }
 
 /// Which description of ours was sent in a reliable provisional response (RFC 3262 section 5): the 200 has none then.

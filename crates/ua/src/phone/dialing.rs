@@ -1,6 +1,7 @@
 //! Calls we place, from the INVITE to its answer (RFC 3261 section 13.2).
 
 use media::{Agreed, Key};
+use sip::history::{History, Most};
 use sip::invite::Refusal;
 use sip::message::{Body, HeaderId, Lines, Method, Response, StatusCode};
 use sip::{DialogId, Draft, SessionId, Turn};
@@ -35,6 +36,9 @@ impl Phone {
         draft.credentials = dial.credentials;
         draft.contact = dial.contact;
         draft.lines = lines;
+        if self.parts.history {
+            draft.lines.extend(&History::begin(&peer, Most::default()).lines(None, true));
+        }
         if !dial.late_offer {
             draft.body = match media.offer() {
                 Ok(offer) => Some(Body::sdp(offer)),

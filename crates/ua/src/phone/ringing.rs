@@ -2,6 +2,7 @@
 
 use media::Key;
 use sdp::NegotiationState;
+use sip::history::{self, History, Most};
 use sip::message::{Body, HeaderId, Lines, Request, StatusCode};
 use sip::uas::{self, Reliability};
 use sip::{ContactSpec, Origin, Reply, ServerTx, SessionId, Turn};
@@ -72,7 +73,8 @@ impl Phone {
         let caller = Caller::of(request, origin, &self.parts.believed);
         let sound = Sound::new(media, ports, self.parts.media.key());
         let reliability = Reliability::of(request.headers());
-        let stage = Stage::Ringing(Ringing { description, accepting: None, reliability, said: Said::Nothing });
+        let past = past(request);
+        let stage = Stage::Ringing(Ringing { description, accepting: None, reliability, said: Said::Nothing, past });
         let peer = caller.from.clone();
         self.sessions.insert(session, key);
         self.calls
@@ -98,6 +100,7 @@ impl Phone {
         let reliably = required || wanted && ringing.reliability == Reliability::Supported;
         let mut reply = Reply::new(if early { StatusCode::SESSION_PROGRESS } else { StatusCode::RINGING });
         reply.reliable = wanted;
+        reply.lines.extend(&ringing.past);
         let mut agreed = None;
         match (&ringing.description, ringing.said) {
             (Some(description), Said::Nothing) if early => {
@@ -173,6 +176,7 @@ impl Phone {
             }
         };
         let mut response = Reply::new(StatusCode::OK).lines(lines);
+        response.lines.extend(&ringing.past);
         response.body = body.map(Body::sdp);
         if turn.answer(call.session, response).is_err() {
             return tell(reply, Err(CallError::CallerGone));
@@ -242,4 +246,13 @@ impl Phone {
         let reason = reason.map_or_else(|| "Request Terminated".to_owned(), |text| text.into_owned());
         self.over(key, EndedBy::Peer, StatusCode::REQUEST_TERMINATED, reason, turn);
     }
+}
+
+/// Where an INVITE has been, as its responses tell it (RFC 7044 section 9.4); nothing where its caller has not asked.
+fn past(request: &Request) -> Lines {
+    let headers = request.headers();
+    let uri = request.uri().ok().filter(|_| history::is_wanted(headers));
+    // We are responsible for no domain.
+    let history = uri.and_then(|uri| History::of(headers, &uri, Most::default(), false, |_| false));
+    history.map(|history| history.lines(None, true)).unwrap_or_default()
 }

@@ -90,9 +90,10 @@ impl Phone {
             _ => StatusCode::OK,
         };
         let told = match (&call.stage, &reason) {
-            (Stage::Ringing(Ringing { accepting: None, .. }), Some(text)) => {
-                turn.answer(session, Reply::new(shown).reason(text.replace(char::is_control, " ")))
+            (Stage::Ringing(Ringing { accepting: None, past, .. }), Some(text)) => {
+                turn.answer(session, Reply::new(shown).reason(text.replace(char::is_control, " ")).lines(past.clone()))
             }
+            (Stage::Ringing(Ringing { accepting: None, past, .. }), None) => turn.hangup(session, code, past.clone()),
             (_, reason) => turn.hangup(session, code, reason.as_deref().map(because).unwrap_or_default()),
         };
         if let Err(error) = told {

@@ -43,6 +43,8 @@ pub(crate) struct Parts {
     pub(crate) by_update: bool,
     /// The other side may have us call somebody else, or somebody else take its place.
     pub(crate) transfers: bool,
+    /// Calls of ours ask where they have been (RFC 7044).
+    pub(crate) history: bool,
     /// Who may say who a caller is (RFC 3325).
     pub(crate) believed: Vec<net::Network>,
     pub(crate) referrals: mpsc::Sender<Referral>,

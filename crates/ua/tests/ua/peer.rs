@@ -2,6 +2,7 @@
 
 mod credentials;
 mod early;
+mod history;
 mod sentences;
 mod timers;
 mod transfers;

@@ -85,8 +85,8 @@ impl Robot {
 
     /// What an INVITE tells besides who calls whom; most tell nothing, and cost nothing.
     fn told(&self, request: &Request, origin: &Origin) -> Option<Box<ua::Told>> {
-        use HeaderId::{AlertInfo, AnswerMode, CallInfo, Diversion, PAssertedIdentity, UserToUser};
-        let tells = [PAssertedIdentity, Diversion, UserToUser, AlertInfo, CallInfo, AnswerMode];
+        use HeaderId::{AlertInfo, AnswerMode, CallInfo, Diversion, HistoryInfo, PAssertedIdentity, UserToUser};
+        let tells = [PAssertedIdentity, Diversion, HistoryInfo, UserToUser, AlertInfo, CallInfo, AnswerMode];
         let headers = request.headers();
         let believed =
             || self.conduct.believed.iter().any(|network| network.contains(origin.remote.ip().to_canonical()));
