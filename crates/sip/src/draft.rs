@@ -25,6 +25,9 @@ pub struct Draft {
     pub routes: Vec<String>,
     /// What stands in Contact.
     pub contact: ContactSpec,
+    /// A [`ContactSpec::Auto`] is a `sips` URI whatever the Request-URI says: in a dialog that began by `sips` (RFC 3261 section 12.2.1.1, RFC 5630
+    /// section 5.1.1.2). False at first.
+    pub secure: bool,
     /// Further header lines.
     pub lines: Lines,
     /// The body.
@@ -52,6 +55,7 @@ impl Draft {
             cseq: 1,
             routes: Vec::new(),
             contact: ContactSpec::None,
+            secure: false,
             lines: Lines::default(),
             body: None,
             hop: Hop::Auto,

@@ -264,6 +264,7 @@ pub(crate) fn within(dialog: &Dialog, method: Method, cseq: Option<u32>) -> Resu
     draft.routes = dialog.routes().map(str::to_owned).collect();
     if refreshes_target(&draft.method) {
         draft.contact = dialog.contact();
+        draft.secure = dialog.is_secure();
     }
     match dialog.path() {
         Some(path) => draft.hop = Hop::Path(path),

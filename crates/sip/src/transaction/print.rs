@@ -72,7 +72,7 @@ pub(super) fn contact(writer: &mut Writer, spec: &ContactSpec, path: &Path, secu
     }
 }
 
-/// Whether the Contact of a request is a `sips` URI: where the Request-URI or the first Route is one (RFC 3261 section 8.1.1.8).
+/// Whether the Contact of a request is a `sips` URI for what it is sent to: where the Request-URI or the first Route is one (RFC 3261 section 8.1.1.8).
 pub(crate) fn is_secure(uri: &str, routes: &[String]) -> bool {
     let is_sips = |uri: &str| uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
     is_sips(uri) || routes.first().is_some_and(|first| is_sips(route::uri_of(first)))
@@ -115,7 +115,7 @@ pub(super) fn request(draft: &Draft, this: &Try<'_>, config: &Config) -> Bytes {
     writer.line(HeaderId::To, &draft.to);
     writer.line(HeaderId::CallId, &draft.call_id);
     writer.line(HeaderId::CSeq, format_args!("{} {}", this.cseq, draft.method));
-    contact(&mut writer, &draft.contact, this.path, is_secure(this.uri, this.routes));
+    contact(&mut writer, &draft.contact, this.path, draft.secure || is_secure(this.uri, this.routes));
     for (proxy, value) in this.authorization {
         writer.line(if *proxy { HeaderId::ProxyAuthorization } else { HeaderId::Authorization }, value);
     }

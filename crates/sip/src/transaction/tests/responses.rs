@@ -1,4 +1,6 @@
 use super::*;
+use crate::dialog::{self, Dialog, Phase, Record};
+use crate::invite::making;
 
 /// Sends OPTIONS with the given Via from `source`, answers 200, and gives path and Via of the answer.
 fn answered(config: Config, transport: Transport, via: &str, source: &str) -> (Path, String) {
@@ -274,6 +276,40 @@ fn rfc3261_8_1_1_8_contact_is_sips_where_the_request_uri_or_the_first_route_is()
         bench.turn(|turn| turn.send_request(draft)).expect("sent");
         let contact = if sips { "<sips:alice@192.0.2.1:5060>" } else { "<sip:alice@192.0.2.1:5060;transport=tls>" };
         assert_eq!(bench.last().value(HeaderId::Contact), contact, "{uri} {routes:?}");
+    }
+}
+
+/// What the peer names as his target meanwhile makes no difference.
+#[test]
+fn rfc3261_12_2_1_1_contact_in_a_dialog_that_began_by_sips_stays_sips() {
+    for (secure, target, expected) in [
+        (true, "sip:bob@192.0.2.2;transport=tls", "<sips:alice@192.0.2.1:5060>"),
+        (true, "sips:bob@192.0.2.2", "<sips:alice@192.0.2.1:5060>"),
+        (false, "sip:bob@192.0.2.2;transport=tls", "<sip:alice@192.0.2.1:5060;transport=tls>"),
+    ] {
+        for method in [Method::Invite, Method::Update, Method::Subscribe, Method::Notify, Method::Refer] {
+            let dialog = Dialog::from_record(&Record {
+                call_id: "call-1".to_owned(),
+                local: "<sip:alice@192.0.2.1>".to_owned(),
+                local_tag: "a1".to_owned(),
+                remote: "<sip:bob@192.0.2.2>".to_owned(),
+                remote_tag: "b1".to_owned(),
+                remote_target: target.to_owned(),
+                contact: ContactSpec::Auto { user: Some("alice".to_owned()), params: String::new() },
+                routes: Vec::new(),
+                local_cseq: 1,
+                remote_cseq: None,
+                role: dialog::Role::Caller,
+                phase: Phase::Confirmed,
+                secure,
+                path: Some(path(Transport::Tls, 2)),
+            })
+            .expect("a dialog");
+            let mut bench = Bench::new();
+            let draft = making::within(&dialog, method.clone(), None).expect("a request");
+            bench.turn(|turn| turn.send_request(draft)).expect("sent");
+            assert_eq!(bench.last().value(HeaderId::Contact), expected, "{method} {target}");
+        }
     }
 }
 
