@@ -567,8 +567,8 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// A connection was there, and the peer may have read the request: UDP, which was the way out where TCP is refused, would bring it there
-    /// a second time under another branch (RFC 3261 sections 18.1.1 and 8.2.2.2).
+    /// UDP, which was the way out where TCP is refused, is none any more (RFC 3261 section 18.1.1). A connection was there: the peer may have read the request,
+    /// and would get it a second time under another branch (section 8.2.2.2). Or too much waits to be sent by it: what is large goes by what controls congestion.
     pub(super) fn outgoing_takes_tcp(&mut self, id: Id) {
         if let Some(outgoing) = self.stack.outgoing.get_mut(id)
             && outgoing.by_tcp == ByTcp::Asked

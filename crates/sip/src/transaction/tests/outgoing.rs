@@ -318,6 +318,22 @@ fn rfc3261_18_1_1_what_a_connection_may_have_carried_does_not_come_by_udp_too() 
 }
 
 #[test]
+fn rfc3261_18_1_1_what_finds_the_queue_of_a_connection_full_does_not_go_by_udp_instead() {
+    let mut bench = Bench::new();
+    large(&mut bench, 2_000);
+    routes(&mut bench, &[path(UDP, 2)]);
+    routes(&mut bench, &[path(TCP, 2), path(TCP, 3)]);
+    for host in [2, 3] {
+        assert_eq!(bench.last().path, path(TCP, host));
+        let id = bench.last().id;
+        bench.turn(|turn| turn.unsent(id, SendError::NoBuffer));
+    }
+    assert_eq!(bench.sent.len(), 2, "nothing by UDP");
+    assert_eq!(bench.took().last().map(String::as_str), Some("0.000 failed Transport(NoBuffer)"));
+    bench.ends_empty();
+}
+
+#[test]
 fn rfc3261_18_1_1_without_tcp_large_requests_go_by_udp() {
     for answer in [Answer::None, Answer::Failed("refused".to_owned()), Answer::TimedOut] {
         let mut bench = Bench::new();
