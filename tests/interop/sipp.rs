@@ -71,10 +71,12 @@ pub(crate) fn calls_robot(scenario: &str, of_sipp: &[&str], of_robot: &[&str]) -
     (robot, code, output)
 }
 
-/// One call of `offhook call` to SIPp with this scenario: how ours ended, and whether SIPp saw what its scenario says.
+/// One call of `offhook call` to SIPp with this scenario: how ours ended, and whether SIPp saw what its scenario says. `SIPP` in an argument is SIPp's address.
 pub(crate) fn called(scenario: &str, of_sipp: &[&str], arguments: &[&str]) -> ((i32, String), (i32, String)) {
     let (phone, address) = waits(scenario, &[&["-m", "1"], of_sipp].concat());
     let call = ["call", &format!("sip:1002@{address}"), "--sip", "127.0.0.1:0"];
-    let ours = offhook::start(&[&call, arguments].concat()).finish();
+    let arguments: Vec<String> = arguments.iter().map(|one| one.replace("SIPP", &address)).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let ours = offhook::start(&[&call[..], &arguments[..]].concat()).finish();
     (ours, phone.finish())
 }

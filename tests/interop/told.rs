@@ -230,7 +230,8 @@ fn sipp_is_told_by_call_what_its_options_say() {
     let answer = told_by_call(&["--auto-answer=3"]);
     let line = answer.lines().find(|line| line.starts_with("Call-Info: <")).unwrap();
     assert!(line.ends_with(">;answer-after=3"), "{answer}");
-    let prefers = told_by_call(&["--prefer", "sip:7@b", "--privacy", "none"]);
+    let account = ["--account", "sip:1001@SIPP", "--no-register"];
+    let prefers = told_by_call(&[&account[..], &["--prefer", "sip:7@b", "--privacy", "none"]].concat());
     assert!(prefers.contains("P-Preferred-Identity: <sip:7@b>") && !prefers.contains("Anonymous"), "{prefers}");
     let plain = told_by_call(&[]);
     for one in ["Privacy", "User-to-User", "Call-Info", "P-Preferred-Identity"] {

@@ -345,8 +345,8 @@ pub(crate) struct Call {
     /// Ask those on the way to hide this: none, or id, user, header, session, history, with semicolons between them (Privacy).
     #[arg(long, value_name = "WORDS", conflicts_with = "anonymous")]
     pub(crate) privacy: Option<String>,
-    /// Be known by this address of ours (P-Preferred-Identity), where the server knows it as ours.
-    #[arg(long, value_name = "URI")]
+    /// Be known by this address of ours (P-Preferred-Identity), where the account's server knows it as ours: it is told to nobody else.
+    #[arg(long, value_name = "URI", requires = "account")]
     pub(crate) prefer: Option<String>,
     /// Tell the user at the other end this (User-to-User): hexadecimal digits, or "TEXT";encoding=NAME, with ;purpose=NAME where it is for another
     /// application than ISDN's.

@@ -66,7 +66,7 @@ impl Switch {
             Err(offline) => return Some(*offline),
         };
         let targets = target::wanted(&message.request, targets);
-        let is_trusted = |target: &Target| self.config.trust.has_user(&name) || self.config.trust.reaches(target);
+        let is_trusted = |target: &Target| self.config.trust.reaches(self.config.trust.has_user(&name), target);
         let along = |target: Target, mut copy: Draft| {
             caller.introduce(is_trusted(&target), &mut copy.lines);
             copy.by_streams = target.is_by_stream();

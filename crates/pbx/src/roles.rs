@@ -218,7 +218,7 @@ impl Switch {
         let devices = target::of_request(self.only(&uri, devices), uri.is_secure())?;
         // A temporary address of an instance does not say whose it is.
         let user = self.config.trust.has_user(&self.user_of(&self.number_of(&uri).unwrap_or_default()));
-        let trusts = |device: &Target| user || self.config.trust.reaches(device);
+        let trusts = |device: &Target| self.config.trust.reaches(user, device);
         let devices = target::wanted(request, devices);
         let devices = match role {
             Role::Stateless => {

@@ -200,6 +200,17 @@ impl Target {
             (Hop::Auto, None) => self.uri.as_uri().leads_to().ok()?.ip(),
         }
     }
+
+    /// Whether nothing but TLS leads to its next hop.
+    pub(crate) fn is_by_tls(&self) -> bool {
+        let says = |uri: &Uri<'_>| uri.is_secure() || uri.transport().is_some_and(|by| by.eq_ignore_ascii_case("tls"));
+        match (&self.hop, self.routes.first()) {
+            (Hop::Path(path), _) => path.transport.is_secured(),
+            (Hop::Uri(uri), _) => says(&uri.as_uri()),
+            (Hop::Auto, Some(route)) => Uri::parse(sip::route::uri_of(route)).is_ok_and(|uri| says(&uri)),
+            (Hop::Auto, None) => says(&self.uri.as_uri()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -32,9 +32,18 @@ impl Trust {
         self.users.iter().any(|user| user == name)
     }
 
-    /// Whether a request to a target goes to somebody of it: by the address of the next hop. A name may lead anywhere.
-    pub(crate) fn reaches(&self, target: &Target) -> bool {
-        !self.networks.is_empty() && target.next_hop().is_some_and(|host| self.has(host))
+    /// Whether what a request of this user says of its caller is believed.
+    fn believes(&self, origin: &Origin, user: &str) -> bool {
+        !self.is_empty()
+            && (!self.tls || origin.transport.is_secured())
+            && (self.has(origin.remote.ip()) || self.has_user(user))
+    }
+
+    /// Whether a request to a target goes to somebody of it: to a device of such a user (`user`), or by the address of the next hop. A name may lead
+    /// anywhere.
+    pub(crate) fn reaches(&self, user: bool, target: &Target) -> bool {
+        let by_address = || !self.networks.is_empty() && target.next_hop().is_some_and(|host| self.has(host));
+        (user || by_address()) && (!self.tls || target.is_by_tls())
     }
 }
 
@@ -87,8 +96,7 @@ impl Caller {
 impl Switch {
     /// Whether what a request of this user says of its caller is believed.
     pub(crate) fn believes(&self, origin: &Origin, user: &str) -> bool {
-        let trust = &self.config.trust;
-        !trust.is_empty() && (trust.has(origin.remote.ip()) || trust.has_user(user))
+        self.config.trust.believes(origin, user)
     }
 
     /// Refuses who rather does not call or write than without a kind of privacy that we do not know (RFC 3323 section 5). All others are given: we write
@@ -176,12 +184,11 @@ impl Switch {
 
     /// Who vouches for a request that we pass on as a proxy; `place`: the user who has proved to have sent it.
     pub(crate) fn vouched(&self, request: &Request, origin: &Origin, place: Option<usize>) -> Vouched {
-        let trust = &self.config.trust;
-        if trust.is_empty() {
+        if self.config.trust.is_empty() {
             return Vouched::Nobody;
         }
         let name = place.and_then(|place| self.accounts.at(place)).map(|known| known.name.clone());
-        if trust.has(origin.remote.ip()) || name.as_deref().is_some_and(|name| trust.has_user(name)) {
+        if self.believes(origin, name.as_deref().unwrap_or_default()) {
             return Vouched::Peer;
         }
         let value = name.and_then(|name| {
@@ -207,7 +214,7 @@ impl Switch {
             owner: None,
             flows: Vec::new(),
         };
-        self.config.trust.reaches(&target)
+        self.config.trust.reaches(false, &target)
     }
 }
 

@@ -241,6 +241,7 @@ impl Account {
         let display = config.display.as_ref().map(|name| format!("{} ", Quote(name))).unwrap_or_default();
         let identity = Identity {
             from: format!("{display}<{aor}>"),
+            aor: Some(aor.clone()),
             user: aor.as_uri().user().map(str::to_owned),
             routes: proxy.into_iter().map(request::route).collect(),
             hop: config.websocket.as_ref().map_or(Hop::Auto, WebSocketUrl::as_hop),

@@ -25,6 +25,9 @@ use crate::sound::Audio;
 /// Provisional responses that may wait to be read.
 const PROGRESS: usize = 16;
 
+/// RFC 3325 section 6.
+const UNTRUSTED: &str = "by which address we prefer to be known is told to a server of the account alone: expected an account, and a call by its proxy or to its domain";
+
 /// A call to be placed. Await it for the answer, or [`start`](Self::start) it to watch it ring.
 #[must_use = "a call is placed when it is awaited or started"]
 pub struct OutgoingBuilder {
@@ -35,13 +38,16 @@ pub struct OutgoingBuilder {
     bad: Option<String>,
     ring_for: Duration,
     late_offer: bool,
+    /// What it says is for a server of the account's alone.
+    confides: bool,
     owed: Option<Owed>,
 }
 
 impl OutgoingBuilder {
     pub(crate) fn new(link: Link, uri: String, identity: Identity) -> Self {
         let ring_for = Duration::from_secs(180);
-        Self { link, uri, identity, lines: Lines::new(), bad: None, ring_for, late_offer: false, owed: None }
+        let (lines, late_offer, confides) = (Lines::new(), false, false);
+        Self { link, uri, identity, lines, bad: None, ring_for, late_offer, confides, owed: None }
     }
 
     /// A call that somebody wants who is told how it goes.
@@ -94,8 +100,10 @@ impl OutgoingBuilder {
         self.header(HeaderId::Privacy.name(), words)
     }
 
-    /// By which of our addresses we want to be known (P-Preferred-Identity, RFC 3325 section 6): for a server that we trust.
-    pub fn preferred_identity(self, address: &str) -> Self {
+    /// By which of our addresses we want to be known (P-Preferred-Identity, RFC 3325 section 6). That is for a server that we trust: a call that goes by no
+    /// proxy, WebSocket or route of its account, nor to the domain of its address, is [`CallError::BadText`].
+    pub fn preferred_identity(mut self, address: &str) -> Self {
+        self.confides = true;
         let address = if address.contains('<') { address.to_owned() } else { format!("<{address}>") };
         self.header(HeaderId::PPreferredIdentity.name(), &address)
     }
@@ -131,6 +139,9 @@ impl OutgoingBuilder {
         }
         let (link, identity) = (self.link, self.identity);
         let uri = request::target(&self.uri, &Method::Invite)?;
+        if self.confides && !identity.goes_to_own_server(&uri) {
+            return Err(CallError::BadText { why: UNTRUSTED.to_owned() });
+        }
         let here = request::here(&link.place, &request::next_hop(&uri, &identity)).await;
         let (media, ports) = link.place.open(here)?;
         let key = link.media.key();

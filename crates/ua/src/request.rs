@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use net::Sources;
 use sip::digest::Credentials;
+use sip::invite::is_at_domain_of;
 use sip::message::header::ContentType;
 use sip::message::{Body, Headers, Lines, Method, UriBuf};
 use sip::register::Way;
@@ -22,6 +23,8 @@ use crate::registration::Flow;
 pub(crate) struct Identity {
     /// From, without tag; empty: our own address.
     pub(crate) from: String,
+    /// The address of record of an account.
+    pub(crate) aor: Option<UriBuf>,
     pub(crate) user: Option<String>,
     pub(crate) routes: Vec<String>,
     /// Where everything goes first though no route says so.
@@ -61,6 +64,12 @@ impl Identity {
     /// Whether all goes by a server of ours first.
     pub(crate) fn has_own_way(&self) -> bool {
         !self.routes.is_empty() || !matches!(self.hop, Hop::Auto)
+    }
+
+    /// Whether what is sent to this address goes to a server of the account's, by whatever way.
+    pub(crate) fn goes_to_own_server(&self, target: &UriBuf) -> bool {
+        let is_own = |aor: &UriBuf| is_at_domain_of(&target.as_uri(), &aor.as_uri());
+        self.has_own_way() || self.aor.as_ref().is_some_and(is_own)
     }
 
     /// The From value for a request that leaves from `here`.

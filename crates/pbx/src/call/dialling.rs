@@ -127,7 +127,7 @@ impl Switch {
             }
         };
         let offer = line.offer().map_err(|_| NotCalled::Impossible)?;
-        let trusted = letter.trusted || self.config.trust.reaches(&target);
+        let trusted = self.config.trust.reaches(letter.trusted, &target);
         let mut draft = Draft::new(Method::Invite, target.uri);
         draft.from.clone_from(&letter.caller.from);
         draft.to.clone_from(&letter.to);

@@ -94,6 +94,7 @@
 //! [trust]                         # whose word for who calls counts, and who may know it (RFC 3325): nobody by default
 //! networks = ["192.0.2.0/24"]     # addresses that requests come from and go to: gateways, other proxies; at most 64
 //! users = ["gateway"]             # users whose devices are gateways: they may write anybody into From; at most 64
+//! tls = true                      # over TLS alone; absent: false, for networks in which nobody else listens
 //!
 //! [limits]
 //! calls = 1000

@@ -285,7 +285,7 @@ dns = { servers = ["127.0.0.1:5353", "::1"], timeout_ms = 100 }
 tls = { certificate = "own.pem", key = "key.pem", client_ca = "devices.pem", client_required = true, reuse_connections = true, ca = "ca.pem" }
 websocket = { origins = ["https://phone.example.com", "http://localhost:3000"] }
 sip = { t1_ms = 1000, t2_ms = 1001, t4_ms = 1002, rest_ms = 1, dscp = "24", proxies = ["10.0.0.0/8", "::1"], session_timer_secs = 300, session_timer_min_secs = 200, overload_control = true }
-trust = { networks = ["192.0.2.0/24"], users = ["gateway"] }
+trust = { networks = ["192.0.2.0/24"], users = ["gateway"], tls = true }
 limits = { calls = 1, calls_per_user = 2, registrations = 3, contacts_per_user = 4, users = 5, connections = 5, connections_per_address = 7, handshakes = 8, unfinished_octets = 9, idle_secs = 14, handshake_secs = 15, message_secs = 16, message_octets = 70000, overloaded_servers = 17, retry_after_secs = 6 }
 "#;
 

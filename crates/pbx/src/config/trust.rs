@@ -18,11 +18,17 @@ pub struct Trust {
     pub networks: Vec<Network>,
     /// The devices of these users.
     pub users: Vec<String>,
+    /// Over TLS alone: what comes over anything else is not believed, and over nothing else it is told who does not want to be known (RFC 3325 section 12).
+    /// False by default: for networks in which nobody else listens.
+    pub tls: bool,
 }
 
 impl Config {
     pub(super) fn read_trust(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
-        section.only(&["networks", "users"])?;
+        section.only(&["networks", "users", "tls"])?;
+        if let Some(entry) = section.get("tls") {
+            self.trust.tls = entry.flag()?;
+        }
         if let Some(entry) = section.get("networks") {
             let read = |(text, entry): (String, Entry<'_>)| {
                 Network::read(&text)
@@ -51,6 +57,7 @@ impl Config {
         let networks = self.trust.networks.iter().map(ToString::to_string).collect();
         table.insert("networks".to_owned(), texts(networks));
         table.insert("users".to_owned(), texts(self.trust.users.clone()));
+        table.insert("tls".to_owned(), self.trust.tls.into());
         top.insert("trust".to_owned(), table.into());
     }
 }

@@ -3,6 +3,7 @@
 use sip::{FlowId, Path};
 
 use super::*;
+use crate::config::Trust;
 
 fn target(uri: &str, transport: Option<Transport>) -> Target {
     let address = "192.0.2.1:5061".parse().unwrap();
@@ -124,6 +125,30 @@ fn rfc3325_5_each_flow_of_a_device_is_trusted_or_not_by_where_it_leads() {
     assert_eq!(trusted(&second), (false, vec![true, false]));
     assert_eq!(trusted(&|_| true), (true, vec![true, true]), "whose user is trusted by all of them");
     assert_eq!(trusted(&|_| false), (false, vec![false, false]));
+}
+
+#[test]
+fn rfc3325_12_over_tls_alone_means_that_nothing_else_leads_there() {
+    let networks = vec![net::Network::read("192.0.2.0/24").unwrap()];
+    let [open, closed] = [false, true].map(|tls| Trust { networks: networks.clone(), tls, ..Trust::default() });
+    let behind = |route: &str| Target { routes: vec![route.to_owned()], ..target("sips:a@192.0.2.1", None) };
+    let by = |proxy: &str| Target { hop: Hop::Uri(proxy.parse().unwrap()), ..target("sips:a@192.0.2.1", None) };
+    for (target, is_safe) in [
+        (target("sip:a@h", Some(Transport::Tls)), true),
+        (target("sip:a@h", Some(Transport::Wss)), true),
+        (target("sips:a@h", Some(Transport::Udp)), false),
+        (target("sips:a@192.0.2.1", None), true),
+        (target("sip:a@192.0.2.1;transport=TLS", None), true),
+        (target("sip:a@192.0.2.1", None), false),
+        (behind("<sips:192.0.2.2;lr>"), true),
+        (behind("<sip:192.0.2.2;transport=tls;lr>"), true),
+        (behind("<sip:192.0.2.2;lr>"), false),
+        (by("sips:192.0.2.3"), true),
+        (by("sip:192.0.2.3;transport=tcp"), false),
+    ] {
+        assert!(open.reaches(false, &target), "{target:?}");
+        assert_eq!((closed.reaches(false, &target), closed.reaches(true, &target)), (is_safe, is_safe), "{target:?}");
+    }
 }
 
 #[test]

@@ -333,6 +333,24 @@ fn rfc3325_5_a_callee_is_asserted_to_be_somebody_by_whom_we_trust_alone() {
     }
 }
 
+/// The telephones here come by UDP.
+#[test]
+fn rfc3325_12_where_trust_is_over_tls_alone_nothing_else_is_believed_or_told() {
+    for role in [Role::Pbx, Role::Proxy] {
+        for tls in [false, true] {
+            let over = || {
+                let mut config = trusting(role, &["1003"]);
+                config.trust.tls = tls;
+                config
+            };
+            let (asserted, _, _) = told(over(), ("1001", "1001"), "1003", "Privacy: id\r\n");
+            assert_eq!(asserted.is_empty(), tls, "{role:?}: {asserted:?}");
+            let (asserted, _, _) = told(over(), ("1003", "1003"), "1002", BOSS);
+            assert_eq!(asserted == ["<sip:boss@127.0.0.1>"], !tls, "{role:?}: {asserted:?}");
+        }
+    }
+}
+
 /// What a proxy passes on as it came from whom it trusts.
 const ASSERTS: &str = "P-Asserted-Identity: <sip:1001@127.0.0.1>\r\nPrivacy: id\r\n";
 

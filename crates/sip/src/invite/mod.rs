@@ -68,7 +68,7 @@ pub(crate) use in_dialog::{on_request, on_responded, on_unanswered};
 pub(crate) use making::has_dialog;
 pub use moving::Released;
 pub use named::{JOIN, Named, NamedDialog, REPLACES};
-pub use referral::{NO_REPORTS, Referral, resubscribed};
+pub use referral::{NO_REPORTS, Referral, is_at_domain_of, resubscribed};
 pub(crate) use session_ids::{sign, sign_answer};
 pub(crate) use session_timer::{Asked, asked};
 pub use session_timer::{Lasting, SessionTimer};

@@ -55,14 +55,18 @@ impl Referral {
     /// Whether a call to the address goes to the domain of this address of record, without a proxy before it: then it may carry the credentials of that
     /// account. Anywhere else whoever the address names could ask for a proof of the password, under a realm of its choice.
     pub fn is_at_domain_of(&self, aor: &Uri<'_>) -> bool {
-        let (target, port) =
-            (self.uri.as_uri(), |uri: &Uri<'_>| uri.port().unwrap_or(if is_secured(uri) { 5061 } else { 5060 }));
-        target.is_sip()
-            && target.params().get("maddr").is_none()
-            && target.host_text().eq_ignore_ascii_case(aor.host_text())
-            && (is_secured(&target) || !is_secured(aor))
-            && (target.port() == aor.port() || port(&target) == port(aor))
+        is_at_domain_of(&self.uri.as_uri(), aor)
     }
+}
+
+/// Whether what is sent to this target, without a proxy before it, goes to the domain of this address of record, and no less safely.
+pub fn is_at_domain_of(target: &Uri<'_>, aor: &Uri<'_>) -> bool {
+    let port = |uri: &Uri<'_>| uri.port().unwrap_or(if is_secured(uri) { 5061 } else { 5060 });
+    target.is_sip()
+        && target.params().get("maddr").is_none()
+        && target.host_text().eq_ignore_ascii_case(aor.host_text())
+        && (is_secured(target) || !is_secured(aor))
+        && (target.port() == aor.port() || port(target) == port(aor))
 }
 
 /// Whether nobody on the way to its host can listen.

@@ -185,6 +185,37 @@ async fn rfc3261_20_20_the_display_name_of_a_caller_is_told_where_he_gives_one()
 }
 
 #[tokio::test]
+async fn rfc3325_6_by_which_address_we_prefer_to_be_known_is_told_to_a_server_of_the_account_alone() {
+    let wire = Wire::default();
+    let alice = wire.tap(builder()).build().await.unwrap();
+    let bob = builder().build().await.unwrap();
+    let uri = bob.uri("bob").unwrap();
+    let (of_bobs, elsewhere) = (uri.replace("bob@", "alice@"), "sip:alice@example.com");
+    let account = async |config: AccountConfig| alice.account(config).await.unwrap();
+    let refused = [
+        alice.call(&uri).preferred_identity("sip:boss@example.com"),
+        account(AccountConfig::new(elsewhere)).await.call(&uri).preferred_identity("sip:boss@example.com"),
+    ];
+    for call in refused {
+        let error = call.await.err().unwrap();
+        assert!(matches!(&error, CallError::BadText { why } if why.contains("prefer to be known")), "{error:?}");
+    }
+    assert!(wire.messages(true, "INVITE").is_empty(), "nothing was sent");
+    let by_proxy = AccountConfig::new(elsewhere).proxy(uri.replace("bob@", ""));
+    let trusted = [AccountConfig::new(of_bobs), by_proxy];
+    for (config, sent) in trusted.into_iter().zip(1..) {
+        let account = account(config).await;
+        let (placed, ()) = tokio::join!(account.call(&uri).preferred_identity("sip:boss@example.com"), async {
+            bob.incoming().await.unwrap().reject(486, None).await;
+        });
+        assert!(placed.is_err());
+        let invites = wire.messages(true, "INVITE");
+        assert!(invites.len() >= sent, "{invites:?}");
+        assert_eq!(header(invites.last().unwrap(), "P-Preferred-Identity"), Some("<sip:boss@example.com>"));
+    }
+}
+
+#[tokio::test]
 async fn rfc3261_12_2_1_1_requests_of_a_dialog_carry_what_it_remembers() {
     let wire = Wire::default();
     let alice = wire.tap(builder().user_agent("Test/1")).build().await.unwrap();
