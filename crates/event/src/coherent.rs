@@ -189,7 +189,9 @@ impl Document for RegInfo {
     fn keep_within(&mut self, room: &mut Room) {
         self.registrations.retain_mut(|one| {
             room.takes([one.aor.as_str(), &one.id]) && {
-                one.contacts.retain(|row| room.takes([row.id.as_str(), &row.event, &row.uri]));
+                one.contacts.retain(|row| {
+                    room.takes([row.id.as_str(), &row.event, &row.uri, row.pub_gruu.as_deref().unwrap_or_default()])
+                });
                 true
             }
         });

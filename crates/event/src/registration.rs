@@ -8,6 +8,9 @@ pub const PACKAGE: &str = "reg";
 /// The type of its body.
 pub const TYPE: &str = "application/reginfo+xml";
 
+/// The namespace of addresses of instances (RFC 5628 section 9).
+const GRUU: &str = "urn:ietf:params:xml:ns:gruuinfo";
+
 /// How it stands with a device, or with an address of record (RFC 3680 sections 4.2 and 5.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
@@ -54,6 +57,8 @@ pub struct Contact {
     pub expires: Option<u32>,
     /// Thousandths.
     pub q: Option<u16>,
+    /// The public address of its instance (GRUU, RFC 5628 section 5).
+    pub pub_gruu: Option<String>,
 }
 
 /// An address of record.
@@ -95,6 +100,7 @@ impl RegInfo {
             uri: one.text_of("uri").unwrap_or_default().to_owned(),
             expires: one.attribute("expires").and_then(|secs| secs.parse().ok()),
             q: one.attribute("q").and_then(thousandths),
+            pub_gruu: one.child("pub-gruu").and_then(|gruu| gruu.attribute("uri")).map(str::to_owned),
         };
         let registration = |one: &Element| Registration {
             aor: own(one, "aor"),
@@ -112,10 +118,12 @@ impl RegInfo {
     /// The document.
     pub fn write(&self) -> String {
         let (version, state) = (self.version.to_string(), if self.full { "full" } else { "partial" });
-        let mut writer = Writer::new(
-            "reginfo",
-            &[("xmlns", "urn:ietf:params:xml:ns:reginfo"), ("version", &version), ("state", state)],
-        );
+        let mut attributes = vec![("xmlns", "urn:ietf:params:xml:ns:reginfo")];
+        if self.registrations.iter().flat_map(|one| &one.contacts).any(|contact| contact.pub_gruu.is_some()) {
+            attributes.push(("xmlns:gr", GRUU));
+        }
+        attributes.extend([("version", version.as_str()), ("state", state)]);
+        let mut writer = Writer::new("reginfo", &attributes);
         for one in &self.registrations {
             writer.open("registration", &[("aor", &one.aor), ("id", &one.id), ("state", one.state.as_str())]);
             for contact in &one.contacts {
@@ -125,7 +133,11 @@ impl RegInfo {
                     vec![("id", contact.id.as_str()), ("state", contact.state.as_str()), ("event", &contact.event)];
                 attributes.extend(expires.as_deref().map(|secs| ("expires", secs)));
                 attributes.extend(q.as_deref().map(|q| ("q", q)));
-                writer.open("contact", &attributes).leaf("uri", &[], &contact.uri).close();
+                writer.open("contact", &attributes).leaf("uri", &[], &contact.uri);
+                if let Some(gruu) = &contact.pub_gruu {
+                    writer.empty("gr:pub-gruu", &[("uri", gruu)]);
+                }
+                writer.close();
             }
             writer.close();
         }

@@ -44,6 +44,8 @@ pub(crate) struct Device {
     pub(crate) id: String,
     pub(crate) uri: String,
     pub(crate) expires: u32,
+    /// The URN of its instance, where it names one.
+    pub(crate) instance: Option<String>,
 }
 
 /// Somebody who watches.

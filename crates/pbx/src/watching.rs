@@ -278,6 +278,7 @@ impl Switch {
             id: [binding.uri(), binding.flow().unwrap_or_default()].concat(),
             uri: binding.uri().to_owned(),
             expires: u32::try_from(binding.remaining(turn.now()).as_secs()).unwrap_or(u32::MAX),
+            instance: binding.instance().map(str::to_owned),
         };
         let devices: Vec<Device> = self.bindings.of(turn.now(), name).map(device).collect();
         let before = match devices.is_empty() {

@@ -44,7 +44,7 @@ impl Gruu {
     }
 
     /// The public address of an instance of this user (section 3.1.1).
-    pub fn public(&self, aor: &UriBuf, urn: &str) -> Option<UriBuf> {
+    pub fn public(aor: &UriBuf, urn: &str) -> Option<UriBuf> {
         aor.with_param("gr", Some(urn)).ok()
     }
 
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn rfc5627_3_1_1_a_public_address_names_user_and_instance() {
         let gruu = Gruu::new([1; 16]);
-        let public = gruu.public(&aor("sip:alice@example.com"), URN).unwrap();
+        let public = Gruu::public(&aor("sip:alice@example.com"), URN).unwrap();
         assert_eq!(public.as_str(), format!("sip:alice@example.com;gr={URN}"));
         let named = gruu.read(&public.as_uri()).unwrap().unwrap();
         assert_eq!(named.user, "alice");

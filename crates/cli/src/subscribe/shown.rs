@@ -123,6 +123,7 @@ pub(super) fn value(state: &ResourceState) -> Value {
                 "state": one.state.as_str(),
                 "contacts": one.contacts.iter().map(|contact| json!({
                     "uri": contact.uri, "state": contact.state.as_str(), "why": contact.event, "expires_secs": contact.expires,
+                    "pub_gruu": contact.pub_gruu,
                 })).collect::<Vec<_>>(),
             })).collect::<Vec<_>>(),
         }),

@@ -86,6 +86,11 @@ fn a_table_has_an_end_in_rows_of_rows_and_in_octets() {
     // A whole document as well.
     table.take(RegInfo { version: 20, full: true, registrations: (0..1_100).map(|id| one(id, 1, 1)).collect() });
     assert_eq!(count(&table), MOST_ROWS);
+    // Each text counts.
+    let long = Contact { pub_gruu: Some("x".repeat(MOST_OCTETS)), ..contact(1, 1) };
+    let mut table = Table::default();
+    table.take(info(0, vec![Registration { contacts: vec![long, contact(2, 1)], ..Registration::default() }]));
+    assert_eq!(count(&table), 2);
 
     let mut table = Table::default();
     let dialog = |id: &str, size: usize| Dialog { call_id: Some("x".repeat(size)), ..Dialog::new(id, State::Early) };
@@ -131,6 +136,27 @@ fn rfc3680_5_registrations_and_their_contacts_are_rows_of_rows() {
     assert_eq!(ids(&table), [("2".to_owned(), Active)]);
     assert_eq!(table.take(info(5, false, Active, vec![contact("3", Active)])), Step::Taken);
     assert_eq!(ids(&table), [("3".to_owned(), Active)]);
+}
+
+#[test]
+fn rfc5628_6_a_public_address_of_before_is_discarded() {
+    let contact = |gruu: Option<&str>| Contact {
+        id: "1".to_owned(),
+        state: registration::State::Active,
+        pub_gruu: gruu.map(str::to_owned),
+        ..Contact::default()
+    };
+    let mut table = Table::default();
+    for (version, gruu) in (0..).zip([Some("sip:a@b;gr=1"), Some("sip:a@b;gr=2"), None]) {
+        let one = Registration {
+            aor: "sip:a@b".to_owned(),
+            id: "r".to_owned(),
+            contacts: vec![contact(gruu)],
+            ..Registration::default()
+        };
+        assert_eq!(table.take(RegInfo { version, full: version == 0, registrations: vec![one] }), Step::Taken);
+        assert_eq!(table.state().unwrap().registrations[0].contacts, [contact(gruu)]);
+    }
 }
 
 #[test]

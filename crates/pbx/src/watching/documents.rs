@@ -8,7 +8,9 @@ use event::presence::{Basic, Presence, Tuple};
 use event::registration::{self, Contact, RegInfo, Registration};
 use event::summary::Summary;
 use event::watchers::{Watcher, WatcherInfo, WatcherList};
+use proxy::Gruu;
 use sip::Time;
+use sip::message::UriBuf;
 use sip::message::uri::Escaped;
 
 use super::{Package, Watch};
@@ -33,7 +35,7 @@ impl Document {
             Package::Presence => Self::Presence(presence(watch, notes)),
             Package::Dialog => Self::Dialog(dialogs(watch, notes)),
             Package::Summary => Self::Summary(summary(watch, notes, now)),
-            Package::Devices => Self::Devices(devices(watch, notes)),
+            Package::Devices => Self::Devices(devices(watch, notes, accounts)),
             Package::Conference => Self::Conference(conference(watch, notes, accounts)),
             Package::Watchers => Self::Watchers(watchers(watch, notes)),
         }
@@ -116,8 +118,13 @@ fn summary(watch: &Watch, notes: &Notes, now: Time) -> Summary {
     summary
 }
 
-fn devices(watch: &Watch, notes: &Notes) -> RegInfo {
+/// Each with the public address of its instance (RFC 5628 section 5), under the address that is watched: none where that is a temporary one.
+fn devices(watch: &Watch, notes: &Notes, accounts: &Accounts) -> RegInfo {
     let devices = notes.devices.get(&watch.resource).map_or(&[][..], Vec::as_slice);
+    let is_his = |number: &str| accounts.by_number(number).is_some_and(|known| known.name == watch.resource);
+    let aor = watch.entity.parse::<UriBuf>().ok();
+    let aor = aor.filter(|aor| aor.as_uri().user_unescaped().is_some_and(|number| is_his(&number)));
+    let public = |urn: &str| Some(Gruu::public(aor.as_ref()?, urn)?.to_string());
     let contact = |device: &crate::board::Device| Contact {
         id: device.id.clone(),
         state: registration::State::Active,
@@ -125,6 +132,7 @@ fn devices(watch: &Watch, notes: &Notes) -> RegInfo {
         uri: device.uri.clone(),
         expires: Some(device.expires),
         q: None,
+        pub_gruu: device.instance.as_deref().and_then(public),
     };
     let state = if devices.is_empty() { registration::State::Init } else { registration::State::Active };
     let one = Registration {

@@ -71,7 +71,7 @@ impl<'a> Addressed<'a> {
     /// Those of a binding, as parameters of its Contact.
     fn params(&self, packed: &Packed, cseq: u32) -> String {
         let Some(urn) = instance::of(packed.text(Piece::Params)) else { return String::new() };
-        let public = self.gruu.public(&self.aor, urn);
+        let public = Gruu::public(&self.aor, urn);
         let temporary = self.gruu.temporary(&self.aor, urn, packed.text(Piece::CallId), cseq);
         let named = [("pub-gruu", public), ("temp-gruu", temporary)];
         named.into_iter().filter_map(|(name, uri)| Some(format!(";{name}=\"{}\"", uri?))).collect()

@@ -122,6 +122,31 @@ fn rfc3680_5_1_each_contact_has_an_id_of_its_own_that_stays() {
 }
 
 #[test]
+fn rfc5628_5_each_contact_has_the_public_address_of_its_instance() {
+    let (running, server) = start(config());
+    for (name, instance) in [("1001", ";+sip.instance=\"<urn:uuid:0>\""), ("1002", "")] {
+        let mut user = phone(server, name);
+        user.agent = "Supported: gruu\r\n".to_owned();
+        user.preference = instance.to_owned();
+        let answer = user.register(120);
+        assert_eq!(answer.code().get(), 200);
+        let contact = answer.headers().text(HeaderId::Contact).unwrap().into_owned();
+        let given = contact.split_once("pub-gruu=\"").and_then(|(_, rest)| rest.split('"').next());
+        assert_eq!(given.is_some(), !instance.is_empty(), "{contact}");
+        let answer = ask(&mut user, "SUBSCRIBE", name, "Event: reg\r\nExpires: 0\r\n", None).1;
+        assert_eq!(answer.code().get(), 200);
+        let notify = told(&mut user);
+        let one = event::registration::RegInfo::read(notify.body()).unwrap().registrations.remove(0).contacts.remove(0);
+        let text = String::from_utf8_lossy(notify.body());
+        assert_eq!(one.pub_gruu.as_deref(), given, "{text}");
+        assert_eq!(text.contains("urn:ietf:params:xml:ns:gruuinfo"), given.is_some(), "{text}");
+        // Temporary ones are told in answers to REGISTER alone.
+        assert!(!text.contains("temp-gruu"), "{text}");
+    }
+    nothing_left(&running);
+}
+
+#[test]
 fn rfc3857_3_who_watches_is_told_to_whom_it_is_about() {
     let (_running, mut phones) = with_phones(&["1001", "1002"]);
     let [alice, bob] = &mut phones[..] else { panic!("two phones") };
