@@ -1,7 +1,7 @@
 //! What users publish of theirs (RFC 3903 section 6).
 
 use sip::header::ContentType;
-use sip::message::{Request, StatusCode};
+use sip::message::{HeaderId, Lines, Request, StatusCode};
 use sip::publish::Limits;
 use sip::subscribe::Terms;
 use sip::{AlarmId, Reply, Time, Turn, uas};
@@ -16,6 +16,9 @@ pub(crate) const ALARM: u64 = (1 << 62) - 1;
 /// What may be published.
 const PACKAGES: [(&str, &str); 2] =
     [(event::presence::PACKAGE, event::presence::TYPE), (event::summary::PACKAGE, event::summary::TYPE)];
+
+/// The namespace of signatures in XML.
+const SIGNATURE: &[u8] = b"http://www.w3.org/2000/09/xmldsig#";
 
 /// The alarm of this loop for the next end.
 pub(super) type Timer = Option<(AlarmId, Time)>;
@@ -113,7 +116,8 @@ impl Switch {
     }
 }
 
-/// 400 for a document that cannot be read: watchers are spared it.
+/// 400 for a document that cannot be read: watchers are spared it. 415 for one with a signature: put together with others and written anew it would not be
+/// what was signed (RFC 3903 section 14.4).
 fn unreadable(package: Package, request: &Request) -> Option<Reply> {
     let body = request.body();
     let kind = request.headers().content_type().and_then(Result::ok);
@@ -127,7 +131,15 @@ fn unreadable(package: Package, request: &Request) -> Option<Reply> {
         Package::Presence => event::presence::Presence::read(body).map(drop),
         _ => event::summary::Summary::read(body).map(drop),
     };
-    let why = read.err()?.to_string();
-    let why: String = why.chars().filter(|one| !one.is_control()).take(120).collect();
+    let Err(error) = read else {
+        if !body.windows(SIGNATURE.len()).any(|part| part == SIGNATURE) {
+            return None;
+        }
+        let mut lines = Lines::new();
+        lines.push_id(HeaderId::Accept, package.entry().1);
+        let refusal = Reply::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).reason("Signed Documents Not Supported");
+        return Some(refusal.lines(lines));
+    };
+    let why: String = error.to_string().chars().filter(|one| !one.is_control()).take(120).collect();
     Some(Reply::new(StatusCode::BAD_REQUEST).reason(format!("Bad Request ({why})")))
 }

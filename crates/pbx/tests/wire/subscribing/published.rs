@@ -82,6 +82,30 @@ fn rfc3903_6_publications_are_carried_out_in_the_order_in_which_they_come() {
 }
 
 #[test]
+fn rfc3903_14_4_what_is_signed_for_watchers_is_refused_rather_than_changed() {
+    let (_running, mut phones) = with_phones(&["1002"]);
+    let pidf = "application/pidf+xml";
+    let document = |more: &str| {
+        let tuple = "<tuple id='a'><status><basic>open</basic></status></tuple>";
+        format!("<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='sip:1002@127.0.0.1'>{tuple}{more}</presence>")
+    };
+    let signature = "<Signature xmlns='http://www.w3.org/2000/09/xmldsig#'><SignedInfo/></Signature>";
+    let parts = format!("--x\r\nContent-Type: {pidf}\r\n\r\n{}\r\n--x--\r\n", document(""));
+    for (kind, body, code) in [
+        (pidf, document(signature), 415),
+        ("multipart/signed;boundary=x", parts, 415),
+        ("application/pkcs7-mime", "x".to_owned(), 415),
+        (pidf, document(""), 200),
+    ] {
+        let lines = "Event: presence\r\nExpires: 300\r\n";
+        let answer = ask(&mut phones[0], "PUBLISH", "1002", lines, Some((kind, &body))).1;
+        assert_eq!(answer.code().get(), code, "{kind} {body}");
+        let accepted = answer.headers().text(HeaderId::Accept);
+        assert_eq!(accepted.as_deref(), (code == 415).then_some(pidf), "{kind} {body}");
+    }
+}
+
+#[test]
 fn cve_xml_of_a_publication_reaches_no_watcher() {
     let (running, mut phones) = with_phones(&["1001", "1002"]);
     let [watcher, bob] = &mut phones[..] else { panic!("two phones") };
