@@ -3,6 +3,7 @@
 use super::baresip::Baresip;
 use super::kamailio::Kamailio;
 use super::sipp;
+use super::told::Log;
 use crate::acceptance::wire::Wire;
 use crate::program::offhook::{self, Server, USERS};
 use crate::program::sound::seconds_of;
@@ -365,8 +366,8 @@ fn kamailio_before_us_brings_calls_to_our_users_and_to_nobody_else() {
     assert_eq!(calls(&format!("sip:1002@{}", server.address), &account, "secret1001", &kamailio.address).0, 6);
 }
 
-/// SIPp as 1001 watches a robot of ours, 1002, through a proxy with these settings.
-fn watches(settings: &str) -> (i32, String) {
+/// SIPp as 1001 watches a robot of ours, 1002, through a proxy with these settings: how it has ended, and the last message that came.
+fn watches(settings: &str, scenario: &str) -> ((i32, String), String) {
     let server = serve(settings);
     let account = format!("sip:1002@{}", server.address);
     let mut robot = offhook::start(&[
@@ -380,17 +381,31 @@ fn watches(settings: &str) -> (i32, String) {
         "secret2",
     ]);
     robot.wait_for("registered");
-    let ended = call(&server, "proxied_watcher.xml", "secret1");
+    let log = Log::new();
+    let arguments = ["-m", "1", "-s", "1002", "-au", "1001", "-ap", "secret1"];
+    let ended = sipp::run(scenario, &server.address, &[&arguments[..], &log.arguments()].concat());
     robot.stop("INT");
-    ended
+    (ended, log.received().pop().unwrap_or_default())
 }
 
 #[test]
 fn sipp_watches_our_robot_through_the_proxy_which_stays_in_the_way() {
-    went_well(watches(""));
-    // The control: where it does not stay, SIPp misses its Record-Route.
-    let (code, output) = watches("proxy.record_route = false\n");
-    assert_ne!(code, 0, "{output}");
+    let (ended, last) = watches("", "proxied_watcher.xml");
+    went_well(ended);
+    assert!(last.starts_with("NOTIFY ") && last.contains("\nRecord-Route: "), "{last}");
+    // The control: where it does not stay, SIPp goes no further than to the first message that lacks its Record-Route: the 200, or the NOTIFY where that is not
+    // looked for in the 200.
+    let there =
+        "regexp=\"sip:[^;]*;lr;d=\" search_in=\"hdr\" header=\"Record-Route:\" check_it=\"true\" assign_to=\"there\"";
+    let any = "regexp=\".\" search_in=\"msg\" check_it=\"true\" assign_to=\"there\"";
+    let later = sipp::with("proxied_watcher.xml", there, any);
+    for (scenario, ends_at) in [("proxied_watcher.xml", "SIP/2.0 200 "), (later.to_str().unwrap(), "NOTIFY ")] {
+        let ((code, output), last) = watches("proxy.record_route = false\n", scenario);
+        assert_ne!(code, 0, "{output}");
+        // A NOTIFY comes straight from the robot then, and may be quicker than the 200.
+        let is_early = last.starts_with("NOTIFY ");
+        assert!((last.starts_with(ends_at) || is_early) && !last.contains("\nRecord-Route: "), "{last}");
+    }
 }
 
 /// Our phone takes its way from the NOTIFY (RFC 6665 section 4.4.1), so that has to have the proxy's Record-Route.

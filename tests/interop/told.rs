@@ -24,20 +24,20 @@ fn serve(settings: &str) -> offhook::Server {
 }
 
 /// What a SIPp writes down of the messages that it sends and gets.
-struct Log(tempfile::TempPath);
+pub(crate) struct Log(tempfile::TempPath);
 
 impl Log {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::NamedTempFile::new().unwrap().into_temp_path())
     }
 
     /// What has it written.
-    fn arguments(&self) -> [&str; 3] {
+    pub(crate) fn arguments(&self) -> [&str; 3] {
         ["-trace_msg", "-message_file", self.0.to_str().unwrap()]
     }
 
     /// The messages that came.
-    fn received(&self) -> Vec<String> {
+    pub(crate) fn received(&self) -> Vec<String> {
         let path: &Path = &self.0;
         let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
         let entries = text.split("-----------------------------------------------");

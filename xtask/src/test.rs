@@ -90,21 +90,29 @@ fn run_all(workspace: &Workspace, filter: Option<&str>, skipped: &[&str]) -> Res
 /// Per cent of the processors' time that the host of this machine may keep before it may be the reason why a test failed.
 const KEPT: f64 = 2.0;
 
-/// Tests that passed when they were tried again are a failure, unless the host kept the processors for `kept` per cent of the time and more than [`KEPT`].
-fn judge(flaky: &[String], kept: f64) -> Result<(), Failure> {
-    if flaky.is_empty() || kept > KEPT {
+/// Tests that passed when they were tried again, and how often each had failed, are a failure, unless the host kept the processors for `kept` per cent of the
+/// time and more than [`KEPT`]: then they are told.
+fn judge(flaky: &[(String, usize)], kept: f64) -> Result<(), Failure> {
+    if flaky.is_empty() {
+        return Ok(());
+    }
+    if kept > KEPT {
+        println!("passed when tried again, on processors of which the host kept {kept:.1} %:");
+        flaky.iter().for_each(|(name, times)| println!("  {name}: failed {times} times"));
         return Ok(());
     }
     let mend = "find out what it depends on: `cargo nextest run --retries 0 --stress-count 20 NAME`";
     let why =
         format!("passed only when it was tried again, on processors that were ours ({kept:.1} % kept by the host)");
-    Err(Failure::Findings(flaky.iter().map(|name| Finding::new(name, &why, mend)).collect()))
+    let finding = |(name, times): &(String, usize)| Finding::new(name, format!("{why}; failed {times} times"), mend);
+    Err(Failure::Findings(flaky.iter().map(finding).collect()))
 }
 
-/// The names of tests in a report of the runner, in the form of JUnit, that passed when they were tried again.
-fn flaky_in(report: &str) -> Vec<String> {
-    let cases = report.split("<testcase ").skip(1).filter(|case| case.contains("<flakyFailure"));
-    cases.filter_map(|case| case.split_once("name=\"")?.1.split('"').next().map(str::to_owned)).collect()
+/// The names of tests in a report of the runner, in the form of JUnit, that passed when they were tried again, and how often each had failed.
+fn flaky_in(report: &str) -> Vec<(String, usize)> {
+    let name = |case: &str| case.split_once("name=\"")?.1.split('"').next().map(str::to_owned);
+    let cases = report.split("<testcase ").skip(1).map(|case| (case, case.matches("<flakyFailure").count()));
+    cases.filter(|(_, times)| *times > 0).filter_map(|(case, times)| Some((name(case)?, times))).collect()
 }
 
 fn has_nextest() -> bool {
@@ -178,10 +186,11 @@ mod tests {
     fn a_test_that_passes_the_second_time_fails_the_run_unless_the_host_kept_the_processors() {
         let report = r#"<testsuites name="nextest-run" tests="3"><testsuite name="offhook">
             <testcase name="calls::one" classname="offhook" time="0.1"></testcase>
-            <testcase name="calls::two" classname="offhook" time="0.1"><flakyFailure type="test failure">no</flakyFailure></testcase>
+            <testcase name="calls::two" classname="offhook" time="0.1"><flakyFailure type="test failure">no</flakyFailure>
+                <flakyFailure type="test failure">no</flakyFailure></testcase>
             <testcase name="calls::three" classname="offhook"><failure type="test failure"/></testcase></testsuite></testsuites>"#;
         let flaky = flaky_in(report);
-        assert_eq!(flaky, ["calls::two"]);
+        assert_eq!(flaky, [("calls::two".to_owned(), 2)]);
         assert!(judge(&flaky, 1.9).is_err());
         assert!(judge(&flaky, 2.1).is_ok());
         assert!(judge(&[], 0.0).is_ok());

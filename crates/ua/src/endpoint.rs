@@ -151,7 +151,8 @@ impl Endpoint {
         Some(Usage { streams, ports, ..usage })
     }
 
-    /// Ends every call, takes every registration back, and waits until the network has been told, for 4 s at most.
+    /// Ends every call, takes every registration back, and waits until the network has been told, for 4 s at most. Of what was published for one address one
+    /// thing after the other is taken back (RFC 3903 section 4): where a server does not answer the first in that time, the rest stands until its own end.
     pub async fn close(self) {
         self.close_within(GRACE).await;
     }

@@ -470,7 +470,7 @@ fn users_that_share_no_hash_are_told() {
 }
 
 #[test]
-fn silence_is_allowed_for_longer_than_devices_are_told_to_wait() {
+fn rfc5626_5_4_silence_is_allowed_for_longer_than_devices_are_told_to_wait() {
     for (text, expected) in [
         ("limits.idle_secs = 120", "line 1, column 20: `limits.idle_secs`: found 120, expected more than"),
         (

@@ -127,3 +127,25 @@ fn rfc5627_6_2_the_proxy_stays_in_the_way_of_dialogs_with_addresses_of_instances
     }
     nothing_left(&running);
 }
+
+/// That would be the way twice. It goes by its Route, and to the device when it comes back.
+#[test]
+fn rfc5627_6_1_no_path_is_put_into_what_has_a_route_beyond_ours() {
+    let (running, server) = start(Config { role: Role::Proxy, domains: vec!["127.0.0.1".to_owned()], ..config() });
+    let (mut sender, mut device, mut edge) = (phone(server, "1001"), phone(server, "1002"), phone(server, "1003"));
+    device.agent = format!("Supported: gruu, path\r\nPath: <sip:127.0.0.1:{};lr;path>\r\n", device.port());
+    let (public, _) = addresses(&mut device);
+    let routes = |message: &Request| -> Vec<String> {
+        message.headers().all(HeaderId::Route).map(|one| one.text().into_owned()).collect()
+    };
+    let (ours, beyond) = (server.port(), format!("<sip:127.0.0.1:{};lr;edge>", edge.port()));
+    sender.extra = format!("Route: <sip:127.0.0.1:{ours};lr>, {beyond}\r\n");
+    let (code, taken) = write(&mut sender, &public, &mut [&mut edge]);
+    assert_eq!((code, taken[0].uri_text(), routes(&taken[0])), (200, public.as_str(), vec![beyond]));
+    assert!(device.hears_no(&Method::Message));
+    sender.extra = format!("Route: <sip:127.0.0.1:{ours};lr>\r\n");
+    let (code, taken) = write(&mut sender, &public, &mut [&mut device]);
+    assert_eq!((code, taken[0].uri_text()), (200, device.contact().trim_matches(['<', '>'])));
+    assert!(routes(&taken[0]).concat().contains(";path>"), "{:?}", routes(&taken[0]));
+    nothing_left(&running);
+}

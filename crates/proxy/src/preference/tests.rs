@@ -57,6 +57,8 @@ fn rfc3841_7_2_4_require_drops_who_does_not_match_and_explicit_who_does_not_say(
         ("*;video;require", &["says", "immune", "silent"]),
         ("*;video;explicit", &["says", "immune", "denies", "silent"]),
         ("*;video;require;explicit", &["says", "immune"]),
+        // Section 10 forbids two of a kind; what is meant is plain.
+        ("*;video;require;require;explicit;explicit", &["says", "immune"]),
     ] {
         assert_eq!(chosen("INVITE", &format!("Accept-Contact: {wanted}\r\n"), &devices), expected, "{wanted}");
     }

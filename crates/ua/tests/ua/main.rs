@@ -31,8 +31,8 @@ fn builder() -> Builder {
     Endpoint::builder().udp("127.0.0.1:0").timers(timers).media_ports(20_000..=29_999)
 }
 
-/// Every message an endpoint sends and receives: `> INVITE sip:..`, `< SIP/2.0 200 OK`. Each counts once: with a T1 of 50 ms a busy machine has
-/// them repeated.
+/// Every message an endpoint sends and receives: `> INVITE sip:..`, `< SIP/2.0 200 OK`. Each counts once, but for [`Wire::repeated`]: with a T1 of 50 ms a busy
+/// machine has them repeated.
 #[derive(Clone, Default)]
 struct Wire(Arc<Mutex<Vec<(bool, String)>>>);
 
@@ -42,11 +42,26 @@ impl Wire {
         builder.tap(move |seen| {
             let out = matches!(seen.direction, Direction::Out(_));
             let message = (out, String::from_utf8_lossy(seen.bytes).into_owned());
-            let mut all = wire.0.lock().unwrap();
-            if !all.contains(&message) {
-                all.push(message);
-            }
+            wire.0.lock().unwrap().push(message);
         })
+    }
+
+    /// Each once, in the order in which they were first said.
+    fn once(&self) -> Vec<(bool, String)> {
+        let mut seen = Vec::new();
+        for message in self.0.lock().unwrap().iter() {
+            if !seen.contains(message) {
+                seen.push(message.clone());
+            }
+        }
+        seen
+    }
+
+    /// What was said again, octet by octet.
+    fn repeated(&self) -> Vec<String> {
+        let all = self.0.lock().unwrap();
+        let again = all.iter().enumerate().filter(|(at, message)| all.iter().take(*at).any(|one| one == *message));
+        again.map(|(_, (_, text))| text.clone()).collect()
     }
 
     /// Start lines with their direction.
@@ -56,13 +71,13 @@ impl Wire {
             let short = line.split(" sip:").next().unwrap_or_default();
             format!("{} {short}", if *out { '>' } else { '<' })
         };
-        self.0.lock().unwrap().iter().map(first).collect()
+        self.once().iter().map(first).collect()
     }
 
     /// Whole messages that begin so, in this direction.
     fn messages(&self, out: bool, begin: &str) -> Vec<String> {
-        let all = self.0.lock().unwrap();
-        all.iter().filter(|(way, text)| *way == out && text.starts_with(begin)).map(|(_, text)| text.clone()).collect()
+        let all = self.once().into_iter();
+        all.filter(|(way, text)| *way == out && text.starts_with(begin)).map(|(_, text)| text).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ua::{AccountConfig, CallError, CallEvent, Codec, DigitBy, EndedBy};
+use ua::{AccountConfig, CallError, CallEvent, Codec, DigitBy, EndedBy, Timers};
 
 use crate::{Wire, builder, call, header, pair, until};
 
@@ -51,6 +51,27 @@ async fn rfc3261_9_1_a_caller_who_cancels_is_seen_to_be_gone() {
     let (invite, cancel) = (wire.messages(true, "INVITE").remove(0), wire.messages(true, "CANCEL").remove(0));
     assert_eq!(header(&invite, "Via"), header(&cancel, "Via"));
     assert_eq!(header(&invite, "CSeq").unwrap().replace("INVITE", "CANCEL"), header(&cancel, "CSeq").unwrap());
+}
+
+/// With a T1 of 20 s no timer repeats anything, however slow the machine is.
+#[tokio::test]
+async fn a_call_and_its_end_say_nothing_twice() {
+    let t1 = Duration::from_secs(20);
+    let slow = || builder().timers(Timers { t1, t2: t1, t4: t1, d: t1 });
+    let wires = [Wire::default(), Wire::default()];
+    let alice = wires[0].tap(slow()).build().await.unwrap();
+    let bob = wires[1].tap(slow()).build().await.unwrap();
+    let (placed, taken) = call(&alice, &bob).await;
+    placed.hangup().await;
+    taken.ended().await;
+    until("the 200 to the BYE", async || {
+        wires[0].lines().iter().filter(|line| *line == "< SIP/2.0 200 OK").count() == 2
+    })
+    .await;
+    for wire in wires {
+        assert!(wire.lines().iter().any(|line| line.ends_with(" ACK")), "{:?}", wire.lines());
+        assert_eq!(wire.repeated(), Vec::<String>::new());
+    }
 }
 
 #[tokio::test]
