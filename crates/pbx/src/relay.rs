@@ -38,6 +38,8 @@ enum Passed {
         flows: VecDeque<Draft>,
         /// Of the message.
         since: Time,
+        /// It has gone along another flow before.
+        again: bool,
     },
 }
 
@@ -47,13 +49,15 @@ pub(crate) struct Copy {
     draft: Draft,
     /// The same along other flows to it.
     flows: VecDeque<Draft>,
+    /// It has gone along another flow before.
+    again: bool,
 }
 
 impl Copy {
     /// By these flows, the first of them first. `None` without any.
     pub(crate) fn by(flows: impl IntoIterator<Item = Draft>) -> Option<Self> {
         let mut flows: VecDeque<Draft> = flows.into_iter().collect();
-        flows.pop_front().map(|draft| Self { draft, flows })
+        flows.pop_front().map(|draft| Self { draft, flows, again: false })
     }
 }
 
@@ -128,13 +132,14 @@ impl Relay {
 
     /// Sends a copy to a device that has nothing else to answer, along the first flow by which anything can be sent.
     fn send(&mut self, device: &str, waiting: Waiting, turn: &mut Turn<'_>) -> bool {
-        let Waiting { message, copy: Copy { draft, mut flows }, since } = waiting;
+        let Waiting { message, copy: Copy { draft, mut flows, again }, since } = waiting;
         let mut along = Some(draft);
         while let Some(draft) = along {
             match turn.send_request(draft) {
                 Ok(client) => {
-                    self.passed.insert(client, Passed::Copy { message, device: device.to_owned(), flows, since });
-                    self.queues.engage(device);
+                    let device = device.to_owned();
+                    self.queues.engage(&device);
+                    self.passed.insert(client, Passed::Copy { message, device, flows, since, again });
                     return true;
                 }
                 Err(error) => tracing::warn!(%error, "a message is not passed on"),
@@ -155,7 +160,8 @@ impl Relay {
         turn.now().mono.since(since) < queues::PATIENCE
             && flows
                 .pop_front()
-                .is_some_and(|draft| self.send(device, Waiting { message, copy: Copy { draft, flows }, since }, turn))
+                .map(|draft| Copy { draft, flows, again: true })
+                .is_some_and(|copy| self.send(device, Waiting { message, copy, since }, turn))
     }
 
     /// The device has answered: the next copy for it leaves.
@@ -207,7 +213,12 @@ impl Relay {
                 reply.body = if bare { None } else { body::whole(response.headers()) };
                 replies.push((tx, reply));
             }
-            Some(Passed::Copy { message, device, flows, since }) => {
+            // A device has it already, by the flow that seemed to lead nowhere (RFC 3261 section 8.2.2.2).
+            Some(Passed::Copy { message, device, again: true, .. }) if response.code() == StatusCode::LOOP_DETECTED => {
+                replies.extend(self.copy_answered(message, StatusCode::ACCEPTED));
+                self.next(&device, turn, &mut replies);
+            }
+            Some(Passed::Copy { message, device, flows, since, .. }) => {
                 let unreached = matches!(response.code(), StatusCode::FLOW_FAILED | StatusCode::REQUEST_TIMEOUT);
                 if unreached && self.send_along_next((message, &device), flows, since, turn) {
                     return replies;
@@ -233,7 +244,7 @@ impl Relay {
             (Some(Passed::Within { tx, .. }), own) => {
                 replies.push((tx, Reply::new(own.unwrap_or(StatusCode::REQUEST_TIMEOUT))));
             }
-            (Some(Passed::Copy { message, device, flows, since }), own) => {
+            (Some(Passed::Copy { message, device, flows, since, .. }), own) => {
                 if why.is_unreached() && self.send_along_next((message, &device), flows, since, turn) {
                     return replies;
                 }
@@ -301,7 +312,7 @@ mod tests {
             let mut relay = Relay::new(10);
             let mut turn = stack.at(sip::Now::default(), &mut out);
             for number in [1, 2] {
-                let copy = Copy { draft: text(), flows: VecDeque::new() };
+                let copy = Copy { draft: text(), flows: VecDeque::new(), again: false };
                 assert!(relay.message(ServerTx(id(number)), vec![copy], &mut turn));
             }
             let client = *relay.passed.keys().next().unwrap();

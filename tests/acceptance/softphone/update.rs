@@ -236,6 +236,41 @@ fn ta36_who_has_answered_early_and_picks_up_is_heard_and_not_who_came_after_him(
     }
 }
 
+/// Who has described nothing that can be used has no call, whoever has been heard before him, and however often he says it.
+#[test]
+fn ta36_who_has_answered_early_with_what_cannot_be_used_and_picks_up_has_no_call() {
+    let refuses =
+        |ear: &Ear| described(ear.port(), 1, "sendrecv").replace(&format!("m=audio {}", ear.port()), "m=audio 0");
+    for (is_alone, repeats, is_read) in [
+        (false, false, true),
+        (false, true, true),
+        (false, false, false),
+        (false, true, false),
+        (true, true, true),
+        (true, true, false),
+    ] {
+        let (phone, mut callee) = (Phone::new(), Callee::new());
+        let ears = [Ear::new(), Ear::new()];
+        let (dialing, invite) = match is_alone {
+            true => phone.dial(&mut callee),
+            false => early(&phone, &mut callee, &ears[0], TAKES),
+        };
+        callee.wire().tag = "another".to_owned();
+        let unusable = if is_read { refuses(&ears[1]) } else { "v=x\r\n".to_owned() };
+        let says = format!("Require: 100rel\r\nRSeq: 7\r\n{TAKES}");
+        callee.wire().reply(&invite, "183 Session Progress", &says, &unusable);
+        let prack = callee.request("PRACK");
+        callee.reply(&prack, "200 OK", "");
+        callee.wire().reply(&invite, "200 OK", "", if repeats { &unusable } else { "" });
+        let answered = phone.run(dialing.answer());
+        callee.request("ACK");
+        let case = format!("alone {is_alone}, repeats {repeats}, read {is_read}");
+        assert!(matches!(answered, Err(CallError::Media(_))), "{case}: {:?}", answered.err());
+        callee.request("BYE");
+        assert!(ears.iter().all(Ear::falls_silent), "{case}: nobody is talked to");
+    }
+}
+
 /// Whoever got the UPDATE knows nothing of the call by then.
 #[test]
 fn ta23_update_to_one_who_loses_the_call_leaves_it_with_another() {

@@ -116,6 +116,9 @@ fn write(codes: &[u16], told: u16) {
 fn rfc5626_7_a_message_goes_along_the_next_flow_where_the_first_leads_nowhere() {
     write(&[430, 200], 200);
     write(&[408, 486], 486);
+    // One has it: the flow before has led to the device all the same.
+    write(&[430, 482], 202);
+    write(&[482], 482);
     write(&[430, 430], 480);
     for code in [200, 404, 486, 480] {
         write(&[code], code);

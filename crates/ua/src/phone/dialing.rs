@@ -137,35 +137,43 @@ impl Phone {
     }
 
     /// An answer in a response of the dialog with this To tag. The same dialog answers once: what it repeats is passed over (RFC 3261
-    /// section 13.2.1).
+    /// section 13.2.1), unless nothing could be agreed on by it.
     fn fork_answered(&mut self, key: Key, tag: Option<&str>, answer: &[u8]) -> Result<(), CallError> {
         let call = self.calls.get_mut(&key).ok_or(CallError::Ended)?;
+        let has_agreed = call.has_agreed();
         let Stage::Dialing(dialing) = &mut call.stage else { return Ok(()) };
         let tag = tag.unwrap_or_default();
         dialing.remember(tag, answer, false);
-        match &dialing.answered_by {
-            Some(known) if known == tag => return Ok(()),
-            Some(_) => {
-                call.sound.media = dialing.offered.clone();
-                lose(&mut call.change);
-            }
-            None => {}
+        if has_agreed && dialing.answered_by.as_deref() == Some(tag) {
+            return Ok(());
         }
-        dialing.answered_by = Some(tag.to_owned());
+        self.describes(key, tag)?;
         self.take_answer(key, answer)
+    }
+
+    /// The description of the dialog with this To tag is in force from now on, whatever comes of it: of what another one has described nothing is left, and he is
+    /// told nothing more.
+    fn describes(&mut self, key: Key, tag: &str) -> Result<(), CallError> {
+        let Some(Call { stage: Stage::Dialing(dialing), sound, change, .. }) = self.calls.get_mut(&key) else {
+            return Err(CallError::Ended);
+        };
+        if dialing.answered_by.replace(tag.to_owned()).is_none() {
+            return Ok(());
+        }
+        sound.media = dialing.offered.clone();
+        lose(change);
+        self.fall_silent(key)
     }
 
     /// An offer in a reliable response of the dialog with this To tag: the answer, or the refusal, and what is agreed.
     fn fork_offered(&mut self, key: Key, tag: &str, offer: &[u8]) -> (Option<Vec<u8>>, Result<Agreed, CallError>) {
-        let Some(Call { stage: Stage::Dialing(dialing), sound, change, .. }) = self.calls.get_mut(&key) else {
-            return (None, Err(CallError::Ended));
-        };
-        dialing.remember(tag, offer, true);
-        if dialing.answered_by.is_some() {
-            sound.media = dialing.offered.clone();
-            lose(change);
+        if let Some(Call { stage: Stage::Dialing(dialing), .. }) = self.calls.get_mut(&key) {
+            dialing.remember(tag, offer, true);
         }
-        dialing.answered_by = Some(tag.to_owned());
+        if let Err(error) = self.describes(key, tag) {
+            return (None, Err(error));
+        }
+        let Some(Call { sound, .. }) = self.calls.get_mut(&key) else { return (None, Err(CallError::Ended)) };
         match sound.media.answer(offer) {
             Ok((answer, agreed)) => (Some(answer), Ok(agreed)),
             Err(error) => (sound.media.refusal(offer), Err(CallError::Media(error.to_string()))),
@@ -239,7 +247,9 @@ impl Phone {
             // Another fork's offer was answered before.
             call.sound.media = dialing.offered.clone();
             lose(&mut call.change);
+            self.fall_silent(key)?;
         }
+        let call = self.calls.get_mut(&key).ok_or(CallError::Ended)?;
         match call.sound.media.answer(offer) {
             Ok((answer, agreed)) => {
                 acknowledge(session, Some(Body::sdp(answer)), turn);
