@@ -484,7 +484,8 @@ impl Fork {
             let Ok(contact) = contact else { return false };
             let Some(address) = contact.address() else { return false };
             let Ok(uri) = sip::route::request_uri(address.uri.as_str()).parse::<UriBuf>() else { return false };
-            if !uri.as_uri().is_sip() || self.arrival.uri.as_uri().is_secure() && !uri.as_uri().is_secure() {
+            // From `sips` to `sip`, and the other way round, its sender goes himself, or does not (RFC 5630 section 5.3).
+            if !uri.as_uri().is_sip() || self.arrival.uri.as_uri().is_secure() != uri.as_uri().is_secure() {
                 return false;
             }
             if own.is(&uri.as_uri()) {

@@ -22,6 +22,8 @@ pub struct Reply {
     pub body: Option<Body>,
     /// What stands in Contact.
     pub contact: ContactSpec,
+    /// A [`ContactSpec::Auto`] is a `sips` URI whatever the request says: in a dialog that began by `sips` (RFC 5630 section 5.1.2). False at first.
+    pub secure: bool,
     /// The To tag instead of the one the stack chose for the transaction. Must be the same in all responses to a request but 100
     /// (RFC 3261 section 8.2.6.2).
     pub to_tag: Option<String>,
@@ -37,8 +39,8 @@ impl Reply {
     /// An answer without anything but the code.
     pub fn new(code: StatusCode) -> Self {
         let (lines, contact) = (Lines::default(), ContactSpec::None);
-        let (stateless, reliable, no_room) = (false, false, false);
-        Self { code, reason: None, lines, body: None, contact, to_tag: None, stateless, reliable, no_room }
+        let (secure, stateless, reliable, no_room) = (false, false, false, false);
+        Self { code, reason: None, lines, body: None, contact, secure, to_tag: None, stateless, reliable, no_room }
     }
     /// 503: a limit of the application is reached, as if it were one of the stack. It has the Retry-After of [`crate::Config::retry_after_secs`]; with overload
     /// control it has none, and those who hear are asked for less (RFC 7339 sections 5.2 and 5.10.2).

@@ -37,6 +37,16 @@ pub fn uri_of(value: &str) -> &str {
     }
 }
 
+/// The route set of a request to a `sips` URI: each `sip` URI of it is a `sips` one (RFC 5630 section 5.1.1).
+pub fn secured(route: &str) -> String {
+    let start = bracket(route).map_or(route.len() - route.trim_start().len(), |(open, _)| open + 1);
+    let is_sip = route.get(start..start + 4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sip:"));
+    match route.split_at_checked(start + 3).filter(|_| is_sip) {
+        Some((before, rest)) => format!("{before}s{rest}"),
+        None => route.to_owned(),
+    }
+}
+
 /// True when the URI of a route value carries the `lr` parameter (RFC 3261 section 19.1.1).
 pub fn is_loose(value: &str) -> bool {
     let uri = uri_of(value);

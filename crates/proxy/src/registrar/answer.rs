@@ -58,21 +58,26 @@ impl Refusal {
 /// What makes addresses of instances (RFC 5627 section 5.3): of this user, in an answer to this REGISTER.
 pub(super) struct Addressed<'a> {
     gruu: &'a Gruu,
-    aor: UriBuf,
+    /// Of the user: by `sip`, and by `sips`.
+    aors: [UriBuf; 2],
     order: Order<'a>,
 }
 
 impl<'a> Addressed<'a> {
     pub(super) fn of(gruu: &'a Gruu, to: &Uri<'_>, order: Order<'a>) -> Option<Self> {
-        let aor = UriBuf::sip(to.is_secure(), Some(&to.user_unescaped()?), to.host_text(), to.port()).ok()?;
-        Some(Self { gruu, aor, order })
+        let user = to.user_unescaped()?;
+        let aor = |secure| UriBuf::sip(secure, Some(&user), to.host_text(), to.port()).ok();
+        Some(Self { gruu, aors: [aor(false)?, aor(true)?], order })
     }
 
-    /// Those of a binding, as parameters of its Contact.
+    /// Those of a binding, as parameters of its Contact, by the scheme of that (RFC 5630 section 5.2.1).
     fn params(&self, packed: &Packed, cseq: u32) -> String {
         let Some(urn) = instance::of(packed.text(Piece::Params)) else { return String::new() };
-        let public = Gruu::public(&self.aor, urn);
-        let temporary = self.gruu.temporary(&self.aor, urn, packed.text(Piece::CallId), cseq);
+        let [sip, sips] = &self.aors;
+        let is_sips = packed.text(Piece::Uri).get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"));
+        let aor = if is_sips { sips } else { sip };
+        let public = Gruu::public(aor, urn);
+        let temporary = self.gruu.temporary(aor, urn, packed.text(Piece::CallId), cseq);
         let named = [("pub-gruu", public), ("temp-gruu", temporary)];
         named.into_iter().filter_map(|(name, uri)| Some(format!(";{name}=\"{}\"", uri?))).collect()
     }

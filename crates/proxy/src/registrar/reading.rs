@@ -93,12 +93,15 @@ fn serves(config: &RegistrarConfig, uri: &Uri<'_>) -> bool {
     config.domains.is_empty() || config.domains.iter().any(|domain| domain.eq_ignore_ascii_case(host))
 }
 
-/// Step 5: the key of an address of record.
+/// Step 5: the key of an address of record, the same by `sip` and by `sips` (RFC 5630 section 5.2).
 pub(super) fn aor(config: &RegistrarConfig, uri: &Uri<'_>) -> Option<String> {
     if !uri.is_sip() || !serves(config, uri) {
         return None;
     }
-    let Some(host) = &config.canonical_host else { return Some(uri.aor().into()) };
+    let Some(host) = &config.canonical_host else {
+        let canonical: String = uri.aor().into();
+        return Some(canonical.strip_prefix("sips:").map(|rest| ["sip:", rest].concat()).unwrap_or(canonical));
+    };
     // Without escapes a user is written in one way only.
     if let Some(user) = uri.user().filter(|user| !user.contains('%')) {
         return Some(["sip:", user, "@", host].concat());

@@ -571,3 +571,20 @@ proptest! {
 }
 
 mod flows;
+
+/// Who registers is the same user by either scheme.
+#[test]
+fn rfc5630_5_2_an_address_of_record_is_the_same_by_sip_and_by_sips() {
+    let mut home = Home::new(|_| {});
+    for (n, scheme) in ["sip", "sips"].into_iter().enumerate() {
+        let aor = format!("{scheme}:alice@example.com");
+        let text = format!(
+            "REGISTER {scheme}:example.com SIP/2.0\r\nVia: SIP/2.0/TLS h;branch=z9hG4bK{n}\r\nTo: <{aor}>\r\nFrom: <{aor}>;tag=1\r\nCall-ID: {n}\r\n\
+             CSeq: 1 REGISTER\r\nContact: <{scheme}:{n}@192.0.2.7>\r\n\r\n"
+        );
+        assert_eq!(home.take(&parse(&text)).reply.code.get(), 200, "{aor}");
+    }
+    assert_eq!(home.uris(), ["sip:0@192.0.2.7", "sips:1@192.0.2.7"]);
+    let uri = |text: &str| home.registrar.aor(&sip::message::Uri::parse(text).unwrap());
+    assert_eq!(uri("sips:alice@example.com"), uri("sip:alice@example.com"));
+}

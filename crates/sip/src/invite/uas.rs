@@ -161,6 +161,7 @@ pub(super) fn busy(turn: &Turn<'_>) -> Reply {
 pub(super) fn give_contact(turn: &mut Turn<'_>, s: SessionId, reply: &mut Reply) {
     let Some(id) = super::get(turn, s).and_then(|session| session.dialog) else { return };
     let Some(dialog) = turn.stack.sessions.dialogs.get_mut(id) else { return };
+    reply.secure = dialog.is_secure();
     if reply.contact == ContactSpec::None {
         reply.contact = dialog.contact();
     } else {

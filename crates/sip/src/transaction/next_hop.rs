@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn rfc3261_8_1_2_next_hop_is_outbound_proxy_then_route_then_request_uri() {
-        let table: [(&str, &[&str], Question); 9] = [
+        let table: [(&str, &[&str], Question); 10] = [
             ("sip:bob@b.example", &[], route("b.example", None, None, false)),
             ("sip:bob@192.0.2.1:5070;transport=tcp", &[], route("192.0.2.1", Some(5070), Some(Transport::Tcp), false)),
             ("sip:bob@[2001:db8::1]", &[], route("2001:db8::1", None, None, false)),
@@ -102,6 +102,7 @@ mod tests {
             ("sip:bob@b", &["<sip:p1:5080;lr>", "<sip:p2;lr>"], route("p1", Some(5080), None, false)),
             ("sip:bob@b", &["<sip:strict>", "<sip:p2;lr>"], route("strict", None, None, false)),
             ("sip:bob@b", &["<sips:p1;lr>"], route("p1", None, None, true)),
+            ("sip:bob@b", &["<sips:strict>", "<sip:p2;lr>"], route("strict", None, None, true)),
             ("sips:bob@b", &["<sip:p1;lr>"], route("p1", None, None, true)),
         ];
         for (uri, routes, expected) in table {

@@ -260,8 +260,11 @@ impl Turn<'_> {
         self.outgoing_new(draft, owner, Numbers::Draft)
     }
 
-    fn outgoing_new(&mut self, draft: Draft, owner: Owner, numbers: Numbers) -> Result<ClientTx, StackError> {
+    fn outgoing_new(&mut self, mut draft: Draft, owner: Owner, numbers: Numbers) -> Result<ClientTx, StackError> {
         print::check(&draft)?;
+        if draft.uri.as_uri().is_secure() {
+            draft.routes.iter_mut().for_each(|route| *route = route::secured(route));
+        }
         let target = route::target(draft.uri.as_str(), draft.routes.iter().map(String::as_str));
         self.outgoing_add(draft, target, owner, numbers, None)
     }

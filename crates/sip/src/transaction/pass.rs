@@ -170,7 +170,8 @@ pub(super) fn request(forward: &Forward, this: &Try<'_>, config: &Config) -> Byt
     print::via(&mut writer, this, forward.mark.map(Token::from_u64), params, config);
     if let Some(PathTo { user, outbound }) = &forward.path {
         writer.octets(b"Path: ");
-        address(&mut writer, false, Some(user), this.path);
+        // What is registered by `sips` is led to by nothing else (RFC 5630 section 5.2).
+        address(&mut writer, request.is_secure(), Some(user), this.path);
         writer.octets(if *outbound { b";lr;ob>\r\n" } else { b";lr>\r\n" });
     }
     if let Some(record) = &forward.record {

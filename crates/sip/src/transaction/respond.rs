@@ -278,7 +278,7 @@ fn own_lines(writer: &mut Writer, request: &Request, reply: &Reply, origin: &Ori
             writer.value(HeaderId::RecordRoute, &unfold_bytes(header.value));
         }
     }
-    print::contact(writer, &reply.contact, origin, is_secure(request, origin));
+    print::contact(writer, &reply.contact, origin, reply.secure || is_secure(request, origin));
     if let Some(server) = server.filter(|_| reply.code != StatusCode::TRYING && !reply.lines.has(HeaderId::Server)) {
         writer.value(HeaderId::Server, server.as_bytes());
     }

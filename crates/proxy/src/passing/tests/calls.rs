@@ -410,6 +410,10 @@ fn rfc5626_5_1_the_edge_puts_the_flow_of_a_device_into_its_path() {
     let token = path[0].strip_prefix("<sip:").and_then(|rest| rest.strip_suffix("@192.0.2.1:5060;lr;ob>"));
     let token = token.unwrap_or_else(|| panic!("{path:?}"));
     assert_eq!(Tokens::new([3; 16]).flow_of(token), Some(self::path(Transport::Udp, 2)));
+    // What is registered by sips is led to by nothing else (RFC 5630 section 5.2).
+    let secure = register("Supported: path, outbound\n").replace("sip:elsewhere.example", "sips:192.0.2.4");
+    let secure = passed(&secure, true);
+    assert!(secure[0].starts_with("<sips:") && secure[0].ends_with("@192.0.2.1:5060;lr;ob>"), "{secure:?}");
     // Without reg-id or outbound nothing is promised (RFC 5626 section 5.1).
     let plain = passed(&register("Supported: path\n"), true);
     assert!(plain[0].ends_with(";lr>"), "{plain:?}");

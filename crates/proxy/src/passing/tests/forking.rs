@@ -250,6 +250,32 @@ fn rfc5393_5_3_3_more_branches_than_max_breadth_are_a_440() {
 }
 
 #[test]
+fn rfc5630_5_3_no_answer_leads_from_one_scheme_to_the_other() {
+    for (asked, other) in [("sips", "sip"), ("sip", "sips")] {
+        let warning = |code: u16| format!("Warning: {code} h \"SIPS\"\n");
+        for (code, lines) in [
+            (302, format!("Contact: <{other}:c@192.0.2.4>\n")),
+            (302, format!("Contact: <{asked}:c@192.0.2.5>, <{other}:c@192.0.2.4>\n")),
+            (416, String::new()),
+            (480, warning(380)),
+            (480, warning(381)),
+        ] {
+            let device = Target::new(format!("{asked}:b@192.0.2.3").parse().unwrap());
+            let device = Target { hop: Hop::Path(path(Transport::Tls, 3)), ..device };
+            let mut desk = Desk::new(ProxyConfig { recurse: true, ..ProxyConfig::default() }, vec![device]);
+            desk.trusted = true;
+            desk.hears(2, &request("INVITE", &format!("{asked}:b@home.example"), "1", ""));
+            desk.next(2, "SIP/2.0 100");
+            let passed = desk.next(3, &format!("INVITE {asked}:"));
+            desk.answers(3, &passed, code, &lines);
+            desk.next(3, "ACK");
+            desk.next(2, &format!("SIP/2.0 {code}"));
+            desk.silent();
+        }
+    }
+}
+
+#[test]
 fn rfc3261_16_7_4_redirections_are_followed_for_those_who_may_go_anywhere() {
     let moved = "Contact: <sip:c@192.0.2.5>;q=0.2, <sip:c@192.0.2.4>\n";
     for (recurse, trusted) in [(true, true), (true, false), (false, true)] {

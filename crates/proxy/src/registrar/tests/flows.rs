@@ -165,6 +165,34 @@ fn rfc5627_5_3_addresses_are_given_to_who_asks_and_has_an_instance() {
     }
 }
 
+/// Whichever has been told, both lead to the instance.
+#[test]
+fn rfc5630_5_2_1_addresses_of_an_instance_have_the_scheme_of_its_contact() {
+    for (asked, of_user, contact) in
+        [("sip", "sip", "sip"), ("sips", "sips", "sip"), ("sips", "sip", "sips"), ("sips", "sips", "sips")]
+    {
+        let gruu = Gruu::new([9; 16]);
+        let mut home = Home::new(|config| config.gruu = Some(gruu.clone()));
+        let plan = home.take(&parse(&format!(
+            "REGISTER {asked}:example.com SIP/2.0\r\nVia: SIP/2.0/TLS h;branch=z9hG4bK1\r\nTo: <{of_user}:alice@example.com>\r\n\
+             From: <{of_user}:alice@example.com>;tag=1\r\nCall-ID: one\r\nCSeq: 1 REGISTER\r\nSupported: gruu\r\n\
+             Contact: <{contact}:alice@h>;+sip.instance=\"<{URN}>\"\r\n\r\n"
+        )));
+        let listed = values(&plan, "Contact").remove(0);
+        for name in ["pub-gruu", "temp-gruu"] {
+            let (_, given) = listed.split_once(&format!(";{name}=\"")).expect(name);
+            let given = given.split('"').next().unwrap();
+            assert!(given.starts_with(&format!("{contact}:")), "{listed}");
+            let other =
+                if contact == "sip" { given.replacen("sip:", "sips:", 1) } else { given.replacen("sips:", "sip:", 1) };
+            for text in [given, &other] {
+                let named = gruu.read(&sip::message::Uri::parse(text).unwrap()).unwrap().unwrap();
+                assert!(named.user == "alice" && gruu.is(&named, URN, "one"), "{text}");
+            }
+        }
+    }
+}
+
 #[test]
 fn rfc3608_6_4_the_route_of_the_service_is_told_to_who_registers() {
     let mut home = Home::new(|config| config.service_route = vec!["<sip:p1;lr>".to_owned(), "<sip:p2;lr>".to_owned()]);

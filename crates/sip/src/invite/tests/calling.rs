@@ -3,7 +3,7 @@
 use super::network::*;
 use super::{NO_CODE, calling, calls, code};
 use crate::dialog::{Phase, Role};
-use crate::draft::ContactSpec;
+use crate::draft::{ContactSpec, Hop};
 use crate::invite::SessionEvent;
 use crate::message::Lines;
 
@@ -345,4 +345,25 @@ fn rfc3261_16_6_the_way_of_one_call_is_not_that_of_the_next() {
     net.settle();
     let routes: Vec<_> = net.inbox(r).iter().map(|text| (kind(text), header(text, "Route").to_owned())).collect();
     assert_eq!(routes, [("BYE".to_owned(), "<sip:10.0.0.2;lr>".to_owned()), ("INVITE".to_owned(), String::new())]);
+}
+
+#[test]
+fn rfc5630_5_1_1_what_is_refused_by_sips_is_not_asked_for_by_sip() {
+    for (status, more) in [(416, ""), (480, "Warning: 380 b \"SIPS Not Allowed\"\r\n")] {
+        let mut net = Network::new();
+        let (a, r) = (net.stack(|_| {}), net.raw());
+        let mut draft = invitation(a, r, sdp(OFFER));
+        draft.uri = draft.uri.to_string().replace("sip:", "sips:").parse().unwrap();
+        draft.hop = Hop::Path(path(a, r));
+        net.turn(a, |turn| turn.invite(draft)).unwrap();
+        net.settle();
+        let invite = net.one(r);
+        net.say(r, a, &respond(&invite, status, "t", more, ""));
+        net.settle();
+        assert_eq!(pick(&net.events(a), |_, event| code(event)), status);
+        assert_eq!(kinds(&net.inbox(r)), ["ACK"]);
+        net.run(60_000);
+        assert!(net.inbox(r).is_empty());
+        net.assert_nothing_left();
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::network::*;
 use super::{NO_CODE, called, calls, code, rings, unacked};
+use crate::draft::Hop;
 use crate::id::SessionId;
 use crate::message::Lines;
 
@@ -373,4 +374,32 @@ fn rfc3261_14_1_hangup_while_a_retry_waits() {
     net.run(10_000);
     assert!(net.inbox(r).is_empty(), "no re-INVITE after the BYE");
     net.assert_nothing_left();
+}
+
+/// Whatever they write into their Request-URI.
+#[test]
+fn rfc5630_5_1_2_contact_in_the_answer_to_a_target_refresh_stays_sips() {
+    for (asked, told) in [("sips:", "<sips:"), ("sip:", "<sip:")] {
+        let mut net = Network::new();
+        let (a, r) = (net.stack(|_| {}), net.raw());
+        let mut draft = invitation(a, r, sdp(OFFER));
+        draft.uri = draft.uri.to_string().replace("sip:", asked).parse().unwrap();
+        draft.hop = Hop::Path(path(a, r));
+        let s = net.turn(a, |turn| turn.invite(draft)).unwrap();
+        net.settle();
+        let invite = net.one(r);
+        assert!(invite.starts_with(&format!("INVITE {asked}")), "{invite}");
+        net.say(r, a, &respond(&invite, 200, "rawtag", &contact(r), ANSWER));
+        net.settle();
+        net.inbox(r);
+        let mut peer = RawDialog::called(r, &invite, "rawtag");
+        let theirs = peer.request("INVITE", "", OFFER);
+        net.say(r, a, &theirs);
+        net.settle();
+        net.turn(a, |turn| turn.answer_reinvite(s, reply(200, sdp(ANSWER)))).unwrap();
+        net.settle();
+        let ok = net.inbox(r).pop().unwrap();
+        assert_eq!(kind(&ok), "200 INVITE");
+        assert!(header(&ok, "Contact").starts_with(told), "{ok}");
+    }
 }

@@ -66,3 +66,21 @@ fn rfc3261_8_1_3_4_the_address_of_a_redirect_is_taken_whole_but_for_its_method_u
     let branches: Vec<_> = rig.sent.iter().map(|(_, sent)| sent.headers().branch().unwrap().to_owned()).collect();
     assert_ne!(branches[0], branches[1]);
 }
+
+#[test]
+fn rfc5630_5_1_1_1_who_is_to_be_reached_by_sips_registers_so_and_nothing_else() {
+    for (scheme, contact) in
+        [("sips", "<sips:alice@192.0.2.7:5060>"), ("sip", "<sip:alice@192.0.2.7:5060;transport=tls>")]
+    {
+        let mut rig = Rig { transport: Transport::Tls, ..Rig::new() };
+        let uri = |user: &str| format!("{scheme}:{user}example.com").parse().unwrap();
+        rig.register(RegisterSpec::new(uri(""), uri("alice@")));
+        let headers = rig.last().headers().clone();
+        let said: Vec<_> = headers.all(HeaderId::Contact).map(|one| one.text().into_owned()).collect();
+        assert_eq!(said, [contact], "one, and once");
+        for id in [HeaderId::From, HeaderId::To] {
+            let text = headers.text(id).unwrap();
+            assert!(text.starts_with(&format!("<{scheme}:alice@example.com>")), "{id:?}: {text}");
+        }
+    }
+}

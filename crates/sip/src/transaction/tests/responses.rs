@@ -279,6 +279,37 @@ fn rfc3261_8_1_1_8_contact_is_sips_where_the_request_uri_or_the_first_route_is()
     }
 }
 
+#[test]
+fn rfc5630_5_1_1_the_route_set_goes_with_the_scheme_of_what_is_asked_for() {
+    let routes = ["<sip:p1;lr>", "\"<sip:p2>\" <SIP:p2;lr>;x=<sip:p2>", "<sips:p3;lr>"];
+    for (uri, routes, line, sent) in [
+        (
+            "sips:bob@b",
+            &routes[..],
+            "sips:bob@b",
+            &["<sips:p1;lr>", "\"<sip:p2>\" <SIPs:p2;lr>;x=<sip:p2>", "<sips:p3;lr>"][..],
+        ),
+        ("sip:bob@b", &routes, "sip:bob@b", &routes),
+        ("sip:bob@b", &["<sips:p1;lr>", "<sip:p2;lr>"], "sip:bob@b", &["<sips:p1;lr>", "<sip:p2;lr>"]),
+        ("sip:bob@b", &["<sips:strict>", "<sip:p2;lr>"], "sips:strict", &["<sip:p2;lr>", "<sip:bob@b>"]),
+        ("sips:bob@b", &["<sip:strict>"], "sips:strict", &["<sips:bob@b>"]),
+    ] {
+        let mut bench = Bench::new();
+        let mut draft = Draft { hop: Hop::Path(path(Transport::Tls, 2)), ..draft(Method::Invite) };
+        draft.uri = uri.parse().expect("a uri");
+        draft.routes = routes.iter().map(|route| (*route).to_owned()).collect();
+        bench.turn(|turn| turn.send_request(draft)).expect("sent");
+        let invite = bench.last();
+        assert!(
+            invite.text().starts_with(&format!("INVITE {line} SIP/2.0\r\n")),
+            "{uri} {routes:?}: {}",
+            invite.text()
+        );
+        let said: Vec<String> = invite.headers().all(HeaderId::Route).map(|one| one.text().into_owned()).collect();
+        assert_eq!(said, sent, "{uri} {routes:?}");
+    }
+}
+
 /// What the peer names as his target meanwhile makes no difference.
 #[test]
 fn rfc3261_12_2_1_1_contact_in_a_dialog_that_began_by_sips_stays_sips() {
