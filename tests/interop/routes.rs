@@ -49,6 +49,21 @@ fn rfc3327_5_4_kamailio_reaches_a_phone_by_the_path_of_our_edge() {
     assert_ne!(call(&at, "secret1001", &[]).0, 0);
 }
 
+/// Each registration has a Call-ID of its own; the loop that has sent it on must get what Kamailio answers.
+#[test]
+fn rfc3327_5_3_sipp_registers_at_kamailio_through_an_edge_of_any_number_of_loops() {
+    for shards in [1, 4] {
+        let file = offhook::configuration(&format!("shards = {shards}\n[roles]\n\"127.0.0.1\" = \"edge\"\n"));
+        let settings = ["--config", file.path().to_str().unwrap(), "--user", "1:unused", "--log-level", "wire=debug"];
+        let (home, mut edge) = (Kamailio::start_with_paths(), offhook::serve(&settings));
+        let arguments = ["-m", "16", "-s", "1002", "-au", "1002", "-ap", "secret1002", "-rsa", &edge.address];
+        let (code, output) = sipp::run("uas_registers.xml", &home.address, &arguments);
+        assert_eq!(code, 0, "{shards}: {output}");
+        // That way, and by no other.
+        edge.program.wait_until(|seen| seen.matches("SIP/2.0 200 ").count() >= 2 * 16);
+    }
+}
+
 #[test]
 fn rfc3327_5_4_our_home_reaches_a_phone_by_the_path_of_kamailio() {
     let (home, mut edge) = (offhook::serve(&USERS), Kamailio::start_edge());
