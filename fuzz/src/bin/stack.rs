@@ -1,5 +1,6 @@
 //! A whole stack as user agent against a peer that says anything: messages, time, and commands of an application, then
-//! everything is hung up and the clock runs. Nothing may be left. The input is a script of steps, whose first byte says what is done with the rest.
+//! everything is hung up and the clock runs. Nothing may be left. The input is a script of steps, whose first byte says what is done with the rest; where the first
+//! step is `-`, the stack has no overload control.
 #![no_main]
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,7 +21,7 @@ const STEPS: usize = 16;
 const SECOND: u64 = 1_000_000;
 
 fuzz_target!(|input: &[u8]| {
-    let mut world = World::new();
+    let mut world = World::new(steps(input).next() != Some(&b"-"[..]));
     for step in steps(input).take(STEPS) {
         let Some((what, rest)) = step.split_first() else { continue };
         match what {
@@ -159,10 +160,10 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(is_controlled: bool) -> Self {
         let phone = Phone { sessions: Vec::new(), answer: accept, calls: 0, seen: Seen::default() };
         let supported = ["100rel", "timer"].map(str::to_owned).to_vec();
-        let config = Config { supported, overload: Some(Overload::default()), ..Config::default() };
+        let config = Config { supported, overload: is_controlled.then(Overload::default), ..Config::default() };
         let stack = Stack::new(config, [1; 32]);
         World { stack, out: Outbox::new(), phone, now: Time(SECOND), sent: 0, learned: Default::default() }
     }
