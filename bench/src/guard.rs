@@ -1,7 +1,8 @@
 //! `bench guard`: instructions of the work of [`crate::work`] against the limits in `bench/guard.txt`.
 //!
 //! A line of that file is a name, the instructions of one unit on the day they were written down, and by how many per cent they may grow. What
-//! has a ceiling of its own ([`CEILINGS`]) may not pass that either. `bench guard --write` writes today's figures.
+//! has a ceiling of its own ([`CEILINGS`]) may not pass that either, and of two that are to take as long ([`ALIKE`]) neither may take more than the other.
+//! `bench guard --write` writes today's figures.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,6 +15,10 @@ const FILE: &str = "bench/guard.txt";
 const TOLERANCE: f64 = 8.0;
 /// Goals that hold whatever is written down.
 const CEILINGS: [(&str, f64); 2] = [("parse-index", 6_000.0), ("parse-typed", 20_000.0)];
+/// Who is told no must not learn from the time of it whether there is such a user.
+const ALIKE: [(&str, &str); 1] = [("guess-somebody", "guess-nobody")];
+/// Per cent by which they may differ.
+const UNLIKE: f64 = 5.0;
 const HEAD: &str = "\
 # Instructions of one unit of work, counted by callgrind without sockets: name, figure, per cent it may grow.
 # `cargo xtask bench guard` counts again and fails where one has grown beyond that; `cargo xtask bench guard --write` writes this file.
@@ -92,6 +97,15 @@ fn compared(limits: &[Limit], counted: &[(&str, f64)]) -> (String, bool) {
         good &= *figure <= most;
         let _ = writeln!(text, "{name:<16}{figure:>10.0}  {change:>+6.1} %  at most {most:.0}  {verdict}");
     }
+    for (one, other) in ALIKE {
+        let figure = |name| counted.iter().find(|(of, _)| *of == name).map(|(_, figure)| *figure);
+        let (Some(first), Some(second)) = (figure(one), figure(other)) else { continue };
+        let difference = (second / first - 1.0) * 100.0;
+        let is_alike = difference.abs() <= UNLIKE;
+        good &= is_alike;
+        let verdict = if is_alike { "alike" } else { "NOT ALIKE: the time of the answer tells them apart" };
+        let _ = writeln!(text, "{other} against {one}: {difference:+.1} %, at most {UNLIKE:.0}  {verdict}");
+    }
     (text, good)
 }
 
@@ -114,6 +128,17 @@ mod tests {
         let limits = limits(FIGURES).expect("two lines");
         assert!(compared(&limits, &[("parse-index", 6_000.0)]).1);
         assert!(!compared(&limits, &[("parse-index", 6_001.0)]).1);
+    }
+
+    #[test]
+    fn cve_account_enumeration_guesses_that_can_be_told_apart_by_their_time_do_not_hold() {
+        let limits = limits("guess-somebody 1000 8%\nguess-nobody 1000 8%\n").expect("two lines");
+        for (somebody, nobody, is_alike) in
+            [(1_000.0, 1_050.0, true), (1_000.0, 951.0, true), (1_000.0, 949.0, false), (950.0, 1_000.0, false)]
+        {
+            let (text, good) = compared(&limits, &[("guess-somebody", somebody), ("guess-nobody", nobody)]);
+            assert_eq!((good, !text.contains("NOT ALIKE")), (is_alike, is_alike), "{text}");
+        }
     }
 
     #[test]

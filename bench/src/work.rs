@@ -1,6 +1,7 @@
 //! The work of a server without sockets: stack, rules and media fed with octets in this process. What is counted is between two marks.
 
 mod call;
+mod guess;
 mod offer;
 mod packet;
 mod proxied;
@@ -35,7 +36,7 @@ pub(crate) struct Work {
 }
 
 /// Everything the guard counts, in the order it is done.
-pub(crate) const WORKS: [Work; 9] = [
+pub(crate) const WORKS: [Work; 11] = [
     Work { name: "parse-index", units: READINGS, pieces: 1, run: || read(INVITE, false) },
     Work { name: "parse-typed", units: READINGS, pieces: 1, run: || read(INVITE, true) },
     Work { name: "short-offer", units: offer::COUNT, pieces: 1, run: || offer::run(offer::SHORT) },
@@ -43,6 +44,8 @@ pub(crate) const WORKS: [Work; 9] = [
     Work { name: "answered-call", units: call::COUNT, pieces: 1, run: call::run },
     Work { name: "proxied-call", units: proxied::COUNT, pieces: 1, run: proxied::run },
     Work { name: "register", units: register::COUNT, pieces: 2, run: register::run },
+    Work { name: "guess-somebody", units: 2 * guess::COUNT, pieces: 2, run: || guess::run("1500") },
+    Work { name: "guess-nobody", units: 2 * guess::COUNT, pieces: 2, run: || guess::run("2500") },
     Work { name: "bridge-tick", units: tick::COUNT, pieces: 1, run: tick::run },
     Work { name: "relayed-packet", units: packet::COUNT, pieces: 1, run: packet::run },
 ];
