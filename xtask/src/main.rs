@@ -21,6 +21,7 @@ mod process;
 mod processors;
 mod rfc;
 mod security;
+mod simnet;
 mod size;
 mod source;
 mod test;
@@ -95,6 +96,12 @@ const TASKS: &[Task] = &[
         arguments: "list | smoke [--secs N] | run TARGET [--secs N] | minimise TARGET | planted [TARGET]",
         about: "fuzz targets: replay, run, shrink the corpus, prove that each finds a planted bug",
         run: fuzz::run,
+    },
+    Task {
+        name: "simnet",
+        arguments: "[--seeds N]",
+        about: "10,000 seeds of the simulated network instead of the tests' 1,000, and half as many through a proxy",
+        run: simnet::run,
     },
     Task {
         name: "examples",

@@ -34,6 +34,8 @@ pub struct Side {
     pub gave_up: bool,
     /// With a wrong password.
     pub stranger: bool,
+    /// To take the place of another call, which may be over.
+    pub replacing: bool,
     /// Its last event.
     pub end: Option<End>,
 }
@@ -47,6 +49,12 @@ pub struct Book {
     pub refreshed: u64,
     /// How many sessions ended because nobody did.
     pub expired: u64,
+    /// How many transfers were told to have come to an end.
+    pub reported: u64,
+    /// How many calls were taken over by a caller who named them.
+    pub replaced: u64,
+    /// How often a flow over UDP was formed anew.
+    pub recovered: u64,
     /// By Call-ID and phone.
     pub sides: BTreeMap<(String, String), Side>,
     /// OPTIONS and MESSAGE: to whom, and what came.
@@ -55,7 +63,7 @@ pub struct Book {
     pub open: BTreeSet<String>,
     /// Media ports in use, by phone, with the call.
     pub ports: BTreeMap<(String, u16), String>,
-    /// Registrations: the code of the last taking back.
+    /// Registrations, by phone and flow: what became of them.
     pub registered: BTreeMap<String, Vec<String>>,
     /// Bindings left at the registrar.
     pub bindings: usize,

@@ -1,6 +1,7 @@
 //! The network: carries messages between nodes as the weather says, and lets the clock jump from event to event.
 
 mod arriving;
+mod keeping;
 mod sending;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sip::{
-    Action, Answer, Application, AskId, Config, FlowChange, FlowId, Now, Outbox, SendId, Time, Transport, Turn,
+    Action, Answer, Application, AskId, Cause, Config, FlowChange, FlowId, Now, Outbox, SendId, Time, Transport, Turn,
     WallTime,
 };
 
@@ -27,7 +28,7 @@ use crate::zone::Zone;
 const UDP: FlowId = FlowId(1);
 
 /// The time at which a network begins.
-const BEGIN: Time = Time(1_000_000_000);
+pub(crate) const BEGIN: Time = Time(1_000_000_000);
 
 /// Says of each message by hand whether it is lost; ends before the weather has a say.
 pub type Hand = Box<dyn FnMut(&str, &str, &Glimpse) -> bool>;
@@ -62,6 +63,20 @@ enum Arrival {
     },
     Rebind {
         keep: bool,
+    },
+    /// Somebody sets a node's wall clock.
+    SetClock {
+        node: usize,
+        by: i64,
+    },
+    /// A node falls asleep.
+    Sleep {
+        node: usize,
+        until: Time,
+    },
+    /// It wakes up.
+    Wake {
+        node: usize,
     },
 }
 
@@ -118,6 +133,14 @@ impl Network {
         };
         for (at, keep) in network.weather.rebinding.clone() {
             network.fly(at, Arrival::Rebind { keep });
+        }
+        for (at, node, by) in network.weather.set_clocks.clone() {
+            network.fly(at, Arrival::SetClock { node, by });
+        }
+        if let Some((node, from, until)) = network.weather.sleep {
+            network.fly(from, Arrival::Sleep { node, until: BEGIN + until });
+            // Before all that will arrive at the same moment.
+            network.fly(until, Arrival::Wake { node });
         }
         network
     }
@@ -184,8 +207,11 @@ impl Network {
         self.turns
     }
 
-    fn instant(&self) -> Now {
-        Now { mono: self.now, wall: WallTime(1_800_000_000 + self.now.0 / 1_000_000) }
+    /// The moment as a node sees it: all share the time that timers run on, each has a wall clock of its own.
+    fn instant(&self, node: usize) -> Now {
+        let ahead = self.nodes.get(node).map_or(0, |node| node.ahead);
+        let wall = (1_800_000_000 + self.now.0 / 1_000_000).saturating_add_signed(ahead);
+        Now { mono: self.now, wall: WallTime(wall) }
     }
 
     fn fly(&mut self, after: Duration, arrival: Arrival) {
@@ -199,7 +225,7 @@ impl Network {
 
     /// Opens a turn of a node and carries out what comes of it.
     pub fn turn<R>(&mut self, node: usize, command: impl FnOnce(&mut Turn<'_>) -> R) -> Option<R> {
-        let now = self.instant();
+        let now = self.instant(node);
         let mut out = Outbox::new();
         let result = command(&mut self.nodes.get_mut(node)?.stack.at(now, &mut out));
         self.carry_out(node, out);
@@ -209,9 +235,10 @@ impl Network {
     }
 
     fn carry_out(&mut self, node: usize, mut out: Outbox) {
-        let now = self.instant();
+        let now = self.instant(node);
         while let Some(action) = out.pop() {
             match action {
+                Action::Send { path, bytes, why: Cause::KeepAlive, .. } => self.keep_alive(node, &path, bytes),
                 Action::Send { id, path, bytes, why } => {
                     let failed = match path.transport {
                         Transport::Udp => self.send_datagram(node, id, path, bytes, why),
@@ -250,7 +277,7 @@ impl Network {
     /// Lets happen what happens next; false when nothing does, or not before `end`.
     pub fn step(&mut self, end: Duration) -> bool {
         let arrival = self.wire.keys().next().map(|(at, _)| *at);
-        let deadline = self.nodes.iter_mut().filter_map(|node| node.stack.deadline()).min();
+        let deadline = self.nodes.iter_mut().filter_map(Node::deadline).min();
         let Some(next) = arrival.into_iter().chain(deadline).min().filter(|at| at.since(BEGIN) <= end) else {
             return false;
         };
@@ -263,7 +290,7 @@ impl Network {
             return true;
         }
         for node in 0..self.nodes.len() {
-            if self.nodes.get_mut(node).and_then(|node| node.stack.deadline()).is_some_and(|at| at <= self.now) {
+            if self.nodes.get_mut(node).and_then(Node::deadline).is_some_and(|at| at <= self.now) {
                 self.turn(node, |turn| turn.timeout());
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use sip::{Application, Config, Stack};
+use sip::{Application, Config, Stack, Time};
 
 /// A stack, its application and its address.
 pub struct Node {
@@ -17,6 +17,10 @@ pub struct Node {
     pub(crate) public: Vec<SocketAddr>,
     /// It takes connections.
     pub(crate) listens: bool,
+    /// It sleeps until then: it hears nothing, and no timer of its fires.
+    pub(crate) wakes: Option<Time>,
+    /// Seconds by which its wall clock has been set forward or back.
+    pub(crate) ahead: i64,
     /// The state of each machine when last looked at.
     pub(crate) states: BTreeMap<u64, &'static str>,
 }
@@ -36,8 +40,14 @@ impl Node {
             local,
             public: vec![local],
             listens: true,
+            wakes: None,
+            ahead: 0,
             states: BTreeMap::new(),
         }
+    }
+    /// When its stack wants to be called next; a machine that sleeps calls nobody.
+    pub(crate) fn deadline(&mut self) -> Option<Time> {
+        if self.wakes.is_some() { None } else { self.stack.deadline() }
     }
     /// The address others see now.
     pub(crate) fn seen(&self) -> SocketAddr {

@@ -2,6 +2,7 @@
 
 mod doing;
 mod hearing;
+mod referring;
 mod watching;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sip::digest::{Server, ServerConfig};
 use sip::message::Body;
-use sip::{Application, Event, SessionId, Turn};
+use sip::{Application, Event, RegistrationId, SessionId, Turn};
 
 use crate::book::{Shared, Side};
 use crate::chance::Chance;
@@ -35,8 +36,14 @@ pub struct Phone {
     calls: BTreeMap<SessionId, String>,
     ports: BTreeMap<SessionId, u16>,
     asked: BTreeMap<sip::ClientTx, String>,
+    /// Calls that the other side of a call has asked for: that call, and the number of its REFER.
+    referrals: BTreeMap<SessionId, (SessionId, u32)>,
+    /// Flows among the registrations, by the name they have in the book.
+    flows: BTreeMap<RegistrationId, String>,
     /// For what concerns subscriptions: what the other draws stays as it was.
     whim: Chance,
+    /// The same for what concerns flows and transfers.
+    streak: Chance,
     /// Documents told and published so far.
     told: u32,
     guard: Server,
@@ -56,7 +63,10 @@ impl Phone {
             calls: BTreeMap::new(),
             ports: BTreeMap::new(),
             asked: BTreeMap::new(),
+            referrals: BTreeMap::new(),
+            flows: BTreeMap::new(),
             whim: Chance::new(0),
+            streak: Chance::new(0),
             told: 0,
             guard,
             count: 0,
@@ -66,6 +76,16 @@ impl Phone {
     /// Draws what concerns subscriptions from this.
     pub fn whims(&mut self, whim: Chance) {
         self.whim = whim;
+    }
+
+    /// Draws what concerns flows and transfers from this.
+    pub fn streaks(&mut self, streak: Chance) {
+        self.streak = streak;
+    }
+
+    /// It takes no connections: by the Contact of a request that is large enough for TCP nobody would reach it.
+    pub fn sends_nothing_large(&mut self) {
+        self.style.oversize = 0;
     }
 
     /// The numbers of things to do from the start: the caller sets an alarm for each.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sip::{DialogId, PublicationId, RegistrationId, ServerTx, SessionId, SubscriptionId, WatcherId};
+use sip::{DialogId, PublicationId, RegistrationId, ServerTx, SessionId, SubscriptionId, Time, WatcherId};
 
 use crate::chance::Chance;
 
@@ -50,6 +50,8 @@ pub enum Todo {
     Message(Target),
     /// REGISTER, kept up.
     Register,
+    /// REGISTER over two flows of one instance, kept up (RFC 5626).
+    Flows,
     /// REGISTER now.
     Renew(RegistrationId),
     /// REGISTER no more.
@@ -78,6 +80,8 @@ pub enum Todo {
     Hangup(SessionId),
     /// Hang up unless it was answered.
     GiveUp(SessionId),
+    /// REFER.
+    Refer(SessionId),
     /// The re-INVITE that keeps a session from ending.
     Refresh(SessionId),
     /// re-INVITE, with an offer or without.
@@ -121,6 +125,8 @@ pub struct Style {
     pub long: u32,
     /// Most things done in a call by one side.
     pub acts: u64,
+    /// Its machine is suspended until then: what should have happened before happens late.
+    pub wakes: Option<Time>,
 }
 
 impl Style {
@@ -139,6 +145,7 @@ impl Style {
             stranger: 100,
             acts: chance.below(5),
             long: chance.pick(&[0, 0, 500, 1_000]),
+            wakes: None,
         }
     }
 }

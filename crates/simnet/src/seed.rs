@@ -13,10 +13,10 @@ use crate::chance::Chance;
 use crate::desk::Desk;
 use crate::ladder::Ladder;
 use crate::middle::Middle;
-use crate::network::Network;
+use crate::network::{BEGIN, Network};
 use crate::phone::Phone;
 use crate::plan::{Style, Target, Todo};
-use crate::tally::{EXPIRED, PRACKED, REFRESHED, Tally};
+use crate::tally::{EXPIRED, PRACKED, RECOVERED, REFRESHED, REPLACED, REPORTED, Tally};
 use crate::verdict;
 use crate::weather::{Sky, Weather};
 
@@ -64,33 +64,44 @@ impl Outcome {
 
 /// Plays the run of a seed to its end.
 pub fn run(seed: u64) -> Outcome {
-    play(seed, false)
+    play(seed, false, true)
 }
 
 /// The same with a proxy that all calls by name go through.
 pub fn run_proxied(seed: u64) -> Outcome {
-    play(seed, true)
+    play(seed, true, true)
 }
 
-fn play(seed: u64, proxied: bool) -> Outcome {
+/// The same as [`run`], but nobody sets a wall clock.
+pub fn run_by_true_clocks(seed: u64) -> Outcome {
+    play(seed, false, false)
+}
+
+fn play(seed: u64, proxied: bool, set_clocks: bool) -> Outcome {
     let mut chance = Chance::new(seed);
     let mut weather = Weather::draw(&mut chance);
+    // A generator beside the others: what they draw stays as it was.
+    weather.clocks(&mut Chance::new(seed ^ 0x6013).split());
+    if !set_clocks {
+        weather.set_clocks.clear();
+    }
     if proxied {
         // Who is behind an address translator is reached by the way he registered, and nobody registers here.
         weather.rebinding.clear();
-        // A proxy doubles the way: an answer still comes within T1, with two look-ups of 60 ms at most.
-        weather.way = weather.way.min(Duration::from_millis(80));
+        // A proxy doubles the way: an answer, and the ACK of a 2xx, still comes within T1, with two look-ups of 60 ms at most on each side of the proxy.
+        weather.way = weather.way.min(Duration::from_millis(60));
     }
     let book: Shared = Rc::new(RefCell::new(Book::default()));
     let mut network = Network::new(weather.clone(), chance.split());
     // A generator beside the others: what they draw stays as it was.
     network.servers(Chance::new(seed ^ 0x3263).split());
-    people(&mut network, &mut chance, Chance::new(seed ^ 0x6665), &weather, &book, proxied);
+    let apart = [Chance::new(seed ^ 0x6665), Chance::new(seed ^ 0x5626).split()];
+    people(&mut network, &mut chance, apart, &weather, &book, proxied);
     if proxied {
         stand_between(&mut network, seed, &book);
     }
     while network.turns() < MOST_TURNS && network.step(LONGEST) {}
-    let mut wrong = verdict::judge(&book.borrow(), weather.sky);
+    let mut wrong = verdict::judge(&book.borrow(), &weather);
     if network.turns() >= MOST_TURNS {
         wrong.push(format!("no end after {MOST_TURNS} turns"));
     }
@@ -114,11 +125,11 @@ fn stand_between(network: &mut Network, seed: u64, book: &Shared) {
     network.referee.passer = Some("proxy".to_owned());
 }
 
-/// Phones and registrar, each with its plan.
+/// Phones and registrar, each with its plan. What concerns subscriptions and flows is drawn apart.
 fn people(
     network: &mut Network,
     chance: &mut Chance,
-    mut whim: Chance,
+    [mut whim, mut streak]: [Chance; 2],
     weather: &Weather,
     book: &Shared,
     proxied: bool,
@@ -128,8 +139,9 @@ fn people(
     let translated = !weather.rebinding.is_empty() || weather.mtu.is_none() && chance.permille(150);
     let translated = translated && !proxied;
     let quick = weather.sky == Sky::Clear;
-    for name in names {
-        let style = Style::draw(chance, weather.way, quick);
+    for (place, name) in names.into_iter().enumerate() {
+        let mut style = Style::draw(chance, weather.way, quick);
+        style.wakes = weather.sleep.filter(|(node, ..)| *node == place).map(|(.., until)| BEGIN + until);
         let style = if hunt { Style { impatient: 0, ..style } } else { style };
         let mut phone = Phone::new(name, style, chance.split(), book.clone());
         let mut plans = Vec::new();
@@ -152,15 +164,24 @@ fn people(
             let todo = if whim.permille(600) { Todo::Subscribe(target) } else { Todo::Publish(target) };
             plans.push((at, phone.plan(todo)));
         }
+        phone.streaks(streak.split());
+        if streak.permille(300) {
+            plans.push((streak.millis(0, 20_000), phone.plan(Todo::Flows)));
+        }
         let mut config = config(chance, translated, weather.sky);
         if hunt {
             // Nobody stands between caller and group who would end the other fork when one asks for more (RFC 3261 section 16.7).
             config.session.timer.least = Duration::from_secs(1);
         }
+        let behind = name == "alice" && translated;
+        let deaf = !behind && weather.mtu.is_none() && chance.permille(200);
+        if deaf {
+            phone.sends_nothing_large();
+        }
         let number = network.add(name, config, Box::new(phone));
-        if name == "alice" && translated {
+        if behind {
             network.translate(number);
-        } else if weather.mtu.is_none() && chance.permille(200) {
+        } else if deaf {
             network.deaf_to_streams(number);
         }
         for (at, token) in plans {
@@ -202,6 +223,8 @@ fn config(chance: &mut Chance, translated: bool, sky: Sky) -> Config {
         Method::Info,
         Method::Message,
         Method::Update,
+        Method::Refer,
+        Method::Notify,
     ];
     let mut config = Config { allow: allow.to_vec(), supported: vec!["100rel".to_owned()], ..Config::default() };
     if chance.permille(300) {
@@ -254,7 +277,15 @@ fn fates(book: &Book, tally: &mut Tally) {
     for (_, outcome) in book.asked.values() {
         tally.fate(format!("request: {}", if matches!(outcome, Some(Ok(_))) { "answered" } else { "failed" }));
     }
-    for (many, fate) in [(book.pracked, PRACKED), (book.refreshed, REFRESHED), (book.expired, EXPIRED)] {
+    let fates = [
+        (book.pracked, PRACKED),
+        (book.refreshed, REFRESHED),
+        (book.expired, EXPIRED),
+        (book.recovered, RECOVERED),
+        (book.reported, REPORTED),
+        (book.replaced, REPLACED),
+    ];
+    for (many, fate) in fates {
         (0..many).for_each(|_| tally.fate(fate));
     }
     for history in book.registered.values() {

@@ -64,9 +64,10 @@ impl Streams {
         let far = self.new_flow();
         self.count += 1;
         let port = 50_000 + (self.count % 10_000) as u16;
-        let end =
-            |node, flow, remote| End { node, flow, remote, framer: Framer::new(Limits::default()), latest: Time(0) };
-        let ends = [end(from, flow, remote), end(to, far, SocketAddr::new(seen.ip(), port))];
+        // Who has opened it pings, and nobody else.
+        let framers = (Framer::pinging(Limits::default()), Framer::new(Limits::default()));
+        let end = |node, flow, remote, framer| End { node, flow, remote, framer, latest: Time(0) };
+        let ends = [end(from, flow, remote, framers.0), end(to, far, SocketAddr::new(seen.ip(), port), framers.1)];
         self.open.insert(self.count, Connection { ends });
         self.by_flow.insert((from, flow), (self.count, 0));
         self.by_flow.insert((to, far), (self.count, 1));

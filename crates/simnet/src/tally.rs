@@ -44,11 +44,17 @@ pub enum Fault {
     LookupSilent,
     /// The first of two servers of a name was dead.
     DeadServer,
+    /// Somebody set a wall clock.
+    WallJump,
+    /// A machine was suspended: its time went on, its timers did not.
+    Suspend,
+    /// A datagram came while its receiver slept.
+    Slept,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 18] = [
+    pub const ALL: [Fault; 21] = [
         Fault::Loss,
         Fault::Double,
         Fault::Late,
@@ -67,6 +73,9 @@ impl Fault {
         Fault::LookupFailed,
         Fault::LookupSilent,
         Fault::DeadServer,
+        Fault::WallJump,
+        Fault::Suspend,
+        Fault::Slept,
     ];
 }
 
@@ -80,7 +89,7 @@ pub struct Tally {
     fates: BTreeMap<String, u64>,
 }
 
-/// Why the stack sends; each kind must fail at times. (Keep-alives are sent by the driver's side of a connection.)
+/// Why the stack sends; each kind must fail at times. (Keep-alives are lost without a word.)
 const CAUSES: [Cause; 8] = [
     Cause::Request,
     Cause::Response,
@@ -98,8 +107,14 @@ pub const PRACKED: &str = "reliable: acknowledged";
 pub const REFRESHED: &str = "session: refreshed";
 /// One that was not, and ended: must happen.
 pub const EXPIRED: &str = "session: not refreshed";
+/// A flow over UDP that had failed and was formed anew (RFC 5626 section 4.5): must happen.
+pub const RECOVERED: &str = "flow: formed anew over UDP";
+/// A transfer whose end was told to who had asked for it: must happen.
+pub const REPORTED: &str = "transfer: told";
+/// A call that a caller has taken over who named it: must happen.
+pub const REPLACED: &str = "transfer: replaced";
 /// What must happen to phones.
-const FATES: [&str; 3] = [PRACKED, REFRESHED, EXPIRED];
+const FATES: [&str; 6] = [PRACKED, REFRESHED, EXPIRED, RECOVERED, REPORTED, REPLACED];
 
 impl Tally {
     /// A message that left for this reason could not be sent.
@@ -131,7 +146,8 @@ impl Tally {
         other.fates.iter().for_each(|(key, n)| *self.fates.entry(key.clone()).or_default() += n);
     }
     /// Faults that never fired (each way for a look-up to fail is one), sends that never failed, errors of [`SendError::ALL`] that no stack was
-    /// told, states of [`sip::Stack::STATES`] that never were left, and [`PRACKED`], [`REFRESHED`] and [`EXPIRED`].
+    /// told, states of [`sip::Stack::STATES`] that never were left, and [`PRACKED`], [`REFRESHED`], [`EXPIRED`],
+    /// [`RECOVERED`], [`REPORTED`] and [`REPLACED`].
     pub fn missing(&self) -> Vec<String> {
         let faults =
             Fault::ALL.iter().filter(|fault| !self.faults.contains_key(fault)).map(|fault| format!("fault {fault:?}"));

@@ -2,10 +2,14 @@
 
 use crate::book::{Book, End, Side};
 use crate::plan::Target;
-use crate::weather::Sky;
+use crate::weather::{Sky, Weather};
+
+/// What the book says of a flow that leads nowhere any more.
+pub(crate) const FLOW_FAILED: &str = "failed FlowFailed";
 
 /// What is wrong in the book.
-pub fn judge(book: &Book, sky: Sky) -> Vec<String> {
+pub fn judge(book: &Book, weather: &Weather) -> Vec<String> {
+    let sky = weather.sky;
     let mut wrong: Vec<String> = book.wrong.iter().cloned().collect();
     wrong.extend(book.open.iter().map(|session| format!("{session} has no last event")));
     wrong.extend(
@@ -32,7 +36,9 @@ pub fn judge(book: &Book, sky: Sky) -> Vec<String> {
         if !fine {
             wrong.push(format!("{phone} registers: {history:?}"));
         }
-        if sky < Sky::Foul && history.iter().any(|one| one.starts_with("failed")) {
+        // Who gets a new address has to form his flow anew (RFC 5626 section 4.4.2).
+        let moved = |one: &str| one == FLOW_FAILED && !weather.rebinding.is_empty();
+        if sky < Sky::Foul && history.iter().any(|one| one.starts_with("failed") && !moved(one)) {
             wrong.push(format!("{phone} registers: {history:?}"));
         }
     }
@@ -75,7 +81,8 @@ fn disagree(target: &Target, caller: &Side, callees: &[&Side]) -> Option<&'stati
         Target::Phone(_) => callees.first(),
     };
     let Some(callee) = callee else {
-        let fine = caller.gave_up || caller.stranger && matches!(caller.end, Some(End::Failed(401 | 403)));
+        let late = caller.replacing && matches!(caller.end, Some(End::Failed(481 | 486 | 603)));
+        let fine = caller.gave_up || late || caller.stranger && matches!(caller.end, Some(End::Failed(401 | 403)));
         return (!fine).then_some("it never rang");
     };
     if caller.stood && !callee.stood {

@@ -49,6 +49,10 @@ pub struct Weather {
     pub outage: Option<(Duration, Duration)>,
     /// The address translator gives new ports at these times; with true the old ones go on to work.
     pub rebinding: Vec<(Duration, bool)>,
+    /// At these times somebody sets the wall clock of a node (by its number) by so many seconds.
+    pub set_clocks: Vec<(Duration, usize, i64)>,
+    /// The node that is suspended, from when until when: no timer of it fires, datagrams pass it by, streams wait for it.
+    pub sleep: Option<(usize, Duration, Duration)>,
 }
 
 impl Weather {
@@ -70,6 +74,8 @@ impl Weather {
             lookup: Duration::ZERO,
             outage: None,
             rebinding: Vec::new(),
+            set_clocks: Vec::new(),
+            sleep: None,
         }
     }
 
@@ -89,6 +95,23 @@ impl Weather {
             weather.foul(chance);
         }
         weather
+    }
+
+    /// What a seed says of clocks. Those on the wall may jump under any sky: nothing but dates is taken from them. Phones are nodes 0 to 2, the
+    /// registrar is 3.
+    pub fn clocks(&mut self, chance: &mut Chance) {
+        if chance.permille(400) {
+            for _ in 0..=chance.below(2) {
+                let (node, by) = (chance.pick(&[0, 1, 2, 3, 3, 3]), chance.pick(&[-3_600, 3_600]));
+                self.set_clocks.push((chance.millis(0, 100_000), node, by));
+            }
+        }
+        if self.sky == Sky::Foul && chance.permille(300) {
+            let from = chance.millis(0, 60_000);
+            // Everything else happens at whole milliseconds: what has waited comes before what arrives later.
+            let until = from + chance.millis(1_000, 600_000) + Duration::from_micros(1);
+            self.sleep = Some((chance.below(4) as usize, from, until));
+        }
     }
 
     fn fair(&mut self, chance: &mut Chance) {

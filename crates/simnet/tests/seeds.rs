@@ -1,6 +1,6 @@
 //! A thousand runs of the simulated network, each drawn from a number.
 //!
-//! `OFFHOOK_SEEDS=100000` makes it more, `OFFHOOK_SEED=17` is for [`one_seed`] alone.
+//! `OFFHOOK_SEEDS=100000` makes it more (`cargo xtask simnet` does so, in release mode), `OFFHOOK_SEED=17` is for [`one_seed`] alone.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -15,12 +15,21 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// One run; with the feature `planted`, with the bug that the environment names.
-fn run(seed: u64) -> Outcome {
-    #[cfg(feature = "planted")]
+/// Plants the bug that the environment names.
+#[cfg(feature = "planted")]
+fn plant() {
     if let Ok(name) = std::env::var("OFFHOOK_PLANTED") {
         assert!(sip::planted::plant(&name), "no bug is called {name}");
     }
+}
+
+/// Without the feature there is none.
+#[cfg(not(feature = "planted"))]
+fn plant() {}
+
+/// One run.
+fn run(seed: u64) -> Outcome {
+    plant();
     seed::run(seed)
 }
 
@@ -70,6 +79,27 @@ fn a_seed_gives_the_same_run_again() {
     }
 }
 
+/// What was sent, when, between whom; without what was only noted.
+fn sent(outcome: &Outcome) -> Vec<&String> {
+    outcome.ladder.lines().iter().filter(|line| !line.contains(" * ")).collect()
+}
+
+/// A clock on the wall is for dates alone: the same is sent at the same moments where it jumps by an hour while calls, registrations,
+/// subscriptions and nonces hold.
+#[test]
+fn jumps_of_the_wall_clock_change_nothing_that_is_sent() {
+    let mut jumped = 0;
+    for seed in 0..100 {
+        let one = run(seed);
+        if !one.weather.set_clocks.is_empty() {
+            let other = seed::run_by_true_clocks(seed);
+            assert_eq!(sent(&one), sent(&other), "seed {seed}: {:?}", one.weather);
+            jumped += 1;
+        }
+    }
+    assert!(jumped > 20, "{jumped} runs in which a clock jumped");
+}
+
 /// One run with everything it says, for `OFFHOOK_SEED=n cargo test -p offhook-simnet --test seeds one_seed -- --nocapture`.
 #[test]
 fn one_seed() {
@@ -81,19 +111,21 @@ fn one_seed() {
 /// The same with a proxy between the phones: `OFFHOOK_PROXIED=17` plays one run.
 #[test]
 fn seeds_through_a_proxy_end_in_agreement_and_nothing_left() {
+    plant();
     if let Some(seed) = number("OFFHOOK_PROXIED") {
         let outcome = seed::run_proxied(seed);
         println!("{}", outcome.ladder);
         return outcome.check();
     }
+    let (begun, seeds) = (Instant::now(), number("OFFHOOK_SEEDS").unwrap_or(SEEDS) / 2);
     let (mut tally, mut through) = (Tally::default(), 0);
-    for seed in 0..number("OFFHOOK_SEEDS").unwrap_or(SEEDS) / 2 {
+    for seed in 0..seeds {
         let outcome = seed::run_proxied(seed);
         outcome.check();
         through += usize::from(outcome.ladder.to_string().contains("-> proxy INVITE"));
         tally.add(&outcome.tally);
     }
-    println!("{tally}");
+    println!("{tally}{seeds} seeds in {:.1} s", begun.elapsed().as_secs_f32());
     // Nobody is behind an address translator where a proxy stands between.
     assert_eq!(tally.missing(), ["fault Rebound", "fault RebindLost"], "never seen");
     assert!(through > 100, "{through} runs with a call through the proxy");

@@ -41,6 +41,16 @@ pub(crate) enum Bug {
     NoRefresh,
     /// A session that was not refreshed goes on (RFC 4028 section 10).
     NoExpiry,
+    /// A proxy passes a 2xx to an INVITE back once only (RFC 6026 section 7.2).
+    PassedOnce,
+    /// The subscription of a watcher that does not refresh it goes on (RFC 6665 section 4.2.2).
+    WatcherStays,
+    /// Whoever has a nonce takes no other (RFC 7616 section 3.3).
+    StaleNonce,
+    /// A flow over UDP that leads nowhere any more is not formed anew (RFC 5626 section 4.5).
+    FlowStays,
+    /// The tags of a Replaces are taken for each other's (RFC 3891 section 3).
+    ReplacesTags,
 }
 
 /// Whether a bug is planted.
@@ -60,7 +70,7 @@ mod chosen {
 
     use super::Bug;
 
-    const NAMES: [(&str, Bug); 18] = [
+    const NAMES: [(&str, Bug); 23] = [
         ("no-timer-b", Bug::NoTimerB),
         ("ack-branch", Bug::AckBranch),
         ("ack-tag", Bug::AckTag),
@@ -79,6 +89,11 @@ mod chosen {
         ("rseq-gap", Bug::RseqGap),
         ("no-refresh", Bug::NoRefresh),
         ("no-expiry", Bug::NoExpiry),
+        ("passed-once", Bug::PassedOnce),
+        ("watcher-stays", Bug::WatcherStays),
+        ("stale-nonce", Bug::StaleNonce),
+        ("flow-stays", Bug::FlowStays),
+        ("replaces-tags", Bug::ReplacesTags),
     ];
 
     static CHOSEN: AtomicU8 = AtomicU8::new(0);

@@ -37,6 +37,10 @@ impl Stack {
         "registration: sending",
         "registration: registered",
         "registration: waiting",
+        "flow: pong awaited",
+        "flow: address awaited",
+        "flow: resting",
+        "flow: failed",
         "subscription: asking",
         "subscription: waiting",
         "subscription: standing",
@@ -71,6 +75,7 @@ impl Stack {
         self.subscriptions.state_names(shard, |id, state| add(6, id, state));
         self.watchers.state_names(shard, |id, state| add(7, id, state));
         self.publications.state_names(shard, |id, state| add(8, id, state));
+        self.registrations.flow_names(shard, |id, state| add(9, id, state));
         states
     }
 }

@@ -4,14 +4,16 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use sip::message::Frame;
-use sip::{FlowChange, FlowId, Path, SendError, SendId, Transport};
+use sip::{FlowChange, FlowId, Path, SendError, SendId, Time, Transport};
 
+use super::keeping::is_stun;
 use super::{Arrival, Network, UDP};
 use crate::glimpse::Glimpse;
 use crate::tally::Fault;
 
 impl Network {
     pub(super) fn arrive(&mut self, arrival: Arrival) {
+        let Some(arrival) = self.unless_asleep(arrival) else { return };
         match arrival {
             Arrival::Datagram { from, to, bytes, number } => self.datagram(from, to, bytes, number),
             Arrival::Chunk { connection, end, bytes } => self.chunk(connection, end, &bytes),
@@ -29,7 +31,55 @@ impl Network {
             }
             Arrival::Refused { node, send } => self.unsent(node, send, SendError::Unreachable),
             Arrival::Rebind { keep } => self.rebind(keep),
+            Arrival::SetClock { node, by } => self.set_clock(node, by),
+            Arrival::Sleep { node, until } => self.sleep(node, until),
+            Arrival::Wake { node } => self.wake(node),
         }
+    }
+
+    /// What comes for a machine that sleeps, and is not a datagram, waits until it wakes up: the peer's system repeats what a stream carries.
+    fn unless_asleep(&mut self, arrival: Arrival) -> Option<Arrival> {
+        let nodes = match &arrival {
+            Arrival::Answer { node, .. } | Arrival::Refused { node, .. } => [Some(*node), None],
+            Arrival::Chunk { connection, end, .. } => {
+                [self.streams.get_mut(*connection).map(|open| open.ends[*end].node), None]
+            }
+            Arrival::Cut { connection, .. } => match self.streams.get_mut(*connection) {
+                Some(open) => [Some(open.ends[0].node), Some(open.ends[1].node)],
+                None => [None, None],
+            },
+            _ => [None, None],
+        };
+        let Some(wakes) = nodes.into_iter().flatten().filter_map(|node| self.nodes.get(node)?.wakes).max() else {
+            return Some(arrival);
+        };
+        self.fly(wakes.since(self.now), arrival);
+        None
+    }
+
+    fn set_clock(&mut self, node: usize, by: i64) {
+        let now = self.shown();
+        let Some(node) = self.nodes.get_mut(node) else { return };
+        node.ahead += by;
+        self.tally.fault(Fault::WallJump);
+        self.ladder.note(now, &node.name, &format!("its wall clock is set by {by} s"));
+    }
+
+    fn sleep(&mut self, node: usize, until: Time) {
+        let now = self.shown();
+        let Some(node) = self.nodes.get_mut(node) else { return };
+        node.wakes = Some(until);
+        self.tally.fault(Fault::Suspend);
+        self.ladder.note(now, &node.name, "falls asleep");
+    }
+
+    /// All that was due meanwhile is due now, before anything else happens.
+    fn wake(&mut self, number: usize) {
+        let now = self.shown();
+        let Some(node) = self.nodes.get_mut(number) else { return };
+        node.wakes = None;
+        self.ladder.note(now, &node.name, "wakes up");
+        self.turn(number, |turn| turn.timeout());
     }
 
     pub(super) fn unsent(&mut self, node: usize, send: SendId, why: SendError) {
@@ -48,6 +98,14 @@ impl Network {
             None => self.nodes.iter().position(|node| node.public.contains(&to)).into_iter().collect(),
         };
         for node in heard {
+            if self.nodes.get(node).is_some_and(|node| node.wakes.is_some()) {
+                self.tally.fault(Fault::Slept);
+                continue;
+            }
+            if is_stun(&bytes) {
+                self.stun(node, (from, to), bytes.clone());
+                continue;
+            }
             self.hear(node, (UDP, Transport::Udp, from), bytes.clone());
         }
     }
@@ -62,16 +120,24 @@ impl Network {
 
     fn chunk(&mut self, connection: u64, end: usize, bytes: &Bytes) {
         let Some(open) = self.streams.get_mut(connection) else { return };
-        let end = &mut open.ends[end];
-        end.framer.push(bytes);
-        let (node, flow, remote) = (end.node, end.flow, end.remote);
+        let here = &mut open.ends[end];
+        here.framer.push(bytes);
+        let (node, flow, remote) = (here.node, here.flow, here.remote);
         let mut frames = Vec::new();
-        while let Some(frame) = end.framer.next_frame() {
+        while let Some(frame) = here.framer.next_frame() {
             frames.push(frame.expect("a stack frames what it sends"));
         }
         for frame in frames {
-            if let Frame::Message(bytes) = frame {
-                self.hear(node, (flow, Transport::Tcp, remote), bytes);
+            match frame {
+                Frame::Message(bytes) => self.hear(node, (flow, Transport::Tcp, remote), bytes),
+                Frame::Ping => self.stream(connection, 1 - end, Bytes::from_static(b"\r\n")),
+                // Half of a ping, where it is not for who has opened the connection.
+                Frame::Pong if end != 0 => {}
+                Frame::Pong => {
+                    let Some(local) = self.nodes.get(node).map(|node| node.local) else { return };
+                    let origin = Path { flow, transport: Transport::Tcp, local, remote };
+                    self.turn(node, |turn| turn.receive(&origin, Bytes::from_static(b"\r\n")));
+                }
             }
         }
     }

@@ -91,7 +91,7 @@ impl Network {
         Some(Leaving { message, sender, to, at })
     }
 
-    fn in_outage(&self) -> bool {
+    pub(super) fn in_outage(&self) -> bool {
         self.weather.outage.is_some_and(|(begin, end)| (begin..end).contains(&self.passed()))
     }
 
@@ -253,7 +253,7 @@ impl Network {
     }
 
     /// Sends octets on their way to the far end, after those sent before, sometimes in two pieces.
-    fn stream(&mut self, connection: u64, far: usize, bytes: Bytes) {
+    pub(super) fn stream(&mut self, connection: u64, far: usize, bytes: Bytes) {
         let late = if self.chance.permille(self.weather.late) {
             self.chance.millis(0, self.weather.late_by.as_millis() as u64)
         } else {

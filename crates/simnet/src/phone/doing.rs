@@ -5,8 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use sip::dialog::Phase;
 use sip::digest::{Credential, Credentials};
-use sip::message::{Body, Lines, Method, StatusCode, UriBuf};
-use sip::register::{RegisterSpec, Removal};
+use sip::invite::NamedDialog;
+use sip::message::{Body, HeaderId, Lines, Method, StatusCode, UriBuf};
+use sip::register::{Instance, RegisterSpec, Removal, Retry};
 use sip::{ContactSpec, Draft, Reply, SessionId, Turn};
 
 use super::{PASSWORD, Phone, REFRESH};
@@ -21,6 +22,7 @@ impl Phone {
             Todo::Options(target) => self.ask(target, Method::Options, turn),
             Todo::Message(target) => self.ask(target, Method::Message, turn),
             Todo::Register => self.register(turn),
+            Todo::Flows => self.register_flows(turn),
             Todo::Renew(id) => drop(turn.refresh(id)),
             Todo::Unregister(id) => drop(turn.unregister(id, Removal::Ours)),
             Todo::Subscribe(target) => self.subscribe(&target, turn),
@@ -51,6 +53,7 @@ impl Phone {
                     self.hang_up(s, turn);
                 }
             }
+            Todo::Refer(s) => self.refer(s, turn),
             Todo::Refresh(s) => {
                 let body = self.body_of(s, REFRESH);
                 drop(turn.reinvite(s, body, Lines::new()));
@@ -96,6 +99,11 @@ impl Phone {
     }
 
     fn call(&mut self, target: Target, turn: &mut Turn<'_>) {
+        self.call_for(target, None, turn);
+    }
+
+    /// A call, to take the place of another at whom it goes to.
+    pub(super) fn call_for(&mut self, target: Target, replaces: Option<NamedDialog>, turn: &mut Turn<'_>) -> SessionId {
         let mut draft = self.draft(Method::Invite, &target, turn);
         let call = draft.call_id.clone();
         let port = self.take_port(&call);
@@ -112,8 +120,13 @@ impl Phone {
         } else if !self.chance.permille(self.style.late_offer) {
             draft.body = self.body("offer", port);
         }
+        if let Some(named) = &replaces {
+            draft.lines.push_id(HeaderId::Replaces, named);
+        }
         let s = turn.invite(draft).expect("room for a session");
-        let side = Side { called: Some(target), stood: false, refused: None, gave_up: false, stranger, end: None };
+        let replacing = replaces.is_some();
+        let side =
+            Side { called: Some(target), stood: false, refused: None, gave_up: false, stranger, replacing, end: None };
         self.book.borrow_mut().sides.insert((call.clone(), self.name.clone()), side);
         self.open(s, &call, port);
         let patience = if !hunted && self.chance.permille(self.style.impatient) {
@@ -122,6 +135,7 @@ impl Phone {
             Duration::from_secs(100)
         };
         self.later(turn, patience, Todo::GiveUp(s));
+        s
     }
 
     pub(super) fn open(&mut self, s: SessionId, call: &str, port: u16) {
@@ -157,6 +171,26 @@ impl Phone {
         }
         let end = self.chance.millis(30_000, 150_000);
         self.later(turn, end, Todo::Unregister(id));
+    }
+
+    /// Flows over UDP and over TCP to the same registrar (RFC 5626 section 4.2).
+    fn register_flows(&mut self, turn: &mut Turn<'_>) {
+        let user = format!("{}.flows", self.name);
+        for (number, registrar) in [(1, "sip:home.sim"), (2, "sip:home.sim;transport=tcp")] {
+            let aor = format!("sip:{user}@home.sim").parse::<UriBuf>().expect("a URI");
+            let mut spec = RegisterSpec::new(registrar.parse::<UriBuf>().expect("a URI"), aor);
+            spec.expires = self.streak.pick(&[60, 120, 300]);
+            spec.credentials.add(Credential::password(None, &user, PASSWORD).expect("a user"));
+            spec.instance = Some(Instance { urn: format!("urn:sim:{}", self.name), reg_id: Some(number), gruu: false });
+            spec.flow_of = Some(1);
+            spec.retry = Retry::doubling(Duration::from_secs(2), Duration::from_secs(20));
+            let id = turn.register(spec).expect("room for a registration");
+            let name = format!("{} flow {number}", self.name);
+            self.book.borrow_mut().registered.entry(name.clone()).or_default();
+            self.flows.insert(id, name);
+            let end = self.streak.millis(30_000, 400_000);
+            self.later(turn, end, Todo::Unregister(id));
+        }
     }
 
     fn answer(&mut self, s: SessionId, turn: &mut Turn<'_>) {
@@ -216,6 +250,10 @@ impl Phone {
                 _ => Todo::Within(s, self.chance.below(4) as u8),
             };
             self.later(turn, after, todo);
+        }
+        if self.streak.permille(400) {
+            let after = self.streak.millis(500, 10_000);
+            self.later(turn, after, Todo::Refer(s));
         }
         let long = self.chance.permille(self.style.long);
         let end = if long {

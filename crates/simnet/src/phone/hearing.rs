@@ -12,6 +12,7 @@ use sip::{Origin, RegistrationId, Reply, ServerTx, SessionId, Turn};
 use super::{PASSWORD, Phone, REFRESH};
 use crate::book::{End, Side};
 use crate::plan::Todo;
+use crate::verdict::FLOW_FAILED;
 
 /// 64*T1.
 const PATIENCE: Duration = Duration::from_secs(32);
@@ -36,18 +37,33 @@ impl Phone {
             return;
         }
         let call = request.headers().call_id().to_owned();
+        let replaced = match turn.replaced(request) {
+            Ok(replaced) => replaced,
+            Err(refusal) => return drop(turn.respond(tx, *refusal)),
+        };
         let s = match turn.session(tx) {
             Ok(s) => s,
             // 422 has been sent, and the caller will ask for more (RFC 4028 section 7.3).
             Err(_) if request.headers().has(HeaderId::SessionExpires) => return,
             Err(error) => panic!("an INVITE of which no session can be made: {error}"),
         };
-        let side = Side { called: None, stood: false, refused: None, gave_up: false, stranger: false, end: None };
+        let side = Side {
+            called: None,
+            stood: false,
+            refused: None,
+            gave_up: false,
+            stranger: false,
+            replacing: false,
+            end: None,
+        };
         if self.book.borrow_mut().sides.insert((call.clone(), self.name.clone()), side).is_some() {
             self.wrong(format!("{call} rang twice"));
         }
         let port = self.take_port(&call);
         self.open(s, &call, port);
+        if let Some(old) = replaced {
+            return self.replace(old, s, turn);
+        }
         for often in [800, 200] {
             if self.chance.permille(often) {
                 let after = self.moment(2_000);
@@ -94,6 +110,7 @@ impl Phone {
             return self.wrong(format!("{s:?} after its last event or before its first: {event:?}"));
         };
         self.look_at_the_clock(s, turn);
+        self.outcome(s, &event, turn);
         match event {
             SessionEvent::RefreshDue => {
                 let after = self.thinking();
@@ -130,6 +147,12 @@ impl Phone {
                 self.book.borrow_mut().unacknowledged.insert(format!("{} {call}", self.name));
             }
             SessionEvent::Reinvited { ack_due, .. } => self.acknowledge(s, ack_due, turn),
+            SessionEvent::Request { tx, request } if *request.method() == Method::Refer => {
+                self.referred(s, tx, &request, turn);
+            }
+            SessionEvent::Request { tx, request } if *request.method() == Method::Notify => {
+                self.reported(s, tx, &request, turn);
+            }
             SessionEvent::Request { tx, .. } => {
                 let after = self.thinking();
                 self.later(turn, after, Todo::Respond(tx, 200));
@@ -170,7 +193,9 @@ impl Phone {
     /// No session outlasts its interval but for an answer that may still come (RFC 4028 section 10).
     pub(super) fn look_at_the_clock(&self, s: SessionId, turn: &Turn<'_>) {
         let Some(lasting) = turn.session_timer(s) else { return };
-        if turn.now().mono > lasting.expires + PATIENCE {
+        let now = turn.now().mono;
+        let woken = self.style.wakes.filter(|at| *at <= now);
+        if now > woken.map_or(lasting.expires, |at| at.max(lasting.expires)) + PATIENCE {
             self.wrong(format!("a session goes on that nobody has refreshed: {lasting:?}"));
         }
     }
@@ -193,8 +218,14 @@ impl Phone {
             RegistrationEvent::Unregistered { code } => format!("unregistered {}", code.map_or(0, |code| code.get())),
             other => format!("{other:?}"),
         };
-        let _ = id;
-        self.book.borrow_mut().registered.entry(self.name.clone()).or_default().push(text);
+        let flow = self.flows.get(&id);
+        let mut book = self.book.borrow_mut();
+        let history = book.registered.entry(flow.unwrap_or(&self.name).clone()).or_default();
+        // Others may have failed since: REGISTERs over the way that was none any more.
+        let mut since = history.iter().rev().take_while(|one| *one != "registered");
+        let stands_again = text == "registered" && since.any(|one| one == FLOW_FAILED);
+        history.push(text);
+        book.recovered += u64::from(stands_again && flow.is_some_and(|flow| flow.ends_with("flow 1")));
     }
 
     pub(super) fn settled(&mut self, tx: sip::ClientTx, outcome: Result<u16, String>) {

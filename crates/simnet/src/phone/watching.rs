@@ -6,7 +6,7 @@ use sip::message::{Body, HeaderId, Lines, Request, StatusCode, UriBuf};
 use sip::publish::{PublicationEvent, PublishSpec};
 use sip::register::Retry;
 use sip::subscribe::{EndReason, SubscribeSpec, SubscriptionEvent, Terms, WatcherEvent};
-use sip::{PublicationId, Reply, ServerTx, SubscriptionId, Turn, WatcherId};
+use sip::{PublicationId, Reply, ServerTx, StackError, SubscriptionId, Turn, WatcherId};
 
 use super::Phone;
 use crate::plan::{Target, Todo};
@@ -72,7 +72,11 @@ impl Phone {
         let terms = Terms { least: 1, most: 60, interval: Duration::from_secs(1), ..Terms::default() };
         let Ok(id) = turn.accept_subscription(tx, terms, self.whim.permille(200)) else { return };
         self.book.borrow_mut().open.insert(self.watcher_key(id));
-        self.tell_watcher(id, turn);
+        drop(self.tell(id, turn));
+        // A single question is over with its answer.
+        if turn.watcher_left(id).is_none() {
+            self.book.borrow_mut().open.remove(&self.watcher_key(id));
+        }
         for _ in 0..self.whim.below(4) {
             let after = self.whim.millis(0, 20_000);
             self.later(turn, after, Todo::Tell(id));
@@ -87,13 +91,17 @@ impl Phone {
         format!("{} watcher {id:?}", self.name)
     }
 
-    pub(super) fn tell_watcher(&mut self, id: WatcherId, turn: &mut Turn<'_>) {
+    fn tell(&mut self, id: WatcherId, turn: &mut Turn<'_>) -> Result<(), StackError> {
         let body = self.document();
-        drop(turn.allow_watcher(id));
-        drop(turn.notify(id, Some(body)));
-        // A single question is over with its answer.
-        if turn.watcher_left(id).is_none() {
-            self.book.borrow_mut().open.remove(&self.watcher_key(id));
+        turn.allow_watcher(id)?;
+        turn.notify(id, Some(body))
+    }
+
+    /// What was due while the machine slept comes together with the end of the watcher, and before the word of it: nothing is told then.
+    pub(super) fn tell_watcher(&mut self, id: WatcherId, turn: &mut Turn<'_>) {
+        let over = turn.watcher_left(id).is_none();
+        if self.tell(id, turn).is_ok() && over {
+            self.wrong(format!("{} is told something after its end", self.watcher_key(id)));
         }
     }
 

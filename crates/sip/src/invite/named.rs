@@ -6,6 +6,7 @@ use super::session::State;
 use crate::id::SessionId;
 use crate::message::header::{Header, Join, Replaces};
 use crate::message::{Fault, HeaderId, Lexer, Method, Request, StatusCode};
+use crate::planted::{Bug, planted};
 use crate::reply::Reply;
 use crate::turn::Turn;
 
@@ -85,7 +86,9 @@ impl Turn<'_> {
     /// What a name stands for: `to-tag` is our tag, `from-tag` that of the other side.
     pub fn named(&self, name: &NamedDialog) -> Named {
         let dialogs = &self.stack.sessions.dialogs;
-        let Some(dialog) = dialogs.find(&name.call_id, &name.local_tag, &name.remote_tag) else {
+        let (ours, theirs) = (&name.local_tag, &name.remote_tag);
+        let (ours, theirs) = if planted(Bug::ReplacesTags) { (theirs, ours) } else { (ours, theirs) };
+        let Some(dialog) = dialogs.find(&name.call_id, ours, theirs) else {
             let over = dialogs.has_ended(&name.call_id, &name.local_tag);
             return if over { Named::Over } else { Named::Nothing };
         };

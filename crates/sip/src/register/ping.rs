@@ -23,6 +23,7 @@ use super::{RegisterFailure, RegistrationEvent};
 use crate::event::Event;
 use crate::id::{FlowId, RegistrationId};
 use crate::outbox::{Action, Cause, Origin, Path};
+use crate::planted::{Bug, planted};
 use crate::stack::Timer;
 use crate::turn::Turn;
 use crate::wheel::TimerId;
@@ -86,6 +87,16 @@ impl Flow {
         }
         let every = self.timer.unwrap_or(STREAM);
         (every - every / EARLIER, every)
+    }
+
+    /// For [`crate::Stack::states`]; `None` where nobody does outbound.
+    pub(super) fn state_name(&self) -> Option<&'static str> {
+        match self.asked {
+            _ if self.failed => Some("flow: failed"),
+            Asked::Pong => Some("flow: pong awaited"),
+            Asked::Binding { .. } => Some("flow: address awaited"),
+            Asked::Nothing => self.outbound.then_some("flow: resting"),
+        }
     }
 
     /// Another flow takes its place, or none.
@@ -156,6 +167,7 @@ impl Turn<'_> {
         let Some(registration) = self.stack.registrations.get(id) else { return };
         match registration.flow {
             Some(flow) => self.out.push(Action::Close { flow }),
+            None if planted(Bug::FlowStays) => self.ping_answered(id),
             None => self.flow_gone(id),
         }
     }

@@ -93,6 +93,15 @@ impl Registrations {
         }
     }
 
+    /// The same for their flows.
+    pub(crate) fn flow_names(&self, shard: Shard, mut tell: impl FnMut(Id, &'static str)) {
+        for (id, one) in self.all.iter(shard) {
+            if let Some(state) = one.ping.state_name() {
+                tell(id, state);
+            }
+        }
+    }
+
     pub(super) fn get(&mut self, id: RegistrationId) -> Option<&mut Registration> {
         self.all.get_mut(id.0)
     }

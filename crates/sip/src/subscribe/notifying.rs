@@ -10,6 +10,7 @@ use crate::header::RetryAfter;
 use crate::id::WatcherId;
 use crate::invite::making;
 use crate::message::{Body, HeaderId, Method, Response};
+use crate::planted::{Bug, planted};
 use crate::stack::{StackError, Timer};
 use crate::turn::{Owner, Turn};
 use crate::wheel::TimerId;
@@ -56,7 +57,7 @@ impl Turn<'_> {
         let Some(one) = self.stack.watchers.get_mut(id) else { return };
         let held = one.waiting.is_some() && one.under_way.is_none();
         // One that ends has no other end to wait for.
-        let end = one.ending.is_none().then_some(one.ends_at);
+        let end = one.ending.is_none().then_some(one.ends_at).filter(|_| !planted(Bug::WatcherStays));
         let at = end.into_iter().chain(held.then_some(one.not_before)).min();
         let before = std::mem::replace(&mut one.timer, TimerId::NONE);
         self.stop(before);
