@@ -26,20 +26,25 @@ fn file(folder: &Path, name: &str) -> String {
 
 /// A proxy for our users that listens over TLS and takes the certificates of these peers, of whom it trusts the first two as servers; and where it listens.
 fn serve(own: &Path, peers: &[&Path], reuses: bool) -> (Server, String) {
+    serve_with(own, peers, reuses, "")
+}
+
+/// The same with more in its configuration.
+fn serve_with(own: &Path, peers: &[&Path], reuses: bool, more: &str) -> (Server, String) {
     let all: Vec<String> =
         peers.iter().map(|folder| std::fs::read_to_string(folder.join("certificate.pem")).unwrap()).collect();
     std::fs::write(own.join("clients.pem"), all.concat()).unwrap();
     std::fs::write(own.join("servers.pem"), all.into_iter().take(2).collect::<String>()).unwrap();
-    let configuration = configured(own, reuses);
+    let configuration = configured(own, reuses, more);
     let address = format!("127.0.0.1:{}", free_port());
     let settings = ["--config", configuration.path().to_str().unwrap(), "--tls", &address, "--log-level", "wire=debug"];
     (offhook::serve(&[&USERS[..], &settings].concat()), address)
 }
 
 /// That proxy's configuration.
-fn configured(own: &Path, reuses: bool) -> tempfile::NamedTempFile {
+fn configured(own: &Path, reuses: bool, more: &str) -> tempfile::NamedTempFile {
     offhook::configuration(&format!(
-        "role = \"proxy\"\n[tls]\ncertificate = \"{}\"\nkey = \"{}\"\nclient_ca = \"{}\"\nca = \"{}\"\nreuse_connections = {reuses}\n",
+        "role = \"proxy\"\n{more}[tls]\ncertificate = \"{}\"\nkey = \"{}\"\nclient_ca = \"{}\"\nca = \"{}\"\nreuse_connections = {reuses}\n",
         file(own, "certificate.pem"),
         file(own, "key.pem"),
         file(own, "clients.pem"),
@@ -85,12 +90,17 @@ fn request(output: &str) -> Option<&str> {
 
 /// It answers that.
 fn takes(peer: &mut Program) -> String {
+    takes_saying(peer, "")
+}
+
+/// The same; where we say that we hear (RFC 7339) it says this in that place.
+fn takes_saying(peer: &mut Program, word: &str) -> String {
     peer.wait_until(|seen| request(seen).is_some());
     let output = peer.output();
     let came = request(&output).unwrap().to_owned();
     peer.say("SIP/2.0 200 OK");
     for line in came.lines().filter(|line| REPEATED.iter().any(|name| line.starts_with(name))) {
-        peer.say(line);
+        peer.say(&line.replace(";oc;oc-algo=\"loss\"", word));
     }
     peer.say("Content-Length: 0");
     peer.say("");
@@ -126,6 +136,34 @@ fn openssl_that_has_shown_who_it_is_gets_a_request_along_the_connection_that_it_
         let (code, output) = sent.finish();
         assert_eq!(code == 0, comes, "{said} {shown:?} {reuses}: {output}");
         assert_eq!(request(&peer.output()).is_some(), comes, "{said} {shown:?} {reuses}");
+    }
+}
+
+#[test]
+fn rfc7339_5_4_openssl_that_asks_for_less_along_the_connection_that_it_made_gets_less() {
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), made_for("IP:127.0.0.1"));
+    made_by_openssl(ours.path(), "IP:127.0.0.1");
+    // What it asks for; and the control, that nothing more comes for that reason alone.
+    for (loss, comes) in [(100, false), (0, true)] {
+        let controlled = "sip.overload_control = true\n";
+        let (server, address) = serve_with(ours.path(), &[theirs.path()], true, controlled);
+        let port = free_port();
+        let mut peer = s_client(&address, ours.path(), Some(theirs.path()));
+        asks(&mut peer, &address, &format!("127.0.0.1:{port};branch=z9hG4bKless;alias"));
+        let place = format!("127.0.0.1:{port}");
+        let sent = message(&server, "bob", &place);
+        takes_saying(&mut peer, &format!(";oc={loss};oc-algo=\"loss\";oc-validity=60000;oc-seq=1.0"));
+        let (code, output) = sent.finish();
+        assert_eq!(code, 0, "{output}");
+        let another = message(&server, "carol", &place);
+        if comes {
+            peer.wait_for("MESSAGE sip:carol@");
+        } else {
+            let (code, output) = another.finish();
+            // Refused by the proxy, and at once.
+            assert!(code != 0 && !output.contains("no response"), "{output}");
+            assert!(!peer.output().contains("MESSAGE sip:carol@"), "{}", peer.output());
+        }
     }
 }
 
@@ -188,7 +226,7 @@ fn a_certificate_for_servers_alone_is_refused_where_connections_are_reused() {
         for name in ["clients.pem", "servers.pem"] {
             std::fs::copy(own.path().join("certificate.pem"), own.path().join(name)).unwrap();
         }
-        let configuration = configured(own.path(), reuses);
+        let configuration = configured(own.path(), reuses, "");
         let (code, output) = offhook::start(&["check", configuration.path().to_str().unwrap()]).finish();
         assert_eq!(code, if good { 0 } else { 3 }, "{usage} {reuses}: {output}");
         let told = output.contains("`tls.certificate`") && output.contains("extended key usage");
