@@ -192,10 +192,13 @@ pub(super) fn their_bye(turn: &mut Turn<'_>, s: SessionId, dialog: DialogId, tx:
     }
 }
 
-/// The peer that says BYE needs no repeats of our 2xx.
+/// The peer that says BYE needs no repeats of our first 2xx, which has made the dialog. That to a re-INVITE may have been lost, and the transaction waits for it
+/// (RFC 3261 section 13.3.1.4).
 fn stop_repeats(turn: &mut Turn<'_>, s: SessionId) {
     let Some(session) = super::get_mut(turn, s) else { return };
-    if let Exchange::Unacked(unacked) = &session.exchange {
+    if let Exchange::Unacked(unacked) = &session.exchange
+        && !unacked.again
+    {
         let timer = unacked.timer;
         session.exchange = Exchange::Idle;
         turn.stop(timer);

@@ -74,7 +74,7 @@ impl Turn<'_> {
             if let (Some((target, origin)), Some(dialog)) = (refresh, dialog_mut(self, s)) {
                 making::refresh(dialog, target, &origin, reach);
             }
-            uas::unacked(self, s, tx, cseq, !offered);
+            uas::unacked(self, s, tx, cseq, (!offered, true));
         } else if code.is_final() {
             set_exchange(self, s, Exchange::Idle);
             exchange_over(self, s);

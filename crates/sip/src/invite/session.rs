@@ -196,6 +196,8 @@ pub(super) struct Unacked {
     pub(super) cseq: u32,
     /// The offer is in the 2xx.
     pub(super) late: bool,
+    /// It answers a re-INVITE.
+    pub(super) again: bool,
     /// The interval that runs.
     pub(super) interval: std::time::Duration,
     pub(super) give_up: Time,

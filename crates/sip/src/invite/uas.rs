@@ -140,7 +140,7 @@ pub(super) fn answer_now(turn: &mut Turn<'_>, s: SessionId, mut reply: Reply) ->
         turn.respond(tx, reply)?;
         stop_ringing(turn, s);
         stand(turn, s);
-        unacked(turn, s, tx, cseq, late);
+        unacked(turn, s, tx, cseq, (late, false));
         reliable::retire(turn, s);
     } else {
         turn.respond(tx, reply)?;
@@ -211,12 +211,13 @@ pub(super) fn on_ring(turn: &mut Turn<'_>, s: SessionId) {
 }
 
 /// Our 2xx has left: it is repeated from T1 on, doubling up to T2, for 64*T1 (RFC 3261 section 13.3.1.4), whatever the transport.
-pub(super) fn unacked(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, cseq: u32, late: bool) {
+pub(super) fn unacked(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, cseq: u32, (late, again): (bool, bool)) {
     let timers = turn.stack.config.timers;
     let timer = super::start(turn, s, Kind::Repeat, timers.t1);
     let give_up = turn.now.mono + timers.t1_64();
     if let Some(session) = super::get_mut(turn, s) {
-        session.exchange = Exchange::Unacked(Box::new(Unacked { tx, cseq, late, interval: timers.t1, give_up, timer }));
+        let interval = timers.t1;
+        session.exchange = Exchange::Unacked(Box::new(Unacked { tx, cseq, late, again, interval, give_up, timer }));
     }
 }
 
@@ -240,7 +241,7 @@ pub(super) fn on_repeat(turn: &mut Turn<'_>, s: SessionId) {
 
 /// 64*T1 without an ACK (RFC 3261 section 13.3.1.4): now a BYE may go.
 fn no_ack(turn: &mut Turn<'_>, s: SessionId) {
-    if ending::send_owed_bye(turn, s) {
+    if ending::send_owed_bye(turn, s) || is_over(turn, s) {
         return;
     }
     super::emit(turn, s, SessionEvent::NoAck);
@@ -250,6 +251,11 @@ fn no_ack(turn: &mut Turn<'_>, s: SessionId) {
         }
         NoAck::Tell => super::modify::exchange_over(turn, s),
     }
+}
+
+/// The application has had its last event: a BYE of the peer came before the ACK for our 2xx.
+fn is_over(turn: &mut Turn<'_>, s: SessionId) -> bool {
+    super::get(turn, s).is_none_or(|session| matches!(session.state, State::Leaving(_)))
 }
 
 /// An ACK that matches no transaction: for a 2xx of ours. Anything of a known dialog is taken, so that nothing answers a repeat.
@@ -267,7 +273,7 @@ pub(crate) fn on_ack(turn: &mut Turn<'_>, request: &Arc<Request>, _origin: &Orig
         _ => return true,
     }
     session_ids::heard(turn, s, request.headers(), request.headers().from_tag());
-    if !ending::send_owed_bye(turn, s) {
+    if !ending::send_owed_bye(turn, s) && !is_over(turn, s) {
         super::emit(turn, s, SessionEvent::Acked { request: Arc::clone(request) });
         super::modify::exchange_over(turn, s);
     }

@@ -185,6 +185,37 @@ fn rfc3261_14_2_unacknowledged_reinvite_ends_the_call() {
     net.assert_nothing_left();
 }
 
+/// Its 2xx may have been lost: nobody else would end the transaction of who hangs up meanwhile.
+#[test]
+fn rfc3261_13_3_1_4_the_2xx_to_a_reinvite_is_repeated_until_its_ack_though_a_bye_comes() {
+    for (hung_up, acked) in [(false, true), (false, false), (true, true), (true, false)] {
+        let mut net = Network::new();
+        let (a, r, s, mut peer) = called(&mut net);
+        let invite = peer.request("INVITE", "", HOLD);
+        net.say(r, a, &invite);
+        net.settle();
+        net.turn(a, |turn| turn.answer_reinvite(s, reply(200, sdp(ANSWER)))).unwrap();
+        let ack = peer.numbered("ACK", peer.cseq, "", "");
+        if hung_up {
+            net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+        }
+        let bye = peer.request("BYE", "", "");
+        net.say(r, a, &bye);
+        net.settle();
+        net.inbox(r);
+        assert_eq!(net.news(a), ["Reinvite", "Ended"]);
+        net.run(600);
+        assert_eq!(kinds(&net.inbox(r)), ["200 INVITE"], "{hung_up}");
+        if acked {
+            net.say(r, a, &ack);
+        }
+        net.run(40_000);
+        assert_eq!(kinds(&net.inbox(r)).is_empty(), acked, "{hung_up}");
+        assert!(net.news(a).is_empty(), "the end is the last that is told");
+        net.assert_nothing_left();
+    }
+}
+
 #[test]
 fn rfc3261_9_2_cancel_of_a_reinvite_is_487_and_the_call_stays() {
     let mut net = Network::new();
