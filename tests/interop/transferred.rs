@@ -183,10 +183,11 @@ fn rfc3911_4_our_phone_joins_the_call_of_sipp_and_baresip_hears_it() {
     );
 }
 
-/// SIPp has a phone of ours, that allows transfers and believes `whom`, call another SIPp, which is busy. How the first one has ended.
+/// SIPp has a phone of ours, that allows transfers, and `whom` to ask for calls, call another SIPp, which is busy. How the first one has ended.
 fn asked_outside(whom: &str) -> i32 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let builder = Endpoint::builder().udp("127.0.0.1:0").allow_transfer().believe([ua::Network::read(whom).unwrap()]);
+    let builder =
+        Endpoint::builder().udp("127.0.0.1:0").allow_transfer().refer_outside([ua::Network::read(whom).unwrap()]);
     let phone = runtime.block_on(builder.build()).unwrap();
     let (busy, target) = sipp::waits("uas_busy.xml", &["-m", "1"]);
     let target = format!("sip:1002@{target}");
@@ -208,6 +209,6 @@ fn asked_outside(whom: &str) -> i32 {
 #[test]
 fn rfc3515_2_4_4_sipp_has_our_phone_call_somebody_outside_of_any_call() {
     assert_eq!(asked_outside("127.0.0.1"), 0);
-    // The control: one who is not believed is refused.
+    // The control: anybody else is refused.
     assert_ne!(asked_outside("192.0.2.1"), 0);
 }

@@ -85,6 +85,7 @@ pub struct Builder {
     transfers: bool,
     history: bool,
     believed: Vec<Network>,
+    referrers: Vec<Network>,
     packages: Vec<(String, String)>,
     info_packages: Option<Vec<String>>,
     max_watchers: usize,
@@ -114,6 +115,7 @@ impl Builder {
             transfers: false,
             history: false,
             believed: Vec::new(),
+            referrers: Vec::new(),
             packages: Vec::new(),
             info_packages: None,
             max_watchers: 100,
@@ -215,7 +217,7 @@ impl Builder {
     /// refused (403). Both are claims, and their proof is that the tags of the call are known, which nobody but its sides and who reads along
     /// does. Where somebody is believed ([`Builder::believe`]) that is not enough: such an INVITE has to come from there, with the name of who sends it.
     ///
-    /// Who is believed may have us call somebody outside of any call, too (REFER); from others that is refused (603).
+    /// Outside of any call nobody has us call anybody (603), unless it is allowed, too: [`Builder::refer_outside`].
     pub fn allow_transfer(mut self) -> Self {
         self.transfers = true;
         self
@@ -232,6 +234,16 @@ impl Builder {
     /// unless set, since everybody can write it (section 8). Where somebody is, calls are taken over with its word only ([`Builder::allow_transfer`]).
     pub fn believe(mut self, networks: impl IntoIterator<Item = Network>) -> Self {
         self.believed.extend(networks);
+        self
+    }
+
+    /// Lets who sends us requests from these addresses have us call somebody outside of any call, too (REFER, RFC 3515), where transfers are allowed
+    /// ([`Builder::allow_transfer`]): a server of our own. Nobody unless set, since such calls cost our money.
+    ///
+    /// The server has to vouch for who asks (P-Asserted-Identity, RFC 3325; [`crate::Referral::asked_by`]), since it passes on what others send; and
+    /// it has to ask over a connection, since everybody can write its address into a datagram, but from this machine itself. Others are refused (603).
+    pub fn refer_outside(mut self, networks: impl IntoIterator<Item = Network>) -> Self {
+        self.referrers.extend(networks);
         self
     }
 
@@ -333,7 +345,7 @@ impl Builder {
         let (packages, max_watchers) = (self.packages, self.max_watchers);
         let (silence, reliable, by_update, transfers) = (self.silence, self.reliable, self.by_update, self.transfers);
         let history = self.history;
-        let believed = self.believed;
+        let (believed, referrers) = (self.believed, self.referrers);
         let (given, made) = oneshot::channel();
         let running = SipLoop::spawn(config, move |bound, _| {
             let place = Arc::new(Place { bound: bound.to_vec(), ..place });
@@ -353,6 +365,7 @@ impl Builder {
                 transfers,
                 history,
                 believed,
+                referrers,
                 referrals: referred,
                 packages,
                 max_watchers,

@@ -12,8 +12,8 @@ use crate::link::Link;
 use crate::outgoing::OutgoingBuilder;
 use crate::request::Identity;
 
-/// The other side of a call wants us to call somebody else (REFER, RFC 3515), or outside of any call somebody who is believed: see
-/// [`crate::Builder::allow_transfer`]. Dropping it declines.
+/// The other side of a call wants us to call somebody else (REFER, RFC 3515; [`crate::Builder::allow_transfer`]), or outside of any call somebody for whom a
+/// server of our own vouches ([`crate::Builder::refer_outside`]). Dropping it declines.
 ///
 /// How that call goes is told to the one that asked, and nothing else happens to the call in which it was asked for: it stands until somebody
 /// hangs up.
@@ -24,11 +24,19 @@ pub struct Referral {
     what: invite::Referral,
     /// By which we are known in the call in which it was asked for.
     uuid: Option<String>,
+    /// Who asks outside of any call.
+    asked_by: Vec<String>,
 }
 
 impl Referral {
-    pub(crate) fn new(link: Link, whose: Referred, what: invite::Referral, uuid: Option<String>) -> Self {
-        Self { owed: Owed { link, whose: Some(whose) }, what, uuid }
+    pub(crate) fn new(
+        link: Link,
+        whose: Referred,
+        what: invite::Referral,
+        uuid: Option<String>,
+        asked_by: Vec<String>,
+    ) -> Self {
+        Self { owed: Owed { link, whose: Some(whose) }, what, uuid, asked_by }
     }
 
     /// The address that is to be called.
@@ -51,6 +59,12 @@ impl Referral {
         matches!(self.owed.whose, Some(Referred::InCall { call: key, .. }) if key == call.line().key)
     }
 
+    /// Who asks outside of any call, as URIs for which the server has vouched (P-Asserted-Identity, RFC 3325): one at least. Empty within a call, whose other
+    /// side it is that asks.
+    pub fn asked_by(&self) -> &[String] {
+        &self.asked_by
+    }
+
     /// Agrees: the call, to be placed without an account. If it is not placed, it is declined after all.
     pub fn accept(self) -> OutgoingBuilder {
         self.accept_as(Identity::nobody())
@@ -67,7 +81,7 @@ impl Referral {
     }
 
     fn accept_as(self, identity: Identity) -> OutgoingBuilder {
-        let Self { owed, what, uuid } = self;
+        let Self { owed, what, uuid, asked_by: _ } = self;
         let mut lines = Lines::new();
         // RFC 7989 section 6: we are the same, and who we call is somebody else.
         if let Some(uuid) = uuid {

@@ -1,13 +1,13 @@
 //! Calls that others ask for outside of any call: REFER, and what they are told of how it goes (RFC 3515).
 //!
-//! Who has us call somebody spends our money. Within a call that is its other side, where the endpoint allows it; outside nobody but who is believed to say who
-//! a caller is ([`crate::Builder::believe`]): a server of our own, as a rule.
+//! Who has us call somebody spends our money. Within a call that is its other side, where the endpoint allows it; outside nobody but those for whom a server
+//! of our own vouches that may ask for it ([`crate::Builder::refer_outside`]).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sip::invite;
-use sip::message::{Body, HeaderId, Request, StatusCode};
+use sip::message::{Body, HeaderId, Headers, Request, StatusCode};
 use sip::subscribe::{EndReason, Terms, WatcherEvent};
 use sip::{Origin, Reply, ServerTx, StackError, Turn, WatcherId};
 use tokio::sync::mpsc::error::TrySendError;
@@ -17,6 +17,7 @@ use super::telling::respond;
 use super::watched::busy;
 use crate::command::Referred;
 use crate::referral::Referral;
+use crate::told::Told;
 
 /// Most that are asked for and have not come to an end: as many as may wait to be decided on.
 const MOST: usize = 16;
@@ -32,9 +33,11 @@ impl Phone {
         origin: &Origin,
         turn: &mut Turn<'_>,
     ) {
-        if !self.parts.transfers || self.vouched(origin) != Some(true) || self.closing.is_some() {
+        let is_allowed = self.parts.transfers && is_from(&self.parts.referrers, origin) && self.closing.is_none();
+        let Some(asked_by) = is_allowed.then(|| asserted(request.headers())).filter(|asked_by| !asked_by.is_empty())
+        else {
             return respond(turn, tx, Reply::new(StatusCode::DECLINE));
-        }
+        };
         let what = match invite::Referral::of(request) {
             Ok(what) => what,
             Err(refusal) => return respond(turn, tx, *refusal),
@@ -64,7 +67,7 @@ impl Phone {
                 Err(_) => return respond(turn, tx, busy()),
             },
         };
-        place.send(Referral::new(link, whose, what, None));
+        place.send(Referral::new(link, whose, what, None, asked_by));
     }
 
     /// How the call goes that was asked for. A final code is the last.
@@ -96,8 +99,48 @@ impl Phone {
     }
 }
 
+/// Whether it comes from one of those, and its address is proven: by a connection, or because nobody outside can write that of this machine itself.
+fn is_from(networks: &[net::Network], origin: &Origin) -> bool {
+    let from = origin.remote.ip().to_canonical();
+    (origin.transport.is_reliable() || from.is_loopback()) && networks.iter().any(|network| network.contains(from))
+}
+
+/// Who asks, as the server vouches for it (RFC 3325).
+fn asserted(headers: &Headers) -> Vec<String> {
+    Told::of(headers, true).asserted
+}
+
 /// A status line (RFC 3515 section 2.4.5).
 fn fragment(code: StatusCode, reason: &str) -> Body {
     let reason = reason.replace(char::is_control, " ");
     Body::new("message/sipfrag;version=2.0", format!("SIP/2.0 {} {reason}\r\n", code.get()))
+}
+
+#[cfg(test)]
+mod tests {
+    use sip::{FlowId, Transport};
+
+    use super::*;
+
+    #[test]
+    fn rfc3515_5_2_an_address_in_a_datagram_proves_nothing_unless_it_is_of_this_machine() {
+        let networks = ["192.0.2.0/24", "127.0.0.1"].map(|text| net::Network::read(text).expect("a network"));
+        for (transport, remote, expected) in [
+            (Transport::Udp, "192.0.2.1:5060", false),
+            (Transport::Tcp, "192.0.2.1:5060", true),
+            (Transport::Tls, "192.0.2.1:5061", true),
+            (Transport::Tls, "198.51.100.1:5061", false),
+            (Transport::Udp, "127.0.0.1:5060", true),
+            (Transport::Udp, "[::ffff:127.0.0.1]:5060", true),
+            (Transport::Udp, "127.0.0.2:5060", false),
+        ] {
+            let origin = Origin {
+                transport,
+                local: "127.0.0.1:5060".parse().expect("an address"),
+                remote: remote.parse().expect("an address"),
+                flow: FlowId(1),
+            };
+            assert_eq!(is_from(&networks, &origin), expected, "{transport:?} {remote}");
+        }
+    }
 }

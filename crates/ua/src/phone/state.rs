@@ -47,6 +47,8 @@ pub(crate) struct Parts {
     pub(crate) history: bool,
     /// Who may say who a caller is (RFC 3325).
     pub(crate) believed: Vec<net::Network>,
+    /// Who may have us call somebody outside of any call.
+    pub(crate) referrers: Vec<net::Network>,
     pub(crate) referrals: mpsc::Sender<Referral>,
     /// What others may subscribe to, with the types of their bodies; how many may; who decides.
     pub(crate) packages: Vec<(String, String)>,

@@ -249,7 +249,8 @@ async fn stranger(peer: &Peer, far: &ua::Endpoint, from: &str, call_id: &str, li
 
 /// A REFER of a stranger, outside of any call, with these lines.
 async fn asks(peer: &Peer, far: &ua::Endpoint, call_id: &str, lines: &str) {
-    says(peer, far, ("REFER", 1), (call_id, ""), lines).await;
+    let lines = format!("P-Asserted-Identity: <sip:s@example.com>\r\n{lines}");
+    says(peer, far, ("REFER", 1), (call_id, ""), &lines).await;
 }
 
 /// The same for another method, or with a To tag.
@@ -269,15 +270,15 @@ async fn says(
     peer.socket.send_to(text.as_bytes(), to).await.unwrap();
 }
 
-/// An endpoint that allows transfers, and believes whoever is here.
-async fn believing() -> ua::Endpoint {
+/// An endpoint that allows transfers, and what servers here ask for outside of any call.
+async fn obliging() -> ua::Endpoint {
     let loopback = ua::Network::read("127.0.0.1").unwrap();
-    builder().allow_transfer().believe([loopback]).build().await.unwrap()
+    builder().allow_transfer().refer_outside([loopback]).build().await.unwrap()
 }
 
 #[tokio::test]
-async fn rfc3515_2_4_4_who_is_believed_has_us_call_somebody_outside_of_any_call() {
-    let (alice, bob, mut peer) = (believing().await, builder().build().await.unwrap(), Peer::new().await);
+async fn rfc3515_2_4_4_who_is_allowed_to_has_us_call_somebody_outside_of_any_call() {
+    let (alice, bob, mut peer) = (obliging().await, builder().build().await.unwrap(), Peer::new().await);
     let refer_to = format!("Refer-To: <{}>\r\n", bob.uri("bob").unwrap());
     for (call_id, answers, last) in [("one", true, "SIP/2.0 200 OK"), ("two", false, "SIP/2.0 486 Busy Here")] {
         asks(&peer, &alice, call_id, &refer_to).await;
@@ -307,13 +308,13 @@ async fn rfc3515_2_4_4_who_is_believed_has_us_call_somebody_outside_of_any_call(
     asks(&peer, &alice, "four", &format!("{refer_to}Refer-Sub: false\r\nSupported: norefersub\r\n")).await;
     let accepted = peer.expect("SIP/2.0 202 ").await;
     assert_eq!(header(&accepted, "Refer-Sub"), Some("false"));
-    assert!(alice.referral().await.is_some());
+    assert_eq!(alice.referral().await.unwrap().asked_by(), ["sip:s@example.com"]);
     until("nothing is left", async || alice.usage().await.unwrap().stack.watchers == 0).await;
 }
 
 #[tokio::test]
 async fn rfc3515_2_4_4_a_subscribe_refreshes_what_a_refer_outside_of_any_call_has_made_or_ends_it() {
-    let (alice, mut peer) = (believing().await, Peer::new().await);
+    let (alice, mut peer) = (obliging().await, Peer::new().await);
     asks(&peer, &alice, "one", TO_CAROL).await;
     let accepted = peer.expect("SIP/2.0 202 ").await;
     told(&mut peer).await;
@@ -336,7 +337,7 @@ async fn rfc3515_2_4_4_a_subscribe_refreshes_what_a_refer_outside_of_any_call_ha
 /// Those count that have no end, decided on or not.
 #[tokio::test]
 async fn rfc3515_2_4_2_sixteen_are_asked_for_outside_of_any_call_and_not_one_more() {
-    let (alice, mut peer, mut held) = (believing().await, Peer::new().await, Vec::new());
+    let (alice, mut peer, mut held) = (obliging().await, Peer::new().await, Vec::new());
     for number in 0..16 {
         asks(&peer, &alice, &format!("n{number}"), TO_CAROL).await;
         peer.expect("SIP/2.0 202 ").await;
@@ -366,14 +367,20 @@ async fn rfc3515_2_4_2_nobody_else_has_us_call_anybody_outside_of_any_call() {
     for builder in [
         builder(),
         builder().allow_transfer(),
-        builder().believe([network("127.0.0.1")]),
-        builder().allow_transfer().believe([network("192.0.2.0/24")]),
+        builder().refer_outside([network("127.0.0.1")]),
+        builder().allow_transfer().believe([network("127.0.0.1")]),
+        builder().allow_transfer().refer_outside([network("192.0.2.0/24")]),
     ] {
         let (alice, mut peer) = (builder.build().await.unwrap(), Peer::new().await);
         asks(&peer, &alice, "one", TO_CAROL).await;
         peer.expect("SIP/2.0 603 ").await;
         assert!(tokio::time::timeout(Duration::from_millis(50), alice.referral()).await.is_err());
     }
+    // A server that passes on what somebody sends, for whom it does not vouch.
+    let (alice, mut peer) = (obliging().await, Peer::new().await);
+    says(&peer, &alice, ("REFER", 1), ("one", ""), TO_CAROL).await;
+    peer.expect("SIP/2.0 603 ").await;
+    assert!(tokio::time::timeout(Duration::from_millis(50), alice.referral()).await.is_err());
 }
 
 /// The final answer to the call of this Call-ID.
