@@ -185,6 +185,8 @@ fn remove(root: &Path) -> Result<(), Failure> {
     if !root.exists() {
         return Ok(());
     }
+    // A debootstrap that was ended leaves this one.
+    let _ = process::succeeds(Command::new("umount").arg("--quiet").arg(root.join("proc")));
     // `--one-file-system`: should a mount ever be left, it is not followed.
     process::run(Command::new("rm").args(["-rf", "--one-file-system"]).arg(root))
 }
