@@ -101,7 +101,7 @@ fn compared(limits: &[Limit], counted: &[(&str, f64)]) -> (String, bool) {
         let figure = |name| counted.iter().find(|(of, _)| *of == name).map(|(_, figure)| *figure);
         let (Some(first), Some(second)) = (figure(one), figure(other)) else { continue };
         let difference = (second / first - 1.0) * 100.0;
-        let is_alike = difference.abs() <= UNLIKE;
+        let is_alike = (second - first).abs() <= first * UNLIKE / 100.0;
         good &= is_alike;
         let verdict = if is_alike { "alike" } else { "NOT ALIKE: the time of the answer tells them apart" };
         let _ = writeln!(text, "{other} against {one}: {difference:+.1} %, at most {UNLIKE:.0}  {verdict}");
