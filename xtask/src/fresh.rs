@@ -133,10 +133,13 @@ struct Guest<'a> {
 
 impl Guest<'_> {
     /// Runs a shell line inside, in mount and process namespaces of its own; its exit code and standard output.
+    ///
+    /// The root is mounted on itself: a machine's root is a mount, and only then can what runs inside unshare its mounts.
     fn run(&self, line: &str, more: &[(&str, &str)]) -> Result<(Option<i32>, String), Failure> {
         let root = self.root.display();
         let mounts = format!(
             "set -e; mkdir -p '{root}/opt/rust' '{root}/host-certificates' /usr/local/share/ca-certificates\n\
+             mount --bind '{root}' '{root}'\n\
              mount --bind '{}' '{root}/opt/rust'; mount -o remount,bind,ro '{root}/opt/rust'\n\
              mount --bind /usr/local/share/ca-certificates '{root}/host-certificates'\n\
              mount -t proc proc '{root}/proc'; mount --rbind /sys '{root}/sys'; mount --rbind /dev '{root}/dev'\n\
