@@ -24,6 +24,9 @@ use crate::program::PATIENCE;
 /// How long an answer may take; the check that the program lives bounds it from the other side.
 const ANSWER: Duration = Duration::from_millis(300);
 
+/// The number before the first that tells one message from another: all have five digits, so none begins as another does, and no socket is given such a port.
+const FIRST_MARK: u16 = 10_000;
+
 /// Over what a message is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transport {
@@ -178,7 +181,7 @@ pub(super) struct Registrar {
 impl Registrar {
     pub(super) fn new(transport: Transport) -> Self {
         let tls = (transport == Transport::Tls).then(own_certificate);
-        Self { transport, listener: TcpListener::bind("127.0.0.1:0").unwrap(), tls, line: None, asked: 0 }
+        Self { transport, listener: TcpListener::bind("127.0.0.1:0").unwrap(), tls, line: None, asked: FIRST_MARK }
     }
 
     pub(super) fn address(&self) -> SocketAddr {
