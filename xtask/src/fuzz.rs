@@ -16,6 +16,7 @@ use crate::process;
 use crate::workspace::{FUZZ, Workspace};
 
 mod outcome;
+mod runs;
 
 use outcome::Outcome;
 
@@ -26,6 +27,12 @@ const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-leve
 
 /// A target that parses nothing: it exists to be found broken by `planted`.
 const TOY: &str = "toy";
+
+/// Every target but [`TOY`].
+const ALL: &str = "all";
+
+/// Seconds of a long run, unless another number is asked for.
+const LONG: u32 = 600;
 
 /// Seconds each of two searches for a planted bug may take, where the host keeps the processors, too: one that finds it ends at once.
 const PLANTED_SECONDS: u32 = 240;
@@ -46,8 +53,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
         }
         ["smoke"] => setup.smoke(12),
         ["smoke", "--secs", seconds] => setup.smoke(number(seconds)?),
-        ["run", target] => setup.long(target, 600),
-        ["run", target, "--secs", seconds] => setup.long(target, number(seconds)?),
+        ["run", target] => setup.long(workspace, target, LONG, false),
+        ["run", target, "--write"] => setup.long(workspace, target, LONG, true),
+        ["run", target, "--secs", seconds] => setup.long(workspace, target, number(seconds)?, false),
+        ["run", target, "--secs", seconds, "--write"] => setup.long(workspace, target, number(seconds)?, true),
         ["minimise", target] => setup.minimise(target),
         ["planted"] => setup.planted(None),
         ["planted", target] => setup.planted(Some(target)),
@@ -152,12 +161,26 @@ impl Setup {
         Failure::unless_empty(findings)
     }
 
-    fn long(&self, target: &str, seconds: u32) -> Result<(), Failure> {
-        self.known(target)?;
-        let programs = self.build(false, Some(target))?;
-        let outcome = self.fuzz(&programs, target, seconds, None)?;
-        println!("fuzz {target}: {outcome}");
-        Failure::unless_empty(self.finding(target, &outcome).into_iter().collect())
+    /// A run of each target that is meant; with `write` the clean ones get a row in [`runs::FILE`].
+    fn long(&self, workspace: &Workspace, target: &str, seconds: u32, write: bool) -> Result<(), Failure> {
+        let only = Some(target).filter(|target| *target != ALL);
+        only.map_or(Ok(()), |target| self.known(target))?;
+        let programs = self.build(false, only)?;
+        let commit =
+            process::output(Command::new("git").current_dir(&self.root).args(["rev-parse", "--short=7", "HEAD"]))?;
+        let page = Mutex::new(());
+        let meant = self.targets.iter().filter(|name| only.map_or(*name != TOY, |only| only == *name));
+        let findings = side_by_side(meant, |target| {
+            let outcome = self.fuzz(&programs, target, seconds, None)?;
+            println!("fuzz {target}: {outcome}");
+            if write && outcome.crash.is_none() {
+                let _one_at_a_time = page.lock().unwrap_or_else(PoisonError::into_inner);
+                let told = runs::told(&workspace.read(runs::FILE)?, target, seconds, &outcome, commit.trim());
+                workspace.write(runs::FILE, &told)?;
+            }
+            Ok(self.finding(target, &outcome))
+        })?;
+        Failure::unless_empty(findings)
     }
 
     fn finding(&self, target: &str, outcome: &Outcome) -> Option<Finding> {
@@ -191,8 +214,15 @@ impl Setup {
 
     /// Shrinks what the corpus, the seeds and the last runs reached to the fewest files, and keeps those.
     fn minimise(&self, target: &str) -> Result<(), Failure> {
-        self.known(target)?;
-        let programs = self.build(false, Some(target))?;
+        let only = Some(target).filter(|target| *target != ALL);
+        only.map_or(Ok(()), |target| self.known(target))?;
+        let programs = self.build(false, only)?;
+        let meant = self.targets.iter().filter(|name| only.map_or(*name != TOY, |only| only == *name));
+        // One after the other: some begin with what is kept for another.
+        meant.map(String::as_str).try_for_each(|target| self.minimised(&programs, target))
+    }
+
+    fn minimised(&self, programs: &Path, target: &str) -> Result<(), Failure> {
         let merged = self.scratch.join("merged").join(target);
         if merged.exists() {
             std::fs::remove_dir_all(&merged).map_err(|e| Failure::file(&merged, e))?;
@@ -209,7 +239,9 @@ impl Setup {
         }
         let mut new = files(&merged)?;
         new.retain(|file| std::fs::metadata(file).is_ok_and(|m| m.len() <= KEPT_BYTES));
-        new.truncate(KEPT_FILES);
+        // Of too many, some of each size.
+        let take = new.len().min(KEPT_FILES);
+        let new: Vec<PathBuf> = (0..take).filter_map(|at| new.get(at * new.len() / take).cloned()).collect();
         for file in &new {
             let name = file.file_name().unwrap_or_default();
             std::fs::copy(file, kept.join(name)).map_err(|e| Failure::file(file, e))?;
