@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use ua::{CallError, Endpoint};
+
 use super::overload::{Counts, alone, serve};
 use super::sipp;
 use crate::acceptance::wire::{Ask, Wire, code, field};
@@ -72,6 +74,26 @@ fn scenario_that_wants_to_be_heard_fails_where_overload_control_is_off() {
     wire.send(&message);
     let (ended, output) = phone.finish();
     assert_ne!(ended, 0, "{output}");
+}
+
+/// What becomes of the second of two texts that the library sends to SIPp, which asks for so much less in its answer to the first.
+async fn second_text(loss: u32) -> Result<ua::Answer, CallError> {
+    let scenario = sipp::with("uas_asks_for_less.xml", "LOSS", &loss.to_string());
+    let (mut sipp, address) = sipp::waits(scenario.to_str().unwrap(), &["-m", "2"]);
+    let endpoint = Endpoint::builder().udp("127.0.0.1:0").overload_control().build().await.unwrap();
+    let to = format!("sip:sipp@{address}");
+    assert_eq!(endpoint.message(&to, "first").await.unwrap().code, 200);
+    let second = endpoint.message(&to, "second").await;
+    sipp.kill();
+    second
+}
+
+#[test]
+fn rfc7339_5_5_the_library_leaves_out_what_sipp_asks_it_to() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let second = |loss| runtime.block_on(async { tokio::time::timeout(PATIENCE, second_text(loss)).await }).unwrap();
+    assert_eq!(second(0).unwrap().code, 200);
+    assert!(matches!(second(100), Err(CallError::Unreachable { why, .. }) if why.contains("less")));
 }
 
 /// Whether SIPp, which writes this into its Via, is told these words.

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sip::digest::{Client, Credential, Credentials};
+use ua::Endpoint;
+use ua::tls::{Clients, OwnCertificate, TlsServer};
 
 use super::baresip::Baresip;
 use super::kamailio::Kamailio;
 use super::located::await_listener;
 use crate::program::offhook::{self, Server, USERS};
 use crate::program::sound::seconds_of;
-use crate::program::{Program, free_port};
+use crate::program::{PATIENCE, Program, free_port};
 
 /// A PBX that listens over TLS as well, and where.
 fn serve(arguments: &[&str]) -> (Server, String) {
@@ -316,6 +318,41 @@ fn baresip_calls_a_robot_that_listens_over_tls_and_openssl_trusts_it_by_its_cert
     // Without a certificate there is nothing to show.
     let (code, output) = offhook::start(&["answer", "--tls", &address]).finish();
     assert!(code == 2 && output.contains("--tls-cert"), "{code} {output}");
+}
+
+#[test]
+fn baresip_calls_a_program_with_the_library_that_listens_over_tls() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for folder in [&folder, &other] {
+        made_by_openssl(folder.path(), "IP:127.0.0.1");
+    }
+    let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| folder.path().join(name));
+    let shown = TlsServer::new(OwnCertificate::read(&certificate, &key).unwrap(), &Clients::Unasked).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let builder = Endpoint::builder().media_ports(20_000..=29_999).tls("127.0.0.1:0", shown);
+    let endpoint = runtime.block_on(builder.build()).unwrap();
+    let (address, uri) = (endpoint.bound()[0].address.to_string(), endpoint.uri("library").unwrap());
+    assert_eq!(uri, format!("sip:library@{address};transport=tls"));
+    // Who trusts another certificate says nothing.
+    let (code, output) = s_client(&address, &other.path().join("certificate.pem"), &options("x"), "-tls1_3").finish();
+    assert!(code != 0 && output.contains("verify error") && !output.contains("SIP/2.0"), "{output}");
+    let account = "<sip:b@127.0.0.1;transport=tls>;regint=0";
+    let mut phone = Baresip::with_settings(account, 1000, &format!("sip_cafile {}\n", certificate.display()));
+    phone.command("dial", &uri);
+    let call = runtime.block_on(async {
+        let incoming = tokio::time::timeout(PATIENCE, endpoint.incoming()).await.unwrap().unwrap();
+        let call = incoming.answer().await.unwrap();
+        call.audio().echo(true).await.unwrap();
+        call
+    });
+    phone.wait_for("CALL_ESTABLISHED");
+    phone.talk();
+    phone.command("hangup", "");
+    phone.wait_for("CALL_CLOSED");
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, call.ended()).await }).expect("its BYE came");
+    let heard = seconds_of(&phone.recording(), 1000.0);
+    assert!(heard >= 3.0, "its own 1000 Hz came back for {heard} s");
+    phone.stop();
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ::event::composing;
 use audio::codec::Codec;
 use net::media::{MediaConfig, MediaThread, PortRange};
-use net::tls::TlsClient;
+use net::tls::{TlsClient, TlsServer};
 use net::trace::Trace;
 use net::{Bind, Clock, Handle, LoopConfig, Names, Network, Seen, SipLoop, StartError, Tap};
 use sdp::Hold;
@@ -92,6 +92,8 @@ pub struct Builder {
     session_timer: Option<SessionTimer>,
     names: Names,
     trust: TlsClient,
+    shown: Option<TlsServer>,
+    overload: bool,
     resource: Option<String>,
     tap: Option<Tap>,
     trace: Trace,
@@ -122,6 +124,8 @@ impl Builder {
             session_timer: Some(SessionTimer::default()),
             names: Names::default(),
             trust: TlsClient::default(),
+            shown: None,
+            overload: false,
             resource: None,
             tap: None,
             trace: Trace::default(),
@@ -137,6 +141,21 @@ impl Builder {
     /// Listens for SIP over TCP.
     pub fn tcp(mut self, address: impl ToString) -> Self {
         self.binds.push((Transport::Tcp, address.to_string()));
+        self
+    }
+
+    /// Listens for SIP over TLS, and shows this certificate there; where it is called repeatedly, the one given last on all addresses. An address of the
+    /// system's own choice (port 0) stands in [`Endpoint::bound`].
+    pub fn tls(mut self, address: impl ToString, shown: TlsServer) -> Self {
+        self.binds.push((Transport::Tls, address.to_string()));
+        self.shown = Some(shown);
+        self
+    }
+
+    /// Sends less to servers that ask for it, and says that it does (RFC 7339): what is left out then fails at once,
+    /// [`CallError::Unreachable`](crate::CallError::Unreachable). Off unless set.
+    pub fn overload_control(mut self) -> Self {
+        self.overload = true;
         self
     }
 
@@ -317,11 +336,13 @@ impl Builder {
         let mut stack = stack(self.timers, self.user_agent, &capabilities);
         stack.session.timer = self.session_timer.unwrap_or_default();
         stack.info_packages = self.info_packages;
+        stack.overload = self.overload.then(sip::Overload::default);
         let mut config = LoopConfig::new(binds, stack);
         config.tap = self.tap;
         config.trace = self.trace;
         config.look_up(self.names);
         config.tls.client = self.trust;
+        config.tls.server = self.shown;
         if let Some(resource) = self.resource {
             config.web = Arc::new(net::WebSockets { resource, ..net::WebSockets::default() });
         }

@@ -76,7 +76,11 @@ impl Endpoint {
         let ip = bound.address.ip();
         let ip = if ip.is_unspecified() { crate::request::source(None).unwrap_or(ip) } else { ip };
         let uri = sip::message::UriBuf::sip(false, Some(user), &ip.to_string(), Some(bound.address.port())).ok()?;
-        let transport = if bound.transport == Transport::Tcp { ";transport=tcp" } else { "" };
+        let transport = match bound.transport {
+            Transport::Tcp => ";transport=tcp",
+            Transport::Tls => ";transport=tls",
+            _ => "",
+        };
         Some(format!("{uri}{transport}"))
     }
 

@@ -90,6 +90,7 @@ pub use event::{CallEvent, DigitBy, Events};
 pub use incoming::IncomingCall;
 pub use info::{InfoDigit, InfoKind, info_digit, no_digit};
 pub use message::{Answer, TextMessage};
+pub use net::tls;
 pub use net::trace;
 pub use net::{Bound, Direction, Network, Seen};
 pub use outgoing::{Dialing, OutgoingBuilder};
