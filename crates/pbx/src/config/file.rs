@@ -19,7 +19,7 @@
 //! control = "/run/offhook/offhook.sock"
 //! shards = 1                      # SIP loops; more are worth it where one core cannot take all calls
 //!
-//! role = "pbx"                    # proxy, redirect, registrar: what to be for domains that [roles] does not name
+//! role = "pbx"                    # proxy, stateless, redirect, registrar: what to be for domains that [roles] does not name
 //!
 //! [roles]                         # these domains are served, too
 //! "example.com" = "proxy"
