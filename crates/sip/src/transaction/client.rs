@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::config::Timers;
 use crate::event::{Event, Failure};
 use crate::id::Id;
 use crate::invite;
@@ -11,6 +12,7 @@ use crate::outbox::{Cause, FlowChange, Origin, Path, SendError};
 use crate::overload::Feedback;
 use crate::planted::{Bug, planted};
 use crate::stack::Timer;
+use crate::time::Time;
 use crate::transaction::key::Branch;
 use crate::transaction::{client_invite, client_other, print};
 use crate::turn::{Sender, Turn};
@@ -58,11 +60,19 @@ impl Client {
             Machine::Other { method: ours, .. } => ours == method,
         }
     }
-    fn deadline(&self) -> Option<crate::time::Time> {
+    fn deadline(&self) -> Option<Time> {
         match &self.machine {
             Machine::Invite { state, .. } => state.deadline(),
             Machine::Other { state, .. } => Some(state.deadline()),
         }
+    }
+    /// Timer B or F is so long overdue that this machine must have been suspended, or held up: longer than a message stays in the network.
+    fn is_overdue(&self, now: Time, timers: &Timers) -> bool {
+        let give_up_at = match &self.machine {
+            Machine::Invite { state, .. } => state.give_up_at(),
+            Machine::Other { state, .. } => state.give_up_at(),
+        };
+        give_up_at.is_some_and(|at| now > at + timers.t4)
     }
     /// For [`crate::Stack::states`].
     pub(crate) fn state_name(&self) -> &'static str {
@@ -358,8 +368,13 @@ impl Turn<'_> {
                 self.client_rearm(id);
             }
             Effect::Failed => {
+                let is_overdue = client.is_overdue(now, timers);
                 self.stack.counters.timeouts += 1;
-                self.client_failed(id, Failure::Timeout);
+                if is_overdue {
+                    self.client_overdue(id);
+                } else {
+                    self.client_failed(id, Failure::Timeout);
+                }
             }
             Effect::Gone => {
                 let outgoing = client.outgoing;
@@ -382,6 +397,16 @@ impl Turn<'_> {
                 self.outgoing_takes_tcp(outgoing);
             }
             self.outgoing_failed(outgoing, why);
+        }
+    }
+
+    /// The transaction has failed long after its time: its request goes nowhere else. Its server may have had it, answered and forgotten it (timers H and J, RFC
+    /// 3261 section 17.2), and would take a further try, which may well end there, for another request. Nor is anything known of the server.
+    fn client_overdue(&mut self, id: Id) {
+        let outgoing = self.stack.clients.get(id).and_then(|client| client.outgoing);
+        self.client_end(id);
+        if let Some(outgoing) = outgoing {
+            self.outgoing_fail(outgoing, Failure::Timeout);
         }
     }
 

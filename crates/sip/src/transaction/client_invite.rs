@@ -96,6 +96,15 @@ impl State {
         }
     }
 
+    /// When it is given up unless something comes: timer B, or 64*T1 after its CANCEL.
+    pub(crate) fn give_up_at(&self) -> Option<Time> {
+        match *self {
+            State::Calling { give_up_at, .. } => Some(give_up_at),
+            State::Proceeding { give_up_at } => give_up_at,
+            State::Completed { .. } | State::Accepted { .. } => None,
+        }
+    }
+
     /// One input.
     pub(crate) fn step(&mut self, input: Input, now: Time, reliable: bool, timers: &Timers) -> Effect {
         let (next, effect) = match *self {

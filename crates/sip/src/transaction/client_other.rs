@@ -74,6 +74,14 @@ impl State {
         }
     }
 
+    /// When it is given up unless something comes: timer F.
+    pub(crate) fn give_up_at(&self) -> Option<Time> {
+        match *self {
+            State::Trying { give_up_at, .. } | State::Proceeding { give_up_at, .. } => Some(give_up_at),
+            State::Completed { .. } => None,
+        }
+    }
+
     /// One input.
     pub(crate) fn step(&mut self, input: Input, now: Time, reliable: bool, timers: &Timers) -> Effect {
         let (next, effect) = match *self {

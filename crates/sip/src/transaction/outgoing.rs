@@ -838,7 +838,8 @@ impl Turn<'_> {
         self.stack.outgoing.get(id).is_some_and(|outgoing| !outgoing.paths.is_empty())
     }
 
-    fn outgoing_fail(&mut self, id: Id, why: Failure) {
+    /// The end: its owner is told.
+    pub(super) fn outgoing_fail(&mut self, id: Id, why: Failure) {
         if let Some(outgoing) = self.stack.outgoing.remove(id) {
             let used = outgoing.path.map(|_| outgoing.draft.cseq);
             self.deliver_failure(outgoing.owner, ClientTx(id), used, why);

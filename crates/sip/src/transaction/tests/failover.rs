@@ -63,6 +63,28 @@ fn rfc3263_4_3_a_time_out_after_a_provisional_response_is_no_failure_of_the_serv
     }
 }
 
+/// Who wakes up minutes after he has called rings nobody a second time who has forgotten the first (RFC 3261 section 17.2: 64*T1).
+#[test]
+fn rfc3263_4_3_a_try_that_ends_long_after_its_time_is_the_last_and_blames_no_server() {
+    for method in [Method::Invite, Method::Message, Method::Options] {
+        for (woken, goes_on) in [(37_000, true), (37_001, false), (180_000, false)] {
+            let mut bench = Bench::new();
+            let begin = to_name(&mut bench, method.clone());
+            bench.run_to(1_000);
+            bench.now = Time(woken * 1_000);
+            bench.turn(|turn| turn.timeout());
+            assert_eq!(hosts(&bench, begin).contains(&"3".to_owned()), goes_on, "{method} {woken}");
+            assert_eq!(told(&bench).len(), usize::from(goes_on));
+            let repeated = bench.took().iter().filter(|line| line.contains("Retransmit")).count();
+            assert_eq!((repeated, bench.stack.counters().timeouts), (1, 1), "{method}: timer A or E, and B or F alone");
+            bench.ends_empty();
+            let ended = bench.events.iter().filter(|event| matches!(event, Event::RequestFailed { .. })).count();
+            assert_eq!(ended, 1);
+            assert!(bench.took().last().is_none_or(|last| last.ends_with("failed Timeout")));
+        }
+    }
+}
+
 #[test]
 fn rfc3263_4_3_each_server_that_fails_is_told_with_the_next() {
     let mut bench = Bench::new();
