@@ -11,7 +11,8 @@ use crate::setup::{nothing_left, with_phones};
 use crate::sound::{Sound, address};
 
 /// The value of a line of /metrics.
-fn count(running: &Running, line: &str) -> f64 {
+/// The value of the metric with this name and these labels.
+pub(crate) fn count(running: &Running, line: &str) -> f64 {
     let metrics = running.metrics().unwrap();
     let value = metrics.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(' '));
     value.unwrap_or_else(|| panic!("{line} is not in\n{metrics}")).parse().unwrap()

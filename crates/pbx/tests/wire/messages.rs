@@ -1,10 +1,11 @@
 //! MESSAGE between users: one at a time to each device (RFC 3428 section 8).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sip::message::{Message, Method};
 
 use crate::connected::Connected;
+use crate::counting::count;
 use crate::phone::Phone;
 use crate::setup::{config, nothing_left, phone, with_config, with_phones};
 
@@ -85,6 +86,29 @@ fn rfc3428_8_who_waits_for_a_device_that_is_silent_hears_of_it_with_the_first() 
     nothing_left(&running);
     let heard: Vec<_> = std::iter::from_fn(|| device.next_heard(&Method::Message)).collect();
     assert!(heard.iter().all(|repeat| repeat.body() == first.body()), "the second has been sent after all");
+}
+
+/// As on a slow machine, where the repeats are there before the answer: the telephone of these tests is to hear what comes next.
+#[test]
+fn a_message_that_was_repeated_before_it_was_answered_is_not_the_next() {
+    let timers = sip::Timers { t1: Duration::from_millis(60), ..sip::Timers::default() };
+    let (running, mut phones) = with_config(pbx::Config { timers, ..config() }, &["1001", "1002"]);
+    let [sender, device] = &mut phones[..] else { panic!("two phones") };
+    write(sender, "1002", "first");
+    let first = device.request(Method::Message);
+    let end = Instant::now() + Duration::from_secs(3);
+    while count(&running, "offhook_sip_retransmissions_total") < 2.0 {
+        assert!(Instant::now() < end, "nothing is repeated");
+    }
+    device.respond(&first, 200, None);
+    sender.wait_for_code(200);
+    write(sender, "1002", "second");
+    let second = device.request(Method::Message);
+    assert_eq!(second.body(), b"second");
+    device.respond(&second, 200, None);
+    sender.wait_for_code(200);
+    assert!(device.hears_no(&Method::Message) && device.repeats >= 2);
+    nothing_left(&running);
 }
 
 #[test]

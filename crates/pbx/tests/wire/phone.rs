@@ -21,6 +21,8 @@ pub(crate) struct Phone {
     /// All that came, and how much of it had come before, octet by octet.
     came: HashSet<Vec<u8>>,
     pub(crate) repeats: usize,
+    /// What it has answered for good, by branch and method.
+    answered: HashSet<(String, String)>,
     /// Where INVITEs came from.
     pub(crate) called_from: Vec<SocketAddr>,
     count: u64,
@@ -64,6 +66,7 @@ impl Phone {
             waiting: Vec::new(),
             came: HashSet::new(),
             repeats: 0,
+            answered: HashSet::new(),
             called_from: Vec::new(),
             count: 0,
             extra: String::new(),
@@ -116,11 +119,19 @@ impl Phone {
             if is_repeat && matches!(&message, Message::Request(request) if *request.method() == Method::Notify) {
                 continue;
             }
+            if is_repeat && self.has_answered(&message) {
+                continue;
+            }
             match want(&message) {
                 Some(found) => return found,
                 None => self.waiting.push(message),
             }
         }
+    }
+
+    /// True for a request that has its final answer from here: what comes of it once more is absorbed, as a server transaction does (RFC 3261 section 17.2).
+    fn has_answered(&self, message: &Message) -> bool {
+        matches!(message, Message::Request(request) if self.answered.contains(&transaction(request)))
     }
 
     /// The final or provisional response (not 100) to the request of this branch.
@@ -359,6 +370,11 @@ impl Phone {
         };
         let content = body.map_or(String::new(), |_| "Content-Type: application/sdp\r\n".to_owned());
         let body = body.unwrap_or("");
+        if code >= 200 {
+            self.answered.insert(transaction(request));
+            let waiting = std::mem::take(&mut self.waiting);
+            self.waiting = waiting.into_iter().filter(|message| !self.has_answered(message)).collect();
+        }
         self.send(&format!(
             "SIP/2.0 {code} X\r\n{vias}From: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\nContact: {contact}\r\n{lines}{content}\
              Content-Length: {length}\r\n\r\n{body}",
@@ -457,6 +473,11 @@ impl Phone {
         self.respond(&bye, 200, None);
         bye
     }
+}
+
+/// What tells a server transaction from others, as far as one test goes (RFC 3261 section 17.2.3).
+fn transaction(request: &Request) -> (String, String) {
+    (request.headers().branch().unwrap_or_default().to_owned(), request.method().as_str().to_owned())
 }
 
 fn learn(dialog: &mut Dialog, to: &str, headers: &Headers) {
