@@ -2,10 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use audio::codec::Codec;
-use audio::frame::SampleRate;
-use audio::level::Dbfs;
-use audio::tone::ToneGenerator;
 use ua::{Call, CallEvent, Endpoint};
 
 use super::baresip::Baresip;
@@ -18,7 +14,7 @@ const HEARD: f64 = 3.0;
 const UNHEARD: f64 = 0.2;
 
 /// The value of a header line of a message.
-fn header(message: &str, name: &str) -> String {
+pub(super) fn header(message: &str, name: &str) -> String {
     let mut lines = message.lines().filter_map(|line| line.split_once(": "));
     lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()).unwrap_or_default()
 }
@@ -27,14 +23,7 @@ fn header(message: &str, name: &str) -> String {
 /// How SIPp has ended, and for how many seconds baresip heard it.
 fn joined(who: &str, is_there: bool) -> (i32, f64) {
     let folder = tempfile::tempdir().unwrap();
-    let speech = folder.path().join("speech.ulaw");
-    let mut tone = ToneGenerator::single(SampleRate::NARROW, 1_000.0, Dbfs(-10.0)).unwrap();
-    let (mut samples, mut encoded) = (vec![0; 48_000], vec![0; 48_000]);
-    tone.fill(&mut samples);
-    Codec::Pcmu.encoder().encode(&samples, &mut encoded).unwrap();
-    std::fs::write(&speech, encoded).unwrap();
-    let speaks = format!("<nop><action><exec rtp_stream=\"{},1,0\"/></action></nop>", speech.display());
-    let scenario = sipp::with("uac_joins.xml", "SPEECH", &speaks);
+    let scenario = sipp::with("uac_joins.xml", "SPEECH", &sipp::speech(folder.path(), 1_000.0));
     let mut third = Baresip::start("<sip:phone@127.0.0.1:PORT>;regint=0;answermode=auto", 1500);
     let answers: Arc<Mutex<Vec<String>>> = Arc::default();
     let seen = Arc::clone(&answers);

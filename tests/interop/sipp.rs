@@ -2,7 +2,12 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use audio::codec::Codec;
+use audio::frame::SampleRate;
+use audio::level::Dbfs;
+use audio::tone::ToneGenerator;
 
 use crate::program::{PATIENCE, Program, free_port, offhook};
 
@@ -57,6 +62,31 @@ pub(crate) fn with(scenario: &str, word: &str, by: &str) -> tempfile::TempPath {
     let file = tempfile::Builder::new().suffix(".xml").tempfile().unwrap();
     std::fs::write(file.path(), text.replace(word, by)).unwrap();
     file.into_temp_path()
+}
+
+/// Waits for what SIPp writes down behind this word (`log` in a scenario, `-trace_logs -log_file`).
+pub(crate) fn noted(log: &Path, word: &str) -> Vec<String> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let text = std::fs::read_to_string(log).unwrap();
+        let mut lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        if let Some((_, noted)) = lines.find_map(|line| line.split_once(word)) {
+            return noted.split_whitespace().map(str::to_owned).collect();
+        }
+        assert!(Instant::now() < end, "SIPp has written down: {text}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// What has SIPp say a tone for 6 s, to fill into a scenario: the file with it is made in this folder.
+pub(crate) fn speech(folder: &Path, hertz: f64) -> String {
+    let speech = folder.join("speech.ulaw");
+    let mut tone = ToneGenerator::single(SampleRate::NARROW, hertz, Dbfs(-10.0)).unwrap();
+    let (mut samples, mut encoded) = (vec![0; 48_000], vec![0; 48_000]);
+    tone.fill(&mut samples);
+    Codec::Pcmu.encoder().encode(&samples, &mut encoded).unwrap();
+    std::fs::write(&speech, encoded).unwrap();
+    format!("<nop><action><exec rtp_stream=\"{},1,0\"/></action></nop>", speech.display())
 }
 
 /// Runs SIPp to its end; its exit code is 0 when every call went as the scenario says.

@@ -1,8 +1,5 @@
 //! Transfers that others ask of our phones, and others' places that are taken: REFER and Replaces (RFC 3515, RFC 3891).
 
-use std::path::Path;
-use std::time::{Duration, Instant};
-
 use ua::{AccountConfig, CallError, Endpoint};
 
 use super::baresip::Baresip;
@@ -95,19 +92,6 @@ fn rfc3515_2_4_baresip_sends_our_robot_on_and_is_hung_up() {
     assert!(heard < UNHEARD && !output.contains("has us call"), "{heard} {output}");
 }
 
-/// Waits for what SIPp writes down behind this word.
-fn noted(log: &Path, word: &str) -> Vec<String> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let text = std::fs::read_to_string(log).unwrap();
-        if let Some((_, noted)) = text.lines().find_map(|line| line.split_once(word)) {
-            return noted.split_whitespace().map(str::to_owned).collect();
-        }
-        assert!(Instant::now() < end, "SIPp has written down: {text}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 /// SIPp is 1002 and talks to 1003, a phone of baresip (1500 Hz). Another device of 1002, ours, wants that call (`Replaces`) or to be in it (`Join`), or in one that
 /// there is not. What comes of it, and how long 1003 heard our 440 Hz.
 fn wanted(header: &str, is_there: bool) -> (Result<(), CallError>, f64) {
@@ -123,7 +107,7 @@ fn wanted(header: &str, is_there: bool) -> (Result<(), CallError>, f64) {
     let talks = sipp::start("pbx_caller_consults.xml", &server.address, &me);
     third.wait_for("CALL_ESTABLISHED");
     // Call-ID, the server's tag, its own.
-    let names = noted(&log, "Replaces ");
+    let names = sipp::noted(&log, "Replaces ");
     let theirs = if is_there { &names[1] } else { "another" };
     let named = format!("{};to-tag={theirs};from-tag={}", names[0], names[2]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

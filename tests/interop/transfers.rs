@@ -1,7 +1,6 @@
 //! Transfers through `offhook serve`: phones of baresip that are sent on, by one of themselves and by SIPp.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use ua::{AccountConfig, CallEvent, Endpoint, Events};
 
@@ -72,19 +71,6 @@ fn rfc3515_baresip_is_told_that_nobody_has_the_number_it_sends_its_caller_to() {
     assert!(first >= HEARD && second < UNHEARD && by_third < UNHEARD, "{first} {second} {by_third}");
 }
 
-/// Waits for what SIPp writes down behind this word.
-fn noted(log: &Path, word: &str) -> Vec<String> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let text = std::fs::read_to_string(log).unwrap();
-        if let Some((_, noted)) = text.lines().find_map(|line| line.split_once(word)) {
-            return noted.split_whitespace().map(str::to_owned).collect();
-        }
-        assert!(Instant::now() < end, "SIPp has written down: {text}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 /// SIPp is 1002: it calls 1003 (1500 Hz) and 1001 (440 Hz), and wants 1001 in the place that it has with 1003, or in one that there is not. It must
 /// be told `outcome`. How long each of the two phones heard the other.
 fn joined(is_there: bool, outcome: &str) -> (f64, f64) {
@@ -101,14 +87,14 @@ fn joined(is_there: bool, outcome: &str) -> (f64, f64) {
     let consulting = sipp("pbx_caller_consults.xml", "1003", &logs[0], &[]);
     third.wait_for("CALL_ESTABLISHED");
     // Call-ID, the server's tag, its own.
-    let names = noted(&logs[0], "Replaces ");
+    let names = sipp::noted(&logs[0], "Replaces ");
     let theirs = if is_there { &names[1] } else { "another" };
     let replaces = format!("{}%3Bto-tag%3D{theirs}%3Bfrom-tag%3D{}", names[0].replace('@', "%40"), names[2]);
     let target = format!("sip:1003@{}?Replaces={replaces}", server.address);
     let scenario = sipp::with("pbx_caller_refers.xml", "OUTCOME", outcome);
     let asks = sipp(scenario.to_str().unwrap(), "1001", &logs[1], &["-key", "refer_to", &target]);
     first.wait_for("CALL_ESTABLISHED");
-    noted(&logs[1], "Told ");
+    sipp::noted(&logs[1], "Told ");
     if is_there {
         first.talk();
     }
