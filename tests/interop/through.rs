@@ -1,5 +1,7 @@
 //! SIPp as caller and as callee through `offhook serve`.
 
+mod legs;
+
 use super::sipp;
 use crate::program::offhook::{self, Server, USERS};
 use crate::program::{Program, free_port};
@@ -8,27 +10,28 @@ use crate::program::{Program, free_port};
 const CALLS: &str = "3";
 
 /// A server for SIPp, which knows no digest but MD5, and looks at the first challenge only.
-fn serve() -> Server {
+pub(super) fn serve() -> Server {
     serve_with("")
 }
 
 /// The same with more settings.
 fn serve_with(settings: &str) -> Server {
     let file = offhook::configuration(&format!("digest = [\"md5\"]\n{settings}"));
-    offhook::serve(&[&["--config", file.path().to_str().unwrap()], &USERS[..]].concat())
+    let third = ["--user", "1003:secret3"];
+    offhook::serve(&[&["--config", file.path().to_str().unwrap()], &USERS[..], &third].concat())
 }
 
 /// Registers 1002 with digest from a port and waits there for as many calls as each scenario makes.
 fn callee(server: &Server, scenario: &str) -> Program {
-    sipp_callee(server, scenario, CALLS)
+    sipp_callee(server, scenario, &["-m", CALLS])
 }
 
-/// The same for so many calls.
-fn sipp_callee(server: &Server, scenario: &str, calls: &str) -> Program {
+/// The same with other arguments for SIPp.
+pub(super) fn sipp_callee(server: &Server, scenario: &str, arguments: &[&str]) -> Program {
     let port = free_port();
     let (code, output) = registers(server, port, "secret2");
     assert_eq!(code, 0, "{output}");
-    let phone = sipp::start_at(port, scenario, &server.address, &["-m", calls]);
+    let phone = sipp::start_at(port, scenario, &server.address, arguments);
     sipp::await_port(port);
     phone
 }
@@ -51,7 +54,7 @@ fn refused(server: &Server, number: &str, password: &str, code: u16) -> (i32, St
     call(server, scenario.to_str().unwrap(), number, password)
 }
 
-fn went_well((code, output): (i32, String)) {
+pub(super) fn went_well((code, output): (i32, String)) {
     assert_eq!(code, 0, "{output}");
 }
 
@@ -131,7 +134,7 @@ fn callers_without_the_password_get_no_further_than_401_and_403() {
 fn caller_who_never_acknowledges_gets_a_bye_and_so_does_the_phone_called() {
     // 64 of these are 6.4 s.
     let server = serve_with("sip.t1_ms = 100");
-    let phone = sipp_callee(&server, "uas", "1");
+    let phone = sipp_callee(&server, "uas", &["-m", "1"]);
     let arguments = ["-m", "1", "-s", "1002", "-au", "1001", "-ap", "secret1"];
     went_well(sipp::run("pbx_caller_never_acks.xml", &server.address, &arguments));
     went_well(phone.finish());
