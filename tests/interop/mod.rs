@@ -27,6 +27,7 @@ mod packages;
 mod pbx;
 mod proxy;
 mod reliable;
+mod replacing;
 mod rests;
 mod reuse;
 mod routes;

@@ -131,7 +131,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// The next news of a transfer: code, words, and whether it is the last.
-async fn transfer_of(events: &mut Events) -> (u16, String, bool) {
+pub(super) async fn transfer_of(events: &mut Events) -> (u16, String, bool) {
     loop {
         match events.next().await {
             Some(CallEvent::Transfer { code, reason, last }) => return (code, reason, last),
