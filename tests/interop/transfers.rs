@@ -283,3 +283,73 @@ fn rfc5589_7_6_our_phone_has_one_of_baresip_that_rings_take_its_place() {
     third.stop();
     assert!(seconds.0 >= HEARD && seconds.1 >= HEARD, "{seconds:?}");
 }
+
+/// SIPp is 1002: it calls 1003 of baresip (1500 Hz), which rings, and 1001 (440 Hz), and wants 1001 in the place that it has with 1003, or in one that there is not.
+/// How its call to 1003 has to end, and what it must be told of the other. How long each of the two phones heard the other.
+fn joined_while_it_rings(is_there: bool, (ended, told): (u16, &str)) -> (f64, f64) {
+    let file = offhook::configuration("digest = [\"md5\"]\n");
+    let server = offhook::serve(&[&["--config", file.path().to_str().unwrap()], &USERS[..]].concat());
+    let mut first = registered(&server, "1001", "secret1", 440);
+    let by_hand = "auth_user=1003;auth_pass=secret3;regint=300;answermode=manual";
+    let mut third = Baresip::start(&format!("<sip:1003@{}>;{by_hand}", server.address), 1500);
+    third.wait_for_line("200 OK (Offhook");
+    let logs = [(); 2].map(|()| tempfile::NamedTempFile::new().unwrap().into_temp_path());
+    let me = |scenario: &Path, number: &str, log: &Path, more: &[&str]| {
+        let me = ["-m", "1", "-au", "1002", "-ap", "secret2", "-s", number];
+        let noting = ["-trace_logs", "-log_file", log.to_str().unwrap()];
+        sipp::start(scenario.to_str().unwrap(), &server.address, &[&me[..], &noting[..], more].concat())
+    };
+    let consulting = sipp::with_final("pbx_caller_consults_early.xml", ended);
+    let consulting = me(&consulting, "1003", &logs[0], &[]);
+    third.wait_for("CALL_INCOMING");
+    let names = sipp::noted(&logs[0], "Replaces ");
+    let theirs = if is_there { &names[1] } else { "another" };
+    let replaces =
+        format!("{}%3Bto-tag%3D{theirs}%3Bfrom-tag%3D{}%3Bearly-only", names[0].replace('@', "%40"), names[2]);
+    let target = format!("sip:1003@{}?Replaces={replaces}", server.address);
+    let scenario = sipp::with("pbx_caller_refers.xml", "OUTCOME", told);
+    let asks = me(&scenario, "1001", &logs[1], &["-key", "refer_to", &target]);
+    first.wait_for("CALL_ESTABLISHED");
+    if is_there {
+        // Its own call is over before anybody has answered.
+        let (code, output) = consulting.finish();
+        assert_eq!(code, 0, "{output}");
+        third.command("accept", "");
+        sipp::noted(&logs[1], "Told ");
+        for phone in [&mut first, &mut third] {
+            phone.talk();
+        }
+    } else {
+        sipp::noted(&logs[1], "Told ");
+        third.command("hangup", "");
+        let (code, output) = consulting.finish();
+        assert_eq!(code, 0, "{output}");
+    }
+    first.command("hangup", "");
+    let (code, output) = asks.finish();
+    assert_eq!(code, 0, "{output}");
+    for phone in [&mut first, &mut third] {
+        phone.wait_for("CALL_CLOSED");
+    }
+    let heard = |phone: &Baresip, hertz| match phone.has_recording() {
+        true => seconds_of(&phone.recording(), hertz),
+        false => 0.0,
+    };
+    let seconds = (heard(&first, 1500.0), heard(&third, 440.0));
+    first.stop();
+    third.stop();
+    seconds
+}
+
+#[test]
+fn rfc5589_7_6_sipp_has_a_phone_of_baresip_joined_with_one_that_still_rings() {
+    let (first, third) = joined_while_it_rings(true, (480, "200"));
+    assert!(first >= HEARD && third >= HEARD, "{first} {third}");
+}
+
+/// The control: nothing rings under that name, and 1003 goes on ringing for SIPp until it refuses.
+#[test]
+fn rfc5589_7_6_sipp_is_told_that_nothing_rings_under_a_wrong_name_and_nobody_is_joined() {
+    let (first, third) = joined_while_it_rings(false, (486, "481"));
+    assert!(first < UNHEARD && third < UNHEARD, "{first} {third}");
+}
