@@ -5,6 +5,7 @@ use std::process::Command;
 use super::baresip::Baresip;
 use super::kamailio::Kamailio;
 use super::sipp;
+use super::through;
 use crate::program::Program;
 use crate::program::offhook::{self, Server, USERS};
 
@@ -136,4 +137,30 @@ fn rfc3994_3_3_sipp_writes_and_stops_and_our_robot_tells() {
         matches!(told[..], [first, _] if first.starts_with("sip:sipp@") && first.ends_with("is writing")),
         "{output}"
     );
+}
+
+/// 1001 says by SIPp through the server whether it is writing, and 1002, SIPp as well, expects that state and gives this answer; so must 1001 be answered. How the
+/// two have ended.
+fn composing([said, expected, answer]: [&str; 3], told: u16) -> (i32, i32) {
+    let server = through::serve();
+    let phone = sipp::with("uas_composing.xml", "STATE", expected);
+    let phone = sipp::with(phone.to_str().unwrap(), "OUTCOME", answer);
+    let phone = through::sipp_callee(&server, phone.to_str().unwrap(), &["-m", "1"]);
+    let writes = sipp::with_final("pbx_caller_composing.xml", told);
+    let who = ["-m", "1", "-s", "1002", "-au", "1001", "-ap", "secret1", "-key", "state", said];
+    let (writes, _) = sipp::run(writes.to_str().unwrap(), &server.address, &who);
+    (writes, phone.finish().0)
+}
+
+#[test]
+fn rfc3994_4_sipp_learns_through_serve_that_sipp_is_writing() {
+    for state in ["active", "idle"] {
+        assert_eq!(composing([state, state, "200 OK"], 200), (0, 0), "{state}");
+    }
+    // Who cannot read it says so, and whoever writes hears of that.
+    let refused = ["active", "active", "415 Unsupported Media Type"];
+    assert_eq!(composing(refused, 415), (0, 0));
+    // The controls: another state is expected, and another answer.
+    assert_eq!(composing(["active", "idle", "200 OK"], 200).1, 1);
+    assert_eq!(composing(refused, 200).0, 1);
 }
