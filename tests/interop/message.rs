@@ -23,7 +23,7 @@ fn device(server: &Server, user: &str, other: &str) -> Baresip {
 }
 
 /// Sends a text from a device to its contact.
-fn write(phone: &mut Baresip, text: &str) {
+pub(super) fn write(phone: &mut Baresip, text: &str) {
     phone.command("contact_next", "");
     phone.wait_for("Current contact");
     phone.command("message", text);

@@ -7,6 +7,7 @@ mod blocked;
 mod browser;
 mod callee;
 mod controls;
+mod crossing;
 mod events;
 mod families;
 mod faults;

@@ -16,7 +16,7 @@ const OPEN: &str = "known-to-all";
 const OPENS: &str = "d0n0tsh0w";
 
 /// Begins to trace a server, and waits until it does.
-fn trace(server: &Server, arguments: &[&str]) -> Program {
+pub(super) fn trace(server: &Server, arguments: &[&str]) -> Program {
     let state = server.state.path().join("state");
     let mut trace = offhook::start(&[&["trace", "--state", state.to_str().unwrap()], arguments].concat());
     trace.wait_for("tracing");

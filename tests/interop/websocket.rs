@@ -17,7 +17,7 @@ fn serve(scheme: &str, arguments: &[&str]) -> (Server, String) {
 }
 
 /// JsSIP as this user of the PBX.
-fn jssip(server: &Server, url: &str, user: &str, password: &str) -> Program {
+pub(super) fn jssip(server: &Server, url: &str, user: &str, password: &str) -> Program {
     jssip_with(server, url, user, password, |_| {})
 }
 
