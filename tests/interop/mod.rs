@@ -32,6 +32,7 @@ mod replacing;
 mod rests;
 mod reuse;
 mod routes;
+mod shown;
 mod sipp;
 mod sqlite;
 mod status;

@@ -15,14 +15,14 @@ use crate::program::sound::seconds_of;
 use crate::program::{PATIENCE, Program, free_port};
 
 /// A PBX that listens over TLS as well, and where.
-fn serve(arguments: &[&str]) -> (Server, String) {
+pub(super) fn serve(arguments: &[&str]) -> (Server, String) {
     let address = format!("127.0.0.1:{}", free_port());
     let server = offhook::serve(&[&USERS[..], &["--tls", &address], arguments].concat());
     (server, address)
 }
 
 /// The certificate it has made.
-fn certificate(server: &Server) -> PathBuf {
+pub(super) fn certificate(server: &Server) -> PathBuf {
     server.state.path().join("state/tls/certificate.pem")
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn made_with(folder: &Path, names: &str, more: &[&str]) {
 }
 
 /// OpenSSL's client, which says this once it has shaken hands and trusts that file.
-fn s_client(address: &str, trusted: &Path, said: &str, version: &str) -> Program {
+pub(super) fn s_client(address: &str, trusted: &Path, said: &str, version: &str) -> Program {
     let folder = tempfile::tempdir().unwrap().keep();
     let file = folder.join("said");
     std::fs::write(&file, said).unwrap();
@@ -55,7 +55,7 @@ fn s_client(address: &str, trusted: &Path, said: &str, version: &str) -> Program
     Program::start(Command::new("sh").args(["-c", &script]))
 }
 
-fn options(branch: &str) -> String {
+pub(super) fn options(branch: &str) -> String {
     format!(
         "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bK{branch};rport\r\nFrom: <sip:s@client>;tag=s\r\n\
          To: <sip:127.0.0.1>\r\nCall-ID: {branch}\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"

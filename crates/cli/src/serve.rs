@@ -178,24 +178,28 @@ fn bind_words(bind: &Bind) -> String {
     format!("{}:{}", bind.transport.as_str().to_lowercase(), bind.address)
 }
 
-/// The certificate that devices see: those that do not know its authority are given the file, or compare.
+/// A certificate that devices see: those that do not know its authority are given the file, or compare.
 fn show(certificate: &Certificate, out: &mut Out) {
-    let Certificate { fingerprint, file, made_here } = certificate;
+    let Certificate { name, fingerprint, file, made_here } = certificate;
     let file = file.as_ref().map(|file| file.display().to_string());
     let mut fields = vec![("event", "certificate".into()), ("sha256", fingerprint.as_str().into())];
     fields.push(("made_here", (*made_here).into()));
     fields.extend(file.as_deref().map(|file| ("file", file.into())));
+    fields.extend(name.as_deref().map(|name| ("name", name.into())));
+    let to = name.as_ref().map(|name| format!(" for {name}")).unwrap_or_default();
     let whose = if *made_here { ", signed by itself" } else { "" };
     let place = file.map(|file| format!(" {file}")).unwrap_or_default();
-    out.event(&format!("certificate{place}{whose}, SHA-256 {fingerprint}"), &fields);
+    out.event(&format!("certificate{to}{place}{whose}, SHA-256 {fingerprint}"), &fields);
 }
 
-/// Reads the certificate once more.
+/// Reads the certificates once more.
 fn reload(running: &Running, out: &mut Out) {
-    match running.reload_certificate() {
-        Ok(Some(certificate)) => show(&certificate, out),
-        Ok(None) => tracing::warn!("SIGHUP: there is no certificate to be read again, and nothing else is"),
-        Err(error) => tracing::error!(%error, "SIGHUP: the old certificate is shown on"),
+    match running.reload_certificates() {
+        Ok(none) if none.is_empty() => {
+            tracing::warn!("SIGHUP: there is no certificate to be read again, and nothing else is")
+        }
+        Ok(all) => all.iter().for_each(|certificate| show(certificate, out)),
+        Err(error) => tracing::error!(%error, "SIGHUP: the old certificate is shown on, and so are all others"),
     }
 }
 
@@ -204,9 +208,7 @@ fn introduce(running: &Running, kept: &Kept, out: &mut Out) {
     for bound in running.bound() {
         phone::listening(bound.transport, bound.address, out);
     }
-    if let Some(certificate) = running.certificate() {
-        show(&certificate, out);
-    }
+    running.certificates().iter().for_each(|certificate| show(certificate, out));
     if let Some(address) = running.metrics_address() {
         let url = format!("http://{address}/metrics");
         out.event(&format!("metrics at {url}"), &[("event", "metrics".into()), ("url", url.as_str().into())]);

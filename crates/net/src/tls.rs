@@ -2,6 +2,7 @@
 
 mod client;
 mod error;
+mod named;
 mod names;
 mod own;
 mod presented;
@@ -12,6 +13,7 @@ mod verify;
 
 pub use client::{TlsClient, Trust};
 pub use error::TlsError;
+pub use named::{OwnCertificates, can_be_asked_for};
 pub(crate) use names::is_for;
 pub use own::OwnCertificate;
 pub(crate) use records::Records;

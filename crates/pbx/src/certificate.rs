@@ -2,16 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use net::tls::{OwnCertificate, Tls, TlsClient, TlsError, TlsServer, Trust};
+use net::tls::{OwnCertificate, OwnCertificates, Tls, TlsClient, TlsError, TlsServer, Trust};
 
 use crate::config::{Config, TlsConfig};
 
 /// The folder of the state directory with a certificate that was made here.
 const FOLDER: &str = "tls";
 
-/// The certificate in use.
+/// A certificate in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
+    /// The host name that it is shown to who asks for; `None`: it is shown to everybody else.
+    pub name: Option<String>,
     /// SHA-256 of it, as `openssl x509 -fingerprint -sha256` shows it.
     pub fingerprint: String,
     /// Its file; `None` where nothing is kept.
@@ -20,7 +22,7 @@ pub struct Certificate {
     pub made_here: bool,
 }
 
-/// Shows a certificate, and can show another.
+/// Shows certificates, and can show others.
 #[derive(Debug)]
 pub(crate) struct Shown {
     server: TlsServer,
@@ -29,20 +31,20 @@ pub(crate) struct Shown {
     config: TlsConfig,
     state: Option<PathBuf>,
     names: Vec<String>,
-    pub(crate) certificate: Certificate,
+    pub(crate) certificates: Vec<Certificate>,
 }
 
 impl Shown {
     /// Reads the files once more. Connections that stand go on.
-    pub(crate) fn reload(&mut self) -> Result<&Certificate, TlsError> {
-        let (own, certificate) = own(&self.config, self.state.as_deref(), &self.names)?;
+    pub(crate) fn reload(&mut self) -> Result<&[Certificate], TlsError> {
+        let (own, certificates) = own(&self.config, self.state.as_deref(), &self.names)?;
         let clients = self.config.clients();
         match &self.client {
             Some(client) => self.server.replace_with(client, own, &clients)?,
             None => self.server.replace(own, &clients)?,
         }
-        self.certificate = certificate;
-        Ok(&self.certificate)
+        self.certificates = certificates;
+        Ok(&self.certificates)
     }
 }
 
@@ -54,11 +56,11 @@ pub(crate) fn open(config: &Config) -> Result<(Tls, Option<Shown>), TlsError> {
         return Ok((Tls { server: None, client: TlsClient::new(trust, None)? }, None));
     }
     let (state, names) = (config.state.clone(), names(config));
-    let (own, certificate) = own(&config.tls, state.as_deref(), &names)?;
+    let (own, certificates) = own(&config.tls, state.as_deref(), &names)?;
     // Who comes back along a connection of ours must know who we are (RFC 5923 section 9).
     let reuses = config.tls.reuse_connections;
     let client = match reuses {
-        true => TlsClient::of_server(trust, own.clone())?,
+        true => TlsClient::of_server(trust, own.for_others().clone())?,
         false => TlsClient::new(trust, None)?,
     };
     let server = TlsServer::new(own, &config.tls.clients())?;
@@ -68,12 +70,17 @@ pub(crate) fn open(config: &Config) -> Result<(Tls, Option<Shown>), TlsError> {
         config: config.tls.clone(),
         state,
         names,
-        certificate,
+        certificates,
     };
     Ok((Tls { server: Some(server), client }, Some(shown)))
 }
 
-fn own(tls: &TlsConfig, state: Option<&Path>, names: &[String]) -> Result<(OwnCertificate, Certificate), TlsError> {
+/// What is shown; first what is shown to who asks for none of the names that have a certificate.
+fn own(
+    tls: &TlsConfig,
+    state: Option<&Path>,
+    names: &[String],
+) -> Result<(OwnCertificates, Vec<Certificate>), TlsError> {
     let folder = state.map(|state| state.join(FOLDER));
     let (own, file, made_here) = match (&tls.certificate, &tls.key, folder) {
         (Some(certificate), Some(key), _) => {
@@ -87,8 +94,15 @@ fn own(tls: &TlsConfig, state: Option<&Path>, names: &[String]) -> Result<(OwnCe
         (Some(_), None, _) => return Err(TlsError::Unusable("its private key is not named".into())),
         (None, Some(_), _) => return Err(TlsError::Unusable("only its private key is named".into())),
     };
-    let certificate = Certificate { fingerprint: own.fingerprint(), file, made_here };
-    Ok((own, certificate))
+    let mut certificates = vec![Certificate { name: None, fingerprint: own.fingerprint(), file, made_here }];
+    let mut shown = OwnCertificates::from(own);
+    for (name, files) in &tls.names {
+        let own = files.read()?;
+        let (fingerprint, file) = (own.fingerprint(), Some(files.certificate.clone()));
+        certificates.push(Certificate { name: Some(name.clone()), fingerprint, file, made_here: false });
+        shown = shown.with(name, own)?;
+    }
+    Ok((shown, certificates))
 }
 
 /// What this server is called by: its domains, this machine's name, and the addresses that are listened on.

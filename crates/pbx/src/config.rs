@@ -267,6 +267,8 @@ pub struct TlsConfig {
     pub certificate: Option<PathBuf>,
     /// PEM file with its private key.
     pub key: Option<PathBuf>,
+    /// What is shown instead to who asks for one of these host names (server name indication, RFC 6066 section 3). None by default.
+    pub names: BTreeMap<String, CertificateFiles>,
     /// PEM file with the authorities of devices' certificates. `None`: no device is asked for one.
     pub client_ca: Option<PathBuf>,
     /// Refuse devices without a certificate.
@@ -276,6 +278,15 @@ pub struct TlsConfig {
     pub reuse_connections: bool,
     /// PEM file with those who are trusted where we connect; `None`: whom the system trusts.
     pub ca: Option<PathBuf>,
+}
+
+/// A certificate that is kept in files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// PEM file with it and those between it and its authority.
+    pub certificate: PathBuf,
+    /// PEM file with its private key.
+    pub key: PathBuf,
 }
 
 /// Bindings.

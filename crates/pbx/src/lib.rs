@@ -85,8 +85,8 @@ mod watching;
 pub use accounts::{Account, AccountError};
 pub use certificate::Certificate;
 pub use config::{
-    Authenticate, Config, ConfigError, Extensions, Limits, MediaConfig, Place, ProxyRules, RegisterConfig, Role,
-    Secret, SqliteConfig, TlsConfig, Trust, User, listen, name_server,
+    Authenticate, CertificateFiles, Config, ConfigError, Extensions, Limits, MediaConfig, Place, ProxyRules,
+    RegisterConfig, Role, Secret, SqliteConfig, TlsConfig, Trust, User, listen, name_server,
 };
 pub use lookout::Lookout;
 pub use panel::NoAnswer;

@@ -260,18 +260,19 @@ impl Running {
         &self.trace
     }
 
-    /// The certificate that is shown over TLS; `None` where nothing listens there.
-    pub fn certificate(&self) -> Option<Certificate> {
-        self.shown().map(|shown| shown.certificate.clone())
+    /// The certificates that are shown over TLS, first that for who asks for none of the names of the others; none where nothing listens there.
+    pub fn certificates(&self) -> Vec<Certificate> {
+        self.shown().map(|shown| shown.certificates.clone()).unwrap_or_default()
     }
 
-    /// Reads certificate, key and the authorities of devices once more and shows them from now on. Connections that stand go on with what they
-    /// have.
+    /// Reads certificates, their keys and the authorities of devices once more and shows them from now on, or where one of them cannot be used none. Connections
+    /// that stand go on with what they have.
     ///
     /// # Errors
     /// [`net::tls::TlsError`]; then nothing has changed.
-    pub fn reload_certificate(&self) -> Result<Option<Certificate>, net::tls::TlsError> {
-        self.shown().map(|mut shown| shown.reload().cloned()).transpose()
+    pub fn reload_certificates(&self) -> Result<Vec<Certificate>, net::tls::TlsError> {
+        let reloaded = self.shown().map(|mut shown| shown.reload().map(<[_]>::to_vec));
+        Ok(reloaded.transpose()?.unwrap_or_default())
     }
 
     fn shown(&self) -> Option<MutexGuard<'_, Shown>> {

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::UdpSocket;
+use std::path::Path;
 
+use net::tls::OwnCertificate;
 use nix::sys::signal::Signal;
 
 use crate::refusals;
@@ -104,10 +106,15 @@ fn objects(lines: &[String]) -> impl Iterator<Item = &str> {
     lines.iter().map(String::as_str).filter(|line| line.starts_with('{'))
 }
 
-/// A server with the users 2001 and 2002 whose passwords are `x`, ready, and its first lines.
+/// A server with the users 2001 and 2002 whose passwords are `x`, and a certificate for a name, ready, and its first lines.
 fn serve_json(state: &str) -> (Going, Vec<String>) {
+    let (named, file) = (Path::new(state).join("named"), Path::new(state).join("named.toml"));
+    OwnCertificate::kept_in(&named, &["b.example".to_owned()]).unwrap();
+    let (certificate, key) = OwnCertificate::files(&named);
+    let files = format!("certificate = '{}'\nkey = '{}'\n", certificate.display(), key.display());
+    std::fs::write(&file, format!("[tls.names.'b.example']\n{files}")).unwrap();
     let mut arguments = vec!["serve", "--json", "--sip", "127.0.0.1:0", "--http", "127.0.0.1:0", "--state", state];
-    arguments.extend(["--tls", "127.0.0.1:0"]);
+    arguments.extend(["--tls", "127.0.0.1:0", "--config", file.to_str().unwrap()]);
     arguments.extend(["--user", "2001:x", "--user", "2002:x"]);
     let mut server = Going::start(&arguments);
     let first = vec![server.line(r#""transport":"udp""#), server.line(r#""event":"ready""#)];

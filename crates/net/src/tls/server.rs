@@ -10,7 +10,8 @@ use rustls::server::{NoServerSessionStorage, ServerConfig, ServerConnection, Web
 
 use super::client::TlsClient;
 use super::error::TlsError;
-use super::own::{OwnCertificate, certificates};
+use super::named::{ByName, OwnCertificates};
+use super::own::certificates;
 
 /// Whether those who connect are asked for a certificate (RFC 5922 section 7.4).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,31 +38,38 @@ impl fmt::Debug for TlsServer {
 }
 
 impl TlsServer {
-    /// Shows this certificate.
+    /// Shows this certificate, or each of several to who asks for its name.
     ///
     /// # Errors
-    /// [`TlsError`] when it does not fit its key, or the file of authorities cannot be read.
-    pub fn new(own: OwnCertificate, clients: &Clients) -> Result<Self, TlsError> {
-        Ok(Self { config: Arc::new(RwLock::new(config(own, clients)?)) })
+    /// [`TlsError`] when one does not fit its key, or the file of authorities cannot be read.
+    pub fn new(own: impl Into<OwnCertificates>, clients: &Clients) -> Result<Self, TlsError> {
+        Ok(Self { config: Arc::new(RwLock::new(config(own.into(), clients)?)) })
     }
 
-    /// Shows another certificate from now on. Connections that stand go on with what they have.
+    /// Shows others from now on. Connections that stand go on with what they have.
     ///
     /// # Errors
-    /// As [`TlsServer::new`]; then the old one is shown on.
-    pub fn replace(&self, own: OwnCertificate, clients: &Clients) -> Result<(), TlsError> {
-        let new = config(own, clients)?;
+    /// As [`TlsServer::new`]; then the old ones are shown on.
+    pub fn replace(&self, own: impl Into<OwnCertificates>, clients: &Clients) -> Result<(), TlsError> {
+        let new = config(own.into(), clients)?;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(())
     }
 
-    /// The same of one who shows it where he connects as well: both sides show another from now on, or where one of them cannot, neither.
+    /// The same of one who shows that for no single name where he connects as well: both sides show others from now on, or where one of them cannot, neither.
     ///
     /// # Errors
     /// As [`TlsServer::replace`] and [`TlsClient::replace`].
-    pub fn replace_with(&self, client: &TlsClient, own: OwnCertificate, clients: &Clients) -> Result<(), TlsError> {
-        let new = config(own.clone(), clients)?;
-        client.replace(own)?;
+    pub fn replace_with(
+        &self,
+        client: &TlsClient,
+        own: impl Into<OwnCertificates>,
+        clients: &Clients,
+    ) -> Result<(), TlsError> {
+        let own = own.into();
+        let others = own.for_others().clone();
+        let new = config(own, clients)?;
+        client.replace(others)?;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(())
     }
@@ -73,9 +81,10 @@ impl TlsServer {
     }
 }
 
-fn config(own: OwnCertificate, clients: &Clients) -> Result<Arc<ServerConfig>, TlsError> {
+fn config(own: OwnCertificates, clients: &Clients) -> Result<Arc<ServerConfig>, TlsError> {
     let unusable = |error: &dyn fmt::Display| TlsError::Unusable(error.to_string());
     let provider = Arc::new(ring::default_provider());
+    let shown = ByName::new(own, &provider)?;
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable(&error))?;
@@ -96,7 +105,7 @@ fn config(own: OwnCertificate, clients: &Clients) -> Result<Arc<ServerConfig>, T
         None => builder.with_no_client_auth(),
         Some(verifier) => builder.with_client_cert_verifier(verifier),
     };
-    let mut config = builder.with_single_cert(own.chain, own.key).map_err(|error| unusable(&error))?;
+    let mut config = builder.with_cert_resolver(Arc::new(shown));
     // Who comes back brings what is needed for a short handshake, sealed: nothing is kept for it here.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = ring::Ticketer::new().map_err(|error| unusable(&error))?;

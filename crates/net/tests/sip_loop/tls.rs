@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use net::tls::{Clients, OwnCertificate, Tls, TlsClient, TlsServer, Trust};
+use net::tls::{Clients, OwnCertificate, OwnCertificates, Tls, TlsClient, TlsServer, Trust};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use rustls::pki_types::ServerName;
 use rustls::server::ClientCertVerifierBuilder;
@@ -97,7 +97,12 @@ fn raw(running: &Running<Order>) -> TcpStream {
 }
 
 pub(crate) fn connect(running: &Running<Order>, config: &Arc<rustls::ClientConfig>) -> Secured {
-    let name = ServerName::try_from("127.0.0.1").unwrap();
+    connect_to(running, config, "127.0.0.1")
+}
+
+/// The same, asking for this host name.
+fn connect_to(running: &Running<Order>, config: &Arc<rustls::ClientConfig>, name: &'static str) -> Secured {
+    let name = ServerName::try_from(name).unwrap();
     StreamOwned::new(ClientConnection::new(Arc::clone(config), name).unwrap(), raw(running))
 }
 
@@ -400,6 +405,65 @@ fn another_certificate_is_shown_to_newcomers_and_those_who_are_there_stay() {
     assert!(ask(&mut connect(&running, &by_new), "after").unwrap().starts_with("SIP/2.0 200"));
     assert!(ask(&mut connect(&running, &client_config(&old.certificate(), None)), "too-late").is_err());
     assert!(ask(&mut stays, "still").unwrap().starts_with("SIP/2.0 200"));
+}
+
+#[test]
+fn rfc6066_3_who_asks_for_a_name_is_shown_its_certificate_and_all_others_that_for_others() {
+    let others = paper(&["a.example", "b.example", "none.example", "127.0.0.1"], |_| {});
+    let [one, old, new] = [["a.example"], ["b.example"], ["b.example"]].map(|names| paper(&names, |_| {}));
+    let shown = |two: &Paper| {
+        let shown = OwnCertificates::from(others.own()).with("A.example.", one.own()).unwrap();
+        shown.with("b.example", two.own()).unwrap()
+    };
+    let server = TlsServer::new(shown(&old), &Clients::Unasked).unwrap();
+    let (running, _seen) = start_secured(&others, |config| config.tls.server = Some(server.clone()));
+    let shows = |name: &'static str| -> Vec<usize> {
+        let is_trusted = |paper: &&Paper| {
+            let config = client_config(&paper.certificate(), None);
+            ask(&mut connect_to(&running, &config, name), "x").is_ok_and(|answer| answer.contains(" 200 "))
+        };
+        let papers = [&others, &one, &old, &new];
+        papers.iter().enumerate().filter(|(_, paper)| is_trusted(paper)).map(|(number, _)| number).collect()
+    };
+    // An address is no name, and is not asked for.
+    for (name, paper) in [("a.example", 1), ("A.EXAMPLE", 1), ("b.example", 2), ("none.example", 0), ("127.0.0.1", 0)] {
+        assert_eq!(shows(name), [paper], "{name}");
+    }
+    // All at once, those who stay what they were too.
+    server.replace(shown(&new), &Clients::Unasked).unwrap();
+    assert_eq!((shows("a.example"), shows("b.example"), shows("127.0.0.1")), (vec![1], vec![3], vec![0]));
+}
+
+#[test]
+fn a_certificate_is_for_the_name_that_it_is_shown_under() {
+    let with = |names: &[&str], name: &str| {
+        let own = paper(names, |_| {}).own();
+        let shown = OwnCertificates::from(own.clone()).with(name, own);
+        shown.map(|_| ()).map_err(|error| error.to_string())
+    };
+    for (names, name) in [
+        (&["a.example"][..], "a.example"),
+        (&["sip:a.example", "b.example"], "a.example"),
+        // For secure WebSockets, though not as SIP domain.
+        (&["*.b.example"], "a.b.example"),
+        (&["sip:a.example", "b.example"], "b.example"),
+    ] {
+        assert_eq!(with(names, name), Ok(()), "{names:?} {name}");
+    }
+    for (names, name, why) in [
+        (&["a.example", "b.example"][..], "c.example", "it is for a.example, b.example, expected c.example"),
+        (&["192.0.2.1"], "a.example", "it is for no domain, expected a.example"),
+        (&["192.0.2.1"], "192.0.2.1", "192.0.2.1 is no host name"),
+        (&["*.example"], "*.example", "*.example is no host name"),
+    ] {
+        assert_eq!(with(names, name), Err(format!("the certificate cannot be used: {why}")), "{names:?}");
+    }
+    // A key of another's.
+    let (one, other) = (paper(&["a.example"], |_| {}), paper(&["a.example"], |_| {}));
+    let mixed = OwnCertificate::read(&one.certificate(), &other.key()).unwrap();
+    let shown = OwnCertificates::from(one.own()).with("a.example", mixed).unwrap();
+    let told = TlsServer::new(shown, &Clients::Unasked).unwrap_err().to_string();
+    assert!(told.contains("for a.example"), "{told}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use sip::digest::Algorithm;
 use store::Durability;
 use toml::{Table, Value};
 
-use super::{Config, Secret, User};
+use super::{CertificateFiles, Config, Secret, User};
 
 /// Stands where a secret is.
 const CUT: &str = "(not shown)";
@@ -114,6 +114,14 @@ impl Config {
             [("certificate", &tls.certificate), ("key", &tls.key), ("client_ca", &tls.client_ca), ("ca", &tls.ca)];
         for (key, file) in files {
             put_some(&mut table, key, file.as_ref().map(|path| path.display().to_string()));
+        }
+        let files = |files: &CertificateFiles| {
+            let shown = [("certificate", &files.certificate), ("key", &files.key)];
+            Table::from_iter(shown.map(|(key, file)| (key.to_owned(), file.display().to_string().into())))
+        };
+        if !tls.names.is_empty() {
+            let names = tls.names.iter().map(|(name, one)| (name.clone(), Value::Table(files(one))));
+            put(&mut table, "names", names.collect::<Table>());
         }
         put(&mut table, "client_required", tls.client_required);
         put(&mut table, "reuse_connections", tls.reuse_connections);

@@ -77,6 +77,10 @@
 //! reuse_connections = false       # true: requests go back along connections over TLS whose peer has shown a certificate for their host (RFC 5923)
 //! ca = "/etc/offhook/ca.pem"      # trusted where we connect; absent: whom the system trusts
 //!
+//! [tls.names."b.example.com"]     # shown to who asks for this name, the above to everybody else; absent: to everybody
+//! certificate = "/etc/offhook/b.pem"
+//! key = "/etc/offhook/b.key"
+//!
 //! [websocket]
 //! origins = ["https://phone.example.com"] # pages that browsers may connect from; absent: any
 //!

@@ -13,7 +13,7 @@ use sip::message::UriBuf;
 
 use super::error::ConfigError;
 use super::text::{Entry, Files, Section};
-use super::{Config, Secret, User};
+use super::{CertificateFiles, Config, Secret, User};
 use crate::accounts::AccountError;
 
 /// Longest time that may be given, in seconds: a year.
@@ -59,7 +59,10 @@ pub(super) const REGISTER: [&str; 7] = [
 /// Hops that devices are told for their requests.
 const SERVICE_ROUTE: usize = 8;
 pub(super) const DNS: [&str; 2] = ["servers", "timeout_ms"];
-pub(super) const TLS: [&str; 6] = ["certificate", "key", "client_ca", "client_required", "reuse_connections", "ca"];
+pub(super) const TLS: [&str; 7] =
+    ["certificate", "key", "names", "client_ca", "client_required", "reuse_connections", "ca"];
+/// Of each of `tls.names`.
+const CERTIFICATE: [&str; 2] = ["certificate", "key"];
 pub(super) const WEBSOCKET: [&str; 1] = ["origins"];
 pub(super) const SIP: [&str; 9] = [
     "t1_ms",
@@ -266,6 +269,23 @@ impl Config {
         {
             if let Some(entry) = section.get(key) {
                 *place = entry.flag()?;
+            }
+        }
+        if let Some(entry) = section.get("names") {
+            for (name, entry) in entry.section()?.entries() {
+                let section = entry.section()?;
+                if !net::tls::can_be_asked_for(name) {
+                    return Err(
+                        section.wrong("", "the name of a host, as in \"pbx.example.com\": nothing else is asked for")
+                    );
+                }
+                section.only(&CERTIFICATE)?;
+                let file = |key: &str| match section.get(key) {
+                    Some(entry) => not_empty(&entry).map(PathBuf::from),
+                    None => Err(section.wrong("", "a `certificate` and its private `key`")),
+                };
+                let files = CertificateFiles { certificate: file("certificate")?, key: file("key")? };
+                self.tls.names.insert(name.to_owned(), files);
             }
         }
         Ok(())

@@ -74,6 +74,7 @@ fn certificates_that_no_server_could_use_are_found_by_a_check() {
     };
     let ((certificate, key), (_, other)) = (own("one"), own("two"));
     let pair = |key: &Path| format!("certificate = '{}'\nkey = '{}'\n", certificate.display(), key.display());
+    let named = |name: &str, key: &Path| format!("[tls.names.'{name}']\n{}", pair(key));
     write("nothing.pem", "nothing");
     let nothing = folder.path().join("nothing.pem");
     for (tls, expected) in [
@@ -83,6 +84,13 @@ fn certificates_that_no_server_could_use_are_found_by_a_check() {
         (format!("client_ca = '{}'", nothing.display()), Some("offhook.toml:2:13: `tls.client_ca`")),
         (format!("ca = '{}'", nothing.display()), Some("offhook.toml:2:6: `tls.ca`")),
         (format!("ca = '{}'\nclient_ca = '{0}'", certificate.display()), None),
+        (named("PBX.example", &key), None),
+        (
+            named("pbx.example", &other),
+            Some("offhook.toml:3:15: `tls.names.pbx.example.certificate`: expected a file that can be used: "),
+        ),
+        (named("pbx.example", &nothing), Some("expected a private key")),
+        (named("b.example", &key), Some("the certificate cannot be used: it is for pbx.example, expected b.example")),
     ] {
         write("offhook.toml", &format!("[tls]\n{tls}"));
         let path = folder.path().join("offhook.toml");
@@ -217,6 +225,18 @@ fn mistakes_are_told_with_line_column_and_what_was_expected() {
             "[tls]\nclient_ca = 'a.pem'\nreuse_connections = true",
             "line 3, column 21: `tls.reuse_connections`: expected a `certificate` and a `client_ca` beside it: both sides of a connection must know each other",
         ),
+        (
+            "[tls.names.'192.0.2.1']\ncertificate = 'a.pem'\nkey = 'a.key'",
+            "line 2, column 1: `tls.names.192.0.2.1`: expected the name of a host, as in \"pbx.example.com\": nothing else is asked for",
+        ),
+        (
+            "[tls.names.'a.example']\nkey = 'a.key'",
+            "line 2, column 1: `tls.names.a.example`: expected a `certificate` and its private `key`",
+        ),
+        (
+            "[tls.names.'a.example']\nkeyy = 'a.key'",
+            "line 2, column 1: unknown key `tls.names.a.example.keyy`; did you mean `tls.names.a.example.key`?",
+        ),
         ("[register]\nclamp = 1", "line 2, column 9: `register.clamp`: found 1, expected true or false"),
     ];
     for (text, message) in expected {
@@ -282,7 +302,7 @@ extensions = { echo = "1", tone = [], music = "2", conference = ["3", "4"] }
 media = { address = "192.0.2.1", ports = "2000-3000", threads = 5, dscp = "ef" }
 register = { default_expires_secs = 11, min_expires_secs = 10, max_expires_secs = 12, clamp = true, nat = "always", flow_timer_secs = 13, service_route = ["sip:p1.example.com;lr", "sips:p2.example.com;lr"] }
 dns = { servers = ["127.0.0.1:5353", "::1"], timeout_ms = 100 }
-tls = { certificate = "own.pem", key = "key.pem", client_ca = "devices.pem", client_required = true, reuse_connections = true, ca = "ca.pem" }
+tls = { certificate = "own.pem", key = "key.pem", client_ca = "devices.pem", client_required = true, reuse_connections = true, ca = "ca.pem", names = { "b.example" = { certificate = "b.pem", key = "b.key" } } }
 websocket = { origins = ["https://phone.example.com", "http://localhost:3000"] }
 sip = { t1_ms = 1000, t2_ms = 1001, t4_ms = 1002, rest_ms = 1, dscp = "24", proxies = ["10.0.0.0/8", "::1"], session_timer_secs = 300, session_timer_min_secs = 200, overload_control = true }
 trust = { networks = ["192.0.2.0/24"], users = ["gateway"], tls = true }
