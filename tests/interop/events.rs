@@ -20,16 +20,16 @@ fn watcher(server: &str, password: &str, arguments: &[&str]) -> Program {
 }
 
 /// What a line of `--json` says of the state.
-fn state(line: &str) -> serde_json::Value {
+pub(super) fn state(line: &str) -> serde_json::Value {
     let value: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     value["state"].clone()
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(super) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-async fn account(user: &str, password: &str, server: &str) -> (Endpoint, Account) {
+pub(super) async fn account(user: &str, password: &str, server: &str) -> (Endpoint, Account) {
     let endpoint = Endpoint::builder().udp("127.0.0.1:0").build().await.unwrap();
     let config = AccountConfig::new(format!("sip:{user}@{server}")).password(password);
     let account = endpoint.account(config).await.unwrap();
@@ -88,7 +88,7 @@ fn kamailio_refuses_wrong_passwords_and_unknown_packages_and_has_its_own_minimum
 }
 
 /// The line of the last state that is told.
-fn last_state(output: &str) -> Option<&str> {
+pub(super) fn last_state(output: &str) -> Option<&str> {
     output.lines().rev().find(|line| line.contains("\"event\":\"state\""))
 }
 

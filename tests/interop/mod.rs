@@ -8,6 +8,7 @@ mod browser;
 mod callee;
 mod controls;
 mod crossing;
+mod documents;
 mod events;
 mod families;
 mod faults;
