@@ -67,6 +67,12 @@ impl Kamailio {
         (Self::start_with(&[format!("WSPORT={port}")]), format!("ws://127.0.0.1:{port}"))
     }
 
+    /// One that listens on a secure WebSocket as well, with `certificate.pem` and `key.pem` of this folder; and its URL.
+    pub(super) fn start_secured_web(folder: &std::path::Path) -> (Self, String) {
+        let (kamailio, address) = Self::start_secured_as(folder, &[format!("WSPORT={}", free_port())]);
+        (kamailio, format!("wss://{address}"))
+    }
+
     /// A presence server, where every user's password is `secret` and his number.
     pub(super) fn start_presence() -> Self {
         Self::start_presence_as(&[], "")

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::kamailio::Kamailio;
+use super::tls::made_by_openssl;
 use crate::program::offhook::{self, Server, USERS};
 use crate::program::{Program, free_port};
 
@@ -188,4 +189,37 @@ fn call_by_the_websocket_of_kamailio_is_heard_and_without_the_password_nobody_is
     robot.wait_for("ended by caller");
     let (code, output) = run(&["register", "--once"], by(&one, "wrong")).finish();
     assert_eq!(code, 6, "{output}");
+}
+
+#[test]
+fn rfc7118_9_1_a_call_by_the_secure_websocket_of_kamailio_is_heard_and_who_does_not_trust_it_says_nothing() {
+    let [folder, stranger] = ["IP:127.0.0.1", "IP:127.0.0.1"].map(|names| {
+        let folder = tempfile::tempdir().unwrap();
+        made_by_openssl(folder.path(), names);
+        folder
+    });
+    let (mut kamailio, url) = Kamailio::start_secured_web(folder.path());
+    let domain = kamailio.address.clone();
+    let run = |words: &[&str], user: &str, (url, trusted): (&str, &Path)| {
+        let (account, password) = (format!("sip:{user}@{domain}"), format!("secret{user}"));
+        let file = trusted.join("certificate.pem");
+        let identity =
+            ["--account", &account, "--password", &password, "--ws", url, "--tls-ca", file.to_str().unwrap()];
+        offhook::start(&[words, &identity].concat())
+    };
+    let trusts = (url.as_str(), folder.path());
+    // The controls: another authority, and the same server by a name that its certificate is not for.
+    for (url, trusted) in [(&url, &stranger), (&url.replace("127.0.0.1", "localhost"), &folder)] {
+        let (code, output) = run(&["register", "--once"], "1002", (url, trusted.path())).finish();
+        assert_eq!(code, 5, "{url}: {output}");
+    }
+    assert!(!kamailio.output().contains("registered 100"), "{}", kamailio.output());
+    let mut robot = run(&["answer", "--echo"], "1002", trusts);
+    robot.wait_for("registered");
+    kamailio.wait_for("registered 1002 by wss");
+    let target = format!("sip:1002@{domain}");
+    let call = ["call", &target, "--tone", "440", "--for", "4", "--expect-tone", "440"];
+    let (code, output) = run(&call, "1001", trusts).finish();
+    assert_eq!(code, 0, "{output}\n{}", robot.output());
+    robot.wait_for("ended by caller");
 }
