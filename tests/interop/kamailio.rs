@@ -73,6 +73,11 @@ impl Kamailio {
         (kamailio, format!("wss://{address}"))
     }
 
+    /// One that asks who registers to keep his flow up by a ping each two seconds (RFC 5626).
+    pub(super) fn start_with_flows() -> Self {
+        Self::start_with(&["FLOWS".to_owned()])
+    }
+
     /// A presence server, where every user's password is `secret` and his number.
     pub(super) fn start_presence() -> Self {
         Self::start_presence_as(&[], "")

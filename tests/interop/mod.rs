@@ -27,6 +27,7 @@ pub(crate) mod names;
 mod overload;
 mod packages;
 mod pbx;
+mod pings;
 mod proxy;
 mod reliable;
 mod replacing;
