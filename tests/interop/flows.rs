@@ -16,8 +16,12 @@ pub(super) const URN: &str = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
 
 /// The edge of the domain of the phones; where it is.
 pub(super) fn edge() -> Server {
-    let file = offhook::configuration("[roles]\n\"127.0.0.1\" = \"edge\"\n");
+    let file = edge_of_the_domain();
     offhook::serve(&["--config", file.path().to_str().unwrap(), "--user", "1:unused"])
+}
+
+fn edge_of_the_domain() -> tempfile::NamedTempFile {
+    offhook::configuration("[roles]\n\"127.0.0.1\" = \"edge\"\n")
 }
 
 /// A robot of ours at a home, reached by these proxies.
@@ -154,6 +158,39 @@ fn rfc5626_7_a_phone_of_two_flows_is_reached_whichever_of_its_edges_is_gone() {
     reached(&home);
     only.program.kill();
     lost(&home);
+}
+
+/// How many times a robot has registered by now.
+fn registrations(robot: &mut Program) -> usize {
+    robot.output().matches("registered for ").count()
+}
+
+#[test]
+fn rfc5626_4_5_a_flow_by_an_edge_that_comes_back_is_formed_anew_and_leads_to_the_phone() {
+    // The second is the control: where it does not come back, nothing leads there once the other one is gone too.
+    for comes_back in [true, false] {
+        let (home, mut edges) = (offhook::serve(&USERS), [edge(), edge()]);
+        let mut robot = robot(&home, "tcp", &[&edges[0], &edges[1]]);
+        assert_eq!(registrations(&mut robot), 2);
+        edges[0].program.kill();
+        if comes_back {
+            // It knows nothing of the connections that it had.
+            let address = edges[0].address.clone();
+            let file = edge_of_the_domain();
+            let arguments = ["--config", file.path().to_str().unwrap(), "--user", "1:unused"];
+            edges[0].program = offhook::serve_at(&address, edges[0].state.path(), &arguments);
+            // Within a second; where that was too early for the edge, after 45 to 90 s.
+            let end = Instant::now() + PATIENCE * 4;
+            while registrations(&mut robot) < 3 {
+                assert!(Instant::now() < end, "{}", robot.output());
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        } else {
+            robot.wait_for("not registered");
+        }
+        edges[1].program.kill();
+        if comes_back { reached(&home) } else { lost(&home) }
+    }
 }
 
 #[test]
