@@ -34,23 +34,28 @@ impl Baresip {
 
     /// One that has whom it can write to in its contacts: `"Bob" <sip:bob@example.com>`.
     pub(crate) fn with_contact(account: &str, hertz: u32, ports: &str, contact: &str) -> Self {
-        Self::start_with(account, hertz, ports, contact, "")
+        Self::start_with("127.0.0.1", account, hertz, ports, contact, "")
     }
 
     /// One with these lines in its configuration besides.
     pub(crate) fn with_settings(account: &str, hertz: u32, settings: &str) -> Self {
-        Self::start_with(account, hertz, "21000-29999", "", settings)
+        Self::start_with("127.0.0.1", account, hertz, "21000-29999", "", settings)
+    }
+
+    /// One that is at ::1 and nowhere else.
+    pub(crate) fn over_ipv6(account: &str, hertz: u32) -> Self {
+        Self::start_with("::1", account, hertz, "21000-29999", "", "")
     }
 
     /// One that watches its contact with the modules that these lines load.
     pub(crate) fn watching(account: &str, contact: &str, modules: &str) -> Self {
-        Self::start_with(account, 440, "21000-29999", contact, modules)
+        Self::start_with("127.0.0.1", account, 440, "21000-29999", contact, modules)
     }
 
-    fn start_with(account: &str, hertz: u32, ports: &str, contact: &str, more: &str) -> Self {
+    fn start_with(host: &str, account: &str, hertz: u32, ports: &str, contact: &str, more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (port, control_port) = (free_port(), free_port());
-        let settings = config(directory.path(), (port, control_port, ports), hertz) + more;
+        let settings = config(directory.path(), host, (port, control_port, ports), hertz) + more;
         std::fs::write(directory.path().join("config"), settings).unwrap();
         std::fs::write(directory.path().join("accounts"), format!("{}\n", account.replace("PORT", &port.to_string())))
             .unwrap();
@@ -161,17 +166,18 @@ impl Baresip {
     }
 }
 
-fn config(directory: &Path, (port, control, ports): (u16, u16, &str), hertz: u32) -> String {
+fn config(directory: &Path, host: &str, (port, control, ports): (u16, u16, &str), hertz: u32) -> String {
     let directory = directory.display();
+    let listens = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let modules = ["stdio", "g711", "aufile", "sndfile", "ausine", "uuid", "stun"];
     let modules: String = modules.iter().map(|name| format!("module {name}.so\n")).collect();
     let applications: String =
         ["menu", "contact", "ctrl_tcp"].iter().map(|name| format!("module_app {name}.so\n")).collect();
     format!(
-        "poll_method epoll\nsip_listen 127.0.0.1:{port}\ncall_local_timeout 60\ncall_max_calls 4\n\
+        "poll_method epoll\nsip_listen {listens}\ncall_local_timeout 60\ncall_max_calls 4\n\
          audio_player aufile,{directory}/rx.wav\naudio_source ausine,{hertz}\naudio_alert aufile,/dev/null\n\
          ausrc_srate 48000\nauplay_srate 8000\nausrc_channels 2\nauplay_channels 1\naudio_level no\nrtp_ports {ports}\n\
-         rtp_stats yes\nsnd_path {directory}\nnet_interface 127.0.0.1\nmodule_path {MODULES}\n{modules}\
+         rtp_stats yes\nsnd_path {directory}\nnet_interface {host}\nmodule_path {MODULES}\n{modules}\
          module_tmp account.so\n{applications}ctrl_tcp_listen 127.0.0.1:{control}\n"
     )
 }

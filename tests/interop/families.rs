@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
+use super::baresip::Baresip;
 use super::names::{dnsmasq_with, robot};
 use crate::program::offhook::{self, USERS};
+use crate::program::sound::seconds_of;
 use crate::program::{Program, free_port};
 
 /// An address where connections are neither taken nor refused, since its queue is full; as long as what is returned is held.
@@ -70,4 +72,36 @@ fn rfc5626_8_binding_requests_are_answered_on_the_port_of_sip() {
     // SIP goes on beside it.
     let (code, output) = offhook::start(&["options", &format!("sip:{}", server.address)]).finish();
     assert_eq!(code, 0, "{output}");
+}
+
+#[test]
+fn baresip_registers_over_ipv6_calls_the_echo_and_is_called_by_who_has_the_other_family() {
+    let six = format!("[::1]:{}", free_port());
+    let server = offhook::serve(&[&USERS[..], &["--sip", &six]].concat());
+    for transport in ["udp", "tcp"] {
+        let account = format!(
+            "<sip:1001@{six};transport={transport}>;auth_user=1001;auth_pass=secret1;regint=300;answermode=auto"
+        );
+        let mut phone = Baresip::over_ipv6(&account, 1_000);
+        phone.wait_for_line("200 OK (Offhook");
+        let contact = server.status()["users"][0]["contacts"][0]["uri"].to_string();
+        assert!(contact.contains("@[::1]:"), "{transport}: {contact}");
+        phone.command("dial", &format!("sip:600@{six};transport={transport}"));
+        phone.wait_for("CALL_ESTABLISHED");
+        phone.talk();
+        phone.command("hangup", "");
+        phone.wait_for("CALL_CLOSED");
+        let heard = seconds_of(&phone.recording(), 1_000.0);
+        assert!(heard >= 3.0, "{transport}: its own 1000 Hz came back for {heard} s");
+        // The control: it is not what answers by itself that is heard, but the other phone.
+        let caller = format!("sip:1002@{}", server.address);
+        let call = ["call", "1001", "--account", &caller, "--password", "secret2", "--no-register", "--for", "5"];
+        let (code, output) =
+            offhook::start(&[&call[..], &["--tone", "440", "--expect-tone", "1000"]].concat()).finish();
+        assert_eq!(code, 0, "{transport}: {output}");
+        phone.wait_for("CALL_CLOSED");
+        let heard = |hertz| seconds_of(&phone.recording(), hertz);
+        assert!(heard(440.0) >= 3.0 && heard(1_000.0) < 0.2, "{transport}: 440 Hz of ours for {} s", heard(440.0));
+        phone.stop();
+    }
 }
