@@ -260,7 +260,8 @@ impl Builder {
     /// ([`Builder::allow_transfer`]): a server of our own. Nobody unless set, since such calls cost our money.
     ///
     /// The server has to vouch for who asks (P-Asserted-Identity, RFC 3325; [`crate::Referral::asked_by`]), since it passes on what others send; and
-    /// it has to ask over a connection, since everybody can write its address into a datagram, but from this machine itself. Others are refused (603).
+    /// it has to ask over a connection, since everybody can write its address into a datagram, but from this machine itself. Others are refused (603). Sixteen
+    /// may be asked for that have come to no end, whoever is told of them: not decided on, or placed and not answered. One more is refused (503).
     pub fn refer_outside(mut self, networks: impl IntoIterator<Item = Network>) -> Self {
         self.referrers.extend(networks);
         self

@@ -4,6 +4,7 @@ use sip::digest::Credentials;
 use sip::header::NIL;
 use sip::invite;
 use sip::message::{HeaderId, Lines, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::account::Account;
 use crate::call::Call;
@@ -29,14 +30,22 @@ pub struct Referral {
 }
 
 impl Referral {
-    pub(crate) fn new(
+    /// Asked for within a call.
+    pub(crate) fn within(link: Link, whose: Referred, what: invite::Referral, uuid: Option<String>) -> Self {
+        let owed = Owed { link, debt: Some(Debt { whose, _room: None }) };
+        Self { owed, what, uuid, asked_by: Vec::new() }
+    }
+
+    /// Asked for outside of any call, and counted by `room` until it has come to an end.
+    pub(crate) fn outside(
         link: Link,
         whose: Referred,
         what: invite::Referral,
-        uuid: Option<String>,
         asked_by: Vec<String>,
+        room: OwnedSemaphorePermit,
     ) -> Self {
-        Self { owed: Owed { link, whose: Some(whose) }, what, uuid, asked_by }
+        let owed = Owed { link, debt: Some(Debt { whose, _room: Some(room) }) };
+        Self { owed, what, uuid: None, asked_by }
     }
 
     /// The address that is to be called.
@@ -56,7 +65,8 @@ impl Referral {
 
     /// Whether it was asked for in this call.
     pub fn is_of(&self, call: &Call) -> bool {
-        matches!(self.owed.whose, Some(Referred::InCall { call: key, .. }) if key == call.line().key)
+        let whose = self.owed.debt.as_ref().map(|debt| debt.whose);
+        matches!(whose, Some(Referred::InCall { call: key, .. }) if key == call.line().key)
     }
 
     /// Who asks outside of any call, as URIs for which the server has vouched (P-Asserted-Identity, RFC 3325): one at least. Empty within a call, whose other
@@ -109,18 +119,25 @@ impl Referral {
 /// Who asked is owed an answer. Dropping it declines.
 pub(crate) struct Owed {
     link: Link,
-    whose: Option<Referred>,
+    debt: Option<Debt>,
+}
+
+/// What is owed, and to whom: how the call goes that is placed.
+pub(crate) struct Debt {
+    pub(crate) whose: Referred,
+    /// Asked for outside of any call it is among those that have not come to an end, for as long as this is held: whoever decides, whatever is told of it.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Owed {
     /// The call is placed: its course is the answer.
-    pub(crate) fn paid(mut self) -> Option<Referred> {
-        self.whose.take()
+    pub(crate) fn paid(mut self) -> Option<Debt> {
+        self.debt.take()
     }
 
     fn decline(&mut self, code: StatusCode) {
-        if let Some(whose) = self.whose.take() {
-            self.link.tell(|| Command::Decline { referred: whose, code });
+        if let Some(debt) = self.debt.take() {
+            self.link.tell(|| Command::Decline { referred: debt.whose, code });
         }
     }
 }

@@ -11,10 +11,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::referred;
 use super::transferring::Transfer;
-use crate::command::{Ends, Referred};
+use crate::command::Ends;
 use crate::error::CallError;
 use crate::event::CallEvent;
 use crate::progress::Progress;
+use crate::referral::Debt;
 use crate::told::Told;
 
 /// One call.
@@ -75,7 +76,7 @@ pub(super) struct Dialing {
     /// Where the INVITE went, for a person.
     pub(super) hop: String,
     /// Who wants this call is told how it goes.
-    pub(super) referred: Option<Referred>,
+    pub(super) owed: Option<Debt>,
 }
 
 /// What the early dialog with this To tag has described.

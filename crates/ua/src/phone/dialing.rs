@@ -58,7 +58,7 @@ impl Phone {
         let alarm = turn.alarm(turn.now().mono + ring_for, key.0).ok();
         let offered = media.clone();
         let (answered_by, given_up, described) = (None, None, Vec::new());
-        let referred = dial.owed.and_then(Owed::paid);
+        let owed = dial.owed.and_then(Owed::paid);
         let dialing = Dialing {
             progress,
             answer,
@@ -70,7 +70,7 @@ impl Phone {
             given_up,
             unproved,
             hop,
-            referred,
+            owed,
         };
         let sound = Sound::new(media, ports, self.parts.media.key());
         let stage = Stage::Dialing(Box::new(dialing));
@@ -128,7 +128,7 @@ impl Phone {
         let reliable = response.headers().has(HeaderId::RSeq);
         let progress =
             Progress { code: response.code().get(), reason: reason_of(response), early_media: early, reliable };
-        let (referred, reason) = (dialing.referred, progress.reason.clone());
+        let (referred, reason) = (dialing.owed.as_ref().map(|debt| debt.whose), progress.reason.clone());
         // Who does not read loses the newest.
         let _ = dialing.progress.try_send(progress);
         if let Some(referred) = referred {
@@ -202,9 +202,9 @@ impl Phone {
         }
         let failed = agreed.is_err();
         tell(dialing.answer, agreed);
-        if let Some(referred) = dialing.referred {
+        if let Some(debt) = dialing.owed {
             let code = if failed { StatusCode::NOT_ACCEPTABLE_HERE } else { response.code() };
-            self.report(referred, code, code.default_reason(), turn);
+            self.report(debt.whose, code, code.default_reason(), turn);
         }
         if failed {
             self.hang_up(key, None, Some("no common audio".to_owned()), turn);

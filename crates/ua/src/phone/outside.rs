@@ -19,8 +19,9 @@ use crate::command::Referred;
 use crate::referral::Referral;
 use crate::told::Told;
 
-/// Most that are asked for and have not come to an end: as many as may wait to be decided on.
-const MOST: usize = 16;
+/// Most that are asked for and have not come to an end: as many as may wait to be decided on. Those count that nobody has decided on, those that have been agreed to,
+/// and calls that are placed and not answered, whether anything of them is told (yet) or not: what is told ends by the word of who has asked.
+pub(super) const MOST: usize = 16;
 /// How long a subscription lasts unless it is refreshed, as within a call.
 const TERMS: Terms = Terms { least: 1, usual: 600, most: 600, interval: Duration::ZERO };
 
@@ -42,9 +43,11 @@ impl Phone {
             Ok(what) => what,
             Err(refusal) => return respond(turn, tx, *refusal),
         };
-        let (place, link) = match (self.parts.referrals.try_reserve(), self.link()) {
-            (Ok(place), Some(link)) if self.outside.len() < MOST => (place, link),
-            (Err(TrySendError::Closed(())), _) => return respond(turn, tx, Reply::new(StatusCode::DECLINE)),
+        // Of one that has come to an end a moment ago the end may not have been told yet.
+        let room = Arc::clone(&self.outside_room).try_acquire_owned().ok().filter(|_| self.outside.len() < MOST);
+        let (place, link, room) = match (self.parts.referrals.try_reserve(), self.link(), room) {
+            (Ok(place), Some(link), Some(room)) => (place, link, room),
+            (Err(TrySendError::Closed(())), ..) => return respond(turn, tx, Reply::new(StatusCode::DECLINE)),
             _ => return respond(turn, tx, busy()),
         };
         let whose = match what.silent {
@@ -67,7 +70,7 @@ impl Phone {
                 Err(_) => return respond(turn, tx, busy()),
             },
         };
-        place.send(Referral::new(link, whose, what, None, asked_by));
+        place.send(Referral::outside(link, whose, what, asked_by, room));
     }
 
     /// How the call goes that was asked for. A final code is the last.

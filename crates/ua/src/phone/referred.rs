@@ -48,7 +48,7 @@ impl Phone {
         let told = (StatusCode::TRYING, StatusCode::TRYING.default_reason().to_owned());
         call.referrals.push(Asked { number, silent, told, until, notify: None });
         let whose = Referred::InCall { call: key, number };
-        let referral = Referral::new(link, whose, what, turn.session_uuid(session), Vec::new());
+        let referral = Referral::within(link, whose, what, turn.session_uuid(session));
         let code = match self.parts.referrals.try_send(referral) {
             Ok(()) => StatusCode::ACCEPTED,
             // Both come back and are dropped; there is nothing to be declined then.

@@ -126,8 +126,8 @@ impl Phone {
                     turn.silence(alarm);
                 }
                 tell(dialing.answer, Ok(()));
-                if let Some(referred) = dialing.referred {
-                    self.report(referred, StatusCode::OK, StatusCode::OK.default_reason(), turn);
+                if let Some(debt) = dialing.owed {
+                    self.report(debt.whose, StatusCode::OK, StatusCode::OK.default_reason(), turn);
                 }
             }
             // We have answered, and the ACK is still to come.

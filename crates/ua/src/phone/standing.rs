@@ -145,9 +145,9 @@ impl Phone {
                 }
                 // A BYE before the 200: no refusal, and nothing that we wanted.
                 let unanswered = if by == EndedBy::Peer { CallError::CalleeGone } else { CallError::Cancelled };
-                if let Some(referred) = dialing.referred {
+                if let Some(debt) = dialing.owed {
                     let code = if code.get() < 300 { StatusCode::REQUEST_TERMINATED } else { code };
-                    self.report(referred, code, &reason, turn);
+                    self.report(debt.whose, code, &reason, turn);
                 }
                 tell(dialing.answer, Err(dialing.given_up.unwrap_or(unanswered)));
             }

@@ -10,11 +10,12 @@ use net::media::MediaHandle;
 use sip::message::{Body, StatusCode};
 use sip::uas::Capabilities;
 use sip::{PublicationId, RegistrationId, SessionId, SubscriptionId, WatcherId};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::account::Account;
 use super::asked::Asked;
 use super::call::Call;
+use super::outside;
 use super::publishing::Publishing;
 use super::subscribing::Reader;
 use super::watched::Watching;
@@ -69,6 +70,8 @@ pub(crate) struct Phone {
     pub(super) watchers: HashMap<WatcherId, Watching>,
     /// Who has asked for a call outside of any, and what he was told last.
     pub(super) outside: HashMap<WatcherId, (StatusCode, Body)>,
+    /// For those that have been asked for outside of any call and have not come to an end, told of or not.
+    pub(super) outside_room: Arc<Semaphore>,
     pub(super) publications: HashMap<PublicationId, Publishing>,
     /// Who waits for an answer to a BYE.
     pub(super) farewells: HashMap<SessionId, oneshot::Sender<Farewell>>,
@@ -87,6 +90,7 @@ impl Phone {
             readers: HashMap::new(),
             watchers: HashMap::new(),
             outside: HashMap::new(),
+            outside_room: Arc::new(Semaphore::new(outside::MOST)),
             publications: HashMap::new(),
             farewells: HashMap::new(),
             closing: None,

@@ -334,7 +334,7 @@ async fn rfc3515_2_4_4_a_subscribe_refreshes_what_a_refer_outside_of_any_call_ha
     assert!(header(&next, "CSeq") == Some("1 OPTIONS"), "{next}");
 }
 
-/// Those count that have no end, decided on or not.
+/// Those count that have no end, decided on or not, told of or not.
 #[tokio::test]
 async fn rfc3515_2_4_2_sixteen_are_asked_for_outside_of_any_call_and_not_one_more() {
     let (alice, mut peer, mut held) = (obliging().await, Peer::new().await, Vec::new());
@@ -352,12 +352,50 @@ async fn rfc3515_2_4_2_sixteen_are_asked_for_outside_of_any_call_and_not_one_mor
     asks(&peer, &alice, "again", TO_CAROL).await;
     let accepted = peer.expect("SIP/2.0 202 ").await;
     told(&mut peer).await;
-    // Nor does one count that is told nothing any more.
+    // Who wants to hear no more of one has not ended it.
     let (_, tag) = header(&accepted, "To").unwrap().split_once('>').unwrap();
     says(&peer, &alice, ("SUBSCRIBE", 2), ("again", tag), "Event: refer\r\nExpires: 0\r\n").await;
     assert_eq!(told(&mut peer).await.0, "terminated;reason=timeout");
+    asks(&peer, &alice, "unheard", TO_CAROL).await;
+    peer.expect("SIP/2.0 503 ").await;
+    drop(alice.referral().await);
     asks(&peer, &alice, "last", TO_CAROL).await;
     peer.expect("SIP/2.0 202 ").await;
+}
+
+/// Nobody is told of these, and calls that ring count as well.
+#[tokio::test]
+async fn rfc4488_4_sixteen_are_asked_for_silently_outside_of_any_call_and_not_one_more() {
+    let (alice, mut peer, mut target) = (obliging().await, Peer::new().await, Peer::new().await);
+    let lines = format!("Refer-To: <{}>\r\nRefer-Sub: false\r\nSupported: norefersub\r\n", target.uri());
+    let (mut held, mut number) = (Vec::new(), 0);
+    let mut asked = async |peer: &mut Peer, answer: &str| {
+        number += 1;
+        asks(peer, &alice, &format!("n{number}"), &lines).await;
+        peer.expect(answer).await;
+    };
+    for _ in 0..16 {
+        asked(&mut peer, "SIP/2.0 202 ").await;
+        held.push(alice.referral().await.unwrap());
+    }
+    asked(&mut peer, "SIP/2.0 503 ").await;
+    // One is agreed to, then placed, then it rings: each time one more is too many.
+    let agreed = held.pop().unwrap().accept();
+    asked(&mut peer, "SIP/2.0 503 ").await;
+    let mut dialing = agreed.start().await.unwrap();
+    let invite = target.expect("INVITE").await;
+    asked(&mut peer, "SIP/2.0 503 ").await;
+    target.reply(&invite, "180 Ringing", "b", "", "").await;
+    assert_eq!(dialing.progress().await.unwrap().code, 180);
+    asked(&mut peer, "SIP/2.0 503 ").await;
+    // It has come to an end.
+    target.reply(&invite, "486 Busy Here", "b", "", "").await;
+    assert!(matches!(dialing.answer().await.err(), Some(CallError::Rejected { code: 486, .. })));
+    asked(&mut peer, "SIP/2.0 202 ").await;
+    asked(&mut peer, "SIP/2.0 503 ").await;
+    // So has one that is declined.
+    held.pop().unwrap().refuse(603);
+    asked(&mut peer, "SIP/2.0 202 ").await;
 }
 
 /// Anybody else would spend our money.
