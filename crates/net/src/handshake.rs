@@ -11,7 +11,6 @@ use tokio::sync::Semaphore;
 use crate::app::App;
 use crate::driver::Driver;
 use crate::octets::{Shaking, Trouble};
-use crate::streams::Ending;
 
 /// Shakes hands on a connection whose channel is there; both sides.
 pub(crate) async fn shake<A: App + 'static>(
@@ -52,7 +51,7 @@ async fn step<A: App + 'static>(
         let driver = driver.upgrade().ok_or(Trouble::Broken)?;
         let mut driver = driver.borrow_mut();
         let connection = driver.streams.connections.get_mut(&flow).ok_or(Trouble::Broken)?;
-        if connection.ending == Ending::AtOnce {
+        if connection.ending.is_at_once() {
             return Err(Trouble::Broken);
         }
         connection.channel.as_mut().ok_or(Trouble::Broken)?.shake()

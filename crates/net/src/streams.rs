@@ -105,6 +105,23 @@ pub(crate) enum Ending {
     Written,
     /// Now, whatever waits.
     AtOnce,
+    /// The same, because its peer reads more slowly than is written to him: what waits does not go by datagrams instead, which would be no congestion control
+    /// (RFC 3261 section 18.1.1).
+    Unread,
+}
+
+impl Ending {
+    pub(crate) fn is_at_once(self) -> bool {
+        matches!(self, Self::AtOnce | Self::Unread)
+    }
+
+    /// What becomes of what is (still) to be sent by a connection that ends so.
+    pub(crate) fn refusal(self) -> SendError {
+        match self {
+            Self::Unread => SendError::NoBuffer,
+            _ => SendError::Closed,
+        }
+    }
 }
 
 impl Connection {
@@ -353,8 +370,10 @@ impl Streams {
 
     /// Writes what can be written now and keeps the rest in order. Without an id nobody is told when it is lost.
     pub(crate) fn write(&mut self, flow: FlowId, id: Option<SendId>, mut bytes: Bytes) -> Result<(), Refused> {
-        let standing = self.connections.get_mut(&flow).filter(|one| one.ending != Ending::AtOnce);
-        let Some(connection) = standing else { return Err(Refused(SendError::Closed)) };
+        let Some(connection) = self.connections.get_mut(&flow) else { return Err(Refused(SendError::Closed)) };
+        if connection.ending.is_at_once() {
+            return Err(Refused(connection.ending.refusal()));
+        }
         if connection.backlog.is_empty()
             && let Some(channel) = &mut connection.channel
         {
@@ -376,8 +395,8 @@ impl Streams {
         }
         let (before, after) = (connection.backlog.weight(), connection.backlog.weight_with(&bytes));
         if after > self.limits.backlog {
-            connection.end(Ending::AtOnce);
-            return Err(Refused(SendError::NoBuffer));
+            connection.end(Ending::Unread);
+            return Err(Refused(Ending::Unread.refusal()));
         }
         connection.backlog.push(id, bytes);
         connection.wake.notify_one();
@@ -390,9 +409,9 @@ impl Streams {
 
     /// Ends the connection that has the most waiting: its peer reads the least.
     fn end_heaviest(&mut self) {
-        let standing = self.connections.values_mut().filter(|one| one.ending != Ending::AtOnce);
+        let standing = self.connections.values_mut().filter(|one| !one.ending.is_at_once());
         if let Some(heaviest) = standing.max_by_key(|one| one.backlog.weight()) {
-            heaviest.end(Ending::AtOnce);
+            heaviest.end(Ending::Unread);
         }
     }
 
@@ -409,7 +428,7 @@ impl Streams {
     }
 
     fn end_oldest_unfinished(&mut self) {
-        let standing = self.connections.values_mut().filter(|one| one.ending != Ending::AtOnce);
+        let standing = self.connections.values_mut().filter(|one| !one.ending.is_at_once());
         let begun = standing.filter_map(|one| Some((one.unfinished?.0, one)));
         if let Some((_, oldest)) = begun.min_by_key(|(since, _)| *since) {
             self.unfinished -= oldest.unfinished();
@@ -509,6 +528,11 @@ impl Streams {
         if let Some(connection) = self.connections.get_mut(&flow).filter(|one| one.ending == Ending::No) {
             connection.end(Ending::Written);
         }
+    }
+
+    /// Why what waits on a connection that has ended is not sent any more.
+    pub(crate) fn refusal(&self, flow: FlowId) -> SendError {
+        self.connections.get(&flow).map_or(SendError::Closed, |connection| connection.ending.refusal())
     }
 
     /// A connection has ended: what is not sent any more.

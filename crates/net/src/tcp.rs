@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sip::message::{Frame, Framer};
-use sip::{FlowChange, FlowId, Path, SendError, Transport};
+use sip::{FlowChange, FlowId, Path, Transport};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
@@ -157,8 +157,8 @@ async fn serve_agreed<A: App + 'static>(
                 _ => "a connection broke in its handshake".to_owned(),
             };
             tracing::debug!(%remote, "{why}");
-            let unsent = driver.streams.forget(flow);
-            return driver.unsent(unsent, SendError::Closed);
+            let (why, unsent) = (driver.streams.refusal(flow), driver.streams.forget(flow));
+            return driver.unsent(unsent, why);
         }
         driver.flow_changed(flow, FlowChange::Accepted);
     }
@@ -213,8 +213,8 @@ pub(crate) async fn serve<A: App + 'static>(driver: Weak<RefCell<Driver<A>>>, fl
     }
     if let Some(driver) = driver.upgrade() {
         let mut driver = driver.borrow_mut();
-        let unsent = driver.streams.forget(flow);
-        driver.unsent(unsent, SendError::Closed);
+        let (why, unsent) = (driver.streams.refusal(flow), driver.streams.forget(flow));
+        driver.unsent(unsent, why);
         driver.flow_changed(flow, FlowChange::Lost);
     }
 }
@@ -225,7 +225,7 @@ fn after_wake<A: App + 'static>(driver: &Weak<RefCell<Driver<A>>>, flow: FlowId)
     let mut driver = driver.borrow_mut();
     let done = driver.streams.flush(flow).ok()?;
     match driver.streams.connections.get(&flow)?.ending {
-        Ending::AtOnce => None,
+        Ending::AtOnce | Ending::Unread => None,
         Ending::Written if done => None,
         Ending::Written | Ending::No => Some(!done),
     }

@@ -31,7 +31,7 @@ fn write(streams: &mut Streams, flow: FlowId) -> bool {
 }
 
 fn ends(streams: &Streams, flow: FlowId) -> bool {
-    streams.connections.get(&flow).unwrap().ending == Ending::AtOnce
+    streams.connections.get(&flow).unwrap().ending.is_at_once()
 }
 
 #[test]
@@ -41,7 +41,10 @@ fn one_connection_may_have_so_much_waiting_and_no_more() {
     assert!(!ends(&streams, flows[0]));
     assert!(!write(&mut streams, flows[0]), "one past the limit");
     assert!(ends(&streams, flows[0]));
-    assert!(!write(&mut streams, flows[0]), "nothing is kept for a connection that ends");
+    // Nothing is kept for a connection that ends, and nothing of it is to go by datagrams.
+    let more = streams.write(flows[0], Some(send()), Bytes::from_static(HUNDRED));
+    assert!(matches!(more, Err(Refused(SendError::NoBuffer))));
+    assert_eq!(streams.refusal(flows[0]), SendError::NoBuffer);
     assert_eq!(streams.forget(flows[0]).len(), 2, "what was kept is told as unsent");
     assert_eq!(streams.backlogs, 0);
 }
@@ -57,6 +60,10 @@ fn all_connections_may_have_so_much_waiting_and_who_reads_least_makes_room() {
     let ended: Vec<bool> = flows.iter().map(|flow| ends(&streams, *flow)).collect();
     assert_eq!(ended.iter().filter(|ended| **ended).count(), 1);
     assert!(!ended[0], "the one with least waiting stays");
+    for (flow, ended) in flows.iter().zip(ended) {
+        let why = if ended { SendError::NoBuffer } else { SendError::Closed };
+        assert_eq!(streams.refusal(*flow), why, "it reads too slowly, or may still be lost");
+    }
 }
 
 #[test]

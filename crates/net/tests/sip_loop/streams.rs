@@ -171,6 +171,28 @@ fn connection_that_does_not_read_is_closed_at_once_and_others_go_on() {
     assert!(read_message(&mut other).starts_with("SIP/2.0 200"));
 }
 
+/// What is too large for a datagram goes by TCP where the peer listens, and no other way because he does not read.
+#[test]
+fn rfc3261_18_1_1_nothing_that_waits_for_who_does_not_read_goes_by_udp_instead() {
+    let (running, seen) = start(|config| config.streams.backlog = 100_000);
+    let deaf = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    deaf.set_recv_buffer_size(4_096).unwrap();
+    deaf.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    deaf.listen(128).unwrap();
+    let peer = deaf.local_addr().unwrap().as_socket().unwrap();
+    let datagrams = UdpSocket::bind(peer).unwrap();
+    datagrams.set_nonblocking(true).unwrap();
+    // Of what waits when the connection is closed everything is told at once: forty or so.
+    let (mut unread, mut number) = (0, 0);
+    while unread < 20 {
+        running.handle().blocking_send(Order::Options(super::ways::long_uri(peer))).unwrap();
+        unread += seen.try_iter().filter(|why| why == "Transport(NoBuffer)").count();
+        assert!(datagrams.recv(&mut [0; 4_096]).is_err(), "a datagram after {number}, {unread} unread");
+        number += 1;
+        assert!(number < 50_000, "closed for {unread}");
+    }
+}
+
 #[test]
 fn connection_that_stays_silent_longer_than_allowed_is_closed() {
     let (running, _seen) = start(|config| config.streams.idle = Duration::from_millis(300));

@@ -68,7 +68,7 @@ fn rfc3263_4_3_where_all_addresses_are_dead_that_is_told() {
 }
 
 /// A URI that makes a request too large for a datagram of 1,300 octets.
-fn long_uri(peer: SocketAddr) -> String {
+pub(super) fn long_uri(peer: SocketAddr) -> String {
     format!("sip:{peer};padding={}", "x".repeat(1_400))
 }
 

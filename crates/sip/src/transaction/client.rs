@@ -393,7 +393,8 @@ impl Turn<'_> {
         let (outgoing, connected) = client.map_or((None, false), |client| (client.outgoing, client.reconnected));
         self.client_end(id);
         if let Some(outgoing) = outgoing {
-            if connected || why == Failure::Transport(SendError::NoBuffer) {
+            // Who gives no answer has the request, or does not read.
+            if connected || matches!(why, Failure::Timeout | Failure::Transport(SendError::NoBuffer)) {
                 self.outgoing_takes_tcp(outgoing);
             }
             self.outgoing_failed(outgoing, why);

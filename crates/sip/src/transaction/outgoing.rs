@@ -572,9 +572,11 @@ impl Turn<'_> {
 
     /// UDP, which was the way out where TCP is refused, is none any more (RFC 3261 section 18.1.1). A connection was there: the peer may have read the request,
     /// and would get it a second time under another branch (section 8.2.2.2). Or too much waits to be sent by it: what is large goes by what controls congestion.
+    /// No matter once UDP has been taken.
     pub(super) fn outgoing_takes_tcp(&mut self, id: Id) {
         if let Some(outgoing) = self.stack.outgoing.get_mut(id)
             && outgoing.by_tcp == ByTcp::Asked
+            && outgoing.path.is_some_and(|path| path.transport.is_reliable())
         {
             outgoing.paths.retain(|path| path.transport != Transport::Udp);
         }
@@ -743,6 +745,7 @@ impl Turn<'_> {
                 return;
             }
             if code == StatusCode::SERVICE_UNAVAILABLE {
+                self.outgoing_takes_tcp(id);
                 self.target_failed(id, failover::unavailable(&response));
                 if self.outgoing_has_another(id) {
                     self.stack.counters.failovers += 1;

@@ -333,6 +333,28 @@ fn rfc3261_18_1_1_what_finds_the_queue_of_a_connection_full_does_not_go_by_udp_i
     bench.ends_empty();
 }
 
+/// Who does not read in time, or has read it and is busy: either way there was a connection.
+#[test]
+fn rfc3261_18_1_1_what_gets_no_answer_by_a_connection_does_not_go_by_udp_instead() {
+    for (code, heard) in [(None, " failed Timeout"), (Some(503), " up 503")] {
+        let mut bench = Bench::new();
+        large(&mut bench, 2_000);
+        routes(&mut bench, &[path(UDP, 2)]);
+        routes(&mut bench, &[path(TCP, 2), path(TCP, 3)]);
+        for (at, host) in [2, 3].into_iter().enumerate() {
+            assert_eq!((bench.sent.len(), bench.last().path), (at + 1, path(TCP, host)));
+            match code {
+                Some(code) => bench.answer(at, code, "b"),
+                None => bench.run_to(33_000 * (at as u64 + 1)),
+            }
+        }
+        assert_eq!(bench.sent.len(), 2, "nothing by UDP");
+        let trace = bench.took();
+        assert!(trace.last().is_some_and(|last| last.ends_with(heard)), "{trace:?}");
+        bench.ends_empty();
+    }
+}
+
 #[test]
 fn rfc3261_18_1_1_without_tcp_large_requests_go_by_udp() {
     for answer in [Answer::None, Answer::Failed("refused".to_owned()), Answer::TimedOut] {
