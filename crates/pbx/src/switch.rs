@@ -104,7 +104,9 @@ pub(crate) fn stack_config(config: &Config) -> sip::Config {
         role: if config.is_more_than_pbx() { sip::Role::Proxy } else { sip::Role::UserAgent },
         hand_strays: config.is_stateless(),
         force_rport: config.register.nat == proxy::Nat::Always,
-        overload: config.overload_control.then_some(sip::Overload { max_servers: config.limits.overloaded_servers }),
+        overload: config
+            .overload_control
+            .then_some(sip::Overload { max_servers: config.limits.overloaded_servers, ..sip::Overload::default() }),
         ..sip::Config::default()
     }
 }

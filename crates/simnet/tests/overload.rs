@@ -137,6 +137,35 @@ fn rfc7339_5_10_2_who_does_not_hear_gains_nothing_by_it() {
     assert!(hearing.served + deaf.served > 400, "{hearing:?}, {deaf:?}");
 }
 
+/// One who says that he hears, and goes on, asks for twice what the server can do; for two fifths ask one who hears and a telephone that knows nothing of it.
+#[test]
+fn rfc7339_5_10_2_who_says_that_he_hears_and_goes_on_is_refused_before_others_are() {
+    let mut network = Network::new(Weather::clear(), Chance::new(1));
+    let overload = Some(Overload::default());
+    let config = Config { max_server_transactions: PLACES, overload, ..Config::default() };
+    network.add("server", config, Box::new(Worker::default()));
+    // Remembers the word of nobody.
+    let liar = Some(Overload { max_servers: 0, ..Overload::default() });
+    let nodes = [("liar", liar, EACH), ("hearing", overload, SELDOM), ("plain", None, SELDOM)];
+    let courses = nodes.map(|(name, overload, each)| {
+        let course = Rc::<RefCell<Course>>::default();
+        let node = network.add(name, Config { overload, ..Config::default() }, Box::new(Client(course.clone())));
+        let begun = network.turn(node, |turn| turn.now().mono).expect("a node");
+        *course.borrow_mut() = Course { end: begun + RUSH, each, seen: Seen::default() };
+        network.turn(node, |turn| turn.alarm(begun, 0)).expect("a node").expect("room for alarms");
+        course
+    });
+    let end = network.passed() + RUSH + REST;
+    network.run(end);
+    let [liar, hearing, plain] = courses.map(|course| course.borrow().seen);
+    assert_eq!(liar.left_out, 0, "{liar:?}");
+    assert!(liar.refused > liar.asked / 2, "{liar:?}");
+    // But for the first seconds, in which it is found out, and those in which less and less is asked for.
+    for other in [hearing, plain] {
+        assert!(other.served * 2 > other.asked, "{other:?}, liar {liar:?}");
+    }
+}
+
 #[test]
 fn rfc7339_5_5_a_client_that_hears_leaves_out_what_a_server_would_have_to_refuse() {
     let [controlled, after] = rush(true, true);

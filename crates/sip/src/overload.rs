@@ -10,7 +10,14 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::header::Via;
 use crate::message::{HeaderId, Headers, Param, ParamValue};
+use crate::outbox::Origin;
 use crate::time::Time;
+
+pub(crate) use challenged::Challenged;
+pub(crate) use hearers::{Hearers, Heed};
+
+mod challenged;
+mod hearers;
 
 /// How long a word counts that does not say so (RFC 7339 section 4.3).
 const USUAL: Duration = Duration::from_millis(500);
@@ -96,7 +103,8 @@ pub(crate) fn is_offered(via: &Via<'_>) -> bool {
 
 /// The same of the topmost Via of a request.
 pub(crate) fn is_offered_in(request: &Headers) -> bool {
-    request.get::<Via<'_>>().and_then(Result::ok).is_some_and(|via| is_offered(&via))
+    request.raw(HeaderId::Via).is_some_and(is_mentioned)
+        && request.get::<Via<'_>>().and_then(Result::ok).is_some_and(|via| is_offered(&via))
 }
 
 /// Whether a Request-URI asks for help (RFC 5031): `urn:service:sos`, or what stands below it.
@@ -218,7 +226,7 @@ impl Throttles {
 
 /// What counts as one host: an address of IPv4, and of IPv6 the first half, within which a host takes whichever it likes.
 fn network(ip: IpAddr) -> u128 {
-    match ip {
+    match ip.to_canonical() {
         IpAddr::V4(ip) => ip.to_bits().into(),
         IpAddr::V6(ip) => ip.to_bits() >> 64 << 64,
     }
@@ -252,8 +260,8 @@ struct Reckoned {
     refused: AtomicU32,
     /// The word: so much less of a hundred in the last octet, its number before it.
     word: AtomicU64,
-    /// When somebody was asked for less last, as [`Time`].
-    told: AtomicU64,
+    /// When somebody was asked for less last who does it, as [`Time`]; zero: never.
+    heeded: AtomicU64,
 }
 
 /// How long is looked at before more or less is asked for, and how long a word of ours counts: it is said again with each response meanwhile.
@@ -280,17 +288,40 @@ impl Load {
         self.0.refused.fetch_add(1, Relaxed);
     }
 
-    /// So much less of a hundred those leave out now who hear; nothing where nobody does, who could be wronged by others.
-    pub(crate) fn left_out(&self, now: Time) -> u8 {
+    /// So much less of a hundred is asked for now.
+    pub(crate) fn asked(&self, now: Time) -> u8 {
         self.look(now);
-        let told = Time(self.0.told.load(Relaxed));
-        if now.since(told) < VALIDITY { self.word().0 } else { 0 }
+        self.word().0
+    }
+
+    /// So much less of a hundred those leave out now who do what they are asked for; nothing where nobody does, who could be wronged by others.
+    pub(crate) fn left_out(&self, now: Time) -> u8 {
+        let heeded = self.0.heeded.load(Relaxed);
+        if heeded > 0 && now.since(Time(heeded)) < VALIDITY { self.asked(now) } else { 0 }
+    }
+
+    /// Somebody is told now who does what he is asked for.
+    pub(crate) fn is_heeded(&self, now: Time) {
+        self.0.heeded.store(now.0.max(1), Relaxed);
     }
 
     /// What a response to this request says of it: nothing without overload control, and nothing to who does not ask for it (RFC 7339 section 4.1).
-    pub(crate) fn told_to(&self, request: &Headers, now: Time, config: &Config) -> Option<String> {
-        let is_asked = || request.raw(HeaderId::Via).is_some_and(is_mentioned) && is_offered_in(request);
-        (config.overload.is_some() && is_asked()).then(|| self.words(now))
+    pub(crate) fn told_to(
+        &self,
+        request: &Headers,
+        origin: &Origin,
+        now: Time,
+        config: &Config,
+        hearers: &mut Hearers,
+    ) -> Option<String> {
+        if config.overload.is_none() || !is_offered_in(request) {
+            return None;
+        }
+        let (words, loss) = (self.words(now), self.word().0);
+        if hearers.told(origin, now, loss) == Heed::Obeys && loss > 0 {
+            self.is_heeded(now);
+        }
+        Some(words)
     }
 
     /// So much less is asked for, by the word of this number.
@@ -325,9 +356,6 @@ impl Load {
     pub(crate) fn words(&self, now: Time) -> String {
         self.look(now);
         let (loss, sequence) = self.word();
-        if loss > 0 {
-            self.0.told.store(now.0, Relaxed);
-        }
         let validity = if loss > 0 { VALIDITY.as_millis() } else { 0 };
         let (whole, part) = (sequence / 100_000 % 1_000_000_000_000, sequence % 100_000);
         format!(";oc={loss};oc-algo=\"loss\";oc-validity={validity};oc-seq={whole}.{part:05}")

@@ -129,6 +129,16 @@ impl Keys {
         hash.text(method.as_str().as_bytes());
         Some(Key::new(hash.finish128()))
     }
+    /// What a request shares with that which answers its challenge: all but the CSeq number (RFC 3261 section 22.2).
+    pub(crate) fn attempts(&self, headers: &Headers, method: &Method) -> u64 {
+        let (call_id, from_tag) = headers.call();
+        let mut hash = Sip13::new(self.0);
+        hash.word(7);
+        hash.text(from_tag);
+        hash.text(call_id);
+        hash.text(method.as_str().as_bytes());
+        hash.finish()
+    }
     /// A To tag for an answer that leaves nothing behind: the same for every repeat (RFC 3261 section 8.2.7).
     pub(crate) fn stateless_tag(&self, headers: &Headers) -> Token {
         let mut hash = Sip13::new(self.0);

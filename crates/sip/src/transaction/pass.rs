@@ -74,6 +74,9 @@ impl Turn<'_> {
     ) -> Result<(), StackError> {
         let code = response.code();
         let load = self.load_told(response.headers());
+        if load.is_some() {
+            self.server_told(tx);
+        }
         let page = std::mem::take(&mut self.stack.page);
         let Some(writer) = splice::response(page, response, lines, identity, told, load.as_deref()) else {
             return Err(StackError::Forbidden("a response with our Via alone is for nobody else (RFC 3261 16.7)"));
@@ -83,6 +86,7 @@ impl Turn<'_> {
         let bytes = Bytes::copy_from_slice(&page);
         self.stack.page = page;
         stepped?;
+        self.server_challenged(tx, code);
         let server = self.stack.servers.get_mut(tx.0).ok_or(StackError::Gone)?;
         let path = server.path();
         // Nothing sends the 2xx to an INVITE again but the one who made it.

@@ -44,10 +44,11 @@ impl Turn<'_> {
 
     pub(crate) fn respond_as(&mut self, tx: ServerTx, reply: Reply, why: Cause) -> Result<(), StackError> {
         check(&reply)?;
+        let code = reply.code;
+        self.server_challenged(tx, code);
         let (now, timers) = (self.now.mono, self.stack.config.timers);
         let server = self.stack.servers.get_mut(tx.0).ok_or(StackError::Gone)?;
         let reliable = server.is_reliable();
-        let code = reply.code;
         let Some(request) = &server.request else {
             return Err(StackError::State("a request without a final response"));
         };
@@ -61,7 +62,8 @@ impl Turn<'_> {
         step(&mut server.machine, code, now, reliable, &timers)?;
         let origin = server.origin.get();
         let received = server.stamp.values(&origin);
-        let load = self.stack.config.load.told_to(request.headers(), now, &self.stack.config);
+        let config = &self.stack.config;
+        let load = config.load.told_to(request.headers(), &origin, now, config, &mut self.stack.hearers);
         let page = std::mem::take(&mut self.stack.page);
         let reason = reply.reason.as_deref();
         let mut writer = begin_response(page, request.headers(), code, reason, Some(tag), received, load.as_deref());
@@ -221,7 +223,8 @@ pub(super) fn trying(turn: &mut Turn<'_>, id: Id) {
     let Some(request) = &server.request else { return };
     let received = server.stamp.values(&server.origin());
     // What it tells of our load stands in the next response as well (RFC 7339 section 5.11).
-    let load = turn.stack.config.load.told_to(request.headers(), turn.now.mono, &turn.stack.config);
+    let (config, origin) = (&turn.stack.config, server.origin());
+    let load = config.load.told_to(request.headers(), &origin, turn.now.mono, config, &mut turn.stack.hearers);
     let page = Vec::with_capacity(1_024);
     let writer = begin_response(page, request.headers(), StatusCode::TRYING, None, None, received, load.as_deref());
     let bytes = writer.finish(None);

@@ -8,9 +8,9 @@ use crate::config::{Role, Trying};
 use crate::event::Event;
 use crate::id::{Id, ServerTx};
 use crate::invite;
-use crate::message::{Broken, Headers, Lines, Method, Request, StatusCode, begin_response};
+use crate::message::{Broken, HeaderId, Headers, Lines, Method, Request, StatusCode, begin_response};
 use crate::outbox::{Cause, Origin, Path};
-use crate::overload;
+use crate::overload::{self, Heed};
 use crate::reply::Reply;
 use crate::rng::Token;
 use crate::stack::{Stack, Timer};
@@ -366,7 +366,7 @@ impl Turn<'_> {
         let config = &self.stack.config;
         let way = Way::of(headers, origin, config);
         let received = way.stamp.values(origin);
-        let load = self.stack.config.load.told_to(headers, self.now.mono, config);
+        let load = config.load.told_to(headers, origin, self.now.mono, config, &mut self.stack.hearers);
         let (page, tag) = (Vec::with_capacity(1_024), Some(tag.as_bytes()));
         let mut writer = begin_response(page, headers, code, reason, tag, received, load.as_deref());
         writer.lines(&lines);
@@ -385,7 +385,7 @@ impl Turn<'_> {
     fn answer_busy(&mut self, request: &Request, origin: &Origin) {
         let mut lines = Lines::default();
         if self.stack.config.overload.is_none() {
-            lines.push_id(crate::message::HeaderId::RetryAfter, self.stack.config.retry_after_secs);
+            lines.push_id(HeaderId::RetryAfter, self.stack.config.retry_after_secs);
         }
         let tag = self.stack.keys.stateless_tag(request.headers());
         self.answer_stateless(request.headers(), origin, StatusCode::SERVICE_UNAVAILABLE, None, tag, lines);
@@ -398,31 +398,78 @@ impl Turn<'_> {
         }
     }
 
+    /// What who has sent a request does about what we ask for (RFC 7339); `None` where nobody is refused for that: within a dialog, a call for help, and where a proxy keeps
+    /// nothing, which knows no repeat, and would refuse that of what it has passed on.
+    fn heed_of(&mut self, request: &Request, origin: &Origin) -> Option<Heed> {
+        let limits = self.stack.config.overload.filter(|_| !self.stack.config.hand_strays)?;
+        let headers = request.headers();
+        if *request.method() == Method::Cancel
+            || headers.to_tag_octets().is_some()
+            || overload::is_for_help(request.uri_text())
+        {
+            return None;
+        }
+        match overload::is_offered_in(headers) {
+            true => Some(self.stack.hearers.came(origin, self.now.mono, limits.max_clients)),
+            false => Some(Heed::Unknown),
+        }
+    }
+
+    /// Who says that he hears and goes on is refused before others are: what we ask for we leave out ourselves, and half of the room is enough for all like him.
+    fn leaves_out_first(&mut self, request: &Request) -> bool {
+        let loss = self.stack.config.load.asked(self.now.mono);
+        !self.has_room_in_half(request) || self.draws(loss)
+    }
+
     /// Who does not hear leaves nothing out by himself: of what he begins so much is refused as others leave out, or theirs would be the places that he takes (RFC 7339
-    /// section 5.10.2). It counts neither as taken nor as refused, as what others leave out does not. A proxy that keeps nothing knows no repeat, and would refuse that
-    /// of what it has passed on.
+    /// section 5.10.2). It counts neither as taken nor as refused, as what others leave out does not. What answers a challenge was let in before.
     fn leaves_out(&mut self, request: &Request) -> bool {
-        if self.stack.config.overload.is_none() || self.stack.config.hand_strays {
+        let loss = self.stack.config.load.left_out(self.now.mono);
+        loss > 0 && !self.is_let_in(request) && self.draws(loss)
+    }
+
+    fn draws(&mut self, loss: u8) -> bool {
+        loss > 0 && self.stack.rng.below(100) < u64::from(loss)
+    }
+
+    fn is_let_in(&mut self, request: &Request) -> bool {
+        let headers = request.headers();
+        if !headers.has(HeaderId::Authorization) && !headers.has(HeaderId::ProxyAuthorization) {
             return false;
         }
-        let loss = self.stack.config.load.left_out(self.now.mono);
-        let headers = request.headers();
-        loss > 0
-            && *request.method() != Method::Cancel
-            && headers.to_tag_octets().is_none()
-            && !overload::is_for_help(request.uri_text())
-            && !overload::is_offered_in(headers)
-            && self.stack.rng.below(100) < u64::from(loss)
+        let attempts = self.stack.keys.attempts(headers, request.method());
+        self.stack.challenged.is_answered(attempts, headers.cseq().number, self.now.mono)
+    }
+
+    /// A request is answered so: where others are refused as often as is left out elsewhere, what answers a challenge is not drawn once more.
+    pub(super) fn server_challenged(&mut self, tx: ServerTx, code: StatusCode) {
+        let Some(limits) = self.stack.config.overload else { return };
+        let now = self.now.mono;
+        if !matches!(code, StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED)
+            || self.stack.config.load.left_out(now) == 0
+        {
+            return;
+        }
+        let Some(request) = self.stack.servers.get(tx.0).and_then(Server::request) else { return };
+        let (headers, keys) = (request.headers(), self.stack.keys);
+        let (attempts, cseq) = (keys.attempts(headers, request.method()), headers.cseq().number);
+        self.stack.challenged.challenge(attempts, cseq, now, limits.max_challenged);
+    }
+
+    /// A response is passed back to who has sent a request, and tells him of our load where he asks for it.
+    pub(super) fn server_told(&mut self, tx: ServerTx) {
+        let Some(server) = self.stack.servers.get(tx.0) else { return };
+        if let Some(request) = server.request() {
+            let (config, now, origin) = (&self.stack.config, self.now.mono, server.origin());
+            let _ = config.load.told_to(request.headers(), &origin, now, config, &mut self.stack.hearers);
+        }
     }
 
     /// Whether there is room for the transaction of a request. What belongs to a dialog, or cancels a request, ends what is held: for it an
     /// eighth more is kept free, so that a flood of new requests keeps nobody from hanging up.
     fn has_room(&self, request: &Request) -> bool {
-        let config = &self.stack.config;
-        let kept = self.stack.kept.saturating_add(request.bytes().len());
         let within = |reserve: bool| {
-            let limit = |most: usize| if reserve { most.saturating_add(most / RESERVE) } else { most };
-            self.stack.servers.len() < limit(config.max_server_transactions) && kept <= limit(config.max_kept_octets)
+            self.has_room_in(request, |most| if reserve { most.saturating_add(most / RESERVE) } else { most })
         };
         let stands = || match request.method() {
             Method::Cancel => self.cancel_target(request).is_some(),
@@ -432,14 +479,26 @@ impl Turn<'_> {
         within(false) || within(true) && stands()
     }
 
+    fn has_room_in_half(&self, request: &Request) -> bool {
+        self.has_room_in(request, |most| most / 2)
+    }
+
+    fn has_room_in(&self, request: &Request, limit: impl Fn(usize) -> usize) -> bool {
+        let config = &self.stack.config;
+        let kept = self.stack.kept.saturating_add(request.bytes().len());
+        self.stack.servers.len() < limit(config.max_server_transactions) && kept <= limit(config.max_kept_octets)
+    }
+
     /// A new transaction; `None` when there are too many or they keep too much, and the request has been answered 503.
     fn server_new(&mut self, request: Arc<Request>, origin: &Origin, key: Key, merged: Option<Key>) -> Option<Id> {
-        if !self.has_room(&request) {
+        let heed = self.heed_of(&request, origin);
+        let is_first = heed == Some(Heed::Ignores) && self.leaves_out_first(&request);
+        if !is_first && !self.has_room(&request) {
             self.stack.counters.shed += 1;
             self.refuse_busy(&request, origin);
             return None;
         }
-        if self.leaves_out(&request) {
+        if is_first || heed == Some(Heed::Unknown) && self.leaves_out(&request) {
             self.stack.counters.shed += 1;
             self.answer_busy(&request, origin);
             return None;

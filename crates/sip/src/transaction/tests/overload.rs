@@ -285,7 +285,8 @@ fn rfc7339_5_10_what_is_left_out_can_be_cancelled_before_it_is_told() {
 
 #[test]
 fn limit_of_overloaded_servers_holds() {
-    let mut bench = Bench::with(Config { overload: Some(Overload { max_servers: 2 }), ..Config::default() });
+    let mut bench =
+        Bench::with(Config { overload: Some(Overload { max_servers: 2, ..Overload::default() }), ..Config::default() });
     for host in 2..5 {
         along(&mut bench, path(UDP, host), draft(Method::Options));
         let sent = bench.sent.len() - 1;
@@ -373,4 +374,112 @@ fn rfc7339_5_2_who_asks_is_asked_for_less_while_there_is_no_room() {
     let tx = bench.server_tx();
     bench.respond(tx, 200).expect("open");
     assert!(told(&bench).contains(";oc=0;oc-algo=\"loss\";oc-validity=0;oc-seq=40."), "{}", told(&bench));
+}
+
+/// A new request from a host, with these lines and this in its Via: whether it was let in.
+fn comes(bench: &mut Bench, host: u8, (call, cseq): (u32, u32), asks: &str, lines: &str) -> bool {
+    let text = incoming("OPTIONS", UDP, &format!("z9hG4bK{call}x{cseq}{asks}"), lines)
+        .replace("Call-ID: in-1", &format!("Call-ID: in-{call}"))
+        .replace("CSeq: 7", &format!("CSeq: {cseq}"));
+    let shed = bench.stack.counters().shed;
+    bench.receive(path(UDP, host), &text);
+    bench.stack.counters().shed == shed
+}
+
+#[test]
+fn rfc7339_5_10_2_who_says_that_he_hears_and_goes_on_has_half_of_the_room_and_others_all_of_it() {
+    let overload = Some(Overload::default());
+    let mut bench = Bench::with(Config { overload, max_server_transactions: 40, ..Config::default() });
+    let mut calls = 0..;
+    let mut come = |bench: &mut Bench, count: usize, host: u8, asks: &str| {
+        let calls = calls.by_ref().take(count);
+        calls.filter(|call| comes(bench, host, (*call, 7), asks, "")).count()
+    };
+    for (look, let_in) in [40, 0, 0, 0].into_iter().enumerate() {
+        bench.run_to(look as u64 * 500);
+        assert_eq!(come(&mut bench, 100, 2, OFFER), let_in, "{look}");
+    }
+    bench.run_to(2_000);
+    let open: Vec<ServerTx> = bench
+        .events
+        .drain(..)
+        .filter_map(|event| match event {
+            Event::Request { tx, .. } => Some(tx),
+            _ => None,
+        })
+        .collect();
+    for tx in open {
+        bench.turn(|turn| turn.respond(tx, Reply::new(StatusCode::OK).stateless())).expect("open");
+    }
+    // Nothing is asked for any more, and what he did is not forgotten.
+    bench.run_to(10_000);
+    assert_eq!(come(&mut bench, 100, 2, OFFER), 20);
+    assert_eq!(come(&mut bench, 1, 2, ""), 1, "who does not say so at his address is not meant");
+    assert_eq!(come(&mut bench, 20, 3, ""), 19);
+}
+
+#[test]
+fn rfc7339_5_10_2_nobody_is_refused_for_the_sake_of_who_does_not_do_what_he_is_asked_for() {
+    // So many come in a look from one who says that he hears, once nine of ten are to be left out, where forty came before.
+    for (sends, obeys) in [(5, true), (40, false)] {
+        let (mut bench, mut calls, mut refused) = (controlled(), 0.., 0);
+        for look in 0..8 {
+            bench.run_to(look * 500 + 1);
+            for _ in 0..1_000 {
+                bench.stack.config.load.came(bench.now, true);
+            }
+            for call in calls.by_ref().take(if look < 2 { 40 } else { sends }) {
+                comes(&mut bench, 2, (call, 7), OFFER, "");
+                // One that was refused has been told by that.
+                let _ = bench.respond(bench.server_tx(), 200);
+            }
+            let plain = calls.by_ref().take(20);
+            refused += plain.filter(|call| !comes(&mut bench, 3, (*call, 7), "", "")).count();
+        }
+        assert_eq!(refused > 20, obeys, "{sends}: {refused}");
+        assert!(obeys || refused == 0, "{sends}: {refused}");
+    }
+}
+
+/// Half is to be left out, somebody does it, and of the others as much is refused.
+fn drawing() -> Bench {
+    let mut bench = controlled();
+    for number in 0..10 {
+        bench.stack.config.load.came(bench.now, number % 2 == 0);
+    }
+    bench.run_to(500);
+    bench.stack.config.load.is_heeded(bench.now);
+    bench
+}
+
+#[test]
+fn rfc7339_5_10_2_what_answers_a_challenge_is_not_drawn_once_more() {
+    let (www, proxy) = ("Authorization: Digest realm=\"r\"\n", "Proxy-Authorization: Digest realm=\"r\"\n");
+    for (code, cseq, lines, all) in [
+        (401, 8, www, true),
+        (407, 8, proxy, true),
+        // The controls: no challenge, no answer to it, or another one.
+        (404, 8, www, false),
+        (401, 8, "", false),
+        (401, 9, www, false),
+    ] {
+        let mut bench = drawing();
+        let first: Vec<u32> = (0..200).filter(|call| comes_and_hears(&mut bench, *call, code)).collect();
+        let again = first.iter().filter(|call| comes(&mut bench, 2, (**call, cseq), "", lines)).count();
+        assert!((60..140).contains(&first.len()), "{code} {cseq}: {}", first.len());
+        match all {
+            true => assert_eq!(again, first.len(), "{code}"),
+            false => assert!(again < first.len() * 3 / 4, "{code} {cseq} {lines}: {again} of {}", first.len()),
+        }
+    }
+}
+
+/// A new request that is answered so, where it is let in.
+fn comes_and_hears(bench: &mut Bench, call: u32, code: u16) -> bool {
+    if !comes(bench, 2, (call, 7), "", "") {
+        return false;
+    }
+    let (tx, code) = (bench.server_tx(), StatusCode::new(code).expect("a code"));
+    bench.turn(|turn| turn.respond(tx, Reply::new(code).stateless())).expect("open");
+    true
 }

@@ -1,0 +1,110 @@
+//! Requests that were let in while others were refused as often as is left out elsewhere (RFC 7339 section 5.10.2), and were asked for credentials: what answers that
+//! is the same request, and is not drawn once more. Nearly every call is challenged, and would be refused twice as often otherwise.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::time::Time;
+
+/// How long the answer may take: devices have the password at hand.
+const SPAN: Duration = Duration::from_secs(5);
+/// So many challenges of one request are answered: by a proxy, and by who stands behind it, or for a nonce that was too old. Wrong answers get nobody in more often.
+const MOST: u8 = 2;
+
+/// By the hash of what such requests share, which nobody else knows.
+#[derive(Debug, Default)]
+pub(crate) struct Challenged {
+    of: BTreeMap<u64, Request>,
+    /// In the order in which they are over.
+    order: VecDeque<(u64, Time)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    /// The CSeq number of the answer, until it has come (RFC 3261 section 22.2).
+    awaited: Option<u32>,
+    /// Further challenges that count.
+    left: u8,
+    until: Time,
+}
+
+impl Challenged {
+    /// A request with this CSeq number is challenged. So many are remembered; one more takes the place of the oldest.
+    pub(crate) fn challenge(&mut self, request: u64, cseq: u32, now: Time, most: usize) {
+        let until = now + SPAN;
+        let left = match self.of.get(&request).filter(|known| now < known.until) {
+            Some(known) if known.left == 0 => return,
+            Some(known) => known.left - 1,
+            None => MOST - 1,
+        };
+        self.of.insert(request, Request { awaited: cseq.checked_add(1), left, until });
+        self.order.push_back((request, until));
+        while let Some((oldest, over)) = self.order.front().copied()
+            && (self.order.len() > most || over <= now)
+        {
+            self.order.pop_front();
+            // It may have been challenged once more since.
+            if self.of.get(&oldest).is_some_and(|known| known.until == over) {
+                self.of.remove(&oldest);
+            }
+        }
+    }
+
+    /// Whether a request with credentials answers such a challenge, which it does once.
+    pub(crate) fn is_answered(&mut self, request: u64, cseq: u32, now: Time) -> bool {
+        let known = self.of.get_mut(&request).filter(|known| now < known.until);
+        known.is_some_and(|known| known.awaited.take_if(|awaited| *awaited == cseq).is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Time {
+        Time(ms * 1_000)
+    }
+
+    #[test]
+    fn what_answers_a_challenge_is_known_once_and_no_more_than_two_of_them() {
+        let mut challenged = Challenged::default();
+        assert!(!challenged.is_answered(7, 2, at(0)), "nobody asked");
+        challenged.challenge(7, 1, at(0), 10);
+        for (request, cseq, expected) in [(7, 1, false), (7, 3, false), (8, 2, false), (7, 2, true), (7, 2, false)] {
+            assert_eq!(challenged.is_answered(request, cseq, at(1)), expected, "{request} {cseq}");
+        }
+        // Once more, by somebody else, and a third time.
+        challenged.challenge(7, 2, at(2), 10);
+        assert!(challenged.is_answered(7, 3, at(3)));
+        challenged.challenge(7, 3, at(4), 10);
+        assert!(!challenged.is_answered(7, 4, at(5)));
+    }
+
+    #[test]
+    fn what_answers_a_challenge_too_late_is_a_request_like_any_other() {
+        let mut challenged = Challenged::default();
+        challenged.challenge(7, 1, at(0), 10);
+        challenged.challenge(8, 1, at(0), 10);
+        assert!(challenged.is_answered(7, 2, at(4_999)));
+        assert!(!challenged.is_answered(8, 2, at(5_000)));
+        challenged.challenge(9, 1, at(5_000), 10);
+        assert_eq!((challenged.of.len(), challenged.order.len()), (1, 1), "what is over is forgotten");
+        challenged.challenge(9, u32::MAX, at(5_001), 10);
+        assert!(!challenged.is_answered(9, 0, at(5_002)), "there is no number after the last");
+    }
+
+    #[test]
+    fn limit_of_challenged_requests_holds_and_the_oldest_makes_room() {
+        let mut challenged = Challenged::default();
+        for request in 0..=3 {
+            challenged.challenge(request, 1, at(request), 3);
+        }
+        assert_eq!((challenged.of.len(), challenged.order.len()), (3, 3));
+        assert!(!challenged.is_answered(0, 2, at(4)));
+        // The same again and again is no more than so many either.
+        for ms in 4..14 {
+            challenged.challenge(3, 1, at(ms), 3);
+        }
+        assert!(challenged.order.len() <= 3 && challenged.is_answered(3, 2, at(14)));
+    }
+}
