@@ -351,6 +351,8 @@ pub struct Limits {
     pub calls_listed: usize,
     /// Servers at a time in each SIP loop whose word is remembered that they want less ([`Config::overload_control`]); beyond that the host with the most ports
     /// there loses one. 256.
+    ///
+    /// As many are remembered that answer nothing again and again.
     pub overloaded_servers: usize,
     /// Seconds of Retry-After. 5.
     pub retry_after: Duration,

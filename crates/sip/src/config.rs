@@ -149,11 +149,12 @@ impl Config {
 /// to a server that asks for less is left out, those in dialogs and calls for help last; ACK, CANCEL, BYE, PRACK and what refreshes a session never are. Who tells us
 /// so himself is asked for less as long as limits are reached here, and a 503 for want of room has no Retry-After (section 5.10.2). Where somebody is seen to do what he
 /// is asked for, as much is refused of what others begin, what answers a challenge counting as one with what was challenged; who says that he hears and goes on is
-/// refused as much in any case, and has half of the room.
+/// refused as much in any case, and has half of the room. To a server that has answered nothing three times one after the other a request goes now and then, after 1 s, 2 s and so on to a
+/// minute, until something comes from it (section 5.9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overload {
     /// Most servers at a time whose word is remembered, a minute at most. Beyond that, of the host with the most ports the one whose word is over first goes for
-    /// another. 256.
+    /// another. As many are remembered that answer nothing; beyond that requests go to others as ever. 256.
     pub max_servers: usize,
     /// Most networks (addresses of IPv4, halves of IPv6) at a time from which somebody says that he hears, and of which it is known whether he does what he is asked
     /// for. Beyond that who is new counts as one who does not hear, until nothing has come from another for two seconds. 256.

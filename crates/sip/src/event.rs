@@ -146,7 +146,8 @@ pub enum Failure {
     /// The other side has let the time pass in which it had to refresh the session, or refused to have it refreshed (RFC 4028 section 10; treated as
     /// 408).
     NotRefreshed,
-    /// All servers it could go to have asked for less, and it is among what is left out (RFC 7339 section 5.10; treated as 503). Nothing was sent.
+    /// All servers it could go to have asked for less, and it is among what is left out, or they have answered nothing again and again (RFC 7339 sections 5.10 and 5.9;
+    /// treated as 503). Nothing was sent.
     Overloaded,
     /// The dialog has counted to 2^32-1: nothing more can be asked in it, for CSeq numbers never wrap (RFC 3261 section 8.1.1.5).
     NumbersUsedUp,
@@ -172,7 +173,7 @@ impl fmt::Display for Failure {
                 write!(f, "the request has {octets} octets, and a message may have {most} (RFC 3428 section 8)")
             }
             Self::NotRefreshed => f.write_str("the session was not refreshed in time"),
-            Self::Overloaded => f.write_str("the next hop has too much to do, and has asked for less"),
+            Self::Overloaded => f.write_str("the next hop has too much to do: it has asked for less, or answers nothing"),
             Self::NumbersUsedUp => f.write_str("the CSeq numbers of the dialog are used up"),
         }
     }

@@ -15,9 +15,11 @@ use crate::time::Time;
 
 pub(crate) use challenged::Challenged;
 pub(crate) use hearers::{Hearers, Heed};
+pub(crate) use silent::Silent;
 
 mod challenged;
 mod hearers;
+mod silent;
 
 /// How long a word counts that does not say so (RFC 7339 section 4.3).
 const USUAL: Duration = Duration::from_millis(500);

@@ -11,7 +11,7 @@ use crate::id::{AskId, FlowId, Id, PublicationId, RegistrationId, SessionId, Sub
 use crate::invite;
 use crate::message::{LineError, ParseError, StatusCode};
 use crate::outbox::{Outbox, SendError};
-use crate::overload::{Challenged, Hearers, Throttles};
+use crate::overload::{Challenged, Hearers, Silent, Throttles};
 use crate::publish;
 use crate::register;
 use crate::rng::Rng;
@@ -65,6 +65,8 @@ pub struct Stack {
     pub(crate) without_tcp: Avoided,
     /// What servers ask us to leave out; nothing without [`Config::overload`].
     pub(crate) throttles: Throttles,
+    /// Servers that answer nothing; none without it.
+    pub(crate) silent: Silent,
     /// Who says that he hears what we ask for, and what answers a challenge while others are refused; nothing without it, too.
     pub(crate) hearers: Hearers,
     pub(crate) challenged: Challenged,
@@ -155,6 +157,7 @@ impl Stack {
             avoided: Avoided::default(),
             without_tcp: Avoided::default(),
             throttles: Throttles::default(),
+            silent: Silent::default(),
             hearers: Hearers::default(),
             challenged: Challenged::default(),
             away: Away::default(),

@@ -29,6 +29,17 @@ impl Turn<'_> {
         self.emit(Event::TargetFailed { tx: ClientTx(id), path, why, next });
     }
 
+    /// The server of the present try has answered nothing: with overload control that is counted (RFC 7339 section 5.9). What was not sent for want of room here says nothing of
+    /// it, nor does what was too large.
+    pub(super) fn target_silent(&mut self, id: Id, why: &TargetFailure) {
+        let (Some(limits), Some(outgoing)) = (self.stack.config.overload, self.stack.outgoing.get(id)) else { return };
+        if let (Some(path), TargetFailure::NoAnswer | TargetFailure::Unsent(_)) = (outgoing.path(), why)
+            && !matches!(why, TargetFailure::Unsent(SendError::TooBig | SendError::NoBuffer))
+        {
+            self.stack.silent.failed(path.remote, self.now.mono, limits.max_servers);
+        }
+    }
+
     /// A response came from it.
     pub(super) fn target_answered(&mut self, id: Id) {
         if !self.stack.avoided.is_empty()

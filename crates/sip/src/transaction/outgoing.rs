@@ -516,11 +516,11 @@ impl Turn<'_> {
         self.client_send(client, bytes, why);
     }
 
-    /// Takes away the next paths as long as they lead to servers that have asked for less and are not to get this request (RFC 7339 sections 5.5 and
-    /// 5.10); true when there were any. What has gone to a server already is not asked about again: with credentials, or by TCP, it is the
+    /// Takes away the next paths as long as they lead to servers that have asked for less and are not to get this request, or that answer nothing (RFC 7339 sections
+    /// 5.5, 5.9 and 5.10); true when there were any. What has gone to a server already is not asked about again: with credentials, or by TCP, it is the
     /// same. An ACK always goes, and a BYE, a PRACK and a refresh of a session; so does what is passed on without a transaction, which hears no answer.
     fn outgoing_leaves_out(&mut self, id: Id) -> bool {
-        if self.stack.throttles.is_quiet(self.now.mono) {
+        if self.stack.throttles.is_quiet(self.now.mono) && self.stack.silent.is_empty() {
             return false;
         }
         let Some(outgoing) = self.stack.outgoing.get_mut(id) else { return false };
@@ -533,7 +533,18 @@ impl Turn<'_> {
         let mut any = false;
         while let Some(path) = outgoing.paths.front() {
             let server = path.remote;
-            if last == Some(server) || !self.stack.throttles.has(server) {
+            if last == Some(server) {
+                break;
+            }
+            // What is to show whether it is there goes whenever it is due.
+            let probes = always || matches!(outgoing.owner, Owner::KeepAlive(..));
+            if !probes && !self.stack.silent.lets(server, self.now.mono) {
+                outgoing.paths.pop_front();
+                self.stack.counters.left_out += 1;
+                any = true;
+                continue;
+            }
+            if !self.stack.throttles.has(server) {
                 break;
             }
             let (is_kept, drawn) = (always || outgoing.is_kept(), self.stack.rng.below(overload::DRAWN));
@@ -826,6 +837,7 @@ impl Turn<'_> {
             return self.outgoing_fail(id, why);
         }
         if let Some(why) = failover::of_failure(&why) {
+            self.target_silent(id, &why);
             self.target_failed(id, why);
         }
         if self.outgoing_has_another(id) {

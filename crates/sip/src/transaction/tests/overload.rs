@@ -101,6 +101,111 @@ fn rfc7339_5_5_a_server_that_asks_for_less_gets_less_as_long_as_it_has_asked_for
     bench.ends_empty();
 }
 
+/// Whether a request goes to host 2, to which such a request may be left out.
+fn goes(bench: &mut Bench, method: Method) -> bool {
+    let before = bench.sent.len();
+    let within = Draft { to: "<sip:bob@192.0.2.2>;tag=b".to_owned(), ..draft(method) };
+    along(bench, path(UDP, 2), within);
+    bench.sent.len() > before
+}
+
+/// Host 2 answers nothing to so many requests, one after the other.
+fn silent_to(bench: &mut Bench, requests: u64) {
+    for _ in 0..requests {
+        assert!(goes(bench, Method::Options));
+        let now = bench.now.0 / 1_000;
+        bench.run_to(now + 32_000);
+        assert!(bench.took().last().is_some_and(|last| last.ends_with(" failed Timeout")));
+    }
+}
+
+#[test]
+fn rfc7339_5_9_to_a_server_that_answers_nothing_a_request_goes_now_and_then() {
+    let mut bench = controlled();
+    silent_to(&mut bench, 3);
+    let begun = bench.now.0 / 1_000;
+    for (at, probes) in [(0, false), (999, false), (1_000, true), (2_999, false), (3_000, true), (3_001, false)] {
+        bench.run_to(begun + at);
+        assert_eq!(goes(&mut bench, Method::Options), probes, "{at}");
+    }
+    assert_eq!(bench.stack.counters().left_out, 4);
+    settle(&mut bench);
+    let left_out = bench.took().iter().filter(|line| line.ends_with(" failed Overloaded")).count();
+    assert_eq!(left_out, 4);
+    // Others are not meant, nor is what ends a call.
+    along(&mut bench, path(UDP, 3), draft(Method::Options));
+    assert_eq!(bench.last().path, path(UDP, 3));
+    assert!(goes(&mut bench, Method::Bye));
+    bench.run_to(begun + 300_000);
+    bench.ends_empty();
+}
+
+#[test]
+fn rfc7339_5_9_whatever_comes_from_a_server_that_was_silent_ends_it() {
+    for asks in [true, false] {
+        let mut bench = controlled();
+        silent_to(&mut bench, 3);
+        assert!(!goes(&mut bench, Method::Options), "the control");
+        if asks {
+            bench.receive(path(UDP, 2), &incoming("OPTIONS", UDP, "z9hG4bK1", ""));
+        } else {
+            // It has got one of them after all.
+            let now = bench.now.0 / 1_000;
+            bench.run_to(now + 1_000);
+            assert!(goes(&mut bench, Method::Options));
+            let probe = bench.sent.len() - 1;
+            bench.answer(probe, 100, "");
+        }
+        assert!(goes(&mut bench, Method::Options) && goes(&mut bench, Method::Options), "{asks}");
+    }
+}
+
+#[test]
+fn rfc7339_5_9_what_says_nothing_of_a_server_does_not_count() {
+    let silence = |bench: &Bench| !bench.stack.silent.is_empty();
+    // Twice is not again and again, and nothing is reckoned where this is not switched on.
+    let mut bench = controlled();
+    silent_to(&mut bench, 2);
+    assert!(silence(&bench) && goes(&mut bench, Method::Options));
+    let mut bench = Bench::new();
+    silent_to(&mut bench, 4);
+    assert!(!silence(&bench) && goes(&mut bench, Method::Options));
+    for (why, counts) in [
+        (SendError::Unreachable, true),
+        (SendError::Closed, true),
+        (SendError::NoBuffer, false),
+        (SendError::TooBig, false),
+    ] {
+        let mut bench = controlled();
+        for _ in 0..3 {
+            bench.request(Method::Options, TCP);
+            let id = bench.last().id;
+            bench.turn(|turn| turn.unsent(id, why.clone()));
+        }
+        assert_eq!(!goes(&mut bench, Method::Options), counts, "{why}");
+    }
+    // Who rings has answered, and who answers one of several is there.
+    let mut bench = controlled();
+    silent_to(&mut bench, 2);
+    bench.request(Method::Options, UDP);
+    let answered = bench.sent.len() - 1;
+    bench.answer(answered, 404, "b");
+    assert!(!silence(&bench));
+    silent_to(&mut bench, 2);
+    assert!(goes(&mut bench, Method::Options));
+}
+
+#[test]
+fn rfc7339_5_9_what_does_not_go_to_a_silent_server_goes_to_the_next() {
+    let mut bench = controlled();
+    silent_to(&mut bench, 3);
+    let draft = Draft { routes: vec!["<sip:pbx.example;lr>".to_owned()], ..draft(Method::Options) };
+    bench.turn(|turn| turn.send_request(draft)).expect("taken");
+    let ask = bench.asked.last().expect("asked").0;
+    bench.turn(|turn| turn.answered(ask, Answer::Routes(vec![path(UDP, 2), path(UDP, 3)])));
+    assert_eq!(bench.last().path, path(UDP, 3));
+}
+
 #[test]
 fn what_is_over_is_forgotten_also_where_nothing_goes_there_any_more() {
     let mut bench = asked_for(100);
