@@ -173,7 +173,9 @@ impl fmt::Display for Failure {
                 write!(f, "the request has {octets} octets, and a message may have {most} (RFC 3428 section 8)")
             }
             Self::NotRefreshed => f.write_str("the session was not refreshed in time"),
-            Self::Overloaded => f.write_str("the next hop has too much to do: it has asked for less, or answers nothing"),
+            Self::Overloaded => {
+                f.write_str("the next hop has too much to do: it has asked for less, or answers nothing")
+            }
             Self::NumbersUsedUp => f.write_str("the CSeq numbers of the dialog are used up"),
         }
     }

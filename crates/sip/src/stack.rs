@@ -70,6 +70,8 @@ pub struct Stack {
     /// Who says that he hears what we ask for, and what answers a challenge while others are refused; nothing without it, too.
     pub(crate) hearers: Hearers,
     pub(crate) challenged: Challenged,
+    /// The same of what is passed on to servers that have asked for less.
+    pub(crate) challenged_beyond: Challenged,
     /// Calls that are with another shard.
     pub(crate) away: Away,
     pub(crate) asks: Slab<Ask>,
@@ -160,6 +162,7 @@ impl Stack {
             silent: Silent::default(),
             hearers: Hearers::default(),
             challenged: Challenged::default(),
+            challenged_beyond: Challenged::default(),
             away: Away::default(),
             asks: Slab::new(),
             alarms: Slab::new(),

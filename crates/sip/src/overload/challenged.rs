@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::message::{HeaderId, Request};
 use crate::time::Time;
+use crate::transaction::key::Keys;
 
 /// How long the answer may take: devices have the password at hand.
 const SPAN: Duration = Duration::from_secs(5);
@@ -14,30 +16,42 @@ const MOST: u8 = 2;
 /// By the hash of what such requests share, which nobody else knows.
 #[derive(Debug, Default)]
 pub(crate) struct Challenged {
-    of: BTreeMap<u64, Request>,
+    of: BTreeMap<u64, Awaited>,
     /// In the order in which they are over.
     order: VecDeque<(u64, Time)>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Request {
+struct Awaited {
     /// The CSeq number of the answer, until it has come (RFC 3261 section 22.2).
-    awaited: Option<u32>,
+    number: Option<u32>,
     /// Further challenges that count.
     left: u8,
     until: Time,
 }
 
 impl Challenged {
-    /// A request with this CSeq number is challenged. So many are remembered; one more takes the place of the oldest.
-    pub(crate) fn challenge(&mut self, request: u64, cseq: u32, now: Time, most: usize) {
+    /// A request is challenged. So many are remembered; one more takes the place of the oldest.
+    pub(crate) fn challenge(&mut self, keys: &Keys, request: &Request, now: Time, most: usize) {
+        let headers = request.headers();
+        self.put(keys.attempts(headers, request.method()), headers.cseq().number, now, most);
+    }
+
+    /// Whether a request with credentials answers such a challenge, which it does once.
+    pub(crate) fn is_answered(&mut self, keys: &Keys, request: &Request, now: Time) -> bool {
+        let headers = request.headers();
+        let has_credentials = headers.has(HeaderId::Authorization) || headers.has(HeaderId::ProxyAuthorization);
+        has_credentials && self.take(keys.attempts(headers, request.method()), headers.cseq().number, now)
+    }
+
+    fn put(&mut self, request: u64, cseq: u32, now: Time, most: usize) {
         let until = now + SPAN;
         let left = match self.of.get(&request).filter(|known| now < known.until) {
             Some(known) if known.left == 0 => return,
             Some(known) => known.left - 1,
             None => MOST - 1,
         };
-        self.of.insert(request, Request { awaited: cseq.checked_add(1), left, until });
+        self.of.insert(request, Awaited { number: cseq.checked_add(1), left, until });
         self.order.push_back((request, until));
         while let Some((oldest, over)) = self.order.front().copied()
             && (self.order.len() > most || over <= now)
@@ -50,10 +64,9 @@ impl Challenged {
         }
     }
 
-    /// Whether a request with credentials answers such a challenge, which it does once.
-    pub(crate) fn is_answered(&mut self, request: u64, cseq: u32, now: Time) -> bool {
+    fn take(&mut self, request: u64, cseq: u32, now: Time) -> bool {
         let known = self.of.get_mut(&request).filter(|known| now < known.until);
-        known.is_some_and(|known| known.awaited.take_if(|awaited| *awaited == cseq).is_some())
+        known.is_some_and(|known| known.number.take_if(|number| *number == cseq).is_some())
     }
 }
 
@@ -68,43 +81,43 @@ mod tests {
     #[test]
     fn what_answers_a_challenge_is_known_once_and_no_more_than_two_of_them() {
         let mut challenged = Challenged::default();
-        assert!(!challenged.is_answered(7, 2, at(0)), "nobody asked");
-        challenged.challenge(7, 1, at(0), 10);
+        assert!(!challenged.take(7, 2, at(0)), "nobody asked");
+        challenged.put(7, 1, at(0), 10);
         for (request, cseq, expected) in [(7, 1, false), (7, 3, false), (8, 2, false), (7, 2, true), (7, 2, false)] {
-            assert_eq!(challenged.is_answered(request, cseq, at(1)), expected, "{request} {cseq}");
+            assert_eq!(challenged.take(request, cseq, at(1)), expected, "{request} {cseq}");
         }
         // Once more, by somebody else, and a third time.
-        challenged.challenge(7, 2, at(2), 10);
-        assert!(challenged.is_answered(7, 3, at(3)));
-        challenged.challenge(7, 3, at(4), 10);
-        assert!(!challenged.is_answered(7, 4, at(5)));
+        challenged.put(7, 2, at(2), 10);
+        assert!(challenged.take(7, 3, at(3)));
+        challenged.put(7, 3, at(4), 10);
+        assert!(!challenged.take(7, 4, at(5)));
     }
 
     #[test]
     fn what_answers_a_challenge_too_late_is_a_request_like_any_other() {
         let mut challenged = Challenged::default();
-        challenged.challenge(7, 1, at(0), 10);
-        challenged.challenge(8, 1, at(0), 10);
-        assert!(challenged.is_answered(7, 2, at(4_999)));
-        assert!(!challenged.is_answered(8, 2, at(5_000)));
-        challenged.challenge(9, 1, at(5_000), 10);
+        challenged.put(7, 1, at(0), 10);
+        challenged.put(8, 1, at(0), 10);
+        assert!(challenged.take(7, 2, at(4_999)));
+        assert!(!challenged.take(8, 2, at(5_000)));
+        challenged.put(9, 1, at(5_000), 10);
         assert_eq!((challenged.of.len(), challenged.order.len()), (1, 1), "what is over is forgotten");
-        challenged.challenge(9, u32::MAX, at(5_001), 10);
-        assert!(!challenged.is_answered(9, 0, at(5_002)), "there is no number after the last");
+        challenged.put(9, u32::MAX, at(5_001), 10);
+        assert!(!challenged.take(9, 0, at(5_002)), "there is no number after the last");
     }
 
     #[test]
     fn limit_of_challenged_requests_holds_and_the_oldest_makes_room() {
         let mut challenged = Challenged::default();
         for request in 0..=3 {
-            challenged.challenge(request, 1, at(request), 3);
+            challenged.put(request, 1, at(request), 3);
         }
         assert_eq!((challenged.of.len(), challenged.order.len()), (3, 3));
-        assert!(!challenged.is_answered(0, 2, at(4)));
+        assert!(!challenged.take(0, 2, at(4)));
         // The same again and again is no more than so many either.
         for ms in 4..14 {
-            challenged.challenge(3, 1, at(ms), 3);
+            challenged.put(3, 1, at(ms), 3);
         }
-        assert!(challenged.order.len() <= 3 && challenged.is_answered(3, 2, at(14)));
+        assert!(challenged.order.len() <= 3 && challenged.take(3, 2, at(14)));
     }
 }

@@ -530,7 +530,7 @@ impl Turn<'_> {
             return false;
         }
         let (always, last) = (outgoing.always_goes(), outgoing.path.map(|path| path.remote));
-        let mut any = false;
+        let (mut any, mut is_kept) = (false, None);
         while let Some(path) = outgoing.paths.front() {
             let server = path.remote;
             if last == Some(server) {
@@ -547,7 +547,15 @@ impl Turn<'_> {
             if !self.stack.throttles.has(server) {
                 break;
             }
-            let (is_kept, drawn) = (always || outgoing.is_kept(), self.stack.rng.below(overload::DRAWN));
+            // What answers a challenge has gone there before, and was drawn then.
+            let is_kept = *is_kept.get_or_insert_with(|| {
+                let answers = |passing: &Passing| {
+                    let request = &passing.forward.request;
+                    self.stack.challenged_beyond.is_answered(&self.stack.keys, request, self.now.mono)
+                };
+                always || outgoing.is_kept() || outgoing.passing.as_deref().is_some_and(answers)
+            });
+            let drawn = self.stack.rng.below(overload::DRAWN);
             // What goes in any case is counted all the same.
             if self.stack.throttles.lets(server, self.now.mono, is_kept, drawn) || always {
                 break;

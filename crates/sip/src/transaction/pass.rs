@@ -87,6 +87,7 @@ impl Turn<'_> {
         self.stack.page = page;
         stepped?;
         self.server_challenged(tx, code);
+        self.server_challenged_beyond(tx, code);
         let server = self.stack.servers.get_mut(tx.0).ok_or(StackError::Gone)?;
         let path = server.path();
         // Nothing sends the 2xx to an INVITE again but the one who made it.

@@ -429,20 +429,12 @@ impl Turn<'_> {
     /// section 5.10.2). It counts neither as taken nor as refused, as what others leave out does not. What answers a challenge was let in before.
     fn leaves_out(&mut self, request: &Request) -> bool {
         let loss = self.stack.config.load.left_out(self.now.mono);
-        loss > 0 && !self.is_let_in(request) && self.draws(loss)
+        let now = self.now.mono;
+        loss > 0 && !self.stack.challenged.is_answered(&self.stack.keys, request, now) && self.draws(loss)
     }
 
     fn draws(&mut self, loss: u8) -> bool {
         loss > 0 && self.stack.rng.below(100) < u64::from(loss)
-    }
-
-    fn is_let_in(&mut self, request: &Request) -> bool {
-        let headers = request.headers();
-        if !headers.has(HeaderId::Authorization) && !headers.has(HeaderId::ProxyAuthorization) {
-            return false;
-        }
-        let attempts = self.stack.keys.attempts(headers, request.method());
-        self.stack.challenged.is_answered(attempts, headers.cseq().number, self.now.mono)
     }
 
     /// A request is answered so: where others are refused as often as is left out elsewhere, what answers a challenge is not drawn once more.
@@ -455,9 +447,20 @@ impl Turn<'_> {
             return;
         }
         let Some(request) = self.stack.servers.get(tx.0).and_then(Server::request) else { return };
-        let (headers, keys) = (request.headers(), self.stack.keys);
-        let (attempts, cseq) = (keys.attempts(headers, request.method()), headers.cseq().number);
-        self.stack.challenged.challenge(attempts, cseq, now, limits.max_challenged);
+        self.stack.challenged.challenge(&self.stack.keys, request, now, limits.max_challenged);
+    }
+
+    /// A challenge of somebody further on is passed back: where servers have asked for less, its answer is among what is left out last.
+    pub(super) fn server_challenged_beyond(&mut self, tx: ServerTx, code: StatusCode) {
+        let Some(limits) = self.stack.config.overload else { return };
+        let now = self.now.mono;
+        if !matches!(code, StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED)
+            || self.stack.throttles.is_quiet(now)
+        {
+            return;
+        }
+        let Some(request) = self.stack.servers.get(tx.0).and_then(Server::request) else { return };
+        self.stack.challenged_beyond.challenge(&self.stack.keys, request, now, limits.max_challenged);
     }
 
     /// A response is passed back to who has sent a request, and tells him of our load where he asks for it.

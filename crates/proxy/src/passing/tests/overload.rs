@@ -80,6 +80,47 @@ fn rfc7339_5_10_1_who_says_that_something_is_urgent_is_believed_where_he_is_trus
     }
 }
 
+/// Of the messages that a target has challenged, which of them were left out when they came once more with these lines, and how many there were.
+fn left_out_again(lines: &str, code: u16) -> (usize, usize) {
+    let mut desk = overloaded_by(50, &[(3, 500)]);
+    let (mut challenged, mut again) = (0, 0);
+    for number in 0..120 {
+        let mut goes = |cseq: u32, lines: &str, code: u16| {
+            let one = request("MESSAGE", "sip:b@home.example", &format!("m{number}x{cseq}"), lines);
+            desk.hears(
+                2,
+                &one.replace("Call-ID: c", &format!("Call-ID: m{number}")).replace("CSeq: 1", &format!("CSeq: {cseq}")),
+            );
+            desk.passes(Duration::from_millis(1));
+            if desk.sent.first().is_some_and(|sent| sent.start().starts_with("SIP/2.0 503")) {
+                desk.next(2, "SIP/2.0 503");
+                return false;
+            }
+            let passed = desk.next(3, "MESSAGE");
+            desk.answers(3, &passed, code, "");
+            desk.next(2, &format!("SIP/2.0 {code}"));
+            true
+        };
+        if goes(1, "", code) {
+            challenged += 1;
+            again += usize::from(!goes(2, lines, 404));
+        }
+    }
+    (again, challenged)
+}
+
+#[test]
+fn rfc7339_5_10_1_what_answers_a_challenge_that_was_passed_back_is_not_left_out_before_others() {
+    let credentials = "Proxy-Authorization: Digest realm=\"r\"\n";
+    let (again, challenged) = left_out_again(credentials, 407);
+    assert!(again == 0 && challenged > 10, "{again} of {challenged}");
+    // The controls: no credentials, or no challenge.
+    for (lines, code) in [("", 407), (credentials, 404)] {
+        let (again, challenged) = left_out_again(lines, code);
+        assert!(again > 0, "{lines} {code}: {again} of {challenged}");
+    }
+}
+
 #[test]
 fn rfc7339_5_10_2_where_no_more_may_be_passed_on_there_is_no_room_either() {
     for controlled in [true, false] {
