@@ -31,6 +31,8 @@ enum Says {
     Code(u8),
     Truncated,
     Records(Vec<Data>),
+    /// What it says by the type of the records that are asked for.
+    To(fn(u16) -> Says),
 }
 
 /// Asked with a name and whether it was over TCP.
@@ -83,8 +85,12 @@ fn answer(question: &[u8], script: Script, tcp: bool) -> Option<Vec<u8>> {
         labels.push(String::from_utf8(question[at + 1..end].to_vec()).unwrap().to_lowercase());
         at = end;
     }
-    let (truncated, code, records) = match script(&labels.join("."), tcp) {
-        Says::Nothing => return None,
+    let says = match script(&labels.join("."), tcp) {
+        Says::To(kind) => kind(u16::from_be_bytes([question[at + 1], question[at + 2]])),
+        says => says,
+    };
+    let (truncated, code, records) = match says {
+        Says::Nothing | Says::To(_) => return None,
         Says::Garbage => return Some([&question[..2], &[0xff; 40]].concat()),
         Says::Code(code) => (false, code, Vec::new()),
         Says::Truncated => (true, 0, Vec::new()),
@@ -363,5 +369,34 @@ fn rfc1034_3_6_2_the_servers_of_a_service_behind_an_alias_are_found() {
         let (found, took, count) = ask(&servers(), script, false);
         assert!(!matches!(found, Found::Records(..)), "{found:?}");
         assert!(took < LONGEST * 2 && count < 60, "{took:?}, {count} questions");
+    }
+}
+
+#[test]
+fn rfc1034_4_3_2_a_service_is_not_known_to_be_missing_while_nobody_says_whether_it_has_an_alias() {
+    for (what, script) in [
+        (
+            "of the service",
+            (|owner, _| match owner {
+                "a.p.test" => Says::Records(Vec::new()),
+                owner if owner == SERVICE[0] => Says::To(|kind| match kind {
+                    CNAME => Says::Code(2),
+                    _ => Says::Records(vec![(SERVICE[0].into(), CNAME, 30, name(SERVICE[1])), behind()]),
+                }),
+                _ => Says::Records(vec![behind()]),
+            }) as Script,
+        ),
+        ("of what it is an alias of", |owner, _| match owner {
+            "a.p.test" => Says::Records(Vec::new()),
+            owner if owner == SERVICE[0] => Says::Records(vec![(owner.into(), CNAME, 30, name(SERVICE[1])), behind()]),
+            _ => Says::To(|kind| match kind {
+                CNAME => Says::Nothing,
+                _ => Says::Records(vec![behind()]),
+            }),
+        }),
+    ] {
+        let (found, took, count) = ask(&servers(), script, true);
+        assert!(matches!(&found, Found::Failed(why) if !why.is_empty()), "{what}: {found:?}");
+        assert!(took < LONGEST * 2 && count < 30, "{what}: {took:?}, {count} questions");
     }
 }

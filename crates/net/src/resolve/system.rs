@@ -96,7 +96,7 @@ impl Resolve for SystemResolver {
 }
 
 /// The servers of a service. Behind an alias the crate goes on to the server that is named there, and asks for the services of that one, of which there are none:
-/// then the alias is followed here (RFC 1034 section 3.6.2).
+/// then the alias is followed here (RFC 1034 section 3.6.2). Where nobody can say whether there is one, nothing is known of the service: it may be there.
 async fn services(resolver: &TokioResolver, name: Name) -> Found {
     let answered = resolver.lookup(name.clone(), RecordType::SRV).await;
     let went_on = matches!(&answered, Err(NetError::Dns(DnsError::NoRecordsFound(none))) if *none.query.name() != name);
@@ -105,7 +105,11 @@ async fn services(resolver: &TokioResolver, name: Name) -> Found {
     }
     let (mut own, mut longest) = (name, Duration::MAX);
     for _ in 0..ALIASES {
-        let Ok(answered) = resolver.lookup(own.clone(), RecordType::CNAME).await else { break };
+        let answered = match resolver.lookup(own.clone(), RecordType::CNAME).await {
+            Ok(answered) => answered,
+            Err(NetError::Dns(DnsError::NoRecordsFound(_))) => break,
+            Err(error) => return Found::Failed(error.to_string()),
+        };
         let alias = answered.answers().iter().find(|record| record.name == own);
         let Some((RData::CNAME(target), ttl)) = alias.map(|record| (&record.data, record.ttl)) else { break };
         longest = longest.min(Duration::from_secs(ttl.into()));
