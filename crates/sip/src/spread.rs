@@ -51,12 +51,18 @@ impl Spread {
     }
 
     /// The shard of a whole message: of the user in To for a REGISTER (RFC 3261 section 10.3) and for the response to one that was passed on, else of its
-    /// Call-ID. `None` for what has neither, or no head at all. Of a request it looks for that one header field and at nothing else.
+    /// Call-ID, as for a REGISTER of a whole domain. `None` for what has neither, or no head at all. Of other requests it looks for that one header field and at nothing else.
     pub fn of_message(&self, message: &[u8]) -> Option<Shard> {
         let text = begun(message)?;
-        if !text.starts_with(b"REGISTER ") && !is_of_passed_register(text) {
-            return Some(self.of_call(call_id(text)?));
+        let by_user = text.starts_with(b"REGISTER ") || is_of_passed_register(text);
+        match by_user.then(|| self.of_user_in_to(text)).flatten() {
+            Some(shard) => Some(shard),
+            None => Some(self.of_call(call_id(text)?)),
         }
+    }
+
+    /// The shard of the user in To; `None` where it has none.
+    fn of_user_in_to(&self, text: &[u8]) -> Option<Shard> {
         let to = std::str::from_utf8(field(text, b"To", b't')?.trim_ascii()).ok()?;
         let to = NameAddr::parse(to).ok()?;
         Some(self.of_user(&to.uri.user_unescaped()?))

@@ -116,7 +116,7 @@ pub(crate) fn registers_through_edge(hidden: &mut Phone, at_home: SocketAddr) {
 }
 
 /// What a device that registers at its home through an edge says beside.
-const THROUGH_EDGE: &str = "Supported: path\r\nExpires: 120\r\n";
+pub(crate) const THROUGH_EDGE: &str = "Supported: path\r\nExpires: 120\r\n";
 
 /// Whether a device behind an edge that was started anew rings.
 fn rings_behind_its_edge(forgets: bool) -> bool {

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use audio::codec::Codec;
 use pbx::{Config, Limits, Running};
-use sip::message::HeaderId;
+use sip::message::{HeaderId, Message, Method, StatusCode};
 
+use crate::connected::Connected;
 use crate::phone::Phone;
-use crate::restarted::{registers_through_edge, with_edge};
+use crate::restarted::{THROUGH_EDGE, registers_through_edge, with_edge};
 use crate::setup::{config, nothing_left, phone, start, with_config};
 use crate::sound::{Sound, address, both_ways, longest};
 
@@ -229,6 +230,57 @@ fn rfc3327_5_1_a_device_registers_through_an_edge_of_several_loops() {
     let mut device = phone(address, "1002");
     for _ in 0..CALLS {
         registers_through_edge(&mut device, at_home);
+    }
+    nothing_left(&edge);
+    nothing_left(&home);
+}
+
+/// From another port each time, by which the system chooses the loop that hears it: the answer comes to the loop of the address of its home.
+#[test]
+fn rfc3261_10_3_who_registers_a_whole_domain_is_answered_through_an_edge_of_several_loops() {
+    let folder = tempfile::tempdir().unwrap();
+    let ((home, at_home), first, config) = with_edge(folder.path(), 1);
+    drop(first);
+    let (edge, address) = start(Config { shards: 4, ..config });
+    let registrar = format!("sip:127.0.0.1:{}", at_home.port());
+    for _ in 0..CALLS {
+        let mut device = phone(address, "1002");
+        device.extra = THROUGH_EDGE.to_owned();
+        let (_, answer) = device.ask("REGISTER", &registrar, "sip:127.0.0.1", None);
+        assert_eq!(answer.code().get(), 403, "its home has it for no user's own");
+    }
+    nothing_left(&edge);
+    nothing_left(&home);
+}
+
+/// The connection is one loop's, its REGISTER another's, and each call a third's.
+#[test]
+fn rfc5626_5_3_a_device_on_a_connection_is_called_through_an_edge_of_several_loops() {
+    let folder = tempfile::tempdir().unwrap();
+    let ((home, at_home), first, config) = with_edge(folder.path(), 1);
+    drop(first);
+    let (edge, address) = start(Config { shards: 4, ..config });
+    let at_edge = edge.bound()[1].address;
+    let registrar = format!("sip:127.0.0.1:{}", at_home.port());
+    let (mut device, mut caller) = (phone(address, "1002"), phone(at_home, "1001"));
+    device.extra = THROUGH_EDGE.to_owned();
+    for _ in 0..CALLS / 4 {
+        let mut line = Connected::to(at_edge);
+        line.ask(&mut device, "REGISTER", &registrar, "sip:1002@127.0.0.1", None);
+        let registered = line.answer();
+        assert_eq!((registered.code().get(), registered.headers().has(HeaderId::Path)), (200, true));
+        for _ in 0..4 {
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let Message::Request(invite) = line.read() else { panic!("a call") };
+                    assert_eq!(*invite.method(), Method::Invite);
+                    line.respond(&invite, StatusCode::BUSY_HERE);
+                    let Message::Request(ack) = line.read() else { panic!("its end") };
+                    assert_eq!(*ack.method(), Method::Ack);
+                });
+                assert_eq!(caller.call("1002", None).1.code().get(), 486);
+            });
+        }
     }
     nothing_left(&edge);
     nothing_left(&home);

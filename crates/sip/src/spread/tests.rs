@@ -36,7 +36,7 @@ fn a_message_without_call_id_belongs_nowhere() {
     for line in ["Call-IDs: a", "Subject: x\r\n i: a", "X-i: a", "Call-ID", "Subject: x\r\n\r\ni: body"] {
         assert_eq!(eight().of_message(options(line).as_bytes()), None, "{line:?}");
     }
-    for text in ["", "\r\n", "OPTIONS", "OPTIONS sip:x SIP/2.0\r\n", "REGISTER sip:h SIP/2.0\r\nCall-ID: a\r\n\r\n"] {
+    for text in ["", "\r\n", "OPTIONS", "OPTIONS sip:x SIP/2.0\r\n", "REGISTER sip:h SIP/2.0\r\nTo: <sip:h>\r\n\r\n"] {
         assert_eq!(eight().of_message(text.as_bytes()), None, "{text:?}");
     }
 }
@@ -74,6 +74,22 @@ fn the_response_to_a_register_that_was_passed_on_goes_where_the_request_went() {
             let text =
                 format!("{line}\r\n{via}\r\nTo: <sip:alice@h>;tag=t\r\nCall-ID: a84b@h\r\n{cseq}: 7 {method} \r\n\r\n");
             assert_eq!(eight().of_message(text.as_bytes()), expected, "{text}");
+        }
+    }
+}
+
+/// Whoever registers a whole domain, or an address that is none, gets the answer to what was passed on all the same.
+#[test]
+fn rfc3261_10_3_a_register_without_a_user_goes_by_its_call_id_and_so_does_the_response() {
+    let branch = format!("z9hG4bK{}.{}", "0".repeat(26), "0".repeat(13));
+    for to in ["<sip:h>", "sip:h;x=y", "\"alice\" <sips:h:5061>", "<urn:service:sos>", "<sip:"] {
+        for call_id in ["1", "2", "a84b@h"] {
+            let lines = format!("Via: SIP/2.0/UDP h;branch={branch}\r\nCall-ID: {call_id}\r\nCSeq: 1 REGISTER\r\n");
+            let home = Some(eight().of_call(call_id.as_bytes()));
+            let request = format!("REGISTER sip:h SIP/2.0\r\nTo: {to}\r\n{lines}\r\n");
+            assert_eq!(eight().of_message(request.as_bytes()), home, "{request}");
+            let response = format!("SIP/2.0 200 OK\r\nTo: {to};tag=t\r\n{lines}\r\n");
+            assert_eq!(eight().of_message(response.as_bytes()), home, "{response}");
         }
     }
 }
