@@ -62,11 +62,13 @@ pub(crate) struct Leg {
     pub(crate) private: bool,
     /// It may have been put on hold by a side that is gone: it is asked to go on once nothing else is asked of it.
     resumes: bool,
+    /// Who wants what it is asked for has given up: once it has agreed, it is asked to be as the other side is.
+    goes_back: bool,
 }
 
 impl Leg {
     fn new(number: u32, session: SessionId, line: Line) -> Self {
-        Self { number, session, line, private: false, resumes: false }
+        Self { number, session, line, private: false, resumes: false, goes_back: false }
     }
 }
 
@@ -156,7 +158,7 @@ struct Change {
 }
 
 /// How a change was asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
     /// With a re-INVITE.
     Invite,

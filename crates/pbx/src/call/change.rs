@@ -5,7 +5,7 @@ use sdp::{Direction, Session};
 use sip::message::{Body, Lines, Request, Response, StatusCode};
 use sip::{Reply, SessionId, Turn};
 
-use super::{Asked, Call, Change, Stage};
+use super::{Asked, Call, Change, Leg, Stage};
 use crate::body;
 use crate::switch::Switch;
 
@@ -164,13 +164,39 @@ impl Switch {
         change.asked.answer(session, Reply::new(code), turn);
     }
 
-    /// Whoever asked has given up (487 has been sent); the other side's answer still comes.
-    pub(super) fn change_cancelled(&mut self, call: &mut Call, number: u32) {
-        if let Stage::Joined(joined) = &mut call.stage
-            && joined.change.as_ref().is_some_and(|change| change.asker == number)
+    /// Whoever asked has given up: 487 has been sent, or nothing for so long that nothing is said any more (RFC 4320 section 4.2). The other side's answer still
+    /// comes, and is not wanted.
+    pub(super) fn change_given_up(&mut self, call: &mut Call, number: u32, asked: Asked) {
+        let Stage::Joined(joined) = &mut call.stage else { return };
+        let given_up = joined.change.take_if(|change| change.asker == number && change.asked == asked);
+        if given_up.is_some()
+            && let Some(other) = call.across(number)
         {
-            joined.change = None;
+            other.goes_back = true;
         }
+    }
+
+    /// Asks a side that has agreed to what nobody wants any more to be as the other side is; while something else is asked of it, later.
+    pub(super) fn go_back(&mut self, call: &mut Call, number: u32, turn: &mut Turn<'_>) {
+        let wanted = call.across(number).map(|other| other.line.direction().reversed());
+        let Some(leg) = call.leg_mut(number) else { return };
+        leg.goes_back = leg.line.is_asked();
+        if let Some(wanted) = wanted.filter(|wanted| !leg.goes_back && *wanted != leg.line.direction()) {
+            leg.goes_back = !leg.ask_for(wanted, turn);
+        }
+    }
+}
+
+impl Leg {
+    /// Asks for audio in this direction by a re-INVITE; false when that cannot be done now.
+    pub(super) fn ask_for(&mut self, direction: Direction, turn: &mut Turn<'_>) -> bool {
+        self.line.want(direction);
+        let Ok(offer) = self.line.offer() else { return false };
+        let sent = turn.reinvite(self.session, Some(Body::sdp(offer)), Lines::new()).is_ok();
+        if !sent {
+            self.line.take_back();
+        }
+        sent
     }
 }
 

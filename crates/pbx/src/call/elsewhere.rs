@@ -252,7 +252,8 @@ impl Switch {
         let [transfer] = joined.transfers.as_slice() else { return None };
         let leaving = transfer.leaving.as_ref()?;
         let rests = |leg: &Leg| {
-            turn.is_at_rest(leg.session) && !leg.line.is_asked() && !leg.resumes && self.studio.is_there(leg.line.key())
+            let waits = leg.line.is_asked() || leg.resumes || leg.goes_back;
+            turn.is_at_rest(leg.session) && !waits && self.studio.is_there(leg.line.key())
         };
         let can = joined.change.is_none()
             && legs(call).all(rests)

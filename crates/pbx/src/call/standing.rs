@@ -36,7 +36,8 @@ impl Switch {
             SessionEvent::ReinviteFailed { refusal } | SessionEvent::UpdateFailed { refusal } => {
                 self.change_refused(call, number, refusal.code(), turn)
             }
-            SessionEvent::ReinviteCancelled { .. } => self.change_cancelled(call, number),
+            SessionEvent::ReinviteCancelled { .. } => self.change_given_up(call, number, Asked::Invite),
+            SessionEvent::Unanswered { tx } => self.change_given_up(call, number, Asked::Update(tx)),
             SessionEvent::Acked { request } => {
                 if let Fate::Over(outcome, lines) = self.acked(call, number, &request) {
                     // Who has joined leaves alone, and the call that it joined is left as it is (RFC 3911 section 4).
@@ -82,8 +83,10 @@ impl Switch {
             }
             _ => {}
         }
-        if call.leg(number).is_some_and(|leg| leg.resumes) {
-            self.resume(call, number, turn);
+        match call.leg(number) {
+            Some(leg) if leg.resumes => self.resume(call, number, turn),
+            Some(leg) if leg.goes_back => self.go_back(call, number, turn),
+            _ => {}
         }
         Fate::Goes
     }

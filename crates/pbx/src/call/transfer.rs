@@ -13,7 +13,7 @@
 mod course;
 
 use sip::invite::{Named, NamedDialog};
-use sip::message::{Body, HeaderId, Lines, Request, StatusCode, UriBuf};
+use sip::message::{HeaderId, Lines, Request, StatusCode, UriBuf};
 use sip::{Reply, ServerTx, Turn};
 
 use super::dialling::{Letter, NOBODY, Refused, and_others, as_contact};
@@ -453,18 +453,9 @@ impl Switch {
     /// Asks a side that was put on hold by one that is gone to go on; while something else is asked of it, later.
     pub(super) fn resume(&mut self, call: &mut Call, number: u32, turn: &mut Turn<'_>) {
         let Some(leg) = call.leg_mut(number) else { return };
-        leg.resumes = leg.line.is_asked();
-        if leg.resumes || !leg.line.is_held() {
-            return;
+        (leg.resumes, leg.goes_back) = (leg.line.is_asked(), false);
+        if !leg.resumes && leg.line.is_held() {
+            leg.resumes = !leg.ask_for(sdp::Direction::SendRecv, turn);
         }
-        leg.line.want(sdp::Direction::SendRecv);
-        let session = leg.session;
-        let asked = leg.line.offer().is_ok_and(|offer| {
-            turn.reinvite(session, Some(Body::sdp(offer)), Lines::new()).is_ok() || {
-                leg.line.take_back();
-                false
-            }
-        });
-        leg.resumes = !asked;
     }
 }

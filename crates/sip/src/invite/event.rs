@@ -105,12 +105,19 @@ pub enum SessionEvent {
         /// Interval, and who refreshes next.
         lasting: Lasting,
     },
-    /// Any other request in the dialog (INFO, UPDATE, MESSAGE, OPTIONS, REFER, ..): answer with [`crate::Turn::respond`].
+    /// Any other request in the dialog (INFO, UPDATE, MESSAGE, OPTIONS, REFER, ..): answer with [`crate::Turn::respond`], or
+    /// [`SessionEvent::Unanswered`] follows.
     Request {
         /// The transaction.
         tx: ServerTx,
         /// The request.
         request: Arc<Request>,
+    },
+    /// A [`SessionEvent::Request`] had no final response within 64*T1: the peer has stopped waiting and takes it for failed. Nothing is said any more (RFC 4320
+    /// section 4.2), and an answer of ours is [`crate::StackError::Gone`].
+    Unanswered {
+        /// The transaction.
+        tx: ServerTx,
     },
     /// The caller gave up before we answered: CANCEL, or its Expires has passed. 487 has been sent; the session has ended.
     Cancelled {

@@ -457,9 +457,13 @@ pub(crate) fn on_responded(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, code
 
 /// A request of the peer has had no final response in 64*T1: its client has stopped waiting, and nothing is to be said any more (RFC 4320 section 4.2).
 pub(crate) fn on_unanswered(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx) {
-    if take_heard(turn, s, tx).is_some() {
-        heard_over(turn, s);
+    if take_heard(turn, s, tx).is_none() {
+        return;
     }
+    if is_live(turn, s) {
+        super::emit(turn, s, SessionEvent::Unanswered { tx });
+    }
+    heard_over(turn, s);
 }
 
 fn take_heard(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx) -> Option<Heard> {

@@ -252,6 +252,15 @@ impl Loops {
         self.say(*at, text);
     }
 
+    /// What goes with the last request of a telephone, under its branch and number: a CANCEL, or the ACK of a refusal.
+    pub(super) fn goes_with_it(&mut self, dialog: &mut Dialog, method: &str) {
+        self.count -= 1;
+        if method != "ACK" {
+            dialog.cseq -= 1;
+        }
+        self.request(dialog, method, "", "");
+    }
+
     /// A request outside a dialog, with credentials, sent by the user of this name: the commands that come of it wait.
     pub(super) fn ask(
         &mut self,
