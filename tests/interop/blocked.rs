@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use sip::digest::Client;
 
-use super::overload::{Counts, alone, get, serve};
+use super::overload::{Counts, get, serve};
 use crate::acceptance::wire::{Ask, Wire, challenged, code, field, with_credentials};
 use crate::program::offhook::Server;
-use crate::program::{PATIENCE, Program};
+use crate::program::{PATIENCE, Program, alone};
 
 /// How long a question to another loop may take (ARCHITECTURE.md, "Who is where").
 const ASKED: Duration = Duration::from_secs(2);

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::overload::{self, Counts};
 use super::sipp;
 use crate::acceptance::wire::Wire;
-use crate::program::PATIENCE;
 use crate::program::offhook::Server;
+use crate::program::{PATIENCE, alone};
 
 /// Beside what allocator and kernel move by themselves, which is seen in the readings. Over the rounds that are compared 25 octets of each transaction, of which one
 /// that stays keeps a kilobyte and more, or 230 of each dialog, which keeps more than that where nothing but its record stays.
@@ -66,21 +66,21 @@ fn resident_after(server: &Server, http: &str, patience: Duration) -> Option<u64
 /// 98,000 of them. What is compared is a round with later ones: what the first keeps for good is not seen.
 #[test]
 fn transactions_by_the_ten_thousand_leave_nothing_resident() {
-    let _alone = overload::alone();
+    let _alone = alone();
     assert_nothing_stays(|server, round| asks(server, if round == 0 { PEAK } else { RATE }));
 }
 
 /// 10,500 of them.
 #[test]
 fn dialogs_by_the_thousand_leave_nothing_resident() {
-    let _alone = overload::alone();
+    let _alone = alone();
     assert_nothing_stays(|server, _| calls(server));
 }
 
 /// The control: with the timers of RFC 3261 transactions stay for 32 s, and so does their memory.
 #[test]
 fn transactions_that_are_not_over_are_seen_as_such_and_stay_resident() {
-    let _alone = overload::alone();
+    let _alone = alone();
     let (server, http) = overload::serve("");
     let before = overload::resident(server.program.id());
     asks(&server, RATE);

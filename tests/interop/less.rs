@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use ua::{CallError, Endpoint};
 
-use super::overload::{Counts, alone, serve};
+use super::overload::{Counts, serve};
 use super::sipp;
 use crate::acceptance::wire::{Ask, Wire, code, field};
 use crate::program::offhook::Server;
-use crate::program::{PATIENCE, Program, free_port};
+use crate::program::{PATIENCE, Program, alone, free_port};
 
 const CONTROLLED: &str = "sip.overload_control = true\n";
 /// What who hears writes into his Via.

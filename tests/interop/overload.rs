@@ -5,12 +5,11 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::acceptance::wire::{Ask, Wire, code, field};
 use crate::program::offhook::{Server, USERS};
-use crate::program::{PATIENCE, free_port, offhook};
+use crate::program::{PATIENCE, alone, free_port, offhook};
 
 /// What transactions may keep, and the eighth more for what ends calls (`sip::Config::max_kept_octets`).
 const KEPT: u64 = 128 << 20;
@@ -25,13 +24,6 @@ const SOON: Duration = Duration::from_millis(100);
 
 /// The lines of /metrics that tell of each loop whether it answers.
 const UP: &str = "offhook_sip_loop_up{";
-
-/// Who floods a server does so alone: two processors are not many.
-static FLOODS: Mutex<()> = Mutex::new(());
-
-pub(super) fn alone() -> MutexGuard<'static, ()> {
-    FLOODS.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A server with metrics, and where these are.
 pub(super) fn serve(settings: &str) -> (Server, String) {

@@ -4,8 +4,8 @@
 //! has been sent, and by the system when it comes, so neither a late sender nor a late reader counts; it is due in the middle of the relay's beat of 5 ms.
 //! Threads of the reference run before others where the system allows that. A copy of each packet goes to a thread on each
 //! core that runs before others as the server's media threads do: where a packet and that thread were late together, the machine had no time for
-//! anybody, and the packet is not judged. More than one in ten of such prove nothing, and the test fails. An attack lasts some seconds, or as many as
-//! OFFHOOK_SIEGE_SECS says.
+//! anybody, and the packet is not judged. More than one in ten of such prove nothing, and the test fails. Where processors went to others than server and
+//! attackers, times are not judged at all; everything else is. An attack lasts some seconds, or as many as OFFHOOK_SIEGE_SECS says.
 
 mod attacks;
 mod call;
@@ -17,8 +17,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::program::free_port;
 use crate::program::offhook::{self, USERS};
+use crate::program::{alone, free_port};
 
 /// What a server may take at most, whatever is done to it (docs/security.md).
 const MEMORY: u64 = 256 << 20;
@@ -26,15 +26,14 @@ const MEMORY: u64 = 256 << 20;
 const KEPT: f64 = 99.0;
 /// Of the processors' time, what a host may keep to itself for times to be judged.
 const STOLEN: f64 = 0.02;
+/// The same of other programs of this machine.
+const OTHERS: f64 = 0.1;
 /// The longest that an answer may take.
 const ANSWER: Duration = Duration::from_millis(200);
 /// How long the call is looked at before.
 const CALM: Duration = Duration::from_millis(800);
 /// An attack lasts so long: a hundred packets and some.
 const ATTACK: Duration = Duration::from_millis(2_400);
-
-/// One at a time: they would be each other's attackers.
-static ALONE: Mutex<()> = Mutex::new(());
 
 /// A server, and how its doors are reached.
 pub(super) struct Ground {
@@ -127,15 +126,17 @@ pub(super) struct Outcome {
     peak: u64,
     /// How much of the processors' time the machine's host kept to itself meanwhile.
     stolen: f64,
+    /// The same of what neither the server nor we had of it.
+    others: f64,
 }
 
 impl Outcome {
-    /// What was not kept of what can be judged: where the host of the machine takes its processors away, nobody's times mean anything.
+    /// What was not kept of what can be judged: where others have the machine's processors, its host or other programs, nobody's times mean anything.
     pub(super) fn harm(&self) -> Vec<String> {
         let of_time = |fault: &String| {
             ["kept their time", "took", "no judging", "answers only"].iter().any(|word| fault.contains(word))
         };
-        let lent = self.stolen > STOLEN;
+        let lent = self.stolen > STOLEN || self.others > OTHERS;
         self.faults().into_iter().filter(|fault| !(lent && of_time(fault))).collect()
     }
 
@@ -182,7 +183,7 @@ pub(super) fn besieged_beside(
     threads: usize,
     attack: impl Fn(&Ground, &Course, usize) + Sync,
 ) -> Outcome {
-    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = alone();
     net::raise_file_limit();
     let [tls, ws] = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
     let config = offhook::configuration(&format!(
@@ -195,7 +196,7 @@ pub(super) fn besieged_beside(
     let (course, honest) = (Course::default(), AtomicBool::new(false));
     std::thread::sleep(CALM);
     call.mark();
-    let before = processors();
+    let before = Used::now(server.program.id());
     let (asked, seconds) = std::thread::scope(|scope| {
         let asking = scope.spawn(|| honest::ask(&ground.sip, asking, &honest));
         let begun = Instant::now();
@@ -211,9 +212,10 @@ pub(super) fn besieged_beside(
         (asked, seconds)
     });
     let packets = call.end();
-    let [stolen, all] = std::array::from_fn(|one| (processors()[one] - before[one]) as f64);
+    let [stolen, others] = Used::now(server.program.id()).since(&before);
     let outcome = Outcome {
-        stolen: stolen / all.max(1.0),
+        stolen,
+        others,
         rate: course.done.into_inner() as f64 / seconds,
         told: course.told.into_inner().unwrap(),
         kept: packets.kept,
@@ -230,13 +232,41 @@ pub(super) fn besieged_beside(
     outcome
 }
 
-/// What the host of the machine has taken of its processors so far, and all their time, in ticks (`/proc/stat`).
-fn processors() -> [u64; 2] {
-    let stat = std::fs::read_to_string("/proc/stat").unwrap();
-    let ticks: Vec<u64> =
-        stat.lines().next().unwrap().split_whitespace().skip(1).map(|tick| tick.parse().unwrap()).collect();
-    // user nice system idle iowait irq softirq steal; guests are within user.
-    [ticks[7], ticks[..8].iter().sum()]
+/// Who has had the processors so far, in ticks of the system (proc_stat(5), proc_pid_stat(5)).
+struct Used {
+    /// The host of the machine.
+    stolen: u64,
+    /// Programs.
+    programs: u64,
+    /// Of that the server and this process.
+    ours: u64,
+    /// Everybody and nobody.
+    all: u64,
+}
+
+impl Used {
+    fn now(server: u32) -> Self {
+        let stat = std::fs::read_to_string("/proc/stat").unwrap();
+        let ticks: Vec<u64> =
+            stat.lines().next().unwrap().split_whitespace().skip(1).map(|tick| tick.parse().unwrap()).collect();
+        // user nice system idle iowait irq softirq steal; guests are within user.
+        let ours = [server, std::process::id()].map(ticks_of).iter().sum();
+        Self { stolen: ticks[7], programs: ticks[..3].iter().sum(), ours, all: ticks[..8].iter().sum() }
+    }
+
+    /// The shares of the host, and of programs that are not ours, of all since then.
+    fn since(&self, before: &Self) -> [f64; 2] {
+        let others = (self.programs - before.programs).saturating_sub(self.ours - before.ours);
+        [self.stolen - before.stolen, others].map(|ticks| ticks as f64 / (self.all - before.all).max(1) as f64)
+    }
+}
+
+/// What a process has had of the processors so far, in ticks.
+fn ticks_of(process: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // The name may be anything; its parenthesis is the last. Behind it utime and stime are the 12th and 13th.
+    let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+    fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }
 
 /// The most memory that a process has had resident, in octets.
