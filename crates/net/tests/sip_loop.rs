@@ -73,6 +73,15 @@ impl App for Robot {
 }
 
 fn start(streams: impl FnOnce(&mut LoopConfig)) -> (Running<Order>, mpsc::Receiver<String>) {
+    let (seen, reports) = mpsc::channel();
+    (start_as(move || Robot { seen }, streams), reports)
+}
+
+/// The same with another application, which is made on the loop's thread.
+fn start_as<A: App<Command = Order> + 'static>(
+    make: impl FnOnce() -> A + Send + 'static,
+    streams: impl FnOnce(&mut LoopConfig),
+) -> Running<Order> {
     let any = "127.0.0.1:0".parse().unwrap();
     let binds = [Transport::Udp, Transport::Tcp].map(|transport| Bind { transport, address: any }).to_vec();
     let mut stack = sip::Config::default();
@@ -80,8 +89,7 @@ fn start(streams: impl FnOnce(&mut LoopConfig)) -> (Running<Order>, mpsc::Receiv
     let mut config = LoopConfig::new(binds, stack);
     config.resolver = Some(Box::new(|| Box::new(LiteralsOnly)));
     streams(&mut config);
-    let (seen, reports) = mpsc::channel();
-    (SipLoop::spawn(config, move |_, _| Robot { seen }).unwrap(), reports)
+    SipLoop::spawn(config, move |_, _| make()).unwrap()
 }
 
 fn options(transport: &str, local: SocketAddr, branch: &str) -> String {
