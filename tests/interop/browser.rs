@@ -15,12 +15,17 @@ fn serve(page: u16) -> (Server, String) {
 }
 
 /// A page of this port with JsSIP as this user.
-fn page(server: &Server, url: &str, (user, password): (&str, &str), port: u16) -> Program {
+fn page(server: &Server, url: &str, who: (&str, &str), port: u16) -> Program {
+    page_that_trusts("", server, url, who, port)
+}
+
+/// The same in a browser that takes certificates with a public key of this hash.
+fn page_that_trusts(hash: &str, server: &Server, url: &str, (user, password): (&str, &str), port: u16) -> Program {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/jssip");
     let address = format!("sip:{user}@{}", server.address);
     let mut command = Command::new("node");
     command.current_dir(folder).args(["browser.mjs", url, &address, password, &port.to_string()]);
-    command.env("TMPDIR", server.state.path());
+    command.env("TMPDIR", server.state.path()).env("TRUSTED", hash);
     let mut page = Program::start_waiting(&mut command);
     page.wait_for("Chrome");
     page
@@ -62,4 +67,34 @@ fn page_in_chromium_with_another_password_or_of_another_origin_is_not_let_in() {
     let mut stranger = page(&server, &url, ("1001", "secret1"), other);
     stranger.wait_for("Unexpected response code: 403");
     assert!(!stranger.output().contains("connected, speaking"), "{}", stranger.output());
+}
+
+/// SHA-256 of the public key of a certificate, in base 64, as OpenSSL reckons it.
+fn hash_of_key(certificate: &Path) -> String {
+    let key = "openssl x509 -noout -pubkey -in \"$0\" | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | openssl base64";
+    let reckoned = Command::new("sh").args(["-c", key]).arg(certificate).output().unwrap();
+    let hash = String::from_utf8(reckoned.stdout).unwrap().trim().to_owned();
+    assert_eq!(hash.len(), 44, "{hash}");
+    hash
+}
+
+#[test]
+fn rfc7118_9_1_page_in_chromium_speaks_over_tls_to_the_server_that_it_trusts_and_to_no_other() {
+    let port = free_port();
+    let address = format!("127.0.0.1:{}", free_port());
+    let server = offhook::serve(&[&USERS[..], &["--wss", &address]].concat());
+    let url = format!("wss://{address}");
+    let hash = hash_of_key(&server.state.path().join("state/tls/certificate.pem"));
+    let mut alice = page_that_trusts(&hash, &server, &url, ("1001", "secret1"), port);
+    alice.wait_for("registered as");
+    let (one, two) = (format!("sip:1001@{}", server.address), format!("sip:1002@{}", server.address));
+    let by = ["message", &one, "sealed", "--account", &two, "--password", "secret2"];
+    let (code, output) = offhook::start(&by).finish();
+    assert_eq!(code, 0, "{output}");
+    alice.wait_for("via SIP/2.0/WSS");
+    alice.wait_for("message from 1002: sealed");
+    // The control: to a browser that knows nothing of it, it is nobody.
+    let mut careful = page(&server, &url, ("1002", "secret2"), free_port());
+    careful.wait_for("disconnected by an error");
+    assert!(!careful.output().contains("registered as"), "{}", careful.output());
 }
