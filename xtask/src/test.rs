@@ -83,7 +83,7 @@ fn run_all(workspace: &Workspace, filter: Option<&str>, skipped: &[&str]) -> Res
     match filter {
         Some(_) => with_totals(&mut [one(&[])]),
         // As .config/nextest.toml says it.
-        None => with_totals(&mut [one(&["--skip", ALONE]), one(&[ALONE, "--test-threads", "1"])]),
+        None => with_totals(&mut [one(&["--skip", ALONE]), one(&[ALONE, "--test-threads", "1", "--show-output"])]),
     }
 }
 
