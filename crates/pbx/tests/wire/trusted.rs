@@ -1,7 +1,7 @@
 //! Who a caller is asserted to be, and what of it is kept from others (RFC 3323, RFC 3325): as a PBX and as a proxy.
 
 use pbx::{Config, Role, Running, Trust};
-use sip::message::{HeaderId, Method, Request, Response};
+use sip::message::{HeaderId, Headers, Method, Request, Response};
 
 use crate::phone::Phone;
 use crate::setup::{config, nothing_left, phone, start};
@@ -97,6 +97,60 @@ fn rfc3325_5_what_a_stranger_to_the_trust_domain_asserts_is_taken_off() {
         assert_eq!((asserted.len(), from.as_str()), (0, "<sip:1001@127.0.0.1>"), "{role:?}");
         let (asserted, _, _) = told(trusting(role, &["1003"]), ("1001", "1001"), "1003", BOSS);
         assert_eq!(asserted, ["<sip:1001@127.0.0.1>"], "{role:?}");
+    }
+}
+
+/// However a header field may be written, and as it may not: who cannot be read is not passed on at all.
+#[test]
+fn cve_header_smuggling_nothing_asserted_by_a_stranger_arrives_however_it_is_written() {
+    let forms = [
+        "N : <sip:boss@b>",
+        "N\t: <sip:boss@b>",
+        "N \t:<sip:boss@b>",
+        "N:\r\n <sip:boss@b>",
+        "N\t:\r\n\t<sip:boss@b>",
+        "N: <sip:1001@127.0.0.1>, <sip:boss@b>",
+        "N: <sip:1001@127.0.0.1>\r\n ,\r\n \"x, y\" <sip:boss@b>",
+        "N: \"boss",
+    ];
+    let names = ["P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "P-Asserted-Service"];
+    let written = names.iter().flat_map(|name| [(*name).to_owned(), name.to_lowercase(), name.to_uppercase()]);
+    let lines: Vec<String> = written.flat_map(|name| forms.map(|form| form.replace('N', &name) + "\r\n")).collect();
+    let lines = lines.concat();
+    let text = |headers: &Headers| {
+        let text = String::from_utf8_lossy(headers.bytes()).to_lowercase();
+        text.replace("\r\n ", " ").replace("\r\n\t", " ")
+    };
+    let roles = [Role::Pbx, Role::Proxy, Role::Stateless];
+    for role in roles {
+        let (invite, response) = call(trusting(role, &["1003"]), ("1001", "1001"), "1002", &lines, &lines);
+        let invite = invite.unwrap_or_else(|| panic!("no INVITE came: {response:?}"));
+        assert!(!text(invite.headers()).contains("boss"), "{role:?}: {}", text(invite.headers()));
+        // Nor does what a callee says of himself come back, but for what means nothing there.
+        assert_eq!(response.code().get(), 180, "{role:?}");
+        let back = text(response.headers());
+        let boss = back.lines().find(|line| line.contains("boss") && !line.starts_with("p-preferred-identity"));
+        assert_eq!(boss, None, "{role:?}");
+    }
+    // The control: between those whom we trust it goes both ways.
+    let config = trusting(Role::Proxy, &["1003", "1002"]);
+    let (invite, response) = call(config, ("1003", "1003"), "1002", &lines, &lines);
+    for headers in [invite.unwrap().headers(), response.headers()] {
+        assert!(text(headers).contains("p-asserted-identity : <sip:boss@b>"), "{}", text(headers));
+    }
+    // What may stand in no name makes none: the whole request is refused.
+    for role in roles {
+        let (running, address) = start(trusting(role, &["1003"]));
+        let mut caller = phone(address, "1001");
+        let uri = format!("sip:1002@127.0.0.1:{}", address.port());
+        for odd in ["\0", "\u{1}", "\u{b}", "\u{7f}", "\u{a0}", "\r", "\n"] {
+            for name in [format!("P-Asserted-Identity{odd}"), format!("{odd}P-Asserted-Identity")] {
+                caller.extra = format!("{name}: <sip:boss@b>\r\n");
+                let answer = caller.ask_plain("MESSAGE", &uri, &uri, None, &[]).1;
+                assert_eq!(answer.code().get(), 400, "{role:?} {name:?}");
+            }
+        }
+        nothing_left(&running);
     }
 }
 

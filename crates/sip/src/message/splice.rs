@@ -203,6 +203,53 @@ mod tests {
         }
     }
 
+    /// Every way of writing a header field that is read as that field (RFC 3261 sections 7.3.1 and 25.1) is one that is taken off.
+    #[test]
+    fn cve_header_smuggling_what_is_asserted_is_taken_off_however_it_is_written() {
+        let forms = [
+            "N: <sip:boss@b>",
+            "N:<sip:boss@b>",
+            "N : <sip:boss@b>",
+            "N\t: <sip:boss@b>",
+            "N \t \t:\t<sip:boss@b>",
+            "N:\n <sip:boss@b>",
+            "N :\n\t<sip:boss@b>",
+            "N: <sip:a@a>\n ,\n\t<sip:boss@b>",
+            "N: <sip:a@a>, \"x, y\" <sip:boss@b>",
+            "N: <sip:a@a>\nX: y\nN: <sip:boss@b>",
+            "N: \"boss",
+            "N: ,,boss",
+        ];
+        let names = [
+            "P-Asserted-Identity",
+            "P-Asserted-Service",
+            "Remote-Party-ID",
+            "P-Preferred-Identity",
+            "P-Preferred-Service",
+        ];
+        let written = names.iter().flat_map(|name| [(*name).to_owned(), name.to_lowercase(), name.to_uppercase()]);
+        for line in written.flat_map(|name| forms.map(|form| form.replace('N', &name))) {
+            let rest = format!("{line}\nFrom: <sip:a@a>;tag=1\nTo: <sip:b@b>\nCall-ID: 1\nCSeq: 1 INVITE\n\n");
+            let via = "Via: SIP/2.0/UDP p;branch=z9hG4bK2\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\n";
+            let asked = parsed(&format!("INVITE sip:b@b SIP/2.0\n{via}{rest}"));
+            let Message::Response(answered) = parsed(&format!("SIP/2.0 180 Ringing\n{via}{rest}")) else {
+                panic!("a response")
+            };
+            for (identity, passes) in [(Identity::Withheld, false), (Identity::Passed, true)] {
+                let mut there = Writer::request(&Method::Invite, "sip:c@c");
+                request(&mut there, asked.headers(), None, &identity, None, |_| false);
+                let back = response(Vec::new(), &answered, &Lines::default(), &identity, None, None)
+                    .expect("for somebody else");
+                // What somebody prefers is for the first proxy alone, and means nothing in a response.
+                let preferred = line.to_lowercase().starts_with("p-pref");
+                for (writer, passes) in [(there, passes && !preferred), (back, passes || preferred)] {
+                    let text = String::from_utf8_lossy(writer.as_bytes()).into_owned();
+                    assert_eq!(text.contains("boss"), passes, "{identity:?} {line:?}: {text}");
+                }
+            }
+        }
+    }
+
     /// Whose it is does not matter: `is_shown` says what becomes of it, and of what is asserted beside it nothing is lost.
     #[test]
     fn rfc3325_7_a_remote_party_that_hides_anything_is_not_shown() {
