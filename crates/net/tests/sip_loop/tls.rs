@@ -607,6 +607,19 @@ fn rfc5922_7_2_a_wildcard_is_for_nobody() {
 }
 
 #[test]
+fn cve_tls_a_server_whose_name_has_a_nul_in_it_or_no_end_is_not_spoken_to() {
+    let long = format!("sip:sip.example.com.{}", "x".repeat(60_000));
+    for name in ["sip.example.com\0.evil.example", "sip:sip.example.com\0.evil.example", &long] {
+        let paper = paper(&[name], |_| {});
+        let (address, asked) = peer(&paper, None);
+        let told = outcome(paper.trusted(), &format!("sips:sip.example.com:{}", address.port()));
+        assert!(told.starts_with("Transport(Tls(") && told.contains("another name"), "{told}");
+        assert!(told.len() < 1_000, "{told}");
+        assert!(asked.try_recv().is_err(), "something was said");
+    }
+}
+
+#[test]
 fn rfc5280_6_1_a_server_nobody_vouches_for_is_not_spoken_to() {
     let (theirs, others) = (paper(&["sip.example.com"], |_| {}), paper(&["sip.example.com"], |_| {}));
     let old = paper(&["sip.example.com"], |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));

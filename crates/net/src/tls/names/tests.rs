@@ -1,5 +1,7 @@
 //! RFC 5922, sentence by sentence, with certificates of each kind.
 
+use std::time::{Duration, Instant};
+
 use rcgen::{CertificateParams, DnType, KeyPair, SanType};
 
 use super::*;
@@ -102,5 +104,50 @@ fn what_is_no_certificate_is_for_nobody() {
     let name = ServerName::try_from("example.com").unwrap();
     for octets in [&b""[..], b"\x30", b"\x30\x80\x00\x00", &[0xff; 100]] {
         assert!(verify(&CertificateDer::from(octets), &name).is_err());
+    }
+}
+
+#[test]
+fn cve_tls_a_name_with_a_nul_in_it_is_for_nobody() {
+    for name in [
+        "DNS:example.com\0.evil.example",
+        "DNS:example.com\0",
+        "DNS:evil.example\0example.com",
+        "URI:sip:example.com\0.evil.example",
+        "URI:sip:example.com\0",
+        "URI:sip:\0example.com",
+        "URI:sip:example.com%00.evil.example",
+    ] {
+        let shown = certificate(&[name], "example.com");
+        for host in ["example.com", "evil.example"] {
+            let wanted = ServerName::try_from(host).unwrap();
+            assert!(verify(&shown, &wanted).is_err(), "{name:?} {host}");
+            assert!(verify_web(&shown, &wanted).is_err(), "{name:?} {host}");
+            assert!(!super::is_for(&shown, host), "{name:?} {host}");
+        }
+        // It is not that the certificate cannot be read: what stands beside such a name counts.
+        let beside = certificate(&[name, "IP:192.0.2.1"], "example.com");
+        assert_eq!(verify(&beside, &ServerName::try_from("192.0.2.1").unwrap()), Ok(()), "{name:?}");
+    }
+}
+
+#[test]
+fn cve_tls_names_of_any_length_and_number_are_looked_through_in_time_and_are_for_nobody_else() {
+    let wanted = |host: &str| ServerName::try_from(host.to_owned()).unwrap();
+    let many: Vec<String> = (0..10_000).map(|_| "DNS:a.b".to_owned()).chain(["DNS:example.com".to_owned()]).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let many = certificate(&many, "common.example.com");
+    // A certificate is no longer than 65,535 octets; what is longer cannot be read.
+    let [long, longest] = [60_000, 66_000].map(|octets| format!("example.com.{}", "x".repeat(octets)));
+    let began = Instant::now();
+    assert_eq!(verify(&many, &wanted("example.com")), Ok(()));
+    assert_eq!(verify(&many, &wanted("other.example")).unwrap_err().len(), 10_001);
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    for name in [format!("DNS:{long}"), format!("URI:sip:{long}"), format!("DNS:{longest}")] {
+        let shown = certificate(&[&name], "example.com");
+        let began = Instant::now();
+        assert!(verify(&shown, &wanted("example.com")).is_err(), "{} octets", name.len());
+        assert!(verify_web(&shown, &wanted("example.com")).is_err(), "{} octets", name.len());
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     }
 }
