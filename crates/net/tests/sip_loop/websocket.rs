@@ -211,7 +211,9 @@ fn rfc6455_5_1_and_7_4_1_what_is_not_allowed_ends_the_connection_with_its_status
         [frame, asked.into_bytes()].concat()
     };
     let half = vec![b'x'; 1_001];
-    let table: [(&str, Vec<u8>, u16); 9] = [
+    // As a client writes it, with more to come than anybody has.
+    let endless = |length: u64| [&[FIN | BINARY, 0x80 | 127][..], &length.to_be_bytes(), &[1, 2, 3, 4], b"x"].concat();
+    let table: [(&str, Vec<u8>, u16); 12] = [
         ("no mask", unmasked, 1002),
         ("reserved bit", frame(FIN | 0x40 | TEXT, b"x"), 1002),
         ("unknown opcode", frame(FIN | 0x3, b"x"), 1002),
@@ -221,12 +223,20 @@ fn rfc6455_5_1_and_7_4_1_what_is_not_allowed_ends_the_connection_with_its_status
         ("text that is none", frame(FIN | TEXT, b"\xFF\xFF"), 1007),
         ("frame too long", frame(FIN | BINARY, &vec![b'x'; 2_001]), 1009),
         ("fragments too long", [frame(BINARY, &half), frame(FIN, &half)].concat(), 1009),
+        ("2^62 octets", endless(1 << 62), 1009),
+        ("2^63 octets", endless(1 << 63), 1009),
+        ("2^64 - 1 octets", endless(u64::MAX), 1009),
     ];
     for (what, frames, status) in table {
         let mut stream = web(&running);
         stream.write_all(&frames).unwrap();
         assert_eq!(closed_with(&mut stream), status, "{what}");
     }
+    // A frame of nothing is nothing, whatever its kind, and what follows is read.
+    let nothing = [frame(FIN | TEXT, b""), frame(FIN | BINARY, b""), frame(TEXT, b""), frame(FIN, b"")].concat();
+    let behind = frame(FIN | TEXT, request("behind").as_bytes());
+    assert!(ask(&mut web(&running), &[nothing, behind]).contains("z9hG4bKbehind"));
+    assert!(reports.try_iter().any(|said| said == "OPTIONS"));
     // At the limit it is taken.
     let mut asked = request("full").into_bytes();
     asked.truncate(asked.len() - 2);
