@@ -1,12 +1,14 @@
 //! What brought other systems down, sent to `serve` in each of its roles and by every transport by somebody without a password: the answer that is
 //! due, and alive after it.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::peer::{code_of, is_alive};
+use super::peer::{SECRET, answers, code_of, is_alive, with_credentials};
 use super::way::{Server, Transport, Way};
-use crate::program::free_port;
 use crate::program::offhook::{self, USERS};
+use crate::program::{PATIENCE, free_port};
 
 const ROLES: [&str; 5] = ["pbx", "proxy", "stateless", "registrar", "redirect"];
 
@@ -105,20 +107,118 @@ fn is_refused(code: Option<u16>) -> bool {
     matches!(code, Some(400 | 401 | 405 | 407))
 }
 
+/// What is no address of SIP, and what ends with an escape.
+const NO_ADDRESSES: [&str; 6] = ["</>", "<//>", "<:>", "\"alice\\", "\"alice\\\" <sip:a@b>", "\"\\"];
+/// Header fields in which an address stands.
+const ADDRESSES: [&str; 19] = [
+    "From",
+    "To",
+    "Contact",
+    "Route",
+    "Record-Route",
+    "Path",
+    "Service-Route",
+    "Reply-To",
+    "Refer-To",
+    "Referred-By",
+    "Diversion",
+    "History-Info",
+    "P-Asserted-Identity",
+    "P-Preferred-Identity",
+    "P-Associated-URI",
+    "P-Called-Party-ID",
+    "Remote-Party-ID",
+    "Alert-Info",
+    "Call-Info",
+];
+
+/// Lines with such a header field, and no address in it.
+fn without_an_address() -> impl Iterator<Item = String> {
+    let line = |name: &str, value: &str| format!("{name}: {value}{}", if name == "From" { ";tag=f" } else { "" });
+    ADDRESSES.iter().flat_map(move |name| NO_ADDRESSES.iter().map(move |value| line(name, value)))
+}
+
 #[test]
 fn cve_generic_uri_is_no_sip_uri_and_an_escape_at_the_end_no_name() {
-    let values = ["</>", "<//>", "<:>", "\"alice\\", "\"alice\\\" <sip:a@b>", "\"\\"];
-    let names = ["From", "To", "Contact", "Route", "Diversion", "Referred-By", "P-Asserted-Identity", "Reply-To"];
     let messages = |own: &str| {
         let uri = format!("sip:1002@{own}");
-        let line = |name: &str, value: &str| format!("{name}: {value}{}", if name == "From" { ";tag=f" } else { "" });
-        let lines = names.iter().flat_map(|name| values.iter().map(move |value| line(name, value)));
-        lines.map(|line| (line.clone(), request("INVITE", &uri, &[&line]))).collect()
+        without_an_address().map(|line| (line.clone(), request("INVITE", &uri, &[&line]))).collect()
     };
     everywhere(messages, |_, what, code| match what.split(':').next() {
         Some("From" | "To") => code == Some(400),
         _ => is_refused(code),
     });
+}
+
+/// Asks in this way, as who has the password where one is asked for.
+fn signed_in(way: &mut Server, message: &[u8]) -> Option<u16> {
+    let answer = way.ask(message)?;
+    match code_of(&answer) {
+        Some(401 | 407) => code_of(&with_credentials(message, &answer).map_or(Some(answer), |again| way.ask(&again))?),
+        code => code,
+    }
+}
+
+/// What is wrong with the answers to requests of these methods with such lines. A request without them is answered by `method`'s code in `fine`: so is one with them
+/// where nobody reads that field, or it is refused; in a field that is read here it is.
+fn misread(way: &mut Server, own: &str, fine: &[(&str, u16)], is_read: impl Fn(&str, &str) -> bool) -> Vec<String> {
+    let uri = |method: &str| if method == "REGISTER" { format!("sip:{own}") } else { format!("sip:1002@{own}") };
+    let mut faults = Vec::new();
+    for (method, code) in fine {
+        let usual = match *method {
+            "REGISTER" => vec![format!("To: <sip:1001@{own}>"), "Supported: path".to_owned()],
+            "REFER" => vec!["Refer-To: <sip:600@a.invalid>".to_owned()],
+            _ => Vec::new(),
+        };
+        let mut ask = |line: &str| {
+            let name = line.split(':').next().unwrap();
+            let kept = usual.iter().filter(|usual| !usual.starts_with(&format!("{name}:"))).map(String::as_str);
+            let lines: Vec<&str> = kept.chain((!line.is_empty()).then_some(line)).collect();
+            signed_in(way, &request(method, &uri(method), &lines))
+        };
+        let plain = ask("");
+        assert_eq!(plain, Some(*code), "{method} that lacks nothing");
+        for line in without_an_address() {
+            let got = ask(&line);
+            let must = matches!(line.split(':').next(), Some("From" | "To")) || is_read(method, &line);
+            if got != Some(400) && (must || got != plain) {
+                faults.push(format!("{method} with {line}: {got:?}, without it {plain:?}"));
+            }
+        }
+    }
+    faults
+}
+
+#[test]
+fn cve_generic_uri_is_none_to_who_has_a_password_either_in_any_role() {
+    for role in ROLES {
+        let users = ["1001", "1002"].map(|name| format!("{name}:{SECRET}"));
+        let mut server = offhook::serve(&["--user", &users[0], "--user", &users[1], "--role", role]);
+        let own = server.address.clone();
+        let fine: &[(&str, u16)] = match role {
+            "registrar" => &[("INVITE", 405), ("REGISTER", 200)],
+            "pbx" => &[("INVITE", 480), ("REFER", 603), ("REGISTER", 200)],
+            _ => &[("INVITE", 480), ("REFER", 480), ("REGISTER", 200)],
+        };
+        let is_read = |method: &str, line: &str| match method {
+            "REGISTER" => line.starts_with("Contact:") || line.starts_with("Path:"),
+            _ => role == "pbx" && line.starts_with("Contact:"),
+        };
+        let faults = misread(&mut Server(Transport::Udp, own.clone()), &own, fine, is_read);
+        assert!(faults.is_empty(), "{role}:\n{}", faults.join("\n"));
+        assert!(is_alive(0, &own) && server.program.is_alive(), "dead:\n{}", server.program.output());
+    }
+}
+
+#[test]
+fn cve_generic_uri_is_none_to_a_phone_either() {
+    let (mut robot, address) = offhook::answer(&[]);
+    // It follows nobody who asks outside of a call, wherever to.
+    let is_read = |method: &str, line: &str| method == "INVITE" && line.starts_with("Contact:");
+    let fine = [("INVITE", 200), ("REFER", 603)];
+    let faults = misread(&mut Server(Transport::Udp, address.clone()), &address, &fine, is_read);
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(is_alive(0, &address) && robot.is_alive(), "dead:\n{}", robot.output());
 }
 
 #[test]
@@ -190,4 +290,34 @@ fn cve_digest_a_giant_nonce_and_doubled_or_unknown_parameters_let_nobody_in() {
         lines.map(|line| (line.chars().take(60).collect(), request("INVITE", &uri, &[&line]))).collect()
     };
     everywhere(messages, |_, _, code| is_refused(code) || matches!(code, Some(403 | 413 | 513)));
+}
+
+/// More than a datagram can hold, so that nothing but the limits of a stream ends it.
+#[test]
+fn cve_digest_a_nonce_of_a_megabyte_ends_its_connection() {
+    let nonce = "n".repeat(1 << 20);
+    let fields = format!("username=\"1001\", realm=\"r\", nonce=\"{nonce}\", uri=\"sip:a\", response=\"0\"");
+    let mut server = offhook::serve(&USERS);
+    let own = server.address.clone();
+    for (number, name) in ["Authorization", "Proxy-Authorization"].iter().enumerate() {
+        let message = request("INVITE", &format!("sip:1002@{own}"), &[&format!("{name}: Digest {fields}")]);
+        let mut stream = TcpStream::connect(&own).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        // Who has refused it does not wait for all of it.
+        let _ = stream.write_all(&message);
+        let (mut said, mut octets) = (Vec::new(), [0; 4_096]);
+        let end = loop {
+            match stream.read(&mut octets) {
+                Ok(0) => break None,
+                Ok(length) => said.extend_from_slice(&octets[..length]),
+                Err(error) => break Some(error.kind()),
+            }
+        };
+        let is_ended = end.is_none_or(|kind| kind == std::io::ErrorKind::ConnectionReset);
+        assert!(is_ended, "{name}: {end:?} after {}", String::from_utf8_lossy(&said));
+        let codes: Vec<Option<u16>> = answers(&said).map(code_of).collect();
+        assert!(codes.iter().all(|code| matches!(code, Some(400 | 413 | 513))), "{name}: {codes:?}");
+        assert!(is_alive(number, &own) && server.program.is_alive(), "dead:\n{}", server.program.output());
+    }
 }
