@@ -2,6 +2,6 @@
 
 mod challenger;
 mod hostile;
-mod peer;
+pub(crate) mod peer;
 mod torture;
 pub(crate) mod way;

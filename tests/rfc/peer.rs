@@ -66,7 +66,7 @@ pub(super) fn homeward(bytes: &[u8], local: SocketAddr, transport: &str) -> Vec<
 
 /// The message again with what its sender would prove to be himself with, for the challenge in `answer`: one more header line, and the next
 /// CSeq (RFC 3261 section 22.2). `None` where nobody is asked for a password, or no name stands in From.
-pub(super) fn with_credentials(bytes: &[u8], answer: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn with_credentials(bytes: &[u8], answer: &[u8]) -> Option<Vec<u8>> {
     let read = |bytes: &[u8]| Message::parse(bytes.to_vec().into(), &Limits::default()).ok();
     let (Message::Request(request), Message::Response(challenge)) = (read(bytes)?, read(answer)?) else { return None };
     let user = sender(&request);

@@ -4,6 +4,7 @@
 //! Sample addresses in the messages are no reason to send anything out of this machine: the answer is looked for at the socket the message
 //! came from.
 
+mod answered;
 mod judge;
 
 use std::collections::BTreeSet;
@@ -373,8 +374,18 @@ fn rfc4475_and_rfc5118_over_websocket_to_a_redirect_server_that_knows_the_sender
 }
 
 #[test]
+fn rfc4475_and_rfc5118_over_udp_to_a_registrar_and_nothing_else() {
+    server("registrar-only", Asked::Stranger, Transport::Udp);
+}
+
+#[test]
 fn rfc4475_and_rfc5118_over_udp_to_a_registrar_and_nothing_else_that_knows_the_senders() {
     server("registrar-only", Asked::User, Transport::Udp);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_tcp_to_a_registrar_and_nothing_else() {
+    server("registrar-only", Asked::Stranger, Transport::Tcp);
 }
 
 #[test]
@@ -383,8 +394,18 @@ fn rfc4475_and_rfc5118_over_tcp_to_a_registrar_and_nothing_else_that_knows_the_s
 }
 
 #[test]
+fn rfc4475_and_rfc5118_over_tls_to_a_registrar_and_nothing_else() {
+    server("registrar-only", Asked::Stranger, Transport::Tls);
+}
+
+#[test]
 fn rfc4475_and_rfc5118_over_tls_to_a_registrar_and_nothing_else_that_knows_the_senders() {
     server("registrar-only", Asked::User, Transport::Tls);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_websocket_to_a_registrar_and_nothing_else() {
+    server("registrar-only", Asked::Stranger, Transport::Ws);
 }
 
 #[test]
@@ -403,13 +424,28 @@ fn rfc4475_and_rfc5118_over_udp_to_an_edge_whose_home_knows_the_senders() {
 }
 
 #[test]
+fn rfc4475_and_rfc5118_over_tcp_to_an_edge() {
+    edge(Asked::Stranger, Transport::Tcp);
+}
+
+#[test]
 fn rfc4475_and_rfc5118_over_tcp_to_an_edge_whose_home_knows_the_senders() {
     edge(Asked::User, Transport::Tcp);
 }
 
 #[test]
+fn rfc4475_and_rfc5118_over_tls_to_an_edge() {
+    edge(Asked::Stranger, Transport::Tls);
+}
+
+#[test]
 fn rfc4475_and_rfc5118_over_tls_to_an_edge_whose_home_knows_the_senders() {
     edge(Asked::User, Transport::Tls);
+}
+
+#[test]
+fn rfc4475_and_rfc5118_over_websocket_to_an_edge() {
+    edge(Asked::Stranger, Transport::Ws);
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub(super) struct Case {
     is_cut_off: bool,
     /// Silence is right too.
     silence: bool,
-    is_response: bool,
+    pub(super) is_response: bool,
     /// A stream cannot be framed after it: an error or nothing, and the connection may be closed.
     ends_stream: bool,
 }
