@@ -208,12 +208,13 @@ pub(super) fn datagrams(ground: &Ground, course: &Course, message: impl Fn(u64, 
     }
 }
 
-/// Calls without credentials, so many a second, whether anybody answers or not.
-pub(super) fn flood(rate: u32) -> impl Fn(&Ground, &Course, usize) + Sync {
+/// Calls without credentials, with what a call needs, so many a second, whether anybody answers or not.
+pub(super) fn flood(rate: u32, to: &'static str) -> impl Fn(&Ground, &Course, usize) + Sync {
     move |ground, course, _| {
         let socket = UdpSocket::bind((ATTACKER, 0)).unwrap();
         socket.set_nonblocking(true).unwrap();
         let local = socket.local_addr().unwrap();
+        let contact = format!("Contact: <sip:1001@{local}>\r\n");
         let (begun, mut number) = (Instant::now(), 0_u64);
         let mut answer = [0; 2_048];
         while !course.is_over() {
@@ -222,7 +223,7 @@ pub(super) fn flood(rate: u32) -> impl Fn(&Ground, &Course, usize) + Sync {
             number = number.max(due.saturating_sub(u64::from(rate) / 10));
             while number < due {
                 number += 1;
-                let call = request("INVITE", "600@x", number, local, "", "");
+                let call = request("INVITE", to, number, local, &contact, "");
                 course.did(u64::from(socket.send_to(&call, &ground.sip).is_ok()));
             }
             while let Ok(length) = socket.recv(&mut answer) {
@@ -230,6 +231,18 @@ pub(super) fn flood(rate: u32) -> impl Fn(&Ground, &Course, usize) + Sync {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+}
+
+/// No attack: the program is stopped now and then.
+pub(super) fn stops(ground: &Ground, course: &Course, _: usize) {
+    let process = nix::unistd::Pid::from_raw(i32::try_from(ground.process).unwrap());
+    while !course.is_over() {
+        nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGSTOP).unwrap();
+        std::thread::sleep(Duration::from_millis(250));
+        nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGCONT).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        course.did(1);
     }
 }
 

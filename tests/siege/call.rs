@@ -45,6 +45,11 @@ pub(super) struct Packets {
     pub(super) lost: usize,
 }
 
+impl Packets {
+    /// Where there is no call.
+    pub(super) const NONE: Packets = Packets { kept: 100.0, judged: 0, excused: 0, lost: 0 };
+}
+
 impl Reference {
     /// Registers 1002, calls it as 1001, and begins to speak.
     pub(super) fn begin(server: &str) -> Self {

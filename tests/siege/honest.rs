@@ -36,7 +36,7 @@ pub(super) fn ask(server: &str, asking: Asking, over: &AtomicBool) -> Asked {
         match round % 4 {
             _ if asking == Asking::ByTcp => asked.count(1, connected(server, round)),
             0 => asked.count(1, connected(server, round)),
-            1 => asked.registers(&mut wire, server),
+            1 if asking == Asking::Every => asked.registers(&mut wire, server),
             _ => {
                 let mut options = wire.ask("OPTIONS");
                 options.uri = format!("sip:{server}");

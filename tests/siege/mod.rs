@@ -1,4 +1,5 @@
-//! Attacks on `offhook serve` while somebody is on the telephone: his packets keep their time, others are answered, memory stays within its bound.
+//! Attacks on `offhook serve` while somebody is on the telephone: his packets keep their time, others are answered, memory stays within its bound. Where nobody's
+//! sound goes through what is attacked, it is the answers and the memory.
 //!
 //! Attackers and victims share this machine's few cores with the server. What is judged is the server: each packet of the reference call is stamped when it
 //! has been sent, and by the system when it comes, so neither a late sender nor a late reader counts; it is due in the middle of the relay's beat of 5 ms.
@@ -9,7 +10,9 @@
 
 mod attacks;
 mod call;
+mod elsewhere;
 mod honest;
+mod places;
 mod sieges;
 
 use std::collections::BTreeMap;
@@ -17,8 +20,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::program::offhook::{self, USERS};
-use crate::program::{alone, free_port};
+use self::places::{Besieged, Place};
+use crate::program::alone;
 
 /// What a server may take at most, whatever is done to it (docs/security.md).
 const MEMORY: u64 = 256 << 20;
@@ -103,6 +106,8 @@ impl Right {
 pub(super) enum Asking {
     /// By UDP and TCP, and who registers.
     Every,
+    /// By UDP and TCP, where nobody can register.
+    Questions,
     /// By TCP alone: what the system drops of a flood of datagrams it drops of theirs, too.
     ByTcp,
 }
@@ -164,7 +169,7 @@ fn length() -> Duration {
     asked.map_or(ATTACK, Duration::from_secs)
 }
 
-/// Lets somebody attack a server with these settings from as many threads while a call goes through it.
+/// Lets somebody attack a PBX with these settings from as many threads while a call goes through it.
 pub(super) fn besieged(
     what: &str,
     limits: &str,
@@ -175,7 +180,6 @@ pub(super) fn besieged(
 }
 
 /// The same, where others ask as told.
-#[allow(clippy::print_stdout)]
 pub(super) fn besieged_beside(
     asking: Asking,
     what: &str,
@@ -183,20 +187,36 @@ pub(super) fn besieged_beside(
     threads: usize,
     attack: impl Fn(&Ground, &Course, usize) + Sync,
 ) -> Outcome {
+    siege(&Siege { place: PBX, asking, what, limits, threads }, attack)
+}
+
+/// Where calls go through.
+const PBX: Place = Place::Role("pbx");
+
+/// Who is attacked, and what is to be seen meanwhile.
+struct Siege<'a> {
+    place: Place,
+    /// How others ask.
+    asking: Asking,
+    /// What the attack is called.
+    what: &'a str,
+    /// Lines of the section `limits`.
+    limits: &'a str,
+    /// How many attack.
+    threads: usize,
+}
+
+#[allow(clippy::print_stdout)]
+fn siege(siege: &Siege<'_>, attack: impl Fn(&Ground, &Course, usize) + Sync) -> Outcome {
+    let Siege { place, asking, what, limits, threads } = *siege;
     let _alone = alone();
     net::raise_file_limit();
-    let [tls, ws] = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
-    let config = offhook::configuration(&format!(
-        "register.nat = \"never\"\n[limits]\ncalls = 10000\ncalls_per_user = 10000\n{limits}"
-    ));
-    let settings = ["--config", config.path().to_str().unwrap(), "--tls", &tls, "--ws", &ws];
-    let mut server = offhook::serve(&[&USERS[..], &settings].concat());
-    let call = call::Reference::begin(&server.address);
-    let ground = Ground { sip: server.address.clone(), process: server.program.id(), tls, ws };
+    let Besieged { mut program, ground, beside: _beside } = place.start(limits);
+    let call = (place == PBX).then(|| call::Reference::begin(&ground.sip));
     let (course, honest) = (Course::default(), AtomicBool::new(false));
     std::thread::sleep(CALM);
-    call.mark();
-    let before = Used::now(server.program.id());
+    call.iter().for_each(call::Reference::mark);
+    let before = Used::now(program.id());
     let (asked, seconds) = std::thread::scope(|scope| {
         let asking = scope.spawn(|| honest::ask(&ground.sip, asking, &honest));
         let begun = Instant::now();
@@ -211,8 +231,8 @@ pub(super) fn besieged_beside(
         course.over.store(true, Ordering::Relaxed);
         (asked, seconds)
     });
-    let packets = call.end();
-    let [stolen, others] = Used::now(server.program.id()).since(&before);
+    let packets = call.map_or(call::Packets::NONE, call::Reference::end);
+    let [stolen, others] = Used::now(program.id()).since(&before);
     let outcome = Outcome {
         stolen,
         others,
@@ -225,10 +245,10 @@ pub(super) fn besieged_beside(
         answers: asked.answers,
         slowest: asked.slowest,
         unanswered: asked.unanswered,
-        peak: peak(server.program.id()),
+        peak: peak(program.id()),
     };
     println!("{what}: {:.0} a second; {outcome:?}", outcome.rate);
-    assert!(server.program.is_alive(), "{what}:\n{}", server.program.output());
+    assert!(program.is_alive(), "{what}:\n{}", program.output());
     outcome
 }
 

@@ -5,14 +5,15 @@ use super::{Asking, CLOSED, Course, Ground, Outcome, Right, Told, besieged, besi
 use crate::acceptance::wire::Wire;
 
 /// The beginning of a message.
-const BEGIN: &str = "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP here;branch=z9hG4bKbomb\r\n";
+pub(super) const BEGIN: &str = "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP here;branch=z9hG4bKbomb\r\n";
 
 /// Attacks by one thread, with the usual limits, and expects no harm, and the right answers to the attacker.
 fn harmless(what: &str, right: Right, attack: impl Fn(&Ground, &Course, usize) + Sync) {
     is_harmless(what, right, &besieged(what, "", 1, attack));
 }
 
-fn is_harmless(what: &str, right: Right, outcome: &Outcome) {
+/// No harm was done, and the attacker was told what is right.
+pub(super) fn is_harmless(what: &str, right: Right, outcome: &Outcome) {
     assert!(outcome.rate > 0.0, "{what}: nothing was done: {outcome:?}");
     assert!(outcome.harm().is_empty(), "{what}: {:?}: {outcome:?}", outcome.harm());
     assert_eq!(right.wrong(&outcome.told), None, "{what}: {outcome:?}");
@@ -40,7 +41,7 @@ fn an_answer_that_is_not_right_is_seen_and_so_is_none_where_one_is_due() {
 }
 
 /// What cannot be cut into messages any more (RFC 3261 section 18.3).
-const ENDED: Right = Right::Codes(&[CLOSED]);
+pub(super) const ENDED: Right = Right::Codes(&[CLOSED]);
 
 fn broken(outcome: &Outcome, word: &str) {
     assert!(outcome.faults().iter().any(|fault| fault.contains(word)), "expected {word:?}: {outcome:?}");
@@ -83,7 +84,7 @@ fn siege_ten_thousand_connections_of_one_address() {
 #[test]
 fn siege_a_flood_of_calls_without_a_password() {
     let what = "50,000 calls a second without a password";
-    let outcome = besieged_beside(Asking::ByTcp, what, "", 1, flood(50_000));
+    let outcome = besieged_beside(Asking::ByTcp, what, "", 1, flood(50_000, "600@x"));
     is_harmless(what, Right::Mostly(401, 503), &outcome);
 }
 
@@ -202,17 +203,7 @@ fn siege_control_without_limits_connections_are_seen_to_run_out() {
 
 #[test]
 fn siege_control_a_server_that_stands_still_is_seen() {
-    let outcome = besieged("a server that is stopped now and then", "", 1, |ground, course, _| {
-        let process = i32::try_from(ground.process).unwrap();
-        while !course.is_over() {
-            let signal = |signal| nix::sys::signal::kill(nix::unistd::Pid::from_raw(process), signal).unwrap();
-            signal(nix::sys::signal::Signal::SIGSTOP);
-            std::thread::sleep(std::time::Duration::from_millis(250));
-            signal(nix::sys::signal::Signal::SIGCONT);
-            std::thread::sleep(std::time::Duration::from_millis(100));
-            course.did(1);
-        }
-    });
+    let outcome = besieged("a server that is stopped now and then", "", 1, attacks::stops);
     broken(&outcome, "kept their time");
     broken(&outcome, "an answer took");
 }
