@@ -17,6 +17,12 @@ const ASKED: &str = "14000";
 /// each round, and more in the first.
 const RATE: &str = "2000";
 const PEAK: &str = "4000";
+/// Calls that are left standing, fewer than a seventh of those that end in a round.
+const STANDING: u64 = 200;
+/// What there is of requests, in `/metrics`.
+const REQUESTS: [&str; 2] = ["offhook_sip_transactions_active", "offhook_sip_transactions_kept_bytes"];
+/// What there is of calls.
+const DIALOGS: [&str; 2] = ["offhook_calls_active", "offhook_sip_dialogs_active"];
 
 /// Calls to the echo that end, one after the other.
 fn calls(server: &Server) {
@@ -52,10 +58,14 @@ fn assert_nothing_stays(load: impl Fn(&Server, usize)) {
 
 /// What is resident as soon as all transactions and calls are over; `None` when they are not within that time.
 fn resident_after(server: &Server, http: &str, patience: Duration) -> Option<u64> {
+    without(&[REQUESTS, DIALOGS].concat(), server, http, patience)
+}
+
+/// The same as soon as all of these are zero.
+fn without(live: &[&str], server: &Server, http: &str, patience: Duration) -> Option<u64> {
     let end = Instant::now() + patience;
     while Instant::now() < end {
         let counts = Counts::of(http);
-        let live = ["offhook_sip_transactions_active", "offhook_calls_active", "offhook_sip_transactions_kept_bytes"];
         if live.iter().all(|name| counts.sum(name, "") == 0) {
             return Some(overload::resident(server.program.id()));
         }
@@ -87,4 +97,24 @@ fn transactions_that_are_not_over_are_seen_as_such_and_stay_resident() {
     assert_eq!(resident_after(&server, &http, Duration::from_secs(1)), None);
     let after = overload::resident(server.program.id());
     assert!(after > before + SLACK, "{} KiB before, {} KiB after", before >> 10, after >> 10);
+}
+
+/// The control: of calls that stand the requests are over, and the dialogs and their memory are seen; once they have ended, so are these.
+#[test]
+fn dialogs_that_are_not_over_are_seen_as_such_and_stay_resident() {
+    let _alone = alone();
+    let (server, http) = overload::serve("sip.t1_ms = 20\nlimits.calls_per_user = 1000\n");
+    calls(&server);
+    let before = resident_after(&server, &http, PATIENCE).expect("all over");
+    let mut wire = Wire::to(&server.address);
+    let answers: Vec<String> = (0..STANDING).map(|_| overload::calls_echo(&mut wire, &server)).collect();
+    let after = without(&REQUESTS, &server, &http, PATIENCE).expect("all requests over");
+    let counts = Counts::of(&http);
+    assert_eq!(DIALOGS.map(|name| counts.sum(name, "")), [STANDING; 2]);
+    assert!(after > before + SLACK, "{} KiB before, {} KiB after", before >> 10, after >> 10);
+    for answer in answers {
+        let bye = wire.within(&answer, "BYE", 3);
+        assert_eq!(wire.code_of(&bye), 200);
+    }
+    assert!(resident_after(&server, &http, PATIENCE).is_some(), "all over");
 }

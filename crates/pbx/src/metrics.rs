@@ -192,6 +192,7 @@ pub(crate) struct Counts {
 pub(crate) struct Gauges {
     pub(crate) calls: usize,
     pub(crate) registrations: usize,
+    pub(crate) dialogs: usize,
     pub(crate) transactions: usize,
     pub(crate) kept_octets: usize,
     /// Messages shed by the stack: for gauges and counters alike the sum over all switches is right.
@@ -287,6 +288,7 @@ impl Counts {
         self.wire.repeats += more.wire.repeats;
         self.gauges.calls += more.gauges.calls;
         self.gauges.registrations += more.gauges.registrations;
+        self.gauges.dialogs += more.gauges.dialogs;
         self.gauges.transactions += more.gauges.transactions;
         self.gauges.kept_octets += more.gauges.kept_octets;
         self.gauges.shed += more.gauges.shed;
@@ -373,6 +375,8 @@ impl Counts {
         for (shard, up) in outside.up.iter().enumerate() {
             put(out, format_args!("offhook_sip_loop_up{{shard=\"{shard}\"}} {}", u8::from(*up)));
         }
+        head(out, "offhook_sip_dialogs_active", "gauge", "SIP dialogs of calls at present.");
+        put(out, format_args!("offhook_sip_dialogs_active {}", gauges.dialogs));
         head(
             out,
             "offhook_sip_transactions_active",

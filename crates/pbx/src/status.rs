@@ -59,6 +59,8 @@ pub struct LoopStatus {
     pub silent: bool,
     /// Calls at present.
     pub calls: usize,
+    /// SIP dialogs of calls at present: one with the caller and one with each device that was reached.
+    pub dialogs: usize,
     /// SIP transactions at present, those that only wait for repeats included.
     pub transactions: usize,
     /// Octets of the messages that they keep.

@@ -202,6 +202,7 @@ impl Switch {
         LoopStatus {
             shard: self.neighbours.me.0,
             calls: self.calls.len(),
+            dialogs: usage.dialogs,
             transactions: usage.client_transactions + usage.server_transactions,
             kept_octets: usage.kept_octets,
             moved: usage.away,
@@ -228,9 +229,9 @@ impl Switch {
     }
 
     pub(crate) fn gauges(&self, turn: &Turn<'_>) -> Gauges {
-        let LoopStatus { calls, transactions, kept_octets, shed, .. } = self.loop_status(turn);
+        let LoopStatus { calls, dialogs, transactions, kept_octets, shed, .. } = self.loop_status(turn);
         let left_out = turn.counters().left_out;
-        Gauges { calls, registrations: self.bindings.len(), transactions, kept_octets, shed, left_out }
+        Gauges { calls, registrations: self.bindings.len(), dialogs, transactions, kept_octets, shed, left_out }
     }
 
     /// The devices of a user whose bindings this loop keeps, the most wanted first.

@@ -212,6 +212,9 @@ fn status_and_metrics_are_sums() {
         }
         assert!(metrics.contains("offhook_registrations_active 3\n"), "{metrics}");
         assert!(metrics.contains(&format!("offhook_calls_active {}\n", calls.len())), "{metrics}");
+        // To the echo: one dialog each.
+        assert!(metrics.contains(&format!("offhook_sip_dialogs_active {}\n", calls.len())), "{metrics}");
+        assert_eq!(loops.iter().map(|one| one.dialogs).sum::<usize>(), calls.len(), "{loops:?}");
         assert!(metrics.contains("offhook_sip_requests_total{method=\"REGISTER\",direction=\"in\"} 6\n"), "{metrics}");
         for (at, dialog) in calls.iter_mut().enumerate() {
             phones[at % 2].hang_up(dialog);

@@ -19,6 +19,7 @@ fn metrics_have_the_agreed_names_and_count() {
     let metrics = running.metrics().unwrap();
     for line in [
         "offhook_calls_active 0",
+        "offhook_sip_dialogs_active 0",
         "offhook_calls_total{direction=\"inbound\",result=\"answered\"} 1",
         "offhook_call_setup_seconds_count 1",
         "offhook_registrations_active 1",
