@@ -12,6 +12,7 @@ mod count;
 mod figure;
 mod guard;
 mod host;
+mod memory;
 mod null;
 #[path = "../../crates/sip/tests/oracle/slow.rs"]
 mod oracle;
@@ -37,7 +38,7 @@ use figure::{Check, Report};
 type Bench = fn() -> Result<Report, String>;
 
 /// Every measurement, in the order of the page.
-const BENCHES: [(&str, Bench); 8] = [
+const BENCHES: [(&str, Bench); 9] = [
     ("parse", parse::run),
     ("uas", uas::run),
     ("register", register::run),
@@ -46,10 +47,11 @@ const BENCHES: [(&str, Bench); 8] = [
     ("tls", tls::run),
     ("relay", relay::run),
     ("bridge", bridge::run),
+    ("memory", memory::run),
 ];
 
-const USAGE: &str = "bench takes parse, uas, register, registrar, proxy, tls, relay or bridge, with --json where a program reads it, or all; either with --write \
-                     for bench/RESULTS.md; guard, with --write for bench/guard.txt";
+const USAGE: &str = "bench takes parse, uas, register, registrar, proxy, tls, relay, bridge or memory, with --json where a program reads it, or all; either with \
+                     --write for bench/RESULTS.md; guard, with --write for bench/guard.txt";
 /// A peer was not itself.
 const DOES_NOT_COUNT: u8 = 3;
 

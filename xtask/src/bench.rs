@@ -9,7 +9,7 @@ const BENCH: &[&str] = &["-p", "offhook-bench"];
 const OFFHOOK: &[&str] = &["-p", "offhook"];
 
 /// What has to be built for each word: arguments of `cargo build`.
-const BUILDS: [(&str, &[&[&str]]); 10] = [
+const BUILDS: [(&str, &[&[&str]]); 11] = [
     ("guard", &[BENCH]),
     ("parse", &[BENCH]),
     ("uas", &[OFFHOOK, BENCH]),
@@ -19,6 +19,7 @@ const BUILDS: [(&str, &[&[&str]]); 10] = [
     ("tls", &[OFFHOOK, BENCH]),
     ("relay", &[OFFHOOK, BENCH]),
     ("bridge", &[BENCH]),
+    ("memory", &[OFFHOOK, BENCH]),
     ("all", &[OFFHOOK, BENCH]),
 ];
 
@@ -26,7 +27,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     let builds = BUILDS.iter().find(|(name, _)| arguments.iter().any(|word| word == name));
     let Some((_, builds)) = builds else {
         return Err(Failure::Usage(
-            "bench takes parse, uas, register, registrar, proxy, tls, relay, bridge, all or guard".into(),
+            "bench takes parse, uas, register, registrar, proxy, tls, relay, bridge, memory, all or guard".into(),
         ));
     };
     for build in *builds {
