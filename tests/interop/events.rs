@@ -268,6 +268,49 @@ fn sipp_watches_the_robot_through_a_call() {
     robot.stop("INT");
 }
 
+/// SIPp in one of two calls of a robot names that, and is told of it alone, and when it is over.
+#[test]
+fn rfc4235_3_2_sipp_watches_one_of_two_calls_of_the_robot() {
+    let (mut robot, address) = offhook::answer(&["--allow-watchers"]);
+    let uri = format!("sip:robot@{address}");
+    let other = offhook::start(&["call", &uri, "--sip", "127.0.0.1:0"]);
+    robot.wait_for("answered");
+    let (code, seen) = sipp::run("uac_watches_one.xml", &address, &["-m", "1"]);
+    assert_eq!(code, 0, "{seen}");
+    // The controls: who names none is told of both, and who names another of none.
+    for named in ["Event: dialog\n", "Event: dialog;call-id=\"[call_id]\";to-[$tag];from-tag=another\n"] {
+        let line = "Event: dialog;call-id=\"[call_id]\";to-[$tag];from-tag=[call_number]c\n";
+        let scenario = sipp::with("uac_watches_one.xml", line, named);
+        let (code, _) = sipp::run(scenario.to_str().unwrap(), &address, &["-m", "1"]);
+        assert_ne!(code, 0, "{named}");
+    }
+    other.stop("INT");
+    robot.stop("INT");
+}
+
+/// The call of which SIPp tells is over: that is a good end, and what was asked for has been shown.
+#[test]
+fn rfc4235_3_2_sipp_is_asked_for_one_dialog_and_tells_it_to_its_end() {
+    let watches = |dialog: &str| {
+        let (notifier, address) = sipp::waits("uas_subscribe_one.xml", &["-m", "1"]);
+        let arguments = ["--dialog", dialog, "--descriptions", "--sip", "127.0.0.1:0", "--for", "10", "--json"];
+        let ours = offhook::start(&[&["subscribe", &format!("sip:1002@{address}")], &arguments[..]].concat());
+        let theirs = notifier.finish();
+        (ours, theirs)
+    };
+    let (ours, (theirs, seen)) = watches("a@b;to-tag=1;from-tag=2");
+    let (code, output) = ours.finish();
+    assert_eq!((code, theirs), (0, 0), "{output}\n{seen}");
+    let told = state(output.lines().find(|line| line.contains("confirmed")).unwrap_or_else(|| panic!("{output}")));
+    let dialog = &told["dialogs"][0];
+    assert_eq!([&dialog["call_id"], &dialog["local_tag"], &dialog["remote_tag"]], ["a@b", "1", "2"]);
+    assert_eq!(dialog["remote_description"], "v=0 of the other side");
+    // The control: SIPp knows no other.
+    let (ours, (theirs, _)) = watches("a@b;to-tag=2;from-tag=1");
+    assert_ne!(theirs, 0);
+    ours.stop("INT");
+}
+
 #[test]
 fn sipp_publishes_and_whoever_watches_is_told_what_stands() {
     let file = offhook::configuration("digest = [\"md5\"]\n");

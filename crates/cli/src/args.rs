@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ua::SessionTimer;
+use ua::package::dialog::Identifiers;
 
 use crate::exit::Fault;
 
@@ -484,6 +485,12 @@ pub(crate) struct Subscribe {
     /// Which: the name of an event package, with its parameters if there are any.
     #[arg(long, value_name = "PACKAGE", default_value = "presence")]
     pub(crate) event: String,
+    /// Watch this dialog alone, by what names it at its own side: CALL-ID;to-tag=TAG;from-tag=TAG, without from-tag all that its INVITE has made.
+    #[arg(long, value_name = "DIALOG", conflicts_with = "event")]
+    pub(crate) dialog: Option<Identifiers>,
+    /// Ask for its session descriptions as well.
+    #[arg(long, requires = "dialog")]
+    pub(crate) descriptions: bool,
     /// End after so long; otherwise with Ctrl-C, or when the other side ends it for good.
     #[arg(long, value_name = "SECS", value_parser = whole_secs)]
     pub(crate) r#for: Option<u64>,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ua::package::dialog::{self, Asked};
 use ua::trace::Trace;
 use ua::{SessionTimer, SubscribeError, Subscription, SubscriptionNews};
 
@@ -31,6 +32,13 @@ async fn subscribe(args: &args::Subscribe, out: &mut Out) -> Result<Exit, Fault>
     let builder = match &phone.account {
         Some(account) => account.subscribe(target, &args.event),
         None => phone.endpoint.subscribe(target, &args.event),
+    };
+    let builder = match &args.dialog {
+        Some(one) => {
+            let asked = Asked { dialog: Some(one.clone()), descriptions: args.descriptions };
+            builder.dialogs(&asked).map_err(|error| phone.fault(error).of(target))?
+        }
+        None => builder,
     };
     let mut builder = builder.expires(Duration::from_secs(expires.into())).forks(args.forks);
     if !args.accept.is_empty() {
@@ -75,16 +83,15 @@ impl Watched<'_> {
     /// Tells the news until the last.
     async fn read(&mut self, subscription: &mut Subscription, out: &mut Out) -> Result<Exit, Fault> {
         let target = self.args.target.trim();
-        let head = |event: &str| {
-            [("event", event.into()), ("target", target.into()), ("package", self.args.event.as_str().into())]
-        };
+        let package = self.args.dialog.as_ref().map_or(self.args.event.as_str(), |_| dialog::PACKAGE);
+        let head = |event: &str| [("event", event.into()), ("target", target.into()), ("package", package.into())];
         while let Some(news) = subscription.next().await {
             match news {
                 SubscriptionNews::Accepted { expires } => {
                     let secs = expires.as_secs();
                     let mut fields = head("subscribed").to_vec();
                     fields.push(("expires_secs", secs.into()));
-                    out.event(&format!("subscribed to {} of {target} for {secs} s", self.args.event), &fields);
+                    out.event(&format!("subscribed to {package} of {target} for {secs} s"), &fields);
                 }
                 SubscriptionNews::State { state, active, notifier } => {
                     self.told = true;
@@ -103,6 +110,11 @@ impl Watched<'_> {
                     fields.push(("state", shown::value(&state)));
                     out.event_in_lines(&lines, &fields);
                 }
+                // The dialog is over, and so is what there was to tell of it.
+                SubscriptionNews::Failed {
+                    error: SubscribeError::Terminated { reason: Some(reason) },
+                    retry_in: None,
+                } if self.told && self.args.dialog.is_some() && reason == "noresource" => break,
                 SubscriptionNews::Failed { error, retry_in: None } => {
                     return Err(self.phone.fault(fault(error)).of(target));
                 }

@@ -152,7 +152,9 @@ impl Document for DialogInfo {
             let of_sides = sides.into_iter().flat_map(|side| [&side.identity, &side.display, &side.target]);
             let others = [&one.call_id, &one.local_tag, &one.remote_tag, &one.event];
             let texts = of_sides.chain(others).filter_map(Option::as_deref);
-            room.takes(texts.chain([one.id.as_str()]))
+            let descriptions = sides.into_iter().filter_map(|side| side.description.as_ref());
+            let descriptions = descriptions.flat_map(|one| [one.content_type.as_str(), &one.text]);
+            room.takes(texts.chain(descriptions).chain([one.id.as_str()]))
         });
     }
 }

@@ -2,6 +2,10 @@
 
 use crate::xml::{Element, Writer, XmlError};
 
+mod asked;
+
+pub use asked::{Asked, AskedError, Identifiers};
+
 /// The name of the package.
 pub const PACKAGE: &str = "dialog";
 /// The type of its body.
@@ -59,6 +63,17 @@ pub struct Party {
     pub display: Option<String>,
     /// Where it is reached.
     pub target: Option<String>,
+    /// Its session description, which only who asks for it is told, and only who may know (RFC 4235 section 3.3).
+    pub description: Option<Description>,
+}
+
+/// A session description (RFC 4235 section 4.1.6.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// Its media type.
+    pub content_type: String,
+    /// It, without blanks around it.
+    pub text: String,
 }
 
 /// One dialog.
@@ -188,6 +203,9 @@ fn party(writer: &mut Writer, name: &'static str, party: &Party) {
     if let Some(target) = &party.target {
         writer.empty("target", &[("uri", target)]);
     }
+    if let Some(description) = &party.description {
+        writer.leaf("session-description", &[("type", &description.content_type)], &description.text);
+    }
     writer.close();
 }
 
@@ -218,6 +236,10 @@ fn read_party(one: &Element) -> Party {
         identity: identity.map(|identity| identity.text.clone()),
         display: identity.and_then(|identity| identity.attribute("display")).map(str::to_owned),
         target: one.child("target").and_then(|target| target.attribute("uri")).map(str::to_owned),
+        description: one.child("session-description").map(|one| Description {
+            content_type: one.attribute("type").unwrap_or_default().to_owned(),
+            text: one.text.clone(),
+        }),
     }
 }
 

@@ -9,7 +9,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use event::dialog::State;
+use event::dialog::{Identifiers, State};
 use event::presence::Presence;
 use sip::publish::Compositor;
 
@@ -35,6 +35,9 @@ pub(crate) struct Talk {
     pub(crate) display: Option<String>,
     /// Who may know that.
     pub(crate) shown: Shown,
+    /// The dialogs that are his side of it, as he sees them: several while several devices of his ring. By these it is asked for, and to nobody else they
+    /// are told.
+    pub(crate) dialogs: Vec<Identifiers>,
 }
 
 /// A device of somebody.
@@ -156,7 +159,7 @@ mod tests {
     use super::*;
 
     fn talk(state: State) -> Option<Talk> {
-        Some(Talk { state, remote: "1002".into(), display: None, shown: Shown::All })
+        Some(Talk { state, remote: "1002".into(), display: None, shown: Shown::All, dialogs: Vec::new() })
     }
 
     #[test]

@@ -296,6 +296,17 @@ impl Call {
         }
     }
 
+    /// The sessions with the devices of whom the caller wants, the user `callee`: those that ring, or talk. None of an extension, which is the other end of the
+    /// caller's.
+    pub(crate) fn called(&self, callee: &str) -> Vec<SessionId> {
+        match &self.stage {
+            Stage::Ringing(ringing) => ringing.hunt.legs.iter().map(|leg| leg.session).collect(),
+            Stage::Joined(joined) => joined.callee.iter().map(|leg| leg.session).collect(),
+            Stage::Gathered(gathering) => gathering.legs_of(callee).map(|leg| leg.session).collect(),
+            Stage::Alone(_) => Vec::new(),
+        }
+    }
+
     /// `ringing`, `up` or `held`.
     pub(crate) fn state(&self) -> &'static str {
         let held = |leg: &Leg| leg.line.is_held();

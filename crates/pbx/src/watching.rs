@@ -11,7 +11,8 @@ mod table;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use event::dialog::State;
+use event::dialog::{Asked, Identifiers, State};
+use sip::dialog::Dialog;
 use sip::message::{Body, HeaderId, Request, StatusCode};
 use sip::subscribe::{EndReason, Terms, WatcherEvent};
 use sip::{Reply, StackError, Turn, WatcherId, uas};
@@ -33,6 +34,8 @@ pub(crate) use table::{Facet, Watching};
 const MOST: usize = 20_000;
 /// Most of one user in one loop.
 const MOST_EACH: usize = 256;
+/// Seconds for which one call is watched where nothing is said (RFC 4235 section 3.4).
+const ONE_CALL: u32 = 7_200;
 
 /// What may be watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +97,17 @@ impl Package {
         Terms { usual, interval: Duration::from_secs(secs), ..Terms::default() }
     }
 
+    /// The call that a subscription is about, where it is about one (RFC 4235 section 3.2).
+    fn only(self, request: &Request) -> Result<Option<Box<Identifiers>>, Box<Reply>> {
+        let event = request.headers().get::<sip::header::Event<'_>>().and_then(Result::ok);
+        let Some(params) = event.map(|event| event.params).filter(|_| self == Self::Dialog) else { return Ok(None) };
+        let asked = Asked::of(|name| params.get(name).map(|value| value.text().into_owned()));
+        match asked {
+            Ok(asked) => Ok(asked.dialog.map(Box::new)),
+            Err(error) => Err(Box::new(Reply::new(StatusCode::BAD_REQUEST).reason(format!("Bad Request ({error})")))),
+        }
+    }
+
     /// Only who it is about may watch it.
     fn is_private(self) -> bool {
         matches!(self, Self::Summary | Self::Devices | Self::Watchers)
@@ -108,12 +122,20 @@ impl Switch {
             Ok(found) => found,
             Err(refusal) => return Some(*refusal),
         };
+        let only = match package.only(&request) {
+            Ok(only) => only,
+            Err(refusal) => return Some(*refusal),
+        };
+        let mut terms = package.terms();
+        if only.is_some() {
+            terms.usual = ONE_CALL;
+        }
         let full = self.watching.by_user.get(&user).is_some_and(|count| *count >= MOST_EACH);
         if full || self.finishing {
             return Some(self.busy());
         }
         let Some(first) = self.board.enter(MOST) else { return Some(Reply::no_room()) };
-        let id = match turn.accept_subscription(tx, package.terms(), false) {
+        let id = match turn.accept_subscription(tx, terms, false) {
             Ok(id) => id,
             Err(error) => {
                 self.board.leave();
@@ -127,8 +149,18 @@ impl Switch {
         }
         let onlooker = Onlooker { user: user.clone(), package: package.name() };
         self.board.notes().onlookers.entry(resource.clone()).or_default().insert(id.0.to_u64(), onlooker);
-        self.watching
-            .add(id, Watch { user, package, resource: resource.clone(), entity, host, version: 0, told: None });
+        let watch = Watch {
+            user,
+            package,
+            resource: resource.clone(),
+            entity,
+            host,
+            only,
+            seen: false,
+            version: 0,
+            told: None,
+        };
+        self.watching.add(id, watch);
         self.tell_watcher(id, true, turn);
         if package == Package::Presence {
             self.changed(&resource, Facet::Watchers);
@@ -211,10 +243,18 @@ impl Switch {
         }
         let text = document.write(watch.version);
         let (_, kind) = watch.package.entry();
+        // Who wants to know of one call has heard all of it when that is over (RFC 4235 section 3.4).
+        let is_over = watch.only.is_some() && watch.seen && !document.has_calls();
         if let Some(watch) = self.watching.all.get_mut(&id) {
             (watch.version, watch.told) = (watch.version.wrapping_add(1), told);
+            watch.seen |= document.has_calls();
         }
-        if turn.notify(id, Some(Body::new(kind, text.into_bytes()))).is_err() {
+        let body = Some(Body::new(kind, text.into_bytes()));
+        let told = match is_over {
+            true => turn.end_watcher(id, EndReason::NoResource, None, body),
+            false => turn.notify(id, body),
+        };
+        if is_over || told.is_err() {
             self.watcher_ended(id);
         }
         // A single question: the NOTIFY that answers it is the last.
@@ -254,7 +294,7 @@ impl Switch {
 
     /// Somebody watches now: what this loop knows is written down.
     pub(crate) fn write_all(&mut self, turn: &Turn<'_>) {
-        let entries: Vec<_> = self.calls.iter().flat_map(|call| self.talks_of(call, false)).collect();
+        let entries: Vec<_> = self.calls.iter().flat_map(|call| self.talks_of(call, false, turn)).collect();
         for (name, key, talk) in entries {
             let mut notes = self.board.notes();
             notes.passed_on(Some(&name), key);
@@ -323,11 +363,11 @@ impl Switch {
     }
 
     /// A call is so now, or over.
-    pub(crate) fn write_call(&mut self, call: &Call, over: bool) {
+    pub(crate) fn write_call(&mut self, call: &Call, over: bool, turn: &Turn<'_>) {
         if !self.board.is_watched() {
             return;
         }
-        for (name, key, talk) in self.talks_of(call, over) {
+        for (name, key, talk) in self.talks_of(call, over, turn) {
             let mut notes = self.board.notes();
             let before = notes.passed_on(talk.is_some().then_some(&name), key);
             let is_new = notes.talk(&name, key, talk);
@@ -342,7 +382,7 @@ impl Switch {
     }
 
     /// A call as both sides see it.
-    fn talks_of(&self, call: &Call, over: bool) -> [(String, (u64, bool), Option<Talk>); 2] {
+    fn talks_of(&self, call: &Call, over: bool, turn: &Turn<'_>) -> [(String, (u64, bool), Option<Talk>); 2] {
         let known = self.accounts.by_number(&call.number);
         let callee = known.map_or_else(|| call.number.clone(), |known| known.name.clone());
         let caller = self.accounts.by_name(&call.user);
@@ -355,13 +395,21 @@ impl Switch {
             (true, false) => Shown::Himself,
             (false, false) => Shown::All,
         };
-        let talk = |remote: &str, display: Option<String>, shown| {
-            (!over).then(|| Talk { state, remote: remote.to_owned(), display, shown })
+        let talk = |remote: &str, display: Option<String>, shown, dialogs| {
+            (!over).then(|| Talk { state, remote: remote.to_owned(), display, shown, dialogs })
+        };
+        // As the device at the other end sees them, whose user's they are; as we do where that is an extension.
+        let theirs = |dialog: &Dialog| identifiers(dialog.call_id(), dialog.remote_tag(), dialog.local_tag());
+        let ours = |dialog: &Dialog| identifiers(dialog.call_id(), dialog.local_tag(), dialog.remote_tag());
+        let placed: Vec<Identifiers> = turn.dialogs_of(call.caller.session).map(theirs).collect();
+        let taken: Vec<Identifiers> = match &call.stage {
+            Stage::Alone(_) => turn.dialogs_of(call.caller.session).map(ours).collect(),
+            _ => call.called(&callee).into_iter().flat_map(|session| turn.dialogs_of(session)).map(theirs).collect(),
         };
         let (caller_hides, callee_hides) = (call.caller.private, call.has_private_callee());
         let display = |known: Option<&Known>| known.and_then(|known| known.display.clone());
-        let to = talk(&call.number, display(known), shown(caller_hides, callee_hides));
-        let from = talk(&call.user, display(caller), shown(callee_hides, caller_hides));
+        let to = talk(&call.number, display(known), shown(caller_hides, callee_hides), placed);
+        let from = talk(&call.user, display(caller), shown(callee_hides, caller_hides), taken);
         [(call.user.clone(), (call.id, true), to), (callee, (call.id, false), from)]
     }
 
@@ -374,6 +422,11 @@ impl Switch {
             self.watcher_ended(id);
         }
     }
+}
+
+fn identifiers(call_id: &str, local_tag: &str, remote_tag: &str) -> Identifiers {
+    let (call_id, local_tag, remote_tag) = (call_id.to_owned(), local_tag.to_owned(), Some(remote_tag.to_owned()));
+    Identifiers { call_id, local_tag, remote_tag }
 }
 
 /// The packages, for Allow-Events (RFC 6665 section 4.4.7).

@@ -107,5 +107,5 @@ pub use sound::Audio;
 pub use state::ResourceState;
 pub use subscription::{SubscribeBuilder, Subscription, SubscriptionNews};
 pub use told::{Cause, Diverted, Found, Station, Told, UserData, Warned};
-pub use watcher::{EndReason, IncomingSubscription, Watcher, WatcherEnd, WatcherNews};
+pub use watcher::{EndReason, IncomingSubscription, Watcher, WatcherEnd, WatcherNews, asked_dialogs};
 pub use websocket::WebSocketUrl;

@@ -77,6 +77,15 @@ impl SubscribeBuilder {
         self
     }
 
+    /// Asks for these dialogs alone, or for their session descriptions (RFC 4235 section 3.2): the package is `dialog`, whatever it was.
+    ///
+    /// # Errors
+    /// [`CallError::BadText`] for a Call-ID or tag that cannot be written.
+    pub fn dialogs(mut self, asked: &::event::dialog::Asked) -> Result<Self, CallError> {
+        self.event = asked.event().map_err(|error| CallError::BadText { why: error.to_string() })?;
+        Ok(self)
+    }
+
     /// How long it is asked to hold; an hour unless set. Zero asks for the state once.
     pub fn expires(mut self, expires: Duration) -> Self {
         self.expires = expires;

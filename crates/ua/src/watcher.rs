@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::event::dialog::{Asked, AskedError};
 use sip::header::{Event, From};
 use sip::message::{Body, Request, StatusCode};
 use sip::{ServerTx, WatcherId};
@@ -52,6 +53,14 @@ impl IncomingSubscription {
     pub fn package(&self) -> String {
         let event = self.request.headers().get::<Event<'_>>().and_then(Result::ok);
         event.map(|event| event.package.to_owned()).unwrap_or_default()
+    }
+
+    /// Which dialogs it is about, where the package is `dialog` (RFC 4235 section 3.2): only these are to be told. Refuse what this cannot read (400).
+    ///
+    /// # Errors
+    /// [`AskedError::Incomplete`] for a dialog that is named by some of what it takes.
+    pub fn dialogs(&self) -> Result<Asked, AskedError> {
+        asked_dialogs(&self.request)
     }
 
     /// Whose state: the address it was sent to.
@@ -110,6 +119,15 @@ impl Drop for IncomingSubscription {
     fn drop(&mut self) {
         self.refuse(StatusCode::FORBIDDEN);
     }
+}
+
+/// Which dialogs a SUBSCRIBE to the package `dialog` is about (RFC 4235 section 3.2).
+///
+/// # Errors
+/// [`AskedError::Incomplete`] for a dialog that is named by some of what it takes.
+pub fn asked_dialogs(request: &Request) -> Result<Asked, AskedError> {
+    let event = request.headers().get::<Event<'_>>().and_then(Result::ok);
+    Asked::of(|name| event.as_ref()?.params.get(name).map(|value| value.text().into_owned()))
 }
 
 /// Somebody who is told a state of ours. Dropping it ends the subscription: there is no such state any more.

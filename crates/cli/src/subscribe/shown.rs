@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use ua::ResourceState;
-use ua::package::dialog::{Dialog, Direction};
+use ua::package::dialog::{Dialog, Direction, Party};
 use ua::package::presence::Basic;
 
 /// For people: a line, and more where there is more to say.
@@ -177,7 +177,15 @@ fn dialog_value(one: &Dialog) -> Value {
         "remote": one.remote.identity,
         "remote_display": one.remote.display,
         "call_id": one.call_id,
+        "local_tag": one.local_tag,
+        "remote_tag": one.remote_tag,
+        "local_description": description(&one.local),
+        "remote_description": description(&one.remote),
     })
+}
+
+fn description(side: &Party) -> Option<&str> {
+    side.description.as_ref().map(|one| one.text.as_str())
 }
 
 #[cfg(test)]

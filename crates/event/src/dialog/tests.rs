@@ -5,7 +5,9 @@ const EXAMPLE: &str = r#"<?xml version="1.0"?>
   <dialog id="as7d900as8" call-id="a84b4c76e66710" local-tag="1928301774" remote-tag="hh76a" direction="initiator">
     <state event="rejected" code="486">terminated</state>
     <local><identity display="Alice">sip:alice@example.com</identity><target uri="sip:alice@192.0.2.1"/></local>
-    <remote><identity>sip:bob@example.org</identity></remote>
+    <remote><identity>sip:bob@example.org</identity><session-description type="application/sdp">v=0
+o=- 1 1 IN IP4 192.0.2.1
+</session-description></remote>
   </dialog>
   <dialog id="b"><state>early</state></dialog>
   <dialog id="c"><state>unheard-of</state></dialog>
@@ -28,6 +30,12 @@ fn rfc4235_4_1_a_document_and_back() {
         (Some("Alice"), Some("sip:alice@192.0.2.1"))
     );
     assert_eq!(first.remote.identity.as_deref(), Some("sip:bob@example.org"));
+    let description = first.remote.description.as_ref().unwrap();
+    assert_eq!(
+        (description.content_type.as_str(), description.text.as_str()),
+        ("application/sdp", "v=0\no=- 1 1 IN IP4 192.0.2.1")
+    );
+    assert_eq!(first.local.description, None);
     assert_eq!(DialogInfo::read(info.write().as_bytes()).unwrap(), info);
 }
 

@@ -257,6 +257,11 @@ impl Gathering {
         self.others.iter().map(|member| &member.leg)
     }
 
+    /// Those of a user.
+    pub(super) fn legs_of(&self, user: &str) -> impl Iterator<Item = &Leg> {
+        self.others.iter().filter(move |member| member.user == user).map(|member| &member.leg)
+    }
+
     pub(super) fn leg(&self, number: u32) -> Option<&Leg> {
         self.legs().find(|leg| leg.number == number)
     }

@@ -41,6 +41,11 @@ impl Document {
         }
     }
 
+    /// Whether it tells of a call, where it is one of calls.
+    pub(super) fn has_calls(&self) -> bool {
+        matches!(self, Self::Dialog(one) if !one.dialogs.is_empty())
+    }
+
     /// As it is told the `version`th time.
     pub(super) fn write(&mut self, version: u32) -> String {
         match self {
@@ -86,11 +91,20 @@ fn presence(watch: &Watch, notes: &Notes) -> Presence {
     whole
 }
 
+/// The calls that are asked for. Call-ID and tags are told to nobody but who has asked by them.
 fn dialogs(watch: &Watch, notes: &Notes) -> DialogInfo {
-    let talks = notes.talks.get(&watch.resource);
+    let is_meant = |talk: &crate::board::Talk| match &watch.only {
+        Some(only) => talk.dialogs.iter().any(|one| only.cover(one)),
+        None => true,
+    };
+    let talks = notes.talks.get(&watch.resource).into_iter().flatten().filter(|(_, talk)| is_meant(talk));
     let dialog = |(key, talk): (&(u64, bool), &crate::board::Talk)| {
         let mut dialog = Dialog::new(notes.mark(&watch.resource, *key), talk.state);
         dialog.direction = Some(if key.1 { Direction::Initiator } else { Direction::Recipient });
+        if let Some(only) = watch.only.as_deref().cloned() {
+            (dialog.call_id, dialog.local_tag) = (Some(only.call_id), Some(only.local_tag));
+            dialog.remote_tag = only.remote_tag;
+        }
         dialog.local = Party { identity: Some(watch.entity.clone()), ..Party::default() };
         let is_named = match talk.shown {
             Shown::All => true,
@@ -105,7 +119,7 @@ fn dialogs(watch: &Watch, notes: &Notes) -> DialogInfo {
         };
         dialog
     };
-    let dialogs = talks.into_iter().flatten().map(dialog).collect();
+    let dialogs = talks.map(dialog).collect();
     DialogInfo { version: 0, full: true, entity: watch.entity.clone(), dialogs }
 }
 

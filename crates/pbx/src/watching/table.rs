@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use event::dialog::Identifiers;
 use sip::{IdMap, WatcherId};
 
 use super::{Package, publishing};
@@ -27,6 +28,10 @@ pub(super) struct Watch {
     pub(super) entity: String,
     /// The host of that, for the addresses of others.
     pub(super) host: String,
+    /// One call of them, or those of one INVITE (RFC 4235 section 3.2); `None`: all.
+    pub(super) only: Option<Box<Identifiers>>,
+    /// That has been told of: when it is over, so is this.
+    pub(super) seen: bool,
     /// Of the next document.
     pub(super) version: u32,
     /// Of the last, without its version.
@@ -99,6 +104,8 @@ mod tests {
             resource: text("1002"),
             entity: text("sip:1002@x"),
             host: text("x"),
+            only: None,
+            seen: false,
             version: 0,
             told: None,
         }

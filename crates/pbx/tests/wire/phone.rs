@@ -240,7 +240,8 @@ impl Phone {
         self.compose(&mut dialog, method, uri, body, lines)
     }
 
-    fn dialog(&mut self, uri: &str, to: &str) -> Dialog {
+    /// A dialog that nothing has been sent in.
+    pub(crate) fn dialog(&mut self, uri: &str, to: &str) -> Dialog {
         let tag = self.fresh();
         let from = match self.says.as_str() {
             all if all.contains('<') => all.to_owned(),

@@ -1,6 +1,7 @@
 //! Users watch each other's state (RFC 6665) and publish their own (RFC 3903).
 
 mod hidden;
+mod named;
 mod packages;
 mod published;
 

@@ -173,6 +173,18 @@ impl Turn<'_> {
         self.stack.sessions.dialogs.get(get(self, s)?.dialog?)
     }
 
+    /// Every dialog of a session: before the final response to an INVITE of ours each early one, else the one it speaks in.
+    pub fn dialogs_of(&self, s: SessionId) -> impl Iterator<Item = &Dialog> {
+        let session = get(self, s);
+        let early = session.and_then(|session| match &session.state {
+            State::Calling(calling) | State::Cancelling(calling) => Some(&calling.forks.early),
+            _ => None,
+        });
+        let own = session.and_then(|session| session.dialog).filter(|_| early.is_none());
+        let ids = early.into_iter().flatten().map(|early| early.dialog).chain(own);
+        ids.filter_map(|id| self.stack.sessions.dialogs.get(id))
+    }
+
     /// What stands in Contact of what we say in a session, unless it is said otherwise: before the first answer, our address on the path.
     ///
     /// # Errors

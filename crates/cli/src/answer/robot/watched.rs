@@ -1,14 +1,15 @@
 //! Who watches the robot (RFC 6665): whether it can be reached, and its calls.
 //!
-//! Anybody may, where `--allow-watchers` says so. What names a call to others (Call-ID and tags) and who calls is not told.
+//! Anybody may, where `--allow-watchers` says so. What names a call to others (Call-ID and tags) and who calls is not told; who knows what names one may watch
+//! that one alone.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 
 use sip::message::{Body, HeaderId, Lines, Request, StatusCode};
 use sip::subscribe::{self, EndReason, Terms, WatcherEvent};
-use sip::{Reply, ServerTx, Turn, WatcherId};
-use ua::package::dialog::{self, Dialog, DialogInfo, Direction, State};
+use sip::{Reply, ServerTx, SessionId, Turn, WatcherId};
+use ua::package::dialog::{self, Asked, Dialog, DialogInfo, Direction, Identifiers, State};
 use ua::package::presence::{self, Basic, Presence, Tuple};
 
 use super::Robot;
@@ -33,6 +34,9 @@ struct Watcher {
     calls: bool,
     /// The address it asked for.
     entity: String,
+    /// The one call that it wants to know of (RFC 4235 section 3.2), and whether that was there: when it is over, so is this.
+    only: Option<Box<Identifiers>>,
+    seen: bool,
     /// Where it asked from: see [`whose`].
     from: IpAddr,
     /// Documents so far (RFC 4235 section 4.1).
@@ -68,12 +72,20 @@ impl Robot {
         }
         let event = request.headers().get::<sip::header::Event<'_>>().and_then(Result::ok);
         let calls = event.is_some_and(|event| event.package == dialog::PACKAGE);
+        let asked = if calls { ua::asked_dialogs(request) } else { Ok(Asked::default()) };
+        let only = match asked {
+            Ok(asked) => asked.dialog.map(Box::new),
+            Err(error) => {
+                let refusal = Reply::new(StatusCode::BAD_REQUEST).reason(format!("Bad Request ({error})"));
+                return drop(turn.respond(tx, refusal));
+            }
+        };
         let entity = request.uri_text().to_owned();
         // Where it came by the way of a registration, that leads to us (RFC 6665 section 4.5.1).
         let contact = turn.origin_of(tx).and_then(|origin| self.own.as_ref()?.contact_at(&origin, request));
         match turn.accept_subscription_at(tx, Terms::default(), false, contact) {
             Ok(id) => {
-                self.watchers.table.insert(id, Watcher { calls, entity, from, version: 0 });
+                self.watchers.table.insert(id, Watcher { calls, entity, only, seen: false, from, version: 0 });
                 self.tell_watcher(id, turn);
             }
             Err(sip::StackError::Full { .. }) => busy(turn),
@@ -103,27 +115,48 @@ impl Robot {
 
     fn tell_watcher(&mut self, id: WatcherId, turn: &mut Turn<'_>) {
         let Some(watcher) = self.watchers.table.get(&id) else { return };
-        let body = if watcher.calls {
-            Body::new(dialog::TYPE, self.dialogs(&watcher.entity, watcher.version).write())
+        let (body, has_calls) = if watcher.calls {
+            let info = self.dialogs(watcher, turn);
+            (Body::new(dialog::TYPE, info.write()), !info.dialogs.is_empty())
         } else {
-            Body::new(presence::TYPE, self.presence(&watcher.entity).write())
+            (Body::new(presence::TYPE, self.presence(&watcher.entity).write()), false)
         };
+        if watcher.only.is_some() && watcher.seen && !has_calls {
+            let _ = turn.end_watcher(id, EndReason::NoResource, None, Some(body));
+            return drop(self.watchers.table.remove(&id));
+        }
         let gone = turn.notify(id, Some(body)).is_err();
         match self.watchers.table.get_mut(&id) {
-            Some(watcher) if !gone => watcher.version = watcher.version.wrapping_add(1),
+            Some(watcher) if !gone => {
+                watcher.version = watcher.version.wrapping_add(1);
+                watcher.seen |= has_calls;
+            }
             _ => drop(self.watchers.table.remove(&id)),
         }
     }
 
-    /// Its calls: every document has them all (RFC 4235 section 4.3).
-    fn dialogs(&self, entity: &str, version: u32) -> DialogInfo {
-        let mut calls: Vec<_> = self.calls.values().map(|live| (live.number, live.standing)).collect();
+    /// Its calls, or the one that is asked for: every document has them all (RFC 4235 section 4.3). Call-ID and tags are told to who has said them.
+    fn dialogs(&self, watcher: &Watcher, turn: &Turn<'_>) -> DialogInfo {
+        let only = watcher.only.as_deref();
+        let is_meant = |session: SessionId| match only {
+            Some(only) => turn.dialogs_of(session).any(|dialog| only.cover(&identifiers(dialog))),
+            None => true,
+        };
+        let meant = self.calls.iter().filter(|(session, _)| is_meant(**session));
+        let mut calls: Vec<_> = meant.map(|(_, live)| (live.number, live.standing)).collect();
         calls.sort_unstable();
         let dialogs = calls.into_iter().map(|(number, standing)| {
             let state = if standing { State::Confirmed } else { State::Early };
-            Dialog { direction: Some(Direction::Recipient), ..Dialog::new(number.to_string(), state) }
+            Dialog {
+                direction: Some(Direction::Recipient),
+                call_id: only.map(|only| only.call_id.clone()),
+                local_tag: only.map(|only| only.local_tag.clone()),
+                remote_tag: only.and_then(|only| only.remote_tag.clone()),
+                ..Dialog::new(number.to_string(), state)
+            }
         });
-        DialogInfo { version, full: true, entity: entity.to_owned(), dialogs: dialogs.collect() }
+        let (entity, dialogs) = (watcher.entity.clone(), dialogs.collect());
+        DialogInfo { version: watcher.version, full: true, entity, dialogs }
     }
 
     fn presence(&self, entity: &str) -> Presence {
@@ -154,6 +187,11 @@ impl Robot {
         }
         reply
     }
+}
+
+fn identifiers(dialog: &sip::dialog::Dialog) -> Identifiers {
+    let (call_id, local_tag) = (dialog.call_id().to_owned(), dialog.local_tag().to_owned());
+    Identifiers { call_id, local_tag, remote_tag: Some(dialog.remote_tag().to_owned()) }
 }
 
 /// Who has an address: of IPv6 everybody has a whole network (RFC 4291 section 2.5.4).

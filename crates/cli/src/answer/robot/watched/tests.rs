@@ -82,11 +82,15 @@ impl Rig {
 
     /// A SUBSCRIBE: its answer, with the To tag that it has.
     fn subscribe(&mut self, from: SocketAddr, number: u32, tag: &str) -> (String, String) {
+        self.subscribe_to("dialog", from, number, tag)
+    }
+
+    fn subscribe_to(&mut self, event: &str, from: SocketAddr, number: u32, tag: &str) -> (String, String) {
         let name = from.port();
         self.hear(from, format!(
             "SUBSCRIBE sip:robot@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{name}x{number}\r\nMax-Forwards: 70\r\n\
              From: <sip:{name}@h>;tag={name}\r\nTo: <sip:robot@127.0.0.1>{tag}\r\nCall-ID: {name}@{ip}\r\nCSeq: {number} SUBSCRIBE\r\n\
-             Contact: <sip:{name}@{from}>\r\nEvent: dialog\r\nExpires: 600\r\nContent-Length: 0\r\n\r\n", ip = from.ip()
+             Contact: <sip:{name}@{from}>\r\nEvent: {event}\r\nExpires: 600\r\nContent-Length: 0\r\n\r\n", ip = from.ip()
         ));
         let at = self.sent.iter().position(|(to, text)| *to == from && text.starts_with("SIP/2.0 ")).unwrap();
         let answer = self.sent.remove(at).1;
@@ -94,8 +98,13 @@ impl Rig {
         (answer[8..11].to_owned(), tag)
     }
 
-    /// How often a watcher has been told something since it was asked last; each NOTIFY is answered.
+    /// How often a watcher has been told something since it was asked last.
     fn told(&mut self, who: SocketAddr) -> usize {
+        self.news(who).len()
+    }
+
+    /// The NOTIFYs to a watcher since it was asked last, each answered.
+    fn news(&mut self, who: SocketAddr) -> Vec<String> {
         let (mine, others) = std::mem::take(&mut self.sent).into_iter().partition(|(to, _)| *to == who);
         self.sent = others;
         let mine: Vec<(SocketAddr, String)> = mine;
@@ -105,8 +114,79 @@ impl Rig {
                 ["Via", "From", "To", "Call-ID", "CSeq"].map(|name| format!("{name}: {}\r\n", header(notify, name)));
             self.hear(who, format!("SIP/2.0 200 OK\r\n{}Content-Length: 0\r\n\r\n", copied.concat()));
         }
-        mine.len()
+        mine.into_iter().map(|(_, notify)| notify).collect()
     }
+
+    /// A call, which the robot answers: our tag in it.
+    fn call(&mut self, from: SocketAddr) -> String {
+        let (name, ip) = (from.port(), from.ip());
+        let head = |method: &str, to: &str| {
+            format!(
+                "{method} sip:robot@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{name}{method}\r\nMax-Forwards: 70\r\n\
+                 From: <sip:{name}@h>;tag={name}\r\nTo: <sip:robot@127.0.0.1>{to}\r\nCall-ID: {name}@{ip}\r\nCSeq: 1 {method}\r\n\
+                 Contact: <sip:{name}@{from}>\r\n"
+            )
+        };
+        let offer =
+            format!("v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n");
+        let length = offer.len();
+        let invite = head("INVITE", "");
+        self.hear(from, format!("{invite}Content-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n{offer}"));
+        let answer = self.sent.iter().position(|(to, text)| *to == from && text.starts_with("SIP/2.0 200")).unwrap();
+        let answer = self.sent.remove(answer).1;
+        self.sent.retain(|(to, text)| *to != from || !text.starts_with("SIP/2.0 "));
+        let tag = header(&answer, "To").split_once(";tag=").unwrap().1.to_owned();
+        self.hear(from, format!("{}Content-Length: 0\r\n\r\n", head("ACK", &format!(";tag={tag}"))));
+        tag
+    }
+
+    /// The caller hangs up.
+    fn hangs_up(&mut self, from: SocketAddr, tag: &str) {
+        let (name, ip) = (from.port(), from.ip());
+        self.hear(from, format!(
+            "BYE sip:robot@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{name}bye\r\nMax-Forwards: 70\r\n\
+             From: <sip:{name}@h>;tag={name}\r\nTo: <sip:robot@127.0.0.1>;tag={tag}\r\nCall-ID: {name}@{ip}\r\nCSeq: 2 BYE\r\n\
+             Content-Length: 0\r\n\r\n"
+        ));
+        self.sent.retain(|(to, text)| *to != from || !text.starts_with("SIP/2.0 "));
+    }
+}
+
+/// Who watches all calls is told of two; who names one of it alone, and no more once that is over.
+#[test]
+fn rfc4235_3_2_who_names_a_call_is_told_of_it_alone_until_it_is_over() {
+    let mut rig = Rig::new();
+    let [one, two, all, named, wrong] =
+        [9_001, 9_002, 9_003, 9_004, 9_005].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let (tag, other) = (rig.call(one), rig.call(two));
+    let calls = |notify: &str| {
+        let body = notify.split_once("\r\n\r\n").unwrap().1;
+        DialogInfo::read(body.as_bytes()).unwrap().dialogs
+    };
+    assert_eq!(rig.subscribe(all, 1, "").0, "200");
+    assert_eq!(calls(&rig.news(all)[0]).len(), 2);
+    let event = format!("dialog;call-id=\"9001@127.0.0.1\";to-tag={tag}");
+    // Of the two tags to-tag is the robot's; the other call has another.
+    for (number, from_tag, code) in [(1, "9002", "200"), (2, "", "400")] {
+        let (answer, _) = rig.subscribe_to(&format!("{event};from-tag={from_tag}"), wrong, number, "");
+        assert_eq!(answer, code, "{from_tag}");
+    }
+    assert_eq!(calls(&rig.news(wrong)[0]), []);
+    assert_eq!(rig.subscribe_to(&format!("{event};from-tag=9001"), named, 1, "").0, "200");
+    let told = rig.news(named);
+    let [dialog] = &calls(&told[0])[..] else { panic!("{told:?}") };
+    assert_eq!(
+        [&dialog.call_id, &dialog.local_tag, &dialog.remote_tag].map(|one| one.as_deref().unwrap_or_default()),
+        ["9001@127.0.0.1", &tag, "9001"]
+    );
+    assert_eq!(header(&told[0], "Subscription-State"), "active;expires=600");
+    rig.hangs_up(one, &tag);
+    assert_eq!(calls(&rig.news(all)[0]).len(), 1);
+    let last = rig.news(named);
+    assert_eq!((last.len(), calls(&last[0])), (1, vec![]));
+    assert_eq!(header(&last[0], "Subscription-State"), "terminated;reason=noresource");
+    rig.hangs_up(two, &other);
+    assert_eq!((rig.told(all), rig.told(named)), (1, 0));
 }
 
 #[test]
