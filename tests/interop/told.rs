@@ -291,6 +291,48 @@ fn robot_that_rings_answers_by_itself_where_that_is_asked_for_and_allowed() {
     drop(robot);
 }
 
+/// SIPp calls a robot with this Answer-Mode: the status line of the final answer, and all of it.
+fn robot_answers(arguments: &[&str], mode: &str) -> (String, String) {
+    let (robot, address) = offhook::answer(arguments);
+    let added = format!("Max-Forwards: 70\nAnswer-Mode: {mode}\nContact");
+    let caller = with("uac_told.xml", &[("Max-Forwards: 70\nContact", &*added)]);
+    let log = Log::new();
+    let arguments = [&["-m", "1"], &log.arguments()[..]].concat();
+    sipp::run(caller.to_str().unwrap(), &address, &arguments);
+    robot.stop("INT");
+    let answers = log.received().into_iter().filter(|one| !one.starts_with("SIP/2.0 1"));
+    let answer = answers.into_iter().next().unwrap_or_default();
+    (answer.lines().next().unwrap_or_default().trim().to_owned(), answer)
+}
+
+#[test]
+fn rfc5373_4_5_1_sipp_is_answered_as_it_requires_or_refused() {
+    let (by_hand, by_itself) = ("SIP/2.0 403 manual answer forbidden", "SIP/2.0 403 automatic answer forbidden");
+    for (arguments, mode, expected) in [
+        (&[][..], "Manual;require", by_hand),
+        (&["--ring", "--auto-answer"], "manual;REQUIRE", by_hand),
+        (&["--ring"], "Auto;require", by_itself),
+        (&[], "Auto;require", "SIP/2.0 200 OK"),
+        (&["--ring", "--auto-answer"], "Auto;require", "SIP/2.0 200 OK"),
+        (&[], "Manual", "SIP/2.0 200 OK"),
+        (&[], "Perhaps;require", "SIP/2.0 200 OK"),
+    ] {
+        assert_eq!(robot_answers(arguments, mode).0, expected, "{arguments:?} {mode}");
+    }
+}
+
+/// What answers by itself since it is asked to sends nothing but what its user has said: no microphone, and a file or an echo only where the command line has one.
+#[test]
+fn rfc5373_7_4_a_robot_that_answers_by_itself_sends_nothing_unless_it_was_told_what() {
+    for (arguments, sends) in
+        [(&["--ring", "--auto-answer"][..], false), (&["--ring", "--auto-answer", "--echo"], true)]
+    {
+        let (first, answer) = robot_answers(arguments, "Auto");
+        assert_eq!(first, "SIP/2.0 200 OK");
+        assert_eq!(answer.contains("a=recvonly"), !sends, "{answer}");
+    }
+}
+
 /// A call that is answered: what its sides got.
 struct Answered {
     /// The CANCEL of who rang in vain.

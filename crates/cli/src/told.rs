@@ -1,7 +1,7 @@
 //! What calls tell besides who calls whom, for programs.
 
 use serde_json::{Value, json};
-use ua::{Cause, Told};
+use ua::{AnsweredBy, Cause, Told};
 
 /// The fields of an event that says what an INVITE tells; only what it does tell.
 pub(crate) fn fields(told: &Told) -> Vec<(&'static str, Value)> {
@@ -19,6 +19,10 @@ pub(crate) fn fields(told: &Told) -> Vec<(&'static str, Value)> {
     }
     if let Some(after) = told.answer_after {
         fields.push(("answer_after_secs", after.as_secs().into()));
+    }
+    if let Some(mode) = told.answer_mode {
+        let by = if mode.by == AnsweredBy::Person { "manual" } else { "auto" };
+        fields.push(("answer_mode", json!({ "by": by, "required": mode.required })));
     }
     fields.extend(data(told));
     fields

@@ -39,9 +39,37 @@ fn by_alert(headers: &Headers) -> Option<String> {
 }
 
 fn by_mode(headers: &Headers) -> Option<String> {
-    let mode = headers.text(HeaderId::AnswerMode)?;
-    let word = mode.split(';').next()?.trim();
-    word.eq_ignore_ascii_case("auto").then(|| "0".to_owned())
+    (answer_mode(headers)?.by == AnsweredBy::Itself).then(|| "0".to_owned())
+}
+
+/// By whom a caller wants to be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnsweredBy {
+    /// By a person: `Manual`.
+    Person,
+    /// By the telephone itself: `Auto`.
+    Itself,
+}
+
+/// How a caller wants to be answered (Answer-Mode, RFC 5373 section 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerMode {
+    /// By whom.
+    pub by: AnsweredBy,
+    /// Else not at all: who does not answer so refuses with 403 (section 4.5.1).
+    pub required: bool,
+}
+
+/// What Answer-Mode asks for; `None` without one, and for a value that is not known, which is passed over (RFC 5373 section 2).
+pub fn answer_mode(headers: &Headers) -> Option<AnswerMode> {
+    let text = headers.text(HeaderId::AnswerMode)?;
+    let mut words = text.split(';').map(str::trim);
+    let by = match words.next()? {
+        word if word.eq_ignore_ascii_case("manual") => AnsweredBy::Person,
+        word if word.eq_ignore_ascii_case("auto") => AnsweredBy::Itself,
+        _ => return None,
+    };
+    Some(AnswerMode { by, required: words.any(|word| word.eq_ignore_ascii_case("require")) })
 }
 
 /// What `urn:alert:` says, category and indication: `service:call-waiting` (RFC 7462 section 7).
@@ -86,6 +114,28 @@ mod tests {
             let after = answer_after(invite(lines).headers());
             assert_eq!(after, secs.map(Duration::from_secs), "{lines}");
         }
+    }
+
+    #[test]
+    fn rfc5373_2_values_that_are_not_known_are_passed_over() {
+        let mode = |by, required| Some(AnswerMode { by, required });
+        for (value, expected) in [
+            ("Manual", mode(AnsweredBy::Person, false)),
+            ("manual ; Require", mode(AnsweredBy::Person, true)),
+            ("Auto", mode(AnsweredBy::Itself, false)),
+            ("AUTO;x=y;require", mode(AnsweredBy::Itself, true)),
+            ("Auto;required", mode(AnsweredBy::Itself, false)),
+            ("Perhaps", None),
+            ("Perhaps;require", None),
+            ("Automatic;require", None),
+            ("", None),
+        ] {
+            let message = invite(&format!("Answer-Mode: {value}\r\n"));
+            assert_eq!(answer_mode(message.headers()), expected, "{value}");
+            let after = expected.filter(|mode| mode.by == AnsweredBy::Itself).map(|_| Duration::ZERO);
+            assert_eq!(answer_after(message.headers()), after, "{value}");
+        }
+        assert_eq!(answer_mode(invite("").headers()), None);
     }
 
     #[test]

@@ -101,6 +101,7 @@ pub use recorder::{Recorded, Recording};
 pub use referral::Referral;
 pub use registration::{Flow, Registration};
 pub use request::{shown as shown_address, uri as read_address};
+pub use sip::alert::{AnswerMode, AnsweredBy};
 pub use sip::invite::{NamedDialog, SessionTimer};
 pub use sip::{Timers, Transport};
 pub use sound::Audio;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use sip::alert;
+use sip::alert::{self, AnswerMode};
 use sip::header::{AlertInfo, Diversion, PAssertedIdentity, Reason, UserToUser, Warning};
 use sip::history;
 use sip::message::Headers;
@@ -30,6 +30,9 @@ pub struct Told {
     pub alert: Vec<String>,
     /// The caller wants the call to be answered after so long without anybody's doing. Obeying it lets whoever may call listen in.
     pub answer_after: Option<Duration>,
+    /// Whether the caller wants a person to answer, or nobody but the telephone itself (RFC 5373). Who will not answer so where that is required refuses with 403, and
+    /// lets nobody answer what must be answered by itself.
+    pub answer_mode: Option<AnswerMode>,
     /// Why something was refused or ended (RFC 3326).
     pub causes: Vec<Cause>,
     /// What was wrong (RFC 3261 section 20.43).
@@ -170,6 +173,7 @@ impl Told {
         told.diverted = diverted.take(MOST).collect();
         told.alert = headers.list::<AlertInfo<'_>>().flatten().take(MOST).map(|one| one.0.uri.to_string()).collect();
         told.answer_after = alert::answer_after(headers);
+        told.answer_mode = alert::answer_mode(headers);
         told.learn_why(headers);
         told
     }

@@ -1,6 +1,7 @@
 //! A new INVITE: checks, then an extension or a user.
 
 use audio::codec::Codec;
+use sip::alert::{self, AnsweredBy};
 use sip::message::{Body, Lines, Request, StatusCode};
 use sip::privacy::Wish;
 use sip::uas;
@@ -102,6 +103,7 @@ impl Switch {
             return if asked { Ok(()) } else { Err(self.shed()) };
         }
         self.privacy(&invite.request).map_err(|refusal| refused(*refusal))?;
+        self.answered_as_required(&invite, &destination)?;
         let equipment = self.equip(&invite, &number, &destination)?;
         let codecs = match &equipment.offer {
             None => CODECS.to_vec(),
@@ -145,6 +147,20 @@ impl Switch {
         let Some(destination) = feature.or_else(user) else { return refuse(Reply::new(StatusCode::NOT_FOUND)) };
         self.acceptable(request)?;
         Ok((number, destination))
+    }
+
+    /// 403 for a call that must be answered as it cannot be (RFC 5373 section 4.5.1): an extension answers by itself; a device is asked to for who may ask for that
+    /// alone, and for anybody else it would only ring.
+    fn answered_as_required(&self, invite: &Admitted, destination: &Destination) -> Result<(), Refusal> {
+        let mode = alert::answer_mode(invite.request.headers()).filter(|mode| mode.required);
+        let why = match (mode.map(|mode| mode.by), destination) {
+            (Some(AnsweredBy::Person), Destination::Feature(_)) => "manual answer forbidden",
+            (Some(AnsweredBy::Itself), Destination::User(_)) if !self.config.intercom.contains(&invite.user) => {
+                "automatic answer forbidden"
+            }
+            _ => return Ok(()),
+        };
+        Err(refused(Reply::new(StatusCode::FORBIDDEN).reason(why)))
     }
 
     fn is_conference(&self, request: &Request) -> bool {

@@ -1,10 +1,12 @@
 //! Who a caller is asserted to be, and what of it is kept from others (RFC 3323, RFC 3325): as a PBX and as a proxy.
 
+use audio::codec::Codec;
 use pbx::{Config, Role, Running, Trust};
 use sip::message::{HeaderId, Headers, Method, Request, Response};
 
 use crate::phone::Phone;
-use crate::setup::{config, nothing_left, phone, start};
+use crate::setup::{config, nothing_left, phone, start, with_phones};
+use crate::sound::Sound;
 
 /// One whose trusted users these are.
 pub(crate) fn trusting(role: Role, users: &[&str]) -> Config {
@@ -502,6 +504,60 @@ fn rfc5373_9_nobody_has_anothers_telephone_answer_unless_he_may() {
     assert_eq!(alerted(&[], &lines), Vec::<String>::new());
     assert_eq!(alerted(&["1002", "1003"], &lines), Vec::<String>::new());
     assert_eq!(alerted(&["1001"], &lines), asks.map(|line| line.split_once(": ").unwrap().1));
+}
+
+/// Who says that a call is to be answered so or not at all is not answered otherwise.
+#[test]
+fn rfc5373_4_5_1_a_call_that_would_be_answered_otherwise_than_is_required_is_403() {
+    let place = |intercom: &[&str], number: &str, line: &str| {
+        let config = Config { intercom: intercom.iter().map(|&name| name.to_owned()).collect(), ..config() };
+        let (invite, response) = call(config, ("1001", "1001"), number, &format!("{line}\r\n"), "");
+        (invite.map(|invite| values(&invite, HeaderId::AnswerMode).concat()), response)
+    };
+    for (intercom, line) in
+        [(&["1001"][..], "Auto;require"), (&[], "Manual;require"), (&[], "Auto"), (&[], "Perhaps;require")]
+    {
+        let (seen, response) = place(intercom, "1002", &format!("Answer-Mode: {line}"));
+        let passed = if line.starts_with("Manual") || !intercom.is_empty() { line } else { "" };
+        assert_eq!(seen.as_deref(), Some(passed), "{line}: {response:?}");
+    }
+    for intercom in [&[][..], &["1002"]] {
+        let (seen, response) = place(intercom, "1002", "Answer-Mode: Auto;require");
+        assert_eq!(seen, None);
+        assert_eq!((response.code().get(), response.reason()), (403, "automatic answer forbidden"));
+    }
+}
+
+/// Nobody picks an extension up.
+#[test]
+fn rfc5373_4_5_1_an_extension_answers_by_itself_and_not_who_wants_a_person() {
+    let (running, mut phones) = with_phones(&["1001"]);
+    let description = Sound::new(Codec::Pcmu).describe();
+    for (value, code) in [("Manual;require", 403), ("Manual", 200), ("Auto;require", 200), ("Perhaps;require", 200)] {
+        phones[0].extra = format!("Answer-Mode: {value}\r\n");
+        if code == 403 {
+            let (_, response) = phones[0].call("600", Some(&description));
+            assert_eq!((response.code().get(), response.reason()), (403, "manual answer forbidden"), "{value}");
+            continue;
+        }
+        let (mut dialog, _) = phones[0].call_through("600", &description);
+        phones[0].extra.clear();
+        phones[0].hang_up(&mut dialog);
+    }
+    nothing_left(&running);
+}
+
+/// What only the two ends decide on.
+#[test]
+fn rfc5373_4_4_1_a_proxy_passes_on_how_a_call_is_to_be_answered_as_it_came() {
+    for lines in [&[][..], &["Answer-Mode:  AUTO ;require", "Priv-Answer-Mode: Perhaps"], &["Answer-Mode: Manual"]] {
+        let text: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+        let (invite, response) = call(trusting(Role::Proxy, &[]), ("1001", "1001"), "1002", &text, "");
+        let invite = invite.unwrap_or_else(|| panic!("no INVITE came: {response:?}"));
+        let came = String::from_utf8_lossy(invite.headers().bytes()).into_owned();
+        let came: Vec<&str> = came.split("\r\n").filter(|line| line.contains("Answer-Mode")).collect();
+        assert_eq!(came, lines);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use media::Agreed;
 use net::media::PortPair;
+use sip::alert::{self, AnsweredBy};
 use sip::header::From;
 use sip::invite::{By, SessionEvent};
 use sip::message::{Body, HeaderId, Lines, Method, Quote, Request, StatusCode};
@@ -24,10 +25,11 @@ impl Robot {
         } else if let Some(code) = self.conduct.reject {
             Some(Reply::new(code))
         } else {
-            uas::check(request, &self.capabilities)
+            uas::check(request, &self.capabilities).or_else(|| self.answers_otherwise(request))
         };
         if let Some(reply) = refusal {
-            self.tell(News::Refused { call: number, code: reply.code.get(), why: String::new() });
+            let why = reply.reason.clone().unwrap_or_default();
+            self.tell(News::Refused { call: number, code: reply.code.get(), why });
             let _ = turn.respond(tx, reply);
             return;
         }
@@ -81,6 +83,18 @@ impl Robot {
             None if !self.conduct.ring_only => self.accept(session, request, turn),
             None => {}
         }
+    }
+
+    /// The refusal of a call that must be answered as it never is here (RFC 5373 section 4.5.1): by a person, since there is none, or by itself, where it only
+    /// rings.
+    fn answers_otherwise(&self, request: &Request) -> Option<Reply> {
+        let mode = alert::answer_mode(request.headers()).filter(|mode| mode.required)?;
+        let why = match mode.by {
+            AnsweredBy::Person => "manual answer forbidden",
+            AnsweredBy::Itself if self.conduct.ring_only && !self.conduct.auto_answer => "automatic answer forbidden",
+            AnsweredBy::Itself => return None,
+        };
+        Some(Reply::new(StatusCode::FORBIDDEN).reason(why))
     }
 
     /// What an INVITE tells besides who calls whom; most tell nothing, and cost nothing.
