@@ -2,8 +2,9 @@
 //!
 //! Where [`Config::info_packages`] says nothing, the mechanism is not in use: nothing is told, and nothing of what peers tell is read.
 
+use super::session::{Session, State};
 use crate::config::Config;
-use crate::id::{ClientTx, ServerTx, SessionId};
+use crate::id::{ClientTx, DialogId, ServerTx, SessionId};
 use crate::message::{Body, HeaderId, Headers, Lines, Method};
 use crate::reply::Reply;
 use crate::stack::StackError;
@@ -23,21 +24,76 @@ impl Turn<'_> {
         &mut self,
         s: SessionId,
         package: &str,
-        mut lines: Lines,
+        lines: Lines,
         body: Option<Body>,
     ) -> Result<ClientTx, StackError> {
-        if !self.takes_info(s, package) {
-            return Err(StackError::State("a package of INFO that the peer takes (RFC 6086 5.2.2)"));
-        }
-        lines.push(HeaderId::InfoPackage.name(), package).map_err(StackError::Line)?;
+        let lines = names(package, lines, self.takes_info(s, package))?;
         self.in_dialog(s, Method::Info, lines, body)
     }
 
-    /// Whether the peer has said last that it takes INFOs of this package (RFC 6086 section 5.2.2). Parameters behind its name do not matter.
+    /// The same in one of several early dialogs ([`super::SessionEvent::Progress`]), as [`Turn::in_fork`] does.
+    ///
+    /// # Errors
+    /// As [`Turn::info`]; what another fork has said does not count.
+    pub fn info_in_fork(
+        &mut self,
+        s: SessionId,
+        fork: DialogId,
+        package: &str,
+        lines: Lines,
+        body: Option<Body>,
+    ) -> Result<ClientTx, StackError> {
+        let lines = names(package, lines, self.fork_takes_info(s, fork, package))?;
+        self.in_fork(s, fork, Method::Info, lines, body)
+    }
+
+    /// Whether the peer has said last that it takes INFOs of this package (RFC 6086 section 5.2.2): with several early dialogs, that of the first. Parameters
+    /// behind its name do not matter.
     pub fn takes_info(&self, s: SessionId, package: &str) -> bool {
-        let told = super::get(self, s).and_then(|session| session.packages.as_deref());
-        let name = uas::package_name(package);
-        !name.is_empty() && told.is_some_and(|told| told.split(',').any(|one| one.eq_ignore_ascii_case(name)))
+        super::get(self, s).is_some_and(|session| takes(of(session, session.dialog), package))
+    }
+
+    /// The same of one of several early dialogs (RFC 6086 section 4.2.1).
+    pub fn fork_takes_info(&self, s: SessionId, fork: DialogId, package: &str) -> bool {
+        self.stack.sessions.dialogs.owner(fork) == Some(s)
+            && super::get(self, s).is_some_and(|session| takes(of(session, Some(fork)), package))
+    }
+}
+
+/// The lines of an INFO of a package, where its receiver takes it.
+fn names(package: &str, mut lines: Lines, taken: bool) -> Result<Lines, StackError> {
+    if !taken {
+        return Err(StackError::State("a package of INFO that the peer takes (RFC 6086 5.2.2)"));
+    }
+    lines.push(HeaderId::InfoPackage.name(), package).map_err(StackError::Line)?;
+    Ok(lines)
+}
+
+fn takes(told: Option<&str>, package: &str) -> bool {
+    let name = uas::package_name(package);
+    !name.is_empty() && told.is_some_and(|told| told.split(',').any(|one| one.eq_ignore_ascii_case(name)))
+}
+
+/// What the peer of a dialog has told.
+fn of(session: &Session, dialog: Option<DialogId>) -> Option<&str> {
+    match &session.state {
+        State::Calling(calling) | State::Cancelling(calling) => {
+            let early = calling.forks.early.iter().find(|early| Some(early.dialog) == dialog)?;
+            early.packages.as_deref()
+        }
+        _ => session.packages.as_deref(),
+    }
+}
+
+/// It tells this from now on. Who has no dialog yet can be sent nothing.
+fn set(session: &mut Session, dialog: Option<DialogId>, told: Box<str>) {
+    match &mut session.state {
+        State::Calling(calling) | State::Cancelling(calling) => {
+            if let Some(early) = calling.forks.early.iter_mut().find(|early| Some(early.dialog) == dialog) {
+                early.packages = Some(told);
+            }
+        }
+        _ => session.packages = Some(told),
     }
 }
 
@@ -73,16 +129,18 @@ pub(super) fn answer(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, reply: &mu
     let told = told(&turn.stack.config, request.headers());
     tell_back(turn, tx, &mut reply.lines);
     if let (Some(told), Some(session)) = (told, super::get_mut(turn, s)) {
-        session.packages = Some(told);
+        let heard = session.work.as_ref().and_then(|work| work.heard.iter().find(|heard| heard.tx == tx));
+        let dialog = heard.map(|heard| heard.dialog);
+        set(session, dialog, told);
     }
 }
 
-/// A response to our INVITE says what its sender takes.
-pub(super) fn learn(turn: &mut Turn<'_>, s: SessionId, headers: &Headers) {
+/// A response to our INVITE says what its sender takes, in this dialog.
+pub(super) fn learn(turn: &mut Turn<'_>, s: SessionId, dialog: Option<DialogId>, headers: &Headers) {
     if let Some(told) = told(&turn.stack.config, headers)
         && let Some(session) = super::get_mut(turn, s)
     {
-        session.packages = Some(told);
+        set(session, dialog, told);
     }
 }
 

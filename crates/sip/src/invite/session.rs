@@ -30,7 +30,8 @@ pub(crate) struct Session {
     pub(super) update: Update,
     /// How long it lasts without a refresh (RFC 4028).
     pub(super) lifetime: Option<Box<Lifetime>>,
-    /// The packages of INFO that the peer takes, parted by commas; `None` as long as it has told nothing (RFC 6086).
+    /// The packages of INFO that the peer takes, parted by commas; `None` as long as it has told nothing (RFC 6086). Before the final response to an INVITE of ours
+    /// each early dialog has its own.
     pub(super) packages: Option<Box<str>>,
 }
 
@@ -104,6 +105,8 @@ pub(super) struct Early {
     /// That PRACK was refused: the next repeat of the response gets another.
     pub(super) again: bool,
     pub(super) offer: Offer,
+    /// As in [`Session::packages`]: each fork takes what it says (RFC 6086 section 4.2.1).
+    pub(super) packages: Option<Box<str>>,
 }
 
 /// How far the first offer has come, counting only what is sent reliably (RFC 3262 section 5).

@@ -148,7 +148,7 @@ fn progress(turn: &mut Turn<'_>, s: SessionId, response: Box<Response>, origin: 
     if let Some(session) = super::get_mut(turn, s) {
         session.learn_allow(response.headers());
     }
-    packages::learn(turn, s, response.headers());
+    packages::learn(turn, s, fork, response.headers());
     let prack_due = arrival == Arrival::New { due: true };
     super::emit(turn, s, SessionEvent::Progress { response, fork, prack_due });
 }
@@ -164,7 +164,8 @@ fn early(turn: &mut Turn<'_>, s: SessionId, response: &Response, origin: &Origin
     session.dialog.get_or_insert(dialog);
     if let Some(forks) = session.forked() {
         let offer = if forks.offered { Offer::Ours } else { Offer::None };
-        forks.early.push(Early { dialog, bye: false, rseq: None, due: None, answer: None, again: false, offer });
+        let (bye, again, packages) = (false, false, None);
+        forks.early.push(Early { dialog, bye, rseq: None, due: None, answer: None, again, offer, packages });
     }
     Some(dialog)
 }
@@ -217,14 +218,18 @@ fn accepted(turn: &mut Turn<'_>, s: SessionId, response: Box<Response>, origin: 
         },
     };
     let Some(session) = super::get_mut(turn, s) else { return };
-    let early = session.forked().and_then(|forks| take_early(forks, dialog));
+    let mut early = session.forked().and_then(|forks| take_early(forks, dialog));
+    let packages = early.as_mut().and_then(|early| early.packages.take());
     // The peer has already said BYE in it; its offer was in a provisional response, and is answered.
     let bye = early.as_ref().is_some_and(|early| early.bye);
     let settled = early.is_some_and(|early| early.offer == Offer::Settled);
     match session.state {
-        State::Calling(_) => first(turn, s, dialog, response, (bye, settled), timer),
+        State::Calling(_) => {
+            session.packages = packages;
+            first(turn, s, dialog, response, (bye, settled), timer);
+        }
         State::Cancelling(_) => first_after_hangup(turn, s, dialog, cseq, bye),
-        _ => fork(turn, s, dialog, response, (bye, settled), timer),
+        _ => fork(turn, s, (dialog, packages), response, (bye, settled), timer),
     }
 }
 
@@ -254,11 +259,11 @@ fn first(
     if let Some(session) = super::get_mut(turn, s) {
         if session.has_forked() {
             // It may have been another's.
-            (session.update, session.packages) = (Update::Unknown, None);
+            session.update = Update::Unknown;
         }
         session.learn_allow(response.headers());
     }
-    packages::learn(turn, s, response.headers());
+    packages::learn(turn, s, Some(dialog), response.headers());
     in_dialog::confirmed(turn, s, dialog);
     if bye {
         acknowledge(turn, s, response.headers().cseq().number, None);
@@ -321,7 +326,7 @@ fn stand(turn: &mut Turn<'_>, s: SessionId, offered: bool, response: &Response) 
 fn fork(
     turn: &mut Turn<'_>,
     s: SessionId,
-    dialog: DialogId,
+    (dialog, packages): (DialogId, Option<Box<str>>),
     response: Box<Response>,
     (bye, settled): (bool, bool),
     timer: Option<Timer>,
@@ -334,7 +339,7 @@ fn fork(
     child.dialog = Some(dialog);
     child.keys = keys;
     child.learn_allow(response.headers());
-    child.packages = packages::told(&turn.stack.config, response.headers());
+    child.packages = packages::told(&turn.stack.config, response.headers()).or(packages);
     let child = super::insert(turn, child);
     turn.stack.sessions.dialogs.set_owner(dialog, child);
     if keep {

@@ -2,7 +2,7 @@
 
 use super::network::*;
 use crate::config::Config;
-use crate::id::SessionId;
+use crate::id::{DialogId, SessionId};
 use crate::invite::SessionEvent;
 use crate::message::{Lines, Method};
 use crate::stack::StackError;
@@ -206,6 +206,105 @@ fn rfc6086_5_2_4_what_the_peer_takes_changes_with_an_offer_that_is_taken_and_not
         });
         net.turn(a, |turn| turn.respond(tx, reply(200, None))).unwrap();
         assert_eq!(taken(&mut net), expected, "{more}");
+    }
+}
+
+/// An INVITE of ours that two peers ring for, each with a Recv-Info of its own: their dialogs, and the peers.
+fn rings_twice(net: &mut Network) -> (usize, usize, SessionId, String, [DialogId; 2], [RawDialog; 2]) {
+    let (a, r) = (net.stack(takes(&["weather"])), net.raw());
+    let s = net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
+    net.settle();
+    let invite = net.one(r);
+    for name in ["one", "two"] {
+        let more = format!("Contact: <sip:{name}@10.0.0.2>\r\nRecv-Info: {name}\r\n");
+        net.say(r, a, &respond(&invite, 183, name, &more, ""));
+    }
+    net.settle();
+    let forks = net.events(a).iter().filter_map(|event| match event {
+        crate::Event::Session(_, SessionEvent::Progress { fork, .. }) => *fork,
+        _ => None,
+    });
+    let forks: Vec<DialogId> = forks.collect();
+    let peers = ["one", "two"].map(|name| RawDialog::called(r, &invite, name));
+    (a, r, s, invite, [forks[0], forks[1]], peers)
+}
+
+/// What of `one`, `two` and `three` each of the forks takes.
+fn taken_by(net: &mut Network, a: usize, s: SessionId, forks: [DialogId; 2]) -> [[bool; 3]; 2] {
+    forks.map(|fork| ["one", "two", "three"].map(|name| net.turn(a, |turn| turn.fork_takes_info(s, fork, name))))
+}
+
+#[test]
+fn rfc6086_4_2_1_each_fork_takes_what_it_has_said_and_the_one_that_answers_alone_counts() {
+    let mut net = Network::new();
+    let (a, r, s, invite, forks, mut peers) = rings_twice(&mut net);
+    assert_eq!(taken_by(&mut net, a, s, forks), [[true, false, false], [false, true, false]]);
+    // Without a fork it is the first.
+    assert_eq!(["one", "two"].map(|name| net.turn(a, |turn| turn.takes_info(s, name))), [true, false]);
+    let info = |net: &mut Network, fork: usize, name: &str| {
+        let sent = net.turn(a, |turn| turn.info_in_fork(s, forks[fork], name, Lines::default(), sdp(OFFER)));
+        net.settle();
+        sent.map(|_| net.one(r))
+    };
+    for (fork, name, other) in [(0, "one", "two"), (1, "two", "one")] {
+        let sent = info(&mut net, fork, name).unwrap();
+        assert_eq!(
+            (kind(&sent).as_str(), tag(header(&sent, "To")), header(&sent, "Info-Package")),
+            ("INFO", name, name)
+        );
+        net.say(r, a, &respond(&sent, 200, "", "", ""));
+        net.settle();
+        assert!(matches!(info(&mut net, fork, other), Err(StackError::State(_))), "{name}");
+    }
+    net.events(a);
+    // The second says something else, which is none of the first's.
+    let update = peers[1].request("UPDATE", "Recv-Info: three\r\n", "");
+    net.say(r, a, &update);
+    net.settle();
+    let tx = pick(&net.events(a), |_, event| match event {
+        SessionEvent::Request { tx, .. } => Some(*tx),
+        _ => None,
+    });
+    net.turn(a, |turn| turn.respond(tx, reply(200, None))).unwrap();
+    net.settle();
+    assert_eq!(kind(&net.one(r)), "200 UPDATE");
+    assert_eq!(taken_by(&mut net, a, s, forks), [[true, false, false], [false, false, true]]);
+    // It answers, and says nothing of it: all stays as it was, and the first is no more.
+    net.say(r, a, &respond(&invite, 200, "two", "Contact: <sip:two@10.0.0.2>\r\n", ANSWER));
+    net.settle();
+    assert_eq!(kinds(&net.inbox(r)), ["ACK"]);
+    let taken = ["one", "two", "three"].map(|name| net.turn(a, |turn| turn.takes_info(s, name)));
+    assert_eq!(taken, [false, false, true]);
+}
+
+/// The application answers each where it came from; what we do not take is refused to each.
+#[test]
+fn rfc6086_4_2_1_infos_come_in_several_early_dialogs() {
+    let mut net = Network::new();
+    let (a, r, _, _, _, mut peers) = rings_twice(&mut net);
+    for round in 0..2 {
+        for (peer, name) in peers.iter_mut().zip(["one", "two"]) {
+            // Each numbers its transactions by itself.
+            let named = |text: &str| text.replace("z9hG4bK", &format!("z9hG4bK{name}"));
+            let info = peer.request("INFO", "Info-Package: weather\r\n", "");
+            net.say(r, a, &named(&info));
+            net.settle();
+            let (tx, from) = pick(&net.events(a), |_, event| match event {
+                SessionEvent::Request { tx, request } => {
+                    Some((*tx, request.headers().from_tag().unwrap_or_default().to_owned()))
+                }
+                _ => None,
+            });
+            assert_eq!(from, name, "{round}");
+            net.turn(a, |turn| turn.respond(tx, reply(200, None))).unwrap();
+            net.settle();
+            let ok = net.one(r);
+            assert_eq!((kind(&ok).as_str(), tag(header(&ok, "From"))), ("200 INFO", name), "{round}");
+            let info = peer.request("INFO", "Info-Package: other\r\n", "");
+            net.say(r, a, &named(&info));
+            net.settle();
+            assert_eq!((kind(&net.one(r)), net.news(a)), ("469 INFO".to_owned(), vec![]), "{round}");
+        }
     }
 }
 
