@@ -2,7 +2,7 @@
 //! could have another's device do what its user has not asked for.
 
 use sip::cause;
-use sip::header::{CallInfo, MaxForwards};
+use sip::header::{CallInfo, MaxForwards, NIL, SessionId};
 use sip::message::{HeaderId, Headers, Lines, StatusCode};
 use sip::privacy::{self, Wish};
 
@@ -34,6 +34,10 @@ const WITHIN: [HeaderId; 3] = [HeaderId::ContentDisposition, HeaderId::Date, Hea
 fn copy(from: &Headers, ids: &[HeaderId]) -> Lines {
     let mut lines = Lines::new();
     for id in ids {
+        // A Session-ID that cannot be read is of someone who misbehaves (RFC 7989 section 7).
+        if *id == HeaderId::SessionId && !matches!(from.get::<SessionId<'_>>(), Some(Ok(_))) {
+            continue;
+        }
         for header in from.all(*id).filter(|header| header.value.len() <= LONGEST).take(MOST) {
             // A value that cannot stand in a message stays behind.
             let _ = lines.push(id.name(), &header.text());
@@ -107,6 +111,26 @@ pub(crate) fn hops(from: &Headers) -> Option<u32> {
 /// Lines for a response on the other leg.
 pub(crate) fn of_response(from: &Headers) -> Lines {
     copy(from, &RESPONSE)
+}
+
+/// The lines of a refusal that speaks for several: who has refused is nobody of them (RFC 7989 section 7).
+pub(crate) fn of_several(refusal: &Lines) -> Lines {
+    let mut lines = Lines::new();
+    for (name, value) in refusal.iter() {
+        let value = String::from_utf8_lossy(value);
+        let id = name
+            .eq_ignore_ascii_case(HeaderId::SessionId.name())
+            .then(|| Headers::read::<SessionId<'_>>(value.as_bytes()));
+        match id {
+            Some(Ok(id)) => {
+                let caller = id.remote().unwrap_or(NIL);
+                lines.push_id(HeaderId::SessionId, format_args!("{NIL};remote={caller}"));
+            }
+            // What has come can stand in a message.
+            _ => drop(lines.push(name, &value)),
+        }
+    }
+    lines
 }
 
 /// Lines for a BYE or CANCEL on the other leg.

@@ -49,6 +49,8 @@ pub struct Choice {
     best: Option<Outcome>,
     challenges: Lines,
     octets: usize,
+    /// How many have been received.
+    received: usize,
 }
 
 /// Most octets of challenges that are gathered.
@@ -57,6 +59,7 @@ const MOST: usize = 8_192;
 impl Choice {
     /// One more branch has ended.
     pub fn add(&mut self, outcome: Outcome) {
+        self.received += usize::from(matches!(outcome, Outcome::Received(_)));
         let better = self.best.as_ref().is_none_or(|best| outcome.rank() < best.rank());
         let worse = match better {
             true => self.best.replace(outcome),
@@ -86,6 +89,11 @@ impl Choice {
     /// A 6xx is among them: no other target is asked (step 5).
     pub fn is_final(&self) -> bool {
         self.best.as_ref().is_some_and(|best| best.code().class() == 6)
+    }
+
+    /// Whether several have answered, so that the best speaks for all of them.
+    pub fn is_of_several(&self) -> bool {
+        self.received > 1
     }
 
     /// Whether a branch has ended.

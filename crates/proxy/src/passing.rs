@@ -8,10 +8,10 @@ use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sip::header::{Contact, Supported, Via};
+use sip::header::{Contact, NIL, SessionId, Supported, Via};
 use sip::history::{Found, Most};
 use sip::id::IdHasher;
-use sip::message::{HeaderId, Lines, Method, Request, Response, StatusCode, UriBuf};
+use sip::message::{HeaderId, Headers, Lines, Method, Request, Response, StatusCode, UriBuf};
 use sip::outbox::Origin;
 use sip::privacy::Wish;
 use sip::stack::StackError;
@@ -428,7 +428,13 @@ impl Proxy {
         if fork.cancelled && fork.choice.is_empty() {
             fork.choice.add(Outcome::Made(StatusCode::REQUEST_TERMINATED));
         }
-        let (best, lines) = fork.choice.take();
+        let is_of_several = fork.choice.is_of_several();
+        let (best, mut lines) = fork.choice.take();
+        if let Outcome::Received(response) = &best
+            && is_of_several
+        {
+            nobody(fork.request.headers(), response.headers(), &mut lines);
+        }
         let told = fork.told_back(match &best {
             Outcome::Received(response) => Some(response.headers()),
             Outcome::Made(_) | Outcome::LeftOut => None,
@@ -448,6 +454,14 @@ impl Proxy {
         };
         // The only way to fail: nobody waits any more.
         let _ = sent;
+    }
+}
+
+/// A refusal that speaks for several has the UUID of none of them (RFC 7989 section 7).
+fn nobody(request: &Headers, refusal: &Headers, lines: &mut Lines) {
+    if refusal.get::<SessionId<'_>>().is_some_and(|id| id.is_ok()) {
+        let caller = request.get::<SessionId<'_>>().and_then(Result::ok).map_or(NIL, |id| id.local);
+        lines.push_id(HeaderId::SessionId, format_args!("{NIL};remote={caller}"));
     }
 }
 

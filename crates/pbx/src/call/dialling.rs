@@ -103,7 +103,7 @@ impl Switch {
     /// Nobody is called any more.
     pub(super) fn nobody_left(&mut self, call: &mut Call, turn: &mut Turn<'_>) -> Fate {
         let Some((_, hunt)) = call.hunt() else { return Fate::Goes };
-        match hunt.best.take() {
+        match hunt.take_best() {
             None if hunt.no_room => self.refuse_caller_for_now(call, turn),
             refused => self.refuse_caller(call, refused, turn),
         }

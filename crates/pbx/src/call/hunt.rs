@@ -9,6 +9,7 @@ use sip::{AlarmId, Turn};
 use super::Leg;
 use super::dialling::{Letter, NotCalled, Refused};
 use super::past::Past;
+use crate::headers;
 use crate::switch::Switch;
 use crate::target::Target;
 
@@ -21,6 +22,8 @@ pub(crate) struct Hunt {
     pub(super) alarm: Option<AlarmId>,
     /// The most telling refusal so far.
     pub(super) best: Option<Refused>,
+    /// How many have refused.
+    refusals: usize,
     /// A device was not called since there was no room here.
     pub(super) no_room: bool,
     /// Other flows to the instances that the legs lead to, by the number of the leg.
@@ -42,6 +45,7 @@ impl Hunt {
             groups: VecDeque::new(),
             alarm: None,
             best: None,
+            refusals: 0,
             no_room: false,
             flows: Vec::new(),
             next_flow: None,
@@ -64,9 +68,17 @@ impl Hunt {
 
     /// Remembers a refusal when it says more than those before (RFC 3261 section 16.7 step 6).
     pub(super) fn note(&mut self, code: StatusCode, lines: Lines) {
+        self.refusals += 1;
         if self.best.as_ref().is_none_or(|best| weight(code) < weight(best.code)) {
             self.best = Some(Refused { code, lines });
         }
+    }
+
+    /// That refusal, which speaks for all that have refused.
+    pub(super) fn take_best(&mut self) -> Option<Refused> {
+        let best = self.best.take()?;
+        let lines = if self.refusals > 1 { headers::of_several(&best.lines) } else { best.lines };
+        Some(Refused { lines, ..best })
     }
 
     /// Nobody of those that are called has answered in time.

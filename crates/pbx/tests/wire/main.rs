@@ -29,6 +29,7 @@ mod replacing;
 mod restarted;
 mod roles;
 mod rules;
+mod session_ids;
 mod setup;
 mod sharded;
 mod sound;

@@ -69,7 +69,7 @@ pub(crate) use making::has_dialog;
 pub use moving::Released;
 pub use named::{JOIN, Named, NamedDialog, REPLACES};
 pub use referral::{NO_REPORTS, Referral, is_at_domain_of, resubscribed};
-pub(crate) use session_ids::{sign, sign_answer};
+pub(crate) use session_ids::{sign, sign_answer, sign_refusal};
 pub(crate) use session_timer::{Asked, asked};
 pub use session_timer::{Lasting, SessionTimer};
 pub(crate) use uac::on_stray;
@@ -400,7 +400,7 @@ pub(crate) fn on_response(
     if get(turn, s).is_none() && turn.send_after(response.headers(), origin) {
         return;
     }
-    session_ids::heard(turn, s, response.headers(), response.headers().to_tag());
+    session_ids::heard(turn, s, response.headers(), (response.headers().to_tag(), true));
     if response.code().is_final() {
         let auth = turn.take_auth(tx);
         if let Some(session) = get_mut(turn, s) {

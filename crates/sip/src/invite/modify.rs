@@ -7,7 +7,7 @@ use super::ending::{self, Final};
 use super::event::{Glare as Crossing, Refusal, SessionEvent};
 use super::session::{Change, Exchange, Glare, Sent, State, Update};
 use super::session_timer::{self, Asked as Timer};
-use super::{Kind, REINVITE, in_dialog, making, offer_answer, uac, uas};
+use super::{Kind, REINVITE, in_dialog, making, offer_answer, session_ids, uac, uas};
 use crate::dialog::Role;
 use crate::event::Failure;
 use crate::id::{ClientTx, DialogId, ServerTx, SessionId};
@@ -205,7 +205,7 @@ fn accepted(
     if ack_due {
         session.exchange = Exchange::AckDue { cseq };
     } else {
-        uac::acknowledge(turn, s, cseq, None);
+        uac::acknowledge_with(turn, s, (cseq, None), &session_ids::turned(turn, response.headers()));
     }
     if standing {
         session_timer::answered(turn, s, timer, response.headers());

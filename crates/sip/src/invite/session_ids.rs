@@ -1,7 +1,8 @@
 //! Session-ID (RFC 7989): a UUID of each end, in what the two say to each other, whoever stands between them and rewrites the rest.
 //!
 //! Where [`crate::Config::session_id`] says that we are an end, a session has a UUID of ours from its first INVITE on, which never changes, and those of its
-//! peers. These are known by their tags, so that each fork of a call is told its own (section 6).
+//! peers. These are known by their tags, so that each fork of a call is told its own (section 6). A peer that knows RFC 7329 only names the session otherwise,
+//! and is told what it says (section 11).
 
 use std::fmt;
 
@@ -11,14 +12,53 @@ use crate::id::{DialogId, ServerTx, SessionId};
 use crate::message::{HeaderId, Headers, Lines, Method};
 use crate::reply::Reply;
 use crate::rng::Rng;
+use crate::siphash::Sip13;
+use crate::transaction::key::Keys;
 use crate::turn::Turn;
 
 /// The UUIDs of a session.
 #[derive(Clone, Debug)]
 pub(super) struct Ids {
     ours: Uuid,
-    /// Those of the peers, by their tags.
-    theirs: Vec<(Box<str>, Uuid)>,
+    /// What the peers say, by their tags.
+    theirs: Vec<(Box<str>, Peer)>,
+}
+
+/// How a peer names the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// By a UUID of its own.
+    Itself(Uuid),
+    /// By one UUID alone, which names the session for both (RFC 7329).
+    Alone(Uuid),
+    /// As we have: ours comes first, whoever says it, and then this one (RFC 7329 as others have read it).
+    AsWeDo(Uuid),
+}
+
+impl Peer {
+    const UNKNOWN: Self = Self::Itself(Uuid::NIL);
+
+    /// What a message says of who sends it; `None` where it says nothing of that, nobody, or what cannot be read (section 6). `answers`: it is a response, of which
+    /// one UUID that is not ours is its sender's, whatever it leaves out (section 11).
+    fn of(headers: &Headers, ours: Uuid, answers: bool) -> Option<Self> {
+        let id = headers.get::<header::SessionId<'_>>()?.ok()?;
+        let local = Uuid::parse(id.local)?;
+        match id.remote() {
+            None if !id.params.has("remote") && (local == ours || !answers) => Some(Self::Alone(local)),
+            None if local == ours => None,
+            Some(remote) if local == ours => Some(Self::AsWeDo(Uuid::parse(remote).unwrap_or(Uuid::NIL))),
+            _ => Some(Self::Itself(local)),
+        }
+    }
+
+    fn write(self, ours: Uuid, lines: &mut Lines) {
+        match self {
+            Self::Alone(one) => lines.push_parts(HeaderId::SessionId, &[&one.0]),
+            Self::Itself(other) | Self::AsWeDo(other) => {
+                lines.push_parts(HeaderId::SessionId, &[&ours.0, b";remote=", &other.0]);
+            }
+        }
+    }
 }
 
 /// The UUID of an end as it is written, 32 hexadecimal digits in lower case; zero is nobody's (section 4.1).
@@ -30,7 +70,18 @@ impl Uuid {
 
     /// A random one: version 4 (RFC 9562 section 5.4).
     fn fresh(rng: &mut Rng) -> Self {
-        let bits = (u128::from(rng.u64()) << 64) | u128::from(rng.u64());
+        Self::of_random((u128::from(rng.u64()) << 64) | u128::from(rng.u64()))
+    }
+
+    /// That of an end of which nothing is kept but the tag that it answers with.
+    fn of_tag(keys: Keys, tag: &str) -> Self {
+        let mut hash = Sip13::new(keys.0);
+        hash.word(7);
+        hash.text(tag.as_bytes());
+        Self::of_random(hash.finish128())
+    }
+
+    fn of_random(bits: u128) -> Self {
         Self::of_bits(bits & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62))
     }
 
@@ -41,12 +92,6 @@ impl Uuid {
             two.copy_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
         }
         Self(text)
-    }
-
-    /// That of who sends a message; `None` where it says nothing of that, nobody, or what cannot be read (section 6).
-    pub(super) fn of(headers: &Headers) -> Option<Self> {
-        let id = headers.get::<header::SessionId<'_>>()?.ok()?;
-        Self::parse(id.local)
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -64,25 +109,25 @@ impl fmt::Display for Uuid {
 
 impl Ids {
     /// Of an INVITE of theirs: who sends it under this tag, where it says.
-    pub(super) fn of_theirs(rng: &mut Rng, peer: Option<(Box<str>, Uuid)>) -> Self {
+    pub(super) fn of_theirs(rng: &mut Rng, peer: Option<(Box<str>, Peer)>) -> Self {
         Self { ours: Uuid::fresh(rng), theirs: peer.into_iter().collect() }
     }
 
-    fn peer(&self, tag: &str) -> Uuid {
-        self.theirs.iter().find(|(of, _)| **of == *tag).map_or(Uuid::NIL, |(_, uuid)| *uuid)
+    fn peer(&self, tag: &str) -> Peer {
+        self.theirs.iter().find(|(of, _)| **of == *tag).map_or(Peer::UNKNOWN, |(_, peer)| *peer)
     }
 
-    /// The peer with this tag has this one from now on (section 8). There are as many as there may be forks.
-    fn learn(&mut self, tag: &str, uuid: Uuid, most: usize) {
+    /// The peer with this tag says so from now on (section 8). There are as many as there may be forks. Who knows RFC 7329 only need not say it in the same way each
+    /// time: the first counts (section 11).
+    fn learn(&mut self, tag: &str, peer: Peer, most: usize) {
         if let Some((_, known)) = self.theirs.iter_mut().find(|(of, _)| **of == *tag) {
-            *known = uuid;
+            let knows_both = |peer| matches!(peer, Peer::Itself(_));
+            if knows_both(peer) || knows_both(*known) {
+                *known = peer;
+            }
         } else if self.theirs.len() < most {
-            self.theirs.push((tag.into(), uuid));
+            self.theirs.push((tag.into(), peer));
         }
-    }
-
-    fn write(&self, peer: Uuid, lines: &mut Lines) {
-        lines.push_parts(HeaderId::SessionId, &[&self.ours.0, b";remote=", &peer.0]);
     }
 }
 
@@ -103,14 +148,14 @@ pub(super) fn of_ours(turn: &mut Turn<'_>, lines: &mut Lines) -> Option<Ids> {
     let written = written.and_then(|(_, value)| Uuid::parse(std::str::from_utf8(value.get(..32)?).ok()?));
     let ids = Ids { ours: written.unwrap_or_else(|| Uuid::fresh(&mut turn.stack.rng)), theirs: Vec::new() };
     if !lines.has(HeaderId::SessionId) {
-        ids.write(Uuid::NIL, lines);
+        Peer::UNKNOWN.write(ids.ours, lines);
     }
     Some(ids)
 }
 
-/// The tag and the UUID of who sends an INVITE.
-pub(super) fn caller(headers: &Headers) -> Option<(Box<str>, Uuid)> {
-    Some((headers.from_tag()?.into(), Uuid::of(headers)?))
+/// The tag of who sends an INVITE, and how it names the session. None is ours yet.
+pub(super) fn caller(headers: &Headers) -> Option<(Box<str>, Peer)> {
+    Some((headers.from_tag()?.into(), Peer::of(headers, Uuid::NIL, false)?))
 }
 
 /// Names the session in a request within one of its dialogs.
@@ -118,36 +163,68 @@ pub(crate) fn sign(turn: &Turn<'_>, s: SessionId, dialog: DialogId, lines: &mut 
     let keys = super::get(turn, s).and_then(|session| session.keys.as_ref());
     let Some(ids) = keys.and_then(|keys| keys.ids.as_ref()).filter(|_| !lines.has(HeaderId::SessionId)) else { return };
     let tag = turn.stack.sessions.dialogs.get(dialog).map_or("", Dialog::remote_tag);
-    ids.write(ids.peer(tag), lines);
+    ids.peer(tag).write(ids.ours, lines);
 }
 
 /// Names the session in an answer: whoever asks is told the UUID that he has asked with, and has it from now on where he is answered by a 2xx or 3xx. Not so with a
 /// CANCEL, which has that of its INVITE (section 8).
 pub(crate) fn sign_answer(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, reply: &mut Reply) {
     let Some(request) = turn.stack.servers.get(tx.0).and_then(|server| server.request().cloned()) else { return };
-    let (asks, tag) = (Uuid::of(request.headers()), request.headers().from_tag().unwrap_or_default());
+    let tag = request.headers().from_tag().unwrap_or_default();
     let accepted = matches!(reply.code.class(), 2 | 3) && *request.method() != Method::Cancel;
     let most = turn.stack.config.session.max_forks;
     let keys = super::get_mut(turn, s).and_then(|session| session.keys.as_mut());
     let Some(ids) = keys.and_then(|keys| keys.ids.as_mut()) else { return };
+    let asks = Peer::of(request.headers(), ids.ours, false);
     if !reply.lines.has(HeaderId::SessionId) {
-        ids.write(asks.unwrap_or_else(|| ids.peer(tag)), &mut reply.lines);
+        asks.unwrap_or_else(|| ids.peer(tag)).write(ids.ours, &mut reply.lines);
     }
     if let Some(asks) = asks.filter(|_| accepted) {
         ids.learn(tag, asks, most);
     }
 }
 
-/// What a response tells, or the ACK to a 2xx: that the peer with this tag has this UUID. One without changes nothing (section 6).
-pub(super) fn heard(turn: &mut Turn<'_>, s: SessionId, headers: &Headers, tag: Option<&str>) {
+/// Names us in the refusal of an INVITE that has made no session: by a UUID that is made of the To tag, so that it is the same in each of them.
+pub(crate) fn sign_refusal(turn: &Turn<'_>, tx: ServerTx, reply: &mut Reply) {
+    let Some(request) = turn.request_of(tx).filter(|request| *request.method() == Method::Invite) else { return };
+    if reply.code.class() < 3 || request.headers().to_tag().is_some() || reply.lines.has(HeaderId::SessionId) {
+        return;
+    }
+    let Some(tag) = reply.to_tag.clone().or_else(|| turn.tag_of(tx)) else { return };
+    let (ours, asks) = (Uuid::of_tag(turn.stack.keys, &tag), Peer::of(request.headers(), Uuid::NIL, false));
+    asks.unwrap_or(Peer::UNKNOWN).write(ours, &mut reply.lines);
+}
+
+/// Of who stands between two ends: what the ACK to a 2xx says. That has named both, and the other way round it is what the other end would say; where it knows one
+/// only, the ACK says nothing, so that nobody takes that for news (section 7).
+pub(super) fn turned(turn: &Turn<'_>, answer: &Headers) -> Lines {
+    let mut lines = Lines::default();
+    if turn.stack.config.session_id {
+        return lines;
+    }
+    if let Some(Ok(id)) = answer.get::<header::SessionId<'_>>()
+        && !id.is_nil()
+    {
+        match id.remote() {
+            Some(header::NIL) => {}
+            Some(remote) => lines.push_id(HeaderId::SessionId, format_args!("{remote};remote={}", id.local)),
+            None if !id.params.has("remote") => lines.push_id(HeaderId::SessionId, id.local),
+            None => {}
+        }
+    }
+    lines
+}
+
+/// What a response tells (`answers`), or the ACK to a 2xx: how the peer with this tag names the session. One without changes nothing (section 6).
+pub(super) fn heard(turn: &mut Turn<'_>, s: SessionId, headers: &Headers, (tag, answers): (Option<&str>, bool)) {
     if !turn.stack.config.session_id {
         return;
     }
     let most = turn.stack.config.session.max_forks;
     let keys = super::get_mut(turn, s).and_then(|session| session.keys.as_mut());
     let Some(ids) = keys.and_then(|keys| keys.ids.as_mut()) else { return };
-    if let (Some(tag), Some(uuid)) = (tag, Uuid::of(headers)) {
-        ids.learn(tag, uuid, most);
+    if let (Some(tag), Some(peer)) = (tag, Peer::of(headers, ids.ours, answers)) {
+        ids.learn(tag, peer, most);
     }
 }
 
@@ -158,13 +235,11 @@ mod tests {
     #[test]
     fn rfc7989_6_so_many_peers_are_known_by_their_tags_and_no_more() {
         let mut ids = Ids { ours: Uuid::of_bits(7), theirs: Vec::new() };
-        for (tag, uuid) in [("a", 1), ("b", 2), ("c", 3), ("a", 4)] {
-            ids.learn(tag, Uuid::of_bits(uuid), 2);
+        let peer = |bits| Peer::Itself(Uuid::of_bits(bits));
+        for (tag, bits) in [("a", 1), ("b", 2), ("c", 3), ("a", 4)] {
+            ids.learn(tag, peer(bits), 2);
         }
-        assert_eq!(
-            ["a", "b", "c", ""].map(|tag| ids.peer(tag)),
-            [Uuid::of_bits(4), Uuid::of_bits(2), Uuid::NIL, Uuid::NIL]
-        );
+        assert_eq!(["a", "b", "c", ""].map(|tag| ids.peer(tag)), [peer(4), peer(2), Peer::UNKNOWN, Peer::UNKNOWN]);
     }
 
     #[test]

@@ -317,7 +317,7 @@ fn stand(turn: &mut Turn<'_>, s: SessionId, offered: bool, response: &Response) 
             session.exchange = Exchange::AckDue { cseq };
         }
     } else {
-        acknowledge(turn, s, cseq, None);
+        acknowledge_with(turn, s, (cseq, None), &session_ids::turned(turn, response.headers()));
     }
     ack_due
 }
@@ -408,6 +408,11 @@ pub(super) fn hangup(turn: &mut Turn<'_>, s: SessionId, lines: Lines) {
 
 /// Sends the ACK for a 2xx and remembers it for 64*T1 (RFC 3261 section 13.2.2.4).
 pub(super) fn acknowledge(turn: &mut Turn<'_>, s: SessionId, cseq: u32, body: Option<Body>) {
+    acknowledge_with(turn, s, (cseq, body), &Lines::default());
+}
+
+/// The same with further lines.
+pub(super) fn acknowledge_with(turn: &mut Turn<'_>, s: SessionId, (cseq, body): (u32, Option<Body>), lines: &Lines) {
     let until = turn.now.mono + turn.stack.config.timers.t1_64();
     let Some(session) = super::get_mut(turn, s) else { return };
     let Some(dialog) = session.dialog else { return };
@@ -418,6 +423,7 @@ pub(super) fn acknowledge(turn: &mut Turn<'_>, s: SessionId, cseq: u32, body: Op
         if let Some(keys) = super::get(turn, s).and_then(|session| session.keys.as_ref()) {
             draft.lines = keys.shown.clone();
         }
+        draft.lines.extend(lines);
         session_ids::sign(turn, s, dialog, &mut draft.lines);
         turn.send_ack(draft, Owner::Session(s, ack_purpose(cseq)))
     });

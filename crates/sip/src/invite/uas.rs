@@ -272,7 +272,7 @@ pub(crate) fn on_ack(turn: &mut Turn<'_>, request: &Arc<Request>, _origin: &Orig
         }
         _ => return true,
     }
-    session_ids::heard(turn, s, request.headers(), request.headers().from_tag());
+    session_ids::heard(turn, s, request.headers(), (request.headers().from_tag(), false));
     if !ending::send_owed_bye(turn, s) && !is_over(turn, s) {
         super::emit(turn, s, SessionEvent::Acked { request: Arc::clone(request) });
         super::modify::exchange_over(turn, s);

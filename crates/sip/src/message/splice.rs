@@ -46,7 +46,7 @@ pub(crate) fn request(
     end(writer, request);
 }
 
-/// A response without its first Via, and with further lines; unless the `identity` is passed on, without what only those may say of a callee whom we
+/// A response without its first Via, and with further lines, of which a Session-ID stands for that which came; unless the `identity` is passed on, without what only those may say of a callee whom we
 /// trust (RFC 3325 section 5), and with what is `told` anew of where its request has been. `None` when that was the only one, or either it or the next cannot be read: it is for
 /// nobody else then (RFC 3261 section 16.7 step 3). The Via that is the first then says so much of our `load`, where it asks for it, whatever has been written
 /// there further on, and no other Via says anything of anybody's load, with overload control or without (RFC 7339 sections 5.2 and 5.4).
@@ -86,6 +86,7 @@ pub(crate) fn response(
             HeaderId::RemotePartyId if !passes.party => {}
             HeaderId::HistoryInfo if told.is_some() => {}
             HeaderId::Privacy if told.is_some_and(|told| told.privacy) => {}
+            HeaderId::SessionId if lines.has(HeaderId::SessionId) => {}
             _ => copy(&mut writer, line, None),
         }
     }

@@ -200,6 +200,11 @@ fn session_id(writer: &mut Writer, invite: &Headers, response: Option<&Headers>)
     let Some(Ok(ours)) = invite.get::<SessionId<'_>>() else { return };
     let theirs = response.and_then(|response| response.get::<SessionId<'_>>()?.ok()).filter(|theirs| !theirs.is_nil());
     match theirs {
+        // Who knows RFC 7329 only says our own again, and is told it as he says it (section 11).
+        Some(theirs) if theirs.local == ours.local && !theirs.params.has("remote") => {
+            writer.line(HeaderId::SessionId, ours.local)
+        }
+        Some(theirs) if theirs.local == ours.local => writer.line(HeaderId::SessionId, ours),
         Some(theirs) => writer.line(HeaderId::SessionId, format_args!("{};remote={}", ours.local, theirs.local)),
         None => writer.line(HeaderId::SessionId, ours),
     };

@@ -34,10 +34,11 @@ impl Turn<'_> {
         {
             invite::on_success(self, session, tx, &mut reply);
         }
-        if self.stack.config.session_id
-            && let Some(Owner::Session(session, _)) = self.owner_of(tx)
-        {
-            invite::sign_answer(self, session, tx, &mut reply);
+        if self.stack.config.session_id {
+            match self.owner_of(tx) {
+                Some(Owner::Session(session, _)) => invite::sign_answer(self, session, tx, &mut reply),
+                _ => invite::sign_refusal(self, tx, &mut reply),
+            }
         }
         self.respond_as(tx, reply, Cause::Response)
     }

@@ -1,3 +1,5 @@
+use sip::header::NIL;
+
 use super::*;
 
 /// An INVITE has gone to each of these.
@@ -369,4 +371,33 @@ fn rfc3326_2_who_rings_in_vain_is_told_that_another_has_answered() {
     desk.next(2, "SIP/2.0 200");
     let cancel = desk.next(4, "CANCEL");
     assert_eq!(cancel.value(HeaderId::Reason), "SIP;cause=200;text=\"Call completed elsewhere\"");
+}
+
+#[test]
+fn rfc7989_7_a_refusal_that_speaks_for_several_names_none_of_them() {
+    let [alice, bob, carol] = ["a", "b", "c"].map(|digit| digit.repeat(32));
+    let line = |local: &str| format!("Session-ID: {local};remote={alice}\n");
+    let invite = request("INVITE", "sip:b@home.example", "1", &format!("Session-ID: {alice};remote={NIL}\n"));
+    let hears = |desk: &mut Desk, code: u16| desk.next(2, &format!("SIP/2.0 {code}")).all(HeaderId::SessionId);
+    // Of the two a 600 is the best: what it says of who has answered goes, and where it says nothing, nothing is said.
+    for (carols, expected) in [(line(&carol), vec![format!("{NIL};remote={alice}")]), (String::new(), vec![])] {
+        let mut desk = Desk::to(&[(3, 500), (4, 500)]);
+        desk.hears(2, &invite);
+        desk.next(2, "SIP/2.0 100");
+        let passed = forked(&mut desk, &[3, 4]);
+        assert_eq!(passed[1].value(HeaderId::SessionId), format!("{alice};remote={NIL}"));
+        desk.answers(3, &passed[0], 486, &line(&bob));
+        desk.next(3, "ACK");
+        desk.answers(4, &passed[1], 600, &carols);
+        desk.next(4, "ACK");
+        assert_eq!(hears(&mut desk, 600), expected);
+    }
+    // The control: of one alone it is his.
+    let mut desk = Desk::to(&[(3, 500)]);
+    desk.hears(2, &invite);
+    desk.next(2, "SIP/2.0 100");
+    let passed = forked(&mut desk, &[3]);
+    desk.answers(3, &passed[0], 486, &line(&bob));
+    desk.next(3, "ACK");
+    assert_eq!(hears(&mut desk, 486), [format!("{bob};remote={alice}")]);
 }

@@ -269,3 +269,144 @@ fn rfc7989_8_a_new_uuid_in_the_ack_to_a_2xx_is_the_peers_from_then_on() {
         net.assert_nothing_left();
     }
 }
+
+/// A 200 of a peer that knows RFC 7329 only, and what it gets in the ACK, an INFO and the answer to an INFO of its own. The answer to ours says it otherwise, which is to
+/// change nothing.
+fn told_back(
+    net: &mut Network,
+    line: impl Fn(&str) -> String,
+    otherwise: impl Fn(&str) -> String,
+) -> (String, Vec<String>) {
+    let (a, r, s, invite) = calling(net);
+    let ours = both(&invite).0.to_owned();
+    let said = format!("Session-ID: {}\r\n", line(&ours));
+    net.say(r, a, &respond(&invite, 200, "t", &format!("{}{said}", contact(r)), ANSWER));
+    net.settle();
+    let ack = net.one(r);
+    net.turn(a, |turn| turn.in_dialog(s, Method::Info, Lines::default(), None)).unwrap();
+    net.settle();
+    let info = net.one(r);
+    net.say(r, a, &respond(&info, 200, "", &format!("Session-ID: {}\r\n", otherwise(&ours)), ""));
+    net.settle();
+    net.events(a);
+    let asked = RawDialog::called(r, &invite, "t").request("INFO", &said, "");
+    net.say(r, a, &asked);
+    net.settle();
+    let tx = pick(&net.events(a), |_, event| match event {
+        SessionEvent::Request { tx, .. } => Some(*tx),
+        _ => None,
+    });
+    net.turn(a, |turn| turn.respond(tx, reply(200, None))).unwrap();
+    net.settle();
+    let answer = net.one(r);
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+    net.settle();
+    let bye = net.one(r);
+    let told = [&ack, &info, &answer, &bye].map(|text| header(text, "Session-ID").to_owned());
+    (ours, told.to_vec())
+}
+
+#[test]
+fn rfc7989_11_who_says_our_uuid_alone_is_told_it_alone() {
+    let (ours, told) = told_back(&mut Network::new(), |ours| ours.to_owned(), |ours| format!("{ours};remote={NIL}"));
+    assert_eq!(told, [ours.as_str(); 4]);
+}
+
+#[test]
+fn rfc7989_11_who_says_both_in_our_order_is_told_them_in_that_order() {
+    for remote in [NIL, THEIRS] {
+        let both = |ours: &str| format!("{ours};remote={remote}");
+        let (ours, told) = told_back(&mut Network::new(), both, |ours| ours.to_owned());
+        assert_eq!(told, [both(&ours).as_str(); 4]);
+    }
+    // The control: who has a UUID of its own is told that, whatever it leaves out of its answer.
+    let mut net = Network::new();
+    let (a, r, _, invite) = calling(&mut net);
+    let ours = both(&invite).0.to_owned();
+    net.say(r, a, &respond(&invite, 200, "t", &format!("{}Session-ID: {THEIRS}\r\n", contact(r)), ANSWER));
+    net.settle();
+    assert_eq!(both(&net.one(r)), (ours.as_str(), THEIRS));
+}
+
+#[test]
+fn rfc7989_11_the_ack_of_a_refusal_says_what_that_has_said() {
+    for remote in ["", ";remote=00000000000000000000000000000000"] {
+        let mut net = Network::new();
+        let (a, r, _, invite) = calling(&mut net);
+        let said = format!("{}{remote}", both(&invite).0);
+        net.say(r, a, &respond(&invite, 486, "t", &format!("Session-ID: {said}\r\n"), ""));
+        net.settle();
+        assert_eq!(header(&net.one(r), "Session-ID"), said);
+    }
+}
+
+#[test]
+fn rfc7989_11_a_call_that_has_one_uuid_alone_keeps_to_it() {
+    let mut net = Network::new();
+    let (a, r) = (net.stack(|config| config.session_id = true), net.raw());
+    let mut dialog = RawDialog::calling(r, a);
+    let invite = dialog.request("INVITE", &format!("Session-ID: {THEIRS}\r\n"), OFFER);
+    net.say(r, a, &invite);
+    net.settle();
+    let tx = incoming(&net.events(a));
+    net.inbox(r);
+    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
+    net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
+    net.settle();
+    let ok = net.one(r);
+    dialog.learn(&ok);
+    let ack = dialog.numbered("ACK", dialog.cseq, "", "");
+    net.say(r, a, &ack);
+    net.settle();
+    net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+    net.settle();
+    assert_eq!([&ok, &net.one(r)].map(|text| header(text, "Session-ID").to_owned()), [THEIRS, THEIRS]);
+}
+
+/// Who refuses without a session is an end all the same: a UUID of its own, the same each time it says it.
+#[test]
+fn rfc7989_6_a_refusal_without_a_session_names_who_refuses() {
+    for (line, theirs) in [(says(THEIRS, NIL), THEIRS), (String::new(), NIL)] {
+        let mut net = Network::new();
+        let (a, r) = (net.stack(|config| config.session_id = true), net.raw());
+        let invite = RawDialog::calling(r, a).request("INVITE", &line, OFFER);
+        net.say(r, a, &invite);
+        net.settle();
+        let tx = incoming(&net.events(a));
+        net.inbox(r);
+        net.turn(a, |turn| turn.respond(tx, reply(486, None))).unwrap();
+        net.settle();
+        let refusal = net.one(r);
+        let (ours, remote) = both(&refusal);
+        assert_eq!((ours.len(), &ours[12..13], remote), (32, "4", theirs));
+        assert_ne!(ours, theirs);
+        net.say(r, a, &invite);
+        net.settle();
+        assert_eq!(net.one(r), refusal);
+    }
+}
+
+/// Who stands between two ends: the answer has named both, and the ACK turns them round.
+#[test]
+fn rfc7989_7_the_ack_of_who_is_no_end_has_both_uuids_of_the_answer_the_other_way_round() {
+    let turned = format!("{OTHER};remote={THEIRS}");
+    for (said, expected) in [
+        (format!("{THEIRS};remote={OTHER}"), vec![turned.as_str()]),
+        (OTHER.to_owned(), vec![OTHER]),
+        (format!("{THEIRS};remote={NIL}"), vec![]),
+        (format!("{NIL};remote={OTHER}"), vec![]),
+        (format!("{THEIRS};remote=1"), vec![]),
+    ] {
+        let mut net = Network::new();
+        let (a, r) = (net.stack(|_| {}), net.raw());
+        let mut draft = invitation(a, r, sdp(OFFER));
+        draft.lines.push("Session-ID", &format!("{OTHER};remote={NIL}")).unwrap();
+        net.turn(a, |turn| turn.invite(draft)).unwrap();
+        net.settle();
+        let invite = net.one(r);
+        let line = format!("{}Session-ID: {said}\r\n", contact(r));
+        net.say(r, a, &respond(&invite, 200, "t", &line, ANSWER));
+        net.settle();
+        assert_eq!(headers(&net.one(r), "Session-ID"), expected, "{said}");
+    }
+}
