@@ -124,6 +124,16 @@ fn rfc3261_19_1_4_of_a_repeated_parameter_the_first_counts() {
     assert!(number.equivalent(&number));
 }
 
+/// Which parameters a number has, how often and in which order is for who writes it: it goes on as it came, and means the same in any order.
+#[test]
+fn rfc3966_3_a_tel_uri_goes_on_as_it_came_in_whatever_order() {
+    let given = "tel:7042;phone-context=a.example;x=1;ext=12;ext=13";
+    let number = uri(given);
+    assert_eq!(number.to_string(), given);
+    assert!(number.equivalent(&number));
+    assert!(uri("tel:7042;phone-context=a.example;ext=12").equivalent(&uri("tel:7042;ext=1-2;phone-context=A.example")));
+}
+
 #[test]
 fn rfc3261_19_1_4_comparison_is_bounded() {
     let many = |count: usize| format!("sip:a@b{}", ";a=b".repeat(count));

@@ -129,6 +129,20 @@ fn rfc7118_4_1_the_sub_protocol_is_demanded_and_echoed() {
     assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("Sec-WebSocket-Protocol: sip"), "{answer}");
 }
 
+/// Nothing but SIP is sent: what is none draws no answer, not even one that says so, and what comes next is the response to what is one.
+#[test]
+fn rfc7118_4_1_what_is_no_sip_message_draws_nothing() {
+    let (running, reports) = start_web(|_| {});
+    let mut stream = web(&running);
+    let nonsense: [&[u8]; 4] = [b"hello", b"{\"sip\":\"no\"}", b"\x00\x01\x02\xff", b"GET / HTTP/1.1\r\n\r\n"];
+    for (number, one) in nonsense.into_iter().enumerate() {
+        let branch = format!("behind{number}");
+        let answer = ask(&mut stream, &[frame(FIN | BINARY, one), frame(FIN | TEXT, request(&branch).as_bytes())]);
+        assert!(answer.starts_with("SIP/2.0 200 OK\r\n") && answer.contains(&branch), "{one:?}: {answer}");
+    }
+    assert_eq!(reports.try_iter().filter(|said| said == "OPTIONS").count(), nonsense.len());
+}
+
 #[test]
 fn rfc7118_4_2_text_and_binary_are_taken_in_fragments_too_and_answered_one_message_each() {
     let (running, _reports) = start_web(|_| {});

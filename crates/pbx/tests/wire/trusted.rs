@@ -560,6 +560,21 @@ fn rfc5373_4_4_1_a_proxy_passes_on_how_a_call_is_to_be_answered_as_it_came() {
     }
 }
 
+/// A proxy may read who has asked for a call, and leaves it alone.
+#[test]
+fn rfc3892_3_a_proxy_passes_on_who_has_asked_for_a_call_as_it_came() {
+    for line in
+        ["Referred-By:  \"R\" <sip:r@x>  ;cid=\"20398823.2UWQFN309shb3@x\"", "b: sip:r@x", "Referred-By: no uri"]
+    {
+        let (invite, response) = call(trusting(Role::Proxy, &[]), ("1001", "1001"), "1002", &format!("{line}\r\n"), "");
+        let invite = invite.unwrap_or_else(|| panic!("no INVITE came: {response:?}"));
+        let came = String::from_utf8_lossy(invite.headers().bytes()).into_owned();
+        let came: Vec<&str> =
+            came.split("\r\n").filter(|one| one.starts_with("Referred-By") || one.starts_with("b:")).collect();
+        assert_eq!(came, [line]);
+    }
+}
+
 #[test]
 fn rfc3261_20_9_how_a_callee_is_to_be_alerted_else_crosses() {
     let lines = "Call-Info: <http://x/answers.png>;purpose=icon, <sip:x>;answer-after=0, <http://x/card>;purpose=card\r\nAlert-Info: <urn:alert:service:normal>\r\n\

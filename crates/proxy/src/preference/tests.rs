@@ -198,3 +198,28 @@ fn rfc3841_9_1_directives_order_the_devices() {
     assert!(Disposition::of(request("INVITE", "Request-Disposition: no-recurse\r\n").headers()).no_recurse);
     assert_eq!(Disposition::of(request("INVITE", "").headers()), Disposition::default());
 }
+
+/// Of two of a name the first counts, of a device as of a caller.
+#[test]
+fn rfc3840_9_a_feature_that_is_named_twice_is_what_the_first_says() {
+    let devices: [Device; 2] = [("twice", 1_000, ";+x=\"#5\";+X=\"#7\""), ("once", 500, ";+x=\"#7\"")];
+    let wants = |lines: &str| chosen("INVITE", &format!("Accept-Contact: *;{lines};require;explicit\r\n"), &devices);
+    assert_eq!(wants("+x=\"#5\""), ["twice"]);
+    assert_eq!(wants("+x=\"#7\""), ["once"]);
+    assert_eq!(wants("+x=\"#7\";+x=\"#5\""), ["once"]);
+}
+
+/// What is larger than any double is no number, and so none of those that a caller wants.
+#[test]
+fn rfc3840_9_a_number_is_one_that_a_double_can_be() {
+    let devices: [Device; 4] = [
+        ("small", 1_000, ";+x=\"#7\""),
+        ("large", 900, ";+x=\"#1e308\""),
+        ("larger", 800, ";+x=\"#1e309\""),
+        ("up", 700, ";+x=\"#<=1e309\""),
+    ];
+    let wants = |lines: &str| chosen("INVITE", &format!("Accept-Contact: *;{lines};require;explicit\r\n"), &devices);
+    assert_eq!(wants("+x=\"#>=5\""), ["small", "large"]);
+    assert_eq!(wants("+x=\"#<=1e308\""), ["small", "large"]);
+    assert_eq!(wants("+x=\"#7:1e309\""), [""; 0]);
+}

@@ -28,13 +28,16 @@ impl Referral {
     /// That of a REFER.
     ///
     /// # Errors
-    /// The answer that refuses it: 400 without exactly one Refer-To that can be read or with a Replaces that cannot, 416 for one of another scheme,
+    /// The answer that refuses it: 400 without exactly one Refer-To that can be read, with a Replaces that cannot or with several Referred-By (RFC 3892 section 2.1), 416 for one of another scheme,
     /// 603 for a method other than INVITE.
     pub fn of(request: &Request) -> Result<Self, Box<Reply>> {
         let refuse = |code| Err(Box::new(Reply::new(code)));
         let headers = request.headers();
         if headers.all(HeaderId::ReferTo).count() != 1 {
             return Err(Box::new(Reply::new(StatusCode::BAD_REQUEST).reason("Bad Request (expected one Refer-To)")));
+        }
+        if headers.all(HeaderId::ReferredBy).count() > 1 {
+            return Err(Box::new(Reply::new(StatusCode::BAD_REQUEST).reason("Bad Request (expected one Referred-By)")));
         }
         let Some(Ok(refer_to)) = headers.get::<ReferTo<'_>>() else { return refuse(StatusCode::BAD_REQUEST) };
         let target = refer_to.uri;
@@ -149,6 +152,15 @@ mod tests {
             ("Refer-To: <sip:1003@pbx;method=BYE>\r\n", 603),
         ] {
             assert_eq!(refer(lines), Err(code), "{lines}");
+        }
+    }
+
+    #[test]
+    fn rfc3892_2_1_no_more_than_one_says_who_has_asked() {
+        let lines = |more: &str| format!("Refer-To: <sip:1003@pbx>\r\nReferred-By: <sip:a@b>\r\n{more}");
+        assert_eq!(refer(&lines("")).unwrap().referred_by.as_deref(), Some("<sip:a@b>"));
+        for more in ["Referred-By: <sip:c@d>\r\n", "Referred-By: <sip:a@b>\r\n", "b: <sip:a@b>\r\n"] {
+            assert_eq!(refer(&lines(more)), Err(400), "{more}");
         }
     }
 

@@ -411,6 +411,9 @@ async fn rfc3515_2_4_4_news_of_a_transfer_may_come_before_its_answer() {
     let asking = tokio::spawn(async move { call.transfer("sip:carol@example.com").await.map(|()| call) });
     let refer = peer.expect("REFER").await;
     assert!(refer.contains("\r\nRefer-To: <sip:carol@example.com>\r\n"), "{refer}");
+    // RFC 3892 section 2.1: who wants it is said once.
+    let by: Vec<&str> = refer.split("\r\n").filter(|line| line.starts_with("Referred-By:")).collect();
+    assert!(by.len() == 1 && by[0].contains("<sip:") && !by[0].contains(">,"), "{refer}");
     let number = header(&refer, "CSeq").unwrap().split(' ').next().unwrap().to_owned();
     let (from, to) = (header(&refer, "To").unwrap(), header(&refer, "From").unwrap());
     let notify = |id: &str, count: u32, state: &str, line: &str| {
