@@ -300,8 +300,7 @@ fn robot_answers(arguments: &[&str], mode: &str) -> (String, String) {
     let arguments = [&["-m", "1"], &log.arguments()[..]].concat();
     sipp::run(caller.to_str().unwrap(), &address, &arguments);
     robot.stop("INT");
-    let answers = log.received().into_iter().filter(|one| !one.starts_with("SIP/2.0 1"));
-    let answer = answers.into_iter().next().unwrap_or_default();
+    let answer = log.received().into_iter().find(|one| !one.starts_with("SIP/2.0 1")).unwrap_or_default();
     (answer.lines().next().unwrap_or_default().trim().to_owned(), answer)
 }
 

@@ -84,11 +84,19 @@ pub(crate) struct Notes {
 pub(crate) struct Board {
     watchers: AtomicUsize,
     notes: Mutex<Notes>,
+    /// For [`Board::uuid_of`].
+    secret: RandomState,
 }
 
 impl Board {
     pub(crate) fn new() -> Arc<Self> {
         Arc::default()
+    }
+
+    /// What the UUID of a conference is made of (RFC 7989 section 9): the same in each loop, as long as the server runs.
+    pub(crate) fn uuid_of(&self, number: &str) -> u128 {
+        let half = |which: u8| u128::from(self.secret.hash_one((which, number)));
+        half(0) << 64 | half(1)
     }
 
     /// Whether anybody watches anything.
@@ -173,6 +181,15 @@ mod tests {
         assert_eq!(board.notes().talks.len(), 1);
         board.leave();
         assert!(!board.is_watched() && board.notes().talks.is_empty());
+    }
+
+    #[test]
+    fn rfc7989_9_each_conference_has_a_uuid_of_its_own() {
+        let board = Board::new();
+        assert_eq!(board.uuid_of("610"), board.uuid_of("610"));
+        assert_ne!(board.uuid_of("610"), board.uuid_of("611"));
+        assert_ne!(board.uuid_of("610") >> 64, board.uuid_of("610") & u128::from(u64::MAX));
+        assert_ne!(board.uuid_of("610"), Board::new().uuid_of("610"));
     }
 
     #[test]

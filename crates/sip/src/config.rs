@@ -86,7 +86,8 @@ pub struct Config {
     pub hand_trying: bool,
     /// Hand on what belongs to no transaction of ours: CANCELs and responses, for a proxy that keeps none (RFC 3261 section 16.11).
     pub hand_strays: bool,
-    /// We are an end of our sessions, and give each a UUID of ours for Session-ID (RFC 7989). Who stands between two ends passes theirs on, and has none.
+    /// We are an end of our sessions, and give each a UUID of ours for Session-ID (RFC 7989). Who stands between two ends passes theirs on, and has none but where he
+    /// is one: see [`crate::Turn::name_session`].
     pub session_id: bool,
     /// Overload control with the next hop (RFC 7339). `None`: nothing is said of it, and what others say of it is not heard.
     pub overload: Option<Overload>,

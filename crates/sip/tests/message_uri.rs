@@ -131,7 +131,9 @@ fn rfc3966_3_a_tel_uri_goes_on_as_it_came_in_whatever_order() {
     let number = uri(given);
     assert_eq!(number.to_string(), given);
     assert!(number.equivalent(&number));
-    assert!(uri("tel:7042;phone-context=a.example;ext=12").equivalent(&uri("tel:7042;ext=1-2;phone-context=A.example")));
+    assert!(
+        uri("tel:7042;phone-context=a.example;ext=12").equivalent(&uri("tel:7042;ext=1-2;phone-context=A.example"))
+    );
 }
 
 #[test]

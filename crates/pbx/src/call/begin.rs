@@ -5,7 +5,7 @@ use sip::alert::{self, AnsweredBy};
 use sip::message::{Body, Lines, Request, StatusCode};
 use sip::privacy::Wish;
 use sip::uas;
-use sip::{Reply, Turn};
+use sip::{Reply, SessionId, Turn};
 
 use super::line::{CODECS, Line};
 use super::{CALLER, Call, Fate, Leg, Stage};
@@ -250,6 +250,7 @@ impl Switch {
         let past = self.past(&invite.request, &invite.origin, &invite.user);
         let past = past.map(|past| past.told()).unwrap_or_default();
         let Some(mut call) = self.enter(invite, number, equipment, turn) else { return };
+        self.is_end_of(call.caller.session, &call.number, turn);
         let body = match self.describe(&mut call) {
             Ok(body) => body,
             Err(code) => {
@@ -275,6 +276,12 @@ impl Switch {
             }
         };
         self.settle(call, fate, turn);
+    }
+
+    /// What is connected to an extension ends here, under a UUID of ours: in a conference the same for all who are in it (RFC 7989 section 9).
+    pub(super) fn is_end_of(&self, session: SessionId, number: &str, turn: &mut Turn<'_>) {
+        let is_shared = Feature::of(&self.config.extensions, number) == Some(Feature::Conference);
+        turn.name_session(session, is_shared.then(|| self.board.uuid_of(number)));
     }
 
     /// Our description for the caller: the answer to its offer, or an offer when it made none.

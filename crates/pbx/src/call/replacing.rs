@@ -114,6 +114,9 @@ impl Switch {
         // On an error the stack has answered.
         let Ok(session) = turn.session(invite.tx) else { return Ok(None) };
         self.seat_guest(session, &invite.request);
+        if matches!(call.stage, Stage::Alone(_)) {
+            self.is_end_of(session, &call.number, turn);
+        }
         // Another device of who does not want to be known tells no more of him.
         let private = Wish::of_caller(invite.request.headers()).is_anonymous()
             || call.is_private(number) && self.user_at(call, number) == invite.user;

@@ -289,6 +289,7 @@ impl Switch {
     fn enter_room(&mut self, call: &mut Call, room: Room, number: String, turn: &mut Turn<'_>) {
         call.stage = Stage::Alone(room);
         call.number = number;
+        self.is_end_of(call.caller.session, &call.number, turn);
         self.connect(call);
         self.resume(call, CALLER, turn);
     }

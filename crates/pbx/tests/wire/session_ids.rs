@@ -1,11 +1,13 @@
 //! The UUIDs of both ends of a call, as who stands between them passes them on (RFC 7989 section 7).
 
+use std::collections::BTreeSet;
+
 use audio::codec::Codec;
 use sip::header::NIL;
 use sip::message::{HeaderId, Headers, Method};
 
 use crate::phone::Phone;
-use crate::setup::{nothing_left, with_phones};
+use crate::setup::{config, nothing_left, with_config, with_phones};
 use crate::sound::Sound;
 
 const ALICE: &str = "ab30317f1a784dc48ff824d0d3715d86";
@@ -88,6 +90,44 @@ fn rfc7989_7_the_ack_to_a_device_has_both_uuids_of_its_answer() {
             scope.spawn(|| callee.hung_up());
             caller.hang_up(&mut dialog);
         });
+        nothing_left(&running);
+    }
+}
+
+/// An extension is an end like any other; all who are in a conference have it for the same other one.
+#[test]
+fn rfc7989_9_a_conference_has_one_uuid_for_all_who_are_in_it_and_other_extensions_one_for_each_call() {
+    for shards in [1, 3] {
+        let (running, mut phones) = with_config(pbx::Config { shards, ..config() }, &["1001", "1002", "1003"]);
+        let description = Sound::new(Codec::Pcmu).describe();
+        let mut place = |number: &str| -> Vec<String> {
+            let lines = [says(ALICE, NIL), says(BOB, NIL), String::new()];
+            let mut calls: Vec<_> = phones
+                .iter_mut()
+                .zip(&lines)
+                .map(|(phone, line)| {
+                    phone.extra.clone_from(line);
+                    let (dialog, answer) = phone.call_through(number, &description);
+                    (dialog, values(answer.headers()).concat())
+                })
+                .collect();
+            let ended = phones.iter_mut().zip(&mut calls).map(|(phone, (dialog, said))| {
+                phone.within(dialog, "BYE", None);
+                let over = phone.final_response(&dialog.branch);
+                assert_eq!(values(over.headers()).concat(), *said, "{number}");
+            });
+            assert_eq!(ended.count(), 3);
+            let uuids = calls.iter().zip([ALICE, BOB, NIL]).map(|((_, said), theirs)| {
+                let (ours, remote) = said.split_once(";remote=").unwrap();
+                assert_eq!(remote, theirs, "{number}");
+                ours.to_owned()
+            });
+            uuids.collect()
+        };
+        let conference = place("610");
+        assert!(conference.iter().all(|uuid| *uuid == conference[0] && uuid != NIL), "{conference:?}");
+        let echoes: BTreeSet<String> = place("600").into_iter().collect();
+        assert_eq!(echoes.len(), 3);
         nothing_left(&running);
     }
 }

@@ -205,7 +205,7 @@ fn accepted(
     if ack_due {
         session.exchange = Exchange::AckDue { cseq };
     } else {
-        uac::acknowledge_with(turn, s, (cseq, None), &session_ids::turned(turn, response.headers()));
+        uac::acknowledge_with(turn, s, (cseq, None), &session_ids::turned(turn, s, response.headers()));
     }
     if standing {
         session_timer::answered(turn, s, timer, response.headers());

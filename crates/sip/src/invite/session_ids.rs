@@ -2,10 +2,11 @@
 //!
 //! Where [`crate::Config::session_id`] says that we are an end, a session has a UUID of ours from its first INVITE on, which never changes, and those of its
 //! peers. These are known by their tags, so that each fork of a call is told its own (section 6). A peer that knows RFC 7329 only names the session otherwise,
-//! and is told what it says (section 11).
+//! and is told what it says (section 11). Who stands between two ends and is an end of some sessions, a conference for one, names those ([`Turn::name_session`]).
 
 use std::fmt;
 
+use super::session::State;
 use crate::dialog::Dialog;
 use crate::header;
 use crate::id::{DialogId, ServerTx, SessionId};
@@ -134,9 +135,31 @@ impl Ids {
 impl Turn<'_> {
     /// Our UUID of a session (RFC 7989), where we are an end of it: for one that goes on from it with somebody else, whose INVITE says it (section 6).
     pub fn session_uuid(&self, s: SessionId) -> Option<String> {
-        let keys = super::get(self, s)?.keys.as_ref()?;
-        keys.ids.as_ref().map(|ids| ids.ours.to_string())
+        ids_of(self, s).map(|ids| ids.ours.to_string())
     }
+
+    /// We are an end of this session, were it of no other ([`crate::Config::session_id`]): what we say in it from now on has a UUID of ours, made of these bits, by
+    /// which several sessions may have the same, as those of a conference do (section 9), or a new one. One that has begun with an INVITE of theirs that waits for its
+    /// answer knows theirs, too.
+    pub fn name_session(&mut self, s: SessionId, bits: Option<u128>) {
+        let asked = super::get(self, s).and_then(|session| match &session.state {
+            State::Ringing(ringing) => self.request_of(ringing.tx),
+            _ => None,
+        });
+        let peer = asked.and_then(|request| caller(request.headers()));
+        let ours = bits.map_or_else(|| Uuid::fresh(&mut self.stack.rng), Uuid::of_random);
+        if let Some(session) = super::get_mut(self, s) {
+            session.keys.get_or_insert_default().ids = Some(Ids { ours, theirs: peer.into_iter().collect() });
+        }
+    }
+}
+
+fn ids_of<'t>(turn: &'t Turn<'_>, s: SessionId) -> Option<&'t Ids> {
+    super::get(turn, s)?.keys.as_ref()?.ids.as_ref()
+}
+
+fn ids_mut<'t>(turn: &'t mut Turn<'_>, s: SessionId) -> Option<&'t mut Ids> {
+    super::get_mut(turn, s)?.keys.as_mut()?.ids.as_mut()
 }
 
 /// Names the session of an INVITE of ours outside a dialog: nobody knows who will answer it. What the application has written stays, and is ours.
@@ -160,8 +183,7 @@ pub(super) fn caller(headers: &Headers) -> Option<(Box<str>, Peer)> {
 
 /// Names the session in a request within one of its dialogs.
 pub(crate) fn sign(turn: &Turn<'_>, s: SessionId, dialog: DialogId, lines: &mut Lines) {
-    let keys = super::get(turn, s).and_then(|session| session.keys.as_ref());
-    let Some(ids) = keys.and_then(|keys| keys.ids.as_ref()).filter(|_| !lines.has(HeaderId::SessionId)) else { return };
+    let Some(ids) = ids_of(turn, s).filter(|_| !lines.has(HeaderId::SessionId)) else { return };
     let tag = turn.stack.sessions.dialogs.get(dialog).map_or("", Dialog::remote_tag);
     ids.peer(tag).write(ids.ours, lines);
 }
@@ -169,12 +191,14 @@ pub(crate) fn sign(turn: &Turn<'_>, s: SessionId, dialog: DialogId, lines: &mut 
 /// Names the session in an answer: whoever asks is told the UUID that he has asked with, and has it from now on where he is answered by a 2xx or 3xx. Not so with a
 /// CANCEL, which has that of its INVITE (section 8).
 pub(crate) fn sign_answer(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, reply: &mut Reply) {
+    if ids_of(turn, s).is_none() {
+        return;
+    }
     let Some(request) = turn.stack.servers.get(tx.0).and_then(|server| server.request().cloned()) else { return };
     let tag = request.headers().from_tag().unwrap_or_default();
     let accepted = matches!(reply.code.class(), 2 | 3) && *request.method() != Method::Cancel;
     let most = turn.stack.config.session.max_forks;
-    let keys = super::get_mut(turn, s).and_then(|session| session.keys.as_mut());
-    let Some(ids) = keys.and_then(|keys| keys.ids.as_mut()) else { return };
+    let Some(ids) = ids_mut(turn, s) else { return };
     let asks = Peer::of(request.headers(), ids.ours, false);
     if !reply.lines.has(HeaderId::SessionId) {
         asks.unwrap_or_else(|| ids.peer(tag)).write(ids.ours, &mut reply.lines);
@@ -197,9 +221,9 @@ pub(crate) fn sign_refusal(turn: &Turn<'_>, tx: ServerTx, reply: &mut Reply) {
 
 /// Of who stands between two ends: what the ACK to a 2xx says. That has named both, and the other way round it is what the other end would say; where it knows one
 /// only, the ACK says nothing, so that nobody takes that for news (section 7).
-pub(super) fn turned(turn: &Turn<'_>, answer: &Headers) -> Lines {
+pub(super) fn turned(turn: &Turn<'_>, s: SessionId, answer: &Headers) -> Lines {
     let mut lines = Lines::default();
-    if turn.stack.config.session_id {
+    if ids_of(turn, s).is_some() {
         return lines;
     }
     if let Some(Ok(id)) = answer.get::<header::SessionId<'_>>()
@@ -217,12 +241,8 @@ pub(super) fn turned(turn: &Turn<'_>, answer: &Headers) -> Lines {
 
 /// What a response tells (`answers`), or the ACK to a 2xx: how the peer with this tag names the session. One without changes nothing (section 6).
 pub(super) fn heard(turn: &mut Turn<'_>, s: SessionId, headers: &Headers, (tag, answers): (Option<&str>, bool)) {
-    if !turn.stack.config.session_id {
-        return;
-    }
     let most = turn.stack.config.session.max_forks;
-    let keys = super::get_mut(turn, s).and_then(|session| session.keys.as_mut());
-    let Some(ids) = keys.and_then(|keys| keys.ids.as_mut()) else { return };
+    let Some(ids) = ids_mut(turn, s) else { return };
     if let (Some(tag), Some(peer)) = (tag, Peer::of(headers, ids.ours, answers)) {
         ids.learn(tag, peer, most);
     }

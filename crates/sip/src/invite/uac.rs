@@ -317,7 +317,7 @@ fn stand(turn: &mut Turn<'_>, s: SessionId, offered: bool, response: &Response) 
             session.exchange = Exchange::AckDue { cseq };
         }
     } else {
-        acknowledge_with(turn, s, (cseq, None), &session_ids::turned(turn, response.headers()));
+        acknowledge_with(turn, s, (cseq, None), &session_ids::turned(turn, s, response.headers()));
     }
     ack_due
 }

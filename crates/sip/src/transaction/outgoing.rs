@@ -243,9 +243,7 @@ impl Turn<'_> {
         mut draft: Draft,
         owner: Owner,
     ) -> Result<ClientTx, StackError> {
-        if self.stack.config.session_id
-            && let Owner::Session(session, _) = owner
-        {
+        if let Owner::Session(session, _) = owner {
             invite::sign(self, session, dialog, &mut draft.lines);
         }
         self.outgoing_new(draft, owner, Numbers::Next(dialog))

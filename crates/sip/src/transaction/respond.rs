@@ -34,11 +34,10 @@ impl Turn<'_> {
         {
             invite::on_success(self, session, tx, &mut reply);
         }
-        if self.stack.config.session_id {
-            match self.owner_of(tx) {
-                Some(Owner::Session(session, _)) => invite::sign_answer(self, session, tx, &mut reply),
-                _ => invite::sign_refusal(self, tx, &mut reply),
-            }
+        match self.owner_of(tx) {
+            Some(Owner::Session(session, _)) => invite::sign_answer(self, session, tx, &mut reply),
+            _ if self.stack.config.session_id => invite::sign_refusal(self, tx, &mut reply),
+            _ => {}
         }
         self.respond_as(tx, reply, Cause::Response)
     }

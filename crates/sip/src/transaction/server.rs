@@ -313,9 +313,7 @@ impl Turn<'_> {
             server.tag = tag;
         }
         let mut answer = Reply::new(StatusCode::OK);
-        if self.stack.config.session_id
-            && let Owner::Session(session, _) = owner
-        {
+        if let Owner::Session(session, _) = owner {
             invite::sign_answer(self, session, ServerTx(id), &mut answer);
         }
         let _ = self.respond_as(ServerTx(id), answer, Cause::Automatic);

@@ -410,3 +410,40 @@ fn rfc7989_7_the_ack_of_who_is_no_end_has_both_uuids_of_the_answer_the_other_way
         assert_eq!(headers(&net.one(r), "Session-ID"), expected, "{said}");
     }
 }
+
+/// Who stands between others is an end of some sessions, all of which have one UUID here.
+#[test]
+fn rfc7989_9_sessions_of_a_conference_have_one_uuid_of_ours() {
+    let mut uuids = Vec::new();
+    for (number, line, theirs) in
+        [(1, says(THEIRS, NIL), THEIRS), (2, says(OTHER, NIL), OTHER), (3, String::new(), NIL)]
+    {
+        let mut net = Network::new();
+        let (a, r) = (net.stack(|_| {}), net.raw());
+        let mut dialog = RawDialog::calling(r, a);
+        let invite = dialog.request("INVITE", &line, OFFER);
+        net.say(r, a, &invite);
+        net.settle();
+        let tx = incoming(&net.events(a));
+        net.inbox(r);
+        let s = net.turn(a, |turn| turn.session(tx)).unwrap();
+        net.turn(a, |turn| turn.name_session(s, Some(77)));
+        net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
+        net.settle();
+        let ok = net.one(r);
+        let (ours, remote) = both(&ok);
+        assert_eq!((remote, net.turn(a, |turn| turn.session_uuid(s)).as_deref()), (theirs, Some(ours)), "{number}");
+        uuids.push(ours.to_owned());
+        dialog.learn(&ok);
+        let ack = dialog.numbered("ACK", dialog.cseq, "", "");
+        net.say(r, a, &ack);
+        net.settle();
+        net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
+        net.settle();
+        let bye = net.one(r);
+        assert_eq!((kind(&bye).as_str(), both(&bye)), ("BYE", (ours, theirs)));
+        net.say(r, a, &respond(&bye, 200, "", "", ""));
+        net.assert_nothing_left();
+    }
+    assert!(uuids.iter().all(|uuid| *uuid == uuids[0] && uuid.as_bytes()[12] == b'4'), "{uuids:?}");
+}
