@@ -19,10 +19,8 @@ pub struct Identifiers {
 impl Identifiers {
     /// Whether a dialog is one of those that are meant.
     pub fn cover(&self, one: &Self) -> bool {
-        let is_other = |tag: &String| one.remote_tag.as_ref() != Some(tag);
-        self.call_id == one.call_id
-            && self.local_tag == one.local_tag
-            && !self.remote_tag.as_ref().is_some_and(is_other)
+        let is_remote = |tag: &String| one.remote_tag.as_ref() == Some(tag);
+        self.call_id == one.call_id && self.local_tag == one.local_tag && self.remote_tag.as_ref().is_none_or(is_remote)
     }
 }
 
