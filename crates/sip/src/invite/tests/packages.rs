@@ -220,8 +220,8 @@ fn rings_twice(net: &mut Network) -> (usize, usize, SessionId, String, [DialogId
         net.say(r, a, &respond(&invite, 183, name, &more, ""));
     }
     net.settle();
-    let forks = net.events(a).iter().filter_map(|event| match event {
-        crate::Event::Session(_, SessionEvent::Progress { fork, .. }) => *fork,
+    let forks = net.events(a).into_iter().filter_map(|event| match event {
+        crate::Event::Session(_, SessionEvent::Progress { fork, .. }) => fork,
         _ => None,
     });
     let forks: Vec<DialogId> = forks.collect();
