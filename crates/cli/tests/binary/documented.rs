@@ -441,7 +441,7 @@ fn of_what_is_told() -> Printed {
         socket.send(text.as_bytes()).unwrap();
     };
     let told = "P-Asserted-Identity: <sip:boss@b>\r\nDiversion: <sip:9@b>;reason=no-answer\r\nUser-to-User: 48\r\n\
-        History-Info: <sip:9@b?Reason=SIP%3Bcause%3D408>;index=1, <sip:r@127.0.0.1>;index=1.1;mp=1\r\nAlert-Info: <urn:alert:service:normal>\r\nCall-Info: <sip:x>;answer-after=0\r\n";
+        History-Info: <sip:9@b?Reason=SIP%3Bcause%3D408>;index=1, <sip:r@127.0.0.1>;index=1.1;mp=1\r\nAlert-Info: <urn:alert:service:normal>\r\nCall-Info: <sip:x>;answer-after=0\r\nAnswer-Mode: Auto\r\n";
     let offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 6000 RTP/AVP 0\r\n";
     let described = format!("{told}Content-Type: application/sdp\r\n");
     send("INVITE", 1, "<sip:r@127.0.0.1>", &described, offer);

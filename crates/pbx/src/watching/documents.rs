@@ -116,6 +116,7 @@ fn dialogs(watch: &Watch, notes: &Notes) -> DialogInfo {
             identity: Some(remote.clone()),
             display: talk.display.clone().filter(|_| is_named),
             target: Some(remote),
+            ..Party::default()
         };
         dialog
     };
