@@ -415,11 +415,12 @@ fn rfc7989_7_the_ack_of_who_is_no_end_has_both_uuids_of_the_answer_the_other_way
 #[test]
 fn rfc7989_9_sessions_of_a_conference_have_one_uuid_of_ours() {
     let mut uuids = Vec::new();
+    let mut net = Network::new();
+    let a = net.stack(|_| {});
     for (number, line, theirs) in
         [(1, says(THEIRS, NIL), THEIRS), (2, says(OTHER, NIL), OTHER), (3, String::new(), NIL)]
     {
-        let mut net = Network::new();
-        let (a, r) = (net.stack(|_| {}), net.raw());
+        let r = net.raw();
         let mut dialog = RawDialog::calling(r, a);
         let invite = dialog.request("INVITE", &line, OFFER);
         net.say(r, a, &invite);
@@ -443,7 +444,9 @@ fn rfc7989_9_sessions_of_a_conference_have_one_uuid_of_ours() {
         let bye = net.one(r);
         assert_eq!((kind(&bye).as_str(), both(&bye)), ("BYE", (ours, theirs)));
         net.say(r, a, &respond(&bye, 200, "", "", ""));
-        net.assert_nothing_left();
+        net.settle();
+        net.events(a);
     }
+    net.assert_nothing_left();
     assert!(uuids.iter().all(|uuid| *uuid == uuids[0] && uuid.as_bytes()[12] == b'4'), "{uuids:?}");
 }
