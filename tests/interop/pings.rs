@@ -118,10 +118,11 @@ fn rfc5626_5_4_pings_of_baresip_are_answered_by_us_and_a_flow_without_answers_ha
         phone.wait_for_line("200 OK (Offhook");
         phone
     });
+    // However often it is told to, baresip pings every 16 to 20 seconds.
+    deaf.1.await_pongs(1);
     // The control: whose pongs are kept from it says after ten seconds that nobody is there.
     phones[1].wait_for_line("Connection timed out");
-    assert!(deaf.1.all()[2] >= 1, "{:?}", deaf.1.all());
-    heard.1.await_pongs(3);
+    heard.1.await_pongs(2);
     let [connections, pings, pongs] = heard.1.all();
     assert!(connections == 1 && pings >= pongs, "{:?}", heard.1.all());
     assert!(!phones[0].has_printed("Connection timed out"));
