@@ -31,7 +31,7 @@ const TOY: &str = "toy";
 /// Every target but [`TOY`].
 const ALL: &str = "all";
 
-/// Seconds of a long run, unless another number is asked for.
+/// Seconds of a processor that a long run has, unless another number is asked for.
 const LONG: u32 = 600;
 
 /// Seconds each of two searches for a planted bug may take, where the host keeps the processors, too: one that finds it ends at once.
@@ -161,7 +161,7 @@ impl Setup {
         Failure::unless_empty(findings)
     }
 
-    /// A run of each target that is meant; with `write` the clean ones get a row in [`runs::FILE`].
+    /// A run of each target that is meant, of so many seconds of a processor; with `write` the clean ones get a row in [`runs::FILE`].
     fn long(&self, workspace: &Workspace, target: &str, seconds: u32, write: bool) -> Result<(), Failure> {
         let only = Some(target).filter(|target| *target != ALL);
         only.map_or(Ok(()), |target| self.known(target))?;
@@ -171,11 +171,11 @@ impl Setup {
         let page = Mutex::new(());
         let meant = self.targets.iter().filter(|name| only.map_or(*name != TOY, |only| only == *name));
         let findings = side_by_side(meant, |target| {
-            let outcome = self.fuzz(&programs, target, seconds, None)?;
+            let outcome = Outcome::of_runs(seconds, |left| self.fuzz(&programs, target, left, None))?;
             println!("fuzz {target}: {outcome}");
             if write && outcome.crash.is_none() {
                 let _one_at_a_time = page.lock().unwrap_or_else(PoisonError::into_inner);
-                let told = runs::told(&workspace.read(runs::FILE)?, target, seconds, &outcome, commit.trim());
+                let told = runs::told(&workspace.read(runs::FILE)?, target, &outcome, commit.trim());
                 workspace.write(runs::FILE, &told)?;
             }
             Ok(self.finding(target, &outcome))
@@ -194,6 +194,7 @@ impl Setup {
         self.scratch.join(&self.host).join("release").join(target).display().to_string()
     }
 
+    /// A run of so many seconds of the clock.
     fn fuzz(&self, programs: &Path, target: &str, seconds: u32, seed: Option<u32>) -> Result<Outcome, Failure> {
         let artifacts = folder(self.scratch.join("artifacts").join(target))?;
         let mut command = Command::new(programs.join(target));

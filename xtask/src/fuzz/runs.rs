@@ -10,10 +10,11 @@ pub(crate) const FILE: &str = "fuzz/RUNS.md";
 /// How the line with the sum begins.
 const SUM: &str = "In all: ";
 
-/// The page with one run more, of so many seconds.
-pub(crate) fn told(page: &str, target: &str, seconds: u32, outcome: &Outcome, commit: &str) -> String {
+/// The page with one run more, with the seconds that it had of a processor.
+pub(crate) fn told(page: &str, target: &str, outcome: &Outcome, commit: &str) -> String {
     let row = format!(
-        "| {target} | {seconds} | {} | {} | {} | {commit} |",
+        "| {target} | {} | {} | {} | {} | {commit} |",
+        outcome.seconds(),
         grouped(outcome.executions),
         grouped(outcome.edges),
         grouped(outcome.corpus)
@@ -43,14 +44,17 @@ fn grouped(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn a_run_gets_a_row_below_the_others_and_counts_for_the_sum() {
         let page = "# Long runs\n\n| target | seconds | executions | edges | corpus | commit |\n|---|---|---|---|---|---|\n\
             | sdp | 600 | 1,459,083 | 2,278 | 2,735 | b51cafa |\n\nIn all: 0.1 hours.\n";
-        let outcome = Outcome { executions: 12_345_678, edges: 81, corpus: 773, ..Outcome::default() };
-        let told = told(page, "uri", 3000, &outcome, "b16fe92");
+        let processor = Duration::from_millis(2_999_600);
+        let outcome = Outcome { executions: 12_345_678, edges: 81, corpus: 773, processor, ..Outcome::default() };
+        let told = told(page, "uri", &outcome, "b16fe92");
         assert!(told.ends_with(
             "| sdp | 600 | 1,459,083 | 2,278 | 2,735 | b51cafa |\n| uri | 3000 | 12,345,678 | 81 | 773 | b16fe92 |\n\nIn all: 1.0 hours.\n"
         ), "{told}");
