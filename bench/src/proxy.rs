@@ -63,7 +63,7 @@ fn measured_in(place: &Path) -> Result<Report, String> {
     let (port, target) = (format!("SIPPORT={PORT}"), format!("TARGET=\"sip:u0@127.0.0.1:{CALLEE}\""));
     let (folder, pid, rules) = (text(""), text("kamailio.pid"), data("kamailio-proxy.cfg"));
     let fast = ["-x", "fm", "-X", "fm", "-A", &port, "-A", &target];
-    let sizes = ["-DD", "-E", "-m", "512", "-M", "16", "-Y", &folder, "-P", &pid];
+    let sizes = ["-DD", "-E", "-m", "2048", "-M", "16", "-Y", &folder, "-P", &pid];
     let kamailio = [&["kamailio", "-f", &rules][..], &sizes, &fast].concat();
     let (address, callee) = (format!("127.0.0.1:{PORT}"), format!("127.0.0.1:{CALLEE}"));
     let null: &[&str] = &[&here, "null-proxy", &address, &callee];
