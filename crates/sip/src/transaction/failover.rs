@@ -36,7 +36,7 @@ impl Turn<'_> {
         if let (Some(path), TargetFailure::NoAnswer | TargetFailure::Unsent(_)) = (outgoing.path(), why)
             && !matches!(why, TargetFailure::Unsent(SendError::TooBig | SendError::NoBuffer))
         {
-            self.stack.silent.failed(path.remote, self.now.mono, limits.max_servers);
+            self.stack.silent.failed(&path, self.now.mono, limits.max_servers);
         }
     }
 

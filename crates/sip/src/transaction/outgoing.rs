@@ -536,7 +536,7 @@ impl Turn<'_> {
             }
             // What is to show whether it is there goes whenever it is due.
             let probes = always || matches!(outgoing.owner, Owner::KeepAlive(..));
-            if !probes && !self.stack.silent.lets(server, self.now.mono) {
+            if !probes && !self.stack.silent.lets(path, self.now.mono) {
                 outgoing.paths.pop_front();
                 self.stack.counters.left_out += 1;
                 any = true;
