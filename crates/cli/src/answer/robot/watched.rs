@@ -29,14 +29,18 @@ pub(super) struct Watchers {
     changed: bool,
 }
 
+/// Numbers of calls, and whether they are answered.
+type Calls = Vec<(u64, bool)>;
+
 struct Watcher {
     /// Its package is `dialog`.
     calls: bool,
     /// The address it asked for.
     entity: String,
-    /// The one call that it wants to know of (RFC 4235 section 3.2), and whether that was there: when it is over, so is this.
+    /// The one call that it wants to know of (RFC 4235 section 3.2).
     only: Option<Box<Identifiers>>,
-    seen: bool,
+    /// What it was told of that last; nothing where it wants to know of all. Once it was there and is no more, so is this.
+    told: Calls,
     /// Where it asked from: see [`whose`].
     from: IpAddr,
     /// Documents so far (RFC 4235 section 4.1).
@@ -85,7 +89,7 @@ impl Robot {
         let contact = turn.origin_of(tx).and_then(|origin| self.own.as_ref()?.contact_at(&origin, request));
         match turn.accept_subscription_at(tx, Terms::default(), false, contact) {
             Ok(id) => {
-                self.watchers.table.insert(id, Watcher { calls, entity, only, seen: false, from, version: 0 });
+                self.watchers.table.insert(id, Watcher { calls, entity, only, told: Vec::new(), from, version: 0 });
                 self.tell_watcher(id, turn);
             }
             Err(sip::StackError::Full { .. }) => busy(turn),
@@ -109,19 +113,26 @@ impl Robot {
         }
         let all: Vec<WatcherId> = self.watchers.table.keys().copied().collect();
         for id in all {
-            self.tell_watcher(id, turn);
+            if self.has_news(id, turn) {
+                self.tell_watcher(id, turn);
+            }
         }
+    }
+
+    /// Whether what has changed concerns a watcher: who wants to know of one call is told of no other (RFC 4235 section 3.3).
+    fn has_news(&self, id: WatcherId, turn: &Turn<'_>) -> bool {
+        let watcher = self.watchers.table.get(&id);
+        watcher.is_some_and(|watcher| watcher.only.is_none() || self.calls_for(watcher, turn) != watcher.told)
     }
 
     fn tell_watcher(&mut self, id: WatcherId, turn: &mut Turn<'_>) {
         let Some(watcher) = self.watchers.table.get(&id) else { return };
-        let (body, has_calls) = if watcher.calls {
-            let info = self.dialogs(watcher, turn);
-            (Body::new(dialog::TYPE, info.write()), !info.dialogs.is_empty())
-        } else {
-            (Body::new(presence::TYPE, self.presence(&watcher.entity).write()), false)
+        let calls = if watcher.calls { self.calls_for(watcher, turn) } else { Calls::new() };
+        let body = match watcher.calls {
+            true => Body::new(dialog::TYPE, dialogs(watcher, &calls).write()),
+            false => Body::new(presence::TYPE, self.presence(&watcher.entity).write()),
         };
-        if watcher.only.is_some() && watcher.seen && !has_calls {
+        if watcher.only.is_some() && !watcher.told.is_empty() && calls.is_empty() {
             let _ = turn.end_watcher(id, EndReason::NoResource, None, Some(body));
             return drop(self.watchers.table.remove(&id));
         }
@@ -129,34 +140,22 @@ impl Robot {
         match self.watchers.table.get_mut(&id) {
             Some(watcher) if !gone => {
                 watcher.version = watcher.version.wrapping_add(1);
-                watcher.seen |= has_calls;
+                watcher.told = if watcher.only.is_some() { calls } else { Calls::new() };
             }
             _ => drop(self.watchers.table.remove(&id)),
         }
     }
 
-    /// Its calls, or the one that is asked for: every document has them all (RFC 4235 section 4.3). Call-ID and tags are told to who has said them.
-    fn dialogs(&self, watcher: &Watcher, turn: &Turn<'_>) -> DialogInfo {
-        let only = watcher.only.as_deref();
-        let is_meant = |session: SessionId| match only {
+    /// All calls, or the one that is asked for.
+    fn calls_for(&self, watcher: &Watcher, turn: &Turn<'_>) -> Calls {
+        let is_meant = |session: SessionId| match watcher.only.as_deref() {
             Some(only) => turn.dialogs_of(session).any(|dialog| only.cover(&identifiers(dialog))),
             None => true,
         };
         let meant = self.calls.iter().filter(|(session, _)| is_meant(**session));
-        let mut calls: Vec<_> = meant.map(|(_, live)| (live.number, live.standing)).collect();
+        let mut calls: Calls = meant.map(|(_, live)| (live.number, live.standing)).collect();
         calls.sort_unstable();
-        let dialogs = calls.into_iter().map(|(number, standing)| {
-            let state = if standing { State::Confirmed } else { State::Early };
-            Dialog {
-                direction: Some(Direction::Recipient),
-                call_id: only.map(|only| only.call_id.clone()),
-                local_tag: only.map(|only| only.local_tag.clone()),
-                remote_tag: only.and_then(|only| only.remote_tag.clone()),
-                ..Dialog::new(number.to_string(), state)
-            }
-        });
-        let (entity, dialogs) = (watcher.entity.clone(), dialogs.collect());
-        DialogInfo { version: watcher.version, full: true, entity, dialogs }
+        calls
     }
 
     fn presence(&self, entity: &str) -> Presence {
@@ -187,6 +186,23 @@ impl Robot {
         }
         reply
     }
+}
+
+/// What a watcher is told of calls: every document has them all (RFC 4235 section 4.3). Call-ID and tags are told to who has said them.
+fn dialogs(watcher: &Watcher, calls: &[(u64, bool)]) -> DialogInfo {
+    let only = watcher.only.as_deref();
+    let dialogs = calls.iter().map(|(number, standing)| {
+        let state = if *standing { State::Confirmed } else { State::Early };
+        Dialog {
+            direction: Some(Direction::Recipient),
+            call_id: only.map(|only| only.call_id.clone()),
+            local_tag: only.map(|only| only.local_tag.clone()),
+            remote_tag: only.and_then(|only| only.remote_tag.clone()),
+            ..Dialog::new(number.to_string(), state)
+        }
+    });
+    let (entity, dialogs) = (watcher.entity.clone(), dialogs.collect());
+    DialogInfo { version: watcher.version, full: true, entity, dialogs }
 }
 
 fn identifiers(dialog: &sip::dialog::Dialog) -> Identifiers {

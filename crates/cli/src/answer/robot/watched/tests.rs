@@ -103,6 +103,11 @@ impl Rig {
         self.news(who).len()
     }
 
+    /// The same with what follows once that is answered.
+    fn all_told(&mut self, who: SocketAddr) -> usize {
+        std::iter::from_fn(|| Some(self.told(who)).filter(|told| *told > 0)).sum()
+    }
+
     /// The NOTIFYs to a watcher since it was asked last, each answered.
     fn news(&mut self, who: SocketAddr) -> Vec<String> {
         let (mine, others) = std::mem::take(&mut self.sent).into_iter().partition(|(to, _)| *to == who);
@@ -167,10 +172,10 @@ fn rfc4235_3_2_who_names_a_call_is_told_of_it_alone_until_it_is_over() {
     assert_eq!(calls(&rig.news(all)[0]).len(), 2);
     let event = format!("dialog;call-id=\"9001@127.0.0.1\";to-tag={tag}");
     // Of the two tags to-tag is the robot's; the other call has another.
-    for (number, from_tag, code) in [(1, "9002", "200"), (2, "", "400")] {
-        let (answer, _) = rig.subscribe_to(&format!("{event};from-tag={from_tag}"), wrong, number, "");
-        assert_eq!(answer, code, "{from_tag}");
-    }
+    let of_other = format!("{event};from-tag=9002");
+    let (answer, ours) = rig.subscribe_to(&of_other, wrong, 1, "");
+    assert_eq!(answer, "200");
+    assert_eq!(rig.subscribe_to(&format!("{event};from-tag="), wrong, 2, "").0, "400");
     assert_eq!(calls(&rig.news(wrong)[0]), []);
     assert_eq!(rig.subscribe_to(&format!("{event};from-tag=9001"), named, 1, "").0, "200");
     let told = rig.news(named);
@@ -180,6 +185,14 @@ fn rfc4235_3_2_who_names_a_call_is_told_of_it_alone_until_it_is_over() {
         ["9001@127.0.0.1", &tag, "9001"]
     );
     assert_eq!(header(&told[0], "Subscription-State"), "active;expires=600");
+    // Of another call that comes and goes neither of them hears, but who asks for more time is told all the same.
+    let third = SocketAddr::from(([127, 0, 0, 1], 9_006));
+    let another = rig.call(third);
+    rig.hangs_up(third, &another);
+    assert!(rig.all_told(all) > 0, "the control");
+    assert_eq!((rig.all_told(named), rig.all_told(wrong)), (0, 0));
+    assert_eq!(rig.subscribe_to(&of_other, wrong, 3, &ours).0, "200");
+    assert_eq!(rig.all_told(wrong), 1);
     rig.hangs_up(one, &tag);
     assert_eq!(calls(&rig.news(all)[0]).len(), 1);
     let last = rig.news(named);
