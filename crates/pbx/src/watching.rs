@@ -283,6 +283,7 @@ impl Switch {
 
     /// Tells what has changed, when all that came has been looked at.
     pub(crate) fn tell_watchers(&mut self, turn: &mut Turn<'_>) {
+        self.forget_calls();
         for concerned in std::mem::take(&mut self.watching.changed) {
             let ids: Vec<WatcherId> =
                 self.watching.by_resource.get(&concerned).into_iter().flatten().copied().collect();
@@ -294,11 +295,11 @@ impl Switch {
 
     /// Somebody watches now: what this loop knows is written down.
     pub(crate) fn write_all(&mut self, turn: &Turn<'_>) {
-        let entries: Vec<_> = self.calls.iter().flat_map(|call| self.talks_of(call, false, turn)).collect();
+        let entries: Vec<_> = self.calls.iter().flat_map(|call| self.talks_of(call, turn)).collect();
         for (name, key, talk) in entries {
             let mut notes = self.board.notes();
             notes.passed_on(Some(&name), key);
-            notes.talk(&name, key, talk);
+            notes.talk(&name, key, Some(talk));
             drop(notes);
             self.state_changed(&name);
         }
@@ -362,15 +363,15 @@ impl Switch {
         }
     }
 
-    /// A call is so now, or over.
-    pub(crate) fn write_call(&mut self, call: &Call, over: bool, turn: &Turn<'_>) {
+    /// A call is so now.
+    pub(crate) fn write_call(&mut self, call: &Call, turn: &Turn<'_>) {
         if !self.board.is_watched() {
             return;
         }
-        for (name, key, talk) in self.talks_of(call, over, turn) {
+        for (name, key, talk) in self.talks_of(call, turn) {
             let mut notes = self.board.notes();
-            let before = notes.passed_on(talk.is_some().then_some(&name), key);
-            let is_new = notes.talk(&name, key, talk);
+            let before = notes.passed_on(Some(&name), key);
+            let is_new = notes.talk(&name, key, Some(talk));
             drop(notes);
             if let Some(before) = before {
                 self.state_changed(&before);
@@ -381,8 +382,25 @@ impl Switch {
         }
     }
 
+    /// A call is over. It stays on the board until all that came has been looked at: where one of its sides goes on in another call, that is there by then, and no other
+    /// loop finds the side without either.
+    pub(crate) fn call_is_over(&mut self, call: u64) {
+        if self.board.is_watched() {
+            self.watching.over.extend([(call, true), (call, false)]);
+        }
+    }
+
+    fn forget_calls(&mut self) {
+        for key in std::mem::take(&mut self.watching.over) {
+            let before = self.board.notes().passed_on(None, key);
+            if let Some(before) = before {
+                self.state_changed(&before);
+            }
+        }
+    }
+
     /// A call as both sides see it.
-    fn talks_of(&self, call: &Call, over: bool, turn: &Turn<'_>) -> [(String, (u64, bool), Option<Talk>); 2] {
+    fn talks_of(&self, call: &Call, turn: &Turn<'_>) -> [(String, (u64, bool), Talk); 2] {
         let known = self.accounts.by_number(&call.number);
         let callee = known.map_or_else(|| call.number.clone(), |known| known.name.clone());
         let caller = self.accounts.by_name(&call.user);
@@ -395,8 +413,12 @@ impl Switch {
             (true, false) => Shown::Himself,
             (false, false) => Shown::All,
         };
-        let talk = |remote: &str, display: Option<String>, shown, dialogs| {
-            (!over).then(|| Talk { state, remote: remote.to_owned(), display, shown, dialogs })
+        let talk = |remote: &str, display: Option<String>, shown, dialogs| Talk {
+            state,
+            remote: remote.to_owned(),
+            display,
+            shown,
+            dialogs,
         };
         // As the device at the other end sees them, whose user's they are; as we do where that is an extension.
         let theirs = |dialog: &Dialog| identifiers(dialog.call_id(), dialog.remote_tag(), dialog.local_tag());

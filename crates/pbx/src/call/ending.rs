@@ -27,7 +27,7 @@ impl Switch {
     /// Ends a call that is no longer in the table. Legs that still stand are hung up with `lines`.
     pub(super) fn bury(&mut self, mut call: Box<Call>, outcome: Outcome, lines: &Lines, turn: &mut Turn<'_>) {
         self.end_transfers(&mut call, StatusCode::REQUEST_TERMINATED, turn);
-        self.write_call(&call, true, turn);
+        self.call_is_over(call.id);
         let Call { caller, user, stage, id, call_id, number, since, .. } = *call;
         let lasted = turn.now().mono.since(since);
         tracing::info!(parent: &net::call_span!(call_id), call = id, from = %user, to = %number, result = outcome.as_str(), ms = lasted.as_millis() as u64, "call over");

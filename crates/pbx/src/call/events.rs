@@ -68,7 +68,7 @@ impl Switch {
         match fate {
             Fate::Goes => {
                 let Some(call) = self.leave(call, turn) else { return };
-                self.write_call(&call, false, turn);
+                self.write_call(&call, turn);
                 self.calls.table.insert(call.id, call);
             }
             Fate::Over(outcome, lines) => self.bury(call, outcome, &lines, turn),

@@ -3,6 +3,7 @@
 mod changes;
 mod loops;
 mod strays;
+mod watched;
 
 use std::net::UdpSocket;
 use std::sync::mpsc::sync_channel;

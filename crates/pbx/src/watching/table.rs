@@ -54,6 +54,8 @@ pub(crate) struct Watching {
     /// Whose each is, until nothing of it is left: also what has ended takes room until then.
     pub(super) places: IdMap<WatcherId, String>,
     pub(super) by_user: HashMap<String, usize>,
+    /// Sides of calls that are over, and still on the board.
+    pub(super) over: Vec<(u64, bool)>,
     /// What of whom has changed.
     pub(super) changed: BTreeSet<(String, Facet)>,
     pub(super) publications: publishing::Timer,

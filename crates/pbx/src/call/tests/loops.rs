@@ -115,30 +115,32 @@ impl Loops {
 
     /// What a loop does in a turn, and what comes of it.
     pub(super) fn turn<R>(&mut self, at: usize, act: impl FnOnce(&mut Switch, &mut Turn<'_>) -> R) -> R {
+        let done = self.step(at, act);
+        self.step(at, net::App::settle);
+        done
+    }
+
+    /// The same, where more may come that is looked at together with it.
+    pub(super) fn step<R>(&mut self, at: usize, act: impl FnOnce(&mut Switch, &mut Turn<'_>) -> R) -> R {
         let One { stack, out, switch, .. } = &mut self.all[at];
         let done = act(switch, &mut stack.at(self.now, out));
-        for settled in [false, true] {
-            if settled {
-                net::App::settle(switch, &mut stack.at(self.now, out));
-            }
-            while let Some(action) = out.pop() {
-                let mut turn = stack.at(self.now, out);
-                match action {
-                    Action::Send { path, bytes, .. } => {
-                        self.sent.push((path.remote, Message::parse(bytes, &Limits::default()).unwrap()));
-                    }
-                    Action::Event(event) => switch.event(event, &mut turn),
-                    Action::Ask { id, question: Question::Route { host, port, .. }, .. } => {
-                        let remote = SocketAddr::new(host.parse().unwrap(), port.unwrap_or(5060));
-                        turn.answered(id, Answer::Routes(vec![path(remote)]));
-                    }
-                    Action::HandOver { to, from, bytes, hops } => {
-                        if let Err((from, bytes)) = switch.hand_over(to, from, bytes, hops) {
-                            turn.shed(&from, bytes);
-                        }
-                    }
-                    other => panic!("{other:?}"),
+        while let Some(action) = out.pop() {
+            let mut turn = stack.at(self.now, out);
+            match action {
+                Action::Send { path, bytes, .. } => {
+                    self.sent.push((path.remote, Message::parse(bytes, &Limits::default()).unwrap()));
                 }
+                Action::Event(event) => switch.event(event, &mut turn),
+                Action::Ask { id, question: Question::Route { host, port, .. }, .. } => {
+                    let remote = SocketAddr::new(host.parse().unwrap(), port.unwrap_or(5060));
+                    turn.answered(id, Answer::Routes(vec![path(remote)]));
+                }
+                Action::HandOver { to, from, bytes, hops } => {
+                    if let Err((from, bytes)) = switch.hand_over(to, from, bytes, hops) {
+                        turn.shed(&from, bytes);
+                    }
+                }
+                other => panic!("{other:?}"),
             }
         }
         done
@@ -236,6 +238,12 @@ impl Loops {
 
     /// A request of a telephone, sent; the response to it is not waited for.
     pub(super) fn request(&mut self, dialog: &mut Dialog, method: &str, lines: &str, body: &str) {
+        let text = self.written(dialog, method, lines, body);
+        self.say(dialog.at, text);
+    }
+
+    /// A request of a telephone.
+    pub(super) fn written(&mut self, dialog: &mut Dialog, method: &str, lines: &str, body: &str) -> String {
         if method != "ACK" {
             dialog.cseq += 1;
         }
@@ -243,13 +251,12 @@ impl Loops {
         let Dialog { at, call_id, from, to, cseq } = dialog;
         let uri = to.split(['<', '>']).nth(1).unwrap().to_owned();
         let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
-        let text = format!(
+        format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bK{count}\r\nMax-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\n\
              Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:x@{at}>\r\n{lines}{kind}Content-Length: {length}\r\n\r\n{body}",
             count = self.count,
             length = body.len(),
-        );
-        self.say(*at, text);
+        )
     }
 
     /// What goes with the last request of a telephone, under its branch and number: a CANCEL, or the ACK of a refusal.
