@@ -164,7 +164,11 @@ async fn timer<A: App + 'static>(driver: Rc<RefCell<Driver<A>>>) {
             None => alarm.notified().await,
             Some(at) => {
                 tokio::select! {
-                    () = tokio::time::sleep_until(clock.instant(at).into()) => driver.borrow_mut().timeout(),
+                    () = tokio::time::sleep_until(clock.instant(at).into()) => {
+                        if clock.mono() >= at {
+                            driver.borrow_mut().timeout();
+                        }
+                    }
                     () = alarm.notified() => {}
                 }
             }

@@ -43,7 +43,7 @@ const WAKE: u64 = 1;
 pub struct MediaConfig {
     /// The engine's settings.
     pub engine: media::Config,
-    /// The clock shared with the SIP loop.
+    /// The clock shared with the SIP loop; media stand still while the machine sleeps ([`Clock::awake`]).
     pub clock: Clock,
     /// Commands that may wait.
     pub commands: usize,
@@ -111,10 +111,11 @@ impl MediaThread {
             events: Box::new(events),
             count: 0,
         };
+        let clock = config.clock.awake();
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let wall_at_zero = wall.saturating_sub(Duration::from_micros(config.clock.mono().0));
+        let wall_at_zero = wall.saturating_sub(Duration::from_micros(clock.mono().0));
         let engine = Engine::new(config.engine, wall_at_zero, rand::random());
-        let state = State { engine, sockets, clock: config.clock, timer, control, wake, inbox, pace: None };
+        let state = State { engine, sockets, clock, timer, control, wake, inbox, pace: None };
         let over = Arc::clone(&ending);
         let thread = thread::Builder::new().name("media".into()).spawn(move || {
             come_first();
