@@ -9,7 +9,7 @@ use crate::acceptance::wire::Wire;
 use crate::rfc::peer::with_credentials;
 
 fn stands(place: Place, asking: Asking, what: &str, right: Right, attack: impl Fn(&Ground, &Course, usize) + Sync) {
-    let what = format!("{what} at {place:?}");
+    let what = format!("{place}: {what}");
     let outcome = siege(&Siege { place, asking, what: &what, limits: "", threads: 1 }, attack);
     is_harmless(&what, right, &outcome);
 }

@@ -145,6 +145,22 @@ impl Outcome {
         self.faults().into_iter().filter(|fault| !(lent && of_time(fault))).collect()
     }
 
+    /// What came of it in a row of the table in docs/security.md.
+    fn row(&self, what: &str) -> String {
+        let Self { rate, told, kept, judged, slowest, answers, peak, stolen, others, .. } = self;
+        let codes = told.iter().map(|(code, times)| match *code {
+            CLOSED => format!("closed × {times}"),
+            code => format!("{code} × {times}"),
+        });
+        let told = codes.reduce(|all, one| all + ", " + &one).unwrap_or_else(|| "nothing".to_owned());
+        let call = if *judged > 0 { format!("{kept:.2} % of {judged}") } else { "-".to_owned() };
+        let (slowest, memory) = (slowest.as_millis(), peak >> 20);
+        let (stolen, others) = (stolen * 100.0, others * 100.0);
+        format!(
+            "| {what} | {rate:.0} | {told} | {call} | {slowest} ms of {answers} | {memory} MiB | {stolen:.1} %, {others:.1} % |"
+        )
+    }
+
     /// What was not kept.
     pub(super) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
@@ -247,6 +263,8 @@ fn siege(siege: &Siege<'_>, attack: impl Fn(&Ground, &Course, usize) + Sync) -> 
         unanswered: asked.unanswered,
         peak: peak(program.id()),
     };
+    // A row for `cargo xtask siege`, and all that is known.
+    println!("siege: {}", outcome.row(what));
     println!("{what}: {:.0} a second; {outcome:?}", outcome.rate);
     assert!(program.is_alive(), "{what}:\n{}", program.output());
     outcome

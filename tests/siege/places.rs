@@ -1,6 +1,7 @@
 //! What is besieged, started so that its doors can be reached.
 
 use std::any::Any;
+use std::fmt;
 
 use super::Ground;
 use crate::interop::names::dnsmasq_with;
@@ -19,6 +20,16 @@ pub(super) enum Place {
     Edge,
     /// A robot that takes every call.
     Robot,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Role(role) => role,
+            Self::Edge => "edge",
+            Self::Robot => "robot",
+        })
+    }
 }
 
 /// A program under attack, and what it needs beside it.

@@ -21,6 +21,7 @@ mod process;
 mod processors;
 mod rfc;
 mod security;
+mod siege;
 mod simnet;
 mod size;
 mod source;
@@ -102,6 +103,12 @@ const TASKS: &[Task] = &[
         arguments: "[--seeds N]",
         about: "10,000 seeds of the simulated network instead of the tests' 1,000, and half as many through a proxy",
         run: simnet::run,
+    },
+    Task {
+        name: "siege",
+        arguments: "[--secs N] [--write]",
+        about: "each attack of the tests `siege_` for 60 s instead of two; --write: the table in docs/security.md",
+        run: siege::run,
     },
     Task {
         name: "examples",
