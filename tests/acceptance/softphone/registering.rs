@@ -63,6 +63,69 @@ fn ta39_registration_and_refresh() {
     drop(stands.unwrap());
 }
 
+/// A request as it has been seen to come from there (RFC 3581).
+fn seen_from(request: &str, address: &str) -> String {
+    let seen = request.replacen(";rport", &format!(";received={address};rport=40000"), 1);
+    assert_ne!(seen, request, "it asks where it is seen");
+    seen
+}
+
+#[test]
+fn ta40_contact_rewritten() {
+    for follows in [true, false] {
+        let (phone, mut registrar) = (Phone::new(), Callee::new());
+        let own = format!("sip:alice@{}", phone.address());
+        let config = AccountConfig::new(registrar.uri().replace("callee", "alice"));
+        let config = config.expires(Duration::from_secs(60)).follow_address(follows);
+        let account = phone.run(phone.endpoint.account(config)).unwrap();
+        let (registered, ()) = phone.meanwhile(account.register(), || {
+            let first = registrar.request("REGISTER");
+            assert_eq!(contact(&first), own);
+            registrar.reply(&seen_from(&first, "192.0.2.9"), "200 OK", &bound(&first, 60));
+            if follows {
+                let second = registrar.request("REGISTER");
+                assert_eq!(contact(&second), "sip:alice@192.0.2.9:40000");
+                assert_eq!(
+                    (field(&second, "Call-ID"), number(&second)),
+                    (field(&first, "Call-ID"), number(&first) + 1)
+                );
+                registrar.reply(&seen_from(&second, "192.0.2.9"), "200 OK", &bound(&second, 60));
+            }
+        });
+        assert_eq!(registered.unwrap(), Duration::from_secs(60));
+        assert_eq!(registrar.wire().rest(), Vec::<String>::new(), "{follows}");
+        // It is where calls of the account say that it is reached.
+        let mut callee = Callee::new();
+        let _dialing = phone.run(account.call(callee.uri()).start()).unwrap();
+        let called_from = contact(&callee.request("INVITE"));
+        assert_eq!(called_from == "sip:alice@192.0.2.9:40000", follows, "{called_from}");
+    }
+}
+
+#[test]
+fn ta40_contact_is_not_rewritten_to_a_private_address_between_public_ones() {
+    // The phone and the registrar are 192.0.2.1; 60 s are refreshed after 54.
+    for (seen, follows) in [
+        ("198.51.100.9", true),
+        ("10.0.0.9", false),
+        ("172.31.0.9", false),
+        ("192.168.1.9", false),
+        ("100.64.0.9", false),
+        ("169.254.0.9", false),
+    ] {
+        let mut agent = Agent::new();
+        let mut spec = RegisterSpec::new("sip:example.com".parse().unwrap(), "sip:alice@example.com".parse().unwrap());
+        spec.follow_address = true;
+        agent.turn().register(spec).unwrap();
+        let (_, first) = agent.sends();
+        agent.receive(response(&seen_from(&first, seen), "200 OK", &bound(&first, 60), "", "registrar"));
+        let (at, second) = agent.sends();
+        let is_rewritten = contact(&second).ends_with(&format!("@{seen}:40000"));
+        assert_eq!((is_rewritten, at < 1.0), (follows, follows), "{seen} after {at} s: {second}");
+        assert_eq!(contact(&second) == contact(&first), !follows, "{second}");
+    }
+}
+
 #[test]
 fn ta39_registration_is_refreshed_in_time() {
     // What the registrar grants, and when it is asked again: 60 s less the larger of 5 s and a tenth; at 30 s those are 5 s.

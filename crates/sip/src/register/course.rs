@@ -248,7 +248,7 @@ impl Registration {
         }
         let Some(seen) = outcome::seen(response) else { return false };
         let known = self.mapped.as_ref().map_or(path.local, |(mapped, _)| *mapped);
-        if seen == known {
+        if seen == known || outcome::is_of_no_use(seen.ip(), known.ip(), path.remote.ip()) {
             return false;
         }
         let contact = || print::contact_value(&self.spec.contact, &Path { local: seen, ..path }, secure);

@@ -1,6 +1,6 @@
 //! What a response to a REGISTER says.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::spec::Instance;
@@ -119,6 +119,23 @@ pub(super) fn seen(response: &Response) -> Option<SocketAddr> {
     let via = response.headers().list::<Via<'_>>().next()?.ok()?;
     let port = via.rport()??;
     Some(SocketAddr::new(via.received().or_else(|| via.host.ip())?, port))
+}
+
+/// Whether the address that we are seen at is reached by nobody from where the registrar is: a private one, of somebody on the way, while both of us are where
+/// everybody is.
+pub(super) fn is_of_no_use(seen: IpAddr, ours: IpAddr, theirs: IpAddr) -> bool {
+    is_private(seen) && !is_private(ours) && !is_private(theirs)
+}
+
+/// Addresses that mean something within a network or a machine only; those that carriers share (100.64.0.0/10) among them.
+fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(ip) => {
+            let is_shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xC0 == 64;
+            ip.is_private() || ip.is_loopback() || ip.is_link_local() || is_shared
+        }
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
 }
 
 /// When the registrar wants to be asked again (RFC 3261 section 20.33): not within a second, and not later than in a day.
