@@ -159,6 +159,8 @@ impl Switch {
             seen: false,
             version: 0,
             told: None,
+            standing: Vec::new(),
+            over: Vec::new(),
         };
         self.watching.add(id, watch);
         self.tell_watcher(id, true, turn);
@@ -241,15 +243,16 @@ impl Switch {
         if !always && watch.told == told {
             return;
         }
-        let text = document.write(watch.version);
-        let (_, kind) = watch.package.entry();
+        let waits = turn.notify_waits(id);
+        let Some(watch) = self.watching.all.get_mut(&id) else { return };
+        let has_calls = !document.calls().is_empty();
         // Who wants to know of one call has heard all of it when that is over (RFC 4235 section 3.4).
-        let is_over = watch.only.is_some() && watch.seen && !document.has_calls();
-        if let Some(watch) = self.watching.all.get_mut(&id) {
-            (watch.version, watch.told) = (watch.version.wrapping_add(1), told);
-            watch.seen |= document.has_calls();
-        }
-        let body = Some(Body::new(kind, text.into_bytes()));
+        let is_over = watch.only.is_some() && watch.seen && !has_calls;
+        (watch.told, watch.seen) = (told, watch.seen || has_calls);
+        let version = watch.follows(document.calls(), waits);
+        document.ends(&watch.over);
+        let (_, kind) = watch.package.entry();
+        let body = Some(Body::new(kind, document.write(version).into_bytes()));
         let told = match is_over {
             true => turn.end_watcher(id, EndReason::NoResource, None, body),
             false => turn.notify(id, body),

@@ -1,23 +1,13 @@
 //! What goes on beside a call.
 
-use super::{Ask, Device, Pair, code, field, server};
-
-/// A request of a device to somebody, with these lines and this body, and credentials. Not sent.
-fn signed(device: &mut Device, method: &'static str, to: &str, lines: &[&str], body: &str) -> Ask {
-    let mut ask = device.wire.ask(method);
-    ask.uri = format!("sip:{to}@{}", device.server);
-    ask.to = format!("<{}>", ask.uri);
-    ask.more = lines.iter().map(|line| (*line).to_owned()).collect();
-    body.clone_into(&mut ask.body);
-    device.wire.signed(&ask, device.user, device.password)
-}
+use super::{Pair, code, field, server};
 
 #[test]
 fn c39_messages_registration_and_presence_beside_a_call() {
     let server = server("");
     let mut pair = Pair::up(&server);
     // A message to who is in the call, by itself.
-    let message = signed(&mut pair.caller, "MESSAGE", "bob", &["Content-Type: text/plain"], "lunch?");
+    let message = pair.caller.signed("MESSAGE", "bob", &["Content-Type: text/plain"], "lunch?");
     pair.caller.wire.send(&message);
     let told = pair.callee.asked("MESSAGE");
     assert!(told.ends_with("\r\n\r\nlunch?") && !field(&told, "To").unwrap().contains(";tag="), "{told}");
@@ -30,7 +20,7 @@ fn c39_messages_registration_and_presence_beside_a_call() {
     assert_eq!(pair.callee.wire.code_of(&bare), 401);
     // Presence of the other one, before and after he has gone.
     let lines = ["Event: presence", "Expires: 60", "Accept: application/pidf+xml"];
-    let subscribe = signed(&mut pair.caller, "SUBSCRIBE", "bob", &lines, "");
+    let subscribe = pair.caller.signed("SUBSCRIBE", "bob", &lines, "");
     let taken = pair.caller.wire.final_of(&subscribe);
     assert_eq!(code(&taken), 200, "{taken}");
     for basic in ["open", "closed"] {

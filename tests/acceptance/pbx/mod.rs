@@ -6,6 +6,7 @@ mod calling;
 mod contacts;
 mod order;
 mod registering;
+mod watching;
 
 use super::wire::{Ask, Wire, challenged, code, field, fields, number, response, with_credentials};
 use crate::program::PATIENCE;
@@ -87,6 +88,16 @@ impl Device {
         let signed = self.wire.signed(&invite, self.user, self.password);
         self.wire.send(&signed);
         signed
+    }
+
+    /// A request to somebody, with these lines and this body, and credentials. Not sent.
+    fn signed(&mut self, method: &'static str, to: &str, lines: &[&str], body: &str) -> Ask {
+        let mut ask = self.wire.ask(method);
+        ask.uri = format!("sip:{to}@{}", self.server);
+        ask.to = format!("<{}>", ask.uri);
+        ask.more = lines.iter().map(|line| (*line).to_owned()).collect();
+        body.clone_into(&mut ask.body);
+        self.wire.signed(&ask, self.user, self.password)
     }
 
     /// The final response to what has been sent; one to an INVITE is acknowledged.

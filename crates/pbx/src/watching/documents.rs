@@ -41,9 +41,16 @@ impl Document {
         }
     }
 
-    /// Whether it tells of a call, where it is one of calls.
-    pub(super) fn has_calls(&self) -> bool {
-        matches!(self, Self::Dialog(one) if !one.dialogs.is_empty())
+    /// The calls it tells of, where it is one of calls.
+    pub(super) fn calls(&self) -> &[Dialog] {
+        if let Self::Dialog(one) = self { &one.dialogs } else { &[] }
+    }
+
+    /// Says that the calls with these marks are over; nothing else of them.
+    pub(super) fn ends(&mut self, over: &[String]) {
+        if let Self::Dialog(one) = self {
+            one.dialogs.extend(over.iter().map(|mark| Dialog::new(mark.as_str(), State::Terminated)));
+        }
     }
 
     /// As it is told the `version`th time.

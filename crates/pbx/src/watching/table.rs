@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use event::dialog::Identifiers;
+use event::dialog::{Dialog, Identifiers};
 use sip::{IdMap, WatcherId};
 
 use super::{Package, publishing};
+
+/// Most calls of a document that the next one says of that they are over. What is not told any more is over without a word, too.
+const REMEMBERED: usize = 16;
 
 /// What of somebody is another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +39,10 @@ pub(super) struct Watch {
     pub(super) version: u32,
     /// Of the last, without its version.
     pub(super) told: Option<u64>,
+    /// Marks of calls in the last document.
+    pub(super) standing: Vec<String>,
+    /// Marks of those that it says are over.
+    pub(super) over: Vec<String>,
 }
 
 impl Watch {
@@ -43,6 +50,22 @@ impl Watch {
     fn concerns(&self) -> (String, Facet) {
         let facet = if self.package == Package::Watchers { Facet::Watchers } else { Facet::State };
         (self.resource.clone(), facet)
+    }
+
+    /// The next document, which tells of these calls: its version. What the last one told of and this one does not is `over` (RFC 4235 section 3.7.1). A last one that
+    /// `waits` is not sent any more: this one takes its place, its number (section 4.1: one more for each that is sent) and what it had to say.
+    pub(super) fn follows(&mut self, calls: &[Dialog], waits: bool) -> u32 {
+        match waits {
+            true => self.version = self.version.wrapping_sub(1),
+            false => self.over.clear(),
+        }
+        let stands = |mark: &String| calls.iter().any(|call| call.id == *mark);
+        self.over.extend(self.standing.drain(..).filter(|mark| !stands(mark)));
+        self.over.truncate(REMEMBERED);
+        self.standing.extend(calls.iter().take(REMEMBERED).map(|call| call.id.clone()));
+        let version = self.version;
+        self.version = version.wrapping_add(1);
+        version
     }
 }
 
@@ -110,7 +133,33 @@ mod tests {
             seen: false,
             version: 0,
             told: None,
+            standing: Vec::new(),
+            over: Vec::new(),
         }
+    }
+
+    #[test]
+    fn rfc4235_4_1_a_document_that_was_never_sent_leaves_its_number_and_its_ends_to_the_next() {
+        let mut watch = watch(Package::Dialog);
+        let calls = |marks: &[&str]| -> Vec<Dialog> {
+            marks.iter().map(|mark| Dialog::new(*mark, event::dialog::State::Confirmed)).collect()
+        };
+        assert_eq!((watch.follows(&calls(&["a", "b"]), false), watch.over.len()), (0, 0));
+        assert_eq!((watch.follows(&calls(&["b"]), false), watch.over.clone()), (1, vec!["a".to_owned()]));
+        // Nobody has been told that `a` is over.
+        assert_eq!((watch.follows(&calls(&[]), true), watch.over.clone()), (1, vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!((watch.follows(&calls(&["c"]), false), watch.over.len()), (2, 0));
+        // So many are remembered, and one that is not among the first is not taken for over.
+        let names: Vec<String> = (0..40).map(|number| format!("d{number}")).collect();
+        let mut many: Vec<Dialog> =
+            names.iter().map(|name| Dialog::new(name.as_str(), event::dialog::State::Confirmed)).collect();
+        watch.follows(&many, false);
+        assert_eq!((watch.standing.len(), watch.over.clone()), (REMEMBERED, vec!["c".to_owned()]));
+        many.rotate_left(20);
+        watch.follows(&many, false);
+        assert_eq!(watch.over.len(), 0);
+        watch.follows(&calls(&[]), false);
+        assert_eq!((watch.standing.len(), watch.over.len()), (0, REMEMBERED));
     }
 
     /// One more that watches is told to those who want to know that, and nothing is written anew for all others.

@@ -279,6 +279,11 @@ impl Turn<'_> {
         Ok(())
     }
 
+    /// Whether a state given to [`Turn::notify`] waits still: the next one takes its place, and nobody is told it.
+    pub fn notify_waits(&self, id: WatcherId) -> bool {
+        self.stack.watchers.get(id).is_some_and(|one| one.waiting.is_some())
+    }
+
     /// Somebody has decided: a watcher that was pending may watch. The state has to follow.
     ///
     /// # Errors
