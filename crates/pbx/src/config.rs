@@ -52,6 +52,8 @@ pub struct Config {
     pub options_auth: bool,
     /// Tell each device where a request has been (RFC 7044), and not only where the request tells it already, or its sender wants to be told. False.
     pub history: bool,
+    /// Whether a phone in a call may have the other side talk to somebody else (REFER, RFC 3515); otherwise it is refused with 603. A PBX only. True.
+    pub transfers: bool,
     /// Host names and addresses that are served; empty: any.
     pub domains: Vec<String>,
     /// When a REGISTER counts as written.

@@ -6,6 +6,7 @@ mod calling;
 mod contacts;
 mod order;
 mod registering;
+mod transfers;
 mod watching;
 
 use super::wire::{Ask, Wire, challenged, code, field, fields, number, response, with_credentials};

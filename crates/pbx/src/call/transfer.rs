@@ -145,6 +145,7 @@ impl Switch {
     fn referral(&self, call: &Call, referrer: u32, request: &Request, turn: &Turn<'_>) -> Result<Referral, Box<Reply>> {
         let referral = Referral::of(request)?;
         match &call.stage {
+            _ if !self.config.transfers => Err(Box::new(Reply::new(StatusCode::DECLINE))),
             Stage::Joined(joined) if joined.callee.is_none() || joined.transfers.len() >= MOST => {
                 Err(Box::new(Reply::new(StatusCode::REQUEST_PENDING)))
             }

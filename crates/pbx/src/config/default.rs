@@ -34,6 +34,7 @@ impl Default for Config {
             digest_once: false,
             options_auth: false,
             history: false,
+            transfers: true,
             domains: Vec::new(),
             durability: Durability::Second,
             sqlite: SqliteConfig::default(),

@@ -30,6 +30,7 @@ impl Config {
         put(&mut top, "digest_once", self.digest_once);
         put(&mut top, "options_auth", self.options_auth);
         put(&mut top, "history", self.history);
+        put(&mut top, "transfers", self.transfers);
         put(&mut top, "domains", texts(self.domains.iter().cloned()));
         self.show_roles(&mut top);
         put(&mut top, "durability", if self.durability == Durability::Sync { "sync" } else { "interval" });

@@ -9,6 +9,7 @@
 //! options_auth = false            # true: OPTIONS tells nobody without a password which numbers there are, and who has one which users
 //!                                 # have a device there
 //! history = false                 # true: tell every device where a request has been (History-Info), and not only where somebody asks for it
+//! transfers = true                # false: no phone may have the other side of a call talk to somebody else; its REFER is refused (603)
 //! domains = ["pbx.example.com"]   # none: any
 //! durability = "interval"         # on the disk each second; "sync": before each answer
 //! ring_secs = 60
@@ -136,7 +137,7 @@ use super::{Config, LISTEN, listen};
 
 /// Largest configuration file, in octets.
 const LARGEST: u64 = 4 << 20;
-pub(super) const TOP: [&str; 30] = [
+pub(super) const TOP: [&str; 31] = [
     "listen",
     "state",
     "realm",
@@ -144,6 +145,7 @@ pub(super) const TOP: [&str; 30] = [
     "digest_once",
     "options_auth",
     "history",
+    "transfers",
     "domains",
     "durability",
     "sqlite",
@@ -307,6 +309,9 @@ impl Config {
         }
         if let Some(entry) = top.get("history") {
             self.history = entry.flag()?;
+        }
+        if let Some(entry) = top.get("transfers") {
+            self.transfers = entry.flag()?;
         }
         if let Some(entry) = top.get("domains") {
             self.domains = numbers(&entry)?;

@@ -281,6 +281,7 @@ state = "/s"
 realm = "other \"realm\""
 options_auth = true
 history = true
+transfers = false
 digest = ["md5"]
 digest_once = true
 domains = ["a.example"]
