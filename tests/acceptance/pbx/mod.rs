@@ -4,8 +4,10 @@ mod addresses;
 mod beside;
 mod calling;
 mod contacts;
+mod forking;
 mod order;
 mod registering;
+mod timers;
 mod transfers;
 mod watching;
 
