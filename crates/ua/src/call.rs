@@ -158,8 +158,8 @@ impl Call {
     /// [`CallEvent::Transfer`](crate::CallEvent::Transfer). This call stands until somebody hangs up.
     ///
     /// # Errors
-    /// [`CallError::BadUri`] before anything is sent, [`CallError::Busy`] with four under way, [`CallError::Rejected`] when it refuses; the call goes
-    /// on.
+    /// [`CallError::BadUri`] before anything is sent, for an address of more than 1,024 octets too; [`CallError::Busy`] with four under way,
+    /// [`CallError::Rejected`] when it refuses; the call goes on.
     pub async fn transfer(&self, target: &str) -> Result<(), CallError> {
         let target = request::target(target, &Method::Invite)?;
         self.hand_over(Successor::Address(target), true).await
@@ -179,10 +179,18 @@ impl Call {
     /// its other side. As [`Call::transfer`] otherwise.
     ///
     /// # Errors
-    /// As [`Call::transfer`]; [`CallError::Media`] for calls of two endpoints, [`CallError::Ended`] when one is over.
+    /// As [`Call::transfer`]; [`CallError::Media`] for calls of two endpoints, [`CallError::NotNow`] for this call itself, [`CallError::Ended`] when one is over.
     pub async fn transfer_to(&self, other: &Call) -> Result<(), CallError> {
-        self.same_place(other)?;
-        self.hand_over(Successor::Call(other.line.key), true).await
+        self.take_our_place(other, true).await
+    }
+
+    /// As [`Call::transfer_to`], but who is called there need not know of Replaces: it is not required of him (RFC 3261 section 20.32). One that knows it takes
+    /// our place; to another it is a call like any, and our call with him stands until somebody hangs up.
+    ///
+    /// # Errors
+    /// As [`Call::transfer_to`].
+    pub async fn transfer_to_unrequired(&self, other: &Call) -> Result<(), CallError> {
+        self.take_our_place(other, false).await
     }
 
     /// The same with a call that has no answer yet (semi-attended transfer, RFC 5589 section 7.6): waits for the answer, and then asks. What is played
@@ -198,6 +206,14 @@ impl Call {
         };
         self.transfer_to(&other).await?;
         Ok(other)
+    }
+
+    async fn take_our_place(&self, other: &Call, required: bool) -> Result<(), CallError> {
+        self.same_place(other)?;
+        if self.line.key == other.line.key {
+            return Err(CallError::NotNow { why: "a call has no place in itself: expected another call".into() });
+        }
+        self.hand_over(Successor::Call { call: other.line.key, required }, true).await
     }
 
     async fn hand_over(&self, to: Successor, told: bool) -> Result<(), CallError> {

@@ -121,8 +121,11 @@ pub(crate) enum Command {
 /// Whom the other side of a call is to talk to.
 pub(crate) enum Successor {
     Address(UriBuf),
-    /// The other side of this call, in our place.
-    Call(Key),
+    /// The other side of this call, in our place; whether that it can be so is `required` of whom it names.
+    Call {
+        call: Key,
+        required: bool,
+    },
 }
 
 /// Who has asked us to call somebody, and is told how that goes.

@@ -18,6 +18,9 @@ use crate::message::Answer;
 use crate::place::Place;
 use crate::registration::Flow;
 
+/// The longest address that is called, in octets: a datagram has room for a few of them.
+const LONGEST: usize = 1_024;
+
 /// Who calls, and by which way.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Identity {
@@ -104,9 +107,13 @@ fn is_known(given: &str) -> bool {
 /// Reads an address as calls, messages and accounts take it: a URI, or a host or user at a host without a scheme.
 ///
 /// # Errors
-/// [`CallError::BadUri`]: what cannot be read, what is no SIP address, and what only a transport would reach that endpoints do not have.
+/// [`CallError::BadUri`]: what cannot be read or has more than 1,024 octets, what is no SIP address, and what only a transport would reach that endpoints do not have.
 pub fn uri(given: &str) -> Result<UriBuf, CallError> {
     let given = given.trim();
+    if given.len() > LONGEST {
+        let why = format!("it has {} octets, and {LONGEST} are the most", given.len());
+        return Err(CallError::BadUri { uri: "...".into(), why });
+    }
     let whole = if is_known(given) { given.to_owned() } else { format!("sip:{given}") };
     let bad = |why: String| CallError::BadUri { uri: whole.clone(), why };
     // `mailto:bob@example.com` is no user of that name with a password, whatever stands before the colon.
@@ -180,6 +187,21 @@ pub(crate) fn next_hop(uri: &UriBuf, Identity { hop, routes, .. }: &Identity) ->
     first.unwrap_or_else(|| uri.clone())
 }
 
+/// Whether a body may be of this type.
+///
+/// # Errors
+/// [`CallError::BadText`].
+pub(crate) fn check_type(content_type: &str) -> Result<(), CallError> {
+    let wrong = |why: &dyn std::fmt::Display| CallError::BadText {
+        why: format!("{content_type:?} is no content type: {why}; expected TYPE/SUBTYPE, as in text/html"),
+    };
+    if content_type.contains(char::is_control) {
+        return Err(wrong(&"it holds control characters"));
+    }
+    Headers::read::<ContentType<'_>>(content_type.as_bytes()).map_err(|fault| wrong(&fault))?;
+    Ok(())
+}
+
 /// A request outside of calls, before it is sent.
 pub(crate) struct Request<'a> {
     method: Method,
@@ -202,13 +224,7 @@ impl<'a> Request<'a> {
         body: &[u8],
         identity: &'a Identity,
     ) -> Result<Self, CallError> {
-        let wrong = |why: &dyn std::fmt::Display| CallError::BadText {
-            why: format!("{content_type:?} is no content type: {why}; expected TYPE/SUBTYPE, as in text/html"),
-        };
-        if content_type.contains(char::is_control) {
-            return Err(wrong(&"it holds control characters"));
-        }
-        Headers::read::<ContentType<'_>>(content_type.as_bytes()).map_err(|fault| wrong(&fault))?;
+        check_type(content_type)?;
         let body = Body::new(content_type.to_owned(), body.to_vec());
         Ok(Self { method: Method::Message, uri, identity, body: Some(body), lines: Lines::new() })
     }
@@ -287,6 +303,14 @@ mod tests {
         ] {
             assert_eq!(uri(given).unwrap().as_str(), whole, "{given}");
         }
+    }
+
+    #[test]
+    fn an_address_is_taken_up_to_so_many_octets() {
+        let of = |octets: usize| uri(&format!("sip:{}@h", "x".repeat(octets - 6)));
+        assert!(of(LONGEST).is_ok());
+        let refused = of(LONGEST + 1).unwrap_err().to_string();
+        assert!(refused.contains("1025 octets") && refused.len() < 200, "{refused}");
     }
 
     #[test]

@@ -10,6 +10,8 @@ mod hold;
 mod overlap;
 mod registering;
 mod ringing;
+mod transferred;
+mod transferring;
 mod update;
 
 use std::future::Future;

@@ -49,7 +49,7 @@ impl Phone {
         let dialog = turn.dialog_of(call.session).ok_or(CallError::Ended)?;
         let refer_to = match to {
             Successor::Address(uri) => format!("<{uri}>"),
-            Successor::Call(other) => {
+            Successor::Call { call: other, required } => {
                 let other = self.calls.get(&other).ok_or(CallError::Ended)?;
                 let dialog = turn.dialog_of(other.session).ok_or(CallError::Ended)?;
                 let bad = |why: String| CallError::BadUri { uri: dialog.remote().to_owned(), why };
@@ -57,7 +57,8 @@ impl Phone {
                 // Its tags as the other side of that call must know them: ours is the remote one there (RFC 3891 section 3).
                 let (call_id, to, from) = (dialog.call_id(), dialog.remote_tag(), dialog.local_tag());
                 let replaces = format!("{call_id};to-tag={to};from-tag={from}");
-                format!("<{uri}?Require=replaces&Replaces={}>", Escaped::header(replaces.as_bytes()))
+                let require = if required { "Require=replaces&" } else { "" };
+                format!("<{uri}?{require}Replaces={}>", Escaped::header(replaces.as_bytes()))
             }
         };
         let mut lines = Lines::new();
