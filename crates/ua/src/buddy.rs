@@ -1,12 +1,17 @@
 //! Somebody whose presence is watched.
 
+use std::time::Duration;
+
 use event::presence::{Basic, Presence};
 
 use crate::error::{CallError, SubscribeError};
 use crate::state::ResourceState;
 use crate::subscription::{SubscribeBuilder, Subscription, SubscriptionNews};
 
-/// Somebody whose presence is watched (RFC 3856): see [`crate::Account::buddy`]. Dropping it ends that.
+/// How long a subscription is asked to hold at a time: who has gone is known to be gone by then.
+const HOLDS: Duration = Duration::from_secs(600);
+
+/// Somebody whose presence is watched (RFC 3856), for ten minutes at a time: see [`crate::Account::buddy`]. Dropping it ends that.
 pub struct Buddy {
     subscription: Subscription,
     presence: Option<Presence>,
@@ -15,7 +20,7 @@ pub struct Buddy {
 
 impl Buddy {
     pub(crate) async fn watch(builder: SubscribeBuilder) -> Result<Self, CallError> {
-        Ok(Self { subscription: builder.start().await?, presence: None, failed: None })
+        Ok(Self { subscription: builder.expires(HOLDS).start().await?, presence: None, failed: None })
     }
 
     /// What is known of him; nothing before [`Buddy::changed`] has told it.

@@ -154,6 +154,16 @@ impl Call {
         self.request(Method::Message, Some(Body::new("text/plain;charset=UTF-8", text.as_bytes().to_vec()))).await
     }
 
+    /// Sends a message within the call whose body is of another type than plain text (RFC 3428 section 4), as [`Call::message`]: that we are writing one for
+    /// instance ([`composing`](crate::composing), RFC 3994).
+    ///
+    /// # Errors
+    /// [`CallError::BadText`] when `content_type` is none, before anything is sent; otherwise as [`Call::message`].
+    pub async fn message_as(&self, content_type: &str, body: &[u8]) -> Result<Answer, CallError> {
+        request::check_type(content_type)?;
+        self.request(Method::Message, Some(Body::new(content_type.to_owned(), body.to_vec()))).await
+    }
+
     /// Asks the other side to call `target` instead of us (RFC 3515). It has agreed to try when this returns; how that goes is told by
     /// [`CallEvent::Transfer`](crate::CallEvent::Transfer). This call stands until somebody hangs up.
     ///

@@ -16,7 +16,7 @@ use crate::command::{Command, Usage};
 use crate::error::CallError;
 use crate::incoming::IncomingCall;
 use crate::link::Link;
-use crate::message::{Answer, TextMessage};
+use crate::message::{Answer, Said, TextMessage};
 use crate::outgoing::OutgoingBuilder;
 use crate::referral::Referral;
 use crate::request::{Identity, Request};
@@ -32,7 +32,7 @@ const DROP_GRACE: Duration = Duration::from_secs(1);
 pub struct Endpoint {
     link: Link,
     incoming: Mutex<mpsc::Receiver<IncomingCall>>,
-    messages: Mutex<mpsc::Receiver<TextMessage>>,
+    messages: Mutex<mpsc::Receiver<Said>>,
     referrals: Mutex<mpsc::Receiver<Referral>>,
     subscriptions: Mutex<mpsc::Receiver<IncomingSubscription>>,
     accounts: AtomicU64,
@@ -46,7 +46,7 @@ impl Endpoint {
         link: Link,
         incoming: mpsc::Receiver<IncomingCall>,
         (messages, referrals, subscriptions): (
-            mpsc::Receiver<TextMessage>,
+            mpsc::Receiver<Said>,
             mpsc::Receiver<Referral>,
             mpsc::Receiver<IncomingSubscription>,
         ),
@@ -102,8 +102,20 @@ impl Endpoint {
         self.incoming.lock().await.recv().await
     }
 
-    /// The next text message that comes in outside of calls. At most 64 wait; further ones are answered 503.
+    /// The next text message that comes in outside of calls. At most 64 wait; further ones are answered 503. What is said of who is writing one is passed over:
+    /// [`Endpoint::said`] tells that too, instead of this.
     pub async fn messages(&self) -> Option<TextMessage> {
+        let mut messages = self.messages.lock().await;
+        loop {
+            if let Said::Text(text) = messages.recv().await? {
+                return Some(text);
+            }
+        }
+    }
+
+    /// The next text message that comes in outside of calls, or word that somebody is writing one (RFC 3994), in the order in which they came. Together at most
+    /// 64 wait.
+    pub async fn said(&self) -> Option<Said> {
         self.messages.lock().await.recv().await
     }
 

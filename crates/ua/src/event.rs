@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::event::composing::IsComposing;
 use tokio::sync::{Mutex, mpsc, watch};
 
 use crate::ended::Ended;
@@ -73,6 +74,9 @@ pub enum CallEvent {
     },
     /// A text message within the call.
     Message(TextMessage),
+    /// The other side is writing one, or has stopped (RFC 3994): nothing to be shown as a text. Whoever shows it keeps a
+    /// [`Reader`](crate::composing::Reader), which also hears of the texts.
+    Composing(IsComposing),
     /// Audio failed; the call goes on without.
     MediaFailed(String),
     /// A recording of the call could not be written on; the call goes on.

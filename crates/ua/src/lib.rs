@@ -89,7 +89,7 @@ pub use error::{AudioError, CallError, RegisterError, SubscribeError};
 pub use event::{CallEvent, DigitBy, Events};
 pub use incoming::IncomingCall;
 pub use info::{InfoDigit, InfoKind, info_digit, no_digit};
-pub use message::{Answer, TextMessage};
+pub use message::{Answer, Said, TextMessage};
 pub use net::tls;
 pub use net::trace;
 pub use net::{Bound, Direction, Network, Seen};

@@ -1,6 +1,21 @@
 //! Text messages (RFC 3428) and answers to requests of ours.
 
-use event::composing::{self, IsComposing};
+use event::composing::IsComposing;
+
+/// What comes in MESSAGEs outside of calls: see [`crate::Endpoint::said`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Said {
+    /// A text message.
+    Text(TextMessage),
+    /// Whether somebody is writing one (RFC 3994). It is no text, and nothing to be shown as one.
+    Composing {
+        /// Who, as in [`TextMessage::from`].
+        from: String,
+        /// What he says. Whoever shows it keeps a [`Reader`](crate::composing::Reader) for each sender, which also hears of his texts.
+        status: IsComposing,
+    },
+}
 
 /// A text message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,16 +29,6 @@ pub struct TextMessage {
     pub content_type: String,
     /// The text; octets that are no UTF-8 are replaced.
     pub text: String,
-}
-
-impl TextMessage {
-    /// What it says of whether its sender is writing, when it says nothing else (RFC 3994). Whoever shows that keeps a
-    /// [`Reader`](composing::Reader) for each sender; who tells others of himself sends what a [`Composer`](composing::Composer) says with
-    /// [`crate::Endpoint::message_as`].
-    pub fn composing(&self) -> Option<IsComposing> {
-        let kind = self.content_type.split(';').next().unwrap_or_default().trim();
-        kind.eq_ignore_ascii_case(composing::TYPE).then(|| IsComposing::read(self.text.as_bytes()).ok()).flatten()
-    }
 }
 
 /// The final answer to a MESSAGE, OPTIONS or INFO of ours, when it is a success.

@@ -8,6 +8,7 @@ mod digits;
 mod ending;
 mod hold;
 mod overlap;
+mod presence;
 mod registering;
 mod ringing;
 mod transferred;

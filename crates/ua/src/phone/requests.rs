@@ -1,5 +1,6 @@
 //! MESSAGE, OPTIONS, INFO, UPDATE, NOTIFY and PRACKs with an offer of peers, in and outside of calls.
 
+use ::event::composing::IsComposing;
 use media::Key;
 use sip::header::{From, To};
 use sip::message::{Body, HeaderId, Method, Quote, Request, StatusCode};
@@ -12,17 +13,20 @@ use super::state::Phone;
 use super::telling::respond;
 use crate::event::{CallEvent, DigitBy};
 use crate::info::{InfoDigit, info_digit, no_digit};
-use crate::message::TextMessage;
+use crate::message::{Said, TextMessage};
 
 impl Phone {
     /// A MESSAGE outside any call (RFC 3428 section 7): 200 when it is in the queue, 503 when nobody reads it.
     pub(super) fn message(&mut self, tx: ServerTx, request: &Request, turn: &mut Turn<'_>) {
-        let reply = match self.parts.messages.try_send(text_of(request)) {
-            Ok(()) => Reply::new(StatusCode::OK),
-            Err(TrySendError::Full(_)) => Reply::new(StatusCode::SERVICE_UNAVAILABLE),
-            Err(TrySendError::Closed(_)) => Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE),
+        let code = match said(request) {
+            None => StatusCode::BAD_REQUEST,
+            Some(said) => match self.parts.messages.try_send(said) {
+                Ok(()) => StatusCode::OK,
+                Err(TrySendError::Full(_)) => StatusCode::SERVICE_UNAVAILABLE,
+                Err(TrySendError::Closed(_)) => StatusCode::TEMPORARILY_UNAVAILABLE,
+            },
         };
-        respond(turn, tx, reply);
+        respond(turn, tx, Reply::new(code));
     }
 
     /// Any other request within a call.
@@ -46,8 +50,17 @@ impl Phone {
             },
             Method::Message => match uas::body(request, &uas::Capabilities { accept: texts, ..capabilities }) {
                 Some(refusal) => refusal,
-                None if call.tell(CallEvent::Message(text_of(request))) => Reply::new(StatusCode::OK),
-                None => Reply::new(StatusCode::SERVICE_UNAVAILABLE),
+                None => {
+                    let event = said(request).map(|said| match said {
+                        Said::Text(text) => CallEvent::Message(text),
+                        Said::Composing { status, .. } => CallEvent::Composing(status),
+                    });
+                    Reply::new(match event.map(|event| call.tell(event)) {
+                        Some(true) => StatusCode::OK,
+                        Some(false) => StatusCode::SERVICE_UNAVAILABLE,
+                        None => StatusCode::BAD_REQUEST,
+                    })
+                }
             },
             Method::Options => uas::options(StatusCode::OK, &capabilities),
             Method::Update => self.updated(key, request),
@@ -107,6 +120,17 @@ fn info_of(request: &Request) -> CallEvent {
         content_type: text(HeaderId::ContentType),
         body: request.body().to_vec(),
     }
+}
+
+/// What a MESSAGE says; `None`: that somebody is writing, in a way that cannot be read (RFC 3994).
+fn said(request: &Request) -> Option<Said> {
+    let kind = request.headers().content_type().and_then(Result::ok);
+    if kind.is_none_or(|kind| !kind.is("application", "im-iscomposing+xml")) {
+        return Some(Said::Text(text_of(request)));
+    }
+    let from = request.headers().get::<From<'_>>().and_then(Result::ok);
+    let from = from.map(|from| claimed(&from)).unwrap_or_default();
+    IsComposing::read(request.body()).ok().map(|status| Said::Composing { from, status })
 }
 
 fn text_of(request: &Request) -> TextMessage {

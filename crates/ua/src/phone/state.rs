@@ -23,7 +23,7 @@ use crate::command::{AccountKey, Command};
 use crate::ended::Farewell;
 use crate::incoming::IncomingCall;
 use crate::link::Link;
-use crate::message::TextMessage;
+use crate::message::Said;
 use crate::place::Place;
 use crate::referral::Referral;
 use crate::watcher::IncomingSubscription;
@@ -34,7 +34,7 @@ pub(crate) struct Parts {
     pub(crate) place: Arc<Place>,
     pub(crate) commands: Arc<OnceLock<Handle<Command>>>,
     pub(crate) incoming: mpsc::Sender<IncomingCall>,
-    pub(crate) messages: mpsc::Sender<TextMessage>,
+    pub(crate) messages: mpsc::Sender<Said>,
     pub(crate) silence: Option<Duration>,
     pub(crate) capabilities: Capabilities,
     pub(crate) texts: Vec<String>,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
-use ua::{CallError, CallEvent, Endpoint};
+use ua::{CallError, CallEvent, Endpoint, Said};
 
 use crate::{Wire, builder, call, header, pair, socket, until};
 
@@ -280,14 +280,18 @@ async fn rfc3994_3_1_who_writes_is_told_by_messages_and_the_text_ends_it() {
     alice.message_as(&uri, TYPE, status.write().as_bytes()).await.unwrap();
     composer.sent();
     alice.message(&uri, "lunch?").await.unwrap();
-    let heard = bob.messages().await.unwrap();
-    assert!(reader.heard(second, &heard.composing().unwrap()) && reader.is_active(second));
-    let text = bob.messages().await.unwrap();
-    assert_eq!((text.text.as_str(), text.composing()), ("lunch?", None));
+    let Some(Said::Composing { status, .. }) = bob.said().await else { panic!("no status") };
+    assert!(reader.heard(second, &status) && reader.is_active(second));
+    let Some(Said::Text(text)) = bob.said().await else { panic!("no text") };
+    assert_eq!(text.text, "lunch?");
     assert!(reader.received(second) && !reader.is_active(second));
-    // What cannot be read is no status, and is shown as it is.
-    alice.message_as(&uri, TYPE, b"<isComposing>").await.unwrap();
-    assert_eq!(bob.messages().await.unwrap().composing(), None);
+    // What cannot be read is neither a status nor a text.
+    let refused = alice.message_as(&uri, TYPE, b"<isComposing>").await.unwrap_err();
+    assert!(matches!(refused, CallError::Rejected { code: 400, .. }), "{refused:?}");
+    // Who reads texts alone is told of no other.
+    alice.message_as(&uri, TYPE, status.write().as_bytes()).await.unwrap();
+    alice.message(&uri, "now?").await.unwrap();
+    assert_eq!(bob.messages().await.unwrap().text, "now?");
 }
 
 #[tokio::test]
