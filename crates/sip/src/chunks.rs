@@ -43,6 +43,18 @@ impl<T> Chunks<T> {
             self.len += 1;
         }
     }
+    /// Lets go of the chunks at the end, but not of the first, in which all values are vacant, and hands these to `gone`. Whether there were any.
+    pub(crate) fn trim(&mut self, is_vacant: impl Fn(&T) -> bool, mut gone: impl FnMut(&T)) -> bool {
+        let before = self.len;
+        while self.chunks.len() > 1
+            && let Some(last) = self.chunks.pop_if(|last| last.iter().all(&is_vacant))
+        {
+            self.len -= last.len();
+            last.iter().for_each(&mut gone);
+        }
+        self.chunks.shrink_to(self.chunks.len() * 2);
+        self.len < before
+    }
     /// All values, in the order of their places.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.chunks.iter().flatten()
@@ -74,6 +86,24 @@ mod tests {
         let second = std::ptr::from_ref(list.get(CHUNK).expect("there"));
         (0..CHUNK).for_each(|n| list.push(n));
         assert_eq!(std::ptr::from_ref(list.get(CHUNK).expect("there")), second);
+    }
+
+    #[test]
+    fn the_end_is_let_go_of_as_far_as_nothing_stands_there() {
+        let mut list = Chunks::default();
+        (0..10 * CHUNK + 7).for_each(|n| list.push(n));
+        let mut gone = Vec::new();
+        let last = 4 * CHUNK + 3;
+        assert!(!list.trim(|n| *n < last, |n| gone.push(*n)) && gone.is_empty(), "something stands at the very end");
+        assert!(list.trim(|n| *n != last, |n| gone.push(*n)));
+        gone.sort_unstable();
+        assert!(gone.iter().copied().eq(5 * CHUNK..10 * CHUNK + 7));
+        assert_eq!((list.len(), list.get(last), list.get(5 * CHUNK)), (5 * CHUNK, Some(&last), None));
+        assert!(list.heap_size() <= 5 * CHUNK * size_of::<usize>() + 10 * size_of::<Vec<usize>>());
+        (5 * CHUNK..6 * CHUNK + 1).for_each(|n| list.push(n));
+        assert!(list.iter().copied().eq(0..6 * CHUNK + 1), "it grows on from there");
+        assert!(list.trim(|_| true, |_| {}));
+        assert!(list.iter().copied().eq(0..CHUNK), "a short list stays as it is");
     }
 
     #[test]

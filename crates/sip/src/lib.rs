@@ -48,6 +48,7 @@ mod rng;
 pub mod route;
 mod siphash;
 mod slab;
+mod spare;
 mod spread;
 pub mod stack;
 mod states;

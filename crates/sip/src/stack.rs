@@ -76,6 +76,8 @@ pub struct Stack {
     pub(crate) away: Away,
     pub(crate) asks: Slab<Ask>,
     pub(crate) alarms: Slab<Alarm>,
+    /// [`Timer::Spare`] runs.
+    pub(crate) spare_soon: bool,
     pub(crate) sessions: invite::Sessions,
     pub(crate) registrations: register::Registrations,
     pub(crate) subscriptions: subscribe::Subscriptions,
@@ -133,6 +135,8 @@ pub(crate) enum Timer {
     Handed(Id),
     /// A request is not sent, since all servers it could go to have asked for less.
     LeftOut(Id),
+    /// Tables that are mostly empty give room back.
+    Spare,
 }
 
 impl Stack {
@@ -166,6 +170,7 @@ impl Stack {
             away: Away::default(),
             asks: Slab::new(),
             alarms: Slab::new(),
+            spare_soon: false,
             sessions: invite::Sessions::default(),
             registrations: register::Registrations::default(),
             subscriptions: subscribe::Subscriptions::default(),

@@ -165,7 +165,9 @@ impl Turn<'_> {
     /// The time of [`Stack::deadline`] has come. May be called at any time.
     pub fn timeout(&mut self) {
         self.stack.place_fresh();
+        let mut ended = false;
         while let Some(timer) = self.stack.wheel.fire(self.now.mono) {
+            ended |= timer != Timer::Spare;
             match timer {
                 Timer::Client(id) => self.client_time(id),
                 Timer::Server(id) => self.server_time(id),
@@ -183,7 +185,11 @@ impl Turn<'_> {
                 Timer::Away(id) => self.forget_away(id),
                 Timer::Handed(id) => self.outgoing_handed(id),
                 Timer::LeftOut(id) => self.outgoing_left_out(id),
+                Timer::Spare => self.stack.give_room_back(),
             }
+        }
+        if ended {
+            self.stack.look_for_spare_room(self.now.mono);
         }
     }
 

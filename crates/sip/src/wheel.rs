@@ -7,6 +7,7 @@
 //! A timer never fires before its time; it fires at the first whole millisecond at or after it.
 
 use crate::chunks::Chunks;
+use crate::spare::is_spare;
 use crate::time::Time;
 
 const BITS: u32 = 6;
@@ -51,6 +52,8 @@ pub(crate) struct Wheel<T> {
     nodes: Chunks<Node<T>>,
     free: u32,
     len: usize,
+    /// The generation of new nodes: above those of all that were let go of.
+    first: u32,
 }
 
 impl<T> std::fmt::Debug for Wheel<T> {
@@ -70,6 +73,7 @@ impl<T> Default for Wheel<T> {
             nodes: Chunks::default(),
             free: NONE,
             len: 0,
+            first: 0,
         }
     }
 }
@@ -100,7 +104,8 @@ impl<T> Wheel<T> {
             }
             None => {
                 let index = self.nodes.len() as u32;
-                self.nodes.push(Node { tick, next: NONE, prev: NONE, generation: 0, list: 0, what: Some(what) });
+                let generation = self.first;
+                self.nodes.push(Node { tick, next: NONE, prev: NONE, generation, list: 0, what: Some(what) });
                 index
             }
         };
@@ -117,6 +122,32 @@ impl<T> Wheel<T> {
         }
         self.unlink(id.node);
         self.release(id.node)
+    }
+
+    /// Whether it is large and mostly empty.
+    pub(crate) fn is_spare(&self) -> bool {
+        is_spare(self.len, self.nodes.len())
+    }
+
+    /// Where it is, gives back the room at the end of its nodes. The first are used first from then on, so that more of the end becomes free in time.
+    pub(crate) fn trim(&mut self) {
+        let is_free = |node: &Node<T>| node.what.is_none();
+        if !self.is_spare() || !self.nodes.trim(is_free, |node| self.first = self.first.max(node.generation)) {
+            return;
+        }
+        self.free = NONE;
+        for index in (0..self.nodes.len()).rev() {
+            if let Some(node) = self.nodes.get_mut(index).filter(|node| node.what.is_none()) {
+                node.next = self.free;
+                self.free = index as u32;
+            }
+        }
+    }
+
+    /// Octets of its nodes, spare room included.
+    #[cfg(test)]
+    pub(crate) fn heap_size(&self) -> usize {
+        self.nodes.heap_size()
     }
 
     /// When [`Wheel::fire`] has something to do: the time of the next timer, or the earlier moment at which a far one must be sorted

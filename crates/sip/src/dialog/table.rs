@@ -9,6 +9,7 @@ use super::{Dialog, DialogError};
 use crate::chunks::Chunks;
 use crate::id::{DialogId, Id, SessionId, Shard};
 use crate::siphash::Sip13;
+use crate::spare::{self, is_spare};
 use crate::transaction::key::Keys;
 
 /// Hashes are already spread: the map takes them as they are.
@@ -33,6 +34,8 @@ impl Hasher for AsIs {
 pub(super) const NONE: u32 = u32::MAX;
 /// So many dialogs that have ended are known as such.
 const REMEMBERED: usize = 256;
+/// The generation at which a slot is used up.
+const LAST: u32 = 1 << 24;
 
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -51,6 +54,8 @@ pub(crate) struct Dialogs {
     pub(super) index: HashMap<u64, u32, BuildHasherDefault<AsIs>>,
     free: u32,
     len: usize,
+    /// The generation of new slots: above those of all that were let go of.
+    first: u32,
     max: usize,
     shard: Shard,
     keys: Keys,
@@ -65,6 +70,7 @@ impl Default for Dialogs {
             index: HashMap::default(),
             free: NONE,
             len: 0,
+            first: 0,
             max: 0,
             shard: Shard(0),
             keys: Keys((0, 0)),
@@ -118,7 +124,7 @@ impl Dialogs {
             return Ok(slot);
         }
         let slot = u32::try_from(self.slots.len()).map_err(|_| DialogError::Full)?;
-        self.slots.push(Slot { dialog: None, owner, hash: 0, generation: 0, next: NONE });
+        self.slots.push(Slot { dialog: None, owner, hash: 0, generation: self.first, next: NONE });
         Ok(slot)
     }
 
@@ -206,12 +212,34 @@ impl Dialogs {
         let dialog = slot.dialog.take();
         slot.generation += 1;
         // A slot whose 2^24 generations are used up is never filled again.
-        if slot.generation < 1 << 24 {
+        if slot.generation < LAST {
             slot.next = self.free;
             self.free = at;
         }
         self.len -= 1;
         dialog
+    }
+
+    /// Whether it is large and mostly empty.
+    pub(crate) fn is_spare(&self) -> bool {
+        is_spare(self.len, self.slots.len()) || is_spare(self.index.len(), self.index.capacity())
+    }
+
+    /// Where it is, gives room back: that of the index, and that at the end of the slots, of which the first are filled first from then on.
+    pub(crate) fn trim(&mut self) {
+        spare::shrink(&mut self.index);
+        let is_free = |slot: &Slot| slot.dialog.is_none() && slot.generation < LAST;
+        let has_spare = is_spare(self.len, self.slots.len());
+        if !has_spare || !self.slots.trim(is_free, |slot| self.first = self.first.max(slot.generation)) {
+            return;
+        }
+        self.free = NONE;
+        for at in (0..self.slots.len()).rev() {
+            if let Some(slot) = self.slots.get_mut(at).filter(|slot| is_free(slot)) {
+                slot.next = self.free;
+                self.free = at as u32;
+            }
+        }
     }
 
     /// Whether a dialog with this Call-ID and tag of ours was among the last that have ended.

@@ -216,3 +216,31 @@ fn dialog_hash_depends_on_the_secret() {
     assert_ne!(a.hash("c", "l"), b.hash("c", "l"));
     assert_ne!(a.hash("cl", ""), a.hash("c", "l"), "where a part ends counts");
 }
+
+#[test]
+fn table_of_dialogs_gives_room_back_and_never_finds_what_stood_there() {
+    let mut table = new_table(Shard(1), 20_000, (5, 6));
+    let fill = |table: &mut Dialogs| -> Vec<_> {
+        (0..10_000).map(|n| table.insert(Dialog::from_record(&record(n)).unwrap(), owner(n)).unwrap()).collect()
+    };
+    let before = fill(&mut table);
+    let size = table.heap_size();
+    let stands = before[2_000];
+    before.iter().filter(|id| **id != stands).for_each(|id| assert!(table.remove(*id).is_some()));
+    let kept = table.take(stands).unwrap();
+    let stands = table.insert(kept, owner(7)).unwrap();
+    table.trim();
+    assert!(table.heap_size() * 3 < size, "{} octets of {size}", table.heap_size());
+    assert_eq!((table.owner(stands), table.len(), table.is_spare()), (Some(owner(7)), 1, true));
+    assert!(table.take(stands).is_some());
+    let after = fill(&mut table);
+    assert!(before.iter().all(|id| table.get(*id).is_none()));
+    for (n, id) in (0..).zip(&after) {
+        let r = record(n);
+        assert_eq!(table.find(&r.call_id, &r.local_tag, &r.remote_tag), Some(*id));
+    }
+    after.iter().for_each(|id| assert!(table.remove(*id).is_some()));
+    table.trim();
+    assert!(table.heap_size() * 10 < size, "{} octets of {size}", table.heap_size());
+    assert!(!table.is_spare());
+}

@@ -153,6 +153,17 @@ impl Sessions {
         self.table.iter(shard).for_each(|(id, session)| tell(id, session.state_name(), session.exchange_name()));
     }
 
+    /// Whether one of the tables is large and mostly empty.
+    pub(crate) fn is_spare(&self) -> bool {
+        self.table.is_spare() || self.dialogs.is_spare()
+    }
+
+    /// Tables that are give room back.
+    pub(crate) fn trim(&mut self) {
+        self.table.trim();
+        self.dialogs.trim();
+    }
+
     /// Bytes of both tables, their spare room, the index and all texts.
     #[cfg(test)]
     fn heap_size(&self) -> usize {

@@ -52,6 +52,29 @@ fn wheel_stops_exactly_what_was_started() {
 }
 
 #[test]
+fn wheel_gives_room_back_and_what_was_started_before_stops_nothing() {
+    let mut wheel = Wheel::default();
+    let all = |wheel: &mut Wheel<u64>| -> Vec<TimerId> {
+        (0..10_000).map(|n| wheel.start(Time((n + 2_000_000) * 1_000), n)).collect()
+    };
+    let before = all(&mut wheel);
+    let size = wheel.heap_size();
+    let stands = before[2_000];
+    assert!(before.iter().filter(|id| **id != stands).all(|id| wheel.stop(*id).is_some()));
+    wheel.trim();
+    assert!(wheel.heap_size() * 3 < size, "{} octets of {size}", wheel.heap_size());
+    assert_eq!((wheel.len(), wheel.deadline().is_some()), (1, true));
+    let after = all(&mut wheel);
+    assert_eq!(after[0].node, 0, "the first are used first");
+    assert!(before.iter().filter(|id| **id != stands).all(|id| wheel.stop(*id).is_none()));
+    assert_eq!(wheel.stop(stands), Some(2_000));
+    assert!(drain(&mut wheel, Time(3_000_000_000)).into_iter().eq(0..10_000));
+    wheel.trim();
+    assert!(wheel.heap_size() * 10 < size, "{} octets of {size}", wheel.heap_size());
+    assert_eq!(wheel.deadline(), None);
+}
+
+#[test]
 fn wheel_fires_what_is_already_past_at_once() {
     let mut wheel = Wheel::default();
     assert_eq!(drain(&mut wheel, Time(5_000_000)), [0; 0]);

@@ -246,3 +246,53 @@ fn rfc3261_21_5_4_what_is_shed_is_answered_503_unless_the_peer_repeats_it() {
     assert_eq!(stack.usage(), crate::Usage::default());
     assert_eq!(stack.counters().shed, 10);
 }
+
+#[test]
+fn limits_are_reached_again_and_again_and_the_room_of_each_flood_is_given_back() {
+    let mut bench = Bench::new();
+    let flood = |bench: &mut Bench, count: usize| {
+        for n in 0..count {
+            bench.receive(path(UDP, 2), &numbered("OPTIONS", n));
+            let tx = bench.server_tx();
+            bench.respond(tx, 200).expect("open");
+            (bench.events, bench.sent, bench.trace) = Default::default();
+        }
+        bench.stack.table_size()
+    };
+    flood(&mut bench, 200);
+    bench.ends_empty();
+    let few = bench.stack.table_size();
+    let mut many = 0;
+    for _ in 0..3 {
+        let now = flood(&mut bench, 5_000);
+        assert!(
+            now > 8 * few && (many == 0 || now < many * 11 / 10),
+            "{now} octets with 5,000, before {many}, few {few}"
+        );
+        many = now;
+        bench.ends_empty();
+        let after = bench.stack.table_size();
+        assert!(after < 3 * few, "{after} octets after a flood, {few} after 200 transactions, {many} with 5,000");
+        assert_eq!(bench.stack.deadline(), None);
+    }
+}
+
+#[test]
+fn room_of_a_flood_is_given_back_though_one_request_of_it_waits_for_its_answer() {
+    let mut bench = Bench::new();
+    bench.receive(path(UDP, 2), &numbered("INVITE", 0));
+    let tx = bench.server_tx();
+    for n in 1..5_000 {
+        bench.receive(path(UDP, 2), &numbered("OPTIONS", n));
+        let tx = bench.server_tx();
+        bench.respond(tx, 200).expect("open");
+    }
+    let many = bench.stack.table_size();
+    bench.run_to(60_000);
+    let after = bench.stack.table_size();
+    assert!(after * 5 < many, "{after} octets of {many}");
+    assert_eq!((bench.stack.usage().server_transactions, bench.stack.deadline()), (1, None));
+    bench.respond(tx, 200).expect("still open");
+    assert_eq!(bench.last().value(HeaderId::CallId), "in-0");
+    bench.ends_empty();
+}
