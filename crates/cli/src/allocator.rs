@@ -14,6 +14,12 @@ use libmimalloc_sys::{
     mi_free, mi_malloc, mi_malloc_aligned, mi_realloc, mi_realloc_aligned, mi_zalloc, mi_zalloc_aligned,
 };
 
+unsafe extern "C" {
+    /// Gives pages that have been empty for long enough (a second) back to the system; those of all threads, but for a page of each size at most that its thread
+    /// keeps at hand. `force`: and those that have not.
+    safe fn mi_collect(force: bool);
+}
+
 /// What every piece is aligned to.
 const WORD: usize = size_of::<usize>();
 
@@ -21,6 +27,12 @@ const WORD: usize = size_of::<usize>();
 pub(crate) fn use_small_pages() {
     #[cfg(target_os = "linux")]
     let _ = nix::sys::prctl::set_thp_disable(true);
+}
+
+/// Gives back to the system what has not been needed for a second. The allocator does that by itself, but only as it is used: what a flood needed last would
+/// be kept for as long as it is quiet. To be called now and then.
+pub(crate) fn give_back() {
+    mi_collect(false);
 }
 
 /// To be the `#[global_allocator]`.

@@ -17,6 +17,7 @@ use sip::Transport;
 use sip::message::StatusCode;
 use sip::register::RegisterSpec;
 
+use crate::allocator;
 use crate::args;
 use crate::exit::{Exit, Fault};
 use crate::identity::{self, Identity};
@@ -190,6 +191,7 @@ impl Running {
                 return Exit::General;
             }
             std::thread::sleep(PACE);
+            allocator::give_back();
             // Asked before the rest is taken: what was put until then is read.
             let abandoned = self.news.is_abandoned();
             let finished = left && self.recordings.load(Ordering::Acquire) == 0;

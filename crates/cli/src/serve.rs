@@ -10,6 +10,7 @@ use pbx::{AccountError, Certificate, Config, ConfigError, Role, Running, Secret,
 
 use sip::Transport;
 
+use crate::allocator;
 use crate::args;
 use crate::exit::{Exit, Fault};
 use crate::home;
@@ -51,6 +52,7 @@ pub(crate) fn run(args: &args::Serve, out: &mut Out) -> Exit {
                     reload(&running, out);
                 }
                 std::thread::sleep(LOOK);
+                allocator::give_back();
             }
             out.event("stopping: calls are hung up", &[("event", "stopping".into())]);
             running.stop(FAREWELL);
