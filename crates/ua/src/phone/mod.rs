@@ -26,6 +26,7 @@ mod asking;
 mod call;
 mod changing;
 mod dialing;
+mod fragment;
 mod joining;
 mod outside;
 mod publishing;

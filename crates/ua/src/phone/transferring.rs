@@ -8,6 +8,7 @@ use sip::message::{HeaderId, Headers, Lines, Method, Request, StatusCode};
 use sip::{ClientTx, Reply, Turn};
 
 use super::asked;
+use super::fragment::said;
 use super::state::Phone;
 use super::telling::tell;
 use crate::command::Successor;
@@ -16,8 +17,6 @@ use crate::event::CallEvent;
 
 /// Most transfers of a call under way at a time.
 const MOST: usize = 4;
-/// Where the line of a NOTIFY ends at the latest, in octets.
-const LONGEST: usize = 512;
 
 /// A transfer under way.
 pub(super) struct Transfer {
@@ -133,33 +132,6 @@ impl Phone {
     }
 }
 
-/// Code and reason of the status line that a body begins with (RFC 3515 section 2.4.5).
-fn said(body: &[u8]) -> Option<(u16, String)> {
-    let line = body.get(..LONGEST.min(body.len()))?.split(|octet| matches!(octet, b'\r' | b'\n')).next()?;
-    let line = String::from_utf8_lossy(line);
-    let (code, reason) = line.strip_prefix("SIP/2.0 ")?.split_once(' ').or_else(|| Some((line.get(8..)?, "")))?;
-    let code = StatusCode::new(code.parse().ok().filter(|_| code.len() == 3)?)?;
-    Some((code.get(), reason.to_owned()))
-}
-
 fn is_false(value: Option<&str>) -> bool {
     value.and_then(|value| value.split(';').next()).is_some_and(|value| value.trim().eq_ignore_ascii_case("false"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rfc3515_2_4_5_a_body_begins_with_a_status_line() {
-        let told = |code, reason: &str| Some((code, reason.to_owned()));
-        assert_eq!(said(b"SIP/2.0 180 Ringing\r\n"), told(180, "Ringing"));
-        assert_eq!(said(b"SIP/2.0 200 OK"), told(200, "OK"));
-        assert_eq!(said(b"SIP/2.0 486\r\nVia: x\r\n"), told(486, ""));
-        for other in
-            [&b""[..], b"SIP/2.0", b"SIP/2.0 1800 x", b"SIP/2.0 20 x", b"200 OK", b"SIP/2.0 999 x\r\n", &[b'x'; 9_000]]
-        {
-            assert_eq!(said(other), None, "{}", String::from_utf8_lossy(&other[..other.len().min(40)]));
-        }
-    }
 }
