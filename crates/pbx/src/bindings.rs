@@ -16,7 +16,7 @@ use sip::{AlarmId, Now, Origin, Reply, ServerTx, TextHash, Time, Turn};
 use store::{Durability, Journal, Options};
 
 use crate::accounts::{Contacts, Known};
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::tally::Tally;
 
 /// The host under which bindings are kept, whatever name devices know us by.
@@ -193,6 +193,13 @@ pub(crate) struct Asked<'a> {
     pub(crate) known: &'a Known,
 }
 
+/// The names under which devices register, where not under any: those of the configuration, and those that have a role of their own here. Of others we are the edge.
+fn served(config: &Config) -> Vec<String> {
+    let own = config.roles.iter().filter(|(_, role)| **role != Role::Edge).map(|(domain, _)| domain);
+    let own = own.filter(|_| !config.domains.is_empty());
+    config.domains.iter().chain(own).cloned().collect()
+}
+
 impl Bindings {
     /// Restores what the journal held for users that this loop `keeps`.
     pub(crate) fn new(
@@ -205,7 +212,8 @@ impl Bindings {
     ) -> Self {
         let secs = |span: Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
         let rules = RegistrarConfig {
-            domains: config.domains.clone(),
+            domains: served(config),
+            any_address: true,
             // One realm, one set of users: whatever name a device knows us by.
             canonical_host: Some(HOME.to_owned()),
             default_expires: secs(config.register.default_expires),

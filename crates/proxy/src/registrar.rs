@@ -71,6 +71,8 @@ pub enum Ownership {
 pub struct RegistrarConfig {
     /// Host names and addresses served, in any case; empty serves all.
     pub domains: Vec<String>,
+    /// Whoever names a host by an IP address, whichever it is, means us, too: requests that are for others do not come here. False.
+    pub any_address: bool,
     /// All domains are one: addresses of record are kept under this host, without port, as `sip`.
     pub canonical_host: Option<String>,
     /// Seconds when a device names none.
@@ -108,6 +110,7 @@ impl Default for RegistrarConfig {
     fn default() -> Self {
         RegistrarConfig {
             domains: Vec::new(),
+            any_address: false,
             canonical_host: None,
             default_expires: 120,
             min_expires: 60,

@@ -427,6 +427,28 @@ fn each_domain_has_its_role() {
     nothing_left(&running);
 }
 
+/// Users and their devices are the same for all of them, whatever the one that is served is called.
+#[test]
+fn rfc3261_10_3_1_devices_register_in_each_domain_and_at_our_address() {
+    let roles = [("proxied.example".to_owned(), Role::Proxy), ("moved.example".to_owned(), Role::Redirect)].into();
+    let (running, address) = start(Config { roles, domains: vec!["pbx.example".to_owned()], ..config() });
+    let mut phone = phone(address, "1001");
+    for (host, code) in [
+        ("pbx.example", 200),
+        ("proxied.example", 200),
+        ("moved.example", 200),
+        ("127.0.0.1", 200),
+        ("other.example", 404),
+    ] {
+        let port = if host == "127.0.0.1" { format!(":{}", address.port()) } else { String::new() };
+        phone.extra = "Expires: 120\r\n".to_owned();
+        let (_, answer) = phone.ask("REGISTER", &format!("sip:{host}{port}"), &format!("sip:1001@{host}"), None);
+        assert_eq!(answer.code().get(), code, "{host}");
+    }
+    phone.extra.clear();
+    assert_eq!(running.status().unwrap().registrations, 1, "one device, by whatever name");
+}
+
 /// A phone registers with its home through an edge, and is called there: over the flow that it registered by, whatever its contact says.
 #[test]
 fn rfc5626_5_a_device_is_reached_through_the_edge_of_its_domain() {

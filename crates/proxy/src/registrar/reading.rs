@@ -90,7 +90,9 @@ pub(super) fn check_request(config: &RegistrarConfig, uri: &Uri<'_>, headers: &H
 fn serves(config: &RegistrarConfig, uri: &Uri<'_>) -> bool {
     let host = uri.host_text();
     let host = host.strip_suffix('.').unwrap_or(host);
-    config.domains.is_empty() || config.domains.iter().any(|domain| domain.eq_ignore_ascii_case(host))
+    config.domains.is_empty()
+        || config.any_address && !matches!(uri.host(), Host::Name(_))
+        || config.domains.iter().any(|domain| domain.eq_ignore_ascii_case(host))
 }
 
 /// Step 5: the key of an address of record, the same by `sip` and by `sips` (RFC 5630 section 5.2).

@@ -369,6 +369,20 @@ fn rfc3261_10_3_1_and_5_domains_not_served_are_404_and_other_schemes_416() {
 }
 
 #[test]
+fn rfc3261_10_3_1_an_address_is_served_where_every_one_is_ours() {
+    for (any_address, code) in [(false, 404), (true, 200)] {
+        for host in ["192.0.2.1:5060", "[2001:db8::1]"] {
+            let text = format!(
+                "REGISTER sip:{host} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK1\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\n\
+                 To: <sip:alice@{host}>\r\nFrom: <{ALICE}>;tag=1\r\nContact: <sip:a@192.0.2.7>\r\n\r\n"
+            );
+            let mut home = Home::new(|config| (config.ownership, config.any_address) = (Ownership::Any, any_address));
+            assert_eq!(home.take(&parse(&text)).reply.code.get(), code, "{host}");
+        }
+    }
+}
+
+#[test]
 fn rfc3261_10_3_5_the_canonical_form_is_the_key() {
     let mut home = Home::new(|config| (config.canonical_host, config.domains) = (Some("pbx".to_owned()), Vec::new()));
     for (n, to) in ["sip:%61lice@one:5070;user=phone", "sips:alice@two", "sip:alice:pw@THREE"].into_iter().enumerate() {
