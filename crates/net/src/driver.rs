@@ -137,6 +137,7 @@ impl<A: App + 'static> Driver<A> {
 
     /// One message from the network: to the loop it belongs to. One for which that has no room is shed by this one.
     pub(crate) fn receive(&mut self, now: Now, from: Path, bytes: Bytes) {
+        self.count.more();
         let Some(others) = &mut self.others else { return self.take(now, from, bytes) };
         let Some(home) = others.home(&bytes) else { return self.take(now, from, bytes) };
         if let Some((from, bytes)) = others.hand_over(home, from, bytes) {
@@ -159,7 +160,6 @@ impl<A: App + 'static> Driver<A> {
     }
 
     fn heard(&mut self, now: Now, from: &Path, bytes: &Bytes) {
-        self.count.more();
         self.passes(&Seen {
             at: now.mono,
             direction: Direction::In,

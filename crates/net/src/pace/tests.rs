@@ -75,6 +75,36 @@ fn steady_load_is_handled_some_messages_at_a_time_and_none_waits_longer_than_a_r
     }
 }
 
+/// So many calls a second of six messages, begun by people who know nothing of each other.
+fn calls(scene: &mut Scene, rate: u32, span: Duration) {
+    let mut lots = 1_u64;
+    let mut begun = scene.now;
+    let mut coming = Vec::new();
+    while begun < scene.now + span {
+        lots = lots.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let even = ((lots >> 33) as f64 + 1.0) / f64::from(1_u32 << 31);
+        begun += Duration::from_secs_f64(-even.ln() / f64::from(rate));
+        coming.extend((0..6).map(|message| begun + message * Duration::from_micros(300)));
+    }
+    coming.sort_unstable();
+    let left = std::cell::RefCell::new(coming.into_iter());
+    let next = |_, _| left.borrow_mut().next().unwrap_or(begun + span);
+    let first = next(begun, begun);
+    scene.run(span, vec![first], next);
+}
+
+#[test]
+fn calls_that_come_by_chance_are_no_reason_to_rest_less() {
+    for rate in [110, 200, 400] {
+        let mut scene = Scene::new(Duration::from_millis(10));
+        calls(&mut scene, rate, Duration::from_secs(30));
+        (scene.turns, scene.messages) = (0, 0);
+        calls(&mut scene, rate, Duration::from_secs(60));
+        let together = f64::from(rate * 6) * 0.01;
+        assert!(scene.a_turn() > together * 0.5, "{rate}: {} of {together}", scene.a_turn());
+    }
+}
+
 #[test]
 fn messages_that_come_seldom_never_wait() {
     let mut scene = Scene::new(LONGEST);
