@@ -1,7 +1,8 @@
 //! What stays resident of a million requests and a hundred thousand calls that have begun and ended in the shipped `offhook serve`, which is asked
 //! (OPTIONS) and called (its echo, with digest), all at a pace. Before anything is compared the same load has come and gone for a while: what is
 //! made once, and what the allocator needs for as much at a time, is there by then. Nothing is compared before the server says that it has no
-//! transaction, dialog and call any more.
+//! transaction, dialog and call any more. It is read after each tenth: what is kept of each request grows from tenth to tenth, and what is merely as large as
+//! it once had to be does not.
 
 mod load;
 
@@ -16,6 +17,8 @@ use load::{Load, PACE, REQUESTS, USERS};
 const PORT: u16 = 15_820;
 /// Calls, with [`REQUESTS`] times as many requests.
 const CALLS: usize = 100_000;
+/// After each of so many parts of them it is read what is resident.
+const TENTHS: usize = 10;
 /// The same before, several times: calls of twice the time for which a transaction is kept, so that as many are kept at a time as ever.
 const BEFORE: usize = 8_000;
 const ROUNDS: usize = 4;
@@ -29,8 +32,8 @@ const BOUND: f64 = 1_048_576.0;
 const STANDING: usize = CALLS / 100;
 /// How long transactions may take to be over.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long the allocator has to give back what it does not need.
-const SETTLED: Duration = Duration::from_secs(2);
+/// How long the server has to give back what it does not need: a second for the tables, another for the allocator.
+const SETTLED: Duration = Duration::from_secs(4);
 
 /// Reads before, after, and with calls left standing.
 pub(crate) fn run() -> Result<Report, String> {
@@ -51,9 +54,13 @@ fn measured_in(place: &Path) -> Result<Report, String> {
         rounds.push(over(&server, &state)?);
     }
     let before = *rounds.last().ok_or("no rounds")?;
-    load.come_and_go(CALLS)?;
-    let (busy, kept) = (server.resident()?, Live::now(&state)?);
-    let after = over(&server, &state)?;
+    let (mut busy, mut kept, mut tenths) = (0.0, Live::default(), Vec::new());
+    for _ in 0..TENTHS {
+        load.come_and_go(CALLS / TENTHS)?;
+        (busy, kept) = (server.resident()?, Live::now(&state)?);
+        tenths.push(over(&server, &state)?);
+    }
+    let (first, after) = (*tenths.first().ok_or("no tenths")?, *tenths.last().ok_or("no tenths")?);
     load.stand(STANDING)?;
     let standing = without_requests(&server, &state)?;
     let stand = Live::now(&state)?;
@@ -80,6 +87,7 @@ fn measured_in(place: &Path) -> Result<Report, String> {
             Some(Figure(between)),
             Bound::Units(BOUND),
         ),
+        row("the last nine tenths of them: what is kept of each", unit, after - first, None, Bound::None),
         row("all of it, against a server that has just started", unit, ended - started, None, Bound::None),
         row(
             &format!("the control: {STANDING} calls left standing, their requests over"),
@@ -100,6 +108,10 @@ fn measured_in(place: &Path) -> Result<Report, String> {
             megabytes(busy),
             megabytes(before),
             megabytes(after),
+        ),
+        format!(
+            "MB after each tenth: {}",
+            tenths.iter().map(|octets| megabytes(*octets)).collect::<Vec<_>>().join(" ")
         ),
         format!("{ROUNDS} rounds of {BEFORE} calls came before; whatever is not answered 200 ends the measurement"),
     ];
