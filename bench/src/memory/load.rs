@@ -7,6 +7,8 @@ use crate::phone::{Dialog, Line, NO_BODY, Seen, authorization, described};
 
 /// Requests beside each call.
 pub(super) const REQUESTS: usize = 10;
+/// Calls a second where there is nothing else.
+const ALONE: f64 = 2_000.0;
 /// Requests and calls a second: what is kept at a time goes by this, and has to stay below what a server takes ([`sip::Config::max_kept_octets`]).
 pub(super) const PACE: f64 = 6_600.0;
 /// Of them under way at a time.
@@ -41,10 +43,15 @@ impl Load {
         Ok(Self { line: Line::open(([127, 0, 0, 1], port).into())?, begun: 0, calls: HashMap::new() })
     }
 
+    /// So many calls, all answered and over.
+    pub(super) fn call(&mut self, calls: usize) -> Result<(), String> {
+        self.pass(calls, ALONE, Then::End, |load, n| load.invite(n, 1, ""))
+    }
+
     /// So many calls and [`REQUESTS`] times as many requests, all answered and over.
     pub(super) fn come_and_go(&mut self, calls: usize) -> Result<(), String> {
         let every = REQUESTS + 1;
-        self.pass(calls * every, Then::End, |load, n| match n % every {
+        self.pass(calls * every, PACE, Then::End, |load, n| match n % every {
             0 => load.invite(n, 1, ""),
             _ => load.options(n),
         })
@@ -52,30 +59,31 @@ impl Load {
 
     /// So many calls that stand.
     pub(super) fn stand(&mut self, calls: usize) -> Result<(), String> {
-        self.pass(calls, Then::Stand, |load, n| load.invite(n, 1, ""))
+        self.pass(calls, PACE, Then::Stand, |load, n| load.invite(n, 1, ""))
     }
 
     /// Ends those.
     pub(super) fn hang_up(&mut self) -> Result<(), String> {
         let mut standing: Vec<usize> = self.calls.keys().copied().collect();
-        self.pass(standing.len(), Then::End, |load, _| match standing.pop() {
+        self.pass(standing.len(), PACE, Then::End, |load, _| match standing.pop() {
             Some(n) => load.bye(n),
             None => Err("fewer calls stand than are to end".into()),
         })?;
         if self.calls.is_empty() { Ok(()) } else { Err(format!("{} calls do not end", self.calls.len())) }
     }
 
-    /// Begins `count`, at the pace, and takes what comes until all are over.
+    /// Begins `count`, so many a second, and takes what comes until all are over.
     fn pass(
         &mut self,
         count: usize,
+        pace: f64,
         then: Then,
         mut begin: impl FnMut(&Self, usize) -> Result<(), String>,
     ) -> Result<(), String> {
         let (began, first) = (Instant::now(), self.begun);
         let (mut begun, mut done) = (0, 0);
         while done < count {
-            let due = began.elapsed().as_secs_f64() * PACE;
+            let due = began.elapsed().as_secs_f64() * pace;
             while begun < count && begun < done + WINDOW && (begun as f64) < due {
                 begin(self, first + begun)?;
                 begun += 1;
