@@ -3,6 +3,8 @@
 use event::xml::XmlError;
 use sdp::{Limits, Session};
 
+pub mod play;
+
 /// What parts the steps of a script: a line with three dashes.
 const PART: &[u8] = b"\n---\n";
 
