@@ -195,38 +195,6 @@ fn rfc4662_4_6_a_list_of_kamailio_is_told_with_the_state_of_who_is_on_it() {
     assert!(output.contains("\"kind\":\"nothing\"") && !output.contains("\"kind\":\"list\""), "{output}");
 }
 
-/// `offhook subscribe` to SIPp, which ends the subscription with this state.
-fn ended_with(state: &str, calls: &str) -> ((i32, String), (i32, String)) {
-    let scenario = sipp::with("uas_subscribe.xml", "STATE", state);
-    let (notifier, address) = sipp::waits(scenario.to_str().unwrap(), &["-m", calls]);
-    let target = format!("sip:1002@{address}");
-    let ours = offhook::start(&["subscribe", &target, "--sip", "127.0.0.1:0", "--for", "10", "--json"]);
-    let theirs = notifier.finish();
-    (ours.stop("INT"), theirs)
-}
-
-#[test]
-fn rfc6665_4_1_3_what_sipp_ends_for_good_is_not_made_again() {
-    for reason in ["rejected", "noresource"] {
-        let scenario = sipp::with("uas_subscribe.xml", "STATE", &format!("terminated;reason={reason}"));
-        let (notifier, address) = sipp::waits(scenario.to_str().unwrap(), &["-m", "1"]);
-        let target = format!("sip:1002@{address}");
-        let (code, output) = offhook::start(&["subscribe", &target, "--sip", "127.0.0.1:0", "--for", "10"]).finish();
-        assert_eq!(code, 7, "{output}");
-        assert!(output.contains(reason), "{output}");
-        let (theirs, seen) = notifier.finish();
-        assert_eq!(theirs, 0, "{seen}");
-    }
-}
-
-#[test]
-fn rfc6665_4_1_3_what_sipp_deactivates_is_made_again_at_once() {
-    // SIPp waits for two: under another Call-ID, or it would be the same for it.
-    let ((_, output), (theirs, seen)) = ended_with("terminated;reason=deactivated", "2");
-    assert_eq!(theirs, 0, "{seen}");
-    assert!(output.contains("subscription_failed") && output.contains("deactivated"), "{output}");
-}
-
 #[test]
 fn sipp_watches_an_extension_of_ours_through_a_call() {
     // SIPp knows no other hash.

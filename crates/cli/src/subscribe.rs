@@ -115,6 +115,11 @@ impl Watched<'_> {
                     error: SubscribeError::Terminated { reason: Some(reason) },
                     retry_in: None,
                 } if self.told && self.args.dialog.is_some() && reason == "noresource" => break,
+                // What was told stands, and will not change (RFC 6665 section 4.1.3).
+                SubscriptionNews::Failed {
+                    error: SubscribeError::Terminated { reason: Some(reason) },
+                    retry_in: None,
+                } if self.told && reason.eq_ignore_ascii_case("invariant") => break,
                 SubscriptionNews::Failed { error, retry_in: None } => {
                     return Err(self.phone.fault(fault(error)).of(target));
                 }
@@ -147,7 +152,9 @@ fn fault(error: SubscribeError) -> Fault {
     let what = error.to_string();
     match error {
         SubscribeError::Refused(why) => Fault { what, ..Fault::from(why) },
-        SubscribeError::Terminated { reason: Some(reason) } if matches!(reason.as_str(), "rejected" | "noresource") => {
+        SubscribeError::Terminated { reason: Some(reason) }
+            if matches!(reason.to_ascii_lowercase().as_str(), "rejected" | "noresource") =>
+        {
             Fault::new(Exit::Refused, what)
         }
         _ => Fault::new(Exit::NoAnswer, what),
