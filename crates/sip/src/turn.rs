@@ -131,7 +131,12 @@ impl Turn<'_> {
             self.stack.counters.keepalives += 1;
             return;
         }
-        match Message::parse(bytes, &self.stack.config.limits) {
+        let message = Message::parse(bytes, &self.stack.config.limits);
+        // Whoever asks or answers, however late, is there: one that has been silent may have begun anew.
+        if message.is_ok() && !self.stack.silent.is_empty() {
+            self.stack.silent.spoke(from.remote);
+        }
+        match message {
             Ok(Message::Request(request)) => {
                 self.stack.counters.requests_in += 1;
                 self.receive_request(Arc::new(request), from);

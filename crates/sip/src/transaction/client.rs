@@ -270,7 +270,8 @@ impl Turn<'_> {
             origin
         };
         if let Some(limits) = self.stack.config.overload {
-            self.stack.silent.spoke(origin.remote);
+            // From whatever address it answers.
+            self.stack.silent.spoke(client.path.remote);
             self.client_told_load(id, response.headers(), origin, limits.max_servers);
         }
         let Some(client) = self.stack.clients.get_mut(id) else { return };

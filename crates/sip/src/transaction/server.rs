@@ -208,10 +208,6 @@ impl Turn<'_> {
             Method::Cancel => return self.receive_cancel(request, origin),
             _ => {}
         }
-        // Who asks is there: one that has been silent may have begun anew.
-        if !self.stack.silent.is_empty() {
-            self.stack.silent.spoke(origin.remote);
-        }
         let key = self.stack.keys.server(&request, request.method());
         if let Some(&id) = self.stack.arrivals.get(&key) {
             return self.server_repeat(id);

@@ -147,21 +147,26 @@ fn rfc7339_5_9_to_a_server_that_answers_nothing_a_request_goes_now_and_then() {
 
 #[test]
 fn rfc7339_5_9_whatever_comes_from_a_server_that_was_silent_ends_it() {
-    for asks in [true, false] {
+    // How long after it was asked host 2 answers, and from which port: late is after the transaction has ended.
+    let answers = [Some((1, 5060)), Some((1, 7000)), Some((33_000, 5060))];
+    for answers in [None].into_iter().chain(answers) {
         let mut bench = controlled();
         silent_to(&mut bench, 3);
         assert!(!goes(&mut bench, Method::Options), "the control");
-        if asks {
-            bench.receive(path(UDP, 2), &incoming("OPTIONS", UDP, "z9hG4bK1", ""));
-        } else {
+        if let Some((after, port)) = answers {
             // It has got one of them after all.
             let now = bench.now.0 / 1_000;
             bench.run_to(now + 1_000);
             assert!(goes(&mut bench, Method::Options));
             let probe = bench.sent.len() - 1;
-            bench.answer(probe, 100, "");
+            bench.run_to(now + 1_000 + after);
+            let mut from = path(UDP, 2);
+            from.remote.set_port(port);
+            says_from(&mut bench, from, probe, 404, &message::Lines::default(), "");
+        } else {
+            bench.receive(path(UDP, 2), &incoming("OPTIONS", UDP, "z9hG4bK1", ""));
         }
-        assert!(goes(&mut bench, Method::Options) && goes(&mut bench, Method::Options), "{asks}");
+        assert!(goes(&mut bench, Method::Options) && goes(&mut bench, Method::Options), "{answers:?}");
     }
 }
 
