@@ -121,7 +121,8 @@ impl Hearer {
     fn pass(&mut self, now: Time) {
         let looks = now.since(self.begun).as_micros() / LOOK.as_micros();
         if looks > OLD {
-            *self = Self::new(now);
+            self.judge();
+            *self = Self { heed: self.heed, seen: self.seen, ..Self::new(now) };
             return;
         }
         for _ in 0..looks {

@@ -96,10 +96,12 @@ fn rfc7339_5_10_2_what_was_seen_counts_for_a_minute() {
         let expected = if last < 60_000 { Heed::Ignores } else { Heed::Unknown };
         assert_eq!(hearers.came(&peer(), at(3_000 + last), MOST), expected, "{last}");
     }
-    // Nothing is left of who is silent for long.
-    let mut hearers = Hearers::default();
-    looks(&mut hearers, &peer(), &[(50, 0), (50, 80), (50, 80), (50, 80)]);
-    assert_eq!(hearers.came(&peer(), at(60_000), MOST), Heed::Unknown);
+    // Nor is it forgotten sooner of who sends nothing meanwhile.
+    for (silent, expected) in [(17_000, Heed::Ignores), (59_000, Heed::Ignores), (61_000, Heed::Unknown)] {
+        let mut hearers = Hearers::default();
+        looks(&mut hearers, &peer(), &[(50, 0), (50, 80), (50, 80), (50, 80)]);
+        assert_eq!(hearers.came(&peer(), at(3_000 + silent), MOST), expected, "{silent}");
+    }
 }
 
 #[test]
