@@ -109,7 +109,8 @@ enum Named {
 pub struct Engine {
     config: Config,
     bridge: Bridge,
-    streams: Vec<(u32, Option<Carried>)>,
+    /// Each is some kilobytes, which go with it.
+    streams: Vec<(u32, Option<Box<Carried>>)>,
     free: Vec<usize>,
     players: Vec<Player>,
     recorders: Vec<Recorder>,
@@ -184,7 +185,7 @@ impl Engine {
         let Some((generation, place)) = self.streams.get_mut(index) else { return Err(AddError::Full) };
         let slot = Slot { index: u32::try_from(index).unwrap_or(u32::MAX), generation: *generation };
         let birth = Birth { key, slot, now, voice };
-        *place = Some(Carried { stream: Stream::new(birth, settings), port, mode: Mode::Mixed });
+        *place = Some(Box::new(Carried { stream: Stream::new(birth, settings), port, mode: Mode::Mixed }));
         self.names.insert(key, Named::Stream(index));
         self.mixed += 1;
         Ok(slot)
@@ -222,7 +223,7 @@ impl Engine {
         let Some(&Named::Stream(index)) = self.names.get(&key) else { return None };
         self.unrelay(index);
         let (generation, place) = self.streams.get_mut(index)?;
-        let gone = place.take()?;
+        let gone = *place.take()?;
         *generation = generation.wrapping_add(1);
         self.bridge.remove_port(gone.port);
         self.names.remove(&key);
@@ -412,11 +413,11 @@ impl Engine {
 
     fn at_slot(&mut self, slot: Slot) -> Option<&mut Carried> {
         let (generation, place) = self.streams.get_mut(slot.index())?;
-        if *generation == slot.generation { place.as_mut() } else { None }
+        if *generation == slot.generation { place.as_deref_mut() } else { None }
     }
 
     fn at(&mut self, index: usize) -> Option<&mut Carried> {
-        self.streams.get_mut(index)?.1.as_mut()
+        self.streams.get_mut(index)?.1.as_deref_mut()
     }
 
     fn stream_mut(&mut self, key: Key) -> Option<&mut Carried> {
