@@ -4,6 +4,9 @@
 //! (section 5.10.2): so it counts what comes from him, and not what he says. What would come if we asked for nothing is what came in a look of half a second in which
 //! we did; of that he has to leave out as much as he was told in the two looks before, whatever the way takes. Where nearly everything is left out there are looks in which nothing
 //! comes, and nothing is told: they say nothing of him.
+//!
+//! How much he would send now nobody says: who has more than twice as much to send as before he was asked, and leaves out his share of that, looks like one who goes on.
+//! To follow what grows would be to believe whoever lets it grow.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

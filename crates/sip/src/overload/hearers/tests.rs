@@ -53,6 +53,9 @@ fn rfc7339_5_10_2_whether_he_obeys_who_says_that_he_hears_is_seen_by_what_comes(
         ("hears late", [(50, 0), (50, 90), (50, 90), (5, 90), (5, 90), (5, 90)], begins([Unknown, Obeys])),
         ("is let off", [(50, 0), (50, 90), (5, 90), (20, 60), (25, 50), (25, 50)], begins([Unknown, Obeys])),
         ("has more to do", [(50, 0), (500, 80), (100, 80), (100, 80), (100, 80), (100, 80)], begins([Unknown, Obeys])),
+        // Half as much again to send as before he was asked, of which he leaves out what he should, and three and a half times as much.
+        ("has more and more", [(50, 0), (50, 80), (10, 80), (10, 80), (15, 80), (15, 80)], begins([Unknown, Obeys])),
+        ("has far more", [(50, 0), (50, 80), (10, 80), (10, 80), (35, 80), (35, 80)], begins([Unknown, Ignores])),
     ] {
         assert_eq!(looks(&mut Hearers::default(), &peer(), &seen), expected, "{name}");
     }
