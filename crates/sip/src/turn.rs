@@ -275,7 +275,7 @@ impl Turn<'_> {
             Owner::Registration(id, purpose) => register::on_response(self, id, purpose, tx, response, origin),
             Owner::KeepAlive(id, attempt) => {
                 if response.code().is_final() {
-                    register::keep_alive::on_response(self, id, attempt);
+                    register::keep_alive::on_response(self, id, attempt, &response);
                 }
             }
             Owner::Subscription(id, attempt) => subscribe::on_response(self, id, attempt, tx, &response),

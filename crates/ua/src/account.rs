@@ -144,8 +144,8 @@ impl AccountConfig {
         self
     }
 
-    /// Asks the registrar so often whether it is still there (OPTIONS), along the way of the registration, and registers anew when nobody answers. It also keeps
-    /// the way through routers open. Not done unless set.
+    /// Asks the registrar so often whether it is still there (OPTIONS), along the way of the registration, and registers anew when nobody answers, or when
+    /// over UDP we are seen at another address than before (RFC 3581). It also keeps the way through routers open. Not done unless set.
     pub fn keep_alive(mut self, every: Duration) -> Self {
         self.keep_alive = Some(every);
         self

@@ -90,6 +90,7 @@ impl Turn<'_> {
                     registration.ping.begin_anew();
                 }
                 registration.keep_alive.path = path;
+                registration.keep_alive.seen = outcome::seen(&response).filter(|_| stream.is_none());
                 self.stack.registrations.bind_to(id, stream);
                 self.registration_bound(id, sent, response);
             }

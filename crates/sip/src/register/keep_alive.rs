@@ -3,15 +3,18 @@
 //!
 //! Where the registrar does outbound, keep-alives are those of `ping`.
 //!
-//! Whatever is answered, somebody is there. No answer means that the path has failed: a connection is closed, and the binding is made anew.
+//! Whatever is answered, somebody is there. No answer means that the path has failed: a connection is closed, and the binding is made anew. So it is where the answer tells
+//! of another address than that of the REGISTER was seen at (RFC 3581): a translator on the way has forgotten us meanwhile, and nobody is reached by what it knew.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::outcome;
 use super::table::{Purpose, Registration};
 use crate::draft::{Draft, Hop};
 use crate::event::Failure;
 use crate::id::RegistrationId;
-use crate::message::Method;
+use crate::message::{Method, Response};
 use crate::outbox::{Action, Path};
 use crate::stack::Timer;
 use crate::turn::{Owner, Turn};
@@ -28,6 +31,8 @@ pub(super) struct KeepAlive {
     pub(super) timer: TimerId,
     /// The way of the REGISTER that was accepted last.
     pub(super) path: Option<Path>,
+    /// The address that REGISTER was seen at, over UDP.
+    pub(super) seen: Option<SocketAddr>,
     call_id: Option<String>,
     cseq: u32,
     /// Counts questions: an answer to an earlier one has no effect.
@@ -36,7 +41,7 @@ pub(super) struct KeepAlive {
 
 impl Default for KeepAlive {
     fn default() -> Self {
-        Self { timer: TimerId::NONE, path: None, call_id: None, cseq: 0, attempt: 0 }
+        Self { timer: TimerId::NONE, path: None, seen: None, call_id: None, cseq: 0, attempt: 0 }
     }
 }
 
@@ -97,10 +102,16 @@ impl Registration {
     }
 }
 
-/// Somebody has answered: all is well.
-pub(crate) fn on_response(turn: &mut Turn<'_>, id: RegistrationId, attempt: u16) {
-    if turn.stack.registrations.get(id).is_some_and(|registration| registration.keep_alive.attempt == attempt) {
-        turn.keep_alive_later(id);
+/// Somebody has answered: all is well, unless we are seen elsewhere by now.
+pub(crate) fn on_response(turn: &mut Turn<'_>, id: RegistrationId, attempt: u16, response: &Response) {
+    let Some(registration) = turn.stack.registrations.get(id) else { return };
+    let keep_alive = &registration.keep_alive;
+    if keep_alive.attempt != attempt {
+        return;
+    }
+    match keep_alive.seen.zip(outcome::seen(response)) {
+        Some((before, now)) if now != before => turn.registration_next(id, Purpose::Bind),
+        _ => turn.keep_alive_later(id),
     }
 }
 

@@ -78,8 +78,8 @@ pub struct RegisterSpec {
     pub retry_forbidden: bool,
     /// Registrations with the same number are flows of one user agent instance (RFC 5626): one that fails while another stands waits longer.
     pub flow_of: Option<u64>,
-    /// Ask the registrar so often whether it is still there (OPTIONS), while the binding stands, and register anew when nobody answers. It also keeps the
-    /// way through routers open that forget who is silent; 25 s does for most. Not by default.
+    /// Ask the registrar so often whether it is still there (OPTIONS), while the binding stands, and register anew when nobody answers, or when over UDP
+    /// we are seen at another address than before (RFC 3581). It also keeps the way through routers open that forget who is silent; 25 s does for most. Not by default.
     pub keep_alive: Option<Duration>,
 }
 

@@ -378,24 +378,28 @@ fn rfc5627_4_2_a_refresh_ends_before_the_addresses_do() {
     }
 }
 
+/// Answers the last request with 200: it was seen at this port of 203.0.113.9.
+fn seen(rig: &mut Rig, port: u16, contact: &str) {
+    let asked = rig.last().headers();
+    let via = asked.text(HeaderId::Via).unwrap().replacen(";rport", &format!(";received=203.0.113.9;rport={port}"), 1);
+    let text = format!(
+        "SIP/2.0 200 OK\r\nVia: {via}\r\nFrom: {}\r\nTo: {};tag=r\r\nCall-ID: {}\r\nCSeq: {} {}\r\nContact: {contact};expires=600\r\n\r\n",
+        asked.text(HeaderId::From).unwrap(),
+        asked.text(HeaderId::To).unwrap(),
+        asked.call_id(),
+        asked.cseq().number,
+        rig.last().method()
+    );
+    let from = path_over(rig.transport);
+    rig.turn(|turn| turn.receive(&from, text.into()));
+}
+
+fn contacts(rig: &Rig) -> Vec<String> {
+    rig.last().headers().all(HeaderId::Contact).map(|one| one.text().into_owned()).collect()
+}
+
 #[test]
 fn rfc3581_4_a_registration_follows_the_address_that_it_is_seen_at() {
-    let seen = |rig: &mut Rig, port: u16, contact: &str| {
-        let via = rig.last().headers().text(HeaderId::Via).unwrap().into_owned();
-        let via = via.replacen(";rport", &format!(";received=203.0.113.9;rport={port}"), 1);
-        let branch = rig.last().headers().clone();
-        let text = format!(
-            "SIP/2.0 200 OK\r\nVia: {via}\r\nFrom: {}\r\nTo: {};tag=r\r\nCall-ID: {}\r\nCSeq: {} REGISTER\r\nContact: {contact};expires=600\r\n\r\n",
-            branch.text(HeaderId::From).unwrap(),
-            branch.text(HeaderId::To).unwrap(),
-            branch.call_id(),
-            branch.cseq().number
-        );
-        let from = path();
-        rig.turn(|turn| turn.receive(&from, text.into()));
-    };
-    let contacts =
-        |rig: &Rig| rig.last().headers().all(HeaderId::Contact).map(|one| one.text().into_owned()).collect::<Vec<_>>();
     let own = "<sip:alice@192.0.2.7:5060>";
     let mut rig = Rig::new();
     rig.register(spec());
@@ -418,6 +422,41 @@ fn rfc3581_4_a_registration_follows_the_address_that_it_is_seen_at() {
     assert_eq!(contacts(&rig), ["<sip:alice@203.0.113.9:40002>", &format!("{mapped};expires=0")]);
     seen(&mut rig, 40_002, "<sip:alice@203.0.113.9:40002>");
     assert_eq!(rig.registered().0, 600);
+}
+
+#[test]
+fn rfc3581_4_who_asks_and_is_seen_elsewhere_by_now_registers_anew() {
+    let kept = || RegisterSpec { follow_address: true, keep_alive: Some(Duration::from_secs(10)), ..spec() };
+    let [before, after] = [40_000, 40_001].map(|port| format!("<sip:alice@203.0.113.9:{port}>"));
+    let mut rig = Rig::new();
+    rig.register(kept());
+    seen(&mut rig, 40_000, "<sip:alice@192.0.2.7:5060>");
+    seen(&mut rig, 40_000, &before);
+    // The control: seen where it was, it asks on.
+    for asked in [10.0, 20.0] {
+        rig.wait_until(asked);
+        assert_eq!(rig.last().method(), &Method::Options);
+        seen(&mut rig, 40_000, &before);
+        assert_eq!(rig.last().method(), &Method::Options);
+    }
+    rig.wait_until(30.0);
+    seen(&mut rig, 40_001, &before);
+    assert_eq!((rig.last().method(), contacts(&rig)), (&Method::Register, vec![before.clone()]));
+    seen(&mut rig, 40_001, &before);
+    assert_eq!(contacts(&rig), [after.clone(), format!("{before};expires=0")]);
+    seen(&mut rig, 40_001, &after);
+    assert_eq!(rig.way().contact(false, false), Some(after.clone()));
+    rig.wait_until(40.0);
+    assert_eq!(rig.last().method(), &Method::Options);
+    seen(&mut rig, 40_001, &after);
+    assert_eq!(rig.last().method(), &Method::Options);
+    // A connection is the same one wherever it is seen.
+    let mut rig = Rig::over(Transport::Tcp);
+    rig.register(kept());
+    seen(&mut rig, 40_000, "<sip:alice@192.0.2.7:5060>");
+    rig.wait_until(10.0);
+    seen(&mut rig, 40_001, "<sip:alice@192.0.2.7:5060>");
+    assert_eq!((rig.sent.len(), rig.last().method()), (2, &Method::Options));
 }
 
 #[test]
