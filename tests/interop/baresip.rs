@@ -47,6 +47,11 @@ impl Baresip {
         Self::start_with("::1", account, hertz, "21000-29999", "", "")
     }
 
+    /// One that is at this address and nowhere else.
+    pub(crate) fn behind(host: &str, account: &str, hertz: u32) -> Self {
+        Self::start_with(host, account, hertz, "21000-29999", "", "")
+    }
+
     /// One that watches its contact with the modules that these lines load.
     pub(crate) fn watching(account: &str, contact: &str, modules: &str) -> Self {
         Self::start_with("127.0.0.1", account, 440, "21000-29999", contact, modules)

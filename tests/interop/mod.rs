@@ -24,6 +24,7 @@ mod logs;
 mod marked;
 mod message;
 pub(crate) mod names;
+mod nat;
 mod notifiers;
 mod overload;
 mod packages;

@@ -9,7 +9,7 @@ use crate::program::offhook::{self, Server};
 use crate::program::{PATIENCE, free_port};
 
 /// Has SQLite's own program carry a statement out; what it prints.
-fn sql(file: &Path, statement: &str) -> String {
+pub(super) fn sql(file: &Path, statement: &str) -> String {
     let output =
         Command::new("sqlite3").args(["-bail", "-cmd", ".timeout 5000"]).arg(file).arg(statement).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
