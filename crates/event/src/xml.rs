@@ -1,5 +1,6 @@
 //! XML as event packages have it: small documents, read whole, under limits; and written.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use quick_xml::XmlVersion;
@@ -36,7 +37,7 @@ pub enum XmlError {
     TooManyAttributes,
     /// More declarations of namespaces at a time than [`MAX_NAMESPACES`].
     TooManyNamespaces,
-    /// Octets that are no UTF-8.
+    /// Octets that are neither UTF-8, nor UTF-16 behind a byte order mark.
     Encoding,
     /// A document type: nothing that needs one is taken.
     DocumentType,
@@ -63,7 +64,7 @@ impl fmt::Display for XmlError {
             Self::TooManyElements => write!(f, "more than {MAX_ELEMENTS} elements"),
             Self::TooManyAttributes => write!(f, "more than {MAX_ATTRIBUTES} attributes in an element"),
             Self::TooManyNamespaces => write!(f, "more than {MAX_NAMESPACES} namespaces at a time"),
-            Self::Encoding => f.write_str("expected UTF-8"),
+            Self::Encoding => f.write_str("expected UTF-8, or in XML UTF-16 behind a byte order mark"),
             Self::DocumentType => f.write_str("a document type, which no event package has"),
             Self::Entity(name) => write!(f, "the entity {name:?}, which XML does not have by itself"),
             Self::Malformed(why) => f.write_str(why),
@@ -228,12 +229,24 @@ fn reference(name: &str) -> Result<char, XmlError> {
     }
 }
 
+/// The text of a document: by its first octets, whatever its declaration says (XML 1.0 section 4.3.3, which wants both of these to be read).
+fn decoded(body: &[u8]) -> Result<Cow<'_, str>, XmlError> {
+    let (units, unit): (_, fn([u8; 2]) -> u16) = match body {
+        [0xfe, 0xff, units @ ..] => (units, u16::from_be_bytes),
+        [0xff, 0xfe, units @ ..] => (units, u16::from_le_bytes),
+        _ => return std::str::from_utf8(body).map(Cow::Borrowed).map_err(|_| XmlError::Encoding),
+    };
+    let (units, []) = units.as_chunks() else { return Err(XmlError::Encoding) };
+    let text: Result<String, _> = char::decode_utf16(units.iter().map(|two| unit(*two))).collect();
+    text.map(Cow::Owned).map_err(|_| XmlError::Encoding)
+}
+
 /// Reads a whole document. No recursion: what is open stands in a list that ends at [`MAX_DEPTH`].
 fn read(body: &[u8]) -> Result<Element, XmlError> {
     if body.len() > MAX_OCTETS {
         return Err(XmlError::TooLarge);
     }
-    let text = std::str::from_utf8(body).map_err(|_| XmlError::Encoding)?;
+    let text = decoded(body)?;
     let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}').trim());
     let mut open: Vec<Element> = Vec::new();
     let mut prefixes = Prefixes::default();

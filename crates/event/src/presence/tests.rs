@@ -28,6 +28,26 @@ fn rfc3863_4_1_a_document_and_back() {
 }
 
 #[test]
+fn rfc3863_3_1_a_document_in_utf_16_is_read_by_its_mark() {
+    let text = "<?xml version='1.0' encoding='UTF-16'?><presence entity='pres:j\u{fc}rgen@a'><tuple id='t'><status><basic>open</basic></status>\
+        <note>\u{20ac}\u{1f600}</note></tuple></presence>";
+    let encoded = |mark: &str, octets: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        mark.encode_utf16().chain(text.encode_utf16()).flat_map(octets).collect()
+    };
+    let plain = Presence::read(text.as_bytes()).unwrap();
+    assert_eq!(plain.tuples[0].note.as_deref(), Some("\u{20ac}\u{1f600}"));
+    for octets in [u16::to_be_bytes, u16::to_le_bytes] {
+        let whole = encoded("\u{feff}", octets);
+        assert_eq!(Presence::read(&whole), Ok(plain.clone()));
+        // Without the mark, with half a unit at the end, and with half a pair in it, it is nothing that can be read.
+        assert!(Presence::read(&encoded("", octets)).is_err());
+        assert_eq!(Presence::read(&whole[..whole.len() - 1]), Err(XmlError::Encoding));
+        let torn: Vec<u8> = [octets(0xfeff), octets(0xd800), octets(0x41)].concat();
+        assert_eq!(Presence::read(&torn), Err(XmlError::Encoding));
+    }
+}
+
+#[test]
 fn rfc3863_4_1_4_open_where_one_tuple_is() {
     let of = |states: &[Option<Basic>]| {
         let tuples = states.iter().map(|basic| Tuple { basic: *basic, ..Tuple::default() }).collect();
