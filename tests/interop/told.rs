@@ -224,7 +224,10 @@ fn told_by_call(arguments: &[&str]) -> String {
 fn sipp_is_told_by_call_what_its_options_say() {
     let anonymous = told_by_call(&["--anonymous"]);
     assert!(anonymous.contains("From: \"Anonymous\" <sip:anonymous@anonymous.invalid>"), "{anonymous}");
-    assert!(anonymous.contains("Privacy: id;user;header;session") && !anonymous.contains("phone@"), "{anonymous}");
+    assert!(
+        anonymous.contains("Privacy: id;user;header;session;history\r\n") && !anonymous.contains("phone@"),
+        "{anonymous}"
+    );
     let uui = told_by_call(&["--uui", "48;purpose=crm"]);
     assert!(uui.contains("User-to-User: 48;purpose=crm"), "{uui}");
     let answer = told_by_call(&["--auto-answer=3"]);

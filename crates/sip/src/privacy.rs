@@ -193,7 +193,7 @@ mod tests {
         ] {
             assert!(check(wrong).is_err(), "{wrong}");
         }
-        assert!(check("id;user;header;session").is_ok(), "what we ask for ourselves");
+        assert!(check("id;user;header;session;history").is_ok(), "what we ask for ourselves");
     }
 
     #[test]

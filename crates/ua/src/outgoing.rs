@@ -83,12 +83,12 @@ impl OutgoingBuilder {
     }
 
     /// Calls without telling who we are (RFC 3323 section 4.1): From names nobody, and those on the way are asked to hide the rest (`id`, `user`,
-    /// `header`, `session`), and Contact names neither user nor telephone (RFC 5627 section 4.4). Credentials still prove to our own server who calls, and our
+    /// `header`, `session`, `history`), and Contact names neither user nor telephone (RFC 5627 section 4.4). Credentials still prove to our own server who calls, and our
     /// addresses are seen by whoever is called directly, or wherever the registrar gives no temporary ones.
     pub fn anonymous(mut self) -> Self {
         self.identity.from = sip::privacy::ANONYMOUS.to_owned();
         self.identity.anonymous = true;
-        self.privacy("id;user;header;session")
+        self.privacy("id;user;header;session;history")
     }
 
     /// What those on the way are asked to hide (RFC 3323 section 4.2, RFC 3325 section 9.3): `none` alone, or `id`, `user`, `header`, `session` and `history`,
