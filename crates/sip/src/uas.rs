@@ -197,7 +197,7 @@ pub fn package(request: &Request, taken: &[String]) -> Option<Reply> {
         return None;
     }
     let mut lines = Lines::default();
-    recv_info(&mut lines, taken);
+    recv_info(&mut lines, taken.iter().map(String::as_str));
     Some(Reply::new(StatusCode::BAD_INFO_PACKAGE).lines(lines))
 }
 
@@ -207,8 +207,8 @@ pub fn package_name(value: &str) -> &str {
 }
 
 /// Recv-Info with these packages; empty for none, which says so (RFC 6086 section 5.2.2).
-pub(crate) fn recv_info(lines: &mut Lines, taken: &[String]) {
-    lines.push_list(HeaderId::RecvInfo, taken.iter().map(String::as_str));
+pub fn recv_info<'n>(lines: &mut Lines, taken: impl IntoIterator<Item = &'n str>) {
+    lines.push_list(HeaderId::RecvInfo, taken.into_iter().filter(|name| !name.is_empty()));
 }
 
 /// 415 for a body of an unknown type or encoding that must be understood, with what would be (RFC 3261 section 8.2.3). A body whose

@@ -6,7 +6,7 @@ use super::ending::{self, Final};
 use super::event::{Refusal, SessionEvent};
 use super::session::{Asked, Change, Exchange, Heard, Session, State, Update};
 use super::session_timer::{self, Asked as Timer};
-use super::{REQUEST, making, modify, offer_answer, prack, reliable, uas};
+use super::{REQUEST, making, modify, offer_answer, packages, prack, reliable, uas};
 use crate::event::{Event, Failure};
 use crate::id::{ClientTx, DialogId, ServerTx, SessionId};
 use crate::message::{Body, HeaderId, Lines, Method, Request, Response, StatusCode};
@@ -166,6 +166,9 @@ pub(super) fn on_response(
         if response.code().is_success() && asked.method == Method::Update {
             making::refresh(dialog, making::contact_uri(response.headers()), origin, reach);
         }
+    }
+    if response.code().is_success() && asked.method == Method::Update && !is_astray(turn, s, asked.dialog) {
+        packages::learn(turn, s, Some(asked.dialog), response.headers());
     }
     let refusal = (!response.code().is_success()).then(|| Refusal::Response(response.clone()));
     let (quiet, astray) = (asked.is_quiet(), is_astray(turn, s, asked.dialog));
@@ -342,7 +345,7 @@ pub(crate) fn on_request(turn: &mut Turn<'_>, tx: ServerTx, request: &Arc<Reques
             if matches!(method, Method::Invite | Method::Update) {
                 session_timer::heard(turn, s, request);
             }
-            let refusal = not_understood(turn, request);
+            let refusal = not_understood(turn, s, request);
             if refusal.is_none() && *method == Method::Invite {
                 modify::their_invite(turn, s, tx, request);
                 None
@@ -363,16 +366,15 @@ pub(crate) fn on_request(turn: &mut Turn<'_>, tx: ServerTx, request: &Arc<Reques
 }
 
 /// The checks that hold inside a dialog as well (RFC 3261 sections 8.2.1 and 8.2.2.3, RFC 6086 section 4.2.2): 405, 501, 420, 469.
-fn not_understood(turn: &Turn<'_>, request: &Arc<Request>) -> Option<Reply> {
+fn not_understood(turn: &Turn<'_>, s: SessionId, request: &Arc<Request>) -> Option<Reply> {
     let config = &turn.stack.config;
-    let taken = config.info_packages.as_deref().unwrap_or_default();
     let plain = config.allow.contains(request.method()) && !request.headers().has(HeaderId::Require);
     if plain {
-        return crate::uas::package(request, taken);
+        return packages::refusal(turn, s, request);
     }
     crate::uas::method(request, &capabilities(turn))
         .or_else(|| requires_too_much(turn, request))
-        .or_else(|| crate::uas::package(request, taken))
+        .or_else(|| packages::refusal(turn, s, request))
 }
 
 fn requires_too_much(turn: &Turn<'_>, request: &Arc<Request>) -> Option<Reply> {

@@ -7,7 +7,7 @@ use super::ending::{self, Final};
 use super::event::{Glare as Crossing, Refusal, SessionEvent};
 use super::session::{Change, Exchange, Glare, Sent, State, Update};
 use super::session_timer::{self, Asked as Timer};
-use super::{Kind, REINVITE, in_dialog, making, offer_answer, session_ids, uac, uas};
+use super::{Kind, REINVITE, in_dialog, making, offer_answer, packages, session_ids, uac, uas};
 use crate::dialog::Role;
 use crate::event::Failure;
 use crate::id::{ClientTx, DialogId, ServerTx, SessionId};
@@ -200,6 +200,8 @@ fn accepted(
     }
     let Some(session) = super::get_mut(turn, s) else { return };
     session.learn_allow(response.headers());
+    packages::learn(turn, s, None, response.headers());
+    let Some(session) = super::get_mut(turn, s) else { return };
     let standing = matches!(session.state, State::Standing);
     let ack_due = standing && !sent.offered && offer_answer::in_message(response.headers());
     if ack_due {

@@ -18,6 +18,7 @@ pub struct Released {
     keys: Option<Box<Keys>>,
     update: Update,
     packages: Option<Box<str>>,
+    taken: Option<Box<str>>,
     lifetime: Option<Packed>,
     /// Our ACKs, for repeats of the 2xx, each with how long it is kept.
     acks: Vec<(Acked, Duration)>,
@@ -51,7 +52,7 @@ impl Turn<'_> {
             return Err(StackError::State("a standing session with nothing under way"));
         };
         let update = session.update;
-        let packages = session.packages.clone();
+        let (packages, taken) = (session.packages.clone(), session.taken.clone());
         let lifetime = session.lifetime.as_ref().map(|lifetime| lifetime.pack(now));
         let session = super::get_mut(self, s).ok_or(StackError::Gone)?;
         let (keys, goes_on) = (session.keys.take(), session.dialog.take());
@@ -63,7 +64,7 @@ impl Turn<'_> {
             self.stack.sessions.dialogs.take(dialog);
         }
         remove(self, s);
-        Ok(Released { dialog, keys, update, packages, lifetime, acks, forks })
+        Ok(Released { dialog, keys, update, packages, taken, lifetime, acks, forks })
     }
 
     /// Whether so many sessions more find room here.
@@ -81,9 +82,9 @@ impl Turn<'_> {
             Ok(s) => s,
             Err(error) => return Err((error, Box::new(released))),
         };
-        let (Released { keys, update, packages, lifetime, acks, forks, .. }, now) = (released, self.now.mono);
+        let (Released { keys, update, packages, taken, lifetime, acks, forks, .. }, now) = (released, self.now.mono);
         if let Some(session) = super::get_mut(self, s) {
-            (session.keys, session.update, session.packages) = (keys, update, packages);
+            (session.keys, session.update, session.packages, session.taken) = (keys, update, packages, taken);
             let acks = acks.into_iter().map(|(acked, left)| Acked { until: now + left, ..acked }).collect::<Vec<_>>();
             let work = Work { acks, forks: forks.map(|(forks, left)| (forks, now + left)), ..Work::default() };
             if !work.is_empty() {

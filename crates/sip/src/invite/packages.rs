@@ -2,10 +2,11 @@
 //!
 //! Where [`Config::info_packages`] says nothing, the mechanism is not in use: nothing is told, and nothing of what peers tell is read.
 
+use super::reliable;
 use super::session::{Session, State};
 use crate::config::Config;
 use crate::id::{ClientTx, DialogId, ServerTx, SessionId};
-use crate::message::{Body, HeaderId, Headers, Lines, Method};
+use crate::message::{Body, HeaderId, Headers, Lines, Method, Request, StatusCode};
 use crate::reply::Reply;
 use crate::stack::StackError;
 use crate::turn::Turn;
@@ -58,6 +59,39 @@ impl Turn<'_> {
         self.stack.sessions.dialogs.owner(fork) == Some(s)
             && super::get(self, s).is_some_and(|session| takes(of(session, Some(fork)), package))
     }
+
+    /// The packages that the peer has said to take, their names parted by commas; `None` as long as it has said nothing of packages. With several early dialogs it is
+    /// that of the first.
+    pub fn info_packages(&self, s: SessionId) -> Option<&str> {
+        super::get(self, s).and_then(|session| of(session, session.dialog))
+    }
+
+    /// The same of one of several early dialogs.
+    pub fn fork_info_packages(&self, s: SessionId, fork: DialogId) -> Option<&str> {
+        let ours = self.stack.sessions.dialogs.owner(fork) == Some(s);
+        super::get(self, s).filter(|_| ours).and_then(|session| of(session, Some(fork)))
+    }
+
+    /// Those that we take in a session, as [`Turn::take_info`] has it; `None` where these are those of [`Config::info_packages`].
+    pub fn info_taken(&self, s: SessionId) -> Option<&str> {
+        super::get(self, s).and_then(|session| session.taken.as_deref())
+    }
+
+    /// In this session these packages are taken from now on, and no other: names parted by commas, none where it is empty. The stack tells it where Recv-Info is due in
+    /// an answer; where nothing is to be answered, Recv-Info of an UPDATE or a re-INVITE tells it, and that of the first INVITE is to say the same. Without
+    /// [`Config::info_packages`] nothing is told.
+    ///
+    /// # Errors
+    /// [`StackError::Gone`]; [`StackError::State`] between a reliable provisional response and the final one: all responses to an INVITE say the same
+    /// (RFC 6086 section 5.2.3).
+    pub fn take_info(&mut self, s: SessionId, names: &str) -> Result<(), StackError> {
+        let session = super::get_mut(self, s).ok_or(StackError::Gone)?;
+        if matches!(session.state, State::Ringing(_)) && reliable::of(session).is_some() {
+            return Err(StackError::State("an INVITE whose answers have said nothing of packages"));
+        }
+        session.taken = Some(names.into());
+        Ok(())
+    }
 }
 
 /// The lines of an INFO of a package, where its receiver takes it.
@@ -67,6 +101,20 @@ fn names(package: &str, mut lines: Lines, taken: bool) -> Result<Lines, StackErr
     }
     lines.push(HeaderId::InfoPackage.name(), package).map_err(StackError::Line)?;
     Ok(lines)
+}
+
+/// The answer to an INFO of a package that is not taken in this session (section 4.2.2).
+pub(super) fn refusal(turn: &Turn<'_>, s: SessionId, request: &Request) -> Option<Reply> {
+    let Some(taken) = turn.info_taken(s) else {
+        return uas::package(request, turn.stack.config.info_packages.as_deref().unwrap_or_default());
+    };
+    let named = request.headers().text(HeaderId::InfoPackage).filter(|_| *request.method() == Method::Info)?;
+    if takes(Some(taken), &named) {
+        return None;
+    }
+    let mut lines = Lines::default();
+    uas::recv_info(&mut lines, taken.split(','));
+    Some(Reply::new(StatusCode::BAD_INFO_PACKAGE).lines(lines))
 }
 
 fn takes(told: Option<&str>, package: &str) -> bool {
@@ -102,17 +150,21 @@ pub(super) fn tell(config: &Config, lines: &mut Lines) {
     if let Some(taken) = &config.info_packages
         && !lines.has(HeaderId::RecvInfo)
     {
-        uas::recv_info(lines, taken);
+        uas::recv_info(lines, taken.iter().map(String::as_str));
     }
 }
 
 /// A 2xx or a reliable provisional response of ours is about to leave: to who tells what it takes we tell the same (section 5.2.3).
-pub(super) fn tell_back(turn: &Turn<'_>, tx: ServerTx, lines: &mut Lines) {
+pub(super) fn tell_back(turn: &Turn<'_>, s: SessionId, tx: ServerTx, lines: &mut Lines) {
     let config = &turn.stack.config;
-    if config.info_packages.is_some()
-        && turn.request_of(tx).is_some_and(|request| request.headers().has(HeaderId::RecvInfo))
+    if config.info_packages.is_none()
+        || !turn.request_of(tx).is_some_and(|request| request.headers().has(HeaderId::RecvInfo))
     {
-        tell(config, lines);
+        return;
+    }
+    match turn.info_taken(s) {
+        Some(taken) if !lines.has(HeaderId::RecvInfo) => uas::recv_info(lines, taken.split(',')),
+        _ => tell(config, lines),
     }
 }
 
@@ -127,7 +179,7 @@ pub(super) fn answer(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, reply: &mu
         return;
     }
     let told = told(&turn.stack.config, request.headers());
-    tell_back(turn, tx, &mut reply.lines);
+    tell_back(turn, s, tx, &mut reply.lines);
     if let (Some(told), Some(session)) = (told, super::get_mut(turn, s)) {
         let heard = session.work.as_ref().and_then(|work| work.heard.iter().find(|heard| heard.tx == tx));
         let dialog = heard.map(|heard| heard.dialog);

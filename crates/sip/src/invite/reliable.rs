@@ -157,7 +157,7 @@ fn provisional(turn: &mut Turn<'_>, s: SessionId, mut reply: Reply) -> Result<()
     reply.lines.push_id(HeaderId::RSeq, rseq);
     let code = reply.code;
     uas::give_contact(turn, s, &mut reply);
-    packages::tell_back(turn, tx, &mut reply.lines);
+    packages::tell_back(turn, s, tx, &mut reply.lines);
     turn.respond(tx, reply)?;
     let timers = turn.stack.config.timers;
     let timer = super::start(turn, s, Kind::Reliable, timers.t1);
@@ -331,7 +331,7 @@ pub(super) fn go_on(turn: &mut Turn<'_>, s: SessionId) {
     }
 }
 
-fn of(session: &Session) -> Option<&Reliable> {
+pub(super) fn of(session: &Session) -> Option<&Reliable> {
     session.work.as_ref()?.reliable.as_deref()
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct Session {
     /// The packages of INFO that the peer takes, parted by commas; `None` as long as it has told nothing (RFC 6086). Before the final response to an INVITE of ours
     /// each early dialog has its own.
     pub(super) packages: Option<Box<str>>,
+    /// Those that we take in this session, parted by commas; `None`: those of the configuration ([`crate::Turn::take_info`]).
+    pub(super) taken: Option<Box<str>>,
 }
 
 /// How far the session has come.
@@ -335,6 +337,7 @@ impl Session {
             update: Update::Unknown,
             lifetime: None,
             packages: None,
+            taken: None,
         }
     }
 

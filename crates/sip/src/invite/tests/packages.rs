@@ -328,3 +328,94 @@ fn an_application_may_send_what_it_likes_without_a_package() {
     net.settle();
     assert!(headers(&net.one(r), "Info-Package").is_empty());
 }
+
+#[test]
+fn rfc6086_5_2_3_a_session_that_takes_packages_of_its_own_says_those() {
+    let mut net = Network::new();
+    let (a, r) = (net.stack(takes(&[])), net.raw());
+    let mut peer = RawDialog::calling(r, a);
+    let invite = peer.request("INVITE", "Recv-Info: other, third\r\n", OFFER);
+    net.say(r, a, &invite);
+    net.settle();
+    let tx = incoming(&net.events(a));
+    net.inbox(r);
+    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
+    assert_eq!(net.turn(a, |turn| turn.info_packages(s).map(str::to_owned)).as_deref(), Some("other,third"));
+    net.turn(a, |turn| turn.take_info(s, "one,two")).unwrap();
+    net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
+    net.settle();
+    let ok = net.one(r);
+    assert_eq!(headers(&ok, "Recv-Info"), ["one, two"]);
+    peer.learn(&ok);
+    let ack = peer.numbered("ACK", peer.cseq, "", "");
+    net.say(r, a, &ack);
+    net.settle();
+    net.news(a);
+    for (package, taken) in [("two;x=1", true), ("three", false)] {
+        let info = peer.request("INFO", &format!("Info-Package: {package}\r\n"), "");
+        net.say(r, a, &info);
+        net.settle();
+        if taken {
+            assert_eq!(net.news(a), ["Request"], "{package}");
+            continue;
+        }
+        let answer = net.one(r);
+        assert_eq!((kind(&answer), header(&answer, "Recv-Info")), ("469 INFO".to_owned(), "one, two"), "{package}");
+    }
+    // What the peer says in its answer to an UPDATE or a re-INVITE of ours counts from then on; in a refusal it does not.
+    for (method, code, said, expected) in [
+        ("UPDATE", 500, "fourth", "other,third"),
+        ("UPDATE", 200, "fourth", "fourth"),
+        ("INVITE", 200, "fifth", "fifth"),
+    ] {
+        match method {
+            "UPDATE" => drop(net.turn(a, |turn| turn.in_dialog(s, Method::Update, Lines::default(), None)).unwrap()),
+            _ => net.turn(a, |turn| turn.reinvite(s, sdp(OFFER), Lines::default())).unwrap(),
+        }
+        net.settle();
+        let asked = net.one(r);
+        assert_eq!(kind(&asked), method);
+        let more = format!("{}Recv-Info: {said}\r\n", contact(r));
+        let body = if method == "INVITE" { ANSWER } else { "" };
+        net.say(r, a, &respond(&asked, code, "", &more, body));
+        net.settle();
+        net.inbox(r);
+        let told = net.turn(a, |turn| turn.info_packages(s).map(str::to_owned));
+        assert_eq!(told.as_deref(), Some(expected), "{method} {code}");
+    }
+}
+
+#[test]
+fn rfc6086_5_2_3_what_a_reliable_response_has_said_stays_until_the_final_one() {
+    let mut net = Network::new();
+    let (a, r) = (
+        net.stack(|config| {
+            takes(&[])(config);
+            config.supported = vec!["100rel".to_owned()];
+        }),
+        net.raw(),
+    );
+    let mut peer = RawDialog::calling(r, a);
+    let invite = peer.request("INVITE", "Supported: 100rel\r\nRecv-Info:\r\n", OFFER);
+    net.say(r, a, &invite);
+    net.settle();
+    let tx = incoming(&net.events(a));
+    net.inbox(r);
+    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
+    net.turn(a, |turn| turn.take_info(s, "one")).unwrap();
+    net.turn(a, |turn| turn.answer(s, reply(183, sdp(ANSWER)).reliable())).unwrap();
+    net.settle();
+    let progress = net.one(r);
+    assert_eq!(header(&progress, "Recv-Info"), "one");
+    assert!(matches!(net.turn(a, |turn| turn.take_info(s, "two")), Err(StackError::State(_))));
+    peer.learn(&progress);
+    let prack = peer.request("PRACK", &format!("RAck: {} 1 INVITE\r\n", header(&progress, "RSeq")), "");
+    net.say(r, a, &prack);
+    net.settle();
+    net.turn(a, |turn| turn.answer(s, reply(200, None))).unwrap();
+    net.settle();
+    let inbox = net.inbox(r);
+    let ok = inbox.iter().find(|text| kind(text) == "200 INVITE").unwrap();
+    assert_eq!(headers(ok, "Recv-Info"), ["one"]);
+    net.turn(a, |turn| turn.take_info(s, "two")).unwrap();
+}
