@@ -1,12 +1,12 @@
-//! Packages of INFO (RFC 6086) of the library's calls, with SIPp on the other side.
+//! Packages of INFO (RFC 6086): calls of the library with SIPp on the other side, and SIPp at both ends of `serve`.
 
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use ua::{Call, CallError, CallEvent, Endpoint};
 
-use super::sipp;
-use crate::program::PATIENCE;
+use super::{sipp, through};
+use crate::program::{PATIENCE, Program};
 
 /// An endpoint that takes two packages.
 struct Bench {
@@ -78,4 +78,32 @@ fn rfc6086_5_2_2_sipp_that_takes_another_package_waits_for_an_info_in_vain() {
     let (code, output) = sipp.finish();
     assert_ne!(code, 0, "{output}");
     drop(bench.run(async { tokio::time::timeout(Duration::from_secs(1), call.hangup()).await }));
+}
+
+/// 1001 calls 1002 through `serve`, both SIPp: how it went for the caller, and the phone.
+fn through_serve(caller: &str, phone: &str) -> ((i32, String), Program) {
+    let server = through::serve();
+    let phone = through::sipp_callee(&server, phone, &["-m", "1", "-recv_timeout", "5000"]);
+    let arguments = ["-m", "1", "-s", "1002", "-au", "1001", "-ap", "secret1", "-recv_timeout", "5000"];
+    (sipp::run(caller, &server.address, &arguments), phone)
+}
+
+#[test]
+fn rfc6086_5_2_2_sipp_at_both_ends_of_serve_gets_what_it_takes_and_469_for_what_the_other_does_not() {
+    let ((code, output), phone) = through_serve("pbx_caller_packages.xml", "uas_packages.xml");
+    assert_eq!(code, 0, "{output}");
+    let (code, output) = phone.finish();
+    assert_eq!(code, 0, "{output}");
+}
+
+/// The control: a phone that has not said it takes the package is sent nothing of it, and the caller gets 469.
+#[test]
+fn rfc6086_4_2_2_sipp_that_calls_through_serve_gets_469_for_what_the_phone_has_not_said() {
+    let caller = sipp::with("pbx_caller_packages.xml", "^ *news", "^ *sport");
+    let phone = sipp::with("uas_packages.xml", "Recv-Info: news", "Recv-Info: sport");
+    let ((code, output), phone) = through_serve(caller.to_str().unwrap(), phone.to_str().unwrap());
+    assert_ne!(code, 0, "{output}");
+    assert!(output.contains("SIP/2.0 469") && output.contains("Recv-Info: sport"), "{output}");
+    let (code, output) = phone.finish();
+    assert_ne!(code, 0, "{output}");
 }

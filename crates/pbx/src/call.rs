@@ -27,6 +27,7 @@ mod gathering;
 pub(crate) mod guests;
 mod hunt;
 mod line;
+mod packages;
 mod past;
 mod replacing;
 mod ringing;

@@ -303,8 +303,12 @@ impl Application for Switch {
                     }
                     return;
                 }
+                let told = self.relay.told(tx).filter(|_| response.code().is_final());
                 for (tx, reply) in self.relay.response(tx, &response, turn) {
                     self.reply(tx, Some(reply), turn);
+                }
+                if let Some(leg) = told {
+                    self.packages_told(leg, turn);
                 }
             }
             Event::RequestFailed { tx, why } => {

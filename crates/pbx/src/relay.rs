@@ -8,7 +8,8 @@ mod queues;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use sip::message::{Method, Response, StatusCode};
+use sip::message::{HeaderId, Method, Response, StatusCode};
+use sip::uas;
 use sip::{ClientTx, Draft, Failure, Id, IdMap, Reply, ServerTx, SessionId, Time, Turn};
 
 use queues::{Queues, Waiting};
@@ -28,6 +29,8 @@ enum Passed {
         /// The leg it was passed on to: with it goes the hope for an answer.
         over: SessionId,
     },
+    /// An UPDATE that tells this leg what the other side takes: nobody waits for the answer.
+    Told { over: SessionId },
     /// One of the copies of a MESSAGE.
     Copy {
         /// Of which.
@@ -107,6 +110,20 @@ impl Relay {
     pub(crate) fn within(&mut self, tx: ServerTx, client: ClientTx, over: SessionId) {
         self.passed.insert(client, Passed::Within { tx, over });
         self.by_leg.insert((over, client));
+    }
+
+    /// A leg is being told what the other side takes.
+    pub(crate) fn tells(&mut self, client: ClientTx, over: SessionId) {
+        self.passed.insert(client, Passed::Told { over });
+        self.by_leg.insert((over, client));
+    }
+
+    /// The leg that has been told something by this request, while that is under way.
+    pub(crate) fn told(&self, client: ClientTx) -> Option<SessionId> {
+        match self.passed.get(&client) {
+            Some(Passed::Told { over }) => Some(*over),
+            _ => None,
+        }
     }
 
     /// Passes a MESSAGE on in these copies, each to a device of its own: at once, or when the device has answered the one before. False when
@@ -192,7 +209,7 @@ impl Relay {
     /// What was passed on as `client`, which has come to its end.
     fn take(&mut self, client: ClientTx) -> Option<Passed> {
         let passed = self.passed.remove(&client)?;
-        if let Passed::Within { over, .. } = passed {
+        if let Passed::Within { over, .. } | Passed::Told { over } = passed {
             self.by_leg.remove(&(over, client));
         }
         Some(passed)
@@ -205,11 +222,20 @@ impl Relay {
             return replies;
         }
         match self.take(client) {
-            None => {}
-            Some(Passed::Within { tx, .. }) => {
+            None | Some(Passed::Told { .. }) => {}
+            Some(Passed::Within { tx, over }) => {
                 let mut reply = Reply::new(response.code());
+                // RFC 6086 section 4.2.2: it names what is taken.
+                if response.code() == StatusCode::BAD_INFO_PACKAGE {
+                    reply.lines.copy(response.headers(), HeaderId::RecvInfo);
+                    if !reply.lines.has(HeaderId::RecvInfo) {
+                        uas::recv_info(&mut reply.lines, turn.info_packages(over).unwrap_or_default().split(','));
+                    }
+                }
                 // RFC 3428 section 7: no body in a 2xx to MESSAGE.
-                let bare = response.code().is_success() && response.headers().cseq().method == Method::Message;
+                let is_message = response.headers().cseq().method == Method::Message;
+                // RFC 6086 section 4.3.2: nor one of a package in the answer to an INFO.
+                let bare = response.code().is_success() && is_message || body::is_of_package(response.headers());
                 reply.body = if bare { None } else { body::whole(response.headers()) };
                 replies.push((tx, reply));
             }
@@ -240,7 +266,7 @@ impl Relay {
             _ => None,
         };
         match (self.take(client), own) {
-            (None, _) => {}
+            (None | Some(Passed::Told { .. }), _) => {}
             (Some(Passed::Within { tx, .. }), own) => {
                 replies.push((tx, Reply::new(own.unwrap_or(StatusCode::REQUEST_TIMEOUT))));
             }

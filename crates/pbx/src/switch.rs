@@ -89,6 +89,8 @@ pub(crate) fn stack_config(config: &Config) -> sip::Config {
         trying: sip::Trying::After(TRYING),
         allow: methods(),
         supported: extensions(config),
+        // None of our own: what one side of a call takes is said to the other.
+        info_packages: Some(Vec::new()),
         max_sessions: config.limits.calls.saturating_mul(8).max(1_000),
         max_dialogs: config.limits.calls.saturating_mul(16).max(2_000),
         limits: sip::message::Limits { message: config.limits.message_octets, ..sip::message::Limits::default() },

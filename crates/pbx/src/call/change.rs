@@ -3,6 +3,7 @@
 
 use sdp::{Direction, Session};
 use sip::message::{Body, Lines, Request, Response, StatusCode};
+use sip::uas;
 use sip::{Reply, SessionId, Turn};
 
 use super::{Asked, Call, Change, Leg, Stage};
@@ -107,7 +108,11 @@ impl Switch {
     pub(super) fn refresh(&mut self, call: &mut Call, number: u32, turn: &mut Turn<'_>) {
         let Some(leg) = call.leg_mut(number) else { return };
         let Ok(offer) = leg.line.offer_again() else { return };
-        if turn.refresh_session(leg.session, Some(Body::sdp(offer)), Lines::new()).is_err() {
+        let mut lines = Lines::new();
+        if turn.info_packages(leg.session).is_some() {
+            uas::recv_info(&mut lines, turn.info_taken(leg.session).unwrap_or_default().split(','));
+        }
+        if turn.refresh_session(leg.session, Some(Body::sdp(offer)), lines).is_err() {
             leg.line.take_back();
         }
     }

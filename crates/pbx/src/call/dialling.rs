@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use audio::codec::Codec;
 use sip::message::{Body, Lines, Method, StatusCode, UriBuf};
+use sip::uas;
 use sip::{ContactSpec, Draft, Reply, StackError, Turn};
 
 use super::hunt::Hunt;
@@ -40,6 +41,8 @@ pub(super) struct Letter {
     pub(super) ours: IpAddr,
     /// Where the call has been, until its devices are called.
     pub(super) past: Option<Box<Past>>,
+    /// The packages of INFO that the caller takes, parted by commas (RFC 6086); `None` where he has said nothing of packages.
+    pub(super) packages: Option<Box<str>>,
 }
 
 /// A refusal of one device.
@@ -82,11 +85,19 @@ impl Switch {
             thread,
             ours: self.studio.reached_by(origin),
             past: self.past(request, origin, user),
+            packages: None,
         })
     }
 
     /// Starts to call devices.
-    pub(super) fn ring(&mut self, call: &mut Call, targets: Vec<Target>, letter: Letter, turn: &mut Turn<'_>) -> Fate {
+    pub(super) fn ring(
+        &mut self,
+        call: &mut Call,
+        targets: Vec<Target>,
+        mut letter: Letter,
+        turn: &mut Turn<'_>,
+    ) -> Fate {
+        letter.packages = turn.info_packages(call.caller.session).map(Into::into);
         call.stage = Stage::Ringing(Box::new(Ringing { hunt: Hunt::new(targets, letter), early: None, told: None }));
         self.ring_next(call, turn)
     }
@@ -138,10 +149,16 @@ impl Switch {
         if let Some(past) = past {
             draft.lines.extend(&past.invite(number, trusted));
         }
+        if let Some(packages) = &letter.packages {
+            uas::recv_info(&mut draft.lines, packages.split(','));
+        }
         draft.contact = ContactSpec::Auto { user: Some(letter.contact.clone()), params: String::new() };
         draft.body = Some(Body::sdp(offer));
         match turn.invite(draft) {
             Ok(session) => {
+                if let Some(packages) = &letter.packages {
+                    let _ = turn.take_info(session, packages);
+                }
                 let leg = Leg::new(number, session, line);
                 self.calls.enter_leg(id, &leg);
                 self.metrics.leg_began();

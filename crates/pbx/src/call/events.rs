@@ -67,7 +67,8 @@ impl Switch {
     pub(super) fn settle(&mut self, call: Box<Call>, fate: Fate, turn: &mut Turn<'_>) {
         match fate {
             Fate::Goes => {
-                let Some(call) = self.leave(call, turn) else { return };
+                let Some(mut call) = self.leave(call, turn) else { return };
+                self.tell_packages(&mut call, turn);
                 self.write_call(&call, turn);
                 self.calls.table.insert(call.id, call);
             }

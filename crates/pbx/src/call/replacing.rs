@@ -176,6 +176,7 @@ impl Switch {
             Err(code) => return self.refuse_caller(call, Some(Refused { code, lines: Lines::new() }), turn),
         };
         self.link(call, number);
+        self.take_packages_of(call, number, None, turn);
         let reply = Reply::new(StatusCode::OK).lines(past).body(Body::sdp(body));
         if let Err(error) = turn.answer(call.caller.session, reply) {
             tracing::debug!(parent: &net::call_span!(call.call_id), %error, "a caller has gone before it was answered");

@@ -56,7 +56,8 @@ impl Switch {
     ) -> Fate {
         call.hears(number, &event);
         match event {
-            SessionEvent::Progress { response, .. } => {
+            SessionEvent::Progress { response, fork, .. } => {
+                self.take_packages_of(call, number, fork, turn);
                 self.progress(call, number, &response, turn);
                 Fate::Goes
             }
@@ -190,6 +191,7 @@ impl Switch {
             }
         };
         self.link(call, number);
+        self.take_packages_of(call, number, None, turn);
         let reply = Reply::new(StatusCode::OK).lines(lines).body(Body::sdp(body));
         if let Err(error) = turn.answer(call.caller.session, reply) {
             tracing::debug!(parent: &net::call_span!(call.call_id), %error, "a caller has gone before it was answered");

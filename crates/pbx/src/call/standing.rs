@@ -6,7 +6,7 @@ use sip::uas;
 use sip::{Reply, ServerTx, Turn};
 
 use super::ending::reason_of;
-use super::{Asked, Call, Fate, Stage};
+use super::{Asked, Call, Fate, Stage, packages};
 use crate::outcome::Outcome;
 use crate::switch::Switch;
 use crate::{body, headers};
@@ -147,7 +147,7 @@ impl Switch {
             Method::Options => uas::options(StatusCode::OK, &self.capabilities),
             Method::Info | Method::Message => match self.pass_on(call, number, tx, request, turn) {
                 Ok(()) => return,
-                Err(code) => Reply::new(code),
+                Err(reply) => *reply,
             },
             _ => Reply::new(StatusCode::NOT_IMPLEMENTED),
         };
@@ -161,18 +161,26 @@ impl Switch {
         tx: ServerTx,
         request: &Request,
         turn: &mut Turn<'_>,
-    ) -> Result<(), StatusCode> {
+    ) -> Result<(), Box<Reply>> {
+        let refused = |code| Box::new(Reply::new(code));
         if request.body().len() > LARGEST {
-            return Err(StatusCode::REQUEST_ENTITY_TOO_LARGE);
+            return Err(refused(StatusCode::REQUEST_ENTITY_TOO_LARGE));
         }
+        let package = packages::of(request);
         let Some(other) = call.across(number) else {
-            // An extension hears digits and has nothing to say to them.
-            return Err(StatusCode::OK);
+            // An extension hears digits and has nothing to say to them. Packages it takes none.
+            return Err(package.map_or_else(|| refused(StatusCode::OK), |_| packages::refusal(None)));
         };
         let session = other.session;
-        let lines = headers::of_request(request.headers());
-        let sent = turn.in_dialog(session, request.method().clone(), lines, body::whole(request.headers()));
-        let client = sent.map_err(|_| StatusCode::TEMPORARILY_UNAVAILABLE)?;
+        let (lines, body) = (headers::of_request(request.headers()), body::whole(request.headers()));
+        let sent = match package {
+            Some(package) if !turn.takes_info(session, &package) => {
+                return Err(packages::refusal(turn.info_packages(session)));
+            }
+            Some(package) => turn.info(session, &package, lines, body),
+            None => turn.in_dialog(session, request.method().clone(), lines, body),
+        };
+        let client = sent.map_err(|_| refused(StatusCode::TEMPORARILY_UNAVAILABLE))?;
         self.relay.within(tx, client, session);
         Ok(())
     }

@@ -104,7 +104,7 @@ impl Switch {
         turn: &mut Turn<'_>,
     ) -> Fate {
         let asked = self.referral(call, number, request, turn).and_then(|referral| {
-            let letter = self.introduction(call, number, &referral, request);
+            let letter = self.introduction(call, number, &referral, request, turn);
             letter.map(|letter| (referral, letter)).ok_or_else(|| Box::new(Reply::new(StatusCode::TOO_MANY_HOPS)))
         });
         let (Referral { number: wanted, secure, replaces, silent }, letter) = match asked {
@@ -161,7 +161,14 @@ impl Switch {
 
     /// What the INVITEs for a transfer have in common: they come from the one that is transferred, and name the one that asked (RFC 3892). `None`
     /// when the REFER has come too far.
-    fn introduction(&self, call: &Call, referrer: u32, referral: &Referral, request: &Request) -> Option<Letter> {
+    fn introduction(
+        &self,
+        call: &Call,
+        referrer: u32,
+        referral: &Referral,
+        request: &Request,
+        turn: &Turn<'_>,
+    ) -> Option<Letter> {
         let Stage::Joined(joined) = &call.stage else { return None };
         let callee = joined.callee.as_ref()?;
         let (other, stays) = match referrer {
@@ -189,6 +196,7 @@ impl Switch {
             thread: thread_of(stays.line.key()),
             ours: stays.line.ours(),
             past: self.past_of_transfer(call, referrer, &referral.number, request),
+            packages: turn.info_packages(stays.session).map(Into::into),
         })
     }
 

@@ -17,6 +17,7 @@ mod limits;
 mod messages;
 mod moved;
 mod one_instance;
+mod packages;
 mod pair;
 mod paths;
 mod phone;
