@@ -1,5 +1,6 @@
 //! Calls that move from one SIP loop to another, step by step: what waits for what, what is full, and what comes at the wrong moment.
 
+mod by_sips;
 mod changes;
 mod loops;
 mod strays;

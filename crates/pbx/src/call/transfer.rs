@@ -48,6 +48,7 @@ pub(crate) struct Transfer {
     event: Option<u32>,
     /// Who is called.
     number: String,
+    /// By `sips` alone.
     secure: bool,
     /// What the referrer was told last.
     told: StatusCode,
@@ -128,7 +129,8 @@ impl Switch {
             user: self.user_at(call, number),
             event: (!silent).then(|| request.headers().cseq().number),
             number: wanted,
-            secure,
+            // Who is put through from a call by sips goes on so (RFC 5630 section 5.1.1.3), whatever the telephone writes that has asked.
+            secure: secure || is_by_sips(call, turn),
             told: StatusCode::TRYING,
             hunt: Hunt::new(Vec::new(), letter),
             leaving: None,
@@ -213,6 +215,16 @@ impl Switch {
     pub(crate) fn user_of(&self, number: &str) -> String {
         self.accounts.by_number(number).map_or_else(|| number.to_owned(), |known| known.name.clone())
     }
+}
+
+/// Whether a side of a call was called by `sips`, or has called so.
+fn is_by_sips(call: &Call, turn: &Turn<'_>) -> bool {
+    let callee = match &call.stage {
+        Stage::Joined(joined) => joined.callee.as_ref(),
+        _ => None,
+    };
+    let is_secure = |leg: &Leg| turn.dialog_of(leg.session).is_some_and(sip::dialog::Dialog::is_secure);
+    is_secure(&call.caller) || callee.is_some_and(is_secure)
 }
 
 /// Carrying it out.
@@ -325,6 +337,12 @@ impl Switch {
         };
         // RFC 3891 section 3: only who has a part in a call may give it away.
         if self.user_at(&other, number) != transfer.user {
+            self.calls.table.insert(other.id, other);
+            return self.transfer_failed(call, transfer, StatusCode::FORBIDDEN, turn);
+        }
+        // RFC 5630 section 5.1.1.3: nor is a side that was called by sips put through to one that was not.
+        let is_with_others = matches!(other.stage, Stage::Joined(_) | Stage::Ringing(_));
+        if is_with_others && is_by_sips(call, turn) != is_by_sips(&other, turn) {
             self.calls.table.insert(other.id, other);
             return self.transfer_failed(call, transfer, StatusCode::FORBIDDEN, turn);
         }

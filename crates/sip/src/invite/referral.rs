@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::named::NamedDialog;
+use crate::dialog::Dialog;
 use crate::message::header::{Event, Expires, ReferTo, Supported};
 use crate::message::uri::unescape;
 use crate::message::{HeaderId, Headers, Request, StatusCode, Uri, UriBuf};
@@ -53,6 +54,19 @@ impl Referral {
         };
         let referred_by = headers.text(HeaderId::ReferredBy).map(std::borrow::Cow::into_owned);
         Ok(Self { uri, replaces, referred_by, silent: is_silent(headers) })
+    }
+
+    /// What it asks for within this dialog: where that was established by `sips`, nobody is called by `sip` (RFC 5630 section 5.1.1.3).
+    ///
+    /// # Errors
+    /// 603 with a Warning that `sips` is required.
+    pub fn within(self, dialog: Option<&Dialog>) -> Result<Self, Box<Reply>> {
+        if self.uri.as_uri().is_secure() || !dialog.is_some_and(Dialog::is_secure) {
+            return Ok(self);
+        }
+        let mut refusal = Reply::new(StatusCode::DECLINE);
+        refusal.lines.push_id(HeaderId::Warning, "381 offhook \"SIPS Required\"");
+        Err(Box::new(refusal))
     }
 
     /// Whether a call to the address goes to the domain of this address of record, without a proxy before it: then it may carry the credentials of that

@@ -78,7 +78,7 @@ impl Phone {
                 // Who confirms nothing of what it is told is told nothing more.
                 _ if turn.unanswered(call.session) >= UNCONFIRMED => refuse(StatusCode::SERVICE_UNAVAILABLE),
                 MOST.. => refuse(StatusCode::REQUEST_PENDING),
-                _ => Ok(what),
+                _ => what.within(turn.dialog_of(call.session)),
             },
             _ => refuse(StatusCode::DECLINE),
         }

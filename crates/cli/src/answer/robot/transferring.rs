@@ -112,7 +112,7 @@ impl Robot {
         let referral = match Referral::of(request) {
             _ if !self.conduct.allow_transfer => Err(Box::new(Reply::new(StatusCode::DECLINE))),
             Ok(_) if asks => Err(Box::new(Reply::new(StatusCode::REQUEST_PENDING))),
-            referral => referral,
+            referral => referral.and_then(|referral| referral.within(turn.dialog_of(session))),
         };
         let referral = match referral {
             Ok(referral) => referral,

@@ -36,6 +36,8 @@ pub(super) struct Loops {
     /// What has been sent and nobody has read: to whom, and what.
     sent: Vec<(SocketAddr, Message)>,
     count: u32,
+    /// All is said by `sips`, over TLS.
+    pub(super) secured: bool,
     _media: Vec<net::media::MediaThread>,
 }
 
@@ -110,7 +112,16 @@ impl Loops {
             One { stack: Stack::new(settings, rand::random()), out: Outbox::new(), switch: make(seat), inbox }
         };
         let all = started.studios.into_iter().zip(inboxes).zip(0..).map(make).collect();
-        Self { all, handles, spread, now: clock.now(), sent: Vec::new(), count: 0, _media: started.threads }
+        Self {
+            all,
+            handles,
+            spread,
+            now: clock.now(),
+            sent: Vec::new(),
+            count: 0,
+            secured: false,
+            _media: started.threads,
+        }
     }
 
     /// What a loop does in a turn, and what comes of it.
@@ -122,6 +133,7 @@ impl Loops {
 
     /// The same, where more may come that is looked at together with it.
     pub(super) fn step<R>(&mut self, at: usize, act: impl FnOnce(&mut Switch, &mut Turn<'_>) -> R) -> R {
+        let transport = self.transport();
         let One { stack, out, switch, .. } = &mut self.all[at];
         let done = act(switch, &mut stack.at(self.now, out));
         while let Some(action) = out.pop() {
@@ -133,7 +145,7 @@ impl Loops {
                 Action::Event(event) => switch.event(event, &mut turn),
                 Action::Ask { id, question: Question::Route { host, port, .. }, .. } => {
                     let remote = SocketAddr::new(host.parse().unwrap(), port.unwrap_or(5060));
-                    turn.answered(id, Answer::Routes(vec![path(remote)]));
+                    turn.answered(id, Answer::Routes(vec![Path { transport, ..path(remote) }]));
                 }
                 Action::HandOver { to, from, bytes, hops } => {
                     if let Err((from, bytes)) = switch.hand_over(to, from, bytes, hops) {
@@ -208,7 +220,16 @@ impl Loops {
     /// A message comes: to the loop it falls to.
     pub(super) fn say(&mut self, from: SocketAddr, text: String) {
         let at = usize::from(self.spread.of_message(text.as_bytes()).unwrap().0);
-        self.turn(at, |_, turn| turn.receive(&path(from), text.into_bytes().into()));
+        let way = Path { transport: self.transport(), ..path(from) };
+        self.turn(at, |_, turn| turn.receive(&way, text.into_bytes().into()));
+    }
+
+    fn transport(&self) -> Transport {
+        if self.secured { Transport::Tls } else { Transport::Udp }
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.secured { "sips" } else { "sip" }
     }
 
     /// What has come to a telephone since it was asked last, but for 100: `200 BYE`, `BYE`.
@@ -221,6 +242,12 @@ impl Loops {
         };
         let mine: Vec<(SocketAddr, Message)> = mine;
         mine.iter().map(kind).filter(|kind| !kind.starts_with("100 ")).collect()
+    }
+
+    /// Whether a request of this method has come to a telephone and nobody has taken it.
+    pub(super) fn heard_of(&self, at: SocketAddr, method: &str) -> bool {
+        let is = |message: &Message| matches!(message, Message::Request(one) if one.method().as_str() == method);
+        self.sent.iter().any(|(to, message)| *to == at && is(message))
     }
 
     /// The next of what has come to a telephone that is wanted.
@@ -252,8 +279,10 @@ impl Loops {
         let uri = to.split(['<', '>']).nth(1).unwrap().to_owned();
         let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         format!(
-            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bK{count}\r\nMax-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\n\
-             Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:x@{at}>\r\n{lines}{kind}Content-Length: {length}\r\n\r\n{body}",
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{by} {at};branch=z9hG4bK{count}\r\nMax-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\n\
+             Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <{scheme}:x@{at}>\r\n{lines}{kind}Content-Length: {length}\r\n\r\n{body}",
+            by = self.transport().as_str(),
+            scheme = self.scheme(),
             count = self.count,
             length = body.len(),
         )
@@ -303,8 +332,9 @@ impl Loops {
         lines: &str,
         body: &str,
     ) -> (Dialog, String) {
-        let from = format!("<sip:{name}@127.0.0.1>;tag=f{tag}{call_id}");
-        let mut dialog = Dialog { at, call_id, from, to: format!("<sip:{number}@127.0.0.1>"), cseq: 0 };
+        let scheme = self.scheme();
+        let from = format!("<{scheme}:{name}@127.0.0.1>;tag=f{tag}{call_id}");
+        let mut dialog = Dialog { at, call_id, from, to: format!("<{scheme}:{number}@127.0.0.1>"), cseq: 0 };
         self.request(&mut dialog, method, lines, body);
         if !self.sent.iter().any(|(to, message)| *to == at && matches!(message, Message::Response(_))) {
             // It has gone after others of its Call-ID.
@@ -317,7 +347,7 @@ impl Loops {
         let mut client = Client::new(credentials);
         let challenges = challenge.headers().all(HeaderId::WwwAuthenticate).map(|one| (false, one.value));
         client.take_challenges(challenges).unwrap();
-        let uri = format!("sip:{number}@127.0.0.1");
+        let uri = format!("{scheme}:{number}@127.0.0.1");
         let shown = client.lines_for(method, &uri, body.as_bytes(), 7).remove(0).1;
         (dialog, format!("{lines}Authorization: {shown}\r\n"))
     }
@@ -363,8 +393,9 @@ impl Loops {
         self.say(
             at,
             format!(
-                "SIP/2.0 {code} X\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\nContact: <sip:x@{at}>\r\n\
+                "SIP/2.0 {code} X\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\nContact: <{scheme}:x@{at}>\r\n\
                  {kind}Content-Length: {length}\r\n\r\n{body}",
+                scheme = self.scheme(),
                 via = text(HeaderId::Via),
                 cseq = text(HeaderId::CSeq),
                 length = body.len(),

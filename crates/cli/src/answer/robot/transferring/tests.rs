@@ -24,6 +24,8 @@ struct Rig {
     edges: Vec<Path>,
     /// What comes comes from there.
     from: Path,
+    /// By which callers know it.
+    scheme: &'static str,
 }
 
 fn path() -> Path {
@@ -71,7 +73,7 @@ impl Rig {
         let config = Config { allow: Robot::capabilities(false, false).allow, session_id: true, ..Config::default() };
         let stack = Stack::new(config, [4; 32]);
         let edges = (1..=count as u16).rev().filter(|_| count > 1).map(edge).collect();
-        let mut rig = Self { stack, robot, now: Time(0), sent: Vec::new(), edges, from: path() };
+        let mut rig = Self { stack, robot, now: Time(0), sent: Vec::new(), edges, from: path(), scheme: "sip" };
         rig.turn(|robot, turn| robot.command(Order::Begin, turn));
         rig
     }
@@ -100,11 +102,11 @@ impl Rig {
 
     /// A request of a caller of this name.
     fn ask(&mut self, name: &str, (method, number): (&str, u32), to_tag: &str, lines: &str, body: &str) {
-        let length = body.len();
+        let (scheme, length) = (self.scheme, body.len());
         self.hear(format!(
-            "{method} sip:robot@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK{name}{method}{number}\r\n\
+            "{method} {scheme}:robot@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK{name}{method}{number}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:{name}@h>;tag={name}\r\nTo: <sip:robot@home>{to_tag}\r\nCall-ID: {name}\r\n\
-             CSeq: {number} {method}\r\nContact: <sip:{name}@127.0.0.1>\r\n{lines}Content-Length: {length}\r\n\r\n{body}"
+             CSeq: {number} {method}\r\nContact: <{scheme}:{name}@127.0.0.1>\r\n{lines}Content-Length: {length}\r\n\r\n{body}"
         ));
     }
 
@@ -280,5 +282,28 @@ fn rfc3261_8_1_1_8_the_robot_says_sips_where_its_first_route_is_that() {
         let invite = rig.sent_on("a", "sip:x@home").expect("a call");
         assert!(header(&invite, "Route").starts_with(&format!("<{route}:proxy.example")), "{invite}");
         assert!(header(&invite, "Contact").starts_with(contact), "{invite}");
+    }
+}
+
+#[test]
+fn rfc5630_5_1_1_3_the_robot_calls_nobody_by_sip_for_who_has_called_it_by_sips() {
+    for (name, scheme, to, calls) in [
+        ("a", "sips", "sip:x@evil", false),
+        ("b", "sips", "sips:x@evil", true),
+        // The control: over TLS as well.
+        ("c", "sip", "sip:x@evil", true),
+    ] {
+        let mut rig = Rig::new();
+        (rig.scheme, rig.from) = (scheme, Path { transport: Transport::Tls, ..path() });
+        assert_eq!(rig.sent_on(name, to).is_some(), calls, "{scheme} {to}: {:?}", rig.sent);
+        let answer = rig.sent.iter().find(|sent| sent.starts_with("SIP/2.0 ") && header(sent, "CSeq") == "2 REFER");
+        let answer = answer.expect("an answer");
+        match calls {
+            true => assert!(answer.starts_with("SIP/2.0 202 "), "{answer}"),
+            false => {
+                assert!(answer.starts_with("SIP/2.0 603 "), "{answer}");
+                assert_eq!(header(answer, "Warning"), "381 offhook \"SIPS Required\"");
+            }
+        }
     }
 }
