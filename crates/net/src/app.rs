@@ -1,5 +1,7 @@
 //! What an application on a loop is.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use sip::{Application, FlowId, Origin, Shard, Turn};
 
@@ -21,6 +23,11 @@ pub trait App: Application {
     /// A connection is gone, of this loop or another: nothing reaches anybody along it any more. The stack knows already.
     fn flow_lost(&mut self, flow: FlowId, turn: &mut Turn<'_>) {
         let _ = (flow, turn);
+    }
+    /// Nobody is at this address any more to which datagrams went from this loop or another: an ICMP error says so, and quotes what was sent there, so that whoever made it
+    /// has seen that. What only names an address anybody could have made up, and it comes to nothing but the end of the request.
+    fn address_lost(&mut self, remote: SocketAddr, turn: &mut Turn<'_>) {
+        let _ = (remote, turn);
     }
     /// All that waited on a socket, or a batch of it, has been handed over, or a turn of another kind has ended. What an application gathers,
     /// to write it to a disk in one piece for example, it completes and answers here.

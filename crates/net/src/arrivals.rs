@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use sip::SendError;
 use tokio::sync::mpsc;
 
 use crate::app::App;
@@ -50,9 +49,9 @@ fn cross<A: App + 'static>(driver: &mut Driver<A>, what: Crossing) {
             }
             driver.flow_is(flow, change);
         }
-        Crossing::Refused { remote } => {
-            let send = driver.datagrams.refused_at(remote);
-            driver.unsent(send, SendError::Unreachable);
+        Crossing::Refused(nobody) => {
+            driver.met_nobody(&nobody);
         }
+        Crossing::Gone { remote } => driver.address_lost(remote),
     }
 }

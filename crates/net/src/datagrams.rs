@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use memchr::memmem;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg};
 use sip::{Cause, Path, SendError, SendId};
@@ -28,6 +29,10 @@ const BACKLOG: usize = 1024;
 const WATCHED: usize = 4096;
 /// The largest datagram.
 const LARGEST: usize = 65_535;
+/// Octets of a datagram that are looked for in an ICMP error: Linux quotes no more over IPv4, and other systems often less.
+const QUOTED: usize = 520;
+/// Octets of our branches behind the cookie that differ each time (`sip`, `transaction/key`).
+const BRANCH: usize = 26;
 /// Room for one extended error: `sock_extended_err` is 16 bytes, the offender's address 28 at most.
 const ERROR_SPACE: usize = 64;
 
@@ -126,10 +131,40 @@ impl Endpoint {
     }
 }
 
+/// A datagram has met nobody, as an ICMP error says.
+#[derive(Clone, Debug)]
+pub(crate) struct Nobody {
+    /// Where it went.
+    pub(crate) remote: SocketAddr,
+    /// What is quoted of it, where nobody listens on that port.
+    quoted: Bytes,
+}
+
+/// A request that an ICMP error can still be matched to.
+pub(crate) struct Watched {
+    pub(crate) send: SendId,
+    /// Nobody can guess it.
+    branch: Option<[u8; BRANCH]>,
+}
+
+impl Watched {
+    fn new(send: SendId, message: &[u8]) -> Self {
+        const BEFORE: &[u8] = b";branch=z9hG4bK";
+        let shown = message.get(..QUOTED).unwrap_or(message);
+        let rest = memmem::find(shown, BEFORE).and_then(|at| shown.get(at + BEFORE.len()..));
+        Self { send, branch: rest.and_then(<[u8]>::first_chunk).copied() }
+    }
+
+    /// Whether whoever made this error has seen the request.
+    pub(crate) fn is_quoted_in(&self, nobody: &Nobody) -> bool {
+        self.branch.is_some_and(|branch| memmem::find(&nobody.quoted, &branch).is_some())
+    }
+}
+
 /// The datagram sockets of one loop. Flow 1 is the first.
 pub(crate) struct Datagrams {
     pub(crate) endpoints: Vec<Endpoint>,
-    watched: HashMap<SocketAddr, SendId>,
+    watched: HashMap<SocketAddr, Watched>,
     buffer: Box<[u8]>,
     /// What leaves at the end of the turn.
     bundles: Bundles,
@@ -191,7 +226,7 @@ impl Datagrams {
             if self.watched.len() >= WATCHED {
                 self.watched.clear();
             }
-            self.watched.insert(path.remote, id);
+            self.watched.insert(path.remote, Watched::new(id, &bytes));
         }
         self.endpoints.get_mut(index).map_or(Err(Refused(SendError::Closed)), |one| one.send(id, path.remote, &bytes))
     }
@@ -237,37 +272,40 @@ impl Datagrams {
         self.endpoints.get(index).is_some_and(|one| !one.backlog.is_empty())
     }
 
-    /// Reads the socket's error queue: which of our requests met nobody, and where others met nobody.
-    pub(crate) fn refused(&mut self, index: usize) -> (Vec<SendId>, Vec<SocketAddr>) {
-        let (mut ours, mut others) = (Vec::new(), Vec::new());
-        let Some(endpoint) = self.endpoints.get(index) else { return (ours, others) };
+    /// Reads the socket's error queue: what has met nobody.
+    pub(crate) fn refused(&self, index: usize) -> Vec<Nobody> {
+        let mut all = Vec::new();
+        let Some(endpoint) = self.endpoints.get(index) else { return all };
         let fd = endpoint.socket.as_raw_fd();
         let mut space = nix::cmsg_space!([u8; ERROR_SPACE]);
-        let mut ignored = [0_u8; 64];
+        let mut quoted = [0_u8; QUOTED];
         for _ in 0..ERRORS {
-            let mut parts = [io::IoSliceMut::new(&mut ignored)];
+            let mut parts = [io::IoSliceMut::new(&mut quoted)];
             let Ok(message) = recvmsg::<SockaddrStorage>(fd, &mut parts, Some(&mut space), MsgFlags::MSG_ERRQUEUE)
             else {
                 break;
             };
-            let concerns_us = message.cmsgs().is_ok_and(|mut all| {
-                all.any(|one| {
-                    matches!(one, ControlMessageOwned::Ipv4RecvErr(..) | ControlMessageOwned::Ipv6RecvErr(..))
+            let code = message.cmsgs().ok().and_then(|mut all| {
+                all.find_map(|one| match one {
+                    ControlMessageOwned::Ipv4RecvErr(error, _) | ControlMessageOwned::Ipv6RecvErr(error, _) => {
+                        Some(error.ee_errno)
+                    }
+                    _ => None,
                 })
             });
-            let Some(remote) = message.address.as_ref().and_then(socket_address).filter(|_| concerns_us) else {
-                continue;
-            };
-            match self.watched.remove(&remote) {
-                Some(send) => ours.push(send),
-                None => others.push(remote),
+            let (remote, length) = (message.address.as_ref().and_then(socket_address), message.bytes);
+            if let (Some(code), Some(remote)) = (code, remote) {
+                // What else an error may say does not mean that nobody is there.
+                let length = if code == Errno::ECONNREFUSED as u32 { length } else { 0 };
+                let quoted = Bytes::copy_from_slice(quoted.get(..length).unwrap_or_default());
+                all.push(Nobody { remote, quoted });
             }
         }
-        (ours, others)
+        all
     }
 
-    /// Nobody listens at that address: the request of ours that this concerns.
-    pub(crate) fn refused_at(&mut self, remote: SocketAddr) -> Option<SendId> {
+    /// The request of ours that an error about this address concerns, which is no longer watched.
+    pub(crate) fn refused_at(&mut self, remote: SocketAddr) -> Option<Watched> {
         self.watched.remove(&remote)
     }
 }
@@ -285,5 +323,42 @@ fn reason(error: &io::Error) -> SendError {
         (_, Some(code)) if code == Errno::EMSGSIZE as i32 => SendError::TooBig,
         (_, Some(code)) if code == Errno::ENOBUFS as i32 => SendError::NoBuffer,
         _ => SendError::Unreachable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sip::{Id, Shard};
+
+    use super::*;
+
+    #[test]
+    fn rfc5626_7_nobody_is_there_says_who_has_seen_the_request_and_no_one_else() {
+        let request = |branch: &str| {
+            format!(
+                "OPTIONS sip:alice@192.0.2.1:5060;transport=udp SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK{branch};rport\r\n\r\n"
+            )
+        };
+        let send = SendId(Id::new(Shard(0), 0, 0));
+        let (branch, other) = ("0123456789abcdefghijklmnop", "0123456789abcdefghijklmnoq");
+        let whole = request(branch);
+        let believed = |watched: &str, quoted: &str| {
+            let nobody =
+                Nobody { remote: "192.0.2.1:5060".parse().unwrap(), quoted: Bytes::copy_from_slice(quoted.as_bytes()) };
+            Watched::new(send, watched.as_bytes()).is_quoted_in(&nobody)
+        };
+        let end = whole.find(branch).unwrap() + branch.len();
+        assert!(believed(&whole, &whole));
+        // One that was passed on has more behind it (RFC 5393).
+        assert!(believed(&request(&format!("{branch}.0123456789abc")), &whole[..end]));
+        // What some systems quote is too little, and what somebody makes up is something else.
+        let (made_up, without) = (request(other), whole.replace(branch, ""));
+        for quoted in ["", &whole[..8], &whole[..end - 1], made_up.as_str(), without.as_str()] {
+            assert!(!believed(&whole, quoted), "{quoted}");
+        }
+        // No branch, or none where it would be quoted: nobody can prove anything.
+        for watched in [String::new(), request(""), format!("OPTIONS sip:{} SIP/2.0\r\n{whole}", "x".repeat(600))] {
+            assert!(!believed(&watched, &watched), "{watched}");
+        }
     }
 }

@@ -22,7 +22,7 @@ use crate::app::App;
 use crate::binding::Sockets;
 use crate::clock::Clock;
 use crate::config::LoopConfig;
-use crate::datagrams::Datagrams;
+use crate::datagrams::{Datagrams, Nobody};
 use crate::dscp::Dscp;
 use crate::error::Refused;
 use crate::others::Others;
@@ -211,6 +211,27 @@ impl<A: App + 'static> Driver<A> {
                 self.stack.at(now, &mut self.out).unsent(send, why.clone());
             }
         }
+        self.drain(now);
+    }
+
+    /// A datagram has met nobody: the request of ours that this concerns is over, and where the error quotes it, so is every flow that leads there. False when it
+    /// concerns none.
+    pub(crate) fn met_nobody(&mut self, nobody: &Nobody) -> bool {
+        let Some(watched) = self.datagrams.refused_at(nobody.remote) else { return false };
+        if watched.is_quoted_in(nobody) {
+            if let Some(others) = &self.others {
+                others.tell_gone(nobody.remote);
+            }
+            self.address_lost(nobody.remote);
+        }
+        self.unsent([watched.send], SendError::Unreachable);
+        true
+    }
+
+    /// Nobody is at this address any more, as this loop or another has seen.
+    pub(crate) fn address_lost(&mut self, remote: SocketAddr) {
+        let now = self.clock.now();
+        self.app.address_lost(remote, &mut self.stack.at(now, &mut self.out));
         self.drain(now);
     }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use sip::{FlowChange, FlowId, Path, SendError, SendId, Shard, Spread, Transport};
 use tokio::sync::mpsc;
 
+use crate::datagrams::Nobody;
 use crate::error::Refused;
 use crate::flows;
 use crate::sparingly::Sparingly;
@@ -29,8 +30,10 @@ pub(crate) enum Crossing {
     Unsent { id: SendId, why: SendError },
     /// A connection of the sender's has changed; with its ends while it stands.
     Flow { flow: FlowId, path: Option<Path>, change: FlowChange },
-    /// Nobody listens at that address: an ICMP error came back to a loop that had sent nothing there.
-    Refused { remote: SocketAddr },
+    /// An ICMP error came back to a loop that had sent nothing to where it is from.
+    Refused(Nobody),
+    /// Nobody is at that address any more.
+    Gone { remote: SocketAddr },
 }
 
 /// What a loop knows of the others.
@@ -149,12 +152,17 @@ impl Others {
         }
     }
 
-    /// Tells of ICMP errors for what this loop did not send: the system chooses who of those on a port is told.
-    pub(crate) fn tell_refused(&self, remotes: &[SocketAddr]) {
-        for &remote in remotes {
-            for shard in self.too_busy_for(|| Crossing::Refused { remote }) {
-                tracing::debug!(shard = shard.0, "a loop is too busy to be told");
-            }
+    /// Tells of an ICMP error for what this loop did not send: the system chooses who of those on a port is told.
+    pub(crate) fn tell_refused(&self, nobody: &Nobody) {
+        for shard in self.too_busy_for(|| Crossing::Refused(nobody.clone())) {
+            tracing::debug!(shard = shard.0, "a loop is too busy to be told");
+        }
+    }
+
+    /// Tells that nobody is at an address any more. A loop too busy to be told finds out by the next request.
+    pub(crate) fn tell_gone(&self, remote: SocketAddr) {
+        for shard in self.too_busy_for(|| Crossing::Gone { remote }) {
+            tracing::debug!(shard = shard.0, "a loop is too busy to be told");
         }
     }
 

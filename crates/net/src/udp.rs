@@ -9,7 +9,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::time::Duration;
 
-use sip::{Now, Path, SendError, Transport};
+use sip::{Now, Path, Transport};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -83,10 +83,11 @@ async fn write<A: App + 'static>(driver: Rc<RefCell<Driver<A>>>, index: usize) {
 
 /// ICMP errors came back: they end requests of this loop or of another.
 fn refused<A: App + 'static>(driver: &mut Driver<A>, index: usize) {
-    let (ours, others) = driver.datagrams.refused(index);
-    driver.unsent(ours, SendError::Unreachable);
-    if let Some(loops) = &driver.others {
-        loops.tell_refused(&others);
+    for nobody in driver.datagrams.refused(index) {
+        let ours = driver.met_nobody(&nobody);
+        if let Some(others) = driver.others.as_ref().filter(|_| !ours) {
+            others.tell_refused(&nobody);
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! change that waits so, for a few milliseconds at most, has not happened yet: nobody has been told of it, and nobody finds it.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -357,6 +357,12 @@ impl Bindings {
     /// A connection is gone: bindings of flows along it end now (RFC 5626 section 7), as if their time had come.
     pub(crate) fn lose(&mut self, connection: FlowId, turn: &mut Turn<'_>) {
         self.registrar.lose(turn.now(), connection);
+        self.arm(turn);
+    }
+
+    /// Nobody is at this address any more to which datagrams go: bindings of flows that lead there end as well.
+    pub(crate) fn lose_at(&mut self, remote: SocketAddr, turn: &mut Turn<'_>) {
+        self.registrar.lose_at(turn.now(), remote);
         self.arm(turn);
     }
 

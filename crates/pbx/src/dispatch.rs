@@ -1,5 +1,6 @@
 //! The application on the SIP loop: which request and which event goes where.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
@@ -398,6 +399,11 @@ impl App for Switch {
         // What waits has come before.
         self.settle_bindings(turn);
         self.bindings.lose(flow, turn);
+    }
+
+    fn address_lost(&mut self, remote: SocketAddr, turn: &mut Turn<'_>) {
+        self.settle_bindings(turn);
+        self.bindings.lose_at(remote, turn);
     }
 
     fn settle(&mut self, turn: &mut Turn<'_>) {

@@ -8,11 +8,12 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::fmt;
 use std::hash::BuildHasherDefault;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use sip::TextHash;
 use sip::id::{FlowId, IdHasher};
-use sip::outbox::Origin;
+use sip::outbox::{Origin, Transport};
 use sip::time::{Now, Time, WallTime};
 use smallvec::SmallVec;
 
@@ -51,8 +52,8 @@ pub struct Location {
     free: Vec<u32>,
     /// At least one entry for each binding, at or before its end: a refresh need not touch it.
     ends: BinaryHeap<Reverse<(Time, u32, u32)>>,
-    /// The places of flows (RFC 5626 section 6) that are connections of ours.
-    connections: HashMap<FlowId, SmallVec<[u32; 2]>, BuildHasherDefault<IdHasher>>,
+    /// The places of flows (RFC 5626 section 6), by a number of what each goes along.
+    flows: HashMap<u64, SmallVec<[u32; 2]>, BuildHasherDefault<IdHasher>>,
     order: u64,
 }
 
@@ -143,8 +144,8 @@ impl<'a> Binding<'a> {
 impl Location {
     /// An empty one; `seed` keys its index.
     pub fn new(seed: [u8; 16]) -> Location {
-        let (index, hash, connections) = (HashMap::default(), TextHash::new(seed), HashMap::default());
-        Location { index, hash, places: Vec::new(), free: Vec::new(), ends: BinaryHeap::new(), connections, order: 0 }
+        let (index, hash, flows) = (HashMap::default(), TextHash::new(seed), HashMap::default());
+        Location { index, hash, places: Vec::new(), free: Vec::new(), ends: BinaryHeap::new(), flows, order: 0 }
     }
 
     /// Bindings held, those included that have ended and were not collected yet.
@@ -240,13 +241,40 @@ impl Location {
     /// A connection is gone: the bindings of flows along it end now (RFC 5626 section 7), and [`Location::expire`] takes them out. Others that came by it
     /// stay: their devices may be connected to.
     pub fn lose(&mut self, now: Now, connection: FlowId) {
-        for place in self.connections.remove(&connection).unwrap_or_default() {
+        let along = Along::Connection(connection);
+        let number = self.number(along);
+        let places = self.flows.remove(&number).unwrap_or_default();
+        self.end_along(now, along, &places);
+    }
+
+    /// Nobody is at an address any more to which datagrams go: the bindings of flows that lead there end now, as with [`Location::lose`]. Whoever comes again from
+    /// there makes another.
+    pub fn lose_at(&mut self, now: Now, remote: SocketAddr) {
+        let along = Along::datagrams(remote);
+        // What comes from there before these have been taken out is in their places.
+        let places = self.flows.get(&self.number(along)).cloned().unwrap_or_default();
+        self.end_along(now, along, &places);
+    }
+
+    fn end_along(&mut self, now: Now, along: Along, places: &[u32]) {
+        for &place in places {
             let Some(held) = self.places.get_mut(place as usize) else { continue };
             let Some(slot) = held.slot.as_mut().filter(|slot| slot.expires > now.mono) else { continue };
-            (slot.expires, held.queued) = (now.mono, now.mono);
-            self.ends.push(Reverse((now.mono, place, held.generation)));
+            if Along::of(&slot.packed) == Some(along) {
+                (slot.expires, held.queued) = (now.mono, now.mono);
+                self.ends.push(Reverse((now.mono, place, held.generation)));
+            }
         }
         self.thin_out();
+    }
+
+    /// The number of a connection, or a hash under a secret.
+    fn number(&self, along: Along) -> u64 {
+        match along {
+            Along::Connection(flow) => flow.0,
+            Along::Datagrams(SocketAddr::V4(to)) => self.hash.of_all([&to.ip().octets()[..], &to.port().to_be_bytes()]),
+            Along::Datagrams(SocketAddr::V6(to)) => self.hash.of_all([&to.ip().octets()[..], &to.port().to_be_bytes()]),
+        }
     }
 
     /// No binding ends before this.
@@ -268,25 +296,25 @@ impl Location {
             Some(Slot { packed: record.packed.clone(), expires, order: self.order, cseq: record.cseq, q: record.q });
         self.ends.push(Reverse((expires, place, held.generation)));
         self.index.entry(hash).or_default().push(place);
-        self.moved(place, None, connection(&record.packed));
+        self.moved(place, None, Along::of(&record.packed));
         self.thin_out();
     }
 
-    /// A binding leads along another connection than before.
-    fn moved(&mut self, place: u32, before: Option<FlowId>, now: Option<FlowId>) {
+    /// A binding leads along something else than before.
+    fn moved(&mut self, place: u32, before: Option<Along>, now: Option<Along>) {
         if before == now {
             return;
         }
-        if let Some(before) = before
-            && let Some(places) = self.connections.get_mut(&before)
+        if let Some(before) = before.map(|before| self.number(before))
+            && let Some(places) = self.flows.get_mut(&before)
         {
             places.retain(|one| *one != place);
             if places.is_empty() {
-                self.connections.remove(&before);
+                self.flows.remove(&before);
             }
         }
-        if let Some(now) = now {
-            self.connections.entry(now).or_default().push(place);
+        if let Some(now) = now.map(|now| self.number(now)) {
+            self.flows.entry(now).or_default().push(place);
         }
     }
 
@@ -302,14 +330,14 @@ impl Location {
             self.thin_out();
         }
         if let Some(before) = before {
-            self.moved(place, connection(&before), connection(&record.packed));
+            self.moved(place, Along::of(&before), Along::of(&record.packed));
         }
     }
 
     fn remove(&mut self, place: u32) {
         let Some(slot) = self.places.get_mut(place as usize).and_then(|held| held.slot.take()) else { return };
         self.free.push(place);
-        self.moved(place, connection(&slot.packed), None);
+        self.moved(place, Along::of(&slot.packed), None);
         let hash = self.hash.of(slot.packed.piece(Piece::Aor));
         if let Some(places) = self.index.get_mut(&hash) {
             places.retain(|one| *one != place);
@@ -332,11 +360,28 @@ impl Location {
     }
 }
 
-/// The connection of ours that a flow is. None is left of those of the process before.
-fn connection(packed: &Packed) -> Option<FlowId> {
-    instance::flow(packed.text(Piece::Params))?;
-    let origin = packed.origin().filter(|origin| origin.transport.is_reliable() && origin.flow != FLOW_GONE)?;
-    Some(origin.flow)
+/// What a flow (RFC 5626 section 6) goes along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Along {
+    /// A connection of ours. None is left of those of the process before.
+    Connection(FlowId),
+    /// Datagrams to this address.
+    Datagrams(SocketAddr),
+}
+
+impl Along {
+    fn of(packed: &Packed) -> Option<Self> {
+        instance::flow(packed.text(Piece::Params))?;
+        match packed.origin()? {
+            origin if origin.transport == Transport::Udp => Some(Self::datagrams(origin.remote)),
+            origin => Some(Self::Connection(origin.flow)).filter(|_| origin.flow != FLOW_GONE),
+        }
+    }
+
+    /// To whatever else the system says of an address.
+    fn datagrams(remote: SocketAddr) -> Self {
+        Self::Datagrams(SocketAddr::new(remote.ip(), remote.port()))
+    }
 }
 
 /// The monotonic time at which the wall clock, as it goes now, will show `wall`.

@@ -7,6 +7,8 @@ mod answer;
 mod flow;
 mod reading;
 
+use std::net::SocketAddr;
+
 use sip::Reply;
 use sip::id::FlowId;
 use sip::message::{HeaderId, Request, StatusCode};
@@ -223,6 +225,11 @@ impl Registrar {
     /// A connection is gone: see [`Location::lose`].
     pub fn lose(&mut self, now: Now, connection: FlowId) {
         self.location.lose(now, connection);
+    }
+
+    /// Nobody is at an address any more to which datagrams go: see [`Location::lose_at`].
+    pub fn lose_at(&mut self, now: Now, remote: SocketAddr) {
+        self.location.lose_at(now, remote);
     }
 
     /// When [`Registrar::expire`] should be called next.

@@ -45,6 +45,33 @@ fn rfc5626_7_flows_along_a_connection_that_is_gone_are_no_bindings_any_more() {
     }
 }
 
+#[test]
+fn rfc5626_7_flows_over_udp_to_where_nobody_is_any_more_are_no_bindings() {
+    for shards in [1, 4] {
+        let (running, server) = start(Config { shards, ..config() });
+        let mut caller = phone(server, "1001");
+        // The control: one that is no flow may be there again, under the same address.
+        let devices = [("1002", ";reg-id=1"), ("1003", "")].map(|(name, number)| {
+            let mut device = phone(server, name);
+            device.preference = format!("{INSTANCE}{number}");
+            assert_eq!(device.register(120).code().get(), 200);
+            device
+        });
+        assert_eq!(contacts(&running, &["1002", "1003"]), [1, 1]);
+        drop(devices);
+        for name in ["1003", "1002"] {
+            let uri = format!("sip:{name}@127.0.0.1:{}", server.port());
+            let (_, answer) = caller.ask("MESSAGE", &uri, &uri, Some(("text/plain", "hello")));
+            assert!(answer.code().class() > 3, "{shards} loops: {name}: {answer:?}");
+        }
+        let until = Instant::now() + Duration::from_secs(5);
+        while contacts(&running, &["1002", "1003"]) != [0, 1] {
+            assert!(Instant::now() < until, "{shards} loops: {:?}", contacts(&running, &["1002", "1003"]));
+        }
+        nothing_left(&running);
+    }
+}
+
 /// A MESSAGE to an address: the code of the answer, and what each of these devices got and took.
 pub(crate) fn write(sender: &mut Phone, uri: &str, devices: &mut [&mut Phone]) -> (u16, Vec<Request>) {
     let takes = |device: &mut Phone| {

@@ -74,8 +74,13 @@ fn rfc3261_10_2_1_2_lookup_prefers_q_then_the_latest() {
 
 /// A flow of an instance (RFC 5626 section 6) along this connection, or a socket of UDP.
 fn along(transport: Transport, connection: u64, number: Option<u32>) -> Record {
-    let address = "192.0.2.1:5060".parse().unwrap();
-    let origin = Some(Origin { flow: FlowId(connection), transport, local: address, remote: address });
+    leading_to("192.0.2.1:5060", (transport, connection), number)
+}
+
+/// The same to this address.
+fn leading_to(remote: &str, (transport, connection): (Transport, u64), number: Option<u32>) -> Record {
+    let remote = remote.parse().unwrap();
+    let origin = Some(Origin { flow: FlowId(connection), transport, local: remote, remote });
     let params = crate::instance::written("urn:uuid:1", number);
     let texts = Texts { aor: "sip:a@x", uri: "sip:a@1", params: &params, origin, ..Texts::default() };
     Record::new(Kind::Changed, WallTime(1_000_600), 1, 1_000, &texts).unwrap()
@@ -109,10 +114,42 @@ fn rfc5626_7_the_flows_of_a_connection_that_is_gone_end_at_once() {
     location.expire(at(2), 10, &mut gone);
     assert_eq!(gone.iter().map(Record::name).collect::<Vec<_>>(), [crate::instance::written("urn:uuid:1", Some(1))]);
     assert_eq!(location.len(), 4);
-    // Nothing is kept of connections that nobody is behind.
+    // Nothing is kept of connections that nobody is behind: of the rest one flow goes along datagrams.
     location.lose(at(2), FlowId(8));
     location.apply(at(2), &Record { kind: Kind::Removed, ..along(tcp, 9, Some(4)) });
-    assert_eq!((left(&location, 2).len(), location.connections.len()), (2, 0));
+    assert_eq!((left(&location, 2).len(), location.flows.len()), (2, 1));
+}
+
+#[test]
+fn rfc5626_7_the_flows_over_udp_to_where_nobody_is_end_at_once_and_may_come_again() {
+    for remote in ["192.0.2.1:5060", "[2001:db8::1]:5060"] {
+        let mut location = Location::new([1; 16]);
+        let (tcp, udp) = (Transport::Tcp, Transport::Udp);
+        // Whatever the number of the socket is, after a restart as well; what is no flow, or by a connection, stays, and so does who is elsewhere.
+        let bindings = [
+            leading_to(remote, (udp, 1), Some(1)),
+            leading_to(remote, (udp, FLOW_GONE.0), Some(2)),
+            leading_to(remote, (udp, 1), None),
+            leading_to(remote, (tcp, 7), Some(3)),
+            leading_to("192.0.2.1:5061", (udp, 1), Some(4)),
+            leading_to("192.0.2.2:5060", (udp, 1), Some(5)),
+        ];
+        bindings.iter().for_each(|record| location.apply(at(0), record));
+        let left = |location: &Location, now: u64| location.bindings(at(now), "sip:a@x").count();
+        assert_eq!(left(&location, 1), 6);
+        location.lose_at(at(1), remote.parse().unwrap());
+        assert_eq!(left(&location, 1), 4);
+        // One of them comes again before they have been taken out, and is lost again.
+        location.apply(at(1), &leading_to(remote, (udp, 1), Some(1)));
+        let mut gone = Vec::new();
+        location.expire(at(1), 10, &mut gone);
+        assert_eq!((left(&location, 1), gone.len()), (5, 1));
+        location.lose_at(at(2), remote.parse().unwrap());
+        location.expire(at(2), 10, &mut gone);
+        assert_eq!((left(&location, 2), gone.len(), location.len()), (4, 2, 4));
+        // Nothing is kept of where no flow leads any more.
+        assert_eq!(location.flows.len(), 3);
+    }
 }
 
 #[test]
