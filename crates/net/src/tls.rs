@@ -6,6 +6,7 @@ mod named;
 mod names;
 mod own;
 mod presented;
+mod purpose;
 mod records;
 mod server;
 mod told;

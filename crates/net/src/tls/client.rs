@@ -14,7 +14,8 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use super::error::TlsError;
 use super::own::{OwnCertificate, certificates};
 use super::presented::Presented;
-use super::verify::{Anybody, Named, Servers, is_for_clients};
+use super::purpose::{self, CLIENTS, SERVERS};
+use super::verify::{Anybody, Authorities, Named, Servers};
 
 /// Who may say that a server is who it says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -161,7 +162,8 @@ impl TlsClient {
             let why = "expected certificates of X.509 that can be trusted".to_owned();
             return Err(TlsError::Content { path: path.clone(), why });
         }
-        let sip = Arc::new(Servers { named: Named::SipDomain, anchors, given, algorithms });
+        let authorities = Authorities { anchors, given, algorithms };
+        let sip = Arc::new(Servers { named: Named::SipDomain, authorities });
         let web = Arc::new(Servers { named: Named::Web, ..Servers::clone(&sip) });
         let servers = Some(Arc::clone(&sip));
         Ok(Configs { sip: trusting(sip, own)?, web: trusting(web, on_the_web)?, servers })
@@ -180,7 +182,8 @@ impl TlsClient {
     /// Whether a server would be trusted that shows these now, its certificate first, whoever that is for.
     pub(crate) fn trusts(&self, shown: &[CertificateDer<'_>]) -> bool {
         let (Some((end, between)), Ok(configs)) = (shown.split_first(), self.config()) else { return false };
-        configs.servers.is_none_or(|servers| servers.follow(end, between, UnixTime::now()).is_ok())
+        let follow = |servers: Arc<Servers>| servers.authorities.follow(end, between, UnixTime::now(), &SERVERS);
+        configs.servers.is_none_or(|servers| follow(servers).is_ok())
     }
 
     /// A connection to a server that must be `name`, a host name or an address, as servers of SIP or of the web are. A host name is told to it (SNI).
@@ -198,7 +201,7 @@ impl TlsClient {
 /// [`TlsError::Unusable`] for a certificate that is for servers alone.
 fn of_clients(own: &OwnCertificate) -> Result<(), TlsError> {
     let why = "its extended key usage is not for clients, as which other servers are to know it";
-    match own.chain.first().is_some_and(is_for_clients) {
+    match own.chain.first().is_some_and(|own| purpose::is_for(own, &CLIENTS)) {
         true => Ok(()),
         false => Err(TlsError::Unusable(why.to_owned())),
     }

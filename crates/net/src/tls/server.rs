@@ -1,17 +1,18 @@
 //! What we show to those who connect, and what we ask of them.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::RootCertStore;
 use rustls::crypto::ring;
-use rustls::server::{NoServerSessionStorage, ServerConfig, ServerConnection, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, ServerConfig, ServerConnection};
 
 use super::client::TlsClient;
 use super::error::TlsError;
 use super::named::{ByName, OwnCertificates};
 use super::own::certificates;
+use super::verify::{Authorities, Connecting};
 
 /// Whether those who connect are asked for a certificate (RFC 5922 section 7.4).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,9 +20,9 @@ pub enum Clients {
     /// No: they prove themselves by digest authentication, request by request.
     #[default]
     Unasked,
-    /// Who shows one must have it from an authority in this file.
+    /// Who shows one must have it from an authority in this file, or that very one must be there.
     Asked(PathBuf),
-    /// Everybody must show one from an authority in this file.
+    /// Everybody must show one from an authority in this file, or one that is there.
     Required(PathBuf),
 }
 
@@ -85,25 +86,13 @@ fn config(own: OwnCertificates, clients: &Clients) -> Result<Arc<ServerConfig>, 
     let unusable = |error: &dyn fmt::Display| TlsError::Unusable(error.to_string());
     let provider = Arc::new(ring::default_provider());
     let shown = ByName::new(own, &provider)?;
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+    let builder = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable(&error))?;
-    let asked = |path: &PathBuf| {
-        let mut roots = RootCertStore::empty();
-        for certificate in certificates(path)? {
-            let wrong = |error| TlsError::Content { path: path.clone(), why: format!("{error}") };
-            roots.add(certificate).map_err(wrong)?;
-        }
-        Ok(WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider))
-    };
-    let verifier = match clients {
-        Clients::Unasked => None,
-        Clients::Asked(path) => Some(asked(path)?.allow_unauthenticated().build()),
-        Clients::Required(path) => Some(asked(path)?.build()),
-    };
-    let builder = match verifier.transpose().map_err(|error| unusable(&error))? {
-        None => builder.with_no_client_auth(),
-        Some(verifier) => builder.with_client_cert_verifier(verifier),
+    let builder = match clients {
+        Clients::Unasked => builder.with_no_client_auth(),
+        Clients::Asked(path) => builder.with_client_cert_verifier(Arc::new(connecting(path, false)?)),
+        Clients::Required(path) => builder.with_client_cert_verifier(Arc::new(connecting(path, true)?)),
     };
     let mut config = builder.with_cert_resolver(Arc::new(shown));
     // Who comes back brings what is needed for a short handshake, sealed: nothing is kept for it here.
@@ -111,4 +100,17 @@ fn config(own: OwnCertificates, clients: &Clients) -> Result<Arc<ServerConfig>, 
     config.ticketer = ring::Ticketer::new().map_err(|error| unusable(&error))?;
     config.send_tls13_tickets = 1;
     Ok(Arc::new(config))
+}
+
+/// Who is let in by the authorities in this file, or is in it himself.
+fn connecting(path: &Path, required: bool) -> Result<Connecting, TlsError> {
+    let given = certificates(path)?;
+    let mut roots = RootCertStore::empty();
+    for certificate in &given {
+        let wrong = |error| TlsError::Content { path: path.to_owned(), why: format!("{error}") };
+        roots.add(certificate.clone()).map_err(wrong)?;
+    }
+    let algorithms = ring::default_provider().signature_verification_algorithms;
+    let hints = roots.subjects();
+    Ok(Connecting { authorities: Authorities { anchors: roots.roots, given, algorithms }, hints, required })
 }

@@ -31,7 +31,10 @@ pub(crate) fn told(error: &Error, name: Option<(&str, bool)>) -> String {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 format!("the certificate{of} is not valid yet: check the clock")
             }
-            CertificateError::InvalidPurpose => format!("the certificate{of} is not meant for servers of SIP"),
+            CertificateError::InvalidPurpose => match name {
+                Some(_) => format!("the certificate{of} is not meant for servers of SIP"),
+                None => "the certificate is not meant for clients".to_owned(),
+            },
             other => format!("the certificate{of} is not good: {other}"),
         },
         Error::AlertReceived(AlertDescription::CertificateRequired) => {

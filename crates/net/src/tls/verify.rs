@@ -1,14 +1,52 @@
-//! Whether a server's certificate is to be trusted, and for whom (RFC 5922 section 7.3, RFC 7118 section 9.1, RFC 5280).
+//! Whether a certificate is to be trusted, and a server's for whom (RFC 5922 sections 7.3 and 7.4, RFC 7118 section 9.1, RFC 5280).
 
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
-use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme};
+use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter};
 
 use super::names;
+use super::purpose::{self, CLIENTS, Purposes, SERVERS};
+
+/// Whom we trust to say who is who.
+#[derive(Clone, Debug)]
+pub(super) struct Authorities {
+    pub(super) anchors: Vec<TrustAnchor<'static>>,
+    /// Certificates that were given as they are: one of them is trusted though it may sign others (RFC 5280 section 4.2.1.9), which those are that
+    /// sign themselves.
+    pub(super) given: Vec<CertificateDer<'static>>,
+    pub(super) algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Authorities {
+    /// Whether a certificate leads to one of them and may be used for one of the purposes, whomever it names.
+    pub(super) fn follow(
+        &self,
+        end: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        now: UnixTime,
+        wanted: &Purposes,
+    ) -> Result<(), Error> {
+        let certificate = EndEntityCert::try_from(end).map_err(of_webpki)?;
+        let path =
+            certificate.verify_for_usage(self.algorithms.all, &self.anchors, between, now, For(wanted), None, None);
+        match path {
+            Ok(_) => Ok(()),
+            // Its time has been looked at before this, but not what it is for.
+            Err(webpki::Error::CaUsedAsEndEntity) if self.given.iter().any(|given| given == end) => {
+                match purpose::is_for(end, wanted) {
+                    true => Ok(()),
+                    false => Err(CertificateError::InvalidPurpose.into()),
+                }
+            }
+            Err(error) => Err(of_webpki(error)),
+        }
+    }
+}
 
 /// How a certificate names a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,32 +61,7 @@ pub(super) enum Named {
 #[derive(Clone, Debug)]
 pub(super) struct Servers {
     pub(super) named: Named,
-    /// Authorities.
-    pub(super) anchors: Vec<TrustAnchor<'static>>,
-    /// Certificates that were given as they are: one of them is trusted though it may sign others (RFC 5280 section 4.2.1.9), which those are that
-    /// sign themselves.
-    pub(super) given: Vec<CertificateDer<'static>>,
-    pub(super) algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl Servers {
-    /// Whether it leads to an authority, whomever it names.
-    pub(super) fn follow(
-        &self,
-        end: &CertificateDer<'_>,
-        between: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<(), Error> {
-        let certificate = EndEntityCert::try_from(end).map_err(of_webpki)?;
-        let path =
-            certificate.verify_for_usage(self.algorithms.all, &self.anchors, between, now, For(&SERVERS), None, None);
-        match path {
-            Ok(_) => Ok(()),
-            // Its time has been looked at before this.
-            Err(webpki::Error::CaUsedAsEndEntity) if self.given.iter().any(|given| given == end) => Ok(()),
-            Err(error) => Err(of_webpki(error)),
-        }
-    }
+    pub(super) authorities: Authorities,
 }
 
 impl ServerCertVerifier for Servers {
@@ -60,7 +73,7 @@ impl ServerCertVerifier for Servers {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.follow(end_entity, intermediates, now)?;
+        self.authorities.follow(end_entity, intermediates, now, &SERVERS)?;
         let named = match self.named {
             Named::SipDomain => names::verify(end_entity, server_name),
             Named::Web => names::verify_web(end_entity, server_name),
@@ -80,7 +93,7 @@ impl ServerCertVerifier for Servers {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+        verify_tls12_signature(message, certificate, signed, &self.authorities.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -89,11 +102,63 @@ impl ServerCertVerifier for Servers {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+        verify_tls13_signature(message, certificate, signed, &self.authorities.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        self.authorities.algorithms.supported_schemes()
+    }
+}
+
+/// Follows the certificate of who connects to an authority (RFC 5922 section 7.4).
+#[derive(Debug)]
+pub(super) struct Connecting {
+    pub(super) authorities: Authorities,
+    /// What is said of whose certificates will do.
+    pub(super) hints: Vec<DistinguishedName>,
+    /// Nobody is let in without one.
+    pub(super) required: bool,
+}
+
+impl ClientCertVerifier for Connecting {
+    fn client_auth_mandatory(&self) -> bool {
+        self.required
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.hints
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.authorities.follow(end_entity, intermediates, now, &CLIENTS)?;
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.authorities.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.authorities.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.authorities.algorithms.supported_schemes()
     }
 }
 
@@ -137,36 +202,21 @@ impl ServerCertVerifier for Anybody {
 }
 
 /// What a certificate may be for, where it says so.
-struct For(&'static [&'static [usize]]);
+struct For<'a>(&'a Purposes);
 
-/// TLS servers, or SIP domains (RFC 5924 section 4), or anything: id-kp-serverAuth, id-kp-sipDomain, anyExtendedKeyUsage.
-const SERVERS: [&[usize]; 3] = [&[1, 3, 6, 1, 5, 5, 7, 3, 1], &[1, 3, 6, 1, 5, 5, 7, 3, 20], &[2, 5, 29, 37, 0]];
-
-/// TLS clients, or SIP domains, or anything: id-kp-clientAuth and the same.
-const CLIENTS: [&[usize]; 3] = [&[1, 3, 6, 1, 5, 5, 7, 3, 2], &[1, 3, 6, 1, 5, 5, 7, 3, 20], &[2, 5, 29, 37, 0]];
-
-impl ExtendedKeyUsageValidator for For {
+impl ExtendedKeyUsageValidator for For<'_> {
     #[expect(deprecated, reason = "what it says is said in other words anyway")]
     fn validate(&self, purposes: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
         let mut any = false;
         for purpose in purposes {
+            let purpose = purpose?;
             any = true;
-            if self.0.contains(&purpose?.to_decoded_oid().as_slice()) {
+            if self.0.iter().any(|wanted| KeyPurposeId::new(wanted) == purpose) {
                 return Ok(());
             }
         }
         if any { Err(webpki::Error::RequiredEkuNotFound) } else { Ok(()) }
     }
-}
-
-/// Whether a client may show this certificate, by what it says it is for; one that says nothing is for everybody, and one that is out of date has other faults.
-#[expect(deprecated, reason = "what [`For`] says")]
-pub(super) fn is_for_clients(end: &CertificateDer<'_>) -> bool {
-    let Ok(certificate) = EndEntityCert::try_from(end) else { return false };
-    let algorithms = ring::default_provider().signature_verification_algorithms;
-    // Its own extensions are looked at before it is found that nobody here has signed it.
-    let seen = certificate.verify_for_usage(algorithms.all, &[], &[], UnixTime::now(), For(&CLIENTS), None, None);
-    !matches!(seen, Err(webpki::Error::RequiredEkuNotFound))
 }
 
 #[expect(deprecated, reason = "matched so that each has its own words, whoever makes it")]

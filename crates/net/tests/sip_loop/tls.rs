@@ -830,6 +830,9 @@ fn rfc8446_4_2_4_our_certificate_is_shown_to_who_names_an_authority_of_it_or_non
     }
 }
 
+/// What is different about a certificate.
+type Change = fn(&mut CertificateParams);
+
 #[test]
 fn rfc5280_4_2_1_12_a_server_shows_no_certificate_that_is_for_servers_alone() {
     use rcgen::ExtendedKeyUsagePurpose::{Any, ClientAuth, Other, ServerAuth};
@@ -842,13 +845,60 @@ fn rfc5280_4_2_1_12_a_server_shows_no_certificate_that_is_for_servers_alone() {
         (vec![Any], true),
         (vec![ServerAuth], false),
     ] {
-        let own = paper(&HERE, |params| params.extended_key_usages = purposes.clone()).own();
-        let made = TlsClient::of_server(Trust::Anybody, own.clone()).map(|_| ());
-        let replaced = client.replace(own);
-        for told in [made, replaced] {
-            let told = told.map_err(|error| error.to_string());
-            assert_eq!(told.is_ok(), good, "{purposes:?}: {told:?}");
-            assert!(told.is_ok() || told.unwrap_err().contains("extended key usage"));
+        // One that may sign others, or has run out, says what it is for like any other.
+        let changes: [(&str, Change); 3] = [
+            ("as it is", |_| {}),
+            ("signs others", |params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)),
+            ("has run out", |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1)),
+        ];
+        for (what, change) in changes {
+            let own = paper(&HERE, |params| {
+                params.extended_key_usages = purposes.clone();
+                change(params);
+            });
+            let made = TlsClient::of_server(Trust::Anybody, own.own()).map(|_| ());
+            let replaced = client.replace(own.own());
+            for told in [made, replaced] {
+                let told = told.map_err(|error| error.to_string());
+                assert_eq!(told.is_ok(), good, "{purposes:?}, {what}: {told:?}");
+                assert!(told.is_ok() || told.unwrap_err().contains("extended key usage"));
+            }
         }
+    }
+}
+
+#[test]
+fn rfc5280_4_2_1_9_a_certificate_that_was_given_as_it_is_is_taken_for_what_it_says_though_it_may_sign_others() {
+    use rcgen::ExtendedKeyUsagePurpose::{ClientAuth, Other, ServerAuth};
+    let ours = paper(&HERE, |_| {});
+    for (purposes, of_server, of_client) in [
+        (vec![], true, true),
+        (vec![ServerAuth, ClientAuth], true, true),
+        (vec![Other(vec![1, 3, 6, 1, 5, 5, 7, 3, 20])], true, true),
+        (vec![ServerAuth], true, false),
+        (vec![ClientAuth], false, true),
+    ] {
+        // As `openssl req -x509` makes them.
+        let given = paper(&["sip.example.com"], |params| {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.extended_key_usages = purposes.clone();
+        });
+        let (address, _asked) = peer(&given, None);
+        let told = outcome(given.trusted(), &format!("sips:sip.example.com:{}", address.port()));
+        assert_eq!(told == "200", of_server, "{purposes:?}: {told}");
+        assert!(of_server || told.contains("not meant for servers of SIP"), "{purposes:?}: {told}");
+        let clients = Clients::Required(given.certificate());
+        let (running, _seen) = start_secured(&ours, |config| config.tls.server = Some(ours.server(&clients)));
+        let answered = |own: &Paper| {
+            ask(&mut connect(&running, &client_config(&ours.certificate(), Some(own))), "x")
+                .is_ok_and(|one| one.contains(" 200 "))
+        };
+        assert_eq!(answered(&given), of_client, "{purposes:?}");
+        // Another one that may sign others, of the same name, was not given.
+        let other = paper(&["sip.example.com"], |params| {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.extended_key_usages = purposes.clone();
+        });
+        assert!(!answered(&other), "{purposes:?}");
     }
 }
