@@ -31,6 +31,8 @@ enum Says {
     Code(u8),
     Truncated,
     Records(Vec<Data>),
+    /// So many records, as they stand behind the question.
+    Octets(u16, Vec<u8>),
     /// What it says by the type of the records that are asked for.
     To(fn(u16) -> Says),
 }
@@ -39,7 +41,7 @@ enum Says {
 type Script = fn(&str, bool) -> Says;
 
 /// A name server on a free port, which counts its questions.
-fn server(script: Script, tcp: bool) -> (SocketAddr, Arc<AtomicUsize>) {
+fn server(script: impl Fn(&str, bool) -> Says + Copy + Send + 'static, tcp: bool) -> (SocketAddr, Arc<AtomicUsize>) {
     let (listener, socket) = (0..64)
         .find_map(|_| {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -77,7 +79,7 @@ fn server(script: Script, tcp: bool) -> (SocketAddr, Arc<AtomicUsize>) {
 }
 
 /// The answer to a question (RFC 1035 section 4.1).
-fn answer(question: &[u8], script: Script, tcp: bool) -> Option<Vec<u8>> {
+fn answer(question: &[u8], script: impl Fn(&str, bool) -> Says, tcp: bool) -> Option<Vec<u8>> {
     let mut at = 12;
     let mut labels = Vec::new();
     while question[at] != 0 {
@@ -89,27 +91,30 @@ fn answer(question: &[u8], script: Script, tcp: bool) -> Option<Vec<u8>> {
         Says::To(kind) => kind(u16::from_be_bytes([question[at + 1], question[at + 2]])),
         says => says,
     };
-    let (truncated, code, records) = match says {
+    let (truncated, code, count, records) = match says {
         Says::Nothing | Says::To(_) => return None,
         Says::Garbage => return Some([&question[..2], &[0xff; 40]].concat()),
-        Says::Code(code) => (false, code, Vec::new()),
-        Says::Truncated => (true, 0, Vec::new()),
-        Says::Records(records) => (false, 0, records),
+        Says::Code(code) => (false, code, 0, Vec::new()),
+        Says::Truncated => (true, 0, 0, Vec::new()),
+        Says::Records(records) => {
+            let octets = records.iter().flat_map(|(owner, kind, ttl, data)| record(&name(owner), *kind, *ttl, data));
+            (false, 0, u16::try_from(records.len()).unwrap(), octets.collect())
+        }
+        Says::Octets(count, records) => (false, 0, count, records),
     };
     let mut bytes = question[..2].to_vec();
     bytes.extend([0x81 | u8::from(truncated) << 1, 0x80 | code, 0, 1]);
-    bytes.extend(u16::try_from(records.len()).unwrap().to_be_bytes());
+    bytes.extend(count.to_be_bytes());
     bytes.extend([0; 4]);
     bytes.extend(&question[12..at + 5]);
-    for (owner, kind, ttl, data) in records {
-        bytes.extend(name(&owner));
-        bytes.extend(kind.to_be_bytes());
-        bytes.extend([0, 1]);
-        bytes.extend(ttl.to_be_bytes());
-        bytes.extend(u16::try_from(data.len()).unwrap().to_be_bytes());
-        bytes.extend(data);
-    }
+    bytes.extend(records);
     Some(bytes)
+}
+
+/// A record of who is named by these octets.
+fn record(owner: &[u8], kind: u16, ttl: u32, data: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(data.len()).unwrap().to_be_bytes();
+    [owner, &kind.to_be_bytes(), &[0, 1], &ttl.to_be_bytes(), &length, data].concat()
 }
 
 fn name(text: &str) -> Vec<u8> {
@@ -131,18 +136,30 @@ fn alias(of: &str, to: &str) -> Says {
 }
 
 /// What the resolver makes of it, how long that took, and how many datagrams it sent.
-fn ask(query: &Query, script: Script, tcp: bool) -> (Found, Duration, usize) {
+fn ask(
+    query: &Query,
+    script: impl Fn(&str, bool) -> Says + Copy + Send + 'static,
+    tcp: bool,
+) -> (Found, Duration, usize) {
     let (address, count) = server(script, tcp);
     let (found, took) = ask_at(address, query);
     (found, took, count.load(Ordering::Relaxed))
 }
 
 fn ask_at(address: SocketAddr, query: &Query) -> (Found, Duration) {
+    ask_in_turn(address, [query]).remove(0)
+}
+
+/// The same for several questions to one resolver.
+fn ask_in_turn<const N: usize>(address: SocketAddr, queries: [&Query; N]) -> Vec<(Found, Duration)> {
     let names = Names { servers: vec![address], timeout: LONGEST };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let begun = Instant::now();
-    let found = runtime.block_on(async { SystemResolver::new(&names).unwrap().look_up(query).await });
-    (found, begun.elapsed())
+    let resolver = SystemResolver::new(&names).unwrap();
+    let look_up = |query| {
+        let begun = Instant::now();
+        (runtime.block_on(async { resolver.look_up(query).await }), begun.elapsed())
+    };
+    queries.into_iter().map(look_up).collect()
 }
 
 fn servers() -> Query {
@@ -398,5 +415,110 @@ fn rfc1034_4_3_2_a_service_is_not_known_to_be_missing_while_nobody_says_whether_
         let (found, took, count) = ask(&servers(), script, true);
         assert!(matches!(&found, Found::Failed(why) if !why.is_empty()), "{what}: {found:?}");
         assert!(took < LONGEST * 2 && count < 30, "{what}: {took:?}, {count} questions");
+    }
+}
+
+/// A pointer to this place of a message (RFC 1035 section 4.1.4).
+fn pointer(to: u16) -> Vec<u8> {
+    (0xc000 | to).to_be_bytes().to_vec()
+}
+
+/// A name of so many octets, in labels of 63.
+fn long(octets: usize) -> Vec<u8> {
+    let (mut name, mut left) = (Vec::new(), octets - 1);
+    while left > 0 {
+        let label = left.min(64) - 1;
+        name.push(u8::try_from(label).unwrap());
+        name.extend(vec![b'x'; label]);
+        left -= label + 1;
+    }
+    name.push(0);
+    name
+}
+
+/// The octets of a name that stands at this place of a message.
+type Named = fn(u16) -> Vec<u8>;
+
+/// Such that are none (RFC 1035 sections 2.3.4 and 4.1.4).
+const NONE: [(&str, Named); 8] = [
+    ("a pointer to itself", pointer),
+    ("a label and a pointer to it", |at| [&[1, b'x'][..], &pointer(at)].concat()),
+    ("a pointer past the end", |_| pointer(0x3fff)),
+    ("a pointer to what comes behind it", |at| pointer(at + 2)),
+    ("a label of 64 octets", |_| [&[64][..], &[b'x'; 64], &[0]].concat()),
+    ("256 octets", |_| long(256)),
+    ("900 octets", |_| long(900)),
+    ("a label that goes on behind the end", |_| vec![63, b'x']),
+];
+
+/// Where a name stands: the question, the kind of the record, and what of its data comes before the name, unless it is that of its owner.
+type Place = (fn() -> Query, u16, Option<&'static [u8]>);
+
+const SRV_BEFORE: &[u8] = &[0, 3, 0, 7, 0x13, 0xce];
+const PLACES: [Place; 4] = [
+    (|| Query::Addresses("a.test".into()), A, None),
+    (|| Query::Addresses("a.test".into()), CNAME, Some(b"")),
+    (servers, SRV, Some(SRV_BEFORE)),
+    (|| Query::Naptr("e.test.".into()), NAPTR, Some(b"\0\x0a\0\x14\x01s\x07SIP+D2U\0")),
+];
+
+/// Behind twelve octets the question: name, type and class.
+fn behind_question(owner: &str) -> u16 {
+    u16::try_from(12 + name(owner).len() + 4).unwrap()
+}
+
+/// An answer of one record with such a name.
+fn holding(owner: &str, kind: u16, before: Option<&[u8]>, named: Named) -> Says {
+    let start = behind_question(owner);
+    let record = match before {
+        None => record(&named(start), kind, 60, &[192, 0, 2, 66]),
+        // Its owner is a pointer to the question: twelve octets come before the data.
+        Some(before) => {
+            let at = start + 12 + u16::try_from(before.len()).unwrap();
+            record(&pointer(12), kind, 60, &[before, &named(at)].concat())
+        }
+    };
+    Says::Octets(1, record)
+}
+
+/// Asks what has this answer, and then the same resolver for another host.
+fn fails_and_others_are_found(what: &str, query: &Query, script: impl Fn(&str) -> Says + Copy + Send + 'static) {
+    let (address, count) = server(
+        move |owner, _| match owner {
+            "good.test" => Says::Records(vec![("good.test".into(), A, 60, vec![192, 0, 2, 1])]),
+            _ => script(owner),
+        },
+        true,
+    );
+    let found = ask_in_turn(address, [query, &Query::Addresses("good.test".into())]);
+    let [(bad, took), (good, _)] = &found[..] else { panic!("{found:?}") };
+    let count = count.load(Ordering::Relaxed);
+    assert!(matches!(bad, Found::Failed(why) if !why.is_empty()), "{what}: {bad:?}");
+    assert!(*took < LONGEST * 2 && count < 30, "{what}: {took:?}, {count} questions");
+    assert!(matches!(good, Found::Records(records, _) if records.len() == 1), "{what}: {good:?}");
+}
+
+#[test]
+fn cve_dns_names_that_go_round_or_past_the_end_or_are_too_long_fail_in_time() {
+    thread::scope(|scope| {
+        for (what, named) in NONE {
+            for (query, kind, before) in PLACES {
+                scope.spawn(move || {
+                    let what = format!("{what} in a record of type {kind}");
+                    fails_and_others_are_found(&what, &query(), move |owner| holding(owner, kind, before, named));
+                });
+            }
+        }
+    });
+    // The data of the first record begin twelve octets behind it, and fourteen further those of the second.
+    fails_and_others_are_found("two pointers to each other", &Query::Addresses("a.test".into()), |owner| {
+        let first = behind_question(owner) + 12;
+        let records = [pointer(first + 14), pointer(first)].map(|data| record(&pointer(12), CNAME, 60, &data));
+        Says::Octets(2, records.concat())
+    });
+    // The controls: what points at the question, and the longest name that there is.
+    for named in [(|_| pointer(12)) as Named, |_| long(255)] {
+        let (found, ..) = ask(&servers(), move |owner, _| holding(owner, SRV, Some(SRV_BEFORE), named), true);
+        assert!(matches!(&found, Found::Records(records, _) if matches!(records[..], [Record::Srv(_)])), "{found:?}");
     }
 }
