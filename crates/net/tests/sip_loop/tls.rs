@@ -1,4 +1,5 @@
 //! TLS on real sockets, with peers that have only the library: who is spoken to, who is not, and what nobody can hold up.
+// size: one table of certificates, and the peers that show them, serve all of these tests
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
