@@ -25,7 +25,7 @@ pub(crate) enum Relayed {
 
 impl Stream {
     /// A datagram that is relayed to another stream: the packet to send there and the kind of its payload.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn receive_for_relay(
         &mut self,
         now: Micros,
