@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::peer::{SECRET, answers, code_of, is_alive, with_credentials};
 use super::way::{Server, Transport, Way};
+use crate::acceptance::wire::{Ask, Wire, code, field};
 use crate::program::offhook::{self, USERS};
 use crate::program::{PATIENCE, free_port};
 
@@ -219,6 +220,46 @@ fn cve_generic_uri_is_none_to_a_phone_either() {
     let faults = misread(&mut Server(Transport::Udp, address.clone()), &address, &fine, is_read);
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     assert!(is_alive(0, &address) && robot.is_alive(), "dead:\n{}", robot.output());
+}
+
+#[test]
+fn limit_of_calls_of_the_robot_one_more_is_503_until_one_has_ended() {
+    for ring in [false, true] {
+        let more: &[&str] = if ring { &["--ring"] } else { &[] };
+        let (mut robot, address) = offhook::answer(&[&["--max-calls", "2"], more].concat());
+        let mut wire = Wire::to(&address);
+        let taken = if ring { "180" } else { "200" };
+        let calls = [(); 2].map(|()| {
+            let invite = wire.ask("INVITE");
+            wire.send(&invite);
+            (invite, wire.expect(taken))
+        });
+        let past = wire.ask("INVITE");
+        let refusal = wire.final_of(&past);
+        assert_eq!(code(&refusal), 503, "{ring}: {refusal}");
+        assert!(field(&refusal, "Retry-After").is_some(), "{refusal}");
+        let (first, answer) = &calls[0];
+        if ring {
+            let (cseq, body) = ("1 CANCEL".to_owned(), String::new());
+            wire.send(&Ask { method: "CANCEL", cseq, body, ..first.clone() });
+            wire.expect("487");
+        } else {
+            let ack = wire.within(answer, "ACK", 1);
+            wire.send(&ack);
+            let bye = wire.within(answer, "BYE", 2);
+            assert_eq!(wire.code_of(&bye), 200);
+        }
+        // Its place is free again.
+        let next = wire.ask("INVITE");
+        wire.send(&next);
+        loop {
+            let message = wire.expect(taken);
+            if message.contains(&next.branch) {
+                break;
+            }
+        }
+        assert!(robot.is_alive(), "dead:\n{}", robot.output());
+    }
 }
 
 #[test]

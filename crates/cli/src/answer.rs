@@ -122,6 +122,8 @@ fn listening(args: &args::Answer, trace: Trace) -> Result<LoopConfig, Fault> {
     if args.trying_ms > 0 {
         stack.trying = sip::Trying::After(Duration::from_millis(args.trying_ms));
     }
+    // What is refused for want of room has its 503 and Retry-After from the stack (RFC 3261 section 21.5.4).
+    stack.max_sessions = args.max_calls as usize;
     let timer = args.timer.read()?;
     let capabilities = Robot::capabilities(timer.is_some(), args.allow_watchers);
     (stack.allow, stack.supported) = (capabilities.allow, capabilities.supported);

@@ -418,6 +418,9 @@ pub(crate) struct Answer {
     /// End after so many calls.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) calls: Option<u64>,
+    /// Take so many calls at a time, those that ring included; one more is refused (503).
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) max_calls: u32,
     /// Listen for SIP over TLS there, with the certificate of --tls-cert (repeatable).
     #[arg(long, value_name = "ADDR:PORT", value_parser = address, requires = "tls_cert")]
     pub(crate) tls: Vec<SocketAddr>,
