@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::id::ServerTx;
 use crate::message::{HeaderId, Request};
 use crate::time::Time;
 use crate::transaction::key::Keys;
@@ -25,6 +26,8 @@ pub(crate) struct Challenged {
 struct Awaited {
     /// The CSeq number of the answer, until it has come (RFC 3261 section 22.2).
     number: Option<u32>,
+    /// What has come as the answer: all copies of it that a proxy passes on are that one.
+    answer: Option<ServerTx>,
     /// Further challenges that count.
     left: u8,
     until: Time,
@@ -37,11 +40,12 @@ impl Challenged {
         self.put(keys.attempts(headers, request.method()), headers.cseq().number, now, most);
     }
 
-    /// Whether a request with credentials answers such a challenge, which it does once.
-    pub(crate) fn is_answered(&mut self, keys: &Keys, request: &Request, now: Time) -> bool {
+    /// Whether a request with credentials answers such a challenge, which one does. Asked about more than once, where it goes to several, it is known by its
+    /// transaction.
+    pub(crate) fn is_answered(&mut self, keys: &Keys, request: &Request, tx: Option<ServerTx>, now: Time) -> bool {
         let headers = request.headers();
         let has_credentials = headers.has(HeaderId::Authorization) || headers.has(HeaderId::ProxyAuthorization);
-        has_credentials && self.take(keys.attempts(headers, request.method()), headers.cseq().number, now)
+        has_credentials && self.take(keys.attempts(headers, request.method()), headers.cseq().number, tx, now)
     }
 
     fn put(&mut self, request: u64, cseq: u32, now: Time, most: usize) {
@@ -51,7 +55,7 @@ impl Challenged {
             Some(known) => known.left - 1,
             None => MOST - 1,
         };
-        self.of.insert(request, Awaited { number: cseq.checked_add(1), left, until });
+        self.of.insert(request, Awaited { number: cseq.checked_add(1), answer: None, left, until });
         self.order.push_back((request, until));
         while let Some((oldest, over)) = self.order.front().copied()
             && (self.order.len() > most || over <= now)
@@ -64,14 +68,20 @@ impl Challenged {
         }
     }
 
-    fn take(&mut self, request: u64, cseq: u32, now: Time) -> bool {
-        let known = self.of.get_mut(&request).filter(|known| now < known.until);
-        known.is_some_and(|known| known.number.take_if(|number| *number == cseq).is_some())
+    fn take(&mut self, request: u64, cseq: u32, tx: Option<ServerTx>, now: Time) -> bool {
+        let Some(known) = self.of.get_mut(&request).filter(|known| now < known.until) else { return false };
+        if known.number.take_if(|number| *number == cseq).is_some() {
+            known.answer = tx;
+            return true;
+        }
+        tx.is_some() && known.answer == tx
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::id::{Id, Shard};
+
     use super::*;
 
     fn at(ms: u64) -> Time {
@@ -81,16 +91,30 @@ mod tests {
     #[test]
     fn what_answers_a_challenge_is_known_once_and_no_more_than_two_of_them() {
         let mut challenged = Challenged::default();
-        assert!(!challenged.take(7, 2, at(0)), "nobody asked");
+        assert!(!challenged.take(7, 2, None, at(0)), "nobody asked");
         challenged.put(7, 1, at(0), 10);
         for (request, cseq, expected) in [(7, 1, false), (7, 3, false), (8, 2, false), (7, 2, true), (7, 2, false)] {
-            assert_eq!(challenged.take(request, cseq, at(1)), expected, "{request} {cseq}");
+            assert_eq!(challenged.take(request, cseq, None, at(1)), expected, "{request} {cseq}");
         }
         // Once more, by somebody else, and a third time.
         challenged.put(7, 2, at(2), 10);
-        assert!(challenged.take(7, 3, at(3)));
+        assert!(challenged.take(7, 3, None, at(3)));
         challenged.put(7, 3, at(4), 10);
-        assert!(!challenged.take(7, 4, at(5)));
+        assert!(!challenged.take(7, 4, None, at(5)));
+    }
+
+    #[test]
+    fn what_answers_a_challenge_and_goes_to_several_is_one_answer() {
+        let tx = |index| Some(ServerTx(Id::new(Shard(0), 0, index)));
+        let mut challenged = Challenged::default();
+        challenged.put(7, 1, at(0), 10);
+        for (by, expected) in [(1, true), (1, true), (2, false), (1, true)] {
+            assert_eq!(challenged.take(7, 2, tx(by), at(1)), expected, "{by}");
+        }
+        assert!(!challenged.take(7, 2, tx(1), at(5_000)), "too late");
+        // Another challenge wants another answer.
+        challenged.put(7, 2, at(2), 10);
+        assert_eq!([1, 2].map(|by| challenged.take(7, 3, tx(by), at(3))), [true, false]);
     }
 
     #[test]
@@ -98,12 +122,12 @@ mod tests {
         let mut challenged = Challenged::default();
         challenged.put(7, 1, at(0), 10);
         challenged.put(8, 1, at(0), 10);
-        assert!(challenged.take(7, 2, at(4_999)));
-        assert!(!challenged.take(8, 2, at(5_000)));
+        assert!(challenged.take(7, 2, None, at(4_999)));
+        assert!(!challenged.take(8, 2, None, at(5_000)));
         challenged.put(9, 1, at(5_000), 10);
         assert_eq!((challenged.of.len(), challenged.order.len()), (1, 1), "what is over is forgotten");
         challenged.put(9, u32::MAX, at(5_001), 10);
-        assert!(!challenged.take(9, 0, at(5_002)), "there is no number after the last");
+        assert!(!challenged.take(9, 0, None, at(5_002)), "there is no number after the last");
     }
 
     #[test]
@@ -113,11 +137,11 @@ mod tests {
             challenged.put(request, 1, at(request), 3);
         }
         assert_eq!((challenged.of.len(), challenged.order.len()), (3, 3));
-        assert!(!challenged.take(0, 2, at(4)));
+        assert!(!challenged.take(0, 2, None, at(4)));
         // The same again and again is no more than so many either.
         for ms in 4..14 {
             challenged.put(3, 1, at(ms), 3);
         }
-        assert!(challenged.order.len() <= 3 && challenged.take(3, 2, at(14)));
+        assert!(challenged.order.len() <= 3 && challenged.take(3, 2, None, at(14)));
     }
 }

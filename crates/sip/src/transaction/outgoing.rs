@@ -548,8 +548,8 @@ impl Turn<'_> {
             // What answers a challenge has gone there before, and was drawn then.
             let is_kept = *is_kept.get_or_insert_with(|| {
                 let answers = |passing: &Passing| {
-                    let request = &passing.forward.request;
-                    self.stack.challenged_beyond.is_answered(&self.stack.keys, request, self.now.mono)
+                    let Forward { request, server, .. } = &passing.forward;
+                    self.stack.challenged_beyond.is_answered(&self.stack.keys, request, *server, self.now.mono)
                 };
                 always || outgoing.is_kept() || outgoing.passing.as_deref().is_some_and(answers)
             });

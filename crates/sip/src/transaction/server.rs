@@ -424,7 +424,7 @@ impl Turn<'_> {
     fn leaves_out(&mut self, request: &Request) -> bool {
         let loss = self.stack.config.load.left_out(self.now.mono);
         let now = self.now.mono;
-        loss > 0 && !self.stack.challenged.is_answered(&self.stack.keys, request, now) && self.draws(loss)
+        loss > 0 && !self.stack.challenged.is_answered(&self.stack.keys, request, None, now) && self.draws(loss)
     }
 
     fn draws(&mut self, loss: u8) -> bool {
