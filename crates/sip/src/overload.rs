@@ -316,14 +316,27 @@ impl Load {
         config: &Config,
         hearers: &mut Hearers,
     ) -> Option<String> {
+        self.is_told_to(request, origin, now, config, hearers).then(|| self.words(now))
+    }
+
+    /// Whether a response to this request says something of it: who is told so is known as that from now on.
+    pub(crate) fn is_told_to(
+        &self,
+        request: &Headers,
+        origin: &Origin,
+        now: Time,
+        config: &Config,
+        hearers: &mut Hearers,
+    ) -> bool {
         if config.overload.is_none() || !is_offered_in(request) {
-            return None;
+            return false;
         }
-        let (words, loss) = (self.words(now), self.word().0);
+        self.look(now);
+        let (loss, _) = self.word();
         if hearers.told(origin, now, loss) == Heed::Obeys && loss > 0 {
             self.is_heeded(now);
         }
-        Some(words)
+        true
     }
 
     /// So much less is asked for, by the word of this number.

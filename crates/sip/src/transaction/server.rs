@@ -462,7 +462,7 @@ impl Turn<'_> {
         let Some(server) = self.stack.servers.get(tx.0) else { return };
         if let Some(request) = server.request() {
             let (config, now, origin) = (&self.stack.config, self.now.mono, server.origin());
-            let _ = config.load.told_to(request.headers(), &origin, now, config, &mut self.stack.hearers);
+            config.load.is_told_to(request.headers(), &origin, now, config, &mut self.stack.hearers);
         }
     }
 
