@@ -10,6 +10,8 @@ pub use asked::{Asked, AskedError, Identifiers};
 pub const PACKAGE: &str = "dialog";
 /// The type of its body.
 pub const TYPE: &str = "application/dialog-info+xml";
+/// Seconds for which one dialog is watched where nothing is asked for: longer than most last, whose end is that of the subscription (RFC 4235 section 3.4).
+pub const EXPIRES_OF_ONE: u32 = 7_200;
 
 /// How far a dialog has come (RFC 4235 section 3.7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -34,8 +34,6 @@ pub(crate) use table::{Facet, Watching};
 const MOST: usize = 20_000;
 /// Most of one user in one loop.
 const MOST_EACH: usize = 256;
-/// Seconds for which one call is watched where nothing is said (RFC 4235 section 3.4).
-const ONE_CALL: u32 = 7_200;
 
 /// What may be watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +126,7 @@ impl Switch {
         };
         let mut terms = package.terms();
         if only.is_some() {
-            terms.usual = ONE_CALL;
+            terms.usual = event::dialog::EXPIRES_OF_ONE;
         }
         let full = self.watching.by_user.get(&user).is_some_and(|count| *count >= MOST_EACH);
         if full || self.finishing {

@@ -87,7 +87,11 @@ impl Robot {
         let entity = request.uri_text().to_owned();
         // Where it came by the way of a registration, that leads to us (RFC 6665 section 4.5.1).
         let contact = turn.origin_of(tx).and_then(|origin| self.own.as_ref()?.contact_at(&origin, request));
-        match turn.accept_subscription_at(tx, Terms::default(), false, contact) {
+        let mut terms = Terms::default();
+        if only.is_some() {
+            terms.usual = dialog::EXPIRES_OF_ONE;
+        }
+        match turn.accept_subscription_at(tx, terms, false, contact) {
             Ok(id) => {
                 self.watchers.table.insert(id, Watcher { calls, entity, only, told: Vec::new(), from, version: 0 });
                 self.tell_watcher(id, turn);

@@ -86,11 +86,22 @@ impl Rig {
     }
 
     fn subscribe_to(&mut self, event: &str, from: SocketAddr, number: u32, tag: &str) -> (String, String) {
+        self.subscribe_for("Expires: 600\r\n", event, from, number, tag)
+    }
+
+    fn subscribe_for(
+        &mut self,
+        expires: &str,
+        event: &str,
+        from: SocketAddr,
+        number: u32,
+        tag: &str,
+    ) -> (String, String) {
         let name = from.port();
         self.hear(from, format!(
             "SUBSCRIBE sip:robot@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{name}x{number}\r\nMax-Forwards: 70\r\n\
              From: <sip:{name}@h>;tag={name}\r\nTo: <sip:robot@127.0.0.1>{tag}\r\nCall-ID: {name}@{ip}\r\nCSeq: {number} SUBSCRIBE\r\n\
-             Contact: <sip:{name}@{from}>\r\nEvent: {event}\r\nExpires: 600\r\nContent-Length: 0\r\n\r\n", ip = from.ip()
+             Contact: <sip:{name}@{from}>\r\nEvent: {event}\r\n{expires}Content-Length: 0\r\n\r\n", ip = from.ip()
         ));
         let at = self.sent.iter().position(|(to, text)| *to == from && text.starts_with("SIP/2.0 ")).unwrap();
         let answer = self.sent.remove(at).1;
@@ -200,6 +211,23 @@ fn rfc4235_3_2_who_names_a_call_is_told_of_it_alone_until_it_is_over() {
     assert_eq!(header(&last[0], "Subscription-State"), "terminated;reason=noresource");
     rig.hangs_up(two, &other);
     assert_eq!((rig.told(all), rig.told(named)), (1, 0));
+}
+
+#[test]
+fn rfc4235_3_4_one_call_is_watched_for_two_hours_where_nothing_is_said_and_all_calls_for_one() {
+    let mut rig = Rig::new();
+    let [caller, one, another, all] = [9_001, 9_002, 9_003, 9_004].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let tag = rig.call(caller);
+    let named = format!("dialog;call-id=\"9001@127.0.0.1\";to-tag={tag};from-tag=9001");
+    for (who, event, expires, granted) in [
+        (one, named.as_str(), "", 7_200),
+        (another, named.as_str(), "Expires: 10000\r\n", 10_000),
+        (all, "dialog", "", 3_600),
+    ] {
+        assert_eq!(rig.subscribe_for(expires, event, who, 1, "").0, "200");
+        let told = rig.news(who);
+        assert_eq!(header(&told[0], "Subscription-State"), format!("active;expires={granted}"), "{event}");
+    }
 }
 
 #[test]
