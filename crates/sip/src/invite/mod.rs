@@ -69,7 +69,7 @@ pub(crate) use making::has_dialog;
 pub use moving::Released;
 pub use named::{JOIN, Named, NamedDialog, REPLACES};
 pub use referral::{NO_REPORTS, Referral, is_at_domain_of, resubscribed};
-pub(crate) use session_ids::{sign, sign_answer, sign_refusal};
+pub(crate) use session_ids::{name_refuser, sign, sign_answer, sign_refusal, sign_unkept};
 pub(crate) use session_timer::{Asked, asked};
 pub use session_timer::{Lasting, SessionTimer};
 pub(crate) use uac::on_stray;

@@ -6,11 +6,12 @@
 
 use std::fmt;
 
+use super::making;
 use super::session::State;
 use crate::dialog::Dialog;
 use crate::header;
 use crate::id::{DialogId, ServerTx, SessionId};
-use crate::message::{HeaderId, Headers, Lines, Method};
+use crate::message::{HeaderId, Headers, Lines, Method, Request};
 use crate::reply::Reply;
 use crate::rng::Rng;
 use crate::siphash::Sip13;
@@ -208,15 +209,37 @@ pub(crate) fn sign_answer(turn: &mut Turn<'_>, s: SessionId, tx: ServerTx, reply
     }
 }
 
-/// Names us in the refusal of an INVITE that has made no session: by a UUID that is made of the To tag, so that it is the same in each of them.
+/// Names us in the refusal of an INVITE that has made no session.
 pub(crate) fn sign_refusal(turn: &Turn<'_>, tx: ServerTx, reply: &mut Reply) {
-    let Some(request) = turn.request_of(tx).filter(|request| *request.method() == Method::Invite) else { return };
-    if reply.code.class() < 3 || request.headers().to_tag().is_some() || reply.lines.has(HeaderId::SessionId) {
+    if reply.code.class() < 3 || reply.lines.has(HeaderId::SessionId) {
         return;
     }
     let Some(tag) = reply.to_tag.clone().or_else(|| turn.tag_of(tx)) else { return };
-    let (ours, asks) = (Uuid::of_tag(turn.stack.keys, &tag), Peer::of(request.headers(), Uuid::NIL, false));
-    asks.unwrap_or(Peer::UNKNOWN).write(ours, &mut reply.lines);
+    if let Some(request) = turn.request_of(tx) {
+        name_refuser(turn, (request.method(), request.headers()), &tag, &mut reply.lines);
+    }
+}
+
+/// The same in a refusal with this To tag of which nothing is kept: by a UUID that is made of the tag, so that it is the same in each of them. What belongs to a
+/// session has that of the session.
+pub(crate) fn sign_unkept(turn: &Turn<'_>, request: &Request, tag: &str, lines: &mut Lines) {
+    let session = making::find_for_request(turn, request).and_then(|found| turn.stack.sessions.dialogs.owner(found));
+    match session.and_then(|session| ids_of(turn, session)) {
+        Some(ids) => {
+            let asks = Peer::of(request.headers(), ids.ours, false);
+            let known = || ids.peer(request.headers().from_tag().unwrap_or_default());
+            asks.unwrap_or_else(known).write(ids.ours, lines);
+        }
+        None => name_refuser(turn, (request.method(), request.headers()), tag, lines),
+    }
+}
+
+/// The same where the request could not be read to its end.
+pub(crate) fn name_refuser(turn: &Turn<'_>, (method, headers): (&Method, &Headers), tag: &str, lines: &mut Lines) {
+    if turn.stack.config.session_id && *method == Method::Invite && headers.to_tag().is_none() {
+        let asks = Peer::of(headers, Uuid::NIL, false);
+        asks.unwrap_or(Peer::UNKNOWN).write(Uuid::of_tag(turn.stack.keys, tag), lines);
+    }
 }
 
 /// Of who stands between two ends: what the ACK to a 2xx says. That has named both, and the other way round it is what the other end would say; where it knows one

@@ -34,12 +34,17 @@ impl Turn<'_> {
         {
             invite::on_success(self, session, tx, &mut reply);
         }
+        self.name_answer(tx, &mut reply);
+        self.respond_as(tx, reply, Cause::Response)
+    }
+
+    /// Says in an answer who gives it, where we are an end (RFC 7989).
+    pub(super) fn name_answer(&mut self, tx: ServerTx, reply: &mut Reply) {
         match self.owner_of(tx) {
-            Some(Owner::Session(session, _)) => invite::sign_answer(self, session, tx, &mut reply),
-            _ if self.stack.config.session_id => invite::sign_refusal(self, tx, &mut reply),
+            Some(Owner::Session(session, _)) => invite::sign_answer(self, session, tx, reply),
+            _ if self.stack.config.session_id => invite::sign_refusal(self, tx, reply),
             _ => {}
         }
-        self.respond_as(tx, reply, Cause::Response)
     }
 
     pub(crate) fn respond_as(&mut self, tx: ServerTx, reply: Reply, why: Cause) -> Result<(), StackError> {

@@ -346,8 +346,9 @@ impl Turn<'_> {
         let (Some(method), Some(head)) = (&broken.method, &broken.head) else { return };
         if *method != Method::Ack {
             let reason = format!("{} ({})", broken.error.status.default_reason(), broken.error);
-            let tag = self.stack.keys.stateless_tag(head);
-            self.answer_stateless(head, origin, broken.error.status, Some(&reason), tag, Lines::default());
+            let (tag, mut lines) = (self.stack.keys.stateless_tag(head), Lines::default());
+            invite::name_refuser(self, (method, head), tag.as_str(), &mut lines);
+            self.answer_stateless(head, origin, broken.error.status, Some(&reason), tag, lines);
         }
     }
 
@@ -386,6 +387,7 @@ impl Turn<'_> {
             lines.push_id(HeaderId::RetryAfter, self.stack.config.retry_after_secs);
         }
         let tag = self.stack.keys.stateless_tag(request.headers());
+        invite::sign_unkept(self, request, tag.as_str(), &mut lines);
         self.answer_stateless(request.headers(), origin, StatusCode::SERVICE_UNAVAILABLE, None, tag, lines);
     }
 
@@ -645,8 +647,10 @@ impl Turn<'_> {
 
     /// An answer of the stack itself.
     fn server_refuse(&mut self, id: Id, code: StatusCode) {
+        let mut reply = Reply::new(code);
+        self.name_answer(ServerTx(id), &mut reply);
         // Nothing of it can fail: no lines of anybody's, an open transaction.
-        let _ = self.respond_as(ServerTx(id), Reply::new(code), Cause::Automatic);
+        let _ = self.respond_as(ServerTx(id), reply, Cause::Automatic);
     }
 
     /// The peer cancelled an INVITE of the application's. A proxy answers it with what comes back from its targets (RFC 3261 section 16.10).

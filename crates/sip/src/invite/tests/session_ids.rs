@@ -2,6 +2,7 @@
 
 use super::network::*;
 use super::{NO_CODE, calls, rings};
+use crate::config::Config;
 use crate::header::NIL;
 use crate::id::SessionId;
 use crate::invite::SessionEvent;
@@ -384,6 +385,68 @@ fn rfc7989_6_a_refusal_without_a_session_names_who_refuses() {
         net.settle();
         assert_eq!(net.one(r), refusal);
     }
+}
+
+/// What the stack refuses by itself: some of it leaves nothing behind.
+#[test]
+fn rfc7989_6_what_is_refused_before_anybody_has_seen_it_names_who_refuses() {
+    type Course = fn(&str) -> Vec<String>;
+    let courses: [(&str, usize, Course); 4] = [
+        ("482 INVITE", 100, |invite| vec![invite.to_owned(), invite.replace("z9hG4bK", "z9hG4bKother")]),
+        ("487 INVITE", 100, |invite| vec![invite.to_owned(), cancel(invite)]),
+        ("503 INVITE", 0, |invite| vec![invite.to_owned()]),
+        ("400 INVITE", 100, |invite| vec![invite.replace("Content-Length: ", "Content-Length: x")]),
+    ];
+    for (code, room, course) in courses {
+        let refusal = |session_id| {
+            let mut net = Network::new();
+            let end = |config: &mut Config| (config.session_id, config.max_server_transactions) = (session_id, room);
+            let (a, r) = (net.stack(end), net.raw());
+            for text in course(&RawDialog::calling(r, a).request("INVITE", &says(THEIRS, NIL), OFFER)) {
+                net.say(r, a, &text);
+                net.settle();
+            }
+            let all = net.inbox(r);
+            all.iter().find(|text| kind(text) == code).unwrap_or_else(|| panic!("{code}: {all:?}")).clone()
+        };
+        let said = refusal(true);
+        let (ours, remote) = both(&said);
+        assert_eq!((ours.len(), &ours[12..13], remote), (32, "4", THEIRS), "{code}");
+        assert_ne!(ours, THEIRS);
+        assert!(headers(&refusal(false), "Session-ID").is_empty(), "{code}: who is no end names nobody");
+    }
+}
+
+#[test]
+fn rfc7989_6_what_there_is_no_room_for_within_a_call_is_refused_by_the_uuid_of_that() {
+    let mut net = Network::new();
+    let end = |config: &mut Config| (config.session_id, config.max_server_transactions) = (true, 8);
+    let (a, r) = (net.stack(end), net.raw());
+    let mut dialog = RawDialog::calling(r, a);
+    let invite = dialog.request("INVITE", &says(THEIRS, NIL), OFFER);
+    net.say(r, a, &invite);
+    net.settle();
+    let tx = incoming(&net.events(a));
+    net.inbox(r);
+    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
+    net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
+    net.settle();
+    let ok = net.one(r);
+    dialog.learn(&ok);
+    let ours = both(&ok).0.to_owned();
+    // Nobody answers these. Who asks is told what he says he is, and what he was where he does not.
+    let refused = |net: &mut Network, dialog: &mut RawDialog, more: &str| {
+        let asked = dialog.request("OPTIONS", more, "");
+        net.say(r, a, &asked);
+        net.settle();
+        net.inbox(r).into_iter().find(|text| kind(text) == "503 OPTIONS")
+    };
+    let first = (0..20).find_map(|_| refused(&mut net, &mut dialog, "")).expect("there is no room at last");
+    assert_eq!(both(&first), (ours.as_str(), THEIRS));
+    let other = refused(&mut net, &mut dialog, &says(OTHER, &ours)).expect("nor now");
+    assert_eq!(both(&other), (ours.as_str(), OTHER));
+    let again = refused(&mut net, &mut dialog, "").expect("nor now");
+    assert_eq!(both(&again), (ours.as_str(), THEIRS), "what was refused changes nothing");
 }
 
 /// Who stands between two ends: the answer has named both, and the ACK turns them round.
