@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::NO_CODE;
 use super::network::*;
+use super::{NO_CODE, called_with, calls_with, rings_with};
 use crate::Config;
 use crate::event::Event;
 use crate::id::{ServerTx, SessionId};
@@ -23,45 +23,11 @@ pub(super) fn lasting(net: &mut Network, a: usize, s: SessionId) -> Option<(u64,
     net.turn(a, |turn| turn.session_timer(s)).map(|lasting| (lasting.interval.as_secs(), lasting.by_us))
 }
 
-/// Has the stack call a scripted peer that answers with these lines; what it sent first, and the session.
-pub(super) fn call(net: &mut Network, a: usize, r: usize, answer: &str) -> (SessionId, String, RawDialog) {
-    let s = net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
-    net.settle();
-    let invite = net.one(r);
-    net.say(r, a, &respond(&invite, 200, "rawtag", &(contact(r) + answer), ANSWER));
-    net.settle();
-    assert_eq!(kinds(&net.inbox(r)), ["ACK"]);
-    assert_eq!(net.news(a), ["Answered"]);
-    let dialog = RawDialog::called(r, &invite, "rawtag");
-    (s, invite, dialog)
-}
-
-/// Has a scripted peer call with these lines and be answered: what it got, and the session.
-pub(super) fn be_called(net: &mut Network, a: usize, r: usize, more: &str) -> (SessionId, String, RawDialog) {
-    let mut dialog = RawDialog::calling(r, a);
-    let invite = dialog.request("INVITE", more, OFFER);
-    net.say(r, a, &invite);
-    net.settle();
-    let tx = incoming(&net.events(a));
-    net.inbox(r);
-    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
-    net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
-    net.settle();
-    let ok = net.one(r);
-    assert_eq!(kind(&ok), "200 INVITE");
-    dialog.learn(&ok);
-    let ack = dialog.numbered("ACK", dialog.cseq, "", "");
-    net.say(r, a, &ack);
-    net.settle();
-    assert_eq!(net.news(a), ["Acked"]);
-    (s, ok, dialog)
-}
-
 #[test]
 fn rfc4028_7_1_each_request_but_ack_says_that_timers_are_supported() {
     let mut net = Network::new();
     let (a, r) = (net.stack(timed(|_| {})), net.raw());
-    let (s, invite, _) = call(&mut net, a, r, "");
+    let (s, invite, _) = calls_with(&mut net, a, r, "");
     assert_eq!(header(&invite, "Supported"), "timer");
     net.turn(a, |turn| turn.in_dialog(s, Method::Info, Lines::default(), None)).unwrap();
     net.turn(a, |turn| turn.update(s, None, Lines::default())).unwrap();
@@ -87,7 +53,7 @@ fn rfc4028_7_1_each_request_but_ack_says_that_timers_are_supported() {
 fn rfc4028_7_1_without_the_option_tag_nothing_is_said_nor_followed() {
     let mut net = Network::new();
     let (a, r) = (net.stack(|_| {}), net.raw());
-    let (s, invite, mut peer) = call(&mut net, a, r, "Session-Expires: 90;refresher=uac\r\nRequire: timer\r\n");
+    let (s, invite, mut peer) = calls_with(&mut net, a, r, "Session-Expires: 90;refresher=uac\r\nRequire: timer\r\n");
     assert!(header(&invite, "Session-Expires").is_empty() && header(&invite, "Supported").is_empty());
     assert_eq!(lasting(&mut net, a, s), None);
     let refresh = peer.request("INVITE", "Supported: timer\r\nSession-Expires: 10\r\n", OFFER);
@@ -120,7 +86,7 @@ fn rfc4028_7_1_the_first_request_asks_for_an_interval_and_leaves_the_refresher_o
     ] {
         let mut net = Network::new();
         let (a, r) = (net.stack(timed(|timer| *timer = change)), net.raw());
-        let (_, invite, _) = call(&mut net, a, r, "");
+        let (_, invite, _) = calls_with(&mut net, a, r, "");
         assert_eq!((header(&invite, "Session-Expires"), header(&invite, "Min-SE")), (expected, least));
     }
 }
@@ -138,7 +104,7 @@ fn rfc4028_7_2_the_2xx_says_interval_and_refresher() {
     ] {
         let mut net = Network::new();
         let (a, r) = (net.stack(timed(|_| {})), net.raw());
-        let (s, ..) = call(&mut net, a, r, answer);
+        let (s, ..) = calls_with(&mut net, a, r, answer);
         assert_eq!(lasting(&mut net, a, s), expected, "{answer}");
         net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
         net.assert_nothing_left();
@@ -149,7 +115,7 @@ fn rfc4028_7_2_the_2xx_says_interval_and_refresher() {
 fn rfc4028_7_2_a_2xx_may_bring_an_interval_that_was_not_asked_for() {
     let mut net = Network::new();
     let (a, r) = (net.stack(timed(|timer| timer.interval = None)), net.raw());
-    let (s, invite, _) = call(&mut net, a, r, "Session-Expires: 1200;refresher=uac\r\nRequire: timer\r\n");
+    let (s, invite, _) = calls_with(&mut net, a, r, "Session-Expires: 1200;refresher=uac\r\nRequire: timer\r\n");
     assert!(header(&invite, "Session-Expires").is_empty());
     assert_eq!(lasting(&mut net, a, s), Some((1_200, true)));
 }
@@ -159,7 +125,7 @@ fn rfc4028_7_2_with_a_peer_that_knows_nothing_of_it_we_refresh_if_we_want_it_all
     for (alone, expected) in [(false, None), (true, Some((1_800, true)))] {
         let mut net = Network::new();
         let (a, r) = (net.stack(timed(|timer| timer.alone = alone)), net.raw());
-        let (s, ..) = call(&mut net, a, r, "");
+        let (s, ..) = calls_with(&mut net, a, r, "");
         assert_eq!(lasting(&mut net, a, s), expected);
     }
 }
@@ -173,7 +139,7 @@ fn rfc4028_7_2_a_later_2xx_changes_the_interval_or_turns_the_timer_off() {
     ] {
         let mut net = Network::new();
         let (a, r) = (net.stack(timed(|_| {})), net.raw());
-        let (s, ..) = call(&mut net, a, r, "Session-Expires: 1800;refresher=uac\r\n");
+        let (s, ..) = calls_with(&mut net, a, r, "Session-Expires: 1800;refresher=uac\r\n");
         net.turn(a, |turn| turn.reinvite(s, sdp(OFFER), Lines::default())).unwrap();
         net.settle();
         let invite = net.one(r);
@@ -197,7 +163,7 @@ fn rfc4028_7_2_an_interval_too_small_counts_as_the_least_and_one_too_great_as_wh
     ] {
         let mut net = Network::new();
         let (a, r) = (net.stack(timed(|timer| timer.interval = asked.map(Duration::from_secs))), net.raw());
-        let (s, ..) = call(&mut net, a, r, answer);
+        let (s, ..) = calls_with(&mut net, a, r, answer);
         assert_eq!(lasting(&mut net, a, s), Some(expected), "{answer}");
         net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
         net.assert_nothing_left();
@@ -279,7 +245,7 @@ fn rfc4028_7_4_who_asks_for_nothing_answers_a_422_with_its_min_se_alone() {
 fn rfc4028_7_4_in_the_dialog_the_largest_min_se_of_all_stays() {
     let mut net = Network::new();
     let (a, r) = (net.stack(timed(|_| {})), net.raw());
-    let (s, _, mut peer) = call(&mut net, a, r, "Session-Expires: 300;refresher=uac\r\n");
+    let (s, _, mut peer) = calls_with(&mut net, a, r, "Session-Expires: 300;refresher=uac\r\n");
     let theirs =
         peer.request("UPDATE", "Supported: timer\r\nSession-Expires: 500;refresher=uas\r\nMin-SE: 400\r\n", "");
     net.say(r, a, &theirs);
@@ -309,7 +275,7 @@ fn rfc4028_7_4_in_the_dialog_the_largest_min_se_of_all_stays() {
 fn rfc4028_7_4_a_request_of_who_does_not_refresh_leaves_that_to_the_peer() {
     let mut net = Network::new();
     let (a, r) = (net.stack(timed(|_| {})), net.raw());
-    let (s, ..) = call(&mut net, a, r, "Session-Expires: 300;refresher=uas\r\n");
+    let (s, ..) = calls_with(&mut net, a, r, "Session-Expires: 300;refresher=uas\r\n");
     net.turn(a, |turn| turn.update(s, sdp(OFFER), Lines::default())).unwrap();
     net.settle();
     assert_eq!(header(&net.one(r), "Session-Expires"), "300;refresher=uas");
@@ -345,7 +311,7 @@ fn rfc4028_9_table_2_and_the_interval_in_the_2xx() {
     ] {
         let mut net = Network::new();
         let (a, r) = (net.stack(timed(|timer| timer.alone = alone)), net.raw());
-        let (s, ok, _) = be_called(&mut net, a, r, &more);
+        let (s, ok, _) = called_with(&mut net, a, r, &more);
         assert_eq!(header(&ok, "Session-Expires"), said, "{more}");
         assert_eq!(header(&ok, "Require") == "timer", required, "{more}");
         assert!(header(&ok, "Min-SE").is_empty(), "only in a 422 (section 5)");
@@ -366,12 +332,7 @@ fn rfc4028_9_too_small_an_interval_is_422_with_min_se() {
     ] {
         let mut net = Network::new();
         let (a, r) = (net.stack(timed(|timer| timer.least = Duration::from_secs(least))), net.raw());
-        let mut dialog = RawDialog::calling(r, a);
-        let invite = dialog.request("INVITE", &format!("Supported: timer\r\n{more}"), OFFER);
-        net.say(r, a, &invite);
-        net.settle();
-        let tx = incoming(&net.events(a));
-        net.inbox(r);
+        let (tx, mut dialog, _) = rings_with(&mut net, a, r, &format!("Supported: timer\r\n{more}"));
         assert!(net.turn(a, |turn| turn.session(tx)).is_err());
         net.settle();
         let answer = net.inbox(r).remove(0);
@@ -389,7 +350,7 @@ fn rfc4028_9_in_the_dialog_422_leaves_the_session_as_it_was() {
     for method in ["INVITE", "UPDATE"] {
         let mut net = Network::new();
         let (a, r) = (net.stack(timed(|_| {})), net.raw());
-        let (s, _, mut peer) = be_called(&mut net, a, r, "Supported: timer\r\nSession-Expires: 900\r\n");
+        let (s, _, mut peer) = called_with(&mut net, a, r, "Supported: timer\r\nSession-Expires: 900\r\n");
         let small = peer.request(method, "Supported: timer\r\nSession-Expires: 20;refresher=uac\r\n", OFFER);
         net.say(r, a, &small);
         net.settle();
@@ -404,7 +365,7 @@ fn rfc4028_9_in_the_dialog_422_leaves_the_session_as_it_was() {
 fn rfc4028_9_later_requests_of_the_peer_change_interval_and_refresher() {
     let mut net = Network::new();
     let (a, r) = (net.stack(timed(|_| {})), net.raw());
-    let (s, _, mut peer) = be_called(&mut net, a, r, "Supported: timer\r\nSession-Expires: 900\r\n");
+    let (s, _, mut peer) = called_with(&mut net, a, r, "Supported: timer\r\nSession-Expires: 900\r\n");
     for (more, said, agreed) in [
         ("Supported: timer\r\nSession-Expires: 600;refresher=uas\r\n", "600;refresher=uas", Some((600, true))),
         // Who says nothing of it keeps what there is.

@@ -50,20 +50,27 @@ fn calls(net: &mut Network) -> (usize, usize, SessionId, RawDialog) {
 }
 
 fn calls_between(net: &mut Network, a: usize, r: usize) -> (usize, usize, SessionId, RawDialog) {
+    let (s, _, dialog) = calls_with(net, a, r, "");
+    (a, r, s, dialog)
+}
+
+/// Has the stack call a scripted peer that answers with these lines; what it sent first, and the session.
+fn calls_with(net: &mut Network, a: usize, r: usize, answer: &str) -> (SessionId, String, RawDialog) {
     let s = net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
     net.settle();
     let invite = net.one(r);
-    net.say(r, a, &respond(&invite, 200, "rawtag", &contact(r), ANSWER));
+    net.say(r, a, &respond(&invite, 200, "rawtag", &(contact(r) + answer), ANSWER));
     net.settle();
     assert_eq!(kinds(&net.inbox(r)), ["ACK"]);
     assert_eq!(net.news(a), ["Answered"]);
-    (a, r, s, RawDialog::called(r, &invite, "rawtag"))
+    let dialog = RawDialog::called(r, &invite, "rawtag");
+    (s, invite, dialog)
 }
 
 /// A stack that a scripted peer has called, with an offer, up to the event.
 fn rings(net: &mut Network) -> (usize, usize, ServerTx, RawDialog, String) {
     let (a, r) = (net.stack(|_| {}), net.raw());
-    let (tx, dialog, invite) = rings_between(net, a, r);
+    let (tx, dialog, invite) = rings_with(net, a, r, "");
     (a, r, tx, dialog, invite)
 }
 
@@ -77,9 +84,10 @@ fn early(net: &mut Network) -> (usize, usize, SessionId, RawDialog) {
     (a, r, s, peer)
 }
 
-fn rings_between(net: &mut Network, a: usize, r: usize) -> (ServerTx, RawDialog, String) {
+/// Has a scripted peer call with these lines, up to the event.
+fn rings_with(net: &mut Network, a: usize, r: usize, more: &str) -> (ServerTx, RawDialog, String) {
     let mut dialog = RawDialog::calling(r, a);
-    let invite = dialog.request("INVITE", "", OFFER);
+    let invite = dialog.request("INVITE", more, OFFER);
     net.say(r, a, &invite);
     net.settle();
     let tx = incoming(&net.events(a));
@@ -99,6 +107,17 @@ fn called_between(net: &mut Network, a: usize, r: usize) -> (usize, usize, Sessi
     (a, r, s, dialog)
 }
 
+/// Has a scripted peer call with these lines and be answered: what it got, and the session. Both inboxes are empty.
+fn called_with(net: &mut Network, a: usize, r: usize, more: &str) -> (SessionId, String, RawDialog) {
+    let (tx, mut dialog, _) = rings_with(net, a, r, more);
+    let (s, ok) = answered(net, a, r, tx, &mut dialog);
+    let ack = dialog.numbered("ACK", dialog.cseq, "", "");
+    net.say(r, a, &ack);
+    net.settle();
+    assert_eq!(net.news(a), ["Acked"]);
+    (s, ok, dialog)
+}
+
 /// Has a scripted peer call as `dialog` says, in transactions with `name` in their branches, until the call stands. Both inboxes are empty.
 fn stands(net: &mut Network, a: usize, r: usize, dialog: &mut RawDialog, name: &str) -> SessionId {
     let named = |text: &str| text.replace("z9hG4bK", &format!("z9hG4bK{name}"));
@@ -107,7 +126,7 @@ fn stands(net: &mut Network, a: usize, r: usize, dialog: &mut RawDialog, name: &
     net.settle();
     let tx = incoming(&net.events(a));
     assert_eq!(kinds(&net.inbox(r)), ["100 INVITE"]);
-    let s = answered(net, a, r, tx, dialog);
+    let (s, _) = answered(net, a, r, tx, dialog);
     let ack = dialog.numbered("ACK", dialog.cseq, "", "");
     net.say(r, a, &named(&ack));
     net.settle();
@@ -119,18 +138,18 @@ fn stands(net: &mut Network, a: usize, r: usize, dialog: &mut RawDialog, name: &
 /// The same, answered with 200 whose ACK has not come.
 fn unacked(net: &mut Network) -> (usize, usize, SessionId, RawDialog, String) {
     let (a, r, tx, mut dialog, invite) = rings(net);
-    let s = answered(net, a, r, tx, &mut dialog);
+    let (s, _) = answered(net, a, r, tx, &mut dialog);
     (a, r, s, dialog, invite)
 }
 
-fn answered(net: &mut Network, a: usize, r: usize, tx: ServerTx, dialog: &mut RawDialog) -> SessionId {
+fn answered(net: &mut Network, a: usize, r: usize, tx: ServerTx, dialog: &mut RawDialog) -> (SessionId, String) {
     let s = net.turn(a, |turn| turn.session(tx)).unwrap();
     net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
     net.settle();
     let ok = net.one(r);
     assert_eq!(kind(&ok), "200 INVITE");
     dialog.learn(&ok);
-    s
+    (s, ok)
 }
 
 fn code(event: &SessionEvent) -> Option<u16> {

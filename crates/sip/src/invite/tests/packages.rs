@@ -1,6 +1,7 @@
 //! Packages of INFO (RFC 6086): Recv-Info of both sides, and INFOs of either.
 
 use super::network::*;
+use super::{called_with, calls_with, rings_with};
 use crate::config::Config;
 use crate::id::{DialogId, SessionId};
 use crate::invite::SessionEvent;
@@ -16,34 +17,14 @@ fn takes(names: &[&str]) -> impl FnOnce(&mut Config) + use<> {
 /// A peer calls a stack that takes `weather`, with these lines in its INVITE, and is answered: our 200.
 fn called(net: &mut Network, more: &str) -> (usize, usize, SessionId, RawDialog, String) {
     let (a, r) = (net.stack(takes(&["weather"])), net.raw());
-    let mut peer = RawDialog::calling(r, a);
-    let invite = peer.request("INVITE", more, OFFER);
-    net.say(r, a, &invite);
-    net.settle();
-    let tx = incoming(&net.events(a));
-    net.inbox(r);
-    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
-    net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
-    net.settle();
-    let ok = net.one(r);
-    peer.learn(&ok);
-    let ack = peer.numbered("ACK", peer.cseq, "", "");
-    net.say(r, a, &ack);
-    net.settle();
-    assert_eq!(net.news(a), ["Acked"]);
+    let (s, ok, peer) = called_with(net, a, r, more);
     (a, r, s, peer, ok)
 }
 
 /// The stack calls; the peer answers with these lines.
 fn calls(net: &mut Network, names: &[&str], more: &str) -> (usize, usize, SessionId, String) {
     let (a, r) = (net.stack(takes(names)), net.raw());
-    let s = net.turn(a, |turn| turn.invite(invitation(a, r, sdp(OFFER)))).unwrap();
-    net.settle();
-    let invite = net.one(r);
-    net.say(r, a, &respond(&invite, 200, "rawtag", &format!("{}{more}", contact(r)), ANSWER));
-    net.settle();
-    assert_eq!(kinds(&net.inbox(r)), ["ACK"]);
-    assert_eq!(net.news(a), ["Answered"]);
+    let (s, invite, _) = calls_with(net, a, r, more);
     (a, r, s, invite)
 }
 
@@ -93,12 +74,7 @@ fn rfc6086_5_2_3_a_reliable_provisional_response_says_it_as_the_200_does() {
         }),
         net.raw(),
     );
-    let mut peer = RawDialog::calling(r, a);
-    let invite = peer.request("INVITE", "Supported: 100rel\r\nRecv-Info: other\r\n", OFFER);
-    net.say(r, a, &invite);
-    net.settle();
-    let tx = incoming(&net.events(a));
-    net.inbox(r);
+    let (tx, mut peer, _) = rings_with(&mut net, a, r, "Supported: 100rel\r\nRecv-Info: other\r\n");
     let s = net.turn(a, |turn| turn.session(tx)).unwrap();
     net.turn(a, |turn| turn.answer(s, reply(183, sdp(ANSWER)).reliable())).unwrap();
     net.settle();
@@ -333,12 +309,7 @@ fn an_application_may_send_what_it_likes_without_a_package() {
 fn rfc6086_5_2_3_a_session_that_takes_packages_of_its_own_says_those() {
     let mut net = Network::new();
     let (a, r) = (net.stack(takes(&[])), net.raw());
-    let mut peer = RawDialog::calling(r, a);
-    let invite = peer.request("INVITE", "Recv-Info: other, third\r\n", OFFER);
-    net.say(r, a, &invite);
-    net.settle();
-    let tx = incoming(&net.events(a));
-    net.inbox(r);
+    let (tx, mut peer, _) = rings_with(&mut net, a, r, "Recv-Info: other, third\r\n");
     let s = net.turn(a, |turn| turn.session(tx)).unwrap();
     assert_eq!(net.turn(a, |turn| turn.info_packages(s).map(str::to_owned)).as_deref(), Some("other,third"));
     net.turn(a, |turn| turn.take_info(s, "one,two")).unwrap();
@@ -395,12 +366,7 @@ fn rfc6086_5_2_3_what_a_reliable_response_has_said_stays_until_the_final_one() {
         }),
         net.raw(),
     );
-    let mut peer = RawDialog::calling(r, a);
-    let invite = peer.request("INVITE", "Supported: 100rel\r\nRecv-Info:\r\n", OFFER);
-    net.say(r, a, &invite);
-    net.settle();
-    let tx = incoming(&net.events(a));
-    net.inbox(r);
+    let (tx, mut peer, _) = rings_with(&mut net, a, r, "Supported: 100rel\r\nRecv-Info:\r\n");
     let s = net.turn(a, |turn| turn.session(tx)).unwrap();
     net.turn(a, |turn| turn.take_info(s, "one")).unwrap();
     net.turn(a, |turn| turn.answer(s, reply(183, sdp(ANSWER)).reliable())).unwrap();

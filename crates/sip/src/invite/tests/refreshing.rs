@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::NO_CODE;
-use super::intervals::{be_called, call, lasting, timed};
+use super::intervals::{lasting, timed};
 use super::network::*;
+use super::{NO_CODE, called_with, calls_with};
 use crate::event::{Event, Failure};
 use crate::id::SessionId;
 use crate::invite::{By, Refusal, SessionEvent};
@@ -18,7 +18,7 @@ const UPDATES: &str = "Allow: INVITE, ACK, BYE, UPDATE\r\n";
 /// A call that stands, to a peer that answered with these lines.
 fn standing(net: &mut Network, answer: &str) -> (usize, usize, SessionId, RawDialog) {
     let (a, r) = (net.stack(timed(|_| {})), net.raw());
-    let (s, _, dialog) = call(net, a, r, answer);
+    let (s, _, dialog) = calls_with(net, a, r, answer);
     (a, r, s, dialog)
 }
 
@@ -105,7 +105,7 @@ fn rfc7339_5_10_1_a_session_is_refreshed_whatever_the_peer_asks_for() {
             config.overload = Some(Overload::default());
         };
         let (a, r) = (net.stack(of_load), net.raw());
-        let (s, ..) = call(&mut net, a, r, &answer);
+        let (s, ..) = calls_with(&mut net, a, r, &answer);
         net.run(290_000);
         asks_for_nothing(&mut net, a, r, s, 60_000);
         net.run(10_000);
@@ -133,7 +133,7 @@ fn rfc4028_9_as_the_callee_we_refresh_where_it_is_on_us() {
     let mut net = Network::new();
     let (a, r) = (net.stack(timed(|_| {})), net.raw());
     let more = format!("Supported: timer\r\n{UPDATES}Session-Expires: 90;refresher=uas\r\n");
-    let (s, _, mut peer) = be_called(&mut net, a, r, &more);
+    let (s, _, mut peer) = called_with(&mut net, a, r, &more);
     net.run(45_000);
     let update = net.one(r);
     assert_eq!((kind(&update).as_str(), header(&update, "Session-Expires")), ("UPDATE", "90;refresher=uac"));
@@ -458,7 +458,7 @@ fn rfc4028_4_an_application_that_deals_with_491_itself_is_asked_again() {
         config.session.glare = crate::invite::Glare::Tell;
     });
     let r = net.raw();
-    let (s, ..) = call(&mut net, a, r, BY_US);
+    let (s, ..) = calls_with(&mut net, a, r, BY_US);
     net.run(300_000);
     let ours = reinvite(&mut net, a, r, s);
     net.say(r, a, &respond(&ours, 491, "", "", ""));
@@ -504,7 +504,7 @@ fn rfc4028_7_2_a_peer_that_knows_nothing_of_it_lives_whatever_it_answers() {
     for (status, lives) in [(200, true), (405, true), (488, true), (481, false)] {
         let mut net = Network::new();
         let (a, r) = (net.stack(timed(|timer| timer.alone = true)), net.raw());
-        let (s, ..) = call(&mut net, a, r, UPDATES);
+        let (s, ..) = calls_with(&mut net, a, r, UPDATES);
         net.run(900_000);
         let update = net.one(r);
         assert_eq!((kind(&update).as_str(), header(&update, "Session-Expires")), ("UPDATE", "1800;refresher=uac"));

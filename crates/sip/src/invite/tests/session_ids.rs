@@ -1,7 +1,7 @@
 //! A UUID of each end in what they say to each other (RFC 7989).
 
 use super::network::*;
-use super::{NO_CODE, calls, rings};
+use super::{NO_CODE, called_with, calls, rings, rings_with};
 use crate::config::Config;
 use crate::header::NIL;
 use crate::id::SessionId;
@@ -155,12 +155,7 @@ fn rfc7989_6_each_fork_is_told_its_own() {
 /// A scripted peer that calls such a stack, which has answered 180: our UUID.
 fn rung(net: &mut Network) -> (usize, usize, SessionId, RawDialog, String, String) {
     let (a, r) = (net.stack(|config| config.session_id = true), net.raw());
-    let mut dialog = RawDialog::calling(r, a);
-    let invite = dialog.request("INVITE", &says(THEIRS, NIL), OFFER);
-    net.say(r, a, &invite);
-    net.settle();
-    let tx = incoming(&net.events(a));
-    assert_eq!(kinds(&net.inbox(r)), ["100 INVITE"]);
+    let (tx, dialog, invite) = rings_with(net, a, r, &says(THEIRS, NIL));
     let s = net.turn(a, |turn| turn.session(tx)).unwrap();
     net.turn(a, |turn| turn.answer(s, reply(180, None))).unwrap();
     net.settle();
@@ -345,20 +340,7 @@ fn rfc7989_11_the_ack_of_a_refusal_says_what_that_has_said() {
 fn rfc7989_11_a_call_that_has_one_uuid_alone_keeps_to_it() {
     let mut net = Network::new();
     let (a, r) = (net.stack(|config| config.session_id = true), net.raw());
-    let mut dialog = RawDialog::calling(r, a);
-    let invite = dialog.request("INVITE", &format!("Session-ID: {THEIRS}\r\n"), OFFER);
-    net.say(r, a, &invite);
-    net.settle();
-    let tx = incoming(&net.events(a));
-    net.inbox(r);
-    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
-    net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
-    net.settle();
-    let ok = net.one(r);
-    dialog.learn(&ok);
-    let ack = dialog.numbered("ACK", dialog.cseq, "", "");
-    net.say(r, a, &ack);
-    net.settle();
+    let (s, ok, _) = called_with(&mut net, a, r, &format!("Session-ID: {THEIRS}\r\n"));
     net.turn(a, |turn| turn.hangup(s, NO_CODE, Lines::default())).unwrap();
     net.settle();
     assert_eq!([&ok, &net.one(r)].map(|text| header(text, "Session-ID").to_owned()), [THEIRS, THEIRS]);
@@ -370,11 +352,7 @@ fn rfc7989_6_a_refusal_without_a_session_names_who_refuses() {
     for (line, theirs) in [(says(THEIRS, NIL), THEIRS), (String::new(), NIL)] {
         let mut net = Network::new();
         let (a, r) = (net.stack(|config| config.session_id = true), net.raw());
-        let invite = RawDialog::calling(r, a).request("INVITE", &line, OFFER);
-        net.say(r, a, &invite);
-        net.settle();
-        let tx = incoming(&net.events(a));
-        net.inbox(r);
+        let (tx, _, invite) = rings_with(&mut net, a, r, &line);
         net.turn(a, |turn| turn.respond(tx, reply(486, None))).unwrap();
         net.settle();
         let refusal = net.one(r);
@@ -422,17 +400,7 @@ fn rfc7989_6_what_there_is_no_room_for_within_a_call_is_refused_by_the_uuid_of_t
     let mut net = Network::new();
     let end = |config: &mut Config| (config.session_id, config.max_server_transactions) = (true, 8);
     let (a, r) = (net.stack(end), net.raw());
-    let mut dialog = RawDialog::calling(r, a);
-    let invite = dialog.request("INVITE", &says(THEIRS, NIL), OFFER);
-    net.say(r, a, &invite);
-    net.settle();
-    let tx = incoming(&net.events(a));
-    net.inbox(r);
-    let s = net.turn(a, |turn| turn.session(tx)).unwrap();
-    net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
-    net.settle();
-    let ok = net.one(r);
-    dialog.learn(&ok);
+    let (_, ok, mut dialog) = called_with(&mut net, a, r, &says(THEIRS, NIL));
     let ours = both(&ok).0.to_owned();
     // Nobody answers these. Who asks is told what he says he is, and what he was where he does not.
     let refused = |net: &mut Network, dialog: &mut RawDialog, more: &str| {
@@ -484,12 +452,7 @@ fn rfc7989_9_sessions_of_a_conference_have_one_uuid_of_ours() {
         [(1, says(THEIRS, NIL), THEIRS), (2, says(OTHER, NIL), OTHER), (3, String::new(), NIL)]
     {
         let r = net.raw();
-        let mut dialog = RawDialog::calling(r, a);
-        let invite = dialog.request("INVITE", &line, OFFER);
-        net.say(r, a, &invite);
-        net.settle();
-        let tx = incoming(&net.events(a));
-        net.inbox(r);
+        let (tx, mut dialog, _) = rings_with(&mut net, a, r, &line);
         let s = net.turn(a, |turn| turn.session(tx)).unwrap();
         net.turn(a, |turn| turn.name_session(s, Some(77)));
         net.turn(a, |turn| turn.answer(s, reply(200, sdp(ANSWER)))).unwrap();
