@@ -1,7 +1,7 @@
 //! Session-ID (RFC 7989): a UUID of each end, in what the two say to each other, whoever stands between them and rewrites the rest.
 //!
-//! Where [`crate::Config::session_id`] says that we are an end, a session has a UUID of ours from its first INVITE on, which never changes, and those of its
-//! peers. These are known by their tags, so that each fork of a call is told its own (section 6). A peer that knows RFC 7329 only names the session otherwise,
+//! Where [`crate::Config::session_id`] says that we are an end, a session has a UUID of ours from its first INVITE on, which never changes, whoever takes the place of
+//! its peer (Replaces), and those of its peers. These are known by their tags, so that each fork of a call is told its own (section 6). A peer that knows RFC 7329 only names the session otherwise,
 //! and is told what it says (section 11). Who stands between two ends and is an end of some sessions, a conference for one, names those ([`Turn::name_session`]).
 
 use std::fmt;
@@ -110,9 +110,9 @@ impl fmt::Display for Uuid {
 }
 
 impl Ids {
-    /// Of an INVITE of theirs: who sends it under this tag, where it says.
-    pub(super) fn of_theirs(rng: &mut Rng, peer: Option<(Box<str>, Peer)>) -> Self {
-        Self { ours: Uuid::fresh(rng), theirs: peer.into_iter().collect() }
+    /// Of an INVITE of theirs.
+    pub(super) fn of_theirs(rng: &mut Rng, Told { ours, peer }: Told) -> Self {
+        Self { ours: ours.unwrap_or_else(|| Uuid::fresh(rng)), theirs: peer.into_iter().collect() }
     }
 
     fn peer(&self, tag: &str) -> Peer {
@@ -177,8 +177,24 @@ pub(super) fn of_ours(turn: &mut Turn<'_>, lines: &mut Lines) -> Option<Ids> {
     Some(ids)
 }
 
+/// What an INVITE of theirs tells.
+pub(super) struct Told {
+    /// That of the session whose place it takes: we go on under it (section 6).
+    ours: Option<Uuid>,
+    /// Who sends it under this tag, where it says.
+    peer: Option<(Box<str>, Peer)>,
+}
+
+impl Told {
+    pub(super) fn by(turn: &Turn<'_>, request: &Request) -> Self {
+        let replaced = turn.replaced(request).ok().flatten();
+        let ours = replaced.and_then(|session| ids_of(turn, session)).map(|ids| ids.ours);
+        Self { ours, peer: caller(request.headers()) }
+    }
+}
+
 /// The tag of who sends an INVITE, and how it names the session. None is ours yet.
-pub(super) fn caller(headers: &Headers) -> Option<(Box<str>, Peer)> {
+fn caller(headers: &Headers) -> Option<(Box<str>, Peer)> {
     Some((headers.from_tag()?.into(), Peer::of(headers, Uuid::NIL, false)?))
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ending::{self, Final};
 use super::event::{By, NoAck, Refusal, SessionEvent};
 use super::session::{Exchange, Offer, Ringing, Session, State, Unacked};
-use super::session_ids::Ids;
+use super::session_ids::{Ids, Told};
 use super::{INVITE, Kind, making, offer_answer, packages, reliable, session_ids, session_timer};
 use crate::draft::ContactSpec;
 use crate::event::Failure;
@@ -73,9 +73,9 @@ impl Turn<'_> {
         let mut session = Session::new(State::Ringing(Box::new(ringing)));
         session.learn_allow(headers);
         session.packages = packages::told(&self.stack.config, headers);
-        let caller = self.stack.config.session_id.then(|| session_ids::caller(headers));
-        if let Some(caller) = caller {
-            session.keys.get_or_insert_default().ids = Some(Ids::of_theirs(&mut self.stack.rng, caller));
+        let told = self.stack.config.session_id.then(|| Told::by(self, request));
+        if let Some(told) = told {
+            session.keys.get_or_insert_default().ids = Some(Ids::of_theirs(&mut self.stack.rng, told));
         }
         if let Err(error) = super::room(self) {
             self.respond(tx, busy(self))?;

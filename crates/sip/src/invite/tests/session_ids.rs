@@ -365,6 +365,28 @@ fn rfc7989_6_a_refusal_without_a_session_names_who_refuses() {
     }
 }
 
+/// The session is the same for us, whoever is at its other side now.
+#[test]
+fn rfc7989_6_who_takes_the_place_of_another_is_told_our_uuid_of_that_session() {
+    let mut net = Network::new();
+    let (a, r) = (net.stack(|config| config.session_id = true), net.raw());
+    let (_, ok, first) = called_with(&mut net, a, r, &says(THEIRS, NIL));
+    let ours = both(&ok).0.to_owned();
+    let (_, tag) = header(&ok, "To").split_once(";tag=").unwrap();
+    let replaces = |tag: &str| format!("Replaces: {};to-tag={tag};from-tag=rawtag\r\n", first.call_id);
+    // The controls: a call of its own, and one that names none of ours.
+    for (line, same) in [(replaces(tag), true), (String::new(), false), (replaces("other"), false)] {
+        let r = net.raw();
+        let (tx, ..) = rings_with(&mut net, a, r, &(says(OTHER, NIL) + &line));
+        let s = net.turn(a, |turn| turn.session(tx)).unwrap();
+        net.turn(a, |turn| turn.answer(s, reply(180, None))).unwrap();
+        net.settle();
+        let rings = net.one(r);
+        let (uuid, remote) = both(&rings);
+        assert_eq!((uuid == ours, remote), (same, OTHER), "{line}");
+    }
+}
+
 /// What the stack refuses by itself: some of it leaves nothing behind.
 #[test]
 fn rfc7989_6_what_is_refused_before_anybody_has_seen_it_names_who_refuses() {
