@@ -242,6 +242,14 @@ fn handshake_that_stalls_is_ended_in_time_and_nobody_waits_for_it() {
     assert!(since.elapsed() >= Duration::from_millis(250), "closed after {:?}", since.elapsed());
 }
 
+/// There is a place for a handshake, as soon as the loop has seen who has left.
+fn has_place(running: &Running<Order>, config: &Arc<rustls::ClientConfig>) {
+    let until = Instant::now() + PATIENCE;
+    while ask(&mut connect(running, config), "again").is_err() {
+        assert!(Instant::now() < until, "places stay taken");
+    }
+}
+
 #[test]
 fn one_handshake_more_than_allowed_is_closed_and_places_are_free_again() {
     let paper = paper(&HERE, |_| {});
@@ -253,11 +261,7 @@ fn one_handshake_more_than_allowed_is_closed_and_places_are_free_again() {
     assert!(!matches!(raw(&running).read(&mut [0; 64]), Ok(1..)), "one past the limit");
     assert!(since.elapsed() < PATIENCE, "closed at once");
     held.clear();
-    let until = Instant::now() + PATIENCE;
-    // As soon as the loop has seen it.
-    while ask(&mut connect(&running, &config), "again").is_err() {
-        assert!(Instant::now() < until, "places stay taken");
-    }
+    has_place(&running, &config);
     // Who has shaken hands takes no such place.
     let mut stand = Vec::new();
     for number in 0..6 {
@@ -312,10 +316,7 @@ fn cve_tls_who_leaves_anywhere_in_the_handshake_leaves_nothing_behind() {
         let whole = (0..ENOUGH).take_while(left).count();
         assert!((100..ENOUGH).contains(&whole), "a whole handshake comes to its end, after {whole} shorter ones");
     }
-    let until = Instant::now() + PATIENCE;
-    while ask(&mut connect(&running, &config), "after").is_err() {
-        assert!(Instant::now() < until, "places stay taken");
-    }
+    has_place(&running, &config);
 }
 
 #[test]
