@@ -36,6 +36,14 @@ fn info_back(pair: &mut Pair, lines: &str, body: &str) -> String {
     pair.dialogs.1.branch.clone()
 }
 
+/// The caller says this of packages by an UPDATE: the answer.
+fn says(pair: &mut Pair, line: &str) -> Response {
+    pair.caller.extra = line.to_owned();
+    pair.caller.within(&mut pair.dialogs.0, "UPDATE", None);
+    pair.caller.extra.clear();
+    pair.caller.final_response(&pair.dialogs.0.branch)
+}
+
 fn code_and_said(response: &Response) -> (u16, Vec<String>) {
     (response.code().get(), said(response.headers()))
 }
@@ -123,11 +131,7 @@ fn rfc6086_4_2_2_an_extension_takes_no_package() {
 #[test]
 fn rfc6086_5_2_2_what_a_side_takes_from_now_on_is_told_to_the_other() {
     let mut pair = talking("Recv-Info: news\r\n", "Recv-Info: traffic\r\n");
-    pair.caller.extra = "Recv-Info: sport\r\n".to_owned();
-    pair.caller.within(&mut pair.dialogs.0, "UPDATE", None);
-    pair.caller.extra.clear();
-    let branch = pair.dialogs.0.branch.clone();
-    assert_eq!(code_and_said(&pair.caller.final_response(&branch)), (200, vec!["traffic".to_owned()]));
+    assert_eq!(code_and_said(&says(&mut pair, "Recv-Info: sport\r\n")), (200, vec!["traffic".to_owned()]));
     let update = pair.callee.request(Method::Update);
     assert_eq!((said(update.headers()), update.body()), (vec!["sport".to_owned()], &b""[..]));
     pair.callee.respond_with(&update, 200, "Recv-Info: rail\r\n", None);
@@ -179,11 +183,7 @@ fn rfc6086_4_3_1_an_info_of_a_package_may_have_so_many_octets_and_no_more() {
 #[test]
 fn rfc6086_5_2_2_who_takes_no_update_is_told_by_a_reinvite() {
     let mut pair = pair_with(config(), "Recv-Info: news\r\n", "Recv-Info: traffic\r\n");
-    pair.caller.extra = "Recv-Info:\r\n".to_owned();
-    pair.caller.within(&mut pair.dialogs.0, "UPDATE", None);
-    pair.caller.extra.clear();
-    let branch = pair.dialogs.0.branch.clone();
-    assert_eq!(code_and_said(&pair.caller.final_response(&branch)), (200, vec!["traffic".to_owned()]));
+    assert_eq!(code_and_said(&says(&mut pair, "Recv-Info:\r\n")), (200, vec!["traffic".to_owned()]));
     let invite = pair.callee.request(Method::Invite);
     assert_eq!(said(invite.headers()), [""]);
     pair.callee.respond_with(&invite, 200, "Recv-Info: traffic\r\n", Some(&pair.sounds.1.describe()));
@@ -198,11 +198,7 @@ fn rfc6086_5_2_2_who_takes_no_update_is_told_by_a_reinvite() {
 #[test]
 fn rfc6086_5_2_4_a_side_that_refuses_to_hear_it_is_not_told_again() {
     let mut pair = talking("Recv-Info: news\r\n", "Recv-Info: traffic\r\n");
-    pair.caller.extra = "Recv-Info: sport\r\n".to_owned();
-    pair.caller.within(&mut pair.dialogs.0, "UPDATE", None);
-    pair.caller.extra.clear();
-    let branch = pair.dialogs.0.branch.clone();
-    assert_eq!(pair.caller.final_response(&branch).code().get(), 200);
+    assert_eq!(says(&mut pair, "Recv-Info: sport\r\n").code().get(), 200);
     let update = pair.callee.request(Method::Update);
     pair.callee.respond_with(&update, 500, "Recv-Info: rail\r\n", None);
     for package in ["traffic", "rail"] {
