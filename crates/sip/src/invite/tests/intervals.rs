@@ -6,7 +6,7 @@ use super::network::*;
 use super::{NO_CODE, called_with, calls_with, rings_with};
 use crate::Config;
 use crate::event::Event;
-use crate::id::{ServerTx, SessionId};
+use crate::id::SessionId;
 use crate::invite::{SessionEvent, SessionTimer};
 use crate::message::{Lines, Method};
 
@@ -279,13 +279,6 @@ fn rfc4028_7_4_a_request_of_who_does_not_refresh_leaves_that_to_the_peer() {
     net.turn(a, |turn| turn.update(s, sdp(OFFER), Lines::default())).unwrap();
     net.settle();
     assert_eq!(header(&net.one(r), "Session-Expires"), "300;refresher=uas");
-}
-
-fn asked(net: &mut Network, a: usize) -> ServerTx {
-    pick(&net.events(a), |_, event| match event {
-        SessionEvent::Request { tx, request } if *request.method() == Method::Update => Some(*tx),
-        _ => None,
-    })
 }
 
 #[test]

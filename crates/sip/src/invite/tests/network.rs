@@ -497,6 +497,14 @@ pub(super) fn incoming(events: &[Event]) -> ServerTx {
     found.unwrap_or_else(|| panic!("no INVITE in {events:?}"))
 }
 
+/// The transaction of the first request that came in within a session.
+pub(super) fn asked(net: &mut Network, a: usize) -> ServerTx {
+    pick(&net.events(a), |_, event| match event {
+        SessionEvent::Request { tx, .. } => Some(*tx),
+        _ => None,
+    })
+}
+
 /// Picks something out of the session events.
 pub(super) fn pick<T>(events: &[Event], pick: impl Fn(SessionId, &SessionEvent) -> Option<T>) -> T {
     let found = events.iter().find_map(|event| match event {

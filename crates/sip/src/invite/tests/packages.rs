@@ -21,6 +21,27 @@ fn called(net: &mut Network, more: &str) -> (usize, usize, SessionId, RawDialog,
     (a, r, s, peer, ok)
 }
 
+/// One that says so in provisional responses that are reliable.
+fn reliable(net: &mut Network, names: &[&str]) -> (usize, usize) {
+    let change = |config: &mut Config| {
+        takes(names)(config);
+        config.supported = vec!["100rel".to_owned()];
+    };
+    (net.stack(change), net.raw())
+}
+
+/// The peer acknowledges such a response, and the stack answers: our 200.
+fn answered(net: &mut Network, (a, r, s): (usize, usize, SessionId), peer: &mut RawDialog, progress: &str) -> String {
+    peer.learn(progress);
+    let prack = peer.request("PRACK", &format!("RAck: {} 1 INVITE\r\n", header(progress, "RSeq")), "");
+    net.say(r, a, &prack);
+    net.settle();
+    net.turn(a, |turn| turn.answer(s, reply(200, None))).unwrap();
+    net.settle();
+    let inbox = net.inbox(r);
+    inbox.into_iter().find(|text| kind(text) == "200 INVITE").unwrap()
+}
+
 /// The stack calls; the peer answers with these lines.
 fn calls(net: &mut Network, names: &[&str], more: &str) -> (usize, usize, SessionId, String) {
     let (a, r) = (net.stack(takes(names)), net.raw());
@@ -53,10 +74,7 @@ fn rfc6086_5_2_3_who_says_what_it_takes_is_told_the_same_and_nobody_else() {
         let update = peer.request(method, more, "");
         net.say(r, a, &update);
         net.settle();
-        let tx = pick(&net.events(a), |_, event| match event {
-            SessionEvent::Request { tx, .. } => Some(*tx),
-            _ => None,
-        });
+        let tx = asked(&mut net, a);
         net.turn(a, |turn| turn.respond(tx, reply(200, None))).unwrap();
         net.settle();
         let ok = net.one(r);
@@ -67,13 +85,7 @@ fn rfc6086_5_2_3_who_says_what_it_takes_is_told_the_same_and_nobody_else() {
 #[test]
 fn rfc6086_5_2_3_a_reliable_provisional_response_says_it_as_the_200_does() {
     let mut net = Network::new();
-    let (a, r) = (
-        net.stack(|config| {
-            takes(&["weather"])(config);
-            config.supported = vec!["100rel".to_owned()];
-        }),
-        net.raw(),
-    );
+    let (a, r) = reliable(&mut net, &["weather"]);
     let (tx, mut peer, _) = rings_with(&mut net, a, r, "Supported: 100rel\r\nRecv-Info: other\r\n");
     let s = net.turn(a, |turn| turn.session(tx)).unwrap();
     net.turn(a, |turn| turn.answer(s, reply(183, sdp(ANSWER)).reliable())).unwrap();
@@ -82,15 +94,8 @@ fn rfc6086_5_2_3_a_reliable_provisional_response_says_it_as_the_200_does() {
     assert_eq!((kind(&progress), headers(&progress, "Recv-Info")), ("183 INVITE".to_owned(), vec!["weather"]));
     // In an early dialog, too, it may be sent what it takes.
     assert!(net.turn(a, |turn| turn.takes_info(s, "other")));
-    peer.learn(&progress);
-    let prack = peer.request("PRACK", &format!("RAck: {} 1 INVITE\r\n", header(&progress, "RSeq")), "");
-    net.say(r, a, &prack);
-    net.settle();
-    net.turn(a, |turn| turn.answer(s, reply(200, None))).unwrap();
-    net.settle();
-    let inbox = net.inbox(r);
-    let ok = inbox.iter().find(|text| kind(text) == "200 INVITE").unwrap();
-    assert_eq!(headers(ok, "Recv-Info"), ["weather"]);
+    let ok = answered(&mut net, (a, r, s), &mut peer, &progress);
+    assert_eq!(headers(&ok, "Recv-Info"), ["weather"]);
 }
 
 #[test]
@@ -176,10 +181,7 @@ fn rfc6086_5_2_4_what_the_peer_takes_changes_with_an_offer_that_is_taken_and_not
         let update = peer.request("UPDATE", more, "");
         net.say(r, a, &update);
         net.settle();
-        let tx = pick(&net.events(a), |_, event| match event {
-            SessionEvent::Request { tx, .. } => Some(*tx),
-            _ => None,
-        });
+        let tx = asked(&mut net, a);
         net.turn(a, |turn| turn.respond(tx, reply(200, None))).unwrap();
         assert_eq!(taken(&mut net), expected, "{more}");
     }
@@ -237,10 +239,7 @@ fn rfc6086_4_2_1_each_fork_takes_what_it_has_said_and_the_one_that_answers_alone
     let update = peers[1].request("UPDATE", "Recv-Info: three\r\n", "");
     net.say(r, a, &update);
     net.settle();
-    let tx = pick(&net.events(a), |_, event| match event {
-        SessionEvent::Request { tx, .. } => Some(*tx),
-        _ => None,
-    });
+    let tx = asked(&mut net, a);
     net.turn(a, |turn| turn.respond(tx, reply(200, None))).unwrap();
     net.settle();
     assert_eq!(kind(&net.one(r)), "200 UPDATE");
@@ -359,13 +358,7 @@ fn rfc6086_5_2_3_a_session_that_takes_packages_of_its_own_says_those() {
 #[test]
 fn rfc6086_5_2_3_what_a_reliable_response_has_said_stays_until_the_final_one() {
     let mut net = Network::new();
-    let (a, r) = (
-        net.stack(|config| {
-            takes(&[])(config);
-            config.supported = vec!["100rel".to_owned()];
-        }),
-        net.raw(),
-    );
+    let (a, r) = reliable(&mut net, &[]);
     let (tx, mut peer, _) = rings_with(&mut net, a, r, "Supported: 100rel\r\nRecv-Info:\r\n");
     let s = net.turn(a, |turn| turn.session(tx)).unwrap();
     net.turn(a, |turn| turn.take_info(s, "one")).unwrap();
@@ -374,14 +367,7 @@ fn rfc6086_5_2_3_what_a_reliable_response_has_said_stays_until_the_final_one() {
     let progress = net.one(r);
     assert_eq!(header(&progress, "Recv-Info"), "one");
     assert!(matches!(net.turn(a, |turn| turn.take_info(s, "two")), Err(StackError::State(_))));
-    peer.learn(&progress);
-    let prack = peer.request("PRACK", &format!("RAck: {} 1 INVITE\r\n", header(&progress, "RSeq")), "");
-    net.say(r, a, &prack);
-    net.settle();
-    net.turn(a, |turn| turn.answer(s, reply(200, None))).unwrap();
-    net.settle();
-    let inbox = net.inbox(r);
-    let ok = inbox.iter().find(|text| kind(text) == "200 INVITE").unwrap();
-    assert_eq!(headers(ok, "Recv-Info"), ["one"]);
+    let ok = answered(&mut net, (a, r, s), &mut peer, &progress);
+    assert_eq!(headers(&ok, "Recv-Info"), ["one"]);
     net.turn(a, |turn| turn.take_info(s, "two")).unwrap();
 }

@@ -397,10 +397,7 @@ fn rfc4028_7_4_while_their_update_waits_for_our_answer_no_refresh_leaves() {
         net.say(r, a, &theirs);
         net.run(10_000);
         assert!(!kinds(&net.inbox(r)).contains(&"UPDATE".to_owned()));
-        let tx = pick(&net.events(a), |_, event| match event {
-            SessionEvent::Request { tx, .. } => Some(*tx),
-            _ => None,
-        });
+        let tx = asked(&mut net, a);
         net.turn(a, |turn| turn.respond(tx, reply(code, None))).unwrap();
         net.settle();
         assert_eq!(kinds(&net.inbox(r)), [format!("{code} UPDATE")]);

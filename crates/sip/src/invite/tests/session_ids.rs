@@ -200,10 +200,7 @@ fn rfc7989_8_a_new_uuid_of_the_peer_is_his_in_the_answer_and_later_where_that_is
     let info = dialog.request("INFO", &says(OTHER, &ours), "");
     net.say(r, a, &info);
     net.settle();
-    let asked = pick(&net.events(a), |_, event| match event {
-        SessionEvent::Request { tx, .. } => Some(*tx),
-        _ => None,
-    });
+    let asked = asked(&mut net, a);
     net.turn(a, |turn| turn.respond(asked, reply(200, None))).unwrap();
     net.settle();
     assert_eq!(both(&net.one(r)), (ours.as_str(), OTHER));
@@ -285,13 +282,10 @@ fn told_back(
     net.say(r, a, &respond(&info, 200, "", &format!("Session-ID: {}\r\n", otherwise(&ours)), ""));
     net.settle();
     net.events(a);
-    let asked = RawDialog::called(r, &invite, "t").request("INFO", &said, "");
-    net.say(r, a, &asked);
+    let theirs = RawDialog::called(r, &invite, "t").request("INFO", &said, "");
+    net.say(r, a, &theirs);
     net.settle();
-    let tx = pick(&net.events(a), |_, event| match event {
-        SessionEvent::Request { tx, .. } => Some(*tx),
-        _ => None,
-    });
+    let tx = asked(net, a);
     net.turn(a, |turn| turn.respond(tx, reply(200, None))).unwrap();
     net.settle();
     let answer = net.one(r);

@@ -3,17 +3,10 @@
 use super::forks::{contact_named, forked};
 use super::network::*;
 use super::{NO_CODE, called, calling, calls, code, early};
-use crate::id::{ServerTx, SessionId};
-use crate::invite::{Forks, SessionEvent};
+use crate::id::SessionId;
+use crate::invite::Forks;
 use crate::message::{Lines, Method};
 use crate::stack::StackError;
-
-fn asked(net: &mut Network, a: usize) -> ServerTx {
-    pick(&net.events(a), |_, event| match event {
-        SessionEvent::Request { tx, request } if *request.method() == Method::Update => Some(*tx),
-        _ => None,
-    })
-}
 
 fn update(net: &mut Network, a: usize, r: usize, s: SessionId) -> String {
     net.turn(a, |turn| turn.update(s, sdp(OFFER), Lines::default())).unwrap();

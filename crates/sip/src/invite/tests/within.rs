@@ -262,10 +262,7 @@ fn an_answer_of_which_nothing_is_kept_ends_a_request_of_the_peer_as_well() {
         let request = peer.request("INFO", "", "");
         net.say(r, a, &request);
         net.settle();
-        let tx = pick(&net.events(a), |_, event| match event {
-            SessionEvent::Request { tx, .. } => Some(*tx),
-            _ => None,
-        });
+        let tx = asked(&mut net, a);
         net.turn(a, |turn| turn.respond(tx, reply(415, None).stateless())).unwrap();
         net.settle();
         assert_eq!(kinds(&net.inbox(r)), ["415 INFO"]);

@@ -117,14 +117,20 @@ fn rfc3261_12_2_2_a_notify_that_comes_late_is_500() {
     assert_eq!(rig.notify("pending"), 500);
 }
 
+/// After so many requests there is one more between these seconds.
+fn refreshes_between(rig: &mut Rig, before: usize, [after, until]: [f64; 2]) {
+    rig.wait_until(after);
+    assert_eq!(rig.requests.len(), before, "at {after} s");
+    rig.wait_until(until);
+    assert_eq!(rig.requests.len(), before + 1, "at {until} s");
+}
+
 #[test]
 fn rfc6665_4_1_3_a_notify_shortens_the_subscription() {
     let (mut rig, _) = Rig::standing(3_600);
     assert_eq!(rig.notify("active;expires=100"), 200);
-    rig.wait_until(89.9);
-    assert_eq!(rig.requests.len(), 1);
-    rig.wait_until(90.1);
-    assert_eq!(rig.requests.len(), 2, "refreshed by its time");
+    // Refreshed by its time.
+    refreshes_between(&mut rig, 1, [89.9, 90.1]);
 }
 
 /// Only a SUBSCRIBE makes it longer.
@@ -132,17 +138,12 @@ fn rfc6665_4_1_3_a_notify_shortens_the_subscription() {
 fn rfc6665_4_2_2_a_notify_lengthens_no_subscription() {
     let (mut rig, _) = Rig::standing(300);
     assert_eq!(rig.notify("active;expires=3000"), 200);
-    rig.wait_until(269.9);
-    assert_eq!(rig.requests.len(), 1);
-    rig.wait_until(270.1);
-    assert_eq!(rig.requests.len(), 2, "refreshed as if that had not come");
+    // Refreshed as if that had not come.
+    refreshes_between(&mut rig, 1, [269.9, 270.1]);
     // One that overtakes the 2xx of the refresh shortens nothing either.
     assert_eq!(rig.notify("active;expires=3000"), 200);
     rig.answer(200, &[("Expires", "3000")]);
-    rig.wait_until(2_970.0);
-    assert_eq!(rig.requests.len(), 2);
-    rig.wait_until(2_970.2);
-    assert_eq!(rig.requests.len(), 3);
+    refreshes_between(&mut rig, 2, [2_970.0, 2_970.2]);
 }
 
 /// What is left, told again and again, puts the refresh off by nothing.
@@ -159,10 +160,7 @@ fn rfc6665_4_1_2_2_a_subscription_is_refreshed_in_time_however_often_it_is_told_
     // What is really less counts.
     rig.answer(200, &[("Expires", "300")]);
     assert_eq!(rig.notify("active;expires=100"), 200);
-    rig.wait_until(359.9);
-    assert_eq!(rig.requests.len(), 2);
-    rig.wait_until(360.2);
-    assert_eq!(rig.requests.len(), 3);
+    refreshes_between(&mut rig, 2, [359.9, 360.2]);
 }
 
 /// Copies of the 2xx are lost until the old time is over: the NOTIFY of the refresh has said that it goes on.
