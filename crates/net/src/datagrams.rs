@@ -15,7 +15,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
-use crate::bundle::{Bundles, Parcel};
+use crate::bundle::{Bundles, Call, Parcel};
 use crate::error::Refused;
 use crate::flows;
 
@@ -208,30 +208,30 @@ impl Datagrams {
         known.or_else(|| self.endpoints.iter().position(is_there))
     }
 
-    /// Sends at once, or queues while the kernel's buffer is full. A response waits for [`Datagrams::release`], or for what leaves at once for
-    /// the same address: nothing overtakes it.
+    /// A message of a call waits for [`Datagrams::release`], or for what leaves at once for the same address: nothing overtakes it. What else there is
+    /// is sent at once, or queued while the kernel's buffer is full.
     pub(crate) fn send(&mut self, id: SendId, path: Path, bytes: Bytes, why: Cause) -> Result<(), Refused> {
         let Some(index) = self.socket_of(&path) else { return Err(Refused(SendError::Closed)) };
-        if Bundles::take_in(&bytes) {
-            if self.bundles.is_full() {
-                self.send_bundles();
-            }
-            self.bundles.push(index, path.remote, id, bytes);
-            return Ok(());
-        }
-        if self.bundles.hold_for(path.remote) {
-            self.send_bundles();
-        }
         if matches!(why, Cause::Request | Cause::Retry) {
             if self.watched.len() >= WATCHED {
                 self.watched.clear();
             }
             self.watched.insert(path.remote, Watched::new(id, &bytes));
         }
+        if let Some(call) = Call::of(&bytes) {
+            if self.bundles.is_full() {
+                self.send_bundles();
+            }
+            self.bundles.push(index, path.remote, call, id, bytes);
+            return Ok(());
+        }
+        if self.bundles.hold_for(path.remote) {
+            self.send_bundles();
+        }
         self.endpoints.get_mut(index).map_or(Err(Refused(SendError::Closed)), |one| one.send(id, path.remote, &bytes))
     }
 
-    /// Sends the responses of a turn; what failed of them.
+    /// Sends the messages of a turn; what failed of them.
     pub(crate) fn release(&mut self) -> Vec<(SendId, SendError)> {
         self.send_bundles();
         std::mem::take(&mut self.unsent)

@@ -148,8 +148,12 @@ fn responses_of_one_turn_leave_together_and_come_as_one_datagram_each() {
     }
 }
 
+fn untold() -> SendId {
+    SendId(sip::Id::new(sip::Shard(0), 0, 0))
+}
+
 #[test]
-fn nothing_overtakes_a_response_that_waits_for_the_end_of_the_turn() {
+fn nothing_overtakes_a_message_of_its_call_that_waits_for_the_end_of_the_turn() {
     LocalSet::new().block_on(&runtime(), async {
         let driver = assembled();
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -157,20 +161,56 @@ fn nothing_overtakes_a_response_that_waits_for_the_end_of_the_turn() {
         let datagrams = &mut driver.borrow_mut().datagrams;
         let (local, remote) = (datagrams.endpoints[0].address, peer.local_addr().unwrap());
         let path = Path { flow: flows::of_datagrams(0), transport: Transport::Udp, local, remote };
-        let long = format!("SIP/2.0 200 OK\r\nX: {}\r\n\r\n", "x".repeat(1_300));
+        let long = format!("SIP/2.0 200 OK\r\nCall-ID: 1\r\nX: {}\r\n\r\n", "x".repeat(1_300));
+        let of_no_call = "\r\n\r\n";
         let mut buffer = [0; 2_048];
-        for behind in ["BYE sip:a@b SIP/2.0\r\n\r\n", long.as_str()] {
-            for text in ["SIP/2.0 180 Ringing\r\n\r\n", behind] {
+        for behind in ["BYE sip:a@b SIP/2.0\r\nCall-ID: 1\r\n\r\n", of_no_call, long.as_str()] {
+            let all =
+                ["SIP/2.0 180 Ringing\r\nCall-ID: 1\r\n\r\n", "ACK sip:a@b SIP/2.0\r\nCall-ID: 1\r\n\r\n", behind];
+            for text in all {
                 let bytes = Bytes::copy_from_slice(text.as_bytes());
-                assert!(
-                    datagrams.send(SendId(sip::Id::new(sip::Shard(0), 0, 0)), path, bytes, Cause::Response).is_ok()
-                );
+                assert!(datagrams.send(untold(), path, bytes, Cause::Response).is_ok());
             }
             assert!(datagrams.release().is_empty());
-            for expected in ["SIP/2.0 180 Ringing\r\n\r\n", behind] {
+            for expected in all {
                 let length = peer.recv(&mut buffer).unwrap();
                 assert_eq!(String::from_utf8_lossy(&buffer[..length]), expected);
             }
+        }
+    });
+}
+
+/// What a proxy passes on to one server in a turn.
+#[test]
+fn requests_of_one_turn_leave_together_and_those_of_a_call_in_their_order() {
+    LocalSet::new().block_on(&runtime(), async {
+        let driver = assembled();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let datagrams = &mut driver.borrow_mut().datagrams;
+        let (local, remote) = (datagrams.endpoints[0].address, peer.local_addr().unwrap());
+        let path = Path { flow: flows::of_datagrams(0), transport: Transport::Udp, local, remote };
+        let calls = 10..25;
+        for call in calls.clone() {
+            for method in ["ACK", "BYE"] {
+                let text = format!("{method} sip:a@b SIP/2.0\r\nCall-ID: {call}\r\nX: {}\r\n\r\n", "x".repeat(1_000));
+                let why = if method == "ACK" { Cause::Ack } else { Cause::Request };
+                assert!(datagrams.send(untold(), path, text.into(), why).is_ok());
+            }
+        }
+        assert!(datagrams.release().is_empty());
+        assert_eq!(datagrams.endpoints[0].bundled(), 30);
+        let mut came = Vec::new();
+        let mut buffer = [0; 2_048];
+        for _ in 0..30 {
+            let length = peer.recv(&mut buffer).unwrap();
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            assert!(text.ends_with("\r\n\r\n"), "{text}");
+            came.push((text.split("Call-ID: ").nth(1).unwrap()[..2].parse::<u32>().unwrap(), text[..3].to_owned()));
+        }
+        for call in calls {
+            let of_it: Vec<_> = came.iter().filter(|(id, _)| *id == call).map(|(_, method)| method.as_str()).collect();
+            assert_eq!(of_it, ["ACK", "BYE"]);
         }
     });
 }
