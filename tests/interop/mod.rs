@@ -50,4 +50,5 @@ mod transferred;
 mod transfers;
 mod trouble;
 mod updates;
+mod web_login;
 mod websocket;

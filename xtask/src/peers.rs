@@ -40,6 +40,8 @@ pub(crate) const PEERS: &[Peer] = &[
     ),
     needed("coturn", "turnutils_stunclient", "a client and a server of STUN"),
     needed("haproxy", "haproxy", "a load balancer that speaks the PROXY protocol"),
+    needed("lighttpd", "lighttpd", "a server of the web that asks who comes"),
+    needed("lighttpd-mod-openssl", "/usr/lib/lighttpd/mod_openssl.so", "the same over TLS"),
     needed(
         "kamailio-presence-modules",
         "/usr/lib/x86_64-linux-gnu/kamailio/modules/presence.so",
@@ -70,7 +72,7 @@ pub(crate) const PEERS: &[Peer] = &[
 ];
 
 /// Programs of packages that Debian would start as daemons at the next boot.
-const DAEMONS: &[&str] = &["coturn", "haproxy", "kamailio", "rtpengine-daemon"];
+const DAEMONS: &[&str] = &["coturn", "haproxy", "kamailio", "lighttpd", "rtpengine-daemon"];
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 

@@ -138,7 +138,10 @@ fn listening(args: &args::Answer, trace: Trace) -> Result<LoopConfig, Fault> {
         config.tls.server = phone::shown(&args.identity.tls)?;
     }
     if let Some(server) = identity::websocket(&args.identity).map_err(Fault::usage)? {
-        config.web = Arc::new(WebSockets { resource: server.resource().to_owned(), ..WebSockets::default() });
+        let own = Identity::read(&args.identity).map_err(Fault::usage)?.and_then(|identity| identity.credential());
+        let credentials = own.map(Into::into).unwrap_or_default();
+        let resource = server.resource().to_owned();
+        config.web = Arc::new(WebSockets { resource, credentials, ..WebSockets::default() });
     }
     Ok(config)
 }

@@ -109,6 +109,7 @@ impl From<CallError> for Fault {
             CallError::NoAnswer { .. } => (Exit::NoAnswer, None),
             CallError::Unreachable { .. } => (Exit::Unreachable, None),
             CallError::Untrusted { .. } => (Exit::Tls, None),
+            CallError::Unauthorized { .. } => (Exit::Authentication, None),
             CallError::Media(_) => (Exit::Media, None),
             CallError::BadUri { .. } | CallError::BadText { .. } | CallError::TooLong { .. } => (Exit::Usage, None),
             _ => (Exit::General, None),
@@ -127,6 +128,7 @@ impl From<RegisterError> for Fault {
             }
             RegisterError::Unreachable { .. } => (Exit::Unreachable, None),
             RegisterError::Untrusted { .. } => (Exit::Tls, None),
+            RegisterError::Unauthorized { .. } => (Exit::Authentication, None),
             RegisterError::NoAnswer { .. } => (Exit::NoAnswer, None),
             _ => (Exit::General, None),
         };

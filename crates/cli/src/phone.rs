@@ -53,7 +53,11 @@ impl Phone {
         if let Some(server) = identity::websocket(given).map_err(Fault::usage)? {
             builder = builder.websocket(&server);
         }
-        let config = match (Identity::read(given).map_err(Fault::usage)?, target) {
+        let identity = Identity::read(given).map_err(Fault::usage)?;
+        if let Some(Identity { websocket: Some(server), auth_user, password: Some(password), .. }) = &identity {
+            builder = builder.websocket_login(server, auth_user, password);
+        }
+        let config = match (identity, target) {
             (Some(identity), _) => Some((config(&identity), identity.password.is_some())),
             (None, Some(target)) if is_bare(target) => Some((neighbour(target)?, true)),
             (None, _) => None,

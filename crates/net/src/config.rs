@@ -73,11 +73,14 @@ pub struct WebSockets {
     pub origins: Vec<String>,
     /// The resource that is asked for where we connect: path and query of a WebSocket URI, with nothing in it that may not stand there.
     pub resource: String,
+    /// What we prove who we are with where a server asks for that before there is a WebSocket (RFC 7118 section 7): those that are tied to it
+    /// ([`sip::digest::Credential::at`]).
+    pub credentials: sip::digest::Credentials,
 }
 
 impl Default for WebSockets {
     fn default() -> Self {
-        Self { origins: Vec::new(), resource: "/".into() }
+        Self { origins: Vec::new(), resource: "/".into(), credentials: sip::digest::Credentials::new() }
     }
 }
 

@@ -38,6 +38,9 @@ pub(crate) enum Trouble {
     /// There is no WebSocket with the other side, and why: for a person.
     #[cfg(feature = "websocket")]
     Web(String),
+    /// The server wants to know who we are before there is a WebSocket: its challenges.
+    #[cfg(feature = "websocket")]
+    Asked(Vec<Vec<u8>>),
 }
 
 /// How far a handshake is.

@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 
+#[cfg(feature = "websocket")]
+use sip::digest::{Challenger, web_authorization};
 use sip::{FlowChange, FlowId, SendError, Transport};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -54,25 +56,68 @@ async fn connect<A: App + 'static>(
     }
 }
 
-/// Connects, and shakes hands where that is wanted.
+/// Connects, and shakes hands where that is wanted; once more where a server of WebSockets wants to know who we are, on a connection of its own, since few keep one
+/// that they have refused (RFC 7118 section 7).
 async fn reach<A: App + 'static>(
     driver: &Weak<RefCell<Driver<A>>>,
     flow: FlowId,
     remote: SocketAddr,
     won: Option<TcpStream>,
 ) -> Result<Rc<TcpStream>, SendError> {
-    let (limits, Peer { transport, name, .. }, socket, client, dscp) = {
+    let planned = {
         let driver = driver.upgrade().ok_or(SendError::Closed)?;
-        let mut driver = driver.borrow_mut();
-        let peer = driver.streams.connections.get(&flow).ok_or(SendError::Closed)?.peer.clone();
-        let socket = driver.streams.plans.take_socket(flow);
-        (driver.streams.limits, peer, socket, driver.tls.client.clone(), driver.dscp)
+        driver.borrow_mut().streams.plans.take_socket(flow)
+    };
+    #[cfg(feature = "websocket")]
+    let own = planned.as_ref().and_then(|socket| socket.local_addr().ok());
+    let socket = match won {
+        Some(won) => won,
+        None => dial(driver, remote, planned).await?,
+    };
+    match agree(driver, flow, remote, socket, None).await {
+        Ok(socket) => Ok(socket),
+        Err(Fault::Final(why)) => Err(why),
+        #[cfg(feature = "websocket")]
+        Err(Fault::Asked(challenges)) => {
+            let proof = prove(driver, flow, remote, &challenges)?;
+            let planned = own.and_then(|own| crate::planned::bind(own).ok()).map(|(socket, _)| socket);
+            let socket = dial(driver, remote, planned).await?;
+            match agree(driver, flow, remote, socket, Some(&proof)).await {
+                Ok(socket) => Ok(socket),
+                Err(Fault::Final(why)) => Err(why),
+                Err(Fault::Asked(_)) => Err(unproven(driver, flow, "check user name and password of the account")),
+            }
+        }
+    }
+}
+
+/// Why there is no connection to use.
+enum Fault {
+    Final(SendError),
+    /// The server of WebSockets wants to know who we are; its challenges.
+    #[cfg(feature = "websocket")]
+    Asked(Vec<Vec<u8>>),
+}
+
+impl From<SendError> for Fault {
+    fn from(why: SendError) -> Self {
+        Self::Final(why)
+    }
+}
+
+/// Connects, with a socket that has been bound where there is one.
+async fn dial<A: App + 'static>(
+    driver: &Weak<RefCell<Driver<A>>>,
+    remote: SocketAddr,
+    planned: Option<TcpSocket>,
+) -> Result<TcpStream, SendError> {
+    let (limit, dscp) = {
+        let driver = driver.upgrade().ok_or(SendError::Closed)?;
+        let driver = driver.borrow();
+        (driver.streams.limits.connect, driver.dscp)
     };
     let connecting = async {
-        if let Some(won) = won {
-            return Ok(won);
-        }
-        let socket = match (socket, remote) {
+        let socket = match (planned, remote) {
             (Some(socket), _) => socket,
             (None, SocketAddr::V4(_)) => TcpSocket::new_v4()?,
             (None, SocketAddr::V6(_)) => TcpSocket::new_v6()?,
@@ -80,8 +125,25 @@ async fn reach<A: App + 'static>(
         dscp.try_mark(&socket, remote);
         socket.connect(remote).await
     };
-    let Ok(Ok(socket)) = tokio::time::timeout(limits.connect, connecting).await else {
-        return Err(SendError::Unreachable);
+    match tokio::time::timeout(limit, connecting).await {
+        Ok(Ok(socket)) => Ok(socket),
+        _ => Err(SendError::Unreachable),
+    }
+}
+
+/// Shakes hands where that is wanted; with a server of WebSockets with this `proof` of who we are.
+async fn agree<A: App + 'static>(
+    driver: &Weak<RefCell<Driver<A>>>,
+    flow: FlowId,
+    remote: SocketAddr,
+    socket: TcpStream,
+    proof: Option<&str>,
+) -> Result<Rc<TcpStream>, Fault> {
+    let (limits, Peer { transport, name, .. }, client) = {
+        let driver = driver.upgrade().ok_or(SendError::Closed)?;
+        let driver = driver.borrow();
+        let peer = driver.streams.connections.get(&flow).ok_or(SendError::Closed)?.peer.clone();
+        (driver.streams.limits, peer, driver.tls.client.clone())
     };
     let _ = socket.set_nodelay(true);
     let socket = Rc::new(socket);
@@ -98,10 +160,12 @@ async fn reach<A: App + 'static>(
             Some(name) if transport.is_web() => {
                 let host = host(name, remote.port(), transport);
                 let (resource, message) = (&driver.web.resource, driver.streams.messages.message);
-                channel.agreeing(Handshake::connecting(&host, resource, message))
+                channel.agreeing(Handshake::connecting(&host, resource, message, proof))
             }
             _ => channel,
         };
+        #[cfg(not(feature = "websocket"))]
+        let _ = (proof, remote);
         let connection = driver.streams.connections.get_mut(&flow).ok_or(SendError::Closed)?;
         connection.channel = Some(channel);
     }
@@ -110,19 +174,57 @@ async fn reach<A: App + 'static>(
         Transport::Ws => (SendError::NoWebSocket, "of a WebSocket"),
         _ => (SendError::Tls, "of TLS"),
     };
-    match tokio::time::timeout(limits.handshake, handshake::shake(driver, flow, &socket)).await {
+    let why = match tokio::time::timeout(limits.handshake, handshake::shake(driver, flow, &socket)).await {
         Ok(Ok(())) => match lacks(driver, flow) {
-            None => Ok(socket),
-            Some(host) => Err(told_by(format!("the certificate of {name} is not for {host} as well").into())),
+            None => return Ok(socket),
+            Some(host) => told_by(format!("the certificate of {name} is not for {host} as well").into()),
         },
-        Ok(Err(Trouble::Tls(error))) => Err(SendError::Tls(told(&error, Some((&*name, transport.is_web()))).into())),
+        Ok(Err(Trouble::Tls(error))) => SendError::Tls(told(&error, Some((&*name, transport.is_web()))).into()),
         #[cfg(feature = "websocket")]
-        Ok(Err(Trouble::Web(why))) => Err(SendError::NoWebSocket(format!("no WebSocket with {name}: {why}").into())),
+        Ok(Err(Trouble::Web(why))) => SendError::NoWebSocket(format!("no WebSocket with {name}: {why}").into()),
+        #[cfg(feature = "websocket")]
+        Ok(Err(Trouble::Asked(challenges))) => return Err(Fault::Asked(challenges)),
         Ok(Err(Trouble::Broken)) => {
-            Err(told_by(format!("{name} has closed the connection during the handshake {of}").into()))
+            told_by(format!("{name} has closed the connection during the handshake {of}").into())
         }
-        Err(_) => Err(told_by(format!("the handshake {of} with {name} took too long").into())),
-    }
+        Err(_) => told_by(format!("the handshake {of} with {name} took too long").into()),
+    };
+    Err(Fault::Final(why))
+}
+
+/// What a server of WebSockets that has asked gets to hear, where it is one of the account's. Nothing is kept of the connection on which it has asked.
+#[cfg(feature = "websocket")]
+fn prove<A: App + 'static>(
+    driver: &Weak<RefCell<Driver<A>>>,
+    flow: FlowId,
+    remote: SocketAddr,
+    challenges: &[Vec<u8>],
+) -> Result<String, SendError> {
+    let kept = driver.upgrade().ok_or(SendError::Closed)?;
+    let outcome = {
+        let mut kept = kept.borrow_mut();
+        let web = std::sync::Arc::clone(&kept.web);
+        let connection = kept.streams.connections.get_mut(&flow).ok_or(SendError::Closed)?;
+        connection.channel = None;
+        let Peer { transport, name: Some(name), .. } = &connection.peer else { return Err(SendError::Closed) };
+        // As it is written where it is the usual one: not at all.
+        let port = Some(remote.port()).filter(|port| *port != transport.default_port());
+        let (secure, address) = (transport.is_secured(), Some(remote));
+        let whom = Challenger { host: name, port, secure, registers: false, address };
+        let values = challenges.iter().map(Vec::as_slice);
+        web_authorization(&web.credentials, whom, values, &web.resource, rand::random())
+    };
+    outcome.map_err(|why| unproven(driver, flow, &why.to_string()))
+}
+
+/// There is no WebSocket with who does not know us.
+#[cfg(feature = "websocket")]
+fn unproven<A: App + 'static>(driver: &Weak<RefCell<Driver<A>>>, flow: FlowId, why: &str) -> SendError {
+    let Some(driver) = driver.upgrade() else { return SendError::Closed };
+    let driver = driver.borrow();
+    let name = driver.streams.connections.get(&flow).and_then(|connection| connection.peer.name.as_deref());
+    let name = name.unwrap_or("the server");
+    SendError::Unauthorized(format!("no WebSocket with {name}: it answers 401 Unauthorized: {why}").into())
 }
 
 /// The host that its certificate should be for as well, where it is not: nothing has been said on the connection yet (RFC 5923 section 9.3).

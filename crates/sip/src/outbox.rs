@@ -187,6 +187,9 @@ pub enum SendError {
     /// The peer was there, but would not have a WebSocket for SIP (RFC 7118 section 4.1): for a person, what was expected and what was found. Nothing
     /// has been sent.
     NoWebSocket(Box<str>),
+    /// The peer was there, but wants to know who we are before there is a WebSocket, and we could not prove it (RFC 7118 section 7): for a person, why.
+    /// Nothing has been sent.
+    Unauthorized(Box<str>),
 }
 
 impl SendError {
@@ -201,7 +204,7 @@ impl fmt::Display for SendError {
             Self::TooBig => "the message is larger than the transport carries",
             Self::NoBuffer => "too much waits to be sent already",
             Self::Closed => "the connection is gone",
-            Self::Tls(why) | Self::NoWebSocket(why) => why,
+            Self::Tls(why) | Self::NoWebSocket(why) | Self::Unauthorized(why) => why,
         })
     }
 }
@@ -281,7 +284,7 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use super::SendError::{self, Closed, NoBuffer, NoWebSocket, Tls, TooBig, Unreachable};
+    use super::SendError::{self, Closed, NoBuffer, NoWebSocket, Tls, TooBig, Unauthorized, Unreachable};
     use super::Transport;
 
     #[test]
@@ -302,6 +305,7 @@ mod tests {
             Closed => 3,
             Tls(_) => 4,
             NoWebSocket(_) => 5,
+            Unauthorized(_) => 6,
         };
         assert_eq!(SendError::ALL.map(place), [0, 1, 2, 3]);
     }

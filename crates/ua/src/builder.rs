@@ -13,6 +13,7 @@ use net::tls::{TlsClient, TlsServer};
 use net::trace::Trace;
 use net::{Bind, Clock, Handle, LoopConfig, Names, Network, Seen, SipLoop, StartError, Tap};
 use sdp::Hold;
+use sip::digest::Credential;
 use sip::invite::{JOIN, NO_REPORTS, REPLACES, SessionTimer};
 use sip::message::Method;
 use sip::uas::{Capabilities, RELIABLE, TIMER};
@@ -44,6 +45,11 @@ pub enum BuildError {
         /// What was given.
         given: String,
     },
+    /// A user name that cannot be written where a server of WebSockets wants to know it.
+    User {
+        /// What was expected.
+        why: String,
+    },
     /// Sockets or threads could not be had.
     Start(StartError),
 }
@@ -54,6 +60,7 @@ impl fmt::Display for BuildError {
             Self::Address { given } => {
                 write!(f, "cannot listen on {given:?}: expected an IP address and a port, such as 0.0.0.0:5060")
             }
+            Self::User { why } => f.write_str(why),
             Self::Start(error) => error.fmt(f),
         }
     }
@@ -62,7 +69,7 @@ impl fmt::Display for BuildError {
 impl std::error::Error for BuildError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Address { .. } => None,
+            Self::Address { .. } | Self::User { .. } => None,
             Self::Start(error) => Some(error),
         }
     }
@@ -95,6 +102,7 @@ pub struct Builder {
     shown: Option<TlsServer>,
     overload: bool,
     resource: Option<String>,
+    login: Option<(WebSocketUrl, String, String)>,
     tap: Option<Tap>,
     trace: Trace,
 }
@@ -127,6 +135,7 @@ impl Builder {
             shown: None,
             overload: false,
             resource: None,
+            login: None,
             tap: None,
             trace: Trace::default(),
         }
@@ -315,6 +324,18 @@ impl Builder {
         self
     }
 
+    /// Who we are for this server, where it asks for that by HTTP before there is a WebSocket (RFC 7118 section 7): answered by digest (RFC 7616), or over TLS by Basic
+    /// (RFC 7617), once; a second refusal ends it. Nobody else is answered. Accounts prove who they are by themselves in SIP.
+    pub fn websocket_login(
+        mut self,
+        server: &WebSocketUrl,
+        user: impl Into<String>,
+        password: impl Into<String>,
+    ) -> Self {
+        self.login = Some((server.clone(), user.into(), password.into()));
+        self
+    }
+
     /// Shows every SIP message that passes. Runs on the loop's thread: it must not block.
     pub fn tap(mut self, tap: impl FnMut(&Seen<'_>) + Send + 'static) -> Self {
         self.tap = Some(Box::new(tap));
@@ -344,9 +365,14 @@ impl Builder {
         config.look_up(self.names);
         config.tls.client = self.trust;
         config.tls.server = self.shown;
-        if let Some(resource) = self.resource {
-            config.web = Arc::new(net::WebSockets { resource, ..net::WebSockets::default() });
+        let mut web = net::WebSockets::default();
+        web.resource = self.resource.unwrap_or(web.resource);
+        if let Some((server, user, password)) = self.login {
+            let own = Credential::password(None, &user, &password);
+            let own = own.map_err(|error| BuildError::User { why: error.to_string() })?;
+            web.credentials = own.at(&server.hop().as_uri()).into();
         }
+        config.web = Arc::new(web);
         let commands: Arc<OnceLock<Handle<Command>>> = Arc::default();
         let thread = start_media(Arc::clone(&commands)).map_err(BuildError::Start)?;
         let (calls, incoming) = mpsc::channel(self.max_calls.max(1));

@@ -55,6 +55,13 @@ pub enum CallError {
         /// What was expected, and what was found.
         why: String,
     },
+    /// The server of WebSockets on the way wants to know who we are first, and it could not be proven (RFC 7118 section 7). Nothing has been sent.
+    Unauthorized {
+        /// Where it should have gone.
+        to: String,
+        /// What stood in the way.
+        why: String,
+    },
     /// Our credentials were refused, or there are none for what asked.
     Authentication {
         /// 401 or 407; 403 when it answers our credentials and nothing has shown before that they are good.
@@ -127,7 +134,9 @@ impl fmt::Display for CallError {
             Self::Unreachable { to, why } => {
                 write!(f, "cannot reach {to}: {why}; check host name, port and transport, or set a proxy")
             }
-            Self::Untrusted { to, why } => write!(f, "nothing was sent to {to}: {why}"),
+            Self::Untrusted { to, why } | Self::Unauthorized { to, why } => {
+                write!(f, "nothing was sent to {to}: {why}")
+            }
             Self::Authentication { code } => {
                 write!(f, "credentials refused ({code}): check user name and password of the account")
             }
@@ -192,6 +201,13 @@ pub enum RegisterError {
         /// What was expected, and what was found.
         why: String,
     },
+    /// The server of WebSockets on the way wants to know who we are first, and it could not be proven (RFC 7118 section 7). Nothing has been sent.
+    Unauthorized {
+        /// The registrar, or the proxy that everything is sent by.
+        first: String,
+        /// What stood in the way.
+        why: String,
+    },
     /// The account was unregistered meanwhile, or its endpoint has ended.
     Ended,
 }
@@ -215,7 +231,9 @@ impl fmt::Display for RegisterError {
             Self::Unreachable { registrar, proxy: None, why } => {
                 write!(f, "cannot reach the registrar {registrar}: {why}; check host name, port and transport")
             }
-            Self::Untrusted { first, why } => write!(f, "nothing was sent to {first}: {why}"),
+            Self::Untrusted { first, why } | Self::Unauthorized { first, why } => {
+                write!(f, "nothing was sent to {first}: {why}")
+            }
             Self::Ended => f.write_str("the account was unregistered, or its endpoint has ended"),
         }
     }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use libfuzzer_sys::fuzz_target;
 use offhook_fuzz::plant;
 use sip::Time;
-use sip::digest::{Client, Credential, Credentials, Ha1Set, Presented, Server, ServerConfig, Verdict};
+use sip::digest::{Challenger, Client, Credential, Credentials, Ha1Set, Presented, Server, ServerConfig, Verdict, web_authorization};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 const NOW: Time = Time(1_000_000);
@@ -56,6 +56,14 @@ fuzz_target!(|input: &[u8]| {
         }
         let integrity = answers.iter().any(|(proxy, line)| *proxy && line.contains("qop=auth-int"));
         plant(answers.len() == 3 && integrity);
+    }
+
+    // The same challenges from a server of the web, several in one field as well.
+    let home = Challenger { host: "h", port: None, secure: true, registers: false, address: None };
+    let own = Credential::password(None, "a", "never guessed 5b1f").expect("a name");
+    let own = Credentials::from(own.at(&sip::message::uri::Uri::parse("sip:h;transport=wss").expect("an address")));
+    if let Ok(line) = web_authorization(&own, home, of(b'c'), uri, 9) {
+        assert!(!line.contains(['\r', '\n']), "no line of ours is two: {line:?}");
     }
 
     // What our own server asks, our own client answers, whatever the request looks like.

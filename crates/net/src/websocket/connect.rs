@@ -6,16 +6,19 @@ use tungstenite::handshake::machine::TryParse;
 use tungstenite::http::StatusCode;
 use tungstenite::http::header::{
     CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
+    WWW_AUTHENTICATE,
 };
 
 use super::SUB_PROTOCOL;
+use crate::octets::Trouble;
 
-/// The request, and its key.
-pub(super) fn request(host: &str, resource: &str) -> (Vec<u8>, String) {
+/// The request, and its key; `proof` is the value of Authorization, where one is wanted (RFC 9110 section 11.6.2).
+pub(super) fn request(host: &str, resource: &str, proof: Option<&str>) -> (Vec<u8>, String) {
     let key = generate_key();
+    let proof = proof.map(|proof| format!("Authorization: {proof}\r\n")).unwrap_or_default();
     let head = format!(
         "GET {resource} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: {SUB_PROTOCOL}\r\n\r\n"
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: {SUB_PROTOCOL}\r\n{proof}\r\n"
     );
     (head.into_bytes(), key)
 }
@@ -23,8 +26,18 @@ pub(super) fn request(host: &str, resource: &str) -> (Vec<u8>, String) {
 /// Whether the answer is the one that a request with this key must get.
 ///
 /// # Errors
-/// What was expected and found, for a person.
-pub(super) fn check(head: &[u8], key: &str) -> Result<(), String> {
+/// What was expected and found, for a person; or the challenges of a 401, of which there may be none.
+pub(super) fn judge(head: &[u8], key: &str) -> Result<(), Trouble> {
+    if let Ok(Some((_, response))) = Response::try_parse(head)
+        && response.status() == StatusCode::UNAUTHORIZED
+    {
+        let challenges = response.headers().get_all(WWW_AUTHENTICATE);
+        return Err(Trouble::Asked(challenges.iter().map(|value| value.as_bytes().to_vec()).collect()));
+    }
+    check(head, key).map_err(Trouble::Web)
+}
+
+fn check(head: &[u8], key: &str) -> Result<(), String> {
     let Ok(Some((_, response))) = Response::try_parse(head) else {
         return Err("it does not answer by HTTP/1.1".into());
     };

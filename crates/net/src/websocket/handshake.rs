@@ -55,9 +55,10 @@ impl Handshake {
         Self { stage: Stage::Asked { head: Vec::new(), rules }, role: Role::Server, message, early: Vec::new() }
     }
 
-    /// With the server `host`, a name or an address and a port unless it is the usual one, that we have connected to.
-    pub(crate) fn connecting(host: &str, resource: &str, message: usize) -> Self {
-        let (head, key) = connect::request(host, resource);
+    /// With the server `host`, a name or an address and a port unless it is the usual one, that we have connected to; with a proof of who we are where it has asked
+    /// for one.
+    pub(crate) fn connecting(host: &str, resource: &str, message: usize, proof: Option<&str>) -> Self {
+        let (head, key) = connect::request(host, resource, proof);
         Self { stage: Stage::Asking { head, written: 0, key }, role: Role::Client, message, early: Vec::new() }
     }
 
@@ -97,7 +98,7 @@ impl Handshake {
                     Reading::More(shaking) => return Ok(shaking),
                 };
                 self.early = head.split_off(end);
-                connect::check(head, key).map(|()| Shaking::Done).map_err(Trouble::Web)
+                connect::judge(head, key).map(|()| Shaking::Done)
             }
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use net::WebSockets;
 use net::tls::{TlsClient, Trust};
 use rustls::{ServerConnection, StreamOwned};
+use sip::digest::Credential;
 use tungstenite::Message;
 use tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tungstenite::http::HeaderValue;
@@ -118,7 +119,6 @@ fn paper_of(names: &[&str]) -> TlsClient {
 fn rfc7118_4_1_without_a_101_for_sip_nothing_is_sent() {
     for (answer, why) in [
         ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "404"),
-        ("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\n\r\n", "401"),
         ("SIP/2.0 400 Bad Request\r\n\r\n", "HTTP/1.1"),
         ("", "closed the connection"),
     ] {
@@ -169,4 +169,71 @@ fn rfc5923_9_3_a_server_of_the_web_does_not_get_to_see_the_certificate_between_s
         let told = outcome(client.unwrap(), &format!("sip:web.example.com:{port};transport=wss"));
         assert_eq!(told == "200", good, "{what}: {told}");
     }
+}
+
+/// A server that answers one connection after the other with these, and what it was asked on each.
+fn server_answering(answers: &'static [&'static str]) -> (u16, Heard) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (told, heard) = mpsc::channel();
+    std::thread::spawn(move || {
+        for answer in answers {
+            let (mut socket, _) = listener.accept().unwrap();
+            let (mut asked, mut piece) = (Vec::new(), [0; 1_024]);
+            while !asked.ends_with(b"\r\n\r\n") {
+                let length = socket.read(&mut piece).unwrap();
+                asked.extend_from_slice(&piece[..length]);
+            }
+            let _ = told.send(String::from_utf8(asked).unwrap());
+            socket.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    (port, heard)
+}
+
+const DIGEST: &str = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"x\", nonce=\"n\", qop=\"auth\"\r\nContent-Length: 0\r\n\r\n";
+const BASIC: &str = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n";
+
+/// What comes of an OPTIONS to this server, with the password for the server of this name.
+fn outcome_as_user(port: u16, home: &str) -> String {
+    let home = format!("sip:{home}:{port};transport=ws");
+    let own = Credential::password(None, "1001", "secret").unwrap();
+    let credentials = own.at(&sip::message::Uri::parse(&home).unwrap()).into();
+    let web = Arc::new(WebSockets { resource: "/sip".into(), credentials, ..WebSockets::default() });
+    let (running, seen) = start(|config| config.web = web);
+    running.handle().try_send(Order::Options(format!("sip:127.0.0.1:{port};transport=ws"))).unwrap();
+    seen.recv_timeout(PATIENCE).unwrap()
+}
+
+#[test]
+fn rfc7118_7_who_is_asked_by_http_answers_once_and_only_to_its_own_server() {
+    // Twice the same question: the password is wrong.
+    let (port, heard_by) = server_answering(&[DIGEST, DIGEST, DIGEST]);
+    let told = outcome_as_user(port, "127.0.0.1");
+    assert!(told.starts_with("Transport(Unauthorized(") && told.contains("check user name and password"), "{told}");
+    let (first, second) = (heard(&heard_by), heard(&heard_by));
+    assert!(first.starts_with("GET /sip ") && !first.contains("Authorization"), "{first}");
+    let shown = "\r\nAuthorization: Digest username=\"1001\", realm=\"x\", nonce=\"n\", uri=\"/sip\", response=\"";
+    assert!(second.starts_with("GET /sip ") && second.contains(shown), "{second}");
+    assert!(second.contains(", qop=auth, nc=00000001"), "{second}");
+    assert!(heard_by.try_recv().is_err(), "it is not asked a third time");
+    // Somebody else, with the password for another server; and the password itself in the clear.
+    for (answers, home, why) in
+        [(&[DIGEST, DIGEST], "192.0.2.1", "no credentials"), (&[BASIC, BASIC], "127.0.0.1", "over TLS alone")]
+    {
+        let (port, heard_by) = server_answering(answers);
+        let told = outcome_as_user(port, home);
+        assert!(told.starts_with("Transport(Unauthorized(") && told.contains(why), "{told}");
+        assert!(!heard(&heard_by).contains("Authorization"));
+        assert!(heard_by.try_recv().is_err(), "it is asked once");
+    }
+    // A 401 that asks for nothing.
+    let (port, _heard) = server_answering(&["HTTP/1.1 401 Unauthorized\r\n\r\n"]);
+    let told = outcome_as_user(port, "127.0.0.1");
+    assert!(told.starts_with("Transport(Unauthorized(") && told.contains("digest challenge"), "{told}");
+    // One that is longer than any head is taken for.
+    let long: &str = format!("{}X-Long: {}\r\n\r\n", DIGEST.trim_end().to_owned() + "\r\n", "x".repeat(20_000)).leak();
+    let (port, _heard) = server_answering(vec![long].leak());
+    let told = outcome_as_user(port, "127.0.0.1");
+    assert!(told.starts_with("Transport(NoWebSocket(") && told.contains("too long"), "{told}");
 }

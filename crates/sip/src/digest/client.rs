@@ -19,7 +19,7 @@ const ANSWERS: u8 = 2;
 /// 401 and 407 taken in within one request: proxies of different realms stand one behind the other.
 const ROUNDS: u8 = 4;
 /// Challenges read from one response.
-const CHALLENGES: usize = 16;
+pub(super) const CHALLENGES: usize = 16;
 /// Service routes of a registrar that are servers of the account's.
 const ROUTES: usize = 16;
 
@@ -116,6 +116,14 @@ impl Credential {
         &self.user
     }
 
+    pub(super) fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    pub(super) fn homes(&self) -> &[Home] {
+        &self.homes
+    }
+
     /// The realm it is bound to.
     pub fn realm(&self) -> Option<&str> {
         self.realm.as_deref()
@@ -181,7 +189,7 @@ impl Credentials {
     }
 
     /// Those that may answer this realm (as it stood between the quotes), bound ones first.
-    fn of<'a>(&'a self, realm: &'a str) -> impl Iterator<Item = &'a Credential> {
+    pub(super) fn of<'a>(&'a self, realm: &'a str) -> impl Iterator<Item = &'a Credential> {
         let bound = self.iter().filter(move |one| one.realm().is_some_and(|known| known == unescape(realm)));
         bound.chain(self.iter().filter(|one| one.realm.is_none()))
     }
@@ -227,6 +235,11 @@ pub enum Refused {
     },
     /// Too many challenges in a row for one request.
     TooMany,
+    /// A server of the web asks for the password itself, where others could read it.
+    InTheClear {
+        /// The realm.
+        realm: String,
+    },
 }
 
 impl fmt::Display for Refused {
@@ -239,6 +252,9 @@ impl fmt::Display for Refused {
             }
             Refused::Downgrade { realm } => write!(f, "realm \"{realm}\" asks for a weaker algorithm than before"),
             Refused::Rejected { realm } => write!(f, "realm \"{realm}\" refused the credentials (RFC 3261 22.1)"),
+            Refused::InTheClear { realm } => {
+                write!(f, "realm \"{realm}\" asks for the password itself, which goes over TLS alone (RFC 7617 4)")
+            }
             Refused::TooMany => write!(f, "more than {ROUNDS} challenges for one request"),
         }
     }

@@ -16,6 +16,7 @@ mod nonce;
 mod request;
 mod response;
 mod server;
+mod web;
 
 pub use algorithm::{Algorithm, Scheme};
 pub use client::{Choice, Client, Credential, CredentialError, Credentials, Refused, Secret};
@@ -25,6 +26,7 @@ pub use home::Challenger;
 pub use info::{InfoError, Proof};
 pub use response::{Protection, Quality};
 pub use server::{Presented, Reason, Server, ServerConfig, ServerError, UriRule, Verdict, Verified};
+pub use web::web_authorization;
 
 /// Whether credentials are for this realm.
 pub(crate) fn is_for(value: &[u8], realm: &str) -> bool {

@@ -151,6 +151,9 @@ fn error_of(why: RegisterFailure, registrar: &str, proxy: Option<String>) -> Reg
     if let RegisterFailure::Unreachable(Failure::Transport(SendError::Tls(why))) = why {
         return RegisterError::Untrusted { first: proxy.unwrap_or_else(|| registrar.to_owned()), why: why.into() };
     }
+    if let RegisterFailure::Unreachable(Failure::Transport(SendError::Unauthorized(why))) = why {
+        return RegisterError::Unauthorized { first: proxy.unwrap_or_else(|| registrar.to_owned()), why: why.into() };
+    }
     let unreachable = |why: String| RegisterError::Unreachable { registrar: registrar.to_owned(), proxy, why };
     match why {
         RegisterFailure::Refused { code, .. }

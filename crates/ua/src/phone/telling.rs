@@ -80,6 +80,9 @@ pub(super) fn failed(why: sip::Failure, to: &str) -> CallError {
         sip::Failure::Cancelled => CallError::Cancelled,
         sip::Failure::TooLarge { octets, most } => CallError::TooLong { octets, most },
         sip::Failure::Transport(SendError::Tls(why)) => CallError::Untrusted { to: to.to_owned(), why: why.into() },
+        sip::Failure::Transport(SendError::Unauthorized(why)) => {
+            CallError::Unauthorized { to: to.to_owned(), why: why.into() }
+        }
         why => CallError::Unreachable { to: to.to_owned(), why: why.to_string() },
     }
 }

@@ -62,6 +62,11 @@ impl Robot {
                     RegisterFailure::Unreachable(Failure::Transport(SendError::Tls(_))) if !self.registered => {
                         Err(Exit::Tls)
                     }
+                    RegisterFailure::Unreachable(Failure::Transport(SendError::Unauthorized(_)))
+                        if !self.registered =>
+                    {
+                        Err(Exit::Authentication)
+                    }
                     _ => retry_in.ok_or(Exit::Authentication),
                 };
                 self.tell(News::RegistrationFailed { why: self.words(&why), next });

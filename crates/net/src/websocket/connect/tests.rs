@@ -28,7 +28,8 @@ fn rfc6455_4_1_an_answer_must_be_the_one_to_our_request() {
 
 #[test]
 fn rfc6455_4_1_each_request_has_a_key_of_its_own() {
-    let ((head, key), (_, other)) = (request("pbx.example.com:8080", "/sip"), request("pbx.example.com:8080", "/sip"));
+    let ((head, key), (_, other)) =
+        (request("pbx.example.com:8080", "/sip", None), request("pbx.example.com:8080", "/sip", None));
     let head = String::from_utf8(head).unwrap();
     assert!(head.starts_with("GET /sip HTTP/1.1\r\nHost: pbx.example.com:8080\r\n"), "{head}");
     assert!(head.contains(&format!("\r\nSec-WebSocket-Key: {key}\r\n")) && key.len() == 24 && key != other, "{head}");
