@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 use crate::forward::Told;
 use crate::header::{HistoryInfo, Privacy, Reason, Supported};
 use crate::message::uri::{Escaped, unescape};
-use crate::message::{HeaderId, Headers, Lines, Params, StatusCode, Uri};
+use crate::message::{HeaderId, Headers, Lines, Method, Params, Request, StatusCode, Uri};
 use crate::privacy::{self, Wish};
 
 /// The option tag by which a caller asks for the history in responses (section 6.1).
@@ -318,8 +318,29 @@ pub fn has_gaps(entries: &[Entry]) -> bool {
 
 /// Whether the sender of a request wants the history in responses, or has told one (section 9.4).
 pub fn is_wanted(headers: &Headers) -> bool {
+    let is_likely = |value: &[u8]| memchr::memchr2_iter(b'h', b'H', value).any(|at| begins_tag(value.get(at..)));
     let asks = || headers.list::<Supported<'_>>().flatten().any(|tag| tag.0.eq_ignore_ascii_case(TAG));
-    headers.has(HeaderId::HistoryInfo) || asks()
+    headers.has(HeaderId::HistoryInfo) || headers.values(HeaderId::Supported).any(is_likely) && asks()
+}
+
+/// Whether the tag could stand there.
+fn begins_tag(text: Option<&[u8]>) -> bool {
+    text.and_then(|text| text.get(..TAG.len())).is_some_and(|text| text.eq_ignore_ascii_case(TAG.as_bytes()))
+}
+
+/// What an answer with these lines tells besides, where they tell nothing of it (section 9.4): the entries as they came, and that of the Request-URI where its
+/// sender wrote none. `None` within a dialog, where the sender has not asked, in a 100, and of what cannot be read. It goes the way that the request has come, so nobody
+/// learns from it what he has not said or passed on himself; those on the way see to the privacy that entries ask for (section 10.1.2).
+pub(crate) fn told_besides(request: &Request, code: StatusCode, lines: &Lines) -> Option<Lines> {
+    let headers = request.headers();
+    if headers.to_tag_octets().is_some() || code == StatusCode::TRYING || !is_wanted(headers) {
+        return None;
+    }
+    if lines.has(HeaderId::HistoryInfo) || *request.method() == Method::Cancel {
+        return None;
+    }
+    let history = History::of(headers, &request.uri().ok()?, Most::default(), false, |_| false)?;
+    Some(history.lines(None, true))
 }
 
 /// See the module.

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::config::Timers;
 use crate::draft::makes_dialog;
 use crate::header::{Contact, RecordRoute};
+use crate::history;
 use crate::id::{Id, ServerTx};
 use crate::invite;
 use crate::message::{HeaderId, Request, StatusCode, Writer, begin_response, unfold_bytes};
@@ -19,7 +20,8 @@ use crate::turn::{Owner, Sender, Turn};
 
 impl Turn<'_> {
     /// Answers a request. Via, From, To (with a tag of the stack's choice unless the reply brings one), Call-ID, CSeq and, where a dialog
-    /// may come of it, Record-Route are copied from the request; Server is added when the configuration has one.
+    /// may come of it, Record-Route are copied from the request; Server is added when the configuration has one, and History-Info where the request asks for that and the
+    /// reply has none (RFC 7044 section 9.4).
     ///
     /// For an INVITE any number of 1xx and one final response; a 2xx is sent once, and whoever answers so repeats it with
     /// [`Turn::repeat`] until the ACK comes (RFC 3261 section 13.3.1.4): [`Turn::session`] does all that.
@@ -74,6 +76,9 @@ impl Turn<'_> {
         let mut writer = begin_response(page, request.headers(), code, reason, Some(tag), received, load.as_deref());
         own_lines(&mut writer, request, &reply, &origin, self.stack.config.user_agent.as_deref());
         writer.lines(&reply.lines);
+        if let Some(past) = history::told_besides(request, code, &reply.lines) {
+            writer.lines(&past);
+        }
         match self.stack.config.overload {
             Some(_) if reply.no_room => self.stack.config.load.had_no_room(now),
             None if reply.no_room => {

@@ -422,3 +422,46 @@ fn rfc3261_7_and_20_14_every_message_ends_its_lines_and_says_how_long_its_body_i
         }
     }
 }
+
+/// History-Info of the last response.
+fn told(bench: &Bench) -> Vec<String> {
+    let headers = bench.last().headers();
+    headers.all(HeaderId::HistoryInfo).map(|line| String::from_utf8_lossy(line.value).into_owned()).collect()
+}
+
+#[test]
+fn rfc7044_9_4_answers_of_a_stack_and_challenges_tell_where_their_request_has_been() {
+    const ASKS: &str = "Supported: 100rel, HistInfo\n";
+    const CAME: &str =
+        "History-Info: <sip:old@example.com>;index=1,<sip:other@example.com?Privacy=history>;index=1.1;mp=1\n";
+    let entries = ["<sip:old@example.com>;index=1", "<sip:other@example.com?Privacy=history>;index=1.1;mp=1"];
+    for (lines, brought) in [(ASKS, 0), (CAME, 2), ("Supported: 100rel, history, hist\n", 0)] {
+        let is_wanted = lines != "Supported: 100rel, history, hist\n";
+        let right = |found: Vec<String>| match is_wanted {
+            // Whom the request is for now stands behind what it has brought.
+            true => found.len() == brought + 1 && found[..brought] == entries[..brought],
+            false => found.is_empty(),
+        };
+        // 487 of the stack to an INVITE that is cancelled, and nothing of it in the 100 before or the 200 to the CANCEL.
+        let mut bench = Bench::new();
+        let udp = path(Transport::Udp, 2);
+        bench.receive(udp, &incoming("INVITE", Transport::Udp, "X", lines));
+        assert!(told(&bench).is_empty(), "{}", bench.last().text());
+        bench.receive(udp, &incoming("CANCEL", Transport::Udp, "X", lines));
+        let [.., two_hundred, refusal] = &bench.sent[..] else { panic!("two answers") };
+        assert!(two_hundred.text().starts_with("SIP/2.0 200 ") && !two_hundred.text().contains("History-Info"));
+        assert!(refusal.text().starts_with("SIP/2.0 487 ") && right(told(&bench)), "{}", refusal.text());
+        // A challenge of which nothing is kept.
+        bench.receive(udp, &incoming("MESSAGE", Transport::Udp, "Y", lines));
+        let tx = bench.server_tx();
+        let challenge = || Reply::new(StatusCode::UNAUTHORIZED).stateless();
+        bench.turn(|turn| turn.respond(tx, challenge())).expect("open");
+        assert!(right(told(&bench)), "{}", bench.last().text());
+        // What an application tells is all that is told.
+        bench.receive(udp, &incoming("MESSAGE", Transport::Udp, "Z", lines));
+        let tx = bench.server_tx();
+        let own = challenge().line("History-Info", "<sip:own@example.com>;index=1").expect("clean");
+        bench.turn(|turn| turn.respond(tx, own)).expect("open");
+        assert_eq!(told(&bench), ["<sip:own@example.com>;index=1"]);
+    }
+}
