@@ -107,3 +107,22 @@ fn rfc6086_4_2_2_sipp_that_calls_through_serve_gets_469_for_what_the_phone_has_n
     let (code, output) = phone.finish();
     assert_ne!(code, 0, "{output}");
 }
+
+#[test]
+fn sipp_at_both_ends_of_serve_presses_keys_by_info_before_there_is_an_answer() {
+    let ((code, output), phone) = through_serve("pbx_caller_info_early.xml", "uas_info_early.xml");
+    assert_eq!(code, 0, "{output}");
+    let (code, output) = phone.finish();
+    assert_eq!(code, 0, "{output}");
+}
+
+/// The control: from a phone whose announcement cannot be understood nothing is heard, and it is told of no keys: the caller gets 480.
+#[test]
+fn sipp_that_calls_through_serve_gets_480_for_a_key_that_nobody_waits_for() {
+    let caller = sipp::with("pbx_caller_info_early.xml", "search_in=\"body\" check_it=\"true\"", "search_in=\"body\"");
+    let phone = sipp::with("uas_info_early.xml", "o=- 7 1", "o=nobody");
+    let ((code, output), phone) = through_serve(caller.to_str().unwrap(), phone.to_str().unwrap());
+    assert!(code != 0 && output.contains("SIP/2.0 480"), "{code} {output}");
+    let (code, output) = phone.finish();
+    assert_ne!(code, 0, "{output}");
+}

@@ -38,7 +38,7 @@ use std::collections::HashMap;
 
 use media::Key;
 use sip::message::{Lines, StatusCode};
-use sip::{IdMap, ServerTx, SessionId, Shard, Time};
+use sip::{DialogId, IdMap, ServerTx, SessionId, Shard, Time};
 
 use crate::extension::Room;
 use crate::outcome::Outcome;
@@ -115,6 +115,8 @@ pub(crate) struct Ringing {
     hunt: Hunt,
     /// The leg whose early media the caller hears.
     early: Option<u32>,
+    /// The dialog of that leg that they come from; it may have forked.
+    early_fork: Option<DialogId>,
     /// The provisional response last passed on.
     told: Option<StatusCode>,
 }
@@ -276,6 +278,13 @@ impl Call {
             CALLER => joined.callee.as_mut(),
             _ => joined.callee.as_ref().filter(|callee| callee.number == number).map(|_| &mut self.caller),
         }
+    }
+
+    /// While devices ring: the one whose early media the caller hears, and in which dialog.
+    fn heard_early(&self) -> Option<(&Leg, DialogId)> {
+        let Stage::Ringing(ringing) = &self.stage else { return None };
+        let leg = ringing.hunt.legs.iter().find(|leg| Some(leg.number) == ringing.early)?;
+        Some((leg, ringing.early_fork?))
     }
 
     /// Whether a leg is one of who does not want to be known.

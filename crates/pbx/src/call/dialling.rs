@@ -98,7 +98,8 @@ impl Switch {
         turn: &mut Turn<'_>,
     ) -> Fate {
         letter.packages = turn.info_packages(call.caller.session).map(Into::into);
-        call.stage = Stage::Ringing(Box::new(Ringing { hunt: Hunt::new(targets, letter), early: None, told: None }));
+        let hunt = Hunt::new(targets, letter);
+        call.stage = Stage::Ringing(Box::new(Ringing { hunt, early: None, early_fork: None, told: None }));
         self.ring_next(call, turn)
     }
 

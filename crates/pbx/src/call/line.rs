@@ -186,6 +186,11 @@ impl Line {
         }
     }
 
+    /// Whether the early answer in use is that of the dialog with this tag of theirs.
+    pub(crate) fn is_previewed(&self, tag: Option<&str>) -> bool {
+        self.early.as_ref().is_some_and(|(known, _)| Some(known.as_str()) == tag)
+    }
+
     /// Whether an early answer was taken for good: what the final response says is no news.
     pub(crate) fn is_settled(&self, tag: &str) -> bool {
         self.settled && self.early.as_ref().is_some_and(|(known, _)| known == tag)

@@ -3,7 +3,7 @@
 use sdp::Direction;
 use sip::invite::SessionEvent;
 use sip::message::{Body, Lines, Method, Request, Response, StatusCode};
-use sip::{Reply, Turn};
+use sip::{DialogId, Reply, ServerTx, Turn};
 
 use super::dialling::Refused;
 use super::hunt::code_of;
@@ -34,10 +34,7 @@ impl Switch {
                 let _ = turn.respond(tx, reply);
                 Fate::Goes
             }
-            SessionEvent::Request { tx, .. } => {
-                let _ = turn.respond(tx, Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE));
-                Fate::Goes
-            }
+            SessionEvent::Request { tx, request } => self.asked_early(call, CALLER, tx, &request, turn),
             other => {
                 let ours = matches!(other, SessionEvent::Failed { .. } | SessionEvent::Redirected { .. });
                 debug_assert!(!ours, "the caller's INVITE is not one of ours");
@@ -58,7 +55,7 @@ impl Switch {
         match event {
             SessionEvent::Progress { response, fork, .. } => {
                 self.take_packages_of(call, number, fork, turn);
-                self.progress(call, number, &response, turn);
+                self.progress(call, number, &response, fork, turn);
                 Fate::Goes
             }
             SessionEvent::Answered { response, .. } => self.answered(call, number, &response, turn),
@@ -80,16 +77,32 @@ impl Switch {
                 let _ = turn.respond(tx, reply);
                 Fate::Goes
             }
-            SessionEvent::Request { tx, .. } => {
-                let _ = turn.respond(tx, Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE));
-                Fate::Goes
-            }
+            SessionEvent::Request { tx, request } => self.asked_early(call, number, tx, &request, turn),
             _ => Fate::Goes,
         }
     }
 
+    /// What needs no description, of either side: INFO is passed on where somebody hears it.
+    fn asked_early(&mut self, call: &Call, number: u32, tx: ServerTx, request: &Request, turn: &mut Turn<'_>) -> Fate {
+        let refusal = match request.method() {
+            Method::Info => self.pass_on_early(call, number, tx, request, turn).err(),
+            _ => Some(Box::new(Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE))),
+        };
+        if let Some(refusal) = refusal {
+            let _ = turn.respond(tx, *refusal);
+        }
+        Fate::Goes
+    }
+
     /// A provisional response is passed on; the first with a description connects the caller to early media (RFC 3960).
-    fn progress(&mut self, call: &mut Call, number: u32, response: &Response, turn: &mut Turn<'_>) {
+    fn progress(
+        &mut self,
+        call: &mut Call,
+        number: u32,
+        response: &Response,
+        fork: Option<DialogId>,
+        turn: &mut Turn<'_>,
+    ) {
         let code = response.code();
         let description = body::description(response.headers());
         let body = match description {
@@ -100,6 +113,9 @@ impl Switch {
             _ => None,
         };
         let Stage::Ringing(ringing) = &mut call.stage else { return };
+        if body.is_some() {
+            ringing.early_fork = fork;
+        }
         if body.is_none() && ringing.told == Some(code) {
             return;
         }

@@ -3,10 +3,10 @@
 use sip::invite::SessionEvent;
 use sip::message::{Lines, Method, Request, StatusCode};
 use sip::uas;
-use sip::{Reply, ServerTx, Turn};
+use sip::{Reply, ServerTx, SessionId, Turn};
 
 use super::ending::reason_of;
-use super::{Asked, Call, Fate, Stage, packages};
+use super::{Asked, CALLER, Call, Fate, Stage, packages};
 use crate::outcome::Outcome;
 use crate::switch::Switch;
 use crate::{body, headers};
@@ -162,23 +162,69 @@ impl Switch {
         request: &Request,
         turn: &mut Turn<'_>,
     ) -> Result<(), Box<Reply>> {
-        let refused = |code| Box::new(Reply::new(code));
         if request.body().len() > LARGEST {
-            return Err(refused(StatusCode::REQUEST_ENTITY_TOO_LARGE));
+            return Err(Box::new(Reply::new(StatusCode::REQUEST_ENTITY_TOO_LARGE)));
         }
-        let package = packages::of(request);
         let Some(other) = call.across(number) else {
             // An extension hears digits and has nothing to say to them. Packages it takes none.
-            return Err(package.map_or_else(|| refused(StatusCode::OK), |_| packages::refusal(None)));
+            let taken = || Box::new(Reply::new(StatusCode::OK));
+            return Err(packages::of(request).map_or_else(taken, |_| packages::refusal(None)));
         };
-        let session = other.session;
+        self.pass_to(other.session, tx, request, turn)
+    }
+
+    fn pass_to(
+        &mut self,
+        session: SessionId,
+        tx: ServerTx,
+        request: &Request,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Box<Reply>> {
         let (lines, body) = (headers::of_request(request.headers()), body::whole(request.headers()));
-        let sent = match package {
+        let sent = match packages::of(request) {
             Some(package) if !turn.takes_info(session, &package) => {
                 return Err(packages::refusal(turn.info_packages(session)));
             }
             Some(package) => turn.info(session, &package, lines, body),
             None => turn.in_dialog(session, request.method().clone(), lines, body),
+        };
+        let client = sent.map_err(|_| Box::new(Reply::new(StatusCode::TEMPORARILY_UNAVAILABLE)))?;
+        self.relay.within(tx, client, session);
+        Ok(())
+    }
+
+    /// An INFO while devices ring goes between the caller and the early dialog whose media he hears: an announcement before the answer may ask for digits. Whoever
+    /// else rings hears nothing of it, nor has anything to say to him.
+    pub(super) fn pass_on_early(
+        &mut self,
+        call: &Call,
+        number: u32,
+        tx: ServerTx,
+        request: &Request,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Box<Reply>> {
+        let refused = |code| Box::new(Reply::new(code));
+        if request.body().len() > LARGEST {
+            return Err(refused(StatusCode::REQUEST_ENTITY_TOO_LARGE));
+        }
+        let Some((device, fork)) = call.heard_early() else {
+            return Err(refused(StatusCode::TEMPORARILY_UNAVAILABLE));
+        };
+        if number != CALLER {
+            let speaks = device.number == number && device.line.is_previewed(request.headers().from_tag());
+            return match speaks {
+                true => self.pass_to(call.caller.session, tx, request, turn),
+                false => Err(refused(StatusCode::TEMPORARILY_UNAVAILABLE)),
+            };
+        }
+        let (lines, body) = (headers::of_request(request.headers()), body::whole(request.headers()));
+        let session = device.session;
+        let sent = match packages::of(request) {
+            Some(package) if !turn.fork_takes_info(session, fork, &package) => {
+                return Err(packages::refusal(turn.fork_info_packages(session, fork)));
+            }
+            Some(package) => turn.info_in_fork(session, fork, &package, lines, body),
+            None => turn.in_fork(session, fork, Method::Info, lines, body),
         };
         let client = sent.map_err(|_| refused(StatusCode::TEMPORARILY_UNAVAILABLE))?;
         self.relay.within(tx, client, session);
