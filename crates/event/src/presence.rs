@@ -1,8 +1,10 @@
 //! Presence documents (RFC 3863) with what RFC 4479 and RFC 4480 add for people: notes, activities and more.
 
 mod person;
+mod status;
 
 pub use person::{Person, UserInput};
+pub use status::StatusValue;
 
 use crate::xml::{Element, Writer, XmlError};
 
@@ -10,6 +12,8 @@ use crate::xml::{Element, Writer, XmlError};
 pub const PACKAGE: &str = "presence";
 /// The type of its body.
 pub const TYPE: &str = "application/pidf+xml";
+
+const NAMESPACE: &str = "urn:ietf:params:xml:ns:pidf";
 
 /// Whether somebody can be reached (RFC 3863 section 4.1.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +41,8 @@ pub struct Tuple {
     pub id: String,
     /// Open or closed; others have extensions of their own.
     pub basic: Option<Basic>,
+    /// What else its status says, in the elements of others (RFC 3863 section 4.2.4).
+    pub values: Vec<StatusValue>,
     /// Where.
     pub contact: Option<String>,
     /// Thousandths, 1000 first.
@@ -93,7 +99,7 @@ impl Presence {
 
     /// The document.
     pub fn write(&self) -> String {
-        let mut namespaces = vec![("xmlns", "urn:ietf:params:xml:ns:pidf")];
+        let mut namespaces = vec![("xmlns", NAMESPACE)];
         let has_person = !self.activities.is_empty() || !self.person.is_empty();
         if has_person || self.tuples.iter().any(|one| one.device.is_some() || one.class.is_some()) {
             namespaces.push(("xmlns:dm", "urn:ietf:params:xml:ns:pidf:data-model"));
@@ -106,7 +112,9 @@ impl Presence {
         let mut writer = Writer::new("presence", &namespaces);
         for one in &self.tuples {
             writer.open("tuple", &[("id", &one.id)]).open("status", &[]);
-            writer.leaf_of("basic", one.basic.map(Basic::as_str)).close();
+            writer.leaf_of("basic", one.basic.map(Basic::as_str));
+            one.values.iter().for_each(|value| value.write(&mut writer));
+            writer.close();
             writer.leaf_of("rpid:class", one.class.as_deref()).leaf_of("dm:deviceID", one.device.as_deref());
             if let Some(contact) = &one.contact {
                 let priority = one.priority.map(|priority| format!("{}.{:03}", priority / 1_000, priority % 1_000));
@@ -135,6 +143,7 @@ fn tuple(one: &Element) -> Tuple {
             "closed" => Some(Basic::Closed),
             _ => None,
         }),
+        values: one.child("status").map(status::values).unwrap_or_default(),
         contact: contact.map(|contact| contact.text.clone()),
         priority: contact.and_then(|contact| thousandths(contact.attribute("priority")?)),
         note: one.text_of("note").map(str::to_owned),

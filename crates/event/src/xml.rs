@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
@@ -81,10 +82,14 @@ impl std::error::Error for XmlError {}
 pub struct Element {
     /// Its name, without prefix.
     pub name: String,
+    /// The namespace that it is of; empty where none is declared.
+    pub namespace: Arc<str>,
     /// Attributes, without prefixes; what declares namespaces is left out.
     pub attributes: Vec<(String, String)>,
     /// The elements in it.
     pub children: Vec<Element>,
+    /// Those in it of namespaces that are not known: who does not pass them on passes them over (RFC 3863 section 4.2.3).
+    pub foreign: Vec<Element>,
     /// The text in it, without that of the elements in it, and without blanks around it.
     pub text: String,
 }
@@ -137,10 +142,21 @@ const OURS: &str = "urn:ietf:params:xml:ns:";
 /// What prefixes stand for, where the reader is.
 #[derive(Debug, Default)]
 struct Prefixes {
-    /// Those that open elements declare, an empty one for none: at which depth, and whether it stands for a namespace that is not known. The last counts.
-    declared: Vec<(usize, String, bool)>,
+    /// Those that open elements declare. The last counts.
+    declared: Vec<Declared>,
     /// The namespace of the first element, which is known whatever it is.
     home: Option<String>,
+}
+
+#[derive(Debug)]
+struct Declared {
+    /// That of its element.
+    depth: usize,
+    /// Empty for none.
+    prefix: String,
+    namespace: Arc<str>,
+    /// Nobody knows it here.
+    is_foreign: bool,
 }
 
 impl Prefixes {
@@ -155,20 +171,23 @@ impl Prefixes {
                 return Err(XmlError::TooManyNamespaces);
             }
             let is_known = uri.is_empty() || uri == *home || uri.starts_with(OURS);
-            self.declared.push((depth, prefix, !is_known));
+            self.declared.push(Declared { depth, prefix, namespace: uri.into(), is_foreign: !is_known });
         }
         Ok(())
     }
 
     /// An element at this depth ends.
     fn end(&mut self, depth: usize) {
-        while self.declared.pop_if(|(at, ..)| *at >= depth).is_some() {}
+        while self.declared.pop_if(|one| one.depth >= depth).is_some() {}
     }
 
     /// What has this name is ignored, with all that is in it (RFC 3863 section 4.2.3). A prefix that nobody has declared is as none.
     fn is_foreign(&self, name: &str) -> bool {
-        let last = self.declared.iter().rev().find(|(_, known, _)| known == prefix(name));
-        last.is_some_and(|(.., is_foreign)| *is_foreign)
+        self.of(name).is_some_and(|one| one.is_foreign)
+    }
+
+    fn of(&self, name: &str) -> Option<&Declared> {
+        self.declared.iter().rev().find(|one| one.prefix == prefix(name))
     }
 }
 
@@ -200,7 +219,8 @@ fn element(start: &BytesStart<'_>, depth: usize, prefixes: &mut Prefixes) -> Res
     for (name, _) in &mut attributes {
         *name = local(name)?;
     }
-    Ok(Element { name: local(name.as_ref())?, attributes, ..Element::default() })
+    let namespace = prefixes.of(name.as_ref()).map(|one| Arc::clone(&one.namespace)).unwrap_or_default();
+    Ok(Element { name: local(name.as_ref())?, namespace, attributes, ..Element::default() })
 }
 
 /// An attribute that cannot be read, by an entity most often.
@@ -266,16 +286,12 @@ fn read(body: &[u8]) -> Result<Element, XmlError> {
             Event::Empty(start) => {
                 counted(&mut count, open.len())?;
                 let one = element(&start, open.len(), &mut prefixes)?;
-                if !prefixes.is_foreign(start.name().as_ref()) {
-                    closed(one, &mut open, &mut root);
-                }
+                closed(one, prefixes.is_foreign(start.name().as_ref()), &mut open, &mut root);
                 prefixes.end(open.len());
             }
             Event::End(end) => {
                 let Some(done) = open.pop() else { return Err(malformed("an end without its beginning")) };
-                if !prefixes.is_foreign(end.name().as_ref()) {
-                    closed(done, &mut open, &mut root);
-                }
+                closed(done, prefixes.is_foreign(end.name().as_ref()), &mut open, &mut root);
                 prefixes.end(open.len());
             }
             Event::Text(text) => written(&text.xml_content(XmlVersion::Implicit1_0), &mut open)?,
@@ -307,9 +323,10 @@ fn counted(count: &mut usize, depth: usize) -> Result<(), XmlError> {
     }
 }
 
-fn closed(mut done: Element, open: &mut [Element], root: &mut Option<Element>) {
+fn closed(mut done: Element, is_foreign: bool, open: &mut [Element], root: &mut Option<Element>) {
     done.text = done.text.trim().to_owned();
     match open.last_mut() {
+        Some(parent) if is_foreign => parent.foreign.push(done),
         Some(parent) => parent.children.push(done),
         None => *root = Some(done),
     }

@@ -50,6 +50,17 @@ impl Writer {
         }
     }
 
+    /// An element with a text in it whose name somebody else has chosen: it is one.
+    pub(crate) fn named(&mut self, name: &str, attributes: &[(&str, &str)], text: &str) -> &mut Self {
+        self.tag(name, attributes);
+        self.out.push('>');
+        self.text(text);
+        self.out.push_str("</");
+        self.out.push_str(name);
+        self.out.push('>');
+        self
+    }
+
     pub(crate) fn text(&mut self, text: &str) -> &mut Self {
         escape(&mut self.out, text);
         self

@@ -26,9 +26,11 @@ pub(super) fn together(bodies: &[Vec<u8>]) -> Presence {
     for one in bodies.iter().filter_map(|body| Presence::read(body).ok()) {
         whole.note = whole.note.or_else(|| one.note.filter(|note| fits(&[Some(note)])));
         for tuple in one.tuples {
-            let Tuple { id, contact, note, timestamp, device, class, .. } = &tuple;
+            let Tuple { id, contact, note, timestamp, device, class, values, .. } = &tuple;
             let texts =
                 [Some(id), contact.as_ref(), note.as_ref(), timestamp.as_ref(), device.as_ref(), class.as_ref()];
+            let said = values.iter().flat_map(|one| [&one.namespace, &one.name, &one.text]).map(Some);
+            let texts: Vec<_> = texts.into_iter().chain(said).collect();
             if whole.tuples.len() < MOST_TUPLES && fits(&texts) {
                 whole.tuples.push(tuple);
             }
@@ -95,6 +97,18 @@ mod tests {
         let short = document("<tuple id='short'/>");
         let whole = together(&[texts.clone(), texts, quoted, short]);
         assert_eq!((whole.tuples.len(), whole.tuples[1].id.as_str(), whole.note), (2, "short", None));
+    }
+
+    #[test]
+    fn rfc3863_4_1_3_what_a_status_says_besides_open_and_closed_is_told_within_the_limits() {
+        let location = |text: &str| format!("<l:location xmlns:l='urn:l'>{text}</l:location>");
+        let tuple = |within: &str| document(&format!("<tuple><status>{within}</status></tuple>"));
+        let whole = together(&[tuple(&location("home"))]);
+        let told = Presence::read(whole.write().as_bytes()).unwrap().tuples.remove(0);
+        assert_eq!((told.basic, told.values[0].text.as_str()), (None, "home"));
+        // Of as much as the values have one tuple is told after the other, until there is no room.
+        let much = tuple(&location(&"x".repeat(1_000)).repeat(8));
+        assert_eq!(together(&vec![much; 5]).tuples.len(), 2);
     }
 
     #[test]
