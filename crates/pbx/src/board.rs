@@ -101,7 +101,12 @@ impl Board {
 
     /// Whether anybody watches anything.
     pub(crate) fn is_watched(&self) -> bool {
-        self.watchers.load(Ordering::Relaxed) > 0
+        self.watchers() > 0
+    }
+
+    /// Subscriptions of all loops.
+    pub(crate) fn watchers(&self) -> usize {
+        self.watchers.load(Ordering::Relaxed)
     }
 
     /// Held for as long as it takes to read or write one resource.

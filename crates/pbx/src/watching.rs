@@ -234,7 +234,8 @@ impl Switch {
         let now = turn.now();
         let Some(watch) = self.watching.all.get(&id) else { return };
         // Written when others may have the board again.
-        let mut document = Document::of(watch, &self.board.notes(), &self.accounts, now.mono);
+        let most = documents::most_told(self.board.watchers());
+        let mut document = Document::of(watch, &self.board.notes(), &self.accounts, most, now.mono);
         let mut hasher = DefaultHasher::new();
         document.write(0).hash(&mut hasher);
         let told = Some(hasher.finish());

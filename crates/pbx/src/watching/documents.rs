@@ -1,6 +1,6 @@
 //! States as documents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use event::conference::{Conference, Endpoint, User};
 use event::dialog::{Dialog, DialogInfo, Direction, Party, State};
@@ -13,10 +13,23 @@ use sip::Time;
 use sip::message::UriBuf;
 use sip::message::uri::Escaped;
 
+use super::table::REMEMBERED;
 use super::{Package, Watch};
 use crate::accounts::Accounts;
-use crate::board::{Notes, Shown};
+use crate::board::{Notes, Shown, Talk};
 use crate::call::dialling::NOBODY;
+
+/// Most calls, users of a conference or watchers that a document tells of: the first, so that one that comes when there are so many changes nothing.
+const MOST_TOLD: usize = 64;
+/// As many are told however many documents are written.
+const LEAST_TOLD: usize = REMEMBERED;
+/// What all documents together tell of at most, where that leaves each so many.
+const MOST_OF_ALL: usize = 65_536;
+
+/// What one document tells of at most while so many watch.
+pub(super) fn most_told(watchers: usize) -> usize {
+    (MOST_OF_ALL / watchers.max(1)).clamp(LEAST_TOLD, MOST_TOLD)
+}
 
 /// A state.
 pub(super) enum Document {
@@ -29,15 +42,15 @@ pub(super) enum Document {
 }
 
 impl Document {
-    /// What a watcher is told.
-    pub(super) fn of(watch: &Watch, notes: &Notes, accounts: &Accounts, now: Time) -> Self {
+    /// What a watcher is told: of so many calls, users or watchers at most.
+    pub(super) fn of(watch: &Watch, notes: &Notes, accounts: &Accounts, most: usize, now: Time) -> Self {
         match watch.package {
             Package::Presence => Self::Presence(presence(watch, notes)),
-            Package::Dialog => Self::Dialog(dialogs(watch, notes)),
+            Package::Dialog => Self::Dialog(dialogs(watch, notes, most)),
             Package::Summary => Self::Summary(summary(watch, notes, now)),
             Package::Devices => Self::Devices(devices(watch, notes, accounts)),
-            Package::Conference => Self::Conference(conference(watch, notes, accounts)),
-            Package::Watchers => Self::Watchers(watchers(watch, notes)),
+            Package::Conference => Self::Conference(conference(watch, notes, accounts, most)),
+            Package::Watchers => Self::Watchers(watchers(watch, notes, most)),
         }
     }
 
@@ -98,14 +111,14 @@ fn presence(watch: &Watch, notes: &Notes) -> Presence {
     whole
 }
 
-/// The calls that are asked for. Call-ID and tags are told to nobody but who has asked by them.
-fn dialogs(watch: &Watch, notes: &Notes) -> DialogInfo {
-    let is_meant = |talk: &crate::board::Talk| match &watch.only {
+/// The calls that are asked for, of many those that began first. Call-ID and tags are told to nobody but who has asked by them.
+fn dialogs(watch: &Watch, notes: &Notes, most: usize) -> DialogInfo {
+    let is_meant = |talk: &Talk| match &watch.only {
         Some(only) => talk.dialogs.iter().any(|one| only.cover(one)),
         None => true,
     };
     let talks = notes.talks.get(&watch.resource).into_iter().flatten().filter(|(_, talk)| is_meant(talk));
-    let dialog = |(key, talk): (&(u64, bool), &crate::board::Talk)| {
+    let dialog = |(key, talk): (&(u64, bool), &Talk)| {
         let mut dialog = Dialog::new(notes.mark(&watch.resource, *key), talk.state);
         dialog.direction = Some(if key.1 { Direction::Initiator } else { Direction::Recipient });
         if let Some(only) = watch.only.as_deref().cloned() {
@@ -127,7 +140,7 @@ fn dialogs(watch: &Watch, notes: &Notes) -> DialogInfo {
         };
         dialog
     };
-    let dialogs = talks.map(dialog).collect();
+    let dialogs = talks.take(most).map(dialog).collect();
     DialogInfo { version: 0, full: true, entity: watch.entity.clone(), dialogs }
 }
 
@@ -167,12 +180,17 @@ fn devices(watch: &Watch, notes: &Notes, accounts: &Accounts) -> RegInfo {
 }
 
 /// Each user once, with an endpoint for each of his devices; who does not want to be known as somebody whom nobody else is (RFC 4575 section 5.6), but to
-/// himself (section 8.2).
-fn conference(watch: &Watch, notes: &Notes, accounts: &Accounts) -> Conference {
+/// himself (section 8.2). Of many devices those that came first; counted are all users.
+fn conference(watch: &Watch, notes: &Notes, accounts: &Accounts, most: usize) -> Conference {
+    let talks = notes.talks.get(&watch.resource);
+    let is_known = |talk: &Talk| talk.shown == Shown::All || talk.remote == watch.user;
+    let (known, others): (Vec<&Talk>, Vec<&Talk>) =
+        talks.into_iter().flat_map(|talks| talks.values()).partition(|talk| is_known(talk));
+    let count = known.iter().map(|talk| &talk.remote).collect::<HashSet<_>>().len() + others.len();
     let mut users: BTreeMap<String, User> = BTreeMap::new();
-    for (key, talk) in notes.talks.get(&watch.resource).into_iter().flatten() {
+    for (key, talk) in talks.into_iter().flatten().take(most) {
         let mark = notes.mark(&watch.resource, *key);
-        let (entity, display) = match talk.shown == Shown::All || talk.remote == watch.user {
+        let (entity, display) = match is_known(talk) {
             false => (format!("sip:anonymous{mark}@anonymous.invalid"), None),
             true => {
                 let known = accounts.by_name(&talk.remote);
@@ -184,12 +202,11 @@ fn conference(watch: &Watch, notes: &Notes, accounts: &Accounts) -> Conference {
         user.endpoints.push(Endpoint { entity: device, status, ..Endpoint::default() });
     }
     let users: Vec<User> = users.into_values().collect();
-    let count = u32::try_from(users.len()).ok();
     Conference {
         version: 0,
         full: true,
         entity: watch.entity.clone(),
-        count,
+        count: u32::try_from(count).ok(),
         active: Some(!users.is_empty()),
         users,
         all_users: true,
@@ -197,9 +214,9 @@ fn conference(watch: &Watch, notes: &Notes, accounts: &Accounts) -> Conference {
     }
 }
 
-fn watchers(watch: &Watch, notes: &Notes) -> WatcherInfo {
+fn watchers(watch: &Watch, notes: &Notes, most: usize) -> WatcherInfo {
     let all = notes.onlookers.get(&watch.resource);
-    let presence = all.into_iter().flatten().filter(|(_, one)| one.package == event::presence::PACKAGE);
+    let presence = all.into_iter().flatten().filter(|(_, one)| one.package == event::presence::PACKAGE).take(most);
     let watcher = |(id, one): (&u64, &crate::board::Onlooker)| Watcher {
         id: format!("w{id:x}"),
         status: "active".into(),
@@ -214,3 +231,6 @@ fn watchers(watch: &Watch, notes: &Notes) -> WatcherInfo {
     };
     WatcherInfo { version: 0, full: true, lists: vec![list] }
 }
+
+#[cfg(test)]
+mod tests;

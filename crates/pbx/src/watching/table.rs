@@ -8,7 +8,7 @@ use sip::{IdMap, WatcherId};
 use super::{Package, publishing};
 
 /// Most calls of a document that the next one says of that they are over. What is not told any more is over without a word, too.
-const REMEMBERED: usize = 16;
+pub(super) const REMEMBERED: usize = 16;
 
 /// What of somebody is another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
