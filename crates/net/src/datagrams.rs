@@ -151,7 +151,10 @@ impl Watched {
     fn new(send: SendId, message: &[u8]) -> Self {
         const BEFORE: &[u8] = b";branch=z9hG4bK";
         let shown = message.get(..QUOTED).unwrap_or(message);
-        let rest = memmem::find(shown, BEFORE).and_then(|at| shown.get(at + BEFORE.len()..));
+        let behind = |text| memmem::find(shown, text).and_then(|at| shown.get(at + text.len()..));
+        // Our Via is the first line of the header. What stands before it is a Request-URI, which somebody else may have chosen.
+        let via = behind(b"\r\nVia: ");
+        let rest = via.and_then(|via| via.get(memmem::find(via, BEFORE)? + BEFORE.len()..));
         Self { send, branch: rest.and_then(<[u8]>::first_chunk).copied() }
     }
 
@@ -355,6 +358,14 @@ mod tests {
         let (made_up, without) = (request(other), whole.replace(branch, ""));
         for quoted in ["", &whole[..8], &whole[..end - 1], made_up.as_str(), without.as_str()] {
             assert!(!believed(&whole, quoted), "{quoted}");
+        }
+        // What somebody else has chosen stands in the Request-URI, or behind our Via.
+        let chosen = "A".repeat(BRANCH);
+        let more = format!(";branch=z9hG4bK{chosen};transport=udp");
+        for led in
+            [whole.replace(";transport=udp", &more), whole.replace("\r\n\r\n", &format!("\r\nX: {more}\r\n\r\n"))]
+        {
+            assert!(believed(&led, &led) && !believed(&led, &chosen), "{led}");
         }
         // No branch, or none where it would be quoted: nobody can prove anything.
         for watched in [String::new(), request(""), format!("OPTIONS sip:{} SIP/2.0\r\n{whole}", "x".repeat(600))] {
