@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use crate::bundle::{Bundles, Call, Parcel};
 use crate::error::Refused;
-use crate::flows;
+use crate::{flows, icmp};
 
 /// Errors taken from the queue of one socket at a time.
 const ERRORS: usize = 64;
@@ -80,18 +80,11 @@ impl Endpoint {
         if !self.backlog.is_empty() {
             return self.queue(id, remote, bytes.clone());
         }
-        for _ in 0..2 {
-            match self.socket.get_ref().send_to(bytes, remote) {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return self.queue(id, remote, bytes.clone());
-                }
-                // A pending ICMP error of an earlier datagram is reported here once; this datagram was not sent.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-                Err(error) => return Err(Refused(reason(&error))),
-            }
+        match hand_over(self.socket.get_ref(), bytes, remote) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.queue(id, remote, bytes.clone()),
+            Err(error) => Err(Refused(reason(&error))),
         }
-        Err(Refused(SendError::Unreachable))
     }
 
     #[cfg(test)]
@@ -122,7 +115,7 @@ impl Endpoint {
                 true
             }
             // Each by itself is queued, or meets the error that waited for any.
-            Err(Errno::EAGAIN | Errno::ECONNREFUSED) => false,
+            Err(Errno::EAGAIN | Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH) => false,
             Err(_) => {
                 self.bundles = false;
                 false
@@ -260,7 +253,7 @@ impl Datagrams {
         let mut failed = Vec::new();
         let Some(endpoint) = self.endpoints.get_mut(index) else { return failed };
         while let Some((id, remote, bytes)) = endpoint.backlog.front() {
-            match endpoint.socket.get_ref().send_to(bytes, *remote) {
+            match hand_over(endpoint.socket.get_ref(), bytes, *remote) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => failed.push((*id, reason(&error))),
                 Ok(_) => {}
@@ -291,7 +284,7 @@ impl Datagrams {
             let code = message.cmsgs().ok().and_then(|mut all| {
                 all.find_map(|one| match one {
                     ControlMessageOwned::Ipv4RecvErr(error, _) | ControlMessageOwned::Ipv6RecvErr(error, _) => {
-                        Some(error.ee_errno)
+                        icmp::is_final(error.ee_origin, error.ee_type, error.ee_code).then_some(error.ee_errno)
                     }
                     _ => None,
                 })
@@ -310,6 +303,14 @@ impl Datagrams {
     /// The request of ours that an error about this address concerns, which is no longer watched.
     pub(crate) fn refused_at(&mut self, remote: SocketAddr) -> Option<Watched> {
         self.watched.remove(&remote)
+    }
+}
+
+/// Gives a datagram to the system. An error that has come about an earlier one is reported here once, and this one is not sent then; so it is tried once more.
+fn hand_over(socket: &UdpSocket, bytes: &[u8], remote: SocketAddr) -> io::Result<()> {
+    match socket.send_to(bytes, remote) {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => socket.send_to(bytes, remote).map(drop),
+        done => done.map(drop),
     }
 }
 

@@ -25,6 +25,7 @@ mod files;
 mod flows;
 mod handle;
 mod handshake;
+mod icmp;
 mod intake;
 pub mod media;
 #[cfg(test)]
