@@ -14,7 +14,7 @@ mod verify;
 
 pub use client::{TlsClient, Trust};
 pub use error::TlsError;
-pub use named::{OwnCertificates, can_be_asked_for};
+pub use named::{OwnCertificates, asked_for};
 pub(crate) use names::is_for;
 pub use own::OwnCertificate;
 pub(crate) use records::Records;

@@ -50,13 +50,8 @@ impl OwnCertificates {
     }
 }
 
-/// Whether clients can ask for this: for a host name, and not for an address or a wildcard.
-pub fn can_be_asked_for(name: &str) -> bool {
-    asked_for(name).is_some()
-}
-
-/// How they ask for it: in small letters, without a dot at the end.
-fn asked_for(name: &str) -> Option<String> {
+/// How clients ask for this name: in small letters, without a dot at the end. `None` where they cannot: for an address, or a wildcard.
+pub fn asked_for(name: &str) -> Option<String> {
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     matches!(ServerName::try_from(name.as_str()), Ok(ServerName::DnsName(_))).then_some(name)
 }

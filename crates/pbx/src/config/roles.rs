@@ -28,6 +28,11 @@ impl Config {
         }
         if let Some(entry) = top.get("roles") {
             for (domain, entry) in entry.section()?.entries() {
+                // A later file may say once more what an earlier one has said.
+                let is_same = |other: &&String| *other != domain && other.eq_ignore_ascii_case(domain);
+                if let Some(other) = self.roles.keys().find(is_same) {
+                    return Err(entry.wrong(&format!("a domain that `roles.{other}` has not: it is the same")));
+                }
                 self.roles.insert(domain.to_owned(), entry.word(&Role::OF_DOMAINS)?);
             }
         }

@@ -274,10 +274,16 @@ impl Config {
         if let Some(entry) = section.get("names") {
             for (name, entry) in entry.section()?.entries() {
                 let section = entry.section()?;
-                if !net::tls::can_be_asked_for(name) {
+                let Some(asked) = net::tls::asked_for(name) else {
                     return Err(
                         section.wrong("", "the name of a host, as in \"pbx.example.com\": nothing else is asked for")
                     );
+                };
+                // A later file may say once more what an earlier one has said.
+                let is_same = |other: &&String| *other != name && net::tls::asked_for(other).as_ref() == Some(&asked);
+                if let Some(other) = self.tls.names.keys().find(is_same) {
+                    let why = format!("a name that `tls.names.{other}` has not: clients ask for both as {asked}");
+                    return Err(section.wrong("", &why));
                 }
                 section.only(&CERTIFICATE)?;
                 let file = |key: &str| match section.get(key) {

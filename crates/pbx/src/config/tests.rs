@@ -234,6 +234,14 @@ fn mistakes_are_told_with_line_column_and_what_was_expected() {
             "line 2, column 1: `tls.names.a.example`: expected a `certificate` and its private `key`",
         ),
         (
+            "[tls.names.'A.example']\ncertificate = 'a.pem'\nkey = 'a.key'\n[tls.names.'a.Example.']\ncertificate = 'b.pem'\nkey = 'b.key'",
+            "line 5, column 1: `tls.names.a.Example.`: expected a name that `tls.names.A.example` has not: clients ask for both as a.example",
+        ),
+        (
+            "[roles]\n'A.example' = 'proxy'\n'a.example' = 'redirect'",
+            "line 3, column 15: `roles.a.example`: found \"redirect\", expected a domain that `roles.A.example` has not: it is the same",
+        ),
+        (
             "[tls.names.'a.example']\nkeyy = 'a.key'",
             "line 2, column 1: unknown key `tls.names.a.example.keyy`; did you mean `tls.names.a.example.key`?",
         ),
