@@ -253,20 +253,25 @@ fn object(fields: &[(&str, Value)]) -> String {
     let mut object = Map::new();
     object.insert("v".into(), SCHEMA.into());
     for (name, value) in fields {
-        let value = if *name == "text" { value.clone() } else { without_secrets(value) };
+        let value = if *name == "text" { value.clone() } else { printable(value) };
         object.insert((*name).to_owned(), value);
     }
     Value::Object(object).to_string()
 }
 
-/// Passwords of URIs belong into no log. What somebody wrote to somebody (`text`) stays as it was.
-fn without_secrets(value: &Value) -> Value {
+/// Passwords of URIs belong into no log; what somebody wrote to somebody (`text`) stays as it was. Of a fraction six decimals are told: what comes behind them
+/// is what reckoning in powers of two has left.
+fn printable(value: &Value) -> Value {
     match value {
         Value::String(text) => without_passwords(text).into_owned().into(),
-        Value::Array(values) => values.iter().map(without_secrets).collect(),
+        Value::Array(values) => values.iter().map(printable).collect(),
         Value::Object(fields) => {
-            Value::Object(fields.iter().map(|(name, value)| (name.clone(), without_secrets(value))).collect())
+            Value::Object(fields.iter().map(|(name, value)| (name.clone(), printable(value))).collect())
         }
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(fraction) => ((fraction * 1e6).round() / 1e6).into(),
+            None => value.clone(),
+        },
         other => other.clone(),
     }
 }
@@ -274,5 +279,26 @@ fn without_secrets(value: &Value) -> Value {
 impl Drop for Out {
     fn drop(&mut self) {
         self.release();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fractions_are_told_as_people_would_write_them() {
+        for (number, told) in [
+            (Value::from(0.003_26 * 1_000.0), "3.26"),
+            (Value::from(3.260_000_000_000_000_2), "3.26"),
+            (Value::from(0.002_700_4), "0.0027"),
+            (Value::from(1.0 / 3.0), "0.333333"),
+            (Value::from(-0.25), "-0.25"),
+            (Value::from(5.0), "5.0"),
+            (Value::from(u64::MAX), "18446744073709551615"),
+            (Value::from(vec![0.1 + 0.2]), "[0.3]"),
+        ] {
+            assert_eq!(object(&[("x", number)]), format!(r#"{{"v":1,"x":{told}}}"#));
+        }
     }
 }
