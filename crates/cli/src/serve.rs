@@ -226,9 +226,17 @@ fn introduce(running: &Running, kept: &Kept, out: &mut Out) {
             None => out.event(&format!("user {name}"), &fields),
         }
     }
-    if kept.config.role != Role::Pbx {
-        let word = Role::WORDS.iter().find(|(_, role)| *role == kept.config.role).map_or("", |(word, _)| word);
-        out.event(&format!("role {word}"), &[("event", "role".into()), ("role", word.into())]);
+    let (role, roles) = (kept.config.role, &kept.config.roles);
+    for (domain, role) in roles {
+        let fields = [("event", "role".into()), ("role", role.word().into()), ("domain", domain.as_str().into())];
+        out.event(&format!("role {}  for {domain}", role.word()), &fields);
+    }
+    if role != Role::Pbx || !roles.is_empty() {
+        let rest = if roles.is_empty() { "" } else { "  for all others" };
+        let fields = [("event", "role".into()), ("role", role.word().into())];
+        out.event(&format!("role {}{rest}", role.word()), &fields);
+    }
+    if role != Role::Pbx && roles.values().all(|role| *role != Role::Pbx) {
         return ready(kept, out);
     }
     let extensions = &kept.config.extensions;

@@ -136,6 +136,11 @@ pub enum Role {
 }
 
 impl Role {
+    /// The word that stands for it.
+    pub fn word(self) -> &'static str {
+        Self::OF_DOMAINS.iter().find(|(_, role)| *role == self).map_or("", |(word, _)| word)
+    }
+
     /// By the words that stand for them.
     pub const WORDS: [(&'static str, Self); 5] = [
         ("pbx", Self::Pbx),

@@ -223,7 +223,11 @@ fn of_a_server() -> Printed {
     // One that makes passwords.
     let other = folder.path().join("other");
     let other = other.to_str().unwrap();
-    let mut other = Going::start(&["serve", "--json", "--role", "proxy", "--sip", "127.0.0.1:0", "--state", other]);
+    let roles = folder.path().join("roles.toml");
+    std::fs::write(&roles, "[roles]\n'b.example' = 'edge'\n").unwrap();
+    let roles = ["--role", "proxy", "--config", roles.to_str().unwrap()];
+    let mut other =
+        Going::start(&[&["serve", "--json", "--sip", "127.0.0.1:0", "--state", other], &roles[..]].concat());
     printed.push(other.line(r#""event":"user""#));
     printed.push(other.line(r#""event":"role""#));
     let printed = held_against_the_document(printed.iter().flat_map(|all| all.lines()));

@@ -331,6 +331,31 @@ fn message_to_a_user_reaches_its_device() {
     device.line("hello");
 }
 
+#[test]
+fn what_the_server_is_for_which_domain_is_told_at_its_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("roles.toml");
+    std::fs::write(&file, "[roles]\n'a.example' = 'proxy'\n'b.example' = 'edge'\n").unwrap();
+    let config = ["--config", file.to_str().unwrap()];
+    let of_domains = ["role proxy  for a.example", "role edge  for b.example"];
+    for (more, all, is_pbx) in [
+        (&config[..], [&of_domains[..], &["role pbx  for all others"]].concat(), true),
+        (
+            &[&config[..], &["--role", "redirect"]].concat(),
+            [&of_domains[..], &["role redirect  for all others"]].concat(),
+            false,
+        ),
+        (&["--role", "proxy"], vec!["role proxy"], false),
+        (&[], Vec::new(), true),
+    ] {
+        let served = Served::ready(more);
+        let seen = served.going.seen();
+        let roles: Vec<&str> = seen.iter().map(String::as_str).filter(|line| line.starts_with("role ")).collect();
+        assert_eq!(roles, all, "{more:?}");
+        assert_eq!(seen.iter().any(|line| line == "call 600  echo"), is_pbx, "{more:?}: {seen:?}");
+    }
+}
+
 /// Two of our own telephones through the proxy: one waits, the other calls it and hears itself.
 #[test]
 fn rfc3261_16_2_phones_talk_to_each_other_through_the_proxy() {
