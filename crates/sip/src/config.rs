@@ -158,9 +158,11 @@ pub struct Overload {
     /// another. As many are remembered that answer nothing; beyond that requests go to others as ever. 256.
     pub max_servers: usize,
     /// Most networks (addresses of IPv4, halves of IPv6) at a time from which somebody says that he hears, and of which it is known whether he does what he is asked
-    /// for. Beyond that who is new counts as one who does not hear, until nothing has come from another for two seconds. 256.
+    /// for: as many by connections, and as many by datagrams, which take no place of these. Beyond that who is new counts as one who does not
+    /// hear, until nothing has come from another for two seconds. 256.
     pub max_clients: usize,
-    /// Most requests at a time whose answer to a challenge is not refused by chance once more, each for five seconds. Beyond that the oldest goes. 4096.
+    /// Most requests at a time whose answer to a challenge is not refused by chance once more, each for five seconds: as many that we have challenged, and as many that
+    /// somebody further on has. Beyond that the oldest goes, and its answer counts as a request like any other. 4096.
     pub max_challenged: usize,
 }
 

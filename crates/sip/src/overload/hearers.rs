@@ -36,10 +36,17 @@ pub(crate) enum Heed {
     Ignores,
 }
 
-/// Those who say so, by network and whether their address is proven by a connection: of another's nobody can write it into a datagram.
+/// Those who say so. Who writes datagrams in the names of others neither harms whose address is proven by a connection nor takes his place.
 #[derive(Debug, Default)]
 pub(crate) struct Hearers {
-    of: BTreeMap<(u128, bool), Hearer>,
+    connected: Networks,
+    others: Networks,
+}
+
+/// Those of one kind, by network.
+#[derive(Debug, Default)]
+struct Networks {
+    of: BTreeMap<u128, Hearer>,
     /// When those were forgotten last of whom nothing came.
     swept: Time,
 }
@@ -62,13 +69,14 @@ struct Hearer {
 }
 
 impl Hearers {
-    /// A new request came from one who says that he hears. So many of them are remembered; of others nothing is known.
+    /// A new request came from one who says that he hears. So many of each kind are remembered; of others nothing is known.
     pub(crate) fn came(&mut self, origin: &Origin, now: Time, most: usize) -> Heed {
-        let key = key(origin);
-        if !self.of.contains_key(&key) && !self.has_room(now, most) {
+        let networks = self.alike(origin);
+        let key = network(origin.remote.ip());
+        if !networks.of.contains_key(&key) && !networks.has_room(now, most) {
             return Heed::Unknown;
         }
-        let hearer = self.of.entry(key).or_insert(Hearer::new(now));
+        let hearer = networks.of.entry(key).or_insert(Hearer::new(now));
         hearer.pass(now);
         hearer.came = hearer.came.saturating_add(1);
         hearer.heed(now)
@@ -76,13 +84,20 @@ impl Hearers {
 
     /// He is told now that so much less of a hundred is wanted.
     pub(crate) fn told(&mut self, origin: &Origin, now: Time, loss: u8) -> Heed {
-        let Some(hearer) = self.of.get_mut(&key(origin)) else { return Heed::Unknown };
+        let Some(hearer) = self.alike(origin).of.get_mut(&network(origin.remote.ip())) else { return Heed::Unknown };
         hearer.pass(now);
         let [present, ..] = &mut hearer.told;
         *present = Some(present.map_or(loss, |least| least.min(loss)));
         hearer.heed(now)
     }
 
+    /// Those who come as he does.
+    fn alike(&mut self, origin: &Origin) -> &mut Networks {
+        if origin.transport.is_reliable() { &mut self.connected } else { &mut self.others }
+    }
+}
+
+impl Networks {
     /// Whether there is room for one more. It is looked for once in a look: a flood of newcomers finds it no sooner.
     fn has_room(&mut self, now: Time, most: usize) -> bool {
         if self.of.len() >= most && now.since(self.swept) >= LOOK {
@@ -91,10 +106,6 @@ impl Hearers {
         }
         self.of.len() < most
     }
-}
-
-fn key(origin: &Origin) -> (u128, bool) {
-    (network(origin.remote.ip()), origin.transport.is_reliable())
 }
 
 impl Hearer {

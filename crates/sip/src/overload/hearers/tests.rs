@@ -130,15 +130,33 @@ fn limit_of_those_who_say_that_they_hear_holds_and_newcomers_take_no_place_of_wh
     looks(&mut hearers, &peer(), &[(50, 0), (50, 80), (50, 80), (50, 80)]);
     for number in 0..1_000 {
         hearers.came(&one(number), at(3_000), MOST);
-        assert!(hearers.of.len() <= MOST);
+        assert!(hearers.others.of.len() <= MOST);
     }
-    assert_eq!(hearers.of.len(), MOST);
+    assert_eq!(hearers.others.of.len(), MOST);
     assert_eq!(hearers.came(&peer(), at(3_010), MOST), Heed::Ignores);
     // When nothing comes from them any more there is room again, and not sooner.
     for (ms, known) in [(4_900, false), (5_600, true)] {
         look(&mut hearers, &peer(), ms - 400, 10, 0);
         hearers.came(&one(5_000), at(ms), MOST);
-        assert_eq!(hearers.of.contains_key(&key(&one(5_000))), known, "{ms}");
+        assert_eq!(hearers.others.of.contains_key(&network(one(5_000).remote.ip())), known, "{ms}");
     }
     assert_eq!(hearers.came(&peer(), at(5_600), MOST), Heed::Ignores);
+}
+
+#[test]
+fn limit_of_those_who_say_that_they_hear_holds_and_datagrams_take_no_place_of_connections() {
+    let many = |number: u64, transport| from(&format!("198.51.{}.{}:5060", number / 256, number % 256), transport);
+    let mut hearers = Hearers::default();
+    for number in 0..1_000 {
+        hearers.came(&many(number, Transport::Udp), at(1_000), MOST);
+    }
+    let connected = from("192.0.2.1:40001", Transport::Tcp);
+    let obeys = [(50, 0), (50, 80), (10, 80), (10, 80), (10, 80), (10, 80)];
+    assert_eq!(looks(&mut hearers, &connected, &obeys).last(), Some(&Heed::Obeys));
+    // Who connects from many networks has no more room than others.
+    for number in 0..1_000 {
+        hearers.came(&many(number, Transport::Tls), at(4_000), MOST);
+    }
+    assert_eq!((hearers.others.of.len(), hearers.connected.of.len()), (MOST, MOST));
+    assert_eq!(hearers.came(&connected, at(4_010), MOST), Heed::Obeys);
 }
