@@ -110,6 +110,13 @@ impl Watched<'_> {
                     fields.push(("state", shown::value(&state)));
                     out.event_in_lines(&lines, &fields);
                 }
+                SubscriptionNews::NotifierEnded { notifier, error } => {
+                    let mut fields = head("notifier_ended").to_vec();
+                    fields.push(("notifier", notifier.into()));
+                    fields.push(("why", error.to_string().into()));
+                    let text = format!("{target}: {error}; what it said holds no longer (notifier {notifier})");
+                    out.event(&text, &fields);
+                }
                 // The dialog is over, and so is what there was to tell of it.
                 SubscriptionNews::Failed {
                     error: SubscribeError::Terminated { reason: Some(reason) },

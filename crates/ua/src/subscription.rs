@@ -28,7 +28,8 @@ pub enum SubscriptionNews {
         /// How long it holds.
         expires: Duration,
     },
-    /// The state, told by a NOTIFY.
+    /// The state, told by a NOTIFY. The last one of a subscription, which often is empty, says by that that it is over, and not that there is no state: it is told
+    /// as a state where it says one, and where the state was asked for once.
     State {
         /// It.
         state: ResourceState,
@@ -36,6 +37,13 @@ pub enum SubscriptionNews {
         active: bool,
         /// Which notifier says so, where a SUBSCRIBE was taken by several: 0 is the first.
         notifier: u32,
+    },
+    /// One of several notifiers that took it has ended what it told, for good: its last state holds no longer. The others go on.
+    NotifierEnded {
+        /// Which; never 0, whose end is that of the whole. No other gets its number.
+        notifier: u32,
+        /// Why.
+        error: SubscribeError,
     },
     /// It does not stand, or was not refreshed.
     Failed {

@@ -7,8 +7,8 @@ use std::path::Path;
 use net::tls::OwnCertificate;
 use nix::sys::signal::Signal;
 
-use crate::refusals;
 use crate::run::{Going, PATIENCE, offhook};
+use crate::{notifiers, refusals};
 
 fn document(name: &str) -> String {
     std::fs::read_to_string(format!("{}/../../{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -53,7 +53,7 @@ fn every_exit_code_is_documented() {
 }
 
 /// Events with the fields they were printed with.
-type Printed = BTreeMap<String, BTreeSet<String>>;
+pub(crate) type Printed = BTreeMap<String, BTreeSet<String>>;
 
 /// The section of `docs/json.md` about an event.
 fn section<'a>(document: &'a str, event: &str) -> &'a str {
@@ -77,7 +77,7 @@ fn fields(section: &str) -> BTreeSet<String> {
 }
 
 /// Holds each line against `docs/json.md` and returns what was printed.
-fn held_against_the_document<'a>(lines: impl IntoIterator<Item = &'a str>) -> Printed {
+pub(crate) fn held_against_the_document<'a>(lines: impl IntoIterator<Item = &'a str>) -> Printed {
     let document = document("docs/json.md");
     let mut printed = Printed::new();
     for line in lines {
@@ -154,8 +154,9 @@ fn port(listening: &str) -> String {
 /// Runs what prints JSON, each kind beside the others, and holds each line against the document: and the document against all that was printed.
 #[test]
 fn json_lines_and_their_document_agree() {
-    let runs: [fn() -> Printed; 11] = [
+    let runs: [fn() -> Printed; 12] = [
         of_a_trace,
+        notifiers::of_one_that_ends,
         of_a_server,
         of_the_robot,
         of_a_binding,
@@ -229,6 +230,7 @@ fn of_a_server() -> Printed {
     let mut other =
         Going::start(&[&["serve", "--json", "--sip", "127.0.0.1:0", "--state", other], &roles[..]].concat());
     printed.push(other.line(r#""event":"user""#));
+    printed.push(other.line(r#""domain":"b.example""#));
     printed.push(other.line(r#""event":"role""#));
     let printed = held_against_the_document(printed.iter().flat_map(|all| all.lines()));
     let wanted = ["listening", "ready", "metrics", "sip", "verdict", "answered", "ended", "recorded", "error"];

@@ -9,6 +9,7 @@ mod demo;
 mod documented;
 mod gone;
 mod neighbour;
+mod notifiers;
 mod one_way;
 mod readme;
 mod refusals;

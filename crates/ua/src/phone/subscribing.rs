@@ -29,6 +29,10 @@ pub(super) struct Reader {
     root: SubscriptionId,
     /// Which of its notifiers this is.
     notifier: u32,
+    /// So many further ones have had a number.
+    numbered: u32,
+    /// The state is asked for once: where the answer is empty there is none.
+    once: bool,
     tables: Tables,
     /// A fork ends where the whole goes another way.
     follows: Option<Box<Follows>>,
@@ -103,10 +107,12 @@ impl Phone {
             return tell(reply, Err(CallError::Ended));
         }
         let first = first_hop(&spec.hop, &spec.routes, spec.resource.as_str());
+        let once = spec.expires == 0;
         match turn.subscribe(spec) {
             Ok(id) => {
                 let (tables, follows) = (Tables::default(), follows.map(Box::new));
-                self.readers.insert(id, Reader { news, first, root: id, notifier: 0, tables, follows });
+                let reader = Reader { news, first, root: id, notifier: 0, numbered: 0, once, tables, follows };
+                self.readers.insert(id, reader);
                 tell(reply, Ok(id));
             }
             Err(error) => tell(reply, Err(CallError::BadText { why: error.to_string() })),
@@ -165,6 +171,9 @@ impl Phone {
                     known.tables = Tables::default();
                 }
                 let Some((state, asks)) = merged else { return };
+                if standing == Standing::Terminated && state == ResourceState::Nothing && !reader.once {
+                    return;
+                }
                 if standing != Standing::Terminated {
                     // One that is over is over.
                     let _ = match &state {
@@ -177,8 +186,8 @@ impl Phone {
                 SubscriptionNews::State { state, active: standing != Standing::Pending, notifier: reader.notifier }
             }
             SubscriptionEvent::Forked { subscription } => {
-                let others = self.readers.values().filter(|other| other.root == reader.root).count();
-                let notifier = u32::try_from(others).unwrap_or(u32::MAX);
+                known.numbered = known.numbered.saturating_add(1);
+                let notifier = known.numbered;
                 self.readers.insert(subscription, Reader { notifier, ..reader });
                 return;
             }
@@ -196,9 +205,15 @@ impl Phone {
             _ => return,
         };
         // The end of a fork is not that of the whole.
-        let of_fork = reader.root != id
-            && matches!(news, SubscriptionNews::Ended | SubscriptionNews::Failed { retry_in: None, .. });
-        if !of_fork && reader.news.try_send(news).is_err() {
+        let is_whole = reader.root == id;
+        let news = match news {
+            SubscriptionNews::Ended if !is_whole => return,
+            SubscriptionNews::Failed { error, retry_in: None } if !is_whole => {
+                SubscriptionNews::NotifierEnded { notifier: reader.notifier, error }
+            }
+            news => news,
+        };
+        if reader.news.try_send(news).is_err() {
             tracing::debug!("news of a subscription is lost: nobody reads it");
             if reader.news.is_closed() {
                 let _ = turn.unsubscribe(id);

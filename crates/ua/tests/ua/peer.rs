@@ -3,6 +3,7 @@
 mod credentials;
 mod early;
 mod history;
+mod notifiers;
 mod secured;
 mod sentences;
 mod timers;
