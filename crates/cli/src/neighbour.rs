@@ -14,6 +14,7 @@ use nix::sys::socket::sockopt::PeerCredentials;
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use crate::exit::{Exit, Fault};
 use crate::home;
 
 /// How the links of [`announce`] begin and end.
@@ -124,6 +125,9 @@ pub(crate) fn place(verb: &str) -> Option<PathBuf> {
     Some(folder.join(format!("{verb}-{}{}", std::process::id(), LINK.1)))
 }
 
+/// So many characters of its command line are shown of each of several.
+const COMMAND: usize = 100;
+
 /// A process that can be watched.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -136,8 +140,8 @@ pub(crate) struct Process {
 /// The process that can be watched: the `serve` whose state directory is given or in OFFHOOK_STATE, the one with this process id, or the only one there is.
 ///
 /// # Errors
-/// What stood in the way, for a person.
-pub(crate) fn process(given: Option<&Path>, pid: Option<u32>) -> Result<Process, String> {
+/// What stood in the way: that nobody is there, or which there are and how to choose among them.
+pub(crate) fn process(given: Option<&Path>, pid: Option<u32>) -> Result<Process, Fault> {
     let usual = home::socket(given);
     let mut sockets = vec![usual.clone()];
     if (pid.is_some() || home::asked_for(given).is_none())
@@ -156,17 +160,32 @@ pub(crate) fn process(given: Option<&Path>, pid: Option<u32>) -> Result<Process,
     match (found.pop(), found.as_slice()) {
         (Some(process), []) => Ok(process),
         (Some(process), others) => {
-            let names = others.iter().chain([&process]).map(|process| format!("{} ({})", process.pid, process.kind));
-            Err(format!("several run: name one with --pid: {}", names.collect::<Vec<_>>().join(", ")))
+            let names: Vec<String> = others.iter().chain([&process]).map(Process::named).collect();
+            Err(Fault::usage(format!("several run, name one: {}", names.join(", "))))
         }
         (None, _) => {
             let which = pid.map(|pid| format!(" as process {pid}")).unwrap_or_default();
-            Err(format!(
+            let why = format!(
                 "no `offhook serve`, `answer` or `call` of this user runs{which} that could be watched: a `serve` with another state directory is \
                  found with --state; {} was looked at",
                 usual.display()
-            ))
+            );
+            Err(Fault::new(Exit::Unreachable, why))
         }
+    }
+}
+
+impl Process {
+    /// How it is chosen, and by what a person knows it: `--pid 4711 (answer --sip 127.0.0.1:5070)`. Passwords are taken out of it by the process itself.
+    fn named(&self) -> String {
+        let line = fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
+        let line = String::from_utf8_lossy(line.strip_suffix(b"\0").unwrap_or(&line)).replace('\0', " ");
+        // What stands before the verb is the program.
+        let from = line.find(&format!(" {}", self.kind)).map(|at| at + 1);
+        let said = from.and_then(|from| line.get(from..)).unwrap_or(&self.kind);
+        let cut: String = said.chars().take(COMMAND).collect();
+        let more = if cut.len() < said.len() { "..." } else { "" };
+        format!("--pid {} ({cut}{more})", self.pid)
     }
 }
 

@@ -27,8 +27,7 @@ pub(crate) fn run(args: &args::Trace, out: &mut Out) -> Exit {
 
 fn follow(args: &args::Trace, out: &mut Out) -> Result<Exit, Fault> {
     let interrupts = Interrupts::watch();
-    let process =
-        neighbour::process(args.state.as_deref(), args.pid).map_err(|why| Fault::new(Exit::Unreachable, why))?;
+    let process = neighbour::process(args.state.as_deref(), args.pid)?;
     let filter = Filter { user: args.user.clone(), call_id: args.call_id.clone() };
     let socket = process.socket.display();
     let followed = pbx::follow(&process.socket, &filter);

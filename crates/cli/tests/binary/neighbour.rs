@@ -72,6 +72,16 @@ fn of_several_servers_one_must_be_named() {
     });
     assert_eq!(called.code, Some(0), "{called:?}");
     assert_eq!(ask(&runtime, &["status", "--state", &states[0]]).code, Some(0));
+    // Who traces is told which there are, and how each is named.
+    let traced = ask(&runtime, &["trace", "--for", "1"]);
+    assert_eq!(traced.code, Some(2), "{traced:?}");
+    for (server, state) in servers.iter().zip(&states) {
+        let told = format!("--pid {} (serve --sip 127.0.0.1:0 --state {state})", server.id());
+        assert!(traced.stderr.contains(&told), "{told}: {}", traced.stderr);
+    }
+    let pid = servers[1].id().to_string();
+    let traced = ask(&runtime, &["trace", "--for", "1", "--pid", &pid]);
+    assert!(traced.code == Some(0) && traced.stdout.contains(&format!("process {pid}")), "{traced:?}");
     // One that was killed is in nobody's way, and what it left is taken away by the next.
     servers[0].kill();
     assert_eq!(ask(&runtime, &["call", "600", "--for", "1"]).code, Some(0));
