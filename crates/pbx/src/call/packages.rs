@@ -1,6 +1,6 @@
 //! Packages of INFO (RFC 6086) across a call: what one side says in Recv-Info that it takes is said to the other, and INFOs of it are passed on.
 //!
-//! The INVITEs of a call say what its caller takes, its answer what the device takes that has answered. What changes later, or is another's since somebody
+//! The INVITEs of a call say what its caller takes, its answer what the device takes that has answered, and who takes a place in it hears with his answer what the other side does. What changes later, or is another's since somebody
 //! was transferred or picked up, is told by an UPDATE, or by a re-INVITE to who takes none. Who says nothing of packages is told nothing. Extensions
 //! and gatherings of several take none.
 
@@ -25,6 +25,19 @@ pub(super) fn refusal(taken: Option<&str>) -> Box<Reply> {
 }
 
 impl Switch {
+    /// Who takes the place of a leg is about to be answered: what the one takes that he will talk to is said with the answer where he speaks of packages, and need not be told
+    /// afterwards.
+    pub(super) fn take_packages_for(&self, newcomer: SessionId, call: &mut Call, number: u32, turn: &mut Turn<'_>) {
+        let other = match &call.stage {
+            Stage::Ringing(_) => Some(call.caller.session),
+            _ => call.across(number).map(|stays| stays.session),
+        };
+        let taken = other.and_then(|other| turn.info_packages(other)).unwrap_or_default().to_owned();
+        if turn.info_packages(newcomer).is_some() {
+            let _ = turn.take_info(newcomer, &taken);
+        }
+    }
+
     /// The caller is about to be answered for a device: what that one takes, in this dialog, is said with the answer where packages are spoken of.
     pub(super) fn take_packages_of(&self, call: &Call, number: u32, fork: Option<DialogId>, turn: &mut Turn<'_>) {
         let caller = call.caller.session;

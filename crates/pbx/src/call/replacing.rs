@@ -69,6 +69,7 @@ impl Switch {
             call.numbers
         };
         let Some(newcomer) = self.newcomer(call, number, own, invite, turn)? else { return Ok(Fate::Goes) };
+        self.take_packages_for(newcomer.leg.session, call, number, turn);
         tracing::info!(parent: &net::call_span!(call.call_id), call = call.id, by = %invite.user, rings, "a leg is taken over");
         Ok(match rings {
             true if matches!(call.stage, Stage::Ringing(_)) => self.pick_up(call, newcomer, &invite.user, turn),

@@ -1,13 +1,17 @@
 //! Packages of INFO (RFC 6086) across a call.
 
 use audio::codec::Codec;
+use sip::header::To;
 use sip::message::{HeaderId, Headers, Method, Response};
 
 use crate::pair::{Pair, pair_with};
 use crate::reliable::prack;
+use crate::replacing::{invites, named};
 use crate::setup::{config, nothing_left, phone, with_phones};
 use crate::sound::Sound;
 use crate::transfers::{refer, told_of};
+
+const ALLOW: &str = "Allow: INVITE, ACK, BYE, CANCEL, UPDATE, INFO\r\n";
 
 /// Every Recv-Info.
 fn said(headers: &Headers) -> Vec<String> {
@@ -16,8 +20,7 @@ fn said(headers: &Headers) -> Vec<String> {
 
 /// A call whose sides say this of packages, and take UPDATE.
 fn talking(caller: &str, callee: &str) -> Pair {
-    let allow = "Allow: INVITE, ACK, BYE, CANCEL, UPDATE, INFO\r\n";
-    pair_with(config(), &format!("{allow}{caller}"), &format!("{allow}{callee}"))
+    pair_with(config(), &format!("{ALLOW}{caller}"), &format!("{ALLOW}{callee}"))
 }
 
 /// The caller sends an INFO with these lines; the branch.
@@ -272,4 +275,88 @@ fn rfc6086_5_2_2_who_is_transferred_is_told_what_the_new_one_takes() {
     third.hang_up(&mut dialog);
     pair.callee.hung_up();
     nothing_left(&pair.running);
+}
+
+/// Who picks a ringing call up is told with his answer what its caller takes, and the caller with his what he does: not what the device took that has rung.
+#[test]
+fn rfc6086_5_2_3_who_picks_a_call_up_and_its_caller_are_told_what_each_takes() {
+    let (running, mut phones) = with_phones(&["1001", "1002", "1003"]);
+    let (mut third, mut callee, mut caller) = (phones.remove(2), phones.remove(1), phones.remove(0));
+    let (near, far) = (Sound::new(Codec::Pcmu), Sound::new(Codec::Pcmu));
+    caller.extra = format!("{ALLOW}Recv-Info: news\r\n");
+    let (mut placed, rings, invite) = std::thread::scope(|scope| {
+        let rings = scope.spawn(|| {
+            let invite = callee.request(Method::Invite);
+            (callee.respond_with(&invite, 180, "Recv-Info: traffic\r\n", None), invite)
+        });
+        let (placed, _) = caller.call("1002", Some(&near.describe()));
+        let (rings, invite) = rings.join().unwrap();
+        (placed, rings, invite)
+    });
+    caller.extra.clear();
+    let lines = format!("Replaces: {};early-only\r\n{ALLOW}Recv-Info: rail\r\n", named(&rings));
+    let (mut dialog, answer) = invites(&mut third, &lines, &far.describe());
+    assert_eq!(code_and_said(&answer), (200, vec!["news".to_owned()]));
+    let cancel = callee.request(Method::Cancel);
+    callee.respond(&cancel, 200, None);
+    callee.respond(&invite, 487, None);
+    let answered = caller.final_response(&placed.branch);
+    assert_eq!(code_and_said(&answered), (200, vec!["rail".to_owned()]));
+    placed.to = answered.headers().get::<To<'_>>().unwrap().unwrap().to_string();
+    caller.ack(&placed, answered.headers(), false, None);
+    // INFOs go where they are taken, both ways, and what the device took that has rung is nobody's.
+    for (package, code) in [("rail", 200), ("traffic", 469)] {
+        caller.extra = format!("Info-Package: {package}\r\n");
+        caller.within(&mut placed, "INFO", Some(("text/plain", "late")));
+        caller.extra.clear();
+        if code == 200 {
+            let request = third.request(Method::Info);
+            assert_eq!(request.headers().text(HeaderId::InfoPackage).as_deref(), Some(package));
+            third.respond(&request, 200, None);
+        }
+        assert_eq!(caller.final_response(&placed.branch).code().get(), code, "{package}");
+    }
+    dialog.target = format!("sip:x@127.0.0.1:{}", third.server.port());
+    third.extra = "Info-Package: news\r\n".to_owned();
+    third.within(&mut dialog, "INFO", Some(("text/plain", "good")));
+    third.extra.clear();
+    let request = caller.request(Method::Info);
+    caller.respond(&request, 200, None);
+    assert_eq!(third.final_response(&dialog.branch).code().get(), 200);
+    third.hang_up(&mut dialog);
+    caller.hung_up();
+    nothing_left(&running);
+}
+
+#[test]
+fn rfc6086_5_2_2_whose_place_is_taken_in_a_call_that_stands_is_forgotten_and_the_other_side_told() {
+    for callers in [true, false] {
+        let mut pair = talking("Recv-Info: news\r\n", "Recv-Info: traffic\r\n");
+        let user = if callers { "1001" } else { "1002" };
+        let mut second = phone(pair.running.bound()[0].address, user);
+        let sound = Sound::new(Codec::Pcmu);
+        let name = named(if callers { &pair.dialogs.0 } else { &pair.dialogs.1 });
+        let lines = format!("Replaces: {name}\r\n{ALLOW}Recv-Info: rail\r\n");
+        let (mut dialog, answer) = invites(&mut second, &lines, &sound.describe());
+        let taken = if callers { "traffic" } else { "news" };
+        assert_eq!(code_and_said(&answer), (200, vec![taken.to_owned()]), "{user}");
+        let (old, stays, line) = match callers {
+            true => (&mut pair.caller, &mut pair.callee, &mut pair.dialogs.1),
+            false => (&mut pair.callee, &mut pair.caller, &mut pair.dialogs.0),
+        };
+        old.hung_up();
+        let update = stays.request(Method::Update);
+        assert_eq!(said(update.headers()), ["rail"], "{user}");
+        stays.respond_with(&update, 200, &format!("Recv-Info: {taken}\r\n"), None);
+        stays.extra = "Info-Package: rail\r\n".to_owned();
+        stays.within(line, "INFO", Some(("text/plain", "late")));
+        stays.extra.clear();
+        let request = second.request(Method::Info);
+        second.respond(&request, 200, None);
+        assert_eq!(stays.final_response(&line.branch).code().get(), 200, "{user}");
+        dialog.target = format!("sip:x@127.0.0.1:{}", second.server.port());
+        second.hang_up(&mut dialog);
+        stays.hung_up();
+        nothing_left(&pair.running);
+    }
 }
