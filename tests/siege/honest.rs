@@ -67,6 +67,10 @@ impl Asked {
         let first = timed(wire, &register);
         self.count(0, first.as_ref().map(|(took, _)| *took));
         let Some((_, challenge)) = first else { return };
+        // Who is told that there is no room has an answer, and nothing to sign.
+        if code(&challenge) == 503 {
+            return;
+        }
         let again = Ask { branch: register.branch.clone() + "s", cseq: "2 REGISTER".into(), ..register };
         let second = timed(wire, &with_credentials(again, &mut challenged(&challenge, "1001", "secret1")));
         self.count(0, second.filter(|(_, answer)| code(answer) == 200).map(|(took, _)| took));
@@ -98,4 +102,28 @@ fn connected(server: &str, round: u32) -> Option<Duration> {
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).ok()?;
     answer.starts_with(b"SIP/2.0 ").then(|| begun.elapsed())
+}
+
+#[test]
+fn who_is_told_that_there_is_no_room_asks_on() {
+    let server = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap().to_string();
+    server.set_read_timeout(Some(crate::program::PATIENCE)).unwrap();
+    let over = AtomicBool::new(false);
+    let asked = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| ask(&address, Asking::Every, &over));
+        let (mut octets, mut registers) = ([0; 4_096], 0);
+        while registers < 2 {
+            let (length, from) = server.recv_from(&mut octets).expect("it asks no more");
+            let request = String::from_utf8_lossy(&octets[..length]).into_owned();
+            registers += u32::from(request.starts_with("REGISTER "));
+            let head = |name: &str| request.lines().find(|line| line.starts_with(name)).unwrap();
+            let same = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].map(head).join("\r\n");
+            let answer = format!("SIP/2.0 503 Service Unavailable\r\n{same}\r\nContent-Length: 0\r\n\r\n");
+            server.send_to(answer.as_bytes(), from).unwrap();
+        }
+        over.store(true, Ordering::Relaxed);
+        asking.join().unwrap()
+    });
+    assert!(asked.answers >= 2 && asked.unanswered[0] == 0, "{:?}", asked.unanswered);
 }

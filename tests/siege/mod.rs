@@ -233,19 +233,16 @@ fn siege(siege: &Siege<'_>, attack: impl Fn(&Ground, &Course, usize) + Sync) -> 
     std::thread::sleep(CALM);
     call.iter().for_each(call::Reference::mark);
     let before = Used::now(program.id());
-    let (asked, seconds) = std::thread::scope(|scope| {
-        let asking = scope.spawn(|| honest::ask(&ground.sip, asking, &honest));
-        let begun = Instant::now();
-        for thread in 0..threads {
-            let (ground, course, attack) = (&ground, &course, &attack);
-            scope.spawn(move || attack(ground, course, thread));
-        }
-        std::thread::sleep(length());
-        let seconds = begun.elapsed().as_secs_f64();
-        honest.store(true, Ordering::Relaxed);
-        let asked = asking.join().unwrap();
-        course.over.store(true, Ordering::Relaxed);
-        (asked, seconds)
+    let attackers = |thread: usize| attack(&ground, &course, thread);
+    let (asked, seconds) = during(&course.over, (threads, attackers), || {
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(|| honest::ask(&ground.sip, asking, &honest));
+            let begun = Instant::now();
+            std::thread::sleep(length());
+            let seconds = begun.elapsed().as_secs_f64();
+            honest.store(true, Ordering::Relaxed);
+            (asking.join().unwrap(), seconds)
+        })
     });
     let packets = call.map_or(call::Packets::NONE, call::Reference::end);
     let [stolen, others] = Used::now(program.id()).since(&before);
@@ -268,6 +265,41 @@ fn siege(siege: &Siege<'_>, attack: impl Fn(&Ground, &Course, usize) + Sync) -> 
     println!("{what}: {:.0} a second; {outcome:?}", outcome.rate);
     assert!(program.is_alive(), "{what}:\n{}", program.output());
     outcome
+}
+
+/// Does this while so many go on, each with its number, until they are told that it is over: they are, too, where it fails.
+fn during<T>(over: &AtomicBool, (threads, attack): (usize, impl Fn(usize) + Sync), work: impl FnOnce() -> T) -> T {
+    struct Ends<'a>(&'a AtomicBool);
+    impl Drop for Ends<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    std::thread::scope(|scope| {
+        let _ends = Ends(over);
+        for thread in 0..threads {
+            let attack = &attack;
+            scope.spawn(move || attack(thread));
+        }
+        work()
+    })
+}
+
+#[test]
+fn attackers_end_though_who_looks_on_has_failed() {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let over = AtomicBool::new(false);
+        let goes_on = |_| {
+            while !over.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        let fails = || during(&over, (2, goes_on), || panic!("it fails"));
+        let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(fails)).is_err();
+        let _ = tell.send(failed);
+    });
+    assert_eq!(told.recv_timeout(crate::program::PATIENCE), Ok(true));
 }
 
 /// Who has had the processors so far, in ticks of the system (proc_stat(5), proc_pid_stat(5)).
