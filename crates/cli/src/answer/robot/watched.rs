@@ -12,12 +12,14 @@ use sip::{Reply, ServerTx, SessionId, Turn, WatcherId};
 use ua::package::dialog::{self, Asked, Dialog, DialogInfo, Direction, Identifiers, State};
 use ua::package::presence::{self, Basic, Presence, Tuple};
 
-use super::Robot;
+use super::{Live, Robot};
 
 /// Watchers at a time; one more is answered 503.
 const MOST: usize = 100;
 /// Of these from one address, or one network of IPv6.
 const MOST_OF_ONE: usize = 10;
+/// Most calls that a document tells of: those that began first, so that one that comes when there are so many changes nothing.
+const MOST_CALLS: usize = 64;
 /// What is told.
 const PACKAGES: [(&str, &str); 2] = [(presence::PACKAGE, presence::TYPE), (dialog::PACKAGE, dialog::TYPE)];
 
@@ -32,6 +34,14 @@ pub(super) struct Watchers {
 /// Numbers of calls, and whether they are answered.
 type Calls = Vec<(u64, bool)>;
 
+/// What all are told who want to know of more than one call.
+struct Whole {
+    /// As many as a document tells of.
+    calls: Calls,
+    /// One of all is answered.
+    talks: bool,
+}
+
 struct Watcher {
     /// Its package is `dialog`.
     calls: bool,
@@ -39,6 +49,8 @@ struct Watcher {
     entity: String,
     /// The one call that it wants to know of (RFC 4235 section 3.2).
     only: Option<Box<Identifiers>>,
+    /// Which that is, once it is known: nobody names a call that is still to begin, for nobody can guess our tag.
+    named: Option<SessionId>,
     /// What it was told of that last; nothing where it wants to know of all. Once it was there and is no more, so is this.
     told: Calls,
     /// Where it asked from: see [`whose`].
@@ -93,8 +105,10 @@ impl Robot {
         }
         match turn.accept_subscription_at(tx, terms, false, contact) {
             Ok(id) => {
-                self.watchers.table.insert(id, Watcher { calls, entity, only, told: Vec::new(), from, version: 0 });
-                self.tell_watcher(id, turn);
+                self.watchers
+                    .table
+                    .insert(id, Watcher { calls, entity, only, named: None, told: Vec::new(), from, version: 0 });
+                self.seek_and_tell(id, turn);
             }
             Err(sip::StackError::Full { .. }) => busy(turn),
             // The stack has answered, or nobody waits.
@@ -105,7 +119,7 @@ impl Robot {
     pub(super) fn watcher_event(&mut self, id: WatcherId, event: &WatcherEvent, turn: &mut Turn<'_>) {
         match event {
             // RFC 6665 section 4.2.1.4: the one that has refreshed is told, and nobody else.
-            WatcherEvent::Wanted { .. } => self.tell_watcher(id, turn),
+            WatcherEvent::Wanted { .. } => self.seek_and_tell(id, turn),
             _ => drop(self.watchers.table.remove(&id)),
         }
     }
@@ -115,26 +129,38 @@ impl Robot {
         if !std::mem::take(&mut self.watchers.changed) {
             return;
         }
-        let all: Vec<WatcherId> = self.watchers.table.keys().copied().collect();
+        let (whole, all) = (self.whole(), self.watchers.table.keys().copied().collect::<Vec<_>>());
         for id in all {
-            if self.has_news(id, turn) {
-                self.tell_watcher(id, turn);
+            if self.has_news(id, &whole) {
+                self.tell_watcher(id, &whole, turn);
             }
         }
     }
 
     /// Whether what has changed concerns a watcher: who wants to know of one call is told of no other (RFC 4235 section 3.3).
-    fn has_news(&self, id: WatcherId, turn: &Turn<'_>) -> bool {
+    fn has_news(&self, id: WatcherId, whole: &Whole) -> bool {
         let watcher = self.watchers.table.get(&id);
-        watcher.is_some_and(|watcher| watcher.only.is_none() || self.calls_for(watcher, turn) != watcher.told)
+        watcher.is_some_and(|watcher| watcher.only.is_none() || self.calls_for(watcher, whole) != watcher.told)
     }
 
-    fn tell_watcher(&mut self, id: WatcherId, turn: &mut Turn<'_>) {
+    /// A watcher that has asked is told.
+    fn seek_and_tell(&mut self, id: WatcherId, turn: &mut Turn<'_>) {
+        if let Some(watcher) = self.watchers.table.get_mut(&id)
+            && let Some(only) = watcher.only.as_deref()
+        {
+            let is_meant =
+                |session: &SessionId| turn.dialogs_of(*session).any(|dialog| only.cover(&identifiers(dialog)));
+            watcher.named = watcher.named.or_else(|| self.calls.keys().copied().find(is_meant));
+        }
+        self.tell_watcher(id, &self.whole(), turn);
+    }
+
+    fn tell_watcher(&mut self, id: WatcherId, whole: &Whole, turn: &mut Turn<'_>) {
         let Some(watcher) = self.watchers.table.get(&id) else { return };
-        let calls = if watcher.calls { self.calls_for(watcher, turn) } else { Calls::new() };
+        let calls = if watcher.calls { self.calls_for(watcher, whole) } else { Calls::new() };
         let body = match watcher.calls {
             true => Body::new(dialog::TYPE, dialogs(watcher, &calls).write()),
-            false => Body::new(presence::TYPE, self.presence(&watcher.entity).write()),
+            false => Body::new(presence::TYPE, self.presence(&watcher.entity, whole.talks).write()),
         };
         if watcher.only.is_some() && !watcher.told.is_empty() && calls.is_empty() {
             let _ = turn.end_watcher(id, EndReason::NoResource, None, Some(body));
@@ -150,21 +176,28 @@ impl Robot {
         }
     }
 
-    /// All calls, or the one that is asked for.
-    fn calls_for(&self, watcher: &Watcher, turn: &Turn<'_>) -> Calls {
-        let is_meant = |session: SessionId| match watcher.only.as_deref() {
-            Some(only) => turn.dialogs_of(session).any(|dialog| only.cover(&identifiers(dialog))),
-            None => true,
-        };
-        let meant = self.calls.iter().filter(|(session, _)| is_meant(**session));
-        let mut calls: Calls = meant.map(|(_, live)| (live.number, live.standing)).collect();
-        calls.sort_unstable();
-        calls
+    /// Those that began first, or the one that is asked for.
+    fn calls_for(&self, watcher: &Watcher, whole: &Whole) -> Calls {
+        match &watcher.only {
+            Some(_) => {
+                watcher.named.and_then(|session| self.calls.get(&session)).map(Live::shown).into_iter().collect()
+            }
+            None => whole.calls.clone(),
+        }
     }
 
-    fn presence(&self, entity: &str) -> Presence {
+    fn whole(&self) -> Whole {
+        let mut calls: Calls = self.calls.values().map(Live::shown).collect();
+        if calls.len() > MOST_CALLS {
+            calls.select_nth_unstable(MOST_CALLS);
+            calls.truncate(MOST_CALLS);
+        }
+        calls.sort_unstable();
+        Whole { calls, talks: self.calls.values().any(|live| live.standing) }
+    }
+
+    fn presence(&self, entity: &str, talks: bool) -> Presence {
         let basic = if self.leaving || self.conduct.reject.is_some() { Basic::Closed } else { Basic::Open };
-        let talks = self.calls.values().any(|live| live.standing);
         let tuple = Tuple { id: "robot".to_owned(), basic: Some(basic), ..Tuple::default() };
         Presence {
             entity: entity.to_owned(),
@@ -192,7 +225,14 @@ impl Robot {
     }
 }
 
-/// What a watcher is told of calls: every document has them all (RFC 4235 section 4.3). Call-ID and tags are told to who has said them.
+impl Live {
+    /// Its number, and whether it is answered.
+    fn shown(&self) -> (u64, bool) {
+        (self.number, self.standing)
+    }
+}
+
+/// What a watcher is told of calls: every document has them all (RFC 4235 section 4.3), as far as it tells of so many. Call-ID and tags are told to who has said them.
 fn dialogs(watcher: &Watcher, calls: &[(u64, bool)]) -> DialogInfo {
     let only = watcher.only.as_deref();
     let dialogs = calls.iter().map(|(number, standing)| {

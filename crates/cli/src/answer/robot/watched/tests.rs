@@ -243,6 +243,31 @@ fn rfc6665_4_2_1_4_a_refresh_is_told_to_the_one_that_has_refreshed_and_to_nobody
     assert_eq!(all.iter().map(|one| rig.told(*one)).collect::<Vec<_>>(), [1, 1, 1]);
 }
 
+/// However many there are: those that began first, and one that is over makes room for the next.
+#[test]
+fn rfc4235_4_1_the_robot_tells_of_64_calls_at_most() {
+    let mut rig = Rig::new();
+    let who = |port: usize| SocketAddr::from(([127, 0, 0, 1], 10_000 + port as u16));
+    let (all, late) = (SocketAddr::from(([127, 0, 0, 2], 9_001)), SocketAddr::from(([127, 0, 0, 3], 9_002)));
+    let told = |notify: &str| -> Vec<String> {
+        let info = DialogInfo::read(notify.split_once("\r\n\r\n").unwrap().1.as_bytes()).unwrap();
+        info.dialogs.into_iter().map(|dialog| dialog.id).collect()
+    };
+    let ids = |from: usize| (from..from + MOST_CALLS).map(|number| number.to_string()).collect::<Vec<_>>();
+    let tags: Vec<String> = (0..MOST_CALLS).map(|port| rig.call(who(port))).collect();
+    assert_eq!(rig.subscribe(all, 1, "").0, "200");
+    assert_eq!(told(&rig.news(all)[0]), ids(1));
+    let last = rig.call(who(MOST_CALLS));
+    assert_eq!(told(&rig.news(all)[0]), ids(1));
+    // Who names the one that is not told is told of it.
+    let event = format!("dialog;call-id=\"{}@127.0.0.1\";to-tag={last}", who(MOST_CALLS).port());
+    assert_eq!(rig.subscribe_to(&event, late, 1, "").0, "200");
+    assert_eq!(told(&rig.news(late)[0]), [(MOST_CALLS + 1).to_string()]);
+    rig.all_told(all);
+    rig.hangs_up(who(0), &tags[0]);
+    assert_eq!(told(&rig.news(all)[0]), ids(2));
+}
+
 #[test]
 fn so_many_watch_from_one_address_and_others_from_elsewhere() {
     let mut rig = Rig::new();
