@@ -34,6 +34,10 @@ pub(crate) use table::{Facet, Watching};
 const MOST: usize = 20_000;
 /// Most of one user in one loop.
 const MOST_EACH: usize = 256;
+/// Most octets of the address that is watched, which stands in documents as often as there are calls.
+const MOST_OF_ADDRESS: usize = 256;
+/// Most octets of all that names the one call that is watched.
+const MOST_OF_NAMES: usize = 512;
 
 /// What may be watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,9 +104,19 @@ impl Package {
         let event = request.headers().get::<sip::header::Event<'_>>().and_then(Result::ok);
         let Some(params) = event.map(|event| event.params).filter(|_| self == Self::Dialog) else { return Ok(None) };
         let asked = Asked::of(|name| params.get(name).map(|value| value.text().into_owned()));
+        let refuse =
+            |why: String| Err(Box::new(Reply::new(StatusCode::BAD_REQUEST).reason(format!("Bad Request ({why})"))));
         match asked {
-            Ok(asked) => Ok(asked.dialog.map(Box::new)),
-            Err(error) => Err(Box::new(Reply::new(StatusCode::BAD_REQUEST).reason(format!("Bad Request ({error})")))),
+            Ok(Asked { dialog: Some(dialog), .. }) => {
+                let Identifiers { call_id, local_tag, remote_tag } = &dialog;
+                let octets = call_id.len() + local_tag.len() + remote_tag.as_ref().map_or(0, String::len);
+                if octets > MOST_OF_NAMES {
+                    return refuse(format!("more than {MOST_OF_NAMES} octets name the dialog"));
+                }
+                Ok(Some(Box::new(dialog)))
+            }
+            Ok(_) => Ok(None),
+            Err(error) => refuse(error.to_string()),
         }
     }
 
@@ -194,6 +208,9 @@ impl Switch {
         }
         let host = uri.host_text().to_owned();
         let entity = format!("sip:{}@{host}", uri.user().unwrap_or(&number));
+        if entity.len() > MOST_OF_ADDRESS {
+            return refuse(StatusCode::REQUEST_URI_TOO_LONG);
+        }
         Ok((package, resource, entity, host))
     }
 

@@ -153,3 +153,28 @@ fn rfc4235_3_2_what_names_no_dialog_is_400_and_nothing_is_kept() {
     // Of another package these are no identifiers.
     assert_eq!(subscribe(&mut phones[0], "1001", "presence;call-id=a").1.code().get(), 200);
 }
+
+#[test]
+fn what_a_subscription_keeps_has_limits() {
+    let (running, mut phones) = with_phones(&["1001"]);
+    let user = &mut phones[0];
+    let mut code = |uri: &str, event: &str| {
+        user.extra = format!("Event: {event}\r\nExpires: 0\r\n");
+        let code = user.ask("SUBSCRIBE", uri, uri, None).1.code().get();
+        user.extra.clear();
+        if code == 200 {
+            told(user);
+        }
+        code
+    };
+    for (octets, expected) in [(256, 200), (257, 414)] {
+        let uri = format!("{:x<octets$}", "sip:1001@");
+        assert_eq!((uri.len(), code(&uri, "presence")), (octets, expected));
+    }
+    for (octets, expected) in [(512, 200), (513, 400)] {
+        let call_id = "x".repeat(octets - 6);
+        let event = format!("dialog;call-id={call_id};to-tag=one;from-tag=two");
+        assert_eq!(code("sip:1001@127.0.0.1", &event), expected, "{octets}");
+    }
+    nothing_left(&running);
+}
