@@ -5,7 +5,9 @@ use crate::id::{Id, Shard};
 use crate::spare::is_spare;
 
 /// The generation at which a slot is used up.
-const LAST: u32 = 1 << 24;
+pub(crate) const LAST: u32 = 1 << 24;
+/// At which one stays where it is: new slots begin above those that were let go of, and are to last as long again.
+pub(crate) const STAYS: u32 = LAST / 2;
 
 /// Values found by [`Id`]. Slots are used again in last-out-first-in order, under another generation.
 #[derive(Debug)]
@@ -82,7 +84,8 @@ impl<T> Slab<T> {
     /// Where it is, gives back the room at its end. The first slots are filled first from then on, so that more of the end becomes free in time.
     pub(crate) fn trim(&mut self) {
         let is_free = |slot: &Slot<T>| slot.value.is_none() && slot.generation < LAST;
-        if !self.is_spare() || !self.slots.trim(is_free, |slot| self.first = self.first.max(slot.generation)) {
+        let goes = |slot: &Slot<T>| is_free(slot) && slot.generation < STAYS;
+        if !self.is_spare() || !self.slots.trim(goes, |slot| self.first = self.first.max(slot.generation)) {
             return;
         }
         self.free.clear();
@@ -179,5 +182,25 @@ mod tests {
         let id = Id::new(Shard(0), (1 << 24) - 1, 0);
         assert_eq!(slab.remove(id), Some(1));
         assert_eq!(slab.insert(Shard(0), 2).slot(), 1);
+    }
+
+    /// One that is nearly used up would have all that come after it used up as soon, for ever.
+    #[test]
+    fn slab_keeps_the_slot_that_new_ones_would_not_outlast() {
+        for (generation, goes) in [(STAYS - 1, true), (STAYS, false), (LAST - 1, false)] {
+            let mut slab = Slab::new();
+            let ids: Vec<Id> = (0..10_000).map(|n| slab.insert(Shard(0), n)).collect();
+            ids.iter().for_each(|id| assert!(slab.remove(*id).is_some()));
+            slab.slots.get_mut(9_999).unwrap().generation = generation;
+            let size = slab.heap_size();
+            slab.trim();
+            assert_eq!((slab.heap_size() * 3 < size, slab.first), (goes, if goes { generation } else { 1 }));
+            let after: Vec<Id> = (0..10_000).map(|n| slab.insert(Shard(0), n)).collect();
+            let last = after.iter().find(|id| id.slot() == 9_999).unwrap();
+            assert_eq!(last.generation(), generation);
+            after.iter().for_each(|id| assert!(slab.remove(*id).is_some()));
+            // None is lost but the one that is used up.
+            assert_eq!(slab.free.len(), if generation == LAST - 1 { 9_999 } else { 10_000 });
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::{Dialog, DialogError};
 use crate::chunks::Chunks;
 use crate::id::{DialogId, Id, SessionId, Shard};
 use crate::siphash::Sip13;
+use crate::slab::{LAST, STAYS};
 use crate::spare::{self, is_spare};
 use crate::transaction::key::Keys;
 
@@ -34,8 +35,6 @@ impl Hasher for AsIs {
 pub(super) const NONE: u32 = u32::MAX;
 /// So many dialogs that have ended are known as such.
 const REMEMBERED: usize = 256;
-/// The generation at which a slot is used up.
-const LAST: u32 = 1 << 24;
 
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -229,8 +228,10 @@ impl Dialogs {
     pub(crate) fn trim(&mut self) {
         spare::shrink(&mut self.index);
         let is_free = |slot: &Slot| slot.dialog.is_none() && slot.generation < LAST;
+        // See `slab`.
+        let goes = |slot: &Slot| is_free(slot) && slot.generation < STAYS;
         let has_spare = is_spare(self.len, self.slots.len());
-        if !has_spare || !self.slots.trim(is_free, |slot| self.first = self.first.max(slot.generation)) {
+        if !has_spare || !self.slots.trim(goes, |slot| self.first = self.first.max(slot.generation)) {
             return;
         }
         self.free = NONE;
