@@ -6,14 +6,19 @@ use super::reliable;
 use super::session::{Session, State};
 use crate::config::Config;
 use crate::id::{ClientTx, DialogId, ServerTx, SessionId};
-use crate::message::{Body, HeaderId, Headers, Lines, Method, Request, StatusCode};
+use crate::message::{Body, HeaderId, Headers, Lexer, Lines, Method, Request, StatusCode};
 use crate::reply::Reply;
 use crate::stack::StackError;
 use crate::turn::Turn;
 use crate::uas;
 
-/// The longest name of a package, in octets; a peer's that is longer is passed over.
+/// The longest name of a package, in octets; a peer's that is longer, or no token, is passed over.
 const LONGEST: usize = 64;
+
+fn is_token(name: &str) -> bool {
+    let mut lexer = Lexer::new(name.as_bytes());
+    lexer.token().is_ok() && lexer.at_end()
+}
 
 impl Turn<'_> {
     /// Sends an INFO of a package in the session's dialog, as [`Turn::in_dialog`] does (RFC 6086 section 4.2.1).
@@ -206,7 +211,7 @@ pub(super) fn told(config: &Config, headers: &Headers) -> Option<Box<str>> {
     let mut room = config.session.max_info_packages;
     for line in headers.all(HeaderId::RecvInfo) {
         for name in line.text().split(',').map(uas::package_name) {
-            if name.is_empty() || name.len() > LONGEST || room == 0 {
+            if !is_token(name) || name.len() > LONGEST || room == 0 {
                 continue;
             }
             room -= 1;

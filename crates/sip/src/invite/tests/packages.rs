@@ -337,6 +337,8 @@ fn rfc6086_5_2_3_a_session_that_takes_packages_of_its_own_says_those() {
         ("UPDATE", 500, "fourth", "other,third"),
         ("UPDATE", 200, "fourth", "fourth"),
         ("INVITE", 200, "fifth", "fifth"),
+        // What is no token cannot be told to anybody else.
+        ("UPDATE", 200, "a b, \"c\", d;x=1, e=f, <g>, h@i, , sixth", "d,sixth"),
     ] {
         match method {
             "UPDATE" => drop(net.turn(a, |turn| turn.in_dialog(s, Method::Update, Lines::default(), None)).unwrap()),
