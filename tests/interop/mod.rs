@@ -35,6 +35,7 @@ mod reliable;
 mod replacing;
 mod rests;
 mod reuse;
+mod routers;
 mod routes;
 mod shown;
 mod sipp;

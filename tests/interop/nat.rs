@@ -21,7 +21,7 @@ const LINE: &str = "192.0.2.1";
 const PHONE: &str = "10.0.0.2";
 
 /// The networks besides that of the test, which is outside.
-struct Translator {
+pub(super) struct Translator {
     outside: File,
     router: File,
     inside: File,
@@ -42,7 +42,7 @@ fn network() -> File {
     made.join().unwrap()
 }
 
-fn run(line: &str) {
+pub(super) fn run(line: &str) {
     let mut words = line.split(' ');
     let output = Command::new(words.next().unwrap()).args(words).output().unwrap();
     assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
@@ -83,13 +83,18 @@ impl Translator {
     }
 
     /// Does this where the phones are.
-    fn inside<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub(super) fn inside<T>(&self, work: impl FnOnce() -> T) -> T {
         within(&self.inside, &self.outside, work)
+    }
+
+    /// Does this where the translator is.
+    pub(super) fn between<T>(&self, work: impl FnOnce() -> T) -> T {
+        within(&self.router, &self.outside, work)
     }
 
     /// It forgets all its mappings, and goes on: its line has gone down and come up.
     fn forget(&self) {
-        within(&self.router, &self.outside, || {
+        self.between(|| {
             run("ip link set line0 down");
             // The kernel does so a little later. Without its line it makes no others.
             let end = Instant::now() + PATIENCE;
@@ -103,7 +108,7 @@ impl Translator {
 }
 
 /// Runs this in a network outside of a translator.
-fn with_translator(test: impl FnOnce(&Translator) + Send + 'static) {
+pub(super) fn with_translator(test: impl FnOnce(&Translator) + Send + 'static) {
     let alone = move || {
         unshare(CloneFlags::CLONE_NEWNET).expect("a network of its own needs root");
         run("ip link set lo up");
