@@ -31,6 +31,7 @@ mod packages;
 mod pbx;
 mod pings;
 mod proxy;
+mod recorded;
 mod reliable;
 mod replacing;
 mod rests;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use net::tls::{OwnCertificate, OwnCertificates, Tls, TlsClient, TlsError, TlsServer, Trust};
 
-use crate::config::{Config, TlsConfig};
+use crate::config::{Config, RouteHost, TlsConfig};
 
 /// The folder of the state directory with a certificate that was made here.
 const FOLDER: &str = "tls";
@@ -32,6 +32,8 @@ pub(crate) struct Shown {
     state: Option<PathBuf>,
     names: Vec<String>,
     pub(crate) certificates: Vec<Certificate>,
+    /// What we are called over TLS.
+    pub(crate) called: Option<sip::SecuredAs>,
 }
 
 impl Shown {
@@ -57,6 +59,7 @@ pub(crate) fn open(config: &Config) -> Result<(Tls, Option<Shown>), TlsError> {
     }
     let (state, names) = (config.state.clone(), names(config));
     let (own, certificates) = own(&config.tls, state.as_deref(), &names)?;
+    let called = called(config, &own);
     // Who comes back along a connection of ours must know who we are (RFC 5923 section 9).
     let reuses = config.tls.reuse_connections;
     let client = match reuses {
@@ -71,6 +74,7 @@ pub(crate) fn open(config: &Config) -> Result<(Tls, Option<Shown>), TlsError> {
         state,
         names,
         certificates,
+        called,
     };
     Ok((Tls { server: Some(server), client }, Some(shown)))
 }
@@ -103,6 +107,18 @@ fn own(
         shown = shown.with(name, own)?;
     }
     Ok((shown, certificates))
+}
+
+/// What Record-Route and Path call us over TLS, where that is not our address.
+fn called(config: &Config, own: &OwnCertificates) -> Option<sip::SecuredAs> {
+    match &config.tls.route_host {
+        RouteHost::Address => None,
+        RouteHost::Name(host) => Some(sip::SecuredAs { host: host.clone(), addresses: Vec::new() }),
+        RouteHost::Auto => {
+            let host = config.own_domains().find(|domain| own.is_for(domain).is_ok())?;
+            Some(sip::SecuredAs { host: host.clone(), addresses: own.addresses() })
+        }
+    }
 }
 
 /// What this server is called by: its domains, this machine's name, and the addresses that are listened on.

@@ -285,6 +285,22 @@ pub struct TlsConfig {
     pub reuse_connections: bool,
     /// PEM file with those who are trusted where we connect; `None`: whom the system trusts.
     pub ca: Option<PathBuf>,
+    /// What Record-Route and Path call us over TLS.
+    pub route_host: RouteHost,
+}
+
+/// What Record-Route and Path call us where they lead over TLS: who checks certificates finds there whom he expects only by a name that ours is for (RFC 5922 section
+/// 7.5). It is settled at the start, and read again by none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum RouteHost {
+    /// The first of our domains that the certificate is for which is shown to who asks for it; where there is none, and where the certificate is for our address
+    /// as well, that address.
+    #[default]
+    Auto,
+    /// Our address.
+    Address,
+    /// This host name.
+    Name(String),
 }
 
 /// A certificate that is kept in files.
@@ -366,6 +382,12 @@ pub struct Limits {
 }
 
 impl Config {
+    /// The domains that we are responsible for: those of which we are but the edge are another's.
+    pub(crate) fn own_domains(&self) -> impl Iterator<Item = &String> {
+        let by_role = self.roles.iter().filter(|(_, role)| **role != Role::Edge).map(|(domain, _)| domain);
+        self.domains.iter().chain(by_role)
+    }
+
     /// Whether anything but a PBX is asked for.
     pub fn is_more_than_pbx(&self) -> bool {
         self.role != Role::Pbx || self.roles.values().any(|role| *role != Role::Pbx)

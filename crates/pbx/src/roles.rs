@@ -33,16 +33,14 @@ pub(crate) struct Roles {
 }
 
 impl Roles {
-    /// As the configuration says; the secret, the number of this run and the addresses that are listened at are the same in all loops.
+    /// As the configuration says; the secret, the number of this run, the addresses that are listened at and what we are called over TLS are the same in all loops.
     pub(crate) fn new(
         config: &Config,
         (secret, run): ([u8; 16], u64),
-        bound: impl IntoIterator<Item = SocketAddr>,
+        (bound, called): (impl IntoIterator<Item = SocketAddr>, Option<&sip::SecuredAs>),
     ) -> Self {
         let by_domain: Vec<(String, Role)> =
             config.roles.iter().map(|(domain, role)| (domain.to_ascii_lowercase(), *role)).collect();
-        let own = config.roles.iter().filter(|(_, role)| **role != Role::Edge).map(|(domain, _)| domain);
-        let domains = config.domains.iter().chain(own).cloned();
         let rules = config.proxy.clone();
         let settings = ProxyConfig {
             record_route: rules.record_route,
@@ -57,7 +55,9 @@ impl Roles {
             run,
             ..ProxyConfig::default()
         };
-        let proxy = config.is_more_than_pbx().then(|| Proxy::new(settings, Own::new(domains).listening(bound), secret));
+        let host = called.map(|called| called.host.clone());
+        let own = || Own::new(config.own_domains().cloned()).listening(bound).named(host);
+        let proxy = config.is_more_than_pbx().then(|| Proxy::new(settings, own(), secret));
         let allow = vec![Method::Register, Method::Options];
         let capabilities = Capabilities { allow, accept: Vec::new(), ..Capabilities::default() };
         Self { usual: config.role, by_domain, rules, proxy, capabilities, lots: TextHash::new(secret) }

@@ -157,7 +157,8 @@ impl Server {
             tally: Arc::clone(&tally),
         };
         let load = sip::Load::default();
-        let given = Given { config, accounts, home, tally, board, secret, run: rand::random(), load };
+        let called = shown.as_ref().and_then(|shown| shown.called.clone());
+        let given = Given { config, accounts, home, tally, board, secret, run: rand::random(), load, called };
         let trace = Trace::default();
         let member = |studio| member(given.clone(), &rules, (tls.clone(), trace.clone()), studio);
         let members = studio.studios.into_iter().map(member);
@@ -191,7 +192,8 @@ pub(crate) fn member(
 ) -> Result<(net::LoopConfig, impl FnOnce(net::Seat<'_, Command>) -> Switch + Send + 'static), digest::ServerError> {
     let offers_md5_among_others = rules.algorithms.len() > 1 && rules.algorithms.contains(&digest::Algorithm::Md5);
     let digest = digest::Server::new(rules.clone(), rand::random())?;
-    let stack = sip::Config { load: given.load.clone(), ..crate::switch::stack_config(&given.config) };
+    let usual = crate::switch::stack_config(&given.config);
+    let stack = sip::Config { load: given.load.clone(), secured_as: given.called.clone(), ..usual };
     let mut looped = net::LoopConfig::new(Vec::new(), stack);
     let wire = crate::metrics::Shared::default();
     looped.rest = given.config.rest;

@@ -78,6 +78,8 @@ pub(crate) struct Given {
     pub(crate) board: Arc<Board>,
     /// What is asked of others (RFC 7339), by all loops as one.
     pub(crate) load: sip::Load,
+    /// What we are called over TLS.
+    pub(crate) called: Option<sip::SecuredAs>,
 }
 
 /// The stack's settings.
@@ -130,7 +132,7 @@ fn extensions(config: &Config) -> Vec<String> {
 impl Switch {
     /// On the loop's thread, before anything is received.
     pub(crate) fn new(
-        Given { config, accounts, home, tally, board, secret, run, load: _ }: Given,
+        Given { config, accounts, home, tally, board, secret, run, load: _, called }: Given,
         (digest, offers_md5_among_others): (digest::Server, bool),
         studio: Studio,
         metrics: Metrics,
@@ -153,7 +155,7 @@ impl Switch {
             capabilities: Capabilities { allow: methods(), supported: extensions(&config), ..Capabilities::default() },
             calls: Calls::default(),
             relay: Relay::new(config.limits.messages),
-            roles: Roles::new(&config, (secret, run), seat.bound.iter().map(|one| one.address)),
+            roles: Roles::new(&config, (secret, run), (seat.bound.iter().map(|one| one.address), called.as_ref())),
             watching: Watching::default(),
             qualifying: Qualifying::default(),
             board,

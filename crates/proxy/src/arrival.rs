@@ -192,7 +192,7 @@ impl Way {
             let user = uri.user_unescaped();
             let flow = user.as_deref().filter(|_| !recorded).and_then(|user| tokens.flow_of(user));
             // The token of a flow stands for us, under whatever address we wrote it.
-            if !recorded && (left > 0 || flow.is_none() && !own.is(&uri)) {
+            if !recorded && (left > 0 || flow.is_none() && !own.is_route(&uri)) {
                 break;
             }
             self.step = self.step.max(step);

@@ -14,13 +14,20 @@ pub struct Own {
     addresses: Vec<SocketAddr>,
     /// The ports that we listen at; none: any.
     ports: Vec<u16>,
+    /// What we are called in routes besides.
+    named: Option<String>,
 }
 
 impl Own {
     /// Responsible for these domains.
     pub fn new(domains: impl IntoIterator<Item = String>) -> Self {
         let lower = |domain: String| domain.to_ascii_lowercase();
-        Self { domains: domains.into_iter().map(lower).collect(), addresses: Vec::new(), ports: Vec::new() }
+        Self {
+            domains: domains.into_iter().map(lower).collect(),
+            addresses: Vec::new(),
+            ports: Vec::new(),
+            named: None,
+        }
     }
 
     /// Listening here. At an address that stands for all of a machine it is seen when something arrives which they are.
@@ -31,6 +38,12 @@ impl Own {
                 self.reached_at(address);
             }
         }
+        self
+    }
+
+    /// Called so in Record-Route and Path ([`sip::SecuredAs`]), whether or not that is a domain of ours.
+    pub fn named(mut self, host: Option<String>) -> Self {
+        self.named = host;
         self
     }
 
@@ -50,8 +63,17 @@ impl Own {
     /// Whether a URI is one of ours: host and port one of our addresses, or its host one of our domains and its port, where it has one, one of ours: on
     /// the machines of our domain others may be reached at other ports, telephones for instance.
     pub fn is(&self, uri: &Uri<'_>) -> bool {
-        let port_is_ours = || uri.port().is_none_or(|port| self.addresses.iter().any(|own| own.port() == port));
-        self.has(uri) && (self.has_address(uri) || port_is_ours())
+        self.has(uri) && (self.has_address(uri) || self.has_port(uri))
+    }
+
+    /// Whether a value of Route is one of ours: like [`Own::is`], and what we are called besides.
+    pub fn is_route(&self, uri: &Uri<'_>) -> bool {
+        let is_named = || self.named.as_ref().is_some_and(|named| named.eq_ignore_ascii_case(bare(uri.host_text())));
+        self.is(uri) || uri.is_sip() && is_named() && self.has_port(uri)
+    }
+
+    fn has_port(&self, uri: &Uri<'_>) -> bool {
+        uri.port().is_none_or(|port| self.addresses.iter().any(|own| own.port() == port))
     }
 
     /// Whether a URI names one of our users: like [`Own::is`], but for a domain with any port. It tells who somebody is, and not where.
@@ -65,9 +87,13 @@ impl Own {
     }
 
     fn has_domain(&self, host: &str) -> bool {
-        let host = host.strip_suffix('.').unwrap_or(host);
-        self.domains.iter().any(|domain| domain.eq_ignore_ascii_case(host))
+        self.domains.iter().any(|domain| domain.eq_ignore_ascii_case(bare(host)))
     }
+}
+
+/// One dot at the end says nothing.
+fn bare(host: &str) -> &str {
+    host.strip_suffix('.').unwrap_or(host)
 }
 
 fn is_tls(uri: &Uri<'_>) -> bool {
@@ -116,6 +142,23 @@ mod tests {
         ] {
             assert_eq!(own.has(&Uri::parse(uri).unwrap()), expected, "{uri}");
         }
+    }
+
+    #[test]
+    fn rfc3261_16_4_a_name_of_ours_in_a_route_is_ours_at_our_ports_and_makes_nobody_a_user() {
+        let mut own = Own::new(["example.com".to_owned()]).named(Some("edge.example.net".to_owned()));
+        own.reached_at("192.0.2.1:5071".parse().unwrap());
+        for (uri, expected) in [
+            ("sip:edge.example.net;transport=tls;lr", true),
+            ("sip:t@EDGE.example.net.:5071;transport=tls;lr", true),
+            ("sip:edge.example.net:5072;transport=tls;lr", false),
+            ("sip:other.example.net;lr", false),
+            ("sip:example.com;lr", true),
+        ] {
+            assert_eq!(own.is_route(&Uri::parse(uri).unwrap()), expected, "{uri}");
+        }
+        let user = Uri::parse("sip:a@edge.example.net").unwrap();
+        assert!(!own.is(&user) && !own.has(&user));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What a stack is told once, at its start.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::id::Shard;
 use crate::invite;
 use crate::message::{Limits, Method};
+use crate::outbox::Path;
 use crate::overload::Load;
 use crate::spread::Spread;
 
@@ -82,6 +84,8 @@ pub struct Config {
     /// The ports that are listened on over TLS, where peers may send requests back along our connections (RFC 5923 section 8.1): requests over TLS whose Via
     /// names one of them say so by `alias`. None: nobody is asked to.
     pub alias_ports: Vec<u16>,
+    /// What Record-Route and Path call us on a side that goes over TLS (RFC 5922 section 7.5). `None`: our address.
+    pub secured_as: Option<SecuredAs>,
     /// Hand 100 (Trying) to the owner of a request as well; otherwise it only stops the repeats.
     pub hand_trying: bool,
     /// Hand on what belongs to no transaction of ours: CANCELs and responses, for a proxy that keeps none (RFC 3261 section 16.11).
@@ -129,6 +133,7 @@ impl Default for Config {
             force_rport: false,
             follow_maddr: true,
             alias_ports: Vec::new(),
+            secured_as: None,
             hand_trying: false,
             hand_strays: false,
             session_id: false,
@@ -143,6 +148,22 @@ impl Config {
     /// Whether an option tag is among [`Config::supported`].
     pub(crate) fn supports(&self, tag: &str) -> bool {
         self.supported.iter().any(|known| known.eq_ignore_ascii_case(tag))
+    }
+}
+
+/// By what name we are reached over TLS: one that our certificate is for, so that who connects to it finds whom he expects (RFC 5922 section 7.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecuredAs {
+    /// A host name that leads to us.
+    pub host: String,
+    /// Addresses of ours that are written as they are, since the certificate is for them as well.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl SecuredAs {
+    /// Whether it stands for our address on this side of us.
+    pub(crate) fn is_written_on(&self, side: &Path) -> bool {
+        side.transport.is_secured() && !self.addresses.contains(&side.local.ip())
     }
 }
 

@@ -59,7 +59,7 @@ mod turn;
 pub mod uas;
 mod wheel;
 
-pub use config::{Config, Overload, Role, Timers, Trying};
+pub use config::{Config, Overload, Role, SecuredAs, Timers, Trying};
 pub use counters::Counters;
 pub use draft::{ContactSpec, Draft, Hop, Whereby};
 pub use event::{Application, Event, Failure, TargetFailure};

@@ -1,6 +1,7 @@
 //! Which certificate is shown to whom: each name that clients ask for (server name indication, RFC 6066 section 3) may have its own.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
@@ -32,6 +33,23 @@ impl OwnCertificates {
         &self.others
     }
 
+    /// Whether who asks for this host name is shown a certificate for it as SIP domain (RFC 5922 section 7.3).
+    ///
+    /// # Errors
+    /// [`TlsError::Unusable`] where that is no host name, or says what the certificate is for instead.
+    pub fn is_for(&self, name: &str) -> Result<(), TlsError> {
+        let name = asked_for(name).ok_or_else(|| TlsError::Unusable(format!("{name} is no host name")))?;
+        let shown = self.named.get(&name).unwrap_or(&self.others);
+        let first = shown.chain.first().ok_or_else(|| TlsError::Unusable("there is none".into()))?;
+        let wanted = ServerName::try_from(name.as_str()).map_err(|error| TlsError::Unusable(error.to_string()))?;
+        names::verify(first, &wanted).map_err(|found| instead(&found, &name))
+    }
+
+    /// The addresses that the certificate is for that is shown to who asks for no name, as those do who connect to an address.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        self.others.chain.first().map(names::addresses).unwrap_or_default()
+    }
+
     /// Shows this one to who asks for this host name, in whatever case; one that was shown to him before no more.
     ///
     /// # Errors
@@ -42,12 +60,16 @@ impl OwnCertificates {
         let wanted = ServerName::try_from(name.as_str()).map_err(|error| TlsError::Unusable(error.to_string()))?;
         let first = own.chain.first().ok_or_else(|| TlsError::Unusable("there is none".into()))?;
         if let (Err(found), Err(_)) = (names::verify(first, &wanted), names::verify_web(first, &wanted)) {
-            let found = if found.is_empty() { "no domain".to_owned() } else { found.join(", ") };
-            return Err(TlsError::Unusable(format!("it is for {found}, expected {name}")));
+            return Err(instead(&found, &name));
         }
         self.named.insert(name, own);
         Ok(self)
     }
+}
+
+fn instead(found: &[String], name: &str) -> TlsError {
+    let found = if found.is_empty() { "no domain".to_owned() } else { found.join(", ") };
+    TlsError::Unusable(format!("it is for {found}, expected {name}"))
 }
 
 /// How clients ask for this name: in small letters, without a dot at the end. `None` where they cannot: for an address, or a wildcard.

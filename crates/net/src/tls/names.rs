@@ -1,7 +1,25 @@
 //! Whom a certificate names (RFC 5922 section 7).
 
+use std::net::IpAddr;
+
 use rustls::pki_types::{CertificateDer, ServerName};
 use webpki::EndEntityCert;
+
+use super::purpose;
+
+/// The extension with names of whom it is for, and an address among them (RFC 5280 section 4.2.1.6): id-ce-subjectAltName, iPAddress.
+const SUBJECT_ALT_NAME: &[u8] = &[85, 29, 17];
+const ADDRESS: u8 = 0x87;
+
+/// The addresses that a certificate is for.
+pub(super) fn addresses(certificate: &CertificateDer<'_>) -> Vec<IpAddr> {
+    let address = |octets: &[u8]| match octets.len() {
+        4 => <[u8; 4]>::try_from(octets).ok().map(IpAddr::from),
+        _ => <[u8; 16]>::try_from(octets).ok().map(IpAddr::from),
+    };
+    let named = purpose::listed(certificate, SUBJECT_ALT_NAME).filter(|(tag, _)| *tag == ADDRESS);
+    named.filter_map(|(_, octets)| address(octets)).collect()
+}
 
 /// The SIP domain identities of a certificate (RFC 5922 section 7.1): the hosts of its `sip` URIs without a user; its DNS names only where there are
 /// none of those. The common name is not looked at, as the section allows.

@@ -39,6 +39,18 @@ pub(super) fn is_for(certificate: &CertificateDer<'_>, wanted: &Purposes) -> boo
     true
 }
 
+/// What the elements of the sequence are that an extension holds; none where there is no such extension, or what it holds cannot be read.
+pub(super) fn listed<'a>(certificate: &'a CertificateDer<'_>, name: &[u8]) -> impl Iterator<Item = (u8, &'a [u8])> {
+    let all = Elements(extensions(certificate).unwrap_or_default()).flatten();
+    let said = all.filter(|(tag, _)| *tag == SEQUENCE).find_map(|(_, extension)| {
+        let mut parts = Elements(extension).flatten();
+        let is_named = parts.next() == Some((OBJECT, name));
+        parts.find(|(tag, _)| is_named && *tag == OCTETS)
+    });
+    let listed = said.and_then(|(_, said)| element(said)).filter(|((tag, _), _)| *tag == SEQUENCE);
+    Elements(listed.map_or(&[], |((_, listed), _)| listed)).flatten()
+}
+
 /// The extensions of a certificate, one after the other; none of one that has none. `None` for what is no certificate.
 fn extensions<'a>(certificate: &'a CertificateDer<'_>) -> Option<&'a [u8]> {
     let ((SEQUENCE, whole), _) = element(certificate)? else { return None };

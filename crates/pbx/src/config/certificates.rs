@@ -5,7 +5,7 @@ use net::tls::{Clients, OwnCertificate, OwnCertificates, TlsClient, TlsError, Tl
 use super::agreement::place;
 use super::error::ConfigError;
 use super::text::Source;
-use super::{CertificateFiles, Config, TlsConfig};
+use super::{CertificateFiles, Config, RouteHost, TlsConfig};
 
 impl TlsConfig {
     /// What is asked of devices.
@@ -19,10 +19,12 @@ impl TlsConfig {
 
     /// The key that names the first file that cannot be used, and why.
     fn fault(&self) -> Result<(), (Vec<&str>, TlsError)> {
+        let mut all = None;
         if let (Some(certificate), Some(key)) = (&self.certificate, &self.key) {
             let here = ["certificate"];
             let own = OwnCertificate::read(certificate, key).map_err(of(&here))?;
             TlsServer::new(own.clone(), &Clients::Unasked).map_err(of(&here))?;
+            all = Some(OwnCertificates::from(own.clone()));
             if self.reuse_connections {
                 TlsClient::of_server(Trust::Anybody, own).map_err(of(&here))?;
             }
@@ -30,8 +32,12 @@ impl TlsConfig {
         for (name, files) in &self.names {
             let here = ["names", name, "certificate"];
             let own = files.read().map_err(of(&here))?;
-            let shown = OwnCertificates::from(own.clone()).with(name, own).map_err(of(&here))?;
+            let shown = OwnCertificates::from(own.clone()).with(name, own.clone()).map_err(of(&here))?;
             TlsServer::new(shown, &Clients::Unasked).map_err(of(&here))?;
+            all = all.map(|all| all.with(name, own)).transpose().map_err(of(&here))?;
+        }
+        if let (RouteHost::Name(name), Some(all)) = (&self.route_host, &all) {
+            all.is_for(name).map_err(of(&["route_host"]))?;
         }
         if self.client_ca.is_some() {
             let made = OwnCertificate::made_for(&["localhost".to_owned()]);

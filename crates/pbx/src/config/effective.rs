@@ -8,7 +8,7 @@ use sip::digest::Algorithm;
 use store::Durability;
 use toml::{Table, Value};
 
-use super::{CertificateFiles, Config, Secret, User};
+use super::{CertificateFiles, Config, RouteHost, Secret, User};
 
 /// Stands where a secret is.
 const CUT: &str = "(not shown)";
@@ -126,6 +126,12 @@ impl Config {
         }
         put(&mut table, "client_required", tls.client_required);
         put(&mut table, "reuse_connections", tls.reuse_connections);
+        let host = match &tls.route_host {
+            RouteHost::Auto => "auto",
+            RouteHost::Address => "address",
+            RouteHost::Name(name) => name,
+        };
+        put(&mut table, "route_host", host);
         table
     }
 

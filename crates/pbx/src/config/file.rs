@@ -77,6 +77,7 @@
 //! client_required = false         # true: refuses devices without one
 //! reuse_connections = false       # true: requests go back along connections over TLS whose peer has shown a certificate for their host (RFC 5923)
 //! ca = "/etc/offhook/ca.pem"      # trusted where we connect; absent: whom the system trusts
+//! route_host = "auto"             # what Record-Route and Path call us over TLS: a host name, address, or auto: a domain of the certificate
 //!
 //! [tls.names."b.example.com"]     # shown to who asks for this name, the above to everybody else; absent: to everybody
 //! certificate = "/etc/offhook/b.pem"

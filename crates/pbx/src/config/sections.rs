@@ -13,7 +13,7 @@ use sip::message::UriBuf;
 
 use super::error::ConfigError;
 use super::text::{Entry, Files, Section};
-use super::{CertificateFiles, Config, Secret, User};
+use super::{CertificateFiles, Config, RouteHost, Secret, User};
 use crate::accounts::AccountError;
 
 /// Longest time that may be given, in seconds: a year.
@@ -59,8 +59,8 @@ pub(super) const REGISTER: [&str; 7] = [
 /// Hops that devices are told for their requests.
 const SERVICE_ROUTE: usize = 8;
 pub(super) const DNS: [&str; 2] = ["servers", "timeout_ms"];
-pub(super) const TLS: [&str; 7] =
-    ["certificate", "key", "names", "client_ca", "client_required", "reuse_connections", "ca"];
+pub(super) const TLS: [&str; 8] =
+    ["certificate", "key", "names", "client_ca", "client_required", "reuse_connections", "ca", "route_host"];
 /// Of each of `tls.names`.
 const CERTIFICATE: [&str; 2] = ["certificate", "key"];
 pub(super) const WEBSOCKET: [&str; 1] = ["origins"];
@@ -270,6 +270,14 @@ impl Config {
             if let Some(entry) = section.get(key) {
                 *place = entry.flag()?;
             }
+        }
+        if let Some(entry) = section.get("route_host") {
+            tls.route_host = match entry.text()?.as_str() {
+                "auto" => RouteHost::Auto,
+                "address" => RouteHost::Address,
+                name if net::tls::asked_for(name).is_some() => RouteHost::Name(name.to_owned()),
+                _ => return Err(entry.wrong("\"auto\", \"address\" or the name of a host, as in \"pbx.example.com\"")),
+            };
         }
         if let Some(entry) = section.get("names") {
             for (name, entry) in entry.section()?.entries() {

@@ -90,6 +90,8 @@ fn certificates_that_no_server_could_use_are_found_by_a_check() {
             Some("offhook.toml:3:15: `tls.names.pbx.example.certificate`: expected a file that can be used: "),
         ),
         (named("pbx.example", &nothing), Some("expected a private key")),
+        (format!("{}route_host = 'PBX.example'", pair(&key)), None),
+        (format!("{}route_host = 'b.example'", pair(&key)), Some("it is for pbx.example, expected b.example")),
         (named("b.example", &key), Some("the certificate cannot be used: it is for pbx.example, expected b.example")),
     ] {
         write("offhook.toml", &format!("[tls]\n{tls}"));
@@ -226,6 +228,10 @@ fn mistakes_are_told_with_line_column_and_what_was_expected() {
             "line 3, column 21: `tls.reuse_connections`: expected a `certificate` and a `client_ca` beside it: both sides of a connection must know each other",
         ),
         (
+            "[tls]\nroute_host = '192.0.2.1'",
+            "line 2, column 14: `tls.route_host`: found \"192.0.2.1\", expected \"auto\", \"address\" or the name of a host, as in \"pbx.example.com\"",
+        ),
+        (
             "[tls.names.'192.0.2.1']\ncertificate = 'a.pem'\nkey = 'a.key'",
             "line 2, column 1: `tls.names.192.0.2.1`: expected the name of a host, as in \"pbx.example.com\": nothing else is asked for",
         ),
@@ -311,7 +317,7 @@ extensions = { echo = "1", tone = [], music = "2", conference = ["3", "4"] }
 media = { address = "192.0.2.1", ports = "2000-3000", threads = 5, dscp = "ef" }
 register = { default_expires_secs = 11, min_expires_secs = 10, max_expires_secs = 12, clamp = true, nat = "always", flow_timer_secs = 13, service_route = ["sip:p1.example.com;lr", "sips:p2.example.com;lr"] }
 dns = { servers = ["127.0.0.1:5353", "::1"], timeout_ms = 100 }
-tls = { certificate = "own.pem", key = "key.pem", client_ca = "devices.pem", client_required = true, reuse_connections = true, ca = "ca.pem", names = { "b.example" = { certificate = "b.pem", key = "b.key" } } }
+tls = { certificate = "own.pem", key = "key.pem", client_ca = "devices.pem", client_required = true, reuse_connections = true, ca = "ca.pem", route_host = "edge.example.com", names = { "b.example" = { certificate = "b.pem", key = "b.key" } } }
 websocket = { origins = ["https://phone.example.com", "http://localhost:3000"] }
 sip = { t1_ms = 1000, t2_ms = 1001, t4_ms = 1002, rest_ms = 1, dscp = "24", proxies = ["10.0.0.0/8", "::1"], session_timer_secs = 300, session_timer_min_secs = 200, overload_control = true }
 trust = { networks = ["192.0.2.0/24"], users = ["gateway"], tls = true }

@@ -176,11 +176,11 @@ pub(super) fn request(forward: &Forward, this: &Try<'_>, config: &Config) -> Byt
     if let Some(PathTo { user, outbound }) = &forward.path {
         writer.octets(b"Path: ");
         // What is registered by `sips` is led to by nothing else (RFC 5630 section 5.2).
-        address(&mut writer, request.is_secure(), Some(user), this.path);
+        address(&mut writer, request.is_secure(), Some(user), this.path, config);
         writer.octets(if *outbound { b";lr;ob>\r\n" } else { b";lr>\r\n" });
     }
     if let Some(record) = &forward.record {
-        record_route(&mut writer, record, forward, this.path);
+        record_route(&mut writer, record, forward, this.path, config);
     }
     for route in this.routes {
         writer.line(HeaderId::Route, route);
@@ -206,23 +206,24 @@ pub(super) fn request(forward: &Forward, this: &Try<'_>, config: &Config) -> Byt
 }
 
 /// The value of the side that the request goes to stands above the other (RFC 5658 section 3).
-fn record_route(writer: &mut Writer, record: &Record, forward: &Forward, path: &Path) {
+fn record_route(writer: &mut Writer, record: &Record, forward: &Forward, path: &Path, config: &Config) {
     let origin = &forward.origin;
     let differ = path.transport != origin.transport || path.local != origin.local;
     if differ || record.inward.is_some() || record.outward.is_some() {
-        record_value(writer, record, record.outward.as_deref(), path);
+        record_value(writer, record, record.outward.as_deref(), path, config);
     }
-    record_value(writer, record, record.inward.as_deref(), origin);
+    record_value(writer, record, record.inward.as_deref(), origin, config);
 }
 
-fn record_value(writer: &mut Writer, record: &Record, user: Option<&str>, side: &Path) {
+fn record_value(writer: &mut Writer, record: &Record, user: Option<&str>, side: &Path, config: &Config) {
     writer.octets(b"Record-Route: ");
-    address(writer, record.secure, user, side);
+    address(writer, record.secure, user, side, config);
     writer.octets(b";lr;d=").octets(record.token.as_bytes()).octets(b">\r\n");
 }
 
-/// Our address on one side of us, its bracket not closed.
-fn address(writer: &mut Writer, secure: bool, user: Option<&str>, side: &Path) {
+/// Where we are on one side of us, its bracket not closed: over TLS by the name that our certificate is for, where there is one to be written (RFC 5922 section
+/// 7.5). Without a port where that is the usual one, so that it leads where the name is served (RFC 3263 section 4.2).
+fn address(writer: &mut Writer, secure: bool, user: Option<&str>, side: &Path, config: &Config) {
     writer.octets(if secure { b"<sips:" } else { b"<sip:" });
     if let Some(user) = user {
         writer.text(user.as_bytes()).octets(b"@");
@@ -233,5 +234,13 @@ fn address(writer: &mut Writer, secure: bool, user: Option<&str>, side: &Path) {
         (Transport::Tls, false) => b";transport=tls",
         (Transport::Ws | Transport::Wss, _) => b";transport=ws",
     };
-    writer.host_port(side.local).octets(transport);
+    let named = config.secured_as.as_ref().filter(|named| named.is_written_on(side));
+    match named {
+        None => writer.host_port(side.local),
+        Some(named) if side.transport == Transport::Tls && side.local.port() == Transport::Tls.default_port() => {
+            writer.text(named.host.as_bytes())
+        }
+        Some(named) => writer.text(named.host.as_bytes()).octets(b":").number(usize::from(side.local.port())),
+    };
+    writer.octets(transport);
 }

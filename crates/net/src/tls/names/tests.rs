@@ -151,3 +151,15 @@ fn cve_tls_names_of_any_length_and_number_are_looked_through_in_time_and_are_for
         assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     }
 }
+
+#[test]
+fn rfc5280_4_2_1_6_addresses_of_a_certificate_are_those_of_both_families_and_nothing_else() {
+    let named = ["DNS:a.example", "IP:192.0.2.1", "URI:sip:192.0.2.9", "IP:2001:db8::1"];
+    let found = addresses(&certificate(&named, "192.0.2.8"));
+    let expected: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+    assert_eq!(found, expected);
+    for nothing in [certificate(&["DNS:a.example"], "x"), certificate(&[], "x"), CertificateDer::from(vec![0x30, 3, 1])]
+    {
+        assert!(addresses(&nothing).is_empty());
+    }
+}

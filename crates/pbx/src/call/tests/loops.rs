@@ -99,6 +99,7 @@ impl Loops {
             secret: rand::random(),
             run: 0,
             load: sip::Load::default(),
+            called: None,
             config,
         };
         let (clock, spread) = (Clock::start(), Spread::new(3, rand::random()));

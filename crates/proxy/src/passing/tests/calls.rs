@@ -311,6 +311,48 @@ fn rfc3261_16_6_4_where_a_sips_uri_goes_sips_is_recorded() {
 }
 
 #[test]
+fn rfc5922_7_5_what_is_recorded_over_tls_is_a_name_of_our_certificate_and_leads_here() {
+    let named = |addresses: &[[u8; 4]]| {
+        let addresses = addresses.iter().copied().map(Into::into).collect();
+        Some(sip::SecuredAs { host: "edge.example".to_owned(), addresses })
+    };
+    // What we are called, the port we listen at, and what is recorded for the side that goes over TLS.
+    for (secured_as, port, recorded) in [
+        (named(&[]), 5_061, "sip:edge.example;transport=tls;lr;d="),
+        (named(&[]), 5_071, "sip:edge.example:5071;transport=tls;lr;d="),
+        (named(&[[192, 0, 2, 7]]), 5_061, "sip:edge.example;transport=tls;lr;d="),
+        (named(&[[192, 0, 2, 7], [192, 0, 2, 1]]), 5_061, "sip:192.0.2.1:5061;transport=tls;lr;d="),
+        (None, 5_061, "sip:192.0.2.1:5061;transport=tls;lr;d="),
+    ] {
+        let secured = Path { local: ([192, 0, 2, 1], port).into(), ..path(Transport::Tls, 3) };
+        let target = Target { hop: Hop::Path(secured), ..target(3, 1_000) };
+        let mut desk = Desk::new(ProxyConfig::default(), vec![target]);
+        desk.stack = Stack::new(Config { role: Role::Proxy, secured_as, ..Config::default() }, [9; 32]);
+        desk.hears(2, &invite());
+        desk.next(2, "SIP/2.0 100");
+        let passed = desk.next(3, "INVITE");
+        let records = passed.all(HeaderId::RecordRoute);
+        let [outward, inward] = &records[..] else { panic!("{records:?}") };
+        let bare = |record: &str| record.trim_start_matches("<sip:").split_once('@').map(|(_, rest)| rest.to_owned());
+        let bare =
+            |record: &str| bare(record).map_or(record.trim_start_matches('<').to_owned(), |rest| format!("sip:{rest}"));
+        assert!(bare(outward).starts_with(recorded), "{records:?}");
+        assert!(bare(inward).starts_with("sip:192.0.2.1:5060;lr;d="), "{records:?}");
+        desk.answers(3, &passed, 200, "Contact: <sip:b@192.0.2.3>\n");
+        desk.next(2, "SIP/2.0 200");
+        // Who was called hangs up by what was recorded: it comes back to us and goes on, both values being ours.
+        let back = records.iter().map(|record| format!("Route: {record}\n")).collect::<String>();
+        let bye = format!(
+            "BYE sip:a@192.0.2.2 SIP/2.0\nVia: SIP/2.0/TLS 192.0.2.3:5061;branch=z9hG4bKbye\nMax-Forwards: 70\n\
+             From: <sip:b@home.example>;tag=of3\nTo: <sip:a@192.0.2.2>;tag=a\nCall-ID: c\nCSeq: 1 BYE\n{back}Content-Length: 0\n\n"
+        );
+        desk.hears_on(secured, &bye);
+        let bye = desk.next(2, "BYE sip:a@192.0.2.2");
+        assert!(bye.all(HeaderId::Route).is_empty(), "{}", bye.text);
+    }
+}
+
+#[test]
 fn rfc3261_16_6_4_where_a_secured_hop_meets_another_it_is_recorded_in_any_case() {
     for (by, scheme, recorded) in [
         (Transport::Tls, "sip", Some("<sip:")),
