@@ -43,6 +43,28 @@ fn changed(scenario: &str, [word, by]: [&str; 2]) -> (String, Option<tempfile::T
     (file.to_str().unwrap().to_owned(), Some(file))
 }
 
+/// SIPp takes a check for passed whose variable has been set by an earlier one, whatever comes.
+#[test]
+fn each_check_of_a_scenario_has_a_variable_of_its_own() {
+    let (mut scenarios, mut shared) = (0, Vec::new());
+    for file in std::fs::read_dir(sipp::SCENARIOS).unwrap() {
+        let file = file.unwrap().path();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let checks = text.split("<ereg ").skip(1).filter_map(|check| check.split_once("/>")).map(|(check, _)| check);
+        let mut known = std::collections::BTreeSet::new();
+        for check in checks {
+            let variable = check.split_once("assign_to=\"").and_then(|(_, rest)| rest.split(['"', ',']).next());
+            let variable = variable.unwrap_or_else(|| panic!("{check} in {}", file.display()));
+            if !known.insert(variable.to_owned()) {
+                shared.push(format!("{variable} in {}", file.display()));
+            }
+        }
+        scenarios += 1;
+    }
+    assert!(scenarios > 50, "{scenarios}");
+    assert!(shared.is_empty(), "{shared:#?}");
+}
+
 /// Whether a call has failed, and not SIPp itself.
 fn has_begun(output: &str) -> bool {
     output.lines().any(|line| line.trim_start().starts_with("Failed call") && line.trim_end().ends_with('1'))

@@ -11,7 +11,7 @@ use audio::tone::ToneGenerator;
 
 use crate::program::{PATIENCE, Program, free_port, offhook};
 
-const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/sipp");
+pub(crate) const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/sipp");
 
 /// Starts SIPp with a scenario file of ours (or a built-in one, as `-sn uac`) against `target`.
 pub(crate) fn start(scenario: &str, target: &str, arguments: &[&str]) -> Program {
