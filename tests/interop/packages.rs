@@ -1,4 +1,4 @@
-//! Packages of INFO (RFC 6086): calls of the library with SIPp on the other side, and SIPp at both ends of `serve`.
+//! Packages of INFO (RFC 6086): calls of the library with SIPp on the other side, and SIPp at both ends of `serve`, which sends digits in INFO as well.
 
 use std::time::Duration;
 
@@ -125,4 +125,34 @@ fn sipp_that_calls_through_serve_gets_480_for_a_key_that_nobody_waits_for() {
     assert!(code != 0 && output.contains("SIP/2.0 480"), "{code} {output}");
     let (code, output) = phone.finish();
     assert_ne!(code, 0, "{output}");
+}
+
+/// A scenario of digits in INFO of this type, with this before each digit.
+fn digits(scenario: &str, kind: &str, body: &str) -> tempfile::TempPath {
+    let typed = sipp::with(scenario, "TYPE", kind);
+    sipp::with(typed.to_str().unwrap(), "BODY", body)
+}
+
+#[test]
+fn rfc6086_2_sipp_at_both_ends_of_serve_sends_digits_in_info_and_hears_which_is_not_taken() {
+    for (kind, body) in [("application/dtmf-relay", "Signal="), ("application/dtmf", "")] {
+        let caller = digits("pbx_caller_digits.xml", kind, body);
+        let phone = digits("uas_info.xml", &format!("^ *{kind} *$"), &format!("^{body}"));
+        let ((code, output), phone) = through_serve(caller.to_str().unwrap(), phone.to_str().unwrap());
+        assert_eq!(code, 0, "{kind}: {output}");
+        let (code, output) = phone.finish();
+        assert_eq!(code, 0, "{kind}: {output}");
+    }
+}
+
+/// The controls: a phone that waits for other digits, and for those of the other type.
+#[test]
+fn rfc6086_2_sipp_that_waits_for_other_digits_than_those_sent_through_serve_fails() {
+    let caller = digits("pbx_caller_digits.xml", "application/dtmf-relay", "Signal=");
+    for (kind, body) in [("application/dtmf-relay", "Signal=1"), ("application/dtmf", "Signal=")] {
+        let phone = digits("uas_info.xml", &format!("^ *{kind} *$"), &format!("^{body}"));
+        let (_, phone) = through_serve(caller.to_str().unwrap(), phone.to_str().unwrap());
+        let (code, output) = phone.finish();
+        assert_ne!(code, 0, "{kind} {body}: {output}");
+    }
 }
