@@ -191,6 +191,38 @@ fn of_two_phones_of_which_one_is_busy_the_other_answers() {
     went_well(answers.finish());
 }
 
+/// Registers 1002 from a port with this preference and waits there for one call.
+fn callee_of(server: &Server, scenario: &str, preference: &str) -> Program {
+    let port = free_port();
+    let credentials = ["-m", "1", "-s", "1002", "-au", "1002", "-ap", "secret2"];
+    let registers = sipp::with("uas_registers.xml", ";expires=300", &format!(";expires=300;q={preference}"));
+    went_well(sipp::start_at(port, registers.to_str().unwrap(), &server.address, &credentials).finish());
+    let phone = sipp::start_at(port, scenario, &server.address, &["-m", "1"]);
+    sipp::await_port(port);
+    phone
+}
+
+#[test]
+fn rfc3261_16_6_phones_of_sipp_are_called_by_their_preference_and_not_as_they_have_registered() {
+    // One after the other by q; the one that registered first is named first.
+    for (answering, busy) in [("0.3", "0.7"), ("0.31", "0.32")] {
+        let server = serve("");
+        let answers = callee_of(&server, "proxied_callee.xml", answering);
+        let is_busy = callee_of(&server, "uas_busy.xml", busy);
+        went_well(call(&server, "proxied_caller_answered.xml", "secret1"));
+        went_well(is_busy.finish());
+        went_well(answers.finish());
+    }
+    // The control: the other way round the second is not called at all.
+    let server = serve("");
+    let answers = callee_of(&server, "proxied_callee.xml", "0.7");
+    let mut is_busy = callee_of(&server, "uas_busy.xml", "0.3");
+    went_well(call(&server, "proxied_caller_answered.xml", "secret1"));
+    went_well(answers.finish());
+    assert!(is_busy.is_alive(), "{}", is_busy.output());
+    is_busy.kill();
+}
+
 #[test]
 fn refusals_of_all_phones_are_one_refusal_and_another_code_fails() {
     let server = serve("");
