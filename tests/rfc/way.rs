@@ -75,12 +75,7 @@ impl Way for Server {
         if *transport == Transport::Udp {
             return by_udp(bytes, to);
         }
-        let stream = TcpStream::connect(&*to).unwrap();
-        let mut line = match transport {
-            Transport::Tls => Line::Tls(Box::new(StreamOwned::new(encrypted(), stream))),
-            Transport::Ws => Line::Ws(Box::new(upgraded(to, stream))),
-            _ => Line::Tcp(stream),
-        };
+        let mut line = Line::to(*transport, to);
         let local = line.socket().local_addr().unwrap();
         line.say(&homeward(bytes, local, transport.name())).unwrap();
         line.first_final(|_| true)
@@ -104,7 +99,7 @@ fn by_udp(bytes: &[u8], to: &str) -> Option<Vec<u8>> {
 }
 
 /// A connection with SIP on it.
-enum Line {
+pub(super) enum Line {
     Tcp(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
     Accepted(Box<StreamOwned<ServerConnection, TcpStream>>),
@@ -112,7 +107,29 @@ enum Line {
 }
 
 impl Line {
-    fn socket(&self) -> &TcpStream {
+    /// To a server that listens there.
+    pub(super) fn to(transport: Transport, server: &str) -> Self {
+        let stream = TcpStream::connect(server).unwrap();
+        match transport {
+            Transport::Tls => Self::Tls(Box::new(StreamOwned::new(encrypted(), stream))),
+            Transport::Ws => Self::Ws(Box::new(upgraded(server, stream))),
+            Transport::Udp | Transport::Tcp => Self::Tcp(stream),
+        }
+    }
+
+    /// With who has connected to us.
+    pub(super) fn with(transport: Transport, stream: TcpStream) -> Self {
+        match transport {
+            Transport::Tls => {
+                let connection = ServerConnection::new(own_certificate()).unwrap();
+                Self::Accepted(Box::new(StreamOwned::new(connection, stream)))
+            }
+            Transport::Ws => Self::Ws(Box::new(accepted(stream))),
+            Transport::Udp | Transport::Tcp => Self::Tcp(stream),
+        }
+    }
+
+    pub(super) fn socket(&self) -> &TcpStream {
         match self {
             Self::Tcp(socket) => socket,
             Self::Tls(stream) => &stream.sock,
@@ -121,7 +138,7 @@ impl Line {
         }
     }
 
-    fn say(&mut self, message: &[u8]) -> std::io::Result<()> {
+    pub(super) fn say(&mut self, message: &[u8]) -> std::io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.write_all(&ended(message)),
             Self::Tls(stream) => stream.write_all(&ended(message)).and_then(|()| stream.flush()),
@@ -131,7 +148,7 @@ impl Line {
     }
 
     /// What has come within this time; nothing once the connection has ended.
-    fn hear(&mut self, within: Duration) -> std::io::Result<Vec<u8>> {
+    pub(super) fn hear(&mut self, within: Duration) -> std::io::Result<Vec<u8>> {
         self.socket().set_read_timeout(Some(within)).unwrap();
         let mut chunk = vec![0; 65_536];
         let length = match self {
@@ -173,15 +190,13 @@ impl Line {
 pub(super) struct Registrar {
     transport: Transport,
     listener: TcpListener,
-    tls: Option<Arc<ServerConfig>>,
     line: Option<Line>,
     asked: u16,
 }
 
 impl Registrar {
     pub(super) fn new(transport: Transport) -> Self {
-        let tls = (transport == Transport::Tls).then(own_certificate);
-        Self { transport, listener: TcpListener::bind("127.0.0.1:0").unwrap(), tls, line: None, asked: FIRST_MARK }
+        Self { transport, listener: TcpListener::bind("127.0.0.1:0").unwrap(), line: None, asked: FIRST_MARK }
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -191,13 +206,7 @@ impl Registrar {
     /// Waits for the phone, and for its REGISTER.
     pub(super) fn wait(&mut self) {
         let stream = self.listener.accept().unwrap().0;
-        let mut line = match &self.tls {
-            Some(config) => {
-                let connection = ServerConnection::new(Arc::clone(config)).unwrap();
-                Line::Accepted(Box::new(StreamOwned::new(connection, stream)))
-            }
-            None => Line::Ws(Box::new(accepted(stream))),
-        };
+        let mut line = Line::with(self.transport, stream);
         // What is repeated of earlier answers may come first.
         let mut received = Vec::new();
         let register = loop {

@@ -1,15 +1,13 @@
 //! The torture responses of RFC 4475 as answers to requests of ours, by programs that ask and by servers that pass on what others ask: what is an answer
 //! counts, what is none is as if it had not come, and alive after each. RFC 5118 has requests only.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use super::judge::Case;
 use crate::acceptance::wire::{Ask, Callee, Wire, code, field, fields, response};
-use crate::program::PATIENCE;
-use crate::program::offhook;
+use crate::program::{PATIENCE, free_port, offhook};
 use crate::rfc::peer::{SECRET, find_all, is_alive, with_credentials};
-use crate::rfc::way::Transport;
+use crate::rfc::way::{Line, Transport};
 
 /// The tag of who answers.
 const TAG: &str = "torture";
@@ -124,26 +122,73 @@ fn answering(transport: Transport, case: Case) -> String {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let (case, own) = (case.clone(), own.clone());
-            std::thread::spawn(move || on_stream(stream.unwrap(), &case, &own));
+            std::thread::spawn(move || on_stream(Line::with(transport, stream.unwrap()), &case, &own));
         }
     });
     contact
 }
 
 /// Answers what comes by a connection.
-fn on_stream(mut stream: TcpStream, case: &Case, contact: &str) {
-    let (mut come, mut octets) = (Vec::new(), [0; 8_192]);
-    while let Ok(length) = stream.read(&mut octets)
-        && length > 0
-    {
-        come.extend_from_slice(&octets[..length]);
-        while let Some(whole) = whole(&come) {
-            let request: Vec<u8> = come.drain(..whole).collect();
-            for answer in answers(case, &String::from_utf8_lossy(&request), contact) {
-                let _ = stream.write_all(answer.as_bytes());
+fn on_stream(line: Line, case: &Case, contact: &str) {
+    let mut device = Device { line, come: Vec::new() };
+    while let Some(request) = device.next() {
+        for answer in answers(case, &request, contact) {
+            let _ = device.line.say(answer.as_bytes());
+        }
+    }
+}
+
+/// One end of a connection.
+struct Device {
+    line: Line,
+    come: Vec<u8>,
+}
+
+impl Device {
+    /// The next message; none once the connection has ended.
+    fn next(&mut self) -> Option<String> {
+        loop {
+            if let Some(whole) = whole(&self.come) {
+                let message: Vec<u8> = self.come.drain(..whole).collect();
+                return Some(String::from_utf8_lossy(&message).into_owned());
+            }
+            let piece = self.line.hear(PATIENCE).ok().filter(|piece| !piece.is_empty())?;
+            self.come.extend_from_slice(&piece);
+        }
+    }
+
+    /// The next message that begins so; others are passed over.
+    fn next_of(&mut self, start: &str) -> String {
+        loop {
+            let message = self.next().unwrap_or_else(|| panic!("{start} did not come"));
+            if message.starts_with(start) {
+                return message;
             }
         }
     }
+}
+
+/// 1002, who registers over a connection and is reached along it; and where he says he is.
+fn registered(transport: Transport, at: &str, server: &str) -> (Device, String) {
+    let line = Line::to(transport, at);
+    let local = line.socket().local_addr().unwrap();
+    let contact = match transport {
+        Transport::Ws => "sip:callee@callee.invalid;transport=ws".to_owned(),
+        _ => format!("sip:callee@{local};transport={}", transport.name().to_lowercase()),
+    };
+    let mut device = Device { line, come: Vec::new() };
+    let register = format!(
+        "REGISTER sip:{server} SIP/2.0\r\nVia: SIP/2.0/{} {local};branch=z9hG4bKdevice\r\nMax-Forwards: 70\r\nFrom: <sip:1002@{server}>;tag=device\r\n\
+         To: <sip:1002@{server}>\r\nCall-ID: device\r\nCSeq: 1 REGISTER\r\nContact: <{contact}>;expires=3600\r\nContent-Length: 0\r\n\r\n",
+        transport.name()
+    );
+    device.line.say(register.as_bytes()).unwrap();
+    let challenge = device.next_of("SIP/2.0 401");
+    let signed = with_credentials(register.as_bytes(), challenge.as_bytes()).unwrap();
+    let signed = String::from_utf8(signed).unwrap().replace("z9hG4bKdevice", "z9hG4bKsigned");
+    device.line.say(signed.as_bytes()).unwrap();
+    device.next_of("SIP/2.0 200");
+    (device, contact)
 }
 
 /// How long the first message of a stream is, once it is there.
@@ -158,7 +203,17 @@ fn whole(come: &[u8]) -> Option<usize> {
 fn asked(transport: Transport) {
     for case in responses() {
         let uri = answering(transport, case.clone());
-        let account = ["--account", &uri, "--password", "x"];
+        let place = uri.split_once('@').and_then(|(_, place)| place.split_once(';')).unwrap().0;
+        let url = format!("ws://{place}");
+        // What goes through a WebSocket is an account's.
+        let by_web = format!("sip:callee@{place}");
+        let account = ["--account", if transport == Transport::Ws { &by_web } else { &uri }, "--password", "x"];
+        let more: &[&str] = match transport {
+            Transport::Udp | Transport::Tcp => &[],
+            // Who answers is not what is asked here.
+            Transport::Tls => &["--tls-insecure"],
+            Transport::Ws => &["--ws", &url],
+        };
         let verbs: [&[&str]; 4] = [
             &["options", &uri],
             &["message", &uri, "hello"],
@@ -166,7 +221,9 @@ fn asked(transport: Transport) {
             &[&["register", "--once"][..], &account].concat(),
         ];
         for arguments in verbs {
-            let (code, told) = offhook::start(&[arguments, &["--sip", "127.0.0.1:0"]].concat()).finish();
+            let has_account = transport != Transport::Ws || arguments.contains(&"--account");
+            let whose: &[&str] = if has_account { &[] } else { &account };
+            let (code, told) = offhook::start(&[arguments, &["--sip", "127.0.0.1:0"], more, whose].concat()).finish();
             // 480, and a registration that is refused.
             let due = match (case.name.as_str(), arguments[0]) {
                 ("bcast", "register") => 6,
@@ -188,6 +245,16 @@ fn rfc4475_responses_over_udp_to_who_has_asked() {
 #[test]
 fn rfc4475_responses_over_tcp_to_who_has_asked() {
     asked(Transport::Tcp);
+}
+
+#[test]
+fn rfc4475_responses_over_tls_to_who_has_asked() {
+    asked(Transport::Tls);
+}
+
+#[test]
+fn rfc4475_responses_over_websocket_to_who_has_asked() {
+    asked(Transport::Ws);
 }
 
 /// What a caller hears of each through a server in this role; `broadcast`: of the one that has a Via too many.
@@ -223,6 +290,37 @@ fn passed(role: &str, broadcast: u16) {
     }
 }
 
+/// The same where the device has opened a connection to the server, along which it is called.
+fn passed_along(role: &str, transport: Transport, broadcast: u16) {
+    let users = ["1001", "1002"].map(|name| format!("{name}:{SECRET}"));
+    let other = format!("127.0.0.1:{}", free_port());
+    let listens: &[&str] = match transport {
+        Transport::Udp | Transport::Tcp => &[],
+        Transport::Tls => &["--tls", &other],
+        Transport::Ws => &["--ws", &other],
+    };
+    let settings = ["--user", &users[0], "--user", &users[1], "--role", role];
+    let mut server = offhook::serve(&[&settings[..], listens].concat());
+    let own = server.address.clone();
+    let at = if listens.is_empty() { &own } else { &other };
+    let (mut device, contact) = registered(transport, at, &own);
+    for (number, case) in responses().iter().enumerate() {
+        let mut caller = Wire::to(&own);
+        let invite = invite(&mut caller, &own);
+        let called = device.next_of("INVITE ");
+        for answer in answers(case, &called, &contact) {
+            device.line.say(answer.as_bytes()).unwrap();
+        }
+        let by = transport.name();
+        let heard = caller.answer_within(&invite, PATIENCE).unwrap_or_else(|| panic!("no answer to {}", case.name));
+        let due = if case.name == "bcast" { broadcast } else { 200 };
+        assert_eq!(code(&heard), due, "{} as {role} by {by}: {heard}", case.name);
+        let reason = "200 = 2**3 * 5**2 но сто девяносто девять - простое";
+        assert!(role == "pbx" || case.name != "unreason" || heard.contains(reason), "{heard}");
+        assert!(is_alive(number, &own) && server.program.is_alive(), "{}: {}", case.name, server.program.output());
+    }
+}
+
 /// Calls 1002 as 1001, who answers the challenge: the request that was sent at last.
 fn invite(caller: &mut Wire, server: &str) -> Ask {
     let mut plain = caller.ask("INVITE");
@@ -252,4 +350,25 @@ fn rfc4475_responses_to_a_proxy_that_has_passed_a_call_on() {
 #[test]
 fn rfc4475_responses_to_a_proxy_without_transactions_that_has_passed_a_call_on() {
     passed("stateless", 200);
+}
+
+#[test]
+fn rfc4475_responses_over_tcp_to_servers_that_have_called_along_a_connection() {
+    for (role, broadcast) in [("pbx", 480), ("proxy", 200), ("stateless", 200)] {
+        passed_along(role, Transport::Tcp, broadcast);
+    }
+}
+
+#[test]
+fn rfc4475_responses_over_tls_to_servers_that_have_called_along_a_connection() {
+    for (role, broadcast) in [("pbx", 480), ("proxy", 200), ("stateless", 200)] {
+        passed_along(role, Transport::Tls, broadcast);
+    }
+}
+
+#[test]
+fn rfc4475_responses_over_websocket_to_servers_that_have_called_along_a_connection() {
+    for (role, broadcast) in [("pbx", 480), ("proxy", 200), ("stateless", 200)] {
+        passed_along(role, Transport::Ws, broadcast);
+    }
 }
