@@ -2,7 +2,7 @@
 //!
 //! A datagram costs a way through the network stack of the system; datagrams of one length to one address may share it, cut apart only at its end
 //! (`UDP_SEGMENT` of Linux). Under load a turn handles dozens of messages, many from one proxy or to one, with messages of a few lengths: so
-//! messages wait for the end of the turn and are put together there. Those of one call to one address keep their order, and what is too long to wait
+//! responses, and requests that are passed on, wait for the end of the turn and are put together there. Those of one call to one address keep their order, and what is too long to wait
 //! overtakes nothing that goes there; between messages of different calls UDP promises no order, and none is kept.
 
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -204,36 +204,42 @@ impl Datagrams {
         known.or_else(|| self.endpoints.iter().position(is_there))
     }
 
-    /// A message of a call waits for [`Datagrams::release`], or for what leaves at once for the same address: nothing overtakes it. What else there is
-    /// is sent at once, or queued while the kernel's buffer is full.
+    /// A response, or a request that is passed on, waits for [`Datagrams::release`], or for what leaves at once for the same address: nothing overtakes it. Our own
+    /// requests leave at once, or are queued while the kernel's buffer is full: another loop may have the next of the same call to send.
     pub(crate) fn send(&mut self, id: SendId, path: Path, bytes: Bytes, why: Cause) -> Result<(), Refused> {
         let Some(index) = self.socket_of(&path) else { return Err(Refused(SendError::Closed)) };
-        if matches!(why, Cause::Request | Cause::Retry) {
+        if matches!(why, Cause::Request | Cause::Passed | Cause::Retry) {
             if self.watched.len() >= WATCHED {
                 self.watched.clear();
             }
             self.watched.insert(path.remote, Watched::new(id, &bytes));
         }
-        if let Some(call) = Call::of(&bytes) {
+        let may_wait = why == Cause::Passed || bytes.starts_with(b"SIP/2.0 ");
+        if let Some(call) = Call::of(&bytes).filter(|_| may_wait) {
             if self.bundles.is_full() {
-                self.send_bundles();
+                self.release();
             }
             self.bundles.push(index, path.remote, call, id, bytes);
             return Ok(());
         }
         if self.bundles.hold_for(path.remote) {
-            self.send_bundles();
+            self.release();
         }
         self.endpoints.get_mut(index).map_or(Err(Refused(SendError::Closed)), |one| one.send(id, path.remote, &bytes))
     }
 
-    /// Sends the messages of a turn; what failed of them.
-    pub(crate) fn release(&mut self) -> Vec<(SendId, SendError)> {
-        self.send_bundles();
+    /// Whether something that had waited could not be sent.
+    pub(crate) fn has_failed(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
+    /// What had waited and could not be sent.
+    pub(crate) fn failed(&mut self) -> Vec<(SendId, SendError)> {
         std::mem::take(&mut self.unsent)
     }
 
-    fn send_bundles(&mut self) {
+    /// Sends what has waited for the end of the turn.
+    pub(crate) fn release(&mut self) {
         let Self { endpoints, bundles, unsent, .. } = self;
         bundles.each(|label, parcels| {
             let Some(endpoint) = endpoints.get_mut(label.index) else { return };

@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sip::locate::{Located, Target, Wanted};
@@ -41,6 +42,8 @@ use crate::wire_log::show;
 
 /// Failed servers that are told of in a minute.
 const FAILURES: u32 = 20;
+/// After so long what waits to leave together leaves, though more is there to be done.
+const LONGEST_TURN: Duration = Duration::from_millis(1);
 
 /// Everything one loop owns.
 pub(crate) struct Driver<A: App> {
@@ -67,9 +70,13 @@ pub(crate) struct Driver<A: App> {
     armed: Option<Time>,
     /// Tells who sleeps until the next deadline that there is an earlier one.
     pub(crate) alarm: Rc<Notify>,
+    /// Tells who calls [`Driver::undo`] that there is something.
+    pub(crate) undone: Rc<Notify>,
     draining: bool,
     /// More is about to be received: see [`Driver::gather`].
     gathering: bool,
+    /// When the turn ends at the latest, once it has begun.
+    ends: Option<Time>,
     count: Count,
 }
 
@@ -128,8 +135,10 @@ impl<A: App + 'static> Driver<A> {
                 trace: config.trace,
                 armed: None,
                 alarm: Rc::new(Notify::new()),
+                undone: Rc::new(Notify::new()),
                 draining: false,
                 gathering: false,
+                ends: None,
                 count,
             })
         }))
@@ -139,9 +148,12 @@ impl<A: App + 'static> Driver<A> {
     pub(crate) fn receive(&mut self, now: Now, from: Path, bytes: Bytes) {
         self.count.more();
         let Some(others) = &mut self.others else { return self.take(now, from, bytes) };
-        let Some(home) = others.home(&bytes) else { return self.take(now, from, bytes) };
-        if let Some((from, bytes)) = others.hand_over(home, from, bytes) {
-            self.shed(now, from, bytes);
+        match others.home(&bytes) {
+            Some(home) => {
+                others.hand_over(home, from, bytes);
+                self.lasts(now);
+            }
+            None => self.take(now, from, bytes),
         }
     }
 
@@ -277,23 +289,41 @@ impl<A: App + 'static> Driver<A> {
         if !self.gathering {
             self.app.settle(&mut self.stack.at(now, &mut self.out));
             self.carry_out(now);
-            self.release(now);
             self.arm();
         }
         self.draining = false;
+        self.lasts(now);
     }
 
-    /// Sends the responses that waited for the end of the turn. What cannot be sent is an input once more.
-    fn release(&mut self, now: Now) {
-        loop {
-            let failed = self.datagrams.release();
-            if failed.is_empty() {
-                return;
-            }
-            for (id, why) in failed {
-                self.stack.at(now, &mut self.out).unsent(id, why);
-            }
-            self.carry_out(now);
+    /// The turn goes on, but not for ever.
+    fn lasts(&mut self, now: Now) {
+        match self.ends {
+            None => self.ends = Some(now.mono + LONGEST_TURN),
+            Some(end) if now.mono >= end => self.end_turn(),
+            Some(_) => {}
+        }
+    }
+
+    /// Nothing else is left to do, or the turn has lasted for long enough: what has waited to leave together leaves.
+    pub(crate) fn end_turn(&mut self) {
+        self.ends = None;
+        if let Some(others) = &mut self.others {
+            others.hand_over_all();
+        }
+        self.datagrams.release();
+        if self.datagrams.has_failed() || self.others.as_ref().is_some_and(Others::is_left_with) {
+            self.undone.notify_one();
+        }
+    }
+
+    /// What could not be sent, or handed over, is an input once more.
+    pub(crate) fn undo(&mut self) {
+        let now = self.clock.now();
+        for (from, bytes) in self.others.as_mut().map(Others::left).unwrap_or_default() {
+            self.shed(now, from, bytes);
+        }
+        for (id, why) in self.datagrams.failed() {
+            self.unsent([id], why);
         }
     }
 

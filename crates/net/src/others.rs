@@ -41,6 +41,10 @@ pub(crate) struct Others {
     me: Shard,
     spread: Spread,
     queues: Vec<mpsc::Sender<Crossing>>,
+    /// Messages of this turn that belong to others.
+    leaving: Vec<(Shard, Path, Bytes)>,
+    /// Those for which they had no room.
+    left: Vec<(Path, Bytes)>,
     /// Their connections, by the peer's address.
     connections: HashMap<SocketAddr, Path>,
     /// Where those lead.
@@ -60,7 +64,8 @@ impl Others {
         handed_over: Arc<AtomicU64>,
     ) -> Self {
         let (connections, flows, untold) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { me, spread, queues, connections, flows, untold, sheds: Sparingly::default(), handed_over }
+        let (leaving, left) = (Vec::new(), Vec::new());
+        Self { me, spread, queues, leaving, left, connections, flows, untold, sheds: Sparingly::default(), handed_over }
     }
 
     /// The loop that a message belongs to when that is another. What cannot be told stays here.
@@ -80,14 +85,35 @@ impl Others {
         self.connections.get(&remote).copied()
     }
 
-    /// Hands a message over to the loop it belongs to. There is no waiting: without room it comes back, to be shed.
-    pub(crate) fn hand_over(&mut self, home: Shard, from: Path, bytes: Bytes) -> Option<(Path, Bytes)> {
-        let Err(Crossing::Message { from, bytes }) = self.tell(home, Crossing::Message { from, bytes }) else {
-            self.count();
-            return None;
-        };
-        self.is_full(home);
-        Some((from, bytes))
+    /// Hands a message over to the loop it belongs to, at the end of the turn: so that loop is woken once for all of them.
+    pub(crate) fn hand_over(&mut self, home: Shard, from: Path, bytes: Bytes) {
+        self.leaving.push((home, from, bytes));
+    }
+
+    /// Hands over what has waited for that. There is no more waiting: what finds no room is [`Others::left`], to be shed.
+    pub(crate) fn hand_over_all(&mut self) {
+        let mut leaving = std::mem::take(&mut self.leaving);
+        for (home, from, bytes) in leaving.drain(..) {
+            match self.tell(home, Crossing::Message { from, bytes }) {
+                Err(Crossing::Message { from, bytes }) => {
+                    self.is_full(home);
+                    self.left.push((from, bytes));
+                }
+                _ => self.count(),
+            }
+        }
+        // Its room is kept for the next turn.
+        self.leaving = leaving;
+    }
+
+    /// Whether messages have found no room.
+    pub(crate) fn is_left_with(&self) -> bool {
+        !self.left.is_empty()
+    }
+
+    /// The messages that have found no room.
+    pub(crate) fn left(&mut self) -> Vec<(Path, Bytes)> {
+        std::mem::take(&mut self.left)
     }
 
     /// One message more was handed over.
@@ -125,6 +151,8 @@ impl Others {
     /// Tells of a connection of this loop. That one is gone nobody finds out otherwise, and what is bound to it must end (RFC 5626 section 7): a loop
     /// too busy to be told hears of that later.
     pub(crate) fn tell_flow(&mut self, flow: FlowId, path: Option<Path>, change: FlowChange) {
+        // Nor does anybody hear of its end before what came by it.
+        self.hand_over_all();
         for shard in self.too_busy_for(|| Crossing::Flow { flow, path, change }) {
             match change {
                 FlowChange::Lost => self.tell_later(shard, flow),

@@ -90,7 +90,10 @@ impl SipLoop {
                         if let Some(arrivals) = arrivals {
                             tokio::task::spawn_local(arrivals::arrive(Rc::clone(&driver), arrivals));
                         }
+                        TURN_END.set(Some(end_of_turn(Rc::clone(&driver))));
                         run(driver, inbox, stopped).await;
+                        end_turn();
+                        TURN_END.take();
                     }
                     Err(error) => {
                         let _ = ready.send(Err(error));
@@ -107,11 +110,25 @@ impl SipLoop {
     }
 }
 
-/// A runtime that rests when nothing is left to do, as [`Pace`] has it.
+thread_local! {
+    /// What the loop of this thread does when nothing else is left to do in a turn.
+    static TURN_END: RefCell<Option<Box<dyn Fn()>>> = const { RefCell::new(None) };
+}
+
+fn end_of_turn<A: App + 'static>(driver: Rc<RefCell<Driver<A>>>) -> Box<dyn Fn()> {
+    Box::new(move || driver.borrow_mut().end_turn())
+}
+
+fn end_turn() {
+    TURN_END.with_borrow(|end| end.iter().for_each(|end| end()));
+}
+
+/// A runtime that ends the turn when nothing is left to do, and rests as [`Pace`] has it.
 fn resting(longest: Duration, count: &Count) -> io::Result<Runtime> {
     // Nobody else ever takes this lock: the runtime wants something that could be shared.
     let pace = Mutex::new(Pace::new(longest, count.clone(), Instant::now()));
     let rest = move || {
+        end_turn();
         let rest = pace.lock().unwrap_or_else(PoisonError::into_inner).rest(Instant::now());
         if !rest.is_zero() {
             thread::sleep(rest);
@@ -128,6 +145,7 @@ async fn run<A: App + 'static>(
     udp::start(&driver);
     tcp::start(&driver);
     tokio::task::spawn_local(timer(Rc::clone(&driver)));
+    tokio::task::spawn_local(undo(Rc::clone(&driver)));
     let commands = {
         let driver = Rc::clone(&driver);
         async move {
@@ -150,6 +168,15 @@ fn carry_out<A: App + 'static>(driver: &RefCell<Driver<A>>, first: A::Command, i
     for _ in 1..BATCH {
         let Ok(command) = inbox.try_recv() else { return };
         driver.command(command);
+    }
+}
+
+/// Has what could not leave at the end of a turn handled.
+async fn undo<A: App + 'static>(driver: Rc<RefCell<Driver<A>>>) {
+    let undone = Rc::clone(&driver.borrow().undone);
+    loop {
+        undone.notified().await;
+        driver.borrow_mut().undo();
     }
 }
 

@@ -82,6 +82,8 @@ pub type Origin = Path;
 pub enum Cause {
     /// A new request.
     Request,
+    /// A request that is passed on (RFC 3261 section 16.6), an ACK too.
+    Passed,
     /// A response made for the application.
     Response,
     /// A response made by the stack itself (100, 481, 482, 400, ...).
@@ -106,6 +108,7 @@ impl Cause {
     pub const fn words(self, invite: bool, code: Option<u16>) -> &'static str {
         match (self, code) {
             (Self::Request, _) => "request",
+            (Self::Passed, _) => "passed on",
             (Self::Response, _) => "response",
             (Self::Automatic, _) => "automatic",
             (Self::RetransmitRequest, _) if invite => "timer A",

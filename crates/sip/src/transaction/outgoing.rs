@@ -511,6 +511,7 @@ impl Turn<'_> {
         if let Some(outgoing) = self.stack.outgoing.get_mut(id) {
             outgoing.stage = Stage::Trying(client);
         }
+        let why = if passed && why == Cause::Request { Cause::Passed } else { why };
         self.client_send(client, bytes, why);
     }
 
@@ -651,7 +652,11 @@ impl Turn<'_> {
         if is_large && outgoing.passing.is_some() && self.outgoing_wants_tcp(id) {
             return self.outgoing_ask_tcp(id, Some(path));
         }
-        let why = if outgoing.draft.method == Method::Ack { Cause::Ack } else { Cause::Request };
+        let why = match (&outgoing.passing, &outgoing.draft.method) {
+            (Some(_), _) => Cause::Passed,
+            (None, Method::Ack) => Cause::Ack,
+            (None, _) => Cause::Request,
+        };
         let may_go_by_udp =
             outgoing.by_tcp == ByTcp::Asked && path.transport.is_reliable() && !outgoing.paths.is_empty();
         if may_go_by_udp && self.outgoing_has_room(bytes.len()) {
