@@ -114,12 +114,13 @@ impl Endpoint {
                 (self.bundled += parcels.len());
                 true
             }
-            // Each by itself is queued, or meets the error that waited for any.
-            Err(Errno::EAGAIN | Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH) => false,
-            Err(_) => {
+            // The system, or the device on the way, does not do that.
+            Err(Errno::EINVAL | Errno::EIO | Errno::EOPNOTSUPP | Errno::ENOPROTOOPT) => {
                 self.bundles = false;
                 false
             }
+            // Each by itself is queued, or meets the error that waited for any.
+            Err(_) => false,
         }
     }
 }
