@@ -176,10 +176,14 @@ impl Entry {
     /// One that came.
     fn of(entry: &HistoryInfo<'_>, ours: bool) -> Self {
         let (text, headers) = (entry.uri.as_str(), entry.uri.headers().as_str());
-        let bare = text.strip_suffix(headers).unwrap_or(text);
+        // What stands behind the `?` of a URI that is not of SIP is part of it.
+        let bare = match headers {
+            "" => text,
+            _ => text.strip_suffix(headers).and_then(|text| text.strip_suffix('?')).unwrap_or(text),
+        };
         Self {
             display: entry.display.map(|name| format!("{name} ")).unwrap_or_default(),
-            uri: bare.strip_suffix('?').unwrap_or(bare).to_owned(),
+            uri: bare.to_owned(),
             headers: headers.to_owned(),
             params: entry.params.to_string(),
             index: entry.params.token("index").and_then(Index::parse),

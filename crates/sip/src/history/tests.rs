@@ -116,6 +116,18 @@ fn rfc7044_5_the_headers_of_an_entry_stay_escaped() {
 
 /// Who has hidden the last entry has not left it out.
 #[test]
+fn rfc7044_5_the_question_mark_of_a_uri_that_is_not_of_sip_stays() {
+    let request = request("History-Info: <p:?>;index=1, <tel:+1>;index=1.1;mp=1\n");
+    let mut history = history(&request);
+    let entry = history.branch("sip:bob@192.0.2.3", &SAME).expect("room");
+    let told = told(&history.to_target(&request, Some(&entry), true));
+    assert_eq!(told[..2], ["<p:?>;index=1".to_owned(), "<tel:+1>;index=1.1;mp=1".to_owned()]);
+    for line in &told {
+        Headers::read::<HistoryInfo<'_>>(line.as_bytes()).expect("what is told can be read");
+    }
+}
+
+#[test]
 fn rfc7044_9_1_an_anonymous_entry_is_no_gap() {
     let request = request("History-Info: <sip:anonymous@anonymous.invalid>;index=1.1\n");
     let mut history = history(&request);
