@@ -1,6 +1,9 @@
 //! Challenges of servers of the web, as one behind which there is a WebSocket sends them (RFC 7118 section 7): digest as in SIP (RFC 7616), and Basic (RFC 7617) where nobody
 //! on the way can read the password. One header field may hold several challenges there (RFC 9110 section 11.6.1).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::client::{CHALLENGES, Client, Credentials, Refused, Secret};
 use super::fields::Fields;
 use super::home::{Challenger, Home};
@@ -29,7 +32,7 @@ pub fn web_authorization<'v>(
     match challenges.iter().find_map(|value| realm_of_basic(value)) {
         None => Err(why),
         Some(realm) => match basic(realm) {
-            Some(pair) => Ok(format!("Basic {}", base64(pair.as_bytes()))),
+            Some(pair) => Ok(format!("Basic {}", STANDARD.encode(pair))),
             None if !server.secure => Err(Refused::InTheClear { realm: realm.to_owned() }),
             None => Err(Refused::NoCredentials { realm: realm.to_owned() }),
         },
@@ -99,22 +102,6 @@ fn begins_challenge(element: &[u8]) -> bool {
 fn trimmed(mut text: &[u8]) -> &[u8] {
     while let [b' ' | b'\t' | b',', rest @ ..] | [rest @ .., b' ' | b'\t' | b','] = text {
         text = rest;
-    }
-    text
-}
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// RFC 4648 section 4.
-fn base64(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let octet = |at: usize| u32::from(chunk.get(at).copied().unwrap_or_default());
-        let bits = octet(0) << 16 | octet(1) << 8 | octet(2);
-        for (place, shift) in [18, 12, 6, 0].into_iter().enumerate() {
-            let digit = ALPHABET.get((bits >> shift & 63) as usize).filter(|_| place <= chunk.len());
-            text.push(digit.map_or('=', |digit| char::from(*digit)));
-        }
     }
     text
 }
