@@ -177,6 +177,15 @@ fn what_waits_leaves_in_time_though_the_turn_does_not_end() {
     });
 }
 
+/// A loop, a socket of somebody, and the way there.
+fn facing_a_peer() -> (Rc<RefCell<Driver<Nothing>>>, UdpSocket, Path) {
+    let driver = assembled();
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let (local, remote) = (driver.borrow().datagrams.endpoints[0].address, peer.local_addr().unwrap());
+    (driver, peer, Path { flow: flows::of_datagrams(0), transport: Transport::Udp, local, remote })
+}
+
 fn untold() -> SendId {
     SendId(sip::Id::new(sip::Shard(0), 0, 0))
 }
@@ -184,12 +193,8 @@ fn untold() -> SendId {
 #[test]
 fn nothing_overtakes_a_message_of_its_call_that_waits_for_the_end_of_the_turn() {
     LocalSet::new().block_on(&runtime(), async {
-        let driver = assembled();
-        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-        peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let (driver, peer, path) = facing_a_peer();
         let datagrams = &mut driver.borrow_mut().datagrams;
-        let (local, remote) = (datagrams.endpoints[0].address, peer.local_addr().unwrap());
-        let path = Path { flow: flows::of_datagrams(0), transport: Transport::Udp, local, remote };
         let long = format!("SIP/2.0 200 OK\r\nCall-ID: 1\r\nX: {}\r\n\r\n", "x".repeat(1_300));
         let of_no_call = "\r\n\r\n";
         let mut buffer = [0; 2_048];
@@ -215,12 +220,8 @@ fn nothing_overtakes_a_message_of_its_call_that_waits_for_the_end_of_the_turn() 
 #[test]
 fn requests_of_one_turn_leave_together_and_those_of_a_call_in_their_order() {
     LocalSet::new().block_on(&runtime(), async {
-        let driver = assembled();
-        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-        peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let (driver, peer, path) = facing_a_peer();
         let datagrams = &mut driver.borrow_mut().datagrams;
-        let (local, remote) = (datagrams.endpoints[0].address, peer.local_addr().unwrap());
-        let path = Path { flow: flows::of_datagrams(0), transport: Transport::Udp, local, remote };
         let calls = 10..25;
         for call in calls.clone() {
             for method in ["ACK", "BYE"] {

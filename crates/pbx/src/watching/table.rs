@@ -118,16 +118,15 @@ impl Watching {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn watch(package: Package) -> Watch {
+impl Watch {
+    /// Of 1001, who may see all that there is of this extension.
+    pub(super) fn of(package: Package, resource: &str) -> Self {
         let text = |text: &str| text.to_owned();
-        Watch {
+        Self {
             user: text("1001"),
             package,
-            resource: text("1002"),
-            entity: text("sip:1002@x"),
+            resource: text(resource),
+            entity: format!("sip:{resource}@x"),
             host: text("x"),
             only: None,
             seen: false,
@@ -137,10 +136,15 @@ mod tests {
             over: Vec::new(),
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn rfc4235_4_1_a_document_that_was_never_sent_leaves_its_number_and_its_ends_to_the_next() {
-        let mut watch = watch(Package::Dialog);
+        let mut watch = Watch::of(Package::Dialog, "1002");
         let calls = |marks: &[&str]| -> Vec<Dialog> {
             marks.iter().map(|mark| Dialog::new(*mark, event::dialog::State::Confirmed)).collect()
         };
@@ -166,7 +170,7 @@ mod tests {
     #[test]
     fn rfc3857_4_7_1_who_watches_concerns_only_who_watches_that() {
         for package in Package::ALL {
-            let (resource, facet) = watch(package).concerns();
+            let (resource, facet) = Watch::of(package, "1002").concerns();
             let expected = if package == Package::Watchers { Facet::Watchers } else { Facet::State };
             assert_eq!((resource.as_str(), facet), ("1002", expected), "{package:?}");
         }
@@ -176,8 +180,8 @@ mod tests {
     fn what_has_ended_keeps_its_place_until_nothing_is_left_of_it() {
         let mut all = Watching::default();
         let ids = [1, 2].map(|slot| WatcherId(sip::Id::new(sip::Shard(0), 1, slot)));
-        all.add(ids[0], watch(Package::Presence));
-        all.add(ids[1], watch(Package::Watchers));
+        all.add(ids[0], Watch::of(Package::Presence, "1002"));
+        all.add(ids[1], Watch::of(Package::Watchers, "1002"));
         assert_eq!(all.by_resource.len(), 2);
         assert!(all.remove(ids[0]).is_some() && all.remove(ids[0]).is_none());
         assert_eq!((all.by_resource.len(), all.by_user["1001"]), (1, 2));

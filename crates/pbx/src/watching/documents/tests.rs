@@ -5,24 +5,6 @@ use event::dialog::Identifiers;
 use super::*;
 use crate::board::Onlooker;
 
-/// Somebody who may see all that there is.
-fn watch(package: Package) -> Watch {
-    let text = |text: &str| text.to_owned();
-    Watch {
-        user: text("1001"),
-        package,
-        resource: text("610"),
-        entity: text("sip:610@x"),
-        host: text("x"),
-        only: None,
-        seen: false,
-        version: 0,
-        told: None,
-        standing: Vec::new(),
-        over: Vec::new(),
-    }
-}
-
 /// So many calls of 610, each of another user, in the dialogs of one INVITE.
 fn calls(many: usize) -> Notes {
     let mut notes = Notes::default();
@@ -52,7 +34,7 @@ fn rfc4235_4_1_a_document_tells_of_64_calls_at_most_those_that_began_first() {
     let first: Vec<String> = (0..MOST_TOLD).map(|number| format!("sip:{}@x", 2_000 + number)).collect();
     let only = Identifiers { call_id: "one".into(), local_tag: "ours".into(), remote_tag: None };
     for only in [None, Some(Box::new(only))] {
-        let watch = Watch { only, ..watch(Package::Dialog) };
+        let watch = Watch { only, ..Watch::of(Package::Dialog, "610") };
         let whole = written(&watch, &calls(MOST_TOLD), most_told(1));
         assert_eq!(told(&whole), first);
         for more in [1, 10_000] {
@@ -64,13 +46,13 @@ fn rfc4235_4_1_a_document_tells_of_64_calls_at_most_those_that_began_first() {
     // One that is over makes room for the next.
     let mut notes = calls(MOST_TOLD + 1);
     notes.talk("610", (0, false), None);
-    let text = written(&watch(Package::Dialog), &notes, most_told(1));
+    let text = written(&Watch::of(Package::Dialog, "610"), &notes, most_told(1));
     assert_eq!((told(&text).len(), told(&text).pop().unwrap().as_str()), (MOST_TOLD, "sip:2064@x"));
 }
 
 #[test]
 fn rfc4575_5_5_a_document_tells_of_64_devices_at_most_and_counts_all_users() {
-    let watch = watch(Package::Conference);
+    let watch = Watch::of(Package::Conference, "610");
     for (many, listed) in [(MOST_TOLD, MOST_TOLD), (MOST_TOLD + 1, MOST_TOLD), (1_000, MOST_TOLD)] {
         let told = Conference::read(written(&watch, &calls(many), most_told(1)).as_bytes()).unwrap();
         assert_eq!((told.users.len(), told.count), (listed, Some(many as u32)));
@@ -87,7 +69,7 @@ fn rfc4575_5_5_a_document_tells_of_64_devices_at_most_and_counts_all_users() {
 
 #[test]
 fn rfc3858_4_a_document_tells_of_64_watchers_at_most() {
-    let watch = watch(Package::Watchers);
+    let watch = Watch::of(Package::Watchers, "610");
     for (many, listed) in [(MOST_TOLD, MOST_TOLD), (MOST_TOLD + 1, MOST_TOLD), (10_000, MOST_TOLD)] {
         let mut notes = Notes::default();
         let all = notes.onlookers.entry("610".to_owned()).or_default();
@@ -105,7 +87,7 @@ fn the_more_watch_the_less_each_is_told() {
     let limits = [0, 1, 1_024, 1_025, 4_096, 4_097, 20_000].map(most_told);
     assert_eq!(limits, [64, 64, 64, 63, 16, 16, 16]);
     // What falls out then is not taken for over.
-    let mut watch = watch(Package::Dialog);
+    let mut watch = Watch::of(Package::Dialog, "610");
     let notes = calls(MOST_TOLD);
     watch.follows(&dialogs(&watch, &notes, MOST_TOLD).dialogs, false);
     watch.follows(&dialogs(&watch, &notes, LEAST_TOLD).dialogs, false);
